@@ -1,0 +1,97 @@
+//! The pieces that a policy's resource may be built from.
+
+use unicode_normalization::is_nfc;
+
+use super::text_type;
+
+/// One segment of an object key, such as `2015` in `photos/2015/grass.jpg`.
+///
+/// It ends up in the `Resource` of a session policy, where RAM has no escape for `*` and `?`, so only
+/// characters that stand for themselves are let in: letters, digits, combining marks in NFC, and
+/// `- _ . ~ @ + = , ( ) !`. Nothing of that list means anything to RAM, to JSON, to a path or to a URL's
+/// percent-encoding. Spaces are left out because signers in the field mis-sign them.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Segment(String);
+
+text_type!(
+    Segment,
+    is_segment,
+    "a path segment is letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not empty, `.` or `..`"
+);
+
+/// Some segments of an object key, such as `2015/01/01`, joined by single slashes.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct KeyPath(String);
+
+text_type!(
+    KeyPath,
+    |s| s.split('/').all(is_segment),
+    "a path is segments joined by single `/`, none at either end; a segment is letters, digits and \
+     `- _ . ~ @ + = , ( ) !` in Unicode NFC, not empty, `.` or `..`"
+);
+
+fn is_segment(raw: &str) -> bool {
+    !matches!(raw, "" | "." | "..") && raw.chars().all(stands_for_itself) && is_nfc(raw)
+}
+
+fn stands_for_itself(c: char) -> bool {
+    c.is_alphanumeric()
+        || unicode_normalization::char::is_combining_mark(c)
+        || matches!(c, '-' | '_' | '.' | '~' | '@' | '+' | '=' | ',' | '(' | ')' | '!')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_means_something_to_ram_json_or_a_path_is_refused() {
+        let bad = [
+            "", ".", "..", "*", "a*", "?", "$", "${x}", "{", "}", "\"", "\\", "a/b", "%2F", "a b",
+            "a\n", "\0", "\u{7f}", "\u{85}", "\u{200d}", "\u{202e}", "\u{feff}", "e\u{301}", ":",
+            ";", "'", "<", "|", "&", "#",
+        ];
+        for raw in bad {
+            assert!(raw.parse::<Segment>().is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn people_s_names_are_let_in() {
+        for raw in [
+            "alice",
+            "alice@example.com",
+            "Zoë",
+            "2015",
+            "東京",
+            "a+b",
+            "IMG_0001.jpg",
+            "हिन्दी",
+            "...",
+        ] {
+            assert!(raw.parse::<Segment>().is_ok(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_has_no_empty_or_climbing_segment() {
+        assert!("2015/01/01".parse::<KeyPath>().is_ok());
+        for raw in ["", "/a", "a/", "a//b", "a/../b", "a/./b", "a/*/b"] {
+            assert!(raw.parse::<KeyPath>().is_err(), "{raw:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_accepted_segment_survives_json_and_urls_unchanged(raw in any::<String>()) {
+            if let Ok(segment) = raw.parse::<Segment>() {
+                let json = serde_json::to_string(segment.as_str()).unwrap();
+                prop_assert_eq!(json, format!("\"{raw}\""));
+                let kept = raw.contains(['*', '?', '$', '{', '}', '/', '%', '\\', '"']);
+                prop_assert!(!kept, "{:?}", raw);
+            }
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Local STS and RAM for development and tests.

@@ -1,0 +1,21 @@
+//! The inline policy of one request.
+
+use std::sync::Arc;
+
+/// A rendered session policy: canonical minified JSON that STS will accept, no longer than
+/// [`Self::MAX_BYTES`].
+///
+/// Only a template makes one, so whoever holds it holds a narrowing: an STS call without one cannot be
+/// written down.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct SessionPolicy(Arc<str>);
+
+impl SessionPolicy {
+    /// STS: "The size of Policy must be smaller than 2048 bytes."
+    pub(crate) const MAX_BYTES: usize = 2047;
+
+    /// The JSON as it goes to STS.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}

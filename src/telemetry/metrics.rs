@@ -1,0 +1,169 @@
+//! Everything that `/metrics` shows. Labels come from closed sets: nothing a caller wrote becomes one.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::domain::{ClientId, GrantName};
+
+/// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
+const LATENCY_BOUNDS: [f64; 12] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
+
+/// One server's metrics. A value, not a global: servers in one process keep their counts apart.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
+    vended: Family<VendedLabels, Counter>,
+    sts_calls: Family<StsCall, Histogram, fn() -> Histogram>,
+    /// Connections to the public listener that are open now.
+    pub(crate) connections: Gauge,
+    /// Connections that were turned away because the cap was reached.
+    pub(crate) connections_refused: Counter,
+    /// Handlers that panicked. Anything but 0 is a bug of ours.
+    pub(crate) panics: Counter,
+    ready: Gauge,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    route: &'static str,
+    status: u16,
+    code: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct VendedLabels {
+    client: String,
+    grant: String,
+}
+
+/// One attempt at STS: what was asked, and how it ended.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct StsCall {
+    /// `AssumeRole` or `GetCallerIdentity`.
+    pub(crate) action: &'static str,
+    /// `success`, or the kind of error.
+    pub(crate) outcome: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let latency: fn() -> Histogram = || Histogram::new(LATENCY_BOUNDS);
+        let metrics = Self {
+            registry: Registry::default(),
+            requests: Family::new_with_constructor(latency),
+            vended: Family::default(),
+            sts_calls: Family::new_with_constructor(latency),
+            connections: Gauge::default(),
+            connections_refused: Counter::default(),
+            panics: Counter::default(),
+            ready: Gauge::default(),
+        };
+        metrics.registered()
+    }
+
+    fn registered(mut self) -> Self {
+        let registry = self.registry.sub_registry_with_prefix("appserver");
+        registry.register_with_unit(
+            "http_request_duration",
+            "Requests answered, by route, status and code",
+            Unit::Seconds,
+            self.requests.clone(),
+        );
+        registry.register(
+            "tokens_vended",
+            "Tokens handed out, by client and grant",
+            self.vended.clone(),
+        );
+        registry.register_with_unit(
+            "sts_call_duration",
+            "Attempts at STS, by action and outcome",
+            Unit::Seconds,
+            self.sts_calls.clone(),
+        );
+        registry.register(
+            "connections",
+            "Open connections to the public listener",
+            self.connections.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Connections turned away at the cap",
+            self.connections_refused.clone(),
+        );
+        registry.register("panics", "Handlers that panicked", self.panics.clone());
+        registry.register("ready", "Whether /readyz answers 200", self.ready.clone());
+        self
+    }
+
+    /// A request was answered. `code` is the answer's `Code` without what a caller wrote.
+    pub(crate) fn request(
+        &self,
+        route: &'static str,
+        status: u16,
+        code: &'static str,
+        took: Duration,
+    ) {
+        self.requests
+            .get_or_create(&RequestLabels { route, status, code })
+            .observe(took.as_secs_f64());
+    }
+
+    /// A token was handed out. Client and grant are configured, so their number is bounded.
+    pub(crate) fn vended(&self, client: &ClientId, grant: &GrantName) {
+        let labels = VendedLabels { client: client.to_string(), grant: grant.to_string() };
+        self.vended.get_or_create(&labels).inc();
+    }
+
+    /// STS was asked once; a retry is another call.
+    pub(crate) fn sts_call(&self, call: &StsCall, took: Duration) {
+        self.sts_calls.get_or_create(call).observe(took.as_secs_f64());
+    }
+
+    /// Readiness changed.
+    pub(crate) fn ready(&self, ready: bool) {
+        self.ready.set(ready.into());
+    }
+
+    /// The text that Prometheus scrapes.
+    pub(crate) fn encoded(&self) -> String {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("writing to a String does not fail");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_there_under_its_name() {
+        let metrics = Metrics::new();
+        metrics.request("/v1/token", 200, "Success", Duration::from_millis(3));
+        metrics.vended(&"client-002".parse().unwrap(), &"daily-photos".parse().unwrap());
+        metrics.sts_call(
+            &StsCall { action: "AssumeRole", outcome: "success" },
+            Duration::from_millis(40),
+        );
+        metrics.ready(true);
+        let text = metrics.encoded();
+        for line in [
+            r#"appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 1"#,
+            r#"appserver_tokens_vended_total{client="client-002",grant="daily-photos"} 1"#,
+            r#"appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1"#,
+            "appserver_connections 0",
+            "appserver_ready 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
+        }
+    }
+}
