@@ -19,3 +19,11 @@ impl SessionPolicy {
         &self.0
     }
 }
+
+#[cfg(test)]
+impl SessionPolicy {
+    /// For tests of what only carries policies. Outside tests a template is the one way in.
+    pub(crate) fn for_tests(json: &str) -> Self {
+        Self(json.into())
+    }
+}

@@ -1,5 +1,46 @@
 //! The Security Token Service: RPC signing, the client and its errors.
+//!
+//! What decides is pure: signing (`rpc`), reading answers (`answer`, `classify`), when to try again
+//! (`retry`). Only `client` waits.
 
+mod answer;
+mod assume_role;
+mod call;
+mod caller_identity;
+mod classify;
+mod client;
+mod endpoint;
+mod endpoints;
+mod error;
+mod issuer_clock;
+mod refusal;
+mod region;
+mod retry;
 mod role_session;
+mod rpc;
+#[cfg(test)]
+mod scripted;
+mod timestamp;
 
+use tokio::time::Instant;
+
+use crate::domain::Credentials;
+
+pub(crate) use caller_identity::{CallerIdentity, IdentityKind};
+pub(crate) use client::{StsClient, StsSettings, TlsProblem};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use endpoints::Endpoints;
+pub(crate) use error::{StsError, Unintelligible};
+pub(crate) use refusal::{Reason, Refusal};
+pub(crate) use region::Region;
 pub(crate) use role_session::RoleSession;
+
+/// Where credentials come from: STS, or what stands in for it in tests.
+pub(crate) trait AssumeRole {
+    /// Asks for credentials until it has them, is refused, or `deadline` comes.
+    fn assume_role(
+        &self,
+        session: &RoleSession,
+        deadline: Instant,
+    ) -> impl Future<Output = Result<Credentials, StsError>> + Send;
+}

@@ -3,7 +3,8 @@
 use crate::domain::{ExternalId, RoleArn, SessionDuration, SessionName, SourceIdentity};
 use crate::policy::SessionPolicy;
 
-/// Exactly what STS would see of a request: two that are equal may share one token, and nothing else may.
+/// Exactly what STS would see of a request: two that are equal may share one token, and nothing
+/// else may.
 ///
 /// There is no way to leave the policy out.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
@@ -14,4 +15,66 @@ pub(crate) struct RoleSession {
     pub(crate) duration: SessionDuration,
     pub(crate) external_id: Option<ExternalId>,
     pub(crate) source_identity: Option<SourceIdentity>,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::MaxSessionDuration;
+
+    const POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/2015/01/01/*.jpg"]}]}"#;
+
+    /// One hour of `oss-readonly` for `client-002`.
+    pub(in crate::sts) fn a_session() -> RoleSession {
+        RoleSession {
+            role: "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
+            name: "client-002".parse().unwrap(),
+            policy: SessionPolicy::for_tests(POLICY),
+            duration: MaxSessionDuration::DEFAULT.admit(3600).unwrap(),
+            external_id: None,
+            source_identity: None,
+        }
+    }
+
+    /// What STS answers to it at 2016-01-13T14:02:37Z.
+    pub(in crate::sts) fn an_answer() -> Value {
+        json!({
+            "RequestId": "6894B13B-6D71-4EF5-88FA-F32781734A7F",
+            "AssumedRoleUser": {
+                "AssumedRoleId": "391578752573972854:client-002",
+                "Arn": "acs:ram::11223344:role/oss-readonly/client-002",
+            },
+            "Credentials": {
+                "SecurityToken": "canary-issued-token",
+                "Expiration": "2016-01-13T15:02:37Z",
+                "AccessKeySecret": "canary-issued-secret",
+                "AccessKeyId": "STS.L4aBSCSJVMuKg5U1",
+            },
+        })
+    }
+
+    #[test]
+    fn sessions_that_differ_in_anything_sts_sees_are_not_equal() {
+        let session = a_session();
+        assert_eq!(session, a_session());
+        let other = [
+            RoleSession {
+                role: "acs:ram::11223344:role/oss-readwrite".to_owned().try_into().unwrap(),
+                ..a_session()
+            },
+            RoleSession { name: "client-003".parse().unwrap(), ..a_session() },
+            RoleSession { policy: SessionPolicy::for_tests("{}"), ..a_session() },
+            RoleSession {
+                duration: MaxSessionDuration::DEFAULT.admit(900).unwrap(),
+                ..a_session()
+            },
+            RoleSession { external_id: Some("partner".parse().unwrap()), ..a_session() },
+            RoleSession { source_identity: Some("alice".parse().unwrap()), ..a_session() },
+        ];
+        for other in other {
+            assert_ne!(session, other);
+        }
+    }
 }

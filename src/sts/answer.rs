@@ -1,0 +1,29 @@
+//! The body of an answer, read strictly: what is missing is an error, never an empty string.
+
+use serde_json::Value;
+
+use super::error::Unintelligible;
+use super::refusal::RequestId;
+
+/// A JSON body. Unknown fields are ignored.
+///
+/// It is a tree and not a struct because the errors of serde quote what they did not expect, which
+/// may be a secret.
+pub(super) struct Answer(Value);
+
+impl Answer {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, Unintelligible> {
+        serde_json::from_slice(body).map(Self).map_err(|_| Unintelligible::NotJson)
+    }
+
+    /// The text at a place such as `/Credentials/AccessKeyId`.
+    pub(super) fn text(&self, place: &'static str) -> Result<&str, Unintelligible> {
+        let text = self.0.pointer(place).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty()).ok_or(Unintelligible::Lacks(place))
+    }
+
+    /// The request's id, in an error also written in lower case.
+    pub(super) fn request_id(&self) -> Option<RequestId> {
+        self.text("/RequestId").or_else(|_| self.text("/requestId")).ok()?.parse().ok()
+    }
+}

@@ -1,0 +1,68 @@
+//! What can be asked of STS.
+
+use chrono::{DateTime, Utc};
+
+use super::answer::Answer;
+use super::error::Unintelligible;
+use super::rpc::Parameters;
+use super::timestamp;
+use crate::domain::AccessKeyId;
+
+/// One call, with everything but what changes from attempt to attempt.
+pub(super) trait Call {
+    /// What the call brings.
+    type Brings;
+    /// Its name in STS's API.
+    const ACTION: &'static str;
+
+    /// The action's own parameters.
+    fn parameters(&self) -> Parameters<'_>;
+
+    /// Reads the answer that came at `now`, by STS's clock.
+    fn read(&self, answer: &Answer, now: DateTime<Utc>) -> Result<Self::Brings, Unintelligible>;
+}
+
+/// All parameters of one attempt. A retry is a new request: new nonce, new timestamp.
+pub(super) fn request<'a, C: Call>(
+    call: &'a C,
+    key: &'a AccessKeyId,
+    nonce: String,
+    now: DateTime<Utc>,
+) -> Parameters<'a> {
+    let mut parameters = call.parameters();
+    parameters.extend([
+        ("AccessKeyId", key.as_str().into()),
+        ("Action", C::ACTION.into()),
+        ("Format", "JSON".into()),
+        ("SignatureMethod", "HMAC-SHA1".into()),
+        ("SignatureNonce", nonce.into()),
+        ("SignatureVersion", "1.0".into()),
+        ("Timestamp", timestamp::written(now).into()),
+        ("Version", "2015-04-01".into()),
+    ]);
+    parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sts::caller_identity::GetCallerIdentity;
+
+    #[test]
+    fn a_request_says_all_that_rpc_style_apis_want() {
+        let key = "testid".parse().unwrap();
+        let now = "2016-01-13T14:02:37.5Z".parse().unwrap();
+        let request = request(&GetCallerIdentity, &key, "nonce-1".into(), now);
+        let expected = Parameters::from([
+            ("AccessKeyId", "testid".into()),
+            ("Action", "GetCallerIdentity".into()),
+            ("Format", "JSON".into()),
+            ("SignatureMethod", "HMAC-SHA1".into()),
+            ("SignatureNonce", "nonce-1".into()),
+            ("SignatureVersion", "1.0".into()),
+            ("Timestamp", "2016-01-13T14:02:37Z".into()),
+            ("Version", "2015-04-01".into()),
+        ]);
+        assert_eq!(request, expected);
+    }
+}

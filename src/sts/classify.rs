@@ -1,0 +1,264 @@
+//! What an answer that is no success means.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use reqwest::StatusCode;
+use reqwest::header::{DATE, HeaderMap};
+
+use super::answer::Answer;
+use super::error::{StsError, Unintelligible};
+use super::refusal::{ErrorCode, Reason, Refusal};
+
+/// The error behind an answer, told by its `Code`; by its status only where there is no code or an
+/// unknown one.
+///
+/// `string_to_sign` is ours, to be compared with the one that STS echoes.
+pub(super) fn classify(
+    status: StatusCode,
+    headers: &HeaderMap,
+    answer: Option<&Answer>,
+    string_to_sign: &str,
+) -> StsError {
+    let request_id = answer.and_then(Answer::request_id);
+    let Some(code) = answer.and_then(code) else {
+        return by_status(status, headers, answer);
+    };
+    let reason = match code.as_str() {
+        throttling if is_throttling(throttling) => {
+            return StsError::Throttled { retry_after: time_left(headers), request_id };
+        }
+        "InternalError" | "ServiceUnavailable" | "UnknownError" => {
+            return StsError::Unavailable { status: status.as_u16(), request_id };
+        }
+        "SignatureNonceUsed" => return StsError::NonceUsed { request_id },
+        "InvalidTimeStamp.Expired" => {
+            return StsError::ClockSkewed { sts_time: sts_time(headers), request_id };
+        }
+        "NoPermission" | "AuthenticationFail.NoPermission" => Reason::NoPermission,
+        "EntityNotExist.Role" => Reason::NoSuchRole,
+        "InvalidParameter.PolicyGrammar" | "InvalidParameter.PolicySize" => Reason::Policy,
+        "InvalidAccessKeyId.Inactive" => Reason::KeyDisabled,
+        key if key.starts_with("InvalidAccessKeyId") => Reason::KeyUnknown,
+        "SignatureDoesNotMatch" => whose_fault(answer, string_to_sign),
+        "IncompleteSignature" | "InvalidTimeStamp.Format" => Reason::SigningBug,
+        parameter if is_about_a_parameter(parameter) => Reason::Parameter,
+        _ if status.is_server_error() => {
+            return StsError::Unavailable { status: status.as_u16(), request_id };
+        }
+        _ => Reason::Unknown,
+    };
+    StsError::Refused { refusal: Refusal::new(reason, code), request_id }
+}
+
+fn code(answer: &Answer) -> Option<ErrorCode> {
+    answer.text("/Code").or_else(|_| answer.text("/code")).ok()?.parse().ok()
+}
+
+fn is_throttling(code: &str) -> bool {
+    matches!(code, "Throttling" | "Rejected.Throttling") || code.starts_with("Throttling.")
+}
+
+fn is_about_a_parameter(code: &str) -> bool {
+    ["InvalidParameter", "Missing"].iter().any(|start| code.starts_with(start))
+}
+
+/// What a proxy in between wrote, or an STS that nobody has documented.
+fn by_status(status: StatusCode, headers: &HeaderMap, answer: Option<&Answer>) -> StsError {
+    let request_id = answer.and_then(Answer::request_id);
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        StsError::Throttled { retry_after: time_left(headers), request_id }
+    } else if status.is_server_error() {
+        StsError::Unavailable { status: status.as_u16(), request_id }
+    } else {
+        let problem = Unintelligible::Status(status.as_u16());
+        StsError::Unintelligible { problem, request_id }
+    }
+}
+
+/// The same string signed to something else means that the secrets differ. The echo is compared and
+/// forgotten.
+fn whose_fault(answer: Option<&Answer>, string_to_sign: &str) -> Reason {
+    let message =
+        answer.and_then(|a| a.text("/Message").or_else(|_| a.text("/message")).ok()).unwrap_or("");
+    match message.split_once("string to sign is:") {
+        Some((_, theirs)) if theirs.trim() == string_to_sign => Reason::WrongSecret,
+        Some(_) => Reason::SigningBug,
+        None => Reason::Signature,
+    }
+}
+
+/// What is left of the throttling, by the longer of its headers:
+/// `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`.
+fn time_left(headers: &HeaderMap) -> Option<Duration> {
+    let millis = |value: &str| -> Option<u64> {
+        value.split(',').find_map(|part| part.trim().strip_prefix("TimeLeft:")?.trim().parse().ok())
+    };
+    let values = ["x-ratelimit-user-api", "x-ratelimit-user"].map(|name| headers.get(name));
+    let longest =
+        values.into_iter().flatten().filter_map(|value| millis(value.to_str().ok()?)).max();
+    longest.map(Duration::from_millis)
+}
+
+fn sts_time(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+    let date = headers.get(DATE)?.to_str().ok()?;
+    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const REQUEST_ID: &str = "7463B73D-35CC-4D19-A010-6B8D65D242EF";
+    const OURS: &str = "POST&%2F&AccessKeyId%3Dcanary";
+
+    fn classified(status: u16, body: &str, headers: &[(&'static str, &str)]) -> StsError {
+        let headers = headers.iter().map(|(name, value)| {
+            (reqwest::header::HeaderName::from_static(name), value.parse().unwrap())
+        });
+        let answer = Answer::parse(body.as_bytes()).ok();
+        let status = StatusCode::from_u16(status).unwrap();
+        classify(status, &headers.collect(), answer.as_ref(), OURS)
+    }
+
+    fn error(status: u16, code: &str, message: &str) -> StsError {
+        let body = json!({
+            "RequestId": REQUEST_ID,
+            "HostId": "sts.aliyuncs.com",
+            "Code": code,
+            "Message": message,
+            "Recommend": "https://api.aliyun.com/troubleshoot",
+        });
+        classified(status, &body.to_string(), &[])
+    }
+
+    #[test]
+    fn throttling_by_http_400_is_not_a_permission_error() {
+        for (status, code) in [
+            (400, "Throttling"),
+            (400, "Throttling.User"),
+            (400, "Throttling.Api"),
+            (403, "Throttling.User"),
+            (503, "Rejected.Throttling"),
+        ] {
+            let error = error(status, code, "Request was denied due to user flow control.");
+            assert!(matches!(error, StsError::Throttled { retry_after: None, .. }), "{error:?}");
+            assert!(error.is_transient());
+        }
+    }
+
+    #[test]
+    fn every_documented_code_has_its_meaning_whatever_its_status() {
+        let table = [
+            ("InvalidParameter", "bad_parameter", false),
+            ("InvalidParameter.RoleArn", "bad_parameter", false),
+            ("InvalidParameter.DurationSeconds", "bad_parameter", false),
+            ("InvalidParameter.PolicyGrammar", "bad_policy", false),
+            ("InvalidParameter.PolicySize", "bad_policy", false),
+            ("MissingAction", "bad_parameter", false),
+            ("NoPermission", "no_permission", false),
+            ("AuthenticationFail.NoPermission", "no_permission", false),
+            ("EntityNotExist.Role", "no_such_role", false),
+            ("InvalidAccessKeyId.NotFound", "key_unknown", false),
+            ("InvalidAccessKeyId.Inactive", "key_disabled", false),
+            ("IncompleteSignature", "signing_bug", false),
+            ("InvalidTimeStamp.Format", "signing_bug", false),
+            ("InvalidTimeStamp.Expired", "clock_skewed", true),
+            ("SignatureNonceUsed", "nonce_used", true),
+            ("InternalError", "unavailable", true),
+            ("ServiceUnavailable", "unavailable", true),
+            ("InvalidProtocol.NeedSsl", "refused", false),
+            ("InvalidApi.NotFound", "refused", false),
+        ];
+        for (code, kind, transient) in table {
+            for status in [400, 403, 404] {
+                let error = error(status, code, "canary");
+                assert_eq!((error.kind(), error.is_transient()), (kind, transient), "{code}");
+                assert_eq!(error.request_id(), Some(REQUEST_ID));
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_code_of_a_5xx_is_trouble_of_theirs() {
+        assert_eq!(error(500, "Novelty", "canary").kind(), "unavailable");
+        assert_eq!(error(400, "Novelty", "canary").kind(), "refused");
+    }
+
+    #[test]
+    fn a_wrong_secret_is_told_from_a_signing_bug_by_the_echoed_string() {
+        let prefix = "Specified signature is not matched with our calculation.";
+        let message = |rest: &str| error(400, "SignatureDoesNotMatch", &format!("{prefix}{rest}"));
+        let wrong_secret = message(&format!(" server string to sign is:{OURS}"));
+        let signing_bug = message(" server string to sign is:POST&%2F&AccessKeyId%3Dcanary%2B");
+        assert_eq!(wrong_secret.kind(), "wrong_secret");
+        assert_eq!(signing_bug.kind(), "signing_bug");
+        assert_eq!(message("").kind(), "bad_signature");
+        for error in [wrong_secret, signing_bug] {
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("canary"), "{shown}");
+        }
+    }
+
+    #[test]
+    fn an_errors_text_says_what_is_wrong_and_never_what_sts_wrote() {
+        let error = error(403, "NoPermission", "canary");
+        let told = "STS refused: the AccessKey's user may not assume the role, \
+                    or the role does not trust it (NoPermission)";
+        assert_eq!(error.to_string(), told);
+        assert!(!format!("{error:?}").contains("canary"));
+    }
+
+    #[test]
+    fn the_longest_time_left_is_waited_for() {
+        let body = r#"{"Code":"Throttling.User","RequestId":"1"}"#;
+        let both = [
+            ("x-ratelimit-user-api", "Limit:1,Remain:0,TimeLeft:2000,Reset:1234"),
+            ("x-ratelimit-user", "Limit:1, Remain:0, TimeLeft:500, Reset:1234"),
+        ];
+        let left = |headers| classified(400, body, headers).retry_after();
+        assert_eq!(left(&both), Some(Duration::from_millis(2000)));
+        assert_eq!(left(&both[1..]), Some(Duration::from_millis(500)));
+        assert_eq!(left(&[]), None);
+        assert_eq!(left(&[("x-ratelimit-user", "Limit:1,TimeLeft:soon")]), None);
+        assert_eq!(left(&[("x-ratelimit-user", "TimeLeft:-1")]), None);
+    }
+
+    #[test]
+    fn lower_case_error_bodies_are_understood() {
+        let body = r#"{"requestId":"1-A","code":"EntityNotExist.Role","message":"canary"}"#;
+        let error = classified(404, body, &[]);
+        assert_eq!((error.kind(), error.request_id()), ("no_such_role", Some("1-A")));
+    }
+
+    #[test]
+    fn a_body_that_is_not_stss_is_judged_by_its_status() {
+        for body in ["<html>canary</html>", "", "{}", r#"{"Code":"can ary"}"#, r#"{"Code":7}"#] {
+            let kinds = [500, 502, 503, 429, 403, 302].map(|s| classified(s, body, &[]).kind());
+            let expected = [
+                "unavailable",
+                "unavailable",
+                "unavailable",
+                "throttled",
+                "unintelligible",
+                "unintelligible",
+            ];
+            assert_eq!(kinds, expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_skewed_clock_comes_with_the_time_that_sts_has() {
+        let body = r#"{"Code":"InvalidTimeStamp.Expired"}"#;
+        let time = |headers| match classified(400, body, headers) {
+            StsError::ClockSkewed { sts_time, .. } => sts_time,
+            other => panic!("{other:?}"),
+        };
+        let expected = "2016-01-13T14:02:37Z".parse().unwrap();
+        assert_eq!(time(&[("date", "Wed, 13 Jan 2016 14:02:37 GMT")]), Some(expected));
+        assert_eq!(time(&[("date", "today")]), None);
+        assert_eq!(time(&[]), None);
+    }
+}

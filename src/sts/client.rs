@@ -1,0 +1,599 @@
+//! The client: sends signed calls to STS.
+
+use std::error::Error;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::CONTENT_TYPE;
+use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
+
+use super::AssumeRole;
+use super::answer::Answer;
+use super::call::{self, Call};
+use super::caller_identity::{CallerIdentity, GetCallerIdentity};
+use super::classify::classify;
+use super::endpoint::Endpoint;
+use super::endpoints::Endpoints;
+use super::error::{StsError, Unintelligible};
+use super::issuer_clock::IssuerClock;
+use super::retry::retrying;
+use super::role_session::RoleSession;
+use super::rpc;
+use crate::clock::Clock;
+use crate::domain::{AccessKey, Credentials};
+use crate::telemetry::{Metrics, StsCall};
+
+/// The most that is read of an answer. An answer of STS has one or two kilobytes; tokens have no
+/// documented limit.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// How STS is reached.
+#[derive(Debug)]
+pub(crate) struct StsSettings {
+    /// Tried in turn.
+    pub(crate) endpoints: Endpoints,
+    /// For name, connection and TLS of one attempt.
+    pub(crate) connect_timeout: Duration,
+    /// For one attempt as a whole.
+    pub(crate) attempt_timeout: Duration,
+    /// At most so many times a call is sent, the first included.
+    pub(crate) max_attempts: NonZeroU32,
+}
+
+/// Calls STS with one AccessKey. Connections are kept open between calls.
+#[derive(Debug)]
+pub(crate) struct StsClient {
+    http: reqwest::Client,
+    settings: StsSettings,
+    key: AccessKey,
+    clock: IssuerClock,
+    metrics: Arc<Metrics>,
+}
+
+/// TLS cannot be set up, as in a container without certificates.
+#[derive(Debug, thiserror::Error)]
+#[error("the system's certificates cannot be used to verify STS")]
+pub(crate) struct TlsProblem(#[source] reqwest::Error);
+
+impl StsClient {
+    /// A client that is not connected yet. It fails if an endpoint needs TLS and the system has no
+    /// certificates.
+    pub(crate) fn new(
+        settings: StsSettings,
+        key: AccessKey,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, TlsProblem> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(settings.connect_timeout)
+            // Neither HTTP_PROXY nor a redirect may send a signed request elsewhere, and a retry of
+            // reqwest's own would repeat the nonce.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never());
+        // Without TLS there is nothing to verify, so the certificates are neither needed nor waited
+        // for.
+        let certificates_matter = settings.endpoints.any_encrypted();
+        let http = if certificates_matter { http } else { http.tls_certs_only([]) };
+        let http = http.build().map_err(TlsProblem)?;
+        Ok(Self { http, settings, key, clock: IssuerClock::new(clock), metrics })
+    }
+
+    /// Whose AccessKey it is. It needs no permission.
+    pub(crate) async fn caller_identity(
+        &self,
+        deadline: Instant,
+    ) -> Result<CallerIdentity, StsError> {
+        self.call(&GetCallerIdentity, deadline).await
+    }
+
+    async fn call<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Brings, StsError> {
+        let attempt = |number| self.observed_attempt(call, number, deadline);
+        retrying(deadline, self.settings.max_attempts, attempt).await
+    }
+
+    /// One attempt, cut off in time, measured, and learnt from.
+    async fn observed_attempt<C: Call>(
+        &self,
+        call: &C,
+        number: u32,
+        deadline: Instant,
+    ) -> Result<C::Brings, StsError> {
+        let in_use = self.settings.endpoints.in_use();
+        let began = Instant::now();
+        let until = deadline.min(began + self.settings.attempt_timeout);
+        let outcome = timeout_at(until, self.attempt(call, in_use.endpoint)).await;
+        let outcome = outcome.unwrap_or(Err(StsError::TimedOut));
+        let kind = outcome.as_ref().map_or_else(StsError::kind, |_| "success");
+        self.metrics.sts_call(&StsCall { action: C::ACTION, outcome: kind }, began.elapsed());
+        outcome.inspect_err(|error| {
+            tracing::warn!(
+                sts.action = C::ACTION,
+                sts.endpoint = in_use.endpoint.host(),
+                sts.attempt = number,
+                sts.kind = kind,
+                sts.request_id = error.request_id(),
+                cause = error.source(),
+                "an attempt at STS failed: {error}",
+            );
+            if error.is_the_endpoints() {
+                self.settings.endpoints.leave(in_use);
+            }
+            self.learn_from(error);
+        })
+    }
+
+    async fn attempt<C: Call>(&self, call: &C, at: &Endpoint) -> Result<C::Brings, StsError> {
+        let parameters = call::request(call, &self.key.id, nonce(), self.clock.now());
+        let signed = rpc::sign("POST", &parameters, &self.key.secret);
+        let request = self.http.post(at.url().clone()).body(signed.form);
+        let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
+        let mut response = request.send().await?;
+
+        let body = read(&mut response).await?;
+        let answer = Answer::parse(&body);
+        let status = response.status();
+        if !status.is_success() {
+            let (headers, answer) = (response.headers(), answer.ok());
+            return Err(classify(status, headers, answer.as_ref(), &signed.string_to_sign));
+        }
+        let answer = answer.map_err(unintelligible)?;
+        call.read(&answer, self.clock.now()).map_err(|problem| StsError::Unintelligible {
+            problem,
+            request_id: answer.request_id(),
+        })
+    }
+
+    fn learn_from(&self, error: &StsError) {
+        if let StsError::ClockSkewed { sts_time: Some(theirs), .. } = error {
+            let offset = self.clock.learn(*theirs);
+            tracing::warn!(
+                clock.offset_secs = offset.num_seconds(),
+                "this machine's clock is wrong; calls to STS use STS's time",
+            );
+        }
+    }
+}
+
+impl AssumeRole for StsClient {
+    async fn assume_role(
+        &self,
+        session: &RoleSession,
+        deadline: Instant,
+    ) -> Result<Credentials, StsError> {
+        self.call(session, deadline).await
+    }
+}
+
+/// Never the same again.
+fn nonce() -> String {
+    Uuid::new_v4().to_string()
+}
+
+/// The whole body, chunk by chunk: nobody else's mistake fills our memory.
+async fn read(response: &mut Response) -> Result<Vec<u8>, StsError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(unintelligible(Unintelligible::TooLong(LONGEST_ANSWER)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// An answer of which not even the request's id can be told.
+fn unintelligible(problem: Unintelligible) -> StsError {
+    StsError::Unintelligible { problem, request_id: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::io;
+    use std::process::Command;
+    use std::sync::Mutex;
+
+    use chrono::{DateTime, TimeDelta, Utc};
+    use serde_json::{Value, json};
+    use tracing::level_filters::LevelFilter;
+
+    use super::*;
+    use crate::sts::caller_identity::IdentityKind;
+    use crate::sts::role_session::tests::{a_session, an_answer};
+    use crate::sts::scripted::{Form, Reply, Scripted};
+
+    const NOW: &str = "2016-01-13T14:02:37Z";
+
+    fn ok(body: &Value) -> Reply {
+        Reply::Answer("HTTP/1.1 200 OK".into(), body.to_string())
+    }
+
+    fn error(status: u16, code: &str) -> Reply {
+        let body = json!({"Code": code, "Message": "canary-message", "RequestId": "1-A"});
+        Reply::Answer(format!("HTTP/1.1 {status} X"), body.to_string())
+    }
+
+    fn clock() -> Clock {
+        Clock::manual(NOW.parse().unwrap())
+    }
+
+    fn client_of(endpoints: Vec<Endpoint>, clock: Clock) -> StsClient {
+        let settings = StsSettings {
+            endpoints: endpoints.try_into().unwrap(),
+            connect_timeout: Duration::from_secs(5),
+            attempt_timeout: Duration::from_secs(5),
+            max_attempts: NonZeroU32::new(3).unwrap(),
+        };
+        let key = AccessKey { id: "testid".parse().unwrap(), secret: "canary-key-secret".into() };
+        StsClient::new(settings, key, clock, Arc::new(Metrics::new())).unwrap()
+    }
+
+    fn client(server: &Scripted) -> StsClient {
+        client_of(vec![server.endpoint()], clock())
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(10)
+    }
+
+    fn nonces(forms: &[Form]) -> BTreeSet<&str> {
+        forms.iter().map(|form| form["SignatureNonce"].as_str()).collect()
+    }
+
+    /// How often the action ended with the outcome.
+    fn counted(client: &StsClient, action: &str, outcome: &str) -> Option<String> {
+        let count = format!(
+            "appserver_sts_call_duration_seconds_count{{action=\"{action}\",outcome=\"{outcome}\"}} "
+        );
+        let text = client.metrics.encoded();
+        text.lines().find_map(|line| Some(line.strip_prefix(&count)?.to_owned()))
+    }
+
+    #[tokio::test]
+    async fn a_session_is_sent_as_a_form_and_its_credentials_come_back() {
+        let server = Scripted::start(|_, _| ok(&an_answer())).await;
+        let client = client(&server);
+        let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+        assert_eq!(credentials.access_key_id(), "STS.L4aBSCSJVMuKg5U1");
+
+        let seen = server.seen();
+        let head = &seen.heads[0];
+        assert!(head.starts_with("post / http/1.1\r\n"), "{head}");
+        assert!(head.contains("content-type: application/x-www-form-urlencoded\r\n"), "{head}");
+        let agent = concat!("user-agent: appserver/", env!("CARGO_PKG_VERSION"), "\r\n");
+        assert!(head.contains(agent), "{head}");
+
+        let session = a_session();
+        let nonce = seen.forms[0]["SignatureNonce"].clone();
+        let expected = call::request(&session, &client.key.id, nonce, clock().now());
+        assert_eq!(seen.bodies, [rpc::sign("POST", &expected, &client.key.secret).form]);
+        assert_eq!(counted(&client, "AssumeRole", "success").as_deref(), Some("1"));
+    }
+
+    #[tokio::test]
+    async fn the_caller_s_identity_is_asked_for() {
+        let arn = "acs:ram::11223344:user/appserver";
+        let body = json!({"IdentityType": "RAMUser", "AccountId": "11223344", "Arn": arn});
+        let server = Scripted::start(move |_, _| ok(&body)).await;
+        let client = client(&server);
+        let expected = CallerIdentity {
+            kind: IdentityKind::RamUser,
+            account: "11223344".parse().unwrap(),
+            arn: arn.into(),
+        };
+        assert_eq!(client.caller_identity(soon()).await.unwrap(), expected);
+        assert_eq!(counted(&client, "GetCallerIdentity", "success").as_deref(), Some("1"));
+    }
+
+    #[tokio::test]
+    async fn calls_share_a_connection() {
+        let server = Scripted::start(|_, _| ok(&an_answer())).await;
+        let client = client(&server);
+        for _ in 0..5 {
+            client.assume_role(&a_session(), soon()).await.unwrap();
+        }
+        let seen = server.seen();
+        assert_eq!((seen.connections, seen.forms.len()), (1, 5));
+    }
+
+    #[tokio::test]
+    async fn a_retry_has_a_new_nonce_and_a_new_timestamp() {
+        let clock = clock();
+        let moving = clock.clone();
+        let server = Scripted::start(move |number, _| {
+            moving.advance(TimeDelta::seconds(1));
+            if number < 2 { error(503, "ServiceUnavailable") } else { ok(&an_answer()) }
+        })
+        .await;
+        let client = client_of(vec![server.endpoint()], clock);
+        client.assume_role(&a_session(), soon()).await.unwrap();
+
+        let forms = server.seen().forms;
+        let timestamps: Vec<&str> = forms.iter().map(|form| form["Timestamp"].as_str()).collect();
+        let expected = ["2016-01-13T14:02:37Z", "2016-01-13T14:02:38Z", "2016-01-13T14:02:39Z"];
+        assert_eq!((nonces(&forms).len(), timestamps.as_slice()), (3, &expected[..]));
+        let signatures: BTreeSet<&str> =
+            forms.iter().map(|form| form["Signature"].as_str()).collect();
+        assert_eq!(signatures.len(), 3);
+        assert_eq!(counted(&client, "AssumeRole", "unavailable").as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_million_nonces_are_all_distinct() {
+        let mut nonces: Vec<u128> =
+            (0..1_000_000).map(|_| nonce().parse::<Uuid>().unwrap().as_u128()).collect();
+        nonces.sort_unstable();
+        nonces.dedup();
+        assert_eq!(nonces.len(), 1_000_000);
+    }
+
+    #[tokio::test]
+    async fn throttling_by_http_400_is_waited_out() {
+        let server = Scripted::start(|number, _| match number {
+            0 => {
+                let head = "HTTP/1.1 400 Bad Request\r\n\
+                            x-ratelimit-user: Limit:1,Remain:0,TimeLeft:20,Reset:1";
+                let body = r#"{"Code":"Throttling.User","RequestId":"1-A"}"#;
+                Reply::Answer(head.into(), body.into())
+            }
+            _ => ok(&an_answer()),
+        })
+        .await;
+        let client = client(&server);
+        client.assume_role(&a_session(), soon()).await.unwrap();
+        assert_eq!(counted(&client, "AssumeRole", "throttled").as_deref(), Some("1"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_costs_one_call() {
+        let server = Scripted::start(|_, _| error(403, "NoPermission")).await;
+        let refused = client(&server).assume_role(&a_session(), soon()).await.unwrap_err();
+        assert_eq!((refused.kind(), refused.request_id()), ("no_permission", Some("1-A")));
+        assert_eq!(server.seen().forms.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn empty_or_dead_credentials_with_http_200_are_an_error() {
+        for (place, bad) in [("/Credentials/SecurityToken", ""), ("/Credentials/Expiration", NOW)] {
+            let mut answer = an_answer();
+            *answer.pointer_mut(place).unwrap() = bad.into();
+            let server = Scripted::start(move |_, _| ok(&answer)).await;
+            let client = client(&server);
+            let refused = client.assume_role(&a_session(), soon()).await.unwrap_err();
+            assert_eq!((refused.kind(), refused.is_transient()), ("unintelligible", true));
+            assert_eq!(counted(&client, "AssumeRole", "unintelligible").as_deref(), Some("3"));
+        }
+    }
+
+    /// An STS that minds its clock as the real one does: 15 minutes either way.
+    fn minding_the_time(true_time: DateTime<Utc>) -> impl Fn(usize, &Form) -> Reply {
+        move |_, form| {
+            let sent: DateTime<Utc> = form["Timestamp"].parse().unwrap();
+            if (sent - true_time).abs() <= TimeDelta::minutes(15) {
+                return ok(&an_answer());
+            }
+            let date = true_time.format("%a, %d %b %Y %H:%M:%S GMT");
+            let body = r#"{"Code":"InvalidTimeStamp.Expired","RequestId":"1-A"}"#;
+            Reply::Answer(format!("HTTP/1.1 400 X\r\nDate: {date}"), body.into())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_twenty_minutes_off_costs_one_call_and_is_remembered() {
+        for skew in [TimeDelta::minutes(20), TimeDelta::minutes(-20)] {
+            let true_time = clock().now();
+            let server = Scripted::start(minding_the_time(true_time)).await;
+            let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
+            let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+            assert_eq!(credentials.issued_at(), true_time);
+            client.assume_role(&a_session(), soon()).await.unwrap();
+            let forms = server.seen().forms;
+            assert_eq!((forms.len(), nonces(&forms).len()), (3, 3));
+            assert_eq!(counted(&client, "AssumeRole", "clock_skewed").as_deref(), Some("1"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let elsewhere = Scripted::start(|_, _| ok(&an_answer())).await;
+        let location = elsewhere.endpoint().url().to_string();
+        for status in [301, 302, 307, 308] {
+            let head = format!("HTTP/1.1 {status} X\r\nLocation: {location}");
+            let server =
+                Scripted::start(move |_, _| Reply::Answer(head.clone(), String::new())).await;
+            let refused = client(&server).assume_role(&a_session(), soon()).await.unwrap_err();
+            assert_eq!(refused.kind(), "unintelligible");
+        }
+        assert_eq!(elsewhere.seen().connections, 0);
+    }
+
+    #[tokio::test]
+    async fn an_answer_beyond_the_cap_is_not_read() {
+        for (longer, kind) in [(0, "success"), (1, "unintelligible")] {
+            let mut answer = an_answer();
+            answer["Padding"] = "".into();
+            let padding = LONGEST_ANSWER - answer.to_string().len() + longer;
+            answer["Padding"] = "x".repeat(padding).into();
+            let server = Scripted::start(move |_, _| ok(&answer)).await;
+            let outcome = client(&server).assume_role(&a_session(), soon()).await;
+            assert_eq!(outcome.map_or_else(|e| e.kind(), |_| "success"), kind);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cut_answer_is_asked_for_again() {
+        let server =
+            Scripted::start(|number, _| if number == 0 { Reply::Cut } else { ok(&an_answer()) });
+        let server = server.await;
+        let client = client(&server);
+        client.assume_role(&a_session(), soon()).await.unwrap();
+        assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
+        assert_eq!(nonces(&server.seen().forms).len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_without_an_answer_ends_in_time_and_is_made_again() {
+        let server =
+            Scripted::start(|number, _| if number == 0 { Reply::Hang } else { ok(&an_answer()) });
+        let server = server.await;
+        let mut client = client(&server);
+        client.settings.attempt_timeout = Duration::from_millis(100);
+        client.assume_role(&a_session(), soon()).await.unwrap();
+        assert_eq!(counted(&client, "AssumeRole", "timed_out").as_deref(), Some("1"));
+    }
+
+    #[tokio::test]
+    async fn the_callers_deadline_ends_an_attempt() {
+        let server = Scripted::start(|_, _| Reply::Hang).await;
+        let deadline = Instant::now() + Duration::from_millis(100);
+        let late = client(&server).assume_role(&a_session(), deadline).await.unwrap_err();
+        assert_eq!(late.kind(), "timed_out");
+        let over = deadline.elapsed();
+        assert!(over < Duration::from_secs(2), "{over:?} after the deadline");
+        assert_eq!(server.seen().forms.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_in_trouble_is_left_for_the_next_and_stays_left() {
+        let first = Scripted::start(|_, _| error(503, "ServiceUnavailable")).await;
+        let second = Scripted::start(|_, _| ok(&an_answer())).await;
+        let client = client_of(vec![first.endpoint(), second.endpoint()], clock());
+        for _ in 0..2 {
+            client.assume_role(&a_session(), soon()).await.unwrap();
+        }
+        assert_eq!((first.seen().forms.len(), second.seen().forms.len()), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn an_endpoint_that_does_not_listen_is_left_for_the_next() {
+        let second = Scripted::start(|_, _| ok(&an_answer())).await;
+        let client = client_of(vec![deaf_endpoint(), second.endpoint()], clock());
+        client.assume_role(&a_session(), soon()).await.unwrap();
+        assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
+    }
+
+    #[tokio::test]
+    async fn a_throttled_account_is_throttled_at_every_endpoint() {
+        let first = Scripted::start(|_, _| error(400, "Throttling.User")).await;
+        let second = Scripted::start(|_, _| ok(&an_answer())).await;
+        let mut client = client_of(vec![first.endpoint(), second.endpoint()], clock());
+        client.settings.max_attempts = NonZeroU32::MIN;
+        for _ in 0..2 {
+            client.assume_role(&a_session(), soon()).await.unwrap_err();
+        }
+        assert_eq!(second.seen().connections, 0);
+    }
+
+    /// An address where nobody listens.
+    fn deaf_endpoint() -> Endpoint {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Endpoint::try_from(format!("http://127.0.0.1:{port}")).unwrap()
+    }
+
+    /// Runs another test in a process of its own, for only that can have an environment of its own.
+    fn passes_with(environment: impl IntoIterator<Item = (&'static str, String)>) {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "sts::client::tests::calls_share_a_connection"])
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .envs(environment)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&child.stdout);
+        assert!(child.status.success() && told.contains("1 passed"), "{told}");
+    }
+
+    #[test]
+    fn a_proxy_of_the_environment_is_not_used() {
+        let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"];
+        passes_with(names.map(|name| (name, deaf_endpoint().url().to_string())));
+    }
+
+    #[test]
+    fn a_loopback_endpoint_needs_no_certificates() {
+        let names = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
+        passes_with(names.map(|name| (name, "/dev/null".to_owned())));
+    }
+
+    /// What is logged while it lives.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(text)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        fn captured(&self) -> tracing::subscriber::DefaultGuard {
+            let log = self.clone();
+            let subscriber = tracing_subscriber::fmt()
+                .with_max_level(LevelFilter::TRACE)
+                .with_ansi(false)
+                .with_writer(move || log.clone());
+            tracing::subscriber::set_default(subscriber.finish())
+        }
+    }
+
+    /// What STS answers to a request that was signed with another secret.
+    fn echoing(form: &Form) -> Reply {
+        let signed_ones = form.iter().filter(|(name, _)| *name != "Signature");
+        let parameters =
+            signed_ones.map(|(name, value)| (name.as_str(), value.as_str().into())).collect();
+        let theirs = rpc::sign("POST", &parameters, &"other".into()).string_to_sign;
+        let message = format!(
+            "Specified signature is not matched with our calculation. \
+             server string to sign is:{theirs}"
+        );
+        let body = json!({"Code": "SignatureDoesNotMatch", "Message": message, "RequestId": "1-A"});
+        Reply::Answer("HTTP/1.1 400 X".into(), body.to_string())
+    }
+
+    #[tokio::test]
+    async fn nothing_secret_is_logged_or_told_by_an_error() {
+        let log = Log::default();
+        let _captured = log.captured();
+        let server = Scripted::start(move |number, form| match number {
+            0 => ok(&an_answer()),
+            1 => ok(&json!({"Credentials": "canary-issued-secret", "RequestId": "canary message"})),
+            2 => error(500, "canary-code"),
+            3 => Reply::Cut,
+            _ => echoing(form),
+        })
+        .await;
+        let client = client(&server);
+        let mut told = format!("{client:?}");
+        client.assume_role(&a_session(), soon()).await.unwrap();
+        for kind in ["unreachable", "wrong_secret"] {
+            let error = client.assume_role(&a_session(), soon()).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            told.push_str(&format!("{error} {error:?} {:?}", error.source()));
+        }
+
+        let logged = log.text();
+        assert!(
+            logged.contains("an attempt at STS failed") && logged.contains("TRACE"),
+            "{logged}"
+        );
+        let signatures = server.seen().forms.into_iter().map(|form| form["Signature"].clone());
+        let secret = ["canary", "sample-bucket", "POST&"].map(str::to_owned);
+        for secret in secret.into_iter().chain(signatures) {
+            assert!(!logged.contains(&secret), "{secret} in the log:\n{logged}");
+            assert!(!told.contains(&secret), "{secret} in {told}");
+        }
+    }
+}

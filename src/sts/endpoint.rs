@@ -1,0 +1,157 @@
+//! Where STS is.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use super::region::Region;
+use crate::domain::Invalid;
+
+/// An STS endpoint: scheme, host and port, nothing else.
+///
+/// HTTPS is required because a man in the middle could otherwise hand out credentials of its own;
+/// plain HTTP never leaves the machine, so it is admitted there, for the emulator.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) struct Endpoint(Url);
+
+impl Endpoint {
+    /// The endpoint in a region: the public one, or the one reachable only from a VPC there.
+    pub(crate) fn regional(region: &Region, vpc: bool) -> Self {
+        let service = if vpc { "sts-vpc" } else { "sts" };
+        Self::try_from(format!("https://{service}.{region}.aliyuncs.com"))
+            .expect("a region is one label of a host name")
+    }
+
+    /// Where requests are sent.
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
+
+    /// Names the endpoint in logs.
+    pub(crate) fn host(&self) -> &str {
+        self.0.host_str().expect("both schemes have a host")
+    }
+
+    /// Whether a connection to it is encrypted.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    fn is_loopback(&self) -> bool {
+        let host = self.host();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+impl Default for Endpoint {
+    /// The central endpoint, `https://sts.aliyuncs.com`.
+    fn default() -> Self {
+        Self::try_from("https://sts.aliyuncs.com".to_owned()).expect("it is a good endpoint")
+    }
+}
+
+impl TryFrom<String> for Endpoint {
+    type Error = Invalid;
+
+    fn try_from(raw: String) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid(
+            "an STS endpoint reads `https://<host>` or `https://<host>:<port>`, without user, path \
+             or query; `http` is admitted on `localhost` and loopback addresses only",
+        );
+        let (scheme, authority) = raw.split_once("://").ok_or(RULE)?;
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        // The letters of `host:port` and no others: nothing that starts a user, a path, a query or
+        // an escape.
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
+        if !authority.bytes().all(plain) {
+            return Err(RULE);
+        }
+        let endpoint = Self(Url::parse(&raw).map_err(|_| RULE)?);
+        match scheme {
+            "https" => Ok(endpoint),
+            "http" if endpoint.is_loopback() => Ok(endpoint),
+            _ => Err(RULE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(raw: &str) -> Result<String, Invalid> {
+        Endpoint::try_from(raw.to_owned()).map(|endpoint| endpoint.url().to_string())
+    }
+
+    #[test]
+    fn regional_endpoints_follow_the_pattern() {
+        let region = "cn-hangzhou".to_owned().try_into().unwrap();
+        let urls = [
+            Endpoint::default(),
+            Endpoint::regional(&region, false),
+            Endpoint::regional(&region, true),
+        ]
+        .map(|endpoint| endpoint.url().to_string());
+        let expected = [
+            "https://sts.aliyuncs.com/",
+            "https://sts.cn-hangzhou.aliyuncs.com/",
+            "https://sts-vpc.cn-hangzhou.aliyuncs.com/",
+        ];
+        assert_eq!(urls, expected);
+    }
+
+    #[test]
+    fn plain_http_is_admitted_on_loopback_only() {
+        for good in [
+            "https://sts.aliyuncs.com",
+            "https://sts.aliyuncs.com/",
+            "https://10.0.0.1:8443",
+            "http://127.0.0.1:8090",
+            "http://127.8.9.1:8090",
+            "http://[::1]:8090/",
+            "http://localhost:8090",
+        ] {
+            assert!(endpoint(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://sts.aliyuncs.com",
+            "http://10.0.0.1:8090",
+            "http://0.0.0.0:8090",
+            "http://localhost.evil.com",
+            "http://127.0.0.1.evil.com",
+            "http://[2001:db8::1]",
+            "ftp://127.0.0.1",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn anything_beside_host_and_port_is_refused() {
+        for bad in [
+            "",
+            "sts.aliyuncs.com",
+            "https://",
+            "https:///",
+            "https:sts.aliyuncs.com",
+            "https://user@sts.aliyuncs.com",
+            "https://user:word@sts.aliyuncs.com",
+            "https://@sts.aliyuncs.com",
+            "https://sts.aliyuncs.com/path",
+            "https://sts.aliyuncs.com//",
+            "https://sts.aliyuncs.com/?",
+            "https://sts.aliyuncs.com?x=y",
+            "https://sts.aliyuncs.com#x",
+            "https://sts.aliyuncs.com\\x",
+            "https://sts.aliyuncs.com\n",
+            "https://sts.%61liyuncs.com",
+            "https://sts.aliyuncs.com:port",
+            " https://sts.aliyuncs.com",
+        ] {
+            assert!(endpoint(bad).is_err(), "{bad}");
+        }
+    }
+}

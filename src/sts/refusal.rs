@@ -1,0 +1,136 @@
+//! What STS will not do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::domain::Invalid;
+
+/// A decision of STS's: sending the same request again will not change it.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{reason} ({code})")]
+pub(crate) struct Refusal {
+    reason: Reason,
+    code: ErrorCode,
+}
+
+/// STS's `Code`, such as `EntityNotExist.Role`. Only what looks like one is kept of an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ErrorCode(String);
+
+impl ErrorCode {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ErrorCode {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let admitted = is_plain(text, b'.').then(|| Self(text.to_owned()));
+        admitted.ok_or(Invalid("an error code is 1 to 64 letters, digits and dots"))
+    }
+}
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// STS's name for one request. Only what looks like one is kept of an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct RequestId(String);
+
+impl RequestId {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RequestId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let admitted = is_plain(text, b'-').then(|| Self(text.to_owned()));
+        admitted.ok_or(Invalid("a request id is 1 to 64 letters, digits and `-`"))
+    }
+}
+
+/// Too short and too plain to carry a policy, a token or a line break into a log.
+fn is_plain(text: &str, punctuation: u8) -> bool {
+    let admitted = |b: u8| b.is_ascii_alphanumeric() || b == punctuation;
+    (1..=64).contains(&text.len()) && text.bytes().all(admitted)
+}
+
+/// Why STS refused, in so far as somebody would act differently on it. The texts are for operators.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum Reason {
+    #[error("the AccessKey's user may not assume the role, or the role does not trust it")]
+    NoPermission,
+    #[error("the role does not exist")]
+    NoSuchRole,
+    #[error("the session policy is malformed or too large")]
+    Policy,
+    #[error("a parameter is missing or malformed")]
+    Parameter,
+    #[error("the AccessKey does not exist")]
+    KeyUnknown,
+    #[error("the AccessKey is disabled")]
+    KeyDisabled,
+    #[error("the AccessKey's secret is wrong")]
+    WrongSecret,
+    #[error("the request was signed in a way that STS does not follow, a bug of this program")]
+    SigningBug,
+    #[error("the signature is wrong, STS did not say what it should have been over")]
+    Signature,
+    #[error("an error that is not known here")]
+    Unknown,
+}
+
+impl Refusal {
+    /// A refusal for the reason that STS's code stands for.
+    pub(crate) fn new(reason: Reason, code: ErrorCode) -> Self {
+        Self { reason, code }
+    }
+
+    /// What it comes down to.
+    pub(crate) fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+impl Reason {
+    /// The reason in a word, of a closed set: a metric's label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::NoPermission => "no_permission",
+            Self::NoSuchRole => "no_such_role",
+            Self::Policy => "bad_policy",
+            Self::Parameter => "bad_parameter",
+            Self::KeyUnknown => "key_unknown",
+            Self::KeyDisabled => "key_disabled",
+            Self::WrongSecret => "wrong_secret",
+            Self::SigningBug => "signing_bug",
+            Self::Signature => "bad_signature",
+            Self::Unknown => "refused",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_looks_like_a_code_or_a_request_id_is_kept() {
+        for good in ["NoPermission", "InvalidParameter.PolicyGrammar", "Throttling"] {
+            assert!(good.parse::<ErrorCode>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "{\"Version\"", "No\nPermission", "é", &"x".repeat(65)] {
+            assert!(bad.parse::<ErrorCode>().is_err(), "{bad}");
+            assert!(bad.parse::<RequestId>().is_err(), "{bad}");
+        }
+        assert!("6894B13B-6D71-4EF5-88FA-F32781734A7F".parse::<RequestId>().is_ok());
+    }
+}

@@ -1,0 +1,233 @@
+//! When a failed call is worth another attempt, and how long to wait for it.
+
+use std::mem::replace;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::error::StsError;
+
+/// The first wait after trouble. Source: Alibaba's Python SDK, as are the doubling and the jitter.
+const BASE: Duration = Duration::from_millis(100);
+/// The first wait after throttling that did not say for how long.
+const THROTTLED_BASE: Duration = Duration::from_millis(500);
+/// No wait of our own choosing is longer: a phone is at the other end.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// Attempts a call until it succeeds, fails for good, or no attempt is left that could begin by
+/// `deadline`.
+///
+/// Nothing is attempted after the deadline; that an attempt *ends* by then is the attempt's
+/// business. The error is that of the last attempt. `attempt` is told which one it is, from 1.
+///
+/// (The bound is not `AsyncFnMut`, because it cannot be told of its futures that they are `Send`.)
+pub(super) async fn retrying<T, F>(
+    deadline: Instant,
+    most: NonZeroU32,
+    mut attempt: impl FnMut(u32) -> F,
+) -> Result<T, StsError>
+where
+    F: Future<Output = Result<T, StsError>>,
+{
+    let mut patience = Patience::default();
+    let mut last = StsError::TimedOut;
+    for number in 1..=most.get() {
+        if Instant::now() >= deadline {
+            break;
+        }
+        last = match attempt(number).await {
+            Ok(done) => return Ok(done),
+            Err(error) => error,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        match patience.wait_after(&last, number) {
+            Some(wait) if wait < left && number < most.get() => sleep(wait).await,
+            _ => break,
+        }
+    }
+    Err(last)
+}
+
+/// What may be remedied once in a call: a second time, the remedy has not helped.
+#[derive(Default)]
+struct Patience {
+    nonce_was_renewed: bool,
+    clock_was_set: bool,
+}
+
+impl Patience {
+    /// How long to wait after the error of attempt `number`, or `None` if another attempt is of no
+    /// use.
+    fn wait_after(&mut self, error: &StsError, number: u32) -> Option<Duration> {
+        let at_once = |was_done: bool| (!was_done).then_some(Duration::ZERO);
+        match error {
+            StsError::NonceUsed { .. } => at_once(replace(&mut self.nonce_was_renewed, true)),
+            StsError::ClockSkewed { sts_time: Some(_), .. } => {
+                at_once(replace(&mut self.clock_was_set, true))
+            }
+            StsError::ClockSkewed { sts_time: None, .. } | StsError::Refused { .. } => None,
+            StsError::Throttled { retry_after, .. } => {
+                let asked = retry_after.unwrap_or_default();
+                Some(asked.max(jittered(backoff(THROTTLED_BASE, number))))
+            }
+            StsError::Unavailable { .. }
+            | StsError::Unreachable(_)
+            | StsError::TimedOut
+            | StsError::Unintelligible { .. } => Some(jittered(backoff(BASE, number))),
+        }
+    }
+}
+
+/// `base` after the first attempt, twice as long after each that follows.
+fn backoff(base: Duration, number: u32) -> Duration {
+    base.saturating_mul(2_u32.saturating_pow(number - 1)).min(LONGEST)
+}
+
+/// Half of it to all of it, so that those who failed together do not come back together.
+fn jittered(wait: Duration) -> Duration {
+    rand::random_range(wait / 2..=wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use super::*;
+    use crate::sts::error::Unintelligible;
+    use crate::sts::refusal::{Reason, Refusal};
+
+    const MOST: NonZeroU32 = NonZeroU32::new(5).unwrap();
+
+    fn throttled(millis: Option<u64>) -> StsError {
+        let retry_after = millis.map(Duration::from_millis);
+        StsError::Throttled { retry_after, request_id: None }
+    }
+
+    fn skewed(sts_time: Option<&str>) -> StsError {
+        let sts_time = sts_time.map(|time| time.parse().unwrap());
+        StsError::ClockSkewed { sts_time, request_id: None }
+    }
+
+    fn refused() -> StsError {
+        let refusal = Refusal::new(Reason::NoPermission, "NoPermission".parse().unwrap());
+        StsError::Refused { refusal, request_id: None }
+    }
+
+    fn unavailable() -> StsError {
+        StsError::Unavailable { status: 503, request_id: None }
+    }
+
+    fn nonce_used() -> StsError {
+        StsError::NonceUsed { request_id: None }
+    }
+
+    /// How a call ends whose attempts fail so, and at which milliseconds they begin.
+    async fn begun(
+        errors: impl IntoIterator<Item = StsError>,
+        patience: Duration,
+    ) -> (Result<u32, StsError>, Vec<u128>) {
+        let start = Instant::now();
+        let mut begun = vec![];
+        let mut errors = errors.into_iter();
+        let outcome = retrying(start + patience, MOST, |number| {
+            begun.push(start.elapsed().as_millis());
+            ready(errors.next().map_or(Ok(number), Err))
+        });
+        (outcome.await, begun)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_double_with_jitter_until_the_attempts_are_used_up() {
+        let (outcome, begun) =
+            begun(std::iter::repeat_with(unavailable), Duration::from_secs(60)).await;
+        assert!(matches!(outcome, Err(StsError::Unavailable { .. })));
+        let waits: Vec<u128> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(waits.len(), 4);
+        for (wait, most) in waits.into_iter().zip([100, 200, 400, 800]) {
+            // Timers are only good to a millisecond.
+            assert!((most / 2..=most + 2).contains(&wait), "{wait} of {most}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn throttling_is_waited_for_longer() {
+        let (outcome, begun) =
+            begun([throttled(None), throttled(None)], Duration::from_secs(60)).await;
+        assert_eq!(outcome.unwrap(), 3);
+        assert!((250..=502).contains(&begun[1]), "{begun:?}");
+        assert!((500..=1002).contains(&(begun[2] - begun[1])), "{begun:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_that_sts_asked_for_is_waited() {
+        let (outcome, begun) = begun([throttled(Some(2000))], Duration::from_secs(60)).await;
+        assert_eq!(outcome.unwrap(), 2);
+        assert!((2000..=2002).contains(&begun[1]), "{begun:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_that_the_deadline_does_not_allow_is_not_begun() {
+        let patience = Duration::from_millis(1999);
+        let start = Instant::now();
+        let (outcome, begun) = begun([throttled(Some(2000))], patience).await;
+        assert_eq!(outcome.unwrap_err().retry_after(), Some(Duration::from_secs(2)));
+        assert_eq!((begun, start.elapsed()), (vec![0], Duration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_beyond_all_measure_is_an_error_and_no_panic() {
+        let (outcome, _) = begun([throttled(Some(u64::MAX))], Duration::from_secs(60)).await;
+        let asked = Some(Duration::from_millis(u64::MAX));
+        assert_eq!(outcome.unwrap_err().retry_after(), asked);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_final() {
+        let (outcome, begun) = begun([refused()], Duration::from_secs(60)).await;
+        assert!(matches!(outcome, Err(StsError::Refused { .. })));
+        assert_eq!(begun, [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_used_nonce_is_renewed_once() {
+        let (outcome, begun) = begun([nonce_used()], Duration::from_secs(60)).await;
+        assert_eq!((outcome.unwrap(), begun), (2, vec![0, 0]));
+        let (outcome, begun) =
+            self::begun([nonce_used(), nonce_used()], Duration::from_secs(60)).await;
+        assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("nonce_used", 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_is_set_once_and_only_by_the_time_that_sts_has() {
+        let time = || skewed(Some("2016-01-13T14:02:37Z"));
+        let (outcome, begun) = begun([time()], Duration::from_secs(60)).await;
+        assert_eq!((outcome.unwrap(), begun), (2, vec![0, 0]));
+        let (outcome, begun) = self::begun([time(), time()], Duration::from_secs(60)).await;
+        assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("clock_skewed", 2));
+        let (outcome, begun) = self::begun([skewed(None)], Duration::from_secs(60)).await;
+        assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("clock_skewed", 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_is_not_stss_is_asked_for_again() {
+        let garbled =
+            StsError::Unintelligible { problem: Unintelligible::NotJson, request_id: None };
+        let (outcome, _) = begun([garbled, StsError::TimedOut], Duration::from_secs(60)).await;
+        assert_eq!(outcome.unwrap(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_the_deadline_nothing_is_attempted() {
+        let (outcome, begun) = begun([], Duration::ZERO).await;
+        assert!(matches!(outcome, Err(StsError::TimedOut)));
+        assert!(begun.is_empty());
+    }
+
+    #[test]
+    fn no_wait_is_longer_than_the_cap() {
+        assert_eq!(backoff(BASE, 1), BASE);
+        assert_eq!(backoff(BASE, 40), LONGEST);
+        assert_eq!(backoff(THROTTLED_BASE, u32::MAX), LONGEST);
+    }
+}
