@@ -1,0 +1,249 @@
+//! Conditions: under which circumstances a statement counts.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+
+use super::network::Network;
+use super::pattern::Pattern;
+
+/// One key of one operator, such as `{"StringLike": {"oss:Prefix": ["photos/*"]}}`.
+///
+/// A value of the list that matches is enough. A negated operator is the plain one turned round as a whole: *no*
+/// value may match (were each value negated and the results OR-ed, two different values would match anything). A key
+/// that the request does not have matches no value. Keys are compared with regard to case: the documentation promises
+/// nothing laxer.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    pub(crate) key: String,
+    negated: bool,
+    values: Values,
+}
+
+#[derive(Clone, Debug)]
+enum Values {
+    Equal(Vec<String>),
+    /// Lower-cased.
+    EqualIgnoringCase(Vec<String>),
+    Like(Vec<Pattern>),
+    Number(Comparison, Vec<f64>),
+    Date(Comparison, Vec<DateTime<Utc>>),
+    Bool(Vec<bool>),
+    Ip(Vec<Network>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Comparison {
+    Equals,
+    LessThan,
+    LessThanEquals,
+    GreaterThan,
+    GreaterThanEquals,
+}
+
+/// Why a condition is not one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ConditionProblem {
+    /// Not an operator that RAM documents.
+    #[error("the operator is unknown")]
+    Operator,
+    /// No value to compare with.
+    #[error("a key has no value")]
+    NoValue,
+    /// Such as `Bool` with `yes`.
+    #[error("a value is not of the operator's type")]
+    Value,
+}
+
+impl Condition {
+    pub(crate) fn new(
+        operator: &str,
+        key: String,
+        values: Vec<String>,
+    ) -> Result<Self, ConditionProblem> {
+        if values.is_empty() {
+            return Err(ConditionProblem::NoValue);
+        }
+        let (negated, values) = match operator {
+            "StringEquals" => (false, Values::Equal(values)),
+            "StringNotEquals" => (true, Values::Equal(values)),
+            "StringEqualsIgnoreCase" => (false, Values::EqualIgnoringCase(lower_case(&values))),
+            "StringNotEqualsIgnoreCase" => (true, Values::EqualIgnoringCase(lower_case(&values))),
+            "StringLike" => (false, Values::Like(patterns(&values))),
+            "StringNotLike" => (true, Values::Like(patterns(&values))),
+            "Bool" => (false, Values::Bool(each(&values, |v| v.parse().ok())?)),
+            "IpAddress" => (false, Values::Ip(each(&values, Network::parse)?)),
+            "NotIpAddress" => (true, Values::Ip(each(&values, Network::parse)?)),
+            _ => comparison(operator, &values)?,
+        };
+        Ok(Self { key, negated, values })
+    }
+
+    /// Whether the condition holds for the key's value in the request, if it has one.
+    pub(crate) fn holds(&self, actual: Option<&str>) -> bool {
+        actual.is_some_and(|actual| self.values.any_matches(actual)) != self.negated
+    }
+}
+
+impl Values {
+    fn any_matches(&self, actual: &str) -> bool {
+        match self {
+            Self::Equal(values) => values.iter().any(|value| value == actual),
+            Self::EqualIgnoringCase(values) => values.contains(&actual.to_lowercase()),
+            Self::Like(patterns) => patterns.iter().any(|pattern| pattern.matches(actual)),
+            Self::Number(comparison, values) => {
+                number(actual).is_some_and(|a| values.iter().any(|v| comparison.holds(&a, v)))
+            }
+            Self::Date(comparison, values) => {
+                date(actual).is_some_and(|a| values.iter().any(|v| comparison.holds(&a, v)))
+            }
+            Self::Bool(values) => actual.parse().is_ok_and(|actual| values.contains(&actual)),
+            Self::Ip(networks) => actual
+                .parse::<IpAddr>()
+                .is_ok_and(|address| networks.iter().any(|network| network.contains(address))),
+        }
+    }
+}
+
+impl Comparison {
+    fn holds<T: PartialOrd>(self, actual: &T, value: &T) -> bool {
+        match self {
+            Self::Equals => actual == value,
+            Self::LessThan => actual < value,
+            Self::LessThanEquals => actual <= value,
+            Self::GreaterThan => actual > value,
+            Self::GreaterThanEquals => actual >= value,
+        }
+    }
+}
+
+fn comparison(operator: &str, values: &[String]) -> Result<(bool, Values), ConditionProblem> {
+    let (is_date, relation) =
+        match (operator.strip_prefix("Numeric"), operator.strip_prefix("Date")) {
+            (Some(relation), _) => (false, relation),
+            (None, Some(relation)) => (true, relation),
+            (None, None) => return Err(ConditionProblem::Operator),
+        };
+    let (negated, comparison) = match relation {
+        "Equals" => (false, Comparison::Equals),
+        "NotEquals" => (true, Comparison::Equals),
+        "LessThan" => (false, Comparison::LessThan),
+        "LessThanEquals" => (false, Comparison::LessThanEquals),
+        "GreaterThan" => (false, Comparison::GreaterThan),
+        "GreaterThanEquals" => (false, Comparison::GreaterThanEquals),
+        _ => return Err(ConditionProblem::Operator),
+    };
+    let values = if is_date {
+        Values::Date(comparison, each(values, date)?)
+    } else {
+        Values::Number(comparison, each(values, number)?)
+    };
+    Ok((negated, values))
+}
+
+fn each<T>(
+    values: &[String],
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<Vec<T>, ConditionProblem> {
+    values.iter().map(|value| parse(value).ok_or(ConditionProblem::Value)).collect()
+}
+
+fn number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite())
+}
+
+fn date(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|date| date.to_utc())
+}
+
+fn lower_case(values: &[String]) -> Vec<String> {
+    values.iter().map(|value| value.to_lowercase()).collect()
+}
+
+fn patterns(values: &[String]) -> Vec<Pattern> {
+    values.iter().map(|value| Pattern::new(value)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holds(operator: &str, values: &[&str], actual: Option<&str>) -> bool {
+        let values = values.iter().map(|&value| value.to_owned()).collect();
+        Condition::new(operator, "key".to_owned(), values).unwrap().holds(actual)
+    }
+
+    #[test]
+    fn every_documented_operator_compares_as_it_says() {
+        let noon = "2016-01-13T12:00:00Z";
+        let table = [
+            ("StringEquals", "a", "a", true),
+            ("StringEquals", "a", "A", false),
+            ("StringNotEquals", "a", "A", true),
+            ("StringNotEquals", "a", "a", false),
+            ("StringEqualsIgnoreCase", "a", "A", true),
+            ("StringNotEqualsIgnoreCase", "a", "A", false),
+            ("StringLike", "photos/*", "photos/2015/x", true),
+            ("StringLike", "photos/*", "Photos/x", false),
+            ("StringNotLike", "photos/*", "music/x", true),
+            ("NumericEquals", "100", "100.0", true),
+            ("NumericNotEquals", "100", "99", true),
+            ("NumericLessThan", "100", "99", true),
+            ("NumericLessThan", "100", "100", false),
+            ("NumericLessThanEquals", "100", "100", true),
+            ("NumericGreaterThan", "9", "10", true),
+            ("NumericGreaterThanEquals", "10", "10", true),
+            ("NumericGreaterThan", "9", "ten", false),
+            ("DateEquals", noon, "2016-01-13T20:00:00+08:00", true),
+            ("DateNotEquals", noon, noon, false),
+            ("DateLessThan", noon, "2016-01-13T11:59:59Z", true),
+            ("DateLessThanEquals", noon, noon, true),
+            ("DateGreaterThan", noon, noon, false),
+            ("DateGreaterThanEquals", noon, noon, true),
+            ("Bool", "true", "true", true),
+            ("Bool", "true", "false", false),
+            ("IpAddress", "10.0.0.0/8", "10.1.2.3", true),
+            ("NotIpAddress", "10.0.0.0/8", "10.1.2.3", false),
+        ];
+        for (operator, value, actual, expected) in table {
+            assert_eq!(
+                holds(operator, &[value], Some(actual)),
+                expected,
+                "{operator} {value} {actual}"
+            );
+        }
+    }
+
+    #[test]
+    fn one_matching_value_is_enough_and_a_negation_refuses_them_all() {
+        assert!(holds("StringEquals", &["a", "b"], Some("b")));
+        assert!(!holds("StringNotEquals", &["a", "b"], Some("b")));
+        assert!(holds("StringNotEquals", &["a", "b"], Some("c")));
+    }
+
+    #[test]
+    fn an_absent_key_matches_no_value() {
+        assert!(!holds("StringLike", &["*"], None));
+        assert!(holds("StringNotLike", &["*"], None));
+    }
+
+    #[test]
+    fn unknown_operators_and_values_of_another_type_are_refused() {
+        let table = [
+            ("StringContains", "a", ConditionProblem::Operator),
+            ("stringequals", "a", ConditionProblem::Operator),
+            ("NumericNear", "1", ConditionProblem::Operator),
+            ("NumericEquals", "one", ConditionProblem::Value),
+            ("NumericEquals", "NaN", ConditionProblem::Value),
+            ("DateEquals", "yesterday", ConditionProblem::Value),
+            ("Bool", "yes", ConditionProblem::Value),
+            ("IpAddress", "home", ConditionProblem::Value),
+        ];
+        for (operator, value, expected) in table {
+            let refused = Condition::new(operator, "key".to_owned(), vec![value.to_owned()]);
+            assert_eq!(refused.unwrap_err(), expected, "{operator} {value}");
+        }
+        let empty = Condition::new("Bool", "key".to_owned(), vec![]).unwrap_err();
+        assert_eq!(empty, ConditionProblem::NoValue);
+    }
+}

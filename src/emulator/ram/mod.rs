@@ -1,0 +1,21 @@
+//! A small Resource Access Management: who exists, and what policies allow.
+//!
+//! It shares no code with the service's own policy language: what one of them gets wrong, the other shows.
+
+mod account;
+mod condition;
+mod evaluate;
+mod network;
+mod pattern;
+mod policy;
+mod statement;
+mod system;
+mod trust;
+
+pub(crate) use account::{Key, Owner, Principal, Ram, Role, User};
+pub use condition::ConditionProblem;
+pub use evaluate::{Deciding, Decision, Request, decide};
+pub use policy::{Policy, PolicyProblem};
+pub use statement::StatementProblem;
+pub(crate) use system::system_policy;
+pub(crate) use trust::TrustPolicy;

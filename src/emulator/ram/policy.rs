@@ -1,0 +1,191 @@
+//! Identity and session policies: what may be done to which resources.
+
+use serde::Deserialize;
+
+use super::evaluate::{Decision, Request, decide};
+use super::pattern::ResourcePattern;
+use super::statement::{Effect, RawStatement, Statement, StatementProblem};
+
+/// A policy as users, roles and sessions have it.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    statements: Vec<Statement<ResourcePattern>>,
+}
+
+/// Why a text is not a policy.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyProblem {
+    /// Not JSON, or not of a policy's shape.
+    #[error("not a policy's JSON, line {} column {}", .0.line(), .0.column())]
+    Json(#[source] serde_json::Error),
+    /// Only version 1 exists.
+    #[error("`Version` is \"1\"")]
+    Version,
+    /// It would say nothing.
+    #[error("`Statement` is empty")]
+    NoStatement,
+    /// See there.
+    #[error("statement {index}: {problem}")]
+    Statement {
+        /// Counted from 0.
+        index: usize,
+        /// What is wrong with it.
+        problem: StatementProblem,
+    },
+}
+
+impl Policy {
+    /// A policy from RAM's JSON.
+    pub fn parse(json: &str) -> Result<Self, PolicyProblem> {
+        let statements = statements(json, |mut raw| {
+            if raw.principal.is_some() {
+                return Err(StatementProblem::Principal);
+            }
+            let resources = raw.resource.take().ok_or(StatementProblem::Resource)?.into_vec();
+            let well_formed = |name: &String| name == "*" || name.starts_with("acs:");
+            if resources.is_empty() || !resources.iter().all(well_formed) {
+                return Err(StatementProblem::Resource);
+            }
+            raw.about(resources.iter().map(|name| ResourcePattern::new(name)).collect())
+        })?;
+        Ok(Self { statements })
+    }
+
+    /// What the policy alone says to the request.
+    pub fn decide(&self, request: &Request<'_>) -> Decision {
+        decide([self], request)
+    }
+
+    /// Whether some statement allows something that it names, an action or a resource.
+    pub fn allows_something_named(&self) -> bool {
+        self.statements.iter().any(|statement| {
+            statement.effect == Effect::Allow
+                && (statement.actions.are_named()
+                    || !statement.about.iter().any(ResourcePattern::is_everything))
+        })
+    }
+
+    /// Each statement's place and effect, of those that have a say in the request.
+    pub(crate) fn applying(&self, request: &Request<'_>) -> impl Iterator<Item = (usize, Effect)> {
+        let is_about = |pattern: &ResourcePattern| pattern.matches(request.resource);
+        self.statements
+            .iter()
+            .enumerate()
+            .filter(move |(_, statement)| statement.applies(request, is_about))
+            .map(|(index, statement)| (index, statement.effect))
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+struct RawPolicy {
+    version: String,
+    statement: Vec<RawStatement>,
+}
+
+/// The frame that every kind of policy shares.
+pub(crate) fn statements<T>(
+    json: &str,
+    read: impl Fn(RawStatement) -> Result<Statement<T>, StatementProblem>,
+) -> Result<Vec<Statement<T>>, PolicyProblem> {
+    let raw: RawPolicy = serde_json::from_str(json).map_err(PolicyProblem::Json)?;
+    if raw.version != "1" {
+        return Err(PolicyProblem::Version);
+    }
+    if raw.statement.is_empty() {
+        return Err(PolicyProblem::NoStatement);
+    }
+    let read =
+        |(index, raw)| read(raw).map_err(|problem| PolicyProblem::Statement { index, problem });
+    raw.statement.into_iter().enumerate().map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(json: &str) -> String {
+        Policy::parse(json).unwrap_err().to_string()
+    }
+
+    fn with_statement(statement: &str) -> String {
+        format!(r#"{{"Version":"1","Statement":[{statement}]}}"#)
+    }
+
+    #[test]
+    fn single_values_and_lists_mean_the_same() {
+        let json = with_statement(
+            r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":["acs:oss:*:*:b/*"],
+                "Condition":{"Bool":{"acs:SecureTransport":"true"},"IpAddress":{"acs:SourceIp":["10.0.0.0/8"]}}}"#,
+        );
+        assert!(Policy::parse(&json).is_ok());
+    }
+
+    #[test]
+    fn what_the_grammar_does_not_know_is_refused() {
+        let table = [
+            ("", "not a policy's JSON, line 1 column 0"),
+            ("[]", "not a policy's JSON, line 1 column 0"),
+            (r#"{"Statement":[]}"#, "not a policy's JSON, line 1 column 16"),
+            (r#"{"Version":"2","Statement":[]}"#, "`Version` is \"1\""),
+            (r#"{"Version":"1","Statement":[]}"#, "`Statement` is empty"),
+            (r#"{"Version":"1","Statement":[],"Id":"x"}"#, "not a policy's JSON, line 1 column 34"),
+        ];
+        for (json, expected) in table {
+            assert_eq!(refusal(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn what_a_statement_may_not_hold_is_refused() {
+        let resource =
+            "statement 0: `Resource` names `acs:<service>:<region>:<account>:<relative id>` or `*`";
+        let action_form = "statement 0: an action reads `<service>:<name>` or `*`";
+        let table = [
+            (r#"{"Effect":"Allow","Action":"*"}"#, resource),
+            (r#"{"Effect":"Allow","Action":"*","Resource":[]}"#, resource),
+            (r#"{"Effect":"Allow","Action":"*","Resource":"bucket/*"}"#, resource),
+            (
+                r#"{"Effect":"Allow","Resource":"*"}"#,
+                "statement 0: a statement has either `Action` or `NotAction`",
+            ),
+            (r#"{"Effect":"Allow","Action":[],"Resource":"*"}"#, action_form),
+            (r#"{"Effect":"Allow","Action":"GetObject","Resource":"*"}"#, action_form),
+            (
+                r#"{"Effect":"Allow","Action":"*","Resource":"*","Principal":{"RAM":["*"]}}"#,
+                "statement 0: `Principal` belongs in trust policies only",
+            ),
+            (
+                r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Like":{"a":"b"}}}"#,
+                "statement 0: in `Condition`: the operator is unknown",
+            ),
+        ];
+        for (statement, expected) in table {
+            assert_eq!(refusal(&with_statement(statement)), expected, "{statement}");
+        }
+        for statement in [
+            r#"{"Effect":"allow","Action":"*","Resource":"*"}"#,
+            r#"{"Effect":"Allow","Action":"*","NotResource":"*"}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"*","Sid":"x"}"#,
+            r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a":true}}}"#,
+        ] {
+            let shown = refusal(&with_statement(statement));
+            assert!(shown.starts_with("not a policy's JSON"), "{statement}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_policy_of_denials_or_of_everything_allows_nothing_named() {
+        let table = [
+            (r#"{"Effect":"Deny","Action":"oss:GetObject","Resource":"*"}"#, false),
+            (r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#, false),
+            (r#"{"Effect":"Allow","NotAction":"oss:DeleteObject","Resource":"*"}"#, false),
+            (r#"{"Effect":"Allow","Action":"oss:Get*","Resource":"*"}"#, true),
+            (r#"{"Effect":"Allow","Action":"*","Resource":"acs:oss:*:*:b/*"}"#, true),
+        ];
+        for (statement, expected) in table {
+            let policy = Policy::parse(&with_statement(statement)).unwrap();
+            assert_eq!(policy.allows_something_named(), expected, "{statement}");
+        }
+    }
+}

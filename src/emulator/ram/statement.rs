@@ -1,0 +1,152 @@
+//! One statement of a policy, as JSON and as something to decide by.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::condition::{Condition, ConditionProblem};
+use super::evaluate::Request;
+use super::pattern::Pattern;
+
+/// What one statement says; `T` is what it speaks about: resources, or in a trust policy principals.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement<T> {
+    pub(crate) effect: Effect,
+    pub(crate) actions: Actions,
+    pub(crate) about: Vec<T>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+pub(crate) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// Which actions a statement is about. Case does not matter.
+#[derive(Clone, Debug)]
+pub(crate) enum Actions {
+    These(Vec<Pattern>),
+    AllBut(Vec<Pattern>),
+}
+
+/// A statement as JSON spells it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "PascalCase")]
+pub(crate) struct RawStatement {
+    effect: Effect,
+    action: Option<OneOrMore>,
+    not_action: Option<OneOrMore>,
+    pub(crate) resource: Option<OneOrMore>,
+    pub(crate) principal: Option<BTreeMap<String, OneOrMore>>,
+    #[serde(default)]
+    condition: BTreeMap<String, BTreeMap<String, OneOrMore>>,
+}
+
+/// `"a"` means the same as `["a"]`.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
+pub(crate) enum OneOrMore {
+    One(String),
+    More(Vec<String>),
+}
+
+/// Why a statement is not one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum StatementProblem {
+    /// Neither or both are there.
+    #[error("a statement has either `Action` or `NotAction`")]
+    Action,
+    /// Empty, or not `<service>:<name>` or `*`.
+    #[error("an action reads `<service>:<name>` or `*`")]
+    ActionForm,
+    /// Missing, empty, or not a resource's name or `*`.
+    #[error("`Resource` names `acs:<service>:<region>:<account>:<relative id>` or `*`")]
+    Resource,
+    /// A principal where none may be.
+    #[error("`Principal` belongs in trust policies only")]
+    Principal,
+    /// A trust policy without one, or with one that is not understood.
+    #[error(
+        "`Principal` of a trust policy names `acs:ram::<account>:root`, `:user/<name>` or `:role/<name>` under `RAM`"
+    )]
+    TrustedPrincipal,
+    /// A resource where none may be.
+    #[error("a trust policy has no `Resource`: it speaks about its own role")]
+    ResourceOfTrust,
+    /// See there.
+    #[error("in `Condition`: {0}")]
+    Condition(ConditionProblem),
+}
+
+impl OneOrMore {
+    pub(crate) fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(text) => vec![text],
+            Self::More(texts) => texts,
+        }
+    }
+}
+
+impl RawStatement {
+    /// The statement about what the caller has read from `resource` or `principal`.
+    pub(crate) fn about<T>(self, about: Vec<T>) -> Result<Statement<T>, StatementProblem> {
+        let actions = match (self.action, self.not_action) {
+            (Some(actions), None) => Actions::These(action_patterns(actions)?),
+            (None, Some(actions)) => Actions::AllBut(action_patterns(actions)?),
+            (None, None) | (Some(_), Some(_)) => return Err(StatementProblem::Action),
+        };
+        let mut conditions = Vec::new();
+        for (operator, keys) in self.condition {
+            for (key, values) in keys {
+                let condition = Condition::new(&operator, key, values.into_vec());
+                conditions.push(condition.map_err(StatementProblem::Condition)?);
+            }
+        }
+        Ok(Statement { effect: self.effect, actions, about, conditions })
+    }
+}
+
+impl<T> Statement<T> {
+    /// Whether the statement has a say in the request. All keys of all conditions must hold.
+    pub(crate) fn applies(&self, request: &Request<'_>, is_about: impl Fn(&T) -> bool) -> bool {
+        self.actions.cover(request.action)
+            && self.about.iter().any(is_about)
+            && self
+                .conditions
+                .iter()
+                .all(|condition| condition.holds(request.value(&condition.key)))
+    }
+}
+
+impl Actions {
+    fn cover(&self, action: &str) -> bool {
+        let action = action.to_lowercase();
+        match self {
+            Self::These(patterns) => patterns.iter().any(|pattern| pattern.matches(&action)),
+            Self::AllBut(patterns) => !patterns.iter().any(|pattern| pattern.matches(&action)),
+        }
+    }
+
+    /// Whether some action is named. "All but these" and `*` name none.
+    pub(crate) fn are_named(&self) -> bool {
+        match self {
+            Self::These(patterns) => !patterns.iter().any(Pattern::is_everything),
+            Self::AllBut(_) => false,
+        }
+    }
+}
+
+fn action_patterns(actions: OneOrMore) -> Result<Vec<Pattern>, StatementProblem> {
+    let actions = actions.into_vec();
+    let well_formed = |action: &String| {
+        action == "*"
+            || action.split_once(':').is_some_and(|(service, name)| {
+                !service.is_empty() && !name.is_empty() && !name.contains(':')
+            })
+    };
+    if actions.is_empty() || !actions.iter().all(well_formed) {
+        return Err(StatementProblem::ActionForm);
+    }
+    Ok(actions.iter().map(|action| Pattern::lower_case(action)).collect())
+}

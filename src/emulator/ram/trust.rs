@@ -1,0 +1,146 @@
+//! Trust policies: who may assume a role.
+
+use super::evaluate::{Deciding, Decision, Request, conclude};
+use super::policy::{PolicyProblem, statements};
+use super::statement::{Statement, StatementProblem};
+
+/// A role's `AssumeRolePolicyDocument`.
+#[derive(Clone, Debug)]
+pub(crate) struct TrustPolicy {
+    statements: Vec<Statement<Trusted>>,
+}
+
+/// Whom a statement trusts.
+#[derive(Clone, Debug)]
+enum Trusted {
+    /// `acs:ram::<account>:root`: every user and role of the account.
+    Account(String),
+    /// One user or role, by its ARN.
+    One(String),
+    /// A service or an identity provider: never one of ours.
+    Outsider,
+}
+
+impl TrustPolicy {
+    pub(crate) fn parse(json: &str) -> Result<Self, PolicyProblem> {
+        let statements = statements(json, |mut raw| {
+            if raw.resource.is_some() {
+                return Err(StatementProblem::ResourceOfTrust);
+            }
+            let principals = raw.principal.take().ok_or(StatementProblem::TrustedPrincipal)?;
+            let mut trusted = Vec::new();
+            for (kind, names) in principals {
+                for name in names.into_vec() {
+                    trusted.push(read(&kind, &name).ok_or(StatementProblem::TrustedPrincipal)?);
+                }
+            }
+            if trusted.is_empty() {
+                return Err(StatementProblem::TrustedPrincipal);
+            }
+            raw.about(trusted)
+        })?;
+        Ok(Self { statements })
+    }
+
+    /// Whether the user or role `arn` of `account` may do what `request` says, such as `sts:AssumeRole`.
+    pub(crate) fn decide(&self, account: &str, arn: &str, request: &Request<'_>) -> Decision {
+        let is_about = |trusted: &Trusted| match trusted {
+            Trusted::Account(trusted) => trusted == account,
+            Trusted::One(trusted) => trusted == arn,
+            Trusted::Outsider => false,
+        };
+        let applying = self
+            .statements
+            .iter()
+            .enumerate()
+            .filter(|(_, statement)| statement.applies(request, is_about))
+            .map(|(index, statement)| (Deciding { policy: 0, statement: index }, statement.effect));
+        conclude(applying)
+    }
+}
+
+fn read(kind: &str, name: &str) -> Option<Trusted> {
+    match kind {
+        "RAM" => {
+            let (account, who) = name.strip_prefix("acs:ram::")?.split_once(':')?;
+            let is_account = !account.is_empty() && account.bytes().all(|b| b.is_ascii_digit());
+            let is_one = ["user/", "role/"]
+                .iter()
+                .any(|kind| who.strip_prefix(kind).is_some_and(|name| !name.is_empty()));
+            match who {
+                "root" if is_account => Some(Trusted::Account(account.to_owned())),
+                _ if is_account && is_one => Some(Trusted::One(name.to_owned())),
+                _ => None,
+            }
+        }
+        "Service" | "Federated" => Some(Trusted::Outsider),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trusting(principal: &str, condition: &str) -> TrustPolicy {
+        let json = format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"sts:AssumeRole",
+                "Principal":{principal}{condition}}}]}}"#
+        );
+        TrustPolicy::parse(&json).unwrap()
+    }
+
+    fn admits(policy: &TrustPolicy, account: &str, arn: &str) -> bool {
+        let request = Request::new("sts:AssumeRole", "acs:ram::11223344:role/r");
+        policy.decide(account, arn, &request).is_allowed()
+    }
+
+    #[test]
+    fn root_stands_for_the_whole_account_and_a_user_for_itself() {
+        let (alice, bob) = ("acs:ram::11223344:user/alice", "acs:ram::11223344:user/bob");
+        let account = trusting(r#"{"RAM":["acs:ram::11223344:root"]}"#, "");
+        let user = trusting(r#"{"RAM":"acs:ram::11223344:user/alice"}"#, "");
+        let service = trusting(r#"{"Service":["ecs.aliyuncs.com"]}"#, "");
+        let admitted = [
+            admits(&account, "11223344", alice),
+            admits(&account, "55667788", "acs:ram::55667788:user/alice"),
+            admits(&user, "11223344", alice),
+            admits(&user, "11223344", bob),
+            admits(&service, "11223344", alice),
+        ];
+        assert_eq!(admitted, [true, false, true, false, false]);
+    }
+
+    #[test]
+    fn an_external_id_can_be_asked_for() {
+        let policy = trusting(
+            r#"{"RAM":["acs:ram::11223344:root"]}"#,
+            r#","Condition":{"StringEquals":{"sts:ExternalId":"abc"}}"#,
+        );
+        let request = Request::new("sts:AssumeRole", "acs:ram::11223344:role/r");
+        let decide = |request: &Request<'_>| {
+            policy.decide("11223344", "acs:ram::11223344:user/alice", request).is_allowed()
+        };
+        let admitted = [
+            decide(&request),
+            decide(&request.clone().with("sts:ExternalId", "abd")),
+            decide(&request.clone().with("sts:ExternalId", "abc")),
+        ];
+        assert_eq!(admitted, [false, false, true]);
+    }
+
+    #[test]
+    fn a_trust_policy_names_principals_and_no_resource() {
+        for statement in [
+            r#"{"Effect":"Allow","Action":"sts:AssumeRole"}"#,
+            r#"{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{}}"#,
+            r#"{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["*"]}}"#,
+            r#"{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::1:user/"]}}"#,
+            r#"{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"AWS":["acs:ram::1:root"]}}"#,
+            r#"{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::1:root"]},"Resource":"*"}"#,
+        ] {
+            let json = format!(r#"{{"Version":"1","Statement":[{statement}]}}"#);
+            assert!(TrustPolicy::parse(&json).is_err(), "{statement}");
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! `config/emulator.toml`: its shape, and what becomes of it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use serde::{Deserialize, Deserializer};
+
+use super::ram::{Key, Owner, Policy, Ram, Role, TrustPolicy, User, system_policy};
+use super::settings_problem::{EmulatorProblem, FieldProblem, Problems};
+use super::token::TokenKey;
+use crate::domain::{AccessKeyId, AccountId, MaxSessionDuration};
+
+/// The emulated world: accounts, users, roles and the key that seals tokens.
+#[derive(Debug)]
+pub struct EmulatorSettings {
+    pub(crate) ram: Ram,
+    pub(crate) token_key: TokenKey,
+}
+
+impl EmulatorSettings {
+    /// Reads a configuration's text. Policy files that it names are looked for in the current directory.
+    pub fn from_toml(text: &str) -> Result<Self, EmulatorProblem> {
+        Self::from_toml_in(text, Path::new(""))
+    }
+
+    /// Reads a configuration file. Policy files that it names are looked for beside it.
+    pub fn from_file(path: &Path) -> Result<Self, EmulatorProblem> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| EmulatorProblem::Unreadable { path: path.to_owned(), source })?;
+        Self::from_toml_in(&text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    fn from_toml_in(text: &str, folder: &Path) -> Result<Self, EmulatorProblem> {
+        let mut problems = Problems::default();
+        let raw: RawSettings = toml::Deserializer::parse(text)
+            .and_then(|deserializer| {
+                serde_ignored::deserialize(deserializer, |path| {
+                    problems.add(&path.to_string(), FieldProblem::Unknown);
+                })
+            })
+            .map_err(|error| EmulatorProblem::shape(text, error))?;
+
+        let token_key = TokenKey::from_hex(&raw.token_key);
+        if token_key.is_none() {
+            problems.add("token_key", FieldProblem::TokenKey);
+        }
+        let mut world = World { folder, problems, keys: HashMap::new(), roles: HashMap::new() };
+        for (index, account) in raw.accounts.into_iter().enumerate() {
+            world.add_account(&format!("accounts.{index}"), account);
+        }
+        let World { problems, keys, roles, .. } = world;
+        match (token_key, problems.into_result()) {
+            (Some(token_key), Ok(())) => Ok(Self { ram: Ram { keys, roles }, token_key }),
+            (_, Err(problem)) => Err(problem),
+            (None, Ok(())) => unreachable!("a missing key is among the problems"),
+        }
+    }
+
+    /// Opens the tokens that this world's STS seals.
+    pub fn token_key(&self) -> &TokenKey {
+        &self.token_key
+    }
+}
+
+#[derive(Deserialize)]
+struct RawSettings {
+    /// 64 hexadecimal digits.
+    #[serde(deserialize_with = "secret")]
+    token_key: SecretString,
+    #[serde(default)]
+    accounts: Vec<RawAccount>,
+}
+
+#[derive(Deserialize)]
+struct RawAccount {
+    id: AccountId,
+    /// Of the account itself, which real accounts should not have.
+    #[serde(default)]
+    root_keys: Vec<RawKey>,
+    #[serde(default)]
+    users: Vec<RawUser>,
+    #[serde(default)]
+    roles: Vec<RawRole>,
+    /// Custom policies by name.
+    #[serde(default)]
+    policies: BTreeMap<String, RawDocument>,
+}
+
+#[derive(Deserialize)]
+struct RawKey {
+    id: AccessKeyId,
+    #[serde(deserialize_with = "secret")]
+    secret: SecretString,
+    #[serde(default = "yes")]
+    active: bool,
+}
+
+#[derive(Deserialize)]
+struct RawUser {
+    name: String,
+    id: String,
+    #[serde(default)]
+    keys: Vec<RawKey>,
+    /// Names of system policies or of the account's custom ones.
+    #[serde(default)]
+    policies: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct RawRole {
+    name: String,
+    id: String,
+    max_session_duration_secs: Option<u32>,
+    trust: RawDocument,
+    #[serde(default)]
+    policies: Vec<String>,
+}
+
+/// RAM's JSON, either as it is or in a file.
+#[derive(Deserialize)]
+struct RawDocument {
+    json: Option<String>,
+    file: Option<PathBuf>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
+
+/// What has been read so far, and what was wrong with it.
+struct World<'a> {
+    folder: &'a Path,
+    problems: Problems,
+    keys: HashMap<String, Key>,
+    roles: HashMap<String, Role>,
+}
+
+impl World<'_> {
+    fn add_account(&mut self, path: &str, account: RawAccount) {
+        let id = account.id.as_str();
+        let mut custom = HashMap::new();
+        for (name, document) in account.policies {
+            let path = format!("{path}.policies.{name}");
+            if let Some(policy) = self.document(&path, document, Policy::parse) {
+                custom.insert(name, Arc::new(policy));
+            }
+        }
+        for (index, key) in account.root_keys.into_iter().enumerate() {
+            self.add_key(&format!("{path}.root_keys.{index}"), key, Owner::Root(id.to_owned()));
+        }
+        for (index, raw) in account.users.into_iter().enumerate() {
+            let path = format!("{path}.users.{index}");
+            self.check_name(&path, &raw.name);
+            let user = Arc::new(User {
+                account: id.to_owned(),
+                arn: format!("acs:ram::{id}:user/{}", raw.name),
+                id: raw.id,
+                policies: self.attached(&path, &raw.policies, &custom),
+            });
+            for (index, key) in raw.keys.into_iter().enumerate() {
+                self.add_key(&format!("{path}.keys.{index}"), key, Owner::User(Arc::clone(&user)));
+            }
+        }
+        for (index, role) in account.roles.into_iter().enumerate() {
+            self.add_role(&format!("{path}.roles.{index}"), id, role, &custom);
+        }
+    }
+
+    fn add_key(&mut self, path: &str, key: RawKey, owner: Owner) {
+        let RawKey { id, secret, active } = key;
+        if self.keys.insert(id.as_str().to_owned(), Key { secret, active, owner }).is_some() {
+            self.problems.add(&format!("{path}.id"), FieldProblem::Taken);
+        }
+    }
+
+    fn add_role(
+        &mut self,
+        path: &str,
+        account: &str,
+        raw: RawRole,
+        custom: &HashMap<String, Arc<Policy>>,
+    ) {
+        self.check_name(path, &raw.name);
+        let policies = self.attached(path, &raw.policies, custom);
+        let trust = self.document(&format!("{path}.trust"), raw.trust, TrustPolicy::parse);
+        let secs = raw.max_session_duration_secs;
+        let max_session_duration =
+            secs.map_or(Some(MaxSessionDuration::DEFAULT), MaxSessionDuration::from_secs);
+        if max_session_duration.is_none() {
+            self.problems
+                .add(&format!("{path}.max_session_duration_secs"), FieldProblem::SessionDuration);
+        }
+        if let (Some(trust), Some(max_session_duration)) = (trust, max_session_duration) {
+            let arn = format!("acs:ram::{account}:role/{}", raw.name);
+            let account = account.to_owned();
+            let (id, name) = (raw.id, raw.name);
+            let role = Role { account, id, name, max_session_duration, trust, policies };
+            if self.roles.insert(arn, role).is_some() {
+                self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
+            }
+        }
+    }
+
+    fn check_name(&mut self, path: &str, name: &str) {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
+            self.problems.add(&format!("{path}.name"), FieldProblem::Name);
+        }
+    }
+
+    fn attached(
+        &mut self,
+        path: &str,
+        names: &[String],
+        custom: &HashMap<String, Arc<Policy>>,
+    ) -> Vec<Arc<Policy>> {
+        let mut policies = Vec::new();
+        for (index, name) in names.iter().enumerate() {
+            let system = || system_policy(name).and_then(|json| Policy::parse(json).ok());
+            match custom.get(name).cloned().or_else(|| system().map(Arc::new)) {
+                Some(policy) => policies.push(policy),
+                None => {
+                    self.problems.add(&format!("{path}.policies.{index}"), FieldProblem::NoPolicy);
+                }
+            }
+        }
+        policies
+    }
+
+    fn document<T>(
+        &mut self,
+        path: &str,
+        raw: RawDocument,
+        parse: impl Fn(&str) -> Result<T, super::ram::PolicyProblem>,
+    ) -> Option<T> {
+        let (path, json) = match (raw.json, raw.file) {
+            (Some(json), None) => (format!("{path}.json"), Ok(json)),
+            (None, Some(file)) => {
+                let text = std::fs::read_to_string(self.folder.join(file));
+                (format!("{path}.file"), text.map_err(FieldProblem::Unreadable))
+            }
+            (Some(_), Some(_)) | (None, None) => (path.to_owned(), Err(FieldProblem::Document)),
+        };
+        match json.and_then(|json| parse(&json).map_err(FieldProblem::Policy)) {
+            Ok(document) => Some(document),
+            Err(problem) => {
+                self.problems.add(&path, problem);
+                None
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRUST: &str = r#"{ json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::1:root"]}}]}' }"#;
+
+    fn problems(text: &str) -> String {
+        EmulatorSettings::from_toml(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_shipped_configuration_is_good() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/config/emulator.toml"));
+        let settings = EmulatorSettings::from_file(path).unwrap();
+        let mut keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["disabledid", "internid", "rootid", "testid"]);
+    }
+
+    #[test]
+    fn every_problem_is_named_with_its_path() {
+        let text = format!(
+            r#"
+token_key = "short"
+colour = "blue"
+[[accounts]]
+id = "1"
+root_keys = [{{ id = "k", secret = "canary" }}]
+policies.wide = {{ json = '{{"Version":"2","Statement":[]}}' }}
+policies.both = {{ json = "", file = "x.json" }}
+policies.gone = {{ file = "does/not/exist.json" }}
+[[accounts.users]]
+name = "a b"
+id = "u"
+colour = "red"
+keys = [{{ id = "k", secret = "canary" }}]
+policies = ["Aliyun"]
+[[accounts.roles]]
+name = "r"
+id = "r"
+max_session_duration_secs = 60
+trust = {TRUST}
+"#
+        );
+        let expected = "\
+`colour`: there is no such key
+`accounts.0.users.0.colour`: there is no such key
+`token_key`: 64 hexadecimal digits are needed
+`accounts.0.policies.both`: either `json` or `file` is needed
+`accounts.0.policies.gone.file`: the file cannot be read
+`accounts.0.policies.wide.json`: `Version` is \"1\"
+`accounts.0.users.0.name`: 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed
+`accounts.0.users.0.policies.0`: neither a system policy nor one of the account's has this name
+`accounts.0.users.0.keys.0.id`: it is taken
+`accounts.0.roles.0.max_session_duration_secs`: 3600 to 43200 seconds are possible";
+        assert_eq!(problems(&text), expected);
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_located_without_showing_the_line() {
+        let text = "token_key = \"canary\"\n[[accounts]]\nid = \"1\"\nroot_keys = [{ id = \"canary\", secret = 5 }]";
+        let shown = problems(text);
+        assert_eq!(
+            shown,
+            "line 4, column 39: invalid type: integer `5`, expected a string, in `accounts.root_keys.secret`"
+        );
+    }
+}

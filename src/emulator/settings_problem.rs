@@ -1,0 +1,102 @@
+//! What can be wrong with the emulator's configuration.
+
+use std::path::PathBuf;
+
+use super::ram::PolicyProblem;
+
+/// Why a configuration makes no emulator. No secret is repeated in the message.
+#[derive(Debug, thiserror::Error)]
+pub enum EmulatorProblem {
+    /// The file itself.
+    #[error("`{}` cannot be read", path.display())]
+    Unreadable {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Not TOML, or a value of the wrong type, or one is missing.
+    #[error("line {line}, column {column}: {message}")]
+    Shape {
+        /// Counted from 1.
+        line: usize,
+        /// Counted from 1.
+        column: usize,
+        /// What is wrong, and under which key.
+        message: String,
+    },
+    /// The rest, all at once.
+    #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+    Fields(Vec<Field>),
+}
+
+/// A problem and its place.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}`: {problem}")]
+pub struct Field {
+    /// Such as `accounts.0.users.1.name`; lists count from 0.
+    path: String,
+    #[source]
+    problem: FieldProblem,
+}
+
+/// What is wrong with one field.
+#[derive(Debug, thiserror::Error)]
+pub enum FieldProblem {
+    /// Perhaps misspelt.
+    #[error("there is no such key")]
+    Unknown,
+    /// See there.
+    #[error("64 hexadecimal digits are needed")]
+    TokenKey,
+    /// Of users and roles.
+    #[error("1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed")]
+    Name,
+    /// Access key ids and roles are unique.
+    #[error("it is taken")]
+    Taken,
+    /// A role's maximum.
+    #[error("3600 to 43200 seconds are possible")]
+    SessionDuration,
+    /// An attached policy's name.
+    #[error("neither a system policy nor one of the account's has this name")]
+    NoPolicy,
+    /// Neither, or both.
+    #[error("either `json` or `file` is needed")]
+    Document,
+    /// A policy's file.
+    #[error("the file cannot be read")]
+    Unreadable(#[source] std::io::Error),
+    /// A policy's JSON.
+    #[error("{0}")]
+    Policy(PolicyProblem),
+}
+
+/// All problems of one configuration.
+#[derive(Default)]
+pub(crate) struct Problems(Vec<Field>);
+
+impl Problems {
+    pub(crate) fn add(&mut self, path: &str, problem: FieldProblem) {
+        self.0.push(Field { path: path.to_owned(), problem });
+    }
+
+    pub(crate) fn into_result(self) -> Result<(), EmulatorProblem> {
+        if self.0.is_empty() { Ok(()) } else { Err(EmulatorProblem::Fields(self.0)) }
+    }
+}
+
+impl EmulatorProblem {
+    /// The problem that TOML found. Its own message would quote the line, which may hold a secret.
+    pub(crate) fn shape(text: &str, mut error: toml::de::Error) -> Self {
+        let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        error.set_input(None);
+        Self::Shape {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+            message: error.to_string().trim().replace("\nin ", ", in "),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Security tokens: a role session, sealed.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use chrono::{DateTime, Utc};
+use rand::distr::{Alphanumeric, SampleString};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+use super::ram::{Policy, Request};
+
+/// What a token begins with: the bytes that make its base64 start with `CAIS` as the real ones do, the middle one being
+/// the version of the format.
+const HEADER: [u8; 3] = [0x08, 0x02, 0x12];
+const NONCE_LENGTH: usize = 24;
+
+/// A session of a role, as AssumeRole made it.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Starts with `STS.`.
+    pub access_key_id: String,
+    /// What requests of the session are signed with.
+    pub access_key_secret: SecretString,
+    /// Such as `acs:ram::11223344:role/oss-readonly`.
+    pub role_arn: String,
+    /// `RoleSessionName`.
+    pub session_name: String,
+    /// The session policy's JSON; without one the session may do all that its role may.
+    pub policy: Option<String>,
+    /// `SourceIdentity`.
+    pub source_identity: Option<String>,
+    /// When it ends.
+    pub expiration: DateTime<Utc>,
+}
+
+/// Seals sessions into tokens and opens them again, so that emulated services need share nothing but the key.
+#[derive(Clone)]
+pub struct TokenKey(XChaCha20Poly1305);
+
+/// Why a token opens no session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum TokenProblem {
+    /// Not a token of this key.
+    #[error("the token is malformed")]
+    Malformed,
+    /// It was good once.
+    #[error("the token has expired")]
+    Expired,
+}
+
+impl Session {
+    /// A session's access key, new and random. The rest is what was asked for.
+    pub(crate) fn new_access_key() -> (String, SecretString) {
+        let random = |length| Alphanumeric.sample_string(&mut rand::rng(), length);
+        (format!("STS.{}", random(25)), random(44).into())
+    }
+
+    /// Whether the session policy lets the request through. It can only narrow what the role may do.
+    pub fn permits(&self, request: &Request<'_>) -> bool {
+        match &self.policy {
+            None => true,
+            Some(json) => {
+                Policy::parse(json).is_ok_and(|policy| policy.decide(request).is_allowed())
+            }
+        }
+    }
+}
+
+impl TokenKey {
+    /// The key from 64 hexadecimal digits.
+    pub(crate) fn from_hex(digits: &SecretString) -> Option<Self> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(digits.expose_secret(), &mut bytes).ok()?;
+        Some(Self(XChaCha20Poly1305::new(&Key::from(bytes))))
+    }
+
+    pub(crate) fn seal(&self, session: &Session) -> SecretString {
+        let sealed = Sealed {
+            access_key_id: &session.access_key_id,
+            access_key_secret: session.access_key_secret.expose_secret(),
+            role_arn: &session.role_arn,
+            session_name: &session.session_name,
+            policy: session.policy.as_deref(),
+            source_identity: session.source_identity.as_deref(),
+            expiration: session.expiration,
+        };
+        let message = serde_json::to_vec(&sealed).expect("texts and a time are always JSON");
+        let nonce: [u8; NONCE_LENGTH] = rand::random();
+        let sealed = self
+            .0
+            .encrypt(&XNonce::from(nonce), Payload { msg: &message, aad: &HEADER })
+            .expect("a session is far shorter than the cipher's limit");
+        STANDARD.encode([&HEADER[..], &nonce, &sealed].concat()).into()
+    }
+
+    /// The session inside a token, if it is one of this key's and has not ended at `now`.
+    pub fn open(&self, token: &str, now: DateTime<Utc>) -> Result<Session, TokenProblem> {
+        let session = self.unseal(token).ok_or(TokenProblem::Malformed)?;
+        if session.expiration <= now { Err(TokenProblem::Expired) } else { Ok(session) }
+    }
+
+    fn unseal(&self, token: &str) -> Option<Session> {
+        let bytes = STANDARD.decode(token).ok()?;
+        let rest = bytes.strip_prefix(&HEADER)?;
+        let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>()?;
+        let message =
+            self.0.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &HEADER }).ok()?;
+        let opened: Opened = serde_json::from_slice(&message).ok()?;
+        Some(Session {
+            access_key_id: opened.access_key_id,
+            access_key_secret: opened.access_key_secret.into(),
+            role_arn: opened.role_arn,
+            session_name: opened.session_name,
+            policy: opened.policy,
+            source_identity: opened.source_identity,
+            expiration: opened.expiration,
+        })
+    }
+}
+
+impl std::fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenKey(redacted)")
+    }
+}
+
+#[derive(Serialize)]
+struct Sealed<'a> {
+    access_key_id: &'a str,
+    access_key_secret: &'a str,
+    role_arn: &'a str,
+    session_name: &'a str,
+    policy: Option<&'a str>,
+    source_identity: Option<&'a str>,
+    expiration: DateTime<Utc>,
+}
+
+#[derive(Deserialize)]
+struct Opened {
+    access_key_id: String,
+    access_key_secret: String,
+    role_arn: String,
+    session_name: String,
+    policy: Option<String>,
+    source_identity: Option<String>,
+    expiration: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn key(digit: &str) -> TokenKey {
+        TokenKey::from_hex(&digit.repeat(64).into()).unwrap()
+    }
+
+    fn session() -> Session {
+        Session {
+            access_key_id: "STS.canary".to_owned(),
+            access_key_secret: "canary-secret".into(),
+            role_arn: "acs:ram::11223344:role/oss-readonly".to_owned(),
+            session_name: "client-002".to_owned(),
+            policy: Some("{}".to_owned()),
+            source_identity: Some("alice".to_owned()),
+            expiration: "2016-01-13T15:02:37Z".parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn a_token_opens_to_the_session_that_was_sealed() {
+        let sealed = session();
+        let token = key("a").seal(&sealed);
+        let before = sealed.expiration - TimeDelta::seconds(1);
+        let opened = key("a").open(token.expose_secret(), before).unwrap();
+        assert!(token.expose_secret().starts_with("CAIS"));
+        assert_eq!(format!("{opened:?}"), format!("{sealed:?}"));
+        assert_eq!(opened.access_key_secret.expose_secret(), "canary-secret");
+    }
+
+    #[test]
+    fn a_token_ends_with_its_session() {
+        let token = key("a").seal(&session());
+        let opened = key("a").open(token.expose_secret(), session().expiration);
+        assert_eq!(opened.unwrap_err(), TokenProblem::Expired);
+    }
+
+    #[test]
+    fn anything_else_is_malformed() {
+        let token = key("a").seal(&session()).expose_secret().to_owned();
+        let mut changed = STANDARD.decode(&token).unwrap();
+        changed[40] ^= 1;
+        let others =
+            ["", "CAIS", "not base64!", &token[..token.len() - 4], &STANDARD.encode(changed)];
+        for other in others {
+            let opened = key("a").open(other, session().expiration - TimeDelta::hours(1));
+            assert_eq!(opened.unwrap_err(), TokenProblem::Malformed, "{other}");
+        }
+        let foreign = key("b").open(&token, session().expiration - TimeDelta::hours(1));
+        assert_eq!(foreign.unwrap_err(), TokenProblem::Malformed);
+    }
+
+    #[test]
+    fn a_session_and_its_key_do_not_print_their_secrets() {
+        let shown = format!("{:?} {:?}", session(), key("a"));
+        assert!(!shown.contains("canary-secret") && !shown.contains("aaaa"), "{shown}");
+    }
+}
