@@ -302,11 +302,11 @@ trust = {TRUST}
 "#
         );
         let expected = "\
-`colour`: there is no such key
 `accounts.0.users.0.colour`: there is no such key
+`colour`: there is no such key
 `token_key`: 64 hexadecimal digits are needed
 `accounts.0.policies.both`: either `json` or `file` is needed
-`accounts.0.policies.gone.file`: the file cannot be read
+`accounts.0.policies.gone.file`: the file cannot be read: No such file or directory (os error 2)
 `accounts.0.policies.wide.json`: `Version` is \"1\"
 `accounts.0.users.0.name`: 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed
 `accounts.0.users.0.policies.0`: neither a system policy nor one of the account's has this name
@@ -321,7 +321,7 @@ trust = {TRUST}
         let shown = problems(text);
         assert_eq!(
             shown,
-            "line 4, column 39: invalid type: integer `5`, expected a string, in `accounts.root_keys.secret`"
+            "line 4, column 40: invalid type: integer `5`, expected a string, in `accounts.root_keys.secret`"
         );
     }
 }

@@ -1,5 +1,7 @@
 //! What can be wrong with the emulator's configuration.
 
+use std::error::Error;
+use std::fmt;
 use std::path::PathBuf;
 
 use super::ram::PolicyProblem;
@@ -31,14 +33,24 @@ pub enum EmulatorProblem {
     Fields(Vec<Field>),
 }
 
-/// A problem and its place.
-#[derive(Debug, thiserror::Error)]
-#[error("`{path}`: {problem}")]
+/// A problem and its place. It prints with all its causes: a list of problems has no chain to walk.
+#[derive(Debug)]
 pub struct Field {
     /// Such as `accounts.0.users.1.name`; lists count from 0.
     path: String,
-    #[source]
     problem: FieldProblem,
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`: {}", self.path, self.problem)?;
+        let mut cause = self.problem.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
 }
 
 /// What is wrong with one field.
@@ -69,7 +81,7 @@ pub enum FieldProblem {
     #[error("the file cannot be read")]
     Unreadable(#[source] std::io::Error),
     /// A policy's JSON.
-    #[error("{0}")]
+    #[error(transparent)]
     Policy(PolicyProblem),
 }
 

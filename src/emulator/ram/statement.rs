@@ -75,7 +75,7 @@ pub enum StatementProblem {
     #[error("a trust policy has no `Resource`: it speaks about its own role")]
     ResourceOfTrust,
     /// See there.
-    #[error("in `Condition`: {0}")]
+    #[error("`Condition`: {0}")]
     Condition(ConditionProblem),
 }
 

@@ -1,0 +1,166 @@
+//! Answers in JSON or XML.
+
+use axum::body::Body;
+use axum::http::{HeaderName, Response, StatusCode, header};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::faults::Fault;
+use super::params::Params;
+use super::refusal::Refusal;
+use super::wire::{CutBody, HangUp};
+
+/// How a caller wants its answer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Format {
+    Json,
+    Xml,
+}
+
+/// What every answer carries, whatever it says.
+pub(crate) struct Frame {
+    pub(crate) format: Format,
+    pub(crate) request_id: String,
+    /// By STS's clock, which may be skewed.
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// An answer before it is written down.
+pub(crate) struct Answer {
+    status: StatusCode,
+    root: String,
+    fields: Map<String, Value>,
+    rate_limit: Option<String>,
+}
+
+impl Format {
+    /// `Format` in any letter case. XML is what the gateway takes for granted.
+    pub(crate) fn of(params: &Params) -> Self {
+        match params.get("Format") {
+            Some(format) if format.eq_ignore_ascii_case("JSON") => Self::Json,
+            Some(_) | None => Self::Xml,
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn success(action: &str, fields: Map<String, Value>) -> Self {
+        let root = format!("{action}Response");
+        Self { status: StatusCode::OK, root, fields, rate_limit: None }
+    }
+
+    pub(crate) fn refusal(refusal: &Refusal) -> Self {
+        let code = refusal.code();
+        let fields = [
+            ("HostId", "sts.aliyuncs.com".to_owned()),
+            ("Message", refusal.message()),
+            ("Recommend", format!("https://api.aliyun.com/troubleshoot?q={code}&product=Sts")),
+            ("Code", code),
+        ];
+        let rate_limit = match refusal {
+            Refusal::Throttled { time_left_ms } => {
+                Some(format!("Limit:100,Remain:0,TimeLeft:{time_left_ms},Reset:{time_left_ms}"))
+            }
+            _ => None,
+        };
+        Self {
+            status: refusal.status(),
+            root: "Error".to_owned(),
+            fields: fields
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .collect(),
+            rate_limit,
+        }
+    }
+
+    /// The answer as it goes out, spoilt by the fault if there is one.
+    pub(crate) fn into_response(mut self, frame: Frame, fault: Option<&Fault>) -> Response<Body> {
+        self.fields.insert("RequestId".to_owned(), frame.request_id.as_str().into());
+        match fault {
+            Some(Fault::MissingField { field }) => remove(&mut self.fields, field),
+            Some(Fault::EmptyCredentials) => {
+                if let Some(Value::Object(credentials)) = self.fields.get_mut("Credentials") {
+                    for name in ["AccessKeyId", "AccessKeySecret", "SecurityToken"] {
+                        credentials.insert(name.to_owned(), "".into());
+                    }
+                }
+            }
+            Some(Fault::Oversized { bytes }) => {
+                self.fields.insert("Padding".to_owned(), "x".repeat(*bytes).into());
+            }
+            Some(_) | None => {}
+        }
+        let (content_type, mut text) = match frame.format {
+            Format::Json => {
+                ("application/json;charset=utf-8", Value::Object(self.fields).to_string())
+            }
+            Format::Xml => ("text/xml;charset=utf-8", xml(&self.root, self.fields)),
+        };
+        if let Some(Fault::Malformed) = fault {
+            text.truncate(text.floor_char_boundary(text.len() / 2));
+        }
+        let length = text.len();
+        let body = match fault {
+            Some(Fault::Cut { mid_body: true }) => Body::new(CutBody::first_half_of(text)),
+            Some(_) | None => Body::from(text),
+        };
+        let mut response = Response::builder()
+            .status(self.status)
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::CONTENT_LENGTH, length)
+            .header(header::DATE, frame.now.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+            .header(HeaderName::from_static("x-acs-request-id"), frame.request_id);
+        if let Some(rate_limit) = self.rate_limit {
+            response = response.header(HeaderName::from_static("x-ratelimit-user-api"), rate_limit);
+        }
+        let mut response = response.body(body).expect("all headers are plain ASCII");
+        if let Some(Fault::Cut { mid_body: false }) = fault {
+            response.extensions_mut().insert(HangUp);
+        }
+        response
+    }
+}
+
+/// A page such as a load balancer makes when what is behind it is gone.
+pub(crate) fn html(status: StatusCode, now: DateTime<Utc>) -> Response<Body> {
+    let text = format!(
+        "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"
+    );
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "text/html")
+        .header(header::DATE, now.format("%a, %d %b %Y %H:%M:%S GMT").to_string())
+        .body(Body::from(text))
+        .expect("all headers are plain ASCII")
+}
+
+fn remove(fields: &mut Map<String, Value>, name: &str) {
+    fields.remove(name);
+    for value in fields.values_mut() {
+        if let Value::Object(fields) = value {
+            remove(fields, name);
+        }
+    }
+}
+
+fn xml(root: &str, fields: Map<String, Value>) -> String {
+    let mut text = String::from("<?xml version='1.0' encoding='UTF-8'?>");
+    element(&mut text, root, &Value::Object(fields));
+    text
+}
+
+fn element(text: &mut String, name: &str, value: &Value) {
+    text.push_str(&format!("<{name}>"));
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| element(text, name, value)),
+        Value::String(value) => text.push_str(&escape(value)),
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) => text.push_str(&value.to_string()),
+    }
+    text.push_str(&format!("</{name}>"));
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+}

@@ -1,0 +1,153 @@
+//! The checks in front of every action, in the gateway's order: who calls, and may the call count.
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use secrecy::SecretString;
+
+use super::nonces::Nonces;
+use super::params::Params;
+use super::ram::{Principal, Ram};
+use super::refusal::Refusal;
+use super::signature;
+use super::token::{Session, TokenKey, TokenProblem};
+
+/// How far a timestamp may be from now, either way. (The current documentation says 31 minutes in all.)
+const WINDOW: TimeDelta = TimeDelta::minutes(15);
+
+/// What the emulated STS can do.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Action {
+    AssumeRole,
+    GetCallerIdentity,
+}
+
+/// What every call must have, in the order in which its absence is noticed.
+const MANDATORY: [&str; 8] = [
+    "Action",
+    "Version",
+    "AccessKeyId",
+    "SignatureMethod",
+    "SignatureVersion",
+    "SignatureNonce",
+    "Timestamp",
+    "Signature",
+];
+
+/// Stands in front of the actions.
+pub(crate) struct Gateway {
+    pub(crate) ram: Ram,
+    pub(crate) token_key: TokenKey,
+    pub(crate) nonces: Nonces,
+}
+
+impl Gateway {
+    /// The action that is called, and by whom. The parameters of the action itself are not looked at yet.
+    pub(crate) fn admit(
+        &self,
+        method: &str,
+        params: &Params,
+        now: DateTime<Utc>,
+    ) -> Result<(Action, Principal), Refusal> {
+        for name in MANDATORY {
+            params.need(name)?;
+        }
+        let action = match params.need("Action")? {
+            "AssumeRole" => Action::AssumeRole,
+            "GetCallerIdentity" => Action::GetCallerIdentity,
+            _ => return Err(Refusal::Api),
+        };
+        if params.need("Version")? != "2015-04-01" {
+            return Err(Refusal::Version);
+        }
+        Ok((action, self.authenticate(method, params, now)?))
+    }
+
+    /// Whom the signature proves. A second signature scheme (ACS3-HMAC-SHA256) would branch off here.
+    fn authenticate(
+        &self,
+        method: &str,
+        params: &Params,
+        now: DateTime<Utc>,
+    ) -> Result<Principal, Refusal> {
+        let timestamp = timestamp(params.need("Timestamp")?).ok_or(Refusal::TimestampFormat)?;
+        if (now - timestamp).abs() > WINDOW {
+            return Err(Refusal::TimestampExpired);
+        }
+        let id = params.need("AccessKeyId")?;
+        let (principal, secret) = self.claimed(id, params.get("SecurityToken"), now)?;
+        if params.need("SignatureMethod")? != "HMAC-SHA1"
+            || params.need("SignatureVersion")? != "1.0"
+            || params.get("SignatureType").is_some()
+        {
+            return Err(Refusal::IncompleteSignature);
+        }
+        signature::verify(method, params, &secret)?;
+        let nonce = params.need("SignatureNonce")?;
+        if !self.nonces.is_new(id, nonce, now, timestamp + WINDOW) {
+            return Err(Refusal::NonceUsed);
+        }
+        Ok(principal)
+    }
+
+    /// Whose access key is named, and the secret that is to prove it.
+    fn claimed(
+        &self,
+        id: &str,
+        token: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(Principal, SecretString), Refusal> {
+        if id.starts_with("STS.") {
+            let token = token.ok_or(Refusal::Missing("SecurityToken"))?;
+            let session: Session =
+                self.token_key.open(token, now).map_err(|problem| match problem {
+                    TokenProblem::Malformed => Refusal::TokenMalformed,
+                    TokenProblem::Expired => Refusal::TokenExpired,
+                })?;
+            if session.access_key_id != id {
+                return Err(Refusal::TokenOfAnotherKey);
+            }
+            let secret = session.access_key_secret.clone();
+            return Ok((Principal::Session(session), secret));
+        }
+        let key = self.ram.keys.get(id).ok_or(Refusal::AccessKeyNotFound)?;
+        if !key.active {
+            return Err(Refusal::AccessKeyInactive);
+        }
+        if token.is_some() {
+            return Err(Refusal::TokenOfAnotherKey);
+        }
+        Ok((key.owner.clone().into(), key.secret.clone()))
+    }
+}
+
+/// `YYYY-MM-DDTHH:MM:SSZ`, with or without a fraction of a second.
+fn timestamp(text: &str) -> Option<DateTime<Utc>> {
+    const SECONDS: &str = "%Y-%m-%dT%H:%M:%S";
+    let parsed = NaiveDateTime::parse_from_str(text, &format!("{SECONDS}%.fZ")).ok()?.and_utc();
+    // Numbers may be shorter for chrono than they may be here.
+    text.starts_with(&parsed.format(SECONDS).to_string()).then_some(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_may_have_milliseconds_and_nothing_else() {
+        for good in ["2016-01-13T14:02:37Z", "2016-01-13T14:02:37.123Z", "2016-01-13T14:02:37.000Z"]
+        {
+            assert!(timestamp(good).is_some(), "{good}");
+        }
+        for bad in [
+            "",
+            "2016-1-13T14:02:37Z",
+            "2016-01-13 14:02:37Z",
+            "2016-01-13T14:02:37",
+            "2016-01-13T14:02:37+08:00",
+            "2016-01-13T14:02Z",
+            "Wed, 13 Jan 2016 14:02:37 GMT",
+            "1452693757",
+        ] {
+            assert!(timestamp(bad).is_none(), "{bad}");
+        }
+    }
+}

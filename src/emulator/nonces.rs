@@ -1,0 +1,91 @@
+//! Which nonces were used.
+
+use std::collections::BTreeSet;
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+/// As many as 100 calls a second (STS's quota) make in the half hour that a signature may be good for, and some more.
+/// Beyond it the nonces that would be forgotten next are forgotten.
+const MOST: usize = 200_000;
+
+/// The nonces of signatures that would still be accepted. A later replay is refused for its timestamp.
+#[derive(Default)]
+pub(crate) struct Nonces {
+    /// Held for a look-up only.
+    used: Mutex<Used>,
+}
+
+#[derive(Default)]
+struct Used {
+    /// Hashes, because a nonce may be of any length.
+    hashes: HashSet<[u8; 32]>,
+    by_end: BTreeSet<(DateTime<Utc>, [u8; 32])>,
+}
+
+impl Nonces {
+    /// Remembers a key's nonce until `end`; `false` if it was used before.
+    pub(crate) fn is_new(
+        &self,
+        key: &str,
+        nonce: &str,
+        now: DateTime<Utc>,
+        end: DateTime<Utc>,
+    ) -> bool {
+        let hash: [u8; 32] = Sha256::new()
+            .chain_update(key.len().to_be_bytes())
+            .chain_update(key)
+            .chain_update(nonce)
+            .finalize()
+            .into();
+        let mut used = self.used.lock().expect("nothing panics while it is held");
+        while let Some(&(end, hash)) = used.by_end.first()
+            && (end < now || used.by_end.len() >= MOST)
+        {
+            used.by_end.pop_first();
+            used.hashes.remove(&hash);
+        }
+        let is_new = used.hashes.insert(hash);
+        if is_new {
+            used.by_end.insert((end, hash));
+        }
+        is_new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_good_once_per_key_until_its_end() {
+        let nonces = Nonces::default();
+        let now: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
+        let end = now + TimeDelta::minutes(15);
+        let later = end + TimeDelta::seconds(1);
+        let outcomes = [
+            nonces.is_new("testid", "n", now, end),
+            nonces.is_new("testid", "n", now, end),
+            nonces.is_new("otherid", "n", now, end),
+            nonces.is_new("testid", "n", end, end),
+            nonces.is_new("testid", "n", later, later),
+        ];
+        assert_eq!(outcomes, [true, false, true, false, true]);
+        assert_eq!(nonces.used.lock().unwrap().by_end.len(), 1);
+    }
+
+    #[test]
+    fn memory_stays_bounded() {
+        let nonces = Nonces::default();
+        let now: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
+        for n in 0..MOST + 10 {
+            nonces.is_new("testid", &n.to_string(), now, now);
+        }
+        let used = nonces.used.lock().unwrap();
+        assert_eq!((used.by_end.len(), used.hashes.len()), (MOST, MOST));
+    }
+}

@@ -1,0 +1,175 @@
+//! The emulated STS: one call from its arrival to its answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{Method, Response, header};
+use axum::routing::any;
+use chrono::{DateTime, Utc};
+use http_body_util::{BodyExt, Limited};
+use uuid::Uuid;
+
+use super::actions::{Assumption, assume_role, caller_identity};
+use super::answer::{Answer, Format, Frame, html};
+use super::calls::Call;
+use super::faults::Fault;
+use super::gateway::{Action, Gateway};
+use super::handle::Handle;
+use super::params::Params;
+use super::refusal::Refusal;
+use crate::clock::Clock;
+
+/// What STS takes of a POST.
+const BODY_LIMIT_BYTES: usize = 10 << 20;
+
+pub(crate) struct Sts {
+    pub(crate) gateway: Gateway,
+    pub(crate) clock: Clock,
+    pub(crate) handle: Handle,
+}
+
+pub(crate) fn routes(sts: Sts) -> Router {
+    // Any path and method, so that a wrong one is refused in STS's own words.
+    Router::new().fallback(any(answer)).with_state(Arc::new(sts))
+}
+
+async fn answer(
+    State(sts): State<Arc<Sts>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<Body> {
+    let request_id = Uuid::new_v4().to_string().to_uppercase();
+    let (parts, body) = request.into_parts();
+    let content_type =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let read = match whole(body).await {
+        Ok(body) => Params::read(parts.uri.query(), content_type, &body),
+        Err(refusal) => Err(refusal),
+    };
+    let (params, unreadable) = match read {
+        Ok(params) => (params, None),
+        Err(refusal) => (Params::default(), Some(refusal)),
+    };
+    let action = params.get("Action").unwrap_or_default();
+    let (delay, skew) = sts.handle.faults.on_arrival(action);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    let now = sts.clock.now() + skew;
+
+    let refused = unreadable.or_else(|| misdirected(&parts.method, parts.uri.path()));
+    let outcome = match refused {
+        Some(refusal) => Err(refusal),
+        None => sts.outcome(parts.method.as_str(), &params, now, peer),
+    };
+
+    let mut call = Call::new(sts.clock.now(), parts.method.as_str(), &params, &request_id);
+    let (answer, fault) = match outcome {
+        Ok(Outcome { answer, fault, name }) => {
+            call.outcome = fault.as_ref().map_or(name, |fault| fault_name(fault).to_owned());
+            (answer, fault)
+        }
+        Err(refusal) => {
+            call.outcome = refusal.code();
+            (Answer::refusal(&refusal), None)
+        }
+    };
+    sts.handle.calls.add(call);
+
+    let frame = Frame { format: Format::of(&params), request_id, now };
+    match fault {
+        Some(Fault::Html { status }) => html(status.into(), now),
+        fault => answer.into_response(frame, fault.as_ref()),
+    }
+}
+
+/// An answer, and how it is to be spoilt.
+struct Outcome {
+    answer: Answer,
+    fault: Option<Fault>,
+    /// What the log calls it, unless a fault spoils it.
+    name: String,
+}
+
+impl Sts {
+    fn outcome(
+        &self,
+        method: &str,
+        params: &Params,
+        now: DateTime<Utc>,
+        peer: SocketAddr,
+    ) -> Result<Outcome, Refusal> {
+        let (action, principal) = self.gateway.admit(method, params, now)?;
+        let name = params.need("Action")?;
+        let faults = &self.handle.faults;
+        // The quota is real time: it is not for a scripted skew to stretch.
+        if let Some(time_left_ms) = faults.beyond_quota(name, self.clock.now()) {
+            return Err(Refusal::Throttled { time_left_ms });
+        }
+        let fault = faults.on_answer(name);
+        match &fault {
+            Some(Fault::Throttle { time_left_ms }) => {
+                return Err(Refusal::Throttled { time_left_ms: *time_left_ms });
+            }
+            Some(Fault::Error { status, code, message }) => {
+                let (code, message) = (code.clone(), message.clone());
+                return Err(Refusal::Scripted { status: (*status).into(), code, message });
+            }
+            Some(_) | None => {}
+        }
+        let acted = match action {
+            Action::AssumeRole => {
+                let source_ip = peer.ip().to_string();
+                let scripted_life = faults.life(name);
+                let call =
+                    Assumption { principal: &principal, params, now, source_ip, scripted_life };
+                assume_role(&self.gateway, &call)
+            }
+            Action::GetCallerIdentity => caller_identity(&self.gateway.ram, &principal),
+        };
+        Ok(match acted {
+            Ok(fields) => {
+                Outcome { answer: Answer::success(name, fields), fault, name: "Success".to_owned() }
+            }
+            Err(refusal) => {
+                Outcome { answer: Answer::refusal(&refusal), fault, name: refusal.code() }
+            }
+        })
+    }
+}
+
+fn misdirected(method: &Method, path: &str) -> Option<Refusal> {
+    match (method, path) {
+        (&Method::GET | &Method::POST, "/") => None,
+        (_, "/") => Some(Refusal::Method),
+        _ => Some(Refusal::Api),
+    }
+}
+
+async fn whole(body: Body) -> Result<Bytes, Refusal> {
+    match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        // Whatever else ends a body early ends its connection too, and nobody reads the answer.
+        Err(_) => Err(Refusal::TooLarge),
+    }
+}
+
+fn fault_name(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Throttle { .. } => "Fault.Throttle",
+        Fault::Error { .. } => "Fault.Error",
+        Fault::Html { .. } => "Fault.Html",
+        Fault::Slow { .. } => "Fault.Slow",
+        Fault::Cut { .. } => "Fault.Cut",
+        Fault::Malformed => "Fault.Malformed",
+        Fault::MissingField { .. } => "Fault.MissingField",
+        Fault::EmptyCredentials => "Fault.EmptyCredentials",
+        Fault::Oversized { .. } => "Fault.Oversized",
+        Fault::ShortLived { .. } => "Fault.ShortLived",
+        Fault::SkewedClock { .. } => "Fault.SkewedClock",
+        Fault::Quota { .. } => "Fault.Quota",
+    }
+}

@@ -1,0 +1,138 @@
+//! The control route and the log.
+
+use super::super::{Call, Fault};
+use super::*;
+
+#[tokio::test]
+async fn faults_are_scripted_shown_and_cleared_over_http() {
+    let emulated = Emulated::start().await;
+    let url = format!("{}/_emulator/faults", emulated.url);
+    let script =
+        json!({"Fault": {"Throttle": {"TimeLeftMs": 500}}, "Times": 3, "Action": "AssumeRole"});
+    let shown = json!({ "Faults": [script] });
+
+    let added = emulated.http.post(&url).body(script.to_string()).send().await.unwrap();
+    assert_eq!(answered(added).await, Answered { status: 200, body: shown.clone() });
+    let expected = Fault::Throttle { time_left_ms: 500 }.times(3).only("AssumeRole");
+    assert_eq!(emulated.handle.faults(), [expected]);
+
+    emulated.call(&Caller::assume_role()).await;
+    let left = answered(emulated.http.get(&url).send().await.unwrap()).await;
+    assert_eq!(left.body["Faults"][0]["Times"], 2);
+
+    assert_eq!(emulated.http.delete(&url).send().await.unwrap().status(), 204);
+    assert_eq!(emulated.handle.faults(), []);
+}
+
+#[tokio::test]
+async fn every_fault_can_be_written_in_json() {
+    let emulated = Emulated::start().await;
+    let url = format!("{}/_emulator/faults", emulated.url);
+    for fault in [
+        json!({"Error": {"Status": 500, "Code": "InternalError", "Message": "…"}}),
+        json!({"Html": {"Status": 502}}),
+        json!({"Slow": {"DelayMs": 1}}),
+        json!({"Cut": {"MidBody": true}}),
+        json!("Malformed"),
+        json!({"MissingField": {"Field": "Expiration"}}),
+        json!("EmptyCredentials"),
+        json!({"Oversized": {"Bytes": 1}}),
+        json!({"ShortLived": {"Seconds": -1}}),
+        json!({"SkewedClock": {"Seconds": -1}}),
+        json!({"Quota": {"PerSecond": 1}}),
+    ] {
+        let script = json!({ "Fault": fault }).to_string();
+        let status = emulated.http.post(&url).body(script).send().await.unwrap().status();
+        assert_eq!(status, 200, "{fault}");
+    }
+}
+
+#[tokio::test]
+async fn a_misspelt_fault_is_refused() {
+    let emulated = Emulated::start().await;
+    let url = format!("{}/_emulator/faults", emulated.url);
+    for body in [
+        "",
+        r#"{"Fault":"Earthquake"}"#,
+        r#"{"Fault":"Malformed","Time":1}"#,
+        r#"{"Fault":{"Html":{"Status":200}}}"#,
+        r#"{"Fault":{"Slow":{"DelayMs":1,"Jitter":1}}}"#,
+    ] {
+        let answered = answered(emulated.http.post(&url).body(body).send().await.unwrap()).await;
+        assert_eq!(
+            (answered.status, &answered.body["Code"]),
+            (400, &json!("MalformedRequest")),
+            "{body}"
+        );
+    }
+    assert_eq!(emulated.handle.faults(), []);
+}
+
+#[tokio::test]
+async fn calls_are_logged_without_what_is_secret() {
+    let emulated = Emulated::start().await;
+    emulated.call(&Caller::new("GetCallerIdentity").with("SignatureNonce", "n")).await;
+    emulated.call(&Caller { secret: "wrong", ..Caller::new("GetCallerIdentity") }).await;
+    let calls = emulated.handle.calls();
+    let parameters = [
+        ("AccessKeyId", "testid"),
+        ("Format", "JSON"),
+        ("SignatureMethod", "HMAC-SHA1"),
+        ("SignatureNonce", "n"),
+        ("SignatureVersion", "1.0"),
+        ("Timestamp", START),
+        ("Version", "2015-04-01"),
+    ];
+    let expected = Call {
+        at: start(),
+        method: "POST".to_owned(),
+        action: "GetCallerIdentity".to_owned(),
+        parameters: parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        outcome: "Success".to_owned(),
+        request_id: calls[0].request_id.clone(),
+    };
+    assert_eq!(calls[0], expected);
+    assert_eq!(calls[1].outcome, "SignatureDoesNotMatch");
+
+    let url = format!("{}/_emulator/calls", emulated.url);
+    let shown = answered(emulated.http.get(&url).send().await.unwrap()).await.body;
+    assert_eq!(shown["Calls"][0]["Outcome"], "Success");
+    assert_eq!(
+        shown["Totals"],
+        json!({"GetCallerIdentity": {"SignatureDoesNotMatch": 1, "Success": 1}})
+    );
+    assert_eq!(emulated.http.delete(&url).send().await.unwrap().status(), 204);
+    assert_eq!((emulated.handle.calls(), emulated.handle.totals().len()), (vec![], 0));
+}
+
+#[tokio::test]
+async fn an_assume_role_without_a_policy_is_found_out() {
+    let emulated = Emulated::start().await;
+    emulated.call(&Caller::assume_role()).await;
+    assert_eq!(emulated.handle.narrowing_violations(), []);
+    emulated.call(&Caller::assume_role().without("Policy")).await;
+    assert_eq!(emulated.handle.narrowing_violations(), [emulated.handle.calls()[1].clone()]);
+}
+
+#[tokio::test]
+async fn other_addresses_than_loopback_are_refused() {
+    for addr in ["0.0.0.0:0", "[::]:0"] {
+        let settings = Emulated::start().await.settings;
+        let clock = Clock::manual(start());
+        let bound = Emulator::bind(settings, addr.parse().unwrap(), clock).await;
+        assert_eq!(bound.err().unwrap().kind(), std::io::ErrorKind::InvalidInput, "{addr}");
+    }
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_the_serving() {
+    let settings = Emulated::start().await.settings;
+    let addr = "127.0.0.1:0".parse().unwrap();
+    let emulator = Emulator::bind(settings, addr, Clock::manual(start())).await.unwrap();
+    let addr = emulator.sts_addr();
+    let shutdown = CancellationToken::new();
+    let serving = tokio::spawn(emulator.serve(shutdown.clone()));
+    shutdown.cancel();
+    serving.await.unwrap();
+    assert!(tokio::net::TcpStream::connect(addr).await.is_err());
+}
