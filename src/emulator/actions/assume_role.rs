@@ -110,16 +110,14 @@ impl<'a> Wish<'a> {
         let session_name = params.need("RoleSessionName")?;
         let external_id = params.get("ExternalId");
         let source_identity = params.get("SourceIdentity");
-        let forms: [(&str, Option<&str>, fn(&str) -> bool); 4] = [
-            ("RoleArn", Some(role_arn), is_role_arn),
-            ("RoleSessionName", Some(session_name), is_session_name),
-            ("ExternalId", external_id, is_external_id),
-            ("SourceIdentity", source_identity, is_source_identity),
+        let well_formed = [
+            ("RoleArn", is_role_arn(role_arn)),
+            ("RoleSessionName", is_session_name(session_name)),
+            ("ExternalId", external_id.is_none_or(is_external_id)),
+            ("SourceIdentity", source_identity.is_none_or(is_source_identity)),
         ];
-        for (name, value, is_formed) in forms {
-            if value.is_some_and(|value| !is_formed(value)) {
-                return Err(Refusal::WronglyFormed(name));
-            }
+        if let Some((name, _)) = well_formed.into_iter().find(|(_, is_so)| !is_so) {
+            return Err(Refusal::WronglyFormed(name));
         }
         let duration_seconds = match params.get("DurationSeconds") {
             None => DEFAULT_SECONDS,

@@ -137,7 +137,7 @@ async fn policies_are_measured_in_bytes() {
 #[tokio::test]
 async fn a_root_account_assumes_no_role() {
     let emulated = Emulated::start().await;
-    let caller = Caller::assume_role().as_key("rootid", "rootsecret");
+    let caller = Caller::assume_role().by("rootid", "rootsecret");
     let expected = refused(403, "NoPermission", "Roles may not be assumed by root accounts.");
     assert_eq!(emulated.error(&caller).await, expected);
 }
@@ -145,7 +145,7 @@ async fn a_root_account_assumes_no_role() {
 #[tokio::test]
 async fn the_callers_own_policies_must_allow_it() {
     let emulated = Emulated::start().await;
-    let intern = || Caller::assume_role().as_key("internid", "internsecret");
+    let intern = || Caller::assume_role().by("internid", "internsecret");
     let expected = refused(403, "NoPermission", NOT_AUTHORIZED);
     assert_eq!(emulated.error(&intern()).await, expected);
     // Who may not assume roles does not learn which ones there are.

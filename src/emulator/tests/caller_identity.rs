@@ -22,15 +22,15 @@ impl Issued {
     }
 
     fn sign<'a>(&'a self, caller: Caller<'a>) -> Caller<'a> {
-        caller.as_key(&self.id, &self.secret).with("SecurityToken", self.token.clone())
+        caller.by(&self.id, &self.secret).with("SecurityToken", self.token.clone())
     }
 }
 
 #[tokio::test]
 async fn everybody_may_ask_who_they_are() {
     let emulated = Emulated::start().await;
-    let root = Caller::new("GetCallerIdentity").as_key("rootid", "rootsecret");
-    let user = Caller::new("GetCallerIdentity").as_key("internid", "internsecret");
+    let root = Caller::new("GetCallerIdentity").by("rootid", "rootsecret");
+    let user = Caller::new("GetCallerIdentity").by("internid", "internsecret");
     let issued = Issued::of(&emulated, Caller::assume_role()).await;
     let session = issued.sign(Caller::new("GetCallerIdentity"));
     let expected = [

@@ -100,7 +100,7 @@ async fn what_the_gateway_does_not_know_is_refused_in_its_words() {
             owned(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found."),
         ),
         (
-            identity().as_key("disabledid", "disabledsecret"),
+            identity().by("disabledid", "disabledsecret"),
             owned(400, "InvalidAccessKeyId.Inactive", "Specified access key is disabled."),
         ),
         (
@@ -164,7 +164,7 @@ async fn a_nonce_is_good_once_for_each_key() {
     // Also with a new timestamp, as a careless retry would send it.
     emulated.clock.advance(minutes(10));
     assert_eq!(emulated.error(&caller.clone().at(emulated.clock.now())).await, replayed);
-    let other = caller.as_key("internid", "internsecret");
+    let other = caller.by("internid", "internsecret");
     assert_eq!(emulated.call(&other).await.status, 200);
 }
 

@@ -178,7 +178,7 @@ impl<'a> Caller<'a> {
         self
     }
 
-    fn as_key(self, id: &str, secret: &'a str) -> Self {
+    fn by(self, id: &str, secret: &'a str) -> Self {
         Self { secret, ..self.with("AccessKeyId", id) }
     }
 
