@@ -57,11 +57,10 @@ impl Answer {
             ("Recommend", format!("https://api.aliyun.com/troubleshoot?q={code}&product=Sts")),
             ("Code", code),
         ];
-        let rate_limit = match refusal {
-            Refusal::Throttled { time_left_ms } => {
-                Some(format!("Limit:100,Remain:0,TimeLeft:{time_left_ms},Reset:{time_left_ms}"))
-            }
-            _ => None,
+        let rate_limit = if let Refusal::Throttled { time_left_ms } = refusal {
+            Some(format!("Limit:100,Remain:0,TimeLeft:{time_left_ms},Reset:{time_left_ms}"))
+        } else {
+            None
         };
         Self {
             status: refusal.status(),
@@ -77,19 +76,8 @@ impl Answer {
     /// The answer as it goes out, spoilt by the fault if there is one.
     pub(crate) fn into_response(mut self, frame: Frame, fault: Option<&Fault>) -> Response<Body> {
         self.fields.insert("RequestId".to_owned(), frame.request_id.as_str().into());
-        match fault {
-            Some(Fault::MissingField { field }) => remove(&mut self.fields, field),
-            Some(Fault::EmptyCredentials) => {
-                if let Some(Value::Object(credentials)) = self.fields.get_mut("Credentials") {
-                    for name in ["AccessKeyId", "AccessKeySecret", "SecurityToken"] {
-                        credentials.insert(name.to_owned(), "".into());
-                    }
-                }
-            }
-            Some(Fault::Oversized { bytes }) => {
-                self.fields.insert("Padding".to_owned(), "x".repeat(*bytes).into());
-            }
-            Some(_) | None => {}
+        if let Some(fault) = fault {
+            self.spoil(fault);
         }
         let (content_type, mut text) = match frame.format {
             Format::Json => {
@@ -101,9 +89,10 @@ impl Answer {
             text.truncate(text.floor_char_boundary(text.len() / 2));
         }
         let length = text.len();
-        let body = match fault {
-            Some(Fault::Cut { mid_body: true }) => Body::new(CutBody::first_half_of(text)),
-            Some(_) | None => Body::from(text),
+        let body = if let Some(Fault::Cut { mid_body: true }) = fault {
+            Body::new(CutBody::first_half_of(text))
+        } else {
+            Body::from(text)
         };
         let mut response = Response::builder()
             .status(self.status)
@@ -119,6 +108,23 @@ impl Answer {
             response.extensions_mut().insert(HangUp);
         }
         response
+    }
+
+    /// What a fault changes in the answer's fields.
+    fn spoil(&mut self, fault: &Fault) {
+        if let Fault::MissingField { field } = fault {
+            remove(&mut self.fields, field);
+        }
+        if let Fault::Oversized { bytes } = fault {
+            self.fields.insert("Padding".to_owned(), "x".repeat(*bytes).into());
+        }
+        if let (Fault::EmptyCredentials, Some(Value::Object(credentials))) =
+            (fault, self.fields.get_mut("Credentials"))
+        {
+            for name in ["AccessKeyId", "AccessKeySecret", "SecurityToken"] {
+                credentials.insert(name.to_owned(), "".into());
+            }
+        }
     }
 }
 

@@ -13,6 +13,12 @@ use super::ram::Policy;
 const MOST_CALLS: usize = 10_000;
 /// Of the calls that broke the rule of narrowing the first ones are kept: they show where it began.
 const MOST_VIOLATIONS: usize = 1_000;
+/// A call has some twenty parameters, and a policy, the longest of them, fewer than 2048 bytes.
+const MOST_PARAMETERS: usize = 50;
+const LONGEST_TEXT_BYTES: usize = 4096;
+/// There are two actions; what else was asked for is counted under `OTHERS` when it becomes too much.
+const MOST_ACTIONS: usize = 100;
+const OTHERS: &str = "(others)";
 
 /// One call as it arrived.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -50,17 +56,16 @@ struct Log {
 }
 
 impl Call {
+    /// Of texts beyond their bounds, which no honest call reaches, the beginning is kept.
     pub(crate) fn new(at: DateTime<Utc>, method: &str, params: &Params, request_id: &str) -> Self {
-        let kept =
+        let is_kept =
             |(name, _): &(&str, &str)| !["Action", "Signature", "SecurityToken"].contains(name);
-        let parameters = params.iter().filter(kept);
+        let parameters = params.iter().filter(is_kept).take(MOST_PARAMETERS);
         Self {
             at,
             method: method.to_owned(),
-            action: params.get("Action").unwrap_or_default().to_owned(),
-            parameters: parameters
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            action: bounded(params.get("Action").unwrap_or_default()),
+            parameters: parameters.map(|(name, value)| (bounded(name), bounded(value))).collect(),
             outcome: String::new(),
             request_id: request_id.to_owned(),
         }
@@ -78,7 +83,9 @@ impl Calls {
     pub(crate) fn add(&self, call: Call) {
         let asks_for_a_whole_role = call.asks_for_a_whole_role();
         let mut log = self.log.lock().expect("nothing panics while it is held");
-        let outcomes = log.totals.entry(call.action.clone()).or_default();
+        let is_counted = log.totals.len() < MOST_ACTIONS || log.totals.contains_key(&call.action);
+        let counted_as = if is_counted { call.action.clone() } else { OTHERS.to_owned() };
+        let outcomes = log.totals.entry(counted_as).or_default();
         *outcomes.entry(call.outcome.clone()).or_default() += 1;
         if asks_for_a_whole_role && log.violations.len() < MOST_VIOLATIONS {
             log.violations.push(call.clone());
@@ -104,6 +111,10 @@ impl Calls {
     pub(crate) fn clear(&self) {
         *self.log.lock().expect("nothing panics while it is held") = Log::default();
     }
+}
+
+fn bounded(text: &str) -> String {
+    text[..text.floor_char_boundary(LONGEST_TEXT_BYTES)].to_owned()
 }
 
 #[cfg(test)]
@@ -153,6 +164,24 @@ mod tests {
             .collect();
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(policies, [text(""), text(broad), text(denying), text("{"), None]);
+    }
+
+    #[test]
+    fn an_endless_call_is_kept_in_part() {
+        let long = "é".repeat(LONGEST_TEXT_BYTES);
+        let pairs: Vec<String> = (0..MOST_PARAMETERS + 5).map(|n| format!("p{n}={long}")).collect();
+        let kept = call(&Params::read(Some(&pairs.join("&")), None, b"").unwrap()).parameters;
+        assert_eq!((kept.len(), kept["p0"].len()), (MOST_PARAMETERS, LONGEST_TEXT_BYTES));
+    }
+
+    #[test]
+    fn made_up_actions_are_counted_together() {
+        let calls = Calls::default();
+        for n in 0..MOST_ACTIONS + 5 {
+            calls.add(call(&Params::from([("Action", format!("A{n}").as_str())])));
+        }
+        assert_eq!(calls.totals().len(), MOST_ACTIONS + 1);
+        assert_eq!(calls.totals()[OTHERS][""], 5);
     }
 
     #[test]

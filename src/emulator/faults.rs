@@ -183,10 +183,10 @@ impl Faults {
         let mut delay = Duration::ZERO;
         let mut skew = TimeDelta::zero();
         for fault in self.take(Moment::Arrival, action, usize::MAX) {
-            match fault {
-                Fault::Slow { delay_ms } => delay += Duration::from_millis(delay_ms),
-                Fault::SkewedClock { seconds } => skew += TimeDelta::seconds(seconds.into()),
-                _ => unreachable!("the moment picks"),
+            if let Fault::Slow { delay_ms } = fault {
+                delay += Duration::from_millis(delay_ms);
+            } else if let Fault::SkewedClock { seconds } = fault {
+                skew += TimeDelta::seconds(seconds.into());
             }
         }
         (delay, skew)
@@ -197,9 +197,8 @@ impl Faults {
         let quotas = self.take(Moment::Admission, action, usize::MAX);
         let per_second = quotas
             .into_iter()
-            .filter_map(|fault| match fault {
-                Fault::Quota { per_second } => Some(per_second),
-                _ => None,
+            .filter_map(|fault| {
+                if let Fault::Quota { per_second } = fault { Some(per_second) } else { None }
             })
             .min()?;
         let mut second = self.second.lock().expect("nothing panics while it is held");
@@ -214,9 +213,9 @@ impl Faults {
 
     /// How long new credentials live, if not as long as was asked for.
     pub(crate) fn life(&self, action: &str) -> Option<TimeDelta> {
-        self.take(Moment::Issue, action, usize::MAX).into_iter().find_map(|fault| match fault {
-            Fault::ShortLived { seconds } => Some(TimeDelta::seconds(seconds.into())),
-            _ => None,
+        self.take(Moment::Issue, action, usize::MAX).into_iter().find_map(|fault| {
+            let Fault::ShortLived { seconds } = fault else { return None };
+            Some(TimeDelta::seconds(seconds.into()))
         })
     }
 

@@ -70,7 +70,7 @@ mod tests {
         let outcomes = [
             nonces.is_new("testid", "n", now, end),
             nonces.is_new("testid", "n", now, end),
-            nonces.is_new("otherid", "n", now, end),
+            nonces.is_new("tastid", "n", now, end),
             nonces.is_new("testid", "n", end, end),
             nonces.is_new("testid", "n", later, later),
         ];

@@ -80,10 +80,10 @@ async fn answer(
     sts.handle.calls.add(call);
 
     let frame = Frame { format: Format::of(&params), request_id, now };
-    match fault {
-        Some(Fault::Html { status }) => html(status.into(), now),
-        fault => answer.into_response(frame, fault.as_ref()),
+    if let Some(Fault::Html { status }) = fault {
+        return html(status.into(), now);
     }
+    answer.into_response(frame, fault.as_ref())
 }
 
 /// An answer, and how it is to be spoilt.
@@ -110,15 +110,11 @@ impl Sts {
             return Err(Refusal::Throttled { time_left_ms });
         }
         let fault = faults.on_answer(name);
-        match &fault {
-            Some(Fault::Throttle { time_left_ms }) => {
-                return Err(Refusal::Throttled { time_left_ms: *time_left_ms });
-            }
-            Some(Fault::Error { status, code, message }) => {
-                let (code, message) = (code.clone(), message.clone());
-                return Err(Refusal::Scripted { status: (*status).into(), code, message });
-            }
-            Some(_) | None => {}
+        if let Some(Fault::Throttle { time_left_ms }) = fault {
+            return Err(Refusal::Throttled { time_left_ms });
+        }
+        if let Some(Fault::Error { status, code, message }) = fault {
+            return Err(Refusal::Scripted { status: status.into(), code, message });
         }
         let acted = match action {
             Action::AssumeRole => {
