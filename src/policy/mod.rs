@@ -1,5 +1,29 @@
 //! What a token may do: RAM policies, the templates they are rendered from, and their proofs. Pure, no I/O.
+//!
+//! [`Narrowing`] is the front door: it reads a grant's texts when the configuration loads, with all that is
+//! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name.
 
+mod document;
+mod json;
+mod narrowing;
+mod operator;
+mod path_rules;
+mod pattern;
+mod placeholder;
+mod problem;
+mod reader;
+mod rule;
 mod session;
+mod session_name;
+mod template;
+mod text;
+mod time_format;
+mod values;
 
+pub(crate) use narrowing::{Narrowed, Narrowing, NarrowingProblem, NarrowingTexts};
+pub(crate) use problem::PolicyProblem;
+pub(crate) use rule::{RuleProblem, Shape, ValueRule};
 pub(crate) use session::SessionPolicy;
+pub(crate) use session_name::NameFlaw;
+pub(crate) use template::Breadth;
+pub(crate) use values::{RawValues, SubjectUse, Uses, ValueProblem, ValueRules};

@@ -14,6 +14,11 @@ impl SessionPolicy {
     /// STS: "The size of Policy must be smaller than 2048 bytes."
     pub(crate) const MAX_BYTES: usize = 2047;
 
+    /// For `Template::render` alone, which has proven the size.
+    pub(super) fn rendered(json: &str) -> Self {
+        Self(json.into())
+    }
+
     /// The JSON as it goes to STS.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

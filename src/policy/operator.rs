@@ -1,0 +1,54 @@
+//! How a condition compares.
+
+use serde::de::value::{Error, StrDeserializer};
+use serde::de::{Deserialize, IntoDeserializer};
+use serde::{Deserialize as Derived, Serialize};
+
+/// The condition operators that RAM documents.
+///
+/// The variants stand in the order of their names, so that sorting by variant is sorting by name.
+#[derive(Clone, Copy, Debug, Derived, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+pub(crate) enum ConditionOperator {
+    Bool,
+    DateEquals,
+    DateGreaterThan,
+    DateGreaterThanEquals,
+    DateLessThan,
+    DateLessThanEquals,
+    DateNotEquals,
+    IpAddress,
+    NotIpAddress,
+    NumericEquals,
+    NumericGreaterThan,
+    NumericGreaterThanEquals,
+    NumericLessThan,
+    NumericLessThanEquals,
+    NumericNotEquals,
+    StringEquals,
+    StringEqualsIgnoreCase,
+    StringLike,
+    StringNotEquals,
+    StringNotEqualsIgnoreCase,
+    StringNotLike,
+}
+
+impl ConditionOperator {
+    /// The operator of that name, in RAM's spelling.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        let name: StrDeserializer<'_, Error> = name.into_deserializer();
+        Self::deserialize(name).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn operators_are_known_by_rams_own_spelling_only() {
+        assert_eq!(ConditionOperator::named("StringLike"), Some(ConditionOperator::StringLike));
+        for unknown in ["", "stringLike", "StringMatches", "StringLikeIfExists"] {
+            assert_eq!(ConditionOperator::named(unknown), None, "{unknown}");
+        }
+    }
+}

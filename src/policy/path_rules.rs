@@ -1,0 +1,121 @@
+//! Where placeholders may stand in the paths of a policy, so that no value reaches another's objects.
+//!
+//! With these rules each value fills its own segments, at a place that no other value moves. For any two
+//! values the paths differ there, and a prefix closed by `/` keeps `user1` out of `user10`. All of it is
+//! proven when the configuration loads, so that a request has only its values to check.
+
+use crate::domain::Bucket;
+
+use super::pattern::Pattern;
+use super::reader::Place;
+use super::text::{Text, TextFlaw};
+
+/// What is wrong with the text at its place.
+pub(super) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
+    let outline = text.outline();
+    let mut flaws = match place {
+        Place::Resource => {
+            let (path, flaw) = match Resource::parse(&outline) {
+                Some(resource) => (resource.path, resource.flaw()),
+                None if covers_whole_services(&outline) => (outline.as_str(), None),
+                None => (outline.as_str(), Some(TextFlaw::NotAnArn)),
+            };
+            flaw.into_iter().chain(in_path(path)).collect()
+        }
+        Place::Condition { key } => {
+            let mut flaws = in_path(&outline);
+            let last = outline.rsplit('/').next().unwrap_or_default();
+            if key.eq_ignore_ascii_case("oss:Prefix") && last.contains('$') {
+                flaws.push(TextFlaw::OpenPrefix);
+            }
+            flaws
+        }
+    };
+    let placeholders: Vec<_> = text.placeholders().collect();
+    if let Some((_, before)) = placeholders.split_last() {
+        let varying = before.iter().filter(|placeholder| placeholder.varies_in_depth);
+        flaws.extend(varying.map(|varying| TextFlaw::VaryingDepth(varying.to_string())));
+    }
+    flaws
+}
+
+/// Whether a resource's outline covers buckets that nobody named. Its ARN was checked before.
+pub(super) fn covers_any_bucket(outline: &str) -> bool {
+    // Longer than the pattern, so that only a `*` can span it, and of a character that no name holds.
+    let nobody_named = "\0".repeat(outline.len() + 1);
+    Resource::parse(outline)
+        .is_none_or(|resource| Pattern(resource.container()).matches(&nobody_named))
+}
+
+fn in_path(outline: &str) -> Vec<TextFlaw> {
+    let mut flaws = Vec::new();
+    for segment in outline.split('/') {
+        if segment.matches('$').count() > 1 {
+            flaws.push(TextFlaw::SharedSegment);
+        }
+        if segment.contains('$') && segment.contains(['*', '?']) {
+            flaws.push(TextFlaw::WildcardBeside);
+        }
+    }
+    // Of a `*` in the same segment the line above has spoken.
+    let before = outline.rfind('$').map_or("", |at| &outline[..at]);
+    let before = before.rfind('/').map_or("", |at| &before[..at]);
+    if before.contains('*') {
+        flaws.push(TextFlaw::WildcardBefore);
+    }
+    flaws
+}
+
+/// `acs:<service>:<region>:<account>:<path>`.
+///
+/// Wildcards are taken to match inside their own field, as region and account in `acs:oss:*:*:bucket` can
+/// only mean.
+struct Resource<'a> {
+    service: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Resource<'a> {
+    fn parse(outline: &'a str) -> Option<Self> {
+        let fields: Vec<_> = outline.splitn(5, ':').collect();
+        match fields[..] {
+            ["acs", service, region, account, path]
+                if !service.is_empty()
+                    && !path.is_empty()
+                    && [service, region, account].into_iter().all(is_field) =>
+            {
+                Some(Self { service, path })
+            }
+            _ => None,
+        }
+    }
+
+    /// The bucket, for OSS.
+    fn container(&self) -> &'a str {
+        self.path.split('/').next().unwrap_or_default()
+    }
+
+    fn flaw(&self) -> Option<TextFlaw> {
+        let bucket = self.container();
+        if bucket.contains('$') {
+            Some(TextFlaw::PlaceholderInBucket)
+        } else if Pattern(self.service).matches("oss") && !bucket.contains(['*', '?']) {
+            bucket.parse::<Bucket>().err().map(TextFlaw::Bucket)
+        } else {
+            None
+        }
+    }
+}
+
+/// An ARN that stops before its path, such as `*` or `acs:oss:*`: its last `*` spans all the rest.
+fn covers_whole_services(outline: &str) -> bool {
+    let mut fields = outline.split(':');
+    outline.ends_with('*')
+        && outline.matches(':').count() < 4
+        && fields.next().is_some_and(|first| Pattern(first).matches("acs"))
+        && fields.all(is_field)
+}
+
+fn is_field(field: &str) -> bool {
+    field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '*' | '?'))
+}

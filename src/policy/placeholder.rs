@@ -1,0 +1,82 @@
+//! What a `${…}` stands for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::domain::ValueName;
+
+use super::rule::ValueRule;
+use super::text::TextFlaw;
+use super::time_format::TimeFormat;
+use super::values::ValueRules;
+
+/// A placeholder together with what its rule promises about every value: only what was declared becomes
+/// one, so whoever holds it needs no rules any more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Placeholder {
+    /// What stands between `${` and `}`.
+    written: String,
+    pub(super) source: Source,
+    /// The length in bytes of the longest value.
+    pub(super) longest: usize,
+    /// Whether two values may differ in their number of segments.
+    pub(super) varies_in_depth: bool,
+}
+
+/// Where a placeholder's value comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Source {
+    Client,
+    Subject,
+    Claim(ValueName),
+    Parameter(ValueName),
+    Now(TimeFormat),
+}
+
+impl Placeholder {
+    pub(super) fn parse(written: &str, rules: &ValueRules) -> Result<Self, TextFlaw> {
+        let placeholder = |source, longest, varies_in_depth| {
+            Ok(Self { written: written.to_owned(), source, longest, varies_in_depth })
+        };
+        if written == "client" {
+            placeholder(Source::Client, CLIENT_BYTES, false)
+        } else if written == "subject" {
+            placeholder(Source::Subject, rules.subject_max_bytes.min(SUBJECT_BYTES), false)
+        } else if let Some(name) = written.strip_prefix("claims.") {
+            let (name, rule) = declared(&rules.claims, name)
+                .ok_or_else(|| TextFlaw::UndeclaredClaim(written.to_owned()))?;
+            placeholder(Source::Claim(name), rule.longest(), rule.varies_in_depth())
+        } else if let Some(name) = written.strip_prefix("params.") {
+            let (name, rule) = declared(&rules.params, name)
+                .ok_or_else(|| TextFlaw::UndeclaredParameter(written.to_owned()))?;
+            placeholder(Source::Parameter(name), rule.longest(), rule.varies_in_depth())
+        } else if let Some(format) = written.strip_prefix("now:") {
+            let format = TimeFormat::parse(format).ok_or(TextFlaw::TimeFormat)?;
+            let length = format.length();
+            placeholder(Source::Now(format), length, false)
+        } else {
+            Err(TextFlaw::Unknown(written.to_owned()))
+        }
+    }
+}
+
+fn declared<'a>(
+    rules: &'a BTreeMap<ValueName, ValueRule>,
+    name: &str,
+) -> Option<(ValueName, &'a ValueRule)> {
+    let name = name.parse().ok()?;
+    let rule = rules.get(&name)?;
+    Some((name, rule))
+}
+
+/// The longest client id.
+const CLIENT_BYTES: usize = 32;
+
+/// The longest subject, whatever the rules allow.
+const SUBJECT_BYTES: usize = 256;
+
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${{{}}}", self.written)
+    }
+}

@@ -1,0 +1,80 @@
+//! What is wrong with a policy document, where, and the way out.
+
+use super::text::TextFlaw;
+
+/// One broken rule of a policy document.
+///
+/// The message may quote the document: it is the operator's own file, or the very policy a caller sent.
+#[derive(Debug, thiserror::Error)]
+#[error("{at}: {flaw}")]
+pub(crate) struct PolicyProblem {
+    /// Where in the document, such as `Statement[0].Resource[1]`.
+    pub(crate) at: String,
+    /// Which rule.
+    pub(crate) flaw: PolicyFlaw,
+}
+
+/// A rule that a policy document may break.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PolicyFlaw {
+    #[error("this is not JSON (line {line}, column {column})", line = .0.line(), column = .0.column())]
+    NotJson(#[source] serde_json::Error),
+    #[error("this must be an object")]
+    NotAnObject,
+    #[error("this must be a list of statements")]
+    NotAList,
+    #[error("this must be a string (RAM writes numbers and booleans in quotes, too)")]
+    NotAString,
+    #[error("this must be a string or a list of strings")]
+    NotStrings,
+    #[error("this is empty: leave it out, or say what it covers")]
+    Empty,
+    #[error("`{key}` is missing")]
+    MissingKey { key: &'static str },
+    #[error("`{key}` is unknown here: known are {known}")]
+    UnknownKey { key: String, known: String },
+    #[error("`{key}` is written twice: readers of JSON disagree on which one counts")]
+    DuplicateKey { key: String },
+    #[error("`{key}` belongs to a role's trust policy: a session policy speaks of its own session")]
+    Principal { key: String },
+    #[error("`NotResource` is no longer RAM's: name what is meant in `Resource`")]
+    NotResource,
+    #[error("the version of RAM's policy language must be \"1\"")]
+    Version,
+    #[error("an effect is \"Allow\" or \"Deny\"")]
+    Effect,
+    #[error("a statement has exactly one of `Action` and `NotAction`")]
+    OneOfActionAndNotAction,
+    #[error("an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`")]
+    Action,
+    #[error(
+        "placeholders, `$`, `{{` and `}}` may stand in values of `Resource` and `Condition` only"
+    )]
+    PlaceholderElsewhere,
+    #[error(
+        "`{name}` is no condition operator of RAM: there are StringEquals, StringLike and their like, \
+         Numeric…, Date…, Bool, IpAddress and NotIpAddress"
+    )]
+    Operator { name: String },
+    #[error("a condition key reads `oss:Prefix` or `acs:SourceIp`")]
+    ConditionKey,
+    #[error(transparent)]
+    Text(TextFlaw),
+    #[error(
+        "no statement allows anything, so every token would be useless: add a statement with the effect \
+         \"Allow\""
+    )]
+    AllowsNothing,
+    #[error(
+        "this allows actions that nobody named: list the actions, or set `allow_broad` with a reason"
+    )]
+    AllowsEveryAction,
+    #[error("this allows buckets that nobody named: name them, or set `allow_broad` with a reason")]
+    AllowsEveryBucket,
+    #[error(
+        "with the longest values this is {worst} bytes and STS admits {max}: most of them, {share}, come \
+         from {heaviest}; shorten it, or lower its maximum length",
+        max = super::SessionPolicy::MAX_BYTES
+    )]
+    TooLong { worst: usize, heaviest: String, share: usize },
+}

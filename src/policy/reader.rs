@@ -1,0 +1,285 @@
+//! From JSON text to a document, with everything that is wrong with it.
+
+use super::document::{Actions, Condition, Document, Effect, Statement, Strings, Version};
+use super::json::Json;
+use super::operator::ConditionOperator;
+use super::problem::{PolicyFlaw, PolicyProblem};
+use super::text::TextFlaw;
+
+/// Where a value stands, for those who read it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place<'a> {
+    Resource,
+    Condition { key: &'a str },
+}
+
+impl<T> Document<T> {
+    /// Reads a document strictly: what RAM would refuse or silently skip is a problem, and all problems are
+    /// reported at once, as far as the tree can be read. `read_value` decides on the values of `Resource`
+    /// and `Condition`.
+    pub(super) fn read(
+        json: &str,
+        read_value: impl Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>,
+    ) -> Result<Self, Vec<PolicyProblem>> {
+        let mut reader = Reader { read_value, problems: Vec::new() };
+        let document = match serde_json::from_str(json) {
+            Ok(tree) => reader.document(tree),
+            Err(error) => reader.refuse("the policy", PolicyFlaw::NotJson(error)),
+        };
+        match document {
+            Some(document) if reader.problems.is_empty() => Ok(document),
+            Some(_) | None => Err(reader.problems),
+        }
+    }
+}
+
+/// Every method answers `None` only after it has noted why.
+struct Reader<F> {
+    read_value: F,
+    problems: Vec<PolicyProblem>,
+}
+
+impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
+    fn document(&mut self, tree: Json) -> Option<Document<T>> {
+        let [version, statements] = self.fields("the policy", tree, ["Version", "Statement"])?;
+        let version = self.required("the policy", "Version", version).and_then(|v| self.version(v));
+        let statements = self.required("the policy", "Statement", statements);
+        let statements = statements.and_then(|list| self.statements(list));
+        Some(Document { version: version?, statements: statements? })
+    }
+
+    fn version(&mut self, json: Json) -> Option<Version> {
+        match self.string("Version", json)?.as_str() {
+            "1" => Some(Version::One),
+            _ => self.refuse("Version", PolicyFlaw::Version),
+        }
+    }
+
+    fn statements(&mut self, json: Json) -> Option<Vec<Statement<T>>> {
+        let Json::List(items) = json else {
+            return self.refuse("Statement", PolicyFlaw::NotAList);
+        };
+        if items.is_empty() {
+            return self.refuse("Statement", PolicyFlaw::Empty);
+        }
+        let statements: Vec<_> = items
+            .into_iter()
+            .enumerate()
+            .map(|(i, item)| self.statement(&format!("Statement[{i}]"), item))
+            .collect();
+        statements.into_iter().collect()
+    }
+
+    fn statement(&mut self, at: &str, json: Json) -> Option<Statement<T>> {
+        let known = ["Effect", "Action", "NotAction", "Resource", "Condition"];
+        let [effect, action, not_action, resource, condition] = self.fields(at, json, known)?;
+
+        let effect = self.required(at, "Effect", effect);
+        let effect = effect.and_then(|json| self.effect(&format!("{at}.Effect"), json));
+        let actions = match (action, not_action) {
+            (Some(json), None) => self.actions(&format!("{at}.Action"), json).map(Actions::Action),
+            (None, Some(json)) => {
+                self.actions(&format!("{at}.NotAction"), json).map(Actions::NotAction)
+            }
+            (None, None) | (Some(_), Some(_)) => {
+                self.refuse(at, PolicyFlaw::OneOfActionAndNotAction)
+            }
+        };
+        let resource = self.required(at, "Resource", resource).and_then(|json| {
+            self.strings(&format!("{at}.Resource"), json, |reader, at, raw| {
+                reader.value(at, Place::Resource, raw)
+            })
+        });
+        let condition = match condition {
+            Some(json) => self.condition(&format!("{at}.Condition"), json),
+            None => Some(Condition::new()),
+        };
+        Some(Statement {
+            effect: effect?,
+            actions: actions?,
+            resource: resource?,
+            condition: condition?,
+        })
+    }
+
+    fn effect(&mut self, at: &str, json: Json) -> Option<Effect> {
+        match self.string(at, json)?.as_str() {
+            "Allow" => Some(Effect::Allow),
+            "Deny" => Some(Effect::Deny),
+            _ => self.refuse(at, PolicyFlaw::Effect),
+        }
+    }
+
+    fn actions(&mut self, at: &str, json: Json) -> Option<Strings<String>> {
+        self.strings(at, json, |reader, at, raw| match raw {
+            raw if raw.contains(['$', '{', '}']) => {
+                reader.refuse(at, PolicyFlaw::PlaceholderElsewhere)
+            }
+            raw if is_action(raw) => Some(raw.to_owned()),
+            _ => reader.refuse(at, PolicyFlaw::Action),
+        })
+    }
+
+    fn condition(&mut self, at: &str, json: Json) -> Option<Condition<T>> {
+        let operators = self.entries(at, json)?;
+        let operators: Vec<_> = operators
+            .into_iter()
+            .map(|(name, keys)| {
+                let operator = match ConditionOperator::named(&name) {
+                    Some(operator) => Some(operator),
+                    None => self.refuse(at, PolicyFlaw::Operator { name: name.clone() }),
+                };
+                let keys = self.condition_keys(&format!("{at}.{name}"), keys);
+                Some((operator?, keys?))
+            })
+            .collect();
+        operators.into_iter().collect()
+    }
+
+    fn condition_keys<C>(&mut self, at: &str, json: Json) -> Option<C>
+    where
+        C: FromIterator<(String, Strings<T>)>,
+    {
+        let keys = self.entries(at, json)?;
+        let keys: Vec<_> = keys
+            .into_iter()
+            .map(|(key, values)| {
+                let at = format!("{at}.{key}");
+                if key.contains(['$', '{', '}']) {
+                    return self.refuse(&at, PolicyFlaw::PlaceholderElsewhere);
+                }
+                if !key.split_once(':').is_some_and(|(of, name)| !of.is_empty() && !name.is_empty())
+                {
+                    return self.refuse(&at, PolicyFlaw::ConditionKey);
+                }
+                let values = self.strings(&at, values, |reader, at, raw| {
+                    reader.value(at, Place::Condition { key: &key }, raw)
+                })?;
+                Some((key, values))
+            })
+            .collect();
+        keys.into_iter().collect()
+    }
+
+    fn value(&mut self, at: &str, place: Place<'_>, raw: &str) -> Option<T> {
+        match (self.read_value)(place, raw) {
+            Ok(value) => Some(value),
+            Err(flaws) => {
+                let problem =
+                    |flaw| PolicyProblem { at: at.to_owned(), flaw: PolicyFlaw::Text(flaw) };
+                self.problems.extend(flaws.into_iter().map(problem));
+                None
+            }
+        }
+    }
+
+    fn strings<U>(
+        &mut self,
+        at: &str,
+        json: Json,
+        read: impl Fn(&mut Self, &str, &str) -> Option<U>,
+    ) -> Option<Strings<U>> {
+        match json {
+            Json::String(raw) if raw.is_empty() => self.refuse(at, PolicyFlaw::Empty),
+            Json::String(raw) => read(self, at, &raw).map(Strings::One),
+            Json::List(items) if items.is_empty() => self.refuse(at, PolicyFlaw::Empty),
+            Json::List(items) => {
+                let items: Vec<_> = items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(i, item)| {
+                        let at = format!("{at}[{i}]");
+                        let raw = self.string(&at, item)?;
+                        read(self, &at, &raw)
+                    })
+                    .collect();
+                items.into_iter().collect::<Option<_>>().map(Strings::Many)
+            }
+            Json::Object(_) | Json::Other => self.refuse(at, PolicyFlaw::NotStrings),
+        }
+    }
+
+    fn string(&mut self, at: &str, json: Json) -> Option<String> {
+        match json {
+            Json::String(raw) if raw.is_empty() => self.refuse(at, PolicyFlaw::Empty),
+            Json::String(raw) => Some(raw),
+            Json::List(_) | Json::Object(_) | Json::Other => {
+                self.refuse(at, PolicyFlaw::NotAString)
+            }
+        }
+    }
+
+    /// The entries of a map whose keys are free; an empty one says nothing.
+    fn entries(&mut self, at: &str, json: Json) -> Option<Vec<(String, Json)>> {
+        match self.object(at, json)? {
+            entries if entries.is_empty() => self.refuse(at, PolicyFlaw::Empty),
+            entries => Some(entries),
+        }
+    }
+
+    /// The values of the known keys, in their order.
+    fn fields<const N: usize>(
+        &mut self,
+        at: &str,
+        json: Json,
+        known: [&'static str; N],
+    ) -> Option<[Option<Json>; N]> {
+        let mut fields = [const { None }; N];
+        for (key, value) in self.object(at, json)? {
+            match known.iter().position(|known| *known == key) {
+                Some(i) => fields[i] = Some(value),
+                None => self.note(at, unknown_key(key, &known)),
+            }
+        }
+        Some(fields)
+    }
+
+    fn object(&mut self, at: &str, json: Json) -> Option<Vec<(String, Json)>> {
+        let Json::Object(entries) = json else {
+            return self.refuse(at, PolicyFlaw::NotAnObject);
+        };
+        for (i, (key, _)) in entries.iter().enumerate() {
+            if entries[..i].iter().any(|(earlier, _)| earlier == key) {
+                self.note(at, PolicyFlaw::DuplicateKey { key: key.clone() });
+            }
+        }
+        Some(entries)
+    }
+
+    fn required(&mut self, at: &str, key: &'static str, json: Option<Json>) -> Option<Json> {
+        match json {
+            Some(json) => Some(json),
+            None => self.refuse(at, PolicyFlaw::MissingKey { key }),
+        }
+    }
+
+    fn refuse<U>(&mut self, at: &str, flaw: PolicyFlaw) -> Option<U> {
+        self.note(at, flaw);
+        None
+    }
+
+    fn note(&mut self, at: &str, flaw: PolicyFlaw) {
+        self.problems.push(PolicyProblem { at: at.to_owned(), flaw });
+    }
+}
+
+fn unknown_key(key: String, known: &[&str]) -> PolicyFlaw {
+    match key.as_str() {
+        "Principal" | "NotPrincipal" => PolicyFlaw::Principal { key },
+        "NotResource" => PolicyFlaw::NotResource,
+        _ => PolicyFlaw::UnknownKey { key, known: known.join(", ") },
+    }
+}
+
+/// `service:Name`; a `*` may stand for the colon too.
+fn is_action(raw: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '?' | '-' | '_');
+    match raw.split_once(':') {
+        Some((service, name)) => {
+            !service.is_empty()
+                && !name.is_empty()
+                && service.chars().chain(name.chars()).all(plain)
+        }
+        None => raw.contains('*') && raw.chars().all(plain),
+    }
+}

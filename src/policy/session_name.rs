@@ -1,0 +1,163 @@
+//! Names of sessions, made from the same values as their policies.
+
+use std::marker::PhantomData;
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::{Invalid, SessionName, SourceIdentity};
+
+use super::placeholder::Source;
+use super::text::{Piece, Text, TextFlaw};
+use super::values::{SubjectUse, Uses, ValueRules, Values};
+
+/// A session name with placeholders, such as `${client}.${subject}`.
+pub(crate) type SessionNameTemplate = NameTemplate<SessionName>;
+
+/// A source identity with placeholders.
+pub(crate) type SourceIdentityTemplate = NameTemplate<SourceIdentity>;
+
+/// A name with placeholders that is legal for any values, and another one for any other values.
+///
+/// If the values can be read back from the plain text, that is the name. Otherwise (odd characters, too
+/// long, too short, ambiguous) it is `hash-` and 160 bits of a hash of all values, which no plain text looks
+/// like. Both forms say nothing more than the values do. After `${client}`, `.`, `@` and `_` keep names
+/// plain; `-` may be in a client's id, and then the name is a hash.
+pub(crate) struct NameTemplate<N> {
+    written: String,
+    text: Text,
+    name: PhantomData<N>,
+}
+
+/// A kind of name that STS records: 2 to 64 characters of its own set.
+pub(crate) trait RecordedName: TryFrom<String, Error = Invalid> {
+    fn admits(c: char) -> bool;
+}
+
+impl RecordedName for SessionName {
+    fn admits(c: char) -> bool {
+        SessionName::admits(c)
+    }
+}
+
+impl RecordedName for SourceIdentity {
+    fn admits(c: char) -> bool {
+        c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+    }
+}
+
+/// A rule that a name with placeholders may break.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum NameFlaw {
+    #[error(transparent)]
+    Text(TextFlaw),
+    #[error(
+        "a name is 2 to 64 characters: without placeholders the text must be, and it may not be longer"
+    )]
+    Length,
+    #[error("`{0}` may not stand in a name")]
+    Character(char),
+    #[error("`{RESERVED}` at the start is kept for names that replace odd or long values")]
+    Reserved,
+    #[error(
+        "two placeholders touch, so that two callers could get one name: put a `.` between them"
+    )]
+    Touching,
+    #[error("`{0}` may not stand in a name: it would change while the caller stays the same")]
+    Now(String),
+    #[error("`{0}` may not stand in a name: its values are paths, and a name holds no `/`")]
+    Path(String),
+}
+
+const SHORTEST: usize = 2;
+const LONGEST: usize = 64;
+
+/// Begins the names that are hashes. A client id may not hold upper case, `.`, `@` or `_`, and a subject may
+/// hold anything, so any marker can be forged; that is why plain text that begins with it is hashed too.
+const RESERVED: &str = "hash-";
+
+impl<N: RecordedName> NameTemplate<N> {
+    /// Reads a template of a name, or says everything that is wrong with it.
+    pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, Vec<NameFlaw>> {
+        let text = Text::parse(written, rules)
+            .map_err(|flaws| flaws.into_iter().map(NameFlaw::Text).collect::<Vec<_>>())?;
+        let flaws = flaws::<N>(&text);
+        if flaws.is_empty() {
+            Ok(Self { written: written.to_owned(), text, name: PhantomData })
+        } else {
+            Err(flaws)
+        }
+    }
+
+    /// What the name takes from a caller's credential.
+    pub(super) fn uses(&self) -> Uses {
+        Uses::of(self.text.placeholders(), SubjectUse::InNames)
+    }
+
+    /// The name for these values: the same for the same, another for any others.
+    pub(super) fn render(&self, values: &Values) -> N {
+        let plain = self.text.fill(|placeholder| values.of(placeholder));
+        let name = if self.reads_back(&plain, values) { plain } else { self.hashed(values) };
+        N::try_from(name).expect("plain names are checked, and hashes are 45 legal characters")
+    }
+
+    /// Whether the plain text is a legal name from which the values can be read back.
+    ///
+    /// They can if each value ends where the fixed text after it begins: then reading from the left finds
+    /// every boundary. The last value ends where the name's fixed end begins, whatever it holds.
+    fn reads_back(&self, plain: &str, values: &Values) -> bool {
+        let ends_clearly = |[piece, next, _]: &[Piece; 3]| match (piece, next) {
+            (Piece::Value(placeholder), Piece::Fixed(next)) => {
+                !next.chars().next().is_some_and(|c| values.of(placeholder).contains(c))
+            }
+            (Piece::Value(_) | Piece::Fixed(_), Piece::Fixed(_) | Piece::Value(_)) => true,
+        };
+        (SHORTEST..=LONGEST).contains(&plain.len())
+            && plain.chars().all(N::admits)
+            && !plain.starts_with(RESERVED)
+            && self.text.pieces().array_windows().all(ends_clearly)
+    }
+
+    /// A name from everything that makes a difference, each with its length before it so that no two lists
+    /// of values read the same.
+    fn hashed(&self, values: &Values) -> String {
+        let parts = self.text.placeholders().map(|placeholder| values.of(placeholder));
+        let mut hash = Sha256::new();
+        for part in [self.written.as_str().into()].into_iter().chain(parts) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        // 160 bits: names collide by chance once in 2^80 callers, and fit in 64 characters.
+        format!("{RESERVED}{}", hex::encode(&hash.finalize()[..20]))
+    }
+}
+
+fn flaws<N: RecordedName>(text: &Text) -> Vec<NameFlaw> {
+    let mut flaws = Vec::new();
+    let mut fixed = 0;
+    for (i, piece) in text.pieces().iter().enumerate() {
+        match piece {
+            Piece::Fixed(text) => {
+                fixed += text.len();
+                flaws.extend(text.chars().filter(|&c| !N::admits(c)).map(NameFlaw::Character));
+                if i == 0 && text.starts_with(RESERVED) {
+                    flaws.push(NameFlaw::Reserved);
+                }
+            }
+            Piece::Value(placeholder) => {
+                if matches!(placeholder.source, Source::Now(_)) {
+                    flaws.push(NameFlaw::Now(placeholder.to_string()));
+                }
+                if placeholder.varies_in_depth {
+                    flaws.push(NameFlaw::Path(placeholder.to_string()));
+                }
+            }
+        }
+    }
+    let touching = |pair: &&[Piece]| matches!(pair, [Piece::Value(_), Piece::Value(_)]);
+    flaws.extend(text.pieces().windows(2).filter(touching).map(|_| NameFlaw::Touching));
+    let shortest = if text.placeholders().next().is_none() { SHORTEST } else { 0 };
+    if !(shortest..=LONGEST).contains(&fixed) {
+        flaws.push(NameFlaw::Length);
+    }
+    flaws
+}

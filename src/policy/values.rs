@@ -1,0 +1,183 @@
+//! The values of one request, and their admission.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::{ClientId, Segment, Subject, ValueName};
+
+use super::placeholder::{Placeholder, Source};
+use super::rule::ValueRule;
+
+/// What a grant declares of the values in its texts.
+#[derive(Clone, Debug)]
+pub(crate) struct ValueRules {
+    /// The parameters of a request: each is required, and no other is taken.
+    pub(crate) params: BTreeMap<ValueName, ValueRule>,
+    /// The claims of a credential that texts may use; one that no text uses is not required.
+    pub(crate) claims: BTreeMap<ValueName, ValueRule>,
+    /// The most bytes of a subject that stands in a policy, where it is a path segment.
+    pub(crate) subject_max_bytes: usize,
+}
+
+/// The values of one request as they came.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawValues<'a> {
+    pub(crate) client: &'a ClientId,
+    pub(crate) subject: Option<&'a Subject>,
+    pub(crate) claims: &'a BTreeMap<String, String>,
+    pub(crate) params: &'a BTreeMap<String, String>,
+    pub(crate) now: DateTime<Utc>,
+}
+
+/// What texts take from a caller's credential; it is required of a request, and nothing else is.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Uses {
+    pub(crate) subject: SubjectUse,
+    pub(crate) claims: BTreeSet<ValueName>,
+}
+
+/// What a subject must be.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum SubjectUse {
+    /// It may be missing.
+    #[default]
+    Unused,
+    /// Any: a session name replaces what it cannot hold.
+    InNames,
+    /// A path segment.
+    InPolicy,
+}
+
+impl Uses {
+    /// What these placeholders use, if a subject among them is used so.
+    pub(super) fn of<'a>(
+        placeholders: impl Iterator<Item = &'a Placeholder>,
+        subject: SubjectUse,
+    ) -> Self {
+        let mut uses = Self::default();
+        for placeholder in placeholders {
+            match &placeholder.source {
+                Source::Subject => uses.subject = subject,
+                Source::Claim(name) => {
+                    uses.claims.insert(name.clone());
+                }
+                Source::Client | Source::Parameter(_) | Source::Now(_) => {}
+            }
+        }
+        uses
+    }
+
+    /// Both together.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.subject = self.subject.max(other.subject);
+        self.claims.extend(other.claims);
+        self
+    }
+}
+
+/// Values that keep the rules; none of them means anything to RAM, to JSON or to a path. The one exception
+/// is a subject that only names use.
+pub(crate) struct Values {
+    client: ClientId,
+    subject: Option<Subject>,
+    claims: BTreeMap<ValueName, String>,
+    params: BTreeMap<ValueName, String>,
+    now: DateTime<Utc>,
+}
+
+/// Why a request's values are not admitted. The message names the field and the rule, never the value.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum ValueProblem {
+    #[error("the parameter `{0}` is missing")]
+    MissingParameter(ValueName),
+    #[error("a parameter is not among those that the grant declares")]
+    UnknownParameter,
+    #[error("the parameter `{name}` must be {rule}")]
+    RefusedParameter { name: ValueName, rule: String },
+    #[error("the grant needs a subject, and the credential names none")]
+    MissingSubject,
+    #[error("the subject must be {rule}")]
+    RefusedSubject { rule: String },
+    #[error("the credential lacks the claim `{0}`")]
+    MissingClaim(ValueName),
+    #[error("the claim `{name}` must be {rule}")]
+    RefusedClaim { name: ValueName, rule: String },
+}
+
+impl Values {
+    /// Lets the values in if they keep the rules; nothing is escaped, cut or mended.
+    pub(super) fn admit(
+        rules: &ValueRules,
+        uses: &Uses,
+        raw: RawValues<'_>,
+    ) -> Result<Self, ValueProblem> {
+        let mut params = BTreeMap::new();
+        for (name, rule) in &rules.params {
+            let value = raw
+                .params
+                .get(name.as_str())
+                .ok_or_else(|| ValueProblem::MissingParameter(name.clone()))?;
+            if !rule.admits(value) {
+                let (name, rule) = (name.clone(), rule.to_string());
+                return Err(ValueProblem::RefusedParameter { name, rule });
+            }
+            params.insert(name.clone(), value.clone());
+        }
+        // All that are declared are here, so a further one is not declared.
+        if raw.params.len() > params.len() {
+            return Err(ValueProblem::UnknownParameter);
+        }
+
+        let mut claims = BTreeMap::new();
+        for (name, rule) in rules.claims.iter().filter(|(name, _)| uses.claims.contains(name)) {
+            let value = raw
+                .claims
+                .get(name.as_str())
+                .ok_or_else(|| ValueProblem::MissingClaim(name.clone()))?;
+            if !rule.admits(value) {
+                let (name, rule) = (name.clone(), rule.to_string());
+                return Err(ValueProblem::RefusedClaim { name, rule });
+            }
+            claims.insert(name.clone(), value.clone());
+        }
+
+        let subject = admit_subject(rules.subject_max_bytes, uses.subject, raw.subject)?;
+        Ok(Self { client: raw.client.clone(), subject, claims, params, now: raw.now })
+    }
+
+    /// The value of a placeholder of a text whose uses and rules these values were admitted by.
+    pub(super) fn of(&self, placeholder: &Placeholder) -> Cow<'_, str> {
+        let admitted = "a text's values are admitted by its own uses and rules";
+        Cow::Borrowed(match &placeholder.source {
+            Source::Client => self.client.as_str(),
+            Source::Subject => self.subject.as_ref().expect(admitted).as_str(),
+            Source::Claim(name) => self.claims.get(name).expect(admitted),
+            Source::Parameter(name) => self.params.get(name).expect(admitted),
+            Source::Now(format) => return Cow::Owned(format.write(self.now)),
+        })
+    }
+}
+
+fn admit_subject(
+    max_bytes: usize,
+    used: SubjectUse,
+    subject: Option<&Subject>,
+) -> Result<Option<Subject>, ValueProblem> {
+    if used == SubjectUse::Unused {
+        return Ok(None);
+    }
+    let subject = subject.ok_or(ValueProblem::MissingSubject)?;
+    if used == SubjectUse::InPolicy {
+        if let Err(rule) = subject.as_str().parse::<Segment>() {
+            return Err(ValueProblem::RefusedSubject { rule: rule.to_string() });
+        }
+        if subject.as_str().len() > max_bytes {
+            return Err(ValueProblem::RefusedSubject {
+                rule: format!("at most {max_bytes} bytes"),
+            });
+        }
+    }
+    Ok(Some(subject.clone()))
+}
