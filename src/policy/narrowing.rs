@@ -98,3 +98,304 @@ impl Narrowing {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::domain::Subject;
+    use crate::policy::rule::{Shape, ValueRule};
+    use crate::policy::values::SubjectUse;
+
+    fn shipped(policy: &str) -> String {
+        std::fs::read_to_string(format!("config/policies/{policy}.json")).unwrap()
+    }
+
+    /// Every kind of placeholder before the caller's own part, and beside it.
+    const EVERYTHING: &str = r#"{"Version":"1","Statement":[
+        {"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":[
+            "acs:oss:*:*:sample-bucket/${client}/u-${subject}.d/${claims.tenant}/*",
+            "acs:oss:*:*:sample-bucket/${client}/u-${subject}.d/${now:%Y/%m}/${params.album}/*.jpg"]},
+        {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
+         "Condition":{"StringLike":{"oss:Prefix":"${client}/u-${subject}.d/*","oss:Delimiter":["/"]}}},
+        {"Effect":"Deny","NotAction":"oss:*","Resource":"*"}]}"#;
+
+    fn narrowing(policy: &str, breadth: Breadth) -> Narrowing {
+        let name = |raw: &str| raw.parse().unwrap();
+        let text = |shape| ValueRule::text(shape, None, 128).unwrap();
+        let used = |raw: &&str| policy.contains(&format!("${{params.{raw}}}"));
+        let params = ["album"].iter().filter(|raw| used(raw));
+        let rules = ValueRules {
+            params: params.map(|raw| (name(raw), text(Shape::Path))).collect(),
+            claims: BTreeMap::from([(name("tenant"), text(Shape::Segment))]),
+            subject_max_bytes: 128,
+        };
+        let texts =
+            NarrowingTexts { policy, breadth, session_name: "${client}", source_identity: None };
+        Narrowing::parse(texts, rules).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    /// `value` as subject, claim and parameter, as far as each is asked for.
+    fn render(narrowing: &Narrowing, value: &str) -> Result<String, ValueProblem> {
+        let Ok(subject) = value.parse::<Subject>() else {
+            return Err(ValueProblem::MissingSubject);
+        };
+        let params = narrowing.rules().params.keys();
+        let raw = RawValues {
+            client: &"photo-app".parse().unwrap(),
+            subject: Some(&subject),
+            claims: &BTreeMap::from([("tenant".to_owned(), value.to_owned())]),
+            params: &params.map(|name| (name.to_string(), value.to_owned())).collect(),
+            now: "2015-01-02T03:04:05Z".parse().unwrap(),
+        };
+        narrowing.render(raw).map(|narrowed| narrowed.policy.as_str().to_owned())
+    }
+
+    // The oracle: RAM's evaluation once more, from the JSON text and with none of this crate's code.
+
+    fn strings(value: &Value) -> Vec<&str> {
+        match value {
+            Value::String(one) => vec![one],
+            Value::Array(many) => many.iter().map(|s| s.as_str().unwrap()).collect(),
+            _ => panic!("{value} is neither a string nor a list"),
+        }
+    }
+
+    fn glob(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some(('*', rest)), None) => glob(rest, text),
+            (Some(('*', rest)), Some((_, after))) => glob(rest, text) || glob(pattern, after),
+            (Some((p, rest)), Some((t, after))) => (*p == '?' || p == t) && glob(rest, after),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        glob(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>())
+    }
+
+    /// Whether the policy allows the action on `bucket` or `bucket/key`, asked with this prefix.
+    fn allows(policy: &str, action: &str, path: &str, prefix: &str) -> bool {
+        let policy: Value = serde_json::from_str(policy).unwrap();
+        let applies = |statement: &&Value| {
+            let named = |field: &Value| strings(field).iter().any(|p| matches(p, action));
+            let acts =
+                statement.get("Action").map_or_else(|| !named(&statement["NotAction"]), named);
+            let on = strings(&statement["Resource"]).iter().any(|resource| {
+                matches(resource.strip_prefix("acs:oss:*:*:").unwrap_or(resource), path)
+            });
+            let holds = statement.get("Condition").is_none_or(|condition| {
+                let prefixes = strings(&condition["StringLike"]["oss:Prefix"]);
+                prefixes.iter().any(|p| matches(p, prefix))
+            });
+            acts && on && holds
+        };
+        let effects = policy["Statement"].as_array().unwrap().iter().filter(applies);
+        let effects: Vec<_> = effects.map(|s| s["Effect"].as_str().unwrap()).collect();
+        effects.contains(&"Allow") && !effects.contains(&"Deny")
+    }
+
+    const ACTIONS: [&str; 6] = [
+        "oss:GetObject",
+        "oss:PutObject",
+        "oss:DeleteObject",
+        "oss:AbortMultipartUpload",
+        "oss:ListParts",
+        "oss:PutBucketAcl",
+    ];
+
+    /// Values that try to reach out, and values of honest callers.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            3 => "[a-c01._~@+=,()!-]{1,6}",
+            1 => "\\PC{1,12}",
+            2 => "[ab*?/.${}\"\\\\%:\u{0}]{1,6}",
+            1 => Just("${subject}".to_owned()),
+            1 => Just("a/../b".to_owned()),
+            1 => Just("\",\"acs:oss:*:*:*".to_owned()),
+        ]
+    }
+
+    /// Keys around a prefix: below it, beside it, above it, and anywhere.
+    fn keys(prefix: &str, tail: &str) -> Vec<String> {
+        let open = prefix.trim_end_matches('/');
+        vec![
+            format!("{prefix}{tail}"),
+            format!("{open}{tail}"),
+            format!("{open}0/{tail}"),
+            open.to_owned(),
+            open[..open.char_indices().last().map_or(0, |(i, _)| i)].to_owned() + "/" + tail,
+            format!("users/{tail}"),
+            format!("users/x/{prefix}{tail}"),
+            format!("albums/{tail}"),
+            tail.to_owned(),
+        ]
+    }
+
+    /// A template and the prefix that its caller owns.
+    fn cases(value: &str) -> [(Narrowing, String); 3] {
+        [
+            (narrowing(&shipped("my-photos"), Breadth::Narrow), format!("users/{value}/")),
+            (narrowing(&shipped("one-album"), Breadth::Narrow), format!("albums/{value}/")),
+            (narrowing(EVERYTHING, Breadth::Narrow), format!("photo-app/u-{value}.d/")),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn whatever_value_is_accepted_nothing_outside_its_prefix_is_allowed(
+            value in value(), tail in "[a-c0/.]{0,4}(\\.jpg)?", other in "\\PC{0,8}",
+        ) {
+            for (narrowing, own) in cases(&value) {
+                let Ok(policy) = render(&narrowing, &value) else { continue };
+                let outside = keys(&own, &tail).into_iter().chain([other.clone()]);
+                for key in outside.filter(|key| !key.starts_with(&own)) {
+                    for action in ACTIONS {
+                        let path = format!("sample-bucket/{key}");
+                        prop_assert!(!allows(&policy, action, &path, ""), "{} {}", action, path);
+                        let path = format!("other-bucket/{own}{key}");
+                        prop_assert!(!allows(&policy, action, &path, ""), "{} {}", action, path);
+                    }
+                    let listed = allows(&policy, "oss:ListObjects", "sample-bucket", &key);
+                    prop_assert!(!listed, "{} lists {}", policy, key);
+                }
+                prop_assert!(!allows(&policy, "oss:PutBucketAcl", "sample-bucket", &own));
+            }
+        }
+
+        #[test]
+        fn a_rendered_policy_has_its_templates_shape_but_for_the_placeholders(value in value()) {
+            for template in [&shipped("my-photos"), &shipped("one-album"), EVERYTHING] {
+                let narrowing = narrowing(template, Breadth::Narrow);
+                let Ok(policy) = render(&narrowing, &value) else { continue };
+                let filled = filled(serde_json::from_str(template).unwrap(), &value);
+                prop_assert_eq!(serde_json::from_str::<Value>(&policy).unwrap(), filled);
+            }
+        }
+
+        #[test]
+        fn no_subject_reaches_anothers_objects(
+            one in value(), two in value(), neighbour in "[0-9a-z.-]{1,2}", tail in "[a-c/]{0,4}",
+        ) {
+            let near = format!("{one}{neighbour}");
+            for (mine, theirs) in [(&one, &two), (&two, &one), (&one, &near), (&near, &one)] {
+                for ((narrowing, own), (_, others)) in cases(mine).into_iter().zip(cases(theirs)) {
+                    let by_subject = narrowing.uses().subject == SubjectUse::InPolicy;
+                    if !by_subject || mine == theirs || render(&narrowing, theirs).is_err() {
+                        continue;
+                    }
+                    let Ok(policy) = render(&narrowing, mine) else { continue };
+                    let key = format!("{others}{tail}");
+                    for action in ACTIONS {
+                        let path = format!("sample-bucket/{key}");
+                        prop_assert!(!allows(&policy, action, &path, ""), "{} has {}", own, path);
+                    }
+                    for asked in [&key, &others, others.trim_end_matches('/')] {
+                        let listed = allows(&policy, "oss:ListObjects", "sample-bucket", asked);
+                        prop_assert!(!listed, "{} lists {}", own, asked);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_same_inputs_give_the_same_bytes(value in value()) {
+            // White space and the order of keys are not inputs.
+            let reordered = serde_json::from_str::<Value>(EVERYTHING).unwrap().to_string();
+            let first = render(&narrowing(EVERYTHING, Breadth::Narrow), &value);
+            prop_assert_eq!(&first, &render(&narrowing(EVERYTHING, Breadth::Narrow), &value));
+            prop_assert_eq!(&first, &render(&narrowing(&reordered, Breadth::Narrow), &value));
+        }
+    }
+
+    /// The template's tree with its placeholders replaced, leaf by leaf.
+    fn filled(template: Value, value: &str) -> Value {
+        match template {
+            Value::String(text) => {
+                let values = [
+                    ("${client}", "photo-app"),
+                    ("${now:%Y/%m}", "2015/01"),
+                    ("${subject}", value),
+                    ("${claims.tenant}", value),
+                    ("${params.album}", value),
+                ];
+                Value::String(values.iter().fold(text, |text, (from, to)| text.replace(from, to)))
+            }
+            Value::Array(items) => items.into_iter().map(|item| filled(item, value)).collect(),
+            Value::Object(map) => {
+                map.into_iter().map(|(key, item)| (key, filled(item, value))).collect()
+            }
+            other => other,
+        }
+    }
+
+    #[test]
+    fn user1_does_not_reach_user10() {
+        let narrowing = narrowing(&shipped("my-photos"), Breadth::Narrow);
+        let user1 = render(&narrowing, "user1").unwrap();
+        let user10 = render(&narrowing, "user10").unwrap();
+        assert!(allows(&user1, "oss:PutObject", "sample-bucket/users/user1/a/b.jpg", ""));
+        assert!(allows(&user1, "oss:ListObjects", "sample-bucket", "users/user1/"));
+        assert!(!allows(&user1, "oss:PutObject", "sample-bucket/users/user10/a.jpg", ""));
+        assert!(!allows(&user10, "oss:PutObject", "sample-bucket/users/user1/a.jpg", ""));
+        assert!(!allows(&user1, "oss:ListObjects", "sample-bucket", "users/user1"));
+        assert!(!allows(&user1, "oss:ListObjects", "sample-bucket", ""));
+    }
+
+    #[test]
+    fn the_shipped_policies_render() {
+        let narrow =
+            |policy| render(&narrowing(&shipped(policy), Breadth::Narrow), "alice").unwrap();
+        insta::assert_snapshot!(narrow("daily-photos"), @"");
+        insta::assert_snapshot!(narrow("one-album"), @"");
+        insta::assert_snapshot!(narrow("my-photos"), @"");
+        let read_all = render(&narrowing(&shipped("read-all"), Breadth::Broad), "alice").unwrap();
+        insta::assert_snapshot!(read_all, @"");
+    }
+
+    #[test]
+    fn a_refused_value_is_told_its_field_and_rule_and_never_itself() {
+        let of = |policy: &str, value: &str| {
+            render(&narrowing(policy, Breadth::Narrow), value).unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(of(&shipped("my-photos"), "secret*"), @"");
+        insta::assert_snapshot!(of(&shipped("my-photos"), &"x".repeat(129)), @"");
+        insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @"");
+    }
+
+    #[test]
+    fn exactly_what_is_declared_and_used_is_asked_for() {
+        let raw = |params: &[&str], claims: &[&str], subject: Option<&str>| {
+            let map = |of: &[&str]| of.iter().map(|n| (n.to_string(), "ab".to_owned())).collect();
+            let subject = subject.map(|s| s.parse().unwrap());
+            let raw = RawValues {
+                client: &"photo-app".parse().unwrap(),
+                subject: subject.as_ref(),
+                claims: &map(claims),
+                params: &map(params),
+                now: chrono::DateTime::UNIX_EPOCH,
+            };
+            narrowing(EVERYTHING, Breadth::Narrow).render(raw).map(|_| ())
+        };
+        let alice = Some("alice");
+        let name = |raw: &str| raw.parse().unwrap();
+        assert_eq!(raw(&["album"], &["tenant", "iss"], alice), Ok(()));
+        assert_eq!(
+            raw(&[], &["tenant"], alice),
+            Err(ValueProblem::MissingParameter(name("album")))
+        );
+        assert_eq!(raw(&["album", "x"], &["tenant"], alice), Err(ValueProblem::UnknownParameter));
+        assert_eq!(raw(&["album"], &[], alice), Err(ValueProblem::MissingClaim(name("tenant"))));
+        assert_eq!(raw(&["album"], &["tenant"], None), Err(ValueProblem::MissingSubject));
+        // Neither subject nor claims are used here.
+        let daily = narrowing(&shipped("daily-photos"), Breadth::Narrow);
+        assert_eq!(daily.uses(), &Uses::default());
+    }
+}

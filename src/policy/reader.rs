@@ -283,3 +283,70 @@ fn is_action(raw: &str) -> bool {
         None => raw.contains('*') && raw.chars().all(plain),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Result<Document<String>, String> {
+        Document::read(json, |_, raw| Ok(raw.to_owned())).map_err(|problems| {
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        })
+    }
+
+    #[test]
+    fn what_is_no_policy_at_all_is_refused() {
+        let documents = [
+            "{",
+            "[]",
+            r#"{"Version":"2","Statement":[]}"#,
+            r#"{"Version":1,"Statement":{}}"#,
+            r#"{"Version":["1"],"Statement":["x"],"Id":"x"}"#,
+            r#"{"Version":"1","Version":"1"}"#,
+            r#"{}"#,
+        ];
+        let problems: Vec<_> = documents.iter().map(|json| read(json).unwrap_err()).collect();
+        insta::assert_snapshot!(problems.join("\n\n"), @"");
+    }
+
+    #[test]
+    fn every_break_of_rams_grammar_is_refused_with_its_place_and_the_way_out() {
+        let broken = r#"{"Version": "1", "Statement": [
+            {"Effect": "Allow", "Action": "oss:GetObject"},
+            {"Action": "oss:GetObject", "Resource": "*"},
+            {"effect": "Allow", "Action": "oss:GetObject", "Resource": "*"},
+            {"Effect": "allow", "Action": "oss:GetObject", "Resource": "*"},
+            {"Effect": "Allow", "Resource": "*"},
+            {"Effect": "Allow", "Action": "oss:GetObject", "NotAction": "oss:PutObject", "Resource": "*"},
+            {"Effect": "Allow", "Action": "oss:GetObject", "Resource": "*", "Principal": "*"},
+            {"Effect": "Allow", "Action": "oss:GetObject", "NotResource": "*"},
+            {"Effect": "Allow", "Effect": "Deny", "Action": "oss:GetObject", "Resource": "*"},
+            {"Effect": "Allow", "Action": [], "Resource": ""},
+            {"Effect": "Allow", "Action": ["oss:GetObject", 7, ""], "Resource": null},
+            {"Effect": "Allow", "Action": ["GetObject", "oss:", "oss:Get Object", "oss:${client}"], "Resource": ["*"]},
+            {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {}},
+            {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {}}},
+            {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringIs": {"a:b": 1}}},
+            {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"a:b": "x", "a:b": "y"}}},
+            {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"Prefix": "x", "a:${client}": "x", "a:b": []}}}
+        ]}"#;
+        insta::assert_snapshot!(read(broken).unwrap_err(), @"");
+    }
+
+    #[test]
+    fn the_canonical_form_keeps_the_shape_and_orders_the_fields() {
+        let json = r#"{"Statement": [{
+            "Condition": {"StringLike": {"oss:Prefix": ["b/", "a/"], "oss:Delimiter": "/"}, "Bool": {"acs:MFAPresent": "true"}},
+            "Resource": ["acs:oss:*:*:sample-bucket"], "NotAction": ["oss:PutObject"], "Effect": "Deny"},
+            {"Resource": "é\"\\", "Action": "*", "Effect": "Allow"}], "Version": "1"}"#;
+        assert_eq!(
+            read(json).unwrap().minified(),
+            concat!(
+                r#"{"Version":"1","Statement":[{"Effect":"Deny","NotAction":["oss:PutObject"],"#,
+                r#""Resource":["acs:oss:*:*:sample-bucket"],"Condition":{"Bool":{"acs:MFAPresent":"true"},"#,
+                r#""StringLike":{"oss:Delimiter":"/","oss:Prefix":["b/","a/"]}}},"#,
+                r#"{"Effect":"Allow","Action":"*","Resource":"é\"\\"}]}"#,
+            )
+        );
+    }
+}

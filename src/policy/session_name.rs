@@ -161,3 +161,147 @@ fn flaws<N: RecordedName>(text: &Text) -> Vec<NameFlaw> {
     }
     flaws
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::Subject;
+    use crate::policy::rule::{Shape, ValueRule};
+    use crate::policy::values::RawValues;
+
+    fn rules() -> ValueRules {
+        let name = |raw: &str| raw.parse().unwrap();
+        let text = |shape| ValueRule::text(shape, None, 256).unwrap();
+        ValueRules {
+            params: BTreeMap::from([(name("dir"), text(Shape::Path))]),
+            claims: BTreeMap::from([(name("tenant"), text(Shape::Segment))]),
+            subject_max_bytes: 64,
+        }
+    }
+
+    fn template<N: RecordedName>(written: &str) -> NameTemplate<N> {
+        NameTemplate::parse(written, &rules()).unwrap_or_else(|flaws| panic!("{flaws:?}"))
+    }
+
+    fn render<N: RecordedName>(template: &NameTemplate<N>, tenant: &str, subject: &str) -> N {
+        let raw = RawValues {
+            client: &"photo-app".parse().unwrap(),
+            subject: Some(&subject.parse::<Subject>().unwrap()),
+            claims: &BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
+            params: &BTreeMap::new(),
+            now: chrono::DateTime::UNIX_EPOCH,
+        };
+        let rules = ValueRules { params: BTreeMap::new(), ..rules() };
+        template.render(&Values::admit(&rules, &template.uses(), raw).unwrap())
+    }
+
+    fn name(written: &str, tenant: &str, subject: &str) -> String {
+        render::<SessionName>(&template(written), tenant, subject).to_string()
+    }
+
+    #[test]
+    fn plain_values_stay_readable() {
+        assert_eq!(
+            name("${client}.${subject}", "t", "alice@example.com"),
+            "photo-app.alice@example.com"
+        );
+        assert_eq!(name("${subject}", "t", "ab"), "ab");
+        assert_eq!(name("app", "t", "alice"), "app");
+        assert_eq!(name("${subject}", "t", &"x".repeat(64)), "x".repeat(64));
+    }
+
+    #[test]
+    fn odd_long_short_and_ambiguous_values_are_replaced() {
+        let hash = |written, subject: &str| {
+            let name = name(written, "t", subject);
+            assert!(name.starts_with("hash-") && name.len() == 45, "{name}");
+        };
+        hash("${subject}", "auth0|123");
+        hash("${subject}", "Zoë");
+        hash("${subject}", "a");
+        hash("${subject}", &"x".repeat(65));
+        hash("${subject}", &name("${subject}", "t", "auth0|123"));
+        hash("ha${subject}", "sh-1");
+        hash("${client}-${subject}", "alice");
+    }
+
+    #[test]
+    fn a_hash_is_the_same_in_every_release() {
+        insta::assert_snapshot!(name("${client}.${subject}", "t", "auth0|123"), @"");
+    }
+
+    #[test]
+    fn a_source_identity_keeps_its_own_characters() {
+        let template = template::<SourceIdentity>("${subject}");
+        assert_eq!(render(&template, "t", "a+b=c,d").as_str(), "a+b=c,d");
+        assert_eq!(render(&template, "t", "a:b").as_str().len(), 45);
+    }
+
+    #[test]
+    fn every_odd_name_is_refused_with_the_way_out() {
+        let bad = [
+            "",
+            "a",
+            "hash-${subject}",
+            "a b${subject}:",
+            "${client}${subject}",
+            "${now:%Y}",
+            "${params.dir}",
+            "${nobody}",
+            &"x".repeat(65),
+        ];
+        let flaws = |written: &&str| {
+            let flaws = SessionNameTemplate::parse(written, &rules()).err().unwrap();
+            flaws.iter().map(|flaw| format!("{written}: {flaw}\n")).collect::<String>()
+        };
+        insta::assert_snapshot!(bad.iter().map(flaws).collect::<String>(), @"");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn session_names_are_legal_and_distinct_callers_have_distinct_ones(
+            one in (tenant(), subject()),
+            two in (tenant(), subject()),
+        ) {
+            for written in ["${subject}", "ha${subject}", "${claims.tenant}-a${subject}."] {
+                let template = template::<SessionName>(written);
+                let first = render(&template, &one.0, &one.1);
+                prop_assert_eq!(&first, &render(&template, &one.0, &one.1));
+
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b".@-_".contains(&b);
+                let text = first.as_str();
+                prop_assert!((2..=64).contains(&text.len()) && text.bytes().all(plain), "{}", text);
+
+                let same_tenant = one.0 == two.0 || !written.contains("tenant");
+                if !(same_tenant && one.1 == two.1) {
+                    let second = render(&template, &two.0, &two.1);
+                    prop_assert_ne!(first, second, "{} {:?} {:?}", written, one, two);
+                }
+            }
+        }
+    }
+
+    fn tenant() -> impl Strategy<Value = String> {
+        "[ab-]{1,3}"
+    }
+
+    /// Subjects that are legal, nearly legal, odd, long, and hash forms of one another.
+    fn subject() -> impl Strategy<Value = String> {
+        let hashed = |odd: String| name("${subject}", "t", &odd);
+        let legal = |of: &String| of.parse::<Subject>().is_ok();
+        prop_oneof![
+            4 => "[ab._@-]{1,4}",
+            3 => "[a|]{1,3}",
+            3 => "[a|]{1,3}".prop_map(hashed),
+            3 => "[a|]{1,3}".prop_map(move |odd| hashed(odd).replacen("ha", "", 1)),
+            1 => "[a-z]{64}a{0,2}",
+            1 => "\\PC{1,40}".prop_filter("a subject", legal),
+        ]
+    }
+}

@@ -124,88 +124,244 @@ fn too_long(document: &Document<Text>) -> Option<PolicyProblem> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
 
+    use super::*;
     use crate::policy::rule::{Shape, ValueRule};
 
-    fn rules() -> ValueRules {
-        let text = |shape| ValueRule::text(shape, None, 64).unwrap();
-        let one_of = |values: [&str; 2]| ValueRule::one_of(&values.map(str::to_owned)).unwrap();
+    fn rules(album_bytes: usize) -> ValueRules {
         let name = |raw: &str| raw.parse().unwrap();
+        let text = |shape, max| ValueRule::text(shape, None, max).unwrap();
+        let one_of = |values: [&str; 2]| ValueRule::one_of(&values.map(str::to_owned)).unwrap();
         ValueRules {
             params: BTreeMap::from([
-                (name("album"), text(Shape::Segment)),
-                (name("dir"), text(Shape::Path)),
+                (name("album"), text(Shape::Segment, album_bytes)),
+                (name("dir"), text(Shape::Path, 64)),
                 (name("size"), one_of(["small", "large"])),
-                (name("mixed"), one_of(["a", "a/b"])),
+                (name("mixed"), one_of(["raw", "raw/2015"])),
             ]),
-            claims: BTreeMap::from([(name("tenant"), text(Shape::Segment))]),
+            claims: BTreeMap::from([(name("tenant"), text(Shape::Segment, 64))]),
             subject_max_bytes: 64,
         }
     }
 
-    fn problems(json: &str, breadth: Breadth) -> Vec<String> {
-        match Template::parse(json, &rules(), breadth) {
-            Ok(_) => vec![],
-            Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    fn problems(json: &str, breadth: Breadth) -> String {
+        match Template::parse(json, &rules(64), breadth) {
+            Ok(_) => String::new(),
+            Err(problems) => {
+                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            }
         }
     }
 
-    fn with_resource(resource: &str) -> String {
-        with(&format!(r#""Effect":"Allow","Action":"oss:GetObject","Resource":"{resource}""#))
-    }
-
-    fn with_prefix(prefix: &str) -> String {
-        with(&format!(
-            r#""Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
-               "Condition":{{"StringLike":{{"oss:Prefix":"{prefix}"}}}}"#
-        ))
-    }
-
-    fn with(statement: &str) -> String {
-        format!(r#"{{"Version":"1","Statement":[{{{statement}}}]}}"#)
+    fn reading(resource: &str) -> String {
+        format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":{resource}}}]}}"#
+        )
     }
 
     #[test]
-    fn every_break_of_rams_grammar_is_refused_with_its_place_and_the_way_out() {
-        let good = r#""Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/*""#;
-        let allow = format!(r#""Effect":"Allow",{good}"#);
-        let cases = [
-            ("{", "the policy: this is not JSON (line 1, column 1)".to_owned()),
-            ("[]", "the policy: this must be an object".to_owned()),
-            (&with(&allow).replace("\"1\"", "\"2\""), "Version: the version of RAM's policy language must be \"1\"".to_owned()),
-            (&with(&allow).replace("\"1\"", "1"), "Version: this must be a string (RAM writes numbers and booleans in quotes, too)".to_owned()),
-            (&with(&allow).replace("\"Version\":\"1\",", ""), "the policy: `Version` is missing".to_owned()),
-            (r#"{"Version":"1"}"#, "the policy: `Statement` is missing".to_owned()),
-            (r#"{"Version":"1","Statement":{}}"#, "Statement: this must be a list of statements".to_owned()),
-            (r#"{"Version":"1","Statement":[]}"#, "Statement: this is empty: leave it out, or say what it covers".to_owned()),
-            (r#"{"Version":"1","Statement":["x"]}"#, "Statement[0]: this must be an object".to_owned()),
-            (&with(&format!("{allow},\"Sid\":\"a\"")), "Statement[0]: `Sid` is unknown here: known are Effect, Action, NotAction, Resource, Condition".to_owned()),
-            (&with(&format!("{allow},\"Principal\":\"*\"")), "Statement[0]: `Principal` belongs to a role's trust policy: a session policy speaks of its own session".to_owned()),
-            (&with(&format!("{allow},\"NotResource\":\"*\"")), "Statement[0]: `NotResource` is no longer RAM's: name what is meant in `Resource`".to_owned()),
-            (&with(&format!("{allow},\"Effect\":\"Deny\"")), "Statement[0]: `Effect` is written twice: readers of JSON disagree on which one counts".to_owned()),
-            (&with(good), "Statement[0]: `Effect` is missing".to_owned()),
-            (&with(&format!("\"Effect\":\"allow\",{good}")), "Statement[0].Effect: an effect is \"Allow\" or \"Deny\"".to_owned()),
-            (&with(&format!("{allow},\"NotAction\":\"oss:PutObject\"")), "Statement[0]: a statement has exactly one of `Action` and `NotAction`".to_owned()),
-            (&with(r#""Effect":"Allow","Resource":"acs:oss:*:*:sample-bucket/*""#), "Statement[0]: a statement has exactly one of `Action` and `NotAction`".to_owned()),
-            (&with(r#""Effect":"Allow","Action":"oss:GetObject""#), "Statement[0]: `Resource` is missing".to_owned()),
-            (&with(r#""Effect":"Allow","Action":"oss:GetObject","Resource":[]"#), "Statement[0].Resource: this is empty: leave it out, or say what it covers".to_owned()),
-            (&with(r#""Effect":"Allow","Action":"oss:GetObject","Resource":"""#), "Statement[0].Resource: this is empty: leave it out, or say what it covers".to_owned()),
-            (&with(r#""Effect":"Allow","Action":["oss:GetObject",7],"Resource":"acs:oss:*:*:sample-bucket/*""#), "Statement[0].Action[1]: this must be a string (RAM writes numbers and booleans in quotes, too)".to_owned()),
-            (&with(r#""Effect":"Allow","Action":"oss:GetObject","Resource":true"#), "Statement[0].Resource: this must be a string or a list of strings".to_owned()),
-            (&with(&allow.replace("oss:GetObject", "GetObject")), "Statement[0].Action: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`".to_owned()),
-            (&with(&allow.replace("oss:GetObject", "oss:${params.size}")), "Statement[0].Action: placeholders, `$`, `{` and `}` may stand in values of `Resource` and `Condition` only".to_owned()),
-            (&with(&format!("{allow},\"Condition\":{{}}")), "Statement[0].Condition: this is empty: leave it out, or say what it covers".to_owned()),
-            (&with(&format!("{allow},\"Condition\":{{\"Bool\":{{}}}}")), "Statement[0].Condition.Bool: this is empty: leave it out, or say what it covers".to_owned()),
-            (&with(&format!("{allow},\"Condition\":{{\"Bool\":{{\"acs:MFAPresent\":true}}}}")), "Statement[0].Condition.Bool.acs:MFAPresent: this must be a string or a list of strings".to_owned()),
-            (&with(&format!("{allow},\"Condition\":{{\"Bool\":{{\"a:B\":\"x\",\"a:B\":\"y\"}}}}")), "Statement[0].Condition.Bool: `a:B` is written twice: readers of JSON disagree on which one counts".to_owned()),
-            (&with(&format!("{allow},\"Condition\":{{\"Bool\":{{\"a:${{client}}\":\"x\"}}}}")), "Statement[0].Condition.Bool.a:${client}: placeholders, `$`, `{` and `}` may stand in values of `Resource` and `Condition` only".to_owned()),
-            (&with(&format!("{allow},\"Condition\":{{\"Bool\":{{\"Prefix\":\"x\"}}}}")), "Statement[0].Condition.Bool.Prefix: a condition key reads `oss:Prefix` or `acs:SourceIp`".to_owned()),
-            (&with(&format!("{allow},\"Condition\":{{\"StringIs\":{{\"a:B\":\"x\"}}}}")), "Statement[0].Condition: `StringIs` is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress".to_owned()),
-        ];
-        for (json, problem) in cases {
-            assert_eq!(problems(json, Breadth::Narrow), [problem], "{json}");
+    fn placeholders_stand_in_their_own_segments_at_fixed_places() {
+        let good = reading(
+            r#"["acs:oss:*:*:sample-bucket/${client}/${subject}/${claims.tenant}/${params.dir}/*",
+                "acs:oss:*:*:sample-bucket/u-${subject}.d/${params.size}/*.jpg",
+                "acs:oss:*:*:sample-bucket/a?c/${now:%Y/%m/%d}/${subject}/${params.mixed}",
+                "acs:ram::11223344:role/${client}"]"#,
+        );
+        assert_eq!(problems(&good, Breadth::Narrow), "");
+    }
+
+    #[test]
+    fn every_misplaced_placeholder_is_refused_with_its_place_and_the_way_out() {
+        let bad = reading(
+            r#"["acs:oss:*:*:sample-bucket/${subject",
+                "acs:oss:*:*:sample-bucket/$x",
+                "acs:oss:*:*:sample-bucket/{x}",
+                "acs:oss:*:*:sample-bucket/a\u0000b",
+                "acs:oss:*:*:sample-bucket/${Subject}",
+                "acs:oss:*:*:sample-bucket/${}",
+                "acs:oss:*:*:sample-bucket/${params.nobody}",
+                "acs:oss:*:*:sample-bucket/${claims.a/b}",
+                "acs:oss:*:*:sample-bucket/${now:%B}",
+                "acs:oss:*:*:sample-bucket/${client}-${subject}/",
+                "acs:oss:*:*:sample-bucket/${subject}*",
+                "acs:oss:*:*:sample-bucket/?${subject}/",
+                "acs:oss:*:*:sample-bucket/${now:%Y/%m}*",
+                "acs:oss:*:*:sample-bucket/*/${subject}/",
+                "acs:oss:*:*:sample-*/${subject}/",
+                "acs:oss:*:*:sample-bucket/${params.dir}/${subject}/",
+                "acs:oss:*:*:sample-bucket/${params.mixed}/${subject}/",
+                "acs:oss:*:*:${params.album}/x",
+                "acs:oss:*:*:b-${now:%Y}/x",
+                "acs:oss:${params.album}:*:sample-bucket/x",
+                "acs:oss:*:a/${params.album}:sample-bucket/x",
+                "acs:oss:*:*:Bucket/x",
+                "acs:oss:*:*:",
+                "sample-bucket/x"]"#,
+        );
+        insta::assert_snapshot!(problems(&bad, Breadth::Narrow), @"");
+    }
+
+    #[test]
+    fn a_listing_prefix_that_ends_open_is_refused() {
+        let listing = |prefix: &str| {
+            format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:ListObjects",
+                "Resource":"acs:oss:*:*:sample-bucket",
+                "Condition":{{"StringLike":{{"oss:Prefix":["{prefix}"]}}}}}}]}}"#
+            )
+        };
+        assert_eq!(problems(&listing("users/${subject}/"), Breadth::Narrow), "");
+        assert_eq!(problems(&listing("users/${subject}/*"), Breadth::Narrow), "");
+        for open in ["users/${subject}", "users/u-${subject}-d"] {
+            assert_eq!(
+                problems(&listing(open), Breadth::Narrow),
+                "Statement[0].Condition.StringLike.oss:Prefix[0]: a prefix that ends with a \
+                 placeholder's segment lists its neighbours, `user1` those of `user10`: close it with `/`"
+            );
         }
-        assert_eq!(problems(&with(&allow), Breadth::Narrow), [""; 0]);
+    }
+
+    #[test]
+    fn a_template_that_allows_nothing_is_refused_however_broad_it_may_be() {
+        let deny = reading("\"acs:oss:*:*:sample-bucket/*\"").replace("Allow", "Deny");
+        for breadth in [Breadth::Narrow, Breadth::Broad] {
+            assert_eq!(
+                problems(&deny, breadth),
+                "Statement: no statement allows anything, so every token would be useless: add a \
+                 statement with the effect \"Allow\""
+            );
+        }
+    }
+
+    #[test]
+    fn actions_that_nobody_named_need_a_broad_grant() {
+        let action = |action: &str| {
+            reading("\"acs:oss:*:*:sample-bucket/*\"").replace("oss:GetObject", action)
+        };
+        for broad in ["*", "oss:*", "o*", "*:*", "oss:?*", "oss:**", "ram:*", "?ss:*"] {
+            assert_eq!(
+                problems(&action(broad), Breadth::Narrow),
+                "Statement[0].Action: this allows actions that nobody named: list the actions, or set \
+                 `allow_broad` with a reason",
+                "{broad}"
+            );
+            assert_eq!(problems(&action(broad), Breadth::Broad), "", "{broad}");
+        }
+        for narrow in ["oss:Get*", "oss:????????", "oss:*Object"] {
+            assert_eq!(problems(&action(narrow), Breadth::Narrow), "", "{narrow}");
+        }
+    }
+
+    #[test]
+    fn not_action_is_broad_when_it_allows_and_plain_when_it_denies() {
+        let not_action = reading("\"acs:oss:*:*:sample-bucket/*\"").replace("Action", "NotAction");
+        assert_eq!(
+            problems(&not_action, Breadth::Narrow),
+            "Statement[0].NotAction: this allows actions that nobody named: list the actions, or set \
+             `allow_broad` with a reason"
+        );
+        let denied = r#"{"Version":"1","Statement":[
+            {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/*"},
+            {"Effect":"Deny","NotAction":"oss:GetObject","Resource":"*"}]}"#;
+        assert_eq!(problems(denied, Breadth::Narrow), "");
+    }
+
+    #[test]
+    fn buckets_that_nobody_named_need_a_broad_grant() {
+        let broad = [
+            "*",
+            "a*",
+            "acs:*",
+            "acs:oss:*",
+            "acs:oss:*:*",
+            "acs:oss:*:*:*",
+            "acs:oss:*:*:*/*",
+            "acs:oss:*:*:*/2015/*",
+            "acs:oss:*:*:?*",
+            "acs:*:*:*:*",
+        ];
+        for resource in broad {
+            let json = reading(&format!("[\"acs:oss:*:*:sample-bucket\",\"{resource}\"]"));
+            assert_eq!(
+                problems(&json, Breadth::Narrow),
+                "Statement[0].Resource: this allows buckets that nobody named: name them, or set \
+                 `allow_broad` with a reason",
+                "{resource}"
+            );
+            assert_eq!(problems(&json, Breadth::Broad), "", "{resource}");
+        }
+        let narrow = ["acs:oss:*:*:sample-*", "acs:oss:*:*:sample-bucket/*", "acs:oss:*:*:???"];
+        for resource in narrow {
+            assert_eq!(problems(&reading(&format!("\"{resource}\"")), Breadth::Narrow), "");
+        }
+    }
+
+    /// A template whose worst case has `size` bytes, 640 of them the album's.
+    fn sized(size: usize) -> Result<Template, Vec<PolicyProblem>> {
+        let json = |fixed: &str| {
+            reading(&format!("\"acs:oss:*:*:sample-bucket/{fixed}${{params.album}}/*\""))
+        };
+        let bytes = json("").len() - "${params.album}".len() + 640;
+        let fixed = format!("{}{}", "東", "x".repeat(size - bytes - 3));
+        Template::parse(&json(&fixed), &rules(640), Breadth::Narrow)
+    }
+
+    fn album(value: &str) -> Values {
+        let only_album = ValueRules {
+            params: rules(640)
+                .params
+                .into_iter()
+                .filter(|(name, _)| name.as_str() == "album")
+                .collect(),
+            ..rules(640)
+        };
+        let raw = crate::policy::RawValues {
+            client: &"photo-app".parse().unwrap(),
+            subject: None,
+            claims: &BTreeMap::new(),
+            params: &BTreeMap::from([("album".to_owned(), value.to_owned())]),
+            now: chrono::DateTime::UNIX_EPOCH,
+        };
+        Values::admit(&only_album, &Uses::default(), raw).unwrap()
+    }
+
+    #[test]
+    fn a_policy_of_2047_bytes_is_the_longest_that_any_value_may_give() {
+        for size in [2046, 2047] {
+            let template = sized(size).ok().unwrap();
+            for longest in ["x".repeat(640), "é".repeat(320), "𠮷".repeat(160)] {
+                assert_eq!(template.render(&album(&longest)).as_str().len(), size, "{longest}");
+            }
+        }
+        let problems = sized(2048).err().unwrap();
+        assert_eq!(
+            problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            [
+                "the policy: with the longest values this is 2048 bytes and STS admits 2047: most of them, \
+              1408, come from fixed text; shorten it, or lower its maximum length"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_value_that_makes_a_policy_too_long_is_named() {
+        let twice = reading(
+            r#"["acs:oss:*:*:sample-bucket/${params.album}/*","acs:oss:*:*:sample-bucket/${params.album}"]"#,
+        );
+        let problems = Template::parse(&twice, &rules(1023), Breadth::Narrow).err().unwrap();
+        insta::assert_snapshot!(problems[0], @"");
+    }
+
+    proptest! {
+        #[test]
+        fn no_admitted_value_gives_a_longer_policy_than_was_proven(value in "[\\p{L}a-z0-9._~@+=,()!-]{1,300}") {
+            let rule = ValueRule::text(Shape::Segment, None, 640).unwrap();
+            if rule.admits(&value) {
+                let template = sized(2047).ok().unwrap();
+                let rendered = template.render(&album(&value));
+                prop_assert_eq!(rendered.as_str().len(), 2047 - 640 + value.len());
+            }
+        }
     }
 }
