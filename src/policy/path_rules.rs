@@ -14,14 +14,11 @@ use super::text::{Text, TextFlaw};
 pub(super) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
     let outline = text.outline();
     let mut flaws = match place {
-        Place::Resource => {
-            let (path, flaw) = match Resource::parse(&outline) {
-                Some(resource) => (resource.path, resource.flaw()),
-                None if covers_whole_services(&outline) => (outline.as_str(), None),
-                None => (outline.as_str(), Some(TextFlaw::NotAnArn)),
-            };
-            flaw.into_iter().chain(in_path(path)).collect()
-        }
+        Place::Resource => match Resource::parse(&outline) {
+            Some(resource) => resource.flaw().into_iter().chain(in_path(resource.path)).collect(),
+            None if covers_whole_services(&outline) => vec![],
+            None => vec![TextFlaw::NotAnArn],
+        },
         Place::Condition { key } => {
             let mut flaws = in_path(&outline);
             let last = outline.rsplit('/').next().unwrap_or_default();

@@ -306,7 +306,27 @@ mod tests {
             r#"{}"#,
         ];
         let problems: Vec<_> = documents.iter().map(|json| read(json).unwrap_err()).collect();
-        insta::assert_snapshot!(problems.join("\n\n"), @"");
+        insta::assert_snapshot!(problems.join("\n\n"), @r#"
+        the policy: this is not JSON (line 1, column 1)
+
+        the policy: this must be an object
+
+        Version: the version of RAM's policy language must be "1"
+        Statement: this is empty: leave it out, or say what it covers
+
+        Version: this must be a string (RAM writes numbers and booleans in quotes, too)
+        Statement: this must be a list of statements
+
+        the policy: `Id` is unknown here: known are Version, Statement
+        Version: this must be a string (RAM writes numbers and booleans in quotes, too)
+        Statement[0]: this must be an object
+
+        the policy: `Version` is written twice: readers of JSON disagree on which one counts
+        the policy: `Statement` is missing
+
+        the policy: `Version` is missing
+        the policy: `Statement` is missing
+        "#);
     }
 
     #[test]
@@ -330,7 +350,36 @@ mod tests {
             {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"a:b": "x", "a:b": "y"}}},
             {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"Prefix": "x", "a:${client}": "x", "a:b": []}}}
         ]}"#;
-        insta::assert_snapshot!(read(broken).unwrap_err(), @"");
+        insta::assert_snapshot!(read(broken).unwrap_err(), @r#"
+        Statement[0]: `Resource` is missing
+        Statement[1]: `Effect` is missing
+        Statement[2]: `effect` is unknown here: known are Effect, Action, NotAction, Resource, Condition
+        Statement[2]: `Effect` is missing
+        Statement[3].Effect: an effect is "Allow" or "Deny"
+        Statement[4]: a statement has exactly one of `Action` and `NotAction`
+        Statement[5]: a statement has exactly one of `Action` and `NotAction`
+        Statement[6]: `Principal` belongs to a role's trust policy: a session policy speaks of its own session
+        Statement[7]: `NotResource` is no longer RAM's: name what is meant in `Resource`
+        Statement[7]: `Resource` is missing
+        Statement[8]: `Effect` is written twice: readers of JSON disagree on which one counts
+        Statement[9].Action: this is empty: leave it out, or say what it covers
+        Statement[9].Resource: this is empty: leave it out, or say what it covers
+        Statement[10].Action[1]: this must be a string (RAM writes numbers and booleans in quotes, too)
+        Statement[10].Action[2]: this is empty: leave it out, or say what it covers
+        Statement[10].Resource: this must be a string or a list of strings
+        Statement[11].Action[0]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
+        Statement[11].Action[1]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
+        Statement[11].Action[2]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
+        Statement[11].Action[3]: placeholders, `$`, `{` and `}` may stand in values of `Resource` and `Condition` only
+        Statement[12].Condition: this is empty: leave it out, or say what it covers
+        Statement[13].Condition.Bool: this is empty: leave it out, or say what it covers
+        Statement[14].Condition: `StringIs` is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress
+        Statement[14].Condition.StringIs.a:b: this must be a string or a list of strings
+        Statement[15].Condition.Bool: `a:b` is written twice: readers of JSON disagree on which one counts
+        Statement[16].Condition.Bool.Prefix: a condition key reads `oss:Prefix` or `acs:SourceIp`
+        Statement[16].Condition.Bool.a:${client}: placeholders, `$`, `{` and `}` may stand in values of `Resource` and `Condition` only
+        Statement[16].Condition.Bool.a:b: this is empty: leave it out, or say what it covers
+        "#);
     }
 
     #[test]

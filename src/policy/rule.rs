@@ -72,6 +72,11 @@ impl ValueRule {
         Ok(Self(Kind::Text { shape, pattern, max_bytes }))
     }
 
+    /// What a subject in a policy keeps.
+    pub(super) fn subject(max_bytes: usize) -> Self {
+        Self(Kind::Text { shape: Shape::Segment, pattern: None, max_bytes })
+    }
+
     /// One of these values, each a segment or a path.
     pub(crate) fn one_of(values: &[String]) -> Result<Self, RuleProblem> {
         let value = |(i, raw): (usize, &String)| match raw.parse::<KeyPath>() {
@@ -137,12 +142,12 @@ impl fmt::Display for ValueRule {
             Kind::Text { shape, pattern, max_bytes } => {
                 let shape = match shape {
                     Shape::Segment => "one path segment",
-                    Shape::Path => "path segments joined by single `/`, none empty, `.` or `..`",
+                    Shape::Path => "path segments, joined by single `/`,",
                 };
                 write!(
                     f,
-                    "{shape} of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, at most \
-                     {max_bytes} bytes"
+                    "{shape} of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or \
+                     `..`, at most {max_bytes} bytes"
                 )?;
                 match pattern {
                     Some(pattern) => write!(f, ", matching `{}` as a whole", pattern.written),
@@ -228,8 +233,8 @@ mod tests {
     fn a_rule_says_what_it_wants() {
         assert_eq!(
             pattern("[a-z]+").unwrap().to_string(),
-            "one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, at most 64 \
-             bytes, matching `[a-z]+` as a whole"
+            "one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or \
+             `..`, at most 64 bytes, matching `[a-z]+` as a whole"
         );
         let sizes = ValueRule::one_of(&["small".to_owned(), "large".to_owned()]).unwrap();
         assert_eq!(sizes.to_string(), "one of `small`, `large`");

@@ -51,7 +51,7 @@ pub(crate) enum NameFlaw {
     #[error(transparent)]
     Text(TextFlaw),
     #[error(
-        "a name is 2 to 64 characters: without placeholders the text must be, and it may not be longer"
+        "a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder"
     )]
     Length,
     #[error("`{0}` may not stand in a name")]
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_hash_is_the_same_in_every_release() {
-        insta::assert_snapshot!(name("${client}.${subject}", "t", "auth0|123"), @"");
+        insta::assert_snapshot!(name("${client}.${subject}", "t", "auth0|123"), @r#"hash-134cf4c929984e8da18cba8ca8ea8a6bc2786cb9"#);
     }
 
     #[test]
@@ -258,7 +258,18 @@ mod tests {
             let flaws = SessionNameTemplate::parse(written, &rules()).err().unwrap();
             flaws.iter().map(|flaw| format!("{written}: {flaw}\n")).collect::<String>()
         };
-        insta::assert_snapshot!(bad.iter().map(flaws).collect::<String>(), @"");
+        insta::assert_snapshot!(bad.iter().map(flaws).collect::<String>(), @r#"
+        : a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
+        a: a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
+        hash-${subject}: `hash-` at the start is kept for names that replace odd or long values
+        a b${subject}:: ` ` may not stand in a name
+        a b${subject}:: `:` may not stand in a name
+        ${client}${subject}: two placeholders touch, so that two callers could get one name: put a `.` between them
+        ${now:%Y}: `${now:%Y}` may not stand in a name: it would change while the caller stays the same
+        ${params.dir}: `${params.dir}` may not stand in a name: its values are paths, and a name holds no `/`
+        ${nobody}: `${nobody}` is no placeholder: there are `${client}`, `${subject}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
+        xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
+        "#);
     }
 
     proptest! {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ClientId, Segment, Subject, ValueName};
+use crate::domain::{ClientId, Subject, ValueName};
 
 use super::placeholder::{Placeholder, Source};
 use super::rule::ValueRule;
@@ -81,7 +81,7 @@ impl Uses {
 /// is a subject that only names use.
 pub(crate) struct Values {
     client: ClientId,
-    subject: Option<Subject>,
+    subject: Option<String>,
     claims: BTreeMap<ValueName, String>,
     params: BTreeMap<ValueName, String>,
     now: DateTime<Utc>,
@@ -115,15 +115,11 @@ impl Values {
     ) -> Result<Self, ValueProblem> {
         let mut params = BTreeMap::new();
         for (name, rule) in &rules.params {
-            let value = raw
-                .params
-                .get(name.as_str())
-                .ok_or_else(|| ValueProblem::MissingParameter(name.clone()))?;
-            if !rule.admits(value) {
-                let (name, rule) = (name.clone(), rule.to_string());
-                return Err(ValueProblem::RefusedParameter { name, rule });
-            }
-            params.insert(name.clone(), value.clone());
+            let value = raw.params.get(name.as_str());
+            let value = value.ok_or_else(|| ValueProblem::MissingParameter(name.clone()))?;
+            let value = admitted(rule, value)
+                .map_err(|rule| ValueProblem::RefusedParameter { name: name.clone(), rule })?;
+            params.insert(name.clone(), value);
         }
         // All that are declared are here, so a further one is not declared.
         if raw.params.len() > params.len() {
@@ -132,18 +128,25 @@ impl Values {
 
         let mut claims = BTreeMap::new();
         for (name, rule) in rules.claims.iter().filter(|(name, _)| uses.claims.contains(name)) {
-            let value = raw
-                .claims
-                .get(name.as_str())
-                .ok_or_else(|| ValueProblem::MissingClaim(name.clone()))?;
-            if !rule.admits(value) {
-                let (name, rule) = (name.clone(), rule.to_string());
-                return Err(ValueProblem::RefusedClaim { name, rule });
-            }
-            claims.insert(name.clone(), value.clone());
+            let value = raw.claims.get(name.as_str());
+            let value = value.ok_or_else(|| ValueProblem::MissingClaim(name.clone()))?;
+            let value = admitted(rule, value)
+                .map_err(|rule| ValueProblem::RefusedClaim { name: name.clone(), rule })?;
+            claims.insert(name.clone(), value);
         }
 
-        let subject = admit_subject(rules.subject_max_bytes, uses.subject, raw.subject)?;
+        let subject = match (uses.subject, raw.subject) {
+            (SubjectUse::Unused, _) => None,
+            (SubjectUse::InNames | SubjectUse::InPolicy, None) => {
+                return Err(ValueProblem::MissingSubject);
+            }
+            (SubjectUse::InNames, Some(subject)) => Some(subject.as_str().to_owned()),
+            (SubjectUse::InPolicy, Some(subject)) => {
+                let subject =
+                    admitted(&ValueRule::subject(rules.subject_max_bytes), subject.as_str());
+                Some(subject.map_err(|rule| ValueProblem::RefusedSubject { rule })?)
+            }
+        };
         Ok(Self { client: raw.client.clone(), subject, claims, params, now: raw.now })
     }
 
@@ -152,7 +155,7 @@ impl Values {
         let admitted = "a text's values are admitted by its own uses and rules";
         Cow::Borrowed(match &placeholder.source {
             Source::Client => self.client.as_str(),
-            Source::Subject => self.subject.as_ref().expect(admitted).as_str(),
+            Source::Subject => self.subject.as_ref().expect(admitted),
             Source::Claim(name) => self.claims.get(name).expect(admitted),
             Source::Parameter(name) => self.params.get(name).expect(admitted),
             Source::Now(format) => return Cow::Owned(format.write(self.now)),
@@ -160,24 +163,6 @@ impl Values {
     }
 }
 
-fn admit_subject(
-    max_bytes: usize,
-    used: SubjectUse,
-    subject: Option<&Subject>,
-) -> Result<Option<Subject>, ValueProblem> {
-    if used == SubjectUse::Unused {
-        return Ok(None);
-    }
-    let subject = subject.ok_or(ValueProblem::MissingSubject)?;
-    if used == SubjectUse::InPolicy {
-        if let Err(rule) = subject.as_str().parse::<Segment>() {
-            return Err(ValueProblem::RefusedSubject { rule: rule.to_string() });
-        }
-        if subject.as_str().len() > max_bytes {
-            return Err(ValueProblem::RefusedSubject {
-                rule: format!("at most {max_bytes} bytes"),
-            });
-        }
-    }
-    Ok(Some(subject.clone()))
+fn admitted(rule: &ValueRule, value: &str) -> Result<String, String> {
+    if rule.admits(value) { Ok(value.to_owned()) } else { Err(rule.to_string()) }
 }
