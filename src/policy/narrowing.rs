@@ -125,6 +125,10 @@ mod tests {
         {"Effect":"Deny","NotAction":"oss:*","Resource":"*"}]}"#;
 
     fn narrowing(policy: &str, breadth: Breadth) -> Narrowing {
+        try_narrowing(policy, breadth).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn try_narrowing(policy: &str, breadth: Breadth) -> Result<Narrowing, Vec<NarrowingProblem>> {
         let name = |raw: &str| raw.parse().unwrap();
         let text = |shape| ValueRule::text(shape, None, 128).unwrap();
         let used = |raw: &&str| policy.contains(&format!("${{params.{raw}}}"));
@@ -136,20 +140,29 @@ mod tests {
         };
         let texts =
             NarrowingTexts { policy, breadth, session_name: "${client}", source_identity: None };
-        Narrowing::parse(texts, rules).unwrap_or_else(|problems| panic!("{problems:?}"))
+        Narrowing::parse(texts, rules)
     }
 
     /// `value` as subject, claim and parameter, as far as each is asked for.
     fn render(narrowing: &Narrowing, value: &str) -> Result<String, ValueProblem> {
-        let Ok(subject) = value.parse::<Subject>() else {
+        render_values(narrowing, value, value, value)
+    }
+
+    fn render_values(
+        narrowing: &Narrowing,
+        subject: &str,
+        tenant: &str,
+        param: &str,
+    ) -> Result<String, ValueProblem> {
+        let Ok(subject) = subject.parse::<Subject>() else {
             return Err(ValueProblem::MissingSubject);
         };
         let params = narrowing.rules().params.keys();
         let raw = RawValues {
             client: &"photo-app".parse().unwrap(),
             subject: Some(&subject),
-            claims: &BTreeMap::from([("tenant".to_owned(), value.to_owned())]),
-            params: &params.map(|name| (name.to_string(), value.to_owned())).collect(),
+            claims: &BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
+            params: &params.map(|name| (name.to_string(), param.to_owned())).collect(),
             now: "2015-01-02T03:04:05Z".parse().unwrap(),
         };
         narrowing.render(raw).map(|narrowed| narrowed.policy.as_str().to_owned())
@@ -199,6 +212,10 @@ mod tests {
         let effects: Vec<_> = effects.map(|s| s["Effect"].as_str().unwrap()).collect();
         effects.contains(&"Allow") && !effects.contains(&"Deny")
     }
+
+    /// What templates are put together from at random, mostly into refused ones.
+    const PIECES: [&str; 8] =
+        ["/", "/", "a", "*", "?", "${subject}", "${params.album}", "${claims.tenant}"];
 
     const ACTIONS: [&str; 6] = [
         "oss:GetObject",
@@ -302,6 +319,38 @@ mod tests {
                         prop_assert!(!listed, "{} lists {}", own, asked);
                     }
                 }
+            }
+        }
+
+        #[test]
+        fn every_accepted_template_keeps_its_subjects_apart(
+            pieces in prop::collection::vec(prop::sample::select(PIECES.to_vec()), 1..7),
+            one in ("[ab]", "[ab]{1,2}(/[ab])?"),
+            two in ("[ab]", "[ab]{1,2}(/[ab])?"),
+            fillings in prop::collection::vec("[ab/]{0,5}", 3),
+        ) {
+            let resource = format!("acs:oss:*:*:sample-bucket/{}", pieces.concat());
+            let policy = format!(
+                r#"{{"Version":"1","Statement":[
+                {{"Effect":"Allow","Action":"oss:GetObject","Resource":"{resource}"}}]}}"#
+            );
+            if let Ok(template) = try_narrowing(&policy, Breadth::Narrow)
+                && template.uses().subject == SubjectUse::InPolicy
+                && one.0 != two.0
+            {
+                let of = |(subject, dir): &(String, String)| {
+                    render_values(&template, subject, "a", dir).unwrap()
+                };
+                let (mine, others) = (of(&one), of(&two));
+                // A key of mine, with something in place of each wildcard.
+                let written: Value = serde_json::from_str(&mine).unwrap();
+                let resource = written["Statement"][0]["Resource"].as_str().unwrap();
+                let path = resource.strip_prefix("acs:oss:*:*:").unwrap();
+                let key = fillings.iter().fold(path.to_owned(), |key, filling| {
+                    key.replacen('*', filling, 1).replacen('?', "a", 1)
+                });
+                prop_assert!(allows(&mine, "oss:GetObject", &key, ""), "{} {}", mine, key);
+                prop_assert!(!allows(&others, "oss:GetObject", &key, ""), "{} {}", mine, others);
             }
         }
 
