@@ -3,6 +3,9 @@
 //! With these rules each value fills its own segments, at a place that no other value moves. For any two
 //! values the paths differ there, and a prefix closed by `/` keeps `user1` out of `user10`. All of it is
 //! proven when the configuration loads, so that a request has only its values to check.
+//!
+//! A bucket depends on no value: the rules for paths would not keep its neighbours out. Where callers use
+//! several buckets, each has its own grant.
 
 use crate::domain::Bucket;
 

@@ -371,6 +371,13 @@ mod tests {
     }
 
     #[test]
+    fn a_subject_counts_for_no_more_than_a_subject_can_be() {
+        let rules = ValueRules { subject_max_bytes: usize::MAX, ..rules(64) };
+        let json = reading("\"acs:oss:*:*:sample-bucket/${subject}/*\"");
+        assert!(Template::parse(&json, &rules, Breadth::Narrow).is_ok());
+    }
+
+    #[test]
     fn the_value_that_makes_a_policy_too_long_is_named() {
         let twice = reading(
             r#"["acs:oss:*:*:sample-bucket/${params.album}/*","acs:oss:*:*:sample-bucket/${params.album}"]"#,
