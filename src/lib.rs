@@ -5,10 +5,17 @@
 //! `Credentials` → `TokenResponse`. Imports point one way:
 //! `cli → app → config → http → auth, grant, vend → sts → policy → domain`.
 
+pub mod app;
+mod auth;
+pub mod cli;
 pub mod clock;
-pub mod domain;
+pub mod config;
+mod domain;
 #[cfg(feature = "emulator")]
 pub mod emulator;
+mod grant;
+mod http;
 mod policy;
 mod sts;
 mod telemetry;
+mod vend;

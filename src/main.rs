@@ -1,1 +1,7 @@
-fn main() {}
+//! The `appserver` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    appserver::cli::run()
+}

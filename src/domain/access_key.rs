@@ -1,14 +1,14 @@
 //! The long-lived AccessKey that AppServer signs with.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::text_type;
+use super::{Invalid, text_type};
 
 /// The public half of an AccessKey, safe to log.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
-pub struct AccessKeyId(String);
+pub(crate) struct AccessKeyId(String);
 
 text_type!(
     AccessKeyId,
@@ -19,9 +19,20 @@ text_type!(
 
 /// An AccessKey of a RAM user: what every call to STS is signed with.
 #[derive(Clone, Debug)]
-pub struct AccessKey {
+pub(crate) struct AccessKey {
     /// Names the key, also in logs.
-    pub id: AccessKeyId,
+    pub(crate) id: AccessKeyId,
     /// Signs, and is shown to nobody.
-    pub secret: SecretString,
+    pub(crate) secret: SecretString,
+}
+
+impl AccessKey {
+    /// A key from text that may have white space around it, as files do.
+    pub(crate) fn new(id: &str, secret: SecretString) -> Result<Self, Invalid> {
+        let id = id.trim().parse()?;
+        match secret.expose_secret().trim() {
+            "" => Err(Invalid("an AccessKey's secret is not empty")),
+            trimmed => Ok(Self { id, secret: trimmed.into() }),
+        }
+    }
 }

@@ -7,7 +7,7 @@ use super::{Invalid, text_type};
 /// An Alibaba Cloud account's number, such as `11223344`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
-pub struct AccountId(String);
+pub(crate) struct AccountId(String);
 
 text_type!(
     AccountId,
@@ -20,19 +20,19 @@ text_type!(
 /// RAM lower-cases role names in ARNs, so the name is kept as it was written.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
-pub struct RoleArn {
+pub(crate) struct RoleArn {
     text: String,
     account: AccountId,
 }
 
 impl RoleArn {
     /// The whole ARN.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The account that owns the role.
-    pub fn account(&self) -> &AccountId {
+    pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
 }

@@ -9,7 +9,7 @@ use super::text_type;
 /// Source: OSS bucket naming conventions: 3 to 63 characters of a-z, 0-9 and `-`, no `-` at either end.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
-pub struct Bucket(String);
+pub(crate) struct Bucket(String);
 
 text_type!(
     Bucket,

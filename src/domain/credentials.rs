@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 /// Temporary credentials as STS returned them: complete, and not yet expired when they came.
 #[derive(Clone, Debug)]
-pub struct Credentials {
+pub(crate) struct Credentials {
     access_key_id: String,
     access_key_secret: SecretString,
     security_token: SecretString,
@@ -16,16 +16,16 @@ pub struct Credentials {
 
 /// The role session that the credentials stand for.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AssumedRoleUser {
+pub(crate) struct AssumedRoleUser {
     /// Such as `acs:ram::11223344:role/oss-readonly/client-002`.
-    pub arn: String,
+    pub(crate) arn: String,
     /// Such as `391578752573972854:client-002`.
-    pub id: String,
+    pub(crate) id: String,
 }
 
 /// Why an answer of STS is not credentials. An empty or dead token is never handed out as if it were one.
 #[derive(Debug, thiserror::Error, Eq, PartialEq)]
-pub enum IncompleteCredentials {
+pub(crate) enum IncompleteCredentials {
     /// A part is there but empty.
     #[error("`{0}` is empty")]
     Empty(&'static str),
@@ -36,7 +36,7 @@ pub enum IncompleteCredentials {
 
 impl Credentials {
     /// Credentials from an answer that came at `issued_at` by the issuer's clock.
-    pub fn new(
+    pub(crate) fn new(
         access_key_id: String,
         access_key_secret: SecretString,
         security_token: SecretString,
@@ -66,32 +66,32 @@ impl Credentials {
     }
 
     /// Names the credentials, also in logs and in ActionTrail.
-    pub fn access_key_id(&self) -> &str {
+    pub(crate) fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
 
     /// Signs requests to OSS.
-    pub fn access_key_secret(&self) -> &SecretString {
+    pub(crate) fn access_key_secret(&self) -> &SecretString {
         &self.access_key_secret
     }
 
     /// Accompanies each signed request.
-    pub fn security_token(&self) -> &SecretString {
+    pub(crate) fn security_token(&self) -> &SecretString {
         &self.security_token
     }
 
     /// When STS issued them, by STS's clock.
-    pub fn issued_at(&self) -> DateTime<Utc> {
+    pub(crate) fn issued_at(&self) -> DateTime<Utc> {
         self.issued_at
     }
 
     /// When they end, as STS said; never computed from what was asked for.
-    pub fn expiration(&self) -> DateTime<Utc> {
+    pub(crate) fn expiration(&self) -> DateTime<Utc> {
         self.expiration
     }
 
     /// The role session they stand for.
-    pub fn assumed_role_user(&self) -> &AssumedRoleUser {
+    pub(crate) fn assumed_role_user(&self) -> &AssumedRoleUser {
         &self.assumed_role_user
     }
 }

@@ -6,38 +6,44 @@ use std::time::Duration;
 ///
 /// Source: RAM `CreateRole` and `UpdateRole`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct MaxSessionDuration(u32);
+pub(crate) struct MaxSessionDuration(u32);
 
 impl MaxSessionDuration {
     /// What a role has that nobody changed.
-    pub const DEFAULT: Self = Self(3600);
+    pub(crate) const DEFAULT: Self = Self(3600);
 
     /// The seconds as a role's setting, if they can be one.
-    pub fn from_secs(secs: u32) -> Option<Self> {
+    pub(crate) fn from_secs(secs: u32) -> Option<Self> {
         (3600..=43200).contains(&secs).then_some(Self(secs))
     }
 
     /// The seconds as a duration that this role can be assumed for.
-    pub fn admit(self, secs: u32) -> Option<SessionDuration> {
+    pub(crate) fn admit(self, secs: u32) -> Option<SessionDuration> {
         (SessionDuration::SHORTEST_SECS..=self.0).contains(&secs).then_some(SessionDuration(secs))
     }
 
     /// The role's maximum, in seconds.
-    pub fn as_secs(self) -> u32 {
+    pub(crate) fn as_secs(self) -> u32 {
         self.0
     }
 }
 
 /// `DurationSeconds` of an AssumeRole call: 900 seconds to the role's maximum.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SessionDuration(u32);
+pub(crate) struct SessionDuration(u32);
 
 impl SessionDuration {
     /// STS issues nothing shorter.
-    pub const SHORTEST_SECS: u32 = 900;
+    pub(crate) const SHORTEST_SECS: u32 = 900;
+
+    /// The seconds as a duration, if they lie between two durations or are one of them.
+    pub(crate) fn between(shortest: Self, longest: Self, secs: u64) -> Option<Self> {
+        let secs = u32::try_from(secs).ok()?;
+        (shortest.0..=longest.0).contains(&secs).then_some(Self(secs))
+    }
 
     /// The duration in seconds.
-    pub fn as_secs(self) -> u32 {
+    pub(crate) fn as_secs(self) -> u32 {
         self.0
     }
 }

@@ -9,7 +9,7 @@ use super::text_type;
 /// It may hold any text an identity provider issues; what of it may stand in a policy or in a session name
 /// is decided there.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Subject(String);
+pub(crate) struct Subject(String);
 
 text_type!(
     Subject,
@@ -22,7 +22,7 @@ text_type!(
 /// Source: STS `AssumeRole`: 2 to 1224 characters of `\w + = , . @ : / -`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
-pub struct ExternalId(String);
+pub(crate) struct ExternalId(String);
 
 text_type!(
     ExternalId,
@@ -36,7 +36,7 @@ text_type!(
 /// Source: STS `AssumeRole`: 2 to 64 characters of `\w + = , . @ -`, not starting with `acs:`, `aliyun:` or
 /// `alibabacloud:` (no `:` can occur, so the prefixes need no check of their own).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct SourceIdentity(String);
+pub(crate) struct SourceIdentity(String);
 
 text_type!(
     SourceIdentity,

@@ -13,15 +13,15 @@ mod names;
 mod object_key;
 mod session_name;
 
-pub use access_key::{AccessKey, AccessKeyId};
-pub use arn::{AccountId, RoleArn};
-pub use bucket::Bucket;
-pub use credentials::{AssumedRoleUser, Credentials, IncompleteCredentials};
-pub use duration::{MaxSessionDuration, SessionDuration};
-pub use identity::{ExternalId, SourceIdentity, Subject};
-pub use names::{ClientId, GrantName, RoleName, ValueName};
-pub use object_key::{KeyPath, Segment};
-pub use session_name::SessionName;
+pub(crate) use access_key::{AccessKey, AccessKeyId};
+pub(crate) use arn::{AccountId, RoleArn};
+pub(crate) use bucket::Bucket;
+pub(crate) use credentials::{AssumedRoleUser, Credentials, IncompleteCredentials};
+pub(crate) use duration::{MaxSessionDuration, SessionDuration};
+pub(crate) use identity::{ExternalId, SourceIdentity, Subject};
+pub(crate) use names::{ClientId, GrantName, RoleName, ValueName};
+pub(crate) use object_key::{KeyPath, Segment};
+pub(crate) use session_name::SessionName;
 
 /// A value that does not keep its type's rule; the message states the rule, never the value.
 ///
@@ -29,17 +29,20 @@ pub use session_name::SessionName;
 /// is left out because it may be a secret put into the wrong field.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
-pub struct Invalid(pub(crate) &'static str);
+pub(crate) struct Invalid(pub(crate) &'static str);
 
 /// The `TryFrom`s, `Deserialize` and `Display` that every text type of this module shares.
 macro_rules! text_type {
     ($name:ident, $admits:expr, $rule:literal) => {
         impl $name {
             /// The text itself.
-            pub fn as_str(&self) -> &str {
+            pub(crate) fn as_str(&self) -> &str {
                 &self.0
             }
         }
+
+        // Not every type's text is asked for yet, and that is no reason for a type without it.
+        const _: fn(&$name) -> &str = $name::as_str;
 
         impl TryFrom<String> for $name {
             type Error = crate::domain::Invalid;

@@ -10,14 +10,14 @@ use super::text_type;
 /// plain in both.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
-pub struct ClientId(String);
+pub(crate) struct ClientId(String);
 
 text_type!(ClientId, |s| is_name(s, 2), "a client id is 2 to 32 characters of a-z, 0-9 and `-`");
 
 /// A named entitlement, such as `daily-photos`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
-pub struct GrantName(String);
+pub(crate) struct GrantName(String);
 
 text_type!(
     GrantName,
@@ -28,14 +28,14 @@ text_type!(
 /// What a configuration calls a RAM role; the role itself is its ARN.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
-pub struct RoleName(String);
+pub(crate) struct RoleName(String);
 
 text_type!(RoleName, |s| is_name(s, 1), "a role's name is 1 to 32 characters of a-z, 0-9 and `-`");
 
 /// The name of a request parameter or of a claim, such as `album` in `${params.album}`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
-pub struct ValueName(String);
+pub(crate) struct ValueName(String);
 
 text_type!(
     ValueName,

@@ -1,6 +1,6 @@
 //! The pieces that a policy's resource may be built from.
 
-use unicode_normalization::is_nfc;
+use unicode_normalization::{IsNormalized, is_nfc, is_nfc_quick};
 
 use super::text_type;
 
@@ -11,7 +11,7 @@ use super::text_type;
 /// `- _ . ~ @ + = , ( ) !`. Nothing of that list means anything to RAM, to JSON, to a path or to a URL's
 /// percent-encoding. Spaces are left out because signers in the field mis-sign them.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Segment(String);
+pub(crate) struct Segment(String);
 
 text_type!(
     Segment,
@@ -21,7 +21,7 @@ text_type!(
 
 /// Some segments of an object key, such as `2015/01/01`, joined by single slashes.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct KeyPath(String);
+pub(crate) struct KeyPath(String);
 
 text_type!(
     KeyPath,
@@ -31,7 +31,11 @@ text_type!(
 );
 
 fn is_segment(raw: &str) -> bool {
-    !matches!(raw, "" | "." | "..") && raw.chars().all(stands_for_itself) && is_nfc(raw)
+    !matches!(raw, "" | "." | "..")
+        && raw.chars().all(stands_for_itself)
+        && is_nfc(raw)
+        // Nothing that would melt into fixed text before it.
+        && is_nfc_quick(raw.chars().take(1)) == IsNormalized::Yes
 }
 
 fn stands_for_itself(c: char) -> bool {
@@ -50,8 +54,8 @@ mod tests {
     fn what_means_something_to_ram_json_or_a_path_is_refused() {
         let bad = [
             "", ".", "..", "*", "a*", "?", "$", "${x}", "{", "}", "\"", "\\", "a/b", "%2F", "a b",
-            "a\n", "\0", "\u{7f}", "\u{85}", "\u{200d}", "\u{202e}", "\u{feff}", "e\u{301}", ":",
-            ";", "'", "<", "|", "&", "#",
+            "a\n", "\0", "\u{7f}", "\u{85}", "\u{200d}", "\u{202e}", "\u{feff}", "e\u{301}",
+            "\u{301}e", "\u{1161}", ":", ";", "'", "<", "|", "&", "#",
         ];
         for raw in bad {
             assert!(raw.parse::<Segment>().is_err(), "{raw:?}");

@@ -6,14 +6,14 @@ use super::text_type;
 ///
 /// Source: STS `AssumeRole`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct SessionName(String);
+pub(crate) struct SessionName(String);
 
 impl SessionName {
     /// The most characters a session name has.
-    pub const LONGEST: usize = 64;
+    pub(crate) const LONGEST: usize = 64;
 
     /// Whether the character may stand in a session name.
-    pub fn admits(c: char) -> bool {
+    pub(crate) fn admits(c: char) -> bool {
         c.is_ascii_alphanumeric() || matches!(c, '.' | '@' | '-' | '_')
     }
 }

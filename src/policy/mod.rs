@@ -5,6 +5,7 @@
 
 mod document;
 mod json;
+mod lint;
 mod narrowing;
 mod operator;
 mod path_rules;
@@ -20,10 +21,9 @@ mod text;
 mod time_format;
 mod values;
 
+pub(crate) use lint::lint_file;
 pub(crate) use narrowing::{Narrowed, Narrowing, NarrowingProblem, NarrowingTexts};
-pub(crate) use problem::PolicyProblem;
-pub(crate) use rule::{RuleProblem, Shape, ValueRule};
+pub(crate) use rule::{Shape, ValueRule};
 pub(crate) use session::SessionPolicy;
-pub(crate) use session_name::NameFlaw;
 pub(crate) use template::Breadth;
-pub(crate) use values::{RawValues, SubjectUse, Uses, ValueProblem, ValueRules};
+pub(crate) use values::{RawValues, SubjectUse, ValueProblem, ValueRules};

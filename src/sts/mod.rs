@@ -27,11 +27,10 @@ use tokio::time::Instant;
 use crate::domain::Credentials;
 
 pub(crate) use caller_identity::{CallerIdentity, IdentityKind};
-pub(crate) use client::{StsClient, StsSettings, TlsProblem};
+pub(crate) use client::{StsClient, StsSettings};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::Endpoints;
-pub(crate) use error::{StsError, Unintelligible};
-pub(crate) use refusal::{Reason, Refusal};
+pub(crate) use error::StsError;
 pub(crate) use region::Region;
 pub(crate) use role_session::RoleSession;
 

@@ -22,13 +22,20 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     vended: Family<VendedLabels, Counter>,
     sts_calls: Family<StsCall, Histogram, fn() -> Histogram>,
-    /// Connections to the public listener that are open now.
-    pub(crate) connections: Gauge,
-    /// Connections that were turned away because the cap was reached.
-    pub(crate) connections_refused: Counter,
+    /// Of the public listener.
+    pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
     pub(crate) panics: Counter,
     ready: Gauge,
+}
+
+/// One listener's connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connections {
+    /// Those that are open now.
+    pub(crate) open: Gauge,
+    /// Those that were turned away because the cap was reached.
+    pub(crate) refused: Counter,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -61,8 +68,7 @@ impl Metrics {
             requests: Family::new_with_constructor(latency),
             vended: Family::default(),
             sts_calls: Family::new_with_constructor(latency),
-            connections: Gauge::default(),
-            connections_refused: Counter::default(),
+            connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
         };
@@ -88,16 +94,9 @@ impl Metrics {
             Unit::Seconds,
             self.sts_calls.clone(),
         );
-        registry.register(
-            "connections",
-            "Open connections to the public listener",
-            self.connections.clone(),
-        );
-        registry.register(
-            "connections_refused",
-            "Connections turned away at the cap",
-            self.connections_refused.clone(),
-        );
+        let Connections { open, refused } = self.connections.clone();
+        registry.register("connections", "Open connections to the public listener", open);
+        registry.register("connections_refused", "Connections turned away at the cap", refused);
         registry.register("panics", "Handlers that panicked", self.panics.clone());
         registry.register("ready", "Whether /readyz answers 200", self.ready.clone());
         self

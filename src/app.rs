@@ -1,0 +1,189 @@
+//! Builds the server from its settings and runs it: the only place that constructs.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::config::{Problems, Settings};
+use crate::domain::AccountId;
+use crate::http::{self, Api, Build, Readiness, ServerSettings};
+use crate::sts::StsClient;
+use crate::telemetry::{Connections, Metrics};
+use crate::vend::{KeyRefused, ProvenKey, Vendor};
+
+/// A server that has its two addresses and serves nothing yet.
+#[derive(Debug)]
+pub struct App {
+    public: TcpListener,
+    admin: TcpListener,
+    api: Arc<Api>,
+    readiness: Arc<Readiness>,
+    build: Build,
+    server: ServerSettings,
+    lame_duck: Duration,
+    accounts: Vec<AccountId>,
+    ready: CancellationToken,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken, or not ours.
+    #[error("cannot listen on {address} ({key}): {source}")]
+    Listen {
+        /// The configuration's key for the address.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There is no AccessKey to sign with.
+    #[error(transparent)]
+    AccessKey(#[from] Problems),
+    /// The system's certificates cannot be used, so STS cannot be verified.
+    #[error("STS cannot be called safely")]
+    Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Why a server ended before it was told to.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(#[from] KeyRefused);
+
+/// How often STS is asked whose the AccessKey is, until it answers.
+const IDENTITY_RETRY: Duration = Duration::from_secs(2);
+
+impl App {
+    /// Binds the addresses and builds what will serve on them.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let key = settings.access_key.read()?;
+        tracing::info!(
+            access_key_id = %key.id,
+            source = %settings.access_key,
+            config_hash = settings.hash,
+            "configured"
+        );
+        let metrics = Arc::new(Metrics::new());
+        let sts = StsClient::new(settings.sts, key, clock.clone(), Arc::clone(&metrics))
+            .map_err(|problem| StartError::Tls(problem.into()))?;
+        let vendor = Arc::new(Vendor::new(sts));
+        let api = Arc::new(Api {
+            authenticator: Authenticator::new(settings.clients.into_iter().collect()),
+            grants: settings.grants,
+            vendor: Arc::clone(&vendor),
+            metrics: Arc::clone(&metrics),
+            clock,
+            request_timeout: settings.request_timeout,
+        });
+        Ok(Self {
+            public: bind("server.listen", settings.listen).await?,
+            admin: bind("admin.listen", settings.admin_listen).await?,
+            api,
+            readiness: Arc::new(Readiness::new(vendor)),
+            build: Build { version: env!("CARGO_PKG_VERSION"), config_hash: settings.hash },
+            server: settings.server,
+            lame_duck: settings.lame_duck,
+            accounts: settings.accounts,
+            ready: CancellationToken::new(),
+        })
+    }
+
+    /// The public listener's address; the port that was given, where 0 was asked for.
+    pub fn public_addr(&self) -> SocketAddr {
+        self.public.local_addr().expect("a bound listener has an address")
+    }
+
+    /// The admin listener's address.
+    pub fn admin_addr(&self) -> SocketAddr {
+        self.admin.local_addr().expect("a bound listener has an address")
+    }
+
+    /// Is cancelled once the server vends.
+    pub fn ready(&self) -> CancellationToken {
+        self.ready.clone()
+    }
+
+    /// Serves until `stop`, then drains; ends early if the AccessKey may not be used.
+    ///
+    /// Both listeners answer from the start, so that probes see a process that lives; nothing is vended until
+    /// STS has said whose the AccessKey is.
+    pub async fn run(self, stop: CancellationToken) -> Result<(), Unfit> {
+        let public_addr = self.public_addr();
+        let Self { public, admin, api, readiness, build, server, lame_duck, accounts, ready } =
+            self;
+        let metrics = Arc::clone(&api.metrics);
+        let vendor = Arc::clone(&api.vendor);
+        let closing = CancellationToken::new();
+        let admin_router = http::admin_router(Arc::clone(&readiness), Arc::clone(&metrics), build);
+        // The admin listener goes last: probes are answered until the drain is over.
+        let admin_stop = CancellationToken::new();
+        // Its connections are not those of callers, and are not counted as theirs.
+        let uncounted = Connections::default();
+        let admin_server =
+            tokio::spawn(http::serve(admin, admin_router, server, uncounted, admin_stop.clone()));
+        let counted = metrics.connections.clone();
+        let public_server =
+            tokio::spawn(http::serve(public, http::router(api), server, counted, closing.clone()));
+        tracing::info!(address = %public_addr, "serving");
+
+        let proven = prove_key(&vendor, &accounts, &stop).await;
+        if proven.is_ok() {
+            ready.cancel();
+            stop.cancelled().await;
+            tracing::info!("stopping: /readyz says so, requests under way are finished");
+        }
+        readiness.drain();
+        if proven.is_ok() {
+            tokio::time::sleep(lame_duck).await;
+        }
+        closing.cancel();
+        let _ = public_server.await;
+        admin_stop.cancel();
+        let _ = admin_server.await;
+        Ok(proven?)
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+}
+
+/// Asks STS whose the AccessKey is until it answers or the server stops, and opens the vendor.
+///
+/// STS out of reach, or a key that it does not know (yet), is no reason to end: the server stays not ready and
+/// asks again. A key that must not be used is.
+async fn prove_key(
+    vendor: &Vendor<StsClient>,
+    accounts: &[AccountId],
+    stop: &CancellationToken,
+) -> Result<(), KeyRefused> {
+    let prove = async {
+        loop {
+            let deadline = Instant::now() + Duration::from_secs(15);
+            match vendor.sts().caller_identity(deadline).await {
+                Ok(identity) => {
+                    let key = ProvenKey::admit(identity, accounts)?;
+                    tracing::info!(
+                        owner = key.arn(),
+                        "STS has verified the AccessKey; vending begins"
+                    );
+                    vendor.open(key);
+                    return Ok(());
+                }
+                Err(error) => {
+                    tracing::warn!(error = %error, "STS has not verified the AccessKey; not ready, asking again");
+                }
+            }
+            tokio::time::sleep(IDENTITY_RETRY.mul_f64(1.0 + rand::random::<f64>())).await;
+        }
+    };
+    stop.run_until_cancelled(prove).await.unwrap_or(Ok(()))
+}

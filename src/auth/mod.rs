@@ -1,0 +1,147 @@
+//! A presented credential becomes a [`Caller`], or does not. Knows nothing of HTTP frameworks.
+
+mod caller;
+mod presented;
+mod secret;
+
+use std::collections::HashMap;
+
+pub(crate) use caller::Caller;
+pub(crate) use presented::Presented;
+pub(crate) use secret::{ClientSecret, SecretHash};
+
+use crate::domain::ClientId;
+
+/// The registered clients, and how each proves itself.
+#[derive(Debug)]
+pub(crate) struct Authenticator {
+    clients: HashMap<ClientId, Client>,
+    /// Stands in for a client that does not exist, so that its refusal costs the same work.
+    decoy: Client,
+}
+
+/// What is known of one client's credentials.
+#[derive(Clone, Debug)]
+pub(crate) struct Client {
+    /// One hash, or two while a secret is being rotated; never more, and always compared as two.
+    pub(crate) secrets: [SecretHash; 2],
+    /// A disabled client is told so, but only after it has proven itself.
+    pub(crate) enabled: bool,
+}
+
+/// Why nobody was let in. Callers learn one thing from all but the last; the log names the reason.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum AuthError {
+    #[error("no credential was presented")]
+    Missing,
+    #[error("the Authorization header could not be read")]
+    Malformed,
+    #[error("this kind of credential is not accepted")]
+    NotOffered,
+    #[error("the client is not registered")]
+    UnknownClient,
+    #[error("the secret is wrong")]
+    WrongSecret,
+    #[error("the client is disabled")]
+    Disabled,
+}
+
+impl Authenticator {
+    pub(crate) fn new(clients: HashMap<ClientId, Client>) -> Self {
+        let unguessable = SecretHash::of(&ClientSecret::generate().into());
+        let decoy = Client { secrets: [unguessable.clone(), unguessable], enabled: false };
+        Self { clients, decoy }
+    }
+
+    /// Whoever the credential proves. JWTs and tickets become further arms here.
+    pub(crate) fn authenticate(&self, presented: &Presented) -> Result<Caller, AuthError> {
+        match presented {
+            Presented::Secret { client, secret } => {
+                let (id, known) = match client.parse::<ClientId>() {
+                    Ok(id) => {
+                        let known = self.clients.get(&id);
+                        (Some(id), known)
+                    }
+                    Err(_) => (None, None),
+                };
+                let proven = known.unwrap_or(&self.decoy).proven_by(&SecretHash::of(secret));
+                match (id, known) {
+                    (Some(id), Some(client)) if proven => {
+                        if client.enabled {
+                            Ok(Caller::by_secret(id))
+                        } else {
+                            Err(AuthError::Disabled)
+                        }
+                    }
+                    (_, Some(_)) => Err(AuthError::WrongSecret),
+                    (_, None) => Err(AuthError::UnknownClient),
+                }
+            }
+            Presented::Other => Err(AuthError::NotOffered),
+            Presented::Malformed => Err(AuthError::Malformed),
+            Presented::Nothing => Err(AuthError::Missing),
+        }
+    }
+}
+
+impl Client {
+    /// Compares with both hashes whatever the first comparison says.
+    fn proven_by(&self, offered: &SecretHash) -> bool {
+        let [first, second] = &self.secrets;
+        (first == offered) | (second == offered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash(secret: &str) -> SecretHash {
+        SecretHash::of(&secret.into())
+    }
+
+    fn present(client: &str, secret: &str) -> Presented {
+        Presented::Secret { client: client.into(), secret: secret.into() }
+    }
+
+    fn authenticator() -> Authenticator {
+        let rotating = Client { secrets: [hash("old"), hash("new")], enabled: true };
+        let disabled = Client { secrets: [hash("old"), hash("old")], enabled: false };
+        Authenticator::new(HashMap::from([
+            ("client-002".parse().unwrap(), rotating),
+            ("client-009".parse().unwrap(), disabled),
+        ]))
+    }
+
+    #[test]
+    fn both_secrets_work_while_one_is_rotated() {
+        let auth = authenticator();
+        for secret in ["old", "new"] {
+            let caller = auth.authenticate(&present("client-002", secret)).unwrap();
+            assert_eq!((caller.client().as_str(), caller.subject()), ("client-002", None));
+        }
+    }
+
+    #[test]
+    fn nobody_else_is_let_in() {
+        let auth = authenticator();
+        let refusal = |presented| auth.authenticate(&presented).unwrap_err();
+        assert_eq!(refusal(present("client-002", "")), AuthError::WrongSecret);
+        assert_eq!(refusal(present("client-002", "Old")), AuthError::WrongSecret);
+        assert_eq!(refusal(present("client-003", "old")), AuthError::UnknownClient);
+        assert_eq!(refusal(present("Client-002", "old")), AuthError::UnknownClient);
+        assert_eq!(refusal(Presented::Other), AuthError::NotOffered);
+        assert_eq!(refusal(Presented::Malformed), AuthError::Malformed);
+        assert_eq!(refusal(Presented::Nothing), AuthError::Missing);
+    }
+
+    #[test]
+    fn a_client_learns_that_it_is_disabled_only_with_its_secret() {
+        let auth = authenticator();
+        let refusal = |secret| auth.authenticate(&present("client-009", secret)).unwrap_err();
+        assert_eq!(
+            (refusal("old"), refusal("guess")),
+            (AuthError::Disabled, AuthError::WrongSecret)
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! What a request shows to prove who sends it.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use secrecy::SecretString;
+
+/// A credential as it came, read but not yet believed.
+#[derive(Debug)]
+pub(crate) enum Presented {
+    /// `Authorization: Basic`, with the client as the user name.
+    Secret {
+        client: String,
+        secret: SecretString,
+    },
+    /// A scheme that no door here takes.
+    Other,
+    /// A header that does not keep its scheme's form, or several credentials at once.
+    Malformed,
+    Nothing,
+}
+
+impl Presented {
+    /// Reads the value of an `Authorization` header (RFC 7617 for `Basic`).
+    pub(crate) fn from_authorization(value: &[u8]) -> Self {
+        let Ok(value) = std::str::from_utf8(value) else { return Self::Malformed };
+        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        if !scheme.eq_ignore_ascii_case("basic") {
+            return Self::Other;
+        }
+        let pair =
+            STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+        match pair.as_deref().and_then(|pair| pair.split_once(':')) {
+            Some((client, secret)) => {
+                Self::Secret { client: client.to_owned(), secret: secret.into() }
+            }
+            None => Self::Malformed,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    #[test]
+    fn basic_credentials_are_split_at_the_first_colon() {
+        // RFC 7617 §2: "Aladdin" and "open sesame".
+        for header in ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "bASIC  QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
+        {
+            let Presented::Secret { client, secret } =
+                Presented::from_authorization(header.as_bytes())
+            else {
+                panic!("{header} was not read");
+            };
+            assert_eq!((client.as_str(), secret.expose_secret()), ("Aladdin", "open sesame"));
+        }
+    }
+
+    #[test]
+    fn anything_else_is_told_apart_without_a_panic() {
+        for malformed in ["Basic", "Basic ", "Basic ???", "Basic QWxhZGRpbg==", "Basic //79"] {
+            let presented = Presented::from_authorization(malformed.as_bytes());
+            assert!(matches!(presented, Presented::Malformed), "{malformed}");
+        }
+        assert!(matches!(Presented::from_authorization(b"\xff\xfe"), Presented::Malformed));
+        assert!(matches!(Presented::from_authorization(b"Bearer x.y.z"), Presented::Other));
+    }
+}

@@ -1,0 +1,96 @@
+//! Client secrets, and the hashes that are kept of them.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::domain::Invalid;
+
+/// The SHA-256 of a client's secret, written as 64 hex digits in the configuration.
+///
+/// A slow password hash would be wrong here. It makes guessing dear where people choose the secret; ours are
+/// 256 random bits, which no speed of guessing finds. What it would add is a door: each wrong secret would
+/// cost the server the work that was meant for the attacker.
+#[derive(Clone, Debug, Deserialize, Eq)]
+#[serde(try_from = "String")]
+pub(crate) struct SecretHash([u8; 32]);
+
+impl SecretHash {
+    pub(crate) fn of(secret: &SecretString) -> Self {
+        Self(Sha256::digest(secret.expose_secret().as_bytes()).into())
+    }
+
+    /// As the configuration writes it.
+    pub(crate) fn to_hex(&self) -> String {
+        hex::encode(self.0)
+    }
+}
+
+impl PartialEq for SecretHash {
+    /// Takes the same time wherever the first difference is.
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
+    }
+}
+
+impl TryFrom<String> for SecretHash {
+    type Error = Invalid;
+
+    fn try_from(raw: String) -> Result<Self, Invalid> {
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(&raw, &mut bytes).map_err(|_| {
+            Invalid("a secret's hash is the 64 hex digits of its SHA-256; `appserver client new` prints one")
+        })?;
+        Ok(Self(bytes))
+    }
+}
+
+/// A new client secret: 256 random bits, in 43 characters that need no escape in a URL or a shell.
+pub(crate) struct ClientSecret(SecretString);
+
+impl ClientSecret {
+    pub(crate) fn generate() -> Self {
+        let bits: [u8; 32] = rand::random();
+        Self(URL_SAFE_NO_PAD.encode(bits).into())
+    }
+}
+
+impl From<ClientSecret> for SecretString {
+    fn from(secret: ClientSecret) -> Self {
+        secret.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_is_what_sha256_of_the_secret_is() {
+        // FIPS 180-4: SHA-256 of "abc".
+        let published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(SecretHash::of(&"abc".into()).to_hex(), published);
+        assert_eq!(
+            SecretHash::try_from(published.to_owned()).unwrap(),
+            SecretHash::of(&"abc".into())
+        );
+    }
+
+    #[test]
+    fn a_secret_that_is_not_hashed_is_no_hash() {
+        for bad in ["", "client-002-demo-secret", &"g".repeat(64), &"a".repeat(63), &"a".repeat(66)]
+        {
+            assert!(SecretHash::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_new_secret_holds_256_bits_and_is_never_the_same() {
+        let [a, b] = [ClientSecret::generate(), ClientSecret::generate()].map(SecretString::from);
+        assert_eq!(URL_SAFE_NO_PAD.decode(a.expose_secret()).unwrap().len(), 32);
+        assert_ne!(a.expose_secret(), b.expose_secret());
+    }
+}

@@ -1,0 +1,132 @@
+//! `appserver dev` and `appserver emulator`: everything on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::serve::{run, start_log, stop_on_signal};
+use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{self, Mode};
+use crate::emulator::{Emulator, EmulatorSettings};
+use crate::telemetry;
+
+#[derive(Debug, Args)]
+pub(super) struct DevArgs {
+    /// The service's configuration
+    #[arg(long, value_name = "FILE", default_value = "config/dev.toml")]
+    config: PathBuf,
+    /// The emulator's configuration
+    #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
+    emulator_config: PathBuf,
+    /// The service's port
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The admin listener's port
+    #[arg(long, default_value_t = 9090)]
+    admin_port: u16,
+    /// The emulated STS's port
+    #[arg(long, default_value_t = 8090)]
+    sts_port: u16,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EmulatorArgs {
+    /// The emulator's configuration
+    #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
+    config: PathBuf,
+    /// The emulated STS's port on loopback
+    #[arg(long, default_value_t = 8090)]
+    sts_port: u16,
+}
+
+pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
+    let mut environment = config::environment();
+    let mut set = |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
+    set("SERVER__LISTEN", loopback(args.port).to_string());
+    set("ADMIN__LISTEN", loopback(args.admin_port).to_string());
+    set("STS__ENDPOINTS", format!("http://{}", loopback(args.sts_port)));
+    let settings = config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?;
+    start_log(&settings)?;
+    let emulator_settings = emulator_settings(&args.emulator_config)?;
+    block_on(async {
+        let emulator = bind_emulator(emulator_settings, args.sts_port).await?;
+        let app = App::start(settings, Clock::system()).await.map_err(|error| {
+            let Failure { exit, message } = error.into();
+            Failure::new(
+                exit,
+                format!("{message}; --port, --admin-port and --sts-port choose other ports"),
+            )
+        })?;
+        let stop = stop_on_signal();
+        let emulator_stop = CancellationToken::new();
+        let emulator = tokio::spawn(emulator.serve(emulator_stop.clone()));
+        let (ready, public, admin) = (app.ready(), app.public_addr(), app.admin_addr());
+        let sts = loopback(args.sts_port);
+        let greeting = async move {
+            ready.cancelled().await;
+            println!("{}", greeting(public, admin, sts));
+        };
+        let greeting = tokio::spawn(greeting);
+        let ended = run(app, stop).await;
+        greeting.abort();
+        emulator_stop.cancel();
+        let _ = emulator.await;
+        ended
+    })
+}
+
+pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
+    telemetry::log_panics();
+    telemetry::start_log(false, "info").map_err(|error| Failure::new(EXIT_CONFIG, error))?;
+    let settings = emulator_settings(&args.config)?;
+    block_on(async {
+        let emulator = bind_emulator(settings, args.sts_port).await?;
+        println!("Emulated STS on http://{}", emulator.sts_addr());
+        emulator.serve(stop_on_signal()).await;
+        Ok(())
+    })
+}
+
+fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure> {
+    EmulatorSettings::from_file(path)
+        .map_err(|problem| Failure::new(EXIT_CONFIG, format!("{}: {problem}", path.display())))
+}
+
+async fn bind_emulator(settings: EmulatorSettings, port: u16) -> Result<Emulator, Failure> {
+    let address = loopback(port);
+    Emulator::bind(settings, address, Clock::system()).await.map_err(|error| {
+        let message = format!(
+            "cannot listen on {address} (emulated STS): {error}; choose another --sts-port"
+        );
+        Failure::new(EXIT_UNAVAILABLE, message)
+    })
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Lines that work as they are, pasted into another terminal.
+fn greeting(public: SocketAddr, admin: SocketAddr, sts: SocketAddr) -> String {
+    format!(
+        "
+AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}).
+
+A token that reads the photos of 2015-01-01 and nothing else:
+  curl -u client-002:client-002-demo-secret http://{public}/v1/token
+The photos of an album that the caller names:
+  curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=2015'
+Refused, because a wildcard would widen the policy:
+  curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=*'
+What a client may have:
+  curl -u client-002:client-002-demo-secret http://{public}/v1/whoami
+What operators watch:
+  curl http://{admin}/metrics
+
+Ctrl-C ends it."
+    )
+}

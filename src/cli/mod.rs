@@ -1,0 +1,178 @@
+//! The command line. Results go to standard output, everything else to standard error.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is where we talk to the operator"
+)]
+
+mod client;
+#[cfg(feature = "emulator")]
+mod demo;
+mod healthcheck;
+mod policy;
+mod serve;
+
+use std::fmt::Display;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::app::StartError;
+use crate::config::{self, Mode, Problems, Settings};
+use crate::domain::ClientId;
+
+/// The configuration or the command line is wrong (BSD's EX_USAGE).
+const EXIT_CONFIG: u8 = 64;
+/// Something that is needed is not to be had, such as an address (EX_UNAVAILABLE).
+const EXIT_UNAVAILABLE: u8 = 69;
+/// The AccessKey must not be used (EX_NOPERM).
+const EXIT_KEY_REFUSED: u8 = 77;
+
+/// Vends narrowed, temporary Alibaba Cloud credentials to mobile apps.
+#[derive(Debug, Parser)]
+#[command(
+    name = "appserver",
+    version,
+    after_help = "\
+Examples:
+  appserver dev                                     everything on loopback, no cloud account needed
+  appserver client new photo-app-ios                a client's secret, and its configuration
+  appserver check --config appserver.toml           every problem of a configuration
+  appserver serve --config appserver.toml           the service"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service
+    Serve(ConfigFiles),
+    /// Run everything at once on loopback: the service with its demo clients, and emulated STS
+    #[cfg(feature = "emulator")]
+    Dev(demo::DevArgs),
+    /// Run the emulated STS alone, for other projects' tests
+    #[cfg(feature = "emulator")]
+    Emulator(demo::EmulatorArgs),
+    /// Print every problem of a configuration; the exit code is 64 if there is one
+    Check(CheckArgs),
+    /// Try out policy templates
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// Register clients
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Ask the admin listener whether the service lives; for containers without a shell
+    Healthcheck(healthcheck::HealthcheckArgs),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFiles {
+    /// A configuration file; may be repeated, later files come over earlier ones
+    #[arg(long = "config", value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigFiles,
+    /// Leave the AccessKey out, as in a pipeline that must not hold it
+    #[arg(long)]
+    without_access_key: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum ClientCommand {
+    /// Make a 256-bit secret; print it once, with the configuration that holds its hash
+    New {
+        /// 2 to 32 characters of a-z, 0-9 and `-`
+        id: ClientId,
+    },
+}
+
+impl ConfigFiles {
+    fn load(&self, mode: Mode) -> Result<Settings, Failure> {
+        Ok(config::load(&self.files, &config::environment(), mode)?)
+    }
+}
+
+/// Why a command failed: the exit code, and what the operator reads.
+#[derive(Debug)]
+struct Failure {
+    exit: u8,
+    message: String,
+}
+
+impl Failure {
+    fn new(exit: u8, message: impl Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        let count = problems.iter().count();
+        let noun = if count == 1 { "problem" } else { "problems" };
+        Self::new(EXIT_CONFIG, format!("the configuration has {count} {noun}:\n{problems}"))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::AccessKey(problems) => problems.into(),
+            StartError::Listen { .. } | StartError::Tls(_) => Self::new(EXIT_UNAVAILABLE, error),
+        }
+    }
+}
+
+/// Runs the command that the process was started with.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(config) => serve::serve(&config),
+        #[cfg(feature = "emulator")]
+        Command::Dev(args) => demo::dev(&args),
+        #[cfg(feature = "emulator")]
+        Command::Emulator(args) => demo::emulator(&args),
+        Command::Check(args) => check(&args),
+        Command::Policy(command) => policy::run(command),
+        Command::Client(ClientCommand::New { id }) => {
+            client::new(&id);
+            Ok(())
+        }
+        Command::Healthcheck(args) => healthcheck::healthcheck(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { exit, message }) => {
+            eprintln!("appserver: {message}");
+            ExitCode::from(exit)
+        }
+    }
+}
+
+fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let settings = args.config.load(Mode::Production);
+    let checked = settings.and_then(|settings| match args.without_access_key {
+        true => Ok(()),
+        false => Ok(settings.access_key.read().map(|_| ())?),
+    });
+    match checked {
+        Ok(()) => println!("The configuration is sound."),
+        // The problems are this command's result.
+        Err(Failure { exit, message }) => {
+            println!("{message}");
+            return Err(Failure::new(exit, "not fit to be served"));
+        }
+    }
+    Ok(())
+}
+
+/// A runtime for the commands that wait.
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("the system gives us threads").block_on(future)
+}

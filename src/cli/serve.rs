@@ -1,0 +1,56 @@
+//! `appserver serve`.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::{ConfigFiles, EXIT_CONFIG, EXIT_KEY_REFUSED, Failure, block_on};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{LogFormat, Mode, Settings};
+use crate::telemetry;
+
+pub(super) fn serve(config: &ConfigFiles) -> Result<(), Failure> {
+    let settings = config.load(Mode::Production)?;
+    start_log(&settings)?;
+    block_on(async {
+        let app = App::start(settings, Clock::system()).await?;
+        run(app, stop_on_signal()).await
+    })
+}
+
+/// Runs the server until `stop`; an AccessKey that may not be used ends it with its own exit code.
+pub(super) async fn run(app: App, stop: CancellationToken) -> Result<(), Failure> {
+    app.run(stop).await.map_err(|unfit| {
+        tracing::error!("{unfit}");
+        Failure::new(EXIT_KEY_REFUSED, unfit)
+    })
+}
+
+pub(super) fn start_log(settings: &Settings) -> Result<(), Failure> {
+    telemetry::log_panics();
+    telemetry::start_log(settings.log_format == LogFormat::Json, &settings.log_filter)
+        .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))
+}
+
+/// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.
+pub(super) fn stop_on_signal() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
+    let mut signals = [SignalKind::terminate(), SignalKind::interrupt()]
+        .map(|kind| signal(kind).expect("SIGTERM and SIGINT can be listened for"));
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            let [terminate, interrupt] = &mut signals;
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if told.is_cancelled() {
+                // 128 + SIGTERM, as a shell would report it.
+                std::process::exit(143);
+            }
+            told.cancel();
+        }
+    });
+    stop
+}

@@ -1,0 +1,283 @@
+//! Roles and grants, resolved: policies read, rules checked, worst cases proven.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use sha2::{Digest, Sha256};
+
+use super::field::{Field, List};
+use super::problems::Problems;
+use super::raw::{RawGrant, RawKind, RawRole, RawValueRule};
+use super::resolve::number;
+use crate::domain::{ClientId, GrantName, MaxSessionDuration, RoleArn, RoleName, ValueName};
+use crate::grant::{Durations, Entitlement, Grants};
+use crate::policy::{
+    Breadth, Narrowing, NarrowingProblem, NarrowingTexts, Shape, ValueRule, ValueRules,
+};
+
+/// A configured role.
+pub(super) struct Role {
+    pub(super) arn: RoleArn,
+    pub(super) max_session_duration: MaxSessionDuration,
+    pub(super) cross_account: bool,
+}
+
+pub(super) fn roles(
+    raw: BTreeMap<String, RawRole>,
+    problems: &mut Problems,
+) -> BTreeMap<RoleName, Role> {
+    let mut resolve = |(name, raw): (String, RawRole)| {
+        let path = format!("roles.{name}");
+        let arn = problems.require(&format!("{path}.arn"), raw.arn);
+        let max_key = format!("{path}.max_session_duration_secs");
+        let max_session_duration = match raw.max_session_duration_secs {
+            Field::Absent => Some(MaxSessionDuration::DEFAULT),
+            given => problems.take(&max_key, given).and_then(|secs| {
+                let max = MaxSessionDuration::from_secs(secs);
+                if max.is_none() {
+                    problems.add(&max_key, format!("{secs} is not between 3600 and 43200 seconds"));
+                }
+                max
+            }),
+        };
+        let cross_account = problems.or(&format!("{path}.cross_account"), raw.cross_account, false);
+        let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let role = Role {
+            arn: arn?,
+            max_session_duration: max_session_duration?,
+            cross_account: cross_account?,
+        };
+        Some((name?, role))
+    };
+    raw.into_iter().filter_map(&mut resolve).collect()
+}
+
+/// Every grant that has no problem, and the names of those that have one.
+pub(super) struct Entitlements {
+    sound: HashMap<GrantName, Entitlement>,
+    named: BTreeSet<String>,
+}
+
+pub(super) fn entitlements(
+    raw: BTreeMap<String, RawGrant>,
+    roles: &BTreeMap<RoleName, Role>,
+    hash: &mut Sha256,
+    problems: &mut Problems,
+) -> Entitlements {
+    let named = raw.keys().cloned().collect();
+    let resolve = |(name, raw)| entitlement(name, raw, roles, hash, problems);
+    let sound =
+        raw.into_iter().filter_map(resolve).map(|sound| (sound.name.clone(), sound)).collect();
+    Entitlements { sound, named }
+}
+
+pub(super) fn grants(
+    entitlements: Entitlements,
+    of_clients: Vec<(ClientId, Vec<GrantName>)>,
+    problems: &mut Problems,
+) -> Grants {
+    let Entitlements { sound, named } = entitlements;
+    for (client, grants) in &of_clients {
+        for grant in grants.iter().filter(|grant| !named.contains(grant.as_str())) {
+            problems.add(
+                format!("clients.{client}.grants"),
+                format!("there is no grant `{grant}`; add `[grants.{grant}]` or take the name out"),
+            );
+        }
+    }
+    let of_clients =
+        of_clients.into_iter().map(|(client, grants)| (client, grants.into_iter().collect()));
+    Grants { entitlements: sound, of_clients: of_clients.collect() }
+}
+
+fn entitlement(
+    name: String,
+    raw: RawGrant,
+    roles: &BTreeMap<RoleName, Role>,
+    hash: &mut Sha256,
+    problems: &mut Problems,
+) -> Option<Entitlement> {
+    let path = format!("grants.{name}");
+    let at = |key: &str| format!("{path}.{key}");
+
+    let role_name = problems.require(&at("role"), raw.role);
+    let role = role_name.and_then(|name| {
+        let role = roles.get(&name);
+        if role.is_none() {
+            problems
+                .add(at("role"), format!("there is no sound role `{name}`; see `[roles.{name}]`"));
+        }
+        role
+    });
+    let subject_max = match raw.subject_max_length_bytes {
+        Field::Absent => Some(128),
+        given => number(problems, &at("subject_max_length_bytes"), given, 1, 256, "bytes"),
+    };
+    let params = value_rules(&at("parameters"), raw.parameters, problems);
+    let claims = value_rules(&at("claims"), raw.claims, problems);
+    let rules = ValueRules { params: params?, claims: claims?, subject_max_bytes: subject_max? };
+    let breadth = breadth(&path, raw.allow_broad, raw.allow_broad_reason, problems);
+    let policy = policy_text(&at("policy"), raw.policy, problems);
+    let session_name = problems.take(&at("session_name"), raw.session_name);
+    let source_identity = problems.take(&at("source_identity"), raw.source_identity);
+    let narrowing = policy.zip(breadth).and_then(|((file, text), breadth)| {
+        hash.update(&text);
+        // Where users have rights of their own, they have names of their own.
+        let unset = if text.contains("${subject}") { "${client}.${subject}" } else { "${client}" };
+        let texts = NarrowingTexts {
+            policy: &text,
+            breadth,
+            session_name: session_name.as_deref().unwrap_or(unset),
+            source_identity: source_identity.as_deref(),
+        };
+        let problem = |problem| match problem {
+            NarrowingProblem::Policy(problem) => {
+                problems.add(at("policy"), format!("{}: {problem}", file.display()));
+            }
+            NarrowingProblem::SessionName(flaw) => problems.add(at("session_name"), flaw),
+            NarrowingProblem::SourceIdentity(flaw) => problems.add(at("source_identity"), flaw),
+        };
+        Narrowing::parse(texts, rules).map_err(|found| found.into_iter().for_each(problem)).ok()
+    });
+    let external_id = problems.take(&at("external_id"), raw.external_id);
+    let durations = role.and_then(|role| {
+        let bounds = [raw.min_duration_secs, raw.default_duration_secs, raw.max_duration_secs];
+        durations(&path, bounds, role.max_session_duration, problems)
+    });
+    let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+
+    Some(Entitlement {
+        name: name?,
+        role: role?.arn.clone(),
+        narrowing: narrowing?,
+        durations: durations?,
+        external_id,
+    })
+}
+
+fn policy_text(
+    path: &str,
+    file: Field<PathBuf>,
+    problems: &mut Problems,
+) -> Option<(PathBuf, String)> {
+    let file = problems.require(path, file)?;
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Some((file, text)),
+        Err(error) => {
+            problems.add(path, format!("{}: {error}", file.display()));
+            None
+        }
+    }
+}
+
+fn breadth(
+    path: &str,
+    allow_broad: Field<bool>,
+    reason: Field<String>,
+    problems: &mut Problems,
+) -> Option<Breadth> {
+    let allowed = problems.or(&format!("{path}.allow_broad"), allow_broad, false)?;
+    let reason = problems.or(&format!("{path}.allow_broad_reason"), reason, String::new())?;
+    match (allowed, reason.trim().is_empty()) {
+        (false, true) => Some(Breadth::Narrow),
+        (true, false) => Some(Breadth::Broad),
+        (true, true) => {
+            problems
+                .add(format!("{path}.allow_broad_reason"), "say why the grant may be this broad");
+            None
+        }
+        (false, false) => {
+            problems.add(
+                format!("{path}.allow_broad_reason"),
+                "a reason goes with `allow_broad = true` only",
+            );
+            None
+        }
+    }
+}
+
+fn durations(
+    path: &str,
+    bounds: [Field<u32>; 3],
+    role: MaxSessionDuration,
+    problems: &mut Problems,
+) -> Option<Durations> {
+    let [min, default, max] = bounds;
+    let mut admit = |key: &str, field: Field<u32>, unset: u32| {
+        let path = format!("{path}.{key}");
+        let secs = problems.or(&path, field, unset)?;
+        let admitted = role.admit(secs);
+        if admitted.is_none() {
+            let most = role.as_secs();
+            problems.add(
+                path,
+                format!("{secs} is not between 900 and {most} seconds, the role's maximum"),
+            );
+        }
+        admitted
+    };
+    let max = admit("max_duration_secs", max, role.as_secs());
+    let hour_at_most = max.map_or(3600, |max| max.as_secs().min(3600));
+    let default = admit("default_duration_secs", default, hour_at_most);
+    let min = admit("min_duration_secs", min, 900);
+    let (min, default, max) = (min?, default?, max?);
+    let durations = Durations::new(min, default, max);
+    if durations.is_none() {
+        problems.add(
+            format!("{path}.default_duration_secs"),
+            format!(
+                "{} is not between the grant's min_duration_secs ({}) and max_duration_secs ({})",
+                default.as_secs(),
+                min.as_secs(),
+                max.as_secs()
+            ),
+        );
+    }
+    durations
+}
+
+fn value_rules(
+    path: &str,
+    raw: BTreeMap<String, RawValueRule>,
+    problems: &mut Problems,
+) -> Option<BTreeMap<ValueName, ValueRule>> {
+    let count = raw.len();
+    let mut resolve = |(name, raw): (String, RawValueRule)| {
+        let path = format!("{path}.{name}");
+        let kind = problems.require(&format!("{path}.kind"), raw.kind);
+        let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
+        let max_length = match raw.max_length_bytes {
+            Field::Absent => Some(64),
+            given => number(
+                problems,
+                &format!("{path}.max_length_bytes"),
+                given,
+                1,
+                ValueRule::LONGEST,
+                "bytes",
+            ),
+        };
+        let values =
+            problems.take(&format!("{path}.values"), raw.values).map(|List(values)| values);
+        let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let rule = match (kind?, values) {
+            (RawKind::Segment, None) => {
+                ValueRule::text(Shape::Segment, pattern.as_deref(), max_length?)
+            }
+            (RawKind::Path, None) => ValueRule::text(Shape::Path, pattern.as_deref(), max_length?),
+            (RawKind::Enum, Some(values)) => ValueRule::one_of(&values),
+            (RawKind::Enum, None) => {
+                problems.add(format!("{path}.values"), "an `enum` needs its values");
+                return None;
+            }
+            (RawKind::Segment | RawKind::Path, Some(_)) => {
+                problems.add(format!("{path}.values"), "values go with the kind `enum` only");
+                return None;
+            }
+        };
+        let rule = rule.map_err(|problem| problems.add(&path, problem)).ok();
+        Some((name?, rule?))
+    };
+    let rules: BTreeMap<_, _> = raw.into_iter().filter_map(&mut resolve).collect();
+    (rules.len() == count).then_some(rules)
+}

@@ -1,0 +1,60 @@
+//! The configuration's layers, merged.
+
+use std::path::{Path, PathBuf};
+
+use config::{Config, File, FileFormat, Value, ValueKind};
+use serde::Deserialize;
+
+use super::Environment;
+use super::problems::Problems;
+
+/// The defaults are the documented file itself, so that the two cannot differ.
+const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// Keys whose relative paths start at the file that names them.
+const PATH_KEYS: [&str; 3] = ["policy", "id_file", "secret_file"];
+
+/// The merged tree, and the environment that some of it refers to.
+pub(super) struct Merged {
+    pub(super) tree: Value,
+    /// The tree as it was written: the same wherever its files lie.
+    pub(super) json: serde_json::Value,
+    pub(super) environment: Environment,
+}
+
+pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merged, Problems> {
+    let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    for file in files {
+        if !file.is_file() {
+            return Err(Problems::one(file.display().to_string(), "there is no such file"));
+        }
+        builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
+    }
+    let variables = config::Environment::with_prefix("APPSERVER")
+        .prefix_separator("__")
+        .separator("__")
+        .source(Some(environment.clone().into_iter().collect()));
+    let merged = builder.add_source(variables).build();
+    let mut tree = merged.map_err(|error| Problems::one("(file)", error))?.cache;
+    let json = serde_json::Value::deserialize(tree.clone()).unwrap_or_default();
+    anchor(&mut tree);
+    Ok(Merged { tree, json, environment: environment.clone() })
+}
+
+/// Turns the paths in the tree into ones that do not depend on where the server was started.
+fn anchor(value: &mut Value) {
+    let ValueKind::Table(table) = &mut value.kind else { return };
+    for (key, value) in table {
+        if !PATH_KEYS.contains(&key.as_str()) {
+            anchor(value);
+            continue;
+        }
+        // A value's origin is the file it stands in, or a word such as "the environment".
+        let origin = value.origin().and_then(|origin| std::fs::canonicalize(origin).ok());
+        if let (Some(folder), ValueKind::String(path)) =
+            (origin.as_deref().and_then(Path::parent), &mut value.kind)
+        {
+            *path = folder.join(&*path).display().to_string();
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Reads the configuration: files, environment → raw mirror → resolved [`Settings`], or every problem at once.
+//!
+//! Layers, later ones over earlier ones: the built-in defaults (`config/default.toml`), the `--config` files
+//! (tables merge), the environment (`APPSERVER__SECTION__KEY`; a single underscore after the prefix would
+//! collide with variables that Kubernetes injects for a Service of that name).
+
+mod access_key;
+mod field;
+mod grants;
+mod layers;
+mod problems;
+mod raw;
+mod resolve;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub(crate) use access_key::AccessKeySource;
+pub use problems::{Problem, Problems};
+pub use settings::{LogFormat, Settings};
+
+/// The variables of this process, the only reading of them.
+pub fn environment() -> Environment {
+    // A variable that is not Unicode cannot be one of ours; `vars` would panic on it.
+    let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    };
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    let variables = std::env::vars_os();
+    variables.filter_map(readable).collect()
+}
+
+/// Environment variables by name.
+pub type Environment = BTreeMap<String, String>;
+
+/// Whether the demo's published secrets are let in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// `appserver dev` and tests: on loopback, against the emulator.
+    Demo,
+    /// Everything else.
+    Production,
+}
+
+/// Reads the layers and resolves them.
+pub fn load(
+    files: &[PathBuf],
+    environment: &Environment,
+    mode: Mode,
+) -> Result<Settings, Problems> {
+    let merged = layers::merge(files, environment)?;
+    resolve::resolve(merged, mode)
+}
+
+/// Where the admin listener is, whatever else may be wrong.
+pub fn admin_listen(files: &[PathBuf], environment: &Environment) -> Result<SocketAddr, Problems> {
+    let merged = layers::merge(files, environment)?;
+    resolve::admin_listen(merged)
+}
+
+#[cfg(test)]
+mod tests;

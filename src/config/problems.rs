@@ -1,0 +1,84 @@
+//! What is wrong with a configuration, all of it.
+
+use std::fmt;
+
+use super::field::Field;
+
+/// One problem, at one key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    /// Such as `grants.daily-photos.policy`.
+    pub path: String,
+    /// The rule that is not kept, and the way out.
+    pub message: String,
+}
+
+/// Every problem of a configuration, in the order of their keys.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Problems(Vec<Problem>);
+
+impl std::error::Error for Problems {}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, Problem { path, message }) in self.0.iter().enumerate() {
+            let end = if i == 0 { "" } else { "\n" };
+            write!(f, "{end}{path}: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Problems {
+    /// The problems one by one.
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.0.iter()
+    }
+
+    pub(super) fn one(path: impl Into<String>, message: impl fmt::Display) -> Self {
+        let mut problems = Self::default();
+        problems.add(path, message);
+        problems
+    }
+
+    pub(super) fn add(&mut self, path: impl Into<String>, message: impl fmt::Display) {
+        self.0.push(Problem { path: path.into(), message: message.to_string() });
+    }
+
+    /// The field's value; a wrong one is noted.
+    pub(super) fn take<T>(&mut self, path: &str, field: Field<T>) -> Option<T> {
+        match field {
+            Field::Absent => None,
+            Field::Given(value) => Some(value),
+            Field::Wrong(message) => {
+                self.add(path, message);
+                None
+            }
+        }
+    }
+
+    /// The field's value; a wrong or missing one is noted.
+    pub(super) fn require<T>(&mut self, path: &str, field: Field<T>) -> Option<T> {
+        if matches!(field, Field::Absent) {
+            self.add(path, "is missing");
+        }
+        self.take(path, field)
+    }
+
+    /// The field's value, or `unset` where it is absent; a wrong one is noted.
+    pub(super) fn or<T>(&mut self, path: &str, field: Field<T>, unset: T) -> Option<T> {
+        match field {
+            Field::Absent => Some(unset),
+            given => self.take(path, given),
+        }
+    }
+
+    /// The thing, if nothing was wrong with it.
+    pub(super) fn into_result<T>(mut self, resolved: Option<T>) -> Result<T, Self> {
+        self.0.sort_by(|a, b| a.path.cmp(&b.path));
+        match resolved {
+            Some(resolved) if self.0.is_empty() => Ok(resolved),
+            Some(_) | None => Err(self),
+        }
+    }
+}

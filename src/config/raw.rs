@@ -1,0 +1,187 @@
+//! The configuration's files, key by key. `config/default.toml` says the same to operators.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::field::{Field, List};
+use super::settings::LogFormat;
+use crate::auth::SecretHash;
+use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
+use crate::sts::Endpoint;
+
+/// The whole configuration.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub(super) struct RawSettings {
+    pub(super) server: RawServer,
+    pub(super) admin: RawAdmin,
+    pub(super) log: RawLog,
+    pub(super) sts: RawSts,
+    /// RAM roles that grants assume, by a name of the operator's.
+    pub(super) roles: BTreeMap<String, RawRole>,
+    pub(super) grants: BTreeMap<String, RawGrant>,
+    /// Registered apps, by client id.
+    pub(super) clients: BTreeMap<String, RawClient>,
+}
+
+/// The public listener.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawServer {
+    /// Default 127.0.0.1:8080. Beyond loopback only with `behind_proxy`.
+    pub(super) listen: Field<SocketAddr>,
+    /// Default false. Says that someone else ends TLS in front of this listener.
+    pub(super) behind_proxy: Field<bool>,
+    /// Default 10000. A connection beyond it is closed at once.
+    pub(super) max_connections: Field<usize>,
+    /// Milliseconds, default 10000. Then the connection is closed.
+    pub(super) header_timeout_ms: Field<u64>,
+    /// Milliseconds, default 75000. Then the connection is closed.
+    pub(super) idle_timeout_ms: Field<u64>,
+    /// Milliseconds, default 15000. Then the answer is 408 or 503.
+    pub(super) request_timeout_ms: Field<u64>,
+    /// Milliseconds, default 0. How long SIGTERM only turns `/readyz` before new connections are refused.
+    pub(super) lame_duck_ms: Field<u64>,
+    /// Milliseconds, default 20000. Then connections are cut.
+    pub(super) drain_timeout_ms: Field<u64>,
+}
+
+/// The admin listener.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAdmin {
+    /// Default 127.0.0.1:9090.
+    pub(super) listen: Field<SocketAddr>,
+}
+
+/// The log on standard error.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLog {
+    /// `json` (default) or `pretty`.
+    pub(super) format: Field<LogFormat>,
+    /// Default `info`. A level, or directives of tracing's `EnvFilter`.
+    pub(super) filter: Field<String>,
+}
+
+/// The Security Token Service.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawSts {
+    /// Tried in turn. Default: the region's endpoint, or `https://sts.aliyuncs.com`.
+    pub(super) endpoints: Field<List<Endpoint>>,
+    /// Such as `cn-hangzhou`. Not together with `endpoints`.
+    pub(super) region: Field<String>,
+    /// Default false. The region's endpoint inside the VPC.
+    pub(super) vpc: Field<bool>,
+    /// Milliseconds, default 2000. Then the next endpoint is tried.
+    pub(super) connect_timeout_ms: Field<u64>,
+    /// Milliseconds, default 5000. Then the attempt counts as failed.
+    pub(super) attempt_timeout_ms: Field<u64>,
+    /// Default 4. Then the caller gets 503.
+    pub(super) max_attempts: Field<NonZeroU32>,
+    pub(super) access_key: RawAccessKey,
+}
+
+/// Where the RAM user's AccessKey comes from.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawAccessKey {
+    /// `environment` (default), `files` or `demo`.
+    pub(super) source: Field<RawSource>,
+    /// For `files`: holds the AccessKey id. White space at its end is trimmed.
+    pub(super) id_file: Field<PathBuf>,
+    /// For `files`: holds the AccessKey secret. White space at its end is trimmed.
+    pub(super) secret_file: Field<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawSource {
+    Environment,
+    Files,
+    Demo,
+}
+
+/// A RAM role.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawRole {
+    /// Required.
+    pub(super) arn: Field<RoleArn>,
+    /// Seconds, 3600 to 43200, default 3600. The role's own MaxSessionDuration in RAM.
+    pub(super) max_session_duration_secs: Field<u32>,
+    /// Default false. The role belongs to another account than the AccessKey.
+    pub(super) cross_account: Field<bool>,
+}
+
+/// A named entitlement.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawGrant {
+    /// Required. A key of `roles`.
+    pub(super) role: Field<RoleName>,
+    /// Required. The file of the policy template, from this file's folder.
+    pub(super) policy: Field<PathBuf>,
+    /// Default `${client}`, or `${client}.${subject}` where the policy uses the subject.
+    pub(super) session_name: Field<String>,
+    /// Seconds, default 900. Shorter asked durations are refused.
+    pub(super) min_duration_secs: Field<u32>,
+    /// Seconds, default 3600. What callers get who do not ask.
+    pub(super) default_duration_secs: Field<u32>,
+    /// Seconds, default: the role's maximum. Longer asked durations are refused.
+    pub(super) max_duration_secs: Field<u32>,
+    /// Sent to STS where the role's trust policy asks for one.
+    pub(super) external_id: Field<ExternalId>,
+    /// A template as `session_name`; ActionTrail keeps it for the session's whole life.
+    pub(super) source_identity: Field<String>,
+    /// Default false. Lets in a policy that allows everything, with a reason.
+    pub(super) allow_broad: Field<bool>,
+    /// Why; required with `allow_broad`.
+    pub(super) allow_broad_reason: Field<String>,
+    /// Bytes, 1 to 256, default 128. Longer subjects are refused by policies that use them.
+    pub(super) subject_max_length_bytes: Field<usize>,
+    /// What callers must say, by name.
+    pub(super) parameters: BTreeMap<String, RawValueRule>,
+    /// What the credential must prove, by claim.
+    pub(super) claims: BTreeMap<String, RawValueRule>,
+}
+
+/// What may stand for a placeholder.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawValueRule {
+    /// Required: `segment`, `path` or `enum`.
+    pub(super) kind: Field<RawKind>,
+    /// An anchored regular expression on the whole value.
+    pub(super) pattern: Field<String>,
+    /// Bytes, 1 to 1023, default 64. Longer values are refused.
+    pub(super) max_length_bytes: Field<usize>,
+    /// For `enum`: the values.
+    pub(super) values: Field<List<String>>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum RawKind {
+    Segment,
+    Path,
+    Enum,
+}
+
+/// A registered app.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawClient {
+    /// Keys of `grants`.
+    pub(super) grants: Field<List<GrantName>>,
+    /// SHA-256 of the client's secret: none, one, or two while it is rotated.
+    pub(super) secret_sha256: Field<List<SecretHash>>,
+    /// Default true. A disabled client is answered 403.
+    pub(super) enabled: Field<bool>,
+}

@@ -1,0 +1,47 @@
+//! A configuration that was resolved: nothing in it can be wrong any more.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::AccessKeySource;
+use crate::auth::Client;
+use crate::domain::{AccountId, ClientId};
+use crate::grant::Grants;
+use crate::http::ServerSettings;
+use crate::sts::StsSettings;
+
+/// What [`crate::app`] builds the server from.
+#[derive(Debug)]
+pub struct Settings {
+    /// The public listener's address.
+    pub listen: SocketAddr,
+    /// The admin listener's address.
+    pub admin_listen: SocketAddr,
+    /// How the log is written.
+    pub log_format: LogFormat,
+    /// What of it is written.
+    pub log_filter: String,
+    pub(crate) server: ServerSettings,
+    pub(crate) request_timeout: Duration,
+    pub(crate) lame_duck: Duration,
+    pub(crate) sts: StsSettings,
+    pub(crate) access_key: AccessKeySource,
+    pub(crate) grants: Grants,
+    pub(crate) clients: Vec<(ClientId, Client)>,
+    /// The accounts of roles that must be the AccessKey's own.
+    pub(crate) accounts: Vec<AccountId>,
+    /// SHA-256 of the merged configuration, policies included.
+    pub(crate) hash: String,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}

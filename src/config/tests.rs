@@ -1,0 +1,168 @@
+//! The configuration as operators write it: through files and the environment.
+
+use std::path::Path;
+
+use super::*;
+
+fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, text) in files {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    folder
+}
+
+const POLICY: &str = r#"{"Version":"1","Statement":[
+    {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
+
+const SOUND: &str = r#"
+    [roles.reader]
+    arn = "acs:ram::11223344:role/oss-readonly"
+    [grants.album]
+    role = "reader"
+    policy = "policies/album.json"
+    [grants.album.parameters.album]
+    kind = "segment"
+    [clients.app-one]
+    grants = ["album"]
+"#;
+
+/// Loads `app.toml` with `text` beside the policy.
+fn loaded(text: &str, environment: &[(&str, &str)], mode: Mode) -> Result<Settings, String> {
+    let folder = folder(&[("app.toml", text), ("policies/album.json", POLICY)]);
+    let environment =
+        environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let root = folder.path().display().to_string();
+    load(&[folder.path().join("app.toml")], &environment, mode)
+        .map_err(|problems| problems.to_string().replace(&root, "<folder>"))
+}
+
+fn problems(text: &str) -> String {
+    loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production).unwrap_err()
+}
+
+#[test]
+fn the_shipped_files_load() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = |name: &str| [repository.join("config").join(name)];
+    load(&file("dev.toml"), &Environment::new(), Mode::Demo).unwrap();
+    load(&file("production.example.toml"), &Environment::new(), Mode::Production).unwrap();
+    load(&[], &Environment::new(), Mode::Production).unwrap();
+    let policies = std::fs::read_dir(repository.join("config/policies")).unwrap();
+    for policy in policies {
+        let path = policy.unwrap().path();
+        let found = crate::policy::lint_file(&std::fs::read_to_string(&path).unwrap());
+        let broad = path.ends_with("read-all.json");
+        assert_eq!(found.is_empty(), !broad, "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn every_problem_is_reported_in_one_run_with_its_key() {
+    let wrong = r#"
+        [server]
+        listen = "0.0.0.0:8080"
+        header_timeout_ms = 5
+        max_connections = "many"
+        colour = "red"
+        [sts]
+        region = "cn.hangzhou"
+        [sts.access_key]
+        source = "files"
+        [roles.writer]
+        arn = "acs:ram::11223344:user/appserver"
+        [grants.lost]
+        role = "nobody"
+        policy = "policies/lost.json"
+        default_duration_secs = 7200
+        [grants.Loud]
+        role = "reader"
+        policy = "policies/album.json"
+        [clients.app-two]
+        grants = ["album", "lost", "none"]
+        secret_sha256 = ["app-two-demo-secret"]
+        [clients.a]
+    "#;
+    insta::assert_snapshot!(problems(wrong), @r#"
+clients.a: a client id is 2 to 32 characters of a-z, 0-9 and `-`
+clients.a.grants: is missing
+clients.app-two.grants: there is no grant `none`; add `[grants.none]` or take the name out
+clients.app-two.secret_sha256: a secret's hash is the 64 hex digits of its SHA-256; `appserver client new` prints one for key `[0]`
+grants.Loud: a grant's name is 1 to 32 characters of a-z, 0-9 and `-`
+grants.Loud.policy: <folder>/policies/album.json: Statement[0].Resource: `${params.album}` is not declared: declare the parameter with its kind and maximum length
+grants.lost.policy: <folder>/policies/lost.json: No such file or directory (os error 2)
+grants.lost.role: there is no sound role `nobody`; see `[roles.nobody]`
+roles.writer.arn: a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`
+server.colour: there is no such key; config/default.toml lists them all
+server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
+server.listen: plain HTTP leaves this machine: listen on loopback, or set `server.behind_proxy = true` where someone else ends TLS in front of AppServer
+server.max_connections: invalid type: string "many", expected an integer
+sts.access_key: the source `files` needs `id_file` and `secret_file`
+sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at either end, such as `cn-hangzhou`
+"#);
+}
+
+#[test]
+fn later_layers_come_over_earlier_ones() {
+    let environment = [
+        ("APPSERVER__SERVER__LISTEN", "127.0.0.1:8081"),
+        (
+            "APPSERVER__STS__ENDPOINTS",
+            "https://sts.cn-beijing.aliyuncs.com,https://sts.aliyuncs.com",
+        ),
+        ("APPSERVER__CLIENTS__APP-ONE__ENABLED", "false"),
+        // What Kubernetes sets for a Service named `appserver`.
+        ("APPSERVER_PORT", "tcp://10.0.0.1:8080"),
+        ("APPSERVER_SERVICE_HOST", "10.0.0.1"),
+    ];
+    let text = format!("{SOUND}\n[server]\nlisten = \"127.0.0.1:1\"\nmax_connections = 7\n");
+    let settings = loaded(&text, &environment, Mode::Production).unwrap();
+    assert_eq!(settings.listen.to_string(), "127.0.0.1:8081");
+    assert_eq!(settings.server.max_connections, 7);
+    assert_eq!(settings.server.idle_timeout.as_millis(), 75_000);
+    assert_eq!(
+        settings.clients.iter().map(|(_, client)| client.enabled).collect::<Vec<_>>(),
+        [false]
+    );
+}
+
+#[test]
+fn demo_secrets_and_the_demo_key_work_in_the_demo_only() {
+    let hash = crate::auth::SecretHash::of(&"app-two-demo-secret".into()).to_hex();
+    let text = format!(
+        "{SOUND}\n[clients.app-two]\ngrants = []\nsecret_sha256 = [\"{hash}\"]\n[sts.access_key]\nsource = \"demo\"\n"
+    );
+    assert!(loaded(&text, &[], Mode::Demo).is_ok());
+    insta::assert_snapshot!(loaded(&text, &[], Mode::Production).unwrap_err(), @r"
+clients.app-two.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+sts.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
+");
+}
+
+#[test]
+fn a_broad_grant_needs_its_reason() {
+    let broad =
+        r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:*","Resource":"*"}]}"#;
+    let folder = folder(&[("broad.json", broad)]);
+    let load_with = |lines: &str| {
+        let text = format!(
+            "[roles.reader]\narn = \"acs:ram::11223344:role/oss-readonly\"\n\
+             [grants.all]\nrole = \"reader\"\npolicy = \"broad.json\"\n{lines}\n"
+        );
+        std::fs::write(folder.path().join("app.toml"), text).unwrap();
+        load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production).map(|_| ())
+    };
+    assert!(load_with("").is_err());
+    assert!(load_with("allow_broad = true").is_err());
+    assert!(load_with("allow_broad = true\nallow_broad_reason = \" \"").is_err());
+    assert_eq!(load_with("allow_broad = true\nallow_broad_reason = \"a test\""), Ok(()));
+}
+
+#[test]
+fn the_hash_tells_configurations_and_policies_apart() {
+    let hash = |text: &str| loaded(text, &[], Mode::Production).unwrap().hash;
+    assert_eq!(hash(SOUND), hash(SOUND));
+    assert_ne!(hash(SOUND), hash(&format!("{SOUND}\n[log]\nfilter = \"debug\"\n")));
+}

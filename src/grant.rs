@@ -1,0 +1,281 @@
+//! What a caller may have: (caller, request) → [`Grant`], or the reason why not. Pure.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use chrono::{DateTime, Utc};
+
+use crate::auth::Caller;
+use crate::domain::{ClientId, ExternalId, GrantName, RoleArn, SessionDuration};
+use crate::policy::{Narrowed, Narrowing, RawValues, ValueProblem};
+use crate::sts::RoleSession;
+
+/// A named entitlement, as the configuration gives it: everything that was checked when it was loaded.
+#[derive(Debug)]
+pub(crate) struct Entitlement {
+    pub(crate) name: GrantName,
+    pub(crate) role: RoleArn,
+    pub(crate) narrowing: Narrowing,
+    pub(crate) durations: Durations,
+    pub(crate) external_id: Option<ExternalId>,
+}
+
+/// How long a grant's tokens live: what callers get who do not ask, and what they may ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Durations {
+    shortest: SessionDuration,
+    default: SessionDuration,
+    longest: SessionDuration,
+}
+
+impl Durations {
+    /// The bounds in this order, if they are in order.
+    pub(crate) fn new(
+        shortest: SessionDuration,
+        default: SessionDuration,
+        longest: SessionDuration,
+    ) -> Option<Self> {
+        (shortest <= default && default <= longest).then_some(Self { shortest, default, longest })
+    }
+
+    pub(crate) fn shortest(&self) -> SessionDuration {
+        self.shortest
+    }
+
+    pub(crate) fn default(&self) -> SessionDuration {
+        self.default
+    }
+
+    pub(crate) fn longest(&self) -> SessionDuration {
+        self.longest
+    }
+
+    fn choose(&self, asked_secs: Option<u64>) -> Result<SessionDuration, Refusal> {
+        let Some(secs) = asked_secs else { return Ok(self.default) };
+        SessionDuration::between(self.shortest, self.longest, secs)
+            .ok_or(Refusal::Duration { shortest: self.shortest, longest: self.longest })
+    }
+}
+
+/// What a caller asks for; unread text but for the shape.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) grant: Option<String>,
+    pub(crate) duration_secs: Option<u64>,
+    pub(crate) parameters: BTreeMap<String, String>,
+}
+
+/// All grants, and which client may use which.
+#[derive(Debug)]
+pub(crate) struct Grants {
+    pub(crate) entitlements: HashMap<GrantName, Entitlement>,
+    pub(crate) of_clients: HashMap<ClientId, BTreeSet<GrantName>>,
+}
+
+/// A grant that this caller may use, narrowed by what the caller is and said.
+#[derive(Debug)]
+pub(crate) struct Grant<'a> {
+    entitlement: &'a Entitlement,
+    duration: SessionDuration,
+    narrowed: Narrowed,
+}
+
+/// Why there is no grant.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The grant is not among the client's, or does not exist at all: callers are not told which.
+    #[error("the client may not use this grant")]
+    NotGranted,
+    #[error("the client has several grants: name one of {}", names(.0))]
+    Unnamed(BTreeSet<GrantName>),
+    #[error(
+        "a duration for this grant is {} to {} seconds", .shortest.as_secs(), .longest.as_secs()
+    )]
+    Duration { shortest: SessionDuration, longest: SessionDuration },
+    #[error(transparent)]
+    Value(#[from] ValueProblem),
+}
+
+fn names(grants: &BTreeSet<GrantName>) -> String {
+    grants.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}
+
+impl Grants {
+    /// The grants that the client may use, in the order of their names.
+    pub(crate) fn of(&self, client: &ClientId) -> impl Iterator<Item = &Entitlement> {
+        self.of_clients
+            .get(client)
+            .into_iter()
+            .flatten()
+            .filter_map(|name| self.entitlements.get(name))
+    }
+
+    /// The grant that the caller asks for, if it may have it as it asks.
+    pub(crate) fn decide(
+        &self,
+        caller: &Caller,
+        asked: &Asked,
+        now: DateTime<Utc>,
+    ) -> Result<Grant<'_>, Refusal> {
+        let entitlement = self.entitlement(caller.client(), asked.grant.as_deref())?;
+        let duration = entitlement.durations.choose(asked.duration_secs)?;
+        let raw = RawValues {
+            client: caller.client(),
+            subject: caller.subject(),
+            claims: caller.claims(),
+            params: &asked.parameters,
+            now,
+        };
+        let narrowed = entitlement.narrowing.render(raw)?;
+        Ok(Grant { entitlement, duration, narrowed })
+    }
+
+    fn entitlement(&self, client: &ClientId, named: Option<&str>) -> Result<&Entitlement, Refusal> {
+        let own = self.of_clients.get(client).ok_or(Refusal::NotGranted)?;
+        let name = match named {
+            Some(name) => own.iter().find(|own| own.as_str() == name).ok_or(Refusal::NotGranted)?,
+            None => match (own.first(), own.len()) {
+                (Some(only), 1) => only,
+                (None, _) => return Err(Refusal::NotGranted),
+                (Some(_), _) => return Err(Refusal::Unnamed(own.clone())),
+            },
+        };
+        self.entitlements.get(name).ok_or(Refusal::NotGranted)
+    }
+}
+
+impl<'a> Grant<'a> {
+    pub(crate) fn name(&self) -> &'a GrantName {
+        &self.entitlement.name
+    }
+
+    /// What STS will be asked for: the role, narrowed by the rendered policy.
+    pub(crate) fn into_role_session(self) -> RoleSession {
+        let Narrowed { policy, session_name, source_identity } = self.narrowed;
+        RoleSession {
+            role: self.entitlement.role.clone(),
+            name: session_name,
+            policy,
+            duration: self.duration,
+            external_id: self.entitlement.external_id.clone(),
+            source_identity,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::Subject;
+    use crate::policy::{Breadth, NarrowingTexts, Shape, ValueRule, ValueRules};
+
+    const ALBUM: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
+        "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
+    const OWN: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject",
+        "Resource":"acs:oss:*:*:sample-bucket/users/${subject}/*"}]}"#;
+
+    fn entitlement(name: &str, policy: &str, params: &[&str]) -> Entitlement {
+        let rule = || ValueRule::text(Shape::Segment, None, 16).unwrap();
+        let rules = ValueRules {
+            params: params.iter().map(|name| (name.parse().unwrap(), rule())).collect(),
+            claims: BTreeMap::new(),
+            subject_max_bytes: 32,
+        };
+        let texts = NarrowingTexts {
+            policy,
+            breadth: Breadth::Narrow,
+            session_name: "${client}",
+            source_identity: None,
+        };
+        let [shortest, default, longest] = [900, 1800, 3600]
+            .map(|secs| crate::domain::MaxSessionDuration::DEFAULT.admit(secs).unwrap());
+        Entitlement {
+            name: name.parse().unwrap(),
+            role: "acs:ram::11223344:role/oss".to_owned().try_into().unwrap(),
+            narrowing: Narrowing::parse(texts, rules).unwrap(),
+            durations: Durations::new(shortest, default, longest).unwrap(),
+            external_id: None,
+        }
+    }
+
+    fn grants() -> Grants {
+        let entitlements = [entitlement("album", ALBUM, &["album"]), entitlement("own", OWN, &[])];
+        let own = |names: &[&str]| names.iter().map(|name| name.parse().unwrap()).collect();
+        Grants {
+            entitlements: entitlements.into_iter().map(|one| (one.name.clone(), one)).collect(),
+            of_clients: HashMap::from([
+                ("reader".parse().unwrap(), own(&["album"])),
+                ("both".parse().unwrap(), own(&["album", "own"])),
+                ("none".parse().unwrap(), own(&[])),
+            ]),
+        }
+    }
+
+    fn decide(client: &str, subject: Option<&str>, asked: &Asked) -> Result<RoleSession, Refusal> {
+        let subject = subject.map(|subject| subject.parse::<Subject>().unwrap());
+        let caller = Caller::imagined(client.parse().unwrap(), subject, BTreeMap::new());
+        let now = "2015-01-01T00:00:00Z".parse().unwrap();
+        grants().decide(&caller, asked, now).map(Grant::into_role_session)
+    }
+
+    fn asked(grant: Option<&str>, album: Option<&str>) -> Asked {
+        let parameters = album.map(|album| ("album".to_owned(), album.to_owned()));
+        Asked {
+            grant: grant.map(str::to_owned),
+            duration_secs: None,
+            parameters: parameters.into_iter().collect(),
+        }
+    }
+
+    #[test]
+    fn a_client_with_one_grant_need_not_name_it() {
+        let session = decide("reader", None, &asked(None, Some("2015"))).unwrap();
+        insta::assert_snapshot!(session.policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/*"}]}"#);
+        assert_eq!((session.name.as_str(), session.duration.as_secs()), ("reader", 1800));
+    }
+
+    #[test]
+    fn a_grant_of_others_and_one_that_does_not_exist_are_refused_alike() {
+        for (client, grant) in
+            [("reader", "own"), ("reader", "nothing"), ("none", "album"), ("nobody", "album")]
+        {
+            let refused = decide(client, None, &asked(Some(grant), Some("2015")));
+            assert_eq!(refused.unwrap_err(), Refusal::NotGranted, "{client} {grant}");
+        }
+        assert_eq!(decide("none", None, &asked(None, None)).unwrap_err(), Refusal::NotGranted);
+    }
+
+    #[test]
+    fn among_several_grants_one_must_be_named() {
+        let refusal = decide("both", None, &asked(None, Some("2015"))).unwrap_err();
+        assert_eq!(
+            refusal.to_string(),
+            "the client has several grants: name one of `album`, `own`"
+        );
+    }
+
+    #[test]
+    fn durations_outside_the_grants_bounds_are_refused() {
+        let with = |secs| Asked { duration_secs: Some(secs), ..asked(None, Some("2015")) };
+        let got = [899, 900, 3600, 3601, u64::MAX].map(|secs| {
+            decide("reader", None, &with(secs)).map(|session| session.duration.as_secs()).ok()
+        });
+        assert_eq!(got, [None, Some(900), Some(3600), None, None]);
+    }
+
+    #[test]
+    fn what_is_missing_or_not_declared_is_refused() {
+        let album = || "album".parse().unwrap();
+        let refusals = [
+            decide("reader", None, &asked(None, None)),
+            decide("both", None, &asked(Some("own"), None)),
+            decide("both", Some("alice"), &asked(Some("own"), Some("2015"))),
+        ]
+        .map(Result::unwrap_err);
+        let expected = [
+            Refusal::Value(ValueProblem::MissingParameter(album())),
+            Refusal::Value(ValueProblem::MissingSubject),
+            Refusal::Value(ValueProblem::UnknownParameter),
+        ];
+        assert_eq!(refusals, expected);
+    }
+}

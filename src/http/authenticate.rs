@@ -1,0 +1,30 @@
+//! Finds the credential in a request and has it checked.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+
+use super::Api;
+use super::error::ApiError;
+use crate::auth::{Caller, Presented};
+
+impl FromRequestParts<Arc<Api>> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let caller = api.authenticator.authenticate(&presented(parts))?;
+        tracing::Span::current().record("client", caller.client().as_str());
+        Ok(caller)
+    }
+}
+
+fn presented(parts: &Parts) -> Presented {
+    let mut headers = parts.headers.get_all(AUTHORIZATION).iter();
+    match (headers.next(), headers.next()) {
+        (Some(only), None) => Presented::from_authorization(only.as_bytes()),
+        (Some(_), Some(_)) => Presented::Malformed,
+        (None, _) => Presented::Nothing,
+    }
+}

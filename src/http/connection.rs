@@ -1,0 +1,256 @@
+//! A connection that ends itself when its peer dawdles.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep};
+
+/// Whether a request is being handled, as the service tells the stream under it.
+///
+/// Counts the changes: odd while a request is handled. A count, because the stream may not be asked to read
+/// in the meantime, and must still see that a whole request has passed.
+#[derive(Debug)]
+pub(crate) struct Phase(AtomicUsize);
+
+impl Phase {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicUsize::new(0)))
+    }
+
+    /// The head is complete; from here on the request's own deadline counts.
+    pub(crate) fn handling(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The answer is made.
+    pub(crate) fn idle(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// What the peer is waited for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Wait {
+    /// The rest of a request's head. It is not granted anew with each byte: a trickle ends too.
+    Head,
+    /// The next request.
+    Next,
+    /// Room to write an answer.
+    Room,
+}
+
+/// A stream whose reads and writes fail once the peer has been waited for too long.
+pub(crate) struct Watched<S> {
+    stream: S,
+    phase: Arc<Phase>,
+    seen: usize,
+    header_timeout: Duration,
+    idle_timeout: Duration,
+    /// What `timer` measures now; nothing while a request is handled.
+    wait: Option<Wait>,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<S> Watched<S> {
+    /// A stream that was just accepted: its first request's head is due.
+    pub(crate) fn new(
+        stream: S,
+        phase: Arc<Phase>,
+        header_timeout: Duration,
+        idle_timeout: Duration,
+    ) -> Self {
+        let timer = Box::pin(tokio::time::sleep(header_timeout));
+        Self { stream, phase, seen: 0, header_timeout, idle_timeout, wait: Some(Wait::Head), timer }
+    }
+
+    /// Ready with an error once `wait` has lasted too long; starts the timer when the wait is a new one.
+    fn poll_patience(&mut self, wait: Wait, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if self.wait != Some(wait) {
+            self.start(wait);
+        }
+        ready!(self.timer.as_mut().poll(cx));
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    fn start(&mut self, wait: Wait) {
+        let patience = match wait {
+            Wait::Head => self.header_timeout,
+            Wait::Next | Wait::Room => self.idle_timeout,
+        };
+        self.timer.as_mut().reset(Instant::now() + patience);
+        self.wait = Some(wait);
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let phase = self.phase.0.load(Ordering::Relaxed);
+        if self.seen != phase {
+            self.seen = phase;
+            self.wait = None;
+        }
+        if phase % 2 == 1 {
+            return read;
+        }
+        match read {
+            Poll::Ready(done) => {
+                // The first bytes of a head; those that follow do not start the timer again.
+                if self.wait != Some(Wait::Head) {
+                    self.start(Wait::Head);
+                }
+                Poll::Ready(done)
+            }
+            Poll::Pending => {
+                let wait = if self.wait == Some(Wait::Head) { Wait::Head } else { Wait::Next };
+                self.poll_patience(wait, cx).map(Err)
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    fn patiently<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        match written {
+            Poll::Ready(done) => {
+                if self.wait == Some(Wait::Room) {
+                    self.wait = None;
+                }
+                Poll::Ready(done)
+            }
+            Poll::Pending => self.poll_patience(Wait::Room, cx).map(Err),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.patiently(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.patiently(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        self.patiently(cx, flushed)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let shut = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.patiently(cx, shut)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+
+    use super::*;
+
+    const HEAD: Duration = Duration::from_secs(10);
+    const IDLE: Duration = Duration::from_secs(75);
+
+    fn watched(buffer: usize) -> (DuplexStream, Watched<DuplexStream>, Arc<Phase>) {
+        let (peer, ours) = duplex(buffer);
+        let phase = Phase::new();
+        let stream = Watched::new(ours, Arc::clone(&phase), HEAD, IDLE);
+        (peer, stream, phase)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_says_nothing_ends_with_the_header_time_out() {
+        let (_peer, mut stream, _) = watched(64);
+        let started = Instant::now();
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!((error.kind(), started.elapsed().as_secs()), (io::ErrorKind::TimedOut, 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trickled_head_ends_with_the_header_time_out_too() {
+        let (mut peer, mut stream, _) = watched(64);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(Duration::from_secs(3)).await;
+                if peer.write_u8(b'x').await.is_err() {
+                    break;
+                }
+            }
+        });
+        let started = Instant::now();
+        while stream.read_u8().await.is_ok() {}
+        assert_eq!(started.elapsed().as_secs(), 10);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_requests_the_idle_time_out_counts_and_then_the_header_time_out_again() {
+        let (mut peer, mut stream, phase) = watched(64);
+        peer.write_u8(b'1').await.unwrap();
+        stream.read_u8().await.unwrap();
+        phase.handling();
+        // While the request is handled, nothing is timed here.
+        let polled = tokio::time::timeout(Duration::from_secs(500), stream.read_u8()).await;
+        assert!(polled.is_err());
+        phase.idle();
+
+        let idle_since = Instant::now();
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            peer.write_u8(b'2').await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        stream.read_u8().await.unwrap();
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!((error.kind(), idle_since.elapsed().as_secs()), (io::ErrorKind::TimedOut, 70));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_connection_ends_with_the_idle_time_out() {
+        let (mut peer, mut stream, phase) = watched(64);
+        peer.write_u8(b'1').await.unwrap();
+        stream.read_u8().await.unwrap();
+        // Nothing is read while this request is handled, as hyper may choose.
+        phase.handling();
+        phase.idle();
+        let idle_since = Instant::now();
+        stream.read_u8().await.unwrap_err();
+        assert_eq!(idle_since.elapsed().as_secs(), 75);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_never_reads_its_answer_is_given_up() {
+        let (_peer, mut stream, phase) = watched(4);
+        phase.handling();
+        let started = Instant::now();
+        let error = stream.write_all(b"more than four bytes").await.unwrap_err();
+        assert_eq!((error.kind(), started.elapsed().as_secs()), (io::ErrorKind::TimedOut, 75));
+    }
+}

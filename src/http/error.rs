@@ -1,0 +1,247 @@
+//! The one table of what callers learn when something is wrong.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::auth::AuthError;
+use crate::grant::Refusal;
+use crate::policy::ValueProblem;
+use crate::sts::StsError;
+use crate::vend::VendError;
+
+/// Everything that can go wrong with a request. `Display` is for the log; what callers read is [`Public`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    #[error("the request is malformed: {0}")]
+    Malformed(Cow<'static, str>),
+    #[error("`{name}`: {rule}")]
+    InvalidParameter { name: Cow<'static, str>, rule: Cow<'static, str> },
+    #[error("the body is larger than {} bytes", super::json::MAX_BODY_BYTES)]
+    PayloadTooLarge,
+    #[error("the body's Content-Type is not JSON")]
+    UnsupportedMediaType,
+    #[error("the body did not arrive in time")]
+    BodyTimeout,
+    #[error("no such route")]
+    NotFound,
+    #[error("the route has no such method")]
+    MethodNotAllowed,
+    #[error("not authenticated: {0}")]
+    Unauthenticated(AuthError),
+    #[error("the client is disabled")]
+    ClientDisabled,
+    #[error("{0}")]
+    Refused(#[source] Refusal),
+    #[error("{0}")]
+    Vend(#[source] VendError),
+    #[error("the request ran into its time-out")]
+    TimedOut,
+    #[error("a handler panicked")]
+    Panicked,
+}
+
+/// What a caller learns. Nothing of causes, ARNs or upstream bodies is in here.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Public {
+    pub(crate) status: StatusCode,
+    /// The code's fixed part, for metrics.
+    pub(crate) class: &'static str,
+    /// The parameter that the code names, as in `InvalidParameter.Grant`.
+    pub(crate) parameter: Option<Cow<'static, str>>,
+    pub(crate) message: Cow<'static, str>,
+    /// When the same request may succeed, before jitter.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Public {
+    /// The whole `Code`.
+    pub(crate) fn code(&self) -> Cow<'static, str> {
+        match &self.parameter {
+            Some(name) => format!("{}.{name}", self.class).into(),
+            None => self.class.into(),
+        }
+    }
+
+    fn new(status: StatusCode, class: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, class, parameter: None, message: message.into(), retry_after: None }
+    }
+
+    fn parameter(name: impl Into<Cow<'static, str>>, rule: impl Into<Cow<'static, str>>) -> Self {
+        let name = name.into();
+        let message = format!("The parameter {name} is wrong: {}.", rule.into());
+        let public = Self::new(StatusCode::BAD_REQUEST, "InvalidParameter", message);
+        Self { parameter: Some(name), ..public }
+    }
+
+    fn retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+}
+
+/// How long callers are asked to stay away when nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl ApiError {
+    pub(crate) fn invalid(
+        name: impl Into<Cow<'static, str>>,
+        rule: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self::InvalidParameter { name: name.into(), rule: rule.into() }
+    }
+
+    /// The table. Every row of the README's list of errors is here and nowhere else.
+    pub(crate) fn public(&self) -> Public {
+        use StatusCode as Status;
+        match self {
+            Self::Malformed(what) => Public::new(
+                Status::BAD_REQUEST,
+                "MalformedRequest",
+                format!("The request is malformed: {what}."),
+            ),
+            Self::InvalidParameter { name, rule } => Public::parameter(name.clone(), rule.clone()),
+            Self::PayloadTooLarge => Public::new(
+                Status::PAYLOAD_TOO_LARGE,
+                "PayloadTooLarge",
+                "The body is larger than 16 KiB.",
+            ),
+            Self::UnsupportedMediaType => Public::new(
+                Status::UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedMediaType",
+                "Send the body as JSON, with `Content-Type: application/json`.",
+            ),
+            Self::BodyTimeout => Public::new(
+                Status::REQUEST_TIMEOUT,
+                "RequestTimeout",
+                "The body did not arrive in time.",
+            ),
+            Self::NotFound => Public::new(Status::NOT_FOUND, "NotFound", "There is no such route."),
+            Self::MethodNotAllowed => Public::new(
+                Status::METHOD_NOT_ALLOWED,
+                "MethodNotAllowed",
+                "The route does not take this method; the Allow header names those it takes.",
+            ),
+            // One answer, whatever was wrong: callers must not learn which clients exist.
+            Self::Unauthenticated(_) => Public::new(
+                Status::UNAUTHORIZED,
+                "Unauthenticated",
+                "The request carries no valid credential; send `Authorization: Basic` with the client's id and \
+                 secret.",
+            ),
+            Self::ClientDisabled => Public::new(
+                Status::FORBIDDEN,
+                "Forbidden.ClientDisabled",
+                "The client is disabled.",
+            ),
+            Self::Refused(refusal) => refused(refusal),
+            Self::Vend(VendError::NotReady) => {
+                Public::new(Status::SERVICE_UNAVAILABLE, "NotReady", "The service is starting.")
+                    .retry_after(RETRY_AFTER)
+            }
+            Self::Vend(VendError::Sts(error)) => upstream(error),
+            Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
+            Self::Panicked => Public::new(
+                Status::INTERNAL_SERVER_ERROR,
+                "Internal",
+                "The service failed; the operator finds the cause by the RequestId.",
+            ),
+        }
+    }
+}
+
+fn refused(refusal: &Refusal) -> Public {
+    match refusal {
+        Refusal::NotGranted => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            "The client may not use this grant; `GET /v1/whoami` lists those it may use.",
+        ),
+        Refusal::Unnamed(_) => Public::parameter("Grant", refusal.to_string()),
+        Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
+        Refusal::Value(problem) => value(problem),
+    }
+}
+
+fn value(problem: &ValueProblem) -> Public {
+    match problem {
+        ValueProblem::MissingParameter(name) | ValueProblem::RefusedParameter { name, .. } => {
+            Public::parameter(format!("Parameters.{name}"), problem.to_string())
+        }
+        ValueProblem::UnknownParameter => Public::parameter("Parameters", problem.to_string()),
+        // What a credential does not prove, its holder cannot mend by asking differently.
+        ValueProblem::MissingSubject
+        | ValueProblem::RefusedSubject { .. }
+        | ValueProblem::MissingClaim(_)
+        | ValueProblem::RefusedClaim { .. } => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            format!("This credential does not fit the grant: {problem}."),
+        ),
+    }
+}
+
+fn upstream(error: &StsError) -> Public {
+    if let Some(wait) = error.retry_after() {
+        return Public::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "Upstream.Throttled",
+            "Alibaba Cloud STS is throttling; the token can be had later.",
+        )
+        .retry_after(wait);
+    }
+    if error.is_transient() {
+        return unavailable().retry_after(RETRY_AFTER);
+    }
+    Public::new(
+        StatusCode::BAD_GATEWAY,
+        "Upstream.Refused",
+        "Alibaba Cloud STS refused; the operator finds the cause by the RequestId.",
+    )
+}
+
+fn unavailable() -> Public {
+    Public::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Upstream.Unavailable",
+        "Alibaba Cloud STS cannot be reached; the token can be had later.",
+    )
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Disabled => Self::ClientDisabled,
+            AuthError::Missing
+            | AuthError::Malformed
+            | AuthError::NotOffered
+            | AuthError::UnknownClient
+            | AuthError::WrongSecret => Self::Unauthenticated(error),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<VendError> for ApiError {
+    fn from(error: VendError) -> Self {
+        Self::Vend(error)
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// Only carries the error outwards: `observe` knows the request's id and route, and writes the body.
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.public().status;
+        response.extensions_mut().insert(Arc::new(self));
+        response
+    }
+}

@@ -1,0 +1,56 @@
+//! The two listeners: routes, wire types, the one error table.
+
+mod admin;
+mod authenticate;
+mod connection;
+mod error;
+mod json;
+mod observe;
+mod ready;
+mod server;
+mod token;
+mod token_request;
+mod whoami;
+mod wire;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::routing::get;
+
+pub(crate) use admin::{Build, admin_router};
+pub(crate) use ready::Readiness;
+pub(crate) use server::{ServerSettings, serve};
+
+use crate::auth::Authenticator;
+use crate::clock::Clock;
+use crate::grant::Grants;
+use crate::sts::StsClient;
+use crate::telemetry::Metrics;
+use crate::vend::Vendor;
+use error::ApiError;
+
+/// What the handlers of the public listener work with.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) grants: Grants,
+    pub(crate) vendor: Arc<Vendor<StsClient>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) clock: Clock,
+    /// How long a request may take in all, its body's arrival and STS included.
+    pub(crate) request_timeout: Duration,
+}
+
+/// The public listener's routes, each behind [`observe`].
+pub(crate) fn router(api: Arc<Api>) -> Router {
+    let routes = Router::new()
+        .route("/v1/token", get(token::get_token).post(token::post_token))
+        .route(observe::OSS_SDK_ROUTE, get(token::get_token))
+        .route("/v1/whoami", get(whoami::whoami))
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(Arc::clone(&api));
+    observe::observed(routes, api)
+}

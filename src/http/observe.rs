@@ -1,0 +1,245 @@
+//! Around every request: its id, its deadline, its one log line, its metrics, and the body of an error.
+
+use std::convert::Infallible;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument;
+use uuid::Uuid;
+
+use super::Api;
+use super::error::{ApiError, Public};
+use super::wire::ErrorResponse;
+
+/// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
+pub(super) const OSS_SDK_ROUTE: &str = "/v1/oss-sdk/token";
+
+/// What handlers get beyond the deadline to say themselves that it has passed.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// Names one request in its answer, in the log and to support.
+#[derive(Clone, Debug)]
+pub(crate) struct RequestId(Arc<str>);
+
+/// When the request must be answered.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(pub(crate) Instant);
+
+impl RequestId {
+    /// Made by us for each request; one that a caller sends is not taken over, so that logs cannot be forged.
+    fn fresh() -> Self {
+        let id = Uuid::new_v4().hyphenated().encode_upper(&mut Uuid::encode_buffer()).to_owned();
+        Self(id.into())
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Deadline {
+    /// The deadline that `observe` gave the request.
+    pub(crate) fn of(request: &Request) -> Instant {
+        request.extensions().get::<Self>().expect("every route is behind `observe`").0
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.get::<Self>().expect("every route is behind `observe`").clone())
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Deadline {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(*parts.extensions.get::<Self>().expect("every route is behind `observe`"))
+    }
+}
+
+/// Puts `observe` around all routes, and a net for panics between the two.
+pub(super) fn observed(routes: Router, api: Arc<Api>) -> Router {
+    routes
+        .layer(CatchPanicLayer::custom(|_| ApiError::Panicked.into_response()))
+        .layer(middleware::from_fn_with_state(api, observe))
+}
+
+async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::fresh();
+    let route = route_of(&request);
+    let deadline = Deadline(started + api.request_timeout);
+    request.extensions_mut().insert(id.clone());
+    request.extensions_mut().insert(deadline);
+    let span = tracing::info_span!(
+        "request",
+        request_id = id.as_str(),
+        method = %request.method(),
+        route,
+        client = tracing::field::Empty,
+        grant = tracing::field::Empty,
+        sts_access_key_id = tracing::field::Empty,
+    );
+
+    async {
+        let answered = tokio::time::timeout_at(deadline.0 + GRACE, next.run(request)).await;
+        let mut response = answered.unwrap_or_else(|_| ApiError::TimedOut.into_response());
+        let error = response.extensions_mut().remove::<Arc<ApiError>>();
+        let took = started.elapsed();
+        let (status, class) = match error {
+            None => (response.status(), "Success"),
+            Some(error) => {
+                let public = error.public();
+                write_error(&mut response, &id, &public, route);
+                log_failure(&error, &public, took);
+                if matches!(*error, ApiError::Panicked) {
+                    api.metrics.panics.inc();
+                }
+                (public.status, public.class)
+            }
+        };
+        if status.is_success() {
+            tracing::info!(status = 200, took_ms = took.as_millis(), "answered");
+        }
+        api.metrics.request(route, status.as_u16(), class, took);
+        finish(&mut response, &id);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The route's pattern: a closed set, whatever paths callers try.
+fn route_of(request: &Request) -> &'static str {
+    match request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) {
+        Some("/v1/token") => "/v1/token",
+        Some("/v1/oss-sdk/token") => OSS_SDK_ROUTE,
+        Some("/v1/whoami") => "/v1/whoami",
+        Some(_) | None => "unmatched",
+    }
+}
+
+fn write_error(response: &mut Response, id: &RequestId, public: &Public, route: &'static str) {
+    let body = serde_json::to_vec(&ErrorResponse::new(id.as_str(), public)).expect("plain JSON");
+    *response.body_mut() = Body::from(body);
+    let routed = route == OSS_SDK_ROUTE && public.status != StatusCode::METHOD_NOT_ALLOWED;
+    *response.status_mut() = if routed { StatusCode::OK } else { public.status };
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if public.status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static(r#"Basic realm="AppServer", charset="UTF-8""#);
+        headers.insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    if let Some(wait) = public.retry_after {
+        // Up to half as much again, so that those who were refused together do not return together.
+        let spread = wait.mul_f64(rand::random::<f64>() / 2.0);
+        let secs = (wait + spread).as_secs_f64().ceil().max(1.0) as u64;
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
+    }
+}
+
+/// A failure's one line. 5xx is ours to mend, 4xx the caller's.
+fn log_failure(error: &ApiError, public: &Public, took: Duration) {
+    let status = public.status.as_u16();
+    let code = public.code();
+    let took_ms = took.as_millis();
+    let cause = causes(error);
+    if public.status.is_server_error() {
+        tracing::error!(status, %code, took_ms, cause, "failed: {error}");
+    } else {
+        tracing::info!(status, %code, took_ms, cause, "refused: {error}");
+    }
+}
+
+fn causes(error: &ApiError) -> Option<String> {
+    let chain = std::iter::successors(error.source(), |&cause| cause.source());
+    let texts: Vec<_> = chain.map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| texts.join(": "))
+}
+
+fn finish(response: &mut Response, id: &RequestId) {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let id = HeaderValue::from_str(id.as_str()).expect("a UUID is a header value");
+    headers.insert("x-request-id", id);
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::auth::Authenticator;
+    use crate::clock::Clock;
+    use crate::grant::Grants;
+    use crate::sts::{Endpoint, StsClient, StsSettings};
+    use crate::telemetry::Metrics;
+    use crate::vend::Vendor;
+
+    /// An API that knows nobody; its STS is never called.
+    fn api() -> Arc<Api> {
+        let metrics = Arc::new(Metrics::new());
+        let nowhere = Endpoint::try_from("http://127.0.0.1:1".to_owned()).unwrap();
+        let settings = StsSettings {
+            endpoints: nowhere.into(),
+            connect_timeout: Duration::from_secs(1),
+            attempt_timeout: Duration::from_secs(1),
+            max_attempts: std::num::NonZeroU32::MIN,
+        };
+        let key = crate::domain::AccessKey::new("testid", "testsecret".into()).unwrap();
+        let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
+        Arc::new(Api {
+            authenticator: Authenticator::new(Default::default()),
+            grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
+            vendor: Arc::new(Vendor::new(sts)),
+            metrics,
+            clock: Clock::system(),
+            request_timeout: Duration::from_secs(15),
+        })
+    }
+
+    async fn answer(route: axum::routing::MethodRouter, api: Arc<Api>) -> (StatusCode, String) {
+        let router = observed(Router::new().route("/", route), api);
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        (status, String::from_utf8(body.into()).unwrap().replace(&id, "<id>"))
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_as_an_internal_error_and_counted() {
+        async fn broken() -> Response {
+            panic!("canary-secret")
+        }
+        let api = api();
+        let (status, body) = answer(get(broken), Arc::clone(&api)).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        insta::assert_snapshot!(body, @r#"{"StatusCode":500,"Code":"Internal","ErrorCode":"Internal","ErrorMessage":"The service failed; the operator finds the cause by the RequestId.","Message":"The service failed; the operator finds the cause by the RequestId.","RequestId":"<id>"}"#);
+        assert_eq!(api.metrics.panics.get(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handler_that_hangs_is_answered_at_the_time_out() {
+        let started = Instant::now();
+        let (status, body) = answer(get(std::future::pending::<Response>), api()).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        insta::assert_snapshot!(body, @r#"{"StatusCode":503,"Code":"Upstream.Unavailable","ErrorCode":"Upstream.Unavailable","ErrorMessage":"Alibaba Cloud STS cannot be reached; the token can be had later.","Message":"Alibaba Cloud STS cannot be reached; the token can be had later.","RequestId":"<id>"}"#);
+        assert_eq!(started.elapsed(), Duration::from_millis(15_500));
+    }
+}

@@ -1,0 +1,121 @@
+//! The accept loop: what plain `axum::serve` does not bound is bounded here.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+
+use super::connection::{Phase, Watched};
+use crate::telemetry::Connections;
+
+/// The bounds of one listener.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ServerSettings {
+    /// Connections beyond this are closed at once, so that a balancer tries the next replica.
+    pub(crate) max_connections: usize,
+    /// How long a request's head may take from its first byte, or a connection until its first request.
+    pub(crate) header_timeout: Duration,
+    /// How long a connection may stay open between two requests.
+    pub(crate) idle_timeout: Duration,
+    /// How long requests under way may take to end once the server is told to stop.
+    pub(crate) drain_timeout: Duration,
+}
+
+/// Serves until `shutdown`, then finishes what is under way and returns.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: ServerSettings,
+    counts: Connections,
+    shutdown: CancellationToken,
+) {
+    let slots = Arc::new(Semaphore::new(settings.max_connections));
+    let connections = TaskTracker::new();
+    let cut = CancellationToken::new();
+    loop {
+        let stream = tokio::select! {
+            () = shutdown.cancelled() => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, most likely: retrying at once would only burn CPU.
+                    tracing::warn!(%error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            },
+        };
+        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            counts.refused.inc();
+            continue;
+        };
+        let connection = serve_connection(stream, router.clone(), settings, shutdown.clone());
+        let (open, cut) = (counts.open.clone(), cut.clone());
+        connections.spawn(async move {
+            open.inc();
+            cut.run_until_cancelled(connection).await;
+            open.dec();
+            drop(slot);
+        });
+    }
+    drop(listener);
+    connections.close();
+    if tokio::time::timeout(settings.drain_timeout, connections.wait()).await.is_err() {
+        tracing::warn!(
+            connections = connections.len(),
+            "the drain's deadline has passed, connections are cut"
+        );
+        cut.cancel();
+        connections.wait().await;
+    }
+}
+
+async fn serve_connection(
+    stream: TcpStream,
+    router: Router,
+    settings: ServerSettings,
+    shutdown: CancellationToken,
+) {
+    // Answers are one small write each; waiting for more only delays them.
+    let _ = stream.set_nodelay(true);
+    let phase = Phase::new();
+    let stream =
+        Watched::new(stream, Arc::clone(&phase), settings.header_timeout, settings.idle_timeout);
+    let service = service_fn(move |request: Request<Incoming>| {
+        phase.handling();
+        let answer = router.clone().call(request);
+        let phase = Arc::clone(&phase);
+        async move {
+            let answer = answer.await;
+            phase.idle();
+            Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
+        }
+    });
+    // `Watched` times the head, so hyper's own timer is off: it would also end idle connections.
+    let connection = http1::Builder::new()
+        .header_read_timeout(None)
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        // Phones come and go; nothing here is worth an operator's attention.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,152 @@
+//! What a caller may ask for, read from a JSON body or from a query into the same [`Asked`].
+
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::error::ApiError;
+use super::json::Members;
+use crate::domain::ValueName;
+use crate::grant::Asked;
+
+const FIELDS: &str = "the parameters are `Grant`, `DurationSeconds` and `Parameters`";
+const DURATION_RULE: &str = "it is a whole number of seconds";
+
+/// `POST /v1/token`: `{"Grant": "…", "DurationSeconds": 1800, "Parameters": {"album": "…"}}`.
+pub(crate) fn from_body(members: &Members) -> Result<Asked, ApiError> {
+    let mut asked = Asked::default();
+    for (name, value) in members.iter() {
+        match name {
+            "Grant" => asked.grant = Some(text(value, "Grant")?),
+            "DurationSeconds" => asked.duration_secs = Some(duration(value.get())?),
+            "Parameters" => asked.parameters = parameters(value)?,
+            _ => return Err(not_taken(name)),
+        }
+    }
+    Ok(asked)
+}
+
+/// `GET /v1/token?Grant=…&DurationSeconds=1800&Parameters.album=…`.
+pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Result<Asked, ApiError> {
+    let mut asked = Asked::default();
+    for (name, value) in pairs {
+        let repeated = match name.as_str() {
+            "Grant" => asked.grant.replace(value).is_some(),
+            "DurationSeconds" => asked.duration_secs.replace(duration(&value)?).is_some(),
+            _ => match name.strip_prefix("Parameters.") {
+                Some(parameter) => asked.parameters.insert(parameter.to_owned(), value).is_some(),
+                None => return Err(not_taken(&name)),
+            },
+        };
+        if repeated {
+            return Err(ApiError::Malformed("a parameter stands twice in the query".into()));
+        }
+    }
+    Ok(asked)
+}
+
+fn parameters(value: &RawValue) -> Result<BTreeMap<String, String>, ApiError> {
+    let members: Members = serde_json::from_str(value.get()).map_err(|_| {
+        ApiError::invalid("Parameters", "it is an object whose members are strings, each name once")
+    })?;
+    let read = |(name, value): (&str, &RawValue)| {
+        let field = name
+            .parse::<ValueName>()
+            .map_or("Parameters".into(), |name| format!("Parameters.{name}"));
+        Ok((name.to_owned(), text(value, field)?))
+    };
+    members.iter().map(read).collect()
+}
+
+fn text(value: &RawValue, field: impl Into<String>) -> Result<String, ApiError> {
+    serde_json::from_str(value.get()).map_err(|_| ApiError::invalid(field.into(), "it is a string"))
+}
+
+fn duration(digits: &str) -> Result<u64, ApiError> {
+    digits.parse().map_err(|_| ApiError::invalid("DurationSeconds", DURATION_RULE))
+}
+
+fn not_taken(name: &str) -> ApiError {
+    if name == "Policy" {
+        return ApiError::invalid(
+            "Policy",
+            "this server does not narrow by a caller's own policy; leave it out, and the grant's policy applies",
+        );
+    }
+    // A code names only what could be a parameter's name, never arbitrary text.
+    match name.parse::<ValueName>() {
+        Ok(name) => {
+            ApiError::invalid(name.to_string(), format!("there is no such parameter; {FIELDS}"))
+        }
+        Err(_) => ApiError::Malformed(format!("it has an unknown parameter; {FIELDS}").into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(json: &str) -> Result<Asked, ApiError> {
+        from_body(&serde_json::from_str(json).unwrap())
+    }
+
+    fn query(pairs: &[(&str, &str)]) -> Result<Asked, ApiError> {
+        from_query(
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        )
+    }
+
+    #[test]
+    fn body_and_query_say_the_same() {
+        let by_body =
+            body(r#"{"Grant":"one-album","DurationSeconds":1800,"Parameters":{"album":"2015"}}"#);
+        let by_query = query(&[
+            ("Grant", "one-album"),
+            ("DurationSeconds", "1800"),
+            ("Parameters.album", "2015"),
+        ]);
+        let asked = by_body.unwrap();
+        assert_eq!(asked, by_query.unwrap());
+        let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
+        assert_eq!(
+            asked,
+            Asked { grant: Some("one-album".into()), duration_secs: Some(1800), parameters }
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let refusals = [
+            body(r#"{"Grant":7}"#),
+            body(r#"{"DurationSeconds":"1800"}"#),
+            body(r#"{"DurationSeconds":1800.5}"#),
+            body(r#"{"DurationSeconds":-1}"#),
+            body(r#"{"Parameters":["album"]}"#),
+            body(r#"{"Parameters":{"album":2015}}"#),
+            body(r#"{"Parameters":{"album":"a","album":"b"}}"#),
+            body(r#"{"grant":"one-album"}"#),
+            body(r#"{"Policy":{"Version":"1"}}"#),
+            body(r#"{"a b":1}"#),
+            query(&[("DurationSeconds", "")]),
+            query(&[("Grant", "a"), ("Grant", "b")]),
+            query(&[("album", "2015")]),
+        ]
+        .map(|refused| refused.unwrap_err().public().code().into_owned());
+        let expected = [
+            "InvalidParameter.Grant",
+            "InvalidParameter.DurationSeconds",
+            "InvalidParameter.DurationSeconds",
+            "InvalidParameter.DurationSeconds",
+            "InvalidParameter.Parameters",
+            "InvalidParameter.Parameters.album",
+            "InvalidParameter.Parameters",
+            "InvalidParameter.grant",
+            "InvalidParameter.Policy",
+            "MalformedRequest",
+            "InvalidParameter.DurationSeconds",
+            "MalformedRequest",
+            "InvalidParameter.album",
+        ];
+        assert_eq!(refusals, expected);
+    }
+}

@@ -1,0 +1,76 @@
+//! `GET /v1/whoami`: the caller as the server sees it.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use serde::Serialize;
+
+use super::Api;
+use super::observe::RequestId;
+use super::token::json;
+use super::wire::Success;
+use crate::auth::Caller;
+use crate::domain::ValueName;
+use crate::grant::Entitlement;
+use crate::policy::{SubjectUse, ValueRule};
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct WhoamiResponse<'a> {
+    #[serde(flatten)]
+    success: Success<'a>,
+    client: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    authenticated_by: &'static str,
+    grants: Vec<GrantView<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct GrantView<'a> {
+    name: &'a str,
+    min_duration_seconds: u32,
+    default_duration_seconds: u32,
+    max_duration_seconds: u32,
+    needs_subject: bool,
+    parameters: Vec<ParameterView<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ParameterView<'a> {
+    name: &'a str,
+    /// What a value must be, in words.
+    rule: String,
+}
+
+pub(super) async fn whoami(State(api): State<Arc<Api>>, id: RequestId, caller: Caller) -> Response {
+    json(&WhoamiResponse {
+        success: Success::new(id.as_str()),
+        client: caller.client().as_str(),
+        subject: caller.subject().map(|subject| subject.as_str()),
+        authenticated_by: caller.method().as_str(),
+        grants: api.grants.of(caller.client()).map(GrantView::from).collect(),
+    })
+}
+
+impl<'a> From<&'a Entitlement> for GrantView<'a> {
+    fn from(entitlement: &'a Entitlement) -> Self {
+        let durations = entitlement.durations;
+        let parameters = entitlement.narrowing.rules().params.iter();
+        let view = |(name, rule): (&'a ValueName, &ValueRule)| ParameterView {
+            name: name.as_str(),
+            rule: rule.to_string(),
+        };
+        Self {
+            name: entitlement.name.as_str(),
+            min_duration_seconds: durations.shortest().as_secs(),
+            default_duration_seconds: durations.default().as_secs(),
+            max_duration_seconds: durations.longest().as_secs(),
+            needs_subject: entitlement.narrowing.uses().subject != SubjectUse::Unused,
+            parameters: parameters.map(view).collect(),
+        }
+    }
+}

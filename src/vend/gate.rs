@@ -1,0 +1,75 @@
+//! The proof that the AccessKey is one that AppServer may sign with.
+
+use crate::domain::AccountId;
+use crate::sts::{CallerIdentity, IdentityKind};
+
+/// An AccessKey whose owner STS has named, and who is a RAM user or a role. Nothing is vended without one.
+#[derive(Clone, Debug)]
+pub(crate) struct ProvenKey(CallerIdentity);
+
+/// Why an AccessKey is not signed with, however often it is asked.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum KeyRefused {
+    #[error(
+        "the AccessKey belongs to the Alibaba Cloud account `{0}` itself; it can do everything, and STS does \
+         not let it assume roles: use the AccessKey of a RAM user with AliyunSTSAssumeRoleAccess"
+    )]
+    RootAccount(AccountId),
+    #[error(
+        "the AccessKey belongs to account `{key}`, but a configured role to account `{role}`; set \
+         `cross_account = true` on the role if that is meant"
+    )]
+    ForeignRole { key: AccountId, role: AccountId },
+}
+
+impl ProvenKey {
+    /// Admits an identity that may assume roles of `accounts`, the owners of the configured roles.
+    pub(crate) fn admit<'a>(
+        identity: CallerIdentity,
+        accounts: impl IntoIterator<Item = &'a AccountId>,
+    ) -> Result<Self, KeyRefused> {
+        if identity.kind == IdentityKind::Account {
+            return Err(KeyRefused::RootAccount(identity.account));
+        }
+        match accounts.into_iter().find(|&account| *account != identity.account) {
+            Some(role) => {
+                Err(KeyRefused::ForeignRole { key: identity.account, role: role.clone() })
+            }
+            None => Ok(Self(identity)),
+        }
+    }
+
+    /// The owner's ARN, safe to log.
+    pub(crate) fn arn(&self) -> &str {
+        &self.0.arn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admit(kind: IdentityKind, role_account: &str) -> Result<(), KeyRefused> {
+        let identity = CallerIdentity {
+            kind,
+            account: "11223344".parse().unwrap(),
+            arn: "acs:ram::11223344:user/appserver".into(),
+        };
+        ProvenKey::admit(identity, &[role_account.parse().unwrap()]).map(|_| ())
+    }
+
+    #[test]
+    fn only_a_ram_user_or_role_of_the_roles_own_account_is_admitted() {
+        let [ours, theirs]: [AccountId; 2] = ["11223344", "55667788"].map(|id| id.parse().unwrap());
+        assert_eq!(admit(IdentityKind::RamUser, "11223344"), Ok(()));
+        assert_eq!(admit(IdentityKind::AssumedRole, "11223344"), Ok(()));
+        assert_eq!(
+            admit(IdentityKind::Account, "11223344"),
+            Err(KeyRefused::RootAccount(ours.clone()))
+        );
+        assert_eq!(
+            admit(IdentityKind::RamUser, "55667788"),
+            Err(KeyRefused::ForeignRole { key: ours, role: theirs })
+        );
+    }
+}

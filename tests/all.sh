@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# The test command: installs what the tests need and this machine lacks, then runs everything.
+#
+#   tests/all.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+step() { printf '\n== %s\n' "$*"; }
+
+# need COMMAND PACKAGE: the Debian package is installed as root or with sudo.
+need() {
+  command -v "$1" >/dev/null && return
+  local sudo=()
+  if [[ $(id -u) != 0 ]]; then
+    command -v sudo >/dev/null || {
+      echo "tests/all.sh: '$1' is missing: install the package '$2', or run this as root or with sudo" >&2
+      exit 1
+    }
+    sudo=(sudo)
+  fi
+  command -v apt-get >/dev/null || {
+    echo "tests/all.sh: '$1' is missing, and there is no apt-get to install it: install '$2' by hand" >&2
+    exit 1
+  }
+  [[ ${apt_updated:-} ]] || { "${sudo[@]}" apt-get update -qq; apt_updated=yes; }
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq "$2" >/dev/null
+}
+
+command -v cargo >/dev/null || {
+  echo "tests/all.sh: cargo is missing: install Rust by rustup (https://rustup.rs)" >&2
+  exit 1
+}
+
+step "what the tests need"
+need curl curl
+need openssl openssl
+need jq jq
+need shellcheck shellcheck
+
+step "shell scripts"
+shellcheck tests/*.sh .ci/run
+
+step "format"
+cargo fmt --check
+
+step "clippy, with and without the emulator"
+cargo clippy --locked --all-targets -- -D warnings
+cargo clippy --locked --no-default-features -- -D warnings
+
+step "unit and integration tests"
+cargo test --locked
+
+step "documentation"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+step "what the README shows, run as a stranger would"
+tests/readme.sh
+
+echo
+echo "tests/all.sh: all passed"

@@ -1,0 +1,280 @@
+//! The command as operators start it: exit codes, signals, what it prints.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use appserver::clock::Clock;
+use appserver::emulator::{Emulator, EmulatorSettings, Handle};
+use tokio_util::sync::CancellationToken;
+
+use crate::stage::repository;
+
+/// The command in the repository, with no variables but those given.
+fn appserver(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_appserver"));
+    command
+        .args(arguments)
+        .current_dir(repository(""))
+        .env_clear()
+        .envs(environment.iter().copied());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+    appserver(arguments, environment).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+/// Ends the process if the test does not.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Running {
+    fn terminate(&self) {
+        let status = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
+        assert!(status.success());
+    }
+}
+
+/// A configuration for `serve`, on free ports, against the given STS.
+struct Service {
+    folder: tempfile::TempDir,
+    public: u16,
+    admin: u16,
+}
+
+impl Service {
+    fn new(sts: SocketAddr, role_account: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (public, admin) = (free_port(), free_port());
+        // SHA-256 of "abc" (FIPS 180-4).
+        let config = format!(
+            r#"
+            [server]
+            listen = "127.0.0.1:{public}"
+            [admin]
+            listen = "127.0.0.1:{admin}"
+            [sts]
+            endpoints = ["http://{sts}"]
+            [roles.oss-readonly]
+            arn = "acs:ram::{role_account}:role/oss-readonly"
+            [grants.daily-photos]
+            role = "oss-readonly"
+            policy = "{policy}"
+            [clients.client-002]
+            grants = ["daily-photos"]
+            secret_sha256 = ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+            "#,
+            policy = repository("config/policies/daily-photos.json").display(),
+        );
+        std::fs::write(folder.path().join("app.toml"), config).unwrap();
+        Self { folder, public, admin }
+    }
+
+    fn config(&self) -> String {
+        self.folder.path().join("app.toml").display().to_string()
+    }
+
+    fn start(&self, key: (&str, &str)) -> Running {
+        let environment =
+            [("ALIBABA_CLOUD_ACCESS_KEY_ID", key.0), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.1)];
+        Running(appserver(&["serve", "--config", &self.config()], &environment).spawn().unwrap())
+    }
+
+    /// Waits until the service vends.
+    async fn ready(&self) {
+        let url = format!("http://127.0.0.1:{}/readyz", self.admin);
+        for _ in 0..400 {
+            if reqwest::get(&url).await.is_ok_and(|response| response.status() == 200) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        panic!("the service is not ready after 10 seconds");
+    }
+}
+
+async fn emulated_sts() -> (SocketAddr, Handle) {
+    let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
+    let settings = EmulatorSettings::from_toml(&file).unwrap();
+    let emulator =
+        Emulator::bind(settings, (Ipv4Addr::LOCALHOST, 0).into(), Clock::system()).await.unwrap();
+    let (address, handle) = (emulator.sts_addr(), emulator.handle());
+    tokio::spawn(emulator.serve(CancellationToken::new()));
+    (address, handle)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_vends_and_ends_well_on_sigterm() {
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let mut running = service.start(("testid", "testsecret"));
+    service.ready().await;
+    let health = run(&["healthcheck", "--ready", "--config", &service.config()], &[]);
+    assert!(health.status.success(), "{}", text(&health.stderr));
+    let url = format!("http://127.0.0.1:{}/v1/token", service.public);
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let answer = client.get(url).basic_auth("client-002", Some("abc")).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+
+    running.terminate();
+    let status = running.0.wait().unwrap();
+    let mut log = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert!(status.success(), "{log}");
+    let mut printed = String::new();
+    running.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
+    assert_eq!(printed, "", "the log belongs to standard error");
+    for line in log.lines() {
+        serde_json::from_str::<serde_json::Value>(line)
+            .unwrap_or_else(|_| panic!("not JSON: {line}"));
+    }
+    assert!(!log.contains("testsecret"));
+    assert!(log.contains("testid"), "the key in use is logged by its id");
+    let health = run(&["healthcheck", "--config", &service.config()], &[]);
+    assert_eq!(health.status.code(), Some(69));
+}
+
+/// The seeds forbid the account's own AccessKey.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
+    let (sts, handle) = emulated_sts().await;
+    let mut running = Service::new(sts, "11223344").start(("rootid", "rootsecret"));
+    let status = running.0.wait().unwrap();
+    let mut log = String::new();
+    running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    assert_eq!(status.code(), Some(77), "{log}");
+    assert!(log.contains("belongs to the Alibaba Cloud account `11223344` itself"), "{log}");
+    assert!(handle.calls().iter().all(|call| call.action == "GetCallerIdentity"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_of_another_account_ends_the_server_unless_it_is_meant() {
+    let (sts, _) = emulated_sts().await;
+    let mut running = Service::new(sts, "55667788").start(("testid", "testsecret"));
+    assert_eq!(running.0.wait().unwrap().code(), Some(77));
+}
+
+#[test]
+fn a_taken_port_is_said_so() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
+    let environment = [
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+        ("APPSERVER__SERVER__LISTEN", &taken.local_addr().unwrap().to_string()),
+    ];
+    let output = run(&["serve", "--config", &service.config()], &environment);
+    assert_eq!(output.status.code(), Some(69));
+    let said = text(&output.stderr);
+    assert!(said.contains("server.listen") && said.contains("in use"), "{said}");
+}
+
+#[test]
+fn check_prints_every_problem_and_exits_64() {
+    let output = run(&["check", "--config", "config/dev.toml"], &[]);
+    assert_eq!(output.status.code(), Some(64));
+    insta::assert_snapshot!(text(&output.stdout), @"");
+}
+
+#[test]
+fn check_is_content_with_a_sound_configuration() {
+    let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
+    let output = run(&["check", "--without-access-key", "--config", &service.config()], &[]);
+    assert_eq!(
+        (output.status.code(), text(&output.stdout)),
+        (Some(0), "The configuration is sound.\n".into())
+    );
+}
+
+#[test]
+fn policy_render_prints_what_sts_would_be_sent() {
+    let render = |rest: &[&str]| {
+        run(&[&["policy", "render", "--config", "config/dev.toml"], rest].concat(), &[])
+    };
+    let output = render(&["--client", "photo-app", "--subject", "alice"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    insta::assert_snapshot!(text(&output.stdout), @"");
+    let refused = render(&["--client", "client-003", "--param", "album=*"]);
+    assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(64), String::new()));
+    assert!(text(&refused.stderr).contains("album"), "{}", text(&refused.stderr));
+}
+
+#[test]
+fn policy_lint_names_file_and_statement() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("wide.json");
+    std::fs::write(
+        &file,
+        r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:*","Resource":"*"}]}"#,
+    )
+    .unwrap();
+    let output = run(
+        &["policy", "lint", "config/policies/daily-photos.json", &file.display().to_string()],
+        &[],
+    );
+    assert_eq!(output.status.code(), Some(64));
+    insta::assert_snapshot!(text(&output.stdout).replace(&folder.path().display().to_string(), "<folder>"), @"");
+}
+
+#[test]
+fn client_new_prints_a_secret_that_its_hash_belongs_to() {
+    use sha2::{Digest, Sha256};
+    let printed = text(&run(&["client", "new", "photo-app-ios"], &[]).stdout);
+    let secret = printed.lines().find(|line| line.trim().len() == 43).unwrap().trim();
+    let hash = hex::encode(Sha256::digest(secret));
+    assert!(printed.contains(&format!("secret_sha256 = [\"{hash}\"]")), "{printed}");
+    assert!(printed.contains("[clients.photo-app-ios]"));
+    assert_eq!(run(&["client", "new", "Photo App"], &[]).status.code(), Some(2));
+}
+
+/// Every curl line that `dev` prints is run as it is printed.
+#[test]
+fn dev_prints_curl_lines_that_work_when_pasted() {
+    let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
+    let [port, admin, sts] = &ports;
+    let arguments = ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts];
+    let mut running = Running(appserver(&arguments, &[]).spawn().unwrap());
+    let mut printed = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let greeting: Vec<_> =
+        printed.by_ref().take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    let curls: Vec<_> = greeting.iter().filter(|line| line.trim().starts_with("curl ")).collect();
+    let answers = curls.iter().map(|line| {
+        let output = Command::new("sh")
+            .args(["-c", &line.replacen("curl", "curl -sg", 1)])
+            .output()
+            .unwrap();
+        let text = text(&output.stdout);
+        let code =
+            serde_json::from_str::<serde_json::Value>(&text).map(|body| body["Code"].to_string());
+        code.unwrap_or_else(|_| text.lines().last().unwrap_or_default().to_owned())
+    });
+    let answers: Vec<_> = answers.collect();
+    let expected = [
+        "\"Success\"",
+        "\"Success\"",
+        "\"InvalidParameter.Parameters.album\"",
+        "\"Success\"",
+        "# EOF",
+    ];
+    assert_eq!(answers, expected, "{greeting:#?}");
+    running.terminate();
+    assert!(running.0.wait().unwrap().success());
+}

@@ -1,0 +1,64 @@
+//! Everything that the whole process logs at TRACE, searched for secrets.
+
+use std::io;
+use std::sync::Mutex;
+
+use tracing_subscriber::fmt::MakeWriter;
+
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+/// Secrets of the demo; they may stand in no log, whoever writes it.
+const STANDING: [&str; 6] = [
+    "testsecret",
+    "client-001-demo-secret",
+    "client-002-demo-secret",
+    "client-003-demo-secret",
+    "photo-app-demo-secret",
+    // `client-002:client-002-demo-secret` as an Authorization header carries it.
+    "Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0",
+];
+
+struct Log;
+
+impl io::Write for Log {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().extend_from_slice(line);
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        Self
+    }
+}
+
+/// Begins to capture, once for all tests of the process; answers where the log stands.
+pub(crate) fn capture() -> usize {
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(Log);
+    // Only the first test sets it.
+    let _ = subscriber.with_ansi(false).try_init();
+    LOG.lock().unwrap().len()
+}
+
+/// What has been logged since.
+pub(crate) fn since(start: usize) -> String {
+    String::from_utf8_lossy(&LOG.lock().unwrap()[start..]).into_owned()
+}
+
+/// Fails if any of the secrets, or of the demo's, has been logged since.
+pub(crate) fn assert_free_of<'a>(start: usize, secrets: impl Iterator<Item = &'a str>) {
+    let log = since(start);
+    assert!(!log.is_empty(), "the log was not captured");
+    for secret in STANDING.into_iter().chain(secrets) {
+        let line = log.lines().find(|line| line.contains(secret));
+        assert_eq!(line, None, "a secret was logged");
+    }
+}

@@ -1,0 +1,16 @@
+//! The service as its users meet it: through HTTP, against the emulator, on ports of the system's choice.
+#![cfg(feature = "emulator")]
+#![expect(clippy::unwrap_used, reason = "all of this is tests")]
+
+mod binary;
+mod contract;
+mod documentation;
+mod layers;
+mod logs;
+mod narrowing;
+mod operation;
+mod refusals;
+mod slow_clients;
+mod stage;
+mod token;
+mod upstream;

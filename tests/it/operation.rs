@@ -1,0 +1,122 @@
+//! What operators see.
+
+use appserver::emulator::Fault;
+
+use crate::logs;
+use crate::stage::{Setting, Stage};
+
+#[tokio::test]
+async fn metrics_count_requests_tokens_and_sts_calls() {
+    let stage = Stage::demo().await;
+    stage.get("client-002", "/v1/token").await;
+    stage.get("client-002", "/v1/token").await;
+    stage.get("client-002", "/v1/token?Grant=nothing").await;
+    stage.post("client-003", r#"{"Parameters":{"album":"*"}}"#).await;
+    stage.get("client-002", "/v1/no-such-route").await;
+    stage.sts.script(Fault::Throttle { time_left_ms: 60_000 }.times(1));
+    stage.get("client-002", "/v1/token").await;
+
+    let (status, text) = stage.admin("/metrics").await;
+    assert_eq!(status, 200);
+    let counts: Vec<_> = text
+        .lines()
+        .filter(|line| {
+            line.contains("_count{")
+                || line.contains("_total")
+                || line.starts_with("appserver_ready")
+        })
+        .collect();
+    let mut counts = counts;
+    counts.sort_unstable();
+    insta::assert_snapshot!(counts.join("\n"), @"");
+    assert!(text.ends_with("# EOF\n"));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn version_names_the_build_and_the_configuration() {
+    let stage = Stage::demo().await;
+    let (status, text) = stage.admin("/version").await;
+    let version: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, version["Version"].as_str()), (200, Some(env!("CARGO_PKG_VERSION"))));
+    assert_eq!(version["ConfigHash"].as_str().unwrap().len(), 64);
+    stage.close().await;
+}
+
+/// One line a request, in the request's span, with what an operator searches by.
+#[tokio::test]
+async fn a_request_leaves_one_line_that_names_it() {
+    let stage = Stage::demo().await;
+    let start = logs::since(0).len();
+    let answers = [
+        stage.get("client-002", "/v1/token").await,
+        stage.get("client-002", "/v1/token?Grant=nothing").await,
+    ];
+    let log = logs::since(start);
+    for (answer, words) in
+        answers.iter().zip([["answered", "client-002"], ["Forbidden.Grant", "client-002"]])
+    {
+        let id = answer.body["RequestId"].as_str().unwrap();
+        let lines: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains(id) && (line.contains(" INFO ") || line.contains("ERROR")))
+            .collect();
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+        for word in words {
+            assert!(lines[0].contains(word), "{word} is not in {}", lines[0]);
+        }
+    }
+    stage.close().await;
+}
+
+/// T29: secrets go through every path at TRACE, and none of them comes out again.
+#[tokio::test]
+async fn no_path_logs_a_secret() {
+    let stage =
+        Stage::set(Setting { config: "[sts]\nmax_attempts = 2\n", ..Setting::default() }).await;
+    let start = logs::since(0).len();
+    let canary = "canary-8fd1c0ffee";
+    let basic =
+        |id: &str, secret: &str| stage.request("GET", "/v1/token").basic_auth(id, Some(secret));
+    stage.send(basic("client-002", canary)).await;
+    stage.send(basic(canary, canary)).await;
+    stage
+        .send(stage.request("GET", "/v1/token").header("Authorization", format!("Basic {canary}")))
+        .await;
+    stage
+        .send(stage.request("GET", "/v1/token").header("Authorization", format!("Bearer {canary}")))
+        .await;
+    stage.post("client-003", &format!(r#"{{"Parameters":{{"album":"{canary}*"}}}}"#)).await;
+    stage.post("client-003", &format!(r#"{{"Secret":"{canary}"}}"#)).await;
+    stage.post("client-003", &format!(r#"{{"DurationSeconds":"{canary}"}}"#)).await;
+    stage.post("client-003", &format!(r#"{{"Grant":"{canary}"}}"#)).await;
+    stage.post("client-003", &format!(r#"{{{canary}"#)).await;
+    for fault in [
+        Fault::Error {
+            status: 403.try_into().unwrap(),
+            code: "NoPermission".into(),
+            message: canary.into(),
+        },
+        Fault::Error {
+            status: 400.try_into().unwrap(),
+            code: canary.into(),
+            message: canary.into(),
+        },
+        Fault::Malformed,
+        Fault::EmptyCredentials,
+        Fault::Cut { mid_body: true },
+    ] {
+        stage.sts.clear_faults();
+        stage.sts.script(fault.always());
+        stage.get("client-002", "/v1/token").await;
+    }
+    stage.sts.clear_faults();
+    stage.get("client-002", "/v1/token").await;
+    let (_, metrics) = stage.admin("/metrics").await;
+    assert!(!metrics.contains(canary));
+    // Our own client and server libraries at TRACE show what they read as they like, the emulator's side and the
+    // test's own client included; what counts here is what AppServer's process would write.
+    let encoded = "Y2FuYXJ5LThmZDFjMGZmZWU";
+    logs::assert_free_of(start, [canary, encoded].into_iter());
+    stage.close().await;
+}

@@ -1,0 +1,199 @@
+//! A server, an emulated STS and a clock, set up for one test and looked over at its end.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use appserver::app::{App, Unfit};
+use appserver::clock::Clock;
+use appserver::config::{self, Environment, Mode};
+use appserver::emulator::{Call, Emulator, EmulatorSettings, Handle};
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::logs;
+
+/// The moment at which every stage's clock stands at first: the seeds' own.
+pub(crate) const START: &str = "2016-01-13T14:02:37Z";
+
+const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
+
+/// One running server against one emulated STS.
+pub(crate) struct Stage {
+    pub(crate) public: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    pub(crate) sts: Handle,
+    pub(crate) clock: Clock,
+    server: JoinHandle<Result<(), Unfit>>,
+    stop: CancellationToken,
+    ready: CancellationToken,
+    http: reqwest::Client,
+    /// Secrets that callers were given; none may be logged.
+    handed_out: Mutex<Vec<String>>,
+    log_start: usize,
+}
+
+/// An answer with all of it read.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
+}
+
+/// How a stage differs from the demo.
+#[derive(Default)]
+pub(crate) struct Setting<'a> {
+    /// TOML that comes over `config/dev.toml`.
+    pub(crate) config: &'a str,
+    /// Environment variables.
+    pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// What STS has to go through before the server starts.
+    pub(crate) before: Option<fn(&Handle)>,
+}
+
+impl Stage {
+    /// The demo's clients and grants, ready to vend.
+    pub(crate) async fn demo() -> Self {
+        Self::set(Setting::default()).await
+    }
+
+    /// A demo with differences, ready to vend.
+    pub(crate) async fn set(setting: Setting<'_>) -> Self {
+        let stage = Self::set_unready(setting).await;
+        stage.ready.cancelled().await;
+        stage.sts.clear_calls();
+        stage
+    }
+
+    /// A server that may not be ready, or never become so.
+    pub(crate) async fn set_unready(setting: Setting<'_>) -> Self {
+        let log_start = logs::capture();
+        let clock = Clock::manual(START.parse().unwrap());
+        let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
+        let cloud = EmulatorSettings::from_toml(&file).unwrap();
+        let emulator = Emulator::bind(cloud, LOOPBACK.into(), clock.clone()).await.unwrap();
+        let sts = emulator.handle();
+        if let Some(before) = setting.before {
+            before(&sts);
+        }
+
+        let mut environment: Environment = setting
+            .environment
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
+        let mut set =
+            |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
+        set("SERVER__LISTEN", "127.0.0.1:0".into());
+        set("ADMIN__LISTEN", "127.0.0.1:0".into());
+        set("STS__ENDPOINTS", format!("http://{}", emulator.sts_addr()));
+        let folder = tempfile::tempdir().unwrap();
+        let over = folder.path().join("over.toml");
+        std::fs::write(&over, setting.config).unwrap();
+        let files = [repository("config/dev.toml"), over];
+        let settings = config::load(&files, &environment, Mode::Demo).unwrap();
+
+        let stop = CancellationToken::new();
+        tokio::spawn(emulator.serve(CancellationToken::new()));
+        let app = App::start(settings, clock.clone()).await.unwrap();
+        let (public, admin, ready) = (app.public_addr(), app.admin_addr(), app.ready());
+        let server = tokio::spawn(app.run(stop.clone()));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let handed_out = Mutex::default();
+        Self { public, admin, sts, clock, server, stop, ready, http, handed_out, log_start }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.public)
+    }
+
+    pub(crate) async fn ready(&self) {
+        self.ready.cancelled().await;
+    }
+
+    /// `GET` as a demo client.
+    pub(crate) async fn get(&self, client: &str, path: &str) -> Answer {
+        self.send(self.http.get(self.url(path)).basic_auth(client, Some(secret(client)))).await
+    }
+
+    /// `POST /v1/token` as a demo client.
+    pub(crate) async fn post(&self, client: &str, body: &str) -> Answer {
+        let request =
+            self.http.post(self.url("/v1/token")).basic_auth(client, Some(secret(client)));
+        self.send(request.header("Content-Type", "application/json").body(body.to_owned())).await
+    }
+
+    /// A request as the test makes it.
+    pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method.parse().unwrap(), self.url(path))
+    }
+
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let text = response.text().await.unwrap();
+        let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"));
+        let answer = Answer { status, headers, body };
+        let mut handed_out = self.handed_out.lock().unwrap();
+        for field in ["AccessKeySecret", "SecurityToken"] {
+            handed_out.extend(answer.body[field].as_str().map(str::to_owned));
+        }
+        answer
+    }
+
+    /// What the admin listener says, as text.
+    pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
+        let response = self.http.get(format!("http://{}{path}", self.admin)).send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The calls of AssumeRole that reached STS.
+    pub(crate) fn assume_role_calls(&self) -> Vec<Call> {
+        self.sts.calls().into_iter().filter(|call| call.action == "AssumeRole").collect()
+    }
+
+    /// Ends the server and looks over what nobody looked for: roles taken whole, secrets in the log.
+    pub(crate) async fn close(self) {
+        self.stop.cancel();
+        self.server.await.unwrap().unwrap();
+        assert_eq!(self.sts.narrowing_violations(), [], "a role was taken whole");
+        let handed_out = self.handed_out.into_inner().unwrap();
+        logs::assert_free_of(self.log_start, handed_out.iter().map(String::as_str));
+    }
+}
+
+impl Answer {
+    /// `status Code`, for tables.
+    pub(crate) fn outcome(&self) -> String {
+        format!("{} {}", self.status, self.body["Code"].as_str().unwrap())
+    }
+
+    pub(crate) fn time(&self, field: &str) -> DateTime<Utc> {
+        self.body[field].as_str().unwrap().parse().unwrap()
+    }
+
+    /// The body, with what differs at each run replaced by its name.
+    pub(crate) fn steady(&self) -> Value {
+        let mut body = self.body.clone();
+        for field in
+            ["RequestId", "AccessKeyId", "AccessKeySecret", "SecurityToken", "RefreshAfter"]
+        {
+            if let Some(value) = body.get_mut(field) {
+                *value = format!("<{field}>").into();
+            }
+        }
+        body
+    }
+}
+
+/// A demo client's published secret.
+pub(crate) fn secret(client: &str) -> String {
+    format!("{client}-demo-secret")
+}
+
+pub(crate) fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}

@@ -1,0 +1,95 @@
+//! The main job: a narrowed token.
+
+use chrono::TimeDelta;
+
+use crate::stage::{Setting, Stage};
+
+#[tokio::test]
+async fn client_002_gets_the_seeds_narrowed_token() {
+    let stage = Stage::demo().await;
+    let answer = stage.get("client-002", "/v1/token").await;
+
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.headers["cache-control"], "no-store");
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_eq!(answer.headers["x-request-id"].to_str().unwrap(), answer.body["RequestId"]);
+    insta::assert_json_snapshot!(answer.steady(), @"");
+    let calls = stage.assume_role_calls();
+    assert_eq!(calls.len(), 1);
+    let mut asked = calls[0].parameters.clone();
+    asked.retain(|name, _| !["SignatureNonce", "Timestamp"].contains(&name.as_str()));
+    insta::assert_json_snapshot!(asked, @"");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn get_post_and_the_sdk_route_answer_alike() {
+    let stage = Stage::demo().await;
+    let query = "Parameters.album=2015&DurationSeconds=1800&Grant=one-album";
+    let body = r#"{"Grant":"one-album","DurationSeconds":1800,"Parameters":{"album":"2015"}}"#;
+    let answers = [
+        stage.get("client-003", &format!("/v1/token?{query}")).await,
+        stage.get("client-003", &format!("/v1/oss-sdk/token?{query}")).await,
+        stage.post("client-003", body).await,
+    ];
+    let parts = answers.each_ref().map(|answer| (answer.status, answer.steady()));
+    assert_eq!(parts[0], parts[1]);
+    assert_eq!(parts[0], parts[2]);
+    let policies: Vec<_> =
+        stage.assume_role_calls().iter().map(|call| call.parameters["Policy"].clone()).collect();
+    assert_eq!(policies.len(), 3);
+    assert!(policies.iter().all(|policy| *policy == policies[0]), "{policies:?}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn an_asked_duration_is_what_sts_is_asked_for() {
+    let stage = Stage::demo().await;
+    let answer = stage.post("client-002", r#"{"DurationSeconds":1000}"#).await;
+    let issued = answer.time("LastUpdated");
+    assert_eq!(answer.time("Expiration") - issued, TimeDelta::seconds(1000));
+    let refresh = (answer.time("RefreshAfter") - issued).num_seconds();
+    assert!((500..=550).contains(&refresh), "{refresh}");
+    assert_eq!(stage.assume_role_calls()[0].parameters["DurationSeconds"], "1000");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn external_id_and_source_identity_go_to_sts_where_the_grant_sets_them() {
+    let config = r#"
+        [grants.daily-photos]
+        external_id = "partner-7"
+        source_identity = "app-${client}"
+        session_name = "phone.${client}"
+    "#;
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    assert_eq!(stage.get("client-002", "/v1/token").await.status, 200);
+    let asked = &stage.assume_role_calls()[0].parameters;
+    let sent = ["ExternalId", "SourceIdentity", "RoleSessionName"].map(|name| asked[name].as_str());
+    assert_eq!(sent, ["partner-7", "app-client-002", "phone.client-002"]);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn whoami_shows_the_caller_as_the_server_sees_it() {
+    let stage = Stage::demo().await;
+    let answer = stage.get("client-003", "/v1/whoami").await;
+    assert_eq!((answer.status, stage.assume_role_calls().len()), (200, 0));
+    insta::assert_json_snapshot!(answer.steady(), @"");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn two_secrets_work_while_one_is_rotated() {
+    // SHA-256 of "abc" (FIPS 180-4) beside the demo's.
+    let config = r#"
+        [clients.client-002]
+        secret_sha256 = ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+                         "8dd3ba8e6f0dd6b2a6f4d6f8e1b8d4b9d3d2fd3c8b5d6f5c6d6b1f0a5e4d3c2b"]
+    "#;
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let new = stage.request("GET", "/v1/token").basic_auth("client-002", Some("abc"));
+    assert_eq!(stage.send(new).await.status, 200);
+    assert_eq!(stage.get("client-002", "/v1/token").await.status, 401);
+    stage.close().await;
+}

@@ -1,0 +1,179 @@
+//! STS in all its moods.
+
+use std::time::Duration;
+
+use appserver::emulator::{Fault, Handle};
+use chrono::TimeDelta;
+
+use crate::stage::{Setting, Stage};
+
+/// A server that gives up soon, so that tests of failures are short.
+const IMPATIENT: &str = "[sts]\nmax_attempts = 1\nattempt_timeout_ms = 500\n";
+
+fn status(number: u16) -> appserver::emulator::ErrorStatus {
+    number.try_into().unwrap()
+}
+
+fn error(code: &str) -> Fault {
+    let message = "acs:ram::11223344:role/canary-role is the canary".to_owned();
+    Fault::Error { status: status(403), code: code.to_owned(), message }
+}
+
+/// T16, T18: what the caller is told by what STS did; never a token that is empty or dead.
+#[tokio::test]
+async fn each_failure_of_sts_has_its_answer() {
+    let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;
+    let faults = [
+        ("throttled, which comes as HTTP 400", Fault::Throttle { time_left_ms: 30_000 }),
+        (
+            "an internal error",
+            Fault::Error {
+                status: status(500),
+                code: "InternalError".into(),
+                message: String::new(),
+            },
+        ),
+        ("a proxy's page", Fault::Html { status: status(502) }),
+        ("no permission", error("NoPermission")),
+        ("no such role", error("EntityNotExist.Role")),
+        ("a policy that STS does not take", error("InvalidParameter.PolicyGrammar")),
+        ("an unknown key", error("InvalidAccessKeyId.NotFound")),
+        ("a code that nobody knows", error("Canary.Code")),
+        ("cut before the answer", Fault::Cut { mid_body: false }),
+        ("cut in the answer", Fault::Cut { mid_body: true }),
+        ("half an answer", Fault::Malformed),
+        ("empty credentials with HTTP 200", Fault::EmptyCredentials),
+        ("no SecurityToken", Fault::MissingField { field: "SecurityToken".into() }),
+        ("no Expiration", Fault::MissingField { field: "Expiration".into() }),
+        ("a token that is dead on arrival", Fault::ShortLived { seconds: -1 }),
+        ("a flood", Fault::Oversized { bytes: 1 << 20 }),
+        ("silence", Fault::Slow { delay_ms: 2_000 }),
+    ];
+    let mut lines = Vec::new();
+    for (what, fault) in faults {
+        stage.sts.clear_faults();
+        stage.sts.script(fault.always().only("AssumeRole"));
+        let answer = stage.get("client-002", "/v1/token").await;
+        let retry = answer
+            .headers
+            .get("retry-after")
+            .map(|secs| secs.to_str().unwrap().parse::<u64>().unwrap());
+        let retry = match retry {
+            None => "",
+            Some(5..=8) => ", come back in 5 to 8 s",
+            Some(30..=45) => ", come back in 30 to 45 s",
+            Some(other) => panic!("{what}: Retry-After {other}"),
+        };
+        lines.push(format!("{what}: {}{retry}", answer.outcome()));
+        let told = answer.body.to_string();
+        for secret in ["canary", "Canary", "acs:", "NoPermission", "testid"] {
+            assert!(!told.contains(secret), "{what}: {told}");
+        }
+        assert_eq!(answer.body.get("SecurityToken"), None);
+    }
+    insta::assert_snapshot!(lines.join("\n"), @"");
+    stage.sts.clear_faults();
+    assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+    stage.close().await;
+}
+
+/// T20: the emulator refuses a nonce that it has seen, so a retry that repeated one would fail.
+#[tokio::test]
+async fn a_passing_failure_is_retried_with_a_new_nonce() {
+    let stage = Stage::demo().await;
+    for fault in [
+        Fault::Throttle { time_left_ms: 50 },
+        Fault::Html { status: status(503) },
+        Fault::Cut { mid_body: false },
+    ] {
+        stage.sts.clear_calls();
+        stage.sts.script(fault.times(1).only("AssumeRole"));
+        assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+        let nonces: std::collections::BTreeSet<_> = stage
+            .assume_role_calls()
+            .iter()
+            .map(|call| call.parameters["SignatureNonce"].clone())
+            .collect();
+        assert_eq!((nonces.len(), stage.assume_role_calls().len()), (2, 2));
+    }
+    stage.close().await;
+}
+
+/// T10: the token's life is what STS says, not what was asked for.
+#[tokio::test]
+async fn a_shorter_life_than_asked_for_moves_everything_that_depends_on_it() {
+    let stage = Stage::demo().await;
+    stage.sts.script(Fault::ShortLived { seconds: 1200 }.always());
+    let answer = stage.get("client-002", "/v1/token").await;
+    let issued = answer.time("LastUpdated");
+    assert_eq!(answer.time("Expiration") - issued, TimeDelta::seconds(1200));
+    let refresh = (answer.time("RefreshAfter") - issued).num_seconds();
+    assert!((600..=660).contains(&refresh), "{refresh}");
+    stage.close().await;
+}
+
+/// T21: a clock of ours that is 20 minutes off is noticed by STS, corrected from its Date header, and stays
+/// corrected; the times in the answer are STS's.
+#[tokio::test]
+async fn a_skewed_clock_is_corrected_once_by_what_sts_says() {
+    for seconds in [1200, -1200] {
+        let before: fn(&Handle) = match seconds {
+            1200 => |sts| sts.script(Fault::SkewedClock { seconds: 1200 }.always()),
+            _ => |sts| sts.script(Fault::SkewedClock { seconds: -1200 }.always()),
+        };
+        let stage = Stage::set(Setting { before: Some(before), ..Setting::default() }).await;
+        for _ in 0..2 {
+            let answer = stage.get("client-002", "/v1/token").await;
+            assert_eq!(answer.outcome(), "200 Success");
+            let sts_now = stage.clock.now() + TimeDelta::seconds(seconds);
+            assert_eq!(answer.time("LastUpdated"), sts_now);
+            assert_eq!(answer.time("Expiration"), sts_now + TimeDelta::seconds(3600));
+        }
+        let outcomes: Vec<_> =
+            stage.assume_role_calls().into_iter().map(|call| call.outcome).collect();
+        assert_eq!(
+            outcomes,
+            ["Success", "Success"],
+            "the start-up check has corrected the clock already"
+        );
+        stage.close().await;
+    }
+}
+
+/// STS out of reach at the start: alive, not ready, nothing vended; ready by itself once STS is back.
+#[tokio::test]
+async fn a_server_that_starts_without_sts_waits_for_it() {
+    let setting = Setting {
+        config: IMPATIENT,
+        before: Some(|sts| sts.script(Fault::Cut { mid_body: false }.always())),
+        ..Setting::default()
+    };
+    let stage = Stage::set_unready(setting).await;
+    let answer = stage.get("client-002", "/v1/token").await;
+    assert_eq!(answer.outcome(), "503 NotReady");
+    assert!(answer.headers.contains_key("retry-after"));
+    let (ready, why) = stage.admin("/readyz").await;
+    assert_eq!((ready, stage.admin("/healthz").await.0), (503, 200), "{why}");
+    assert_eq!(stage.assume_role_calls(), []);
+
+    stage.sts.clear_faults();
+    tokio::time::timeout(Duration::from_secs(20), stage.ready()).await.expect("it becomes ready");
+    assert_eq!(stage.admin("/readyz").await.0, 200);
+    assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+    stage.close().await;
+}
+
+/// T35: health does not follow STS's moods.
+#[tokio::test]
+async fn readiness_does_not_flap_with_sts() {
+    let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;
+    stage.sts.script(Fault::Html { status: status(503) }.always());
+    for _ in 0..3 {
+        assert_eq!(
+            stage.get("client-002", "/v1/token").await.outcome(),
+            "503 Upstream.Unavailable"
+        );
+        assert_eq!((stage.admin("/healthz").await.0, stage.admin("/readyz").await.0), (200, 200));
+    }
+    stage.close().await;
+}
