@@ -58,8 +58,10 @@ pub enum StartError {
 #[error("{0}")]
 pub struct Unfit(#[from] KeyRefused);
 
-/// How often STS is asked whose the AccessKey is, until it answers.
-const IDENTITY_RETRY: Duration = Duration::from_secs(2);
+/// When STS is asked again whose the AccessKey is, after it could not be reached.
+const RETRY_UNREACHED: Duration = Duration::from_secs(2);
+/// The same, after it refused: a new key may not be known everywhere yet, but asking often does not help.
+const RETRY_REFUSED: Duration = Duration::from_secs(15);
 
 impl App {
     /// Binds the addresses and builds what will serve on them.
@@ -168,7 +170,7 @@ async fn prove_key(
     let prove = async {
         loop {
             let deadline = Instant::now() + Duration::from_secs(15);
-            match vendor.sts().caller_identity(deadline).await {
+            let wait = match vendor.sts().caller_identity(deadline).await {
                 Ok(identity) => {
                     let key = ProvenKey::admit(identity, accounts)?;
                     tracing::info!(
@@ -179,10 +181,13 @@ async fn prove_key(
                     return Ok(());
                 }
                 Err(error) => {
-                    tracing::warn!(error = %error, "STS has not verified the AccessKey; not ready, asking again");
+                    let kind = error.kind();
+                    tracing::warn!(kind, "STS has not verified the AccessKey, not ready: {error}");
+                    if error.is_transient() { RETRY_UNREACHED } else { RETRY_REFUSED }
                 }
-            }
-            tokio::time::sleep(IDENTITY_RETRY.mul_f64(1.0 + rand::random::<f64>())).await;
+            };
+            // Spread, so that replicas that started together do not ask together.
+            tokio::time::sleep(wait.mul_f64(1.0 + rand::random::<f64>())).await;
         }
     };
     stop.run_until_cancelled(prove).await.unwrap_or(Ok(()))

@@ -73,7 +73,7 @@ impl Public {
 
     fn parameter(name: impl Into<Cow<'static, str>>, rule: impl Into<Cow<'static, str>>) -> Self {
         let name = name.into();
-        let message = format!("The parameter {name} is wrong: {}.", rule.into());
+        let message = format!("{name}: {}.", rule.into());
         let public = Self::new(StatusCode::BAD_REQUEST, "InvalidParameter", message);
         Self { parameter: Some(name), ..public }
     }
@@ -185,22 +185,25 @@ fn value(problem: &ValueProblem) -> Public {
 }
 
 fn upstream(error: &StsError) -> Public {
-    if let Some(wait) = error.retry_after() {
-        return Public::new(
+    match error {
+        StsError::Throttled { .. } => Public::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "Upstream.Throttled",
             "Alibaba Cloud STS is throttling; the token can be had later.",
         )
-        .retry_after(wait);
+        .retry_after(error.retry_after().unwrap_or(RETRY_AFTER)),
+        StsError::Refused { .. } => Public::new(
+            StatusCode::BAD_GATEWAY,
+            "Upstream.Refused",
+            "Alibaba Cloud STS refused; the operator finds the cause by the RequestId.",
+        ),
+        StsError::Unavailable { .. }
+        | StsError::NonceUsed { .. }
+        | StsError::ClockSkewed { .. }
+        | StsError::Unreachable(_)
+        | StsError::TimedOut
+        | StsError::Unintelligible { .. } => unavailable().retry_after(RETRY_AFTER),
     }
-    if error.is_transient() {
-        return unavailable().retry_after(RETRY_AFTER);
-    }
-    Public::new(
-        StatusCode::BAD_GATEWAY,
-        "Upstream.Refused",
-        "Alibaba Cloud STS refused; the operator finds the cause by the RequestId.",
-    )
 }
 
 fn unavailable() -> Public {

@@ -156,7 +156,8 @@ async fn serve_vends_and_ends_well_on_sigterm() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
     let (sts, handle) = emulated_sts().await;
-    let mut running = Service::new(sts, "11223344").start(("rootid", "rootsecret"));
+    let service = Service::new(sts, "11223344");
+    let mut running = service.start(("rootid", "rootsecret"));
     let status = running.0.wait().unwrap();
     let mut log = String::new();
     running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
@@ -168,7 +169,8 @@ async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_of_another_account_ends_the_server_unless_it_is_meant() {
     let (sts, _) = emulated_sts().await;
-    let mut running = Service::new(sts, "55667788").start(("testid", "testsecret"));
+    let service = Service::new(sts, "55667788");
+    let mut running = service.start(("testid", "testsecret"));
     assert_eq!(running.0.wait().unwrap().code(), Some(77));
 }
 
@@ -191,7 +193,14 @@ fn a_taken_port_is_said_so() {
 fn check_prints_every_problem_and_exits_64() {
     let output = run(&["check", "--config", "config/dev.toml"], &[]);
     assert_eq!(output.status.code(), Some(64));
-    insta::assert_snapshot!(text(&output.stdout), @"");
+    insta::assert_snapshot!(text(&output.stdout), @r"
+the configuration has 5 problems:
+clients.client-001.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+clients.client-002.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+clients.client-003.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+clients.photo-app.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+sts.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
+");
 }
 
 #[test]
@@ -211,7 +220,7 @@ fn policy_render_prints_what_sts_would_be_sent() {
     };
     let output = render(&["--client", "photo-app", "--subject", "alice"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    insta::assert_snapshot!(text(&output.stdout), @"");
+    insta::assert_snapshot!(text(&output.stdout), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject","oss:AbortMultipartUpload","oss:ListParts","oss:DeleteObject"],"Resource":"acs:oss:*:*:sample-bucket/users/alice/*"},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/alice/","users/alice/*"]}}}]}"#);
     let refused = render(&["--client", "client-003", "--param", "album=*"]);
     assert_eq!((refused.status.code(), text(&refused.stdout)), (Some(64), String::new()));
     assert!(text(&refused.stderr).contains("album"), "{}", text(&refused.stderr));
@@ -231,7 +240,10 @@ fn policy_lint_names_file_and_statement() {
         &[],
     );
     assert_eq!(output.status.code(), Some(64));
-    insta::assert_snapshot!(text(&output.stdout).replace(&folder.path().display().to_string(), "<folder>"), @"");
+    insta::assert_snapshot!(text(&output.stdout).replace(&folder.path().display().to_string(), "<folder>"), @r"
+<folder>/wide.json: Statement[0].Action: this allows actions that nobody named: list the actions, or set `allow_broad` with a reason
+<folder>/wide.json: Statement[0].Resource: this allows buckets that nobody named: name them, or set `allow_broad` with a reason
+");
 }
 
 #[test]

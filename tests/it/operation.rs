@@ -28,7 +28,20 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
         .collect();
     let mut counts = counts;
     counts.sort_unstable();
-    insta::assert_snapshot!(counts.join("\n"), @"");
+    insta::assert_snapshot!(counts.join("\n"), @r#"
+appserver_connections_refused_total 0
+appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 2
+appserver_http_request_duration_seconds_count{route="/v1/token",status="400",code="InvalidParameter"} 1
+appserver_http_request_duration_seconds_count{route="/v1/token",status="403",code="Forbidden.Grant"} 1
+appserver_http_request_duration_seconds_count{route="/v1/token",status="503",code="Upstream.Throttled"} 1
+appserver_http_request_duration_seconds_count{route="unmatched",status="404",code="NotFound"} 1
+appserver_panics_total 0
+appserver_ready 1
+appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 2
+appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="throttled"} 1
+appserver_sts_call_duration_seconds_count{action="GetCallerIdentity",outcome="success"} 1
+appserver_tokens_vended_total{client="client-002",grant="daily-photos"} 2
+"#);
     assert!(text.ends_with("# EOF\n"));
     stage.close().await;
 }

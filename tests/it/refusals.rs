@@ -63,7 +63,43 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
 
     let lines: Vec<_> =
         table.iter().map(|(what, answer)| format!("{what}: {}", answer.outcome())).collect();
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+no such grant: 403 Forbidden.Grant
+another client's grant: 403 Forbidden.Grant
+too short: 400 InvalidParameter.DurationSeconds
+too long: 400 InvalidParameter.DurationSeconds
+not a number: 400 InvalidParameter.DurationSeconds
+an unknown query parameter: 400 InvalidParameter.grant
+a repeated query parameter: 400 MalformedRequest
+an undeclared parameter: 400 InvalidParameter.Parameters
+no such route: 404 NotFound
+a path beside the route: 404 NotFound
+no subject for a grant of users: 403 Forbidden.Grant
+a disabled client: 403 Forbidden.ClientDisabled
+a wildcard: 400 InvalidParameter.Parameters.album
+a wildcard inside: 400 InvalidParameter.Parameters.album
+a variable: 400 InvalidParameter.Parameters.album
+a quote: 400 InvalidParameter.Parameters.album
+a climbing path: 400 InvalidParameter.Parameters.album
+two segments: 400 InvalidParameter.Parameters.album
+an escaped slash: 400 InvalidParameter.Parameters.album
+a control character: 400 InvalidParameter.Parameters.album
+not in NFC: 400 InvalidParameter.Parameters.album
+nothing: 400 InvalidParameter.Parameters.album
+too long a value: 400 InvalidParameter.Parameters.album
+a number for a text: 400 InvalidParameter.Parameters.album
+a missing parameter: 400 InvalidParameter.Parameters.album
+a repeated parameter: 400 InvalidParameter.Parameters
+a policy of the caller's own: 400 InvalidParameter.Policy
+an unknown field: 400 InvalidParameter.Colour
+a repeated field: 400 MalformedRequest
+no JSON: 400 MalformedRequest
+no object: 400 MalformedRequest
+not UTF-8 JSON: 400 MalformedRequest
+a body that is too large: 413 PayloadTooLarge
+another media type: 415 UnsupportedMediaType
+another method: 405 MethodNotAllowed
+");
     for (what, Answer { body, headers, status }) in &table {
         assert_eq!(body["StatusCode"], *status, "{what}");
         assert_eq!(body["Code"], body["ErrorCode"], "{what}");
@@ -82,7 +118,16 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
 async fn a_refused_value_is_named_with_its_rule_and_not_repeated() {
     let stage = Stage::demo().await;
     let answer = stage.post("client-003", r#"{"Parameters":{"album":"canary*"}}"#).await;
-    insta::assert_json_snapshot!(answer.steady(), @"");
+    insta::assert_json_snapshot!(answer.steady(), @r#"
+{
+  "Code": "InvalidParameter.Parameters.album",
+  "ErrorCode": "InvalidParameter.Parameters.album",
+  "ErrorMessage": "Parameters.album: the parameter `album` must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes.",
+  "Message": "Parameters.album: the parameter `album` must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes.",
+  "RequestId": "<RequestId>",
+  "StatusCode": 400
+}
+"#);
     stage.close().await;
 }
 
@@ -142,7 +187,16 @@ async fn nobody_learns_which_clients_exist() {
         }
         answers.push((answer.status, headers, answer.steady()));
     }
-    insta::assert_json_snapshot!(answers[0].2, @"");
+    insta::assert_json_snapshot!(answers[0].2, @r#"
+{
+  "Code": "Unauthenticated",
+  "ErrorCode": "Unauthenticated",
+  "ErrorMessage": "The request carries no valid credential; send `Authorization: Basic` with the client's id and secret.",
+  "Message": "The request carries no valid credential; send `Authorization: Basic` with the client's id and secret.",
+  "RequestId": "<RequestId>",
+  "StatusCode": 401
+}
+"#);
     assert_eq!(answers[0].1["www-authenticate"], r#"Basic realm="AppServer", charset="UTF-8""#);
     for answer in &answers {
         assert_eq!(answer, &answers[0]);

@@ -13,12 +13,41 @@ async fn client_002_gets_the_seeds_narrowed_token() {
     assert_eq!(answer.headers["cache-control"], "no-store");
     assert_eq!(answer.headers["content-type"], "application/json");
     assert_eq!(answer.headers["x-request-id"].to_str().unwrap(), answer.body["RequestId"]);
-    insta::assert_json_snapshot!(answer.steady(), @"");
+    insta::assert_json_snapshot!(answer.steady(), @r#"
+{
+  "AccessKeyId": "<AccessKeyId>",
+  "AccessKeySecret": "<AccessKeySecret>",
+  "AssumedRoleUser": {
+    "Arn": "acs:ram::11223344:role/oss-readonly/client-002",
+    "AssumedRoleId": "391578752573972854:client-002"
+  },
+  "Code": "Success",
+  "Expiration": "2016-01-13T15:02:37Z",
+  "Grant": "daily-photos",
+  "LastUpdated": "2016-01-13T14:02:37Z",
+  "RefreshAfter": "<RefreshAfter>",
+  "RequestId": "<RequestId>",
+  "SecurityToken": "<SecurityToken>",
+  "StatusCode": 200
+}
+"#);
     let calls = stage.assume_role_calls();
     assert_eq!(calls.len(), 1);
     let mut asked = calls[0].parameters.clone();
     asked.retain(|name, _| !["SignatureNonce", "Timestamp"].contains(&name.as_str()));
-    insta::assert_json_snapshot!(asked, @"");
+    insta::assert_json_snapshot!(asked, @r#"
+{
+  "AccessKeyId": "testid",
+  "DurationSeconds": "3600",
+  "Format": "JSON",
+  "Policy": "{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg\"}]}",
+  "RoleArn": "acs:ram::11223344:role/oss-readonly",
+  "RoleSessionName": "client-002",
+  "SignatureMethod": "HMAC-SHA1",
+  "SignatureVersion": "1.0",
+  "Version": "2015-04-01"
+}
+"#);
     stage.close().await;
 }
 
@@ -75,7 +104,30 @@ async fn whoami_shows_the_caller_as_the_server_sees_it() {
     let stage = Stage::demo().await;
     let answer = stage.get("client-003", "/v1/whoami").await;
     assert_eq!((answer.status, stage.assume_role_calls().len()), (200, 0));
-    insta::assert_json_snapshot!(answer.steady(), @"");
+    insta::assert_json_snapshot!(answer.steady(), @r#"
+{
+  "AuthenticatedBy": "ClientSecret",
+  "Client": "client-003",
+  "Code": "Success",
+  "Grants": [
+    {
+      "DefaultDurationSeconds": 3600,
+      "MaxDurationSeconds": 3600,
+      "MinDurationSeconds": 900,
+      "Name": "one-album",
+      "NeedsSubject": false,
+      "Parameters": [
+        {
+          "Name": "album",
+          "Rule": "one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes"
+        }
+      ]
+    }
+  ],
+  "RequestId": "<RequestId>",
+  "StatusCode": 200
+}
+"#);
     stage.close().await;
 }
 

@@ -71,7 +71,25 @@ async fn each_failure_of_sts_has_its_answer() {
         }
         assert_eq!(answer.body.get("SecurityToken"), None);
     }
-    insta::assert_snapshot!(lines.join("\n"), @"");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+throttled, which comes as HTTP 400: 503 Upstream.Throttled, come back in 30 to 45 s
+an internal error: 503 Upstream.Unavailable, come back in 5 to 8 s
+a proxy's page: 503 Upstream.Unavailable, come back in 5 to 8 s
+no permission: 502 Upstream.Refused
+no such role: 502 Upstream.Refused
+a policy that STS does not take: 502 Upstream.Refused
+an unknown key: 502 Upstream.Refused
+a code that nobody knows: 502 Upstream.Refused
+cut before the answer: 503 Upstream.Unavailable, come back in 5 to 8 s
+cut in the answer: 503 Upstream.Unavailable, come back in 5 to 8 s
+half an answer: 503 Upstream.Unavailable, come back in 5 to 8 s
+empty credentials with HTTP 200: 503 Upstream.Unavailable, come back in 5 to 8 s
+no SecurityToken: 503 Upstream.Unavailable, come back in 5 to 8 s
+no Expiration: 503 Upstream.Unavailable, come back in 5 to 8 s
+a token that is dead on arrival: 503 Upstream.Unavailable, come back in 5 to 8 s
+a flood: 503 Upstream.Unavailable, come back in 5 to 8 s
+silence: 503 Upstream.Unavailable, come back in 5 to 8 s
+");
     stage.sts.clear_faults();
     assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
     stage.close().await;
