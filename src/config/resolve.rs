@@ -42,6 +42,12 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
     let accounts = accounts.collect();
     let entitlements = grants::entitlements(raw.grants, &roles, &mut hash, &mut problems);
+    if raw.clients.is_empty() {
+        problems.add(
+            "clients",
+            "nobody is registered, so nobody could be served; is a `--config FILE` missing?",
+        );
+    }
     let clients = clients(raw.clients, mode, &mut problems);
     let clients_grants =
         clients.iter().map(|(id, _, grants)| (id.clone(), grants.clone())).collect();

@@ -49,7 +49,12 @@ fn the_shipped_files_load() {
     let file = |name: &str| [repository.join("config").join(name)];
     load(&file("dev.toml"), &Environment::new(), Mode::Demo).unwrap();
     load(&file("production.example.toml"), &Environment::new(), Mode::Production).unwrap();
-    load(&[], &Environment::new(), Mode::Production).unwrap();
+    // The defaults are complete but for what only an operator knows.
+    let defaults = load(&[], &Environment::new(), Mode::Production).unwrap_err();
+    assert_eq!(
+        defaults.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(),
+        ["clients"]
+    );
     let policies = std::fs::read_dir(repository.join("config/policies")).unwrap();
     for policy in policies {
         let path = policy.unwrap().path();
@@ -149,7 +154,8 @@ fn a_broad_grant_needs_its_reason() {
     let load_with = |lines: &str| {
         let text = format!(
             "[roles.reader]\narn = \"acs:ram::11223344:role/oss-readonly\"\n\
-             [grants.all]\nrole = \"reader\"\npolicy = \"broad.json\"\n{lines}\n"
+             [grants.all]\nrole = \"reader\"\npolicy = \"broad.json\"\n{lines}\n\
+             [clients.app-one]\ngrants = [\"all\"]\n"
         );
         std::fs::write(folder.path().join("app.toml"), text).unwrap();
         load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production).map(|_| ())

@@ -35,10 +35,10 @@ pub(crate) enum ApiError {
     Unauthenticated(AuthError),
     #[error("the client is disabled")]
     ClientDisabled,
-    #[error("{0}")]
-    Refused(#[source] Refusal),
-    #[error("{0}")]
-    Vend(#[source] VendError),
+    #[error(transparent)]
+    Refused(Refusal),
+    #[error(transparent)]
+    Vend(VendError),
     #[error("the request ran into its time-out")]
     TimedOut,
     #[error("a handler panicked")]

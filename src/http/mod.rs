@@ -46,11 +46,16 @@ pub(crate) struct Api {
 /// The public listener's routes, each behind [`observe`].
 pub(crate) fn router(api: Arc<Api>) -> Router {
     let routes = Router::new()
-        .route("/v1/token", get(token::get_token).post(token::post_token))
-        .route(observe::OSS_SDK_ROUTE, get(token::get_token))
+        .route("/v1/token", get(token::get_token).head(no_head).post(token::post_token))
+        .route(observe::OSS_SDK_ROUTE, get(token::get_token).head(no_head))
         .route("/v1/whoami", get(whoami::whoami))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(Arc::clone(&api));
     observe::observed(routes, api)
+}
+
+/// axum answers HEAD by GET without its body. A token that nobody reads would still cost a call to STS.
+async fn no_head() -> ApiError {
+    ApiError::MethodNotAllowed
 }

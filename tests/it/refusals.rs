@@ -61,6 +61,9 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
     ));
     table.push(("another method", stage.send(authorized("DELETE", "/v1/token")).await));
 
+    let head = authorized("HEAD", "/v1/token").send().await.unwrap();
+    assert_eq!(head.status(), 405, "a HEAD would cost a token that nobody reads");
+
     let lines: Vec<_> =
         table.iter().map(|(what, answer)| format!("{what}: {}", answer.outcome())).collect();
     insta::assert_snapshot!(lines.join("\n"), @r"
