@@ -36,6 +36,8 @@ need curl curl
 need openssl openssl
 need jq jq
 need shellcheck shellcheck
+need python3 python3
+need pgrep procps
 
 step "shell scripts"
 shellcheck tests/*.sh .ci/run
@@ -54,7 +56,7 @@ step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 
 step "what the README shows, run as a stranger would"
-tests/readme.sh
+tests/readme.py
 
 echo
 echo "tests/all.sh: all passed"
