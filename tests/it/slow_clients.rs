@@ -125,3 +125,22 @@ async fn the_drain_finishes_what_is_under_way() {
     assert_eq!(under_way.await.unwrap().unwrap().status(), 200);
     assert!(TcpStream::connect(public).await.is_err());
 }
+
+/// STS takes longer than the drain may: the connection is cut, and the process does not hang on it.
+#[tokio::test]
+async fn the_drain_ends_at_its_deadline() {
+    let config = "[server]\ndrain_timeout_ms = 200\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    stage.sts.script(Fault::Slow { delay_ms: 4_000 }.always());
+    let request =
+        stage.request("GET", "/v1/token").basic_auth("client-002", Some("client-002-demo-secret"));
+    let under_way = tokio::spawn(request.send());
+    // Slow calls are logged once they are answered; the request is under way when its connection is open.
+    while !stage.admin("/metrics").await.1.contains("\nappserver_connections 1\n") {
+        sleep(Duration::from_millis(5)).await;
+    }
+    let told = Instant::now();
+    stage.close().await;
+    assert!(told.elapsed() < Duration::from_secs(2), "the drain took {:?}", told.elapsed());
+    assert!(under_way.await.unwrap().is_err());
+}
