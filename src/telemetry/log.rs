@@ -28,3 +28,43 @@ pub(crate) fn log_panics() {
         tracing::error!(location, "a thread panicked; this is a bug, please report the location");
     }));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Captured(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Captured {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(line);
+            Ok(line.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_panic_is_logged_by_its_place_and_not_by_its_message() {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
+        // The hook is the process's; a panic of another test in this moment would go unreported, not unnoticed.
+        let usual = std::panic::take_hook();
+        log_panics();
+        let panicked = tracing::subscriber::with_default(subscriber, || {
+            std::panic::catch_unwind(|| panic!("{}", "canary-secret"))
+        });
+        std::panic::set_hook(usual);
+        assert!(panicked.is_err());
+        let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(log.contains("a thread panicked") && log.contains(file!()), "{log}");
+        assert!(!log.contains("canary"), "{log}");
+    }
+}
