@@ -135,6 +135,27 @@ mod tests {
         assert_eq!(refusal(Presented::Nothing), AuthError::Missing);
     }
 
+    /// T25: who is refused learns nothing from how long it took.
+    #[test]
+    fn an_unknown_client_costs_the_same_work_as_a_wrong_secret() {
+        let auth = authenticator();
+        let work = |presented: Presented| {
+            secret::work::taken();
+            let _ = auth.authenticate(&presented);
+            secret::work::taken()
+        };
+        let expected = secret::work::Work { hashes: 1, comparisons: 2 };
+        let presented = [
+            present("client-002", "new"),
+            present("client-002", "old"),
+            present("client-002", "wrong"),
+            present("client-003", "wrong"),
+            present("no client's name", "wrong"),
+            present("client-009", "old"),
+        ];
+        assert_eq!(presented.map(work), [expected; 6]);
+    }
+
     #[test]
     fn a_client_learns_that_it_is_disabled_only_with_its_secret() {
         let auth = authenticator();
