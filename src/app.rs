@@ -58,6 +58,11 @@ pub enum StartError {
 #[error("{0}")]
 pub struct Unfit(#[from] KeyRefused);
 
+/// Probes, a scraper and an operator; more would be somebody else.
+const ADMIN_CONNECTIONS: usize = 64;
+/// What the admin listener adds to a stop at the most, once the public one is drained.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+
 /// When STS is asked again whose the AccessKey is, after it could not be reached.
 const RETRY_UNREACHED: Duration = Duration::from_secs(2);
 /// The same, after it refused: a new key may not be known everywhere yet, but asking often does not help.
@@ -91,7 +96,10 @@ impl App {
             api,
             readiness: Arc::new(Readiness::new(vendor)),
             build: Build { version: env!("CARGO_PKG_VERSION"), config_hash: settings.hash },
-            server: settings.server,
+            server: ServerSettings {
+                max_connections: http::affordable_connections(settings.server.max_connections),
+                ..settings.server
+            },
             lame_duck: settings.lame_duck,
             accounts: settings.accounts,
             ready: CancellationToken::new(),
@@ -129,8 +137,13 @@ impl App {
         let admin_stop = CancellationToken::new();
         // Its connections are not those of callers, and are not counted as theirs.
         let uncounted = Connections::default();
+        let few = ServerSettings {
+            max_connections: ADMIN_CONNECTIONS,
+            drain_timeout: ADMIN_DRAIN.min(server.drain_timeout),
+            ..server
+        };
         let admin_server =
-            tokio::spawn(http::serve(admin, admin_router, server, uncounted, admin_stop.clone()));
+            tokio::spawn(http::serve(admin, admin_router, few, uncounted, admin_stop.clone()));
         let counted = metrics.connections.clone();
         let public_server =
             tokio::spawn(http::serve(public, http::router(api), server, counted, closing.clone()));

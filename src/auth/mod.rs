@@ -30,7 +30,7 @@ pub(crate) struct Client {
 }
 
 /// Why nobody was let in. Callers learn one thing from all but the last; the log names the reason.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthError {
     #[error("no credential was presented")]
     Missing,
@@ -41,9 +41,19 @@ pub(crate) enum AuthError {
     #[error("the client is not registered")]
     UnknownClient,
     #[error("the secret is wrong")]
-    WrongSecret,
+    WrongSecret(ClientId),
     #[error("the client is disabled")]
-    Disabled,
+    Disabled(ClientId),
+}
+
+impl AuthError {
+    /// The registered client that was named, for the log: whose door is being tried.
+    pub(crate) fn client(&self) -> Option<&ClientId> {
+        match self {
+            Self::WrongSecret(client) | Self::Disabled(client) => Some(client),
+            Self::Missing | Self::Malformed | Self::NotOffered | Self::UnknownClient => None,
+        }
+    }
 }
 
 impl Authenticator {
@@ -57,24 +67,17 @@ impl Authenticator {
     pub(crate) fn authenticate(&self, presented: &Presented) -> Result<Caller, AuthError> {
         match presented {
             Presented::Secret { client, secret } => {
-                let (id, known) = match client.parse::<ClientId>() {
-                    Ok(id) => {
-                        let known = self.clients.get(&id);
-                        (Some(id), known)
-                    }
-                    Err(_) => (None, None),
-                };
-                let proven = known.unwrap_or(&self.decoy).proven_by(&SecretHash::of(secret));
-                match (id, known) {
-                    (Some(id), Some(client)) if proven => {
-                        if client.enabled {
-                            Ok(Caller::by_secret(id))
-                        } else {
-                            Err(AuthError::Disabled)
-                        }
-                    }
-                    (_, Some(_)) => Err(AuthError::WrongSecret),
-                    (_, None) => Err(AuthError::UnknownClient),
+                let named = client.parse::<ClientId>().ok();
+                let known = named.and_then(|id| self.clients.get(&id).map(|client| (id, client)));
+                let proven = known
+                    .as_ref()
+                    .map_or(&self.decoy, |(_, client)| client)
+                    .proven_by(&SecretHash::of(secret));
+                match known {
+                    Some((id, client)) if proven && client.enabled => Ok(Caller::by_secret(id)),
+                    Some((id, _)) if proven => Err(AuthError::Disabled(id)),
+                    Some((id, _)) => Err(AuthError::WrongSecret(id)),
+                    None => Err(AuthError::UnknownClient),
                 }
             }
             Presented::Other => Err(AuthError::NotOffered),
@@ -126,8 +129,9 @@ mod tests {
     fn nobody_else_is_let_in() {
         let auth = authenticator();
         let refusal = |presented| auth.authenticate(&presented).unwrap_err();
-        assert_eq!(refusal(present("client-002", "")), AuthError::WrongSecret);
-        assert_eq!(refusal(present("client-002", "Old")), AuthError::WrongSecret);
+        let wrong = AuthError::WrongSecret("client-002".parse().unwrap());
+        assert_eq!(refusal(present("client-002", "")), wrong);
+        assert_eq!(refusal(present("client-002", "Old")), wrong);
         assert_eq!(refusal(present("client-003", "old")), AuthError::UnknownClient);
         assert_eq!(refusal(present("Client-002", "old")), AuthError::UnknownClient);
         assert_eq!(refusal(Presented::Other), AuthError::NotOffered);
@@ -160,9 +164,8 @@ mod tests {
     fn a_client_learns_that_it_is_disabled_only_with_its_secret() {
         let auth = authenticator();
         let refusal = |secret| auth.authenticate(&present("client-009", secret)).unwrap_err();
-        assert_eq!(
-            (refusal("old"), refusal("guess")),
-            (AuthError::Disabled, AuthError::WrongSecret)
-        );
+        let id: ClientId = "client-009".parse().unwrap();
+        let expected = (AuthError::Disabled(id.clone()), AuthError::WrongSecret(id));
+        assert_eq!((refusal("old"), refusal("guess")), expected);
     }
 }

@@ -14,9 +14,15 @@ impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let caller = api.authenticator.authenticate(&presented(parts))?;
-        tracing::Span::current().record("client", caller.client().as_str());
-        Ok(caller)
+        let authenticated = api.authenticator.authenticate(&presented(parts));
+        let client = match &authenticated {
+            Ok(caller) => Some(caller.client()),
+            Err(error) => error.client(),
+        };
+        if let Some(client) = client {
+            tracing::Span::current().record("client", client.as_str());
+        }
+        Ok(authenticated?)
     }
 }
 

@@ -217,12 +217,12 @@ fn unavailable() -> Public {
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
         match error {
-            AuthError::Disabled => Self::ClientDisabled,
+            AuthError::Disabled(_) => Self::ClientDisabled,
             AuthError::Missing
             | AuthError::Malformed
             | AuthError::NotOffered
             | AuthError::UnknownClient
-            | AuthError::WrongSecret => Self::Unauthenticated(error),
+            | AuthError::WrongSecret(_) => Self::Unauthenticated(error),
         }
     }
 }

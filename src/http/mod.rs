@@ -3,8 +3,10 @@
 mod admin;
 mod authenticate;
 mod connection;
+mod descriptors;
 mod error;
 mod json;
+mod no_query;
 mod observe;
 mod ready;
 mod server;
@@ -20,6 +22,7 @@ use axum::Router;
 use axum::routing::get;
 
 pub(crate) use admin::{Build, admin_router};
+pub(crate) use descriptors::affordable_connections;
 pub(crate) use ready::Readiness;
 pub(crate) use server::{ServerSettings, serve};
 

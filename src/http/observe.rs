@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use super::Api;
 use super::error::{ApiError, Public};
+use super::server::Peer;
 use super::wire::ErrorResponse;
 
 /// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
@@ -70,6 +71,26 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
     }
 }
 
+/// A request whose caller may hang up before it is answered: that is counted and logged, too, for it is what
+/// operators see first when STS is slow.
+struct Unanswered<'a> {
+    api: &'a Api,
+    route: &'static str,
+    started: Instant,
+    answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.answered {
+            let took = self.started.elapsed();
+            // nginx's number for it; HTTP has none, as nobody is there to read it.
+            self.api.metrics.request(self.route, 499, "ClientGone", took);
+            tracing::info!(status = 499, took_ms = took.as_millis(), "the caller hung up");
+        }
+    }
+}
+
 /// Puts `observe` around all routes, and a net for panics between the two.
 pub(super) fn observed(routes: Router, api: Arc<Api>) -> Router {
     routes
@@ -87,14 +108,16 @@ async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) 
     let span = tracing::info_span!(
         "request",
         request_id = id.as_str(),
-        method = %request.method(),
+        method = method_of(&request),
         route,
+        peer = request.extensions().get::<Peer>().map(|peer| tracing::field::display(peer.0)),
         client = tracing::field::Empty,
         grant = tracing::field::Empty,
         sts_access_key_id = tracing::field::Empty,
     );
 
     async {
+        let mut unanswered = Unanswered { api: &api, route, started, answered: false };
         let answered = tokio::time::timeout_at(deadline.0 + GRACE, next.run(request)).await;
         let mut response = answered.unwrap_or_else(|_| ApiError::TimedOut.into_response());
         let error = response.extensions_mut().remove::<Arc<ApiError>>();
@@ -114,12 +137,24 @@ async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) 
         if status.is_success() {
             tracing::info!(status = 200, took_ms = took.as_millis(), "answered");
         }
+        unanswered.answered = true;
         api.metrics.request(route, status.as_u16(), class, took);
         finish(&mut response, &id);
         response
     }
     .instrument(span)
     .await
+}
+
+/// The method, of a closed set: callers may make methods up, as long as they like.
+fn method_of(request: &Request) -> &'static str {
+    match request.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "POST" => "POST",
+        _ => "other",
+    }
 }
 
 /// The route's pattern: a closed set, whatever paths callers try.

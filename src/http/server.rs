@@ -1,6 +1,7 @@
 //! The accept loop: what plain `axum::serve` does not bound is bounded here.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,15 @@ pub(crate) struct ServerSettings {
     pub(crate) drain_timeout: Duration,
 }
 
+/// The other end of the connection that a request came by: a caller, or a proxy in front of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// A request's head may be so long: our callers send tokens back to nobody, so a credential and a query fit many
+/// times. hyper's own bound is 400 KB, which strangers could make it hold for each connection.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
+
 /// Serves until `shutdown`, then finishes what is under way and returns.
 pub(crate) async fn serve(
     listener: TcpListener,
@@ -44,14 +54,14 @@ pub(crate) async fn serve(
     let connections = TaskTracker::new();
     let cut = CancellationToken::new();
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             () = shutdown.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
-                    // Out of file descriptors, most likely: retrying at once would only burn CPU.
+                    // Out of file descriptors, most likely: retrying at once would only burn CPU, and log.
                     tracing::warn!(%error, "could not accept a connection");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(500)).await;
                     continue;
                 }
             },
@@ -60,12 +70,18 @@ pub(crate) async fn serve(
             counts.refused.inc();
             continue;
         };
-        let connection = serve_connection(stream, router.clone(), settings, shutdown.clone());
-        let (open, cut) = (counts.open.clone(), cut.clone());
+        let connection = serve_connection(stream, peer, router.clone(), settings, shutdown.clone());
+        let (counts, cut) = (counts.clone(), cut.clone());
         connections.spawn(async move {
-            open.inc();
-            cut.run_until_cancelled(connection).await;
-            open.dec();
+            counts.open.inc();
+            let ended = cut.run_until_cancelled(connection).await;
+            counts.open.dec();
+            // Phones come and go; only what was no HTTP is worth counting.
+            if let Some(Err(error)) = ended
+                && error.is_parse()
+            {
+                counts.malformed.inc();
+            }
             drop(slot);
         });
     }
@@ -83,17 +99,19 @@ pub(crate) async fn serve(
 
 async fn serve_connection(
     stream: TcpStream,
+    peer: SocketAddr,
     router: Router,
     settings: ServerSettings,
     shutdown: CancellationToken,
-) {
+) -> hyper::Result<()> {
     // Answers are one small write each; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
     let phase = Phase::new();
     let stream =
         Watched::new(stream, Arc::clone(&phase), settings.header_timeout, settings.idle_timeout);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
         phase.handling();
+        request.extensions_mut().insert(Peer(peer));
         let answer = router.clone().call(request);
         let phase = Arc::clone(&phase);
         async move {
@@ -106,17 +124,15 @@ async fn serve_connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(settings.idle_timeout)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
-    let ended = tokio::select! {
+    tokio::select! {
         ended = &mut connection => ended,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
-    };
-    if let Err(error) = ended {
-        // Phones come and go; nothing here is worth an operator's attention.
-        tracing::debug!(%error, "a connection ended early");
     }
 }

@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use super::Api;
 use super::error::ApiError;
 use super::json::ApiJson;
+use super::no_query::NoQuery;
 use super::observe::{Deadline, RequestId};
 use super::token_request;
 use super::wire::TokenResponse;
@@ -21,6 +22,7 @@ pub(super) async fn post_token(
     id: RequestId,
     deadline: Deadline,
     caller: Caller,
+    NoQuery: NoQuery,
     ApiJson(body): ApiJson,
 ) -> Result<Response, ApiError> {
     let asked = token_request::from_body(&body)?;

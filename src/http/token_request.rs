@@ -15,7 +15,8 @@ const DURATION_RULE: &str = "it is a whole number of seconds";
 /// `POST /v1/token`: `{"Grant": "…", "DurationSeconds": 1800, "Parameters": {"album": "…"}}`.
 pub(crate) fn from_body(members: &Members) -> Result<Asked, ApiError> {
     let mut asked = Asked::default();
-    for (name, value) in members.iter() {
+    // Clients that write every field of a class write `null` for what they leave out.
+    for (name, value) in members.iter().filter(|(_, value)| value.get() != "null") {
         match name {
             "Grant" => asked.grant = Some(text(value, "Grant")?),
             "DurationSeconds" => asked.duration_secs = Some(duration(value.get())?),
@@ -63,7 +64,10 @@ fn text(value: &RawValue, field: impl Into<String>) -> Result<String, ApiError> 
 }
 
 fn duration(digits: &str) -> Result<u64, ApiError> {
-    digits.parse().map_err(|_| ApiError::invalid("DurationSeconds", DURATION_RULE))
+    // `parse` would take `+1800` and `01800` as well.
+    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+    let number = plain.then(|| digits.parse().ok()).flatten();
+    number.ok_or_else(|| ApiError::invalid("DurationSeconds", DURATION_RULE))
 }
 
 fn not_taken(name: &str) -> ApiError {
@@ -115,6 +119,13 @@ mod tests {
     }
 
     #[test]
+    fn null_is_as_good_as_nothing() {
+        let asked =
+            body(r#"{"Grant":null,"DurationSeconds":null,"Parameters":null,"Policy":null}"#);
+        assert_eq!(asked.unwrap(), Asked::default());
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let refusals = [
             body(r#"{"Grant":7}"#),
@@ -128,6 +139,8 @@ mod tests {
             body(r#"{"Policy":{"Version":"1"}}"#),
             body(r#"{"a b":1}"#),
             query(&[("DurationSeconds", "")]),
+            query(&[("DurationSeconds", "+1800")]),
+            query(&[("DurationSeconds", "01800")]),
             query(&[("Grant", "a"), ("Grant", "b")]),
             query(&[("album", "2015")]),
         ]
@@ -143,6 +156,8 @@ mod tests {
             "InvalidParameter.grant",
             "InvalidParameter.Policy",
             "MalformedRequest",
+            "InvalidParameter.DurationSeconds",
+            "InvalidParameter.DurationSeconds",
             "InvalidParameter.DurationSeconds",
             "MalformedRequest",
             "InvalidParameter.album",

@@ -7,6 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::Api;
+use super::no_query::NoQuery;
 use super::observe::RequestId;
 use super::token::json;
 use super::wire::Success;
@@ -46,7 +47,12 @@ struct ParameterView<'a> {
     rule: String,
 }
 
-pub(super) async fn whoami(State(api): State<Arc<Api>>, id: RequestId, caller: Caller) -> Response {
+pub(super) async fn whoami(
+    State(api): State<Arc<Api>>,
+    id: RequestId,
+    caller: Caller,
+    NoQuery: NoQuery,
+) -> Response {
     json(&WhoamiResponse {
         success: Success::new(id.as_str()),
         client: caller.client().as_str(),

@@ -36,6 +36,8 @@ pub(crate) struct Connections {
     pub(crate) open: Gauge,
     /// Those that were turned away because the cap was reached.
     pub(crate) refused: Counter,
+    /// Those that ended because what came was no HTTP/1.1 or too much of it; hyper answers these by itself.
+    pub(crate) malformed: Counter,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -94,9 +96,14 @@ impl Metrics {
             Unit::Seconds,
             self.sts_calls.clone(),
         );
-        let Connections { open, refused } = self.connections.clone();
+        let Connections { open, refused, malformed } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);
+        registry.register(
+            "connections_malformed",
+            "Connections on which came no good HTTP",
+            malformed,
+        );
         registry.register("panics", "Handlers that panicked", self.panics.clone());
         registry.register("ready", "Whether /readyz answers 200", self.ready.clone());
         self

@@ -29,6 +29,7 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
     let mut counts = counts;
     counts.sort_unstable();
     insta::assert_snapshot!(counts.join("\n"), @r#"
+appserver_connections_malformed_total 0
 appserver_connections_refused_total 0
 appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 2
 appserver_http_request_duration_seconds_count{route="/v1/token",status="400",code="InvalidParameter"} 1
@@ -79,6 +80,42 @@ async fn a_request_leaves_one_line_that_names_it() {
             assert!(lines[0].contains(word), "{word} is not in {}", lines[0]);
         }
     }
+    stage.close().await;
+}
+
+/// When STS is slow, phones give up first; that must be seen.
+#[tokio::test]
+async fn a_caller_that_hangs_up_is_logged_and_counted() {
+    let stage = Stage::demo().await;
+    let start = logs::since(0).len();
+    stage.sts.script(Fault::Slow { delay_ms: 3_000 }.always());
+    let secret = crate::stage::secret("client-002");
+    let request = stage.request("GET", "/v1/token").basic_auth("client-002", Some(secret));
+    let gone = request.timeout(std::time::Duration::from_millis(200)).send().await;
+    assert!(gone.unwrap_err().is_timeout());
+    let expected = r#"http_request_duration_seconds_count{route="/v1/token",status="499",code="ClientGone"} 1"#;
+    while !stage.admin("/metrics").await.1.contains(expected) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let log = logs::since(start);
+    assert!(
+        log.lines().any(|line| line.contains("the caller hung up") && line.contains("client-002")),
+        "{log}"
+    );
+    stage.sts.clear_faults();
+    stage.close().await;
+}
+
+/// Who is trying which door: a wrong secret is logged with the client that it was tried on, and from where.
+#[tokio::test]
+async fn a_wrong_secret_is_logged_with_the_client_and_the_peer() {
+    let stage = Stage::demo().await;
+    let start = logs::since(0).len();
+    let request = stage.request("GET", "/v1/token").basic_auth("client-002", Some("wrong"));
+    let id = stage.send(request).await.body["RequestId"].as_str().unwrap().to_owned();
+    let log = logs::since(start);
+    let line = log.lines().find(|line| line.contains(&id) && line.contains("refused")).unwrap();
+    assert!(line.contains("client-002") && line.contains("127.0.0.1:"), "{line}");
     stage.close().await;
 }
 

@@ -22,6 +22,7 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
         ("an undeclared parameter", "/v1/token?Parameters.album=2015"),
         ("no such route", "/v1/nothing"),
         ("a path beside the route", "/v1/token/"),
+        ("a query that is not taken", "/v1/whoami?Client=client-001"),
     ] {
         table.push((what, stage.get("client-002", path).await));
     }
@@ -61,6 +62,11 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
     ));
     table.push(("another method", stage.send(authorized("DELETE", "/v1/token")).await));
 
+    let made_up = "M".repeat(2_000);
+    table.push(("a method that is made up", stage.send(authorized(&made_up, "/v1/token")).await));
+    let with_query = authorized("POST", "/v1/token?DurationSeconds=900").body("{}");
+    table.push(("a query beside a body", stage.send(with_query).await));
+
     let head = authorized("HEAD", "/v1/token").send().await.unwrap();
     assert_eq!(head.status(), 405, "a HEAD would cost a token that nobody reads");
 
@@ -77,6 +83,7 @@ a repeated query parameter: 400 MalformedRequest
 an undeclared parameter: 400 InvalidParameter.Parameters
 no such route: 404 NotFound
 a path beside the route: 404 NotFound
+a query that is not taken: 400 MalformedRequest
 no subject for a grant of users: 403 Forbidden.Grant
 a disabled client: 403 Forbidden.ClientDisabled
 a wildcard: 400 InvalidParameter.Parameters.album
@@ -102,6 +109,8 @@ not UTF-8 JSON: 400 MalformedRequest
 a body that is too large: 413 PayloadTooLarge
 another media type: 415 UnsupportedMediaType
 another method: 405 MethodNotAllowed
+a method that is made up: 405 MethodNotAllowed
+a query beside a body: 400 MalformedRequest
 ");
     for (what, Answer { body, headers, status }) in &table {
         assert_eq!(body["StatusCode"], *status, "{what}");
@@ -111,7 +120,7 @@ another method: 405 MethodNotAllowed
         assert_eq!(headers["cache-control"], "no-store", "{what}");
         assert_eq!(headers["content-type"], "application/json", "{what}");
     }
-    let (_, other_method) = table.last().unwrap();
+    let (_, other_method) = table.iter().find(|(what, _)| *what == "another method").unwrap();
     assert_eq!(other_method.headers["allow"], "GET,HEAD,POST");
     assert_eq!(stage.sts.calls(), [], "a refused request reached STS");
     stage.close().await;

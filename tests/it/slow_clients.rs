@@ -109,6 +109,20 @@ async fn connections_beyond_the_cap_are_closed_at_once_and_counted() {
     stage.close().await;
 }
 
+/// A head that does not end holds 16 KiB of memory, not hyper's 400.
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused_and_counted() {
+    let stage = Stage::demo().await;
+    let mut long = TcpStream::connect(stage.public).await.unwrap();
+    let head = format!("GET /v1/token HTTP/1.1\r\nHost: a\r\nX-Long: {}", "x".repeat(20_000));
+    long.write_all(head.as_bytes()).await.unwrap();
+    let (answer, _) = until_closed(long).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let (_, metrics) = stage.admin("/metrics").await;
+    assert!(metrics.contains("\nappserver_connections_malformed_total 1\n"), "{metrics}");
+    stage.close().await;
+}
+
 /// A request under way when the server is told to stop is answered; new ones find nobody.
 #[tokio::test]
 async fn the_drain_finishes_what_is_under_way() {
