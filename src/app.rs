@@ -36,7 +36,7 @@ pub struct App {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address is taken, or not ours.
-    #[error("cannot listen on {address} ({key}): {source}")]
+    #[error("cannot listen on {address} ({key})")]
     Listen {
         /// The configuration's key for the address.
         key: &'static str,
@@ -149,9 +149,8 @@ impl App {
             tokio::spawn(http::serve(public, http::router(api), server, counted, closing.clone()));
         tracing::info!(address = %public_addr, "serving");
 
-        let proven = prove_key(&vendor, &accounts, &stop).await;
+        let proven = prove_key(&vendor, &accounts, &ready, &stop).await;
         if proven.is_ok() {
-            ready.cancel();
             stop.cancelled().await;
             tracing::info!("stopping: /readyz says so, requests under way are finished");
         }
@@ -178,6 +177,7 @@ async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, Sta
 async fn prove_key(
     vendor: &Vendor<StsClient>,
     accounts: &[AccountId],
+    ready: &CancellationToken,
     stop: &CancellationToken,
 ) -> Result<(), KeyRefused> {
     let prove = async {
@@ -191,6 +191,7 @@ async fn prove_key(
                         "STS has verified the AccessKey; vending begins"
                     );
                     vendor.open(key);
+                    ready.cancel();
                     return Ok(());
                 }
                 Err(error) => {

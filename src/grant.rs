@@ -183,7 +183,7 @@ mod tests {
         let texts = NarrowingTexts {
             policy,
             breadth: Breadth::Narrow,
-            session_name: "${client}",
+            session_name: Some("${client}"),
             source_identity: None,
         };
         let [shortest, default, longest] = [900, 1800, 3600]

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::config;
+use crate::telemetry::with_causes;
 
 #[derive(Debug, Args)]
 pub(super) struct HealthcheckArgs {
@@ -22,11 +23,17 @@ pub(super) fn healthcheck(args: &HealthcheckArgs) -> Result<(), Failure> {
     let path = if args.ready { "/readyz" } else { "/healthz" };
     let url = format!("http://{}{path}", reachable(listen));
     let asked = block_on(async {
-        let client =
-            reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(3)).build()?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            // Without TLS there is nothing to verify; a container may have no certificates.
+            .tls_certs_only([])
+            .timeout(Duration::from_secs(3))
+            .build()?;
         client.get(&url).send().await?.error_for_status()
     });
-    asked.map(|_| ()).map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("{url}: {error}")))
+    asked
+        .map(|_| ())
+        .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("{url}: {}", with_causes(&error))))
 }
 
 /// Where a listener on every address is found from the inside.

@@ -21,6 +21,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::app::StartError;
 use crate::config::{self, Mode, Problems, Settings};
 use crate::domain::ClientId;
+use crate::telemetry::with_causes;
 
 /// The configuration or the command line is wrong (BSD's EX_USAGE).
 const EXIT_CONFIG: u8 = 64;
@@ -124,7 +125,9 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::AccessKey(problems) => problems.into(),
-            StartError::Listen { .. } | StartError::Tls(_) => Self::new(EXIT_UNAVAILABLE, error),
+            StartError::Listen { .. } | StartError::Tls(_) => {
+                Self::new(EXIT_UNAVAILABLE, with_causes(&error))
+            }
         }
     }
 }

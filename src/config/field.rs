@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use config::ConfigError;
 use serde::de::{DeserializeOwned, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
@@ -20,8 +21,17 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
         let value = config::Value::deserialize(deserializer)?;
         Ok(match T::deserialize(value) {
             Ok(value) => Self::Given(value),
-            Err(error) => Self::Wrong(error.to_string()),
+            Err(error) => Self::Wrong(told(error)),
         })
+    }
+}
+
+/// What is wrong, without what stood there: that may be a secret in the wrong place.
+fn told(error: ConfigError) -> String {
+    match error {
+        ConfigError::At { error, .. } => told(*error),
+        ConfigError::Type { expected, .. } => format!("it must be {expected}"),
+        other => other.to_string(),
     }
 }
 

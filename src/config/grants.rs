@@ -115,19 +115,20 @@ fn entitlement(
     };
     let params = value_rules(&at("parameters"), raw.parameters, problems);
     let claims = value_rules(&at("claims"), raw.claims, problems);
-    let rules = ValueRules { params: params?, claims: claims?, subject_max_bytes: subject_max? };
+    let rules = params.zip(claims).zip(subject_max).map(|((params, claims), subject_max_bytes)| {
+        ValueRules { params, claims, subject_max_bytes }
+    });
     let breadth = breadth(&path, raw.allow_broad, raw.allow_broad_reason, problems);
     let policy = policy_text(&at("policy"), raw.policy, problems);
     let session_name = problems.take(&at("session_name"), raw.session_name);
     let source_identity = problems.take(&at("source_identity"), raw.source_identity);
-    let narrowing = policy.zip(breadth).and_then(|((file, text), breadth)| {
+    let narrowing = policy.zip(breadth).zip(rules).and_then(|(((file, text), breadth), rules)| {
+        hash.update(text.len().to_be_bytes());
         hash.update(&text);
-        // Where users have rights of their own, they have names of their own.
-        let unset = if text.contains("${subject}") { "${client}.${subject}" } else { "${client}" };
         let texts = NarrowingTexts {
             policy: &text,
             breadth,
-            session_name: session_name.as_deref().unwrap_or(unset),
+            session_name: session_name.as_deref(),
             source_identity: source_identity.as_deref(),
         };
         let problem = |problem| match problem {
@@ -275,7 +276,7 @@ fn value_rules(
                 return None;
             }
         };
-        let rule = rule.map_err(|problem| problems.add(&path, problem)).ok();
+        let rule = rule.map_err(|problem| problems.add_error(&path, &problem)).ok();
         Some((name?, rule?))
     };
     let rules: BTreeMap<_, _> = raw.into_iter().filter_map(&mut resolve).collect();

@@ -45,7 +45,8 @@ pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merg
 fn anchor(value: &mut Value) {
     let ValueKind::Table(table) = &mut value.kind else { return };
     for (key, value) in table {
-        if !PATH_KEYS.contains(&key.as_str()) {
+        // A table of that name is an operator's grant or client, not a path.
+        if !PATH_KEYS.contains(&key.as_str()) || matches!(value.kind, ValueKind::Table(_)) {
             anchor(value);
             continue;
         }

@@ -5,13 +5,16 @@
 //! collide with variables that Kubernetes injects for a Service of that name).
 
 mod access_key;
+mod clients;
 mod field;
 mod grants;
 mod layers;
 mod problems;
 mod raw;
 mod resolve;
+mod server;
 mod settings;
+mod sts;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -1,8 +1,10 @@
 //! What is wrong with a configuration, all of it.
 
+use std::error::Error;
 use std::fmt;
 
 use super::field::Field;
+use crate::telemetry::with_causes;
 
 /// One problem, at one key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -17,7 +19,7 @@ pub struct Problem {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Problems(Vec<Problem>);
 
-impl std::error::Error for Problems {}
+impl Error for Problems {}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,6 +41,12 @@ impl Problems {
         let mut problems = Self::default();
         problems.add(path, message);
         problems
+    }
+
+    /// Notes an error with its causes, which say what the error only names.
+    pub(super) fn add_error(&mut self, path: impl Into<String>, error: &dyn Error) {
+        // Some libraries draw pictures; a problem is a line.
+        self.add(path, with_causes(error).split_whitespace().collect::<Vec<_>>().join(" "));
     }
 
     pub(super) fn add(&mut self, path: impl Into<String>, message: impl fmt::Display) {

@@ -101,11 +101,24 @@ pub(super) struct RawAccessKey {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String")]
 pub(super) enum RawSource {
     Environment,
     Files,
     Demo,
+}
+
+impl TryFrom<String> for RawSource {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "environment" => Ok(Self::Environment),
+            "files" => Ok(Self::Files),
+            "demo" => Ok(Self::Demo),
+            _ => Err("it must be `environment`, `files` or, in `appserver dev`, `demo`"),
+        }
+    }
 }
 
 /// A RAM role.
@@ -167,11 +180,24 @@ pub(super) struct RawValueRule {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String")]
 pub(super) enum RawKind {
     Segment,
     Path,
     Enum,
+}
+
+impl TryFrom<String> for RawKind {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "segment" => Ok(Self::Segment),
+            "path" => Ok(Self::Path),
+            "enum" => Ok(Self::Enum),
+            _ => Err("it must be `segment`, `path` or `enum`"),
+        }
+    }
 }
 
 /// A registered app.

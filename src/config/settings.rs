@@ -38,10 +38,22 @@ pub struct Settings {
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "kebab-case")]
+#[serde(try_from = "String")]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
     /// For people.
     Pretty,
+}
+
+impl TryFrom<String> for LogFormat {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "json" => Ok(Self::Json),
+            "pretty" => Ok(Self::Pretty),
+            _ => Err("it must be `json` or `pretty`"),
+        }
+    }
 }

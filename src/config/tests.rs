@@ -90,11 +90,11 @@ fn every_problem_is_reported_in_one_run_with_its_key() {
         secret_sha256 = ["app-two-demo-secret"]
         [clients.a]
     "#;
-    insta::assert_snapshot!(problems(wrong), @r#"
+    insta::assert_snapshot!(problems(wrong), @r"
 clients.a: a client id is 2 to 32 characters of a-z, 0-9 and `-`
 clients.a.grants: is missing
 clients.app-two.grants: there is no grant `none`; add `[grants.none]` or take the name out
-clients.app-two.secret_sha256: a secret's hash is the 64 hex digits of its SHA-256; `appserver client new` prints one for key `[0]`
+clients.app-two.secret_sha256: a secret's hash is the 64 hex digits of its SHA-256; `appserver client new` prints one
 grants.Loud: a grant's name is 1 to 32 characters of a-z, 0-9 and `-`
 grants.Loud.policy: <folder>/policies/album.json: Statement[0].Resource: `${params.album}` is not declared: declare the parameter with its kind and maximum length
 grants.lost.policy: <folder>/policies/lost.json: No such file or directory (os error 2)
@@ -103,10 +103,10 @@ roles.writer.arn: a role's ARN reads `acs:ram::<account id>:role/<role name>`, t
 server.colour: there is no such key; config/default.toml lists them all
 server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
 server.listen: plain HTTP leaves this machine: listen on loopback, or set `server.behind_proxy = true` where someone else ends TLS in front of AppServer
-server.max_connections: invalid type: string "many", expected an integer
+server.max_connections: it must be an integer
 sts.access_key: the source `files` needs `id_file` and `secret_file`
 sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at either end, such as `cn-hangzhou`
-"#);
+");
 }
 
 #[test]
@@ -171,4 +171,116 @@ fn the_hash_tells_configurations_and_policies_apart() {
     let hash = |text: &str| loaded(text, &[], Mode::Production).unwrap().hash;
     assert_eq!(hash(SOUND), hash(SOUND));
     assert_ne!(hash(SOUND), hash(&format!("{SOUND}\n[log]\nfilter = \"debug\"\n")));
+}
+
+#[test]
+fn a_demo_secret_under_another_name_is_still_refused() {
+    let hash = crate::auth::SecretHash::of(&"client-002-demo-secret".into()).to_hex();
+    let found =
+        problems(&format!("[clients.renamed]\ngrants = []\nsecret_sha256 = [\"{hash}\"]\n"));
+    assert!(
+        found.starts_with("clients.renamed.secret_sha256: the demo secret is public"),
+        "{found}"
+    );
+}
+
+/// A secret that stands in the wrong place is not repeated in the report.
+#[test]
+fn no_problem_repeats_what_stood_there() {
+    let found = problems(
+        r#"
+        [server]
+        listen = "canary"
+        behind_proxy = "canary"
+        max_connections = "canary"
+        [log]
+        format = "canary"
+        filter = "canary=canary=canary"
+        [sts]
+        endpoints = ["canary"]
+        region = "canary canary"
+        [sts.access_key]
+        source = "canary"
+        [roles.other]
+        arn = "canary"
+        [grants.album.claims.name]
+        kind = "canary"
+        [clients.app-two]
+        grants = ["canary canary"]
+        secret_sha256 = "canary"
+        "#,
+    );
+    assert_eq!(found.lines().count(), 12, "{found}");
+    assert!(!found.contains("canary"), "{found}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    let found = problems(
+        r#"
+        [server]
+        listen = "127.0.0.1:8080"
+        header_timeout_ms = 5000
+        idle_timeout_ms = 1000
+        request_timeout_ms = 2000
+        [admin]
+        listen = "127.0.0.1:8080"
+        [sts]
+        endpoints = ["https://sts.aliyuncs.com"]
+        vpc = true
+        connect_timeout_ms = 4000
+        attempt_timeout_ms = 3000
+        "#,
+    );
+    insta::assert_snapshot!(found, @r"
+admin.listen: it must be another address than `server.listen`
+server.header_timeout_ms: it must be at most `server.idle_timeout_ms`, which ends both
+sts.connect_timeout_ms: it must be at most `sts.attempt_timeout_ms`, which it is a part of
+sts.vpc: it goes with `sts.region`; `sts.endpoints` are taken as they are
+");
+    let found = problems("[sts]\nconnect_timeout_ms = 20000\nattempt_timeout_ms = 20000\n");
+    insta::assert_snapshot!(found, @r"sts.attempt_timeout_ms: it must be at most `server.request_timeout_ms`");
+}
+
+/// What is wrong with one part of a grant hides nothing of the others.
+#[test]
+fn every_part_of_a_grant_is_checked() {
+    let found = problems(
+        r#"
+        [grants.broken]
+        role = "nobody"
+        policy = "policies/lost.json"
+        external_id = "*"
+        subject_max_length_bytes = 0
+        allow_broad_reason = "a reason for nothing"
+        [grants.broken.parameters.album]
+        kind = "segment"
+        pattern = "("
+        [grants.broken.claims.team]
+        kind = "segment"
+        max_length_bytes = 5000
+        "#,
+    );
+    insta::assert_snapshot!(found, @r"
+grants.broken.allow_broad_reason: a reason goes with `allow_broad = true` only
+grants.broken.claims.team.max_length_bytes: 5000 is not between 1 and 1023 bytes
+grants.broken.external_id: an external id is 2 to 1224 characters of A-Z, a-z, 0-9 and `_ + = , . @ : / -`
+grants.broken.parameters.album: the pattern is no regular expression, or too large a one: regex parse error: ( ^ error: unclosed group
+grants.broken.policy: <folder>/policies/lost.json: No such file or directory (os error 2)
+grants.broken.role: there is no sound role `nobody`; see `[roles.nobody]`
+grants.broken.subject_max_length_bytes: 0 is not between 1 and 256 bytes
+");
+}
+
+#[test]
+fn a_grant_may_be_called_as_a_path_key_is() {
+    let folder = folder(&[
+        (
+            "app.toml",
+            &SOUND.replace("grants.album", "grants.policy").replace("[\"album\"]", "[\"policy\"]"),
+        ),
+        ("policies/album.json", POLICY),
+    ]);
+    let loaded = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
+    assert_eq!(loaded.map(|_| ()), Ok(()));
 }

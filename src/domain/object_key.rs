@@ -39,9 +39,25 @@ fn is_segment(raw: &str) -> bool {
 }
 
 fn stands_for_itself(c: char) -> bool {
-    c.is_alphanumeric()
-        || unicode_normalization::char::is_combining_mark(c)
+    let written = c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c);
+    written && !is_invisible(c)
         || matches!(c, '-' | '_' | '.' | '~' | '@' | '+' | '=' | ',' | '(' | ')' | '!')
+}
+
+/// The letters and marks among Unicode's `Default_Ignorable_Code_Point`s: they show nothing, so that two users
+/// could look the same.
+fn is_invisible(c: char) -> bool {
+    matches!(
+        c,
+        '\u{34f}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{ffa0}'
+            | '\u{e0100}'..='\u{e01ef}'
+    )
 }
 
 #[cfg(test)]
@@ -85,6 +101,15 @@ mod tests {
         for raw in ["", "/a", "a/", "a//b", "a/../b", "a/./b", "a/*/b"] {
             assert!(raw.parse::<KeyPath>().is_err(), "{raw:?}");
         }
+    }
+
+    #[test]
+    fn no_accepted_character_is_invisible() {
+        // regex carries Unicode's own list.
+        let ignorable = regex::Regex::new(r"\p{Default_Ignorable_Code_Point}").unwrap();
+        let accepted = (0..=0x10_ffff).filter_map(char::from_u32).filter(|&c| stands_for_itself(c));
+        let invisible: Vec<_> = accepted.filter(|c| ignorable.is_match(&c.to_string())).collect();
+        assert_eq!(invisible, Vec::<char>::new());
     }
 
     proptest! {

@@ -1,7 +1,6 @@
 //! Around every request: its id, its deadline, its one log line, its metrics, and the body of an error.
 
 use std::convert::Infallible;
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +20,7 @@ use super::Api;
 use super::error::{ApiError, Public};
 use super::server::Peer;
 use super::wire::ErrorResponse;
+use crate::telemetry::causes;
 
 /// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
 pub(super) const OSS_SDK_ROUTE: &str = "/v1/oss-sdk/token";
@@ -198,12 +198,6 @@ fn log_failure(error: &ApiError, public: &Public, took: Duration) {
     } else {
         tracing::info!(status, %code, took_ms, cause, "refused: {error}");
     }
-}
-
-fn causes(error: &ApiError) -> Option<String> {
-    let chain = std::iter::successors(error.source(), |&cause| cause.source());
-    let texts: Vec<_> = chain.map(ToString::to_string).collect();
-    (!texts.is_empty()).then(|| texts.join(": "))
 }
 
 fn finish(response: &mut Response, id: &RequestId) {

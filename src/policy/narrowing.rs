@@ -6,7 +6,7 @@ use super::problem::PolicyProblem;
 use super::session::SessionPolicy;
 use super::session_name::{NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate};
 use super::template::{Breadth, Template};
-use super::values::{RawValues, Uses, ValueProblem, ValueRules, Values};
+use super::values::{RawValues, SubjectUse, Uses, ValueProblem, ValueRules, Values};
 
 /// A grant's texts together with the rules they were read by.
 ///
@@ -26,7 +26,8 @@ pub(crate) struct NarrowingTexts<'a> {
     /// A RAM policy document with placeholders.
     pub(crate) policy: &'a str,
     pub(crate) breadth: Breadth,
-    pub(crate) session_name: &'a str,
+    /// If none is written, callers' names: the client's, with the subject's where the policy uses it.
+    pub(crate) session_name: Option<&'a str>,
     pub(crate) source_identity: Option<&'a str>,
 }
 
@@ -58,7 +59,13 @@ impl Narrowing {
         let mut problems = Vec::new();
         let policy = Template::parse(texts.policy, &rules, texts.breadth)
             .map_err(|found| problems.extend(found.into_iter().map(NarrowingProblem::Policy)));
-        let session_name = SessionNameTemplate::parse(texts.session_name, &rules)
+        // Where users have rights of their own, they have names of their own.
+        let unwritten = match &policy {
+            Ok(policy) if policy.uses().subject != SubjectUse::Unused => "${client}.${subject}",
+            Ok(_) | Err(()) => "${client}",
+        };
+        let session_name = texts.session_name.unwrap_or(unwritten);
+        let session_name = SessionNameTemplate::parse(session_name, &rules)
             .map_err(|found| problems.extend(found.into_iter().map(NarrowingProblem::SessionName)));
         let source_identity = texts
             .source_identity
@@ -144,8 +151,12 @@ mod tests {
             claims: BTreeMap::from([(name("tenant"), text(Shape::Segment))]),
             subject_max_bytes: 128,
         };
-        let texts =
-            NarrowingTexts { policy, breadth, session_name: "${client}", source_identity: None };
+        let texts = NarrowingTexts {
+            policy,
+            breadth,
+            session_name: Some("${client}"),
+            source_identity: None,
+        };
         Narrowing::parse(texts, rules)
     }
 

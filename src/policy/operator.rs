@@ -40,6 +40,35 @@ impl ConditionOperator {
     }
 }
 
+impl ConditionOperator {
+    /// Whether the condition holds for everything but its values.
+    pub(super) fn is_negated(self) -> bool {
+        match self {
+            Self::DateNotEquals
+            | Self::NotIpAddress
+            | Self::NumericNotEquals
+            | Self::StringNotEquals
+            | Self::StringNotEqualsIgnoreCase
+            | Self::StringNotLike => true,
+            Self::Bool
+            | Self::DateEquals
+            | Self::DateGreaterThan
+            | Self::DateGreaterThanEquals
+            | Self::DateLessThan
+            | Self::DateLessThanEquals
+            | Self::IpAddress
+            | Self::NumericEquals
+            | Self::NumericGreaterThan
+            | Self::NumericGreaterThanEquals
+            | Self::NumericLessThan
+            | Self::NumericLessThanEquals
+            | Self::StringEquals
+            | Self::StringEqualsIgnoreCase
+            | Self::StringLike => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! What is wrong with a policy document, where, and the way out.
 
+use super::operator::ConditionOperator;
 use super::text::TextFlaw;
 
 /// One broken rule of a policy document.
@@ -71,6 +72,11 @@ pub(crate) enum PolicyFlaw {
     AllowsEveryAction,
     #[error("this allows buckets that nobody named: name them, or set `allow_broad` with a reason")]
     AllowsEveryBucket,
+    #[error(
+        "a placeholder under `{operator:?}` allows everybody's but the caller's own: compare with an operator \
+         that does not negate, or deny"
+    )]
+    AllowsAllOthers { operator: ConditionOperator },
     #[error(
         "with the longest values this is {worst} bytes and STS admits {max}: most of them, {share}, come \
          from {heaviest}; shorten it, or lower its maximum length",

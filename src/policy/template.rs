@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::document::{Actions, Document, Effect};
+use super::document::{Actions, Document, Effect, Strings};
 use super::path_rules;
 use super::pattern::Pattern;
 use super::problem::{PolicyFlaw, PolicyProblem};
@@ -42,6 +42,7 @@ impl Template {
                 flaw: PolicyFlaw::AllowsNothing,
             });
         }
+        problems.extend(all_others(&document));
         if breadth == Breadth::Narrow {
             problems.extend(broad_parts(&document));
         }
@@ -63,6 +64,29 @@ impl Template {
         let document = self.0.map(|text| text.fill(|placeholder| values.of(placeholder)));
         SessionPolicy::rendered(&document.minified())
     }
+}
+
+/// Placeholders that an Allow negates: each caller would reach what is all the others'.
+fn all_others(document: &Document<Text>) -> Vec<PolicyProblem> {
+    let allowing =
+        document.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow);
+    let mut problems = Vec::new();
+    for (i, statement) in allowing {
+        for (&operator, keys) in
+            statement.condition.iter().filter(|(operator, _)| operator.is_negated())
+        {
+            let filled = |values: &Strings<Text>| {
+                values.as_slice().iter().any(|text| text.placeholders().next().is_some())
+            };
+            problems.extend(keys.iter().filter(|(_, values)| filled(values)).map(|(key, _)| {
+                PolicyProblem {
+                    at: format!("Statement[{i}].Condition.{operator:?}.{key}"),
+                    flaw: PolicyFlaw::AllowsAllOthers { operator },
+                }
+            }));
+        }
+    }
+    problems
 }
 
 fn broad_parts(document: &Document<Text>) -> Vec<PolicyProblem> {
@@ -169,6 +193,28 @@ mod tests {
                 "acs:ram::11223344:role/${client}"]"#,
         );
         assert_eq!(problems(&good, Breadth::Narrow), "");
+    }
+
+    #[test]
+    fn a_placeholder_that_an_allow_negates_is_refused() {
+        let with = |effect: &str, operator: &str| {
+            let json = format!(
+                r#"{{"Version":"1","Statement":[
+                    {{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}},
+                    {{"Effect":"{effect}","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
+                      "Condition":{{"{operator}":{{"oss:Prefix":"users/${{subject}}/*"}}}}}}]}}"#
+            );
+            Template::parse(&json, &rules(64), Breadth::Narrow)
+                .err()
+                .map(|problems| problems[0].to_string())
+        };
+        assert_eq!(with("Allow", "StringLike"), None);
+        assert_eq!(with("Deny", "StringNotLike"), None);
+        let refused = with("Allow", "StringNotLike").unwrap();
+        assert!(
+            refused.starts_with("Statement[1].Condition.StringNotLike.oss:Prefix: "),
+            "{refused}"
+        );
     }
 
     #[test]

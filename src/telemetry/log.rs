@@ -21,6 +21,11 @@ pub(crate) fn start(
     Ok(())
 }
 
+/// Whether a filter can be used; what cannot be used is not repeated in the error's text.
+pub(crate) fn check_filter(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+    EnvFilter::try_new(filter).map(|_| ())
+}
+
 /// Logs where a panic happened, and not its message: a message is built from values, and values may be secret.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {

@@ -1,7 +1,9 @@
 //! What operators see: metrics, and the log.
 
+mod causes;
 mod log;
 mod metrics;
 
-pub(crate) use log::{log_panics, start as start_log};
+pub(crate) use causes::{causes, with_causes};
+pub(crate) use log::{check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};

@@ -1,0 +1,68 @@
+//! `[clients]`, resolved.
+
+use std::collections::BTreeMap;
+
+use super::Mode;
+use super::field::List;
+use super::problems::Problems;
+use super::raw::RawClient;
+use crate::auth::{Client, ClientSecret, SecretHash};
+use crate::domain::{ClientId, GrantName};
+
+/// The clients of `config/dev.toml`, whose secrets are public.
+const DEMO_CLIENTS: [&str; 4] = ["client-001", "client-002", "client-003", "photo-app"];
+
+type ResolvedClient = (ClientId, Client, Vec<GrantName>);
+
+/// The registered clients, each with the grants that it names.
+pub(super) fn resolve(
+    raw: BTreeMap<String, RawClient>,
+    mode: Mode,
+    problems: &mut Problems,
+) -> Vec<ResolvedClient> {
+    if raw.is_empty() {
+        problems.add(
+            "clients",
+            "nobody is registered, so nobody could be served; is a `--config FILE` missing?",
+        );
+    }
+    let mut resolve = |(id, raw): (String, RawClient)| {
+        let path = format!("clients.{id}");
+        let grants =
+            problems.require(&format!("{path}.grants"), raw.grants).map(|List(grants)| grants);
+        let hashes = problems.take(&format!("{path}.secret_sha256"), raw.secret_sha256);
+        let hashes = hashes.map_or_else(Vec::new, |List(hashes)| hashes);
+        let enabled = problems.or(&format!("{path}.enabled"), raw.enabled, true);
+        // Also under another name, as when the demo's file was copied and its clients renamed.
+        let demo = DEMO_CLIENTS
+            .iter()
+            .chain([&id.as_str()])
+            .any(|demo| hashes.contains(&SecretHash::of(&format!("{demo}-demo-secret").into())));
+        if mode == Mode::Production && demo {
+            problems.add(
+                format!("{path}.secret_sha256"),
+                "the demo secret is public and works in `appserver dev` only; make one with \
+                 `appserver client new`",
+            );
+        }
+        let secrets = match <[SecretHash; 2]>::try_from(hashes) {
+            Ok(two) => Some(two),
+            Err(fewer) => match <[SecretHash; 1]>::try_from(fewer) {
+                Ok([one]) => Some([one.clone(), one]),
+                // A client without a secret comes by another door; no secret opens this one.
+                Err(none) if none.is_empty() => {
+                    let nobodys = SecretHash::of(&ClientSecret::generate().into());
+                    Some([nobodys.clone(), nobodys])
+                }
+                Err(_) => {
+                    problems
+                        .add(format!("{path}.secret_sha256"), "a client has at most two secrets");
+                    None
+                }
+            },
+        };
+        let id = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        Some((id?, Client { secrets: secrets?, enabled: enabled? }, grants?))
+    };
+    raw.into_iter().filter_map(&mut resolve).collect()
+}

@@ -1,0 +1,64 @@
+//! `[sts]`, resolved.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::field::{Field, List};
+use super::problems::Problems;
+use super::raw::RawSts;
+use super::resolve::number;
+use crate::sts::{Endpoint, Endpoints, Region, StsSettings};
+
+pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSettings> {
+    let vpc = problems.require("sts.vpc", raw.vpc).unwrap_or_default();
+    // Empty is how a later layer takes back what an earlier one set.
+    let region = match raw.region {
+        Field::Given(region) if region.is_empty() => None,
+        region => problems.take("sts.region", region),
+    };
+    let region = region.and_then(|text: String| {
+        Region::try_from(text).map_err(|invalid| problems.add("sts.region", invalid)).ok()
+    });
+    let listed =
+        problems.take("sts.endpoints", raw.endpoints).map_or_else(Vec::new, |List(list)| list);
+    let endpoints = match (Endpoints::try_from(listed).ok(), region) {
+        (Some(_), Some(_)) => {
+            problems.add("sts.endpoints", "give either `endpoints` or `region`, not both");
+            None
+        }
+        (Some(_), None) if vpc => {
+            problems
+                .add("sts.vpc", "it goes with `sts.region`; `sts.endpoints` are taken as they are");
+            None
+        }
+        (Some(endpoints), None) => Some(endpoints),
+        (None, Some(region)) => Some(Endpoint::regional(&region, vpc).into()),
+        (None, None) if vpc => {
+            problems.add("sts.vpc", "an endpoint inside a VPC needs `sts.region`");
+            None
+        }
+        (None, None) => Some(Endpoint::default().into()),
+    };
+    let [least, most] = [1, 20].map(|attempts| NonZeroU32::new(attempts).expect("it is not 0"));
+    let max_attempts =
+        number(problems, "sts.max_attempts", raw.max_attempts, least, most, "attempts");
+    let mut millis = |key: &str, field| {
+        number(problems, key, field, 10, 60_000, "milliseconds").map(Duration::from_millis)
+    };
+    let connect_timeout = millis("sts.connect_timeout_ms", raw.connect_timeout_ms);
+    let attempt_timeout = millis("sts.attempt_timeout_ms", raw.attempt_timeout_ms);
+    if let (Some(connect), Some(attempt)) = (connect_timeout, attempt_timeout)
+        && connect > attempt
+    {
+        problems.add(
+            "sts.connect_timeout_ms",
+            "it must be at most `sts.attempt_timeout_ms`, which it is a part of",
+        );
+    }
+    Some(StsSettings {
+        endpoints: endpoints?,
+        connect_timeout: connect_timeout?,
+        attempt_timeout: attempt_timeout?,
+        max_attempts: max_attempts?,
+    })
+}
