@@ -41,11 +41,6 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let access_key =
         AccessKeySource::resolve(raw.sts.access_key.clone(), &environment, mode, &mut problems);
     let sts = sts::resolve(raw.sts, &mut problems);
-    if let (Some((_, _, request, _)), Some(sts)) = (&server, &sts)
-        && sts.attempt_timeout > *request
-    {
-        problems.add("sts.attempt_timeout_ms", "it must be at most `server.request_timeout_ms`");
-    }
     let roles = grants::roles(raw.roles, &mut problems);
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());

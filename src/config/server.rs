@@ -38,17 +38,6 @@ pub(super) fn resolve(
     let header_timeout = millis("server.header_timeout_ms", raw.header_timeout_ms, 100, 600_000);
     let idle_timeout = millis("server.idle_timeout_ms", raw.idle_timeout_ms, 100, 3_600_000);
     let request_timeout = millis("server.request_timeout_ms", raw.request_timeout_ms, 100, 600_000);
-    if let (Some(header), Some(idle)) = (header_timeout, idle_timeout)
-        && header > idle
-    {
-        problems.add(
-            "server.header_timeout_ms",
-            "it must be at most `server.idle_timeout_ms`, which ends both",
-        );
-    }
-    let mut millis = |key: &str, field, least, most| {
-        number(problems, key, field, least, most, "milliseconds").map(Duration::from_millis)
-    };
     let lame_duck = millis("server.lame_duck_ms", raw.lame_duck_ms, 0, 600_000);
     let drain_timeout = millis("server.drain_timeout_ms", raw.drain_timeout_ms, 0, 3_600_000);
     let settings = ServerSettings {

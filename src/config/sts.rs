@@ -47,14 +47,6 @@ pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSetting
     };
     let connect_timeout = millis("sts.connect_timeout_ms", raw.connect_timeout_ms);
     let attempt_timeout = millis("sts.attempt_timeout_ms", raw.attempt_timeout_ms);
-    if let (Some(connect), Some(attempt)) = (connect_timeout, attempt_timeout)
-        && connect > attempt
-    {
-        problems.add(
-            "sts.connect_timeout_ms",
-            "it must be at most `sts.attempt_timeout_ms`, which it is a part of",
-        );
-    }
     Some(StsSettings {
         endpoints: endpoints?,
         connect_timeout: connect_timeout?,
