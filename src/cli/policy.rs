@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Mode;
 use crate::domain::{ClientId, Subject};
 use crate::grant::Asked;
-use crate::policy::lint_file;
+use crate::policy::{Breadth, lint_file};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
@@ -22,6 +22,9 @@ pub(super) enum PolicyCommand {
         /// Files of RAM JSON with placeholders
         #[arg(required = true)]
         files: Vec<PathBuf>,
+        /// Let in what allows every action or bucket, as a grant's `allow_broad` does
+        #[arg(long)]
+        allow_broad: bool,
     },
 }
 
@@ -54,7 +57,9 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn run(command: PolicyCommand) -> Result<(), Failure> {
     match command {
         PolicyCommand::Render(args) => render(args),
-        PolicyCommand::Lint { files } => lint(&files),
+        PolicyCommand::Lint { files, allow_broad } => {
+            lint(&files, if allow_broad { Breadth::Broad } else { Breadth::Narrow })
+        }
     }
 }
 
@@ -70,12 +75,12 @@ fn render(args: RenderArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn lint(files: &[PathBuf]) -> Result<(), Failure> {
+fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     let mut count = 0;
     for file in files {
         let text = std::fs::read_to_string(file)
             .map_err(|error| Failure::new(EXIT_CONFIG, format!("{}: {error}", file.display())))?;
-        for problem in lint_file(&text) {
+        for problem in lint_file(&text, breadth) {
             println!("{}: {problem}", file.display());
             count += 1;
         }

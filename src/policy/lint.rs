@@ -1,7 +1,5 @@
 //! Problems of a policy template that is not (yet) part of a grant.
 
-use std::sync::LazyLock;
-
 use regex::Regex;
 
 use super::problem::PolicyProblem;
@@ -12,21 +10,20 @@ use crate::domain::ValueName;
 
 /// Everything that loading the template would refuse, if each parameter and claim in it were declared as a
 /// segment of 64 bytes.
-pub(crate) fn lint_file(json: &str) -> Vec<PolicyProblem> {
-    static NAMES: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}").expect("it is a regular expression")
-    });
+pub(crate) fn lint_file(json: &str, breadth: Breadth) -> Vec<PolicyProblem> {
+    let names = Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}");
+    let names = names.expect("it is a regular expression");
     let mut rules = ValueRules {
         params: Default::default(),
         claims: Default::default(),
         subject_max_bytes: 128,
     };
-    for found in NAMES.captures_iter(json) {
+    for found in names.captures_iter(json) {
         let declared = if &found[1] == "params" { &mut rules.params } else { &mut rules.claims };
         if let Ok(name) = found[2].parse::<ValueName>() {
             let rule = ValueRule::text(Shape::Segment, None, 64).expect("64 bytes are allowed");
             declared.insert(name, rule);
         }
     }
-    Template::parse(json, &rules, Breadth::Narrow).err().unwrap_or_default()
+    Template::parse(json, &rules, breadth).err().unwrap_or_default()
 }
