@@ -5,7 +5,9 @@
 #     -v "$PWD/appserver.toml:/etc/appserver/appserver.toml:ro" \
 #     -e ALIBABA_CLOUD_ACCESS_KEY_ID -e ALIBABA_CLOUD_ACCESS_KEY_SECRET appserver
 ARG RUST_IMAGE=rust:1.95.0-bookworm
-ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+# glibc, libgcc, CA certificates and a user without rights; no shell, no package manager. Distroless ended its Debian 12
+# images in September 2026. What is built against Debian 12's older glibc runs on Debian 13's.
+ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /build
@@ -24,7 +26,6 @@ RUN touch src/main.rs src/lib.rs \
  && cargo build --locked --release --no-default-features \
  && cp target/release/appserver /appserver
 
-# CA certificates, glibc and a user without rights; no shell, no package manager.
 FROM ${RUNTIME_IMAGE}
 COPY --from=build /appserver /usr/local/bin/appserver
 COPY config/default.toml config/production.example.toml /etc/appserver/
