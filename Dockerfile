@@ -11,23 +11,22 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /build
-# The dependencies alone, in a layer that changes only with Cargo.lock.
+# The dependencies alone, in a layer that only these two files change.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src \
- && echo 'fn main() {}' > src/main.rs \
- && touch src/lib.rs \
+ && echo '//! Stands in for the sources.' | tee src/lib.rs > src/main.rs \
+ && echo 'fn main() {}' >> src/main.rs \
  && cargo build --locked --release --no-default-features \
  && rm -r src
 COPY src src
-# `config/default.toml` is built in.
-COPY config config
+# Built in. The other configuration does not concern the compiler.
+COPY config/default.toml config/
 # cargo goes by modification times, and the stand-ins above may be newer than the sources.
 RUN touch src/main.rs src/lib.rs \
- && cargo build --locked --release --no-default-features \
- && cp target/release/appserver /appserver
+ && cargo build --locked --release --no-default-features
 
 FROM ${RUNTIME_IMAGE}
-COPY --from=build /appserver /usr/local/bin/appserver
+COPY --from=build /build/target/release/appserver /usr/local/bin/
 COPY config/default.toml config/production.example.toml /etc/appserver/
 COPY config/policies /etc/appserver/policies
 USER 65532:65532
