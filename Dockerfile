@@ -26,9 +26,11 @@ RUN touch src/main.rs src/lib.rs \
  && cargo build --locked --release --no-default-features
 
 FROM ${RUNTIME_IMAGE}
+# Readable by the image's user, whatever umask the sources were checked out with.
+COPY --chmod=0644 config/default.toml config/production.example.toml /etc/appserver/
+COPY --chmod=0644 config/policies/*.json /etc/appserver/policies/
+# Last, because it changes most often.
 COPY --from=build /build/target/release/appserver /usr/local/bin/
-COPY config/default.toml config/production.example.toml /etc/appserver/
-COPY config/policies /etc/appserver/policies
 USER 65532:65532
 EXPOSE 8080 9090
 # SIGTERM drains.
