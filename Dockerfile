@@ -1,9 +1,15 @@
-# The service alone, without the emulator: a static-free, shell-free image that runs as nobody in particular.
+# The service alone, without the emulator, in an image without a shell that runs as a user without rights.
 #
 #   docker build -t appserver .
-#   docker run --read-only -p 8080:8080 \
-#     -v "$PWD/appserver.toml:/etc/appserver/appserver.toml:ro" \
+#   docker run --read-only --cap-drop ALL --stop-timeout 30 -p 127.0.0.1:8080:8080 \
+#     -v "$PWD/appserver:/etc/appserver:ro" \
 #     -e ALIBABA_CLOUD_ACCESS_KEY_ID -e ALIBABA_CLOUD_ACCESS_KEY_SECRET appserver
+#
+# The mounted folder holds `appserver.toml` and the policies that it names. config/production.example.toml is a start;
+# the image has it in /etc/appserver too. Here its AccessKey would come from the source `environment`, not `files`. It
+# listens on 0.0.0.0:8080, because the container's own loopback cannot be published.
+
+# The toolchain of `rust-version` in Cargo.toml.
 ARG RUST_IMAGE=rust:1.95.0-bookworm
 # glibc, libgcc, CA certificates and a user without rights; no shell, no package manager. Distroless ended its Debian 12
 # images in September 2026. What is built against Debian 12's older glibc runs on Debian 13's.
@@ -33,7 +39,8 @@ COPY --chmod=0644 config/policies/*.json /etc/appserver/policies/
 COPY --from=build /build/target/release/appserver /usr/local/bin/
 USER 65532:65532
 EXPOSE 8080 9090
-# SIGTERM drains.
+# Drains, which takes `lame_duck_ms` and up to `drain_timeout_ms`. Docker kills after 10 seconds unless `--stop-timeout`
+# tells it to wait longer.
 STOPSIGNAL SIGTERM
 # Asks 127.0.0.1:9090, or where APPSERVER__ADMIN__LISTEN says. It reads no file: `serve` may be given any, and an
 # unfinished edit of one does not make a server look sick that serves. Where a file moves the admin listener, override
