@@ -155,7 +155,8 @@ impl App {
             tracing::info!("stopping: /readyz says so, requests under way are finished");
         }
         readiness.drain();
-        if proven.is_ok() {
+        // Nobody was ever sent to a server that was not ready.
+        if ready.is_cancelled() {
             tokio::time::sleep(lame_duck).await;
         }
         closing.cancel();

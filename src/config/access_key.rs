@@ -53,8 +53,10 @@ impl AccessKeySource {
         problems: &mut Problems,
     ) -> Option<Self> {
         let source = problems.require("sts.access_key.source", raw.source)?;
-        let id_file = problems.take("sts.access_key.id_file", raw.id_file);
-        let secret_file = problems.take("sts.access_key.secret_file", raw.secret_file);
+        // Empty is how a later layer takes back what an earlier one set.
+        let set = |path: &PathBuf| !path.as_os_str().is_empty();
+        let id_file = problems.take("sts.access_key.id_file", raw.id_file).filter(set);
+        let secret_file = problems.take("sts.access_key.secret_file", raw.secret_file).filter(set);
         match (source, id_file, secret_file) {
             (RawSource::Files, Some(id), Some(secret)) => Some(Self::Files { id, secret }),
             (RawSource::Files, _, _) => {
@@ -63,7 +65,8 @@ impl AccessKeySource {
             }
             (RawSource::Environment | RawSource::Demo, Some(_), _)
             | (RawSource::Environment | RawSource::Demo, _, Some(_)) => {
-                problems.add(PATH, "`id_file` and `secret_file` go with the source `files` only");
+                problems.add(PATH, "`id_file` and `secret_file` go with the source `files` only; set them to \"\" where an earlier \
+                     layer names them");
                 None
             }
             (RawSource::Environment, None, None) => Some(Self::Environment {

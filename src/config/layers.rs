@@ -25,8 +25,9 @@ pub(super) struct Merged {
 pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merged, Problems> {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     for file in files {
-        if !file.is_file() {
-            return Err(Problems::one(file.display().to_string(), "there is no such file"));
+        // Read here first, because `config` does not say which file it could not read.
+        if let Err(error) = std::fs::read_to_string(file) {
+            return Err(Problems::one(file.display().to_string(), error));
         }
         builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
     }
@@ -54,6 +55,7 @@ fn anchor(value: &mut Value) {
         let origin = value.origin().and_then(|origin| std::fs::canonicalize(origin).ok());
         if let (Some(folder), ValueKind::String(path)) =
             (origin.as_deref().and_then(Path::parent), &mut value.kind)
+            && !path.is_empty()
         {
             *path = folder.join(&*path).display().to_string();
         }

@@ -23,7 +23,8 @@ pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSetting
         problems.take("sts.endpoints", raw.endpoints).map_or_else(Vec::new, |List(list)| list);
     let endpoints = match (Endpoints::try_from(listed).ok(), region) {
         (Some(_), Some(_)) => {
-            problems.add("sts.endpoints", "give either `endpoints` or `region`, not both");
+            problems.add("sts.endpoints", "give either `endpoints` or `region`, not both; an empty one takes back what an earlier \
+                 layer set");
             None
         }
         (Some(_), None) if vpc => {
