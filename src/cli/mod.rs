@@ -30,18 +30,23 @@ const EXIT_UNAVAILABLE: u8 = 69;
 /// The AccessKey must not be used (EX_NOPERM).
 const EXIT_KEY_REFUSED: u8 = 77;
 
+#[cfg(feature = "emulator")]
+const EXAMPLES: &str = "\
+Examples:
+  appserver dev                              everything on loopback, no cloud account needed
+  appserver client new photo-app-ios         a client's secret, and its configuration
+  appserver check --config appserver.toml    every problem of a configuration
+  appserver serve --config appserver.toml    the service";
+#[cfg(not(feature = "emulator"))]
+const EXAMPLES: &str = "\
+Examples:
+  appserver client new photo-app-ios         a client's secret, and its configuration
+  appserver check --config appserver.toml    every problem of a configuration
+  appserver serve --config appserver.toml    the service";
+
 /// Vends narrowed, temporary Alibaba Cloud credentials to mobile apps.
 #[derive(Debug, Parser)]
-#[command(
-    name = "appserver",
-    version,
-    after_help = "\
-Examples:
-  appserver dev                                     everything on loopback, no cloud account needed
-  appserver client new photo-app-ios                a client's secret, and its configuration
-  appserver check --config appserver.toml           every problem of a configuration
-  appserver serve --config appserver.toml           the service"
-)]
+#[command(name = "appserver", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -215,6 +215,40 @@ fn no_problem_repeats_what_stood_there() {
     assert!(!found.contains("canary"), "{found}");
 }
 
+/// The example for production names files; the environment can take them back.
+#[test]
+fn an_empty_value_takes_back_what_an_earlier_layer_set() {
+    let text = format!(
+        "{SOUND}\n[sts]\nregion = \"cn-hangzhou\"\n[sts.access_key]\nsource = \"files\"\n\
+         id_file = \"id\"\nsecret_file = \"secret\"\n"
+    );
+    let environment = [
+        ("APPSERVER__STS__REGION", ""),
+        ("APPSERVER__STS__ENDPOINTS", "https://sts.aliyuncs.com"),
+        ("APPSERVER__STS__ACCESS_KEY__SOURCE", "environment"),
+        ("APPSERVER__STS__ACCESS_KEY__ID_FILE", ""),
+        ("APPSERVER__STS__ACCESS_KEY__SECRET_FILE", ""),
+    ];
+    assert!(loaded(&text, &environment, Mode::Production).is_ok());
+    let without = loaded(&text, &environment[..3], Mode::Production).unwrap_err();
+    assert!(without.contains("set them to \"\""), "{without}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let folder = folder(&[("broken.toml", "[server\n")]);
+    let problem = |name: &str| {
+        let problems = load(&[folder.path().join(name)], &Environment::new(), Mode::Production);
+        problems.map(|_| ()).unwrap_err().to_string()
+    };
+    assert!(
+        problem("missing.toml").contains("missing.toml: No such file"),
+        "{}",
+        problem("missing.toml")
+    );
+    assert!(problem("broken.toml").contains("broken.toml"), "{}", problem("broken.toml"));
+}
+
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
     let found = problems(
