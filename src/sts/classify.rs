@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap};
+use reqwest::header::HeaderMap;
 
 use super::answer::Answer;
 use super::error::{StsError, Unintelligible};
+use super::issuer_clock;
 use super::refusal::{ErrorCode, Reason, Refusal};
 
 /// The error behind an answer, told by its `Code`; by its status only where there is no code or an
@@ -33,7 +33,7 @@ pub(super) fn classify(
         }
         "SignatureNonceUsed" => return StsError::NonceUsed { request_id },
         "InvalidTimeStamp.Expired" => {
-            return StsError::ClockSkewed { sts_time: sts_time(headers), request_id };
+            return StsError::ClockSkewed { sts_time: issuer_clock::shown_by(headers), request_id };
         }
         "NoPermission" | "AuthenticationFail.NoPermission" => Reason::NoPermission,
         "EntityNotExist.Role" => Reason::NoSuchRole,
@@ -98,11 +98,6 @@ fn time_left(headers: &HeaderMap) -> Option<Duration> {
     let longest =
         values.into_iter().flatten().filter_map(|value| millis(value.to_str().ok()?)).max();
     longest.map(Duration::from_millis)
-}
-
-fn sts_time(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    let date = headers.get(DATE)?.to_str().ok()?;
-    Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use super::classify::classify;
 use super::endpoint::Endpoint;
 use super::endpoints::Endpoints;
 use super::error::{StsError, Unintelligible};
-use super::issuer_clock::IssuerClock;
+use super::issuer_clock::{self, IssuerClock, Unbelievable};
 use super::retry::retrying;
 use super::role_session::RoleSession;
 use super::rpc;
@@ -110,7 +110,7 @@ impl StsClient {
         let outcome = outcome.unwrap_or(Err(StsError::TimedOut));
         let kind = outcome.as_ref().map_or_else(StsError::kind, |_| "success");
         self.metrics.sts_call(&StsCall { action: C::ACTION, outcome: kind }, began.elapsed());
-        outcome.inspect_err(|error| {
+        outcome.map_err(|error| {
             tracing::warn!(
                 sts.action = C::ACTION,
                 sts.endpoint = in_use.endpoint.host(),
@@ -123,7 +123,7 @@ impl StsClient {
             if error.is_the_endpoints() {
                 self.settings.endpoints.leave(in_use);
             }
-            self.learn_from(error);
+            self.learnt_from(error)
         })
     }
 
@@ -142,20 +142,37 @@ impl StsClient {
             return Err(classify(status, headers, answer.as_ref(), &signed.string_to_sign));
         }
         let answer = answer.map_err(unintelligible)?;
-        call.read(&answer, self.clock.now()).map_err(|problem| StsError::Unintelligible {
+        let now = self.clock.moment_of(issuer_clock::shown_by(response.headers()));
+        call.read(&answer, now).map_err(|problem| StsError::Unintelligible {
             problem,
             request_id: answer.request_id(),
         })
     }
 
-    fn learn_from(&self, error: &StsError) {
-        if let StsError::ClockSkewed { sts_time: Some(theirs), .. } = error {
-            let offset = self.clock.learn(*theirs);
-            tracing::warn!(
-                clock.offset_secs = offset.num_seconds(),
-                "this machine's clock is wrong; calls to STS use STS's time",
-            );
-        }
+    /// The error, its time learnt. A time that is not believed is taken out of it: a retry would be
+    /// refused as this attempt was.
+    fn learnt_from(&self, error: StsError) -> StsError {
+        let StsError::ClockSkewed { sts_time: Some(theirs), request_id } = error else {
+            return error;
+        };
+        let sts_time = match self.clock.learn(theirs) {
+            Ok(offset) => {
+                tracing::warn!(
+                    clock.offset_secs = offset.num_seconds(),
+                    "this machine's clock is wrong; calls to STS use STS's time",
+                );
+                Some(theirs)
+            }
+            Err(Unbelievable { offset }) => {
+                tracing::error!(
+                    clock.offset_secs = offset.num_seconds(),
+                    "STS's clock and this machine's differ by more than a day, which is not \
+                     corrected; there are no credentials until this machine's clock is set",
+                );
+                None
+            }
+        };
+        StsError::ClockSkewed { sts_time, request_id }
     }
 }
 
@@ -377,9 +394,8 @@ mod tests {
             if (sent - true_time).abs() <= TimeDelta::minutes(15) {
                 return ok(&an_answer());
             }
-            let date = true_time.format("%a, %d %b %Y %H:%M:%S GMT");
             let body = r#"{"Code":"InvalidTimeStamp.Expired","RequestId":"1-A"}"#;
-            Reply::Answer(format!("HTTP/1.1 400 X\r\nDate: {date}"), body.into())
+            Reply::Answer(dated("400 X", true_time), body.into())
         }
     }
 
@@ -396,6 +412,57 @@ mod tests {
             assert_eq!((forms.len(), nonces(&forms).len()), (3, 3));
             assert_eq!(counted(&client, "AssumeRole", "clock_skewed").as_deref(), Some("1"));
         }
+    }
+
+    /// The beginning of an answer that shows the time.
+    fn dated(status: &str, date: DateTime<Utc>) -> String {
+        format!("HTTP/1.1 {status}\r\nDate: {}", date.format("%a, %d %b %Y %H:%M:%S GMT"))
+    }
+
+    #[tokio::test]
+    async fn a_clock_of_ours_that_sts_does_not_mind_moves_no_token_s_begin() {
+        for skew in [880, -880].map(TimeDelta::seconds) {
+            let true_time = clock().now();
+            let mut answer = an_answer();
+            // Shorter than asked for, so that the begin does not follow from the end.
+            answer["Credentials"]["Expiration"] = "2016-01-13T14:32:37Z".into();
+            let server = Scripted::start(move |_, _| {
+                Reply::Answer(dated("200 OK", true_time), answer.to_string())
+            });
+            let server = server.await;
+            let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
+            let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+            assert_eq!(credentials.issued_at(), true_time, "ours is off by {skew}");
+        }
+    }
+
+    #[tokio::test]
+    async fn without_a_date_to_believe_a_token_begins_by_our_clock() {
+        for date in ["X-None: 1", "Date: today", "Date: Thu, 01 Jan 1970 00:00:00 GMT"] {
+            let head = format!("HTTP/1.1 200 OK\r\n{date}");
+            let server =
+                Scripted::start(move |_, _| Reply::Answer(head.clone(), an_answer().to_string()));
+            let client = client(&server.await);
+            let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+            assert_eq!(credentials.issued_at(), clock().now(), "{date}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_clock_days_off_is_not_corrected_and_costs_one_call() {
+        let log = Log::default();
+        let _captured = log.captured();
+        let true_time = clock().now();
+        let server = Scripted::start(minding_the_time(true_time)).await;
+        let wrong = Clock::manual(true_time - TimeDelta::days(2));
+        let client = client_of(vec![server.endpoint()], wrong);
+        for calls in [1, 2] {
+            let refused = client.assume_role(&a_session(), soon()).await.unwrap_err();
+            assert_eq!((refused.kind(), server.seen().forms.len()), ("clock_skewed", calls));
+        }
+        let logged = log.text();
+        let loud = |line: &str| line.contains("ERROR") && line.contains("more than a day");
+        assert_eq!(logged.lines().filter(|line| loud(line)).count(), 2, "{logged}");
     }
 
     #[tokio::test]

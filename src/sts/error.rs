@@ -30,7 +30,7 @@ pub(crate) enum StsError {
     /// STS's clock and ours differ too much.
     #[error("STS found the timestamp too far off")]
     ClockSkewed {
-        /// What STS's clock showed.
+        /// What STS's clock showed, unless it is not believed.
         sts_time: Option<DateTime<Utc>>,
         request_id: Option<RequestId>,
     },
