@@ -383,7 +383,7 @@ mod tests {
             let client = client(&server);
             let refused = client.assume_role(&a_session(), soon()).await.unwrap_err();
             assert_eq!((refused.kind(), refused.is_transient()), ("unintelligible", true));
-            assert_eq!(counted(&client, "AssumeRole", "unintelligible").as_deref(), Some("3"));
+            assert_eq!(counted(&client, "AssumeRole", "unintelligible").as_deref(), Some("2"));
         }
     }
 

@@ -49,11 +49,13 @@ where
     Err(last)
 }
 
-/// What may be remedied once in a call: a second time, the remedy has not helped.
+/// What has been tried in a call. Most of it may be tried once: a second time, it has not helped.
 #[derive(Default)]
 struct Patience {
     nonce_was_renewed: bool,
     clock_was_set: bool,
+    was_asked_again: bool,
+    throttled_retries: u32,
 }
 
 impl Patience {
@@ -68,13 +70,21 @@ impl Patience {
             }
             StsError::ClockSkewed { sts_time: None, .. } | StsError::Refused { .. } => None,
             StsError::Throttled { retry_after, .. } => {
+                // An account over its quota must not get a multiple of its traffic for it.
+                let most = if retry_after.is_some() { 2 } else { 1 };
                 let asked = retry_after.unwrap_or_default();
-                Some(asked.max(jittered(backoff(THROTTLED_BASE, number))))
+                let wait = asked.max(jittered(backoff(THROTTLED_BASE, number)));
+                let is_another = self.throttled_retries < most;
+                self.throttled_retries += 1;
+                is_another.then_some(wait)
             }
-            StsError::Unavailable { .. }
-            | StsError::Unreachable(_)
-            | StsError::TimedOut
-            | StsError::Unintelligible { .. } => Some(jittered(backoff(BASE, number))),
+            // Each such answer may have cost a token that nobody will use.
+            StsError::Unintelligible { .. } => {
+                (!replace(&mut self.was_asked_again, true)).then(|| jittered(backoff(BASE, number)))
+            }
+            StsError::Unavailable { .. } | StsError::Unreachable(_) | StsError::TimedOut => {
+                Some(jittered(backoff(BASE, number)))
+            }
         }
     }
 }
@@ -153,10 +163,28 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn throttling_is_waited_for_longer() {
         let (outcome, begun) =
-            begun([throttled(None), throttled(None)], Duration::from_secs(60)).await;
+            begun([unavailable(), throttled(None)], Duration::from_secs(60)).await;
         assert_eq!(outcome.unwrap(), 3);
-        assert!((250..=502).contains(&begun[1]), "{begun:?}");
         assert!((500..=1002).contains(&(begun[2] - begun[1])), "{begun:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_account_is_asked_once_more_or_twice_if_sts_said_when() {
+        for (hints, attempts) in [
+            (vec![None; 5], 2),
+            (vec![Some(1); 5], 3),
+            (vec![None, Some(1), Some(1)], 3),
+            (vec![Some(1), None, None], 2),
+        ] {
+            let told = format!("{hints:?}");
+            let errors = hints.into_iter().map(throttled);
+            let (outcome, begun) = begun(errors, Duration::from_secs(60)).await;
+            assert_eq!(
+                (outcome.unwrap_err().kind(), begun.len()),
+                ("throttled", attempts),
+                "{told}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -210,11 +238,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_is_not_stss_is_asked_for_again() {
+    async fn an_answer_that_cannot_be_used_is_asked_for_once_more() {
         let garbled =
-            StsError::Unintelligible { problem: Unintelligible::NotJson, request_id: None };
-        let (outcome, _) = begun([garbled, StsError::TimedOut], Duration::from_secs(60)).await;
+            || StsError::Unintelligible { problem: Unintelligible::NotJson, request_id: None };
+        let (outcome, _) = begun([garbled(), StsError::TimedOut], Duration::from_secs(60)).await;
         assert_eq!(outcome.unwrap(), 3);
+        let (outcome, begun) =
+            self::begun([garbled(), StsError::TimedOut, garbled()], Duration::from_secs(60)).await;
+        assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("unintelligible", 3));
     }
 
     #[tokio::test(start_paused = true)]
