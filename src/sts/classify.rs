@@ -10,6 +10,10 @@ use super::error::{StsError, Unintelligible};
 use super::issuer_clock;
 use super::refusal::{ErrorCode, Reason, Refusal};
 
+/// The longest that throttling is believed to last. It ends up in `Retry-After`: phones that a broken
+/// header sends away for a year do not come back when STS does.
+const LONGEST_THROTTLING: Duration = Duration::from_secs(300);
+
 /// The error behind an answer, told by its `Code`; by its status only where there is no code or an
 /// unknown one.
 ///
@@ -97,7 +101,7 @@ fn time_left(headers: &HeaderMap) -> Option<Duration> {
     let values = ["x-ratelimit-user-api", "x-ratelimit-user"].map(|name| headers.get(name));
     let longest =
         values.into_iter().flatten().filter_map(|value| millis(value.to_str().ok()?)).max();
-    longest.map(Duration::from_millis)
+    longest.map(|millis| Duration::from_millis(millis).min(LONGEST_THROTTLING))
 }
 
 #[cfg(test)]
@@ -219,6 +223,18 @@ mod tests {
         assert_eq!(left(&[]), None);
         assert_eq!(left(&[("x-ratelimit-user", "Limit:1,TimeLeft:soon")]), None);
         assert_eq!(left(&[("x-ratelimit-user", "TimeLeft:-1")]), None);
+    }
+
+    #[test]
+    fn no_throttling_is_believed_to_last_longer_than_five_minutes() {
+        for (millis, secs) in
+            [(299_000, 299), (300_001, 300), (i64::MAX as u64, 300), (u64::MAX, 300)]
+        {
+            let header = format!("Limit:1,Remain:0,TimeLeft:{millis},Reset:1");
+            let error =
+                classified(400, r#"{"Code":"Throttling"}"#, &[("x-ratelimit-user", &header)]);
+            assert_eq!(error.retry_after(), Some(Duration::from_secs(secs)), "{millis}");
+        }
     }
 
     #[test]
