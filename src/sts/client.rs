@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::AssumeRole;
 use super::answer::Answer;
+use super::attempt::Attempt;
 use super::call::{self, Call};
 use super::caller_identity::{CallerIdentity, GetCallerIdentity};
 use super::classify::classify;
@@ -24,7 +25,7 @@ use super::role_session::RoleSession;
 use super::rpc;
 use crate::clock::Clock;
 use crate::domain::{AccessKey, Credentials};
-use crate::telemetry::{Metrics, StsCall};
+use crate::telemetry::Metrics;
 
 /// The most that is read of an answer. An answer of STS has one or two kilobytes; tokens have no
 /// documented limit.
@@ -104,12 +105,12 @@ impl StsClient {
         deadline: Instant,
     ) -> Result<C::Brings, StsError> {
         let in_use = self.settings.endpoints.in_use();
-        let began = Instant::now();
-        let until = deadline.min(began + self.settings.attempt_timeout);
+        let measured = Attempt::begin(C::ACTION, in_use.endpoint.host(), number, &self.metrics);
+        let until = deadline.min(Instant::now() + self.settings.attempt_timeout);
         let outcome = timeout_at(until, self.attempt(call, in_use.endpoint)).await;
         let outcome = outcome.unwrap_or(Err(StsError::TimedOut));
         let kind = outcome.as_ref().map_or_else(StsError::kind, |_| "success");
-        self.metrics.sts_call(&StsCall { action: C::ACTION, outcome: kind }, began.elapsed());
+        measured.end(kind);
         outcome.map_err(|error| {
             tracing::warn!(
                 sts.action = C::ACTION,
@@ -523,6 +524,28 @@ mod tests {
         let over = deadline.elapsed();
         assert!(over < Duration::from_secs(2), "{over:?} after the deadline");
         assert_eq!(server.seen().forms.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_whose_caller_goes_away_is_counted_and_logged() {
+        let log = Log::default();
+        let _captured = log.captured();
+        let server = Scripted::start(|_, _| Reply::Hang).await;
+        let client = client(&server);
+        let session = a_session();
+        let has_arrived = async {
+            while server.seen().forms.is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::select! {
+            answered = client.assume_role(&session, soon()) => panic!("{answered:?}"),
+            () = has_arrived => {}
+        }
+        assert_eq!(counted(&client, "AssumeRole", "abandoned").as_deref(), Some("1"));
+        let logged = log.text();
+        let line = logged.lines().find(|line| line.contains("an attempt at STS was abandoned"));
+        assert!(line.is_some_and(|line| line.contains("DEBUG")), "{logged}");
     }
 
     #[tokio::test]

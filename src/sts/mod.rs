@@ -5,6 +5,7 @@
 
 mod answer;
 mod assume_role;
+mod attempt;
 mod call;
 mod caller_identity;
 mod classify;
