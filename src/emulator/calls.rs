@@ -1,7 +1,7 @@
 //! What the emulated STS was asked, and what it said.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -19,12 +19,14 @@ const LONGEST_TEXT_BYTES: usize = 4096;
 /// There are two actions; what else was asked for is counted under `OTHERS` when it becomes too much.
 const MOST_ACTIONS: usize = 100;
 const OTHERS: &str = "(others)";
+/// The outcome of a call whose caller hung up before the answer.
+const ABANDONED: &str = "Abandoned";
 
 /// One call as it arrived.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Call {
-    /// When, by the emulator's clock.
+    /// When it arrived, by the emulator's clock.
     pub at: DateTime<Utc>,
     /// The HTTP method.
     pub method: String,
@@ -32,27 +34,44 @@ pub struct Call {
     pub action: String,
     /// All but the action's name, `Signature` and `SecurityToken`.
     pub parameters: BTreeMap<String, String>,
-    /// `Success`, the code of the error, or `Fault.` and what was scripted instead of an answer.
+    /// `Success`, the code of the error, or `Fault.` and what was scripted instead of an answer. `Abandoned` if the caller
+    /// hung up before; empty as long as there is no answer.
     pub outcome: String,
     /// As in the answer.
     pub request_id: String,
 }
 
-/// How many calls there were, forgotten ones included: by action, then by outcome.
+/// How many calls have ended, forgotten ones included: by action, then by outcome.
 pub type Totals = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// The log of calls.
 #[derive(Default)]
 pub(crate) struct Calls {
-    /// Held to add or copy, never across an await.
+    /// Held to add, change or copy, never across an await.
     log: Mutex<Log>,
 }
 
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Log {
+    /// The latest, with nothing missing between them.
     calls: VecDeque<Call>,
-    violations: Vec<Call>,
+    violations: Vec<(Number, Call)>,
     totals: Totals,
+    /// What the next call gets.
+    next: Number,
+    /// The first call since the log was cleared.
+    first: Number,
+}
+
+/// Calls are numbered as they arrive; clearing the log does not begin anew.
+type Number = u64;
+
+/// A call that has arrived and has no answer yet. Dropped without one, it was abandoned.
+pub(crate) struct Pending {
+    calls: Arc<Calls>,
+    number: Number,
+    action: String,
+    outcome: String,
 }
 
 impl Call {
@@ -80,20 +99,21 @@ impl Call {
 }
 
 impl Calls {
-    pub(crate) fn add(&self, call: Call) {
+    /// Records a call on its arrival: what it asked for counts, whether or not it is ever answered.
+    pub(crate) fn arrived(self: &Arc<Self>, call: Call) -> Pending {
         let asks_for_a_whole_role = call.asks_for_a_whole_role();
+        let action = call.action.clone();
         let mut log = self.log.lock().expect("nothing panics while it is held");
-        let is_counted = log.totals.len() < MOST_ACTIONS || log.totals.contains_key(&call.action);
-        let counted_as = if is_counted { call.action.clone() } else { OTHERS.to_owned() };
-        let outcomes = log.totals.entry(counted_as).or_default();
-        *outcomes.entry(call.outcome.clone()).or_default() += 1;
+        let number = log.next;
+        log.next += 1;
         if asks_for_a_whole_role && log.violations.len() < MOST_VIOLATIONS {
-            log.violations.push(call.clone());
+            log.violations.push((number, call.clone()));
         }
         if log.calls.len() == MOST_CALLS {
             log.calls.pop_front();
         }
         log.calls.push_back(call);
+        Pending { calls: self.clone(), number, action, outcome: ABANDONED.to_owned() }
     }
 
     pub(crate) fn list(&self) -> Vec<Call> {
@@ -105,11 +125,50 @@ impl Calls {
     }
 
     pub(crate) fn violations(&self) -> Vec<Call> {
-        self.log.lock().expect("nothing panics while it is held").violations.clone()
+        let log = self.log.lock().expect("nothing panics while it is held");
+        log.violations.iter().map(|(_, call)| call.clone()).collect()
     }
 
+    /// Violations stay: whoever clears the log to look at one thing must not lose sight of them.
     pub(crate) fn clear(&self) {
-        *self.log.lock().expect("nothing panics while it is held") = Log::default();
+        let mut log = self.log.lock().expect("nothing panics while it is held");
+        log.calls.clear();
+        log.totals.clear();
+        log.first = log.next;
+    }
+}
+
+impl Pending {
+    /// The call got an answer, or what was scripted instead of one.
+    pub(crate) fn answered(mut self, outcome: String) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        let mut log = self.calls.log.lock().expect("nothing panics while it is held");
+        log.end(self.number, &self.action, &self.outcome);
+    }
+}
+
+impl Log {
+    fn end(&mut self, number: Number, action: &str, outcome: &str) {
+        if let Some((_, call)) = self.violations.iter_mut().find(|(other, _)| *other == number) {
+            call.outcome = outcome.to_owned();
+        }
+        if number < self.first {
+            return;
+        }
+        let oldest = self.next - self.calls.len() as Number;
+        let kept = number.checked_sub(oldest).and_then(|index| usize::try_from(index).ok());
+        if let Some(call) = kept.and_then(|index| self.calls.get_mut(index)) {
+            call.outcome = outcome.to_owned();
+        }
+        let is_counted = self.totals.len() < MOST_ACTIONS || self.totals.contains_key(action);
+        let counted_as = if is_counted { action } else { OTHERS };
+        let outcomes = self.totals.entry(counted_as.to_owned()).or_default();
+        *outcomes.entry(outcome.to_owned()).or_default() += 1;
     }
 }
 
@@ -146,17 +205,17 @@ mod tests {
 
     #[test]
     fn an_assume_role_that_narrows_nothing_is_a_violation() {
-        let calls = Calls::default();
+        let calls = Arc::new(Calls::default());
         let narrow = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:b/*"}]}"#;
         let broad =
             r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
         let denying =
             r#"{"Version":"1","Statement":[{"Effect":"Deny","Action":"oss:*","Resource":"*"}]}"#;
         for policy in [narrow, "", broad, denying, "{"] {
-            calls.add(call(&Params::from([("Action", "AssumeRole"), ("Policy", policy)])));
+            calls.arrived(call(&Params::from([("Action", "AssumeRole"), ("Policy", policy)])));
         }
-        calls.add(call(&Params::from([("Action", "AssumeRole")])));
-        calls.add(call(&Params::from([("Action", "GetCallerIdentity")])));
+        calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
+        calls.arrived(call(&Params::from([("Action", "GetCallerIdentity")])));
         let policies: Vec<_> = calls
             .violations()
             .into_iter()
@@ -176,21 +235,55 @@ mod tests {
 
     #[test]
     fn made_up_actions_are_counted_together() {
-        let calls = Calls::default();
+        let calls = Arc::new(Calls::default());
         for n in 0..MOST_ACTIONS + 5 {
-            calls.add(call(&Params::from([("Action", format!("A{n}").as_str())])));
+            calls.arrived(call(&Params::from([("Action", format!("A{n}").as_str())])));
         }
         assert_eq!(calls.totals().len(), MOST_ACTIONS + 1);
-        assert_eq!(calls.totals()[OTHERS][""], 5);
+        assert_eq!(calls.totals()[OTHERS][ABANDONED], 5);
     }
 
     #[test]
     fn the_log_is_bounded_and_the_totals_count_on() {
-        let calls = Calls::default();
+        let calls = Arc::new(Calls::default());
         for _ in 0..MOST_CALLS + 5 {
-            calls.add(call(&Params::from([("Action", "AssumeRole")])));
+            calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
         }
         assert_eq!((calls.list().len(), calls.violations().len()), (MOST_CALLS, MOST_VIOLATIONS));
-        assert_eq!(calls.totals()["AssumeRole"][""], (MOST_CALLS + 5) as u64);
+        assert_eq!(calls.totals()["AssumeRole"][ABANDONED], (MOST_CALLS + 5) as u64);
+    }
+
+    /// The calls and the totals, by their outcomes.
+    fn outcomes(calls: &Calls) -> (Vec<String>, Totals) {
+        (calls.list().into_iter().map(|call| call.outcome).collect(), calls.totals())
+    }
+
+    #[test]
+    fn a_call_is_on_record_from_its_arrival_and_ends_answered_or_abandoned() {
+        let calls = Arc::new(Calls::default());
+        let arrived = || calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
+        let (first, second) = (arrived(), arrived());
+        assert_eq!(outcomes(&calls), (vec![String::new(), String::new()], Totals::new()));
+        assert_eq!(calls.violations().len(), 2);
+        second.answered("Success".to_owned());
+        drop(first);
+        let ended = ["Abandoned", "Success"].map(str::to_owned);
+        let totals = ended.clone().map(|outcome| (outcome, 1)).into();
+        assert_eq!(outcomes(&calls), (ended.to_vec(), [("AssumeRole".to_owned(), totals)].into()));
+        assert_eq!(calls.violations(), calls.list());
+    }
+
+    #[test]
+    fn clearing_hides_no_violation_and_a_late_answer_falls_on_no_other_call() {
+        let calls = Arc::new(Calls::default());
+        let arrived = || calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
+        let before = arrived();
+        calls.clear();
+        let after = arrived();
+        before.answered("Success".to_owned());
+        assert_eq!(outcomes(&calls), (vec![String::new()], Totals::new()));
+        drop(after);
+        let violations = calls.violations().into_iter().map(|call| call.outcome);
+        assert_eq!(violations.collect::<Vec<_>>(), ["Success", "Abandoned"]);
     }
 }

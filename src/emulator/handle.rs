@@ -29,23 +29,23 @@ impl Handle {
         self.faults.list()
     }
 
-    /// The latest 10,000 calls, oldest first.
+    /// The latest 10,000 calls, oldest first, those without an answer included.
     pub fn calls(&self) -> Vec<Call> {
         self.calls.list()
     }
 
-    /// How many calls there were since the log was cleared, by action and outcome.
+    /// How many calls that came since the log was cleared have ended, by action and outcome.
     pub fn totals(&self) -> Totals {
         self.calls.totals()
     }
 
     /// The AssumeRole calls that asked for a whole role: their `Policy` was absent, not a policy, or allowed nothing that
-    /// it names. The first 1,000 of them.
+    /// it names. The first 1,000 of them, whether or not they were answered or the log was cleared.
     pub fn narrowing_violations(&self) -> Vec<Call> {
         self.calls.violations()
     }
 
-    /// Forgets all calls.
+    /// Forgets all calls but the narrowing violations.
     pub fn clear_calls(&self) {
         self.calls.clear();
     }

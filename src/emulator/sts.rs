@@ -53,6 +53,8 @@ async fn answer(
         Ok(params) => (params, None),
         Err(refusal) => (Params::default(), Some(refusal)),
     };
+    let call = Call::new(sts.clock.now(), parts.method.as_str(), &params, &request_id);
+    let pending = sts.handle.calls.arrived(call);
     let action = params.get("Action").unwrap_or_default();
     let (delay, skew) = sts.handle.faults.on_arrival(action);
     if !delay.is_zero() {
@@ -66,18 +68,16 @@ async fn answer(
         None => sts.outcome(parts.method.as_str(), &params, now, peer),
     };
 
-    let mut call = Call::new(sts.clock.now(), parts.method.as_str(), &params, &request_id);
     let (answer, fault) = match outcome {
         Ok(Outcome { answer, fault, name }) => {
-            call.outcome = fault.as_ref().map_or(name, |fault| fault_name(fault).to_owned());
+            pending.answered(fault.as_ref().map_or(name, |fault| fault_name(fault).to_owned()));
             (answer, fault)
         }
         Err(refusal) => {
-            call.outcome = refusal.code();
+            pending.answered(refusal.code());
             (Answer::refusal(&refusal), None)
         }
     };
-    sts.handle.calls.add(call);
 
     let frame = Frame { format: Format::of(&params), request_id, now };
     if let Some(Fault::Html { status }) = fault {

@@ -161,6 +161,20 @@ async fn a_slow_answer_comes_late() {
 }
 
 #[tokio::test]
+async fn a_slow_call_is_on_record_while_it_waits_and_after_its_caller_hung_up() {
+    let emulated = Emulated::start().await;
+    emulated.handle.script(Fault::Slow { delay_ms: 60_000 }.times(1));
+    let whole_role = Caller::assume_role().without("Policy");
+    let call = tokio::spawn(emulated.request(&whole_role).send());
+    emulated.outcomes(&[""]).await;
+    assert_eq!(emulated.handle.narrowing_violations(), emulated.handle.calls());
+    call.abort();
+    emulated.outcomes(&["Abandoned"]).await;
+    assert_eq!(emulated.handle.narrowing_violations(), emulated.handle.calls());
+    assert_eq!(emulated.handle.totals()["AssumeRole"]["Abandoned"], 1);
+}
+
+#[tokio::test]
 async fn faults_that_decide_the_answer_strike_one_call_each_in_order() {
     let emulated = Emulated::start().await;
     emulated.handle.script(Fault::Throttle { time_left_ms: 1 }.times(2).only("AssumeRole"));

@@ -124,6 +124,18 @@ impl Emulated {
         answered(self.request(caller).send().await.unwrap()).await
     }
 
+    /// Waits until the calls on record have these outcomes.
+    async fn outcomes(&self, expected: &[&str]) {
+        let outcomes = || self.handle.calls().into_iter().map(|call| call.outcome);
+        let reached = async {
+            while !outcomes().eq(expected.iter().copied()) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), reached).await;
+        assert!(waited.is_ok(), "{:?}", self.handle.calls());
+    }
+
     /// Only the error of a call, which must be one.
     async fn error(&self, caller: &Caller<'_>) -> (u16, String, String) {
         let Answered { status, body } = self.call(caller).await;
