@@ -35,16 +35,50 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         .collect()
 }
 
-/// Collects the first segment after `crate::` (or `appserver::`) of every path.
-#[derive(Default)]
-struct Imports(BTreeSet<String>);
+/// What an import of the whole crate by another name is noted as; no row of the table allows it.
+const ROOT: &str = "(the crate's root)";
+
+/// Collects the top-level module of every path that begins at the crate or at the module it stands in.
+struct Imports {
+    /// Where the reading is now, from the crate's root.
+    module: Vec<String>,
+    found: BTreeSet<String>,
+}
 
 impl Imports {
-    fn note(&mut self, segments: &[String]) {
-        if let [root, module, ..] = segments
-            && (root == "crate" || root == "appserver")
+    /// What a file's source imports. The file is named from `src`.
+    fn of(file: &Path, source: &str) -> BTreeSet<String> {
+        let mut module: Vec<String> =
+            file.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+        module.pop_if(|last| last == "mod");
+        let mut imports = Self { module, found: BTreeSet::new() };
+        imports.visit_file(&syn::parse_file(source).unwrap());
+        imports.found
+    }
+
+    /// The path from the crate's root; none if it begins elsewhere, as a path to another crate or a child does.
+    fn resolved(&self, path: &[String]) -> Option<Vec<String>> {
+        let (first, mut rest) = path.split_first()?;
+        let mut base = match first.as_str() {
+            "crate" | "appserver" => Vec::new(),
+            "self" => self.module.clone(),
+            "super" => parent(&self.module),
+            _ => return None,
+        };
+        while let Some((next, further)) = rest.split_first()
+            && ["super", "self"].contains(&next.as_str())
         {
-            self.0.insert(module.clone());
+            if next == "super" {
+                base = parent(&base);
+            }
+            rest = further;
+        }
+        Some([&base, rest].concat())
+    }
+
+    fn note(&mut self, path: &[String]) {
+        if let Some(resolved) = self.resolved(path) {
+            self.found.insert(resolved.first().map_or(ROOT, String::as_str).to_owned());
         }
     }
 
@@ -62,6 +96,11 @@ impl Imports {
     }
 }
 
+fn parent(module: &[String]) -> Vec<String> {
+    let (_, parent) = module.split_last().expect("the crate's root has no parent");
+    parent.to_vec()
+}
+
 impl Visit<'_> for Imports {
     fn visit_item_use(&mut self, item: &syn::ItemUse) {
         self.walk(&[], &item.tree);
@@ -74,10 +113,15 @@ impl Visit<'_> for Imports {
         syn::visit::visit_path(self, path);
     }
 
+    /// `pub(crate)` and `pub(super)` import nothing.
+    fn visit_vis_restricted(&mut self, _: &syn::VisRestricted) {}
+
     fn visit_item_mod(&mut self, item: &syn::ItemMod) {
         // Tests may look upwards.
         if item.ident != "tests" {
+            self.module.push(item.ident.to_string());
             syn::visit::visit_item_mod(self, item);
+            self.module.pop();
         }
     }
 }
@@ -104,9 +148,8 @@ fn imports_point_one_way() {
     {
         let relative = file.strip_prefix(&src).unwrap();
         let module = relative.iter().next().unwrap().to_str().unwrap().trim_end_matches(".rs");
-        let mut imports = Imports::default();
-        imports.visit_file(&syn::parse_file(&std::fs::read_to_string(file).unwrap()).unwrap());
-        for import in imports.0.iter().filter(|import| *import != module) {
+        let imports = Imports::of(relative, &std::fs::read_to_string(file).unwrap());
+        for import in imports.iter().filter(|import| *import != module) {
             let may =
                 allowed.get(module).unwrap_or_else(|| panic!("`{module}` has no row in the table"));
             if !may.contains(import.as_str()) {
@@ -116,4 +159,32 @@ fn imports_point_one_way() {
     }
     assert!(files.len() > 40, "the sources were not found");
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn an_import_is_seen_however_its_path_begins() {
+    for (file, source, imported) in [
+        ("grant.rs", "use crate::http::Api;", "http"),
+        ("main.rs", "use appserver::cli;", "cli"),
+        ("grant.rs", "use super::http::Api;", "http"),
+        ("grant.rs", "use self::super::http::Api;", "http"),
+        ("grant.rs", "use super::{http::Api};", "http"),
+        ("grant.rs", "fn f() { super::http::serve() }", "http"),
+        ("sts/mod.rs", "use super::http::Api;", "http"),
+        ("sts/client.rs", "use super::super::http::Api;", "http"),
+        ("sts/client.rs", "use super::http::Api;", "sts"),
+        ("sts/client.rs", "use self::http::Api;", "sts"),
+        ("emulator/ram/mod.rs", "use super::super::http::Api;", "http"),
+        ("emulator/ram/policy.rs", "use super::super::super::http::Api;", "http"),
+        ("grant.rs", "mod inner { use super::super::http::Api; }", "http"),
+        ("grant.rs", "mod inner { use super::http::Api; }", "grant"),
+        ("grant.rs", "use super::*;", ROOT),
+        ("grant.rs", "use crate as root;", ROOT),
+        ("grant.rs", "use super::{self as root};", ROOT),
+    ] {
+        let imports = Imports::of(Path::new(file), source);
+        assert_eq!(imports, [imported.to_owned()].into(), "{source} in {file}");
+    }
+    let nothing = "pub(crate) mod a {} use serde::Serialize; #[cfg(test)] mod tests { use super::super::http::Api; }";
+    assert_eq!(Imports::of(Path::new("grant.rs"), nothing), BTreeSet::new());
 }
