@@ -3,13 +3,14 @@
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use appserver::clock::Clock;
 use appserver::emulator::{Emulator, EmulatorSettings, Handle};
 use tokio_util::sync::CancellationToken;
 
-use crate::stage::repository;
+use crate::stage::{PATIENCE, repository};
 
 /// The command in the repository, with no variables but those given.
 fn appserver(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
@@ -24,7 +25,14 @@ fn appserver(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
 }
 
 fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
-    appserver(arguments, environment).output().unwrap()
+    Running::start(&mut appserver(arguments, environment)).ended()
+}
+
+/// What blocks, done while somebody watches the time; `None` if it takes too long.
+fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || sender.send(work()));
+    receiver.recv_timeout(PATIENCE).ok()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -36,20 +44,40 @@ fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
-/// Ends the process if the test does not.
-struct Running(Child);
+/// A process. It is ended with the test if the test does not end it.
+struct Running(Option<Child>);
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        if let Some(mut child) = self.0.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
 impl Running {
-    fn terminate(&self) {
-        let status = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
-        assert!(status.success());
+    fn start(command: &mut Command) -> Self {
+        Self(Some(command.spawn().unwrap()))
+    }
+
+    fn child(&mut self) -> &mut Child {
+        self.0.as_mut().expect("it is there until it has ended")
+    }
+
+    fn terminate(&mut self) {
+        let id = self.child().id().to_string();
+        assert!(Command::new("kill").arg(id).status().unwrap().success());
+    }
+
+    /// Waits for the end, and reads what was printed and not read before.
+    fn ended(mut self) -> Output {
+        let child = self.0.take().expect("it is there until it has ended");
+        let id = child.id().to_string();
+        in_time(|| child.wait_with_output().unwrap()).unwrap_or_else(|| {
+            let _ = Command::new("kill").args(["-KILL", &id]).status();
+            panic!("the process has not ended after {PATIENCE:?}")
+        })
     }
 }
 
@@ -95,19 +123,19 @@ impl Service {
     fn start(&self, key: (&str, &str)) -> Running {
         let environment =
             [("ALIBABA_CLOUD_ACCESS_KEY_ID", key.0), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.1)];
-        Running(appserver(&["serve", "--config", &self.config()], &environment).spawn().unwrap())
+        Running::start(&mut appserver(&["serve", "--config", &self.config()], &environment))
     }
 
     /// Waits until the service vends.
     async fn ready(&self) {
         let url = format!("http://127.0.0.1:{}/readyz", self.admin);
-        for _ in 0..400 {
-            if reqwest::get(&url).await.is_ok_and(|response| response.status() == 200) {
-                return;
+        let ready = async {
+            while !reqwest::get(&url).await.is_ok_and(|response| response.status() == 200) {
+                tokio::time::sleep(Duration::from_millis(25)).await;
             }
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-        panic!("the service is not ready after 10 seconds");
+        };
+        let ready = tokio::time::timeout(PATIENCE, ready).await;
+        assert!(ready.is_ok(), "the service is not ready after {PATIENCE:?}");
     }
 }
 
@@ -135,13 +163,10 @@ async fn serve_vends_and_ends_well_on_sigterm() {
     assert_eq!(answer.status(), 200);
 
     running.terminate();
-    let status = running.0.wait().unwrap();
-    let mut log = String::new();
-    running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert!(status.success(), "{log}");
-    let mut printed = String::new();
-    running.0.stdout.take().unwrap().read_to_string(&mut printed).unwrap();
-    assert_eq!(printed, "", "the log belongs to standard error");
+    let output = running.ended();
+    let log = text(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    assert_eq!(text(&output.stdout), "", "the log belongs to standard error");
     for line in log.lines() {
         serde_json::from_str::<serde_json::Value>(line)
             .unwrap_or_else(|_| panic!("not JSON: {line}"));
@@ -157,11 +182,9 @@ async fn serve_vends_and_ends_well_on_sigterm() {
 async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
     let (sts, handle) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
-    let mut running = service.start(("rootid", "rootsecret"));
-    let status = running.0.wait().unwrap();
-    let mut log = String::new();
-    running.0.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-    assert_eq!(status.code(), Some(77), "{log}");
+    let output = service.start(("rootid", "rootsecret")).ended();
+    let log = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(77), "{log}");
     assert!(log.contains("belongs to the Alibaba Cloud account `11223344` itself"), "{log}");
     assert!(handle.calls().iter().all(|call| call.action == "GetCallerIdentity"));
 }
@@ -170,8 +193,8 @@ async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
 async fn a_role_of_another_account_ends_the_server_unless_it_is_meant() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "55667788");
-    let mut running = service.start(("testid", "testsecret"));
-    assert_eq!(running.0.wait().unwrap().code(), Some(77));
+    let running = service.start(("testid", "testsecret"));
+    assert_eq!(running.ended().status.code(), Some(77));
 }
 
 #[test]
@@ -257,23 +280,26 @@ fn client_new_prints_a_secret_that_its_hash_belongs_to() {
     assert_eq!(run(&["client", "new", "Photo App"], &[]).status.code(), Some(2));
 }
 
-/// Every curl line that `dev` prints is run as it is printed.
+/// Every curl line that `dev` prints is run, with `-sg` inserted: without a progress meter, and with brackets in a URL
+/// standing for themselves. Otherwise it is as it is printed.
 #[test]
 fn dev_prints_curl_lines_that_work_when_pasted() {
     let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
     let [port, admin, sts] = &ports;
     let arguments = ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts];
-    let mut running = Running(appserver(&arguments, &[]).spawn().unwrap());
-    let mut printed = BufReader::new(running.0.stdout.take().unwrap()).lines().map(Result::unwrap);
-    let greeting: Vec<_> =
-        printed.by_ref().take_while(|line| !line.starts_with("Ctrl-C")).collect();
+    let mut running = Running::start(&mut appserver(&arguments, &[]));
+    let mut printed = BufReader::new(running.child().stdout.take().unwrap());
+    let (greeting, _printed) = in_time(move || {
+        let lines = printed.by_ref().lines().map(Result::unwrap);
+        (lines.take_while(|line| !line.starts_with("Ctrl-C")).collect::<Vec<_>>(), printed)
+    })
+    .expect("the greeting is printed");
     let curls: Vec<_> = greeting.iter().filter(|line| line.trim().starts_with("curl ")).collect();
     let answers = curls.iter().map(|line| {
-        let output = Command::new("sh")
-            .args(["-c", &line.replacen("curl", "curl -sg", 1)])
-            .output()
-            .unwrap();
-        let text = text(&output.stdout);
+        let mut command = Command::new("sh");
+        command.args(["-c", &line.replacen("curl", "curl -sg", 1)]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let text = text(&Running::start(&mut command).ended().stdout);
         let code =
             serde_json::from_str::<serde_json::Value>(&text).map(|body| body["Code"].to_string());
         code.unwrap_or_else(|_| text.lines().last().unwrap_or_default().to_owned())
@@ -288,5 +314,5 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
     ];
     assert_eq!(answers, expected, "{greeting:#?}");
     running.terminate();
-    assert!(running.0.wait().unwrap().success());
+    assert!(running.ended().status.success());
 }

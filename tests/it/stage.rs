@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::Duration;
 
 use appserver::app::{App, Unfit};
 use appserver::clock::Clock;
@@ -17,6 +18,9 @@ use crate::logs;
 
 /// The moment at which every stage's clock stands at first: the seeds' own.
 pub(crate) const START: &str = "2016-01-13T14:02:37Z";
+
+/// What takes longer than this will not happen: the test fails and does not hang.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
@@ -63,7 +67,8 @@ impl Stage {
     /// A demo with differences, ready to vend.
     pub(crate) async fn set(setting: Setting<'_>) -> Self {
         let stage = Self::set_unready(setting).await;
-        stage.ready.cancelled().await;
+        let ready = tokio::time::timeout(PATIENCE, stage.ready()).await;
+        assert!(ready.is_ok(), "the server is not ready after {PATIENCE:?}");
         stage.sts.clear_calls();
         stage
     }
