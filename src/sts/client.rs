@@ -1,6 +1,5 @@
 //! The client: sends signed calls to STS.
 
-use std::error::Error;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +24,7 @@ use super::role_session::RoleSession;
 use super::rpc;
 use crate::clock::Clock;
 use crate::domain::{AccessKey, Credentials};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, causes};
 
 /// The most that is read of an answer. An answer of STS has one or two kilobytes; tokens have no
 /// documented limit.
@@ -118,7 +117,7 @@ impl StsClient {
                 sts.attempt = number,
                 sts.kind = kind,
                 sts.request_id = error.request_id(),
-                cause = error.source(),
+                cause = causes(&error),
                 "an attempt at STS failed: {error}",
             );
             if error.is_the_endpoints() {
@@ -671,7 +670,7 @@ mod tests {
         for kind in ["unreachable", "wrong_secret"] {
             let error = client.assume_role(&a_session(), soon()).await.unwrap_err();
             assert_eq!(error.kind(), kind);
-            told.push_str(&format!("{error} {error:?} {:?}", error.source()));
+            told.push_str(&format!("{error} {error:?} {:?}", causes(&error)));
         }
 
         let logged = log.text();

@@ -58,7 +58,7 @@ struct VendedLabels {
 pub(crate) struct StsCall {
     /// `AssumeRole` or `GetCallerIdentity`.
     pub(crate) action: &'static str,
-    /// `success`, or the kind of error.
+    /// `success`, `abandoned` where the caller went away, or the kind of error.
     pub(crate) outcome: &'static str,
 }
 
