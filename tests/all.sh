@@ -47,7 +47,7 @@ cargo fmt --check
 
 step "clippy, with and without the emulator"
 cargo clippy --locked --all-targets -- -D warnings
-cargo clippy --locked --no-default-features -- -D warnings
+cargo clippy --locked --no-default-features --all-targets -- -D warnings
 
 step "unit and integration tests"
 cargo test --locked
