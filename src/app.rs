@@ -81,7 +81,7 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let sts = StsClient::new(settings.sts, key, clock.clone(), Arc::clone(&metrics))
             .map_err(|problem| StartError::Tls(problem.into()))?;
-        let vendor = Arc::new(Vendor::new(sts));
+        let vendor = Arc::new(Vendor::new(sts, settings.vend, metrics.vend.clone()));
         let api = Arc::new(Api {
             authenticator: Authenticator::new(settings.clients.into_iter().collect()),
             grants: settings.grants,

@@ -15,6 +15,7 @@ mod resolve;
 mod server;
 mod settings;
 mod sts;
+mod vend;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

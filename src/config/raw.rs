@@ -22,6 +22,7 @@ pub(super) struct RawSettings {
     pub(super) admin: RawAdmin,
     pub(super) log: RawLog,
     pub(super) sts: RawSts,
+    pub(super) vend: RawVend,
     /// RAM roles that grants assume, by a name of the operator's.
     pub(super) roles: BTreeMap<String, RawRole>,
     pub(super) grants: BTreeMap<String, RawGrant>,
@@ -86,6 +87,48 @@ pub(super) struct RawSts {
     /// Default 4. Then the caller gets 503.
     pub(super) max_attempts: Field<NonZeroU32>,
     pub(super) access_key: RawAccessKey,
+}
+
+/// Keeping tokens and spending STS's quota.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawVend {
+    /// Default 100000. Beyond it tokens that are asked for least are dropped.
+    pub(super) max_keys: Field<usize>,
+    /// Seconds, default 0: half of the token's life. With less left a new token is fetched.
+    pub(super) min_remaining_secs: Field<u64>,
+    /// Seconds, default 300. With less left a token is not even handed out while STS fails.
+    pub(super) stale_remaining_secs: Field<u64>,
+    /// Seconds, 0 to 60, default 60. Then STS is asked again.
+    pub(super) remember_refusals_secs: Field<u64>,
+    /// Milliseconds, default 15000. Then who waits for the call gets its last error.
+    pub(super) flight_timeout_ms: Field<u64>,
+    /// Default 10000. A caller beyond it is answered 503.
+    pub(super) max_waiting: Field<usize>,
+    pub(super) budget: RawBudget,
+    pub(super) breaker: RawBreaker,
+}
+
+/// The share of STS's quota that may be spent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawBudget {
+    /// Default 90. Callers beyond it wait, or are answered 503 if they would wait in vain.
+    pub(super) calls_per_second: Field<u32>,
+    /// Default 10. So many calls may be made at once after a pause.
+    pub(super) burst: Field<u32>,
+    /// Percent, default 20. Refreshing ahead waits beyond it.
+    pub(super) refresh_percent: Field<u32>,
+}
+
+/// When STS counts as gone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawBreaker {
+    /// Default 10. So many attempts in a row without an answer, and none is made for a while.
+    pub(super) failures: Field<u32>,
+    /// Milliseconds, default 5000. Then one call tries again.
+    pub(super) open_ms: Field<u64>,
 }
 
 /// Where the RAM user's AccessKey comes from.

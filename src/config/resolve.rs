@@ -9,7 +9,7 @@ use super::field::Field;
 use super::layers::Merged;
 use super::problems::Problems;
 use super::raw::RawSettings;
-use super::{AccessKeySource, Mode, Settings, clients, grants, server, sts};
+use super::{AccessKeySource, Mode, Settings, clients, grants, server, sts, vend};
 use crate::telemetry;
 
 pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> {
@@ -41,6 +41,8 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let access_key =
         AccessKeySource::resolve(raw.sts.access_key.clone(), &environment, mode, &mut problems);
     let sts = sts::resolve(raw.sts, &mut problems);
+    let max_attempts = sts.as_ref().map(|sts| sts.max_attempts);
+    let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
     let roles = grants::roles(raw.roles, &mut problems);
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
@@ -62,6 +64,7 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
             request_timeout,
             lame_duck,
             sts: sts?,
+            vend: vend?,
             access_key: access_key?,
             grants,
             clients: clients.into_iter().map(|(id, client, _)| (id, client)).collect(),

@@ -11,6 +11,7 @@ use crate::domain::{AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::ServerSettings;
 use crate::sts::StsSettings;
+use crate::vend::VendSettings;
 
 /// What [`crate::app`] builds the server from.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ pub struct Settings {
     pub(crate) request_timeout: Duration,
     pub(crate) lame_duck: Duration,
     pub(crate) sts: StsSettings,
+    pub(crate) vend: VendSettings,
     pub(crate) access_key: AccessKeySource,
     pub(crate) grants: Grants,
     pub(crate) clients: Vec<(ClientId, Client)>,

@@ -54,6 +54,7 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 
 async fn metrics_text(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
     admin.metrics.ready(admin.readiness.obstacle().is_none());
+    admin.readiness.measure();
     // The media type of the OpenMetrics text format, which `prometheus-client` writes.
     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     ([(header::CONTENT_TYPE, media_type)], admin.metrics.encoded())

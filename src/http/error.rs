@@ -143,7 +143,15 @@ impl ApiError {
                     .retry_after(RETRY_AFTER)
             }
             Self::Vend(VendError::Sts(error)) => upstream(error),
-            Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
+            Self::Vend(VendError::Overloaded { retry_after }) => {
+                throttled().retry_after(*retry_after)
+            }
+            Self::Vend(VendError::CircuitOpen { retry_after }) => {
+                unavailable().retry_after(*retry_after)
+            }
+            Self::Vend(VendError::TimedOut) | Self::TimedOut => {
+                unavailable().retry_after(RETRY_AFTER)
+            }
             Self::Panicked => Public::new(
                 Status::INTERNAL_SERVER_ERROR,
                 "Internal",
@@ -186,12 +194,9 @@ fn value(problem: &ValueProblem) -> Public {
 
 fn upstream(error: &StsError) -> Public {
     match error {
-        StsError::Throttled { .. } => Public::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "Upstream.Throttled",
-            "Alibaba Cloud STS is throttling; the token can be had later.",
-        )
-        .retry_after(error.retry_after().unwrap_or(RETRY_AFTER)),
+        StsError::Throttled { .. } => {
+            throttled().retry_after(error.retry_after().unwrap_or(RETRY_AFTER))
+        }
         StsError::Refused { .. } => Public::new(
             StatusCode::BAD_GATEWAY,
             "Upstream.Refused",
@@ -204,6 +209,15 @@ fn upstream(error: &StsError) -> Public {
         | StsError::TimedOut
         | StsError::Unintelligible { .. } => unavailable().retry_after(RETRY_AFTER),
     }
+}
+
+/// By STS, or by us before STS does it: to the caller it is the same.
+fn throttled() -> Public {
+    Public::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Upstream.Throttled",
+        "Alibaba Cloud STS is throttling; the token can be had later.",
+    )
 }
 
 fn unavailable() -> Public {

@@ -180,8 +180,9 @@ fn write_error(response: &mut Response, id: &RequestId, public: &Public, route: 
         headers.insert(header::WWW_AUTHENTICATE, challenge);
     }
     if let Some(wait) = public.retry_after {
-        // Up to half as much again, so that those who were refused together do not return together.
-        let spread = wait.mul_f64(rand::random::<f64>() / 2.0);
+        // Up to half as much again, so that those who were refused together do not return together; but no more
+        // than a quarter of a minute: long waits come from the budget's queue, which gives each its own.
+        let spread = wait.min(Duration::from_secs(30)).mul_f64(rand::random::<f64>() / 2.0);
         let secs = (wait + spread).as_secs_f64().ceil().max(1.0) as u64;
         headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }
@@ -218,7 +219,7 @@ mod tests {
     use crate::grant::Grants;
     use crate::sts::{Endpoint, StsClient, StsSettings};
     use crate::telemetry::Metrics;
-    use crate::vend::Vendor;
+    use crate::vend::{VendSettings, Vendor};
 
     /// An API that knows nobody; its STS is never called.
     fn api() -> Arc<Api> {
@@ -235,7 +236,7 @@ mod tests {
         Arc::new(Api {
             authenticator: Authenticator::new(Default::default()),
             grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
-            vendor: Arc::new(Vendor::new(sts)),
+            vendor: Arc::new(Vendor::new(sts, VendSettings::for_tests(), metrics.vend.clone())),
             metrics,
             clock: Clock::system(),
             request_timeout: Duration::from_secs(15),

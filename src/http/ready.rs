@@ -23,6 +23,11 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
+    /// Brings the vendor's gauges up to date.
+    pub(crate) fn measure(&self) {
+        self.vendor.measure();
+    }
+
     /// Why the server is not ready, if it is not.
     pub(crate) fn obstacle(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {

@@ -13,7 +13,7 @@ use super::json::ApiJson;
 use super::no_query::NoQuery;
 use super::observe::{Deadline, RequestId};
 use super::token_request;
-use super::wire::TokenResponse;
+use super::wire;
 use crate::auth::Caller;
 use crate::grant::Asked;
 
@@ -51,17 +51,19 @@ async fn vend(
     let grant = api.grants.decide(caller, asked, api.clock.now())?;
     let name = grant.name();
     let session = grant.into_role_session();
-    let vended = api.vendor.vend(&session, deadline.0).await?;
+    let vended = api.vendor.vend(caller.client(), &session, deadline.0).await?;
     api.metrics.vended(caller.client(), name);
     let span = tracing::Span::current();
     span.record("grant", name.as_str());
-    span.record("sts_access_key_id", vended.credentials.access_key_id());
-    let answer = TokenResponse::new(id.as_str(), name.as_str(), &vended);
-    Ok(json(&answer))
+    span.record("sts_access_key_id", vended.token.credentials().access_key_id());
+    Ok(json_text(wire::token_response(id.as_str(), name.as_str(), &vended)))
 }
 
 /// A body of JSON. The headers that every answer carries are added by `observe`.
 pub(super) fn json(answer: &impl serde::Serialize) -> Response {
-    let body = serde_json::to_vec(answer).expect("our wire types are plain JSON");
+    json_text(serde_json::to_vec(answer).expect("our wire types are plain JSON"))
+}
+
+fn json_text(body: Vec<u8>) -> Response {
     ([(CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use secrecy::ExposeSecret;
 use serde::{Serialize, Serializer};
 
 use super::error::Public;
+use crate::domain::Credentials;
 use crate::vend::Vended;
 
 /// A time as `YYYY-MM-DDTHH:MM:SSZ`: Python, Java, iOS and Node SDKs break on any other form.
@@ -15,7 +16,7 @@ pub(crate) struct WireTime(DateTime<Utc>);
 
 impl Serialize for WireTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0.trunc_subsecs(0).format("%Y-%m-%dT%H:%M:%SZ"))
+        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::Secs, true))
     }
 }
 
@@ -34,20 +35,26 @@ impl<'a> Success<'a> {
     }
 }
 
-/// Credentials for mobile OSS SDKs, `credentials_uri` of every language, ali-oss and the CLI at once.
+/// What differs between two answers with the same token.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct TokenResponse<'a> {
+struct TokenAnswer<'a> {
     #[serde(flatten)]
     success: Success<'a>,
+    refresh_after: WireTime,
+    grant: &'a str,
+}
+
+/// What is the same in each: written once for a token.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct TokenFields<'a> {
     access_key_id: &'a str,
     access_key_secret: &'a str,
     security_token: &'a str,
     expiration: WireTime,
     last_updated: WireTime,
-    refresh_after: WireTime,
     assumed_role_user: AssumedRoleUser<'a>,
-    grant: &'a str,
 }
 
 #[derive(Serialize)]
@@ -57,20 +64,36 @@ struct AssumedRoleUser<'a> {
     assumed_role_id: &'a str,
 }
 
-impl<'a> TokenResponse<'a> {
-    pub(crate) fn new(request_id: &'a str, grant: &'a str, vended: &'a Vended) -> Self {
-        let credentials = &vended.credentials;
+/// Credentials for mobile OSS SDKs, `credentials_uri` of every language, ali-oss and the CLI at once.
+pub(crate) fn token_response(request_id: &str, grant: &str, vended: &Vended) -> Vec<u8> {
+    let fields = vended.token.written(|credentials| text(&TokenFields::of(credentials)).into());
+    let answer = TokenAnswer {
+        success: Success::new(request_id),
+        refresh_after: WireTime(vended.refresh_after),
+        grant,
+    };
+    // The members of both objects in one.
+    let mut body = text(&answer);
+    body.pop();
+    body.push(',');
+    body.push_str(&fields.expose_secret()[1..]);
+    body.into_bytes()
+}
+
+fn text(object: &impl Serialize) -> String {
+    serde_json::to_string(object).expect("our wire types are plain JSON")
+}
+
+impl<'a> TokenFields<'a> {
+    fn of(credentials: &'a Credentials) -> Self {
         let user = credentials.assumed_role_user();
         Self {
-            success: Success::new(request_id),
             access_key_id: credentials.access_key_id(),
             access_key_secret: credentials.access_key_secret().expose_secret(),
             security_token: credentials.security_token().expose_secret(),
             expiration: WireTime(credentials.expiration()),
             last_updated: WireTime(credentials.issued_at()),
-            refresh_after: WireTime(vended.refresh_after),
             assumed_role_user: AssumedRoleUser { arn: &user.arn, assumed_role_id: &user.id },
-            grant,
         }
     }
 }

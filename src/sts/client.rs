@@ -180,9 +180,10 @@ impl AssumeRole for StsClient {
     async fn assume_role(
         &self,
         session: &RoleSession,
+        attempt: u32,
         deadline: Instant,
     ) -> Result<Credentials, StsError> {
-        self.call(session, deadline).await
+        self.observed_attempt(session, attempt, deadline).await
     }
 }
 
@@ -275,7 +276,7 @@ mod tests {
     async fn a_session_is_sent_as_a_form_and_its_credentials_come_back() {
         let server = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client(&server);
-        let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+        let credentials = client.call(&a_session(), soon()).await.unwrap();
         assert_eq!(credentials.access_key_id(), "STS.L4aBSCSJVMuKg5U1");
 
         let seen = server.seen();
@@ -312,7 +313,7 @@ mod tests {
         let server = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client(&server);
         for _ in 0..5 {
-            client.assume_role(&a_session(), soon()).await.unwrap();
+            client.call(&a_session(), soon()).await.unwrap();
         }
         let seen = server.seen();
         assert_eq!((seen.connections, seen.forms.len()), (1, 5));
@@ -328,7 +329,7 @@ mod tests {
         })
         .await;
         let client = client_of(vec![server.endpoint()], clock);
-        client.assume_role(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), soon()).await.unwrap();
 
         let forms = server.seen().forms;
         let timestamps: Vec<&str> = forms.iter().map(|form| form["Timestamp"].as_str()).collect();
@@ -362,14 +363,14 @@ mod tests {
         })
         .await;
         let client = client(&server);
-        client.assume_role(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "throttled").as_deref(), Some("1"));
     }
 
     #[tokio::test]
     async fn a_refusal_costs_one_call() {
         let server = Scripted::start(|_, _| error(403, "NoPermission")).await;
-        let refused = client(&server).assume_role(&a_session(), soon()).await.unwrap_err();
+        let refused = client(&server).call(&a_session(), soon()).await.unwrap_err();
         assert_eq!((refused.kind(), refused.request_id()), ("no_permission", Some("1-A")));
         assert_eq!(server.seen().forms.len(), 1);
     }
@@ -381,7 +382,7 @@ mod tests {
             *answer.pointer_mut(place).unwrap() = bad.into();
             let server = Scripted::start(move |_, _| ok(&answer)).await;
             let client = client(&server);
-            let refused = client.assume_role(&a_session(), soon()).await.unwrap_err();
+            let refused = client.call(&a_session(), soon()).await.unwrap_err();
             assert_eq!((refused.kind(), refused.is_transient()), ("unintelligible", true));
             assert_eq!(counted(&client, "AssumeRole", "unintelligible").as_deref(), Some("2"));
         }
@@ -405,9 +406,9 @@ mod tests {
             let true_time = clock().now();
             let server = Scripted::start(minding_the_time(true_time)).await;
             let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
-            let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), true_time);
-            client.assume_role(&a_session(), soon()).await.unwrap();
+            client.call(&a_session(), soon()).await.unwrap();
             let forms = server.seen().forms;
             assert_eq!((forms.len(), nonces(&forms).len()), (3, 3));
             assert_eq!(counted(&client, "AssumeRole", "clock_skewed").as_deref(), Some("1"));
@@ -431,7 +432,7 @@ mod tests {
             });
             let server = server.await;
             let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
-            let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), true_time, "ours is off by {skew}");
         }
     }
@@ -443,7 +444,7 @@ mod tests {
             let server =
                 Scripted::start(move |_, _| Reply::Answer(head.clone(), an_answer().to_string()));
             let client = client(&server.await);
-            let credentials = client.assume_role(&a_session(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), clock().now(), "{date}");
         }
     }
@@ -457,7 +458,7 @@ mod tests {
         let wrong = Clock::manual(true_time - TimeDelta::days(2));
         let client = client_of(vec![server.endpoint()], wrong);
         for calls in [1, 2] {
-            let refused = client.assume_role(&a_session(), soon()).await.unwrap_err();
+            let refused = client.call(&a_session(), soon()).await.unwrap_err();
             assert_eq!((refused.kind(), server.seen().forms.len()), ("clock_skewed", calls));
         }
         let logged = log.text();
@@ -473,7 +474,7 @@ mod tests {
             let head = format!("HTTP/1.1 {status} X\r\nLocation: {location}");
             let server =
                 Scripted::start(move |_, _| Reply::Answer(head.clone(), String::new())).await;
-            let refused = client(&server).assume_role(&a_session(), soon()).await.unwrap_err();
+            let refused = client(&server).call(&a_session(), soon()).await.unwrap_err();
             assert_eq!(refused.kind(), "unintelligible");
         }
         assert_eq!(elsewhere.seen().connections, 0);
@@ -487,7 +488,7 @@ mod tests {
             let padding = LONGEST_ANSWER - answer.to_string().len() + longer;
             answer["Padding"] = "x".repeat(padding).into();
             let server = Scripted::start(move |_, _| ok(&answer)).await;
-            let outcome = client(&server).assume_role(&a_session(), soon()).await;
+            let outcome = client(&server).call(&a_session(), soon()).await;
             assert_eq!(outcome.map_or_else(|e| e.kind(), |_| "success"), kind);
         }
     }
@@ -498,7 +499,7 @@ mod tests {
             Scripted::start(|number, _| if number == 0 { Reply::Cut } else { ok(&an_answer()) });
         let server = server.await;
         let client = client(&server);
-        client.assume_role(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
         assert_eq!(nonces(&server.seen().forms).len(), 2);
     }
@@ -510,7 +511,7 @@ mod tests {
         let server = server.await;
         let mut client = client(&server);
         client.settings.attempt_timeout = Duration::from_millis(100);
-        client.assume_role(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "timed_out").as_deref(), Some("1"));
     }
 
@@ -518,7 +519,7 @@ mod tests {
     async fn the_callers_deadline_ends_an_attempt() {
         let server = Scripted::start(|_, _| Reply::Hang).await;
         let deadline = Instant::now() + Duration::from_millis(100);
-        let late = client(&server).assume_role(&a_session(), deadline).await.unwrap_err();
+        let late = client(&server).call(&a_session(), deadline).await.unwrap_err();
         assert_eq!(late.kind(), "timed_out");
         let over = deadline.elapsed();
         assert!(over < Duration::from_secs(2), "{over:?} after the deadline");
@@ -538,7 +539,7 @@ mod tests {
             }
         };
         tokio::select! {
-            answered = client.assume_role(&session, soon()) => panic!("{answered:?}"),
+            answered = client.call(&session, soon()) => panic!("{answered:?}"),
             () = has_arrived => {}
         }
         assert_eq!(counted(&client, "AssumeRole", "abandoned").as_deref(), Some("1"));
@@ -553,7 +554,7 @@ mod tests {
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client_of(vec![first.endpoint(), second.endpoint()], clock());
         for _ in 0..2 {
-            client.assume_role(&a_session(), soon()).await.unwrap();
+            client.call(&a_session(), soon()).await.unwrap();
         }
         assert_eq!((first.seen().forms.len(), second.seen().forms.len()), (1, 2));
     }
@@ -562,7 +563,7 @@ mod tests {
     async fn an_endpoint_that_does_not_listen_is_left_for_the_next() {
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client_of(vec![deaf_endpoint(), second.endpoint()], clock());
-        client.assume_role(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
     }
 
@@ -573,7 +574,7 @@ mod tests {
         let mut client = client_of(vec![first.endpoint(), second.endpoint()], clock());
         client.settings.max_attempts = NonZeroU32::MIN;
         for _ in 0..2 {
-            client.assume_role(&a_session(), soon()).await.unwrap_err();
+            client.call(&a_session(), soon()).await.unwrap_err();
         }
         assert_eq!(second.seen().connections, 0);
     }
@@ -666,9 +667,9 @@ mod tests {
         .await;
         let client = client(&server);
         let mut told = format!("{client:?}");
-        client.assume_role(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), soon()).await.unwrap();
         for kind in ["unreachable", "wrong_secret"] {
-            let error = client.assume_role(&a_session(), soon()).await.unwrap_err();
+            let error = client.call(&a_session(), soon()).await.unwrap_err();
             assert_eq!(error.kind(), kind);
             told.push_str(&format!("{error} {error:?} {:?}", causes(&error)));
         }

@@ -92,6 +92,38 @@ impl StsError {
         }
     }
 
+    /// Whether asking again soon for the same session would only spend quota on the same answer.
+    pub(crate) fn is_worth_remembering(&self) -> bool {
+        match self {
+            Self::Refused { refusal, .. } => refusal.reason().is_about_the_session(),
+            Self::Throttled { .. }
+            | Self::Unavailable { .. }
+            | Self::NonceUsed { .. }
+            | Self::ClockSkewed { .. }
+            | Self::Unreachable(_)
+            | Self::TimedOut
+            | Self::Unintelligible { .. } => false,
+        }
+    }
+
+    /// Whether STS was not there: no answer, or only that it is in trouble.
+    pub(crate) fn is_an_outage(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } | Self::Unreachable(_) | Self::TimedOut => true,
+            Self::Throttled { .. }
+            | Self::NonceUsed { .. }
+            | Self::ClockSkewed { .. }
+            | Self::Refused { .. }
+            // Something answered. What is wrong with one session's answer need not be with others'.
+            | Self::Unintelligible { .. } => false,
+        }
+    }
+
+    /// Whether STS said that the account's quota is spent.
+    pub(crate) fn is_throttling(&self) -> bool {
+        matches!(self, Self::Throttled { .. })
+    }
+
     /// Whether another endpoint may do better: this one did not answer as STS.
     pub(super) fn is_the_endpoints(&self) -> bool {
         match self {

@@ -32,15 +32,22 @@ pub(crate) use client::{StsClient, StsSettings};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use error::StsError;
+#[cfg(test)]
+pub(crate) use refusal::{Reason, Refusal};
 pub(crate) use region::Region;
+pub(crate) use retry::retrying;
 pub(crate) use role_session::RoleSession;
 
 /// Where credentials come from: STS, or what stands in for it in tests.
 pub(crate) trait AssumeRole {
-    /// Asks for credentials until it has them, is refused, or `deadline` comes.
+    /// Asks for credentials once, until `deadline` at the latest.
+    ///
+    /// Every attempt spends the account's quota, so who budgets it decides about the next one; [`retrying`] says
+    /// when it is worth it. `attempt` is its number, for the log.
     fn assume_role(
         &self,
         session: &RoleSession,
+        attempt: u32,
         deadline: Instant,
     ) -> impl Future<Output = Result<Credentials, StsError>> + Send;
 }

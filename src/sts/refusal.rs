@@ -101,6 +101,22 @@ impl Refusal {
 }
 
 impl Reason {
+    /// Whether STS would decide the same about the same session again, and only an operator can change that.
+    ///
+    /// What is wrong with the key or the signature is wrong for every session, and not remembered: it is mended
+    /// at a stroke, and every session should notice at once.
+    pub(super) fn is_about_the_session(self) -> bool {
+        match self {
+            Self::NoPermission | Self::NoSuchRole | Self::Policy | Self::Parameter => true,
+            Self::KeyUnknown
+            | Self::KeyDisabled
+            | Self::WrongSecret
+            | Self::SigningBug
+            | Self::Signature
+            | Self::Unknown => false,
+        }
+    }
+
     /// The reason in a word, of a closed set: a metric's label.
     pub(crate) fn label(self) -> &'static str {
         match self {

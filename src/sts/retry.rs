@@ -22,7 +22,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 /// business. The error is that of the last attempt. `attempt` is told which one it is, from 1.
 ///
 /// (The bound is not `AsyncFnMut`, because it cannot be told of its futures that they are `Send`.)
-pub(super) async fn retrying<T, F>(
+pub(crate) async fn retrying<T, F>(
     deadline: Instant,
     most: NonZeroU32,
     mut attempt: impl FnMut(u32) -> F,

@@ -9,6 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::VendMetrics;
 use crate::domain::{ClientId, GrantName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
@@ -22,6 +23,8 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
     vended: Family<VendedLabels, Counter>,
     sts_calls: Family<StsCall, Histogram, fn() -> Histogram>,
+    /// Of the vending engine.
+    pub(crate) vend: VendMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
@@ -70,6 +73,7 @@ impl Metrics {
             requests: Family::new_with_constructor(latency),
             vended: Family::default(),
             sts_calls: Family::new_with_constructor(latency),
+            vend: VendMetrics::new(),
             connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
@@ -96,6 +100,7 @@ impl Metrics {
             Unit::Seconds,
             self.sts_calls.clone(),
         );
+        self.vend.register(registry);
         let Connections { open, refused, malformed } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);

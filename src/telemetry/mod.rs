@@ -3,7 +3,9 @@
 mod causes;
 mod log;
 mod metrics;
+mod vend_metrics;
 
 pub(crate) use causes::{causes, with_causes};
 pub(crate) use log::{check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
+pub(crate) use vend_metrics::{Lookup, Refresh, VendMetrics};

@@ -14,7 +14,7 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
     stage.post("client-003", r#"{"Parameters":{"album":"*"}}"#).await;
     stage.get("client-002", "/v1/no-such-route").await;
     stage.sts.script(Fault::Throttle { time_left_ms: 60_000 }.times(1));
-    stage.get("client-002", "/v1/token").await;
+    stage.post("client-003", r#"{"Parameters":{"album":"2015"}}"#).await;
 
     let (status, text) = stage.admin("/metrics").await;
     assert_eq!(status, 200);
@@ -38,11 +38,24 @@ appserver_http_request_duration_seconds_count{route="/v1/token",status="503",cod
 appserver_http_request_duration_seconds_count{route="unmatched",status="404",code="NotFound"} 1
 appserver_panics_total 0
 appserver_ready 1
-appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 2
+appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1
 appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="throttled"} 1
 appserver_sts_call_duration_seconds_count{action="GetCallerIdentity",outcome="success"} 1
 appserver_tokens_vended_total{client="client-002",grant="daily-photos"} 2
+appserver_vend_joined_total 0
+appserver_vend_lookups_total{outcome="failed"} 1
+appserver_vend_lookups_total{outcome="hit"} 1
+appserver_vend_lookups_total{outcome="miss"} 1
 "#);
+    // What STS throttled, the budget has taken to heart; one token is kept.
+    let gauge = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+        line.trim().parse::<f64>().unwrap()
+    };
+    assert!((45.0..60.0).contains(&gauge("appserver_vend_budget_rate ")));
+    let gauges = ["keys", "waiting", "queue_length", "breaker_open"]
+        .map(|name| gauge(&format!("appserver_vend_{name} ")));
+    assert_eq!(gauges, [1.0, 0.0, 0.0, 0.0]);
     assert!(text.ends_with("# EOF\n"));
     stage.close().await;
 }
@@ -141,7 +154,7 @@ async fn no_path_logs_a_secret() {
     stage.post("client-003", &format!(r#"{{"DurationSeconds":"{canary}"}}"#)).await;
     stage.post("client-003", &format!(r#"{{"Grant":"{canary}"}}"#)).await;
     stage.post("client-003", &format!(r#"{{{canary}"#)).await;
-    for fault in [
+    for (album, fault) in [
         Fault::Error {
             status: 403.try_into().unwrap(),
             code: "NoPermission".into(),
@@ -155,10 +168,14 @@ async fn no_path_logs_a_secret() {
         Fault::Malformed,
         Fault::EmptyCredentials,
         Fault::Cut { mid_body: true },
-    ] {
+    ]
+    .into_iter()
+    .enumerate()
+    {
         stage.sts.clear_faults();
         stage.sts.script(fault.always());
-        stage.get("client-002", "/v1/token").await;
+        // Each meets a session of its own: a refusal is remembered.
+        stage.get("client-003", &format!("/v1/token?Parameters.album={album}")).await;
     }
     stage.sts.clear_faults();
     stage.get("client-002", "/v1/token").await;

@@ -64,10 +64,9 @@ async fn get_post_and_the_sdk_route_answer_alike() {
     let parts = answers.each_ref().map(|answer| (answer.status, answer.steady()));
     assert_eq!(parts[0], parts[1]);
     assert_eq!(parts[0], parts[2]);
-    let policies: Vec<_> =
-        stage.assume_role_calls().iter().map(|call| call.parameters["Policy"].clone()).collect();
-    assert_eq!(policies.len(), 3);
-    assert!(policies.iter().all(|policy| *policy == policies[0]), "{policies:?}");
+    let ids = answers.each_ref().map(|answer| answer.body["AccessKeyId"].as_str());
+    assert!(ids.iter().all(|id| *id == ids[0]), "they mean the same, so they share a token");
+    assert_eq!(stage.assume_role_calls().len(), 1);
     stage.close().await;
 }
 
@@ -78,7 +77,7 @@ async fn an_asked_duration_is_what_sts_is_asked_for() {
     let issued = answer.time("LastUpdated");
     assert_eq!(answer.time("Expiration") - issued, TimeDelta::seconds(1000));
     let refresh = (answer.time("RefreshAfter") - issued).num_seconds();
-    assert!((500..=550).contains(&refresh), "{refresh}");
+    assert!((514..=626).contains(&refresh), "{refresh}");
     assert_eq!(stage.assume_role_calls()[0].parameters["DurationSeconds"], "1000");
     stage.close().await;
 }

@@ -1,0 +1,66 @@
+//! `[vend]`, resolved.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use super::field::Field;
+use super::problems::Problems;
+use super::raw::{RawBreaker, RawBudget, RawVend};
+use super::resolve::number;
+use crate::vend::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
+
+pub(super) fn resolve(
+    raw: RawVend,
+    max_attempts: Option<NonZeroU32>,
+    problems: &mut Problems,
+) -> Option<VendSettings> {
+    let max_keys = number(problems, "vend.max_keys", raw.max_keys, 1, 10_000_000, "tokens");
+    let max_waiting =
+        number(problems, "vend.max_waiting", raw.max_waiting, 2, 1_000_000, "callers");
+    let mut secs = |key: &str, field: Field<u64>, least, most| {
+        number(problems, key, field, least, most, "seconds").map(Duration::from_secs)
+    };
+    let min_remaining = secs("vend.min_remaining_secs", raw.min_remaining_secs, 0, 32_400);
+    let stale_remaining = secs("vend.stale_remaining_secs", raw.stale_remaining_secs, 60, 3_600);
+    let remember_refusals = secs("vend.remember_refusals_secs", raw.remember_refusals_secs, 0, 60);
+    let flight_timeout = millis(problems, "vend.flight_timeout_ms", raw.flight_timeout_ms, 600_000);
+    let budget = budget(raw.budget, problems);
+    let breaker = breaker(raw.breaker, problems);
+    Some(VendSettings {
+        max_keys: max_keys?,
+        freshness: Freshness {
+            min_remaining: min_remaining.map(|least| (!least.is_zero()).then_some(least))?,
+            stale_remaining: stale_remaining?,
+        },
+        remember_refusals: remember_refusals?,
+        flight_timeout: flight_timeout?,
+        max_attempts: max_attempts?,
+        max_waiting: max_waiting?,
+        budget: budget?,
+        breaker: breaker?,
+    })
+}
+
+fn budget(raw: RawBudget, problems: &mut Problems) -> Option<BudgetSettings> {
+    let mut count = |key: &str, field, least, most, unit| {
+        number(problems, &format!("vend.budget.{key}"), field, least, most, unit)
+    };
+    let per_second = count("calls_per_second", raw.calls_per_second, 1, 10_000, "calls");
+    let burst = count("burst", raw.burst, 1, 1_000, "calls");
+    let percent = count("refresh_percent", raw.refresh_percent, 0, 50, "percent");
+    Some(BudgetSettings {
+        per_second: per_second?,
+        burst: burst?,
+        refresh_share: f64::from(percent?) / 100.0,
+    })
+}
+
+fn breaker(raw: RawBreaker, problems: &mut Problems) -> Option<BreakerSettings> {
+    let failures = number(problems, "vend.breaker.failures", raw.failures, 1, 1_000, "attempts");
+    let open_for = millis(problems, "vend.breaker.open_ms", raw.open_ms, 60_000);
+    Some(BreakerSettings { failures: failures?, open_for: open_for? })
+}
+
+fn millis(problems: &mut Problems, key: &str, field: Field<u64>, most: u64) -> Option<Duration> {
+    number(problems, key, field, 100, most, "milliseconds").map(Duration::from_millis)
+}

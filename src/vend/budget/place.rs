@@ -1,0 +1,55 @@
+//! One call's place in the queue for the budget.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::Budget;
+use super::queue::Seat;
+use crate::domain::ClientId;
+
+/// A right to one call, now or when its turn comes. Dropping it gives the place to those behind.
+#[derive(Debug)]
+pub(in crate::vend) struct Place(Option<Waiting>);
+
+#[derive(Debug)]
+struct Waiting {
+    budget: Arc<Budget>,
+    client: ClientId,
+    seat: Seat,
+    turn: oneshot::Receiver<()>,
+    since: Instant,
+}
+
+impl Place {
+    /// The budget had one left.
+    pub(super) fn served() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn waiting(
+        budget: Arc<Budget>,
+        client: ClientId,
+        seat: Seat,
+        turn: oneshot::Receiver<()>,
+    ) -> Self {
+        Self(Some(Waiting { budget, client, seat, turn, since: Instant::now() }))
+    }
+
+    /// Waits for the turn.
+    pub(in crate::vend) async fn turn(&mut self) {
+        if let Some(waiting) = &mut self.0 {
+            // The sender goes only when it has sent, or with the process.
+            let _ = (&mut waiting.turn).await;
+            waiting.budget.metrics.queued(waiting.since.elapsed());
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.budget.state().queue.leave(&self.client, self.seat);
+    }
+}

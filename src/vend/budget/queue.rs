@@ -1,0 +1,169 @@
+//! Who waits for the budget, and whose turn is next.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::domain::ClientId;
+
+/// A line for each client, and the lines are served in turn: every call costs the same, so this is deficit round
+/// robin with nothing to carry over. Within a line the earlier deadline goes first, then who came first.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    lines: HashMap<ClientId, BTreeMap<Seat, oneshot::Sender<()>>>,
+    /// Each client that has a line, once.
+    turns: VecDeque<ClientId>,
+    came: u64,
+    len: usize,
+}
+
+/// A place in a client's line.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(super) struct Seat {
+    deadline: Instant,
+    number: u64,
+}
+
+impl Queue {
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many clients have someone waiting.
+    pub(super) fn clients(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// How many calls would be made before that of a newcomer: those before it in its own line, and as many turns
+    /// of everyone else.
+    pub(super) fn ahead_of(&self, client: &ClientId, deadline: Instant) -> usize {
+        let own = self.lines.get(client).map_or(0, |line| {
+            // Deadlines mostly come in order, so the few that lie later are counted.
+            let last_equal = Seat { deadline, number: u64::MAX };
+            line.len() - line.range(last_equal..).count()
+        });
+        let others = self.lines.iter().filter(|(other, _)| *other != client);
+        own + others.map(|(_, line)| line.len().min(own + 1)).sum::<usize>()
+    }
+
+    /// Takes a place; the receiver hears when it is its turn.
+    pub(super) fn join(
+        &mut self,
+        client: &ClientId,
+        deadline: Instant,
+    ) -> (Seat, oneshot::Receiver<()>) {
+        self.came += 1;
+        let seat = Seat { deadline, number: self.came };
+        let (sender, receiver) = oneshot::channel();
+        let line = self.lines.entry(client.clone()).or_default();
+        if line.is_empty() {
+            self.turns.push_back(client.clone());
+        }
+        line.insert(seat, sender);
+        self.len += 1;
+        (seat, receiver)
+    }
+
+    /// Gives a place up; one whose turn has come is gone already.
+    pub(super) fn leave(&mut self, client: &ClientId, seat: Seat) {
+        let Some(line) = self.lines.get_mut(client) else { return };
+        if line.remove(&seat).is_some() {
+            self.len -= 1;
+        }
+        if line.is_empty() {
+            self.lines.remove(client);
+            self.turns.retain(|other| other != client);
+        }
+    }
+
+    /// Whose turn it is.
+    pub(super) fn next(&mut self) -> Option<oneshot::Sender<()>> {
+        let client = self.turns.pop_front()?;
+        let line = self.lines.get_mut(&client)?;
+        let (_, sender) = line.pop_first()?;
+        self.len -= 1;
+        if line.is_empty() {
+            self.lines.remove(&client);
+        } else {
+            self.turns.push_back(client);
+        }
+        Some(sender)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn client(name: &str) -> ClientId {
+        name.parse().unwrap()
+    }
+
+    /// Who waits where with which deadline, and in which order their turns come.
+    fn order(arrivals: &[(&str, u64)], gone: &[usize]) -> Vec<usize> {
+        let now = Instant::now();
+        let mut queue = Queue::default();
+        let mut seats: Vec<_> = arrivals
+            .iter()
+            .map(|(name, secs)| {
+                let client = client(name);
+                let (seat, heard) = queue.join(&client, now + Duration::from_secs(*secs));
+                (client, seat, heard)
+            })
+            .collect();
+        for index in gone {
+            queue.leave(&seats[*index].0, seats[*index].1);
+        }
+        let mut order = vec![];
+        while let Some(turn) = queue.next() {
+            turn.send(()).unwrap();
+            let heard = seats.iter_mut().position(|(_, _, heard)| heard.try_recv().is_ok());
+            order.push(heard.unwrap());
+        }
+        assert!(queue.is_empty() && queue.lines.is_empty() && queue.turns.is_empty());
+        order
+    }
+
+    #[test]
+    fn clients_take_turns_however_many_calls_each_wants() {
+        let arrivals = [("aa", 9), ("aa", 9), ("aa", 9), ("bb", 9), ("cc", 9), ("cc", 9)];
+        assert_eq!(order(&arrivals, &[]), [0, 3, 4, 1, 5, 2]);
+    }
+
+    #[test]
+    fn earlier_deadlines_go_first_within_a_client_only() {
+        let arrivals = [("aa", 9), ("aa", 3), ("aa", 9), ("aa", 5), ("bb", 99)];
+        assert_eq!(order(&arrivals, &[]), [1, 4, 3, 0, 2]);
+    }
+
+    #[test]
+    fn who_leaves_is_not_waited_for() {
+        let arrivals = [("aa", 9), ("aa", 9), ("bb", 9), ("cc", 9)];
+        assert_eq!(order(&arrivals, &[0, 2]), [1, 3]);
+    }
+
+    #[test]
+    fn a_newcomer_knows_how_many_are_served_before() {
+        let now = Instant::now();
+        let [soon, late] = [1, 9].map(|secs| now + Duration::from_secs(secs));
+        let mut queue = Queue::default();
+        let mut heard = vec![];
+        for (name, count) in [("aa", 100), ("bb", 2), ("cc", 1)] {
+            heard.extend((0..count).map(|_| queue.join(&client(name), late).1));
+        }
+        let ahead = [
+            queue.ahead_of(&client("aa"), late),
+            queue.ahead_of(&client("aa"), soon),
+            queue.ahead_of(&client("bb"), late),
+            queue.ahead_of(&client("dd"), late),
+        ];
+        assert_eq!(ahead, [103, 2, 6, 3]);
+    }
+}

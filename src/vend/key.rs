@@ -1,0 +1,83 @@
+//! What a token is kept by: exactly what STS saw, hashed once.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
+use std::sync::Arc;
+
+use quick_cache::Equivalent;
+
+use crate::sts::RoleSession;
+
+/// A role session with its hash. The policy alone may have 2 KB; lookups compare it once and never hash it again.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct Key {
+    hash: u64,
+    session: RoleSession,
+}
+
+/// A key that is looked up: it owns nothing, so that a hit allocates nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sought<'a> {
+    hash: u64,
+    session: &'a RoleSession,
+}
+
+/// Hashes sessions with a secret of this process: callers choose parts of them, and must not choose collisions.
+#[derive(Debug, Default)]
+pub(super) struct KeyHashing(RandomState);
+
+/// For maps by key: takes the hash as it is.
+pub(super) type Prehashed = BuildHasherDefault<Identity>;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Identity(u64);
+
+impl KeyHashing {
+    pub(super) fn seek<'a>(&self, session: &'a RoleSession) -> Sought<'a> {
+        Sought { hash: self.0.hash_one(session), session }
+    }
+}
+
+impl Sought<'_> {
+    pub(super) fn to_key(self) -> Arc<Key> {
+        Arc::new(Key { hash: self.hash, session: self.session.clone() })
+    }
+}
+
+impl Key {
+    pub(super) fn session(&self) -> &RoleSession {
+        &self.session
+    }
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Hash for Sought<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl Equivalent<Arc<Key>> for Sought<'_> {
+    fn equivalent(&self, key: &Arc<Key>) -> bool {
+        self.hash == key.hash && *self.session == key.session
+    }
+}
+
+impl Hasher for Identity {
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("a key writes its hash and nothing else")
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

@@ -1,0 +1,84 @@
+//! Refreshing ahead: what is in use is renewed before anyone has to wait for it.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::engine::{Engine, Fare};
+use super::flights::{Boarding, Passenger};
+use super::key::{Key, Sought};
+use super::token::Token;
+use crate::sts::AssumeRole;
+use crate::telemetry::Refresh;
+
+/// The pause before another try, spread up to twice it.
+const AGAIN: Duration = Duration::from_secs(10);
+
+impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
+    /// Sees to it that the token is renewed before it stops being fresh.
+    ///
+    /// The first hit of a token calls this, so a key that nobody asks for again has no timer and costs nothing,
+    /// and what is kept for a key in use is a timer and three pointers.
+    pub(super) fn refresh_ahead(self: &Arc<Self>, sought: &Sought<'_>, token: &Arc<Token>) {
+        let due = token.refresh_due(&self.settings.freshness, rand::random());
+        let refresher = Refresher {
+            // Neither an evicted token nor an engine that is gone is kept alive for its timer.
+            engine: Arc::downgrade(self),
+            token: Arc::downgrade(token),
+            key: sought.to_key(),
+        };
+        tokio::spawn(refresher.run(due));
+    }
+
+    /// Whether the token is still the one to be renewed: not evicted, not replaced, not left to those who wait.
+    fn is_due(&self, key: &Arc<Key>, token: &Arc<Token>) -> bool {
+        let held = self.tokens.peek(key);
+        held.is_some_and(|held| Arc::ptr_eq(&held, token))
+            && token.is_fresh(Instant::now(), &self.settings.freshness)
+    }
+
+    /// Tries once to renew the key's token, out of the share for it.
+    async fn refresh(self: Arc<Self>, key: &Arc<Key>) -> Refresh {
+        let boarding = self.flights.board(key, || {
+            self.breaker.check().map_err(|_| Refresh::CircuitOpen)?;
+            if self.budget.take_spare() { Ok(()) } else { Err(Refresh::NoBudget) }
+        });
+        match boarding {
+            Ok(Boarding::Started(passenger, flight, ())) => {
+                // Whoever joins has a seat of its own.
+                drop::<Passenger>(passenger);
+                match self.fly(flight, Fare::Ahead).await {
+                    Ok(_) => Refresh::Success,
+                    Err(_) => Refresh::Failed,
+                }
+            }
+            Ok(Boarding::Joined(_)) => Refresh::UnderWay,
+            Err(obstacle) => obstacle,
+        }
+    }
+}
+
+struct Refresher<S> {
+    engine: Weak<Engine<S>>,
+    token: Weak<Token>,
+    key: Arc<Key>,
+}
+
+impl<S: AssumeRole + Send + Sync + 'static> Refresher<S> {
+    /// Waits until the refresh is due, and tries until it has succeeded or is of no use any more.
+    async fn run(self, mut due: Instant) {
+        loop {
+            sleep_until(due).await;
+            let (Some(engine), Some(token)) = (self.engine.upgrade(), self.token.upgrade()) else {
+                return;
+            };
+            if !engine.is_due(&self.key, &token) {
+                return;
+            }
+            let outcome = Arc::clone(&engine).refresh(&self.key).await;
+            engine.metrics.refreshed(outcome);
+            due = Instant::now() + AGAIN.mul_f64(1.0 + rand::random::<f64>());
+        }
+    }
+}

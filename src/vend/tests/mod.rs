@@ -1,0 +1,241 @@
+//! The engine in virtual time, against an STS that counts.
+
+mod budget;
+mod fleets;
+mod outages;
+mod refreshing;
+mod sharing;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::*;
+use crate::domain::{AssumedRoleUser, Credentials, MaxSessionDuration};
+use crate::policy::SessionPolicy;
+use crate::sts::{CallerIdentity, IdentityKind, Reason, Refusal, StsError};
+use crate::telemetry::{Lookup, Refresh};
+
+/// How long STS takes.
+const LATENCY: Duration = Duration::from_millis(100);
+
+/// What STS does with calls.
+#[derive(Clone, Copy, Debug)]
+enum Mood {
+    Well,
+    /// Answers that it is in trouble.
+    Troubled,
+    /// Does not answer within the attempt's time of 5 s.
+    Silent,
+    Throttling,
+    Refusing(Reason),
+}
+
+/// An STS that counts its calls, throttles beyond its quota as the real one does, and has moods.
+#[derive(Clone, Debug)]
+struct FakeSts(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    mood: Mood,
+    /// Calls a second.
+    quota: usize,
+    /// What tokens live, where it is not what was asked for.
+    life: Option<TimeDelta>,
+    /// When each call came, and for whom.
+    calls: Vec<(Instant, String)>,
+    /// Of those, the ones within the quota's second.
+    recent: VecDeque<Instant>,
+    throttled: usize,
+    start: Instant,
+}
+
+impl FakeSts {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(State {
+            mood: Mood::Well,
+            quota: 100,
+            life: None,
+            calls: vec![],
+            recent: VecDeque::new(),
+            throttled: 0,
+            start: Instant::now(),
+        })))
+    }
+
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.0.lock().unwrap());
+    }
+
+    fn calls(&self) -> usize {
+        self.0.lock().unwrap().calls.len()
+    }
+
+    fn throttled(&self) -> usize {
+        self.0.lock().unwrap().throttled
+    }
+
+    /// For whom it was called, in order.
+    fn names(&self) -> Vec<String> {
+        self.0.lock().unwrap().calls.iter().map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Seconds since the start at which it was called.
+    fn times(&self) -> Vec<f64> {
+        let state = self.0.lock().unwrap();
+        state.calls.iter().map(|(at, _)| (*at - state.start).as_secs_f64()).collect()
+    }
+
+    /// Notes a call; whether it is beyond the quota.
+    fn note(&self, session: &RoleSession) -> (Mood, bool) {
+        let now = Instant::now();
+        let mut state = self.0.lock().unwrap();
+        state.calls.push((now, session.name.as_str().to_owned()));
+        while state.recent.front().is_some_and(|at| now - *at >= Duration::from_secs(1)) {
+            state.recent.pop_front();
+        }
+        state.recent.push_back(now);
+        let beyond = state.recent.len() > state.quota;
+        state.throttled += usize::from(beyond);
+        (state.mood, beyond)
+    }
+
+    fn mint(&self, session: &RoleSession) -> Credentials {
+        let state = self.0.lock().unwrap();
+        let epoch: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
+        let issued_at = epoch + TimeDelta::from_std(state.start.elapsed()).unwrap();
+        let life = state.life.unwrap_or(TimeDelta::seconds(session.duration.as_secs().into()));
+        Credentials::new(
+            format!("STS.{}", state.calls.len()),
+            "canary-secret".into(),
+            "canary-token".into(),
+            issued_at,
+            issued_at + life,
+            AssumedRoleUser { arn: String::new(), id: session.name.as_str().into() },
+        )
+        .unwrap()
+    }
+}
+
+impl AssumeRole for FakeSts {
+    async fn assume_role(
+        &self,
+        session: &RoleSession,
+        _attempt: u32,
+        deadline: Instant,
+    ) -> Result<Credentials, StsError> {
+        let (mood, beyond) = self.note(session);
+        if let Mood::Silent = mood {
+            sleep_until(deadline.min(Instant::now() + Duration::from_secs(5))).await;
+            return Err(StsError::TimedOut);
+        }
+        sleep(LATENCY).await;
+        let throttled = || Err(StsError::Throttled { retry_after: None, request_id: None });
+        if beyond {
+            return throttled();
+        }
+        match mood {
+            Mood::Well => Ok(self.mint(session)),
+            Mood::Troubled | Mood::Silent => {
+                Err(StsError::Unavailable { status: 503, request_id: None })
+            }
+            Mood::Throttling => throttled(),
+            Mood::Refusing(reason) => {
+                let refusal = Refusal::new(reason, "Code".parse().unwrap());
+                Err(StsError::Refused { refusal, request_id: None })
+            }
+        }
+    }
+}
+
+/// A vendor that is open, with its STS and its metrics.
+#[derive(Clone)]
+struct Stage {
+    vendor: Arc<Vendor<FakeSts>>,
+    sts: FakeSts,
+    metrics: VendMetrics,
+}
+
+fn stage() -> Stage {
+    stage_with(|_| {})
+}
+
+fn stage_with(change: impl FnOnce(&mut VendSettings)) -> Stage {
+    let stage = closed_stage(change);
+    let identity = CallerIdentity {
+        kind: IdentityKind::RamUser,
+        account: "11223344".parse().unwrap(),
+        arn: "acs:ram::11223344:user/appserver".into(),
+    };
+    stage.vendor.open(ProvenKey::admit(identity, []).unwrap());
+    stage
+}
+
+fn closed_stage(change: impl FnOnce(&mut VendSettings)) -> Stage {
+    let mut settings = VendSettings::for_tests();
+    change(&mut settings);
+    let (sts, metrics) = (FakeSts::new(), VendMetrics::new());
+    let vendor = Arc::new(Vendor::new(sts.clone(), settings, metrics.clone()));
+    Stage { vendor, sts, metrics }
+}
+
+impl Stage {
+    /// A request for the session of `name`, with the patience of the server's default.
+    async fn vend(&self, client: &str, name: &str) -> Result<Vended, VendError> {
+        self.vend_within(client, &session(name), Duration::from_secs(15)).await
+    }
+
+    async fn vend_within(
+        &self,
+        client: &str,
+        session: &RoleSession,
+        patience: Duration,
+    ) -> Result<Vended, VendError> {
+        let client = client.parse().unwrap();
+        self.vendor.vend(&client, session, Instant::now() + patience).await
+    }
+
+    /// The same on a task of its own.
+    fn spawn(
+        &self,
+        client: &str,
+        name: &str,
+        patience: Duration,
+    ) -> tokio::task::JoinHandle<Result<Vended, VendError>> {
+        let (stage, client, name) = (self.clone(), client.to_owned(), name.to_owned());
+        tokio::spawn(async move { stage.vend_within(&client, &session(&name), patience).await })
+    }
+
+    fn given(&self, outcome: Lookup) -> u64 {
+        self.metrics.given(outcome)
+    }
+}
+
+impl Vended {
+    fn id(&self) -> &str {
+        self.token.credentials().access_key_id()
+    }
+
+    fn remaining(&self) -> Duration {
+        self.token.remaining(Instant::now())
+    }
+}
+
+/// One hour of `oss-readonly` under a name.
+fn session(name: &str) -> RoleSession {
+    RoleSession {
+        role: "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
+        name: name.parse().unwrap(),
+        policy: SessionPolicy::for_tests("{}"),
+        duration: MaxSessionDuration::DEFAULT.admit(3600).unwrap(),
+        external_id: None,
+        source_identity: None,
+    }
+}
+
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}

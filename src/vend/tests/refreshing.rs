@@ -1,0 +1,147 @@
+//! Refreshing ahead, and the SDKs that come back.
+
+use super::*;
+
+/// An SDK that looks at its token each second, as one that is used all the time does, and fetches another once no
+/// more than `window` is left. How often it fetched in two hours.
+async fn sdk(stage: Stage, name: &'static str, window: Duration) -> usize {
+    let (mut fetched, mut held) = (0, None::<Vended>);
+    for _ in 0..7200 {
+        if held.as_ref().is_none_or(|held| held.remaining() <= window) {
+            held = Some(stage.vend("app-one", name).await.unwrap());
+            fetched += 1;
+        }
+        sleep(secs(1)).await;
+    }
+    fetched
+}
+
+/// An SDK with a timer, as ali-oss.
+async fn timer(stage: Stage, name: &'static str) -> usize {
+    for _ in 0..24 {
+        stage.vend("app-one", name).await.unwrap();
+        sleep(secs(300)).await;
+    }
+    24
+}
+
+/// T11: with keys of their own, each SDK costs what its window makes of a token's hour: 3600 − 300 s, 3600 − 900 s;
+/// the timer's key is renewed after 180 to 1620 s first, and then each 1260 to 1620 s.
+#[tokio::test(start_paused = true)]
+async fn two_hours_of_sdks_with_keys_of_their_own_cost_the_computed_calls() {
+    let stage = stage();
+    let (android, python, ali_oss) = tokio::join!(
+        sdk(stage.clone(), "android", secs(299)),
+        sdk(stage.clone(), "python", secs(900)),
+        timer(stage.clone(), "ali-oss"),
+    );
+    assert_eq!((android, python, ali_oss), (3, 3, 24));
+    let names = stage.sts.names();
+    let calls = |name: &str| names.iter().filter(|called| *called == name).count();
+    assert_eq!((calls("android"), calls("python")), (3, 3));
+    assert!((5..=7).contains(&calls("ali-oss")), "{}", calls("ali-oss"));
+}
+
+/// T11: sharing one key, no SDK gets a token that it would throw away soon.
+#[tokio::test(start_paused = true)]
+async fn two_hours_of_sdks_that_share_a_key_cost_no_more_than_its_renewals() {
+    let stage = stage();
+    let (android, python, _) = tokio::join!(
+        sdk(stage.clone(), "shared", secs(299)),
+        sdk(stage.clone(), "shared", secs(900)),
+        timer(stage.clone(), "shared"),
+    );
+    // A token is handed out with 1800 s at least, so Android holds it for 1500 s and Python for 900 s.
+    assert!(android <= 5 && python <= 8, "{android} {python}");
+    assert!((5..=7).contains(&stage.sts.calls()), "{}", stage.sts.calls());
+}
+
+/// T17: 10,000 keys, fetched as fast as the budget allows, each asked for every two minutes.
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() {
+    let stage = stage();
+    let phones: Vec<_> = (0..10_000_u64)
+        .map(|n| {
+            let stage = stage.clone();
+            tokio::spawn(async move {
+                let name = format!("phone-{n}");
+                sleep(Duration::from_millis(12 * n)).await;
+                for _ in 0..60 {
+                    stage.vend("app-one", &name).await.unwrap();
+                    sleep(secs(120)).await;
+                }
+            })
+        })
+        .collect();
+    for phone in phones {
+        phone.await.unwrap();
+    }
+    // Nobody has waited since the first time.
+    assert_eq!(stage.given(Lookup::Miss), 10_000);
+    // Each key is renewed after 1440 s on average, that is 417 a minute; so it is from the first renewals on.
+    let times = stage.sts.times();
+    let in_minute = |minute| times.iter().filter(|at| (**at / 60.0) as u64 == minute).count();
+    let rates: Vec<_> = (8..118).map(in_minute).collect();
+    assert!(rates.iter().all(|rate| (260..=580).contains(rate)), "{rates:?}");
+    let average = rates.iter().sum::<usize>() / rates.len();
+    assert!((395..=435).contains(&average), "{average}");
+
+    // Keys that were used since their last renewal are renewed once more, and then no more.
+    sleep(secs(1800)).await;
+    let calls = stage.sts.calls();
+    sleep(secs(36_000)).await;
+    assert_eq!(stage.sts.calls(), calls);
+    assert_eq!(stage.sts.throttled(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_nobody_asks_for_again_is_not_refreshed() {
+    let stage = stage();
+    stage.vend("app-one", "phone").await.unwrap();
+    sleep(secs(7200)).await;
+    assert_eq!(stage.sts.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn refreshing_never_displaces_callers_who_wait() {
+    let stage = stage_with(|settings| {
+        settings.budget.per_second = 10;
+        settings.budget.burst = 1;
+    });
+    for _ in 0..2 {
+        stage.vend("app-one", "phone").await.unwrap();
+    }
+    // From before the refresh is due until the token is no longer fresh, somebody always waits.
+    let crowd = stage.clone();
+    let crowd = tokio::spawn(async move {
+        sleep(secs(100)).await;
+        for n in 0..20_000 {
+            drop(crowd.spawn("app-two", &format!("other-{n}"), secs(15)));
+            sleep(Duration::from_millis(95)).await;
+        }
+    });
+    sleep(secs(1750)).await;
+    let mine = stage.sts.names().iter().filter(|name| *name == "phone").count();
+    assert_eq!(mine, 1);
+    assert!(stage.metrics.refreshes(Refresh::NoBudget) > 3);
+    crowd.abort();
+    sleep(secs(40)).await;
+    let mine = stage.sts.names().iter().filter(|name| *name == "phone").count();
+    assert_eq!(mine, 2, "once nobody waits, it has its turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_refresh_is_tried_again_and_leaves_the_token_as_it_is() {
+    let stage = stage();
+    for _ in 0..2 {
+        stage.vend("app-one", "phone").await.unwrap();
+    }
+    stage.sts.set(|sts| sts.mood = Mood::Troubled);
+    sleep(secs(1650)).await;
+    assert!(stage.metrics.refreshes(Refresh::Failed) > 0);
+    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.1");
+    assert_eq!(stage.given(Lookup::Hit), 2);
+    stage.sts.set(|sts| sts.mood = Mood::Well);
+    sleep(secs(25)).await;
+    assert_eq!(stage.metrics.refreshes(Refresh::Success), 1);
+}

@@ -1,0 +1,193 @@
+//! Who shares a token, a call and an error.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::vend::key::KeyHashing;
+use quick_cache::Equivalent;
+
+#[tokio::test(start_paused = true)]
+async fn a_herd_of_2000_on_one_cold_key_is_one_sts_call() {
+    let stage = stage();
+    let begun = Instant::now();
+    let herd: Vec<_> = (0..2000).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
+    for phone in herd {
+        assert_eq!(phone.await.unwrap().unwrap().id(), "STS.1");
+    }
+    assert_eq!((stage.sts.calls(), begun.elapsed().as_millis()), (1, 100));
+    assert_eq!((stage.given(Lookup::Miss), stage.given(Lookup::Hit)), (2000, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hit_waits_for_nothing_and_costs_no_call() {
+    let stage = stage();
+    let first = stage.vend("app-one", "phone").await.unwrap();
+    let begun = Instant::now();
+    let second = stage.vend("app-two", "phone").await.unwrap();
+    assert!(Arc::ptr_eq(&first.token, &second.token), "clients share what STS cannot tell apart");
+    assert_eq!((stage.sts.calls(), begun.elapsed()), (1, Duration::ZERO));
+    assert_eq!(stage.given(Lookup::Hit), 1);
+}
+
+/// T13.
+#[tokio::test(start_paused = true)]
+async fn the_first_caller_hangs_up_and_all_others_are_served_by_its_call() {
+    let stage = stage();
+    let leader = stage.spawn("app-one", "phone", secs(15));
+    sleep(LATENCY / 4).await;
+    let others: Vec<_> = (0..50).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
+    sleep(LATENCY / 4).await;
+    leader.abort();
+    for other in others {
+        assert_eq!(other.await.unwrap().unwrap().id(), "STS.1");
+    }
+    assert_eq!(stage.sts.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_on_when_everyone_has_hung_up_and_the_next_caller_finds_its_token() {
+    let stage = stage();
+    let only = stage.spawn("app-one", "phone", secs(15));
+    sleep(LATENCY / 2).await;
+    only.abort();
+    sleep(LATENCY).await;
+    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.1");
+    assert_eq!(stage.sts.calls(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_waiter_has_its_own_deadline() {
+    let stage = stage();
+    let patient = stage.spawn("app-one", "phone", secs(15));
+    let begun = Instant::now();
+    let phone = session("phone");
+    let impatient = stage.vend_within("app-one", &phone, LATENCY / 2).await;
+    assert!(matches!(impatient, Err(VendError::TimedOut)), "{impatient:?}");
+    assert_eq!(begun.elapsed(), LATENCY / 2);
+    assert_eq!(patient.await.unwrap().unwrap().id(), "STS.1");
+}
+
+/// T14.
+#[tokio::test(start_paused = true)]
+async fn all_who_waited_share_the_error_of_one_call() {
+    let stage = stage();
+    stage.sts.set(|sts| sts.mood = Mood::Refusing(Reason::Unknown));
+    let herd: Vec<_> = (0..200).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
+    let begun = Instant::now();
+    for phone in herd {
+        let error = phone.await.unwrap().unwrap_err();
+        assert!(matches!(error, VendError::Sts(_)), "{error:?}");
+    }
+    assert_eq!((stage.sts.calls(), begun.elapsed()), (1, LATENCY));
+}
+
+/// T15.
+#[tokio::test(start_paused = true)]
+async fn refusals_of_a_session_are_remembered_for_a_minute_and_nothing_else_is() {
+    use Reason::*;
+    let moods = [
+        (Mood::Refusing(NoPermission), true),
+        (Mood::Refusing(NoSuchRole), true),
+        (Mood::Refusing(Policy), true),
+        (Mood::Refusing(Parameter), true),
+        (Mood::Refusing(KeyUnknown), false),
+        (Mood::Refusing(KeyDisabled), false),
+        (Mood::Refusing(WrongSecret), false),
+        (Mood::Refusing(SigningBug), false),
+        (Mood::Refusing(Signature), false),
+        (Mood::Refusing(Unknown), false),
+        (Mood::Troubled, false),
+        (Mood::Silent, false),
+        (Mood::Throttling, false),
+    ];
+    for (mood, remembered) in moods {
+        let stage = stage();
+        stage.sts.set(|sts| sts.mood = mood);
+        stage.vend("app-one", "phone").await.unwrap_err();
+        // Beyond the end of the call, which may be later than that of the caller's patience.
+        sleep(secs(1)).await;
+        stage.sts.set(|sts| sts.mood = Mood::Well);
+        assert_eq!(stage.vend("app-one", "phone").await.is_err(), remembered, "{mood:?}");
+        assert!(stage.vend("app-one", "another").await.is_ok(), "{mood:?}");
+        sleep(secs(61)).await;
+        assert!(stage.vend("app-one", "phone").await.is_ok(), "{mood:?}");
+    }
+}
+
+/// T10.
+#[tokio::test(start_paused = true)]
+async fn a_tokens_life_is_what_sts_gave_and_not_what_was_asked_for() {
+    let stage = stage();
+    stage.sts.set(|sts| sts.life = Some(TimeDelta::seconds(1200)));
+    stage.vend("app-one", "phone").await.unwrap();
+    sleep(secs(600)).await;
+    let last = stage.vend("app-one", "phone").await.unwrap();
+    assert_eq!((last.id(), last.remaining()), ("STS.1", secs(600)));
+    sleep(secs(1)).await;
+    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_vended_before_sts_has_verified_the_key() {
+    let stage = closed_stage(|_| {});
+    let refused = stage.vend("app-one", "phone").await;
+    assert!(matches!(refused, Err(VendError::NotReady)), "{refused:?}");
+    assert_eq!(stage.sts.calls(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_tokens_are_kept_than_the_cap() {
+    let stage = stage_with(|settings| {
+        settings.max_keys = 500;
+        settings.budget.per_second = 10_000;
+    });
+    stage.sts.set(|sts| sts.quota = usize::MAX);
+    for number in 0..2000 {
+        stage.vend("app-one", &format!("phone-{number}")).await.unwrap();
+    }
+    let kept = stage.vendor.engine.tokens.len();
+    // The cap is shared out among a few shards, rounded up.
+    assert!((400..=532).contains(&kept), "{kept}");
+    assert_eq!(stage.vend("app-one", "phone-1999").await.unwrap().id(), "STS.2000");
+    assert_eq!(stage.sts.calls(), 2000, "the newest is among those that are kept");
+}
+
+/// Sessions that often are alike, and differ in one field or another.
+fn sessions() -> impl Strategy<Value = RoleSession> {
+    let id = || proptest::option::of(prop_oneof!["aa", "bb"]);
+    let (role, name, policy) = ("role-[ab]", "name-[ab]", "\\{\"[ab]\":1\\}");
+    (role, name, policy, prop_oneof![Just(900), Just(3600)], id(), id()).prop_map(
+        |(role, name, policy, duration, external_id, source_identity)| RoleSession {
+            role: format!("acs:ram::11223344:role/{role}").try_into().unwrap(),
+            name: name.parse().unwrap(),
+            policy: SessionPolicy::for_tests(&policy),
+            duration: MaxSessionDuration::DEFAULT.admit(duration).unwrap(),
+            external_id: external_id.map(|id| id.parse().unwrap()),
+            source_identity: source_identity.map(|id| id.parse().unwrap()),
+        },
+    )
+}
+
+/// What STS sees of a session, read from its fields one by one.
+fn seen(session: &RoleSession) -> [String; 6] {
+    let id = |text: Option<&str>| format!("{text:?}");
+    [
+        session.role.as_str().into(),
+        session.name.as_str().into(),
+        session.policy.as_str().into(),
+        session.duration.as_secs().to_string(),
+        id(session.external_id.as_ref().map(|id| id.as_str())),
+        id(session.source_identity.as_ref().map(|id| id.as_str())),
+    ]
+}
+
+proptest! {
+    /// T19.
+    #[test]
+    fn two_sessions_have_one_key_exactly_if_sts_sees_no_difference(a in sessions(), b in sessions()) {
+        let hashing = KeyHashing::default();
+        let (sought, kept) = (hashing.seek(&a), hashing.seek(&b).to_key());
+        prop_assert_eq!(sought.equivalent(&kept), seen(&a) == seen(&b));
+        prop_assert_eq!(sought.to_key() == kept, seen(&a) == seen(&b));
+    }
+}

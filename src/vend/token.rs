@@ -1,0 +1,208 @@
+//! Credentials that are kept, and how long they are good for what.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+use super::settings::Freshness;
+use crate::domain::Credentials;
+
+/// Credentials, and when they came.
+///
+/// Their life is what STS said, counted on the monotonic clock from the moment of receipt: neither the duration
+/// that was asked for nor this machine's wall clock, which may be wrong, has a say.
+#[derive(Debug)]
+pub(crate) struct Token {
+    credentials: Credentials,
+    received: Instant,
+    life: Duration,
+    origin: Origin,
+    /// Set by the first hit: only what is used is refreshed ahead.
+    used: AtomicBool,
+    /// The part of an answer that is the same for everyone who gets this token.
+    written: OnceLock<SecretString>,
+}
+
+/// Why a token was fetched.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Origin {
+    /// Somebody needed it.
+    Need,
+    /// The one before was renewed ahead.
+    Renewal,
+}
+
+impl Token {
+    pub(super) fn new(credentials: Credentials, received: Instant, origin: Origin) -> Self {
+        // `Credentials` cannot hold an end that is not after its beginning.
+        let life =
+            (credentials.expiration() - credentials.issued_at()).to_std().unwrap_or_default();
+        Self {
+            credentials,
+            received,
+            life,
+            origin,
+            used: AtomicBool::new(false),
+            written: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The fixed part of an answer; `write` makes it for the first who asks.
+    pub(crate) fn written(
+        &self,
+        write: impl FnOnce(&Credentials) -> SecretString,
+    ) -> &SecretString {
+        self.written.get_or_init(|| write(&self.credentials))
+    }
+
+    /// What is left of its life.
+    pub(super) fn remaining(&self, now: Instant) -> Duration {
+        self.life.saturating_sub(now.saturating_duration_since(self.received))
+    }
+
+    /// Whether it has enough left to be handed out while STS is there to give another.
+    pub(super) fn is_fresh(&self, now: Instant, freshness: &Freshness) -> bool {
+        self.remaining(now) >= self.least(freshness)
+    }
+
+    /// Whether it is still worth having while STS gives none.
+    pub(super) fn is_usable(&self, now: Instant, freshness: &Freshness) -> bool {
+        self.remaining(now) > freshness.stale_remaining
+    }
+
+    /// Whether this is the first time that it is used again.
+    pub(super) fn is_first_use(&self) -> bool {
+        // The load keeps hits from writing to memory that they share.
+        !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
+    }
+
+    /// When to renew it ahead, as a part of the time for which it is fresh.
+    ///
+    /// Tokens that somebody needed may have come in a wave, so their first renewals are spread over one whole
+    /// period, 10 to 90 %. From then on each is renewed after 70 to 90 %: the wave stays flat. The last tenth is
+    /// left for second tries.
+    pub(super) fn refresh_due(&self, freshness: &Freshness, spread: f64) -> Instant {
+        let fresh_for = self.life.saturating_sub(self.least(freshness));
+        let part = match self.origin {
+            Origin::Need => 0.1 + 0.8 * spread,
+            Origin::Renewal => 0.7 + 0.2 * spread,
+        };
+        self.received + fresh_for.mul_f64(part)
+    }
+
+    /// When who gets it now should come back, by STS's clock.
+    ///
+    /// The moment lies where 97 to 75 % of the least remainder are left: past the point from which a new token is
+    /// handed out (coming earlier would bring the same one again), and before SDKs discard theirs, of an hour with
+    /// 15 minutes left. The quarter is wide on purpose: everyone who shares the token is spread over it, however
+    /// close together they came. A token that has less, because STS fails, is to be changed as soon as that may
+    /// be over: after a quarter to half of what is left.
+    pub(super) fn refresh_after(
+        &self,
+        now: Instant,
+        freshness: &Freshness,
+        spread: f64,
+    ) -> DateTime<Utc> {
+        let (remaining, least) = (self.remaining(now), self.least(freshness));
+        let left_then = if remaining >= least {
+            least.mul_f64(0.97 - 0.22 * spread)
+        } else {
+            remaining.mul_f64(0.75 - 0.25 * spread)
+        };
+        self.credentials.expiration() - left_then
+    }
+
+    /// The least remainder with which it is fresh. At most three quarters of the life, or no token would be
+    /// handed out twice; at least what is asked of a stale one.
+    fn least(&self, freshness: &Freshness) -> Duration {
+        let wanted = freshness.min_remaining.unwrap_or(self.life / 2);
+        wanted.min(self.life * 3 / 4).max(freshness.stale_remaining)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::domain::AssumedRoleUser;
+
+    const HALF: Freshness =
+        Freshness { min_remaining: None, stale_remaining: Duration::from_secs(300) };
+
+    fn token(life_secs: i64) -> Token {
+        let issued_at: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
+        let credentials = Credentials::new(
+            "STS.1".into(),
+            "secret".into(),
+            "token".into(),
+            issued_at,
+            issued_at + TimeDelta::seconds(life_secs),
+            AssumedRoleUser { arn: String::new(), id: String::new() },
+        );
+        Token::new(credentials.unwrap(), Instant::now(), Origin::Need)
+    }
+
+    fn at(token: &Token, secs: u64) -> Instant {
+        token.received + Duration::from_secs(secs)
+    }
+
+    /// T11: the ages up to which tokens are fresh, and up to which they are usable.
+    #[test]
+    fn fresh_is_half_of_the_life_and_valid_is_more_than_five_minutes() {
+        let fixed = |secs| Freshness { min_remaining: Some(Duration::from_secs(secs)), ..HALF };
+        for (life, freshness, fresh_until, usable_until) in [
+            (3600, HALF, 1800, 3299),
+            (43200, HALF, 21600, 42899),
+            (900, HALF, 450, 599),
+            (400, HALF, 100, 99),
+            (3600, fixed(2700), 900, 3299),
+            (3600, fixed(3600), 900, 3299),
+            (3600, fixed(60), 3300, 3299),
+        ] {
+            let token = token(life);
+            let is = |secs| {
+                let now = at(&token, secs);
+                (token.is_fresh(now, &freshness), token.is_usable(now, &freshness))
+            };
+            assert!(is(fresh_until).0 && !is(fresh_until + 1).0, "{life} s, {freshness:?}");
+            assert!(is(usable_until).1 && !is(usable_until + 1).1, "{life} s, {freshness:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_over_or_close_to_it_is_neither_fresh_nor_usable() {
+        let token = token(250);
+        for secs in [0, 249, 250, 251, 1_000_000] {
+            let now = at(&token, secs);
+            assert!(!token.is_fresh(now, &HALF) && !token.is_usable(now, &HALF), "{secs}");
+        }
+    }
+
+    #[test]
+    fn phones_come_back_when_there_is_a_new_token_and_before_their_sdks_want_one() {
+        for (life, age, first, last) in [
+            (3600, 0, 1854, 2250),
+            (3600, 1800, 1854, 2250),
+            (900, 0, 463, 562),
+            // STS is failing: 1000 s and 400 s are left.
+            (3600, 2600, 2850, 3100),
+            (3600, 3200, 3300, 3400),
+        ] {
+            let token = token(life);
+            let after = [0.0, 1.0].map(|spread| {
+                let after = token.refresh_after(at(&token, age), &HALF, spread);
+                (after - token.credentials.issued_at()).num_seconds()
+            });
+            assert_eq!(after, [first, last], "{life} s at {age} s");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! The tokens that are kept.
+
+use std::sync::Arc;
+
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use tokio::time::Instant;
+
+use super::key::{Key, Prehashed, Sought};
+use super::token::Token;
+
+/// Tokens by what STS saw, at most so many.
+///
+/// They are not thrown out when they end: an ended token is never handed out, and the next that is needed for its
+/// key takes its place.
+#[derive(Debug)]
+pub(super) struct Tokens(Cache<Arc<Key>, Arc<Token>, UnitWeighter, Prehashed>);
+
+impl Tokens {
+    pub(super) fn new(max_keys: usize) -> Self {
+        let lifecycle = DefaultLifecycle::default();
+        Self(Cache::with(max_keys, max_keys as u64, UnitWeighter, Prehashed::default(), lifecycle))
+    }
+
+    pub(super) fn of(&self, sought: &Sought<'_>) -> Option<Arc<Token>> {
+        self.0.get(sought)
+    }
+
+    /// The same, without counting as a use that keeps the token from eviction.
+    pub(super) fn peek(&self, key: &Arc<Key>) -> Option<Arc<Token>> {
+        self.0.peek(key)
+    }
+
+    /// Keeps a token, unless there is one for its key that lives longer.
+    pub(super) fn keep(&self, key: &Arc<Key>, token: &Arc<Token>) {
+        let now = Instant::now();
+        let better = |held: &Arc<Token>| held.remaining(now) > token.remaining(now);
+        if !self.peek(key).as_ref().is_some_and(better) {
+            self.0.insert(Arc::clone(key), Arc::clone(token));
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
