@@ -20,7 +20,7 @@ pub(super) struct Breaker {
 struct State {
     failures: u32,
     /// Set while the breaker is open: when the next attempt may be made.
-    closed_until: Option<Instant>,
+    next_probe: Option<Instant>,
 }
 
 impl Breaker {
@@ -41,8 +41,8 @@ impl Breaker {
         if let Some(retry_after) = left(&state) {
             return Err(VendError::CircuitOpen { retry_after });
         }
-        if state.closed_until.is_some() {
-            state.closed_until = Some(Instant::now() + self.settings.open_for);
+        if state.next_probe.is_some() {
+            state.next_probe = Some(Instant::now() + self.settings.open_for);
         }
         Ok(())
     }
@@ -51,17 +51,26 @@ impl Breaker {
     pub(super) fn learn(&self, found: bool) {
         let mut state = self.state();
         if found {
+            if state.next_probe.is_some() {
+                tracing::info!("STS is back");
+            }
             *state = State::default();
             return;
         }
         state.failures = state.failures.saturating_add(1);
         if state.failures >= self.settings.failures {
-            state.closed_until = Some(Instant::now() + self.settings.open_for);
+            if state.next_probe.is_none() {
+                tracing::warn!(
+                    attempts = state.failures,
+                    "STS is out of reach; from now on one call at a time tries it",
+                );
+            }
+            state.next_probe = Some(Instant::now() + self.settings.open_for);
         }
     }
 
     pub(super) fn is_open(&self) -> bool {
-        self.state().closed_until.is_some()
+        self.state().next_probe.is_some()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -71,7 +80,7 @@ impl Breaker {
 }
 
 fn left(state: &State) -> Option<Duration> {
-    let left = state.closed_until?.saturating_duration_since(Instant::now());
+    let left = state.next_probe?.saturating_duration_since(Instant::now());
     (!left.is_zero()).then_some(left)
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Engine<S> {
     pub(super) budget: Arc<Budget>,
     pub(super) breaker: Breaker,
     pub(super) flights: Arc<Flights>,
-    refusals: Refusals,
+    pub(super) refusals: Refusals,
     waiters: Waiters,
     hashing: KeyHashing,
 }

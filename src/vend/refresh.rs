@@ -41,6 +41,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Tries once to renew the key's token, out of the share for it.
     async fn refresh(self: Arc<Self>, key: &Arc<Key>) -> Refresh {
         let boarding = self.flights.board(key, || {
+            if self.refusals.of(key).is_some() {
+                return Err(Refresh::Failed);
+            }
             self.breaker.check().map_err(|_| Refresh::CircuitOpen)?;
             if self.budget.take_spare() { Ok(()) } else { Err(Refresh::NoBudget) }
         });
