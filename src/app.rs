@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::auth::Authenticator;
 use crate::clock::Clock;
-use crate::config::{Problems, Settings};
+use crate::config::{Problem, Problems, Settings};
 use crate::domain::AccountId;
 use crate::http::{self, Api, Build, Readiness, ServerSettings};
 use crate::sts::StsClient;
@@ -78,6 +78,9 @@ impl App {
             config_hash = settings.hash,
             "configured"
         );
+        for Problem { path, message } in &settings.advice {
+            tracing::warn!(key = path, "{message}");
+        }
         let metrics = Arc::new(Metrics::new());
         let sts = StsClient::new(settings.sts, key, clock.clone(), Arc::clone(&metrics))
             .map_err(|problem| StartError::Tls(problem.into()))?;

@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::StartError;
-use crate::config::{self, Mode, Problems, Settings};
+use crate::config::{self, Mode, Problem, Problems, Settings};
 use crate::domain::ClientId;
 use crate::telemetry::with_causes;
 
@@ -165,11 +165,14 @@ pub fn run() -> ExitCode {
 fn check(args: &CheckArgs) -> Result<(), Failure> {
     let settings = args.config.load(Mode::Production);
     let checked = settings.and_then(|settings| match args.without_access_key {
-        true => Ok(()),
-        false => Ok(settings.access_key.read().map(|_| ())?),
+        true => Ok(settings.advice),
+        false => Ok(settings.access_key.read().map(|_| settings.advice)?),
     });
     match checked {
-        Ok(()) => println!("The configuration is sound."),
+        Ok(advice) => {
+            println!("The configuration is sound.");
+            advice.iter().for_each(|Problem { path, message }| println!("note: {path}: {message}"));
+        }
         // The problems are this command's result.
         Err(Failure { exit, message }) => {
             println!("{message}");

@@ -5,6 +5,7 @@
 //! collide with variables that Kubernetes injects for a Service of that name).
 
 mod access_key;
+mod advice;
 mod clients;
 mod field;
 mod grants;

@@ -9,7 +9,7 @@ use super::field::Field;
 use super::layers::Merged;
 use super::problems::Problems;
 use super::raw::RawSettings;
-use super::{AccessKeySource, Mode, Settings, clients, grants, server, sts, vend};
+use super::{AccessKeySource, Mode, Settings, advice, clients, grants, server, sts, vend};
 use crate::telemetry;
 
 pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> {
@@ -54,6 +54,8 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let grants = grants::grants(entitlements, clients_grants, &mut problems);
 
     let resolved = (|| {
+        let vend = vend?;
+        let advice = advice::short_lived(&grants, &vend.freshness);
         let (listen, server, request_timeout, lame_duck) = server?;
         Some(Settings {
             listen,
@@ -64,7 +66,8 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
             request_timeout,
             lame_duck,
             sts: sts?,
-            vend: vend?,
+            vend,
+            advice,
             access_key: access_key?,
             grants,
             clients: clients.into_iter().map(|(id, client, _)| (id, client)).collect(),

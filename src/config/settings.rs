@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::AccessKeySource;
+use super::{AccessKeySource, Problem};
 use crate::auth::Client;
 use crate::domain::{AccountId, ClientId};
 use crate::grant::Grants;
@@ -24,6 +24,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// What of it is written.
     pub log_filter: String,
+    /// What is sound and will still disappoint, for the operator to read.
+    pub advice: Vec<Problem>,
     pub(crate) server: ServerSettings,
     pub(crate) request_timeout: Duration,
     pub(crate) lame_duck: Duration,

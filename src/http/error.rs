@@ -262,3 +262,25 @@ impl IntoResponse for ApiError {
         response
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_vending_lacks_is_answered_503_with_the_time_that_it_names() {
+        let secs = Duration::from_secs;
+        let table = [
+            (VendError::NotReady, "NotReady", secs(5)),
+            (VendError::Overloaded { retry_after: secs(77) }, "Upstream.Throttled", secs(77)),
+            (VendError::CircuitOpen { retry_after: secs(3) }, "Upstream.Unavailable", secs(3)),
+            (VendError::TimedOut, "Upstream.Unavailable", secs(5)),
+            (VendError::Sts(Arc::new(StsError::TimedOut)), "Upstream.Unavailable", secs(5)),
+        ];
+        for (error, code, retry_after) in table {
+            let public = ApiError::from(error).public();
+            assert_eq!((public.status.as_u16(), public.class), (503, code));
+            assert_eq!(public.retry_after, Some(retry_after), "{code}");
+        }
+    }
+}

@@ -30,6 +30,15 @@ pub(crate) struct Freshness {
     pub(crate) stale_remaining: Duration,
 }
 
+impl Freshness {
+    /// What must be left of a token that lives so long. At most three quarters of its life, or none would be handed
+    /// out twice; at least what is asked of a stale one.
+    pub(crate) fn least(&self, life: Duration) -> Duration {
+        let wanted = self.min_remaining.unwrap_or(life / 2);
+        wanted.min(life * 3 / 4).max(self.stale_remaining)
+    }
+}
+
 /// The share of STS's quota that may be spent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BudgetSettings {

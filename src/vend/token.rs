@@ -70,7 +70,7 @@ impl Token {
 
     /// Whether it has enough left to be handed out while STS is there to give another.
     pub(super) fn is_fresh(&self, now: Instant, freshness: &Freshness) -> bool {
-        self.remaining(now) >= self.least(freshness)
+        self.remaining(now) >= freshness.least(self.life)
     }
 
     /// Whether it is still worth having while STS gives none.
@@ -90,7 +90,7 @@ impl Token {
     /// period, 10 to 90 %. From then on each is renewed after 70 to 90 %: the wave stays flat. The last tenth is
     /// left for second tries.
     pub(super) fn refresh_due(&self, freshness: &Freshness, spread: f64) -> Instant {
-        let fresh_for = self.life.saturating_sub(self.least(freshness));
+        let fresh_for = self.life.saturating_sub(freshness.least(self.life));
         let part = match self.origin {
             Origin::Need => 0.1 + 0.8 * spread,
             Origin::Renewal => 0.7 + 0.2 * spread,
@@ -111,20 +111,13 @@ impl Token {
         freshness: &Freshness,
         spread: f64,
     ) -> DateTime<Utc> {
-        let (remaining, least) = (self.remaining(now), self.least(freshness));
+        let (remaining, least) = (self.remaining(now), freshness.least(self.life));
         let left_then = if remaining >= least {
             least.mul_f64(0.97 - 0.22 * spread)
         } else {
             remaining.mul_f64(0.75 - 0.25 * spread)
         };
         self.credentials.expiration() - left_then
-    }
-
-    /// The least remainder with which it is fresh. At most three quarters of the life, or no token would be
-    /// handed out twice; at least what is asked of a stale one.
-    fn least(&self, freshness: &Freshness) -> Duration {
-        let wanted = freshness.min_remaining.unwrap_or(self.life / 2);
-        wanted.min(self.life * 3 / 4).max(freshness.stale_remaining)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The main job: a narrowed token.
 
+use std::collections::BTreeSet;
+
 use chrono::TimeDelta;
 
 use crate::stage::{Setting, Stage};
@@ -67,6 +69,33 @@ async fn get_post_and_the_sdk_route_answer_alike() {
     let ids = answers.each_ref().map(|answer| answer.body["AccessKeyId"].as_str());
     assert!(ids.iter().all(|id| *id == ids[0]), "they mean the same, so they share a token");
     assert_eq!(stage.assume_role_calls().len(), 1);
+    stage.close().await;
+}
+
+/// Through HTTP: one call for all, one token, and for each its own request id and its own time to come back.
+#[tokio::test]
+async fn two_hundred_phones_at_once_share_a_token_and_none_shares_a_moment() {
+    let stage = Stage::demo().await;
+    let herd: Vec<_> = (0..200)
+        .map(|_| {
+            let url = stage.url("/v1/token");
+            let request = reqwest::Client::new().get(url);
+            tokio::spawn(request.basic_auth("client-002", Some("client-002-demo-secret")).send())
+        })
+        .collect();
+    let (mut ids, mut keys, mut moments) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for phone in herd {
+        let response = phone.await.unwrap().unwrap();
+        let body: serde_json::Value =
+            serde_json::from_str(&response.text().await.unwrap()).unwrap();
+        let field = |name: &str| body[name].as_str().unwrap().to_owned();
+        ids.insert(field("RequestId"));
+        keys.insert(field("SecurityToken"));
+        moments.insert(field("RefreshAfter"));
+    }
+    assert_eq!((ids.len(), keys.len(), stage.assume_role_calls().len()), (200, 1, 1));
+    // 200 moments out of 396 seconds.
+    assert!(moments.len() > 100, "{} moments", moments.len());
     stage.close().await;
 }
 
