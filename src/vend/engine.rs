@@ -1,6 +1,6 @@
-//! Cache, flight, budget, STS: the way of one request.
+//! The way of one request: a kept token, or a seat on its key's flight, or a token that still does.
 
-use std::num::NonZeroU32;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +8,17 @@ use tokio::time::{Instant, timeout_at};
 
 use super::breaker::Breaker;
 use super::budget::{Budget, Place};
+use super::departure::Departure;
 use super::error::VendError;
-use super::flights::{Boarding, Flight, Flights, Outcome, Passenger};
+use super::flight::Fare;
+use super::flights::{Boarding, Flights, Outcome, Passenger};
 use super::key::{Key, KeyHashing, Sought};
 use super::refusals::Refusals;
 use super::settings::VendSettings;
-use super::token::{Origin, Token};
 use super::tokens::Tokens;
 use super::waiters::Waiters;
 use crate::domain::ClientId;
-use crate::sts::{AssumeRole, RoleSession, StsError, retrying};
+use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::{Lookup, VendMetrics};
 
 /// How long a caller for whom a usable token lies ready waits for a fresh one. STS answers within a fraction of it;
@@ -37,15 +38,6 @@ pub(super) struct Engine<S> {
     pub(super) refusals: Refusals,
     waiters: Waiters,
     hashing: KeyHashing,
-}
-
-/// Who pays for a flight.
-#[derive(Debug)]
-pub(super) enum Fare {
-    /// A caller who waits, out of the budget, with its place in the queue.
-    Waited(ClientId, Place),
-    /// The share for refreshing ahead: one attempt, and it is paid.
-    Ahead,
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
@@ -121,7 +113,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             Ok(passenger) => passenger,
             Err(landed) => return landed,
         };
-        timeout_at(until, passenger.outcome()).await.unwrap_or(Err(VendError::TimedOut))
+        timeout_at(until, passenger).await.unwrap_or(Err(VendError::TimedOut))
     }
 
     /// Joins the key's flight or starts it, unless there is an outcome without one.
@@ -130,8 +122,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         client: &ClientId,
         key: &Arc<Key>,
         deadline: Instant,
-    ) -> Result<Passenger, Outcome> {
-        let boarding = self.flights.board(key, || {
+    ) -> Result<impl Future<Output = Outcome> + use<S>, Outcome> {
+        let boarding = self.flights.board(key, Some(client), || {
             // A flight may have landed since the token was looked for.
             if let Some(token) = self.tokens.peek(key)
                 && token.is_fresh(Instant::now(), &self.settings.freshness)
@@ -144,98 +136,25 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             self.breaker.check().map_err(Err)?;
             self.budget.enter(client, deadline).map_err(Err)
         })?;
-        match boarding {
-            Boarding::Joined(passenger) => {
+        // Refused a place of its own, who joins still has the flight's.
+        let (passenger, second) = match boarding {
+            Boarding::Joined(passenger, departure) => {
                 self.metrics.joined();
-                Ok(passenger)
+                let second = departure.wants_line_of(client).then_some(departure);
+                let place = second.and_then(|departure| {
+                    Some((self.budget.enter(client, deadline).ok()?, departure))
+                });
+                (passenger, place)
             }
             Boarding::Started(passenger, flight, place) => {
                 let fare = Fare::Waited(client.clone(), place);
                 // A task of its own: callers come and go, the flight goes on.
                 let flown = Arc::clone(self).fly(flight, fare);
                 tokio::spawn(async move { drop(flown.await) });
-                Ok(passenger)
-            }
-        }
-    }
-
-    /// Flies, keeps what it brings, and tells everyone who waits.
-    pub(super) async fn fly(self: Arc<Self>, flight: Flight, mut fare: Fare) -> Outcome {
-        let turn = async {
-            match &mut fare {
-                Fare::Waited(_, place) => place.turn().await,
-                Fare::Ahead => {}
+                (passenger, None)
             }
         };
-        // In the queue a flight costs nothing yet, so one that nobody waits for ends there.
-        tokio::select! {
-            biased;
-            () = turn => {}
-            () = flight.deserted() => return Err(VendError::TimedOut),
-        }
-        let deadline = Instant::now() + self.settings.flight_timeout;
-        let outcome = match self.call(&flight, &fare, deadline).await {
-            Ok(token) => {
-                self.tokens.keep(flight.key(), &token);
-                Ok(token)
-            }
-            Err(error) => {
-                if let VendError::Sts(error) = &error {
-                    self.refusals.note(flight.key(), error);
-                }
-                Err(error)
-            }
-        };
-        flight.land(outcome.clone());
-        outcome
-    }
-
-    /// Calls STS, as often as it is worth it and the budget allows.
-    async fn call(&self, flight: &Flight, fare: &Fare, deadline: Instant) -> Outcome {
-        let attempt = |number| self.attempt(flight, fare, number, deadline);
-        let most = match fare {
-            Fare::Waited(..) => self.settings.max_attempts,
-            Fare::Ahead => NonZeroU32::MIN,
-        };
-        match retrying(deadline, most, attempt).await {
-            Ok(outcome) => outcome,
-            Err(error) => Err(VendError::Sts(Arc::new(error))),
-        }
-    }
-
-    /// One attempt, paid and learnt from. The inner error ends the call: nothing was sent.
-    async fn attempt(
-        &self,
-        flight: &Flight,
-        fare: &Fare,
-        number: u32,
-        deadline: Instant,
-    ) -> Result<Outcome, StsError> {
-        if number > 1
-            && let Fare::Waited(client, _) = fare
-        {
-            // Another attempt is another call, with another place in the queue; and not for nobody.
-            if flight.is_deserted() {
-                return Ok(Err(VendError::TimedOut));
-            }
-            match self.budget.enter(client, deadline) {
-                Ok(mut place) => place.turn().await,
-                Err(overloaded) => return Ok(Err(overloaded)),
-            }
-        }
-        if let Err(open) = self.breaker.admit() {
-            return Ok(Err(open));
-        }
-        let outcome = self.sts.assume_role(flight.key().session(), number, deadline).await;
-        self.breaker.learn(!outcome.as_ref().is_err_and(StsError::is_an_outage));
-        if outcome.as_ref().is_err_and(StsError::is_throttling) {
-            self.budget.cut();
-        }
-        let origin = match fare {
-            Fare::Waited(..) => Origin::Need,
-            Fare::Ahead => Origin::Renewal,
-        };
-        outcome.map(|credentials| Ok(Arc::new(Token::new(credentials, Instant::now(), origin))))
+        Ok(landing(passenger, second))
     }
 
     /// Brings the gauges up to date.
@@ -244,4 +163,17 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         self.metrics.measured(self.tokens.len(), rate, queued, self.waiters.len());
         self.metrics.breaker(self.breaker.is_open());
     }
+}
+
+/// Waits for the flight's outcome, and meanwhile for the turn that may hurry it.
+async fn landing(passenger: Passenger, second: Option<(Place, Arc<Departure>)>) -> Outcome {
+    let mut outcome = pin!(passenger.outcome());
+    if let Some((mut place, departure)) = second {
+        tokio::select! {
+            biased;
+            outcome = &mut outcome => return outcome,
+            () = place.turn() => departure.hurry(),
+        }
+    }
+    outcome.await
 }

@@ -5,14 +5,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::departure::Departure;
 use super::error::VendError;
 use super::key::{Key, Prehashed};
 use super::token::Token;
+use crate::domain::ClientId;
 
 /// What a flight brings, to everyone who waits for it.
 pub(super) type Outcome = Result<Arc<Token>, VendError>;
 
-type ByKey = HashMap<Arc<Key>, watch::Sender<Option<Outcome>>, Prehashed>;
+type ByKey = HashMap<Arc<Key>, UnderWay, Prehashed>;
+
+#[derive(Debug)]
+struct UnderWay {
+    outcome: watch::Sender<Option<Outcome>>,
+    departure: Arc<Departure>,
+}
 
 #[derive(Debug, Default)]
 pub(super) struct Flights {
@@ -26,6 +34,7 @@ pub(super) struct Flights {
 pub(super) struct Flight {
     flights: Arc<Flights>,
     key: Arc<Key>,
+    departure: Arc<Departure>,
     outcome: watch::Sender<Option<Outcome>>,
 }
 
@@ -35,28 +44,32 @@ pub(super) struct Passenger(watch::Receiver<Option<Outcome>>);
 
 /// How a caller gets to wait.
 pub(super) enum Boarding<P> {
-    Joined(Passenger),
+    Joined(Passenger, Arc<Departure>),
     /// There was no flight for the key, and now there is: it must be flown with what was prepared.
     Started(Passenger, Flight, P),
 }
 
 impl Flights {
-    /// Joins the key's flight, or starts one if `prepare` finds nothing against it.
+    /// Joins the key's flight, or starts one in the line of `client` if `prepare` finds nothing against it.
     ///
     /// `prepare` runs while no flight can start or end, so what it sees cannot be overtaken.
     pub(super) fn board<P, E>(
         self: &Arc<Self>,
         key: &Arc<Key>,
+        client: Option<&ClientId>,
         prepare: impl FnOnce() -> Result<P, E>,
     ) -> Result<Boarding<P>, E> {
         let mut under_way = self.under_way();
-        if let Some(outcome) = under_way.get(key) {
-            return Ok(Boarding::Joined(Passenger(outcome.subscribe())));
+        if let Some(UnderWay { outcome, departure }) = under_way.get(key) {
+            return Ok(Boarding::Joined(Passenger(outcome.subscribe()), Arc::clone(departure)));
         }
         let prepared = prepare()?;
         let (outcome, passenger) = watch::channel(None);
-        under_way.insert(Arc::clone(key), outcome.clone());
-        let flight = Flight { flights: Arc::clone(self), key: Arc::clone(key), outcome };
+        let departure = Arc::new(Departure::of(client));
+        let entry = UnderWay { outcome: outcome.clone(), departure: Arc::clone(&departure) };
+        under_way.insert(Arc::clone(key), entry);
+        let (flights, key) = (Arc::clone(self), Arc::clone(key));
+        let flight = Flight { flights, key, departure, outcome };
         Ok(Boarding::Started(Passenger(passenger), flight, prepared))
     }
 
@@ -69,6 +82,10 @@ impl Flights {
 impl Flight {
     pub(super) fn key(&self) -> &Arc<Key> {
         &self.key
+    }
+
+    pub(super) fn departure(&self) -> &Departure {
+        &self.departure
     }
 
     /// Comes when nobody waits any more, and nobody can join: only then is it free to end unflown.
@@ -100,7 +117,7 @@ impl Drop for Flight {
     fn drop(&mut self) {
         let mut under_way = self.flights.under_way();
         // It may have landed, and another may have started since.
-        if under_way.get(&self.key).is_some_and(|other| other.same_channel(&self.outcome)) {
+        if under_way.get(&self.key).is_some_and(|other| other.outcome.same_channel(&self.outcome)) {
             under_way.remove(&self.key);
         }
     }

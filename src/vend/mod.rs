@@ -3,13 +3,15 @@
 //! A request goes one way: a kept token that is fresh, or else the key's one flight; a flight waits for its turn
 //! in the budget, passes the breaker and calls STS; what it brings is kept, and everyone who waits gets it.
 //!
-//! What decides is pure or a few instructions under a lock (`token`, `bucket`, `queue`, `returns`, `breaker`);
-//! only `engine` and `refresh` wait.
+//! What decides is pure or a few instructions under a lock (`token`, `bucket`, `queue`, `returns`, `breaker`, `waiters`);
+//! only `engine`, `flight` and `refresh` wait.
 
 mod breaker;
 mod budget;
+mod departure;
 mod engine;
 mod error;
+mod flight;
 mod flights;
 mod gate;
 mod key;

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::engine::{Engine, Fare};
+use super::engine::Engine;
+use super::flight::Fare;
 use super::flights::{Boarding, Passenger};
 use super::key::{Key, Sought};
 use super::token::Token;
@@ -40,7 +41,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 
     /// Tries once to renew the key's token, out of the share for it.
     async fn refresh(self: Arc<Self>, key: &Arc<Key>) -> Refresh {
-        let boarding = self.flights.board(key, || {
+        let boarding = self.flights.board(key, None, || {
             if self.refusals.of(key).is_some() {
                 return Err(Refresh::Failed);
             }
@@ -56,7 +57,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                     Err(_) => Refresh::Failed,
                 }
             }
-            Ok(Boarding::Joined(_)) => Refresh::UnderWay,
+            Ok(Boarding::Joined(..)) => Refresh::UnderWay,
             Err(obstacle) => obstacle,
         }
     }

@@ -37,13 +37,18 @@ impl Place {
         Self(Some(Waiting { budget, client, seat, turn, since: Instant::now() }))
     }
 
+    /// Gives the place to those behind: the call is made, or needs no turn of its own any more.
+    pub(in crate::vend) fn give_up(&mut self) {
+        self.0 = None;
+    }
+
     /// Waits for the turn.
     pub(in crate::vend) async fn turn(&mut self) {
         if let Some(waiting) = &mut self.0 {
             // The sender goes only when it has sent, or with the process.
             let _ = (&mut waiting.turn).await;
             waiting.budget.metrics.queued(waiting.since.elapsed());
-            self.0 = None;
+            self.give_up();
         }
     }
 }

@@ -108,3 +108,22 @@ async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
     assert!(longest < secs(1), "{longest:?}");
     assert_eq!(stage.sts.throttled(), 0);
 }
+
+/// Where two clients need the same token, the line of the one that asked first is not the other's.
+#[tokio::test(start_paused = true)]
+async fn who_joins_a_greedy_clients_call_does_not_wait_in_its_line() {
+    let stage = stage_with(|settings| settings.budget.per_second = 10);
+    let greedy: Vec<_> =
+        (0..150).map(|n| stage.spawn("abuser", &format!("shared-{n}"), secs(15))).collect();
+    sleep(Duration::from_millis(1)).await;
+    let begun = Instant::now();
+    let joined: Vec<_> = (0..5).map(|_| stage.spawn("app-one", "shared-149", secs(15))).collect();
+    for joined in joined {
+        joined.await.unwrap().unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_millis(400), "{:?}", begun.elapsed());
+    for greedy in greedy {
+        greedy.await.unwrap().unwrap();
+    }
+    assert_eq!(stage.sts.calls(), 150, "a hurried call is no second one");
+}

@@ -1,0 +1,54 @@
+//! What a flight waits for before it calls STS: the turn of any client that wants it.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::domain::ClientId;
+
+/// A flight waits in the line of the client that started it. If that line is long, because the client is greedy,
+/// others who need the same token must not wait for it: the first of each client that joins takes a place in its
+/// own line too, and the flight goes with whichever turn comes first.
+#[derive(Debug)]
+pub(super) struct Departure {
+    /// Whose lines it waits in; empty once it has gone. A std mutex: held for a look, never across an await.
+    lines: Mutex<Vec<ClientId>>,
+    turn: Notify,
+}
+
+impl Departure {
+    /// Of a flight that waits in the line of `client`, or in none.
+    pub(super) fn of(client: Option<&ClientId>) -> Self {
+        Self { lines: Mutex::new(client.into_iter().cloned().collect()), turn: Notify::new() }
+    }
+
+    /// Whether the flight still waits, and not yet in the line of `client`; from now on it counts as waiting there.
+    pub(super) fn wants_line_of(&self, client: &ClientId) -> bool {
+        let mut lines = self.lines();
+        let wants = !lines.is_empty() && !lines.contains(client);
+        if wants {
+            lines.push(client.clone());
+        }
+        wants
+    }
+
+    /// Another client's turn has come.
+    pub(super) fn hurry(&self) {
+        self.turn.notify_one();
+    }
+
+    /// Comes with the turn of another client.
+    pub(super) async fn hurried(&self) {
+        self.turn.notified().await;
+    }
+
+    /// The flight is gone; no turn helps it any more.
+    pub(super) fn done(&self) {
+        self.lines().clear();
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Vec<ClientId>> {
+        // Every change is a single step, so a panic elsewhere has left nothing half done.
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

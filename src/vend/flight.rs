@@ -1,0 +1,109 @@
+//! One flight: its turn, its attempts at STS, and what is learnt from them.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::budget::Place;
+use super::engine::Engine;
+use super::error::VendError;
+use super::flights::{Flight, Outcome};
+use super::token::{Origin, Token};
+use crate::domain::ClientId;
+use crate::sts::{AssumeRole, StsError, retrying};
+
+/// Who pays for a flight.
+#[derive(Debug)]
+pub(super) enum Fare {
+    /// A caller who waits, out of the budget, with its place in the queue.
+    Waited(ClientId, Place),
+    /// The share for refreshing ahead: one attempt, and it is paid.
+    Ahead,
+}
+
+impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
+    /// Flies, keeps what it brings, and tells everyone who waits.
+    pub(super) async fn fly(self: Arc<Self>, flight: Flight, mut fare: Fare) -> Outcome {
+        let turn = async {
+            match &mut fare {
+                Fare::Waited(_, place) => place.turn().await,
+                Fare::Ahead => {}
+            }
+        };
+        // In the queue a flight costs nothing yet, so one that nobody waits for ends there.
+        tokio::select! {
+            biased;
+            () = turn => {}
+            () = flight.departure().hurried() => {}
+            () = flight.deserted() => return Err(VendError::TimedOut),
+        }
+        flight.departure().done();
+        if let Fare::Waited(_, place) = &mut fare {
+            place.give_up();
+        }
+        let deadline = Instant::now() + self.settings.flight_timeout;
+        let outcome = match self.call(&flight, &fare, deadline).await {
+            Ok(token) => {
+                self.tokens.keep(flight.key(), &token);
+                Ok(token)
+            }
+            Err(error) => {
+                if let VendError::Sts(error) = &error {
+                    self.refusals.note(flight.key(), error);
+                }
+                Err(error)
+            }
+        };
+        flight.land(outcome.clone());
+        outcome
+    }
+
+    /// Calls STS, as often as it is worth it and the budget allows.
+    async fn call(&self, flight: &Flight, fare: &Fare, deadline: Instant) -> Outcome {
+        let attempt = |number| self.attempt(flight, fare, number, deadline);
+        let most = match fare {
+            Fare::Waited(..) => self.settings.max_attempts,
+            Fare::Ahead => NonZeroU32::MIN,
+        };
+        match retrying(deadline, most, attempt).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(VendError::Sts(Arc::new(error))),
+        }
+    }
+
+    /// One attempt, paid and learnt from. The inner error ends the call: nothing was sent.
+    async fn attempt(
+        &self,
+        flight: &Flight,
+        fare: &Fare,
+        number: u32,
+        deadline: Instant,
+    ) -> Result<Outcome, StsError> {
+        if number > 1
+            && let Fare::Waited(client, _) = fare
+        {
+            // Another attempt is another call, with another place in the queue; and not for nobody.
+            if flight.is_deserted() {
+                return Ok(Err(VendError::TimedOut));
+            }
+            match self.budget.enter(client, deadline) {
+                Ok(mut place) => place.turn().await,
+                Err(overloaded) => return Ok(Err(overloaded)),
+            }
+        }
+        if let Err(open) = self.breaker.admit() {
+            return Ok(Err(open));
+        }
+        let outcome = self.sts.assume_role(flight.key().session(), number, deadline).await;
+        self.breaker.learn(!outcome.as_ref().is_err_and(StsError::is_an_outage));
+        if outcome.as_ref().is_err_and(StsError::is_throttling) {
+            self.budget.cut();
+        }
+        let origin = match fare {
+            Fare::Waited(..) => Origin::Need,
+            Fare::Ahead => Origin::Renewal,
+        };
+        outcome.map(|credentials| Ok(Arc::new(Token::new(credentials, Instant::now(), origin))))
+    }
+}
