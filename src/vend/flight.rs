@@ -44,10 +44,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
         let deadline = Instant::now() + self.settings.flight_timeout;
         let outcome = match self.call(&flight, &fare, deadline).await {
-            Ok(token) => {
-                self.tokens.keep(flight.key(), &token);
-                Ok(token)
-            }
+            Ok(token) => Ok(self.tokens.keep(flight.key(), token)),
             Err(error) => {
                 if let VendError::Sts(error) = &error {
                     self.refusals.note(flight.key(), error);

@@ -31,12 +31,15 @@ impl Tokens {
         self.0.peek(key)
     }
 
-    /// Keeps a token, unless there is one for its key that lives longer.
-    pub(super) fn keep(&self, key: &Arc<Key>, token: &Arc<Token>) {
+    /// Keeps the token, or the one that is kept for its key if that lives longer; whichever it is.
+    pub(super) fn keep(&self, key: &Arc<Key>, token: Arc<Token>) -> Arc<Token> {
         let now = Instant::now();
-        let better = |held: &Arc<Token>| held.remaining(now) > token.remaining(now);
-        if !self.peek(key).as_ref().is_some_and(better) {
-            self.0.insert(Arc::clone(key), Arc::clone(token));
+        match self.peek(key) {
+            Some(held) if held.remaining(now) > token.remaining(now) => held,
+            Some(_) | None => {
+                self.0.insert(Arc::clone(key), Arc::clone(&token));
+                token
+            }
         }
     }
 
