@@ -86,7 +86,7 @@ impl Drop for Unanswered<'_> {
             let took = self.started.elapsed();
             // nginx's number for it; HTTP has none, as nobody is there to read it.
             self.api.metrics.request(self.route, 499, "ClientGone", took);
-            tracing::info!(status = 499, took_ms = took.as_millis(), "the caller hung up");
+            tracing::info!(status = 499, took_ms = millis(took), "the caller hung up");
         }
     }
 }
@@ -135,7 +135,7 @@ async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) 
             }
         };
         if status.is_success() {
-            tracing::info!(status = 200, took_ms = took.as_millis(), "answered");
+            tracing::info!(status = 200, took_ms = millis(took), "answered");
         }
         unanswered.answered = true;
         api.metrics.request(route, status.as_u16(), class, took);
@@ -192,13 +192,18 @@ fn write_error(response: &mut Response, id: &RequestId, public: &Public, route: 
 fn log_failure(error: &ApiError, public: &Public, took: Duration) {
     let status = public.status.as_u16();
     let code = public.code();
-    let took_ms = took.as_millis();
+    let took_ms = millis(took);
     let cause = causes(error);
     if public.status.is_server_error() {
         tracing::error!(status, %code, took_ms, cause, "failed: {error}");
     } else {
         tracing::info!(status, %code, took_ms, cause, "refused: {error}");
     }
+}
+
+/// As a number that JSON logs can hold.
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn finish(response: &mut Response, id: &RequestId) {
