@@ -28,7 +28,7 @@ pub use settings::{LogFormat, Settings};
 
 /// The variables of this process, the only reading of them.
 pub fn environment() -> Environment {
-    // A variable that is not Unicode cannot be one of ours; `vars` would panic on it.
+    // One that is not Unicode is left out: no key or value of ours needs it, and `vars` would panic on it.
     let readable = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))
     };

@@ -26,8 +26,8 @@ const CALL: Duration = Duration::from_millis(250);
 
 /// The share of STS's quota that this process may spend.
 ///
-/// Every attempt at AssumeRole spends one, retries included. (GetCallerIdentity, asked at the start, has a quota
-/// of its own.)
+/// Every attempt at AssumeRole spends one, retries included. GetCallerIdentity is not counted: it is asked at the
+/// start only.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// A std mutex: held for a lookup in small maps, never across an await.
