@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Problem, Problems, Settings};
 use crate::domain::AccountId;
 use crate::http::{self, Api, Build, Readiness, ServerSettings};
+use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::{Connections, Metrics};
 use crate::vend::{KeyRefused, ProvenKey, Vendor};
@@ -45,9 +46,12 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
-    /// There is no AccessKey to sign with.
+    /// There is no AccessKey to sign with, or another secret cannot be read.
     #[error(transparent)]
-    AccessKey(#[from] Problems),
+    Secrets(#[from] Problems),
+    /// The store cannot be used, now or later.
+    #[error("there is no store")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The system's certificates cannot be used, so STS cannot be verified.
     #[error("STS cannot be called safely")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -71,7 +75,7 @@ const RETRY_REFUSED: Duration = Duration::from_secs(15);
 impl App {
     /// Binds the addresses and builds what will serve on them.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let key = settings.access_key.read()?;
+        let (key, store) = settings.read_secrets()?;
         tracing::info!(
             access_key_id = %key.id,
             source = %settings.access_key,
@@ -84,7 +88,10 @@ impl App {
         let metrics = Arc::new(Metrics::new());
         let sts = StsClient::new(settings.sts, key, clock.clone(), Arc::clone(&metrics))
             .map_err(|problem| StartError::Tls(problem.into()))?;
-        let vendor = Arc::new(Vendor::new(sts, settings.vend, metrics.vend.clone()));
+        let store = Store::open(store, clock.clone(), metrics.store.clone())
+            .await
+            .map_err(|problem| StartError::Store(problem.into()))?;
+        let vendor = Arc::new(Vendor::new(sts, store, settings.vend, metrics.vend.clone()));
         let api = Arc::new(Api {
             authenticator: Authenticator::new(settings.clients.into_iter().collect()),
             grants: settings.grants,

@@ -3,7 +3,7 @@
 //! A request is a chain of types, and only each stage can make the next one:
 //! `TokenRequest` → `auth` → `Caller` → `grant` → `Grant` → `policy` → `SessionPolicy` → `vend` →
 //! `Credentials` → `TokenResponse`. Imports point one way:
-//! `cli → app → config → http → auth, grant, vend → sts → policy → domain`.
+//! `cli → app → config → http → auth, grant, vend → sts, store → policy → domain`.
 
 pub mod app;
 mod auth;
@@ -16,6 +16,7 @@ pub mod emulator;
 mod grant;
 mod http;
 mod policy;
+mod store;
 mod sts;
 mod telemetry;
 mod vend;

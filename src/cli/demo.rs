@@ -10,7 +10,7 @@ use super::serve::{run, start_log, stop_on_signal};
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, Mode};
+use crate::config::{self, Mode, Settings};
 use crate::emulator::{Emulator, EmulatorSettings};
 use crate::telemetry;
 
@@ -31,6 +31,12 @@ pub(super) struct DevArgs {
     /// The emulated STS's port
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
+    /// Servers, 1 to 10, each on the next two ports
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
+    replicas: u16,
+    /// What they share: redis://127.0.0.1:6379; without it nothing
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -44,39 +50,78 @@ pub(super) struct EmulatorArgs {
 }
 
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
-    let mut environment = config::environment();
-    let mut set = |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
-    set("SERVER__LISTEN", loopback(args.port).to_string());
-    set("ADMIN__LISTEN", loopback(args.admin_port).to_string());
-    set("STS__ENDPOINTS", format!("http://{}", loopback(args.sts_port)));
-    let settings = config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?;
-    start_log(&settings)?;
+    let settings: Vec<_> =
+        (0..args.replicas).map(|index| settings(args, index)).collect::<Result<_, _>>()?;
+    start_log(&settings[0])?;
     let emulator_settings = emulator_settings(&args.emulator_config)?;
     block_on(async {
         let emulator = bind_emulator(emulator_settings, args.sts_port).await?;
-        let app = App::start(settings, Clock::system()).await.map_err(|error| {
-            let Failure { exit, message } = error.into();
-            Failure::new(
-                exit,
-                format!("{message}; --port, --admin-port and --sts-port choose other ports"),
-            )
-        })?;
+        let mut apps = Vec::new();
+        for settings in settings {
+            apps.push(App::start(settings, Clock::system()).await.map_err(|error| {
+                let Failure { exit, message } = error.into();
+                let message =
+                    format!("{message}; --port, --admin-port and --sts-port choose other ports");
+                Failure::new(exit, message)
+            })?);
+        }
         let stop = stop_on_signal();
         let emulator_stop = CancellationToken::new();
         let emulator = tokio::spawn(emulator.serve(emulator_stop.clone()));
-        let (ready, public, admin) = (app.ready(), app.public_addr(), app.admin_addr());
+        let addresses: Vec<_> =
+            apps.iter().map(|app| (app.public_addr(), app.admin_addr())).collect();
+        let ready: Vec<_> = apps.iter().map(App::ready).collect();
         let sts = loopback(args.sts_port);
         let greeting = async move {
-            ready.cancelled().await;
-            println!("{}", greeting(public, admin, sts));
+            for ready in ready {
+                ready.cancelled().await;
+            }
+            println!("{}", greeting(&addresses, sts));
         };
         let greeting = tokio::spawn(greeting);
-        let ended = run(app, stop).await;
+        let ended = run_all(apps, stop).await;
         greeting.abort();
         emulator_stop.cancel();
         let _ = emulator.await;
         ended
     })
+}
+
+/// The settings of one of the servers.
+fn settings(args: &DevArgs, index: u16) -> Result<Settings, Failure> {
+    // Port 0 is any free one, for each.
+    let port = |first: u16| loopback(if first == 0 { 0 } else { first.saturating_add(index) });
+    let mut environment = config::environment();
+    let mut set = |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
+    set("SERVER__LISTEN", port(args.port).to_string());
+    set("ADMIN__LISTEN", port(args.admin_port).to_string());
+    set("STS__ENDPOINTS", format!("http://{}", loopback(args.sts_port)));
+    if let Some(url) = &args.redis {
+        set("STORE__KIND", "redis".to_owned());
+        set("STORE__REDIS__URL", url.clone());
+        set("STORE__REDIS__EXPECTED_REPLICAS", args.replicas.to_string());
+    }
+    Ok(config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?)
+}
+
+/// Runs the servers until `stop`; if one ends before, all do.
+async fn run_all(apps: Vec<App>, stop: CancellationToken) -> Result<(), Failure> {
+    let running: Vec<_> = apps
+        .into_iter()
+        .map(|app| {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                let ended = run(app, stop.clone()).await;
+                stop.cancel();
+                ended
+            })
+        })
+        .collect();
+    let mut ended = Ok(());
+    for server in running {
+        ended = ended.and(server.await.expect("a server does not panic"));
+    }
+    ended
 }
 
 pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
@@ -111,11 +156,16 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// Lines that work as they are, pasted into another terminal.
-fn greeting(public: SocketAddr, admin: SocketAddr, sts: SocketAddr) -> String {
+fn greeting(servers: &[(SocketAddr, SocketAddr)], sts: SocketAddr) -> String {
+    let (public, admin) = servers[0];
+    let others: String = servers[1..]
+        .iter()
+        .map(|(public, admin)| format!("Another on http://{public} (admin http://{admin}).\n"))
+        .collect();
     format!(
         "
 AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}).
-
+{others}
 A token that reads the photos of 2015-01-01 and nothing else:
   curl -u client-002:client-002-demo-secret http://{public}/v1/token
 The photos of an album that the caller names:

@@ -129,8 +129,8 @@ impl From<Problems> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::AccessKey(problems) => problems.into(),
-            StartError::Listen { .. } | StartError::Tls(_) => {
+            StartError::Secrets(problems) => problems.into(),
+            StartError::Listen { .. } | StartError::Tls(_) | StartError::Store(_) => {
                 Self::new(EXIT_UNAVAILABLE, with_causes(&error))
             }
         }
@@ -166,7 +166,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let settings = args.config.load(Mode::Production);
     let checked = settings.and_then(|settings| match args.without_access_key {
         true => Ok(settings.advice),
-        false => Ok(settings.access_key.read().map(|_| settings.advice)?),
+        false => Ok(settings.read_secrets().map(|_| settings.advice)?),
     });
     match checked {
         Ok(advice) => {

@@ -12,7 +12,14 @@ use super::problems::Problems;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 3] = ["policy", "id_file", "secret_file"];
+const PATH_KEYS: [&str; 6] = [
+    "policy",
+    "id_file",
+    "secret_file",
+    "password_file",
+    "seal_key_file",
+    "previous_seal_key_file",
+];
 
 /// The merged tree, and the environment that some of it refers to.
 pub(super) struct Merged {

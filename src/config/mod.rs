@@ -13,8 +13,10 @@ mod layers;
 mod problems;
 mod raw;
 mod resolve;
+mod secret_file;
 mod server;
 mod settings;
+mod store;
 mod sts;
 mod vend;
 
@@ -25,6 +27,7 @@ use std::path::PathBuf;
 pub(crate) use access_key::AccessKeySource;
 pub use problems::{Problem, Problems};
 pub use settings::{LogFormat, Settings};
+pub(crate) use store::StoreSource;
 
 /// The variables of this process, the only reading of them.
 pub fn environment() -> Environment {

@@ -53,6 +53,11 @@ impl Problems {
         self.0.push(Problem { path: path.into(), message: message.to_string() });
     }
 
+    /// What was resolved; the problems of what was not are noted.
+    pub(super) fn gather<T>(&mut self, resolved: Result<T, Self>) -> Option<T> {
+        resolved.map_err(|Self(more)| self.0.extend(more)).ok()
+    }
+
     /// The field's value; a wrong one is noted.
     pub(super) fn take<T>(&mut self, path: &str, field: Field<T>) -> Option<T> {
         match field {

@@ -11,6 +11,7 @@ use super::field::{Field, List};
 use super::settings::LogFormat;
 use crate::auth::SecretHash;
 use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
+use crate::store::KeyPrefix;
 use crate::sts::Endpoint;
 
 /// The whole configuration.
@@ -23,6 +24,7 @@ pub(super) struct RawSettings {
     pub(super) log: RawLog,
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
+    pub(super) store: RawStore,
     /// RAM roles that grants assume, by a name of the operator's.
     pub(super) roles: BTreeMap<String, RawRole>,
     pub(super) grants: BTreeMap<String, RawGrant>,
@@ -129,6 +131,58 @@ pub(super) struct RawBreaker {
     pub(super) failures: Field<u32>,
     /// Milliseconds, default 5000. Then one call tries again.
     pub(super) open_ms: Field<u64>,
+}
+
+/// What replicas share.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawStore {
+    /// `memory` (default) or `redis`.
+    pub(super) kind: Field<RawStoreKind>,
+    pub(super) redis: RawRedis,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) enum RawStoreKind {
+    Memory,
+    Redis,
+}
+
+impl TryFrom<String> for RawStoreKind {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "memory" => Ok(Self::Memory),
+            "redis" => Ok(Self::Redis),
+            _ => Err("it must be `memory` or `redis`"),
+        }
+    }
+}
+
+/// The Redis of the store `redis`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawRedis {
+    /// `redis://host:port/database`, or `rediss://` for TLS.
+    pub(super) url: Field<String>,
+    /// Default empty: Redis's default user.
+    pub(super) username: Field<String>,
+    /// Holds the password. White space at its end is trimmed.
+    pub(super) password_file: Field<PathBuf>,
+    /// Default `appserver`. Replicas that share it share tokens and the budget.
+    pub(super) key_prefix: Field<KeyPrefix>,
+    /// Required: holds the key that seals tokens. White space at its end is trimmed.
+    pub(super) seal_key_file: Field<PathBuf>,
+    /// Holds a key that still opens, while `seal_key_file` is new.
+    pub(super) previous_seal_key_file: Field<PathBuf>,
+    /// Default 2. Among so many the budget is divided while Redis does not answer.
+    pub(super) expected_replicas: Field<NonZeroU32>,
+    /// Milliseconds, default 200. Then Redis counts as gone.
+    pub(super) timeout_ms: Field<u64>,
+    /// Milliseconds, default 3000. A replica that dies while it fetches a token delays others by so much.
+    pub(super) lease_ms: Field<u64>,
 }
 
 /// Where the RAM user's AccessKey comes from.

@@ -9,7 +9,7 @@ use super::field::Field;
 use super::layers::Merged;
 use super::problems::Problems;
 use super::raw::RawSettings;
-use super::{AccessKeySource, Mode, Settings, advice, clients, grants, server, sts, vend};
+use super::{AccessKeySource, Mode, Settings, advice, clients, grants, server, store, sts, vend};
 use crate::telemetry;
 
 pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> {
@@ -43,6 +43,7 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let sts = sts::resolve(raw.sts, &mut problems);
     let max_attempts = sts.as_ref().map(|sts| sts.max_attempts);
     let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
+    let store = store::resolve(raw.store, mode, &mut problems);
     let roles = grants::roles(raw.roles, &mut problems);
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
@@ -54,8 +55,9 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let grants = grants::grants(entitlements, clients_grants, &mut problems);
 
     let resolved = (|| {
-        let vend = vend?;
-        let advice = advice::short_lived(&grants, &vend.freshness);
+        let (vend, store) = (vend?, store?);
+        let mut advice = advice::short_lived(&grants, &vend.freshness);
+        advice.extend(store.advice());
         let (listen, server, request_timeout, lame_duck) = server?;
         Some(Settings {
             listen,
@@ -67,6 +69,7 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
             lame_duck,
             sts: sts?,
             vend,
+            store,
             advice,
             access_key: access_key?,
             grants,

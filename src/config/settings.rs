@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AccessKeySource, Problem};
+use super::{AccessKeySource, Problem, Problems, StoreSource};
 use crate::auth::Client;
-use crate::domain::{AccountId, ClientId};
+use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::ServerSettings;
+use crate::store::StoreSettings;
 use crate::sts::StsSettings;
 use crate::vend::VendSettings;
 
@@ -31,6 +32,7 @@ pub struct Settings {
     pub(crate) lame_duck: Duration,
     pub(crate) sts: StsSettings,
     pub(crate) vend: VendSettings,
+    pub(crate) store: StoreSource,
     pub(crate) access_key: AccessKeySource,
     pub(crate) grants: Grants,
     pub(crate) clients: Vec<(ClientId, Client)>,
@@ -38,6 +40,16 @@ pub struct Settings {
     pub(crate) accounts: Vec<AccountId>,
     /// SHA-256 of the merged configuration, policies included.
     pub(crate) hash: String,
+}
+
+impl Settings {
+    /// Reads what is not in the configuration itself but named by it.
+    pub(crate) fn read_secrets(&self) -> Result<(AccessKey, StoreSettings), Problems> {
+        let mut problems = Problems::default();
+        let key = problems.gather(self.access_key.read());
+        let store = problems.gather(self.store.read());
+        problems.into_result(key.zip(store))
+    }
 }
 
 /// How the log is written.

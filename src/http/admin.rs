@@ -44,7 +44,10 @@ pub(crate) fn admin_router(
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     match admin.readiness.obstacle() {
-        None => Json(json!({"Status": "ready"})).into_response(),
+        None => match admin.readiness.details().as_slice() {
+            [] => Json(json!({"Status": "ready"})).into_response(),
+            details => Json(json!({"Status": "ready", "Details": details})).into_response(),
+        },
         Some(obstacle) => {
             let body = json!({"Status": "not ready", "Reason": obstacle});
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()

@@ -222,6 +222,7 @@ mod tests {
     use crate::auth::Authenticator;
     use crate::clock::Clock;
     use crate::grant::Grants;
+    use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
     use crate::telemetry::Metrics;
     use crate::vend::{VendSettings, Vendor};
@@ -241,7 +242,12 @@ mod tests {
         Arc::new(Api {
             authenticator: Authenticator::new(Default::default()),
             grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
-            vendor: Arc::new(Vendor::new(sts, VendSettings::for_tests(), metrics.vend.clone())),
+            vendor: Arc::new(Vendor::new(
+                sts,
+                Store::Memory,
+                VendSettings::for_tests(),
+                metrics.vend.clone(),
+            )),
             metrics,
             clock: Clock::system(),
             request_timeout: Duration::from_secs(15),

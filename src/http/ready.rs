@@ -28,6 +28,12 @@ impl Readiness {
         self.vendor.measure();
     }
 
+    /// What is not as it should be, though the server can vend.
+    pub(crate) fn details(&self) -> Vec<&'static str> {
+        let degraded = self.vendor.is_alone().then_some("store_degraded");
+        degraded.into_iter().collect()
+    }
+
     /// Why the server is not ready, if it is not.
     pub(crate) fn obstacle(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {

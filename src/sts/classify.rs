@@ -39,18 +39,17 @@ pub(super) fn classify(
         "InvalidTimeStamp.Expired" => {
             return StsError::ClockSkewed { sts_time: issuer_clock::shown_by(headers), request_id };
         }
-        "NoPermission" | "AuthenticationFail.NoPermission" => Reason::NoPermission,
-        "EntityNotExist.Role" => Reason::NoSuchRole,
-        "InvalidParameter.PolicyGrammar" | "InvalidParameter.PolicySize" => Reason::Policy,
         "InvalidAccessKeyId.Inactive" => Reason::KeyDisabled,
         key if key.starts_with("InvalidAccessKeyId") => Reason::KeyUnknown,
         "SignatureDoesNotMatch" => whose_fault(answer, string_to_sign),
         "IncompleteSignature" | "InvalidTimeStamp.Format" => Reason::SigningBug,
-        parameter if is_about_a_parameter(parameter) => Reason::Parameter,
-        _ if status.is_server_error() => {
-            return StsError::Unavailable { status: status.as_u16(), request_id };
-        }
-        _ => Reason::Unknown,
+        _ => match Reason::about_the_session(&code) {
+            Some(reason) => reason,
+            None if status.is_server_error() => {
+                return StsError::Unavailable { status: status.as_u16(), request_id };
+            }
+            None => Reason::Unknown,
+        },
     };
     StsError::Refused { refusal: Refusal::new(reason, code), request_id }
 }
@@ -61,10 +60,6 @@ fn code(answer: &Answer) -> Option<ErrorCode> {
 
 fn is_throttling(code: &str) -> bool {
     matches!(code, "Throttling" | "Rejected.Throttling") || code.starts_with("Throttling.")
-}
-
-fn is_about_a_parameter(code: &str) -> bool {
-    ["InvalidParameter", "Missing"].iter().any(|start| code.starts_with(start))
 }
 
 /// What a proxy in between wrote, or an STS that nobody has documented.

@@ -106,6 +106,22 @@ impl StsError {
         }
     }
 
+    /// The `Code` of a refusal that is worth remembering, for other replicas.
+    pub(crate) fn code_to_remember(&self) -> Option<&str> {
+        match self {
+            Self::Refused { refusal, .. } if self.is_worth_remembering() => {
+                Some(refusal.code().as_str())
+            }
+            _ => None,
+        }
+    }
+
+    /// A refusal that another replica was given and remembers by its `Code`.
+    pub(crate) fn remembered(code: &str) -> Option<Self> {
+        let refusal = Refusal::repeated(code)?;
+        Some(Self::Refused { refusal, request_id: None })
+    }
+
     /// Whether STS was not there: no answer, or only that it is in trouble.
     pub(crate) fn is_an_outage(&self) -> bool {
         match self {

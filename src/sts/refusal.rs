@@ -94,6 +94,17 @@ impl Refusal {
         Self { reason, code }
     }
 
+    /// A refusal that another replica was given, if STS would repeat it.
+    pub(super) fn repeated(code: &str) -> Option<Self> {
+        let code = code.parse().ok()?;
+        Reason::about_the_session(&code).map(|reason| Self { reason, code })
+    }
+
+    /// STS's `Code`.
+    pub(super) fn code(&self) -> &ErrorCode {
+        &self.code
+    }
+
     /// What it comes down to.
     pub(crate) fn reason(&self) -> Reason {
         self.reason
@@ -101,6 +112,19 @@ impl Refusal {
 }
 
 impl Reason {
+    /// What a code says about the session that was asked for, if that is what it is about.
+    pub(super) fn about_the_session(code: &ErrorCode) -> Option<Self> {
+        Some(match code.as_str() {
+            "NoPermission" | "AuthenticationFail.NoPermission" => Self::NoPermission,
+            "EntityNotExist.Role" => Self::NoSuchRole,
+            "InvalidParameter.PolicyGrammar" | "InvalidParameter.PolicySize" => Self::Policy,
+            code if code.starts_with("InvalidParameter") || code.starts_with("Missing") => {
+                Self::Parameter
+            }
+            _ => return None,
+        })
+    }
+
     /// Whether STS would decide the same about the same session again, and only an operator can change that.
     ///
     /// What is wrong with the key or the signature is wrong for every session, and not remembered: it is mended

@@ -9,7 +9,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::VendMetrics;
+use super::{StoreMetrics, VendMetrics};
 use crate::domain::{ClientId, GrantName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     sts_calls: Family<StsCall, Histogram, fn() -> Histogram>,
     /// Of the vending engine.
     pub(crate) vend: VendMetrics,
+    /// Of what replicas share.
+    pub(crate) store: StoreMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
@@ -74,6 +76,7 @@ impl Metrics {
             vended: Family::default(),
             sts_calls: Family::new_with_constructor(latency),
             vend: VendMetrics::new(),
+            store: StoreMetrics::new(),
             connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
@@ -101,6 +104,7 @@ impl Metrics {
             self.sts_calls.clone(),
         );
         self.vend.register(registry);
+        self.store.register(registry);
         let Connections { open, refused, malformed } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);

@@ -3,9 +3,11 @@
 mod causes;
 mod log;
 mod metrics;
+mod store_metrics;
 mod vend_metrics;
 
 pub(crate) use causes::{causes, with_causes};
 pub(crate) use log::{check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
+pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
 pub(crate) use vend_metrics::{Lookup, Refresh, VendMetrics};

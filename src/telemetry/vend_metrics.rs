@@ -38,6 +38,8 @@ pub(crate) enum Lookup {
     Stale,
     /// A token that was fetched.
     Miss,
+    /// A token that another replica fetched.
+    Shared,
     /// None.
     Failed,
 }
@@ -52,6 +54,8 @@ pub(crate) enum Refresh {
     CircuitOpen,
     /// A caller was faster.
     UnderWay,
+    /// Another replica was faster.
+    Shared,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -65,6 +69,7 @@ impl Lookup {
             Self::Hit => "hit",
             Self::Stale => "stale",
             Self::Miss => "miss",
+            Self::Shared => "shared",
             Self::Failed => "failed",
         };
         OutcomeLabel { outcome }
@@ -79,6 +84,7 @@ impl Refresh {
             Self::NoBudget => "no_budget",
             Self::CircuitOpen => "circuit_open",
             Self::UnderWay => "under_way",
+            Self::Shared => "shared",
         };
         OutcomeLabel { outcome }
     }
@@ -126,7 +132,7 @@ impl VendMetrics {
     pub(crate) fn looked_up(&self, outcome: Lookup) {
         match outcome {
             Lookup::Hit => self.hits.inc(),
-            Lookup::Stale | Lookup::Miss | Lookup::Failed => {
+            Lookup::Stale | Lookup::Miss | Lookup::Shared | Lookup::Failed => {
                 self.lookups.get_or_create(&outcome.label()).inc()
             }
         };

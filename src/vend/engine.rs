@@ -18,6 +18,7 @@ use super::settings::VendSettings;
 use super::tokens::Tokens;
 use super::waiters::Waiters;
 use crate::domain::ClientId;
+use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::{Lookup, VendMetrics};
 
@@ -34,20 +35,26 @@ pub(super) struct Engine<S> {
     pub(super) tokens: Tokens,
     pub(super) budget: Arc<Budget>,
     pub(super) breaker: Breaker,
-    pub(super) flights: Arc<Flights>,
+    pub(super) store: Arc<Store>,
+    pub(super) flights: Arc<Flights<Outcome>>,
+    /// At what other replicas have.
+    pub(super) looks: Arc<Flights<Option<Outcome>>>,
     pub(super) refusals: Refusals,
     waiters: Waiters,
     hashing: KeyHashing,
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
-    pub(super) fn new(sts: S, settings: VendSettings, metrics: VendMetrics) -> Self {
+    pub(super) fn new(sts: S, store: Store, settings: VendSettings, metrics: VendMetrics) -> Self {
+        let store = Arc::new(store);
         Self {
             sts,
             tokens: Tokens::new(settings.max_keys),
-            budget: Arc::new(Budget::new(settings.budget, metrics.clone())),
+            budget: Arc::new(Budget::new(settings.budget, Arc::clone(&store), metrics.clone())),
             breaker: Breaker::new(settings.breaker),
+            store,
             flights: Arc::default(),
+            looks: Arc::default(),
             refusals: Refusals::new(settings.remember_refusals),
             waiters: Waiters::new(settings.max_waiting),
             hashing: KeyHashing::default(),
@@ -66,27 +73,25 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let freshness = &self.settings.freshness;
         let sought = self.hashing.seek(session);
         let now = Instant::now();
-        let held = self.tokens.of(&sought);
-        if let Some(token) = &held
+        if let Some(token) = self.tokens.of(&sought)
             && token.is_fresh(now, freshness)
         {
             if token.is_first_use() {
-                self.refresh_ahead(&sought, token);
+                self.refresh_ahead(&sought, &token);
             }
             self.metrics.looked_up(Lookup::Hit);
-            return Ok(Arc::clone(token));
+            return Ok(token);
         }
-        let usable = held.filter(|token| token.is_usable(now, freshness));
-        let until = if usable.is_some() { deadline.min(now + PATIENCE) } else { deadline };
-        let fetched = self.fetch(client, sought, deadline, until).await;
-        let error = match fetched {
+        let error = match self.fetch(client, sought, deadline).await {
             Ok(token) => {
-                self.metrics.looked_up(Lookup::Miss);
+                let of_replica = token.is_of_replica();
+                self.metrics.looked_up(if of_replica { Lookup::Shared } else { Lookup::Miss });
                 return Ok(token);
             }
             Err(error) => error,
         };
-        match usable {
+        // Another replica's may have come meanwhile.
+        match self.tokens.of(&sought) {
             Some(token) if error.is_passing() && token.is_usable(Instant::now(), freshness) => {
                 self.metrics.looked_up(Lookup::Stale);
                 Ok(token)
@@ -98,22 +103,34 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
     }
 
-    /// Waits for the key's flight, at most until `until`.
+    /// Waits for what other replicas have, or else for the key's flight.
     async fn fetch(
         self: &Arc<Self>,
         client: &ClientId,
         sought: Sought<'_>,
         deadline: Instant,
-        until: Instant,
     ) -> Outcome {
         let Some(_waiter) = self.waiters.admit(client) else {
             return Err(self.budget.turn_away(client));
         };
-        let passenger = match self.board(client, &sought.to_key(), deadline) {
+        let key = sought.to_key();
+        let patient_until = Instant::now() + PATIENCE;
+        let until = || if self.has_usable(&key) { deadline.min(patient_until) } else { deadline };
+        match timeout_at(until(), self.look_around(&key)).await {
+            Ok(Some(found)) => return found,
+            Ok(None) => {}
+            Err(_) => return Err(VendError::TimedOut),
+        }
+        let passenger = match self.board(client, &key, deadline) {
             Ok(passenger) => passenger,
             Err(landed) => return landed,
         };
-        timeout_at(until, passenger).await.unwrap_or(Err(VendError::TimedOut))
+        timeout_at(until(), passenger).await.unwrap_or(Err(VendError::TimedOut))
+    }
+
+    fn has_usable(&self, key: &Arc<Key>) -> bool {
+        let held = self.tokens.peek(key);
+        held.is_some_and(|token| token.is_usable(Instant::now(), &self.settings.freshness))
     }
 
     /// Joins the key's flight or starts it, unless there is an outcome without one.
@@ -166,14 +183,17 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 }
 
 /// Waits for the flight's outcome, and meanwhile for the turn that may hurry it.
-async fn landing(passenger: Passenger, second: Option<(Place, Arc<Departure>)>) -> Outcome {
+async fn landing(
+    passenger: Passenger<Outcome>,
+    second: Option<(Place, Arc<Departure>)>,
+) -> Outcome {
     let mut outcome = pin!(passenger.outcome());
     if let Some((mut place, departure)) = second {
         tokio::select! {
             biased;
-            outcome = &mut outcome => return outcome,
+            outcome = &mut outcome => return outcome.unwrap_or(Err(VendError::TimedOut)),
             () = place.turn() => departure.hurry(),
         }
     }
-    outcome.await
+    outcome.await.unwrap_or(Err(VendError::TimedOut))
 }

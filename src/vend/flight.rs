@@ -11,6 +11,7 @@ use super::error::VendError;
 use super::flights::{Flight, Outcome};
 use super::token::{Origin, Token};
 use crate::domain::ClientId;
+use crate::store::Lease;
 use crate::sts::{AssumeRole, StsError, retrying};
 
 /// Who pays for a flight.
@@ -24,7 +25,7 @@ pub(super) enum Fare {
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Flies, keeps what it brings, and tells everyone who waits.
-    pub(super) async fn fly(self: Arc<Self>, flight: Flight, mut fare: Fare) -> Outcome {
+    pub(super) async fn fly(self: Arc<Self>, flight: Flight<Outcome>, mut fare: Fare) -> Outcome {
         let turn = async {
             match &mut fare {
                 Fare::Waited(_, place) => place.turn().await,
@@ -43,7 +44,15 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             place.give_up();
         }
         let deadline = Instant::now() + self.settings.flight_timeout;
-        let outcome = match self.call(&flight, &fare, deadline).await {
+        let lease = match self.lease(&flight, &fare, deadline).await {
+            Ok(lease) => lease,
+            Err(needless) => {
+                flight.land(needless.clone());
+                return needless;
+            }
+        };
+        let call = self.call(&flight, &fare, deadline);
+        let outcome = match self.while_held(lease.as_ref(), call).await {
             Ok(token) => Ok(self.tokens.keep(flight.key(), token)),
             Err(error) => {
                 if let VendError::Sts(error) = &error {
@@ -53,11 +62,27 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             }
         };
         flight.land(outcome.clone());
+        // Those who wait here have it by now; a slow Redis delays nobody.
+        if let Some(lease) = lease {
+            self.share(lease, &outcome).await;
+        }
         outcome
     }
 
+    /// Does what the lease was taken for, and prolongs it meanwhile.
+    async fn while_held<T>(&self, lease: Option<&Lease>, work: impl Future<Output = T>) -> T {
+        match (lease, self.store.shared()) {
+            (Some(lease), Some(redis)) => tokio::select! {
+                biased;
+                done = work => done,
+                never = redis.hold(lease) => match never {},
+            },
+            _ => work.await,
+        }
+    }
+
     /// Calls STS, as often as it is worth it and the budget allows.
-    async fn call(&self, flight: &Flight, fare: &Fare, deadline: Instant) -> Outcome {
+    async fn call(&self, flight: &Flight<Outcome>, fare: &Fare, deadline: Instant) -> Outcome {
         let attempt = |number| self.attempt(flight, fare, number, deadline);
         let most = match fare {
             Fare::Waited(..) => self.settings.max_attempts,
@@ -72,7 +97,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// One attempt, paid and learnt from. The inner error ends the call: nothing was sent.
     async fn attempt(
         &self,
-        flight: &Flight,
+        flight: &Flight<Outcome>,
         fare: &Fare,
         number: u32,
         deadline: Instant,
@@ -95,7 +120,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let outcome = self.sts.assume_role(flight.key().session(), number, deadline).await;
         self.breaker.learn(!outcome.as_ref().is_err_and(StsError::is_an_outage));
         if outcome.as_ref().is_err_and(StsError::is_throttling) {
-            self.budget.cut();
+            self.budget.cut().await;
         }
         let origin = match fare {
             Fare::Waited(..) => Origin::Need,

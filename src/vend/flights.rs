@@ -1,4 +1,4 @@
-//! Calls to STS that are under way, one for each key.
+//! What is under way for a key, once for all who need it: calls to STS, and looks at what other replicas have.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,42 +14,48 @@ use crate::domain::ClientId;
 /// What a flight brings, to everyone who waits for it.
 pub(super) type Outcome = Result<Arc<Token>, VendError>;
 
-type ByKey = HashMap<Arc<Key>, UnderWay, Prehashed>;
+type ByKey<T> = HashMap<Arc<Key>, UnderWay<T>, Prehashed>;
 
 #[derive(Debug)]
-struct UnderWay {
-    outcome: watch::Sender<Option<Outcome>>,
+struct UnderWay<T> {
+    outcome: watch::Sender<Option<T>>,
     departure: Arc<Departure>,
 }
 
-#[derive(Debug, Default)]
-pub(super) struct Flights {
+#[derive(Debug)]
+pub(super) struct Flights<T> {
     /// A std mutex: held for a lookup, and to make sure of what must not change while a flight is started; never
     /// across an await.
-    under_way: Mutex<ByKey>,
+    under_way: Mutex<ByKey<T>>,
 }
 
 /// A flight's own end of it. However the flight ends, its key is free again.
 #[derive(Debug)]
-pub(super) struct Flight {
-    flights: Arc<Flights>,
+pub(super) struct Flight<T> {
+    flights: Arc<Flights<T>>,
     key: Arc<Key>,
     departure: Arc<Departure>,
-    outcome: watch::Sender<Option<Outcome>>,
+    outcome: watch::Sender<Option<T>>,
 }
 
 /// A seat on a flight. Whoever drops it takes nobody down.
 #[derive(Debug)]
-pub(super) struct Passenger(watch::Receiver<Option<Outcome>>);
+pub(super) struct Passenger<T>(watch::Receiver<Option<T>>);
 
 /// How a caller gets to wait.
-pub(super) enum Boarding<P> {
-    Joined(Passenger, Arc<Departure>),
+pub(super) enum Boarding<T, P> {
+    Joined(Passenger<T>, Arc<Departure>),
     /// There was no flight for the key, and now there is: it must be flown with what was prepared.
-    Started(Passenger, Flight, P),
+    Started(Passenger<T>, Flight<T>, P),
 }
 
-impl Flights {
+impl<T> Default for Flights<T> {
+    fn default() -> Self {
+        Self { under_way: Mutex::default() }
+    }
+}
+
+impl<T> Flights<T> {
     /// Joins the key's flight, or starts one in the line of `client` if `prepare` finds nothing against it.
     ///
     /// `prepare` runs while no flight can start or end, so what it sees cannot be overtaken.
@@ -58,7 +64,7 @@ impl Flights {
         key: &Arc<Key>,
         client: Option<&ClientId>,
         prepare: impl FnOnce() -> Result<P, E>,
-    ) -> Result<Boarding<P>, E> {
+    ) -> Result<Boarding<T, P>, E> {
         let mut under_way = self.under_way();
         if let Some(UnderWay { outcome, departure }) = under_way.get(key) {
             return Ok(Boarding::Joined(Passenger(outcome.subscribe()), Arc::clone(departure)));
@@ -73,13 +79,17 @@ impl Flights {
         Ok(Boarding::Started(Passenger(passenger), flight, prepared))
     }
 
-    fn under_way(&self) -> MutexGuard<'_, ByKey> {
+    pub(super) fn is_under_way(&self, key: &Arc<Key>) -> bool {
+        self.under_way().contains_key(key)
+    }
+
+    fn under_way(&self) -> MutexGuard<'_, ByKey<T>> {
         // Nothing in here panics half way through a change.
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Flight {
+impl<T> Flight<T> {
     pub(super) fn key(&self) -> &Arc<Key> {
         &self.key
     }
@@ -107,13 +117,13 @@ impl Flight {
 
     /// Ends the flight. What it brought must be where the next caller looks before: from here on a new flight may
     /// start.
-    pub(super) fn land(self, outcome: Outcome) {
+    pub(super) fn land(self, outcome: T) {
         self.flights.under_way().remove(&self.key);
         self.outcome.send_replace(Some(outcome));
     }
 }
 
-impl Drop for Flight {
+impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
         let mut under_way = self.flights.under_way();
         // It may have landed, and another may have started since.
@@ -123,12 +133,9 @@ impl Drop for Flight {
     }
 }
 
-impl Passenger {
-    pub(super) async fn outcome(mut self) -> Outcome {
-        match self.0.wait_for(Option::is_some).await {
-            Ok(outcome) => outcome.clone().expect("it was waited for"),
-            // The flight ended without a word: its task panicked, or the process stops.
-            Err(_) => Err(VendError::TimedOut),
-        }
+impl<T: Clone> Passenger<T> {
+    /// What the flight brought; nothing if it ended without a word: its task panicked, or the process stops.
+    pub(super) async fn outcome(mut self) -> Option<T> {
+        self.0.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
     }
 }

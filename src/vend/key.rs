@@ -1,5 +1,6 @@
 //! What a token is kept by: exactly what STS saw, hashed once.
 
+use std::borrow::Cow;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
@@ -47,6 +48,24 @@ impl Sought<'_> {
 impl Key {
     pub(super) fn session(&self) -> &RoleSession {
         &self.session
+    }
+
+    /// All of it as text, for replicas to agree on: they hash each with a secret of its own.
+    pub(super) fn parts(&self) -> [Cow<'_, str>; 6] {
+        let RoleSession { role, name, policy, duration, external_id, source_identity } =
+            &self.session;
+        // None and empty are told apart, though neither of the two can be empty.
+        let given = |text: Option<&str>| {
+            text.map_or(Cow::Borrowed("-"), |text| Cow::Owned(format!("+{text}")))
+        };
+        [
+            role.as_str().into(),
+            name.as_str().into(),
+            policy.as_str().into(),
+            duration.as_secs().to_string().into(),
+            given(external_id.as_ref().map(|id| id.as_str())),
+            given(source_identity.as_ref().map(|id| id.as_str())),
+        ]
     }
 }
 

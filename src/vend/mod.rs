@@ -1,10 +1,11 @@
 //! Gets credentials for a role session, once the server has proven whose AccessKey it signs with.
 //!
-//! A request goes one way: a kept token that is fresh, or else the key's one flight; a flight waits for its turn
-//! in the budget, passes the breaker and calls STS; what it brings is kept, and everyone who waits gets it.
+//! A request goes one way: a kept token that is fresh, or one that another replica has, or else the key's one flight;
+//! a flight waits for its turn in the budget, takes the replicas' lease, passes the breaker and calls STS; what it
+//! brings is kept, and everyone who waits gets it.
 //!
 //! What decides is pure or a few instructions under a lock (`token`, `bucket`, `queue`, `returns`, `breaker`, `waiters`);
-//! only `engine`, `flight` and `refresh` wait.
+//! only `engine`, `flight`, `replicas` and `refresh` wait.
 
 mod breaker;
 mod budget;
@@ -17,6 +18,7 @@ mod gate;
 mod key;
 mod refresh;
 mod refusals;
+mod replicas;
 mod settings;
 mod token;
 mod tokens;
@@ -28,6 +30,7 @@ use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
 use crate::domain::ClientId;
+use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
 use engine::Engine;
@@ -54,8 +57,8 @@ pub(crate) struct Vended {
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
-    pub(crate) fn new(sts: S, settings: VendSettings, metrics: VendMetrics) -> Self {
-        Self { engine: Arc::new(Engine::new(sts, settings, metrics)), key: OnceLock::new() }
+    pub(crate) fn new(sts: S, store: Store, settings: VendSettings, metrics: VendMetrics) -> Self {
+        Self { engine: Arc::new(Engine::new(sts, store, settings, metrics)), key: OnceLock::new() }
     }
 
     /// Opens the vendor: from now on it vends.
@@ -89,6 +92,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
     /// Brings the gauges up to date, for who reads the metrics.
     pub(crate) fn measure(&self) {
         self.engine.measure();
+    }
+
+    /// Whether replicas share nothing at the moment though they should.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.engine.store.is_degraded()
     }
 
     /// STS itself, for the identity check.

@@ -1,5 +1,6 @@
 //! Refreshing ahead: what is in use is renewed before anyone has to wait for it.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -41,24 +42,28 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 
     /// Tries once to renew the key's token, out of the share for it.
     async fn refresh(self: Arc<Self>, key: &Arc<Key>) -> Refresh {
-        let boarding = self.flights.board(key, None, || {
-            if self.refusals.of(key).is_some() {
-                return Err(Refresh::Failed);
-            }
-            self.breaker.check().map_err(|_| Refresh::CircuitOpen)?;
-            if self.budget.take_spare() { Ok(()) } else { Err(Refresh::NoBudget) }
-        });
-        match boarding {
+        if let Some(elsewhere) = self.renewed_elsewhere(key).await {
+            return elsewhere;
+        }
+        if self.refusals.of(key).is_some() {
+            return Refresh::Failed;
+        }
+        if self.breaker.check().is_err() {
+            return Refresh::CircuitOpen;
+        }
+        if !self.budget.take_spare().await {
+            return Refresh::NoBudget;
+        }
+        match self.flights.board(key, None, || Ok::<_, Infallible>(())) {
             Ok(Boarding::Started(passenger, flight, ())) => {
                 // Whoever joins has a seat of its own.
-                drop::<Passenger>(passenger);
+                drop::<Passenger<_>>(passenger);
                 match self.fly(flight, Fare::Ahead).await {
                     Ok(_) => Refresh::Success,
                     Err(_) => Refresh::Failed,
                 }
             }
             Ok(Boarding::Joined(..)) => Refresh::UnderWay,
-            Err(obstacle) => obstacle,
         }
     }
 }

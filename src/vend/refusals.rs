@@ -39,8 +39,20 @@ impl Refusals {
     /// Remembers the error if STS would repeat it.
     pub(super) fn note(&self, key: &Arc<Key>, error: &Arc<StsError>) {
         if error.is_worth_remembering() {
-            let until = Instant::now() + self.remember_for;
-            self.by_key.insert(Arc::clone(key), (until, Arc::clone(error)));
+            self.keep(key, error, self.remember_for);
         }
+    }
+
+    /// Remembers what another replica was refused, for what is left of that.
+    pub(super) fn adopt(&self, key: &Arc<Key>, error: &Arc<StsError>, left: Duration) {
+        self.keep(key, error, left.min(self.remember_for));
+    }
+
+    pub(super) fn remember_for(&self) -> Duration {
+        self.remember_for
+    }
+
+    fn keep(&self, key: &Arc<Key>, error: &Arc<StsError>, left: Duration) {
+        self.by_key.insert(Arc::clone(key), (Instant::now() + left, Arc::clone(error)));
     }
 }

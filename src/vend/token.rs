@@ -19,6 +19,8 @@ use crate::domain::Credentials;
 pub(crate) struct Token {
     credentials: Credentials,
     received: Instant,
+    /// What was left of its life when it was received.
+    left: Duration,
     life: Duration,
     origin: Origin,
     /// Set by the first hit: only what is used is refreshed ahead.
@@ -34,16 +36,34 @@ pub(super) enum Origin {
     Need,
     /// The one before was renewed ahead.
     Renewal,
+    /// Another replica had it.
+    Replica,
 }
 
 impl Token {
+    /// Credentials that STS has just issued.
     pub(super) fn new(credentials: Credentials, received: Instant, origin: Origin) -> Self {
+        Self::with_left(credentials, received, Duration::MAX, origin)
+    }
+
+    /// Credentials that another replica has had for a while.
+    pub(super) fn of_replica(credentials: Credentials, received: Instant, left: Duration) -> Self {
+        Self::with_left(credentials, received, left, Origin::Replica)
+    }
+
+    fn with_left(
+        credentials: Credentials,
+        received: Instant,
+        left: Duration,
+        origin: Origin,
+    ) -> Self {
         // `Credentials` cannot hold an end that is not after its beginning.
         let life =
             (credentials.expiration() - credentials.issued_at()).to_std().unwrap_or_default();
         Self {
             credentials,
             received,
+            left: left.min(life),
             life,
             origin,
             used: AtomicBool::new(false),
@@ -65,7 +85,7 @@ impl Token {
 
     /// What is left of its life.
     pub(super) fn remaining(&self, now: Instant) -> Duration {
-        self.life.saturating_sub(now.saturating_duration_since(self.received))
+        self.left.saturating_sub(now.saturating_duration_since(self.received))
     }
 
     /// Whether it has enough left to be handed out while STS is there to give another.
@@ -78,6 +98,11 @@ impl Token {
         self.remaining(now) > freshness.stale_remaining
     }
 
+    /// Whether another replica fetched it.
+    pub(super) fn is_of_replica(&self) -> bool {
+        self.origin == Origin::Replica
+    }
+
     /// Whether this is the first time that it is used again.
     pub(super) fn is_first_use(&self) -> bool {
         // The load keeps hits from writing to memory that they share.
@@ -88,12 +113,12 @@ impl Token {
     ///
     /// Tokens that somebody needed may have come in a wave, so their first renewals are spread over one whole
     /// period, 10 to 90 %. From then on each is renewed after 70 to 90 %: the wave stays flat. The last tenth is
-    /// left for second tries.
+    /// left for second tries. Another replica's token is mostly renewed by that replica, so it comes late too.
     pub(super) fn refresh_due(&self, freshness: &Freshness, spread: f64) -> Instant {
-        let fresh_for = self.life.saturating_sub(freshness.least(self.life));
+        let fresh_for = self.left.saturating_sub(freshness.least(self.life));
         let part = match self.origin {
             Origin::Need => 0.1 + 0.8 * spread,
-            Origin::Renewal => 0.7 + 0.2 * spread,
+            Origin::Renewal | Origin::Replica => 0.7 + 0.2 * spread,
         };
         self.received + fresh_for.mul_f64(part)
     }

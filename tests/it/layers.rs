@@ -7,18 +7,19 @@ use syn::visit::Visit;
 
 /// Which top-level modules each may import. `clock` and `telemetry` are open to all.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let table: [(&str, &[&str]); 14] = [
+    let table: [(&str, &[&str]); 15] = [
         ("domain", &[]),
         ("clock", &[]),
         ("telemetry", &["domain"]),
         ("policy", &["domain"]),
         ("sts", &["policy", "domain"]),
-        ("vend", &["sts", "policy", "domain"]),
+        ("store", &["domain"]),
+        ("vend", &["sts", "store", "policy", "domain"]),
         ("auth", &["domain"]),
         ("grant", &["auth", "sts", "policy", "domain"]),
         ("http", &["auth", "grant", "vend", "sts", "policy", "domain"]),
-        ("config", &["http", "auth", "grant", "vend", "sts", "policy", "domain"]),
-        ("app", &["config", "http", "auth", "grant", "vend", "sts", "policy", "domain"]),
+        ("config", &["http", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
+        ("app", &["config", "http", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
         ("emulator", &["domain"]),
         ("cli", &["app", "config", "auth", "grant", "policy", "sts", "emulator", "domain"]),
         ("main", &["cli"]),

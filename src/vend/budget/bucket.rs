@@ -1,8 +1,12 @@
 //! A token bucket that shrinks when STS throttles, and grows back.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use crate::store::BudgetTerms;
+use crate::vend::settings::BudgetSettings;
 
 /// A throttled rate is cut to this part of itself, at most once a second: one overrun is reported by many calls.
 const CUT: f64 = 0.5;
@@ -11,6 +15,24 @@ const CUT_PAUSE: Duration = Duration::from_secs(1);
 const FLOOR: f64 = 0.1;
 /// What a second gives back of the configured rate: half of it in 25 seconds.
 const REGAIN: f64 = 0.02;
+
+/// The terms of the budget that is shared, or of one part of it.
+pub(super) fn terms(settings: BudgetSettings, parts: NonZeroU32) -> BudgetTerms {
+    let part = |whole: u32| f64::from(whole) / f64::from(parts.get());
+    let per_second = part(settings.per_second);
+    let spare_per_second = per_second * settings.refresh_share;
+    BudgetTerms {
+        per_second,
+        burst: part(settings.burst).max(1.0),
+        spare_per_second,
+        // Refreshes come when they are due, not evenly: a second of them may come at once. None if there is no share.
+        spare_burst: if spare_per_second > 0.0 { spare_per_second.max(1.0) } else { 0.0 },
+        cut: CUT,
+        floor: FLOOR,
+        regain: REGAIN,
+        cut_pause: CUT_PAUSE,
+    }
+}
 
 /// How many calls may be made now. Each moment that it is told of must not lie before the last one.
 #[derive(Debug)]
@@ -41,6 +63,11 @@ impl Bucket {
         self.filled_at = now;
         self.level = (self.level + self.rate * secs).min(self.burst);
         self.rate = (self.rate + self.full_rate * REGAIN * secs).min(self.full_rate);
+    }
+
+    /// Takes out all there is.
+    pub(super) fn drain(&mut self) {
+        self.level = 0.0;
     }
 
     /// Takes one call out, if there is one.

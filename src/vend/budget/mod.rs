@@ -1,10 +1,12 @@
 //! STS's quota, spent like money: a call is made when its turn has come, and nobody waits in vain.
 
 mod bucket;
+mod pace;
 mod place;
 mod queue;
 mod returns;
 
+use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,8 +15,10 @@ use tokio::time::{Instant, sleep};
 use super::error::VendError;
 use super::settings::BudgetSettings;
 use crate::domain::ClientId;
+use crate::store::{BudgetTerms, Redis, Store};
 use crate::telemetry::VendMetrics;
 use bucket::Bucket;
+use pace::Pace;
 use queue::Queue;
 use returns::Returns;
 
@@ -24,7 +28,8 @@ pub(super) use place::Place;
 /// deadline. STS answers in some 50 to 200 ms.
 const CALL: Duration = Duration::from_millis(250);
 
-/// The share of STS's quota that this process may spend.
+/// The share of STS's quota that may be spent: by all replicas together while they share it, and otherwise this one's
+/// part of it.
 ///
 /// Every attempt at AssumeRole spends one, retries included. GetCallerIdentity is not counted: it is asked at the
 /// start only.
@@ -32,14 +37,20 @@ const CALL: Duration = Duration::from_millis(250);
 pub(super) struct Budget {
     /// A std mutex: held for a lookup in small maps, never across an await.
     state: Mutex<State>,
+    store: Arc<Store>,
+    /// Of the budget that is shared.
+    terms: BudgetTerms,
     metrics: VendMetrics,
 }
 
 #[derive(Debug)]
 struct State {
+    /// This replica's own, for while nothing is shared.
     bucket: Bucket,
     /// What refreshing ahead may take of it.
     spare: Bucket,
+    /// How fast turns come while the budget is shared.
+    pace: Option<Pace>,
     queue: Queue,
     returns: Returns,
     /// Whether the task that serves the queue is running. It runs only while somebody waits.
@@ -47,20 +58,20 @@ struct State {
 }
 
 impl Budget {
-    pub(super) fn new(settings: BudgetSettings, metrics: VendMetrics) -> Self {
+    pub(super) fn new(settings: BudgetSettings, store: Arc<Store>, metrics: VendMetrics) -> Self {
         let now = Instant::now();
-        let per_second = f64::from(settings.per_second);
-        let spare_rate = per_second * settings.refresh_share;
-        // Refreshes come when they are due, not evenly: a second of them may come at once. None if there is no share.
-        let spare_burst = if spare_rate > 0.0 { spare_rate.max(1.0) } else { 0.0 };
+        let terms = bucket::terms(settings, NonZeroU32::MIN);
+        // Alone, each replica has its part. If there are more of them than expected, they spend more together.
+        let own = bucket::terms(settings, store.expected_replicas());
         let state = State {
-            bucket: Bucket::new(per_second, f64::from(settings.burst), now),
-            spare: Bucket::new(spare_rate, spare_burst, now),
+            bucket: Bucket::new(own.per_second, own.burst, now),
+            spare: Bucket::new(own.spare_per_second, own.spare_burst, now),
+            pace: None,
             queue: Queue::default(),
             returns: Returns::default(),
             pumping: false,
         };
-        Self { state: Mutex::new(state), metrics }
+        Self { state: Mutex::new(state), store, terms, metrics }
     }
 
     /// A place in the queue, or none if its turn would come too late for the deadline: then the caller is told at
@@ -71,13 +82,12 @@ impl Budget {
         deadline: Instant,
     ) -> Result<Place, VendError> {
         let now = Instant::now();
-        let mut state = self.state();
-        state.bucket.fill(now);
-        if state.queue.is_empty() && state.bucket.take() {
+        let mut state = self.up_to_date(now);
+        if state.pace.is_none() && state.queue.is_empty() && state.bucket.take() {
             return Ok(Place::served());
         }
         let ahead = state.queue.ahead_of(client, deadline);
-        let wait = state.bucket.time_for(ahead + 1);
+        let wait = state.time_for(ahead + 1, now);
         if wait + CALL > deadline.saturating_duration_since(now) {
             return Err(state.turned_away(client, now, wait));
         }
@@ -91,50 +101,98 @@ impl Budget {
     /// Refuses a caller for whom there is no room to wait at all.
     pub(super) fn turn_away(&self, client: &ClientId) -> VendError {
         let now = Instant::now();
-        let mut state = self.state();
-        state.bucket.fill(now);
-        let wait = state.bucket.time_for(state.queue.len() + 1);
+        let mut state = self.up_to_date(now);
+        let wait = state.time_for(state.queue.len() + 1, now);
         state.turned_away(client, now, wait)
     }
 
-    /// Spends a call on refreshing ahead: only if nobody waits, and within the share.
-    pub(super) fn take_spare(&self) -> bool {
-        let now = Instant::now();
+    /// A turn that came and is not needed any more goes to the next who waits.
+    pub(super) fn pass_on(&self) {
         let mut state = self.state();
-        state.bucket.fill(now);
+        while state.queue.next().is_some_and(|turn| turn.send(()).is_err()) {}
+    }
+
+    /// Spends a call on refreshing ahead: only if nobody waits, and within the share.
+    pub(super) async fn take_spare(&self) -> bool {
+        if !self.state().queue.is_empty() {
+            return false;
+        }
+        if let Some(redis) = self.store.shared()
+            && let Some(taken) = redis.take_spare(&self.terms).await
+        {
+            return taken;
+        }
+        let now = Instant::now();
+        let mut state = self.up_to_date(now);
         state.spare.fill(now);
         let may = state.queue.is_empty() && state.bucket.is_half_full();
         may && state.spare.take() && state.bucket.take()
     }
 
     /// STS has throttled: more is spent of the account's quota than we thought, or others spend it too.
-    pub(super) fn cut(&self) {
-        let now = Instant::now();
-        let State { bucket, spare, .. } = &mut *self.state();
-        for bucket in [bucket, spare] {
-            bucket.fill(now);
-            bucket.cut(now);
+    pub(super) async fn cut(&self) {
+        {
+            let now = Instant::now();
+            let State { bucket, spare, .. } = &mut *self.state();
+            for bucket in [bucket, spare] {
+                bucket.fill(now);
+                bucket.cut(now);
+            }
+        }
+        if let Some(redis) = self.store.shared() {
+            redis.cut(&self.terms).await;
         }
     }
 
     /// Calls a second at this moment, and how many wait for one.
     pub(super) fn measure(&self) -> (f64, usize) {
-        let mut state = self.state();
-        state.bucket.fill(Instant::now());
-        (state.bucket.rate(), state.queue.len())
+        let now = Instant::now();
+        let state = self.up_to_date(now);
+        (state.rate(now), state.queue.len())
     }
 
     /// Serves the queue until it is empty.
     async fn pump(self: Arc<Self>) {
-        while let Some(pause) = self.serve() {
-            sleep(pause).await;
+        loop {
+            let waits = match self.store.shared() {
+                Some(redis) => self.serve_shared(redis).await,
+                None => self.serve().await,
+            };
+            if !waits {
+                return;
+            }
         }
     }
 
-    /// Gives out what the bucket holds; says when it will hold more, if somebody still waits for it.
-    fn serve(&self) -> Option<Duration> {
+    /// Reserves turns out of the shared budget and gives them out when they come; whether somebody still waits.
+    async fn serve_shared(&self, redis: &Redis) -> bool {
+        let calls = {
+            let state = self.state();
+            state.queue.len().min(self.terms.calls_at_once()).max(1)
+        };
+        let Some(reserved) = redis.reserve(&self.terms, calls as u32).await else { return true };
+        self.state().pace = Some(Pace::new(&reserved, Instant::now()));
+        sleep(reserved.wait).await;
         let mut state = self.state();
-        state.bucket.fill(Instant::now());
+        let mut left = calls;
+        while left > 0
+            && let Some(turn) = state.queue.next()
+        {
+            left -= usize::from(turn.send(()).is_ok());
+        }
+        state.pumping = !state.queue.is_empty();
+        state.pumping
+    }
+
+    /// Gives out what the bucket holds, and waits until it holds more; whether somebody waits for it.
+    async fn serve(&self) -> bool {
+        let Some(pause) = self.give_out() else { return false };
+        sleep(pause).await;
+        true
+    }
+
+    fn give_out(&self) -> Option<Duration> {
+        let mut state = self.up_to_date(Instant::now());
         while state.bucket.holds_one()
             && let Some(turn) = state.queue.next()
         {
@@ -148,6 +206,23 @@ impl Budget {
         state.pumping.then(|| state.bucket.time_for(1).max(Duration::from_millis(1)))
     }
 
+    /// The state as it is now: filled, and shared or not.
+    fn up_to_date(&self, now: Instant) -> MutexGuard<'_, State> {
+        let shared = self.store.shared().is_some();
+        let mut state = self.state();
+        state.bucket.fill(now);
+        match (shared, state.pace) {
+            (true, None) => state.pace = Some(Pace::unknown(&self.terms, now)),
+            // From a shared budget into its own: what the others have just spent is not there a second time.
+            (false, Some(_)) => {
+                state.pace = None;
+                state.bucket.drain();
+            }
+            (true, Some(_)) | (false, None) => {}
+        }
+        state
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half way through a change.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -155,8 +230,21 @@ impl Budget {
 }
 
 impl State {
+    /// How long it takes until `calls` could have been made.
+    fn time_for(&self, calls: usize, now: Instant) -> Duration {
+        match &self.pace {
+            Some(pace) => pace.time_for(calls, now),
+            None => self.bucket.time_for(calls),
+        }
+    }
+
+    /// Calls a second that this replica may make.
+    fn rate(&self, now: Instant) -> f64 {
+        self.pace.as_ref().map_or_else(|| self.bucket.rate(), |pace| pace.rate(now))
+    }
+
     fn turned_away(&mut self, client: &ClientId, now: Instant, wait: Duration) -> VendError {
-        let (rate, clients) = (self.bucket.rate(), self.queue.clients());
+        let (rate, clients) = (self.rate(now), self.queue.clients());
         VendError::Overloaded { retry_after: self.returns.book(client, now, wait, rate, clients) }
     }
 }

@@ -1,0 +1,112 @@
+//! What things are called in Redis.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit, Mac};
+use serde::Deserialize;
+use sha2::Sha256;
+
+use super::seal::SealKey;
+use crate::domain::text_type;
+
+/// What every key begins with. Who shares it shares tokens and the budget.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) struct KeyPrefix(String);
+
+text_type!(
+    KeyPrefix,
+    |s| (1..=64).contains(&s.len())
+        && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b)),
+    "a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`"
+);
+
+/// The names of what is shared of one session.
+///
+/// The part in braces is a keyed hash, so that who reads Redis learns neither roles nor policies nor callers; and it
+/// is what a Redis Cluster goes by, so that one script may touch all three.
+#[derive(Clone, Debug)]
+pub(crate) struct Name {
+    pub(super) token: String,
+    pub(super) refusal: String,
+    pub(super) lease: String,
+}
+
+/// Makes names.
+pub(super) struct Names {
+    prefix: KeyPrefix,
+    hash: Hmac<Sha256>,
+}
+
+impl Names {
+    /// Names that only who has the key can make.
+    pub(super) fn new(prefix: KeyPrefix, key: &SealKey) -> Self {
+        let derived = key.derived("appserver store names 1");
+        let hash =
+            Hmac::new_from_slice(derived.as_slice()).expect("HMAC takes a key of any length");
+        Self { prefix, hash }
+    }
+
+    /// The names for what is identified by these parts.
+    pub(super) fn of(&self, parts: &[impl AsRef<str>]) -> Name {
+        let mut hash = self.hash.clone();
+        for part in parts.iter().map(AsRef::as_ref) {
+            // The length first: no two lists of parts are the same bytes.
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        // 128 bits are enough: who could look for collisions has no key.
+        let tag = hex::encode(&hash.finalize().into_bytes()[..16]);
+        let name = |kind| format!("{}:{{{tag}}}:{kind}", self.prefix);
+        Name { token: name("token"), refusal: name("refusal"), lease: name("lease") }
+    }
+
+    /// A name that tells nothing, for what all replicas share.
+    pub(super) fn common(&self, kind: &str) -> String {
+        format!("{}:{{common}}:{kind}", self.prefix)
+    }
+}
+
+impl fmt::Debug for Names {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Names").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(key: u8) -> Names {
+        Names::new("app".parse().unwrap(), &SealKey::for_tests(key))
+    }
+
+    #[test]
+    fn names_show_nothing_and_are_in_one_slot() {
+        let name = names(1).of(&["acs:ram::11223344:role/oss-readonly", "client-002"]);
+        let shown = [&name.token, &name.refusal, &name.lease].map(|name| {
+            let (start, rest) = name.split_once('{').unwrap();
+            let (tag, end) = rest.split_once('}').unwrap();
+            (start.to_owned(), tag.len(), tag.to_owned(), end.to_owned())
+        });
+        for (kind, (start, length, tag, end)) in ["token", "refusal", "lease"].iter().zip(&shown) {
+            assert_eq!((start.as_str(), *length, end), ("app:", 32, &format!(":{kind}")));
+            assert_eq!(tag, &shown[0].2);
+        }
+    }
+
+    #[test]
+    fn different_parts_or_keys_have_different_names() {
+        let of = |key, parts: &[&str]| names(key).of(parts).token;
+        let all = [
+            of(1, &["ab", "c"]),
+            of(1, &["a", "bc"]),
+            of(1, &["abc"]),
+            of(1, &["ab", "c", ""]),
+            of(2, &["ab", "c"]),
+        ];
+        let distinct: std::collections::BTreeSet<_> = all.iter().collect();
+        assert_eq!(distinct.len(), all.len());
+        assert_eq!(of(1, &["ab", "c"]), all[0]);
+    }
+}

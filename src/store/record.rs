@@ -1,0 +1,85 @@
+//! How credentials are written before they are sealed, and read after.
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretSlice};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::{AssumedRoleUser, Credentials};
+
+/// Credentials as replicas hand them on. A field that is added gets a default, so that replicas of two versions
+/// understand each other.
+#[derive(Deserialize, Serialize)]
+struct Record<T> {
+    access_key_id: T,
+    access_key_secret: T,
+    security_token: T,
+    issued_at: DateTime<Utc>,
+    expiration: DateTime<Utc>,
+    arn: T,
+    id: T,
+}
+
+pub(super) fn write(credentials: &Credentials) -> SecretSlice<u8> {
+    let AssumedRoleUser { arn, id } = credentials.assumed_role_user();
+    let record = Record {
+        access_key_id: credentials.access_key_id(),
+        access_key_secret: credentials.access_key_secret().expose_secret(),
+        security_token: credentials.security_token().expose_secret(),
+        issued_at: credentials.issued_at(),
+        expiration: credentials.expiration(),
+        arn,
+        id,
+    };
+    serde_json::to_vec(&record).expect("text and times can be written").into()
+}
+
+/// The credentials, if that is what it is: what was sealed by us may still be of another version.
+pub(super) fn read(plain: &SecretSlice<u8>) -> Option<Credentials> {
+    let record: Record<String> = serde_json::from_slice(plain.expose_secret()).ok()?;
+    Credentials::new(
+        record.access_key_id,
+        record.access_key_secret.into(),
+        record.security_token.into(),
+        record.issued_at,
+        record.expiration,
+        AssumedRoleUser { arn: record.arn, id: record.id },
+    )
+    .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_read_as_they_were_written() {
+        let issued_at: DateTime<Utc> = "2016-01-13T14:02:37.250Z".parse().unwrap();
+        let credentials = Credentials::new(
+            "STS.1".into(),
+            "canary-secret".into(),
+            "canary/token+=".into(),
+            issued_at,
+            "2016-01-13T15:02:37Z".parse().unwrap(),
+            AssumedRoleUser {
+                arn: "acs:ram::11223344:role/oss-readonly/ä".into(),
+                id: "1:ä".into(),
+            },
+        )
+        .unwrap();
+        let same = read(&write(&credentials)).unwrap();
+        let parts = |c: &Credentials| {
+            let secrets = [c.access_key_secret(), c.security_token()];
+            let secrets = secrets.map(|secret| secret.expose_secret().to_owned());
+            let times = (c.issued_at(), c.expiration());
+            (c.access_key_id().to_owned(), secrets, times, c.assumed_role_user().clone())
+        };
+        assert_eq!(parts(&same), parts(&credentials));
+    }
+
+    #[test]
+    fn what_is_no_credentials_is_nothing() {
+        for other in ["", "{}", "[]", "NoPermission", r#"{"access_key_id":""}"#] {
+            assert!(read(&other.as_bytes().to_vec().into()).is_none(), "{other}");
+        }
+    }
+}

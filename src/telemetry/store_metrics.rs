@@ -1,0 +1,92 @@
+//! How Redis does, where replicas share one.
+
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Bounds of the histogram of calls, in seconds: from one in the same rack to the longest time-out.
+const CALL_BOUNDS: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+
+/// The store's metrics; clones count together.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreMetrics {
+    degraded: Gauge,
+    calls: Family<CallLabels, Histogram, fn() -> Histogram>,
+    unopened: Counter,
+}
+
+/// What was asked of Redis.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum StoreOperation {
+    View,
+    Renew,
+    Land,
+    Budget,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CallLabels {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+impl StoreOperation {
+    fn label(self) -> &'static str {
+        match self {
+            Self::View => "view",
+            Self::Renew => "renew",
+            Self::Land => "land",
+            Self::Budget => "budget",
+        }
+    }
+}
+
+impl StoreMetrics {
+    pub(crate) fn new() -> Self {
+        let latency: fn() -> Histogram = || Histogram::new(CALL_BOUNDS);
+        Self {
+            degraded: Gauge::default(),
+            calls: Family::new_with_constructor(latency),
+            unopened: Counter::default(),
+        }
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("store");
+        let Self { degraded, calls, unopened } = self.clone();
+        registry.register(
+            "degraded",
+            "Whether Redis does not answer, and nothing is shared",
+            degraded,
+        );
+        registry.register_with_unit(
+            "call_duration",
+            "Calls to Redis, by operation and outcome",
+            Unit::Seconds,
+            calls,
+        );
+        registry.register("unopened", "Values in Redis that no key of ours opens", unopened);
+    }
+
+    /// Redis has gone or come back.
+    pub(crate) fn degraded(&self, degraded: bool) {
+        self.degraded.set(degraded.into());
+    }
+
+    /// A call ended.
+    pub(crate) fn called(&self, operation: StoreOperation, success: bool, took: Duration) {
+        let outcome = if success { "success" } else { "failed" };
+        let labels = CallLabels { operation: operation.label(), outcome };
+        self.calls.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    /// A value was not sealed by a key of ours.
+    pub(crate) fn unopened(&self) {
+        self.unopened.inc();
+    }
+}

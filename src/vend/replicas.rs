@@ -1,0 +1,168 @@
+//! What other replicas have for a key: a token, a refusal, or a flight under way.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::engine::Engine;
+use super::error::VendError;
+use super::flight::Fare;
+use super::flights::{Boarding, Flight, Outcome};
+use super::key::Key;
+use super::token::Token;
+use crate::domain::Credentials;
+use crate::store::{Landed, Lease, Shared, View, Whose};
+use crate::sts::{AssumeRole, StsError};
+use crate::telemetry::Refresh;
+
+/// Between two looks at another replica's flight. STS answers within 50 to 200 ms; what takes longer is looked for less
+/// often.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// A token that lives longer than ours by less was not renewed: it is the same one, and clocks are not that good.
+const SAME: Duration = Duration::from_secs(5);
+
+impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
+    /// What the replicas have, looked for once for all callers here who need it.
+    ///
+    /// It costs no budget, so it comes before the queue: a replica that has just started finds what others have kept.
+    pub(super) async fn look_around(self: &Arc<Self>, key: &Arc<Key>) -> Option<Outcome> {
+        // A flight of our own will have looked already.
+        if self.store.shared().is_none() || self.flights.is_under_way(key) {
+            return None;
+        }
+        let Ok(boarding) = self.looks.board(key, None, || Ok::<_, Infallible>(()));
+        let passenger = match boarding {
+            Boarding::Joined(passenger, _) => passenger,
+            Boarding::Started(passenger, look, ()) => {
+                let engine = Arc::clone(self);
+                tokio::spawn(async move {
+                    tokio::select! {
+                        found = engine.found(look.key()) => look.land(found),
+                        () = look.deserted() => {}
+                    }
+                });
+                passenger
+            }
+        };
+        passenger.outcome().await?
+    }
+
+    /// What the replicas have, after another's flight if there is one; nothing if somebody has to fetch it.
+    async fn found(&self, key: &Arc<Key>) -> Option<Outcome> {
+        let name = self.store.shared()?.name(&key.parts());
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let View { token, refusal, lease } = self.store.shared()?.look(&name).await?;
+            if let Some(outcome) = self.adopt(key, token, refusal, Duration::ZERO) {
+                return Some(outcome);
+            }
+            let Whose::Theirs(left) = lease else { return None };
+            sleep(pause.min(left).mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Takes over what replicas share, if it answers the need: a fresh token with more than `beyond` left, or a refusal.
+    fn adopt(
+        &self,
+        key: &Arc<Key>,
+        token: Option<Shared<Credentials>>,
+        refusal: Option<Shared<String>>,
+        beyond: Duration,
+    ) -> Option<Outcome> {
+        let (now, freshness) = (Instant::now(), &self.settings.freshness);
+        if let Some(Shared { value, left }) = token {
+            let token = Arc::new(Token::of_replica(value, now, left));
+            // Also one that is only usable: it is there when STS fails.
+            if token.is_usable(now, freshness) && left > beyond {
+                let token = self.tokens.keep(key, token);
+                if token.is_fresh(now, freshness) {
+                    return Some(Ok(token));
+                }
+            }
+        }
+        let Shared { value: code, left } = refusal?;
+        let error = Arc::new(StsError::remembered(&code)?);
+        self.refusals.adopt(key, &error, left);
+        Some(Err(VendError::Sts(error)))
+    }
+
+    /// The lease to call STS for all replicas, before the call and after its turn came; or what makes the call needless.
+    /// There is none where nothing is shared.
+    pub(super) async fn lease(
+        &self,
+        flight: &Flight<Outcome>,
+        fare: &Fare,
+        deadline: Instant,
+    ) -> Result<Option<Lease>, Outcome> {
+        let key = flight.key();
+        let beyond = match fare {
+            Fare::Waited(..) => Duration::ZERO,
+            Fare::Ahead => self.beyond_ours(key),
+        };
+        loop {
+            let Some(redis) = self.store.shared() else { return Ok(None) };
+            let Some(view) = redis.take_lease(&redis.name(&key.parts())).await else {
+                return Ok(None);
+            };
+            let View { token, refusal, lease } = view;
+            match (self.adopt(key, token, refusal, beyond), lease) {
+                (None, Whose::Ours(lease)) => return Ok(Some(lease)),
+                (Some(outcome), lease) => {
+                    self.budget.pass_on();
+                    if let Whose::Ours(lease) = lease {
+                        redis.land(lease, Landed::Nothing).await;
+                    }
+                    return Err(outcome);
+                }
+                (None, Whose::Theirs(_) | Whose::Nobodys) => self.budget.pass_on(),
+            }
+            // Another replica was faster: what it brings is for us too. If it brings nothing, it is our turn again.
+            let Fare::Waited(client, _) = fare else { return Err(Err(VendError::TimedOut)) };
+            let found = tokio::select! {
+                found = timeout_at(deadline, self.found(key)) => found,
+                () = flight.deserted() => return Err(Err(VendError::TimedOut)),
+            };
+            match found {
+                Ok(Some(outcome)) => return Err(outcome),
+                Ok(None) => self.budget.enter(client, deadline).map_err(Err)?.turn().await,
+                Err(_) => return Err(Err(VendError::TimedOut)),
+            }
+        }
+    }
+
+    /// Tells the other replicas what a flight brought.
+    pub(super) async fn share(&self, lease: Lease, outcome: &Outcome) {
+        let Some(redis) = self.store.shared() else { return };
+        let landed = match outcome {
+            Ok(token) => Landed::Token(token.credentials(), token.remaining(Instant::now())),
+            Err(VendError::Sts(error)) => {
+                error.code_to_remember().map_or(Landed::Nothing, |code| {
+                    Landed::Refusal(code, self.refusals.remember_for())
+                })
+            }
+            Err(_) => Landed::Nothing,
+        };
+        redis.land(lease, landed).await;
+    }
+
+    /// Whether another replica has renewed the key's token, or is about to.
+    pub(super) async fn renewed_elsewhere(&self, key: &Arc<Key>) -> Option<Refresh> {
+        let redis = self.store.shared()?;
+        let View { token, refusal, lease } = redis.look(&redis.name(&key.parts())).await?;
+        match (self.adopt(key, token, refusal, self.beyond_ours(key)), lease) {
+            (Some(Ok(_)), _) => Some(Refresh::Shared),
+            (Some(Err(_)), _) => Some(Refresh::Failed),
+            (None, Whose::Theirs(_)) => Some(Refresh::UnderWay),
+            (None, Whose::Ours(_) | Whose::Nobodys) => None,
+        }
+    }
+
+    fn beyond_ours(&self, key: &Arc<Key>) -> Duration {
+        let ours = self.tokens.peek(key);
+        ours.map_or(Duration::ZERO, |token| token.remaining(Instant::now()) + SAME)
+    }
+}
