@@ -38,6 +38,7 @@ need jq jq
 need shellcheck shellcheck
 need python3 python3
 need pgrep procps
+need redis-server redis-server
 
 step "shell scripts"
 shellcheck tests/*.sh .ci/run

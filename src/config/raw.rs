@@ -179,7 +179,7 @@ pub(super) struct RawRedis {
     pub(super) previous_seal_key_file: Field<PathBuf>,
     /// Default 2. Among so many the budget is divided while Redis does not answer.
     pub(super) expected_replicas: Field<NonZeroU32>,
-    /// Milliseconds, default 200. Then Redis counts as gone.
+    /// Milliseconds, default 500. Then Redis counts as gone.
     pub(super) timeout_ms: Field<u64>,
     /// Milliseconds, default 3000. A replica that dies while it fetches a token delays others by so much.
     pub(super) lease_ms: Field<u64>,

@@ -5,11 +5,14 @@
 mod binary;
 mod contract;
 mod documentation;
+mod fleet;
 mod layers;
 mod logs;
 mod narrowing;
 mod operation;
+mod redis_server;
 mod refusals;
+mod replicas;
 mod slow_clients;
 mod stage;
 mod token;

@@ -1,0 +1,179 @@
+//! Replicas that share a Redis, each on a runtime of its own so that it can die like a process.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use appserver::app::App;
+use appserver::clock::Clock;
+use appserver::config::{self, Environment, Mode};
+use appserver::emulator::{Emulator, EmulatorSettings, Handle};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::logs;
+use crate::redis_server::RedisServer;
+use crate::stage::{PATIENCE, START, repository, secret};
+
+/// One emulated STS, one Redis, and replicas that come and go.
+pub(crate) struct Fleet {
+    pub(crate) sts: Handle,
+    pub(crate) redis: RedisServer,
+    pub(crate) replicas: Vec<Replica>,
+    sts_addr: SocketAddr,
+    clock: Clock,
+    http: reqwest::Client,
+    handed_out: Mutex<BTreeSet<String>>,
+    log_start: usize,
+}
+
+/// A server that does not know that it is a test's.
+pub(crate) struct Replica {
+    public: SocketAddr,
+    admin: SocketAddr,
+    /// Whatever it was doing ends with it.
+    runtime: Option<Runtime>,
+}
+
+impl Fleet {
+    /// So many replicas, configured alike.
+    pub(crate) async fn of(replicas: usize, config: &str) -> Self {
+        let mut fleet = Self::without_replicas().await;
+        for _ in 0..replicas {
+            fleet.add(config).await;
+        }
+        fleet
+    }
+
+    pub(crate) async fn without_replicas() -> Self {
+        let log_start = logs::capture();
+        let clock = Clock::manual(START.parse().unwrap());
+        let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
+        let cloud = EmulatorSettings::from_toml(&file).unwrap();
+        let loopback = (Ipv4Addr::LOCALHOST, 0).into();
+        let emulator = Emulator::bind(cloud, loopback, clock.clone()).await.unwrap();
+        let (sts, sts_addr) = (emulator.handle(), emulator.sts_addr());
+        tokio::spawn(emulator.serve(CancellationToken::new()));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self {
+            sts,
+            redis: RedisServer::start().await,
+            replicas: Vec::new(),
+            sts_addr,
+            clock,
+            http,
+            handed_out: Mutex::default(),
+            log_start,
+        }
+    }
+
+    /// One more replica, ready to vend.
+    pub(crate) async fn add(&mut self, config: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let over = folder.path().join("over.toml");
+        std::fs::write(&over, config).unwrap();
+        let variables = [
+            ("SERVER__LISTEN", "127.0.0.1:0".to_owned()),
+            ("ADMIN__LISTEN", "127.0.0.1:0".to_owned()),
+            ("STS__ENDPOINTS", format!("http://{}", self.sts_addr)),
+            ("STORE__KIND", "redis".to_owned()),
+            ("STORE__REDIS__URL", self.redis.url()),
+        ];
+        let environment: Environment =
+            variables.map(|(key, value)| (format!("APPSERVER__{key}"), value)).into();
+        let files = [repository("config/dev.toml"), over];
+        let settings = config::load(&files, &environment, Mode::Demo).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap();
+        let clock = self.clock.clone();
+        let starting = runtime.spawn(async { App::start(settings, clock).await.unwrap() });
+        let app = starting.await.unwrap();
+        let (public, admin, ready) = (app.public_addr(), app.admin_addr(), app.ready());
+        runtime.spawn(app.run(CancellationToken::new()));
+        let ready = tokio::time::timeout(PATIENCE, ready.cancelled_owned()).await;
+        assert!(ready.is_ok(), "the replica is not ready after {PATIENCE:?}");
+        self.replicas.push(Replica { public, admin, runtime: Some(runtime) });
+        self.sts.clear_calls();
+    }
+
+    /// The answer's `Code` and `AccessKeyId` from one replica for the album's token.
+    pub(crate) async fn album(&self, replica: usize, album: &str) -> (String, String) {
+        let url =
+            format!("http://{}/v1/token?Parameters.album={album}", self.replicas[replica].public);
+        let request = self.http.get(url).basic_auth("client-003", Some(secret("client-003")));
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let body: Value = serde_json::from_str(&text).unwrap();
+        let mut handed_out = self.handed_out.lock().unwrap();
+        for field in ["AccessKeySecret", "SecurityToken"] {
+            handed_out.extend(body[field].as_str().map(str::to_owned));
+        }
+        let text = |field: &str| body[field].as_str().unwrap_or_default().to_owned();
+        (text("Code"), text("AccessKeyId"))
+    }
+
+    /// What the admin listener of a replica says.
+    pub(crate) async fn admin(&self, replica: usize, path: &str) -> String {
+        let url = format!("http://{}{path}", self.replicas[replica].admin);
+        self.http.get(url).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// Whether each replica says that Redis is gone, by `/readyz` and the metric alike.
+    pub(crate) async fn degraded(&self) -> Vec<bool> {
+        let mut degraded = Vec::new();
+        for replica in 0..self.replicas.len() {
+            let ready = self.admin(replica, "/readyz").await.contains("store_degraded");
+            let metrics = self.admin(replica, "/metrics").await;
+            let metric = metrics.lines().any(|line| line == "appserver_store_degraded 1");
+            // The two are asked one after the other.
+            degraded.push(ready || metric);
+        }
+        degraded
+    }
+
+    /// Waits until all replicas are degraded, or none is.
+    pub(crate) async fn until_degraded(&self, all: bool) {
+        let reached = async {
+            while self.degraded().await.iter().any(|degraded| *degraded != all) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let reached = tokio::time::timeout(PATIENCE, reached).await;
+        assert!(reached.is_ok(), "after {PATIENCE:?}: {:?}", self.degraded().await);
+    }
+
+    /// How often STS was asked for a token, failed calls included.
+    pub(crate) fn sts_calls(&self) -> u64 {
+        let totals = self.sts.totals();
+        totals.get("AssumeRole").map_or(0, |outcomes| outcomes.values().sum())
+    }
+
+    /// Looks over what nobody looked for: roles taken whole, secrets in the log.
+    pub(crate) fn close(self) {
+        assert_eq!(self.sts.narrowing_violations(), [], "a role was taken whole");
+        let handed_out = self.handed_out.into_inner().unwrap();
+        logs::assert_free_of(self.log_start, handed_out.iter().map(String::as_str));
+    }
+}
+
+impl Replica {
+    pub(crate) fn public_addr(&self) -> SocketAddr {
+        self.public
+    }
+
+    /// Ends it without a word: flights, leases and connections are left as they are.
+    pub(crate) fn kill(&mut self) {
+        self.runtime.take().unwrap().shutdown_background();
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Waiting for its tasks is not allowed where tests await.
+            runtime.shutdown_background();
+        }
+    }
+}

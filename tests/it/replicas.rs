@@ -1,0 +1,323 @@
+//! Replicas behave as one, against a real redis-server; and each goes on alone when Redis does not.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use appserver::emulator::Fault;
+use futures_util::future::join_all;
+
+use crate::fleet::Fleet;
+
+/// So much budget that it is in nobody's way, and so much time for Redis that a busy machine is.
+const AMPLE: &str =
+    "store.redis.timeout_ms = 5000\n[vend.budget]\ncalls_per_second = 5000\nburst = 1000\n";
+
+fn success(answer: &(String, String)) -> bool {
+    answer.0 == "Success" && answer.1.starts_with("STS.")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_replicas_and_a_thousand_keys_cost_one_sts_call_for_each_key() {
+    let fleet = Fleet::of(3, AMPLE).await;
+    // All three are asked for the same key at once, two hundred keys at a time.
+    for hundreds in 0..5 {
+        let keys: Vec<_> = (0..200).map(|key| format!("album-{}", hundreds * 200 + key)).collect();
+        let asked = keys.iter().map(|album| async {
+            let (one, two, three) =
+                tokio::join!(fleet.album(0, album), fleet.album(1, album), fleet.album(2, album));
+            assert!(success(&one), "{one:?}");
+            assert_eq!((&one, &one), (&two, &three), "{:?}", fleet.degraded().await);
+        });
+        join_all(asked).await;
+    }
+    assert_eq!(fleet.sts_calls(), 1000);
+    assert_eq!(fleet.degraded().await, [false; 3]);
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_that_starts_finds_what_the_others_have_kept() {
+    let mut fleet = Fleet::of(1, AMPLE).await;
+    let first = fleet.album(0, "2015").await;
+    fleet.add(AMPLE).await;
+    // Not even a budget that is spent and an STS that is gone are in the way.
+    fleet.sts.script(Fault::Cut { mid_body: false }.always());
+    assert_eq!(fleet.album(1, "2015").await, first);
+    assert_eq!(fleet.sts_calls(), 0);
+    let metrics = fleet.admin(1, "/metrics").await;
+    assert!(metrics.contains(r#"appserver_vend_lookups_total{outcome="shared"} 1"#), "{metrics}");
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_remembered_by_all() {
+    let fleet = Fleet::of(2, AMPLE).await;
+    let message = "canary".to_owned();
+    let status = 403.try_into().unwrap();
+    fleet.sts.script(Fault::Error { status, code: "NoPermission".to_owned(), message }.always());
+    for replica in [0, 1, 0] {
+        assert_eq!(fleet.album(replica, "2015").await.0, "Upstream.Refused");
+    }
+    assert_eq!(fleet.sts_calls(), 1);
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_learns_neither_secrets_nor_roles_nor_policies_nor_callers() {
+    let fleet = Fleet::of(1, AMPLE).await;
+    assert!(success(&fleet.album(0, "canary-album").await));
+    let token = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
+    let mut connection = fleet.redis.connection().await;
+    let names: Vec<String> =
+        redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    let known = [":token", "{common}:budget", "{common}:waiting", "{common}:probe"];
+    for name in &names {
+        assert!(known.iter().any(|end| name.ends_with(end)), "{name}");
+        assert!(name.starts_with("appserver:{"), "{name}");
+    }
+    let dump: Vec<Vec<u8>> = {
+        let mut dumps = Vec::new();
+        for name in &names {
+            let dump = redis::cmd("DUMP").arg(name).query_async(&mut connection).await;
+            dumps.push(dump.unwrap_or_default());
+        }
+        dumps
+    };
+    let all = [dump.concat(), token.1, names.concat().into_bytes()].concat();
+    for told in ["STS.", "acs:", "oss", "canary", "client-003", "Statement", "2016"] {
+        let found = all.windows(told.len()).any(|bytes| bytes == told.as_bytes());
+        assert!(!found, "`{told}` can be read in Redis");
+    }
+    fleet.close();
+}
+
+/// A replica hands its token out before it shares it.
+async fn wait_for_values(fleet: &Fleet, ending: &str, count: usize) -> Vec<(String, Vec<u8>)> {
+    loop {
+        let values = fleet.redis.values(ending).await;
+        if values.len() >= count {
+            return values;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sealed_token_with_one_bit_changed_is_refused_and_fetched_again() {
+    let fleet = Fleet::of(2, AMPLE).await;
+    let first = fleet.album(0, "2015").await;
+    let (name, mut sealed) = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
+    let middle = sealed.len() / 2;
+    sealed[middle] ^= 1;
+    fleet.redis.replace(&name, &sealed).await;
+    let second = fleet.album(1, "2015").await;
+    assert!(success(&second) && second != first, "{second:?}");
+    assert_eq!(fleet.sts_calls(), 2);
+    let metrics = fleet.admin(1, "/metrics").await;
+    assert!(!metrics.contains("appserver_store_unopened_total 0"), "{metrics}");
+    // What took its place is good again.
+    let mended = async {
+        while fleet.redis.values(":token").await[0].1 == sealed {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), mended).await.unwrap();
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_moved_to_another_name_is_refused() {
+    let fleet = Fleet::of(2, AMPLE).await;
+    let alices = fleet.album(0, "alice").await;
+    let (alices_name, sealed) = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
+    fleet.album(0, "bob").await;
+    let names = wait_for_values(&fleet, ":token", 2).await;
+    let bobs_name = names.into_iter().find(|(name, _)| *name != alices_name).unwrap().0;
+    fleet.redis.replace(&bobs_name, &sealed).await;
+    let bobs = fleet.album(1, "bob").await;
+    assert!(success(&bobs) && bobs != alices, "one caller's token reached another");
+    fleet.close();
+}
+
+/// The first key seals, both open, and who has only the old one refuses what it cannot open.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_rotated_with_two_at_once_and_a_wrong_one_opens_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, base64: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, base64).unwrap();
+        path.display().to_string()
+    };
+    let old = file("old", "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n");
+    let new = file("new", "bmV3IGtleSBuZXcga2V5IG5ldyBrZXkgbmV3IGtleSE=\n");
+    let before = format!("store.redis.seal_key_file = \"{old}\"\n{AMPLE}");
+    let between = format!(
+        "store.redis.seal_key_file = \"{new}\"\nstore.redis.previous_seal_key_file = \"{old}\"\n{AMPLE}"
+    );
+    let mut fleet = Fleet::of(1, &before).await;
+    let (by_old, _) = (fleet.album(0, "by-old").await, wait_for_values(&fleet, ":token", 1).await);
+    fleet.add(&between).await;
+    assert_eq!(fleet.album(1, "by-old").await, by_old, "the old key still opens");
+    let by_new = fleet.album(1, "by-new").await;
+    wait_for_values(&fleet, ":token", 2).await;
+    let refetched = fleet.album(0, "by-new").await;
+    assert!(success(&refetched) && refetched != by_new, "sealed by a key that it does not have");
+    assert_eq!(fleet.sts_calls(), 2);
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_killed_in_flight_delays_others_by_no_more_than_the_lease() {
+    let lease = Duration::from_millis(1500);
+    let config = format!("store.redis.lease_ms = {}\n{AMPLE}", lease.as_millis());
+    let mut fleet = Fleet::of(2, &config).await;
+    // Longer than a lease: it has to be prolonged while its replica lives.
+    fleet.sts.script(Fault::Slow { delay_ms: 3_000 }.times(1).only("AssumeRole"));
+    let mut doomed = fleet.replicas.remove(0);
+    let url = format!("http://{}/v1/token?Parameters.album=2015", doomed.public_addr());
+    let secret = crate::stage::secret("client-003");
+    let request = reqwest::Client::new().get(url).basic_auth("client-003", Some(secret));
+    let dying = tokio::spawn(request.send());
+    wait_for_values(&fleet, ":lease", 1).await;
+    // Another replica waits for it, and does not call STS meanwhile.
+    let waiting = fleet.album(0, "2015");
+    let killed = async {
+        tokio::time::sleep(Duration::from_millis(1_800)).await;
+        assert_eq!(fleet.sts.calls().len(), 1, "the lease was prolonged, so nobody else called");
+        doomed.kill();
+        Instant::now()
+    };
+    let (answer, killed) = tokio::join!(waiting, killed);
+    let delay = killed.elapsed();
+    assert!(success(&answer), "{answer:?}");
+    assert!(delay < lease + Duration::from_millis(700), "{delay:?}");
+    assert_eq!(fleet.sts.calls().len(), 2);
+    dying.abort();
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_killed_under_load_and_no_caller_notices() {
+    let mut fleet = Fleet::of(3, AMPLE).await;
+    for round in 0..3 {
+        let half = |from: usize| {
+            let fleet = &fleet;
+            async move {
+                join_all((from..from + 60).map(|key| async move {
+                    let album = format!("round-{round}-{}", key / 3);
+                    let answer = fleet.album(key % 3, &album).await;
+                    assert!(success(&answer), "{answer:?}");
+                }))
+                .await;
+            }
+        };
+        half(0).await;
+        let began = Instant::now();
+        let second_half = half(60);
+        // Killed while requests are under way.
+        let kill = async {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            fleet.redis.kill();
+        };
+        tokio::join!(second_half, kill);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        fleet.until_degraded(true).await;
+        let alone: BTreeSet<_> = [
+            fleet.album(0, &format!("alone-{round}")).await,
+            fleet.album(1, &format!("alone-{round}")).await,
+            fleet.album(2, &format!("alone-{round}")).await,
+        ]
+        .into();
+        assert!(alone.iter().all(success) && alone.len() == 3, "each goes on by itself: {alone:?}");
+        fleet.redis.start_again().await;
+        fleet.until_degraded(false).await;
+        let together = [0, 1, 2].map(|replica| (replica, format!("together-{round}")));
+        let mut tokens = BTreeSet::new();
+        for (replica, album) in together {
+            tokens.insert(fleet.album(replica, &album).await);
+        }
+        assert_eq!(tokens.len(), 1, "they share again: {tokens:?}");
+    }
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_does_not_answer_costs_one_time_out_and_not_one_for_each_caller() {
+    let fleet = Fleet::of(2, "[vend.budget]\ncalls_per_second = 5000\n").await;
+    assert!(success(&fleet.album(0, "before").await));
+    fleet.redis.freeze();
+    let began = Instant::now();
+    for key in 0..30 {
+        let answer = fleet.album(0, &format!("frozen-{key}")).await;
+        assert!(success(&answer), "{answer:?}");
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(3), "30 callers one after the other took {took:?}");
+    assert!(fleet.degraded().await[0]);
+    fleet.redis.thaw();
+    assert!(success(&fleet.album(1, "after").await));
+    fleet.until_degraded(false).await;
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_spend_one_budget_and_take_turns() {
+    let config = "store.redis.timeout_ms = 5000\n[vend.budget]\ncalls_per_second = 60\nburst = 6\n";
+    let fleet = Fleet::of(3, config).await;
+    let began = Instant::now();
+    join_all((0..240).map(|key| {
+        let fleet = &fleet;
+        async move {
+            let answer = fleet.album(key % 3, &format!("album-{key}")).await;
+            assert!(success(&answer), "{answer:?}");
+        }
+    }))
+    .await;
+    let took = began.elapsed().as_secs_f64();
+    // 6 at once and 60 a second.
+    let dictated = f64::from(240 - 6) / 60.0;
+    assert!(
+        (dictated * 0.95..dictated * 1.3).contains(&took),
+        "{took} s, {dictated} s are dictated"
+    );
+    assert_eq!(fleet.sts_calls(), 240);
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_each_replica_spends_its_part_of_the_budget() {
+    let config =
+        "[vend.budget]\ncalls_per_second = 60\nburst = 6\n[store.redis]\nexpected_replicas = 3\n";
+    let fleet = Fleet::of(1, config).await;
+    fleet.redis.kill();
+    assert!(success(&fleet.album(0, "first").await));
+    fleet.until_degraded(true).await;
+    let began = Instant::now();
+    join_all((0..60).map(|key| {
+        let fleet = &fleet;
+        async move {
+            let answer = fleet.album(0, &format!("album-{key}")).await;
+            assert!(success(&answer), "{answer:?}");
+        }
+    }))
+    .await;
+    let took = began.elapsed().as_secs_f64();
+    // 20 a second, and at most 2 at once.
+    assert!((2.7..4.5).contains(&took), "{took} s");
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_that_one_replica_met_slows_all_down() {
+    let fleet = Fleet::of(2, "store.redis.timeout_ms = 5000").await;
+    fleet.sts.script(Fault::Throttle { time_left_ms: 10 }.times(1).only("AssumeRole"));
+    assert!(success(&fleet.album(0, "throttled").await));
+    assert!(success(&fleet.album(1, "other").await));
+    let metrics = fleet.admin(1, "/metrics").await;
+    let rate = metrics.lines().find_map(|line| line.strip_prefix("appserver_vend_budget_rate "));
+    let rate: f64 = rate.unwrap().parse().unwrap();
+    // Half of 90, or half of that while the other replica counts as waiting too.
+    assert!((22.0..60.0).contains(&rate), "{rate} calls a second of 90");
+    fleet.close();
+}
