@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::{Problem, Problems, Settings};
 use crate::domain::AccountId;
 use crate::http::{self, Api, Build, Readiness, ServerSettings};
+use crate::limit::Limits;
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::{Connections, Metrics};
@@ -90,10 +91,13 @@ impl App {
             .map_err(|problem| StartError::Tls(problem.into()))?;
         let store = Store::open(store, clock.clone(), metrics.store.clone())
             .await
-            .map_err(|problem| StartError::Store(problem.into()))?;
-        let vendor = Arc::new(Vendor::new(sts, store, settings.vend, metrics.vend.clone()));
+            .map_err(|problem| StartError::Store(problem.into()))
+            .map(Arc::new)?;
+        let vendor =
+            Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
         let api = Arc::new(Api {
             authenticator: Authenticator::new(settings.clients.into_iter().collect()),
+            limits: Limits::new(settings.limits, store),
             grants: settings.grants,
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),

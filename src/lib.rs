@@ -3,7 +3,7 @@
 //! A request is a chain of types, and only each stage can make the next one:
 //! `TokenRequest` → `auth` → `Caller` → `grant` → `Grant` → `policy` → `SessionPolicy` → `vend` →
 //! `Credentials` → `TokenResponse`. Imports point one way:
-//! `cli → app → config → http → auth, grant, vend → sts, store → policy → domain`.
+//! `cli → app → config → http → auth, limit, grant, vend → sts, store → policy → domain`.
 
 pub mod app;
 mod auth;
@@ -15,6 +15,7 @@ mod domain;
 pub mod emulator;
 mod grant;
 mod http;
+mod limit;
 mod policy;
 mod store;
 mod sts;

@@ -307,4 +307,16 @@ pub(super) struct RawClient {
     pub(super) secret_sha256: Field<List<SecretHash>>,
     /// Default true. A disabled client is answered 403.
     pub(super) enabled: Field<bool>,
+    /// Default none.
+    pub(super) limit: Option<RawLimit>,
+}
+
+/// How many requests a client may make.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawLimit {
+    /// Required. One beyond it is answered 429.
+    pub(super) requests_per_second: Field<NonZeroU32>,
+    /// Default `requests_per_second`: so many may come at once after a pause.
+    pub(super) burst: Field<NonZeroU32>,
 }

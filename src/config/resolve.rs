@@ -51,7 +51,7 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let entitlements = grants::entitlements(raw.grants, &roles, &mut hash, &mut problems);
     let clients = clients::resolve(raw.clients, mode, &mut problems);
     let clients_grants =
-        clients.iter().map(|(id, _, grants)| (id.clone(), grants.clone())).collect();
+        clients.iter().map(|client| (client.id.clone(), client.grants.clone())).collect();
     let grants = grants::grants(entitlements, clients_grants, &mut problems);
 
     let resolved = (|| {
@@ -73,7 +73,8 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
             advice,
             access_key: access_key?,
             grants,
-            clients: clients.into_iter().map(|(id, client, _)| (id, client)).collect(),
+            limits: clients.iter().filter_map(|c| Some((c.id.clone(), c.limit?))).collect(),
+            clients: clients.into_iter().map(|c| (c.id, c.client)).collect(),
             accounts,
             hash: hex::encode(hash.finalize()),
         })

@@ -1,5 +1,6 @@
 //! A configuration that was resolved: nothing in it can be wrong any more.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use crate::auth::Client;
 use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::ServerSettings;
-use crate::store::StoreSettings;
+use crate::store::{LimitTerms, StoreSettings};
 use crate::sts::StsSettings;
 use crate::vend::VendSettings;
 
@@ -36,6 +37,7 @@ pub struct Settings {
     pub(crate) access_key: AccessKeySource,
     pub(crate) grants: Grants,
     pub(crate) clients: Vec<(ClientId, Client)>,
+    pub(crate) limits: HashMap<ClientId, LimitTerms>,
     /// The accounts of roles that must be the AccessKey's own.
     pub(crate) accounts: Vec<AccountId>,
     /// SHA-256 of the merged configuration, policies included.

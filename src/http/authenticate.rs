@@ -1,4 +1,4 @@
-//! Finds the credential in a request and has it checked.
+//! Finds the credential in a request and has it checked; whoever it proves has a limit.
 
 use std::sync::Arc;
 
@@ -22,7 +22,9 @@ impl FromRequestParts<Arc<Api>> for Caller {
         if let Some(client) = client {
             tracing::Span::current().record("client", client.as_str());
         }
-        Ok(authenticated?)
+        let caller = authenticated?;
+        api.limits.admit(caller.client()).await?;
+        Ok(caller)
     }
 }
 

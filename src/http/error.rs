@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 
 use crate::auth::AuthError;
 use crate::grant::Refusal;
+use crate::limit::Throttled;
 use crate::policy::ValueProblem;
+use crate::store::LimitTerms;
 use crate::sts::StsError;
 use crate::vend::VendError;
 
@@ -36,6 +38,8 @@ pub(crate) enum ApiError {
     #[error("the client is disabled")]
     ClientDisabled,
     #[error(transparent)]
+    Throttled(Throttled),
+    #[error(transparent)]
     Refused(Refusal),
     #[error(transparent)]
     Vend(VendError),
@@ -56,6 +60,8 @@ pub(crate) struct Public {
     pub(crate) message: Cow<'static, str>,
     /// When the same request may succeed, before jitter.
     pub(crate) retry_after: Option<Duration>,
+    /// The limit that was reached.
+    pub(crate) limit: Option<LimitTerms>,
 }
 
 impl Public {
@@ -68,7 +74,14 @@ impl Public {
     }
 
     fn new(status: StatusCode, class: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, class, parameter: None, message: message.into(), retry_after: None }
+        Self {
+            status,
+            class,
+            parameter: None,
+            message: message.into(),
+            retry_after: None,
+            limit: None,
+        }
     }
 
     fn parameter(name: impl Into<Cow<'static, str>>, rule: impl Into<Cow<'static, str>>) -> Self {
@@ -137,6 +150,15 @@ impl ApiError {
                 "Forbidden.ClientDisabled",
                 "The client is disabled.",
             ),
+            Self::Throttled(Throttled { terms, retry_after }) => Public {
+                limit: Some(*terms),
+                ..Public::new(
+                    Status::TOO_MANY_REQUESTS,
+                    "Throttled.Client",
+                    format!("The client makes more than {} requests a second.", terms.per_second),
+                )
+                .retry_after(*retry_after)
+            },
             Self::Refused(refusal) => refused(refusal),
             Self::Vend(VendError::NotReady) => {
                 Public::new(Status::SERVICE_UNAVAILABLE, "NotReady", "The service is starting.")
@@ -238,6 +260,12 @@ impl From<AuthError> for ApiError {
             | AuthError::UnknownClient
             | AuthError::WrongSecret(_) => Self::Unauthenticated(error),
         }
+    }
+}
+
+impl From<Throttled> for ApiError {
+    fn from(throttled: Throttled) -> Self {
+        Self::Throttled(throttled)
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) use server::{ServerSettings, serve};
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::grant::Grants;
+use crate::limit::Limits;
 use crate::sts::StsClient;
 use crate::telemetry::Metrics;
 use crate::vend::Vendor;
@@ -38,6 +39,7 @@ use error::ApiError;
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) authenticator: Authenticator,
+    pub(crate) limits: Limits,
     pub(crate) grants: Grants,
     pub(crate) vendor: Arc<Vendor<StsClient>>,
     pub(crate) metrics: Arc<Metrics>,

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, MatchedPath, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ use super::Api;
 use super::error::{ApiError, Public};
 use super::server::Peer;
 use super::wire::ErrorResponse;
+use crate::store::LimitTerms;
 use crate::telemetry::causes;
 
 /// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
@@ -186,6 +187,24 @@ fn write_error(response: &mut Response, id: &RequestId, public: &Public, route: 
         let secs = (wait + spread).as_secs_f64().ceil().max(1.0) as u64;
         headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }
+    if let Some(limit) = public.limit {
+        limit_fields(headers, limit, public.retry_after.unwrap_or_default());
+    }
+}
+
+/// The fields of draft-ietf-httpapi-ratelimit-headers: the bucket's size, the seconds in which it fills, that nothing is
+/// left, and the seconds until something is.
+fn limit_fields(headers: &mut HeaderMap, limit: LimitTerms, wait: Duration) {
+    let (rate, burst) = (limit.per_second.get(), limit.burst.get());
+    let (window, wait) = (burst.div_ceil(rate), wait.as_secs_f64().ceil().max(1.0) as u64);
+    let fields = [
+        ("ratelimit-policy", format!(r#""client";q={burst};w={window}"#)),
+        ("ratelimit", format!(r#""client";r=0;t={wait}"#)),
+    ];
+    for (name, value) in fields {
+        let value = value.try_into().expect("digits and quotes are a header value");
+        headers.insert(name, value);
+    }
 }
 
 /// A failure's one line. 5xx is ours to mend, 4xx the caller's.
@@ -222,6 +241,7 @@ mod tests {
     use crate::auth::Authenticator;
     use crate::clock::Clock;
     use crate::grant::Grants;
+    use crate::limit::Limits;
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
     use crate::telemetry::Metrics;
@@ -241,10 +261,11 @@ mod tests {
         let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
         Arc::new(Api {
             authenticator: Authenticator::new(Default::default()),
+            limits: Limits::new(Default::default(), Arc::new(Store::Memory)),
             grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
             vendor: Arc::new(Vendor::new(
                 sts,
-                Store::Memory,
+                Arc::new(Store::Memory),
                 VendSettings::for_tests(),
                 metrics.vend.clone(),
             )),

@@ -15,6 +15,7 @@ use crate::auth::Caller;
 use crate::domain::ValueName;
 use crate::grant::Entitlement;
 use crate::policy::{SubjectUse, ValueRule};
+use crate::store::LimitTerms;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -26,6 +27,16 @@ struct WhoamiResponse<'a> {
     subject: Option<&'a str>,
     authenticated_by: &'static str,
     grants: Vec<GrantView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<LimitView>,
+}
+
+/// Absent where there is none.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct LimitView {
+    requests_per_second: u32,
+    burst: u32,
 }
 
 #[derive(Serialize)]
@@ -59,7 +70,14 @@ pub(super) async fn whoami(
         subject: caller.subject().map(|subject| subject.as_str()),
         authenticated_by: caller.method().as_str(),
         grants: api.grants.of(caller.client()).map(GrantView::from).collect(),
+        limit: api.limits.of(caller.client()).map(LimitView::from),
     })
+}
+
+impl From<LimitTerms> for LimitView {
+    fn from(LimitTerms { per_second, burst }: LimitTerms) -> Self {
+        Self { requests_per_second: per_second.get(), burst: burst.get() }
+    }
 }
 
 impl<'a> From<&'a Entitlement> for GrantView<'a> {

@@ -21,15 +21,16 @@ text_type!(
     "a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`"
 );
 
-/// The names of what is shared of one session.
+/// The names of what is shared of one session or one client.
 ///
 /// The part in braces is a keyed hash, so that who reads Redis learns neither roles nor policies nor callers; and it
-/// is what a Redis Cluster goes by, so that one script may touch all three.
+/// is what a Redis Cluster goes by, so that one script may touch all of a session's.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(super) token: String,
     pub(super) refusal: String,
     pub(super) lease: String,
+    pub(super) limit: String,
 }
 
 /// Makes names.
@@ -58,7 +59,12 @@ impl Names {
         // 128 bits are enough: who could look for collisions has no key.
         let tag = hex::encode(&hash.finalize().into_bytes()[..16]);
         let name = |kind| format!("{}:{{{tag}}}:{kind}", self.prefix);
-        Name { token: name("token"), refusal: name("refusal"), lease: name("lease") }
+        Name {
+            token: name("token"),
+            refusal: name("refusal"),
+            lease: name("lease"),
+            limit: name("limit"),
+        }
     }
 
     /// A name that tells nothing, for what all replicas share.

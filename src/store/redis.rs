@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use tokio::time::sleep;
 
 use super::StoreError;
-use super::budget::{Ask, BudgetTerms, Reserved};
+use super::budget::{Ask, BudgetTerms, LimitTerms, Reserved};
 use super::lease::Lease;
 use super::link::{Link, Probe};
 use super::name::{Name, Names};
@@ -22,7 +22,7 @@ use super::seal::Seal;
 use super::settings::RedisSettings;
 use super::view::{Shared, View, Whose};
 use crate::clock::Clock;
-use crate::domain::Credentials;
+use crate::domain::{ClientId, Credentials};
 use crate::telemetry::{StoreMetrics, StoreOperation};
 
 /// A Redis that replicas share.
@@ -46,6 +46,7 @@ struct Scripts {
     renew: Script,
     land: Script,
     budget: Script,
+    limit: Script,
 }
 
 /// What a flight brought.
@@ -95,6 +96,7 @@ impl Redis {
                 renew: Script::new(include_str!("scripts/renew.lua")),
                 land: Script::new(include_str!("scripts/land.lua")),
                 budget: Script::new(include_str!("scripts/budget.lua")),
+                limit: Script::new(include_str!("scripts/limit.lua")),
             },
             replica: Lease::new_id(),
             lease: settings.lease,
@@ -129,7 +131,7 @@ impl Redis {
     }
 
     async fn view(&self, name: &Name, id: String, lease: Duration) -> Option<View> {
-        let Name { token, refusal, lease: lease_name } = name;
+        let Name { token, refusal, lease: lease_name, .. } = name;
         let mut script = self.scripts.view.key(token);
         script.key(refusal).key(lease_name).arg(&id).arg(millis(lease));
         let raw: RawView = self.link.run(StoreOperation::View, &script).await?;
@@ -188,7 +190,7 @@ impl Redis {
 
     /// Ends a flight for all replicas.
     pub(crate) async fn land(&self, lease: Lease, landed: Landed<'_>) {
-        let Name { token, refusal, lease: lease_name } = &lease.name;
+        let Name { token, refusal, lease: lease_name, .. } = &lease.name;
         let (kind, value, life) = match landed {
             Landed::Token(credentials, left) => {
                 ("token", self.seal.seal(token, &record::write(credentials)), left)
@@ -217,6 +219,19 @@ impl Redis {
     /// STS has throttled: the budget shrinks for all.
     pub(crate) async fn cut(&self, terms: &BudgetTerms) {
         self.budget(terms, Ask::Cut).await;
+    }
+
+    /// Takes requests of a client out of its one limit: how many were given, or else when there is another.
+    pub(crate) async fn take_requests(
+        &self,
+        client: &ClientId,
+        terms: LimitTerms,
+        wanted: u32,
+    ) -> Option<(u32, Duration)> {
+        let mut script = self.scripts.limit.key(self.names.of(&[client.as_str()]).limit);
+        script.arg(terms.per_second.get()).arg(terms.burst.get()).arg(wanted);
+        let (given, micros) = self.link.run(StoreOperation::Limit, &script).await?;
+        Some((given, Duration::from_micros(micros)))
     }
 
     async fn budget(&self, terms: &BudgetTerms, ask: Ask) -> Option<(bool, Reserved)> {

@@ -27,6 +27,7 @@ pub(crate) enum StoreOperation {
     Renew,
     Land,
     Budget,
+    Limit,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -42,6 +43,7 @@ impl StoreOperation {
             Self::Renew => "renew",
             Self::Land => "land",
             Self::Budget => "budget",
+            Self::Limit => "limit",
         }
     }
 }

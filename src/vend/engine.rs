@@ -45,8 +45,12 @@ pub(super) struct Engine<S> {
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
-    pub(super) fn new(sts: S, store: Store, settings: VendSettings, metrics: VendMetrics) -> Self {
-        let store = Arc::new(store);
+    pub(super) fn new(
+        sts: S,
+        store: Arc<Store>,
+        settings: VendSettings,
+        metrics: VendMetrics,
+    ) -> Self {
         Self {
             sts,
             tokens: Tokens::new(settings.max_keys),

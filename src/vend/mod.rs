@@ -57,7 +57,12 @@ pub(crate) struct Vended {
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
-    pub(crate) fn new(sts: S, store: Store, settings: VendSettings, metrics: VendMetrics) -> Self {
+    pub(crate) fn new(
+        sts: S,
+        store: Arc<Store>,
+        settings: VendSettings,
+        metrics: VendMetrics,
+    ) -> Self {
         Self { engine: Arc::new(Engine::new(sts, store, settings, metrics)), key: OnceLock::new() }
     }
 

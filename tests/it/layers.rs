@@ -7,19 +7,26 @@ use syn::visit::Visit;
 
 /// Which top-level modules each may import. `clock` and `telemetry` are open to all.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let table: [(&str, &[&str]); 15] = [
+    let table: [(&str, &[&str]); 16] = [
         ("domain", &[]),
         ("clock", &[]),
         ("telemetry", &["domain"]),
         ("policy", &["domain"]),
         ("sts", &["policy", "domain"]),
         ("store", &["domain"]),
+        ("limit", &["store", "domain"]),
         ("vend", &["sts", "store", "policy", "domain"]),
         ("auth", &["domain"]),
         ("grant", &["auth", "sts", "policy", "domain"]),
-        ("http", &["auth", "grant", "vend", "sts", "policy", "domain"]),
+        ("http", &["auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
         ("config", &["http", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
-        ("app", &["config", "http", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
+        (
+            "app",
+            &[
+                "config", "limit", "http", "auth", "grant", "vend", "sts", "store", "policy",
+                "domain",
+            ],
+        ),
         ("emulator", &["domain"]),
         ("cli", &["app", "config", "auth", "grant", "policy", "sts", "emulator", "domain"]),
         ("main", &["cli"]),

@@ -7,6 +7,7 @@ mod contract;
 mod documentation;
 mod fleet;
 mod layers;
+mod limits;
 mod logs;
 mod narrowing;
 mod operation;

@@ -38,6 +38,7 @@ appserver_http_request_duration_seconds_count{route="/v1/token",status="503",cod
 appserver_http_request_duration_seconds_count{route="unmatched",status="404",code="NotFound"} 1
 appserver_panics_total 0
 appserver_ready 1
+appserver_store_unopened_total 0
 appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1
 appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="throttled"} 1
 appserver_sts_call_duration_seconds_count{action="GetCallerIdentity",outcome="success"} 1

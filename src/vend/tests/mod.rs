@@ -178,7 +178,8 @@ fn closed_stage(change: impl FnOnce(&mut VendSettings)) -> Stage {
     let mut settings = VendSettings::for_tests();
     change(&mut settings);
     let (sts, metrics) = (FakeSts::new(), VendMetrics::new());
-    let vendor = Arc::new(Vendor::new(sts.clone(), Store::Memory, settings, metrics.clone()));
+    let vendor =
+        Arc::new(Vendor::new(sts.clone(), Arc::new(Store::Memory), settings, metrics.clone()));
     Stage { vendor, sts, metrics }
 }
 
