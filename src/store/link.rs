@@ -13,6 +13,8 @@ use crate::telemetry::{StoreMetrics, StoreOperation};
 const CONNECT: Duration = Duration::from_secs(1);
 /// Between tries, spread up to twice it.
 const AGAIN: Duration = Duration::from_millis(500);
+/// Between looks whether Redis is still there: where all is served from memory nobody else asks.
+const WATCH: Duration = Duration::from_secs(5);
 
 /// A Redis that is asked only while it answers.
 ///
@@ -64,6 +66,7 @@ impl Link {
             Ok(connection) => link.is_back(connection),
             Err(lost) => link.go_down(&lost),
         }
+        tokio::spawn(watch(Arc::downgrade(&link)));
         link
     }
 
@@ -115,8 +118,7 @@ impl Link {
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
         let mut connection =
             timeout(CONNECT, connecting).await.map_err(|_| Lost::Slow(CONNECT))??;
-        let Probe { script, key } = &self.probe;
-        self.in_time(script.key(key).invoke_async::<()>(&mut connection)).await?;
+        self.in_time(self.probe.invocation().invoke_async::<()>(&mut connection)).await?;
         Ok(connection)
     }
 
@@ -140,6 +142,21 @@ impl Link {
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is an assignment or two, neither of which can panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Probe {
+    fn invocation(&self) -> ScriptInvocation<'_> {
+        self.script.key(&self.key)
+    }
+}
+
+/// Looks from time to time whether Redis is still there, for as long as the link is.
+async fn watch(link: Weak<Link>) {
+    loop {
+        sleep(WATCH).await;
+        let Some(link) = link.upgrade() else { return };
+        let _: Option<()> = link.run(StoreOperation::Probe, &link.probe.invocation()).await;
     }
 }
 

@@ -28,6 +28,7 @@ pub(crate) enum StoreOperation {
     Land,
     Budget,
     Limit,
+    Probe,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -44,6 +45,7 @@ impl StoreOperation {
             Self::Land => "land",
             Self::Budget => "budget",
             Self::Limit => "limit",
+            Self::Probe => "probe",
         }
     }
 }

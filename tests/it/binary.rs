@@ -10,6 +10,8 @@ use appserver::clock::Clock;
 use appserver::emulator::{Emulator, EmulatorSettings, Handle};
 use tokio_util::sync::CancellationToken;
 
+use crate::ports::free_port;
+use crate::redis_server::RedisServer;
 use crate::stage::{PATIENCE, repository};
 
 /// The command in the repository, with no variables but those given.
@@ -37,11 +39,6 @@ fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Opti
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 /// A process. It is ended with the test if the test does not end it.
@@ -121,8 +118,13 @@ impl Service {
     }
 
     fn start(&self, key: (&str, &str)) -> Running {
-        let environment =
+        self.start_with(key, &[])
+    }
+
+    fn start_with(&self, key: (&str, &str), more: &[(&str, &str)]) -> Running {
+        let key =
             [("ALIBABA_CLOUD_ACCESS_KEY_ID", key.0), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.1)];
+        let environment = [&key, more].concat();
         Running::start(&mut appserver(&["serve", "--config", &self.config()], &environment))
     }
 
@@ -176,6 +178,54 @@ async fn serve_vends_and_ends_well_on_sigterm() {
     assert!(log.contains("testid"), "the key in use is logged by its id");
     let health = run(&["healthcheck", "--config", &service.config()], &[]);
     assert_eq!(health.status.code(), Some(69));
+}
+
+/// What operators of a managed Redis have: TLS, a user of its own that may do no more than is needed, a password.
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
+    let redis = RedisServer::start_with_tls("appserver", "canary-password").await;
+    let (sts, handle) = emulated_sts().await;
+    let services = [Service::new(sts, "11223344"), Service::new(sts, "11223344")];
+    let mut running = Vec::new();
+    for service in &services {
+        let file = |name: &str, text: &str| {
+            let path = service.folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let password = file("password", "canary-password\n");
+        let seal_key = file("seal-key", "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n");
+        let (url, authority) = (redis.tls_url(), redis.authority());
+        let store = [
+            ("APPSERVER__STORE__KIND", "redis"),
+            ("APPSERVER__STORE__REDIS__URL", &url),
+            ("APPSERVER__STORE__REDIS__USERNAME", "appserver"),
+            ("APPSERVER__STORE__REDIS__PASSWORD_FILE", &password),
+            ("APPSERVER__STORE__REDIS__SEAL_KEY_FILE", &seal_key),
+            ("APPSERVER__STORE__REDIS__TIMEOUT_MS", "5000"),
+            ("SSL_CERT_FILE", &authority),
+        ];
+        running.push(service.start_with(("testid", "testsecret"), &store));
+        service.ready().await;
+    }
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut tokens = Vec::new();
+    for service in &services {
+        let url = format!("http://127.0.0.1:{}/v1/token", service.public);
+        let answer = client.get(url).basic_auth("client-002", Some("abc")).send().await.unwrap();
+        let body: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
+        tokens.push(body["AccessKeyId"].as_str().unwrap().to_owned());
+        // The token is shared right after it is handed out.
+        redis.until_there_is(":token").await;
+    }
+    assert_eq!(tokens[0], tokens[1]);
+    assert_eq!(handle.totals()["AssumeRole"]["Success"], 1);
+    for mut service in running {
+        service.terminate();
+        let log = text(&service.ended().stderr);
+        assert!(log.contains("tokens and the budget are shared"), "{log}");
+        assert!(!log.contains("store_degraded") && !log.contains("canary-password"), "{log}");
+    }
 }
 
 /// The seeds forbid the account's own AccessKey.

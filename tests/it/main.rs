@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod narrowing;
 mod operation;
+mod ports;
 mod redis_server;
 mod refusals;
 mod replicas;

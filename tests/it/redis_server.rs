@@ -1,50 +1,78 @@
 //! A real redis-server of a test's own, on a free port, which can be killed, started again and stopped for a while.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 
+use crate::ports::free_port;
 use crate::stage::PATIENCE;
+
+/// What AppServer needs of Redis and no more: README's own words.
+const RIGHTS: &str = "~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
+                      +pexpire +expire +hmget +hset +zadd +zcard +zremrangebyscore";
 
 /// It ends with the test.
 pub(crate) struct RedisServer {
     child: Child,
     arguments: Vec<String>,
     port: u16,
+    tls_port: u16,
     folder: tempfile::TempDir,
 }
 
 impl RedisServer {
     /// A server that keeps nothing on disk.
     pub(crate) async fn start() -> Self {
-        // A port that was free a moment ago.
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
-        let directory = folder.path().display().to_string();
-        let port_text = port.to_string();
-        let arguments = [
-            "--bind",
-            "127.0.0.1",
-            "--port",
-            &port_text,
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--dir",
-            &directory,
+        Self::start_in(folder, 0, &[]).await
+    }
+
+    /// The same, also by TLS with a certificate of an authority of its own, for one more user.
+    pub(crate) async fn start_with_tls(user: &str, password: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        certify(folder.path());
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let tls_port = free_port();
+        let more = format!(
+            "--tls-port {tls_port} --tls-cert-file {} --tls-key-file {} --tls-auth-clients no --user {user} on >{password} \
+             {RIGHTS}",
+            at("server.pem"),
+            at("server.key"),
+        );
+        let more: Vec<_> = more.split_whitespace().map(str::to_owned).collect();
+        Self::start_in(folder, tls_port, &more).await
+    }
+
+    async fn start_in(folder: tempfile::TempDir, tls_port: u16, more: &[String]) -> Self {
+        let port = free_port();
+        let (directory, port_text) = (folder.path().display().to_string(), port.to_string());
+        let own = [
+            ["--bind", "127.0.0.1"],
+            ["--port", &port_text],
+            ["--save", ""],
+            ["--appendonly", "no"],
+            ["--dir", &directory],
         ];
-        let arguments = arguments.map(str::to_owned).to_vec();
-        let server = Self { child: spawn(&arguments), arguments, port, folder };
+        let own = own.concat().into_iter().map(str::to_owned);
+        let arguments: Vec<_> = own.chain(more.iter().cloned()).collect();
+        let server = Self { child: spawn(&arguments), arguments, port, tls_port, folder };
         server.answers().await;
         server
     }
 
     pub(crate) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn tls_url(&self) -> String {
+        format!("rediss://localhost:{}", self.tls_port)
+    }
+
+    /// The file of the certificate to trust.
+    pub(crate) fn authority(&self) -> String {
+        self.folder.path().join("authority.pem").display().to_string()
     }
 
     /// Without a word to anybody.
@@ -78,7 +106,7 @@ impl RedisServer {
         client.get_multiplexed_async_connection().await.unwrap()
     }
 
-    /// Every key that ends so, with its value; only of plain text or bytes.
+    /// Every text whose name ends so.
     pub(crate) async fn values(&self, ending: &str) -> Vec<(String, Vec<u8>)> {
         let mut connection = self.connection().await;
         let pattern = format!("*{ending}");
@@ -92,19 +120,23 @@ impl RedisServer {
         values
     }
 
+    pub(crate) async fn until_there_is(&self, ending: &str) {
+        let there = async {
+            while self.values(ending).await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let there = tokio::time::timeout(PATIENCE, there).await;
+        assert!(there.is_ok(), "nothing is called `{ending}` after {PATIENCE:?}");
+    }
+
     /// Puts another value in the place of one, for as long as that would have been there.
     pub(crate) async fn replace(&self, name: &str, value: &[u8]) {
         let mut connection = self.connection().await;
         let left: i64 = redis::cmd("PTTL").arg(name).query_async(&mut connection).await.unwrap();
         let mut set = redis::cmd("SET");
-        let () = set
-            .arg(name)
-            .arg(value)
-            .arg("PX")
-            .arg(left)
-            .query_async(&mut connection)
-            .await
-            .unwrap();
+        set.arg(name).arg(value).arg("PX").arg(left);
+        let () = set.query_async(&mut connection).await.unwrap();
     }
 
     async fn answers(&self) {
@@ -125,11 +157,24 @@ fn spawn(arguments: &[String]) -> Child {
     command.spawn().expect("redis-server is installed: `apt-get install redis-server`")
 }
 
+/// An authority, and a certificate of it for `localhost`.
+fn certify(folder: &Path) {
+    let script = "
+        openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority \
+            -keyout authority.key -out authority.pem
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost \
+            -keyout server.key -out server.csr
+        printf 'subjectAltName=DNS:localhost' > server.ext
+        openssl x509 -req -in server.csr -CA authority.pem -CAkey authority.key -CAcreateserial -days 2 \
+            -extfile server.ext -out server.pem
+    ";
+    let done = Command::new("sh").args(["-ec", script]).current_dir(folder).output().unwrap();
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
 impl Drop for RedisServer {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // The folder goes after the server that writes to it.
-        let _ = &self.folder;
     }
 }
