@@ -23,7 +23,7 @@ pub(crate) struct Fleet {
     pub(crate) redis: RedisServer,
     pub(crate) replicas: Vec<Replica>,
     sts_addr: SocketAddr,
-    clock: Clock,
+    pub(crate) clock: Clock,
     http: reqwest::Client,
     handed_out: Mutex<BTreeSet<String>>,
     log_start: usize,

@@ -139,6 +139,19 @@ async fn a_token_moved_to_another_name_is_refused() {
     fleet.close();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_put_back_after_its_time_is_not_handed_out() {
+    let fleet = Fleet::of(2, AMPLE).await;
+    let first = fleet.album(0, "2015").await;
+    let (name, sealed) = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
+    // Redis says that there is an hour left, but STS said otherwise.
+    fleet.clock.advance(chrono::TimeDelta::minutes(58));
+    fleet.redis.replace(&name, &sealed).await;
+    let second = fleet.album(1, "2015").await;
+    assert!(success(&second) && second != first, "{second:?}");
+    fleet.close();
+}
+
 /// The first key seals, both open, and who has only the old one refuses what it cannot open.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_rotated_with_two_at_once_and_a_wrong_one_opens_nothing() {
