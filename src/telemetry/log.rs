@@ -5,6 +5,8 @@ use std::panic::PanicHookInfo;
 
 use tracing_subscriber::EnvFilter;
 
+use super::json::{JsonLine, JsonMembers};
+
 /// Starts the log of this process. `filter` is a level or `EnvFilter` directives.
 pub(crate) fn start(
     json: bool,
@@ -14,7 +16,7 @@ pub(crate) fn start(
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // Starting twice only happens in tests; the first one stays.
     let _ = if json {
-        builder.json().flatten_event(true).with_current_span(false).try_init()
+        builder.fmt_fields(JsonMembers).event_format(JsonLine).try_init()
     } else {
         builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
     };

@@ -1,6 +1,7 @@
 //! What operators see: metrics, and the log.
 
 mod causes;
+mod json;
 mod log;
 mod metrics;
 mod store_metrics;
