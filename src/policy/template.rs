@@ -1,6 +1,7 @@
 //! Session policies in which values are still missing.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::document::{Actions, Document, Effect, Strings};
@@ -12,7 +13,12 @@ use super::text::{Piece, Text};
 use super::values::{SubjectUse, Uses, ValueRules, Values};
 
 /// A policy document with placeholders, proven to render to a session policy for all admitted values.
-pub(crate) struct Template(Document<Text>);
+pub(crate) struct Template {
+    document: Document<Text>,
+    /// The document's canonical JSON, cut at its placeholders: it is filled for every request, also for those whose
+    /// token is kept already.
+    json: Vec<Piece>,
+}
 
 /// How much a template may allow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -47,23 +53,51 @@ impl Template {
             problems.extend(broad_parts(&document));
         }
         problems.extend(too_long(&document));
-        if problems.is_empty() { Ok(Self(document)) } else { Err(problems) }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let json = cut(&document);
+        Ok(Self { document, json })
     }
 
     /// What the template takes from a caller's credential.
     pub(super) fn uses(&self) -> Uses {
-        Uses::of(self.0.values().flat_map(Text::placeholders), SubjectUse::InPolicy)
+        Uses::of(self.document.values().flat_map(Text::placeholders), SubjectUse::InPolicy)
     }
 
     /// The session policy for these values.
     ///
-    /// It cannot be too long, so nothing is checked here: at load the same code filled every placeholder
-    /// with its longest value and found that the JSON fits, and admitted values are no longer and hold
-    /// nothing that JSON escapes.
+    /// It cannot be too long, so nothing is checked here: at load every placeholder was filled with its longest
+    /// value and the JSON was found to fit, and admitted values are no longer and hold nothing that JSON escapes.
     pub(super) fn render(&self, values: &Values) -> SessionPolicy {
-        let document = self.0.map(|text| text.fill(|placeholder| values.of(placeholder)));
-        SessionPolicy::rendered(&document.minified())
+        let mut json = String::with_capacity(SessionPolicy::MAX_BYTES);
+        for piece in &self.json {
+            match piece {
+                Piece::Fixed(text) => json.push_str(text),
+                Piece::Value(placeholder) => json.push_str(&values.of(placeholder)),
+            }
+        }
+        SessionPolicy::rendered(&json)
     }
+}
+
+/// The JSON in the order in which it is written, as fixed text and placeholders.
+fn cut(document: &Document<Text>) -> Vec<Piece> {
+    let placeholders = RefCell::new(Vec::new());
+    // A `$` stands neither in fixed text nor in an action, a condition's key or JSON's own signs.
+    let marked = document.map(|text| {
+        text.fill(|placeholder| {
+            let mut placeholders = placeholders.borrow_mut();
+            placeholders.push(placeholder.clone());
+            Cow::Owned(format!("${}$", placeholders.len() - 1))
+        })
+    });
+    let placeholders = placeholders.into_inner();
+    let piece = |(i, part): (usize, &str)| match part.parse::<usize>() {
+        Ok(number) if i % 2 == 1 => Piece::Value(placeholders[number].clone()),
+        Ok(_) | Err(_) => Piece::Fixed(part.to_owned()),
+    };
+    marked.minified().split('$').enumerate().map(piece).collect()
 }
 
 /// Placeholders that an Allow negates: each caller would reach what is all the others'.
