@@ -1,7 +1,8 @@
-//! A connection that ends itself when its peer dawdles in the middle of something.
+//! A connection that ends itself when its peer dawdles: in the middle of something, or between two requests.
 //!
-//! hyper knows one time-out for "no request yet" and "a head that does not end". The first may well be a minute,
-//! as balancers keep connections open; the second may not. So hyper times the first, and this the second.
+//! hyper has one time-out for "no request yet" and "a head that does not end". The first may well be a minute, as
+//! balancers keep connections open; the second may not. hyper also sets its timer anew for each request, which costs
+//! more than all of what is here: a timer that rings too early is moved then, and not before.
 
 use std::io;
 use std::pin::Pin;
@@ -41,6 +42,8 @@ impl Phase {
 enum Wait {
     /// The rest of a request's head. It is not granted anew with each byte: a trickle ends too.
     Head,
+    /// The next request's first byte.
+    Request,
     /// Room to write an answer.
     Room,
 }
@@ -52,8 +55,13 @@ pub(crate) struct Watched<S> {
     seen: usize,
     header_timeout: Duration,
     idle_timeout: Duration,
-    /// What `timer` measures now; nothing while a request is handled or none has begun.
+    /// Whether the next request's head has begun; the first one's has, once the connection stands.
+    begun: bool,
+    /// What is waited for now; nothing while a request is handled.
     wait: Option<Wait>,
+    /// When that has lasted too long.
+    due: Instant,
+    /// Rings when it is due, or before: then it is set anew.
     timer: Pin<Box<Sleep>>,
 }
 
@@ -65,26 +73,50 @@ impl<S> Watched<S> {
         header_timeout: Duration,
         idle_timeout: Duration,
     ) -> Self {
-        let timer = Box::pin(tokio::time::sleep(header_timeout));
-        Self { stream, phase, seen: 0, header_timeout, idle_timeout, wait: Some(Wait::Head), timer }
+        // Where two time-outs apply, the shorter one wins.
+        let header_timeout = header_timeout.min(idle_timeout);
+        let due = Instant::now() + header_timeout;
+        let timer = Box::pin(tokio::time::sleep_until(due));
+        let (begun, wait) = (true, Some(Wait::Head));
+        Self { stream, phase, seen: 0, header_timeout, idle_timeout, begun, wait, due, timer }
     }
 
-    /// Ready with an error once `wait` has lasted too long; starts the timer when the wait is a new one.
+    /// Whether a request is being handled; takes note of those that have passed.
+    fn is_handled(&mut self) -> bool {
+        let phase = self.phase.0.load(Ordering::Relaxed);
+        if self.seen != phase {
+            self.seen = phase;
+            self.begun = false;
+            self.wait = None;
+        }
+        phase % 2 == 1
+    }
+
+    /// Ready with an error once the next request has been waited for too long.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        self.poll_patience(if self.begun { Wait::Head } else { Wait::Request }, cx)
+    }
+
+    /// Ready with an error once `wait` has lasted too long; its time starts when the wait is a new one.
     fn poll_patience(&mut self, wait: Wait, cx: &mut Context<'_>) -> Poll<io::Error> {
         if self.wait != Some(wait) {
-            self.start(wait);
+            let patience = match wait {
+                Wait::Head => self.header_timeout,
+                Wait::Request | Wait::Room => self.idle_timeout,
+            };
+            self.wait = Some(wait);
+            self.due = Instant::now() + patience;
         }
-        ready!(self.timer.as_mut().poll(cx));
-        Poll::Ready(io::ErrorKind::TimedOut.into())
-    }
-
-    fn start(&mut self, wait: Wait) {
-        let patience = match wait {
-            Wait::Head => self.header_timeout,
-            Wait::Room => self.idle_timeout,
-        };
-        self.timer.as_mut().reset(Instant::now() + patience);
-        self.wait = Some(wait);
+        loop {
+            if self.timer.deadline() > self.due {
+                self.timer.as_mut().reset(self.due);
+            }
+            ready!(self.timer.as_mut().poll(cx));
+            if self.timer.deadline() >= self.due {
+                return Poll::Ready(io::ErrorKind::TimedOut.into());
+            }
+            self.timer.as_mut().reset(self.due);
+        }
     }
 }
 
@@ -95,28 +127,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        let phase = self.phase.0.load(Ordering::Relaxed);
-        if self.seen != phase {
-            self.seen = phase;
-            self.wait = None;
-        }
-        if phase % 2 == 1 {
+        if self.is_handled() {
             return read;
         }
-        match read {
-            Poll::Ready(done) => {
-                // The first bytes of a head; those that follow do not start the timer again.
-                if self.wait != Some(Wait::Head) {
-                    self.start(Wait::Head);
-                }
-                Poll::Ready(done)
-            }
-            Poll::Pending if self.wait == Some(Wait::Head) => {
-                self.poll_patience(Wait::Head, cx).map(Err)
-            }
-            // Between two requests; hyper times that.
-            Poll::Pending => Poll::Pending,
+        if read.is_ready() {
+            self.begun = true;
+            return read;
         }
+        // While an answer is not read, that is timed already, and nothing more is asked of the peer.
+        if self.wait == Some(Wait::Room) {
+            return Poll::Pending;
+        }
+        self.poll_next(cx).map(Err)
     }
 }
 
@@ -163,7 +185,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(cx);
-        self.patiently(cx, flushed)
+        let flushed = self.patiently(cx, flushed);
+        // Once an answer is out, hyper waits for the socket and reads no more until it has something.
+        if matches!(flushed, Poll::Ready(Ok(()))) && !self.is_handled() && self.wait.is_none() {
+            return match self.poll_next(cx) {
+                Poll::Ready(error) => Poll::Ready(Err(error)),
+                Poll::Pending => flushed,
+            };
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -230,6 +260,41 @@ mod tests {
         stream.read_u8().await.unwrap();
         let error = stream.read_u8().await.unwrap_err();
         assert_eq!((error.kind(), idle_since.elapsed().as_secs()), (io::ErrorKind::TimedOut, 70));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn between_two_requests_the_idle_time_out_counts_each_time() {
+        let (mut peer, mut stream, phase) = watched(64);
+        for _ in 0..3 {
+            peer.write_u8(b'1').await.unwrap();
+            stream.read_u8().await.unwrap();
+            phase.handling();
+            phase.idle();
+            let read = tokio::time::timeout(Duration::from_secs(74), stream.read_u8()).await;
+            assert!(read.is_err(), "a connection ended too early");
+        }
+        let idle_since = Instant::now();
+        let error = stream.read_u8().await.unwrap_err();
+        assert_eq!((error.kind(), idle_since.elapsed().as_secs()), (io::ErrorKind::TimedOut, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reads_do_not_lengthen_the_wait_for_an_answer_to_be_read() {
+        let (_peer, mut stream, phase) = watched(4);
+        phase.handling();
+        phase.idle();
+        let started = Instant::now();
+        let (mut reading, mut writing) = tokio::io::split(&mut stream);
+        // hyper reads while it writes, to notice who hangs up.
+        let both = async {
+            tokio::select! {
+                biased;
+                read = reading.read_u8() => read.map(drop),
+                written = writing.write_all(b"more than four bytes") => written,
+            }
+        };
+        assert_eq!(both.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(started.elapsed().as_secs(), 75);
     }
 
     #[tokio::test(start_paused = true)]

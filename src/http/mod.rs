@@ -34,6 +34,7 @@ use crate::sts::StsClient;
 use crate::telemetry::Metrics;
 use crate::vend::Vendor;
 use error::ApiError;
+use observe::Observed;
 
 /// What the handlers of the public listener work with.
 #[derive(Debug)]
@@ -48,8 +49,8 @@ pub(crate) struct Api {
     pub(crate) request_timeout: Duration,
 }
 
-/// The public listener's routes, each behind [`observe`].
-pub(crate) fn router(api: Arc<Api>) -> Router {
+/// The public listener's routes, behind [`observe`].
+pub(crate) fn router(api: Arc<Api>) -> Observed {
     let routes = Router::new()
         .route("/v1/token", get(token::get_token).head(no_head).post(token::post_token))
         .route(observe::OSS_SDK_ROUTE, get(token::get_token).head(no_head))
@@ -57,7 +58,7 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(Arc::clone(&api));
-    observe::observed(routes, api)
+    Observed::new(routes, api)
 }
 
 /// axum answers HEAD by GET without its body. A token that nobody reads would still cost a call to STS.

@@ -1,24 +1,25 @@
 //! Around every request: its id, its deadline, its one log line, its metrics, and the body of an error.
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
 use tokio::time::Instant;
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::Service;
 use tracing::Instrument;
-use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::Api;
 use super::error::{ApiError, Public};
-use super::server::Peer;
+use super::server::{Answers, Peer};
 use super::wire::ErrorResponse;
 use crate::store::LimitTerms;
 use crate::telemetry::causes;
@@ -29,30 +30,43 @@ pub(super) const OSS_SDK_ROUTE: &str = "/v1/oss-sdk/token";
 /// What handlers get beyond the deadline to say themselves that it has passed.
 const GRACE: Duration = Duration::from_millis(500);
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
 /// Names one request in its answer, in the log and to support.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestId(Arc<str>);
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestId([u8; Hyphenated::LENGTH]);
 
 /// When the request must be answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(pub(crate) Instant);
 
+/// What handlers are told of their request beside itself.
+#[derive(Clone, Copy, Debug)]
+struct Context {
+    id: RequestId,
+    deadline: Deadline,
+}
+
 impl RequestId {
     /// Made by us for each request; one that a caller sends is not taken over, so that logs cannot be forged.
     fn fresh() -> Self {
-        let id = Uuid::new_v4().hyphenated().encode_upper(&mut Uuid::encode_buffer()).to_owned();
-        Self(id.into())
+        // The thread's own generator: uuid's asks the system each time.
+        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let mut text = [0; Hyphenated::LENGTH];
+        id.hyphenated().encode_upper(&mut text);
+        Self(text)
     }
 
     pub(crate) fn as_str(&self) -> &str {
-        &self.0
+        std::str::from_utf8(&self.0).expect("a UUID is ASCII")
     }
 }
 
 impl Deadline {
     /// The deadline that `observe` gave the request.
     pub(crate) fn of(request: &Request) -> Instant {
-        request.extensions().get::<Self>().expect("every route is behind `observe`").0
+        let context = request.extensions().get::<Context>();
+        context.expect("every route is behind `observe`").deadline.0
     }
 }
 
@@ -60,7 +74,8 @@ impl<S: Sync> FromRequestParts<S> for RequestId {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(parts.extensions.get::<Self>().expect("every route is behind `observe`").clone())
+        let context = parts.extensions.get::<Context>();
+        Ok(context.expect("every route is behind `observe`").id)
     }
 }
 
@@ -68,7 +83,8 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(*parts.extensions.get::<Self>().expect("every route is behind `observe`"))
+        let context = parts.extensions.get::<Context>();
+        Ok(context.expect("every route is behind `observe`").deadline)
     }
 }
 
@@ -92,34 +108,58 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-/// Puts `observe` around all routes, and a net for panics between the two.
-pub(super) fn observed(routes: Router, api: Arc<Api>) -> Router {
-    routes
-        .layer(CatchPanicLayer::custom(|_| ApiError::Panicked.into_response()))
-        .layer(middleware::from_fn_with_state(api, observe))
+/// All routes, with `observe` around them and a net for panics between the two.
+///
+/// Not a layer of the router: each layer costs each request two boxes and a copy of the routes.
+#[derive(Clone, Debug)]
+pub(crate) struct Observed {
+    routes: Router,
+    api: Arc<Api>,
 }
 
-async fn observe(State(api): State<Arc<Api>>, mut request: Request, next: Next) -> Response {
+impl Observed {
+    pub(super) fn new(routes: Router, api: Arc<Api>) -> Self {
+        Self { routes, api }
+    }
+
+    async fn routed(&self, request: Request) -> Response {
+        let mut routes = self.routes.clone();
+        let answer = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
+        match answer.await {
+            Ok(Ok(response)) => response,
+            Ok(Err(never)) => match never {},
+            Err(_) => ApiError::Panicked.into_response(),
+        }
+    }
+}
+
+impl Answers for Observed {
+    async fn answer(&self, request: Request, peer: Peer) -> Response {
+        observe(self, request, &peer).await
+    }
+}
+
+async fn observe(observed: &Observed, mut request: Request, peer: &Peer) -> Response {
+    let api = &*observed.api;
     let started = Instant::now();
     let id = RequestId::fresh();
     let route = route_of(&request);
     let deadline = Deadline(started + api.request_timeout);
-    request.extensions_mut().insert(id.clone());
-    request.extensions_mut().insert(deadline);
+    request.extensions_mut().insert(Context { id, deadline });
     let span = tracing::info_span!(
         "request",
         request_id = id.as_str(),
         method = method_of(&request),
         route,
-        peer = request.extensions().get::<Peer>().map(|peer| tracing::field::display(peer.0)),
+        peer = peer.as_str(),
         client = tracing::field::Empty,
         grant = tracing::field::Empty,
         sts_access_key_id = tracing::field::Empty,
     );
 
     async {
-        let mut unanswered = Unanswered { api: &api, route, started, answered: false };
-        let answered = tokio::time::timeout_at(deadline.0 + GRACE, next.run(request)).await;
+        let mut unanswered = Unanswered { api, route, started, answered: false };
+        let answered = tokio::time::timeout_at(deadline.0 + GRACE, observed.routed(request)).await;
         let mut response = answered.unwrap_or_else(|_| ApiError::TimedOut.into_response());
         let error = response.extensions_mut().remove::<Arc<ApiError>>();
         let took = started.elapsed();
@@ -158,13 +198,13 @@ fn method_of(request: &Request) -> &'static str {
     }
 }
 
-/// The route's pattern: a closed set, whatever paths callers try.
+/// The route: a closed set, whatever paths callers try.
 fn route_of(request: &Request) -> &'static str {
-    match request.extensions().get::<MatchedPath>().map(MatchedPath::as_str) {
-        Some("/v1/token") => "/v1/token",
-        Some("/v1/oss-sdk/token") => OSS_SDK_ROUTE,
-        Some("/v1/whoami") => "/v1/whoami",
-        Some(_) | None => "unmatched",
+    match request.uri().path() {
+        "/v1/token" => "/v1/token",
+        OSS_SDK_ROUTE => OSS_SDK_ROUTE,
+        "/v1/whoami" => "/v1/whoami",
+        _ => "unmatched",
     }
 }
 
@@ -229,13 +269,12 @@ fn finish(response: &mut Response, id: &RequestId) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let id = HeaderValue::from_str(id.as_str()).expect("a UUID is a header value");
-    headers.insert("x-request-id", id);
+    headers.insert(X_REQUEST_ID, id);
 }
 
 #[cfg(test)]
 mod tests {
     use axum::routing::get;
-    use tower::ServiceExt;
 
     use super::*;
     use crate::auth::Authenticator;
@@ -276,8 +315,9 @@ mod tests {
     }
 
     async fn answer(route: axum::routing::MethodRouter, api: Arc<Api>) -> (StatusCode, String) {
-        let router = observed(Router::new().route("/", route), api);
-        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
+        let observed = Observed::new(Router::new().route("/", route), api);
+        let peer = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+        let response = observed.answer(Request::new(Body::empty()), peer).await;
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();

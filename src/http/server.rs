@@ -5,17 +5,17 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::http::Request;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::Service;
 
 use super::connection::{Phase, Watched};
 use crate::telemetry::Connections;
@@ -34,8 +34,27 @@ pub(crate) struct ServerSettings {
 }
 
 /// The other end of the connection that a request came by: a caller, or a proxy in front of it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+///
+/// As it stands in the log, written once for all requests of its connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer(Arc<str>);
+
+impl Peer {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<SocketAddr> for Peer {
+    fn from(address: SocketAddr) -> Self {
+        Self(address.to_string().into())
+    }
+}
+
+/// What answers a listener's requests.
+pub(crate) trait Answers: Clone + Send + Sync + 'static {
+    fn answer(&self, request: Request, peer: Peer) -> impl Future<Output = Response> + Send;
+}
 
 /// A request's head may be so long: our callers send tokens back to nobody, so a credential and a query fit many
 /// times. hyper's own bound is 400 KB, which strangers could make it hold for each connection.
@@ -43,9 +62,9 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// Serves until `shutdown`, then finishes what is under way and returns.
-pub(crate) async fn serve(
+pub(crate) async fn serve<A: Answers>(
     listener: TcpListener,
-    router: Router,
+    answers: A,
     settings: ServerSettings,
     counts: Connections,
     shutdown: CancellationToken,
@@ -70,11 +89,15 @@ pub(crate) async fn serve(
             counts.refused.inc();
             continue;
         };
-        let connection = serve_connection(stream, peer, router.clone(), settings, shutdown.clone());
+        let (answers, shutdown) = (answers.clone(), shutdown.clone());
         let (counts, cut) = (counts.clone(), cut.clone());
         connections.spawn(async move {
             counts.open.inc();
-            let ended = cut.run_until_cancelled(connection).await;
+            // Made where it is awaited: moved in from outside, idle connections would keep room for it twice.
+            let ended = tokio::select! {
+                ended = serve_connection(stream, peer.into(), answers, settings, shutdown) => Some(ended),
+                () = cut.cancelled() => None,
+            };
             counts.open.dec();
             // Phones come and go; only what was no HTTP is worth counting.
             if let Some(Err(error)) = ended
@@ -97,10 +120,10 @@ pub(crate) async fn serve(
     }
 }
 
-async fn serve_connection(
+async fn serve_connection<A: Answers>(
     stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
+    peer: Peer,
+    answers: A,
     settings: ServerSettings,
     shutdown: CancellationToken,
 ) -> hyper::Result<()> {
@@ -109,21 +132,21 @@ async fn serve_connection(
     let phase = Phase::new();
     let stream =
         Watched::new(stream, Arc::clone(&phase), settings.header_timeout, settings.idle_timeout);
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
         phase.handling();
-        request.extensions_mut().insert(Peer(peer));
-        let answer = router.clone().call(request);
-        let phase = Arc::clone(&phase);
-        async move {
-            let answer = answer.await;
+        let (answers, phase, peer) = (answers.clone(), Arc::clone(&phase), peer.clone());
+        // Boxed, because hyper keeps the room for it while a connection is idle.
+        Box::pin(async move {
+            let answer = answers.answer(request.map(Body::new), peer).await;
             phase.idle();
-            Ok::<_, Infallible>(answer.unwrap_or_else(|never| match never {}))
-        }
+            Ok::<_, Infallible>(answer)
+        })
     });
-    // hyper's time-out runs from the end of one request to the end of the next head; `Watched` ends heads sooner.
+    // Without hyper's own time-out: `Watched` ends what takes too long.
     let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.idle_timeout)
+        .header_read_timeout(None)
+        // Copying one kilobyte behind its head is less than gathering the two.
+        .writev(false)
         .max_buf_size(MAX_HEAD_BYTES)
         .max_headers(MAX_HEADERS)
         .serve_connection(TokioIo::new(stream), service);

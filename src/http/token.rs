@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::http::HeaderValue;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::Api;
 use super::error::ApiError;
@@ -56,7 +58,7 @@ async fn vend(
     let span = tracing::Span::current();
     span.record("grant", name.as_str());
     span.record("sts_access_key_id", vended.token.credentials().access_key_id());
-    Ok(json_text(wire::token_response(id.as_str(), name.as_str(), &vended)))
+    Ok(json_text(wire::token_response(id.as_str(), name, &vended)))
 }
 
 /// A body of JSON. The headers that every answer carries are added by `observe`.
@@ -65,5 +67,7 @@ pub(super) fn json(answer: &impl serde::Serialize) -> Response {
 }
 
 fn json_text(body: Vec<u8>) -> Response {
-    ([(CONTENT_TYPE, "application/json")], body).into_response()
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }

@@ -2,23 +2,13 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, SecondsFormat, Utc};
 use secrecy::ExposeSecret;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::error::Public;
-use crate::domain::Credentials;
+use crate::clock::Stamp;
+use crate::domain::{Credentials, GrantName};
 use crate::vend::Vended;
-
-/// A time as `YYYY-MM-DDTHH:MM:SSZ`: Python, Java, iOS and Node SDKs break on any other form.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct WireTime(DateTime<Utc>);
-
-impl Serialize for WireTime {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::Secs, true))
-    }
-}
 
 /// What is at the head of every successful answer.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -35,69 +25,53 @@ impl<'a> Success<'a> {
     }
 }
 
-/// What differs between two answers with the same token.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct TokenAnswer<'a> {
-    #[serde(flatten)]
-    success: Success<'a>,
-    refresh_after: WireTime,
-    grant: &'a str,
-}
-
-/// What is the same in each: written once for a token.
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct TokenFields<'a> {
-    access_key_id: &'a str,
-    access_key_secret: &'a str,
-    security_token: &'a str,
-    expiration: WireTime,
-    last_updated: WireTime,
-    assumed_role_user: AssumedRoleUser<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct AssumedRoleUser<'a> {
-    arn: &'a str,
-    assumed_role_id: &'a str,
-}
-
 /// Credentials for mobile OSS SDKs, `credentials_uri` of every language, ali-oss and the CLI at once.
-pub(crate) fn token_response(request_id: &str, grant: &str, vended: &Vended) -> Vec<u8> {
-    let written = vended.token.written(|credentials| {
-        let fields = serde_json::to_string(&TokenFields::of(credentials));
-        fields.expect("our wire types are plain JSON").into()
-    });
+pub(crate) fn token_response(request_id: &str, grant: &GrantName, vended: &Vended) -> Vec<u8> {
+    let written = vended.token.written(|credentials| token_fields(credentials).into());
     let fields = written.expose_secret();
-    let answer = TokenAnswer {
-        success: Success::new(request_id),
-        refresh_after: WireTime(vended.refresh_after),
-        grant,
-    };
-    // What differs has less than 200 bytes; the longest grant's name has 32.
-    let mut body = Vec::with_capacity(fields.len() + 256);
-    serde_json::to_writer(&mut body, &answer).expect("our wire types are plain JSON");
-    // The members of both objects in one.
-    body.pop();
-    body.push(b',');
-    body.extend_from_slice(&fields.as_bytes()[1..]);
-    body
+    // What differs is written by hand: an id, a time and a name hold nothing that JSON escapes, and serde takes as
+    // long for them as all the rest of a request.
+    let refresh_after = Stamp::of(vended.refresh_after);
+    let parts = [
+        r#"{"StatusCode":200,"Code":"Success","RequestId":""#,
+        request_id,
+        r#"","RefreshAfter":""#,
+        refresh_after.as_str(),
+        r#"","Grant":""#,
+        grant.as_str(),
+        r#"","#,
+        // The members of both objects in one.
+        &fields[1..],
+    ];
+    parts.concat().into_bytes()
 }
 
-impl<'a> TokenFields<'a> {
-    fn of(credentials: &'a Credentials) -> Self {
-        let user = credentials.assumed_role_user();
-        Self {
-            access_key_id: credentials.access_key_id(),
-            access_key_secret: credentials.access_key_secret().expose_secret(),
-            security_token: credentials.security_token().expose_secret(),
-            expiration: WireTime(credentials.expiration()),
-            last_updated: WireTime(credentials.issued_at()),
-            assumed_role_user: AssumedRoleUser { arn: &user.arn, assumed_role_id: &user.id },
+/// What is the same in each answer with one token: written once for all of them.
+///
+/// Times are `YYYY-MM-DDTHH:MM:SSZ`: Python, Java, iOS and Node SDKs break on any other form.
+fn token_fields(credentials: &Credentials) -> String {
+    let user = credentials.assumed_role_user();
+    let mut json = String::with_capacity(2048);
+    let mut member = |name: &str, text: &str| {
+        json.push_str(name);
+        // serde looks at each byte by itself; a token is long, and holds none that is escaped.
+        if text.bytes().fold(false, |any, b| any | (b < b' ' || b == b'"' || b == b'\\')) {
+            json.push_str(&serde_json::to_string(text).expect("a text is plain JSON"));
+        } else {
+            json.push('"');
+            json.push_str(text);
+            json.push('"');
         }
-    }
+    };
+    member(r#"{"AccessKeyId":"#, credentials.access_key_id());
+    member(r#","AccessKeySecret":"#, credentials.access_key_secret().expose_secret());
+    member(r#","SecurityToken":"#, credentials.security_token().expose_secret());
+    member(r#","Expiration":"#, Stamp::of(credentials.expiration()).as_str());
+    member(r#","LastUpdated":"#, Stamp::of(credentials.issued_at()).as_str());
+    member(r#","AssumedRoleUser":{"Arn":"#, &user.arn);
+    member(r#","AssumedRoleId":"#, &user.id);
+    json.push_str("}}");
+    json
 }
 
 /// A failure in the two vocabularies that SDKs know: `ErrorCode` and `ErrorMessage` of the mobile SDKs,
@@ -123,6 +97,35 @@ impl<'a> ErrorResponse<'a> {
             error_message: &public.message,
             message: &public.message,
             request_id,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::AssumedRoleUser;
+
+    proptest! {
+        #[test]
+        fn a_tokens_fields_are_json_whatever_sts_wrote(text in "\\PC{1,40}|[\"\\\\\u{0}-\u{1f}]{1,4}") {
+            let issued_at = "2016-01-13T14:02:37Z".parse().unwrap();
+            let user = AssumedRoleUser { arn: text.clone(), id: text.clone() };
+            let expiration = issued_at + TimeDelta::hours(1);
+            let [id, secret, token] = [(); 3].map(|()| text.clone());
+            let credentials =
+                Credentials::new(id, secret.into(), token.into(), issued_at, expiration, user);
+            let written: Value = serde_json::from_str(&token_fields(&credentials.unwrap())).unwrap();
+            let expected = json!({
+                "AccessKeyId": text, "AccessKeySecret": text, "SecurityToken": text,
+                "Expiration": "2016-01-13T15:02:37Z", "LastUpdated": "2016-01-13T14:02:37Z",
+                "AssumedRoleUser": { "Arn": text, "AssumedRoleId": text },
+            });
+            prop_assert_eq!(written, expected);
         }
     }
 }

@@ -8,17 +8,12 @@ use std::collections::BTreeMap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 
 /// The parameters of one request, in the order in which they are signed: by the bytes of their
 /// names.
 pub(super) type Parameters<'a> = BTreeMap<&'a str, Cow<'a, str>>;
-
-/// What stays as it is: `A-Z a-z 0-9 - . _ ~`. In particular a space is `%20`, never `+`, and `*`
-/// is `%2A`.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A signed request. It has no `Debug`: the string to sign holds the policy, the form also a valid
 /// signature.
@@ -31,23 +26,47 @@ pub(super) struct Signed {
 
 /// Signs `parameters`, which hold everything but the signature itself.
 pub(super) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretString) -> Signed {
-    let canonical = canonical(parameters);
-    let string_to_sign = format!("{method}&%2F&{}", encoded(&canonical));
+    let mut form = String::with_capacity(LIKELY_BYTES);
+    for (name, value) in parameters {
+        if !form.is_empty() {
+            form.push('&');
+        }
+        encode(name, &mut form);
+        form.push('=');
+        encode(value, &mut form);
+    }
+    let mut string_to_sign = String::with_capacity(LIKELY_BYTES);
+    string_to_sign.push_str(method);
+    string_to_sign.push_str("&%2F&");
+    encode(&form, &mut string_to_sign);
     let signature = signature(&string_to_sign, secret);
     // What is signed is at the same time a form: it is sent as it was signed, so the two cannot
     // differ.
-    let form = format!("{canonical}&Signature={}", encoded(&signature));
+    form.push_str("&Signature=");
+    encode(&signature, &mut form);
     Signed { string_to_sign, form }
 }
 
-fn canonical(parameters: &Parameters<'_>) -> String {
-    let pairs =
-        parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
-    pairs.collect::<Vec<_>>().join("&")
-}
+/// A request with a usual policy fits into it; a longer one makes it grow.
+const LIKELY_BYTES: usize = 2048;
 
-fn encoded(text: &str) -> Cow<'_, str> {
-    utf8_percent_encode(text, ENCODED).into()
+/// Appends the text. What stays as it is: `A-Z a-z 0-9 - . _ ~`. In particular a space is `%20`, never `+`, and `*`
+/// is `%2A`.
+///
+/// By hand, because every call encodes its policy twice, and the quotes, braces and colons of JSON are the worst case
+/// of the usual crate: it was a quarter of all that a miss took.
+fn encode(text: &str, onto: &mut String) {
+    const HEX: [char; 16] =
+        ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            onto.push(byte.into());
+        } else {
+            onto.push('%');
+            onto.push(HEX[usize::from(byte >> 4)]);
+            onto.push(HEX[usize::from(byte & 15)]);
+        }
+    }
 }
 
 fn signature(string_to_sign: &str, secret: &SecretString) -> String {
@@ -154,6 +173,11 @@ mod tests {
 
     #[test]
     fn only_unreserved_characters_stay_as_they_are() {
+        let encoded = |text: &str| {
+            let mut encoded = String::new();
+            encode(text, &mut encoded);
+            encoded
+        };
         assert_eq!(encoded("Az09-_.~"), "Az09-_.~");
         assert_eq!(encoded(" *+/:%é\"'()!"), "%20%2A%2B%2F%3A%25%C3%A9%22%27%28%29%21");
     }

@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
+use crate::clock::Stamp;
+
 const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
 /// The moment as STS wants it: whole seconds, no offset.
 pub(super) fn written(moment: DateTime<Utc>) -> String {
-    moment.format(FORMAT).to_string()
+    Stamp::of(moment).as_str().to_owned()
 }
 
 /// The moment that the text names, if it is written in exactly this way.
