@@ -7,6 +7,8 @@
 
 pub mod app;
 mod auth;
+#[cfg(feature = "bench")]
+pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;

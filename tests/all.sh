@@ -41,13 +41,13 @@ need pgrep procps
 need redis-server redis-server
 
 step "shell scripts"
-shellcheck tests/*.sh .ci/run
+shellcheck tests/*.sh benches/*.sh .ci/run
 
 step "format"
 cargo fmt --check
 
-step "clippy, with and without the emulator"
-cargo clippy --locked --all-targets -- -D warnings
+step "clippy, with and without the emulator, benchmarks included"
+cargo clippy --locked --all-targets --features bench -- -D warnings
 cargo clippy --locked --no-default-features --all-targets -- -D warnings
 
 step "unit and integration tests"

@@ -25,6 +25,8 @@ pub(crate) use admin::{Build, admin_router};
 pub(crate) use descriptors::affordable_connections;
 pub(crate) use ready::Readiness;
 pub(crate) use server::{ServerSettings, serve};
+#[cfg(feature = "bench")]
+pub(crate) use wire::token_response;
 
 use crate::auth::Authenticator;
 use crate::clock::Clock;

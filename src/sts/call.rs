@@ -43,6 +43,17 @@ pub(super) fn request<'a, C: Call>(
     parameters
 }
 
+/// Signs one attempt, for the benchmark; answers the form's length.
+#[cfg(feature = "bench")]
+pub(crate) fn signed_length(
+    session: &super::RoleSession,
+    key: &crate::domain::AccessKey,
+    now: DateTime<Utc>,
+) -> usize {
+    let parameters = request(session, &key.id, super::client::nonce(), now);
+    super::rpc::sign("POST", &parameters, &key.secret).form.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -38,6 +38,9 @@ pub(crate) use region::Region;
 pub(crate) use retry::retrying;
 pub(crate) use role_session::RoleSession;
 
+#[cfg(feature = "bench")]
+pub(crate) use call::signed_length;
+
 /// Where credentials come from: STS, or what stands in for it in tests.
 pub(crate) trait AssumeRole {
     /// Asks for credentials once, until `deadline` at the latest.

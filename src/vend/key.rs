@@ -18,14 +18,14 @@ pub(super) struct Key {
 
 /// A key that is looked up: it owns nothing, so that a hit allocates nothing.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sought<'a> {
+pub(crate) struct Sought<'a> {
     hash: u64,
     session: &'a RoleSession,
 }
 
 /// Hashes sessions with a secret of this process: callers choose parts of them, and must not choose collisions.
 #[derive(Debug, Default)]
-pub(super) struct KeyHashing(RandomState);
+pub(crate) struct KeyHashing(RandomState);
 
 /// For maps by key: takes the hash as it is.
 pub(super) type Prehashed = BuildHasherDefault<Identity>;
@@ -34,12 +34,17 @@ pub(super) type Prehashed = BuildHasherDefault<Identity>;
 pub(super) struct Identity(u64);
 
 impl KeyHashing {
-    pub(super) fn seek<'a>(&self, session: &'a RoleSession) -> Sought<'a> {
+    pub(crate) fn seek<'a>(&self, session: &'a RoleSession) -> Sought<'a> {
         Sought { hash: self.0.hash_one(session), session }
     }
 }
 
 impl Sought<'_> {
+    #[cfg(feature = "bench")]
+    pub(crate) fn hash(&self) -> u64 {
+        self.hash
+    }
+
     pub(super) fn to_key(self) -> Arc<Key> {
         Arc::new(Key { hash: self.hash, session: self.session.clone() })
     }

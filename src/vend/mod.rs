@@ -37,6 +37,8 @@ use engine::Engine;
 
 pub(crate) use error::VendError;
 pub(crate) use gate::{KeyRefused, ProvenKey};
+#[cfg(feature = "bench")]
+pub(crate) use key::KeyHashing;
 pub(crate) use settings::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
 pub(crate) use token::Token;
 

@@ -1,0 +1,73 @@
+//! One keep-alive connection that never blocks, and sends one request at a time.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
+
+/// A connection; `sent` is when its request was sent, while an answer is due.
+pub(crate) struct Connection {
+    stream: TcpStream,
+    received: Vec<u8>,
+    sent: Option<Instant>,
+}
+
+/// One answer, and how long it took.
+pub(crate) struct Answer {
+    /// The status code.
+    pub(crate) status: u16,
+    /// From the request's first byte sent to the answer's last byte read, in nanoseconds.
+    pub(crate) nanos: u64,
+    /// Head and body as they came.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Connection {
+    /// Opens a connection; waits for nothing but the kernel.
+    pub(crate) fn open(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        stream.set_nodelay(true).expect("a TCP socket");
+        stream.set_nonblocking(true).expect("a TCP socket");
+        Self { stream, received: Vec::with_capacity(4096), sent: None }
+    }
+
+    /// Whether an answer is due.
+    pub(crate) fn waits(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Sends a whole request. An idle connection's buffer in the kernel has room for it.
+    pub(crate) fn send(&mut self, request: &[u8], now: Instant) {
+        self.stream.write_all(request).expect("a request fits into an empty buffer");
+        self.sent = Some(now);
+    }
+
+    /// The answer, once all of it has come.
+    pub(crate) fn poll(&mut self) -> Option<Answer> {
+        let sent = self.sent?;
+        let mut chunk = [0; 4096];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => panic!("the server closed the connection before it answered"),
+            Ok(read) => self.received.extend_from_slice(&chunk[..read]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+            Err(error) => panic!("an answer cannot be read: {error}"),
+        }
+        let head = self.received.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
+        let whole = head + content_length(&self.received[..head]);
+        if self.received.len() < whole {
+            return None;
+        }
+        let nanos = u64::try_from(sent.elapsed().as_nanos()).expect("runs end within centuries");
+        self.sent = None;
+        let bytes = self.received.split_off(0);
+        let status = std::str::from_utf8(&bytes[9..12]).ok().and_then(|digits| digits.parse().ok());
+        Some(Answer { status: status.expect("HTTP/1.1 and a status"), nanos, bytes })
+    }
+}
+
+/// The names of headers come in lower case from hyper, which is what is measured here.
+fn content_length(head: &[u8]) -> usize {
+    const NAME: &[u8] = b"\r\ncontent-length: ";
+    let at = head.windows(NAME.len()).position(|part| part == NAME).expect("a body has a length");
+    let digits = head[at + NAME.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |length, digit| length * 10 + usize::from(digit - b'0'))
+}

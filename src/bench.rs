@@ -1,0 +1,173 @@
+//! The steps of a request one by one, for `benches/steps.rs`. Only with the feature `bench`, which nothing that runs has.
+//!
+//! The demo's configuration stands behind them, and STS is a constant: what is timed is ours alone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::FutureExt;
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{Duration, Instant};
+
+use crate::auth::{Authenticator, Caller, Presented};
+use crate::clock::Clock;
+use crate::config::{self, Mode, Settings};
+use crate::domain::{AccessKey, AssumedRoleUser, ClientId, Credentials};
+use crate::grant::{Asked, Grant, Grants};
+use crate::http::token_response;
+use crate::store::Store;
+use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
+use crate::telemetry::Metrics;
+use crate::vend::{KeyHashing, ProvenKey, Vended, Vendor};
+
+/// One caller's request for one album, its token kept already.
+#[derive(Debug)]
+pub struct Steps {
+    authorization: String,
+    authenticator: Authenticator,
+    grants: Grants,
+    caller: Caller,
+    asked: Asked,
+    now: DateTime<Utc>,
+    session: RoleSession,
+    hashing: KeyHashing,
+    vendor: Vendor<Constant>,
+    vended: Vended,
+    access_key: AccessKey,
+    /// What keeps a token asks for timers; it is never run.
+    runtime: Runtime,
+}
+
+/// An STS that always answers the same at once.
+#[derive(Debug)]
+struct Constant;
+
+const CLIENT: &str = "client-003";
+const HOUR: TimeDelta = TimeDelta::hours(1);
+
+impl AssumeRole for Constant {
+    async fn assume_role(
+        &self,
+        _: &RoleSession,
+        _: u32,
+        _: Instant,
+    ) -> Result<Credentials, StsError> {
+        let issued_at = DateTime::UNIX_EPOCH;
+        let user = AssumedRoleUser {
+            arn: "acs:ram::11223344:role/oss-readonly/client-003".into(),
+            id: "391578752573972854:client-003".into(),
+        };
+        let (id, secret) = ("STS.NUgYrLnoC37mZZCNnAbez", "kG".repeat(22));
+        // STS's tokens have some 600 to 1,000 characters.
+        let token = "CAIS8wF1q6Ft5B2yfSjIr5bkM8nbmZh".repeat(25);
+        let credentials = Credentials::new(
+            id.into(),
+            secret.into(),
+            token.into(),
+            issued_at,
+            issued_at + HOUR,
+            user,
+        );
+        Ok(credentials.expect("they are complete, and end after they begin"))
+    }
+}
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Steps {
+    /// The demo's client, its grant with a parameter, and a token.
+    ///
+    /// # Panics
+    /// If the repository's configuration cannot be loaded.
+    pub fn new() -> Self {
+        let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
+        let settings = config::load(&[demo], &BTreeMap::new(), Mode::Demo);
+        let Settings { grants, clients, vend, access_key, .. } = settings.expect("it is tested");
+        let authorization = STANDARD.encode(format!("{CLIENT}:{CLIENT}-demo-secret"));
+        let caller = Caller::imagined(CLIENT.parse().expect("it is an id"), None, BTreeMap::new());
+        let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
+        let asked = Asked { parameters, ..Asked::default() };
+        let now = Clock::system().now();
+        let session = session(&grants, &caller, &asked, now);
+
+        let vendor = Vendor::new(Constant, Arc::new(Store::Memory), vend, Metrics::new().vend);
+        let identity = CallerIdentity {
+            kind: IdentityKind::RamUser,
+            account: "11223344".parse().expect("it is an account"),
+            arn: "acs:ram::11223344:user/appserver".into(),
+        };
+        vendor.open(ProvenKey::admit(identity, []).expect("it is a RAM user"));
+        let runtime = Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.expect("the system gives us a runtime");
+        let deadline = Instant::now() + Duration::from_secs(15);
+        let vended = runtime.block_on(vendor.vend(caller.client(), &session, deadline));
+
+        Self {
+            authorization: format!("Basic {authorization}"),
+            authenticator: Authenticator::new(clients.into_iter().collect()),
+            grants,
+            caller,
+            asked,
+            now,
+            session,
+            hashing: KeyHashing::default(),
+            vendor,
+            vended: vended.expect("the constant answers"),
+            access_key: access_key.read().expect("the demo has one"),
+            runtime,
+        }
+    }
+
+    /// Reads the header and checks the secret; answers whether it was let in.
+    pub fn secret_check(&self) -> bool {
+        let presented = Presented::from_authorization(self.authorization.as_bytes());
+        self.authenticator.authenticate(&presented).is_ok()
+    }
+
+    /// Decides about the grant and renders its texts; answers the policy's length.
+    pub fn template_render(&self) -> usize {
+        session(&self.grants, &self.caller, &self.asked, self.now).policy.as_str().len()
+    }
+
+    /// Hashes what a token is kept by.
+    pub fn key(&self) -> u64 {
+        self.hashing.seek(&self.session).hash()
+    }
+
+    /// Finds the kept token; answers when to come back.
+    ///
+    /// # Panics
+    /// If it is not kept, or a hit waits.
+    pub fn hit(&self) -> DateTime<Utc> {
+        let _entered = self.runtime.enter();
+        let deadline = Instant::now() + Duration::from_secs(15);
+        let client: &ClientId = self.caller.client();
+        let vended = self.vendor.vend(client, &self.session, deadline).now_or_never();
+        vended.expect("a hit waits for nothing").expect("it is kept").refresh_after
+    }
+
+    /// Signs the call to STS; answers the form's length.
+    pub fn signing(&self) -> usize {
+        sts::signed_length(&self.session, &self.access_key, self.now)
+    }
+
+    /// Writes the answer's body.
+    pub fn response(&self) -> Vec<u8> {
+        let request_id = "6894B13B-6D71-4EF5-88FA-F32781734A7F";
+        let grant = self.grants.of(self.caller.client()).next().expect("it has one");
+        token_response(request_id, &grant.name, &self.vended)
+    }
+}
+
+fn session(grants: &Grants, caller: &Caller, asked: &Asked, now: DateTime<Utc>) -> RoleSession {
+    let grant = grants.decide(caller, asked, now).map(Grant::into_role_session);
+    grant.expect("the client may have it")
+}
