@@ -3,6 +3,7 @@
 //! [`Narrowing`] is the front door: it reads a grant's texts when the configuration loads, with all that is
 //! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name.
 
+mod action;
 mod document;
 mod json;
 mod lint;
@@ -13,6 +14,7 @@ mod pattern;
 mod placeholder;
 mod problem;
 mod reader;
+mod resource;
 mod rule;
 mod session;
 mod session_name;

@@ -1,5 +1,7 @@
 //! RAM's wildcards.
 
+use std::str::Chars;
+
 /// A string in which `*` stands for any run of characters, `/` included, and `?` for exactly one.
 ///
 /// RAM documents no escape, so every `*` and `?` is a wildcard.
@@ -8,34 +10,72 @@ pub(crate) struct Pattern<'a>(pub(crate) &'a str);
 
 impl Pattern<'_> {
     /// Whether the whole of `text` matches.
-    ///
-    /// Only the latest `*` is ever widened: an earlier one cannot help, because whatever it would skip the
-    /// later one can skip too. So there is no nested backtracking, and no pattern costs more than its
-    /// length times the text's.
     pub(crate) fn matches(self, text: &str) -> bool {
-        let (mut pattern, mut rest) = (self.0.chars(), text.chars());
-        // Where to go on after widening the latest `*` by one character.
-        let mut retry = None;
-        loop {
-            let unread = rest.clone();
-            match (pattern.next(), rest.next()) {
-                (None, None) => return true,
-                (Some('*'), _) => {
-                    rest = unread;
-                    retry = Some((pattern.clone(), rest.clone()));
+        fits(self.0.chars(), text.chars(), |wanted, found| wanted == '?' || wanted == found)
+    }
+
+    /// Whether all that `narrower` matches is matched by this pattern, too.
+    ///
+    /// Each character and wildcard of `narrower` is taken as one symbol, and this pattern must match the row
+    /// of symbols: a `*` there fits under a `*` here only, a `?` under `?` and `*`. Whatever text `narrower`
+    /// matches can be cut along its symbols, so the same match holds for the text. The reverse is true as
+    /// well, but for one thing left out on purpose: a `?` here takes only ASCII of the other's characters,
+    /// because RAM does not say whether `?` is a character or a byte.
+    pub(crate) fn contains(self, narrower: Pattern<'_>) -> bool {
+        let spread = spread(self.0);
+        fits(spread.chars(), narrower.0.chars(), |wanted, found| match (wanted, found) {
+            (_, '*') => false,
+            ('?', found) => found.is_ascii(),
+            (wanted, found) => wanted == found,
+        })
+    }
+}
+
+/// Whether the pattern fits the whole text, `one` saying which characters a symbol other than `*` takes.
+///
+/// Only the latest `*` is ever widened: an earlier one cannot help, because whatever it would skip the
+/// later one can skip too. So there is no nested backtracking, and no pattern costs more than its length
+/// times the text's.
+fn fits(mut pattern: Chars<'_>, mut rest: Chars<'_>, one: impl Fn(char, char) -> bool) -> bool {
+    // Where to go on after widening the latest `*` by one character.
+    let mut retry = None;
+    loop {
+        let unread = rest.clone();
+        match (pattern.next(), rest.next()) {
+            (None, None) => return true,
+            (Some('*'), _) => {
+                rest = unread;
+                retry = Some((pattern.clone(), rest.clone()));
+            }
+            (Some(wanted), Some(found)) if one(wanted, found) => {}
+            (Some(_) | None, _) => {
+                let Some((after_star, skipped)) = &mut retry else { return false };
+                if skipped.next().is_none() {
+                    return false;
                 }
-                (Some('?'), Some(_)) => {}
-                (Some(wanted), Some(found)) if wanted == found => {}
-                (Some(_) | None, _) => {
-                    let Some((after_star, skipped)) = &mut retry else { return false };
-                    if skipped.next().is_none() {
-                        return false;
-                    }
-                    (pattern, rest) = (after_star.clone(), skipped.clone());
-                }
+                (pattern, rest) = (after_star.clone(), skipped.clone());
             }
         }
     }
+}
+
+/// The same pattern with a `*` around each `?` that stands in a row with one: `?*`, `*?` and `*?*` mean the
+/// same, and only the last shows it symbol by symbol.
+fn spread(pattern: &str) -> String {
+    let mut spread = String::with_capacity(pattern.len());
+    let mut rest = pattern;
+    while let Some(c) = rest.chars().next() {
+        let row = rest.find(|c| !matches!(c, '*' | '?')).unwrap_or(rest.len());
+        let (wildcards, after) = rest.split_at(row.max(c.len_utf8()));
+        if row > 0 && wildcards.contains('*') {
+            spread.push('*');
+            wildcards.matches('?').for_each(|_| spread.push_str("?*"));
+        } else {
+            spread.push_str(wildcards);
+        }
+        rest = after;
+    }
+    spread
 }
 
 #[cfg(test)]
@@ -77,6 +117,80 @@ mod tests {
         fn matching_agrees_with_the_definition(pattern in "[ab*?]{0,8}", text in "[ab/]{0,10}") {
             prop_assert_eq!(Pattern(&pattern).matches(&text), by_definition(&pattern, &text));
         }
+    }
+
+    #[test]
+    fn patterns_lie_within_patterns_that_match_more() {
+        for (wide, narrow) in [
+            ("*", "*"),
+            ("*", ""),
+            ("*?", "?*"),
+            ("?*", "*?"),
+            ("**", "a*?"),
+            ("*?*", "*a?*"),
+            ("a*", "a/b/*"),
+            ("a?c", "abc"),
+            ("a?c", "a?c"),
+            ("*.jpg", "2015/*.jpg"),
+            ("users/alice/*", "users/alice/*/x"),
+            ("é*", "é?"),
+        ] {
+            assert!(Pattern(wide).contains(Pattern(narrow)), "{wide} {narrow}");
+        }
+        for (wide, narrow) in [
+            ("", "*"),
+            ("?", "*"),
+            ("?*", "*"),
+            ("a?c", "a*c"),
+            ("users/alice/*", "users/alice*"),
+            ("users/alice/*", "users/*/x"),
+            ("users/alice/", "users/alice/*"),
+            ("a*b", "a*"),
+            ("?", "é"),
+            ("a", "A"),
+        ] {
+            assert!(!Pattern(wide).contains(Pattern(narrow)), "{wide} {narrow}");
+        }
+    }
+
+    #[test]
+    fn nasty_patterns_do_not_stall_containment() {
+        let wide = "*a".repeat(500) + "b";
+        let narrow = "a*".repeat(500);
+        assert!(!Pattern(&wide).contains(Pattern(&narrow)));
+        assert!(!Pattern(&"?*".repeat(500)).contains(Pattern(&"*?".repeat(400))));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
+        /// Against every text of up to seven letters, one of which no pattern holds.
+        #[test]
+        fn containment_is_what_trying_every_text_shows(
+            wide in "[ab*?]{0,3}", narrow in "[ab*?]{0,3}",
+        ) {
+            let mut all = texts(7).iter();
+            let escapes =
+                all.find(|text| by_definition(&narrow, text) && !by_definition(&wide, text));
+            prop_assert_eq!(
+                Pattern(&wide).contains(Pattern(&narrow)), escapes.is_none(), "{:?}", escapes
+            );
+        }
+    }
+
+    fn texts(longest: usize) -> &'static [String] {
+        static TEXTS: std::sync::OnceLock<Vec<String>> = std::sync::OnceLock::new();
+        TEXTS.get_or_init(|| {
+            let mut texts = vec![String::new()];
+            let mut latest = texts.clone();
+            for _ in 0..longest {
+                let longer =
+                    |text: &String| ["a", "b", "/"].map(|letter| format!("{text}{letter}"));
+                latest = latest.iter().flat_map(longer).collect();
+                texts.extend_from_slice(&latest);
+            }
+            texts
+        })
     }
 
     fn by_definition(pattern: &str, text: &str) -> bool {
