@@ -10,7 +10,7 @@ use super::operator::ConditionOperator;
 ///
 /// `T` is what the values of `Resource` and `Condition` are: plain text, or text with placeholders. All the
 /// rest of a document is the same for both. Its order of fields is the canonical one.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct Document<T> {
     #[serde(rename = "Version")]
     pub(super) version: Version,
@@ -19,14 +19,14 @@ pub(crate) struct Document<T> {
 }
 
 /// The only version of the policy language.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub(crate) enum Version {
     #[serde(rename = "1")]
     One,
 }
 
 /// Some actions on some resources, allowed or denied.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Statement<T> {
     pub(super) effect: Effect,
@@ -41,14 +41,14 @@ pub(crate) struct Statement<T> {
 pub(crate) type Condition<T> = BTreeMap<ConditionOperator, BTreeMap<String, Strings<T>>>;
 
 /// What a statement does to the requests that it matches.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Effect {
     Allow,
     Deny,
 }
 
 /// The actions that a statement is about.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Actions {
     /// Those that match one of the patterns.
     Action(Strings<String>),
@@ -58,7 +58,7 @@ pub(crate) enum Actions {
 
 /// One string, or a list that is not empty: RAM means the same by both, but a rendered policy keeps the
 /// shape of its template.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Strings<T> {
     One(T),
     Many(Vec<T>),

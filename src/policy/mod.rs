@@ -4,16 +4,21 @@
 //! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name.
 
 mod action;
+mod condition;
 mod document;
+mod evaluate;
 mod json;
 mod lint;
 mod narrowing;
+mod network;
+mod operation;
 mod operator;
 mod path_rules;
 mod pattern;
 mod placeholder;
 mod problem;
 mod reader;
+mod request;
 mod resource;
 mod rule;
 mod session;
