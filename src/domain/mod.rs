@@ -20,7 +20,7 @@ pub(crate) use credentials::{AssumedRoleUser, Credentials, IncompleteCredentials
 pub(crate) use duration::{MaxSessionDuration, SessionDuration};
 pub(crate) use identity::{ExternalId, SourceIdentity, Subject};
 pub(crate) use names::{ClientId, GrantName, RoleName, ValueName};
-pub(crate) use object_key::{KeyPath, Segment};
+pub(crate) use object_key::{KeyPath, PolicyText, Segment};
 pub(crate) use session_name::SessionName;
 
 /// A value that does not keep its type's rule; the message states the rule, never the value.

@@ -30,6 +30,19 @@ text_type!(
      `- _ . ~ @ + = , ( ) !` in Unicode NFC, not empty, `.` or `..`"
 );
 
+/// A value of a policy that somebody outside wrote: paths, ARNs and the like, in which `*` and `?` are wildcards.
+///
+/// The characters of [`Segment`]s and `* ? / :`, so that nothing in it could be a variable, mean anything to JSON,
+/// or be invisible.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct PolicyText(String);
+
+text_type!(
+    PolicyText,
+    |s| s.chars().all(|c| stands_for_itself(c) || matches!(c, '*' | '?' | '/' | ':')) && is_nfc(s),
+    "a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC"
+);
+
 fn is_segment(raw: &str) -> bool {
     !matches!(raw, "" | "." | "..")
         && raw.chars().all(stands_for_itself)
@@ -100,6 +113,30 @@ mod tests {
         assert!("2015/01/01".parse::<KeyPath>().is_ok());
         for raw in ["", "/a", "a/", "a//b", "a/../b", "a/./b", "a/*/b"] {
             assert!(raw.parse::<KeyPath>().is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_policys_text_holds_wildcards_and_nothing_that_could_be_a_variable() {
+        for raw in
+            ["acs:oss:*:*:sample-bucket/2015/*.jpg", "2015-01-01T00:00:00Z", "10.0.0.0/8", "zoë?"]
+        {
+            assert!(raw.parse::<PolicyText>().is_ok(), "{raw:?}");
+        }
+        for raw in [
+            "${x}",
+            "{",
+            "%2F",
+            "a b",
+            "a\\b",
+            "\"",
+            "\0",
+            "\u{200b}",
+            "e\u{301}",
+            "<",
+            "a\u{fe0f}",
+        ] {
+            assert!(raw.parse::<PolicyText>().is_err(), "{raw:?}");
         }
     }
 

@@ -56,6 +56,14 @@ pub(crate) enum Actions {
     NotAction(Strings<String>),
 }
 
+impl Actions {
+    pub(super) fn patterns(&self) -> &[String] {
+        match self {
+            Self::Action(patterns) | Self::NotAction(patterns) => patterns.as_slice(),
+        }
+    }
+}
+
 /// One string, or a list that is not empty: RAM means the same by both, but a rendered policy keeps the
 /// shape of its template.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -4,13 +4,16 @@
 //! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name.
 
 mod action;
+mod asked;
 mod condition;
+mod contain;
 mod document;
 mod evaluate;
 mod json;
 mod lint;
 mod narrowing;
 mod network;
+mod normal;
 mod operation;
 mod operator;
 mod path_rules;
@@ -28,9 +31,15 @@ mod text;
 mod time_format;
 mod values;
 
+pub(crate) use asked::{AskedPolicy, UnfitPolicy};
+pub(crate) use contain::Excess;
 pub(crate) use lint::lint_file;
-pub(crate) use narrowing::{Narrowed, Narrowing, NarrowingProblem, NarrowingTexts};
+pub(crate) use narrowing::{Narrowed, Narrowing, NarrowingProblem, NarrowingTexts, RenderProblem};
+pub(crate) use request::{Request, RequestProblem};
 pub(crate) use rule::{Shape, ValueRule};
 pub(crate) use session::SessionPolicy;
 pub(crate) use template::Breadth;
 pub(crate) use values::{RawValues, SubjectUse, ValueProblem, ValueRules};
+
+#[cfg(test)]
+mod tests;

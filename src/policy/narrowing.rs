@@ -2,6 +2,8 @@
 
 use crate::domain::{SessionName, SourceIdentity};
 
+use super::asked::AskedPolicy;
+use super::contain::Excess;
 use super::problem::PolicyProblem;
 use super::session::SessionPolicy;
 use super::session_name::{NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate};
@@ -40,6 +42,15 @@ pub(crate) enum NarrowingProblem {
     SessionName(NameFlaw),
     #[error(transparent)]
     SourceIdentity(NameFlaw),
+}
+
+/// Why a request with a policy of its own gets nothing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum RenderProblem {
+    #[error(transparent)]
+    Value(#[from] ValueProblem),
+    #[error(transparent)]
+    Policy(#[from] Excess),
 }
 
 /// One caller's share of a grant, as STS will see it.
@@ -98,11 +109,26 @@ impl Narrowing {
     /// The only way from a request's values to a session policy: through their admission.
     pub(crate) fn render(&self, raw: RawValues<'_>) -> Result<Narrowed, ValueProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
-        Ok(Narrowed {
-            policy: self.policy.render(&values),
-            session_name: self.session_name.render(&values),
-            source_identity: self.source_identity.as_ref().map(|name| name.render(&values)),
-        })
+        Ok(self.named(&values, self.policy.render(&values)))
+    }
+
+    /// The same for a caller that asks for less than the grant gives, by a policy of its own.
+    pub(crate) fn render_within(
+        &self,
+        raw: RawValues<'_>,
+        asked: &AskedPolicy,
+    ) -> Result<Narrowed, RenderProblem> {
+        let values = Values::admit(&self.rules, &self.uses, raw)?;
+        let common = asked.within(&self.policy.fill(&values))?;
+        Ok(self.named(&values, SessionPolicy::contained(&common.minified())?))
+    }
+
+    fn named(&self, values: &Values, policy: SessionPolicy) -> Narrowed {
+        Narrowed {
+            policy,
+            session_name: self.session_name.render(values),
+            source_identity: self.source_identity.as_ref().map(|name| name.render(values)),
+        }
     }
 }
 

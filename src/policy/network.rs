@@ -1,46 +1,46 @@
 //! Ranges of addresses in `IpAddress` conditions.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// An address, or a range such as `10.0.0.0/8`, as the bits that all its addresses begin with.
 ///
-/// IPv4 is counted among IPv6 by its mapped form, so that one comparison serves both.
+/// The two families are apart, so that `::/0` holds no IPv4 address; one that is written as IPv6
+/// (`::ffff:10.0.0.1`) is IPv4.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Network {
-    base: u128,
-    mask: u128,
+pub(super) enum Network {
+    V4 { base: u32, mask: u32 },
+    V6 { base: u128, mask: u128 },
 }
 
 impl Network {
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (address, bits) = match text.split_once('/') {
-            Some((address, bits)) => (address, Some(bits)),
+            // `parse` would take `+8` as well.
+            Some((_, bits)) if !bits.bytes().all(|b| b.is_ascii_digit()) => return None,
+            Some((address, bits)) => (address, Some(bits.parse::<u32>().ok()?)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            // `parse` would take `+8` as well.
-            Some(bits) if bits.bytes().all(|b| b.is_ascii_digit()) => bits.parse::<u32>().ok()?,
-            Some(_) => return None,
-            None => width,
-        };
-        let fixed = (bits <= width).then(|| 128 - width + bits)?;
-        let mask = u128::MAX.checked_shl(128 - fixed).unwrap_or(0);
-        Some(Self { base: mapped(address) & mask, mask })
+        match address.parse().ok()? {
+            IpAddr::V4(address) => {
+                let open = 32_u32.checked_sub(bits.unwrap_or(32))?;
+                let mask = u32::MAX.checked_shl(open).unwrap_or(0);
+                Some(Self::V4 { base: address.to_bits() & mask, mask })
+            }
+            IpAddr::V6(address) => {
+                let open = 128_u32.checked_sub(bits.unwrap_or(128))?;
+                let mask = u128::MAX.checked_shl(open).unwrap_or(0);
+                Some(Self::V6 { base: address.to_bits() & mask, mask })
+            }
+        }
     }
 
     pub(super) fn holds(self, address: IpAddr) -> bool {
-        mapped(address) & self.mask == self.base
+        match (self, address.to_canonical()) {
+            (Self::V4 { base, mask }, IpAddr::V4(address)) => address.to_bits() & mask == base,
+            (Self::V6 { base, mask }, IpAddr::V6(address)) => address.to_bits() & mask == base,
+            (Self::V4 { .. }, IpAddr::V6(_)) | (Self::V6 { .. }, IpAddr::V4(_)) => false,
+        }
     }
-}
-
-fn mapped(address: IpAddr) -> u128 {
-    let mapped: Ipv6Addr = match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped(),
-        IpAddr::V6(address) => address,
-    };
-    mapped.to_bits()
 }
 
 #[cfg(test)]
@@ -65,6 +65,7 @@ mod tests {
             ("10.0.0.0/8", "11.0.0.1"),
             ("203.0.113.7", "203.0.113.8"),
             ("0.0.0.0/0", "2001:db8::1"),
+            ("::/0", "203.0.113.7"),
             ("2001:db8::/32", "2001:db9::1"),
         ] {
             assert!(!holds(network, address), "{network} {address}");

@@ -78,6 +78,23 @@ pub(crate) enum PolicyFlaw {
     )]
     AllowsAllOthers { operator: ConditionOperator },
     #[error(
+        "`NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in \
+         `Action`"
+    )]
+    NotActionAsked,
+    #[error(
+        "`{key}` stands beside the same key in other letters: readers of RAM's policies may disagree on \
+         which one counts"
+    )]
+    KeyInOtherCase { key: String },
+    #[error("`{operator:?}` compares with nothing that reads so")]
+    ValueKind { operator: ConditionOperator },
+    #[error(
+        "without white space this is {size} bytes and STS admits {max}",
+        max = super::SessionPolicy::MAX_BYTES
+    )]
+    TooLongAsked { size: usize },
+    #[error(
         "with the longest values this is {worst} bytes and STS admits {max}: most of them, {share}, come \
          from {heaviest}; shorten it, or lower its maximum length",
         max = super::SessionPolicy::MAX_BYTES

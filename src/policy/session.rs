@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::contain::Excess;
+
 /// A rendered session policy: canonical minified JSON that STS will accept, no longer than
 /// [`Self::MAX_BYTES`].
 ///
-/// Only a template makes one, so whoever holds it holds a narrowing: an STS call without one cannot be
-/// written down.
+/// Only a grant's `Narrowing` makes one, so whoever holds it holds a narrowing: an STS call without one
+/// cannot be written down.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct SessionPolicy(Arc<str>);
 
@@ -19,6 +21,12 @@ impl SessionPolicy {
         Self(json.into())
     }
 
+    /// For `Narrowing::render_within` alone: what a caller's policy and its grant's have in common, if it fits.
+    pub(super) fn contained(json: &str) -> Result<Self, Excess> {
+        let size = json.len();
+        if size <= Self::MAX_BYTES { Ok(Self(json.into())) } else { Err(Excess::TooLong { size }) }
+    }
+
     /// The JSON as it goes to STS.
     pub(crate) fn as_str(&self) -> &str {
         &self.0
@@ -27,7 +35,7 @@ impl SessionPolicy {
 
 #[cfg(test)]
 impl SessionPolicy {
-    /// For tests of what only carries policies. Outside tests a template is the one way in.
+    /// For tests of what only carries policies. Outside tests a grant is the one way in.
     pub(crate) fn for_tests(json: &str) -> Self {
         Self(json.into())
     }

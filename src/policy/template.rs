@@ -79,6 +79,11 @@ impl Template {
         }
         SessionPolicy::rendered(&json)
     }
+
+    /// The same as a tree.
+    pub(super) fn fill(&self, values: &Values) -> Document<String> {
+        self.document.map(|text| text.fill(|placeholder| values.of(placeholder)))
+    }
 }
 
 /// The JSON in the order in which it is written, as fixed text and placeholders.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::domain::Invalid;
+use crate::domain::{Invalid, PolicyText};
 
 use super::placeholder::Placeholder;
 use super::values::ValueRules;
@@ -70,6 +70,8 @@ pub(crate) enum TextFlaw {
     PlaceholderInBucket,
     #[error(transparent)]
     Bucket(Invalid),
+    #[error(transparent)]
+    FromOutside(Invalid),
 }
 
 impl Text {
@@ -102,6 +104,11 @@ impl Text {
             flaws.push(TextFlaw::ControlCharacter);
         }
         if flaws.is_empty() { Ok(Self(pieces)) } else { Err(flaws) }
+    }
+
+    /// Text without placeholders.
+    pub(super) fn fixed(text: &PolicyText) -> Self {
+        Self(vec![Piece::Fixed(text.as_str().to_owned())])
     }
 
     pub(super) fn pieces(&self) -> &[Piece] {

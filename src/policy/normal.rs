@@ -1,0 +1,70 @@
+//! One form for all policies that say the same in another order.
+
+use super::document::{Actions, Document, Statement, Strings};
+
+impl Document<String> {
+    /// The same policy with its lists and statements sorted and nothing said twice. RAM gives no meaning to
+    /// any of these orders, nor to a list of one.
+    pub(super) fn normal(self) -> Self {
+        let mut statements: Vec<_> = self.statements.into_iter().map(Statement::normal).collect();
+        statements.sort();
+        statements.dedup();
+        Self { version: self.version, statements }
+    }
+}
+
+impl Statement<String> {
+    fn normal(self) -> Self {
+        let actions = match self.actions {
+            Actions::Action(patterns) => Actions::Action(patterns.normal()),
+            Actions::NotAction(patterns) => Actions::NotAction(patterns.normal()),
+        };
+        let condition = self.condition.into_iter().map(|(operator, keys)| {
+            (operator, keys.into_iter().map(|(key, values)| (key, values.normal())).collect())
+        });
+        Self {
+            effect: self.effect,
+            actions,
+            resource: self.resource.normal(),
+            condition: condition.collect(),
+        }
+    }
+}
+
+impl Strings<String> {
+    fn normal(self) -> Self {
+        let mut texts = match self {
+            Self::One(text) => return Self::One(text),
+            Self::Many(texts) => texts,
+        };
+        texts.sort();
+        texts.dedup();
+        match <[String; 1]>::try_from(texts) {
+            Ok([only]) => Self::One(only),
+            Err(texts) => Self::Many(texts),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_repetition_and_lists_of_one_make_no_difference() {
+        let normal = |json: &str| {
+            let document = Document::read(json, |_, raw| Ok(raw.to_owned())).unwrap();
+            document.normal().minified()
+        };
+        let one = normal(
+            r#"{"Statement":[
+                {"Effect":"Deny","NotAction":["b:b","a:a"],"Resource":["y","x","y"]},
+                {"Effect":"Allow","Action":["b:b"],"Resource":"x",
+                 "Condition":{"StringLike":{"oss:Prefix":["b","a","a"]}}},
+                {"Effect":"Allow","Action":"b:b","Resource":["x"],
+                 "Condition":{"StringLike":{"oss:Prefix":["a","b"]}}}],"Version":"1"}"#,
+        );
+        insta::assert_snapshot!(one, @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"b:b","Resource":"x","Condition":{"StringLike":{"oss:Prefix":["a","b"]}}},{"Effect":"Deny","NotAction":["a:a","b:b"],"Resource":["x","y"]}]}"#);
+        assert_eq!(normal(&one), one);
+    }
+}
