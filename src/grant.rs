@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
 use crate::domain::{ClientId, ExternalId, GrantName, RoleArn, SessionDuration};
-use crate::policy::{Narrowed, Narrowing, RawValues, ValueProblem};
+use crate::policy::{
+    AskedPolicy, Excess, Narrowed, Narrowing, RawValues, RenderProblem, SessionPolicy, ValueProblem,
+};
 use crate::sts::RoleSession;
 
 /// A named entitlement, as the configuration gives it: everything that was checked when it was loaded.
@@ -56,12 +58,14 @@ impl Durations {
     }
 }
 
-/// What a caller asks for; unread text but for the shape.
+/// What a caller asks for; unread text but for its shape, and for the policy's.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) grant: Option<String>,
     pub(crate) duration_secs: Option<u64>,
     pub(crate) parameters: BTreeMap<String, String>,
+    /// To have less than the grant gives.
+    pub(crate) policy: Option<AskedPolicy>,
 }
 
 /// All grants, and which client may use which.
@@ -93,6 +97,18 @@ pub(crate) enum Refusal {
     Duration { shortest: SessionDuration, longest: SessionDuration },
     #[error(transparent)]
     Value(#[from] ValueProblem),
+    /// The caller's own policy is not within the grant's.
+    #[error(transparent)]
+    Policy(#[from] Excess),
+}
+
+impl From<RenderProblem> for Refusal {
+    fn from(problem: RenderProblem) -> Self {
+        match problem {
+            RenderProblem::Value(problem) => Self::Value(problem),
+            RenderProblem::Policy(excess) => Self::Policy(excess),
+        }
+    }
 }
 
 fn names(grants: &BTreeSet<GrantName>) -> String {
@@ -125,7 +141,10 @@ impl Grants {
             params: &asked.parameters,
             now,
         };
-        let narrowed = entitlement.narrowing.render(raw)?;
+        let narrowed = match &asked.policy {
+            None => entitlement.narrowing.render(raw)?,
+            Some(policy) => entitlement.narrowing.render_within(raw, policy)?,
+        };
         Ok(Grant { entitlement, duration, narrowed })
     }
 
@@ -146,6 +165,11 @@ impl Grants {
 impl<'a> Grant<'a> {
     pub(crate) fn name(&self) -> &'a GrantName {
         &self.entitlement.name
+    }
+
+    /// What its tokens may do.
+    pub(crate) fn policy(&self) -> &SessionPolicy {
+        &self.narrowed.policy
     }
 
     /// What STS will be asked for: the role, narrowed by the rendered policy.
@@ -223,6 +247,7 @@ mod tests {
             grant: grant.map(str::to_owned),
             duration_secs: None,
             parameters: parameters.into_iter().collect(),
+            policy: None,
         }
     }
 
@@ -260,6 +285,20 @@ mod tests {
             decide("reader", None, &with(secs)).map(|session| session.duration.as_secs()).ok()
         });
         assert_eq!(got, [None, Some(900), Some(3600), None, None]);
+    }
+
+    #[test]
+    fn a_callers_own_policy_can_only_take_away() {
+        let with = |key: &str| {
+            let json = ALBUM.replace("${params.album}/*", key);
+            let policy = Some(AskedPolicy::parse(&json).unwrap());
+            decide("reader", None, &Asked { policy, ..asked(None, Some("2015")) })
+        };
+        let session = with("2015/01/*").unwrap();
+        insta::assert_snapshot!(session.policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/*"}]}"#);
+        assert_eq!(session.name.as_str(), "reader");
+        let refusal = with("2016/*").unwrap_err();
+        insta::assert_snapshot!(refusal, @r"Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/2016/*` (letter case counts)");
     }
 
     #[test]

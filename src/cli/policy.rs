@@ -1,7 +1,8 @@
-//! `appserver policy render` and `appserver policy lint`.
+//! `appserver policy render`, `appserver policy explain` and `appserver policy lint`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -11,12 +12,16 @@ use crate::clock::Clock;
 use crate::config::Mode;
 use crate::domain::{ClientId, Subject};
 use crate::grant::Asked;
-use crate::policy::{Breadth, lint_file};
+use crate::policy::{
+    AskedPolicy, Breadth, Explanation, Judged, Request, RolePolicy, SessionPolicy, lint_file,
+};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
     /// Print the exact JSON that would go to STS for a caller
-    Render(RenderArgs),
+    Render(CallArgs),
+    /// Say whether a caller's token would allow an action, by which statement, and why
+    Explain(ExplainArgs),
     /// Print every problem of policy template files; the exit code is 64 if there is one
     Lint {
         /// Files of RAM JSON with placeholders
@@ -29,7 +34,7 @@ pub(super) enum PolicyCommand {
 }
 
 #[derive(Debug, Args)]
-pub(super) struct RenderArgs {
+pub(super) struct CallArgs {
     #[command(flatten)]
     config: ConfigFiles,
     /// The client that would call
@@ -47,6 +52,31 @@ pub(super) struct RenderArgs {
     /// A claim of the user's token
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
     claims: Vec<(String, String)>,
+    /// A file with the caller's own policy, which asks for less than the grant gives
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    call: CallArgs,
+    /// What the token would be used for, such as oss:GetObject; an operation such as oss:HeadObject is decided by
+    /// the action that allows it
+    #[arg(long)]
+    action: String,
+    /// What for: one bucket or object, such as acs:oss:*:*:sample-bucket/2015/grass.jpg
+    #[arg(long)]
+    resource: String,
+    /// A condition key of the request, such as oss:Prefix=2015/
+    #[arg(long = "condition", value_name = "KEY=VALUE", value_parser = pair)]
+    conditions: Vec<(String, String)>,
+    /// A file with the role's own policy, to be asked as well
+    #[arg(long, value_name = "FILE")]
+    role_policy: Option<PathBuf>,
+    /// Print JSON, as `POST /v1/explain` answers it
+    #[arg(long)]
+    json: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -57,30 +87,86 @@ fn pair(text: &str) -> Result<(String, String), String> {
 pub(super) fn run(command: PolicyCommand) -> Result<(), Failure> {
     match command {
         PolicyCommand::Render(args) => render(args),
+        PolicyCommand::Explain(args) => explain(args),
         PolicyCommand::Lint { files, allow_broad } => {
             lint(&files, if allow_broad { Breadth::Broad } else { Breadth::Narrow })
         }
     }
 }
 
-fn render(args: RenderArgs) -> Result<(), Failure> {
+fn render(args: CallArgs) -> Result<(), Failure> {
+    println!("{}", session_policy(args)?.as_str());
+    Ok(())
+}
+
+/// The policy that would go to STS.
+fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     // Nothing is served, so the demo's configuration may be tried out as well.
     let settings = args.config.load(Mode::Demo)?;
     let caller = Caller::imagined(args.client, args.subject, args.claims.into_iter().collect());
     let parameters: BTreeMap<_, _> = args.params.into_iter().collect();
-    let asked = Asked { grant: args.grant, duration_secs: None, parameters };
+    let policy = args.policy.map(|file| {
+        let unfit = |unfit| Failure::new(EXIT_CONFIG, format!("{}: {unfit}", file.display()));
+        AskedPolicy::parse(&read(&file)?).map_err(unfit)
+    });
+    let policy = policy.transpose()?;
+    let asked = Asked { grant: args.grant, duration_secs: None, parameters, policy };
     let grant = settings.grants.decide(&caller, &asked, Clock::system().now());
-    let grant = grant.map_err(|refusal| Failure::new(EXIT_CONFIG, refusal))?;
-    println!("{}", grant.into_role_session().policy.as_str());
+    Ok(grant.map_err(|refusal| Failure::new(EXIT_CONFIG, refusal))?.policy().clone())
+}
+
+fn explain(args: ExplainArgs) -> Result<(), Failure> {
+    let policy = session_policy(args.call)?;
+    let conditions: BTreeMap<_, _> = args.conditions.into_iter().collect();
+    let request = Request::new(&args.action, &args.resource, conditions);
+    let request = request.map_err(|problem| Failure::new(EXIT_CONFIG, problem))?;
+    let explanation = match args.role_policy {
+        None => Explanation::of(&policy, &request),
+        Some(file) => {
+            let role = RolePolicy::parse(&read(&file)?).map_err(|problems| {
+                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                Failure::new(EXIT_CONFIG, format!("{}:\n{}", file.display(), lines.join("\n")))
+            })?;
+            Explanation::within(&role, &policy, &request)
+        }
+    };
+    if args.json {
+        let json = serde_json::to_string(&explanation);
+        println!("{}", json.expect("an explanation is plain JSON"));
+    } else {
+        print_table(&explanation);
+    }
     Ok(())
+}
+
+fn print_table(explanation: &Explanation) {
+    let colour = if explanation.allowed { "\u{1b}[32m" } else { "\u{1b}[31m" };
+    let (colour, plain) =
+        if std::io::stdout().is_terminal() { (colour, "\u{1b}[0m") } else { ("", "") };
+    let by = explanation.decided_by.as_ref();
+    let by = by.map_or_else(|| "no statement allows it".to_owned(), |by| format!("by {by}"));
+    println!("{colour}{}{plain}: {by}\n", explanation.verdict);
+    match &explanation.operation {
+        Some(operation) => println!("  {operation}, which {} allows", explanation.action),
+        None => println!("  {}", explanation.action),
+    }
+    println!("  on {}\n", explanation.resource);
+    let longest = explanation.statements.iter().map(|judged| judged.statement.len()).max();
+    for Judged { statement, effect, because, .. } in &explanation.statements {
+        println!("  {statement:width$}  {effect:5}  {because}", width = longest.unwrap_or(0));
+    }
+    println!("\n{}\n\n{}", explanation.policy, explanation.scope);
+}
+
+fn read(file: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(EXIT_CONFIG, format!("{}: {error}", file.display())))
 }
 
 fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     let mut count = 0;
     for file in files {
-        let text = std::fs::read_to_string(file)
-            .map_err(|error| Failure::new(EXIT_CONFIG, format!("{}: {error}", file.display())))?;
-        for problem in lint_file(&text, breadth) {
+        for problem in lint_file(&read(file)?, breadth) {
             println!("{}: {problem}", file.display());
             count += 1;
         }

@@ -193,6 +193,11 @@ fn refused(refusal: &Refusal) -> Public {
         Refusal::Unnamed(_) => Public::parameter("Grant", refusal.to_string()),
         Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
         Refusal::Value(problem) => value(problem),
+        Refusal::Policy(excess) => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Policy",
+            format!("The policy is not within the grant: {excess}."),
+        ),
     }
 }
 

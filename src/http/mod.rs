@@ -5,6 +5,7 @@ mod authenticate;
 mod connection;
 mod descriptors;
 mod error;
+mod explain;
 mod json;
 mod no_query;
 mod observe;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 pub(crate) use admin::{Build, admin_router};
 pub(crate) use descriptors::affordable_connections;
@@ -57,6 +58,7 @@ pub(crate) fn router(api: Arc<Api>) -> Observed {
         .route("/v1/token", get(token::get_token).head(no_head).post(token::post_token))
         .route(observe::OSS_SDK_ROUTE, get(token::get_token).head(no_head))
         .route("/v1/whoami", get(whoami::whoami))
+        .route("/v1/explain", post(explain::explain))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(Arc::clone(&api));

@@ -8,11 +8,12 @@ use super::error::ApiError;
 use super::json::Members;
 use crate::domain::ValueName;
 use crate::grant::Asked;
+use crate::policy::AskedPolicy;
 
-const FIELDS: &str = "the parameters are `Grant`, `DurationSeconds` and `Parameters`";
+const FIELDS: &str = "the parameters are `Grant`, `DurationSeconds`, `Parameters` and `Policy`";
 const DURATION_RULE: &str = "it is a whole number of seconds";
 
-/// `POST /v1/token`: `{"Grant": "…", "DurationSeconds": 1800, "Parameters": {"album": "…"}}`.
+/// `POST /v1/token`: `{"Grant": "…", "DurationSeconds": 1800, "Parameters": {"album": "…"}, "Policy": {…}}`.
 pub(crate) fn from_body(members: &Members) -> Result<Asked, ApiError> {
     let mut asked = Asked::default();
     // Clients that write every field of a class write `null` for what they leave out.
@@ -21,7 +22,8 @@ pub(crate) fn from_body(members: &Members) -> Result<Asked, ApiError> {
             "Grant" => asked.grant = Some(text(value, "Grant")?),
             "DurationSeconds" => asked.duration_secs = Some(duration(value.get())?),
             "Parameters" => asked.parameters = parameters(value)?,
-            _ => return Err(not_taken(name)),
+            "Policy" => asked.policy = Some(policy(value)?),
+            _ => return Err(not_taken(name, FIELDS)),
         }
     }
     Ok(asked)
@@ -34,9 +36,10 @@ pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Result<Asked, ApiError
         let repeated = match name.as_str() {
             "Grant" => asked.grant.replace(value).is_some(),
             "DurationSeconds" => asked.duration_secs.replace(duration(&value)?).is_some(),
+            "Policy" => asked.policy.replace(policy_text(&value)?).is_some(),
             _ => match name.strip_prefix("Parameters.") {
                 Some(parameter) => asked.parameters.insert(parameter.to_owned(), value).is_some(),
-                None => return Err(not_taken(&name)),
+                None => return Err(not_taken(&name, FIELDS)),
             },
         };
         if repeated {
@@ -46,7 +49,7 @@ pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Result<Asked, ApiError
     Ok(asked)
 }
 
-fn parameters(value: &RawValue) -> Result<BTreeMap<String, String>, ApiError> {
+pub(super) fn parameters(value: &RawValue) -> Result<BTreeMap<String, String>, ApiError> {
     let members: Members = serde_json::from_str(value.get()).map_err(|_| {
         ApiError::invalid("Parameters", "it is an object whose members are strings, each name once")
     })?;
@@ -59,7 +62,7 @@ fn parameters(value: &RawValue) -> Result<BTreeMap<String, String>, ApiError> {
     members.iter().map(read).collect()
 }
 
-fn text(value: &RawValue, field: impl Into<String>) -> Result<String, ApiError> {
+pub(super) fn text(value: &RawValue, field: impl Into<String>) -> Result<String, ApiError> {
     serde_json::from_str(value.get()).map_err(|_| ApiError::invalid(field.into(), "it is a string"))
 }
 
@@ -70,19 +73,27 @@ fn duration(digits: &str) -> Result<u64, ApiError> {
     number.ok_or_else(|| ApiError::invalid("DurationSeconds", DURATION_RULE))
 }
 
-fn not_taken(name: &str) -> ApiError {
-    if name == "Policy" {
-        return ApiError::invalid(
-            "Policy",
-            "this server does not narrow by a caller's own policy; leave it out, and the grant's policy applies",
-        );
+/// An object, or the same as a string, as AssumeRole has it.
+pub(super) fn policy(value: &RawValue) -> Result<AskedPolicy, ApiError> {
+    match value.get().as_bytes() {
+        [b'{', ..] => policy_text(value.get()),
+        [b'"', ..] => policy_text(&text(value, "Policy")?),
+        _ => Err(ApiError::invalid("Policy", "it is a RAM policy, as an object or as a string")),
     }
+}
+
+fn policy_text(json: &str) -> Result<AskedPolicy, ApiError> {
+    AskedPolicy::parse(json).map_err(|unfit| ApiError::invalid("Policy", unfit.to_string()))
+}
+
+/// `fields` names those that are taken.
+pub(super) fn not_taken(name: &str, fields: &str) -> ApiError {
     // A code names only what could be a parameter's name, never arbitrary text.
     match name.parse::<ValueName>() {
         Ok(name) => {
-            ApiError::invalid(name.to_string(), format!("there is no such parameter; {FIELDS}"))
+            ApiError::invalid(name.to_string(), format!("there is no such parameter; {fields}"))
         }
-        Err(_) => ApiError::Malformed(format!("it has an unknown parameter; {FIELDS}").into()),
+        Err(_) => ApiError::Malformed(format!("it has an unknown parameter; {fields}").into()),
     }
 }
 
@@ -100,21 +111,35 @@ mod tests {
         )
     }
 
+    const POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
+        "Resource":"acs:oss:*:*:sample-bucket/albums/2015/a.jpg"}]}"#;
+
     #[test]
     fn body_and_query_say_the_same() {
-        let by_body =
-            body(r#"{"Grant":"one-album","DurationSeconds":1800,"Parameters":{"album":"2015"}}"#);
+        let with = |policy: &str| {
+            body(&format!(
+                r#"{{"Grant":"one-album","DurationSeconds":1800,"Parameters":{{"album":"2015"}},"Policy":{policy}}}"#
+            ))
+        };
         let by_query = query(&[
             ("Grant", "one-album"),
             ("DurationSeconds", "1800"),
             ("Parameters.album", "2015"),
+            ("Policy", POLICY),
         ]);
-        let asked = by_body.unwrap();
+        let asked = with(POLICY).unwrap();
         assert_eq!(asked, by_query.unwrap());
+        assert_eq!(asked, with(&serde_json::to_string(POLICY).unwrap()).unwrap());
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
+        let policy = Some(AskedPolicy::parse(POLICY).unwrap());
         assert_eq!(
             asked,
-            Asked { grant: Some("one-album".into()), duration_secs: Some(1800), parameters }
+            Asked {
+                grant: Some("one-album".into()),
+                duration_secs: Some(1800),
+                parameters,
+                policy
+            }
         );
     }
 
@@ -137,6 +162,10 @@ mod tests {
             body(r#"{"Parameters":{"album":"a","album":"b"}}"#),
             body(r#"{"grant":"one-album"}"#),
             body(r#"{"Policy":{"Version":"1"}}"#),
+            body(r#"{"Policy":""}"#),
+            body(r#"{"Policy":[]}"#),
+            query(&[("Policy", "")]),
+            query(&[("Policy", POLICY), ("Policy", POLICY)]),
             body(r#"{"a b":1}"#),
             query(&[("DurationSeconds", "")]),
             query(&[("DurationSeconds", "+1800")]),
@@ -155,6 +184,10 @@ mod tests {
             "InvalidParameter.Parameters",
             "InvalidParameter.grant",
             "InvalidParameter.Policy",
+            "InvalidParameter.Policy",
+            "InvalidParameter.Policy",
+            "InvalidParameter.Policy",
+            "MalformedRequest",
             "MalformedRequest",
             "InvalidParameter.DurationSeconds",
             "InvalidParameter.DurationSeconds",

@@ -9,6 +9,7 @@ mod condition;
 mod contain;
 mod document;
 mod evaluate;
+mod explanation;
 mod json;
 mod lint;
 mod narrowing;
@@ -31,8 +32,9 @@ mod text;
 mod time_format;
 mod values;
 
-pub(crate) use asked::{AskedPolicy, UnfitPolicy};
+pub(crate) use asked::AskedPolicy;
 pub(crate) use contain::Excess;
+pub(crate) use explanation::{Explanation, Judged, RolePolicy};
 pub(crate) use lint::lint_file;
 pub(crate) use narrowing::{Narrowed, Narrowing, NarrowingProblem, NarrowingTexts, RenderProblem};
 pub(crate) use request::{Request, RequestProblem};

@@ -1,0 +1,189 @@
+//! Why a request would be allowed or not, by the very policy that would go to STS.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::document::{Document, Effect, Statement};
+use super::evaluate::{Relevance, Verdict};
+use super::problem::PolicyProblem;
+use super::request::Request;
+use super::session::SessionPolicy;
+
+/// A verdict with its reasons, as it is shown.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Explanation {
+    pub(crate) allowed: bool,
+    pub(crate) verdict: &'static str,
+    /// The statement that decides, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) decided_by: Option<String>,
+    /// What was asked about, where another action allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) operation: Option<String>,
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    pub(crate) scope: &'static str,
+    pub(crate) statements: Vec<Judged>,
+    /// The session policy, byte for byte.
+    pub(crate) policy: Box<RawValue>,
+}
+
+/// One statement's part in the verdict.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Judged {
+    pub(crate) statement: String,
+    pub(crate) effect: &'static str,
+    pub(crate) applies: bool,
+    pub(crate) because: String,
+}
+
+/// A role's own policy, which bounds what any session of the role may do.
+#[derive(Debug)]
+pub(crate) struct RolePolicy(Document<String>);
+
+impl RolePolicy {
+    /// Reads a policy as RAM has it, or says everything that is wrong with it.
+    pub(crate) fn parse(json: &str) -> Result<Self, Vec<PolicyProblem>> {
+        Document::read(json, |_, raw| Ok(raw.to_owned())).map(Self)
+    }
+}
+
+const SESSION_ALONE: &str = "This is what the session policy says. The role's own policies, and the bucket's if it \
+                             has one, must allow it too.";
+const WITH_ROLE: &str = "This is what the session policy and the given policy of the role say together. The role's \
+                         other policies and the bucket's were not asked.";
+
+impl Explanation {
+    /// What the session policy says to the request.
+    pub(crate) fn of(policy: &SessionPolicy, request: &Request) -> Self {
+        Self::new(policy, None, request)
+    }
+
+    /// What the session policy and the role's own say together.
+    pub(crate) fn within(role: &RolePolicy, policy: &SessionPolicy, request: &Request) -> Self {
+        Self::new(policy, Some(role), request)
+    }
+
+    fn new(policy: &SessionPolicy, role: Option<&RolePolicy>, request: &Request) -> Self {
+        let rendered = "a session policy is written by us";
+        let session = Document::read(policy.as_str(), |_, raw| Ok(raw.to_owned())).expect(rendered);
+        let roles = role.map(|RolePolicy(document)| document);
+        // Both must allow, and neither adds to the other. What forbids decides.
+        let of_session = session.decide(request);
+        let of_role = roles.map(|role| role.decide(request)).filter(|role| !role.is_allowed());
+        let (verdict, prefix) = match of_role {
+            Some(of_role) if of_session.is_allowed() => (of_role, "Role."),
+            Some(_) | None => (of_session, ""),
+        };
+        let decided_by = match verdict {
+            Verdict::Allowed { statement } | Verdict::ExplicitlyDenied { statement } => {
+                Some(format!("{prefix}Statement[{statement}]"))
+            }
+            Verdict::ImplicitlyDenied => None,
+        };
+        let judged = |prefix: &'static str, document: &Document<String>| {
+            let one =
+                |(i, statement)| Judged::new(format!("{prefix}Statement[{i}]"), statement, request);
+            document.statements.iter().enumerate().map(one).collect::<Vec<_>>()
+        };
+        let mut statements = judged("", &session);
+        statements.extend(roles.into_iter().flat_map(|role| judged("Role.", role)));
+        Self {
+            allowed: verdict.is_allowed(),
+            verdict: verdict.name(),
+            decided_by,
+            operation: request.operation().map(str::to_owned),
+            action: request.action().to_owned(),
+            resource: request.resource().to_owned(),
+            scope: if role.is_some() { WITH_ROLE } else { SESSION_ALONE },
+            statements,
+            policy: RawValue::from_string(policy.as_str().to_owned()).expect(rendered),
+        }
+    }
+}
+
+impl Judged {
+    fn new(name: String, statement: &Statement<String>, request: &Request) -> Self {
+        let relevance = statement.relevance(request);
+        let because = match relevance {
+            Relevance::Applies => "it is about this request".to_owned(),
+            Relevance::OtherActions => "it is about other actions".to_owned(),
+            Relevance::OtherResources => "it is about other resources".to_owned(),
+            Relevance::Unmet { operator, key } => match request.value(key) {
+                Some(_) => format!("its condition {operator:?} on `{key}` does not hold"),
+                None => {
+                    format!("its condition {operator:?} is on `{key}`, which the request lacks")
+                }
+            },
+        };
+        Self {
+            statement: name,
+            effect: match statement.effect {
+                Effect::Allow => "Allow",
+                Effect::Deny => "Deny",
+            },
+            applies: relevance == Relevance::Applies,
+            because,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"{"Version":"1","Statement":[
+        {"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/alice/*"},
+        {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
+         "Condition":{"StringLike":{"oss:Prefix":"alice/*"}}},
+        {"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/alice/secret/*"}]}"#;
+
+    fn explained(action: &str, key: &str, prefix: Option<&str>, role: Option<&str>) -> String {
+        let conditions = prefix.map(|prefix| ("oss:Prefix".to_owned(), prefix.to_owned()));
+        let resource = format!("acs:oss:*:*:sample-bucket{key}");
+        let request = Request::new(action, &resource, conditions.into_iter().collect()).unwrap();
+        let policy = SessionPolicy::for_tests(POLICY);
+        let explanation = match role.map(|role| RolePolicy::parse(role).unwrap()) {
+            Some(role) => Explanation::within(&role, &policy, &request),
+            None => Explanation::of(&policy, &request),
+        };
+        let because: Vec<_> = explanation.statements.iter().map(|s| s.because.as_str()).collect();
+        format!(
+            "{} {} {} {}: {}",
+            explanation.operation.as_deref().unwrap_or(action),
+            explanation.allowed,
+            explanation.verdict,
+            explanation.decided_by.as_deref().unwrap_or("-"),
+            because.join("; ")
+        )
+    }
+
+    #[test]
+    fn each_statement_says_what_it_has_to_do_with_the_request() {
+        let role = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:Get*","Resource":"*"}]}"#;
+        let lines = [
+            explained("oss:HeadObject", "/alice/a.jpg", None, None),
+            explained("oss:GetObject", "/alice/secret/a.jpg", None, None),
+            explained("oss:DeleteObject", "/alice/a.jpg", None, None),
+            explained("oss:ListObjects", "", Some("alice/2015/"), None),
+            explained("oss:ListObjects", "", Some("bob/"), None),
+            explained("oss:ListObjects", "", None, None),
+            explained("oss:GetObject", "/alice/a.jpg", None, Some(role)),
+            explained("oss:PutObject", "/alice/a.jpg", None, Some(role)),
+            explained("oss:DeleteObject", "/alice/a.jpg", None, Some(role)),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @r"
+oss:HeadObject true Allowed Statement[0]: it is about this request; it is about other actions; it is about other resources
+oss:GetObject false ExplicitlyDenied Statement[2]: it is about this request; it is about other actions; it is about this request
+oss:DeleteObject false ImplicitlyDenied -: it is about other actions; it is about other actions; it is about other resources
+oss:ListObjects true Allowed Statement[1]: it is about other actions; it is about this request; it is about other resources
+oss:ListObjects false ImplicitlyDenied -: it is about other actions; its condition StringLike on `oss:Prefix` does not hold; it is about other resources
+oss:ListObjects false ImplicitlyDenied -: it is about other actions; its condition StringLike is on `oss:Prefix`, which the request lacks; it is about other resources
+oss:GetObject true Allowed Statement[0]: it is about this request; it is about other actions; it is about other resources; it is about this request
+oss:PutObject false ImplicitlyDenied -: it is about this request; it is about other actions; it is about other resources; it is about other actions
+oss:DeleteObject false ImplicitlyDenied -: it is about other actions; it is about other actions; it is about other resources; it is about other actions
+");
+    }
+}
