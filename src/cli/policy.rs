@@ -22,7 +22,8 @@ pub(super) enum PolicyCommand {
     Render(CallArgs),
     /// Say whether a caller's token would allow an action, by which statement, and why
     Explain(ExplainArgs),
-    /// Print every problem of policy template files; the exit code is 64 if there is one
+    /// Print every problem of policy template files, or notes on what is sound and not what was meant; the exit code
+    /// is 64 if there is a problem
     Lint {
         /// Files of RAM JSON with placeholders
         #[arg(required = true)]
@@ -166,9 +167,14 @@ fn read(file: &Path) -> Result<String, Failure> {
 fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     let mut count = 0;
     for file in files {
-        for problem in lint_file(&read(file)?, breadth) {
-            println!("{}: {problem}", file.display());
-            count += 1;
+        match lint_file(&read(file)?, breadth) {
+            Ok(advice) => {
+                advice.iter().for_each(|note| println!("note: {}: {note}", file.display()))
+            }
+            Err(problems) => {
+                problems.iter().for_each(|problem| println!("{}: {problem}", file.display()));
+                count += problems.len();
+            }
         }
     }
     match count {

@@ -1,9 +1,11 @@
 //! What is sound in a configuration and will still disappoint.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::problems::Problem;
 use crate::grant::Grants;
+use crate::policy::Narrowing;
 use crate::vend::Freshness;
 
 /// Who throws tokens away early, and with how many seconds left. Source: the SDKs' code.
@@ -37,4 +39,20 @@ pub(super) fn short_lived(grants: &Grants, freshness: &Freshness) -> Vec<Problem
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
+}
+
+/// What a grant's policy will not do as it was meant, and parameters that callers must send for nothing.
+pub(super) fn of_narrowing(grant: &str, file: &Path, narrowing: &Narrowing) -> Vec<Problem> {
+    let advice = narrowing.advice().into_iter().map(|advice| Problem {
+        path: format!("{grant}.policy"),
+        message: format!("{}: {advice}", file.display()),
+    });
+    let unused = narrowing.unused_parameters().map(|name| Problem {
+        path: format!("{grant}.parameters.{name}"),
+        message:
+            "every request must bring it, and no text of the grant uses it: take it out, or use \
+                  `${params.…}`"
+                .to_owned(),
+    });
+    advice.chain(unused).collect()
 }

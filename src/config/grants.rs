@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use sha2::{Digest, Sha256};
 
 use super::field::{Field, List};
-use super::problems::Problems;
+use super::problems::{Problem, Problems};
 use super::raw::{RawGrant, RawKind, RawRole, RawValueRule};
 use super::resolve::number;
 use crate::domain::{ClientId, GrantName, MaxSessionDuration, RoleArn, RoleName, ValueName};
@@ -56,6 +56,8 @@ pub(super) fn roles(
 pub(super) struct Entitlements {
     sound: HashMap<GrantName, Entitlement>,
     named: BTreeSet<String>,
+    /// What is to be said of those that are sound.
+    pub(super) advice: Vec<Problem>,
 }
 
 pub(super) fn entitlements(
@@ -65,10 +67,11 @@ pub(super) fn entitlements(
     problems: &mut Problems,
 ) -> Entitlements {
     let named = raw.keys().cloned().collect();
-    let resolve = |(name, raw)| entitlement(name, raw, roles, hash, problems);
+    let mut advice = Vec::new();
+    let resolve = |(name, raw)| entitlement(name, raw, roles, hash, &mut advice, problems);
     let sound =
         raw.into_iter().filter_map(resolve).map(|sound| (sound.name.clone(), sound)).collect();
-    Entitlements { sound, named }
+    Entitlements { sound, named, advice }
 }
 
 pub(super) fn grants(
@@ -76,7 +79,7 @@ pub(super) fn grants(
     of_clients: Vec<(ClientId, Vec<GrantName>)>,
     problems: &mut Problems,
 ) -> Grants {
-    let Entitlements { sound, named } = entitlements;
+    let Entitlements { sound, named, advice: _ } = entitlements;
     for (client, grants) in &of_clients {
         for grant in grants.iter().filter(|grant| !named.contains(grant.as_str())) {
             problems.add(
@@ -95,6 +98,7 @@ fn entitlement(
     raw: RawGrant,
     roles: &BTreeMap<RoleName, Role>,
     hash: &mut Sha256,
+    advice: &mut Vec<Problem>,
     problems: &mut Problems,
 ) -> Option<Entitlement> {
     let path = format!("grants.{name}");
@@ -138,7 +142,10 @@ fn entitlement(
             NarrowingProblem::SessionName(flaw) => problems.add(at("session_name"), flaw),
             NarrowingProblem::SourceIdentity(flaw) => problems.add(at("source_identity"), flaw),
         };
-        Narrowing::parse(texts, rules).map_err(|found| found.into_iter().for_each(problem)).ok()
+        let narrowing = Narrowing::parse(texts, rules);
+        let narrowing = narrowing.map_err(|found| found.into_iter().for_each(problem)).ok()?;
+        advice.extend(super::advice::of_narrowing(&path, &file, &narrowing));
+        Some(narrowing)
     });
     let external_id = problems.take(&at("external_id"), raw.external_id);
     let durations = role.and_then(|role| {

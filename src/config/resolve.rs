@@ -48,7 +48,8 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
     let accounts = accounts.collect();
-    let entitlements = grants::entitlements(raw.grants, &roles, &mut hash, &mut problems);
+    let mut entitlements = grants::entitlements(raw.grants, &roles, &mut hash, &mut problems);
+    let of_policies = std::mem::take(&mut entitlements.advice);
     let clients = clients::resolve(raw.clients, mode, &mut problems);
     let clients_grants =
         clients.iter().map(|client| (client.id.clone(), client.grants.clone())).collect();
@@ -58,6 +59,7 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
         let (vend, store) = (vend?, store?);
         let mut advice = advice::short_lived(&grants, &vend.freshness);
         advice.extend(store.advice());
+        advice.extend(of_policies);
         let (listen, server, request_timeout, lame_duck) = server?;
         Some(Settings {
             listen,

@@ -88,6 +88,22 @@ impl<T> Strings<T> {
     }
 }
 
+impl Strings<String> {
+    /// Each text once; one alone is not a list.
+    pub(super) fn of(texts: Vec<String>) -> Self {
+        let mut once: Vec<String> = Vec::with_capacity(texts.len());
+        for text in texts {
+            if !once.contains(&text) {
+                once.push(text);
+            }
+        }
+        match <[String; 1]>::try_from(once) {
+            Ok([only]) => Self::One(only),
+            Err(texts) => Self::Many(texts),
+        }
+    }
+}
+
 impl<T: Serialize> Serialize for Strings<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {

@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use super::advice::Advice;
 use super::problem::PolicyProblem;
 use super::rule::{Shape, ValueRule};
 use super::template::{Breadth, Template};
@@ -9,8 +10,8 @@ use super::values::ValueRules;
 use crate::domain::ValueName;
 
 /// Everything that loading the template would refuse, if each parameter and claim in it were declared as a
-/// segment of 64 bytes.
-pub(crate) fn lint_file(json: &str, breadth: Breadth) -> Vec<PolicyProblem> {
+/// segment of 64 bytes; or else what is to be said of it although it is sound.
+pub(crate) fn lint_file(json: &str, breadth: Breadth) -> Result<Vec<Advice>, Vec<PolicyProblem>> {
     let names = Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}");
     let names = names.expect("it is a regular expression");
     let mut rules = ValueRules {
@@ -25,5 +26,23 @@ pub(crate) fn lint_file(json: &str, breadth: Breadth) -> Vec<PolicyProblem> {
             declared.insert(name, rule);
         }
     }
-    Template::parse(json, &rules, breadth).err().unwrap_or_default()
+    Template::parse(json, &rules, breadth).map(|template| template.advice())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_shipped_policies_there_is_nothing_to_say() {
+        for file in std::fs::read_dir("config/policies").unwrap() {
+            let path = file.unwrap().path();
+            // It is broad on purpose, and so is its grant.
+            let broad = path.ends_with("read-all.json");
+            let breadth = if broad { Breadth::Broad } else { Breadth::Narrow };
+            let linted = lint_file(&std::fs::read_to_string(&path).unwrap(), breadth);
+            let said: Vec<_> = linted.unwrap().iter().map(ToString::to_string).collect();
+            assert_eq!(said, Vec::<String>::new(), "{}", path.display());
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name.
 
 mod action;
+mod advice;
 mod asked;
 mod condition;
 mod contain;
@@ -17,6 +18,7 @@ mod network;
 mod normal;
 mod operation;
 mod operator;
+mod oss_resource;
 mod path_rules;
 mod pattern;
 mod placeholder;

@@ -1,7 +1,8 @@
 //! All that a grant renders for one request.
 
-use crate::domain::{SessionName, SourceIdentity};
+use crate::domain::{SessionName, SourceIdentity, ValueName};
 
+use super::advice::Advice;
 use super::asked::AskedPolicy;
 use super::contain::Excess;
 use super::problem::PolicyProblem;
@@ -104,6 +105,16 @@ impl Narrowing {
     /// What a request may and must bring.
     pub(crate) fn rules(&self) -> &ValueRules {
         &self.rules
+    }
+
+    /// What is sound in the policy and will still not do what was meant.
+    pub(crate) fn advice(&self) -> Vec<Advice> {
+        self.policy.advice()
+    }
+
+    /// The parameters that a request must bring although no text uses them.
+    pub(crate) fn unused_parameters(&self) -> impl Iterator<Item = &ValueName> {
+        self.rules.params.keys().filter(|name| !self.uses.params.contains(*name))
     }
 
     /// The only way from a request's values to a session policy: through their admission.

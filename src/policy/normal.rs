@@ -38,11 +38,7 @@ impl Strings<String> {
             Self::Many(texts) => texts,
         };
         texts.sort();
-        texts.dedup();
-        match <[String; 1]>::try_from(texts) {
-            Ok([only]) => Self::One(only),
-            Err(texts) => Self::Many(texts),
-        }
+        Self::of(texts)
     }
 }
 

@@ -41,6 +41,15 @@ impl ConditionOperator {
 }
 
 impl ConditionOperator {
+    /// The operator that compares the same way and knows wildcards, for one that does not.
+    pub(super) fn with_wildcards(self) -> Option<Self> {
+        match self {
+            Self::StringEquals => Some(Self::StringLike),
+            Self::StringNotEquals => Some(Self::StringNotLike),
+            _ => None,
+        }
+    }
+
     /// Whether the condition holds for everything but its values.
     pub(super) fn is_negated(self) -> bool {
         match self {

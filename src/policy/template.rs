@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
+use super::advice::Advice;
 use super::document::{Actions, Document, Effect, Strings};
 use super::path_rules;
 use super::pattern::Pattern;
@@ -63,6 +64,13 @@ impl Template {
     /// What the template takes from a caller's credential.
     pub(super) fn uses(&self) -> Uses {
         Uses::of(self.document.values().flat_map(Text::placeholders), SubjectUse::InPolicy)
+    }
+
+    /// What is sound in it and will still not do what was meant.
+    pub(super) fn advice(&self) -> Vec<Advice> {
+        let written =
+            self.0.map(|text| text.fill(|placeholder| Cow::Owned(placeholder.to_string())));
+        Advice::on(&written, worst_size(&self.0))
     }
 
     /// The session policy for these values.
@@ -162,11 +170,15 @@ fn covers_any_action(pattern: &str) -> bool {
         .any(|service| Pattern(pattern).matches(&format!("{service}:{nobody_named}")))
 }
 
+/// With the longest value for each placeholder.
+fn worst_size(document: &Document<Text>) -> usize {
+    let longest =
+        document.map(|text| text.fill(|placeholder| Cow::Owned("x".repeat(placeholder.longest))));
+    longest.minified().len()
+}
+
 fn too_long(document: &Document<Text>) -> Option<PolicyProblem> {
-    let worst = document
-        .map(|text| text.fill(|placeholder| Cow::Owned("x".repeat(placeholder.longest))))
-        .minified()
-        .len();
+    let worst = worst_size(document);
     if worst <= SessionPolicy::MAX_BYTES {
         return None;
     }

@@ -31,11 +31,13 @@ pub(crate) struct RawValues<'a> {
     pub(crate) now: DateTime<Utc>,
 }
 
-/// What texts take from a caller's credential; it is required of a request, and nothing else is.
+/// What texts take. Of a caller's credential it is required, and nothing else is; a request's parameters are
+/// required whether or not a text uses them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Uses {
     pub(crate) subject: SubjectUse,
     pub(crate) claims: BTreeSet<ValueName>,
+    pub(super) params: BTreeSet<ValueName>,
 }
 
 /// What a subject must be.
@@ -63,7 +65,10 @@ impl Uses {
                 Source::Claim(name) => {
                     uses.claims.insert(name.clone());
                 }
-                Source::Client | Source::Parameter(_) | Source::Now(_) => {}
+                Source::Parameter(name) => {
+                    uses.params.insert(name.clone());
+                }
+                Source::Client | Source::Now(_) => {}
             }
         }
         uses
@@ -73,6 +78,7 @@ impl Uses {
     pub(super) fn and(mut self, other: Self) -> Self {
         self.subject = self.subject.max(other.subject);
         self.claims.extend(other.claims);
+        self.params.extend(other.params);
         self
     }
 }

@@ -1,0 +1,356 @@
+//! What is sound in a policy and will still not do what was meant.
+
+use std::fmt;
+
+use super::document::{Actions, Document, Effect, Statement, Strings};
+use super::operation::Level;
+use super::operator::ConditionOperator;
+use super::oss_resource::{OssResource, PREFIX_KEY};
+use super::resource::ResourcePattern;
+use super::session::SessionPolicy;
+
+/// A hint, the place it is about, and the statement as it was probably meant.
+#[derive(Debug)]
+pub(crate) struct Advice {
+    at: String,
+    hint: Hint,
+    mended: Option<String>,
+}
+
+#[derive(Debug)]
+enum Hint {
+    NeverMatches { action: String, level: Level },
+    Denied { by: usize },
+    ListsEverything { bucket: String },
+    Multipart { missing: Vec<&'static str> },
+    ValueKind { operator: ConditionOperator, value: String },
+    LiteralWildcard { operator: ConditionOperator },
+    NearLimit { worst: usize },
+}
+
+/// What a large upload needs besides `oss:PutObject`.
+const MULTIPART: [&str; 2] = ["oss:AbortMultipartUpload", "oss:ListParts"];
+
+/// Nine tenths of what STS admits.
+const NEAR_LIMIT: usize = SessionPolicy::MAX_BYTES * 9 / 10;
+
+impl Advice {
+    /// Everything that can be said of a template, its placeholders as they are written; `worst` is the size of
+    /// the longest policy that it renders.
+    pub(super) fn on(document: &Document<String>, worst: usize) -> Vec<Self> {
+        let mut advice = Vec::new();
+        for (i, statement) in document.statements.iter().enumerate() {
+            let at = format!("Statement[{i}]");
+            advice.extend(never_matching(&at, statement));
+            advice.extend(wrong_values(&at, statement));
+            if statement.effect == Effect::Allow {
+                advice.extend(denied(&at, statement, document));
+                advice.extend(listing(&at, statement, document));
+                advice.extend(multipart(&at, statement, document));
+            }
+        }
+        if worst >= NEAR_LIMIT {
+            let at = "the policy".to_owned();
+            advice.push(Self { at, hint: Hint::NearLimit { worst }, mended: None });
+        }
+        advice
+    }
+}
+
+/// Actions on no resource of the kind that they are decided on.
+fn never_matching(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+    let Actions::Action(actions) = &statement.actions else { return vec![] };
+    let resources = OssResource::all(statement.resource.as_slice());
+    let stray = |action: &String| {
+        let level = Level::of(action)?;
+        let none =
+            !resources.is_empty() && !resources.iter().any(|resource| resource.may_be(level));
+        none.then(|| Advice {
+            at: format!("{at}.Action"),
+            hint: Hint::NeverMatches { action: action.clone(), level },
+            mended: Some(written(&moved(statement, action, level, &resources))),
+        })
+    };
+    actions.as_slice().iter().filter_map(stray).collect()
+}
+
+/// The action alone, on what it is decided on; a prefix that was meant to limit a listing becomes its condition.
+fn moved(
+    statement: &Statement<String>,
+    action: &str,
+    level: Level,
+    resources: &[OssResource<'_>],
+) -> Statement<String> {
+    let mut moved = Statement {
+        actions: Actions::Action(Strings::One(action.to_owned())),
+        resource: Strings::of(resources.iter().map(|resource| resource.at(level)).collect()),
+        ..statement.clone()
+    };
+    let prefixes: Vec<_> = resources.iter().flat_map(OssResource::prefixes).collect();
+    if action.eq_ignore_ascii_case("oss:ListObjects") && !prefixes.is_empty() {
+        let keys = moved.condition.entry(ConditionOperator::StringLike).or_default();
+        keys.entry(PREFIX_KEY.to_owned()).or_insert_with(|| Strings::of(prefixes));
+    }
+    moved
+}
+
+/// Values that compare with nothing, or not as they look.
+fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+    let mut advice = Vec::new();
+    for (&operator, keys) in &statement.condition {
+        for (key, values) in keys {
+            let at = format!("{at}.Condition.{operator:?}.{key}");
+            let fixed = values.as_slice().iter().filter(|value| !value.contains('$'));
+            for value in fixed.filter(|value| !operator.takes(value)) {
+                let hint = Hint::ValueKind { operator, value: value.clone() };
+                advice.push(Advice { at: at.clone(), hint, mended: None });
+            }
+            let Some(like) = operator.with_wildcards() else { continue };
+            if values.as_slice().iter().any(|value| value.contains(['*', '?'])) {
+                let mut mended = statement.clone();
+                if let Some(values) =
+                    mended.condition.get_mut(&operator).and_then(|k| k.remove(key))
+                {
+                    mended.condition.entry(like).or_default().insert(key.clone(), values);
+                }
+                mended.condition.retain(|_, keys| !keys.is_empty());
+                let hint = Hint::LiteralWildcard { operator };
+                advice.push(Advice { at, hint, mended: Some(written(&mended)) });
+            }
+        }
+    }
+    advice
+}
+
+/// An Allow all of which one denial takes back.
+fn denied(at: &str, allow: &Statement<String>, document: &Document<String>) -> Option<Advice> {
+    let Actions::Action(actions) = &allow.actions else { return None };
+    let by = document.statements.iter().position(|deny| {
+        deny.effect == Effect::Deny
+            && deny.condition.is_empty()
+            && actions.as_slice().iter().all(|action| deny.actions.contain(action))
+            && lie_in(&allow.resource, deny)
+    })?;
+    Some(Advice { at: at.to_owned(), hint: Hint::Denied { by }, mended: None })
+}
+
+fn lie_in(resources: &Strings<String>, statement: &Statement<String>) -> bool {
+    let wide = statement.resource.as_slice();
+    let lies = |narrow: &String| wide.iter().any(|wide| ResourcePattern::contains(wide, narrow));
+    resources.as_slice().iter().all(lies)
+}
+
+/// A listing of whole buckets of which only a part is to be reached.
+fn listing(at: &str, statement: &Statement<String>, document: &Document<String>) -> Vec<Advice> {
+    let limited = statement.condition.iter().any(|(operator, keys)| {
+        !operator.is_negated() && keys.keys().any(|key| key.eq_ignore_ascii_case(PREFIX_KEY))
+    });
+    if limited || !statement.actions.cover("oss:ListObjects") {
+        return vec![];
+    }
+    let allows = || document.statements.iter().filter(|other| other.effect == Effect::Allow);
+    let whole = |listed: &OssResource<'_>| {
+        let reached: Vec<_> = allows()
+            .flat_map(|allow| OssResource::all(allow.resource.as_slice()))
+            .filter(|other| other.bucket() == listed.bucket() && other.may_be(Level::Object))
+            .collect();
+        let prefixes: Vec<_> = reached.iter().flat_map(OssResource::prefixes).collect();
+        let in_part =
+            !reached.is_empty() && reached.iter().all(|other| other.prefixes().next().is_some());
+        in_part.then(|| {
+            let keys = [(PREFIX_KEY.to_owned(), Strings::of(prefixes))];
+            let mended = Statement {
+                effect: Effect::Allow,
+                actions: Actions::Action(Strings::One("oss:ListObjects".to_owned())),
+                resource: Strings::One(listed.at(Level::Bucket)),
+                condition: [(ConditionOperator::StringLike, keys.into())].into(),
+            };
+            let hint = Hint::ListsEverything { bucket: listed.bucket().to_owned() };
+            Advice { at: at.to_owned(), hint, mended: Some(written(&mended)) }
+        })
+    };
+    let buckets = OssResource::all(statement.resource.as_slice()).into_iter();
+    buckets.filter(|resource| resource.may_be(Level::Bucket)).filter_map(|b| whole(&b)).collect()
+}
+
+/// An upload that could be neither resumed nor tidied up.
+fn multipart(at: &str, put: &Statement<String>, document: &Document<String>) -> Option<Advice> {
+    if !put.actions.cover("oss:PutObject") {
+        return None;
+    }
+    let given = |action: &str| {
+        document.statements.iter().any(|other| {
+            other.effect == Effect::Allow
+                && other.actions.cover(action)
+                && lie_in(&put.resource, other)
+        })
+    };
+    let missing: Vec<_> = MULTIPART.into_iter().filter(|action| !given(action)).collect();
+    if missing.is_empty() {
+        return None;
+    }
+    let actions = put.actions.patterns().iter().map(String::as_str).chain(missing.iter().copied());
+    let mended = Statement {
+        actions: Actions::Action(Strings::of(actions.map(str::to_owned).collect())),
+        ..put.clone()
+    };
+    let mended = Some(written(&mended));
+    Some(Advice { at: format!("{at}.Action"), hint: Hint::Multipart { missing }, mended })
+}
+
+fn written(statement: &Statement<String>) -> String {
+    serde_json::to_string(statement).expect("strings, lists and maps of strings are always JSON")
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.at, self.hint)?;
+        match &self.mended {
+            Some(mended) => write!(f, "; perhaps {mended}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NeverMatches { action, level } => {
+                let (on, named) = match level {
+                    Level::Service => ("all buckets", "`acs:oss:*:*:*`"),
+                    Level::Bucket => ("a bucket", "`acs:oss:*:*:bucket`"),
+                    Level::Object => ("an object", "`acs:oss:*:*:bucket/key`"),
+                };
+                write!(
+                    f,
+                    "OSS decides `{action}` on {on}, {named}, and no resource here is one, so it never matches"
+                )
+            }
+            Self::Denied { by } => write!(f, "Statement[{by}] denies all that this allows"),
+            Self::ListsEverything { bucket } => write!(
+                f,
+                "this lists all of `{bucket}`, though only a part of it is allowed otherwise: no resource limits \
+                 a listing, only a condition on `{PREFIX_KEY}` does, and reading needs none"
+            ),
+            Self::Multipart { missing } => write!(
+                f,
+                "large files go up in parts, and without `{}` their upload can be neither resumed nor given up",
+                missing.join("` and `")
+            ),
+            Self::ValueKind { operator, value } => {
+                write!(
+                    f,
+                    "`{value}` is nothing that `{operator:?}` compares with, so it never matches"
+                )
+            }
+            Self::LiteralWildcard { operator } => {
+                write!(f, "`{operator:?}` takes `*` and `?` as they stand")
+            }
+            Self::NearLimit { worst } => write!(
+                f,
+                "with the longest values this is {worst} bytes of the {} that STS admits, and a caller's own \
+                 policy has to fit beside the conditions and denials",
+                SessionPolicy::MAX_BYTES
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn advice(statements: &str) -> String {
+        let json = format!(r#"{{"Version":"1","Statement":[{statements}]}}"#);
+        let document = Document::read(&json, |_, raw| Ok(raw.to_owned())).unwrap();
+        let lines = Advice::on(&document, 0);
+        lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    fn allow(actions: &str, resources: &str) -> String {
+        format!(r#"{{"Effect":"Allow","Action":{actions},"Resource":{resources}}}"#)
+    }
+
+    #[test]
+    fn a_resource_with_a_prefix_does_not_limit_a_listing() {
+        // The example of OSS's own documentation, and what its table of results shows.
+        let documented = allow(
+            r#"["oss:ListObjects","oss:GetObject"]"#,
+            r#"["acs:oss:*:*:sample-bucket/users/${subject}/*","acs:oss:*:*:sample-bucket"]"#,
+        );
+        insta::assert_snapshot!(advice(&documented), @r#"Statement[0]: this lists all of `sample-bucket`, though only a part of it is allowed otherwise: no resource limits a listing, only a condition on `oss:Prefix` does, and reading needs none; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/${subject}/","users/${subject}/*"]}}}"#);
+        for fine in [
+            allow(r#""oss:ListObjects""#, r#""acs:oss:*:*:sample-bucket""#),
+            allow(r#""oss:*""#, r#"["acs:oss:*:*:sample-bucket","acs:oss:*:*:sample-bucket/*"]"#),
+            allow(r#"["oss:Get*","oss:List*"]"#, r#""acs:oss:*:*:*""#),
+        ] {
+            assert_eq!(advice(&fine), "", "{fine}");
+        }
+    }
+
+    #[test]
+    fn what_is_decided_elsewhere_never_matches() {
+        let lines = [
+            allow(
+                r#"["oss:GetObject","oss:ListObjects"]"#,
+                r#""acs:oss:*:*:sample-bucket/2015/*""#,
+            ),
+            allow(r#"["oss:GetObject","oss:GetBucketInfo"]"#, r#""acs:oss:*:*:sample-bucket""#),
+            allow(r#""oss:ListBuckets""#, r#""acs:oss:*:*:sample-bucket""#),
+        ]
+        .map(|statement| advice(&statement));
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+Statement[0].Action: OSS decides `oss:ListObjects` on a bucket, `acs:oss:*:*:bucket`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["2015/","2015/*"]}}}
+Statement[0].Action: OSS decides `oss:GetObject` on an object, `acs:oss:*:*:bucket/key`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/*"}
+Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:*`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:ListBuckets","Resource":"acs:oss:*:*:*"}
+"#);
+        assert_eq!(advice(&allow(r#""oss:GetBucketInfo""#, r#""acs:oss:*:*:sample-*""#)), "");
+        assert_eq!(advice(&allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-*""#)), "");
+    }
+
+    #[test]
+    fn an_upload_needs_the_actions_of_its_parts() {
+        let put = allow(r#""oss:PutObject""#, r#""acs:oss:*:*:sample-bucket/a/*""#);
+        insta::assert_snapshot!(advice(&put), @r#"Statement[0].Action: large files go up in parts, and without `oss:AbortMultipartUpload` and `oss:ListParts` their upload can be neither resumed nor given up; perhaps {"Effect":"Allow","Action":["oss:PutObject","oss:AbortMultipartUpload","oss:ListParts"],"Resource":"acs:oss:*:*:sample-bucket/a/*"}"#);
+        let parts = allow(
+            r#"["oss:AbortMultipartUpload","oss:ListParts"]"#,
+            r#""acs:oss:*:*:sample-bucket/*""#,
+        );
+        assert_eq!(advice(&format!("{put},{parts}")), "");
+    }
+
+    #[test]
+    fn what_is_denied_or_compares_with_nothing_is_told() {
+        let with = |condition: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
+                    "Condition":{{{condition}}}}}"#
+            )
+        };
+        let denied = allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/a/*""#)
+            + r#",{"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/*"}"#;
+        let lines = [
+            advice(&denied),
+            advice(&with(r#""Bool":{"acs:SecureTransport":["yes","true"]}"#)),
+            advice(&with(
+                r#""StringEquals":{"oss:Prefix":"users/${subject}/*","oss:Delimiter":"/"}"#,
+            )),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+Statement[0]: Statement[1] denies all that this allows
+Statement[0].Condition.Bool.acs:SecureTransport: `yes` is nothing that `Bool` compares with, so it never matches
+Statement[0].Condition.StringEquals.oss:Prefix: `StringEquals` takes `*` and `?` as they stand; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringEquals":{"oss:Delimiter":"/"},"StringLike":{"oss:Prefix":"users/${subject}/*"}}}
+"#);
+    }
+
+    #[test]
+    fn a_policy_near_the_limit_is_told() {
+        let document = Document::read(
+            r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"a:b","Resource":"*"}]}"#,
+            |_, raw| Ok(raw.to_owned()),
+        );
+        let document = document.unwrap();
+        assert!(Advice::on(&document, 1841).is_empty());
+        assert_eq!(Advice::on(&document, 1842).len(), 1);
+    }
+}
