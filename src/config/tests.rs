@@ -373,3 +373,35 @@ fn tokens_that_sdks_would_throw_away_at_once_are_noted_with_the_sdks_names() {
     let mobile = advice(&[("APPSERVER__VEND__MIN_REMAINING_SECS", "300")]);
     insta::assert_snapshot!(mobile, @"grants.album.default_duration_secs: tokens of 3600 s are handed out with as little as 300 s left; the Java, Python and Node credentials SDKs (with 900 s left) and the Android and iOS OSS SDKs (with 300 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them");
 }
+
+#[test]
+fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_mended() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject",
+        "Resource":"acs:oss:*:*:sample-bucket/uploads/*"}]}"#;
+    std::fs::write(folder.path().join("uploads.json"), policy).unwrap();
+    let toml = r#"
+        [roles.oss]
+        arn = "acs:ram::11223344:role/oss"
+        [grants.uploads]
+        role = "oss"
+        policy = "uploads.json"
+        [grants.uploads.parameters.album]
+        kind = "segment"
+        [clients.phone]
+        grants = ["uploads"]
+        secret_sha256 = ["0000000000000000000000000000000000000000000000000000000000000000"]
+    "#;
+    let file = folder.path().join("app.toml");
+    std::fs::write(&file, toml).unwrap();
+    let settings = load(&[file], &Environment::new(), Mode::Production).unwrap();
+    let beside = format!("{}/", folder.path().display());
+    let lines = settings
+        .advice
+        .iter()
+        .map(|Problem { path, message }| format!("{path}: {}", message.replace(&beside, "")));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
+grants.uploads.policy: uploads.json: Statement[0].Action: large files go up in parts, and without `oss:AbortMultipartUpload` and `oss:ListParts` their upload can be neither resumed nor given up; perhaps {"Effect":"Allow","Action":["oss:PutObject","oss:AbortMultipartUpload","oss:ListParts"],"Resource":"acs:oss:*:*:sample-bucket/uploads/*"}
+grants.uploads.parameters.album: every request must bring it, and no text of the grant uses it: take it out, or use `${params.…}`
+"#);
+}

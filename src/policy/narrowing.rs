@@ -498,6 +498,38 @@ mod tests {
         insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @r#"the parameter `album` must be path segments, joined by single `/`, of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
     }
 
+    /// T6: the asked policy fits by itself; what the grant adds to it counts as well.
+    #[test]
+    fn what_is_asked_and_what_the_grant_adds_fit_into_2047_bytes_together() {
+        let granted = r#"{"Version":"1","Statement":[
+            {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a/*"},
+            {"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/a/secret/*"}]}"#;
+        let narrowing = narrowing(granted, Breadth::Narrow);
+        let render = |key: String| {
+            let asked = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
+                "Resource":"acs:oss:*:*:sample-bucket/a/{key}"}}]}}"#
+            );
+            let raw = RawValues {
+                client: &"photo-app".parse().unwrap(),
+                subject: None,
+                claims: &BTreeMap::new(),
+                params: &BTreeMap::new(),
+                now: chrono::DateTime::UNIX_EPOCH,
+            };
+            let narrowed = narrowing.render_within(raw, &AskedPolicy::parse(&asked).unwrap());
+            narrowed.map(|narrowed| narrowed.policy.as_str().len())
+        };
+        let beside = render(String::new()).unwrap();
+        for size in [2046, 2047] {
+            assert_eq!(render("x".repeat(size - beside)), Ok(size));
+            let multibyte = format!("{}x", "東".repeat((size - beside) / 3));
+            assert!(render(multibyte).is_ok_and(|found| (size - 2..=size).contains(&found)));
+        }
+        let refused = render("x".repeat(2048 - beside)).unwrap_err();
+        assert_eq!(refused, RenderProblem::Policy(Excess::TooLong { size: 2048 }));
+    }
+
     #[test]
     fn exactly_what_is_declared_and_used_is_asked_for() {
         let raw = |params: &[&str], claims: &[&str], subject: Option<&str>| {

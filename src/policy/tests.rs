@@ -12,6 +12,7 @@ use super::asked::AskedPolicy;
 use super::document::Document;
 use super::evaluate::Verdict;
 use super::request::Request;
+use super::{Breadth, Narrowing, NarrowingTexts, RawValues, Shape, ValueRule, ValueRules};
 
 /// A request in words.
 #[derive(Clone, Debug)]
@@ -309,7 +310,7 @@ fn whatever_the_contained_policy_allows_the_grant_allows_however_ram_is_read() {
         (Just(granted.clone()), asked_of(granted), prop::collection::vec(asking(), 20))
     });
     let mut reached = 0;
-    let accepted = draw(2500, &case, |(granted, asked, askings)| {
+    let accepted = draw(1500, &case, |(granted, asked, askings)| {
         let Ok(parsed) = AskedPolicy::parse(&asked.to_string()) else { return false };
         let Ok(common) = parsed.within(&read(&granted)) else { return false };
         let sent: Value = serde_json::from_str(&common.minified()).unwrap();
@@ -331,13 +332,13 @@ fn whatever_the_contained_policy_allows_the_grant_allows_however_ram_is_read() {
         true
     });
     // Else the test would prove nothing.
-    assert!(accepted > 300 && reached > 2_000, "{accepted} were accepted, {reached} allowed");
+    assert!(accepted > 150 && reached > 1_000, "{accepted} were accepted, {reached} allowed");
 }
 
 #[test]
 fn a_grants_own_policy_lies_within_it_and_decides_the_same() {
     let case = (policy(), prop::collection::vec(asking(), 40));
-    let asked = draw(600, &case, |(granted, askings)| {
+    let asked = draw(300, &case, |(granted, askings)| {
         let Ok(parsed) = AskedPolicy::parse(&granted.to_string()) else { return false };
         let granted = read(&granted);
         let common =
@@ -348,12 +349,12 @@ fn a_grants_own_policy_lies_within_it_and_decides_the_same() {
         }
         true
     });
-    assert!(asked > 150, "only {asked} could be asked for");
+    assert!(asked > 70, "only {asked} could be asked for");
 }
 
 #[test]
 fn policies_that_say_the_same_in_another_order_are_sent_as_the_same_bytes() {
-    let asked = draw(300, &policy(), |policy| {
+    let asked = draw(200, &policy(), |policy| {
         let Ok(parsed) = AskedPolicy::parse(&policy.to_string()) else { return false };
         let mut turned = policy.clone();
         let statements = turned["Statement"].as_array_mut().unwrap();
@@ -370,7 +371,89 @@ fn policies_that_say_the_same_in_another_order_are_sent_as_the_same_bytes() {
         assert_eq!(parsed.within(&granted), turned.within(&granted), "{policy}");
         true
     });
-    assert!(asked > 100, "only {asked} could be asked for");
+    assert!(asked > 60, "only {asked} could be asked for");
+}
+
+/// T8: what SDKs do, by the operations that they call for it.
+const TASKS: [(&str, &[&str]); 7] = [
+    ("get", &["oss:GetObject", "oss:HeadObject"]),
+    ("put", &["oss:PutObject"]),
+    (
+        "multipart",
+        &["oss:InitiateMultipartUpload", "oss:UploadPart", "oss:CompleteMultipartUpload"],
+    ),
+    ("resume", &["oss:ListParts", "oss:UploadPart", "oss:CompleteMultipartUpload"]),
+    ("abort", &["oss:AbortMultipartUpload"]),
+    ("delete", &["oss:DeleteObject", "oss:DeleteMultipleObjects"]),
+    ("list", &["oss:ListObjects", "oss:ListObjectsV2"]),
+];
+
+/// The tasks that a shipped policy lets a caller do in a folder.
+fn tasks(policy: &str, folder: &str) -> String {
+    let json = std::fs::read_to_string(format!("config/policies/{policy}.json")).unwrap();
+    let album = || ("album".parse().unwrap(), ValueRule::text(Shape::Segment, None, 64).unwrap());
+    let rules = ValueRules {
+        params: json.contains("params.album").then(album).into_iter().collect(),
+        claims: BTreeMap::new(),
+        subject_max_bytes: 64,
+    };
+    let texts = NarrowingTexts {
+        policy: &json,
+        breadth: if policy == "read-all" { Breadth::Broad } else { Breadth::Narrow },
+        session_name: None,
+        source_identity: None,
+    };
+    let narrowing = Narrowing::parse(texts, rules).unwrap();
+    let params = narrowing.rules().params.keys();
+    let raw = RawValues {
+        client: &"photo-app".parse().unwrap(),
+        subject: Some(&"alice".parse().unwrap()),
+        claims: &BTreeMap::new(),
+        params: &params.map(|name| (name.to_string(), "2015".to_owned())).collect(),
+        now: "2015-01-01T03:04:05Z".parse().unwrap(),
+    };
+    let rendered = narrowing.render(raw).unwrap().policy;
+    let rendered = read(&serde_json::from_str(rendered.as_str()).unwrap());
+    let allows = |operation: &str| {
+        let listing = operation.contains("List") && !operation.contains("Parts");
+        let key = if listing { String::new() } else { format!("/{folder}a.jpg") };
+        let conditions = listing.then(|| ("oss:Prefix".to_owned(), folder.to_owned()));
+        let resource = format!("acs:oss:oss-cn-hangzhou:11223344:sample-bucket{key}");
+        let request = Request::new(operation, &resource, conditions.into_iter().collect());
+        rendered.decide(&request.unwrap()).is_allowed()
+    };
+    let may = TASKS.iter().filter(|(_, operations)| operations.iter().all(|one| allows(one)));
+    let may: Vec<_> = may.map(|(task, _)| *task).collect();
+    if may.is_empty() { "nothing".to_owned() } else { may.join(" ") }
+}
+
+#[test]
+fn the_shipped_policies_let_sdks_do_what_they_are_for_and_nothing_next_to_it() {
+    let mut lines = Vec::new();
+    for (policy, own, next) in [
+        ("read-all", "2015/", "bob/"),
+        ("daily-photos", "2015/01/01/", "2015/01/02/"),
+        ("todays-photos", "2015/01/01/", "2015/01/02/"),
+        ("one-album", "albums/2015/", "albums/2016/"),
+        ("shared-album", "albums/2015/", "albums/20150/"),
+        ("list-only", "albums/2015/", "albums/"),
+        ("my-photos", "users/alice/", "users/alice0/"),
+        ("upload-only", "uploads/photo-app/", "uploads/photo/"),
+    ] {
+        lines.push(format!("{policy}: {} | {}", tasks(policy, own), tasks(policy, next)));
+    }
+    let shipped = std::fs::read_dir("config/policies").unwrap().count();
+    assert_eq!(lines.len(), shipped, "a policy is shipped that is not tried here");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+read-all: get list | get list
+daily-photos: get | nothing
+todays-photos: get | nothing
+one-album: get | nothing
+shared-album: get list | nothing
+list-only: list | nothing
+my-photos: get put multipart resume abort delete list | nothing
+upload-only: put multipart resume abort | nothing
+");
 }
 
 /// The emulator's evaluator was written without this one, and from the documentation alone.
@@ -381,7 +464,7 @@ fn our_decision_is_the_emulators() {
 
     let mut allowed = 0;
     let case = (policy(), prop::collection::vec(asking(), 20));
-    draw(1000, &case, |(policy, askings)| {
+    draw(600, &case, |(policy, askings)| {
         let theirs = ram::Policy::parse(&policy.to_string()).unwrap();
         for asking in &askings {
             let mut request = ram::Request::new(asking.action, &asking.resource);
@@ -400,5 +483,5 @@ fn our_decision_is_the_emulators() {
         }
         true
     });
-    assert!(allowed > 400, "only {allowed} requests were allowed");
+    assert!(allowed > 200, "only {allowed} requests were allowed");
 }
