@@ -66,7 +66,7 @@ enum Command {
     Check(CheckArgs),
     /// Try out policy templates
     #[command(subcommand)]
-    Policy(policy::PolicyCommand),
+    Policy(Box<policy::PolicyCommand>),
     /// Register clients
     #[command(subcommand)]
     Client(ClientCommand),
@@ -146,7 +146,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => demo::emulator(&args),
         Command::Check(args) => check(&args),
-        Command::Policy(command) => policy::run(command),
+        Command::Policy(command) => policy::run(*command),
         Command::Client(ClientCommand::New { id }) => {
             client::new(&id);
             Ok(())

@@ -188,7 +188,7 @@ mod tests {
             "[".repeat(4000),
             " ".repeat(8193),
             get(&format!("\"acs:oss:*:*:sample-bucket/{}\"", "x".repeat(2000))),
-            with(&r#"{"Effect":"no"},"#.repeat(9).trim_end_matches(',').to_owned()),
+            with(r#"{"Effect":"no"},"#.repeat(9).trim_end_matches(',')),
         ];
         let lines: Vec<_> = documents.iter().map(|json| problem_of(json)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 
 use super::asked::AskedPolicy;
 use super::document::Document;
-use super::evaluate::Verdict;
 use super::request::Request;
 use super::{Breadth, Narrowing, NarrowingTexts, RawValues, Shape, ValueRule, ValueRules};
 
@@ -460,6 +459,7 @@ upload-only: put multipart resume abort | nothing
 #[cfg(feature = "emulator")]
 #[test]
 fn our_decision_is_the_emulators() {
+    use super::evaluate::Verdict;
     use crate::emulator::ram::{self, Deciding, Decision};
 
     let mut allowed = 0;
