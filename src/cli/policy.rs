@@ -72,9 +72,9 @@ pub(super) struct ExplainArgs {
     /// A condition key of the request, such as oss:Prefix=2015/
     #[arg(long = "condition", value_name = "KEY=VALUE", value_parser = pair)]
     conditions: Vec<(String, String)>,
-    /// A file with the role's own policy, to be asked as well
-    #[arg(long, value_name = "FILE")]
-    role_policy: Option<PathBuf>,
+    /// A file with a policy of the role's own, to be asked as well; repeat it for each that the role has
+    #[arg(long = "role-policy", value_name = "FILE")]
+    role_policies: Vec<PathBuf>,
     /// Print JSON, as `POST /v1/explain` answers it
     #[arg(long)]
     json: bool,
@@ -121,16 +121,13 @@ fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let conditions: BTreeMap<_, _> = args.conditions.into_iter().collect();
     let request = Request::new(&args.action, &args.resource, conditions);
     let request = request.map_err(|problem| Failure::new(EXIT_CONFIG, problem))?;
-    let explanation = match args.role_policy {
-        None => Explanation::of(&policy, &request),
-        Some(file) => {
-            let role = RolePolicy::parse(&read(&file)?).map_err(|problems| {
-                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
-                Failure::new(EXIT_CONFIG, format!("{}:\n{}", file.display(), lines.join("\n")))
-            })?;
-            Explanation::within(&role, &policy, &request)
-        }
-    };
+    let roles = args.role_policies.iter().map(|file| {
+        RolePolicy::parse(&read(file)?).map_err(|problems| {
+            let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            Failure::new(EXIT_CONFIG, format!("{}:\n{}", file.display(), lines.join("\n")))
+        })
+    });
+    let explanation = Explanation::of(&policy, roles.collect::<Result<_, _>>()?, &request);
     if args.json {
         let json = serde_json::to_string(&explanation);
         println!("{}", json.expect("an explanation is plain JSON"));

@@ -43,7 +43,7 @@ pub(super) async fn explain(
     let (asked, request) = read(&body)?;
     let grant = api.grants.decide(&caller, &asked, api.clock.now())?;
     tracing::Span::current().record("grant", grant.name().as_str());
-    let explanation = Explanation::of(grant.policy(), &request);
+    let explanation = Explanation::of(grant.policy(), vec![], &request);
     Ok(json(&ExplainResponse {
         success: Success::new(id.as_str()),
         grant: grant.name().as_str(),

@@ -64,6 +64,20 @@ impl Document<String> {
     }
 }
 
+/// What several policies of one identity say together, and which of them decides, counted from 0: a denial of
+/// any, else an allowance of any.
+pub(super) fn decide_together(
+    policies: &[Document<String>],
+    request: &Request,
+) -> (usize, Verdict) {
+    let verdicts: Vec<_> =
+        policies.iter().map(|policy| policy.decide(request)).enumerate().collect();
+    let first = |wanted: fn(&Verdict) -> bool| verdicts.iter().find(|(_, verdict)| wanted(verdict));
+    let denied = first(|verdict| matches!(verdict, Verdict::ExplicitlyDenied { .. }));
+    let decided = denied.or_else(|| first(|verdict| verdict.is_allowed()));
+    decided.copied().unwrap_or((0, Verdict::ImplicitlyDenied))
+}
+
 impl Statement<String> {
     pub(super) fn relevance(&self, request: &Request) -> Relevance<'_> {
         let matches = |pattern: &String| ResourcePattern::new(pattern).matches(request.resource());
@@ -129,6 +143,20 @@ mod tests {
         ] {
             assert_eq!(policy(&statements).decide(&request(action, &[])), verdict, "{statements}");
         }
+    }
+
+    #[test]
+    fn policies_of_one_identity_add_up_and_any_of_them_denies() {
+        let get = request("oss:GetObject", &[]);
+        let put = policy(&ALLOW.replace("Get*", "PutObject"));
+        let (allow, deny) = (policy(ALLOW), policy(DENY));
+        let decide = |policies: &[&Document<String>]| {
+            decide_together(&policies.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), &get)
+        };
+        assert_eq!(decide(&[&put, &allow]), (1, Verdict::Allowed { statement: 0 }));
+        assert_eq!(decide(&[&allow, &put, &deny]), (2, Verdict::ExplicitlyDenied { statement: 0 }));
+        assert_eq!(decide(&[&put]), (0, Verdict::ImplicitlyDenied));
+        assert_eq!(decide(&[]), (0, Verdict::ImplicitlyDenied));
     }
 
     #[test]

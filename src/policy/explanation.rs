@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::document::{Document, Effect, Statement};
-use super::evaluate::{Relevance, Verdict};
+use super::evaluate::{Relevance, Verdict, decide_together};
 use super::problem::PolicyProblem;
 use super::request::Request;
 use super::session::SessionPolicy;
@@ -39,7 +39,7 @@ pub(crate) struct Judged {
     pub(crate) because: String,
 }
 
-/// A role's own policy, which bounds what any session of the role may do.
+/// A policy of a role's own; all of them together bound what any session of the role may do.
 #[derive(Debug)]
 pub(crate) struct RolePolicy(Document<String>);
 
@@ -52,30 +52,23 @@ impl RolePolicy {
 
 const SESSION_ALONE: &str = "This is what the session policy says. The role's own policies, and the bucket's if it \
                              has one, must allow it too.";
-const WITH_ROLE: &str = "This is what the session policy and the given policy of the role say together. The role's \
-                         other policies and the bucket's were not asked.";
+const WITH_ROLE: &str = "This is what the session policy and the given policies of the role say together. The \
+                         bucket's policy, if it has one, was not asked.";
 
 impl Explanation {
-    /// What the session policy says to the request.
-    pub(crate) fn of(policy: &SessionPolicy, request: &Request) -> Self {
-        Self::new(policy, None, request)
-    }
-
-    /// What the session policy and the role's own say together.
-    pub(crate) fn within(role: &RolePolicy, policy: &SessionPolicy, request: &Request) -> Self {
-        Self::new(policy, Some(role), request)
-    }
-
-    fn new(policy: &SessionPolicy, role: Option<&RolePolicy>, request: &Request) -> Self {
+    /// What the session policy says to the request; if the role's policies are known, what both say together.
+    pub(crate) fn of(policy: &SessionPolicy, roles: Vec<RolePolicy>, request: &Request) -> Self {
         let rendered = "a session policy is written by us";
         let session = Document::read(policy.as_str(), |_, raw| Ok(raw.to_owned())).expect(rendered);
-        let roles = role.map(|RolePolicy(document)| document);
+        let roles: Vec<_> = roles.into_iter().map(|RolePolicy(document)| document).collect();
         // Both must allow, and neither adds to the other. What forbids decides.
         let of_session = session.decide(request);
-        let of_role = roles.map(|role| role.decide(request)).filter(|role| !role.is_allowed());
-        let (verdict, prefix) = match of_role {
-            Some(of_role) if of_session.is_allowed() => (of_role, "Role."),
-            Some(_) | None => (of_session, ""),
+        let (place, of_role) = decide_together(&roles, request);
+        let by_role = !roles.is_empty() && of_session.is_allowed() && !of_role.is_allowed();
+        let (verdict, prefix) = if by_role {
+            (of_role, format!("Role[{place}]."))
+        } else {
+            (of_session, String::new())
         };
         let decided_by = match verdict {
             Verdict::Allowed { statement } | Verdict::ExplicitlyDenied { statement } => {
@@ -83,13 +76,15 @@ impl Explanation {
             }
             Verdict::ImplicitlyDenied => None,
         };
-        let judged = |prefix: &'static str, document: &Document<String>| {
+        let judged = |prefix: &str, document: &Document<String>| {
             let one =
                 |(i, statement)| Judged::new(format!("{prefix}Statement[{i}]"), statement, request);
             document.statements.iter().enumerate().map(one).collect::<Vec<_>>()
         };
         let mut statements = judged("", &session);
-        statements.extend(roles.into_iter().flat_map(|role| judged("Role.", role)));
+        for (place, role) in roles.iter().enumerate() {
+            statements.extend(judged(&format!("Role[{place}]."), role));
+        }
         Self {
             allowed: verdict.is_allowed(),
             verdict: verdict.name(),
@@ -97,7 +92,7 @@ impl Explanation {
             operation: request.operation().map(str::to_owned),
             action: request.action().to_owned(),
             resource: request.resource().to_owned(),
-            scope: if role.is_some() { WITH_ROLE } else { SESSION_ALONE },
+            scope: if roles.is_empty() { SESSION_ALONE } else { WITH_ROLE },
             statements,
             policy: RawValue::from_string(policy.as_str().to_owned()).expect(rendered),
         }
@@ -145,10 +140,8 @@ mod tests {
         let resource = format!("acs:oss:*:*:sample-bucket{key}");
         let request = Request::new(action, &resource, conditions.into_iter().collect()).unwrap();
         let policy = SessionPolicy::for_tests(POLICY);
-        let explanation = match role.map(|role| RolePolicy::parse(role).unwrap()) {
-            Some(role) => Explanation::within(&role, &policy, &request),
-            None => Explanation::of(&policy, &request),
-        };
+        let roles = role.map(|role| RolePolicy::parse(role).unwrap()).into_iter().collect();
+        let explanation = Explanation::of(&policy, roles, &request);
         let because: Vec<_> = explanation.statements.iter().map(|s| s.because.as_str()).collect();
         format!(
             "{} {} {} {}: {}",
@@ -173,6 +166,7 @@ mod tests {
             explained("oss:GetObject", "/alice/a.jpg", None, Some(role)),
             explained("oss:PutObject", "/alice/a.jpg", None, Some(role)),
             explained("oss:DeleteObject", "/alice/a.jpg", None, Some(role)),
+            explained("oss:GetObject", "/alice/a.jpg", None, Some(&role.replace("Allow", "Deny"))),
         ];
         insta::assert_snapshot!(lines.join("\n"), @r"
 oss:HeadObject true Allowed Statement[0]: it is about this request; it is about other actions; it is about other resources
@@ -184,6 +178,7 @@ oss:ListObjects false ImplicitlyDenied -: it is about other actions; its conditi
 oss:GetObject true Allowed Statement[0]: it is about this request; it is about other actions; it is about other resources; it is about this request
 oss:PutObject false ImplicitlyDenied -: it is about this request; it is about other actions; it is about other resources; it is about other actions
 oss:DeleteObject false ImplicitlyDenied -: it is about other actions; it is about other actions; it is about other resources; it is about other actions
+oss:GetObject false ExplicitlyDenied Role[0].Statement[0]: it is about this request; it is about other actions; it is about other resources; it is about this request
 ");
     }
 }

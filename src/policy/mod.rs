@@ -1,7 +1,9 @@
 //! What a token may do: RAM policies, the templates they are rendered from, and their proofs. Pure, no I/O.
 //!
 //! [`Narrowing`] is the front door: it reads a grant's texts when the configuration loads, with all that is
-//! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name.
+//! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name. A caller that asks
+//! for less sends an [`AskedPolicy`], which becomes one only within its grant's. An [`Explanation`] puts a
+//! [`Request`] to the very policy that would be sent.
 
 mod action;
 mod advice;

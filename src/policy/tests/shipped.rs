@@ -1,0 +1,89 @@
+//! What the shipped policies are good for.
+
+use std::collections::BTreeMap;
+
+use super::read;
+use crate::policy::request::Request;
+use crate::policy::{Breadth, Narrowing, NarrowingTexts, RawValues, Shape, ValueRule, ValueRules};
+
+/// T8: what SDKs do, by the operations that they call for it.
+const TASKS: [(&str, &[&str]); 7] = [
+    ("get", &["oss:GetObject", "oss:HeadObject"]),
+    ("put", &["oss:PutObject"]),
+    (
+        "multipart",
+        &["oss:InitiateMultipartUpload", "oss:UploadPart", "oss:CompleteMultipartUpload"],
+    ),
+    ("resume", &["oss:ListParts", "oss:UploadPart", "oss:CompleteMultipartUpload"]),
+    ("abort", &["oss:AbortMultipartUpload"]),
+    ("delete", &["oss:DeleteObject", "oss:DeleteMultipleObjects"]),
+    ("list", &["oss:ListObjects", "oss:ListObjectsV2"]),
+];
+
+/// The tasks that a shipped policy lets a caller do in a folder.
+fn tasks(policy: &str, folder: &str) -> String {
+    let json = std::fs::read_to_string(format!("config/policies/{policy}.json")).unwrap();
+    let album = || ("album".parse().unwrap(), ValueRule::text(Shape::Segment, None, 64).unwrap());
+    let rules = ValueRules {
+        params: json.contains("params.album").then(album).into_iter().collect(),
+        claims: BTreeMap::new(),
+        subject_max_bytes: 64,
+    };
+    let texts = NarrowingTexts {
+        policy: &json,
+        breadth: if policy == "read-all" { Breadth::Broad } else { Breadth::Narrow },
+        session_name: None,
+        source_identity: None,
+    };
+    let narrowing = Narrowing::parse(texts, rules).unwrap();
+    let params = narrowing.rules().params.keys();
+    let raw = RawValues {
+        client: &"photo-app".parse().unwrap(),
+        subject: Some(&"alice".parse().unwrap()),
+        claims: &BTreeMap::new(),
+        params: &params.map(|name| (name.to_string(), "2015".to_owned())).collect(),
+        now: "2015-01-01T03:04:05Z".parse().unwrap(),
+    };
+    let rendered = narrowing.render(raw).unwrap().policy;
+    let rendered = read(&serde_json::from_str(rendered.as_str()).unwrap());
+    let allows = |operation: &str| {
+        let listing = operation.contains("List") && !operation.contains("Parts");
+        let key = if listing { String::new() } else { format!("/{folder}a.jpg") };
+        let conditions = listing.then(|| ("oss:Prefix".to_owned(), folder.to_owned()));
+        let resource = format!("acs:oss:oss-cn-hangzhou:11223344:sample-bucket{key}");
+        let request = Request::new(operation, &resource, conditions.into_iter().collect());
+        rendered.decide(&request.unwrap()).is_allowed()
+    };
+    let may = TASKS.iter().filter(|(_, operations)| operations.iter().all(|one| allows(one)));
+    let may: Vec<_> = may.map(|(task, _)| *task).collect();
+    if may.is_empty() { "nothing".to_owned() } else { may.join(" ") }
+}
+
+#[test]
+fn the_shipped_policies_let_sdks_do_what_they_are_for_and_nothing_next_to_it() {
+    let mut lines = Vec::new();
+    for (policy, own, next) in [
+        ("read-all", "2015/", "bob/"),
+        ("daily-photos", "2015/01/01/", "2015/01/02/"),
+        ("todays-photos", "2015/01/01/", "2015/01/02/"),
+        ("one-album", "albums/2015/", "albums/2016/"),
+        ("shared-album", "albums/2015/", "albums/20150/"),
+        ("list-only", "albums/2015/", "albums/"),
+        ("my-photos", "users/alice/", "users/alice0/"),
+        ("upload-only", "uploads/photo-app/", "uploads/photo/"),
+    ] {
+        lines.push(format!("{policy}: {} | {}", tasks(policy, own), tasks(policy, next)));
+    }
+    let shipped = std::fs::read_dir("config/policies").unwrap().count();
+    assert_eq!(lines.len(), shipped, "a policy is shipped that is not tried here");
+    insta::assert_snapshot!(lines.join("\n"), @r"
+read-all: get list | get list
+daily-photos: get | nothing
+todays-photos: get | nothing
+one-album: get | nothing
+shared-album: get list | nothing
+list-only: list | nothing
+my-photos: get put multipart resume abort delete list | nothing
+upload-only: put multipart resume abort | nothing
+");
+}

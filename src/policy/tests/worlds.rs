@@ -1,0 +1,155 @@
+//! Policies and requests of a world so small that they often meet.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+use crate::policy::request::Request;
+
+/// A request in words.
+#[derive(Clone, Debug)]
+pub(super) struct Asking {
+    pub(super) action: &'static str,
+    pub(super) resource: String,
+    pub(super) conditions: BTreeMap<String, String>,
+}
+
+impl Asking {
+    pub(super) fn request(&self) -> Request {
+        Request::new(self.action, &self.resource, self.conditions.clone()).unwrap()
+    }
+}
+
+fn action() -> impl Strategy<Value = String> {
+    const ALL: &[&str] = &[
+        "oss:GetObject",
+        "oss:PutObject",
+        "oss:Get*",
+        "oss:*Object",
+        "oss:*",
+        "*",
+        "oss:?etObject",
+        "oss:getobject",
+        "*:GetObject",
+        "o?s:GetObject",
+        "ram:GetUser",
+    ];
+    select(ALL).prop_map(str::to_owned)
+}
+
+fn resource() -> impl Strategy<Value = String> {
+    prop_oneof![
+        6 => "acs:oss:\\*:\\*:bkt/[ab*?/:]{0,4}",
+        1 => "acs:oss:[*r]:[*1]:bkt(/a)?/\\*",
+        1 => "acs:oss:\\*:\\*:(bkt|bk?|\\*|b\\*)(/[ab*])?",
+        1 => Just("*".to_owned()),
+        1 => Just("acs:oss:*".to_owned()),
+        1 => Just("acs:oss:*:*:oth/b:bkt/a".to_owned()),
+    ]
+}
+
+fn condition() -> impl Strategy<Value = Value> {
+    let key = select(&["oss:Prefix", "oss:prefix", "acs:SourceIp"][..]);
+    let strings = select(
+        &[
+            "StringLike",
+            "StringNotLike",
+            "StringEquals",
+            "StringNotEquals",
+            "StringEqualsIgnoreCase",
+        ][..],
+    );
+    let numbers = prop::collection::vec("[0-9]", 1..3);
+    let numeric = select(&["NumericLessThan", "NumericEquals", "NumericNotEquals"][..]);
+    let ranges =
+        prop::collection::vec(select(&["10.0.0.0/8", "10.1.0.0/16", "::/0", "b::1"][..]), 1..3);
+    let addresses = select(&["IpAddress", "NotIpAddress"][..]);
+    prop_oneof![
+        4 => (strings, key.clone(), texts()).prop_map(|(o, k, v)| json!({o: {k: v}})),
+        1 => (numeric, key.clone(), numbers).prop_map(|(o, k, v)| json!({o: {k: v}})),
+        1 => (addresses, key, ranges).prop_map(|(o, k, v)| json!({o: {k: v}})),
+    ]
+}
+
+fn texts() -> impl Strategy<Value = Vec<String>> {
+    prop::collection::vec("[ab*?/é]{1,3}", 1..3)
+}
+
+fn statement() -> impl Strategy<Value = Value> {
+    let deny = prop::bool::weighted(0.2);
+    let not = prop::bool::weighted(0.1);
+    let actions = prop::collection::vec(action(), 1..3);
+    let resources = prop::collection::vec(resource(), 1..3);
+    let condition = prop::option::weighted(0.4, condition());
+    (deny, not, actions, resources, condition).prop_map(
+        |(deny, not, actions, resources, condition)| {
+            let mut statement = json!({
+                "Effect": if deny { "Deny" } else { "Allow" },
+                (if not { "NotAction" } else { "Action" }): actions,
+                "Resource": resources,
+            });
+            if let Some(condition) = condition {
+                statement["Condition"] = condition;
+            }
+            statement
+        },
+    )
+}
+
+pub(super) fn policy() -> impl Strategy<Value = Value> {
+    prop::collection::vec(statement(), 1..4)
+        .prop_map(|statements| json!({"Version": "1", "Statement": statements}))
+}
+
+/// A policy that mostly asks for what this one gives, or for somewhat less or more.
+pub(super) fn asked_of(granted: Value) -> impl Strategy<Value = Value> {
+    let statements = granted["Statement"].as_array().unwrap().clone();
+    let count = statements.len();
+    let less = (subsequence(statements, 1..=count), any::<[bool; 3]>(), "[ab*/]{0,2}", condition());
+    let less = less.prop_map(|(mut statements, [first, only, drop], tail, condition)| {
+        for statement in &mut statements {
+            let shorten = |list: &mut Value| list.as_array_mut().unwrap().truncate(1);
+            if first {
+                shorten(&mut statement["Resource"]);
+            }
+            if only && statement["Action"].is_array() {
+                shorten(&mut statement["Action"]);
+            }
+            for resource in statement["Resource"].as_array_mut().unwrap() {
+                let text = resource.as_str().unwrap();
+                *resource = match text.strip_suffix('*') {
+                    Some(open) if text.contains('/') => format!("{open}{tail}").into(),
+                    Some(_) | None => text.into(),
+                };
+            }
+            if drop {
+                statement.as_object_mut().unwrap().remove("Condition");
+            } else if tail.is_empty() {
+                statement["Condition"] = condition.clone();
+            }
+        }
+        json!({"Version": "1", "Statement": statements})
+    });
+    prop_oneof![3 => less, 1 => policy()]
+}
+
+pub(super) fn asking() -> impl Strategy<Value = Asking> {
+    let action = select(
+        &["oss:GetObject", "oss:PutObject", "OSS:getobject", "ram:GetUser", "oss:SetObject"][..],
+    );
+    let resource = prop_oneof![
+        6 => "acs:oss:[rs]:[12]:(bkt|bk2)(/[ab/:é]{0,4})?",
+        1 => Just("acs:oss:r:1:oth/b:bkt/a".to_owned()),
+        1 => Just("acs:ram:r:1:bkt/a".to_owned()),
+    ];
+    let value = prop_oneof![3 => "[ab/é]{0,3}", 1 => "[0-9]", 1 => Just("10.1.2.3".to_owned())];
+    let key = select(&["oss:Prefix", "acs:SourceIp"][..]).prop_map(str::to_owned);
+    let conditions = prop::collection::btree_map(key, value, 0..3);
+    (action, resource, conditions).prop_map(|(action, resource, conditions)| Asking {
+        action,
+        resource,
+        conditions,
+    })
+}
