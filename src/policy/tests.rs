@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use super::asked::AskedPolicy;
 use super::document::Document;
+use super::request::Request;
 use reading::{Reading, readings};
 use worlds::{Asking, asked_of, asking, policy};
 
@@ -219,4 +220,99 @@ fn our_decision_is_the_emulators() {
         true
     });
     assert!(allowed > 200, "only {allowed} requests were allowed");
+}
+
+/// Every operator, on values that readers of numbers, dates and addresses like to disagree about.
+#[cfg(feature = "emulator")]
+#[test]
+fn our_operators_are_the_emulators() {
+    use crate::emulator::ram;
+
+    let operators = [
+        "Bool",
+        "DateEquals",
+        "DateGreaterThan",
+        "DateGreaterThanEquals",
+        "DateLessThan",
+        "DateLessThanEquals",
+        "DateNotEquals",
+        "IpAddress",
+        "NotIpAddress",
+        "NumericEquals",
+        "NumericGreaterThan",
+        "NumericGreaterThanEquals",
+        "NumericLessThan",
+        "NumericLessThanEquals",
+        "NumericNotEquals",
+        "StringEquals",
+        "StringEqualsIgnoreCase",
+        "StringLike",
+        "StringNotEquals",
+        "StringNotEqualsIgnoreCase",
+        "StringNotLike",
+    ];
+    let values = [
+        "a",
+        "A",
+        "a*",
+        "?",
+        "ß",
+        "SS",
+        "İ",
+        "i",
+        "true",
+        "True",
+        "false",
+        "0",
+        "-0",
+        "1",
+        "+1",
+        "1.0",
+        "1e0",
+        "0x1",
+        "NaN",
+        "inf",
+        "9007199254740993",
+        "9007199254740992",
+        "2016-01-13T12:00:00Z",
+        "2016-01-13T20:00:00+08:00",
+        "2016-01-13t12:00:00z",
+        "2016-01-13 12:00:00Z",
+        "2016-01-13T12:00:00.5Z",
+        "2016-12-31T23:59:60Z",
+        "2016-01-13",
+        "10.0.0.0/8",
+        "10.0.0.0/08",
+        "10.1.2.3",
+        "10.1.2.3/8",
+        "10.01.2.3",
+        "::ffff:10.1.2.3",
+        "::ffff:0:0/96",
+        "::/0",
+        "::1/128",
+        "::1",
+        "0.0.0.0/0",
+        "10.0.0.0/33",
+    ];
+    let mut compared = 0;
+    for operator in operators {
+        for value in values {
+            let policy = json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*",
+                "Condition": {operator: {"a:b": value}}}]});
+            let ours = read(&policy);
+            // It takes no policy with a value of another kind, which here never compares.
+            let Ok(theirs) = ram::Policy::parse(&policy.to_string()) else { continue };
+            for actual in values {
+                let name = "acs:oss:r:1:bkt";
+                let conditions = [("a:b".to_owned(), actual.to_owned())].into();
+                let request = Request::new("oss:GetObject", name, conditions).unwrap();
+                let theirs =
+                    theirs.decide(&ram::Request::new("oss:GetObject", name).with("a:b", actual));
+                let ours = ours.decide(&request).is_allowed();
+                assert_eq!(ours, theirs.is_allowed(), "{operator} {value}, asked with {actual}");
+                compared += 1;
+            }
+        }
+    }
+    assert!(compared > 10_000, "only {compared} were compared");
 }
