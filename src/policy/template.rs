@@ -69,8 +69,8 @@ impl Template {
     /// What is sound in it and will still not do what was meant.
     pub(super) fn advice(&self) -> Vec<Advice> {
         let written =
-            self.0.map(|text| text.fill(|placeholder| Cow::Owned(placeholder.to_string())));
-        Advice::on(&written, worst_size(&self.0))
+            self.document.map(|text| text.fill(|placeholder| Cow::Owned(placeholder.to_string())));
+        Advice::on(&written, worst_size(&self.document))
     }
 
     /// The session policy for these values.
