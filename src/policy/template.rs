@@ -203,6 +203,7 @@ mod tests {
 
     use super::*;
     use crate::policy::rule::{Shape, ValueRule};
+    use crate::policy::values::RawValues;
 
     fn rules(album_bytes: usize) -> ValueRules {
         let name = |raw: &str| raw.parse().unwrap();
@@ -233,6 +234,32 @@ mod tests {
         format!(
             r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":{resource}}}]}}"#
         )
+    }
+
+    #[test]
+    fn what_is_cut_and_filled_is_what_the_document_would_be_written_as() {
+        let json = r#"{"Version":"1","Statement":[
+            {"Effect":"Allow","Action":["oss:GetObject"],"Condition":{
+                "StringLike":{"oss:Prefix":["${params.album}/","${subject}/é\\/*"]},
+                "StringEquals":{"oss:Delimiter":"/"}},
+             "Resource":["acs:oss:*:*:sample-bucket/${client}/${params.size}/*","acs:oss:*:*:sample-bucket"]},
+            {"Effect":"Deny","NotAction":"oss:*","Resource":"acs:oss:*:*:b-b-b/${now:%Y}/${client}"}]}"#;
+        let rules = rules(64);
+        let template = Template::parse(json, &rules, Breadth::Broad).unwrap_or_else(|problems| {
+            panic!("{problems:?}");
+        });
+        let params = [("album", "2015"), ("dir", "a/b"), ("size", "small"), ("mixed", "raw")];
+        let raw = RawValues {
+            client: &"client-002".parse().unwrap(),
+            subject: Some(&"alice".parse().unwrap()),
+            claims: &BTreeMap::new(),
+            params: &params.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+            now: "2016-01-13T14:02:37Z".parse().unwrap(),
+        };
+        let values = Values::admit(&rules, &template.uses(), raw).unwrap();
+        let written = template.document.map(|text| text.fill(|p| values.of(p))).minified();
+        assert_eq!(template.render(&values).as_str(), written);
+        assert!(written.contains("alice") && !written.contains('$'), "{written}");
     }
 
     #[test]
