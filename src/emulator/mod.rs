@@ -21,6 +21,7 @@ mod signature;
 mod sts;
 #[cfg(test)]
 mod tests;
+mod time;
 mod token;
 mod wire;
 

@@ -40,7 +40,7 @@ impl Emulator {
         let addr = listener.local_addr()?;
         let EmulatorSettings { ram, token_key } = settings;
         let gateway = Gateway { ram, token_key, nonces: Nonces::default() };
-        Ok(Self { listener, addr, sts: Sts { gateway, clock, handle: Handle::default() } })
+        Ok(Self { listener, addr, sts: Sts { gateway, handle: Handle::new(clock) } })
     }
 
     /// Where STS listens: calls go to `http://<address>/`, control to `/_emulator/…`.

@@ -20,14 +20,12 @@ use super::gateway::{Action, Gateway};
 use super::handle::Handle;
 use super::params::Params;
 use super::refusal::Refusal;
-use crate::clock::Clock;
 
 /// What STS takes of a POST.
 const BODY_LIMIT_BYTES: usize = 10 << 20;
 
 pub(crate) struct Sts {
     pub(crate) gateway: Gateway,
-    pub(crate) clock: Clock,
     pub(crate) handle: Handle,
 }
 
@@ -53,14 +51,14 @@ async fn answer(
         Ok(params) => (params, None),
         Err(refusal) => (Params::default(), Some(refusal)),
     };
-    let call = Call::new(sts.clock.now(), parts.method.as_str(), &params, &request_id);
+    let call = Call::new(sts.handle.now(), parts.method.as_str(), &params, &request_id);
     let pending = sts.handle.calls.arrived(call);
     let action = params.get("Action").unwrap_or_default();
     let (delay, skew) = sts.handle.faults.on_arrival(action);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let now = sts.clock.now() + skew;
+    let now = sts.handle.now() + skew;
 
     let refused = unreadable.or_else(|| misdirected(&parts.method, parts.uri.path()));
     let outcome = match refused {
@@ -106,7 +104,7 @@ impl Sts {
         let name = params.need("Action")?;
         let faults = &self.handle.faults;
         // The quota is real time: it is not for a scripted skew to stretch.
-        if let Some(time_left_ms) = faults.beyond_quota(name, self.clock.now()) {
+        if let Some(time_left_ms) = faults.beyond_quota(name, self.handle.now()) {
             return Err(Refusal::Throttled { time_left_ms });
         }
         let fault = faults.on_answer(name);

@@ -139,3 +139,37 @@ async fn a_shutdown_ends_the_serving() {
     serving.await.unwrap();
     assert!(tokio::net::TcpStream::connect(addr).await.is_err());
 }
+
+#[tokio::test]
+async fn the_clock_is_moved_shown_and_reset_over_http() {
+    let emulated = Emulated::start().await;
+    let url = format!("{}/_emulator/clock", emulated.url);
+    let moved = |body: &'static str| emulated.http.post(&url).body(body).send();
+    let told = |now: &str, offset: i64| Answered {
+        status: 200,
+        body: json!({ "Now": now, "OffsetSeconds": offset }),
+    };
+    let later = answered(moved(r#"{"AdvanceSeconds":3600}"#).await.unwrap()).await;
+    assert_eq!(later, told("2016-01-13T15:02:37Z", 3600));
+    let earlier = answered(moved(r#"{"AdvanceSeconds":-3660}"#).await.unwrap()).await;
+    assert_eq!(earlier, told("2016-01-13T14:01:37Z", -60));
+    let shown = answered(emulated.http.get(&url).send().await.unwrap()).await;
+    assert_eq!((shown, emulated.handle.clock_offset_seconds()), (earlier, -60));
+
+    for body in ["", r#"{"AdvanceSeconds":"1"}"#, r#"{"Advance":1}"#] {
+        let refused = answered(moved(body).await.unwrap()).await;
+        assert_eq!((refused.status, &refused.body["Code"]), (400, &json!("MalformedRequest")));
+    }
+    assert_eq!(emulated.http.delete(&url).send().await.unwrap().status(), 204);
+    assert_eq!(emulated.handle.now(), start());
+}
+
+#[tokio::test]
+async fn sts_goes_by_the_moved_clock() {
+    let emulated = Emulated::start().await;
+    emulated.handle.advance_clock(901);
+    assert_eq!(emulated.error(&Caller::assume_role()).await.1, "InvalidTimeStamp.Expired");
+    let later = Caller::assume_role().at(start() + TimeDelta::seconds(901));
+    let expiration = emulated.call(&later).await.body["Credentials"]["Expiration"].clone();
+    assert_eq!(expiration, "2016-01-13T15:17:38Z");
+}
