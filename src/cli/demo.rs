@@ -11,7 +11,7 @@ use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Mode, Settings};
-use crate::emulator::{Emulator, EmulatorSettings};
+use crate::emulator::{Emulator, EmulatorSettings, OssProblem};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -37,6 +37,8 @@ pub(super) struct DevArgs {
     /// What they share: redis://127.0.0.1:6379; without it nothing
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
+    #[command(flatten)]
+    oss: OssArgs,
 }
 
 #[derive(Debug, Args)]
@@ -47,6 +49,18 @@ pub(super) struct EmulatorArgs {
     /// The emulated STS's port on loopback
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
+    #[command(flatten)]
+    oss: OssArgs,
+}
+
+#[derive(Debug, Args)]
+struct OssArgs {
+    /// The emulated OSS's port on loopback
+    #[arg(long, default_value_t = 8091)]
+    oss_port: u16,
+    /// Where the emulated OSS keeps its objects; in memory, if absent
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
 }
 
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
@@ -55,13 +69,14 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     start_log(&settings[0])?;
     let emulator_settings = emulator_settings(&args.emulator_config)?;
     block_on(async {
-        let emulator = bind_emulator(emulator_settings, args.sts_port).await?;
+        let emulator = bind_emulator(emulator_settings, args.sts_port, &args.oss).await?;
         let mut apps = Vec::new();
         for settings in settings {
             apps.push(App::start(settings, Clock::system()).await.map_err(|error| {
                 let Failure { exit, message } = error.into();
-                let message =
-                    format!("{message}; --port, --admin-port and --sts-port choose other ports");
+                let message = format!(
+                    "{message}; --port, --admin-port, --sts-port and --oss-port choose other ports"
+                );
                 Failure::new(exit, message)
             })?);
         }
@@ -71,12 +86,12 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
         let addresses: Vec<_> =
             apps.iter().map(|app| (app.public_addr(), app.admin_addr())).collect();
         let ready: Vec<_> = apps.iter().map(App::ready).collect();
-        let sts = loopback(args.sts_port);
+        let (sts, oss) = (loopback(args.sts_port), loopback(args.oss.oss_port));
         let greeting = async move {
             for ready in ready {
                 ready.cancelled().await;
             }
-            println!("{}", greeting(&addresses, sts));
+            println!("{}", greeting(&addresses, sts, oss));
         };
         let greeting = tokio::spawn(greeting);
         let ended = run_all(apps, stop).await;
@@ -129,8 +144,11 @@ pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
     telemetry::start_log(false, "info").map_err(|error| Failure::new(EXIT_CONFIG, error))?;
     let settings = emulator_settings(&args.config)?;
     block_on(async {
-        let emulator = bind_emulator(settings, args.sts_port).await?;
+        let emulator = bind_emulator(settings, args.sts_port, &args.oss).await?;
         println!("Emulated STS on http://{}", emulator.sts_addr());
+        if let Some(oss) = emulator.oss_addr() {
+            println!("Emulated OSS on http://{oss}");
+        }
         emulator.serve(stop_on_signal()).await;
         Ok(())
     })
@@ -141,12 +159,28 @@ fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure> {
         .map_err(|problem| Failure::new(EXIT_CONFIG, format!("{}: {problem}", path.display())))
 }
 
-async fn bind_emulator(settings: EmulatorSettings, port: u16) -> Result<Emulator, Failure> {
+async fn bind_emulator(
+    settings: EmulatorSettings,
+    port: u16,
+    oss: &OssArgs,
+) -> Result<Emulator, Failure> {
     let address = loopback(port);
-    Emulator::bind(settings, address, Clock::system()).await.map_err(|error| {
+    let emulator = Emulator::bind(settings, address, Clock::system()).await.map_err(|error| {
         let message = format!(
             "cannot listen on {address} (emulated STS): {error}; choose another --sts-port"
         );
+        Failure::new(EXIT_UNAVAILABLE, message)
+    })?;
+    let address = loopback(oss.oss_port);
+    emulator.with_oss(address, oss.data.as_deref()).await.map_err(|problem| {
+        let message = match problem {
+            OssProblem::Listen(error) => format!(
+                "cannot listen on {address} (emulated OSS): {error}; choose another --oss-port"
+            ),
+            OssProblem::Data(error) => {
+                format!("the emulated OSS cannot keep objects in --data: {error}")
+            }
+        };
         Failure::new(EXIT_UNAVAILABLE, message)
     })
 }
@@ -156,7 +190,7 @@ fn loopback(port: u16) -> SocketAddr {
 }
 
 /// Lines that work as they are, pasted into another terminal.
-fn greeting(servers: &[(SocketAddr, SocketAddr)], sts: SocketAddr) -> String {
+fn greeting(servers: &[(SocketAddr, SocketAddr)], sts: SocketAddr, oss: SocketAddr) -> String {
     let (public, admin) = servers[0];
     let others: String = servers[1..]
         .iter()
@@ -164,7 +198,7 @@ fn greeting(servers: &[(SocketAddr, SocketAddr)], sts: SocketAddr) -> String {
         .collect();
     format!(
         "
-AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}).
+AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}, OSS http://{oss}).
 {others}
 A token that reads the photos of 2015-01-01 and nothing else:
   curl -u client-002:client-002-demo-secret http://{public}/v1/token

@@ -56,10 +56,10 @@ struct Cli {
 enum Command {
     /// Run the service
     Serve(ConfigFiles),
-    /// Run everything at once on loopback: the service with its demo clients, and emulated STS
+    /// Run everything at once on loopback: the service with its demo clients, and emulated STS and OSS
     #[cfg(feature = "emulator")]
     Dev(demo::DevArgs),
-    /// Run the emulated STS alone, for other projects' tests
+    /// Run the emulated STS and OSS alone, for other projects' tests
     #[cfg(feature = "emulator")]
     Emulator(demo::EmulatorArgs),
     /// Print every problem of a configuration; the exit code is 64 if there is one

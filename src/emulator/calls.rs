@@ -1,4 +1,4 @@
-//! What the emulated STS was asked, and what it said.
+//! What the emulated STS and OSS were asked, and what they said.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -85,6 +85,25 @@ impl Call {
             method: method.to_owned(),
             action: bounded(params.get("Action").unwrap_or_default()),
             parameters: parameters.map(|(name, value)| (bounded(name), bounded(value))).collect(),
+            outcome: String::new(),
+            request_id: request_id.to_owned(),
+        }
+    }
+
+    /// A request to OSS. Texts beyond their bounds are cut here too.
+    pub(crate) fn of_oss(
+        at: DateTime<Utc>,
+        method: &str,
+        operation: &str,
+        parameters: BTreeMap<String, String>,
+        request_id: &str,
+    ) -> Self {
+        let parameters = parameters.into_iter().take(MOST_PARAMETERS);
+        Self {
+            at,
+            method: bounded(method),
+            action: operation.to_owned(),
+            parameters: parameters.map(|(name, value)| (bounded(&name), bounded(&value))).collect(),
             outcome: String::new(),
             request_id: request_id.to_owned(),
         }

@@ -1,5 +1,7 @@
 //! The checks in front of every action, in the gateway's order: who calls, and may the call count.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
@@ -34,7 +36,7 @@ const MANDATORY: [&str; 8] = [
 
 /// Stands in front of the actions.
 pub(crate) struct Gateway {
-    pub(crate) ram: Ram,
+    pub(crate) ram: Arc<Ram>,
     pub(crate) token_key: TokenKey,
     pub(crate) nonces: Nonces,
 }
@@ -100,7 +102,7 @@ impl Gateway {
             let session: Session =
                 self.token_key.open(token, now).map_err(|problem| match problem {
                     TokenProblem::Malformed => Refusal::TokenMalformed,
-                    TokenProblem::Expired => Refusal::TokenExpired,
+                    TokenProblem::Expired { .. } => Refusal::TokenExpired,
                 })?;
             if session.access_key_id != id {
                 return Err(Refusal::TokenOfAnotherKey);

@@ -1,6 +1,6 @@
-//! Local STS and RAM for development and tests.
+//! Local STS, OSS and RAM for development and tests.
 //!
-//! A call passes `sts` (arrival) → `gateway` (who is it) → `actions` (may they, and what do they get) → `answer`. It
+//! A call to STS passes `sts` (arrival) → `gateway` (who is it) → `actions` (may they, and what do they get) → `answer`. It
 //! shares nothing with the client that it stands opposite to, the signature least of all.
 
 mod actions;
@@ -11,6 +11,7 @@ mod faults;
 mod gateway;
 mod handle;
 mod nonces;
+mod oss;
 mod params;
 pub mod ram;
 mod refusal;
@@ -28,7 +29,7 @@ mod wire;
 pub use calls::{Call, Totals};
 pub use faults::{ErrorStatus, Fault, NoErrorStatus, ScriptedFault};
 pub use handle::Handle;
-pub use server::Emulator;
+pub use server::{Emulator, OssProblem};
 pub use settings::EmulatorSettings;
 pub use settings_problem::{EmulatorProblem, Field, FieldProblem};
 pub use token::{Session, TokenKey, TokenProblem};

@@ -2,6 +2,8 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -9,16 +11,36 @@ use tokio_util::sync::CancellationToken;
 use super::gateway::Gateway;
 use super::handle::Handle;
 use super::nonces::Nonces;
-use super::settings::EmulatorSettings;
+use super::oss::{self, Identities, Oss, Store};
+use super::settings::{BucketSettings, EmulatorSettings};
 use super::sts::Sts;
 use super::{control, sts, wire};
 use crate::clock::Clock;
 
-/// An emulated STS that listens, but does not answer before [`Emulator::serve`].
+/// An emulated STS and, if wanted, an emulated OSS, which listen but do not answer before [`Emulator::serve`].
 pub struct Emulator {
     listener: TcpListener,
     addr: SocketAddr,
     sts: Sts,
+    buckets: Vec<BucketSettings>,
+    oss: Option<OssServer>,
+}
+
+struct OssServer {
+    listener: TcpListener,
+    addr: SocketAddr,
+    oss: Oss,
+}
+
+/// Why there is no emulated OSS.
+#[derive(Debug, thiserror::Error)]
+pub enum OssProblem {
+    /// The address is not to be had, or not on loopback.
+    #[error("the emulated OSS cannot listen")]
+    Listen(#[source] io::Error),
+    /// The folder for objects cannot be used; another emulator may have it.
+    #[error("the folder for objects cannot be used")]
+    Data(#[source] io::Error),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -26,21 +48,37 @@ pub struct Emulator {
 struct NotLoopback;
 
 impl Emulator {
-    /// Takes the address; port 0 takes a free one. Any but a loopback address is refused, because the control route
-    /// asks nobody who they are.
+    /// Takes the address for STS; port 0 takes a free one. Any but a loopback address is refused, because the control
+    /// route asks nobody who they are.
     pub async fn bind(
         settings: EmulatorSettings,
         addr: SocketAddr,
         clock: Clock,
     ) -> io::Result<Self> {
-        if !addr.ip().is_loopback() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, NotLoopback));
-        }
-        let listener = TcpListener::bind(addr).await?;
+        let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
-        let EmulatorSettings { ram, token_key } = settings;
-        let gateway = Gateway { ram, token_key, nonces: Nonces::default() };
-        Ok(Self { listener, addr, sts: Sts { gateway, handle: Handle::new(clock) } })
+        let EmulatorSettings { ram, token_key, buckets } = settings;
+        let gateway = Gateway { ram: Arc::new(ram), token_key, nonces: Nonces::default() };
+        let sts = Sts { gateway, handle: Handle::new(clock) };
+        Ok(Self { listener, addr, sts, buckets, oss: None })
+    }
+
+    /// The emulator with an OSS too, on an address of its own (port 0 takes a free one, and it must be loopback). Objects
+    /// are kept in memory or, with a folder, there.
+    pub async fn with_oss(
+        mut self,
+        addr: SocketAddr,
+        data: Option<&Path>,
+    ) -> Result<Self, OssProblem> {
+        let listener = listen(addr).await.map_err(OssProblem::Listen)?;
+        let addr = listener.local_addr().map_err(OssProblem::Listen)?;
+        let handle = self.handle();
+        let buckets = std::mem::take(&mut self.buckets);
+        let store = Store::open(buckets, data, handle.now()).map_err(OssProblem::Data)?;
+        let Gateway { ram, token_key, .. } = &self.sts.gateway;
+        let identities = Identities { ram: Arc::clone(ram), token_key: token_key.clone() };
+        self.oss = Some(OssServer { listener, addr, oss: Oss { identities, store, handle } });
+        Ok(self)
     }
 
     /// Where STS listens: calls go to `http://<address>/`, control to `/_emulator/…`.
@@ -48,7 +86,12 @@ impl Emulator {
         self.addr
     }
 
-    /// Scripts faults and shows calls, also while the emulator serves.
+    /// Where OSS listens, if there is one.
+    pub fn oss_addr(&self) -> Option<SocketAddr> {
+        self.oss.as_ref().map(|oss| oss.addr)
+    }
+
+    /// Scripts faults, shows calls and moves the clock, also while the emulator serves.
     pub fn handle(&self) -> Handle {
         self.sts.handle.clone()
     }
@@ -56,6 +99,19 @@ impl Emulator {
     /// Answers until the shutdown; calls that run then have two seconds to end.
     pub async fn serve(self, shutdown: CancellationToken) {
         let router = control::routes(self.sts.handle.clone()).merge(sts::routes(self.sts));
-        wire::serve(self.listener, router, shutdown).await;
+        let sts = wire::serve(self.listener, router, shutdown.clone());
+        let oss = async {
+            if let Some(OssServer { listener, oss, .. }) = self.oss {
+                wire::serve(listener, oss::routes(oss), shutdown).await;
+            }
+        };
+        tokio::join!(sts, oss);
     }
+}
+
+async fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    if !addr.ip().is_loopback() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, NotLoopback));
+    }
+    TcpListener::bind(addr).await
 }

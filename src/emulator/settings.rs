@@ -7,16 +7,30 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use super::oss::{Acl, check_key};
 use super::ram::{Key, Owner, Policy, Ram, Role, TrustPolicy, User, system_policy};
 use super::settings_problem::{EmulatorProblem, FieldProblem, Problems};
 use super::token::TokenKey;
-use crate::domain::{AccessKeyId, AccountId, MaxSessionDuration};
+use crate::domain::{AccessKeyId, AccountId, Bucket, MaxSessionDuration};
 
-/// The emulated world: accounts, users, roles and the key that seals tokens.
+/// The emulated world: accounts, users, roles, buckets and the key that seals tokens.
 #[derive(Debug)]
 pub struct EmulatorSettings {
     pub(crate) ram: Ram,
     pub(crate) token_key: TokenKey,
+    pub(crate) buckets: Vec<BucketSettings>,
+}
+
+/// A bucket of the emulated OSS.
+#[derive(Clone, Debug)]
+pub(crate) struct BucketSettings {
+    pub(crate) name: Bucket,
+    pub(crate) region: String,
+    /// The account whose bucket it is.
+    pub(crate) account: String,
+    pub(crate) acl: Acl,
+    /// Keys of the objects that it begins with; what they hold is made from the keys.
+    pub(crate) objects: Vec<String>,
 }
 
 impl EmulatorSettings {
@@ -46,13 +60,19 @@ impl EmulatorSettings {
         if token_key.is_none() {
             problems.add("token_key", FieldProblem::TokenKey);
         }
-        let mut world = World { folder, problems, keys: HashMap::new(), roles: HashMap::new() };
+        let mut world = World {
+            folder,
+            problems,
+            keys: HashMap::new(),
+            roles: HashMap::new(),
+            buckets: Vec::new(),
+        };
         for (index, account) in raw.accounts.into_iter().enumerate() {
             world.add_account(&format!("accounts.{index}"), account);
         }
-        let World { problems, keys, roles, .. } = world;
+        let World { problems, keys, roles, buckets, .. } = world;
         match (token_key, problems.into_result()) {
-            (Some(token_key), Ok(())) => Ok(Self { ram: Ram { keys, roles }, token_key }),
+            (Some(token_key), Ok(())) => Ok(Self { ram: Ram { keys, roles }, token_key, buckets }),
             (_, Err(problem)) => Err(problem),
             (None, Ok(())) => unreachable!("a missing key is among the problems"),
         }
@@ -83,6 +103,8 @@ struct RawAccount {
     users: Vec<RawUser>,
     #[serde(default)]
     roles: Vec<RawRole>,
+    #[serde(default)]
+    buckets: Vec<RawBucket>,
     /// Custom policies by name.
     #[serde(default)]
     policies: BTreeMap<String, RawDocument>,
@@ -118,6 +140,16 @@ struct RawRole {
     policies: Vec<String>,
 }
 
+#[derive(Deserialize)]
+struct RawBucket {
+    name: Bucket,
+    /// Such as `cn-hangzhou`.
+    region: String,
+    acl: Acl,
+    #[serde(default)]
+    objects: Vec<String>,
+}
+
 /// RAM's JSON, either as it is or in a file.
 #[derive(Deserialize)]
 struct RawDocument {
@@ -139,6 +171,7 @@ struct World<'a> {
     problems: Problems,
     keys: HashMap<String, Key>,
     roles: HashMap<String, Role>,
+    buckets: Vec<BucketSettings>,
 }
 
 impl World<'_> {
@@ -169,6 +202,9 @@ impl World<'_> {
         }
         for (index, role) in account.roles.into_iter().enumerate() {
             self.add_role(&format!("{path}.roles.{index}"), id, role, &custom);
+        }
+        for (index, bucket) in account.buckets.into_iter().enumerate() {
+            self.add_bucket(&format!("{path}.buckets.{index}"), id, bucket);
         }
     }
 
@@ -205,6 +241,24 @@ impl World<'_> {
                 self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
             }
         }
+    }
+
+    fn add_bucket(&mut self, path: &str, account: &str, raw: RawBucket) {
+        let RawBucket { name, region, acl, objects } = raw;
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        if region.is_empty() || !region.bytes().all(plain) || region.starts_with("oss-") {
+            self.problems.add(&format!("{path}.region"), FieldProblem::Region);
+        }
+        for (index, key) in objects.iter().enumerate() {
+            if key.is_empty() || check_key(key).is_err() {
+                self.problems.add(&format!("{path}.objects.{index}"), FieldProblem::Key);
+            }
+        }
+        if self.buckets.iter().any(|bucket| bucket.name == name) {
+            self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
+        }
+        let account = account.to_owned();
+        self.buckets.push(BucketSettings { name, region, account, acl, objects });
     }
 
     fn check_name(&mut self, path: &str, name: &str) {

@@ -65,7 +65,13 @@ pub enum FieldProblem {
     /// Of users and roles.
     #[error("1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed")]
     Name,
-    /// Access key ids and roles are unique.
+    /// Of buckets.
+    #[error("a region's name is needed, such as `cn-hangzhou`, without `oss-`")]
+    Region,
+    /// Of objects.
+    #[error("1 to 1023 bytes are needed, the first of them no `/` or `\\`")]
+    Key,
+    /// Access key ids, roles and buckets are unique.
     #[error("it is taken")]
     Taken,
     /// A role's maximum.

@@ -47,7 +47,10 @@ pub enum TokenProblem {
     Malformed,
     /// It was good once.
     #[error("the token has expired")]
-    Expired,
+    Expired {
+        /// When.
+        at: DateTime<Utc>,
+    },
 }
 
 impl Session {
@@ -98,7 +101,11 @@ impl TokenKey {
     /// The session inside a token, if it is one of this key's and has not ended at `now`.
     pub fn open(&self, token: &str, now: DateTime<Utc>) -> Result<Session, TokenProblem> {
         let session = self.unseal(token).ok_or(TokenProblem::Malformed)?;
-        if session.expiration <= now { Err(TokenProblem::Expired) } else { Ok(session) }
+        if session.expiration <= now {
+            Err(TokenProblem::Expired { at: session.expiration })
+        } else {
+            Ok(session)
+        }
     }
 
     fn unseal(&self, token: &str) -> Option<Session> {
@@ -184,8 +191,9 @@ mod tests {
     #[test]
     fn a_token_ends_with_its_session() {
         let token = key("a").seal(&session());
-        let opened = key("a").open(token.expose_secret(), session().expiration);
-        assert_eq!(opened.unwrap_err(), TokenProblem::Expired);
+        let at = session().expiration;
+        let opened = key("a").open(token.expose_secret(), at);
+        assert_eq!(opened.unwrap_err(), TokenProblem::Expired { at });
     }
 
     #[test]

@@ -1,0 +1,46 @@
+//! What a page of another origin needs.
+//!
+//! Every bucket has one rule, as an administrator would set it for development: any origin may send any header. Access is
+//! still decided by signatures and policies; no cookie ever is.
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
+
+use super::head::Head;
+
+/// What pages may read besides the few headers that every browser shows.
+const EXPOSED: &str = "ETag, Date, Content-Length, Content-Range, Accept-Ranges, Content-MD5, x-oss-request-id, \
+    x-oss-hash-crc64ecma, x-oss-object-type, x-oss-next-append-position, x-oss-server-time, x-oss-ec, \
+    x-emulator-decision";
+
+/// The answer to a preflight, if the request is one.
+pub(crate) fn preflight(head: &Head) -> Option<Response<Body>> {
+    let is_preflight = head.method == Method::OPTIONS
+        && head.headers.contains_key(header::ORIGIN)
+        && head.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    if !is_preflight {
+        return None;
+    }
+    let mut response = Response::new(Body::empty());
+    let headers = response.headers_mut();
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, PUT, POST, DELETE, HEAD"),
+    );
+    // Repeated rather than `*`, which does not stand for `Authorization`.
+    if let Some(asked) = head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    }
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    Some(response)
+}
+
+/// Adds what lets a page read the answer.
+pub(crate) fn open(asked: &Head, answered: &mut HeaderMap) {
+    if asked.headers.contains_key(header::ORIGIN) {
+        let any = HeaderValue::from_static("*");
+        answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        answered.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        answered.insert(header::VARY, HeaderValue::from_static("Origin"));
+    }
+}

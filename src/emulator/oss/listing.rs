@@ -1,0 +1,131 @@
+//! Keys by prefix and delimiter, page by page.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+/// Which page is wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted<'a> {
+    pub(crate) prefix: &'a str,
+    /// Empty for none.
+    pub(crate) delimiter: &'a str,
+    /// Only what comes after it, in the order of bytes.
+    pub(crate) after: &'a str,
+    pub(crate) most: usize,
+}
+
+/// What a page shows.
+#[derive(Debug)]
+pub(crate) struct Page<'a, T> {
+    pub(crate) entries: Vec<&'a T>,
+    pub(crate) prefixes: Vec<&'a str>,
+    /// The last thing on the page, if there are more: the next page comes after it.
+    pub(crate) next: Option<String>,
+}
+
+/// A page of the entries. A common prefix counts as one thing and is shown once, on one page.
+pub(crate) fn page<'a, T>(all: &'a BTreeMap<String, T>, wanted: &Wanted<'_>) -> Page<'a, T> {
+    let mut page = Page { entries: Vec::new(), prefixes: Vec::new(), next: None };
+    let mut last = "";
+    let begin = Bound::Included(wanted.prefix.max(wanted.after));
+    for (key, entry) in all.range::<str, _>((begin, Bound::Unbounded)) {
+        if !key.starts_with(wanted.prefix) {
+            // Keys below the prefix come only before it; behind it nothing has it any more.
+            break;
+        }
+        let common = common_prefix(key, wanted);
+        let shown = common.unwrap_or(key);
+        if shown <= wanted.after || page.prefixes.last() == Some(&shown) {
+            continue;
+        }
+        if page.entries.len() + page.prefixes.len() == wanted.most {
+            page.next = Some(last.to_owned());
+            break;
+        }
+        match common {
+            Some(prefix) => page.prefixes.push(prefix),
+            None => page.entries.push(entry),
+        }
+        last = shown;
+    }
+    page
+}
+
+/// The key up to the first delimiter after the prefix, that included.
+fn common_prefix<'a>(key: &'a str, wanted: &Wanted<'_>) -> Option<&'a str> {
+    if wanted.delimiter.is_empty() {
+        return None;
+    }
+    let from = wanted.prefix.len();
+    let at = key[from..].find(wanted.delimiter)?;
+    Some(&key[..from + at + wanted.delimiter.len()])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys(names: &[&str]) -> BTreeMap<String, String> {
+        names.iter().map(|&name| (name.to_owned(), name.to_owned())).collect()
+    }
+
+    #[test]
+    fn a_delimiter_folds_what_lies_below_a_prefix() {
+        let all = keys(&["a", "b/1", "b/2", "b0", "c/d/1", "é/1"]);
+        let shown = |wanted: &Wanted<'_>| {
+            let page = page(&all, wanted);
+            let entries = page.entries.into_iter().cloned().collect::<Vec<_>>().join(" ");
+            (entries, page.prefixes.join(" "), page.next)
+        };
+        let text = |text: &str| text.to_owned();
+        let root = Wanted { delimiter: "/", most: 10, ..Wanted::default() };
+        assert_eq!(shown(&root), (text("a b0"), text("b/ c/ é/"), None));
+        let below = Wanted { prefix: "b/", ..root.clone() };
+        assert_eq!(shown(&below), (text("b/1 b/2"), text(""), None));
+        let two = Wanted { most: 2, ..root.clone() };
+        assert_eq!(shown(&two), (text("a"), text("b/"), Some(text("b/"))));
+        let next = Wanted { most: 2, after: "b/", ..root };
+        assert_eq!(shown(&next), (text("b0"), text("c/"), Some(text("c/"))));
+    }
+
+    proptest! {
+        #[test]
+        fn pages_of_any_size_show_each_thing_once_and_what_one_page_shows(
+            names in proptest::collection::btree_set("[ab/é]{1,6}", 0..30),
+            prefix in "[ab/]{0,2}",
+            delimiter in "(|/|b|/a)",
+            most in 1usize..7,
+        ) {
+            let all: BTreeMap<String, String> =
+                names.into_iter().map(|name| (name.clone(), name)).collect();
+            let whole = Wanted { prefix: &prefix, delimiter: &delimiter, after: "", most: 1000 };
+            let whole = page(&all, &whole);
+            let (mut entries, mut prefixes) = (Vec::new(), Vec::new());
+            let mut after = String::new();
+            loop {
+                let wanted =
+                    Wanted { prefix: &prefix, delimiter: &delimiter, after: &after, most };
+                let page = page(&all, &wanted);
+                entries.extend(page.entries);
+                prefixes.extend(page.prefixes);
+                match page.next {
+                    Some(next) => after = next,
+                    None => break,
+                }
+            }
+            prop_assert_eq!(&entries, &whole.entries);
+            prop_assert_eq!(&prefixes, &whole.prefixes);
+            // By another way of counting: every key with the prefix is there, or below a prefix that is.
+            let shown: BTreeSet<&String> = entries.into_iter().collect();
+            for key in all.keys() {
+                let is_folded = prefixes.iter().any(|folded| key.starts_with(folded));
+                prop_assert_eq!(key.starts_with(&prefix), shown.contains(key) || is_folded);
+                prop_assert!(!(shown.contains(key) && is_folded));
+            }
+        }
+    }
+}

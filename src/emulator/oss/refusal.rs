@@ -1,0 +1,205 @@
+//! The one table of what the emulated OSS refuses with.
+
+use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
+
+/// Why a request is refused: HTTP status, code and message are those that Alibaba Cloud documents, where it does.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// A policy or ACL does not let the request through.
+    AccessDenied(Denied),
+    AccessKeyNotFound,
+    AccessKeyInactive,
+    TokenExpired,
+    TokenInvalid,
+    TokenOfAnotherKey,
+    SignatureDoesNotMatch(Box<Mismatch>),
+    TimeTooSkewed {
+        request: DateTime<Utc>,
+        server: DateTime<Utc>,
+    },
+    /// With what is wrong.
+    InvalidArgument(&'static str),
+    InvalidObjectName,
+    InvalidDigest,
+    InvalidPart,
+    InvalidPartOrder,
+    /// A part other than the last is below 100 KB.
+    PartTooSmall,
+    InvalidRange,
+    /// The body is not the XML that it should be.
+    MalformedXml,
+    /// A form of PostObject; with what is wrong.
+    MalformedForm(&'static str),
+    /// The policy of a form; with what is wrong.
+    InvalidPolicyDocument(&'static str),
+    IncompleteBody,
+    EntityTooLarge,
+    /// Beyond what the emulator keeps; not one of OSS's own.
+    Full(&'static str),
+    NoSuchBucket,
+    NoSuchKey,
+    NoSuchUpload,
+    AlreadyExists,
+    /// A condition such as `If-Match`.
+    PreconditionFailed,
+    NotModified,
+    MethodNotAllowed,
+    /// What the real OSS can do and the emulator cannot.
+    NotImplemented,
+    /// The folder of `--data` fails.
+    Storage(std::io::Error),
+}
+
+/// Why somebody has no access.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Denied {
+    /// A policy speaks against it, or none of those that a session must have speaks for it.
+    Policy,
+    /// A user whom no policy speaks for, and the bucket's ACL does not either.
+    Acl,
+    Anonymous,
+    RequestExpired,
+    NoDate,
+    IncompleteQuery,
+    /// A form's policy has expired.
+    FormExpired,
+    /// A condition of a form's policy does not hold.
+    FormCondition(String),
+}
+
+/// What was signed according to the server.
+#[derive(Debug)]
+pub(crate) struct Mismatch {
+    pub(crate) access_key_id: String,
+    pub(crate) signature: String,
+    pub(crate) string_to_sign: String,
+    /// Of V4 only.
+    pub(crate) canonical_request: Option<String>,
+}
+
+impl Refusal {
+    /// HTTP status and code.
+    pub(crate) fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::AccessDenied(_) => (StatusCode::FORBIDDEN, "AccessDenied"),
+            Self::AccessKeyNotFound | Self::AccessKeyInactive => {
+                (StatusCode::FORBIDDEN, "InvalidAccessKeyId")
+            }
+            Self::TokenExpired => (StatusCode::FORBIDDEN, "SecurityTokenExpired"),
+            Self::TokenInvalid => (StatusCode::FORBIDDEN, "InvalidSecurityToken"),
+            Self::TokenOfAnotherKey => {
+                (StatusCode::FORBIDDEN, "AccessKeyIdAndSecurityTokenNotMatch")
+            }
+            Self::SignatureDoesNotMatch(_) => (StatusCode::FORBIDDEN, "SignatureDoesNotMatch"),
+            Self::TimeTooSkewed { .. } => (StatusCode::FORBIDDEN, "RequestTimeTooSkewed"),
+            Self::InvalidArgument(_) => (StatusCode::BAD_REQUEST, "InvalidArgument"),
+            Self::InvalidObjectName => (StatusCode::BAD_REQUEST, "InvalidObjectName"),
+            Self::InvalidDigest => (StatusCode::BAD_REQUEST, "InvalidDigest"),
+            Self::InvalidPart => (StatusCode::BAD_REQUEST, "InvalidPart"),
+            Self::InvalidPartOrder => (StatusCode::BAD_REQUEST, "InvalidPartOrder"),
+            Self::PartTooSmall => (StatusCode::BAD_REQUEST, "EntityTooSmall"),
+            Self::InvalidRange => (StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange"),
+            Self::MalformedXml => (StatusCode::BAD_REQUEST, "MalformedXML"),
+            Self::MalformedForm(_) => (StatusCode::BAD_REQUEST, "MalformedPOSTRequest"),
+            Self::InvalidPolicyDocument(_) => (StatusCode::BAD_REQUEST, "InvalidPolicyDocument"),
+            Self::IncompleteBody => (StatusCode::BAD_REQUEST, "IncompleteBody"),
+            Self::EntityTooLarge => (StatusCode::BAD_REQUEST, "EntityTooLarge"),
+            Self::Full(_) => (StatusCode::CONFLICT, "EmulatorIsFull"),
+            Self::NoSuchBucket => (StatusCode::NOT_FOUND, "NoSuchBucket"),
+            Self::NoSuchKey => (StatusCode::NOT_FOUND, "NoSuchKey"),
+            Self::NoSuchUpload => (StatusCode::NOT_FOUND, "NoSuchUpload"),
+            Self::AlreadyExists => (StatusCode::CONFLICT, "FileAlreadyExists"),
+            Self::PreconditionFailed => (StatusCode::PRECONDITION_FAILED, "PreconditionFailed"),
+            Self::NotModified => (StatusCode::NOT_MODIFIED, "NotModified"),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed"),
+            Self::NotImplemented => (StatusCode::NOT_IMPLEMENTED, "NotImplemented"),
+            Self::Storage(_) => (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+        }
+    }
+
+    pub(crate) fn message(&self) -> String {
+        let message = match self {
+            Self::AccessDenied(denied) => return denied.message(),
+            Self::AccessKeyNotFound => {
+                "The OSS Access Key Id you provided does not exist in our records."
+            }
+            Self::AccessKeyInactive => "The OSS Access Key Id you provided is disabled.",
+            Self::TokenExpired => "The security token you provided has expired.",
+            Self::TokenInvalid => "The security token you provided is invalid.",
+            Self::TokenOfAnotherKey => {
+                "The OSS access key id and security token you provided does not match."
+            }
+            Self::SignatureDoesNotMatch(_) => {
+                "The request signature we calculated does not match the signature you provided. \
+                 Check your key and signing method."
+            }
+            Self::TimeTooSkewed { .. } => {
+                "The difference between the request time and the current time is too large."
+            }
+            Self::InvalidArgument(what)
+            | Self::MalformedForm(what)
+            | Self::InvalidPolicyDocument(what)
+            | Self::Full(what) => what,
+            Self::InvalidObjectName => "The specified object is not valid.",
+            Self::InvalidDigest => "The Content-MD5 you specified was invalid.",
+            Self::InvalidPart => {
+                "One or more of the specified parts could not be found or the specified entity tag might not \
+                 have matched the part's entity tag."
+            }
+            Self::InvalidPartOrder => {
+                "The list of parts was not in ascending order. Parts list must specified in order by part number."
+            }
+            Self::PartTooSmall => {
+                "Your proposed upload smaller than the minimum allowed object size."
+            }
+            Self::InvalidRange => "The requested range cannot be satisfied.",
+            Self::MalformedXml => "The XML you provided was not well-formed.",
+            Self::IncompleteBody => {
+                "You did not provide the number of bytes specified by the Content-Length HTTP header."
+            }
+            Self::EntityTooLarge => "Your proposed upload exceeds the maximum allowed object size.",
+            Self::NoSuchBucket => "The specified bucket does not exist.",
+            Self::NoSuchKey => "The specified key does not exist.",
+            Self::NoSuchUpload => {
+                "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
+                 aborted or completed."
+            }
+            Self::AlreadyExists => {
+                "The object you specified already exists and can not be overwritten."
+            }
+            Self::PreconditionFailed => {
+                "At least one of the pre-conditions you specified did not hold."
+            }
+            Self::NotModified => "Not Modified",
+            Self::MethodNotAllowed => "The specified method is not allowed against this resource.",
+            Self::NotImplemented => {
+                "What you ask for needs functionality that the emulated OSS does not have."
+            }
+            Self::Storage(_) => "We encountered an internal error, please try again later.",
+        };
+        message.to_owned()
+    }
+}
+
+impl Denied {
+    fn message(&self) -> String {
+        let message = match self {
+            Self::Policy => "Access denied by authorizer's policy.",
+            Self::Acl => "You have no right to access this object.",
+            Self::Anonymous => "Anonymous user has no right to access this bucket.",
+            Self::RequestExpired => "Request has expired.",
+            Self::NoDate => "OSS authentication requires a valid Date.",
+            Self::IncompleteQuery => {
+                "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters"
+            }
+            Self::FormExpired => "Invalid according to Policy: Policy expired.",
+            Self::FormCondition(condition) => {
+                return format!(
+                    "Invalid according to Policy: Policy Condition failed: {condition}"
+                );
+            }
+        };
+        message.to_owned()
+    }
+}

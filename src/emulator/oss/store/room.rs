@@ -1,0 +1,63 @@
+//! How much memory objects may take.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Of all objects and parts together: enough for tests and demos, and no danger to the machine.
+const MOST_BYTES: u64 = 1 << 30;
+
+/// The memory for objects; clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    left: Arc<AtomicU64>,
+}
+
+/// Some of the room, given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    room: Room,
+    bytes: u64,
+}
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        Self { left: Arc::new(AtomicU64::new(MOST_BYTES)) }
+    }
+
+    pub(crate) fn nothing(&self) -> Taken {
+        Taken { room: self.clone(), bytes: 0 }
+    }
+}
+
+impl Taken {
+    /// Takes more; `false` if there is not so much left.
+    pub(crate) fn grow(&mut self, bytes: u64) -> bool {
+        let take = |left: u64| left.checked_sub(bytes);
+        let taken = self.room.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take);
+        if taken.is_ok() {
+            self.bytes += bytes;
+        }
+        taken.is_ok()
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        self.room.left.fetch_add(self.bytes, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_dropped_makes_room_again() {
+        let room = Room::new();
+        let mut first = room.nothing();
+        let mut second = room.nothing();
+        assert!(first.grow(MOST_BYTES - 1) && second.grow(1) && !second.grow(1));
+        drop(first);
+        assert!(second.grow(MOST_BYTES - 1) && !second.grow(1));
+    }
+}
