@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
+use super::acs3::Acs3;
 use super::nonces::Nonces;
 use super::params::Params;
 use super::ram::{Principal, Ram};
@@ -23,7 +24,9 @@ pub(crate) enum Action {
 }
 
 /// What every call must have, in the order in which its absence is noticed.
-const MANDATORY: [&str; 8] = [
+const MANDATORY: [&str; 5] = ["Action", "Version", "AccessKeyId", "SignatureNonce", "Timestamp"];
+/// And what RPC's signature needs besides.
+const MANDATORY_IN_RPC: [&str; 8] = [
     "Action",
     "Version",
     "AccessKeyId",
@@ -33,6 +36,15 @@ const MANDATORY: [&str; 8] = [
     "Timestamp",
     "Signature",
 ];
+
+/// How a call is signed.
+pub(crate) enum Proof<'a> {
+    /// RPC signature 1.0, of the HTTP method and all parameters.
+    Rpc {
+        method: &'a str,
+    },
+    Acs3(&'a Acs3),
+}
 
 /// Stands in front of the actions.
 pub(crate) struct Gateway {
@@ -45,11 +57,15 @@ impl Gateway {
     /// The action that is called, and by whom. The parameters of the action itself are not looked at yet.
     pub(crate) fn admit(
         &self,
-        method: &str,
+        proof: &Proof<'_>,
         params: &Params,
         now: DateTime<Utc>,
     ) -> Result<(Action, Principal), Refusal> {
-        for name in MANDATORY {
+        let mandatory: &[&'static str] = match proof {
+            Proof::Rpc { .. } => &MANDATORY_IN_RPC,
+            Proof::Acs3(_) => &MANDATORY,
+        };
+        for name in mandatory {
             params.need(name)?;
         }
         let action = match params.need("Action")? {
@@ -60,13 +76,13 @@ impl Gateway {
         if params.need("Version")? != "2015-04-01" {
             return Err(Refusal::Version);
         }
-        Ok((action, self.authenticate(method, params, now)?))
+        Ok((action, self.authenticate(proof, params, now)?))
     }
 
-    /// Whom the signature proves. A second signature scheme (ACS3-HMAC-SHA256) would branch off here.
+    /// Whom the signature proves.
     fn authenticate(
         &self,
-        method: &str,
+        proof: &Proof<'_>,
         params: &Params,
         now: DateTime<Utc>,
     ) -> Result<Principal, Refusal> {
@@ -76,13 +92,18 @@ impl Gateway {
         }
         let id = params.need("AccessKeyId")?;
         let (principal, secret) = self.claimed(id, params.get("SecurityToken"), now)?;
-        if params.need("SignatureMethod")? != "HMAC-SHA1"
-            || params.need("SignatureVersion")? != "1.0"
-            || params.get("SignatureType").is_some()
-        {
-            return Err(Refusal::IncompleteSignature);
+        match proof {
+            Proof::Rpc { method } => {
+                if params.need("SignatureMethod")? != "HMAC-SHA1"
+                    || params.need("SignatureVersion")? != "1.0"
+                    || params.get("SignatureType").is_some()
+                {
+                    return Err(Refusal::IncompleteSignature);
+                }
+                signature::verify(method, params, &secret)?;
+            }
+            Proof::Acs3(acs3) => acs3.verify(&secret)?,
         }
-        signature::verify(method, params, &secret)?;
         let nonce = params.need("SignatureNonce")?;
         if !self.nonces.is_new(id, nonce, now, timestamp + WINDOW) {
             return Err(Refusal::NonceUsed);

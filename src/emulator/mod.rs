@@ -3,6 +3,7 @@
 //! A call to STS passes `sts` (arrival) → `gateway` (who is it) → `actions` (may they, and what do they get) → `answer`. It
 //! shares nothing with the client that it stands opposite to, the signature least of all.
 
+mod acs3;
 mod actions;
 mod answer;
 mod calls;

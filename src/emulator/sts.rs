@@ -12,11 +12,12 @@ use chrono::{DateTime, Utc};
 use http_body_util::{BodyExt, Limited};
 use uuid::Uuid;
 
+use super::acs3::Acs3;
 use super::actions::{Assumption, assume_role, caller_identity};
 use super::answer::{Answer, Format, Frame, html};
 use super::calls::Call;
 use super::faults::Fault;
-use super::gateway::{Action, Gateway};
+use super::gateway::{Action, Gateway, Proof};
 use super::handle::Handle;
 use super::params::Params;
 use super::refusal::Refusal;
@@ -44,12 +45,14 @@ async fn answer(
     let content_type =
         parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let read = match whole(body).await {
-        Ok(body) => Params::read(parts.uri.query(), content_type, &body),
+        Ok(body) => Params::read(parts.uri.query(), content_type, &body)
+            .and_then(|params| Ok((params, Acs3::read(&parts, &body)?))),
         Err(refusal) => Err(refusal),
     };
-    let (params, unreadable) = match read {
-        Ok(params) => (params, None),
-        Err(refusal) => (Params::default(), Some(refusal)),
+    let (params, acs3, unreadable) = match read {
+        Ok((params, Some(acs3))) => (acs3.complete(params, &parts.headers), Some(acs3), None),
+        Ok((params, None)) => (params, None, None),
+        Err(refusal) => (Params::default(), None, Some(refusal)),
     };
     let call = Call::new(sts.handle.now(), parts.method.as_str(), &params, &request_id);
     let pending = sts.handle.calls.arrived(call);
@@ -63,7 +66,10 @@ async fn answer(
     let refused = unreadable.or_else(|| misdirected(&parts.method, parts.uri.path()));
     let outcome = match refused {
         Some(refusal) => Err(refusal),
-        None => sts.outcome(parts.method.as_str(), &params, now, peer),
+        None => {
+            let rpc = Proof::Rpc { method: parts.method.as_str() };
+            sts.outcome(&acs3.as_ref().map_or(rpc, Proof::Acs3), &params, now, peer)
+        }
     };
 
     let (answer, fault) = match outcome {
@@ -95,12 +101,12 @@ struct Outcome {
 impl Sts {
     fn outcome(
         &self,
-        method: &str,
+        proof: &Proof<'_>,
         params: &Params,
         now: DateTime<Utc>,
         peer: SocketAddr,
     ) -> Result<Outcome, Refusal> {
-        let (action, principal) = self.gateway.admit(method, params, now)?;
+        let (action, principal) = self.gateway.admit(proof, params, now)?;
         let name = params.need("Action")?;
         let faults = &self.handle.faults;
         // The quota is real time: it is not for a scripted skew to stretch.

@@ -70,7 +70,8 @@ fn bucket_of_host(host: &str, is_bucket: impl Fn(&str) -> bool) -> Option<String
     let is_endpoint = |name: &str| name.starts_with("oss-") || name.starts_with("oss.");
     let names_a_bucket =
         is_endpoint(&rest) || rest == "localhost" || (!is_endpoint(name) && is_bucket(&label));
-    names_a_bucket.then_some(label)
+    // ali-oss lists buckets of an IP endpoint at `.oss-cn-hangzhou.aliyuncs.com`.
+    (names_a_bucket && !label.is_empty()).then_some(label)
 }
 
 #[cfg(test)]
@@ -100,6 +101,7 @@ mod tests {
             ("photos.example", "/a", Some("photos"), Some("a")),
             ("host.docker.internal:8091", "/photos/a", Some("photos"), Some("a")),
             ("oss-cn-hangzhou.aliyuncs.com", "/", None, None),
+            (".oss-cn-hangzhou.aliyuncs.com", "/", None, None),
             ("oss-cn-hangzhou.aliyuncs.com", "/photos/a", Some("photos"), Some("a")),
         ];
         for (host, path, bucket, key) in table {

@@ -1,5 +1,6 @@
 //! The emulator over real HTTP, on a port of its own, with a clock that stands still.
 
+mod acs3;
 mod assume_role;
 mod caller_identity;
 mod control;
