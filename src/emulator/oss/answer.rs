@@ -96,9 +96,11 @@ impl Frame<'_> {
             request_id: self.request_id,
             host_id: self.head.header("host").unwrap_or("oss-cn-hangzhou.aliyuncs.com"),
             ec: ec(refusal),
-            emulator_decision: self.decision.as_deref(),
             ..ErrorDocument::default()
         };
+        if let Refusal::AccessDenied(_) = refusal {
+            error.emulator_decision = self.decision.as_deref();
+        }
         if let Refusal::NoSuchBucket = refusal {
             error.bucket_name = self.head.bucket.as_deref();
         }

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::query::{Query, decode};
 use super::refusal::Refusal;
+use crate::emulator::signature::encode;
 use axum::http::{HeaderMap, Method, header, request::Parts};
 
 /// A key has at most so many bytes of UTF-8.
@@ -37,6 +38,16 @@ impl Head {
         let key = Some(decode(key)).filter(|key| !key.is_empty());
         let query = Query::read(parts.uri.query());
         Self { method: parts.method, bucket, key, query, headers: parts.headers }
+    }
+
+    /// Where an object can be got: at the address that the request used.
+    pub(crate) fn url_of(&self, bucket: &str, key: &str) -> String {
+        let host = self.header("host").unwrap_or_default();
+        let key = encode(key).replace("%2F", "/");
+        match host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.')) {
+            true => format!("http://{host}/{key}"),
+            false => format!("http://{host}/{bucket}/{key}"),
+        }
     }
 
     /// A header's value, if it is there, not empty and text.

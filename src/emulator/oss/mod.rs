@@ -27,3 +27,6 @@ pub(crate) use head::check_key;
 pub(crate) use identity::Identities;
 pub(crate) use service::{Oss, routes};
 pub(crate) use store::Store;
+
+#[cfg(test)]
+mod tests;

@@ -194,8 +194,7 @@ fn posted(
     match fields.get("success_action_status").map(String::as_str) {
         Some("200") => empty(StatusCode::OK),
         Some("201") => {
-            let host = visit.head.header("host").unwrap_or_default();
-            let location = format!("http://{host}/{}", encode(key));
+            let location = visit.head.url_of(&bucket.name, key);
             let result = PostResponse { bucket: &bucket.name, location, key, etag };
             let mut response = document("PostResponse", &result);
             *response.status_mut() = StatusCode::CREATED;

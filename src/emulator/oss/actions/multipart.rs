@@ -120,10 +120,9 @@ pub(super) async fn complete(
     bucket.contents().uploads.remove(id);
 
     let spelling = Spelling::of(head)?;
-    let host = head.header("host").unwrap_or_default();
     let result = CompleteMultipartUploadResult {
         encoding_type: spelling.name(),
-        location: format!("http://{host}/{key}"),
+        location: head.url_of(&bucket.name, key),
         bucket: &bucket.name,
         key: spelling.write(key),
         etag: &object.etag,

@@ -183,11 +183,6 @@ impl SigningKey {
         Self(key)
     }
 
-    #[cfg(test)]
-    pub(crate) fn of(bytes: Vec<u8>) -> Self {
-        Self(bytes)
-    }
-
     pub(crate) fn is_right(&self, text: &str, signature: &str) -> bool {
         let is_lower_case = !signature.bytes().any(|b| b.is_ascii_uppercase());
         let signature = hex::decode(signature).unwrap_or_default();

@@ -1,0 +1,287 @@
+//! Which requests are believed, and which errors the others get.
+
+use super::*;
+
+const SCHEMES: [Scheme; 4] = [Scheme::V1, Scheme::V4, Scheme::V1Url(600), Scheme::V4Url(600)];
+
+fn seconds(n: i64) -> TimeDelta {
+    TimeDelta::seconds(n)
+}
+
+#[tokio::test]
+async fn all_four_ways_to_sign_are_accepted_from_users_and_sessions() {
+    let emulated = Emulated::start().await;
+    let session = emulated.session("oss-readwrite", None);
+    for keys in [&Keys::root(), &session] {
+        for scheme in SCHEMES {
+            let put = Ask::put("ü b+c/*~.txt", "hello")
+                .header("content-type", "text/plain")
+                .header("x-oss-meta-a", "b");
+            assert_eq!(emulated.ask(&put.signed(scheme, keys)).await.status, 200, "{scheme:?}");
+            let get = Ask::get("ü b+c/*~.txt").query("response-content-type", "a/b+c d");
+            let told = emulated.ask(&get.signed(scheme, keys)).await;
+            assert_eq!((told.status, told.text()), (200, "hello".to_owned()), "{scheme:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_signature_is_answered_with_the_servers_strings() {
+    let emulated = Emulated::start().await;
+    let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
+    let v1 = emulated.ask(&Ask::get("a&b").signed(Scheme::V1Url(60), &wrong)).await;
+    insta::assert_snapshot!(without_signature(&v1), @r#"
+403
+content-length: 638
+content-type: application/xml
+date: Wed, 13 Jan 2016 14:02:37 GMT
+server: AliyunOSS
+x-oss-ec: 0002-00000040
+x-oss-request-id: …
+x-oss-server-time: …
+
+<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated does not match the signature you provided. Check your key and signing method.</Message><RequestId>…</RequestId><HostId>127.0.0.1:…</HostId><OSSAccessKeyId>rootid</OSSAccessKeyId><SignatureProvided>…</SignatureProvided><StringToSign>GET
+
+
+1452693817
+/sample-bucket/a&amp;b</StringToSign><StringToSignBytes>…</StringToSignBytes><EC>0002-00000040</EC></Error>
+"#);
+    let v4 = emulated.ask(&Ask::get("a&b").signed(Scheme::V4, &wrong)).await;
+    insta::assert_snapshot!(without_signature(&v4), @r#"
+403
+content-length: 1241
+content-type: application/xml
+date: Wed, 13 Jan 2016 14:02:37 GMT
+server: AliyunOSS
+x-oss-ec: 0002-00000040
+x-oss-request-id: …
+x-oss-server-time: …
+
+<?xml version="1.0" encoding="UTF-8"?>
+<Error><Code>SignatureDoesNotMatch</Code><Message>The request signature we calculated does not match the signature you provided. Check your key and signing method.</Message><RequestId>…</RequestId><HostId>127.0.0.1:…</HostId><OSSAccessKeyId>rootid</OSSAccessKeyId><SignatureProvided>…</SignatureProvided><StringToSign>OSS4-HMAC-SHA256
+20160113T140237Z
+20160113/cn-hangzhou/oss/aliyun_v4_request
+6dec7a20c361a8e94000c15bb35092132fead19c7c7689a89802ef3a8843d5cf</StringToSign><StringToSignBytes>…</StringToSignBytes><CanonicalRequest>GET
+/sample-bucket/a%26b
+
+x-oss-content-sha256:UNSIGNED-PAYLOAD
+x-oss-date:20160113T140237Z
+
+
+UNSIGNED-PAYLOAD</CanonicalRequest><EC>0002-00000040</EC></Error>
+"#);
+}
+
+fn without_signature(told: &Told) -> String {
+    told.shown()
+        .replace(&told.tag("SignatureProvided"), "…")
+        .replace(&told.tag("StringToSignBytes"), "…")
+}
+
+#[tokio::test]
+async fn a_request_is_good_for_a_quarter_of_an_hour_either_way() {
+    let emulated = Emulated::start().await;
+    for scheme in [Scheme::V1, Scheme::V4] {
+        let at = |offset| Ask::get(GRASS).at(start() + offset).signed(scheme, &Keys::root());
+        for good in [seconds(900), seconds(-900)] {
+            assert_eq!(emulated.ask(&at(good)).await.status, 200, "{scheme:?}");
+        }
+        for skewed in [seconds(901), seconds(-901)] {
+            let told = emulated.ask(&at(skewed)).await;
+            let server = told.tag("ServerTime");
+            let expected =
+                ("403 RequestTimeTooSkewed".to_owned(), "2016-01-13T14:02:37.000Z".to_owned());
+            assert_eq!((told.outcome(), server), expected, "{scheme:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_url_ends_with_its_time_whatever_its_signature() {
+    let emulated = Emulated::start().await;
+    for scheme in [Scheme::V1Url(60), Scheme::V4Url(60)] {
+        let ask = Ask::get(GRASS).signed(scheme, &Keys::root());
+        let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
+        let badly_signed = Ask::get(GRASS).signed(scheme, &wrong);
+        emulated.handle.reset_clock();
+        emulated.handle.advance_clock(60);
+        assert_eq!(emulated.ask(&ask).await.status, 200, "{scheme:?}");
+        emulated.handle.advance_clock(1);
+        for ask in [ask, badly_signed] {
+            let told = emulated.ask(&ask).await;
+            let said = (told.outcome(), told.tag("Message"));
+            let expected = ("403 AccessDenied".to_owned(), "Request has expired.".to_owned());
+            assert_eq!(said, expected, "{scheme:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_v4_url_is_not_from_the_future_and_lives_for_a_week_at_most() {
+    let emulated = Emulated::start().await;
+    let url = |life, offset| {
+        Ask::get(GRASS).at(start() + offset).signed(Scheme::V4Url(life), &Keys::root())
+    };
+    for (ask, expected) in [
+        (url(604_800, seconds(0)), "200"),
+        (url(604_801, seconds(0)), "400 InvalidArgument"),
+        (url(0, seconds(0)), "400 InvalidArgument"),
+        (url(60, seconds(900)), "200"),
+        (url(60, seconds(901)), "403 RequestTimeTooSkewed"),
+    ] {
+        assert_eq!(emulated.ask(&ask).await.outcome(), expected, "{:?}", ask.query);
+    }
+}
+
+#[tokio::test]
+async fn a_token_ends_and_is_forgotten_a_day_later() {
+    let emulated = Emulated::start().await;
+    let session = emulated.session("oss-readonly", None);
+    let ask = |scheme| Ask::get(GRASS).at(emulated.handle.now()).signed(scheme, &session);
+    for scheme in SCHEMES {
+        emulated.handle.reset_clock();
+        emulated.handle.advance_clock(3599);
+        assert_eq!(emulated.ask(&ask(scheme)).await.status, 200, "{scheme:?}");
+        emulated.handle.advance_clock(1);
+        assert_eq!(emulated.ask(&ask(scheme)).await.outcome(), "403 SecurityTokenExpired");
+        emulated.handle.advance_clock(24 * 3600 + 1);
+        assert_eq!(emulated.ask(&ask(scheme)).await.outcome(), "403 InvalidAccessKeyId");
+    }
+}
+
+#[tokio::test]
+async fn id_secret_and_token_belong_together() {
+    let emulated = Emulated::start().await;
+    let session = emulated.session("oss-readonly", None);
+    let other = emulated.session("oss-readonly", None);
+    let with =
+        |keys: &Keys, token: Option<&str>| Keys { token: token.map(str::to_owned), ..keys.clone() };
+    let other_token = other.token.as_deref();
+    let table = [
+        (with(&session, None), "403 InvalidAccessKeyId"),
+        (with(&session, other_token), "403 AccessKeyIdAndSecurityTokenNotMatch"),
+        (with(&session, Some("CAISnonsense")), "403 InvalidSecurityToken"),
+        (with(&Keys::root(), other_token), "403 AccessKeyIdAndSecurityTokenNotMatch"),
+        (Keys { secret: other.secret.clone(), ..session.clone() }, "403 SignatureDoesNotMatch"),
+        (Keys::of("nobody"), "403 InvalidAccessKeyId"),
+        (Keys::of("disabled"), "403 InvalidAccessKeyId"),
+        (session, "200"),
+    ];
+    for (keys, expected) in table {
+        for scheme in SCHEMES {
+            let told = emulated.ask(&Ask::get(GRASS).signed(scheme, &keys)).await;
+            assert_eq!(told.outcome(), expected, "{scheme:?} {keys:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signature_is_of_one_region_and_of_oss() {
+    let emulated = Emulated::start().await;
+    let ask = Ask::get(GRASS).signed(Scheme::V4, &Keys::root());
+    for (from, to) in [("cn-hangzhou/oss/", "cn-beijing/oss/"), ("/oss/", "/oss-cloudbox/")] {
+        let mut elsewhere = ask.clone();
+        for (_, value) in &mut elsewhere.headers {
+            *value = value.replace(from, to);
+        }
+        assert_eq!(emulated.ask(&elsewhere).await.outcome(), "400 InvalidArgument", "{to}");
+    }
+}
+
+#[tokio::test]
+async fn half_a_signature_is_told_what_it_lacks() {
+    let emulated = Emulated::start().await;
+    let get = || Ask::get(GRASS);
+    let date = "Wed, 13 Jan 2016 14:02:37 GMT";
+    let header = |text: &str| get().header("authorization", text);
+    let v4 = "OSS4-HMAC-SHA256 Credential=rootid/20160113/cn-hangzhou/oss/aliyun_v4_request,Signature=ab";
+    let unsigned_payload = |ask: Ask| ask.header("x-oss-content-sha256", "UNSIGNED-PAYLOAD");
+    let both = get().signed(Scheme::V1, &Keys::root()).signed(Scheme::V1Url(60), &Keys::root());
+    let token_twice =
+        header("OSS a:b").header("x-oss-security-token", "t").query("security-token", "t");
+    let table = [
+        (header("OSS rootid"), "400 InvalidArgument"),
+        (header("Basic cm9vdGlkOnJvb3RzZWNyZXQ="), "400 InvalidArgument"),
+        (header("OSS2 AccessKeyId:rootid,Signature:x").header("date", date), "400 InvalidArgument"),
+        (header("OSS rootid:x"), "403 AccessDenied"),
+        (header("OSS rootid:x").header("date", "yesterday"), "403 AccessDenied"),
+        (header("OSS rootid:x").header("date", date), "403 SignatureDoesNotMatch"),
+        (header("OSS4-HMAC-SHA256 Signature=ab"), "400 InvalidArgument"),
+        (header(v4).header("x-oss-date", "20160113T140237Z"), "400 InvalidArgument"),
+        (unsigned_payload(header(v4)), "403 AccessDenied"),
+        (
+            unsigned_payload(header(v4)).header("x-oss-date", "20160112T140237Z"),
+            "400 InvalidArgument",
+        ),
+        (
+            unsigned_payload(header(v4)).header("x-oss-date", "20160113T140237Z"),
+            "403 SignatureDoesNotMatch",
+        ),
+        (get().query("OSSAccessKeyId", "rootid"), "403 AccessDenied"),
+        (get().query("Signature", "x").query("Expires", "1"), "403 AccessDenied"),
+        (get().query("x-oss-signature", "x"), "400 InvalidArgument"),
+        (get().query("x-oss-signature-version", "OSS4-HMAC-SHA256"), "400 InvalidArgument"),
+        (both, "400 InvalidArgument"),
+        (token_twice, "400 InvalidArgument"),
+    ];
+    for (ask, expected) in table {
+        let told = emulated.ask(&ask).await;
+        assert_eq!(told.outcome(), expected, "{:?} {:?}", ask.headers, ask.query);
+    }
+    let told = emulated.ask(&get().query("OSSAccessKeyId", "rootid")).await;
+    let expected =
+        "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters";
+    assert_eq!(told.tag("Message"), expected);
+}
+
+#[tokio::test]
+async fn the_bucket_may_be_in_the_host() {
+    let emulated = Emulated::start().await;
+    for host in ["sample-bucket.oss-cn-hangzhou.aliyuncs.com", "sample-bucket.localhost:8091"] {
+        for scheme in SCHEMES {
+            let ask = Ask::get(GRASS).signed(scheme, &Keys::root());
+            let url = format!("http://{}/{GRASS}{}", emulated.host, ask.wire_query());
+            let mut request = emulated.http.get(url).header("host", host);
+            for (name, value) in &ask.headers {
+                request = request.header(*name, value);
+            }
+            assert_eq!(request.send().await.unwrap().status(), 200, "{host} {scheme:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_and_logged_without_what_is_secret() {
+    let emulated = Emulated::start().await;
+    let session = emulated.session("oss-readonly", None);
+    emulated.ask(&Ask::get(GRASS).signed(Scheme::V4Url(60), &session)).await;
+    emulated.ask(&Ask::list(&[("prefix", "2015/")]).signed(Scheme::V1Url(60), &session)).await;
+    emulated.ask(&Ask::put(GRASS, "").signed(Scheme::V1, &session)).await;
+    let calls = emulated.handle.oss_calls();
+    let shown: Vec<_> = calls
+        .iter()
+        .map(|call| {
+            format!(
+                "{} {} {} {}",
+                call.method, call.action, call.outcome, call.parameters["Bucket"]
+            )
+        })
+        .collect();
+    let expected = [
+        "GET GetObject Success sample-bucket",
+        "GET ListObjects Success sample-bucket",
+        "PUT PutObject AccessDenied sample-bucket",
+    ];
+    assert_eq!(shown, expected);
+    let names: Vec<_> = calls[0].parameters.keys().map(String::as_str).collect();
+    let expected =
+        ["AccessKeyId", "Bucket", "Key", "x-oss-date", "x-oss-expires", "x-oss-signature-version"];
+    assert_eq!(names, expected);
+    assert_eq!(calls[1].parameters["prefix"], "2015/");
+    let logged = format!("{calls:?}");
+    assert!(!logged.contains(&session.secret) && !logged.contains(session.token.as_ref().unwrap()));
+    assert_eq!(emulated.handle.oss_totals()["PutObject"]["AccessDenied"], 1);
+    emulated.handle.clear_oss_calls();
+    assert_eq!((emulated.handle.oss_calls().len(), emulated.handle.oss_totals().len()), (0, 0));
+}
