@@ -335,9 +335,10 @@ fn client_new_prints_a_secret_that_its_hash_belongs_to() {
 /// standing for themselves. Otherwise it is as it is printed.
 #[test]
 fn dev_prints_curl_lines_that_work_when_pasted() {
-    let ports = [free_port(), free_port(), free_port()].map(|port| port.to_string());
-    let [port, admin, sts] = &ports;
-    let arguments = ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts];
+    let ports = [free_port(), free_port(), free_port(), free_port()].map(|port| port.to_string());
+    let [port, admin, sts, oss] = &ports;
+    let arguments =
+        ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts, "--oss-port", oss];
     let mut running = Running::start(&mut appserver(&arguments, &[]));
     let mut printed = BufReader::new(running.child().stdout.take().unwrap());
     let (greeting, _printed) = in_time(move || {

@@ -11,6 +11,7 @@ mod limits;
 mod logs;
 mod narrowing;
 mod operation;
+mod oss;
 mod own_policy;
 mod ports;
 mod redis_server;

@@ -1,4 +1,4 @@
-//! A server, an emulated STS and a clock, set up for one test and looked over at its end.
+//! A server, an emulated STS and OSS and a clock, set up for one test and looked over at its end.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -24,11 +24,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// One running server against one emulated STS.
+/// One running server against one emulated STS, with an emulated OSS beside it.
 pub(crate) struct Stage {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
     pub(crate) sts: Handle,
+    pub(crate) oss: SocketAddr,
     pub(crate) clock: Clock,
     server: JoinHandle<Result<(), Unfit>>,
     stop: CancellationToken,
@@ -80,7 +81,8 @@ impl Stage {
         let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
         let cloud = EmulatorSettings::from_toml(&file).unwrap();
         let emulator = Emulator::bind(cloud, LOOPBACK.into(), clock.clone()).await.unwrap();
-        let sts = emulator.handle();
+        let emulator = emulator.with_oss(LOOPBACK.into(), None).await.unwrap();
+        let (sts, oss) = (emulator.handle(), emulator.oss_addr().unwrap());
         if let Some(before) = setting.before {
             before(&sts);
         }
@@ -108,7 +110,7 @@ impl Stage {
         let server = tokio::spawn(app.run(stop.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let handed_out = Mutex::default();
-        Self { public, admin, sts, clock, server, stop, ready, http, handed_out, log_start }
+        Self { public, admin, sts, oss, clock, server, stop, ready, http, handed_out, log_start }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

@@ -32,7 +32,7 @@ async fn a_wrong_signature_is_answered_with_the_servers_strings() {
     let v1 = emulated.ask(&Ask::get("a&b").signed(Scheme::V1Url(60), &wrong)).await;
     insta::assert_snapshot!(without_signature(&v1), @r#"
 403
-content-length: 638
+content-length: …
 content-type: application/xml
 date: Wed, 13 Jan 2016 14:02:37 GMT
 server: AliyunOSS
@@ -50,7 +50,7 @@ x-oss-server-time: …
     let v4 = emulated.ask(&Ask::get("a&b").signed(Scheme::V4, &wrong)).await;
     insta::assert_snapshot!(without_signature(&v4), @r#"
 403
-content-length: 1241
+content-length: …
 content-type: application/xml
 date: Wed, 13 Jan 2016 14:02:37 GMT
 server: AliyunOSS

@@ -1,0 +1,73 @@
+//! What vended tokens open, and what not, at an OSS that decides like the real one.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
+use hmac::{Hmac, KeyInit, Mac};
+use sha1::Sha1;
+
+use crate::stage::{Answer, Stage};
+
+/// `GET` with a token, signed as V1 wants it.
+async fn read(stage: &Stage, token: &Answer, key: &str) -> String {
+    let field = |name: &str| token.body[name].as_str().unwrap();
+    let date = stage.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    let signed = format!(
+        "GET\n\n\n{date}\nx-oss-date:{date}\nx-oss-security-token:{}\n/sample-bucket/{key}",
+        field("SecurityToken")
+    );
+    let mac = Hmac::<Sha1>::new_from_slice(field("AccessKeySecret").as_bytes()).unwrap();
+    let signature = STANDARD.encode(mac.chain_update(signed).finalize().into_bytes());
+    let request = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = request
+        .get(format!("http://{}/sample-bucket/{key}", stage.oss))
+        .header("x-oss-date", date)
+        .header("x-oss-security-token", field("SecurityToken"))
+        .header("authorization", format!("OSS {}:{signature}", field("AccessKeyId")));
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.bytes().await.unwrap();
+    let text = String::from_utf8_lossy(&body);
+    let code = text.split_once("<Code>").and_then(|(_, rest)| rest.split_once('<'));
+    format!("{status} {}", code.map_or("", |(code, _)| code)).trim().to_owned()
+}
+
+#[tokio::test]
+async fn a_vended_token_opens_what_its_grant_names_and_nothing_else() {
+    let stage = Stage::demo().await;
+    let day = stage.get("client-002", "/v1/token").await;
+    let album = stage.get("client-003", "/v1/token?Parameters.album=2015").await;
+    let all = stage.get("client-001", "/v1/token").await;
+    let keys = [
+        "2015/01/01/grass.jpg",
+        "2015/01/01/notes.txt",
+        "albums/2015/spring.jpg",
+        "users/bob/lake.jpg",
+    ];
+    let mut seen = Vec::new();
+    for token in [&day, &album, &all] {
+        for key in keys {
+            seen.push(read(&stage, token, key).await);
+        }
+    }
+    let denied = "403 AccessDenied";
+    let expected = [
+        ["200", denied, denied, denied],
+        [denied, denied, "200", denied],
+        ["200", "200", "200", "200"],
+    ];
+    assert_eq!(seen, expected.concat());
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_vended_token_ends_when_it_says() {
+    let stage = Stage::demo().await;
+    let token = stage.get("client-002", "/v1/token").await;
+    let left = token.time("Expiration") - stage.clock.now();
+    stage.clock.advance(left - TimeDelta::seconds(1));
+    assert_eq!(read(&stage, &token, "2015/01/01/grass.jpg").await, "200");
+    stage.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(read(&stage, &token, "2015/01/01/grass.jpg").await, "403 SecurityTokenExpired");
+    stage.close().await;
+}
