@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::actions;
 use super::answer::Frame;
+use super::body::discard;
 use super::cors;
 use super::head::{Head, check_key};
 use super::identity::Identities;
@@ -52,7 +53,7 @@ async fn answer(
     request: Request,
 ) -> Response<Body> {
     let started = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
     let head = Head::read(parts, |name| oss.store.bucket(name).is_some());
     let request_id = Uuid::new_v4().simple().to_string()[..24].to_uppercase();
     let now = oss.handle.now();
@@ -73,7 +74,7 @@ async fn answer(
     let mut visit = Visit { head: &head, now, source_ip: peer.ip(), visitor: None, verdict: None };
     let outcome = match preflight {
         Some(response) => Ok(response),
-        None => oss.outcome(&mut visit, signed, operation, body).await,
+        None => oss.outcome(&mut visit, signed, operation, &mut body).await,
     };
     let decision = visit.verdict.as_ref().map(|verdict| verdict.json());
     let frame = Frame { head: &head, request_id: &request_id, now, decision };
@@ -87,6 +88,7 @@ async fn answer(
                 tracing::error!(%error, "the emulated OSS cannot use its folder");
             }
             pending.answered(refusal.status_and_code().1.to_owned());
+            discard(&mut body, &head).await;
             frame.refuse(&refusal)
         }
     };
@@ -101,7 +103,7 @@ impl Oss {
         visit: &mut Visit<'_>,
         signed: Result<Option<Signed>, Refusal>,
         operation: Result<Operation, Refusal>,
-        body: Body,
+        body: &mut Body,
     ) -> Result<Response<Body>, Refusal> {
         let head = visit.head;
         if let Some(signed) = signed? {

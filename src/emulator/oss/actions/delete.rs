@@ -59,7 +59,7 @@ pub(super) async fn many(
     oss: &Oss,
     visit: &mut Visit<'_>,
     bucket: &Bucket,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response<Body>, Refusal> {
     // Who may delete nothing is not worth reading.
     if visit.visitor.is_none() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use http_body_util::BodyDataStream;
 use multer::{Field, Multipart};
 use secrecy::SecretString;
 use serde::Serialize;
@@ -26,7 +27,7 @@ pub(super) async fn post(
     oss: &Oss,
     visit: &mut Visit<'_>,
     bucket: &Bucket,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response<Body>, Refusal> {
     if visit.visitor.is_some() {
         return Err(Refusal::InvalidArgument("A form is signed by its fields."));
@@ -37,7 +38,7 @@ pub(super) async fn post(
             "The body of your POST request is not well-formed multipart/form-data.",
         )
     })?;
-    let mut multipart = Multipart::new(body.into_data_stream(), boundary);
+    let mut multipart = Multipart::new(BodyDataStream::new(body), boundary);
     let Form { fields, file } = Form::read(&mut multipart, &bucket.name).await?;
 
     let limits = sign_in(oss, visit, bucket, &fields)?;

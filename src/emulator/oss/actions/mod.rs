@@ -24,7 +24,7 @@ pub(crate) async fn act(
     oss: &Oss,
     visit: &mut Visit<'_>,
     operation: Operation,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response<Body>, Refusal> {
     if operation == Operation::ListBuckets {
         return buckets::list(oss, visit);

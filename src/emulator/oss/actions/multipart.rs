@@ -15,7 +15,7 @@ use crate::emulator::oss::store::{Bucket, Limits, New, Spool, Upload, etag_of};
 use crate::emulator::oss::visit::Visit;
 
 /// Under way at the same time in one bucket.
-const MOST_UPLOADS: usize = 10_000;
+const MOST_UPLOADS: usize = 1_000;
 /// 10,000 parts of some hundred bytes each.
 const MOST_BYTES: usize = 4 << 20;
 /// An object has at most 48.8 TB; what fits here ends sooner.
@@ -47,7 +47,7 @@ pub(super) fn initiate(
     };
     let mut contents = bucket.contents();
     if contents.uploads.len() >= MOST_UPLOADS {
-        return Err(Refusal::Full("The emulator keeps 10,000 uploads in a bucket."));
+        return Err(Refusal::Full("The emulator keeps 1,000 uploads in a bucket."));
     }
     contents.uploads.insert(id.clone(), upload);
     let result = InitiateMultipartUploadResult {
@@ -91,7 +91,7 @@ pub(super) async fn complete(
     visit: &Visit<'_>,
     bucket: &Bucket,
     key: &str,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response<Body>, Refusal> {
     let head = visit.head;
     let id = head.query.get("uploadId").unwrap_or_default();

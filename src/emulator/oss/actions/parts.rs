@@ -27,7 +27,7 @@ pub(super) async fn upload(
     visit: &Visit<'_>,
     bucket: &Bucket,
     key: &str,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response<Body>, Refusal> {
     let place = Place::of(visit.head, bucket, key)?;
     let spooled = spool(body, oss.store.keeping()).await?;

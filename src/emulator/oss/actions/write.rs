@@ -33,7 +33,7 @@ pub(super) async fn put(
     visit: &Visit<'_>,
     bucket: &Bucket,
     key: &str,
-    body: Body,
+    body: &mut Body,
 ) -> Result<Response<Body>, Refusal> {
     let meta = meta_of(visit.head)?;
     let digest = visit.head.header("content-md5").map(str::to_owned);

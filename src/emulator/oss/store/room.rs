@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// Of all objects and parts together: enough for tests and demos, and no danger to the machine.
 const MOST_BYTES: u64 = 1 << 30;
 
+/// What an object or a part takes besides its bytes, or somewhat more: else empty ones would be without end.
+const OVERHEAD_BYTES: u64 = 1 << 10;
+
 /// The memory for objects; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
@@ -24,8 +27,10 @@ impl Room {
         Self { left: Arc::new(AtomicU64::new(MOST_BYTES)) }
     }
 
-    pub(crate) fn nothing(&self) -> Taken {
-        Taken { room: self.clone(), bytes: 0 }
+    /// What an empty object takes; nothing if there is no room even for that.
+    pub(crate) fn begin(&self) -> Option<Taken> {
+        let mut taken = Taken { room: self.clone(), bytes: 0 };
+        taken.grow(OVERHEAD_BYTES).then_some(taken)
     }
 }
 
@@ -54,10 +59,12 @@ mod tests {
     #[test]
     fn what_is_dropped_makes_room_again() {
         let room = Room::new();
-        let mut first = room.nothing();
-        let mut second = room.nothing();
-        assert!(first.grow(MOST_BYTES - 1) && second.grow(1) && !second.grow(1));
+        let mut first = room.begin().unwrap();
+        let mut second = room.begin().unwrap();
+        let rest = MOST_BYTES - 2 * OVERHEAD_BYTES;
+        assert!(first.grow(rest - 1) && second.grow(1) && !second.grow(1));
+        assert!(room.begin().is_none());
         drop(first);
-        assert!(second.grow(MOST_BYTES - 1) && !second.grow(1));
+        assert!(second.grow(MOST_BYTES - OVERHEAD_BYTES - 1) && !second.grow(1));
     }
 }

@@ -17,6 +17,10 @@ use crate::emulator::oss::refusal::Refusal;
 /// An object that is put at once, and a part, have at most 5 GB.
 const MOST_BYTES: u64 = 5 << 30;
 
+const FULL: Refusal = Refusal::Full(
+    "The emulator keeps 1 GiB in memory; start it with --data to keep more in a folder.",
+);
+
 /// How long what comes in may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
@@ -67,7 +71,10 @@ impl Default for Limits {
 impl Spool {
     pub(crate) async fn new(keeping: &Keeping, limits: Limits) -> Result<Self, Refusal> {
         let sink = match keeping {
-            Keeping::Memory(room) => Sink::Memory { bytes: Vec::new(), taken: room.nothing() },
+            Keeping::Memory(room) => {
+                let taken = room.begin().ok_or(FULL)?;
+                Sink::Memory { bytes: Vec::new(), taken }
+            }
             Keeping::Folder(folder) => {
                 let path = Temporary(folder.temporary());
                 let file = File::create_new(&path.0).await.map_err(Refusal::Storage)?;
@@ -85,9 +92,7 @@ impl Spool {
         match &mut self.sink {
             Sink::Memory { bytes, taken } => {
                 if !taken.grow(chunk.len() as u64) {
-                    return Err(Refusal::Full(
-                        "The emulator keeps 1 GiB in memory; start it with --data to keep more in a folder.",
-                    ));
+                    return Err(FULL);
                 }
                 bytes.extend_from_slice(chunk);
             }
@@ -123,10 +128,8 @@ impl Spooled {
         let length = bytes.len() as u64;
         let payload = match keeping {
             Keeping::Memory(room) => {
-                let mut taken = room.nothing();
-                if !taken.grow(length) {
-                    return Err(io::ErrorKind::OutOfMemory.into());
-                }
+                let taken = room.begin().and_then(|mut taken| taken.grow(length).then_some(taken));
+                let taken = taken.ok_or(io::ErrorKind::OutOfMemory)?;
                 Payload::Memory { bytes: Bytes::from(bytes), taken }
             }
             Keeping::Folder(folder) => {

@@ -1,5 +1,7 @@
 //! Objects that outlive the emulator.
 
+use sha2::Digest;
+
 use super::*;
 
 #[tokio::test]

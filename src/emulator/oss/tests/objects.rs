@@ -336,3 +336,24 @@ async fn keys_are_any_text_but_a_leading_slash() {
         assert_eq!(emulated.root(Ask::put(key, "")).await.outcome(), "400 InvalidObjectName");
     }
 }
+
+#[tokio::test]
+async fn who_sends_a_long_body_for_nothing_still_reads_the_answer() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let emulated = Emulated::start().await;
+    let mut stream = tokio::net::TcpStream::connect(&emulated.host).await.unwrap();
+    let length = 8 << 20;
+    let head = format!(
+        "PUT /sample-bucket/a HTTP/1.1\r\nhost: {}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n",
+        emulated.host
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    // Like Node, it does not read before all is written.
+    for _ in 0..length / (64 << 10) {
+        stream.write_all(&[0; 64 << 10]).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403 Forbidden\r\n"), "{answer}");
+}
