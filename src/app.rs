@@ -96,7 +96,10 @@ impl App {
         let vendor =
             Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
         let api = Arc::new(Api {
-            authenticator: Authenticator::new(settings.clients.into_iter().collect()),
+            authenticator: Authenticator::new(
+                settings.clients.into_iter().collect(),
+                settings.issuers,
+            ),
             limits: Limits::new(settings.limits, store),
             grants: settings.grants,
             vendor: Arc::clone(&vendor),

@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Duration, Instant};
 
-use crate::auth::{Authenticator, Caller, Presented};
+use crate::auth::{Authenticator, Caller, Issuers, Presented};
 use crate::clock::Clock;
 use crate::config::{self, Mode, Settings};
 use crate::domain::{AccessKey, AssumedRoleUser, ClientId, Credentials};
@@ -112,7 +112,7 @@ impl Steps {
 
         Self {
             authorization: format!("Basic {authorization}"),
-            authenticator: Authenticator::new(clients.into_iter().collect()),
+            authenticator: Authenticator::new(clients.into_iter().collect(), Issuers::new([])),
             grants,
             caller,
             asked,
@@ -129,7 +129,7 @@ impl Steps {
     /// Reads the header and checks the secret; answers whether it was let in.
     pub fn secret_check(&self) -> bool {
         let presented = Presented::from_authorization(self.authorization.as_bytes());
-        self.authenticator.authenticate(&presented).is_ok()
+        self.authenticator.authenticate(&presented, self.now).is_ok()
     }
 
     /// Decides about the grant and renders its texts; answers the policy's length.

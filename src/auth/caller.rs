@@ -18,6 +18,8 @@ pub(crate) struct Caller {
 pub(crate) enum Method {
     /// `Authorization: Basic`.
     ClientSecret,
+    /// `Authorization: Bearer`.
+    Jwt,
     /// Nobody proved anything: the operator tries out what a caller would get, on the command line.
     Operator,
 }
@@ -26,6 +28,7 @@ impl Method {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecret => "ClientSecret",
+            Self::Jwt => "Jwt",
             Self::Operator => "Operator",
         }
     }
@@ -35,6 +38,15 @@ impl Caller {
     /// A client that knew its secret; nothing is proven of any user behind it.
     pub(super) fn by_secret(client: ClientId) -> Self {
         Self { client, subject: None, claims: BTreeMap::new(), method: Method::ClientSecret }
+    }
+
+    /// A user of a client's, proven by an issuer's token with these claims.
+    pub(super) fn by_jwt(
+        client: ClientId,
+        subject: Subject,
+        claims: BTreeMap<String, String>,
+    ) -> Self {
+        Self { client, subject: Some(subject), claims, method: Method::Jwt }
     }
 
     /// A caller that exists only to be shown what it would get; no request ever becomes one.

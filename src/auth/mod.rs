@@ -1,14 +1,18 @@
 //! A presented credential becomes a [`Caller`], or does not. Knows nothing of HTTP frameworks.
 
 mod caller;
+mod jwt;
 mod presented;
 mod secret;
 
 use std::collections::HashMap;
 
 pub(crate) use caller::Caller;
+pub(crate) use jwt::{ClaimRule, Issuer, Issuers, JwtProblem, Keys, SignatureAlgorithm};
 pub(crate) use presented::Presented;
 pub(crate) use secret::{ClientSecret, SecretHash};
+
+use chrono::{DateTime, Utc};
 
 use crate::domain::ClientId;
 
@@ -16,6 +20,7 @@ use crate::domain::ClientId;
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     clients: HashMap<ClientId, Client>,
+    issuers: Issuers,
     /// Stands in for a client that does not exist, so that its refusal costs the same work.
     decoy: Client,
 }
@@ -42,6 +47,8 @@ pub(crate) enum AuthError {
     UnknownClient,
     #[error("the secret is wrong")]
     WrongSecret(ClientId),
+    #[error(transparent)]
+    Jwt(#[from] JwtProblem),
     #[error("the client is disabled")]
     Disabled(ClientId),
 }
@@ -51,20 +58,28 @@ impl AuthError {
     pub(crate) fn client(&self) -> Option<&ClientId> {
         match self {
             Self::WrongSecret(client) | Self::Disabled(client) => Some(client),
-            Self::Missing | Self::Malformed | Self::NotOffered | Self::UnknownClient => None,
+            Self::Missing
+            | Self::Malformed
+            | Self::NotOffered
+            | Self::UnknownClient
+            | Self::Jwt(_) => None,
         }
     }
 }
 
 impl Authenticator {
-    pub(crate) fn new(clients: HashMap<ClientId, Client>) -> Self {
+    pub(crate) fn new(clients: HashMap<ClientId, Client>, issuers: Issuers) -> Self {
         let unguessable = SecretHash::of(&ClientSecret::generate().into());
         let decoy = Client { secrets: [unguessable.clone(), unguessable], enabled: false };
-        Self { clients, decoy }
+        Self { clients, issuers, decoy }
     }
 
-    /// Whoever the credential proves. JWTs and tickets become further arms here.
-    pub(crate) fn authenticate(&self, presented: &Presented) -> Result<Caller, AuthError> {
+    /// Whoever the credential proves at this moment. Tickets become a further arm here.
+    pub(crate) fn authenticate(
+        &self,
+        presented: &Presented,
+        now: DateTime<Utc>,
+    ) -> Result<Caller, AuthError> {
         match presented {
             Presented::Secret { client, secret } => {
                 let named = client.parse::<ClientId>().ok();
@@ -77,6 +92,15 @@ impl Authenticator {
                     Some((id, client)) if proven && client.enabled => Ok(Caller::by_secret(id)),
                     Some((id, _)) if proven => Err(AuthError::Disabled(id)),
                     Some((id, _)) => Err(AuthError::WrongSecret(id)),
+                    None => Err(AuthError::UnknownClient),
+                }
+            }
+            Presented::Jwt(_) if self.issuers.is_empty() => Err(AuthError::NotOffered),
+            Presented::Jwt(token) => {
+                let caller = self.issuers.verify(token, now)?;
+                match self.clients.get(caller.client()) {
+                    Some(client) if client.enabled => Ok(caller),
+                    Some(_) => Err(AuthError::Disabled(caller.client().clone())),
                     None => Err(AuthError::UnknownClient),
                 }
             }
@@ -107,20 +131,27 @@ mod tests {
         Presented::Secret { client: client.into(), secret: secret.into() }
     }
 
+    fn now() -> DateTime<Utc> {
+        "2016-01-13T14:02:37Z".parse().unwrap()
+    }
+
     fn authenticator() -> Authenticator {
         let rotating = Client { secrets: [hash("old"), hash("new")], enabled: true };
         let disabled = Client { secrets: [hash("old"), hash("old")], enabled: false };
-        Authenticator::new(HashMap::from([
-            ("client-002".parse().unwrap(), rotating),
-            ("client-009".parse().unwrap(), disabled),
-        ]))
+        Authenticator::new(
+            HashMap::from([
+                ("client-002".parse().unwrap(), rotating),
+                ("client-009".parse().unwrap(), disabled),
+            ]),
+            Issuers::new([]),
+        )
     }
 
     #[test]
     fn both_secrets_work_while_one_is_rotated() {
         let auth = authenticator();
         for secret in ["old", "new"] {
-            let caller = auth.authenticate(&present("client-002", secret)).unwrap();
+            let caller = auth.authenticate(&present("client-002", secret), now()).unwrap();
             assert_eq!((caller.client().as_str(), caller.subject()), ("client-002", None));
         }
     }
@@ -128,7 +159,7 @@ mod tests {
     #[test]
     fn nobody_else_is_let_in() {
         let auth = authenticator();
-        let refusal = |presented| auth.authenticate(&presented).unwrap_err();
+        let refusal = |presented| auth.authenticate(&presented, now()).unwrap_err();
         let wrong = AuthError::WrongSecret("client-002".parse().unwrap());
         assert_eq!(refusal(present("client-002", "")), wrong);
         assert_eq!(refusal(present("client-002", "Old")), wrong);
@@ -145,7 +176,7 @@ mod tests {
         let auth = authenticator();
         let work = |presented: Presented| {
             secret::work::taken();
-            let _ = auth.authenticate(&presented);
+            let _ = auth.authenticate(&presented, now());
             secret::work::taken()
         };
         let expected = secret::work::Work { hashes: 1, comparisons: 2 };
@@ -163,7 +194,8 @@ mod tests {
     #[test]
     fn a_client_learns_that_it_is_disabled_only_with_its_secret() {
         let auth = authenticator();
-        let refusal = |secret| auth.authenticate(&present("client-009", secret)).unwrap_err();
+        let refusal =
+            |secret| auth.authenticate(&present("client-009", secret), now()).unwrap_err();
         let id: ClientId = "client-009".parse().unwrap();
         let expected = (AuthError::Disabled(id.clone()), AuthError::WrongSecret(id));
         assert_eq!((refusal("old"), refusal("guess")), expected);

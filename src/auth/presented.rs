@@ -12,6 +12,8 @@ pub(crate) enum Presented {
         client: String,
         secret: SecretString,
     },
+    /// `Authorization: Bearer`, a JWT if it is what we take.
+    Jwt(SecretString),
     /// A scheme that no door here takes.
     Other,
     /// A header that does not keep its scheme's form, or several credentials at once.
@@ -20,10 +22,13 @@ pub(crate) enum Presented {
 }
 
 impl Presented {
-    /// Reads the value of an `Authorization` header (RFC 7617 for `Basic`).
+    /// Reads the value of an `Authorization` header (RFC 7617 for `Basic`, RFC 6750 for `Bearer`).
     pub(crate) fn from_authorization(value: &[u8]) -> Self {
         let Ok(value) = std::str::from_utf8(value) else { return Self::Malformed };
         let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return Self::Jwt(rest.trim().into());
+        }
         if !scheme.eq_ignore_ascii_case("basic") {
             return Self::Other;
         }
@@ -65,6 +70,16 @@ mod tests {
             assert!(matches!(presented, Presented::Malformed), "{malformed}");
         }
         assert!(matches!(Presented::from_authorization(b"\xff\xfe"), Presented::Malformed));
-        assert!(matches!(Presented::from_authorization(b"Bearer x.y.z"), Presented::Other));
+        assert!(matches!(Presented::from_authorization(b"Digest x"), Presented::Other));
+    }
+
+    #[test]
+    fn a_bearers_token_is_what_stands_after_the_scheme() {
+        for header in ["Bearer a.b.c", "bearer  a.b.c "] {
+            let Presented::Jwt(token) = Presented::from_authorization(header.as_bytes()) else {
+                panic!("{header} was not read");
+            };
+            assert_eq!(token.expose_secret(), "a.b.c");
+        }
     }
 }

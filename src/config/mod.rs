@@ -9,6 +9,7 @@ mod advice;
 mod clients;
 mod field;
 mod grants;
+mod issuers;
 mod layers;
 mod problems;
 mod raw;

@@ -9,8 +9,8 @@ use serde::Deserialize;
 
 use super::field::{Field, List};
 use super::settings::LogFormat;
-use crate::auth::SecretHash;
-use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
+use crate::auth::{SecretHash, SignatureAlgorithm};
+use crate::domain::{ClientId, ExternalId, GrantName, RoleArn, RoleName};
 use crate::store::KeyPrefix;
 use crate::sts::Endpoint;
 
@@ -28,6 +28,8 @@ pub(super) struct RawSettings {
     /// RAM roles that grants assume, by a name of the operator's.
     pub(super) roles: BTreeMap<String, RawRole>,
     pub(super) grants: BTreeMap<String, RawGrant>,
+    /// Identity providers whose tokens are believed, by a name of the operator's.
+    pub(super) issuers: BTreeMap<String, RawIssuer>,
     /// Registered apps, by client id.
     pub(super) clients: BTreeMap<String, RawClient>,
 }
@@ -295,6 +297,42 @@ impl TryFrom<String> for RawKind {
             _ => Err("it must be `segment`, `path` or `enum`"),
         }
     }
+}
+
+/// An identity provider.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawIssuer {
+    /// Required: `iss`, to the letter.
+    pub(super) issuer: Field<String>,
+    /// Required: `ES256`, `RS256` and so on; `HS256` with `secret_file`.
+    pub(super) algorithms: Field<List<SignatureAlgorithm>>,
+    /// Its public keys, a JSON Web Key Set.
+    pub(super) jwks_file: Field<PathBuf>,
+    /// For HS256: holds the shared secret. White space at its ends is trimmed.
+    pub(super) secret_file: Field<PathBuf>,
+    /// Required: for each `aud` that is ours its clients.
+    pub(super) audiences: BTreeMap<String, Field<List<ClientId>>>,
+    /// Names the client, where an audience has several.
+    pub(super) client_claim: Field<String>,
+    /// Default `sub`.
+    pub(super) subject_claim: Field<String>,
+    /// Seconds, 0 to 300, default 60, by which clocks may differ.
+    pub(super) leeway_secs: Field<i64>,
+    /// Claims for policies, by the NAME of `${claims.NAME}`.
+    pub(super) claims: BTreeMap<String, Field<String>>,
+    /// What a token must say besides.
+    pub(super) required: BTreeMap<String, RawClaimRule>,
+}
+
+/// What a claim must be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct RawClaimRule {
+    /// This text.
+    pub(super) is: Field<String>,
+    /// A match of the whole text.
+    pub(super) pattern: Field<String>,
 }
 
 /// A registered app.

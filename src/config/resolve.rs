@@ -9,7 +9,10 @@ use super::field::Field;
 use super::layers::Merged;
 use super::problems::Problems;
 use super::raw::RawSettings;
-use super::{AccessKeySource, Mode, Settings, advice, clients, grants, server, store, sts, vend};
+use super::{
+    AccessKeySource, Mode, Settings, advice, clients, grants, issuers, server, store, sts, vend,
+};
+use crate::auth::Issuers;
 use crate::telemetry;
 
 pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> {
@@ -51,6 +54,8 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let mut entitlements = grants::entitlements(raw.grants, &roles, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.advice);
     let clients = clients::resolve(raw.clients, mode, &mut problems);
+    let registered: Vec<_> = clients.iter().map(|client| &client.id).collect();
+    let issuers = issuers::resolve(raw.issuers, &registered, mode, &mut problems);
     let clients_grants =
         clients.iter().map(|client| (client.id.clone(), client.grants.clone())).collect();
     let grants = grants::grants(entitlements, clients_grants, &mut problems);
@@ -74,6 +79,7 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
             store,
             advice,
             access_key: access_key?,
+            issuers: Issuers::new(issuers),
             grants,
             limits: clients.iter().filter_map(|c| Some((c.id.clone(), c.limit?))).collect(),
             clients: clients.into_iter().map(|c| (c.id, c.client)).collect(),

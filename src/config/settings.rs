@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{AccessKeySource, Problem, Problems, StoreSource};
-use crate::auth::Client;
+use crate::auth::{Client, Issuers};
 use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::ServerSettings;
@@ -37,6 +37,7 @@ pub struct Settings {
     pub(crate) access_key: AccessKeySource,
     pub(crate) grants: Grants,
     pub(crate) clients: Vec<(ClientId, Client)>,
+    pub(crate) issuers: Issuers,
     pub(crate) limits: HashMap<ClientId, LimitTerms>,
     /// The accounts of roles that must be the AccessKey's own.
     pub(crate) accounts: Vec<AccountId>,

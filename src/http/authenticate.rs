@@ -14,7 +14,7 @@ impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let authenticated = api.authenticator.authenticate(&presented(parts));
+        let authenticated = api.authenticator.authenticate(&presented(parts), api.clock.now());
         let client = match &authenticated {
             Ok(caller) => Some(caller.client()),
             Err(error) => error.client(),

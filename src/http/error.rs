@@ -143,7 +143,7 @@ impl ApiError {
                 Status::UNAUTHORIZED,
                 "Unauthenticated",
                 "The request carries no valid credential; send `Authorization: Basic` with the client's id and \
-                 secret.",
+                 secret, or `Authorization: Bearer` with a user's token.",
             ),
             Self::ClientDisabled => Public::new(
                 Status::FORBIDDEN,
@@ -263,6 +263,7 @@ impl From<AuthError> for ApiError {
             | AuthError::Malformed
             | AuthError::NotOffered
             | AuthError::UnknownClient
+            | AuthError::Jwt(_)
             | AuthError::WrongSecret(_) => Self::Unauthenticated(error),
         }
     }

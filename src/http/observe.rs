@@ -277,7 +277,7 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
-    use crate::auth::Authenticator;
+    use crate::auth::{Authenticator, Issuers};
     use crate::clock::Clock;
     use crate::grant::Grants;
     use crate::limit::Limits;
@@ -299,7 +299,7 @@ mod tests {
         let key = crate::domain::AccessKey::new("testid", "testsecret".into()).unwrap();
         let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
         Arc::new(Api {
-            authenticator: Authenticator::new(Default::default()),
+            authenticator: Authenticator::new(Default::default(), Issuers::new([])),
             limits: Limits::new(Default::default(), Arc::new(Store::Memory)),
             grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
             vendor: Arc::new(Vendor::new(

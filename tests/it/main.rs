@@ -21,3 +21,4 @@ mod slow_clients;
 mod stage;
 mod token;
 mod upstream;
+mod users;

@@ -203,8 +203,8 @@ async fn nobody_learns_which_clients_exist() {
 {
   "Code": "Unauthenticated",
   "ErrorCode": "Unauthenticated",
-  "ErrorMessage": "The request carries no valid credential; send `Authorization: Basic` with the client's id and secret.",
-  "Message": "The request carries no valid credential; send `Authorization: Basic` with the client's id and secret.",
+  "ErrorMessage": "The request carries no valid credential; send `Authorization: Basic` with the client's id and secret, or `Authorization: Bearer` with a user's token.",
+  "Message": "The request carries no valid credential; send `Authorization: Basic` with the client's id and secret, or `Authorization: Bearer` with a user's token.",
   "RequestId": "<RequestId>",
   "StatusCode": 401
 }

@@ -1,0 +1,147 @@
+//! One identity provider, as the operator has described it.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::Algorithm;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::claims::{self, ClaimRule};
+use super::keys::Keys;
+use super::{JwtProblem, Proven};
+use crate::auth::Caller;
+use crate::domain::{ClientId, Invalid, ValueName};
+
+/// Whose tokens are believed, and what of them.
+#[derive(Debug)]
+pub(crate) struct Issuer {
+    /// `iss`, to the letter.
+    pub(crate) name: String,
+    pub(crate) algorithms: Vec<SignatureAlgorithm>,
+    pub(crate) keys: Keys,
+    /// For each `aud` that is ours: the clients that its tokens may be for.
+    pub(crate) audiences: BTreeMap<String, Vec<ClientId>>,
+    /// Names the client, where an audience has several.
+    pub(crate) client_claim: Option<String>,
+    /// Names the user, `sub` mostly.
+    pub(crate) subject_claim: String,
+    /// What becomes `${claims.NAME}`: the claim, by NAME.
+    pub(crate) claims: BTreeMap<ValueName, String>,
+    /// What a token must say besides.
+    pub(crate) required: BTreeMap<String, ClaimRule>,
+    /// By how much the issuer's clock and ours may differ.
+    pub(crate) leeway: TimeDelta,
+}
+
+/// How tokens may be signed.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) struct SignatureAlgorithm(Algorithm);
+
+impl SignatureAlgorithm {
+    pub(crate) fn is_symmetric(self) -> bool {
+        matches!(self.0, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+    }
+}
+
+impl TryFrom<String> for SignatureAlgorithm {
+    type Error = Invalid;
+
+    fn try_from(name: String) -> Result<Self, Invalid> {
+        // `none` is not among them; HS384 and HS512 add nothing to HS256.
+        let known = match name.as_str() {
+            "ES256" => Algorithm::ES256,
+            "ES384" => Algorithm::ES384,
+            "EdDSA" => Algorithm::EdDSA,
+            "RS256" => Algorithm::RS256,
+            "RS384" => Algorithm::RS384,
+            "RS512" => Algorithm::RS512,
+            "PS256" => Algorithm::PS256,
+            "PS384" => Algorithm::PS384,
+            "PS512" => Algorithm::PS512,
+            "HS256" => Algorithm::HS256,
+            _ => {
+                return Err(Invalid(
+                    "an algorithm is ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared \
+                     secret, HS256",
+                ));
+            }
+        };
+        Ok(Self(known))
+    }
+}
+
+impl Issuer {
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    pub(super) fn takes(&self, algorithm: Algorithm) -> bool {
+        self.algorithms.contains(&SignatureAlgorithm(algorithm))
+    }
+
+    /// Whom verified claims prove at this moment.
+    pub(super) fn proven(
+        &self,
+        claims: &Map<String, Value>,
+        now: DateTime<Utc>,
+    ) -> Result<Proven, JwtProblem> {
+        let until = self.valid_until(claims, now)?;
+        let clients = claims::audiences(claims)?
+            .find_map(|audience| self.audiences.get(audience))
+            .ok_or(JwtProblem::Audience)?;
+        let client = self.client(claims, clients)?;
+        if !self.required.iter().all(|(claim, rule)| rule.admits(claims.get(claim))) {
+            return Err(JwtProblem::Required);
+        }
+        let subject = claims.get(&self.subject_claim).and_then(Value::as_str);
+        let subject = subject.and_then(|text| text.parse().ok()).ok_or(JwtProblem::Subject)?;
+        let named = self.claims.iter().filter_map(|(name, claim)| {
+            Some((name.as_str().to_owned(), claims::text(claims.get(claim)?)?.into_owned()))
+        });
+        let caller = Caller::by_jwt(client.clone(), subject, named.collect());
+        Ok(Proven { caller, until })
+    }
+
+    /// The end of the token's time, if this moment lies in it.
+    fn valid_until(
+        &self,
+        claims: &Map<String, Value>,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, JwtProblem> {
+        let expires = claims::moment(claims, "exp")?.ok_or(JwtProblem::Lacks("exp"))?;
+        let until = expires.checked_add_signed(self.leeway).unwrap_or(expires);
+        if until <= now {
+            return Err(JwtProblem::Expired);
+        }
+        for claim in ["nbf", "iat"] {
+            let begins = claims::moment(claims, claim)?;
+            if begins.is_some_and(|begins| begins - self.leeway > now) {
+                return Err(JwtProblem::NotYetValid);
+            }
+        }
+        Ok(until)
+    }
+
+    /// Which of the audience's clients the token is for.
+    fn client<'a>(
+        &self,
+        claims: &Map<String, Value>,
+        clients: &'a [ClientId],
+    ) -> Result<&'a ClientId, JwtProblem> {
+        match (&self.client_claim, clients) {
+            (None, [only]) => Ok(only),
+            (None, _) => Err(JwtProblem::Client),
+            (Some(claim), _) => {
+                let named = claims.get(claim).and_then(Value::as_str);
+                let client = clients.iter().find(|client| named == Some(client.as_str()));
+                client.ok_or(JwtProblem::Client)
+            }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Tokens that were verified before: a phone's second call costs a hash.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use quick_cache::sync::Cache;
+use sha2::{Digest, Sha256};
+
+use super::{JwtProblem, Proof, Proven};
+
+/// Tokens, some 500 bytes each; beyond it those that are used least are verified again.
+const MOST: usize = 50_000;
+
+/// What tokens prove, by their SHA-256: the tokens themselves are kept nowhere.
+#[derive(Debug)]
+pub(super) struct Remembered(Cache<[u8; 32], Proof>);
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self(Cache::new(MOST))
+    }
+}
+
+impl Remembered {
+    /// What the token was found to prove, as long as it does; or what `verify` finds.
+    pub(super) fn or_verify(
+        &self,
+        token: &str,
+        now: DateTime<Utc>,
+        verify: impl FnOnce() -> Result<Proven, JwtProblem>,
+    ) -> Result<Proof, JwtProblem> {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        if let Some(proof) = self.0.get(&hash) {
+            if now < proof.until {
+                return Ok(proof);
+            }
+            self.0.remove(&hash);
+        }
+        let proof = Arc::new(verify()?);
+        self.0.insert(hash, Arc::clone(&proof));
+        Ok(proof)
+    }
+}

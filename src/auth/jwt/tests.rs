@@ -1,0 +1,269 @@
+//! A table of tokens, each different from a good one in one thing.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use jsonwebtoken::{EncodingKey, encode};
+use serde_json::json;
+
+use super::keys::KeyProblem;
+use super::*;
+
+const NOW: &str = "2016-01-13T14:02:37Z";
+const SECRET: &[u8] = b"a secret that two share and nobody else knows";
+
+fn now() -> DateTime<Utc> {
+    NOW.parse().unwrap()
+}
+
+/// Whose tokens are signed with a shared secret: what is tested here is what they say.
+fn issuer(name: &str) -> Issuer {
+    Issuer {
+        name: name.to_owned(),
+        algorithms: vec!["HS256".to_owned().try_into().unwrap()],
+        keys: Keys::from_secret(&SECRET.to_vec().into()).unwrap(),
+        audiences: BTreeMap::from([
+            ("photos".to_owned(), vec!["photo-app".parse().unwrap()]),
+            ("all".to_owned(), vec!["ios".parse().unwrap(), "android".parse().unwrap()]),
+        ]),
+        client_claim: None,
+        subject_claim: "sub".to_owned(),
+        claims: BTreeMap::from([("department".parse().unwrap(), "dept".to_owned())]),
+        required: BTreeMap::new(),
+        leeway: TimeDelta::seconds(60),
+    }
+}
+
+fn good() -> Value {
+    let secs = now().timestamp();
+    json!({
+        "iss": "https://login.example.com/", "aud": "photos", "sub": "alice", "dept": 7,
+        "iat": secs, "nbf": secs, "exp": secs + 3600,
+    })
+}
+
+fn signed(header: &Header, claims: &Value, secret: &[u8]) -> SecretString {
+    encode(header, claims, &EncodingKey::from_secret(secret)).unwrap().into()
+}
+
+fn token(claims: &Value) -> SecretString {
+    signed(&Header::new(Algorithm::HS256), claims, SECRET)
+}
+
+fn verify_with(issuer: Issuer, claims: &Value) -> Result<Caller, JwtProblem> {
+    Issuers::new([issuer]).verify(&token(claims), now())
+}
+
+fn verify(claims: &Value) -> Result<Caller, JwtProblem> {
+    verify_with(issuer("https://login.example.com/"), claims)
+}
+
+/// The good claims with one of them changed; `null` takes it away.
+fn changed(claim: &str, value: Value) -> Value {
+    let mut claims = good();
+    match value {
+        Value::Null => drop(claims.as_object_mut().unwrap().remove(claim)),
+        value => claims[claim] = value,
+    }
+    claims
+}
+
+#[test]
+fn a_good_token_proves_a_client_a_subject_and_the_claims_that_are_named() {
+    let caller = verify(&good()).unwrap();
+    assert_eq!(caller.client().as_str(), "photo-app");
+    assert_eq!(caller.subject().unwrap().as_str(), "alice");
+    assert_eq!(*caller.claims(), BTreeMap::from([("department".to_owned(), "7".to_owned())]));
+    assert_eq!(caller.method().as_str(), "Jwt");
+}
+
+#[test]
+fn each_thing_that_is_wrong_with_a_token_proves_nothing() {
+    let secs = now().timestamp();
+    let table = [
+        ("iss", json!("https://login.example.com"), JwtProblem::UnknownIssuer),
+        ("iss", json!("https://evil.example.com/"), JwtProblem::UnknownIssuer),
+        ("iss", Value::Null, JwtProblem::Lacks("iss")),
+        ("aud", json!("other"), JwtProblem::Audience),
+        ("aud", json!(["other", "another"]), JwtProblem::Audience),
+        ("aud", json!({"photos": true}), JwtProblem::Lacks("aud")),
+        ("aud", Value::Null, JwtProblem::Lacks("aud")),
+        ("aud", json!("all"), JwtProblem::Client),
+        ("sub", Value::Null, JwtProblem::Subject),
+        ("sub", json!(""), JwtProblem::Subject),
+        ("sub", json!(7), JwtProblem::Subject),
+        ("sub", json!("a\nb"), JwtProblem::Subject),
+        ("exp", Value::Null, JwtProblem::Lacks("exp")),
+        ("exp", json!("tomorrow"), JwtProblem::Lacks("exp")),
+        ("exp", json!(1e300), JwtProblem::Lacks("exp")),
+        ("exp", json!(secs - 60), JwtProblem::Expired),
+        ("exp", json!(0), JwtProblem::Expired),
+        ("nbf", json!(secs + 61), JwtProblem::NotYetValid),
+        ("iat", json!(secs + 61), JwtProblem::NotYetValid),
+    ];
+    for (claim, value, problem) in table {
+        let refused = verify(&changed(claim, value.clone())).unwrap_err();
+        assert_eq!(refused, problem, "{claim} = {value}");
+    }
+}
+
+/// T21: clocks differ, by so much and no more.
+#[test]
+fn leeway_is_granted_to_the_second() {
+    let secs = now().timestamp();
+    for (claim, value) in [("exp", secs - 59), ("nbf", secs + 60), ("iat", secs + 60)] {
+        assert!(verify(&changed(claim, json!(value))).is_ok(), "{claim}");
+    }
+    for claim in ["nbf", "iat"] {
+        assert!(verify(&changed(claim, Value::Null)).is_ok(), "{claim} may be left out");
+    }
+}
+
+#[test]
+fn a_claim_tells_the_clients_of_one_audience_apart() {
+    let by_claim =
+        || Issuer { client_claim: Some("azp".to_owned()), ..issuer("https://login.example.com/") };
+    let claims = |client: Value| {
+        let mut claims = changed("aud", json!(["x", "all"]));
+        claims["azp"] = client;
+        claims
+    };
+    let caller = verify_with(by_claim(), &claims(json!("android"))).unwrap();
+    assert_eq!(caller.client().as_str(), "android");
+    // Also a client that is registered, but for another audience.
+    for other in [json!("photo-app"), json!("windows"), json!(["android"]), Value::Null] {
+        assert_eq!(verify_with(by_claim(), &claims(other)).unwrap_err(), JwtProblem::Client);
+    }
+}
+
+#[test]
+fn required_claims_are_exact_or_match_as_a_whole() {
+    let requiring = |rule| Issuer {
+        required: BTreeMap::from([("role".to_owned(), rule)]),
+        ..issuer("https://login.example.com/")
+    };
+    let is = || ClaimRule::Is("member".to_owned());
+    let matches = || ClaimRule::pattern("mem|member").unwrap();
+    for (rule, claim, admitted) in [
+        (is(), json!("member"), true),
+        (is(), json!(["guest", "member"]), true),
+        (is(), json!("Member"), false),
+        (is(), json!({"member": true}), false),
+        (is(), Value::Null, false),
+        (matches(), json!("member"), true),
+        (matches(), json!("members"), false),
+        (matches(), json!("a member"), false),
+        (ClaimRule::Is("true".to_owned()), json!(true), true),
+    ] {
+        let outcome = verify_with(requiring(rule), &changed("role", claim.clone()));
+        assert_eq!(outcome.is_ok(), admitted, "{claim}");
+    }
+}
+
+/// T23, T24 and their kin: what a header asks for is not granted.
+#[test]
+fn a_header_chooses_neither_algorithm_nor_key_nor_rules() {
+    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let refused = |header: &Header, secret: &[u8]| {
+        issuers.verify(&signed(header, &good(), secret), now()).unwrap_err()
+    };
+    let plain = Header::new(Algorithm::HS256);
+    assert_eq!(
+        refused(&plain, b"another secret of at least 32 bytes, guessed"),
+        JwtProblem::Signature
+    );
+    assert_eq!(refused(&Header::new(Algorithm::HS384), SECRET), JwtProblem::Algorithm);
+    let critical = Header { crit: Some(vec!["b64".to_owned()]), ..plain.clone() };
+    assert_eq!(refused(&critical, SECRET), JwtProblem::Critical);
+    let logout = Header { typ: Some("logout+jwt".to_owned()), ..plain.clone() };
+    assert_eq!(refused(&logout, SECRET), JwtProblem::Type);
+    let access = Header { typ: Some("at+JWT".to_owned()), ..plain };
+    assert!(issuers.verify(&signed(&access, &good(), SECRET), now()).is_ok());
+}
+
+/// T24: a token that nobody signed, and one signed with the text of a public key.
+#[test]
+fn no_signature_and_a_confused_one_prove_nothing() {
+    use base64::Engine;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    let jwks = include_str!("../../../config/demo.jwks.json");
+    let asymmetric = || Issuer {
+        algorithms: vec!["ES256".to_owned().try_into().unwrap()],
+        keys: Keys::from_jwks(jwks).unwrap(),
+        ..issuer("https://login.example.com/")
+    };
+    let issuers = Issuers::new([asymmetric()]);
+    let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
+    for alg in ["none", "None", "NONE", ""] {
+        let header = format!(r#"{{"alg":"{alg}","kid":"demo"}}"#);
+        let unsigned = format!("{}.{}.", part(&header), part(&good().to_string()));
+        let refused = issuers.verify(&unsigned.into(), now()).unwrap_err();
+        assert_eq!(refused, JwtProblem::Malformed, "{alg}");
+    }
+    let header = Header { kid: Some("demo".to_owned()), ..Header::new(Algorithm::HS256) };
+    let confused = signed(&header, &good(), jwks.as_bytes());
+    assert_eq!(issuers.verify(&confused, now()).unwrap_err(), JwtProblem::Algorithm);
+}
+
+#[test]
+fn what_is_no_token_is_refused_whatever_its_size() {
+    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let long = "x".repeat(LONGEST + 1);
+    for other in ["", ".", "..", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30", &long] {
+        let refused = issuers.verify(&other.into(), now()).unwrap_err();
+        assert_eq!(refused, JwtProblem::Malformed, "{other}");
+    }
+}
+
+#[test]
+fn a_verified_token_is_remembered_until_its_end_and_no_longer() {
+    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let token = token(&good());
+    for secs in [0, 1, 3659] {
+        assert!(issuers.verify(&token, now() + TimeDelta::seconds(secs)).is_ok(), "{secs}");
+    }
+    let late = now() + TimeDelta::seconds(3660);
+    assert_eq!(issuers.verify(&token, late).unwrap_err(), JwtProblem::Expired);
+}
+
+#[test]
+fn a_remembered_token_does_not_vouch_for_another() {
+    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let good = token(&good());
+    issuers.verify(&good, now()).unwrap();
+    let text = good.expose_secret();
+    for at in 0..text.len() {
+        let mut other = text.as_bytes().to_vec();
+        other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+        let other = String::from_utf8(other).unwrap();
+        // The last character's lowest bits are padding, and base64 without them is the same or refused.
+        if at + 1 < text.len() {
+            assert!(issuers.verify(&other.into(), now()).is_err(), "character {at}");
+        }
+    }
+}
+
+#[test]
+fn keys_for_other_uses_and_symmetric_ones_are_passed_over() {
+    let key = |more: Value| {
+        let mut key = json!({
+            "kty": "EC", "crv": "P-256", "kid": "one",
+            "x": "5sZUvafPPBaFafQa3maZJQR-hkk014XJDlZr4FqoXYk",
+            "y": "TBIMDCks8abcbUvo_Gu9gXc4OzynTmvNOiKgKyBFN_s",
+        });
+        key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        key
+    };
+    let symmetric =
+        json!({"kty": "oct", "kid": "one", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"});
+    for passed_over in [key(json!({"use": "enc"})), key(json!({"alg": "ES384"})), symmetric] {
+        let set = json!({"keys": [passed_over]}).to_string();
+        assert!(matches!(Keys::from_jwks(&set), Err(KeyProblem::NoKey)), "{set}");
+    }
+    let two = json!({"keys": [key(json!({})), key(json!({"kid": "two"}))]}).to_string();
+    let keys = Keys::from_jwks(&two).unwrap();
+    assert!(keys.find(Some("two"), Algorithm::ES256).is_some());
+    assert!(keys.find(Some("three"), Algorithm::ES256).is_none());
+    assert!(keys.find(None, Algorithm::ES256).is_none(), "which of the two is not said");
+    assert!(matches!(Keys::from_secret(&vec![1; 31].into()), Err(KeyProblem::ShortSecret)));
+}

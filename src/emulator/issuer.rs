@@ -1,0 +1,35 @@
+//! The demo's identity provider.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde_json::json;
+
+/// What its tokens say in `iss`; the domain is one that nobody can have.
+pub const DEMO_ISSUER: &str = "https://login.demo.invalid/";
+/// What they say in `aud`.
+pub const DEMO_AUDIENCE: &str = "photo-app";
+/// Its key, which is published: whoever has this file is any user of the demo. `config/demo.jwks.json` holds the other
+/// half, and no other command than `dev` takes it.
+const DEMO_KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgw6UTVMoi4NDdkhdDuqzHNBNjuCpO37/XqB2siOLdc8ahRANCAATmxlS9p888FoVp9BreZpklBH6GSTTXhckOVmvgWqhdiUwSDAwpLPGm3G1L6PxrvYF3ODs8p05rzToioCsgRTf7";
+
+/// A token for a user of the demo's photo app, good for an hour.
+pub fn demo_jwt(user: &str, now: DateTime<Utc>) -> String {
+    let claims = json!({
+        "iss": DEMO_ISSUER,
+        "aud": DEMO_AUDIENCE,
+        "sub": user,
+        "iat": now.timestamp(),
+        "exp": (now + TimeDelta::hours(1)).timestamp(),
+    });
+    sign(&claims)
+}
+
+/// The demo's signature under any claims, for tests.
+pub fn sign(claims: &serde_json::Value) -> String {
+    let der = STANDARD.decode(DEMO_KEY).expect("the demo's key is base64");
+    let header = Header { kid: Some("demo".to_owned()), ..Header::new(Algorithm::ES256) };
+    let key = EncodingKey::from_ec_der(&der);
+    jsonwebtoken::encode(&header, claims, &key).expect("the demo's key signs")
+}
