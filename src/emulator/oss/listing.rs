@@ -112,6 +112,7 @@ mod tests {
                 let page = page(&all, &wanted);
                 entries.extend(page.entries);
                 prefixes.extend(page.prefixes);
+                prop_assert!(entries.len() + prefixes.len() <= all.len());
                 match page.next {
                     Some(next) => after = next,
                     None => break,

@@ -90,6 +90,9 @@ async fn keys_of_users_and_accounts_have_their_own_rights() {
         ("editor", Ask::put("a", ""), "200"),
         ("careful", Ask::put("a", ""), "200"),
         ("careful", Ask::new("DELETE", "a"), "403 AccessDenied"),
+        // What a policy denies no ACL gives back.
+        ("careful", Ask::new("DELETE", "a").of("open-bucket"), "403 AccessDenied"),
+        ("intern", Ask::new("DELETE", "a").of("open-bucket"), "204"),
         // AppServer's own user may assume roles and nothing else.
         ("test", Ask::get("a"), "403 AccessDenied"),
         ("intern", Ask::get("a"), "403 AccessDenied"),

@@ -84,6 +84,7 @@ async fn pages_hold_up_to_a_thousand_and_by_default_a_hundred() {
         let keys =
             text.split("<Key>").skip(1).map(|rest| rest.split('<').next().unwrap().to_owned());
         seen.extend(keys);
+        assert!(seen.len() <= 101, "{seen:?}");
         marker = page.tag("NextMarker");
         if page.tag("IsTruncated") == "false" {
             break;

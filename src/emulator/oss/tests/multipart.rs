@@ -157,6 +157,7 @@ async fn uploads_under_way_are_listed_page_by_page() {
         let list = list.query("key-marker", key.as_str()).query("upload-id-marker", id.as_str());
         let page = emulated.root(list).await;
         seen.push(page.tag("UploadId"));
+        assert!(seen.len() <= ids.len(), "{seen:?}");
         (key, id) = (page.tag("NextKeyMarker"), page.tag("NextUploadIdMarker"));
         if page.tag("IsTruncated") == "false" {
             break;
