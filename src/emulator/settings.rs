@@ -353,6 +353,15 @@ name = "r"
 id = "r"
 max_session_duration_secs = 60
 trust = {TRUST}
+[[accounts.buckets]]
+name = "photos"
+region = "oss-cn-hangzhou"
+acl = "private"
+objects = ["a", "/b", ""]
+[[accounts.buckets]]
+name = "photos"
+region = "cn-hangzhou"
+acl = "private"
 "#
         );
         let expected = "\
@@ -365,7 +374,11 @@ trust = {TRUST}
 `accounts.0.users.0.name`: 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed
 `accounts.0.users.0.policies.0`: neither a system policy nor one of the account's has this name
 `accounts.0.users.0.keys.0.id`: it is taken
-`accounts.0.roles.0.max_session_duration_secs`: 3600 to 43200 seconds are possible";
+`accounts.0.roles.0.max_session_duration_secs`: 3600 to 43200 seconds are possible
+`accounts.0.buckets.0.region`: a region's name is needed, such as `cn-hangzhou`, without `oss-`
+`accounts.0.buckets.0.objects.1`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
+`accounts.0.buckets.0.objects.2`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
+`accounts.0.buckets.1.name`: it is taken";
         assert_eq!(problems(&text), expected);
     }
 
