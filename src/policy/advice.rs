@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::document::{Actions, Document, Effect, Statement, Strings};
-use super::operation::Level;
+use super::hint::Hint;
+use super::operation::{Level, Operation};
 use super::operator::ConditionOperator;
 use super::oss_resource::{OssResource, PREFIX_KEY};
 use super::resource::ResourcePattern;
@@ -15,17 +16,6 @@ pub(crate) struct Advice {
     at: String,
     hint: Hint,
     mended: Option<String>,
-}
-
-#[derive(Debug)]
-enum Hint {
-    NeverMatches { action: String, level: Level },
-    Denied { by: usize },
-    ListsEverything { bucket: String },
-    Multipart { missing: Vec<&'static str> },
-    ValueKind { operator: ConditionOperator, value: String },
-    LiteralWildcard { operator: ConditionOperator },
-    NearLimit { worst: usize },
 }
 
 /// What a large upload needs besides `oss:PutObject`.
@@ -41,6 +31,7 @@ impl Advice {
         let mut advice = Vec::new();
         for (i, statement) in document.statements.iter().enumerate() {
             let at = format!("Statement[{i}]");
+            advice.extend(no_actions(&at, statement));
             advice.extend(never_matching(&at, statement));
             advice.extend(wrong_values(&at, statement));
             if statement.effect == Effect::Allow {
@@ -57,12 +48,37 @@ impl Advice {
     }
 }
 
+/// Operations of OSS that RAM knows by the name of another.
+fn no_actions(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+    let at = || format!("{at}.Action");
+    let renamed = |action: &String| match Operation::named(action) {
+        Operation::Action => None,
+        Operation::Copies => {
+            Some(Advice { at: at(), hint: Hint::Copy { action: action.clone() }, mended: None })
+        }
+        Operation::AllowedBy(by) => {
+            let rename = |other: &String| if other == action { by } else { other }.to_owned();
+            let actions = Strings::of(statement.actions.patterns().iter().map(rename).collect());
+            let actions = match &statement.actions {
+                Actions::Action(_) => Actions::Action(actions),
+                Actions::NotAction(_) => Actions::NotAction(actions),
+            };
+            let mended = Some(written(&Statement { actions, ..statement.clone() }));
+            Some(Advice { at: at(), hint: Hint::NoAction { action: action.clone(), by }, mended })
+        }
+    };
+    statement.actions.patterns().iter().filter_map(renamed).collect()
+}
+
 /// Actions on no resource of the kind that they are decided on.
 fn never_matching(at: &str, statement: &Statement<String>) -> Vec<Advice> {
     let Actions::Action(actions) = &statement.actions else { return vec![] };
     let resources = OssResource::all(statement.resource.as_slice());
     let stray = |action: &String| {
-        let level = Level::of(action)?;
+        let level = match Operation::named(action) {
+            Operation::Action => Level::of(action)?,
+            Operation::AllowedBy(_) | Operation::Copies => return None,
+        };
         let none =
             !resources.is_empty() && !resources.iter().any(|resource| resource.may_be(level));
         none.then(|| Advice {
@@ -212,50 +228,6 @@ impl fmt::Display for Advice {
     }
 }
 
-impl fmt::Display for Hint {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NeverMatches { action, level } => {
-                let (on, named) = match level {
-                    Level::Service => ("all buckets", "`acs:oss:*:*:*`"),
-                    Level::Bucket => ("a bucket", "`acs:oss:*:*:bucket`"),
-                    Level::Object => ("an object", "`acs:oss:*:*:bucket/key`"),
-                };
-                write!(
-                    f,
-                    "OSS decides `{action}` on {on}, {named}, and no resource here is one, so it never matches"
-                )
-            }
-            Self::Denied { by } => write!(f, "Statement[{by}] denies all that this allows"),
-            Self::ListsEverything { bucket } => write!(
-                f,
-                "this lists all of `{bucket}`, though only a part of it is allowed otherwise: no resource limits \
-                 a listing, only a condition on `{PREFIX_KEY}` does, and reading needs none"
-            ),
-            Self::Multipart { missing } => write!(
-                f,
-                "large files go up in parts, and without `{}` their upload can be neither resumed nor given up",
-                missing.join("` and `")
-            ),
-            Self::ValueKind { operator, value } => {
-                write!(
-                    f,
-                    "`{value}` is nothing that `{operator:?}` compares with, so it never matches"
-                )
-            }
-            Self::LiteralWildcard { operator } => {
-                write!(f, "`{operator:?}` takes `*` and `?` as they stand")
-            }
-            Self::NearLimit { worst } => write!(
-                f,
-                "with the longest values this is {worst} bytes of the {} that STS admits, and a caller's own \
-                 policy has to fit beside the conditions and denials",
-                SessionPolicy::MAX_BYTES
-            ),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -306,6 +278,18 @@ Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:
 "#);
         assert_eq!(advice(&allow(r#""oss:GetBucketInfo""#, r#""acs:oss:*:*:sample-*""#)), "");
         assert_eq!(advice(&allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-*""#)), "");
+    }
+
+    #[test]
+    fn operations_that_are_no_actions_are_told_with_those_that_allow_them() {
+        let statement = allow(
+            r#"["oss:GetObject","oss:HeadObject","oss:CopyObject"]"#,
+            r#""acs:oss:*:*:sample-bucket/*""#,
+        );
+        insta::assert_snapshot!(advice(&statement), @r#"
+Statement[0].Action: `oss:HeadObject` is an operation and no action of RAM: `oss:GetObject` allows it; perhaps {"Effect":"Allow","Action":["oss:GetObject","oss:CopyObject"],"Resource":"acs:oss:*:*:sample-bucket/*"}
+Statement[0].Action: `oss:CopyObject` is an operation and no action of RAM: `oss:GetObject` on the source and `oss:PutObject` on the target allow it
+"#);
     }
 
     #[test]

@@ -362,4 +362,24 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
         let elsewhere = asked.replace("oss:PutObject", "oss:GetObject").replace("/a/b", "/c");
         insta::assert_snapshot!(within(granted, &elsewhere), @r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/c","Condition":{"Bool":{"acs:SecureTransport":"true"}}}"#);
     }
+    /// As much work as policies of STS's size can make of it.
+    #[test]
+    fn nasty_policies_do_not_stall() {
+        let stars = "*a".repeat(900);
+        let granted =
+            format!(r#"{{"Effect":"Allow","Action":"*","Resource":"acs:oss:*:*:bkt/{stars}b"}}"#);
+        let asked = format!(
+            r#"{{"Effect":"Allow","Action":"*","Resource":"acs:oss:*:*:bkt/{}"}}"#,
+            "a".repeat(1900)
+        );
+        assert!(within(&granted, &asked).starts_with("Statement[0]: "));
+
+        // Far more statements than fit, each with every asked action.
+        let actions: Vec<_> = (0..230).map(|i| format!(r#""a:{i}""#)).collect();
+        let asked =
+            format!(r#"{{"Effect":"Allow","Action":[{}],"Resource":"*"}}"#, actions.join(","));
+        let granted = asked.replace("a:", "a:*");
+        let granted = vec![granted; 40].join(",");
+        assert!(!within(&granted, &asked).starts_with("Statement"));
+    }
 }

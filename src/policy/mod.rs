@@ -13,6 +13,7 @@ mod contain;
 mod document;
 mod evaluate;
 mod explanation;
+mod hint;
 mod json;
 mod lint;
 mod narrowing;

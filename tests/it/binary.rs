@@ -301,6 +301,74 @@ fn policy_render_prints_what_sts_would_be_sent() {
 }
 
 #[test]
+fn policy_explain_says_which_statement_decides_and_asks_the_roles_policies_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, statement: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, format!(r#"{{"Version":"1","Statement":[{statement}]}}"#)).unwrap();
+        path.display().to_string()
+    };
+    let own = file(
+        "own.json",
+        r#"{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/users/alice/a/*"}"#,
+    );
+    let reads = file("reads.json", r#"{"Effect":"Allow","Action":"oss:Get*","Resource":"*"}"#);
+    let denies = file("denies.json", r#"{"Effect":"Deny","Action":"oss:Put*","Resource":"*"}"#);
+    let explain = |rest: &[&str]| {
+        let call = [
+            "policy",
+            "explain",
+            "--config",
+            "config/dev.toml",
+            "--client",
+            "photo-app",
+            "--subject",
+            "alice",
+        ];
+        let upload = [
+            "--action",
+            "oss:UploadPart",
+            "--resource",
+            "acs:oss:*:*:sample-bucket/users/alice/a/b.jpg",
+        ];
+        let output = run(&[&call[..], &upload, rest].concat(), &[]);
+        assert_eq!(text(&output.stderr), "");
+        text(&output.stdout)
+    };
+    insta::assert_snapshot!(explain(&["--policy", &own, "--role-policy", &reads, "--role-policy", &denies]), @r#"
+ExplicitlyDenied: by Role[1].Statement[0]
+
+  oss:UploadPart, which oss:PutObject allows
+  on acs:oss:*:*:sample-bucket/users/alice/a/b.jpg
+
+  Statement[0]          Allow  it is about this request
+  Role[0].Statement[0]  Allow  it is about other actions
+  Role[1].Statement[0]  Deny   it is about this request
+
+{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/users/alice/a/*"}]}
+
+This is what the session policy and the given policies of the role say together. The bucket's policy, if it has one, was not asked.
+"#);
+    let json: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
+    assert_eq!(json["DecidedBy"], "Statement[0]");
+
+    let beyond = file("beyond.json", r#"{"Effect":"Allow","Action":"oss:*","Resource":"*"}"#);
+    let render = [
+        "policy",
+        "render",
+        "--config",
+        "config/dev.toml",
+        "--client",
+        "client-002",
+        "--policy",
+        &beyond,
+    ];
+    let refused = run(&render, &[]);
+    assert_eq!(refused.status.code(), Some(64));
+    insta::assert_snapshot!(text(&refused.stderr), @r"appserver: Statement[0]: no statement of the grant allows all of `oss:*` on `*` (letter case counts)");
+}
+
+#[test]
 fn policy_lint_names_file_and_statement() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("wide.json");
