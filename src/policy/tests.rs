@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 
 use super::asked::AskedPolicy;
 use super::document::Document;
-use super::request::Request;
 use reading::{Reading, readings};
 use worlds::{Asking, asked_of, asking, policy};
 
@@ -226,6 +225,7 @@ fn our_decision_is_the_emulators() {
 #[cfg(feature = "emulator")]
 #[test]
 fn our_operators_are_the_emulators() {
+    use super::request::Request;
     use crate::emulator::ram;
 
     let operators = [
