@@ -61,15 +61,12 @@ fn narrowed(
     asked: &Statement<String>,
     granted: &Document<String>,
 ) -> Result<Vec<Statement<String>>, Excess> {
-    let mut shares = Vec::new();
-    let mut incomparable = None;
+    let (mut shares, mut incomparable) = (Vec::new(), Vec::new());
     for granted in granted.statements.iter().filter(|granted| granted.effect == Effect::Allow) {
         let Some(share) = Share::of(asked, granted) else { continue };
         match both(&asked.condition, &granted.condition) {
             Ok(condition) => shares.push((share, condition)),
-            Err((operator, key)) => {
-                incomparable.get_or_insert(Excess::Condition { statement: at, operator, key });
-            }
+            Err(place) => incomparable.push((share, place)),
         }
     }
     // First those that add no condition: what lies in them needs no other.
@@ -92,14 +89,20 @@ fn narrowed(
             statements.push(share.statement(asked, condition));
         }
     }
-    match allowed.iter().position(|cover| *cover == Cover::No) {
-        None => Ok(statements),
-        Some(pair) => Err(incomparable.unwrap_or_else(|| Excess::Beyond {
+    let Some(pair) = allowed.iter().position(|cover| *cover == Cover::No) else {
+        return Ok(statements);
+    };
+    let (action, resource) = (pair / resources.len(), pair % resources.len());
+    let lies_in =
+        |share: &Share| share.actions.contains(&action) && share.resources.contains(&resource);
+    Err(match incomparable.into_iter().find(|(share, _)| lies_in(share)) {
+        Some((_, (operator, key))) => Excess::Condition { statement: at, operator, key },
+        None => Excess::Beyond {
             statement: at,
-            action: actions[pair / resources.len()].clone(),
-            resource: resources[pair % resources.len()].clone(),
-        })),
-    }
+            action: actions[action].clone(),
+            resource: resources[resource].clone(),
+        },
+    })
 }
 
 /// How much of one asked action on one asked resource is granted.
@@ -156,22 +159,22 @@ fn both(
     asked: &Condition<String>,
     granted: &Condition<String>,
 ) -> Result<Condition<String>, (ConditionOperator, String)> {
-    let mut both = asked.clone();
+    let mut merged = asked.clone();
     for (&operator, keys) in granted {
-        let own = both.entry(operator).or_default();
+        let own = merged.entry(operator).or_default();
         for (key, granted) in keys {
-            let alike = own.keys().find(|own| own.to_lowercase() == key.to_lowercase()).cloned();
-            let values = match alike.map(|own_key| (own.get(&own_key), own_key == *key)) {
-                None | Some((None, _)) => Some(granted),
-                Some((Some(asked), true)) => narrower(operator, asked, granted),
+            let alike = own.iter().find(|(own, _)| own.to_lowercase() == key.to_lowercase());
+            let values = match alike {
+                None => Some(granted),
+                Some((own, asked)) if own == key => narrower(operator, asked, granted),
                 // Readers may take the two keys for one, and then either list for it.
-                Some((Some(_), false)) => None,
+                Some(_) => None,
             };
-            let values = values.ok_or_else(|| (operator, key.clone()))?.clone();
+            let values = values.cloned().ok_or_else(|| (operator, key.clone()))?;
             own.insert(key.clone(), values);
         }
     }
-    Ok(both)
+    Ok(merged)
 }
 
 /// The list of values whose condition implies the other's.
@@ -337,6 +340,16 @@ Statement[0].Condition.StringNotLike.oss:Prefix: its values reach beyond the gra
 {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"NumericLessThan":{"oss:MaxKeys":"10"}}}
 Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the grant's, or cannot be compared with them; leave the key out, and the grant's apply
 "#);
+    }
+
+    #[test]
+    fn of_what_lies_nowhere_the_action_is_named_whatever_conditions_others_have() {
+        let asked = r#"{"Effect":"Allow","Action":["oss:DeleteObject","oss:ListObjects"],"Resource":"acs:oss:*:*:sample-bucket",
+            "Condition":{"StringLike":{"oss:Prefix":"bob/*"}}}"#;
+        let refused = within(PHOTOS, asked);
+        assert!(refused.contains("`oss:DeleteObject` on `acs:oss:*:*:sample-bucket`"), "{refused}");
+        let refused = within(PHOTOS, &asked.replace(r#""oss:DeleteObject","#, ""));
+        assert!(refused.starts_with("Statement[0].Condition.StringLike.oss:Prefix: "), "{refused}");
     }
 
     #[test]
