@@ -18,9 +18,14 @@ impl Answer {
 
     /// The text at a place such as `/Credentials/AccessKeyId`.
     pub(super) fn text(&self, place: &'static str) -> Result<&str, Unintelligible> {
-        // By hand: `Value::pointer` copies each name twice for escapes that ours do not have.
-        let mut names = place.split('/').skip(1);
-        let found = names.try_fold(&self.0, |value, name| value.get(name));
+        // By hand: `Value::pointer` copies each name twice for escapes that ours do not have. And none of our places
+        // is deeper than an object in the answer's object.
+        let names = place.strip_prefix('/').unwrap_or(place);
+        let inner = names.bytes().position(|b| b == b'/');
+        let found = match inner {
+            Some(at) => self.0.get(&names[..at]).and_then(|outer| outer.get(&names[at + 1..])),
+            None => self.0.get(names),
+        };
         let text = found.and_then(Value::as_str);
         text.filter(|text| !text.is_empty()).ok_or(Unintelligible::Lacks(place))
     }
