@@ -79,7 +79,8 @@ impl Limits {
     pub(crate) async fn admit(&self, client: &ClientId) -> Result<(), Throttled> {
         let Some(limit) = self.of_clients.get(client) else { return Ok(()) };
         let decided = match self.store.shared() {
-            Some(redis) => limit.decide_with(redis, client).await,
+            // Boxed: requests of clients without a limit have no room for it.
+            Some(redis) => Box::pin(limit.decide_with(redis, client)).await,
             None => None,
         };
         let wait = decided.unwrap_or_else(|| limit.decide_alone());

@@ -82,13 +82,11 @@ impl Authenticator {
     ) -> Result<Caller, AuthError> {
         match presented {
             Presented::Secret { client, secret } => {
-                let named = client.parse::<ClientId>().ok();
-                let known = named.and_then(|id| self.clients.get(&id).map(|client| (id, client)));
+                let known = self.clients.get_key_value(client.as_str());
                 let proven = known
-                    .as_ref()
                     .map_or(&self.decoy, |(_, client)| client)
                     .proven_by(&SecretHash::of(secret));
-                match known {
+                match known.map(|(id, client)| (id.clone(), client)) {
                     Some((id, client)) if proven && client.enabled => Ok(Caller::by_secret(id)),
                     Some((id, _)) if proven => Err(AuthError::Disabled(id)),
                     Some((id, _)) => Err(AuthError::WrongSecret(id)),

@@ -24,22 +24,24 @@ pub(crate) enum Presented {
 impl Presented {
     /// Reads the value of an `Authorization` header (RFC 7617 for `Basic`, RFC 6750 for `Bearer`).
     pub(crate) fn from_authorization(value: &[u8]) -> Self {
-        let Ok(value) = std::str::from_utf8(value) else { return Self::Malformed };
-        let (scheme, rest) = value.split_once(' ').unwrap_or((value, ""));
-        if scheme.eq_ignore_ascii_case("bearer") {
-            return Self::Jwt(rest.trim().into());
+        let space = value.iter().position(|&b| b == b' ').unwrap_or(value.len());
+        let (scheme, rest) = value.split_at(space);
+        if scheme.eq_ignore_ascii_case(b"bearer") {
+            let token = std::str::from_utf8(rest.trim_ascii());
+            return token.map_or(Self::Malformed, |token| Self::Jwt(token.into()));
         }
-        if !scheme.eq_ignore_ascii_case("basic") {
-            return Self::Other;
+        if !scheme.eq_ignore_ascii_case(b"basic") {
+            // What is no text has no scheme either.
+            let is_text = std::str::from_utf8(value).is_ok();
+            return if is_text { Self::Other } else { Self::Malformed };
         }
-        let pair =
-            STANDARD.decode(rest.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        match pair.as_deref().and_then(|pair| pair.split_once(':')) {
-            Some((client, secret)) => {
-                Self::Secret { client: client.to_owned(), secret: secret.into() }
-            }
-            None => Self::Malformed,
-        }
+        let pair = STANDARD.decode(rest.trim_ascii()).ok();
+        let pair = pair.and_then(|bytes| String::from_utf8(bytes).ok());
+        let Some(mut pair) = pair else { return Self::Malformed };
+        let Some(colon) = pair.find(':') else { return Self::Malformed };
+        let secret = pair[colon + 1..].into();
+        pair.truncate(colon);
+        Self::Secret { client: pair, secret }
     }
 }
 

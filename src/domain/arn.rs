@@ -1,5 +1,7 @@
 //! Whose a thing is, and which role: Alibaba Cloud Resource Names of RAM.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::{Invalid, text_type};
@@ -7,7 +9,7 @@ use super::{Invalid, text_type};
 /// An Alibaba Cloud account's number, such as `11223344`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
-pub(crate) struct AccountId(String);
+pub(crate) struct AccountId(Arc<str>);
 
 text_type!(
     AccountId,
@@ -21,7 +23,7 @@ text_type!(
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) struct RoleArn {
-    text: String,
+    text: Arc<str>,
     account: AccountId,
 }
 
@@ -54,7 +56,7 @@ impl TryFrom<String> for RoleArn {
             return Err(RULE);
         }
         let account = account.parse().map_err(|_| RULE)?;
-        Ok(Self { text, account })
+        Ok(Self { text: text.into(), account })
     }
 }
 

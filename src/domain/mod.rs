@@ -49,7 +49,7 @@ macro_rules! text_type {
 
             fn try_from(raw: String) -> Result<Self, Self::Error> {
                 let admits: fn(&str) -> bool = $admits;
-                if admits(&raw) { Ok(Self(raw)) } else { Err(crate::domain::Invalid($rule)) }
+                if admits(&raw) { Ok(Self(raw.into())) } else { Err(crate::domain::Invalid($rule)) }
             }
         }
 

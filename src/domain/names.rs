@@ -1,5 +1,8 @@
 //! Names that operators give: of clients, roles and grants, and of the values a policy template may hold.
 
+use std::borrow::Borrow;
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::text_type;
@@ -7,17 +10,24 @@ use super::text_type;
 /// A registered app, such as `photo-app-ios`.
 ///
 /// It becomes a path segment of policies and a part of session names, so it holds only characters that are
-/// plain in both.
+/// plain in both. Its text is shared: each request carries it to several places.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
-pub(crate) struct ClientId(String);
+pub(crate) struct ClientId(Arc<str>);
 
 text_type!(ClientId, |s| is_name(s, 2), "a client id is 2 to 32 characters of a-z, 0-9 and `-`");
+
+/// Clients are found by what a caller says that it is.
+impl Borrow<str> for ClientId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
 
 /// A named entitlement, such as `daily-photos`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
-pub(crate) struct GrantName(String);
+pub(crate) struct GrantName(Arc<str>);
 
 text_type!(
     GrantName,

@@ -131,7 +131,7 @@ impl Narrowing {
     ) -> Result<Narrowed, RenderProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
         let common = asked.within(&self.policy.fill(&values))?;
-        Ok(self.named(&values, SessionPolicy::contained(&common.minified())?))
+        Ok(self.named(&values, SessionPolicy::contained(common.minified())?))
     }
 
     fn named(&self, values: &Values, policy: SessionPolicy) -> Narrowed {

@@ -1,7 +1,5 @@
 //! The inline policy of one request.
 
-use std::sync::Arc;
-
 use super::contain::Excess;
 
 /// A rendered session policy: canonical minified JSON that STS will accept, no longer than
@@ -10,21 +8,21 @@ use super::contain::Excess;
 /// Only a grant's `Narrowing` makes one, so whoever holds it holds a narrowing: an STS call without one
 /// cannot be written down.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct SessionPolicy(Arc<str>);
+pub(crate) struct SessionPolicy(String);
 
 impl SessionPolicy {
     /// STS: "The size of Policy must be smaller than 2048 bytes."
     pub(crate) const MAX_BYTES: usize = 2047;
 
     /// For `Template::render` alone, which has proven the size.
-    pub(super) fn rendered(json: &str) -> Self {
-        Self(json.into())
+    pub(super) fn rendered(json: String) -> Self {
+        Self(json)
     }
 
     /// For `Narrowing::render_within` alone: what a caller's policy and its grant's have in common, if it fits.
-    pub(super) fn contained(json: &str) -> Result<Self, Excess> {
+    pub(super) fn contained(json: String) -> Result<Self, Excess> {
         let size = json.len();
-        if size <= Self::MAX_BYTES { Ok(Self(json.into())) } else { Err(Excess::TooLong { size }) }
+        if size <= Self::MAX_BYTES { Ok(Self(json)) } else { Err(Excess::TooLong { size }) }
     }
 
     /// The JSON as it goes to STS.

@@ -19,7 +19,12 @@ pub(crate) struct Template {
     /// The document's canonical JSON, cut at its placeholders: it is filled for every request, also for those whose
     /// token is kept already.
     json: Vec<Piece>,
+    /// A rendered policy with short values fits into it; long ones make it grow.
+    likely_bytes: usize,
 }
+
+/// A client, an album, a date.
+const LIKELY_VALUE_BYTES: usize = 32;
 
 /// How much a template may allow.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -58,7 +63,12 @@ impl Template {
             return Err(problems);
         }
         let json = cut(&document);
-        Ok(Self { document, json })
+        let likely = |piece: &Piece| match piece {
+            Piece::Fixed(text) => text.len(),
+            Piece::Value(_) => LIKELY_VALUE_BYTES,
+        };
+        let likely_bytes = json.iter().map(likely).sum();
+        Ok(Self { document, json, likely_bytes })
     }
 
     /// What the template takes from a caller's credential.
@@ -78,14 +88,14 @@ impl Template {
     /// It cannot be too long, so nothing is checked here: at load every placeholder was filled with its longest
     /// value and the JSON was found to fit, and admitted values are no longer and hold nothing that JSON escapes.
     pub(super) fn render(&self, values: &Values) -> SessionPolicy {
-        let mut json = String::with_capacity(SessionPolicy::MAX_BYTES);
+        let mut json = String::with_capacity(self.likely_bytes);
         for piece in &self.json {
             match piece {
                 Piece::Fixed(text) => json.push_str(text),
                 Piece::Value(placeholder) => json.push_str(&values.of(placeholder)),
             }
         }
-        SessionPolicy::rendered(&json)
+        SessionPolicy::rendered(json)
     }
 
     /// The same as a tree.

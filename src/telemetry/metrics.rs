@@ -1,8 +1,9 @@
 //! Everything that `/metrics` shows. Labels come from closed sets: nothing a caller wrote becomes one.
 
+use std::fmt;
 use std::time::Duration;
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -60,8 +61,20 @@ const TOKEN_ANSWERED: RequestLabels =
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct VendedLabels {
-    client: String,
-    grant: String,
+    client: ClientId,
+    grant: GrantName,
+}
+
+impl EncodeLabelValue for ClientId {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.as_str().encode(encoder)
+    }
+}
+
+impl EncodeLabelValue for GrantName {
+    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
+        self.as_str().encode(encoder)
+    }
 }
 
 /// One attempt at STS: what was asked, and how it ended.
@@ -145,7 +158,7 @@ impl Metrics {
 
     /// A token was handed out. Client and grant are configured, so their number is bounded.
     pub(crate) fn vended(&self, client: &ClientId, grant: &GrantName) {
-        let labels = VendedLabels { client: client.to_string(), grant: grant.to_string() };
+        let labels = VendedLabels { client: client.clone(), grant: grant.clone() };
         self.vended.get_or_create(&labels).inc();
     }
 

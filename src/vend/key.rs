@@ -1,10 +1,10 @@
 //! What a token is kept by: exactly what STS saw, hashed once.
 
 use std::borrow::Cow;
-use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 use std::sync::Arc;
 
+use foldhash::quality::RandomState;
 use quick_cache::Equivalent;
 
 use crate::sts::RoleSession;
@@ -24,6 +24,9 @@ pub(crate) struct Sought<'a> {
 }
 
 /// Hashes sessions with a secret of this process: callers choose parts of them, and must not choose collisions.
+///
+/// Who did all the same would make lookups slower and never get another's token: sessions are compared whole. Nor
+/// could anyone try many: each is a call to STS, out of the budget.
 #[derive(Debug, Default)]
 pub(crate) struct KeyHashing(RandomState);
 
