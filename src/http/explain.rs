@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::Api;
+use super::context::Told;
 use super::error::ApiError;
 use super::json::{ApiJson, Members};
 use super::no_query::NoQuery;
-use super::observe::RequestId;
 use super::token::json;
 use super::token_request::{not_taken, parameters, policy, text};
 use super::wire::Success;
@@ -35,17 +35,17 @@ struct ExplainResponse<'a> {
 
 pub(super) async fn explain(
     State(api): State<Arc<Api>>,
-    id: RequestId,
+    Told(context): Told,
     caller: Caller,
     NoQuery: NoQuery,
     ApiJson(body): ApiJson,
 ) -> Result<Response, ApiError> {
     let (asked, request) = read(&body)?;
     let grant = api.grants.decide(&caller, &asked, api.clock.now())?;
-    tracing::Span::current().record("grant", grant.name().as_str());
+    context.note_grant(grant.name());
     let explanation = Explanation::of(grant.policy(), vec![], &request);
     Ok(json(&ExplainResponse {
-        success: Success::new(id.as_str()),
+        success: Success::new(context.id.as_str()),
         grant: grant.name().as_str(),
         explanation: &explanation,
     }))

@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::context::Context;
 use super::error::ApiError;
-use super::observe::Deadline;
 
 /// The most that a request body may hold: a policy of 2 KiB and parameters fit several times.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -27,7 +27,7 @@ impl<S: Send + Sync> FromRequest<S> for ApiJson {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
         let declared_json = is_json(&request);
-        let deadline = Deadline::of(&request);
+        let deadline = Context::within(request.extensions()).deadline;
         let limited = Limited::new(request.into_body(), MAX_BODY_BYTES);
         let body = tokio::time::timeout_at(deadline, limited.collect())
             .await

@@ -3,6 +3,7 @@
 mod admin;
 mod authenticate;
 mod connection;
+mod context;
 mod descriptors;
 mod error;
 mod explain;
@@ -56,7 +57,7 @@ pub(crate) struct Api {
 pub(crate) fn router(api: Arc<Api>) -> Observed {
     let routes = Router::new()
         .route("/v1/token", get(token::get_token).head(no_head).post(token::post_token))
-        .route(observe::OSS_SDK_ROUTE, get(token::get_token).head(no_head))
+        .route(context::OSS_SDK_ROUTE, get(token::get_token).head(no_head))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/explain", post(explain::explain))
         .fallback(async || ApiError::NotFound)

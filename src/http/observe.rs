@@ -1,109 +1,63 @@
 //! Around every request: its id, its deadline, its one log line, its metrics, and the body of an error.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{FromRequestParts, Request};
-use axum::http::request::Parts;
+use axum::extract::Request;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
-use tokio::time::Instant;
 use tower::Service;
 use tracing::Instrument;
-use uuid::fmt::Hyphenated;
 
 use super::Api;
+use super::context::{Context, OSS_SDK_ROUTE, RequestId};
 use super::error::{ApiError, Public};
 use super::server::{Answers, Peer};
+use super::token;
 use super::wire::ErrorResponse;
 use crate::store::LimitTerms;
 use crate::telemetry::causes;
-
-/// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
-pub(super) const OSS_SDK_ROUTE: &str = "/v1/oss-sdk/token";
 
 /// What handlers get beyond the deadline to say themselves that it has passed.
 const GRACE: Duration = Duration::from_millis(500);
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Names one request in its answer, in the log and to support.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct RequestId([u8; Hyphenated::LENGTH]);
-
-/// When the request must be answered.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline(pub(crate) Instant);
-
-/// What handlers are told of their request beside itself.
-#[derive(Clone, Copy, Debug)]
-struct Context {
-    id: RequestId,
-    deadline: Deadline,
-}
-
-impl RequestId {
-    /// Made by us for each request; one that a caller sends is not taken over, so that logs cannot be forged.
-    fn fresh() -> Self {
-        // The thread's own generator: uuid's asks the system each time.
-        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
-        let mut text = [0; Hyphenated::LENGTH];
-        id.hyphenated().encode_upper(&mut text);
-        Self(text)
-    }
-
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("a UUID is ASCII")
-    }
-}
-
-impl Deadline {
-    /// The deadline that `observe` gave the request.
-    pub(crate) fn of(request: &Request) -> Instant {
-        let context = request.extensions().get::<Context>();
-        context.expect("every route is behind `observe`").deadline.0
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for RequestId {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let context = parts.extensions.get::<Context>();
-        Ok(context.expect("every route is behind `observe`").id)
-    }
-}
-
-impl<S: Sync> FromRequestParts<S> for Deadline {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let context = parts.extensions.get::<Context>();
-        Ok(context.expect("every route is behind `observe`").deadline)
-    }
+/// One line of the log about a request, with all that names it.
+macro_rules! tell {
+    ($level:ident, $context:expr, $($rest:tt)+) => {
+        tracing::event!(
+            tracing::Level::$level,
+            request_id = $context.id.as_str(),
+            method = $context.method,
+            route = $context.route,
+            peer = $context.peer.as_str(),
+            client = $context.client(),
+            grant = $context.grant(),
+            $($rest)+
+        )
+    };
 }
 
 /// A request whose caller may hang up before it is answered: that is counted and logged, too, for it is what
 /// operators see first when STS is slow.
 struct Unanswered<'a> {
     api: &'a Api,
-    route: &'static str,
-    started: Instant,
+    context: &'a Context,
     answered: bool,
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         if !self.answered {
-            let took = self.started.elapsed();
+            let took = self.context.started.elapsed();
             // nginx's number for it; HTTP has none, as nobody is there to read it.
-            self.api.metrics.request(self.route, 499, "ClientGone", took);
-            tracing::info!(status = 499, took_ms = millis(took), "the caller hung up");
+            self.api.metrics.request(self.context.route, 499, "ClientGone", took);
+            tell!(INFO, self.context, status = 499, took_ms = millis(took), "the caller hung up");
         }
     }
 }
@@ -122,90 +76,71 @@ impl Observed {
         Self { routes, api }
     }
 
-    async fn routed(&self, request: Request) -> Response {
-        let mut routes = self.routes.clone();
-        let answer = AssertUnwindSafe(async move { routes.call(request).await }).catch_unwind();
-        match answer.await {
-            Ok(Ok(response)) => response,
-            Ok(Err(never)) => match never {},
+    async fn routed(&self, context: &Arc<Context>, request: Request) -> Response {
+        match AssertUnwindSafe(self.handled(context, request)).catch_unwind().await {
+            Ok(response) => response,
             Err(_) => ApiError::Panicked.into_response(),
         }
+    }
+
+    async fn handled(&self, context: &Arc<Context>, mut request: Request) -> Response {
+        // What nearly all callers want goes past the router, which takes as long as finding a kept token.
+        if token::is_wanted(context) {
+            let answer = token::wanted(&self.api, context, request).await;
+            return answer.unwrap_or_else(IntoResponse::into_response);
+        }
+        request.extensions_mut().insert(Arc::clone(context));
+        // Boxed: a request that is not routed needs no room for it.
+        let Ok(response) = Box::pin(self.routes.clone().call(request)).await;
+        response
     }
 }
 
 impl Answers for Observed {
     async fn answer(&self, request: Request, peer: Peer) -> Response {
-        observe(self, request, &peer).await
+        let api = &*self.api;
+        let context = Context::of(&request, peer, api.request_timeout);
+        // For who debugs: a span takes longer than the request itself.
+        let span = tracing::debug_span!(
+            "request",
+            request_id = context.id.as_str(),
+            method = context.method,
+            route = context.route,
+            peer = context.peer.as_str(),
+        );
+        observe(self, &context, request).instrument(span).await
     }
 }
 
-async fn observe(observed: &Observed, mut request: Request, peer: &Peer) -> Response {
+async fn observe(observed: &Observed, context: &Arc<Context>, request: Request) -> Response {
     let api = &*observed.api;
-    let started = Instant::now();
-    let id = RequestId::fresh();
-    let route = route_of(&request);
-    let deadline = Deadline(started + api.request_timeout);
-    request.extensions_mut().insert(Context { id, deadline });
-    let span = tracing::info_span!(
-        "request",
-        request_id = id.as_str(),
-        method = method_of(&request),
-        route,
-        peer = peer.as_str(),
-        client = tracing::field::Empty,
-        grant = tracing::field::Empty,
-        sts_access_key_id = tracing::field::Empty,
-    );
-
-    async {
-        let mut unanswered = Unanswered { api, route, started, answered: false };
-        let answered = tokio::time::timeout_at(deadline.0 + GRACE, observed.routed(request)).await;
-        let mut response = answered.unwrap_or_else(|_| ApiError::TimedOut.into_response());
-        let error = response.extensions_mut().remove::<Arc<ApiError>>();
-        let took = started.elapsed();
-        let (status, class) = match error {
-            None => (response.status(), "Success"),
-            Some(error) => {
-                let public = error.public();
-                write_error(&mut response, &id, &public, route);
-                log_failure(&error, &public, took);
-                if matches!(*error, ApiError::Panicked) {
-                    api.metrics.panics.inc();
-                }
-                (public.status, public.class)
+    let route = context.route;
+    let mut unanswered = Unanswered { api, context, answered: false };
+    let handled = observed.routed(context, request);
+    let answered = tokio::time::timeout_at(context.deadline + GRACE, handled).await;
+    let mut response = answered.unwrap_or_else(|_| ApiError::TimedOut.into_response());
+    let error = response.extensions_mut().remove::<Arc<ApiError>>();
+    let took = context.started.elapsed();
+    let (status, class) = match error {
+        None => (response.status(), "Success"),
+        Some(error) => {
+            let public = error.public();
+            write_error(&mut response, &context.id, &public, route);
+            log_failure(context, &error, &public, took);
+            if matches!(*error, ApiError::Panicked) {
+                api.metrics.panics.inc();
             }
-        };
-        if status.is_success() {
-            tracing::info!(status = 200, took_ms = millis(took), "answered");
+            (public.status, public.class)
         }
-        unanswered.answered = true;
-        api.metrics.request(route, status.as_u16(), class, took);
-        finish(&mut response, &id);
-        response
+    };
+    if status.is_success() {
+        // Not at INFO: tokens are logged where they are minted, and nearly all answers repeat one.
+        tell!(DEBUG, context, status = status.as_u16(), took_ms = millis(took), "answered");
     }
-    .instrument(span)
-    .await
-}
-
-/// The method, of a closed set: callers may make methods up, as long as they like.
-fn method_of(request: &Request) -> &'static str {
-    match request.method().as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "OPTIONS" => "OPTIONS",
-        "POST" => "POST",
-        _ => "other",
-    }
-}
-
-/// The route: a closed set, whatever paths callers try.
-fn route_of(request: &Request) -> &'static str {
-    match request.uri().path() {
-        "/v1/token" => "/v1/token",
-        OSS_SDK_ROUTE => OSS_SDK_ROUTE,
-        "/v1/whoami" => "/v1/whoami",
-        _ => "unmatched",
-    }
+    unanswered.answered = true;
+    api.metrics.request(route, status.as_u16(), class, took);
+    finish(&mut response, &context.id);
+    response
 }
 
 fn write_error(response: &mut Response, id: &RequestId, public: &Public, route: &'static str) {
@@ -248,15 +183,15 @@ fn limit_fields(headers: &mut HeaderMap, limit: LimitTerms, wait: Duration) {
 }
 
 /// A failure's one line. 5xx is ours to mend, 4xx the caller's.
-fn log_failure(error: &ApiError, public: &Public, took: Duration) {
+fn log_failure(context: &Context, error: &ApiError, public: &Public, took: Duration) {
     let status = public.status.as_u16();
     let code = public.code();
     let took_ms = millis(took);
     let cause = causes(error);
     if public.status.is_server_error() {
-        tracing::error!(status, %code, took_ms, cause, "failed: {error}");
+        tell!(ERROR, context, status, %code, took_ms, cause, "failed: {error}");
     } else {
-        tracing::info!(status, %code, took_ms, cause, "refused: {error}");
+        tell!(INFO, context, status, %code, took_ms, cause, "refused: {error}");
     }
 }
 
@@ -268,8 +203,7 @@ fn millis(took: Duration) -> u64 {
 fn finish(response: &mut Response, id: &RequestId) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    let id = HeaderValue::from_str(id.as_str()).expect("a UUID is a header value");
-    headers.insert(X_REQUEST_ID, id);
+    headers.insert(X_REQUEST_ID, id.to_header());
 }
 
 #[cfg(test)]
@@ -338,7 +272,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_handler_that_hangs_is_answered_at_the_time_out() {
-        let started = Instant::now();
+        let started = tokio::time::Instant::now();
         let (status, body) = answer(get(std::future::pending::<Response>), api()).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         insta::assert_snapshot!(body, @r#"{"StatusCode":503,"Code":"Upstream.Unavailable","ErrorCode":"Upstream.Unavailable","ErrorMessage":"Alibaba Cloud STS cannot be reached; the token can be had later.","Message":"Alibaba Cloud STS cannot be reached; the token can be had later.","RequestId":"<id>"}"#);

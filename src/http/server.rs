@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -94,15 +94,11 @@ pub(crate) async fn serve<A: Answers>(
         connections.spawn(async move {
             counts.open.inc();
             // Made where it is awaited: moved in from outside, idle connections would keep room for it twice.
-            let ended = tokio::select! {
-                ended = serve_connection(stream, peer.into(), answers, settings, shutdown) => Some(ended),
-                () = cut.cancelled() => None,
-            };
+            let ended =
+                serve_connection(stream, peer.into(), answers, settings, shutdown, cut).await;
             counts.open.dec();
             // Phones come and go; only what was no HTTP is worth counting.
-            if let Some(Err(error)) = ended
-                && error.is_parse()
-            {
+            if ended.is_err_and(|error| error.is_parse()) {
                 counts.malformed.inc();
             }
             drop(slot);
@@ -126,6 +122,7 @@ async fn serve_connection<A: Answers>(
     answers: A,
     settings: ServerSettings,
     shutdown: CancellationToken,
+    cut: CancellationToken,
 ) -> hyper::Result<()> {
     // Answers are one small write each; waiting for more only delays them.
     let _ = stream.set_nodelay(true);
@@ -137,7 +134,7 @@ async fn serve_connection<A: Answers>(
         let (answers, phase, peer) = (answers.clone(), Arc::clone(&phase), peer.clone());
         // Boxed, because hyper keeps the room for it while a connection is idle.
         Box::pin(async move {
-            let answer = answers.answer(request.map(Body::new), peer).await;
+            let answer = answers.answer(request.map(body), peer).await;
             phase.idle();
             Ok::<_, Infallible>(answer)
         })
@@ -155,7 +152,13 @@ async fn serve_connection<A: Answers>(
         ended = &mut connection => ended,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            // Only who drains is cut, so who serves need not look for it.
+            cut.run_until_cancelled(connection).await.unwrap_or(Ok(()))
         }
     }
+}
+
+/// The body in axum's terms, which puts all but an empty one in a box.
+fn body(incoming: Incoming) -> Body {
+    if incoming.is_end_stream() { Body::empty() } else { Body::new(incoming) }
 }

@@ -3,62 +3,90 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
-use axum::http::HeaderValue;
+use axum::extract::{Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 
 use super::Api;
+use super::authenticate;
+use super::context::{Context, OSS_SDK_ROUTE, Told};
 use super::error::ApiError;
 use super::json::ApiJson;
 use super::no_query::NoQuery;
-use super::observe::{Deadline, RequestId};
 use super::token_request;
 use super::wire;
 use crate::auth::Caller;
 use crate::grant::Asked;
 
+/// Room for the headers of an answer, those of `observe` and hyper included.
+const HEADERS: usize = 6;
+
+/// Whether the request is one for [`wanted`].
+pub(super) fn is_wanted(context: &Context) -> bool {
+    context.method == "GET" && matches!(context.route, "/v1/token" | OSS_SDK_ROUTE)
+}
+
+/// `GET` of a token, without the router before it.
+pub(super) async fn wanted(
+    api: &Api,
+    context: &Context,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (headers, uri) = (request.headers(), request.uri());
+    let caller = authenticate::caller(api, context, headers).await?;
+    let asked = asked_by(uri)?;
+    drop(request);
+    vend(api, context, &caller, &asked).await
+}
+
+/// The same behind the router, which names it among the methods that the route takes.
+pub(super) async fn get_token(
+    State(api): State<Arc<Api>>,
+    Told(context): Told,
+    request: Request,
+) -> Result<Response, ApiError> {
+    wanted(&api, &context, request).await
+}
+
 pub(super) async fn post_token(
     State(api): State<Arc<Api>>,
-    id: RequestId,
-    deadline: Deadline,
+    Told(context): Told,
     caller: Caller,
     NoQuery: NoQuery,
     ApiJson(body): ApiJson,
 ) -> Result<Response, ApiError> {
     let asked = token_request::from_body(&body)?;
-    vend(&api, &id, deadline, &caller, &asked).await
+    vend(&api, &context, &caller, &asked).await
 }
 
-pub(super) async fn get_token(
-    State(api): State<Arc<Api>>,
-    id: RequestId,
-    deadline: Deadline,
-    caller: Caller,
-    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
-) -> Result<Response, ApiError> {
-    let Query(pairs) = query.map_err(|_| ApiError::Malformed("the query cannot be read".into()))?;
-    let asked = token_request::from_query(pairs)?;
-    vend(&api, &id, deadline, &caller, &asked).await
+fn asked_by(uri: &Uri) -> Result<Asked, ApiError> {
+    if uri.query().is_none() {
+        return Ok(Asked::default());
+    }
+    let Query(pairs) = Query::try_from_uri(uri)
+        .map_err(|_| ApiError::Malformed("the query cannot be read".into()))?;
+    token_request::from_query(pairs)
 }
 
 async fn vend(
     api: &Api,
-    id: &RequestId,
-    deadline: Deadline,
+    context: &Context,
     caller: &Caller,
     asked: &Asked,
 ) -> Result<Response, ApiError> {
     let grant = api.grants.decide(caller, asked, api.clock.now())?;
     let name = grant.name();
+    context.note_grant(name);
     let session = grant.into_role_session();
-    let vended = api.vendor.vend(caller.client(), &session, deadline.0).await?;
+    let vended = api.vendor.vend(caller.client(), &session, context.deadline).await?;
     api.metrics.vended(caller.client(), name);
-    let span = tracing::Span::current();
-    span.record("grant", name.as_str());
-    span.record("sts_access_key_id", vended.token.credentials().access_key_id());
-    Ok(json_text(wire::token_response(id.as_str(), name, &vended)))
+    tracing::debug!(
+        sts_access_key_id = vended.token.credentials().access_key_id(),
+        "vended credentials to `{}`",
+        caller.client(),
+    );
+    Ok(json_text(wire::token_response(context.id.as_str(), name, &vended)))
 }
 
 /// A body of JSON. The headers that every answer carries are added by `observe`.
@@ -68,6 +96,8 @@ pub(super) fn json(answer: &impl serde::Serialize) -> Response {
 
 fn json_text(body: Vec<u8>) -> Response {
     let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let mut headers = HeaderMap::with_capacity(HEADERS);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    *response.headers_mut() = headers;
     response
 }

@@ -7,8 +7,8 @@ use axum::response::Response;
 use serde::Serialize;
 
 use super::Api;
+use super::context::RequestId;
 use super::no_query::NoQuery;
-use super::observe::RequestId;
 use super::token::json;
 use super::wire::Success;
 use crate::auth::Caller;

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::breaker::Breaker;
@@ -15,6 +16,7 @@ use super::flights::{Boarding, Flights, Outcome, Passenger};
 use super::key::{Key, KeyHashing, Sought};
 use super::refusals::Refusals;
 use super::settings::VendSettings;
+use super::token::Token;
 use super::tokens::Tokens;
 use super::waiters::Waiters;
 use crate::domain::ClientId;
@@ -44,6 +46,13 @@ pub(super) struct Engine<S> {
     hashing: KeyHashing,
 }
 
+/// What a first look finds.
+pub(super) enum Kept<'a> {
+    Fresh(Arc<Token>),
+    /// Nothing that is fresh, for this.
+    No(Sought<'a>),
+}
+
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     pub(super) fn new(
         sts: S,
@@ -67,25 +76,29 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
     }
 
-    /// A token for the session: a fresh one, or while none can be had one that is still usable.
-    pub(super) async fn vend(
+    /// What is kept for the session, without a wait.
+    pub(super) fn kept<'a>(self: &Arc<Self>, session: &'a RoleSession, now: Instant) -> Kept<'a> {
+        let sought = self.hashing.seek(session);
+        match self.tokens.of(&sought) {
+            Some(token) if token.is_fresh(now, &self.settings.freshness) => {
+                if token.is_first_use() {
+                    self.refresh_ahead(&sought, &token);
+                }
+                self.metrics.looked_up(Lookup::Hit);
+                Kept::Fresh(token)
+            }
+            Some(_) | None => Kept::No(sought),
+        }
+    }
+
+    /// A token for a session for which none is kept: a new one, or while none can be had one that is still usable.
+    pub(super) async fn fetched(
         self: &Arc<Self>,
         client: &ClientId,
-        session: &RoleSession,
+        sought: Sought<'_>,
         deadline: Instant,
     ) -> Outcome {
         let freshness = &self.settings.freshness;
-        let sought = self.hashing.seek(session);
-        let now = Instant::now();
-        if let Some(token) = self.tokens.of(&sought)
-            && token.is_fresh(now, freshness)
-        {
-            if token.is_first_use() {
-                self.refresh_ahead(&sought, &token);
-            }
-            self.metrics.looked_up(Lookup::Hit);
-            return Ok(token);
-        }
         let error = match self.fetch(client, sought, deadline).await {
             Ok(token) => {
                 let of_replica = token.is_of_replica();
@@ -171,7 +184,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 let fare = Fare::Waited(client.clone(), place);
                 // A task of its own: callers come and go, the flight goes on.
                 let flown = Arc::clone(self).fly(flight, fare);
-                tokio::spawn(async move { drop(flown.await) });
+                // Boxed: a future is moved several times until it runs, and this one is large.
+                tokio::spawn(Box::pin(flown).map(drop));
                 (passenger, None)
             }
         };

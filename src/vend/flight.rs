@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -10,9 +11,10 @@ use super::engine::Engine;
 use super::error::VendError;
 use super::flights::{Flight, Outcome};
 use super::token::{Origin, Token};
+use crate::clock::Stamp;
 use crate::domain::ClientId;
 use crate::store::Lease;
-use crate::sts::{AssumeRole, StsError, retrying};
+use crate::sts::{AssumeRole, RoleSession, StsError, retrying};
 
 /// Who pays for a flight.
 #[derive(Debug)]
@@ -51,9 +53,13 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 return needless;
             }
         };
+        let called = Instant::now();
         let call = self.call(&flight, &fare, deadline);
         let outcome = match self.while_held(lease.as_ref(), call).await {
-            Ok(token) => Ok(self.tokens.keep(flight.key(), token)),
+            Ok(token) => {
+                log_minted(flight.key().session(), &fare, &token, called.elapsed());
+                Ok(self.tokens.keep(flight.key(), token))
+            }
             Err(error) => {
                 if let VendError::Sts(error) = &error {
                     self.refusals.note(flight.key(), error);
@@ -117,7 +123,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if let Err(open) = self.breaker.admit() {
             return Ok(Err(open));
         }
-        let outcome = self.sts.assume_role(flight.key().session(), number, deadline).await;
+        let call = self.sts.assume_role(flight.key().session(), number, deadline);
+        // Boxed: what goes on around it would otherwise be moved with room for it.
+        let outcome = Box::pin(call).await;
         self.breaker.learn(!outcome.as_ref().is_err_and(StsError::is_an_outage));
         if outcome.as_ref().is_err_and(StsError::is_throttling) {
             self.budget.cut().await;
@@ -128,4 +136,23 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         };
         outcome.map(|credentials| Ok(Arc::new(Token::new(credentials, Instant::now(), origin))))
     }
+}
+
+/// The one line of a token, when it comes from STS; it is handed out many times after that. ActionTrail names sessions
+/// by the same key id.
+fn log_minted(session: &RoleSession, fare: &Fare, token: &Token, took: Duration) {
+    let credentials = token.credentials();
+    let (client, message) = match fare {
+        Fare::Waited(client, _) => (Some(client.as_str()), "minted a token"),
+        Fare::Ahead => (None, "renewed a token"),
+    };
+    tracing::info!(
+        client,
+        role = session.role.as_str(),
+        session_name = session.name.as_str(),
+        sts_access_key_id = credentials.access_key_id(),
+        expiration = Stamp::of(credentials.expiration()).as_str(),
+        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "{message}",
+    );
 }

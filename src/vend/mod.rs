@@ -33,7 +33,7 @@ use crate::domain::ClientId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
-use engine::Engine;
+use engine::{Engine, Kept};
 
 pub(crate) use error::VendError;
 pub(crate) use gate::{KeyRefused, ProvenKey};
@@ -90,9 +90,17 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         if !self.is_open() {
             return Err(VendError::NotReady);
         }
-        let token = self.engine.vend(client, session, deadline).await?;
-        let freshness = &self.engine.settings.freshness;
-        let refresh_after = token.refresh_after(Instant::now(), freshness, rand::random());
+        let now = Instant::now();
+        let (token, now) = match self.engine.kept(session, now) {
+            Kept::Fresh(token) => (token, now),
+            // Boxed: requests that need not wait have no room for it.
+            Kept::No(sought) => {
+                let token = Box::pin(self.engine.fetched(client, sought, deadline)).await?;
+                (token, Instant::now())
+            }
+        };
+        let refresh_after =
+            token.refresh_after(now, &self.engine.settings.freshness, rand::random());
         Ok(Vended { token, refresh_after })
     }
 

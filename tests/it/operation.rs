@@ -71,29 +71,34 @@ async fn version_names_the_build_and_the_configuration() {
     stage.close().await;
 }
 
-/// One line a request, in the request's span, with what an operator searches by.
+/// One line a failure, one a token when it comes from STS, and none for those who are given it again.
 #[tokio::test]
-async fn a_request_leaves_one_line_that_names_it() {
+async fn failures_and_new_tokens_leave_one_line_each_and_kept_tokens_none() {
     let stage = Stage::demo().await;
     let start = logs::since(0).len();
-    let answers = [
+    let [minted, kept, refused] = [
+        stage.get("client-002", "/v1/token").await,
         stage.get("client-002", "/v1/token").await,
         stage.get("client-002", "/v1/token?Grant=nothing").await,
     ];
     let log = logs::since(start);
-    for (answer, words) in
-        answers.iter().zip([["answered", "client-002"], ["Forbidden.Grant", "client-002"]])
-    {
-        let id = answer.body["RequestId"].as_str().unwrap();
-        let lines: Vec<_> = log
-            .lines()
-            .filter(|line| line.contains(id) && (line.contains(" INFO ") || line.contains("ERROR")))
-            .collect();
+    let lines_with = |answer: &crate::stage::Answer, field: &str| {
+        let name = answer.body[field].as_str().unwrap();
+        let told = |line: &&str| !line.contains("DEBUG") && !line.contains("TRACE");
+        log.lines().filter(told).filter(|line| line.contains(name)).collect::<Vec<_>>()
+    };
+    let by_id = [&minted, &kept].map(|answer| lines_with(answer, "RequestId"));
+    assert_eq!(by_id, [[""; 0]; 2]);
+    for (lines, words) in [
+        (lines_with(&minted, "AccessKeyId"), ["minted a token", "client-002", "oss-readonly"]),
+        (lines_with(&refused, "RequestId"), ["Forbidden.Grant", "client-002", "127.0.0.1:"]),
+    ] {
         assert_eq!(lines.len(), 1, "{lines:#?}");
         for word in words {
             assert!(lines[0].contains(word), "{word} is not in {}", lines[0]);
         }
     }
+    assert_eq!(minted.body["AccessKeyId"], kept.body["AccessKeyId"]);
     stage.close().await;
 }
 

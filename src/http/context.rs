@@ -1,0 +1,135 @@
+//! What is known of one request while it is answered: its id, its deadline, and what its log lines name.
+
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{Extensions, HeaderValue};
+use tokio::time::Instant;
+use uuid::fmt::Hyphenated;
+
+use super::server::Peer;
+use crate::domain::{ClientId, GrantName};
+
+/// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
+pub(super) const OSS_SDK_ROUTE: &str = "/v1/oss-sdk/token";
+
+/// Names one request in its answer, in the log and to support.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestId([u8; Hyphenated::LENGTH]);
+
+/// One request. Its span is only for who debugs, so what the log tells of a failure is kept here.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(super) id: RequestId,
+    pub(super) method: &'static str,
+    pub(super) route: &'static str,
+    pub(super) peer: Peer,
+    pub(super) started: Instant,
+    /// When it must be answered.
+    pub(super) deadline: Instant,
+    client: OnceLock<ClientId>,
+    grant: OnceLock<GrantName>,
+}
+
+impl RequestId {
+    /// Made by us for each request; one that a caller sends is not taken over, so that logs cannot be forged.
+    fn fresh() -> Self {
+        // The thread's own generator: uuid's asks the system each time.
+        let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
+        let mut text = [0; Hyphenated::LENGTH];
+        id.hyphenated().encode_upper(&mut text);
+        Self(text)
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("a UUID is ASCII")
+    }
+
+    pub(super) fn to_header(self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0).expect("a UUID is a header value")
+    }
+}
+
+impl Context {
+    pub(super) fn of(request: &Request, peer: Peer, timeout: Duration) -> Arc<Self> {
+        let started = Instant::now();
+        Arc::new(Self {
+            id: RequestId::fresh(),
+            method: method_of(request),
+            route: route_of(request),
+            peer,
+            started,
+            deadline: started + timeout,
+            client: OnceLock::new(),
+            grant: OnceLock::new(),
+        })
+    }
+
+    /// What `observe` gave the request.
+    pub(super) fn within(extensions: &Extensions) -> &Arc<Self> {
+        extensions.get().expect("every route is behind `observe`")
+    }
+
+    /// Whose request it is, or who it says to be from.
+    pub(super) fn note_client(&self, client: &ClientId) {
+        // There is one credential, so one client.
+        let _ = self.client.set(client.clone());
+    }
+
+    /// What it asks for, once that is known to be the client's.
+    pub(super) fn note_grant(&self, grant: &GrantName) {
+        let _ = self.grant.set(grant.clone());
+    }
+
+    pub(super) fn client(&self) -> Option<&str> {
+        self.client.get().map(ClientId::as_str)
+    }
+
+    pub(super) fn grant(&self) -> Option<&str> {
+        self.grant.get().map(GrantName::as_str)
+    }
+}
+
+/// For handlers behind the router.
+#[derive(Debug)]
+pub(crate) struct Told(pub(super) Arc<Context>);
+
+impl<S: Sync> FromRequestParts<S> for Told {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(Arc::clone(Context::within(&parts.extensions))))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestId {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Context::within(&parts.extensions).id)
+    }
+}
+
+/// The method, of a closed set: callers may make methods up, as long as they like.
+fn method_of(request: &Request) -> &'static str {
+    match request.method().as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "OPTIONS" => "OPTIONS",
+        "POST" => "POST",
+        _ => "other",
+    }
+}
+
+/// The route: a closed set, whatever paths callers try.
+fn route_of(request: &Request) -> &'static str {
+    match request.uri().path() {
+        "/v1/token" => "/v1/token",
+        OSS_SDK_ROUTE => OSS_SDK_ROUTE,
+        "/v1/whoami" => "/v1/whoami",
+        _ => "unmatched",
+    }
+}
