@@ -13,7 +13,8 @@ use crate::domain::{ClientId, GrantName};
 use crate::store::LimitTerms;
 
 /// The clients of `config/dev.toml`, whose secrets are public.
-const DEMO_CLIENTS: [&str; 4] = ["client-001", "client-002", "client-003", "photo-app"];
+const DEMO_CLIENTS: [&str; 5] =
+    ["client-001", "client-002", "client-003", "client-004", "photo-app"];
 
 /// A client, and what the parts need to know of it.
 pub(super) struct ResolvedClient {

@@ -8,11 +8,12 @@ use tracing_subscriber::fmt::MakeWriter;
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Secrets of the demo; they may stand in no log, whoever writes it.
-const STANDING: [&str; 6] = [
+const STANDING: [&str; 7] = [
     "testsecret",
     "client-001-demo-secret",
     "client-002-demo-secret",
     "client-003-demo-secret",
+    "client-004-demo-secret",
     "photo-app-demo-secret",
     // `client-002:client-002-demo-secret` as an Authorization header carries it.
     "Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0",

@@ -67,6 +67,7 @@ fn the_shipped_policies_let_sdks_do_what_they_are_for_and_nothing_next_to_it() {
         ("daily-photos", "2015/01/01/", "2015/01/02/"),
         ("todays-photos", "2015/01/01/", "2015/01/02/"),
         ("one-album", "albums/2015/", "albums/2016/"),
+        ("album-guest", "albums/2015/", "albums/2015/originals/"),
         ("shared-album", "albums/2015/", "albums/20150/"),
         ("list-only", "albums/2015/", "albums/"),
         ("my-photos", "users/alice/", "users/alice0/"),
@@ -81,6 +82,7 @@ read-all: get list | get list
 daily-photos: get | nothing
 todays-photos: get | nothing
 one-album: get | nothing
+album-guest: get put multipart resume abort list | get resume abort list
 shared-album: get list | nothing
 list-only: list | nothing
 my-photos: get put multipart resume abort delete list | nothing
