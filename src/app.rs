@@ -32,6 +32,8 @@ pub struct App {
     lame_duck: Duration,
     accounts: Vec<AccountId>,
     ready: CancellationToken,
+    #[cfg(feature = "emulator")]
+    pages: Option<axum::Router>,
 }
 
 /// Why a server does not start.
@@ -120,7 +122,21 @@ impl App {
             lame_duck: settings.lame_duck,
             accounts: settings.accounts,
             ready: CancellationToken::new(),
+            #[cfg(feature = "emulator")]
+            pages: None,
         })
+    }
+
+    /// Answers what begins with `/dev` by these routes, which `appserver dev` has and no service.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn with_pages(self, pages: axum::Router) -> Self {
+        Self { pages: Some(pages), ..self }
+    }
+
+    /// What the server counts.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.api.metrics)
     }
 
     /// The public listener's address; the port that was given, where 0 was asked for.
@@ -144,8 +160,13 @@ impl App {
     /// STS has said whose the AccessKey is.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Unfit> {
         let public_addr = self.public_addr();
-        let Self { public, admin, api, readiness, build, server, lame_duck, accounts, ready } =
-            self;
+        #[cfg(feature = "emulator")]
+        let public_router = http::WithPages::new(http::router(Arc::clone(&self.api)), self.pages);
+        #[cfg(not(feature = "emulator"))]
+        let public_router = http::router(Arc::clone(&self.api));
+        let Self {
+            public, admin, api, readiness, build, server, lame_duck, accounts, ready, ..
+        } = self;
         let metrics = Arc::clone(&api.metrics);
         let vendor = Arc::clone(&api.vendor);
         let closing = CancellationToken::new();
@@ -163,7 +184,7 @@ impl App {
             tokio::spawn(http::serve(admin, admin_router, few, uncounted, admin_stop.clone()));
         let counted = metrics.connections.clone();
         let public_server =
-            tokio::spawn(http::serve(public, http::router(api), server, counted, closing.clone()));
+            tokio::spawn(http::serve(public, public_router, server, counted, closing.clone()));
         tracing::info!(address = %public_addr, "serving");
 
         let proven = prove_key(&vendor, &accounts, &ready, &stop).await;

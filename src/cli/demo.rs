@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::page::{self, Setup};
 use super::serve::{run, start_log, stop_on_signal};
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
@@ -69,6 +70,8 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     start_log(&settings[0])?;
     let emulator_settings = emulator_settings(&args.emulator_config)?;
     block_on(async {
+        // The servers differ in nothing that the page tells.
+        let setup = Setup::of(&settings[0], &emulator_settings, loopback(args.oss.oss_port));
         let emulator = bind_emulator(emulator_settings, args.sts_port, &args.oss).await?;
         let mut apps = Vec::new();
         for settings in settings {
@@ -80,6 +83,8 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
                 Failure::new(exit, message)
             })?);
         }
+        let pages = page::routes(&setup, apps.iter().map(App::metrics).collect());
+        let apps: Vec<_> = apps.into_iter().map(|app| app.with_pages(pages.clone())).collect();
         let stop = stop_on_signal();
         let emulator_stop = CancellationToken::new();
         let emulator = tokio::spawn(emulator.serve(emulator_stop.clone()));
@@ -200,6 +205,8 @@ fn greeting(servers: &[(SocketAddr, SocketAddr)], sts: SocketAddr, oss: SocketAd
         "
 AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}, OSS http://{oss}).
 {others}
+See a token work:
+  http://{public}/dev/
 A token that reads the photos of 2015-01-01 and nothing else:
   curl -u client-002:client-002-demo-secret http://{public}/v1/token
 The photos of an album that the caller names:

@@ -9,6 +9,8 @@ mod client;
 #[cfg(feature = "emulator")]
 mod demo;
 mod healthcheck;
+#[cfg(feature = "emulator")]
+mod page;
 mod policy;
 mod serve;
 

@@ -10,6 +10,8 @@ mod explain;
 mod json;
 mod no_query;
 mod observe;
+#[cfg(feature = "emulator")]
+mod pages;
 mod ready;
 mod server;
 mod token;
@@ -25,6 +27,8 @@ use axum::routing::{get, post};
 
 pub(crate) use admin::{Build, admin_router};
 pub(crate) use descriptors::affordable_connections;
+#[cfg(feature = "emulator")]
+pub(crate) use pages::WithPages;
 pub(crate) use ready::Readiness;
 pub(crate) use server::{ServerSettings, serve};
 #[cfg(feature = "bench")]

@@ -1,0 +1,77 @@
+//! What the page has to be told: where the emulated OSS is, and whom it may pretend to be.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::config::Settings;
+use crate::domain::ClientId;
+use crate::emulator::EmulatorSettings;
+use crate::policy::SubjectUse;
+
+/// The users that the demo's issuer of JWTs knows.
+const USERS: [&str; 2] = ["alice", "bob"];
+
+/// `/dev/setup.json`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(in crate::cli) struct Setup {
+    oss_endpoint: String,
+    buckets: Vec<BucketView>,
+    clients: Vec<ClientView>,
+    users: [&'static str; 2],
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BucketView {
+    name: String,
+    region: String,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ClientView {
+    id: String,
+    /// As the demo has it, whether or not it opens a client of another configuration.
+    secret: String,
+    /// Whether a grant of it is for a user, whom the client's own secret does not prove.
+    for_users: bool,
+}
+
+impl Setup {
+    pub(in crate::cli) fn of(
+        settings: &Settings,
+        cloud: &EmulatorSettings,
+        oss: SocketAddr,
+    ) -> Self {
+        let buckets = cloud.buckets.iter().map(|bucket| BucketView {
+            name: bucket.name.to_string(),
+            region: bucket.region.clone(),
+        });
+        let mut clients: Vec<_> =
+            settings.clients.iter().map(|(id, _)| ClientView::of(id, settings)).collect();
+        clients.sort_by(|one, other| one.id.cmp(&other.id));
+        Self {
+            oss_endpoint: format!("http://{oss}"),
+            buckets: buckets.collect(),
+            clients,
+            users: USERS,
+        }
+    }
+
+    pub(super) fn oss_endpoint(&self) -> &str {
+        &self.oss_endpoint
+    }
+}
+
+impl ClientView {
+    fn of(id: &ClientId, settings: &Settings) -> Self {
+        let mut grants = settings.grants.of(id);
+        Self {
+            id: id.to_string(),
+            secret: format!("{id}-demo-secret"),
+            for_users: grants.any(|grant| grant.narrowing.uses().subject != SubjectUse::Unused),
+        }
+    }
+}

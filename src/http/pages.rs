@@ -1,0 +1,36 @@
+//! Pages beside the API, as `appserver dev` has them.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+
+use super::observe::Observed;
+use super::server::{Answers, Peer};
+
+/// What begins with `/dev` is the pages', if there are any; all else is the API's.
+///
+/// In front of the API and not among its routes: pages are no part of the contract, nor counted or logged with it.
+/// One that shows counters would move them by looking.
+#[derive(Clone)]
+pub(crate) struct WithPages {
+    api: Observed,
+    pages: Option<Router>,
+}
+
+impl WithPages {
+    pub(crate) fn new(api: Observed, pages: Option<Router>) -> Self {
+        Self { api, pages }
+    }
+}
+
+impl Answers for WithPages {
+    async fn answer(&self, request: Request, peer: Peer) -> Response {
+        let path = request.uri().path();
+        match &self.pages {
+            Some(pages) if path == "/dev" || path.starts_with("/dev/") => {
+                pages.answer(request, peer).await
+            }
+            _ => self.api.answer(request, peer).await,
+        }
+    }
+}
