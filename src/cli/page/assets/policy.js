@@ -45,7 +45,7 @@ export function light({ Statements, DecidedBy, Allowed }) {
 /** The folder that the first Allow with a key is about: up to the slash before its first wildcard. */
 export function folder(policy) {
   const resources = policy.Statement.filter(({ Effect }) => Effect === "Allow").flatMap(({ Resource }) => Resource);
-  const keys = resources.map((resource) => resource.split(":").slice(5).join(":")).filter((path) => path.includes("/"));
+  const keys = resources.map((resource) => resource.split(":").slice(4).join(":")).filter((path) => path.includes("/"));
   const fixed = (keys[0] ?? "/").replace(/[*?].*$/, "");
   return fixed.slice(fixed.indexOf("/") + 1, fixed.lastIndexOf("/") + 1);
 }
