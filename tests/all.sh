@@ -39,9 +39,12 @@ need shellcheck shellcheck
 need python3 python3
 need pgrep procps
 need redis-server redis-server
+need chromium chromium
+need node nodejs
+need npm npm
 
 step "shell scripts"
-shellcheck tests/*.sh benches/*.sh .ci/run
+shellcheck tests/*.sh tests/page/*.sh benches/*.sh .ci/run
 
 step "format"
 cargo fmt --check
@@ -55,6 +58,9 @@ cargo test --locked
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+step "the page of \`appserver dev\`, in Chromium"
+tests/page/run.sh
 
 step "what the README shows, run as a stranger would"
 tests/readme.py

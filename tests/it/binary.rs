@@ -163,6 +163,14 @@ async fn serve_vends_and_ends_well_on_sigterm() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(url).basic_auth("client-002", Some("abc")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
+    // The page is `dev`'s alone.
+    for page in ["dev", "dev/", "dev/setup.json"] {
+        let url = format!("http://127.0.0.1:{}/{page}", service.public);
+        let answer = client.get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 404, "{page}");
+        let body: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(body["Code"], "NotFound", "{page}");
+    }
 
     running.terminate();
     let output = running.ended();

@@ -1,12 +1,12 @@
 // The page of `appserver dev` as people use it, in Chromium, against the running command.
 
 import assert from "node:assert/strict";
+import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { ORIGIN, OSS, fill, launch, lit, overflow, reads, shot, token, visit } from "./stage.js";
+import { ORIGIN, OSS, ask, choose, fill, launch, lit, overflow, reads, shot, token, visit } from "./stage.js";
 
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 let browser;
@@ -43,8 +43,10 @@ test("a token comes with its policy and a life that runs", () =>
 
 test("a picture is uploaded with progress and comes back as a thumbnail", () =>
   visit(browser, {}, async (page, seen) => {
-    await token(page, "client-004", "album-guest");
-    await page.waitForSelector('#thumbnails li[data-key="albums/2015/spring.jpg"] img');
+    await choose(page, "client-004", "album-guest");
+    await fill(page, "#parameter-album", "2016");
+    await ask(page, "client-004");
+    await page.waitForSelector('#thumbnails li[data-key="albums/2016/autumn.jpg"] img');
     await page.evaluate(() => {
       window.steps = [];
       const bar = document.querySelector("#progress");
@@ -71,12 +73,12 @@ test("a picture is uploaded with progress and comes back as a thumbnail", () =>
     assert.equal(steps.at(-1), 100);
     await reads(page, "#verdict-said", /200: done\.[^]*Allowed by Statement\[0\]/);
     assert.deepEqual(await lit(page), ["statement-0 allows"]);
-    const key = "albums/2015/meadow (1)+é.png";
+    const key = "albums/2016/meadow (1)+é.png";
     await page.waitForFunction((key) => {
       const image = document.querySelector(`#thumbnails li[data-key="${key}"] img`);
       return image?.complete && image.naturalWidth === 900;
     }, {}, key);
-    const puts = seen.asked.filter((url) => url.startsWith(`${OSS}/sample-bucket/albums/2015/meadow`));
+    const puts = seen.asked.filter((url) => url.startsWith(`${OSS}/sample-bucket/albums/2016/meadow`));
     assert.ok(puts.length >= 2, "the browser itself asked OSS");
     assert.equal(seen.refused, 0);
   }));
@@ -126,9 +128,7 @@ test("a token that may not list says so, and why", () =>
 
 test("what the service refuses is said in its words", () =>
   visit(browser, {}, async (page, seen) => {
-    await page.waitForSelector("#ask button:enabled");
-    await page.select("#client", "client-003");
-    await page.waitForSelector("#parameter-album");
+    await choose(page, "client-003");
     await fill(page, "#parameter-album", "*");
     await page.click("#ask button");
     await reads(page, "#ask-said", /400 InvalidParameter\.Parameters\.album: .*one path segment/);
@@ -156,9 +156,7 @@ test("the counters tell a hit from a miss and what it saved", () =>
     const counts = async () => [await count("Tokens"), await count("Hits"), await count("Misses"), await count("Saved")];
     // A parameter that nobody has used yet in this run.
     const album = `fresh-${Date.now()}`;
-    await page.waitForSelector("#ask button:enabled");
-    await page.select("#client", "client-003");
-    await page.waitForSelector("#parameter-album");
+    await choose(page, "client-003");
     await fill(page, "#parameter-album", album);
     const [tokens, hits, misses, saved] = await counts();
     for (const more of [1, 2, 3]) {
@@ -184,6 +182,46 @@ test("users wait for who vouches for them, or get their own photos", () =>
     await page.waitForSelector('#thumbnails li[data-key="users/bob/lake.jpg"] img');
     await page.click("#try button");
     await reads(page, "#verdict-said", /403 AccessDenied[^]*sample-bucket\/users\/alice\/portrait\.svg/);
+  }));
+
+test("a user's JWT is what the service is asked with", () =>
+  visit(browser, {}, async (page, seen) => {
+    await page.waitForSelector("#ask button:enabled");
+    await page.setRequestInterception(true);
+    page.on("request", (request) => {
+      const url = new URL(request.url());
+      const issued = url.pathname === "/dev/jwt" ? { body: JSON.stringify({ Jwt: `jwt-of-${url.searchParams.get("user")}` }) } : undefined;
+      issued ? request.respond(issued) : request.continue();
+    });
+    await page.select("#client", "photo-app");
+    await reads(page, "#ask-said", /photo-app is not let in/);
+    const [asked] = await Promise.all([
+      page.waitForRequest(`${ORIGIN}/v1/whoami`),
+      page.select("#user", "bob"),
+    ]);
+    assert.equal(asked.headers().authorization, "Bearer jwt-of-bob");
+    await reads(page, "#ask-said", /photo-app is not let in/);
+    assert.equal(seen.refused, 2);
+  }));
+
+test("the browser signs as the published vector has it", () =>
+  visit(browser, {}, async (page) => {
+    const vector = JSON.parse(await readFile(process.env.PAGE_VECTOR, "utf8"));
+    const { Authorization: expected, "x-oss-head1": head, "content-type": type } = vector.headers;
+    const request = {
+      method: vector.method,
+      path: `/${vector.bucket}/${vector.key}`,
+      query: Object.fromEntries(vector.query),
+      headers: { "x-oss-head1": head, "content-type": type },
+      region: "cn-hangzhou",
+      token: { AccessKeyId: "ak", AccessKeySecret: vector.secret, SecurityToken: vector.headers["x-oss-security-token"] },
+    };
+    const time = vector.headers["x-oss-date"].replace(/(....)(..)(..)T(..)(..)(..)Z/, "$1-$2-$3T$4:$5:$6Z");
+    const signed = await page.evaluate(async (request, time) => {
+      const { signed } = await import("/dev/signature.js");
+      return signed({ ...request, now: new Date(time) });
+    }, request, time);
+    assert.equal(signed.authorization, expected);
   }));
 
 for (const scheme of ["light", "dark"]) {
@@ -227,10 +265,9 @@ test("the keyboard alone is enough, and sees where it is", () =>
   }));
 
 test("the picture that the README shows", () =>
-  visit(browser, { width: 1100, height: 860 }, async (page) => {
+  visit(browser, { width: 1240, height: 900 }, async (page) => {
     await used(page);
-    await page.evaluate(() => scrollTo(0, 0));
-    await shot(page, "page.png", {});
+    await shot(page, "page.webp", { fullPage: true, quality: 80 });
   }));
 
 /** The page with everything on it that there is. */
@@ -245,12 +282,7 @@ async function used(page) {
 
 async function violations(page) {
   // As a script of the protocol's and not of the page's, whose policy lets none in.
-  await page.evaluate(await readText(AXE));
+  await page.evaluate(await readFile(AXE, "utf8"));
   const { violations } = await page.evaluate(() => window.axe.run(document));
   return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html).join(" ")}`);
-}
-
-async function readText(path) {
-  const { readFile } = await import("node:fs/promises");
-  return readFile(path, "utf8");
 }

@@ -78,17 +78,26 @@ export async function fill(page, selector, text) {
   await page.type(selector, text);
 }
 
-/** A token for the client, by the form. */
-export async function token(page, client, grant) {
+/** Chooses a client, and a grant of it. */
+export async function choose(page, client, grant) {
   await page.waitForSelector("#ask button:enabled");
   await page.select("#client", client);
   await page.waitForSelector("#ask button:enabled");
   if (grant) {
     await page.select("#grant", grant);
   }
+}
+
+/** Gets the token that is chosen. */
+export async function ask(page, client) {
   await page.click("#ask button");
   await reads(page, "#ask-said", new RegExp(`A token for ${client}`));
   await page.waitForSelector("#policy li");
+}
+
+export async function token(page, client, grant) {
+  await choose(page, client, grant);
+  await ask(page, client);
 }
 
 export const shot = (page, name, options = { fullPage: true }) => page.screenshot({ path: join(SHOTS, name), ...options });

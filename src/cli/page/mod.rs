@@ -81,3 +81,62 @@ fn frame(mut answer: Response, policy: HeaderValue) -> Response {
     answer.headers_mut().extend(fields);
     answer
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, SocketAddr};
+
+    use axum::body::Body;
+    use axum::extract::Request;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::config::{self, Environment, Mode};
+    use crate::emulator::EmulatorSettings;
+
+    const OSS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
+
+    /// Status, headers and text of what the demo's page answers.
+    async fn answer(path: &str) -> (u16, axum::http::HeaderMap, String) {
+        let files = ["config/dev.toml".into()];
+        let settings = config::load(&files, &Environment::new(), Mode::Demo).unwrap();
+        let cloud = EmulatorSettings::from_file("config/emulator.toml".as_ref()).unwrap();
+        let routes = routes(&Setup::of(&settings, &cloud, OSS), vec![]);
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let (parts, body) = routes.oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        (parts.status.as_u16(), parts.headers, String::from_utf8(body.into()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn everything_that_the_page_is_made_of_is_there_and_may_only_ask_us_and_the_emulated_oss()
+    {
+        for (name, media_type, text) in ASSETS {
+            let (status, headers, body) = answer(&format!("/dev/{name}")).await;
+            assert_eq!((status, body.as_str()), (200, text), "{name}");
+            assert_eq!(headers["content-type"], media_type, "{name}");
+            assert_eq!(headers["x-content-type-options"], "nosniff", "{name}");
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(headers["content-security-policy"].to_str().unwrap(), @"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' http://127.0.0.1:8091; img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+            }
+        }
+        let in_folder = std::fs::read_dir("src/cli/page/assets").unwrap().count();
+        assert_eq!(ASSETS.len(), in_folder, "a file is not served");
+    }
+
+    #[tokio::test]
+    async fn the_page_is_told_whom_it_may_pretend_to_be() {
+        let (status, _, body) = answer("/dev/setup.json").await;
+        assert_eq!(status, 200);
+        insta::assert_snapshot!(body, @r#"{"Buckets":[{"Name":"sample-bucket","Region":"cn-hangzhou"},{"Name":"sample-public","Region":"cn-hangzhou"}],"Clients":[{"ForUsers":false,"Id":"client-001","Secret":"client-001-demo-secret"},{"ForUsers":false,"Id":"client-002","Secret":"client-002-demo-secret"},{"ForUsers":false,"Id":"client-003","Secret":"client-003-demo-secret"},{"ForUsers":false,"Id":"client-004","Secret":"client-004-demo-secret"},{"ForUsers":true,"Id":"photo-app","Secret":"photo-app-demo-secret"}],"OssEndpoint":"http://127.0.0.1:8091","Users":["alice","bob"]}"#);
+    }
+
+    #[tokio::test]
+    async fn what_the_page_does_not_have_is_not_found() {
+        let (status, headers, body) = answer("/dev/jwt?user=alice").await;
+        assert_eq!((status, body.as_str()), (404, r#"{"Code":"NotFound"}"#));
+        assert_eq!(headers["content-type"], "application/json");
+        let (status, headers, _) = answer("/dev").await;
+        assert_eq!((status, &headers["location"]), (308, &HeaderValue::from_static("/dev/")));
+    }
+}

@@ -95,10 +95,10 @@ async function judge(operation, key, answer) {
     link.textContent = `Statement[${place}]`;
     return [", ", link];
   }).slice(1);
-  why.append(...reason(explanation, links));
+  why.append(...reason(explanation, answer, links));
   list.append(
     ...term("Asked", `${explanation.Action} on ${explanation.Resource}`),
-    ...(answer.ok ? [] : term("Last word", LAYERS[answer.decision?.By] ?? "–")),
+    ...(answer.decision?.Verdict === "Denied" ? term("Last word", LAYERS[answer.decision.By]) : []),
     ...term("OSS’s request id", answer.requestId),
   );
   said.replaceChildren(head, why, list);
@@ -109,11 +109,14 @@ async function judge(operation, key, answer) {
   element("verdict").hidden = false;
 }
 
-function reason({ Verdict }, links) {
+function reason({ Verdict }, { ok }, links) {
   switch (Verdict) {
-    case "Allowed": return ["Allowed by ", ...links, " of the token’s policy."];
-    case "ExplicitlyDenied": return ["Denied by ", ...links, ", whatever others allow."];
-    default: return links.length ? ["No statement allows it. Closest: ", ...links, "."] : ["No statement allows it, nor is any about it."];
+    case "Allowed":
+      return ["Allowed by ", ...links, ok ? " of the token’s policy." : " of the token’s policy; it failed for another reason."];
+    case "ExplicitlyDenied":
+      return ["Denied by ", ...links, ", whatever others allow."];
+    default:
+      return links.length ? ["No statement allows it. Closest: ", ...links, "."] : ["No statement allows it, nor is any about it."];
   }
 }
 

@@ -22,19 +22,19 @@ export async function list(bucket, folder) {
   const pictures = listed.keys.filter((key) => PICTURE.test(key));
   const more = listed.more ? ", and more that are not shown" : "";
   say("look-said", `${pictures.length} of ${listed.keys.length} objects are pictures${more}.`);
-  await Promise.all(pictures.map((key) => thumbnail(bucket, key, turn)));
+  await Promise.all(pictures.map((key) => thumbnail(bucket, folder, key, turn)));
   return listed;
 }
 
 /** Fetched with the token and not by an `img` of its own: that could not sign. */
-async function thumbnail(bucket, key, turn) {
+async function thumbnail(bucket, folder, key, turn) {
   const item = document.createElement("li");
   element("thumbnails").append(item);
   const got = await bucket.read(key);
   if (turn !== latest) {
     return;
   }
-  item.textContent = key;
+  item.textContent = key.slice(folder.length);
   if (got.ok) {
     item.prepend(picture(got.blob, ""));
     item.dataset.key = key;

@@ -12,12 +12,16 @@ export function show(policy) {
     const [title, text, because] = ["h3", "pre", "p"].map((name) => document.createElement(name));
     title.textContent = `Statement[${place}]: ${statement.Effect}`;
     const { Effect, ...rest } = statement;
-    text.textContent = JSON.stringify(rest, null, 2);
+    text.textContent = written(rest);
     because.hidden = true;
     item.append(title, text, because);
     return item;
   }));
 }
+
+/** JSON in lines, but each list of texts in one, as people write policies. */
+const written = (value) =>
+  JSON.stringify(value, null, 2).replace(/\[\s+([^[\]{}]*?)\s+\]/g, (_, list) => `[${list.replace(/\s*\n\s*/g, " ")}]`);
 
 /** Lights up the statement that decides and says at each what it had to do with it. Answers where to look. */
 export function light({ Statements, DecidedBy, Allowed }) {

@@ -18,23 +18,26 @@ async function read(response) {
   return answer;
 }
 
-export const setup = async () => read(await fetch("/dev/setup.json"));
-export const counters = async () => read(await fetch("/dev/counters.json"));
+// Without what the browser itself would add: at a 401 it would ask for a password in a window of its own.
+const ask = async (path, request = {}) => read(await fetch(path, { credentials: "omit", ...request }));
+
+export const setup = () => ask("/dev/setup.json");
+export const counters = () => ask("/dev/counters.json");
 
 /** What a client, or a user of it, proves itself with: the value of `Authorization`. */
 export async function credential(client, user) {
   if (!client.ForUsers) {
     return `Basic ${btoa(`${client.Id}:${client.Secret}`)}`;
   }
-  const { Jwt } = await read(await fetch(`/dev/jwt?user=${encodeURIComponent(user)}`));
+  const { Jwt } = await ask(`/dev/jwt?user=${encodeURIComponent(user)}`);
   return `Bearer ${Jwt}`;
 }
 
-export const whoami = async (authorization) => read(await fetch("/v1/whoami", { headers: { authorization } }));
+export const whoami = (authorization) => ask("/v1/whoami", { headers: { authorization } });
 export const token = (authorization, asked) => post("/v1/token", authorization, asked);
 export const explain = (authorization, question) => post("/v1/explain", authorization, question);
 
-async function post(path, authorization, body) {
+function post(path, authorization, body) {
   const headers = { authorization, "content-type": "application/json" };
-  return read(await fetch(path, { method: "POST", headers, body: JSON.stringify(body) }));
+  return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
