@@ -73,6 +73,24 @@ UNSIGNED-PAYLOAD</CanonicalRequest><EC>0002-00000040</EC></Error>
 "#);
 }
 
+#[tokio::test]
+async fn a_long_token_leaves_room_for_what_oss2_reads_of_a_refusal() {
+    let emulated = Emulated::start().await;
+    let resource = format!("acs:oss:*:*:sample-bucket/{}*", "a/".repeat(900));
+    let policy = format!(
+        r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"{resource}"}}]}}"#
+    );
+    let session = emulated.session("oss-readonly", Some(&policy));
+    let wrong = Keys { secret: "wrong".to_owned(), ..session };
+    for scheme in SCHEMES {
+        let told = emulated.ask(&Ask::get(GRASS).signed(scheme, &wrong)).await;
+        assert_eq!(told.outcome(), "403 SignatureDoesNotMatch", "{scheme:?}");
+        assert_eq!(told.tag("OSSAccessKeyId"), wrong.id, "{scheme:?}");
+        assert!(told.body.len() <= 4096, "{scheme:?}: {} bytes", told.body.len());
+        assert!(!told.text().contains("StringToSignBytes"), "{scheme:?}");
+    }
+}
+
 fn without_signature(told: &Told) -> String {
     told.shown()
         .replace(&told.tag("SignatureProvided"), "…")
