@@ -1,0 +1,285 @@
+'use strict';
+// ali-oss, with signatures V1 and V4: everything that a grant gives, and nothing beyond it.
+
+const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { describe, test } = require('node:test');
+
+const OSS = require('ali-oss');
+
+const stage = require('./stage');
+const { DENIED, PART, refused } = stage;
+
+// A client with a token, as the SDK's documentation sets one up.
+function clientWith(token, options) {
+  return new OSS({
+    region: stage.REGION,
+    endpoint: stage.OSS,
+    bucket: stage.BUCKET,
+    accessKeyId: token.AccessKeyId,
+    accessKeySecret: token.AccessKeySecret,
+    stsToken: token.SecurityToken,
+    // Else it says at each start that this is better set.
+    refreshSTSToken: async () => token,
+    ...options,
+  });
+}
+
+// A file that is gone when the test is over.
+function file(t, content) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'appserver-sdk-'));
+  t.after(() => fs.rmSync(folder, { recursive: true }));
+  const name = path.join(folder, 'film.mp4');
+  fs.writeFileSync(name, content);
+  return name;
+}
+
+for (const authorizationV4 of [false, true]) {
+  describe(`ali-oss with signature ${authorizationV4 ? 'V4' : 'V1'}`, () => {
+    const connect = (token, options) => clientWith(token, { authorizationV4, ...options });
+    const own = async (user) => connect(await stage.token('own-prefix', { user }));
+
+    test('what is put is got, listed and deleted', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const key = `users/${user}/a picture+of 50% ~é中!'(*).jpg`;
+      const content = crypto.randomBytes(5000);
+
+      const put = await client.put(key, content, { meta: { place: 'hills' }, mime: 'image/jpeg' });
+      assert.equal(put.res.status, 200);
+      const got = await client.get(key);
+      assert.deepEqual(got.content, content);
+      assert.equal(got.res.headers['content-type'], 'image/jpeg');
+      const head = await client.head(key);
+      assert.deepEqual(head.meta, { place: 'hills' });
+      const part = await client.get(key, { headers: { Range: 'bytes=10-19' } });
+      assert.deepEqual(part.content, content.subarray(10, 20));
+      const listed = await client.list({ prefix: `users/${user}/` });
+      assert.deepEqual(listed.objects.map(({ name }) => name), [key]);
+      assert.equal((await client.delete(key)).res.status, 204);
+      const gone = { status: 404, code: 'NoSuchKey', message: 'The specified key does not exist.' };
+      await refused(gone, () => client.get(key));
+      await refused({ ...gone, message: 'Object not exists' }, () => client.head(key));
+    });
+
+    test('all pages of both listings arrive', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const prefix = `users/${user}/`;
+      const keys = ['a/0 é+.jpg', 'a/1.jpg', 'b/0.jpg', 'b/1.jpg', 'c.jpg'].map((key) => prefix + key);
+      for (const key of keys) await client.put(key, Buffer.from('x'));
+
+      const pages = { marker: [], continuationToken: [] };
+      // Not `undefined`, which V4 sends and does not sign.
+      for (let marker = null; pages.marker.length === 0 || marker; ) {
+        const page = await client.list({ prefix, 'max-keys': 2, marker });
+        pages.marker.push(...page.objects.map(({ name }) => name));
+        marker = page.nextMarker;
+      }
+      for (let next = null; pages.continuationToken.length === 0 || next; ) {
+        const page = await client.listV2({ prefix, 'max-keys': 2, 'continuation-token': next });
+        pages.continuationToken.push(...page.objects.map(({ name }) => name));
+        next = page.nextContinuationToken;
+      }
+      assert.deepEqual(pages, { marker: keys, continuationToken: keys });
+      const folders = await client.listV2({ prefix, delimiter: '/' });
+      assert.deepEqual(folders.prefixes, [`${prefix}a/`, `${prefix}b/`]);
+      const deleted = await client.deleteMulti(keys);
+      assert.deepEqual(deleted.deleted.map(({ Key }) => Key).sort(), keys);
+      assert.deepEqual((await client.list({ prefix })).objects ?? [], []);
+    });
+
+    test('an upload in parts is resumed where it broke off, with the next token', async (t) => {
+      const user = stage.newUser();
+      const key = `users/${user}/film.mp4`;
+      const content = crypto.randomBytes(4 * PART + 77);
+      const film = file(t, content);
+      const first = connect(await stage.token('own-prefix', { user, duration: 3600 }));
+      let checkpoint;
+      const broken = first.multipartUpload(key, film, {
+        partSize: PART,
+        parallel: 1,
+        progress: (_, reached) => {
+          checkpoint = reached;
+          if (reached.doneParts.length === 2) first.cancel();
+        },
+      });
+      await assert.rejects(broken, { name: 'cancel' });
+      // As an app keeps it between two starts.
+      checkpoint = JSON.parse(JSON.stringify(checkpoint));
+      const second = connect(await stage.token('own-prefix', { user, duration: 3599 }));
+      assert.notEqual(first.options.accessKeyId, second.options.accessKeyId);
+      const parts = await second.listParts(key, checkpoint.uploadId);
+      assert.deepEqual(parts.parts.map(({ PartNumber }) => PartNumber), ['1', '2']);
+
+      const done = await second.multipartUpload(key, film, { checkpoint });
+
+      assert.equal(done.res.status, 200);
+      assert.deepEqual((await second.get(key)).content, content);
+      const sent = (await stage.ossCalls(key)).filter(({ Action }) => Action === 'UploadPart');
+      const numbers = sent.map(({ Parameters }) => Parameters.partNumber).sort();
+      assert.deepEqual(numbers, ['1', '2', '3', '4', '5'], 'no part was sent twice');
+    });
+
+    test('an upload that is given up is gone', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const key = `users/${user}/film.mp4`;
+      const { uploadId } = await client.initMultipartUpload(key);
+
+      assert.equal((await client.abortMultipartUpload(key, uploadId)).res.status, 204);
+
+      await assert.rejects(client.listParts(key, uploadId), { status: 404, code: 'NoSuchUpload' });
+    });
+
+    test('an object is copied inside the grant and not from outside', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      await client.put(`users/${user}/a é.jpg`, Buffer.from('grass'));
+
+      await client.copy(`users/${user}/b.jpg`, `users/${user}/a é.jpg`);
+
+      assert.equal((await client.get(`users/${user}/b.jpg`)).content.toString(), 'grass');
+      await refused(DENIED, () => client.copy(`users/${user}/c.jpg`, 'users/bob/lake.jpg'));
+    });
+
+    test('a presigned URL carries the token', async () => {
+      const user = stage.newUser();
+      // The SDK signs no V1 URL for an address, only for a name.
+      const endpoint = stage.OSS.replace('127.0.0.1', 'localhost');
+      const client = connect(await stage.token('own-prefix', { user }), { endpoint });
+      const key = `users/${user}/a b.jpg`;
+      await (await own(user)).put(key, Buffer.from('grass'));
+      const sign = (name) =>
+        authorizationV4
+          ? client.signatureUrlV4('GET', 60, undefined, name)
+          : client.asyncSignatureUrl(name, { expires: 60 });
+
+      const mine = await sign(key);
+      const foreign = await sign('users/bob/lake.jpg');
+
+      assert.match(mine, /^http:\/\/sample-bucket\.localhost:/);
+      assert.deepEqual(await stage.fetchUrl(mine), { status: 200, text: 'grass' });
+      const refusal = await stage.fetchUrl(foreign);
+      assert.equal(refusal.status, 403);
+      assert.match(refusal.text, /<Code>AccessDenied<\/Code>/);
+    });
+
+    test('nothing outside the grant is done', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const others = 'users/bob/lake.jpg';
+      const acts = [
+        () => client.get(others),
+        () => client.get(`users/${user}0/a.jpg`),
+        () => client.get('no/such/key'),
+        () => client.head(others),
+        () => client.put(others, Buffer.from('x')),
+        () => client.initMultipartUpload(others),
+        () => client.delete(others),
+        () => client.deleteMulti([others]),
+        () => client.list({}),
+        () => client.list({ prefix: 'users/' }),
+        () => client.listV2({ prefix: 'users/bob/' }),
+        () => client.listUploads({ prefix: `users/${user}/` }),
+        () => client.getACL(`users/${user}/a.jpg`),
+        () => client.getBucketACL(stage.BUCKET),
+        () => client.listBuckets({}),
+      ];
+      for (const act of acts) await refused(DENIED, act);
+    });
+
+    test('an expired token is refused, and refreshSTSToken brings the next one', async () => {
+      const user = stage.newUser();
+      const key = `users/${user}/a.jpg`;
+      let refreshed = 0;
+      const client = connect(await stage.shortLivedToken('own-prefix', 600, { user }), {
+        refreshSTSTokenInterval: 300_000,
+        // Our JSON as it is: the SDK finds its own names in it.
+        refreshSTSToken: () => {
+          refreshed += 1;
+          return stage.token('own-prefix', { user });
+        },
+      });
+      const expired = client.options.accessKeyId;
+
+      await stage.later(700, async () => {
+        const message = 'The security token you provided has expired.';
+        await refused({ code: 'SecurityTokenExpired', message }, () => client.put(key, Buffer.from('grass')));
+        assert.equal(refreshed, 0);
+
+        // As if five minutes had gone by: the SDK goes by nothing else.
+        client.options.refreshSTSTokenInterval = 0;
+        assert.equal((await client.put(key, Buffer.from('grass'))).res.status, 200);
+        client.options.refreshSTSTokenInterval = 300_000;
+      });
+
+      assert.equal(refreshed, 1);
+      assert.notEqual(client.options.accessKeyId, expired);
+      assert.equal((await client.get(key)).content.toString(), 'grass');
+    });
+
+    test('a clock that is wrong is refused as such', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const message = 'The difference between the request time and the current time is too large.';
+      await stage.later(1000, () =>
+        refused({ code: 'RequestTimeTooSkewed', message }, () => client.get(`users/${user}/a.jpg`)));
+    });
+
+    test('a token opens nothing without its own key', async () => {
+      const [user, other] = [stage.newUser(), stage.newUser()];
+      const mine = await stage.token('own-prefix', { user });
+      const others = await stage.token('own-prefix', { user: other });
+      const get = (changed) => () => connect({ ...mine, ...changed }).get(`users/${user}/a.jpg`);
+
+      const mismatch = {
+        code: 'AccessKeyIdAndSecurityTokenNotMatch',
+        message: 'The OSS access key id and security token you provided does not match.',
+      };
+      await refused(mismatch, get({ SecurityToken: others.SecurityToken }));
+      const { AccessKeyId, AccessKeySecret } = others;
+      await refused(mismatch, get({ AccessKeyId, AccessKeySecret }));
+      const message =
+        'The request signature we calculated does not match the signature you provided. ' +
+        'Check your key and signing method.';
+      await refused({ code: 'SignatureDoesNotMatch', message }, get({ AccessKeySecret }));
+      const unknown = 'The OSS Access Key Id you provided does not exist in our records.';
+      await refused({ code: 'InvalidAccessKeyId', message: unknown }, get({ SecurityToken: undefined }));
+    });
+
+    test('the ready policies let in what they name', async () => {
+      const client = async (grant, parameters) => connect(await stage.token(grant, parameters));
+      const names = async (from, prefix) => (await from.list({ prefix })).objects.map(({ name }) => name);
+      const grass = '2015/01/01/grass.jpg';
+      const album = ['albums/2015/spring.jpg', 'albums/2015/summer.jpg'];
+
+      const daily = await client('daily-photos');
+      assert.equal((await daily.get(grass)).res.status, 200);
+      await refused(DENIED, () => daily.get('2015/01/02/morning.jpg'));
+      await refused(DENIED, () => daily.list({ prefix: '2015/01/01/' }));
+
+      const shared = await client('shared-album', { album: '2015' });
+      assert.deepEqual(await names(shared, 'albums/2015/'), album);
+      assert.equal((await shared.get(album[0])).res.status, 200);
+      await refused(DENIED, () => shared.list({ prefix: 'albums/2016/' }));
+      await refused(DENIED, () => shared.put(album[0], Buffer.from('x')));
+
+      const lists = await client('list-only', { album: '2015' });
+      assert.deepEqual(await names(lists, 'albums/2015/'), album);
+      await refused(DENIED, () => lists.get(album[0]));
+
+      const uploads = await client('upload-only');
+      const key = `uploads/sdk-tests/${stage.newUser()}.mp4`;
+      const content = crypto.randomBytes(2 * PART);
+      const done = await uploads.multipartUpload(key, content, { partSize: PART });
+      assert.equal(done.res.status, 200);
+      await refused(DENIED, () => uploads.get(key));
+      await refused(DENIED, () => uploads.delete(key));
+      assert.deepEqual((await (await client('read-all')).get(key)).content, content);
+    });
+  });
+}

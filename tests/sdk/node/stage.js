@@ -1,0 +1,127 @@
+'use strict';
+// AppServer and its emulator as tests/sdk/run.sh has started them.
+
+const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
+const http = require('node:http');
+
+const APPSERVER = process.env.APPSERVER_URL;
+const STS = process.env.STS_URL;
+const OSS = process.env.OSS_URL;
+
+const BUCKET = 'sample-bucket';
+const REGION = 'oss-cn-hangzhou';
+
+const CREDENTIAL = `Basic ${Buffer.from('sdk-tests:sdk-tests-demo-secret').toString('base64')}`;
+
+// The least that OSS takes as a part that is not the last.
+const PART = 100 * 1024;
+
+// A user whom no other test knows; their objects lie under `users/<user>/`.
+function newUser() {
+  return `u-${crypto.randomBytes(6).toString('hex')}`;
+}
+
+function query(grant, { duration, ...parameters } = {}) {
+  const asked = new URLSearchParams({ Grant: grant });
+  if (duration) asked.set('DurationSeconds', duration);
+  for (const [name, value] of Object.entries(parameters)) asked.set(`Parameters.${name}`, value);
+  return asked.toString();
+}
+
+// A token of AppServer's, as an app fetches it.
+async function token(grant, parameters) {
+  const answer = await fetch(`${APPSERVER}/v1/token?${query(grant, parameters)}`, {
+    headers: { Authorization: CREDENTIAL },
+  });
+  assert.equal(answer.status, 200);
+  return answer.json();
+}
+
+// One of the emulator's control routes.
+async function control(method, path, body) {
+  const answer = await fetch(`${STS}/_emulator/${path}`, { method, body: body && JSON.stringify(body) });
+  assert.ok(answer.ok, `${method} ${path}: ${answer.status}`);
+  return answer.status === 204 ? undefined : answer.json();
+}
+
+// A token that ends sooner than it was asked for.
+async function shortLivedToken(grant, seconds, parameters) {
+  const fault = { Fault: { ShortLived: { Seconds: seconds } }, Times: 1, Action: 'AssumeRole' };
+  await control('POST', 'faults', fault);
+  try {
+    // A duration that nobody else asks for, so that this is nobody else's token.
+    return await token(grant, { ...parameters, duration: 962 });
+  } finally {
+    await control('DELETE', 'faults');
+  }
+}
+
+// Moves the emulator's clock on for a while. Requests may be 15 minutes off, so no further than that.
+async function later(seconds, act) {
+  await control('POST', 'clock', { AdvanceSeconds: seconds });
+  try {
+    return await act();
+  } finally {
+    await control('DELETE', 'clock');
+  }
+}
+
+// What the emulated OSS was asked about an object.
+async function ossCalls(key) {
+  const { Calls: calls } = await control('GET', 'oss/calls');
+  return calls.filter((call) => call.Parameters.Key === key);
+}
+
+// Gets a URL of any name, from this machine: not every resolver knows what ends in `.localhost`.
+function fetchUrl(url) {
+  const { host, port, pathname, search } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const options = { host: '127.0.0.1', port, path: pathname + search, headers: { Host: host } };
+    const request = http.get(options, (answer) => {
+      let text = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (chunk) => (text += chunk));
+      answer.on('end', () => resolve({ status: answer.statusCode, text }));
+    });
+    request.on('error', reject);
+  });
+}
+
+// What is refused must be refused in just this way.
+async function refused(expected, act) {
+  await assert.rejects(act, (error) => {
+    const { status, code, name, message } = error;
+    assert.deepEqual({ status, code, name, message }, { status: 403, name: `${expected.code}Error`, ...expected });
+    return true;
+  });
+}
+
+const DENIED = { code: 'AccessDenied', message: "Access denied by authorizer's policy." };
+
+// A local server that hands requests for tokens on to AppServer, with the credential: for SDKs that send a bare GET to a
+// URL. `queries` holds what they asked for; what stands in `instead` is asked for in place of it.
+async function hop(act) {
+  const hop = { queries: [], instead: [] };
+  const server = http.createServer(async (request, response) => {
+    const asked = request.url.split('?')[1];
+    hop.queries.push(asked);
+    const answer = await fetch(`${APPSERVER}/v1/token?${hop.instead.shift() ?? asked}`, {
+      headers: { Authorization: CREDENTIAL },
+    });
+    response.writeHead(answer.status, { 'Content-Type': 'application/json' });
+    response.end(await answer.text());
+  });
+  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
+  hop.url = (grant, parameters) => `http://127.0.0.1:${server.address().port}/token?${query(grant, parameters)}`;
+  try {
+    return await act(hop);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((closed) => server.close(closed));
+  }
+}
+
+module.exports = {
+  BUCKET, DENIED, OSS, PART, REGION, STS, control, fetchUrl, hop, later, newUser, ossCalls, query, refused, shortLivedToken, token,
+};
