@@ -9,7 +9,10 @@ step() { printf '\n== %s\n' "$*"; }
 
 # need COMMAND PACKAGE: the Debian package is installed as root or with sudo.
 need() {
-  command -v "$1" >/dev/null && return
+  command -v "$1" >/dev/null || install_package "$@"
+}
+
+install_package() {
   local sudo=()
   if [[ $(id -u) != 0 ]]; then
     command -v sudo >/dev/null || {
@@ -42,9 +45,11 @@ need redis-server redis-server
 need chromium chromium
 need node nodejs
 need npm npm
+# Debian's python3 comes without what makes environments.
+python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 
 step "shell scripts"
-shellcheck tests/*.sh tests/page/*.sh benches/*.sh .ci/run
+shellcheck tests/*.sh tests/page/*.sh tests/sdk/*.sh benches/*.sh .ci/run
 
 step "format"
 cargo fmt --check
@@ -55,6 +60,9 @@ cargo clippy --locked --no-default-features --all-targets -- -D warnings
 
 step "unit and integration tests"
 cargo test --locked
+
+step "official SDKs, pinned, against the service and its emulator"
+tests/sdk/run.sh
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
