@@ -213,6 +213,8 @@ The photos of an album that the caller names:
   curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=2015'
 Refused, because a wildcard would widen the policy:
   curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=*'
+The photos of a user, whom their identity provider's token proves:
+  curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
 What a client may have:
   curl -u client-002:client-002-demo-secret http://{public}/v1/whoami
 What operators watch:

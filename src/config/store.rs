@@ -20,7 +20,7 @@ const PATH: &str = "store.redis";
 #[derive(Clone, Debug)]
 pub(crate) enum StoreSource {
     Memory,
-    Redis(RedisSource),
+    Redis(Box<RedisSource>),
 }
 
 /// A Redis, and where its secrets are.
@@ -40,7 +40,9 @@ pub(crate) struct RedisSource {
 pub(super) fn resolve(raw: RawStore, mode: Mode, problems: &mut Problems) -> Option<StoreSource> {
     match problems.require("store.kind", raw.kind)? {
         RawStoreKind::Memory => Some(StoreSource::Memory),
-        RawStoreKind::Redis => redis(raw.redis, mode, problems).map(StoreSource::Redis),
+        RawStoreKind::Redis => {
+            redis(raw.redis, mode, problems).map(|redis| StoreSource::Redis(Box::new(redis)))
+        }
     }
 }
 
@@ -120,7 +122,7 @@ impl StoreSource {
         if seal_keys.is_empty() {
             seal_keys.push(SealKey::demo());
         }
-        Ok(StoreSettings::Redis(RedisSettings {
+        Ok(StoreSettings::Redis(Box::new(RedisSettings {
             address: redis.address.clone(),
             username: redis.username.clone(),
             password: password.transpose()?,
@@ -129,6 +131,6 @@ impl StoreSource {
             expected_replicas: redis.expected_replicas,
             timeout: redis.timeout,
             lease: redis.lease,
-        }))
+        })))
     }
 }

@@ -31,7 +31,7 @@ pub(crate) use view::{Shared, View, Whose};
 pub(crate) enum Store {
     /// Nowhere: this is the only replica.
     Memory,
-    Redis(Redis),
+    Redis(Box<Redis>),
 }
 
 /// Why there is no store.
@@ -49,7 +49,7 @@ impl Store {
         Ok(match settings {
             StoreSettings::Memory => Self::Memory,
             StoreSettings::Redis(settings) => {
-                Self::Redis(Redis::open(settings, clock, metrics).await?)
+                Self::Redis(Box::new(Redis::open(*settings, clock, metrics).await?))
             }
         })
     }
@@ -58,7 +58,7 @@ impl Store {
     pub(crate) fn shared(&self) -> Option<&Redis> {
         match self {
             Self::Memory => None,
-            Self::Redis(redis) => redis.is_up().then_some(redis),
+            Self::Redis(redis) => redis.is_up().then_some(&**redis),
         }
     }
 

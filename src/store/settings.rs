@@ -15,7 +15,7 @@ use crate::domain::Invalid;
 #[derive(Debug)]
 pub(crate) enum StoreSettings {
     Memory,
-    Redis(RedisSettings),
+    Redis(Box<RedisSettings>),
 }
 
 /// How Redis is used.

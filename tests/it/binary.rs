@@ -168,7 +168,7 @@ async fn serve_vends_and_ends_well_on_sigterm() {
         let url = format!("http://127.0.0.1:{}/{page}", service.public);
         let answer = client.get(url).send().await.unwrap();
         assert_eq!(answer.status(), 404, "{page}");
-        let body: serde_json::Value = answer.json().await.unwrap();
+        let body: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
         assert_eq!(body["Code"], "NotFound", "{page}");
     }
 

@@ -9,13 +9,17 @@ mod setup;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::Query;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::{Json, Redirect, Response};
+use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
+use serde::Deserialize;
 
 use counters::Counters;
 pub(super) use setup::Setup;
 
+use crate::clock::Clock;
+use crate::emulator::demo_jwt;
 use crate::telemetry::Metrics;
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -46,6 +50,7 @@ pub(super) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
     let mut routes = Router::new()
         .route("/dev", get(async || Redirect::permanent("/dev/")))
         .route("/dev/setup.json", get(async || Json(setup)))
+        .route("/dev/jwt", get(jwt))
         .route("/dev/counters.json", get(async move || Json(Counters::of(&servers))));
     for (name, media_type, text) in ASSETS {
         let answer = async move || ([(header::CONTENT_TYPE, media_type)], text);
@@ -55,9 +60,28 @@ pub(super) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
         let policy = policy.clone();
         async move { frame(answer, policy) }
     };
-    routes
-        .fallback(async || (StatusCode::NOT_FOUND, Json(serde_json::json!({"Code": "NotFound"}))))
-        .layer(axum::middleware::map_response(framed))
+    routes.fallback(not_found).layer(axum::middleware::map_response(framed))
+}
+
+/// A demo user's token, as their identity provider would give it to the app.
+async fn jwt(asked: Option<Query<Asked>>) -> Response {
+    let user = asked.map(|Query(Asked { user })| user);
+    match user.filter(|user| setup::USERS.contains(&user.as_str())) {
+        Some(user) => {
+            let jwt = demo_jwt(&user, Clock::system().now());
+            Json(serde_json::json!({"Jwt": jwt})).into_response()
+        }
+        None => not_found().await.into_response(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    user: String,
+}
+
+async fn not_found() -> impl IntoResponse {
+    (StatusCode::NOT_FOUND, Json(serde_json::json!({"Code": "NotFound"})))
 }
 
 /// What the page may load and whom it may ask: ourselves and the emulated OSS, and no script that stands in a page.
@@ -132,10 +156,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_users_token_is_fresh_and_theirs() {
+        let (status, _, body) = answer("/dev/jwt?user=alice").await;
+        let body: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let claims = body["Jwt"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
+        let claims =
+            base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, claims);
+        let claims: serde_json::Value = serde_json::from_slice(&claims.unwrap()).unwrap();
+        assert_eq!((status, &claims["sub"]), (200, &"alice".into()));
+        assert!(claims["exp"].as_i64().unwrap() > Clock::system().now().timestamp() + 3500);
+    }
+
+    #[tokio::test]
     async fn what_the_page_does_not_have_is_not_found() {
-        let (status, headers, body) = answer("/dev/jwt?user=alice").await;
-        assert_eq!((status, body.as_str()), (404, r#"{"Code":"NotFound"}"#));
-        assert_eq!(headers["content-type"], "application/json");
+        for path in ["/dev/nothing", "/dev/jwt", "/dev/jwt?user=mallory"] {
+            let (status, headers, body) = answer(path).await;
+            assert_eq!((status, body.as_str()), (404, r#"{"Code":"NotFound"}"#), "{path}");
+            assert_eq!(headers["content-type"], "application/json", "{path}");
+        }
         let (status, headers, _) = answer("/dev").await;
         assert_eq!((status, &headers["location"]), (308, &HeaderValue::from_static("/dev/")));
     }

@@ -10,7 +10,7 @@ use crate::emulator::EmulatorSettings;
 use crate::policy::SubjectUse;
 
 /// The users that the demo's issuer of JWTs knows.
-const USERS: [&str; 2] = ["alice", "bob"];
+pub(super) const USERS: [&str; 2] = ["alice", "bob"];
 
 /// `/dev/setup.json`.
 #[derive(Debug, Serialize)]
