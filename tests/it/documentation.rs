@@ -32,3 +32,29 @@ fn default_toml_documents_every_key() {
     let missing: Vec<_> = keys.into_iter().filter(|key| !documents(key)).collect();
     assert_eq!(missing, Vec::<String>::new());
 }
+
+#[test]
+fn the_readme_names_the_sdks_and_the_versions_that_are_tried() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
+    let package: serde_json::Value =
+        serde_json::from_str(&read("tests/sdk/node/package.json")).unwrap();
+    let node = package["dependencies"].as_object().unwrap().iter();
+    let node = node.map(|(name, version)| (name.clone(), version.as_str().unwrap().to_owned()));
+    // What the tests import stands first, up to an empty line.
+    let requirements = read("tests/sdk/python/requirements.txt");
+    let python = requirements.lines().take_while(|line| !line.is_empty());
+    let python = python.filter_map(|line| line.split_once("=="));
+    let python = python.map(|(name, version)| (name.to_owned(), version.to_owned()));
+    let sdks: Vec<_> = node.chain(python).filter(|(name, _)| name != "pytest").collect();
+    assert!(sdks.len() > 5, "the pinned versions were not read");
+
+    let readme = read("README.md");
+    let is_named = |name: &str, version: &str| {
+        readme.lines().any(|line| {
+            line.starts_with(&format!("| `{name}` (")) && line.contains(&format!(") | {version} |"))
+        })
+    };
+    let missing: Vec<_> = sdks.iter().filter(|(name, version)| !is_named(name, version)).collect();
+    assert_eq!(missing, Vec::<&(String, String)>::new());
+}

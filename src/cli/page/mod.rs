@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
@@ -64,8 +65,8 @@ pub(super) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
 }
 
 /// A demo user's token, as their identity provider would give it to the app.
-async fn jwt(asked: Option<Query<Asked>>) -> Response {
-    let user = asked.map(|Query(Asked { user })| user);
+async fn jwt(asked: Result<Query<Asked>, QueryRejection>) -> Response {
+    let user = asked.ok().map(|Query(Asked { user })| user);
     match user.filter(|user| setup::USERS.contains(&user.as_str())) {
         Some(user) => {
             let jwt = demo_jwt(&user, Clock::system().now());

@@ -28,6 +28,11 @@ function clientWith(token, options) {
   });
 }
 
+// The account itself: it arranges what tests find.
+function owner() {
+  return new OSS({ endpoint: stage.OSS, bucket: stage.BUCKET, accessKeyId: 'rootid', accessKeySecret: 'rootsecret' });
+}
+
 // A file that is gone when the test is over.
 function file(t, content) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'appserver-sdk-'));
@@ -262,6 +267,18 @@ for (const authorizationV4 of [false, true]) {
       await refused(DENIED, () => daily.get('2015/01/02/morning.jpg'));
       await refused(DENIED, () => daily.list({ prefix: '2015/01/01/' }));
 
+      const day = () => new Date().toISOString().slice(0, 10).replaceAll('-', '/');
+      let [today, todays] = [day(), await client('todays-photos')];
+      if (today !== day()) [today, todays] = [day(), await client('todays-photos')];
+      await owner().put(`${today}/grass.jpg`, Buffer.from('grass'));
+      assert.equal((await todays.get(`${today}/grass.jpg`)).content.toString(), 'grass');
+      await refused(DENIED, () => todays.get(grass));
+
+      const one = await client('one-album', { album: '2015' });
+      assert.equal((await one.get(album[0])).res.status, 200);
+      await refused(DENIED, () => one.list({ prefix: 'albums/2015/' }));
+      await refused(DENIED, () => one.get('albums/2016/autumn.jpg'));
+
       const shared = await client('shared-album', { album: '2015' });
       assert.deepEqual(await names(shared, 'albums/2015/'), album);
       assert.equal((await shared.get(album[0])).res.status, 200);
@@ -279,7 +296,9 @@ for (const authorizationV4 of [false, true]) {
       assert.equal(done.res.status, 200);
       await refused(DENIED, () => uploads.get(key));
       await refused(DENIED, () => uploads.delete(key));
-      assert.deepEqual((await (await client('read-all')).get(key)).content, content);
+      const all = await client('read-all');
+      assert.deepEqual((await all.get(key)).content, content);
+      await refused(DENIED, () => all.put(key, content));
     });
   });
 }
