@@ -95,8 +95,8 @@ node_suite() {
   done
 }
 
-# All of it is on this machine, whatever proxy the way out takes.
-export NO_PROXY=127.0.0.1,localhost no_proxy=127.0.0.1,localhost
+# All of it is on this machine, whatever proxy the way out takes; not every SDK heeds NO_PROXY.
+unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 
 # One after the other: both move the emulator's clock.
 case ${1-} in
