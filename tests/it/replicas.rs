@@ -1,10 +1,11 @@
 //! Replicas behave as one, against a real redis-server; and each goes on alone when Redis does not.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use appserver::emulator::Fault;
 use futures_util::future::join_all;
+use tokio::time::Instant;
 
 use crate::fleet::Fleet;
 
@@ -303,6 +304,28 @@ async fn replicas_spend_one_budget_and_take_turns() {
         "{took} s, {dictated} s are dictated"
     );
     assert_eq!(fleet.sts_calls(), 240);
+    fleet.close();
+}
+
+/// A turn that comes for a key which another replica has fetched meanwhile is not lost: it goes to the next who waits.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_want_the_same_tokens_waste_none_of_the_budget_on_each_other() {
+    let config = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n\
+                  [vend.budget]\ncalls_per_second = 30\nburst = 1\n";
+    let fleet = Fleet::of(3, config).await;
+    let began = Instant::now();
+    join_all((0..180).map(|key| {
+        let fleet = &fleet;
+        async move {
+            let answer = fleet.album(key % 3, &format!("album-{}", key / 3)).await;
+            assert!(success(&answer), "{answer:?}");
+        }
+    }))
+    .await;
+    let took = began.elapsed().as_secs_f64();
+    // 60 calls at 30 a second; with every replica's turns spent it would be 6 s.
+    assert!(took < 4.0, "{took} s");
+    assert_eq!(fleet.sts_calls(), 60);
     fleet.close();
 }
 
