@@ -129,6 +129,7 @@ fn route_of(request: &Request) -> &'static str {
     match request.uri().path() {
         "/v1/token" => "/v1/token",
         OSS_SDK_ROUTE => OSS_SDK_ROUTE,
+        "/v1/explain" => "/v1/explain",
         "/v1/whoami" => "/v1/whoami",
         _ => "unmatched",
     }

@@ -276,12 +276,13 @@ fn check_prints_every_problem_and_exits_64() {
     let output = run(&["check", "--config", "config/dev.toml"], &[]);
     assert_eq!(output.status.code(), Some(64));
     insta::assert_snapshot!(text(&output.stdout), @r"
-the configuration has 6 problems:
+the configuration has 7 problems:
 clients.client-001.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-002.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-003.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-004.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.photo-app.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+issuers.demo.jwks_file: the demo issuer's key is published and works in `appserver dev` only
 sts.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
 ");
 }
@@ -438,6 +439,7 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
         "\"Success\"",
         "\"Success\"",
         "\"InvalidParameter.Parameters.album\"",
+        "\"Success\"",
         "\"Success\"",
         "# EOF",
     ];

@@ -82,7 +82,7 @@ read-all: get list | get list
 daily-photos: get | nothing
 todays-photos: get | nothing
 one-album: get | nothing
-album-guest: get put multipart resume abort list | get resume abort list
+album-guest: get put multipart resume abort list | get abort list
 shared-album: get list | nothing
 list-only: list | nothing
 my-photos: get put multipart resume abort delete list | nothing
