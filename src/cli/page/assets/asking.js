@@ -6,7 +6,6 @@ const element = (id) => document.getElementById(id);
 /** What parameters are filled in with at first. */
 const EXAMPLES = { album: "2015" };
 let clients = [];
-let authorization;
 let grants = [];
 /** Choices overtake each other where answers do; only the latest counts. */
 let latest = 0;
@@ -36,10 +35,8 @@ async function chooseClient() {
   submit.disabled = true;
   say("");
   try {
-    const proof = await service.credential(chosen, element("user").value);
-    const known = await service.whoami(proof);
+    const known = await service.whoami(await service.credential(chosen, element("user").value));
     if (turn === latest) {
-      authorization = proof;
       grants = known.Grants;
       submit.disabled = false;
     }
@@ -86,11 +83,14 @@ async function ask(onToken) {
   if (element("own-policy").value.trim()) {
     asked.Policy = element("own-policy").value;
   }
-  const proof = authorization;
+  const [chosen, user] = [client(), element("user").value];
+  // Anew each time: a user's does not live for long.
+  const proof = () => service.credential(chosen, user);
   try {
-    const token = await service.token(proof, asked);
-    say(`A token for ${element("client").value}.`, "good");
-    await onToken({ token, asked, explain: (question) => service.explain(proof, { ...asked, ...question }) });
+    const token = await service.token(await proof(), asked);
+    say(`A token for ${chosen.Id}${chosen.ForUsers ? `, as ${user} uses it` : ""}.`, "good");
+    const explain = async (question) => service.explain(await proof(), { ...asked, ...question });
+    await onToken({ token, explain });
   } catch (error) {
     say(error.code ? `${error.status} ${error.code}: ${error.message}` : error.message, "bad");
   }
