@@ -285,6 +285,13 @@ for (const authorizationV4 of [false, true]) {
       await refused(DENIED, () => shared.list({ prefix: 'albums/2016/' }));
       await refused(DENIED, () => shared.put(album[0], Buffer.from('x')));
 
+      const mine = stage.newUser();
+      const guest = await client('album-guest', { album: mine });
+      await guest.put(`albums/${mine}/a.jpg`, Buffer.from('grass'));
+      assert.deepEqual(await names(guest, `albums/${mine}/`), [`albums/${mine}/a.jpg`]);
+      await refused(DENIED, () => guest.put(`albums/${mine}/originals/raw.jpg`, Buffer.from('x')));
+      await refused(DENIED, () => guest.delete(`albums/${mine}/a.jpg`));
+
       const lists = await client('list-only', { album: '2015' });
       assert.deepEqual(await names(lists, 'albums/2015/'), album);
       await refused(DENIED, () => lists.get(album[0]));

@@ -1,6 +1,7 @@
 """The ready policies of config/policies, each by what oss2 can do with it and what not."""
 
 import datetime
+import json
 import os
 
 import oss2
@@ -120,6 +121,32 @@ def test_a_shared_album_is_read_and_listed(bucket_of):
         lambda: bucket.get_object("albums/2016/autumn.jpg"),
         *writes(bucket, "albums/2015/spring.jpg"),
     )
+
+
+def test_an_albums_guest_adds_to_it_and_leaves_the_originals(bucket_of, user):
+    album = f"albums/{user}/"
+    stage.owner().put_object(f"{album}originals/raw.jpg", b"raw")
+    bucket = bucket_of("album-guest", album=user)
+    content = os.urandom(2 * stage.PART + 5)
+
+    bucket.put_object(f"{album}a.jpg", b"grass")
+    multipart(bucket, f"{album}film.mp4", content)
+    assert keys(bucket, album) == [f"{album}a.jpg", f"{album}film.mp4", f"{album}originals/raw.jpg"]
+    assert bucket.get_object(f"{album}film.mp4").read() == content
+    assert bucket.get_object(f"{album}originals/raw.jpg").read() == b"raw"
+
+    with pytest.raises(oss2.exceptions.AccessDenied) as caught:
+        bucket.put_object(f"{album}originals/raw.jpg", b"x")
+    decision = json.loads(caught.value.details["EmulatorDecision"])
+    assert decision["SessionPolicy"] == {"Decision": "ExplicitlyDenied", "Policy": 0, "Statement": 2}
+    denied(
+        *writes(bucket, f"{album}originals/raw.jpg"),
+        *writes(bucket, "albums/2015/spring.jpg"),
+        lambda: bucket.delete_object(f"{album}a.jpg"),
+        lambda: bucket.get_object("albums/2015/spring.jpg"),
+        lambda: bucket.list_objects(prefix="albums/2015/"),
+    )
+    assert stage.owner().get_object(f"{album}originals/raw.jpg").read() == b"raw"
 
 
 def test_list_only_lists_and_reads_nothing(bucket_of):
