@@ -5,6 +5,7 @@ Its V1 sends a token in a header `security-token`, where OSS documents `x-oss-se
 
 import json
 import os
+import urllib.request
 
 import alibabacloud_oss_v2 as oss
 import pytest
@@ -82,9 +83,8 @@ def test_an_upload_in_parts_is_resumed_with_the_next_token(client_with, user, tm
         uploader.upload_file(request, filepath=str(film))
 
     first, second = (stage.token("own-prefix", duration=seconds, user=user) for seconds in (3600, 3599))
-    with pytest.raises(Exception) as caught:
+    with pytest.raises(Broken):
         upload(client_with(first), break_off)
-    assert "Broken" in repr(caught.value) or isinstance(caught.value.__cause__, Broken), repr(caught.value)
     before = [number for what, number, _ in stage.oss_calls(key) if what == "UploadPart"]
 
     upload(client_with(second))
@@ -102,7 +102,7 @@ def test_a_presigned_url_carries_the_token(client, user):
 
     url = client.presign(oss.GetObjectRequest(stage.BUCKET, key)).url
 
-    with stage.urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=30) as answer:
         assert answer.read() == b"grass"
 
 
