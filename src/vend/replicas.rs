@@ -60,7 +60,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 return Some(outcome);
             }
             let Whose::Theirs(left) = lease else { return None };
-            sleep(pause.min(left).mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
+            let wait = pause.min(left).max(FIRST_PAUSE / 4);
+            sleep(wait.mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }

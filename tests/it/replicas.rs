@@ -149,6 +149,22 @@ async fn a_token_moved_to_another_name_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_waits_for_a_lease_that_does_not_end() {
+    let fleet = Fleet::of(2, AMPLE).await;
+    assert!(success(&fleet.album(0, "2015").await));
+    let (token, _) = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
+    let lease = token.replace(":token", ":lease");
+    let mut connection = fleet.redis.connection().await;
+    let mut forge = redis::pipe();
+    forge.del(&token).set(&lease, "somebody's");
+    let () = forge.query_async(&mut connection).await.unwrap();
+    let began = Instant::now();
+    assert!(success(&fleet.album(1, "2015").await));
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    fleet.close();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_token_put_back_after_its_time_is_not_handed_out() {
     let fleet = Fleet::of(2, AMPLE).await;
     let first = fleet.album(0, "2015").await;

@@ -11,6 +11,10 @@ end
 local token, token_left = held(KEYS[1])
 local refusal, refusal_left = held(KEYS[2])
 local holder, lease_left = held(KEYS[3])
+-- A lease that does not end is none of ours: nobody waits for it.
+if lease_left < 0 then
+  holder = false
+end
 local whose = 'nobody'
 if holder == ARGV[1] then
   whose = 'ours'
