@@ -28,27 +28,25 @@ pub(super) fn resolve(
     let mut issuers: Vec<Issuer> = Vec::new();
     for (id, raw) in raw {
         let path = format!("issuers.{id}");
-        let Some(issuer) = issuer(&path, raw, mode, problems) else { continue };
+        let Some(issuer) = issuer(&path, raw, clients, mode, problems) else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
             problems.add(
                 format!("{path}.issuer"),
                 "another entry has the same `issuer`; list all audiences in one",
             );
         }
-        for (audience, named) in &issuer.audiences {
-            for client in named.iter().filter(|client| !clients.contains(client)) {
-                problems.add(
-                    format!("{path}.audiences.{audience}"),
-                    format!("there is no client `{client}`"),
-                );
-            }
-        }
         issuers.push(issuer);
     }
     issuers
 }
 
-fn issuer(path: &str, raw: RawIssuer, mode: Mode, problems: &mut Problems) -> Option<Issuer> {
+fn issuer(
+    path: &str,
+    raw: RawIssuer,
+    registered: &[&ClientId],
+    mode: Mode,
+    problems: &mut Problems,
+) -> Option<Issuer> {
     let at = |key: &str| format!("{path}.{key}");
     let name = problems.require(&at("issuer"), raw.issuer);
     let algorithms = problems.require(&at("algorithms"), raw.algorithms);
@@ -60,6 +58,9 @@ fn issuer(path: &str, raw: RawIssuer, mode: Mode, problems: &mut Problems) -> Op
     for (audience, clients) in raw.audiences {
         let path = format!("{path}.audiences.{audience}");
         let Some(List(clients)) = problems.take(&path, clients) else { continue };
+        for client in clients.iter().filter(|client| !registered.contains(client)) {
+            problems.add(path.as_str(), format!("there is no client `{client}`"));
+        }
         if clients.len() != 1 && matches!(raw.client_claim, Field::Absent) {
             problems.add(
                 path,

@@ -1,5 +1,8 @@
 //! The configuration's files, key by key. `config/default.toml` says the same to operators.
 
+mod issuer;
+mod store;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -9,10 +12,12 @@ use serde::Deserialize;
 
 use super::field::{Field, List};
 use super::settings::LogFormat;
-use crate::auth::{SecretHash, SignatureAlgorithm};
-use crate::domain::{ClientId, ExternalId, GrantName, RoleArn, RoleName};
-use crate::store::KeyPrefix;
+use crate::auth::SecretHash;
+use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
 use crate::sts::Endpoint;
+
+pub(super) use issuer::{RawClaimRule, RawIssuer};
+pub(super) use store::{RawRedis, RawStore, RawStoreKind};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -135,58 +140,6 @@ pub(super) struct RawBreaker {
     pub(super) open_ms: Field<u64>,
 }
 
-/// What replicas share.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawStore {
-    /// `memory` (default) or `redis`.
-    pub(super) kind: Field<RawStoreKind>,
-    pub(super) redis: RawRedis,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) enum RawStoreKind {
-    Memory,
-    Redis,
-}
-
-impl TryFrom<String> for RawStoreKind {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "memory" => Ok(Self::Memory),
-            "redis" => Ok(Self::Redis),
-            _ => Err("it must be `memory` or `redis`"),
-        }
-    }
-}
-
-/// The Redis of the store `redis`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawRedis {
-    /// `redis://host:port/database`, or `rediss://` for TLS.
-    pub(super) url: Field<String>,
-    /// Default empty: Redis's default user.
-    pub(super) username: Field<String>,
-    /// Holds the password. White space at its end is trimmed.
-    pub(super) password_file: Field<PathBuf>,
-    /// Default `appserver`. Replicas that share it share tokens and the budget.
-    pub(super) key_prefix: Field<KeyPrefix>,
-    /// Required: holds the key that seals tokens. White space at its end is trimmed.
-    pub(super) seal_key_file: Field<PathBuf>,
-    /// Holds a key that still opens, while `seal_key_file` is new.
-    pub(super) previous_seal_key_file: Field<PathBuf>,
-    /// Default 2. Among so many the budget is divided while Redis does not answer.
-    pub(super) expected_replicas: Field<NonZeroU32>,
-    /// Milliseconds, default 500. Then Redis counts as gone.
-    pub(super) timeout_ms: Field<u64>,
-    /// Milliseconds, default 3000. A replica that dies while it fetches a token delays others by so much.
-    pub(super) lease_ms: Field<u64>,
-}
-
 /// Where the RAM user's AccessKey comes from.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
@@ -297,42 +250,6 @@ impl TryFrom<String> for RawKind {
             _ => Err("it must be `segment`, `path` or `enum`"),
         }
     }
-}
-
-/// An identity provider.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawIssuer {
-    /// Required: `iss`, to the letter.
-    pub(super) issuer: Field<String>,
-    /// Required: `ES256`, `RS256` and so on; `HS256` with `secret_file`.
-    pub(super) algorithms: Field<List<SignatureAlgorithm>>,
-    /// Its public keys, a JSON Web Key Set.
-    pub(super) jwks_file: Field<PathBuf>,
-    /// For HS256: holds the shared secret. White space at its ends is trimmed.
-    pub(super) secret_file: Field<PathBuf>,
-    /// Required: for each `aud` that is ours its clients.
-    pub(super) audiences: BTreeMap<String, Field<List<ClientId>>>,
-    /// Names the client, where an audience has several.
-    pub(super) client_claim: Field<String>,
-    /// Default `sub`.
-    pub(super) subject_claim: Field<String>,
-    /// Seconds, 0 to 300, default 60, by which clocks may differ.
-    pub(super) leeway_secs: Field<i64>,
-    /// Claims for policies, by the NAME of `${claims.NAME}`.
-    pub(super) claims: BTreeMap<String, Field<String>>,
-    /// What a token must say besides.
-    pub(super) required: BTreeMap<String, RawClaimRule>,
-}
-
-/// What a claim must be.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawClaimRule {
-    /// This text.
-    pub(super) is: Field<String>,
-    /// A match of the whole text.
-    pub(super) pattern: Field<String>,
 }
 
 /// A registered app.

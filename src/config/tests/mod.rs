@@ -1,5 +1,7 @@
 //! The configuration as operators write it: through files and the environment.
 
+mod store_and_issuers;
+
 use std::path::Path;
 
 use super::*;

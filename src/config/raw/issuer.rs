@@ -1,0 +1,46 @@
+//! Identity providers, key by key.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use crate::auth::SignatureAlgorithm;
+use crate::config::field::{Field, List};
+use crate::domain::ClientId;
+
+/// An identity provider.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::config) struct RawIssuer {
+    /// Required: `iss`, to the letter.
+    pub(in crate::config) issuer: Field<String>,
+    /// Required: `ES256`, `RS256` and so on; `HS256` with `secret_file`.
+    pub(in crate::config) algorithms: Field<List<SignatureAlgorithm>>,
+    /// Its public keys, a JSON Web Key Set.
+    pub(in crate::config) jwks_file: Field<PathBuf>,
+    /// For HS256: holds the shared secret. White space at its ends is trimmed.
+    pub(in crate::config) secret_file: Field<PathBuf>,
+    /// Required: for each `aud` that is ours its clients.
+    pub(in crate::config) audiences: BTreeMap<String, Field<List<ClientId>>>,
+    /// Names the client, where an audience has several.
+    pub(in crate::config) client_claim: Field<String>,
+    /// Default `sub`.
+    pub(in crate::config) subject_claim: Field<String>,
+    /// Seconds, 0 to 300, default 60, by which clocks may differ.
+    pub(in crate::config) leeway_secs: Field<i64>,
+    /// Claims for policies, by the NAME of `${claims.NAME}`.
+    pub(in crate::config) claims: BTreeMap<String, Field<String>>,
+    /// What a token must say besides.
+    pub(in crate::config) required: BTreeMap<String, RawClaimRule>,
+}
+
+/// What a claim must be.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(in crate::config) struct RawClaimRule {
+    /// This text.
+    pub(in crate::config) is: Field<String>,
+    /// A match of the whole text.
+    pub(in crate::config) pattern: Field<String>,
+}

@@ -1,0 +1,161 @@
+//! What can be wrong with `[store]`, `[issuers]` and a client's limit.
+
+use super::*;
+
+const JWKS: &str = include_str!("../../../config/demo.jwks.json");
+
+#[test]
+fn each_problem_of_a_store_is_named_with_the_way_out() {
+    let wrong = r#"
+        [store]
+        kind = "redis"
+        [store.redis]
+        url = "redis://:canary@cache:6379"
+        key_prefix = "a{b}"
+        previous_seal_key_file = "old"
+        expected_replicas = 0
+        timeout_ms = 1
+        lease_ms = 100
+        colour = "red"
+    "#;
+    insta::assert_snapshot!(problems(wrong), @r"
+store.redis.colour: there is no such key; config/default.toml lists them all
+store.redis.expected_replicas: invalid value: integer `0`, expected a nonzero u32
+store.redis.key_prefix: a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`
+store.redis.lease_ms: 100 is not between 500 and 60000 milliseconds
+store.redis.seal_key_file: tokens are sealed before they leave for Redis: name a file that holds a key; `openssl rand -base64 32` makes one
+store.redis.timeout_ms: 1 is not between 10 and 5000 milliseconds
+store.redis.url: a Redis address is `redis://host:port/database`, or `rediss://` for TLS; port and database may be left out, and user and password have keys of their own
+");
+    insta::assert_snapshot!(problems("[store]\nkind = \"etcd\""), @r"store.kind: it must be `memory` or `redis`");
+    // What is not used is not asked for.
+    assert!(loaded(SOUND, &[], Mode::Production).is_ok());
+}
+
+#[test]
+fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong() {
+    let text = format!(
+        "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"redis://cache\"\nseal_key_file = \"key\"\n\
+         password_file = \"password\""
+    );
+    let read = |key: &str, password: &str| {
+        let folder = folder(&[
+            ("app.toml", &text),
+            ("policies/album.json", POLICY),
+            ("key", key),
+            ("password", password),
+        ]);
+        let settings =
+            load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production).unwrap();
+        let advice: Vec<_> = settings.advice.iter().map(|problem| problem.path.clone()).collect();
+        let root = folder.path().display().to_string();
+        let told = settings.store.read().err();
+        let told = told.map(|problems| problems.to_string().replace(&root, "<folder>"));
+        (advice, told)
+    };
+    let good = "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n";
+    let advice = vec!["store.redis.url".to_owned()];
+    assert_eq!(
+        read(good, "canary\n"),
+        (advice, None),
+        "a password in the clear is advised against"
+    );
+    let told = [read("canary", "canary").1, read(good, " \n").1].map(Option::unwrap);
+    insta::assert_snapshot!(told.join("\n"), @r"
+store.redis.seal_key_file: a store key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
+store.redis.password_file: <folder>/password: the file is empty
+");
+}
+
+#[test]
+fn each_problem_of_an_issuer_is_named_with_the_way_out() {
+    let wrong = r#"
+        [issuers.one]
+        issuer = "https://login.example.com/"
+        algorithms = ["HS256", "none"]
+        leeway_secs = 301
+        [issuers.one.audiences]
+        photos = ["app-one", "app-two"]
+        [issuers.one.claims]
+        "no name" = "dept"
+        [issuers.one.required.role]
+        is = "member"
+        pattern = "mem.*"
+        [issuers.one.required.team]
+        pattern = "("
+        [issuers.two]
+        algorithms = ["HS256"]
+        jwks_file = "jwks.json"
+        [issuers.three]
+        issuer = "https://other.example.com/"
+        algorithms = ["ES256"]
+        jwks_file = "not-there.json"
+        audiences.photos = ["app-one"]
+        [issuers.four]
+        issuer = "https://fourth.example.com/"
+        algorithms = ["ES256"]
+        jwks_file = "policies/album.json"
+        audiences.photos = ["app-nine"]
+    "#;
+    insta::assert_snapshot!(problems(wrong), @r"
+issuers.four.audiences.photos: there is no client `app-nine`
+issuers.four.jwks_file: it is not a JSON Web Key Set: missing field `keys` at line 2 column 106
+issuers.one.algorithms: an algorithm is ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared secret, HS256
+issuers.one.audiences.photos: there is no client `app-two`
+issuers.one.audiences.photos: name one client, or several and the `client_claim` that tells them apart
+issuers.one.claims.no name: a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`
+issuers.one.leeway_secs: 301 is not between 0 and 300 seconds
+issuers.one.required.role: say either what the claim `is` or which `pattern` it matches as a whole
+issuers.one.required.team.pattern: regex parse error: ^(?:()$ ^ error: unclosed group
+issuers.three.jwks_file: <folder>/not-there.json: No such file or directory (os error 2)
+issuers.two.algorithms: asymmetric algorithms go with `jwks_file`, and HS256 alone with `secret_file`
+issuers.two.audiences: name the audiences that are ours, each with its client
+issuers.two.issuer: is missing
+");
+}
+
+#[test]
+fn the_demo_issuers_key_is_taken_in_the_demo_only_and_no_issuer_twice() {
+    let issuer = |name: &str| {
+        format!(
+            "[issuers.{name}]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"ES256\"]\n\
+             jwks_file = \"jwks.json\"\naudiences.photos = [\"app-one\"]\n"
+        )
+    };
+    let load_with = |text: &str, mode| {
+        let text = format!("{SOUND}\n{text}");
+        let folder =
+            folder(&[("app.toml", &text), ("policies/album.json", POLICY), ("jwks.json", JWKS)]);
+        load(&[folder.path().join("app.toml")], &Environment::new(), mode)
+            .map(|_| ())
+            .map_err(|problems| problems.to_string())
+    };
+    assert_eq!(load_with(&issuer("one"), Mode::Demo), Ok(()));
+    let twice = issuer("one") + &issuer("two");
+    insta::assert_snapshot!(load_with(&issuer("one"), Mode::Production).unwrap_err(), @r"issuers.one.jwks_file: the demo issuer's key is published and works in `appserver dev` only");
+    insta::assert_snapshot!(load_with(&twice, Mode::Demo).unwrap_err(), @r"issuers.two.issuer: another entry has the same `issuer`; list all audiences in one");
+}
+
+#[test]
+fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
+    let limit = |text: &str| {
+        let text = format!("{SOUND}\n[clients.app-one.limit]\n{text}");
+        loaded(&text, &[], Mode::Production).map(|settings| {
+            let limit = settings.limits.values().next().unwrap();
+            (limit.per_second.get(), limit.burst.get())
+        })
+    };
+    assert_eq!(limit("requests_per_second = 50"), Ok((50, 50)));
+    assert_eq!(limit("requests_per_second = 50\nburst = 7"), Ok((50, 7)));
+    let told = [
+        limit("burst = 7"),
+        limit("requests_per_second = 0"),
+        limit("requests_per_second = 1\nburst = 0"),
+    ];
+    let told = told.map(Result::unwrap_err);
+    insta::assert_snapshot!(told.join("\n"), @r"
+clients.app-one.limit.requests_per_second: is missing
+clients.app-one.limit.requests_per_second: invalid value: integer `0`, expected a nonzero u32
+clients.app-one.limit.burst: invalid value: integer `0`, expected a nonzero u32
+");
+}
