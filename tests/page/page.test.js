@@ -148,6 +148,10 @@ test("less than the grant gives can be asked for", () =>
     }));
     await token(page, "client-001");
     await reads(page, "#statements", /Statement\[0\]: Allow[^]*2015\/01\/01\/grass\.jpg/);
+    // Not only shown: OSS keeps the token to it, where the grant would let it read.
+    await fill(page, "#key", "2015/01/01/hills.jpg");
+    await page.click("#try button");
+    await reads(page, "#verdict-said", /403 AccessDenied[^]*No statement allows it\. Closest: Statement\[0\]/);
   }));
 
 test("the counters tell a hit from a miss and what it saved", () =>
