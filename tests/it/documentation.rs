@@ -4,16 +4,19 @@ use std::path::Path;
 
 /// The keys of the configuration: the fields of the raw mirror's structs.
 fn keys() -> Vec<String> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/raw.rs");
-    let file = syn::parse_file(&std::fs::read_to_string(path).unwrap()).unwrap();
-    let structs = file.items.iter().filter_map(|item| match item {
-        syn::Item::Struct(item) => Some(item),
-        _ => None,
-    });
-    structs
-        .flat_map(|item| &item.fields)
-        .map(|field| field.ident.as_ref().unwrap().to_string())
-        .collect()
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/raw");
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut keys = Vec::new();
+    for file in files {
+        let file = syn::parse_file(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let structs = file.items.iter().filter_map(|item| match item {
+            syn::Item::Struct(item) => Some(item),
+            _ => None,
+        });
+        let fields = structs.flat_map(|item| &item.fields);
+        keys.extend(fields.map(|field| field.ident.as_ref().unwrap().to_string()));
+    }
+    keys
 }
 
 #[test]
