@@ -94,25 +94,22 @@ impl StsError {
 
     /// Whether asking again soon for the same session would only spend quota on the same answer.
     pub(crate) fn is_worth_remembering(&self) -> bool {
+        self.code_to_remember().is_some()
+    }
+
+    /// The `Code` of a refusal that is worth remembering, for other replicas.
+    pub(crate) fn code_to_remember(&self) -> Option<&str> {
         match self {
-            Self::Refused { refusal, .. } => refusal.reason().is_about_the_session(),
+            Self::Refused { refusal, .. } => {
+                refusal.reason().is_about_the_session().then(|| refusal.code().as_str())
+            }
             Self::Throttled { .. }
             | Self::Unavailable { .. }
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
             | Self::Unreachable(_)
             | Self::TimedOut
-            | Self::Unintelligible { .. } => false,
-        }
-    }
-
-    /// The `Code` of a refusal that is worth remembering, for other replicas.
-    pub(crate) fn code_to_remember(&self) -> Option<&str> {
-        match self {
-            Self::Refused { refusal, .. } if self.is_worth_remembering() => {
-                Some(refusal.code().as_str())
-            }
-            _ => None,
+            | Self::Unintelligible { .. } => None,
         }
     }
 

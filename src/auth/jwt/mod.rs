@@ -160,5 +160,5 @@ fn problem(kind: &ErrorKind) -> JwtProblem {
     }
 }
 
-/// Shared by who waits for nothing: a proof is a handful of pointers.
+/// What is remembered and handed out: a copy costs a count, not a caller.
 type Proof = Arc<Proven>;
