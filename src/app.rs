@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -13,7 +14,7 @@ use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{Problem, Problems, Settings};
 use crate::domain::AccountId;
-use crate::http::{self, Api, Build, Readiness, ServerSettings};
+use crate::http::{self, Api, Build, Readiness, Rules, ServerSettings};
 use crate::limit::Limits;
 use crate::store::Store;
 use crate::sts::StsClient;
@@ -98,16 +99,18 @@ impl App {
         let vendor =
             Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
         let api = Arc::new(Api {
-            authenticator: Authenticator::new(
-                settings.clients.into_iter().collect(),
-                settings.issuers,
-            ),
-            limits: Limits::new(settings.limits, store),
-            grants: settings.grants,
+            rules: ArcSwap::from_pointee(Rules {
+                authenticator: Authenticator::new(
+                    settings.clients.into_iter().collect(),
+                    settings.issuers,
+                ),
+                limits: Limits::new(settings.limits, store, None),
+                grants: settings.grants,
+                request_timeout: settings.request_timeout,
+            }),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
             clock,
-            request_timeout: settings.request_timeout,
         });
         Ok(Self {
             public: bind("server.listen", settings.listen).await?,

@@ -16,13 +16,13 @@ use tokio::time::{Duration, Instant};
 use crate::auth::{Authenticator, Caller, Issuers, Presented};
 use crate::clock::Clock;
 use crate::config::{self, Mode, Settings};
-use crate::domain::{AccessKey, AssumedRoleUser, ClientId, Credentials};
+use crate::domain::{AccessKey, AssumedRoleUser, Credentials};
 use crate::grant::{Asked, Grant, Grants};
 use crate::http::token_response;
 use crate::store::Store;
 use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::Metrics;
-use crate::vend::{KeyHashing, ProvenKey, Vended, Vendor};
+use crate::vend::{Holder, KeyHashing, ProvenKey, Vended, Vendor};
 
 /// One caller's request for one album, its token kept already.
 #[derive(Debug)]
@@ -34,6 +34,7 @@ pub struct Steps {
     asked: Asked,
     now: DateTime<Utc>,
     session: RoleSession,
+    holder: Holder,
     hashing: KeyHashing,
     vendor: Vendor<Constant>,
     vended: Vended,
@@ -98,6 +99,8 @@ impl Steps {
         let now = Clock::system().now();
         let session = session(&grants, &caller, &asked, now);
 
+        let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
+        let holder = Holder { client: caller.client().clone(), grant };
         let vendor = Vendor::new(Constant, Arc::new(Store::Memory), vend, Metrics::new().vend);
         let identity = CallerIdentity {
             kind: IdentityKind::RamUser,
@@ -108,7 +111,7 @@ impl Steps {
         let runtime = Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("the system gives us a runtime");
         let deadline = Instant::now() + Duration::from_secs(15);
-        let vended = runtime.block_on(vendor.vend(caller.client(), &session, deadline));
+        let vended = runtime.block_on(vendor.vend(&holder, &session, deadline));
 
         Self {
             authorization: format!("Basic {authorization}"),
@@ -118,6 +121,7 @@ impl Steps {
             asked,
             now,
             session,
+            holder,
             hashing: KeyHashing::default(),
             vendor,
             vended: vended.expect("the constant answers"),
@@ -139,7 +143,7 @@ impl Steps {
 
     /// Hashes what a token is kept by.
     pub fn key(&self) -> u64 {
-        self.hashing.seek(&self.session).hash()
+        self.hashing.seek(&self.session, &self.holder).hash()
     }
 
     /// Finds the kept token; answers when to come back.
@@ -149,8 +153,7 @@ impl Steps {
     pub fn hit(&self) -> DateTime<Utc> {
         let _entered = self.runtime.enter();
         let deadline = Instant::now() + Duration::from_secs(15);
-        let client: &ClientId = self.caller.client();
-        let vended = self.vendor.vend(client, &self.session, deadline).now_or_never();
+        let vended = self.vendor.vend(&self.holder, &self.session, deadline).now_or_never();
         vended.expect("a hit waits for nothing").expect("it is kept").refresh_after
     }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
-use crate::domain::{ClientId, ExternalId, GrantName, RoleArn, SessionDuration};
+use crate::domain::{ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration};
 use crate::policy::{
     AskedPolicy, Excess, Narrowed, Narrowing, RawValues, RenderProblem, SessionPolicy, ValueProblem,
 };
@@ -19,6 +19,8 @@ pub(crate) struct Entitlement {
     pub(crate) narrowing: Narrowing,
     pub(crate) durations: Durations,
     pub(crate) external_id: Option<ExternalId>,
+    /// Of all that the configuration says of it: its role and its policy's text included.
+    pub(crate) fingerprint: Fingerprint,
 }
 
 /// How long a grant's tokens live: what callers get who do not ask, and what they may ask for.
@@ -167,6 +169,11 @@ impl<'a> Grant<'a> {
         &self.entitlement.name
     }
 
+    /// Tells the grant from what it was before it was changed.
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.entitlement.fingerprint
+    }
+
     /// What its tokens may do.
     pub(crate) fn policy(&self) -> &SessionPolicy {
         &self.narrowed.policy
@@ -218,6 +225,7 @@ mod tests {
             narrowing: Narrowing::parse(texts, rules).unwrap(),
             durations: Durations::new(shortest, default, longest).unwrap(),
             external_id: None,
+            fingerprint: Fingerprint::of([policy.as_bytes()]),
         }
     }
 

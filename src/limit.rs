@@ -22,7 +22,7 @@ const GOOD_FOR: Duration = Duration::from_millis(250);
 /// The clients' limits. A client without one is not limited here; its part of STS's quota is fair in any case.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    of_clients: HashMap<ClientId, Limit>,
+    of_clients: HashMap<ClientId, Arc<Limit>>,
     store: Arc<Store>,
 }
 
@@ -65,10 +65,19 @@ impl governor::clock::Clock for TokioClock {
 }
 
 impl Limits {
-    pub(crate) fn new(terms: HashMap<ClientId, LimitTerms>, store: Arc<Store>) -> Self {
+    /// The limits by these terms. What `before` has counted goes on where the terms are the same.
+    pub(crate) fn new(
+        terms: HashMap<ClientId, LimitTerms>,
+        store: Arc<Store>,
+        before: Option<&Self>,
+    ) -> Self {
         let parts = store.expected_replicas();
-        let limits = terms.into_iter().map(|(client, terms)| (client, Limit::new(terms, parts)));
-        Self { of_clients: limits.collect(), store }
+        let limit = |(client, terms)| {
+            let same = before.and_then(|before| before.of_clients.get(&client));
+            let same = same.filter(|limit| limit.terms == terms).map(Arc::clone);
+            (client, same.unwrap_or_else(|| Arc::new(Limit::new(terms, parts))))
+        };
+        Self { of_clients: terms.into_iter().map(limit).collect(), store }
     }
 
     pub(crate) fn of(&self, client: &ClientId) -> Option<LimitTerms> {
@@ -150,7 +159,11 @@ mod tests {
     fn limits(per_second: u32, burst: u32) -> Limits {
         let [per_second, burst] = [per_second, burst].map(|n| NonZeroU32::new(n).unwrap());
         let terms = LimitTerms { per_second, burst };
-        Limits::new(HashMap::from([("greedy".parse().unwrap(), terms)]), Arc::new(Store::Memory))
+        Limits::new(
+            HashMap::from([("greedy".parse().unwrap(), terms)]),
+            Arc::new(Store::Memory),
+            None,
+        )
     }
 
     #[tokio::test(start_paused = true)]

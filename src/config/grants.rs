@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::field::{Field, List};
 use super::problems::{Problem, Problems};
 use super::raw::{RawGrant, RawKind, RawRole, RawValueRule};
 use super::resolve::number;
-use crate::domain::{ClientId, GrantName, MaxSessionDuration, RoleArn, RoleName, ValueName};
+use crate::domain::{
+    ClientId, Fingerprint, GrantName, MaxSessionDuration, RoleArn, RoleName, ValueName,
+};
 use crate::grant::{Durations, Entitlement, Grants};
 use crate::policy::{
     Breadth, Narrowing, NarrowingProblem, NarrowingTexts, Shape, ValueRule, ValueRules,
@@ -63,12 +66,13 @@ pub(super) struct Entitlements {
 pub(super) fn entitlements(
     raw: BTreeMap<String, RawGrant>,
     roles: &BTreeMap<RoleName, Role>,
+    json: &Value,
     hash: &mut Sha256,
     problems: &mut Problems,
 ) -> Entitlements {
     let named = raw.keys().cloned().collect();
     let mut advice = Vec::new();
-    let resolve = |(name, raw)| entitlement(name, raw, roles, hash, &mut advice, problems);
+    let resolve = |(name, raw)| entitlement(name, raw, roles, json, hash, &mut advice, problems);
     let sound =
         raw.into_iter().filter_map(resolve).map(|sound| (sound.name.clone(), sound)).collect();
     Entitlements { sound, named, advice }
@@ -97,6 +101,7 @@ fn entitlement(
     name: String,
     raw: RawGrant,
     roles: &BTreeMap<RoleName, Role>,
+    json: &Value,
     hash: &mut Sha256,
     advice: &mut Vec<Problem>,
     problems: &mut Problems,
@@ -105,7 +110,9 @@ fn entitlement(
     let at = |key: &str| format!("{path}.{key}");
 
     let role_name = problems.require(&at("role"), raw.role);
+    let mut written = vec![json["grants"][&name].to_string()];
     let role = role_name.and_then(|name| {
+        written.push(json["roles"][name.as_str()].to_string());
         let role = roles.get(&name);
         if role.is_none() {
             problems
@@ -129,6 +136,7 @@ fn entitlement(
     let narrowing = policy.zip(breadth).zip(rules).and_then(|(((file, text), breadth), rules)| {
         hash.update(text.len().to_be_bytes());
         hash.update(&text);
+        written.push(text.clone());
         let texts = NarrowingTexts {
             policy: &text,
             breadth,
@@ -160,6 +168,7 @@ fn entitlement(
         narrowing: narrowing?,
         durations: durations?,
         external_id,
+        fingerprint: Fingerprint::of(written.iter().map(String::as_bytes)),
     })
 }
 

@@ -51,7 +51,8 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
     let accounts = accounts.collect();
-    let mut entitlements = grants::entitlements(raw.grants, &roles, &mut hash, &mut problems);
+    let mut entitlements =
+        grants::entitlements(raw.grants, &roles, &json, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.advice);
     let clients = clients::resolve(raw.clients, mode, &mut problems);
     let registered: Vec<_> = clients.iter().map(|client| &client.id).collect();

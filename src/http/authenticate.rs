@@ -26,7 +26,8 @@ pub(super) async fn caller(
     context: &Context,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
-    let authenticated = api.authenticator.authenticate(&presented(headers), api.clock.now());
+    let authenticated =
+        context.rules.authenticator.authenticate(&presented(headers), api.clock.now());
     let client = match &authenticated {
         Ok(caller) => Some(caller.client()),
         Err(error) => error.client(),
@@ -35,7 +36,7 @@ pub(super) async fn caller(
         context.note_client(client);
     }
     let caller = authenticated?;
-    api.limits.admit(caller.client()).await?;
+    context.rules.limits.admit(caller.client()).await?;
     Ok(caller)
 }
 

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
@@ -10,6 +9,7 @@ use axum::http::{Extensions, HeaderValue};
 use tokio::time::Instant;
 use uuid::fmt::Hyphenated;
 
+use super::rules::Rules;
 use super::server::Peer;
 use crate::domain::{ClientId, GrantName};
 
@@ -27,6 +27,8 @@ pub(crate) struct Context {
     pub(super) method: &'static str,
     pub(super) route: &'static str,
     pub(super) peer: Peer,
+    /// What it is decided by.
+    pub(super) rules: Arc<Rules>,
     pub(super) started: Instant,
     /// When it must be answered.
     pub(super) deadline: Instant,
@@ -54,7 +56,7 @@ impl RequestId {
 }
 
 impl Context {
-    pub(super) fn of(request: &Request, peer: Peer, timeout: Duration) -> Arc<Self> {
+    pub(super) fn of(request: &Request, peer: Peer, rules: Arc<Rules>) -> Arc<Self> {
         let started = Instant::now();
         Arc::new(Self {
             id: RequestId::fresh(),
@@ -62,7 +64,8 @@ impl Context {
             route: route_of(request),
             peer,
             started,
-            deadline: started + timeout,
+            deadline: started + rules.request_timeout,
+            rules,
             client: OnceLock::new(),
             grant: OnceLock::new(),
         })

@@ -41,7 +41,7 @@ pub(super) async fn explain(
     ApiJson(body): ApiJson,
 ) -> Result<Response, ApiError> {
     let (asked, request) = read(&body)?;
-    let grant = api.grants.decide(&caller, &asked, api.clock.now())?;
+    let grant = context.rules.grants.decide(&caller, &asked, api.clock.now())?;
     context.note_grant(grant.name());
     let explanation = Explanation::of(grant.policy(), vec![], &request);
     Ok(json(&ExplainResponse {

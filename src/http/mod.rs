@@ -13,6 +13,7 @@ mod observe;
 #[cfg(feature = "emulator")]
 mod pages;
 mod ready;
+mod rules;
 mod server;
 mod token;
 mod token_request;
@@ -20,8 +21,8 @@ mod whoami;
 mod wire;
 
 use std::sync::Arc;
-use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::Router;
 use axum::routing::{get, post};
 
@@ -30,14 +31,12 @@ pub(crate) use descriptors::affordable_connections;
 #[cfg(feature = "emulator")]
 pub(crate) use pages::WithPages;
 pub(crate) use ready::Readiness;
+pub(crate) use rules::Rules;
 pub(crate) use server::{ServerSettings, serve};
 #[cfg(feature = "bench")]
 pub(crate) use wire::token_response;
 
-use crate::auth::Authenticator;
 use crate::clock::Clock;
-use crate::grant::Grants;
-use crate::limit::Limits;
 use crate::sts::StsClient;
 use crate::telemetry::Metrics;
 use crate::vend::Vendor;
@@ -47,14 +46,11 @@ use observe::Observed;
 /// What the handlers of the public listener work with.
 #[derive(Debug)]
 pub(crate) struct Api {
-    pub(crate) authenticator: Authenticator,
-    pub(crate) limits: Limits,
-    pub(crate) grants: Grants,
+    /// Replaced as a whole when the configuration is loaded again; each request takes those of its first moment.
+    pub(crate) rules: ArcSwap<Rules>,
     pub(crate) vendor: Arc<Vendor<StsClient>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) clock: Clock,
-    /// How long a request may take in all, its body's arrival and STS included.
-    pub(crate) request_timeout: Duration,
 }
 
 /// The public listener's routes, behind [`observe`].

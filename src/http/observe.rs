@@ -98,8 +98,7 @@ impl Observed {
 
 impl Answers for Observed {
     async fn answer(&self, request: Request, peer: Peer) -> Response {
-        let api = &*self.api;
-        let context = Context::of(&request, peer, api.request_timeout);
+        let context = Context::of(&request, peer, self.api.rules.load_full());
         // For who debugs: a span takes longer than the request itself.
         let span = tracing::debug_span!(
             "request",
@@ -208,12 +207,14 @@ fn finish(response: &mut Response, id: &RequestId) {
 
 #[cfg(test)]
 mod tests {
+    use arc_swap::ArcSwap;
     use axum::routing::get;
 
     use super::*;
     use crate::auth::{Authenticator, Issuers};
     use crate::clock::Clock;
     use crate::grant::Grants;
+    use crate::http::Rules;
     use crate::limit::Limits;
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
@@ -233,9 +234,12 @@ mod tests {
         let key = crate::domain::AccessKey::new("testid", "testsecret".into()).unwrap();
         let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
         Arc::new(Api {
-            authenticator: Authenticator::new(Default::default(), Issuers::new([])),
-            limits: Limits::new(Default::default(), Arc::new(Store::Memory)),
-            grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
+            rules: ArcSwap::from_pointee(Rules {
+                authenticator: Authenticator::new(Default::default(), Issuers::new([])),
+                limits: Limits::new(Default::default(), Arc::new(Store::Memory), None),
+                grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
+                request_timeout: Duration::from_secs(15),
+            }),
             vendor: Arc::new(Vendor::new(
                 sts,
                 Arc::new(Store::Memory),
@@ -244,7 +248,6 @@ mod tests {
             )),
             metrics,
             clock: Clock::system(),
-            request_timeout: Duration::from_secs(15),
         })
     }
 

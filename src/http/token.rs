@@ -18,6 +18,7 @@ use super::token_request;
 use super::wire;
 use crate::auth::Caller;
 use crate::grant::Asked;
+use crate::vend::Holder;
 
 /// Room for the headers of an answer, those of `observe` and hyper included.
 const HEADERS: usize = 6;
@@ -75,11 +76,12 @@ async fn vend(
     caller: &Caller,
     asked: &Asked,
 ) -> Result<Response, ApiError> {
-    let grant = api.grants.decide(caller, asked, api.clock.now())?;
+    let grant = context.rules.grants.decide(caller, asked, api.clock.now())?;
     let name = grant.name();
+    let holder = Holder { client: caller.client().clone(), grant: grant.fingerprint() };
     context.note_grant(name);
     let session = grant.into_role_session();
-    let vended = api.vendor.vend(caller.client(), &session, context.deadline).await?;
+    let vended = api.vendor.vend(&holder, &session, context.deadline).await?;
     api.metrics.vended(caller.client(), name);
     tracing::debug!(
         sts_access_key_id = vended.token.credentials().access_key_id(),

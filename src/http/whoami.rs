@@ -1,13 +1,9 @@
 //! `GET /v1/whoami`: the caller as the server sees it.
 
-use std::sync::Arc;
-
-use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 
-use super::Api;
-use super::context::RequestId;
+use super::context::Told;
 use super::no_query::NoQuery;
 use super::token::json;
 use super::wire::Success;
@@ -58,19 +54,15 @@ struct ParameterView<'a> {
     rule: String,
 }
 
-pub(super) async fn whoami(
-    State(api): State<Arc<Api>>,
-    id: RequestId,
-    caller: Caller,
-    NoQuery: NoQuery,
-) -> Response {
+pub(super) async fn whoami(Told(context): Told, caller: Caller, NoQuery: NoQuery) -> Response {
+    let rules = &context.rules;
     json(&WhoamiResponse {
-        success: Success::new(id.as_str()),
+        success: Success::new(context.id.as_str()),
         client: caller.client().as_str(),
         subject: caller.subject().map(|subject| subject.as_str()),
         authenticated_by: caller.method().as_str(),
-        grants: api.grants.of(caller.client()).map(GrantView::from).collect(),
-        limit: api.limits.of(caller.client()).map(LimitView::from),
+        grants: rules.grants.of(caller.client()).map(GrantView::from).collect(),
+        limit: rules.limits.of(caller.client()).map(LimitView::from),
     })
 }
 

@@ -47,6 +47,7 @@ struct Scripts {
     land: Script,
     budget: Script,
     limit: Script,
+    forget: Script,
 }
 
 /// What a flight brought.
@@ -97,6 +98,7 @@ impl Redis {
                 land: Script::new(include_str!("scripts/land.lua")),
                 budget: Script::new(include_str!("scripts/budget.lua")),
                 limit: Script::new(include_str!("scripts/limit.lua")),
+                forget: Script::new(include_str!("scripts/forget.lua")),
             },
             replica: Lease::new_id(),
             lease: settings.lease,
@@ -186,6 +188,13 @@ impl Redis {
             // Lost or not, the flight goes on: at worst another replica makes the same call.
             let _: Option<i64> = self.link.run(StoreOperation::Renew, &script).await;
         }
+    }
+
+    /// Drops what is known of a session.
+    pub(crate) async fn forget(&self, name: &Name) {
+        let mut script = self.scripts.forget.key(&name.token);
+        script.key(&name.refusal);
+        let _: Option<i64> = self.link.run(StoreOperation::Forget, &script).await;
     }
 
     /// Ends a flight for all replicas.

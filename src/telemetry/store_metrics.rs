@@ -28,6 +28,7 @@ pub(crate) enum StoreOperation {
     Land,
     Budget,
     Limit,
+    Forget,
     Probe,
 }
 
@@ -45,6 +46,7 @@ impl StoreOperation {
             Self::Land => "land",
             Self::Budget => "budget",
             Self::Limit => "limit",
+            Self::Forget => "forget",
             Self::Probe => "probe",
         }
     }

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,6 +14,7 @@ use super::departure::Departure;
 use super::error::VendError;
 use super::flight::Fare;
 use super::flights::{Boarding, Flights, Outcome, Passenger};
+use super::holder::{Holder, Holders};
 use super::key::{Key, KeyHashing, Sought};
 use super::refusals::Refusals;
 use super::settings::VendSettings;
@@ -43,6 +45,8 @@ pub(super) struct Engine<S> {
     pub(super) looks: Arc<Flights<Option<Outcome>>>,
     pub(super) refusals: Refusals,
     waiters: Waiters,
+    /// Changed by a reload, from one moment to the next.
+    pub(super) holders: ArcSwap<Holders>,
     hashing: KeyHashing,
 }
 
@@ -70,6 +74,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             looks: Arc::default(),
             refusals: Refusals::new(settings.remember_refusals),
             waiters: Waiters::new(settings.max_waiting),
+            holders: ArcSwap::from_pointee(Holders::All),
             hashing: KeyHashing::default(),
             settings,
             metrics,
@@ -77,8 +82,13 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     }
 
     /// What is kept for the session, without a wait.
-    pub(super) fn kept<'a>(self: &Arc<Self>, session: &'a RoleSession, now: Instant) -> Kept<'a> {
-        let sought = self.hashing.seek(session);
+    pub(super) fn kept<'a>(
+        self: &Arc<Self>,
+        session: &'a RoleSession,
+        holder: &'a Holder,
+        now: Instant,
+    ) -> Kept<'a> {
+        let sought = self.hashing.seek(session, holder);
         match self.tokens.of(&sought) {
             Some(token) if token.is_fresh(now, &self.settings.freshness) => {
                 if token.is_first_use() {
@@ -94,12 +104,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// A token for a session for which none is kept: a new one, or while none can be had one that is still usable.
     pub(super) async fn fetched(
         self: &Arc<Self>,
-        client: &ClientId,
         sought: Sought<'_>,
         deadline: Instant,
     ) -> Outcome {
         let freshness = &self.settings.freshness;
-        let error = match self.fetch(client, sought, deadline).await {
+        let error = match self.fetch(sought, deadline).await {
             Ok(token) => {
                 let of_replica = token.is_of_replica();
                 self.metrics.looked_up(if of_replica { Lookup::Shared } else { Lookup::Miss });
@@ -121,16 +130,12 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     }
 
     /// Waits for what other replicas have, or else for the key's flight.
-    async fn fetch(
-        self: &Arc<Self>,
-        client: &ClientId,
-        sought: Sought<'_>,
-        deadline: Instant,
-    ) -> Outcome {
+    async fn fetch(self: &Arc<Self>, sought: Sought<'_>, deadline: Instant) -> Outcome {
+        let key = sought.to_key();
+        let client = &key.holder().client;
         let Some(_waiter) = self.waiters.admit(client) else {
             return Err(self.budget.turn_away(client));
         };
-        let key = sought.to_key();
         let patient_until = Instant::now() + PATIENCE;
         let until = || if self.has_usable(&key) { deadline.min(patient_until) } else { deadline };
         match timeout_at(until(), self.look_around(&key)).await {

@@ -58,7 +58,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let outcome = match self.while_held(lease.as_ref(), call).await {
             Ok(token) => {
                 log_minted(flight.key().session(), &fare, &token, called.elapsed());
-                Ok(self.tokens.keep(flight.key(), token))
+                Ok(self.keep(flight.key(), token))
             }
             Err(error) => {
                 if let VendError::Sts(error) = &error {
@@ -67,10 +67,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 Err(error)
             }
         };
+        let key = Arc::clone(flight.key());
         flight.land(outcome.clone());
         // Those who wait here have it by now; a slow Redis delays nobody.
         if let Some(lease) = lease {
-            self.share(lease, &outcome).await;
+            self.share(&key, lease, &outcome).await;
         }
         outcome
     }

@@ -7,13 +7,16 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use quick_cache::Equivalent;
 
+use super::holder::Holder;
 use crate::sts::RoleSession;
 
 /// A role session with its hash. The policy alone may have 2 KB; lookups compare it once and never hash it again.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Key {
     hash: u64,
     session: RoleSession,
+    /// Who asked first. It is no part of what makes keys the same: equal needs share a token.
+    holder: Holder,
 }
 
 /// A key that is looked up: it owns nothing, so that a hit allocates nothing.
@@ -21,6 +24,7 @@ pub(super) struct Key {
 pub(crate) struct Sought<'a> {
     hash: u64,
     session: &'a RoleSession,
+    holder: &'a Holder,
 }
 
 /// Hashes sessions with a secret of this process: callers choose parts of them, and must not choose collisions.
@@ -37,8 +41,8 @@ pub(super) type Prehashed = BuildHasherDefault<Identity>;
 pub(super) struct Identity(u64);
 
 impl KeyHashing {
-    pub(crate) fn seek<'a>(&self, session: &'a RoleSession) -> Sought<'a> {
-        Sought { hash: self.0.hash_one(session), session }
+    pub(crate) fn seek<'a>(&self, session: &'a RoleSession, holder: &'a Holder) -> Sought<'a> {
+        Sought { hash: self.0.hash_one(session), session, holder }
     }
 }
 
@@ -49,11 +53,24 @@ impl Sought<'_> {
     }
 
     pub(super) fn to_key(self) -> Arc<Key> {
-        Arc::new(Key { hash: self.hash, session: self.session.clone() })
+        let Self { hash, session, holder } = self;
+        Arc::new(Key { hash, session: session.clone(), holder: holder.clone() })
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.session == other.session
     }
 }
 
 impl Key {
+    pub(super) fn holder(&self) -> &Holder {
+        &self.holder
+    }
+
     pub(super) fn session(&self) -> &RoleSession {
         &self.session
     }

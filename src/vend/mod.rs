@@ -15,7 +15,9 @@ mod error;
 mod flight;
 mod flights;
 mod gate;
+mod holder;
 mod key;
+mod lapse;
 mod refresh;
 mod refusals;
 mod replicas;
@@ -29,7 +31,6 @@ use std::sync::{Arc, OnceLock};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::domain::ClientId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
@@ -37,6 +38,7 @@ use engine::{Engine, Kept};
 
 pub(crate) use error::VendError;
 pub(crate) use gate::{KeyRefused, ProvenKey};
+pub(crate) use holder::{Holder, Holders};
 #[cfg(feature = "bench")]
 pub(crate) use key::KeyHashing;
 pub(crate) use settings::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
@@ -80,10 +82,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
 
     /// Credentials for exactly this role session, or an error at the deadline at the latest.
     ///
-    /// `client` is whose turn in the budget it takes; it is no part of what tokens are kept by.
+    /// `holder` is whose turn in the budget it takes; it is no part of what tokens are kept by.
     pub(crate) async fn vend(
         &self,
-        client: &ClientId,
+        holder: &Holder,
         session: &RoleSession,
         deadline: Instant,
     ) -> Result<Vended, VendError> {
@@ -91,17 +93,23 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
             return Err(VendError::NotReady);
         }
         let now = Instant::now();
-        let (token, now) = match self.engine.kept(session, now) {
+        let (token, now) = match self.engine.kept(session, holder, now) {
             Kept::Fresh(token) => (token, now),
             // Boxed: requests that need not wait have no room for it.
             Kept::No(sought) => {
-                let token = Box::pin(self.engine.fetched(client, sought, deadline)).await?;
+                let token = Box::pin(self.engine.fetched(sought, deadline)).await?;
                 (token, Instant::now())
             }
         };
         let refresh_after =
             token.refresh_after(now, &self.engine.settings.freshness, rand::random());
         Ok(Vended { token, refresh_after })
+    }
+
+    /// From now on tokens are kept for these alone; what is kept for others is dropped, here and where replicas share
+    /// it, and not renewed.
+    pub(crate) fn keep_for(&self, holders: Holders) {
+        self.engine.keep_for(holders);
     }
 
     /// Brings the gauges up to date, for who reads the metrics.

@@ -79,7 +79,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             let token = Arc::new(Token::of_replica(value, now, left));
             // Also one that is only usable: it is there when STS fails.
             if token.is_usable(now, freshness) && left > beyond {
-                let token = self.tokens.keep(key, token);
+                let token = self.keep(key, token);
                 if token.is_fresh(now, freshness) {
                     return Some(Ok(token));
                 }
@@ -136,7 +136,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     }
 
     /// Tells the other replicas what a flight brought.
-    pub(super) async fn share(&self, lease: Lease, outcome: &Outcome) {
+    pub(super) async fn share(&self, key: &Arc<Key>, lease: Lease, outcome: &Outcome) {
         let Some(redis) = self.store.shared() else { return };
         let landed = match outcome {
             Ok(token) => Landed::Token(token.credentials(), token.remaining(Instant::now())),
@@ -148,6 +148,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             Err(_) => Landed::Nothing,
         };
         redis.land(lease, landed).await;
+        // After it was put there: see `keep_for`.
+        if !self.may_keep(key) {
+            self.forget_shared(key).await;
+        }
     }
 
     /// Whether another replica has renewed the key's token, or is about to.

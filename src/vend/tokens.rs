@@ -1,5 +1,6 @@
 //! The tokens that are kept.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 
 use quick_cache::UnitWeighter;
@@ -41,6 +42,23 @@ impl Tokens {
                 token
             }
         }
+    }
+
+    pub(super) fn drop(&self, key: &Arc<Key>) {
+        self.0.remove(key);
+    }
+
+    /// Drops all but what is to stay; the keys of what went.
+    pub(super) fn drop_unless(&self, stays: impl Fn(&Key) -> bool) -> Vec<Arc<Key>> {
+        let dropped = RefCell::new(Vec::new());
+        self.0.retain(|key, _| {
+            let stays = stays(key);
+            if !stays {
+                dropped.borrow_mut().push(Arc::clone(key));
+            }
+            stays
+        });
+        dropped.into_inner()
     }
 
     pub(super) fn len(&self) -> usize {

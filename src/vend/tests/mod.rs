@@ -2,6 +2,7 @@
 
 mod budget;
 mod fleets;
+mod lapsing;
 mod outages;
 mod refreshing;
 mod sharing;
@@ -14,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::*;
-use crate::domain::{AssumedRoleUser, Credentials, MaxSessionDuration};
+use crate::domain::{AssumedRoleUser, Credentials, Fingerprint, MaxSessionDuration};
 use crate::policy::SessionPolicy;
 use crate::sts::{CallerIdentity, IdentityKind, Reason, Refusal, StsError};
 use crate::telemetry::{Lookup, Refresh};
@@ -151,6 +152,11 @@ impl AssumeRole for FakeSts {
     }
 }
 
+/// A client with a grant that is like any other.
+fn holder(client: &str) -> Holder {
+    Holder { client: client.parse().unwrap(), grant: Fingerprint::of([]) }
+}
+
 /// A vendor that is open, with its STS and its metrics.
 #[derive(Clone)]
 struct Stage {
@@ -195,8 +201,7 @@ impl Stage {
         session: &RoleSession,
         patience: Duration,
     ) -> Result<Vended, VendError> {
-        let client = client.parse().unwrap();
-        self.vendor.vend(&client, session, Instant::now() + patience).await
+        self.vendor.vend(&holder(client), session, Instant::now() + patience).await
     }
 
     /// The same on a task of its own.

@@ -186,7 +186,8 @@ proptest! {
     #[test]
     fn two_sessions_have_one_key_exactly_if_sts_sees_no_difference(a in sessions(), b in sessions()) {
         let hashing = KeyHashing::default();
-        let (sought, kept) = (hashing.seek(&a), hashing.seek(&b).to_key());
+        let (one, other) = (holder("app-one"), holder("app-two"));
+        let (sought, kept) = (hashing.seek(&a, &one), hashing.seek(&b, &other).to_key());
         prop_assert_eq!(sought.equivalent(&kept), seen(&a) == seen(&b));
         prop_assert_eq!(sought.to_key() == kept, seen(&a) == seen(&b));
     }

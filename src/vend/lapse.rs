@@ -1,0 +1,50 @@
+//! Tokens that nobody may have any more: of clients that were disabled, and of grants that were changed.
+
+use std::sync::Arc;
+
+use super::engine::Engine;
+use super::holder::Holders;
+use super::key::Key;
+use super::token::Token;
+use crate::sts::AssumeRole;
+
+impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
+    /// Drops what is kept for others than these. A refresh whose token is gone ends by itself.
+    pub(super) fn keep_for(self: &Arc<Self>, holders: Holders) {
+        let holders = Arc::new(holders);
+        // First: a flight that lands from here on sees it, and one that has landed before is swept.
+        self.holders.store(Arc::clone(&holders));
+        let dropped = self.tokens.drop_unless(|key| holders.contain(key.holder()));
+        if dropped.is_empty() {
+            return;
+        }
+        tracing::info!(tokens = dropped.len(), "dropped the tokens that nobody may have any more");
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            for key in dropped {
+                engine.forget_shared(&key).await;
+            }
+        });
+    }
+
+    /// Keeps the token for those who come later, unless it was fetched for somebody who may not have it any more.
+    pub(super) fn keep(&self, key: &Arc<Key>, token: Arc<Token>) -> Arc<Token> {
+        let kept = self.tokens.keep(key, token);
+        // After it was put there: see `keep_for`.
+        if !self.may_keep(key) {
+            self.tokens.drop(key);
+        }
+        kept
+    }
+
+    pub(super) fn may_keep(&self, key: &Arc<Key>) -> bool {
+        self.holders.load().contain(key.holder())
+    }
+
+    /// Drops what replicas share of a key. Without Redis there is nothing, and what is there ends by itself.
+    pub(super) async fn forget_shared(&self, key: &Arc<Key>) {
+        if let Some(redis) = self.store.shared() {
+            redis.forget(&redis.name(&key.parts())).await;
+        }
+    }
+}
