@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::auth::{Authenticator, Caller, Issuers, Presented};
 use crate::clock::Clock;
-use crate::config::{self, Mode, Settings};
+use crate::config::{self, Mode, RuleSettings, Settings};
 use crate::domain::{AccessKey, AssumedRoleUser, Credentials};
 use crate::grant::{Asked, Grant, Grants};
 use crate::http::token_response;
@@ -91,7 +91,8 @@ impl Steps {
     pub fn new() -> Self {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
         let settings = config::load(&[demo], &BTreeMap::new(), Mode::Demo);
-        let Settings { grants, clients, vend, access_key, .. } = settings.expect("it is tested");
+        let Settings { rules, vend, access_key, .. } = settings.expect("it is tested");
+        let RuleSettings { grants, clients, .. } = rules;
         let authorization = STANDARD.encode(format!("{CLIENT}:{CLIENT}-demo-secret"));
         let caller = Caller::imagined(CLIENT.parse().expect("it is an id"), None, BTreeMap::new());
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);

@@ -7,7 +7,7 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::page::{self, Setup};
-use super::serve::{run, start_log, stop_on_signal};
+use super::serve::{reload_on_signal, run, start_log, stop_on_signal};
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
 use crate::clock::Clock;
@@ -85,6 +85,7 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
         }
         let pages = page::routes(&setup, apps.iter().map(App::metrics).collect());
         let apps: Vec<_> = apps.into_iter().map(|app| app.with_pages(pages.clone())).collect();
+        reload_on_signal(apps.iter().map(App::reloads).collect());
         let stop = stop_on_signal();
         let emulator_stop = CancellationToken::new();
         let emulator = tokio::spawn(emulator.serve(emulator_stop.clone()));

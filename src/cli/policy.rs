@@ -112,7 +112,7 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     });
     let policy = policy.transpose()?;
     let asked = Asked { grant: args.grant, duration_secs: None, parameters, policy };
-    let grant = settings.grants.decide(&caller, &asked, Clock::system().now());
+    let grant = settings.rules.grants.decide(&caller, &asked, Clock::system().now());
     Ok(grant.map_err(|refusal| Failure::new(EXIT_CONFIG, refusal))?.policy().clone())
 }
 

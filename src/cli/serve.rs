@@ -4,7 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::{ConfigFiles, EXIT_CONFIG, EXIT_KEY_REFUSED, Failure, block_on};
-use crate::app::App;
+use crate::app::{App, Reloads};
 use crate::clock::Clock;
 use crate::config::{LogFormat, Mode, Settings};
 use crate::telemetry;
@@ -14,6 +14,7 @@ pub(super) fn serve(config: &ConfigFiles) -> Result<(), Failure> {
     start_log(&settings)?;
     block_on(async {
         let app = App::start(settings, Clock::system()).await?;
+        reload_on_signal(vec![app.reloads()]);
         run(app, stop_on_signal()).await
     })
 }
@@ -30,6 +31,18 @@ pub(super) fn start_log(settings: &Settings) -> Result<(), Failure> {
     telemetry::log_panics();
     telemetry::start_log(settings.log_format == LogFormat::Json, &settings.log_filter)
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))
+}
+
+/// Each SIGHUP has the configuration read again; what came of it stands in the log.
+pub(super) fn reload_on_signal(servers: Vec<Reloads>) {
+    let mut hangups = signal(SignalKind::hangup()).expect("SIGHUP can be listened for");
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            for server in &servers {
+                let _ = server.reload().await;
+            }
+        }
+    });
 }
 
 /// Cancelled by the first SIGTERM or SIGINT; the second ends the process at once.

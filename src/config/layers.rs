@@ -28,6 +28,8 @@ pub(super) struct Merged {
     /// The tree as it was written: the same wherever its files lie.
     pub(super) json: serde_json::Value,
     pub(super) environment: Environment,
+    /// The files that it names.
+    pub(super) named: Vec<String>,
 }
 
 pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merged, Problems> {
@@ -46,26 +48,30 @@ pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merg
     let merged = builder.add_source(variables).build();
     let mut tree = merged.map_err(|error| Problems::one("(file)", error))?.cache;
     let json = serde_json::Value::deserialize(tree.clone()).unwrap_or_default();
-    anchor(&mut tree);
-    Ok(Merged { tree, json, environment: environment.clone() })
+    let mut named = Vec::new();
+    anchor(&mut tree, &mut named);
+    Ok(Merged { tree, json, environment: environment.clone(), named })
 }
 
-/// Turns the paths in the tree into ones that do not depend on where the server was started.
-fn anchor(value: &mut Value) {
+/// Turns the paths in the tree into ones that do not depend on where the server was started, and notes them.
+fn anchor(value: &mut Value, named: &mut Vec<String>) {
     let ValueKind::Table(table) = &mut value.kind else { return };
     for (key, value) in table {
         // A table of that name is an operator's grant or client, not a path.
         if !PATH_KEYS.contains(&key.as_str()) || matches!(value.kind, ValueKind::Table(_)) {
-            anchor(value);
+            anchor(value, named);
             continue;
         }
         // A value's origin is the file it stands in, or a word such as "the environment".
         let origin = value.origin().and_then(|origin| std::fs::canonicalize(origin).ok());
-        if let (Some(folder), ValueKind::String(path)) =
-            (origin.as_deref().and_then(Path::parent), &mut value.kind)
+        let folder = origin.as_deref().and_then(Path::parent);
+        if let ValueKind::String(path) = &mut value.kind
             && !path.is_empty()
         {
-            *path = folder.join(&*path).display().to_string();
+            if let Some(folder) = folder {
+                *path = folder.join(&*path).display().to_string();
+            }
+            named.push(path.clone());
         }
     }
 }

@@ -8,15 +8,19 @@ mod access_key;
 mod advice;
 mod clients;
 mod field;
+mod files;
 mod grants;
 mod issuers;
 mod layers;
 mod problems;
 mod raw;
+mod reload;
 mod resolve;
+mod restart;
 mod secret_file;
 mod server;
 mod settings;
+mod source;
 mod store;
 mod sts;
 mod vend;
@@ -26,8 +30,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use access_key::AccessKeySource;
+pub(crate) use files::Files;
 pub use problems::{Problem, Problems};
+pub(crate) use restart::Fixed;
+pub(crate) use settings::RuleSettings;
 pub use settings::{LogFormat, Settings};
+pub(crate) use source::Source;
 pub(crate) use store::StoreSource;
 
 /// The variables of this process, the only reading of them.
@@ -59,8 +67,7 @@ pub fn load(
     environment: &Environment,
     mode: Mode,
 ) -> Result<Settings, Problems> {
-    let merged = layers::merge(files, environment)?;
-    resolve::resolve(merged, mode)
+    Source::new(files, environment, mode).load()
 }
 
 /// Where the admin listener is, whatever else may be wrong.

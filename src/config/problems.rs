@@ -37,7 +37,7 @@ impl Problems {
         self.0.iter()
     }
 
-    pub(super) fn one(path: impl Into<String>, message: impl fmt::Display) -> Self {
+    pub(crate) fn one(path: impl Into<String>, message: impl fmt::Display) -> Self {
         let mut problems = Self::default();
         problems.add(path, message);
         problems

@@ -9,14 +9,22 @@ use super::field::Field;
 use super::layers::Merged;
 use super::problems::Problems;
 use super::raw::RawSettings;
+use super::restart::Fixed;
+use super::settings::RuleSettings;
 use super::{
-    AccessKeySource, Mode, Settings, advice, clients, grants, issuers, server, store, sts, vend,
+    AccessKeySource, Files, Mode, Settings, Source, advice, clients, grants, issuers, reload,
+    server, store, sts, vend,
 };
 use crate::auth::Issuers;
 use crate::telemetry;
 
-pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> {
-    let Merged { tree, json, environment } = merged;
+pub(super) fn resolve(
+    merged: Merged,
+    mode: Mode,
+    source: Source,
+    files: Files,
+) -> Result<Settings, Problems> {
+    let Merged { tree, json, environment, named: _ } = merged;
     let mut problems = Problems::default();
     // Starts with the tree; the policies' texts are added as they are read. It holds no secret in a form that
     // could be found again: clients' secrets are hashes of 256 random bits, and the AccessKey is not in the tree.
@@ -30,6 +38,7 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
 
     let server = server::resolve(raw.server, &mut problems);
     let admin_listen = problems.require("admin.listen", raw.admin.listen);
+    let watch_interval = reload::resolve(raw.reload, &mut problems);
     let log_format = problems.require("log.format", raw.log.format);
     let log_filter = problems.require("log.filter", raw.log.filter);
     if let Some(Err(error)) = log_filter.as_deref().map(telemetry::check_filter) {
@@ -73,19 +82,25 @@ pub(super) fn resolve(merged: Merged, mode: Mode) -> Result<Settings, Problems> 
             log_format: log_format?,
             log_filter: log_filter?,
             server,
-            request_timeout,
             lame_duck,
             sts: sts?,
             vend,
             store,
             advice,
             access_key: access_key?,
-            issuers: Issuers::new(issuers),
-            grants,
-            limits: clients.iter().filter_map(|c| Some((c.id.clone(), c.limit?))).collect(),
-            clients: clients.into_iter().map(|c| (c.id, c.client)).collect(),
+            rules: RuleSettings {
+                grants,
+                limits: clients.iter().filter_map(|c| Some((c.id.clone(), c.limit?))).collect(),
+                clients: clients.into_iter().map(|c| (c.id, c.client)).collect(),
+                issuers: Issuers::new(issuers),
+                request_timeout,
+            },
             accounts,
+            watch_interval: watch_interval?,
             hash: hex::encode(hash.finalize()),
+            source,
+            files,
+            fixed: Fixed::of(&json),
         })
     })();
     problems.into_result(resolved)

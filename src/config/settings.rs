@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::{AccessKeySource, Problem, Problems, StoreSource};
+use super::restart::Fixed;
+use super::{AccessKeySource, Files, Problem, Problems, Source, StoreSource};
 use crate::auth::{Client, Issuers};
 use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
@@ -29,20 +30,33 @@ pub struct Settings {
     /// What is sound and will still disappoint, for the operator to read.
     pub advice: Vec<Problem>,
     pub(crate) server: ServerSettings,
-    pub(crate) request_timeout: Duration,
     pub(crate) lame_duck: Duration,
     pub(crate) sts: StsSettings,
     pub(crate) vend: VendSettings,
     pub(crate) store: StoreSource,
     pub(crate) access_key: AccessKeySource,
+    pub(crate) rules: RuleSettings,
+    /// The accounts of roles that must be the AccessKey's own.
+    pub(crate) accounts: Vec<AccountId>,
+    /// How often the files are looked at; if at all.
+    pub(crate) watch_interval: Option<Duration>,
+    /// SHA-256 of the merged configuration, policies included.
+    pub(crate) hash: String,
+    /// Where all of this can be read again.
+    pub(crate) source: Source,
+    /// The files that it was read from.
+    pub(crate) files: Files,
+    pub(crate) fixed: Fixed,
+}
+
+/// What requests are decided by. A reload replaces it as a whole.
+#[derive(Debug)]
+pub(crate) struct RuleSettings {
     pub(crate) grants: Grants,
     pub(crate) clients: Vec<(ClientId, Client)>,
     pub(crate) issuers: Issuers,
     pub(crate) limits: HashMap<ClientId, LimitTerms>,
-    /// The accounts of roles that must be the AccessKey's own.
-    pub(crate) accounts: Vec<AccountId>,
-    /// SHA-256 of the merged configuration, policies included.
-    pub(crate) hash: String,
+    pub(crate) request_timeout: Duration,
 }
 
 impl Settings {

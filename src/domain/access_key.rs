@@ -2,6 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use subtle::ConstantTimeEq;
 
 use super::{Invalid, text_type};
 
@@ -34,5 +35,12 @@ impl AccessKey {
             "" => Err(Invalid("an AccessKey's secret is not empty")),
             trimmed => Ok(Self { id, secret: trimmed.into() }),
         }
+    }
+}
+
+impl PartialEq for AccessKey {
+    fn eq(&self, other: &Self) -> bool {
+        let [ours, theirs] = [self, other].map(|key| key.secret.expose_secret().as_bytes());
+        self.id == other.id && bool::from(ours.ct_eq(theirs))
     }
 }

@@ -7,41 +7,34 @@ use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
-use serde::Serialize;
 use serde_json::json;
 use tower::Service;
 
-use super::Readiness;
 use super::server::{Answers, Peer};
+use super::{InForce, Readiness};
 use crate::telemetry::Metrics;
-
-/// What this process is.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Build {
-    pub(crate) version: &'static str,
-    /// SHA-256 of the merged configuration without its secrets: equal on replicas that are configured alike.
-    pub(crate) config_hash: String,
-}
 
 #[derive(Debug)]
 struct Admin {
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
-    build: Build,
+    in_force: Arc<InForce>,
 }
 
 pub(crate) fn admin_router(
     readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
-    build: Build,
+    in_force: Arc<InForce>,
 ) -> Router {
     Router::new()
         .route("/healthz", get(async || Json(json!({"Status": "alive"}))))
         .route("/readyz", get(readyz))
-        .route("/version", get(async |State(admin): State<Arc<Admin>>| Json(admin.build.clone())))
+        .route(
+            "/version",
+            get(async |State(admin): State<Arc<Admin>>| Json(admin.in_force.version())),
+        )
         .route("/metrics", get(metrics_text))
-        .with_state(Arc::new(Admin { readiness, metrics, build }))
+        .with_state(Arc::new(Admin { readiness, metrics, in_force }))
 }
 
 impl Answers for Router {
@@ -55,7 +48,7 @@ impl Answers for Router {
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
     match admin.readiness.obstacle() {
-        None => match admin.readiness.details().as_slice() {
+        None => match details(&admin).as_slice() {
             [] => Json(json!({"Status": "ready"})).into_response(),
             details => Json(json!({"Status": "ready", "Details": details})).into_response(),
         },
@@ -64,6 +57,18 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }
+}
+
+/// What is not as it should be, though the server can vend.
+fn details(admin: &Admin) -> Vec<&'static str> {
+    let config = &admin.metrics.config;
+    let table = [
+        (admin.readiness.is_alone(), "store_degraded"),
+        (config.refused.get() != 0, "config_refused"),
+        (config.needs_restart.get() != 0, "config_needs_restart"),
+        (config.key_unproven.get() != 0, "access_key_unproven"),
+    ];
+    table.into_iter().filter_map(|(is, detail)| is.then_some(detail)).collect()
 }
 
 async fn metrics_text(State(admin): State<Arc<Admin>>) -> impl IntoResponse {

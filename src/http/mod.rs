@@ -7,6 +7,7 @@ mod context;
 mod descriptors;
 mod error;
 mod explain;
+mod in_force;
 mod json;
 mod no_query;
 mod observe;
@@ -26,8 +27,9 @@ use arc_swap::ArcSwap;
 use axum::Router;
 use axum::routing::{get, post};
 
-pub(crate) use admin::{Build, admin_router};
+pub(crate) use admin::admin_router;
 pub(crate) use descriptors::affordable_connections;
+pub(crate) use in_force::InForce;
 #[cfg(feature = "emulator")]
 pub(crate) use pages::WithPages;
 pub(crate) use ready::Readiness;

@@ -28,10 +28,9 @@ impl Readiness {
         self.vendor.measure();
     }
 
-    /// What is not as it should be, though the server can vend.
-    pub(crate) fn details(&self) -> Vec<&'static str> {
-        let degraded = self.vendor.is_alone().then_some("store_degraded");
-        degraded.into_iter().collect()
+    /// Whether replicas share nothing at the moment though they should.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.vendor.is_alone()
     }
 
     /// Why the server is not ready, if it is not.

@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
@@ -42,12 +43,13 @@ pub(crate) struct StsSettings {
     pub(crate) max_attempts: NonZeroU32,
 }
 
-/// Calls STS with one AccessKey. Connections are kept open between calls.
+/// Calls STS with the AccessKey of the moment. Connections are kept open between calls.
 #[derive(Debug)]
 pub(crate) struct StsClient {
     http: reqwest::Client,
     settings: StsSettings,
-    key: AccessKey,
+    /// Replaced when it is rotated; calls under way keep theirs.
+    key: ArcSwap<AccessKey>,
     clock: IssuerClock,
     metrics: Arc<Metrics>,
 }
@@ -79,19 +81,31 @@ impl StsClient {
         let certificates_matter = settings.endpoints.any_encrypted();
         let http = if certificates_matter { http } else { http.tls_certs_only([]) };
         let http = http.build().map_err(TlsProblem)?;
-        Ok(Self { http, settings, key, clock: IssuerClock::new(clock), metrics })
+        let (key, clock) = (ArcSwap::from_pointee(key), IssuerClock::new(clock));
+        Ok(Self { http, settings, key, clock, metrics })
     }
 
-    /// Whose AccessKey it is. It needs no permission.
+    /// Whose AccessKey it is, be it the one in use or one that may come after it. It needs no permission.
     pub(crate) async fn caller_identity(
         &self,
+        key: &AccessKey,
         deadline: Instant,
     ) -> Result<CallerIdentity, StsError> {
-        self.call(&GetCallerIdentity, deadline).await
+        self.call(&GetCallerIdentity, key, deadline).await
     }
 
-    async fn call<C: Call>(&self, call: &C, deadline: Instant) -> Result<C::Brings, StsError> {
-        let attempt = |number| self.observed_attempt(call, number, deadline);
+    /// Signs with this key from now on.
+    pub(crate) fn sign_with(&self, key: AccessKey) {
+        self.key.store(Arc::new(key));
+    }
+
+    async fn call<C: Call>(
+        &self,
+        call: &C,
+        key: &AccessKey,
+        deadline: Instant,
+    ) -> Result<C::Brings, StsError> {
+        let attempt = |number| self.observed_attempt(call, key, number, deadline);
         retrying(deadline, self.settings.max_attempts, attempt).await
     }
 
@@ -99,13 +113,14 @@ impl StsClient {
     async fn observed_attempt<C: Call>(
         &self,
         call: &C,
+        key: &AccessKey,
         number: u32,
         deadline: Instant,
     ) -> Result<C::Brings, StsError> {
         let in_use = self.settings.endpoints.in_use();
         let measured = Attempt::begin(C::ACTION, in_use.endpoint.host(), number, &self.metrics);
         let until = deadline.min(Instant::now() + self.settings.attempt_timeout);
-        let outcome = timeout_at(until, self.attempt(call, in_use.endpoint)).await;
+        let outcome = timeout_at(until, self.attempt(call, key, in_use.endpoint)).await;
         let outcome = outcome.unwrap_or(Err(StsError::TimedOut));
         let kind = outcome.as_ref().map_or_else(StsError::kind, |_| "success");
         measured.end(kind);
@@ -126,9 +141,14 @@ impl StsClient {
         })
     }
 
-    async fn attempt<C: Call>(&self, call: &C, at: &Endpoint) -> Result<C::Brings, StsError> {
-        let parameters = call::request(call, &self.key.id, nonce(), self.clock.now());
-        let signed = rpc::sign("POST", &parameters, &self.key.secret);
+    async fn attempt<C: Call>(
+        &self,
+        call: &C,
+        key: &AccessKey,
+        at: &Endpoint,
+    ) -> Result<C::Brings, StsError> {
+        let parameters = call::request(call, &key.id, nonce(), self.clock.now());
+        let signed = rpc::sign("POST", &parameters, &key.secret);
         let request = self.http.post(at.url().clone()).body(signed.form);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let mut response = request.send().await?;
@@ -182,7 +202,8 @@ impl AssumeRole for StsClient {
         attempt: u32,
         deadline: Instant,
     ) -> Result<Credentials, StsError> {
-        self.observed_attempt(session, attempt, deadline).await
+        let key = self.key.load_full();
+        self.observed_attempt(session, &key, attempt, deadline).await
     }
 }
 
@@ -241,6 +262,10 @@ mod tests {
         Clock::manual(NOW.parse().unwrap())
     }
 
+    fn key() -> AccessKey {
+        AccessKey { id: "testid".parse().unwrap(), secret: "canary-key-secret".into() }
+    }
+
     fn client_of(endpoints: Vec<Endpoint>, clock: Clock) -> StsClient {
         let settings = StsSettings {
             endpoints: endpoints.try_into().unwrap(),
@@ -248,8 +273,7 @@ mod tests {
             attempt_timeout: Duration::from_secs(5),
             max_attempts: NonZeroU32::new(3).unwrap(),
         };
-        let key = AccessKey { id: "testid".parse().unwrap(), secret: "canary-key-secret".into() };
-        StsClient::new(settings, key, clock, Arc::new(Metrics::new())).unwrap()
+        StsClient::new(settings, key(), clock, Arc::new(Metrics::new())).unwrap()
     }
 
     fn client(server: &Scripted) -> StsClient {
@@ -277,7 +301,7 @@ mod tests {
     async fn a_session_is_sent_as_a_form_and_its_credentials_come_back() {
         let server = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client(&server);
-        let credentials = client.call(&a_session(), soon()).await.unwrap();
+        let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
         assert_eq!(credentials.access_key_id(), "STS.L4aBSCSJVMuKg5U1");
 
         let seen = server.seen();
@@ -289,8 +313,9 @@ mod tests {
 
         let session = a_session();
         let nonce = seen.forms[0]["SignatureNonce"].clone();
-        let expected = call::request(&session, &client.key.id, nonce, clock().now());
-        assert_eq!(seen.bodies, [rpc::sign("POST", &expected, &client.key.secret).form]);
+        let key = key();
+        let expected = call::request(&session, &key.id, nonce, clock().now());
+        assert_eq!(seen.bodies, [rpc::sign("POST", &expected, &key.secret).form]);
         assert_eq!(counted(&client, "AssumeRole", "success").as_deref(), Some("1"));
     }
 
@@ -305,7 +330,7 @@ mod tests {
             account: "11223344".parse().unwrap(),
             arn: arn.into(),
         };
-        assert_eq!(client.caller_identity(soon()).await.unwrap(), expected);
+        assert_eq!(client.caller_identity(&key(), soon()).await.unwrap(), expected);
         assert_eq!(counted(&client, "GetCallerIdentity", "success").as_deref(), Some("1"));
     }
 
@@ -314,7 +339,7 @@ mod tests {
         let server = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client(&server);
         for _ in 0..5 {
-            client.call(&a_session(), soon()).await.unwrap();
+            client.call(&a_session(), &key(), soon()).await.unwrap();
         }
         let seen = server.seen();
         assert_eq!((seen.connections, seen.forms.len()), (1, 5));
@@ -330,7 +355,7 @@ mod tests {
         })
         .await;
         let client = client_of(vec![server.endpoint()], clock);
-        client.call(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), &key(), soon()).await.unwrap();
 
         let forms = server.seen().forms;
         let timestamps: Vec<&str> = forms.iter().map(|form| form["Timestamp"].as_str()).collect();
@@ -364,14 +389,14 @@ mod tests {
         })
         .await;
         let client = client(&server);
-        client.call(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), &key(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "throttled").as_deref(), Some("1"));
     }
 
     #[tokio::test]
     async fn a_refusal_costs_one_call() {
         let server = Scripted::start(|_, _| error(403, "NoPermission")).await;
-        let refused = client(&server).call(&a_session(), soon()).await.unwrap_err();
+        let refused = client(&server).call(&a_session(), &key(), soon()).await.unwrap_err();
         assert_eq!((refused.kind(), refused.request_id()), ("no_permission", Some("1-A")));
         assert_eq!(server.seen().forms.len(), 1);
     }
@@ -383,7 +408,7 @@ mod tests {
             *answer.pointer_mut(place).unwrap() = bad.into();
             let server = Scripted::start(move |_, _| ok(&answer)).await;
             let client = client(&server);
-            let refused = client.call(&a_session(), soon()).await.unwrap_err();
+            let refused = client.call(&a_session(), &key(), soon()).await.unwrap_err();
             assert_eq!((refused.kind(), refused.is_transient()), ("unintelligible", true));
             assert_eq!(counted(&client, "AssumeRole", "unintelligible").as_deref(), Some("2"));
         }
@@ -407,9 +432,9 @@ mod tests {
             let true_time = clock().now();
             let server = Scripted::start(minding_the_time(true_time)).await;
             let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
-            let credentials = client.call(&a_session(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), true_time);
-            client.call(&a_session(), soon()).await.unwrap();
+            client.call(&a_session(), &key(), soon()).await.unwrap();
             let forms = server.seen().forms;
             assert_eq!((forms.len(), nonces(&forms).len()), (3, 3));
             assert_eq!(counted(&client, "AssumeRole", "clock_skewed").as_deref(), Some("1"));
@@ -433,7 +458,7 @@ mod tests {
             });
             let server = server.await;
             let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
-            let credentials = client.call(&a_session(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), true_time, "ours is off by {skew}");
         }
     }
@@ -445,7 +470,7 @@ mod tests {
             let server =
                 Scripted::start(move |_, _| Reply::Answer(head.clone(), an_answer().to_string()));
             let client = client(&server.await);
-            let credentials = client.call(&a_session(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), clock().now(), "{date}");
         }
     }
@@ -459,7 +484,7 @@ mod tests {
         let wrong = Clock::manual(true_time - TimeDelta::days(2));
         let client = client_of(vec![server.endpoint()], wrong);
         for calls in [1, 2] {
-            let refused = client.call(&a_session(), soon()).await.unwrap_err();
+            let refused = client.call(&a_session(), &key(), soon()).await.unwrap_err();
             assert_eq!((refused.kind(), server.seen().forms.len()), ("clock_skewed", calls));
         }
         let logged = log.text();
@@ -475,7 +500,7 @@ mod tests {
             let head = format!("HTTP/1.1 {status} X\r\nLocation: {location}");
             let server =
                 Scripted::start(move |_, _| Reply::Answer(head.clone(), String::new())).await;
-            let refused = client(&server).call(&a_session(), soon()).await.unwrap_err();
+            let refused = client(&server).call(&a_session(), &key(), soon()).await.unwrap_err();
             assert_eq!(refused.kind(), "unintelligible");
         }
         assert_eq!(elsewhere.seen().connections, 0);
@@ -489,7 +514,7 @@ mod tests {
             let padding = LONGEST_ANSWER - answer.to_string().len() + longer;
             answer["Padding"] = "x".repeat(padding).into();
             let server = Scripted::start(move |_, _| ok(&answer)).await;
-            let outcome = client(&server).call(&a_session(), soon()).await;
+            let outcome = client(&server).call(&a_session(), &key(), soon()).await;
             assert_eq!(outcome.map_or_else(|e| e.kind(), |_| "success"), kind);
         }
     }
@@ -500,7 +525,7 @@ mod tests {
             Scripted::start(|number, _| if number == 0 { Reply::Cut } else { ok(&an_answer()) });
         let server = server.await;
         let client = client(&server);
-        client.call(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), &key(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
         assert_eq!(nonces(&server.seen().forms).len(), 2);
     }
@@ -512,7 +537,7 @@ mod tests {
         let server = server.await;
         let mut client = client(&server);
         client.settings.attempt_timeout = Duration::from_millis(100);
-        client.call(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), &key(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "timed_out").as_deref(), Some("1"));
     }
 
@@ -520,7 +545,7 @@ mod tests {
     async fn the_callers_deadline_ends_an_attempt() {
         let server = Scripted::start(|_, _| Reply::Hang).await;
         let deadline = Instant::now() + Duration::from_millis(100);
-        let late = client(&server).call(&a_session(), deadline).await.unwrap_err();
+        let late = client(&server).call(&a_session(), &key(), deadline).await.unwrap_err();
         assert_eq!(late.kind(), "timed_out");
         let over = deadline.elapsed();
         assert!(over < Duration::from_secs(2), "{over:?} after the deadline");
@@ -539,8 +564,9 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
         };
+        let key = key();
         tokio::select! {
-            answered = client.call(&session, soon()) => panic!("{answered:?}"),
+            answered = client.call(&session, &key, soon()) => panic!("{answered:?}"),
             () = has_arrived => {}
         }
         assert_eq!(counted(&client, "AssumeRole", "abandoned").as_deref(), Some("1"));
@@ -555,7 +581,7 @@ mod tests {
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client_of(vec![first.endpoint(), second.endpoint()], clock());
         for _ in 0..2 {
-            client.call(&a_session(), soon()).await.unwrap();
+            client.call(&a_session(), &key(), soon()).await.unwrap();
         }
         assert_eq!((first.seen().forms.len(), second.seen().forms.len()), (1, 2));
     }
@@ -564,7 +590,7 @@ mod tests {
     async fn an_endpoint_that_does_not_listen_is_left_for_the_next() {
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client_of(vec![deaf_endpoint(), second.endpoint()], clock());
-        client.call(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), &key(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
     }
 
@@ -575,7 +601,7 @@ mod tests {
         let mut client = client_of(vec![first.endpoint(), second.endpoint()], clock());
         client.settings.max_attempts = NonZeroU32::MIN;
         for _ in 0..2 {
-            client.call(&a_session(), soon()).await.unwrap_err();
+            client.call(&a_session(), &key(), soon()).await.unwrap_err();
         }
         assert_eq!(second.seen().connections, 0);
     }
@@ -668,9 +694,9 @@ mod tests {
         .await;
         let client = client(&server);
         let mut told = format!("{client:?}");
-        client.call(&a_session(), soon()).await.unwrap();
+        client.call(&a_session(), &key(), soon()).await.unwrap();
         for kind in ["unreachable", "wrong_secret"] {
-            let error = client.call(&a_session(), soon()).await.unwrap_err();
+            let error = client.call(&a_session(), &key(), soon()).await.unwrap_err();
             assert_eq!(error.kind(), kind);
             told.push_str(&format!("{error} {error:?} {:?}", causes(&error)));
         }

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{StoreMetrics, VendMetrics};
+use super::{ConfigMetrics, StoreMetrics, VendMetrics};
 use crate::domain::{ClientId, GrantName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
@@ -30,6 +30,8 @@ pub(crate) struct Metrics {
     pub(crate) vend: VendMetrics,
     /// Of what replicas share.
     pub(crate) store: StoreMetrics,
+    /// Of the configuration in force.
+    pub(crate) config: ConfigMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
@@ -99,6 +101,7 @@ impl Metrics {
             sts_calls: Family::new_with_constructor(latency),
             vend: VendMetrics::new(),
             store: StoreMetrics::new(),
+            config: ConfigMetrics::default(),
             connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
@@ -127,6 +130,7 @@ impl Metrics {
         );
         self.vend.register(registry);
         self.store.register(registry);
+        self.config.register(registry);
         let Connections { open, refused, malformed } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);

@@ -1,6 +1,7 @@
 //! What operators see: metrics, and the log.
 
 mod causes;
+mod config_metrics;
 mod json;
 mod log;
 mod metrics;
@@ -8,6 +9,7 @@ mod store_metrics;
 mod vend_metrics;
 
 pub(crate) use causes::{causes, with_causes};
+pub(crate) use config_metrics::{ConfigMetrics, Reload};
 pub(crate) use log::{check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};

@@ -31,11 +31,20 @@ impl ProvenKey {
         if identity.kind == IdentityKind::Account {
             return Err(KeyRefused::RootAccount(identity.account));
         }
-        match accounts.into_iter().find(|&account| *account != identity.account) {
-            Some(role) => {
-                Err(KeyRefused::ForeignRole { key: identity.account, role: role.clone() })
-            }
-            None => Ok(Self(identity)),
+        let proven = Self(identity);
+        proven.admits(accounts)?;
+        Ok(proven)
+    }
+
+    /// Whether it may assume roles of these accounts.
+    pub(super) fn admits<'a>(
+        &self,
+        accounts: impl IntoIterator<Item = &'a AccountId>,
+    ) -> Result<(), KeyRefused> {
+        let key = &self.0.account;
+        match accounts.into_iter().find(|account| *account != key) {
+            Some(role) => Err(KeyRefused::ForeignRole { key: key.clone(), role: role.clone() }),
+            None => Ok(()),
         }
     }
 

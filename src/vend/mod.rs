@@ -26,11 +26,13 @@ mod token;
 mod tokens;
 mod waiters;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use crate::domain::AccountId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
@@ -48,8 +50,11 @@ pub(crate) use token::Token;
 #[derive(Debug)]
 pub(crate) struct Vendor<S> {
     engine: Arc<Engine<S>>,
-    /// Set once GetCallerIdentity has answered for the key; before that nothing is vended.
-    key: OnceLock<ProvenKey>,
+    /// Whose key is signed with; nobody's until GetCallerIdentity has answered, and before that nothing is vended.
+    /// A std mutex: held to look or to set, never across an await.
+    key: Mutex<Option<ProvenKey>>,
+    /// Whether there is one: each request asks, and locks nothing for it.
+    is_open: AtomicBool,
 }
 
 /// A token, and when its holder should come back.
@@ -67,17 +72,26 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         settings: VendSettings,
         metrics: VendMetrics,
     ) -> Self {
-        Self { engine: Arc::new(Engine::new(sts, store, settings, metrics)), key: OnceLock::new() }
+        let engine = Arc::new(Engine::new(sts, store, settings, metrics));
+        Self { engine, key: Mutex::default(), is_open: AtomicBool::new(false) }
     }
 
-    /// Opens the vendor: from now on it vends.
+    /// Opens the vendor, if it is not: from now on it vends. What STS refused to another key it may grant to this one.
     pub(crate) fn open(&self, key: ProvenKey) {
-        // A second proof of the same key changes nothing.
-        let _ = self.key.set(key);
+        self.engine.refusals.forget();
+        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        self.is_open.store(true, Ordering::Release);
+    }
+
+    /// Whether the key that is signed with may be used where these accounts own the roles. One that is not proven yet
+    /// will be asked.
+    pub(crate) fn admits(&self, accounts: &[AccountId]) -> Result<(), KeyRefused> {
+        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        key.as_ref().map_or(Ok(()), |key| key.admits(accounts))
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        self.key.get().is_some()
+        self.is_open.load(Ordering::Acquire)
     }
 
     /// Credentials for exactly this role session, or an error at the deadline at the latest.

@@ -48,6 +48,11 @@ impl Refusals {
         self.keep(key, error, left.min(self.remember_for));
     }
 
+    /// STS may say something else from now on.
+    pub(super) fn forget(&self) {
+        self.by_key.clear();
+    }
+
     pub(super) fn remember_for(&self) -> Duration {
         self.remember_for
     }

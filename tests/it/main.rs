@@ -16,6 +16,7 @@ mod own_policy;
 mod ports;
 mod redis_server;
 mod refusals;
+mod reload;
 mod replicas;
 mod slow_clients;
 mod stage;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use appserver::app::{App, Unfit};
+use appserver::app::{App, Reloads, Unfit};
 use appserver::clock::Clock;
 use appserver::config::{self, Environment, Mode};
 use appserver::emulator::{Call, Emulator, EmulatorSettings, Handle};
@@ -34,6 +34,9 @@ pub(crate) struct Stage {
     server: JoinHandle<Result<(), Unfit>>,
     stop: CancellationToken,
     ready: CancellationToken,
+    reloads: Reloads,
+    /// Holds `over.toml`, and whatever a test puts beside it.
+    folder: tempfile::TempDir,
     http: reqwest::Client,
     /// Secrets that callers were given; none may be logged.
     handed_out: Mutex<Vec<String>>,
@@ -55,6 +58,8 @@ pub(crate) struct Setting<'a> {
     pub(crate) config: &'a str,
     /// Environment variables.
     pub(crate) environment: &'a [(&'a str, &'a str)],
+    /// Files beside that TOML, which may name them.
+    pub(crate) files: &'a [(&'a str, &'a str)],
     /// What STS has to go through before the server starts.
     pub(crate) before: Option<fn(&Handle)>,
 }
@@ -100,6 +105,9 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let over = folder.path().join("over.toml");
         std::fs::write(&over, setting.config).unwrap();
+        for (name, text) in setting.files {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        }
         let files = [repository("config/dev.toml"), over];
         let settings = config::load(&files, &environment, Mode::Demo).unwrap();
 
@@ -107,10 +115,25 @@ impl Stage {
         tokio::spawn(emulator.serve(CancellationToken::new()));
         let app = App::start(settings, clock.clone()).await.unwrap();
         let (public, admin, ready) = (app.public_addr(), app.admin_addr(), app.ready());
+        let reloads = app.reloads();
         let server = tokio::spawn(app.run(stop.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let handed_out = Mutex::default();
-        Self { public, admin, sts, oss, clock, server, stop, ready, http, handed_out, log_start }
+        Self {
+            public,
+            admin,
+            sts,
+            oss,
+            clock,
+            server,
+            stop,
+            ready,
+            reloads,
+            folder,
+            http,
+            handed_out,
+            log_start,
+        }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -119,6 +142,24 @@ impl Stage {
 
     pub(crate) async fn ready(&self) {
         self.ready.cancelled().await;
+    }
+
+    /// Writes a file of the configuration: `over.toml`, or one that it names.
+    pub(crate) fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.folder.path().join(file), text).unwrap();
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Has the server read its configuration again; the problems, if it does not take it.
+    pub(crate) async fn reload(&self) -> Result<(), String> {
+        self.reloads.reload().await.map_err(|problems| problems.to_string())
+    }
+
+    pub(crate) fn reloads(&self) -> Reloads {
+        self.reloads.clone()
     }
 
     /// `GET` as a demo client.

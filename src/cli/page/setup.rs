@@ -50,7 +50,7 @@ impl Setup {
             region: bucket.region.clone(),
         });
         let mut clients: Vec<_> =
-            settings.clients.iter().map(|(id, _)| ClientView::of(id, settings)).collect();
+            settings.rules.clients.iter().map(|(id, _)| ClientView::of(id, settings)).collect();
         clients.sort_by(|one, other| one.id.cmp(&other.id));
         Self {
             oss_endpoint: format!("http://{oss}"),
@@ -67,7 +67,7 @@ impl Setup {
 
 impl ClientView {
     fn of(id: &ClientId, settings: &Settings) -> Self {
-        let mut grants = settings.grants.of(id);
+        let mut grants = settings.rules.grants.of(id);
         Self {
             id: id.to_string(),
             secret: format!("{id}-demo-secret"),

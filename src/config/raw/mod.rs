@@ -1,6 +1,7 @@
 //! The configuration's files, key by key. `config/default.toml` says the same to operators.
 
 mod issuer;
+mod reload;
 mod store;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
 use crate::sts::Endpoint;
 
 pub(super) use issuer::{RawClaimRule, RawIssuer};
+pub(super) use reload::RawReload;
 pub(super) use store::{RawRedis, RawStore, RawStoreKind};
 
 /// The whole configuration.
@@ -27,6 +29,7 @@ pub(super) struct RawSettings {
     pub(super) server: RawServer,
     pub(super) admin: RawAdmin,
     pub(super) log: RawLog,
+    pub(super) reload: RawReload,
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
     pub(super) store: RawStore,

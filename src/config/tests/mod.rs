@@ -132,7 +132,7 @@ fn later_layers_come_over_earlier_ones() {
     assert_eq!(settings.server.max_connections, 7);
     assert_eq!(settings.server.idle_timeout.as_millis(), 75_000);
     assert_eq!(
-        settings.clients.iter().map(|(_, client)| client.enabled).collect::<Vec<_>>(),
+        settings.rules.clients.iter().map(|(_, client)| client.enabled).collect::<Vec<_>>(),
         [false]
     );
 }

@@ -141,7 +141,7 @@ fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
     let limit = |text: &str| {
         let text = format!("{SOUND}\n[clients.app-one.limit]\n{text}");
         loaded(&text, &[], Mode::Production).map(|settings| {
-            let limit = settings.limits.values().next().unwrap();
+            let limit = settings.rules.limits.values().next().unwrap();
             (limit.per_second.get(), limit.burst.get())
         })
     };

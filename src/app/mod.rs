@@ -1,5 +1,10 @@
 //! Builds the server from its settings and runs it: the only place that constructs.
 
+mod access_key;
+mod reload;
+mod rules;
+mod watch;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,19 +12,20 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::config::{Problem, Problems, Settings};
-use crate::domain::AccountId;
-use crate::http::{self, Api, Build, Readiness, Rules, ServerSettings};
-use crate::limit::Limits;
+use crate::http::{self, Api, InForce, Readiness, ServerSettings};
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::{Connections, Metrics};
-use crate::vend::{KeyRefused, ProvenKey, Vendor};
+use crate::vend::{KeyRefused, Vendor};
+use access_key::{Candidate, KeyKeeper};
+use reload::Reloader;
+use watch::Watch;
+
+pub use reload::Reloads;
 
 /// A server that has its two addresses and serves nothing yet.
 #[derive(Debug)]
@@ -28,10 +34,12 @@ pub struct App {
     admin: TcpListener,
     api: Arc<Api>,
     readiness: Arc<Readiness>,
-    build: Build,
+    in_force: Arc<InForce>,
     server: ServerSettings,
     lame_duck: Duration,
-    accounts: Vec<AccountId>,
+    reloader: Reloader,
+    reloads: Reloads,
+    key_keeper: KeyKeeper,
     ready: CancellationToken,
     #[cfg(feature = "emulator")]
     pages: Option<axum::Router>,
@@ -71,11 +79,6 @@ const ADMIN_CONNECTIONS: usize = 64;
 /// What the admin listener adds to a stop at the most, once the public one is drained.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
-/// When STS is asked again whose the AccessKey is, after it could not be reached.
-const RETRY_UNREACHED: Duration = Duration::from_secs(2);
-/// The same, after it refused: a new key may not be known everywhere yet, but asking often does not help.
-const RETRY_REFUSED: Duration = Duration::from_secs(15);
-
 impl App {
     /// Binds the addresses and builds what will serve on them.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
@@ -90,7 +93,7 @@ impl App {
             tracing::warn!(key = path, "{message}");
         }
         let metrics = Arc::new(Metrics::new());
-        let sts = StsClient::new(settings.sts, key, clock.clone(), Arc::clone(&metrics))
+        let sts = StsClient::new(settings.sts, key.clone(), clock.clone(), Arc::clone(&metrics))
             .map_err(|problem| StartError::Tls(problem.into()))?;
         let store = Store::open(store, clock.clone(), metrics.store.clone())
             .await
@@ -99,32 +102,46 @@ impl App {
         let vendor =
             Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
         let api = Arc::new(Api {
-            rules: ArcSwap::from_pointee(Rules {
-                authenticator: Authenticator::new(
-                    settings.clients.into_iter().collect(),
-                    settings.issuers,
-                ),
-                limits: Limits::new(settings.limits, store, None),
-                grants: settings.grants,
-                request_timeout: settings.request_timeout,
-            }),
+            rules: ArcSwap::from_pointee(rules::rules(settings.rules, &store, None)),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
-            clock,
+            clock: clock.clone(),
         });
+        metrics.config.in_force(&settings.hash, clock.now());
+        let in_force = Arc::new(InForce::new(settings.hash, clock));
+        let ready = CancellationToken::new();
+        let (candidates, candidate) =
+            tokio::sync::watch::channel(Candidate { key, accounts: settings.accounts });
+        let (reloads, requests) = reload::requests();
         Ok(Self {
             public: bind("server.listen", settings.listen).await?,
             admin: bind("admin.listen", settings.admin_listen).await?,
+            reloader: Reloader {
+                api: Arc::clone(&api),
+                store,
+                in_force: Arc::clone(&in_force),
+                candidates,
+                source: settings.source,
+                fixed: settings.fixed,
+                watch: Watch::new(settings.files, settings.watch_interval),
+                requests,
+            },
+            reloads,
+            key_keeper: KeyKeeper {
+                vendor: Arc::clone(&vendor),
+                candidates: candidate,
+                metrics: metrics.config.clone(),
+                ready: ready.clone(),
+            },
             api,
             readiness: Arc::new(Readiness::new(vendor)),
-            build: Build { version: env!("CARGO_PKG_VERSION"), config_hash: settings.hash },
+            in_force,
             server: ServerSettings {
                 max_connections: http::affordable_connections(settings.server.max_connections),
                 ..settings.server
             },
             lame_duck: settings.lame_duck,
-            accounts: settings.accounts,
-            ready: CancellationToken::new(),
+            ready,
             #[cfg(feature = "emulator")]
             pages: None,
         })
@@ -157,6 +174,11 @@ impl App {
         self.ready.clone()
     }
 
+    /// Has it read its configuration again.
+    pub fn reloads(&self) -> Reloads {
+        self.reloads.clone()
+    }
+
     /// Serves until `stop`, then drains; ends early if the AccessKey may not be used.
     ///
     /// Both listeners answer from the start, so that probes see a process that lives; nothing is vended until
@@ -168,12 +190,22 @@ impl App {
         #[cfg(not(feature = "emulator"))]
         let public_router = http::router(Arc::clone(&self.api));
         let Self {
-            public, admin, api, readiness, build, server, lame_duck, accounts, ready, ..
+            public,
+            admin,
+            api,
+            readiness,
+            in_force,
+            server,
+            lame_duck,
+            reloader,
+            key_keeper,
+            ready,
+            ..
         } = self;
         let metrics = Arc::clone(&api.metrics);
-        let vendor = Arc::clone(&api.vendor);
         let closing = CancellationToken::new();
-        let admin_router = http::admin_router(Arc::clone(&readiness), Arc::clone(&metrics), build);
+        let admin_router =
+            http::admin_router(Arc::clone(&readiness), Arc::clone(&metrics), in_force);
         // The admin listener goes last: probes are answered until the drain is over.
         let admin_stop = CancellationToken::new();
         // Its connections are not those of callers, and are not counted as theirs.
@@ -190,9 +222,11 @@ impl App {
             tokio::spawn(http::serve(public, public_router, server, counted, closing.clone()));
         tracing::info!(address = %public_addr, "serving");
 
-        let proven = prove_key(&vendor, &accounts, &ready, &stop).await;
+        let reloader = tokio::spawn(reloader.run());
+        let unfit = stop.run_until_cancelled(key_keeper.keep()).await;
+        reloader.abort();
+        let proven = unfit.unwrap_or(Ok(()));
         if proven.is_ok() {
-            stop.cancelled().await;
             tracing::info!("stopping: /readyz says so, requests under way are finished");
         }
         readiness.drain();
@@ -210,41 +244,4 @@ impl App {
 
 async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
     TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
-}
-
-/// Asks STS whose the AccessKey is until it answers or the server stops, and opens the vendor.
-///
-/// STS out of reach, or a key that it does not know (yet), is no reason to end: the server stays not ready and
-/// asks again. A key that must not be used is.
-async fn prove_key(
-    vendor: &Vendor<StsClient>,
-    accounts: &[AccountId],
-    ready: &CancellationToken,
-    stop: &CancellationToken,
-) -> Result<(), KeyRefused> {
-    let prove = async {
-        loop {
-            let deadline = Instant::now() + Duration::from_secs(15);
-            let wait = match vendor.sts().caller_identity(deadline).await {
-                Ok(identity) => {
-                    let key = ProvenKey::admit(identity, accounts)?;
-                    tracing::info!(
-                        owner = key.arn(),
-                        "STS has verified the AccessKey; vending begins"
-                    );
-                    vendor.open(key);
-                    ready.cancel();
-                    return Ok(());
-                }
-                Err(error) => {
-                    let kind = error.kind();
-                    tracing::warn!(kind, "STS has not verified the AccessKey, not ready: {error}");
-                    if error.is_transient() { RETRY_UNREACHED } else { RETRY_REFUSED }
-                }
-            };
-            // Spread, so that replicas that started together do not ask together.
-            tokio::time::sleep(wait.mul_f64(1.0 + rand::random::<f64>())).await;
-        }
-    };
-    stop.run_until_cancelled(prove).await.unwrap_or(Ok(()))
 }

@@ -1,0 +1,149 @@
+//! Changes the configuration of a running server: all of it or nothing.
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::access_key::Candidate;
+use super::rules::{holders, rules};
+use super::watch::Watch;
+use crate::config::{Fixed, Problem, Problems, Settings, Source};
+use crate::http::{Api, InForce};
+use crate::store::Store;
+use crate::telemetry::Reload;
+
+/// Has a running server read its configuration again.
+#[derive(Clone, Debug)]
+pub struct Reloads(mpsc::Sender<oneshot::Sender<Result<(), Problems>>>);
+
+impl Reloads {
+    /// Reads the configuration again, and puts it in force if there is no problem with it.
+    ///
+    /// A server that has ended has nothing to say against it.
+    pub async fn reload(&self) -> Result<(), Problems> {
+        let (done, outcome) = oneshot::channel();
+        let _ = self.0.send(done).await;
+        outcome.await.unwrap_or(Ok(()))
+    }
+}
+
+/// What a reload changes, and what it needs for that.
+#[derive(Debug)]
+pub(super) struct Reloader {
+    pub(super) api: Arc<Api>,
+    pub(super) store: Arc<Store>,
+    pub(super) in_force: Arc<InForce>,
+    pub(super) candidates: watch::Sender<Candidate>,
+    pub(super) source: Source,
+    /// What the server was started with.
+    pub(super) fixed: Fixed,
+    pub(super) watch: Watch,
+    pub(super) requests: mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>,
+}
+
+/// A reloader's two ends. Reloads that are asked for while one goes on are one more.
+pub(super) fn requests() -> (Reloads, mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>) {
+    let (requests, received) = mpsc::channel(8);
+    (Reloads(requests), received)
+}
+
+impl Reloader {
+    /// Reloads whenever it is asked to, or a file has changed.
+    pub(super) async fn run(mut self) {
+        loop {
+            let asked = tokio::select! {
+                Some(asked) = self.requests.recv() => Some(asked),
+                () = self.watch.changed() => None,
+            };
+            let outcome = self.reload().await;
+            if let Some(asked) = asked {
+                // Who asked may not wait for it.
+                let _ = asked.send(outcome);
+            }
+        }
+    }
+
+    async fn reload(&mut self) -> Result<(), Problems> {
+        match self.load().await {
+            Ok((settings, candidate)) => {
+                self.apply(settings, candidate);
+                self.api.metrics.config.reloaded(Reload::Applied);
+                Ok(())
+            }
+            Err(problems) => {
+                for Problem { path, message } in problems.iter() {
+                    tracing::error!(key = path, "{message}");
+                }
+                tracing::error!(
+                    "the configuration was not loaded again: the one before it stays in force"
+                );
+                self.api.metrics.config.reloaded(Reload::Refused);
+                Err(problems)
+            }
+        }
+    }
+
+    /// Everything that could be wrong is found here.
+    async fn load(&mut self) -> Result<(Settings, Candidate), Problems> {
+        let source = self.source.clone();
+        let loaded = tokio::task::spawn_blocking(move || {
+            let looked = source.look_at_all();
+            let settings = source.load();
+            let secrets = settings.as_ref().ok().map(Settings::read_secrets);
+            (settings, secrets, looked)
+        });
+        let (settings, secrets, looked) =
+            loaded.await.expect("reading a configuration does not panic");
+        match &settings {
+            Ok(settings) => self.watch.follow(settings.files.clone(), settings.watch_interval),
+            Err(_) => self.watch.follow(looked, self.watch.interval()),
+        }
+        let settings = settings?;
+        let (key, _) = secrets.expect("they are read if the settings are")?;
+        let candidate = Candidate { key, accounts: settings.accounts.clone() };
+        if self.candidates.borrow().key == candidate.key {
+            let admitted = self.api.vendor.admits(&candidate.accounts);
+            admitted.map_err(|refused| Problems::one("roles", refused))?;
+        }
+        Ok((settings, candidate))
+    }
+
+    /// Nothing can go wrong any more.
+    fn apply(&self, settings: Settings, candidate: Candidate) {
+        for Problem { path, message } in &settings.advice {
+            tracing::warn!(key = path, "{message}");
+        }
+        let waiting = self.fixed.differing(&settings.fixed);
+        if !waiting.is_empty() {
+            let keys = waiting.join(", ");
+            tracing::warn!(
+                keys,
+                "these keys are read at the start only: restart to put them in force"
+            );
+        }
+        let metrics = &self.api.metrics.config;
+        metrics.needs_restart.set(i64::from(!waiting.is_empty()));
+        let (hash, holders) = (settings.hash, holders(&settings.rules));
+        let before = self.api.rules.load_full();
+        self.api.rules.store(Arc::new(rules(settings.rules, &self.store, Some(&before))));
+        // After it: what a request of the old rules still fetches is not kept.
+        self.api.vendor.keep_for(holders);
+        self.candidates.send_if_modified(|present| {
+            let is_new_key = present.key != candidate.key;
+            if is_new_key {
+                metrics.key_unproven.set(1);
+                let access_key_id = candidate.key.id.as_str();
+                tracing::info!(
+                    access_key_id,
+                    "there is a new AccessKey; it is signed with once STS has verified it"
+                );
+            }
+            let differs = is_new_key || present.accounts != candidate.accounts;
+            *present = candidate;
+            differs
+        });
+        tracing::info!(config_hash = hash, "the configuration was loaded again and is in force");
+        self.in_force.replace(hash.clone());
+        metrics.in_force(&hash, self.in_force.since());
+    }
+}

@@ -1,0 +1,93 @@
+//! The files that a configuration is made of, and whether they are still what they were.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+/// Files, and what was in them when they were looked at.
+///
+/// By their contents, not by events or times: Kubernetes changes a mounted ConfigMap by swapping a symbolic link some
+/// folders away, some file systems tell nobody, and an editor may write the same text again.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) struct Files(Vec<(PathBuf, Option<Contents>)>);
+
+/// Stands for a file's bytes. It is only compared.
+type Contents = [u8; 32];
+
+impl Files {
+    /// Looks at files. One that cannot be read is noted as such.
+    pub(crate) fn look<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
+        let look = |path: &'a Path| {
+            let bytes = std::fs::read(path).ok();
+            (path.to_owned(), bytes.map(|bytes| Sha256::digest(bytes).into()))
+        };
+        Self(paths.into_iter().map(look).collect())
+    }
+
+    /// The same files as they are now.
+    pub(crate) fn again(&self) -> Self {
+        Self::look(self.0.iter().map(|(path, _)| path.as_path()))
+    }
+
+    /// These, and what of the others is not among them.
+    pub(crate) fn and(mut self, others: Self) -> Self {
+        for other in others.0 {
+            if !self.0.iter().any(|(path, _)| *path == other.0) {
+                self.0.push(other);
+            }
+        }
+        self
+    }
+}
+
+impl fmt::Debug for Files {
+    /// The paths alone: some of the files hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(path, _)| path)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// T31: how Kubernetes changes what a ConfigMap holds.
+    #[test]
+    fn a_swapped_link_in_the_middle_of_a_path_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for (version, text) in [("v1", "one"), ("v2", "two"), ("v3", "two")] {
+            std::fs::create_dir(at(version)).unwrap();
+            std::fs::write(at(version).join("appserver.toml"), text).unwrap();
+        }
+        symlink("v1", at("..data")).unwrap();
+        symlink("..data/appserver.toml", at("appserver.toml")).unwrap();
+        let swap = |version: &str| {
+            symlink(version, at("..data_tmp")).unwrap();
+            std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+        };
+
+        let first = Files::look([at("appserver.toml").as_path()]);
+        assert_eq!(first.again(), first);
+        swap("v2");
+        let second = first.again();
+        assert_ne!(second, first);
+        swap("v3");
+        assert_eq!(second.again(), second, "the same text is no change");
+    }
+
+    #[test]
+    fn a_file_that_goes_or_comes_is_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("one.json");
+        let without = Files::look([file.as_path()]);
+        std::fs::write(&file, "").unwrap();
+        let with = without.again();
+        assert_ne!(with, without);
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(with.again(), without);
+    }
+}

@@ -1,0 +1,77 @@
+//! What of a configuration a running server does not change.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// Tables and keys that a reload changes. All others are read once, at the start.
+const RELOADED: &[&str] = &[
+    "clients",
+    "grants",
+    "issuers",
+    "reload",
+    "roles",
+    "server.request_timeout_ms",
+    "sts.access_key",
+];
+
+/// The keys that only a restart changes, with their values.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Fixed(BTreeMap<String, Value>);
+
+impl Fixed {
+    pub(super) fn of(tree: &Value) -> Self {
+        let mut fixed = BTreeMap::new();
+        collect(tree, String::new(), &mut fixed);
+        Self(fixed)
+    }
+
+    /// The keys in which the two differ.
+    pub(crate) fn differing<'a>(&'a self, other: &'a Self) -> Vec<&'a str> {
+        let differ = |key: &&String| self.0.get(*key) != other.0.get(*key);
+        let mut keys: Vec<_> = self.0.keys().chain(other.0.keys()).filter(differ).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().map(String::as_str).collect()
+    }
+}
+
+fn collect(value: &Value, path: String, fixed: &mut BTreeMap<String, Value>) {
+    if RELOADED.contains(&path.as_str()) {
+        return;
+    }
+    match value {
+        Value::Object(members) => {
+            for (key, member) in members {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                collect(member, path, fixed);
+            }
+        }
+        leaf => {
+            fixed.insert(path, leaf.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_needs_a_restart_is_named_and_what_does_not_is_not() {
+        let before = json!({
+            "server": {"listen": "127.0.0.1:8080", "request_timeout_ms": 1},
+            "store": {"kind": "memory"},
+            "clients": {"client-001": {"enabled": true}},
+        });
+        let after = json!({
+            "server": {"listen": "127.0.0.1:8081", "request_timeout_ms": 2},
+            "store": {"kind": "memory", "redis": {"url": "redis://127.0.0.1"}},
+            "clients": {"client-001": {"enabled": false}},
+        });
+        let differing = Fixed::of(&before).differing(&Fixed::of(&after)).join(" ");
+        assert_eq!(differing, "server.listen store.redis.url");
+    }
+}

@@ -1,0 +1,65 @@
+//! Where a configuration comes from, so that it can be read again.
+
+use std::path::{Path, PathBuf};
+
+use super::files::Files;
+use super::problems::Problems;
+use super::{Environment, Mode, Settings, layers, resolve};
+
+/// How often a configuration is read anew that was changed while it was read.
+const TRIES: usize = 5;
+
+/// The layers' places, not read yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Source {
+    files: Vec<PathBuf>,
+    environment: Environment,
+    mode: Mode,
+}
+
+impl Source {
+    pub(super) fn new(files: &[PathBuf], environment: &Environment, mode: Mode) -> Self {
+        Self { files: files.to_vec(), environment: environment.clone(), mode }
+    }
+
+    /// Reads the layers and resolves them.
+    pub(crate) fn load(&self) -> Result<Settings, Problems> {
+        for _ in 1..TRIES {
+            // Files that are changed one after another must not be half of one configuration and half of another.
+            let before = self.look();
+            let loaded = self.load_once();
+            let still = match &loaded {
+                Ok(settings) => settings.files.again() == settings.files,
+                Err(_) => true,
+            };
+            if still && before.again() == before {
+                return loaded;
+            }
+        }
+        self.load_once()
+    }
+
+    /// The files that it begins with, as they are now.
+    pub(crate) fn look(&self) -> Files {
+        Files::look(self.files.iter().map(PathBuf::as_path))
+    }
+
+    /// All files that it names, as they are now, as far as it can be read.
+    pub(crate) fn look_at_all(&self) -> Files {
+        let merged = layers::merge(&self.files, &self.environment).ok();
+        let named = merged.map_or_else(|| Files::look([]), |merged| merged.look());
+        self.look().and(named)
+    }
+
+    fn load_once(&self) -> Result<Settings, Problems> {
+        let merged = layers::merge(&self.files, &self.environment)?;
+        let files = self.look().and(merged.look());
+        resolve::resolve(merged, self.mode, self.clone(), files)
+    }
+}
+
+impl layers::Merged {
+    fn look(&self) -> Files {
+        Files::look(self.named.iter().map(|path| Path::new(path)))
+    }
+}

@@ -1,0 +1,94 @@
+//! Which configuration is in force, and whether the files' present one is another.
+
+use chrono::{DateTime, Utc};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+
+/// Metrics of the configuration and of the AccessKey.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConfigMetrics {
+    reloads: Family<ReloadLabels, Counter>,
+    loaded: Gauge,
+    hash: Family<HashLabels, Gauge>,
+    /// 1 while the files hold a configuration that was refused.
+    pub(crate) refused: Gauge,
+    /// 1 where a key was changed that is only read at the start.
+    pub(crate) needs_restart: Gauge,
+    /// 1 while a new AccessKey is not proven yet, and the one before is signed with.
+    pub(crate) key_unproven: Gauge,
+}
+
+/// How reading the configuration again ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reload {
+    Applied,
+    Refused,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ReloadLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct HashLabels {
+    hash: String,
+}
+
+impl ConfigMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        // From the start: an alert on the first refusal needs the zero before it.
+        for outcome in ["applied", "refused"] {
+            drop(self.reloads.get_or_create(&ReloadLabels { outcome }));
+        }
+        registry.register(
+            "config_reloads",
+            "Times that the configuration was read again, by outcome",
+            self.reloads.clone(),
+        );
+        registry.register_with_unit(
+            "config_loaded_timestamp",
+            "When the configuration in force was loaded, since the Unix epoch",
+            Unit::Seconds,
+            self.loaded.clone(),
+        );
+        registry.register("config_in_force", "1, by the configuration's hash", self.hash.clone());
+        registry.register(
+            "config_refused",
+            "Whether the files hold a configuration that was refused",
+            self.refused.clone(),
+        );
+        registry.register(
+            "config_needs_restart",
+            "Whether a key was changed that is only read at the start",
+            self.needs_restart.clone(),
+        );
+        registry.register(
+            "access_key_unproven",
+            "Whether a new AccessKey waits for STS to know it",
+            self.key_unproven.clone(),
+        );
+    }
+
+    /// A configuration is in force from now on.
+    pub(crate) fn in_force(&self, hash: &str, since: DateTime<Utc>) {
+        self.hash.clear();
+        self.hash.get_or_create(&HashLabels { hash: hash.to_owned() }).set(1);
+        self.loaded.set(since.timestamp());
+        self.refused.set(0);
+    }
+
+    pub(crate) fn reloaded(&self, outcome: Reload) {
+        let outcome = match outcome {
+            Reload::Applied => "applied",
+            Reload::Refused => {
+                self.refused.set(1);
+                "refused"
+            }
+        };
+        self.reloads.get_or_create(&ReloadLabels { outcome }).inc();
+    }
+}

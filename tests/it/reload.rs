@@ -1,0 +1,300 @@
+//! A configuration that is changed while the server runs: all of it or nothing, and nobody notices but who is meant.
+
+use std::os::unix::fs::symlink;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use appserver::emulator::Fault;
+
+use crate::logs;
+use crate::stage::{PATIENCE, Setting, Stage, secret};
+
+const DISABLED: &str = "clients.client-002.enabled = false";
+
+async fn details(stage: &Stage) -> String {
+    let (status, ready) = stage.admin("/readyz").await;
+    assert_eq!(status, 200);
+    let ready: serde_json::Value = serde_json::from_str(&ready).unwrap();
+    ready["Details"].as_array().map_or(String::new(), |details| {
+        details.iter().map(|detail| detail.as_str().unwrap()).collect::<Vec<_>>().join(" ")
+    })
+}
+
+async fn metric(stage: &Stage, name: &str) -> String {
+    let (_, metrics) = stage.admin("/metrics").await;
+    let line = metrics.lines().find_map(|line| line.strip_prefix(&format!("appserver_{name} ")));
+    line.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).to_owned()
+}
+
+/// Asks until it is so.
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "not {what}");
+}
+
+#[tokio::test]
+async fn a_client_is_disabled_and_enabled_again_without_a_restart() {
+    let stage = Stage::demo().await;
+    let first = stage.get("client-002", "/v1/token").await;
+    let (_, before) = stage.admin("/version").await;
+
+    stage.write("over.toml", DISABLED);
+    stage.reload().await.unwrap();
+    let refused = stage.get("client-002", "/v1/token").await;
+    assert_eq!(refused.outcome(), "403 Forbidden.ClientDisabled");
+    let (_, after) = stage.admin("/version").await;
+    let hash = |version: &str| {
+        serde_json::from_str::<serde_json::Value>(version).unwrap()["ConfigHash"].clone()
+    };
+    assert_ne!(hash(&before), hash(&after));
+
+    // What it had is gone with it.
+    stage.write("over.toml", "");
+    stage.reload().await.unwrap();
+    let second = stage.get("client-002", "/v1/token").await;
+    assert_eq!(second.outcome(), "200 Success");
+    assert_ne!(first.body["AccessKeyId"], second.body["AccessKeyId"]);
+    assert_eq!(hash(&before), hash(&stage.admin("/version").await.1));
+    assert_eq!(metric(&stage, r#"config_reloads_total{outcome="applied"}"#).await, "2");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn what_is_kept_and_counted_for_others_survives() {
+    let limit = "[clients.client-003.limit]\nrequests_per_second = 1\nburst = 2\n";
+    let stage = Stage::set(Setting { config: limit, ..Setting::default() }).await;
+    let album = "/v1/token?Parameters.album=2015";
+    let first = stage.get("client-003", album).await;
+    stage.write("over.toml", &format!("{DISABLED}\n{limit}"));
+    stage.reload().await.unwrap();
+    let second = stage.get("client-003", album).await;
+    assert_eq!(first.body["AccessKeyId"], second.body["AccessKeyId"]);
+    assert_eq!(stage.assume_role_calls().len(), 1);
+    // The burst of two is spent, one before and one after.
+    assert_eq!(stage.get("client-003", album).await.outcome(), "429 Throttled.Client");
+    stage.close().await;
+}
+
+/// The grant's own file: what it allows is another token from the next request on.
+#[tokio::test]
+async fn a_changed_policy_is_in_force_with_the_next_request() {
+    let config = "grants.daily-photos.policy = \"daily.json\"";
+    let policy = |day: &str| {
+        format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/{day}/*"}}]}}"#
+        )
+    };
+    let day = policy("2015/01/01");
+    let files = [("daily.json", day.as_str())];
+    let stage = Stage::set(Setting { config, files: &files, ..Setting::default() }).await;
+    stage.get("client-002", "/v1/token").await;
+    stage.write("daily.json", &policy("2015/01/02"));
+    stage.reload().await.unwrap();
+    stage.get("client-002", "/v1/token").await;
+    let policies: Vec<_> =
+        stage.assume_role_calls().iter().map(|call| call.parameters["Policy"].clone()).collect();
+    assert_eq!(policies, [policy("2015/01/01"), policy("2015/01/02")]);
+    stage.close().await;
+}
+
+/// T30: what is wrong changes nothing, and is loud.
+#[tokio::test]
+async fn a_bad_configuration_leaves_the_old_one_in_force() {
+    let stage = Stage::demo().await;
+    let start = logs::since(0).len();
+    for (bad, problem) in [
+        ("clients.client-002.enabled = \"maybe\"", "clients.client-002.enabled: "),
+        ("clients.client-002.colour = 7", "clients.client-002.colour: there is no such key"),
+        (
+            "clients.client-002.grants = [\"nothing\"]",
+            "clients.client-002.grants: there is no grant",
+        ),
+        ("grants.daily-photos.policy = \"missing.json\"", "grants.daily-photos.policy: "),
+        ("clients = ", "(file): "),
+        ("roles.oss-readonly.arn = \"acs:ram::55667788:role/oss-readonly\"", "roles: "),
+    ] {
+        stage.write("over.toml", bad);
+        let refused = stage.reload().await.unwrap_err();
+        assert!(refused.contains(problem), "{bad}: {refused}");
+        assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+        assert_eq!(details(&stage).await, "config_refused", "{bad}");
+    }
+    std::fs::remove_file(stage.folder().join("over.toml")).unwrap();
+    stage.reload().await.unwrap_err();
+    assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+    assert_eq!(metric(&stage, r#"config_reloads_total{outcome="refused"}"#).await, "7");
+    assert_eq!(metric(&stage, "config_refused").await, "1");
+    assert!(logs::since(start).contains("the one before it stays in force"));
+
+    stage.write("over.toml", "");
+    stage.reload().await.unwrap();
+    assert_eq!(details(&stage).await, "");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn what_only_a_restart_changes_is_named() {
+    let stage = Stage::demo().await;
+    let start = logs::since(0).len();
+    stage.write("over.toml", "vend.budget.burst = 7\nserver.drain_timeout_ms = 1");
+    stage.reload().await.unwrap();
+    assert_eq!(details(&stage).await, "config_needs_restart");
+    assert!(logs::since(start).contains("server.drain_timeout_ms, vend.budget.burst"));
+    stage.close().await;
+}
+
+/// T31: Kubernetes swaps a link; nobody says so.
+#[tokio::test]
+async fn a_config_map_that_is_swapped_is_noticed() {
+    let stage =
+        Stage::set(Setting { config: "reload.watch_interval_ms = 20", ..Setting::default() }).await;
+    let at = |name: &str| stage.folder().join(name);
+    let swap = |version: &str, text: &str| {
+        std::fs::create_dir(at(version)).unwrap();
+        std::fs::write(at(version).join("over.toml"), text).unwrap();
+        symlink(version, at("..data_tmp")).unwrap();
+        std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
+    };
+    let watching = "reload.watch_interval_ms = 20\n";
+    swap("v1", watching);
+    std::fs::remove_file(at("over.toml")).unwrap();
+    symlink("..data/over.toml", at("over.toml")).unwrap();
+
+    swap("v2", &format!("{watching}{DISABLED}"));
+    let disabled = async || stage.get("client-002", "/v1/token").await.status == 403;
+    until("disabled by the swap", disabled).await;
+    swap("v3", "not toml");
+    until("refused", async || details(&stage).await == "config_refused").await;
+    swap("v4", watching);
+    until("enabled by the swap", async || stage.get("client-002", "/v1/token").await.status == 200)
+        .await;
+    stage.close().await;
+}
+
+const ROTATING: &str = r#"
+[sts.access_key]
+source = "files"
+id_file = "id"
+secret_file = "secret"
+"#;
+
+/// T33: the old key is signed with until STS knows the new one.
+#[tokio::test]
+async fn an_access_key_is_rotated_without_a_failed_request() {
+    let files = [("id", "testid\n"), ("secret", "testsecret\n")];
+    let stage = Stage::set(Setting { config: ROTATING, files: &files, ..Setting::default() }).await;
+    let signed_with = async |album: &str| {
+        let path = format!("/v1/token?Parameters.album={album}");
+        assert_eq!(stage.get("client-003", &path).await.outcome(), "200 Success");
+        stage.assume_role_calls().last().unwrap().parameters["AccessKeyId"].clone()
+    };
+    assert_eq!(signed_with("one").await, "testid");
+
+    // RAM has made the new key, and STS does not know it everywhere yet.
+    let unknown = Fault::Error {
+        status: 404.try_into().unwrap(),
+        code: "InvalidAccessKeyId.NotFound".to_owned(),
+        message: "Specified access key is not found.".to_owned(),
+    };
+    stage.sts.script(unknown.times(1).only("GetCallerIdentity"));
+    stage.write("id", "nextid");
+    stage.write("secret", "nextsecret");
+    stage.reload().await.unwrap();
+    assert_eq!(details(&stage).await, "access_key_unproven");
+    assert_eq!(signed_with("two").await, "testid");
+
+    until("proven", async || details(&stage).await.is_empty()).await;
+    assert_eq!(signed_with("three").await, "nextid");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_key_that_must_not_be_used_is_never_signed_with() {
+    let files = [("id", "testid"), ("secret", "testsecret")];
+    let stage = Stage::set(Setting { config: ROTATING, files: &files, ..Setting::default() }).await;
+    stage.write("id", "rootid");
+    stage.write("secret", "rootsecret");
+    let start = logs::since(0).len();
+    stage.reload().await.unwrap();
+    until("refused", async || logs::since(start).contains("must not be used")).await;
+    assert_eq!(details(&stage).await, "access_key_unproven");
+    assert_eq!(stage.get("client-001", "/v1/token").await.outcome(), "200 Success");
+    let signed: Vec<_> = stage
+        .assume_role_calls()
+        .iter()
+        .map(|call| call.parameters["AccessKeyId"].clone())
+        .collect();
+    assert_eq!(signed, ["testid"]);
+
+    // An empty file is a bad configuration, and no key at all.
+    stage.write("secret", "\n");
+    stage.reload().await.unwrap_err();
+    stage.write("id", "testid");
+    stage.write("secret", "testsecret");
+    stage.reload().await.unwrap();
+    until("back", async || details(&stage).await.is_empty()).await;
+    stage.close().await;
+}
+
+/// The issue's own figure: 10,000 requests during 20 reloads, and none fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_requests_do_not_notice_twenty_reloads() {
+    const REQUESTS: usize = 10_000;
+    const RELOADS: usize = 20;
+    let stage = Stage::demo().await;
+    let (asked, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let callers: Vec<_> = (0..16)
+        .map(|_| {
+            let (asked, done, url) = (
+                Arc::clone(&asked),
+                Arc::clone(&done),
+                stage.url("/v1/token?Parameters.album=2015"),
+            );
+            let http = reqwest::Client::builder().no_proxy().build().unwrap();
+            tokio::spawn(async move {
+                let mut failed = Vec::new();
+                while asked.fetch_add(1, Ordering::Relaxed) < REQUESTS
+                    || !done.load(Ordering::Relaxed)
+                {
+                    let request =
+                        http.get(&url).basic_auth("client-003", Some(secret("client-003")));
+                    match request.send().await {
+                        Ok(answer) if answer.status() == 200 => {
+                            answer.bytes().await.unwrap();
+                        }
+                        Ok(answer) => failed.push(answer.text().await.unwrap()),
+                        Err(error) => failed.push(error.to_string()),
+                    }
+                }
+                failed
+            })
+        })
+        .collect();
+    for reload in 1..=RELOADS {
+        // All along the load: each is in force before the next 500 requests are over.
+        until("on its way", async || {
+            asked.load(Ordering::Relaxed) >= reload * REQUESTS / (RELOADS + 1)
+        })
+        .await;
+        let enabled = reload % 2 == 0;
+        stage.write("over.toml", &format!("clients.client-002.enabled = {enabled}"));
+        stage.reload().await.unwrap();
+        let other = stage.get("client-002", "/v1/token").await;
+        assert_eq!(other.status, if enabled { 200 } else { 403 }, "reload {reload}");
+    }
+    done.store(true, Ordering::Relaxed);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), Vec::<String>::new());
+    }
+    assert!(asked.load(Ordering::Relaxed) >= REQUESTS);
+    // One for all of client-003's requests: its token was kept through all reloads.
+    let albums = stage.assume_role_calls().into_iter();
+    let albums = albums.filter(|call| call.parameters["RoleSessionName"] == "client-003");
+    assert_eq!(albums.count(), 1);
+    stage.close().await;
+}
