@@ -60,6 +60,6 @@ impl Source {
 
 impl layers::Merged {
     fn look(&self) -> Files {
-        Files::look(self.named.iter().map(|path| Path::new(path)))
+        Files::look(self.named.iter().map(Path::new))
     }
 }

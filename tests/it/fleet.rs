@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use appserver::app::App;
+use appserver::app::{App, Reloads};
 use appserver::clock::Clock;
 use appserver::config::{self, Environment, Mode};
 use appserver::emulator::{Emulator, EmulatorSettings, Handle};
@@ -33,6 +33,9 @@ pub(crate) struct Fleet {
 pub(crate) struct Replica {
     public: SocketAddr,
     admin: SocketAddr,
+    reloads: Reloads,
+    /// Holds its `over.toml`.
+    folder: tempfile::TempDir,
     /// Whatever it was doing ends with it.
     runtime: Option<Runtime>,
 }
@@ -92,11 +95,19 @@ impl Fleet {
         let starting = runtime.spawn(async { App::start(settings, clock).await.unwrap() });
         let app = starting.await.unwrap();
         let (public, admin, ready) = (app.public_addr(), app.admin_addr(), app.ready());
+        let reloads = app.reloads();
         runtime.spawn(app.run(CancellationToken::new()));
         let ready = tokio::time::timeout(PATIENCE, ready.cancelled_owned()).await;
         assert!(ready.is_ok(), "the replica is not ready after {PATIENCE:?}");
-        self.replicas.push(Replica { public, admin, runtime: Some(runtime) });
+        self.replicas.push(Replica { public, admin, reloads, folder, runtime: Some(runtime) });
         self.sts.clear_calls();
+    }
+
+    /// Changes a replica's configuration while it runs.
+    pub(crate) async fn reconfigure(&self, replica: usize, config: &str) {
+        let Replica { folder, reloads, .. } = &self.replicas[replica];
+        std::fs::write(folder.path().join("over.toml"), config).unwrap();
+        reloads.reload().await.unwrap();
     }
 
     /// The answer's `Code` and `AccessKeyId` from one replica for the album's token.

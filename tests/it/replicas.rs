@@ -382,3 +382,32 @@ async fn throttling_that_one_replica_met_slows_all_down() {
     assert!((45.0..60.0).contains(&rate), "{rate} calls a second of 90");
     fleet.close();
 }
+
+/// What a disabled client had is gone everywhere, Redis included, and what others have is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_disabled_client_had_is_dropped_from_redis_too() {
+    let config = |enabled| format!("{AMPLE}[clients.client-003]\nenabled = {enabled}\n");
+    let fleet = Fleet::of(2, &config(true)).await;
+    let first = fleet.album(0, "2015").await;
+    assert_eq!(fleet.album(1, "2015").await, first);
+    fleet.redis.until_there_is("token").await;
+
+    for replica in 0..2 {
+        fleet.reconfigure(replica, &config(false)).await;
+        assert_eq!(fleet.album(replica, "2015").await.0, "Forbidden.ClientDisabled");
+    }
+    let gone = async {
+        while !fleet.redis.values("token").await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), gone).await.is_ok());
+
+    for replica in 0..2 {
+        fleet.reconfigure(replica, &config(true)).await;
+    }
+    let second = fleet.album(1, "2015").await;
+    assert!(success(&second) && second != first, "{second:?}");
+    assert_eq!(fleet.album(0, "2015").await, second);
+    fleet.close();
+}

@@ -158,10 +158,6 @@ impl Stage {
         self.reloads.reload().await.map_err(|problems| problems.to_string())
     }
 
-    pub(crate) fn reloads(&self) -> Reloads {
-        self.reloads.clone()
-    }
-
     /// `GET` as a demo client.
     pub(crate) async fn get(&self, client: &str, path: &str) -> Answer {
         self.send(self.http.get(self.url(path)).basic_auth(client, Some(secret(client)))).await
