@@ -116,7 +116,7 @@ impl Steps {
 
         Self {
             authorization: format!("Basic {authorization}"),
-            authenticator: Authenticator::new(clients.into_iter().collect(), Issuers::new([])),
+            authenticator: Authenticator::new(clients.into_iter().collect(), Issuers::default()),
             grants,
             caller,
             asked,
@@ -134,7 +134,7 @@ impl Steps {
     /// Reads the header and checks the secret; answers whether it was let in.
     pub fn secret_check(&self) -> bool {
         let presented = Presented::from_authorization(self.authorization.as_bytes());
-        self.authenticator.authenticate(&presented, self.now).is_ok()
+        self.authenticator.authenticate_at_once(&presented, self.now).is_ok()
     }
 
     /// Decides about the grant and renders its texts; answers the policy's length.

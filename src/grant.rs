@@ -1,6 +1,7 @@
 //! What a caller may have: (caller, request) → [`Grant`], or the reason why not. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -75,7 +76,13 @@ pub(crate) struct Asked {
 pub(crate) struct Grants {
     pub(crate) entitlements: HashMap<GrantName, Entitlement>,
     pub(crate) of_clients: HashMap<ClientId, BTreeSet<GrantName>>,
+    /// How long after a decision the token that it was made for may be issued: the longest request.
+    pub(crate) issued_within: Duration,
 }
+
+/// Tokens that end with a login last whole steps of so many seconds. A duration for each second that a login has left would
+/// be a token for each call: tokens are kept by their duration, too.
+const STEP_SECS: u64 = 300;
 
 /// A grant that this caller may use, narrowed by what the caller is and said.
 #[derive(Debug)]
@@ -97,6 +104,8 @@ pub(crate) enum Refusal {
         "a duration for this grant is {} to {} seconds", .shortest.as_secs(), .longest.as_secs()
     )]
     Duration { shortest: SessionDuration, longest: SessionDuration },
+    #[error("the login ends too soon for credentials that must end with it")]
+    LoginEndsSoon,
     #[error(transparent)]
     Value(#[from] ValueProblem),
     /// The caller's own policy is not within the grant's.
@@ -135,7 +144,11 @@ impl Grants {
         now: DateTime<Utc>,
     ) -> Result<Grant<'_>, Refusal> {
         let entitlement = self.entitlement(caller.client(), asked.grant.as_deref())?;
-        let duration = entitlement.durations.choose(asked.duration_secs)?;
+        let chosen = entitlement.durations.choose(asked.duration_secs)?;
+        let duration = match caller.until() {
+            None => chosen,
+            Some(end) => self.within(chosen, end, now).ok_or(Refusal::LoginEndsSoon)?,
+        };
         let raw = RawValues {
             client: caller.client(),
             subject: caller.subject(),
@@ -148,6 +161,20 @@ impl Grants {
             Some(policy) => entitlement.narrowing.render_within(raw, policy)?,
         };
         Ok(Grant { entitlement, duration, narrowed })
+    }
+
+    /// What of a duration ends before the login does.
+    ///
+    /// It does however late within the request the token is issued. A token that is kept was issued before: it was asked
+    /// for with the same duration, so it ends sooner still.
+    fn within(
+        &self,
+        chosen: SessionDuration,
+        end: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Option<SessionDuration> {
+        let left = (end - now).to_std().ok()?.checked_sub(self.issued_within)?;
+        chosen.at_most(left.as_secs() / STEP_SECS * STEP_SECS)
     }
 
     fn entitlement(&self, client: &ClientId, named: Option<&str>) -> Result<&Entitlement, Refusal> {
@@ -239,6 +266,7 @@ mod tests {
                 ("both".parse().unwrap(), own(&["album", "own"])),
                 ("none".parse().unwrap(), own(&[])),
             ]),
+            issued_within: Duration::from_secs(15),
         }
     }
 
@@ -293,6 +321,34 @@ mod tests {
             decide("reader", None, &with(secs)).map(|session| session.duration.as_secs()).ok()
         });
         assert_eq!(got, [None, Some(900), Some(3600), None, None]);
+    }
+
+    /// The lesser of the two, in steps of 300 s, and nothing where less than 900 s would be left.
+    #[test]
+    fn a_duration_ends_with_the_login_that_it_is_for() {
+        let now: DateTime<Utc> = "2015-01-01T00:00:00Z".parse().unwrap();
+        let got = |secs: Option<u64>, left: i64| {
+            let caller = Caller::imagined("reader".parse().unwrap(), None, BTreeMap::new())
+                .logged_in_until(now + chrono::TimeDelta::seconds(left));
+            let asked = Asked { duration_secs: secs, ..asked(None, Some("2015")) };
+            grants().decide(&caller, &asked, now).map(|grant| grant.duration.as_secs())
+        };
+        for (secs, left, expected) in [
+            (None, 86_400, 1800),
+            (None, 1815, 1800),
+            (None, 1814, 1500),
+            (None, 1215, 1200),
+            (None, 1214, 900),
+            (None, 915, 900),
+            (Some(3600), 3614, 3300),
+            (Some(1000), 2000, 1000),
+            (Some(1000), 1200, 900),
+        ] {
+            assert_eq!(got(secs, left), Ok(expected), "{secs:?} with {left} s left");
+        }
+        for left in [914, 900, 15, 0, -1, -86_400] {
+            assert_eq!(got(None, left), Err(Refusal::LoginEndsSoon), "{left} s left");
+        }
     }
 
     #[test]

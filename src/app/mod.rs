@@ -67,6 +67,9 @@ pub enum StartError {
     /// The system's certificates cannot be used, so STS cannot be verified.
     #[error("STS cannot be called safely")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The same, so the keys of issuers would be anybody's.
+    #[error("the keys of issuers cannot be fetched safely")]
+    IssuersTls(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Why a server ended before it was told to.
@@ -101,8 +104,10 @@ impl App {
             .map(Arc::new)?;
         let vendor =
             Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
+        let rules = rules::rules(settings.rules, None, &store, &clock, &metrics)
+            .map_err(|problem| StartError::IssuersTls(problem.into()))?;
         let api = Arc::new(Api {
-            rules: ArcSwap::from_pointee(rules::rules(settings.rules, &store, None)),
+            rules: ArcSwap::from_pointee(rules),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
             clock: clock.clone(),

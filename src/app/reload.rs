@@ -8,9 +8,10 @@ use super::access_key::Candidate;
 use super::rules::{holders, rules};
 use super::watch::Watch;
 use crate::config::{Fixed, Problem, Problems, Settings, Source};
-use crate::http::{Api, InForce};
+use crate::http::{Api, InForce, Rules};
 use crate::store::Store;
-use crate::telemetry::Reload;
+use crate::telemetry::{Reload, with_causes};
+use crate::vend::Holders;
 
 /// Has a running server read its configuration again.
 #[derive(Clone, Debug)]
@@ -41,6 +42,16 @@ pub(super) struct Reloader {
     pub(super) requests: mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>,
 }
 
+/// A configuration that may take the place of the one in force.
+struct Next {
+    rules: Rules,
+    holders: Holders,
+    candidate: Candidate,
+    hash: String,
+    fixed: Fixed,
+    advice: Vec<Problem>,
+}
+
 /// A reloader's two ends. Reloads that are asked for while one goes on are one more.
 pub(super) fn requests() -> (Reloads, mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>) {
     let (requests, received) = mpsc::channel(8);
@@ -65,8 +76,8 @@ impl Reloader {
 
     async fn reload(&mut self) -> Result<(), Problems> {
         match self.load().await {
-            Ok((settings, candidate)) => {
-                self.apply(settings, candidate);
+            Ok(next) => {
+                self.apply(next);
                 self.api.metrics.config.reloaded(Reload::Applied);
                 Ok(())
             }
@@ -84,7 +95,7 @@ impl Reloader {
     }
 
     /// Everything that could be wrong is found here.
-    async fn load(&mut self) -> Result<(Settings, Candidate), Problems> {
+    async fn load(&mut self) -> Result<Next, Problems> {
         let source = self.source.clone();
         let loaded = tokio::task::spawn_blocking(move || {
             let looked = source.look_at_all();
@@ -105,15 +116,22 @@ impl Reloader {
             let admitted = self.api.vendor.admits(&candidate.accounts);
             admitted.map_err(|refused| Problems::one("roles", refused))?;
         }
-        Ok((settings, candidate))
+        let Settings { advice, hash, fixed, rules: settings, .. } = settings;
+        let holders = holders(&settings);
+        let before = self.api.rules.load_full();
+        let metrics = &self.api.metrics;
+        let rules = rules(settings, Some(&before), &self.store, &self.api.clock, metrics);
+        let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
+        Ok(Next { rules, holders, candidate, hash, fixed, advice })
     }
 
     /// Nothing can go wrong any more.
-    fn apply(&self, settings: Settings, candidate: Candidate) {
-        for Problem { path, message } in &settings.advice {
+    fn apply(&self, next: Next) {
+        let Next { rules, holders, candidate, hash, fixed, advice } = next;
+        for Problem { path, message } in &advice {
             tracing::warn!(key = path, "{message}");
         }
-        let waiting = self.fixed.differing(&settings.fixed);
+        let waiting = self.fixed.differing(&fixed);
         if !waiting.is_empty() {
             let keys = waiting.join(", ");
             tracing::warn!(
@@ -123,9 +141,7 @@ impl Reloader {
         }
         let metrics = &self.api.metrics.config;
         metrics.needs_restart.set(i64::from(!waiting.is_empty()));
-        let (hash, holders) = (settings.hash, holders(&settings.rules));
-        let before = self.api.rules.load_full();
-        self.api.rules.store(Arc::new(rules(settings.rules, &self.store, Some(&before))));
+        self.api.rules.store(Arc::new(rules));
         // After it: what a request of the old rules still fetches is not kept.
         self.api.vendor.keep_for(holders);
         self.candidates.send_if_modified(|present| {

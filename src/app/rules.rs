@@ -2,23 +2,33 @@
 
 use std::sync::Arc;
 
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Issuers, UnverifiableIssuers};
+use crate::clock::Clock;
 use crate::config::RuleSettings;
 use crate::http::Rules;
 use crate::limit::Limits;
 use crate::store::Store;
+use crate::telemetry::Metrics;
 use crate::vend::{Holder, Holders};
 
-/// The rules of a configuration. What was counted by the rules `before` goes on where its terms are the same.
-pub(super) fn rules(settings: RuleSettings, store: &Arc<Store>, before: Option<&Rules>) -> Rules {
+/// The rules of a configuration. What the rules `before` have counted and learnt stays where its terms are the same.
+pub(super) fn rules(
+    settings: RuleSettings,
+    before: Option<&Rules>,
+    store: &Arc<Store>,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<Rules, UnverifiableIssuers> {
     let RuleSettings { grants, clients, issuers, limits, request_timeout } = settings;
     let counted = before.map(|before| &before.limits);
-    Rules {
+    let known = before.map(|before| before.authenticator.issuers());
+    let issuers = Issuers::new(issuers, known, clock, &metrics.issuers)?;
+    Ok(Rules {
         authenticator: Authenticator::new(clients.into_iter().collect(), issuers),
         limits: Limits::new(limits, Arc::clone(store), counted),
         grants,
         request_timeout,
-    }
+    })
 }
 
 /// For whom tokens may be kept: clients that may call, each with its grants as they are now.

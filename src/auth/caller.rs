@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
+
 use crate::domain::{ClientId, Subject};
 
 /// An authenticated client, with its subject and verified claims if the credential proved any.
@@ -11,6 +13,7 @@ pub(crate) struct Caller {
     subject: Option<Subject>,
     claims: BTreeMap<String, String>,
     method: Method,
+    until: Option<DateTime<Utc>>,
 }
 
 /// How a caller proved itself.
@@ -37,7 +40,13 @@ impl Method {
 impl Caller {
     /// A client that knew its secret; nothing is proven of any user behind it.
     pub(super) fn by_secret(client: ClientId) -> Self {
-        Self { client, subject: None, claims: BTreeMap::new(), method: Method::ClientSecret }
+        Self {
+            client,
+            subject: None,
+            claims: BTreeMap::new(),
+            method: Method::ClientSecret,
+            until: None,
+        }
     }
 
     /// A user of a client's, proven by an issuer's token with these claims.
@@ -45,8 +54,9 @@ impl Caller {
         client: ClientId,
         subject: Subject,
         claims: BTreeMap<String, String>,
+        until: Option<DateTime<Utc>>,
     ) -> Self {
-        Self { client, subject: Some(subject), claims, method: Method::Jwt }
+        Self { client, subject: Some(subject), claims, method: Method::Jwt, until }
     }
 
     /// A caller that exists only to be shown what it would get; no request ever becomes one.
@@ -55,7 +65,7 @@ impl Caller {
         subject: Option<Subject>,
         claims: BTreeMap<String, String>,
     ) -> Self {
-        Self { client, subject, claims, method: Method::Operator }
+        Self { client, subject, claims, method: Method::Operator, until: None }
     }
 
     pub(crate) fn client(&self) -> &ClientId {
@@ -68,6 +78,17 @@ impl Caller {
 
     pub(crate) fn claims(&self) -> &BTreeMap<String, String> {
         &self.claims
+    }
+
+    /// When whatever the caller is given must end, if its issuer says so: its login's own end.
+    pub(crate) fn until(&self) -> Option<DateTime<Utc>> {
+        self.until
+    }
+
+    /// The same caller with a login that ends.
+    #[cfg(test)]
+    pub(crate) fn logged_in_until(self, end: DateTime<Utc>) -> Self {
+        Self { until: Some(end), ..self }
     }
 
     pub(crate) fn method(&self) -> Method {

@@ -8,7 +8,10 @@ mod secret;
 use std::collections::HashMap;
 
 pub(crate) use caller::Caller;
-pub(crate) use jwt::{ClaimRule, Issuer, Issuers, JwtProblem, Keys, SignatureAlgorithm};
+pub(crate) use jwt::{
+    Cadence, ClaimRule, Issuer, Issuers, JwtProblem, KeyAddress, KeySource, Keys, KeysFrom,
+    SignatureAlgorithm, UnverifiableIssuers,
+};
 pub(crate) use presented::Presented;
 pub(crate) use secret::{ClientSecret, SecretHash};
 
@@ -74,8 +77,29 @@ impl Authenticator {
         Self { clients, issuers, decoy }
     }
 
-    /// Whoever the credential proves at this moment. Tickets become a further arm here.
-    pub(crate) fn authenticate(
+    /// Whose tokens are believed.
+    pub(crate) fn issuers(&self) -> &Issuers {
+        &self.issuers
+    }
+
+    /// Whoever the credential proves at this moment. Nothing is waited for but, at times, an issuer's new keys.
+    pub(crate) async fn authenticate(
+        &self,
+        presented: &Presented,
+        now: DateTime<Utc>,
+    ) -> Result<Caller, AuthError> {
+        match (self.authenticate_at_once(presented, now), presented) {
+            (Err(AuthError::Jwt(JwtProblem::UnknownKey)), Presented::Jwt(token)) => {
+                // Boxed: it is rare, and all others carry the room that it takes.
+                let caller = Box::pin(self.issuers.verify_by_newer_keys(token, now)).await?;
+                self.registered(caller)
+            }
+            (outcome, _) => outcome,
+        }
+    }
+
+    /// The same by what is known already. Tickets become a further arm here.
+    pub(crate) fn authenticate_at_once(
         &self,
         presented: &Presented,
         now: DateTime<Utc>,
@@ -94,17 +118,19 @@ impl Authenticator {
                 }
             }
             Presented::Jwt(_) if self.issuers.is_empty() => Err(AuthError::NotOffered),
-            Presented::Jwt(token) => {
-                let caller = self.issuers.verify(token, now)?;
-                match self.clients.get(caller.client()) {
-                    Some(client) if client.enabled => Ok(caller),
-                    Some(_) => Err(AuthError::Disabled(caller.client().clone())),
-                    None => Err(AuthError::UnknownClient),
-                }
-            }
+            Presented::Jwt(token) => self.registered(self.issuers.verify(token, now)?),
             Presented::Other => Err(AuthError::NotOffered),
             Presented::Malformed => Err(AuthError::Malformed),
             Presented::Nothing => Err(AuthError::Missing),
+        }
+    }
+
+    /// A caller whom somebody else has proven, if its client is one of ours.
+    fn registered(&self, caller: Caller) -> Result<Caller, AuthError> {
+        match self.clients.get(caller.client()) {
+            Some(client) if client.enabled => Ok(caller),
+            Some(_) => Err(AuthError::Disabled(caller.client().clone())),
+            None => Err(AuthError::UnknownClient),
         }
     }
 }
@@ -141,7 +167,7 @@ mod tests {
                 ("client-002".parse().unwrap(), rotating),
                 ("client-009".parse().unwrap(), disabled),
             ]),
-            Issuers::new([]),
+            Issuers::default(),
         )
     }
 
@@ -149,7 +175,7 @@ mod tests {
     fn both_secrets_work_while_one_is_rotated() {
         let auth = authenticator();
         for secret in ["old", "new"] {
-            let caller = auth.authenticate(&present("client-002", secret), now()).unwrap();
+            let caller = auth.authenticate_at_once(&present("client-002", secret), now()).unwrap();
             assert_eq!((caller.client().as_str(), caller.subject()), ("client-002", None));
         }
     }
@@ -157,7 +183,7 @@ mod tests {
     #[test]
     fn nobody_else_is_let_in() {
         let auth = authenticator();
-        let refusal = |presented| auth.authenticate(&presented, now()).unwrap_err();
+        let refusal = |presented| auth.authenticate_at_once(&presented, now()).unwrap_err();
         let wrong = AuthError::WrongSecret("client-002".parse().unwrap());
         assert_eq!(refusal(present("client-002", "")), wrong);
         assert_eq!(refusal(present("client-002", "Old")), wrong);
@@ -174,7 +200,7 @@ mod tests {
         let auth = authenticator();
         let work = |presented: Presented| {
             secret::work::taken();
-            let _ = auth.authenticate(&presented, now());
+            let _ = auth.authenticate_at_once(&presented, now());
             secret::work::taken()
         };
         let expected = secret::work::Work { hashes: 1, comparisons: 2 };
@@ -193,7 +219,7 @@ mod tests {
     fn a_client_learns_that_it_is_disabled_only_with_its_secret() {
         let auth = authenticator();
         let refusal =
-            |secret| auth.authenticate(&present("client-009", secret), now()).unwrap_err();
+            |secret| auth.authenticate_at_once(&present("client-009", secret), now()).unwrap_err();
         let id: ClientId = "client-009".parse().unwrap();
         let expected = (AuthError::Disabled(id.clone()), AuthError::WrongSecret(id));
         assert_eq!((refusal("old"), refusal("guess")), expected);

@@ -132,9 +132,10 @@ impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Secrets(problems) => problems.into(),
-            StartError::Listen { .. } | StartError::Tls(_) | StartError::Store(_) => {
-                Self::new(EXIT_UNAVAILABLE, with_causes(&error))
-            }
+            StartError::Listen { .. }
+            | StartError::Tls(_)
+            | StartError::IssuersTls(_)
+            | StartError::Store(_) => Self::new(EXIT_UNAVAILABLE, with_causes(&error)),
         }
     }
 }

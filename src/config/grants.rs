@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -81,6 +82,7 @@ pub(super) fn entitlements(
 pub(super) fn grants(
     entitlements: Entitlements,
     of_clients: Vec<(ClientId, Vec<GrantName>)>,
+    issued_within: Duration,
     problems: &mut Problems,
 ) -> Grants {
     let Entitlements { sound, named, advice: _ } = entitlements;
@@ -94,7 +96,7 @@ pub(super) fn grants(
     }
     let of_clients =
         of_clients.into_iter().map(|(client, grants)| (client, grants.into_iter().collect()));
-    Grants { entitlements: sound, of_clients: of_clients.collect() }
+    Grants { entitlements: sound, of_clients: of_clients.collect(), issued_within }
 }
 
 fn entitlement(

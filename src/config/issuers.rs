@@ -1,22 +1,17 @@
 //! `[issuers]`, resolved.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use chrono::TimeDelta;
-use secrecy::{ExposeSecret, SecretSlice};
 
 use super::Mode;
 use super::field::{Field, List};
+use super::issuer_keys::{self, RawKeys};
 use super::problems::Problems;
 use super::raw::{RawClaimRule, RawIssuer};
 use super::resolve::number;
-use super::secret_file::read_secret;
-use crate::auth::{ClaimRule, Issuer, Keys, SignatureAlgorithm};
+use crate::auth::{ClaimRule, Issuer};
 use crate::domain::{ClientId, ValueName};
-
-/// A coordinate of the demo issuer's key, which is published with its other half.
-const DEMO_KEY: &str = "5sZUvafPPBaFafQa3maZJQR-hkk014XJDlZr4FqoXYk";
 
 /// The issuers whose tokens are believed, for clients that are registered.
 pub(super) fn resolve(
@@ -28,7 +23,7 @@ pub(super) fn resolve(
     let mut issuers: Vec<Issuer> = Vec::new();
     for (id, raw) in raw {
         let path = format!("issuers.{id}");
-        let Some(issuer) = issuer(&path, raw, clients, mode, problems) else { continue };
+        let Some(issuer) = issuer(id, &path, raw, clients, mode, problems) else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
             problems.add(
                 format!("{path}.issuer"),
@@ -41,6 +36,7 @@ pub(super) fn resolve(
 }
 
 fn issuer(
+    id: String,
     path: &str,
     raw: RawIssuer,
     registered: &[&ClientId],
@@ -51,9 +47,16 @@ fn issuer(
     let name = problems.require(&at("issuer"), raw.issuer);
     let algorithms = problems.require(&at("algorithms"), raw.algorithms);
     let algorithms = algorithms.map(|List(algorithms)| algorithms);
-    let keys = algorithms.as_ref().and_then(|algorithms| {
-        keys(path, raw.jwks_file, raw.secret_file, algorithms, mode, problems)
-    });
+    let keys = RawKeys {
+        jwks_file: raw.jwks_file,
+        jwks_url: raw.jwks_url,
+        discovery: raw.discovery,
+        secret_file: raw.secret_file,
+        refresh_secs: raw.keys_refresh_secs,
+        max_age_secs: raw.keys_max_age_secs,
+    };
+    let keys =
+        issuer_keys::resolve(path, keys, name.as_deref(), algorithms.as_deref(), mode, problems);
     let mut audiences = BTreeMap::new();
     for (audience, clients) in raw.audiences {
         let path = format!("{path}.audiences.{audience}");
@@ -78,6 +81,7 @@ fn issuer(
         Field::Absent => Some(60),
         given => number(problems, &at("leeway_secs"), given, 0, 300, "seconds"),
     };
+    let bound_by_token = problems.or(&at("bound_by_token"), raw.bound_by_token, false);
     let mut claims = BTreeMap::new();
     for (name, claim) in raw.claims {
         let path = format!("{path}.claims.{name}");
@@ -91,6 +95,7 @@ fn issuer(
         required.extend(rule.map(|rule| (claim, rule)));
     }
     Some(Issuer {
+        id,
         name: name?,
         algorithms: algorithms?,
         keys: keys?,
@@ -100,53 +105,8 @@ fn issuer(
         claims,
         required,
         leeway: TimeDelta::seconds(leeway?),
+        bound_by_token: bound_by_token?,
     })
-}
-
-/// Public keys for asymmetric algorithms, a shared secret for symmetric ones: never one for the other.
-fn keys(
-    path: &str,
-    jwks_file: Field<PathBuf>,
-    secret_file: Field<PathBuf>,
-    algorithms: &[SignatureAlgorithm],
-    mode: Mode,
-    problems: &mut Problems,
-) -> Option<Keys> {
-    let jwks = problems.take(&format!("{path}.jwks_file"), jwks_file);
-    let secret = problems.take(&format!("{path}.secret_file"), secret_file);
-    let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
-    match (jwks, secret) {
-        (Some(file), None) if symmetric == 0 && !algorithms.is_empty() => {
-            let path = format!("{path}.jwks_file");
-            let json = std::fs::read_to_string(&file);
-            let json = json
-                .map_err(|error| {
-                    problems.add(path.as_str(), format!("{}: {error}", file.display()))
-                })
-                .ok()?;
-            if mode == Mode::Production && json.contains(DEMO_KEY) {
-                problems.add(
-                    path,
-                    "the demo issuer's key is published and works in `appserver dev` only",
-                );
-                return None;
-            }
-            Keys::from_jwks(&json).map_err(|problem| problems.add_error(path, &problem)).ok()
-        }
-        (None, Some(file)) if symmetric == algorithms.len() && symmetric > 0 => {
-            let path = format!("{path}.secret_file");
-            let secret = problems.gather(read_secret(&path, &file))?;
-            let bytes = SecretSlice::from(secret.expose_secret().as_bytes().to_vec());
-            Keys::from_secret(&bytes).map_err(|problem| problems.add_error(path, &problem)).ok()
-        }
-        _ => {
-            problems.add(
-                format!("{path}.algorithms"),
-                "asymmetric algorithms go with `jwks_file`, and HS256 alone with `secret_file`",
-            );
-            None
-        }
-    }
 }
 
 fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<ClaimRule> {

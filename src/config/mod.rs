@@ -10,6 +10,7 @@ mod clients;
 mod field;
 mod files;
 mod grants;
+mod issuer_keys;
 mod issuers;
 mod layers;
 mod problems;

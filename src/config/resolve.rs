@@ -15,7 +15,6 @@ use super::{
     AccessKeySource, Files, Mode, Settings, Source, advice, clients, grants, issuers, reload,
     server, store, sts, vend,
 };
-use crate::auth::Issuers;
 use crate::telemetry;
 
 pub(super) fn resolve(
@@ -68,7 +67,9 @@ pub(super) fn resolve(
     let issuers = issuers::resolve(raw.issuers, &registered, mode, &mut problems);
     let clients_grants =
         clients.iter().map(|client| (client.id.clone(), client.grants.clone())).collect();
-    let grants = grants::grants(entitlements, clients_grants, &mut problems);
+    // Without it nothing is resolved, whatever stands here.
+    let request_timeout = server.as_ref().map(|(_, _, timeout, _)| *timeout).unwrap_or_default();
+    let grants = grants::grants(entitlements, clients_grants, request_timeout, &mut problems);
 
     let resolved = (|| {
         let (vend, store) = (vend?, store?);
@@ -92,7 +93,7 @@ pub(super) fn resolve(
                 grants,
                 limits: clients.iter().filter_map(|c| Some((c.id.clone(), c.limit?))).collect(),
                 clients: clients.into_iter().map(|c| (c.id, c.client)).collect(),
-                issuers: Issuers::new(issuers),
+                issuers,
                 request_timeout,
             },
             accounts,

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::restart::Fixed;
 use super::{AccessKeySource, Files, Problem, Problems, Source, StoreSource};
-use crate::auth::{Client, Issuers};
+use crate::auth::{Client, Issuer};
 use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::ServerSettings;
@@ -54,7 +54,7 @@ pub struct Settings {
 pub(crate) struct RuleSettings {
     pub(crate) grants: Grants,
     pub(crate) clients: Vec<(ClientId, Client)>,
-    pub(crate) issuers: Issuers,
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) limits: HashMap<ClientId, LimitTerms>,
     pub(crate) request_timeout: Duration,
 }

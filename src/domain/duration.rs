@@ -42,6 +42,12 @@ impl SessionDuration {
         (shortest.0..=longest.0).contains(&secs).then_some(Self(secs))
     }
 
+    /// This duration, or if it is longer than so many seconds, these; none if they are too few.
+    pub(crate) fn at_most(self, secs: u64) -> Option<Self> {
+        let secs = u32::try_from(secs).unwrap_or(u32::MAX);
+        (secs >= Self::SHORTEST_SECS).then_some(Self(self.0.min(secs)))
+    }
+
     /// The duration in seconds.
     pub(crate) fn as_secs(self) -> u32 {
         self.0

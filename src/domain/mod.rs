@@ -10,6 +10,7 @@ mod credentials;
 mod duration;
 mod fingerprint;
 mod identity;
+mod loopback;
 mod names;
 mod object_key;
 mod session_name;
@@ -21,6 +22,7 @@ pub(crate) use credentials::{AssumedRoleUser, Credentials, IncompleteCredentials
 pub(crate) use duration::{MaxSessionDuration, SessionDuration};
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use identity::{ExternalId, SourceIdentity, Subject};
+pub(crate) use loopback::is_loopback;
 pub(crate) use names::{ClientId, GrantName, RoleName, ValueName};
 pub(crate) use object_key::{KeyPath, PolicyText, Segment};
 pub(crate) use session_name::SessionName;

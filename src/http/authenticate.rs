@@ -26,8 +26,9 @@ pub(super) async fn caller(
     context: &Context,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
-    let authenticated =
-        context.rules.authenticator.authenticate(&presented(headers), api.clock.now());
+    let presented = presented(headers);
+    let authenticator = &context.rules.authenticator;
+    let authenticated = authenticator.authenticate(&presented, api.clock.now()).await;
     let client = match &authenticated {
         Ok(caller) => Some(caller.client()),
         Err(error) => error.client(),

@@ -190,6 +190,11 @@ fn refused(refusal: &Refusal) -> Public {
             "Forbidden.Grant",
             "The client may not use this grant; `GET /v1/whoami` lists those it may use.",
         ),
+        Refusal::LoginEndsSoon => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            "The login ends too soon: credentials end with it and last 900 seconds at least. Renew the login first.",
+        ),
         Refusal::Unnamed(_) => Public::parameter("Grant", refusal.to_string()),
         Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
         Refusal::Value(problem) => value(problem),

@@ -235,9 +235,13 @@ mod tests {
         let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
         Arc::new(Api {
             rules: ArcSwap::from_pointee(Rules {
-                authenticator: Authenticator::new(Default::default(), Issuers::new([])),
+                authenticator: Authenticator::new(Default::default(), Issuers::default()),
                 limits: Limits::new(Default::default(), Arc::new(Store::Memory), None),
-                grants: Grants { entitlements: Default::default(), of_clients: Default::default() },
+                grants: Grants {
+                    entitlements: Default::default(),
+                    of_clients: Default::default(),
+                    issued_within: Duration::from_secs(15),
+                },
                 request_timeout: Duration::from_secs(15),
             }),
             vendor: Arc::new(Vendor::new(

@@ -1,12 +1,10 @@
 //! Where STS is.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 use serde::Deserialize;
 
 use super::region::Region;
-use crate::domain::Invalid;
+use crate::domain::{Invalid, is_loopback};
 
 /// An STS endpoint: scheme, host and port, nothing else.
 ///
@@ -38,12 +36,6 @@ impl Endpoint {
     pub(super) fn is_encrypted(&self) -> bool {
         self.0.scheme() == "https"
     }
-
-    fn is_loopback(&self) -> bool {
-        let host = self.host();
-        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
-    }
 }
 
 impl Default for Endpoint {
@@ -72,7 +64,7 @@ impl TryFrom<String> for Endpoint {
         let endpoint = Self(Url::parse(&raw).map_err(|_| RULE)?);
         match scheme {
             "https" => Ok(endpoint),
-            "http" if endpoint.is_loopback() => Ok(endpoint),
+            "http" if is_loopback(endpoint.host()) => Ok(endpoint),
             _ => Err(RULE),
         }
     }

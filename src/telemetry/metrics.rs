@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{ConfigMetrics, StoreMetrics, VendMetrics};
+use super::{ConfigMetrics, IssuerMetrics, StoreMetrics, VendMetrics};
 use crate::domain::{ClientId, GrantName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
@@ -32,6 +32,8 @@ pub(crate) struct Metrics {
     pub(crate) store: StoreMetrics,
     /// Of the configuration in force.
     pub(crate) config: ConfigMetrics,
+    /// Of issuers' keys.
+    pub(crate) issuers: IssuerMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
@@ -102,6 +104,7 @@ impl Metrics {
             vend: VendMetrics::new(),
             store: StoreMetrics::new(),
             config: ConfigMetrics::default(),
+            issuers: IssuerMetrics::default(),
             connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
@@ -131,6 +134,7 @@ impl Metrics {
         self.vend.register(registry);
         self.store.register(registry);
         self.config.register(registry);
+        self.issuers.register(registry);
         let Connections { open, refused, malformed } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);
@@ -178,6 +182,7 @@ impl Metrics {
 
     /// The text that Prometheus scrapes.
     pub(crate) fn encoded(&self) -> String {
+        self.issuers.measure();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
             .expect("writing to a String does not fail");

@@ -2,6 +2,7 @@
 
 mod causes;
 mod config_metrics;
+mod issuer_metrics;
 mod json;
 mod log;
 mod metrics;
@@ -10,6 +11,7 @@ mod vend_metrics;
 
 pub(crate) use causes::{causes, with_causes};
 pub(crate) use config_metrics::{ConfigMetrics, Reload};
+pub(crate) use issuer_metrics::{IssuerKeys, IssuerMetrics};
 pub(crate) use log::{check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};

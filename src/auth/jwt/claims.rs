@@ -17,6 +17,18 @@ pub(crate) enum ClaimRule {
     Matches(Regex),
 }
 
+impl PartialEq for ClaimRule {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Is(ours), Self::Is(theirs)) => ours == theirs,
+            (Self::Matches(ours), Self::Matches(theirs)) => ours.as_str() == theirs.as_str(),
+            (Self::Is(_), Self::Matches(_)) | (Self::Matches(_), Self::Is(_)) => false,
+        }
+    }
+}
+
+impl Eq for ClaimRule {}
+
 impl ClaimRule {
     /// A pattern for the whole of a claim's text.
     pub(crate) fn pattern(pattern: &str) -> Result<Self, regex::Error> {

@@ -7,19 +7,21 @@ use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::JwtProblem;
 use super::claims::{self, ClaimRule};
-use super::keys::Keys;
-use super::{JwtProblem, Proven};
+use super::key_source::KeySource;
 use crate::auth::Caller;
 use crate::domain::{ClientId, Invalid, ValueName};
 
-/// Whose tokens are believed, and what of them.
-#[derive(Debug)]
+/// Whose tokens are believed, and what of them. What compares equal is the same issuer after a reload.
+#[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Issuer {
+    /// The operator's name for it, for the log and metrics.
+    pub(crate) id: String,
     /// `iss`, to the letter.
     pub(crate) name: String,
     pub(crate) algorithms: Vec<SignatureAlgorithm>,
-    pub(crate) keys: Keys,
+    pub(crate) keys: KeySource,
     /// For each `aud` that is ours: the clients that its tokens may be for.
     pub(crate) audiences: BTreeMap<String, Vec<ClientId>>,
     /// Names the client, where an audience has several.
@@ -32,6 +34,8 @@ pub(crate) struct Issuer {
     pub(crate) required: BTreeMap<String, ClaimRule>,
     /// By how much the issuer's clock and ours may differ.
     pub(crate) leeway: TimeDelta,
+    /// Whether credentials must end when the token that they were given for does.
+    pub(crate) bound_by_token: bool,
 }
 
 /// How tokens may be signed.
@@ -42,6 +46,12 @@ pub(crate) struct SignatureAlgorithm(Algorithm);
 impl SignatureAlgorithm {
     pub(crate) fn is_symmetric(self) -> bool {
         matches!(self.0, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+    }
+}
+
+impl From<Algorithm> for SignatureAlgorithm {
+    fn from(algorithm: Algorithm) -> Self {
+        Self(algorithm)
     }
 }
 
@@ -73,25 +83,17 @@ impl TryFrom<String> for SignatureAlgorithm {
 }
 
 impl Issuer {
-    pub(super) fn name(&self) -> &str {
-        &self.name
-    }
-
-    pub(super) fn keys(&self) -> &Keys {
-        &self.keys
-    }
-
     pub(super) fn takes(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&SignatureAlgorithm(algorithm))
     }
 
-    /// Whom verified claims prove at this moment.
+    /// Whom verified claims prove at this moment, and until when.
     pub(super) fn proven(
         &self,
         claims: &Map<String, Value>,
         now: DateTime<Utc>,
-    ) -> Result<Proven, JwtProblem> {
-        let until = self.valid_until(claims, now)?;
+    ) -> Result<(Caller, DateTime<Utc>), JwtProblem> {
+        let (expires, until) = self.valid_until(claims, now)?;
         let clients = claims::audiences(claims)?
             .find_map(|audience| self.audiences.get(audience))
             .ok_or(JwtProblem::Audience)?;
@@ -104,16 +106,18 @@ impl Issuer {
         let named = self.claims.iter().filter_map(|(name, claim)| {
             Some((name.as_str().to_owned(), claims::text(claims.get(claim)?)?.into_owned()))
         });
-        let caller = Caller::by_jwt(client.clone(), subject, named.collect());
-        Ok(Proven { caller, until })
+        // To the letter: leeway is for clocks that differ, not a longer life.
+        let bound = self.bound_by_token.then_some(expires);
+        let caller = Caller::by_jwt(client.clone(), subject, named.collect(), bound);
+        Ok((caller, until))
     }
 
-    /// The end of the token's time, if this moment lies in it.
+    /// The end of the token's time, without leeway and with it, if this moment lies in it.
     fn valid_until(
         &self,
         claims: &Map<String, Value>,
         now: DateTime<Utc>,
-    ) -> Result<DateTime<Utc>, JwtProblem> {
+    ) -> Result<(DateTime<Utc>, DateTime<Utc>), JwtProblem> {
         let expires = claims::moment(claims, "exp")?.ok_or(JwtProblem::Lacks("exp"))?;
         let until = expires.checked_add_signed(self.leeway).unwrap_or(expires);
         if until <= now {
@@ -125,7 +129,7 @@ impl Issuer {
                 return Err(JwtProblem::NotYetValid);
             }
         }
-        Ok(until)
+        Ok((expires, until))
     }
 
     /// Which of the audience's clients the token is for.

@@ -2,24 +2,33 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyOperations, PublicKeyUse,
-};
-use jsonwebtoken::{Algorithm, DecodingKey};
+use chrono::{DateTime, Utc};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use secrecy::{ExposeSecret, SecretSlice};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::SignatureAlgorithm;
 
 /// An HMAC key shorter than the hash can be guessed (RFC 7518 §3.2).
 const SHORTEST_SECRET: usize = 32;
 
 /// The keys that tokens may be signed with.
-pub(crate) struct Keys(Vec<Key>);
+#[derive(Clone, Default, Eq, PartialEq)]
+pub(crate) struct Keys(Vec<Arc<Key>>);
 
-struct Key {
+/// One key, and until when it is believed.
+pub(super) struct Key {
     id: Option<String>,
     /// What the key is for; a key for one algorithm is never used with another.
     algorithms: Vec<Algorithm>,
-    key: Arc<DecodingKey>,
+    verifying: DecodingKey,
+    /// Seconds since the epoch. Atomic, because a token that was verified before is looked up with the key that verified
+    /// it: one load tells that the issuer has withdrawn the key, or was not heard of for too long.
+    believed_until: AtomicI64,
 }
 
 /// Why there are no keys.
@@ -34,11 +43,21 @@ pub(crate) enum KeyProblem {
 }
 
 impl Keys {
-    /// The public keys of a JSON Web Key Set (RFC 7517). Keys of other kinds or for other uses are passed over, as the
-    /// RFC asks; so are symmetric ones, which have no business in a file that is published.
-    pub(crate) fn from_jwks(json: &str) -> Result<Self, KeyProblem> {
-        let set: JwkSet = serde_json::from_str(json).map_err(KeyProblem::NotAKeySet)?;
-        let keys: Vec<_> = set.keys.iter().filter_map(Key::from_jwk).collect();
+    /// The public keys of a JSON Web Key Set (RFC 7517). Keys of other kinds or for other uses or algorithms are passed
+    /// over, as the RFC asks; so are symmetric ones, which have no business in a file that is published.
+    pub(crate) fn from_jwks(
+        json: &[u8],
+        algorithms: &[SignatureAlgorithm],
+    ) -> Result<Self, KeyProblem> {
+        /// Read one by one: a key that cannot be read must not take the others with it.
+        #[derive(Deserialize)]
+        struct Set {
+            keys: Vec<Value>,
+        }
+        let set: Set = serde_json::from_slice(json).map_err(KeyProblem::NotAKeySet)?;
+        let read = set.keys.into_iter().filter_map(|key| Jwk::deserialize(key).ok());
+        let keys = read.filter_map(|key| Key::from_jwk(&key, algorithms)).map(Arc::new);
+        let keys: Vec<_> = keys.collect();
         if keys.is_empty() { Err(KeyProblem::NoKey) } else { Ok(Self(keys)) }
     }
 
@@ -48,12 +67,12 @@ impl Keys {
         if secret.len() < SHORTEST_SECRET {
             return Err(KeyProblem::ShortSecret);
         }
-        let key = Arc::new(DecodingKey::from_secret(secret));
-        Ok(Self(vec![Key { id: None, algorithms: vec![Algorithm::HS256], key }]))
+        let key = Key::new(None, vec![Algorithm::HS256], DecodingKey::from_secret(secret));
+        Ok(Self(vec![Arc::new(key)]))
     }
 
     /// The key that a token's header names; without a name the only one that fits.
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Arc<DecodingKey>> {
+    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Arc<Key>> {
         let mut fitting = self.0.iter().filter(|key| {
             let named = match (id, &key.id) {
                 (Some(id), Some(own)) => id == own,
@@ -63,12 +82,57 @@ impl Keys {
             named && key.algorithms.contains(&algorithm)
         });
         let found = fitting.next()?;
-        fitting.next().is_none().then(|| Arc::clone(&found.key))
+        fitting.next().is_none().then(|| Arc::clone(found))
+    }
+
+    /// These keys, where one was known before the known one itself: what it has verified stays verified.
+    pub(super) fn known_by(self, before: &Self) -> Self {
+        let known = |key: Arc<Key>| {
+            let same = before.0.iter().find(|known| **known == key);
+            same.map_or(key, Arc::clone)
+        };
+        Self(self.0.into_iter().map(known).collect())
+    }
+
+    /// Those of these keys that the others do not hold.
+    pub(super) fn without<'a>(&'a self, others: &'a Self) -> impl Iterator<Item = &'a Arc<Key>> {
+        self.0.iter().filter(|key| !others.0.contains(key))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
+        self.0.iter()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }
 
 impl Key {
-    fn from_jwk(jwk: &Jwk) -> Option<Self> {
+    /// A key that is believed for ever.
+    fn new(id: Option<String>, algorithms: Vec<Algorithm>, verifying: DecodingKey) -> Self {
+        Self { id, algorithms, verifying, believed_until: AtomicI64::new(i64::MAX) }
+    }
+
+    pub(super) fn verifying(&self) -> &DecodingKey {
+        &self.verifying
+    }
+
+    /// Whether what it has signed proves anything at this moment.
+    pub(super) fn is_believed(&self, now: DateTime<Utc>) -> bool {
+        now.timestamp() < self.believed_until.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn believe_until(&self, end: DateTime<Utc>) {
+        self.believed_until.store(end.timestamp(), Ordering::Relaxed);
+    }
+
+    /// What it has signed proves nothing from now on.
+    pub(super) fn withdraw(&self) {
+        self.believed_until.store(i64::MIN, Ordering::Relaxed);
+    }
+
+    fn from_jwk(jwk: &Jwk, wanted: &[SignatureAlgorithm]) -> Option<Self> {
         let common = &jwk.common;
         let for_signatures = match (&common.public_key_use, &common.key_operations) {
             (Some(PublicKeyUse::Signature), _) => true,
@@ -103,14 +167,42 @@ impl Key {
                 kind.into_iter().filter(|algorithm| *algorithm == named).collect()
             }
         };
-        let key = Arc::new(DecodingKey::from_jwk(jwk).ok()?);
+        let algorithms: Vec<_> = algorithms
+            .into_iter()
+            .filter(|algorithm| wanted.contains(&SignatureAlgorithm::from(*algorithm)))
+            .collect();
+        let verifying = DecodingKey::from_jwk(jwk).ok()?;
         let usable = for_signatures && !algorithms.is_empty();
-        usable.then(|| Self { id: common.key_id.clone(), algorithms, key })
+        usable.then(|| Self::new(common.key_id.clone(), algorithms, verifying))
+    }
+}
+
+/// The same name, the same use and the same key; until when it is believed is no part of what it is.
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
+        let same = match (self.verifying.kind(), other.verifying.kind()) {
+            (SecretOrDer(ours), SecretOrDer(theirs)) => ours == theirs,
+            (RsaModulusExponent { n, e }, RsaModulusExponent { n: their_n, e: their_e }) => {
+                (n, e) == (their_n, their_e)
+            }
+            (SecretOrDer(_), RsaModulusExponent { .. })
+            | (RsaModulusExponent { .. }, SecretOrDer(_)) => false,
+        };
+        same && (&self.id, &self.algorithms) == (&other.id, &other.algorithms)
+    }
+}
+
+impl Eq for Key {}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Key").field(&self.id).field(&self.algorithms).finish()
     }
 }
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|key| (&key.id, &key.algorithms))).finish()
+        f.debug_list().entries(&self.0).finish()
     }
 }

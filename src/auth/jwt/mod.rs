@@ -3,14 +3,23 @@
 //! Nothing that is decided is taken from the token before its signature is verified. Of what it says before that, three things are
 //! looked up: the issuer, the key and the algorithm; each must be one that the configuration has named.
 
+mod address;
 mod claims;
+mod demand;
+mod fetch;
 mod issuer;
+mod keeper;
+mod key_ring;
+mod key_source;
 mod keys;
+mod live;
 mod remembered;
 #[cfg(test)]
 mod tests;
+mod unverified;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -20,19 +29,27 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
 use super::Caller;
+use crate::clock::Clock;
+use crate::telemetry::IssuerMetrics;
+use keys::Key;
+use live::LiveIssuer;
 use remembered::Remembered;
+use unverified::{check, named_issuer};
 
+pub(crate) use address::KeyAddress;
 pub(crate) use claims::ClaimRule;
+pub(crate) use fetch::UnverifiableIssuers;
 pub(crate) use issuer::{Issuer, SignatureAlgorithm};
+pub(crate) use key_source::{Cadence, KeySource, KeysFrom};
 pub(crate) use keys::Keys;
 
 /// A longer token is not looked at. Those of the big identity providers have 1 to 2 KB.
 const LONGEST: usize = 8 * 1024;
 
 /// The issuers by what their tokens say in `iss`.
-#[derive(Debug)]
+#[derive(Default)]
 pub(crate) struct Issuers {
-    by_name: HashMap<String, Issuer>,
+    by_name: HashMap<String, Arc<LiveIssuer>>,
     remembered: Remembered,
 }
 
@@ -69,24 +86,57 @@ pub(crate) enum JwtProblem {
     Required,
 }
 
-/// A caller, and until when its token proves it.
-#[derive(Clone, Debug)]
+/// A caller, until when its token proves it, and what verified the token.
 struct Proven {
     caller: Caller,
     until: DateTime<Utc>,
+    key: Arc<Key>,
+    issuer: Arc<LiveIssuer>,
+}
+
+/// What is remembered and handed out: a copy costs a count, not a caller.
+type Proof = Arc<Proven>;
+
+/// What a token says before anything of it is verified.
+struct Unverified {
+    header: Header,
+    issuer: Arc<LiveIssuer>,
 }
 
 impl Issuers {
-    pub(crate) fn new(issuers: impl IntoIterator<Item = Issuer>) -> Self {
-        let by_name = issuers.into_iter().map(|issuer| (issuer.name().to_owned(), issuer));
-        Self { by_name: by_name.collect(), remembered: Remembered::default() }
+    /// The issuers as they are configured now. Where keys are fetched, this begins it, and needs a runtime.
+    ///
+    /// Of the issuers before, those that are described just as they were stay what they are: their keys, the tasks that
+    /// fetch these, and what was remembered of their tokens. Nothing stays of one that was changed or is gone; its task ends
+    /// when `previous` is dropped.
+    pub(crate) fn new(
+        issuers: Vec<Issuer>,
+        previous: Option<&Self>,
+        clock: &Clock,
+        metrics: &IssuerMetrics,
+    ) -> Result<Self, UnverifiableIssuers> {
+        let before = |name: &str| previous.and_then(|previous| previous.by_name.get(name));
+        let live = issuers.into_iter().map(|issuer| {
+            let unchanged = before(&issuer.name).filter(|live| live.issuer == issuer);
+            let live = match unchanged {
+                Some(live) => Arc::clone(live),
+                None => Arc::new(LiveIssuer::start(issuer, clock, metrics)?),
+            };
+            Ok((live.issuer.name.clone(), live))
+        });
+        let by_name: HashMap<_, _> = live.collect::<Result<_, _>>()?;
+        let stays = |issuer: &Arc<LiveIssuer>| {
+            by_name.get(&issuer.issuer.name).is_some_and(|live| Arc::ptr_eq(live, issuer))
+        };
+        let remembered = previous.map(|previous| previous.remembered.of(stays));
+        Ok(Self { remembered: remembered.unwrap_or_default(), by_name })
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.by_name.is_empty()
     }
 
-    /// Whoever the token proves.
+    /// Whoever the token proves, by the keys that are there.
     pub(crate) fn verify(
         &self,
         token: &SecretString,
@@ -102,44 +152,43 @@ impl Issuers {
         })
     }
 
+    /// The same for a token whose key is not there: its issuer may just have begun to use a new one, so it is asked, if it
+    /// may be asked so soon again, and this waits a moment for its answer.
+    pub(crate) async fn verify_by_newer_keys(
+        &self,
+        token: &SecretString,
+        now: DateTime<Utc>,
+    ) -> Result<Caller, JwtProblem> {
+        let issuer = self.unverified(token.expose_secret())?.issuer;
+        if issuer.refetched().await { self.verify(token, now) } else { Err(JwtProblem::UnknownKey) }
+    }
+
     fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtProblem> {
+        let Unverified { header, issuer } = self.unverified(token)?;
+        let key = issuer.ring.find(header.kid.as_deref(), header.alg, now);
+        let key = key.ok_or(JwtProblem::UnknownKey)?;
+        let verified = jsonwebtoken::decode(token, key.verifying(), &signature_only(header.alg));
+        let claims: Map<String, Value> = verified.map_err(|error| problem(error.kind()))?.claims;
+        let (caller, until) = issuer.issuer.proven(&claims, now)?;
+        Ok(Proven { caller, until, key, issuer })
+    }
+
+    /// Looks up whose token it says that it is, if its header asks for nothing that we do not grant.
+    fn unverified(&self, token: &str) -> Result<Unverified, JwtProblem> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| JwtProblem::Malformed)?;
         check(&header)?;
         let issuer = self.by_name.get(&named_issuer(token)?).ok_or(JwtProblem::UnknownIssuer)?;
-        if !issuer.takes(header.alg) {
+        if !issuer.issuer.takes(header.alg) {
             return Err(JwtProblem::Algorithm);
         }
-        let key = issuer.keys().find(header.kid.as_deref(), header.alg);
-        let key = key.ok_or(JwtProblem::UnknownKey)?;
-        let verified = jsonwebtoken::decode(token, &key, &signature_only(header.alg));
-        let claims: Map<String, Value> = verified.map_err(|error| problem(error.kind()))?.claims;
-        issuer.proven(&claims, now)
+        Ok(Unverified { header, issuer: Arc::clone(issuer) })
     }
 }
 
-/// What the header may say besides algorithm and key: that it is a JWT, and nothing that changes how it is read.
-fn check(header: &Header) -> Result<(), JwtProblem> {
-    if let Some(kind) = &header.typ {
-        let kind = kind.to_ascii_lowercase();
-        // RFC 7519 §5.1 and RFC 9068 §2.1. A logout token, for one, is signed by the same key.
-        let known = ["jwt", "at+jwt"].contains(&kind.strip_prefix("application/").unwrap_or(&kind));
-        if !known {
-            return Err(JwtProblem::Type);
-        }
+impl fmt::Debug for Issuers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(&self.by_name).finish()
     }
-    let plain = header.crit.is_none() && header.zip.is_none() && header.enc.is_none();
-    if plain { Ok(()) } else { Err(JwtProblem::Critical) }
-}
-
-/// Whose token it says that it is: only looked up, among those that are configured.
-fn named_issuer(token: &str) -> Result<String, JwtProblem> {
-    #[derive(serde::Deserialize)]
-    struct Named {
-        iss: Option<String>,
-    }
-    let named: Named = jsonwebtoken::dangerous::insecure_decode_claims(token)
-        .map_err(|_| JwtProblem::Malformed)?;
-    named.iss.ok_or(JwtProblem::Lacks("iss"))
 }
 
 /// Times and audiences are checked by us: by our clock, and once.
@@ -159,6 +208,3 @@ fn problem(kind: &ErrorKind) -> JwtProblem {
         _ => JwtProblem::Malformed,
     }
 }
-
-/// What is remembered and handed out: a copy costs a count, not a caller.
-type Proof = Arc<Proven>;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
+use super::live::LiveIssuer;
 use super::{JwtProblem, Proof, Proven};
 
 /// Tokens, some 500 bytes each; beyond it those that are used least are verified again.
@@ -22,7 +23,8 @@ impl Default for Remembered {
 }
 
 impl Remembered {
-    /// What the token was found to prove, as long as it does; or what `verify` finds.
+    /// What the token was found to prove, as long as it does and the key that verified it is believed; or what `verify`
+    /// finds.
     pub(super) fn or_verify(
         &self,
         token: &str,
@@ -31,7 +33,7 @@ impl Remembered {
     ) -> Result<Proof, JwtProblem> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         if let Some(proof) = self.0.get(&hash) {
-            if now < proof.until {
+            if now < proof.until && proof.key.is_believed(now) {
                 return Ok(proof);
             }
             self.0.remove(&hash);
@@ -39,5 +41,19 @@ impl Remembered {
         let proof = Arc::new(verify()?);
         self.0.insert(hash, Arc::clone(&proof));
         Ok(proof)
+    }
+
+    /// What was remembered of these issuers' tokens, and of no others.
+    pub(super) fn of(&self, still_believed: impl Fn(&Arc<LiveIssuer>) -> bool) -> Self {
+        let kept = Self::default();
+        for (hash, proof) in self.0.iter().filter(|(_, proof)| still_believed(&proof.issuer)) {
+            kept.0.insert(hash, proof);
+        }
+        kept
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::auth::SignatureAlgorithm;
+use crate::auth::{KeyAddress, SignatureAlgorithm};
 use crate::config::field::{Field, List};
 use crate::domain::ClientId;
 
@@ -17,8 +17,17 @@ pub(in crate::config) struct RawIssuer {
     pub(in crate::config) issuer: Field<String>,
     /// Required: `ES256`, `RS256` and so on; `HS256` with `secret_file`.
     pub(in crate::config) algorithms: Field<List<SignatureAlgorithm>>,
-    /// Its public keys, a JSON Web Key Set.
+    /// Its public keys, a JSON Web Key Set. One of `jwks_file`, `jwks_url`, `discovery` and `secret_file` is required.
     pub(in crate::config) jwks_file: Field<PathBuf>,
+    /// Where they are fetched from. HTTPS only, but for loopback.
+    pub(in crate::config) jwks_url: Field<KeyAddress>,
+    /// Default false. Asks the issuer where they are, as OpenID Connect Discovery 1.0 says.
+    pub(in crate::config) discovery: Field<bool>,
+    /// Seconds, 60 to 86400, default 300: after so long fetched keys are fetched again.
+    pub(in crate::config) keys_refresh_secs: Field<u64>,
+    /// Seconds, 300 to 604800, default 86400, more than `keys_refresh_secs`: when keys could not be fetched for so long, no
+    /// token of the issuer is believed.
+    pub(in crate::config) keys_max_age_secs: Field<u64>,
     /// For HS256: holds the shared secret. White space at its ends is trimmed.
     pub(in crate::config) secret_file: Field<PathBuf>,
     /// Required: for each `aud` that is ours its clients.
@@ -29,6 +38,8 @@ pub(in crate::config) struct RawIssuer {
     pub(in crate::config) subject_claim: Field<String>,
     /// Seconds, 0 to 300, default 60, by which clocks may differ.
     pub(in crate::config) leeway_secs: Field<i64>,
+    /// Default false. Credentials end no later than the token that they were given for.
+    pub(in crate::config) bound_by_token: Field<bool>,
     /// Claims for policies, by the NAME of `${claims.NAME}`.
     pub(in crate::config) claims: BTreeMap<String, Field<String>>,
     /// What a token must say besides.

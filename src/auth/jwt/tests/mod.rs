@@ -1,5 +1,12 @@
 //! A table of tokens, each different from a good one in one thing.
 
+mod fetching;
+mod headers;
+mod reload;
+mod signing;
+mod site;
+mod times;
+
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
@@ -19,9 +26,10 @@ fn now() -> DateTime<Utc> {
 /// Whose tokens are signed with a shared secret: what is tested here is what they say.
 fn issuer(name: &str) -> Issuer {
     Issuer {
+        id: "company".to_owned(),
         name: name.to_owned(),
-        algorithms: vec!["HS256".to_owned().try_into().unwrap()],
-        keys: Keys::from_secret(&SECRET.to_vec().into()).unwrap(),
+        algorithms: algorithms(&["HS256"]),
+        keys: KeySource::Given(Keys::from_secret(&SECRET.to_vec().into()).unwrap()),
         audiences: BTreeMap::from([
             ("photos".to_owned(), vec!["photo-app".parse().unwrap()]),
             ("all".to_owned(), vec!["ios".parse().unwrap(), "android".parse().unwrap()]),
@@ -31,7 +39,18 @@ fn issuer(name: &str) -> Issuer {
         claims: BTreeMap::from([("department".parse().unwrap(), "dept".to_owned())]),
         required: BTreeMap::new(),
         leeway: TimeDelta::seconds(60),
+        bound_by_token: false,
     }
+}
+
+fn algorithms(names: &[&str]) -> Vec<SignatureAlgorithm> {
+    names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect()
+}
+
+/// The one issuer, from the start.
+fn issuers(issuer: Issuer) -> Issuers {
+    let clock = Clock::manual(now());
+    Issuers::new(vec![issuer], None, &clock, &IssuerMetrics::default()).unwrap()
 }
 
 fn good() -> Value {
@@ -51,7 +70,7 @@ fn token(claims: &Value) -> SecretString {
 }
 
 fn verify_with(issuer: Issuer, claims: &Value) -> Result<Caller, JwtProblem> {
-    Issuers::new([issuer]).verify(&token(claims), now())
+    issuers(issuer).verify(&token(claims), now())
 }
 
 fn verify(claims: &Value) -> Result<Caller, JwtProblem> {
@@ -163,7 +182,7 @@ fn required_claims_are_exact_or_match_as_a_whole() {
 /// T23, T24 and their kin: what a header asks for is not granted.
 #[test]
 fn a_header_chooses_neither_algorithm_nor_key_nor_rules() {
-    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let issuers = issuers(issuer("https://login.example.com/"));
     let refused = |header: &Header, secret: &[u8]| {
         issuers.verify(&signed(header, &good(), secret), now()).unwrap_err()
     };
@@ -186,13 +205,13 @@ fn a_header_chooses_neither_algorithm_nor_key_nor_rules() {
 fn no_signature_and_a_confused_one_prove_nothing() {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    let jwks = include_str!("../../../config/demo.jwks.json");
+    let jwks = include_str!("../../../../config/demo.jwks.json");
     let asymmetric = || Issuer {
-        algorithms: vec!["ES256".to_owned().try_into().unwrap()],
-        keys: Keys::from_jwks(jwks).unwrap(),
+        algorithms: algorithms(&["ES256"]),
+        keys: KeySource::Given(Keys::from_jwks(jwks.as_bytes(), &algorithms(&["ES256"])).unwrap()),
         ..issuer("https://login.example.com/")
     };
-    let issuers = Issuers::new([asymmetric()]);
+    let issuers = issuers(asymmetric());
     let part = |json: &str| URL_SAFE_NO_PAD.encode(json);
     for alg in ["none", "None", "NONE", ""] {
         let header = format!(r#"{{"alg":"{alg}","kid":"demo"}}"#);
@@ -207,7 +226,7 @@ fn no_signature_and_a_confused_one_prove_nothing() {
 
 #[test]
 fn what_is_no_token_is_refused_whatever_its_size() {
-    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let issuers = issuers(issuer("https://login.example.com/"));
     let long = "x".repeat(LONGEST + 1);
     for other in ["", ".", "..", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30", &long] {
         let refused = issuers.verify(&other.into(), now()).unwrap_err();
@@ -217,7 +236,7 @@ fn what_is_no_token_is_refused_whatever_its_size() {
 
 #[test]
 fn a_verified_token_is_remembered_until_its_end_and_no_longer() {
-    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let issuers = issuers(issuer("https://login.example.com/"));
     let token = token(&good());
     for secs in [0, 1, 3659] {
         assert!(issuers.verify(&token, now() + TimeDelta::seconds(secs)).is_ok(), "{secs}");
@@ -228,7 +247,7 @@ fn a_verified_token_is_remembered_until_its_end_and_no_longer() {
 
 #[test]
 fn a_remembered_token_does_not_vouch_for_another() {
-    let issuers = Issuers::new([issuer("https://login.example.com/")]);
+    let issuers = issuers(issuer("https://login.example.com/"));
     let good = token(&good());
     issuers.verify(&good, now()).unwrap();
     let text = good.expose_secret();
@@ -254,14 +273,15 @@ fn keys_for_other_uses_and_symmetric_ones_are_passed_over() {
         key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         key
     };
+    let read = |set: &str| Keys::from_jwks(set.as_bytes(), &algorithms(&["ES256"]));
     let symmetric =
         json!({"kty": "oct", "kid": "one", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"});
     for passed_over in [key(json!({"use": "enc"})), key(json!({"alg": "ES384"})), symmetric] {
         let set = json!({"keys": [passed_over]}).to_string();
-        assert!(matches!(Keys::from_jwks(&set), Err(KeyProblem::NoKey)), "{set}");
+        assert!(matches!(read(&set), Err(KeyProblem::NoKey)), "{set}");
     }
     let two = json!({"keys": [key(json!({})), key(json!({"kid": "two"}))]}).to_string();
-    let keys = Keys::from_jwks(&two).unwrap();
+    let keys = read(&two).unwrap();
     assert!(keys.find(Some("two"), Algorithm::ES256).is_some());
     assert!(keys.find(Some("three"), Algorithm::ES256).is_none());
     assert!(keys.find(None, Algorithm::ES256).is_none(), "which of the two is not said");

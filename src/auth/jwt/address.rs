@@ -1,0 +1,157 @@
+//! Where an issuer's keys are.
+
+use std::fmt;
+
+use reqwest::Url;
+use serde::Deserialize;
+
+use crate::domain::{Invalid, is_loopback};
+
+/// A URL that keys may be fetched from: HTTPS, or plain HTTP that does not leave the machine.
+///
+/// Whoever stands between an issuer and us could otherwise put keys of their own into the answer, and be any user.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) struct KeyAddress(Url);
+
+impl KeyAddress {
+    /// Where the issuer describes itself, by OpenID Connect Discovery 1.0 §4.1: a slash at its end is taken away first.
+    pub(crate) fn of_discovery(issuer: &str) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid(
+            "with `discovery` an issuer is an `https` URL without user, query and fragment (`http` on loopback), or it \
+             cannot be asked for its keys",
+        );
+        let base = Self::try_from(issuer.to_owned()).map_err(|_| RULE)?;
+        if base.0.query().is_some() {
+            return Err(RULE);
+        }
+        let issuer = issuer.strip_suffix('/').unwrap_or(issuer);
+        let described = format!("{issuer}/.well-known/openid-configuration");
+        Self::try_from(described).map_err(|_| RULE)
+    }
+
+    /// The address that a description fetched from here names. Its host may be another: large providers have their keys
+    /// elsewhere, and it is the issuer who says so, never a token. Out of the machine nobody is sent back into it.
+    pub(super) fn named_by_this(&self, uri: &str) -> Option<Self> {
+        let named = Self::try_from(uri.to_owned()).ok()?;
+        (named.is_encrypted() || !self.is_encrypted()).then_some(named)
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.0
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+}
+
+/// For the log: without the query, which may hold what is nobody's business.
+impl fmt::Display for KeyAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(url) = self;
+        write!(f, "{}{}", url.origin().ascii_serialization(), url.path())
+    }
+}
+
+impl TryFrom<String> for KeyAddress {
+    type Error = Invalid;
+
+    fn try_from(raw: String) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid(
+            "keys are fetched from an `https` URL without user and fragment; `http` is admitted on `localhost` and \
+             loopback addresses only",
+        );
+        // `Url` would take white space away and turn backslashes: what is written is what is meant.
+        let graphic = raw.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        let url = Url::parse(&raw).ok().filter(|_| graphic).ok_or(RULE)?;
+        let plain = url.username().is_empty()
+            && url.password().is_none()
+            && !raw.contains('@')
+            && url.fragment().is_none();
+        let host = url.host_str().ok_or(RULE)?;
+        match url.scheme() {
+            "https" if plain => Ok(Self(url)),
+            "http" if plain && is_loopback(host) => Ok(Self(url)),
+            _ => Err(RULE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(raw: &str) -> Result<String, Invalid> {
+        KeyAddress::try_from(raw.to_owned()).map(|address| address.url().to_string())
+    }
+
+    #[test]
+    fn keys_come_by_https_or_from_this_machine() {
+        for good in [
+            "https://login.example.com/jwks",
+            "https://login.example.com:8443/jwks?p=policy",
+            "https://10.0.0.1/jwks",
+            "http://127.0.0.1:8090/jwks",
+            "http://[::1]:8090/jwks",
+            "http://localhost/jwks",
+        ] {
+            assert_eq!(address(good).as_deref(), Ok(good));
+        }
+        for bad in [
+            "",
+            "login.example.com/jwks",
+            "http://login.example.com/jwks",
+            "http://10.0.0.1/jwks",
+            "http://localhost.evil.com/jwks",
+            "http://127.0.0.1.evil.com/jwks",
+            "http://0.0.0.0/jwks",
+            "http://user@127.0.0.1/jwks",
+            "https://user:word@login.example.com/jwks",
+            "https://@login.example.com/jwks",
+            "https://login.example.com/jwks#one",
+            "https:\\\\login.example.com/jwks",
+            "https://login.example.com/jw ks",
+            " https://login.example.com/jwks",
+            "file:///etc/passwd",
+            "ftp://127.0.0.1/jwks",
+            "data:application/json,{}",
+        ] {
+            assert!(address(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_description_is_below_the_issuer_with_and_without_a_slash() {
+        let found = |issuer| KeyAddress::of_discovery(issuer).map(|found| found.url().to_string());
+        let at = |place: &str| Ok(format!("https://{place}/.well-known/openid-configuration"));
+        assert_eq!(found("https://login.example.com"), at("login.example.com"));
+        assert_eq!(found("https://login.example.com/"), at("login.example.com"));
+        assert_eq!(found("https://example.com/realms/a"), at("example.com/realms/a"));
+        assert_eq!(found("https://example.com/realms/a/"), at("example.com/realms/a"));
+        for bad in [
+            "login.example.com",
+            "http://login.example.com/",
+            "https://example.com/?a=b",
+            "https://example.com/#a",
+            "urn:issuer",
+        ] {
+            assert!(found(bad).is_err(), "{bad}");
+        }
+    }
+
+    /// T23: a description may name another host, and nothing that is not encrypted unless it came so itself.
+    #[test]
+    fn a_description_names_encrypted_keys_unless_it_is_of_this_machine() {
+        let named = |from: &str, uri: &str| {
+            KeyAddress::try_from(from.to_owned()).unwrap().named_by_this(uri).is_some()
+        };
+        let (outside, inside) = ("https://login.example.com/", "http://127.0.0.1:8090/");
+        assert!(named(outside, "https://keys.example.net/jwks"));
+        assert!(!named(outside, "http://127.0.0.1:9090/metrics"));
+        assert!(!named(outside, "http://keys.example.net/jwks"));
+        assert!(named(inside, "http://127.0.0.1:8090/jwks"));
+        assert!(named(inside, "https://keys.example.net/jwks"));
+        assert!(!named(inside, "http://keys.example.net/jwks"));
+    }
+}

@@ -1,0 +1,160 @@
+//! Fetches an issuer's keys, and lets nobody's mistake cost more than a few seconds and kilobytes.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::{ACCEPT, HeaderValue};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::SignatureAlgorithm;
+use super::address::KeyAddress;
+use super::key_source::KeysFrom;
+use super::keys::{KeyProblem, Keys};
+
+/// For name, connection and TLS.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// For one fetch as a whole, description included.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most that is read of an answer. Key sets have 1 to 20 KB.
+const LONGEST_ANSWER: usize = 256 * 1024;
+
+/// Knows one issuer's address, and what its keys must be good for.
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    http: reqwest::Client,
+    from: KeysFrom,
+    /// `iss`, which a description must repeat to the letter.
+    issuer: String,
+    algorithms: Vec<SignatureAlgorithm>,
+}
+
+/// TLS cannot be set up, as in a container without certificates.
+#[derive(Debug, thiserror::Error)]
+#[error("the system's certificates cannot be used to verify the issuers of tokens")]
+pub(crate) struct UnverifiableIssuers(#[source] reqwest::Error);
+
+/// Why there are no new keys.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum FetchProblem {
+    #[error("the issuer cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    #[error("the issuer did not answer within {} seconds", FETCH_TIMEOUT.as_secs())]
+    TimedOut,
+    #[error(
+        "the issuer answered with HTTP status {0}; only 200 is taken, and no redirect is followed"
+    )]
+    Status(u16),
+    #[error("the issuer's answer has more than {LONGEST_ANSWER} bytes")]
+    TooLong,
+    #[error("the issuer does not describe itself as OpenID Connect Discovery says")]
+    NoDescription(#[source] serde_json::Error),
+    #[error(
+        "the description is of another issuer than the configured one, which must be the same to the letter"
+    )]
+    OtherIssuer,
+    #[error("the description's `jwks_uri` is none that keys may be fetched from")]
+    KeysElsewhere,
+    #[error("the issuer's keys cannot be used")]
+    Keys(#[source] KeyProblem),
+}
+
+impl FetchProblem {
+    /// Names the problem in metrics.
+    pub(super) fn kind(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) => "unreachable",
+            Self::TimedOut => "timed_out",
+            Self::Status(_) => "status",
+            Self::TooLong => "too_long",
+            Self::NoDescription(_) => "no_description",
+            Self::OtherIssuer => "other_issuer",
+            Self::KeysElsewhere => "keys_elsewhere",
+            Self::Keys(_) => "unusable_keys",
+        }
+    }
+}
+
+impl Fetcher {
+    pub(super) fn new(
+        from: KeysFrom,
+        issuer: String,
+        algorithms: Vec<SignatureAlgorithm>,
+    ) -> Result<Self, UnverifiableIssuers> {
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            // Keys come from where the operator said, and from nowhere else.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            // The next fetch is minutes away; no server holds a connection for so long.
+            .pool_max_idle_per_host(0);
+        // As for STS: without TLS certificates are neither needed nor waited for.
+        let http = if from.address().is_encrypted() { http } else { http.tls_certs_only([]) };
+        let http = http.build().map_err(UnverifiableIssuers)?;
+        Ok(Self { http, from, issuer, algorithms })
+    }
+
+    pub(super) fn address(&self) -> &KeyAddress {
+        self.from.address()
+    }
+
+    /// The keys that the issuer has now.
+    pub(super) async fn fetch(&self) -> Result<Keys, FetchProblem> {
+        timeout(FETCH_TIMEOUT, self.key_set()).await.unwrap_or(Err(FetchProblem::TimedOut))
+    }
+
+    async fn key_set(&self) -> Result<Keys, FetchProblem> {
+        let json = match &self.from {
+            KeysFrom::KeySet(address) => self.get(address).await?,
+            KeysFrom::Discovery(address) => {
+                let description = self.get(address).await?;
+                self.get(&self.named_by(&description, address)?).await?
+            }
+        };
+        Keys::from_jwks(&json, &self.algorithms).map_err(FetchProblem::Keys)
+    }
+
+    /// Where the description says that the keys are, if it is the issuer's own (OpenID Connect Discovery 1.0 §4.3).
+    fn named_by(&self, json: &[u8], address: &KeyAddress) -> Result<KeyAddress, FetchProblem> {
+        #[derive(Deserialize)]
+        struct Description {
+            issuer: String,
+            jwks_uri: String,
+        }
+        let description: Description =
+            serde_json::from_slice(json).map_err(FetchProblem::NoDescription)?;
+        if description.issuer != self.issuer {
+            return Err(FetchProblem::OtherIssuer);
+        }
+        address.named_by_this(&description.jwks_uri).ok_or(FetchProblem::KeysElsewhere)
+    }
+
+    async fn get(&self, address: &KeyAddress) -> Result<Vec<u8>, FetchProblem> {
+        let request = self.http.get(address.url().clone());
+        let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
+        let response = request.send().await.map_err(unreachable)?;
+        match response.status().as_u16() {
+            200 => read(response).await,
+            other => Err(FetchProblem::Status(other)),
+        }
+    }
+}
+
+/// The whole body, chunk by chunk, whatever length it claims to have.
+async fn read(mut response: Response) -> Result<Vec<u8>, FetchProblem> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        if body.len() + chunk.len() > LONGEST_ANSWER {
+            return Err(FetchProblem::TooLong);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// Without the address: its query may hold what does not belong into a log.
+fn unreachable(error: reqwest::Error) -> FetchProblem {
+    FetchProblem::Unreachable(error.without_url())
+}

@@ -1,0 +1,124 @@
+//! The task that keeps one issuer's keys fresh.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, sleep_until};
+
+use super::demand::Demand;
+use super::fetch::{FetchProblem, Fetcher};
+use super::key_ring::{Change, KeyRing};
+use super::key_source::Cadence;
+use super::keys::Keys;
+use crate::clock::Clock;
+use crate::telemetry::{IssuerKeys, IssuerMetrics, causes};
+
+/// When a failed fetch is tried again, at first; then after twice as long each time.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// And at the longest.
+const LAST_RETRY: Duration = Duration::from_secs(60);
+
+/// Fetches in turn and on demand, one fetch at a time.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    /// The operator's name for the issuer.
+    pub(super) id: String,
+    pub(super) fetcher: Fetcher,
+    pub(super) cadence: Cadence,
+    pub(super) ring: Arc<KeyRing>,
+    pub(super) demand: Arc<Demand>,
+    pub(super) clock: Clock,
+    pub(super) metrics: IssuerMetrics,
+    pub(super) shown: Arc<IssuerKeys>,
+}
+
+/// What the keeper knows between two fetches.
+#[derive(Debug, Default)]
+struct History {
+    /// Until when what the ring holds is believed, if a fetch has ever succeeded.
+    believed_until: Option<DateTime<Utc>>,
+    /// Failures since.
+    failures: u32,
+    /// It has been said that none of the issuer's tokens is believed.
+    is_given_up: bool,
+}
+
+impl Keeper {
+    /// Goes on until it is dropped.
+    pub(super) async fn keep(self) {
+        let mut history = History::default();
+        loop {
+            self.demand.begins();
+            let fetched = self.fetcher.fetch().await;
+            let outcome = fetched.as_ref().map_or_else(FetchProblem::kind, |_| "success");
+            self.metrics.fetched(&self.id, outcome);
+            match fetched {
+                Ok(keys) => self.take(keys, &mut history),
+                Err(problem) => self.tell(&problem, &mut history),
+            }
+            self.demand.ends();
+            let next = Instant::now() + self.wait(history.failures);
+            tokio::select! {
+                () = sleep_until(next) => {}
+                () = self.demand.wanted() => {}
+            }
+        }
+    }
+
+    fn take(&self, keys: Keys, history: &mut History) {
+        let now = self.clock.now();
+        let max_age = TimeDelta::from_std(self.cadence.max_age).unwrap_or(TimeDelta::MAX);
+        let until = now.checked_add_signed(max_age).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let Change { came, went, held } = self.ring.replace(keys, until);
+        self.shown.came(held);
+        let was_away = history.failures > 0 || history.believed_until.is_none();
+        if came > 0 || went > 0 || was_away {
+            tracing::info!(
+                issuer.id = self.id,
+                issuer.address = %self.fetcher.address(),
+                keys.came = came,
+                keys.went = went,
+                keys.held = held,
+                "the keys of the issuer `{}` were fetched",
+                self.id,
+            );
+        }
+        *history = History { believed_until: Some(until), ..History::default() };
+    }
+
+    fn tell(&self, problem: &FetchProblem, history: &mut History) {
+        history.failures = history.failures.saturating_add(1);
+        let kind = problem.kind();
+        tracing::warn!(
+            issuer.id = self.id,
+            issuer.address = %self.fetcher.address(),
+            issuer.failures = history.failures,
+            kind,
+            cause = causes(problem),
+            "the keys of the issuer `{}` could not be fetched: {problem}",
+            self.id,
+        );
+        let is_believed = history.believed_until.is_some_and(|until| self.clock.now() < until);
+        if !is_believed && !history.is_given_up {
+            history.is_given_up = true;
+            tracing::error!(
+                issuer.id = self.id,
+                "none of the tokens of the issuer `{}` is believed until its keys can be fetched",
+                self.id,
+            );
+        }
+    }
+
+    /// How long until the next fetch: spread, so that replicas do not ask together.
+    fn wait(&self, failures: u32) -> Duration {
+        let longest = match failures.checked_sub(1) {
+            None => self.cadence.refresh,
+            Some(doublings) => {
+                let retry = FIRST_RETRY.saturating_mul(1 << doublings.min(6));
+                retry.min(LAST_RETRY).min(self.cadence.refresh)
+            }
+        };
+        longest.mul_f64(1.0 - 0.2 * rand::random::<f64>())
+    }
+}

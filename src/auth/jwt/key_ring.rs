@@ -1,0 +1,55 @@
+//! The keys that one issuer has at the moment.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::Algorithm;
+
+use super::keys::{Key, Keys};
+
+/// Keys that change while tokens are verified with them.
+#[derive(Debug)]
+pub(super) struct KeyRing {
+    /// Read for each token that is not remembered, and written when the issuer's keys have changed.
+    keys: RwLock<Arc<Keys>>,
+}
+
+/// What a fetch has changed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Change {
+    pub(super) came: usize,
+    pub(super) went: usize,
+    pub(super) held: usize,
+}
+
+impl KeyRing {
+    pub(super) fn holding(keys: Keys) -> Self {
+        Self { keys: RwLock::new(Arc::new(keys)) }
+    }
+
+    /// The key that a token's header names, if it is believed.
+    pub(super) fn find(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+        now: DateTime<Utc>,
+    ) -> Option<Arc<Key>> {
+        self.keys().find(id, algorithm).filter(|key| key.is_believed(now))
+    }
+
+    /// Takes what was fetched for all that there is. Keys that are gone are not believed from now on, nor is any token that
+    /// was verified with them.
+    pub(super) fn replace(&self, fetched: Keys, believed_until: DateTime<Utc>) -> Change {
+        let before = self.keys();
+        let keys = fetched.known_by(&before);
+        keys.iter().for_each(|key| key.believe_until(believed_until));
+        let gone = before.without(&keys).inspect(|key| key.withdraw()).count();
+        let change = Change { came: keys.without(&before).count(), went: gone, held: keys.len() };
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        change
+    }
+
+    fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,39 @@
+//! Where an issuer's keys come from.
+
+use std::time::Duration;
+
+use super::address::KeyAddress;
+use super::keys::Keys;
+
+/// What the operator says of an issuer's keys. Nothing of it ever comes from a token.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum KeySource {
+    /// They were read with the configuration.
+    Given(Keys),
+    /// They are fetched, again and again.
+    Fetched(KeysFrom, Cadence),
+}
+
+/// Whom keys are fetched from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum KeysFrom {
+    /// A JSON Web Key Set.
+    KeySet(KeyAddress),
+    /// The issuer's description of itself, which says where its key set is.
+    Discovery(KeyAddress),
+}
+
+/// When keys are fetched again, and how long they are good for without.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Cadence {
+    pub(crate) refresh: Duration,
+    /// So long after the last fetch that succeeded the issuer's tokens are believed.
+    pub(crate) max_age: Duration,
+}
+
+impl KeysFrom {
+    pub(super) fn address(&self) -> &KeyAddress {
+        let (Self::KeySet(address) | Self::Discovery(address)) = self;
+        address
+    }
+}

@@ -1,0 +1,105 @@
+//! T23, T24: what a header says of keys is neither believed nor followed.
+
+use super::signing::{rsa_signer, signer};
+use super::*;
+
+const NAME: &str = "https://login.example.com/";
+
+fn with_keys(jwks: &Value, names: &[&str]) -> Issuers {
+    let algorithms = algorithms(names);
+    let keys = Keys::from_jwks(jwks.to_string().as_bytes(), &algorithms).unwrap();
+    issuers(Issuer { algorithms, keys: KeySource::Given(keys), ..issuer(NAME) })
+}
+
+/// Whatever form of the public key an HMAC is made with, and also where HMACs are believed of another issuer.
+#[test]
+fn a_public_key_is_no_shared_secret() {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let rsa = rsa_signer("rsa");
+    let jwk = rsa.jwk();
+    let asymmetric = Issuer {
+        algorithms: algorithms(&["RS256"]),
+        keys: KeySource::Given(
+            Keys::from_jwks(json!({"keys": [jwk]}).to_string().as_bytes(), &algorithms(&["RS256"]))
+                .unwrap(),
+        ),
+        ..issuer(NAME)
+    };
+    let symmetric = issuer("https://other.example.com/");
+    let issuers = Issuers::new(
+        vec![asymmetric, symmetric],
+        None,
+        &Clock::manual(now()),
+        &IssuerMetrics::default(),
+    )
+    .unwrap();
+    assert!(issuers.verify(&rsa.token(&good()), now()).is_ok());
+    let modulus = URL_SAFE_NO_PAD.decode(jwk["n"].as_str().unwrap()).unwrap();
+    let pem = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        STANDARD.encode(&modulus)
+    );
+    let texts: [&[u8]; 5] = [
+        &modulus,
+        pem.as_bytes(),
+        jwk["n"].as_str().unwrap().as_bytes(),
+        jwk.to_string().as_bytes(),
+        SECRET,
+    ]
+    .map(|text| Box::leak(text.to_vec().into_boxed_slice()) as &[u8]);
+    for secret in texts {
+        let header = Header { kid: Some("rsa".to_owned()), ..Header::new(Algorithm::HS256) };
+        let confused = signed(&header, &good(), secret);
+        assert_eq!(issuers.verify(&confused, now()).unwrap_err(), JwtProblem::Algorithm);
+    }
+    // Nor does one issuer's key sign for another.
+    let foreign = rsa.token(&changed("iss", json!("https://other.example.com/")));
+    assert_eq!(issuers.verify(&foreign, now()).unwrap_err(), JwtProblem::Algorithm);
+}
+
+#[test]
+fn a_key_or_an_address_of_one_in_the_header_changes_nothing() {
+    let (own, attacker) = (signer(0, "own"), signer(1, "own"));
+    let issuers = with_keys(&json!({"keys": [own.jwk()]}), &["ES256"]);
+    let url = || Some("https://evil.example.com/jwks".to_owned());
+    let decorations = [
+        Header { jku: url(), ..own.header() },
+        Header { x5u: url(), ..own.header() },
+        Header { jwk: serde_json::from_value(attacker.jwk()).unwrap(), ..own.header() },
+        Header { x5c: Some(vec!["MIIB".to_owned()]), ..own.header() },
+        Header { x5t: Some("AAAA".to_owned()), ..own.header() },
+    ];
+    for header in decorations {
+        assert!(issuers.verify(&own.token_with(&header, &good()), now()).is_ok());
+        let forged = attacker.token_with(&header, &good());
+        assert_eq!(issuers.verify(&forged, now()).unwrap_err(), JwtProblem::Signature);
+        let nameless = Header { kid: None, ..header };
+        let forged = attacker.token_with(&nameless, &good());
+        assert_eq!(issuers.verify(&forged, now()).unwrap_err(), JwtProblem::Signature);
+    }
+}
+
+#[test]
+fn a_keys_name_is_compared_and_nothing_else() {
+    let own = signer(0, "own");
+    let issuers = with_keys(&json!({"keys": [own.jwk(), signer(1, "x").jwk()]}), &["ES256"]);
+    for kid in [
+        "",
+        "Own",
+        "own ",
+        "own\0",
+        "*",
+        "ow%6e",
+        "../own",
+        "own' OR '1'='1",
+        "https://evil.example.com/",
+        "own\r\nX: y",
+        "\u{202e}own",
+        &"k".repeat(5_000),
+    ] {
+        let header = Header { kid: Some(kid.to_owned()), ..own.header() };
+        let refused = issuers.verify(&own.token_with(&header, &good()), now()).unwrap_err();
+        assert_eq!(refused, JwtProblem::UnknownKey, "{kid:?}");
+    }
+}

@@ -1,0 +1,96 @@
+//! A configuration that is loaded again, beside the one that serves.
+
+use super::signing::signer;
+use super::site::{Page, Site, StandingTime};
+use super::*;
+
+struct Loader {
+    clock: Clock,
+    metrics: IssuerMetrics,
+}
+
+impl Loader {
+    fn new() -> Self {
+        Self { clock: Clock::manual(now()), metrics: IssuerMetrics::default() }
+    }
+
+    fn load(&self, issuers: Vec<Issuer>, previous: Option<&Issuers>) -> Issuers {
+        Issuers::new(issuers, previous, &self.clock, &self.metrics).unwrap()
+    }
+}
+
+async fn fetched(issuers: &Issuers, name: &str, times: u64) {
+    issuers.by_name[name].fetches().wait_for(|count| *count >= times).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_issuer_that_did_not_change_keeps_its_keys_its_task_and_what_was_remembered() {
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let loader = Loader::new();
+    let before = loader.load(vec![site.issuer()], None);
+    fetched(&before, &site.origin, 1).await;
+    let token = signer.token(&site.claims());
+    before.verify(&token, now()).unwrap();
+    site.fail();
+    let after = loader.load(vec![site.issuer(), issuer("https://new.example.com/")], Some(&before));
+    drop(before);
+    assert_eq!(after.remembered.len(), 1);
+    assert!(after.verify(&token, now()).is_ok());
+    assert_eq!(site.count("/jwks"), 1, "the keys were not fetched again");
+}
+
+/// Nothing that was believed of an issuer outlives what the operator has said of it.
+#[tokio::test]
+async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_more() {
+    let loader = Loader::new();
+    let own = || issuer("https://login.example.com/");
+    let other = || issuer("https://other.example.com/");
+    let of_own = token(&good());
+    let of_other = token(&changed("iss", json!("https://other.example.com/")));
+    let before = loader.load(vec![own(), other()], None);
+    assert!(before.verify(&of_own, now()).is_ok() && before.verify(&of_other, now()).is_ok());
+
+    let without = loader.load(vec![other()], Some(&before));
+    assert_eq!(without.verify(&of_own, now()).unwrap_err(), JwtProblem::UnknownIssuer);
+    assert!(without.verify(&of_other, now()).is_ok());
+
+    let photos = BTreeMap::from([("other".to_owned(), vec!["photo-app".parse().unwrap()])]);
+    let other_secret = Keys::from_secret(&SECRET.repeat(2).into()).unwrap();
+    let requiring = BTreeMap::from([("sub".to_owned(), ClaimRule::pattern("b.*").unwrap())]);
+    for (changed, problem) in [
+        (Issuer { audiences: photos, ..own() }, JwtProblem::Audience),
+        (Issuer { keys: KeySource::Given(other_secret), ..own() }, JwtProblem::Signature),
+        (Issuer { required: requiring, ..own() }, JwtProblem::Required),
+    ] {
+        let after = loader.load(vec![changed, other()], Some(&before));
+        assert_eq!(after.verify(&of_own, now()).unwrap_err(), problem);
+        assert_eq!(after.remembered.len(), 1, "the other's is remembered");
+    }
+    // What serves is not touched by what is loaded beside it and perhaps never serves.
+    assert!(before.verify(&of_own, now()).is_ok());
+}
+
+#[tokio::test]
+async fn the_task_of_an_issuer_that_is_gone_ends_also_within_a_fetch() {
+    let _time = StandingTime::begin();
+    let site = Site::with_keys(&[&signer(0, "one")]).await;
+    let loader = Loader::new();
+    let before = loader.load(vec![site.issuer()], None);
+    fetched(&before, &site.origin, 1).await;
+    site.show("/jwks", Page::Stalls(String::new()));
+    let changed = Issuer { leeway: TimeDelta::seconds(1), ..site.issuer() };
+    let after = loader.load(vec![changed], Some(&before));
+    site.asked(2).await;
+    let count = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let with_both = count();
+    drop(before);
+    while count() == with_both {
+        tokio::task::yield_now().await;
+    }
+    let with_one = count();
+    drop(after);
+    while count() == with_one {
+        tokio::task::yield_now().await;
+    }
+}

@@ -1,0 +1,152 @@
+//! Where an issuer's keys come from, resolved.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretSlice};
+
+use super::Mode;
+use super::field::Field;
+use super::problems::Problems;
+use super::resolve::number;
+use super::secret_file::read_secret;
+use crate::auth::{Cadence, KeyAddress, KeySource, Keys, KeysFrom, SignatureAlgorithm};
+
+/// A coordinate of the demo issuer's key, which is published with its other half.
+const DEMO_KEY: &str = "5sZUvafPPBaFafQa3maZJQR-hkk014XJDlZr4FqoXYk";
+
+/// The keys of `[issuers.NAME]` that are about keys.
+pub(super) struct RawKeys {
+    pub(super) jwks_file: Field<PathBuf>,
+    pub(super) jwks_url: Field<KeyAddress>,
+    pub(super) discovery: Field<bool>,
+    pub(super) secret_file: Field<PathBuf>,
+    pub(super) refresh_secs: Field<u64>,
+    pub(super) max_age_secs: Field<u64>,
+}
+
+/// The one of them that is given.
+enum Named {
+    JwksFile(PathBuf),
+    JwksUrl(KeyAddress),
+    Discovery,
+    SecretFile(PathBuf),
+}
+
+/// Public keys for asymmetric algorithms, a shared secret for symmetric ones: never one for the other.
+pub(super) fn resolve(
+    path: &str,
+    raw: RawKeys,
+    issuer: Option<&str>,
+    algorithms: Option<&[SignatureAlgorithm]>,
+    mode: Mode,
+    problems: &mut Problems,
+) -> Option<KeySource> {
+    let at = |key: &str| format!("{path}.{key}");
+    let is_wrong =
+        matches!(raw.jwks_url, Field::Wrong(_)) || matches!(raw.discovery, Field::Wrong(_));
+    let named = [
+        problems.take(&at("jwks_file"), raw.jwks_file).map(Named::JwksFile),
+        problems.take(&at("jwks_url"), raw.jwks_url).map(Named::JwksUrl),
+        problems.take(&at("discovery"), raw.discovery).filter(|is| *is).map(|_| Named::Discovery),
+        problems.take(&at("secret_file"), raw.secret_file).map(Named::SecretFile),
+    ];
+    let mut named = named.into_iter().flatten();
+    let has_cadence =
+        !matches!((&raw.refresh_secs, &raw.max_age_secs), (Field::Absent, Field::Absent));
+    let cadence = cadence(path, raw.refresh_secs, raw.max_age_secs, problems);
+    let (Some(source), None) = (named.next(), named.next()) else {
+        if !is_wrong {
+            problems.add(
+                path,
+                "say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`",
+            );
+        }
+        return None;
+    };
+    let algorithms = algorithms?;
+    let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
+    let fits = match source {
+        Named::SecretFile(_) => symmetric == algorithms.len(),
+        Named::JwksFile(_) | Named::JwksUrl(_) | Named::Discovery => symmetric == 0,
+    };
+    if !fits || algorithms.is_empty() {
+        problems.add(
+            at("algorithms"),
+            "asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`",
+        );
+        return None;
+    }
+    if has_cadence && matches!(source, Named::JwksFile(_) | Named::SecretFile(_)) {
+        problems.add(
+            path,
+            "`keys_refresh_secs` and `keys_max_age_secs` go with `discovery` or `jwks_url`: files are read once",
+        );
+    }
+    match source {
+        Named::JwksFile(file) => {
+            let keys = in_file(&at("jwks_file"), &file, algorithms, mode, problems)?;
+            Some(KeySource::Given(keys))
+        }
+        Named::SecretFile(file) => {
+            let path = at("secret_file");
+            let secret = problems.gather(read_secret(&path, &file))?;
+            let bytes = SecretSlice::from(secret.expose_secret().as_bytes().to_vec());
+            let keys = Keys::from_secret(&bytes);
+            let keys = keys.map_err(|problem| problems.add_error(path, &problem)).ok()?;
+            Some(KeySource::Given(keys))
+        }
+        Named::JwksUrl(address) => Some(KeySource::Fetched(KeysFrom::KeySet(address), cadence?)),
+        Named::Discovery => {
+            let address = KeyAddress::of_discovery(issuer?);
+            let address = address.map_err(|rule| problems.add(at("issuer"), rule)).ok()?;
+            Some(KeySource::Fetched(KeysFrom::Discovery(address), cadence?))
+        }
+    }
+}
+
+fn in_file(
+    path: &str,
+    file: &Path,
+    algorithms: &[SignatureAlgorithm],
+    mode: Mode,
+    problems: &mut Problems,
+) -> Option<Keys> {
+    let json = std::fs::read_to_string(file);
+    let json =
+        json.map_err(|error| problems.add(path, format!("{}: {error}", file.display()))).ok()?;
+    if mode == Mode::Production && json.contains(DEMO_KEY) {
+        problems.add(path, "the demo issuer's key is published and works in `appserver dev` only");
+        return None;
+    }
+    let keys = Keys::from_jwks(json.as_bytes(), algorithms);
+    keys.map_err(|problem| problems.add_error(path, &problem)).ok()
+}
+
+fn cadence(
+    path: &str,
+    refresh_secs: Field<u64>,
+    max_age_secs: Field<u64>,
+    problems: &mut Problems,
+) -> Option<Cadence> {
+    let refresh = match refresh_secs {
+        Field::Absent => Some(300),
+        given => {
+            let path = format!("{path}.keys_refresh_secs");
+            number(problems, &path, given, 60, 86_400, "seconds")
+        }
+    };
+    let path = format!("{path}.keys_max_age_secs");
+    let max_age = match max_age_secs {
+        Field::Absent => Some(86_400),
+        given => number(problems, &path, given, 300, 604_800, "seconds"),
+    };
+    let (refresh, max_age) = (refresh?, max_age?);
+    if max_age <= refresh {
+        problems.add(
+            path,
+            "it must be more than `keys_refresh_secs`, or the keys would be too old before they are fetched again",
+        );
+    }
+    Some(Cadence { refresh: Duration::from_secs(refresh), max_age: Duration::from_secs(max_age) })
+}

@@ -1,0 +1,115 @@
+//! How fetching the keys of issuers does.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use tokio::time::Instant;
+
+/// The issuers' metrics; clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct IssuerMetrics {
+    fetches: Family<FetchLabels, Counter>,
+    keys: Family<IssuerLabels, Gauge>,
+    age: Family<IssuerLabels, Gauge>,
+    /// Of issuers whose keys are fetched. One that is not configured any more has gone by itself; after a reload the
+    /// later of two with one name counts.
+    issuers: Arc<Mutex<Vec<(IssuerLabels, Weak<IssuerKeys>)>>>,
+}
+
+/// What is shown of one issuer's keys.
+#[derive(Debug, Default)]
+pub(crate) struct IssuerKeys {
+    count: AtomicUsize,
+    fetched: Mutex<Option<Instant>>,
+}
+
+/// Operators name issuers, so there are few.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct IssuerLabels {
+    issuer: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct FetchLabels {
+    issuer: String,
+    outcome: &'static str,
+}
+
+impl IssuerMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("issuer");
+        let Self { fetches, keys, age, issuers: _ } = self.clone();
+        registry.register(
+            "key_fetches",
+            "Fetches of issuers' keys, by issuer and outcome",
+            fetches,
+        );
+        registry.register("keys", "Keys that were fetched and are held, by issuer", keys);
+        registry.register_with_unit(
+            "keys_age",
+            "Time since an issuer's keys were last fetched",
+            Unit::Seconds,
+            age,
+        );
+    }
+
+    /// An issuer whose keys are fetched, shown for as long as what this answers lives.
+    pub(crate) fn issuer(&self, id: &str) -> Arc<IssuerKeys> {
+        let keys = Arc::new(IssuerKeys::default());
+        let entry = (IssuerLabels { issuer: id.to_owned() }, Arc::downgrade(&keys));
+        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        keys
+    }
+
+    /// A fetch ended.
+    pub(crate) fn fetched(&self, id: &str, outcome: &'static str) {
+        let labels = FetchLabels { issuer: id.to_owned(), outcome };
+        self.fetches.get_or_create(&labels).inc();
+    }
+
+    /// These metrics alone, as they are scraped.
+    #[cfg(test)]
+    pub(crate) fn encoded(&self) -> String {
+        let mut registry = Registry::default();
+        self.register(&mut registry);
+        self.measure();
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        text
+    }
+
+    /// Brings the gauges up to date. An issuer that has not been heard of has no age.
+    pub(super) fn measure(&self) {
+        let now = Instant::now();
+        self.keys.clear();
+        self.age.clear();
+        let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        issuers.retain(|(labels, keys)| {
+            let Some(keys) = keys.upgrade() else { return false };
+            let count = keys.count.load(Ordering::Relaxed);
+            self.keys.get_or_create(labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+            if let Some(fetched) = *keys.moment() {
+                let age = now.saturating_duration_since(fetched).as_secs();
+                self.age.get_or_create(labels).set(i64::try_from(age).unwrap_or(i64::MAX));
+            }
+            true
+        });
+    }
+}
+
+impl IssuerKeys {
+    /// So many keys came just now.
+    pub(crate) fn came(&self, count: usize) {
+        self.count.store(count, Ordering::Relaxed);
+        *self.moment() = Some(Instant::now());
+    }
+
+    fn moment(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
