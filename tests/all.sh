@@ -49,7 +49,7 @@ need npm npm
 python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 
 step "shell scripts"
-shellcheck tests/*.sh tests/page/*.sh tests/sdk/*.sh benches/*.sh .ci/run
+shellcheck tests/*.sh tests/oidc/*.sh tests/page/*.sh tests/sdk/*.sh benches/*.sh .ci/run
 
 step "format"
 cargo fmt --check
@@ -63,6 +63,9 @@ cargo test --locked
 
 step "official SDKs, pinned, against the service and its emulator"
 tests/sdk/run.sh
+
+step "a real OpenID provider, pinned, whose users the service believes"
+tests/oidc/run.sh
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

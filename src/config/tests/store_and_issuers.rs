@@ -100,6 +100,7 @@ fn each_problem_of_an_issuer_is_named_with_the_way_out() {
     insta::assert_snapshot!(problems(wrong), @r"
 issuers.four.audiences.photos: there is no client `app-nine`
 issuers.four.jwks_file: it is not a JSON Web Key Set: missing field `keys` at line 2 column 106
+issuers.one: say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
 issuers.one.algorithms: an algorithm is ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared secret, HS256
 issuers.one.audiences.photos: there is no client `app-two`
 issuers.one.audiences.photos: name one client, or several and the `client_claim` that tells them apart
@@ -108,7 +109,7 @@ issuers.one.leeway_secs: 301 is not between 0 and 300 seconds
 issuers.one.required.role: say either what the claim `is` or which `pattern` it matches as a whole
 issuers.one.required.team.pattern: regex parse error: ^(?:()$ ^ error: unclosed group
 issuers.three.jwks_file: <folder>/not-there.json: No such file or directory (os error 2)
-issuers.two.algorithms: asymmetric algorithms go with `jwks_file`, and HS256 alone with `secret_file`
+issuers.two.algorithms: asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`
 issuers.two.audiences: name the audiences that are ours, each with its client
 issuers.two.issuer: is missing
 ");
