@@ -103,3 +103,6 @@ fn json_text(body: Vec<u8>) -> Response {
     *response.headers_mut() = headers;
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ mod binary;
 mod contract;
 mod documentation;
 mod fleet;
+mod issuers;
 mod layers;
 mod limits;
 mod logs;

@@ -1,0 +1,118 @@
+//! What a decision and the vending after it come to, together.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::time::{Instant, sleep};
+
+use crate::auth::Caller;
+use crate::config::{self, Environment, Mode};
+use crate::domain::{AssumedRoleUser, Credentials};
+use crate::grant::{Asked, Grant, Refusal};
+use crate::store::Store;
+use crate::sts::{AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
+use crate::telemetry::VendMetrics;
+use crate::vend::{ProvenKey, VendSettings, Vendor};
+
+/// An STS that takes its time, issues at its end, and counts.
+#[derive(Clone, Debug)]
+struct Slow {
+    begun: Instant,
+    latency: Arc<Mutex<Duration>>,
+    calls: Arc<AtomicUsize>,
+}
+
+impl Slow {
+    /// By the virtual clock that all go by.
+    fn now(&self) -> DateTime<Utc> {
+        let start: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
+        start + TimeDelta::from_std(self.begun.elapsed()).unwrap()
+    }
+}
+
+impl AssumeRole for Slow {
+    async fn assume_role(
+        &self,
+        session: &RoleSession,
+        _: u32,
+        _: Instant,
+    ) -> Result<Credentials, StsError> {
+        let number = self.calls.fetch_add(1, Ordering::Relaxed);
+        let latency = *self.latency.lock().unwrap();
+        sleep(latency).await;
+        let issued_at = self.now();
+        let credentials = Credentials::new(
+            format!("STS.{number}"),
+            "secret".into(),
+            "token".into(),
+            issued_at,
+            issued_at + TimeDelta::seconds(session.duration.as_secs().into()),
+            AssumedRoleUser { arn: String::new(), id: String::new() },
+        );
+        Ok(credentials.unwrap())
+    }
+}
+
+/// Logins that end at different times share tokens, and none is given one that outlives it: not a new one, though it is
+/// issued as late as a request may take, nor one that is kept or was refreshed ahead, for however long it lives.
+#[tokio::test(start_paused = true)]
+async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
+    let settings = config::load(&[demo], &Environment::new(), Mode::Demo).unwrap();
+    let sts = Slow { begun: Instant::now(), latency: Arc::default(), calls: Arc::default() };
+    let vendor = Vendor::new(
+        sts.clone(),
+        Arc::new(Store::Memory),
+        VendSettings::for_tests(),
+        VendMetrics::new(),
+    );
+    let identity = CallerIdentity {
+        kind: IdentityKind::RamUser,
+        account: "11223344".parse().unwrap(),
+        arn: "acs:ram::11223344:user/appserver".into(),
+    };
+    vendor.open(ProvenKey::admit(identity, []).unwrap());
+    let alice = |end| {
+        let subject = Some("alice".parse().unwrap());
+        Caller::imagined("photo-app".parse().unwrap(), subject, BTreeMap::new())
+            .logged_in_until(end)
+    };
+    // Her devices signed in one after the other.
+    let devices: Vec<_> = [4_000, 5_777, 7_301]
+        .map(|secs| {
+            (sts.now() + TimeDelta::seconds(secs), alice(sts.now() + TimeDelta::seconds(secs)))
+        })
+        .into();
+    let (mut given, mut closest) = (0, TimeDelta::MAX);
+    for round in 0..600_u64 {
+        *sts.latency.lock().unwrap() = Duration::from_millis(round % 15 * 1_000 + 900);
+        for (end, caller) in &devices {
+            let deadline = Instant::now() + settings.request_timeout;
+            let decided = settings.grants.decide(caller, &Asked::default(), sts.now());
+            let session = match decided.map(Grant::into_role_session) {
+                Ok(session) => session,
+                Err(refusal) => {
+                    assert_eq!(refusal, Refusal::LoginEndsSoon);
+                    assert!(*end - sts.now() < TimeDelta::seconds(900 + 15), "too early");
+                    continue;
+                }
+            };
+            // What comes too late for the request is kept all the same, for the next.
+            if let Ok(vended) = vendor.vend(caller.client(), &session, deadline).await {
+                let left = *end - vended.token.credentials().expiration();
+                assert!(left >= TimeDelta::zero(), "round {round}: by {left}");
+                closest = closest.min(left);
+                given += 1;
+            }
+        }
+        sleep(Duration::from_millis(7_000 + round * 37 % 5_000)).await;
+    }
+    assert!(given > 900, "{given} were given");
+    assert!(closest < TimeDelta::seconds(5), "it was never close: {closest}");
+    let calls = sts.calls.load(Ordering::Relaxed);
+    assert!(calls < 50, "{calls} calls for {given} answers");
+}
