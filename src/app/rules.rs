@@ -6,7 +6,7 @@ use crate::auth::{Authenticator, Issuers, UnverifiableIssuers};
 use crate::clock::Clock;
 use crate::config::RuleSettings;
 use crate::http::Rules;
-use crate::limit::Limits;
+use crate::limit::{Failures, Limits};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vend::{Holder, Holders};
@@ -19,13 +19,15 @@ pub(super) fn rules(
     clock: &Clock,
     metrics: &Metrics,
 ) -> Result<Rules, UnverifiableIssuers> {
-    let RuleSettings { grants, clients, issuers, limits, request_timeout } = settings;
+    let RuleSettings { grants, clients, issuers, limits, failures, request_timeout } = settings;
     let counted = before.map(|before| &before.limits);
+    let failed = before.map(|before| &before.failures);
     let known = before.map(|before| before.authenticator.issuers());
     let issuers = Issuers::new(issuers, known, clock, &metrics.issuers)?;
     Ok(Rules {
         authenticator: Authenticator::new(clients.into_iter().collect(), issuers),
         limits: Limits::new(limits, Arc::clone(store), counted),
+        failures: Failures::new(failures, failed),
         grants,
         request_timeout,
     })

@@ -70,11 +70,37 @@ impl AuthError {
     }
 }
 
+impl AuthError {
+    /// Whether something was tried that failed. Who brings nothing has guessed nothing: some HTTP libraries ask once
+    /// without a credential before they send it.
+    pub(crate) fn is_attempt(&self) -> bool {
+        match self {
+            Self::Missing | Self::Disabled(_) => false,
+            Self::Malformed
+            | Self::NotOffered
+            | Self::UnknownClient
+            | Self::WrongSecret(_)
+            | Self::Jwt(_) => true,
+        }
+    }
+}
+
 impl Authenticator {
     pub(crate) fn new(clients: HashMap<ClientId, Client>, issuers: Issuers) -> Self {
         let unguessable = SecretHash::of(&ClientSecret::generate().into());
         let decoy = Client { secrets: [unguessable.clone(), unguessable], enabled: false };
         Self { clients, issuers, decoy }
+    }
+
+    /// Whether the credential was verified before, so that looking at it again costs next to nothing.
+    pub(crate) fn remembers(&self, presented: &Presented, now: DateTime<Utc>) -> bool {
+        match presented {
+            Presented::Jwt(token) => self.issuers.remember(token, now),
+            Presented::Secret { .. }
+            | Presented::Other
+            | Presented::Malformed
+            | Presented::Nothing => false,
+        }
     }
 
     /// Whose tokens are believed.

@@ -22,6 +22,14 @@ pub(crate) enum Presented {
 }
 
 impl Presented {
+    /// The client that it says to be from, registered or not.
+    pub(crate) fn named_client(&self) -> Option<&str> {
+        match self {
+            Self::Secret { client, .. } => Some(client),
+            Self::Jwt(_) | Self::Other | Self::Malformed | Self::Nothing => None,
+        }
+    }
+
     /// Reads the value of an `Authorization` header (RFC 7617 for `Basic`, RFC 6750 for `Bearer`).
     pub(crate) fn from_authorization(value: &[u8]) -> Self {
         let space = value.iter().position(|&b| b == b' ').unwrap_or(value.len());

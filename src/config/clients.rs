@@ -1,16 +1,14 @@
 //! `[clients]`, resolved.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
 
-use super::Mode;
-use super::field::{Field, List};
+use super::field::List;
 use super::problems::Problems;
-use super::raw::{RawClient, RawLimit};
-use super::resolve::number;
+use super::raw::RawClient;
+use super::{Mode, limits};
 use crate::auth::{Client, ClientSecret, SecretHash};
 use crate::domain::{ClientId, GrantName};
-use crate::store::LimitTerms;
+use crate::limit::ClientLimits;
 
 /// The clients of `config/dev.toml`, whose secrets are public.
 const DEMO_CLIENTS: [&str; 5] =
@@ -21,7 +19,7 @@ pub(super) struct ResolvedClient {
     pub(super) id: ClientId,
     pub(super) client: Client,
     pub(super) grants: Vec<GrantName>,
-    pub(super) limit: Option<LimitTerms>,
+    pub(super) limits: ClientLimits,
 }
 
 /// The registered clients, each with the grants that it names.
@@ -71,23 +69,13 @@ pub(super) fn resolve(
                 }
             },
         };
-        let limit = raw.limit.map(|raw| limit(&format!("{path}.limit"), raw, problems));
+        let limit = |raw| limits::of_client(&format!("{path}.limit"), raw, problems);
+        let whole = raw.limit.and_then(limit);
+        let limit = |raw| limits::of_subjects(&format!("{path}.subject_limit"), raw, problems);
+        let limits = ClientLimits { whole, subject: raw.subject_limit.and_then(limit) };
         let id = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
         let client = Client { secrets: secrets?, enabled: enabled? };
-        Some(ResolvedClient { id: id?, client, grants: grants?, limit: limit.unwrap_or_default() })
+        Some(ResolvedClient { id: id?, client, grants: grants?, limits })
     };
     raw.into_iter().filter_map(&mut resolve).collect()
-}
-
-fn limit(path: &str, raw: RawLimit, problems: &mut Problems) -> Option<LimitTerms> {
-    let [least, most] = [1, 100_000].map(|count| NonZeroU32::new(count).expect("it is not 0"));
-    let mut count = |key: &str, field| {
-        number(problems, &format!("{path}.{key}"), field, least, most, "requests")
-    };
-    let burst = match raw.burst {
-        Field::Absent => None,
-        given => Some(count("burst", given)),
-    };
-    let per_second = count("requests_per_second", raw.requests_per_second);
-    Some(LimitTerms { per_second: per_second?, burst: burst.unwrap_or(per_second)? })
 }

@@ -13,6 +13,7 @@ mod grants;
 mod issuer_keys;
 mod issuers;
 mod layers;
+mod limits;
 mod problems;
 mod raw;
 mod reload;

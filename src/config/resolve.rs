@@ -12,8 +12,8 @@ use super::raw::RawSettings;
 use super::restart::Fixed;
 use super::settings::RuleSettings;
 use super::{
-    AccessKeySource, Files, Mode, Settings, Source, advice, clients, grants, issuers, reload,
-    server, store, sts, vend,
+    AccessKeySource, Files, Mode, Settings, Source, advice, clients, grants, issuers, limits,
+    reload, server, store, sts, vend,
 };
 use crate::telemetry;
 
@@ -35,6 +35,9 @@ pub(super) fn resolve(
         problems.add(path, "there is no such key; config/default.toml lists them all");
     }
 
+    // A caller's address is its connection's, unless a proxy made that.
+    let addresses_known = !matches!(raw.server.behind_proxy, Field::Given(true));
+    let failures = limits::of_failures(raw.failures, addresses_known, &mut problems);
     let server = server::resolve(raw.server, &mut problems);
     let admin_listen = problems.require("admin.listen", raw.admin.listen);
     let watch_interval = reload::resolve(raw.reload, &mut problems);
@@ -91,7 +94,8 @@ pub(super) fn resolve(
             access_key: access_key?,
             rules: RuleSettings {
                 grants,
-                limits: clients.iter().filter_map(|c| Some((c.id.clone(), c.limit?))).collect(),
+                limits: clients.iter().map(|c| (c.id.clone(), c.limits)).collect(),
+                failures: failures?,
                 clients: clients.into_iter().map(|c| (c.id, c.client)).collect(),
                 issuers,
                 request_timeout,

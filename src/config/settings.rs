@@ -12,7 +12,8 @@ use crate::auth::{Client, Issuer};
 use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::ServerSettings;
-use crate::store::{LimitTerms, StoreSettings};
+use crate::limit::{ClientLimits, FailureSettings};
+use crate::store::StoreSettings;
 use crate::sts::StsSettings;
 use crate::vend::VendSettings;
 
@@ -55,7 +56,8 @@ pub(crate) struct RuleSettings {
     pub(crate) grants: Grants,
     pub(crate) clients: Vec<(ClientId, Client)>,
     pub(crate) issuers: Vec<Issuer>,
-    pub(crate) limits: HashMap<ClientId, LimitTerms>,
+    pub(crate) limits: HashMap<ClientId, ClientLimits>,
+    pub(crate) failures: FailureSettings,
     pub(crate) request_timeout: Duration,
 }
 

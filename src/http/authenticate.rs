@@ -1,4 +1,4 @@
-//! Finds the credential in a request and has it checked; whoever it proves has a limit.
+//! Finds the credential in a request and has it checked; whoever it proves has limits, and so has who fails.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use axum::http::request::Parts;
 use super::Api;
 use super::context::Context;
 use super::error::ApiError;
+use super::failing;
 use crate::auth::{Caller, Presented};
 
 impl FromRequestParts<Arc<Api>> for Caller {
@@ -20,13 +21,14 @@ impl FromRequestParts<Arc<Api>> for Caller {
     }
 }
 
-/// Whoever sends these headers, within its limit.
+/// Whoever sends these headers, within its limits.
 pub(super) async fn caller(
     api: &Api,
     context: &Context,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
     let presented = presented(headers);
+    failing::look_at(api, context, &presented)?;
     let authenticator = &context.rules.authenticator;
     let authenticated = authenticator.authenticate(&presented, api.clock.now()).await;
     let client = match &authenticated {
@@ -36,8 +38,9 @@ pub(super) async fn caller(
     if let Some(client) = client {
         context.note_client(client);
     }
-    let caller = authenticated?;
-    context.rules.limits.admit(caller.client()).await?;
+    let caller = authenticated.map_err(|error| failing::failed(api, context, &presented, error))?;
+    let (limits, counts) = (&context.rules.limits, &api.metrics.throttled);
+    limits.admit(caller.client(), caller.subject(), counts).await?;
     Ok(caller)
 }
 

@@ -10,9 +10,8 @@ use axum::response::{IntoResponse, Response};
 
 use crate::auth::AuthError;
 use crate::grant::Refusal;
-use crate::limit::Throttled;
+use crate::limit::{LimitKind, Throttled};
 use crate::policy::ValueProblem;
-use crate::store::LimitTerms;
 use crate::sts::StsError;
 use crate::vend::VendError;
 
@@ -61,7 +60,7 @@ pub(crate) struct Public {
     /// When the same request may succeed, before jitter.
     pub(crate) retry_after: Option<Duration>,
     /// The limit that was reached.
-    pub(crate) limit: Option<LimitTerms>,
+    pub(crate) limit: Option<Throttled>,
 }
 
 impl Public {
@@ -107,6 +106,15 @@ impl ApiError {
         Self::InvalidParameter { name: name.into(), rule: rule.into() }
     }
 
+    /// Whether a line about each would only flood the log: reaching the limit was told, and a metric counts the rest.
+    pub(crate) fn is_noise(&self) -> bool {
+        let Self::Throttled(Throttled { limit, .. }) = self else { return false };
+        match limit {
+            LimitKind::AddressFailures | LimitKind::ClientFailures => true,
+            LimitKind::Client | LimitKind::Subject => false,
+        }
+    }
+
     /// The table. Every row of the README's list of errors is here and nowhere else.
     pub(crate) fn public(&self) -> Public {
         use StatusCode as Status;
@@ -150,14 +158,10 @@ impl ApiError {
                 "Forbidden.ClientDisabled",
                 "The client is disabled.",
             ),
-            Self::Throttled(Throttled { terms, retry_after }) => Public {
-                limit: Some(*terms),
-                ..Public::new(
-                    Status::TOO_MANY_REQUESTS,
-                    "Throttled.Client",
-                    format!("The client makes more than {} requests a second.", terms.per_second),
-                )
-                .retry_after(*retry_after)
+            Self::Throttled(throttled) => Public {
+                limit: Some(*throttled),
+                ..Public::new(Status::TOO_MANY_REQUESTS, "Throttled.Client", too_many(throttled))
+                    .retry_after(throttled.retry_after)
             },
             Self::Refused(refusal) => refused(refusal),
             Self::Vend(VendError::NotReady) => {
@@ -179,6 +183,19 @@ impl ApiError {
                 "Internal",
                 "The service failed; the operator finds the cause by the RequestId.",
             ),
+        }
+    }
+}
+
+fn too_many(Throttled { limit, terms, .. }: &Throttled) -> Cow<'static, str> {
+    match limit {
+        LimitKind::Client => format!("The client makes more than {terms}.").into(),
+        LimitKind::Subject => format!("The user makes more than {terms}.").into(),
+        LimitKind::AddressFailures => {
+            "Too many requests from this address had no valid credential.".into()
+        }
+        LimitKind::ClientFailures => {
+            "Too many requests in this client's name had no valid credential.".into()
         }
     }
 }

@@ -7,6 +7,7 @@ mod context;
 mod descriptors;
 mod error;
 mod explain;
+mod failing;
 mod in_force;
 mod json;
 mod no_query;

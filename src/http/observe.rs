@@ -19,7 +19,7 @@ use super::error::{ApiError, Public};
 use super::server::{Answers, Peer};
 use super::token;
 use super::wire::ErrorResponse;
-use crate::store::LimitTerms;
+use crate::limit::Throttled;
 use crate::telemetry::causes;
 
 /// What handlers get beyond the deadline to say themselves that it has passed.
@@ -162,18 +162,18 @@ fn write_error(response: &mut Response, id: &RequestId, public: &Public, route: 
         headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }
     if let Some(limit) = public.limit {
-        limit_fields(headers, limit, public.retry_after.unwrap_or_default());
+        limit_fields(headers, limit);
     }
 }
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers: the bucket's size, the seconds in which it fills, that nothing is
 /// left, and the seconds until something is.
-fn limit_fields(headers: &mut HeaderMap, limit: LimitTerms, wait: Duration) {
-    let (rate, burst) = (limit.per_second.get(), limit.burst.get());
-    let (window, wait) = (burst.div_ceil(rate), wait.as_secs_f64().ceil().max(1.0) as u64);
+fn limit_fields(headers: &mut HeaderMap, Throttled { limit, terms, retry_after }: Throttled) {
+    let (name, burst, window) = (limit.as_str(), terms.burst, terms.window_secs());
+    let wait = retry_after.as_secs_f64().ceil().max(1.0) as u64;
     let fields = [
-        ("ratelimit-policy", format!(r#""client";q={burst};w={window}"#)),
-        ("ratelimit", format!(r#""client";r=0;t={wait}"#)),
+        ("ratelimit-policy", format!(r#""{name}";q={burst};w={window}"#)),
+        ("ratelimit", format!(r#""{name}";r=0;t={wait}"#)),
     ];
     for (name, value) in fields {
         let value = value.try_into().expect("digits and quotes are a header value");
@@ -189,6 +189,8 @@ fn log_failure(context: &Context, error: &ApiError, public: &Public, took: Durat
     let cause = causes(error);
     if public.status.is_server_error() {
         tell!(ERROR, context, status, %code, took_ms, cause, "failed: {error}");
+    } else if error.is_noise() {
+        tell!(DEBUG, context, status, %code, took_ms, "refused: {error}");
     } else {
         tell!(INFO, context, status, %code, took_ms, cause, "refused: {error}");
     }
@@ -207,6 +209,8 @@ fn finish(response: &mut Response, id: &RequestId) {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use arc_swap::ArcSwap;
     use axum::routing::get;
 
@@ -215,11 +219,17 @@ mod tests {
     use crate::clock::Clock;
     use crate::grant::Grants;
     use crate::http::Rules;
-    use crate::limit::Limits;
+    use crate::limit::{FailureSettings, Failures, LimitMode, LimitTerms, Limits, Per};
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
     use crate::telemetry::Metrics;
     use crate::vend::{VendSettings, Vendor};
+
+    const FAILURES: FailureSettings = FailureSettings {
+        mode: LimitMode::Enforce,
+        address: None,
+        client: LimitTerms { requests: NonZeroU32::MIN, per: Per::Minute, burst: NonZeroU32::MIN },
+    };
 
     /// An API that knows nobody; its STS is never called.
     fn api() -> Arc<Api> {
@@ -229,7 +239,7 @@ mod tests {
             endpoints: nowhere.into(),
             connect_timeout: Duration::from_secs(1),
             attempt_timeout: Duration::from_secs(1),
-            max_attempts: std::num::NonZeroU32::MIN,
+            max_attempts: NonZeroU32::MIN,
         };
         let key = crate::domain::AccessKey::new("testid", "testsecret".into()).unwrap();
         let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
@@ -237,6 +247,7 @@ mod tests {
             rules: ArcSwap::from_pointee(Rules {
                 authenticator: Authenticator::new(Default::default(), Issuers::default()),
                 limits: Limits::new(Default::default(), Arc::new(Store::Memory), None),
+                failures: Failures::new(FAILURES, None),
                 grants: Grants {
                     entitlements: Default::default(),
                     of_clients: Default::default(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::auth::Authenticator;
 use crate::grant::Grants;
-use crate::limit::Limits;
+use crate::limit::{Failures, Limits};
 
 /// All of the configuration that requests go by. A request keeps to one of these from its beginning to its end,
 /// whatever is loaded meanwhile.
@@ -12,6 +12,7 @@ use crate::limit::Limits;
 pub(crate) struct Rules {
     pub(crate) authenticator: Authenticator,
     pub(crate) limits: Limits,
+    pub(crate) failures: Failures,
     pub(crate) grants: Grants,
     /// How long a request may take in all, its body's arrival and STS included.
     pub(crate) request_timeout: Duration,

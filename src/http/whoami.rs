@@ -10,8 +10,8 @@ use super::wire::Success;
 use crate::auth::Caller;
 use crate::domain::ValueName;
 use crate::grant::Entitlement;
+use crate::limit::{ClientLimits, Limit, Per};
 use crate::policy::{SubjectUse, ValueRule};
-use crate::store::LimitTerms;
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -25,14 +25,21 @@ struct WhoamiResponse<'a> {
     grants: Vec<GrantView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     limit: Option<LimitView>,
+    /// Of the user who asks, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject_limit: Option<LimitView>,
 }
 
 /// Absent where there is none.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct LimitView {
-    requests_per_second: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_second: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<u32>,
     burst: u32,
+    mode: &'static str,
 }
 
 #[derive(Serialize)]
@@ -56,19 +63,30 @@ struct ParameterView<'a> {
 
 pub(super) async fn whoami(Told(context): Told, caller: Caller, NoQuery: NoQuery) -> Response {
     let rules = &context.rules;
+    let ClientLimits { whole, subject } = rules.limits.of(caller.client());
     json(&WhoamiResponse {
         success: Success::new(context.id.as_str()),
         client: caller.client().as_str(),
         subject: caller.subject().map(|subject| subject.as_str()),
         authenticated_by: caller.method().as_str(),
         grants: rules.grants.of(caller.client()).map(GrantView::from).collect(),
-        limit: rules.limits.of(caller.client()).map(LimitView::from),
+        limit: whole.map(LimitView::from),
+        subject_limit: subject.filter(|_| caller.subject().is_some()).map(LimitView::from),
     })
 }
 
-impl From<LimitTerms> for LimitView {
-    fn from(LimitTerms { per_second, burst }: LimitTerms) -> Self {
-        Self { requests_per_second: per_second.get(), burst: burst.get() }
+impl From<Limit> for LimitView {
+    fn from(Limit { terms, mode }: Limit) -> Self {
+        let (per_second, per_minute) = match terms.per {
+            Per::Second => (Some(terms.requests.get()), None),
+            Per::Minute => (None, Some(terms.requests.get())),
+        };
+        Self {
+            requests_per_second: per_second,
+            requests_per_minute: per_minute,
+            burst: terms.burst.get(),
+            mode: mode.as_str(),
+        }
     }
 }
 

@@ -1,6 +1,5 @@
 //! The terms of what replicas share out among themselves, and what comes of asking for it.
 
-use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// What the budget's script needs to know; each caller tells it, so that Redis holds no configuration.
@@ -25,13 +24,6 @@ impl BudgetTerms {
     pub(crate) fn calls_at_once(&self) -> usize {
         (self.per_second / 100.0).ceil() as usize
     }
-}
-
-/// How many requests a client may make.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct LimitTerms {
-    pub(crate) per_second: NonZeroU32,
-    pub(crate) burst: NonZeroU32,
 }
 
 /// Calls that were reserved.

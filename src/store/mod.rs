@@ -19,7 +19,7 @@ use crate::clock::Clock;
 use crate::telemetry::StoreMetrics;
 
 pub(crate) use self::redis::{Landed, Redis};
-pub(crate) use budget::{BudgetTerms, LimitTerms, Reserved};
+pub(crate) use budget::{BudgetTerms, Reserved};
 pub(crate) use lease::Lease;
 pub(crate) use name::KeyPrefix;
 pub(crate) use seal::SealKey;

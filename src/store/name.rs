@@ -21,7 +21,7 @@ text_type!(
     "a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`"
 );
 
-/// The names of what is shared of one session or one client.
+/// The names of what is shared of one session, one client or one user.
 ///
 /// The part in braces is a keyed hash, so that who reads Redis learns neither roles nor policies nor callers; and it
 /// is what a Redis Cluster goes by, so that one script may touch all of a session's.

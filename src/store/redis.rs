@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use tokio::time::sleep;
 
 use super::StoreError;
-use super::budget::{Ask, BudgetTerms, LimitTerms, Reserved};
+use super::budget::{Ask, BudgetTerms, Reserved};
 use super::lease::Lease;
 use super::link::{Link, Probe};
 use super::name::{Name, Names};
@@ -22,7 +22,7 @@ use super::seal::Seal;
 use super::settings::RedisSettings;
 use super::view::{Shared, View, Whose};
 use crate::clock::Clock;
-use crate::domain::{ClientId, Credentials};
+use crate::domain::Credentials;
 use crate::telemetry::{StoreMetrics, StoreOperation};
 
 /// A Redis that replicas share.
@@ -230,15 +230,17 @@ impl Redis {
         self.budget(terms, Ask::Cut).await;
     }
 
-    /// Takes requests of a client out of its one limit: how many were given, or else when there is another.
+    /// Takes requests out of the one limit of whomever these parts name, a client or a user of its: how many were
+    /// given, or else when there is another.
     pub(crate) async fn take_requests(
         &self,
-        client: &ClientId,
-        terms: LimitTerms,
+        whose: &[&str],
+        per_second: f64,
+        burst: u32,
         wanted: u32,
     ) -> Option<(u32, Duration)> {
-        let mut script = self.scripts.limit.key(self.names.of(&[client.as_str()]).limit);
-        script.arg(terms.per_second.get()).arg(terms.burst.get()).arg(wanted);
+        let mut script = self.scripts.limit.key(self.names.of(whose).limit);
+        script.arg(per_second).arg(burst).arg(wanted);
         let (given, micros) = self.link.run(StoreOperation::Limit, &script).await?;
         Some((given, Duration::from_micros(micros)))
     }

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{ConfigMetrics, IssuerMetrics, StoreMetrics, VendMetrics};
+use super::{ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, VendMetrics};
 use crate::domain::{ClientId, GrantName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
@@ -34,6 +34,8 @@ pub(crate) struct Metrics {
     pub(crate) config: ConfigMetrics,
     /// Of issuers' keys.
     pub(crate) issuers: IssuerMetrics,
+    /// Of limits.
+    pub(crate) throttled: ThrottleMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
@@ -105,6 +107,7 @@ impl Metrics {
             store: StoreMetrics::new(),
             config: ConfigMetrics::default(),
             issuers: IssuerMetrics::default(),
+            throttled: ThrottleMetrics::default(),
             connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
@@ -135,6 +138,7 @@ impl Metrics {
         self.store.register(registry);
         self.config.register(registry);
         self.issuers.register(registry);
+        self.throttled.register(registry);
         let Connections { open, refused, malformed } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);
@@ -203,12 +207,16 @@ mod tests {
             &StsCall { action: "AssumeRole", outcome: "success" },
             Duration::from_millis(40),
         );
+        metrics.throttled.beyond(Some(&"client-002".parse().unwrap()), "subject", "shadow");
+        metrics.throttled.beyond(None, "address-failures", "enforce");
         metrics.ready(true);
         let text = metrics.encoded();
         for line in [
             r#"appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 1"#,
             r#"appserver_tokens_vended_total{client="client-002",grant="daily-photos"} 1"#,
             r#"appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1"#,
+            r#"appserver_throttled_total{client="client-002",limit="subject",mode="shadow"} 1"#,
+            r#"appserver_throttled_total{client="",limit="address-failures",mode="enforce"} 1"#,
             "appserver_connections 0",
             "appserver_ready 1",
         ] {

@@ -7,6 +7,7 @@ mod json;
 mod log;
 mod metrics;
 mod store_metrics;
+mod throttle_metrics;
 mod vend_metrics;
 
 pub(crate) use causes::{causes, with_causes};
@@ -15,4 +16,5 @@ pub(crate) use issuer_metrics::{IssuerKeys, IssuerMetrics};
 pub(crate) use log::{check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
+pub(crate) use throttle_metrics::ThrottleMetrics;
 pub(crate) use vend_metrics::{Lookup, Refresh, VendMetrics};

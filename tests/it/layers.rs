@@ -19,7 +19,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("auth", &["domain"]),
         ("grant", &["auth", "sts", "policy", "domain"]),
         ("http", &["auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
-        ("config", &["http", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
+        ("config", &["http", "auth", "limit", "grant", "vend", "sts", "store", "policy", "domain"]),
         (
             "app",
             &[

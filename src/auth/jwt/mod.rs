@@ -94,6 +94,13 @@ struct Proven {
     issuer: Arc<LiveIssuer>,
 }
 
+impl Proven {
+    /// Whether it is still believed.
+    fn holds(&self, now: DateTime<Utc>) -> bool {
+        now < self.until && self.key.is_believed(now)
+    }
+}
+
 /// What is remembered and handed out: a copy costs a count, not a caller.
 type Proof = Arc<Proven>;
 
@@ -161,6 +168,11 @@ impl Issuers {
     ) -> Result<Caller, JwtProblem> {
         let issuer = self.unverified(token.expose_secret())?.issuer;
         if issuer.refetched().await { self.verify(token, now) } else { Err(JwtProblem::UnknownKey) }
+    }
+
+    /// Whether the token was verified before and proves somebody still.
+    pub(crate) fn remember(&self, token: &SecretString, now: DateTime<Utc>) -> bool {
+        self.remembered.holds(token.expose_secret(), now)
     }
 
     fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtProblem> {

@@ -23,6 +23,12 @@ impl Default for Remembered {
 }
 
 impl Remembered {
+    /// Whether it is known what the token proves.
+    pub(super) fn holds(&self, token: &str, now: DateTime<Utc>) -> bool {
+        let hash: [u8; 32] = Sha256::digest(token).into();
+        self.0.get(&hash).is_some_and(|proof| proof.holds(now))
+    }
+
     /// What the token was found to prove, as long as it does and the key that verified it is believed; or what `verify`
     /// finds.
     pub(super) fn or_verify(
@@ -33,7 +39,7 @@ impl Remembered {
     ) -> Result<Proof, JwtProblem> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         if let Some(proof) = self.0.get(&hash) {
-            if now < proof.until && proof.key.is_believed(now) {
+            if proof.holds(now) {
                 return Ok(proof);
             }
             self.0.remove(&hash);

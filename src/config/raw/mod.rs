@@ -1,6 +1,7 @@
 //! The configuration's files, key by key. `config/default.toml` says the same to operators.
 
 mod issuer;
+mod limits;
 mod reload;
 mod store;
 
@@ -18,6 +19,7 @@ use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
 use crate::sts::Endpoint;
 
 pub(super) use issuer::{RawClaimRule, RawIssuer};
+pub(super) use limits::{RawFailures, RawLimit, RawSubjectLimit};
 pub(super) use reload::RawReload;
 pub(super) use store::{RawRedis, RawStore, RawStoreKind};
 
@@ -33,6 +35,7 @@ pub(super) struct RawSettings {
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
     pub(super) store: RawStore,
+    pub(super) failures: RawFailures,
     /// RAM roles that grants assume, by a name of the operator's.
     pub(super) roles: BTreeMap<String, RawRole>,
     pub(super) grants: BTreeMap<String, RawGrant>,
@@ -267,14 +270,6 @@ pub(super) struct RawClient {
     pub(super) enabled: Field<bool>,
     /// Default none.
     pub(super) limit: Option<RawLimit>,
-}
-
-/// How many requests a client may make.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct RawLimit {
-    /// Required. One beyond it is answered 429.
-    pub(super) requests_per_second: Field<NonZeroU32>,
-    /// Default `requests_per_second`: so many may come at once after a pause.
-    pub(super) burst: Field<NonZeroU32>,
+    /// Default none. For each user that a token proves.
+    pub(super) subject_limit: Option<RawSubjectLimit>,
 }

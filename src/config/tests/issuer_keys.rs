@@ -14,7 +14,7 @@ const ISSUER: &str = r#"
 
 fn source(more: &str) -> Result<KeySource, String> {
     loaded(&format!("{SOUND}\n{ISSUER}\n{more}"), &[], Mode::Production)
-        .map(|mut settings| settings.issuers.remove(0).keys)
+        .map(|mut settings| settings.rules.issuers.remove(0).keys)
 }
 
 fn cadence(refresh: u64, max_age: u64) -> Cadence {

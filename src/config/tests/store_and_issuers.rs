@@ -142,8 +142,8 @@ fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
     let limit = |text: &str| {
         let text = format!("{SOUND}\n[clients.app-one.limit]\n{text}");
         loaded(&text, &[], Mode::Production).map(|settings| {
-            let limit = settings.rules.limits.values().next().unwrap();
-            (limit.per_second.get(), limit.burst.get())
+            let limit = settings.rules.limits.values().next().unwrap().whole.unwrap().terms;
+            (limit.requests.get(), limit.burst.get())
         })
     };
     assert_eq!(limit("requests_per_second = 50"), Ok((50, 50)));

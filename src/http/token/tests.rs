@@ -90,18 +90,20 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
         // And someone comes for the first time, whose login lasts just as long as it must.
         let newcomer = user(&format!("user-{round}"), 915);
         for (end, caller) in devices.iter().chain([&newcomer]) {
-            let deadline = Instant::now() + settings.request_timeout;
-            let decided = settings.grants.decide(caller, &Asked::default(), sts.now());
-            let session = match decided.map(Grant::into_role_session) {
-                Ok(session) => session,
+            let deadline = Instant::now() + settings.rules.request_timeout;
+            let decided = settings.rules.grants.decide(caller, &Asked::default(), sts.now());
+            let grant = match decided {
+                Ok(grant) => grant,
                 Err(refusal) => {
                     assert_eq!(refusal, Refusal::LoginEndsSoon);
                     assert!(*end - sts.now() < TimeDelta::seconds(900 + 15), "too early");
                     continue;
                 }
             };
+            let holder = Holder { client: caller.client().clone(), grant: grant.fingerprint() };
+            let session = grant.into_role_session();
             // What comes too late for the request is kept all the same, for the next.
-            if let Ok(vended) = vendor.vend(caller.client(), &session, deadline).await {
+            if let Ok(vended) = vendor.vend(&holder, &session, deadline).await {
                 let left = *end - vended.token.credentials().expiration();
                 assert!(left >= TimeDelta::zero(), "round {round}: by {left}");
                 closest = closest.min(left);

@@ -1,4 +1,4 @@
--- Takes from a client's token bucket, by this server's clock.
+-- Takes from the token bucket of a client or a user, by this server's clock.
 -- KEYS: the bucket. ARGV: requests a second, burst, how many are wanted.
 -- Returns: how many were given, microseconds until there is another if none was.
 local clock = redis.call('TIME')

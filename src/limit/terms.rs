@@ -1,0 +1,127 @@
+//! How much is let through, and what is done with the rest.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::domain::Invalid;
+
+/// A token bucket's size and how fast it fills.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct LimitTerms {
+    pub(crate) requests: NonZeroU32,
+    pub(crate) per: Per,
+    pub(crate) burst: NonZeroU32,
+}
+
+/// In what time so many requests may be made: clients' are counted by the second, users' by the minute.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Per {
+    Second,
+    Minute,
+}
+
+/// What is done with a request beyond a limit.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) enum LimitMode {
+    /// It is refused.
+    Enforce,
+    /// It is counted and served: to see whom a limit would hit before it does.
+    Shadow,
+}
+
+/// A limit as it is configured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limit {
+    pub(crate) terms: LimitTerms,
+    pub(crate) mode: LimitMode,
+}
+
+/// Which limit it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LimitKind {
+    /// A client's requests.
+    Client,
+    /// One user's requests of a client.
+    Subject,
+    /// Failed authentications from an address.
+    AddressFailures,
+    /// Failed authentications in a client's name.
+    ClientFailures,
+}
+
+impl LimitTerms {
+    /// How long it takes until one more is let through.
+    pub(super) fn interval(self) -> Duration {
+        Duration::from_secs(self.per.secs()) / self.requests.get()
+    }
+
+    /// How many are let through in a second.
+    pub(super) fn per_second(self) -> f64 {
+        f64::from(self.requests.get()) / self.per.secs() as f64
+    }
+
+    /// The seconds in which an empty bucket fills.
+    pub(crate) fn window_secs(self) -> u64 {
+        let burst = u64::from(self.burst.get());
+        (burst * self.per.secs()).div_ceil(u64::from(self.requests.get()))
+    }
+}
+
+impl fmt::Display for LimitTerms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} requests a {}", self.requests, self.per.as_str())
+    }
+}
+
+impl Per {
+    fn secs(self) -> u64 {
+        match self {
+            Self::Second => 1,
+            Self::Minute => 60,
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Second => "second",
+            Self::Minute => "minute",
+        }
+    }
+}
+
+impl LimitMode {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Shadow => "shadow",
+        }
+    }
+}
+
+impl TryFrom<String> for LimitMode {
+    type Error = Invalid;
+
+    fn try_from(word: String) -> Result<Self, Invalid> {
+        match word.as_str() {
+            "enforce" => Ok(Self::Enforce),
+            "shadow" => Ok(Self::Shadow),
+            _ => Err(Invalid("it must be `enforce` or `shadow`")),
+        }
+    }
+}
+
+impl LimitKind {
+    /// As metrics and the `RateLimit` fields call it.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Subject => "subject",
+            Self::AddressFailures => "address-failures",
+            Self::ClientFailures => "client-failures",
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! What limits refuse, or would.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::registry::Registry;
+
+use crate::domain::ClientId;
+
+/// The limits' metrics; clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ThrottleMetrics {
+    beyond: Family<BeyondLabels, Counter>,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct BeyondLabels {
+    /// Empty where none is known: names that strangers give are no labels.
+    client: Option<ClientId>,
+    limit: &'static str,
+    mode: &'static str,
+}
+
+impl ThrottleMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        registry.register(
+            "throttled",
+            "Requests beyond a limit, by registered client, limit, and whether they were refused or only counted",
+            self.beyond.clone(),
+        );
+    }
+
+    /// A request was beyond a limit, and refused if the mode says so.
+    pub(crate) fn beyond(
+        &self,
+        client: Option<&ClientId>,
+        limit: &'static str,
+        mode: &'static str,
+    ) {
+        let labels = BeyondLabels { client: client.cloned(), limit, mode };
+        self.beyond.get_or_create(&labels).inc();
+    }
+}
