@@ -32,6 +32,8 @@ pub(super) fn resolve(
     let raw: RawSettings = serde_ignored::deserialize(tree, |path| unknown.push(path.to_string()))
         .map_err(|error| Problems::one("(file)", error))?;
     for path in unknown {
+        // So serde_ignored writes tables that may be left out.
+        let path = path.replace(".?", "");
         problems.add(path, "there is no such key; config/default.toml lists them all");
     }
 

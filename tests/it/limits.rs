@@ -1,9 +1,18 @@
-//! What a client may ask for in a second.
+//! What a client may ask for in a second, and each of its users in a minute.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use appserver::emulator::demo_jwt;
 use futures_util::future::join_all;
 
+use crate::crowd::{self, Crowd};
 use crate::fleet::Fleet;
-use crate::stage::{Setting, Stage};
+use crate::stage::{Answer, Setting, Stage};
+
+async fn get_as(stage: &Stage, user: &str) -> Answer {
+    let jwt = demo_jwt(user, stage.clock.now());
+    stage.send(stage.request("GET", "/v1/token").bearer_auth(jwt)).await
+}
 
 #[tokio::test]
 async fn a_client_beyond_its_limit_is_told_when_to_come_back_and_others_are_served() {
@@ -43,10 +52,142 @@ async fn whoami_shows_the_limit() {
     let config = "[clients.client-002.limit]\nrequests_per_second = 7\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let answer = stage.get("client-002", "/v1/whoami").await;
-    let limit = serde_json::json!({"RequestsPerSecond": 7, "Burst": 7});
+    let limit = serde_json::json!({"RequestsPerSecond": 7, "Burst": 7, "Mode": "enforce"});
     assert_eq!(answer.body["Limit"], limit);
     assert_eq!(stage.get("client-001", "/v1/whoami").await.body.get("Limit"), None);
     stage.close().await;
+}
+
+#[tokio::test]
+async fn whoami_shows_users_what_they_may_ask_for() {
+    let config = "[clients.photo-app.subject_limit]\n\
+                  requests_per_minute = 10\nburst = 20\nmode = \"shadow\"\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let answer = stage.send(stage.request("GET", "/v1/whoami").bearer_auth(jwt)).await;
+    let limit = serde_json::json!({"RequestsPerMinute": 10, "Burst": 20, "Mode": "shadow"});
+    assert_eq!(answer.body["SubjectLimit"], limit);
+    // The client by its own secret is no user.
+    let answer = stage.get("photo-app", "/v1/whoami").await;
+    assert_eq!(answer.body.get("SubjectLimit"), None);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_user_beyond_their_limit_is_told_when_to_come_back_and_other_users_are_served() {
+    let config = "[clients.photo-app.subject_limit]\nrequests_per_minute = 6\nburst = 3\n\
+                  [clients.photo-app.limit]\nrequests_per_second = 1\nburst = 7\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    for _ in 0..3 {
+        assert_eq!(get_as(&stage, "alice").await.outcome(), "200 Success");
+    }
+    for _ in 0..20 {
+        assert_eq!(get_as(&stage, "alice").await.outcome(), "429 Throttled.Client");
+    }
+    let refused = get_as(&stage, "alice").await;
+    let field = |name: &str| refused.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(field("ratelimit-policy"), r#""subject";q=3;w=30"#);
+    let wait = field("ratelimit").replace("t=9", "t=10");
+    assert_eq!(wait, r#""subject";r=0;t=10"#);
+    insta::assert_json_snapshot!(refused.steady(), @r#"
+    {
+      "Code": "Throttled.Client",
+      "ErrorCode": "Throttled.Client",
+      "ErrorMessage": "The user makes more than 6 requests a minute.",
+      "Message": "The user makes more than 6 requests a minute.",
+      "RequestId": "<RequestId>",
+      "StatusCode": 429
+    }
+    "#);
+    // What she was refused did not spend the client's 7.
+    for _ in 0..3 {
+        assert_eq!(get_as(&stage, "bob").await.outcome(), "200 Success");
+    }
+    let (_, metrics) = stage.admin("/metrics").await;
+    let counted =
+        r#"appserver_throttled_total{client="photo-app",limit="subject",mode="enforce"} 21"#;
+    assert!(metrics.lines().any(|line| line == counted), "{metrics}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_limit_in_the_shadow_serves_everybody_and_counts() {
+    let config = "[clients.photo-app.subject_limit]\n\
+                  requests_per_minute = 1\nmode = \"shadow\"\n\
+                  [clients.photo-app.limit]\n\
+                  requests_per_second = 1\nburst = 2\nmode = \"shadow\"\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    for _ in 0..20 {
+        assert_eq!(get_as(&stage, "alice").await.outcome(), "200 Success");
+    }
+    let (_, metrics) = stage.admin("/metrics").await;
+    let counted = |limit: &str| {
+        let start = format!(
+            r#"appserver_throttled_total{{client="photo-app",limit="{limit}",mode="shadow"}} "#
+        );
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        line.map(|count| count.parse::<u32>().unwrap())
+    };
+    assert_eq!(counted("subject"), Some(19));
+    assert!(counted("client").is_some_and(|count| count >= 10), "{metrics}");
+    stage.close().await;
+}
+
+/// T22.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_at_twenty_times_their_limit_does_not_disturb_a_hundred_clients_and_their_users() {
+    let config = "[clients.photo-app.subject_limit]\nrequests_per_minute = 60\nburst = 20\n\
+                  [clients.photo-app.limit]\nrequests_per_second = 100\nburst = 100\n";
+    let config = config.to_owned() + &crowd::config();
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let done = AtomicBool::new(false);
+    let greedy = async {
+        let (mut served, mut refused) = (0, 0);
+        while !done.load(Ordering::Relaxed) || served + refused < 400 {
+            match get_as(&stage, "greedy").await.status {
+                200 => served += 1,
+                _ => refused += 1,
+            }
+        }
+        (served, refused)
+    };
+    let others = async {
+        let users = (0..50).map(async |n| get_as(&stage, &format!("user-{n}")).await.status == 200);
+        let (crowd, users) = tokio::join!(Crowd::asks(&stage), join_all(users));
+        done.store(true, Ordering::Relaxed);
+        (crowd, users.into_iter().filter(|served| *served).count())
+    };
+    let ((served, refused), (crowd, users)) = tokio::join!(greedy, others);
+    assert!(served + refused >= 400 && served < 60, "{served} served, {refused} refused");
+    assert!(crowd.served_percent() >= 99.0, "{crowd:?}");
+    assert_eq!(users, 50, "the other users of the same client");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_count_a_users_requests_together_and_redis_does_not_learn_who_they_are() {
+    let config = "store.redis.timeout_ms = 5000\n\
+                  [clients.photo-app.subject_limit]\nrequests_per_minute = 6\nburst = 9\n";
+    let fleet = Fleet::of(3, config).await;
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let served = async |user: &str| {
+        let jwt = demo_jwt(user, fleet.clock.now());
+        let asked = (0..30).map(|number| {
+            let url = format!("http://{}/v1/whoami", fleet.replicas[number % 3].public_addr());
+            http.get(url).bearer_auth(&jwt).send()
+        });
+        let answers = join_all(asked).await.into_iter();
+        answers.filter(|answer| answer.as_ref().unwrap().status() == 200).count()
+    };
+    let (alices, bobs) = (served("alice").await, served("bob").await);
+    // 9 each, and one more for each ten seconds that it took.
+    assert!((9..=10).contains(&alices) && (9..=10).contains(&bobs), "{alices}, {bobs}");
+    let mut connection = fleet.redis.connection().await;
+    let names: Vec<String> =
+        redis::cmd("KEYS").arg("*:limit").query_async(&mut connection).await.unwrap();
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(!names.concat().contains("alice") && !names.concat().contains("photo"), "{names:?}");
+    fleet.close();
 }
 
 #[tokio::test(flavor = "multi_thread")]

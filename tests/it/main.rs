@@ -4,7 +4,9 @@
 
 mod binary;
 mod contract;
+mod crowd;
 mod documentation;
+mod failures;
 mod fleet;
 mod issuers;
 mod layers;

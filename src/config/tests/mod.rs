@@ -2,6 +2,7 @@
 
 mod advice_and_vending;
 mod issuer_keys;
+mod limits;
 mod store_and_issuers;
 
 use std::path::Path;

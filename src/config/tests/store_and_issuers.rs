@@ -1,4 +1,4 @@
-//! What can be wrong with `[store]`, `[issuers]` and a client's limit.
+//! What can be wrong with `[store]` and `[issuers]`.
 
 use super::*;
 
@@ -135,28 +135,4 @@ fn the_demo_issuers_key_is_taken_in_the_demo_only_and_no_issuer_twice() {
     let twice = issuer("one") + &issuer("two");
     insta::assert_snapshot!(load_with(&issuer("one"), Mode::Production).unwrap_err(), @r"issuers.one.jwks_file: the demo issuer's key is published and works in `appserver dev` only");
     insta::assert_snapshot!(load_with(&twice, Mode::Demo).unwrap_err(), @r"issuers.two.issuer: another entry has the same `issuer`; list all audiences in one");
-}
-
-#[test]
-fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
-    let limit = |text: &str| {
-        let text = format!("{SOUND}\n[clients.app-one.limit]\n{text}");
-        loaded(&text, &[], Mode::Production).map(|settings| {
-            let limit = settings.rules.limits.values().next().unwrap().whole.unwrap().terms;
-            (limit.requests.get(), limit.burst.get())
-        })
-    };
-    assert_eq!(limit("requests_per_second = 50"), Ok((50, 50)));
-    assert_eq!(limit("requests_per_second = 50\nburst = 7"), Ok((50, 7)));
-    let told = [
-        limit("burst = 7"),
-        limit("requests_per_second = 0"),
-        limit("requests_per_second = 1\nburst = 0"),
-    ];
-    let told = told.map(Result::unwrap_err);
-    insta::assert_snapshot!(told.join("\n"), @r"
-clients.app-one.limit.requests_per_second: is missing
-clients.app-one.limit.requests_per_second: invalid value: integer `0`, expected a nonzero u32
-clients.app-one.limit.burst: invalid value: integer `0`, expected a nonzero u32
-");
 }

@@ -12,11 +12,11 @@ use tokio::time::{Instant, sleep};
 use crate::auth::Caller;
 use crate::config::{self, Environment, Mode};
 use crate::domain::{AssumedRoleUser, Credentials};
-use crate::grant::{Asked, Grant, Refusal};
+use crate::grant::{Asked, Refusal};
 use crate::store::Store;
 use crate::sts::{AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::VendMetrics;
-use crate::vend::{ProvenKey, VendSettings, Vendor};
+use crate::vend::{Holder, ProvenKey, VendSettings, Vendor};
 
 /// An STS that takes its time, issues at its end, and counts.
 #[derive(Clone, Debug)]

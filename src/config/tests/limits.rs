@@ -1,0 +1,75 @@
+//! Limits of clients, their users and failures.
+
+use super::*;
+use crate::limit::{ClientLimits, LimitMode};
+
+#[test]
+fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
+    let limit = |text: &str| {
+        let text = format!("{SOUND}\n[clients.app-one.limit]\n{text}");
+        loaded(&text, &[], Mode::Production).map(|settings| {
+            let limit = settings.rules.limits.values().next().unwrap().whole.unwrap().terms;
+            (limit.requests.get(), limit.burst.get())
+        })
+    };
+    assert_eq!(limit("requests_per_second = 50"), Ok((50, 50)));
+    assert_eq!(limit("requests_per_second = 50\nburst = 7"), Ok((50, 7)));
+    let told = [
+        limit("burst = 7"),
+        limit("requests_per_second = 0"),
+        limit("requests_per_second = 1\nburst = 0"),
+    ];
+    let told = told.map(Result::unwrap_err);
+    insta::assert_snapshot!(told.join("\n"), @r"
+clients.app-one.limit.requests_per_second: is missing
+clients.app-one.limit.requests_per_second: invalid value: integer `0`, expected a nonzero u32
+clients.app-one.limit.burst: invalid value: integer `0`, expected a nonzero u32
+");
+}
+
+#[test]
+fn limits_are_enforced_unless_they_are_said_to_be_in_the_shadow() {
+    let limits = |text: &str| {
+        let text = format!("{SOUND}\n{text}");
+        loaded(&text, &[], Mode::Production).map(|settings| {
+            let ClientLimits { whole, subject } = *settings.rules.limits.values().next().unwrap();
+            [whole, subject]
+                .map(|limit| limit.map(|limit| format!("{} {}", limit.terms, limit.mode.as_str())))
+        })
+    };
+    let shown = |text: &str| limits(text).unwrap().map(Option::unwrap_or_default);
+    assert_eq!(
+        shown("[clients.app-one.subject_limit]\nrequests_per_minute = 10"),
+        ["".to_owned(), "10 requests a minute enforce".to_owned()]
+    );
+    let both = "[clients.app-one.limit]\nrequests_per_second = 5\nmode = \"shadow\"\n\
+                [clients.app-one.subject_limit]\nrequests_per_minute = 10\nmode = \"enforce\"";
+    assert_eq!(shown(both), ["5 requests a second shadow", "10 requests a minute enforce"]);
+    let wrong = "[clients.app-one.limit]\nrequests_per_second = 5\nmode = \"dark\"\n\
+                 [clients.app-one.subject_limit]\nrequests_per_second = 10\nburst = 100001\n\
+                 [failures]\nper_address_burst = 0\nper_client_per_minute = 100001\nmode = \"off\"";
+    insta::assert_snapshot!(limits(wrong).unwrap_err(), @r"
+clients.app-one.limit.mode: it must be `enforce` or `shadow`
+clients.app-one.subject_limit.burst: 100001 is not between 1 and 100000 requests
+clients.app-one.subject_limit.requests_per_minute: is missing
+clients.app-one.subject_limit.requests_per_second: there is no such key; config/default.toml lists them all
+failures.mode: it must be `enforce` or `shadow`
+failures.per_address_burst: invalid value: integer `0`, expected a nonzero u32
+failures.per_client_per_minute: 100001 is not between 1 and 100000 failures
+");
+}
+
+#[test]
+fn failures_of_addresses_are_counted_where_they_are_the_callers_own() {
+    let failures = |text: &str| {
+        loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production).unwrap().rules.failures
+    };
+    let own = failures("");
+    assert_eq!(
+        own.address.map(|terms| (terms.requests.get(), terms.burst.get())),
+        Some((300, 100))
+    );
+    assert_eq!((own.client.requests.get(), own.client.burst.get()), (60, 60));
+    assert_eq!(own.mode, LimitMode::Enforce);
+    assert_eq!(failures("[server]\nbehind_proxy = true").address, None);
+}

@@ -1,0 +1,228 @@
+//! Who fails to prove themselves too often.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use appserver::emulator::demo_jwt;
+
+use crate::crowd::{self, Crowd};
+use crate::logs;
+use crate::stage::{Answer, Setting, Stage, secret};
+
+/// Another address than that of the stage's own requests.
+const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
+
+/// A caller at one address.
+struct Host<'a> {
+    stage: &'a Stage,
+    http: reqwest::Client,
+}
+
+impl<'a> Host<'a> {
+    fn at(address: IpAddr, stage: &'a Stage) -> Self {
+        let http = reqwest::Client::builder().no_proxy().local_address(address).build().unwrap();
+        Self { stage, http }
+    }
+
+    async fn basic(&self, client: &str, secret: &str) -> Answer {
+        let request = self.http.get(self.stage.url("/v1/whoami"));
+        self.stage.send(request.basic_auth(client, Some(secret))).await
+    }
+
+    async fn bearer(&self, jwt: &str) -> Answer {
+        self.stage.send(self.http.get(self.stage.url("/v1/whoami")).bearer_auth(jwt)).await
+    }
+
+    async fn bare(&self) -> Answer {
+        self.stage.send(self.http.get(self.stage.url("/v1/whoami"))).await
+    }
+}
+
+/// What the metric says of a limit of failures, by client, limit and mode.
+async fn counted(stage: &Stage, client: &str, limit: &str, mode: &str) -> u32 {
+    let (_, metrics) = stage.admin("/metrics").await;
+    let start =
+        format!(r#"appserver_throttled_total{{client="{client}",limit="{limit}",mode="{mode}"}} "#);
+    let count = metrics.lines().find_map(|line| line.strip_prefix(&start));
+    count.map_or(0, |count| count.parse().unwrap())
+}
+
+const FEW_FROM_AN_ADDRESS: &str = "[failures]\nper_address_per_minute = 1\nper_address_burst = 5\n";
+const FEW_FOR_A_CLIENT: &str = "[failures]\nper_client_per_minute = 1\nper_client_burst = 3\n";
+
+/// T25.
+#[tokio::test]
+async fn an_address_whose_failures_are_spent_is_refused_before_its_credential_is_looked_at() {
+    let config = FEW_FROM_AN_ADDRESS;
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    let known = demo_jwt("alice", stage.clock.now());
+    assert_eq!(host.bearer(&known).await.outcome(), "200 Success");
+    // Whatever the credential is; one after the other in as many names.
+    assert_eq!(host.bearer("no.such.token").await.outcome(), "401 Unauthenticated");
+    for n in 0..4 {
+        let failed = host.basic(&format!("client-00{n}"), "wrong").await;
+        assert_eq!(failed.outcome(), "401 Unauthenticated");
+    }
+    let refused = host.basic("client-002", "wrong").await;
+    let field = |name: &str| refused.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(field("ratelimit-policy"), r#""address-failures";q=5;w=300"#);
+    let wait = |from: &str| from.rsplit('=').next().unwrap().parse::<u32>().unwrap();
+    assert!((50..=60).contains(&wait(&field("ratelimit"))), "{}", field("ratelimit"));
+    assert!((50..=76).contains(&wait(&field("retry-after"))), "{}", field("retry-after"));
+    insta::assert_json_snapshot!(refused.steady(), @r#"
+    {
+      "Code": "Throttled.Client",
+      "ErrorCode": "Throttled.Client",
+      "ErrorMessage": "Too many requests from this address had no valid credential.",
+      "Message": "Too many requests from this address had no valid credential.",
+      "RequestId": "<RequestId>",
+      "StatusCode": 429
+    }
+    "#);
+    for right in [host.basic("client-002", &secret("client-002")).await, host.bare().await] {
+        assert_eq!(right.steady(), refused.steady());
+    }
+    let fresh = demo_jwt("bob", stage.clock.now());
+    assert_eq!(host.bearer(&fresh).await.outcome(), "429 Throttled.Client");
+    assert_eq!(host.bearer(&known).await.outcome(), "200 Success", "it was verified before");
+    assert_eq!(counted(&stage, "", "address-failures", "enforce").await, 4);
+    // Others are elsewhere.
+    assert_eq!(stage.get("client-002", "/v1/whoami").await.outcome(), "200 Success");
+    stage.close().await;
+}
+
+/// T25: a stranger neither locks a client out nor learns whether there is one.
+#[tokio::test]
+async fn failures_in_a_clients_name_are_answered_alike_for_all_and_a_right_secret_passes() {
+    let config = FEW_FOR_A_CLIENT;
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let [here, there] =
+        [IpAddr::V4(Ipv4Addr::LOCALHOST), ELSEWHERE].map(|address| Host::at(address, &stage));
+    let mut answers = Vec::new();
+    for name in ["client-002", "no-such-client", "Not an id\u{1F600}"] {
+        let mut one = Vec::new();
+        for n in 0..6 {
+            let host = if n % 2 == 0 { &here } else { &there };
+            let Answer { status, mut headers, body } = host.basic(name, "wrong").await;
+            for varying in ["date", "x-request-id", "retry-after", "content-length"] {
+                headers.remove(varying);
+            }
+            // A second may pass.
+            let wait = headers.remove("ratelimit").map(|_| "some seconds");
+            one.push((Answer { status, headers: headers.clone(), body }.steady(), headers, wait));
+        }
+        answers.push(one);
+    }
+    let codes: Vec<_> = answers[0].iter().map(|(body, ..)| body["StatusCode"].clone()).collect();
+    assert_eq!(codes, [401, 401, 401, 429, 429, 429]);
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], answers[2]);
+    insta::assert_json_snapshot!(answers[0][3].0, @r#"
+    {
+      "Code": "Throttled.Client",
+      "ErrorCode": "Throttled.Client",
+      "ErrorMessage": "Too many requests in this client's name had no valid credential.",
+      "Message": "Too many requests in this client's name had no valid credential.",
+      "RequestId": "<RequestId>",
+      "StatusCode": 429
+    }
+    "#);
+    assert_eq!(stage.get("client-002", "/v1/whoami").await.outcome(), "200 Success");
+    assert_eq!(there.basic("client-001", "wrong").await.outcome(), "401 Unauthenticated");
+    assert_eq!(counted(&stage, "client-002", "client-failures", "enforce").await, 3);
+    // Names that strangers give are no labels.
+    assert_eq!(counted(&stage, "", "client-failures", "enforce").await, 6);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn reaching_a_limit_is_one_warning_and_what_is_beyond_it_leaves_no_line() {
+    let clients = "[clients.noisy-app]\ngrants = []\n";
+    let config = FEW_FOR_A_CLIENT.to_owned() + clients;
+    let start = logs::capture();
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    for _ in 0..50 {
+        host.basic("noisy-app", "wrong").await;
+    }
+    let log = logs::since(start);
+    let lines = |level: &str| {
+        let ours = log.lines().filter(|line| line.contains("client=\"noisy-app\""));
+        ours.filter(|line| line.contains(level)).count()
+    };
+    assert_eq!((lines(" INFO "), lines(" WARN ")), (3, 1), "{log}");
+    assert_eq!(counted(&stage, "noisy-app", "client-failures", "enforce").await, 47);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_request_without_a_credential_is_no_attempt() {
+    let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    for _ in 0..20 {
+        assert_eq!(host.bare().await.outcome(), "401 Unauthenticated");
+    }
+    let right = host.basic("client-002", &secret("client-002")).await;
+    assert_eq!(right.outcome(), "200 Success");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn limits_of_failures_in_the_shadow_only_count() {
+    let config = "[failures]\nper_address_per_minute = 1\nper_address_burst = 5\n\
+                  per_client_per_minute = 1\nper_client_burst = 3\nmode = \"shadow\"\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    for _ in 0..9 {
+        assert_eq!(host.basic("client-002", "wrong").await.outcome(), "401 Unauthenticated");
+    }
+    let right = host.basic("client-002", &secret("client-002")).await;
+    assert_eq!(right.outcome(), "200 Success");
+    assert_eq!(counted(&stage, "", "address-failures", "shadow").await, 5);
+    assert_eq!(counted(&stage, "client-002", "client-failures", "shadow").await, 6);
+    stage.close().await;
+}
+
+/// Behind a proxy that is not looked through, all callers have its address.
+#[tokio::test]
+async fn where_all_callers_have_the_proxys_address_it_is_not_counted() {
+    let config = FEW_FROM_AN_ADDRESS.to_owned() + "[server]\nbehind_proxy = true\n";
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    for n in 0..20 {
+        let request = stage.request("GET", "/v1/whoami");
+        let failed = stage.send(request.basic_auth(format!("nobody-{n}"), Some("wrong"))).await;
+        assert_eq!(failed.outcome(), "401 Unauthenticated");
+    }
+    assert_eq!(stage.get("client-002", "/v1/whoami").await.outcome(), "200 Success");
+    stage.close().await;
+}
+
+/// T22.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_who_fails_without_end_does_not_disturb_a_hundred_clients() {
+    let config = "[failures]\nper_address_per_minute = 60\nper_address_burst = 20\n".to_owned()
+        + &crowd::config();
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let done = AtomicBool::new(false);
+    let stranger = async {
+        let host = Host::at(ELSEWHERE, &stage);
+        let (mut looked_at, mut refused) = (0, 0);
+        while !done.load(Ordering::Relaxed) || looked_at + refused < 400 {
+            match host.basic("normal-7", "wrong").await.status {
+                401 => looked_at += 1,
+                _ => refused += 1,
+            }
+        }
+        (looked_at, refused)
+    };
+    let crowd = async {
+        let crowd = Crowd::asks(&stage).await;
+        done.store(true, Ordering::Relaxed);
+        crowd
+    };
+    let ((looked_at, refused), crowd) = tokio::join!(stranger, crowd);
+    assert!(looked_at + refused >= 400 && looked_at < 60, "{looked_at} and {refused}");
+    assert!(crowd.served_percent() >= 99.0, "{crowd:?}");
+    stage.close().await;
+}
