@@ -1,6 +1,7 @@
 //! A hundred clients that do nothing wrong, for tests of somebody who does.
 
 use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
@@ -10,11 +11,17 @@ const CLIENTS: usize = 100;
 /// Each asks so often; together they stay far within what one second may cost STS.
 const ROUNDS: usize = 5;
 
-/// How many of their requests were served.
+/// How many of their requests were served, and how many of the one beside them were refused and were not.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     served: usize,
+    pub(crate) abuser_refused: usize,
+    pub(crate) abuser_passed: usize,
 }
+
+/// The abuser has spent what it may with so many requests before the others come, and sends so many at a time.
+const AHEAD: usize = 400;
+const AT_A_TIME: usize = 10;
 
 /// Their configuration. They share the secret of `client-001`, to have one.
 pub(crate) fn config() -> String {
@@ -28,23 +35,44 @@ pub(crate) fn config() -> String {
 }
 
 impl Crowd {
-    /// All of them ask at once, again and again.
-    pub(crate) async fn asks(stage: &Stage) -> Self {
-        let client = async |n| {
-            let mut served = 0;
-            for _ in 0..ROUNDS {
-                let name = format!("normal-{n}");
-                let request = stage.request("GET", "/v1/token");
-                let request = request.basic_auth(name, Some(secret("client-001")));
-                served += usize::from(stage.send(request).await.status == 200);
-            }
-            served
+    /// All of them ask at once, again and again, beside somebody who does not stop; `abuse` is one request of theirs,
+    /// and answers whether it was refused with 429.
+    pub(crate) async fn beside(stage: &Stage, abuse: impl AsyncFn() -> bool) -> Self {
+        let [refused, passed] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let abuse = async || {
+            let count = if abuse().await { &refused } else { &passed };
+            count.fetch_add(1, Ordering::Relaxed);
         };
-        let served = join_all((0..CLIENTS).map(client)).await;
-        Self { served: served.into_iter().sum() }
+        for _ in 0..AHEAD / AT_A_TIME {
+            join_all((0..AT_A_TIME).map(|_| abuse())).await;
+        }
+        let done = AtomicBool::new(false);
+        let abusers = join_all((0..AT_A_TIME).map(async |_| {
+            while !done.load(Ordering::Relaxed) {
+                abuse().await;
+            }
+        }));
+        let crowd = async {
+            let served = join_all((0..CLIENTS).map(|n| client(stage, n))).await;
+            done.store(true, Ordering::Relaxed);
+            served.into_iter().sum()
+        };
+        let (served, _) = tokio::join!(crowd, abusers);
+        Self { served, abuser_refused: refused.into_inner(), abuser_passed: passed.into_inner() }
     }
 
     pub(crate) fn served_percent(&self) -> f64 {
         100.0 * self.served as f64 / (CLIENTS * ROUNDS) as f64
     }
+}
+
+/// How many of one client's requests were served.
+async fn client(stage: &Stage, n: usize) -> usize {
+    let mut served = 0;
+    for _ in 0..ROUNDS {
+        let request = stage.request("GET", "/v1/token");
+        let request = request.basic_auth(format!("normal-{n}"), Some(secret("client-001")));
+        served += usize::from(stage.send(request).await.status == 200);
+    }
+    served
 }

@@ -1,7 +1,6 @@
 //! Who fails to prove themselves too often.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use appserver::emulator::demo_jwt;
 
@@ -204,25 +203,11 @@ async fn a_stranger_who_fails_without_end_does_not_disturb_a_hundred_clients() {
     let config = "[failures]\nper_address_per_minute = 60\nper_address_burst = 20\n".to_owned()
         + &crowd::config();
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
-    let done = AtomicBool::new(false);
-    let stranger = async {
-        let host = Host::at(ELSEWHERE, &stage);
-        let (mut looked_at, mut refused) = (0, 0);
-        while !done.load(Ordering::Relaxed) || looked_at + refused < 400 {
-            match host.basic("normal-7", "wrong").await.status {
-                401 => looked_at += 1,
-                _ => refused += 1,
-            }
-        }
-        (looked_at, refused)
-    };
-    let crowd = async {
-        let crowd = Crowd::asks(&stage).await;
-        done.store(true, Ordering::Relaxed);
-        crowd
-    };
-    let ((looked_at, refused), crowd) = tokio::join!(stranger, crowd);
-    assert!(looked_at + refused >= 400 && looked_at < 60, "{looked_at} and {refused}");
+    let host = Host::at(ELSEWHERE, &stage);
+    let fails = async || host.basic("normal-7", "wrong").await.status == 429;
+    let crowd = Crowd::beside(&stage, fails).await;
+    println!("{crowd:?}");
+    assert!(crowd.abuser_refused >= 350 && crowd.abuser_passed < 50, "{crowd:?}");
     assert!(crowd.served_percent() >= 99.0, "{crowd:?}");
     stage.close().await;
 }

@@ -1,7 +1,5 @@
 //! What a client may ask for in a second, and each of its users in a minute.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use appserver::emulator::demo_jwt;
 use futures_util::future::join_all;
 
@@ -140,25 +138,14 @@ async fn a_user_at_twenty_times_their_limit_does_not_disturb_a_hundred_clients_a
                   [clients.photo-app.limit]\nrequests_per_second = 100\nburst = 100\n";
     let config = config.to_owned() + &crowd::config();
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
-    let done = AtomicBool::new(false);
-    let greedy = async {
-        let (mut served, mut refused) = (0, 0);
-        while !done.load(Ordering::Relaxed) || served + refused < 400 {
-            match get_as(&stage, "greedy").await.status {
-                200 => served += 1,
-                _ => refused += 1,
-            }
-        }
-        (served, refused)
+    let greedy = async || get_as(&stage, "greedy").await.status == 429;
+    let users = async {
+        let user = async |n| get_as(&stage, &format!("user-{n}")).await.status == 200;
+        join_all((0..50).map(user)).await.into_iter().filter(|served| *served).count()
     };
-    let others = async {
-        let users = (0..50).map(async |n| get_as(&stage, &format!("user-{n}")).await.status == 200);
-        let (crowd, users) = tokio::join!(Crowd::asks(&stage), join_all(users));
-        done.store(true, Ordering::Relaxed);
-        (crowd, users.into_iter().filter(|served| *served).count())
-    };
-    let ((served, refused), (crowd, users)) = tokio::join!(greedy, others);
-    assert!(served + refused >= 400 && served < 60, "{served} served, {refused} refused");
+    let (crowd, users) = tokio::join!(Crowd::beside(&stage, greedy), users);
+    println!("{crowd:?}");
+    assert!(crowd.abuser_refused >= 350 && crowd.abuser_passed < 50, "{crowd:?}");
     assert!(crowd.served_percent() >= 99.0, "{crowd:?}");
     assert_eq!(users, 50, "the other users of the same client");
     stage.close().await;
