@@ -15,7 +15,7 @@ pub(crate) struct ThrottleMetrics {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct BeyondLabels {
-    /// Empty where none is known: names that strangers give are no labels.
+    /// Empty for failures: names that strangers give are no labels.
     client: Option<ClientId>,
     limit: &'static str,
     mode: &'static str,
