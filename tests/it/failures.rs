@@ -195,6 +195,24 @@ async fn where_all_callers_have_the_proxys_address_it_is_not_counted() {
     stage.close().await;
 }
 
+#[tokio::test]
+async fn what_was_counted_survives_a_reload_and_another_mode_is_in_force_at_once() {
+    let config = FEW_FROM_AN_ADDRESS;
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    for _ in 0..5 {
+        assert_eq!(host.basic("client-002", "wrong").await.outcome(), "401 Unauthenticated");
+    }
+    let right = async || host.basic("client-002", &secret("client-002")).await.outcome();
+    assert_eq!(right().await, "429 Throttled.Client");
+    for (mode, outcome) in [("shadow", "200 Success"), ("enforce", "429 Throttled.Client")] {
+        stage.write("over.toml", &format!("{config}mode = \"{mode}\"\n"));
+        stage.reload().await.unwrap();
+        assert_eq!(right().await, outcome, "{mode}");
+    }
+    stage.close().await;
+}
+
 /// T22.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_fails_without_end_does_not_disturb_a_hundred_clients() {
