@@ -12,6 +12,7 @@ pub(crate) struct Credentials {
     issued_at: DateTime<Utc>,
     expiration: DateTime<Utc>,
     assumed_role_user: AssumedRoleUser,
+    sts_request_id: Option<String>,
 }
 
 /// The role session that the credentials stand for.
@@ -62,7 +63,13 @@ impl Credentials {
             issued_at,
             expiration,
             assumed_role_user,
+            sts_request_id: None,
         })
+    }
+
+    /// The same, with STS's name for the request that they answer.
+    pub(crate) fn of_request(self, sts_request_id: Option<String>) -> Self {
+        Self { sts_request_id, ..self }
     }
 
     /// Names the credentials, also in logs and in ActionTrail.
@@ -93,6 +100,11 @@ impl Credentials {
     /// The role session they stand for.
     pub(crate) fn assumed_role_user(&self) -> &AssumedRoleUser {
         &self.assumed_role_user
+    }
+
+    /// STS's name for the request that they answer, by which Alibaba's support finds it.
+    pub(crate) fn sts_request_id(&self) -> Option<&str> {
+        self.sts_request_id.as_deref()
     }
 }
 

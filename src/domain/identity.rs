@@ -1,5 +1,7 @@
 //! Who is behind a request, in our words and in the words that STS records.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use super::text_type;
@@ -7,9 +9,9 @@ use super::text_type;
 /// The end user or device behind a request, as the verified credential named it (a JWT's `sub`).
 ///
 /// It may hold any text an identity provider issues; what of it may stand in a policy or in a session name
-/// is decided there.
+/// is decided there. Its text is shared, as a client's.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) struct Subject(String);
+pub(crate) struct Subject(Arc<str>);
 
 text_type!(
     Subject,

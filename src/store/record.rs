@@ -17,6 +17,8 @@ struct Record<T> {
     expiration: DateTime<Utc>,
     arn: T,
     id: T,
+    #[serde(default)]
+    sts_request_id: Option<T>,
 }
 
 pub(super) fn write(credentials: &Credentials) -> SecretSlice<u8> {
@@ -29,6 +31,7 @@ pub(super) fn write(credentials: &Credentials) -> SecretSlice<u8> {
         expiration: credentials.expiration(),
         arn,
         id,
+        sts_request_id: credentials.sts_request_id(),
     };
     serde_json::to_vec(&record).expect("text and times can be written").into()
 }
@@ -36,15 +39,15 @@ pub(super) fn write(credentials: &Credentials) -> SecretSlice<u8> {
 /// The credentials, if that is what it is: what was sealed by us may still be of another version.
 pub(super) fn read(plain: &SecretSlice<u8>) -> Option<Credentials> {
     let record: Record<String> = serde_json::from_slice(plain.expose_secret()).ok()?;
-    Credentials::new(
+    let credentials = Credentials::new(
         record.access_key_id,
         record.access_key_secret.into(),
         record.security_token.into(),
         record.issued_at,
         record.expiration,
         AssumedRoleUser { arn: record.arn, id: record.id },
-    )
-    .ok()
+    );
+    Some(credentials.ok()?.of_request(record.sts_request_id))
 }
 
 #[cfg(test)]
@@ -65,15 +68,28 @@ mod tests {
                 id: "1:ä".into(),
             },
         )
-        .unwrap();
+        .unwrap()
+        .of_request(Some("6894B13B".into()));
         let same = read(&write(&credentials)).unwrap();
         let parts = |c: &Credentials| {
             let secrets = [c.access_key_secret(), c.security_token()];
             let secrets = secrets.map(|secret| secret.expose_secret().to_owned());
             let times = (c.issued_at(), c.expiration());
-            (c.access_key_id().to_owned(), secrets, times, c.assumed_role_user().clone())
+            let names = (c.access_key_id().to_owned(), c.sts_request_id().map(str::to_owned));
+            (names, secrets, times, c.assumed_role_user().clone())
         };
         assert_eq!(parts(&same), parts(&credentials));
+    }
+
+    #[test]
+    fn replicas_of_before_and_after_the_request_id_understand_each_other() {
+        let before = r#"{"access_key_id":"STS.1","access_key_secret":"s","security_token":"t",
+            "issued_at":"2016-01-13T14:02:37Z","expiration":"2016-01-13T15:02:37Z","arn":"a","id":"i"}"#;
+        let read_after = read(&before.as_bytes().to_vec().into()).unwrap();
+        assert_eq!((read_after.access_key_id(), read_after.sts_request_id()), ("STS.1", None));
+        // Those before pass over what they do not know, as we do.
+        let later = before.replace("{", r#"{"novelty":[1],"#);
+        assert!(read(&later.into_bytes().into()).is_some());
     }
 
     #[test]

@@ -49,7 +49,8 @@ impl Call for RoleSession {
             issued_at,
             expiration,
             AssumedRoleUser { arn: arn.into(), id: id.into() },
-        )?)
+        )?
+        .of_request(answer.request_id().map(|id| id.as_str().to_owned())))
     }
 }
 
@@ -104,8 +105,18 @@ mod tests {
         assert_eq!(credentials.access_key_secret().expose_secret(), "canary-issued-secret");
         assert_eq!(credentials.security_token().expose_secret(), "canary-issued-token");
         assert_eq!(credentials.assumed_role_user(), &expected);
+        assert_eq!(credentials.sts_request_id(), Some("6894B13B-6D71-4EF5-88FA-F32781734A7F"));
         assert_eq!(timestamp::written(credentials.issued_at()), NOW);
         assert_eq!(timestamp::written(credentials.expiration()), "2016-01-13T15:02:37Z");
+    }
+
+    /// It is for support and the audit: an answer that is whole but for it is used, and what is no id is not kept.
+    #[test]
+    fn credentials_do_without_a_request_id() {
+        for odd in [Value::Null, "".into(), 7.into(), "a\nb".into(), "x".repeat(65).into()] {
+            let credentials = read(&changed("/RequestId", odd)).unwrap();
+            assert_eq!(credentials.sts_request_id(), None);
+        }
     }
 
     #[test]
