@@ -19,6 +19,7 @@ use crate::config::{Problem, Problems, Settings};
 use crate::http::{self, Api, InForce, Readiness, ServerSettings};
 use crate::store::Store;
 use crate::sts::StsClient;
+use crate::telemetry::audit::Audit;
 use crate::telemetry::{Connections, Metrics};
 use crate::vend::{KeyRefused, Vendor};
 use access_key::{Candidate, KeyKeeper};
@@ -106,10 +107,15 @@ impl App {
             Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
         let rules = rules::rules(settings.rules, None, &store, &clock, &metrics)
             .map_err(|problem| StartError::IssuersTls(problem.into()))?;
+        let audit = match settings.audit {
+            Some(audit) => Audit::start(audit, metrics.audit.clone()),
+            None => Audit::off(),
+        };
         let api = Arc::new(Api {
             rules: ArcSwap::from_pointee(rules),
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
+            audit: audit.clone(),
             clock: clock.clone(),
         });
         metrics.config.in_force(&settings.hash, clock.now());
@@ -139,7 +145,7 @@ impl App {
                 ready: ready.clone(),
             },
             api,
-            readiness: Arc::new(Readiness::new(vendor)),
+            readiness: Arc::new(Readiness::new(vendor, audit)),
             in_force,
             server: ServerSettings {
                 max_connections: http::affordable_connections(settings.server.max_connections),
@@ -241,6 +247,7 @@ impl App {
         }
         closing.cancel();
         let _ = public_server.await;
+        api.audit.close().await;
         admin_stop.cancel();
         let _ = admin_server.await;
         Ok(proven?)

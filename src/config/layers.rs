@@ -12,7 +12,8 @@ use super::problems::Problems;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 7] = [
+const PATH_KEYS: [&str; 8] = [
+    "file",
     "jwks_file",
     "policy",
     "id_file",

@@ -6,6 +6,7 @@
 
 mod access_key;
 mod advice;
+mod audit;
 mod clients;
 mod field;
 mod files;

@@ -12,8 +12,8 @@ use super::raw::RawSettings;
 use super::restart::Fixed;
 use super::settings::RuleSettings;
 use super::{
-    AccessKeySource, Files, Mode, Settings, Source, advice, clients, grants, issuers, limits,
-    reload, server, store, sts, vend,
+    AccessKeySource, Files, Mode, Settings, Source, advice, audit, clients, grants, issuers,
+    limits, reload, server, store, sts, vend,
 };
 use crate::telemetry;
 
@@ -54,6 +54,7 @@ pub(super) fn resolve(
     {
         problems.add("admin.listen", "it must be another address than `server.listen`");
     }
+    let audit = audit::resolve(raw.audit, &mut problems);
     let access_key =
         AccessKeySource::resolve(raw.sts.access_key.clone(), &environment, mode, &mut problems);
     let sts = sts::resolve(raw.sts, &mut problems);
@@ -87,6 +88,7 @@ pub(super) fn resolve(
             admin_listen: admin_listen?,
             log_format: log_format?,
             log_filter: log_filter?,
+            audit: audit?,
             server,
             lame_duck,
             sts: sts?,

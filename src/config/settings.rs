@@ -15,6 +15,7 @@ use crate::http::ServerSettings;
 use crate::limit::{ClientLimits, FailureSettings};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
+use crate::telemetry::audit::AuditSettings;
 use crate::vend::VendSettings;
 
 /// What [`crate::app`] builds the server from.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub log_filter: String,
     /// What is sound and will still disappoint, for the operator to read.
     pub advice: Vec<Problem>,
+    /// None where it is off.
+    pub(crate) audit: Option<AuditSettings>,
     pub(crate) server: ServerSettings,
     pub(crate) lame_duck: Duration,
     pub(crate) sts: StsSettings,

@@ -53,17 +53,21 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
             details => Json(json!({"Status": "ready", "Details": details})).into_response(),
         },
         Some(obstacle) => {
-            let body = json!({"Status": "not ready", "Reason": obstacle});
+            let body = match details(&admin).as_slice() {
+                [] => json!({"Status": "not ready", "Reason": obstacle}),
+                details => json!({"Status": "not ready", "Reason": obstacle, "Details": details}),
+            };
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
     }
 }
 
-/// What is not as it should be, though the server can vend.
+/// What is not as it should be, whether the server can vend or not.
 fn details(admin: &Admin) -> Vec<&'static str> {
     let config = &admin.metrics.config;
     let table = [
         (admin.readiness.is_alone(), "store_degraded"),
+        (admin.readiness.is_unaudited(), "audit_broken"),
         (config.refused.get() != 0, "config_refused"),
         (config.needs_restart.get() != 0, "config_needs_restart"),
         (config.key_unproven.get() != 0, "access_key_unproven"),

@@ -31,12 +31,13 @@ pub(super) async fn caller(
     failing::look_at(api, context, &presented)?;
     let authenticator = &context.rules.authenticator;
     let authenticated = authenticator.authenticate(&presented, api.clock.now()).await;
-    let client = match &authenticated {
-        Ok(caller) => Some(caller.client()),
-        Err(error) => error.client(),
-    };
-    if let Some(client) = client {
-        context.note_client(client);
+    match &authenticated {
+        Ok(caller) => context.note_caller(caller),
+        Err(error) => {
+            if let Some(client) = error.client() {
+                context.note_client(client);
+            }
+        }
     }
     let caller = authenticated.map_err(|error| failing::failed(api, context, &presented, error))?;
     let (limits, counts) = (&context.rules.limits, &api.metrics.throttled);

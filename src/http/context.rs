@@ -11,7 +11,8 @@ use uuid::fmt::Hyphenated;
 
 use super::rules::Rules;
 use super::server::Peer;
-use crate::domain::{ClientId, GrantName};
+use crate::auth::Caller;
+use crate::domain::{ClientId, GrantName, Subject};
 
 /// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
 pub(super) const OSS_SDK_ROUTE: &str = "/v1/oss-sdk/token";
@@ -32,8 +33,18 @@ pub(crate) struct Context {
     pub(super) started: Instant,
     /// When it must be answered.
     pub(super) deadline: Instant,
-    client: OnceLock<ClientId>,
+    who: OnceLock<Who>,
     grant: OnceLock<GrantName>,
+    sought: OnceLock<String>,
+}
+
+/// Whose request it is.
+#[derive(Debug)]
+struct Who {
+    client: ClientId,
+    /// The rest is of one that has proven itself.
+    method: Option<&'static str>,
+    subject: Option<Subject>,
 }
 
 impl RequestId {
@@ -66,8 +77,9 @@ impl Context {
             started,
             deadline: started + rules.request_timeout,
             rules,
-            client: OnceLock::new(),
+            who: OnceLock::new(),
             grant: OnceLock::new(),
+            sought: OnceLock::new(),
         })
     }
 
@@ -76,10 +88,17 @@ impl Context {
         extensions.get().expect("every route is behind `observe`")
     }
 
-    /// Whose request it is, or who it says to be from.
+    /// Who it says to be from, and has not proven.
     pub(super) fn note_client(&self, client: &ClientId) {
         // There is one credential, so one client.
-        let _ = self.client.set(client.clone());
+        let _ = self.who.set(Who { client: client.clone(), method: None, subject: None });
+    }
+
+    /// Whose request it is.
+    pub(super) fn note_caller(&self, caller: &Caller) {
+        let client = caller.client().clone();
+        let method = Some(caller.method().as_str());
+        let _ = self.who.set(Who { client, method, subject: caller.subject().cloned() });
     }
 
     /// What it asks for, once that is known to be the client's.
@@ -87,8 +106,25 @@ impl Context {
         let _ = self.grant.set(grant.clone());
     }
 
+    /// What STS would have been asked for, of a request that came so far; as the audit writes it.
+    pub(super) fn note_sought(&self, sought: String) {
+        let _ = self.sought.set(sought);
+    }
+
     pub(super) fn client(&self) -> Option<&str> {
-        self.client.get().map(ClientId::as_str)
+        self.who.get().map(|who| who.client.as_str())
+    }
+
+    pub(super) fn authenticated_by(&self) -> Option<&'static str> {
+        self.who.get()?.method
+    }
+
+    pub(super) fn subject(&self) -> Option<&str> {
+        Some(self.who.get()?.subject.as_ref()?.as_str())
+    }
+
+    pub(super) fn sought(&self) -> Option<&str> {
+        self.sought.get().map(String::as_str)
     }
 
     pub(super) fn grant(&self) -> Option<&str> {

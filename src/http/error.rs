@@ -13,6 +13,7 @@ use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::policy::ValueProblem;
 use crate::sts::StsError;
+use crate::telemetry::audit::Unrecorded;
 use crate::vend::VendError;
 
 /// Everything that can go wrong with a request. `Display` is for the log; what callers read is [`Public`].
@@ -42,6 +43,8 @@ pub(crate) enum ApiError {
     Refused(Refusal),
     #[error(transparent)]
     Vend(VendError),
+    #[error(transparent)]
+    Unrecorded(Unrecorded),
     #[error("the request ran into its time-out")]
     TimedOut,
     #[error("a handler panicked")]
@@ -178,6 +181,12 @@ impl ApiError {
             Self::Vend(VendError::TimedOut) | Self::TimedOut => {
                 unavailable().retry_after(RETRY_AFTER)
             }
+            Self::Unrecorded(Unrecorded) => Public::new(
+                Status::SERVICE_UNAVAILABLE,
+                "AuditUnavailable",
+                "The decision cannot be recorded, and no token leaves without its record; the token can be had later.",
+            )
+            .retry_after(RETRY_AFTER),
             Self::Panicked => Public::new(
                 Status::INTERNAL_SERVER_ERROR,
                 "Internal",
@@ -306,6 +315,12 @@ impl From<Refusal> for ApiError {
 impl From<VendError> for ApiError {
     fn from(error: VendError) -> Self {
         Self::Vend(error)
+    }
+}
+
+impl From<Unrecorded> for ApiError {
+    fn from(unrecorded: Unrecorded) -> Self {
+        Self::Unrecorded(unrecorded)
     }
 }
 

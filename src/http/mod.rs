@@ -1,6 +1,7 @@
 //! The two listeners: routes, wire types, the one error table.
 
 mod admin;
+mod audited;
 mod authenticate;
 mod connection;
 mod context;
@@ -42,6 +43,7 @@ pub(crate) use wire::token_response;
 use crate::clock::Clock;
 use crate::sts::StsClient;
 use crate::telemetry::Metrics;
+use crate::telemetry::audit::Audit;
 use crate::vend::Vendor;
 use error::ApiError;
 use observe::Observed;
@@ -53,6 +55,7 @@ pub(crate) struct Api {
     pub(crate) rules: ArcSwap<Rules>,
     pub(crate) vendor: Arc<Vendor<StsClient>>,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Audit,
     pub(crate) clock: Clock,
 }
 

@@ -14,6 +14,7 @@ use tower::Service;
 use tracing::Instrument;
 
 use super::Api;
+use super::audited;
 use super::context::{Context, OSS_SDK_ROUTE, RequestId};
 use super::error::{ApiError, Public};
 use super::server::{Answers, Peer};
@@ -58,6 +59,7 @@ impl Drop for Unanswered<'_> {
             // nginx's number for it; HTTP has none, as nobody is there to read it.
             self.api.metrics.request(self.context.route, 499, "ClientGone", took);
             tell!(INFO, self.context, status = 499, took_ms = millis(took), "the caller hung up");
+            audited::abandoned(self.api, self.context);
         }
     }
 }
@@ -126,6 +128,7 @@ async fn observe(observed: &Observed, context: &Arc<Context>, request: Request) 
             let public = error.public();
             write_error(&mut response, &context.id, &public, route);
             log_failure(context, &error, &public, took);
+            audited::denied(api, context, &error, &public);
             if matches!(*error, ApiError::Panicked) {
                 api.metrics.panics.inc();
             }
@@ -223,6 +226,7 @@ mod tests {
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
     use crate::telemetry::Metrics;
+    use crate::telemetry::audit::Audit;
     use crate::vend::{VendSettings, Vendor};
 
     const FAILURES: FailureSettings = FailureSettings {
@@ -262,6 +266,7 @@ mod tests {
                 metrics.vend.clone(),
             )),
             metrics,
+            audit: Audit::off(),
             clock: Clock::system(),
         })
     }

@@ -4,18 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::sts::StsClient;
+use crate::telemetry::audit::Audit;
 use crate::vend::Vendor;
 
 /// Ready from the moment the AccessKey is verified until the drain begins; STS's moods do not matter.
+///
+/// The audit's do where no token leaves without it: another replica's sink may be whole.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     vendor: Arc<Vendor<StsClient>>,
+    audit: Audit,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    pub(crate) fn new(vendor: Arc<Vendor<StsClient>>) -> Self {
-        Self { vendor, draining: AtomicBool::new(false) }
+    pub(crate) fn new(vendor: Arc<Vendor<StsClient>>, audit: Audit) -> Self {
+        Self { vendor, audit, draining: AtomicBool::new(false) }
     }
 
     /// The server is about to end; load balancers should look elsewhere.
@@ -23,9 +27,10 @@ impl Readiness {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Brings the vendor's gauges up to date.
+    /// Brings the gauges up to date.
     pub(crate) fn measure(&self) {
         self.vendor.measure();
+        self.audit.measure();
     }
 
     /// Whether replicas share nothing at the moment though they should.
@@ -33,14 +38,19 @@ impl Readiness {
         self.vendor.is_alone()
     }
 
+    /// Whether decisions cannot be recorded.
+    pub(crate) fn is_unaudited(&self) -> bool {
+        self.audit.is_broken()
+    }
+
     /// Why the server is not ready, if it is not.
     pub(crate) fn obstacle(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {
             Some("draining")
-        } else if self.vendor.is_open() {
-            None
-        } else {
+        } else if !self.vendor.is_open() {
             Some("STS has not verified the AccessKey yet")
+        } else {
+            self.audit.is_shut().then_some("the audit cannot be written")
         }
     }
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 
 use super::Api;
+use super::audited;
 use super::authenticate;
 use super::context::{Context, OSS_SDK_ROUTE, Told};
 use super::error::ApiError;
@@ -18,7 +19,8 @@ use super::token_request;
 use super::wire;
 use crate::auth::Caller;
 use crate::grant::Asked;
-use crate::vend::Holder;
+use crate::sts::RoleSession;
+use crate::vend::{Holder, Vended};
 
 /// Room for the headers of an answer, those of `observe` and hyper included.
 const HEADERS: usize = 6;
@@ -81,14 +83,29 @@ async fn vend(
     let holder = Holder { client: caller.client().clone(), grant: grant.fingerprint() };
     context.note_grant(name);
     let session = grant.into_role_session();
-    let vended = api.vendor.vend(&holder, &session, context.deadline).await?;
+    let vended = vended(api, context, &holder, &session)
+        .await
+        .inspect_err(|_| audited::unmet(api, context, &session))?;
+    let body = wire::token_response(context.id.as_str(), name, &vended);
+    // The last that can go wrong: whoever is in the audit with a token has it.
+    audited::vended(api, context, &session, &vended).await?;
     api.metrics.vended(caller.client(), name);
     tracing::debug!(
         sts_access_key_id = vended.token.credentials().access_key_id(),
         "vended credentials to `{}`",
         caller.client(),
     );
-    Ok(json_text(wire::token_response(context.id.as_str(), name, &vended)))
+    Ok(json_text(body))
+}
+
+async fn vended(
+    api: &Api,
+    context: &Context,
+    holder: &Holder,
+    session: &RoleSession,
+) -> Result<Vended, ApiError> {
+    audited::check(api)?;
+    Ok(api.vendor.vend(holder, session, context.deadline).await?)
 }
 
 /// A body of JSON. The headers that every answer carries are added by `observe`.

@@ -10,7 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, VendMetrics};
+use super::{
+    AuditMetrics, ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, VendMetrics,
+};
 use crate::domain::{ClientId, GrantName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
@@ -36,6 +38,8 @@ pub(crate) struct Metrics {
     pub(crate) issuers: IssuerMetrics,
     /// Of limits.
     pub(crate) throttled: ThrottleMetrics,
+    /// Of the audit.
+    pub(crate) audit: AuditMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
@@ -108,6 +112,7 @@ impl Metrics {
             config: ConfigMetrics::default(),
             issuers: IssuerMetrics::default(),
             throttled: ThrottleMetrics::default(),
+            audit: AuditMetrics::default(),
             connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
@@ -139,6 +144,7 @@ impl Metrics {
         self.config.register(registry);
         self.issuers.register(registry);
         self.throttled.register(registry);
+        self.audit.register(registry);
         let Connections { open, refused, malformed } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);

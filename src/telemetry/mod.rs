@@ -1,5 +1,7 @@
-//! What operators see: metrics, and the log.
+//! What operators see: metrics, the log and the audit.
 
+pub(crate) mod audit;
+mod audit_metrics;
 mod causes;
 mod config_metrics;
 mod issuer_metrics;
@@ -10,6 +12,7 @@ mod store_metrics;
 mod throttle_metrics;
 mod vend_metrics;
 
+pub(crate) use audit_metrics::AuditMetrics;
 pub(crate) use causes::{causes, with_causes};
 pub(crate) use config_metrics::{ConfigMetrics, Reload};
 pub(crate) use issuer_metrics::{IssuerKeys, IssuerMetrics};

@@ -24,6 +24,7 @@ use super::waiters::Waiters;
 use crate::domain::ClientId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
+use crate::telemetry::audit::Source;
 use crate::telemetry::{Lookup, VendMetrics};
 
 /// How long a caller for whom a usable token lies ready waits for a fresh one. STS answers within a fraction of it;
@@ -106,13 +107,16 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         self: &Arc<Self>,
         sought: Sought<'_>,
         deadline: Instant,
-    ) -> Outcome {
+    ) -> Result<(Arc<Token>, Source), VendError> {
         let freshness = &self.settings.freshness;
         let error = match self.fetch(sought, deadline).await {
             Ok(token) => {
-                let of_replica = token.is_of_replica();
-                self.metrics.looked_up(if of_replica { Lookup::Shared } else { Lookup::Miss });
-                return Ok(token);
+                let (lookup, source) = match token.is_of_replica() {
+                    true => (Lookup::Shared, Source::Shared),
+                    false => (Lookup::Miss, Source::Minted),
+                };
+                self.metrics.looked_up(lookup);
+                return Ok((token, source));
             }
             Err(error) => error,
         };
@@ -120,7 +124,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         match self.tokens.of(&sought) {
             Some(token) if error.is_passing() && token.is_usable(Instant::now(), freshness) => {
                 self.metrics.looked_up(Lookup::Stale);
-                Ok(token)
+                Ok((token, Source::Stale))
             }
             Some(_) | None => {
                 self.metrics.looked_up(Lookup::Failed);

@@ -36,6 +36,7 @@ use crate::domain::AccountId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
+use crate::telemetry::audit::Source;
 use engine::{Engine, Kept};
 
 pub(crate) use error::VendError;
@@ -61,6 +62,8 @@ pub(crate) struct Vendor<S> {
 #[derive(Clone, Debug)]
 pub(crate) struct Vended {
     pub(crate) token: Arc<Token>,
+    /// Where it came from, for the audit.
+    pub(crate) source: Source,
     /// By STS's clock, and another for each answer: see [`Token`].
     pub(crate) refresh_after: DateTime<Utc>,
 }
@@ -107,17 +110,18 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
             return Err(VendError::NotReady);
         }
         let now = Instant::now();
-        let (token, now) = match self.engine.kept(session, holder, now) {
-            Kept::Fresh(token) => (token, now),
+        let (token, source, now) = match self.engine.kept(session, holder, now) {
+            Kept::Fresh(token) => (token, Source::Cached, now),
             // Boxed: requests that need not wait have no room for it.
             Kept::No(sought) => {
-                let token = Box::pin(self.engine.fetched(sought, deadline)).await?;
-                (token, Instant::now())
+                let fetched = self.engine.fetched(sought, deadline);
+                let (token, source) = Box::pin(fetched).await?;
+                (token, source, Instant::now())
             }
         };
         let refresh_after =
             token.refresh_after(now, &self.engine.settings.freshness, rand::random());
-        Ok(Vended { token, refresh_after })
+        Ok(Vended { token, source, refresh_after })
     }
 
     /// From now on tokens are kept for these alone; what is kept for others is dropped, here and where replicas share

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::settings::Freshness;
 use crate::domain::Credentials;
+use crate::telemetry::audit::TokenPart;
 
 /// Credentials, and when they came.
 ///
@@ -27,6 +28,8 @@ pub(crate) struct Token {
     used: AtomicBool,
     /// The part of an answer that is the same for everyone who gets this token.
     written: OnceLock<SecretString>,
+    /// The same of its lines in the audit.
+    audited: OnceLock<TokenPart>,
 }
 
 /// Why a token was fetched.
@@ -68,6 +71,7 @@ impl Token {
             origin,
             used: AtomicBool::new(false),
             written: OnceLock::new(),
+            audited: OnceLock::new(),
         }
     }
 
@@ -81,6 +85,11 @@ impl Token {
         write: impl FnOnce(&Credentials) -> SecretString,
     ) -> &SecretString {
         self.written.get_or_init(|| write(&self.credentials))
+    }
+
+    /// The fixed part of its lines in the audit; `write` makes it for the first who asks.
+    pub(crate) fn audited(&self, write: impl FnOnce(&Credentials) -> TokenPart) -> &TokenPart {
+        self.audited.get_or_init(|| write(&self.credentials))
     }
 
     /// What is left of its life.

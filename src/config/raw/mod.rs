@@ -1,5 +1,6 @@
 //! The configuration's files, key by key. `config/default.toml` says the same to operators.
 
+mod audit;
 mod issuer;
 mod limits;
 mod reload;
@@ -18,6 +19,7 @@ use crate::auth::SecretHash;
 use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
 use crate::sts::Endpoint;
 
+pub(super) use audit::{RawAudit, RawOnFailure, RawSink};
 pub(super) use issuer::{RawClaimRule, RawIssuer};
 pub(super) use limits::{RawFailures, RawLimit, RawSubjectLimit};
 pub(super) use reload::RawReload;
@@ -32,6 +34,7 @@ pub(super) struct RawSettings {
     pub(super) admin: RawAdmin,
     pub(super) log: RawLog,
     pub(super) reload: RawReload,
+    pub(super) audit: RawAudit,
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
     pub(super) store: RawStore,

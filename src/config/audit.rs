@@ -1,0 +1,64 @@
+//! `[audit]`, resolved.
+
+use std::path::{Path, PathBuf};
+
+use super::problems::Problems;
+use super::raw::{RawAudit, RawOnFailure, RawSink};
+use super::resolve::number;
+use crate::telemetry::audit::{AuditSettings, FileSettings, OnFailure, SinkSettings};
+
+/// What an instance's name may have.
+const LONGEST_INSTANCE: usize = 64;
+/// Where Linux says what the machine, or the container, is called.
+const HOST_NAME: &str = "/proc/sys/kernel/hostname";
+
+/// The audit, or none where it is off; nothing at all if something is wrong.
+pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<AuditSettings>> {
+    let sink = problems.require("audit.sink", raw.sink);
+    let file = problems.take("audit.file", raw.file);
+    // Empty is how a later layer takes back what an earlier one set.
+    let file = file.filter(|path: &PathBuf| !path.as_os_str().is_empty());
+    let max_bytes =
+        number(problems, "audit.max_file_bytes", raw.max_file_bytes, 4096, 1 << 40, "bytes");
+    let max_files = number(problems, "audit.max_files", raw.max_files, 1, 1000, "files");
+    let on_failure = problems.require("audit.on_failure", raw.on_failure);
+    let lines = raw.buffer_lines;
+    let buffer_lines = number(problems, "audit.buffer_lines", lines, 10, 1_000_000, "lines");
+    let instance = problems.require("audit.instance", raw.instance);
+    let is_name = |name: &String| {
+        name.chars().count() <= LONGEST_INSTANCE && !name.chars().any(char::is_control)
+    };
+    if !instance.as_ref().is_none_or(is_name) {
+        problems.add(
+            "audit.instance",
+            "it is at most 64 characters long, and none of them is a control character",
+        );
+    }
+    let sink = match sink? {
+        RawSink::Off => return Some(None),
+        RawSink::Stdout => SinkSettings::Stdout,
+        RawSink::File => {
+            if file.is_none() {
+                problems.add("audit.file", "it is missing: the sink `file` needs a path");
+            }
+            SinkSettings::File(FileSettings {
+                path: file?,
+                max_bytes: max_bytes?,
+                max_files: max_files?,
+            })
+        }
+    };
+    let on_failure = match on_failure? {
+        RawOnFailure::Refuse => OnFailure::Refuse,
+        RawOnFailure::Continue => OnFailure::Continue,
+    };
+    let instance = instance.filter(is_name)?;
+    let instance = if instance.is_empty() { host_name() } else { instance };
+    Some(Some(AuditSettings { sink, on_failure, buffer_lines: buffer_lines?, instance }))
+}
+
+/// Empty where the system does not say.
+fn host_name() -> String {
+    let name = std::fs::read_to_string(Path::new(HOST_NAME)).unwrap_or_default();
+    name.trim().to_owned()
+}

@@ -1,0 +1,157 @@
+//! A file that is written at its end, rotated by size, and found again when somebody moves it away.
+//!
+//! By hand, because crates for it (`file-rotate`, `tracing-appender`) keep failures to themselves, and whether a line
+//! was written is all that matters here.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::rotation::rotate;
+use super::settings::FileSettings;
+
+/// After a rotation that failed; until then the file grows.
+const ROTATE_AGAIN: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct AuditFile {
+    settings: FileSettings,
+    open: Option<Open>,
+    /// Not before.
+    rotate_after: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    /// Device and inode: whether the path still leads here.
+    identity: (u64, u64),
+    size: u64,
+    /// A pipe or a device is not rotated.
+    regular: bool,
+}
+
+impl AuditFile {
+    pub(super) fn new(settings: FileSettings) -> Self {
+        Self { settings, open: None, rotate_after: None }
+    }
+
+    /// Sees to it that the file is open, still has its name, and has room. Whether it is another one than before.
+    pub(super) fn ready(&mut self, coming: u64) -> io::Result<bool> {
+        let path = &self.settings.path;
+        let there = std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
+        if let Some(open) = &self.open
+            && there == Some(open.identity)
+        {
+            let full = open.regular && open.size > 0;
+            let full = full && open.size.saturating_add(coming) > self.settings.max_bytes;
+            let may = self.rotate_after.is_none_or(|after| Instant::now() >= after);
+            if !(full && may) {
+                return Ok(false);
+            }
+            if let Err(error) = rotate(path, self.settings.max_files) {
+                // A file that is too long is better than lines that are lost.
+                tracing::error!(%error, "the audit's file cannot be rotated, and grows on");
+                self.rotate_after = Some(Instant::now() + ROTATE_AGAIN);
+                return Ok(false);
+            }
+        }
+        self.open = None;
+        self.open = Some(Open::at(path)?);
+        Ok(true)
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let Some(open) = &mut self.open else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
+        let written = open.file.write(bytes)?;
+        open.size += written as u64;
+        Ok(written)
+    }
+
+    /// What was open is not tried again, but for a disk that may have room later: there the line goes on where it
+    /// broke off.
+    pub(super) fn failed(&mut self) {
+        self.open.take_if(|open| !open.regular);
+    }
+}
+
+impl Open {
+    fn at(path: &Path) -> io::Result<Self> {
+        // Who may read it is the operator's business; at first nobody else may.
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let metadata = file.metadata()?;
+        let (regular, mut size) = (metadata.is_file(), metadata.len());
+        if regular && size > 0 && !ends_in_a_line(path)? {
+            // A line that broke off when a process died must not spoil ours.
+            size += file.write(b"\n")? as u64;
+        }
+        Ok(Self { file, identity: (metadata.dev(), metadata.ino()), size, regular })
+    }
+}
+
+fn ends_in_a_line(path: &Path) -> io::Result<bool> {
+    let (mut file, mut last) = (File::open(path)?, [0]);
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    Ok(last == *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    fn a_file(path: &Path) -> AuditFile {
+        AuditFile::new(FileSettings { path: path.into(), max_bytes: 10, max_files: 2 })
+    }
+
+    fn put(file: &mut AuditFile, line: &[u8]) -> bool {
+        let fresh = file.ready(line.len() as u64).unwrap();
+        assert_eq!(file.write(line).unwrap(), line.len());
+        fresh
+    }
+
+    #[test]
+    fn a_line_that_would_not_fit_begins_the_next_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let mut file = a_file(&path);
+        let fresh = [b"1234\n", b"5678\n", b"abcd\n"].map(|line| put(&mut file, line));
+        assert_eq!(fresh, [true, false, true]);
+        let texts = ["audit.1", "audit"].map(|name| folder.path().join(name));
+        assert_eq!(
+            texts.map(|path| std::fs::read(path).unwrap()),
+            [&b"1234\n5678\n"[..], b"abcd\n"]
+        );
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_was_moved_or_deleted_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        let mut file = a_file(&path);
+        put(&mut file, b"a\n");
+        std::fs::rename(&path, folder.path().join("away")).unwrap();
+        assert!(put(&mut file, b"b\n"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(put(&mut file, b"c\n"));
+        assert_eq!(std::fs::read(&path).unwrap(), b"c\n");
+    }
+
+    #[test]
+    fn a_line_that_broke_off_before_spoils_none_of_ours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit");
+        std::fs::write(&path, "a\nbrok").unwrap();
+        put(&mut a_file(&path), b"c\n");
+        assert_eq!(std::fs::read(&path).unwrap(), b"a\nbrok\nc\n");
+    }
+}

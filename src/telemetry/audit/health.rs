@@ -1,0 +1,102 @@
+//! Whether lines can be written, as far as is known.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::telemetry::with_causes;
+
+/// A sink that takes nothing for so long counts as broken: a reader that hangs, or a disk.
+const STALLED: Duration = Duration::from_secs(2);
+
+/// What the writer shows of itself.
+///
+/// A write that does not return cannot say so. Who asks sees how long it has been under way.
+#[derive(Debug)]
+pub(super) struct Health {
+    origin: Instant,
+    /// The last write failed.
+    failing: AtomicBool,
+    /// Since when the write under way has been, in milliseconds from the origin and never 0; 0 if none is.
+    busy_since: AtomicU64,
+    /// Whether the log has been told that it is broken.
+    told: AtomicBool,
+}
+
+impl Health {
+    pub(super) fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            failing: AtomicBool::new(false),
+            busy_since: AtomicU64::new(0),
+            told: AtomicBool::new(false),
+        }
+    }
+
+    /// A write begins.
+    pub(super) fn busy(&self) {
+        self.busy_since.store(self.now(), Ordering::Relaxed);
+    }
+
+    /// A write succeeded.
+    pub(super) fn worked(&self) {
+        self.busy_since.store(0, Ordering::Relaxed);
+        self.failing.store(false, Ordering::Relaxed);
+        if self.told.load(Ordering::Relaxed) && self.told.swap(false, Ordering::Relaxed) {
+            tracing::warn!("the audit is written again");
+        }
+    }
+
+    /// A write failed.
+    pub(super) fn failed(&self, error: &std::io::Error) {
+        self.failing.store(true, Ordering::Relaxed);
+        self.busy_since.store(0, Ordering::Relaxed);
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let cause = with_causes(error);
+            tracing::error!(
+                cause,
+                "the audit cannot be written; its lines are kept, and tried again"
+            );
+        }
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        if self.failing.load(Ordering::Relaxed) {
+            return true;
+        }
+        let since = self.busy_since.load(Ordering::Relaxed);
+        // Mostly the writer has nothing to do, and nobody looks at a clock.
+        let stalled = since != 0 && self.now().saturating_sub(since) > millis(STALLED);
+        if stalled && !self.told.swap(true, Ordering::Relaxed) {
+            tracing::error!("the audit's sink takes nothing; its lines wait");
+        }
+        stalled
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.origin.elapsed()) + 1
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_does_not_return_is_broken_until_it_does() {
+        let health = Health::new();
+        health.busy();
+        tokio::time::advance(STALLED).await;
+        assert!(!health.is_broken());
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(health.is_broken());
+        health.worked();
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert!(!health.is_broken(), "who has nothing to write is well");
+    }
+}

@@ -1,0 +1,247 @@
+//! One line: who asked, from where, what was decided, and what the token is.
+//!
+//! Written by hand, like the answer itself: ids, names and times hold nothing that JSON escapes, and what is the same
+//! in all lines of a token is written once. Everything else is escaped.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use crate::clock::Stamp;
+use crate::domain::{Credentials, RoleArn, SessionName};
+
+/// What was decided about. Whatever else comes to hand something out becomes a further one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Event {
+    Token,
+}
+
+impl Event {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Token => "Token",
+        }
+    }
+}
+
+/// Where a token came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    /// It was kept here, and fresh.
+    Cached,
+    /// From STS: this request called, or waited for the call.
+    Minted,
+    /// Another replica had it.
+    Shared,
+    /// It was kept here, no longer fresh, and there was no other.
+    Stale,
+}
+
+impl Source {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Cached => "Cached",
+            Self::Minted => "Minted",
+            Self::Shared => "Shared",
+            Self::Stale => "Stale",
+        }
+    }
+}
+
+/// A request, as far as it is known. The names are checked ones: they need no escapes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) time: DateTime<Utc>,
+    pub(crate) id: &'a str,
+    pub(crate) event: Event,
+    pub(crate) peer: &'a str,
+    pub(crate) client: Option<&'a str>,
+    pub(crate) authenticated_by: Option<&'static str>,
+    pub(crate) subject: Option<&'a str>,
+    pub(crate) grant: Option<&'a str>,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Decision<'a> {
+    /// The caller has the token.
+    Vended {
+        source: Source,
+        token: &'a TokenPart,
+        /// What it may do, told once for all lines of the token.
+        policy: Option<&'a str>,
+    },
+    /// The caller may not, or did not ask well.
+    Refused(Why<'a>),
+    /// We, or STS, could not.
+    Failed(Why<'a>),
+}
+
+/// Why there is no token.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Why<'a> {
+    /// The answer's `Code`.
+    pub(crate) code: &'a str,
+    /// What the log says.
+    pub(crate) reason: &'a str,
+    /// By [`sought_part`], where it came so far.
+    pub(crate) sought: Option<&'a str>,
+}
+
+/// The members that all lines of one token share.
+#[derive(Debug)]
+pub(crate) struct TokenPart {
+    members: String,
+    /// For which of the audit's files its policy was told last.
+    told_for: AtomicU64,
+}
+
+impl TokenPart {
+    pub(crate) fn new(sought: String, credentials: &Credentials) -> Self {
+        let mut members = sought;
+        member(&mut members, "StsAccessKeyId", credentials.access_key_id());
+        if let Some(id) = credentials.sts_request_id() {
+            member(&mut members, "StsRequestId", id);
+        }
+        member(&mut members, "Expiration", Stamp::of(credentials.expiration()).as_str());
+        Self { members, told_for: AtomicU64::new(0) }
+    }
+
+    /// Whether this file has not been told yet what the token may do.
+    pub(super) fn is_untold(&self, file: u64) -> bool {
+        self.told_for.load(Ordering::Relaxed) != file
+    }
+
+    pub(super) fn told(&self, file: u64) {
+        self.told_for.store(file, Ordering::Relaxed);
+    }
+}
+
+/// The members that say what STS was asked for. The policy is named by its hash: it is the same for many tokens.
+pub(crate) fn sought_part(role: &RoleArn, session_name: &SessionName, policy: &str) -> String {
+    let mut members = String::with_capacity(512);
+    member(&mut members, "Role", role.as_str());
+    member(&mut members, "SessionName", session_name.as_str());
+    member(&mut members, "PolicySha256", &hex::encode(Sha256::digest(policy)));
+    members
+}
+
+/// The whole line. `tail` names the replica, and ends it.
+pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str) -> String {
+    let mut line = String::with_capacity(1024);
+    line.push_str(r#"{"Time":""#);
+    line.push_str(Stamp::of(request.time).as_str().trim_end_matches('Z'));
+    let millis = request.time.timestamp_subsec_millis().min(999);
+    let digit = |tens: u32| char::from(b'0' + (millis / tens % 10) as u8);
+    line.extend(['.', digit(100), digit(10), digit(1), 'Z', '"']);
+    plain(&mut line, "RequestId", request.id);
+    plain(&mut line, "Event", request.event.as_str());
+    let (word, code) = match decision {
+        Decision::Vended { .. } => ("Vended", "Success"),
+        Decision::Refused(why) => ("Refused", why.code),
+        Decision::Failed(why) => ("Failed", why.code),
+    };
+    plain(&mut line, "Decision", word);
+    member(&mut line, "Code", code);
+    let known = [
+        ("Client", request.client),
+        ("AuthenticatedBy", request.authenticated_by),
+        ("Grant", request.grant),
+    ];
+    for (name, text) in known.into_iter().filter_map(|(name, text)| Some((name, text?))) {
+        plain(&mut line, name, text);
+    }
+    if let Some(subject) = request.subject {
+        member(&mut line, "Subject", subject);
+    }
+    member(&mut line, "Peer", request.peer);
+    match decision {
+        Decision::Vended { source, token, policy } => {
+            plain(&mut line, "Source", source.as_str());
+            line.push_str(&token.members);
+            if let Some(policy) = policy {
+                member(&mut line, "Policy", policy);
+            }
+        }
+        Decision::Refused(why) | Decision::Failed(why) => {
+            member(&mut line, "Reason", why.reason);
+            line.push_str(why.sought.unwrap_or_default());
+        }
+    }
+    line.push_str(tail);
+    line
+}
+
+/// What every line ends in.
+pub(super) fn tail(instance: &str) -> String {
+    let mut tail = String::new();
+    if !instance.is_empty() {
+        member(&mut tail, "Instance", instance);
+    }
+    tail + "}\n"
+}
+
+/// A member behind others, its text any text.
+fn member(line: &mut String, name: &str, text: &str) {
+    let escaped = |b: u8| b < b' ' || b == b'"' || b == b'\\';
+    // All bytes at once first: that is a few vector instructions, and nearly no text has any to escape.
+    if text.bytes().fold(false, |any, b| any | escaped(b)) {
+        line.extend([",\"", name, "\":"]);
+        line.push_str(&serde_json::to_string(text).expect("a text is plain JSON"));
+    } else {
+        plain(line, name, text);
+    }
+}
+
+/// A member whose text has nothing to escape.
+fn plain(line: &mut String, name: &str, text: &str) {
+    line.push_str(",\"");
+    line.push_str(name);
+    line.push_str("\":\"");
+    line.push_str(text);
+    line.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+
+    const REQUEST: Request<'_> = Request {
+        time: DateTime::from_timestamp_millis(1_452_693_757_042).expect("it is a time"),
+        id: "6894B13B-6D71-4EF5-88FA-F32781734A7F",
+        event: Event::Token,
+        peer: "127.0.0.1:50000",
+        client: Some("photo-app"),
+        authenticated_by: Some("Jwt"),
+        subject: Some("alice"),
+        grant: Some("my-photos"),
+    };
+
+    proptest! {
+        /// Whatever identity providers call their users, a line is one line, and says what was meant.
+        #[test]
+        fn a_line_is_one_object_whatever_is_in_it(text in "\\PC{1,40}|[\"\\\\\u{0}-\u{1f}\u{2028}]{1,4}") {
+            let request = Request { subject: Some(&text), ..REQUEST };
+            let why = Why { code: "Forbidden.Grant", reason: &text, sought: None };
+            let line = written(&request, &Decision::Refused(why), &tail(&text));
+            prop_assert_eq!(line.matches('\n').count(), 1);
+            let read: Value = serde_json::from_str(line.strip_suffix('\n').unwrap()).unwrap();
+            for field in ["Subject", "Reason", "Instance"] {
+                prop_assert_eq!(&read[field], &text);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let request =
+            Request { client: None, authenticated_by: None, subject: None, grant: None, ..REQUEST };
+        let why = Why { code: "Unauthenticated", reason: "nobody", sought: None };
+        let line = written(&request, &Decision::Refused(why), &tail(""));
+        insta::assert_snapshot!(line.trim_end(), @r#"{"Time":"2016-01-13T14:02:37.042Z","RequestId":"6894B13B-6D71-4EF5-88FA-F32781734A7F","Event":"Token","Decision":"Refused","Code":"Unauthenticated","Peer":"127.0.0.1:50000","Reason":"nobody"}"#);
+    }
+}

@@ -1,0 +1,39 @@
+//! How the audit does.
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+/// The audit's metrics; clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AuditMetrics {
+    written: Counter,
+    lost: Counter,
+    queued: Gauge,
+    broken: Gauge,
+}
+
+impl AuditMetrics {
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let registry = registry.sub_registry_with_prefix("audit");
+        let Self { written, lost, queued, broken } = self.clone();
+        registry.register("lines_written", "Decisions that the audit's sink has taken", written);
+        registry.register("lines_lost", "Decisions that are not in the audit", lost);
+        registry.register("queue_length", "Decisions that wait for the audit's sink", queued);
+        registry.register("broken", "Whether the audit's sink takes nothing", broken);
+    }
+
+    pub(super) fn written(&self, lines: usize) {
+        self.written.inc_by(lines as u64);
+    }
+
+    pub(super) fn lost(&self, lines: usize) {
+        self.lost.inc_by(lines as u64);
+    }
+
+    /// Brings the gauges up to date.
+    pub(super) fn measured(&self, queued: usize, broken: bool) {
+        self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
+        self.broken.set(broken.into());
+    }
+}
