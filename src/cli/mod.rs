@@ -5,6 +5,7 @@
     reason = "this is where we talk to the operator"
 )]
 
+mod audit;
 mod client;
 #[cfg(feature = "emulator")]
 mod demo;
@@ -69,6 +70,9 @@ enum Command {
     /// Try out policy templates
     #[command(subcommand)]
     Policy(Box<policy::PolicyCommand>),
+    /// Search the audit
+    #[command(subcommand)]
+    Audit(Box<audit::AuditCommand>),
     /// Register clients
     #[command(subcommand)]
     Client(ClientCommand),
@@ -150,6 +154,7 @@ pub fn run() -> ExitCode {
         Command::Emulator(args) => demo::emulator(&args),
         Command::Check(args) => check(&args),
         Command::Policy(command) => policy::run(*command),
+        Command::Audit(command) => audit::run(*command),
         Command::Client(ClientCommand::New { id }) => {
             client::new(&id);
             Ok(())

@@ -15,7 +15,7 @@ use crate::redis_server::RedisServer;
 use crate::stage::{PATIENCE, repository};
 
 /// The command in the repository, with no variables but those given.
-fn appserver(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
+pub(crate) fn appserver(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_appserver"));
     command
         .args(arguments)
@@ -26,23 +26,23 @@ fn appserver(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     command
 }
 
-fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Running::start(&mut appserver(arguments, environment)).ended()
 }
 
 /// What blocks, done while somebody watches the time; `None` if it takes too long.
-fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(work()));
     receiver.recv_timeout(PATIENCE).ok()
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
 /// A process. It is ended with the test if the test does not end it.
-struct Running(Option<Child>);
+pub(crate) struct Running(Option<Child>);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -58,17 +58,17 @@ impl Running {
         Self(Some(command.spawn().unwrap()))
     }
 
-    fn child(&mut self) -> &mut Child {
+    pub(crate) fn child(&mut self) -> &mut Child {
         self.0.as_mut().expect("it is there until it has ended")
     }
 
-    fn terminate(&mut self) {
+    pub(crate) fn terminate(&mut self) {
         let id = self.child().id().to_string();
         assert!(Command::new("kill").arg(id).status().unwrap().success());
     }
 
     /// Waits for the end, and reads what was printed and not read before.
-    fn ended(mut self) -> Output {
+    pub(crate) fn ended(mut self) -> Output {
         let child = self.0.take().expect("it is there until it has ended");
         let id = child.id().to_string();
         in_time(|| child.wait_with_output().unwrap()).unwrap_or_else(|| {
@@ -79,14 +79,14 @@ impl Running {
 }
 
 /// A configuration for `serve`, on free ports, against the given STS.
-struct Service {
+pub(crate) struct Service {
     folder: tempfile::TempDir,
     public: u16,
     admin: u16,
 }
 
 impl Service {
-    fn new(sts: SocketAddr, role_account: &str) -> Self {
+    pub(crate) fn new(sts: SocketAddr, role_account: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (public, admin) = (free_port(), free_port());
         // SHA-256 of "abc" (FIPS 180-4).
@@ -113,6 +113,14 @@ impl Service {
         Self { folder, public, admin }
     }
 
+    pub(crate) fn public(&self) -> u16 {
+        self.public
+    }
+
+    pub(crate) fn admin(&self) -> u16 {
+        self.admin
+    }
+
     fn config(&self) -> String {
         self.folder.path().join("app.toml").display().to_string()
     }
@@ -121,7 +129,7 @@ impl Service {
         self.start_with(key, &[])
     }
 
-    fn start_with(&self, key: (&str, &str), more: &[(&str, &str)]) -> Running {
+    pub(crate) fn start_with(&self, key: (&str, &str), more: &[(&str, &str)]) -> Running {
         let key =
             [("ALIBABA_CLOUD_ACCESS_KEY_ID", key.0), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.1)];
         let environment = [&key, more].concat();
@@ -129,7 +137,7 @@ impl Service {
     }
 
     /// Waits until the service vends.
-    async fn ready(&self) {
+    pub(crate) async fn ready(&self) {
         let url = format!("http://127.0.0.1:{}/readyz", self.admin);
         let ready = async {
             while !reqwest::get(&url).await.is_ok_and(|response| response.status() == 200) {
@@ -141,7 +149,7 @@ impl Service {
     }
 }
 
-async fn emulated_sts() -> (SocketAddr, Handle) {
+pub(crate) async fn emulated_sts() -> (SocketAddr, Handle) {
     let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
     let settings = EmulatorSettings::from_toml(&file).unwrap();
     let emulator =
@@ -176,7 +184,11 @@ async fn serve_vends_and_ends_well_on_sigterm() {
     let output = running.ended();
     let log = text(&output.stderr);
     assert!(output.status.success(), "{log}");
-    assert_eq!(text(&output.stdout), "", "the log belongs to standard error");
+    // The log belongs to standard error; this is the audit, of a service for which nothing else was said.
+    let audit = text(&output.stdout);
+    assert_eq!(audit.lines().count(), 1, "{audit}");
+    let line: serde_json::Value = serde_json::from_str(&audit).unwrap();
+    assert_eq!((&line["Decision"], &line["Client"]), (&"Vended".into(), &"client-002".into()));
     for line in log.lines() {
         serde_json::from_str::<serde_json::Value>(line)
             .unwrap_or_else(|_| panic!("not JSON: {line}"));

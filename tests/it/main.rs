@@ -2,6 +2,7 @@
 #![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod audit;
 mod binary;
 mod contract;
 mod crowd;

@@ -1,0 +1,61 @@
+//! One line, read.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+
+/// What is read of a line; members that it does not know are passed over.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Entry<'a> {
+    pub(super) time: DateTime<Utc>,
+    #[serde(borrow)]
+    pub(super) request_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) decision: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) code: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(super) client: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) authenticated_by: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) subject: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) grant: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) peer: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) source: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) reason: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) role: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) session_name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) policy_sha256: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) policy: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) sts_access_key_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) sts_request_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) expiration: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) instance: Option<Cow<'a, str>>,
+}
+
+impl Entry<'_> {
+    /// The peer without its port, which is another for each connection.
+    pub(super) fn address(&self) -> Option<&str> {
+        let peer = self.peer.as_deref()?;
+        let bare = match peer.parse::<std::net::SocketAddr>() {
+            Ok(_) => peer.rsplit_once(':').map_or(peer, |(address, _)| address),
+            Err(_) => peer,
+        };
+        Some(bare.trim_matches(['[', ']']))
+    }
+}

@@ -1,0 +1,42 @@
+//! Decisions as a list, one line each, and at its end what the tokens could do.
+
+use std::io::{self, Write};
+
+use super::entry::Entry;
+use super::policies::Policies;
+use super::shown;
+
+#[derive(Default)]
+pub(super) struct Listed {
+    pub(super) policies: Policies,
+}
+
+impl Listed {
+    pub(super) fn write(&mut self, out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
+        self.policies.want(entry);
+        let text = |text: &Option<std::borrow::Cow<'_, str>>| shown(text.as_deref().unwrap_or("-"));
+        write!(
+            out,
+            "{}  {:7}  {}",
+            entry.time.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
+            shown(&entry.decision),
+            text(&entry.client),
+        )?;
+        if let Some(subject) = &entry.subject {
+            write!(out, " for {}", shown(subject))?;
+        }
+        write!(out, "  grant {}  from {}", text(&entry.grant), text(&entry.peer))?;
+        match &entry.sts_access_key_id {
+            Some(id) => writeln!(
+                out,
+                "  {} until {} ({})  session {} of {}",
+                shown(id),
+                text(&entry.expiration),
+                text(&entry.source),
+                text(&entry.session_name),
+                text(&entry.role),
+            ),
+            None => writeln!(out, "  {}: {}", shown(&entry.code), text(&entry.reason)),
+        }
+    }
+}

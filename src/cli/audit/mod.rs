@@ -1,0 +1,145 @@
+//! `appserver audit find`.
+
+mod entry;
+mod lines;
+mod listed;
+mod moment;
+mod policies;
+mod token;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::{EXIT_CONFIG, Failure};
+use crate::clock::Clock;
+use crate::domain::{ClientId, GrantName};
+use entry::Entry;
+use lines::Lines;
+use listed::Listed;
+use moment::Moment;
+use token::Token;
+
+/// Nothing was found, as grep says it.
+const EXIT_NOTHING: u8 = 1;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditCommand {
+    /// Find decisions in audit files: who got which token, when, from where, and what it could do; the exit code is 1 if
+    /// there is none
+    Find(FindArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct FindArgs {
+    /// The audit's files, rotated ones too, in any order; - is standard input
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Everything about one token, by its AccessKeyId as ActionTrail and OSS's logs name it
+    #[arg(long, value_name = "STS.…")]
+    access_key_id: Option<String>,
+    /// Of this user
+    #[arg(long)]
+    subject: Option<String>,
+    /// Of this client
+    #[arg(long)]
+    client: Option<ClientId>,
+    /// For this grant
+    #[arg(long)]
+    grant: Option<GrantName>,
+    /// The one decision of this request
+    #[arg(long)]
+    request_id: Option<String>,
+    /// From this moment on: 2016-01-13T14:02:37Z, or so long ago: 90s, 15m, 2h, 7d
+    #[arg(long, value_name = "TIME")]
+    since: Option<Moment>,
+    /// Up to this moment
+    #[arg(long, value_name = "TIME")]
+    until: Option<Moment>,
+    /// Print the lines as they are
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is told about what is found.
+enum Report {
+    Raw,
+    Token(Box<Token>),
+    Listed(Box<Listed>),
+}
+
+pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
+    match command {
+        AuditCommand::Find(args) => find(&args),
+    }
+}
+
+fn find(args: &FindArgs) -> Result<(), Failure> {
+    let now = Clock::system().now();
+    let [since, until] = [&args.since, &args.until].map(|m| m.as_ref().map(|m| m.before(now)));
+    let mut report = match &args.access_key_id {
+        _ if args.json => Report::Raw,
+        Some(id) => Report::Token(Box::new(Token::new(id.clone()))),
+        None => Report::Listed(Box::default()),
+    };
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut found = false;
+    let mut told = || -> io::Result<()> {
+        for line in Lines::of(&args.files)? {
+            let line = line?;
+            let Some((entry, text)) = line.read() else { continue };
+            // The policy of a token may stand on a line that is not asked for.
+            match &mut report {
+                Report::Raw => {}
+                Report::Token(token) => token.policies.learn(&entry),
+                Report::Listed(listed) => listed.policies.learn(&entry),
+            }
+            let is_in_time = since.is_none_or(|since| entry.time >= since)
+                && until.is_none_or(|until| entry.time <= until);
+            if !is_in_time || !args.wants(&entry) {
+                continue;
+            }
+            found = true;
+            match &mut report {
+                Report::Raw => writeln!(out, "{text}")?,
+                Report::Token(token) => token.note(&entry),
+                Report::Listed(listed) => listed.write(&mut out, &entry)?,
+            }
+        }
+        match &report {
+            Report::Token(token) if found => token.write(&mut out)?,
+            Report::Listed(listed) if found => listed.policies.write(&mut out)?,
+            Report::Raw | Report::Token(_) | Report::Listed(_) => {}
+        }
+        out.flush()
+    };
+    match told() {
+        Ok(()) if found => Ok(()),
+        Ok(()) => Err(Failure::new(EXIT_NOTHING, "there is no such decision in these files")),
+        // Who reads, such as `head`, has enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(Failure::new(EXIT_CONFIG, error)),
+    }
+}
+
+impl FindArgs {
+    fn wants(&self, entry: &Entry<'_>) -> bool {
+        let is = |wanted: Option<&str>, there: Option<&str>| wanted.is_none() || wanted == there;
+        is(self.access_key_id.as_deref(), entry.sts_access_key_id.as_deref())
+            && is(self.subject.as_deref(), entry.subject.as_deref())
+            && is(self.client.as_ref().map(ClientId::as_str), entry.client.as_deref())
+            && is(self.grant.as_ref().map(GrantName::as_str), entry.grant.as_deref())
+            && is(self.request_id.as_deref(), Some(&*entry.request_id))
+    }
+}
+
+/// Text of others on a terminal: what would steer it is written out.
+fn shown(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
+    text.chars().map(write).collect()
+}

@@ -1,0 +1,148 @@
+//! One token: who has it, since when, from where, and what it could do. Its many lines become one account.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use chrono::{DateTime, Utc};
+
+use super::entry::Entry;
+use super::policies::Policies;
+use super::shown;
+
+/// So many different callers, peers or replicas are counted; a token that more share is named by these.
+const COUNTED: usize = 10_000;
+/// So many are named, those with most first.
+const NAMED: usize = 10;
+
+pub(super) struct Token {
+    pub(super) policies: Policies,
+    id: String,
+    seen: Option<(DateTime<Utc>, DateTime<Utc>)>,
+    times: u64,
+    holders: Counts,
+    peers: Counts,
+    replicas: Counts,
+    role: Option<String>,
+    session: Option<String>,
+    expiration: Option<String>,
+    sts_request: Option<String>,
+}
+
+/// How often each of them was seen.
+#[derive(Default)]
+struct Counts {
+    of: BTreeMap<String, u64>,
+    beyond: bool,
+}
+
+impl Token {
+    pub(super) fn new(id: String) -> Self {
+        Self {
+            policies: Policies::default(),
+            id,
+            seen: None,
+            times: 0,
+            holders: Counts::default(),
+            peers: Counts::default(),
+            replicas: Counts::default(),
+            role: None,
+            session: None,
+            expiration: None,
+            sts_request: None,
+        }
+    }
+
+    pub(super) fn note(&mut self, entry: &Entry<'_>) {
+        self.policies.want(entry);
+        self.times += 1;
+        let (first, last) = self.seen.unwrap_or((entry.time, entry.time));
+        self.seen = Some((first.min(entry.time), last.max(entry.time)));
+        self.holders.add(&holder(entry));
+        if let Some(address) = entry.address() {
+            self.peers.add(address);
+        }
+        if let Some(instance) = &entry.instance {
+            self.replicas.add(instance);
+        }
+        for (ours, theirs) in [
+            (&mut self.role, &entry.role),
+            (&mut self.session, &entry.session_name),
+            (&mut self.expiration, &entry.expiration),
+            (&mut self.sts_request, &entry.sts_request_id),
+        ] {
+            // The same on each line.
+            if let (None, Some(text)) = (&ours, theirs) {
+                *ours = Some(text.to_string());
+            }
+        }
+    }
+
+    pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
+        writeln!(out, "{}", shown(&self.id))?;
+        let mut row = |name: &str, text: &str| writeln!(out, "  {name:12} {}", shown(text));
+        if let Some((first, last)) = self.seen {
+            let [first, last] = [first, last].map(|time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ"));
+            let times =
+                if self.times == 1 { "once".to_owned() } else { format!("{} times", self.times) };
+            row("handed out", &format!("{times}, first {first}, last {last}"))?;
+        }
+        row("to", &self.holders.named())?;
+        row("from", &format!("{}: {}", self.peers.many("peer"), self.peers.named()))?;
+        if !self.replicas.of.is_empty() {
+            row("by", &self.replicas.named())?;
+        }
+        let known = [
+            ("expires", &self.expiration),
+            ("role", &self.role),
+            ("session", &self.session),
+            ("STS request", &self.sts_request),
+        ];
+        for (name, text) in known {
+            row(name, text.as_deref().unwrap_or("-"))?;
+        }
+        self.policies.write(out)
+    }
+}
+
+/// `photo-app for alice (Jwt), grant my-photos`.
+fn holder(entry: &Entry<'_>) -> String {
+    let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or("-").to_owned();
+    let subject = entry.subject.as_deref().map(|subject| format!(" for {subject}"));
+    format!(
+        "{}{} ({}), grant {}",
+        text(&entry.client),
+        subject.unwrap_or_default(),
+        text(&entry.authenticated_by),
+        text(&entry.grant),
+    )
+}
+
+impl Counts {
+    fn add(&mut self, what: &str) {
+        if let Some(count) = self.of.get_mut(what) {
+            *count += 1;
+        } else if self.of.len() < COUNTED {
+            self.of.insert(what.to_owned(), 1);
+        } else {
+            self.beyond = true;
+        }
+    }
+
+    fn many(&self, noun: &str) -> String {
+        let (count, more) = (self.of.len(), if self.beyond { "more than " } else { "" });
+        format!("{more}{count} {noun}{}", if count == 1 { "" } else { "s" })
+    }
+
+    /// Those with most, and how often if there are several.
+    fn named(&self) -> String {
+        let mut all: Vec<_> = self.of.iter().collect();
+        all.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
+        let one = |(name, count): &(&String, &u64)| match all.len() {
+            1 => name.to_string(),
+            _ => format!("{name} ({count})"),
+        };
+        let named: Vec<_> = all.iter().take(NAMED).map(one).collect();
+        let rest = if all.len() > NAMED { ", …" } else { "" };
+        named.join(", ") + rest
+    }
+}

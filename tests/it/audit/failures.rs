@@ -1,0 +1,290 @@
+//! T28: a sink that is slow, full or gone, under load. What was chosen is what happens, and it ends by itself.
+
+use std::fs::{File, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::{answered, crowd, lines, metric, outcomes, to_file, until, vended};
+use crate::stage::{Setting, Stage, secret};
+
+/// The kernel holds so much of a pipe that nobody reads, some hundred lines.
+const PIPE: usize = 64 * 1024;
+
+async fn staged(path: &Path, more: &str) -> Stage {
+    let config = to_file(path, more);
+    Stage::set(Setting { config: &config, ..Setting::default() }).await
+}
+
+fn broken_text() -> [&'static str; 2] {
+    ["audit_broken", "\"Reason\":\"the audit cannot be written\""]
+}
+
+/// A path that leads to a full disk until `mend`.
+struct FullDisk {
+    folder: tempfile::TempDir,
+    path: PathBuf,
+}
+
+impl FullDisk {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("audit.jsonl");
+        symlink("/dev/full", &path).unwrap();
+        Self { folder, path }
+    }
+
+    fn mend(&self) {
+        let good = self.folder.path().join("good");
+        File::create(&good).unwrap();
+        std::fs::rename(good, &self.path).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_no_token_leaves_without_its_line() {
+    let disk = FullDisk::new();
+    let stage = staged(&disk.path, "").await;
+    let mut answers = crowd(&stage, 50).await;
+    until("the failure is known", async || stage.admin("/readyz").await.0 == 503).await;
+    let (_, ready) = stage.admin("/readyz").await;
+    assert!(broken_text().iter().all(|part| ready.contains(part)), "{ready}");
+    assert_eq!(metric(&stage, "appserver_audit_broken").await, 1);
+
+    let calls = stage.assume_role_calls().len();
+    let began = Instant::now();
+    let refused = crowd(&stage, 200).await;
+    assert_eq!(outcomes(&refused), [("503 AuditUnavailable".to_owned(), 200)].into());
+    assert!(refused.iter().all(|answer| answer.headers.contains_key("retry-after")));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(stage.assume_role_calls().len(), calls, "a token was fetched that cannot leave");
+    // Everything else goes on.
+    assert_eq!(stage.get("client-002", "/v1/whoami").await.status, 200);
+    assert_eq!(stage.get("client-002", "/v1/token?Grant=x").await.outcome(), "403 Forbidden.Grant");
+
+    disk.mend();
+    until("it is ready again", async || {
+        stage.admin("/readyz").await == (200, r#"{"Status":"ready"}"#.into())
+    })
+    .await;
+    answers.extend(refused);
+    answers.extend(crowd(&stage, 50).await);
+    assert_eq!(metric(&stage, "appserver_audit_lines_lost_total").await, 0);
+    stage.close().await;
+    let lines = lines(&disk.path);
+    assert_eq!(vended(&lines), answered(&answers));
+    assert_eq!(lines.len(), 301, "a line for each request, the 403 included");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_a_full_disk_tokens_leave_where_that_is_chosen_and_what_is_lost_is_counted() {
+    let disk = FullDisk::new();
+    let stage = staged(&disk.path, "on_failure = \"continue\"\nbuffer_lines = 100").await;
+    let mut answers = crowd(&stage, 250).await;
+    until("it shows", async || stage.admin("/readyz").await.1.contains("audit_broken")).await;
+    assert_eq!(stage.admin("/readyz").await.0, 200);
+    answers.extend(crowd(&stage, 50).await);
+    assert_eq!(outcomes(&answers), [("200 Success".to_owned(), 300)].into());
+    let lost = metric(&stage, "appserver_audit_lines_lost_total").await;
+    assert_eq!((lost, metric(&stage, "appserver_audit_queue_length").await), (200, 100));
+
+    disk.mend();
+    until("all is written", async || metric(&stage, "appserver_audit_queue_length").await == 0)
+        .await;
+    assert_eq!(metric(&stage, "appserver_audit_broken").await, 0);
+    answers.extend(crowd(&stage, 20).await);
+    stage.close().await;
+    let (written, answered) = (vended(&lines(&disk.path)), answered(&answers));
+    assert_eq!(written.len(), 120);
+    assert!(written.iter().all(|(id, times)| *times == 1 && answered.contains_key(id)));
+}
+
+/// A named pipe.
+fn fifo(folder: &Path) -> PathBuf {
+    let path = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&path).status().unwrap().success());
+    path
+}
+
+/// Opens the pipe for reading at once, whether anyone writes.
+fn reader(path: &Path) -> File {
+    const O_NONBLOCK: i32 = 0o4000;
+    OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path).unwrap()
+}
+
+/// Reads the pipe until it is told to stop, so many bytes at a time with a pause between.
+struct Reading {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<Vec<u8>>,
+}
+
+impl Reading {
+    fn of(mut pipe: File, at_once: usize, pause: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let (mut all, mut buffer) = (Vec::new(), vec![0; at_once]);
+            loop {
+                let ending = told.load(Ordering::Relaxed);
+                match pipe.read(&mut buffer) {
+                    Ok(0) | Err(_) if ending => return all,
+                    Ok(0) | Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                    Ok(read) => all.extend_from_slice(&buffer[..read]),
+                }
+                std::thread::sleep(pause);
+            }
+        });
+        Self { stop, thread }
+    }
+
+    fn all(self, folder: &Path) -> Vec<serde_json::Value> {
+        self.stop.store(true, Ordering::Relaxed);
+        let read = folder.join("read");
+        std::fs::write(&read, self.thread.join().unwrap()).unwrap();
+        lines(&read)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_nobody_reads_holds_nobody_up_and_is_caught_up_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path());
+    let pipe = reader(&path);
+    let stage = staged(&path, "buffer_lines = 100").await;
+    let began = Instant::now();
+    let mut answers = crowd(&stage, 600).await;
+    let served = answered(&answers).len();
+    // What the pipe holds and what may wait, and then no more.
+    assert!((100..400).contains(&served), "{served}");
+    let refused = outcomes(&answers)["503 AuditUnavailable"];
+    assert_eq!(served + refused, 600);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    until("the stall is known", async || stage.admin("/readyz").await.0 == 503).await;
+    let began = Instant::now();
+    answers.extend(crowd(&stage, 100).await);
+    assert_eq!(stage.get("client-002", "/v1/whoami").await.status, 200);
+    // Nobody waits for room in vain any more.
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+
+    let reading = Reading::of(pipe, PIPE, Duration::ZERO);
+    until("it is ready again", async || stage.admin("/readyz").await.0 == 200).await;
+    answers.extend(crowd(&stage, 20).await);
+    assert_eq!(answered(&answers).len(), served + 20);
+    stage.close().await;
+    assert_eq!(vended(&reading.all(folder.path())), answered(&answers));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_that_nobody_reads_costs_lines_and_no_time_where_that_is_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path());
+    let pipe = reader(&path);
+    let stage = staged(&path, "on_failure = \"continue\"\nbuffer_lines = 100").await;
+    let answers = crowd(&stage, 600).await;
+    assert_eq!(outcomes(&answers), [("200 Success".to_owned(), 600)].into());
+    until("the stall is known", async || stage.admin("/readyz").await.1.contains("audit_broken"))
+        .await;
+    assert_eq!(stage.admin("/readyz").await.0, 200);
+    let lost = metric(&stage, "appserver_audit_lines_lost_total").await;
+    let reading = Reading::of(pipe, PIPE, Duration::ZERO);
+    until("all is written", async || metric(&stage, "appserver_audit_queue_length").await == 0)
+        .await;
+    stage.close().await;
+    let written = vended(&reading.all(folder.path()));
+    assert!(lost > 100, "{lost}");
+    assert_eq!(written.len() as u64 + lost, 600);
+}
+
+/// Some 200 KB a second, and nothing is refused: requests wait a little for room.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_reader_gets_every_line_of_every_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path());
+    let reading = Reading::of(reader(&path), 4096, Duration::from_millis(10));
+    let stage = staged(&path, "buffer_lines = 50").await;
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.extend(crowd(&stage, 60).await);
+    }
+    let (served, lost) =
+        (answered(&answers), metric(&stage, "appserver_audit_lines_lost_total").await);
+    assert!(served.len() > 300, "{}", served.len());
+    assert_eq!(stage.admin("/readyz").await.0, 200, "slow is not broken");
+    stage.close().await;
+    let lines = reading.all(folder.path());
+    assert_eq!(vended(&lines), served);
+    assert_eq!(lines.len() as u64 + lost, 600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_whose_reader_goes_is_waited_for_and_lines_go_to_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path());
+    let first = Reading::of(reader(&path), PIPE, Duration::ZERO);
+    let stage = staged(&path, "").await;
+    let mut answers = crowd(&stage, 20).await;
+    until("all is read", async || {
+        metric(&stage, "appserver_audit_lines_written_total").await == 20
+    })
+    .await;
+    let mut read = first.all(folder.path());
+
+    answers.extend(crowd(&stage, 1).await);
+    until("the loss is known", async || stage.admin("/readyz").await.0 == 503).await;
+    let refused = crowd(&stage, 50).await;
+    assert_eq!(outcomes(&refused), [("503 AuditUnavailable".to_owned(), 50)].into());
+
+    let second = Reading::of(reader(&path), PIPE, Duration::ZERO);
+    until("it is ready again", async || stage.admin("/readyz").await.0 == 200).await;
+    answers.extend(refused);
+    answers.extend(crowd(&stage, 20).await);
+    stage.close().await;
+    read.extend(second.all(folder.path()));
+    assert_eq!(vended(&read), answered(&answers));
+    assert_eq!(read.len(), 91);
+}
+
+/// As where a volume is not mounted yet.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_whose_audit_cannot_be_opened_is_not_ready_until_it_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("not-there-yet/audit.jsonl");
+    let stage = staged(&path, "").await;
+    let (status, text) = stage.admin("/readyz").await;
+    assert_eq!(status, 503, "{text}");
+    let request = stage.request("GET", "/v1/token");
+    let request = request.basic_auth("client-002", Some(secret("client-002")));
+    assert_eq!(stage.send(request).await.outcome(), "503 AuditUnavailable");
+    assert_eq!(stage.assume_role_calls(), []);
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    until("it is ready", async || stage.admin("/readyz").await.0 == 200).await;
+    let served = crowd(&stage, 5).await;
+    stage.close().await;
+    let lines = lines(&path);
+    assert_eq!(vended(&lines), answered(&served));
+    assert_eq!(lines[0]["Code"], "AuditUnavailable");
+}
+
+/// The end of the server is bounded, and says what it could not write.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_waits_for_the_last_lines_and_not_for_ever() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = folder.path().join("audit.jsonl");
+    let stage = staged(&good, "").await;
+    let answers = crowd(&stage, 200).await;
+    stage.close().await;
+    assert_eq!(vended(&lines(&good)), answered(&answers));
+
+    let disk = FullDisk::new();
+    let stage = staged(&disk.path, "").await;
+    crowd(&stage, 3).await;
+    let (start, began) = (crate::logs::since(0).len(), Instant::now());
+    stage.close().await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    let log = crate::logs::since(start);
+    assert!(log.contains("the audit could not be written to its end"), "{log}");
+}

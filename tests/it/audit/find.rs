@@ -1,0 +1,174 @@
+//! `appserver audit find`: who held which token.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use appserver::emulator::demo_jwt;
+
+use super::to_file;
+use crate::binary::{appserver, run, text};
+use crate::stage::{Answer, Setting, Stage};
+
+/// A day of a service in several files, and one token of it.
+struct Day {
+    folder: tempfile::TempDir,
+    key: String,
+}
+
+async fn day() -> Day {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "instance = \"replica-1\"");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let user = |name| {
+        let jwt = demo_jwt(name, stage.clock.now());
+        stage.send(stage.request("GET", "/v1/token").bearer_auth(jwt))
+    };
+    let key = |answer: &Answer| answer.body["AccessKeyId"].as_str().unwrap().to_owned();
+    let alices = key(&user("alice").await);
+    let minutes = |minutes| stage.clock.advance(chrono::TimeDelta::minutes(minutes));
+    minutes(1);
+    user("bob").await;
+    minutes(1);
+    for _ in 0..3 {
+        stage.get("client-002", "/v1/token").await;
+    }
+    stage.get("client-002", "/v1/token?Grant=nothing").await;
+    minutes(8);
+    assert_eq!(key(&user("alice").await), alices);
+    stage.close().await;
+    // As rotation leaves it: the newest without a number.
+    let all = std::fs::read_to_string(&path).unwrap();
+    let middle = all.match_indices('\n').nth(3).unwrap().0 + 1;
+    std::fs::write(folder.path().join("audit.jsonl.1"), &all[..middle]).unwrap();
+    std::fs::write(&path, &all[middle..]).unwrap();
+    Day { folder, key: alices }
+}
+
+impl Day {
+    fn files(&self) -> [PathBuf; 2] {
+        ["audit.jsonl", "audit.jsonl.1"].map(|name| self.folder.path().join(name))
+    }
+
+    fn find(&self, arguments: &[&str]) -> Output {
+        let files = self.files().map(|file| file.display().to_string());
+        let files: Vec<_> = files.iter().map(String::as_str).collect();
+        run(&[&["audit", "find"], arguments, &files].concat(), &[])
+    }
+
+    /// Printed, with what differs at each run replaced.
+    fn printed(&self, arguments: &[&str]) -> String {
+        let output = self.find(arguments);
+        assert_eq!(text(&output.stderr), "");
+        let ids = regex::Regex::new(r"STS\.\w+|[0-9A-F-]{36}|127\.0\.0\.1:\d+").unwrap();
+        ids.replace_all(&text(&output.stdout).replace(&self.key, "<alice's>"), "<…>").into_owned()
+    }
+}
+
+#[tokio::test]
+async fn a_tokens_many_lines_become_one_account_of_it() {
+    let day = day().await;
+    insta::assert_snapshot!(day.printed(&["--access-key-id", &day.key]), @r#"
+<alice's>
+  handed out   2 times, first 2016-01-13T14:02:37.000Z, last 2016-01-13T14:12:37.000Z
+  to           photo-app for alice (Jwt), grant my-photos
+  from         1 peer: 127.0.0.1
+  by           replica-1
+  expires      2016-01-13T15:02:37Z
+  role         acs:ram::11223344:role/oss-readwrite
+  session      photo-app.alice
+  STS request  <…>
+
+What it could do (PolicySha256 03627bab182685798b7514ebe57270c3ac34de5a7344e5e8c02c2df030d2544f):
+{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject","oss:AbortMultipartUpload","oss:ListParts","oss:DeleteObject"],"Resource":"acs:oss:*:*:sample-bucket/users/alice/*"},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/alice/","users/alice/*"]}}}]}
+"#);
+}
+
+#[tokio::test]
+async fn decisions_are_listed_in_their_order_whatever_the_order_of_files() {
+    let day = day().await;
+    insta::assert_snapshot!(day.printed(&["--client", "client-002"]), @r#"
+2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Minted)  session client-002 of acs:ram::11223344:role/oss-readonly
+2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Cached)  session client-002 of acs:ram::11223344:role/oss-readonly
+2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Cached)  session client-002 of acs:ram::11223344:role/oss-readonly
+2016-01-13T14:04:37.000Z  Refused  client-002  grant -  from <…>  Forbidden.Grant: the client may not use this grant
+
+What it could do (PolicySha256 de2f11847ed08e7dbc3972dd54c1b8c2f5496e380583cb8f41cc8c761832202b):
+{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg"}]}
+"#);
+    insta::assert_snapshot!(day.printed(&["--subject", "bob"]), @r#"
+2016-01-13T14:03:37.000Z  Vended   photo-app for bob  grant my-photos  from <…>  <…> until 2016-01-13T15:03:37Z (Minted)  session photo-app.bob of acs:ram::11223344:role/oss-readwrite
+
+What it could do (PolicySha256 0d51b40c319fdf199e50dab5ab78023065628d0ef51c5b9366bc65d882f6a989):
+{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject","oss:AbortMultipartUpload","oss:ListParts","oss:DeleteObject"],"Resource":"acs:oss:*:*:sample-bucket/users/bob/*"},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/bob/","users/bob/*"]}}}]}
+"#);
+    let count = |arguments: &[&str]| {
+        let output = day.find(&[arguments, &["--json"]].concat());
+        text(&output.stdout).lines().count()
+    };
+    let since = ["--since", "2016-01-13T14:04:00Z"];
+    let until = ["--until", "2016-01-13T14:05:00Z"];
+    let counts = [
+        count(&[]),
+        count(&since),
+        count(&until),
+        count(&[since, until].concat()),
+        count(&["--grant", "my-photos"]),
+        count(&["--since", "2h"]),
+    ];
+    assert_eq!(counts, [7, 5, 6, 4, 3, 0]);
+}
+
+#[tokio::test]
+async fn json_is_the_lines_as_they_were_written() {
+    let day = day().await;
+    let [newer, older] = day.files().map(|file| std::fs::read_to_string(file).unwrap());
+    assert_eq!(text(&day.find(&["--json"]).stdout), older + &newer);
+}
+
+#[tokio::test]
+async fn nothing_found_and_nothing_readable_have_exit_codes_of_their_own() {
+    let day = day().await;
+    let none = day.find(&["--subject", "nobody"]);
+    assert_eq!((none.status.code(), text(&none.stdout)), (Some(1), String::new()));
+    assert_eq!(text(&none.stderr), "appserver: there is no such decision in these files\n");
+    let missing = run(&["audit", "find", "/no/such/file"], &[]);
+    assert_eq!((missing.status.code(), text(&missing.stdout)), (Some(64), String::new()));
+    assert!(text(&missing.stderr).contains("/no/such/file: No such file"));
+    assert_eq!(run(&["audit", "find"], &[]).status.code(), Some(2));
+}
+
+/// Lines that are no lines are reported and passed over; those of the log beside them are nobody's mistake.
+#[tokio::test]
+async fn what_cannot_be_read_is_named_by_file_and_line() {
+    let day = day().await;
+    let [newer, _] = day.files();
+    let good = std::fs::read_to_string(&newer).unwrap();
+    let log = r#"{"timestamp":"2016-01-13T14:02:37.000000Z","level":"INFO","message":"serving"}"#;
+    let long = format!("{{\"Time\":\"{}\"}}", "x".repeat(100_000));
+    let text_of = format!("torn\",\"Code\":1}}\n{log}\n\n{long}\n{good}{{\"Time\":\"2016-01-13T");
+    std::fs::write(&newer, text_of).unwrap();
+    let output = run(&["audit", "find", "--json", &newer.display().to_string()], &[]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), good));
+    let said = text(&output.stderr).replace(&newer.display().to_string(), "<file>");
+    insta::assert_snapshot!(said, @r#"
+<file>:1: this line cannot be read, and is passed over
+<file>:4: this line cannot be read, and is passed over
+<file>:8: this line cannot be read, and is passed over
+"#);
+}
+
+#[tokio::test]
+async fn standard_input_is_a_file_too() {
+    let day = day().await;
+    let piped = |path: &Path| {
+        let mut command = appserver(&["audit", "find", "--json", "-"], &[]);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let text = std::fs::read(path).unwrap();
+        child.stdin.take().unwrap().write_all(&text).unwrap();
+        (child.wait_with_output().unwrap().stdout, text)
+    };
+    let (found, given) = piped(&day.files()[0]);
+    assert_eq!(found, given);
+}

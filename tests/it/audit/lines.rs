@@ -1,0 +1,242 @@
+//! What the lines say.
+
+use std::collections::BTreeSet;
+
+use appserver::emulator::{Fault, demo_jwt};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::{lines, to_file};
+use crate::fleet::Fleet;
+use crate::stage::{Setting, Stage, secret};
+
+/// A line with what differs at each run replaced by its name.
+fn steady(mut line: Value) -> String {
+    for field in ["RequestId", "Peer", "StsAccessKeyId", "StsRequestId", "PolicySha256"] {
+        if let Some(value) = line.get_mut(field) {
+            let text = value.as_str().unwrap();
+            assert!(!text.is_empty());
+            *value = format!("<{field}>").into();
+        }
+    }
+    line.to_string()
+}
+
+/// Each row of the table is a request, and leaves exactly the line below it.
+#[tokio::test]
+async fn every_decision_leaves_its_line_and_nothing_else_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let more = "instance = \"replica-\\\"1\\\"\"\n\
+        [clients.client-001]\nenabled = false\n\
+        [clients.client-004.limit]\nrequests_per_second = 1\nburst = 1\n";
+    let config = to_file(&path, more);
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let mut told = Vec::new();
+    let mut ids = Vec::new();
+    {
+        let mut tell = |what: &str, answer: crate::stage::Answer| {
+            told.push(format!("{what}: {}", answer.outcome()));
+            ids.push(answer.body["RequestId"].clone());
+        };
+        tell("minted", stage.get("client-002", "/v1/token").await);
+        tell("kept", stage.get("client-002", "/v1/oss-sdk/token").await);
+        let album = r#"{"DurationSeconds":1800,"Parameters":{"album":"2015"}}"#;
+        tell("by POST", stage.post("client-003", album).await);
+        tell("not a grant of its", stage.get("client-002", "/v1/token?Grant=read-all").await);
+        tell("a bad parameter", stage.get("client-003", "/v1/token?Parameters.album=*").await);
+        tell("a bad body", stage.post("client-003", "{").await);
+        tell("no user", stage.get("photo-app", "/v1/token").await);
+        tell("disabled", stage.get("client-001", "/v1/token").await);
+        let basic = |id: &str| stage.request("GET", "/v1/token").basic_auth(id, Some("wrong"));
+        tell("a wrong secret", stage.send(basic("client-002")).await);
+        tell("an unknown client", stage.send(basic("client-999")).await);
+        tell("nobody", stage.send(stage.request("GET", "/v1/oss-sdk/token")).await);
+        let bearer = stage.request("POST", "/v1/token").header("Authorization", "Bearer a.b.c");
+        tell("a bad JWT", stage.send(bearer).await);
+        tell("a wrong method", stage.send(stage.request("DELETE", "/v1/token")).await);
+        stage.get("client-004", "/v1/whoami").await;
+        tell("throttled", stage.get("client-004", "/v1/token?Grant=album-guest").await);
+        let no = Fault::Error {
+            status: 403.try_into().unwrap(),
+            code: "NoPermission".into(),
+            message: "no".into(),
+        };
+        stage.sts.script(no.times(1).only("AssumeRole"));
+        tell("refused by STS", stage.get("client-003", "/v1/token?Parameters.album=b").await);
+    }
+    // These decide about no token.
+    stage.get("client-002", "/v1/whoami").await;
+    stage.get("client-002", "/v1/nothing").await;
+    let explain = r#"{"Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#;
+    let explain = stage.request("POST", "/v1/explain").body(explain);
+    let explain = explain.header("Content-Type", "application/json");
+    stage.send(explain.basic_auth("client-002", Some(secret("client-002")))).await;
+    let sts = stage.assume_role_calls();
+    stage.close().await;
+
+    let lines = lines(&path);
+    assert_eq!(lines.iter().map(|line| line["RequestId"].clone()).collect::<Vec<_>>(), ids);
+    for line in &lines {
+        if let Some(policy) = line["Policy"].as_str() {
+            assert_eq!(line["PolicySha256"], hex::encode(Sha256::digest(policy)));
+            assert!(sts.iter().any(|call| call.parameters["Policy"] == policy));
+        }
+    }
+    assert_eq!(lines[0]["StsAccessKeyId"], lines[1]["StsAccessKeyId"]);
+    let written: Vec<_> =
+        told.iter().zip(lines).map(|(told, line)| format!("{told}\n  {}", steady(line))).collect();
+    insta::assert_snapshot!(written.join("\n"), @r#"
+minted: 200 Success
+  {"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+kept: 200 Success
+  {"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Cached","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+by POST: 200 Success
+  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T14:32:37Z","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/albums/2015/*\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+not a grant of its: 403 Forbidden.Grant
+  {"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client may not use this grant","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+a bad parameter: 400 InvalidParameter.Parameters.album
+  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"InvalidParameter.Parameters.album","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the parameter `album` must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+a bad body: 400 MalformedRequest
+  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"MalformedRequest","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the request is malformed: the body is not JSON (line 1, column 1)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+no user: 403 Forbidden.Grant
+  {"AuthenticatedBy":"ClientSecret","Client":"photo-app","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the grant needs a subject, and the credential names none","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+disabled: 403 Forbidden.ClientDisabled
+  {"Client":"client-001","Code":"Forbidden.ClientDisabled","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client is disabled","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+a wrong secret: 401 Unauthenticated
+  {"Client":"client-002","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the secret is wrong","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+an unknown client: 401 Unauthenticated
+  {"Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the client is not registered","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+nobody: 200 Unauthenticated
+  {"Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: no credential was presented","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+a bad JWT: 401 Unauthenticated
+  {"Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the token is no JWT, or longer than 8192 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+a wrong method: 405 MethodNotAllowed
+  {"Code":"MethodNotAllowed","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the route has no such method","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+throttled: 429 Throttled.Client
+  {"AuthenticatedBy":"ClientSecret","Client":"client-004","Code":"Throttled.Client","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"more than 1 requests a second","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+refused by STS: 502 Upstream.Refused
+  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Upstream.Refused","Decision":"Failed","Event":"Token","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","Reason":"STS gave no credentials: STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission)","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Time":"2016-01-13T14:02:37.000Z"}
+"#);
+}
+
+/// Users may be called anything; STS's request is named on other replicas' lines too.
+#[tokio::test]
+async fn users_with_odd_names_stay_one_line_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let odd = ["O\"Brien\\n", "ünï{cödé}", "a\u{2028}b", "\u{202e}evil"];
+    for subject in odd {
+        let jwt = demo_jwt(subject, stage.clock.now());
+        let request = stage.request("GET", "/v1/token").bearer_auth(jwt);
+        stage.send(request).await;
+    }
+    stage.close().await;
+    let subjects: Vec<_> = lines(&path).iter().map(|line| line["Subject"].clone()).collect();
+    assert_eq!(subjects, odd);
+}
+
+#[tokio::test]
+async fn a_caller_that_hangs_up_leaves_a_line_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    stage.sts.script(Fault::Slow { delay_ms: 3_000 }.always());
+    let request = stage.request("GET", "/v1/token");
+    let request = request.basic_auth("client-002", Some(secret("client-002")));
+    let gone = request.timeout(std::time::Duration::from_millis(200)).send().await;
+    assert!(gone.unwrap_err().is_timeout());
+    super::until("its line", async || !lines(&path).is_empty()).await;
+    stage.sts.clear_faults();
+    stage.close().await;
+    let all: Vec<_> = lines(&path).into_iter().map(steady).collect();
+    insta::assert_snapshot!(all.join("\n"), @r#"
+{"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"ClientGone","Decision":"Failed","Event":"Token","Grant":"daily-photos","Instance":"vm","Peer":"<Peer>","Reason":"the caller hung up","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+"#);
+}
+
+/// What a token could do is told once for each file, and by each replica; who made it is known to all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_shared_by_replicas_is_told_whole_by_each() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut fleet = Fleet::without_replicas().await;
+    let paths = ["a", "b"].map(|name| folder.path().join(name));
+    for path in &paths {
+        fleet.add(&format!("store.redis.timeout_ms = 5000\n{}", to_file(path, ""))).await;
+    }
+    for replica in [0, 0, 1, 1] {
+        assert_eq!(fleet.album(replica, "2015").await.0, "Success");
+        fleet.redis.until_there_is(":token").await;
+    }
+    let both = async || paths.iter().all(|path| lines(path).len() == 2);
+    super::until("all lines", both).await;
+    let [a, b] = paths.map(|path| lines(&path));
+    let source = |line: &Value| (line["Source"].clone(), line.get("Policy").is_some());
+    let sources = [&a[0], &a[1], &b[0], &b[1]].map(source);
+    let expected = [("Minted", true), ("Cached", false), ("Shared", true), ("Cached", false)];
+    assert_eq!(sources, expected.map(|(source, told)| (source.into(), told)));
+    for field in ["StsAccessKeyId", "StsRequestId", "PolicySha256", "Expiration", "Role"] {
+        let values: BTreeSet<_> =
+            a.iter().chain(&b).map(|line| line[field].as_str().unwrap()).collect();
+        assert_eq!(values.len(), 1, "{field}: {values:?}");
+    }
+    fleet.close();
+}
+
+/// T29: secrets go through every decision, and none of them is in any line.
+#[tokio::test]
+async fn no_line_holds_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "[sts]\nmax_attempts = 2\n");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let canary = "canary-8fd1c0ffee";
+    let request = || stage.request("GET", "/v1/token");
+    stage.send(request().basic_auth("client-002", Some(canary))).await;
+    stage.send(request().basic_auth(canary, Some(canary))).await;
+    for scheme in ["Basic", "Bearer", "Digest", "Bearer a."] {
+        stage.send(request().header("Authorization", format!("{scheme} {canary}"))).await;
+    }
+    for body in [
+        format!(r#"{{"Parameters":{{"album":"{canary}*"}}}}"#),
+        format!(r#"{{"DurationSeconds":"{canary}"}}"#),
+        format!(r#"{{"Grant":"{canary}"}}"#),
+        format!(r#"{{"Policy":"{canary}"}}"#),
+        format!(r#"{{{canary}"#),
+    ] {
+        stage.post("client-003", &body).await;
+    }
+    stage.get("client-003", &format!("/v1/token?Parameters.album={canary}%2A&x={canary}")).await;
+    let error = |code: &str| Fault::Error {
+        status: 400.try_into().unwrap(),
+        code: code.into(),
+        message: canary.into(),
+    };
+    let faults = [
+        error("NoPermission"),
+        error(canary),
+        Fault::Malformed,
+        Fault::EmptyCredentials,
+        Fault::Cut { mid_body: true },
+    ];
+    for (album, fault) in faults.into_iter().enumerate() {
+        stage.sts.clear_faults();
+        stage.sts.script(fault.always());
+        stage.get("client-003", &format!("/v1/token?Parameters.album={album}")).await;
+    }
+    stage.sts.clear_faults();
+    let answers =
+        [stage.get("client-002", "/v1/token").await, stage.get("client-002", "/v1/token").await];
+    stage.close().await;
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.lines().count(), 19);
+    let handed_out = ["AccessKeySecret", "SecurityToken"]
+        .map(|field| answers[0].body[field].as_str().unwrap().to_owned());
+    let secrets = [canary, "demo-secret", "testsecret", "Y2FuYXJ5"];
+    for secret in secrets.into_iter().chain(handed_out.iter().map(String::as_str)) {
+        assert!(!text.contains(secret), "{secret} is in {text}");
+    }
+}

@@ -1,0 +1,77 @@
+//! The audit: a line for every decision, and what happens when it cannot be written.
+
+mod failures;
+mod find;
+mod lines;
+mod rotation;
+mod stdout;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::stage::{Answer, PATIENCE, Stage};
+
+/// `[audit]` for a stage: this file, and more keys.
+fn to_file(path: &Path, more: &str) -> String {
+    format!("[audit]\nsink = \"file\"\nfile = {path:?}\n{more}\n")
+}
+
+/// The lines of a file, each of which must be one.
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'), "a line is torn: {text}");
+    let read = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}"));
+    text.lines().map(read).collect()
+}
+
+/// How often each request was handed a token, by the audit.
+fn vended(lines: &[Value]) -> BTreeMap<String, usize> {
+    let mut times = BTreeMap::new();
+    for line in lines.iter().filter(|line| line["Decision"] == "Vended") {
+        *times.entry(line["RequestId"].as_str().unwrap().to_owned()).or_default() += 1;
+    }
+    times
+}
+
+/// The requests that were handed a token, by their answers; once each.
+fn answered(answers: &[Answer]) -> BTreeMap<String, usize> {
+    let successes = answers.iter().filter(|answer| answer.status == 200);
+    successes.map(|answer| (answer.body["RequestId"].as_str().unwrap().to_owned(), 1)).collect()
+}
+
+/// How many answers of each kind there are.
+fn outcomes(answers: &[Answer]) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for answer in answers {
+        *counts.entry(answer.outcome()).or_default() += 1;
+    }
+    counts
+}
+
+/// So many requests of one client for its token, all at once.
+async fn crowd(stage: &Stage, count: usize) -> Vec<Answer> {
+    let requests = (0..count).map(|_| stage.get("client-002", "/v1/token"));
+    let all = futures_util::future::join_all(requests);
+    tokio::time::timeout(PATIENCE, all).await.expect("nobody waits for the audit for long")
+}
+
+/// Waits for what comes by itself.
+async fn until(what: &str, come: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !come().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "not after {PATIENCE:?}: {what}");
+}
+
+/// A figure of `/metrics`.
+async fn metric(stage: &Stage, name: &str) -> u64 {
+    let (_, text) = stage.admin("/metrics").await;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+}

@@ -1,0 +1,98 @@
+//! Files that grow, move and vanish while lines are written.
+
+use std::collections::BTreeSet;
+
+use super::{answered, crowd, lines, to_file, until, vended};
+use crate::stage::{Setting, Stage};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rotation_under_load_loses_no_line_and_tears_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "max_file_bytes = 20000\nmax_files = 100");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let mut answers = Vec::new();
+    for _ in 0..10 {
+        answers.extend(crowd(&stage, 100).await);
+    }
+    stage.close().await;
+    let mut all = Vec::new();
+    let mut files = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let file = file.unwrap().path();
+        assert!(file.metadata().unwrap().len() <= 20_000, "{file:?}");
+        all.extend(lines(&file));
+        files += 1;
+    }
+    assert!(files > 20, "{files}");
+    assert_eq!(all.len(), 1000);
+    assert_eq!(vended(&all), answered(&answers));
+}
+
+/// So that a file is read by itself, and the one before may be gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_file_tells_what_its_tokens_may_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "max_file_bytes = 40000\nmax_files = 100");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    for _ in 0..300 {
+        stage.get("client-002", "/v1/token").await;
+    }
+    stage.close().await;
+    let files: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|f| lines(&f.unwrap().path())).collect();
+    // The last may be as short as the lines that were on their way when it was begun.
+    let whole: Vec<_> = files.iter().filter(|lines| lines.len() > 40).collect();
+    assert!(whole.len() > 3, "{}", whole.len());
+    for lines in whole {
+        let told = lines.iter().filter(|line| line.get("Policy").is_some()).count();
+        assert_eq!(told, 1, "once in each file, and no more");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_so_many_files_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "max_file_bytes = 4096\nmax_files = 3");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    for _ in 0..5 {
+        crowd(&stage, 40).await;
+    }
+    let newest = crowd(&stage, 1).await.remove(0);
+    stage.close().await;
+    let names: BTreeSet<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let expected = ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2", "audit.jsonl.3"];
+    assert_eq!(names, expected.map(str::to_owned).into());
+    assert_eq!(lines(&path).last().unwrap()["RequestId"], newest.body["RequestId"]);
+}
+
+/// By logrotate, or by hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_moved_or_deleted_is_begun_anew_with_what_its_tokens_may_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let written = async |count: usize| {
+        until("the lines", async || path.exists() && lines(&path).len() == count).await;
+    };
+    let first = crowd(&stage, 3).await;
+    written(3).await;
+    let moved = folder.path().join("moved");
+    std::fs::rename(&path, &moved).unwrap();
+    let second = crowd(&stage, 2).await;
+    written(2).await;
+    let third = crowd(&stage, 1).await;
+    written(3).await;
+    std::fs::remove_file(&path).unwrap();
+    let fourth = crowd(&stage, 1).await;
+    stage.close().await;
+    assert_eq!(vended(&lines(&moved)), answered(&first));
+    assert_eq!(vended(&lines(&path)), answered(&fourth));
+    drop((second, third));
+}
