@@ -15,8 +15,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::config::Secrets;
 use crate::config::{Problem, Problems, Settings};
-use crate::http::{self, Api, InForce, Readiness, ServerSettings};
+use crate::http::{self, Api, InForce, Readiness, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::audit::Audit;
@@ -37,6 +38,7 @@ pub struct App {
     readiness: Arc<Readiness>,
     in_force: Arc<InForce>,
     server: ServerSettings,
+    tls: Option<Tls>,
     lame_duck: Duration,
     reloader: Reloader,
     reloads: Reloads,
@@ -86,14 +88,16 @@ const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 impl App {
     /// Binds the addresses and builds what will serve on them.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let (key, store) = settings.read_secrets()?;
+        let secrets = settings.read_secrets()?;
+        let certificate = secrets.advice(clock.now());
+        let Secrets { key, store, tls } = secrets;
         tracing::info!(
             access_key_id = %key.id,
             source = %settings.access_key,
             config_hash = settings.hash,
             "configured"
         );
-        for Problem { path, message } in &settings.advice {
+        for Problem { path, message } in settings.advice.iter().chain(&certificate) {
             tracing::warn!(key = path, "{message}");
         }
         let metrics = Arc::new(Metrics::new());
@@ -124,6 +128,7 @@ impl App {
         let (candidates, candidate) =
             tokio::sync::watch::channel(Candidate { key, accounts: settings.accounts });
         let (reloads, requests) = reload::requests();
+        let tls = tls.map(|identity| Tls::new(identity, metrics.connections.transport.clone()));
         Ok(Self {
             public: bind("server.listen", settings.listen).await?,
             admin: bind("admin.listen", settings.admin_listen).await?,
@@ -131,6 +136,7 @@ impl App {
                 api: Arc::clone(&api),
                 store,
                 in_force: Arc::clone(&in_force),
+                tls: tls.clone(),
                 candidates,
                 source: settings.source,
                 fixed: settings.fixed,
@@ -151,6 +157,7 @@ impl App {
                 max_connections: http::affordable_connections(settings.server.max_connections),
                 ..settings.server
             },
+            tls,
             lame_duck: settings.lame_duck,
             ready,
             #[cfg(feature = "emulator")]
@@ -207,6 +214,7 @@ impl App {
             readiness,
             in_force,
             server,
+            tls,
             lame_duck,
             reloader,
             key_keeper,
@@ -224,13 +232,20 @@ impl App {
         let few = ServerSettings {
             max_connections: ADMIN_CONNECTIONS,
             drain_timeout: ADMIN_DRAIN.min(server.drain_timeout),
+            proxy_protocol: false,
             ..server
         };
-        let admin_server =
-            tokio::spawn(http::serve(admin, admin_router, few, uncounted, admin_stop.clone()));
+        let admin_server = tokio::spawn(http::serve(
+            admin,
+            None,
+            admin_router,
+            few,
+            uncounted,
+            admin_stop.clone(),
+        ));
         let counted = metrics.connections.clone();
         let public_server =
-            tokio::spawn(http::serve(public, public_router, server, counted, closing.clone()));
+            tokio::spawn(http::serve(public, tls, public_router, server, counted, closing.clone()));
         tracing::info!(address = %public_addr, "serving");
 
         let reloader = tokio::spawn(reloader.run());

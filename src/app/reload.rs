@@ -7,8 +7,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::access_key::Candidate;
 use super::rules::{holders, rules};
 use super::watch::Watch;
-use crate::config::{Fixed, Problem, Problems, Settings, Source};
-use crate::http::{Api, InForce, Rules};
+use crate::config::{Fixed, Problem, Problems, Secrets, Settings, Source};
+use crate::http::{Api, InForce, Rules, Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{Reload, with_causes};
 use crate::vend::Holders;
@@ -34,6 +34,8 @@ pub(super) struct Reloader {
     pub(super) api: Arc<Api>,
     pub(super) store: Arc<Store>,
     pub(super) in_force: Arc<InForce>,
+    /// What new connections are shown.
+    pub(super) tls: Option<Tls>,
     pub(super) candidates: watch::Sender<Candidate>,
     pub(super) source: Source,
     /// What the server was started with.
@@ -47,6 +49,7 @@ struct Next {
     rules: Rules,
     holders: Holders,
     candidate: Candidate,
+    tls: Option<TlsIdentity>,
     hash: String,
     fixed: Fixed,
     advice: Vec<Problem>,
@@ -110,28 +113,37 @@ impl Reloader {
             Err(_) => self.watch.follow(looked, self.watch.interval()),
         }
         let settings = settings?;
-        let (key, _) = secrets.expect("they are read if the settings are")?;
+        let secrets = secrets.expect("they are read if the settings are")?;
+        let certificate = secrets.advice(self.api.clock.now());
+        let Secrets { key, tls, store: _ } = secrets;
         let candidate = Candidate { key, accounts: settings.accounts.clone() };
         if self.candidates.borrow().key == candidate.key {
             let admitted = self.api.vendor.admits(&candidate.accounts);
             admitted.map_err(|refused| Problems::one("roles", refused))?;
         }
-        let Settings { advice, hash, fixed, rules: settings, .. } = settings;
+        let Settings { mut advice, hash, fixed, rules: settings, .. } = settings;
+        advice.extend(certificate);
         let holders = holders(&settings);
         let before = self.api.rules.load_full();
         let metrics = &self.api.metrics;
         let rules = rules(settings, Some(&before), &self.store, &self.api.clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
-        Ok(Next { rules, holders, candidate, hash, fixed, advice })
+        Ok(Next { rules, holders, candidate, tls, hash, fixed, advice })
     }
 
     /// Nothing can go wrong any more.
     fn apply(&self, next: Next) {
-        let Next { rules, holders, candidate, hash, fixed, advice } = next;
+        let Next { rules, holders, candidate, tls, hash, fixed, advice } = next;
         for Problem { path, message } in &advice {
             tracing::warn!(key = path, "{message}");
         }
-        let waiting = self.fixed.differing(&fixed);
+        let mut waiting = self.fixed.differing(&fixed);
+        match (&self.tls, tls) {
+            (Some(shown), Some(identity)) => shown.replace(identity),
+            (None, None) => {}
+            // Who speaks to this port goes on as it began.
+            (Some(_), None) | (None, Some(_)) => waiting.push("server.tls"),
+        }
         if !waiting.is_empty() {
             let keys = waiting.join(", ");
             tracing::warn!(

@@ -19,7 +19,8 @@ pub(super) fn rules(
     clock: &Clock,
     metrics: &Metrics,
 ) -> Result<Rules, UnverifiableIssuers> {
-    let RuleSettings { grants, clients, issuers, limits, failures, request_timeout } = settings;
+    let RuleSettings { grants, clients, issuers, limits, failures, proxies, cors, request_timeout } =
+        settings;
     let counted = before.map(|before| &before.limits);
     let failed = before.map(|before| &before.failures);
     let known = before.map(|before| before.authenticator.issuers());
@@ -29,6 +30,8 @@ pub(super) fn rules(
         limits: Limits::new(limits, Arc::clone(store), counted),
         failures: Failures::new(failures, failed),
         grants,
+        proxies,
+        cors,
         request_timeout,
     })
 }

@@ -23,6 +23,8 @@ pub(crate) enum Method {
     ClientSecret,
     /// `Authorization: Bearer`.
     Jwt,
+    /// The certificate of its connection.
+    ClientCertificate,
     /// Nobody proved anything: the operator tries out what a caller would get, on the command line.
     Operator,
 }
@@ -32,6 +34,7 @@ impl Method {
         match self {
             Self::ClientSecret => "ClientSecret",
             Self::Jwt => "Jwt",
+            Self::ClientCertificate => "ClientCertificate",
             Self::Operator => "Operator",
         }
     }
@@ -45,6 +48,17 @@ impl Caller {
             subject: None,
             claims: BTreeMap::new(),
             method: Method::ClientSecret,
+            until: None,
+        }
+    }
+
+    /// A client whose certificate was verified; nothing is proven of any user behind it.
+    pub(super) fn by_certificate(client: ClientId) -> Self {
+        Self {
+            client,
+            subject: None,
+            claims: BTreeMap::new(),
+            method: Method::ClientCertificate,
             until: None,
         }
     }

@@ -1,6 +1,7 @@
 //! A presented credential becomes a [`Caller`], or does not. Knows nothing of HTTP frameworks.
 
 mod caller;
+mod certificate;
 mod jwt;
 mod presented;
 mod secret;
@@ -8,6 +9,7 @@ mod secret;
 use std::collections::HashMap;
 
 pub(crate) use caller::Caller;
+pub(crate) use certificate::{CertificateName, CertificateNames};
 pub(crate) use jwt::{
     Cadence, ClaimRule, Issuer, Issuers, JwtProblem, KeyAddress, KeySource, Keys, KeysFrom,
     SignatureAlgorithm, UnverifiableIssuers,
@@ -24,6 +26,8 @@ use crate::domain::ClientId;
 pub(crate) struct Authenticator {
     clients: HashMap<ClientId, Client>,
     issuers: Issuers,
+    /// Whose certificate has which name.
+    certificates: HashMap<CertificateName, ClientId>,
     /// Stands in for a client that does not exist, so that its refusal costs the same work.
     decoy: Client,
 }
@@ -33,6 +37,8 @@ pub(crate) struct Authenticator {
 pub(crate) struct Client {
     /// One hash, or two while a secret is being rotated; never more, and always compared as two.
     pub(crate) secrets: [SecretHash; 2],
+    /// What its certificates say; any one of these is enough. No two clients have one of them in common.
+    pub(crate) certificates: Vec<CertificateName>,
     /// A disabled client is told so, but only after it has proven itself.
     pub(crate) enabled: bool,
 }
@@ -50,6 +56,8 @@ pub(crate) enum AuthError {
     UnknownClient,
     #[error("the secret is wrong")]
     WrongSecret(ClientId),
+    #[error("the certificate names no client, or several")]
+    UnknownCertificate,
     #[error(transparent)]
     Jwt(#[from] JwtProblem),
     #[error("the client is disabled")]
@@ -65,6 +73,7 @@ impl AuthError {
             | Self::Malformed
             | Self::NotOffered
             | Self::UnknownClient
+            | Self::UnknownCertificate
             | Self::Jwt(_) => None,
         }
     }
@@ -79,6 +88,7 @@ impl AuthError {
             Self::Malformed
             | Self::NotOffered
             | Self::UnknownClient
+            | Self::UnknownCertificate
             | Self::WrongSecret(_)
             | Self::Jwt(_) => true,
         }
@@ -88,14 +98,25 @@ impl AuthError {
 impl Authenticator {
     pub(crate) fn new(clients: HashMap<ClientId, Client>, issuers: Issuers) -> Self {
         let unguessable = SecretHash::of(&ClientSecret::generate().into());
-        let decoy = Client { secrets: [unguessable.clone(), unguessable], enabled: false };
-        Self { clients, issuers, decoy }
+        let decoy = Client {
+            secrets: [unguessable.clone(), unguessable],
+            certificates: Vec::new(),
+            enabled: false,
+        };
+        let of_client = |(id, client): (&ClientId, &Client)| {
+            let names = client.certificates.clone().into_iter();
+            names.map(|name| (name, id.clone())).collect::<Vec<_>>()
+        };
+        let certificates = clients.iter().flat_map(of_client).collect();
+        Self { clients, issuers, certificates, decoy }
     }
 
     /// Whether the credential was verified before, so that looking at it again costs next to nothing.
     pub(crate) fn remembers(&self, presented: &Presented, now: DateTime<Utc>) -> bool {
         match presented {
             Presented::Jwt(token) => self.issuers.remember(token, now),
+            // The handshake has verified it.
+            Presented::Certificate(_) => true,
             Presented::Secret { .. }
             | Presented::Other
             | Presented::Malformed
@@ -145,6 +166,10 @@ impl Authenticator {
             }
             Presented::Jwt(_) if self.issuers.is_empty() => Err(AuthError::NotOffered),
             Presented::Jwt(token) => self.registered(self.issuers.verify(token, now)?),
+            Presented::Certificate(names) => {
+                let client = self.named_by(names).ok_or(AuthError::UnknownCertificate)?;
+                self.registered(Caller::by_certificate(client.clone()))
+            }
             Presented::Other => Err(AuthError::NotOffered),
             Presented::Malformed => Err(AuthError::Malformed),
             Presented::Nothing => Err(AuthError::Missing),
@@ -161,6 +186,15 @@ impl Authenticator {
     }
 }
 
+impl Authenticator {
+    /// The one client that has a name of the certificate's. One that names two proves neither.
+    fn named_by(&self, names: &CertificateNames) -> Option<&ClientId> {
+        let mut named = names.iter().filter_map(|name| self.certificates.get(name));
+        let first = named.next()?;
+        named.all(|other| other == first).then_some(first)
+    }
+}
+
 impl Client {
     /// Compares with both hashes whatever the first comparison says.
     fn proven_by(&self, offered: &SecretHash) -> bool {
@@ -171,6 +205,7 @@ impl Client {
 
 #[cfg(test)]
 mod tests {
+    use super::caller::Method;
     use super::*;
 
     fn hash(secret: &str) -> SecretHash {
@@ -186,8 +221,12 @@ mod tests {
     }
 
     fn authenticator() -> Authenticator {
-        let rotating = Client { secrets: [hash("old"), hash("new")], enabled: true };
-        let disabled = Client { secrets: [hash("old"), hash("old")], enabled: false };
+        let client = |secrets, name: &str, enabled| {
+            let certificates = vec![CertificateName::try_from(name.to_owned()).unwrap()];
+            Client { secrets, certificates, enabled }
+        };
+        let rotating = client([hash("old"), hash("new")], "dns:two.example.com", true);
+        let disabled = client([hash("old"), hash("old")], "dns:nine.example.com", false);
         Authenticator::new(
             HashMap::from([
                 ("client-002".parse().unwrap(), rotating),
@@ -249,5 +288,29 @@ mod tests {
         let id: ClientId = "client-009".parse().unwrap();
         let expected = (AuthError::Disabled(id.clone()), AuthError::WrongSecret(id));
         assert_eq!((refusal("old"), refusal("guess")), expected);
+    }
+
+    #[test]
+    fn a_certificate_proves_the_one_client_that_it_names() {
+        let auth = authenticator();
+        let prove = |names: &[&str]| {
+            let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+            let certificate = rcgen::generate_simple_self_signed(names).unwrap().cert;
+            let names = CertificateNames::of(certificate.der());
+            let caller = auth.authenticate_at_once(&Presented::Certificate(names.into()), now())?;
+            Ok((caller.client().to_string(), caller.method()))
+        };
+        let two = ("client-002".to_owned(), Method::ClientCertificate);
+        let disabled = AuthError::Disabled("client-009".parse().unwrap());
+        for (names, expected) in [
+            (&["two.example.com"][..], Ok(two.clone())),
+            (&["other.example.com", "Two.Example.com"], Ok(two)),
+            (&["nine.example.com"], Err(disabled)),
+            (&["a.two.example.com"], Err(AuthError::UnknownCertificate)),
+            (&["*.example.com"], Err(AuthError::UnknownCertificate)),
+            (&["two.example.com", "nine.example.com"], Err(AuthError::UnknownCertificate)),
+        ] {
+            assert_eq!(prove(names), expected, "{names:?}");
+        }
     }
 }

@@ -1,8 +1,12 @@
 //! What a request shows to prove who sends it.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use secrecy::SecretString;
+
+use super::CertificateNames;
 
 /// A credential as it came, read but not yet believed.
 #[derive(Debug)]
@@ -14,6 +18,8 @@ pub(crate) enum Presented {
     },
     /// `Authorization: Bearer`, a JWT if it is what we take.
     Jwt(SecretString),
+    /// No header, but a certificate that the connection's handshake has verified.
+    Certificate(Arc<CertificateNames>),
     /// A scheme that no door here takes.
     Other,
     /// A header that does not keep its scheme's form, or several credentials at once.
@@ -26,7 +32,9 @@ impl Presented {
     pub(crate) fn named_client(&self) -> Option<&str> {
         match self {
             Self::Secret { client, .. } => Some(client),
-            Self::Jwt(_) | Self::Other | Self::Malformed | Self::Nothing => None,
+            Self::Jwt(_) | Self::Certificate(_) | Self::Other | Self::Malformed | Self::Nothing => {
+                None
+            }
         }
     }
 

@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::StartError;
+use crate::clock::Clock;
 use crate::config::{self, Mode, Problem, Problems, Settings};
 use crate::domain::ClientId;
 use crate::telemetry::with_causes;
@@ -174,7 +175,11 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let settings = args.config.load(Mode::Production);
     let checked = settings.and_then(|settings| match args.without_access_key {
         true => Ok(settings.advice),
-        false => Ok(settings.read_secrets().map(|_| settings.advice)?),
+        false => {
+            let secrets = settings.read_secrets()?;
+            let now = Clock::system().now();
+            Ok(settings.advice.into_iter().chain(secrets.advice(now)).collect())
+        }
     });
     match checked {
         Ok(advice) => {

@@ -1,10 +1,11 @@
 //! `[clients]`, resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::field::List;
-use super::problems::Problems;
+use super::problems::{Problem, Problems};
 use super::raw::RawClient;
+use super::tls::TlsSource;
 use super::{Mode, limits};
 use crate::auth::{Client, ClientSecret, SecretHash};
 use crate::domain::{ClientId, GrantName};
@@ -40,6 +41,8 @@ pub(super) fn resolve(
             problems.require(&format!("{path}.grants"), raw.grants).map(|List(grants)| grants);
         let hashes = problems.take(&format!("{path}.secret_sha256"), raw.secret_sha256);
         let hashes = hashes.map_or_else(Vec::new, |List(hashes)| hashes);
+        let certificates = problems.take(&format!("{path}.certificates"), raw.certificates);
+        let certificates = certificates.map_or_else(Vec::new, |List(names)| names);
         let enabled = problems.or(&format!("{path}.enabled"), raw.enabled, true);
         // Also under another name, as when the demo's file was copied and its clients renamed.
         let demo = DEMO_CLIENTS
@@ -74,8 +77,37 @@ pub(super) fn resolve(
         let limit = |raw| limits::of_subjects(&format!("{path}.subject_limit"), raw, problems);
         let limits = ClientLimits { whole, subject: raw.subject_limit.and_then(limit) };
         let id = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
-        let client = Client { secrets: secrets?, enabled: enabled? };
+        let client = Client { secrets: secrets?, certificates, enabled: enabled? };
         Some(ResolvedClient { id: id?, client, grants: grants?, limits })
     };
-    raw.into_iter().filter_map(&mut resolve).collect()
+    let resolved: Vec<_> = raw.into_iter().filter_map(&mut resolve).collect();
+    unshared(&resolved, problems);
+    resolved
+}
+
+/// A certificate that named two clients would prove neither.
+fn unshared(clients: &[ResolvedClient], problems: &mut Problems) {
+    let mut owners = HashMap::new();
+    for ResolvedClient { id, client, .. } in clients {
+        for name in &client.certificates {
+            if let Some(other) = owners.insert(name, id).filter(|other| *other != id) {
+                let path = format!("clients.{id}.certificates");
+                problems.add(path, format!("`{name}` is a name of the client `{other}` already"));
+            }
+        }
+    }
+}
+
+/// Certificates that nobody can show.
+pub(super) fn unasked(clients: &[ResolvedClient], tls: Option<&TlsSource>) -> Vec<Problem> {
+    if tls.is_some_and(TlsSource::asks_for_certificates) {
+        return Vec::new();
+    }
+    let named = clients.iter().filter(|client| !client.client.certificates.is_empty());
+    let problem = |client: &ResolvedClient| Problem {
+        path: format!("clients.{}.certificates", client.id),
+        message: "nobody is asked for a certificate: set `server.tls.client_certificates`"
+            .to_owned(),
+    };
+    named.map(problem).collect()
 }

@@ -12,7 +12,7 @@ use super::problems::Problems;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 8] = [
+const PATH_KEYS: [&str; 12] = [
     "file",
     "jwks_file",
     "policy",
@@ -21,6 +21,10 @@ const PATH_KEYS: [&str; 8] = [
     "password_file",
     "seal_key_file",
     "previous_seal_key_file",
+    "certificate_file",
+    "key_file",
+    "client_ca_file",
+    "client_crl_file",
 ];
 
 /// The merged tree, and the environment that some of it refers to.

@@ -26,6 +26,7 @@ mod settings;
 mod source;
 mod store;
 mod sts;
+mod tls;
 mod vend;
 
 use std::collections::BTreeMap;
@@ -36,10 +37,11 @@ pub(crate) use access_key::AccessKeySource;
 pub(crate) use files::Files;
 pub use problems::{Problem, Problems};
 pub(crate) use restart::Fixed;
-pub(crate) use settings::RuleSettings;
 pub use settings::{LogFormat, Settings};
+pub(crate) use settings::{RuleSettings, Secrets};
 pub(crate) use source::Source;
 pub(crate) use store::StoreSource;
+pub(crate) use tls::{TlsSource, certificate_problem};
 
 /// The variables of this process, the only reading of them.
 pub fn environment() -> Environment {

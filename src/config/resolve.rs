@@ -37,10 +37,9 @@ pub(super) fn resolve(
         problems.add(path, "there is no such key; config/default.toml lists them all");
     }
 
-    // A caller's address is its connection's, unless a proxy made that.
-    let addresses_known = !matches!(raw.server.behind_proxy, Field::Given(true));
-    let failures = limits::of_failures(raw.failures, addresses_known, &mut problems);
     let server = server::resolve(raw.server, &mut problems);
+    let knows_addresses = server.as_ref().is_none_or(|server| server.knows_addresses);
+    let failures = limits::of_failures(raw.failures, knows_addresses, &mut problems);
     let admin_listen = problems.require("admin.listen", raw.admin.listen);
     let watch_interval = reload::resolve(raw.reload, &mut problems);
     let log_format = problems.require("log.format", raw.log.format);
@@ -48,8 +47,8 @@ pub(super) fn resolve(
     if let Some(Err(error)) = log_filter.as_deref().map(telemetry::check_filter) {
         problems.add_error("log.filter", &error);
     }
-    if let (Some((listen, ..)), Some(admin)) = (&server, admin_listen)
-        && *listen == admin
+    if let (Some(server), Some(admin)) = (&server, admin_listen)
+        && server.listen == admin
         && admin.port() != 0
     {
         problems.add("admin.listen", "it must be another address than `server.listen`");
@@ -74,7 +73,7 @@ pub(super) fn resolve(
     let clients_grants =
         clients.iter().map(|client| (client.id.clone(), client.grants.clone())).collect();
     // Without it nothing is resolved, whatever stands here.
-    let request_timeout = server.as_ref().map(|(_, _, timeout, _)| *timeout).unwrap_or_default();
+    let request_timeout = server.as_ref().map(|server| server.request_timeout).unwrap_or_default();
     let grants = grants::grants(entitlements, clients_grants, request_timeout, &mut problems);
 
     let resolved = (|| {
@@ -82,15 +81,18 @@ pub(super) fn resolve(
         let mut advice = advice::short_lived(&grants, &vend.freshness);
         advice.extend(store.advice());
         advice.extend(of_policies);
-        let (listen, server, request_timeout, lame_duck) = server?;
+        let server = server?;
+        advice.extend(server.advice);
+        advice.extend(clients::unasked(&clients, server.tls.as_ref()));
         Some(Settings {
-            listen,
+            listen: server.listen,
             admin_listen: admin_listen?,
             log_format: log_format?,
             log_filter: log_filter?,
             audit: audit?,
-            server,
-            lame_duck,
+            server: server.settings,
+            lame_duck: server.lame_duck,
+            tls: server.tls,
             sts: sts?,
             vend,
             store,
@@ -102,6 +104,8 @@ pub(super) fn resolve(
                 failures: failures?,
                 clients: clients.into_iter().map(|c| (c.id, c.client)).collect(),
                 issuers,
+                proxies: server.proxies,
+                cors: server.cors,
                 request_timeout,
             },
             accounts,

@@ -12,7 +12,11 @@ const RELOADED: &[&str] = &[
     "issuers",
     "reload",
     "roles",
+    "server.cors_origins",
+    "server.forwarded_header",
     "server.request_timeout_ms",
+    "server.tls",
+    "server.trusted_proxies",
     "sts.access_key",
 ];
 

@@ -3,25 +3,39 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::problems::Problems;
+use super::field::{Field, List};
+use super::problems::{Problem, Problems};
 use super::raw::RawServer;
 use super::resolve::number;
-use crate::http::ServerSettings;
+use super::tls::{self, TlsSource};
+use crate::http::{Cors, ForwardedHeader, Proxies, ServerSettings, TrustedNetwork};
 
-/// The public listener: its address, its bounds, its requests' time-out, and how long it lingers.
-pub(super) fn resolve(
-    raw: RawServer,
-    problems: &mut Problems,
-) -> Option<(SocketAddr, ServerSettings, Duration, Duration)> {
+/// The public listener.
+pub(super) struct ResolvedServer {
+    pub(super) listen: SocketAddr,
+    pub(super) settings: ServerSettings,
+    pub(super) request_timeout: Duration,
+    /// How long it lingers once it is told to stop.
+    pub(super) lame_duck: Duration,
+    pub(super) tls: Option<TlsSource>,
+    pub(super) proxies: Proxies,
+    pub(super) cors: Cors,
+    pub(super) advice: Option<Problem>,
+    /// Whether a request's address is its caller's: that of its connection, unless a proxy made that and tells nobody.
+    pub(super) knows_addresses: bool,
+}
+
+pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<ResolvedServer> {
     let listen = problems.require("server.listen", raw.listen);
     let behind_proxy = problems.require("server.behind_proxy", raw.behind_proxy);
-    if let (Some(listen), Some(false)) = (listen, behind_proxy)
+    let tls = tls::resolve(raw.tls, problems);
+    if let (Some(listen), Some(false), Some(None)) = (listen, behind_proxy, &tls)
         && !is_loopback(listen.ip())
     {
         problems.add(
             "server.listen",
-            "plain HTTP leaves this machine: listen on loopback, or set `server.behind_proxy = true` where \
-             someone else ends TLS in front of AppServer",
+            "plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set \
+             `server.behind_proxy = true` where someone else ends TLS in front of AppServer",
         );
     }
     let max_connections = number(
@@ -32,6 +46,8 @@ pub(super) fn resolve(
         1_000_000,
         "connections",
     );
+    let max_streams =
+        number(problems, "server.max_streams", raw.max_streams, 1, 10_000, "requests");
     let mut millis = |key: &str, field, least, most| {
         number(problems, key, field, least, most, "milliseconds").map(Duration::from_millis)
     };
@@ -40,13 +56,63 @@ pub(super) fn resolve(
     let request_timeout = millis("server.request_timeout_ms", raw.request_timeout_ms, 100, 600_000);
     let lame_duck = millis("server.lame_duck_ms", raw.lame_duck_ms, 0, 600_000);
     let drain_timeout = millis("server.drain_timeout_ms", raw.drain_timeout_ms, 0, 3_600_000);
+    let proxy_protocol = problems.require("server.proxy_protocol", raw.proxy_protocol);
+    let is_told =
+        matches!(&raw.forwarded_header, Field::Given(header) if *header != ForwardedHeader::None);
+    let believed = (raw.trusted_proxies, raw.forwarded_header);
+    let proxies = proxies(believed, proxy_protocol, problems);
+    let origins = problems.require("server.cors_origins", raw.cors_origins);
     let settings = ServerSettings {
         max_connections: max_connections?,
+        max_streams: max_streams?,
         header_timeout: header_timeout?,
         idle_timeout: idle_timeout?,
         drain_timeout: drain_timeout?,
+        proxy_protocol: proxy_protocol?,
     };
-    Some((listen?, settings, request_timeout?, lame_duck?))
+    let (proxies, advice) = proxies?;
+    Some(ResolvedServer {
+        listen: listen?,
+        settings,
+        request_timeout: request_timeout?,
+        lame_duck: lame_duck?,
+        tls: tls?,
+        proxies,
+        cors: origins.map(|List(origins)| Cors::new(origins))?,
+        advice,
+        knows_addresses: !behind_proxy? || is_told || settings.proxy_protocol,
+    })
+}
+
+fn proxies(
+    (trusted, header): (Field<List<TrustedNetwork>>, Field<ForwardedHeader>),
+    proxy_protocol: Option<bool>,
+    problems: &mut Problems,
+) -> Option<(Proxies, Option<Problem>)> {
+    let trusted = problems.require("server.trusted_proxies", trusted);
+    let header = problems.require("server.forwarded_header", header);
+    let (List(trusted), header, proxy_protocol) = (trusted?, header?, proxy_protocol?);
+    let mut advice = None;
+    for (key, set) in [
+        ("server.forwarded_header", header != ForwardedHeader::None),
+        ("server.proxy_protocol", proxy_protocol),
+    ] {
+        if set && trusted.is_empty() {
+            problems.add(
+                key,
+                "nobody is believed: name the networks that your proxies call from in `server.trusted_proxies`",
+            );
+        }
+    }
+    if !trusted.is_empty() && header == ForwardedHeader::None && !proxy_protocol {
+        advice = Some(Problem {
+            path: "server.trusted_proxies".to_owned(),
+            message: "they are trusted with nothing, and all callers have their addresses: set \
+                      `server.forwarded_header` or `server.proxy_protocol`"
+                .to_owned(),
+        });
+    }
+    Some((Proxies::new(trusted, header), advice))
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

@@ -4,14 +4,17 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::restart::Fixed;
-use super::{AccessKeySource, Files, Problem, Problems, Source, StoreSource};
+use super::{
+    AccessKeySource, Files, Problem, Problems, Source, StoreSource, TlsSource, certificate_problem,
+};
 use crate::auth::{Client, Issuer};
 use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
-use crate::http::ServerSettings;
+use crate::http::{Cors, Proxies, ServerSettings, TlsIdentity};
 use crate::limit::{ClientLimits, FailureSettings};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
@@ -35,6 +38,7 @@ pub struct Settings {
     pub(crate) audit: Option<AuditSettings>,
     pub(crate) server: ServerSettings,
     pub(crate) lame_duck: Duration,
+    pub(crate) tls: Option<TlsSource>,
     pub(crate) sts: StsSettings,
     pub(crate) vend: VendSettings,
     pub(crate) store: StoreSource,
@@ -61,16 +65,36 @@ pub(crate) struct RuleSettings {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) limits: HashMap<ClientId, ClientLimits>,
     pub(crate) failures: FailureSettings,
+    /// Whose word for a caller's address is taken.
+    pub(crate) proxies: Proxies,
+    /// Which web pages may read answers.
+    pub(crate) cors: Cors,
     pub(crate) request_timeout: Duration,
 }
 
 impl Settings {
     /// Reads what is not in the configuration itself but named by it.
-    pub(crate) fn read_secrets(&self) -> Result<(AccessKey, StoreSettings), Problems> {
+    pub(crate) fn read_secrets(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let key = problems.gather(self.access_key.read());
         let store = problems.gather(self.store.read());
-        problems.into_result(key.zip(store))
+        let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
+        let secrets = key.zip(store).zip(tls);
+        problems.into_result(secrets.map(|((key, store), tls)| Secrets { key, store, tls }))
+    }
+}
+
+/// What is not in the configuration itself.
+pub(crate) struct Secrets {
+    pub(crate) key: AccessKey,
+    pub(crate) store: StoreSettings,
+    pub(crate) tls: Option<TlsIdentity>,
+}
+
+impl Secrets {
+    /// What is worth a warning at this moment.
+    pub(crate) fn advice(&self, now: DateTime<Utc>) -> Option<Problem> {
+        self.tls.as_ref()?.advice(now).map(certificate_problem)
     }
 }
 

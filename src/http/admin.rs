@@ -1,5 +1,6 @@
 //! The admin listener: health, readiness, version and metrics. It holds no secret, and is on loopback by default.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,7 +11,8 @@ use axum::routing::get;
 use serde_json::json;
 use tower::Service;
 
-use super::server::{Answers, Peer};
+use super::peer::Peer;
+use super::server::Answers;
 use super::{InForce, Readiness};
 use crate::telemetry::Metrics;
 
@@ -38,11 +40,16 @@ pub(crate) fn admin_router(
 }
 
 impl Answers for Router {
-    async fn answer(&self, request: Request, _: Peer) -> Response {
+    async fn answer(&self, request: Request, _: Arc<Peer>) -> Response {
         match self.clone().call(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         }
+    }
+
+    /// No proxy stands before it.
+    fn trusts(&self, _: IpAddr) -> bool {
+        false
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) async fn caller(
     context: &Context,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
-    let presented = presented(headers);
+    let presented = presented(headers, context);
     failing::look_at(api, context, &presented)?;
     let authenticator = &context.rules.authenticator;
     let authenticated = authenticator.authenticate(&presented, api.clock.now()).await;
@@ -45,11 +45,15 @@ pub(super) async fn caller(
     Ok(caller)
 }
 
-fn presented(headers: &HeaderMap) -> Presented {
+/// A header wins over a certificate: who sends one says by whom this request is.
+fn presented(headers: &HeaderMap, context: &Context) -> Presented {
     let mut headers = headers.get_all(AUTHORIZATION).iter();
     match (headers.next(), headers.next()) {
         (Some(only), None) => Presented::from_authorization(only.as_bytes()),
         (Some(_), Some(_)) => Presented::Malformed,
-        (None, _) => Presented::Nothing,
+        (None, _) => match context.peer.certificate() {
+            Some(names) => Presented::Certificate(Arc::clone(names)),
+            None => Presented::Nothing,
+        },
     }
 }

@@ -1,16 +1,18 @@
 //! What is known of one request while it is answered: its id, its deadline, and what its log lines name.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderValue};
 use tokio::time::Instant;
+use tracing::field::DisplayValue;
 use uuid::fmt::Hyphenated;
 
+use super::peer::Peer;
 use super::rules::Rules;
-use super::server::Peer;
 use crate::auth::Caller;
 use crate::domain::{ClientId, GrantName, Subject};
 
@@ -27,7 +29,9 @@ pub(crate) struct Context {
     pub(super) id: RequestId,
     pub(super) method: &'static str,
     pub(super) route: &'static str,
-    pub(super) peer: Peer,
+    pub(super) peer: Arc<Peer>,
+    /// The caller's: the peer's own, or what a trusted proxy says.
+    pub(super) address: IpAddr,
     /// What it is decided by.
     pub(super) rules: Arc<Rules>,
     pub(super) started: Instant,
@@ -67,12 +71,13 @@ impl RequestId {
 }
 
 impl Context {
-    pub(super) fn of(request: &Request, peer: Peer, rules: Arc<Rules>) -> Arc<Self> {
+    pub(super) fn of(request: &Request, peer: Arc<Peer>, rules: Arc<Rules>) -> Arc<Self> {
         let started = Instant::now();
         Arc::new(Self {
             id: RequestId::fresh(),
             method: method_of(request),
             route: route_of(request),
+            address: rules.proxies.caller(peer.address(), request.headers()),
             peer,
             started,
             deadline: started + rules.request_timeout,
@@ -86,6 +91,11 @@ impl Context {
     /// What `observe` gave the request.
     pub(super) fn within(extensions: &Extensions) -> &Arc<Self> {
         extensions.get().expect("every route is behind `observe`")
+    }
+
+    /// The caller's address for the log, where it is another than the peer's.
+    pub(super) fn forwarded(&self) -> Option<DisplayValue<IpAddr>> {
+        (self.address != self.peer.address()).then(|| tracing::field::display(self.address))
     }
 
     /// Who it says to be from, and has not proven.

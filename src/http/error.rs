@@ -294,6 +294,7 @@ impl From<AuthError> for ApiError {
             | AuthError::Malformed
             | AuthError::NotOffered
             | AuthError::UnknownClient
+            | AuthError::UnknownCertificate
             | AuthError::Jwt(_)
             | AuthError::WrongSecret(_) => Self::Unauthenticated(error),
         }

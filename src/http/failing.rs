@@ -1,7 +1,5 @@
 //! What failing to prove oneself costs: little at first, and an answer that does not look at the credential later.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
 use super::Api;
 use super::context::Context;
 use super::error::ApiError;
@@ -14,7 +12,7 @@ use crate::limit::{LimitKind, LimitMode, Throttled};
 /// are thousands of phones that do nothing wrong.
 pub(super) fn look_at(api: &Api, context: &Context, presented: &Presented) -> Result<(), ApiError> {
     let rules = &context.rules;
-    let Some(spent) = rules.failures.spent_by(address_of(context), context.started) else {
+    let Some(spent) = rules.failures.spent_by(context.address, context.started) else {
         return Ok(());
     };
     if rules.authenticator.remembers(presented, api.clock.now()) {
@@ -34,7 +32,7 @@ pub(super) fn failed(
         return error.into();
     }
     let failures = &context.rules.failures;
-    let noted = failures.note(address_of(context), presented.named_client(), context.started);
+    let noted = failures.note(context.address, presented.named_client(), context.started);
     for limit in noted.reached.into_iter().flatten() {
         let client = error.client().filter(|_| limit == LimitKind::ClientFailures);
         tracing::warn!(
@@ -62,10 +60,4 @@ fn refused(api: &Api, context: &Context, beyond: Throttled) -> Option<ApiError> 
         LimitMode::Enforce => Some(beyond.into()),
         LimitMode::Shadow => None,
     }
-}
-
-/// Where the request comes from: the other end of its connection.
-fn address_of(context: &Context) -> IpAddr {
-    let peer = context.peer.as_str().parse::<SocketAddr>();
-    peer.map_or(Ipv4Addr::UNSPECIFIED.into(), |peer| peer.ip())
 }

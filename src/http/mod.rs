@@ -5,19 +5,28 @@ mod audited;
 mod authenticate;
 mod connection;
 mod context;
+mod cors;
 mod descriptors;
 mod error;
 mod explain;
 mod failing;
+mod forwarded;
+mod http1;
+mod http2;
 mod in_force;
 mod json;
 mod no_query;
 mod observe;
 #[cfg(feature = "emulator")]
 mod pages;
+mod peer;
+mod proxies;
+mod proxy_protocol;
 mod ready;
 mod rules;
 mod server;
+mod streams;
+mod tls;
 mod token;
 mod token_request;
 mod whoami;
@@ -30,13 +39,16 @@ use axum::Router;
 use axum::routing::{get, post};
 
 pub(crate) use admin::admin_router;
+pub(crate) use cors::{Cors, Origin};
 pub(crate) use descriptors::affordable_connections;
 pub(crate) use in_force::InForce;
 #[cfg(feature = "emulator")]
 pub(crate) use pages::WithPages;
+pub(crate) use proxies::{ForwardedHeader, Proxies, TrustedNetwork};
 pub(crate) use ready::Readiness;
 pub(crate) use rules::Rules;
 pub(crate) use server::{ServerSettings, serve};
+pub(crate) use tls::{ClientAuth, ClientTrust, Tls, TlsFile, TlsIdentity};
 #[cfg(feature = "bench")]
 pub(crate) use wire::token_response;
 

@@ -1,5 +1,6 @@
 //! Around every request: its id, its deadline, its one log line, its metrics, and the body of an error.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +17,10 @@ use tracing::Instrument;
 use super::Api;
 use super::audited;
 use super::context::{Context, OSS_SDK_ROUTE, RequestId};
+use super::cors::Sharing;
 use super::error::{ApiError, Public};
-use super::server::{Answers, Peer};
+use super::peer::Peer;
+use super::server::Answers;
 use super::token;
 use super::wire::ErrorResponse;
 use crate::limit::Throttled;
@@ -37,6 +40,7 @@ macro_rules! tell {
             method = $context.method,
             route = $context.route,
             peer = $context.peer.as_str(),
+            address = $context.forwarded(),
             client = $context.client(),
             grant = $context.grant(),
             $($rest)+
@@ -78,18 +82,31 @@ impl Observed {
         Self { routes, api }
     }
 
-    async fn routed(&self, context: &Arc<Context>, request: Request) -> Response {
-        match AssertUnwindSafe(self.handled(context, request)).catch_unwind().await {
+    async fn routed(
+        &self,
+        context: &Arc<Context>,
+        sharing: &Sharing,
+        request: Request,
+    ) -> Response {
+        match AssertUnwindSafe(self.handled(context, sharing, request)).catch_unwind().await {
             Ok(response) => response,
             Err(_) => ApiError::Panicked.into_response(),
         }
     }
 
-    async fn handled(&self, context: &Arc<Context>, mut request: Request) -> Response {
+    async fn handled(
+        &self,
+        context: &Arc<Context>,
+        sharing: &Sharing,
+        mut request: Request,
+    ) -> Response {
         // What nearly all callers want goes past the router, which takes as long as finding a kept token.
         if token::is_wanted(context) {
             let answer = token::wanted(&self.api, context, request).await;
             return answer.unwrap_or_else(IntoResponse::into_response);
+        }
+        if let Some(answer) = sharing.preflight(&request) {
+            return answer;
         }
         request.extensions_mut().insert(Arc::clone(context));
         // Boxed: a request that is not routed needs no room for it.
@@ -99,7 +116,7 @@ impl Observed {
 }
 
 impl Answers for Observed {
-    async fn answer(&self, request: Request, peer: Peer) -> Response {
+    async fn answer(&self, request: Request, peer: Arc<Peer>) -> Response {
         let context = Context::of(&request, peer, self.api.rules.load_full());
         // For who debugs: a span takes longer than the request itself.
         let span = tracing::debug_span!(
@@ -108,8 +125,13 @@ impl Answers for Observed {
             method = context.method,
             route = context.route,
             peer = context.peer.as_str(),
+            address = context.forwarded(),
         );
         observe(self, &context, request).instrument(span).await
+    }
+
+    fn trusts(&self, proxy: IpAddr) -> bool {
+        self.api.rules.load().proxies.trusts(proxy)
     }
 }
 
@@ -117,7 +139,8 @@ async fn observe(observed: &Observed, context: &Arc<Context>, request: Request) 
     let api = &*observed.api;
     let route = context.route;
     let mut unanswered = Unanswered { api, context, answered: false };
-    let handled = observed.routed(context, request);
+    let sharing = context.rules.cors.sharing(&request);
+    let handled = observed.routed(context, &sharing, request);
     let answered = tokio::time::timeout_at(context.deadline + GRACE, handled).await;
     let mut response = answered.unwrap_or_else(|_| ApiError::TimedOut.into_response());
     let error = response.extensions_mut().remove::<Arc<ApiError>>();
@@ -142,6 +165,7 @@ async fn observe(observed: &Observed, context: &Arc<Context>, request: Request) 
     unanswered.answered = true;
     api.metrics.request(route, status.as_u16(), class, took);
     finish(&mut response, &context.id);
+    sharing.mark(response.headers_mut());
     response
 }
 
@@ -257,6 +281,8 @@ mod tests {
                     of_clients: Default::default(),
                     issued_within: Duration::from_secs(15),
                 },
+                proxies: Default::default(),
+                cors: Default::default(),
                 request_timeout: Duration::from_secs(15),
             }),
             vendor: Arc::new(Vendor::new(
@@ -273,7 +299,7 @@ mod tests {
 
     async fn answer(route: axum::routing::MethodRouter, api: Arc<Api>) -> (StatusCode, String) {
         let observed = Observed::new(Router::new().route("/", route), api);
-        let peer = Peer::from(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+        let peer = Peer::new(std::net::SocketAddr::from(([127, 0, 0, 1], 1)), None);
         let response = observed.answer(Request::new(Body::empty()), peer).await;
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         let status = response.status();

@@ -1,11 +1,15 @@
 //! Pages beside the API, as `appserver dev` has them.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::response::Response;
 
 use super::observe::Observed;
-use super::server::{Answers, Peer};
+use super::peer::Peer;
+use super::server::Answers;
 
 /// What begins with `/dev` is the pages', if there are any; all else is the API's.
 ///
@@ -24,7 +28,7 @@ impl WithPages {
 }
 
 impl Answers for WithPages {
-    async fn answer(&self, request: Request, peer: Peer) -> Response {
+    async fn answer(&self, request: Request, peer: Arc<Peer>) -> Response {
         let path = request.uri().path();
         match &self.pages {
             Some(pages) if path == "/dev" || path.starts_with("/dev/") => {
@@ -32,5 +36,9 @@ impl Answers for WithPages {
             }
             _ => self.api.answer(request, peer).await,
         }
+    }
+
+    fn trusts(&self, proxy: IpAddr) -> bool {
+        self.api.trusts(proxy)
     }
 }

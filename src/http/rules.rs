@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::{Cors, Proxies};
 use crate::auth::Authenticator;
 use crate::grant::Grants;
 use crate::limit::{Failures, Limits};
@@ -14,6 +15,10 @@ pub(crate) struct Rules {
     pub(crate) limits: Limits,
     pub(crate) failures: Failures,
     pub(crate) grants: Grants,
+    /// Whose word for a caller's address is taken.
+    pub(crate) proxies: Proxies,
+    /// Which web pages may read answers.
+    pub(crate) cors: Cors,
     /// How long a request may take in all, its body's arrival and STS included.
     pub(crate) request_timeout: Duration,
 }

@@ -11,7 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{
-    AuditMetrics, ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, VendMetrics,
+    AuditMetrics, ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, TransportMetrics,
+    VendMetrics,
 };
 use crate::domain::{ClientId, GrantName};
 
@@ -54,8 +55,10 @@ pub(crate) struct Connections {
     pub(crate) open: Gauge,
     /// Those that were turned away because the cap was reached.
     pub(crate) refused: Counter,
-    /// Those that ended because what came was no HTTP/1.1 or too much of it; hyper answers these by itself.
+    /// Those that ended because what came was no HTTP or too much of it; hyper answers these by itself.
     pub(crate) malformed: Counter,
+    /// What befalls them before their first request.
+    pub(crate) transport: TransportMetrics,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -145,7 +148,7 @@ impl Metrics {
         self.issuers.register(registry);
         self.throttled.register(registry);
         self.audit.register(registry);
-        let Connections { open, refused, malformed } = self.connections.clone();
+        let Connections { open, refused, malformed, transport } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);
         registry.register(
@@ -153,6 +156,7 @@ impl Metrics {
             "Connections on which came no good HTTP",
             malformed,
         );
+        transport.register(registry);
         registry.register("panics", "Handlers that panicked", self.panics.clone());
         registry.register("ready", "Whether /readyz answers 200", self.ready.clone());
         self

@@ -10,6 +10,7 @@ mod log;
 mod metrics;
 mod store_metrics;
 mod throttle_metrics;
+mod transport_metrics;
 mod vend_metrics;
 
 pub(crate) use audit_metrics::AuditMetrics;
@@ -20,4 +21,5 @@ pub(crate) use log::{check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
 pub(crate) use throttle_metrics::ThrottleMetrics;
+pub(crate) use transport_metrics::{HandshakeFailure, TransportMetrics, Unproxied};
 pub(crate) use vend_metrics::{Lookup, Refresh, VendMetrics};

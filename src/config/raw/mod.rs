@@ -5,6 +5,7 @@ mod issuer;
 mod limits;
 mod reload;
 mod store;
+mod tls;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -15,8 +16,9 @@ use serde::Deserialize;
 
 use super::field::{Field, List};
 use super::settings::LogFormat;
-use crate::auth::SecretHash;
+use crate::auth::{CertificateName, SecretHash};
 use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
+use crate::http::{ForwardedHeader, Origin, TrustedNetwork};
 use crate::sts::Endpoint;
 
 pub(super) use audit::{RawAudit, RawOnFailure, RawSink};
@@ -24,6 +26,7 @@ pub(super) use issuer::{RawClaimRule, RawIssuer};
 pub(super) use limits::{RawFailures, RawLimit, RawSubjectLimit};
 pub(super) use reload::RawReload;
 pub(super) use store::{RawRedis, RawStore, RawStoreKind};
+pub(super) use tls::{RawClientCertificates, RawTls};
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -52,12 +55,14 @@ pub(super) struct RawSettings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct RawServer {
-    /// Default 127.0.0.1:8080. Beyond loopback only with `behind_proxy`.
+    /// Default 127.0.0.1:8080. Beyond loopback only with TLS or `behind_proxy`.
     pub(super) listen: Field<SocketAddr>,
     /// Default false. Says that someone else ends TLS in front of this listener.
     pub(super) behind_proxy: Field<bool>,
     /// Default 10000. A connection beyond it is closed at once.
     pub(super) max_connections: Field<usize>,
+    /// Default 128, of one HTTP/2 connection. A request beyond it waits.
+    pub(super) max_streams: Field<u32>,
     /// Milliseconds, default 10000. Then the connection is closed.
     pub(super) header_timeout_ms: Field<u64>,
     /// Milliseconds, default 75000. Then the connection is closed.
@@ -68,6 +73,15 @@ pub(super) struct RawServer {
     pub(super) lame_duck_ms: Field<u64>,
     /// Milliseconds, default 20000. Then connections are cut.
     pub(super) drain_timeout_ms: Field<u64>,
+    pub(super) tls: RawTls,
+    /// Networks, default none. Nobody else's word for a caller's address is taken.
+    pub(super) trusted_proxies: Field<List<TrustedNetwork>>,
+    /// `none` (default), `x-forwarded-for` or `forwarded`.
+    pub(super) forwarded_header: Field<ForwardedHeader>,
+    /// Default false. Connections begin with a PROXY header; then one without it is closed.
+    pub(super) proxy_protocol: Field<bool>,
+    /// Web origins, default none. Pages from elsewhere cannot read answers.
+    pub(super) cors_origins: Field<List<Origin>>,
 }
 
 /// The admin listener.
@@ -269,6 +283,8 @@ pub(super) struct RawClient {
     pub(super) grants: Field<List<GrantName>>,
     /// SHA-256 of the client's secret: none, one, or two while it is rotated.
     pub(super) secret_sha256: Field<List<SecretHash>>,
+    /// Names in the client's certificates, default none. No two clients may have one in common.
+    pub(super) certificates: Field<List<CertificateName>>,
     /// Default true. A disabled client is answered 403.
     pub(super) enabled: Field<bool>,
     /// Default none.

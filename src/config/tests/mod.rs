@@ -108,7 +108,7 @@ grants.lost.role: there is no sound role `nobody`; see `[roles.nobody]`
 roles.writer.arn: a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`
 server.colour: there is no such key; config/default.toml lists them all
 server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
-server.listen: plain HTTP leaves this machine: listen on loopback, or set `server.behind_proxy = true` where someone else ends TLS in front of AppServer
+server.listen: plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set `server.behind_proxy = true` where someone else ends TLS in front of AppServer
 server.max_connections: it must be an integer
 sts.access_key: the source `files` needs `id_file` and `secret_file`
 sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at either end, such as `cn-hangzhou`

@@ -1,0 +1,117 @@
+//! A certificate's subject as text, by RFC 4514.
+
+use x509_parser::x509::{AttributeTypeAndValue, X509Name};
+
+/// The attribute types that RFC 4514 §3 has short names for, by their object identifiers.
+const SHORT_NAMES: [(&str, &str); 9] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.9", "STREET"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+];
+
+/// The name with its last part first. Different names have different texts: what means something to the form is
+/// escaped, and types without a short name are written by number with their value in hexadecimal digits.
+pub(super) fn rfc4514(name: &X509Name<'_>) -> String {
+    let parts: Vec<_> = name.iter_rdn().map(|part| part.iter().map(attribute).collect()).collect();
+    let parts = parts.into_iter().rev().map(|attributes: Vec<_>| attributes.join("+"));
+    parts.collect::<Vec<_>>().join(",")
+}
+
+fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
+    let number = attribute.attr_type().to_id_string();
+    let short = SHORT_NAMES.iter().find(|(of, _)| *of == number);
+    match (short, attribute.as_str()) {
+        (Some((_, short)), Ok(text)) => format!("{short}={}", escaped(text)),
+        (Some((_, kind)), Err(_)) => format!("{kind}=#{}", hex_of(attribute)),
+        (None, _) => format!("{number}=#{}", hex_of(attribute)),
+    }
+}
+
+/// The value in BER, tag and length included.
+fn hex_of(attribute: &AttributeTypeAndValue<'_>) -> String {
+    let value = attribute.attr_value();
+    let length = value.data.len();
+    let mut ber = vec![u8::try_from(value.tag().0).unwrap_or(u8::MAX)];
+    match u8::try_from(length) {
+        Ok(short) if short < 0x80 => ber.push(short),
+        _ => {
+            let bytes = length.to_be_bytes();
+            let bytes = &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..];
+            ber.push(0x80 | bytes.len() as u8);
+            ber.extend_from_slice(bytes);
+        }
+    }
+    ber.extend_from_slice(value.data);
+    hex::encode(ber)
+}
+
+/// RFC 4514 §2.4: `"`, `+`, `,`, `;`, `<`, `>` and `\` anywhere, `#` and a space at the beginning, a space at the end.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let last = text.char_indices().next_back().map_or(0, |(at, _)| at);
+    for (at, c) in text.char_indices() {
+        match c {
+            '"' | '+' | ',' | ';' | '<' | '>' | '\\' => escaped.extend(['\\', c]),
+            '#' if at == 0 => escaped.push_str("\\#"),
+            ' ' if at == 0 || at == last => escaped.push_str("\\ "),
+            '\0' => escaped.push_str("\\00"),
+            _ => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
+    use super::*;
+
+    fn text(parts: &[(DnType, &str)]) -> String {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in parts {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        rfc4514(X509Certificate::from_der(certificate.der()).unwrap().1.subject())
+    }
+
+    #[test]
+    fn the_last_part_comes_first() {
+        let parts = [
+            (DnType::CountryName, "CN"),
+            (DnType::OrganizationName, "Example"),
+            (DnType::CommonName, "app"),
+        ];
+        assert_eq!(text(&parts), "CN=app,O=Example,C=CN");
+    }
+
+    /// Or a common name could pretend to be a name of two parts.
+    #[test]
+    fn what_means_something_to_the_form_is_escaped() {
+        for (value, expected) in [
+            ("app,O=Example", r"CN=app\,O=Example"),
+            (r#"a"b+c;d<e>f\g"#, r#"CN=a\"b\+c\;d\<e\>f\\g"#),
+            (" #a ", r"CN=\ #a\ "),
+            ("#a#", r"CN=\#a#"),
+            ("é", "CN=é"),
+        ] {
+            assert_eq!(text(&[(DnType::CommonName, value)]), expected);
+        }
+    }
+
+    /// RFC 4514's own example of it is of another type.
+    #[test]
+    fn a_type_without_a_short_name_is_written_by_number() {
+        let serial = DnType::from_oid(&[2, 5, 4, 5]);
+        assert_eq!(text(&[(serial, "7")]), "2.5.4.5=#0c0137");
+    }
+}

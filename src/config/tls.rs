@@ -1,0 +1,162 @@
+//! `[server.tls]`, resolved.
+
+use std::path::{Path, PathBuf};
+
+use super::field::Field;
+use super::problems::{Problem, Problems};
+use super::raw::{RawClientCertificates, RawTls};
+use super::secret_file::read_secret;
+use crate::http::{ClientAuth, ClientTrust, TlsFile, TlsIdentity};
+use crate::telemetry::with_causes;
+
+const PATH: &str = "server.tls";
+
+/// The files of the listener's certificate, not read yet.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsSource {
+    certificate: PathBuf,
+    key: PathBuf,
+    clients: Clients,
+}
+
+#[derive(Clone, Debug)]
+enum Clients {
+    Off,
+    Shown { required: bool, authorities: PathBuf, revoked: Option<PathBuf> },
+}
+
+/// The certificate's files; inside, none where the listener speaks plain HTTP.
+pub(super) fn resolve(raw: RawTls, problems: &mut Problems) -> Option<Option<TlsSource>> {
+    let mut file = |key: &str, field: Field<PathBuf>| {
+        // Empty is how a later layer takes back what an earlier one set.
+        let file = problems.take(&format!("{PATH}.{key}"), field);
+        file.filter(|path| !path.as_os_str().is_empty())
+    };
+    let certificate = file("certificate_file", raw.certificate_file);
+    let key = file("key_file", raw.key_file);
+    let authorities = file("client_ca_file", raw.client_ca_file);
+    let revoked = file("client_crl_file", raw.client_crl_file);
+    let mode = problems.require("server.tls.client_certificates", raw.client_certificates)?;
+    let clients = match (mode, authorities) {
+        (RawClientCertificates::Off, None) if revoked.is_none() => Clients::Off,
+        (RawClientCertificates::Off, _) => {
+            problems.add(
+                "server.tls.client_certificates",
+                "it is `off`, so nobody is asked for a certificate: set it to `optional` or `required`, or take \
+                 `client_ca_file` and `client_crl_file` out",
+            );
+            return None;
+        }
+        (RawClientCertificates::Optional | RawClientCertificates::Required, None) => {
+            problems.add(
+                "server.tls.client_ca_file",
+                "name the CAs whose certificates are good; those of the system would let anybody in",
+            );
+            return None;
+        }
+        (mode, Some(authorities)) => Clients::Shown {
+            required: mode == RawClientCertificates::Required,
+            authorities,
+            revoked,
+        },
+    };
+    match (certificate, key, clients) {
+        (Some(certificate), Some(key), clients) => {
+            Some(Some(TlsSource { certificate, key, clients }))
+        }
+        (None, None, Clients::Off) => Some(None),
+        (None, None, Clients::Shown { .. }) => {
+            problems.add(
+                "server.tls.client_certificates",
+                "client certificates are shown in TLS handshakes: name `certificate_file` and `key_file`",
+            );
+            None
+        }
+        (Some(_), None, _) | (None, Some(_), _) => {
+            problems.add(PATH, "`certificate_file` and `key_file` go together");
+            None
+        }
+    }
+}
+
+impl TlsSource {
+    /// Whether callers may prove themselves by a certificate.
+    pub(super) fn asks_for_certificates(&self) -> bool {
+        matches!(self.clients, Clients::Shown { .. })
+    }
+
+    /// The files that are read, for who watches them.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the reload of the configuration asks"))]
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
+        let (authorities, revoked) = match &self.clients {
+            Clients::Off => (None, None),
+            Clients::Shown { authorities, revoked, .. } => (Some(authorities), revoked.as_ref()),
+        };
+        let files = [Some(&self.certificate), Some(&self.key), authorities, revoked];
+        files.into_iter().flatten().map(PathBuf::as_path)
+    }
+
+    /// Reads the files. A certificate that has expired is read like any other; `TlsIdentity::advice` says so.
+    pub(crate) fn read(&self) -> Result<TlsIdentity, Problems> {
+        let mut problems = Problems::default();
+        let chain = problems.gather(read(TlsFile::Certificate, &self.certificate));
+        let key = problems.gather(read_secret(&key_of(TlsFile::Key), &self.key));
+        let clients = match &self.clients {
+            Clients::Off => Some(ClientAuth::Off),
+            Clients::Shown { required, authorities, revoked } => {
+                let authorities = problems.gather(read(TlsFile::ClientAuthorities, authorities));
+                let revoked = revoked.as_ref().map(|path| read(TlsFile::ClientRevocations, path));
+                let revoked = problems.gather(revoked.transpose());
+                let trust = authorities.zip(revoked);
+                trust.map(|(authorities, revoked)| {
+                    let trust = ClientTrust { authorities, revoked };
+                    if *required {
+                        ClientAuth::Required(trust)
+                    } else {
+                        ClientAuth::Optional(trust)
+                    }
+                })
+            }
+        };
+        let identity = chain.zip(key).zip(clients).and_then(|((chain, key), clients)| {
+            let read = TlsIdentity::read(&chain, &key, &clients);
+            let told = read.map_err(|(file, problem)| {
+                let path = self.path(file).display();
+                Problems::one(key_of(file), format!("{path}: {}", with_causes(&problem)))
+            });
+            problems.gather(told)
+        });
+        problems.into_result(identity)
+    }
+
+    fn path(&self, file: TlsFile) -> &Path {
+        match (file, &self.clients) {
+            (TlsFile::Key, _) => &self.key,
+            (TlsFile::ClientAuthorities, Clients::Shown { authorities, .. }) => authorities,
+            (TlsFile::ClientRevocations, Clients::Shown { revoked: Some(revoked), .. }) => revoked,
+            (TlsFile::Certificate | TlsFile::ClientAuthorities | TlsFile::ClientRevocations, _) => {
+                &self.certificate
+            }
+        }
+    }
+}
+
+fn read(file: TlsFile, path: &Path) -> Result<String, Problems> {
+    std::fs::read_to_string(path)
+        .map_err(|error| Problems::one(key_of(file), format!("{}: {error}", path.display())))
+}
+
+fn key_of(file: TlsFile) -> String {
+    let key = match file {
+        TlsFile::Certificate => "certificate_file",
+        TlsFile::Key => "key_file",
+        TlsFile::ClientAuthorities => "client_ca_file",
+        TlsFile::ClientRevocations => "client_crl_file",
+    };
+    format!("{PATH}.{key}")
+}
+
+/// A certificate's advice as one of the configuration's.
+pub(crate) fn certificate_problem(message: String) -> Problem {
+    Problem { path: key_of(TlsFile::Certificate), message }
+}

@@ -1,0 +1,38 @@
+//! The other end of a connection, as all of its requests see it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use crate::auth::CertificateNames;
+
+/// Whoever opened the connection: a caller, or a proxy in front of it. Shared by all requests of the connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    address: IpAddr,
+    /// With its port, as it stands in the log.
+    text: Box<str>,
+    certificate: Option<Arc<CertificateNames>>,
+}
+
+impl Peer {
+    pub(crate) fn new(address: SocketAddr, certificate: Option<CertificateNames>) -> Arc<Self> {
+        // Callers by IPv4 on a socket of both kinds are the same callers as on one of IPv4.
+        let address = SocketAddr::new(address.ip().to_canonical(), address.port());
+        let text = address.to_string().into();
+        Arc::new(Self { address: address.ip(), text, certificate: certificate.map(Arc::new) })
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Never an IPv4 address in the form of an IPv6 one.
+    pub(super) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// The names in the certificate that it has shown and that was verified.
+    pub(super) fn certificate(&self) -> Option<&Arc<CertificateNames>> {
+        self.certificate.as_ref()
+    }
+}
