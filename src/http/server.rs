@@ -37,6 +37,20 @@ pub(crate) struct ServerSettings {
     pub(crate) proxy_protocol: bool,
 }
 
+#[cfg(test)]
+impl ServerSettings {
+    pub(super) fn for_tests() -> Self {
+        Self {
+            max_connections: 100,
+            max_streams: 128,
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            drain_timeout: Duration::from_secs(20),
+            proxy_protocol: false,
+        }
+    }
+}
+
 /// What answers a listener's requests.
 pub(crate) trait Answers: Clone + Send + Sync + 'static {
     fn answer(&self, request: Request, peer: Arc<Peer>) -> impl Future<Output = Response> + Send;

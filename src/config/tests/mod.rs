@@ -3,6 +3,7 @@
 mod advice_and_vending;
 mod issuer_keys;
 mod limits;
+mod listener;
 mod store_and_issuers;
 
 use std::path::Path;

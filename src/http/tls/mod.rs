@@ -2,6 +2,8 @@
 
 mod failure;
 mod identity;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -1,0 +1,140 @@
+//! The public listener's keys: certificates, proxies, origins.
+
+use super::*;
+use crate::clock::Clock;
+
+struct Pem {
+    chain: String,
+    key: String,
+}
+
+fn certificate(years: (i32, i32)) -> Pem {
+    let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    params.not_before = rcgen::date_time_ymd(years.0, 1, 1);
+    params.not_after = rcgen::date_time_ymd(years.1, 1, 1);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let chain = params.self_signed(&key).unwrap().pem();
+    Pem { chain, key: key.serialize_pem() }
+}
+
+/// The configuration beside these files, read with its secrets.
+fn read(tls: &str, files: &[(&str, &str)]) -> Result<Secrets, String> {
+    let text = format!(
+        "{SOUND}\n[server.tls]\n{tls}\n[sts.access_key]\nsource = \"files\"\nid_file = \"id\"\nsecret_file = \"secret\"\n"
+    );
+    let standing = [
+        ("app.toml", text.as_str()),
+        ("policies/album.json", POLICY),
+        ("id", "a"),
+        ("secret", "b"),
+    ];
+    let folder = folder(&[&standing, files].concat());
+    let root = std::fs::canonicalize(folder.path()).unwrap().display().to_string();
+    let loaded = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
+    loaded
+        .and_then(|settings| settings.read_secrets())
+        .map_err(|problems| problems.to_string().replace(&root, "<folder>"))
+}
+
+const OWN: &str = "certificate_file = \"tls.crt\"\nkey_file = \"tls.key\"";
+
+#[test]
+fn each_problem_of_a_certificate_is_named_with_its_file() {
+    let (own, other) = (certificate((2020, 4000)), certificate((2020, 4000)));
+    let trusting = format!("{OWN}\nclient_certificates = \"required\"\nclient_ca_file = \"ca\"\n");
+    let revoking = format!("{trusting}client_crl_file = \"crl\"\n");
+    let tables: [(&str, &[(&str, &str)]); 9] = [
+        (OWN, &[]),
+        (OWN, &[("tls.crt", "none"), ("tls.key", &own.key)]),
+        (OWN, &[("tls.crt", &own.chain), ("tls.key", &own.chain)]),
+        (OWN, &[("tls.crt", &own.chain), ("tls.key", &other.key)]),
+        (
+            OWN,
+            &[
+                ("tls.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+                ("tls.key", &own.key),
+            ],
+        ),
+        (OWN, &[("tls.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n"), ("tls.key", &own.key)]),
+        (&trusting, &[("tls.crt", &own.chain), ("tls.key", &own.key)]),
+        (&trusting, &[("tls.crt", &own.chain), ("tls.key", &own.key), ("ca", &own.key)]),
+        (
+            &revoking,
+            &[("tls.crt", &own.chain), ("tls.key", &own.key), ("ca", &own.chain), ("crl", "x")],
+        ),
+    ];
+    let told = tables.map(|(tls, files)| read(tls, files).err().unwrap());
+    insta::assert_snapshot!(told.join("\n"), @"");
+    assert!(read(OWN, &[("tls.crt", &own.chain), ("tls.key", &own.key)]).is_ok());
+    // One file may hold both.
+    let both = format!("{}{}", own.key, own.chain);
+    let one = "certificate_file = \"tls.pem\"\nkey_file = \"tls.pem\"";
+    assert!(read(one, &[("tls.pem", &both)]).is_ok());
+}
+
+/// A server that does not start helps nobody; one whose certificate has expired may still help some.
+#[test]
+fn a_certificate_out_of_its_time_is_served_with_a_warning() {
+    let now = Clock::manual("2026-06-01T00:00:00Z".parse().unwrap()).now();
+    let advice = |years| {
+        let Pem { chain, key } = certificate(years);
+        let secrets = read(OWN, &[("tls.crt", &chain), ("tls.key", &key)]).unwrap();
+        let at =
+            |now| secrets.advice(now).map(|advice| format!("{}: {}", advice.path, advice.message));
+        (at(now), at(now + chrono::TimeDelta::days(205)))
+    };
+    assert_eq!(advice((2020, 2030)), (None, None));
+    insta::assert_debug_snapshot!([advice((2020, 2024)).0, advice((2027, 2030)).0, advice((2020, 2027)).1], @"");
+}
+
+#[test]
+fn what_contradicts_itself_in_the_listeners_keys_is_named() {
+    let wrong = r#"
+        [server]
+        listen = "0.0.0.0:8443"
+        max_streams = 0
+        trusted_proxies = []
+        forwarded_header = "x-forwarded-for"
+        proxy_protocol = true
+        [server.tls]
+        certificate_file = "tls.crt"
+        [clients.app-two]
+        grants = ["album"]
+        certificates = ["dns:App.example.com", "dns:app.example.com"]
+        [clients.app-three]
+        grants = ["album"]
+        certificates = ["dns:app.example.com"]
+    "#;
+    insta::assert_snapshot!(problems(wrong), @"");
+    let each = [
+        "[server.tls]\nclient_certificates = \"optional\"",
+        "[server.tls]\nclient_ca_file = \"ca\"",
+        "[server.tls]\nclient_certificates = \"required\"\nclient_ca_file = \"ca\"",
+        "[server.tls]\nclient_certificates = \"on\"",
+        "[server]\ntrusted_proxies = [\"10.0.0.0/8\", \"0.0.0.0/0\"]",
+        "[server]\nforwarded_header = \"x-real-ip\"",
+        "[server]\ncors_origins = [\"https://app.example.com\", \"*\"]",
+        "[clients.app-two]\ngrants = []\ncertificates = [\"app.example.com\"]",
+    ];
+    insta::assert_snapshot!(each.map(problems).join("\n"), @"");
+}
+
+#[test]
+fn a_listener_with_a_certificate_may_be_reached_from_elsewhere() {
+    let text = format!("{SOUND}\n[server]\nlisten = \"0.0.0.0:8443\"\n[server.tls]\n{OWN}");
+    let settings = loaded(&text, &[], Mode::Production).unwrap();
+    let files = settings.tls.unwrap();
+    let names: Vec<_> = files.files().map(|file| file.file_name().unwrap()).collect();
+    assert_eq!(names, ["tls.crt", "tls.key"]);
+}
+
+#[test]
+fn proxies_that_are_trusted_with_nothing_and_certificates_that_nobody_can_show_are_noted() {
+    let text = format!(
+        "{SOUND}\n[server]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[clients.app-two]\ngrants = [\"album\"]\n\
+         certificates = [\"dns:a\"]\n"
+    );
+    let advice = loaded(&text, &[], Mode::Production).unwrap().advice;
+    let told: Vec<_> = advice.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(told, ["server.trusted_proxies", "clients.app-two.certificates"]);
+}

@@ -1,0 +1,268 @@
+//! HTTP/2: many requests on one connection, within bounds, and peers that abuse it.
+
+use std::time::Duration;
+
+use appserver::emulator::Fault;
+use axum::body::Bytes;
+use axum::http::Request;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures_util::future::join_all;
+use h2::Reason;
+use h2::client::{Connection, SendRequest};
+use reqwest::Version;
+use rustls::pki_types::ServerName;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_rustls::client::TlsStream;
+
+use crate::certificates::Pki;
+use crate::stage::{PATIENCE, Setting, Stage, secret};
+
+async fn set(pki: &Pki, server: &str) -> Stage {
+    let config = format!("[server]\n{server}\n{}", pki.config("off"));
+    Stage::set(Setting { config: &config, ..Setting::default() }).await
+}
+
+async fn connected(pki: &Pki, stage: &Stage) -> TlsStream<TcpStream> {
+    let tcp = TcpStream::connect(stage.public).await.unwrap();
+    let host = ServerName::try_from("localhost").unwrap();
+    pki.connector(b"h2").connect(host, tcp).await.unwrap()
+}
+
+type Driven = JoinHandle<Result<(), h2::Error>>;
+
+async fn client(pki: &Pki, stage: &Stage) -> (SendRequest<Bytes>, Driven, h2::PingPong) {
+    let made = h2::client::handshake(connected(pki, stage).await).await.unwrap();
+    let (sender, mut connection): (_, Connection<_, Bytes>) = made;
+    let pings = connection.ping_pong().unwrap();
+    (sender, tokio::spawn(connection), pings)
+}
+
+fn request(stage: &Stage, path: &str) -> Request<()> {
+    let credential = STANDARD.encode(format!("client-002:{}", secret("client-002")));
+    Request::get(format!("https://{}{path}", stage.public))
+        .header("authorization", format!("Basic {credential}"))
+        .body(())
+        .unwrap()
+}
+
+/// Others are served whatever one connection does.
+async fn others_are_served(pki: &Pki, stage: &Stage) {
+    let request = pki.client().build().unwrap().get(format!("https://{}/v1/token", stage.public));
+    let request = request.basic_auth("client-002", Some(secret("client-002")));
+    assert_eq!(stage.send(request).await.outcome(), "200 Success");
+}
+
+async fn malformed(stage: &Stage, times: u32) {
+    let line = format!("\nappserver_connections_malformed_total {times}\n");
+    let counted = async {
+        while !stage.admin("/metrics").await.1.contains(&line) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, counted).await.expect("it is counted");
+}
+
+#[tokio::test]
+async fn requests_beyond_the_allowed_streams_wait_and_are_answered() {
+    let pki = Pki::new();
+    let stage = set(&pki, "max_streams = 3").await;
+    let client = pki.client().build().unwrap();
+    let requests = (0..30).map(|_| {
+        let request = client.get(format!("https://{}/v1/token", stage.public));
+        request.basic_auth("client-002", Some(secret("client-002"))).send()
+    });
+    for answer in join_all(requests).await {
+        let answer = answer.unwrap();
+        assert_eq!((answer.status().as_u16(), answer.version()), (200, Version::HTTP_2));
+    }
+    let (sender, _driven, _) = self::client(&pki, &stage).await;
+    let mut sender = sender.ready().await.unwrap();
+    sender.send_request(request(&stage, "/v1/token"), true).unwrap().0.await.unwrap();
+    assert_eq!(sender.current_max_send_streams(), 3);
+    stage.close().await;
+}
+
+/// One that does not wait to be told the bound has what is beyond it refused, to be sent again.
+#[tokio::test]
+async fn streams_beyond_the_allowed_are_refused_and_the_others_answered() {
+    let pki = Pki::new();
+    let stage = set(&pki, "max_streams = 4").await;
+    stage.sts.script(Fault::Slow { delay_ms: 300 }.always());
+    let stream = connected(&pki, &stage).await;
+    let mut builder = h2::client::Builder::new();
+    let made = builder.initial_max_send_streams(40).handshake::<_, Bytes>(stream).await.unwrap();
+    let (mut sender, connection) = made;
+    let answers: Vec<_> = (0..20)
+        .map(|_| sender.send_request(request(&stage, "/v1/token"), true).unwrap().0)
+        .collect();
+    let driven = tokio::spawn(connection);
+    let mut told = join_all(answers).await.into_iter().map(|answer| match answer {
+        Ok(answer) => answer.status().as_u16().to_string(),
+        Err(error) => format!("{:?}", error.reason().unwrap()),
+    });
+    let mut counted = std::collections::BTreeMap::new();
+    told.by_ref().for_each(|told| *counted.entry(told).or_insert(0) += 1);
+    assert_eq!(counted, [("200".to_owned(), 4), ("REFUSED_STREAM".to_owned(), 16)].into());
+    drop(sender);
+    driven.await.unwrap().unwrap();
+    stage.close().await;
+}
+
+/// CVE-2023-44487: opening a stream and taking it back costs its sender nothing.
+#[tokio::test]
+async fn streams_that_are_reset_as_they_are_opened_end_their_connection_and_harm_nobody() {
+    let pki = Pki::new();
+    let stage = set(&pki, "").await;
+    let (mut sender, driven, _) = client(&pki, &stage).await;
+    let mut opened = 0;
+    let flood = async {
+        while let Ok(ready) = sender.clone().ready().await {
+            sender = ready;
+            let Ok((_, mut stream)) = sender.send_request(request(&stage, "/v1/token"), false)
+            else {
+                break;
+            };
+            stream.send_reset(Reason::CANCEL);
+            opened += 1;
+            // As many as one write holds, and then the next.
+            if opened % 50 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    timeout(PATIENCE, flood).await.expect("the flood is ended");
+    assert!(opened < 10_000, "{opened} streams were taken");
+    assert!(driven.await.unwrap().is_err());
+    malformed(&stage, 1).await;
+    others_are_served(&pki, &stage).await;
+    stage.close().await;
+}
+
+/// The same, slowly enough for each request to be begun.
+#[tokio::test]
+async fn requests_that_are_taken_back_once_they_have_begun_end_their_connection_too() {
+    let pki = Pki::new();
+    let stage = set(&pki, "").await;
+    stage.sts.script(Fault::Slow { delay_ms: 20_000 }.always());
+    let (mut sender, driven, mut pings) = client(&pki, &stage).await;
+    let mut opened = 0;
+    let flood = async {
+        while let Ok(ready) = sender.clone().ready().await {
+            sender = ready;
+            let Ok((_, mut stream)) = sender.send_request(request(&stage, "/v1/token"), true)
+            else {
+                break;
+            };
+            // Once this is answered, the request has been read.
+            if pings.ping(h2::Ping::opaque()).await.is_err() {
+                break;
+            }
+            stream.send_reset(Reason::CANCEL);
+            opened += 1;
+        }
+    };
+    timeout(PATIENCE, flood).await.expect("the flood is ended");
+    assert!((100..200).contains(&opened), "{opened} requests were taken");
+    let _ = driven.await.unwrap();
+    malformed(&stage, 1).await;
+    stage.sts.clear_faults();
+    stage.close().await;
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+/// CVE-2024-27316 and its like: a head that never ends, in ever more frames.
+#[tokio::test]
+async fn a_head_of_endless_continuations_ends_its_connection() {
+    let pki = Pki::new();
+    let stage = set(&pki, "").await;
+    let stream = connected(&pki, &stage).await;
+    let (mut reader, mut writer) = tokio::io::split(stream);
+    let reading = tokio::spawn(async move {
+        let mut read = Vec::new();
+        let _ = reader.read_to_end(&mut read).await;
+        read
+    });
+    // A header of 100 bytes, by its literal name and value.
+    let field = [&[0, 1, b'a', 100][..], &[b'x'; 100]].concat();
+    let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+    writer.write_all(&preface).await.unwrap();
+    writer.write_all(&frame(1, 1, 1, &field)).await.unwrap();
+    let mut written = 0;
+    let flood = async {
+        while writer.write_all(&frame(9, 0, 1, &field)).await.is_ok() {
+            let _ = writer.flush().await;
+            written += field.len();
+        }
+    };
+    timeout(PATIENCE, flood).await.expect("the flood is ended");
+    assert!(written < 8 << 20, "{written} bytes were taken");
+    let _ = reading.await;
+    malformed(&stage, 1).await;
+    others_are_served(&pki, &stage).await;
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused() {
+    let pki = Pki::new();
+    let stage = set(&pki, "").await;
+    let (sender, _driven, _) = client(&pki, &stage).await;
+    let mut sender = sender.ready().await.unwrap();
+    let mut long = request(&stage, "/v1/token");
+    long.headers_mut().insert("x-long", "x".repeat(20_000).parse().unwrap());
+    let (answer, _) = sender.send_request(long, true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 431);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn connections_end_without_a_first_request_and_after_the_last() {
+    let pki = Pki::new();
+    let stage = set(&pki, "header_timeout_ms = 300\nidle_timeout_ms = 900").await;
+    let started = Instant::now();
+    let (_silent, silently, _) = client(&pki, &stage).await;
+    let (used, driven, _) = client(&pki, &stage).await;
+    let mut used = used.ready().await.unwrap();
+    let (answer, _) = used.send_request(request(&stage, "/v1/nothing"), true).unwrap();
+    assert_eq!(answer.await.unwrap().status(), 404);
+    let _ = timeout(PATIENCE, silently).await.expect("it is ended").unwrap();
+    let silent_for = started.elapsed();
+    assert!((290..850).contains(&silent_for.as_millis()), "silent for {silent_for:?}");
+    // By GOAWAY, which is no error.
+    timeout(PATIENCE, driven).await.expect("it is ended").unwrap().unwrap();
+    let idle_for = started.elapsed();
+    assert!((890..2_500).contains(&idle_for.as_millis()), "idle for {idle_for:?}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn the_drain_finishes_the_streams_that_are_under_way() {
+    let pki = Pki::new();
+    let stage = set(&pki, "drain_timeout_ms = 5000").await;
+    stage.sts.script(Fault::Slow { delay_ms: 400 }.always());
+    let (sender, driven, _) = client(&pki, &stage).await;
+    let mut sender = sender.ready().await.unwrap();
+    let answers = ["/v1/token", "/v1/token?DurationSeconds=1800"]
+        .map(|path| sender.send_request(request(&stage, path), true).unwrap().0);
+    let asked = async {
+        while stage.assume_role_calls().len() < 2 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, asked).await.expect("STS is asked");
+    let told = Instant::now();
+    stage.close().await;
+    for answer in answers {
+        assert_eq!(answer.await.unwrap().status(), 200);
+    }
+    driven.await.unwrap().unwrap();
+    assert!(told.elapsed() < Duration::from_secs(4), "it took {:?}", told.elapsed());
+}
