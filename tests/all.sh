@@ -49,7 +49,7 @@ need npm npm
 python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 
 step "shell scripts"
-shellcheck tests/*.sh tests/oidc/*.sh tests/page/*.sh tests/sdk/*.sh benches/*.sh .ci/run
+shellcheck tests/*.sh tests/*/*.sh benches/*.sh .ci/run
 
 step "format"
 cargo fmt --check
@@ -66,6 +66,9 @@ tests/sdk/run.sh
 
 step "a real OpenID provider, pinned, whose users the service believes"
 tests/oidc/run.sh
+
+step "TLS, by a scanner and by curl"
+tests/tls/run.sh
 
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items

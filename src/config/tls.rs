@@ -85,17 +85,6 @@ impl TlsSource {
         matches!(self.clients, Clients::Shown { .. })
     }
 
-    /// The files that are read, for who watches them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the reload of the configuration asks"))]
-    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
-        let (authorities, revoked) = match &self.clients {
-            Clients::Off => (None, None),
-            Clients::Shown { authorities, revoked, .. } => (Some(authorities), revoked.as_ref()),
-        };
-        let files = [Some(&self.certificate), Some(&self.key), authorities, revoked];
-        files.into_iter().flatten().map(PathBuf::as_path)
-    }
-
     /// Reads the files. A certificate that has expired is read like any other; `TlsIdentity::advice` says so.
     pub(crate) fn read(&self) -> Result<TlsIdentity, Problems> {
         let mut problems = Problems::default();

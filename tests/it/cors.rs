@@ -56,7 +56,11 @@ vary: Origin
         Some("HTTPS://APP.EXAMPLE.COM"),
     ] {
         let (status, told) = preflight(&stage, "/v1/token", stranger).await;
-        assert_eq!((status, told.as_str()), (405, "allow: GET,HEAD,POST\nvary: Origin"), "{stranger:?}");
+        assert_eq!(
+            (status, told.as_str()),
+            (405, "allow: GET,HEAD,POST\nvary: Origin"),
+            "{stranger:?}"
+        );
     }
     // No page has business outside of the API.
     assert_eq!(preflight(&stage, "/dev", Some(PAGE)).await, (404, String::new()));

@@ -64,7 +64,18 @@ fn each_problem_of_a_certificate_is_named_with_its_file() {
         ),
     ];
     let told = tables.map(|(tls, files)| read(tls, files).err().unwrap());
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+server.tls.certificate_file: <folder>/tls.crt: No such file or directory (os error 2)
+server.tls.key_file: <folder>/tls.key: No such file or directory (os error 2)
+server.tls.certificate_file: <folder>/tls.crt: there is no certificate in it; it holds the chain in PEM, our own certificate first
+server.tls.key_file: <folder>/tls.key: there is no private key in it; it holds one in PEM (PKCS#8, SEC1 or PKCS#1), not encrypted
+server.tls.key_file: <folder>/tls.key: it is not the key of the certificate
+server.tls.certificate_file: <folder>/tls.crt: the certificate cannot be read
+server.tls.certificate_file: <folder>/tls.crt: it cannot be read as PEM
+server.tls.client_ca_file: <folder>/ca: No such file or directory (os error 2)
+server.tls.client_ca_file: <folder>/ca: there is no CA's certificate in it that can be used, in PEM
+server.tls.client_crl_file: <folder>/crl: there is no list of revoked certificates in it that can be used, in PEM
+"#);
     assert!(read(OWN, &[("tls.crt", &own.chain), ("tls.key", &own.key)]).is_ok());
     // One file may hold both.
     let both = format!("{}{}", own.key, own.chain);
@@ -84,7 +95,19 @@ fn a_certificate_out_of_its_time_is_served_with_a_warning() {
         (at(now), at(now + chrono::TimeDelta::days(205)))
     };
     assert_eq!(advice((2020, 2030)), (None, None));
-    insta::assert_debug_snapshot!([advice((2020, 2024)).0, advice((2027, 2030)).0, advice((2020, 2027)).1], @"");
+    insta::assert_debug_snapshot!([advice((2020, 2024)).0, advice((2027, 2030)).0, advice((2020, 2027)).1], @r#"
+[
+    Some(
+        "server.tls.certificate_file: the certificate has expired at 2024-01-01 00:00:00 UTC: callers refuse it; renew it",
+    ),
+    Some(
+        "server.tls.certificate_file: the certificate is not valid before 2027-01-01 00:00:00 UTC: callers will refuse it",
+    ),
+    Some(
+        "server.tls.certificate_file: the certificate expires at 2027-01-01 00:00:00 UTC; renew it",
+    ),
+]
+"#);
 }
 
 #[test]
@@ -105,7 +128,13 @@ fn what_contradicts_itself_in_the_listeners_keys_is_named() {
         grants = ["album"]
         certificates = ["dns:app.example.com"]
     "#;
-    insta::assert_snapshot!(problems(wrong), @"");
+    insta::assert_snapshot!(problems(wrong), @r#"
+clients.app-two.certificates: `dns:app.example.com` is a name of the client `app-three` already
+server.forwarded_header: nobody is believed: name the networks that your proxies call from in `server.trusted_proxies`
+server.max_streams: 0 is not between 1 and 10000 requests
+server.proxy_protocol: nobody is believed: name the networks that your proxies call from in `server.trusted_proxies`
+server.tls: `certificate_file` and `key_file` go together
+"#);
     let each = [
         "[server.tls]\nclient_certificates = \"optional\"",
         "[server.tls]\nclient_ca_file = \"ca\"",
@@ -116,7 +145,16 @@ fn what_contradicts_itself_in_the_listeners_keys_is_named() {
         "[server]\ncors_origins = [\"https://app.example.com\", \"*\"]",
         "[clients.app-two]\ngrants = []\ncertificates = [\"app.example.com\"]",
     ];
-    insta::assert_snapshot!(each.map(problems).join("\n"), @"");
+    insta::assert_snapshot!(each.map(problems).join("\n"), @r#"
+server.tls.client_ca_file: name the CAs whose certificates are good; those of the system would let anybody in
+server.tls.client_certificates: it is `off`, so nobody is asked for a certificate: set it to `optional` or `required`, or take `client_ca_file` and `client_crl_file` out
+server.tls.client_certificates: client certificates are shown in TLS handshakes: name `certificate_file` and `key_file`
+server.tls.client_certificates: it must be `off`, `optional` or `required`
+server.trusted_proxies: everybody would be believed; name the networks that proxies call from
+server.forwarded_header: it must be `none`, `x-forwarded-for` or `forwarded`
+server.cors_origins: an origin is written as browsers send it: a scheme and a host in lower case, a port only where it is not the scheme's own, and nothing after it, such as `https://app.example.com`; `*` and `null` are not let in
+clients.app-two.certificates: a certificate's name is `dns:`, `uri:`, `email:` or `subject:` and the whole of what the certificate says, such as `dns:app.example.com` or `subject:CN=app,O=Example`
+"#);
 }
 
 #[test]

@@ -51,7 +51,7 @@ pub(crate) enum TlsProblem {
     #[error("there is no certificate in it; it holds the chain in PEM, our own certificate first")]
     NoCertificate,
     #[error("it cannot be read as PEM")]
-    Pem(#[source] rustls::pki_types::pem::Error),
+    Pem,
     #[error("the certificate cannot be read")]
     Certificate,
     #[error(
@@ -133,7 +133,7 @@ pub(crate) enum TlsFile {
 
 fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsProblem> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
-    match read.map_err(TlsProblem::Pem)? {
+    match read.map_err(|_| TlsProblem::Pem)? {
         none if none.is_empty() => Err(TlsProblem::NoCertificate),
         some => Ok(some),
     }
@@ -158,8 +158,8 @@ fn verifier(
         ClientAuth::Optional(trust) => (trust, true),
         ClientAuth::Required(trust) => (trust, false),
     };
-    let authorities = certificates(&trust.authorities)
-        .map_err(|problem| (TlsFile::ClientAuthorities, problem))?;
+    let none = (TlsFile::ClientAuthorities, TlsProblem::NoAuthority);
+    let Ok(authorities) = certificates(&trust.authorities) else { return Err(none) };
     let mut roots = RootCertStore::empty();
     for authority in authorities {
         roots.add(authority).map_err(|_| (TlsFile::ClientAuthorities, TlsProblem::NoAuthority))?;

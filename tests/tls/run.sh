@@ -1,0 +1,128 @@
+#!/usr/bin/env bash
+# TLS of the public listener as strangers see it: sslyze, pinned, in an environment of its own under target/tls/, and
+# curl by both protocols and with a client certificate.
+#
+#   tests/tls/run.sh            what sslyze has seen is in target/tls/scan.json afterwards
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+made=$PWD/target/tls
+mkdir -p "$made/pki"
+
+if ! cmp -s tests/tls/requirements.txt "$made/python/requirements.txt"; then
+  rm -rf "$made/python"
+  python3 -m venv "$made/python"
+  "$made/python/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/tls/requirements.txt
+  "$made/python/bin/pip" check
+  cp tests/tls/requirements.txt "$made/python/"
+fi
+
+cargo build --locked --quiet
+
+# Certificates of both sides, by a CA that exists for this run.
+openssl ecparam -name prime256v1 -genkey -noout -out "$made/pki/ca.key"
+openssl req -x509 -new -key "$made/pki/ca.key" -days 30 -subj "/CN=AppServer test CA" \
+  -addext keyUsage=critical,keyCertSign,cRLSign -out "$made/pki/ca.crt"
+# signed NAME EXTENSIONS
+signed() {
+  openssl ecparam -name prime256v1 -genkey -noout -out "$made/pki/$1.key"
+  openssl req -new -key "$made/pki/$1.key" -subj "/O=Example/CN=$1" -out "$made/pki/$1.csr"
+  openssl x509 -req -in "$made/pki/$1.csr" -CA "$made/pki/ca.crt" -CAkey "$made/pki/ca.key" -days 30 \
+    -extfile <(printf '%s\n' "$2") -out "$made/pki/$1.crt" 2>"$made/openssl.log"
+}
+signed localhost "subjectAltName=DNS:localhost"
+signed client "subjectAltName=URI:spiffe://example/client-002"
+
+# The demo, with a certificate of its own and clients that have some.
+subject=$(openssl x509 -in "$made/pki/localhost.crt" -noout -subject -nameopt RFC2253 | sed 's/^subject=/subject:/')
+rm -rf "$made/config"
+cp -r config "$made/config"
+sed -i -e '/^\[clients.client-002\]/a certificates = ["uri:spiffe://example/client-002"]' \
+  -e "/^\[clients.client-003\]/a certificates = [\"$subject\"]" "$made/config/dev.toml"
+cat >>"$made/config/dev.toml" <<'TOML'
+
+[server.tls]
+certificate_file = "../pki/localhost.crt"
+key_file = "../pki/localhost.key"
+client_certificates = "optional"
+client_ca_file = "../pki/ca.crt"
+TOML
+
+# The pid of what `start` started.
+service=
+stop() {
+  [[ $service ]] || return 0
+  kill "$service" 2>/dev/null || true
+  wait "$service" || true
+  service=
+}
+trap stop EXIT
+
+# start: the service and the emulator on free ports; returns when it has greeted, which is when it is ready.
+start() {
+  local ports line
+  read -ra ports < <(python3 -c '
+import socket
+taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
+print(*(s.getsockname()[1] for s in taken))')
+  rm -f "$made/greeting"
+  mkfifo "$made/greeting"
+  target/debug/appserver dev --config "$made/config/dev.toml" --port "${ports[0]}" --admin-port "${ports[1]}" \
+    --sts-port "${ports[2]}" --oss-port "${ports[3]}" >"$made/greeting" 2>"$made/service.log" &
+  service=$!
+  while read -r line; do
+    if [[ $line == "Ctrl-C ends it."* ]]; then
+      port=${ports[0]} admin=${ports[1]}
+      return
+    fi
+  done <"$made/greeting"
+  stop
+  return 1
+}
+
+# All of it is on this machine, whatever proxy the way out takes.
+unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
+
+# Somebody else may take a free port before the service does.
+start || start || start || {
+  cat "$made/service.log" >&2
+  exit 1
+}
+
+# saw EXPECTED CURL-OPTION…: curl's answer, made short, is this.
+saw() {
+  local expected=$1 seen
+  shift
+  seen=$(curl -sS --max-time 30 --cacert "$made/pki/ca.crt" -w '\n%{http_version}' "$@" | jq -rs '
+    "HTTP/\(.[1]) \(.[0].StatusCode) \(.[0].Code) \(.[0].Client // .[0].Grant // "-")"')
+  [[ $seen == "$expected" ]] || {
+    echo "tests/tls/run.sh: curl $* saw '$seen', not '$expected'" >&2
+    return 1
+  }
+}
+
+url=https://localhost:$port
+user=(--user client-002:client-002-demo-secret)
+for version in --tlsv1.2 --tlsv1.3; do
+  limit=(--tls-max "${version#--tlsv}")
+  saw "HTTP/1.1 200 Success daily-photos" --http1.1 "$version" "${limit[@]}" "${user[@]}" "$url/v1/token"
+  saw "HTTP/2 200 Success daily-photos" --http2 "$version" "${limit[@]}" "${user[@]}" "$url/v1/token"
+done
+of() { printf '%s\n' --cert "$made/pki/$1.crt" --key "$made/pki/$1.key"; }
+mapfile -t client < <(of client)
+mapfile -t other < <(of localhost)
+saw "HTTP/2 200 Success client-002" "${client[@]}" "$url/v1/whoami"
+saw "HTTP/1.1 200 Success client-002" --http1.1 "${client[@]}" "$url/v1/whoami"
+# By its subject, which openssl writes as AppServer reads it.
+saw "HTTP/2 200 Success client-003" "${other[@]}" "$url/v1/whoami"
+saw "HTTP/2 401 Unauthenticated -" "$url/v1/whoami"
+curl -sS "http://127.0.0.1:$admin/metrics" | grep -q '^appserver_tls_certificate_expiry_timestamp_seconds [1-9]'
+
+# The client certificate is optional, so that the scanner, which shows none, is let in.
+PYTHONWARNINGS=ignore "$made/python/bin/sslyze" --quiet --mozilla_config=intermediate --certinfo_ca_file="$made/pki/ca.crt" \
+  --sslv2 --sslv3 --tlsv1 --tlsv1_1 --tlsv1_2 --tlsv1_3 --certinfo --compression --early_data --heartbleed \
+  --openssl_ccs --robot --reneg --resum --fallback --ems --elliptic_curves \
+  --json_out="$made/scan.json" "localhost:$port" >"$made/sslyze.log" || {
+  cat "$made/sslyze.log" >&2
+  exit 1
+}
+python3 tests/tls/check.py "$made/scan.json"
