@@ -158,15 +158,6 @@ clients.app-two.certificates: a certificate's name is `dns:`, `uri:`, `email:` o
 }
 
 #[test]
-fn a_listener_with_a_certificate_may_be_reached_from_elsewhere() {
-    let text = format!("{SOUND}\n[server]\nlisten = \"0.0.0.0:8443\"\n[server.tls]\n{OWN}");
-    let settings = loaded(&text, &[], Mode::Production).unwrap();
-    let files = settings.tls.unwrap();
-    let names: Vec<_> = files.files().map(|file| file.file_name().unwrap()).collect();
-    assert_eq!(names, ["tls.crt", "tls.key"]);
-}
-
-#[test]
 fn proxies_that_are_trusted_with_nothing_and_certificates_that_nobody_can_show_are_noted() {
     let text = format!(
         "{SOUND}\n[server]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[clients.app-two]\ngrants = [\"album\"]\n\
