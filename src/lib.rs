@@ -12,6 +12,7 @@ pub mod bench;
 pub mod cli;
 pub mod clock;
 pub mod config;
+mod doctor;
 mod domain;
 #[cfg(feature = "emulator")]
 pub mod emulator;

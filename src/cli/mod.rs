@@ -9,6 +9,7 @@ mod audit;
 mod client;
 #[cfg(feature = "emulator")]
 mod demo;
+mod doctor;
 mod healthcheck;
 #[cfg(feature = "emulator")]
 mod page;
@@ -40,12 +41,14 @@ Examples:
   appserver dev                              everything on loopback, no cloud account needed
   appserver client new photo-app-ios         a client's secret, and its configuration
   appserver check --config appserver.toml    every problem of a configuration
+  appserver doctor --config appserver.toml   the same, tried on the real cloud
   appserver serve --config appserver.toml    the service";
 #[cfg(not(feature = "emulator"))]
 const EXAMPLES: &str = "\
 Examples:
   appserver client new photo-app-ios         a client's secret, and its configuration
   appserver check --config appserver.toml    every problem of a configuration
+  appserver doctor --config appserver.toml   the same, tried on the real cloud
   appserver serve --config appserver.toml    the service";
 
 /// Vends narrowed, temporary Alibaba Cloud credentials to mobile apps.
@@ -68,6 +71,8 @@ enum Command {
     Emulator(demo::EmulatorArgs),
     /// Print every problem of a configuration; the exit code is 64 if there is one
     Check(CheckArgs),
+    /// Try a configuration on the real cloud: endpoints, clock, AccessKey, one AssumeRole for each role, the store
+    Doctor(doctor::DoctorArgs),
     /// Try out policy templates
     #[command(subcommand)]
     Policy(Box<policy::PolicyCommand>),
@@ -154,6 +159,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => demo::emulator(&args),
         Command::Check(args) => check(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Policy(command) => policy::run(*command),
         Command::Audit(command) => audit::run(*command),
         Command::Client(ClientCommand::New { id }) => {

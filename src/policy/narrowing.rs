@@ -117,6 +117,11 @@ impl Narrowing {
         self.rules.params.keys().filter(|name| !self.uses.params.contains(*name))
     }
 
+    /// Whether its sessions name the identity behind them to ActionTrail.
+    pub(crate) fn names_its_source(&self) -> bool {
+        self.source_identity.is_some()
+    }
+
     /// The only way from a request's values to a session policy: through their admission.
     pub(crate) fn render(&self, raw: RawValues<'_>) -> Result<Narrowed, ValueProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::telemetry::{StoreMetrics, StoreOperation};
 
 /// For a new connection: name, TCP, TLS, password.
-const CONNECT: Duration = Duration::from_secs(1);
+pub(super) const CONNECT: Duration = Duration::from_secs(1);
 /// Between tries, spread up to twice it.
 const AGAIN: Duration = Duration::from_millis(500);
 /// Between looks whether Redis is still there: where all is served from memory nobody else asks.

@@ -4,6 +4,7 @@
 //! nothing, and the replica goes on by itself.
 
 mod budget;
+mod examine;
 mod lease;
 mod link;
 mod name;
@@ -20,6 +21,7 @@ use crate::telemetry::StoreMetrics;
 
 pub(crate) use self::redis::{Landed, Redis};
 pub(crate) use budget::{BudgetTerms, Reserved};
+pub(crate) use examine::Examined;
 pub(crate) use lease::Lease;
 pub(crate) use name::KeyPrefix;
 pub(crate) use seal::SealKey;

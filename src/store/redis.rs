@@ -8,7 +8,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Client, ProtocolVersion, RedisConnectionInfo, Script};
+use ::redis::{Client, ProtocolVersion, RedisConnectionInfo, RedisError, Script};
 use secrecy::{ExposeSecret, SecretSlice};
 use tokio::time::sleep;
 
@@ -69,17 +69,7 @@ impl Redis {
         clock: Clock,
         metrics: StoreMetrics,
     ) -> Result<Self, StoreError> {
-        // Redis 5 knows no other.
-        let mut login = RedisConnectionInfo::default()
-            .set_protocol(ProtocolVersion::RESP2)
-            .set_skip_set_lib_name()
-            .set_db(settings.address.database());
-        if let Some(username) = &settings.username {
-            login = login.set_username(username);
-        }
-        if let Some(password) = &settings.password {
-            login = login.set_password(password.expose_secret());
-        }
+        let client = client(&settings)?;
         // The oldest key: while a new one is rolled out in front of it, all replicas still agree on it.
         let oldest = settings.seal_keys.last().expect("settings hold a key");
         let names = Names::new(settings.key_prefix, oldest);
@@ -87,7 +77,6 @@ impl Redis {
             script: Script::new(include_str!("scripts/probe.lua")),
             key: names.common("probe"),
         };
-        let client = Client::open(settings.address.with(login))?;
         Ok(Self {
             link: Link::open(client, settings.timeout, probe, metrics.clone()).await,
             names,
@@ -267,6 +256,22 @@ impl Redis {
         let wait = Duration::from_micros(micros);
         Some((done, Reserved { wait, rate: thousandths / 1000.0, replicas: replicas.max(1) }))
     }
+}
+
+/// Connects as the settings say.
+pub(super) fn client(settings: &RedisSettings) -> Result<Client, RedisError> {
+    // Redis 5 knows no other.
+    let mut login = RedisConnectionInfo::default()
+        .set_protocol(ProtocolVersion::RESP2)
+        .set_skip_set_lib_name()
+        .set_db(settings.address.database());
+    if let Some(username) = &settings.username {
+        login = login.set_username(username);
+    }
+    if let Some(password) = &settings.password {
+        login = login.set_password(password.expose_secret());
+    }
+    Client::open(settings.address.clone().with(login))
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -68,19 +68,9 @@ impl StsClient {
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, TlsProblem> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_timeout)
-            // Neither HTTP_PROXY nor a redirect may send a signed request elsewhere, and a retry of
-            // reqwest's own would repeat the nonce.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never());
         // Without TLS there is nothing to verify, so the certificates are neither needed nor waited
         // for.
-        let certificates_matter = settings.endpoints.any_encrypted();
-        let http = if certificates_matter { http } else { http.tls_certs_only([]) };
-        let http = http.build().map_err(TlsProblem)?;
+        let http = http(settings.connect_timeout, settings.endpoints.any_encrypted())?;
         let (key, clock) = (ArcSwap::from_pointee(key), IssuerClock::new(clock));
         Ok(Self { http, settings, key, clock, metrics })
     }
@@ -207,6 +197,23 @@ impl AssumeRole for StsClient {
     }
 }
 
+/// Sends requests straight to where they are addressed.
+pub(super) fn http(
+    connect_timeout: Duration,
+    certificates_matter: bool,
+) -> Result<reqwest::Client, TlsProblem> {
+    let http = reqwest::Client::builder()
+        .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(connect_timeout)
+        // Neither HTTP_PROXY nor a redirect may send a signed request elsewhere, and a retry of
+        // reqwest's own would repeat the nonce.
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never());
+    let http = if certificates_matter { http } else { http.tls_certs_only([]) };
+    http.build().map_err(TlsProblem)
+}
+
 /// Never the same again.
 pub(super) fn nonce() -> String {
     // The thread's own generator: uuid's asks the system each time.
@@ -214,7 +221,7 @@ pub(super) fn nonce() -> String {
 }
 
 /// The whole body, chunk by chunk: nobody else's mistake fills our memory.
-async fn read(response: &mut Response) -> Result<Vec<u8>, StsError> {
+pub(super) async fn read(response: &mut Response) -> Result<Vec<u8>, StsError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > LONGEST_ANSWER {

@@ -33,7 +33,7 @@ impl Endpoint {
     }
 
     /// Whether a connection to it is encrypted.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.0.scheme() == "https"
     }
 }

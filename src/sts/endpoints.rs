@@ -35,6 +35,11 @@ impl Endpoints {
         let _ = self.in_use.compare_exchange(failed.index, next, relaxed, relaxed);
     }
 
+    /// All of them, in the order in which they were named.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
+        self.list.iter()
+    }
+
     /// Whether any of them is reached by TLS.
     pub(super) fn any_encrypted(&self) -> bool {
         self.list.iter().any(Endpoint::is_encrypted)

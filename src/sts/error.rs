@@ -113,6 +113,20 @@ impl StsError {
         }
     }
 
+    /// STS's `Code`, of a refusal.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal.code().as_str()),
+            Self::Throttled { .. }
+            | Self::Unavailable { .. }
+            | Self::NonceUsed { .. }
+            | Self::ClockSkewed { .. }
+            | Self::Unreachable(_)
+            | Self::TimedOut
+            | Self::Unintelligible { .. } => None,
+        }
+    }
+
     /// A refusal that another replica was given and remembers by its `Code`.
     pub(crate) fn remembered(code: &str) -> Option<Self> {
         let refusal = Refusal::repeated(code)?;

@@ -8,6 +8,7 @@ mod certificates;
 mod contract;
 mod cors;
 mod crowd;
+mod doctor;
 mod documentation;
 mod failures;
 mod fleet;

@@ -9,7 +9,8 @@ use tokio::time::timeout;
 
 use super::SignatureAlgorithm;
 use super::address::KeyAddress;
-use super::key_source::KeysFrom;
+use super::issuer::Issuer;
+use super::key_source::{KeySource, KeysFrom};
 use super::keys::{KeyProblem, Keys};
 
 /// For name, connection and TLS.
@@ -36,7 +37,9 @@ pub(crate) struct UnverifiableIssuers(#[source] reqwest::Error);
 
 /// Why there are no new keys.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum FetchProblem {
+pub(crate) enum FetchProblem {
+    #[error(transparent)]
+    Tls(#[from] UnverifiableIssuers),
     #[error("the issuer cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error("the issuer did not answer within {} seconds", FETCH_TIMEOUT.as_secs())]
@@ -63,6 +66,7 @@ impl FetchProblem {
     /// Names the problem in metrics.
     pub(super) fn kind(&self) -> &'static str {
         match self {
+            Self::Tls(_) => "tls",
             Self::Unreachable(_) => "unreachable",
             Self::TimedOut => "timed_out",
             Self::Status(_) => "status",
@@ -72,6 +76,15 @@ impl FetchProblem {
             Self::KeysElsewhere => "keys_elsewhere",
             Self::Keys(_) => "unusable_keys",
         }
+    }
+}
+
+impl Issuer {
+    /// How many keys it has now, if they are fetched at all: for who wants to know it before its users come.
+    pub(crate) async fn fetched_keys(&self) -> Result<Option<usize>, FetchProblem> {
+        let KeySource::Fetched(from, _) = &self.keys else { return Ok(None) };
+        let fetcher = Fetcher::new(from.clone(), self.name.clone(), self.algorithms.clone())?;
+        Ok(Some(fetcher.fetch().await?.len()))
     }
 }
 

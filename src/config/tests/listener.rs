@@ -167,3 +167,10 @@ fn proxies_that_are_trusted_with_nothing_and_certificates_that_nobody_can_show_a
     let told: Vec<_> = advice.iter().map(|problem| problem.path.as_str()).collect();
     assert_eq!(told, ["server.trusted_proxies", "clients.app-two.certificates"]);
 }
+
+#[test]
+fn a_listener_with_a_certificate_may_be_reached_from_elsewhere() {
+    let text = format!("{SOUND}\n[server]\nlisten = \"0.0.0.0:8443\"\n[server.tls]\n{OWN}");
+    let settings = loaded(&text, &[], Mode::Production).unwrap();
+    assert!(settings.tls.is_some());
+}

@@ -1,0 +1,83 @@
+//! `appserver doctor`.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
+use crate::clock::Clock;
+use crate::config::{Mode, Secrets};
+use crate::doctor::{Finding, Outcome, Patient, examine};
+
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {
+    #[command(flatten)]
+    config: ConfigFiles,
+    /// Print one JSON object, once all is tried
+    #[arg(long)]
+    json: bool,
+    /// Seconds for all of it, 1 to 600; throttling is waited out within them
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
+    timeout: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Report<'a> {
+    healthy: bool,
+    findings: &'a [Finding],
+}
+
+pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
+    let settings = args.config.load(Mode::Production)?;
+    let Secrets { key, store, tls: _ } = settings.read_secrets()?;
+    let mut findings = Vec::new();
+    let colours = std::io::stdout().is_terminal();
+    block_on(async {
+        let deadline = Instant::now() + Duration::from_secs(args.timeout);
+        let patient = Patient { settings, key, store, clock: Clock::system(), deadline };
+        let tell = |finding: Finding| {
+            if !args.json {
+                print(&finding, colours);
+            }
+            findings.push(finding);
+        };
+        examine(patient, tell).await;
+    });
+    let count = |outcome| findings.iter().filter(|finding| finding.outcome == outcome).count();
+    let (failed, warnings) = (count(Outcome::Failed), count(Outcome::Warning));
+    if args.json {
+        let report = Report { healthy: failed == 0, findings: &findings };
+        println!("{}", serde_json::to_string(&report).expect("a report is plain JSON"));
+    } else if failed == 0 {
+        match warnings {
+            0 => println!("\nAll is well."),
+            1 => println!("\nAll works, with 1 warning."),
+            _ => println!("\nAll works, with {warnings} warnings."),
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        1 => Err(Failure::new(EXIT_UNAVAILABLE, "1 check failed")),
+        _ => Err(Failure::new(EXIT_UNAVAILABLE, format!("{failed} checks failed"))),
+    }
+}
+
+fn print(finding: &Finding, colours: bool) {
+    let Finding { check, outcome, subject, message, mend } = finding;
+    let (word, colour) = match outcome {
+        Outcome::Ok => ("ok", "\u{1b}[32m"),
+        Outcome::Warning => ("warning", "\u{1b}[33m"),
+        Outcome::Failed => ("failed", "\u{1b}[31m"),
+        Outcome::Skipped => ("skipped", "\u{1b}[2m"),
+    };
+    let (colour, plain) = if colours { (colour, "\u{1b}[0m") } else { ("", "") };
+    let subject = subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
+    println!("{colour}{word:7}{plain}  {check}{subject}: {message}");
+    if let Some(mend) = mend {
+        println!("         to mend it: {mend}");
+    }
+}

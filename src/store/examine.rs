@@ -1,0 +1,120 @@
+//! Whether a Redis can be used, asked command by command; for who looks for trouble.
+
+use super::StoreError;
+use super::link::CONNECT;
+use super::redis::client;
+use super::settings::RedisSettings;
+use redis::aio::MultiplexedConnection;
+use redis::{AsyncConnectionConfig, Cmd, InfoDict, RedisError, cmd};
+
+/// A Redis that answers.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    /// If the user may ask for it, which is not needed.
+    pub(crate) version: Option<String>,
+    /// What the scripts need and the user may not do, as access lists name it.
+    pub(crate) forbidden: Vec<&'static str>,
+}
+
+impl RedisSettings {
+    /// Connects, and does each thing that the scripts do once, to names of its own.
+    pub(crate) async fn examine(&self) -> Result<Examined, StoreError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(self.timeout));
+        let client = client(self)?;
+        let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
+        let mut forbidden = Vec::new();
+        for (name, command) in self.needed() {
+            if !is_allowed(&command, &mut connection).await? {
+                forbidden.push(name);
+            }
+        }
+        Ok(Examined { version: version(&mut connection).await?, forbidden })
+    }
+
+    /// Every command of the scripts, and those that run them. The last one takes back what the others wrote.
+    fn needed(&self) -> Vec<(&'static str, Cmd)> {
+        let name = |kind: &str| format!("{}:{{common}}:doctor-{kind}", self.key_prefix);
+        let (text, hash, set) = (name("text"), name("hash"), name("set"));
+        let with = |command: &str, arguments: &[&str]| {
+            let mut cmd = cmd(command);
+            cmd.arg(arguments);
+            cmd
+        };
+        vec![
+            ("ping", with("PING", &[])),
+            ("time", with("TIME", &[])),
+            ("set", with("SET", &[&text, "1", "PX", "10000"])),
+            ("get", with("GET", &[&text])),
+            ("pttl", with("PTTL", &[&text])),
+            ("pexpire", with("PEXPIRE", &[&text, "10000"])),
+            ("hset", with("HSET", &[&hash, "level", "1"])),
+            ("hmget", with("HMGET", &[&hash, "level", "rate"])),
+            ("expire", with("EXPIRE", &[&hash, "10"])),
+            ("zadd", with("ZADD", &[&set, "1", "doctor"])),
+            ("zcard", with("ZCARD", &[&set])),
+            ("zremrangebyscore", with("ZREMRANGEBYSCORE", &[&set, "-inf", "+inf"])),
+            ("script|load", with("SCRIPT", &["LOAD", SCRIPT])),
+            ("evalsha", with("EVALSHA", &[SCRIPT_SHA1, "0"])),
+            ("del", with("DEL", &[&text, &hash, &set])),
+        ]
+    }
+}
+
+const SCRIPT: &str = "return 1";
+/// Of the script.
+const SCRIPT_SHA1: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
+
+async fn is_allowed(
+    command: &Cmd,
+    connection: &mut MultiplexedConnection,
+) -> Result<bool, RedisError> {
+    match command.query_async::<redis::Value>(connection).await {
+        Ok(_) => Ok(true),
+        Err(error) if error.code() == Some("NOPERM") => Ok(false),
+        // What may not be loaded is not there to be run, but may be run.
+        Err(error) if error.code() == Some("NOSCRIPT") => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+async fn version(connection: &mut MultiplexedConnection) -> Result<Option<String>, RedisError> {
+    match cmd("INFO").arg("server").query_async::<InfoDict>(connection).await {
+        Ok(info) => Ok(info.get("redis_version")),
+        Err(error) if error.code() == Some("NOPERM") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::store::{KeyPrefix, SealKey};
+
+    #[test]
+    fn what_any_script_calls_is_tried() {
+        let settings = RedisSettings {
+            address: "redis://127.0.0.1".to_owned().try_into().unwrap(),
+            username: None,
+            password: None,
+            key_prefix: "app".parse::<KeyPrefix>().unwrap(),
+            seal_keys: vec![SealKey::for_tests(1)],
+            expected_replicas: std::num::NonZeroU32::MIN,
+            timeout: CONNECT,
+            lease: CONNECT,
+        };
+        let needed = settings.needed();
+        let tried: BTreeSet<_> = needed.iter().map(|(name, _)| name.to_ascii_uppercase()).collect();
+        let mut called = BTreeSet::new();
+        for file in std::fs::read_dir("src/store/scripts").unwrap() {
+            let script = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            let calls = script.split("redis.call('").skip(1);
+            called.extend(calls.map(|rest| rest.split('\'').next().unwrap().to_owned()));
+        }
+        assert!(called.len() > 8, "the scripts were not read");
+        assert_eq!(called.difference(&tried).collect::<Vec<_>>(), Vec::<&String>::new());
+    }
+}

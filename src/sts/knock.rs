@@ -1,0 +1,139 @@
+//! Whether an endpoint is there at all: its name, a connection, TLS and an answer, step by step.
+//!
+//! For who looks for trouble. A call tells less of it, and leaves a broken endpoint for the next one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::client::{self, StsSettings, TlsProblem};
+use super::endpoint::Endpoint;
+use super::issuer_clock;
+
+/// What an endpoint answered to a request that nobody had signed.
+#[derive(Debug)]
+pub(crate) struct Knocked {
+    /// The first of its addresses that took a connection.
+    pub(crate) address: SocketAddr,
+    /// The time that its clock showed.
+    pub(crate) shows: Option<DateTime<Utc>>,
+    /// Whether it is in the words of Alibaba's gateway, and not of a proxy or another server.
+    pub(crate) is_an_api: bool,
+}
+
+/// The step that an endpoint was found wanting at.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoAnswer {
+    #[error("its name is not known")]
+    Name(#[source] io::Error),
+    #[error("it takes no connection")]
+    Connection(#[source] io::Error),
+    #[error(transparent)]
+    Certificates(#[from] TlsProblem),
+    #[error("TLS fails")]
+    Tls(#[source] reqwest::Error),
+    #[error("it breaks off without an answer")]
+    Http(#[source] reqwest::Error),
+    #[error("{0} takes longer than {1:?}")]
+    Slow(&'static str, Duration),
+}
+
+/// Asks an endpoint for an identity without a signature, which it refuses in its own words.
+pub(crate) async fn knock(
+    endpoint: &Endpoint,
+    settings: &StsSettings,
+) -> Result<Knocked, NoAnswer> {
+    let (connect, attempt) = (settings.connect_timeout, settings.attempt_timeout);
+    let url = endpoint.url();
+    let port = url.port_or_known_default().expect("both schemes have a port");
+    let host = endpoint.host().trim_matches(['[', ']']);
+    let addresses = timeout(connect, lookup_host((host, port))).await;
+    let addresses: Vec<_> = addresses
+        .map_err(|_| NoAnswer::Slow("looking up its name", connect))?
+        .map_err(NoAnswer::Name)?
+        .collect();
+    let connected = timeout(connect, TcpStream::connect(&*addresses)).await;
+    let address = connected
+        .map_err(|_| NoAnswer::Slow("connecting to it", connect))?
+        .and_then(|stream| stream.peer_addr())
+        .map_err(NoAnswer::Connection)?;
+
+    let http = client::http(connect, endpoint.is_encrypted())?;
+    let mut asked = url.clone();
+    asked.set_query(Some("Action=GetCallerIdentity&Format=JSON&Version=2015-04-01"));
+    let exchange = async {
+        let mut response = http.get(asked).send().await?;
+        let shows = issuer_clock::shown_by(response.headers());
+        // Whatever is wrong with the rest of it: the time was shown.
+        let body = client::read(&mut response).await.unwrap_or_default();
+        let is_an_api = Answer::parse(&body).is_ok_and(|answer| answer.request_id().is_some());
+        Ok(Knocked { address, shows, is_an_api })
+    };
+    timeout(attempt, exchange).await.map_err(|_| NoAnswer::Slow("its answer", attempt))?.map_err(
+        |error: reqwest::Error| {
+            // A connection was just had, so what fails in making another is what comes after it.
+            let tls = error.is_connect() && endpoint.is_encrypted();
+            let error = error.without_url();
+            if tls { NoAnswer::Tls(error) } else { NoAnswer::Http(error) }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::sts::scripted::{Reply, Scripted};
+
+    async fn knocked(url: &str) -> Result<Knocked, NoAnswer> {
+        let endpoint = Endpoint::try_from(url.to_owned()).unwrap();
+        let settings = StsSettings {
+            endpoints: endpoint.clone().into(),
+            connect_timeout: Duration::from_secs(5),
+            attempt_timeout: Duration::from_secs(5),
+            max_attempts: NonZeroU32::MIN,
+        };
+        knock(&endpoint, &settings).await
+    }
+
+    #[tokio::test]
+    async fn an_answer_shows_the_time_and_whose_words_it_is_in() {
+        for (body, is_an_api) in
+            [(r#"{"Code":"MissingAccessKeyId","RequestId":"1-A"}"#, true), ("<html>", false)]
+        {
+            let server = Scripted::start(move |_, _| {
+                let head = "HTTP/1.1 400 X\r\nDate: Wed, 13 Jan 2016 14:02:37 GMT";
+                Reply::Answer(head.into(), body.into())
+            })
+            .await;
+            let seen = knocked(server.endpoint().url().as_str()).await.unwrap();
+            assert_eq!(seen.shows, Some("2016-01-13T14:02:37Z".parse().unwrap()));
+            assert_eq!(seen.is_an_api, is_an_api, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_step_that_fails_is_told() {
+        let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let refused = knocked(&format!("http://{deaf}")).await.unwrap_err();
+        assert!(matches!(refused, NoAnswer::Connection(_)), "{refused:?}");
+
+        let rude = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = rude.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = rude.accept().await {
+                drop(stream);
+            }
+        });
+        let cut = knocked(&format!("http://{address}")).await.unwrap_err();
+        assert!(matches!(cut, NoAnswer::Http(_)), "{cut:?}");
+    }
+}

@@ -1,0 +1,507 @@
+//! `appserver doctor`: what is wrong at the cloud's side is found before phones find it, with the way out.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+
+use appserver::clock::Clock;
+use appserver::emulator::{Emulator, EmulatorSettings, ErrorStatus, Fault, Handle};
+use regex::Regex;
+use tokio_util::sync::CancellationToken;
+
+use crate::binary::{run, text};
+use crate::redis_server::RedisServer;
+use crate::stage::repository;
+
+/// What the emulated account has besides `config/emulator.toml`.
+const MORE_ROLES: &str = r#"
+[[accounts.roles]]
+name = "untrusting"
+id = "391578752573972856"
+trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::55667788:root"]}}]}'
+
+[[accounts.roles]]
+name = "partner"
+id = "391578752573972857"
+trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:root"]},"Condition":{"StringEquals":{"sts:ExternalId":"partner-7"}}}]}'
+"#;
+
+/// A cloud, and a configuration of one grant for it.
+struct Ward {
+    sts: SocketAddr,
+    handle: Handle,
+    folder: tempfile::TempDir,
+}
+
+/// How a run ended: the exit code, and all that was printed, with what differs replaced.
+struct Ended(Option<i32>, String);
+
+impl Ward {
+    async fn new() -> Self {
+        let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
+        let settings = EmulatorSettings::from_toml(&(file + MORE_ROLES)).unwrap();
+        let loopback = (Ipv4Addr::LOCALHOST, 0).into();
+        let emulator = Emulator::bind(settings, loopback, Clock::system()).await.unwrap();
+        let (sts, handle) = (emulator.sts_addr(), emulator.handle());
+        tokio::spawn(emulator.serve(CancellationToken::new()));
+        Self { sts, handle, folder: tempfile::tempdir().unwrap() }
+    }
+
+    /// With one more grant or whatever else is to be said.
+    fn examined(&self, more: &str) -> Ended {
+        self.examined_as(("testid", "testsecret"), more, &[])
+    }
+
+    fn examined_as(&self, key: (&str, &str), more: &str, arguments: &[&str]) -> Ended {
+        // SHA-256 of "abc" (FIPS 180-4).
+        let config = format!(
+            r#"
+            sts.endpoints = ["http://{sts}"]
+            [roles.reader]
+            arn = "acs:ram::11223344:role/oss-readonly"
+            [grants.daily-photos]
+            role = "reader"
+            policy = "{policy}"
+            [clients.client-002]
+            grants = ["daily-photos"]
+            secret_sha256 = ["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]
+            "#,
+            sts = self.sts,
+            policy = policy(),
+        );
+        let [base, over] = ["app.toml", "more.toml"].map(|name| self.folder.path().join(name));
+        std::fs::write(&base, config).unwrap();
+        std::fs::write(&over, more).unwrap();
+        let [base, over] = [base, over].map(|path| path.display().to_string());
+        let environment =
+            [("ALIBABA_CLOUD_ACCESS_KEY_ID", key.0), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.1)];
+        let command = ["doctor", "--config", &base, "--config", &over];
+        let output = run(&[&command, arguments].concat(), &environment);
+        assert_eq!(self.handle.narrowing_violations(), [], "a role was taken whole");
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        for secret in ["testsecret", "SecurityToken", "CAIS"] {
+            assert!(!printed.contains(secret), "{secret} in:\n{printed}");
+        }
+        Ended(output.status.code(), steady(&printed, self.sts))
+    }
+}
+
+/// The text without what differs at each run.
+fn steady(printed: &str, sts: SocketAddr) -> String {
+    let ids = Regex::new("RequestId is [0-9A-F-]{36}").unwrap();
+    let printed = printed.replace(&sts.to_string(), "<sts>");
+    ids.replace_all(&printed, "RequestId is <id>").into_owned()
+}
+
+fn policy() -> String {
+    repository("config/policies/daily-photos.json").display().to_string()
+}
+
+/// A grant of a role of its own.
+fn grant(name: &str, role: &str, more: &str) -> String {
+    format!(
+        "[roles.{name}]\narn = \"acs:ram::11223344:role/{role}\"\nmax_session_duration_secs = 7200\n\
+         [grants.{name}]\nrole = \"{name}\"\npolicy = \"{}\"\n{more}\n",
+        policy()
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sound_configuration_is_well_and_costs_one_call_for_each_role() {
+    let ward = Ward::new().await;
+    let writer = "[roles.writer]\narn = \"acs:ram::11223344:role/oss-readwrite\"\n";
+    let grants = ["one", "two"].map(|name| {
+        format!(
+            "[grants.{name}]\nrole = \"writer\"\npolicy = \"{}\"\nmax_duration_secs = 1800\n\
+                 default_duration_secs = 1800\n",
+            policy()
+        )
+    });
+    let Ended(code, printed) = ward.examined(&(writer.to_owned() + &grants.concat()));
+    insta::assert_snapshot!(printed, @r#"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
+ok       role acs:ram::11223344:role/oss-readwrite (grants `one`, `two`): it can be assumed for 1800 s
+ok       store: in memory: one replica shares with nobody
+warning  configuration grants.one.default_duration_secs: tokens of 1800 s are handed out with as little as 900 s left; the Java, Python and Node credentials SDKs (with 900 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them
+warning  configuration grants.two.default_duration_secs: tokens of 1800 s are handed out with as little as 900 s left; the Java, Python and Node credentials SDKs (with 900 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them
+
+All works, with 2 warnings.
+"#);
+    assert_eq!(code, Some(0));
+    assert_eq!(ward.handle.totals()["AssumeRole"]["Success"], 2);
+}
+
+/// Trap T39: all that a role can be refused for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_cannot_be_assumed_is_explained() {
+    let ward = Ward::new().await;
+    let short = "max_duration_secs = 3600";
+    let grants = [
+        grant("gone", "nobody", short),
+        grant("longer", "oss-readwrite", ""),
+        grant("partner-right", "partner", &format!("{short}\nexternal_id = \"partner-7\"")),
+        grant("partner-without", "partner", short),
+        grant("partner-wrong", "partner", &format!("{short}\nexternal_id = \"partner-8\"")),
+        grant("untrusting", "untrusting", &format!("{short}\nsource_identity = \"${{client}}\"")),
+    ];
+    let Ended(code, printed) = ward.examined(&grants.concat());
+    insta::assert_snapshot!(printed, @r#"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+ok       identity: STS takes us for acs:ram::11223344:user/appserver
+failed   role acs:ram::11223344:role/nobody (grant `gone`): STS refused: the role does not exist (EntityNotExist.Role); STS's RequestId is <id>
+         to mend it: make the role in RAM, or correct the `arn` of the role in the configuration
+ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
+failed   role acs:ram::11223344:role/oss-readwrite (grant `longer`): STS refused: a parameter is missing or malformed (InvalidParameter.DurationSeconds); STS's RequestId is <id>
+         to mend it: its grants may ask for 7200 s, which is more than the role's maximum session duration in RAM: raise that, or lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`
+failed   role acs:ram::11223344:role/partner (grant `partner-without`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+ok       role acs:ram::11223344:role/partner (grant `partner-right`): it can be assumed for 3600 s, with the external id
+failed   role acs:ram::11223344:role/partner (grant `partner-wrong`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; see that its condition on sts:ExternalId asks for the grant's `external_id`
+failed   role acs:ram::11223344:role/untrusting (grant `untrusting`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/untrusting; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
+ok       store: in memory: one replica shares with nobody
+appserver: 5 checks failed
+"#);
+    assert_eq!(code, Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_must_not_or_cannot_be_used_is_explained_and_no_role_is_tried() {
+    let ward = Ward::new().await;
+    let mut all = String::new();
+    for key in [
+        ("rootid", "rootsecret"),
+        ("nobodysid", "secret"),
+        ("disabledid", "disabledsecret"),
+        ("testid", "another"),
+    ] {
+        let Ended(code, printed) = ward.examined_as(key, "", &[]);
+        assert_eq!(code, Some(69));
+        all += &printed;
+        all += "\n";
+    }
+    let foreign = "[roles.reader]\narn = \"acs:ram::55667788:role/oss-readonly\"";
+    let Ended(code, printed) = ward.examined(foreign);
+    assert_eq!(code, Some(69));
+    insta::assert_snapshot!(all + &printed, @r#"
+ok       access key: `rootid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+failed   identity: STS takes us for acs:ram::11223344:root, and the server would end at once: the AccessKey belongs to the Alibaba Cloud account `11223344` itself; it can do everything, and STS does not let it assume roles: use the AccessKey of a RAM user with AliyunSTSAssumeRoleAccess
+         to mend it: in RAM, make a user for AppServer with an AccessKey and the system policy AliyunSTSAssumeRoleAccess; use that key, and delete the account's own
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+
+ok       access key: `nobodysid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+failed   identity 127.0.0.1: STS refused: the AccessKey does not exist (InvalidAccessKeyId.NotFound); STS's RequestId is <id>
+         to mend it: take the AccessKey's id from RAM anew: this one does not exist, or no longer
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+
+ok       access key: `disabledid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+failed   identity 127.0.0.1: STS refused: the AccessKey is disabled (InvalidAccessKeyId.Inactive); STS's RequestId is <id>
+         to mend it: enable the AccessKey in RAM, or use another one
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+failed   identity 127.0.0.1: STS refused: the AccessKey's secret is wrong (SignatureDoesNotMatch); STS's RequestId is <id>
+         to mend it: the secret is most likely not the one of this AccessKey id: make a new AccessKey in RAM, whose secret is shown once
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+failed   identity: STS takes us for acs:ram::11223344:user/appserver, and the server would end at once: the AccessKey belongs to account `11223344`, but a configured role to account `55667788`; set `cross_account = true` on the role if that is meant
+         to mend it: see the roles' `arn` and the AccessKey: one of them is another account's
+skipped  role acs:ram::55667788:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+"#);
+    assert!(ward.handle.calls().iter().all(|call| call.action == "GetCallerIdentity"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_without_permission_is_told_which_one_is_missing() {
+    let ward = Ward::new().await;
+    let Ended(code, printed) = ward.examined_as(("internid", "internsecret"), "", &[]);
+    insta::assert_snapshot!(printed, @r#"
+ok       access key: `internid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+ok       identity: STS takes us for acs:ram::11223344:user/intern
+failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/oss-readonly; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+"#);
+    assert_eq!(code, Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_is_off_is_a_warning_until_sts_minds() {
+    let ward = Ward::new().await;
+    let mut all = String::new();
+    for (seconds, expected) in [(180, 0), (-1200, 69)] {
+        ward.handle.clear_faults();
+        ward.handle.script(Fault::SkewedClock { seconds }.always());
+        let Ended(code, printed) = ward.examined("");
+        assert_eq!(code, Some(expected), "{printed}");
+        all += &printed;
+        all += "\n";
+    }
+    insta::assert_snapshot!(all, @r#"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+warning  clock: this machine is 3 minutes behind STS
+         to mend it: have it set by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs are judged by clocks, too
+ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
+ok       store: in memory: one replica shares with nobody
+
+All works, with 1 warning.
+
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+failed   clock: this machine is 20 minutes ahead of STS, which takes 15 minutes at the most
+         to mend it: have it set by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs are judged by clocks, too
+ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fallback_that_is_broken_is_found_while_the_other_endpoint_works() {
+    let ward = Ward::new().await;
+    let deaf = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    // A server that speaks no TLS.
+    let plain = ward.sts;
+    let endpoints =
+        format!(r#"sts.endpoints = ["http://{deaf}", "https://{plain}", "http://{plain}"]"#);
+    let Ended(code, printed) = ward.examined(&endpoints);
+    insta::assert_snapshot!(printed, @r#"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
+         to mend it: let this machine out to it, port 443 mostly; HTTP_PROXY and the like are not heeded
+failed   endpoint 127.0.0.1: TLS fails: error sending request: client error (Connect): received corrupt message of type InvalidContentType
+         to mend it: if a proxy in between ends TLS, its certificate is not trusted; otherwise see the system's certificates
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
+ok       store: in memory: one replica shares with nobody
+appserver: 2 checks failed
+"#);
+    assert_eq!(code, Some(69));
+
+    let Ended(code, printed) = ward.examined(&format!(r#"sts.endpoints = ["http://{deaf}"]"#));
+    insta::assert_snapshot!(printed, @r#"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
+         to mend it: let this machine out to it, port 443 mostly; HTTP_PROXY and the like are not heeded
+skipped  clock: no endpoint answered
+skipped  identity: no endpoint answered
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+"#);
+    assert_eq!(code, Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn throttling_is_waited_out_as_long_as_there_is_time() {
+    let ward = Ward::new().await;
+    ward.handle.script(Fault::Throttle { time_left_ms: 300 }.times(4).only("AssumeRole"));
+    let Ended(code, printed) = ward.examined("");
+    assert_eq!(code, Some(0), "{printed}");
+    ward.handle.script(Fault::Throttle { time_left_ms: 60_000 }.always().only("AssumeRole"));
+    let Ended(code, printed) = ward.examined_as(("testid", "testsecret"), "", &["--timeout", "3"]);
+    insta::assert_snapshot!(printed, @r#"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+ok       identity: STS takes us for acs:ram::11223344:user/appserver
+failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS throttles the account; STS's RequestId is <id>
+         to mend it: something else spends the account's quota of 100 calls a second; try again, and keep `vend.budget.calls_per_second` below what is left
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+"#);
+    assert_eq!(code, Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_sts_in_trouble_is_told_from_a_proxy_in_between() {
+    let ward = Ward::new().await;
+    let status = ErrorStatus::try_from(503).unwrap();
+    ward.handle.script(Fault::Html { status }.always().only("AssumeRole"));
+    let Ended(_, trouble) = ward.examined("");
+    ward.handle.clear_faults();
+    ward.handle.script(Fault::Malformed.always().only("GetCallerIdentity"));
+    let Ended(code, proxy) = ward.examined("");
+    insta::assert_snapshot!(trouble + "\n" + &proxy, @r#"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+ok       identity: STS takes us for acs:ram::11223344:user/appserver
+failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS is in trouble, HTTP status 503
+         to mend it: try again, and see Alibaba Cloud's status page
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+failed   identity 127.0.0.1: STS's answer cannot be used: it is not JSON
+         to mend it: see who answers there: a proxy in between, or another service
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
+ok       store: in memory: one replica shares with nobody
+appserver: 1 check failed
+"#);
+    assert_eq!(code, Some(69));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_one_object_with_the_notes_of_check_among_it() {
+    let ward = Ward::new().await;
+    let short_lived = "[grants.daily-photos]\ndefault_duration_secs = 900";
+    let Ended(code, printed) = ward.examined_as(("testid", "testsecret"), short_lived, &["--json"]);
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    insta::assert_json_snapshot!(report, @r#"
+{
+  "Findings": [
+    {
+      "Check": "access key",
+      "Message": "`testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)",
+      "Outcome": "Ok"
+    },
+    {
+      "Check": "endpoint",
+      "Message": "<sts> answers without TLS",
+      "Outcome": "Ok",
+      "Subject": "127.0.0.1"
+    },
+    {
+      "Check": "clock",
+      "Message": "this machine and STS agree",
+      "Outcome": "Ok"
+    },
+    {
+      "Check": "identity",
+      "Message": "STS takes us for acs:ram::11223344:user/appserver",
+      "Outcome": "Ok"
+    },
+    {
+      "Check": "role",
+      "Message": "it can be assumed for 3600 s",
+      "Outcome": "Ok",
+      "Subject": "acs:ram::11223344:role/oss-readonly (grant `daily-photos`)"
+    },
+    {
+      "Check": "store",
+      "Message": "in memory: one replica shares with nobody",
+      "Outcome": "Ok"
+    },
+    {
+      "Check": "configuration",
+      "Message": "tokens of 900 s are handed out with as little as 450 s left; the Java, Python and Node credentials SDKs (with 900 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them",
+      "Outcome": "Warning",
+      "Subject": "grants.daily-photos.default_duration_secs"
+    }
+  ],
+  "Healthy": true
+}
+"#);
+    assert_eq!(code, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_tried_command_by_command() {
+    let ward = Ward::new().await;
+    let redis = RedisServer::start().await;
+    let seal_key = ward.folder.path().join("seal-key");
+    std::fs::write(&seal_key, "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=").unwrap();
+    let password = ward.folder.path().join("password");
+    std::fs::write(&password, "abc").unwrap();
+    let store = |url: &str, username: &str, password: &str| {
+        format!(
+            "store.kind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nusername = \"{username}\"\n{password}\n\
+             seal_key_file = \"{}\"",
+            seal_key.display()
+        )
+    };
+    let mut connection = redis.connection().await;
+    for rights in [
+        // README's own words, without two of them.
+        "poor on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
+         +pexpire +expire +hmget +zadd +zremrangebyscore",
+        "right on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
+         +pexpire +expire +hmget +hset +zadd +zcard +zremrangebyscore",
+    ] {
+        let mut command = redis::cmd("ACL");
+        command.arg("SETUSER").arg(rights.split_whitespace().collect::<Vec<_>>());
+        let () = command.query_async(&mut connection).await.unwrap();
+    }
+    let file = format!("password_file = \"{}\"", password.display());
+    let mut lines = Vec::new();
+    for (store, expected) in [
+        (store(&redis.url(), "", ""), 0),
+        (store(&redis.url(), "right", &file), 0),
+        (store(&redis.url(), "poor", &file), 69),
+        (store(&redis.url(), "nobody", &file), 69),
+    ] {
+        let Ended(code, printed) = ward.examined(&store);
+        assert_eq!(code, Some(expected), "{printed}");
+        let found = printed.lines().skip_while(|line| !line.contains("  store"));
+        lines.push(found.collect::<Vec<_>>().join("\n"));
+    }
+    let version = Regex::new(r"version [0-9.]+").unwrap();
+    let lines = lines.join("\n\n").replace(redis.url().trim_start_matches("redis://"), "<redis>");
+    insta::assert_snapshot!(version.replace_all(&lines, "version <version>"), @r#"
+ok       store <redis>: it answers and allows what is needed; version <version>
+
+All is well.
+
+ok       store <redis>: it answers and allows what is needed; its version it does not tell
+
+All is well.
+
+failed   store <redis>: it answers, but does not allow all that is needed
+         to mend it: give the user these rights: +hset +zcard
+appserver: 1 check failed
+
+failed   store <redis>: Redis cannot be spoken to: Password authentication failed - AuthenticationFailed
+         to mend it: see `store.redis` and the server: its address, TLS or not, user and password; until then each replica goes on by itself
+appserver: 1 check failed
+"#);
+    let left: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_is_wrong_is_not_tried() {
+    let ward = Ward::new().await;
+    let Ended(code, printed) = ward.examined("[server]\ncolour = \"red\"");
+    insta::assert_snapshot!(printed, @r#"
+appserver: the configuration has 1 problem:
+server.colour: there is no such key; config/default.toml lists them all
+"#);
+    assert_eq!((code, ward.handle.calls().len()), (Some(64), 0));
+}
