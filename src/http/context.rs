@@ -180,6 +180,8 @@ fn route_of(request: &Request) -> &'static str {
         OSS_SDK_ROUTE => OSS_SDK_ROUTE,
         "/v1/explain" => "/v1/explain",
         "/v1/whoami" => "/v1/whoami",
+        "/openapi.json" => "/openapi.json",
+        "/docs" => "/docs",
         _ => "unmatched",
     }
 }

@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::Api;
 use super::context::Told;
@@ -23,9 +24,10 @@ use crate::policy::{Explanation, Request, RequestProblem};
 const FIELDS: &str =
     "the parameters are `Grant`, `Parameters`, `Policy`, `Action`, `Resource` and `Conditions`";
 
-#[derive(Serialize)]
+/// Whether a token would allow it, and why.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct ExplainResponse<'a> {
+pub(super) struct ExplainResponse<'a> {
     #[serde(flatten)]
     success: Success<'a>,
     grant: &'a str,

@@ -7,6 +7,7 @@ mod connection;
 mod context;
 mod cors;
 mod descriptors;
+mod docs;
 mod error;
 mod explain;
 mod failing;
@@ -17,6 +18,7 @@ mod in_force;
 mod json;
 mod no_query;
 mod observe;
+mod openapi;
 #[cfg(feature = "emulator")]
 mod pages;
 mod peer;
@@ -73,11 +75,14 @@ pub(crate) struct Api {
 
 /// The public listener's routes, behind [`observe`].
 pub(crate) fn router(api: Arc<Api>) -> Observed {
+    let docs = docs::Docs::made();
     let routes = Router::new()
         .route("/v1/token", get(token::get_token).head(no_head).post(token::post_token))
         .route(context::OSS_SDK_ROUTE, get(token::get_token).head(no_head))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/explain", post(explain::explain))
+        .route("/openapi.json", docs.document())
+        .route("/docs", docs.page())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(Arc::clone(&api));

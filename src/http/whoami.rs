@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::context::Told;
 use super::no_query::NoQuery;
@@ -13,26 +14,32 @@ use crate::grant::Entitlement;
 use crate::limit::{ClientLimits, Limit, Per};
 use crate::policy::{SubjectUse, ValueRule};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct WhoamiResponse<'a> {
+/// The caller as the service sees it.
+pub(super) struct WhoamiResponse<'a> {
     #[serde(flatten)]
     success: Success<'a>,
     client: &'a str,
+    /// The user, where the credential proves one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     subject: Option<&'a str>,
+    #[schema(pattern = "^(ClientSecret|Jwt)$")]
     authenticated_by: &'static str,
     grants: Vec<GrantView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     limit: Option<LimitView>,
     /// Of the user who asks, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     subject_limit: Option<LimitView>,
 }
 
-/// Absent where there is none.
-#[derive(Serialize)]
+/// How much it may ask; absent where there is no limit.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = Limit)]
 struct LimitView {
     #[serde(skip_serializing_if = "Option::is_none")]
     requests_per_second: Option<u32>,
@@ -42,19 +49,24 @@ struct LimitView {
     mode: &'static str,
 }
 
-#[derive(Serialize)]
+/// A grant that the client may use.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = Grant)]
 struct GrantView<'a> {
     name: &'a str,
     min_duration_seconds: u32,
     default_duration_seconds: u32,
     max_duration_seconds: u32,
+    /// Whether only a credential that proves a user will do.
     needs_subject: bool,
     parameters: Vec<ParameterView<'a>>,
 }
 
-#[derive(Serialize)]
+/// What a request must bring.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = Parameter)]
 struct ParameterView<'a> {
     name: &'a str,
     /// What a value must be, in words.

@@ -4,18 +4,23 @@ use std::borrow::Cow;
 
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::error::Public;
+use super::openapi::ErrorCode;
 use crate::clock::Stamp;
 use crate::domain::{Credentials, GrantName};
 use crate::vend::Vended;
 
 /// What is at the head of every successful answer.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Success<'a> {
+    #[schema(minimum = 200, maximum = 200)]
     status_code: u16,
+    #[schema(pattern = "^Success$")]
     code: &'static str,
+    #[schema(format = "uuid")]
     request_id: &'a str,
 }
 
@@ -76,14 +81,18 @@ fn token_fields(credentials: &Credentials) -> String {
 
 /// A failure in the two vocabularies that SDKs know: `ErrorCode` and `ErrorMessage` of the mobile SDKs,
 /// `Code` and `Message` of everyone else.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct ErrorResponse<'a> {
+    #[schema(minimum = 400, maximum = 599)]
     status_code: u16,
+    #[schema(value_type = ErrorCode, inline)]
     code: Cow<'a, str>,
+    #[schema(value_type = ErrorCode, inline)]
     error_code: Cow<'a, str>,
     error_message: &'a str,
     message: &'a str,
+    #[schema(format = "uuid")]
     request_id: &'a str,
 }
 

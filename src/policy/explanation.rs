@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::document::{Document, Effect, Statement};
 use super::evaluate::{Relevance, Verdict, decide_together};
@@ -10,30 +11,36 @@ use super::request::Request;
 use super::session::SessionPolicy;
 
 /// A verdict with its reasons, as it is shown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Explanation {
     pub(crate) allowed: bool,
+    #[schema(pattern = "^(Allowed|ExplicitlyDenied|ImplicitlyDenied)$")]
     pub(crate) verdict: &'static str,
     /// The statement that decides, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) decided_by: Option<String>,
     /// What was asked about, where another action allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub(crate) operation: Option<String>,
     pub(crate) action: String,
     pub(crate) resource: String,
     pub(crate) scope: &'static str,
     pub(crate) statements: Vec<Judged>,
     /// The session policy, byte for byte.
+    #[schema(value_type = Object)]
     pub(crate) policy: Box<RawValue>,
 }
 
 /// One statement's part in the verdict.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
+#[schema(as = Statement)]
 pub(crate) struct Judged {
     pub(crate) statement: String,
+    #[schema(pattern = "^(Allow|Deny)$")]
     pub(crate) effect: &'static str,
     pub(crate) applies: bool,
     pub(crate) because: String,

@@ -1,0 +1,44 @@
+//! Text in HTML.
+
+use serde_json::Value;
+
+/// The text, as nothing but text.
+pub(super) fn escaped(text: &str) -> String {
+    let mut html = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            other => html.push(other),
+        }
+    }
+    html
+}
+
+/// The same, with what stands between two backticks as code.
+pub(super) fn prose(text: &str) -> String {
+    let parts = text.split('`').enumerate().map(|(i, part)| match i % 2 {
+        0 => escaped(part),
+        _ => format!("<code>{}</code>", escaped(part)),
+    });
+    parts.collect()
+}
+
+/// A member's text; empty where there is none.
+pub(super) fn of<'a>(tree: &'a Value, name: &str) -> &'a str {
+    tree[name].as_str().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_text_becomes_markup() {
+        let told = prose("a <b> & `<script>\"'` c");
+        assert_eq!(told, "a &lt;b&gt; &amp; <code>&lt;script&gt;&quot;&#39;</code> c");
+    }
+}

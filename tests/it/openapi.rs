@@ -1,0 +1,326 @@
+//! The contract and the service agree: on routes, on every kind of answer, on what may be asked.
+
+use std::collections::BTreeSet;
+
+use appserver::emulator::{ErrorStatus, Fault, demo_jwt};
+use serde_json::{Value, json};
+use syn::visit::Visit;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::document::Document;
+use crate::stage::{Answer, Setting, Stage, repository, secret};
+
+/// The paths that the router's source names.
+struct Routes(Vec<syn::Expr>);
+
+impl Visit<'_> for Routes {
+    fn visit_expr_method_call(&mut self, call: &syn::ExprMethodCall) {
+        if call.method == "route" {
+            self.0.push(call.args[0].clone());
+        }
+        syn::visit::visit_expr_method_call(self, call);
+    }
+}
+
+fn routes_of_the_source() -> BTreeSet<String> {
+    let read = |path: &str| std::fs::read_to_string(repository(path)).unwrap();
+    let mut routes = Routes(Vec::new());
+    routes.visit_file(&syn::parse_file(&read("src/http/mod.rs")).unwrap());
+    let context = read("src/http/context.rs");
+    let path = |expr: syn::Expr| match expr {
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) => path.value(),
+        syn::Expr::Path(path) => {
+            let name = path.path.segments.last().unwrap().ident.to_string();
+            let line =
+                context.lines().find(|line| line.contains(&format!("const {name}:"))).unwrap();
+            line.split('"').nth(1).unwrap().to_owned()
+        }
+        _ => panic!("a route is neither a text nor a constant"),
+    };
+    routes.0.into_iter().map(path).collect()
+}
+
+#[tokio::test]
+async fn every_route_is_in_the_document_and_every_path_of_it_is_served_with_its_methods() {
+    let stage = Stage::demo().await;
+    let document = Document::of(&stage).await;
+    let told = document.routes();
+    assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), routes_of_the_source());
+    for (path, methods) in told {
+        let refused = stage.send(stage.request("OPTIONS", &path)).await;
+        assert_eq!(refused.outcome(), "405 MethodNotAllowed", "{path}");
+        document.judge(&path, document.common("MethodNotAllowed"), &refused);
+        let allowed = refused.headers["allow"].to_str().unwrap().split(',');
+        // HEAD is said by no document: it is GET without its body, or refused.
+        let allowed: BTreeSet<_> =
+            allowed.filter(|method| *method != "HEAD").map(str::to_owned).collect();
+        assert_eq!(allowed, methods, "{path}");
+    }
+    stage.close().await;
+}
+
+/// What is asked, and the answer to it.
+struct Asked(&'static str, &'static str, Answer);
+
+async fn judged(stage: &Stage, asked: Vec<Asked>) -> BTreeSet<String> {
+    let document = Document::of(stage).await;
+    let mut outcomes = BTreeSet::new();
+    for Asked(method, path, answer) in asked {
+        let what = format!("{method} {path}: {}", answer.outcome());
+        document.judge(&what, document.response(method, path, answer.status), &answer);
+        outcomes.insert(answer.outcome());
+    }
+    outcomes
+}
+
+async fn post(stage: &Stage, client: &str, path: &str, body: &str) -> Answer {
+    let request = stage.request("POST", path).basic_auth(client, Some(secret(client)));
+    let request = request.header("Content-Type", "application/json").body(body.to_owned());
+    stage.send(request).await
+}
+
+const EXPLAINED: &str =
+    r#"{"Action":"oss:HeadObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg"}"#;
+
+#[tokio::test]
+async fn every_success_is_as_the_document_says_and_no_more() {
+    let limit = "[clients.client-002.limit]\nrequests_per_second = 50\n";
+    let stage = Stage::set(Setting { config: limit, ..Setting::default() }).await;
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let user = async |path: &str| stage.send(stage.request("GET", path).bearer_auth(&jwt)).await;
+    let denied = EXPLAINED.replace("oss:HeadObject", "oss:PutObject");
+    let asked = vec![
+        Asked("GET", "/v1/token", stage.get("client-002", "/v1/token").await),
+        Asked("GET", "/v1/token", user("/v1/token").await),
+        Asked(
+            "POST",
+            "/v1/token",
+            stage.post("client-003", r#"{"Parameters":{"album":"2015"}}"#).await,
+        ),
+        Asked("GET", "/v1/oss-sdk/token", stage.get("client-002", "/v1/oss-sdk/token").await),
+        Asked(
+            "GET",
+            "/v1/oss-sdk/token",
+            stage.get("client-002", "/v1/oss-sdk/token?Grant=nothing").await,
+        ),
+        Asked("GET", "/v1/whoami", stage.get("client-002", "/v1/whoami").await),
+        Asked("GET", "/v1/whoami", stage.get("client-003", "/v1/whoami").await),
+        Asked("GET", "/v1/whoami", user("/v1/whoami").await),
+        Asked("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", EXPLAINED).await),
+        Asked("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", &denied).await),
+    ];
+    let outcomes = judged(&stage, asked).await;
+    assert_eq!(outcomes, ["200 Forbidden.Grant", "200 Success"].map(str::to_owned).into());
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn every_failure_is_as_the_document_says_and_no_more() {
+    let differences = "[clients.client-001]\nenabled = false\n\
+                       [clients.client-004.limit]\nrequests_per_second = 1\nburst = 1\n\
+                       [sts]\nmax_attempts = 1\n[vend]\nremember_refusals_secs = 0\n\
+                       [server]\nrequest_timeout_ms = 2000\n";
+    let stage = Stage::set(Setting { config: differences, ..Setting::default() }).await;
+    let too_large = format!(r#"{{"Grant":"{}"}}"#, "x".repeat(16 * 1024));
+    let wide = r#"{"Policy":{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}}"#;
+    let mut asked =
+        vec![Asked("GET", "/v1/token", stage.send(stage.request("GET", "/v1/token")).await)];
+    stage.get("client-004", "/v1/whoami").await;
+    for (client, path) in [
+        ("client-002", "/v1/token?Colour=red"),
+        ("client-002", "/v1/token?Grant=a&Grant=b"),
+        ("client-003", "/v1/token?Parameters.album=*"),
+        ("client-002", "/v1/token?Grant=nothing"),
+        ("client-001", "/v1/token"),
+        ("client-004", "/v1/token"),
+    ] {
+        asked.push(Asked("GET", "/v1/token", stage.get(client, path).await));
+    }
+    asked.push(Asked("GET", "/v1/whoami", stage.get("client-002", "/v1/whoami?x=y").await));
+    asked.push(Asked("GET", "/docs", stage.get("client-002", "/docs?x=y").await));
+    for path in ["/v1/token", "/v1/explain"] {
+        for body in ["{", &too_large, wide] {
+            asked.push(Asked("POST", path, post(&stage, "client-002", path, body).await));
+        }
+        let request =
+            stage.request("POST", path).basic_auth("client-002", Some(secret("client-002")));
+        asked.push(Asked("POST", path, stage.send(request.body("a=b")).await));
+        asked.push(Asked("POST", path, stalled(&stage, path).await));
+    }
+    let refused = Fault::Error {
+        status: ErrorStatus::try_from(403).unwrap(),
+        code: "NoPermission".into(),
+        message: String::new(),
+    };
+    for fault in [
+        refused,
+        Fault::Throttle { time_left_ms: 30_000 },
+        Fault::Html { status: ErrorStatus::try_from(502).unwrap() },
+    ] {
+        stage.sts.script(fault.times(1).only("AssumeRole"));
+        asked.push(Asked("GET", "/v1/token", stage.get("client-002", "/v1/token").await));
+    }
+    let outcomes = judged(&stage, asked).await;
+    insta::assert_snapshot!(outcomes.into_iter().collect::<Vec<_>>().join("\n"), @r#"
+400 InvalidParameter.Action
+400 InvalidParameter.Colour
+400 InvalidParameter.Parameters.album
+400 MalformedRequest
+401 Unauthenticated
+403 Forbidden.ClientDisabled
+403 Forbidden.Grant
+403 Forbidden.Policy
+408 RequestTimeout
+413 PayloadTooLarge
+415 UnsupportedMediaType
+429 Throttled.Client
+502 Upstream.Refused
+503 Upstream.Throttled
+503 Upstream.Unavailable
+"#);
+
+    let document = Document::of(&stage).await;
+    let nothing = stage.get("client-002", "/v1/nothing").await;
+    document.judge("no such route", document.common("NotFound"), &nothing);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_answers_as_the_document_says() {
+    let unproven = Setting {
+        before: Some(|sts| sts.script(Fault::Cut { mid_body: false }.always())),
+        ..Setting::default()
+    };
+    let stage = Stage::set_unready(unproven).await;
+    let asked = vec![Asked("GET", "/v1/token", stage.get("client-002", "/v1/token").await)];
+    assert_eq!(judged(&stage, asked).await, ["503 NotReady".to_owned()].into());
+    stage.close().await;
+}
+
+/// A body that never comes.
+async fn stalled(stage: &Stage, path: &str) -> Answer {
+    let mut stream = TcpStream::connect(stage.public).await.unwrap();
+    // Of client-002.
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\
+         Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\n\r\n{{"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.lines();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+    let headers = lines.filter_map(|line| {
+        let (name, value) = line.split_once(": ")?;
+        // Of this connection, not of the answer.
+        (!name.eq_ignore_ascii_case("connection"))
+            .then(|| (name.parse().unwrap(), value.parse().unwrap()))
+    });
+    Answer { status, headers: headers.collect(), body: serde_json::from_str(body).unwrap() }
+}
+
+/// What the document lets in is not refused for its shape, and the reverse.
+#[tokio::test]
+async fn requests_are_shaped_as_the_document_says() {
+    let stage = Stage::demo().await;
+    let document = Document::of(&stage).await;
+    let policy = json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:GetObject",
+        "Resource": "acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg"}]});
+    let tokens = [
+        (json!({}), true),
+        (
+            json!({"Grant": "daily-photos", "DurationSeconds": 900, "Parameters": {}, "Policy": policy}),
+            true,
+        ),
+        (json!({"Grant": null, "DurationSeconds": null, "Parameters": null, "Policy": null}), true),
+        (json!({"Policy": policy.to_string()}), true),
+        (json!({"Grant": 7}), false),
+        (json!({"DurationSeconds": "900"}), false),
+        (json!({"DurationSeconds": 900.5}), false),
+        (json!({"DurationSeconds": 899}), false),
+        (json!({"Parameters": {"album": 2015}}), false),
+        (json!({"Parameters": []}), false),
+        (json!({"Policy": []}), false),
+        (json!({"Colour": "red"}), false),
+        (json!([]), false),
+    ];
+    let explained: Value = serde_json::from_str(EXPLAINED).unwrap();
+    let with = |name: &str, value: Value| {
+        let mut body = explained.clone();
+        body[name] = value;
+        body
+    };
+    let explanations = [
+        (explained.clone(), true),
+        (with("Conditions", json!({"oss:Prefix": "a"})), true),
+        (with("Conditions", json!({"oss:Prefix": 1})), false),
+        (with("Policy", policy), true),
+        (with("Action", json!(null)), false),
+        (with("DurationSeconds", json!(900)), false),
+        (json!({"Action": "oss:GetObject"}), false),
+    ];
+    let tokens = tokens.map(|(body, fits)| ("/v1/token", "TokenRequest", body, fits));
+    let explanations =
+        explanations.map(|(body, fits)| ("/v1/explain", "ExplainRequest", body, fits));
+    for (path, shape, body, fits) in tokens.into_iter().chain(explanations) {
+        let problems = document.problems(shape, &body);
+        assert_eq!(problems.is_empty(), fits, "{body}: {problems}");
+        let answer = post(&stage, "client-002", path, &body.to_string()).await;
+        let expected = if fits { 200 } else { 400 };
+        assert_eq!(answer.status, expected, "{path} {body}: {}", answer.body);
+    }
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn the_page_shows_every_operation_and_code_and_lets_in_nothing_from_elsewhere() {
+    let stage = Stage::demo().await;
+    let document = Document::of(&stage).await;
+    let response = stage.request("GET", "/docs").send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    let page = response.text().await.unwrap();
+    assert_eq!(
+        (status.as_u16(), &headers["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
+    let policy = headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.starts_with("default-src 'none'; style-src 'sha256-"), "{policy}");
+    assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
+
+    for (path, methods) in document.routes() {
+        for method in methods {
+            assert!(page.contains(&format!("<b>{method}</b> {path}</code>")), "{method} {path}");
+        }
+    }
+    let failures = document.tree["components"]["responses"].as_object().unwrap().values();
+    let codes = failures
+        .flat_map(|failure| failure["description"].as_str().unwrap().split('`').skip(1).step_by(2));
+    for code in codes {
+        assert!(
+            page.contains(&format!(
+                "<code>{}</code>",
+                code.replace('<', "&lt;").replace('>', "&gt;")
+            )),
+            "{code}"
+        );
+    }
+    for loading in ["<script", "<link", "<img", "src=", "@import", "url(", "http://", "https://"] {
+        assert!(!page.contains(loading), "{loading}");
+    }
+    let anchors: BTreeSet<_> =
+        page.split("href=\"#").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let lost: Vec<_> =
+        anchors.iter().filter(|id| !page.contains(&format!("id=\"{id}\""))).collect();
+    assert_eq!(lost, Vec::<&&str>::new(), "links that lead nowhere");
+
+    let (_, metrics) = stage.admin("/metrics").await;
+    for route in ["/docs", "/openapi.json"] {
+        let counted = format!(
+            "appserver_http_request_duration_seconds_count{{route=\"{route}\",status=\"200\",code=\"Success\"}} 1"
+        );
+        assert!(metrics.contains(&counted), "{metrics}");
+    }
+    stage.close().await;
+}
