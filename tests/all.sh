@@ -70,6 +70,9 @@ tests/oidc/run.sh
 step "TLS, by a scanner and by curl"
 tests/tls/run.sh
 
+step "the OpenAPI document, and the service held against it"
+tests/openapi/run.sh
+
 step "documentation"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 

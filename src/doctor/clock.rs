@@ -43,8 +43,8 @@ fn rounded(size: TimeDelta) -> String {
     let secs = size.num_seconds();
     match secs {
         ..120 => format!("{secs} seconds"),
-        ..7200 => format!("{} minutes", (secs + 30) / 60),
-        ..172_800 => format!("{} hours", (secs + 1800) / 3600),
+        120..7200 => format!("{} minutes", (secs + 30) / 60),
+        7200..172_800 => format!("{} hours", (secs + 1800) / 3600),
         _ => format!("{} days", (secs + 43_200) / 86_400),
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn written(document: &Value, style: &str) -> String {
     let version = escaped(of(&document["info"], "version"));
     let about = prose(of(&document["info"], "description"));
     let operations = operations(document);
-    let sections: String = tags(document).map(|tag| section(document, tag, &operations)).collect();
+    let sections: String = tags(document).map(|tag| section(tag, &operations)).collect();
     let parts = shape::parts(document);
     let shapes = document["components"]["schemas"].as_object().into_iter().flatten();
     let shapes: String = shapes
@@ -32,8 +32,8 @@ pub(super) fn written(document: &Value, style: &str) -> String {
          <meta name=color-scheme content=\"light dark\">\n\
          <title>{title} {version}</title>\n<style>{style}</style>\n\
          <header><h1>{title} <small>{version}</small></h1>\n<p>{about}</p>\n\
-         <p>As a document for tools: <a href=\"/openapi.json\">/openapi.json</a>. In the examples <code>$APPSERVER</code> \
-         is this service's address, <code>$CLIENT</code> and <code>$SECRET</code> are a client's id and secret.</p>\n\
+         <p>For tools: <a href=\"/openapi.json\">/openapi.json</a>. In the examples <code>$APPSERVER</code> is this \
+         service's address, <code>$CLIENT</code> and <code>$SECRET</code> are a client's id and its secret.</p>\n\
          {}</header>\n<main>\n{}{sections}<section><h2 id=failures>Failures</h2>\n{}</section>\n\
          <section><h2 id=shapes>Shapes</h2>\n{shapes}</section>\n</main>\n</html>\n",
         contents(&operations),
@@ -87,10 +87,10 @@ fn credentials(document: &Value) -> String {
     format!("<section><h2>Credentials</h2>\n<table><tbody>\n{lines}</tbody></table></section>\n")
 }
 
-fn section(document: &Value, tag: &Value, operations: &[Operation<'_>]) -> String {
+fn section(tag: &Value, operations: &[Operation<'_>]) -> String {
     let name = of(tag, "name");
     let of_tag = operations.iter().filter(|operation| operation.tree["tags"][0] == name);
-    let articles: String = of_tag.map(|operation| operation.written(document)).collect();
+    let articles: String = of_tag.map(|operation| operation.written()).collect();
     let about = prose(of(tag, "description"));
     format!("<section><h2>{}</h2>\n<p>{about}</p>\n{articles}</section>\n", escaped(name))
 }
@@ -114,7 +114,7 @@ impl Operation<'_> {
         format!("<code><b>{}</b> {}</code>", escaped(&method), escaped(self.path))
     }
 
-    fn written(&self, document: &Value) -> String {
+    fn written(&self) -> String {
         let tree = self.tree;
         let id = escaped(of(tree, "operationId"));
         let mut html = format!(
@@ -142,24 +142,31 @@ impl Operation<'_> {
                 );
             }
         }
-        html + &self.answers(document) + "</article>\n"
+        html + &self.answers() + "</article>\n"
     }
 
-    fn answers(&self, document: &Value) -> String {
+    /// What it answers by itself, and in one line the failures that are described below.
+    fn answers(&self) -> String {
         let responses = self.tree["responses"].as_object().into_iter().flatten();
-        let line = |(status, response): (&String, &Value)| {
-            let told = match response["$ref"].as_str() {
+        let (mut lines, mut failures) = (String::new(), Vec::new());
+        for (status, response) in responses {
+            let status = escaped(status);
+            match response["$ref"].as_str() {
                 Some(reference) => {
-                    let name = last(reference);
-                    let response = &document["components"]["responses"][name];
-                    format!("<a href=\"#{0}\">{0}</a> {1}", escaped(name), kinds(response))
+                    let name = escaped(last(reference));
+                    failures.push(format!("<a href=\"#{name}\">{status} {name}</a>"));
                 }
-                None => format!("{} {}", prose(of(response, "description")), kinds(response)),
-            };
-            format!("<tr><td><code>{}</code><td>{told}\n", escaped(status))
-        };
-        let lines: String = responses.map(line).collect();
-        format!("<table><thead><tr><th>answers<th>with</thead>\n<tbody>\n{lines}</tbody></table>\n")
+                None => {
+                    let about = prose(of(response, "description"));
+                    lines +=
+                        &format!("<tr><td><code>{status}</code><td>{about} {}\n", kinds(response));
+                }
+            }
+        }
+        let failures = failures.join(", ");
+        format!(
+            "<table><thead><tr><th>answers<th>with</thead>\n<tbody>\n{lines}<tr><td>or<td>{failures}\n</tbody></table>\n"
+        )
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod answers;
 mod codes;
+mod operation;
 mod operations;
 mod shapes;
 
@@ -20,11 +21,11 @@ use super::whoami::WhoamiResponse;
 use super::wire::ErrorResponse;
 use shapes::{ExplainRequest, TokenRequest, TokenResponse};
 
-const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud credentials. Names are PascalCase, as in Alibaba's \
-                     own APIs. All times are UTC, exactly `YYYY-MM-DDTHH:MM:SSZ`. Every answer of the API is a JSON object \
-                     with `Cache-Control: no-store` and an `X-Request-Id`, which is its `RequestId`; further members may \
-                     be added to answers, so pass over what you do not know. What is no route at all is answered 404, and \
-                     a method that a route does not take 405, in the shape of every error.";
+const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud credentials. Names are PascalCase, as in \
+                     Alibaba's own APIs. All times are UTC, exactly `YYYY-MM-DDTHH:MM:SSZ`. Every answer of the API is a \
+                     JSON object with `Cache-Control: no-store` and an `X-Request-Id`, which is its `RequestId`. Further \
+                     members may be added to answers, so pass over what you do not know. What is no route is answered \
+                     404, and a method that a route does not take 405, both in the shape of every error.";
 
 const TAGS: [(&str, &str); 3] = [
     ("Tokens", "What the service is for."),

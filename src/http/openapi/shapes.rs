@@ -49,7 +49,8 @@ pub(super) struct ExplainRequest {
 /// A RAM policy, to have less than the grant gives.
 struct Policy;
 
-/// Credentials, in one shape for the OSS SDKs of Android and iOS, `credentials_uri` of every language, ali-oss and the CLI.
+/// Credentials, in one shape for the OSS SDKs of Android and iOS, `credentials_uri` of every language, ali-oss and
+/// the CLI.
 #[derive(ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct TokenResponse {
@@ -112,7 +113,7 @@ impl PartialSchema for Policy {
         OneOfBuilder::new()
             .item(kind(Type::Object))
             .item(kind(Type::String))
-            .description(Some("A RAM policy, as an object or as its JSON in a string: to have less than the grant gives."))
+            .description(Some("A RAM policy, as an object or as a string of JSON: to have less than the grant gives."))
             .into()
     }
 }
