@@ -503,5 +503,7 @@ async fn a_configuration_that_is_wrong_is_not_tried() {
 appserver: the configuration has 1 problem:
 server.colour: there is no such key; config/default.toml lists them all
 "#);
-    assert_eq!((code, ward.handle.calls().len()), (Some(64), 0));
+    let Ended(keyless, told) = ward.examined_as(("testid", ""), "", &[]);
+    assert!(told.contains("sts.access_key: an AccessKey's secret is not empty"), "{told}");
+    assert_eq!((code, keyless, ward.handle.calls().len()), (Some(64), Some(64), 0));
 }

@@ -148,7 +148,7 @@ impl Operation<'_> {
     /// What it answers by itself, and in one line the failures that are described below.
     fn answers(&self) -> String {
         let responses = self.tree["responses"].as_object().into_iter().flatten();
-        let (mut lines, mut failures) = (String::new(), Vec::new());
+        let (mut own, mut failures) = (Vec::new(), Vec::new());
         for (status, response) in responses {
             let status = escaped(status);
             match response["$ref"].as_str() {
@@ -158,15 +158,19 @@ impl Operation<'_> {
                 }
                 None => {
                     let about = prose(of(response, "description"));
-                    lines +=
-                        &format!("<tr><td><code>{status}</code><td>{about} {}\n", kinds(response));
+                    own.push(format!(
+                        "<tr><td><code>{status}</code><td>{about} {}\n",
+                        kinds(response)
+                    ));
                 }
             }
         }
-        let failures = failures.join(", ");
-        format!(
-            "<table><thead><tr><th>answers<th>with</thead>\n<tbody>\n{lines}<tr><td>or<td>{failures}\n</tbody></table>\n"
-        )
+        // Behind the success: `default` is what is left.
+        if !failures.is_empty() {
+            own.insert(1, format!("<tr><td>failures<td>{}\n", failures.join(", ")));
+        }
+        let lines = own.concat();
+        format!("<table><thead><tr><th>answers<th>with</thead>\n<tbody>\n{lines}</tbody></table>\n")
     }
 }
 
