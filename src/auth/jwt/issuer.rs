@@ -83,6 +83,12 @@ impl TryFrom<String> for SignatureAlgorithm {
 }
 
 impl Issuer {
+    /// Whether the same keys would be had in the same way, whatever else differs.
+    pub(super) fn has_keys_of(&self, other: &Self) -> bool {
+        (&self.id, &self.name, &self.algorithms, &self.keys)
+            == (&other.id, &other.name, &other.algorithms, &other.keys)
+    }
+
     pub(super) fn takes(&self, algorithm: Algorithm) -> bool {
         self.algorithms.contains(&SignatureAlgorithm(algorithm))
     }

@@ -15,30 +15,73 @@ use super::keys::Keys;
 use crate::clock::Clock;
 use crate::telemetry::IssuerMetrics;
 
-/// One issuer. A reload that leaves its description as it is leaves this as it is, keys, task and all.
+/// One issuer. A reload that leaves its description as it is leaves this as it is.
 pub(super) struct LiveIssuer {
     pub(super) issuer: Issuer,
-    pub(super) ring: Arc<KeyRing>,
+    supply: Arc<Supply>,
+}
+
+/// An issuer's keys, and the task that fetches them, if one does; it ends with this.
+struct Supply {
+    ring: Arc<KeyRing>,
     fetching: Option<Fetching>,
 }
 
-/// The task that fetches keys; it ends with its issuer.
 struct Fetching {
     demand: Arc<Demand>,
     _ends: DropGuard,
 }
 
 impl LiveIssuer {
-    /// Begins to fetch, if that is where keys come from; then it needs a runtime.
+    /// Begins to fetch, if that is where keys come from; then it needs a runtime. What was described otherwise before, but
+    /// for its keys, hands these on: a new audience must not wait for an issuer that is down.
     pub(super) fn start(
         issuer: Issuer,
+        before: Option<&Self>,
+        clock: &Clock,
+        metrics: &IssuerMetrics,
+    ) -> Result<Self, UnverifiableIssuers> {
+        let supply = match before.filter(|before| before.issuer.has_keys_of(&issuer)) {
+            Some(before) => Arc::clone(&before.supply),
+            None => Arc::new(Supply::start(&issuer, clock, metrics)?),
+        };
+        Ok(Self { issuer, supply })
+    }
+
+    pub(super) fn ring(&self) -> &KeyRing {
+        &self.supply.ring
+    }
+
+    /// Waits a moment for newer keys, if there may be any; whether the issuer has been asked.
+    pub(super) async fn refetched(&self) -> bool {
+        match &self.supply.fetching {
+            Some(fetching) => fetching.demand.fetched().await,
+            None => false,
+        }
+    }
+
+    /// The fetches that have ended.
+    #[cfg(test)]
+    pub(super) fn fetches(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.supply.fetching.as_ref().expect("its keys are fetched").demand.fetches()
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_fetching(&self) -> bool {
+        self.supply.fetching.as_ref().is_some_and(|fetching| fetching.demand.is_under_way())
+    }
+}
+
+impl Supply {
+    fn start(
+        issuer: &Issuer,
         clock: &Clock,
         metrics: &IssuerMetrics,
     ) -> Result<Self, UnverifiableIssuers> {
         let (from, cadence) = match &issuer.keys {
             KeySource::Given(keys) => {
                 let ring = Arc::new(KeyRing::holding(keys.clone()));
-                return Ok(Self { issuer, ring, fetching: None });
+                return Ok(Self { ring, fetching: None });
             }
             KeySource::Fetched(from, cadence) => (from.clone(), *cadence),
         };
@@ -59,32 +102,15 @@ impl LiveIssuer {
         let ends = CancellationToken::new();
         let ended = ends.clone();
         tokio::spawn(async move { ended.run_until_cancelled(keeper.keep()).await });
-        Ok(Self { issuer, ring, fetching: Some(Fetching { demand, _ends: ends.drop_guard() }) })
-    }
-
-    /// Waits a moment for newer keys, if there may be any; whether the issuer has been asked.
-    pub(super) async fn refetched(&self) -> bool {
-        match &self.fetching {
-            Some(fetching) => fetching.demand.fetched().await,
-            None => false,
-        }
-    }
-
-    /// The fetches that have ended.
-    #[cfg(test)]
-    pub(super) fn fetches(&self) -> tokio::sync::watch::Receiver<u64> {
-        self.fetching.as_ref().expect("its keys are fetched").demand.fetches()
-    }
-
-    #[cfg(test)]
-    pub(super) fn is_fetching(&self) -> bool {
-        self.fetching.as_ref().is_some_and(|fetching| fetching.demand.is_under_way())
+        Ok(Self { ring, fetching: Some(Fetching { demand, _ends: ends.drop_guard() }) })
     }
 }
 
 impl fmt::Debug for LiveIssuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { issuer, ring, fetching: _ } = self;
-        f.debug_struct("LiveIssuer").field("issuer", issuer).field("ring", ring).finish()
+        f.debug_struct("LiveIssuer")
+            .field("issuer", &self.issuer)
+            .field("ring", self.ring())
+            .finish_non_exhaustive()
     }
 }

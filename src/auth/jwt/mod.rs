@@ -114,8 +114,8 @@ impl Issuers {
     /// The issuers as they are configured now. Where keys are fetched, this begins it, and needs a runtime.
     ///
     /// Of the issuers before, those that are described just as they were stay what they are: their keys, the tasks that
-    /// fetch these, and what was remembered of their tokens. Nothing stays of one that was changed or is gone; its task ends
-    /// when `previous` is dropped.
+    /// fetch these, and what was remembered of their tokens. One that was changed keeps its keys, if these would be had in the
+    /// same way, and nothing that was remembered. Of one that is gone nothing stays; its task ends when `previous` is dropped.
     pub(crate) fn new(
         issuers: Vec<Issuer>,
         previous: Option<&Self>,
@@ -124,10 +124,12 @@ impl Issuers {
     ) -> Result<Self, UnverifiableIssuers> {
         let before = |name: &str| previous.and_then(|previous| previous.by_name.get(name));
         let live = issuers.into_iter().map(|issuer| {
-            let unchanged = before(&issuer.name).filter(|live| live.issuer == issuer);
-            let live = match unchanged {
-                Some(live) => Arc::clone(live),
-                None => Arc::new(LiveIssuer::start(issuer, clock, metrics)?),
+            let live = match before(&issuer.name) {
+                Some(live) if live.issuer == issuer => Arc::clone(live),
+                before => {
+                    let before = before.map(|before| &**before);
+                    Arc::new(LiveIssuer::start(issuer, before, clock, metrics)?)
+                }
             };
             Ok((live.issuer.name.clone(), live))
         });
@@ -177,7 +179,7 @@ impl Issuers {
 
     fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtProblem> {
         let Unverified { header, issuer } = self.unverified(token)?;
-        let key = issuer.ring.find(header.kid.as_deref(), header.alg, now);
+        let key = issuer.ring().find(header.kid.as_deref(), header.alg, now);
         let key = key.ok_or(JwtProblem::UnknownKey)?;
         let verified = jsonwebtoken::decode(token, key.verifying(), &signature_only(header.alg));
         let claims: Map<String, Value> = verified.map_err(|error| problem(error.kind()))?.claims;

@@ -71,6 +71,27 @@ async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_
     assert!(before.verify(&of_own, now()).is_ok());
 }
 
+/// A change of something else must not wait for an issuer that is down.
+#[tokio::test]
+async fn an_issuer_whose_keys_would_be_had_in_the_same_way_keeps_them() {
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let loader = Loader::new();
+    let before = loader.load(vec![site.issuer()], None);
+    fetched(&before, &site.origin, 1).await;
+    let token = signer.token(&site.claims());
+    before.verify(&token, now()).unwrap();
+    site.fail();
+    let changed = Issuer { leeway: TimeDelta::seconds(1), ..site.issuer() };
+    let after = loader.load(vec![changed], Some(&before));
+    drop(before);
+    assert_eq!(after.remembered.len(), 0);
+    assert!(after.verify(&token, now()).is_ok());
+    let elsewhere = Issuer { algorithms: algorithms(&["ES256", "RS256"]), ..site.issuer() };
+    let anew = loader.load(vec![elsewhere], Some(&after));
+    assert_eq!(anew.verify(&token, now()).unwrap_err(), JwtProblem::UnknownKey);
+}
+
 #[tokio::test]
 async fn the_task_of_an_issuer_that_is_gone_ends_also_within_a_fetch() {
     let _time = StandingTime::begin();
@@ -79,18 +100,16 @@ async fn the_task_of_an_issuer_that_is_gone_ends_also_within_a_fetch() {
     let before = loader.load(vec![site.issuer()], None);
     fetched(&before, &site.origin, 1).await;
     site.show("/jwks", Page::Stalls(String::new()));
-    let changed = Issuer { leeway: TimeDelta::seconds(1), ..site.issuer() };
+    let changed = Issuer { algorithms: algorithms(&["ES256", "RS256"]), ..site.issuer() };
     let after = loader.load(vec![changed], Some(&before));
     site.asked(2).await;
-    let count = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
-    let with_both = count();
-    drop(before);
-    while count() == with_both {
-        tokio::task::yield_now().await;
-    }
-    let with_one = count();
-    drop(after);
-    while count() == with_one {
-        tokio::task::yield_now().await;
+    for issuers in [before, after] {
+        let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+        let with_it = tasks();
+        drop(issuers);
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(tasks() < with_it, "the task goes on");
     }
 }
