@@ -1,7 +1,7 @@
 //! How fetching the keys of issuers does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -18,8 +18,10 @@ pub(crate) struct IssuerMetrics {
     age: Family<IssuerLabels, Gauge>,
     /// Of issuers whose keys are fetched. One that is not configured any more has gone by itself; after a reload the
     /// later of two with one name counts.
-    issuers: Arc<Mutex<Vec<(IssuerLabels, Weak<IssuerKeys>)>>>,
+    issuers: Arc<Mutex<Vec<Shown>>>,
 }
+
+type Shown = (IssuerLabels, Weak<IssuerKeys>);
 
 /// What is shown of one issuer's keys.
 #[derive(Debug, Default)]
@@ -109,7 +111,7 @@ impl IssuerKeys {
         *self.moment() = Some(Instant::now());
     }
 
-    fn moment(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    fn moment(&self) -> MutexGuard<'_, Option<Instant>> {
         self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
