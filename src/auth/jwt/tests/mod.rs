@@ -2,10 +2,12 @@
 
 mod fetching;
 mod headers;
+mod keeping;
 mod reload;
 mod signing;
 mod site;
 mod times;
+mod work;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,234 @@
+//! Keys that change, and an issuer that comes and goes.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, advance};
+
+use super::super::key_source::Cadence;
+use super::signing::signer;
+use super::site::{Page, Site, StandingTime};
+use super::work::{Work, pass, settle};
+use super::*;
+
+#[tokio::test]
+async fn an_issuer_that_is_down_at_the_start_is_believed_as_soon_as_it_is_there() {
+    let _time = StandingTime::begin();
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    site.fail();
+    let work = Work::begun(site.issuer()).await;
+    let token = signer.token(&site.claims());
+    assert_eq!(work.at_once(&token).unwrap_err(), JwtProblem::UnknownKey);
+    site.show_keys(&[&signer]);
+    pass(&work, 1).await;
+    work.fetched(2).await;
+    assert!(work.at_once(&token).is_ok());
+}
+
+/// The request that comes while the first fetch is under way waits for it.
+#[tokio::test]
+async fn a_token_that_comes_before_the_first_keys_waits_for_them() {
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let work = Work::begin(site.issuer());
+    assert!(work.verify(&signer.token(&site.claims())).await.is_ok());
+    assert_eq!(site.count("/jwks"), 1);
+}
+
+#[tokio::test]
+async fn fetches_that_fail_are_tried_again_ever_more_seldom_and_old_keys_stay() {
+    let _time = StandingTime::begin();
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let work = Work::begun(site.issuer()).await;
+    let token = signer.token(&site.claims());
+    let begun = Instant::now();
+    site.show("/jwks", Page::Text("{}".to_owned()));
+    let mut waits = Vec::new();
+    for fetches in 2..12 {
+        let before = Instant::now();
+        while work.fetches() < fetches {
+            advance(Duration::from_millis(500)).await;
+            if work.live().is_fetching() {
+                work.fetched(fetches).await;
+            }
+        }
+        waits.push(before.elapsed().as_secs_f64());
+    }
+    let longest = [300.0, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0];
+    for (wait, longest) in waits.iter().zip(longest) {
+        assert!((longest * 0.8 - 0.5..=longest + 0.5).contains(wait), "{waits:?}");
+    }
+    assert!(work.at_once(&token).is_ok(), "after {:?}", begun.elapsed());
+}
+
+/// An outage is survived up to the keys' greatest age. After it nothing is believed, not even what was verified before;
+/// until the issuer is back.
+#[tokio::test]
+async fn keys_are_believed_through_an_outage_up_to_their_greatest_age() {
+    let _time = StandingTime::begin();
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let work = Work::begun(site.issuer()).await;
+    let (seen, unseen) = (signer.token(&site.claims()), {
+        let mut claims = site.claims();
+        claims["sub"] = json!("bob");
+        signer.token(&claims)
+    });
+    assert!(work.at_once(&seen).is_ok());
+    site.fail();
+    work.clock.advance(TimeDelta::seconds(86_399));
+    assert!(work.at_once(&seen).is_ok() && work.at_once(&unseen).is_ok());
+    work.clock.advance(TimeDelta::seconds(1));
+    for token in [&seen, &unseen] {
+        assert_eq!(work.at_once(token).unwrap_err(), JwtProblem::UnknownKey);
+    }
+    site.show_keys(&[&signer]);
+    // The first who comes then brings it about.
+    assert!(work.verify(&seen).await.is_ok() && work.at_once(&unseen).is_ok());
+    assert_eq!(work.fetches(), 2);
+}
+
+#[tokio::test]
+async fn the_first_phone_after_a_rotation_gets_in_and_costs_one_fetch() {
+    let _time = StandingTime::begin();
+    let (old, new) = (signer(0, "old"), signer(1, "new"));
+    let site = Site::with_keys(&[&old]).await;
+    let work = Work::begun(site.issuer()).await;
+    let (with_old, with_new) = (old.token(&site.claims()), new.token(&site.claims()));
+    assert!(work.verify(&with_old).await.is_ok());
+    site.show_keys(&[&old, &new]);
+    let phones = (0..50).map(|_| work.verify(&with_new));
+    let let_in = futures_util::future::join_all(phones).await;
+    assert!(let_in.iter().all(Result::is_ok));
+    assert!(work.at_once(&with_old).is_ok(), "the issuer still has it");
+    assert_eq!(site.count("/jwks"), 2);
+}
+
+/// A key that the issuer takes back is not believed from the next fetch on, nor any token that it had verified.
+#[tokio::test]
+async fn a_key_that_the_issuer_takes_back_ends_with_the_next_fetch() {
+    let _time = StandingTime::begin();
+    let (lost, other) = (signer(0, "lost"), signer(1, "other"));
+    let site = Site::with_keys(&[&lost, &other]).await;
+    let work = Work::begun(site.issuer()).await;
+    let [by_lost, by_other] = [&lost, &other].map(|signer| signer.token(&site.claims()));
+    assert!(work.at_once(&by_lost).is_ok() && work.at_once(&by_other).is_ok());
+    site.show_keys(&[&other]);
+    assert!(work.at_once(&by_lost).is_ok(), "nobody has said so yet");
+    pass(&work, 300).await;
+    work.fetched(2).await;
+    assert_eq!(work.at_once(&by_lost).unwrap_err(), JwtProblem::UnknownKey);
+    assert!(work.at_once(&by_other).is_ok());
+    // The same name for another key is another key.
+    site.show_keys(&[&signer(2, "other")]);
+    pass(&work, 300).await;
+    work.fetched(3).await;
+    assert_eq!(work.at_once(&by_other).unwrap_err(), JwtProblem::Signature);
+}
+
+/// T24: however many names of keys are made up, the issuer is asked once a minute for all of them.
+#[tokio::test]
+async fn a_flood_of_unknown_keys_costs_the_issuer_one_fetch_a_minute() {
+    let _time = StandingTime::begin();
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let work = Work::begun(site.issuer()).await;
+    let flood = async |count: usize| {
+        let tokens: Vec<_> = (0..count)
+            .map(|n| {
+                let header = Header { kid: Some(format!("made-up-{n}")), ..signer.header() };
+                signer.token_with(&header, &site.claims())
+            })
+            .collect();
+        let outcomes =
+            futures_util::future::join_all(tokens.iter().map(|token| work.verify(token))).await;
+        assert!(
+            outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &JwtProblem::UnknownKey)
+        );
+    };
+    let mut counts = Vec::new();
+    for secs in [0, 1, 58, 1, 59, 1] {
+        pass(&work, secs).await;
+        flood(200).await;
+        flood(200).await;
+        counts.push(site.count("/jwks"));
+    }
+    assert_eq!(counts, [2, 2, 2, 3, 3, 4], "the first was in turn");
+    assert!(work.at_once(&signer.token(&site.claims())).is_ok());
+}
+
+/// Who meets an unknown key waits for two seconds and not for the issuer.
+#[tokio::test]
+async fn an_unknown_key_keeps_a_request_for_two_seconds_at_most() {
+    let _time = StandingTime::begin();
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let work = Work::begun(site.issuer()).await;
+    site.show("/jwks", Page::Stalls(String::new()));
+    let header = Header { kid: Some("new".to_owned()), ..signer.header() };
+    let token = signer.token_with(&header, &site.claims());
+    let started = Instant::now();
+    let mut first = Box::pin(work.verify(&token));
+    tokio::select! {
+        outcome = &mut first => panic!("{outcome:?} too soon"),
+        () = async { site.asked(2).await; advance(Duration::from_millis(1_900)).await } => {}
+    }
+    let refused = tokio::join!(first, advance(Duration::from_millis(200))).0;
+    assert_eq!(refused.unwrap_err(), JwtProblem::UnknownKey);
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+}
+
+/// T24: what no key of the issuer's could make good does not trouble it.
+#[tokio::test]
+async fn a_token_that_is_wrong_before_its_key_costs_no_fetch() {
+    let _time = StandingTime::begin();
+    let signer = signer(0, "one");
+    let site = Site::with_keys(&[&signer]).await;
+    let work = Work::begun(site.issuer()).await;
+    let claims = site.claims();
+    let unknown = Header { kid: Some("new".to_owned()), ..signer.header() };
+    let other_alg = Header { alg: Algorithm::HS256, ..unknown.clone() };
+    let logout = Header { typ: Some("logout+jwt".to_owned()), ..unknown.clone() };
+    let mut of_nobody = claims.clone();
+    of_nobody["iss"] = json!("https://evil.example.com/");
+    let long = format!("{}{}", "x".repeat(9_000), signer.token(&claims).expose_secret());
+    for (token, problem) in [
+        (signer.token_with(&unknown, &of_nobody), JwtProblem::UnknownIssuer),
+        (signed(&other_alg, &claims, SECRET), JwtProblem::Algorithm),
+        (signer.token_with(&logout, &claims), JwtProblem::Type),
+        (long.into(), JwtProblem::Malformed),
+    ] {
+        assert_eq!(work.verify(&token).await.unwrap_err(), problem);
+    }
+    settle().await;
+    assert_eq!((site.count("/jwks"), work.fetches()), (1, 1));
+}
+
+#[tokio::test]
+async fn fetches_are_counted_and_keys_have_an_age() {
+    let _time = StandingTime::begin();
+    let site = Site::with_keys(&[&signer(0, "one"), &signer(1, "two")]).await;
+    let issuer = site.issuer();
+    let KeySource::Fetched(from, _) = issuer.keys else { panic!("it is fetched") };
+    let cadence = Cadence { refresh: Duration::from_secs(60), max_age: Duration::from_secs(300) };
+    let work =
+        Work::begun(Issuer { keys: KeySource::Fetched(from, cadence), ..site.issuer() }).await;
+    site.fail();
+    pass(&work, 60).await;
+    work.fetched(2).await;
+    pass(&work, 0).await;
+    let shown = work.metrics.encoded();
+    for line in [
+        r#"issuer_key_fetches_total{issuer="company",outcome="success"} 1"#,
+        r#"issuer_key_fetches_total{issuer="company",outcome="status"} 1"#,
+        r#"issuer_keys{issuer="company"} 2"#,
+        r#"issuer_keys_age_seconds{issuer="company"} 60"#,
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line} not in\n{shown}");
+    }
+    let metrics = work.metrics.clone();
+    drop(work);
+    settle().await;
+    assert!(!metrics.encoded().contains("issuer_keys{"), "it is gone");
+}

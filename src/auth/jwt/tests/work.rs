@@ -1,0 +1,74 @@
+//! Issuers at work, seen from inside.
+
+use std::time::Duration;
+
+use tokio::time::advance;
+
+use super::*;
+
+/// Issuers of which one is at work, and the clock that they go by.
+pub(super) struct Work {
+    pub(super) issuers: Arc<Issuers>,
+    pub(super) clock: Clock,
+    pub(super) metrics: IssuerMetrics,
+    pub(super) name: String,
+}
+
+impl Work {
+    pub(super) fn begin(issuer: Issuer) -> Self {
+        let (clock, metrics) = (Clock::manual(now()), IssuerMetrics::default());
+        let name = issuer.name.clone();
+        let issuers = Issuers::new(vec![issuer], None, &clock, &metrics).unwrap();
+        Self { issuers: Arc::new(issuers), clock, metrics, name }
+    }
+
+    /// With the first fetch behind it.
+    pub(super) async fn begun(issuer: Issuer) -> Self {
+        let work = Self::begin(issuer);
+        work.fetched(1).await;
+        work
+    }
+
+    pub(super) fn live(&self) -> &LiveIssuer {
+        &self.issuers.by_name[&self.name]
+    }
+
+    /// Waits until so many fetches have ended.
+    pub(super) async fn fetched(&self, times: u64) {
+        self.live().fetches().wait_for(|count| *count >= times).await.unwrap();
+        settle().await;
+    }
+
+    /// The fetches that have ended.
+    pub(super) fn fetches(&self) -> u64 {
+        *self.live().fetches().borrow()
+    }
+
+    pub(super) fn at_once(&self, token: &SecretString) -> Result<Caller, JwtProblem> {
+        self.issuers.verify(token, self.clock.now())
+    }
+
+    /// As a request has its token verified.
+    pub(super) async fn verify(&self, token: &SecretString) -> Result<Caller, JwtProblem> {
+        match self.at_once(token) {
+            Err(JwtProblem::UnknownKey) => {
+                self.issuers.verify_by_newer_keys(token, self.clock.now()).await
+            }
+            outcome => outcome,
+        }
+    }
+}
+
+/// Lets every task do what it can without a timer.
+pub(super) async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Moves the timers and then the clock, as a machine would.
+pub(super) async fn pass(work: &Work, secs: u64) {
+    work.clock.advance(TimeDelta::seconds(secs.try_into().unwrap()));
+    advance(Duration::from_secs(secs)).await;
+    settle().await;
+}
