@@ -214,7 +214,10 @@ fn log_failure(context: &Context, error: &ApiError, public: &Public, took: Durat
     let code = public.code();
     let took_ms = millis(took);
     let cause = causes(error);
-    if public.status.is_server_error() {
+    if matches!(error, ApiError::Unrecorded(_)) {
+        // The audit says itself what ails it, once and not for each request.
+        tell!(DEBUG, context, status, %code, took_ms, cause, "failed: {error}");
+    } else if public.status.is_server_error() {
         tell!(ERROR, context, status, %code, took_ms, cause, "failed: {error}");
     } else if error.is_noise() {
         tell!(DEBUG, context, status, %code, took_ms, "refused: {error}");

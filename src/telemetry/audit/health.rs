@@ -9,6 +9,8 @@ use crate::telemetry::with_causes;
 
 /// A sink that takes nothing for so long counts as broken: a reader that hangs, or a disk.
 const STALLED: Duration = Duration::from_secs(2);
+/// How often the log is told that lines find no room.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
 
 /// What the writer shows of itself.
 ///
@@ -22,6 +24,8 @@ pub(super) struct Health {
     busy_since: AtomicU64,
     /// Whether the log has been told that it is broken.
     told: AtomicBool,
+    /// When the log was told last that there was no room, as `busy_since`.
+    told_of_crowd: AtomicU64,
 }
 
 impl Health {
@@ -31,6 +35,7 @@ impl Health {
             failing: AtomicBool::new(false),
             busy_since: AtomicU64::new(0),
             told: AtomicBool::new(false),
+            told_of_crowd: AtomicU64::new(0),
         }
     }
 
@@ -72,6 +77,17 @@ impl Health {
             tracing::error!("the audit's sink takes nothing; its lines wait");
         }
         stalled
+    }
+
+    /// A line found no room.
+    pub(super) fn crowded(&self) {
+        let (now, last) = (self.now(), self.told_of_crowd.load(Ordering::Relaxed));
+        let is_due = last == 0 || now.saturating_sub(last) > millis(TELL_AGAIN);
+        if is_due && self.told_of_crowd.swap(now, Ordering::Relaxed) == last {
+            tracing::warn!(
+                "decisions find no room for their lines: the audit's sink is slower than they come"
+            );
+        }
     }
 
     fn now(&self) -> u64 {

@@ -142,7 +142,7 @@ impl Trail {
         if !self.common.queue.push(&line, Share::All) {
             match self.on_failure {
                 OnFailure::Continue => {
-                    self.common.metrics.lost(1);
+                    self.common.lose_one();
                     return Ok(());
                 }
                 // Boxed: requests that find room have none for it.
@@ -159,7 +159,7 @@ impl Trail {
     pub(crate) fn denied(&self, request: Request<'_>, decision: &Decision<'_>) {
         let line = line::written(&request, decision, &self.tail);
         if !self.common.queue.push(&line, Share::Most) {
-            self.common.metrics.lost(1);
+            self.common.lose_one();
         }
     }
 
@@ -172,7 +172,10 @@ impl Trail {
                 return Ok(());
             }
             self.check()?;
-            timeout_at(until, room).await.map_err(|_| Unrecorded)?;
+            if timeout_at(until, room).await.is_err() {
+                self.common.health.crowded();
+                return Err(Unrecorded);
+            }
         }
     }
 }
@@ -184,6 +187,11 @@ impl Drop for Trail {
 }
 
 impl Common {
+    fn lose_one(&self) {
+        self.metrics.lost(1);
+        self.health.crowded();
+    }
+
     /// What is written from now on stands elsewhere.
     pub(super) fn next_file(&self) {
         self.file.fetch_add(1, Ordering::Relaxed);

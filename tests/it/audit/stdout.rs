@@ -1,11 +1,11 @@
 //! The audit on standard output, of the command as operators start it.
 
 use std::io::Read;
-use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::binary::{Running, Service, emulated_sts, in_time, text};
+use crate::stage::PATIENCE;
 
 /// So many requests for the service's one token; their outcomes.
 async fn ask(service: &Service, count: usize) -> Vec<(u16, String)> {
@@ -18,7 +18,8 @@ async fn ask(service: &Service, count: usize) -> Vec<(u16, String)> {
         let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         (status, body["RequestId"].as_str().unwrap().to_owned())
     });
-    futures_util::future::join_all(asks).await
+    let all = futures_util::future::join_all(asks);
+    tokio::time::timeout(PATIENCE, all).await.expect("nobody waits for the audit for long")
 }
 
 async fn ready_is(service: &Service, status: u16) {
@@ -82,7 +83,6 @@ async fn a_standard_output_that_nobody_reads_is_caught_up_with_later() {
     });
     ready_is(&service, 200).await;
     count(ask(&service, 20).await);
-    tokio::time::sleep(Duration::from_millis(1)).await;
     running.terminate();
     assert!(running.ended().status.success());
     let all = in_time(|| reading.join().unwrap()).unwrap();
