@@ -1,6 +1,7 @@
 //! The configuration as operators write it: through files and the environment.
 
 mod advice_and_vending;
+mod audit;
 mod issuer_keys;
 mod limits;
 mod listener;
