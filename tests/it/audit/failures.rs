@@ -273,11 +273,12 @@ async fn a_server_whose_audit_cannot_be_opened_is_not_ready_until_it_can() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_waits_for_the_last_lines_and_not_for_ever() {
     let folder = tempfile::tempdir().unwrap();
-    let good = folder.path().join("audit.jsonl");
-    let stage = staged(&good, "").await;
-    let answers = crowd(&stage, 200).await;
+    let path = fifo(folder.path());
+    let slow = Reading::of(reader(&path), 4096, Duration::from_millis(10));
+    let stage = staged(&path, "").await;
+    let answers = crowd(&stage, 400).await;
     stage.close().await;
-    assert_eq!(vended(&lines(&good)), answered(&answers));
+    assert_eq!(vended(&slow.all(folder.path())), answered(&answers));
 
     let disk = FullDisk::new();
     let stage = staged(&disk.path, "").await;
