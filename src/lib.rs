@@ -20,6 +20,7 @@ mod grant;
 mod http;
 mod limit;
 mod policy;
+mod seal;
 mod store;
 mod sts;
 mod telemetry;

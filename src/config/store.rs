@@ -12,7 +12,8 @@ use super::problems::{Problem, Problems};
 use super::raw::{RawRedis, RawStore, RawStoreKind};
 use super::resolve::number;
 use super::secret_file::read_secret;
-use crate::store::{KeyPrefix, RedisAddress, RedisSettings, SealKey, StoreSettings};
+use crate::seal::SealKey;
+use crate::store::{KeyPrefix, RedisAddress, RedisSettings, StoreSettings};
 
 const PATH: &str = "store.redis";
 

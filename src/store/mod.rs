@@ -10,7 +10,6 @@ mod link;
 mod name;
 mod record;
 mod redis;
-mod seal;
 mod settings;
 mod view;
 
@@ -24,7 +23,6 @@ pub(crate) use budget::{BudgetTerms, Reserved};
 pub(crate) use examine::Examined;
 pub(crate) use lease::Lease;
 pub(crate) use name::KeyPrefix;
-pub(crate) use seal::SealKey;
 pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};
 pub(crate) use view::{Shared, View, Whose};
 

@@ -18,11 +18,11 @@ use super::lease::Lease;
 use super::link::{Link, Probe};
 use super::name::{Name, Names};
 use super::record;
-use super::seal::Seal;
 use super::settings::RedisSettings;
 use super::view::{Shared, View, Whose};
 use crate::clock::Clock;
 use crate::domain::Credentials;
+use crate::seal::Seal;
 use crate::telemetry::{StoreMetrics, StoreOperation};
 
 /// A Redis that replicas share.
@@ -80,7 +80,7 @@ impl Redis {
         Ok(Self {
             link: Link::open(client, settings.timeout, probe, metrics.clone()).await,
             names,
-            seal: Seal::new(&settings.seal_keys),
+            seal: Seal::new("appserver store seal 1", &settings.seal_keys),
             scripts: Scripts {
                 view: Script::new(include_str!("scripts/view.lua")),
                 renew: Script::new(include_str!("scripts/renew.lua")),

@@ -8,8 +8,8 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 use secrecy::SecretString;
 
 use super::name::KeyPrefix;
-use super::seal::SealKey;
 use crate::domain::Invalid;
+use crate::seal::SealKey;
 
 /// Where what replicas share is kept, and how.
 #[derive(Debug)]

@@ -13,13 +13,14 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("telemetry", &["domain"]),
         ("policy", &["domain"]),
         ("sts", &["policy", "domain"]),
-        ("store", &["domain"]),
+        ("seal", &["domain"]),
+        ("store", &["seal", "domain"]),
         ("limit", &["store", "domain"]),
         ("vend", &["sts", "store", "policy", "domain"]),
-        ("auth", &["domain"]),
+        ("auth", &["seal", "domain"]),
         ("grant", &["auth", "sts", "policy", "domain"]),
         ("http", &["auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
-        ("config", &["http", "auth", "limit", "grant", "vend", "sts", "store", "policy", "domain"]),
+        ("config", &["http", "auth", "limit", "grant", "vend", "sts", "store", "seal", "policy", "domain"]),
         (
             "app",
             &[

@@ -62,7 +62,7 @@ fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong(
     );
     let told = [read("canary", "canary").1, read(good, " \n").1].map(Option::unwrap);
     insta::assert_snapshot!(told.join("\n"), @r"
-store.redis.seal_key_file: a store key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
+store.redis.seal_key_file: a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
 store.redis.password_file: <folder>/password: the file is empty
 ");
 }

@@ -1,4 +1,4 @@
-//! What is shared is sealed: Redis, and who gets into it, can neither read it nor make it.
+//! What leaves and comes back is sealed: who holds it meanwhile, such as Redis or a phone, can neither read it nor make it.
 
 use std::fmt;
 
@@ -21,21 +21,20 @@ const VERSION: u8 = 1;
 /// The key of `appserver dev`. It is published, so it seals nothing from those who can read.
 const DEMO: [u8; KEY_LENGTH] = *b"appserver-demo-store-key-0000001";
 
-/// The replicas' common secret: 256 random bits.
+/// A secret that all replicas have: 256 random bits.
 #[derive(Debug)]
 pub(crate) struct SealKey(SecretBox<[u8; KEY_LENGTH]>);
 
 impl SealKey {
     /// A key as `openssl rand -base64 32` writes it; white space around it is nothing.
     pub(crate) fn from_base64(text: &str) -> Result<Self, Invalid> {
-        const RULE: Invalid = Invalid(
-            "a store key is 32 random bytes in base64, as `openssl rand -base64 32` prints them",
-        );
+        const RULE: Invalid =
+            Invalid("a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them");
         let bytes = Zeroizing::new(STANDARD.decode(text.trim()).map_err(|_| RULE)?);
         let key: [u8; KEY_LENGTH] = bytes.as_slice().try_into().map_err(|_| RULE)?;
         if key == DEMO {
             return Err(Invalid(
-                "this is the demo's store key, which is published; make one of your own",
+                "this is the demo's key, which is published; make one of your own",
             ));
         }
         Ok(Self(SecretBox::new(Box::new(key))))
@@ -46,7 +45,7 @@ impl SealKey {
     }
 
     /// A key for one purpose.
-    pub(super) fn derived(&self, purpose: &str) -> Zeroizing<[u8; KEY_LENGTH]> {
+    pub(crate) fn derived(&self, purpose: &str) -> Zeroizing<[u8; KEY_LENGTH]> {
         let mut hash = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.0.expose_secret())
             .expect("HMAC takes a key of any length");
         hash.update(purpose.as_bytes());
@@ -59,17 +58,15 @@ impl SealKey {
     }
 }
 
-/// Seals with the newest key, opens with any.
+/// Seals for one purpose with the newest key, opens with any.
 pub(crate) struct Seal {
     ciphers: Vec<XChaCha20Poly1305>,
 }
 
 impl Seal {
-    pub(crate) fn new(keys: &[SealKey]) -> Self {
-        let cipher = |key: &SealKey| {
-            let derived = key.derived("appserver store seal 1");
-            XChaCha20Poly1305::new(&Key::from(*derived))
-        };
+    /// What is sealed for another purpose is not opened, even where the keys are the same.
+    pub(crate) fn new(purpose: &str, keys: &[SealKey]) -> Self {
+        let cipher = |key: &SealKey| XChaCha20Poly1305::new(&Key::from(*key.derived(purpose)));
         Self { ciphers: keys.iter().map(cipher).collect() }
     }
 
@@ -112,7 +109,7 @@ mod tests {
 
     fn seal(keys: &[u8]) -> Seal {
         let keys: Vec<_> = keys.iter().map(|byte| SealKey::for_tests(*byte)).collect();
-        Seal::new(&keys)
+        Seal::new("purpose", &keys)
     }
 
     fn plain() -> SecretSlice<u8> {
@@ -132,6 +129,15 @@ mod tests {
         assert_eq!(opens(&[2], "app:{a}:token"), None);
         assert_eq!(opens(&[1], "app:{b}:token"), None);
         assert_eq!(opens(&[1], "app:{a}:refusal"), None);
+    }
+
+    #[test]
+    fn what_is_sealed_for_one_purpose_does_not_open_for_another() {
+        let [one, other] =
+            ["one", "other"].map(|purpose| Seal::new(purpose, &[SealKey::for_tests(1)]));
+        let sealed = one.seal("name", &plain());
+        assert!(one.open("name", &sealed).is_some());
+        assert!(other.open("name", &sealed).is_none());
     }
 
     #[test]
