@@ -25,6 +25,8 @@ pub(crate) enum Method {
     Jwt,
     /// The certificate of its connection.
     ClientCertificate,
+    /// `?Ticket=`.
+    Ticket,
     /// Nobody proved anything: the operator tries out what a caller would get, on the command line.
     Operator,
 }
@@ -35,6 +37,7 @@ impl Method {
             Self::ClientSecret => "ClientSecret",
             Self::Jwt => "Jwt",
             Self::ClientCertificate => "ClientCertificate",
+            Self::Ticket => "Ticket",
             Self::Operator => "Operator",
         }
     }
@@ -71,6 +74,16 @@ impl Caller {
         until: Option<DateTime<Utc>>,
     ) -> Self {
         Self { client, subject: Some(subject), claims, method: Method::Jwt, until }
+    }
+
+    /// Whoever a ticket was made for.
+    pub(super) fn by_ticket(
+        client: ClientId,
+        subject: Option<Subject>,
+        claims: BTreeMap<String, String>,
+        until: Option<DateTime<Utc>>,
+    ) -> Self {
+        Self { client, subject, claims, method: Method::Ticket, until }
     }
 
     /// A caller that exists only to be shown what it would get; no request ever becomes one.

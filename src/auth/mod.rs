@@ -5,6 +5,7 @@ mod certificate;
 mod jwt;
 mod presented;
 mod secret;
+mod ticket;
 
 use std::collections::HashMap;
 
@@ -16,6 +17,7 @@ pub(crate) use jwt::{
 };
 pub(crate) use presented::Presented;
 pub(crate) use secret::{ClientSecret, SecretHash};
+pub(crate) use ticket::{Ticket, TicketId, TicketProblem, TicketSeal};
 
 use chrono::{DateTime, Utc};
 
@@ -60,6 +62,8 @@ pub(crate) enum AuthError {
     UnknownCertificate,
     #[error(transparent)]
     Jwt(#[from] JwtProblem),
+    #[error(transparent)]
+    Ticket(#[from] TicketProblem),
     #[error("the client is disabled")]
     Disabled(ClientId),
 }
@@ -69,6 +73,7 @@ impl AuthError {
     pub(crate) fn client(&self) -> Option<&ClientId> {
         match self {
             Self::WrongSecret(client) | Self::Disabled(client) => Some(client),
+            Self::Ticket(problem) => problem.client(),
             Self::Missing
             | Self::Malformed
             | Self::NotOffered
@@ -90,7 +95,8 @@ impl AuthError {
             | Self::UnknownClient
             | Self::UnknownCertificate
             | Self::WrongSecret(_)
-            | Self::Jwt(_) => true,
+            | Self::Jwt(_)
+            | Self::Ticket(_) => true,
         }
     }
 }
@@ -145,7 +151,7 @@ impl Authenticator {
         }
     }
 
-    /// The same by what is known already. Tickets become a further arm here.
+    /// The same by what is known already. Tickets are opened by [`TicketSeal`]: they hold what is asked, too.
     pub(crate) fn authenticate_at_once(
         &self,
         presented: &Presented,
@@ -177,7 +183,7 @@ impl Authenticator {
     }
 
     /// A caller whom somebody else has proven, if its client is one of ours.
-    fn registered(&self, caller: Caller) -> Result<Caller, AuthError> {
+    pub(crate) fn registered(&self, caller: Caller) -> Result<Caller, AuthError> {
         match self.clients.get(caller.client()) {
             Some(client) if client.enabled => Ok(caller),
             Some(_) => Err(AuthError::Disabled(caller.client().clone())),

@@ -7,6 +7,12 @@ use sha2::{Digest, Sha256};
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Fingerprint([u8; 16]);
 
+impl From<[u8; 16]> for Fingerprint {
+    fn from(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
 impl Fingerprint {
     pub(crate) fn of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let mut hash = Sha256::new();
@@ -20,5 +26,10 @@ impl Fingerprint {
         // 128 bits are enough: who writes configurations need not be kept from making two that look the same.
         first.copy_from_slice(&whole[..16]);
         Self(first)
+    }
+
+    /// To be kept elsewhere, and compared with another day's.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0
     }
 }

@@ -296,6 +296,7 @@ impl From<AuthError> for ApiError {
             | AuthError::UnknownClient
             | AuthError::UnknownCertificate
             | AuthError::Jwt(_)
+            | AuthError::Ticket(_)
             | AuthError::WrongSecret(_) => Self::Unauthenticated(error),
         }
     }

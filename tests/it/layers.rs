@@ -7,7 +7,7 @@ use syn::visit::Visit;
 
 /// Which top-level modules each may import. `clock` and `telemetry` are open to all.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let table: [(&str, &[&str]); 18] = [
+    let table: [(&str, &[&str]); 19] = [
         ("domain", &[]),
         ("clock", &[]),
         ("telemetry", &["domain"]),
@@ -20,7 +20,10 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("auth", &["seal", "domain"]),
         ("grant", &["auth", "sts", "policy", "domain"]),
         ("http", &["auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
-        ("config", &["http", "auth", "limit", "grant", "vend", "sts", "store", "seal", "policy", "domain"]),
+        (
+            "config",
+            &["http", "auth", "limit", "grant", "vend", "sts", "store", "seal", "policy", "domain"],
+        ),
         (
             "app",
             &[

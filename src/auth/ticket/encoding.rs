@@ -1,0 +1,144 @@
+//! What a ticket says, as few bytes: it becomes a part of a URL.
+//!
+//! Numbers have seven bits a byte, the lowest first, as in LEB128; texts have their length before them; what is absent is
+//! 0 or an empty text, which nothing that is present can be.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use secrecy::SecretSlice;
+
+use super::{Ticket, TicketId};
+use crate::auth::Caller;
+use crate::domain::Fingerprint;
+
+/// The version of what follows, in front of it. One that is not known is no ticket.
+const VERSION: u8 = 1;
+
+pub(super) fn write(ticket: &Ticket) -> SecretSlice<u8> {
+    let caller = &ticket.caller;
+    let mut plain = Writer(vec![VERSION]);
+    plain.0.extend(ticket.id.0);
+    plain.0.extend(ticket.fingerprint.to_bytes());
+    plain.moment(Some(ticket.issued_at));
+    plain.moment(Some(ticket.expires_at));
+    plain.moment(caller.until());
+    plain.number(ticket.duration_secs.unwrap_or(0));
+    plain.text(&ticket.proven_by);
+    plain.text(caller.client().as_str());
+    plain.text(caller.subject().map_or("", |subject| subject.as_str()));
+    plain.texts(caller.claims());
+    plain.text(ticket.grant.as_str());
+    plain.texts(&ticket.parameters);
+    plain.text(ticket.policy.as_deref().unwrap_or(""));
+    plain.0.into()
+}
+
+/// The ticket, if this is all of one of this version.
+pub(super) fn read(plain: &[u8]) -> Option<Ticket> {
+    let mut plain = Reader(plain);
+    if plain.bytes()? != [VERSION] {
+        return None;
+    }
+    let id = TicketId(plain.bytes()?);
+    let fingerprint = Fingerprint::from(plain.bytes()?);
+    let (issued_at, expires_at) = (plain.moment()??, plain.moment()??);
+    let until = plain.moment()?;
+    let duration_secs = Some(plain.number()?).filter(|secs| *secs != 0);
+    let proven_by = plain.text()?.to_owned();
+    let client = plain.text()?.parse().ok()?;
+    let subject = match plain.text()? {
+        "" => None,
+        subject => Some(subject.parse().ok()?),
+    };
+    let claims = plain.texts()?;
+    let grant = plain.text()?.parse().ok()?;
+    let parameters = plain.texts()?;
+    let policy = Some(plain.text()?).filter(|policy| !policy.is_empty()).map(str::to_owned);
+    let caller = Caller::by_ticket(client, subject, claims, until);
+    plain.0.is_empty().then_some(Ticket {
+        id,
+        caller,
+        proven_by,
+        grant,
+        fingerprint,
+        duration_secs,
+        parameters,
+        policy,
+        issued_at,
+        expires_at,
+    })
+}
+
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn number(&mut self, mut number: u64) {
+        while number >= 0x80 {
+            self.0.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.0.push(number as u8);
+    }
+
+    /// In whole seconds; what is before 1970 never comes here.
+    fn moment(&mut self, moment: Option<DateTime<Utc>>) {
+        let secs = moment.map_or(0, |moment| moment.timestamp());
+        self.number(u64::try_from(secs).unwrap_or(0));
+    }
+
+    fn text(&mut self, text: &str) {
+        self.number(text.len() as u64);
+        self.0.extend(text.as_bytes());
+    }
+
+    fn texts(&mut self, texts: &BTreeMap<String, String>) {
+        self.number(texts.len() as u64);
+        for (name, text) in texts {
+            self.text(name);
+            self.text(text);
+        }
+    }
+}
+
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        let mut number = 0;
+        for shift in (0..64).step_by(7) {
+            let [byte] = self.bytes()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn moment(&mut self) -> Option<Option<DateTime<Utc>>> {
+        match self.number()? {
+            0 => Some(None),
+            secs => DateTime::from_timestamp(i64::try_from(secs).ok()?, 0).map(Some),
+        }
+    }
+
+    fn text(&mut self) -> Option<&'a str> {
+        let length = usize::try_from(self.number()?).ok()?;
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn texts(&mut self) -> Option<BTreeMap<String, String>> {
+        let count = self.number()?;
+        let pair = |_| Some((self.text()?.to_owned(), self.text()?.to_owned()));
+        (0..count).map(pair).collect()
+    }
+}

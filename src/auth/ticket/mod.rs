@@ -1,0 +1,80 @@
+//! Tickets: a short-lived URL that vends one grant, for SDKs that cannot send a header.
+//!
+//! A ticket is kept by whoever holds it, and nowhere else. It is sealed, so that its holder can neither read nor change
+//! it; what it says is who it was made for and what was asked for, and never what a token may do: that is decided anew
+//! each time, by the configuration of that moment.
+
+mod encoding;
+mod seal;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+
+use super::Caller;
+use crate::domain::{ClientId, Fingerprint, GrantName};
+
+pub(crate) use seal::TicketSeal;
+
+/// What a ticket says.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) id: TicketId,
+    /// Whoever it was made for.
+    pub(crate) caller: Caller,
+    /// How the caller had proven itself when it was made, for the log.
+    pub(crate) proven_by: String,
+    pub(crate) grant: GrantName,
+    /// Of the grant as it was then: a ticket ends with it.
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) duration_secs: Option<u64>,
+    pub(crate) parameters: BTreeMap<String, String>,
+    /// The caller's own policy, as JSON.
+    pub(crate) policy: Option<String>,
+    pub(crate) issued_at: DateTime<Utc>,
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// Names a ticket in the log, where the ticket itself may not stand.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct TicketId([u8; 8]);
+
+impl TicketId {
+    pub(crate) fn fresh() -> Self {
+        Self(rand::random())
+    }
+}
+
+impl fmt::Display for TicketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+/// Why a ticket proves nothing. None of it is told to its holder.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum TicketProblem {
+    #[error("the ticket is too long, or no base64")]
+    Malformed,
+    #[error("the ticket was changed, or sealed with a key that is not ours any more")]
+    Unsealed,
+    #[error("the ticket is of a version that is not known")]
+    Version,
+    #[error("the ticket has expired")]
+    Expired { ticket: TicketId, client: ClientId },
+    #[error("the ticket's grant was changed, or is not the client's any more")]
+    GrantChanged(ClientId),
+}
+
+impl TicketProblem {
+    /// Whose ticket it is, where that is certain.
+    pub(super) fn client(&self) -> Option<&ClientId> {
+        match self {
+            Self::Expired { client, .. } | Self::GrantChanged(client) => Some(client),
+            Self::Malformed | Self::Unsealed | Self::Version => None,
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! What is sealed comes back as it was, and nothing else does.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, TimeDelta, Utc};
+use proptest::prelude::*;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::*;
+use crate::auth::caller::Method;
+use crate::seal::{Seal, SealKey};
+
+fn now() -> DateTime<Utc> {
+    "2016-01-13T14:02:37Z".parse().unwrap()
+}
+
+fn seal(keys: &[u8]) -> TicketSeal {
+    TicketSeal::new(&keys.iter().map(|byte| SealKey::for_tests(*byte)).collect::<Vec<_>>())
+}
+
+fn alices() -> Ticket {
+    let claims = BTreeMap::from([("tenant".to_owned(), "canary-tenant".to_owned())]);
+    let caller = Caller::by_jwt(
+        "photo-app".parse().unwrap(),
+        "canary-alice".parse().unwrap(),
+        claims,
+        Some(now() + TimeDelta::hours(9)),
+    );
+    Ticket {
+        id: TicketId::fresh(),
+        proven_by: caller.method().as_str().to_owned(),
+        caller,
+        grant: "my-photos".parse().unwrap(),
+        fingerprint: Fingerprint::of([b"canary".as_slice()]),
+        duration_secs: Some(1800),
+        parameters: BTreeMap::from([("album".to_owned(), "canary-album".to_owned())]),
+        policy: Some(r#"{"Version":"1"}"#.to_owned()),
+        issued_at: now(),
+        expires_at: now() + TimeDelta::hours(1),
+    }
+}
+
+/// All that a ticket says, but for how its caller is proven now.
+fn said(ticket: &Ticket) -> String {
+    let Ticket { id, caller, proven_by, grant, fingerprint, duration_secs, .. } = ticket;
+    let of_caller = (caller.client(), caller.subject(), caller.claims(), caller.until());
+    let asked = (grant, fingerprint, duration_secs, &ticket.parameters, &ticket.policy);
+    format!("{id} {proven_by} {of_caller:?} {asked:?} {} {}", ticket.issued_at, ticket.expires_at)
+}
+
+#[test]
+fn what_is_sealed_is_what_is_opened() {
+    let ticket = alices();
+    let opened = seal(&[1]).open(&seal(&[1]).seal(&ticket).unwrap(), now()).unwrap();
+    assert_eq!(said(&opened), said(&ticket));
+    assert_eq!((opened.caller.method(), opened.proven_by.as_str()), (Method::Ticket, "Jwt"));
+    // Nothing is lost where there is nothing.
+    let plain = Ticket {
+        caller: Caller::by_secret("client-002".parse().unwrap()),
+        duration_secs: None,
+        parameters: BTreeMap::new(),
+        policy: None,
+        ..alices()
+    };
+    let opened = seal(&[1]).open(&seal(&[1]).seal(&plain).unwrap(), now()).unwrap();
+    assert_eq!(said(&opened), said(&plain));
+}
+
+proptest! {
+    #[test]
+    fn any_parameters_that_fit_come_back(
+        parameters in proptest::collection::btree_map("\\PC{0,8}", "\\PC{0,24}", 0..12),
+        duration_secs in proptest::option::of(1..u64::MAX),
+    ) {
+        let ticket = Ticket { parameters, duration_secs, ..alices() };
+        let opened = seal(&[1]).open(&seal(&[1]).seal(&ticket).unwrap(), now()).unwrap();
+        prop_assert_eq!(said(&opened), said(&ticket));
+    }
+}
+
+/// T27: the holder can change nothing, and read nothing.
+#[test]
+fn any_changed_bit_and_any_cut_or_added_letter_is_refused() {
+    let (seal, ticket) = (seal(&[1]), alices());
+    let text = seal.seal(&ticket).unwrap().expose_secret().to_owned();
+    let opens = |text: &str| seal.open(&text.into(), now()).is_ok();
+    assert!(opens(&text));
+    let sealed = URL_SAFE_NO_PAD.decode(&text).unwrap();
+    for bit in 0..sealed.len() * 8 {
+        let mut changed = sealed.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(!opens(&URL_SAFE_NO_PAD.encode(changed)), "bit {bit}");
+    }
+    // As text, too: bits that base64 leaves over mean nothing, and are refused all the same.
+    for at in 0..text.len() {
+        for bit in 0..7 {
+            let mut changed = text.clone().into_bytes();
+            changed[at] ^= 1 << bit;
+            assert!(!opens(&String::from_utf8(changed).unwrap()), "letter {at}, bit {bit}");
+        }
+        assert!(!opens(&text[..at]), "{at} letters");
+    }
+    for added in ["A", "AA", "AAA", "AAAA", "=", "==", " ", "\n"] {
+        assert!(!opens(&format!("{text}{added}")), "{added:?}");
+        assert!(!opens(&format!("{added}{text}")), "{added:?}");
+    }
+    assert!(!sealed.windows(6).any(|bytes| bytes == b"canary"));
+    assert!(!format!("{:?}", seal.seal(&ticket).unwrap()).contains(&text[..8]));
+}
+
+#[test]
+fn a_ticket_is_over_at_its_end() {
+    let (seal, ticket) = (seal(&[1]), alices());
+    let text = seal.seal(&ticket).unwrap();
+    assert!(seal.open(&text, ticket.expires_at - TimeDelta::seconds(1)).is_ok());
+    let problem = seal.open(&text, ticket.expires_at).unwrap_err();
+    let client = ticket.caller.client().clone();
+    assert_eq!(problem, TicketProblem::Expired { ticket: ticket.id, client });
+}
+
+#[test]
+fn the_key_before_opens_and_a_key_that_is_gone_does_not() {
+    let before = seal(&[1]).seal(&alices()).unwrap();
+    let opened = |keys: &[u8]| seal(keys).open(&before, now()).map(|_| ());
+    assert_eq!(opened(&[2, 1]), Ok(()));
+    assert_eq!(opened(&[3, 2]), Err(TicketProblem::Unsealed));
+    // What is made meanwhile is of the newest.
+    let newer = seal(&[2, 1]).seal(&alices()).unwrap();
+    assert!(seal(&[2]).open(&newer, now()).is_ok());
+    assert!(seal(&[1]).open(&newer, now()).is_err());
+}
+
+#[test]
+fn what_is_no_ticket_is_told_apart_for_the_log() {
+    let open = |text: SecretString| seal(&[1]).open(&text, now()).unwrap_err();
+    assert_eq!(open("".into()), TicketProblem::Unsealed);
+    assert_eq!(open("canary".into()), TicketProblem::Malformed);
+    assert_eq!(open("not base64".into()), TicketProblem::Malformed);
+    assert_eq!(open("A".repeat(4000).into()), TicketProblem::Malformed);
+    assert_eq!(open("A".repeat(3000).into()), TicketProblem::Unsealed);
+    // Of a service to come, with the same key.
+    let plain = super::encoding::write(&alices()).expose_secret().to_vec();
+    let sealed = |plain: &[u8]| {
+        let seal = Seal::new("appserver ticket seal 1", &[SealKey::for_tests(1)]);
+        URL_SAFE_NO_PAD.encode(seal.seal("ticket", &plain.to_vec().into())).into()
+    };
+    assert!(seal(&[1]).open(&sealed(&plain), now()).is_ok());
+    assert_eq!(open(sealed(&[&[2], &plain[1..]].concat())), TicketProblem::Version);
+    assert_eq!(open(sealed(&[&plain, [0].as_slice()].concat())), TicketProblem::Version);
+    for length in 0..plain.len() {
+        assert_eq!(open(sealed(&plain[..length])), TicketProblem::Version, "{length} bytes");
+    }
+}
+
+#[test]
+fn what_is_too_long_for_a_url_is_not_sealed() {
+    let with = |bytes| Ticket { policy: Some("x".repeat(bytes)), ..alices() };
+    let text = seal(&[1]).seal(&with(2047)).unwrap();
+    assert!(text.expose_secret().len() < 3584);
+    assert!(seal(&[1]).open(&text, now()).is_ok());
+    assert!(seal(&[1]).seal(&with(4000)).is_err());
+}
