@@ -177,6 +177,12 @@ impl Grants {
         chosen.at_most(left.as_secs() / STEP_SECS * STEP_SECS)
     }
 
+    /// The grant, if the client may use it.
+    pub(crate) fn held(&self, client: &ClientId, name: &GrantName) -> Option<&Entitlement> {
+        let own = self.of_clients.get(client)?;
+        own.contains(name).then(|| self.entitlements.get(name)).flatten()
+    }
+
     fn entitlement(&self, client: &ClientId, named: Option<&str>) -> Result<&Entitlement, Refusal> {
         let own = self.of_clients.get(client).ok_or(Refusal::NotGranted)?;
         let name = match named {
@@ -199,6 +205,11 @@ impl<'a> Grant<'a> {
     /// Tells the grant from what it was before it was changed.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.entitlement.fingerprint
+    }
+
+    /// Whether what it gives depends on this claim of the caller's.
+    pub(crate) fn uses_claim(&self, claim: &str) -> bool {
+        self.entitlement.narrowing.uses().claims.iter().any(|used| used.as_str() == claim)
     }
 
     /// What its tokens may do.

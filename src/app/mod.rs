@@ -15,9 +15,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::Secrets;
-use crate::config::{Problem, Problems, Settings};
-use crate::http::{self, Api, InForce, Readiness, ServerSettings, Tls};
+use crate::config::{Problem, Problems, Secrets, Settings};
+use crate::http::{self, Api, InForce, PublicUrl, Readiness, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::audit::Audit;
@@ -90,7 +89,7 @@ impl App {
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let secrets = settings.read_secrets()?;
         let certificate = secrets.advice(clock.now());
-        let Secrets { key, store, tls } = secrets;
+        let Secrets { access_key: key, store, tickets, tls } = secrets;
         tracing::info!(
             access_key_id = %key.id,
             source = %settings.access_key,
@@ -109,7 +108,11 @@ impl App {
             .map(Arc::new)?;
         let vendor =
             Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
-        let rules = rules::rules(settings.rules, None, &store, &clock, &metrics)
+        let public = bind("server.listen", settings.listen).await?;
+        let listener =
+            PublicUrl::of_listener(public.local_addr().expect("a bound listener has an address"));
+        let tickets = tickets.map(|seal| settings.tickets.rules(seal, listener.clone()));
+        let rules = rules::rules(settings.rules, tickets, None, &store, &clock, &metrics)
             .map_err(|problem| StartError::IssuersTls(problem.into()))?;
         let audit = match settings.audit {
             Some(audit) => Audit::start(audit, metrics.audit.clone()),
@@ -130,11 +133,12 @@ impl App {
         let (reloads, requests) = reload::requests();
         let tls = tls.map(|identity| Tls::new(identity, metrics.connections.transport.clone()));
         Ok(Self {
-            public: bind("server.listen", settings.listen).await?,
+            public,
             admin: bind("admin.listen", settings.admin_listen).await?,
             reloader: Reloader {
                 api: Arc::clone(&api),
                 store,
+                listener,
                 in_force: Arc::clone(&in_force),
                 tls: tls.clone(),
                 candidates,

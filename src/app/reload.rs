@@ -8,7 +8,7 @@ use super::access_key::Candidate;
 use super::rules::{holders, rules};
 use super::watch::Watch;
 use crate::config::{Fixed, Problem, Problems, Secrets, Settings, Source};
-use crate::http::{Api, InForce, Rules, Tls, TlsIdentity};
+use crate::http::{Api, InForce, PublicUrl, Rules, Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{Reload, with_causes};
 use crate::vend::Holders;
@@ -33,6 +33,7 @@ impl Reloads {
 pub(super) struct Reloader {
     pub(super) api: Arc<Api>,
     pub(super) store: Arc<Store>,
+    pub(super) listener: PublicUrl,
     pub(super) in_force: Arc<InForce>,
     /// What new connections are shown.
     pub(super) tls: Option<Tls>,
@@ -115,7 +116,8 @@ impl Reloader {
         let settings = settings?;
         let secrets = secrets.expect("they are read if the settings are")?;
         let certificate = secrets.advice(self.api.clock.now());
-        let Secrets { key, tls, store: _ } = secrets;
+        let Secrets { access_key: key, tickets, tls, store: _ } = secrets;
+        let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let candidate = Candidate { key, accounts: settings.accounts.clone() };
         if self.candidates.borrow().key == candidate.key {
             let admitted = self.api.vendor.admits(&candidate.accounts);
@@ -126,7 +128,7 @@ impl Reloader {
         let holders = holders(&settings);
         let before = self.api.rules.load_full();
         let metrics = &self.api.metrics;
-        let rules = rules(settings, Some(&before), &self.store, &self.api.clock, metrics);
+        let rules = rules(settings, tickets, Some(&before), &self.store, &self.api.clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
         Ok(Next { rules, holders, candidate, tls, hash, fixed, advice })
     }

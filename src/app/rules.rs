@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::auth::{Authenticator, Issuers, UnverifiableIssuers};
 use crate::clock::Clock;
 use crate::config::RuleSettings;
-use crate::http::Rules;
+use crate::http::{Rules, TicketRules};
 use crate::limit::{Failures, Limits};
 use crate::store::Store;
 use crate::telemetry::Metrics;
@@ -14,6 +14,7 @@ use crate::vend::{Holder, Holders};
 /// The rules of a configuration. What the rules `before` have counted and learnt stays where its terms are the same.
 pub(super) fn rules(
     settings: RuleSettings,
+    tickets: Option<TicketRules>,
     before: Option<&Rules>,
     store: &Arc<Store>,
     clock: &Clock,
@@ -30,6 +31,7 @@ pub(super) fn rules(
         limits: Limits::new(limits, Arc::clone(store), counted),
         failures: Failures::new(failures, failed),
         grants,
+        tickets,
         proxies,
         cors,
         request_timeout,

@@ -95,6 +95,13 @@ impl Caller {
         Self { client, subject, claims, method: Method::Operator, until: None }
     }
 
+    /// The same caller with those of its claims that are to be kept.
+    pub(crate) fn with_claims(&self, keep: impl Fn(&str) -> bool) -> Self {
+        let claims = self.claims.iter().filter(|(name, _)| keep(name));
+        let claims = claims.map(|(name, claim)| (name.clone(), claim.clone())).collect();
+        Self { client: self.client.clone(), subject: self.subject.clone(), claims, ..*self }
+    }
+
     pub(crate) fn client(&self) -> &ClientId {
         &self.client
     }

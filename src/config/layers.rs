@@ -12,7 +12,7 @@ use super::problems::Problems;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 12] = [
+const PATH_KEYS: [&str; 13] = [
     "file",
     "jwks_file",
     "policy",
@@ -25,6 +25,7 @@ const PATH_KEYS: [&str; 12] = [
     "key_file",
     "client_ca_file",
     "client_crl_file",
+    "previous_key_file",
 ];
 
 /// The merged tree, and the environment that some of it refers to.

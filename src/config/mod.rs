@@ -26,6 +26,7 @@ mod settings;
 mod source;
 mod store;
 mod sts;
+mod tickets;
 mod tls;
 mod vend;
 
@@ -41,6 +42,7 @@ pub use settings::{LogFormat, Settings};
 pub(crate) use settings::{RuleSettings, Secrets};
 pub(crate) use source::Source;
 pub(crate) use store::StoreSource;
+pub(crate) use tickets::TicketSource;
 pub(crate) use tls::{TlsSource, certificate_problem};
 
 /// The variables of this process, the only reading of them.

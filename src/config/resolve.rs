@@ -13,7 +13,7 @@ use super::restart::Fixed;
 use super::settings::RuleSettings;
 use super::{
     AccessKeySource, Files, Mode, Settings, Source, advice, audit, clients, grants, issuers,
-    limits, reload, server, store, sts, vend,
+    limits, reload, server, store, sts, tickets, vend,
 };
 use crate::telemetry;
 
@@ -29,14 +29,16 @@ pub(super) fn resolve(
     // could be found again: clients' secrets are hashes of 256 random bits, and the AccessKey is not in the tree.
     let mut hash = Sha256::new_with_prefix(json.to_string());
     let mut unknown = Vec::new();
-    let raw: RawSettings = serde_ignored::deserialize(tree, |path| unknown.push(path.to_string()))
-        .map_err(|error| Problems::one("(file)", error))?;
+    let mut raw: RawSettings =
+        serde_ignored::deserialize(tree, |path| unknown.push(path.to_string()))
+            .map_err(|error| Problems::one("(file)", error))?;
     for path in unknown {
         // So serde_ignored writes tables that may be left out.
         let path = path.replace(".?", "");
         problems.add(path, "there is no such key; config/default.toml lists them all");
     }
 
+    let public_url = std::mem::take(&mut raw.server.public_url);
     let server = server::resolve(raw.server, &mut problems);
     let knows_addresses = server.as_ref().is_none_or(|server| server.knows_addresses);
     let failures = limits::of_failures(raw.failures, knows_addresses, &mut problems);
@@ -60,6 +62,7 @@ pub(super) fn resolve(
     let max_attempts = sts.as_ref().map(|sts| sts.max_attempts);
     let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
     let store = store::resolve(raw.store, mode, &mut problems);
+    let tickets = tickets::resolve(raw.tickets, public_url, mode, &mut problems);
     let roles = grants::roles(raw.roles, &mut problems);
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
@@ -96,6 +99,7 @@ pub(super) fn resolve(
             sts: sts?,
             vend,
             store,
+            tickets: tickets?,
             advice,
             access_key: access_key?,
             rules: RuleSettings {

@@ -14,10 +14,12 @@ const RELOADED: &[&str] = &[
     "roles",
     "server.cors_origins",
     "server.forwarded_header",
+    "server.public_url",
     "server.request_timeout_ms",
     "server.tls",
     "server.trusted_proxies",
     "sts.access_key",
+    "tickets",
 ];
 
 /// The keys that only a restart changes, with their values.

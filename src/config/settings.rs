@@ -9,9 +9,10 @@ use serde::Deserialize;
 
 use super::restart::Fixed;
 use super::{
-    AccessKeySource, Files, Problem, Problems, Source, StoreSource, TlsSource, certificate_problem,
+    AccessKeySource, Files, Problem, Problems, Source, StoreSource, TicketSource, TlsSource,
+    certificate_problem,
 };
-use crate::auth::{Client, Issuer};
+use crate::auth::{Client, Issuer, TicketSeal};
 use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::{Cors, Proxies, ServerSettings, TlsIdentity};
@@ -42,6 +43,7 @@ pub struct Settings {
     pub(crate) sts: StsSettings,
     pub(crate) vend: VendSettings,
     pub(crate) store: StoreSource,
+    pub(crate) tickets: TicketSource,
     pub(crate) access_key: AccessKeySource,
     pub(crate) rules: RuleSettings,
     /// The accounts of roles that must be the AccessKey's own.
@@ -72,22 +74,14 @@ pub(crate) struct RuleSettings {
     pub(crate) request_timeout: Duration,
 }
 
-impl Settings {
-    /// Reads what is not in the configuration itself but named by it.
-    pub(crate) fn read_secrets(&self) -> Result<Secrets, Problems> {
-        let mut problems = Problems::default();
-        let key = problems.gather(self.access_key.read());
-        let store = problems.gather(self.store.read());
-        let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
-        let secrets = key.zip(store).zip(tls);
-        problems.into_result(secrets.map(|((key, store), tls)| Secrets { key, store, tls }))
-    }
-}
-
-/// What is not in the configuration itself.
+/// What is not in the configuration itself but named by it.
+#[derive(Debug)]
 pub(crate) struct Secrets {
-    pub(crate) key: AccessKey,
+    pub(crate) access_key: AccessKey,
     pub(crate) store: StoreSettings,
+    /// None where there are no tickets.
+    pub(crate) tickets: Option<TicketSeal>,
+    /// None where somebody else ends TLS, or nobody.
     pub(crate) tls: Option<TlsIdentity>,
 }
 
@@ -95,6 +89,22 @@ impl Secrets {
     /// What is worth a warning at this moment.
     pub(crate) fn advice(&self, now: DateTime<Utc>) -> Option<Problem> {
         self.tls.as_ref()?.advice(now).map(certificate_problem)
+    }
+}
+
+impl Settings {
+    /// Reads them, or says what is wrong with all of them.
+    pub(crate) fn read_secrets(&self) -> Result<Secrets, Problems> {
+        let mut problems = Problems::default();
+        let access_key = problems.gather(self.access_key.read());
+        let store = problems.gather(self.store.read());
+        let tickets = problems.gather(self.tickets.read());
+        let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
+        let secrets = (|| {
+            let (access_key, store) = (access_key?, store?);
+            Some(Secrets { access_key, store, tickets: tickets?, tls: tls? })
+        })();
+        problems.into_result(secrets)
     }
 }
 

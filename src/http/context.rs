@@ -13,9 +13,13 @@ use uuid::fmt::Hyphenated;
 
 use super::peer::Peer;
 use super::rules::Rules;
-use crate::auth::Caller;
+use crate::auth::{Caller, TicketId};
 use crate::domain::{ClientId, GrantName, Subject};
 
+/// The main route.
+pub(super) const TOKEN_ROUTE: &str = "/v1/token";
+/// Where tickets are made.
+pub(super) const TICKETS_ROUTE: &str = "/v1/tickets";
 /// The route that answers 200 whatever happens: the stock Android provider loses the body of a 4xx.
 pub(super) const OSS_SDK_ROUTE: &str = "/v1/oss-sdk/token";
 
@@ -40,6 +44,7 @@ pub(crate) struct Context {
     who: OnceLock<Who>,
     grant: OnceLock<GrantName>,
     sought: OnceLock<String>,
+    ticket: OnceLock<TicketId>,
 }
 
 /// Whose request it is.
@@ -85,6 +90,7 @@ impl Context {
             who: OnceLock::new(),
             grant: OnceLock::new(),
             sought: OnceLock::new(),
+            ticket: OnceLock::new(),
         })
     }
 
@@ -121,6 +127,11 @@ impl Context {
         let _ = self.sought.set(sought);
     }
 
+    /// The ticket that it makes or shows.
+    pub(super) fn note_ticket(&self, ticket: TicketId) {
+        let _ = self.ticket.set(ticket);
+    }
+
     pub(super) fn client(&self) -> Option<&str> {
         self.who.get().map(|who| who.client.as_str())
     }
@@ -139,6 +150,10 @@ impl Context {
 
     pub(super) fn grant(&self) -> Option<&str> {
         self.grant.get().map(GrantName::as_str)
+    }
+
+    pub(super) fn ticket(&self) -> Option<&TicketId> {
+        self.ticket.get()
     }
 }
 
@@ -176,8 +191,9 @@ fn method_of(request: &Request) -> &'static str {
 /// The route: a closed set, whatever paths callers try.
 fn route_of(request: &Request) -> &'static str {
     match request.uri().path() {
-        "/v1/token" => "/v1/token",
+        TOKEN_ROUTE => TOKEN_ROUTE,
         OSS_SDK_ROUTE => OSS_SDK_ROUTE,
+        TICKETS_ROUTE => TICKETS_ROUTE,
         "/v1/explain" => "/v1/explain",
         "/v1/whoami" => "/v1/whoami",
         "/openapi.json" => "/openapi.json",

@@ -29,6 +29,10 @@ pub(crate) enum ApiError {
     UnsupportedMediaType,
     #[error("the body did not arrive in time")]
     BodyTimeout,
+    #[error("tickets are asked for, and `tickets.key_file` is not set")]
+    NoTickets,
+    #[error("the ticket would be too long for a URL")]
+    TicketTooLong,
     #[error("no such route")]
     NotFound,
     #[error("the route has no such method")]
@@ -142,6 +146,16 @@ impl ApiError {
                 Status::REQUEST_TIMEOUT,
                 "RequestTimeout",
                 "The body did not arrive in time.",
+            ),
+            Self::NoTickets => Public::new(
+                Status::NOT_FOUND,
+                "NotFound",
+                "This service is not set up to make tickets.",
+            ),
+            Self::TicketTooLong => Public::new(
+                Status::BAD_REQUEST,
+                "MalformedRequest",
+                "What the ticket would hold is too long for a URL: send a shorter `Policy` or shorter `Parameters`.",
             ),
             Self::NotFound => Public::new(Status::NOT_FOUND, "NotFound", "There is no such route."),
             Self::MethodNotAllowed => Public::new(

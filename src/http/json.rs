@@ -68,6 +68,13 @@ impl Members {
     }
 }
 
+impl Members {
+    /// Without those that are `null`: clients that write every field of a class write it for what they leave out.
+    pub(crate) fn given(&self) -> impl Iterator<Item = (&str, &RawValue)> {
+        self.iter().filter(|(_, value)| value.get() != "null")
+    }
+}
+
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Object;

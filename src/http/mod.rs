@@ -24,10 +24,13 @@ mod pages;
 mod peer;
 mod proxies;
 mod proxy_protocol;
+mod public_url;
 mod ready;
+mod redeem;
 mod rules;
 mod server;
 mod streams;
+mod tickets;
 mod tls;
 mod token;
 mod token_request;
@@ -47,9 +50,11 @@ pub(crate) use in_force::InForce;
 #[cfg(feature = "emulator")]
 pub(crate) use pages::WithPages;
 pub(crate) use proxies::{ForwardedHeader, Proxies, TrustedNetwork};
+pub(crate) use public_url::PublicUrl;
 pub(crate) use ready::Readiness;
 pub(crate) use rules::Rules;
 pub(crate) use server::{ServerSettings, serve};
+pub(crate) use tickets::TicketRules;
 pub(crate) use tls::{ClientAuth, ClientTrust, Tls, TlsFile, TlsIdentity};
 #[cfg(feature = "bench")]
 pub(crate) use wire::token_response;
@@ -77,8 +82,9 @@ pub(crate) struct Api {
 pub(crate) fn router(api: Arc<Api>) -> Observed {
     let docs = docs::Docs::made();
     let routes = Router::new()
-        .route("/v1/token", get(token::get_token).head(no_head).post(token::post_token))
+        .route(context::TOKEN_ROUTE, get(token::get_token).head(no_head).post(token::post_token))
         .route(context::OSS_SDK_ROUTE, get(token::get_token).head(no_head))
+        .route(context::TICKETS_ROUTE, post(tickets::make_ticket))
         .route("/v1/whoami", get(whoami::whoami))
         .route("/v1/explain", post(explain::explain))
         .route("/openapi.json", docs.document())

@@ -43,6 +43,7 @@ macro_rules! tell {
             address = $context.forwarded(),
             client = $context.client(),
             grant = $context.grant(),
+            ticket = $context.ticket().map(tracing::field::display),
             $($rest)+
         )
     };
@@ -286,6 +287,7 @@ mod tests {
                 },
                 proxies: Default::default(),
                 cors: Default::default(),
+                tickets: None,
                 request_timeout: Duration::from_secs(15),
             }),
             vendor: Arc::new(Vendor::new(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::tickets::TicketRules;
 use super::{Cors, Proxies};
 use crate::auth::Authenticator;
 use crate::grant::Grants;
@@ -19,6 +20,8 @@ pub(crate) struct Rules {
     pub(crate) proxies: Proxies,
     /// Which web pages may read answers.
     pub(crate) cors: Cors,
+    /// None where there are no tickets.
+    pub(crate) tickets: Option<TicketRules>,
     /// How long a request may take in all, its body's arrival and STS included.
     pub(crate) request_timeout: Duration,
 }

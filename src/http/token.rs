@@ -11,10 +11,11 @@ use axum::response::Response;
 use super::Api;
 use super::audited;
 use super::authenticate;
-use super::context::{Context, OSS_SDK_ROUTE, Told};
+use super::context::{Context, OSS_SDK_ROUTE, TOKEN_ROUTE, Told};
 use super::error::ApiError;
 use super::json::ApiJson;
 use super::no_query::NoQuery;
+use super::redeem;
 use super::token_request;
 use super::wire;
 use crate::auth::Caller;
@@ -27,7 +28,7 @@ const HEADERS: usize = 6;
 
 /// Whether the request is one for [`wanted`].
 pub(super) fn is_wanted(context: &Context) -> bool {
-    context.method == "GET" && matches!(context.route, "/v1/token" | OSS_SDK_ROUTE)
+    context.method == "GET" && matches!(context.route, TOKEN_ROUTE | OSS_SDK_ROUTE)
 }
 
 /// `GET` of a token, without the router before it.
@@ -37,8 +38,11 @@ pub(super) async fn wanted(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (headers, uri) = (request.headers(), request.uri());
-    let caller = authenticate::caller(api, context, headers).await?;
-    let asked = asked_by(uri)?;
+    let (caller, asked) = match redeem::shown(headers, uri)? {
+        None => (authenticate::caller(api, context, headers).await?, asked_by(uri)?),
+        // Boxed: it is rare, and all others would carry the room that it takes.
+        Some(ticket) => Box::pin(redeem::redeem(api, context, &ticket)).await?,
+    };
     drop(request);
     vend(api, context, &caller, &asked).await
 }

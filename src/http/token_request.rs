@@ -6,27 +6,36 @@ use serde_json::value::RawValue;
 
 use super::error::ApiError;
 use super::json::Members;
+use super::redeem;
+use crate::auth::AuthError;
 use crate::domain::ValueName;
 use crate::grant::Asked;
 use crate::policy::AskedPolicy;
 
 const FIELDS: &str = "the parameters are `Grant`, `DurationSeconds`, `Parameters` and `Policy`";
-const DURATION_RULE: &str = "it is a whole number of seconds";
+const SECONDS_RULE: &str = "it is a whole number of seconds";
 
 /// `POST /v1/token`: `{"Grant": "…", "DurationSeconds": 1800, "Parameters": {"album": "…"}, "Policy": {…}}`.
 pub(crate) fn from_body(members: &Members) -> Result<Asked, ApiError> {
     let mut asked = Asked::default();
-    // Clients that write every field of a class write `null` for what they leave out.
-    for (name, value) in members.iter().filter(|(_, value)| value.get() != "null") {
-        match name {
-            "Grant" => asked.grant = Some(text(value, "Grant")?),
-            "DurationSeconds" => asked.duration_secs = Some(duration(value.get())?),
-            "Parameters" => asked.parameters = parameters(value)?,
-            "Policy" => asked.policy = Some(policy(value)?),
-            _ => return Err(not_taken(name, FIELDS)),
+    for (name, value) in members.given() {
+        if !take(&mut asked, name, value)? {
+            return Err(not_taken(name, FIELDS));
         }
     }
     Ok(asked)
+}
+
+/// Takes the member, if it is one of those that a token may be asked for by.
+pub(super) fn take(asked: &mut Asked, name: &str, value: &RawValue) -> Result<bool, ApiError> {
+    match name {
+        "Grant" => asked.grant = Some(text(value, "Grant")?),
+        "DurationSeconds" => asked.duration_secs = Some(seconds("DurationSeconds", value.get())?),
+        "Parameters" => asked.parameters = parameters(value)?,
+        "Policy" => asked.policy = Some(policy(value)?),
+        _ => return Ok(false),
+    }
+    Ok(true)
 }
 
 /// `GET /v1/token?Grant=…&DurationSeconds=1800&Parameters.album=…`.
@@ -35,8 +44,12 @@ pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Result<Asked, ApiError
     for (name, value) in pairs {
         let repeated = match name.as_str() {
             "Grant" => asked.grant.replace(value).is_some(),
-            "DurationSeconds" => asked.duration_secs.replace(duration(&value)?).is_some(),
+            "DurationSeconds" => {
+                asked.duration_secs.replace(seconds("DurationSeconds", &value)?).is_some()
+            }
             "Policy" => asked.policy.replace(policy_text(&value)?).is_some(),
+            // It was not believed, as there is a header: two credentials prove nothing.
+            redeem::PARAMETER => return Err(AuthError::Malformed.into()),
             _ => match name.strip_prefix("Parameters.") {
                 Some(parameter) => asked.parameters.insert(parameter.to_owned(), value).is_some(),
                 None => return Err(not_taken(&name, FIELDS)),
@@ -66,11 +79,12 @@ pub(super) fn text(value: &RawValue, field: impl Into<String>) -> Result<String,
     serde_json::from_str(value.get()).map_err(|_| ApiError::invalid(field.into(), "it is a string"))
 }
 
-fn duration(digits: &str) -> Result<u64, ApiError> {
+/// `field`, in digits.
+pub(super) fn seconds(field: &'static str, digits: &str) -> Result<u64, ApiError> {
     // `parse` would take `+1800` and `01800` as well.
     let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
     let number = plain.then(|| digits.parse().ok()).flatten();
-    number.ok_or_else(|| ApiError::invalid("DurationSeconds", DURATION_RULE))
+    number.ok_or_else(|| ApiError::invalid(field, SECONDS_RULE))
 }
 
 /// An object, or the same as a string, as AssumeRole has it.

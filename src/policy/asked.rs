@@ -36,6 +36,13 @@ impl AskedPolicy {
     }
 }
 
+impl AskedPolicy {
+    /// What it was read from, without white space and in one order.
+    pub(crate) fn to_json(&self) -> String {
+        self.0.minified()
+    }
+}
+
 /// A value as it stands: a caller's policy has no placeholders.
 fn literal(place: Place<'_>, raw: &str) -> Result<String, Vec<TextFlaw>> {
     let text: PolicyText = raw.parse().map_err(|rule| vec![TextFlaw::FromOutside(rule)])?;

@@ -5,6 +5,7 @@ mod issuer;
 mod limits;
 mod reload;
 mod store;
+mod tickets;
 mod tls;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub(super) use issuer::{RawClaimRule, RawIssuer};
 pub(super) use limits::{RawFailures, RawLimit, RawSubjectLimit};
 pub(super) use reload::RawReload;
 pub(super) use store::{RawRedis, RawStore, RawStoreKind};
+pub(super) use tickets::RawTickets;
 pub(super) use tls::{RawClientCertificates, RawTls};
 
 /// The whole configuration.
@@ -41,6 +43,7 @@ pub(super) struct RawSettings {
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
     pub(super) store: RawStore,
+    pub(super) tickets: RawTickets,
     pub(super) failures: RawFailures,
     /// RAM roles that grants assume, by a name of the operator's.
     pub(super) roles: BTreeMap<String, RawRole>,
@@ -59,6 +62,8 @@ pub(super) struct RawServer {
     pub(super) listen: Field<SocketAddr>,
     /// Default false. Says that someone else ends TLS in front of this listener.
     pub(super) behind_proxy: Field<bool>,
+    /// Where callers reach it, such as `https://vend.example.com`. Tickets' URLs begin with it.
+    pub(super) public_url: Field<String>,
     /// Default 10000. A connection beyond it is closed at once.
     pub(super) max_connections: Field<usize>,
     /// Default 128, of one HTTP/2 connection. A request beyond it waits.

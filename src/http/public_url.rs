@@ -1,0 +1,108 @@
+//! Where callers reach the public listener, as they see it.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use reqwest::Url;
+
+use crate::domain::{Invalid, is_loopback};
+
+/// What the URLs of tickets begin with: a scheme, a host, and a path's beginning where somebody in front takes one off.
+///
+/// It is configured and never taken from a request: whoever could choose it would have others send their tickets there.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct PublicUrl(String);
+
+impl PublicUrl {
+    /// A longer one would leave no room for tickets.
+    const LONGEST: usize = 256;
+
+    /// The listener itself, for `appserver dev` and tests: there is nobody in front of it.
+    pub(crate) fn of_listener(address: SocketAddr) -> Self {
+        Self(format!("http://{address}"))
+    }
+}
+
+impl TryFrom<String> for PublicUrl {
+    type Error = Invalid;
+
+    fn try_from(raw: String) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid(
+            "a public URL reads `https://<host>`, with a port and the beginning of a path if need be, without user, query \
+             or fragment, at most 256 characters; `http` is admitted on `localhost` and loopback addresses only",
+        );
+        let (scheme, rest) = raw.split_once("://").ok_or(RULE)?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let of = |text: &str, signs: &[u8]| {
+            text.bytes().all(|b| b.is_ascii_alphanumeric() || signs.contains(&b))
+        };
+        // Letters that stand for themselves: nothing that starts a user, a query, a fragment or an escape.
+        let plain = of(authority, b"-.:[]") && of(path, b"-._~/");
+        let steps = path.is_empty()
+            || path.split('/').all(|step| !step.is_empty() && step != "." && step != "..");
+        if !plain || !steps || raw.len() > Self::LONGEST {
+            return Err(RULE);
+        }
+        let url = Url::parse(&raw).map_err(|_| RULE)?;
+        match scheme {
+            "https" => {}
+            "http" if url.host_str().is_some_and(is_loopback) => {}
+            _ => return Err(RULE),
+        }
+        Ok(Self(format!("{scheme}://{rest}")))
+    }
+}
+
+impl fmt::Display for PublicUrl {
+    /// Without a slash at its end: a route comes after it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_https_and_begins_a_path() {
+        for (good, written) in [
+            ("https://vend.example.com", "https://vend.example.com"),
+            ("https://vend.example.com/", "https://vend.example.com"),
+            ("https://vend.example.com:8443/a/b-2/", "https://vend.example.com:8443/a/b-2"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+            ("http://localhost", "http://localhost"),
+        ] {
+            assert_eq!(PublicUrl::try_from(good.to_owned()).unwrap().to_string(), written);
+        }
+        let long = format!("https://vend.example.com/{}", "a".repeat(256));
+        for bad in [
+            "",
+            "vend.example.com",
+            "https://",
+            "https:///",
+            "http://vend.example.com",
+            "http://10.0.0.1",
+            "http://127.0.0.1.example.com",
+            "ftp://127.0.0.1",
+            "HTTPS://vend.example.com",
+            "https://user@vend.example.com",
+            "https://user:word@vend.example.com",
+            "https://vend.example.com?",
+            "https://vend.example.com/?a=b",
+            "https://vend.example.com#a",
+            "https://vend.example.com//",
+            "https://vend.example.com/a//b",
+            "https://vend.example.com/a/../b",
+            "https://vend.example.com/%2e",
+            "https://vend.example.com/a b",
+            "https://vend.example.com:port",
+            "https://vend.example.com\n",
+            &long,
+        ] {
+            assert!(PublicUrl::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}
