@@ -216,6 +216,8 @@ Refused, because a wildcard would widen the policy:
   curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=*'
 The photos of a user, whom their identity provider's token proves:
   curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
+A token for an SDK that takes nothing but a URL:
+  curl \"$(curl -s -u client-002:client-002-demo-secret -X POST http://{public}/v1/tickets | jq -r .Url)\"
 What a client may have:
   curl -u client-002:client-002-demo-secret http://{public}/v1/whoami
 What operators watch:

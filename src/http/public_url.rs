@@ -33,15 +33,17 @@ impl TryFrom<String> for PublicUrl {
         );
         let (scheme, rest) = raw.split_once("://").ok_or(RULE)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let (authority, path) = match rest.split_once('/') {
+            Some((authority, path)) => (authority, Some(path)),
+            None => (rest, None),
+        };
+        // Letters that stand for themselves: nothing that starts a user, a query, a fragment or an escape.
         let of = |text: &str, signs: &[u8]| {
             text.bytes().all(|b| b.is_ascii_alphanumeric() || signs.contains(&b))
         };
-        // Letters that stand for themselves: nothing that starts a user, a query, a fragment or an escape.
-        let plain = of(authority, b"-.:[]") && of(path, b"-._~/");
-        let steps = path.is_empty()
-            || path.split('/').all(|step| !step.is_empty() && step != "." && step != "..");
-        if !plain || !steps || raw.len() > Self::LONGEST {
+        let plain = |step: &str| !["", ".", ".."].contains(&step) && of(step, b"-._~");
+        let steps = path.is_none_or(|path| path.split('/').all(plain));
+        if authority.is_empty() || !of(authority, b"-.:[]") || !steps || raw.len() > Self::LONGEST {
             return Err(RULE);
         }
         let url = Url::parse(&raw).map_err(|_| RULE)?;
@@ -83,6 +85,7 @@ mod tests {
             "vend.example.com",
             "https://",
             "https:///",
+            "https:///vend.example.com",
             "http://vend.example.com",
             "http://10.0.0.1",
             "http://127.0.0.1.example.com",

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::ApiError;
 use super::failing;
 use crate::auth::{AuthError, Caller, Presented, Ticket, TicketProblem};
-use crate::grant::Asked;
+use crate::grant::{Asked, Entitlement};
 use crate::policy::AskedPolicy;
 
 /// What stands for the ticket in a query.
@@ -68,7 +68,7 @@ pub(super) async fn redeem(
     );
     let Ticket { caller, grant, fingerprint, .. } = ticket;
     let caller = rules.authenticator.registered(caller).map_err(failed)?;
-    let same = |held: &crate::grant::Entitlement| held.fingerprint == fingerprint;
+    let same = |held: &Entitlement| held.fingerprint == fingerprint;
     if !rules.grants.held(caller.client(), &grant).is_some_and(same) {
         let client = caller.client().clone();
         return Err(failed(TicketProblem::GrantChanged(client).into()));

@@ -179,6 +179,15 @@ async fn serve_vends_and_ends_well_on_sigterm() {
         let body: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
         assert_eq!(body["Code"], "NotFound", "{page}");
     }
+    // Without a key there are no tickets, and none is good.
+    let url = format!("http://127.0.0.1:{}/v1", service.public);
+    let asked = client.post(format!("{url}/tickets")).basic_auth("client-002", Some("abc"));
+    let refused = asked.send().await.unwrap();
+    assert_eq!(refused.status(), 404);
+    let body = refused.text().await.unwrap();
+    assert!(body.contains("This service is not set up to make tickets."), "{body}");
+    let refused = client.get(format!("{url}/token?Ticket=AAAA")).send().await.unwrap();
+    assert_eq!(refused.status(), 401);
 
     running.terminate();
     let output = running.ended();
@@ -201,6 +210,54 @@ async fn serve_vends_and_ends_well_on_sigterm() {
 }
 
 /// What operators of a managed Redis have: TLS, a user of its own that may do no more than is needed, a password.
+/// The whole process at TRACE, its libraries included.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ticket_points_to_the_public_url_and_is_logged_by_its_id_alone() {
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let key_file = service.folder.path().join("ticket-key").display().to_string();
+    // 32 bytes of 0, in base64.
+    std::fs::write(&key_file, format!("{}=\n", "A".repeat(43))).unwrap();
+    let more = [
+        ("APPSERVER__TICKETS__KEY_FILE", key_file.as_str()),
+        ("APPSERVER__SERVER__PUBLIC_URL", "https://vend.example.com/photos/"),
+        ("APPSERVER__LOG__FILTER", "trace"),
+    ];
+    let mut running = service.start_with(("testid", "testsecret"), &more);
+    service.ready().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = format!("http://127.0.0.1:{}/v1/tickets", service.public);
+    let made = client.post(url).basic_auth("client-002", Some("abc")).send().await.unwrap();
+    let made: serde_json::Value = serde_json::from_str(&made.text().await.unwrap()).unwrap();
+    let base = "https://vend.example.com/photos";
+    let ticket = made["Url"].as_str().unwrap().strip_prefix(&format!("{base}/v1/token?Ticket="));
+    let ticket = ticket.unwrap().to_owned();
+    assert_eq!(made["OssSdkUrl"], format!("{base}/v1/oss-sdk/token?Ticket={ticket}"));
+    let changed = format!("{}A", &ticket[1..]);
+    for (query, status) in [
+        (format!("Ticket={ticket}"), 200),
+        (format!("Ticket={changed}"), 401),
+        (format!("Ticket={ticket}&Grant=daily-photos"), 400),
+        (format!("Ticket={ticket}&Ticket={ticket}"), 401),
+        (format!("Parameters.album={ticket}"), 401),
+    ] {
+        let url = format!("http://127.0.0.1:{}/v1/token?{query}", service.public);
+        assert_eq!(client.get(url).send().await.unwrap().status(), status);
+    }
+    let wrong_route = format!("http://127.0.0.1:{}/v1/whoami?Ticket={ticket}", service.public);
+    assert_eq!(client.get(wrong_route).send().await.unwrap().status(), 401);
+
+    running.terminate();
+    let log = text(&running.ended().stderr);
+    assert!(log.contains("TRACE"), "{log}");
+    assert!(!log.contains(&ticket[1..]), "{log}");
+    let id = made["TicketId"].as_str().unwrap();
+    let line = |what: &str| log.lines().find(|line| line.contains(what) && line.contains(id));
+    for what in ["made a ticket", "opened a ticket", "answered", "nothing stands in the query"] {
+        assert!(line(what).is_some(), "{what}: {log}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
     let redis = RedisServer::start_with_tls("appserver", "canary-password").await;
@@ -451,6 +508,7 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
         "\"Success\"",
         "\"Success\"",
         "\"InvalidParameter.Parameters.album\"",
+        "\"Success\"",
         "\"Success\"",
         "\"Success\"",
         "# EOF",

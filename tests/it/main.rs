@@ -31,6 +31,7 @@ mod reload;
 mod replicas;
 mod slow_clients;
 mod stage;
+mod tickets;
 mod tls;
 mod token;
 mod upstream;

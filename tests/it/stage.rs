@@ -185,6 +185,8 @@ impl Stage {
         for field in ["AccessKeySecret", "SecurityToken"] {
             handed_out.extend(answer.body[field].as_str().map(str::to_owned));
         }
+        let ticket = answer.body["Url"].as_str().and_then(|url| url.split_once("?Ticket="));
+        handed_out.extend(ticket.map(|(_, ticket)| ticket.to_owned()));
         answer
     }
 

@@ -6,6 +6,7 @@ mod issuer_keys;
 mod limits;
 mod listener;
 mod store_and_issuers;
+mod tickets;
 
 use std::path::Path;
 
