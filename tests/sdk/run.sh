@@ -29,13 +29,14 @@ fi
 
 cargo build --locked --quiet
 
-# The ready policies as they are, and one that takes its user from a parameter instead of from a credential.
+# The ready policies as they are, and the secret that the tests sign users' JWTs with.
 rm -rf "$made/config"
 mkdir -p "$made/config/policies"
 cp tests/sdk/service.toml "$made/config/"
 cp config/policies/*.json "$made/config/policies/"
-# shellcheck disable=SC2016 # These are a template's placeholders, not the shell's.
-sed 's/${subject}/${params.user}/g' config/policies/my-photos.json >"$made/config/policies/own-prefix.json"
+head -c 32 /dev/urandom | base64 >"$made/config/issuer-secret"
+ISSUER_SECRET=$(<"$made/config/issuer-secret")
+export ISSUER_SECRET
 
 # The pid of what `start` started.
 service=
@@ -62,6 +63,7 @@ print(*(s.getsockname()[1] for s in taken))')
   while read -r line; do
     if [[ $line == "Ctrl-C ends it."* ]]; then
       export APPSERVER_URL=http://127.0.0.1:${ports[0]}
+      export ADMIN_URL=http://127.0.0.1:${ports[1]}
       export STS_URL=http://127.0.0.1:${ports[2]}
       export OSS_URL=http://127.0.0.1:${ports[3]}
       return

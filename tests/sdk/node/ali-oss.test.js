@@ -45,7 +45,7 @@ function file(t, content) {
 for (const authorizationV4 of [false, true]) {
   describe(`ali-oss with signature ${authorizationV4 ? 'V4' : 'V1'}`, () => {
     const connect = (token, options) => clientWith(token, { authorizationV4, ...options });
-    const own = async (user) => connect(await stage.token('own-prefix', { user }));
+    const own = async (user) => connect(await stage.token('my-photos', { user }));
 
     test('what is put is got, listed and deleted', async () => {
       const user = stage.newUser();
@@ -102,7 +102,7 @@ for (const authorizationV4 of [false, true]) {
       const key = `users/${user}/film.mp4`;
       const content = crypto.randomBytes(4 * PART + 77);
       const film = file(t, content);
-      const first = connect(await stage.token('own-prefix', { user, duration: 3600 }));
+      const first = connect(await stage.token('my-photos', { user, duration: 3600 }));
       let checkpoint;
       const broken = first.multipartUpload(key, film, {
         partSize: PART,
@@ -115,7 +115,7 @@ for (const authorizationV4 of [false, true]) {
       await assert.rejects(broken, { name: 'cancel' });
       // As an app keeps it between two starts.
       checkpoint = JSON.parse(JSON.stringify(checkpoint));
-      const second = connect(await stage.token('own-prefix', { user, duration: 3599 }));
+      const second = connect(await stage.token('my-photos', { user, duration: 3599 }));
       assert.notEqual(first.options.accessKeyId, second.options.accessKeyId);
       const parts = await second.listParts(key, checkpoint.uploadId);
       assert.deepEqual(parts.parts.map(({ PartNumber }) => PartNumber), ['1', '2']);
@@ -155,7 +155,7 @@ for (const authorizationV4 of [false, true]) {
       const user = stage.newUser();
       // The SDK signs no V1 URL for an address, only for a name.
       const endpoint = stage.OSS.replace('127.0.0.1', 'localhost');
-      const client = connect(await stage.token('own-prefix', { user }), { endpoint });
+      const client = connect(await stage.token('my-photos', { user }), { endpoint });
       const key = `users/${user}/a b.jpg`;
       await (await own(user)).put(key, Buffer.from('grass'));
       const sign = (name) =>
@@ -201,12 +201,12 @@ for (const authorizationV4 of [false, true]) {
       const user = stage.newUser();
       const key = `users/${user}/a.jpg`;
       let refreshed = 0;
-      const client = connect(await stage.shortLivedToken('own-prefix', 600, { user }), {
+      const client = connect(await stage.shortLivedToken('my-photos', 600, { user }), {
         refreshSTSTokenInterval: 300_000,
         // Our JSON as it is: the SDK finds its own names in it.
         refreshSTSToken: () => {
           refreshed += 1;
-          return stage.token('own-prefix', { user });
+          return stage.token('my-photos', { user });
         },
       });
       const expired = client.options.accessKeyId;
@@ -237,8 +237,8 @@ for (const authorizationV4 of [false, true]) {
 
     test('a token opens nothing without its own key', async () => {
       const [user, other] = [stage.newUser(), stage.newUser()];
-      const mine = await stage.token('own-prefix', { user });
-      const others = await stage.token('own-prefix', { user: other });
+      const mine = await stage.token('my-photos', { user });
+      const others = await stage.token('my-photos', { user: other });
       const get = (changed) => () => connect({ ...mine, ...changed }).get(`users/${user}/a.jpg`);
 
       const mismatch = {

@@ -6,6 +6,7 @@ const crypto = require('node:crypto');
 const http = require('node:http');
 
 const APPSERVER = process.env.APPSERVER_URL;
+const ADMIN = process.env.ADMIN_URL;
 const STS = process.env.STS_URL;
 const OSS = process.env.OSS_URL;
 
@@ -22,20 +23,47 @@ function newUser() {
   return `u-${crypto.randomBytes(6).toString('hex')}`;
 }
 
-function query(grant, { duration, ...parameters } = {}) {
+// What a user's identity provider would give to the app.
+function jwt(user) {
+  const claims = {
+    iss: 'https://login.sdk-tests.invalid/', aud: 'photo-app', sub: user, exp: Math.floor(Date.now() / 1000) + 600,
+  };
+  const encoded = [{ alg: 'HS256' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url'));
+  const signed = encoded.join('.');
+  return `${signed}.${crypto.createHmac('sha256', process.env.ISSUER_SECRET).update(signed).digest('base64url')}`;
+}
+
+// What an app shows: a user's credential, or the client's own.
+function authorization(user) {
+  return user ? `Bearer ${jwt(user)}` : CREDENTIAL;
+}
+
+// A token of AppServer's, as an app fetches it: for a user, or for the client itself.
+async function token(grant, { duration, user, ...parameters } = {}) {
   const asked = new URLSearchParams({ Grant: grant });
   if (duration) asked.set('DurationSeconds', duration);
   for (const [name, value] of Object.entries(parameters)) asked.set(`Parameters.${name}`, value);
-  return asked.toString();
-}
-
-// A token of AppServer's, as an app fetches it.
-async function token(grant, parameters) {
-  const answer = await fetch(`${APPSERVER}/v1/token?${query(grant, parameters)}`, {
-    headers: { Authorization: CREDENTIAL },
-  });
+  const answer = await fetch(`${APPSERVER}/v1/token?${asked}`, { headers: { Authorization: authorization(user) } });
   assert.equal(answer.status, 200);
   return answer.json();
+}
+
+// The URL that an SDK is given, which sends a bare GET to it.
+async function ticket(grant, { duration, user, ...parameters } = {}) {
+  const answer = await fetch(`${APPSERVER}/v1/tickets`, {
+    method: 'POST',
+    headers: { Authorization: authorization(user), 'Content-Type': 'application/json' },
+    body: JSON.stringify({ Grant: grant, DurationSeconds: duration, Parameters: parameters }),
+  });
+  assert.equal(answer.status, 200);
+  return (await answer.json()).Url;
+}
+
+// How many tokens AppServer has handed out to users.
+async function vended() {
+  const metrics = await (await fetch(`${ADMIN}/metrics`)).text();
+  const found = metrics.match(/^appserver_tokens_vended_total\{client="photo-app",.*\} (\d+)$/m);
+  return found ? Number(found[1]) : 0;
 }
 
 // One of the emulator's control routes.
@@ -99,29 +127,7 @@ async function refused(expected, act) {
 
 const DENIED = { code: 'AccessDenied', message: "Access denied by authorizer's policy." };
 
-// A local server that hands requests for tokens on to AppServer, with the credential: for SDKs that send a bare GET to a
-// URL. `queries` holds what they asked for; what stands in `instead` is asked for in place of it.
-async function hop(act) {
-  const hop = { queries: [], instead: [] };
-  const server = http.createServer(async (request, response) => {
-    const asked = request.url.split('?')[1];
-    hop.queries.push(asked);
-    const answer = await fetch(`${APPSERVER}/v1/token?${hop.instead.shift() ?? asked}`, {
-      headers: { Authorization: CREDENTIAL },
-    });
-    response.writeHead(answer.status, { 'Content-Type': 'application/json' });
-    response.end(await answer.text());
-  });
-  await new Promise((listening) => server.listen(0, '127.0.0.1', listening));
-  hop.url = (grant, parameters) => `http://127.0.0.1:${server.address().port}/token?${query(grant, parameters)}`;
-  try {
-    return await act(hop);
-  } finally {
-    server.closeAllConnections();
-    await new Promise((closed) => server.close(closed));
-  }
-}
-
 module.exports = {
-  BUCKET, DENIED, OSS, PART, REGION, STS, control, fetchUrl, hop, later, newUser, ossCalls, query, refused, shortLivedToken, token,
+  BUCKET, DENIED, OSS, PART, REGION, STS, control, fetchUrl, later, newUser, ossCalls, refused, shortLivedToken, ticket, token,
+  vended,
 };

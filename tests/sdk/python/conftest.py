@@ -21,10 +21,3 @@ def pytest_sessionfinish(session, exitstatus):
 def user():
     """A user whom no other test knows; their objects lie under `users/<user>/`."""
     return f"u-{uuid.uuid4().hex[:12]}"
-
-
-@pytest.fixture
-def hop():
-    """What adds the credential for SDKs that cannot."""
-    with stage.Hop() as hop:
-        yield hop

@@ -2,17 +2,19 @@
 
 import base64
 import contextlib
-import http.server
+import hashlib
+import hmac
 import json
 import os
-import threading
-import urllib.error
+import re
+import time
 import urllib.parse
 import urllib.request
 
 import oss2
 
 APPSERVER = os.environ["APPSERVER_URL"]
+ADMIN = os.environ["ADMIN_URL"]
 STS = os.environ["STS_URL"]
 OSS = os.environ["OSS_URL"]
 
@@ -28,20 +30,51 @@ PART = 100 * 1024
 NOT_BY_POLICY = "Access denied by authorizer's policy."
 
 
-def query(grant, duration=None, **parameters):
-    """The query of a request for a token."""
+def jwt(user):
+    """What a user's identity provider would give to the app."""
+
+    def encoded(part):
+        return base64.urlsafe_b64encode(part).rstrip(b"=")
+
+    claims = {
+        "iss": "https://login.sdk-tests.invalid/", "aud": "photo-app", "sub": user, "exp": int(time.time()) + 600,
+    }
+    signed = b".".join(encoded(json.dumps(part).encode()) for part in ({"alg": "HS256"}, claims))
+    signature = hmac.digest(os.environ["ISSUER_SECRET"].encode(), signed, hashlib.sha256)
+    return (signed + b"." + encoded(signature)).decode()
+
+
+def authorization(user):
+    """A user's credential, or the client's own."""
+    return f"Bearer {jwt(user)}" if user else CREDENTIAL
+
+
+def token(grant, duration=None, user=None, **parameters):
+    """A token of AppServer's: for a user, or for the client itself."""
     asked = {"Grant": grant} | {f"Parameters.{name}": value for name, value in parameters.items()}
     if duration:
         asked["DurationSeconds"] = duration
-    return urllib.parse.urlencode(asked)
-
-
-def token(grant, duration=None, **parameters):
-    """A token of AppServer's."""
-    url = f"{APPSERVER}/v1/token?{query(grant, duration, **parameters)}"
-    request = urllib.request.Request(url, headers={"Authorization": CREDENTIAL})
+    url = f"{APPSERVER}/v1/token?{urllib.parse.urlencode(asked)}"
+    request = urllib.request.Request(url, headers={"Authorization": authorization(user)})
     with urllib.request.urlopen(request, timeout=30) as answer:
         return json.load(answer)
+
+
+def ticket(grant, duration=None, user=None, **parameters):
+    """The URL that an SDK is given, which sends a bare GET to it."""
+    asked = {"Grant": grant, "Parameters": parameters, "DurationSeconds": duration}
+    headers = {"Authorization": authorization(user), "Content-Type": "application/json"}
+    url, body = f"{APPSERVER}/v1/tickets", json.dumps(asked).encode()
+    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
+        return json.load(answer)["Url"]
+
+
+def vended():
+    """How many tokens AppServer has handed out to users."""
+    with urllib.request.urlopen(f"{ADMIN}/metrics", timeout=30) as answer:
+        metrics = answer.read().decode()
+    found = re.search(r'^appserver_tokens_vended_total\{client="photo-app",.*\} (\d+)$', metrics, re.MULTILINE)
+    return int(found[1]) if found else 0
 
 
 def control(method, path, body=None):
@@ -83,55 +116,3 @@ def oss_calls(key):
 def owner():
     """The bucket, in the hands of the account itself: it arranges what tests find."""
     return oss2.Bucket(oss2.Auth("rootid", "rootsecret"), OSS, BUCKET)
-
-
-class Hop:
-    """A local server that hands requests for tokens on to AppServer, with the credential.
-
-    SDKs that take a URL send a bare GET to it. `queries` holds what they asked for.
-    """
-
-    def __init__(self):
-        hop = self
-        self.queries = []
-        # What is asked for instead of an SDK's own queries, one after the other.
-        self.instead = []
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_GET(self):
-                asked = urllib.parse.urlsplit(self.path).query
-                hop.queries.append(asked)
-                asked = hop.instead.pop(0) if hop.instead else asked
-                request = urllib.request.Request(
-                    f"{APPSERVER}/v1/token?{asked}", headers={"Authorization": CREDENTIAL}
-                )
-                try:
-                    answer = urllib.request.urlopen(request, timeout=30)
-                except urllib.error.HTTPError as refused:
-                    answer = refused
-                with answer:
-                    body = answer.read()
-                    self.send_response(answer.status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    def url(self, grant, duration=None, **parameters):
-        """Where an SDK gets its tokens."""
-        return f"http://127.0.0.1:{self.server.server_port}/token?{query(grant, duration, **parameters)}"
-
-    def __enter__(self):
-        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01})
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()

@@ -31,7 +31,7 @@ def bucket_with(request):
 @pytest.fixture
 def bucket(bucket_with, user):
     """The bucket with a token for the user's own prefix."""
-    return bucket_with(stage.token("own-prefix", user=user))
+    return bucket_with(stage.token("my-photos", user=user))
 
 
 def refused(status, code, message, act):
@@ -129,7 +129,7 @@ def test_an_upload_is_resumed_where_it_broke_off_with_the_next_token(bucket_with
             num_threads=1, progress_callback=progress,
         )
 
-    first, second = (stage.token("own-prefix", duration=seconds, user=user) for seconds in (3600, 3599))
+    first, second = (stage.token("my-photos", duration=seconds, user=user) for seconds in (3600, 3599))
     assert first["AccessKeyId"] != second["AccessKeyId"]
     with pytest.raises(Broken):
         upload(bucket_with(first), break_off)
@@ -220,7 +220,7 @@ def test_nothing_outside_the_grant_is_done(bucket, user, tmp_path):
 
 
 def test_an_expired_token_is_refused_as_such(bucket_with, user):
-    bucket = bucket_with(stage.short_lived_token("own-prefix", 600, user=user))
+    bucket = bucket_with(stage.short_lived_token("my-photos", 600, user=user))
     bucket.put_object(f"users/{user}/a.jpg", b"grass")
 
     with stage.later(700):
@@ -243,8 +243,8 @@ def test_a_clock_that_is_wrong_is_refused_as_such(bucket, user):
 
 
 def test_a_token_opens_nothing_without_its_own_key(bucket_with, user):
-    mine = stage.token("own-prefix", user=user)
-    others = stage.token("own-prefix", user=f"{user}-2")
+    mine = stage.token("my-photos", user=user)
+    others = stage.token("my-photos", user=f"{user}-2")
     get = f"users/{user}/a.jpg"
 
     def get_with(**changed):

@@ -31,7 +31,7 @@ def client_with():
 
 @pytest.fixture
 def client(client_with, user):
-    return client_with(stage.token("own-prefix", user=user))
+    return client_with(stage.token("my-photos", user=user))
 
 
 def refused(status, code, message, act):
@@ -82,7 +82,7 @@ def test_an_upload_in_parts_is_resumed_with_the_next_token(client_with, user, tm
         request = oss.PutObjectRequest(stage.BUCKET, key, progress_fn=progress)
         uploader.upload_file(request, filepath=str(film))
 
-    first, second = (stage.token("own-prefix", duration=seconds, user=user) for seconds in (3600, 3599))
+    first, second = (stage.token("my-photos", duration=seconds, user=user) for seconds in (3600, 3599))
     with pytest.raises(Broken):
         upload(client_with(first), break_off)
     before = [number for what, number, _ in stage.oss_calls(key) if what == "UploadPart"]
@@ -125,9 +125,9 @@ def test_nothing_outside_the_grant_is_done(client, user):
 
 def test_an_expired_token_and_a_strange_one_are_refused_as_such(client_with, user):
     get = oss.GetObjectRequest(stage.BUCKET, f"users/{user}/a.jpg")
-    short = stage.short_lived_token("own-prefix", 600, user=user)
-    mine = stage.token("own-prefix", user=user)
-    others = stage.token("own-prefix", user=f"{user}-2")
+    short = stage.short_lived_token("my-photos", 600, user=user)
+    mine = stage.token("my-photos", user=user)
+    others = stage.token("my-photos", user=f"{user}-2")
 
     with stage.later(700):
         refused(

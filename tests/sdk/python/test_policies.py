@@ -18,9 +18,9 @@ TRIED = set()
 def bucket_of(request):
     """The bucket with a token of a policy."""
 
-    def make(policy, grant=None, **parameters):
+    def make(policy, **parameters):
         TRIED.add(policy)
-        token = stage.token(grant or policy, **parameters)
+        token = stage.token(policy, **parameters)
         provider = StaticCredentialsProvider(
             token["AccessKeyId"], token["AccessKeySecret"], token["SecurityToken"]
         )
@@ -162,7 +162,7 @@ def test_list_only_lists_and_reads_nothing(bucket_of):
 
 
 def test_a_users_own_prefix_is_theirs_and_nobody_elses_is(bucket_of, user):
-    bucket = bucket_of("my-photos", grant="own-prefix", user=user)
+    bucket = bucket_of("my-photos", user=user)
     content = os.urandom(2 * stage.PART + 5)
 
     bucket.put_object(f"users/{user}/a.jpg", b"grass")
