@@ -92,7 +92,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::store::{KeyPrefix, SealKey};
+    use crate::seal::SealKey;
+    use crate::store::KeyPrefix;
 
     #[test]
     fn what_any_script_calls_is_tried() {
