@@ -20,7 +20,7 @@ use crate::http::{self, Api, InForce, PublicUrl, Readiness, ServerSettings, Tls}
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::audit::Audit;
-use crate::telemetry::{Connections, Metrics};
+use crate::telemetry::{Connections, LogFilter, Metrics};
 use crate::vend::{KeyRefused, Vendor};
 use access_key::{Candidate, KeyKeeper};
 use reload::Reloader;
@@ -146,6 +146,7 @@ impl App {
                 fixed: settings.fixed,
                 watch: Watch::new(settings.files, settings.watch_interval),
                 requests,
+                log: None,
             },
             reloads,
             key_keeper: KeyKeeper {
@@ -167,6 +168,12 @@ impl App {
             #[cfg(feature = "emulator")]
             pages: None,
         })
+    }
+
+    /// Has a reload change the filter of this log, which is the whole process's.
+    pub(crate) fn with_log(mut self, log: LogFilter) -> Self {
+        self.reloader.log = Some(log);
+        self
     }
 
     /// Answers what begins with `/dev` by these routes, which `appserver dev` has and no service.

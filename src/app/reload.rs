@@ -10,7 +10,7 @@ use super::watch::Watch;
 use crate::config::{Fixed, Problem, Problems, Secrets, Settings, Source};
 use crate::http::{Api, InForce, PublicUrl, Rules, Tls, TlsIdentity};
 use crate::store::Store;
-use crate::telemetry::{Reload, with_causes};
+use crate::telemetry::{LogFilter, Reload, with_causes};
 use crate::vend::Holders;
 
 /// Has a running server read its configuration again.
@@ -43,6 +43,8 @@ pub(super) struct Reloader {
     pub(super) fixed: Fixed,
     pub(super) watch: Watch,
     pub(super) requests: mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>,
+    /// Of the process; none where it is not ours to change.
+    pub(super) log: Option<LogFilter>,
 }
 
 /// A configuration that may take the place of the one in force.
@@ -51,6 +53,7 @@ struct Next {
     holders: Holders,
     candidate: Candidate,
     tls: Option<TlsIdentity>,
+    log_filter: String,
     hash: String,
     fixed: Fixed,
     advice: Vec<Problem>,
@@ -123,19 +126,23 @@ impl Reloader {
             let admitted = self.api.vendor.admits(&candidate.accounts);
             admitted.map_err(|refused| Problems::one("roles", refused))?;
         }
-        let Settings { mut advice, hash, fixed, rules: settings, .. } = settings;
+        let Settings { mut advice, log_filter, hash, fixed, rules: settings, .. } = settings;
         advice.extend(certificate);
         let holders = holders(&settings);
         let before = self.api.rules.load_full();
         let metrics = &self.api.metrics;
         let rules = rules(settings, tickets, Some(&before), &self.store, &self.api.clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
-        Ok(Next { rules, holders, candidate, tls, hash, fixed, advice })
+        Ok(Next { rules, holders, candidate, tls, log_filter, hash, fixed, advice })
     }
 
     /// Nothing can go wrong any more.
     fn apply(&self, next: Next) {
-        let Next { rules, holders, candidate, tls, hash, fixed, advice } = next;
+        let Next { rules, holders, candidate, tls, log_filter, hash, fixed, advice } = next;
+        if let Some(log) = &self.log {
+            let checked = "a filter that cannot be used is a problem of the settings";
+            log.change(&log_filter).expect(checked);
+        }
         for Problem { path, message } in &advice {
             tracing::warn!(key = path, "{message}");
         }

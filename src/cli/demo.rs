@@ -67,7 +67,7 @@ struct OssArgs {
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     let settings: Vec<_> =
         (0..args.replicas).map(|index| settings(args, index)).collect::<Result<_, _>>()?;
-    start_log(&settings[0])?;
+    let log = start_log(&settings[0])?;
     let emulator_settings = emulator_settings(&args.emulator_config)?;
     block_on(async {
         // The servers differ in nothing that the page tells.
@@ -84,7 +84,9 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
             })?);
         }
         let pages = page::routes(&setup, apps.iter().map(App::metrics).collect());
-        let apps: Vec<_> = apps.into_iter().map(|app| app.with_pages(pages.clone())).collect();
+        let apps = apps.into_iter();
+        let apps: Vec<_> =
+            apps.map(|app| app.with_pages(pages.clone()).with_log(log.clone())).collect();
         reload_on_signal(apps.iter().map(App::reloads).collect());
         let stop = stop_on_signal();
         let emulator_stop = CancellationToken::new();

@@ -7,13 +7,13 @@ use super::{ConfigFiles, EXIT_CONFIG, EXIT_KEY_REFUSED, Failure, block_on};
 use crate::app::{App, Reloads};
 use crate::clock::Clock;
 use crate::config::{LogFormat, Mode, Settings};
-use crate::telemetry;
+use crate::telemetry::{self, LogFilter};
 
 pub(super) fn serve(config: &ConfigFiles) -> Result<(), Failure> {
     let settings = config.load(Mode::Production)?;
-    start_log(&settings)?;
+    let log = start_log(&settings)?;
     block_on(async {
-        let app = App::start(settings, Clock::system()).await?;
+        let app = App::start(settings, Clock::system()).await?.with_log(log);
         reload_on_signal(vec![app.reloads()]);
         run(app, stop_on_signal()).await
     })
@@ -27,7 +27,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) -> Result<(), Failure
     })
 }
 
-pub(super) fn start_log(settings: &Settings) -> Result<(), Failure> {
+pub(super) fn start_log(settings: &Settings) -> Result<LogFilter, Failure> {
     telemetry::log_panics();
     telemetry::start_log(settings.log_format == LogFormat::Json, &settings.log_filter)
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))

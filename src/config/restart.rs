@@ -10,6 +10,7 @@ const RELOADED: &[&str] = &[
     "failures",
     "grants",
     "issuers",
+    "log.filter",
     "reload",
     "roles",
     "server.cors_origins",

@@ -3,28 +3,47 @@
 use std::io::IsTerminal;
 use std::panic::PanicHookInfo;
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use super::json::{JsonLine, JsonMembers};
 
+/// The filter of this process's log, which can be changed while it runs.
+///
+/// What the filter leaves out costs as little as before: each place in the code remembers whether it is of interest,
+/// and a change only has them all ask again. What is logged takes one read lock more.
+#[derive(Clone, Debug)]
+pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
+
+impl LogFilter {
+    /// Logs by these directives from now on.
+    pub(crate) fn change(&self, filter: &str) -> Result<(), ParseError> {
+        let filter = EnvFilter::try_new(filter)?;
+        // It fails where another log was started before this one, as in tests.
+        let _ = self.0.reload(filter);
+        Ok(())
+    }
+}
+
 /// Starts the log of this process. `filter` is a level or `EnvFilter` directives.
-pub(crate) fn start(
-    json: bool,
-    filter: &str,
-) -> Result<(), tracing_subscriber::filter::ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+pub(crate) fn start(json: bool, filter: &str) -> Result<LogFilter, ParseError> {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter)?);
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let filtered = tracing_subscriber::registry().with(filter);
     // Starting twice only happens in tests; the first one stays.
     let _ = if json {
-        builder.fmt_fields(JsonMembers).event_format(JsonLine).try_init()
+        filtered.with(lines.fmt_fields(JsonMembers).event_format(JsonLine)).try_init()
     } else {
-        builder.with_ansi(std::io::stderr().is_terminal()).with_target(false).try_init()
+        let lines = lines.with_ansi(std::io::stderr().is_terminal()).with_target(false);
+        filtered.with(lines).try_init()
     };
-    Ok(())
+    Ok(LogFilter(handle))
 }
 
 /// Whether a filter can be used; what cannot be used is not repeated in the error's text.
-pub(crate) fn check_filter(filter: &str) -> Result<(), tracing_subscriber::filter::ParseError> {
+pub(crate) fn check_filter(filter: &str) -> Result<(), ParseError> {
     EnvFilter::try_new(filter).map(|_| ())
 }
 

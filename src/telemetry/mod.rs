@@ -17,7 +17,7 @@ pub(crate) use audit_metrics::AuditMetrics;
 pub(crate) use causes::{causes, with_causes};
 pub(crate) use config_metrics::{ConfigMetrics, Reload};
 pub(crate) use issuer_metrics::{IssuerKeys, IssuerMetrics};
-pub(crate) use log::{check_filter, log_panics, start as start_log};
+pub(crate) use log::{LogFilter, check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
 pub(crate) use throttle_metrics::ThrottleMetrics;

@@ -63,8 +63,13 @@ impl Running {
     }
 
     pub(crate) fn terminate(&mut self) {
+        self.signal("TERM");
+    }
+
+    pub(crate) fn signal(&mut self, name: &str) {
         let id = self.child().id().to_string();
-        assert!(Command::new("kill").arg(id).status().unwrap().success());
+        let status = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(status.unwrap().success());
     }
 
     /// Waits for the end, and reads what was printed and not read before.
@@ -81,8 +86,8 @@ impl Running {
 /// A configuration for `serve`, on free ports, against the given STS.
 pub(crate) struct Service {
     folder: tempfile::TempDir,
-    public: u16,
-    admin: u16,
+    pub(crate) public: u16,
+    pub(crate) admin: u16,
 }
 
 impl Service {
@@ -121,11 +126,11 @@ impl Service {
         self.admin
     }
 
-    fn config(&self) -> String {
+    pub(crate) fn config(&self) -> String {
         self.folder.path().join("app.toml").display().to_string()
     }
 
-    fn start(&self, key: (&str, &str)) -> Running {
+    pub(crate) fn start(&self, key: (&str, &str)) -> Running {
         self.start_with(key, &[])
     }
 

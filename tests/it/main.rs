@@ -17,6 +17,7 @@ mod http2;
 mod issuers;
 mod layers;
 mod limits;
+mod log_filter;
 mod logs;
 mod narrowing;
 mod openapi;
