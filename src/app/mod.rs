@@ -20,7 +20,7 @@ use crate::http::{self, Api, InForce, PublicUrl, Readiness, ServerSettings, Tls}
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::audit::Audit;
-use crate::telemetry::{Connections, LogFilter, Metrics};
+use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
 use crate::vend::{KeyRefused, Vendor};
 use access_key::{Candidate, KeyKeeper};
 use reload::Reloader;
@@ -42,6 +42,7 @@ pub struct App {
     reloader: Reloader,
     reloads: Reloads,
     key_keeper: KeyKeeper,
+    exporter: Option<Exporter>,
     ready: CancellationToken,
     #[cfg(feature = "emulator")]
     pages: Option<axum::Router>,
@@ -72,6 +73,9 @@ pub enum StartError {
     /// The same, so the keys of issuers would be anybody's.
     #[error("the keys of issuers cannot be fetched safely")]
     IssuersTls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system's certificates cannot be used, so the collector of traces cannot be verified.
+    #[error("spans cannot be exported safely")]
+    Tracing(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Why a server ended before it was told to.
@@ -89,7 +93,7 @@ impl App {
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let secrets = settings.read_secrets()?;
         let certificate = secrets.advice(clock.now());
-        let Secrets { access_key: key, store, tickets, tls } = secrets;
+        let Secrets { access_key: key, store, tickets, tls, tracing } = secrets;
         tracing::info!(
             access_key_id = %key.id,
             source = %settings.access_key,
@@ -100,6 +104,9 @@ impl App {
             tracing::warn!(key = path, "{message}");
         }
         let metrics = Arc::new(Metrics::new());
+        let tracing = tracing.map(|to| Traces::to(to, clock.clone(), metrics.trace.clone()));
+        let tracing = tracing.transpose().map_err(|problem| StartError::Tracing(problem.into()))?;
+        let (traces, exporter) = tracing.unzip();
         let sts = StsClient::new(settings.sts, key.clone(), clock.clone(), Arc::clone(&metrics))
             .map_err(|problem| StartError::Tls(problem.into()))?;
         let store = Store::open(store, clock.clone(), metrics.store.clone())
@@ -123,6 +130,7 @@ impl App {
             vendor: Arc::clone(&vendor),
             metrics: Arc::clone(&metrics),
             audit: audit.clone(),
+            traces: traces.unwrap_or_default(),
             clock: clock.clone(),
         });
         metrics.config.in_force(&settings.hash, clock.now());
@@ -156,6 +164,7 @@ impl App {
                 ready: ready.clone(),
             },
             api,
+            exporter,
             readiness: Arc::new(Readiness::new(vendor, audit)),
             in_force,
             server: ServerSettings {
@@ -229,6 +238,7 @@ impl App {
             lame_duck,
             reloader,
             key_keeper,
+            exporter,
             ready,
             ..
         } = self;
@@ -259,6 +269,8 @@ impl App {
             tokio::spawn(http::serve(public, tls, public_router, server, counted, closing.clone()));
         tracing::info!(address = %public_addr, "serving");
 
+        let told = CancellationToken::new();
+        let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(told.clone())));
         let reloader = tokio::spawn(reloader.run());
         let unfit = stop.run_until_cancelled(key_keeper.keep()).await;
         reloader.abort();
@@ -274,6 +286,11 @@ impl App {
         closing.cancel();
         let _ = public_server.await;
         api.audit.close().await;
+        // What was traced until then is still told.
+        told.cancel();
+        if let Some(exporter) = exporter {
+            let _ = exporter.await;
+        }
         admin_stop.cancel();
         let _ = admin_server.await;
         Ok(proven?)

@@ -119,7 +119,7 @@ impl Reloader {
         let settings = settings?;
         let secrets = secrets.expect("they are read if the settings are")?;
         let certificate = secrets.advice(self.api.clock.now());
-        let Secrets { access_key: key, tickets, tls, store: _ } = secrets;
+        let Secrets { access_key: key, tickets, tls, store: _, tracing: _ } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let candidate = Candidate { key, accounts: settings.accounts.clone() };
         if self.candidates.borrow().key == candidate.key {

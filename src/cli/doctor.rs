@@ -33,7 +33,7 @@ struct Report<'a> {
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let settings = args.config.load(Mode::Production)?;
-    let Secrets { access_key: key, store, tickets: _, tls: _ } = settings.read_secrets()?;
+    let Secrets { access_key: key, store, .. } = settings.read_secrets()?;
     let mut findings = Vec::new();
     let colours = std::io::stdout().is_terminal();
     block_on(async {

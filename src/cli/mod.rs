@@ -145,6 +145,7 @@ impl From<StartError> for Failure {
             StartError::Listen { .. }
             | StartError::Tls(_)
             | StartError::IssuersTls(_)
+            | StartError::Tracing(_)
             | StartError::Store(_) => Self::new(EXIT_UNAVAILABLE, with_causes(&error)),
         }
     }

@@ -12,8 +12,9 @@ use super::problems::Problems;
 const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 13] = [
+const PATH_KEYS: [&str; 14] = [
     "file",
+    "headers_file",
     "jwks_file",
     "policy",
     "id_file",

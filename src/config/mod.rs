@@ -28,6 +28,7 @@ mod store;
 mod sts;
 mod tickets;
 mod tls;
+mod tracing;
 mod vend;
 
 use std::collections::BTreeMap;
@@ -44,6 +45,7 @@ pub(crate) use source::Source;
 pub(crate) use store::StoreSource;
 pub(crate) use tickets::TicketSource;
 pub(crate) use tls::{TlsSource, certificate_problem};
+pub(crate) use tracing::TracingSource;
 
 /// The variables of this process, the only reading of them.
 pub fn environment() -> Environment {

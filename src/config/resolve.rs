@@ -12,8 +12,8 @@ use super::raw::RawSettings;
 use super::restart::Fixed;
 use super::settings::RuleSettings;
 use super::{
-    AccessKeySource, Files, Mode, Settings, Source, advice, audit, clients, grants, issuers,
-    limits, reload, server, store, sts, tickets, vend,
+    AccessKeySource, Files, Mode, Settings, Source, TracingSource, advice, audit, clients, grants,
+    issuers, limits, reload, server, store, sts, tickets, tracing, vend,
 };
 use crate::telemetry;
 
@@ -44,6 +44,7 @@ pub(super) fn resolve(
     let failures = limits::of_failures(raw.failures, knows_addresses, &mut problems);
     let admin_listen = problems.require("admin.listen", raw.admin.listen);
     let watch_interval = reload::resolve(raw.reload, &mut problems);
+    let tracing = tracing::resolve(raw.tracing, &mut problems);
     let log_format = problems.require("log.format", raw.log.format);
     let log_filter = problems.require("log.filter", raw.log.filter);
     if let Some(Err(error)) = log_filter.as_deref().map(telemetry::check_filter) {
@@ -80,9 +81,10 @@ pub(super) fn resolve(
     let grants = grants::grants(entitlements, clients_grants, request_timeout, &mut problems);
 
     let resolved = (|| {
-        let (vend, store) = (vend?, store?);
+        let (vend, store, tracing) = (vend?, store?, tracing?);
         let mut advice = advice::short_lived(&grants, &vend.freshness);
         advice.extend(store.advice());
+        advice.extend(tracing.as_ref().and_then(TracingSource::advice));
         advice.extend(of_policies);
         let server = server?;
         advice.extend(server.advice);
@@ -100,6 +102,7 @@ pub(super) fn resolve(
             vend,
             store,
             tickets: tickets?,
+            tracing,
             advice,
             access_key: access_key?,
             rules: RuleSettings {

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::restart::Fixed;
 use super::{
     AccessKeySource, Files, Problem, Problems, Source, StoreSource, TicketSource, TlsSource,
-    certificate_problem,
+    TracingSource, certificate_problem,
 };
 use crate::auth::{Client, Issuer, TicketSeal};
 use crate::domain::{AccessKey, AccountId, ClientId};
@@ -19,6 +19,7 @@ use crate::http::{Cors, Proxies, ServerSettings, TlsIdentity};
 use crate::limit::{ClientLimits, FailureSettings};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
+use crate::telemetry::TraceSettings;
 use crate::telemetry::audit::AuditSettings;
 use crate::vend::VendSettings;
 
@@ -44,6 +45,8 @@ pub struct Settings {
     pub(crate) vend: VendSettings,
     pub(crate) store: StoreSource,
     pub(crate) tickets: TicketSource,
+    /// Where traces go; if anywhere.
+    pub(crate) tracing: Option<TracingSource>,
     pub(crate) access_key: AccessKeySource,
     pub(crate) rules: RuleSettings,
     /// The accounts of roles that must be the AccessKey's own.
@@ -83,6 +86,8 @@ pub(crate) struct Secrets {
     pub(crate) tickets: Option<TicketSeal>,
     /// None where somebody else ends TLS, or nobody.
     pub(crate) tls: Option<TlsIdentity>,
+    /// None where nothing is told to a collector.
+    pub(crate) tracing: Option<TraceSettings>,
 }
 
 impl Secrets {
@@ -100,9 +105,10 @@ impl Settings {
         let store = problems.gather(self.store.read());
         let tickets = problems.gather(self.tickets.read());
         let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
+        let tracing = problems.gather(self.tracing.as_ref().map(TracingSource::read).transpose());
         let secrets = (|| {
-            let (access_key, store) = (access_key?, store?);
-            Some(Secrets { access_key, store, tickets: tickets?, tls: tls? })
+            let (access_key, store, tracing) = (access_key?, store?, tracing?);
+            Some(Secrets { access_key, store, tickets: tickets?, tls: tls?, tracing })
         })();
         problems.into_result(secrets)
     }

@@ -34,6 +34,7 @@ mod tickets;
 mod tls;
 mod token;
 mod token_request;
+mod traced;
 mod whoami;
 mod wire;
 
@@ -61,8 +62,8 @@ pub(crate) use wire::token_response;
 
 use crate::clock::Clock;
 use crate::sts::StsClient;
-use crate::telemetry::Metrics;
 use crate::telemetry::audit::Audit;
+use crate::telemetry::{Metrics, Traces};
 use crate::vend::Vendor;
 use error::ApiError;
 use observe::Observed;
@@ -75,6 +76,7 @@ pub(crate) struct Api {
     pub(crate) vendor: Arc<Vendor<StsClient>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) audit: Audit,
+    pub(crate) traces: Traces,
     pub(crate) clock: Clock,
 }
 

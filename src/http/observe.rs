@@ -22,9 +22,10 @@ use super::error::{ApiError, Public};
 use super::peer::Peer;
 use super::server::Answers;
 use super::token;
+use super::traced;
 use super::wire::ErrorResponse;
 use crate::limit::Throttled;
-use crate::telemetry::causes;
+use crate::telemetry::{Trace, causes, current_trace_id};
 
 /// What handlers get beyond the deadline to say themselves that it has passed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -41,6 +42,7 @@ macro_rules! tell {
             route = $context.route,
             peer = $context.peer.as_str(),
             address = $context.forwarded(),
+            trace_id = current_trace_id(),
             client = $context.client(),
             grant = $context.grant(),
             ticket = $context.ticket().map(tracing::field::display),
@@ -54,6 +56,7 @@ macro_rules! tell {
 struct Unanswered<'a> {
     api: &'a Api,
     context: &'a Context,
+    trace: Option<&'a Trace>,
     answered: bool,
 }
 
@@ -65,6 +68,9 @@ impl Drop for Unanswered<'_> {
             self.api.metrics.request(self.context.route, 499, "ClientGone", took);
             tell!(INFO, self.context, status = 499, took_ms = millis(took), "the caller hung up");
             audited::abandoned(self.api, self.context);
+            if let Some(trace) = self.trace {
+                traced::tell(trace, self.context, 499, "ClientGone");
+            }
         }
     }
 }
@@ -118,6 +124,23 @@ impl Observed {
 
 impl Answers for Observed {
     async fn answer(&self, request: Request, peer: Arc<Peer>) -> Response {
+        match self.api.traces.request(request.headers()) {
+            None => self.observed(request, peer, None).await,
+            // Boxed: a request that is not traced needs no room for it.
+            Some(trace) => {
+                let observed = self.observed(request, peer, Some(&trace));
+                Box::pin(trace.clone().within(observed)).await
+            }
+        }
+    }
+
+    fn trusts(&self, proxy: IpAddr) -> bool {
+        self.api.rules.load().proxies.trusts(proxy)
+    }
+}
+
+impl Observed {
+    async fn observed(&self, request: Request, peer: Arc<Peer>, trace: Option<&Trace>) -> Response {
         let context = Context::of(&request, peer, self.api.rules.load_full());
         // For who debugs: a span takes longer than the request itself.
         let span = tracing::debug_span!(
@@ -128,18 +151,19 @@ impl Answers for Observed {
             peer = context.peer.as_str(),
             address = context.forwarded(),
         );
-        observe(self, &context, request).instrument(span).await
-    }
-
-    fn trusts(&self, proxy: IpAddr) -> bool {
-        self.api.rules.load().proxies.trusts(proxy)
+        observe(self, &context, request, trace).instrument(span).await
     }
 }
 
-async fn observe(observed: &Observed, context: &Arc<Context>, request: Request) -> Response {
+async fn observe(
+    observed: &Observed,
+    context: &Arc<Context>,
+    request: Request,
+    trace: Option<&Trace>,
+) -> Response {
     let api = &*observed.api;
     let route = context.route;
-    let mut unanswered = Unanswered { api, context, answered: false };
+    let mut unanswered = Unanswered { api, context, trace, answered: false };
     let sharing = context.rules.cors.sharing(&request);
     let handled = observed.routed(context, &sharing, request);
     let answered = tokio::time::timeout_at(context.deadline + GRACE, handled).await;
@@ -162,6 +186,9 @@ async fn observe(observed: &Observed, context: &Arc<Context>, request: Request) 
     if status.is_success() {
         // Not at INFO: tokens are logged where they are minted, and nearly all answers repeat one.
         tell!(DEBUG, context, status = status.as_u16(), took_ms = millis(took), "answered");
+    }
+    if let Some(trace) = trace {
+        traced::tell(trace, context, status.as_u16(), class);
     }
     unanswered.answered = true;
     api.metrics.request(route, status.as_u16(), class, took);
@@ -253,8 +280,8 @@ mod tests {
     use crate::limit::{FailureSettings, Failures, LimitMode, LimitTerms, Limits, Per};
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
-    use crate::telemetry::Metrics;
     use crate::telemetry::audit::Audit;
+    use crate::telemetry::{Metrics, Traces};
     use crate::vend::{VendSettings, Vendor};
 
     const FAILURES: FailureSettings = FailureSettings {
@@ -298,6 +325,7 @@ mod tests {
             )),
             metrics,
             audit: Audit::off(),
+            traces: Traces::default(),
             clock: Clock::system(),
         })
     }

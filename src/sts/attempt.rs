@@ -2,10 +2,11 @@
 
 use tokio::time::Instant;
 
-use crate::telemetry::{Metrics, StsCall};
+use crate::telemetry::{Metrics, SpanKind, StsCall, Trace};
 
 /// How an attempt ended whose caller went away before STS answered.
 const ABANDONED: &str = "abandoned";
+pub(super) const SUCCESS: &str = "success";
 
 /// A running attempt. It is counted when it is dropped, so also with the future that it runs in.
 pub(super) struct Attempt<'a> {
@@ -17,6 +18,8 @@ pub(super) struct Attempt<'a> {
     began: Instant,
     outcome: &'static str,
     metrics: &'a Metrics,
+    /// Its part of a trace. The other end is not told of it: STS is not ours.
+    trace: Option<Trace>,
 }
 
 impl<'a> Attempt<'a> {
@@ -26,12 +29,35 @@ impl<'a> Attempt<'a> {
         number: u32,
         metrics: &'a Metrics,
     ) -> Self {
-        Self { action, endpoint, number, began: Instant::now(), outcome: ABANDONED, metrics }
+        let trace = Trace::current().map(|trace| trace.child(name_of(action), SpanKind::Client));
+        Self { action, endpoint, number, began: Instant::now(), outcome: ABANDONED, metrics, trace }
     }
 
     /// Ends it with an outcome of a closed set: it becomes a metric's label.
     pub(super) fn end(mut self, outcome: &'static str) {
         self.outcome = outcome;
+    }
+
+    fn tell(&self, trace: &Trace) {
+        trace.note("rpc.service", "Sts");
+        trace.note("rpc.method", self.action);
+        trace.note("http.request.method", "POST");
+        trace.note("server.address", self.endpoint);
+        if self.number > 1 {
+            trace.note_number("http.request.resend_count", i64::from(self.number) - 1);
+        }
+        if self.outcome != SUCCESS {
+            trace.fail(self.outcome);
+        }
+    }
+}
+
+/// What its span is called: the conventions' `service/method`.
+fn name_of(action: &'static str) -> &'static str {
+    match action {
+        "AssumeRole" => "Sts/AssumeRole",
+        "GetCallerIdentity" => "Sts/GetCallerIdentity",
+        _ => "Sts",
     }
 }
 
@@ -39,6 +65,9 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let call = StsCall { action: self.action, outcome: self.outcome };
         self.metrics.sts_call(&call, self.began.elapsed());
+        if let Some(trace) = &self.trace {
+            self.tell(trace);
+        }
         if self.outcome == ABANDONED {
             tracing::debug!(
                 sts.action = self.action,

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::AssumeRole;
 use super::answer::Answer;
-use super::attempt::Attempt;
+use super::attempt::{Attempt, SUCCESS};
 use super::call::{self, Call};
 use super::caller_identity::{CallerIdentity, GetCallerIdentity};
 use super::classify::classify;
@@ -24,7 +24,7 @@ use super::role_session::RoleSession;
 use super::rpc;
 use crate::clock::Clock;
 use crate::domain::{AccessKey, Credentials};
-use crate::telemetry::{Metrics, causes};
+use crate::telemetry::{Metrics, causes, current_trace_id};
 
 /// The most that is read of an answer. An answer of STS has one or two kilobytes; tokens have no
 /// documented limit.
@@ -112,7 +112,7 @@ impl StsClient {
         let until = deadline.min(Instant::now() + self.settings.attempt_timeout);
         let outcome = timeout_at(until, self.attempt(call, key, in_use.endpoint)).await;
         let outcome = outcome.unwrap_or(Err(StsError::TimedOut));
-        let kind = outcome.as_ref().map_or_else(StsError::kind, |_| "success");
+        let kind = outcome.as_ref().map_or_else(StsError::kind, |_| SUCCESS);
         measured.end(kind);
         outcome.map_err(|error| {
             tracing::warn!(
@@ -121,6 +121,7 @@ impl StsClient {
                 sts.attempt = number,
                 sts.kind = kind,
                 sts.request_id = error.request_id(),
+                trace_id = current_trace_id(),
                 cause = causes(&error),
                 "an attempt at STS failed: {error}",
             );

@@ -11,8 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{
-    AuditMetrics, ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, TransportMetrics,
-    VendMetrics,
+    AuditMetrics, ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, TraceMetrics,
+    TransportMetrics, VendMetrics,
 };
 use crate::domain::{ClientId, GrantName};
 
@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) throttled: ThrottleMetrics,
     /// Of the audit.
     pub(crate) audit: AuditMetrics,
+    /// Of what is told to a collector.
+    pub(crate) trace: TraceMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug of ours.
@@ -116,6 +118,7 @@ impl Metrics {
             issuers: IssuerMetrics::default(),
             throttled: ThrottleMetrics::default(),
             audit: AuditMetrics::default(),
+            trace: TraceMetrics::default(),
             connections: Connections::default(),
             panics: Counter::default(),
             ready: Gauge::default(),
@@ -145,6 +148,7 @@ impl Metrics {
         self.vend.register(registry);
         self.store.register(registry);
         self.config.register(registry);
+        self.trace.register(registry);
         self.issuers.register(registry);
         self.throttled.register(registry);
         self.audit.register(registry);

@@ -1,4 +1,4 @@
-//! What operators see: metrics, the log and the audit.
+//! What operators see: metrics, traces, the log and the audit.
 
 pub(crate) mod audit;
 mod audit_metrics;
@@ -10,6 +10,8 @@ mod log;
 mod metrics;
 mod store_metrics;
 mod throttle_metrics;
+mod trace;
+mod trace_metrics;
 mod transport_metrics;
 mod vend_metrics;
 
@@ -21,5 +23,9 @@ pub(crate) use log::{LogFilter, check_filter, log_panics, start as start_log};
 pub(crate) use metrics::{Connections, Metrics, StsCall};
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
 pub(crate) use throttle_metrics::ThrottleMetrics;
+pub(crate) use trace::{
+    Collector, Exporter, Origin, SpanKind, Trace, TraceSettings, Traces, apart, current_trace_id,
+};
+pub(crate) use trace_metrics::{SpanOutcome, TraceMetrics};
 pub(crate) use transport_metrics::{HandshakeFailure, TransportMetrics, Unproxied};
 pub(crate) use vend_metrics::{Lookup, Refresh, VendMetrics};

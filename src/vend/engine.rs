@@ -25,7 +25,7 @@ use crate::domain::ClientId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::audit::Source;
-use crate::telemetry::{Lookup, VendMetrics};
+use crate::telemetry::{Lookup, VendMetrics, apart};
 
 /// How long a caller for whom a usable token lies ready waits for a fresh one. STS answers within a fraction of it;
 /// if it does not, it is failing in one more way.
@@ -194,7 +194,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 // A task of its own: callers come and go, the flight goes on.
                 let flown = Arc::clone(self).fly(flight, fare);
                 // Boxed: a future is moved several times until it runs, and this one is large.
-                tokio::spawn(Box::pin(flown).map(drop));
+                tokio::spawn(apart("flight", Box::pin(flown)).map(drop));
                 (passenger, None)
             }
         };

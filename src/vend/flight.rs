@@ -15,6 +15,7 @@ use crate::clock::Stamp;
 use crate::domain::ClientId;
 use crate::store::Lease;
 use crate::sts::{AssumeRole, RoleSession, StsError, retrying};
+use crate::telemetry::current_trace_id;
 
 /// Who pays for a flight.
 #[derive(Debug)]
@@ -151,6 +152,7 @@ fn log_minted(session: &RoleSession, fare: &Fare, token: &Token, took: Duration)
         client,
         role = session.role.as_str(),
         session_name = session.name.as_str(),
+        trace_id = current_trace_id(),
         sts_access_key_id = credentials.access_key_id(),
         expiration = Stamp::of(credentials.expiration()).as_str(),
         took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

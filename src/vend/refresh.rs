@@ -12,7 +12,7 @@ use super::flights::{Boarding, Passenger};
 use super::key::{Key, Sought};
 use super::token::Token;
 use crate::sts::AssumeRole;
-use crate::telemetry::Refresh;
+use crate::telemetry::{Origin, Refresh, Trace};
 
 /// The pause before another try, spread up to twice it.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -21,7 +21,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Sees to it that the token is renewed before it stops being fresh.
     ///
     /// The first hit of a token calls this, so a key that nobody asks for again has no timer and costs nothing,
-    /// and what is kept for a key in use is a timer and three pointers.
+    /// and what is kept for a key in use is a timer and four pointers.
     pub(super) fn refresh_ahead(self: &Arc<Self>, sought: &Sought<'_>, token: &Arc<Token>) {
         let due = token.refresh_due(&self.settings.freshness, rand::random());
         let refresher = Refresher {
@@ -29,6 +29,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             engine: Arc::downgrade(self),
             token: Arc::downgrade(token),
             key: sought.to_key(),
+            origin: Trace::current().and_then(|trace| trace.origin()).map(Box::new),
         };
         tokio::spawn(refresher.run(due));
     }
@@ -72,6 +73,8 @@ struct Refresher<S> {
     engine: Weak<Engine<S>>,
     token: Weak<Token>,
     key: Arc<Key>,
+    /// The request that it began with, where that is traced: the refreshes are, too. Boxed, because hardly any is.
+    origin: Option<Box<Origin>>,
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Refresher<S> {
@@ -85,7 +88,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Refresher<S> {
             if !engine.is_due(&self.key, &token) {
                 return;
             }
-            let outcome = Arc::clone(&engine).refresh(&self.key).await;
+            let refresh = Arc::clone(&engine).refresh(&self.key);
+            let outcome = match &self.origin {
+                Some(origin) => Box::pin(origin.begin("refresh").within(refresh)).await,
+                None => refresh.await,
+            };
             engine.metrics.refreshed(outcome);
             due = Instant::now() + AGAIN.mul_f64(1.0 + rand::random::<f64>());
         }

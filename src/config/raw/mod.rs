@@ -7,6 +7,7 @@ mod reload;
 mod store;
 mod tickets;
 mod tls;
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -29,6 +30,7 @@ pub(super) use reload::RawReload;
 pub(super) use store::{RawRedis, RawStore, RawStoreKind};
 pub(super) use tickets::RawTickets;
 pub(super) use tls::{RawClientCertificates, RawTls};
+pub(super) use tracing::RawTracing;
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
@@ -40,6 +42,7 @@ pub(super) struct RawSettings {
     pub(super) log: RawLog,
     pub(super) reload: RawReload,
     pub(super) audit: RawAudit,
+    pub(super) tracing: RawTracing,
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
     pub(super) store: RawStore,

@@ -1,0 +1,100 @@
+//! Where spans are exported to.
+
+use std::net::IpAddr;
+
+use reqwest::Url;
+
+use crate::domain::Invalid;
+
+/// An OTLP collector by its base address, as OpenTelemetry's own settings give it: `/v1/traces` is added to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Collector(Url);
+
+impl Collector {
+    /// Where spans are sent.
+    pub(super) fn traces(&self) -> Url {
+        self.0.clone()
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+
+    /// Whether what is sent to it can be read by others on its way.
+    pub(crate) fn is_readable_on_the_way(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        let stays = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
+        !self.is_encrypted() && !stays
+    }
+}
+
+impl TryFrom<String> for Collector {
+    type Error = Invalid;
+
+    fn try_from(raw: String) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid(
+            "a collector's address reads `https://<host>:<port>` or `http://<host>:<port>`, with a path or without, but \
+             without user and query; `/v1/traces` is added to it",
+        );
+        let mut url = Url::parse(&raw).map_err(|_| RULE)?;
+        let spoken = ["http", "https"].contains(&url.scheme()) && url.host_str().is_some();
+        // By its sign: the parser drops an empty user.
+        let plain = !raw.contains(['@', '?', '#', '\\']) && !raw.contains(char::is_whitespace);
+        if !spoken || !plain || !raw.contains("://") {
+            return Err(RULE);
+        }
+        let path = format!("{}/v1/traces", url.path().trim_end_matches('/'));
+        url.set_path(&path);
+        Ok(Self(url))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_the_specification_is_added() {
+        for (base, traces) in [
+            ("http://127.0.0.1:4318", "http://127.0.0.1:4318/v1/traces"),
+            ("http://127.0.0.1:4318/", "http://127.0.0.1:4318/v1/traces"),
+            ("https://otlp.example.com/in/otlp/", "https://otlp.example.com/in/otlp/v1/traces"),
+            ("http://collector.monitoring:4318", "http://collector.monitoring:4318/v1/traces"),
+        ] {
+            assert_eq!(Collector::try_from(base.to_owned()).unwrap().traces().as_str(), traces);
+        }
+    }
+
+    #[test]
+    fn what_is_no_base_address_is_refused() {
+        for bad in [
+            "127.0.0.1:4318",
+            "grpc://127.0.0.1:4317",
+            "http://",
+            "http:127.0.0.1",
+            "https://user:word@otlp.example.com",
+            "https://@otlp.example.com",
+            "https://otlp.example.com/?key=canary",
+            "https://otlp.example.com/#x",
+            " https://otlp.example.com",
+        ] {
+            assert!(Collector::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_encrypted_or_on_this_machine_nobody_reads_it() {
+        for (base, readable) in [
+            ("http://127.0.0.1:4318", false),
+            ("http://[::1]:4318", false),
+            ("http://localhost:4318", false),
+            ("https://otlp.example.com", false),
+            ("http://collector.monitoring:4318", true),
+            ("http://10.0.0.1:4318", true),
+        ] {
+            let collector = Collector::try_from(base.to_owned()).unwrap();
+            assert_eq!(collector.is_readable_on_the_way(), readable, "{base}");
+        }
+    }
+}

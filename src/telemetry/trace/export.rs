@@ -1,0 +1,193 @@
+//! The way of ended spans to the collector. Nobody waits for it.
+
+use std::error::Error;
+use std::pin::pin;
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::trace::v1::{
+    ExportTraceServiceRequest, ExportTraceServiceResponse,
+};
+use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use prost::Message;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Response, StatusCode};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use super::place::attribute;
+use super::{Collector, TraceSettings};
+use crate::telemetry::{SpanOutcome, TraceMetrics, with_causes};
+
+/// Spans of one export, at the most.
+const MOST: usize = 512;
+/// How long the first span of an export waits for others.
+const GATHERING: Duration = Duration::from_secs(1);
+/// How long a server that stops goes on exporting what is left.
+const LAST: Duration = Duration::from_secs(2);
+/// The most that is read of an answer: it is a few bytes long.
+const LONGEST_ANSWER: usize = 16 * 1024;
+
+/// Sends spans on, some hundred at a time.
+#[derive(Debug)]
+pub(crate) struct Exporter {
+    queued: mpsc::Receiver<Span>,
+    collector: Collector,
+    http: Client,
+    timeout: Duration,
+    resource: Resource,
+    metrics: TraceMetrics,
+    /// Whether the last export failed, which is logged once.
+    failing: bool,
+}
+
+/// Why an export failed.
+#[derive(Debug, thiserror::Error)]
+enum ExportError {
+    #[error("the collector did not answer in time")]
+    TimedOut,
+    #[error("the collector cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    #[error("the collector answered {0}")]
+    Refused(StatusCode),
+}
+
+impl Exporter {
+    pub(super) fn new(
+        settings: TraceSettings,
+        queued: mpsc::Receiver<Span>,
+        metrics: TraceMetrics,
+    ) -> Result<Self, reqwest::Error> {
+        let http = Client::builder()
+            .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
+            .default_headers(settings.headers)
+            .connect_timeout(settings.timeout)
+            // The headers may hold a key: neither HTTP_PROXY nor a redirect sends it elsewhere.
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none());
+        // Without TLS the system's certificates are not needed, and not waited for.
+        let encrypted = settings.collector.is_encrypted();
+        let http = if encrypted { http } else { http.tls_certs_only([]) };
+        let text = |key, text: &str| attribute(key, Value::StringValue(text.to_owned()));
+        let resource = Resource {
+            attributes: vec![
+                text("service.name", &settings.service_name),
+                text("service.version", env!("CARGO_PKG_VERSION")),
+                text("service.instance.id", &uuid::Uuid::new_v4().to_string()),
+            ],
+            ..Resource::default()
+        };
+        metrics.begin();
+        Ok(Self {
+            queued,
+            collector: settings.collector,
+            http: http.build()?,
+            timeout: settings.timeout,
+            resource,
+            metrics,
+            failing: false,
+        })
+    }
+
+    /// Exports until `stop`, and then what is left, for a moment.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut exports = pin!(self.exports(stop.clone()));
+        tokio::select! {
+            () = &mut exports => {}
+            () = async { stop.cancelled().await; sleep(LAST).await } => {
+                tracing::warn!("the last spans were not exported in time");
+            }
+        }
+    }
+
+    /// Ends when it is told to and nothing is left.
+    async fn exports(&mut self, stop: CancellationToken) {
+        let mut spans = Vec::new();
+        while let Some(Some(first)) = stop.run_until_cancelled(self.queued.recv()).await {
+            spans.push(first);
+            let until = Instant::now() + GATHERING;
+            while spans.len() < MOST && !stop.is_cancelled() {
+                let room = MOST - spans.len();
+                let more = self.queued.recv_many(&mut spans, room);
+                let more = stop.run_until_cancelled(timeout_at(until, more)).await;
+                if !matches!(more, Some(Ok(1..))) {
+                    break;
+                }
+            }
+            self.export(&mut spans).await;
+        }
+        self.queued.close();
+        while self.queued.recv_many(&mut spans, MOST).await > 0 {
+            self.export(&mut spans).await;
+        }
+    }
+
+    /// Exports these spans, or drops and counts them: what waited for a collector that is gone would only be in the way
+    /// of what comes once it is back.
+    async fn export(&mut self, spans: &mut Vec<Span>) {
+        let count = u64::try_from(spans.len()).unwrap_or(u64::MAX);
+        let sent = timeout(self.timeout, self.send(std::mem::take(spans))).await;
+        match sent.unwrap_or(Err(ExportError::TimedOut)) {
+            Ok(rejected) => {
+                let rejected = rejected.min(count);
+                self.metrics.spans(SpanOutcome::Exported, count - rejected);
+                self.metrics.spans(SpanOutcome::Rejected, rejected);
+                if std::mem::take(&mut self.failing) {
+                    tracing::info!("spans are exported again");
+                }
+            }
+            Err(error) => {
+                self.metrics.spans(SpanOutcome::ExportFailed, count);
+                if !std::mem::replace(&mut self.failing, true) {
+                    let error: &dyn Error = &error;
+                    tracing::warn!(
+                        cause = with_causes(error),
+                        "spans cannot be exported; they are dropped and counted until they can be"
+                    );
+                }
+            }
+        }
+    }
+
+    /// How many the collector did not want.
+    async fn send(&self, spans: Vec<Span>) -> Result<u64, ExportError> {
+        let scope = InstrumentationScope {
+            name: "appserver".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..InstrumentationScope::default()
+        };
+        let of_scope = ScopeSpans { scope: Some(scope), spans, schema_url: String::new() };
+        let of_resource = ResourceSpans {
+            resource: Some(self.resource.clone()),
+            scope_spans: vec![of_scope],
+            schema_url: String::new(),
+        };
+        let request = ExportTraceServiceRequest { resource_spans: vec![of_resource] };
+        let request = self.http.post(self.collector.traces()).body(request.encode_to_vec());
+        let request = request.header(CONTENT_TYPE, "application/x-protobuf");
+        let mut response = request.send().await.map_err(ExportError::Unreachable)?;
+        if !response.status().is_success() {
+            return Err(ExportError::Refused(response.status()));
+        }
+        let answer = read(&mut response).await.map_err(ExportError::Unreachable)?;
+        // What cannot be read says nothing against the spans.
+        let answer = ExportTraceServiceResponse::decode(answer.as_slice()).unwrap_or_default();
+        let rejected = answer.partial_success.map_or(0, |partial| partial.rejected_spans);
+        Ok(u64::try_from(rejected).unwrap_or_default())
+    }
+}
+
+/// The body, so that the connection can be used again; not more of it than it should have.
+async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST_ANSWER {
+            break;
+        }
+    }
+    Ok(body)
+}

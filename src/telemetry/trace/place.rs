@@ -1,0 +1,248 @@
+//! One part of a trace: a span that is under way, and how what happens within it finds it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
+use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind as Kind};
+use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
+use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use tokio::time::Instant;
+
+use super::Tracer;
+use super::parent::Parent;
+
+/// Of OTLP's span flags: that the trace is recorded, that it is known where the parent is, and that it is elsewhere.
+const SAMPLED: u32 = 0x01;
+const REMOTE_KNOWN: u32 = 0x100;
+const REMOTE: u32 = 0x200;
+
+tokio::task_local! {
+    /// The innermost part of a trace that the task is in. Nothing where no trace is wanted.
+    static CURRENT: Trace;
+}
+
+/// A part of a trace. It ends, and is exported if it is recorded, when the last clone of it is dropped.
+#[derive(Clone, Debug)]
+pub(crate) struct Trace(Arc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    trace_id: [u8; 16],
+    recording: Option<Recording>,
+}
+
+#[derive(Debug)]
+struct Recording {
+    span_id: [u8; 8],
+    began: Instant,
+    /// A std mutex: held to add to it, never across an await.
+    span: Mutex<Span>,
+    tracer: Arc<Tracer>,
+}
+
+/// What a span is to the others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum SpanKind {
+    /// A request that came here.
+    Server,
+    /// A call to another service.
+    Client,
+    /// Work of our own.
+    Internal,
+}
+
+/// A recorded span's names, for a trace that begins because of it, maybe long after it has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    trace_id: [u8; 16],
+    span_id: [u8; 8],
+    tracer: Arc<Tracer>,
+}
+
+impl Trace {
+    /// A trace of its own.
+    pub(super) fn root(tracer: &Arc<Tracer>, kind: SpanKind) -> Self {
+        Self::recorded(
+            tracer,
+            kind,
+            rand::random(),
+            Span { flags: REMOTE_KNOWN, ..Span::default() },
+        )
+    }
+
+    /// A request of a caller that records its trace.
+    pub(super) fn below(tracer: &Arc<Tracer>, parent: &Parent, trace_state: String) -> Self {
+        let span = Span {
+            parent_span_id: parent.span_id.to_vec(),
+            flags: REMOTE_KNOWN | REMOTE,
+            trace_state,
+            ..Span::default()
+        };
+        Self::recorded(tracer, SpanKind::Server, parent.trace_id, span)
+    }
+
+    /// A part that nobody records, of a trace whose id is known.
+    pub(super) fn unrecorded(trace_id: [u8; 16]) -> Self {
+        Self(Arc::new(Place { trace_id, recording: None }))
+    }
+
+    fn recorded(tracer: &Arc<Tracer>, kind: SpanKind, trace_id: [u8; 16], span: Span) -> Self {
+        let span_id: [u8; 8] = rand::random();
+        let now = tracer.clock.now().timestamp_nanos_opt().unwrap_or_default();
+        let kind = match kind {
+            SpanKind::Server => Kind::Server,
+            SpanKind::Client => Kind::Client,
+            SpanKind::Internal => Kind::Internal,
+        };
+        let span = Span {
+            trace_id: trace_id.to_vec(),
+            span_id: span_id.to_vec(),
+            kind: kind.into(),
+            flags: SAMPLED | span.flags,
+            start_time_unix_nano: u64::try_from(now).unwrap_or_default(),
+            ..span
+        };
+        let recording = Recording {
+            span_id,
+            began: Instant::now(),
+            span: Mutex::new(span),
+            tracer: Arc::clone(tracer),
+        };
+        Self(Arc::new(Place { trace_id, recording: Some(recording) }))
+    }
+
+    /// The part that the task is in.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.try_with(Self::clone).ok()
+    }
+
+    /// A part of this one.
+    pub(crate) fn child(&self, name: &'static str, kind: SpanKind) -> Self {
+        let Some(recording) = &self.0.recording else { return self.clone() };
+        let span = Span {
+            parent_span_id: recording.span_id.to_vec(),
+            trace_state: recording.span().trace_state.clone(),
+            flags: REMOTE_KNOWN,
+            name: name.to_owned(),
+            ..Span::default()
+        };
+        Self::recorded(&recording.tracer, kind, self.0.trace_id, span)
+    }
+
+    /// What a trace begins from that does not belong to this one; none if this one is not recorded.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        let Recording { span_id, tracer, .. } = self.0.recording.as_ref()?;
+        let tracer = Arc::clone(tracer);
+        Some(Origin { trace_id: self.0.trace_id, span_id: *span_id, tracer })
+    }
+
+    /// The trace's id, as logs and headers write it.
+    pub(crate) fn id(&self) -> String {
+        hex::encode(self.0.trace_id)
+    }
+
+    /// Whether what is noted is kept.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.0.recording.is_some()
+    }
+
+    pub(crate) fn rename(&self, name: String) {
+        self.change(|span| span.name = name);
+    }
+
+    /// Notes a text, under a name of the semantic conventions or one that begins with `appserver.`.
+    pub(crate) fn note(&self, key: &'static str, text: &str) {
+        self.change(|span| {
+            span.attributes.push(attribute(key, Value::StringValue(text.to_owned())))
+        });
+    }
+
+    pub(crate) fn note_number(&self, key: &'static str, number: i64) {
+        self.change(|span| span.attributes.push(attribute(key, Value::IntValue(number))));
+    }
+
+    /// Notes that it failed, by a word of a closed set.
+    pub(crate) fn fail(&self, kind: &'static str) {
+        self.note("error.type", kind);
+        self.failed();
+    }
+
+    /// Notes that it failed, and that is all that is to be said.
+    pub(crate) fn failed(&self) {
+        let status = Status { code: StatusCode::Error.into(), message: String::new() };
+        self.change(|span| span.status = Some(status));
+    }
+
+    /// Links another span to this one.
+    pub(crate) fn link(&self, other: &Origin) {
+        self.change(|span| span.links.push(other.link()));
+    }
+
+    /// Does the work as this part: what it does finds it as [`Trace::current`].
+    pub(crate) fn within<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+        CURRENT.scope(self, work)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Span)) {
+        if let Some(recording) = &self.0.recording {
+            change(&mut recording.span());
+        }
+    }
+}
+
+impl Recording {
+    fn span(&self) -> MutexGuard<'_, Span> {
+        // Every change is one step.
+        self.span.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        let took = u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        let mut span = std::mem::take(&mut *self.span());
+        span.end_time_unix_nano = span.start_time_unix_nano.saturating_add(took);
+        self.tracer.ended(span);
+    }
+}
+
+impl Origin {
+    /// Begins a trace with a link to where it came from.
+    pub(crate) fn begin(&self, name: &'static str) -> Trace {
+        let trace = Trace::root(&self.tracer, SpanKind::Internal);
+        trace.rename(name.to_owned());
+        trace.link(self);
+        trace
+    }
+
+    fn link(&self) -> Link {
+        Link {
+            trace_id: self.trace_id.to_vec(),
+            span_id: self.span_id.to_vec(),
+            flags: SAMPLED | REMOTE_KNOWN,
+            ..Link::default()
+        }
+    }
+}
+
+/// The work, for a task of its own, as a part of what the task is in that starts it.
+pub(crate) fn apart<F: Future>(name: &'static str, work: F) -> impl Future<Output = F::Output> {
+    let part = Trace::current().map(|trace| trace.child(name, SpanKind::Internal));
+    async move {
+        match part {
+            Some(part) => part.within(work).await,
+            None => work.await,
+        }
+    }
+}
+
+/// The id of the trace that the task is in, for its line in the log.
+pub(crate) fn current_trace_id() -> Option<String> {
+    CURRENT.try_with(Trace::id).ok()
+}
+
+pub(super) fn attribute(key: &str, value: Value) -> KeyValue {
+    let value = Some(AnyValue { value: Some(value) });
+    KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
+}

@@ -1,0 +1,91 @@
+//! The decision, and the queue that never fills memory or stalls.
+
+use reqwest::header::HeaderName;
+
+use super::*;
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";
+
+fn settings(sample_ratio: f64, follow_callers: bool) -> TraceSettings {
+    TraceSettings {
+        collector: Collector::try_from("http://127.0.0.1:1".to_owned()).unwrap(),
+        headers: HeaderMap::new(),
+        sample_ratio,
+        follow_callers,
+        service_name: "appserver".to_owned(),
+        timeout: std::time::Duration::from_secs(1),
+        max_queued: 8,
+    }
+}
+
+fn traces(settings: TraceSettings) -> (Traces, Exporter, TraceMetrics) {
+    let metrics = TraceMetrics::default();
+    let (traces, exporter) = Traces::to(settings, Clock::system(), metrics.clone()).unwrap();
+    (traces, exporter, metrics)
+}
+
+/// Whether each of a thousand requests is recorded, and whether it has a part in a trace at all.
+fn recorded(settings: TraceSettings, flags: Option<u8>) -> (usize, usize) {
+    let (traces, _exporter, _) = traces(settings);
+    let headers: HeaderMap = flags
+        .map(|flags| {
+            let value = format!("{PARENT}{flags}").parse().unwrap();
+            (HeaderName::from_static("traceparent"), value)
+        })
+        .into_iter()
+        .collect();
+    let parts: Vec<_> = (0..1000).filter_map(|_| traces.request(&headers)).collect();
+    (parts.iter().filter(|part| part.is_recorded()).count(), parts.len())
+}
+
+#[test]
+fn callers_decide_and_otherwise_the_ratio() {
+    assert_eq!(recorded(settings(0.0, true), None), (0, 0));
+    assert_eq!(recorded(settings(1.0, true), None), (1000, 1000));
+    assert_eq!(recorded(settings(0.0, true), Some(1)), (1000, 1000));
+    assert_eq!(recorded(settings(1.0, true), Some(0)), (0, 1000));
+    // Strangers have nothing recorded.
+    assert_eq!(recorded(settings(0.0, false), Some(1)), (0, 0));
+    assert_eq!(recorded(settings(1.0, false), Some(0)), (1000, 1000));
+    let (some, _) = recorded(settings(0.25, true), None);
+    assert!((150..350).contains(&some), "{some}");
+    assert!(Traces::default().request(&HeaderMap::new()).is_none());
+}
+
+#[test]
+fn what_finds_the_queue_full_is_dropped_and_counted() {
+    let (traces, exporter, metrics) = traces(settings(1.0, true));
+    for _ in 0..100 {
+        drop(traces.request(&HeaderMap::new()));
+    }
+    assert_eq!(metrics.count(SpanOutcome::QueueFull), 92);
+    drop(exporter);
+}
+
+/// Nothing is exported twice, nothing is forgotten: each span is counted once, whatever became of it.
+#[tokio::test]
+async fn a_collector_that_is_gone_costs_the_spans_and_nothing_else() {
+    let (traces, exporter, metrics) = traces(settings(1.0, true));
+    let stop = tokio_util::sync::CancellationToken::new();
+    let exporter = tokio::spawn(exporter.run(stop.clone()));
+    for _ in 0..5 {
+        drop(traces.request(&HeaderMap::new()));
+    }
+    stop.cancel();
+    exporter.await.unwrap();
+    assert_eq!(metrics.count(SpanOutcome::ExportFailed), 5);
+    assert_eq!(metrics.count(SpanOutcome::QueueFull), 0);
+}
+
+#[tokio::test]
+async fn within_a_part_it_is_the_current_one_and_beside_it_there_is_none() {
+    let (traces, _exporter, _) = traces(settings(1.0, true));
+    let trace = traces.request(&HeaderMap::new()).unwrap();
+    let id = trace.id();
+    let apart = trace.clone().within(async {
+        assert_eq!(current_trace_id(), Some(trace.id()));
+        tokio::spawn(apart("work", async { current_trace_id() }))
+    });
+    assert_eq!(apart.await.await.unwrap(), Some(id));
+    assert_eq!(current_trace_id(), None);
+}
