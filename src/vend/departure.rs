@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::domain::ClientId;
+use crate::telemetry::{Origin, Trace};
 
 /// A flight waits in the line of the client that started it. If that line is long, because the client is greedy,
 /// others who need the same token must not wait for it: the first of each client that joins takes a place in its
@@ -14,12 +15,25 @@ pub(super) struct Departure {
     /// Whose lines it waits in; empty once it has gone. A std mutex: held for a look, never across an await.
     lines: Mutex<Vec<ClientId>>,
     turn: Notify,
+    /// The request that started the flight, where that is traced.
+    started_by: Option<Origin>,
 }
 
 impl Departure {
     /// Of a flight that waits in the line of `client`, or in none.
     pub(super) fn of(client: Option<&ClientId>) -> Self {
-        Self { lines: Mutex::new(client.into_iter().cloned().collect()), turn: Notify::new() }
+        Self {
+            lines: Mutex::new(client.into_iter().cloned().collect()),
+            turn: Notify::new(),
+            started_by: Trace::current().and_then(|trace| trace.origin()),
+        }
+    }
+
+    /// Notes who waits for another's flight, so that its trace leads to what it waited for.
+    pub(super) fn is_joined(&self) {
+        if let (Some(trace), Some(origin)) = (Trace::current(), &self.started_by) {
+            trace.link(origin);
+        }
     }
 
     /// Whether the flight still waits, and not yet in the line of `client`; from now on it counts as waiting there.

@@ -183,6 +183,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let (passenger, second) = match boarding {
             Boarding::Joined(passenger, departure) => {
                 self.metrics.joined();
+                departure.is_joined();
                 let second = departure.wants_line_of(client).then_some(departure);
                 let place = second.and_then(|departure| {
                     Some((self.budget.enter(client, deadline).ok()?, departure))

@@ -5,6 +5,7 @@
 mod audit;
 mod binary;
 mod certificates;
+mod collector;
 mod contract;
 mod cors;
 mod crowd;
@@ -35,5 +36,6 @@ mod stage;
 mod tickets;
 mod tls;
 mod token;
+mod traces;
 mod upstream;
 mod users;

@@ -7,6 +7,7 @@ mod limits;
 mod listener;
 mod store_and_issuers;
 mod tickets;
+mod tracing;
 
 use std::path::Path;
 

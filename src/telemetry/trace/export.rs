@@ -22,7 +22,7 @@ use super::place::attribute;
 use super::{Collector, TraceSettings};
 use crate::telemetry::{SpanOutcome, TraceMetrics, with_causes};
 
-/// Spans of one export, at the most.
+/// Spans of one export, where so many may wait.
 const MOST: usize = 512;
 /// How long the first span of an export waits for others.
 const GATHERING: Duration = Duration::from_secs(1);
@@ -35,6 +35,8 @@ const LONGEST_ANSWER: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) struct Exporter {
     queued: mpsc::Receiver<Span>,
+    /// Spans of one export, at the most.
+    most: usize,
     collector: Collector,
     http: Client,
     timeout: Duration,
@@ -83,6 +85,7 @@ impl Exporter {
         metrics.begin();
         Ok(Self {
             queued,
+            most: MOST.min(settings.max_queued),
             collector: settings.collector,
             http: http.build()?,
             timeout: settings.timeout,
@@ -109,8 +112,8 @@ impl Exporter {
         while let Some(Some(first)) = stop.run_until_cancelled(self.queued.recv()).await {
             spans.push(first);
             let until = Instant::now() + GATHERING;
-            while spans.len() < MOST && !stop.is_cancelled() {
-                let room = MOST - spans.len();
+            while spans.len() < self.most && !stop.is_cancelled() {
+                let room = self.most - spans.len();
                 let more = self.queued.recv_many(&mut spans, room);
                 let more = stop.run_until_cancelled(timeout_at(until, more)).await;
                 if !matches!(more, Some(Ok(1..))) {
@@ -120,7 +123,7 @@ impl Exporter {
             self.export(&mut spans).await;
         }
         self.queued.close();
-        while self.queued.recv_many(&mut spans, MOST).await > 0 {
+        while self.queued.recv_many(&mut spans, self.most).await > 0 {
             self.export(&mut spans).await;
         }
     }

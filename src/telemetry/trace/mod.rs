@@ -87,6 +87,18 @@ impl Traces {
     }
 }
 
+#[cfg(test)]
+impl Traces {
+    /// Records everything, for the test to look at.
+    pub(crate) fn for_tests() -> (Self, mpsc::Receiver<Span>) {
+        let (queue, queued) = mpsc::channel(64);
+        let metrics = TraceMetrics::default();
+        let clock = Clock::system();
+        let tracer = Tracer { sample_ratio: 1.0, follow_callers: true, queue, clock, metrics };
+        (Self(Some(Arc::new(tracer))), queued)
+    }
+}
+
 impl Tracer {
     /// Hands a span that has ended to the exporter, and never waits.
     fn ended(&self, span: Span) {

@@ -1,6 +1,7 @@
 //! Refreshing ahead, and the SDKs that come back.
 
 use super::*;
+use crate::telemetry::Traces;
 
 /// An SDK that looks at its token each second, as one that is used all the time does, and fetches another once no
 /// more than `window` is left. How often it fetched in two hours.
@@ -144,4 +145,25 @@ async fn a_failed_refresh_is_tried_again_and_leaves_the_token_as_it_is() {
     stage.sts.set(|sts| sts.mood = Mood::Well);
     sleep(secs(25)).await;
     assert_eq!(stage.metrics.refreshes(Refresh::Success), 1);
+}
+
+/// A refresh belongs to nobody's request. It is traced where the request is that it began with, in a trace of its own.
+#[tokio::test(start_paused = true)]
+async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_began_with() {
+    let (traces, mut spans) = Traces::for_tests();
+    let stage = stage();
+    stage.vend("app-one", "photos").await.unwrap();
+    let request = traces.request(&Default::default()).unwrap();
+    let id = request.id();
+    request.clone().within(stage.vend("app-one", "photos")).await.unwrap();
+    drop(request);
+    let request = spans.recv().await.unwrap();
+    sleep(secs(3000)).await;
+    assert_eq!(stage.sts.calls(), 2);
+    let refresh = spans.try_recv().unwrap();
+    assert_eq!(refresh.name, "refresh");
+    let [link] = refresh.links.as_slice() else { panic!("not one link: {:?}", refresh.links) };
+    assert_eq!((&link.trace_id, &link.span_id), (&request.trace_id, &request.span_id));
+    assert_ne!(refresh.trace_id, request.trace_id);
+    assert_eq!(link.trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), id);
 }
