@@ -84,8 +84,8 @@ async fn within_a_part_it_is_the_current_one_and_beside_it_there_is_none() {
     let id = trace.id();
     let apart = trace.clone().within(async {
         assert_eq!(current_trace_id(), Some(trace.id()));
-        tokio::spawn(apart("work", async { current_trace_id() }))
+        tokio::spawn(apart("work", async { current_trace_id() })).await.unwrap()
     });
-    assert_eq!(apart.await.await.unwrap(), Some(id));
+    assert_eq!(apart.await, Some(id));
     assert_eq!(current_trace_id(), None);
 }
