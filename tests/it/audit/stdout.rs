@@ -93,6 +93,7 @@ async fn a_standard_output_that_nobody_reads_is_caught_up_with_later() {
         .map(|line| line["RequestId"].as_str().unwrap().to_owned())
         .collect();
     assert!(refused > 50, "{refused}");
-    (served.sort(), written.sort());
+    served.sort();
+    written.sort();
     assert_eq!(written, served);
 }
