@@ -100,11 +100,11 @@ pub(crate) struct TokenPart {
 impl TokenPart {
     pub(crate) fn new(sought: String, credentials: &Credentials) -> Self {
         let mut members = sought;
-        member(&mut members, "StsAccessKeyId", credentials.access_key_id());
+        member(&mut members, r#","StsAccessKeyId":""#, credentials.access_key_id());
         if let Some(id) = credentials.sts_request_id() {
-            member(&mut members, "StsRequestId", id);
+            member(&mut members, r#","StsRequestId":""#, id);
         }
-        member(&mut members, "Expiration", Stamp::of(credentials.expiration()).as_str());
+        member(&mut members, r#","Expiration":""#, Stamp::of(credentials.expiration()).as_str());
         Self { members, told_for: AtomicU64::new(0) }
     }
 
@@ -121,9 +121,9 @@ impl TokenPart {
 /// The members that say what STS was asked for. The policy is named by its hash: it is the same for many tokens.
 pub(crate) fn sought_part(role: &RoleArn, session_name: &SessionName, policy: &str) -> String {
     let mut members = String::with_capacity(512);
-    member(&mut members, "Role", role.as_str());
-    member(&mut members, "SessionName", session_name.as_str());
-    member(&mut members, "PolicySha256", &hex::encode(Sha256::digest(policy)));
+    member(&mut members, r#","Role":""#, role.as_str());
+    member(&mut members, r#","SessionName":""#, session_name.as_str());
+    member(&mut members, r#","PolicySha256":""#, &hex::encode(Sha256::digest(policy)));
     members
 }
 
@@ -133,39 +133,45 @@ pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str
     line.push_str(r#"{"Time":""#);
     line.push_str(Stamp::of(request.time).as_str().trim_end_matches('Z'));
     let millis = request.time.timestamp_subsec_millis().min(999);
-    let digit = |tens: u32| char::from(b'0' + (millis / tens % 10) as u8);
-    line.extend(['.', digit(100), digit(10), digit(1), 'Z', '"']);
-    plain(&mut line, "RequestId", request.id);
-    plain(&mut line, "Event", request.event.as_str());
-    let (word, code) = match decision {
-        Decision::Vended { .. } => ("Vended", "Success"),
-        Decision::Refused(why) => ("Refused", why.code),
-        Decision::Failed(why) => ("Failed", why.code),
-    };
-    plain(&mut line, "Decision", word);
-    member(&mut line, "Code", code);
-    let known = [
-        ("Client", request.client),
-        ("AuthenticatedBy", request.authenticated_by),
-        ("Grant", request.grant),
-    ];
-    for (name, text) in known.into_iter().filter_map(|(name, text)| Some((name, text?))) {
-        plain(&mut line, name, text);
+    let digit = |tens: u32| b'0' + (millis / tens % 10) as u8;
+    let millis = [b'.', digit(100), digit(10), digit(1), b'Z', b'"'];
+    line.push_str(std::str::from_utf8(&millis).expect("digits and signs are ASCII"));
+    plain(&mut line, r#","RequestId":""#, request.id);
+    plain(&mut line, r#","Event":""#, request.event.as_str());
+    match decision {
+        Decision::Vended { .. } => line.push_str(r#","Decision":"Vended","Code":"Success""#),
+        Decision::Refused(Why { code, .. }) => {
+            line.push_str(r#","Decision":"Refused""#);
+            member(&mut line, r#","Code":""#, code);
+        }
+        Decision::Failed(Why { code, .. }) => {
+            line.push_str(r#","Decision":"Failed""#);
+            member(&mut line, r#","Code":""#, code);
+        }
+    }
+    if let Some(client) = request.client {
+        plain(&mut line, r#","Client":""#, client);
+    }
+    if let Some(method) = request.authenticated_by {
+        plain(&mut line, r#","AuthenticatedBy":""#, method);
+    }
+    if let Some(grant) = request.grant {
+        plain(&mut line, r#","Grant":""#, grant);
     }
     if let Some(subject) = request.subject {
-        member(&mut line, "Subject", subject);
+        member(&mut line, r#","Subject":""#, subject);
     }
-    member(&mut line, "Peer", request.peer);
+    member(&mut line, r#","Peer":""#, request.peer);
     match decision {
         Decision::Vended { source, token, policy } => {
-            plain(&mut line, "Source", source.as_str());
+            plain(&mut line, r#","Source":""#, source.as_str());
             line.push_str(&token.members);
             if let Some(policy) = policy {
-                member(&mut line, "Policy", policy);
+                member(&mut line, r#","Policy":""#, policy);
             }
         }
         Decision::Refused(why) | Decision::Failed(why) => {
-            member(&mut line, "Reason", why.reason);
+            member(&mut line, r#","Reason":""#, why.reason);
             line.push_str(why.sought.unwrap_or_default());
         }
     }
@@ -177,17 +183,17 @@ pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str
 pub(super) fn tail(instance: &str) -> String {
     let mut tail = String::new();
     if !instance.is_empty() {
-        member(&mut tail, "Instance", instance);
+        member(&mut tail, r#","Instance":""#, instance);
     }
     tail + "}\n"
 }
 
-/// A member behind others, its text any text.
+/// A member behind others, its text any text. Its name comes with all that stands before the text.
 fn member(line: &mut String, name: &str, text: &str) {
     let escaped = |b: u8| b < b' ' || b == b'"' || b == b'\\';
     // All bytes at once first: that is a few vector instructions, and nearly no text has any to escape.
     if text.bytes().fold(false, |any, b| any | escaped(b)) {
-        line.extend([",\"", name, "\":"]);
+        line.push_str(&name[..name.len() - 1]);
         line.push_str(&serde_json::to_string(text).expect("a text is plain JSON"));
     } else {
         plain(line, name, text);
@@ -196,9 +202,7 @@ fn member(line: &mut String, name: &str, text: &str) {
 
 /// A member whose text has nothing to escape.
 fn plain(line: &mut String, name: &str, text: &str) {
-    line.push_str(",\"");
     line.push_str(name);
-    line.push_str("\":\"");
     line.push_str(text);
     line.push('"');
 }
