@@ -19,7 +19,9 @@ impl Files {
     /// Looks at files. One that cannot be read is noted as such.
     pub(crate) fn look<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         let look = |path: &'a Path| {
-            let bytes = std::fs::read(path).ok();
+            // A pipe or a device could be read for ever.
+            let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
+            let bytes = is_file.then(|| std::fs::read(path).ok()).flatten();
             (path.to_owned(), bytes.map(|bytes| Sha256::digest(bytes).into()))
         };
         Self(paths.into_iter().map(look).collect())

@@ -13,7 +13,7 @@ const DEFAULTS: &str = include_str!("../../config/default.toml");
 
 /// Keys whose relative paths start at the file that names them.
 const PATH_KEYS: [&str; 14] = [
-    "file",
+    WRITTEN_KEY,
     "headers_file",
     "jwks_file",
     "policy",
@@ -28,6 +28,9 @@ const PATH_KEYS: [&str; 14] = [
     "client_crl_file",
     "previous_key_file",
 ];
+
+/// Of those, the one that the service writes.
+const WRITTEN_KEY: &str = "file";
 
 /// The merged tree, and the environment that some of it refers to.
 pub(super) struct Merged {
@@ -78,7 +81,10 @@ fn anchor(value: &mut Value, named: &mut Vec<String>) {
             if let Some(folder) = folder {
                 *path = folder.join(&*path).display().to_string();
             }
-            named.push(path.clone());
+            // What is written is no part of the configuration.
+            if key != WRITTEN_KEY {
+                named.push(path.clone());
+            }
         }
     }
 }

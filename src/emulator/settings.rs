@@ -327,7 +327,7 @@ mod tests {
         let settings = EmulatorSettings::from_file(path).unwrap();
         let mut keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
         keys.sort_unstable();
-        assert_eq!(keys, ["disabledid", "internid", "rootid", "testid"]);
+        assert_eq!(keys, ["disabledid", "internid", "nextid", "rootid", "testid"]);
     }
 
     #[test]

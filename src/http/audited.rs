@@ -1,7 +1,9 @@
-//! What the audit is told of a request: one line for each that wants a token, whatever becomes of it.
+//! What the audit is told of a request: one line for each that wants a token or a ticket, whatever becomes of it.
+
+use chrono::{DateTime, Utc};
 
 use super::Api;
-use super::context::{Context, OSS_SDK_ROUTE};
+use super::context::{Context, OSS_SDK_ROUTE, TICKETS_ROUTE, TOKEN_ROUTE};
 use super::error::{ApiError, Public};
 use crate::sts::RoleSession;
 use crate::telemetry::audit::{Decision, Event, Request, TokenPart, Why, sought_part};
@@ -28,8 +30,22 @@ pub(super) async fn vended(
     };
     let policy = session.policy.as_str();
     let part = vended.token.audited(|credentials| TokenPart::new(sought(session), credentials));
-    let request = request(api, context, event);
+    let ticket = ticket(context);
+    let request = request(api, context, event, &ticket);
     Ok(trail.vended(request, vended.source, part, policy).await?)
+}
+
+/// A ticket is ready. It leaves only if this says so, too.
+pub(super) async fn issued(
+    api: &Api,
+    context: &Context,
+    expires: DateTime<Utc>,
+) -> Result<(), ApiError> {
+    let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else {
+        return Ok(());
+    };
+    let ticket = ticket(context);
+    Ok(trail.issued(request(api, context, event, &ticket), expires).await?)
 }
 
 /// There was none for this session.
@@ -48,7 +64,8 @@ pub(super) fn denied(api: &Api, context: &Context, error: &ApiError, public: &Pu
         true => Decision::Failed(why),
         false => Decision::Refused(why),
     };
-    trail.denied(request(api, context, event), &decision);
+    let ticket = ticket(context);
+    trail.denied(request(api, context, event, &ticket), &decision);
 }
 
 /// The caller hung up before there was an answer.
@@ -56,15 +73,30 @@ pub(super) fn abandoned(api: &Api, context: &Context) {
     let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else { return };
     let reason = "the caller hung up";
     let why = Why { code: "ClientGone", reason, sought: context.sought() };
-    trail.denied(request(api, context, event), &Decision::Failed(why));
+    let ticket = ticket(context);
+    trail.denied(request(api, context, event, &ticket), &Decision::Failed(why));
 }
 
 /// What a route decides about, if it decides.
 fn event(route: &str) -> Option<Event> {
-    matches!(route, "/v1/token" | OSS_SDK_ROUTE).then_some(Event::Token)
+    match route {
+        TOKEN_ROUTE | OSS_SDK_ROUTE => Some(Event::Token),
+        TICKETS_ROUTE => Some(Event::Ticket),
+        _ => None,
+    }
 }
 
-fn request<'a>(api: &Api, context: &'a Context, event: Event) -> Request<'a> {
+/// How the ticket is called that is made or shown.
+fn ticket(context: &Context) -> Option<String> {
+    context.ticket().map(ToString::to_string)
+}
+
+fn request<'a>(
+    api: &Api,
+    context: &'a Context,
+    event: Event,
+    ticket: &'a Option<String>,
+) -> Request<'a> {
     Request {
         time: api.clock.now(),
         id: context.id.as_str(),
@@ -74,6 +106,7 @@ fn request<'a>(api: &Api, context: &'a Context, event: Event) -> Request<'a> {
         authenticated_by: context.authenticated_by(),
         subject: context.subject(),
         grant: context.grant(),
+        ticket: ticket.as_deref(),
     }
 }
 

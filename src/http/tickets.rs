@@ -7,12 +7,15 @@ use axum::response::Response;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Api;
+use super::audited;
 use super::context::{OSS_SDK_ROUTE, TOKEN_ROUTE, Told};
 use super::error::ApiError;
 use super::json::{ApiJson, Members};
 use super::no_query::NoQuery;
+use super::openapi::Time;
 use super::public_url::PublicUrl;
 use super::token::json;
 use super::token_request::{not_taken, seconds, take};
@@ -66,18 +69,23 @@ impl TicketRules {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct TicketResponse<'a> {
+pub(super) struct TicketResponse<'a> {
     #[serde(flatten)]
     success: Success<'a>,
     /// For `credentials_uri` of every language and whoever reads a status.
+    #[schema(format = "uri")]
     url: String,
     /// The same for the OSS SDKs of Android and iOS.
+    #[schema(format = "uri")]
     oss_sdk_url: String,
+    #[schema(value_type = Time)]
     expires_at: &'a str,
     /// What stands in the log.
+    #[schema(pattern = "^[0-9a-f]{16}$")]
     ticket_id: String,
+    /// The grant of its tokens.
     grant: &'a str,
 }
 
@@ -89,6 +97,7 @@ pub(super) async fn make_ticket(
     ApiJson(body): ApiJson,
 ) -> Result<Response, ApiError> {
     let tickets = context.rules.tickets.as_ref().ok_or(ApiError::NoTickets)?;
+    audited::check(&api)?;
     let (asked, lives_secs) = read(&body)?;
     let now = api.clock.now();
     let expires_at = tickets.end(&caller, lives_secs, now)?;
@@ -108,6 +117,7 @@ pub(super) async fn make_ticket(
         "made a ticket for `{}`",
         caller.client(),
     );
+    audited::issued(&api, &context, expires_at).await?;
     let url = |route| format!("{}{route}?Ticket={}", tickets.base, sealed.expose_secret());
     Ok(json(&TicketResponse {
         success: Success::new(context.id.as_str()),

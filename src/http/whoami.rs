@@ -25,7 +25,7 @@ pub(super) struct WhoamiResponse<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     subject: Option<&'a str>,
-    #[schema(pattern = "^(ClientSecret|Jwt)$")]
+    #[schema(pattern = "^(ClientSecret|Jwt|ClientCertificate)$")]
     authenticated_by: &'static str,
     grants: Vec<GrantView<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,6 +33,7 @@ pub(super) struct WhoamiResponse<'a> {
     limit: Option<LimitView>,
     /// Of the user who asks, where there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     subject_limit: Option<LimitView>,
 }
 
@@ -42,10 +43,14 @@ pub(super) struct WhoamiResponse<'a> {
 #[schema(as = Limit)]
 struct LimitView {
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     requests_per_second: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     requests_per_minute: Option<u32>,
     burst: u32,
+    /// In the shadow it is only counted.
+    #[schema(pattern = "^(enforce|shadow)$")]
     mode: &'static str,
 }
 

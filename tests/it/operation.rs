@@ -31,6 +31,8 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
     insta::assert_snapshot!(counts.join("\n"), @r#"
 appserver_audit_lines_lost_total 0
 appserver_audit_lines_written_total 0
+appserver_config_reloads_total{outcome="applied"} 0
+appserver_config_reloads_total{outcome="refused"} 0
 appserver_connections_malformed_total 0
 appserver_connections_refused_total 0
 appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 2

@@ -15,7 +15,7 @@ const fn code(status: u16, class: &'static str, when: &'static str) -> Code {
     Code { status, class, when }
 }
 
-pub(super) const CODES: [Code; 17] = [
+pub(super) const CODES: [Code; 18] = [
     code(
         400,
         "InvalidParameter",
@@ -38,7 +38,7 @@ pub(super) const CODES: [Code; 17] = [
         "the caller's own policy is not provably within the grant; the message names the statement",
     ),
     code(403, "Forbidden.ClientDisabled", "the client is disabled"),
-    code(404, "NotFound", "there is no such route"),
+    code(404, "NotFound", "there is no such route, or the service makes no tickets"),
     code(
         405,
         "MethodNotAllowed",
@@ -47,11 +47,16 @@ pub(super) const CODES: [Code; 17] = [
     code(408, "RequestTimeout", "the body did not arrive in time"),
     code(413, "PayloadTooLarge", "a body has at most 16 KiB"),
     code(415, "UnsupportedMediaType", "a body is `application/json`"),
-    code(429, "Throttled.Client", "the client makes more requests than its limit allows"),
+    code(
+        429,
+        "Throttled.Client",
+        "more requests than the client's limit or its user's allows, or more failed authentications",
+    ),
     code(500, "Internal", "a fault of the service; nothing of the cause is told"),
     code(502, "Upstream.Refused", "STS refused for a reason that only the operator can mend"),
     code(503, "Upstream.Throttled", "STS's quota, or this service's share of it, is spent"),
     code(503, "Upstream.Unavailable", "STS did not answer, or is known to be out of reach"),
+    code(503, "AuditUnavailable", "the decision cannot be recorded, and nothing leaves without"),
     code(503, "NotReady", "the service is starting"),
 ];
 

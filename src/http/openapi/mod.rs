@@ -11,15 +11,17 @@ mod shapes;
 
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::PathItem;
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Components, Info, InfoBuilder, OpenApi, OpenApiBuilder, PathsBuilder, Tag};
 
 pub(super) use codes::ErrorCode;
+pub(super) use shapes::Time;
 
 use super::explain::ExplainResponse;
+use super::tickets::TicketResponse;
 use super::whoami::WhoamiResponse;
 use super::wire::ErrorResponse;
-use shapes::{ExplainRequest, TokenRequest, TokenResponse};
+use shapes::{ExplainRequest, TicketRequest, TokenRequest, TokenResponse};
 
 const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud credentials. Names are PascalCase, as in \
                      Alibaba's own APIs. All times are UTC, exactly `YYYY-MM-DDTHH:MM:SSZ`. Every answer of the API is a \
@@ -64,6 +66,8 @@ fn info() -> Info {
 #[openapi(components(schemas(
     TokenRequest,
     TokenResponse,
+    TicketRequest,
+    TicketResponse,
     ExplainRequest,
     ExplainResponse,
     WhoamiResponse,
@@ -89,5 +93,14 @@ fn components() -> Components {
         http.bearer_format = format.map(str::to_owned);
         components.add_security_scheme(name, SecurityScheme::Http(http));
     }
+    let ticket = ApiKeyValue::with_description(
+        "Ticket",
+        "A ticket, in place of a header: see `POST /v1/tickets`.",
+    );
+    components.add_security_scheme("Ticket", SecurityScheme::ApiKey(ApiKey::Query(ticket)));
+    let about = "A client certificate, where the service asks for them.".to_owned();
+    let certificate =
+        SecurityScheme::MutualTls { description: Some(about), deprecated: None, extensions: None };
+    components.add_security_scheme("Certificate", certificate);
     components
 }

@@ -6,17 +6,28 @@ use utoipa::openapi::{Ref, Required, Response, Schema};
 
 use super::answers;
 use super::operation::{Operation, body};
-use crate::http::context::OSS_SDK_ROUTE;
+use crate::http::context::{OSS_SDK_ROUTE, TICKETS_ROUTE};
 
 /// The failures of whoever calls and whatever for; of who sends a body besides; and of a call to STS.
 const CALLING: &[u16] = &[400, 401, 403, 429, 500, 503];
 const SENDING: &[u16] = &[408, 413, 415];
 const VENDING: &[u16] = &[502];
 
-const CREDENTIALS: &[&str] = &["Basic", "Bearer"];
+const CREDENTIALS: &[&str] = &["Basic", "Bearer", "Certificate"];
+/// A ticket is good for these routes alone.
+const OR_A_TICKET: &[&str] = &["Basic", "Bearer", "Certificate", "Ticket"];
 
 pub(super) fn all() -> Vec<Operation> {
-    vec![get_token(), post_token(), oss_sdk_token(), whoami(), explain(), openapi(), docs()]
+    vec![
+        get_token(),
+        post_token(),
+        oss_sdk_token(),
+        make_ticket(),
+        whoami(),
+        explain(),
+        openapi(),
+        docs(),
+    ]
 }
 
 fn get_token() -> Operation {
@@ -27,7 +38,7 @@ fn get_token() -> Operation {
         about: "What is not said is taken by default.",
         parameters: query(),
         failures: [CALLING, VENDING].concat(),
-        credentials: CREDENTIALS,
+        credentials: OR_A_TICKET,
         curl: r#"curl -u "$CLIENT:$SECRET" "$APPSERVER/v1/token?DurationSeconds=1800&Parameters.album=2015""#,
         ..Operation::new(HttpMethod::Get, "/v1/token", answer("A token.", "TokenResponse"))
     }
@@ -59,9 +70,24 @@ fn oss_sdk_token() -> Operation {
                 `StatusCode`.",
         parameters: query(),
         failures: Vec::new(),
-        credentials: CREDENTIALS,
+        credentials: OR_A_TICKET,
         curl: r#"curl -u "$CLIENT:$SECRET" "$APPSERVER/v1/oss-sdk/token""#,
         ..Operation::new(HttpMethod::Get, OSS_SDK_ROUTE, either)
+    }
+}
+
+fn make_ticket() -> Operation {
+    Operation {
+        id: "makeTicket",
+        tag: "Tokens",
+        summary: "A URL that vends one grant",
+        about: "For SDKs that can only get a URL. Whoever has the URL has the tokens: it is a secret, until `ExpiresAt`.",
+        body: Some(body("TicketRequest", Required::False)),
+        failures: [CALLING, SENDING, &[404]].concat(),
+        credentials: CREDENTIALS,
+        curl: r#"curl -u "$CLIENT:$SECRET" -H 'Content-Type: application/json' \
+  -d '{"Parameters": {"album": "2015"}, "ExpiresInSeconds": 3600}' "$APPSERVER/v1/tickets""#,
+        ..Operation::new(HttpMethod::Post, TICKETS_ROUTE, answer("A ticket.", "TicketResponse"))
     }
 }
 

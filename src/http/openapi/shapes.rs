@@ -26,6 +26,23 @@ pub(super) struct TokenRequest {
     policy: Option<Policy>,
 }
 
+/// What each token of the ticket is asked for, and how long the ticket lives.
+#[derive(ToSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct TicketRequest {
+    /// One of the client's grants. May be left out where it has exactly one.
+    grant: Option<String>,
+    /// Of the tokens, within the grant's bounds; left out for its default.
+    #[schema(minimum = 900, maximum = 43200)]
+    duration_seconds: Option<u64>,
+    /// Exactly those that the grant declares.
+    parameters: Option<BTreeMap<String, String>>,
+    policy: Option<Policy>,
+    /// Of the ticket; an hour if left out.
+    #[schema(minimum = 60, maximum = 86400)]
+    expires_in_seconds: Option<u64>,
+}
+
 /// What is to be explained: the members of a token's request, and what the token would be used for.
 #[derive(ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]

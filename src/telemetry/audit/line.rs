@@ -15,12 +15,15 @@ use crate::domain::{Credentials, RoleArn, SessionName};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Event {
     Token,
+    /// A URL that vends tokens for a while.
+    Ticket,
 }
 
 impl Event {
     fn as_str(self) -> &'static str {
         match self {
             Self::Token => "Token",
+            Self::Ticket => "Ticket",
         }
     }
 }
@@ -60,6 +63,8 @@ pub(crate) struct Request<'a> {
     pub(crate) authenticated_by: Option<&'static str>,
     pub(crate) subject: Option<&'a str>,
     pub(crate) grant: Option<&'a str>,
+    /// The name of the ticket that is made or shown; never the ticket.
+    pub(crate) ticket: Option<&'a str>,
 }
 
 /// What was decided.
@@ -72,6 +77,8 @@ pub(crate) enum Decision<'a> {
         /// What it may do, told once for all lines of the token.
         policy: Option<&'a str>,
     },
+    /// The caller has the ticket.
+    Issued { expires: DateTime<Utc> },
     /// The caller may not, or did not ask well.
     Refused(Why<'a>),
     /// We, or STS, could not.
@@ -140,6 +147,7 @@ pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str
     plain(&mut line, r#","Event":""#, request.event.as_str());
     match decision {
         Decision::Vended { .. } => line.push_str(r#","Decision":"Vended","Code":"Success""#),
+        Decision::Issued { .. } => line.push_str(r#","Decision":"Issued","Code":"Success""#),
         Decision::Refused(Why { code, .. }) => {
             line.push_str(r#","Decision":"Refused""#);
             member(&mut line, r#","Code":""#, code);
@@ -161,6 +169,9 @@ pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str
     if let Some(subject) = request.subject {
         member(&mut line, r#","Subject":""#, subject);
     }
+    if let Some(ticket) = request.ticket {
+        plain(&mut line, r#","Ticket":""#, ticket);
+    }
     member(&mut line, r#","Peer":""#, request.peer);
     match decision {
         Decision::Vended { source, token, policy } => {
@@ -169,6 +180,9 @@ pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str
             if let Some(policy) = policy {
                 member(&mut line, r#","Policy":""#, policy);
             }
+        }
+        Decision::Issued { expires } => {
+            plain(&mut line, r#","Expiration":""#, Stamp::of(*expires).as_str());
         }
         Decision::Refused(why) | Decision::Failed(why) => {
             member(&mut line, r#","Reason":""#, why.reason);
@@ -223,6 +237,7 @@ mod tests {
         authenticated_by: Some("Jwt"),
         subject: Some("alice"),
         grant: Some("my-photos"),
+        ticket: None,
     };
 
     proptest! {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -138,21 +139,36 @@ impl Trail {
         let untold = token.is_untold(file);
         let policy = untold.then_some(policy);
         let line = line::written(&request, &Decision::Vended { source, token, policy }, &self.tail);
-        self.check()?;
-        if !self.common.queue.push(&line, Share::All) {
-            match self.on_failure {
-                OnFailure::Continue => {
-                    self.common.lose_one();
-                    return Ok(());
-                }
-                // Boxed: requests that find room have none for it.
-                OnFailure::Refuse => Box::pin(self.push_patiently(&line)).await?,
-            }
-        }
-        if untold {
+        if self.recorded(&line).await? && untold {
             token.told(file);
         }
         Ok(())
+    }
+
+    /// A ticket is about to leave: the same.
+    pub(crate) async fn issued(
+        &self,
+        request: Request<'_>,
+        expires: DateTime<Utc>,
+    ) -> Result<(), Unrecorded> {
+        let line = line::written(&request, &Decision::Issued { expires }, &self.tail);
+        self.recorded(&line).await.map(drop)
+    }
+
+    /// Whether the line is on its way; an error, if without it nothing may leave.
+    async fn recorded(&self, line: &str) -> Result<bool, Unrecorded> {
+        self.check()?;
+        if self.common.queue.push(line, Share::All) {
+            return Ok(true);
+        }
+        match self.on_failure {
+            OnFailure::Continue => {
+                self.common.lose_one();
+                Ok(false)
+            }
+            // Boxed: requests that find room have none for it.
+            OnFailure::Refuse => Box::pin(self.push_patiently(line)).await.map(|()| true),
+        }
     }
 
     /// A token that will not leave. Its line is written if there is room.

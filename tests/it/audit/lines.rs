@@ -114,7 +114,7 @@ a bad JWT: 401 Unauthenticated
 a wrong method: 405 MethodNotAllowed
   {"Code":"MethodNotAllowed","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the route has no such method","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 throttled: 429 Throttled.Client
-  {"AuthenticatedBy":"ClientSecret","Client":"client-004","Code":"Throttled.Client","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"more than 1 requests a second","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"AuthenticatedBy":"ClientSecret","Client":"client-004","Code":"Throttled.Client","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"more than 1 requests a second (limit `client`)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 refused by STS: 502 Upstream.Refused
   {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Upstream.Refused","Decision":"Failed","Event":"Token","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","Reason":"STS gave no credentials: STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission)","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Time":"2016-01-13T14:02:37.000Z"}
 "#);
@@ -239,4 +239,37 @@ async fn no_line_holds_a_secret() {
     for secret in secrets.into_iter().chain(handed_out.iter().map(String::as_str)) {
         assert!(!text.contains(secret), "{secret} is in {text}");
     }
+}
+
+/// Who was given a URL, and which URL a token came by; never the URL itself.
+#[tokio::test]
+async fn a_ticket_leaves_a_line_when_it_is_made_and_its_name_whenever_it_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let config = to_file(&path, "");
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let made = stage.send(stage.request("POST", "/v1/tickets").bearer_auth(&jwt)).await;
+    let url = made.body["Url"].as_str().unwrap().to_owned();
+    let shown = url.split_once("/v1/").unwrap().1.to_owned();
+    let vended = stage.send(stage.request("GET", &format!("/v1/{shown}"))).await;
+    assert_eq!((made.status, vended.status), (200, 200));
+    stage.close().await;
+
+    let read = lines(&path);
+    let told = |line: &serde_json::Value| {
+        ["Event", "Decision", "Client", "Subject", "AuthenticatedBy"]
+            .map(|member| line[member].as_str().unwrap().to_owned())
+            .join(" ")
+    };
+    assert_eq!(
+        read.iter().map(told).collect::<Vec<_>>(),
+        ["Ticket Issued photo-app alice Jwt", "Token Vended photo-app alice Ticket"]
+    );
+    for line in &read {
+        assert_eq!(line["Ticket"], made.body["TicketId"]);
+    }
+    assert_eq!(read[0]["Expiration"], made.body["ExpiresAt"]);
+    let sealed = shown.split_once("Ticket=").unwrap().1;
+    assert!(!std::fs::read_to_string(&path).unwrap().contains(sealed));
 }
