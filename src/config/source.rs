@@ -1,5 +1,6 @@
 //! Where a configuration comes from, so that it can be read again.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::files::Files;
@@ -10,7 +11,7 @@ use super::{Environment, Mode, Settings, layers, resolve};
 const TRIES: usize = 5;
 
 /// The layers' places, not read yet.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Source {
     files: Vec<PathBuf>,
     environment: Environment,
@@ -55,6 +56,14 @@ impl Source {
         let merged = layers::merge(&self.files, &self.environment)?;
         let files = self.look().and(merged.look());
         resolve::resolve(merged, self.mode, self.clone(), files)
+    }
+}
+
+/// The environment may hold the AccessKey, and secrets that are none of ours.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { files, environment: _, mode } = self;
+        f.debug_struct("Source").field("files", files).field("mode", mode).finish_non_exhaustive()
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod audit;
 mod binary;
+mod canaries;
 mod certificates;
 mod collector;
 mod contract;
