@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, File, FileFormat, Value, ValueKind};
+use config::{Config, ConfigError, File, FileFormat, Value, ValueKind};
 use serde::Deserialize;
 
 use super::Environment;
@@ -56,11 +56,19 @@ pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merg
         .separator("__")
         .source(Some(environment.clone().into_iter().collect()));
     let merged = builder.add_source(variables).build();
-    let mut tree = merged.map_err(|error| Problems::one("(file)", error))?.cache;
+    let mut tree = merged.map_err(|error| Problems::one("(file)", unquoted(&error)))?.cache;
     let json = serde_json::Value::deserialize(tree.clone()).unwrap_or_default();
     let mut named = Vec::new();
     anchor(&mut tree, &mut named);
     Ok(Merged { tree, json, environment: environment.clone(), named })
+}
+
+/// What is wrong and where, without the line itself that TOML's errors draw: a secret may stand there by mistake.
+fn unquoted(error: &ConfigError) -> String {
+    let margin = |c: char| c == ' ' || c.is_ascii_digit();
+    let drawn = |line: &str| line.trim_start_matches(margin).starts_with('|');
+    let text = error.to_string();
+    text.lines().filter(|line| !drawn(line)).collect::<Vec<_>>().join(": ")
 }
 
 /// Turns the paths in the tree into ones that do not depend on where the server was started, and notes them.

@@ -5,7 +5,8 @@ use super::text::TextFlaw;
 
 /// One broken rule of a policy document.
 ///
-/// The message may quote the document: it is the operator's own file, or the very policy a caller sent.
+/// The message may name keys of the document: it is the operator's own file, or the very policy a caller sent. It is
+/// logged, too, so what does not read like a key is not repeated: it may be a secret in the wrong place.
 #[derive(Debug, thiserror::Error)]
 #[error("{at}: {flaw}")]
 pub(crate) struct PolicyProblem {
@@ -13,6 +14,14 @@ pub(crate) struct PolicyProblem {
     pub(crate) at: String,
     /// Which rule.
     pub(crate) flaw: PolicyFlaw,
+}
+
+/// A key as messages name it.
+fn quoted(key: &str) -> String {
+    let reads_like_one = |key: &str| {
+        key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphabetic() || b":_-".contains(&b))
+    };
+    if reads_like_one(key) { format!("`{key}`") } else { "a key".to_owned() }
 }
 
 /// A rule that a policy document may break.
@@ -32,9 +41,9 @@ pub(crate) enum PolicyFlaw {
     Empty,
     #[error("`{key}` is missing")]
     MissingKey { key: &'static str },
-    #[error("`{key}` is unknown here: known are {known}")]
+    #[error("{} is unknown here: known are {known}", quoted(key))]
     UnknownKey { key: String, known: String },
-    #[error("`{key}` is written twice: readers of JSON disagree on which one counts")]
+    #[error("{} is written twice: readers of JSON disagree on which one counts", quoted(key))]
     DuplicateKey { key: String },
     #[error("`{key}` belongs to a role's trust policy: a session policy speaks of its own session")]
     Principal { key: String },
@@ -53,8 +62,9 @@ pub(crate) enum PolicyFlaw {
     )]
     PlaceholderElsewhere,
     #[error(
-        "`{name}` is no condition operator of RAM: there are StringEquals, StringLike and their like, \
-         Numeric…, Date…, Bool, IpAddress and NotIpAddress"
+        "{} is no condition operator of RAM: there are StringEquals, StringLike and their like, \
+         Numeric…, Date…, Bool, IpAddress and NotIpAddress",
+        quoted(name)
     )]
     Operator { name: String },
     #[error("a condition key reads `oss:Prefix` or `acs:SourceIp`")]
@@ -83,8 +93,9 @@ pub(crate) enum PolicyFlaw {
     )]
     NotActionAsked,
     #[error(
-        "`{key}` stands beside the same key in other letters: readers of RAM's policies may disagree on \
-         which one counts"
+        "{} stands beside the same key in other letters: readers of RAM's policies may disagree on \
+         which one counts",
+        quoted(key)
     )]
     KeyInOtherCase { key: String },
     #[error("`{operator:?}` compares with nothing that reads so")]

@@ -56,10 +56,10 @@ impl Canaries {
         let any = any.unwrap();
         let mut found = Vec::new();
         for (output, bytes) in outputs {
-            for hit in any.find_iter(bytes).take(3) {
+            for hit in any.find_iter(bytes).take(40) {
                 let form = forms.iter().find(|(form, _)| form.as_bytes() == hit.as_bytes());
                 let around =
-                    &bytes[hit.start().saturating_sub(300)..bytes.len().min(hit.end() + 100)];
+                    &bytes[hit.start().saturating_sub(200)..bytes.len().min(hit.end() + 100)];
                 let (around, name) = (String::from_utf8_lossy(around), form.unwrap().1);
                 found.push(format!("`{name}` in {output}: …{around}…"));
             }
