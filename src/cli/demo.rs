@@ -148,7 +148,6 @@ async fn run_all(apps: Vec<App>, stop: CancellationToken) -> Result<(), Failure>
 }
 
 pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
-    telemetry::log_panics();
     telemetry::start_log(false, "info").map_err(|error| Failure::new(EXIT_CONFIG, error))?;
     let settings = emulator_settings(&args.config)?;
     block_on(async {

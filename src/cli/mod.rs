@@ -26,7 +26,7 @@ use crate::app::StartError;
 use crate::clock::Clock;
 use crate::config::{self, Mode, Problem, Problems, Settings};
 use crate::domain::ClientId;
-use crate::telemetry::with_causes;
+use crate::telemetry::{log_panics, with_causes};
 
 /// The configuration or the command line is wrong (BSD's EX_USAGE).
 const EXIT_CONFIG: u8 = 64;
@@ -153,6 +153,8 @@ impl From<StartError> for Failure {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
+    // Before anything else: what is read first may be secret, too.
+    log_panics();
     let done = match Cli::parse().command {
         Command::Serve(config) => serve::serve(&config),
         #[cfg(feature = "emulator")]

@@ -28,7 +28,6 @@ pub(super) async fn run(app: App, stop: CancellationToken) -> Result<(), Failure
 }
 
 pub(super) fn start_log(settings: &Settings) -> Result<LogFilter, Failure> {
-    telemetry::log_panics();
     telemetry::start_log(settings.log_format == LogFormat::Json, &settings.log_filter)
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))
 }

@@ -1,6 +1,6 @@
 //! The log: on standard error, one line an event, never a secret.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 
 use tracing_subscriber::filter::ParseError;
@@ -47,11 +47,18 @@ pub(crate) fn check_filter(filter: &str) -> Result<(), ParseError> {
     EnvFilter::try_new(filter).map(|_| ())
 }
 
-/// Logs where a panic happened, and not its message: a message is built from values, and values may be secret.
+/// Logs where a panic happened, and not its message: a message is built from values, and values may be secret. Where
+/// nothing is logged yet, or never, standard error is told.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
+        const BUG: &str = "a thread panicked; this is a bug, please report the location";
         let location = panic.location().map(ToString::to_string);
-        tracing::error!(location, "a thread panicked; this is a bug, please report the location");
+        if tracing::dispatcher::has_been_set() {
+            tracing::error!(location, "{BUG}");
+        } else {
+            // Nobody is left to tell if this fails.
+            let _ = writeln!(std::io::stderr(), "{BUG}: {}", location.unwrap_or_default());
+        }
     }));
 }
 

@@ -31,7 +31,12 @@ impl Tour {
 
     /// Sends it. The answer is an output, without what its caller was to get, which is a secret from then on.
     async fn ask(&mut self, request: RequestBuilder) -> Value {
-        let answer = request.send().await.unwrap();
+        // A connection on which a body was not read may be closed just then.
+        let again = request.try_clone().unwrap();
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            Err(_) => again.send().await.unwrap(),
+        };
         let name = format!("the answer to {}", answer.url().path());
         self.keep(&name, format!("{:?} {:?}", answer.status(), answer.headers()));
         let text = answer.text().await.unwrap();
@@ -413,6 +418,7 @@ async fn tour(format: &str, sink: &str) -> Tour {
     assert!(ended.status.success());
     for file in ["served.out", "served.err"] {
         let output = tour.world.read(file);
+        assert!(file.ends_with("out") || output.windows(5).any(|word| word == b"TRACE"));
         tour.keep(file, output);
     }
     if sink == "stdout" {
@@ -475,4 +481,16 @@ async fn no_secret_stands_in_any_output_with_a_log_in_json() {
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_stands_in_any_output_with_a_log_for_people() {
     nothing_is_found("pretty", "file").await;
+}
+
+/// `println!` panics where nothing more can be written: a panic that every command can have, and long before the log.
+#[test]
+fn a_panic_of_a_command_is_told_by_its_place_and_not_by_its_message() {
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let mut client = crate::binary::appserver(&["client", "new", "seen"], &[]);
+    let output = client.stdout(full).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{told}");
+    assert!(told.starts_with("a thread panicked; ") && told.contains("stdio.rs:"), "{told}");
+    assert!(!told.contains("No space left"), "{told}");
 }
