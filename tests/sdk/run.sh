@@ -38,17 +38,19 @@ head -c 32 /dev/urandom | base64 >"$made/config/issuer-secret"
 ISSUER_SECRET=$(<"$made/config/issuer-secret")
 export ISSUER_SECRET
 
-# The pid of what `start` started.
-service=
+# The pids of what `start` started.
+services=()
 stop() {
-  [[ $service ]] || return 0
-  kill "$service" 2>/dev/null || true
-  wait "$service" || true
-  service=
+  local service
+  for service in "${services[@]}"; do
+    kill "$service" 2>/dev/null || true
+    wait "$service" || true
+  done
 }
 trap stop EXIT
 
-# start: the service and the emulator on free ports; returns when it has greeted, which is when it is ready.
+# start FLAGS…: the service and the emulator on free ports; returns when it has greeted, which is when it is ready. `urls` are
+# those of the service, the admin listener, STS and OSS.
 start() {
   local ports line
   read -ra ports < <(python3 -c '
@@ -57,27 +59,31 @@ taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
 print(*(s.getsockname()[1] for s in taken))')
   rm -f "$made/greeting"
   mkfifo "$made/greeting"
-  target/debug/appserver dev --config "$made/config/service.toml" --port "${ports[0]}" --admin-port "${ports[1]}" \
+  target/debug/appserver dev "$@" --port "${ports[0]}" --admin-port "${ports[1]}" \
     --sts-port "${ports[2]}" --oss-port "${ports[3]}" >"$made/greeting" 2>"$made/service.log" &
-  service=$!
+  services+=("$!")
   while read -r line; do
     if [[ $line == "Ctrl-C ends it."* ]]; then
-      export APPSERVER_URL=http://127.0.0.1:${ports[0]}
-      export ADMIN_URL=http://127.0.0.1:${ports[1]}
-      export STS_URL=http://127.0.0.1:${ports[2]}
-      export OSS_URL=http://127.0.0.1:${ports[3]}
+      urls=("${ports[@]/#/http://127.0.0.1:}")
       return
     fi
   done <"$made/greeting"
-  stop
   return 1
 }
 
 # Somebody else may take a free port before the service does.
-start || start || start || {
-  cat "$made/service.log" >&2
-  exit 1
+started() {
+  start "$@" || start "$@" || start "$@" || {
+    cat "$made/service.log" >&2
+    exit 1
+  }
 }
+
+# What README.md's lines are run against: `dev` as it is.
+started
+export README_URL=${urls[0]} README_OSS_URL=${urls[3]}
+started --config "$made/config/service.toml"
+export APPSERVER_URL=${urls[0]} ADMIN_URL=${urls[1]} STS_URL=${urls[2]} OSS_URL=${urls[3]}
 
 python_suite() {
   PYTHONDONTWRITEBYTECODE=1 "$made/python/bin/pytest" -q -p no:cacheprovider --strict-config --strict-markers \
