@@ -21,8 +21,7 @@ async fn what_a_service_is_made_of_shows_no_secret() {
         ("SOMEBODY_ELSES_SECRET", world.canaries.new_secret("somebody-else")),
     ];
     let environment = environment.map(|(name, value)| (name.to_owned(), value)).into();
-    let settings =
-        config::load(&[world.path("app.toml")], &environment, Mode::Production).unwrap();
+    let settings = config::load(&[world.path("app.toml")], &environment, Mode::Production).unwrap();
     let mut outputs = vec![("Settings".to_owned(), format!("{settings:?} {settings:#?}").into())];
     let app = App::start(settings, Clock::system()).await.unwrap();
     outputs.push(("App".to_owned(), format!("{app:?} {app:#?}").into()));

@@ -4,10 +4,11 @@ mod debug;
 mod search;
 mod service;
 
+use appserver::clock::Clock;
 use appserver::emulator::{Fault, sign};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::Utc;
+
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use regex::bytes::Regex;
 use reqwest::{Client, RequestBuilder};
@@ -64,7 +65,8 @@ impl Tour {
         let secret = canary("client");
         let wrong = self.world.canaries.new_secret("wrong-secret");
         let get = |path: &str| http.get(self.url(path));
-        let post = |path: &str| http.post(self.url(path)).basic_auth(CLIENT, Some(canary("client")));
+        let post =
+            |path: &str| http.post(self.url(path)).basic_auth(CLIENT, Some(canary("client")));
         let good = || get("/v1/token?Parameters.album=seen").basic_auth(CLIENT, Some(&secret));
 
         // Credentials in headers: right, wrong, in the wrong place, of the wrong form.
@@ -143,7 +145,7 @@ impl Tour {
 
         // Users' tokens.
         let claims = |issuer: &str, life: i64| {
-            let exp = Utc::now().timestamp() + life;
+            let exp = Clock::system().now().timestamp() + life;
             json!({ "iss": issuer, "aud": "photos", "sub": "seen-user", "exp": exp })
         };
         let shared = |claims: &Value, secret: &str| {
@@ -271,7 +273,8 @@ impl Tour {
         let misplaced = self.world.canaries.new_secret("misplaced-secret");
         let short = "nearly-a-shared-secret";
         self.world.canaries.plant("short", short);
-        let unreadable = format!("-----BEGIN PRIVATE KEY-----\n{misplaced}\n-----END PRIVATE KEY-----");
+        let unreadable =
+            format!("-----BEGIN PRIVATE KEY-----\n{misplaced}\n-----END PRIVATE KEY-----");
         for (file, bad) in [
             ("secret", ""),
             ("id", &*misplaced),
@@ -370,7 +373,8 @@ impl Tour {
 
 /// The values of what STS answers, however broken the answer is.
 fn vended(answers: &[u8]) -> Vec<Vec<u8>> {
-    let secrets = Regex::new(r#""(?:AccessKeySecret|SecurityToken)": *"([A-Za-z0-9+/=._-]+)"#).unwrap();
+    let secrets =
+        Regex::new(r#""(?:AccessKeySecret|SecurityToken)": *"([A-Za-z0-9+/=._-]+)"#).unwrap();
     let values = secrets.captures_iter(answers).map(|found| found[1].to_vec());
     values.filter(|value| value.len() >= 20).collect()
 }

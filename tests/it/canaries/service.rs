@@ -77,8 +77,9 @@ impl World {
         let tls = tls.replace(key_file, "\"tls-key\"");
 
         let (public, admin) = (free_port(), free_port());
-        let hash =
-            |name: &str, canaries: &mut Canaries| hex::encode(Sha256::digest(canaries.new_secret(name)));
+        let hash = |name: &str, canaries: &mut Canaries| {
+            hex::encode(Sha256::digest(canaries.new_secret(name)))
+        };
         let config = format!(
             r#"
             [server]
