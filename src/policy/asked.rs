@@ -224,7 +224,7 @@ Statement[0].Condition: `ForAnyValue:StringLike` is no condition operator of RAM
 Statement[0].Condition.Bool.acs:SecureTransport: `Bool` compares with nothing that reads so
 Statement[0].Condition.Bool.acs:Secure Transport: a condition key reads `oss:Prefix` or `acs:SourceIp`
 Statement[0].Condition.StringLike.oss:Prefix: this is empty: leave it out, or say what it covers
-Statement[0].Condition: `�[31m�` is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress
+Statement[0].Condition: a key is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress
 the policy: this is not JSON (line 1, column 128)
 it has more than 8192 bytes
 the policy: without white space this is 2113 bytes and STS admits 2047
