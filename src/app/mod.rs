@@ -179,8 +179,9 @@ impl App {
         })
     }
 
-    /// Has a reload change the filter of this log, which is the whole process's.
+    /// Has a reload change the filter of this log, which is the whole process's, and counts what is dropped of it.
     pub(crate) fn with_log(mut self, log: LogFilter) -> Self {
+        self.api.metrics.log.follow(log.dropped());
         self.reloader.log = Some(log);
         self
     }

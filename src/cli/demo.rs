@@ -67,7 +67,7 @@ struct OssArgs {
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
     let settings: Vec<_> =
         (0..args.replicas).map(|index| settings(args, index)).collect::<Result<_, _>>()?;
-    let log = start_log(&settings[0])?;
+    let (log, _end) = start_log(&settings[0])?;
     let emulator_settings = emulator_settings(&args.emulator_config)?;
     block_on(async {
         // The servers differ in nothing that the page tells.
@@ -148,7 +148,8 @@ async fn run_all(apps: Vec<App>, stop: CancellationToken) -> Result<(), Failure>
 }
 
 pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
-    telemetry::start_log(false, "info").map_err(|error| Failure::new(EXIT_CONFIG, error))?;
+    let log = telemetry::start_log(false, "info");
+    let _log = log.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
     let settings = emulator_settings(&args.config)?;
     block_on(async {
         let emulator = bind_emulator(settings, args.sts_port, &args.oss).await?;

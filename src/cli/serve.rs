@@ -7,11 +7,12 @@ use super::{ConfigFiles, EXIT_CONFIG, EXIT_KEY_REFUSED, Failure, block_on};
 use crate::app::{App, Reloads};
 use crate::clock::Clock;
 use crate::config::{LogFormat, Mode, Settings};
-use crate::telemetry::{self, LogFilter};
+use crate::telemetry::{self, LogEnd, LogFilter};
 
 pub(super) fn serve(config: &ConfigFiles) -> Result<(), Failure> {
     let settings = config.load(Mode::Production)?;
-    let log = start_log(&settings)?;
+    // To the end: what waits to be logged is written before this ends.
+    let (log, _end) = start_log(&settings)?;
     block_on(async {
         let app = App::start(settings, Clock::system()).await?.with_log(log);
         reload_on_signal(vec![app.reloads()]);
@@ -27,7 +28,7 @@ pub(super) async fn run(app: App, stop: CancellationToken) -> Result<(), Failure
     })
 }
 
-pub(super) fn start_log(settings: &Settings) -> Result<LogFilter, Failure> {
+pub(super) fn start_log(settings: &Settings) -> Result<(LogFilter, LogEnd), Failure> {
     telemetry::start_log(settings.log_format == LogFormat::Json, &settings.log_filter)
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))
 }

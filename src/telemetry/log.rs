@@ -9,28 +9,39 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
 
 use super::json::{JsonLine, JsonMembers};
+use super::log_writer::{DroppedLines, LogEnd, LogWriter};
 
 /// The filter of this process's log, which can be changed while it runs.
 ///
 /// What the filter leaves out costs as little as before: each place in the code remembers whether it is of interest,
 /// and a change only has them all ask again. What is logged takes one read lock more.
 #[derive(Clone, Debug)]
-pub(crate) struct LogFilter(reload::Handle<EnvFilter, Registry>);
+pub(crate) struct LogFilter {
+    handle: reload::Handle<EnvFilter, Registry>,
+    dropped: DroppedLines,
+}
 
 impl LogFilter {
     /// Logs by these directives from now on.
     pub(crate) fn change(&self, filter: &str) -> Result<(), ParseError> {
         let filter = EnvFilter::try_new(filter)?;
         // It fails where another log was started before this one, as in tests.
-        let _ = self.0.reload(filter);
+        let _ = self.handle.reload(filter);
         Ok(())
+    }
+
+    /// What was dropped of the log, for the metrics.
+    pub(crate) fn dropped(&self) -> DroppedLines {
+        self.dropped.clone()
     }
 }
 
-/// Starts the log of this process. `filter` is a level or `EnvFilter` directives.
-pub(crate) fn start(json: bool, filter: &str) -> Result<LogFilter, ParseError> {
+/// Starts the log of this process, which is written until its end. `filter` is a level or `EnvFilter` directives.
+pub(crate) fn start(json: bool, filter: &str) -> Result<(LogFilter, LogEnd), ParseError> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter)?);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    let (writer, end) = LogWriter::start(std::io::stderr());
+    let dropped = writer.dropped();
+    let lines = fmt::layer().with_writer(writer);
     let filtered = tracing_subscriber::registry().with(filter);
     // Starting twice only happens in tests; the first one stays.
     let _ = if json {
@@ -39,7 +50,7 @@ pub(crate) fn start(json: bool, filter: &str) -> Result<LogFilter, ParseError> {
         let lines = lines.with_ansi(std::io::stderr().is_terminal()).with_target(false);
         filtered.with(lines).try_init()
     };
-    Ok(LogFilter(handle))
+    Ok((LogFilter { handle, dropped }, end))
 }
 
 /// Whether a filter can be used; what cannot be used is not repeated in the error's text.

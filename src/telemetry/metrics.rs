@@ -11,8 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{
-    AuditMetrics, ConfigMetrics, IssuerMetrics, StoreMetrics, ThrottleMetrics, TraceMetrics,
-    TransportMetrics, VendMetrics,
+    AuditMetrics, ConfigMetrics, IssuerMetrics, LogMetrics, StoreMetrics, ThrottleMetrics,
+    TraceMetrics, TransportMetrics, VendMetrics,
 };
 use crate::domain::{ClientId, GrantName};
 
@@ -41,6 +41,8 @@ pub(crate) struct Metrics {
     pub(crate) throttled: ThrottleMetrics,
     /// Of the audit.
     pub(crate) audit: AuditMetrics,
+    /// Of the process's log.
+    pub(crate) log: LogMetrics,
     /// Of what is told to a collector.
     pub(crate) trace: TraceMetrics,
     /// Of the public listener.
@@ -118,6 +120,7 @@ impl Metrics {
             issuers: IssuerMetrics::default(),
             throttled: ThrottleMetrics::default(),
             audit: AuditMetrics::default(),
+            log: LogMetrics::default(),
             trace: TraceMetrics::default(),
             connections: Connections::default(),
             panics: Counter::default(),
@@ -152,6 +155,7 @@ impl Metrics {
         self.issuers.register(registry);
         self.throttled.register(registry);
         self.audit.register(registry);
+        self.log.register(registry);
         let Connections { open, refused, malformed, transport } = self.connections.clone();
         registry.register("connections", "Open connections to the public listener", open);
         registry.register("connections_refused", "Connections turned away at the cap", refused);
@@ -201,6 +205,7 @@ impl Metrics {
     /// The text that Prometheus scrapes.
     pub(crate) fn encoded(&self) -> String {
         self.issuers.measure();
+        self.log.measure();
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)
             .expect("writing to a String does not fail");

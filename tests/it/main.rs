@@ -34,6 +34,7 @@ mod reload;
 mod replicas;
 mod slow_clients;
 mod stage;
+mod stuck_log;
 mod tickets;
 mod tls;
 mod token;
