@@ -233,3 +233,31 @@ async fn certificates_are_asked_for_as_the_configuration_says() {
     assert_eq!(proven(&whoami(&pki, &stage, Some(&two), None).await), "401 Unauthenticated");
     stage.close().await;
 }
+
+/// A certificate is renewed: connections that are open go on, new ones are shown the new one, and a bad one changes nothing.
+#[tokio::test]
+async fn a_certificate_is_renewed_without_a_restart() {
+    let (old, new) = (Pki::new(), Pki::new());
+    let stage = secured(&old, "off", "").await;
+    let whoami = async |client: &reqwest::Client| {
+        let request = client.get(url(&stage, "/v1/whoami"));
+        let request = request.basic_auth("client-002", Some(secret("client-002")));
+        request.send().await.map(|answer| answer.status().as_u16()).map_err(|_| "refused")
+    };
+    let open = old.client().build().unwrap();
+    assert_eq!(whoami(&open).await, Ok(200));
+    let config = |pki: &Pki| format!("[server]\n{}{CLIENTS}", pki.config("off"));
+
+    // The key of another certificate.
+    let mixed = config(&new).replace("tls.key", "missing.key");
+    stage.write("over.toml", &mixed);
+    assert!(stage.reload().await.unwrap_err().contains("server.tls"), "it is named");
+    assert_eq!(whoami(&old.client().build().unwrap()).await, Ok(200));
+
+    stage.write("over.toml", &config(&new));
+    stage.reload().await.unwrap();
+    assert_eq!(whoami(&new.client().build().unwrap()).await, Ok(200));
+    assert_eq!(whoami(&old.client().build().unwrap()).await, Err("refused"));
+    assert_eq!(whoami(&open).await, Ok(200), "an open connection goes on");
+    stage.close().await;
+}
