@@ -12,7 +12,7 @@ use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Mode, Settings};
-use crate::emulator::{Emulator, EmulatorSettings, OssProblem};
+use crate::emulator::{Emulator, EmulatorSettings, OssProblem, demo_jwt};
 use crate::telemetry;
 
 #[derive(Debug, Args)]
@@ -204,6 +204,7 @@ fn greeting(servers: &[(SocketAddr, SocketAddr)], sts: SocketAddr, oss: SocketAd
         .iter()
         .map(|(public, admin)| format!("Another on http://{public} (admin http://{admin}).\n"))
         .collect();
+    let jwt = demo_jwt("alice", Clock::system().now());
     format!(
         "
 AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}, OSS http://{oss}).
@@ -218,6 +219,8 @@ Refused, because a wildcard would widen the policy:
   curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=*'
 The photos of a user, whom their identity provider's token proves:
   curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
+The token of the identity provider's user `alice`, good for an hour, for your own app to send:
+  {jwt}
 A token for an SDK that takes nothing but a URL:
   curl \"$(curl -s -u client-002:client-002-demo-secret -X POST http://{public}/v1/tickets | jq -r .Url)\"
 What a client may have:
