@@ -40,6 +40,7 @@ appserver_http_request_duration_seconds_count{route="/v1/token",status="400",cod
 appserver_http_request_duration_seconds_count{route="/v1/token",status="403",code="Forbidden.Grant"} 1
 appserver_http_request_duration_seconds_count{route="/v1/token",status="503",code="Upstream.Throttled"} 1
 appserver_http_request_duration_seconds_count{route="unmatched",status="404",code="NotFound"} 1
+appserver_log_lines_dropped_total 0
 appserver_panics_total 0
 appserver_ready 1
 appserver_store_unopened_total 0
