@@ -8,15 +8,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 made=$PWD/target/sdk
 mkdir -p "$made"
+# shellcheck source=tests/lib.sh
+source tests/lib.sh
 
 # Python: a venv from pinned requirements.
-if ! cmp -s tests/sdk/python/requirements.txt "$made/python/requirements.txt"; then
-  rm -rf "$made/python"
-  python3 -m venv "$made/python"
-  "$made/python/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/sdk/python/requirements.txt
-  "$made/python/bin/pip" check
-  cp tests/sdk/python/requirements.txt "$made/python/"
-fi
+python_of "$made/python" tests/sdk/python/requirements.txt
 
 # Node: what the lock file says, without anybody's install scripts.
 if ! cmp -s tests/sdk/node/package-lock.json "$made/node/installed.json"; then
@@ -38,51 +34,11 @@ head -c 32 /dev/urandom | base64 >"$made/config/issuer-secret"
 ISSUER_SECRET=$(<"$made/config/issuer-secret")
 export ISSUER_SECRET
 
-# The pids of what `start` started.
-services=()
-stop() {
-  local service
-  for service in "${services[@]}"; do
-    kill "$service" 2>/dev/null || true
-    wait "$service" || true
-  done
-}
-trap stop EXIT
-
-# start FLAGS…: the service and the emulator on free ports; returns when it has greeted, which is when it is ready. `urls` are
-# those of the service, the admin listener, STS and OSS.
-start() {
-  local ports line
-  read -ra ports < <(python3 -c '
-import socket
-taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
-print(*(s.getsockname()[1] for s in taken))')
-  rm -f "$made/greeting"
-  mkfifo "$made/greeting"
-  target/debug/appserver dev "$@" --port "${ports[0]}" --admin-port "${ports[1]}" \
-    --sts-port "${ports[2]}" --oss-port "${ports[3]}" >"$made/greeting" 2>"$made/service.log" &
-  services+=("$!")
-  while read -r line; do
-    if [[ $line == "Ctrl-C ends it."* ]]; then
-      urls=("${ports[@]/#/http://127.0.0.1:}")
-      return
-    fi
-  done <"$made/greeting"
-  return 1
-}
-
-# Somebody else may take a free port before the service does.
-started() {
-  start "$@" || start "$@" || start "$@" || {
-    cat "$made/service.log" >&2
-    exit 1
-  }
-}
-
 # What README.md's lines are run against: `dev` as it is.
-started
+without_proxies
+start_dev
 export README_URL=${urls[0]} README_OSS_URL=${urls[3]}
-started --config "$made/config/service.toml"
+start_dev --config "$made/config/service.toml"
 export APPSERVER_URL=${urls[0]} ADMIN_URL=${urls[1]} STS_URL=${urls[2]} OSS_URL=${urls[3]}
 
 python_suite() {
@@ -102,9 +58,6 @@ node_suite() {
     }
   done
 }
-
-# All of it is on this machine, whatever proxy the way out takes; not every SDK heeds NO_PROXY.
-unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 
 # One after the other: both move the emulator's clock.
 case ${1-} in

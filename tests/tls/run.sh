@@ -7,15 +7,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 made=$PWD/target/tls
 mkdir -p "$made/pki"
+# shellcheck source=tests/lib.sh
+source tests/lib.sh
 
-if ! cmp -s tests/tls/requirements.txt "$made/python/requirements.txt"; then
-  rm -rf "$made/python"
-  python3 -m venv "$made/python"
-  "$made/python/bin/pip" install --quiet --disable-pip-version-check --no-deps -r tests/tls/requirements.txt
-  "$made/python/bin/pip" check
-  cp tests/tls/requirements.txt "$made/python/"
-fi
-
+python_of "$made/python" tests/tls/requirements.txt
 cargo build --locked --quiet
 
 # Certificates of both sides, by a CA that exists for this run.
@@ -47,46 +42,9 @@ client_certificates = "optional"
 client_ca_file = "../pki/ca.crt"
 TOML
 
-# The pid of what `start` started.
-service=
-stop() {
-  [[ $service ]] || return 0
-  kill "$service" 2>/dev/null || true
-  wait "$service" || true
-  service=
-}
-trap stop EXIT
-
-# start: the service and the emulator on free ports; returns when it has greeted, which is when it is ready.
-start() {
-  local ports line
-  read -ra ports < <(python3 -c '
-import socket
-taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(4)]
-print(*(s.getsockname()[1] for s in taken))')
-  rm -f "$made/greeting"
-  mkfifo "$made/greeting"
-  target/debug/appserver dev --config "$made/config/dev.toml" --port "${ports[0]}" --admin-port "${ports[1]}" \
-    --sts-port "${ports[2]}" --oss-port "${ports[3]}" >"$made/greeting" 2>"$made/service.log" &
-  service=$!
-  while read -r line; do
-    if [[ $line == "Ctrl-C ends it."* ]]; then
-      port=${ports[0]} admin=${ports[1]}
-      return
-    fi
-  done <"$made/greeting"
-  stop
-  return 1
-}
-
-# All of it is on this machine, whatever proxy the way out takes.
-unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
-
-# Somebody else may take a free port before the service does.
-start || start || start || {
-  cat "$made/service.log" >&2
-  exit 1
-}
+without_proxies
+start_dev --config "$made/config/dev.toml"
+port=${urls[0]##*:}
 
 # saw EXPECTED CURL-OPTION…: curl's answer, made short, is this.
 saw() {
@@ -115,7 +73,7 @@ saw "HTTP/1.1 200 Success client-002" --http1.1 "${client[@]}" "$url/v1/whoami"
 # By its subject, which openssl writes as AppServer reads it.
 saw "HTTP/2 200 Success client-003" "${other[@]}" "$url/v1/whoami"
 saw "HTTP/2 401 Unauthenticated -" "$url/v1/whoami"
-curl -sS "http://127.0.0.1:$admin/metrics" | grep -q '^appserver_tls_certificate_expiry_timestamp_seconds [1-9]'
+curl -sS "${urls[1]}/metrics" | grep -q '^appserver_tls_certificate_expiry_timestamp_seconds [1-9]'
 
 # The client certificate is optional, so that the scanner, which shows none, is let in.
 PYTHONWARNINGS=ignore "$made/python/bin/sslyze" --quiet --mozilla_config=intermediate --certinfo_ca_file="$made/pki/ca.crt" \

@@ -1,0 +1,62 @@
+# What the suites in the folders beside this file have in common. They source it from the repository's root; `made` is
+# the suite's own folder below target/.
+# shellcheck shell=bash disable=SC2034,SC2154
+
+# All of it is on this machine, whatever proxy the way out takes; not every SDK heeds NO_PROXY. Not before packages are
+# installed, which may need it.
+without_proxies() {
+  unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
+}
+
+# python_of FOLDER REQUIREMENTS: a Python of its own with what is pinned and nothing else, made once.
+python_of() {
+  cmp -s "$2" "$1/requirements.txt" && return
+  rm -rf "$1"
+  python3 -m venv "$1"
+  "$1/bin/pip" install --quiet --disable-pip-version-check --no-deps -r "$2"
+  "$1/bin/pip" check
+  cp "$2" "$1/"
+}
+
+# The pids of what `start_dev` started.
+services=()
+stop() {
+  local service
+  for service in "${services[@]}"; do
+    kill "$service" 2>/dev/null || true
+    wait "$service" || true
+  done
+  services=()
+}
+trap stop EXIT
+
+# start_dev FLAGS…: `appserver dev` on free ports; returns when it has greeted, which is when it is ready. `urls` are
+# those of the service, the admin listener, STS and OSS, and one more that is free. A suite that has to write them down
+# somewhere first does it in a function `configure`.
+start_dev() {
+  local ports attempt
+  # Somebody else may take a free port before the service does.
+  for attempt in 1 2 3; do
+    read -ra ports < <(python3 -c '
+import socket
+taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(5)]
+print(*(s.getsockname()[1] for s in taken))')
+    urls=("${ports[@]/#/http://127.0.0.1:}")
+    if declare -F configure >/dev/null; then configure; fi
+    greeted "$@" --port "${ports[0]}" --admin-port "${ports[1]}" --sts-port "${ports[2]}" --oss-port "${ports[3]}" && return
+  done
+  cat "$made/service.log" >&2
+  exit 1
+}
+
+greeted() {
+  local line
+  rm -f "$made/greeting"
+  mkfifo "$made/greeting"
+  "${CARGO_TARGET_DIR:-target}/debug/appserver" dev "$@" >"$made/greeting" 2>"$made/service.log" &
+  services+=("$!")
+  while read -r line; do
+    [[ $line != "Ctrl-C ends it."* ]] || return 0
+  done <"$made/greeting"
+  return 1
+}
