@@ -12,8 +12,8 @@ use std::collections::HashMap;
 pub(crate) use caller::Caller;
 pub(crate) use certificate::{CertificateName, CertificateNames};
 pub(crate) use jwt::{
-    Cadence, ClaimRule, Issuer, Issuers, JwtProblem, KeyAddress, KeySource, Keys, KeysFrom,
-    SignatureAlgorithm, UnverifiableIssuers,
+    Cadence, ClaimKind, ClaimRule, Issuer, Issuers, JwtProblem, KeyAddress, KeySource, Keys,
+    KeysFrom, NamedClaim, SignatureAlgorithm, UnverifiableIssuers,
 };
 pub(crate) use presented::Presented;
 pub(crate) use secret::{ClientSecret, SecretHash};

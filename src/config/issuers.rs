@@ -8,9 +8,9 @@ use super::Mode;
 use super::field::{Field, List};
 use super::issuer_keys::{self, RawKeys};
 use super::problems::Problems;
-use super::raw::{RawClaimRule, RawIssuer};
+use super::raw::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};
 use super::resolve::number;
-use crate::auth::{ClaimRule, Issuer};
+use crate::auth::{ClaimKind, ClaimRule, Issuer, NamedClaim};
 use crate::domain::{ClientId, ValueName};
 
 /// The issuers whose tokens are believed, for clients that are registered.
@@ -75,7 +75,20 @@ fn issuer(
     if audiences.is_empty() {
         problems.add(at("audiences"), "name the audiences that are ours, each with its client");
     }
+    let names_clients = !matches!(raw.client_claim, Field::Absent);
     let client_claim = problems.take(&at("client_claim"), raw.client_claim);
+    if !raw.client_ids.is_empty() && !names_clients {
+        problems.add(at("client_ids"), "name the claim that has these values: `client_claim`");
+    }
+    let mut client_ids = BTreeMap::new();
+    for (value, client) in raw.client_ids {
+        let path = format!("{path}.client_ids.{value}");
+        let Some(client) = problems.take(&path, client) else { continue };
+        if !audiences.values().any(|clients: &Vec<_>| clients.contains(&client)) {
+            problems.add(path, format!("no audience has the client `{client}`"));
+        }
+        client_ids.insert(value, client);
+    }
     let subject_claim = problems.or(&at("subject_claim"), raw.subject_claim, "sub".to_owned());
     let leeway = match raw.leeway_secs {
         Field::Absent => Some(60),
@@ -85,7 +98,7 @@ fn issuer(
     let mut claims = BTreeMap::new();
     for (name, claim) in raw.claims {
         let path = format!("{path}.claims.{name}");
-        let claim = problems.take(&path, claim);
+        let claim = problems.take(&path, claim).map(named_claim);
         let name = name.parse::<ValueName>().map_err(|invalid| problems.add(path, invalid));
         claims.extend(name.ok().zip(claim));
     }
@@ -101,12 +114,26 @@ fn issuer(
         keys: keys?,
         audiences,
         client_claim,
+        client_ids,
         subject_claim: subject_claim?,
         claims,
         required,
         leeway: TimeDelta::seconds(leeway?),
         bound_by_token: bound_by_token?,
     })
+}
+
+fn named_claim(raw: RawClaim) -> NamedClaim {
+    let (claim, kind) = match raw {
+        RawClaim::Name(claim) => (claim, RawClaimType::String),
+        RawClaim::Typed(RawTypedClaim { claim, r#type }) => (claim, r#type),
+    };
+    let kind = match kind {
+        RawClaimType::String => ClaimKind::String,
+        RawClaimType::Integer => ClaimKind::Integer,
+        RawClaimType::Boolean => ClaimKind::Boolean,
+    };
+    NamedClaim { claim, kind }
 }
 
 fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<ClaimRule> {

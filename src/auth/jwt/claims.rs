@@ -1,12 +1,10 @@
 //! What a verified token says.
 
-use std::borrow::Cow;
-
 use chrono::{DateTime, Utc};
 use regex::Regex;
-use serde_json::{Map, Value};
 
 use super::JwtProblem;
+use super::json::{Claims, Json};
 
 /// What a claim must be.
 #[derive(Clone, Debug)]
@@ -36,50 +34,85 @@ impl ClaimRule {
     }
 
     /// Whether the claim keeps the rule; one that is absent keeps none. Of a list one member must.
-    pub(super) fn admits(&self, claim: Option<&Value>) -> bool {
-        let one = |value: &Value| {
+    pub(super) fn admits(&self, claim: Option<&Json>) -> bool {
+        let one = |value: &Json| {
             text(value).is_some_and(|text| match self {
-                Self::Is(expected) => *expected == text,
-                Self::Matches(pattern) => pattern.is_match(&text),
+                Self::Is(expected) => expected == text,
+                Self::Matches(pattern) => pattern.is_match(text),
             })
         };
         match claim {
-            Some(Value::Array(members)) => members.iter().any(one),
+            Some(Json::Array(members)) => members.iter().any(one),
             Some(value) => one(value),
             None => false,
         }
     }
 }
 
-/// A claim as text: numbers and truth values as JSON writes them; lists and objects are none.
-pub(super) fn text(value: &Value) -> Option<Cow<'_, str>> {
+/// What of a token becomes `${claims.NAME}`. The JSON type is fixed: `42` and `"42"`, or `true` and `"true"`, would be one
+/// text for two users.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct NamedClaim {
+    pub(crate) claim: String,
+    pub(crate) kind: ClaimKind,
+}
+
+/// The JSON type of a claim.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ClaimKind {
+    String,
+    /// Of any size, as it is written.
+    Integer,
+    Boolean,
+}
+
+impl NamedClaim {
+    /// The claim's text, if it is there and of its type.
+    pub(super) fn text<'a>(&self, claims: &'a Claims) -> Option<&'a str> {
+        let value = claims.get(&self.claim)?;
+        match (self.kind, value) {
+            (ClaimKind::String, Json::String(text)) => Some(text),
+            (ClaimKind::Integer, number) => number.as_integer(),
+            (ClaimKind::Boolean, Json::Boolean(truth)) => {
+                Some(if *truth { "true" } else { "false" })
+            }
+            (ClaimKind::String | ClaimKind::Boolean, _) => None,
+        }
+    }
+}
+
+/// A claim as text: integers and truth values as JSON writes them. Other numbers are none: `1.0` and `1e0` are one number
+/// and two texts.
+fn text(value: &Json) -> Option<&str> {
     match value {
-        Value::String(text) => Some(text.as_str().into()),
-        Value::Number(number) => Some(number.to_string().into()),
-        Value::Bool(truth) => Some(truth.to_string().into()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+        Json::String(text) => Some(text),
+        Json::Number(_) => value.as_integer(),
+        Json::Boolean(true) => Some("true"),
+        Json::Boolean(false) => Some("false"),
+        Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }
 
 /// `aud`: one text or a list of them.
-pub(super) fn audiences(
-    claims: &Map<String, Value>,
-) -> Result<impl Iterator<Item = &str>, JwtProblem> {
+pub(super) fn audiences(claims: &Claims) -> Result<impl Iterator<Item = &str>, JwtProblem> {
     let members = match claims.get("aud") {
-        Some(one @ Value::String(_)) => std::slice::from_ref(one),
-        Some(Value::Array(members)) => members,
+        Some(one @ Json::String(_)) => std::slice::from_ref(one),
+        Some(Json::Array(members)) => members,
         Some(_) | None => return Err(JwtProblem::Lacks("aud")),
     };
-    Ok(members.iter().filter_map(Value::as_str))
+    Ok(members.iter().filter_map(Json::as_str))
 }
 
 /// A NumericDate of RFC 7519: seconds since the epoch, perhaps with a fraction.
 pub(super) fn moment(
-    claims: &Map<String, Value>,
+    claims: &Claims,
     claim: &'static str,
 ) -> Result<Option<DateTime<Utc>>, JwtProblem> {
-    let Some(value) = claims.get(claim) else { return Ok(None) };
-    let secs = value.as_f64().ok_or(JwtProblem::Lacks(claim))?;
+    let secs: f64 = match claims.get(claim) {
+        Some(Json::Number(text)) => text.parse().map_err(|_| JwtProblem::Lacks(claim))?,
+        Some(_) => return Err(JwtProblem::Lacks(claim)),
+        None => return Ok(None),
+    };
     // What lies beyond the calendar is no moment.
     let moment = DateTime::from_timestamp(secs.floor() as i64, 0);
     moment.map(Some).ok_or(JwtProblem::Lacks(claim))

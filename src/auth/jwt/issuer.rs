@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 
 use super::JwtProblem;
-use super::claims::{self, ClaimRule};
+use super::claims::{self, ClaimRule, NamedClaim};
+use super::json::{Claims, Json};
 use super::key_source::KeySource;
 use crate::auth::Caller;
 use crate::domain::{ClientId, Invalid, ValueName};
@@ -26,10 +26,12 @@ pub(crate) struct Issuer {
     pub(crate) audiences: BTreeMap<String, Vec<ClientId>>,
     /// Names the client, where an audience has several.
     pub(crate) client_claim: Option<String>,
+    /// What that claim calls our clients, where these are not called by their ids. If it names one, it names all.
+    pub(crate) client_ids: BTreeMap<String, ClientId>,
     /// Names the user, `sub` mostly.
     pub(crate) subject_claim: String,
-    /// What becomes `${claims.NAME}`: the claim, by NAME.
-    pub(crate) claims: BTreeMap<ValueName, String>,
+    /// What becomes `${claims.NAME}`, by NAME.
+    pub(crate) claims: BTreeMap<ValueName, NamedClaim>,
     /// What a token must say besides.
     pub(crate) required: BTreeMap<String, ClaimRule>,
     /// By how much the issuer's clock and ours may differ.
@@ -96,7 +98,7 @@ impl Issuer {
     /// Whom verified claims prove at this moment, and until when.
     pub(super) fn proven(
         &self,
-        claims: &Map<String, Value>,
+        claims: &Claims,
         now: DateTime<Utc>,
     ) -> Result<(Caller, DateTime<Utc>), JwtProblem> {
         let (expires, until) = self.valid_until(claims, now)?;
@@ -107,10 +109,10 @@ impl Issuer {
         if !self.required.iter().all(|(claim, rule)| rule.admits(claims.get(claim))) {
             return Err(JwtProblem::Required);
         }
-        let subject = claims.get(&self.subject_claim).and_then(Value::as_str);
+        let subject = claims.get(&self.subject_claim).and_then(Json::as_str);
         let subject = subject.and_then(|text| text.parse().ok()).ok_or(JwtProblem::Subject)?;
         let named = self.claims.iter().filter_map(|(name, claim)| {
-            Some((name.as_str().to_owned(), claims::text(claims.get(claim)?)?.into_owned()))
+            Some((name.as_str().to_owned(), claim.text(claims)?.to_owned()))
         });
         // To the letter: leeway is for clocks that differ, not a longer life.
         let bound = self.bound_by_token.then_some(expires);
@@ -121,7 +123,7 @@ impl Issuer {
     /// The end of the token's time, without leeway and with it, if this moment lies in it.
     fn valid_until(
         &self,
-        claims: &Map<String, Value>,
+        claims: &Claims,
         now: DateTime<Utc>,
     ) -> Result<(DateTime<Utc>, DateTime<Utc>), JwtProblem> {
         let expires = claims::moment(claims, "exp")?.ok_or(JwtProblem::Lacks("exp"))?;
@@ -141,16 +143,19 @@ impl Issuer {
     /// Which of the audience's clients the token is for.
     fn client<'a>(
         &self,
-        claims: &Map<String, Value>,
+        claims: &Claims,
         clients: &'a [ClientId],
     ) -> Result<&'a ClientId, JwtProblem> {
         match (&self.client_claim, clients) {
             (None, [only]) => Ok(only),
             (None, _) => Err(JwtProblem::Client),
             (Some(claim), _) => {
-                let named = claims.get(claim).and_then(Value::as_str);
-                let client = clients.iter().find(|client| named == Some(client.as_str()));
-                client.ok_or(JwtProblem::Client)
+                let named = claims.get(claim).and_then(Json::as_str).ok_or(JwtProblem::Client)?;
+                let names = |client: &&ClientId| match self.client_ids.is_empty() {
+                    true => named == client.as_str(),
+                    false => self.client_ids.get(named) == Some(*client),
+                };
+                clients.iter().find(names).ok_or(JwtProblem::Client)
             }
         }
     }

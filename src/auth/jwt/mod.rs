@@ -8,6 +8,7 @@ mod claims;
 mod demand;
 mod fetch;
 mod issuer;
+mod json;
 mod keeper;
 mod key_ring;
 mod key_source;
@@ -26,18 +27,18 @@ use chrono::{DateTime, Utc};
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::{Map, Value};
 
 use super::Caller;
 use crate::clock::Clock;
 use crate::telemetry::IssuerMetrics;
+use json::Claims;
 use keys::Key;
 use live::LiveIssuer;
 use remembered::Remembered;
 use unverified::{check, named_issuer};
 
 pub(crate) use address::KeyAddress;
-pub(crate) use claims::ClaimRule;
+pub(crate) use claims::{ClaimKind, ClaimRule, NamedClaim};
 pub(crate) use fetch::UnverifiableIssuers;
 pub(crate) use issuer::{Issuer, SignatureAlgorithm};
 pub(crate) use key_source::{Cadence, KeySource, KeysFrom};
@@ -182,7 +183,7 @@ impl Issuers {
         let key = issuer.ring().find(header.kid.as_deref(), header.alg, now);
         let key = key.ok_or(JwtProblem::UnknownKey)?;
         let verified = jsonwebtoken::decode(token, key.verifying(), &signature_only(header.alg));
-        let claims: Map<String, Value> = verified.map_err(|error| problem(error.kind()))?.claims;
+        let claims: Claims = verified.map_err(|error| problem(error.kind()))?.claims;
         let (caller, until) = issuer.issuer.proven(&claims, now)?;
         Ok(Proven { caller, until, key, issuer })
     }

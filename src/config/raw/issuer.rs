@@ -34,6 +34,8 @@ pub(in crate::config) struct RawIssuer {
     pub(in crate::config) audiences: BTreeMap<String, Field<List<ClientId>>>,
     /// Names the client, where an audience has several.
     pub(in crate::config) client_claim: Field<String>,
+    /// With `client_claim`: its values, each with its client, where they are not our clients' ids.
+    pub(in crate::config) client_ids: BTreeMap<String, Field<ClientId>>,
     /// Default `sub`.
     pub(in crate::config) subject_claim: Field<String>,
     /// Seconds, 0 to 300, default 60, by which clocks may differ.
@@ -41,9 +43,36 @@ pub(in crate::config) struct RawIssuer {
     /// Default false. Credentials end no later than the token that they were given for.
     pub(in crate::config) bound_by_token: Field<bool>,
     /// Claims for policies, by the NAME of `${claims.NAME}`.
-    pub(in crate::config) claims: BTreeMap<String, Field<String>>,
+    pub(in crate::config) claims: BTreeMap<String, Field<RawClaim>>,
     /// What a token must say besides.
     pub(in crate::config) required: BTreeMap<String, RawClaimRule>,
+}
+
+/// A claim for policies: its name, if it is a JSON string, or its name and JSON type.
+#[derive(Debug, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`"
+)]
+pub(in crate::config) enum RawClaim {
+    Name(String),
+    Typed(RawTypedClaim),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct RawTypedClaim {
+    pub(in crate::config) claim: String,
+    /// `string`, `integer` or `boolean`; another type in a token counts as no claim.
+    pub(in crate::config) r#type: RawClaimType,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum RawClaimType {
+    String,
+    Integer,
+    Boolean,
 }
 
 /// What a claim must be.

@@ -24,7 +24,7 @@ use crate::http::{ForwardedHeader, Origin, TrustedNetwork};
 use crate::sts::Endpoint;
 
 pub(super) use audit::{RawAudit, RawOnFailure, RawSink};
-pub(super) use issuer::{RawClaimRule, RawIssuer};
+pub(super) use issuer::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};
 pub(super) use limits::{RawFailures, RawLimit, RawSubjectLimit};
 pub(super) use reload::RawReload;
 pub(super) use store::{RawRedis, RawStore, RawStoreKind};

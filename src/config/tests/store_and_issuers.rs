@@ -1,6 +1,7 @@
 //! What can be wrong with `[store]` and `[issuers]`.
 
 use super::*;
+use crate::auth::ClaimKind;
 
 const JWKS: &str = include_str!("../../../config/demo.jwks.json");
 
@@ -135,4 +136,76 @@ fn the_demo_issuers_key_is_taken_in_the_demo_only_and_no_issuer_twice() {
     let twice = issuer("one") + &issuer("two");
     insta::assert_snapshot!(load_with(&issuer("one"), Mode::Production).unwrap_err(), @r"issuers.one.jwks_file: the demo issuer's key is published and works in `appserver dev` only");
     insta::assert_snapshot!(load_with(&twice, Mode::Demo).unwrap_err(), @r"issuers.two.issuer: another entry has the same `issuer`; list all audiences in one");
+}
+
+/// What an identity provider calls its applications and audiences is its own: neither case nor dots are changed.
+#[test]
+fn an_issuers_own_names_keep_their_case_and_dots() {
+    let text = r#"
+        [issuers.company]
+        issuer = "https://login.example.com/"
+        algorithms = ["HS256"]
+        secret_file = "secret"
+        client_claim = "azp"
+        [issuers.company.audiences]
+        "https://API.example.com/v1.0" = ["app-one"]
+        [issuers.company.client_ids]
+        "3F2504E0-4F89-41D3-9A0C-0305E82C3301" = "app-one"
+        "com.example.Photos" = "app-one"
+        [issuers.company.claims]
+        department = "https://example.com/Dept.name"
+        tenant = { claim = "tenantId", type = "integer" }
+        [issuers.company.required."https://example.com/Role"]
+        is = "Member"
+    "#;
+    let text = format!("{SOUND}\n{text}");
+    let secret = "x".repeat(32);
+    let folder =
+        folder(&[("app.toml", &text), ("policies/album.json", POLICY), ("secret", &secret)]);
+    let settings =
+        load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production).unwrap();
+    let [issuer] = settings.rules.issuers.try_into().unwrap();
+    let keys: Vec<_> = issuer.audiences.keys().chain(issuer.client_ids.keys()).collect();
+    assert_eq!(
+        keys,
+        [
+            "https://API.example.com/v1.0",
+            "3F2504E0-4F89-41D3-9A0C-0305E82C3301",
+            "com.example.Photos"
+        ]
+    );
+    assert_eq!(issuer.required.keys().collect::<Vec<_>>(), ["https://example.com/Role"]);
+    let claims: Vec<_> = issuer.claims.values().map(|c| (c.claim.as_str(), c.kind)).collect();
+    let expected =
+        [("https://example.com/Dept.name", ClaimKind::String), ("tenantId", ClaimKind::Integer)];
+    assert_eq!(claims, expected);
+}
+
+#[test]
+fn a_table_of_clients_and_a_typed_claim_say_what_is_wrong_with_them() {
+    let wrong = r#"
+        [clients.app-two]
+        grants = ["album"]
+        [issuers.one]
+        issuer = "https://login.example.com/"
+        algorithms = ["HS256"]
+        secret_file = "secret"
+        audiences.photos = ["app-one"]
+        [issuers.one.client_ids]
+        "A.b" = "app-two"
+        "c" = "App"
+        [issuers.one.claims]
+        tenant = { claim = "tenant_id", type = "number" }
+        other = { claim = "other", type = "string", more = 1 }
+        another = 7
+    "#;
+    insta::assert_snapshot!(problems(wrong), @r"
+issuers.one.claims.another: it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`
+issuers.one.claims.other: it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`
+issuers.one.claims.tenant: it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`
+issuers.one.client_ids: name the claim that has these values: `client_claim`
+issuers.one.client_ids.A.b: no audience has the client `app-two`
+issuers.one.client_ids.c: a client id is 2 to 32 characters of a-z, 0-9 and `-`
+issuers.one.secret_file: <folder>/secret: No such file or directory (os error 2)
+");
 }

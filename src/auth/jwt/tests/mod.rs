@@ -1,5 +1,6 @@
 //! A table of tokens, each different from a good one in one thing.
 
+mod claims;
 mod fetching;
 mod headers;
 mod keeping;
@@ -13,10 +14,11 @@ use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
 use jsonwebtoken::{EncodingKey, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::keys::KeyProblem;
 use super::*;
+use crate::domain::ValueName;
 
 const NOW: &str = "2016-01-13T14:02:37Z";
 const SECRET: &[u8] = b"a secret that two share and nobody else knows";
@@ -37,12 +39,17 @@ fn issuer(name: &str) -> Issuer {
             ("all".to_owned(), vec!["ios".parse().unwrap(), "android".parse().unwrap()]),
         ]),
         client_claim: None,
+        client_ids: BTreeMap::new(),
         subject_claim: "sub".to_owned(),
-        claims: BTreeMap::from([("department".parse().unwrap(), "dept".to_owned())]),
+        claims: BTreeMap::from([named("department", "dept", ClaimKind::Integer)]),
         required: BTreeMap::new(),
         leeway: TimeDelta::seconds(60),
         bound_by_token: false,
     }
+}
+
+fn named(name: &str, claim: &str, kind: ClaimKind) -> (ValueName, NamedClaim) {
+    (name.parse().unwrap(), NamedClaim { claim: claim.to_owned(), kind })
 }
 
 fn algorithms(names: &[&str]) -> Vec<SignatureAlgorithm> {
