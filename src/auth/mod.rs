@@ -117,13 +117,13 @@ impl Authenticator {
         Self { clients, issuers, certificates, decoy }
     }
 
-    /// Whether the credential was verified before, so that looking at it again costs next to nothing.
-    pub(crate) fn remembers(&self, presented: &Presented, now: DateTime<Utc>) -> bool {
+    /// Whether looking at the credential takes more than a hash or two: a signature that was not verified before.
+    pub(crate) fn needs_a_signature(&self, presented: &Presented, now: DateTime<Utc>) -> bool {
         match presented {
-            Presented::Jwt(token) => self.issuers.remember(token, now),
-            // The handshake has verified it.
-            Presented::Certificate(_) => true,
-            Presented::Secret { .. }
+            Presented::Jwt(token) => self.issuers.would_verify(token, now),
+            // Of a certificate the handshake has verified it.
+            Presented::Certificate(_)
+            | Presented::Secret { .. }
             | Presented::Other
             | Presented::Malformed
             | Presented::Nothing => false,

@@ -113,12 +113,31 @@ impl ApiError {
         Self::InvalidParameter { name: name.into(), rule: rule.into() }
     }
 
-    /// Whether a line about each would only flood the log: reaching the limit was told, and a metric counts the rest.
+    /// Whether a line about each would only flood the log: what strangers can have without trying any credential, and
+    /// what is beyond a limit whose reaching was told. Metrics count them all.
     pub(crate) fn is_noise(&self) -> bool {
-        let Self::Throttled(Throttled { limit, .. }) = self else { return false };
-        match limit {
-            LimitKind::AddressFailures | LimitKind::ClientFailures => true,
-            LimitKind::Client | LimitKind::Subject => false,
+        match self {
+            Self::Unauthenticated(AuthError::Missing) | Self::NotFound | Self::MethodNotAllowed => {
+                true
+            }
+            Self::Throttled(Throttled { limit, .. }) => match limit {
+                LimitKind::AddressFailures | LimitKind::ClientFailures => true,
+                LimitKind::Client | LimitKind::Subject => false,
+            },
+            Self::Malformed(_)
+            | Self::InvalidParameter { .. }
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::BodyTimeout
+            | Self::NoTickets
+            | Self::TicketTooLong
+            | Self::Unauthenticated(_)
+            | Self::ClientDisabled
+            | Self::Refused(_)
+            | Self::Vend(_)
+            | Self::Unrecorded(_)
+            | Self::TimedOut
+            | Self::Panicked => false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! What failing to prove oneself costs: little at first, and an answer that does not look at the credential later.
+//! What failing to prove oneself costs: little at first, and later an answer that says nothing of the credential.
 
 use super::Api;
 use super::context::Context;
@@ -6,16 +6,18 @@ use super::error::ApiError;
 use crate::auth::{AuthError, Presented};
 use crate::limit::{LimitKind, LimitMode, Throttled};
 
-/// Refuses an address whose failures are spent before its credential is looked at.
+/// Bounds what an address beyond its limit of failures can have us do.
 ///
-/// A token that was verified before still passes: it costs a hash, and behind the one address of a carrier's network
-/// are thousands of phones that do nothing wrong.
+/// Behind the one address of a carrier's network are thousands of phones that do nothing wrong, so a valid credential
+/// passes whatever its neighbours do. Checking a secret, or a token that was verified before, costs a hash; signatures
+/// of other tokens are verified at a bounded rate for each such address.
 pub(super) fn look_at(api: &Api, context: &Context, presented: &Presented) -> Result<(), ApiError> {
-    let rules = &context.rules;
-    let Some(spent) = rules.failures.spent_by(context.address, context.started) else {
+    let Context { rules, address, started, .. } = context;
+    let Some(spent) = rules.failures.spent_by(*address, *started) else {
         return Ok(());
     };
-    if rules.authenticator.remembers(presented, api.clock.now()) {
+    let is_costly = rules.authenticator.needs_a_signature(presented, api.clock.now());
+    if !is_costly || rules.failures.may_verify(*address, *started) {
         return Ok(());
     }
     refused(api, context, spent).map_or(Ok(()), Err)
@@ -28,11 +30,20 @@ pub(super) fn failed(
     presented: &Presented,
     error: AuthError,
 ) -> ApiError {
-    if !error.is_attempt() {
+    let Context { rules, address, started, .. } = context;
+    let failures = &rules.failures;
+    let noted = if error.is_attempt() {
+        // Beyond its limit an address is answered alike, whatever it tried and in whose name.
+        let spent = failures.spent_by(*address, *started);
+        if let Some(refusal) = spent.and_then(|spent| refused(api, context, spent)) {
+            return refusal;
+        }
+        failures.note(*address, presented.named_client(), *started)
+    } else if matches!(error, AuthError::Missing) {
+        failures.note_bare(*address, *started)
+    } else {
         return error.into();
-    }
-    let failures = &context.rules.failures;
-    let noted = failures.note(context.address, presented.named_client(), context.started);
+    };
     for limit in noted.reached.into_iter().flatten() {
         let client = error.client().filter(|_| limit == LimitKind::ClientFailures);
         tracing::warn!(
@@ -41,6 +52,7 @@ pub(super) fn failed(
             client = client.map(|client| client.as_str()),
             limit = limit.as_str(),
             mode = failures.mode().as_str(),
+            bare = matches!(error, AuthError::Missing).then_some(true),
             "a limit of failed authentications is reached; requests beyond it are counted in \
              appserver_throttled_total and not logged",
         );

@@ -66,7 +66,24 @@ impl Drop for Unanswered<'_> {
             let took = self.context.started.elapsed();
             // nginx's number for it; HTTP has none, as nobody is there to read it.
             self.api.metrics.request(self.context.route, 499, "ClientGone", took);
-            tell!(INFO, self.context, status = 499, took_ms = millis(took), "the caller hung up");
+            if self.context.authenticated_by().is_some() {
+                tell!(
+                    INFO,
+                    self.context,
+                    status = 499,
+                    took_ms = millis(took),
+                    "the caller hung up"
+                );
+            } else {
+                // Strangers can do so as often as they like.
+                tell!(
+                    DEBUG,
+                    self.context,
+                    status = 499,
+                    took_ms = millis(took),
+                    "the caller hung up"
+                );
+            }
             audited::abandoned(self.api, self.context);
             if let Some(trace) = self.trace {
                 traced::tell(trace, self.context, 499, "ClientGone");

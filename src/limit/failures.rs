@@ -3,12 +3,13 @@
 //! Each replica counts by itself: what this bounds is work and noise, and strangers' knocking is no reason to call Redis.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::sketch::Sketch;
-use super::{LimitKind, LimitMode, LimitTerms, Throttled};
+use super::{LimitKind, LimitMode, LimitTerms, Per, Throttled};
 
 /// The limits as they are configured.
 #[derive(Clone, Copy, Debug)]
@@ -19,11 +20,20 @@ pub(crate) struct FailureSettings {
     pub(crate) client: LimitTerms,
 }
 
+/// Signatures that are verified for an address beyond its limit: some milliseconds of one core in each second.
+const VERIFICATIONS: LimitTerms = LimitTerms {
+    requests: NonZeroU32::new(100).expect("it is not zero"),
+    per: Per::Second,
+    burst: NonZeroU32::new(100).expect("it is not zero"),
+};
+
 /// The failures that were counted.
 #[derive(Debug)]
 pub(crate) struct Failures {
     mode: LimitMode,
     of_addresses: Option<Arc<Sketch>>,
+    /// What was verified for addresses that are beyond their limits.
+    verifications: Arc<Sketch>,
     /// By the name that was given, registered or not: nobody learns which exist.
     of_clients: Arc<Sketch>,
 }
@@ -31,7 +41,7 @@ pub(crate) struct Failures {
 /// What came of counting one.
 #[derive(Debug)]
 pub(crate) struct Noted {
-    /// The client's name is beyond its limit.
+    /// The client's name is beyond its limit, or the address of requests without a credential.
     pub(crate) beyond: Option<Throttled>,
     /// The limits that were just reached, for the first time in a while.
     pub(crate) reached: [Option<LimitKind>; 2],
@@ -50,6 +60,7 @@ impl Failures {
             mode,
             of_addresses: address
                 .map(|terms| sketch(terms, before_of(|before| before.of_addresses.as_ref()))),
+            verifications: sketch(VERIFICATIONS, before_of(|before| Some(&before.verifications))),
             of_clients: sketch(client, before_of(|before| Some(&before.of_clients))),
         }
     }
@@ -58,10 +69,10 @@ impl Failures {
         self.mode
     }
 
-    /// Whether the address has failed so often that its next credential is not looked at.
+    /// Whether the address has failed so often that its next failure is not told from others.
     pub(crate) fn spent_by(&self, address: IpAddr, now: Instant) -> Option<Throttled> {
         let sketch = self.of_addresses.as_deref()?;
-        let retry_after = sketch.wait(&network(address), now);
+        let retry_after = sketch.wait(&Tried::Credential.from(address), now);
         (!retry_after.is_zero()).then(|| Throttled {
             limit: LimitKind::AddressFailures,
             terms: sketch.terms(),
@@ -69,10 +80,31 @@ impl Failures {
         })
     }
 
+    /// Whether a signature may be verified for an address beyond its limit; counts it.
+    pub(crate) fn may_verify(&self, address: IpAddr, now: Instant) -> bool {
+        self.verifications.count(&network(address), now).wait.is_zero()
+    }
+
+    /// Counts a request from the address that brought no credential, apart from those that brought a wrong one.
+    pub(crate) fn note_bare(&self, address: IpAddr, now: Instant) -> Noted {
+        let Some(sketch) = self.of_addresses.as_deref() else {
+            return Noted { beyond: None, reached: [None; 2] };
+        };
+        let counted = sketch.count(&Tried::Nothing.from(address), now);
+        let beyond = (!counted.wait.is_zero()).then(|| Throttled {
+            limit: LimitKind::AddressFailures,
+            terms: sketch.terms(),
+            retry_after: counted.wait,
+        });
+        let reached = counted.reached.then_some(LimitKind::AddressFailures);
+        Noted { beyond, reached: [reached, None] }
+    }
+
     /// Counts a failure from the address in the name that it gave, if it gave one.
     pub(crate) fn note(&self, address: IpAddr, named: Option<&str>, now: Instant) -> Noted {
         let of_address = self.of_addresses.as_deref();
-        let of_address = of_address.map(|sketch| sketch.count(&network(address), now));
+        let of_address =
+            of_address.map(|sketch| sketch.count(&Tried::Credential.from(address), now));
         let of_client = named.map(|name| self.of_clients.count(&name, now));
         let reached = [
             of_address.filter(|counted| counted.reached).map(|_| LimitKind::AddressFailures),
@@ -88,6 +120,19 @@ impl Failures {
     }
 }
 
+/// What an address has tried: each is counted by itself in the same cells.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+enum Tried {
+    Credential,
+    Nothing,
+}
+
+impl Tried {
+    fn from(self, address: IpAddr) -> (Self, (bool, u64)) {
+        (self, network(address))
+    }
+}
+
 /// What one holder has at least: an IPv4 address, or the /64 out of which an IPv6 host picks as it likes.
 fn network(address: IpAddr) -> (bool, u64) {
     match address.to_canonical() {
@@ -98,11 +143,9 @@ fn network(address: IpAddr) -> (bool, u64) {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
     use std::time::Duration;
 
     use super::*;
-    use crate::limit::Per;
 
     /// So many a minute, and as many at once.
     fn terms(requests: u32) -> LimitTerms {
@@ -135,6 +178,20 @@ mod tests {
         assert!(spent("192.0.2.1").is_some());
         assert_eq!(spent("192.0.2.1"), spent("::ffff:192.0.2.1"));
         assert_eq!(spent("192.0.2.2"), None);
+    }
+
+    #[test]
+    fn bare_requests_are_counted_by_themselves_and_verifications_are_bounded() {
+        let failures = Failures::new(settings(3, 1000), None);
+        let (from, now) = (address("192.0.2.1"), Instant::now());
+        let beyond: Vec<_> =
+            (0..5).map(|_| failures.note_bare(from, now).beyond.is_some()).collect();
+        assert_eq!(beyond, [false, false, false, true, true]);
+        assert_eq!(failures.spent_by(from, now), None, "nothing was tried");
+        let verified = (0..500).filter(|_| failures.may_verify(from, now)).count();
+        assert_eq!(verified, 100);
+        assert!(failures.may_verify(from, now + Duration::from_millis(10)));
+        assert!(failures.may_verify(address("192.0.2.2"), now));
     }
 
     #[test]

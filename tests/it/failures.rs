@@ -51,7 +51,7 @@ const FEW_FOR_A_CLIENT: &str = "[failures]\nper_client_per_minute = 1\nper_clien
 
 /// T25.
 #[tokio::test]
-async fn an_address_whose_failures_are_spent_is_refused_before_its_credential_is_looked_at() {
+async fn an_address_whose_failures_are_spent_gets_one_answer_to_all_that_it_tries_in_vain() {
     let config = FEW_FROM_AN_ADDRESS;
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
@@ -79,11 +79,14 @@ async fn an_address_whose_failures_are_spent_is_refused_before_its_credential_is
       "StatusCode": 429
     }
     "#);
-    for right in [host.basic("client-002", &secret("client-002")).await, host.bare().await] {
-        assert_eq!(right.steady(), refused.steady());
+    let expired = demo_jwt("alice", stage.clock.now() - chrono::TimeDelta::hours(2));
+    for wrong in [
+        host.basic("no-such-client", "wrong").await,
+        host.bearer("no.such.token").await,
+        host.bearer(&expired).await,
+    ] {
+        assert_eq!(wrong.steady(), refused.steady());
     }
-    let fresh = demo_jwt("bob", stage.clock.now());
-    assert_eq!(host.bearer(&fresh).await.outcome(), "429 Throttled.Client");
     assert_eq!(host.bearer(&known).await.outcome(), "200 Success", "it was verified before");
     assert_eq!(counted(&stage, "address-failures", "enforce").await, 4);
     // Others are elsewhere.
@@ -153,15 +156,83 @@ async fn reaching_a_limit_is_one_warning_and_what_is_beyond_it_leaves_no_line() 
     stage.close().await;
 }
 
+/// T51: ten bad requests a second from a carrier's one address, for as long as anybody likes.
 #[tokio::test]
-async fn a_request_without_a_credential_is_no_attempt() {
+async fn beside_bad_requests_right_secrets_and_new_users_of_the_same_address_are_served() {
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
-    for _ in 0..20 {
-        assert_eq!(host.bare().await.outcome(), "401 Unauthenticated");
+    for n in 0..40 {
+        let guessed = host.basic("client-002", &format!("guess-{n}")).await;
+        // Well-formed, by the right issuer, and not signed by it.
+        let signed = demo_jwt(&format!("mallory-{n}"), stage.clock.now());
+        let (signed, _) = signed.rsplit_once('.').unwrap();
+        let forged = host.bearer(&format!("{signed}.{}", "A".repeat(86))).await;
+        if n >= 5 {
+            let outcomes = [guessed.outcome(), forged.outcome()];
+            assert_eq!(outcomes, ["429 Throttled.Client", "429 Throttled.Client"]);
+        }
+        let right = host.basic("client-002", &secret("client-002")).await;
+        assert_eq!(right.outcome(), "200 Success", "{n}");
+        let new = host.bearer(&demo_jwt(&format!("user-{n}"), stage.clock.now())).await;
+        assert_eq!(new.outcome(), "200 Success", "{n}");
     }
+    let disabled = "[clients.client-002]\nenabled = false\n";
+    stage.write("over.toml", &format!("{FEW_FROM_AN_ADDRESS}{disabled}"));
+    stage.reload().await.unwrap();
+    let right = host.basic("client-002", &secret("client-002")).await;
+    assert_eq!(right.outcome(), "403 Forbidden.ClientDisabled", "it proves itself still");
+    stage.close().await;
+}
+
+/// The work for an address beyond its limit is bounded; what it has proven before stays.
+#[tokio::test]
+async fn signatures_of_an_address_beyond_its_limit_are_verified_at_a_bounded_rate() {
+    let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    let known = demo_jwt("alice", stage.clock.now());
+    assert_eq!(host.bearer(&known).await.outcome(), "200 Success");
+    for _ in 0..5 {
+        host.basic("client-002", "wrong").await;
+    }
+    let began = tokio::time::Instant::now();
+    let new = (0..400).map(|n| {
+        let (host, jwt) = (&host, demo_jwt(&format!("user-{n}"), stage.clock.now()));
+        async move { host.bearer(&jwt).await.status }
+    });
+    let statuses = futures_util::future::join_all(new).await;
+    let served = statuses.iter().filter(|status| **status == 200).count();
+    let most = 100 + began.elapsed().as_millis() as usize / 10 + 1;
+    assert!((100..=most).contains(&served), "{served} of at most {most}");
+    assert_eq!(host.bearer(&known).await.outcome(), "200 Success");
+    assert_eq!(host.basic("client-002", &secret("client-002")).await.outcome(), "200 Success");
+    stage.close().await;
+}
+
+/// Some HTTP libraries ask once without a credential, and only then send it.
+#[tokio::test]
+async fn a_request_without_a_credential_is_no_attempt_and_has_a_limit_of_its_own() {
+    let start = logs::capture();
+    let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    let mut outcomes = Vec::new();
+    for _ in 0..20 {
+        outcomes.push(host.bare().await.outcome());
+    }
+    assert_eq!(outcomes[..5], ["401 Unauthenticated"; 5]);
+    assert_eq!(outcomes[5..], ["429 Throttled.Client"; 15]);
+    assert_eq!(counted(&stage, "address-failures", "enforce").await, 15);
+    assert_eq!(host.basic("client-002", "wrong").await.outcome(), "401 Unauthenticated");
     let right = host.basic("client-002", &secret("client-002")).await;
     assert_eq!(right.outcome(), "200 Success");
+    // Nor do they fill the log; neither do routes and methods that strangers make up.
+    host.stage.send(host.http.get(stage.url("/v1/canary-route"))).await;
+    host.stage.send(host.http.delete(stage.url("/v1/token"))).await;
+    let log = logs::since(start);
+    let of_host = |level: &str| {
+        let lines = log.lines().filter(|line| line.contains("peer=\"127.0.0.2:"));
+        lines.filter(|line| line.contains(level)).count()
+    };
+    assert_eq!((of_host(" INFO "), of_host(" WARN ")), (1, 1), "the wrong secret's: {log}");
     stage.close().await;
 }
 
@@ -176,7 +247,7 @@ async fn limits_of_failures_in_the_shadow_only_count() {
     }
     let right = host.basic("client-002", &secret("client-002")).await;
     assert_eq!(right.outcome(), "200 Success");
-    assert_eq!(counted(&stage, "address-failures", "shadow").await, 5);
+    assert_eq!(counted(&stage, "address-failures", "shadow").await, 4);
     assert_eq!(counted(&stage, "client-failures", "shadow").await, 6);
     stage.close().await;
 }
@@ -200,15 +271,16 @@ async fn what_was_counted_survives_a_reload_and_another_mode_is_in_force_at_once
     let config = FEW_FROM_AN_ADDRESS;
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
+    let wrong = async || host.basic("client-002", "wrong").await.outcome();
     for _ in 0..5 {
-        assert_eq!(host.basic("client-002", "wrong").await.outcome(), "401 Unauthenticated");
+        assert_eq!(wrong().await, "401 Unauthenticated");
     }
-    let right = async || host.basic("client-002", &secret("client-002")).await.outcome();
-    assert_eq!(right().await, "429 Throttled.Client");
-    for (mode, outcome) in [("shadow", "200 Success"), ("enforce", "429 Throttled.Client")] {
+    assert_eq!(wrong().await, "429 Throttled.Client");
+    for (mode, outcome) in [("shadow", "401 Unauthenticated"), ("enforce", "429 Throttled.Client")]
+    {
         stage.write("over.toml", &format!("{config}mode = \"{mode}\"\n"));
         stage.reload().await.unwrap();
-        assert_eq!(right().await, outcome, "{mode}");
+        assert_eq!(wrong().await, outcome, "{mode}");
     }
     stage.close().await;
 }

@@ -173,9 +173,13 @@ impl Issuers {
         if issuer.refetched().await { self.verify(token, now) } else { Err(JwtProblem::UnknownKey) }
     }
 
-    /// Whether the token was verified before and proves somebody still.
-    pub(crate) fn remember(&self, token: &SecretString, now: DateTime<Utc>) -> bool {
-        self.remembered.holds(token.expose_secret(), now)
+    /// Whether it takes a signature to say what the token proves: it was not verified before, and nothing that is
+    /// wrong with it shows without one.
+    pub(crate) fn would_verify(&self, token: &SecretString, now: DateTime<Utc>) -> bool {
+        let token = token.expose_secret();
+        token.len() <= LONGEST
+            && !self.remembered.holds(token, now)
+            && self.unverified(token).is_ok()
     }
 
     fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtProblem> {
