@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::stage::{Setting, Stage, repository};
+use crate::stage::{Setting, Stage, repository, until};
 
 /// An identity provider that counts how often it is asked for its keys.
 struct Provider {
@@ -88,9 +88,8 @@ async fn a_new_key_is_fetched_for_the_first_token_that_names_it_and_once() {
     let stage = provider.stage("").await;
     let jwt = provider.token(&stage, 3600);
     // Until the first keys are there, whoever comes waits for them; a metric tells that they are.
-    while !stage.admin("/metrics").await.1.contains("issuer_keys{issuer=\"fetched\"} 1") {
-        tokio::task::yield_now().await;
-    }
+    let fetched = "issuer_keys{issuer=\"fetched\"} 1";
+    until("the keys are there", async || stage.admin("/metrics").await.1.contains(fetched)).await;
     *provider.keys.lock().unwrap() = demo_keys();
     let outcomes = join_all((0..20).map(|_| outcome(&stage, &jwt))).await;
     assert_eq!(outcomes, ["200 Success"; 20]);

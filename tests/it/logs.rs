@@ -1,11 +1,25 @@
-//! Everything that the whole process logs at TRACE, searched for secrets.
+//! Everything that the whole process logs at TRACE, searched for secrets; each test sees its own lines.
+//!
+//! Tests run at the same time in one process, and each has a runtime of its own: that is whose a line is. Threads
+//! outside of any runtime, such as the audit's, write into the log of every test that has begun.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::runtime::Handle;
 use tracing_subscriber::fmt::MakeWriter;
 
-static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// By the runtime's id; ids are not used again.
+static LOGS: Mutex<BTreeMap<String, Vec<u8>>> = Mutex::new(BTreeMap::new());
+
+fn logs() -> MutexGuard<'static, BTreeMap<String, Vec<u8>>> {
+    LOGS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn runtime() -> Option<String> {
+    Handle::try_current().ok().map(|runtime| runtime.id().to_string())
+}
 
 /// Secrets of the demo; they may stand in no log, whoever writes it.
 const STANDING: [&str; 7] = [
@@ -23,7 +37,10 @@ struct Log;
 
 impl io::Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        LOG.lock().unwrap().extend_from_slice(line);
+        match runtime() {
+            Some(runtime) => logs().entry(runtime).or_default().extend_from_slice(line),
+            None => logs().values_mut().for_each(|log| log.extend_from_slice(line)),
+        }
         Ok(line.len())
     }
 
@@ -40,18 +57,21 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Begins to capture, once for all tests of the process; answers where the log stands.
+/// Begins to capture, once for all tests of the process; answers where this test's log stands.
 pub(crate) fn capture() -> usize {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(Log);
     // Only the first test sets it.
     let _ = subscriber.with_ansi(false).try_init();
-    LOG.lock().unwrap().len()
+    logs().entry(runtime().expect("tests that log are async")).or_default().len()
 }
 
-/// What has been logged since.
+/// What this test has logged since.
 pub(crate) fn since(start: usize) -> String {
-    String::from_utf8_lossy(&LOG.lock().unwrap()[start..]).into_owned()
+    let runtime = runtime().expect("tests that log are async");
+    let logs = logs();
+    let log = logs.get(&runtime).map(|log| &log[start..]);
+    String::from_utf8_lossy(log.unwrap_or_default()).into_owned()
 }
 
 /// Fails if any of the secrets, or of the demo's, has been logged since.

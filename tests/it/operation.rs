@@ -3,7 +3,7 @@
 use appserver::emulator::Fault;
 
 use crate::logs;
-use crate::stage::{Setting, Stage};
+use crate::stage::{Setting, Stage, until};
 
 #[tokio::test]
 async fn metrics_count_requests_tokens_and_sts_calls() {
@@ -118,9 +118,7 @@ async fn a_caller_that_hangs_up_is_logged_and_counted() {
     let gone = request.timeout(std::time::Duration::from_millis(200)).send().await;
     assert!(gone.unwrap_err().is_timeout());
     let expected = r#"http_request_duration_seconds_count{route="/v1/token",status="499",code="ClientGone"} 1"#;
-    while !stage.admin("/metrics").await.1.contains(expected) {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    until("it is counted", async || stage.admin("/metrics").await.1.contains(expected)).await;
     let log = logs::since(start);
     assert!(
         log.lines().any(|line| line.contains("the caller hung up") && line.contains("client-002")),

@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::fleet::Fleet;
+use crate::stage::until;
 
 /// So much budget that it is in nobody's way, and so much time for Redis that a busy machine is.
 const AMPLE: &str = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n[vend.budget]\ncalls_per_second = 5000\nburst = 1000\n";
@@ -102,13 +103,9 @@ async fn redis_learns_neither_secrets_nor_roles_nor_policies_nor_callers() {
 
 /// A replica hands its token out before it shares it.
 async fn wait_for_values(fleet: &Fleet, ending: &str, count: usize) -> Vec<(String, Vec<u8>)> {
-    loop {
-        let values = fleet.redis.values(ending).await;
-        if values.len() >= count {
-            return values;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let there = async || fleet.redis.values(ending).await.len() >= count;
+    until("the values are in Redis", there).await;
+    fleet.redis.values(ending).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

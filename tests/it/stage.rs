@@ -235,6 +235,17 @@ impl Answer {
     }
 }
 
+/// Waits for what comes by itself; the test fails and does not hang if it does not.
+pub(crate) async fn until(what: &str, come: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !come().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let waited = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(waited.is_ok(), "not after {PATIENCE:?}: {what}");
+}
+
 /// A demo client's published secret.
 pub(crate) fn secret(client: &str) -> String {
     format!("{client}-demo-secret")

@@ -12,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::binary::{Service, emulated_sts};
 use crate::collector::{Collector, Mood, shown, told};
 use crate::logs;
-use crate::stage::{Answer, Setting, Stage, secret};
+use crate::stage::{Answer, Setting, Stage, secret, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -201,9 +201,7 @@ async fn who_waits_for_another_s_call_is_linked_to_who_made_it() {
     stage.sts.script(Fault::Slow { delay_ms: 300 }.always());
     let other = PARENT.replace(TRACE, &"ab".repeat(16));
     let joins = async {
-        while stage.assume_role_calls().is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
+        until("STS is asked", async || !stage.assume_role_calls().is_empty()).await;
         get(&stage, "client-002", "/v1/token", &other).await
     };
     let (started, joined) = tokio::join!(get(&stage, "client-002", "/v1/token", PARENT), joins);

@@ -8,11 +8,10 @@ mod stdout;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::stage::{Answer, PATIENCE, Stage};
+use crate::stage::{Answer, PATIENCE, Stage, until};
 
 /// `[audit]` for a stage: this file, and more keys.
 fn to_file(path: &Path, more: &str) -> String {
@@ -56,17 +55,6 @@ async fn crowd(stage: &Stage, count: usize) -> Vec<Answer> {
     let requests = (0..count).map(|_| stage.get("client-002", "/v1/token"));
     let all = futures_util::future::join_all(requests);
     tokio::time::timeout(PATIENCE, all).await.expect("nobody waits for the audit for long")
-}
-
-/// Waits for what comes by itself.
-async fn until(what: &str, come: impl AsyncFn() -> bool) {
-    let wait = async {
-        while !come().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let waited = tokio::time::timeout(PATIENCE, wait).await;
-    assert!(waited.is_ok(), "not after {PATIENCE:?}: {what}");
 }
 
 /// A figure of `/metrics`.
