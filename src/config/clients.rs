@@ -7,7 +7,7 @@ use super::problems::{Problem, Problems};
 use super::raw::RawClient;
 use super::tls::TlsSource;
 use super::{Mode, limits};
-use crate::auth::{Client, ClientSecret, SecretHash};
+use crate::auth::{Client, SecretHash};
 use crate::domain::{ClientId, GrantName};
 use crate::limit::ClientLimits;
 
@@ -45,10 +45,10 @@ pub(super) fn resolve(
         let certificates = certificates.map_or_else(Vec::new, |List(names)| names);
         let enabled = problems.or(&format!("{path}.enabled"), raw.enabled, true);
         // Also under another name, as when the demo's file was copied and its clients renamed.
-        let demo = DEMO_CLIENTS
-            .iter()
-            .chain([&id.as_str()])
-            .any(|demo| hashes.contains(&SecretHash::of(&format!("{demo}-demo-secret").into())));
+        let demo = DEMO_CLIENTS.iter().chain([&id.as_str()]).any(|demo| {
+            let published = SecretHash::of(&format!("{demo}-demo-secret").into());
+            hashes.iter().any(|hash| hash.is_same(&published))
+        });
         if mode == Mode::Production && demo {
             problems.add(
                 format!("{path}.secret_sha256"),
@@ -57,14 +57,10 @@ pub(super) fn resolve(
             );
         }
         let secrets = match <[SecretHash; 2]>::try_from(hashes) {
-            Ok(two) => Some(two),
+            Ok(two) => Some(Some(two)),
             Err(fewer) => match <[SecretHash; 1]>::try_from(fewer) {
-                Ok([one]) => Some([one.clone(), one]),
-                // A client without a secret comes by another door; no secret opens this one.
-                Err(none) if none.is_empty() => {
-                    let nobodys = SecretHash::of(&ClientSecret::generate().into());
-                    Some([nobodys.clone(), nobodys])
-                }
+                Ok([one]) => Some(Some([one.clone(), one])),
+                Err(none) if none.is_empty() => Some(None),
                 Err(_) => {
                     problems
                         .add(format!("{path}.secret_sha256"), "a client has at most two secrets");

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, ConfigError, File, FileFormat, Value, ValueKind};
+use config::{Config, File, FileFormat, Value, ValueKind};
 use serde::Deserialize;
 
 use super::Environment;
@@ -44,31 +44,43 @@ pub(super) struct Merged {
 
 pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merged, Problems> {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
+    let mut problems = Problems::default();
     for file in files {
-        // Read here first, because `config` does not say which file it could not read.
-        if let Err(error) = std::fs::read_to_string(file) {
-            return Err(Problems::one(file.display().to_string(), error));
+        // Read here first: `config` says neither which file it could not read nor where in it the fault is.
+        let text = std::fs::read_to_string(file);
+        match text.map(|text| toml::from_str::<toml::Table>(&text).map_err(|error| (text, error))) {
+            Ok(Ok(_)) => {
+                builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
+            }
+            Ok(Err((text, error))) => problems.add(place(file, &text, &error), one_line(&error)),
+            Err(error) => problems.add(file.display().to_string(), error),
         }
-        builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
     }
+    problems.into_result(Some(()))?;
     let variables = config::Environment::with_prefix("APPSERVER")
         .prefix_separator("__")
         .separator("__")
         .source(Some(environment.clone().into_iter().collect()));
     let merged = builder.add_source(variables).build();
-    let mut tree = merged.map_err(|error| Problems::one("(file)", unquoted(&error)))?.cache;
+    let mut tree = merged.map_err(|error| Problems::one("(environment)", error))?.cache;
     let json = serde_json::Value::deserialize(tree.clone()).unwrap_or_default();
     let mut named = Vec::new();
     anchor(&mut tree, &mut named);
     Ok(Merged { tree, json, environment: environment.clone(), named })
 }
 
-/// What is wrong and where, without the line itself that TOML's errors draw: a secret may stand there by mistake.
-fn unquoted(error: &ConfigError) -> String {
-    let margin = |c: char| c == ' ' || c.is_ascii_digit();
-    let drawn = |line: &str| line.trim_start_matches(margin).starts_with('|');
-    let text = error.to_string();
-    text.lines().filter(|line| !drawn(line)).collect::<Vec<_>>().join(": ")
+/// `file:line:column`, as editors and terminals take it to open the file there.
+fn place(file: &Path, text: &str, error: &toml::de::Error) -> String {
+    let start = error.span().map_or(0, |span| span.start);
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    format!("{}:{line}:{column}", file.display())
+}
+
+/// What is wrong, without the line itself that TOML's errors draw: it may hold a secret by mistake.
+fn one_line(error: &toml::de::Error) -> String {
+    error.message().lines().map(str::trim).collect::<Vec<_>>().join(": ")
 }
 
 /// Turns the paths in the tree into ones that do not depend on where the server was started, and notes them.

@@ -10,6 +10,7 @@ use super::layers::Merged;
 use super::problems::Problems;
 use super::raw::RawSettings;
 use super::restart::Fixed;
+use super::server::ListenAddress;
 use super::settings::RuleSettings;
 use super::{
     AccessKeySource, Files, Mode, Settings, Source, TracingSource, advice, audit, clients, grants,
@@ -42,7 +43,8 @@ pub(super) fn resolve(
     let server = server::resolve(raw.server, &mut problems);
     let knows_addresses = server.as_ref().is_none_or(|server| server.knows_addresses);
     let failures = limits::of_failures(raw.failures, knows_addresses, &mut problems);
-    let admin_listen = problems.require("admin.listen", raw.admin.listen);
+    let admin_listen =
+        problems.require("admin.listen", raw.admin.listen).map(|ListenAddress(address)| address);
     let watch_interval = reload::resolve(raw.reload, &mut problems);
     let tracing = tracing::resolve(raw.tracing, &mut problems);
     let log_format = problems.require("log.format", raw.log.format);
@@ -130,7 +132,8 @@ pub(super) fn admin_listen(merged: Merged) -> Result<SocketAddr, Problems> {
     let raw =
         RawSettings::deserialize(merged.tree).map_err(|error| Problems::one("(file)", error))?;
     let mut problems = Problems::default();
-    let listen = problems.require("admin.listen", raw.admin.listen);
+    let listen =
+        problems.require("admin.listen", raw.admin.listen).map(|ListenAddress(address)| address);
     problems.into_result(listen)
 }
 

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::Deserialize;
+
 use super::field::{Field, List};
 use super::problems::{Problem, Problems};
 use super::raw::RawServer;
@@ -25,8 +27,24 @@ pub(super) struct ResolvedServer {
     pub(super) knows_addresses: bool,
 }
 
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct ListenAddress(pub(super) SocketAddr);
+
+impl TryFrom<String> for ListenAddress {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self).map_err(|_| {
+            "it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`"
+        })
+    }
+}
+
 pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<ResolvedServer> {
-    let listen = problems.require("server.listen", raw.listen);
+    let listen =
+        problems.require("server.listen", raw.listen).map(|ListenAddress(address)| address);
     let behind_proxy = problems.require("server.behind_proxy", raw.behind_proxy);
     let tls = tls::resolve(raw.tls, problems);
     if let (Some(listen), Some(false), Some(None)) = (listen, behind_proxy, &tls)

@@ -1,6 +1,10 @@
 //! What is written for operators keeps up with the code.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::certificates::Pki;
+use crate::stage::{Setting, Stage};
 
 /// The keys of the configuration: the fields of the raw mirror's structs.
 fn keys() -> Vec<String> {
@@ -60,4 +64,77 @@ fn the_readme_names_the_sdks_and_the_versions_that_are_tried() {
     };
     let missing: Vec<_> = sdks.iter().filter(|(name, version)| !is_named(name, version)).collect();
     assert_eq!(missing, Vec::<&(String, String)>::new());
+}
+
+/// The files that operators read, and the folders of them.
+const DOCUMENTS: [&str; 5] = ["README.md", "Dockerfile", "config", "docs", "deploy"];
+
+fn documents() -> Vec<PathBuf> {
+    let mut found: Vec<_> =
+        DOCUMENTS.map(|name| Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).into();
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        if let Ok(entries) = std::fs::read_dir(&path) {
+            found.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        next += 1;
+    }
+    found.retain(|path| path.is_file());
+    found
+}
+
+/// The metrics that a text names; `appserver_vend_…` is a group of them and not one.
+fn metrics_in(text: &str) -> BTreeSet<String> {
+    let starts = text.match_indices("appserver_").map(|(start, _)| &text[start..]);
+    let name = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    };
+    starts.map(name).filter(|name| !name.ends_with('_')).collect()
+}
+
+/// Shown of issuers whose keys are fetched, and the demo has none.
+const OF_FETCHED_KEYS: [&str; 2] = ["appserver_issuer_keys", "appserver_issuer_keys_age_seconds"];
+
+/// What operators copy into an alert has to be there: under just this name, with its `_total`.
+#[tokio::test]
+async fn every_metric_that_the_documents_name_is_one() {
+    // With TLS, for what is shown of certificates.
+    let pki = Pki::new();
+    let config = format!("[server]\n{}", pki.config("off"));
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let (_, text) = stage.admin("/metrics").await;
+    stage.close().await;
+    let mut shown = metrics_in(&text);
+    shown.extend(OF_FETCHED_KEYS.map(str::to_owned));
+    // Counters and histograms with labels show nothing before they have counted something; their names stand in the code.
+    let telemetry = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry");
+    let code = std::fs::read_dir(telemetry).unwrap().map(|file| file.unwrap().path());
+    let code: String = code
+        .filter(|path| path.is_file())
+        .map(|path| std::fs::read_to_string(path).unwrap())
+        .collect();
+    let is_registered = |name: &str| {
+        let name = name.trim_start_matches("appserver_");
+        let counted = ["_total", "_seconds_count", "_seconds_sum", "_seconds_bucket"];
+        let Some(family) = counted.iter().find_map(|end| name.strip_suffix(end)) else {
+            return false;
+        };
+        // Of a group's metrics the code has the end of the name.
+        let tails = family.match_indices('_').map(|(at, _)| &family[at + 1..]);
+        [family].into_iter().chain(tails).any(|tail| code.contains(&format!("\"{tail}\",")))
+    };
+    let mut named = 0;
+    let mut unknown = Vec::new();
+    for document in documents() {
+        let Ok(text) = std::fs::read_to_string(&document) else { continue };
+        for name in metrics_in(&text) {
+            named += 1;
+            if !shown.contains(&name) && !is_registered(&name) {
+                unknown.push(format!("{}: {name}", document.display()));
+            }
+        }
+    }
+    assert!(named > 20, "the documents were not read");
+    assert_eq!(unknown, Vec::<String>::new());
 }

@@ -10,13 +10,13 @@ mod tls;
 mod tracing;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::Deserialize;
 
 use super::field::{Field, List};
+use super::server::ListenAddress;
 use super::settings::LogFormat;
 use crate::auth::{CertificateName, SecretHash};
 use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
@@ -62,7 +62,7 @@ pub(super) struct RawSettings {
 #[serde(default)]
 pub(super) struct RawServer {
     /// Default 127.0.0.1:8080. Beyond loopback only with TLS or `behind_proxy`.
-    pub(super) listen: Field<SocketAddr>,
+    pub(super) listen: Field<ListenAddress>,
     /// Default false. Says that someone else ends TLS in front of this listener.
     pub(super) behind_proxy: Field<bool>,
     /// Where callers reach it, such as `https://vend.example.com`. Tickets' URLs begin with it.
@@ -97,7 +97,7 @@ pub(super) struct RawServer {
 #[serde(default)]
 pub(super) struct RawAdmin {
     /// Default 127.0.0.1:9090.
-    pub(super) listen: Field<SocketAddr>,
+    pub(super) listen: Field<ListenAddress>,
 }
 
 /// The log on standard error.

@@ -119,6 +119,39 @@ sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at e
 ");
 }
 
+/// Editors and terminals open the file at such a place; the line itself may hold a secret.
+#[test]
+fn a_file_that_is_no_toml_is_named_with_line_and_column_and_so_is_every_other() {
+    let folder = folder(&[
+        ("one.toml", "[server]\nlisten = \"127.0.0.1:80\nmax_connections = 7\n"),
+        ("two.toml", "# é\n[sts]\nregion = canary-secret\n"),
+        ("three.toml", "[log]\nfilter = \"info\"\nfilter = \"canary-secret\"\n"),
+        ("four.toml", "[log\n"),
+    ]);
+    let files = ["one.toml", "two.toml", "three.toml", "lost.toml", "four.toml"];
+    let files = files.map(|name| folder.path().join(name));
+    let problems = load(&files, &Environment::new(), Mode::Production).unwrap_err().to_string();
+    let root = folder.path().display().to_string();
+    insta::assert_snapshot!(problems.replace(&root, "<folder>"), @r#"
+<folder>/four.toml:1:5: unclosed table, expected `]`
+<folder>/lost.toml: No such file or directory (os error 2)
+<folder>/one.toml:2:23: invalid basic string, expected `"`
+<folder>/three.toml:3:1: duplicate key
+<folder>/two.toml:3:10: string values must be quoted, expected literal string
+"#);
+}
+
+#[test]
+fn an_address_to_listen_on_is_shown_by_example() {
+    let wrong = "[server]\nlisten = \"8080\"\n[admin]\nlisten = \"localhost:9090\"\n";
+    insta::assert_snapshot!(problems(wrong), @r"
+admin.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`
+server.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`
+");
+    let number = "[admin]\nlisten = 9090\n";
+    insta::assert_snapshot!(problems(number), @"admin.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`");
+}
+
 #[test]
 fn later_layers_come_over_earlier_ones() {
     let environment = [
