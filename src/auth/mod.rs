@@ -30,15 +30,19 @@ pub(crate) struct Authenticator {
     issuers: Issuers,
     /// Whose certificate has which name.
     certificates: HashMap<CertificateName, ClientId>,
-    /// Stands in for a client that does not exist, so that its refusal costs the same work.
-    decoy: Client,
+    /// Whether any client proves itself by a secret.
+    has_secrets: bool,
+    /// Compared with in place of the secrets of a client that has none, or does not exist, so that its refusal costs
+    /// the same work.
+    decoy: [SecretHash; 2],
 }
 
 /// What is known of one client's credentials.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// One hash, or two while a secret is being rotated; never more, and always compared as two.
-    pub(crate) secrets: [SecretHash; 2],
+    /// One hash, or two while a secret is being rotated; never more, and always compared as two. None for a client
+    /// that proves itself otherwise.
+    pub(crate) secrets: Option<[SecretHash; 2]>,
     /// What its certificates say; any one of these is enough. No two clients have one of them in common.
     pub(crate) certificates: Vec<CertificateName>,
     /// A disabled client is told so, but only after it has proven itself.
@@ -104,17 +108,14 @@ impl AuthError {
 impl Authenticator {
     pub(crate) fn new(clients: HashMap<ClientId, Client>, issuers: Issuers) -> Self {
         let unguessable = SecretHash::of(&ClientSecret::generate().into());
-        let decoy = Client {
-            secrets: [unguessable.clone(), unguessable],
-            certificates: Vec::new(),
-            enabled: false,
-        };
+        let decoy = [unguessable.clone(), unguessable];
+        let has_secrets = clients.values().any(|client| client.secrets.is_some());
         let of_client = |(id, client): (&ClientId, &Client)| {
             let names = client.certificates.clone().into_iter();
             names.map(|name| (name, id.clone())).collect::<Vec<_>>()
         };
         let certificates = clients.iter().flat_map(of_client).collect();
-        Self { clients, issuers, certificates, decoy }
+        Self { clients, issuers, certificates, has_secrets, decoy }
     }
 
     /// Whether looking at the credential takes more than a hash or two: a signature that was not verified before.
@@ -128,6 +129,11 @@ impl Authenticator {
             | Presented::Malformed
             | Presented::Nothing => false,
         }
+    }
+
+    /// Whether any client proves itself by a secret.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.has_secrets
     }
 
     /// Whose tokens are believed.
@@ -160,9 +166,10 @@ impl Authenticator {
         match presented {
             Presented::Secret { client, secret } => {
                 let known = self.clients.get_key_value(client.as_str());
-                let proven = known
-                    .map_or(&self.decoy, |(_, client)| client)
-                    .proven_by(&SecretHash::of(secret));
+                let secrets = known.and_then(|(_, client)| client.secrets.as_ref());
+                let offered = SecretHash::of(secret);
+                let proven =
+                    is_one_of(secrets.unwrap_or(&self.decoy), &offered) & secrets.is_some();
                 match known.map(|(id, client)| (id.clone(), client)) {
                     Some((id, client)) if proven && client.enabled => Ok(Caller::by_secret(id)),
                     Some((id, _)) if proven => Err(AuthError::Disabled(id)),
@@ -201,12 +208,9 @@ impl Authenticator {
     }
 }
 
-impl Client {
-    /// Compares with both hashes whatever the first comparison says.
-    fn proven_by(&self, offered: &SecretHash) -> bool {
-        let [first, second] = &self.secrets;
-        (first == offered) | (second == offered)
-    }
+/// Compares with both hashes whatever the first comparison says.
+fn is_one_of([first, second]: &[SecretHash; 2], offered: &SecretHash) -> bool {
+    first.is_same(offered) | second.is_same(offered)
 }
 
 #[cfg(test)]
@@ -231,12 +235,14 @@ mod tests {
             let certificates = vec![CertificateName::try_from(name.to_owned()).unwrap()];
             Client { secrets, certificates, enabled }
         };
-        let rotating = client([hash("old"), hash("new")], "dns:two.example.com", true);
-        let disabled = client([hash("old"), hash("old")], "dns:nine.example.com", false);
+        let rotating = client(Some([hash("old"), hash("new")]), "dns:two.example.com", true);
+        let disabled = client(Some([hash("old"), hash("old")]), "dns:nine.example.com", false);
+        let without_secret = client(None, "dns:three.example.com", true);
         Authenticator::new(
             HashMap::from([
                 ("client-002".parse().unwrap(), rotating),
                 ("client-009".parse().unwrap(), disabled),
+                ("client-004".parse().unwrap(), without_secret),
             ]),
             Issuers::default(),
         )
@@ -259,6 +265,8 @@ mod tests {
         assert_eq!(refusal(present("client-002", "")), wrong);
         assert_eq!(refusal(present("client-002", "Old")), wrong);
         assert_eq!(refusal(present("client-003", "old")), AuthError::UnknownClient);
+        let without_secret = AuthError::WrongSecret("client-004".parse().unwrap());
+        assert_eq!(refusal(present("client-004", "")), without_secret);
         assert_eq!(refusal(present("Client-002", "old")), AuthError::UnknownClient);
         assert_eq!(refusal(Presented::Other), AuthError::NotOffered);
         assert_eq!(refusal(Presented::Malformed), AuthError::Malformed);
@@ -282,8 +290,9 @@ mod tests {
             present("client-003", "wrong"),
             present("no client's name", "wrong"),
             present("client-009", "old"),
+            present("client-004", "wrong"),
         ];
-        assert_eq!(presented.map(work), [expected; 6]);
+        assert_eq!(presented.map(work), [expected; 7]);
     }
 
     #[test]

@@ -14,7 +14,9 @@ use crate::domain::Invalid;
 /// A slow password hash would be wrong here. It makes guessing dear where people choose the secret; ours are
 /// 256 random bits, which no speed of guessing finds. What it would add is a door: each wrong secret would
 /// cost the server the work that was meant for the attacker.
-#[derive(Clone, Debug, Deserialize, Eq)]
+///
+/// It has no `==`: whoever compares two uses [`SecretHash::is_same`], whose time tells nothing.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct SecretHash([u8; 32]);
 
@@ -25,6 +27,15 @@ impl SecretHash {
         Self(Sha256::digest(secret.expose_secret().as_bytes()).into())
     }
 
+    /// Takes the same time wherever the first difference is. By words: `subtle` keeps the compiler from seeing through
+    /// each comparison by itself, and 32 bytes would take as long as looking the client up.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        #[cfg(test)]
+        work::count(|work| &mut work.comparisons);
+        let pairs = self.words().zip(other.words());
+        pairs.fold(Choice::from(1), |equal, (ours, theirs)| equal & ours.ct_eq(&theirs)).into()
+    }
+
     fn words(&self) -> impl Iterator<Item = u64> {
         let (words, _) = self.0.as_chunks();
         words.iter().copied().map(u64::from_ne_bytes)
@@ -33,17 +44,6 @@ impl SecretHash {
     /// As the configuration writes it.
     pub(crate) fn to_hex(&self) -> String {
         hex::encode(self.0)
-    }
-}
-
-impl PartialEq for SecretHash {
-    /// Takes the same time wherever the first difference is. By words: `subtle` keeps the compiler from seeing through
-    /// each comparison by itself, and 32 bytes would take as long as looking the client up.
-    fn eq(&self, other: &Self) -> bool {
-        #[cfg(test)]
-        work::count(|work| &mut work.comparisons);
-        let pairs = self.words().zip(other.words());
-        pairs.fold(Choice::from(1), |equal, (ours, theirs)| equal & ours.ct_eq(&theirs)).into()
     }
 }
 
@@ -112,10 +112,35 @@ mod tests {
         // FIPS 180-4: SHA-256 of "abc".
         let published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(SecretHash::of(&"abc".into()).to_hex(), published);
-        assert_eq!(
-            SecretHash::try_from(published.to_owned()).unwrap(),
-            SecretHash::of(&"abc".into())
-        );
+        let read = SecretHash::try_from(published.to_owned()).unwrap();
+        assert!(read.is_same(&SecretHash::of(&"abc".into())));
+    }
+
+    #[test]
+    fn a_hash_that_differs_in_any_one_bit_is_another() {
+        let hash = SecretHash::of(&"abc".into());
+        assert!(hash.is_same(&hash.clone()));
+        for bit in 0..256 {
+            let mut other = hash.clone();
+            other.0[bit / 8] ^= 1 << (bit % 8);
+            assert!(!hash.is_same(&other) && !other.is_same(&hash), "bit {bit}");
+        }
+    }
+
+    /// `==` would end at the first difference, and its time would tell how much of a guess was right.
+    #[test]
+    fn what_is_compared_with_a_guess_has_no_equality_sign() {
+        struct Probe<T>(std::marker::PhantomData<T>);
+        trait WithoutEq {
+            const HAS_EQ: bool = false;
+        }
+        impl<T> WithoutEq for Probe<T> {}
+        // Wins over the trait's where it applies.
+        impl<T: PartialEq> Probe<T> {
+            const HAS_EQ: bool = true;
+        }
+        const { assert!(Probe::<u8>::HAS_EQ, "the probe works") };
+        assert!(!Probe::<SecretHash>::HAS_EQ && !Probe::<SecretString>::HAS_EQ);
     }
 
     #[test]
