@@ -42,6 +42,8 @@ need shellcheck shellcheck
 need python3 python3
 need pgrep procps
 need redis-server redis-server
+# Lints `/metrics`.
+need promtool prometheus
 need chromium chromium
 need node nodejs
 need npm npm

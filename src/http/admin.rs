@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::json;
@@ -14,7 +14,7 @@ use tower::Service;
 use super::peer::Peer;
 use super::server::Answers;
 use super::{InForce, Readiness};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, MetricsFormat};
 
 #[derive(Debug)]
 struct Admin {
@@ -42,7 +42,11 @@ pub(crate) fn admin_router(
 impl Answers for Router {
     async fn answer(&self, request: Request, _: Arc<Peer>) -> Response {
         match self.clone().call(request).await {
-            Ok(response) => response,
+            Ok(mut response) => {
+                let nosniff = HeaderValue::from_static("nosniff");
+                response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+                response
+            }
             Err(never) => match never {},
         }
     }
@@ -82,10 +86,11 @@ fn details(admin: &Admin) -> Vec<&'static str> {
     table.into_iter().filter_map(|(is, detail)| is.then_some(detail)).collect()
 }
 
-async fn metrics_text(State(admin): State<Arc<Admin>>) -> impl IntoResponse {
+async fn metrics_text(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> impl IntoResponse {
     admin.metrics.ready(admin.readiness.obstacle().is_none());
     admin.readiness.measure();
-    // The media type of the OpenMetrics text format, which `prometheus-client` writes.
-    let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, media_type)], admin.metrics.encoded())
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = MetricsFormat::accepted(accept);
+    let headers = [(header::CONTENT_TYPE, format.media_type()), (header::VARY, "Accept")];
+    (headers, format.write(admin.metrics.encoded()))
 }

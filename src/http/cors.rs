@@ -88,7 +88,10 @@ impl Sharing {
         let headers = response.headers_mut();
         for (name, value) in [
             (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Content-Type"),
+            (
+                header::ACCESS_CONTROL_ALLOW_HEADERS,
+                "Authorization, Content-Type, Traceparent, Tracestate",
+            ),
             // Ten minutes: a change of the list is noticed soon enough, and pages need not ask each time.
             (header::ACCESS_CONTROL_MAX_AGE, "600"),
         ] {

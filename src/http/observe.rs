@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::Api;
 use super::audited;
-use super::context::{Context, OSS_SDK_ROUTE, RequestId};
+use super::context::{Context, OSS_SDK_ROUTE};
 use super::cors::Sharing;
 use super::error::{ApiError, Public};
 use super::peer::Peer;
@@ -24,6 +24,7 @@ use super::server::Answers;
 use super::token;
 use super::traced;
 use super::wire::ErrorResponse;
+use crate::auth::Authenticator;
 use crate::limit::Throttled;
 use crate::telemetry::{Trace, causes, current_trace_id};
 
@@ -191,7 +192,7 @@ async fn observe(
         None => (response.status(), "Success"),
         Some(error) => {
             let public = error.public();
-            write_error(&mut response, &context.id, &public, route);
+            write_error(&mut response, context, &public);
             log_failure(context, &error, &public, took);
             audited::denied(api, context, &error, &public);
             if matches!(*error, ApiError::Panicked) {
@@ -209,22 +210,23 @@ async fn observe(
     }
     unanswered.answered = true;
     api.metrics.request(route, status.as_u16(), class, took);
-    finish(&mut response, &context.id);
+    finish(&mut response, context);
     sharing.mark(response.headers_mut());
     response
 }
 
-fn write_error(response: &mut Response, id: &RequestId, public: &Public, route: &'static str) {
-    let body = serde_json::to_vec(&ErrorResponse::new(id.as_str(), public)).expect("plain JSON");
-    *response.body_mut() = Body::from(body);
-    let routed = route == OSS_SDK_ROUTE && public.status != StatusCode::METHOD_NOT_ALLOWED;
+fn write_error(response: &mut Response, context: &Context, public: &Public) {
+    let body = ErrorResponse::new(context.id.as_str(), public);
+    *response.body_mut() = Body::from(serde_json::to_vec(&body).expect("plain JSON"));
+    let routed = context.route == OSS_SDK_ROUTE && public.status != StatusCode::METHOD_NOT_ALLOWED;
     *response.status_mut() = if routed { StatusCode::OK } else { public.status };
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if public.status == StatusCode::UNAUTHORIZED {
-        let challenge = HeaderValue::from_static(r#"Basic realm="AppServer", charset="UTF-8""#);
-        headers.insert(header::WWW_AUTHENTICATE, challenge);
+        for challenge in challenges(&context.rules.authenticator) {
+            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
     }
     if let Some(wait) = public.retry_after {
         // Up to half as much again, so that those who were refused together do not return together; but no more
@@ -276,10 +278,27 @@ fn millis(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn finish(response: &mut Response, id: &RequestId) {
+/// Each method that the configuration offers, one header field each: clients differ in how they read several challenges
+/// in one. The same for every refused request, whatever it carried.
+fn challenges(authenticator: &Authenticator) -> impl Iterator<Item = &'static str> {
+    const BASIC: &str = r#"Basic realm="AppServer", charset="UTF-8""#;
+    const BEARER: &str = r#"Bearer realm="AppServer""#;
+    let bearer = !authenticator.issuers().is_empty();
+    // A 401 carries one at least (RFC 9110 §11.6.1), even where nothing but certificates is offered.
+    let basic = authenticator.has_secrets() || !bearer;
+    [basic.then_some(BASIC), bearer.then_some(BEARER)].into_iter().flatten()
+}
+
+fn finish(response: &mut Response, context: &Context) {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(X_REQUEST_ID, id.to_header());
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if context.peer.is_secure() {
+        // Only where TLS ends here: a proxy that ends it knows its own other names and says so itself.
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
+    headers.insert(X_REQUEST_ID, context.id.to_header());
 }
 
 #[cfg(test)]
@@ -290,7 +309,7 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
-    use crate::auth::{Authenticator, Issuers};
+    use crate::auth::Issuers;
     use crate::clock::Clock;
     use crate::grant::Grants;
     use crate::http::Rules;
@@ -349,7 +368,7 @@ mod tests {
 
     async fn answer(route: axum::routing::MethodRouter, api: Arc<Api>) -> (StatusCode, String) {
         let observed = Observed::new(Router::new().route("/", route), api);
-        let peer = Peer::new(std::net::SocketAddr::from(([127, 0, 0, 1], 1)), None);
+        let peer = Peer::plain(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
         let response = observed.answer(Request::new(Body::empty()), peer).await;
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         let status = response.status();

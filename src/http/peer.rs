@@ -11,15 +11,28 @@ pub(crate) struct Peer {
     address: IpAddr,
     /// With its port, as it stands in the log.
     text: Box<str>,
+    /// Whether the connection is TLS that ends here.
+    secure: bool,
     certificate: Option<Arc<CertificateNames>>,
 }
 
 impl Peer {
-    pub(crate) fn new(address: SocketAddr, certificate: Option<CertificateNames>) -> Arc<Self> {
+    /// The other end of a plain connection.
+    pub(crate) fn plain(address: SocketAddr) -> Arc<Self> {
+        Self::new(address, false, None)
+    }
+
+    /// The other end of a TLS connection, with the names of the certificate that it has shown.
+    pub(crate) fn secure(address: SocketAddr, certificate: Option<CertificateNames>) -> Arc<Self> {
+        Self::new(address, true, certificate)
+    }
+
+    fn new(address: SocketAddr, secure: bool, certificate: Option<CertificateNames>) -> Arc<Self> {
         // Callers by IPv4 on a socket of both kinds are the same callers as on one of IPv4.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let text = address.to_string().into();
-        Arc::new(Self { address: address.ip(), text, certificate: certificate.map(Arc::new) })
+        let certificate = certificate.map(Arc::new);
+        Arc::new(Self { address: address.ip(), text, secure, certificate })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -29,6 +42,10 @@ impl Peer {
     /// Never an IPv4 address in the form of an IPv6 one.
     pub(super) fn address(&self) -> IpAddr {
         self.address
+    }
+
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure
     }
 
     /// The names in the certificate that it has shown and that was verified.

@@ -160,7 +160,7 @@ async fn connection<A: Answers>(
         }
     }
     match tls {
-        None => http1::serve(stream, Peer::new(address, None), answers, settings, stop).await,
+        None => http1::serve(stream, Peer::plain(address), answers, settings, stop).await,
         Some(tls) => {
             Box::pin(secured(stream, address, tls, answers, settings, stop, deadline)).await
         }
@@ -192,7 +192,7 @@ async fn secured<A: Answers>(
     // Who has not even shaken hands yet has nothing under way.
     let secured = stop.drain.run_until_cancelled(tls.secure(stream, deadline)).await.flatten();
     let Some(Secured { stream, names, speaks_http2 }) = secured else { return Ended::Well };
-    let peer = Peer::new(address, names);
+    let peer = Peer::secure(address, names);
     if speaks_http2 {
         http2::serve(stream, peer, answers, settings, stop).await
     } else {

@@ -202,7 +202,7 @@ impl Metrics {
         self.ready.set(ready.into());
     }
 
-    /// The text that Prometheus scrapes.
+    /// All of it as OpenMetrics; [`super::MetricsFormat`] makes of it what a scraper asks for.
     pub(crate) fn encoded(&self) -> String {
         self.issuers.measure();
         self.log.measure();

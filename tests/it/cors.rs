@@ -38,7 +38,7 @@ async fn a_listed_page_is_told_before_its_request_what_it_may_send() {
     let (status, told) = preflight(&stage, "/v1/token", Some(PAGE)).await;
     assert_eq!(status, 204);
     insta::assert_snapshot!(told, @r"
-access-control-allow-headers: Authorization, Content-Type
+access-control-allow-headers: Authorization, Content-Type, Traceparent, Tracestate
 access-control-allow-methods: GET, POST
 access-control-allow-origin: https://app.example.com
 access-control-expose-headers: X-Request-Id, Retry-After, RateLimit, RateLimit-Policy

@@ -15,6 +15,7 @@ mod document;
 mod documentation;
 mod failures;
 mod fleet;
+mod headers;
 mod http2;
 mod issuers;
 mod layers;

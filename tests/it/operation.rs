@@ -1,5 +1,7 @@
 //! What operators see.
 
+use std::io::Write;
+
 use appserver::emulator::Fault;
 
 use crate::logs;
@@ -22,7 +24,7 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
         .lines()
         .filter(|line| {
             line.contains("_count{")
-                || line.contains("_total")
+                || line.contains("_total") && !line.starts_with('#')
                 || line.starts_with("appserver_ready")
         })
         .collect();
@@ -62,7 +64,45 @@ appserver_vend_lookups_total{outcome="miss"} 1
     let gauges = ["keys", "waiting", "queue_length", "breaker_open"]
         .map(|name| gauge(&format!("appserver_vend_{name} ")));
     assert_eq!(gauges, [1.0, 0.0, 0.0, 0.0]);
-    assert!(text.ends_with("# EOF\n"));
+    stage.close().await;
+}
+
+/// Prometheus's own linter reads the text format; what it dislikes it says on standard error.
+#[tokio::test]
+async fn promtool_finds_nothing_to_say_about_the_metrics() {
+    let stage = Stage::demo().await;
+    // Every family that has a line only once something has happened.
+    stage.get("client-002", "/v1/token").await;
+    stage.get("client-003", "/v1/token").await;
+    let (_, text) = stage.admin("/metrics").await;
+    let mut promtool = std::process::Command::new("promtool");
+    promtool.args(["check", "metrics"]);
+    promtool.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let mut promtool = promtool.spawn().expect("promtool is there (Debian's package `prometheus`)");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    assert!(said.status.success() && said.stderr.is_empty(), "{said:?}\n{text}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_scraper_that_asks_for_open_metrics_gets_them_and_any_other_the_text_format() {
+    let stage = Stage::demo().await;
+    let scrape = async |accept: Option<&str>| {
+        let mut request = reqwest::Client::new().get(format!("http://{}/metrics", stage.admin));
+        if let Some(accept) = accept {
+            request = request.header("Accept", accept);
+        }
+        let answer = request.send().await.unwrap();
+        let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        let text = answer.text().await.unwrap();
+        (media_type, text.ends_with("# EOF\n"), text.contains("# TYPE appserver_panics counter"))
+    };
+    let open = "application/openmetrics-text; version=1.0.0; charset=utf-8".to_owned();
+    let plain = "text/plain; version=0.0.4; charset=utf-8".to_owned();
+    let prometheus = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5";
+    assert_eq!(scrape(Some(prometheus)).await, (open, true, true));
+    assert_eq!(scrape(None).await, (plain, false, false));
     stage.close().await;
 }
 

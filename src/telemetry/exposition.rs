@@ -1,0 +1,98 @@
+//! The two text formats in which scrapers read metrics.
+
+use std::collections::HashSet;
+
+/// How a scraper wants them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MetricsFormat {
+    /// OpenMetrics 1.0, which Prometheus asks for and `prometheus-client` writes.
+    OpenMetrics,
+    /// Prometheus's own text format 0.0.4, for everything else: it is the one that plain scrapers and `promtool` read.
+    Text,
+}
+
+impl MetricsFormat {
+    /// The format for a request with this `Accept`.
+    pub(crate) fn accepted(accept: Option<&str>) -> Self {
+        let open = |accept: &str| accept.contains("application/openmetrics-text");
+        if accept.is_some_and(open) { Self::OpenMetrics } else { Self::Text }
+    }
+
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+
+    /// From what `prometheus-client` has written.
+    pub(crate) fn write(self, open_metrics: String) -> String {
+        match self {
+            Self::OpenMetrics => open_metrics,
+            Self::Text => to_text(&open_metrics),
+        }
+    }
+}
+
+/// The two differ in their comments alone: OpenMetrics describes a counter without the `_total` of its samples, and has
+/// units and an end mark.
+fn to_text(open_metrics: &str) -> String {
+    let types = open_metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let counters: HashSet<&str> = types.filter_map(|line| line.strip_suffix(" counter")).collect();
+    let mut text = String::with_capacity(open_metrics.len());
+    for line in open_metrics.lines() {
+        let comment = ["# HELP ", "# TYPE "].into_iter().find(|start| line.starts_with(start));
+        match comment.and_then(|start| Some((start, line[start.len()..].split_once(' ')?))) {
+            Some((start, (name, rest))) if counters.contains(name) => {
+                text.extend([start, name, "_total ", rest, "\n"]);
+            }
+            None if line.starts_with("# ") => {}
+            Some(_) | None => text.extend([line, "\n"]),
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scraper_gets_open_metrics_only_if_it_asks_for_them() {
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+        for (accept, expected) in [
+            (Some(prometheus), MetricsFormat::OpenMetrics),
+            (Some("text/plain;version=0.0.4"), MetricsFormat::Text),
+            (Some("*/*"), MetricsFormat::Text),
+            (None, MetricsFormat::Text),
+        ] {
+            assert_eq!(MetricsFormat::accepted(accept), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn the_text_format_names_counters_as_their_samples_and_knows_neither_units_nor_an_end() {
+        let open_metrics = "\
+# HELP requests Requests, # TYPE a counter.
+# TYPE requests counter
+requests_total{code=\"# HELP requests\"} 1
+# HELP wait_seconds Waits.
+# TYPE wait_seconds histogram
+# UNIT wait_seconds seconds
+wait_seconds_sum 0.5
+wait_seconds_count 1
+wait_seconds_bucket{le=\"+Inf\"} 1
+# EOF
+";
+        insta::assert_snapshot!(MetricsFormat::Text.write(open_metrics.to_owned()), @r##"
+        # HELP requests_total Requests, # TYPE a counter.
+        # TYPE requests_total counter
+        requests_total{code="# HELP requests"} 1
+        # HELP wait_seconds Waits.
+        # TYPE wait_seconds histogram
+        wait_seconds_sum 0.5
+        wait_seconds_count 1
+        wait_seconds_bucket{le="+Inf"} 1
+        "##);
+    }
+}
