@@ -11,7 +11,7 @@ pub(super) fn new(id: &ClientId) {
     let hash = SecretHash::of(&secret).to_hex();
     println!(
         "\
-The secret of `{id}`, shown this once; it goes into the app's backend or its build:
+The secret of `{id}`, shown this once. Keep it where your backend keeps its secrets:
 
   {}
 
@@ -21,7 +21,11 @@ The configuration that knows it:
   grants = [\"…\"]
   secret_sha256 = [\"{hash}\"]
 
-To replace an older secret, put both hashes into the list, give the app the new secret, then take the old
+Never put it into an app's build: everyone who has the app can read it there, and it speaks for all users. Apps
+send their users' tokens ([issuers] in the configuration) or a ticket that your backend asks for; a client that
+only they use needs no secret: leave `secret_sha256` out.
+
+To replace an older secret, put both hashes into the list, give the backend the new secret, then take the old
 hash out.",
         secret.expose_secret()
     );

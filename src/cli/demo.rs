@@ -23,13 +23,13 @@ pub(super) struct DevArgs {
     /// The emulator's configuration
     #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
     emulator_config: PathBuf,
-    /// The service's port
+    /// The service's port; 0 is any free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// The admin listener's port
+    /// The admin listener's port; 0 is any free one
     #[arg(long, default_value_t = 9090)]
     admin_port: u16,
-    /// The emulated STS's port
+    /// The emulated STS's port; 0 is any free one
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
     /// Servers, 1 to 10, each on the next two ports
@@ -47,7 +47,7 @@ pub(super) struct EmulatorArgs {
     /// The emulator's configuration
     #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
     config: PathBuf,
-    /// The emulated STS's port on loopback
+    /// The emulated STS's port on loopback; 0 is any free one
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
     #[command(flatten)]
@@ -56,7 +56,7 @@ pub(super) struct EmulatorArgs {
 
 #[derive(Debug, Args)]
 struct OssArgs {
-    /// The emulated OSS's port on loopback
+    /// The emulated OSS's port on loopback; 0 is any free one
     #[arg(long, default_value_t = 8091)]
     oss_port: u16,
     /// Where the emulated OSS keeps its objects; in memory, if absent
@@ -65,14 +65,18 @@ struct OssArgs {
 }
 
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
-    let settings: Vec<_> =
-        (0..args.replicas).map(|index| settings(args, index)).collect::<Result<_, _>>()?;
-    let (log, _end) = start_log(&settings[0])?;
     let emulator_settings = emulator_settings(&args.emulator_config)?;
     block_on(async {
-        // The servers differ in nothing that the page tells.
-        let setup = Setup::of(&settings[0], &emulator_settings, loopback(args.oss.oss_port));
+        // Before the service's configuration is read: it names the emulator's address, which the system may choose.
+        let buckets = emulator_settings.buckets.clone();
         let emulator = bind_emulator(emulator_settings, args.sts_port, &args.oss).await?;
+        let sts = emulator.sts_addr();
+        let oss = emulator.oss_addr().expect("`bind_emulator` has bound it");
+        let settings: Vec<_> =
+            (0..args.replicas).map(|index| settings(args, index, sts)).collect::<Result<_, _>>()?;
+        let (log, _end) = start_log(&settings[0])?;
+        // The servers differ in nothing that the page tells.
+        let setup = Setup::of(&settings[0], &buckets, oss);
         let mut apps = Vec::new();
         for settings in settings {
             apps.push(App::start(settings, Clock::system()).await.map_err(|error| {
@@ -94,7 +98,6 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
         let addresses: Vec<_> =
             apps.iter().map(|app| (app.public_addr(), app.admin_addr())).collect();
         let ready: Vec<_> = apps.iter().map(App::ready).collect();
-        let (sts, oss) = (loopback(args.sts_port), loopback(args.oss.oss_port));
         let greeting = async move {
             for ready in ready {
                 ready.cancelled().await;
@@ -111,14 +114,14 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
 }
 
 /// The settings of one of the servers.
-fn settings(args: &DevArgs, index: u16) -> Result<Settings, Failure> {
+fn settings(args: &DevArgs, index: u16, sts: SocketAddr) -> Result<Settings, Failure> {
     // Port 0 is any free one, for each.
     let port = |first: u16| loopback(if first == 0 { 0 } else { first.saturating_add(index) });
     let mut environment = config::environment();
     let mut set = |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
     set("SERVER__LISTEN", port(args.port).to_string());
     set("ADMIN__LISTEN", port(args.admin_port).to_string());
-    set("STS__ENDPOINTS", format!("http://{}", loopback(args.sts_port)));
+    set("STS__ENDPOINTS", format!("http://{sts}"));
     if let Some(url) = &args.redis {
         set("STORE__KIND", "redis".to_owned());
         set("STORE__REDIS__URL", url.clone());

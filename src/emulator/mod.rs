@@ -33,6 +33,7 @@ pub use faults::{ErrorStatus, Fault, NoErrorStatus, ScriptedFault};
 pub use handle::Handle;
 pub use issuer::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
 pub use server::{Emulator, OssProblem};
+pub(crate) use settings::BucketSettings;
 pub use settings::EmulatorSettings;
 pub use settings_problem::{EmulatorProblem, Field, FieldProblem};
 pub use token::{Session, TokenKey, TokenProblem};

@@ -489,6 +489,7 @@ fn client_new_prints_a_secret_that_its_hash_belongs_to() {
     let hash = hex::encode(Sha256::digest(secret));
     assert!(printed.contains(&format!("secret_sha256 = [\"{hash}\"]")), "{printed}");
     assert!(printed.contains("[clients.photo-app-ios]"));
+    assert!(printed.contains("Never put it into an app's build"), "{printed}");
     assert_eq!(run(&["client", "new", "Photo App"], &[]).status.code(), Some(2));
 }
 
@@ -496,10 +497,8 @@ fn client_new_prints_a_secret_that_its_hash_belongs_to() {
 /// standing for themselves. Otherwise it is as it is printed.
 #[test]
 fn dev_prints_curl_lines_that_work_when_pasted() {
-    let ports = [free_port(), free_port(), free_port(), free_port()].map(|port| port.to_string());
-    let [port, admin, sts, oss] = &ports;
-    let arguments =
-        ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts, "--oss-port", oss];
+    let any = ["--port", "--admin-port", "--sts-port", "--oss-port"].map(|flag| [flag, "0"]);
+    let arguments = [["dev"].as_slice(), &any.concat()].concat();
     let mut running = Running::start(&mut appserver(&arguments, &[]));
     let mut printed = BufReader::new(running.child().stdout.take().unwrap());
     let (greeting, _printed) = in_time(move || {
@@ -517,7 +516,8 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
             serde_json::from_str::<serde_json::Value>(&text).map(|body| body["Code"].to_string());
         code.unwrap_or_else(|_| text.lines().last().unwrap_or_default().to_owned())
     });
-    let answers: Vec<_> = answers.collect();
+    let mut answers: Vec<_> = answers.collect();
+    let metrics = answers.pop().unwrap();
     let expected = [
         "\"Success\"",
         "\"Success\"",
@@ -525,9 +525,9 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
         "\"Success\"",
         "\"Success\"",
         "\"Success\"",
-        "# EOF",
     ];
     assert_eq!(answers, expected, "{greeting:#?}");
+    assert!(metrics.starts_with("appserver_"), "{metrics}");
     running.terminate();
     assert!(running.ended().status.success());
 }

@@ -72,7 +72,15 @@ async fn jwt(asked: Result<Query<Asked>, QueryRejection>) -> Response {
             let jwt = demo_jwt(&user, Clock::system().now());
             Json(serde_json::json!({"Jwt": jwt})).into_response()
         }
-        None => not_found().await.into_response(),
+        None => {
+            let message = format!(
+                "Name one of the demo's users, such as `/dev/jwt?user={}`; they are: {}.",
+                setup::USERS[0],
+                setup::USERS.join(", ")
+            );
+            let body = serde_json::json!({"Code": "NotFound", "Message": message});
+            (StatusCode::NOT_FOUND, Json(body)).into_response()
+        }
     }
 }
 
@@ -126,7 +134,7 @@ mod tests {
         let files = ["config/dev.toml".into()];
         let settings = config::load(&files, &Environment::new(), Mode::Demo).unwrap();
         let cloud = EmulatorSettings::from_file("config/emulator.toml".as_ref()).unwrap();
-        let routes = routes(&Setup::of(&settings, &cloud, OSS), vec![]);
+        let routes = routes(&Setup::of(&settings, &cloud.buckets, OSS), vec![]);
         let request = Request::get(path).body(Body::empty()).unwrap();
         let (parts, body) = routes.oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -169,12 +177,21 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_page_does_not_have_is_not_found() {
-        for path in ["/dev/nothing", "/dev/jwt", "/dev/jwt?user=mallory"] {
-            let (status, headers, body) = answer(path).await;
-            assert_eq!((status, body.as_str()), (404, r#"{"Code":"NotFound"}"#), "{path}");
-            assert_eq!(headers["content-type"], "application/json", "{path}");
+    async fn a_token_for_an_unknown_user_names_the_users_there_are() {
+        for path in ["/dev/jwt", "/dev/jwt?user=zoe", "/dev/jwt?name=alice"] {
+            let (status, _, body) = answer(path).await;
+            assert_eq!(status, 404, "{path}");
+            insta::allow_duplicates! {
+                insta::assert_snapshot!(body, @r#"{"Code":"NotFound","Message":"Name one of the demo's users, such as `/dev/jwt?user=alice`; they are: alice, bob."}"#);
+            }
         }
+    }
+
+    #[tokio::test]
+    async fn what_the_page_does_not_have_is_not_found() {
+        let (status, headers, body) = answer("/dev/nothing").await;
+        assert_eq!((status, body.as_str()), (404, r#"{"Code":"NotFound"}"#));
+        assert_eq!(headers["content-type"], "application/json");
         let (status, headers, _) = answer("/dev").await;
         assert_eq!((status, &headers["location"]), (308, &HeaderValue::from_static("/dev/")));
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::config::Settings;
 use crate::domain::ClientId;
-use crate::emulator::EmulatorSettings;
+use crate::emulator::BucketSettings;
 use crate::policy::SubjectUse;
 
 /// The users that the demo's issuer of JWTs knows.
@@ -42,10 +42,10 @@ struct ClientView {
 impl Setup {
     pub(in crate::cli) fn of(
         settings: &Settings,
-        cloud: &EmulatorSettings,
+        buckets: &[BucketSettings],
         oss: SocketAddr,
     ) -> Self {
-        let buckets = cloud.buckets.iter().map(|bucket| BucketView {
+        let buckets = buckets.iter().map(|bucket| BucketView {
             name: bucket.name.to_string(),
             region: bucket.region.clone(),
         });
