@@ -1,12 +1,13 @@
 //! The way of one request: a kept token, or a seat on its key's flight, or a token that still does.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::DropGuard;
 
 use super::breaker::Breaker;
 use super::budget::{Budget, Place};
@@ -45,6 +46,8 @@ pub(super) struct Engine<S> {
     /// At what other replicas have.
     pub(super) looks: Arc<Flights<Option<Outcome>>>,
     pub(super) refusals: Refusals,
+    /// Ends the task that refreshes ahead, if there has been anything to refresh.
+    pub(super) refresher: OnceLock<DropGuard>,
     waiters: Waiters,
     /// Changed by a reload, from one moment to the next.
     pub(super) holders: ArcSwap<Holders>,
@@ -74,6 +77,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             flights: Arc::default(),
             looks: Arc::default(),
             refusals: Refusals::new(settings.remember_refusals),
+            refresher: OnceLock::new(),
             waiters: Waiters::new(settings.max_waiting),
             holders: ArcSwap::from_pointee(Holders::All),
             hashing: KeyHashing::default(),
@@ -93,7 +97,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         match self.tokens.of(&sought) {
             Some(token) if token.is_fresh(now, &self.settings.freshness) => {
                 if token.is_first_use() {
-                    self.refresh_ahead(&sought, &token);
+                    self.refresh_ahead(&token);
                 }
                 self.metrics.looked_up(Lookup::Hit);
                 Kept::Fresh(token)

@@ -59,7 +59,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let outcome = match self.while_held(lease.as_ref(), call).await {
             Ok(token) => {
                 log_minted(flight.key().session(), &fare, &token, called.elapsed());
-                Ok(self.keep(flight.key(), token))
+                Ok(self.keep(token))
             }
             Err(error) => {
                 if let VendError::Sts(error) = &error {
@@ -136,7 +136,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             Fare::Waited(..) => Origin::Need,
             Fare::Ahead => Origin::Renewal,
         };
-        outcome.map(|credentials| Ok(Arc::new(Token::new(credentials, Instant::now(), origin))))
+        let key = Arc::clone(flight.key());
+        outcome
+            .map(|credentials| Ok(Arc::new(Token::new(key, credentials, Instant::now(), origin))))
     }
 }
 

@@ -9,7 +9,7 @@ use super::token::Token;
 use crate::sts::AssumeRole;
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
-    /// Drops what is kept for others than these. A refresh whose token is gone ends by itself.
+    /// Drops what is kept for others than these. Nothing of it is renewed.
     pub(super) fn keep_for(self: &Arc<Self>, holders: Holders) {
         let holders = Arc::new(holders);
         // First: a flight that lands from here on sees it, and one that has landed before is swept.
@@ -28,11 +28,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     }
 
     /// Keeps the token for those who come later, unless it was fetched for somebody who may not have it any more.
-    pub(super) fn keep(&self, key: &Arc<Key>, token: Arc<Token>) -> Arc<Token> {
-        let kept = self.tokens.keep(key, token);
+    pub(super) fn keep(&self, token: Arc<Token>) -> Arc<Token> {
+        let kept = self.tokens.keep(token);
         // After it was put there: see `keep_for`.
-        if !self.may_keep(key) {
-            self.tokens.drop(key);
+        if !self.may_keep(kept.key()) {
+            self.tokens.drop(kept.key());
         }
         kept
     }

@@ -20,6 +20,7 @@ mod key;
 mod lapse;
 mod refresh;
 mod refusals;
+mod renewals;
 mod replicas;
 mod settings;
 mod token;

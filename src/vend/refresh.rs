@@ -4,41 +4,65 @@ use std::convert::Infallible;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::engine::Engine;
 use super::flight::Fare;
 use super::flights::{Boarding, Passenger};
-use super::key::{Key, Sought};
+use super::key::Key;
+use super::renewals::Renewals;
 use super::token::Token;
 use crate::sts::AssumeRole;
-use crate::telemetry::{Origin, Refresh, Trace};
+use crate::telemetry::Refresh;
 
 /// The pause before another try, spread up to twice it.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Refreshes under way at one time, some 5 KB each; what is due beyond it waits for one of them. STS answers in a fifth
+/// of a second, so that is some hundreds a second, and the budget's share for refreshes is less.
+const AT_ONCE: usize = 64;
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Sees to it that the token is renewed before it stops being fresh.
     ///
-    /// The first hit of a token calls this, so a key that nobody asks for again has no timer and costs nothing,
-    /// and what is kept for a key in use is a timer and four pointers.
-    pub(super) fn refresh_ahead(self: &Arc<Self>, sought: &Sought<'_>, token: &Arc<Token>) {
+    /// The first hit of a token calls this, so a key that nobody asks for again has no timer and costs nothing. A
+    /// token that is evicted takes its timer with it.
+    pub(super) fn refresh_ahead(self: &Arc<Self>, token: &Token) {
         let due = token.refresh_due(&self.settings.freshness, rand::random());
-        let refresher = Refresher {
-            // Neither an evicted token nor an engine that is gone is kept alive for its timer.
-            engine: Arc::downgrade(self),
-            token: Arc::downgrade(token),
-            key: sought.to_key(),
-            origin: Trace::current().and_then(|trace| trace.origin()).map(Box::new),
-        };
-        tokio::spawn(refresher.run(due));
+        self.tokens.renew_at(token.key(), due);
+        self.refresher.get_or_init(|| self.start_refreshing());
     }
 
-    /// Whether the token is still the one to be renewed: not evicted, not replaced, not left to those who wait.
-    fn is_due(&self, key: &Arc<Key>, token: &Arc<Token>) -> bool {
-        let held = self.tokens.peek(key);
-        held.is_some_and(|held| Arc::ptr_eq(&held, token))
-            && token.is_fresh(Instant::now(), &self.settings.freshness)
+    /// Starts the one task that waits for what is due; it ends with the guard, which is the engine's.
+    fn start_refreshing(self: &Arc<Self>) -> DropGuard {
+        let ends = CancellationToken::new();
+        let ended = ends.clone();
+        let renewals = Arc::clone(self.tokens.renewals());
+        let refreshing = refreshing(Arc::downgrade(self), renewals);
+        tokio::spawn(async move { ended.run_until_cancelled(refreshing).await });
+        ends.drop_guard()
+    }
+
+    /// The key's token, if it is to be renewed: used since it came, and not yet left to those who wait.
+    fn due(&self, key: &Arc<Key>) -> Option<Arc<Token>> {
+        let token = self.tokens.peek(key)?;
+        let is_due = token.is_used() && token.is_fresh(Instant::now(), &self.settings.freshness);
+        is_due.then_some(token)
+    }
+
+    /// Tries to renew the token, and plans another try if it is still the one that is kept.
+    async fn renew(self: Arc<Self>, token: Arc<Token>) {
+        let refresh = Arc::clone(&self).refresh(token.key());
+        let outcome = match token.first_traced() {
+            Some(origin) => Box::pin(origin.begin("refresh").within(refresh)).await,
+            None => refresh.await,
+        };
+        self.metrics.refreshed(outcome);
+        if self.tokens.keeps(&token) {
+            let again = AGAIN.mul_f64(1.0 + rand::random::<f64>());
+            self.tokens.renew_at(token.key(), Instant::now() + again);
+        }
     }
 
     /// Tries once to renew the key's token, out of the share for it.
@@ -69,32 +93,20 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     }
 }
 
-struct Refresher<S> {
-    engine: Weak<Engine<S>>,
-    token: Weak<Token>,
-    key: Arc<Key>,
-    /// The request that it began with, where that is traced: the refreshes are, too. Boxed, because hardly any is.
-    origin: Option<Box<Origin>>,
-}
-
-impl<S: AssumeRole + Send + Sync + 'static> Refresher<S> {
-    /// Waits until the refresh is due, and tries until it has succeeded or is of no use any more.
-    async fn run(self, mut due: Instant) {
-        loop {
-            sleep_until(due).await;
-            let (Some(engine), Some(token)) = (self.engine.upgrade(), self.token.upgrade()) else {
-                return;
-            };
-            if !engine.is_due(&self.key, &token) {
-                return;
-            }
-            let refresh = Arc::clone(&engine).refresh(&self.key);
-            let outcome = match &self.origin {
-                Some(origin) => Box::pin(origin.begin("refresh").within(refresh)).await,
-                None => refresh.await,
-            };
-            engine.metrics.refreshed(outcome);
-            due = Instant::now() + AGAIN.mul_f64(1.0 + rand::random::<f64>());
-        }
+/// Waits for what is due and has it renewed, each on a task of its own that lives as long as that takes.
+async fn refreshing<S>(engine: Weak<Engine<S>>, renewals: Arc<Renewals>)
+where
+    S: AssumeRole + Send + Sync + 'static,
+{
+    let room = Arc::new(Semaphore::new(AT_ONCE));
+    loop {
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
+        let key = renewals.next().await;
+        let Some(engine) = engine.upgrade() else { return };
+        let Some(token) = engine.due(&key) else { continue };
+        tokio::spawn(Box::pin(async move {
+            engine.renew(token).await;
+            drop(place);
+        }));
     }
 }

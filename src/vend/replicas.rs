@@ -76,10 +76,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     ) -> Option<Outcome> {
         let (now, freshness) = (Instant::now(), &self.settings.freshness);
         if let Some(Shared { value, left }) = token {
-            let token = Arc::new(Token::of_replica(value, now, left));
+            let token = Arc::new(Token::of_replica(Arc::clone(key), value, now, left));
             // Also one that is only usable: it is there when STS fails.
             if token.is_usable(now, freshness) && left > beyond {
-                let token = self.keep(key, token);
+                let token = self.keep(token);
                 if token.is_fresh(now, freshness) {
                     return Some(Ok(token));
                 }

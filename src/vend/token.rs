@@ -1,16 +1,17 @@
 //! Credentials that are kept, and how long they are good for what.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use tokio::time::Instant;
 
+use super::key::Key;
 use super::settings::Freshness;
 use crate::domain::Credentials;
 use crate::telemetry::audit::TokenPart;
+use crate::telemetry::{self, Trace};
 
 /// Credentials, and when they came.
 ///
@@ -18,14 +19,17 @@ use crate::telemetry::audit::TokenPart;
 /// that was asked for nor this machine's wall clock, which may be wrong, has a say.
 #[derive(Debug)]
 pub(crate) struct Token {
+    /// What it is kept by.
+    key: Arc<Key>,
     credentials: Credentials,
     received: Instant,
     /// What was left of its life when it was received.
     left: Duration,
     life: Duration,
     origin: Origin,
-    /// Set by the first hit: only what is used is refreshed ahead.
-    used: AtomicBool,
+    /// Set by the first hit, for only what is used is refreshed ahead; with the place of that request where it is
+    /// traced, for then the refresh is, too. Boxed, because hardly any is.
+    first_use: OnceLock<Option<Box<telemetry::Origin>>>,
     /// The part of an answer that is the same for everyone who gets this token.
     written: OnceLock<SecretString>,
     /// The same of its lines in the audit.
@@ -45,16 +49,27 @@ pub(super) enum Origin {
 
 impl Token {
     /// Credentials that STS has just issued.
-    pub(super) fn new(credentials: Credentials, received: Instant, origin: Origin) -> Self {
-        Self::with_left(credentials, received, Duration::MAX, origin)
+    pub(super) fn new(
+        key: Arc<Key>,
+        credentials: Credentials,
+        received: Instant,
+        origin: Origin,
+    ) -> Self {
+        Self::with_left(key, credentials, received, Duration::MAX, origin)
     }
 
     /// Credentials that another replica has had for a while.
-    pub(super) fn of_replica(credentials: Credentials, received: Instant, left: Duration) -> Self {
-        Self::with_left(credentials, received, left, Origin::Replica)
+    pub(super) fn of_replica(
+        key: Arc<Key>,
+        credentials: Credentials,
+        received: Instant,
+        left: Duration,
+    ) -> Self {
+        Self::with_left(key, credentials, received, left, Origin::Replica)
     }
 
     fn with_left(
+        key: Arc<Key>,
         credentials: Credentials,
         received: Instant,
         left: Duration,
@@ -64,15 +79,20 @@ impl Token {
         let life =
             (credentials.expiration() - credentials.issued_at()).to_std().unwrap_or_default();
         Self {
+            key,
             credentials,
             received,
             left: left.min(life),
             life,
             origin,
-            used: AtomicBool::new(false),
+            first_use: OnceLock::new(),
             written: OnceLock::new(),
             audited: OnceLock::new(),
         }
+    }
+
+    pub(super) fn key(&self) -> &Arc<Key> {
+        &self.key
     }
 
     pub(crate) fn credentials(&self) -> &Credentials {
@@ -114,8 +134,21 @@ impl Token {
 
     /// Whether this is the first time that it is used again.
     pub(super) fn is_first_use(&self) -> bool {
-        // The load keeps hits from writing to memory that they share.
-        !self.used.load(Ordering::Relaxed) && !self.used.swap(true, Ordering::Relaxed)
+        // The look keeps hits from writing to memory that they share.
+        if self.is_used() {
+            return false;
+        }
+        let origin = Trace::current().and_then(|trace| trace.origin()).map(Box::new);
+        self.first_use.set(origin).is_ok()
+    }
+
+    pub(super) fn is_used(&self) -> bool {
+        self.first_use.get().is_some()
+    }
+
+    /// The request of its first use, where that was traced.
+    pub(super) fn first_traced(&self) -> Option<&telemetry::Origin> {
+        self.first_use.get()?.as_deref()
     }
 
     /// When to renew it ahead, as a part of the time for which it is fresh.
@@ -156,16 +189,30 @@ impl Token {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::domain::AssumedRoleUser;
+    use crate::domain::{AssumedRoleUser, Fingerprint};
+    use crate::vend::Holder;
+    use crate::vend::key::KeyHashing;
+    use crate::vend::tests::session;
 
     const HALF: Freshness =
         Freshness { min_remaining: None, stale_remaining: Duration::from_secs(300) };
 
+    /// An hour for the session of this name, as if it had just come from STS.
+    pub(in crate::vend) fn a_token(hashing: &KeyHashing, name: &str) -> Arc<Token> {
+        Arc::new(token_for(hashing, name, 3600))
+    }
+
     fn token(life_secs: i64) -> Token {
+        token_for(&KeyHashing::default(), "phone", life_secs)
+    }
+
+    fn token_for(hashing: &KeyHashing, name: &str, life_secs: i64) -> Token {
+        let holder = Holder { client: "app-one".parse().unwrap(), grant: Fingerprint::of([]) };
+        let key = hashing.seek(&session(name), &holder).to_key();
         let issued_at: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         let credentials = Credentials::new(
             "STS.1".into(),
@@ -175,7 +222,7 @@ mod tests {
             issued_at + TimeDelta::seconds(life_secs),
             AssumedRoleUser { arn: String::new(), id: String::new() },
         );
-        Token::new(credentials.unwrap(), Instant::now(), Origin::Need)
+        Token::new(key, credentials.unwrap(), Instant::now(), Origin::Need)
     }
 
     fn at(token: &Token, secs: u64) -> Instant {

@@ -3,65 +3,151 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use quick_cache::UnitWeighter;
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::Cache;
+use quick_cache::{Lifecycle, UnitWeighter};
 use tokio::time::Instant;
 
 use super::key::{Key, Prehashed, Sought};
+use super::renewals::Renewals;
 use super::token::Token;
 
-/// Tokens by what STS saw, at most so many.
+/// Tokens by what STS saw, at most so many; and when to renew those that are in use.
 ///
 /// They are not thrown out when they end: an ended token is never handed out, and the next that is needed for its
 /// key takes its place.
 #[derive(Debug)]
-pub(super) struct Tokens(Cache<Arc<Key>, Arc<Token>, UnitWeighter, Prehashed>);
+pub(super) struct Tokens {
+    kept: Cache<Arc<Key>, Arc<Token>, UnitWeighter, Prehashed, Forgetting>,
+    renewals: Arc<Renewals>,
+}
+
+/// What is evicted or replaced is not renewed. (The cache says nothing of what is removed by its key.)
+#[derive(Clone, Debug)]
+struct Forgetting(Arc<Renewals>);
+
+impl Lifecycle<Arc<Key>, Arc<Token>> for Forgetting {
+    type RequestState = ();
+
+    fn on_evict(&self, (): &mut (), key: Arc<Key>, _: Arc<Token>) {
+        self.0.forget(&key);
+    }
+}
 
 impl Tokens {
     pub(super) fn new(max_keys: usize) -> Self {
-        let lifecycle = DefaultLifecycle::default();
-        Self(Cache::with(max_keys, max_keys as u64, UnitWeighter, Prehashed::default(), lifecycle))
+        let renewals = Arc::<Renewals>::default();
+        let (weight, forgetting) = (max_keys as u64, Forgetting(Arc::clone(&renewals)));
+        let kept = Cache::with(max_keys, weight, UnitWeighter, Prehashed::default(), forgetting);
+        Self { kept, renewals }
     }
 
     pub(super) fn of(&self, sought: &Sought<'_>) -> Option<Arc<Token>> {
-        self.0.get(sought)
+        self.kept.get(sought)
     }
 
     /// The same, without counting as a use that keeps the token from eviction.
     pub(super) fn peek(&self, key: &Arc<Key>) -> Option<Arc<Token>> {
-        self.0.peek(key)
+        self.kept.peek(key)
+    }
+
+    /// Whether it is this token that is kept for its key.
+    pub(super) fn keeps(&self, token: &Arc<Token>) -> bool {
+        self.peek(token.key()).is_some_and(|kept| Arc::ptr_eq(&kept, token))
     }
 
     /// Keeps the token, or the one that is kept for its key if that lives longer; whichever it is.
-    pub(super) fn keep(&self, key: &Arc<Key>, token: Arc<Token>) -> Arc<Token> {
+    pub(super) fn keep(&self, token: Arc<Token>) -> Arc<Token> {
         let now = Instant::now();
-        match self.peek(key) {
+        match self.peek(token.key()) {
             Some(held) if held.remaining(now) > token.remaining(now) => held,
             Some(_) | None => {
-                self.0.insert(Arc::clone(key), Arc::clone(&token));
+                self.kept.insert(Arc::clone(token.key()), Arc::clone(&token));
                 token
             }
         }
     }
 
+    /// Has the token of the key renewed then, if there still is one.
+    pub(super) fn renew_at(&self, key: &Arc<Key>, due: Instant) {
+        self.renewals.schedule(key, due);
+        // It may have been evicted meanwhile; what is evicted from here on finds what it has to forget.
+        if self.peek(key).is_none() {
+            self.renewals.forget(key);
+        }
+    }
+
+    /// What is to be renewed, and when.
+    pub(super) fn renewals(&self) -> &Arc<Renewals> {
+        &self.renewals
+    }
+
     pub(super) fn drop(&self, key: &Arc<Key>) {
-        self.0.remove(key);
+        self.kept.remove(key);
+        self.renewals.forget(key);
     }
 
     /// Drops all but what is to stay; the keys of what went.
     pub(super) fn drop_unless(&self, stays: impl Fn(&Key) -> bool) -> Vec<Arc<Key>> {
         let dropped = RefCell::new(Vec::new());
-        self.0.retain(|key, _| {
+        self.kept.retain(|key, _| {
             let stays = stays(key);
             if !stays {
                 dropped.borrow_mut().push(Arc::clone(key));
             }
             stays
         });
-        dropped.into_inner()
+        let dropped = dropped.into_inner();
+        dropped.iter().for_each(|key| self.renewals.forget(key));
+        dropped
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.kept.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::vend::key::KeyHashing;
+    use crate::vend::token::tests::a_token;
+
+    /// T57.
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_of_keys_asked_twice_leaves_no_more_timers_than_kept_tokens() {
+        let (tokens, hashing) = (Tokens::new(1000), KeyHashing::default());
+        for n in 0..200_000_u64 {
+            let token = tokens.keep(a_token(&hashing, &format!("phone-{n}")));
+            tokens.renew_at(token.key(), Instant::now() + Duration::from_secs(n % 40_000));
+            if n % 1000 == 0 {
+                assert!(tokens.renewals.len() <= tokens.len() && tokens.len() <= 1000, "{n}");
+            }
+        }
+        assert!(tokens.renewals.len() > 900, "{}", tokens.renewals.len());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_dropped_or_replaced_or_not_there_has_no_timer() {
+        let (tokens, hashing) = (Tokens::new(10), KeyHashing::default());
+        let a_token = |name| a_token(&hashing, name);
+        let kept = ["dropped", "retained", "swept", "replaced"].map(|name| {
+            let token = tokens.keep(a_token(name));
+            tokens.renew_at(token.key(), Instant::now());
+            token
+        });
+        assert_eq!(tokens.renewals.len(), 4);
+        tokens.drop(kept[0].key());
+        assert_eq!(tokens.renewals.len(), 3);
+        let dropped = tokens.drop_unless(|key| key.session().name.as_str() != "swept");
+        assert_eq!((dropped.len(), tokens.renewals.len()), (1, 2));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        tokens.keep(a_token("replaced"));
+        assert_eq!(tokens.renewals.len(), 1, "the next one has not been used");
+        tokens.renew_at(a_token("never-kept").key(), Instant::now());
+        assert_eq!(tokens.renewals.len(), 1);
+        assert!(Arc::ptr_eq(&tokens.renewals.next().await, kept[1].key()));
+        assert_eq!(tokens.renewals.len(), 0);
     }
 }

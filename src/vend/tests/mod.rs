@@ -153,7 +153,7 @@ impl AssumeRole for FakeSts {
 }
 
 /// A client with a grant that is like any other.
-fn holder(client: &str) -> Holder {
+pub(super) fn holder(client: &str) -> Holder {
     Holder { client: client.parse().unwrap(), grant: Fingerprint::of([]) }
 }
 
@@ -231,7 +231,7 @@ impl Vended {
 }
 
 /// One hour of `oss-readonly` under a name.
-fn session(name: &str) -> RoleSession {
+pub(super) fn session(name: &str) -> RoleSession {
     RoleSession {
         role: "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
         name: name.parse().unwrap(),

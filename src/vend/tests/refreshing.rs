@@ -167,3 +167,81 @@ async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_bega
     assert_ne!(refresh.trace_id, request.trace_id);
     assert_eq!(link.trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), id);
 }
+
+/// What refreshing ahead holds: timers, and tasks of any kind.
+fn held(stage: &Stage) -> (usize, usize) {
+    let timers = stage.vendor.engine.tokens.renewals().len();
+    (timers, tokio::runtime::Handle::current().metrics().num_alive_tasks())
+}
+
+/// T57: each of the keys is in use when it is evicted.
+#[tokio::test(start_paused = true)]
+async fn what_was_evicted_is_not_refreshed_and_leaves_no_timer_and_no_task() {
+    let stage = stage_with(|settings| {
+        settings.max_keys = 100;
+        (settings.budget.per_second, settings.budget.burst) = (1000, 1000);
+    });
+    stage.sts.set(|sts| sts.quota = usize::MAX);
+    for n in 0..5000 {
+        for _ in 0..2 {
+            stage.vend("app-one", &format!("phone-{n}")).await.unwrap();
+        }
+        let (timers, tasks) = held(&stage);
+        assert!(timers <= stage.vendor.engine.tokens.len() && tasks <= 2, "{timers} {tasks}");
+    }
+    let kept = stage.vendor.engine.tokens.len();
+    sleep(secs(3600)).await;
+    let refreshed = stage.sts.calls() - 5000;
+    assert!(refreshed <= kept && kept <= 100, "{refreshed} {kept}");
+}
+
+/// T40: two days in which users come, ask for a while and go; some of their tokens live for twelve hours.
+#[tokio::test(start_paused = true)]
+async fn days_of_users_who_come_and_go_leave_nothing_behind() {
+    let stage = stage_with(|settings| settings.max_keys = 200);
+    for minute in 0..2 * 24 * 60 {
+        let life = if minute % 3 == 0 { TimeDelta::hours(12) } else { TimeDelta::hours(1) };
+        stage.sts.set(|sts| sts.life = Some(life));
+        for user in 0..5 {
+            for _ in 0..2 {
+                stage.vend("app-one", &format!("phone-{minute}-{user}")).await.unwrap();
+            }
+        }
+        // Those who came half an hour ago are still there.
+        stage.vend("app-one", &format!("phone-{}-0", (minute - 30).max(0))).await.unwrap();
+        sleep(secs(60)).await;
+        let (timers, tasks) = held(&stage);
+        assert!(timers <= stage.vendor.engine.tokens.len(), "{minute}: {timers} timers");
+        assert!(tasks <= 10, "{minute}: {tasks} tasks");
+    }
+    // Nobody asks any more: each token that was used is renewed once more, and that is all.
+    sleep(secs(12 * 3600)).await;
+    assert_eq!(held(&stage), (0, 1), "only the task that waits is left");
+    drop(stage);
+    tokio::task::yield_now().await;
+    assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn however_many_are_due_at_once_few_are_refreshed_at_one_time() {
+    let stage = stage_with(|settings| {
+        (settings.budget.per_second, settings.budget.burst) = (10_000, 10_000);
+        settings.breaker.failures = u32::MAX;
+    });
+    stage.sts.set(|sts| sts.quota = usize::MAX);
+    for n in 0..1000 {
+        stage.vend("app-one", &format!("phone-{n}")).await.unwrap();
+    }
+    for n in 0..1000 {
+        stage.vend("app-one", &format!("phone-{n}")).await.unwrap();
+    }
+    stage.sts.set(|sts| sts.mood = Mood::Silent);
+    let mut most = 0;
+    // As after a suspend: all of them are due in one moment.
+    tokio::time::advance(secs(1650)).await;
+    for _ in 0..100 {
+        sleep(Duration::from_millis(100)).await;
+        most = most.max(held(&stage).1);
+    }
+    assert!((64..=70).contains(&most), "{most} tasks");
+}
