@@ -5,9 +5,9 @@
 #     -v "$PWD/appserver:/etc/appserver:ro" \
 #     -e ALIBABA_CLOUD_ACCESS_KEY_ID -e ALIBABA_CLOUD_ACCESS_KEY_SECRET appserver
 #
-# The mounted folder holds `appserver.toml` and the policies that it names. config/production.example.toml is a start;
-# the image has it in /etc/appserver too. Here its AccessKey would come from the source `environment`, not `files`. It
-# listens on 0.0.0.0:8080, because the container's own loopback cannot be published.
+# The mounted folder holds `appserver.toml` and the policies that it names: config/production.example.toml and
+# config/policies are a start, and work with this command as they are. The image has them in /etc/appserver too. The
+# service listens on 0.0.0.0:8080, because the container's own loopback cannot be published.
 
 # The toolchain of `rust-version` in Cargo.toml.
 ARG RUST_IMAGE=rust:1.95.0-bookworm

@@ -140,7 +140,7 @@ mod tests {
             const HAS_EQ: bool = true;
         }
         const { assert!(Probe::<u8>::HAS_EQ, "the probe works") };
-        assert!(!Probe::<SecretHash>::HAS_EQ && !Probe::<SecretString>::HAS_EQ);
+        const { assert!(!Probe::<SecretHash>::HAS_EQ && !Probe::<SecretString>::HAS_EQ) };
     }
 
     #[test]

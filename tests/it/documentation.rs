@@ -18,7 +18,10 @@ fn keys() -> Vec<String> {
             _ => None,
         });
         let fields = structs.flat_map(|item| &item.fields);
-        keys.extend(fields.map(|field| field.ident.as_ref().unwrap().to_string()));
+        keys.extend(fields.map(|field| {
+            let name = field.ident.as_ref().unwrap().to_string();
+            name.trim_start_matches("r#").to_owned()
+        }));
     }
     keys
 }
@@ -30,6 +33,8 @@ fn default_toml_documents_every_key() {
     let documents = |key: &str| {
         text.lines().map(|line| line.trim_start_matches("# ")).any(|line| {
             line.starts_with(&format!("{key} = "))
+                // In an inline table.
+                || [format!("{{ {key} = "), format!(", {key} = ")].iter().any(|at| line.contains(at))
                 || (line.starts_with('[')
                     && line.trim_matches(['[', ']']).split('.').any(|part| part == key))
         })

@@ -7,6 +7,7 @@ mod binary;
 mod canaries;
 mod certificates;
 mod collector;
+mod container;
 mod contract;
 mod cors;
 mod crowd;

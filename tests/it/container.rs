@@ -1,0 +1,125 @@
+//! The documented start of the container, without a container: its command's mount and variables, and nothing else.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::binary::{Running, appserver, emulated_sts, run, text};
+use crate::ports::free_port;
+use crate::stage::repository;
+
+/// What a `docker run` gives to the process inside.
+#[derive(Debug, Eq, PartialEq)]
+struct Start {
+    /// A folder of the host, and where the container has it.
+    mount: (String, String),
+    /// Variables that are handed through.
+    variables: Vec<String>,
+}
+
+/// The one documented command that starts the service.
+fn documented(text: &str) -> Start {
+    // In the Dockerfile it is a comment; either way its lines end in backslashes.
+    let lines = text.lines().map(|line| line.trim_start_matches('#').trim());
+    let joined: String = lines
+        .map(|line| line.strip_suffix('\\').map_or(format!("{line}\n"), str::to_owned))
+        .collect();
+    let mut starts = joined.lines().filter(|line| line.starts_with("docker run --read-only"));
+    let start = starts.next().expect("the command is documented");
+    assert_eq!(starts.next(), None, "there is one command");
+    let words: Vec<_> = start.split_whitespace().map(|word| word.trim_matches('"')).collect();
+    let after = |flag: &str| -> Vec<&str> {
+        words.windows(2).filter(|pair| pair[0] == flag).map(|pair| pair[1]).collect()
+    };
+    let mount = after("-v").first().expect("a folder is mounted").strip_suffix(":ro").unwrap();
+    let (host, inside) = mount.split_once(':').unwrap();
+    let host = host.strip_prefix("$PWD/").expect("the folder is here").to_owned();
+    Start {
+        mount: (host, inside.to_owned()),
+        variables: after("-e").into_iter().map(str::to_owned).collect(),
+    }
+}
+
+/// The documented lines that prepare the folder, run as they are in a folder beside `config`.
+fn prepare(readme: &str, folder: &Path) {
+    let deploy = &readme[readme.find("## Deploy it").unwrap()..];
+    let block = deploy.split("```").nth(1).unwrap();
+    let lines = block.lines().filter(|line| line.starts_with("mkdir ") || line.starts_with("cp "));
+    std::os::unix::fs::symlink(repository("config"), folder.join("config")).unwrap();
+    let lines: Vec<_> = lines.collect();
+    assert_eq!(lines.len(), 3, "{block}");
+    let done = Command::new("sh").args(["-ec", &lines.join("\n")]).current_dir(folder).status();
+    assert!(done.unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_documented_container_start_vends_a_token() {
+    let read = |name: &str| std::fs::read_to_string(repository(name)).unwrap();
+    let (readme, dockerfile) = (read("README.md"), read("Dockerfile"));
+    let start = documented(&readme);
+    assert_eq!(start, documented(&dockerfile), "README.md and the Dockerfile say the same");
+    let folder = tempfile::tempdir().unwrap();
+    prepare(&readme, folder.path());
+    let (host, inside) = &start.mount;
+    let host = folder.path().join(host);
+
+    // The one edit that the page asks for: the hash of a secret of one's own.
+    let printed = text(&run(&["client", "new", "photo-app-ios"], &[]).stdout);
+    let secret = printed.lines().find(|line| line.trim().len() == 43).unwrap().trim();
+    let hash = printed.lines().find(|line| line.contains("secret_sha256")).unwrap().trim();
+    let file = host.join("appserver.toml");
+    let example = std::fs::read_to_string(&file).unwrap();
+    let nobodys = format!("secret_sha256 = [\"{}\"]", "0".repeat(64));
+    assert_eq!(example.matches(&nobodys).count(), 1);
+    std::fs::write(&file, example.replace(&nobodys, hash)).unwrap();
+
+    let command = dockerfile.lines().find_map(|line| line.strip_prefix("CMD ")).unwrap();
+    let command: Vec<String> = serde_json::from_str(command).unwrap();
+    let in_host = |word: &String| word.replacen(inside, &host.display().to_string(), 1);
+    let command: Vec<_> = command.iter().map(in_host).collect();
+    let command: Vec<_> = command.iter().map(String::as_str).collect();
+
+    // What stands in for the cloud, and for the container's own network.
+    let (sts, _) = emulated_sts().await;
+    let (port, admin) = (free_port(), free_port());
+    let elsewhere = [
+        ("APPSERVER__STS__REGION", String::new()),
+        ("APPSERVER__STS__ENDPOINTS", format!("http://{sts}")),
+        ("APPSERVER__SERVER__LISTEN", format!("127.0.0.1:{port}")),
+        ("APPSERVER__ADMIN__LISTEN", format!("127.0.0.1:{admin}")),
+    ];
+    let mut environment: Vec<_> =
+        elsewhere.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    for variable in &start.variables {
+        let value = match variable.as_str() {
+            "ALIBABA_CLOUD_ACCESS_KEY_ID" => "testid",
+            "ALIBABA_CLOUD_ACCESS_KEY_SECRET" => "testsecret",
+            other => panic!("the command hands {other} through, which nothing is known of"),
+        };
+        environment.push((variable, value));
+    }
+    let check = [&["check"], &command[1..]].concat();
+    let checked = run(&check, &environment);
+    assert!(checked.status.success(), "{}", text(&checked.stdout));
+
+    let mut running = Running::start(&mut appserver(&command, &environment));
+    let ready = async {
+        let url = format!("http://127.0.0.1:{admin}/readyz");
+        while !reqwest::get(&url).await.is_ok_and(|answer| answer.status() == 200) {
+            if let Some(status) = running.child().try_wait().unwrap() {
+                panic!("it has ended: {status}");
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(crate::stage::PATIENCE, ready).await.expect("it is ready in time");
+    let url = format!("http://127.0.0.1:{port}/v1/token?Parameters.album=2015");
+    let asked = reqwest::Client::new().get(url).basic_auth("photo-app-ios", Some(secret));
+    let answer = asked.send().await.unwrap().text().await.unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!(
+        (answer["Code"].as_str(), answer["Grant"].as_str()),
+        (Some("Success"), Some("one-album")),
+        "{answer}"
+    );
+    running.signal("KILL");
+}
