@@ -19,13 +19,44 @@ fn read(policy: &Value) -> Document<String> {
     Document::read(&policy.to_string(), |_, raw| Ok(raw.to_owned())).unwrap()
 }
 
-/// Draws cases and counts on how many the test had something to say.
-fn draw<S: Strategy>(cases: usize, strategy: &S, mut test: impl FnMut(S::Value) -> bool) -> usize {
-    let mut runner = TestRunner::new_with_rng(
-        Config::default(),
-        TestRng::from_seed(RngAlgorithm::ChaCha, &rand::random::<[u8; 32]>()),
-    );
+/// Where a failing run's seed is put, to draw the same worlds again: `POLICY_SEED=… cargo test policy::tests`.
+const SEED: &str = "POLICY_SEED";
+
+/// Draws cases and counts on how many the test had something to say. What is printed is shown when the test fails.
+fn draw<S: Strategy>(cases: usize, strategy: &S, test: impl FnMut(S::Value) -> bool) -> usize {
+    #[expect(clippy::disallowed_methods, reason = "a failing run's seed, for the test alone")]
+    let given = std::env::var(SEED).ok();
+    let seed = given.map_or_else(rand::random, |hex| {
+        let bytes = hex::decode(hex).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.expect("POLICY_SEED is the 64 hexadecimal digits that a failing test printed")
+    });
+    println!("to draw the same worlds again: {SEED}={}", hex::encode(seed));
+    draw_from(seed, cases, strategy, test)
+}
+
+fn draw_from<S: Strategy>(
+    seed: [u8; 32],
+    cases: usize,
+    strategy: &S,
+    mut test: impl FnMut(S::Value) -> bool,
+) -> usize {
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     (0..cases).filter(|_| test(strategy.new_tree(&mut runner).unwrap().current())).count()
+}
+
+#[test]
+fn a_seed_draws_the_same_worlds_again() {
+    let worlds = |seed| {
+        let mut worlds = Vec::new();
+        draw_from(seed, 20, &(policy(), asking()), |(policy, asking)| {
+            worlds.push(format!("{policy} {asking:?}"));
+            true
+        });
+        worlds
+    };
+    assert_eq!(worlds([7; 32]), worlds([7; 32]));
+    assert_ne!(worlds([7; 32]), worlds([8; 32]));
 }
 
 #[test]
