@@ -14,6 +14,7 @@ mod document;
 mod evaluate;
 mod explanation;
 mod hint;
+mod isolation;
 mod json;
 mod lint;
 mod narrowing;

@@ -21,6 +21,8 @@ pub(super) struct Placeholder {
     pub(super) longest: usize,
     /// Whether two values may differ in their number of segments.
     pub(super) varies_in_depth: bool,
+    /// Whether no two values differ in the case of letters alone, however they are folded.
+    pub(super) one_case: bool,
 }
 
 /// Where a placeholder's value comes from.
@@ -35,8 +37,9 @@ pub(super) enum Source {
 
 impl Placeholder {
     pub(super) fn parse(written: &str, rules: &ValueRules) -> Result<Self, TextFlaw> {
-        let placeholder = |source, longest, varies_in_depth| {
-            Ok(Self { written: written.to_owned(), source, longest, varies_in_depth })
+        let placeholder = |source: Source, longest, varies_in_depth| {
+            let one_case = source.has_one_case(rules);
+            Ok(Self { written: written.to_owned(), source, longest, varies_in_depth, one_case })
         };
         if written == "client" {
             placeholder(Source::Client, CLIENT_BYTES, false)
@@ -56,6 +59,19 @@ impl Placeholder {
             placeholder(Source::Now(format), length, false)
         } else {
             Err(TextFlaw::Unknown(written.to_owned()))
+        }
+    }
+}
+
+impl Source {
+    /// Whether all values are lower-case, or the case of their letters is always the same.
+    fn has_one_case(&self, rules: &ValueRules) -> bool {
+        let lower = |rule: Option<&ValueRule>| rule.is_some_and(ValueRule::is_lower_case);
+        match self {
+            Self::Client | Self::Now(_) => true,
+            Self::Subject => false,
+            Self::Claim(name) => lower(rules.claims.get(name)),
+            Self::Parameter(name) => lower(rules.params.get(name)),
         }
     }
 }

@@ -88,6 +88,11 @@ pub(crate) enum PolicyFlaw {
     )]
     AllowsAllOthers { operator: ConditionOperator },
     #[error(
+        "`{operator:?}` may take two values of `{placeholder}` for one, so that one caller's would match another's: \
+         compare with `StringEquals` or `StringLike`"
+    )]
+    MatchesOthers { operator: ConditionOperator, placeholder: String },
+    #[error(
         "`NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in \
          `Action`"
     )]

@@ -115,6 +115,16 @@ impl ValueRule {
         }
     }
 
+    /// Whether every value is made of ASCII without capitals, so that no way of folding case makes two the same.
+    /// Of a pattern nothing is inferred.
+    pub(super) fn is_lower_case(&self) -> bool {
+        let lower = |c: char| c.is_ascii() && !c.is_ascii_uppercase();
+        match &self.0 {
+            Kind::Text { .. } => false,
+            Kind::OneOf(values) => values.iter().all(|value| value.as_str().chars().all(lower)),
+        }
+    }
+
     /// Whether two values may differ in their number of segments.
     pub(super) fn varies_in_depth(&self) -> bool {
         let depth = |value: &KeyPath| value.as_str().matches('/').count();

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::advice::Advice;
-use super::document::{Actions, Document, Effect, Strings};
+use super::document::{Actions, Document, Effect};
+use super::isolation;
 use super::path_rules;
 use super::pattern::Pattern;
 use super::problem::{PolicyFlaw, PolicyProblem};
@@ -54,7 +55,7 @@ impl Template {
                 flaw: PolicyFlaw::AllowsNothing,
             });
         }
-        problems.extend(all_others(&document));
+        problems.extend(isolation::problems(&document));
         if breadth == Breadth::Narrow {
             problems.extend(broad_parts(&document));
         }
@@ -121,29 +122,6 @@ fn cut(document: &Document<Text>) -> Vec<Piece> {
         Ok(_) | Err(_) => Piece::Fixed(part.to_owned()),
     };
     marked.minified().split('$').enumerate().map(piece).collect()
-}
-
-/// Placeholders that an Allow negates: each caller would reach what is all the others'.
-fn all_others(document: &Document<Text>) -> Vec<PolicyProblem> {
-    let allowing =
-        document.statements.iter().enumerate().filter(|(_, s)| s.effect == Effect::Allow);
-    let mut problems = Vec::new();
-    for (i, statement) in allowing {
-        for (&operator, keys) in
-            statement.condition.iter().filter(|(operator, _)| operator.is_negated())
-        {
-            let filled = |values: &Strings<Text>| {
-                values.as_slice().iter().any(|text| text.placeholders().next().is_some())
-            };
-            problems.extend(keys.iter().filter(|(_, values)| filled(values)).map(|(key, _)| {
-                PolicyProblem {
-                    at: format!("Statement[{i}].Condition.{operator:?}.{key}"),
-                    flaw: PolicyFlaw::AllowsAllOthers { operator },
-                }
-            }));
-        }
-    }
-    problems
 }
 
 fn broad_parts(document: &Document<Text>) -> Vec<PolicyProblem> {
