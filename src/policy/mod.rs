@@ -8,6 +8,8 @@
 mod action;
 mod advice;
 mod asked;
+mod breadth;
+mod catalogue;
 mod condition;
 mod contain;
 mod document;

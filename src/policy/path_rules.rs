@@ -39,12 +39,12 @@ pub(super) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
     flaws
 }
 
-/// Whether a resource's outline covers buckets that nobody named. Its ARN was checked before.
-pub(super) fn covers_any_bucket(outline: &str) -> bool {
-    // Longer than the pattern, so that only a `*` can span it, and of a character that no name holds.
-    let nobody_named = "\0".repeat(outline.len() + 1);
-    Resource::parse(outline)
-        .is_none_or(|resource| Pattern(resource.container()).matches(&nobody_named))
+/// Whether a resource's outline covers buckets that nobody named: its service or its bucket is not literal. Its ARN was
+/// checked before.
+pub(super) fn leaves_bucket_open(outline: &str) -> bool {
+    Resource::parse(outline).is_none_or(|resource| {
+        [resource.service, resource.container()].iter().any(|field| field.contains(['*', '?']))
+    })
 }
 
 fn in_path(outline: &str) -> Vec<TextFlaw> {

@@ -80,7 +80,15 @@ pub(crate) enum PolicyFlaw {
         "this allows actions that nobody named: list the actions, or set `allow_broad` with a reason"
     )]
     AllowsEveryAction,
-    #[error("this allows buckets that nobody named: name them, or set `allow_broad` with a reason")]
+    #[error(
+        "its wildcards allow {allowed} of the {known} actions of OSS: list the actions, or set `allow_broad` with a \
+         reason"
+    )]
+    AllowsMostActions { allowed: usize, known: usize },
+    #[error(
+        "this allows buckets that nobody named: write service and bucket without wildcards, or set `allow_broad` with \
+         a reason"
+    )]
     AllowsEveryBucket,
     #[error(
         "a placeholder under `{operator:?}` allows everybody's but the caller's own: compare with an operator \

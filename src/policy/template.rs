@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use super::advice::Advice;
-use super::document::{Actions, Document, Effect};
+use super::breadth;
+use super::document::{Document, Effect};
 use super::isolation;
 use super::path_rules;
-use super::pattern::Pattern;
 use super::problem::{PolicyFlaw, PolicyProblem};
 use super::session::SessionPolicy;
 use super::text::{Piece, Text};
@@ -57,7 +57,7 @@ impl Template {
         }
         problems.extend(isolation::problems(&document));
         if breadth == Breadth::Narrow {
-            problems.extend(broad_parts(&document));
+            problems.extend(breadth::problems(&document));
         }
         problems.extend(too_long(&document));
         if !problems.is_empty() {
@@ -122,40 +122,6 @@ fn cut(document: &Document<Text>) -> Vec<Piece> {
         Ok(_) | Err(_) => Piece::Fixed(part.to_owned()),
     };
     marked.minified().split('$').enumerate().map(piece).collect()
-}
-
-fn broad_parts(document: &Document<Text>) -> Vec<PolicyProblem> {
-    let mut problems = Vec::new();
-    let mut note = |at: String, flaw| problems.push(PolicyProblem { at, flaw });
-    for (i, statement) in document.statements.iter().enumerate() {
-        if statement.effect == Effect::Deny {
-            continue;
-        }
-        match &statement.actions {
-            Actions::Action(actions) if actions.as_slice().iter().any(|a| covers_any_action(a)) => {
-                note(format!("Statement[{i}].Action"), PolicyFlaw::AllowsEveryAction);
-            }
-            Actions::Action(_) => {}
-            Actions::NotAction(_) => {
-                note(format!("Statement[{i}].NotAction"), PolicyFlaw::AllowsEveryAction);
-            }
-        }
-        let mut resources = statement.resource.as_slice().iter();
-        if resources.any(|resource| path_rules::covers_any_bucket(&resource.outline())) {
-            note(format!("Statement[{i}].Resource"), PolicyFlaw::AllowsEveryBucket);
-        }
-    }
-    problems
-}
-
-/// Whether the pattern covers actions that nobody named, of any service or of its own.
-fn covers_any_action(pattern: &str) -> bool {
-    // Longer than the pattern, so that only a `*` can span it, and of a character that no name holds.
-    let nobody_named = "\0".repeat(pattern.len() + 1);
-    let own_service = pattern.split_once(':').map_or("oss", |(service, _)| service);
-    [own_service, "oss"]
-        .iter()
-        .any(|service| Pattern(pattern).matches(&format!("{service}:{nobody_named}")))
 }
 
 /// With the longest value for each placeholder.
@@ -369,69 +335,6 @@ mod tests {
                 "Statement: no statement allows anything, so every token would be useless: add a \
                  statement with the effect \"Allow\""
             );
-        }
-    }
-
-    #[test]
-    fn actions_that_nobody_named_need_a_broad_grant() {
-        let action = |action: &str| {
-            reading("\"acs:oss:*:*:sample-bucket/*\"").replace("oss:GetObject", action)
-        };
-        for broad in ["*", "oss:*", "o*", "*:*", "oss:?*", "oss:**", "ram:*", "?ss:*"] {
-            assert_eq!(
-                problems(&action(broad), Breadth::Narrow),
-                "Statement[0].Action: this allows actions that nobody named: list the actions, or set \
-                 `allow_broad` with a reason",
-                "{broad}"
-            );
-            assert_eq!(problems(&action(broad), Breadth::Broad), "", "{broad}");
-        }
-        for narrow in ["oss:Get*", "oss:????????", "oss:*Object"] {
-            assert_eq!(problems(&action(narrow), Breadth::Narrow), "", "{narrow}");
-        }
-    }
-
-    #[test]
-    fn not_action_is_broad_when_it_allows_and_plain_when_it_denies() {
-        let not_action = reading("\"acs:oss:*:*:sample-bucket/*\"").replace("Action", "NotAction");
-        assert_eq!(
-            problems(&not_action, Breadth::Narrow),
-            "Statement[0].NotAction: this allows actions that nobody named: list the actions, or set \
-             `allow_broad` with a reason"
-        );
-        let denied = r#"{"Version":"1","Statement":[
-            {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/*"},
-            {"Effect":"Deny","NotAction":"oss:GetObject","Resource":"*"}]}"#;
-        assert_eq!(problems(denied, Breadth::Narrow), "");
-    }
-
-    #[test]
-    fn buckets_that_nobody_named_need_a_broad_grant() {
-        let broad = [
-            "*",
-            "a*",
-            "acs:*",
-            "acs:oss:*",
-            "acs:oss:*:*",
-            "acs:oss:*:*:*",
-            "acs:oss:*:*:*/*",
-            "acs:oss:*:*:*/2015/*",
-            "acs:oss:*:*:?*",
-            "acs:*:*:*:*",
-        ];
-        for resource in broad {
-            let json = reading(&format!("[\"acs:oss:*:*:sample-bucket\",\"{resource}\"]"));
-            assert_eq!(
-                problems(&json, Breadth::Narrow),
-                "Statement[0].Resource: this allows buckets that nobody named: name them, or set \
-                 `allow_broad` with a reason",
-                "{resource}"
-            );
-            assert_eq!(problems(&json, Breadth::Broad), "", "{resource}");
-        }
-        let narrow = ["acs:oss:*:*:sample-*", "acs:oss:*:*:sample-bucket/*", "acs:oss:*:*:???"];
-        for resource in narrow {
-            assert_eq!(problems(&reading(&format!("\"{resource}\"")), Breadth::Narrow), "");
         }
     }
 

@@ -477,7 +477,7 @@ fn policy_lint_names_file_and_statement() {
     assert_eq!(output.status.code(), Some(64));
     insta::assert_snapshot!(text(&output.stdout).replace(&folder.path().display().to_string(), "<folder>"), @r"
 <folder>/wide.json: Statement[0].Action: this allows actions that nobody named: list the actions, or set `allow_broad` with a reason
-<folder>/wide.json: Statement[0].Resource: this allows buckets that nobody named: name them, or set `allow_broad` with a reason
+<folder>/wide.json: Statement[0].Resource: this allows buckets that nobody named: write service and bucket without wildcards, or set `allow_broad` with a reason
 ");
 }
 
