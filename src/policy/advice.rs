@@ -1,6 +1,7 @@
 //! What is sound in a policy and will still not do what was meant.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 
 use super::document::{Actions, Document, Effect, Statement, Strings};
 use super::hint::Hint;
@@ -9,6 +10,7 @@ use super::operator::ConditionOperator;
 use super::oss_resource::{OssResource, PREFIX_KEY};
 use super::resource::ResourcePattern;
 use super::session::SessionPolicy;
+use super::unknown_names;
 
 /// A hint, the place it is about, and the statement as it was probably meant.
 #[derive(Debug)]
@@ -25,13 +27,17 @@ const MULTIPART: [&str; 2] = ["oss:AbortMultipartUpload", "oss:ListParts"];
 const NEAR_LIMIT: usize = SessionPolicy::MAX_BYTES * 9 / 10;
 
 impl Advice {
+    pub(super) fn new(at: String, hint: Hint, mended: Option<&Statement<String>>) -> Self {
+        Self { at, hint, mended: mended.map(written) }
+    }
+
     /// Everything that can be said of a template, its placeholders as they are written; `worst` is the size of
     /// the longest policy that it renders.
     pub(super) fn on(document: &Document<String>, worst: usize) -> Vec<Self> {
         let mut advice = Vec::new();
         for (i, statement) in document.statements.iter().enumerate() {
             let at = format!("Statement[{i}]");
-            advice.extend(no_actions(&at, statement));
+            advice.extend(unknown_names::advice(&at, statement));
             advice.extend(never_matching(&at, statement));
             advice.extend(wrong_values(&at, statement));
             if statement.effect == Effect::Allow {
@@ -46,28 +52,6 @@ impl Advice {
         }
         advice
     }
-}
-
-/// Operations of OSS that RAM knows by the name of another.
-fn no_actions(at: &str, statement: &Statement<String>) -> Vec<Advice> {
-    let at = || format!("{at}.Action");
-    let renamed = |action: &String| match Operation::named(action) {
-        Operation::Action => None,
-        Operation::Copies => {
-            Some(Advice { at: at(), hint: Hint::Copy { action: action.clone() }, mended: None })
-        }
-        Operation::AllowedBy(by) => {
-            let rename = |other: &String| if other == action { by } else { other }.to_owned();
-            let actions = Strings::of(statement.actions.patterns().iter().map(rename).collect());
-            let actions = match &statement.actions {
-                Actions::Action(_) => Actions::Action(actions),
-                Actions::NotAction(_) => Actions::NotAction(actions),
-            };
-            let mended = Some(written(&Statement { actions, ..statement.clone() }));
-            Some(Advice { at: at(), hint: Hint::NoAction { action: action.clone(), by }, mended })
-        }
-    };
-    statement.actions.patterns().iter().filter_map(renamed).collect()
 }
 
 /// Actions on no resource of the kind that they are decided on.
@@ -117,8 +101,12 @@ fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
         for (key, values) in keys {
             let at = format!("{at}.Condition.{operator:?}.{key}");
             let fixed = values.as_slice().iter().filter(|value| !value.contains('$'));
-            for value in fixed.filter(|value| !operator.takes(value)) {
-                let hint = Hint::ValueKind { operator, value: value.clone() };
+            for value in fixed {
+                let hint = match mapped(operator, value) {
+                    Some(ipv4) => Hint::MappedAddress { value: value.clone(), ipv4 },
+                    None if operator.takes(value) => continue,
+                    None => Hint::ValueKind { operator, value: value.clone() },
+                };
                 advice.push(Advice { at: at.clone(), hint, mended: None });
             }
             let Some(like) = operator.with_wildcards() else { continue };
@@ -136,6 +124,20 @@ fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
         }
     }
     advice
+}
+
+/// The same range in IPv4, if it is one of IPv4 addresses written as IPv6.
+fn mapped(operator: ConditionOperator, value: &str) -> Option<String> {
+    let addresses = [ConditionOperator::IpAddress, ConditionOperator::NotIpAddress];
+    if !addresses.contains(&operator) {
+        return None;
+    }
+    let (address, bits) = value.split_once('/').unwrap_or((value, "128"));
+    let ipv4 = address.parse::<Ipv6Addr>().ok()?.to_ipv4_mapped()?;
+    match bits.parse::<u8>().ok()?.checked_sub(96)? {
+        32 => Some(ipv4.to_string()),
+        bits => (bits < 32).then(|| format!("{ipv4}/{bits}")),
+    }
 }
 
 /// An Allow all of which one denial takes back.
@@ -281,18 +283,6 @@ Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:
     }
 
     #[test]
-    fn operations_that_are_no_actions_are_told_with_those_that_allow_them() {
-        let statement = allow(
-            r#"["oss:GetObject","oss:HeadObject","oss:CopyObject"]"#,
-            r#""acs:oss:*:*:sample-bucket/*""#,
-        );
-        insta::assert_snapshot!(advice(&statement), @r#"
-Statement[0].Action: `oss:HeadObject` is an operation and no action of RAM: `oss:GetObject` allows it; perhaps {"Effect":"Allow","Action":["oss:GetObject","oss:CopyObject"],"Resource":"acs:oss:*:*:sample-bucket/*"}
-Statement[0].Action: `oss:CopyObject` is an operation and no action of RAM: `oss:GetObject` on the source and `oss:PutObject` on the target allow it
-"#);
-    }
-
-    #[test]
     fn an_upload_needs_the_actions_of_its_parts() {
         let put = allow(r#""oss:PutObject""#, r#""acs:oss:*:*:sample-bucket/a/*""#);
         insta::assert_snapshot!(advice(&put), @r#"Statement[0].Action: large files go up in parts, and without `oss:AbortMultipartUpload` and `oss:ListParts` their upload can be neither resumed nor given up; perhaps {"Effect":"Allow","Action":["oss:PutObject","oss:AbortMultipartUpload","oss:ListParts"],"Resource":"acs:oss:*:*:sample-bucket/a/*"}"#);
@@ -319,11 +309,18 @@ Statement[0].Action: `oss:CopyObject` is an operation and no action of RAM: `oss
             advice(&with(
                 r#""StringEquals":{"oss:Prefix":"users/${subject}/*","oss:Delimiter":"/"}"#,
             )),
+            advice(&with(
+                r#""IpAddress":{"acs:SourceIp":["::ffff:10.0.0.0/104","::ffff:10.1.2.3","2001:db8::/32","10.0.0.0/8"]}"#,
+            )),
+            advice(&with(r#""NotIpAddress":{"acs:SourceIp":"::ffff:0:0/96"}"#)),
         ];
         insta::assert_snapshot!(lines.join("\n"), @r#"
 Statement[0]: Statement[1] denies all that this allows
 Statement[0].Condition.Bool.acs:SecureTransport: `yes` is nothing that `Bool` compares with, so it never matches
 Statement[0].Condition.StringEquals.oss:Prefix: `StringEquals` takes `*` and `?` as they stand; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringEquals":{"oss:Delimiter":"/"},"StringLike":{"oss:Prefix":"users/${subject}/*"}}}
+Statement[0].Condition.IpAddress.acs:SourceIp: `::ffff:10.0.0.0/104` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `10.0.0.0/8`
+Statement[0].Condition.IpAddress.acs:SourceIp: `::ffff:10.1.2.3` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `10.1.2.3`
+Statement[0].Condition.NotIpAddress.acs:SourceIp: `::ffff:0:0/96` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `0.0.0.0/0`
 "#);
     }
 

@@ -9,6 +9,7 @@ use super::evaluate::{Relevance, Verdict, decide_together};
 use super::problem::PolicyProblem;
 use super::request::Request;
 use super::session::SessionPolicy;
+use super::unknown_names;
 
 /// A verdict with its reasons, as it is shown.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,6 +29,9 @@ pub(crate) struct Explanation {
     pub(crate) action: String,
     pub(crate) resource: String,
     pub(crate) scope: &'static str,
+    /// What of the request is not known here, or does not go together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
     pub(crate) statements: Vec<Judged>,
     /// The session policy, byte for byte.
     #[schema(value_type = Object)]
@@ -100,6 +104,7 @@ impl Explanation {
             action: request.action().to_owned(),
             resource: request.resource().to_owned(),
             scope: if roles.is_empty() { SESSION_ALONE } else { WITH_ROLE },
+            notes: unknown_names::of_request(request),
             statements,
             policy: RawValue::from_string(policy.as_str().to_owned()).expect(rendered),
         }
@@ -187,5 +192,31 @@ oss:PutObject false ImplicitlyDenied -: it is about this request; it is about ot
 oss:DeleteObject false ImplicitlyDenied -: it is about other actions; it is about other actions; it is about other resources; it is about other actions
 oss:GetObject false ExplicitlyDenied Role[0].Statement[0]: it is about this request; it is about other actions; it is about other resources; it is about this request
 ");
+    }
+
+    #[test]
+    fn what_is_unknown_in_a_request_is_said() {
+        let notes = |action: &str, keys: &[&str]| {
+            let conditions = keys.iter().map(|key| ((*key).to_owned(), "a".to_owned())).collect();
+            let request = Request::new(action, "acs:oss:*:*:sample-bucket/a", conditions).unwrap();
+            Explanation::of(&SessionPolicy::for_tests(POLICY), vec![], &request).notes.join("\n")
+        };
+        let lines = [
+            notes("oss:GetObjct", &[]),
+            notes("oss:Frobnicate", &["oss:Prefix"]),
+            notes("kms:Decrypt", &[]),
+            notes("oss:ListObjects", &["oss:prefix", "acs:SourceIP"]),
+            notes("oss:HeadObject", &["oss:Prefix"]),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+`oss:GetObjct` is no action of OSS that is known here, so it probably matches nothing: `oss:GetObject` is one
+`oss:Frobnicate` is no action of OSS that is known here, so it probably matches nothing
+the actions of `kms` are not known here: `kms:Decrypt` is taken as it stands
+`acs:SourceIP` is no condition key of OSS that is known here: `acs:SourceIp` is one
+`oss:prefix` is no condition key of OSS that is known here: `oss:Prefix` is one
+requests for `oss:GetObject` have no `oss:Prefix`: only those for `oss:ListObjects`, `oss:ListObjectVersions`, `oss:ListMultipartUploads` have it
+"#);
+        assert_eq!(notes("oss:HeadObject", &["acs:SourceIp", "oss:BucketTag/team"]), "");
+        assert_eq!(notes("OSS:listobjects", &["oss:Prefix", "oss:Delimiter"]), "");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::catalogue::Holders;
 use super::operation::Level;
 use super::operator::ConditionOperator;
 use super::oss_resource::PREFIX_KEY;
@@ -12,6 +13,14 @@ use super::session::SessionPolicy;
 pub(super) enum Hint {
     NoAction { action: String, by: &'static str },
     Copy { action: String },
+    UnknownAction { action: String, near: Option<String> },
+    OnlyOperation { pattern: String, operation: &'static str, by: Option<&'static str> },
+    MatchesNoAction { pattern: String },
+    UnknownKey { key: String, near: Option<&'static str> },
+    KeyOfOthers { key: String, actions: Vec<String>, holders: Holders, negated: bool },
+    LacksKey { key: String, action: String, holders: Holders },
+    Dodged { parameter: String, allow: usize },
+    MappedAddress { value: String, ipv4: String },
     NeverMatches { action: String, level: Level },
     Denied { by: usize },
     ListsEverything { bucket: String },
@@ -31,6 +40,64 @@ impl fmt::Display for Hint {
                 f,
                 "`{action}` is an operation and no action of RAM: `oss:GetObject` on the source and \
                  `oss:PutObject` on the target allow it"
+            ),
+            Self::UnknownAction { action, near } => {
+                write!(
+                    f,
+                    "`{action}` is no action of OSS that is known here, so it probably matches nothing"
+                )?;
+                match near {
+                    Some(near) => write!(f, ": `{near}` is one"),
+                    None => Ok(()),
+                }
+            }
+            Self::OnlyOperation { pattern, operation, by } => {
+                write!(
+                    f,
+                    "`{pattern}` matches no action of RAM that is known here: `{operation}` is an operation"
+                )?;
+                match by {
+                    Some(by) => write!(f, ", which `{by}` allows"),
+                    None => write!(
+                        f,
+                        ", which `oss:GetObject` on the source and `oss:PutObject` on the target allow"
+                    ),
+                }
+            }
+            Self::MatchesNoAction { pattern } => {
+                write!(f, "`{pattern}` matches no action of OSS that is known here")
+            }
+            Self::UnknownKey { key, near } => {
+                write!(f, "`{key}` is no condition key of OSS that is known here")?;
+                match near {
+                    Some(near) => {
+                        write!(f, ": `{near}` is one")
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::KeyOfOthers { key, actions, holders, negated } => write!(
+                f,
+                "requests for `{}` have no `{key}`, so for them this {} holds: only those for {holders} have it",
+                actions.join("`, `"),
+                if *negated { "always" } else { "never" },
+            ),
+            Self::LacksKey { key, action, holders } => {
+                write!(
+                    f,
+                    "requests for `{action}` have no `{key}`: only those for {holders} have it"
+                )
+            }
+            Self::Dodged { parameter, allow } => write!(
+                f,
+                "`{parameter}` is the caller's to choose, and with another value this denies less of what \
+                 Statement[{allow}] allows: deny it without the parameter, or begin both alike, up to a parameter that \
+                 is one segment"
+            ),
+            Self::MappedAddress { value, ipv4 } => write!(
+                f,
+                "`{value}` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: \
+                 write `{ipv4}`"
             ),
             Self::NeverMatches { action, level } => {
                 let (on, named) = match level {

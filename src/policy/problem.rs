@@ -16,6 +16,18 @@ pub(crate) struct PolicyProblem {
     pub(crate) flaw: PolicyFlaw,
 }
 
+impl PolicyProblem {
+    /// Whether a grant that is broad on purpose may have it.
+    pub(crate) fn is_breadth(&self) -> bool {
+        matches!(
+            self.flaw,
+            PolicyFlaw::AllowsEveryAction
+                | PolicyFlaw::AllowsMostActions { .. }
+                | PolicyFlaw::AllowsEveryBucket
+        )
+    }
+}
+
 /// A key as messages name it.
 fn quoted(key: &str) -> String {
     let reads_like_one = |key: &str| {

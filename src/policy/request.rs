@@ -97,6 +97,11 @@ impl Request {
         &self.resource
     }
 
+    /// The condition keys that it has.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.conditions.keys().map(String::as_str)
+    }
+
     pub(super) fn value(&self, key: &str) -> Option<&str> {
         self.conditions.get(key).map(String::as_str)
     }

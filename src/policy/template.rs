@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::advice::Advice;
 use super::breadth;
+use super::caller_chosen;
 use super::document::{Document, Effect};
 use super::isolation;
 use super::path_rules;
@@ -16,7 +17,7 @@ use super::values::{SubjectUse, Uses, ValueRules, Values};
 
 /// A policy document with placeholders, proven to render to a session policy for all admitted values.
 pub(crate) struct Template {
-    document: Document<Text>,
+    pub(super) document: Document<Text>,
     /// The document's canonical JSON, cut at its placeholders: it is filled for every request, also for those whose
     /// token is kept already.
     json: Vec<Piece>,
@@ -81,7 +82,9 @@ impl Template {
     pub(super) fn advice(&self) -> Vec<Advice> {
         let written =
             self.document.map(|text| text.fill(|placeholder| Cow::Owned(placeholder.to_string())));
-        Advice::on(&written, worst_size(&self.document))
+        let mut advice = Advice::on(&written, worst_size(&self.document));
+        advice.extend(caller_chosen::advice(&self.document));
+        advice
     }
 
     /// The session policy for these values.
