@@ -11,9 +11,10 @@ use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::config::Mode;
 use crate::domain::{ClientId, Subject};
-use crate::grant::Asked;
+use crate::grant::{Asked, Grants};
 use crate::policy::{
-    AskedPolicy, Breadth, Explanation, Judged, Request, RolePolicy, SessionPolicy, lint_file,
+    AskedPolicy, Breadth, Explanation, Judged, PolicyProblem, Request, RolePolicy, SessionPolicy,
+    lint_file,
 };
 
 #[derive(Debug, Subcommand)]
@@ -104,21 +105,90 @@ fn render(args: CallArgs) -> Result<(), Failure> {
 fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     // Nothing is served, so the demo's configuration may be tried out as well.
     let settings = args.config.load(Mode::Demo)?;
-    let caller = Caller::imagined(args.client, args.subject, args.claims.into_iter().collect());
-    let parameters: BTreeMap<_, _> = args.params.into_iter().collect();
+    let grants = &settings.rules.grants;
+    let parameters = each_once("--param", args.params)?;
+    named_rightly(grants, &args.client, args.grant.as_deref(), &parameters)?;
+    let claims = each_once("--claim", args.claims)?;
+    let caller = Caller::imagined(args.client, args.subject, claims);
     let policy = args.policy.map(|file| {
         let unfit = |unfit| Failure::new(EXIT_CONFIG, format!("{}: {unfit}", file.display()));
         AskedPolicy::parse(&read(&file)?).map_err(unfit)
     });
     let policy = policy.transpose()?;
     let asked = Asked { grant: args.grant, duration_secs: None, parameters, policy };
-    let grant = settings.rules.grants.decide(&caller, &asked, Clock::system().now());
+    let grant = grants.decide(&caller, &asked, Clock::system().now());
     Ok(grant.map_err(|refusal| Failure::new(EXIT_CONFIG, refusal))?.policy().clone())
+}
+
+/// Names on the command line that the configuration does not have. An operator is told what it has, as callers are not.
+fn named_rightly(
+    grants: &Grants,
+    client: &ClientId,
+    grant: Option<&str>,
+    parameters: &BTreeMap<String, String>,
+) -> Result<(), Failure> {
+    let refuse = |problem: String| Err(Failure::new(EXIT_CONFIG, problem));
+    if !grants.of_clients.contains_key(client) {
+        let there_are = list(grants.of_clients.keys());
+        return refuse(format!("there is no client `{client}`; there are: {there_are}"));
+    }
+    let own: Vec<_> = grants.of(client).collect();
+    let chosen = match grant {
+        Some(name) => own.iter().find(|own| own.name.as_str() == name),
+        // Of several, one must be named, and the refusal says so.
+        None => own.first().filter(|_| own.len() == 1),
+    };
+    let Some(chosen) = chosen else {
+        return match grant {
+            Some(name) if own.is_empty() => {
+                refuse(format!("the client `{client}` has no grant, and so not `{name}`"))
+            }
+            Some(name) => {
+                let has = list(own.iter().map(|own| &own.name));
+                refuse(format!("the client `{client}` has no grant `{name}`; it has: {has}"))
+            }
+            None => Ok(()),
+        };
+    };
+    let declared = &chosen.narrowing.rules().params;
+    let unknown = parameters.keys().find(|name| !declared.keys().any(|own| own.as_str() == *name));
+    match unknown {
+        Some(unknown) if declared.is_empty() => {
+            refuse(format!("--param {unknown}: the grant `{}` declares no parameters", chosen.name))
+        }
+        Some(unknown) => refuse(format!(
+            "--param {unknown}: the grant `{}` declares no such parameter; it declares: {}",
+            chosen.name,
+            list(declared.keys())
+        )),
+        None => Ok(()),
+    }
+}
+
+fn list(names: impl Iterator<Item = impl ToString>) -> String {
+    let mut names: Vec<_> = names.map(|name| format!("`{}`", name.to_string())).collect();
+    names.sort();
+    names.join(", ")
+}
+
+/// What is given under each name; of two values for one, neither is taken in silence.
+fn each_once(
+    option: &str,
+    pairs: Vec<(String, String)>,
+) -> Result<BTreeMap<String, String>, Failure> {
+    let mut given = BTreeMap::new();
+    for (name, value) in pairs {
+        if given.contains_key(&name) {
+            return Err(Failure::new(EXIT_CONFIG, format!("{option} {name} is given twice")));
+        }
+        given.insert(name, value);
+    }
+    Ok(given)
 }
 
 fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let policy = session_policy(args.call)?;
-    let conditions: BTreeMap<_, _> = args.conditions.into_iter().collect();
+    let conditions = each_once("--condition", args.conditions)?;
     let request = Request::new(&args.action, &args.resource, conditions);
     let request = request.map_err(|problem| Failure::new(EXIT_CONFIG, problem))?;
     let roles = args.role_policies.iter().map(|file| {
@@ -149,6 +219,7 @@ fn print_table(explanation: &Explanation) {
         None => println!("  {}", explanation.action),
     }
     println!("  on {}\n", explanation.resource);
+    explanation.notes.iter().for_each(|note| println!("  note: {note}\n"));
     let longest = explanation.statements.iter().map(|judged| judged.statement.len()).max();
     for Judged { statement, effect, because, .. } in &explanation.statements {
         println!("  {statement:width$}  {effect:5}  {because}", width = longest.unwrap_or(0));
@@ -162,7 +233,7 @@ fn read(file: &Path) -> Result<String, Failure> {
 }
 
 fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
-    let mut count = 0;
+    let (mut count, mut broad) = (0, false);
     for file in files {
         match lint_file(&read(file)?, breadth) {
             Ok(advice) => {
@@ -171,11 +242,20 @@ fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
             Err(problems) => {
                 problems.iter().for_each(|problem| println!("{}: {problem}", file.display()));
                 count += problems.len();
+                broad |= problems.iter().any(PolicyProblem::is_breadth);
             }
         }
     }
     match count {
         0 => Ok(()),
-        _ => Err(Failure::new(EXIT_CONFIG, format!("{count} problem(s) in the policy templates"))),
+        _ => {
+            let way_out = if broad {
+                "; for a grant that sets `allow_broad`, lint with --allow-broad"
+            } else {
+                ""
+            };
+            let problem = format!("{count} problem(s) in the policy templates{way_out}");
+            Err(Failure::new(EXIT_CONFIG, problem))
+        }
     }
 }

@@ -479,6 +479,34 @@ fn policy_lint_names_file_and_statement() {
 <folder>/wide.json: Statement[0].Action: this allows actions that nobody named: list the actions, or set `allow_broad` with a reason
 <folder>/wide.json: Statement[0].Resource: this allows buckets that nobody named: write service and bucket without wildcards, or set `allow_broad` with a reason
 ");
+    let shipped = ["policy", "lint", "config/policies/read-all.json"];
+    let output = run(&shipped, &[]);
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(
+        text(&output.stderr),
+        "appserver: 1 problem(s) in the policy templates; for a grant that sets `allow_broad`, lint with \
+         --allow-broad\n"
+    );
+    let output = run(&[&shipped[..], &["--allow-broad"]].concat(), &[]);
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), String::new()));
+}
+
+#[test]
+fn policy_render_names_what_the_configuration_does_not_have() {
+    let refused = |arguments: &[&str]| {
+        let render = ["policy", "render", "--config", "config/dev.toml"];
+        let output = run(&[&render[..], arguments].concat(), &[]);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(64), String::new()));
+        text(&output.stderr)
+    };
+    let lines = [
+        refused(&["--client", "nobody"]),
+        refused(&["--client", "client-002", "--grant", "nothing"]),
+        refused(&["--client", "client-002", "--param", "albm=2015"]),
+        refused(&["--client", "client-003", "--param", "albm=2015"]),
+        refused(&["--client", "client-003", "--param", "album=2015", "--param", "album=2016"]),
+    ];
+    insta::assert_snapshot!(lines.concat(), @"");
 }
 
 #[test]
