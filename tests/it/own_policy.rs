@@ -189,6 +189,15 @@ async fn an_explanation_names_the_statement_and_costs_no_sts_call() {
     assert_eq!(denied.body["Allowed"], false);
     assert_eq!(denied.body["Verdict"], "ImplicitlyDenied");
     assert_eq!(denied.body["Policy"], own["Policy"]);
+    assert_eq!(denied.body.get("Notes"), None);
+    let unknown = explain(&stage, CLIENT, &asking("oss:GetObjct", "albums/2015/a.jpg")).await;
+    assert_eq!(
+        unknown.body["Notes"],
+        json!([
+            "`oss:GetObjct` is no action of OSS that is known here, so it probably matches nothing: \
+                `oss:GetObject` is one"
+        ])
+    );
 
     let mut table = vec![
         ("no action", json!({"Resource": "acs:oss:*:*:b"})),
