@@ -102,7 +102,13 @@ impl Steps {
 
         let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
         let holder = Holder { client: caller.client().clone(), grant };
-        let vendor = Vendor::new(Constant, Arc::new(Store::Memory), vend, Metrics::new().vend);
+        let vendor = Vendor::new(
+            Constant,
+            Arc::new(Store::Memory),
+            vend,
+            Metrics::new().vend,
+            Clock::system(),
+        );
         let identity = CallerIdentity {
             kind: IdentityKind::RamUser,
             account: "11223344".parse().expect("it is an account"),

@@ -113,8 +113,13 @@ impl App {
             .await
             .map_err(|problem| StartError::Store(problem.into()))
             .map(Arc::new)?;
-        let vendor =
-            Arc::new(Vendor::new(sts, Arc::clone(&store), settings.vend, metrics.vend.clone()));
+        let vendor = Arc::new(Vendor::new(
+            sts,
+            Arc::clone(&store),
+            settings.vend,
+            metrics.vend.clone(),
+            clock.clone(),
+        ));
         let public = bind("server.listen", settings.listen).await?;
         let listener =
             PublicUrl::of_listener(public.local_addr().expect("a bound listener has an address"));

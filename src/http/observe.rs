@@ -358,6 +358,7 @@ mod tests {
                 Arc::new(Store::Memory),
                 VendSettings::for_tests(),
                 metrics.vend.clone(),
+                Clock::system(),
             )),
             metrics,
             audit: Audit::off(),

@@ -15,7 +15,8 @@ use crate::store::Redis;
 /// What is asked of Redis at once is what comes in this part of a second: so a busy client costs some twenty calls a
 /// second and replica, and not one for each request.
 const PARTS_OF_A_SECOND: f64 = 20.0;
-/// What was given and is not used for so long is given up.
+/// What was given and is not used for so long is given up. By the monotonic clock, as all of a limit: after a suspend these
+/// few are still there.
 const GOOD_FOR: Duration = Duration::from_millis(250);
 
 /// How much of its limit one client, or one user, has left.

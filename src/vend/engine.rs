@@ -22,6 +22,7 @@ use super::settings::VendSettings;
 use super::token::Token;
 use super::tokens::Tokens;
 use super::waiters::Waiters;
+use crate::clock::{Clock, Moment};
 use crate::domain::ClientId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
@@ -49,6 +50,8 @@ pub(super) struct Engine<S> {
     /// Ends the task that refreshes ahead, if there has been anything to refresh.
     pub(super) refresher: OnceLock<DropGuard>,
     waiters: Waiters,
+    /// By which what is kept ends.
+    pub(super) clock: Clock,
     /// Changed by a reload, from one moment to the next.
     pub(super) holders: ArcSwap<Holders>,
     hashing: KeyHashing,
@@ -67,6 +70,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         store: Arc<Store>,
         settings: VendSettings,
         metrics: VendMetrics,
+        clock: Clock,
     ) -> Self {
         Self {
             sts,
@@ -81,6 +85,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             waiters: Waiters::new(settings.max_waiting),
             holders: ArcSwap::from_pointee(Holders::All),
             hashing: KeyHashing::default(),
+            clock,
             settings,
             metrics,
         }
@@ -91,7 +96,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         self: &Arc<Self>,
         session: &'a RoleSession,
         holder: &'a Holder,
-        now: Instant,
+        now: Moment,
     ) -> Kept<'a> {
         let sought = self.hashing.seek(session, holder);
         match self.tokens.of(&sought) {
@@ -126,7 +131,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         };
         // Another replica's may have come meanwhile.
         match self.tokens.of(&sought) {
-            Some(token) if error.is_passing() && token.is_usable(Instant::now(), freshness) => {
+            Some(token)
+                if error.is_passing() && token.is_usable(self.clock.moment(), freshness) =>
+            {
                 self.metrics.looked_up(Lookup::Stale);
                 Ok((token, Source::Stale))
             }
@@ -160,7 +167,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 
     fn has_usable(&self, key: &Arc<Key>) -> bool {
         let held = self.tokens.peek(key);
-        held.is_some_and(|token| token.is_usable(Instant::now(), &self.settings.freshness))
+        held.is_some_and(|token| token.is_usable(self.clock.moment(), &self.settings.freshness))
     }
 
     /// Joins the key's flight or starts it, unless there is an outcome without one.
@@ -173,11 +180,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let boarding = self.flights.board(key, Some(client), || {
             // A flight may have landed since the token was looked for.
             if let Some(token) = self.tokens.peek(key)
-                && token.is_fresh(Instant::now(), &self.settings.freshness)
+                && token.is_fresh(self.clock.moment(), &self.settings.freshness)
             {
                 return Err(Ok(token));
             }
-            if let Some(refusal) = self.refusals.of(key) {
+            if let Some(refusal) = self.refusals.of(key, self.clock.moment()) {
                 return Err(Err(VendError::Sts(refusal)));
             }
             self.breaker.check().map_err(Err)?;

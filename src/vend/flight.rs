@@ -63,7 +63,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             }
             Err(error) => {
                 if let VendError::Sts(error) = &error {
-                    self.refusals.note(flight.key(), error);
+                    self.refusals.note(flight.key(), error, self.clock.moment());
                 }
                 Err(error)
             }
@@ -125,6 +125,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if let Err(open) = self.breaker.admit() {
             return Ok(Err(open));
         }
+        // Before the call: what comes back may have lain on the way, and be older than it seems.
+        let asked = self.clock.moment();
         let call = self.sts.assume_role(flight.key().session(), number, deadline);
         // Boxed: what goes on around it would otherwise be moved with room for it.
         let outcome = Box::pin(call).await;
@@ -137,8 +139,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             Fare::Ahead => Origin::Renewal,
         };
         let key = Arc::clone(flight.key());
-        outcome
-            .map(|credentials| Ok(Arc::new(Token::new(key, credentials, Instant::now(), origin))))
+        outcome.map(|credentials| Ok(Arc::new(Token::new(key, credentials, asked, origin))))
     }
 }
 

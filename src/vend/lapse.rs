@@ -29,7 +29,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 
     /// Keeps the token for those who come later, unless it was fetched for somebody who may not have it any more.
     pub(super) fn keep(&self, token: Arc<Token>) -> Arc<Token> {
-        let kept = self.tokens.keep(token);
+        let kept = self.tokens.keep(token, self.clock.moment());
         // After it was put there: see `keep_for`.
         if !self.may_keep(kept.key()) {
             self.tokens.drop(kept.key());

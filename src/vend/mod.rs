@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use crate::clock::Clock;
 use crate::domain::AccountId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
@@ -75,8 +76,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         store: Arc<Store>,
         settings: VendSettings,
         metrics: VendMetrics,
+        clock: Clock,
     ) -> Self {
-        let engine = Arc::new(Engine::new(sts, store, settings, metrics));
+        let engine = Arc::new(Engine::new(sts, store, settings, metrics, clock));
         Self { engine, key: Mutex::default(), is_open: AtomicBool::new(false) }
     }
 
@@ -110,14 +112,14 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         if !self.is_open() {
             return Err(VendError::NotReady);
         }
-        let now = Instant::now();
+        let now = self.engine.clock.moment();
         let (token, source, now) = match self.engine.kept(session, holder, now) {
             Kept::Fresh(token) => (token, Source::Cached, now),
             // Boxed: requests that need not wait have no room for it.
             Kept::No(sought) => {
                 let fetched = self.engine.fetched(sought, deadline);
                 let (token, source) = Box::pin(fetched).await?;
-                (token, source, Instant::now())
+                (token, source, self.engine.clock.moment())
             }
         };
         let refresh_after =

@@ -47,7 +47,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// The key's token, if it is to be renewed: used since it came, and not yet left to those who wait.
     fn due(&self, key: &Arc<Key>) -> Option<Arc<Token>> {
         let token = self.tokens.peek(key)?;
-        let is_due = token.is_used() && token.is_fresh(Instant::now(), &self.settings.freshness);
+        let is_due =
+            token.is_used() && token.is_fresh(self.clock.moment(), &self.settings.freshness);
         is_due.then_some(token)
     }
 
@@ -70,7 +71,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if let Some(elsewhere) = self.renewed_elsewhere(key).await {
             return elsewhere;
         }
-        if self.refusals.of(key).is_some() {
+        if self.refusals.of(key, self.clock.moment()).is_some() {
             return Refresh::Failed;
         }
         if self.breaker.check().is_err() {

@@ -5,19 +5,26 @@ use std::time::Duration;
 
 use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
-use tokio::time::Instant;
 
 use super::key::{Key, Prehashed};
+use crate::clock::Moment;
 use crate::sts::StsError;
 
 /// More are not worth remembering: each is good for a minute, in which the budget makes some thousands of calls.
 const MOST: usize = 10_000;
 
-/// For each session that STS refused for its own sake: the refusal, and until when it is taken for the answer.
+/// For each session that STS refused for its own sake: the refusal, and how long it is taken for the answer.
 #[derive(Debug)]
 pub(super) struct Refusals {
     remember_for: Duration,
-    by_key: Cache<Arc<Key>, (Instant, Arc<StsError>), UnitWeighter, Prehashed>,
+    by_key: Cache<Arc<Key>, Remembered, UnitWeighter, Prehashed>,
+}
+
+#[derive(Clone, Debug)]
+struct Remembered {
+    error: Arc<StsError>,
+    since: Moment,
+    good_for: Duration,
 }
 
 impl Refusals {
@@ -27,9 +34,9 @@ impl Refusals {
         Self { remember_for, by_key }
     }
 
-    pub(super) fn of(&self, key: &Arc<Key>) -> Option<Arc<StsError>> {
-        let (until, error) = self.by_key.get(key)?;
-        if Instant::now() < until {
+    pub(super) fn of(&self, key: &Arc<Key>, now: Moment) -> Option<Arc<StsError>> {
+        let Remembered { error, since, good_for } = self.by_key.get(key)?;
+        if now.since(since) < good_for {
             return Some(error);
         }
         self.by_key.remove(key);
@@ -37,15 +44,21 @@ impl Refusals {
     }
 
     /// Remembers the error if STS would repeat it.
-    pub(super) fn note(&self, key: &Arc<Key>, error: &Arc<StsError>) {
+    pub(super) fn note(&self, key: &Arc<Key>, error: &Arc<StsError>, now: Moment) {
         if error.is_worth_remembering() {
-            self.keep(key, error, self.remember_for);
+            self.keep(key, error, now, self.remember_for);
         }
     }
 
-    /// Remembers what another replica was refused, for what is left of that.
-    pub(super) fn adopt(&self, key: &Arc<Key>, error: &Arc<StsError>, left: Duration) {
-        self.keep(key, error, left.min(self.remember_for));
+    /// Remembers what another replica was refused, for what was left of that when it was `asked` for.
+    pub(super) fn adopt(
+        &self,
+        key: &Arc<Key>,
+        error: &Arc<StsError>,
+        asked: Moment,
+        left: Duration,
+    ) {
+        self.keep(key, error, asked, left.min(self.remember_for));
     }
 
     /// STS may say something else from now on.
@@ -57,7 +70,8 @@ impl Refusals {
         self.remember_for
     }
 
-    fn keep(&self, key: &Arc<Key>, error: &Arc<StsError>, left: Duration) {
-        self.by_key.insert(Arc::clone(key), (Instant::now() + left, Arc::clone(error)));
+    fn keep(&self, key: &Arc<Key>, error: &Arc<StsError>, since: Moment, good_for: Duration) {
+        let remembered = Remembered { error: Arc::clone(error), since, good_for };
+        self.by_key.insert(Arc::clone(key), remembered);
     }
 }

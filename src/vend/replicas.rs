@@ -12,6 +12,7 @@ use super::flight::Fare;
 use super::flights::{Boarding, Flight, Outcome};
 use super::key::Key;
 use super::token::Token;
+use crate::clock::Moment;
 use crate::domain::Credentials;
 use crate::store::{Landed, Lease, Shared, View, Whose};
 use crate::sts::{AssumeRole, StsError};
@@ -55,8 +56,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let name = self.store.shared()?.name(&key.parts());
         let mut pause = FIRST_PAUSE;
         loop {
+            let asked = self.clock.moment();
             let View { token, refusal, lease } = self.store.shared()?.look(&name).await?;
-            if let Some(outcome) = self.adopt(key, token, refusal, Duration::ZERO) {
+            if let Some(outcome) = self.adopt(key, asked, token, refusal, Duration::ZERO) {
                 return Some(outcome);
             }
             let Whose::Theirs(left) = lease else { return None };
@@ -66,17 +68,19 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
     }
 
-    /// Takes over what replicas share, if it answers the need: a fresh token with more than `beyond` left, or a refusal.
+    /// Takes over what replicas share, if it answers the need: a fresh token with more than `beyond`
+    /// left, or a refusal. What is left of it was so when it was `asked` for.
     fn adopt(
         &self,
         key: &Arc<Key>,
+        asked: Moment,
         token: Option<Shared<Credentials>>,
         refusal: Option<Shared<String>>,
         beyond: Duration,
     ) -> Option<Outcome> {
-        let (now, freshness) = (Instant::now(), &self.settings.freshness);
+        let (now, freshness) = (self.clock.moment(), &self.settings.freshness);
         if let Some(Shared { value, left }) = token {
-            let token = Arc::new(Token::of_replica(Arc::clone(key), value, now, left));
+            let token = Arc::new(Token::of_replica(Arc::clone(key), value, asked, left));
             // Also one that is only usable: it is there when STS fails.
             if token.is_usable(now, freshness) && left > beyond {
                 let token = self.keep(token);
@@ -87,7 +91,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
         let Shared { value: code, left } = refusal?;
         let error = Arc::new(StsError::remembered(&code)?);
-        self.refusals.adopt(key, &error, left);
+        self.refusals.adopt(key, &error, asked, left);
         Some(Err(VendError::Sts(error)))
     }
 
@@ -106,11 +110,12 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         };
         loop {
             let Some(redis) = self.store.shared() else { return Ok(None) };
+            let asked = self.clock.moment();
             let Some(view) = redis.take_lease(&redis.name(&key.parts())).await else {
                 return Ok(None);
             };
             let View { token, refusal, lease } = view;
-            match (self.adopt(key, token, refusal, beyond), lease) {
+            match (self.adopt(key, asked, token, refusal, beyond), lease) {
                 (None, Whose::Ours(lease)) => return Ok(Some(lease)),
                 (Some(outcome), lease) => {
                     self.budget.pass_on();
@@ -139,7 +144,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     pub(super) async fn share(&self, key: &Arc<Key>, lease: Lease, outcome: &Outcome) {
         let Some(redis) = self.store.shared() else { return };
         let landed = match outcome {
-            Ok(token) => Landed::Token(token.credentials(), token.remaining(Instant::now())),
+            Ok(token) => Landed::Token(token.credentials(), token.remaining(self.clock.moment())),
             Err(VendError::Sts(error)) => {
                 error.code_to_remember().map_or(Landed::Nothing, |code| {
                     Landed::Refusal(code, self.refusals.remember_for())
@@ -157,8 +162,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Whether another replica has renewed the key's token, or is about to.
     pub(super) async fn renewed_elsewhere(&self, key: &Arc<Key>) -> Option<Refresh> {
         let redis = self.store.shared()?;
+        let asked = self.clock.moment();
         let View { token, refusal, lease } = redis.look(&redis.name(&key.parts())).await?;
-        match (self.adopt(key, token, refusal, self.beyond_ours(key)), lease) {
+        match (self.adopt(key, asked, token, refusal, self.beyond_ours(key)), lease) {
             (Some(Ok(_)), _) => Some(Refresh::Shared),
             (Some(Err(_)), _) => Some(Refresh::Failed),
             (None, Whose::Theirs(_)) => Some(Refresh::UnderWay),
@@ -168,6 +174,6 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 
     fn beyond_ours(&self, key: &Arc<Key>) -> Duration {
         let ours = self.tokens.peek(key);
-        ours.map_or(Duration::ZERO, |token| token.remaining(Instant::now()) + SAME)
+        ours.map_or(Duration::ZERO, |token| token.remaining(self.clock.moment()) + SAME)
     }
 }

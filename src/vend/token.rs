@@ -9,21 +9,23 @@ use tokio::time::Instant;
 
 use super::key::Key;
 use super::settings::Freshness;
+use crate::clock::Moment;
 use crate::domain::Credentials;
 use crate::telemetry::audit::TokenPart;
 use crate::telemetry::{self, Trace};
 
-/// Credentials, and when they came.
+/// Credentials, and when they were asked for.
 ///
-/// Their life is what STS said, counted on the monotonic clock from the moment of receipt: neither the duration
-/// that was asked for nor this machine's wall clock, which may be wrong, has a say.
+/// Their life is what STS said, from its answer's date to their end: neither the duration that was asked for nor how far
+/// this machine's clock is from STS's has a say. It is counted from the moment of asking, by whichever of our clocks
+/// says that more has passed: see [`Clock`](crate::clock::Clock).
 #[derive(Debug)]
 pub(crate) struct Token {
     /// What it is kept by.
     key: Arc<Key>,
     credentials: Credentials,
-    received: Instant,
-    /// What was left of its life when it was received.
+    asked: Moment,
+    /// What was left of its life then.
     left: Duration,
     life: Duration,
     origin: Origin,
@@ -52,26 +54,26 @@ impl Token {
     pub(super) fn new(
         key: Arc<Key>,
         credentials: Credentials,
-        received: Instant,
+        asked: Moment,
         origin: Origin,
     ) -> Self {
-        Self::with_left(key, credentials, received, Duration::MAX, origin)
+        Self::with_left(key, credentials, asked, Duration::MAX, origin)
     }
 
     /// Credentials that another replica has had for a while.
     pub(super) fn of_replica(
         key: Arc<Key>,
         credentials: Credentials,
-        received: Instant,
+        asked: Moment,
         left: Duration,
     ) -> Self {
-        Self::with_left(key, credentials, received, left, Origin::Replica)
+        Self::with_left(key, credentials, asked, left, Origin::Replica)
     }
 
     fn with_left(
         key: Arc<Key>,
         credentials: Credentials,
-        received: Instant,
+        asked: Moment,
         left: Duration,
         origin: Origin,
     ) -> Self {
@@ -81,7 +83,7 @@ impl Token {
         Self {
             key,
             credentials,
-            received,
+            asked,
             left: left.min(life),
             life,
             origin,
@@ -113,17 +115,17 @@ impl Token {
     }
 
     /// What is left of its life.
-    pub(super) fn remaining(&self, now: Instant) -> Duration {
-        self.left.saturating_sub(now.saturating_duration_since(self.received))
+    pub(super) fn remaining(&self, now: Moment) -> Duration {
+        self.left.saturating_sub(now.since(self.asked))
     }
 
     /// Whether it has enough left to be handed out while STS is there to give another.
-    pub(super) fn is_fresh(&self, now: Instant, freshness: &Freshness) -> bool {
+    pub(super) fn is_fresh(&self, now: Moment, freshness: &Freshness) -> bool {
         self.remaining(now) >= freshness.least(self.life)
     }
 
     /// Whether it is still worth having while STS gives none.
-    pub(super) fn is_usable(&self, now: Instant, freshness: &Freshness) -> bool {
+    pub(super) fn is_usable(&self, now: Moment, freshness: &Freshness) -> bool {
         self.remaining(now) > freshness.stale_remaining
     }
 
@@ -162,7 +164,7 @@ impl Token {
             Origin::Need => 0.1 + 0.8 * spread,
             Origin::Renewal | Origin::Replica => 0.7 + 0.2 * spread,
         };
-        self.received + fresh_for.mul_f64(part)
+        self.asked.monotonic() + fresh_for.mul_f64(part)
     }
 
     /// When who gets it now should come back, by STS's clock.
@@ -174,7 +176,7 @@ impl Token {
     /// be over: after a quarter to half of what is left.
     pub(super) fn refresh_after(
         &self,
-        now: Instant,
+        now: Moment,
         freshness: &Freshness,
         spread: f64,
     ) -> DateTime<Utc> {
@@ -222,14 +224,29 @@ pub(super) mod tests {
             issued_at + TimeDelta::seconds(life_secs),
             AssumedRoleUser { arn: String::new(), id: String::new() },
         );
-        Token::new(key, credentials.unwrap(), Instant::now(), Origin::Need)
+        Token::new(key, credentials.unwrap(), now(), Origin::Need)
     }
 
-    fn at(token: &Token, secs: u64) -> Instant {
-        token.received + Duration::from_secs(secs)
+    pub(in crate::vend) fn now() -> Moment {
+        Moment::at("2016-01-13T14:02:37Z".parse().unwrap())
     }
 
-    /// T11: the ages up to which tokens are fresh, and up to which they are usable.
+    fn at(token: &Token, secs: u64) -> Moment {
+        token.asked.moved(TimeDelta::seconds(secs as i64), Duration::from_secs(secs))
+    }
+
+    /// The ways in which so much time passes at the most: both clocks go, one stands, the wall clock is set back.
+    fn ways(token: &Token, secs: u64) -> [Moment; 4] {
+        let (wall, monotonic) = (TimeDelta::seconds(secs as i64), Duration::from_secs(secs));
+        [
+            token.asked.moved(wall, monotonic),
+            token.asked.moved(wall, Duration::ZERO),
+            token.asked.moved(TimeDelta::zero(), monotonic),
+            token.asked.moved(-wall, monotonic),
+        ]
+    }
+
+    /// T11, T47: the ages up to which tokens are fresh, and up to which they are usable.
     #[test]
     fn fresh_is_half_of_the_life_and_valid_is_more_than_five_minutes() {
         let fixed = |secs| Freshness { min_remaining: Some(Duration::from_secs(secs)), ..HALF };
@@ -243,12 +260,12 @@ pub(super) mod tests {
             (3600, fixed(60), 3300, 3299),
         ] {
             let token = token(life);
-            let is = |secs| {
-                let now = at(&token, secs);
-                (token.is_fresh(now, &freshness), token.is_usable(now, &freshness))
-            };
-            assert!(is(fresh_until).0 && !is(fresh_until + 1).0, "{life} s, {freshness:?}");
-            assert!(is(usable_until).1 && !is(usable_until + 1).1, "{life} s, {freshness:?}");
+            let fresh = |secs| ways(&token, secs).map(|now| token.is_fresh(now, &freshness));
+            let usable = |secs| ways(&token, secs).map(|now| token.is_usable(now, &freshness));
+            assert_eq!(fresh(fresh_until), [true; 4], "{life} s, {freshness:?}");
+            assert_eq!(fresh(fresh_until + 1), [false; 4], "{life} s, {freshness:?}");
+            assert_eq!(usable(usable_until), [true; 4], "{life} s, {freshness:?}");
+            assert_eq!(usable(usable_until + 1), [false; 4], "{life} s, {freshness:?}");
         }
     }
 
@@ -256,8 +273,9 @@ pub(super) mod tests {
     fn a_token_that_is_over_or_close_to_it_is_neither_fresh_nor_usable() {
         let token = token(250);
         for secs in [0, 249, 250, 251, 1_000_000] {
-            let now = at(&token, secs);
-            assert!(!token.is_fresh(now, &HALF) && !token.is_usable(now, &HALF), "{secs}");
+            for now in ways(&token, secs) {
+                assert!(!token.is_fresh(now, &HALF) && !token.is_usable(now, &HALF), "{secs}");
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::key::{Key, Prehashed, Sought};
 use super::renewals::Renewals;
 use super::token::Token;
+use crate::clock::Moment;
 
 /// Tokens by what STS saw, at most so many; and when to renew those that are in use.
 ///
@@ -56,8 +57,7 @@ impl Tokens {
     }
 
     /// Keeps the token, or the one that is kept for its key if that lives longer; whichever it is.
-    pub(super) fn keep(&self, token: Arc<Token>) -> Arc<Token> {
-        let now = Instant::now();
+    pub(super) fn keep(&self, token: Arc<Token>, now: Moment) -> Arc<Token> {
         match self.peek(token.key()) {
             Some(held) if held.remaining(now) > token.remaining(now) => held,
             Some(_) | None => {
@@ -112,14 +112,14 @@ mod tests {
 
     use super::*;
     use crate::vend::key::KeyHashing;
-    use crate::vend::token::tests::a_token;
+    use crate::vend::token::tests::{a_token, now};
 
     /// T57.
     #[tokio::test(start_paused = true)]
     async fn a_stream_of_keys_asked_twice_leaves_no_more_timers_than_kept_tokens() {
         let (tokens, hashing) = (Tokens::new(1000), KeyHashing::default());
         for n in 0..200_000_u64 {
-            let token = tokens.keep(a_token(&hashing, &format!("phone-{n}")));
+            let token = tokens.keep(a_token(&hashing, &format!("phone-{n}")), now());
             tokens.renew_at(token.key(), Instant::now() + Duration::from_secs(n % 40_000));
             if n % 1000 == 0 {
                 assert!(tokens.renewals.len() <= tokens.len() && tokens.len() <= 1000, "{n}");
@@ -133,7 +133,7 @@ mod tests {
         let (tokens, hashing) = (Tokens::new(10), KeyHashing::default());
         let a_token = |name| a_token(&hashing, name);
         let kept = ["dropped", "retained", "swept", "replaced"].map(|name| {
-            let token = tokens.keep(a_token(name));
+            let token = tokens.keep(a_token(name), now());
             tokens.renew_at(token.key(), Instant::now());
             token
         });
@@ -143,7 +143,7 @@ mod tests {
         let dropped = tokens.drop_unless(|key| key.session().name.as_str() != "swept");
         assert_eq!((dropped.len(), tokens.renewals.len()), (1, 2));
         tokio::time::advance(Duration::from_secs(1)).await;
-        tokens.keep(a_token("replaced"));
+        tokens.keep(a_token("replaced"), now());
         assert_eq!(tokens.renewals.len(), 1, "the next one has not been used");
         tokens.renew_at(a_token("never-kept").key(), Instant::now());
         assert_eq!(tokens.renewals.len(), 1);

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep_until};
 
 use super::demand::Demand;
@@ -11,7 +10,7 @@ use super::fetch::{FetchProblem, Fetcher};
 use super::key_ring::{Change, KeyRing};
 use super::key_source::Cadence;
 use super::keys::Keys;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::telemetry::{IssuerKeys, IssuerMetrics, causes};
 
 /// When a failed fetch is tried again, at first; then after twice as long each time.
@@ -36,8 +35,8 @@ pub(super) struct Keeper {
 /// What the keeper knows between two fetches.
 #[derive(Debug, Default)]
 struct History {
-    /// Until when what the ring holds is believed, if a fetch has ever succeeded.
-    believed_until: Option<DateTime<Utc>>,
+    /// When what the ring holds was fetched, if a fetch has ever succeeded.
+    fetched: Option<Moment>,
     /// Failures since.
     failures: u32,
     /// It has been said that none of the issuer's tokens is believed.
@@ -67,12 +66,10 @@ impl Keeper {
     }
 
     fn take(&self, keys: Keys, history: &mut History) {
-        let now = self.clock.now();
-        let max_age = TimeDelta::from_std(self.cadence.max_age).unwrap_or(TimeDelta::MAX);
-        let until = now.checked_add_signed(max_age).unwrap_or(DateTime::<Utc>::MAX_UTC);
-        let Change { came, went, held } = self.ring.replace(keys, until);
+        let now = self.clock.moment();
+        let Change { came, went, held } = self.ring.replace(keys, now, self.cadence.max_age);
         self.shown.came(held);
-        let was_away = history.failures > 0 || history.believed_until.is_none();
+        let was_away = history.failures > 0 || history.fetched.is_none();
         if came > 0 || went > 0 || was_away {
             tracing::info!(
                 issuer.id = self.id,
@@ -84,7 +81,7 @@ impl Keeper {
                 self.id,
             );
         }
-        *history = History { believed_until: Some(until), ..History::default() };
+        *history = History { fetched: Some(now), ..History::default() };
     }
 
     fn tell(&self, problem: &FetchProblem, history: &mut History) {
@@ -99,7 +96,8 @@ impl Keeper {
             "the keys of the issuer `{}` could not be fetched: {problem}",
             self.id,
         );
-        let is_believed = history.believed_until.is_some_and(|until| self.clock.now() < until);
+        let (now, max_age) = (self.clock.moment(), self.cadence.max_age);
+        let is_believed = history.fetched.is_some_and(|fetched| now.since(fetched) < max_age);
         if !is_believed && !history.is_given_up {
             history.is_given_up = true;
             tracing::error!(

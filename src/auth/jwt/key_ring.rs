@@ -1,11 +1,12 @@
 //! The keys that one issuer has at the moment.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use jsonwebtoken::Algorithm;
 
 use super::keys::{Key, Keys};
+use crate::clock::Moment;
 
 /// Keys that change while tokens are verified with them.
 #[derive(Debug)]
@@ -32,17 +33,17 @@ impl KeyRing {
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
-        now: DateTime<Utc>,
+        now: Moment,
     ) -> Option<Arc<Key>> {
         self.keys().find(id, algorithm).filter(|key| key.is_believed(now))
     }
 
     /// Takes what was fetched for all that there is. Keys that are gone are not believed from now on, nor is any token that
     /// was verified with them.
-    pub(super) fn replace(&self, fetched: Keys, believed_until: DateTime<Utc>) -> Change {
+    pub(super) fn replace(&self, fetched: Keys, now: Moment, max_age: Duration) -> Change {
         let before = self.keys();
         let keys = fetched.known_by(&before);
-        keys.iter().for_each(|key| key.believe_until(believed_until));
+        keys.iter().for_each(|key| key.believe_for(now, max_age));
         let gone = before.without(&keys).inspect(|key| key.withdraw()).count();
         let change = Change { came: keys.without(&before).count(), went: gone, held: keys.len() };
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);

@@ -2,9 +2,8 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use secrecy::{ExposeSecret, SecretSlice};
@@ -12,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::SignatureAlgorithm;
+use crate::clock::{Moment, SharedEnd};
 
 /// An HMAC key shorter than the hash can be guessed (RFC 7518 §3.2).
 const SHORTEST_SECRET: usize = 32;
@@ -26,9 +26,9 @@ pub(super) struct Key {
     /// What the key is for; a key for one algorithm is never used with another.
     algorithms: Vec<Algorithm>,
     verifying: DecodingKey,
-    /// Seconds since the epoch. Atomic, because a token that was verified before is looked up with the key that verified
-    /// it: one load tells that the issuer has withdrawn the key, or was not heard of for too long.
-    believed_until: AtomicI64,
+    /// Shared, because a token that was verified before is looked up with the key that verified it: a look tells that the
+    /// issuer has withdrawn the key, or was not heard of for too long.
+    believed_until: SharedEnd,
 }
 
 /// Why there are no keys.
@@ -111,7 +111,7 @@ impl Keys {
 impl Key {
     /// A key that is believed for ever.
     fn new(id: Option<String>, algorithms: Vec<Algorithm>, verifying: DecodingKey) -> Self {
-        Self { id, algorithms, verifying, believed_until: AtomicI64::new(i64::MAX) }
+        Self { id, algorithms, verifying, believed_until: SharedEnd::never() }
     }
 
     pub(super) fn verifying(&self) -> &DecodingKey {
@@ -119,17 +119,17 @@ impl Key {
     }
 
     /// Whether what it has signed proves anything at this moment.
-    pub(super) fn is_believed(&self, now: DateTime<Utc>) -> bool {
-        now.timestamp() < self.believed_until.load(Ordering::Relaxed)
+    pub(super) fn is_believed(&self, now: Moment) -> bool {
+        !self.believed_until.is_over(now)
     }
 
-    pub(super) fn believe_until(&self, end: DateTime<Utc>) {
-        self.believed_until.store(end.timestamp(), Ordering::Relaxed);
+    pub(super) fn believe_for(&self, now: Moment, max_age: Duration) {
+        self.believed_until.set(now, max_age);
     }
 
     /// What it has signed proves nothing from now on.
     pub(super) fn withdraw(&self) {
-        self.believed_until.store(i64::MIN, Ordering::Relaxed);
+        self.believed_until.set_over();
     }
 
     fn from_jwk(jwk: &Jwk, wanted: &[SignatureAlgorithm]) -> Option<Self> {

@@ -22,6 +22,7 @@ mod unverified;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::errors::ErrorKind;
@@ -29,7 +30,7 @@ use jsonwebtoken::{Algorithm, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Caller;
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::telemetry::IssuerMetrics;
 use json::Claims;
 use keys::Key;
@@ -87,18 +88,24 @@ pub(crate) enum JwtProblem {
     Required,
 }
 
-/// A caller, until when its token proves it, and what verified the token.
+/// A caller, for how long its token proves it, and what verified the token.
 struct Proven {
     caller: Caller,
-    until: DateTime<Utc>,
+    verified: Moment,
+    good_for: Duration,
     key: Arc<Key>,
     issuer: Arc<LiveIssuer>,
 }
 
 impl Proven {
+    /// Whether the token has ended, by the clock that says so first.
+    fn is_over(&self, now: Moment) -> bool {
+        now.since(self.verified) >= self.good_for
+    }
+
     /// Whether it is still believed.
-    fn holds(&self, now: DateTime<Utc>) -> bool {
-        now < self.until && self.key.is_believed(now)
+    fn holds(&self, now: Moment) -> bool {
+        !self.is_over(now) && self.key.is_believed(now)
     }
 }
 
@@ -184,12 +191,14 @@ impl Issuers {
 
     fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtProblem> {
         let Unverified { header, issuer } = self.unverified(token)?;
-        let key = issuer.ring().find(header.kid.as_deref(), header.alg, now);
+        let verified_at = Moment::at(now);
+        let key = issuer.ring().find(header.kid.as_deref(), header.alg, verified_at);
         let key = key.ok_or(JwtProblem::UnknownKey)?;
         let verified = jsonwebtoken::decode(token, key.verifying(), &signature_only(header.alg));
         let claims: Claims = verified.map_err(|error| problem(error.kind()))?.claims;
         let (caller, until) = issuer.issuer.proven(&claims, now)?;
-        Ok(Proven { caller, until, key, issuer })
+        let good_for = (until - now).to_std().unwrap_or_default();
+        Ok(Proven { caller, verified: verified_at, good_for, key, issuer })
     }
 
     /// Looks up whose token it says that it is, if its header asks for nothing that we do not grant.

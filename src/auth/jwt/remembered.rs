@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::live::LiveIssuer;
 use super::{JwtProblem, Proof, Proven};
+use crate::clock::Moment;
 
 /// Tokens, some 500 bytes each; beyond it those that are used least are verified again.
 const MOST: usize = 50_000;
@@ -26,11 +27,11 @@ impl Remembered {
     /// Whether it is known what the token proves.
     pub(super) fn holds(&self, token: &str, now: DateTime<Utc>) -> bool {
         let hash: [u8; 32] = Sha256::digest(token).into();
-        self.0.get(&hash).is_some_and(|proof| proof.holds(now))
+        self.0.get(&hash).is_some_and(|proof| proof.holds(Moment::at(now)))
     }
 
     /// What the token was found to prove, as long as it does and the key that verified it is believed; or what `verify`
-    /// finds.
+    /// finds. One that has ended since is not verified anew: a wall clock that was set back would take it again.
     pub(super) fn or_verify(
         &self,
         token: &str,
@@ -39,6 +40,10 @@ impl Remembered {
     ) -> Result<Proof, JwtProblem> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         if let Some(proof) = self.0.get(&hash) {
+            let now = Moment::at(now);
+            if proof.is_over(now) {
+                return Err(JwtProblem::Expired);
+            }
             if proof.holds(now) {
                 return Ok(proof);
             }

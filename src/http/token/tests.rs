@@ -10,6 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep};
 
 use crate::auth::Caller;
+use crate::clock::Clock;
 use crate::config::{self, Environment, Mode};
 use crate::domain::{AssumedRoleUser, Credentials};
 use crate::grant::{Asked, Refusal};
@@ -69,6 +70,7 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
         Arc::new(Store::Memory),
         VendSettings::for_tests(),
         VendMetrics::new(),
+        Clock::manual(sts.now()),
     );
     let identity = CallerIdentity {
         kind: IdentityKind::RamUser,

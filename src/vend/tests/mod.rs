@@ -1,6 +1,7 @@
 //! The engine in virtual time, against an STS that counts.
 
 mod budget;
+mod clocks;
 mod fleets;
 mod lapsing;
 mod outages;
@@ -163,6 +164,8 @@ struct Stage {
     vendor: Arc<Vendor<FakeSts>>,
     sts: FakeSts,
     metrics: VendMetrics,
+    /// The wall clock. It stands; the monotonic one is tokio's.
+    clock: Clock,
 }
 
 fn stage() -> Stage {
@@ -184,9 +187,10 @@ fn closed_stage(change: impl FnOnce(&mut VendSettings)) -> Stage {
     let mut settings = VendSettings::for_tests();
     change(&mut settings);
     let (sts, metrics) = (FakeSts::new(), VendMetrics::new());
-    let vendor =
-        Arc::new(Vendor::new(sts.clone(), Arc::new(Store::Memory), settings, metrics.clone()));
-    Stage { vendor, sts, metrics }
+    let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
+    let store = Arc::new(Store::Memory);
+    let vendor = Vendor::new(sts.clone(), store, settings, metrics.clone(), clock.clone());
+    Stage { vendor: Arc::new(vendor), sts, metrics, clock }
 }
 
 impl Stage {
@@ -215,6 +219,10 @@ impl Stage {
         tokio::spawn(async move { stage.vend_within(&client, &session(&name), patience).await })
     }
 
+    fn remaining(&self, vended: &Vended) -> Duration {
+        vended.token.remaining(self.clock.moment())
+    }
+
     fn given(&self, outcome: Lookup) -> u64 {
         self.metrics.given(outcome)
     }
@@ -223,10 +231,6 @@ impl Stage {
 impl Vended {
     fn id(&self) -> &str {
         self.token.credentials().access_key_id()
-    }
-
-    fn remaining(&self) -> Duration {
-        self.token.remaining(Instant::now())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::telemetry::Traces;
 async fn sdk(stage: Stage, name: &'static str, window: Duration) -> usize {
     let (mut fetched, mut held) = (0, None::<Vended>);
     for _ in 0..7200 {
-        if held.as_ref().is_none_or(|held| held.remaining() <= window) {
+        if held.as_ref().is_none_or(|held| stage.remaining(held) <= window) {
             held = Some(stage.vend("app-one", name).await.unwrap());
             fetched += 1;
         }

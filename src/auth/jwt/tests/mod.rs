@@ -1,6 +1,7 @@
 //! A table of tokens, each different from a good one in one thing.
 
 mod claims;
+mod clocks;
 mod fetching;
 mod headers;
 mod keeping;

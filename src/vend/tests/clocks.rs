@@ -1,0 +1,111 @@
+//! T47: what is kept ends by whichever of the machine's clocks says so first, and what bounds load goes by the monotonic
+//! one. (What is left of a token at each moment is in `token`, verified JWTs and issuers' keys in `auth::jwt`.)
+
+use super::*;
+
+/// How the clocks move while something ends.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// As on a machine that runs.
+    Together,
+    /// Suspended, or the wall clock is set forward.
+    WallAlone,
+    /// The wall clock stands, or is set back by as much as has passed.
+    MonotonicAlone,
+    /// The wall clock is set back by far more.
+    Apart,
+}
+
+const WAYS: [Way; 4] = [Way::Together, Way::WallAlone, Way::MonotonicAlone, Way::Apart];
+
+impl Stage {
+    async fn pass(&self, way: Way, secs: u64) {
+        let wall = TimeDelta::seconds(secs as i64);
+        match way {
+            Way::Together | Way::WallAlone => self.clock.advance(wall),
+            Way::MonotonicAlone => {}
+            Way::Apart => self.clock.advance(-TimeDelta::days(400)),
+        }
+        match way {
+            Way::WallAlone => {}
+            Way::Together | Way::MonotonicAlone | Way::Apart => {
+                tokio::time::advance(Duration::from_secs(secs)).await;
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_handed_out_again_for_half_of_its_life_by_either_clock() {
+    for way in WAYS {
+        let stage = stage();
+        stage.vend("app-one", "phone").await.unwrap();
+        stage.pass(way, 1790).await;
+        // Not asked for before: it would be renewed ahead.
+        assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.1", "{way:?}");
+        stage.pass(way, 11).await;
+        let vended = stage.vend("app-one", "phone").await.unwrap();
+        assert_ne!(vended.id(), "STS.1", "{way:?}");
+        assert!(stage.remaining(&vended) > secs(1800), "{way:?}");
+    }
+}
+
+/// The fault itself: the wall clock two hours on, the monotonic clock standing.
+#[tokio::test(start_paused = true)]
+async fn a_token_past_its_end_is_not_handed_out_even_while_sts_is_down() {
+    for way in WAYS {
+        let stage = stage();
+        stage.vend("app-one", "phone").await.unwrap();
+        stage.sts.set(|sts| sts.mood = Mood::Troubled);
+        stage.pass(way, 3290).await;
+        let vended = stage.vend("app-one", "phone").await.unwrap();
+        assert_eq!((vended.id(), vended.source), ("STS.1", Source::Stale), "{way:?}");
+        stage.pass(way, 7200).await;
+        let vended = stage.vend("app-one", "phone").await;
+        assert!(matches!(vended, Err(VendError::Sts(_))), "{way:?}: {vended:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_is_remembered_for_a_minute_by_either_clock() {
+    for way in WAYS {
+        let stage = stage();
+        stage.sts.set(|sts| sts.mood = Mood::Refusing(Reason::NoPermission));
+        for (passes, calls) in [(0, 1), (58, 1), (3, 2)] {
+            stage.pass(way, passes).await;
+            stage.vend("app-one", "phone").await.unwrap_err();
+            assert_eq!(stage.sts.calls(), calls, "{way:?} after {passes} s more");
+        }
+    }
+}
+
+/// An answer that was on its way while the machine slept is as old as its question.
+#[tokio::test(start_paused = true)]
+async fn a_token_that_came_before_a_suspend_and_is_read_after_it_is_as_old_as_its_call() {
+    let stage = stage();
+    let waiting = stage.spawn("app-one", "phone", secs(15));
+    sleep(LATENCY / 2).await;
+    stage.clock.advance(TimeDelta::hours(2));
+    waiting.await.unwrap().unwrap();
+    let vended = stage.vend("app-one", "phone").await.unwrap();
+    assert_eq!(vended.id(), "STS.2");
+}
+
+/// Set forward, a wall clock ends no pause and fills no budget.
+#[tokio::test(start_paused = true)]
+async fn waits_and_quotas_do_not_follow_a_wall_clock_that_is_set() {
+    let stage = stage_with(|settings| {
+        (settings.budget.per_second, settings.budget.burst) = (1, 1);
+        settings.breaker.failures = 1;
+    });
+    stage.vend("app-one", "first").await.unwrap();
+    stage.clock.advance(TimeDelta::hours(2));
+    let spent = stage.vend_within("app-one", &session("second"), Duration::from_millis(300)).await;
+    assert!(matches!(spent, Err(VendError::Overloaded { .. })), "{spent:?}");
+    stage.sts.set(|sts| sts.mood = Mood::Troubled);
+    sleep(secs(1)).await;
+    stage.vend("app-one", "third").await.unwrap_err();
+    stage.clock.advance(TimeDelta::hours(2));
+    let open = stage.vend("app-one", "fourth").await;
+    assert!(matches!(open, Err(VendError::CircuitOpen { .. })), "{open:?}");
+}
