@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use appserver::config::{self, Environment, Mode};
+
 use crate::certificates::Pki;
-use crate::stage::{Setting, Stage};
+use crate::redis_server::RIGHTS;
+use crate::stage::{Setting, Stage, repository};
 
 /// The keys of the configuration: the fields of the raw mirror's structs.
 fn keys() -> Vec<String> {
@@ -142,4 +145,37 @@ async fn every_metric_that_the_documents_name_is_one() {
     }
     assert!(named > 20, "the documents were not read");
     assert_eq!(unknown, Vec::<String>::new());
+}
+
+/// The README's blocks of TOML are pasted into configurations. All of them together, over the example for production,
+/// have no problem but files that are not here, what `…` stands for, and a client that a reader has and we have not.
+#[test]
+fn the_readmes_configuration_is_one() {
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let blocks: Vec<_> = readme.split("\n```toml\n").skip(1).collect();
+    assert!(blocks.len() >= 10, "the blocks were not read");
+    let folder = tempfile::tempdir().unwrap();
+    let block = |(number, block): (usize, &&str)| {
+        let file = folder.path().join(format!("{number:02}.toml"));
+        std::fs::write(&file, block.split("\n```").next().unwrap()).unwrap();
+        file
+    };
+    let files = blocks.iter().enumerate().map(block);
+    let files: Vec<_> =
+        [repository("config/production.example.toml")].into_iter().chain(files).collect();
+    let problems = config::load(&files, &Environment::new(), Mode::Production).unwrap_err();
+    let root = std::fs::canonicalize(folder.path()).unwrap().display().to_string();
+    insta::assert_snapshot!(problems.to_string().replace(&root, "<folder>"), @r"
+clients.photo-app-ios.secret_sha256: a secret's hash is the 64 hex digits of its SHA-256; `appserver client new` prints one
+grants.one-album.policy: <folder>/policies/one-album.json: No such file or directory (os error 2)
+issuers.company.client_ids.com.example.Photos: no audience has the client `photo-app-android`
+");
+}
+
+/// What an operator gives to Redis's user is what the tests' user has, and they need nothing else.
+#[test]
+fn the_readmes_rights_in_redis_are_those_of_the_tests() {
+    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words(&readme).contains(&words(RIGHTS)));
 }

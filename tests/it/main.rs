@@ -2,6 +2,7 @@
 #![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, reason = "all of this is tests")]
 
+mod access_key;
 mod audit;
 mod binary;
 mod canaries;

@@ -10,7 +10,7 @@ use crate::ports::free_port;
 use crate::stage::PATIENCE;
 
 /// What AppServer needs of Redis and no more: README's own words.
-const RIGHTS: &str = "~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
+pub(crate) const RIGHTS: &str = "~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
                       +pexpire +expire +hmget +hset +zadd +zcard +zremrangebyscore";
 
 /// It ends with the test.
