@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ClientId, Subject};
+use crate::domain::{ClientId, Fingerprint, IssuerName, Subject};
 
 /// An authenticated client, with its subject and verified claims if the credential proved any.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     client: ClientId,
+    /// Who vouches for the subject: `alice` of one issuer is not `alice` of another.
+    issuer: Option<IssuerName>,
     subject: Option<Subject>,
     claims: BTreeMap<String, String>,
     method: Method,
     until: Option<DateTime<Utc>>,
+    parent: Fingerprint,
 }
 
 /// How a caller proved itself.
@@ -44,46 +47,45 @@ impl Method {
 }
 
 impl Caller {
-    /// A client that knew its secret; nothing is proven of any user behind it.
-    pub(super) fn by_secret(client: ClientId) -> Self {
-        Self {
-            client,
-            subject: None,
-            claims: BTreeMap::new(),
-            method: Method::ClientSecret,
-            until: None,
-        }
+    /// A client that knew the secret that `parent` stands for; nothing is proven of any user behind it.
+    pub(super) fn by_secret(client: ClientId, parent: Fingerprint) -> Self {
+        Self::of_client(client, Method::ClientSecret, parent)
     }
 
-    /// A client whose certificate was verified; nothing is proven of any user behind it.
-    pub(super) fn by_certificate(client: ClientId) -> Self {
-        Self {
-            client,
-            subject: None,
-            claims: BTreeMap::new(),
-            method: Method::ClientCertificate,
-            until: None,
-        }
+    /// A client whose certificate, with the name that `parent` stands for, was verified; nothing is proven of any user
+    /// behind it.
+    pub(super) fn by_certificate(client: ClientId, parent: Fingerprint) -> Self {
+        Self::of_client(client, Method::ClientCertificate, parent)
     }
 
-    /// A user of a client's, proven by an issuer's token with these claims.
+    /// A user of a client's, proven by a token with these claims of an issuer whose configuration `parent` stands for.
     pub(super) fn by_jwt(
         client: ClientId,
-        subject: Subject,
+        (issuer, subject): (IssuerName, Subject),
         claims: BTreeMap<String, String>,
         until: Option<DateTime<Utc>>,
+        parent: Fingerprint,
     ) -> Self {
-        Self { client, subject: Some(subject), claims, method: Method::Jwt, until }
+        Self {
+            issuer: Some(issuer),
+            subject: Some(subject),
+            claims,
+            until,
+            ..Self::of_client(client, Method::Jwt, parent)
+        }
     }
 
-    /// Whoever a ticket was made for.
+    /// The caller that a ticket was made for.
     pub(super) fn by_ticket(
         client: ClientId,
-        subject: Option<Subject>,
+        user: Option<(IssuerName, Subject)>,
         claims: BTreeMap<String, String>,
         until: Option<DateTime<Utc>>,
+        parent: Fingerprint,
     ) -> Self {
-        Self { client, subject, claims, method: Method::Ticket, until }
+        let (issuer, subject) = user.unzip();
+        let client = Self::of_client(client, Method::Ticket, parent);
+        Self { issuer, subject, claims, until, ..client }
     }
 
     /// A caller that exists only to be shown what it would get; no request ever becomes one.
@@ -92,18 +94,33 @@ impl Caller {
         subject: Option<Subject>,
         claims: BTreeMap<String, String>,
     ) -> Self {
-        Self { client, subject, claims, method: Method::Operator, until: None }
+        let client = Self::of_client(client, Method::Operator, Fingerprint::of([]));
+        Self { subject, claims, ..client }
+    }
+
+    /// The same simulated caller as a user of this issuer.
+    pub(crate) fn of_issuer(self, issuer: Option<IssuerName>) -> Self {
+        Self { issuer, ..self }
+    }
+
+    fn of_client(client: ClientId, method: Method, parent: Fingerprint) -> Self {
+        let claims = BTreeMap::new();
+        Self { client, issuer: None, subject: None, claims, method, until: None, parent }
     }
 
     /// The same caller with those of its claims that are to be kept.
     pub(crate) fn with_claims(&self, keep: impl Fn(&str) -> bool) -> Self {
         let claims = self.claims.iter().filter(|(name, _)| keep(name));
         let claims = claims.map(|(name, claim)| (name.clone(), claim.clone())).collect();
-        Self { client: self.client.clone(), subject: self.subject.clone(), claims, ..*self }
+        Self { claims, ..self.clone() }
     }
 
     pub(crate) fn client(&self) -> &ClientId {
         &self.client
+    }
+
+    pub(crate) fn issuer(&self) -> Option<&IssuerName> {
+        self.issuer.as_ref()
     }
 
     pub(crate) fn subject(&self) -> Option<&Subject> {
@@ -123,6 +140,11 @@ impl Caller {
     #[cfg(test)]
     pub(crate) fn logged_in_until(self, end: DateTime<Utc>) -> Self {
         Self { until: Some(end), ..self }
+    }
+
+    /// Stands for the credential that proved the caller. A ticket made with it is valid only while the credential is.
+    pub(super) fn parent(&self) -> Fingerprint {
+        self.parent
     }
 
     pub(crate) fn method(&self) -> Method {

@@ -21,7 +21,7 @@ pub(crate) use ticket::{Ticket, TicketId, TicketProblem, TicketSeal};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::ClientId;
+use crate::domain::{ClientId, Fingerprint};
 
 /// The registered clients, and how each proves itself.
 #[derive(Debug)]
@@ -171,7 +171,9 @@ impl Authenticator {
                 let proven =
                     is_one_of(secrets.unwrap_or(&self.decoy), &offered) & secrets.is_some();
                 match known.map(|(id, client)| (id.clone(), client)) {
-                    Some((id, client)) if proven && client.enabled => Ok(Caller::by_secret(id)),
+                    Some((id, client)) if proven && client.enabled => {
+                        Ok(Caller::by_secret(id, offered.as_parent()))
+                    }
                     Some((id, _)) if proven => Err(AuthError::Disabled(id)),
                     Some((id, _)) => Err(AuthError::WrongSecret(id)),
                     None => Err(AuthError::UnknownClient),
@@ -180,8 +182,8 @@ impl Authenticator {
             Presented::Jwt(_) if self.issuers.is_empty() => Err(AuthError::NotOffered),
             Presented::Jwt(token) => self.registered(self.issuers.verify(token, now)?),
             Presented::Certificate(names) => {
-                let client = self.named_by(names).ok_or(AuthError::UnknownCertificate)?;
-                self.registered(Caller::by_certificate(client.clone()))
+                let (name, client) = self.named_by(names).ok_or(AuthError::UnknownCertificate)?;
+                self.registered(Caller::by_certificate(client.clone(), name.as_parent()))
             }
             Presented::Other => Err(AuthError::NotOffered),
             Presented::Malformed => Err(AuthError::Malformed),
@@ -189,8 +191,24 @@ impl Authenticator {
         }
     }
 
+    /// The caller that a ticket was made for, if the credential that it was made with would still prove it.
+    pub(crate) fn redeemed(&self, caller: Caller) -> Result<Caller, AuthError> {
+        let caller = self.registered(caller)?;
+        let parent = caller.parent();
+        let is_valid = match caller.issuer() {
+            Some(issuer) => self.issuers.parent(issuer) == Some(parent),
+            None => {
+                self.clients.get(caller.client()).is_some_and(|client| client.vouches_by(parent))
+            }
+        };
+        match is_valid {
+            true => Ok(caller),
+            false => Err(TicketProblem::ParentEnded(caller.client().clone()).into()),
+        }
+    }
+
     /// A caller whom somebody else has proven, if its client is one of ours.
-    pub(crate) fn registered(&self, caller: Caller) -> Result<Caller, AuthError> {
+    fn registered(&self, caller: Caller) -> Result<Caller, AuthError> {
         match self.clients.get(caller.client()) {
             Some(client) if client.enabled => Ok(caller),
             Some(_) => Err(AuthError::Disabled(caller.client().clone())),
@@ -200,17 +218,25 @@ impl Authenticator {
 }
 
 impl Authenticator {
-    /// The one client that has a name of the certificate's. One that names two proves neither.
-    fn named_by(&self, names: &CertificateNames) -> Option<&ClientId> {
-        let mut named = names.iter().filter_map(|name| self.certificates.get(name));
+    /// The one client that has a name of the certificate's, and the first such name. One that names two proves neither.
+    fn named_by(&self, names: &CertificateNames) -> Option<(&CertificateName, &ClientId)> {
+        let mut named = names.iter().filter_map(|name| self.certificates.get_key_value(name));
         let first = named.next()?;
-        named.all(|other| other == first).then_some(first)
+        named.all(|(_, other)| other == first.1).then_some(first)
     }
 }
 
 /// Compares with both hashes whatever the first comparison says.
 fn is_one_of([first, second]: &[SecretHash; 2], offered: &SecretHash) -> bool {
     first.is_same(offered) | second.is_same(offered)
+}
+
+impl Client {
+    /// Whether a secret or a certificate's name of the client is what this stands for.
+    fn vouches_by(&self, parent: Fingerprint) -> bool {
+        self.secrets.iter().flatten().any(|secret| secret.as_parent() == parent)
+            || self.certificates.iter().any(|name| name.as_parent() == parent)
+    }
 }
 
 #[cfg(test)]
@@ -327,5 +353,45 @@ mod tests {
         ] {
             assert_eq!(prove(names), expected, "{names:?}");
         }
+    }
+
+    /// T48.
+    #[test]
+    fn what_was_made_with_a_credential_is_valid_as_long_as_the_credential_is() {
+        let with = |secrets: [&str; 2], names: &[&str]| {
+            let certificates =
+                names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect();
+            let secrets = Some(secrets.map(hash));
+            let client = Client { secrets, certificates, enabled: true };
+            let clients = HashMap::from([("client-002".parse().unwrap(), client)]);
+            Authenticator::new(clients, Issuers::default())
+        };
+        let before = with(["old", "new"], &["dns:one.example.com", "dns:two.example.com"]);
+        let certificate = |name: &str| {
+            let certificate = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert;
+            Presented::Certificate(CertificateNames::of(certificate.der()).into())
+        };
+        let presented = [
+            present("client-002", "old"),
+            present("client-002", "new"),
+            certificate("one.example.com"),
+            certificate("two.example.com"),
+        ];
+        let made = presented.map(|one| before.authenticate_at_once(&one, now()).unwrap());
+        let valid = |after: Authenticator| {
+            made.clone().map(|caller| match after.redeemed(caller) {
+                Ok(_) => true,
+                Err(error) => {
+                    let ended = TicketProblem::ParentEnded("client-002".parse().unwrap());
+                    assert_eq!(error, AuthError::Ticket(ended));
+                    false
+                }
+            })
+        };
+        let (one, two) = ("dns:one.example.com", "dns:two.example.com");
+        assert_eq!(valid(with(["new", "old"], &[two, one])), [true; 4]);
+        assert_eq!(valid(with(["new", "new"], &[one, two])), [false, true, true, true]);
+        assert_eq!(valid(with(["newer", "new"], &[two])), [false, true, false, true]);
+        assert_eq!(valid(with(["newer", "newest"], &[])), [false; 4]);
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::domain::Invalid;
+use crate::domain::{Fingerprint, Invalid};
 
 /// The SHA-256 of a client's secret, written as 64 hex digits in the configuration.
 ///
@@ -34,6 +34,11 @@ impl SecretHash {
         work::count(|work| &mut work.comparisons);
         let pairs = self.words().zip(other.words());
         pairs.fold(Choice::from(1), |equal, (ours, theirs)| equal & ours.ct_eq(&theirs)).into()
+    }
+
+    /// Stands for the secret in what was made with it.
+    pub(super) fn as_parent(&self) -> Fingerprint {
+        Fingerprint::of([b"secret".as_slice(), &self.0])
     }
 
     fn words(&self) -> impl Iterator<Item = u64> {

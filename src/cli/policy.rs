@@ -10,7 +10,7 @@ use super::{ConfigFiles, EXIT_CONFIG, Failure};
 use crate::auth::Caller;
 use crate::clock::Clock;
 use crate::config::Mode;
-use crate::domain::{ClientId, Subject};
+use crate::domain::{ClientId, IssuerName, Subject};
 use crate::grant::{Asked, Grants};
 use crate::policy::{
     AskedPolicy, Breadth, Explanation, Judged, PolicyProblem, Request, RolePolicy, SessionPolicy,
@@ -48,6 +48,9 @@ pub(super) struct CallArgs {
     /// The user behind the call
     #[arg(long)]
     subject: Option<Subject>,
+    /// The issuer of the user's token, a key of `issuers`; may be left out where only one has users of the client
+    #[arg(long)]
+    issuer: Option<IssuerName>,
     /// A parameter of the request
     #[arg(long = "param", value_name = "NAME=VALUE", value_parser = pair)]
     params: Vec<(String, String)>,
@@ -109,7 +112,13 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     let parameters = each_once("--param", args.params)?;
     named_rightly(grants, &args.client, args.grant.as_deref(), &parameters)?;
     let claims = each_once("--claim", args.claims)?;
-    let caller = Caller::imagined(args.client, args.subject, claims);
+    let mut issuers = settings.rules.issuers.iter().filter(|issuer| issuer.serves(&args.client));
+    let only = match (issuers.next(), issuers.next()) {
+        (Some(only), None) => Some(only.id.clone()),
+        (Some(_) | None, _) => None,
+    };
+    let issuer = args.issuer.or(only).filter(|_| args.subject.is_some());
+    let caller = Caller::imagined(args.client, args.subject, claims).of_issuer(issuer);
     let policy = args.policy.map(|file| {
         let unfit = |unfit| Failure::new(EXIT_CONFIG, format!("{}: {unfit}", file.display()));
         AskedPolicy::parse(&read(&file)?).map_err(unfit)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::TimeDelta;
+use serde_json::Value;
 
 use super::Mode;
 use super::field::{Field, List};
@@ -11,19 +12,24 @@ use super::problems::Problems;
 use super::raw::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};
 use super::resolve::number;
 use crate::auth::{ClaimKind, ClaimRule, Issuer, NamedClaim};
-use crate::domain::{ClientId, ValueName};
+use crate::domain::{ClientId, Fingerprint, IssuerName, ValueName};
 
 /// The issuers whose tokens are believed, for clients that are registered.
 pub(super) fn resolve(
     raw: BTreeMap<String, RawIssuer>,
     clients: &[&ClientId],
+    json: &Value,
     mode: Mode,
     problems: &mut Problems,
 ) -> Vec<Issuer> {
     let mut issuers: Vec<Issuer> = Vec::new();
     for (id, raw) in raw {
         let path = format!("issuers.{id}");
-        let Some(issuer) = issuer(id, &path, raw, clients, mode, problems) else { continue };
+        // Of what is written: paths are the same wherever the files lie, so that replicas agree.
+        let configured = Fingerprint::of([json["issuers"][&id].to_string().as_bytes()]);
+        let id = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let issuer = issuer((id, configured), &path, raw, clients, mode, problems);
+        let Some(issuer) = issuer else { continue };
         if issuers.iter().any(|other| other.name == issuer.name) {
             problems.add(
                 format!("{path}.issuer"),
@@ -36,7 +42,7 @@ pub(super) fn resolve(
 }
 
 fn issuer(
-    id: String,
+    (id, configured): (Option<IssuerName>, Fingerprint),
     path: &str,
     raw: RawIssuer,
     registered: &[&ClientId],
@@ -108,7 +114,8 @@ fn issuer(
         required.extend(rule.map(|rule| (claim, rule)));
     }
     Some(Issuer {
-        id,
+        id: id?,
+        configured,
         name: name?,
         algorithms: algorithms?,
         keys: keys?,
@@ -126,7 +133,7 @@ fn issuer(
 fn named_claim(raw: RawClaim) -> NamedClaim {
     let (claim, kind) = match raw {
         RawClaim::Name(claim) => (claim, RawClaimType::String),
-        RawClaim::Typed(RawTypedClaim { claim, r#type }) => (claim, r#type),
+        RawClaim::Typed(RawTypedClaim { claim, kind }) => (claim, kind),
     };
     let kind = match kind {
         RawClaimType::String => ClaimKind::String,

@@ -75,7 +75,7 @@ pub(super) fn resolve(
     let of_policies = std::mem::take(&mut entitlements.advice);
     let clients = clients::resolve(raw.clients, mode, &mut problems);
     let registered: Vec<_> = clients.iter().map(|client| &client.id).collect();
-    let issuers = issuers::resolve(raw.issuers, &registered, mode, &mut problems);
+    let issuers = issuers::resolve(raw.issuers, &registered, &json, mode, &mut problems);
     let clients_grants =
         clients.iter().map(|client| (client.id.clone(), client.grants.clone())).collect();
     // Without it nothing is resolved, whatever stands here.

@@ -23,7 +23,7 @@ pub(crate) use duration::{MaxSessionDuration, SessionDuration};
 pub(crate) use fingerprint::Fingerprint;
 pub(crate) use identity::{ExternalId, SourceIdentity, Subject};
 pub(crate) use loopback::is_loopback;
-pub(crate) use names::{ClientId, GrantName, RoleName, ValueName};
+pub(crate) use names::{ClientId, GrantName, IssuerName, RoleName, ValueName};
 pub(crate) use object_key::{KeyPath, PolicyText, Segment};
 pub(crate) use session_name::SessionName;
 

@@ -42,6 +42,20 @@ pub(crate) struct RoleName(String);
 
 text_type!(RoleName, |s| is_name(s, 1), "a role's name is 1 to 32 characters of a-z, 0-9 and `-`");
 
+/// What a configuration calls an identity provider: `[issuers.NAME]`. Its `iss` may change or be renamed; this is what
+/// policies, limits and the audit tell users of different issuers apart by.
+///
+/// A path segment of policies and a part of session names, as a client's id is.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[serde(try_from = "String")]
+pub(crate) struct IssuerName(Arc<str>);
+
+text_type!(
+    IssuerName,
+    |s| is_name(s, 1),
+    "an issuer's name is 1 to 32 characters of a-z, 0-9 and `-`"
+);
+
 /// The name of a request parameter or of a claim, such as `album` in `${params.album}`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]

@@ -104,6 +104,7 @@ fn request<'a>(
         peer: context.peer.as_str(),
         client: context.client(),
         authenticated_by: context.authenticated_by(),
+        issuer: context.issuer(),
         subject: context.subject(),
         grant: context.grant(),
         ticket: ticket.as_deref(),

@@ -41,7 +41,7 @@ pub(super) async fn caller(
     }
     let caller = authenticated.map_err(|error| failing::failed(api, context, &presented, error))?;
     let (limits, counts) = (&context.rules.limits, &api.metrics.throttled);
-    limits.admit(caller.client(), caller.subject(), counts).await?;
+    limits.admit(caller.client(), caller.issuer().zip(caller.subject()), counts).await?;
     Ok(caller)
 }
 

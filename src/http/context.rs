@@ -14,7 +14,7 @@ use uuid::fmt::Hyphenated;
 use super::peer::Peer;
 use super::rules::Rules;
 use crate::auth::{Caller, TicketId};
-use crate::domain::{ClientId, GrantName, Subject};
+use crate::domain::{ClientId, GrantName, IssuerName, Subject};
 
 /// The main route.
 pub(super) const TOKEN_ROUTE: &str = "/v1/token";
@@ -53,6 +53,7 @@ struct Who {
     client: ClientId,
     /// The rest is of one that has proven itself.
     method: Option<&'static str>,
+    issuer: Option<IssuerName>,
     subject: Option<Subject>,
 }
 
@@ -107,14 +108,16 @@ impl Context {
     /// Who it says to be from, and has not proven.
     pub(super) fn note_client(&self, client: &ClientId) {
         // There is one credential, so one client.
-        let _ = self.who.set(Who { client: client.clone(), method: None, subject: None });
+        let _ =
+            self.who.set(Who { client: client.clone(), method: None, issuer: None, subject: None });
     }
 
     /// Whose request it is.
     pub(super) fn note_caller(&self, caller: &Caller) {
         let client = caller.client().clone();
         let method = Some(caller.method().as_str());
-        let _ = self.who.set(Who { client, method, subject: caller.subject().cloned() });
+        let (issuer, subject) = (caller.issuer().cloned(), caller.subject().cloned());
+        let _ = self.who.set(Who { client, method, issuer, subject });
     }
 
     /// What it asks for, once that is known to be the client's.
@@ -138,6 +141,10 @@ impl Context {
 
     pub(super) fn authenticated_by(&self) -> Option<&'static str> {
         self.who.get()?.method
+    }
+
+    pub(super) fn issuer(&self) -> Option<&str> {
+        Some(self.who.get()?.issuer.as_ref()?.as_str())
     }
 
     pub(super) fn subject(&self) -> Option<&str> {

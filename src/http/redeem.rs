@@ -24,7 +24,7 @@ pub(super) struct Shown {
 }
 
 /// The ticket that a request shows instead of a header.
-pub(super) fn shown(headers: &HeaderMap, uri: &Uri) -> Result<Option<Shown>, ApiError> {
+pub(super) fn shown(headers: &HeaderMap, uri: &Uri) -> Result<Option<Shown>, AuthError> {
     // Nearly all requests end here: with a query, or with a header.
     if uri.query().is_none() || headers.contains_key(AUTHORIZATION) {
         return Ok(None);
@@ -36,7 +36,7 @@ pub(super) fn shown(headers: &HeaderMap, uri: &Uri) -> Result<Option<Shown>, Api
     let Some(at) = pairs.iter().position(|(name, _)| name == PARAMETER) else { return Ok(None) };
     let (_, ticket) = pairs.swap_remove(at);
     if pairs.iter().any(|(name, _)| name == PARAMETER) {
-        return Err(AuthError::Malformed.into());
+        return Err(AuthError::Malformed);
     }
     Ok(Some(Shown { ticket: ticket.into(), accompanied: !pairs.is_empty() }))
 }
@@ -48,14 +48,14 @@ pub(super) async fn redeem(
     shown: &Shown,
 ) -> Result<(Caller, Asked), ApiError> {
     let rules = &context.rules;
-    let tickets = rules.tickets.as_ref().ok_or(AuthError::NotOffered)?;
+    let failed = |error| failing::failed(api, context, &Presented::Other, error);
+    let tickets = rules.tickets.as_ref().ok_or(AuthError::NotOffered).map_err(failed)?;
     let opened = tickets.seal.open(&shown.ticket, api.clock.now()).inspect_err(|problem| {
         if let TicketProblem::Expired { ticket, client } = problem {
             context.note_ticket(*ticket);
             context.note_client(client);
         }
     });
-    let failed = |error| failing::failed(api, context, &Presented::Other, error);
     let ticket = opened.map_err(|problem| failed(problem.into()))?;
     context.note_ticket(ticket.id);
     context.note_caller(&ticket.caller);
@@ -67,13 +67,14 @@ pub(super) async fn redeem(
         ticket.caller.client(),
     );
     let Ticket { caller, grant, fingerprint, .. } = ticket;
-    let caller = rules.authenticator.registered(caller).map_err(failed)?;
+    let caller = rules.authenticator.redeemed(caller).map_err(failed)?;
     let same = |held: &Entitlement| held.fingerprint == fingerprint;
     if !rules.grants.held(caller.client(), &grant).is_some_and(same) {
         let client = caller.client().clone();
         return Err(failed(TicketProblem::GrantChanged(client).into()));
     }
-    rules.limits.admit(caller.client(), caller.subject(), &api.metrics.throttled).await?;
+    let user = caller.issuer().zip(caller.subject());
+    rules.limits.admit(caller.client(), user, &api.metrics.throttled).await?;
     if shown.accompanied {
         return Err(ApiError::Malformed("nothing stands in the query beside a ticket".into()));
     }

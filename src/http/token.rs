@@ -13,12 +13,13 @@ use super::audited;
 use super::authenticate;
 use super::context::{Context, OSS_SDK_ROUTE, TOKEN_ROUTE, Told};
 use super::error::ApiError;
+use super::failing;
 use super::json::ApiJson;
 use super::no_query::NoQuery;
 use super::redeem;
 use super::token_request;
 use super::wire;
-use crate::auth::Caller;
+use crate::auth::{Caller, Presented};
 use crate::grant::Asked;
 use crate::sts::RoleSession;
 use crate::vend::{Holder, Vended};
@@ -38,7 +39,9 @@ pub(super) async fn wanted(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (headers, uri) = (request.headers(), request.uri());
-    let (caller, asked) = match redeem::shown(headers, uri)? {
+    let shown = redeem::shown(headers, uri);
+    let shown = shown.map_err(|error| failing::failed(api, context, &Presented::Other, error))?;
+    let (caller, asked) = match shown {
         None => (authenticate::caller(api, context, headers).await?, asked_by(uri)?),
         // Boxed: it is rare, and all others would carry the room that it takes.
         Some(ticket) => Box::pin(redeem::redeem(api, context, &ticket)).await?,

@@ -21,7 +21,11 @@ pub(super) struct WhoamiResponse<'a> {
     #[serde(flatten)]
     success: Success<'a>,
     client: &'a str,
-    /// The user, where the credential proves one.
+    /// What the service calls the user's issuer, where the credential proves a user.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    issuer: Option<&'a str>,
+    /// The user, where the credential proves one: one of its issuer's.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     subject: Option<&'a str>,
@@ -84,6 +88,7 @@ pub(super) async fn whoami(Told(context): Told, caller: Caller, NoQuery: NoQuery
     json(&WhoamiResponse {
         success: Success::new(context.id.as_str()),
         client: caller.client().as_str(),
+        issuer: caller.issuer().map(|issuer| issuer.as_str()),
         subject: caller.subject().map(|subject| subject.as_str()),
         authenticated_by: caller.method().as_str(),
         grants: rules.grants.of(caller.client()).map(GrantView::from).collect(),

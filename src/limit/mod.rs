@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(crate) use failures::{FailureSettings, Failures};
 pub(crate) use terms::{Limit, LimitKind, LimitMode, LimitTerms, Per};
 
-use crate::domain::{ClientId, Subject};
+use crate::domain::{ClientId, IssuerName, Subject};
 use crate::store::Store;
 use crate::telemetry::ThrottleMetrics;
 use bucket::Bucket;
@@ -83,14 +83,15 @@ impl Limits {
     pub(crate) async fn admit(
         &self,
         client: &ClientId,
-        subject: Option<&Subject>,
+        user: Option<(&IssuerName, &Subject)>,
         counts: &ThrottleMetrics,
     ) -> Result<(), Throttled> {
         let Some(OfClient { limits, bucket }) = self.of_clients.get(client) else { return Ok(()) };
-        if let (Some(limit), Some(subject)) = (limits.subject, subject) {
+        if let (Some(limit), Some((issuer, subject))) = (limits.subject, user) {
             let parts = self.store.expected_replicas();
-            let bucket = self.subjects.bucket(client, subject, limit.terms, parts);
-            let wait = self.wait(&bucket, &[client.as_str(), subject.as_str()]).await;
+            let bucket = self.subjects.bucket(client, (issuer, subject), limit.terms, parts);
+            let name = [client.as_str(), issuer.as_str(), subject.as_str()];
+            let wait = self.wait(&bucket, &name).await;
             limit.admits(LimitKind::Subject, wait, client, counts)?;
         }
         if let (Some(limit), Some(bucket)) = (limits.whole, bucket) {

@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 
 use super::LimitTerms;
 use super::bucket::Bucket;
-use crate::domain::{ClientId, Subject};
+use crate::domain::{ClientId, IssuerName, Subject};
 
 /// Users of all clients together, some 200 bytes each.
 const MOST: usize = 100_000;
@@ -36,11 +36,11 @@ impl Subjects {
     pub(super) fn bucket(
         &self,
         client: &ClientId,
-        subject: &Subject,
+        user: (&IssuerName, &Subject),
         terms: LimitTerms,
         parts: NonZeroU32,
     ) -> Arc<Bucket> {
-        let key = self.hashing.hash_one((client, subject, terms));
+        let key = self.hashing.hash_one((client, user, terms));
         let full = || Ok::<_, std::convert::Infallible>(Arc::new(Bucket::new(terms, parts)));
         let Ok(bucket) = self.buckets.get_or_insert_with(&key, full);
         bucket
@@ -60,7 +60,10 @@ mod tests {
         let subjects = Subjects::default();
         let client = "photo-app".parse().unwrap();
         let greedy = "greedy".parse().unwrap();
-        let asks = |subject: &Subject| subjects.bucket(&client, subject, terms, NonZeroU32::MIN);
+        let issuer = "company".parse().unwrap();
+        let asks = |subject: &Subject| {
+            subjects.bucket(&client, (&issuer, subject), terms, NonZeroU32::MIN)
+        };
         let mut admitted = 0;
         for n in 0..1_000_000 {
             let other = format!("user-{n}").parse().unwrap();

@@ -22,10 +22,12 @@ fn whole(per_second: u32, burst: u32) -> Limits {
 
 async fn admitted(limits: &Limits, subject: Option<&str>, asked: usize) -> usize {
     let (client, counts) = ("greedy".parse().unwrap(), ThrottleMetrics::default());
+    let issuer = "company".parse().unwrap();
     let subject = subject.map(|subject| subject.parse().unwrap());
+    let user = subject.as_ref().map(|subject| (&issuer, subject));
     let mut admitted = 0;
     for _ in 0..asked {
-        admitted += usize::from(limits.admit(&client, subject.as_ref(), &counts).await.is_ok());
+        admitted += usize::from(limits.admit(&client, user, &counts).await.is_ok());
     }
     admitted
 }
@@ -81,9 +83,10 @@ async fn in_shadow_mode_a_limit_only_counts_what_it_would_refuse() {
     };
     let limits = limits(both, None);
     let (client, subject) = ("greedy".parse().unwrap(), "user".parse().unwrap());
+    let issuer = "company".parse().unwrap();
     let metrics = Metrics::new();
     for _ in 0..25 {
-        limits.admit(&client, Some(&subject), &metrics.throttled).await.unwrap();
+        limits.admit(&client, Some((&issuer, &subject)), &metrics.throttled).await.unwrap();
     }
     let text = metrics.encoded();
     for line in [
@@ -110,4 +113,22 @@ async fn what_was_counted_goes_on_where_the_terms_are_the_same() {
     assert_eq!(admitted(&limits(both(10, 2), Some(&before)), None, 10).await, 0);
     assert_eq!(admitted(&limits(both(20, 3), Some(&before)), Some("user"), 10).await, 3);
     assert_eq!(admitted(&limits(both(20, 3), Some(&before)), None, 100).await, 20);
+}
+
+/// T41: whose limit is spent is told by the issuer as well.
+#[tokio::test(start_paused = true)]
+async fn users_of_two_issuers_with_one_subject_have_a_limit_each() {
+    let limits =
+        limits(ClientLimits { whole: None, subject: Some(limit(6, Per::Minute, 2)) }, None);
+    let (client, alice) = ("greedy".parse().unwrap(), "alice".parse().unwrap());
+    for issuer in ["company", "partner"] {
+        let issuer = issuer.parse().unwrap();
+        let mut admitted = 0;
+        for _ in 0..5 {
+            let user = Some((&issuer, &alice));
+            admitted +=
+                usize::from(limits.admit(&client, user, &ThrottleMetrics::default()).await.is_ok());
+        }
+        assert_eq!(admitted, 2, "{issuer}");
+    }
 }

@@ -156,6 +156,34 @@ async fn reaching_a_limit_is_one_warning_and_what_is_beyond_it_leaves_no_line() 
     stage.close().await;
 }
 
+/// A made-up ticket is a failed credential as any other: counted, and beyond the limit neither looked up nor logged.
+#[tokio::test]
+async fn made_up_tickets_spend_the_limit_of_their_address_and_a_good_one_passes() {
+    let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
+    let host = Host::at(ELSEWHERE, &stage);
+    let asked = stage.request("POST", "/v1/tickets");
+    let made = stage.send(asked.basic_auth("client-002", Some(secret("client-002")))).await;
+    let (_, good) = made.body["Url"].as_str().unwrap().split_once('?').unwrap();
+    let get = async |query: &str| {
+        stage.send(host.http.get(stage.url(&format!("/v1/token?{query}")))).await
+    };
+    let made_up = ["Ticket=AAAA", "Ticket=", "Ticket=A&Ticket=B", &format!("{good}A"), "Ticket=*"];
+    for query in made_up {
+        assert_eq!(get(query).await.outcome(), "401 Unauthenticated", "{query}");
+    }
+    let start = logs::since(0).len();
+    for query in made_up.into_iter().cycle().take(20) {
+        assert_eq!(get(query).await.outcome(), "429 Throttled.Client", "{query}");
+    }
+    assert_eq!(counted(&stage, "address-failures", "enforce").await, 20);
+    let log = logs::since(start);
+    assert!(!log.contains(" INFO "), "{log}");
+    // One limit for all credentials; and a ticket that proves somebody is no failure.
+    assert_eq!(host.basic("client-002", "wrong").await.outcome(), "429 Throttled.Client");
+    assert_eq!(get(good).await.outcome(), "200 Success");
+    stage.close().await;
+}
+
 /// T51: ten bad requests a second from a carrier's one address, for as long as anybody likes.
 #[tokio::test]
 async fn beside_bad_requests_right_secrets_and_new_users_of_the_same_address_are_served() {

@@ -33,8 +33,11 @@ async fn each_user_gets_a_token_for_their_own_prefix_and_nobody_elses() {
 async fn whoami_shows_the_user_and_how_they_were_proven() {
     let stage = Stage::demo().await;
     let answer = get(&stage, "/v1/whoami", &demo_jwt("alice", stage.clock.now())).await;
-    let shown = ["Client", "Subject", "AuthenticatedBy"].map(|field| answer.body[field].clone());
-    assert_eq!(shown, ["photo-app", "alice", "Jwt"]);
+    let shown = ["Client", "Issuer", "Subject", "AuthenticatedBy"];
+    let shown = shown.map(|field| answer.body[field].clone());
+    assert_eq!(shown, ["photo-app", "demo", "alice", "Jwt"]);
+    let without = stage.get("client-002", "/v1/whoami").await;
+    assert_eq!((without.body.get("Issuer"), without.body.get("Subject")), (None, None));
     stage.close().await;
 }
 

@@ -9,6 +9,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
+use crate::domain::Fingerprint;
 use distinguished_name::rfc4514;
 
 /// One name in a certificate: an entry of its subject alternative names, or its subject.
@@ -47,6 +48,13 @@ impl TryFrom<String> for CertificateName {
             "subject" if name.contains('=') => Ok(Self::Subject(name.to_owned())),
             _ => Err(InvalidCertificateName),
         }
+    }
+}
+
+impl CertificateName {
+    /// Stands for the name in what was made with a certificate that has it.
+    pub(super) fn as_parent(&self) -> Fingerprint {
+        Fingerprint::of([b"certificate".as_slice(), self.to_string().as_bytes()])
     }
 }
 

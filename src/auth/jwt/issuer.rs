@@ -11,13 +11,15 @@ use super::claims::{self, ClaimRule, NamedClaim};
 use super::json::{Claims, Json};
 use super::key_source::KeySource;
 use crate::auth::Caller;
-use crate::domain::{ClientId, Invalid, ValueName};
+use crate::domain::{ClientId, Fingerprint, Invalid, IssuerName, Subject, ValueName};
 
 /// Whose tokens are believed, and what of them. What compares equal is the same issuer after a reload.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Issuer {
-    /// The operator's name for it, for the log and metrics.
-    pub(crate) id: String,
+    /// The operator's name for it: `${issuer}`, and in the log, the audit and metrics.
+    pub(crate) id: IssuerName,
+    /// Of all that the configuration says of it, but for what is in its key files.
+    pub(crate) configured: Fingerprint,
     /// `iss`, to the letter.
     pub(crate) name: String,
     pub(crate) algorithms: Vec<SignatureAlgorithm>,
@@ -85,6 +87,21 @@ impl TryFrom<String> for SignatureAlgorithm {
 }
 
 impl Issuer {
+    /// Stands for what a ticket of its users depends on: its configuration. Public keys are no part of it, for their
+    /// ordinary rotation ends nobody's session; a shared secret is, as whoever knows it can be any user.
+    pub(super) fn parent(&self) -> Fingerprint {
+        let secret = match &self.keys {
+            KeySource::Given(keys) => keys.shared_secret().unwrap_or_default(),
+            KeySource::Fetched(..) => &[],
+        };
+        Fingerprint::of([b"issuer".as_slice(), &self.configured.to_bytes(), secret])
+    }
+
+    /// Whether its tokens may be for this client.
+    pub(crate) fn serves(&self, client: &ClientId) -> bool {
+        self.audiences.values().flatten().any(|one| one == client)
+    }
+
     /// Whether the same keys would be had in the same way, whatever else differs.
     pub(super) fn has_keys_of(&self, other: &Self) -> bool {
         (&self.id, &self.name, &self.algorithms, &self.keys)
@@ -110,13 +127,15 @@ impl Issuer {
             return Err(JwtProblem::Required);
         }
         let subject = claims.get(&self.subject_claim).and_then(Json::as_str);
-        let subject = subject.and_then(|text| text.parse().ok()).ok_or(JwtProblem::Subject)?;
+        let subject: Subject =
+            subject.and_then(|text| text.parse().ok()).ok_or(JwtProblem::Subject)?;
         let named = self.claims.iter().filter_map(|(name, claim)| {
             Some((name.as_str().to_owned(), claim.text(claims)?.to_owned()))
         });
         // To the letter: leeway is for clocks that differ, not a longer life.
         let bound = self.bound_by_token.then_some(expires);
-        let caller = Caller::by_jwt(client.clone(), subject, named.collect(), bound);
+        let user = (self.id.clone(), subject);
+        let caller = Caller::by_jwt(client.clone(), user, named.collect(), bound, self.parent());
         Ok((caller, until))
     }
 

@@ -99,6 +99,17 @@ impl Keys {
         self.0.iter().filter(|key| !others.0.contains(key))
     }
 
+    /// The secret of HS256, where that is what these keys are.
+    pub(super) fn shared_secret(&self) -> Option<&[u8]> {
+        let [key] = self.0.as_slice() else { return None };
+        match key.verifying.kind() {
+            DecodingKeyKind::SecretOrDer(secret) if key.algorithms == [Algorithm::HS256] => {
+                Some(secret)
+            }
+            DecodingKeyKind::SecretOrDer(_) | DecodingKeyKind::RsaModulusExponent { .. } => None,
+        }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
         self.0.iter()
     }

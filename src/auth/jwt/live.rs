@@ -88,14 +88,14 @@ impl Supply {
         let ring = Arc::new(KeyRing::holding(Keys::default()));
         let demand = Arc::new(Demand::default());
         let keeper = Keeper {
-            id: issuer.id.clone(),
+            id: issuer.id.to_string(),
             fetcher: Fetcher::new(from, issuer.name.clone(), issuer.algorithms.clone())?,
             cadence,
             ring: Arc::clone(&ring),
             demand: Arc::clone(&demand),
             clock: clock.clone(),
             metrics: metrics.clone(),
-            shown: metrics.issuer(&issuer.id),
+            shown: metrics.issuer(issuer.id.as_str()),
         };
         // Known from the first moment, so that a request that comes before the task has run waits for its fetch.
         demand.begins();

@@ -31,6 +31,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Caller;
 use crate::clock::{Clock, Moment};
+use crate::domain::{Fingerprint, IssuerName};
 use crate::telemetry::IssuerMetrics;
 use json::Claims;
 use keys::Key;
@@ -147,6 +148,12 @@ impl Issuers {
         };
         let remembered = previous.map(|previous| previous.remembered.of(stays));
         Ok(Self { remembered: remembered.unwrap_or_default(), by_name })
+    }
+
+    /// What tickets of the issuer's users depend on now; nothing if there is no such issuer any more.
+    pub(super) fn parent(&self, issuer: &IssuerName) -> Option<Fingerprint> {
+        let mut issuers = self.by_name.values().map(|live| &live.issuer);
+        issuers.find(|live| live.id == *issuer).map(Issuer::parent)
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -13,19 +13,21 @@ use crate::auth::Caller;
 use crate::domain::Fingerprint;
 
 /// The version of what follows, in front of it. One that is not known is no ticket.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 pub(super) fn write(ticket: &Ticket) -> SecretSlice<u8> {
     let caller = &ticket.caller;
     let mut plain = Writer(vec![VERSION]);
     plain.0.extend(ticket.id.0);
     plain.0.extend(ticket.fingerprint.to_bytes());
+    plain.0.extend(caller.parent().to_bytes());
     plain.moment(Some(ticket.issued_at));
     plain.moment(Some(ticket.expires_at));
     plain.moment(caller.until());
     plain.number(ticket.duration_secs.unwrap_or(0));
     plain.text(&ticket.proven_by);
     plain.text(caller.client().as_str());
+    plain.text(caller.issuer().map_or("", |issuer| issuer.as_str()));
     plain.text(caller.subject().map_or("", |subject| subject.as_str()));
     plain.texts(caller.claims());
     plain.text(ticket.grant.as_str());
@@ -42,20 +44,21 @@ pub(super) fn read(plain: &[u8]) -> Option<Ticket> {
     }
     let id = TicketId(plain.bytes()?);
     let fingerprint = Fingerprint::from(plain.bytes()?);
+    let parent = Fingerprint::from(plain.bytes()?);
     let (issued_at, expires_at) = (plain.moment()??, plain.moment()??);
     let until = plain.moment()?;
     let duration_secs = Some(plain.number()?).filter(|secs| *secs != 0);
     let proven_by = plain.text()?.to_owned();
     let client = plain.text()?.parse().ok()?;
-    let subject = match plain.text()? {
-        "" => None,
-        subject => Some(subject.parse().ok()?),
+    let user = match (plain.text()?, plain.text()?) {
+        ("", "") => None,
+        (issuer, subject) => Some((issuer.parse().ok()?, subject.parse().ok()?)),
     };
     let claims = plain.texts()?;
     let grant = plain.text()?.parse().ok()?;
     let parameters = plain.texts()?;
     let policy = Some(plain.text()?).filter(|policy| !policy.is_empty()).map(str::to_owned);
-    let caller = Caller::by_ticket(client, subject, claims, until);
+    let caller = Caller::by_ticket(client, user, claims, until, parent);
     plain.0.is_empty().then_some(Ticket {
         id,
         caller,

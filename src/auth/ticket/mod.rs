@@ -23,7 +23,7 @@ pub(crate) use seal::TicketSeal;
 #[derive(Debug)]
 pub(crate) struct Ticket {
     pub(crate) id: TicketId,
-    /// Whoever it was made for.
+    /// The caller that it was made for, and what stands for the credential that it was made with: it ends with that.
     pub(crate) caller: Caller,
     /// How the caller had proven itself when it was made, for the log.
     pub(crate) proven_by: String,
@@ -67,13 +67,20 @@ pub(crate) enum TicketProblem {
     Expired { ticket: TicketId, client: ClientId },
     #[error("the ticket's grant was changed, or is not the client's any more")]
     GrantChanged(ClientId),
+    #[error(
+        "the credential that the ticket was made with is not valid any more: the secret or the certificate's name was taken \
+         away, or its issuer was changed"
+    )]
+    ParentEnded(ClientId),
 }
 
 impl TicketProblem {
     /// Whose ticket it is, where that is certain.
     pub(super) fn client(&self) -> Option<&ClientId> {
         match self {
-            Self::Expired { client, .. } | Self::GrantChanged(client) => Some(client),
+            Self::Expired { client, .. }
+            | Self::GrantChanged(client)
+            | Self::ParentEnded(client) => Some(client),
             Self::Malformed | Self::Unsealed | Self::Version => None,
         }
     }

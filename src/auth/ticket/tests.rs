@@ -24,9 +24,10 @@ fn alices() -> Ticket {
     let claims = BTreeMap::from([("tenant".to_owned(), "canary-tenant".to_owned())]);
     let caller = Caller::by_jwt(
         "photo-app".parse().unwrap(),
-        "canary-alice".parse().unwrap(),
+        ("company".parse().unwrap(), "canary-alice".parse().unwrap()),
         claims,
         Some(now() + TimeDelta::hours(9)),
+        Fingerprint::of([b"issuer".as_slice()]),
     );
     Ticket {
         id: TicketId::fresh(),
@@ -45,7 +46,8 @@ fn alices() -> Ticket {
 /// All that a ticket says, but for how its caller is proven now.
 fn said(ticket: &Ticket) -> String {
     let Ticket { id, caller, proven_by, grant, fingerprint, duration_secs, .. } = ticket;
-    let of_caller = (caller.client(), caller.subject(), caller.claims(), caller.until());
+    let user = (caller.issuer(), caller.subject());
+    let of_caller = (caller.client(), user, caller.claims(), caller.until(), caller.parent());
     let asked = (grant, fingerprint, duration_secs, &ticket.parameters, &ticket.policy);
     format!("{id} {proven_by} {of_caller:?} {asked:?} {} {}", ticket.issued_at, ticket.expires_at)
 }
@@ -58,7 +60,7 @@ fn what_is_sealed_is_what_is_opened() {
     assert_eq!((opened.caller.method(), opened.proven_by.as_str()), (Method::Ticket, "Jwt"));
     // Nothing is lost where there is nothing.
     let plain = Ticket {
-        caller: Caller::by_secret("client-002".parse().unwrap()),
+        caller: Caller::by_secret("client-002".parse().unwrap(), Fingerprint::of([])),
         duration_secs: None,
         parameters: BTreeMap::new(),
         policy: None,
@@ -140,14 +142,16 @@ fn what_is_no_ticket_is_told_apart_for_the_log() {
     assert_eq!(open("not base64".into()), TicketProblem::Malformed);
     assert_eq!(open("A".repeat(4000).into()), TicketProblem::Malformed);
     assert_eq!(open("A".repeat(3000).into()), TicketProblem::Unsealed);
-    // Of a service to come, with the same key.
+    // Of a service before or to come, with the same key.
     let plain = super::encoding::write(&alices()).expose_secret().to_vec();
     let sealed = |plain: &[u8]| {
         let seal = Seal::new("appserver ticket seal 1", &[SealKey::for_tests(1)]);
         URL_SAFE_NO_PAD.encode(seal.seal("ticket", &plain.to_vec().into())).into()
     };
     assert!(seal(&[1]).open(&sealed(&plain), now()).is_ok());
-    assert_eq!(open(sealed(&[&[2], &plain[1..]].concat())), TicketProblem::Version);
+    for version in [1, 3] {
+        assert_eq!(open(sealed(&[&[version], &plain[1..]].concat())), TicketProblem::Version);
+    }
     assert_eq!(open(sealed(&[&plain, [0].as_slice()].concat())), TicketProblem::Version);
     for length in 0..plain.len() {
         assert_eq!(open(sealed(&plain[..length])), TicketProblem::Version, "{length} bytes");

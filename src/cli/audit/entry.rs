@@ -21,6 +21,8 @@ pub(super) struct Entry<'a> {
     #[serde(borrow)]
     pub(super) authenticated_by: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) issuer: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     pub(super) subject: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) grant: Option<Cow<'a, str>>,
@@ -49,6 +51,13 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
+    /// The user, and of which issuer: `alice of company`. Lines of older versions name no issuer.
+    pub(super) fn user(&self) -> Option<String> {
+        let subject = self.subject.as_deref()?;
+        let issuer = self.issuer.as_deref().map(|issuer| format!(" of {issuer}"));
+        Some(format!("{subject}{}", issuer.unwrap_or_default()))
+    }
+
     /// The peer without its port, which is another for each connection.
     pub(super) fn address(&self) -> Option<&str> {
         let peer = self.peer.as_deref()?;

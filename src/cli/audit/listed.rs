@@ -22,8 +22,8 @@ impl Listed {
             shown(&entry.decision),
             text(&entry.client),
         )?;
-        if let Some(subject) = &entry.subject {
-            write!(out, " for {}", shown(subject))?;
+        if let Some(user) = entry.user() {
+            write!(out, " for {}", shown(&user))?;
         }
         write!(out, "  grant {}  from {}", text(&entry.grant), text(&entry.peer))?;
         match &entry.sts_access_key_id {

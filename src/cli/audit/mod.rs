@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 
 use super::{EXIT_CONFIG, Failure};
 use crate::clock::Clock;
-use crate::domain::{ClientId, GrantName};
+use crate::domain::{ClientId, GrantName, IssuerName};
 use entry::Entry;
 use lines::Lines;
 use listed::Listed;
@@ -42,6 +42,9 @@ pub(super) struct FindArgs {
     /// Of this user
     #[arg(long)]
     subject: Option<String>,
+    /// Of users of this issuer, as the configuration calls it
+    #[arg(long)]
+    issuer: Option<IssuerName>,
     /// Of this client
     #[arg(long)]
     client: Option<ClientId>,
@@ -128,6 +131,7 @@ impl FindArgs {
         let is = |wanted: Option<&str>, there: Option<&str>| wanted.is_none() || wanted == there;
         is(self.access_key_id.as_deref(), entry.sts_access_key_id.as_deref())
             && is(self.subject.as_deref(), entry.subject.as_deref())
+            && is(self.issuer.as_ref().map(IssuerName::as_str), entry.issuer.as_deref())
             && is(self.client.as_ref().map(ClientId::as_str), entry.client.as_deref())
             && is(self.grant.as_ref().map(GrantName::as_str), entry.grant.as_deref())
             && is(self.request_id.as_deref(), Some(&*entry.request_id))

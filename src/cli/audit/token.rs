@@ -104,14 +104,14 @@ impl Token {
     }
 }
 
-/// `photo-app for alice (Jwt), grant my-photos`.
+/// `photo-app for alice of company (Jwt), grant my-photos`.
 fn holder(entry: &Entry<'_>) -> String {
     let text = |text: &Option<std::borrow::Cow<'_, str>>| text.as_deref().unwrap_or("-").to_owned();
-    let subject = entry.subject.as_deref().map(|subject| format!(" for {subject}"));
+    let user = entry.user().map(|user| format!(" for {user}"));
     format!(
         "{}{} ({}), grant {}",
         text(&entry.client),
-        subject.unwrap_or_default(),
+        user.unwrap_or_default(),
         text(&entry.authenticated_by),
         text(&entry.grant),
     )

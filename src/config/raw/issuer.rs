@@ -64,7 +64,8 @@ pub(in crate::config) enum RawClaim {
 pub(in crate::config) struct RawTypedClaim {
     pub(in crate::config) claim: String,
     /// `string`, `integer` or `boolean`; another type in a token counts as no claim.
-    pub(in crate::config) r#type: RawClaimType,
+    #[serde(rename = "type")]
+    pub(in crate::config) kind: RawClaimType,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

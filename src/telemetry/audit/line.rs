@@ -61,6 +61,8 @@ pub(crate) struct Request<'a> {
     pub(crate) peer: &'a str,
     pub(crate) client: Option<&'a str>,
     pub(crate) authenticated_by: Option<&'static str>,
+    /// Who vouches for the subject.
+    pub(crate) issuer: Option<&'a str>,
     pub(crate) subject: Option<&'a str>,
     pub(crate) grant: Option<&'a str>,
     /// The name of the ticket that is made or shown; never the ticket.
@@ -166,6 +168,9 @@ pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str
     if let Some(grant) = request.grant {
         plain(&mut line, r#","Grant":""#, grant);
     }
+    if let Some(issuer) = request.issuer {
+        plain(&mut line, r#","Issuer":""#, issuer);
+    }
     if let Some(subject) = request.subject {
         member(&mut line, r#","Subject":""#, subject);
     }
@@ -235,6 +240,7 @@ mod tests {
         peer: "127.0.0.1:50000",
         client: Some("photo-app"),
         authenticated_by: Some("Jwt"),
+        issuer: Some("company"),
         subject: Some("alice"),
         grant: Some("my-photos"),
         ticket: None,
@@ -257,8 +263,14 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_left_out() {
-        let request =
-            Request { client: None, authenticated_by: None, subject: None, grant: None, ..REQUEST };
+        let request = Request {
+            client: None,
+            authenticated_by: None,
+            issuer: None,
+            subject: None,
+            grant: None,
+            ..REQUEST
+        };
         let why = Why { code: "Unauthenticated", reason: "nobody", sought: None };
         let line = written(&request, &Decision::Refused(why), &tail(""));
         insta::assert_snapshot!(line.trim_end(), @r#"{"Time":"2016-01-13T14:02:37.042Z","RequestId":"6894B13B-6D71-4EF5-88FA-F32781734A7F","Event":"Token","Decision":"Refused","Code":"Unauthenticated","Peer":"127.0.0.1:50000","Reason":"nobody"}"#);

@@ -72,7 +72,7 @@ async fn a_tokens_many_lines_become_one_account_of_it() {
     insta::assert_snapshot!(day.printed(&["--access-key-id", &day.key]), @r#"
 <alice's>
   handed out   2 times, first 2016-01-13T14:02:37.000Z, last 2016-01-13T14:12:37.000Z
-  to           photo-app for alice (Jwt), grant my-photos
+  to           photo-app for alice of demo (Jwt), grant my-photos
   from         1 peer: 127.0.0.1
   by           replica-1
   expires      2016-01-13T15:02:37Z
@@ -98,7 +98,7 @@ What it could do (PolicySha256 de2f11847ed08e7dbc3972dd54c1b8c2f5496e380583cb8f4
 {"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg"}]}
 "#);
     insta::assert_snapshot!(day.printed(&["--subject", "bob"]), @r#"
-2016-01-13T14:03:37.000Z  Vended   photo-app for bob  grant my-photos  from <…>  <…> until 2016-01-13T15:03:37Z (Minted)  session photo-app.bob of acs:ram::11223344:role/oss-readwrite
+2016-01-13T14:03:37.000Z  Vended   photo-app for bob of demo  grant my-photos  from <…>  <…> until 2016-01-13T15:03:37Z (Minted)  session photo-app.bob of acs:ram::11223344:role/oss-readwrite
 
 What it could do (PolicySha256 0d51b40c319fdf199e50dab5ab78023065628d0ef51c5b9366bc65d882f6a989):
 {"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject","oss:AbortMultipartUpload","oss:ListParts","oss:DeleteObject"],"Resource":"acs:oss:*:*:sample-bucket/users/bob/*"},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/bob/","users/bob/*"]}}}]}
@@ -116,8 +116,11 @@ What it could do (PolicySha256 0d51b40c319fdf199e50dab5ab78023065628d0ef51c5b936
         count(&[since, until].concat()),
         count(&["--grant", "my-photos"]),
         count(&["--since", "2h"]),
+        count(&["--issuer", "demo"]),
+        count(&["--issuer", "demo", "--subject", "alice"]),
+        count(&["--issuer", "other", "--subject", "alice"]),
     ];
-    assert_eq!(counts, [7, 5, 6, 4, 3, 0]);
+    assert_eq!(counts, [7, 5, 6, 4, 3, 0, 3, 2, 0]);
 }
 
 #[tokio::test]

@@ -1,9 +1,11 @@
 //! What ends a ticket.
 
+use appserver::emulator::sign;
 use chrono::TimeDelta;
+use serde_json::json;
 
 use super::{set, text_of};
-use crate::stage::{Stage, repository};
+use crate::stage::{Setting, Stage, repository};
 
 /// Whoever has the URL has the token, as often as they like: that is its point, and why it ends soon.
 #[tokio::test]
@@ -119,4 +121,78 @@ async fn a_rotated_key_opens_until_it_is_taken_away() {
     for stage in [first, both, second, demo] {
         stage.close().await;
     }
+}
+
+/// SHA-256 of `client-002-demo-secret`, and of `abc`.
+const DEMO_SECRET: &str = "cffdc2eddbb60842fb2edc562fada63d48e4f4d5b73b627d0f7939845f9190ed";
+const NEW_SECRET: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+
+/// T48.
+#[tokio::test]
+async fn a_ticket_ends_when_the_secret_that_it_was_made_with_is_rotated_out() {
+    let secrets = |hashes: &[&str]| format!("[clients.client-002]\nsecret_sha256 = {hashes:?}\n");
+    let stage = set(&secrets(&[DEMO_SECRET])).await;
+    let of_old = stage.ticket("client-002", "").await;
+    let others = stage.ticket("client-001", "").await;
+
+    // While both secrets work, so do both secrets' tickets.
+    stage.write("over.toml", &secrets(&[NEW_SECRET, DEMO_SECRET]));
+    stage.reload().await.unwrap();
+    let asked = stage.request("POST", "/v1/tickets").basic_auth("client-002", Some("abc"));
+    let of_new = text_of(&stage.send(asked).await);
+    for ticket in [&of_old, &of_new] {
+        assert_eq!(stage.redeem(ticket).await.outcome(), "200 Success");
+    }
+
+    stage.write("over.toml", &secrets(&[NEW_SECRET]));
+    stage.reload().await.unwrap();
+    assert_eq!(stage.redeem(&of_old).await.steady(), stage.stranger().await);
+    for ticket in [&of_new, &others] {
+        assert_eq!(stage.redeem(ticket).await.outcome(), "200 Success");
+    }
+    stage.close().await;
+}
+
+/// T48: an ordinary rotation of an issuer's keys is no change of the issuer.
+#[tokio::test]
+async fn a_users_ticket_ends_with_its_issuer_and_not_with_the_issuers_key() {
+    let app = format!(
+        "[clients.guest-app]\ngrants = [\"daily-photos\"]\nsecret_sha256 = [\"{NEW_SECRET}\"]\n"
+    );
+    let own = "[issuers.own]\nissuer = \"https://own.example.com/\"\nalgorithms = [\"ES256\"]\n\
+               jwks_file = \"own.json\"\naudiences.guests = [\"guest-app\"]\n";
+    let config = format!("{app}{own}");
+    let keys = std::fs::read_to_string(repository("config/demo.jwks.json")).unwrap();
+    let files = [("own.json", keys.as_str())];
+    let stage = Stage::set(Setting { config: &config, files: &files, ..Setting::default() }).await;
+    let exp = stage.clock.now().timestamp() + 3600;
+    let jwt = sign(
+        &json!({"iss": "https://own.example.com/", "aud": "guests", "sub": "alice", "exp": exp}),
+    );
+    let made = stage.send(stage.request("POST", "/v1/tickets").bearer_auth(&jwt)).await;
+    let ticket = text_of(&made);
+    let by_secret = stage.request("POST", "/v1/tickets").basic_auth("guest-app", Some("abc"));
+    let by_secret = text_of(&stage.send(by_secret).await);
+
+    stage.write("own.json", &keys.replace("\"demo\"", "\"next\""));
+    stage.reload().await.unwrap();
+    let get = stage.send(stage.request("GET", "/v1/token").bearer_auth(&jwt)).await;
+    assert_eq!(get.outcome(), "401 Unauthenticated", "its key is gone");
+    assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+
+    for (what, after) in [
+        ("changed", config.replace("audiences", "leeway_secs = 59\naudiences")),
+        ("renamed", config.replace("issuers.own", "issuers.other")),
+        ("removed", app.clone()),
+    ] {
+        stage.write("over.toml", &after);
+        stage.reload().await.unwrap();
+        assert_eq!(stage.redeem(&ticket).await.steady(), stage.stranger().await, "{what}");
+        assert_eq!(stage.redeem(&by_secret).await.outcome(), "200 Success", "{what}");
+    }
+    // As it was, it is the same issuer.
+    stage.write("over.toml", &config);
+    stage.reload().await.unwrap();
+    assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+    stage.close().await;
 }

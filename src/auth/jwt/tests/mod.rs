@@ -31,7 +31,8 @@ fn now() -> DateTime<Utc> {
 /// Whose tokens are signed with a shared secret: what is tested here is what they say.
 fn issuer(name: &str) -> Issuer {
     Issuer {
-        id: "company".to_owned(),
+        id: "company".parse().unwrap(),
+        configured: Fingerprint::of([]),
         name: name.to_owned(),
         algorithms: algorithms(&["HS256"]),
         keys: KeySource::Given(Keys::from_secret(&SECRET.to_vec().into()).unwrap()),

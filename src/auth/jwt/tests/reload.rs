@@ -113,3 +113,20 @@ async fn the_task_of_an_issuer_that_is_gone_ends_also_within_a_fetch() {
         assert!(tasks() < with_it, "the task goes on");
     }
 }
+
+/// T48: what a ticket of an issuer's user depends on.
+#[test]
+fn an_issuer_is_the_same_parent_with_other_public_keys_and_not_with_another_secret() {
+    let with =
+        |keys| Issuer { keys: KeySource::Given(keys), ..issuer("https://login.example.com/") };
+    let secret = |byte: u8| Keys::from_secret(&vec![byte; 32].into()).unwrap();
+    assert_eq!(with(secret(1)).parent(), with(secret(1)).parent());
+    assert_ne!(with(secret(1)).parent(), with(secret(2)).parent());
+    let jwks = include_str!("../../../../config/demo.jwks.json");
+    let public = |set: &str| Keys::from_jwks(set.as_bytes(), &algorithms(&["ES256"])).unwrap();
+    let renamed = jwks.replace("\"demo\"", "\"next\"");
+    assert_ne!(public(jwks), public(&renamed));
+    assert_eq!(with(public(jwks)).parent(), with(public(&renamed)).parent());
+    let other = Issuer { configured: Fingerprint::of([b"x".as_slice()]), ..with(public(jwks)) };
+    assert_ne!(with(public(jwks)).parent(), other.parent());
+}
