@@ -4,25 +4,29 @@
 //! output, which is the audit's.
 
 use std::io::{self, Write};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Bytes that may wait; lines beyond them are dropped and counted. Some thousand lines.
 const MAX_WAITING: usize = 1024 * 1024;
-/// How long the end of the process waits for standard error to take another line, in steps of a millisecond.
+/// How long lines gather: waking the thread for each would cost a new token more than its line. Errors do not wait.
+const GATHER: Duration = Duration::from_millis(5);
+/// Written at once, so that a slow reader shows that it still reads.
+const CHUNK: usize = 16 * 1024;
+/// How long the end of the process waits for standard error to take more, in steps of a millisecond.
 const LAST_PATIENCE_MS: u32 = 1000;
 
 /// Takes lines and never waits.
 #[derive(Clone, Debug)]
 pub(super) struct LogWriter {
-    lines: Sender<Vec<u8>>,
-    waiting: Arc<AtomicUsize>,
-    dropped: DroppedLines,
+    shared: Arc<Shared>,
+    /// Whether what is written here is to be read at once.
+    is_urgent: bool,
 }
 
 /// How many lines of the log were dropped so far.
@@ -32,40 +36,126 @@ pub(crate) struct DroppedLines(Arc<AtomicU64>);
 /// Held for as long as something may be logged. Then what waits is written, unless nobody takes it.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct LogEnd(Arc<AtomicUsize>);
+pub(crate) struct LogEnd(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// A std mutex: held to copy a line or to swap buffers, never across a write.
+    waiting: Mutex<Waiting>,
+    /// Wakes the thread.
+    wake: Condvar,
+    dropped: DroppedLines,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    lines: Vec<u8>,
+    /// Bytes that the thread has taken and not written.
+    unwritten: usize,
+    thread: Thread,
+    /// Something is to be read at once, or nothing may be logged any more.
+    hurry: bool,
+    ending: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Thread {
+    #[default]
+    Busy,
+    Asleep,
+    Gathering,
+}
 
 impl LogWriter {
     pub(super) fn start(to: impl Write + Send + 'static) -> (Self, LogEnd) {
-        let (lines, taken) = mpsc::channel();
-        let waiting = Arc::<AtomicUsize>::default();
-        let ours = Arc::clone(&waiting);
+        Self::start_gathering(to, GATHER)
+    }
+
+    fn start_gathering(to: impl Write + Send + 'static, gather: Duration) -> (Self, LogEnd) {
+        let shared = Arc::<Shared>::default();
+        let ours = Arc::clone(&shared);
         let thread = thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || write(&taken, &ours, to)).expect("the system gives us threads");
-        let end = LogEnd(Arc::clone(&waiting));
-        (Self { lines, waiting, dropped: DroppedLines::default() }, end)
+        thread.spawn(move || ours.write_all(to, gather)).expect("the system gives us threads");
+        (Self { shared: Arc::clone(&shared), is_urgent: false }, LogEnd(shared))
     }
 
     pub(super) fn dropped(&self) -> DroppedLines {
-        self.dropped.clone()
+        self.shared.dropped.clone()
     }
 }
 
-/// Until nobody can log any more. What cannot be written is lost, as nobody could be told.
-fn write(lines: &Receiver<Vec<u8>>, waiting: &AtomicUsize, mut to: impl Write) {
-    for line in lines {
-        let _ = to.write_all(&line);
-        waiting.fetch_sub(line.len(), Ordering::Release);
+impl Shared {
+    fn push(&self, line: &[u8], is_urgent: bool) {
+        let mut waiting = self.waiting();
+        if waiting.len() + line.len() > MAX_WAITING {
+            self.dropped.0.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.lines.extend_from_slice(line);
+        waiting.hurry |= is_urgent;
+        self.wake_if_needed(waiting);
+    }
+
+    /// Once: until it sleeps again, the thread looks for itself.
+    fn wake_if_needed(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let wakes = match waiting.thread {
+            Thread::Asleep => true,
+            Thread::Gathering => waiting.hurry || waiting.len() > MAX_WAITING / 2,
+            Thread::Busy => false,
+        };
+        if wakes {
+            waiting.thread = Thread::Busy;
+            drop(waiting);
+            self.wake.notify_one();
+        }
+    }
+
+    /// The thread: until the process ends. What cannot be written is lost, as nobody could be told.
+    fn write_all(&self, mut to: impl Write, gather: Duration) {
+        let mut lines = Vec::new();
+        loop {
+            self.take(&mut lines, gather);
+            for chunk in lines.chunks(CHUNK) {
+                let _ = to.write_all(chunk);
+                self.waiting().unwritten -= chunk.len();
+            }
+        }
+    }
+
+    fn take(&self, lines: &mut Vec<u8>, gather: Duration) {
+        lines.clear();
+        // What a bad time has made long is given back.
+        lines.shrink_to(4 * CHUNK);
+        let mut waiting = self.waiting();
+        waiting.thread = Thread::Asleep;
+        let none = |waiting: &mut Waiting| waiting.lines.is_empty();
+        waiting = self.wake.wait_while(waiting, none).unwrap_or_else(PoisonError::into_inner);
+        waiting.thread = Thread::Gathering;
+        let calm = |waiting: &mut Waiting| {
+            !waiting.hurry && !waiting.ending && waiting.lines.len() <= MAX_WAITING / 2
+        };
+        let gathered = self.wake.wait_timeout_while(waiting, gather, calm);
+        (waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        (waiting.thread, waiting.hurry) = (Thread::Busy, false);
+        std::mem::swap(lines, &mut waiting.lines);
+        waiting.unwritten = lines.len();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.lines.len() + self.unwritten
     }
 }
 
 impl Write for LogWriter {
     /// One call for each line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let before = self.waiting.fetch_add(line.len(), Ordering::Relaxed);
-        if before + line.len() > MAX_WAITING || self.lines.send(line.to_vec()).is_err() {
-            self.waiting.fetch_sub(line.len(), Ordering::Relaxed);
-            self.dropped.0.fetch_add(1, Ordering::Relaxed);
-        }
+        self.shared.push(line, self.is_urgent);
         Ok(line.len())
     }
 
@@ -80,6 +170,10 @@ impl<'a> MakeWriter<'a> for LogWriter {
     fn make_writer(&'a self) -> Self {
         self.clone()
     }
+
+    fn make_writer_for(&'a self, event: &Metadata<'_>) -> Self {
+        Self { is_urgent: *event.level() == Level::ERROR, ..self.clone() }
+    }
 }
 
 impl DroppedLines {
@@ -90,9 +184,12 @@ impl DroppedLines {
 
 impl Drop for LogEnd {
     fn drop(&mut self) {
+        let mut waiting = self.0.waiting();
+        (waiting.hurry, waiting.ending) = (true, true);
+        self.0.wake_if_needed(waiting);
         let (mut before, mut patience) = (usize::MAX, LAST_PATIENCE_MS);
         loop {
-            match self.0.load(Ordering::Acquire) {
+            match self.0.waiting().len() {
                 0 => return,
                 waiting if waiting < before => (before, patience) = (waiting, LAST_PATIENCE_MS),
                 _ if patience == 0 => return,
@@ -117,12 +214,23 @@ mod tests {
     struct Inside {
         state: Mutex<(Vec<u8>, bool)>,
         opened: Condvar,
+        /// What each call of `write` brought.
+        writes: Mutex<Vec<String>>,
+        wrote: Condvar,
     }
 
     impl Gate {
         fn open(&self) {
             self.0.state.lock().unwrap().1 = true;
             self.0.opened.notify_all();
+        }
+
+        /// So many calls of `write`, if they come within a minute.
+        fn writes(&self, count: usize) -> Vec<String> {
+            let writes = self.0.writes.lock().unwrap();
+            let minute = Duration::from_secs(60);
+            let waited = self.0.wrote.wait_timeout_while(writes, minute, |w| w.len() < count);
+            waited.unwrap().0.clone()
         }
     }
 
@@ -131,6 +239,8 @@ mod tests {
             let state = self.0.state.lock().unwrap();
             let mut state = self.0.opened.wait_while(state, |(_, open)| !*open).unwrap();
             state.0.extend_from_slice(line);
+            self.0.writes.lock().unwrap().push(String::from_utf8_lossy(line).into_owned());
+            self.0.wrote.notify_all();
             Ok(line.len())
         }
 
@@ -160,5 +270,40 @@ mod tests {
         writer.write_all(b"last words").unwrap();
         drop(end);
         assert_eq!(writer.dropped().count(), 0);
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// Lines that come one by one cost one wake-up together.
+    #[test]
+    fn lines_gather_and_an_error_is_written_at_once_with_those_before_it() {
+        let gate = Gate::default();
+        gate.open();
+        let (mut writer, end) = LogWriter::start_gathering(gate.clone(), HOUR);
+        for line in ["a\n", "b\n", "c\n"] {
+            writer.write_all(line.as_bytes()).unwrap();
+        }
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(writer)
+            .without_time()
+            .with_ansi(false)
+            .with_target(false)
+            .finish();
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!("d");
+            tracing::error!("e");
+        });
+        assert_eq!(gate.writes(1), ["a\nb\nc\n WARN d\nERROR e\n"]);
+        drop(end);
+    }
+
+    #[test]
+    fn the_end_does_not_let_lines_gather() {
+        let gate = Gate::default();
+        gate.open();
+        let (mut writer, end) = LogWriter::start_gathering(gate.clone(), HOUR);
+        writer.write_all(b"last words\n").unwrap();
+        drop(end);
+        assert_eq!(gate.writes(1), ["last words\n"]);
     }
 }
