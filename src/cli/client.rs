@@ -2,14 +2,16 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Failure;
+use super::output::say;
 use crate::auth::{ClientSecret, SecretHash};
 use crate::domain::ClientId;
 
 /// Prints a new secret: the one time that anybody sees it.
-pub(super) fn new(id: &ClientId) {
+pub(super) fn new(id: &ClientId) -> Result<(), Failure> {
     let secret = SecretString::from(ClientSecret::generate());
     let hash = SecretHash::of(&secret).to_hex();
-    println!(
+    say(format_args!(
         "\
 The secret of `{id}`, shown this once. Keep it where your backend keeps its secrets:
 
@@ -28,5 +30,5 @@ only they use needs no secret: leave `secret_sha256` out.
 To replace an older secret, put both hashes into the list, give the backend the new secret, then take the old
 hash out.",
         secret.expose_secret()
-    );
+    ))
 }

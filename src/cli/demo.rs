@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
+use super::output::{note, say};
 use super::page::{self, Setup};
 use super::serve::{reload_on_signal, run, start_log, stop_on_signal};
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
@@ -102,7 +103,10 @@ pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
             for ready in ready {
                 ready.cancelled().await;
             }
-            println!("{}", greeting(&addresses, sts, oss));
+            // Servers go on without a reader, as `serve` does.
+            if let Err(Failure { message, .. }) = say(greeting(&addresses, sts, oss)) {
+                note(format_args!("appserver: {message}"));
+            }
         };
         let greeting = tokio::spawn(greeting);
         let ended = run_all(apps, stop).await;
@@ -156,9 +160,9 @@ pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
     let settings = emulator_settings(&args.config)?;
     block_on(async {
         let emulator = bind_emulator(settings, args.sts_port, &args.oss).await?;
-        println!("Emulated STS on http://{}", emulator.sts_addr());
+        say(format_args!("Emulated STS on http://{}", emulator.sts_addr()))?;
         if let Some(oss) = emulator.oss_addr() {
-            println!("Emulated OSS on http://{oss}");
+            say(format_args!("Emulated OSS on http://{oss}"))?;
         }
         emulator.serve(stop_on_signal()).await;
         Ok(())

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::output::say;
 use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::clock::Clock;
 use crate::config::{Mode, Secrets};
@@ -34,29 +35,30 @@ struct Report<'a> {
 pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let settings = args.config.load(Mode::Production)?;
     let Secrets { access_key: key, store, .. } = settings.read_secrets()?;
-    let mut findings = Vec::new();
+    let (mut findings, mut printed) = (Vec::new(), Ok(()));
     let colours = std::io::stdout().is_terminal();
     block_on(async {
         let deadline = Instant::now() + Duration::from_secs(args.timeout);
         let patient = Patient { settings, key, store, clock: Clock::system(), deadline };
         let tell = |finding: Finding| {
-            if !args.json {
-                print(&finding, colours);
+            if !args.json && printed.is_ok() {
+                printed = print(&finding, colours);
             }
             findings.push(finding);
         };
         examine(patient, tell).await;
     });
+    printed?;
     let count = |outcome| findings.iter().filter(|finding| finding.outcome == outcome).count();
     let (failed, warnings) = (count(Outcome::Failed), count(Outcome::Warning));
     if args.json {
         let report = Report { healthy: failed == 0, findings: &findings };
-        println!("{}", serde_json::to_string(&report).expect("a report is plain JSON"));
+        say(serde_json::to_string(&report).expect("a report is plain JSON"))?;
     } else if failed == 0 {
         match warnings {
-            0 => println!("\nAll is well."),
-            1 => println!("\nAll works, with 1 warning."),
-            _ => println!("\nAll works, with {warnings} warnings."),
+            0 => say("\nAll is well.")?,
+            1 => say("\nAll works, with 1 warning.")?,
+            _ => say(format_args!("\nAll works, with {warnings} warnings."))?,
         }
     }
     match failed {
@@ -66,7 +68,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     }
 }
 
-fn print(finding: &Finding, colours: bool) {
+fn print(finding: &Finding, colours: bool) -> Result<(), Failure> {
     let Finding { check, outcome, subject, message, mend } = finding;
     let (word, colour) = match outcome {
         Outcome::Ok => ("ok", "\u{1b}[32m"),
@@ -76,8 +78,9 @@ fn print(finding: &Finding, colours: bool) {
     };
     let (colour, plain) = if colours { (colour, "\u{1b}[0m") } else { ("", "") };
     let subject = subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
-    println!("{colour}{word:7}{plain}  {check}{subject}: {message}");
-    if let Some(mend) = mend {
-        println!("         to mend it: {mend}");
+    say(format_args!("{colour}{word:7}{plain}  {check}{subject}: {message}"))?;
+    match mend {
+        Some(mend) => say(format_args!("         to mend it: {mend}")),
+        None => Ok(()),
     }
 }

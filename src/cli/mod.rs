@@ -1,9 +1,5 @@
-//! The command line. Results go to standard output, everything else to standard error.
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is where we talk to the operator"
-)]
+//! The command line. Results go to standard output, everything else to standard error; both by `output`, and never by
+//! `println!`, which panics where nobody reads.
 
 mod audit;
 mod client;
@@ -11,6 +7,7 @@ mod client;
 mod demo;
 mod doctor;
 mod healthcheck;
+mod output;
 #[cfg(feature = "emulator")]
 mod page;
 mod policy;
@@ -27,11 +24,14 @@ use crate::clock::Clock;
 use crate::config::{self, Mode, Problem, Problems, Settings};
 use crate::domain::ClientId;
 use crate::telemetry::{log_panics, with_causes};
+use output::{note, say};
 
 /// The configuration or the command line is wrong (BSD's EX_USAGE).
 const EXIT_CONFIG: u8 = 64;
 /// Something that is needed is not to be had, such as an address (EX_UNAVAILABLE).
 const EXIT_UNAVAILABLE: u8 = 69;
+/// Results cannot be written, as on a full disk (EX_IOERR).
+const EXIT_IO: u8 = 74;
 /// The AccessKey must not be used (EX_NOPERM).
 const EXIT_KEY_REFUSED: u8 = 77;
 
@@ -165,16 +165,13 @@ pub fn run() -> ExitCode {
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Policy(command) => policy::run(*command),
         Command::Audit(command) => audit::run(*command),
-        Command::Client(ClientCommand::New { id }) => {
-            client::new(&id);
-            Ok(())
-        }
+        Command::Client(ClientCommand::New { id }) => client::new(&id),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { exit, message }) => {
-            eprintln!("appserver: {message}");
+            note(format_args!("appserver: {message}"));
             ExitCode::from(exit)
         }
     }
@@ -192,12 +189,14 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     });
     match checked {
         Ok(advice) => {
-            println!("The configuration is sound.");
-            advice.iter().for_each(|Problem { path, message }| println!("note: {path}: {message}"));
+            say("The configuration is sound.")?;
+            for Problem { path, message } in &advice {
+                say(format_args!("note: {path}: {message}"))?;
+            }
         }
         // The problems are this command's result.
         Err(Failure { exit, message }) => {
-            println!("{message}");
+            say(message)?;
             return Err(Failure::new(exit, "not fit to be served"));
         }
     }

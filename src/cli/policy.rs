@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::output::say;
 use super::{ConfigFiles, EXIT_CONFIG, Failure};
 use crate::auth::Caller;
 use crate::clock::Clock;
@@ -100,8 +101,7 @@ pub(super) fn run(command: PolicyCommand) -> Result<(), Failure> {
 }
 
 fn render(args: CallArgs) -> Result<(), Failure> {
-    println!("{}", session_policy(args)?.as_str());
-    Ok(())
+    say(session_policy(args)?.as_str())
 }
 
 /// The policy that would go to STS.
@@ -209,31 +209,33 @@ fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let explanation = Explanation::of(&policy, roles.collect::<Result<_, _>>()?, &request);
     if args.json {
         let json = serde_json::to_string(&explanation);
-        println!("{}", json.expect("an explanation is plain JSON"));
+        say(json.expect("an explanation is plain JSON"))
     } else {
-        print_table(&explanation);
+        print_table(&explanation)
     }
-    Ok(())
 }
 
-fn print_table(explanation: &Explanation) {
+fn print_table(explanation: &Explanation) -> Result<(), Failure> {
     let colour = if explanation.allowed { "\u{1b}[32m" } else { "\u{1b}[31m" };
     let (colour, plain) =
         if std::io::stdout().is_terminal() { (colour, "\u{1b}[0m") } else { ("", "") };
     let by = explanation.decided_by.as_ref();
     let by = by.map_or_else(|| "no statement allows it".to_owned(), |by| format!("by {by}"));
-    println!("{colour}{}{plain}: {by}\n", explanation.verdict);
+    say(format_args!("{colour}{}{plain}: {by}\n", explanation.verdict))?;
     match &explanation.operation {
-        Some(operation) => println!("  {operation}, which {} allows", explanation.action),
-        None => println!("  {}", explanation.action),
+        Some(operation) => say(format_args!("  {operation}, which {} allows", explanation.action))?,
+        None => say(format_args!("  {}", explanation.action))?,
     }
-    println!("  on {}\n", explanation.resource);
-    explanation.notes.iter().for_each(|note| println!("  note: {note}\n"));
+    say(format_args!("  on {}\n", explanation.resource))?;
+    for note in &explanation.notes {
+        say(format_args!("  note: {note}\n"))?;
+    }
     let longest = explanation.statements.iter().map(|judged| judged.statement.len()).max();
     for Judged { statement, effect, because, .. } in &explanation.statements {
-        println!("  {statement:width$}  {effect:5}  {because}", width = longest.unwrap_or(0));
+        let width = longest.unwrap_or(0);
+        say(format_args!("  {statement:width$}  {effect:5}  {because}"))?;
     }
-    println!("\n{}\n\n{}", explanation.policy, explanation.scope);
+    say(format_args!("\n{}\n\n{}", explanation.policy, explanation.scope))
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
@@ -246,10 +248,14 @@ fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     for file in files {
         match lint_file(&read(file)?, breadth) {
             Ok(advice) => {
-                advice.iter().for_each(|note| println!("note: {}: {note}", file.display()))
+                for note in &advice {
+                    say(format_args!("note: {}: {note}", file.display()))?;
+                }
             }
             Err(problems) => {
-                problems.iter().for_each(|problem| println!("{}: {problem}", file.display()));
+                for problem in &problems {
+                    say(format_args!("{}: {problem}", file.display()))?;
+                }
                 count += problems.len();
                 broad |= problems.iter().any(PolicyProblem::is_breadth);
             }

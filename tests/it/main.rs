@@ -7,6 +7,7 @@ mod audit;
 mod binary;
 mod canaries;
 mod certificates;
+mod closed_pipe;
 mod collector;
 mod container;
 mod contract;

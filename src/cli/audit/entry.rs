@@ -29,6 +29,11 @@ pub(super) struct Entry<'a> {
     #[serde(borrow)]
     pub(super) peer: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) address: Option<Cow<'a, str>>,
+    /// How many requests the line stands for, where it is not one.
+    pub(super) count: Option<u64>,
+    pub(super) last: Option<DateTime<Utc>>,
+    #[serde(borrow)]
     pub(super) source: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) reason: Option<Cow<'a, str>>,
@@ -58,8 +63,23 @@ impl Entry<'_> {
         Some(format!("{subject}{}", issuer.unwrap_or_default()))
     }
 
-    /// The peer without its port, which is another for each connection.
+    /// The caller's address; of lines without one the peer's, without its port, which is another for each connection.
     pub(super) fn address(&self) -> Option<&str> {
+        self.address.as_deref().or_else(|| self.peer_address())
+    }
+
+    /// Who called: the address, and where it is not the peer's, which proxy has said so.
+    pub(super) fn from(&self) -> Cow<'_, str> {
+        match (&self.address, self.peer.as_deref()) {
+            (Some(address), Some(peer)) if self.peer_address() != Some(address) => {
+                format!("{address} (by {peer})").into()
+            }
+            (_, Some(peer)) => peer.into(),
+            (_, None) => "-".into(),
+        }
+    }
+
+    fn peer_address(&self) -> Option<&str> {
         let peer = self.peer.as_deref()?;
         let bare = match peer.parse::<std::net::SocketAddr>() {
             Ok(_) => peer.rsplit_once(':').map_or(peer, |(address, _)| address),

@@ -25,7 +25,7 @@ impl Listed {
         if let Some(user) = entry.user() {
             write!(out, " for {}", shown(&user))?;
         }
-        write!(out, "  grant {}  from {}", text(&entry.grant), text(&entry.peer))?;
+        write!(out, "  grant {}  from {}", text(&entry.grant), shown(&entry.from()))?;
         match &entry.sts_access_key_id {
             Some(id) => writeln!(
                 out,
@@ -36,7 +36,13 @@ impl Listed {
                 text(&entry.session_name),
                 text(&entry.role),
             ),
-            None => writeln!(out, "  {}: {}", shown(&entry.code), text(&entry.reason)),
+            None => {
+                write!(out, "  {}: {}", shown(&entry.code), text(&entry.reason))?;
+                if let (Some(count), Some(last)) = (entry.count, entry.last) {
+                    write!(out, " ({count} times until {})", last.format("%Y-%m-%dT%H:%M:%SZ"))?;
+                }
+                writeln!(out)
+            }
         }
     }
 }

@@ -8,15 +8,17 @@ mod policies;
 mod token;
 
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::output::note;
 use super::{EXIT_CONFIG, Failure};
 use crate::clock::Clock;
 use crate::domain::{ClientId, GrantName, IssuerName};
 use entry::Entry;
-use lines::Lines;
+use lines::{LineKind, Lines};
 use listed::Listed;
 use moment::Moment;
 use token::Token;
@@ -51,6 +53,9 @@ pub(super) struct FindArgs {
     /// For this grant
     #[arg(long)]
     grant: Option<GrantName>,
+    /// Asked for from this address: the caller's own, as a trusted proxy may have said it
+    #[arg(long, value_name = "IP")]
+    address: Option<IpAddr>,
     /// The one decision of this request
     #[arg(long)]
     request_id: Option<String>,
@@ -87,18 +92,21 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         None => Report::Listed(Box::default()),
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
-    let mut found = false;
+    let (mut found, mut wrong) = (false, Vec::new());
     let mut told = || -> io::Result<()> {
-        for line in Lines::of(&args.files)? {
+        let mut lines = Lines::of(&args.files)?;
+        while let Some(line) = lines.next() {
             let line = line?;
-            let Some((entry, text)) = line.read() else { continue };
+            let read = line.read();
+            lines.note(&read);
+            let LineKind::Audit(entry, text) = read else { continue };
             // The policy of a token may stand on a line that is not asked for.
             match &mut report {
                 Report::Raw => {}
                 Report::Token(token) => token.policies.learn(&entry),
                 Report::Listed(listed) => listed.policies.learn(&entry),
             }
-            let is_in_time = since.is_none_or(|since| entry.time >= since)
+            let is_in_time = since.is_none_or(|since| entry.last.unwrap_or(entry.time) >= since)
                 && until.is_none_or(|until| entry.time <= until);
             if !is_in_time || !args.wants(&entry) {
                 continue;
@@ -115,11 +123,19 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             Report::Listed(listed) if found => listed.policies.write(&mut out)?,
             Report::Raw | Report::Token(_) | Report::Listed(_) => {}
         }
+        wrong.extend_from_slice(lines.wrong());
         out.flush()
     };
     match told() {
-        Ok(()) if found => Ok(()),
-        Ok(()) => Err(Failure::new(EXIT_NOTHING, "there is no such decision in these files")),
+        // Nothing can be found in them.
+        Ok(()) if wrong.len() == args.files.len() => {
+            Err(Failure::new(EXIT_CONFIG, wrong.join("\n")))
+        }
+        Ok(()) => {
+            wrong.iter().for_each(note);
+            let nothing = || Failure::new(EXIT_NOTHING, "there is no such decision in these files");
+            found.then_some(()).ok_or_else(nothing)
+        }
         // Who reads, such as `head`, has enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(EXIT_CONFIG, error)),
@@ -134,6 +150,9 @@ impl FindArgs {
             && is(self.issuer.as_ref().map(IssuerName::as_str), entry.issuer.as_deref())
             && is(self.client.as_ref().map(ClientId::as_str), entry.client.as_deref())
             && is(self.grant.as_ref().map(GrantName::as_str), entry.grant.as_deref())
+            && self.address.is_none_or(|wanted| {
+                entry.address().and_then(|address| address.parse().ok()) == Some(wanted)
+            })
             && is(self.request_id.as_deref(), Some(&*entry.request_id))
     }
 }

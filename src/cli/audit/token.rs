@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::policies::Policies;
 use super::shown;
 
-/// So many different callers, peers or replicas are counted; a token that more share is named by these.
+/// So many different callers, addresses or replicas are counted; a token that more share is named by these.
 const COUNTED: usize = 10_000;
 /// So many are named, those with most first.
 const NAMED: usize = 10;
@@ -20,7 +20,7 @@ pub(super) struct Token {
     seen: Option<(DateTime<Utc>, DateTime<Utc>)>,
     times: u64,
     holders: Counts,
-    peers: Counts,
+    addresses: Counts,
     replicas: Counts,
     role: Option<String>,
     session: Option<String>,
@@ -43,7 +43,7 @@ impl Token {
             seen: None,
             times: 0,
             holders: Counts::default(),
-            peers: Counts::default(),
+            addresses: Counts::default(),
             replicas: Counts::default(),
             role: None,
             session: None,
@@ -59,7 +59,7 @@ impl Token {
         self.seen = Some((first.min(entry.time), last.max(entry.time)));
         self.holders.add(&holder(entry));
         if let Some(address) = entry.address() {
-            self.peers.add(address);
+            self.addresses.add(address);
         }
         if let Some(instance) = &entry.instance {
             self.replicas.add(instance);
@@ -87,7 +87,8 @@ impl Token {
             row("handed out", &format!("{times}, first {first}, last {last}"))?;
         }
         row("to", &self.holders.named())?;
-        row("from", &format!("{}: {}", self.peers.many("peer"), self.peers.named()))?;
+        let many = self.addresses.many("address", "addresses");
+        row("from", &format!("{many}: {}", self.addresses.named()))?;
         if !self.replicas.of.is_empty() {
             row("by", &self.replicas.named())?;
         }
@@ -128,9 +129,9 @@ impl Counts {
         }
     }
 
-    fn many(&self, noun: &str) -> String {
-        let (count, more) = (self.of.len(), if self.beyond { "more than " } else { "" });
-        format!("{more}{count} {noun}{}", if count == 1 { "" } else { "s" })
+    fn many(&self, one: &str, more: &str) -> String {
+        let (count, beyond) = (self.of.len(), if self.beyond { "more than " } else { "" });
+        format!("{beyond}{count} {}", if count == 1 { one } else { more })
     }
 
     /// Those with most, and how often if there are several.

@@ -1,0 +1,149 @@
+//! T58: readers that have enough, or are gone. Every command ends as it would, and nothing is called a bug.
+
+use std::io::pipe;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use crate::binary::{Running, Service, appserver, emulated_sts, run, text};
+use crate::ports::free_port;
+use crate::stage::until;
+
+/// Which of its streams nobody reads.
+#[derive(Clone, Copy, Debug)]
+enum Closed {
+    Stdout,
+    Both,
+}
+
+fn into_nothing(arguments: &[&str], environment: &[(&str, &str)], closed: Closed) -> Output {
+    let mut command = appserver(arguments, environment);
+    let closed_pipe = || {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        Stdio::from(writer)
+    };
+    command.stdout(closed_pipe());
+    if let Closed::Both = closed {
+        command.stderr(closed_pipe());
+    }
+    let mut running = Running::start(&mut command);
+    // The command holds the pipe's end open, or the next one would.
+    drop(command);
+    running.child();
+    running.ended()
+}
+
+/// The words that `--help` lists as commands.
+fn commands(of: &[&str]) -> Vec<String> {
+    let help = text(&run(&[of, &["--help"]].concat(), &[]).stdout);
+    let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let list = list.take_while(|line| line.starts_with("  "));
+    list.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_ends_as_it_would_if_somebody_read_it() {
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let config = service.config();
+    let key = [
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+    ];
+    let demo = ["--config", "config/dev.toml", "--client", "client-002"];
+    let action = ["--action", "oss:GetObject", "--resource", "acs:oss:*:*:sample-bucket/a"];
+    let vector = "tests/vectors/audit/audit.jsonl";
+    let table: Vec<Vec<&str>> = vec![
+        vec!["--help"],
+        vec!["help"],
+        vec!["--version"],
+        vec!["no-such-command"],
+        vec!["check", "--config", &config],
+        vec!["check", "--config", "config/dev.toml"],
+        vec!["check", "--config", "/no/such/file"],
+        vec!["doctor", "--config", &config],
+        vec!["doctor", "--json", "--config", &config],
+        [&["policy", "render"], &demo[..]].concat(),
+        [&["policy", "explain"], &demo[..], &action].concat(),
+        [&["policy", "explain", "--json"], &demo[..], &action].concat(),
+        vec!["policy", "lint", "config/policies/daily-photos.json"],
+        vec!["policy", "lint", "config/dev.toml"],
+        vec!["client", "new", "photo-app-ios"],
+        vec!["audit", "find", vector],
+        vec!["audit", "find", "--json", vector],
+        vec!["audit", "find", "--subject", "nobody", vector],
+        vec!["audit", "find", "config/dev.toml"],
+        vec!["healthcheck", "--config", &config],
+    ];
+    // Nobody adds a command that is not tried: here, or below as a server.
+    let servers = ["serve", "dev", "emulator"];
+    for of in [&[][..], &["policy"], &["client"], &["audit"]] {
+        for command in commands(of) {
+            let is_tried = table.iter().any(|row| row.starts_with(&[of, &[&command[..]]].concat()));
+            let is_server = of.is_empty() && servers.contains(&command.as_str());
+            assert!(is_tried || is_server || command == "help", "{of:?} {command}");
+        }
+    }
+    for row in table {
+        let expected = run(&row, &key);
+        for closed in [Closed::Stdout, Closed::Both] {
+            let ended = into_nothing(&row, &key, closed);
+            assert_eq!(ended.status.code(), expected.status.code(), "{row:?} {closed:?}");
+            if let Closed::Stdout = closed {
+                assert_eq!(text(&ended.stderr), text(&expected.stderr), "{row:?}");
+            }
+        }
+    }
+}
+
+/// A result that is lost is no success.
+#[test]
+fn a_full_disk_is_said_and_has_an_exit_code_of_its_own() {
+    for row in [&["client", "new", "photo-app"][..], &["policy", "lint", "config/dev.toml"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let output = Running::start(appserver(row, &[]).stdout(full)).ended();
+        let said = text(&output.stderr);
+        assert_eq!(said, "appserver: standard output: No space left on device (os error 28)\n");
+        assert_eq!(output.status.code(), Some(74), "{row:?} {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_serve_on_without_a_reader_and_end_well() {
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let ports: Vec<_> = (0..6).map(|_| free_port().to_string()).collect();
+    let serve = appserver(
+        &["serve", "--config", &service.config()],
+        &[
+            ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+            ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+        ],
+    );
+    let [port, admin, sts, oss, sts_alone, oss_alone] = &ports[..] else { unreachable!() };
+    let dev = ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts, "--oss-port", oss];
+    let emulator = ["emulator", "--sts-port", sts_alone, "--oss-port", oss_alone];
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    for (mut command, url) in [
+        (serve, format!("http://127.0.0.1:{}/readyz", service.admin())),
+        (appserver(&dev, &[]), format!("http://127.0.0.1:{admin}/readyz")),
+        (appserver(&emulator, &[]), format!("http://127.0.0.1:{sts_alone}/")),
+    ] {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let mut running = Running::start(command.stdout(writer));
+        drop(command);
+        let answers = async || match http.get(&url).send().await {
+            Ok(answer) => !url.ends_with("readyz") || answer.status() == 200,
+            Err(_) => false,
+        };
+        until("it serves", answers).await;
+        // The greeting has had its time.
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        running.terminate();
+        let output = running.ended();
+        let said = text(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(!said.contains("panicked") && !said.contains("bug"), "{said}");
+    }
+}
