@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::problems::Problems;
-use super::raw::{RawAudit, RawOnFailure, RawSink};
+use super::raw::{RawAudit, RawDurability, RawOnFailure, RawSink};
 use super::resolve::number;
-use crate::telemetry::audit::{AuditSettings, FileSettings, OnFailure, SinkSettings};
+use crate::telemetry::audit::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
 
 /// What an instance's name may have.
 const LONGEST_INSTANCE: usize = 64;
@@ -21,6 +21,10 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
     let max_bytes =
         number(problems, "audit.max_file_bytes", raw.max_file_bytes, 4096, 1 << 40, "bytes");
     let max_files = number(problems, "audit.max_files", raw.max_files, 1, 1000, "files");
+    let refused = raw.max_refused_files;
+    let max_refused_files = number(problems, "audit.max_refused_files", refused, 1, 1000, "files");
+    let rate = problems.require("audit.refusals_per_second", raw.refusals_per_second);
+    let durability = problems.require("audit.durability", raw.durability);
     let on_failure = problems.require("audit.on_failure", raw.on_failure);
     let lines = raw.buffer_lines;
     let buffer_lines = number(problems, "audit.buffer_lines", lines, 10, 1_000_000, "lines");
@@ -36,7 +40,16 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
     }
     let sink = match sink? {
         RawSink::Off => return Some(None),
-        RawSink::Stdout => SinkSettings::Stdout,
+        RawSink::Stdout => {
+            if durability == Some(RawDurability::Disk) {
+                problems.add(
+                    "audit.durability",
+                    "`disk` needs the sink `file`: what becomes of standard output is its reader's business",
+                );
+                return None;
+            }
+            SinkSettings::Stdout
+        }
         RawSink::File => {
             if file.is_none() {
                 problems.add("audit.file", "it is missing: the sink `file` needs a path");
@@ -45,6 +58,7 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
                 path: file?,
                 max_bytes: max_bytes?,
                 max_files: max_files?,
+                max_refused_files: max_refused_files?,
             })
         }
     };
@@ -54,7 +68,19 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
     };
     let instance = instance.filter(is_name)?;
     let instance = if instance.is_empty() { host_name() } else { instance };
-    Some(Some(AuditSettings { sink, on_failure, buffer_lines: buffer_lines?, instance }))
+    let durability = match durability? {
+        RawDurability::Queue => Durability::Queue,
+        RawDurability::Process => Durability::Process,
+        RawDurability::Disk => Durability::Disk,
+    };
+    Some(Some(AuditSettings {
+        sink,
+        on_failure,
+        durability,
+        buffer_lines: buffer_lines?,
+        refusals_per_second: rate?,
+        instance,
+    }))
 }
 
 /// Empty where the system does not say.

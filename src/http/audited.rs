@@ -1,5 +1,7 @@
 //! What the audit is told of a request: one line for each that wants a token or a ticket, whatever becomes of it.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 
 use super::Api;
@@ -22,17 +24,16 @@ pub(super) fn check(api: &Api) -> Result<(), ApiError> {
 pub(super) async fn vended(
     api: &Api,
     context: &Context,
-    session: &RoleSession,
+    session: RoleSession,
     vended: &Vended,
 ) -> Result<(), ApiError> {
     let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else {
         return Ok(());
     };
-    let policy = session.policy.as_str();
-    let part = vended.token.audited(|credentials| TokenPart::new(sought(session), credentials));
-    let ticket = ticket(context);
-    let request = request(api, context, event, &ticket);
-    Ok(trail.vended(request, vended.source, part, policy).await?)
+    let part = vended.token.audited(|credentials| TokenPart::new(sought(&session), credentials));
+    let names = Names::of(context);
+    let request = request(api, context, event, &names);
+    Ok(trail.vended(request, vended.source, part, session.policy.into_json()).await?)
 }
 
 /// A ticket is ready. It leaves only if this says so, too.
@@ -44,8 +45,8 @@ pub(super) async fn issued(
     let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else {
         return Ok(());
     };
-    let ticket = ticket(context);
-    Ok(trail.issued(request(api, context, event, &ticket), expires).await?)
+    let names = Names::of(context);
+    Ok(trail.issued(request(api, context, event, &names), expires).await?)
 }
 
 /// There was none for this session.
@@ -64,8 +65,8 @@ pub(super) fn denied(api: &Api, context: &Context, error: &ApiError, public: &Pu
         true => Decision::Failed(why),
         false => Decision::Refused(why),
     };
-    let ticket = ticket(context);
-    trail.denied(request(api, context, event, &ticket), &decision);
+    let names = Names::of(context);
+    trail.denied(request(api, context, event, &names), &decision);
 }
 
 /// The caller hung up before there was an answer.
@@ -73,8 +74,8 @@ pub(super) fn abandoned(api: &Api, context: &Context) {
     let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else { return };
     let reason = "the caller hung up";
     let why = Why { code: "ClientGone", reason, sought: context.sought() };
-    let ticket = ticket(context);
-    trail.denied(request(api, context, event, &ticket), &Decision::Failed(why));
+    let names = Names::of(context);
+    trail.denied(request(api, context, event, &names), &Decision::Failed(why));
 }
 
 /// What a route decides about, if it decides.
@@ -86,28 +87,34 @@ fn event(route: &str) -> Option<Event> {
     }
 }
 
-/// How the ticket is called that is made or shown.
-fn ticket(context: &Context) -> Option<String> {
-    context.ticket().map(ToString::to_string)
+/// What of a request is written out for its line.
+struct Names<'a> {
+    /// The ticket that is made or shown.
+    ticket: Option<String>,
+    address: Cow<'a, str>,
 }
 
-fn request<'a>(
-    api: &Api,
-    context: &'a Context,
-    event: Event,
-    ticket: &'a Option<String>,
-) -> Request<'a> {
+impl<'a> Names<'a> {
+    fn of(context: &'a Context) -> Self {
+        let ticket = context.ticket().map(ToString::to_string);
+        Self { ticket, address: context.address_text() }
+    }
+}
+
+fn request<'a>(api: &Api, context: &'a Context, event: Event, names: &'a Names<'_>) -> Request<'a> {
     Request {
         time: api.clock.now(),
         id: context.id.as_str(),
         event,
         peer: context.peer.as_str(),
+        address: &names.address,
         client: context.client(),
         authenticated_by: context.authenticated_by(),
         issuer: context.issuer(),
         subject: context.subject(),
         grant: context.grant(),
-        ticket: ticket.as_deref(),
+        ticket: names.ticket.as_deref(),
+        is_granted: &context.is_granted,
     }
 }
 

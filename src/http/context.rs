@@ -1,7 +1,9 @@
 //! What is known of one request while it is answered: its id, its deadline, and what its log lines name.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, Request};
@@ -45,6 +47,8 @@ pub(crate) struct Context {
     grant: OnceLock<GrantName>,
     sought: OnceLock<String>,
     ticket: OnceLock<TicketId>,
+    /// The audit's: whether a line is on its way that says that it was handed something.
+    pub(super) is_granted: AtomicBool,
 }
 
 /// Whose request it is.
@@ -92,6 +96,7 @@ impl Context {
             grant: OnceLock::new(),
             sought: OnceLock::new(),
             ticket: OnceLock::new(),
+            is_granted: AtomicBool::new(false),
         })
     }
 
@@ -103,6 +108,14 @@ impl Context {
     /// The caller's address for the log, where it is another than the peer's.
     pub(super) fn forwarded(&self) -> Option<DisplayValue<IpAddr>> {
         (self.address != self.peer.address()).then(|| tracing::field::display(self.address))
+    }
+
+    /// The caller's address as text.
+    pub(super) fn address_text(&self) -> Cow<'_, str> {
+        match self.forwarded() {
+            Some(_) => self.address.to_string().into(),
+            None => self.peer.address_text().into(),
+        }
     }
 
     /// Who it says to be from, and has not proven.

@@ -11,6 +11,8 @@ pub(crate) struct Peer {
     address: IpAddr,
     /// With its port, as it stands in the log.
     text: Box<str>,
+    /// Without it, as it stands in the audit.
+    address_text: Box<str>,
     /// Whether the connection is TLS that ends here.
     secure: bool,
     certificate: Option<Arc<CertificateNames>>,
@@ -31,8 +33,13 @@ impl Peer {
         // Callers by IPv4 on a socket of both kinds are the same callers as on one of IPv4.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let text = address.to_string().into();
+        let (address, address_text) = (address.ip(), address.ip().to_string().into());
         let certificate = certificate.map(Arc::new);
-        Arc::new(Self { address: address.ip(), text, secure, certificate })
+        Arc::new(Self { address, text, address_text, secure, certificate })
+    }
+
+    pub(super) fn address_text(&self) -> &str {
+        &self.address_text
     }
 
     pub(crate) fn as_str(&self) -> &str {

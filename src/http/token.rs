@@ -94,8 +94,8 @@ async fn vend(
         .await
         .inspect_err(|_| audited::unmet(api, context, &session))?;
     let body = wire::token_response(context.id.as_str(), name, &vended);
-    // The last that can go wrong: whoever is in the audit with a token has it.
-    audited::vended(api, context, &session, &vended).await?;
+    // The last that can go wrong: whoever is in the audit with a token, and with no failure after it, has it.
+    audited::vended(api, context, session, &vended).await?;
     api.metrics.vended(caller.client(), name);
     tracing::debug!(
         sts_access_key_id = vended.token.credentials().access_key_id(),

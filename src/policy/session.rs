@@ -25,6 +25,11 @@ impl SessionPolicy {
         if size <= Self::MAX_BYTES { Ok(Self(json)) } else { Err(Excess::TooLong { size }) }
     }
 
+    /// The same, for who keeps it.
+    pub(crate) fn into_json(self) -> String {
+        self.0
+    }
+
     /// The JSON as it goes to STS.
     pub(crate) fn as_str(&self) -> &str {
         &self.0

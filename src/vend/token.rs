@@ -35,7 +35,7 @@ pub(crate) struct Token {
     /// The part of an answer that is the same for everyone who gets this token.
     written: OnceLock<SecretString>,
     /// The same of its lines in the audit.
-    audited: OnceLock<TokenPart>,
+    audited: OnceLock<Arc<TokenPart>>,
 }
 
 /// Why a token was fetched.
@@ -110,8 +110,8 @@ impl Token {
     }
 
     /// The fixed part of its lines in the audit; `write` makes it for the first who asks.
-    pub(crate) fn audited(&self, write: impl FnOnce(&Credentials) -> TokenPart) -> &TokenPart {
-        self.audited.get_or_init(|| write(&self.credentials))
+    pub(crate) fn audited(&self, write: impl FnOnce(&Credentials) -> TokenPart) -> &Arc<TokenPart> {
+        self.audited.get_or_init(|| Arc::new(write(&self.credentials)))
     }
 
     /// What is left of its life.

@@ -126,6 +126,10 @@ impl Service {
         self.admin
     }
 
+    pub(crate) fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
     pub(crate) fn config(&self) -> String {
         self.folder.path().join("app.toml").display().to_string()
     }

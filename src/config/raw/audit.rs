@@ -1,5 +1,6 @@
 //! The audit, key by key.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use serde::Deserialize;
@@ -18,6 +19,12 @@ pub(in crate::config) struct RawAudit {
     pub(in crate::config) max_file_bytes: Field<u64>,
     /// Default 10, so many besides the one that is written. The oldest is deleted.
     pub(in crate::config) max_files: Field<u32>,
+    /// Default 2, the same of refusals, which have a file of their own.
+    pub(in crate::config) max_refused_files: Field<u32>,
+    /// Default 10, of which ten seconds' worth may come at once. Beyond it refusals are counted and told together.
+    pub(in crate::config) refusals_per_second: Field<NonZeroU32>,
+    /// `queue`, `process` (default) or `disk`: where a token's line is before the token leaves.
+    pub(in crate::config) durability: Field<RawDurability>,
     /// `refuse` (default) or `continue`.
     pub(in crate::config) on_failure: Field<RawOnFailure>,
     /// Default 10000. Beyond it a request waits 250 ms for room, and then `on_failure` decides.
@@ -43,6 +50,27 @@ impl TryFrom<String> for RawSink {
             "file" => Ok(Self::File),
             "off" => Ok(Self::Off),
             _ => Err("it must be `stdout`, `file` or `off`"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(in crate::config) enum RawDurability {
+    Queue,
+    Process,
+    Disk,
+}
+
+impl TryFrom<String> for RawDurability {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "queue" => Ok(Self::Queue),
+            "process" => Ok(Self::Process),
+            "disk" => Ok(Self::Disk),
+            _ => Err("it must be `queue`, `process` or `disk`"),
         }
     }
 }

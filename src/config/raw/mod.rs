@@ -23,7 +23,7 @@ use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
 use crate::http::{ForwardedHeader, Origin, TrustedNetwork};
 use crate::sts::Endpoint;
 
-pub(super) use audit::{RawAudit, RawOnFailure, RawSink};
+pub(super) use audit::{RawAudit, RawDurability, RawOnFailure, RawSink};
 pub(super) use issuer::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};
 pub(super) use limits::{RawFailures, RawLimit, RawSubjectLimit};
 pub(super) use reload::RawReload;

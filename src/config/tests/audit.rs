@@ -1,25 +1,30 @@
 //! `[audit]`: where lines go, and what can be wrong with it.
 
 use super::*;
-use crate::telemetry::audit::{OnFailure, SinkSettings};
+use crate::telemetry::audit::{Durability, OnFailure, SinkSettings};
 
 #[test]
 fn each_problem_of_an_audit_is_named_with_the_way_out() {
     let wrong = format!(
         "[audit]\nsink = \"file\"\non_failure = \"panic\"\nmax_file_bytes = 1\nmax_files = 0\nbuffer_lines = 1\n\
+         max_refused_files = 0\nrefusals_per_second = 0\ndurability = \"paper\"\n\
          instance = \"{}\"\ncolour = \"red\"\n",
         "x".repeat(65)
     );
     insta::assert_snapshot!(problems(&wrong), @r"
 audit.buffer_lines: 1 is not between 10 and 1000000 lines
 audit.colour: there is no such key; config/default.toml lists them all
+audit.durability: it must be `queue`, `process` or `disk`
 audit.file: it is missing: the sink `file` needs a path
 audit.instance: it is at most 64 characters long, and none of them is a control character
 audit.max_file_bytes: 1 is not between 4096 and 1099511627776 bytes
 audit.max_files: 0 is not between 1 and 1000 files
+audit.max_refused_files: 0 is not between 1 and 1000 files
 audit.on_failure: it must be `refuse` or `continue`
+audit.refusals_per_second: invalid value: integer `0`, expected a nonzero u32
 ");
     insta::assert_snapshot!(problems("[audit]\nsink = \"syslog\""), @"audit.sink: it must be `stdout`, `file` or `off`");
+    insta::assert_snapshot!(problems("[audit]\ndurability = \"disk\""), @"audit.durability: `disk` needs the sink `file`: what becomes of standard output is its reader's business");
 }
 
 #[test]
@@ -30,10 +35,12 @@ fn nothing_said_is_the_safer_way_and_a_files_path_starts_at_its_configuration() 
     };
     let unsaid = audit("").unwrap();
     assert!(matches!(unsaid.sink, SinkSettings::Stdout));
-    assert_eq!((unsaid.on_failure, unsaid.buffer_lines), (OnFailure::Refuse, 10_000));
+    assert_eq!((unsaid.on_failure, unsaid.durability), (OnFailure::Refuse, Durability::Process));
+    assert_eq!((unsaid.buffer_lines, unsaid.refusals_per_second.get()), (10_000, 10));
     assert!(audit("[audit]\nsink = \"off\"").is_none());
     let filed = audit("[audit]\nsink = \"file\"\nfile = \"a.jsonl\"\ninstance = \"a\"").unwrap();
     let SinkSettings::File(file) = filed.sink else { panic!("{filed:?}") };
     assert!(file.path.is_absolute() && file.path.ends_with("a.jsonl"), "{file:?}");
-    assert_eq!((file.max_bytes, file.max_files, filed.instance.as_str()), (100 << 20, 10, "a"));
+    assert_eq!((file.max_bytes, file.max_files, file.max_refused_files), (100 << 20, 10, 2));
+    assert_eq!(filed.instance, "a");
 }

@@ -6,20 +6,25 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::rotation::rotate;
-use super::settings::FileSettings;
 
 /// After a rotation that failed; until then the file grows.
 const ROTATE_AGAIN: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct AuditFile {
-    settings: FileSettings,
+    path: PathBuf,
+    max_bytes: u64,
+    max_files: u32,
+    /// Whether what is written is to be on the disk.
+    synced: bool,
+    /// Something of it may not be on the disk, though it was tried.
+    unsure: bool,
     open: Option<Open>,
     /// Not before.
     rotate_after: Option<Instant>,
@@ -36,33 +41,63 @@ struct Open {
 }
 
 impl AuditFile {
-    pub(super) fn new(settings: FileSettings) -> Self {
-        Self { settings, open: None, rotate_after: None }
+    pub(super) fn new(path: PathBuf, max_bytes: u64, max_files: u32, synced: bool) -> Self {
+        let (unsure, open, rotate_after) = (false, None, None);
+        Self { path, max_bytes, max_files, synced, unsure, open, rotate_after }
     }
 
     /// Sees to it that the file is open, still has its name, and has room. Whether it is another one than before.
     pub(super) fn ready(&mut self, coming: u64) -> io::Result<bool> {
-        let path = &self.settings.path;
+        let path = &self.path;
         let there = std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
         if let Some(open) = &self.open
             && there == Some(open.identity)
         {
             let full = open.regular && open.size > 0;
-            let full = full && open.size.saturating_add(coming) > self.settings.max_bytes;
+            let full = full && open.size.saturating_add(coming) > self.max_bytes;
             let may = self.rotate_after.is_none_or(|after| Instant::now() >= after);
             if !(full && may) {
                 return Ok(false);
             }
-            if let Err(error) = rotate(path, self.settings.max_files) {
+            if let Err(error) = rotate(path, self.max_files) {
                 // A file that is too long is better than lines that are lost.
                 tracing::error!(%error, "the audit's file cannot be rotated, and grows on");
                 self.rotate_after = Some(Instant::now() + ROTATE_AGAIN);
                 return Ok(false);
             }
         }
-        self.open = None;
-        self.open = Some(Open::at(path)?);
+        if let Some(left) = self.open.take()
+            && self.synced
+        {
+            // What is not synced now is written again, by whoever syncs next.
+            self.unsure |= left.sync().is_err();
+        }
+        self.open = Some(Open::at(path, self.synced)?);
         Ok(true)
+    }
+
+    /// All that was written is on the disk. After a failure it may not be, even if the next try succeeds: the system
+    /// forgets what it could not write.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if std::mem::take(&mut self.unsure) {
+            self.open = None;
+            return Err(io::Error::other("a file that was left could not be synced"));
+        }
+        let synced = self.open.as_ref().map_or(Ok(()), Open::sync);
+        if synced.is_err() {
+            self.open = None;
+        }
+        synced
+    }
+
+    /// Whether it is a file, and no pipe or device.
+    pub(super) fn is_regular(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.regular)
+    }
+
+    /// The most bytes to write at once: what does not fit into a file of its own makes it too long.
+    pub(super) fn longest(&self) -> usize {
+        usize::try_from(self.max_bytes).unwrap_or(usize::MAX)
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -82,16 +117,26 @@ impl AuditFile {
 }
 
 impl Open {
-    fn at(path: &Path) -> io::Result<Self> {
+    fn at(path: &Path, synced: bool) -> io::Result<Self> {
         // Who may read it is the operator's business; at first nobody else may.
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let metadata = file.metadata()?;
         let (regular, mut size) = (metadata.is_file(), metadata.len());
+        if synced && regular {
+            // Its name is to be on the disk, too.
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        }
         if regular && size > 0 && !ends_in_a_line(path)? {
             // A line that broke off when a process died must not spoil ours.
             size += file.write(b"\n")? as u64;
         }
         Ok(Self { file, identity: (metadata.dev(), metadata.ino()), size, regular })
+    }
+
+    /// A pipe or a device has nothing to sync.
+    fn sync(&self) -> io::Result<()> {
+        if self.regular { self.file.sync_data() } else { Ok(()) }
     }
 }
 
@@ -109,12 +154,13 @@ mod tests {
     use super::*;
 
     fn a_file(path: &Path) -> AuditFile {
-        AuditFile::new(FileSettings { path: path.into(), max_bytes: 10, max_files: 2 })
+        AuditFile::new(path.into(), 10, 2, true)
     }
 
     fn put(file: &mut AuditFile, line: &[u8]) -> bool {
         let fresh = file.ready(line.len() as u64).unwrap();
         assert_eq!(file.write(line).unwrap(), line.len());
+        file.sync().unwrap();
         fresh
     }
 

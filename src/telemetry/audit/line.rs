@@ -3,7 +3,7 @@
 //! Written by hand, like the answer itself: ids, names and times hold nothing that JSON escapes, and what is the same
 //! in all lines of a token is written once. Everything else is escaped.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -59,6 +59,8 @@ pub(crate) struct Request<'a> {
     pub(crate) id: &'a str,
     pub(crate) event: Event,
     pub(crate) peer: &'a str,
+    /// The caller's own, which a trusted proxy may have said.
+    pub(crate) address: &'a str,
     pub(crate) client: Option<&'a str>,
     pub(crate) authenticated_by: Option<&'static str>,
     /// Who vouches for the subject.
@@ -67,18 +69,15 @@ pub(crate) struct Request<'a> {
     pub(crate) grant: Option<&'a str>,
     /// The name of the ticket that is made or shown; never the ticket.
     pub(crate) ticket: Option<&'a str>,
+    /// Whether a line is on its way that says that it was handed something.
+    pub(crate) is_granted: &'a AtomicBool,
 }
 
 /// What was decided.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Decision<'a> {
     /// The caller has the token.
-    Vended {
-        source: Source,
-        token: &'a TokenPart,
-        /// What it may do, told once for all lines of the token.
-        policy: Option<&'a str>,
-    },
+    Vended { source: Source, token: &'a TokenPart },
     /// The caller has the ticket.
     Issued { expires: DateTime<Utc> },
     /// The caller may not, or did not ask well.
@@ -102,7 +101,7 @@ pub(crate) struct Why<'a> {
 #[derive(Debug)]
 pub(crate) struct TokenPart {
     members: String,
-    /// For which of the audit's files its policy was told last.
+    /// In which of the audit's files its policy was told last. Only the writer knows one from another.
     told_for: AtomicU64,
 }
 
@@ -134,6 +133,53 @@ pub(crate) fn sought_part(role: &RoleArn, session_name: &SessionName, policy: &s
     member(&mut members, r#","SessionName":""#, session_name.as_str());
     member(&mut members, r#","PolicySha256":""#, &hex::encode(Sha256::digest(policy)));
     members
+}
+
+/// What a token may do, for [`insert`].
+pub(super) fn policy(text: &str) -> String {
+    let mut members = String::with_capacity(text.len() * 5 / 4);
+    member(&mut members, r#","Policy":""#, text);
+    members
+}
+
+/// How many a line stands for, for [`insert`].
+pub(super) fn many(count: u64, first: DateTime<Utc>, last: DateTime<Utc>) -> String {
+    let [first, last] = [first, last].map(Stamp::of);
+    format!(r#","Count":{count},"First":"{}","Last":"{}""#, first.as_str(), last.as_str())
+}
+
+/// Appends the line with these members at its end, where its tail of this length begins.
+pub(super) fn insert(lines: &mut Vec<u8>, line: &[u8], members: &str, tail: usize) {
+    let (line, tail) = line.split_at(line.len() - tail);
+    lines.extend_from_slice(line);
+    lines.extend_from_slice(members.as_bytes());
+    lines.extend_from_slice(tail);
+}
+
+/// A line that stands for requests of many kinds: it says nothing that is true of one of them alone.
+pub(super) fn written_of_many(
+    request: &Request<'_>,
+    decision: &Decision<'_>,
+    tail: &str,
+) -> String {
+    let of_many = Request {
+        peer: "",
+        address: "",
+        client: None,
+        authenticated_by: None,
+        subject: None,
+        grant: None,
+        ticket: None,
+        ..*request
+    };
+    let why = Why { code: "Various", reason: "more kinds than are told apart", sought: None };
+    let decision = match decision {
+        Decision::Failed(_) => Decision::Failed(why),
+        Decision::Vended { .. } | Decision::Issued { .. } | Decision::Refused(_) => {
+            Decision::Refused(why)
+        }
+    };
+    written(&of_many, &decision, tail)
 }
 
 /// The whole line. `tail` names the replica, and ends it.
@@ -177,14 +223,14 @@ pub(super) fn written(request: &Request<'_>, decision: &Decision<'_>, tail: &str
     if let Some(ticket) = request.ticket {
         plain(&mut line, r#","Ticket":""#, ticket);
     }
-    member(&mut line, r#","Peer":""#, request.peer);
+    if !request.peer.is_empty() {
+        plain(&mut line, r#","Peer":""#, request.peer);
+        plain(&mut line, r#","Address":""#, request.address);
+    }
     match decision {
-        Decision::Vended { source, token, policy } => {
+        Decision::Vended { source, token } => {
             plain(&mut line, r#","Source":""#, source.as_str());
             line.push_str(&token.members);
-            if let Some(policy) = policy {
-                member(&mut line, r#","Policy":""#, policy);
-            }
         }
         Decision::Issued { expires } => {
             plain(&mut line, r#","Expiration":""#, Stamp::of(*expires).as_str());
@@ -227,23 +273,34 @@ fn plain(line: &mut String, name: &str, text: &str) {
 }
 
 #[cfg(test)]
+impl TokenPart {
+    pub(super) fn for_tests() -> Self {
+        Self { members: String::new(), told_for: AtomicU64::new(0) }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
 
+    static UNUSED: AtomicBool = AtomicBool::new(false);
+
     const REQUEST: Request<'_> = Request {
         time: DateTime::from_timestamp_millis(1_452_693_757_042).expect("it is a time"),
         id: "6894B13B-6D71-4EF5-88FA-F32781734A7F",
         event: Event::Token,
         peer: "127.0.0.1:50000",
+        address: "192.0.2.7",
         client: Some("photo-app"),
         authenticated_by: Some("Jwt"),
         issuer: Some("company"),
         subject: Some("alice"),
         grant: Some("my-photos"),
         ticket: None,
+        is_granted: &UNUSED,
     };
 
     proptest! {
@@ -273,6 +330,6 @@ mod tests {
         };
         let why = Why { code: "Unauthenticated", reason: "nobody", sought: None };
         let line = written(&request, &Decision::Refused(why), &tail(""));
-        insta::assert_snapshot!(line.trim_end(), @r#"{"Time":"2016-01-13T14:02:37.042Z","RequestId":"6894B13B-6D71-4EF5-88FA-F32781734A7F","Event":"Token","Decision":"Refused","Code":"Unauthenticated","Peer":"127.0.0.1:50000","Reason":"nobody"}"#);
+        insta::assert_snapshot!(line.trim_end(), @r#"{"Time":"2016-01-13T14:02:37.042Z","RequestId":"6894B13B-6D71-4EF5-88FA-F32781734A7F","Event":"Token","Decision":"Refused","Code":"Unauthenticated","Peer":"127.0.0.1:50000","Address":"192.0.2.7","Reason":"nobody"}"#);
     }
 }

@@ -1,27 +1,57 @@
 //! Where lines end up.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use super::file::AuditFile;
-use super::settings::SinkSettings;
+use super::settings::{Durability, FileSettings, SinkSettings};
+
+/// Lines of what was handed out, and those of refusals: two files, or one and the same stream.
+#[derive(Debug)]
+pub(super) struct Sinks {
+    granted: Sink,
+    refused: Option<Sink>,
+}
 
 #[derive(Debug)]
 pub(super) enum Sink {
     /// A copy of its descriptor: `std::io::stdout` has a buffer of its own, which hides what was written.
     Stdout(Option<File>),
     File(AuditFile),
+    #[cfg(test)]
+    Scripted(tests::Scripted),
+}
+
+impl Sinks {
+    pub(super) fn new(settings: SinkSettings, durability: Durability) -> Self {
+        let FileSettings { path, max_bytes, max_files, max_refused_files } = match settings {
+            SinkSettings::Stdout => return Self { granted: Sink::Stdout(None), refused: None },
+            SinkSettings::File(settings) => settings,
+        };
+        let mut beside = OsString::from(&path);
+        beside.push(".refused");
+        let refused = AuditFile::new(beside.into(), max_bytes, max_refused_files, false);
+        let synced = durability == Durability::Disk;
+        let granted = AuditFile::new(path, max_bytes, max_files, synced);
+        Self { granted: Sink::File(granted), refused: Some(Sink::File(refused)) }
+    }
+
+    pub(super) fn granted(&mut self) -> &mut Sink {
+        &mut self.granted
+    }
+
+    /// A pipe or a device is not rotated, and takes all lines.
+    pub(super) fn refused(&mut self) -> &mut Sink {
+        match &mut self.refused {
+            Some(refused) if self.granted.is_rotated() => refused,
+            Some(_) | None => &mut self.granted,
+        }
+    }
 }
 
 impl Sink {
-    pub(super) fn new(settings: SinkSettings) -> Self {
-        match settings {
-            SinkSettings::Stdout => Self::Stdout(None),
-            SinkSettings::File(settings) => Self::File(AuditFile::new(settings)),
-        }
-    }
-
     /// Opens it where it is not. Whether what is written from now on stands elsewhere than what was written before.
     pub(super) fn ready(&mut self, coming: u64) -> io::Result<bool> {
         match self {
@@ -31,6 +61,8 @@ impl Sink {
                 Ok(true)
             }
             Self::File(file) => file.ready(coming),
+            #[cfg(test)]
+            Self::Scripted(script) => script.ready(),
         }
     }
 
@@ -40,8 +72,20 @@ impl Sink {
             Self::Stdout(Some(out)) => out.write(bytes)?,
             Self::Stdout(None) => return Err(io::ErrorKind::NotFound.into()),
             Self::File(file) => file.write(bytes)?,
+            #[cfg(test)]
+            Self::Scripted(script) => script.write(bytes)?,
         };
         if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
+    }
+
+    /// What was written is on the disk.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(_) => Ok(()),
+            Self::File(file) => file.sync(),
+            #[cfg(test)]
+            Self::Scripted(script) => script.sync(),
+        }
     }
 
     /// The last write failed.
@@ -49,6 +93,76 @@ impl Sink {
         match self {
             Self::Stdout(_) => {}
             Self::File(file) => file.failed(),
+            #[cfg(test)]
+            Self::Scripted(_) => {}
+        }
+    }
+
+    /// The most bytes to write at once.
+    pub(super) fn longest(&self) -> usize {
+        match self {
+            Self::File(file) => file.longest(),
+            Self::Stdout(_) => usize::MAX,
+            #[cfg(test)]
+            Self::Scripted(_) => usize::MAX,
+        }
+    }
+
+    fn is_rotated(&self) -> bool {
+        match self {
+            Self::File(file) => file.is_regular(),
+            Self::Stdout(_) => false,
+            #[cfg(test)]
+            Self::Scripted(_) => false,
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::collections::VecDeque;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// Does what it is told and remembers what it did.
+    #[derive(Clone, Debug, Default)]
+    pub(in crate::telemetry::audit) struct Scripted(
+        pub(in crate::telemetry::audit) Arc<Mutex<Script>>,
+    );
+
+    #[derive(Debug, Default)]
+    pub(in crate::telemetry::audit) struct Script {
+        pub(in crate::telemetry::audit) did: Vec<String>,
+        /// Before which lines it becomes another file: by the number of the call of `ready`.
+        pub(in crate::telemetry::audit) fresh: VecDeque<bool>,
+        /// What the next syncs say.
+        pub(in crate::telemetry::audit) syncs: VecDeque<io::Result<()>>,
+    }
+
+    impl Scripted {
+        pub(in crate::telemetry::audit) fn sinks(&self) -> Sinks {
+            Sinks { granted: Sink::Scripted(self.clone()), refused: None }
+        }
+
+        pub(super) fn ready(&self) -> io::Result<bool> {
+            let mut script = self.0.lock().unwrap();
+            let fresh = script.fresh.pop_front().unwrap_or_default();
+            if fresh {
+                script.did.push("another file".to_owned());
+            }
+            Ok(fresh)
+        }
+
+        pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().did.push(String::from_utf8_lossy(bytes).into_owned());
+            Ok(bytes.len())
+        }
+
+        pub(super) fn sync(&self) -> io::Result<()> {
+            let mut script = self.0.lock().unwrap();
+            script.did.push("sync".to_owned());
+            script.syncs.pop_front().unwrap_or(Ok(()))
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What requests call.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::num::NonZeroU32;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,14 +11,17 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::health::Health;
 use super::line::{self, Decision, Request, Source, TokenPart};
-use super::queue::{Queue, Share};
-use super::settings::{AuditSettings, OnFailure};
-use super::sink::Sink;
+use super::queue::{Batch, Queue, TokenPolicy};
+use super::refusals::{Noted, Refusals};
+use super::settings::{AuditSettings, Durability, OnFailure};
+use super::sink::Sinks;
 use super::writer;
 use crate::telemetry::AuditMetrics;
 
 /// How long a request that must have its line waits for room: a burst passes, an outage is not waited for.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// How long it waits until its line is written, where nothing may leave before; then the sink counts as broken anyway.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
 /// How long the end of the server waits for the last lines.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -30,8 +34,6 @@ pub(crate) struct Audit(Option<Arc<Trail>>);
 pub(crate) struct Trail {
     common: Arc<Common>,
     on_failure: OnFailure,
-    /// The end of every line.
-    tail: String,
     /// Resolves when the writer has ended.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
@@ -40,10 +42,12 @@ pub(crate) struct Trail {
 #[derive(Debug)]
 pub(super) struct Common {
     pub(super) queue: Queue,
+    pub(super) refusals: Refusals,
     pub(super) health: Health,
     pub(super) metrics: AuditMetrics,
-    /// Counts files, or whatever lines go to: each is to say of its tokens what they may do.
-    file: AtomicU64,
+    pub(super) durability: Durability,
+    /// The end of every line.
+    pub(super) tail: String,
 }
 
 /// The line of a token cannot be written, and without it no token leaves.
@@ -58,24 +62,28 @@ impl Audit {
 
     /// Starts the writer. What is wrong with its sink shows in the log and in [`Audit::is_broken`], and is tried again.
     pub(crate) fn start(settings: AuditSettings, metrics: AuditMetrics) -> Self {
-        let AuditSettings { sink, on_failure, buffer_lines, instance } = settings;
-        let common = Arc::new(Common {
-            queue: Queue::new(buffer_lines),
-            health: Health::new(),
-            metrics,
-            file: AtomicU64::new(1),
-        });
-        let (writers, sink) = (Arc::clone(&common), Sink::new(sink));
+        let AuditSettings {
+            sink,
+            on_failure,
+            durability,
+            buffer_lines,
+            refusals_per_second,
+            instance,
+        } = settings;
+        let tail = line::tail(&instance);
+        let common = Common::new(buffer_lines, durability, refusals_per_second, tail, metrics);
+        let common = Arc::new(common);
+        let (writers, sinks) = (Arc::clone(&common), Sinks::new(sink, durability));
         let (ending, ended) = oneshot::channel();
         let writer = move || {
-            writer::run(&writers, sink);
+            writer::run(&writers, sinks);
             // Nobody may be there to hear it.
             let _ = ending.send(());
         };
         let thread = std::thread::Builder::new().name("audit".into());
         thread.spawn(writer).expect("the system gives us threads");
-        let (tail, ended) = (line::tail(&instance), Mutex::new(Some(ended)));
-        Self(Some(Arc::new(Trail { common, on_failure, tail, ended })))
+        let ended = Mutex::new(Some(ended));
+        Self(Some(Arc::new(Trail { common, on_failure, ended })))
     }
 
     /// The audit, if there is one.
@@ -127,22 +135,22 @@ impl Trail {
         }
     }
 
-    /// A token is about to leave. It may if this says so, and then its line is on its way.
+    /// A token is about to leave. It may if this says so, and then its line is where [`Durability`] wants it. If not, its
+    /// line may still be written, and that of the request's failure comes after it.
     pub(crate) async fn vended(
         &self,
         request: Request<'_>,
         source: Source,
-        token: &TokenPart,
-        policy: &str,
+        token: &Arc<TokenPart>,
+        policy: String,
     ) -> Result<(), Unrecorded> {
-        let file = self.common.file.load(Ordering::Relaxed);
-        let untold = token.is_untold(file);
-        let policy = untold.then_some(policy);
-        let line = line::written(&request, &Decision::Vended { source, token, policy }, &self.tail);
-        if self.recorded(&line).await? && untold {
-            token.told(file);
-        }
-        Ok(())
+        let decision = Decision::Vended { source, token };
+        self.recorded(
+            &request,
+            &decision,
+            Some(TokenPolicy { token: Arc::clone(token), text: policy }),
+        )
+        .await
     }
 
     /// A ticket is about to leave: the same.
@@ -151,41 +159,85 @@ impl Trail {
         request: Request<'_>,
         expires: DateTime<Utc>,
     ) -> Result<(), Unrecorded> {
-        let line = line::written(&request, &Decision::Issued { expires }, &self.tail);
-        self.recorded(&line).await.map(drop)
+        self.recorded(&request, &Decision::Issued { expires }, None).await
     }
 
-    /// Whether the line is on its way; an error, if without it nothing may leave.
-    async fn recorded(&self, line: &str) -> Result<bool, Unrecorded> {
+    /// An error, if without its line nothing may leave, and the line is not there.
+    async fn recorded(
+        &self,
+        request: &Request<'_>,
+        decision: &Decision<'_>,
+        mut policy: Option<TokenPolicy>,
+    ) -> Result<(), Unrecorded> {
         self.check()?;
-        if self.common.queue.push(line, Share::All) {
-            return Ok(true);
-        }
-        match self.on_failure {
-            OnFailure::Continue => {
+        let line = &line::written(request, decision, &self.common.tail);
+        let batch = match (self.common.queue.push(line, &mut policy), self.on_failure) {
+            (Some(batch), _) => batch,
+            (None, OnFailure::Continue) => {
                 self.common.lose_one();
-                Ok(false)
+                return Ok(());
             }
             // Boxed: requests that find room have none for it.
-            OnFailure::Refuse => Box::pin(self.push_patiently(line)).await.map(|()| true),
+            (None, OnFailure::Refuse) => Box::pin(self.push_patiently(line, policy)).await?,
+        };
+        request.is_granted.store(true, Ordering::Relaxed);
+        match self.common.durability {
+            Durability::Queue => Ok(()),
+            // Boxed: a request that has not come so far has no room for it.
+            Durability::Process | Durability::Disk => Box::pin(self.written(&batch)).await,
         }
     }
 
-    /// A token that will not leave. Its line is written if there is room.
+    /// Waits until the lines are written.
+    async fn written(&self, batch: &Batch) -> Result<(), Unrecorded> {
+        let (patience, in_vain) = match self.on_failure {
+            OnFailure::Refuse => (WRITTEN_WITHIN, Err(Unrecorded)),
+            // They wait on, and may still be written.
+            OnFailure::Continue => (PATIENCE, Ok(())),
+        };
+        let until = Instant::now() + patience;
+        loop {
+            // Made before the look, as below.
+            let changed = batch.changed();
+            if batch.is_written() {
+                return Ok(());
+            }
+            if self.common.health.is_broken() || timeout_at(until, changed).await.is_err() {
+                return in_vain;
+            }
+        }
+    }
+
+    /// Something that will not leave. Its line is written if there is room, and beyond a rate together with others. One
+    /// that takes back what an earlier line of its request says is written in any case.
     pub(crate) fn denied(&self, request: Request<'_>, decision: &Decision<'_>) {
-        let line = line::written(&request, decision, &self.tail);
-        if !self.common.queue.push(&line, Share::Most) {
-            self.common.lose_one();
+        let Common { queue, refusals, tail, .. } = &*self.common;
+        if request.is_granted.load(Ordering::Relaxed) {
+            let line = line::written(&request, decision, tail);
+            if !queue.push_taken_back(&line) {
+                self.common.lose_one();
+            }
+            return;
+        }
+        match refusals.note(&request, decision, tail, Instant::now()) {
+            Noted::Line(line) if queue.push_refused(&line) => {}
+            Noted::Line(_) => self.common.lose_one(),
+            Noted::Counted(true) => queue.count(),
+            Noted::Counted(false) => {}
         }
     }
 
-    async fn push_patiently(&self, line: &str) -> Result<(), Unrecorded> {
+    async fn push_patiently(
+        &self,
+        line: &str,
+        mut policy: Option<TokenPolicy>,
+    ) -> Result<Arc<Batch>, Unrecorded> {
         let until = Instant::now() + PATIENCE;
         loop {
             // Made before the look: room that comes in between is not missed.
             let room = self.common.queue.room();
-            if self.common.queue.push(line, Share::All) {
-                return Ok(());
+            if let Some(batch) = self.common.queue.push(line, &mut policy) {
+                return Ok(batch);
             }
             self.check()?;
             if timeout_at(until, room).await.is_err() {
@@ -203,13 +255,25 @@ impl Drop for Trail {
 }
 
 impl Common {
+    pub(super) fn new(
+        buffer_lines: usize,
+        durability: Durability,
+        refusals_per_second: NonZeroU32,
+        tail: String,
+        metrics: AuditMetrics,
+    ) -> Self {
+        Self {
+            queue: Queue::new(buffer_lines, durability != Durability::Queue),
+            refusals: Refusals::new(refusals_per_second),
+            health: Health::new(),
+            metrics,
+            durability,
+            tail,
+        }
+    }
+
     fn lose_one(&self) {
         self.metrics.lost(1);
         self.health.crowded();
-    }
-
-    /// What is written from now on stands elsewhere.
-    pub(super) fn next_file(&self) {
-        self.file.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -38,8 +38,13 @@ async fn day() -> Day {
     minutes(8);
     assert_eq!(key(&user("alice").await), alices);
     stage.close().await;
-    // As rotation leaves it: the newest without a number.
-    let all = std::fs::read_to_string(&path).unwrap();
+    let refused = folder.path().join("audit.jsonl.refused");
+    let [granted, others] = [&path, &refused].map(|path| std::fs::read_to_string(path).unwrap());
+    std::fs::remove_file(refused).unwrap();
+    // In the order of their times, and as rotation leaves it: the newest without a number.
+    let mut all: Vec<_> = granted.lines().chain(others.lines()).map(|l| format!("{l}\n")).collect();
+    all.sort_by_key(|line| line[..40].to_owned());
+    let all = all.concat();
     let middle = all.match_indices('\n').nth(3).unwrap().0 + 1;
     std::fs::write(folder.path().join("audit.jsonl.1"), &all[..middle]).unwrap();
     std::fs::write(&path, &all[middle..]).unwrap();
@@ -73,7 +78,7 @@ async fn a_tokens_many_lines_become_one_account_of_it() {
 <alice's>
   handed out   2 times, first 2016-01-13T14:02:37.000Z, last 2016-01-13T14:12:37.000Z
   to           photo-app for alice of demo (Jwt), grant my-photos
-  from         1 peer: 127.0.0.1
+  from         1 address: 127.0.0.1
   by           replica-1
   expires      2016-01-13T15:02:37Z
   role         acs:ram::11223344:role/oss-readwrite
@@ -174,4 +179,81 @@ async fn standard_input_is_a_file_too() {
     };
     let (found, given) = piped(&day.files()[0]);
     assert_eq!(found, given);
+}
+
+/// As where somebody names the log, the configuration or a picture.
+#[test]
+fn a_file_that_is_no_audit_is_one_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let wrong = |name: &str, text: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let [toml, picture] = [
+        wrong("app.toml", "[server]\nlisten = \"127.0.0.1:8080\"\n".repeat(500).as_bytes()),
+        wrong("picture", &[0, 159, 146, 150, b'\n'].repeat(500)),
+    ];
+    let said = |files: &[&str]| {
+        let output = run(&[&["audit", "find"], files].concat(), &[]);
+        let said = text(&output.stderr).replace(&folder.path().display().to_string(), "<folder>");
+        (output.status.code(), text(&output.stdout).lines().count(), said)
+    };
+    let no = "this is no audit: no line of it can be read as one";
+    assert_eq!(said(&[&toml]), (Some(64), 0, format!("appserver: <folder>/app.toml: {no}\n")));
+    assert_eq!(said(&[&picture]), (Some(64), 0, format!("appserver: <folder>/picture: {no}\n")));
+    let (code, _, message) = said(&[&folder.path().display().to_string()]);
+    assert_eq!((code, message.lines().count()), (Some(64), 1), "{message}");
+    let (code, lines, message) = said(&[&toml, "tests/vectors/audit/audit.jsonl"]);
+    assert_eq!((code, message), (Some(0), format!("<folder>/app.toml: {no}\n")));
+    assert!(lines > 0);
+}
+
+#[test]
+fn of_many_lines_that_cannot_be_read_ten_are_named_and_the_rest_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let good = std::fs::read_to_string("tests/vectors/audit/audit.jsonl").unwrap();
+    std::fs::write(&path, "torn\n".repeat(30) + &good + &"torn\n".repeat(3)).unwrap();
+    let output = run(&["audit", "find", &path.display().to_string()], &[]);
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(0), 11), "{said}");
+    assert!(said.ends_with("23 more lines cannot be read, and are passed over\n"), "{said}");
+}
+
+#[test]
+fn decisions_are_found_by_the_callers_address_and_refusals_that_were_counted_by_their_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let line = |id: &str, rest: &str| {
+        format!(
+            r#"{{"Time":"2026-11-22T04:05:28.844Z","RequestId":"{id}","Event":"Token","Decision":"Refused","Code":"Unauthenticated","Client":"client-002",{rest},"Reason":"why"}}"#
+        ) + "\n"
+    };
+    let lines = [
+        line("old", r#""Peer":"203.0.113.7:1""#),
+        line("behind", r#""Peer":"10.0.0.1:2","Address":"203.0.113.7""#),
+        line("other", r#""Peer":"203.0.113.7:3","Address":"198.51.100.9""#),
+        line(
+            "many",
+            r#""Peer":"[2001:db8::1]:4","Address":"2001:db8::1","Count":12,"First":"2026-11-22T04:05:28Z","Last":"2026-11-22T04:05:38Z""#,
+        ),
+    ];
+    std::fs::write(&path, lines.concat()).unwrap();
+    let find = |rest: &[&str]| {
+        let path = path.display().to_string();
+        text(&run(&[&["audit", "find", &path], rest].concat(), &[]).stdout)
+    };
+    insta::assert_snapshot!(find(&[]), @r"
+    2026-11-22T04:05:28.844Z  Refused  client-002  grant -  from 203.0.113.7:1  Unauthenticated: why
+    2026-11-22T04:05:28.844Z  Refused  client-002  grant -  from 203.0.113.7 (by 10.0.0.1:2)  Unauthenticated: why
+    2026-11-22T04:05:28.844Z  Refused  client-002  grant -  from 198.51.100.9 (by 203.0.113.7:3)  Unauthenticated: why
+    2026-11-22T04:05:28.844Z  Refused  client-002  grant -  from [2001:db8::1]:4  Unauthenticated: why (12 times until 2026-11-22T04:05:38Z)
+    ");
+    let count = |address: &str| find(&["--address", address]).lines().count();
+    assert_eq!(
+        ["203.0.113.7", "198.51.100.9", "2001:0db8::1", "192.0.2.1"].map(count),
+        [2, 1, 1, 0]
+    );
+    assert_eq!(find(&["--since", "2026-11-22T04:05:35Z"]).lines().count(), 1);
 }

@@ -6,7 +6,7 @@ use appserver::emulator::{Fault, demo_jwt};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{lines, to_file};
+use super::{lines, refused, to_file, until};
 use crate::fleet::Fleet;
 use crate::stage::{Setting, Stage, secret};
 
@@ -75,7 +75,10 @@ async fn every_decision_leaves_its_line_and_nothing_else_does() {
     let sts = stage.assume_role_calls();
     stage.close().await;
 
-    let lines = lines(&path);
+    let granted = lines(&path);
+    assert!(granted.iter().all(|line| line["Decision"] == "Vended"));
+    let mut lines = [granted, refused(&path)].concat();
+    lines.sort_by_key(|line| ids.iter().position(|id| *id == line["RequestId"]));
     assert_eq!(lines.iter().map(|line| line["RequestId"].clone()).collect::<Vec<_>>(), ids);
     for line in &lines {
         if let Some(policy) = line["Policy"].as_str() {
@@ -88,35 +91,35 @@ async fn every_decision_leaves_its_line_and_nothing_else_does() {
         told.iter().zip(lines).map(|(told, line)| format!("{told}\n  {}", steady(line))).collect();
     insta::assert_snapshot!(written.join("\n"), @r#"
 minted: 200 Success
-  {"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
 kept: 200 Success
-  {"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Cached","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Cached","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
 by POST: 200 Success
-  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T14:32:37Z","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/albums/2015/*\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T14:32:37Z","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/albums/2015/*\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
 not a grant of its: 403 Forbidden.Grant
-  {"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client may not use this grant","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client may not use this grant","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad parameter: 400 InvalidParameter.Parameters.album
-  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"InvalidParameter.Parameters.album","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the parameter `album` must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"InvalidParameter.Parameters.album","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the parameter `album` must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad body: 400 MalformedRequest
-  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"MalformedRequest","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the request is malformed: the body is not JSON (line 1, column 1)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"MalformedRequest","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the request is malformed: the body is not JSON (line 1, column 1)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 no user: 403 Forbidden.Grant
-  {"AuthenticatedBy":"ClientSecret","Client":"photo-app","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the grant needs a subject, and the credential names none","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"photo-app","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the grant needs a subject, and the credential names none","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 disabled: 403 Forbidden.ClientDisabled
-  {"Client":"client-001","Code":"Forbidden.ClientDisabled","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client is disabled","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","Client":"client-001","Code":"Forbidden.ClientDisabled","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client is disabled","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a wrong secret: 401 Unauthenticated
-  {"Client":"client-002","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the secret is wrong","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","Client":"client-002","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the secret is wrong","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 an unknown client: 401 Unauthenticated
-  {"Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the client is not registered","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the client is not registered","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 nobody: 200 Unauthenticated
-  {"Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: no credential was presented","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: no credential was presented","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad JWT: 401 Unauthenticated
-  {"Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the token is no JWT, or longer than 8192 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the token is no JWT, or longer than 8192 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a wrong method: 405 MethodNotAllowed
-  {"Code":"MethodNotAllowed","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the route has no such method","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","Code":"MethodNotAllowed","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the route has no such method","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 throttled: 429 Throttled.Client
-  {"AuthenticatedBy":"ClientSecret","Client":"client-004","Code":"Throttled.Client","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"more than 1 requests a second (limit `client`)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-004","Code":"Throttled.Client","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"more than 1 requests a second (limit `client`)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 refused by STS: 502 Upstream.Refused
-  {"AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Upstream.Refused","Decision":"Failed","Event":"Token","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","Reason":"STS gave no credentials: STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission)","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Upstream.Refused","Decision":"Failed","Event":"Token","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","Reason":"STS gave no credentials: STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission)","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Time":"2016-01-13T14:02:37.000Z"}
 "#);
 }
 
@@ -134,7 +137,7 @@ async fn users_with_odd_names_stay_one_line_each() {
         stage.send(request).await;
     }
     stage.close().await;
-    let subjects: Vec<_> = lines(&path).iter().map(|line| line["Subject"].clone()).collect();
+    let subjects: Vec<_> = refused(&path).iter().map(|line| line["Subject"].clone()).collect();
     assert_eq!(subjects, odd);
 }
 
@@ -149,12 +152,13 @@ async fn a_caller_that_hangs_up_leaves_a_line_too() {
     let request = request.basic_auth("client-002", Some(secret("client-002")));
     let gone = request.timeout(std::time::Duration::from_millis(200)).send().await;
     assert!(gone.unwrap_err().is_timeout());
-    super::until("its line", async || !lines(&path).is_empty()).await;
+    until("its line", async || !refused(&path).is_empty()).await;
     stage.sts.clear_faults();
     stage.close().await;
-    let all: Vec<_> = lines(&path).into_iter().map(steady).collect();
+    assert_eq!(lines(&path), [] as [Value; 0]);
+    let all: Vec<_> = refused(&path).into_iter().map(steady).collect();
     insta::assert_snapshot!(all.join("\n"), @r#"
-{"AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"ClientGone","Decision":"Failed","Event":"Token","Grant":"daily-photos","Instance":"vm","Peer":"<Peer>","Reason":"the caller hung up","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+{"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"ClientGone","Decision":"Failed","Event":"Token","Grant":"daily-photos","Instance":"vm","Peer":"<Peer>","Reason":"the caller hung up","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 "#);
 }
 
@@ -172,7 +176,7 @@ async fn a_token_shared_by_replicas_is_told_whole_by_each() {
         fleet.redis.until_there_is(":token").await;
     }
     let both = async || paths.iter().all(|path| lines(path).len() == 2);
-    super::until("all lines", both).await;
+    until("all lines", both).await;
     let [a, b] = paths.map(|path| lines(&path));
     let source = |line: &Value| (line["Source"].clone(), line.get("Policy").is_some());
     let sources = [&a[0], &a[1], &b[0], &b[1]].map(source);
@@ -231,7 +235,8 @@ async fn no_line_holds_a_secret() {
     let answers =
         [stage.get("client-002", "/v1/token").await, stage.get("client-002", "/v1/token").await];
     stage.close().await;
-    let text = std::fs::read_to_string(&path).unwrap();
+    let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap();
+    let text = read("audit.jsonl") + &read("audit.jsonl.refused");
     assert_eq!(text.lines().count(), 19);
     let handed_out = ["AccessKeySecret", "SecurityToken"]
         .map(|field| answers[0].body[field].as_str().unwrap().to_owned());
@@ -272,4 +277,33 @@ async fn a_ticket_leaves_a_line_when_it_is_made_and_its_name_whenever_it_is_show
     assert_eq!(read[0]["Expiration"], made.body["ExpiresAt"]);
     let sealed = shown.split_once("Ticket=").unwrap().1;
     assert!(!std::fs::read_to_string(&path).unwrap().contains(sealed));
+}
+
+/// Whom a trusted proxy calls for is who has the token.
+#[tokio::test]
+async fn a_line_has_the_callers_address_beside_its_proxys() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let proxies =
+        "[server]\nforwarded_header = \"x-forwarded-for\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
+    let config = to_file(&path, "") + proxies;
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let ask = |forwarded: &str, secret: &str| {
+        let request = stage.request("GET", "/v1/token").basic_auth("client-002", Some(secret));
+        stage.send(request.header("X-Forwarded-For", forwarded))
+    };
+    ask("203.0.113.7", &secret("client-002")).await;
+    ask("2001:db8::7", &secret("client-002")).await;
+    ask("198.51.100.9", "wrong").await;
+    stage.get("client-002", "/v1/token").await;
+    stage.close().await;
+    let addresses = |lines: Vec<Value>| {
+        let of = |line: &Value| {
+            assert!(line["Peer"].as_str().unwrap().starts_with("127.0.0.1:"));
+            line["Address"].as_str().unwrap().to_owned()
+        };
+        lines.iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(addresses(lines(&path)), ["203.0.113.7", "2001:db8::7", "127.0.0.1"]);
+    assert_eq!(addresses(refused(&path)), ["198.51.100.9"]);
 }

@@ -2,6 +2,8 @@
 
 mod failures;
 mod find;
+mod flood;
+mod kill;
 mod lines;
 mod rotation;
 mod stdout;
@@ -26,11 +28,28 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(read).collect()
 }
 
-/// How often each request was handed a token, by the audit.
-fn vended(lines: &[Value]) -> BTreeMap<String, usize> {
+/// The lines of what was refused or failed, which a file has beside it.
+fn refused(path: &Path) -> Vec<Value> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".refused");
+    let beside = Path::new(&beside);
+    if beside.exists() { lines(beside) } else { Vec::new() }
+}
+
+/// How many decisions lines tell of.
+fn decisions(lines: &[Value]) -> u64 {
+    lines.iter().map(|line| line["Count"].as_u64().unwrap_or(1)).sum()
+}
+
+/// How often each request was handed a token or a ticket, by the audit: a failure that stands behind takes it back.
+pub(super) fn vended(lines: &[Value]) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
-    for line in lines.iter().filter(|line| line["Decision"] == "Vended") {
-        *times.entry(line["RequestId"].as_str().unwrap().to_owned()).or_default() += 1;
+    for line in lines {
+        let id = line["RequestId"].as_str().unwrap().to_owned();
+        match line["Decision"].as_str().unwrap() {
+            "Vended" | "Issued" => *times.entry(id).or_default() += 1,
+            _ => drop(times.remove(&id)),
+        }
     }
     times
 }
