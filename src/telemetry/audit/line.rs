@@ -167,6 +167,7 @@ pub(super) fn written_of_many(
         address: "",
         client: None,
         authenticated_by: None,
+        issuer: None,
         subject: None,
         grant: None,
         ticket: None,

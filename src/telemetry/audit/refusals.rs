@@ -146,6 +146,7 @@ mod tests {
             client: Some(client),
             authenticated_by: None,
             subject: None,
+            issuer: None,
             grant: None,
             ticket: None,
             is_granted: &std::sync::atomic::AtomicBool::new(false),
