@@ -18,6 +18,15 @@ pub(super) fn problems(document: &Document<Text>) -> Vec<PolicyProblem> {
 
 fn in_statement(i: usize, statement: &Statement<Text>) -> Vec<PolicyProblem> {
     let mut problems = Vec::new();
+    // Names of RAM's own resources, such as roles, are the same in capitals. Object keys are not.
+    let of_ram = |text: &&Text| text.outline().to_ascii_lowercase().starts_with("acs:ram:");
+    let mut in_names =
+        statement.resource.as_slice().iter().filter(of_ram).flat_map(Text::placeholders);
+    if let Some(folded) = in_names.find(|one| !one.one_case) {
+        let at = format!("Statement[{i}].Resource");
+        let flaw = PolicyFlaw::NamesOthers { placeholder: folded.to_string() };
+        problems.push(PolicyProblem { at, flaw });
+    }
     for (&operator, keys) in &statement.condition {
         for (key, values) in keys {
             let mut note = |flaw| {
@@ -258,6 +267,37 @@ params.size: StringEquals StringEqualsIgnoreCase StringLike StringNotEquals Stri
 params.mixed: StringEquals StringLike StringNotEquals StringNotLike
 now:%Y-%m-%d: Bool DateEquals DateGreaterThan DateGreaterThanEquals DateLessThan DateLessThanEquals DateNotEquals IpAddress NotIpAddress NumericEquals NumericGreaterThan NumericGreaterThanEquals NumericLessThan NumericLessThanEquals NumericNotEquals StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike
 ");
+    }
+
+    #[test]
+    fn in_a_name_that_ram_compares_without_case_stands_only_what_is_lower_case() {
+        let parsed = |resource: &str, placeholder: &str| {
+            let policy = format!(
+                r#"{{"Version":"1","Statement":[
+                    {{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"{resource}"}}]}}"#
+            );
+            let texts = NarrowingTexts {
+                policy: &policy,
+                breadth: Breadth::Narrow,
+                session_name: Some("name"),
+                source_identity: None,
+            };
+            Narrowing::parse(texts, rules(placeholder)).map_err(|found| found[0].to_string())
+        };
+        for folded in ["subject", "claims.tenant", "params.mixed"] {
+            let refused = parsed(&format!("acs:ram::11223344:role/${{{folded}}}"), folded);
+            assert_eq!(
+                refused.unwrap_err(),
+                format!(
+                    "Statement[0].Resource: RAM compares names such as roles' without regard to case, so one value of \
+                     `${{{folded}}}` would name another's: use a placeholder that is lower-case by its kind"
+                )
+            );
+        }
+        for fine in ["client", "params.size"] {
+            assert!(parsed(&format!("acs:ram::11223344:role/${{{fine}}}"), fine).is_ok(), "{fine}");
+        }
+        assert!(parsed("acs:oss:*:*:sample-bucket/${subject}/*", "subject").is_ok());
     }
 
     #[test]

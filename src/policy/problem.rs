@@ -113,6 +113,11 @@ pub(crate) enum PolicyFlaw {
     )]
     MatchesOthers { operator: ConditionOperator, placeholder: String },
     #[error(
+        "RAM compares names such as roles' without regard to case, so one value of `{placeholder}` would name another's: \
+         use a placeholder that is lower-case by its kind"
+    )]
+    NamesOthers { placeholder: String },
+    #[error(
         "`NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in \
          `Action`"
     )]
