@@ -12,8 +12,9 @@ use std::collections::HashMap;
 pub(crate) use caller::Caller;
 pub(crate) use certificate::{CertificateName, CertificateNames};
 pub(crate) use jwt::{
-    Cadence, ClaimKind, ClaimRule, Issuer, Issuers, JwtProblem, KeyAddress, KeySource, Keys,
-    KeysFrom, NamedClaim, SignatureAlgorithm, UnverifiableIssuers,
+    Cadence, ClaimKind, ClaimPath, ClaimRule, Issuer, Issuers, JwtRefusal, KeyAddress, KeySource,
+    Keys, KeysFrom, LONGEST_TOKEN, NamedClaim, SignatureAlgorithm, SubjectType, TokenKind,
+    UnverifiableIssuers,
 };
 pub(crate) use presented::Presented;
 pub(crate) use secret::{ClientSecret, SecretHash};
@@ -65,7 +66,7 @@ pub(crate) enum AuthError {
     #[error("the certificate names no client, or several")]
     UnknownCertificate,
     #[error(transparent)]
-    Jwt(#[from] JwtProblem),
+    Jwt(#[from] JwtRefusal),
     #[error(transparent)]
     Ticket(#[from] TicketProblem),
     #[error("the client is disabled")]
@@ -78,12 +79,12 @@ impl AuthError {
         match self {
             Self::WrongSecret(client) | Self::Disabled(client) => Some(client),
             Self::Ticket(problem) => problem.client(),
+            Self::Jwt(refusal) => refusal.client(),
             Self::Missing
             | Self::Malformed
             | Self::NotOffered
             | Self::UnknownClient
-            | Self::UnknownCertificate
-            | Self::Jwt(_) => None,
+            | Self::UnknownCertificate => None,
         }
     }
 }
@@ -148,10 +149,12 @@ impl Authenticator {
         now: DateTime<Utc>,
     ) -> Result<Caller, AuthError> {
         match (self.authenticate_at_once(presented, now), presented) {
-            (Err(AuthError::Jwt(JwtProblem::UnknownKey)), Presented::Jwt(token)) => {
+            (Err(AuthError::Jwt(refusal)), Presented::Jwt(token))
+                if refusal.may_end_with_newer_keys() =>
+            {
                 // Boxed: it is rare, and all others carry the room that it takes.
-                let caller = Box::pin(self.issuers.verify_by_newer_keys(token, now)).await?;
-                self.registered(caller)
+                let newer = self.issuers.verify_by_newer_keys(token, now, refusal);
+                self.registered(Box::pin(newer).await?)
             }
             (outcome, _) => outcome,
         }

@@ -120,7 +120,12 @@ fn in_file(
         return None;
     }
     let keys = Keys::from_jwks(json.as_bytes(), algorithms);
-    keys.map_err(|problem| problems.add_error(path, &problem)).ok()
+    let keys = keys.map_err(|problem| problems.add_error(path, &problem)).ok()?;
+    // Here it can be put right; in a set that is fetched it is the issuer's affair, and the log's.
+    for faulty in keys.faulty() {
+        problems.add(path, faulty);
+    }
+    Some(keys)
 }
 
 fn cadence(

@@ -11,7 +11,7 @@ use super::issuer_keys::{self, RawKeys};
 use super::problems::Problems;
 use super::raw::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};
 use super::resolve::number;
-use crate::auth::{ClaimKind, ClaimRule, Issuer, NamedClaim};
+use crate::auth::{ClaimKind, ClaimPath, ClaimRule, Issuer, NamedClaim, SubjectType, TokenKind};
 use crate::domain::{ClientId, Fingerprint, IssuerName, ValueName};
 
 /// The issuers whose tokens are believed, for clients that are registered.
@@ -95,7 +95,12 @@ fn issuer(
         }
         client_ids.insert(value, client);
     }
-    let subject_claim = problems.or(&at("subject_claim"), raw.subject_claim, "sub".to_owned());
+    let subject_claim =
+        problems.or(&at("subject_claim"), raw.subject_claim, ClaimPath::named("sub"));
+    let subject_type = problems.or(&at("subject_type"), raw.subject_type, SubjectType::default());
+    let token_kind = problems.or(&at("token_kind"), raw.token_kind, TokenKind::default());
+    let audience_claim =
+        problems.or(&at("audience_claim"), raw.audience_claim, ClaimPath::named("aud"));
     let leeway = match raw.leeway_secs {
         Field::Absent => Some(60),
         given => number(problems, &at("leeway_secs"), given, 0, 300, "seconds"),
@@ -110,8 +115,10 @@ fn issuer(
     }
     let mut required = BTreeMap::new();
     for (claim, rule) in raw.required {
-        let rule = claim_rule(&format!("{path}.required.{claim}"), rule, problems);
-        required.extend(rule.map(|rule| (claim, rule)));
+        let path = format!("{path}.required.{claim}");
+        let rule = claim_rule(&path, rule, problems);
+        let claim = ClaimPath::try_from(claim).map_err(|invalid| problems.add(path, invalid));
+        required.extend(claim.ok().zip(rule));
     }
     Some(Issuer {
         id: id?,
@@ -119,10 +126,13 @@ fn issuer(
         name: name?,
         algorithms: algorithms?,
         keys: keys?,
+        token_kind: token_kind?,
+        audience_claim: audience_claim?,
         audiences,
         client_claim,
         client_ids,
         subject_claim: subject_claim?,
+        subject_type: subject_type?,
         claims,
         required,
         leeway: TimeDelta::seconds(leeway?),
@@ -146,15 +156,19 @@ fn named_claim(raw: RawClaim) -> NamedClaim {
 fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<ClaimRule> {
     let is = problems.take(&format!("{path}.is"), raw.is);
     let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
-    match (is, pattern) {
-        (Some(text), None) => Some(ClaimRule::Is(text)),
-        (None, Some(pattern)) => ClaimRule::pattern(&pattern)
+    let contains = problems.take(&format!("{path}.contains"), raw.contains);
+    match (is, pattern, contains) {
+        (Some(text), None, None) => Some(ClaimRule::Is(text)),
+        (None, Some(pattern), None) => ClaimRule::pattern(&pattern)
             .map_err(|error| problems.add_error(format!("{path}.pattern"), &error))
             .ok(),
-        (Some(_), Some(_)) | (None, None) => {
+        (None, None, Some(List(members))) if !members.is_empty() => {
+            Some(ClaimRule::Contains(members))
+        }
+        _ => {
             problems.add(
                 path,
-                "say either what the claim `is` or which `pattern` it matches as a whole",
+                "say one of what the claim `is`, which `pattern` it matches as a whole, and what it `contains`",
             );
             None
         }

@@ -7,6 +7,9 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
+/// A century: so far STS's clock may be skewed by all faults together.
+const FURTHEST: TimeDelta = TimeDelta::days(100 * 365);
+
 /// What can go wrong with a call.
 ///
 /// Every fault but [`Fault::Slow`] and [`Fault::SkewedClock`] strikes only calls that got past the gateway's checks: a
@@ -184,9 +187,10 @@ impl Faults {
         let mut skew = TimeDelta::zero();
         for fault in self.take(Moment::Arrival, action, usize::MAX) {
             if let Fault::Slow { delay_ms } = fault {
-                delay += Duration::from_millis(delay_ms);
+                delay = delay.saturating_add(Duration::from_millis(delay_ms));
             } else if let Fault::SkewedClock { seconds } = fault {
-                skew += TimeDelta::seconds(seconds.into());
+                // However many there are, a moment stays one that can be written.
+                skew = (skew + TimeDelta::seconds(seconds.into())).clamp(-FURTHEST, FURTHEST);
             }
         }
         (delay, skew)

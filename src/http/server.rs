@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::peer::Peer;
 use super::tls::{Secured, Tls};
 use super::{http1, http2, proxy_protocol};
+use crate::auth::LONGEST_TOKEN;
 use crate::telemetry::{Connections, Unproxied};
 
 /// The bounds of one listener.
@@ -62,6 +63,8 @@ pub(crate) trait Answers: Clone + Send + Sync + 'static {
 /// A request's head may be so long: our callers send tokens back to nobody, so a credential and a query fit many
 /// times. hyper's own bound is 400 KB, which strangers could make it hold for each connection.
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
+// A token that fits a head is read, whatever it says.
+const _: () = assert!(LONGEST_TOKEN == MAX_HEAD_BYTES);
 
 /// When a connection is to end.
 #[derive(Clone, Debug)]

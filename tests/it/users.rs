@@ -41,6 +41,27 @@ async fn whoami_shows_the_user_and_how_they_were_proven() {
     stage.close().await;
 }
 
+/// A user with many groups has a long token. What the head of a request has room for is read, in both versions of HTTP.
+#[tokio::test]
+async fn a_token_as_long_as_the_head_has_room_for_is_taken() {
+    let stage = Stage::demo().await;
+    let token = |bytes: usize| {
+        let claims = |groups: usize| {
+            let exp = stage.clock.now().timestamp() + 600;
+            let groups = "g".repeat(groups);
+            sign(
+                &json!({"iss": DEMO_ISSUER, "aud": DEMO_AUDIENCE, "sub": "alice", "exp": exp, "groups": groups}),
+            )
+        };
+        claims((bytes - claims(0).len()) / 4 * 3)
+    };
+    for (bytes, expected) in [(1_000, 200), (9_000, 200), (15_500, 200), (17_000, 431)] {
+        let request = stage.request("GET", "/v1/whoami").bearer_auth(token(bytes));
+        assert_eq!(request.send().await.unwrap().status(), expected, "{bytes}");
+    }
+    stage.close().await;
+}
+
 /// T25: whatever is wrong with a token, the answer is the one that a wrong secret gets.
 #[tokio::test]
 async fn a_token_that_proves_nothing_is_answered_like_a_wrong_secret() {

@@ -1,10 +1,13 @@
 //! What a verified token says.
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use regex::Regex;
 
-use super::JwtProblem;
+use super::claim_path::ClaimPath;
 use super::json::{Claims, Json};
+use super::{JwtProblem, JwtRefusal, problem};
 
 /// What a claim must be.
 #[derive(Clone, Debug)]
@@ -13,6 +16,8 @@ pub(crate) enum ClaimRule {
     Is(String),
     /// A match of the whole text.
     Matches(Regex),
+    /// A list with all of these, or `scope` or `scp` with all of these words.
+    Contains(Vec<String>),
 }
 
 impl PartialEq for ClaimRule {
@@ -20,12 +25,24 @@ impl PartialEq for ClaimRule {
         match (self, other) {
             (Self::Is(ours), Self::Is(theirs)) => ours == theirs,
             (Self::Matches(ours), Self::Matches(theirs)) => ours.as_str() == theirs.as_str(),
-            (Self::Is(_), Self::Matches(_)) | (Self::Matches(_), Self::Is(_)) => false,
+            (Self::Contains(ours), Self::Contains(theirs)) => ours == theirs,
+            (Self::Is(_) | Self::Matches(_) | Self::Contains(_), _) => false,
         }
     }
 }
 
 impl Eq for ClaimRule {}
+
+/// For the log, after "expected".
+impl fmt::Display for ClaimRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Is(text) => write!(f, "{text:?}"),
+            Self::Matches(pattern) => write!(f, "a match of {:?}", pattern.as_str()),
+            Self::Contains(members) => write!(f, "a list that contains {members:?}"),
+        }
+    }
+}
 
 impl ClaimRule {
     /// A pattern for the whole of a claim's text.
@@ -33,18 +50,23 @@ impl ClaimRule {
         Regex::new(&format!("^(?:{pattern})$")).map(Self::Matches)
     }
 
-    /// Whether the claim keeps the rule; one that is absent keeps none. Of a list one member must.
-    pub(super) fn admits(&self, claim: Option<&Json>) -> bool {
-        let one = |value: &Json| {
-            text(value).is_some_and(|text| match self {
-                Self::Is(expected) => expected == text,
-                Self::Matches(pattern) => pattern.is_match(text),
-            })
-        };
-        match claim {
-            Some(Json::Array(members)) => members.iter().any(one),
-            Some(value) => one(value),
+    /// Whether the claim at `path` keeps the rule; one that is absent keeps none. Of a list one member must, or for
+    /// `Contains` as many as are named.
+    pub(super) fn admits(&self, path: &ClaimPath, claims: &Claims) -> bool {
+        let any = |keeps: &dyn Fn(&str) -> bool| match path.find(claims) {
+            Some(Json::Array(members)) => members.iter().filter_map(text).any(keeps),
+            Some(value) => text(value).is_some_and(keeps),
             None => false,
+        };
+        match self {
+            Self::Is(expected) => any(&|text| text == expected),
+            Self::Matches(pattern) => any(&|text| pattern.is_match(text)),
+            // RFC 8693 §4.2: words with spaces between them. Other texts are not taken apart: a user's name may hold
+            // spaces.
+            Self::Contains(all) if ["scope", "scp"].contains(&path.name()) => {
+                all.iter().all(|word| any(&|text| text.split(' ').any(|own| own == word)))
+            }
+            Self::Contains(all) => all.iter().all(|member| any(&|text| text == member)),
         }
     }
 }
@@ -53,7 +75,7 @@ impl ClaimRule {
 /// text for two users.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct NamedClaim {
-    pub(crate) claim: String,
+    pub(crate) claim: ClaimPath,
     pub(crate) kind: ClaimKind,
 }
 
@@ -69,7 +91,7 @@ pub(crate) enum ClaimKind {
 impl NamedClaim {
     /// The claim's text, if it is there and of its type.
     pub(super) fn text<'a>(&self, claims: &'a Claims) -> Option<&'a str> {
-        let value = claims.get(&self.claim)?;
+        let value = self.claim.find(claims)?;
         match (self.kind, value) {
             (ClaimKind::String, Json::String(text)) => Some(text),
             (ClaimKind::Integer, number) => number.as_integer(),
@@ -93,12 +115,22 @@ fn text(value: &Json) -> Option<&str> {
     }
 }
 
-/// `aud`: one text or a list of them.
-pub(super) fn audiences(claims: &Claims) -> Result<impl Iterator<Item = &str>, JwtProblem> {
-    let members = match claims.get("aud") {
+/// Whom a token is for: one text or a list of them.
+pub(super) fn audiences<'a>(
+    path: &ClaimPath,
+    claims: &'a Claims,
+) -> Result<impl Iterator<Item = &'a str> + Clone, JwtRefusal> {
+    let claim = path.find(claims);
+    let members = match claim {
         Some(one @ Json::String(_)) => std::slice::from_ref(one),
         Some(Json::Array(members)) => members,
-        Some(_) | None => return Err(JwtProblem::Lacks("aud")),
+        other => {
+            let detail = format!(
+                "`{path}` is {}; expected a text or a list of texts",
+                problem::shown_claim(other)
+            );
+            return Err(JwtRefusal::new(JwtProblem::Audience, detail));
+        }
     };
     Ok(members.iter().filter_map(Json::as_str))
 }

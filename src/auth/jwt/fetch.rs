@@ -1,5 +1,7 @@
 //! Fetches an issuer's keys, and lets nobody's mistake cost more than a few seconds and kilobytes.
 
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use reqwest::Response;
@@ -11,7 +13,7 @@ use super::SignatureAlgorithm;
 use super::address::KeyAddress;
 use super::issuer::Issuer;
 use super::key_source::{KeySource, KeysFrom};
-use super::keys::{KeyProblem, Keys};
+use super::keys::{KeyProblem, Keys, without_mark};
 
 /// For name, connection and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -42,6 +44,10 @@ pub(crate) enum FetchProblem {
     Tls(#[from] UnverifiableIssuers),
     #[error("the issuer cannot be reached")]
     Unreachable(#[source] reqwest::Error),
+    #[error(
+        "TLS with the issuer failed: its certificate is not trusted here, or it speaks no TLS that is"
+    )]
+    Handshake(#[source] reqwest::Error),
     #[error("the issuer did not answer within {} seconds", FETCH_TIMEOUT.as_secs())]
     TimedOut,
     #[error(
@@ -66,7 +72,7 @@ impl FetchProblem {
     /// Names the problem in metrics.
     pub(super) fn kind(&self) -> &'static str {
         match self {
-            Self::Tls(_) => "tls",
+            Self::Tls(_) | Self::Handshake(_) => "tls",
             Self::Unreachable(_) => "unreachable",
             Self::TimedOut => "timed_out",
             Self::Status(_) => "status",
@@ -80,11 +86,11 @@ impl FetchProblem {
 }
 
 impl Issuer {
-    /// How many keys it has now, if they are fetched at all: for who wants to know it before its users come.
-    pub(crate) async fn fetched_keys(&self) -> Result<Option<usize>, FetchProblem> {
+    /// The keys that it has now, if they are fetched at all: for who wants to know it before its users come.
+    pub(crate) async fn fetched_keys(&self) -> Result<Option<Keys>, FetchProblem> {
         let KeySource::Fetched(from, _) = &self.keys else { return Ok(None) };
         let fetcher = Fetcher::new(from.clone(), self.name.clone(), self.algorithms.clone())?;
-        Ok(Some(fetcher.fetch().await?.len()))
+        Ok(Some(fetcher.fetch().await?))
     }
 }
 
@@ -137,7 +143,7 @@ impl Fetcher {
             jwks_uri: String,
         }
         let description: Description =
-            serde_json::from_slice(json).map_err(FetchProblem::NoDescription)?;
+            serde_json::from_slice(without_mark(json)).map_err(FetchProblem::NoDescription)?;
         if description.issuer != self.issuer {
             return Err(FetchProblem::OtherIssuer);
         }
@@ -169,5 +175,23 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchProblem> {
 
 /// Without the address: its query may hold what does not belong into a log.
 fn unreachable(error: reqwest::Error) -> FetchProblem {
-    FetchProblem::Unreachable(error.without_url())
+    let error = error.without_url();
+    if error.source().is_some_and(is_of_tls) {
+        FetchProblem::Handshake(error)
+    } else {
+        FetchProblem::Unreachable(error)
+    }
+}
+
+/// Whether TLS is somewhere among the causes.
+fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    // An I/O error does not count what it carries among its sources.
+    let cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(carried) => Some(carried as &(dyn Error + 'static)),
+        None => error.source(),
+    };
+    cause.is_some_and(is_of_tls)
 }

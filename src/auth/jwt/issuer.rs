@@ -1,15 +1,20 @@
 //! One identity provider, as the operator has described it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
-use super::JwtProblem;
+use super::claim_path::ClaimPath;
 use super::claims::{self, ClaimRule, NamedClaim};
 use super::json::{Claims, Json};
 use super::key_source::KeySource;
+use super::kind::TokenKind;
+use super::parsed::Parsed;
+use super::problem::{shown, shown_claim};
+use super::{JwtProblem, JwtRefusal};
 use crate::auth::Caller;
 use crate::domain::{ClientId, Fingerprint, Invalid, IssuerName, Subject, ValueName};
 
@@ -24,22 +29,49 @@ pub(crate) struct Issuer {
     pub(crate) name: String,
     pub(crate) algorithms: Vec<SignatureAlgorithm>,
     pub(crate) keys: KeySource,
-    /// For each `aud` that is ours: the clients that its tokens may be for.
+    /// Which of the tokens that it signs are taken.
+    pub(crate) token_kind: TokenKind,
+    /// Whom a token is for, `aud` mostly.
+    pub(crate) audience_claim: ClaimPath,
+    /// For each audience that is ours: the clients that its tokens may be for.
     pub(crate) audiences: BTreeMap<String, Vec<ClientId>>,
     /// Names the client, where an audience has several.
-    pub(crate) client_claim: Option<String>,
+    pub(crate) client_claim: Option<ClaimPath>,
     /// What that claim calls our clients, where these are not called by their ids. If it names one, it names all.
     pub(crate) client_ids: BTreeMap<String, ClientId>,
     /// Names the user, `sub` mostly.
-    pub(crate) subject_claim: String,
+    pub(crate) subject_claim: ClaimPath,
+    /// What the user's name is in JSON. The other is refused, so that 42 and "42" are never one user.
+    pub(crate) subject_type: SubjectType,
     /// What becomes `${claims.NAME}`, by NAME.
     pub(crate) claims: BTreeMap<ValueName, NamedClaim>,
     /// What a token must say besides.
-    pub(crate) required: BTreeMap<String, ClaimRule>,
+    pub(crate) required: BTreeMap<ClaimPath, ClaimRule>,
     /// By how much the issuer's clock and ours may differ.
     pub(crate) leeway: TimeDelta,
     /// Whether credentials must end when the token that they were given for does.
     pub(crate) bound_by_token: bool,
+}
+
+/// What an issuer's subjects are in JSON.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) enum SubjectType {
+    #[default]
+    Text,
+    Integer,
+}
+
+impl TryFrom<String> for SubjectType {
+    type Error = Invalid;
+
+    fn try_from(word: String) -> Result<Self, Invalid> {
+        match word.as_str() {
+            "text" => Ok(Self::Text),
+            "integer" => Ok(Self::Integer),
+            _ => Err(Invalid("a subject is `text` or `integer`")),
+        }
+    }
 }
 
 /// How tokens may be signed.
@@ -50,6 +82,18 @@ pub(crate) struct SignatureAlgorithm(Algorithm);
 impl SignatureAlgorithm {
     pub(crate) fn is_symmetric(self) -> bool {
         matches!(self.0, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
+    }
+
+    /// By its name in tokens and keys. `Ed25519` is RFC 9864's name for what `EdDSA` was with keys on that curve, the only
+    /// ones here.
+    pub(super) fn named(name: &str) -> Option<Algorithm> {
+        if name == "Ed25519" { Some(Algorithm::EdDSA) } else { name.parse().ok() }
+    }
+}
+
+impl fmt::Display for SignatureAlgorithm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.0)
     }
 }
 
@@ -67,7 +111,7 @@ impl TryFrom<String> for SignatureAlgorithm {
         let known = match name.as_str() {
             "ES256" => Algorithm::ES256,
             "ES384" => Algorithm::ES384,
-            "EdDSA" => Algorithm::EdDSA,
+            "Ed25519" | "EdDSA" => Algorithm::EdDSA,
             "RS256" => Algorithm::RS256,
             "RS384" => Algorithm::RS384,
             "RS512" => Algorithm::RS512,
@@ -77,7 +121,7 @@ impl TryFrom<String> for SignatureAlgorithm {
             "HS256" => Algorithm::HS256,
             _ => {
                 return Err(Invalid(
-                    "an algorithm is ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared \
+                    "an algorithm is ES256, ES384, Ed25519 (or EdDSA), RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared \
                      secret, HS256",
                 ));
             }
@@ -108,27 +152,29 @@ impl Issuer {
             == (&other.id, &other.name, &other.algorithms, &other.keys)
     }
 
-    pub(super) fn takes(&self, algorithm: Algorithm) -> bool {
-        self.algorithms.contains(&SignatureAlgorithm(algorithm))
+    /// The algorithm that a token names, if it is one of the issuer's.
+    pub(super) fn algorithm(&self, name: &str) -> Result<Algorithm, JwtRefusal> {
+        let named = SignatureAlgorithm::named(name);
+        let taken = named.filter(|named| self.algorithms.contains(&SignatureAlgorithm(*named)));
+        taken.ok_or_else(|| {
+            let own: Vec<_> = self.algorithms.iter().map(ToString::to_string).collect();
+            let detail = format!("`alg` is {}; `algorithms` has {}", shown(name), own.join(", "));
+            JwtRefusal::new(JwtProblem::Algorithm, detail)
+        })
     }
 
-    /// Whom verified claims prove at this moment, and until when.
+    /// Whom a verified token proves at this moment, and until when.
     pub(super) fn proven(
         &self,
-        claims: &Claims,
+        token: &Parsed<'_>,
         now: DateTime<Utc>,
-    ) -> Result<(Caller, DateTime<Utc>), JwtProblem> {
+    ) -> Result<(Caller, DateTime<Utc>), JwtRefusal> {
+        let claims = &token.claims;
         let (expires, until) = self.valid_until(claims, now)?;
-        let clients = claims::audiences(claims)?
-            .find_map(|audience| self.audiences.get(audience))
-            .ok_or(JwtProblem::Audience)?;
-        let client = self.client(claims, clients)?;
-        if !self.required.iter().all(|(claim, rule)| rule.admits(claims.get(claim))) {
-            return Err(JwtProblem::Required);
-        }
-        let subject = claims.get(&self.subject_claim).and_then(Json::as_str);
-        let subject: Subject =
-            subject.and_then(|text| text.parse().ok()).ok_or(JwtProblem::Subject)?;
+        let is_required = |name: &str| self.required.contains_key(&ClaimPath::named(name));
+        self.token_kind.check(token.header.media_type().as_deref(), claims, is_required)?;
+        let client = self.client(claims)?;
+        let subject = self.checked_subject(claims).map_err(|refusal| refusal.of_client(client))?;
         let named = self.claims.iter().filter_map(|(name, claim)| {
             Some((name.as_str().to_owned(), claim.text(claims)?.to_owned()))
         });
@@ -144,38 +190,110 @@ impl Issuer {
         &self,
         claims: &Claims,
         now: DateTime<Utc>,
-    ) -> Result<(DateTime<Utc>, DateTime<Utc>), JwtProblem> {
+    ) -> Result<(DateTime<Utc>, DateTime<Utc>), JwtRefusal> {
+        let at = |problem, claim: &str, moment: DateTime<Utc>| {
+            let (leeway, now) = (self.leeway.num_seconds(), now.timestamp());
+            let detail = format!(
+                "`{claim}` is {}, now is {now}, `leeway_secs` is {leeway}",
+                moment.timestamp()
+            );
+            Err(JwtRefusal::new(problem, detail))
+        };
         let expires = claims::moment(claims, "exp")?.ok_or(JwtProblem::Lacks("exp"))?;
+        // A token may name any moment of the calendar, also its first and its last.
         let until = expires.checked_add_signed(self.leeway).unwrap_or(expires);
         if until <= now {
-            return Err(JwtProblem::Expired);
+            return at(JwtProblem::Expired, "exp", expires);
         }
+        let latest = now.checked_add_signed(self.leeway).unwrap_or(now);
         for claim in ["nbf", "iat"] {
-            let begins = claims::moment(claims, claim)?;
-            if begins.is_some_and(|begins| begins - self.leeway > now) {
-                return Err(JwtProblem::NotYetValid);
+            if let Some(begins) = claims::moment(claims, claim)?
+                && begins > latest
+            {
+                return at(JwtProblem::NotYetValid, claim, begins);
             }
         }
         Ok((expires, until))
     }
 
-    /// Which of the audience's clients the token is for.
-    fn client<'a>(
-        &self,
-        claims: &Claims,
-        clients: &'a [ClientId],
-    ) -> Result<&'a ClientId, JwtProblem> {
-        match (&self.client_claim, clients) {
-            (None, [only]) => Ok(only),
-            (None, _) => Err(JwtProblem::Client),
-            (Some(claim), _) => {
-                let named = claims.get(claim).and_then(Json::as_str).ok_or(JwtProblem::Client)?;
-                let names = |client: &&ClientId| match self.client_ids.is_empty() {
-                    true => named == client.as_str(),
-                    false => self.client_ids.get(named) == Some(*client),
-                };
-                clients.iter().find(names).ok_or(JwtProblem::Client)
-            }
+    /// The one client that the token is for, by all of its audiences: their order is nobody's choice.
+    fn client(&self, claims: &Claims) -> Result<&ClientId, JwtRefusal> {
+        let path = &self.audience_claim;
+        let audiences = claims::audiences(path, claims)?;
+        let ours = |named: &str| self.audiences.get(named);
+        let no_audience = |path: &ClaimPath| {
+            let own: Vec<_> = self.audiences.keys().map(String::as_str).collect();
+            let found = shown_claim(path.find(claims));
+            let detail = format!("`{path}` is {found}; `audiences` has {}", own.join(", "));
+            JwtRefusal::new(JwtProblem::Audience, detail)
+        };
+        if !audiences.clone().any(|named| ours(named).is_some()) {
+            return Err(no_audience(path));
+        }
+        // RFC 7519 §4.1.3: where it has an `aud`, this must be ours, whatever else tells whom it is for.
+        let aud = ClaimPath::named("aud");
+        if *path != aud
+            && claims.get("aud").is_some()
+            && !claims::audiences(&aud, claims)?.any(|named| ours(named).is_some())
+        {
+            return Err(no_audience(&aud));
+        }
+        let candidates = audiences.filter_map(ours).flatten();
+        let Some(claim) = &self.client_claim else {
+            let clients: BTreeSet<_> = candidates.collect();
+            return only(&clients);
+        };
+        let named = claim.find(claims).and_then(Json::as_str);
+        let is_named = |client: &&ClientId| match self.client_ids.is_empty() {
+            true => named == Some(client.as_str()),
+            false => named.and_then(|named| self.client_ids.get(named)) == Some(*client),
+        };
+        let clients: BTreeSet<_> = candidates.clone().filter(is_named).collect();
+        if clients.is_empty() {
+            let expected: BTreeSet<_> = candidates.map(ClientId::as_str).collect();
+            let expected: Vec<_> = expected.into_iter().collect();
+            let of = if self.client_ids.is_empty() { "" } else { "the name in `client_ids` of " };
+            let found = shown_claim(claim.find(claims));
+            let detail = format!("`{claim}` is {found}; expected {of}{}", expected.join(" or "));
+            return Err(JwtRefusal::new(JwtProblem::Client, detail));
+        }
+        only(&clients)
+    }
+
+    /// The user, if the token says all that is required of it.
+    fn checked_subject(&self, claims: &Claims) -> Result<Subject, JwtRefusal> {
+        if let Some((claim, rule)) =
+            self.required.iter().find(|(claim, rule)| !rule.admits(claim, claims))
+        {
+            let state = if claim.find(claims).is_some() { "different" } else { "missing" };
+            let detail = format!("`{claim}` is {state}; expected {rule}");
+            return Err(JwtRefusal::new(JwtProblem::Required, detail));
+        }
+        let claim = self.subject_claim.find(claims);
+        let (text, expected) = match self.subject_type {
+            SubjectType::Text => (claim.and_then(Json::as_str), "a text"),
+            SubjectType::Integer => (claim.and_then(Json::as_integer), "an integer"),
+        };
+        let subject = text.ok_or_else(|| match claim {
+            None => "missing".to_owned(),
+            Some(_) => format!("not {expected}, as `subject_type` says"),
+        });
+        let subject =
+            subject.and_then(|text| text.parse().map_err(|rule: Invalid| rule.to_string()));
+        subject.map_err(|rule| {
+            JwtRefusal::new(JwtProblem::Subject, format!("`{}`: {rule}", self.subject_claim))
+        })
+    }
+}
+
+/// The one client that fits; of several none.
+fn only<'a>(clients: &BTreeSet<&'a ClientId>) -> Result<&'a ClientId, JwtRefusal> {
+    match clients.iter().copied().collect::<Vec<_>>().as_slice() {
+        [only] => Ok(*only),
+        several => {
+            let several: Vec<_> = several.iter().map(|client| client.as_str()).collect();
+            let detail = format!("its audiences are of {}", several.join(" and "));
+            Err(JwtRefusal::new(JwtProblem::SeveralClients, detail))
         }
     }
 }

@@ -53,6 +53,16 @@ impl Json {
         is_integer.then_some(text)
     }
 
+    /// A member of an object.
+    pub(super) fn member(&self, name: &str) -> Option<&Self> {
+        match self {
+            Self::Object(members) => members.get(name),
+            Self::Null | Self::Boolean(_) | Self::Number(_) | Self::String(_) | Self::Array(_) => {
+                None
+            }
+        }
+    }
+
     fn read(raw: &RawValue, depth: usize) -> Result<Self, serde_json::Error> {
         if depth > DEEPEST {
             return Err(serde_json::Error::custom("the claims are nested too deeply"));

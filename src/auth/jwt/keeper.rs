@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::demand::Demand;
 use super::fetch::{FetchProblem, Fetcher};
+use super::jwk::FaultyKey;
 use super::key_ring::{Change, KeyRing};
 use super::key_source::Cadence;
 use super::keys::Keys;
@@ -39,6 +40,8 @@ struct History {
     fetched: Option<Moment>,
     /// Failures since.
     failures: u32,
+    /// Keys that were passed over, and named, at the last fetch.
+    faulty: Vec<FaultyKey>,
     /// It has been said that none of the issuer's tokens is believed.
     is_given_up: bool,
 }
@@ -66,6 +69,18 @@ impl Keeper {
     }
 
     fn take(&self, keys: Keys, history: &mut History) {
+        // Said once, and again when it is another fault: the keys are fetched every few minutes.
+        if history.faulty != keys.faulty() {
+            for faulty in keys.faulty() {
+                tracing::warn!(
+                    issuer.id = self.id,
+                    issuer.address = %self.fetcher.address(),
+                    "a key of the issuer `{}` is passed over: {faulty}",
+                    self.id,
+                );
+            }
+        }
+        let faulty = keys.faulty().to_vec();
         let now = self.clock.moment();
         let Change { came, went, held } = self.ring.replace(keys, now, self.cadence.max_age);
         self.shown.came(held);
@@ -81,7 +96,7 @@ impl Keeper {
                 self.id,
             );
         }
-        *history = History { fetched: Some(now), ..History::default() };
+        *history = History { fetched: Some(now), faulty, ..History::default() };
     }
 
     fn tell(&self, problem: &FetchProblem, history: &mut History) {

@@ -28,14 +28,15 @@ impl KeyRing {
         Self { keys: RwLock::new(Arc::new(keys)) }
     }
 
-    /// The key that a token's header names, if it is believed.
-    pub(super) fn find(
+    /// The keys that a token's header may mean, of those that are believed.
+    pub(super) fn fitting(
         &self,
         id: Option<&str>,
         algorithm: Algorithm,
         now: Moment,
-    ) -> Option<Arc<Key>> {
-        self.keys().find(id, algorithm).filter(|key| key.is_believed(now))
+    ) -> Vec<Arc<Key>> {
+        let keys = self.keys();
+        keys.fitting(id, algorithm).filter(|key| key.is_believed(now)).cloned().collect()
     }
 
     /// Takes what was fetched for all that there is. Keys that are gone are not believed from now on, nor is any token that

@@ -4,21 +4,30 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::SignatureAlgorithm;
+use super::jwk::{self, FaultyKey};
+use super::parsed::Parsed;
+use super::{JwtProblem, SignatureAlgorithm};
 use crate::clock::{Moment, SharedEnd};
 
 /// An HMAC key shorter than the hash can be guessed (RFC 7518 §3.2).
 const SHORTEST_SECRET: usize = 32;
 
+/// What some editors put before a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The keys that tokens may be signed with.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub(crate) struct Keys(Vec<Arc<Key>>);
+pub(crate) struct Keys {
+    /// Each once.
+    keys: Vec<Arc<Key>>,
+    /// Those that were meant for tokens and can verify none.
+    faulty: Vec<FaultyKey>,
+}
 
 /// One key, and until when it is believed.
 pub(super) struct Key {
@@ -36,15 +45,16 @@ pub(super) struct Key {
 pub(crate) enum KeyProblem {
     #[error("it is not a JSON Web Key Set")]
     NotAKeySet(#[source] serde_json::Error),
-    #[error("no key in it can verify a signature of the configured algorithms")]
-    NoKey,
+    #[error("no key in it can verify a signature of the configured algorithms{}", faults(.0))]
+    NoKey(Vec<FaultyKey>),
     #[error("a shared secret has at least {SHORTEST_SECRET} bytes")]
     ShortSecret,
 }
 
 impl Keys {
     /// The public keys of a JSON Web Key Set (RFC 7517). Keys of other kinds or for other uses or algorithms are passed
-    /// over, as the RFC asks; so are symmetric ones, which have no business in a file that is published.
+    /// over, as the RFC asks; so are symmetric ones, which have no business in a file that is published. Those that were
+    /// meant for tokens and are broken are passed over, too, and named by [`Self::faulty`].
     pub(crate) fn from_jwks(
         json: &[u8],
         algorithms: &[SignatureAlgorithm],
@@ -54,11 +64,18 @@ impl Keys {
         struct Set {
             keys: Vec<Value>,
         }
+        let json = without_mark(json);
         let set: Set = serde_json::from_slice(json).map_err(KeyProblem::NotAKeySet)?;
-        let read = set.keys.into_iter().filter_map(|key| Jwk::deserialize(key).ok());
-        let keys = read.filter_map(|key| Key::from_jwk(&key, algorithms)).map(Arc::new);
-        let keys: Vec<_> = keys.collect();
-        if keys.is_empty() { Err(KeyProblem::NoKey) } else { Ok(Self(keys)) }
+        let mut read = Self::default();
+        for (at, key) in set.keys.iter().enumerate() {
+            match jwk::read(key, algorithms) {
+                Ok(None) => {}
+                Ok(Some(key)) if read.keys.iter().any(|other| **other == key) => {}
+                Ok(Some(key)) => read.keys.push(Arc::new(key)),
+                Err(fault) => read.faulty.push(FaultyKey::new(at, key, fault)),
+            }
+        }
+        if read.keys.is_empty() { Err(KeyProblem::NoKey(read.faulty)) } else { Ok(read) }
     }
 
     /// A secret that the issuer and we share, for HS256.
@@ -68,40 +85,47 @@ impl Keys {
             return Err(KeyProblem::ShortSecret);
         }
         let key = Key::new(None, vec![Algorithm::HS256], DecodingKey::from_secret(secret));
-        Ok(Self(vec![Arc::new(key)]))
+        Ok(Self { keys: vec![Arc::new(key)], faulty: Vec::new() })
     }
 
-    /// The key that a token's header names; without a name the only one that fits.
-    pub(super) fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<Arc<Key>> {
-        let mut fitting = self.0.iter().filter(|key| {
+    /// The keys that a token's header may mean: those of the name that it gives, or all where it gives none, as far as they
+    /// are for its algorithm. Names need not be unique (RFC 7517 §4.5), and a key need not have one.
+    pub(super) fn fitting(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &Arc<Key>> {
+        self.keys.iter().filter(move |key| {
             let named = match (id, &key.id) {
                 (Some(id), Some(own)) => id == own,
-                // A shared secret has no name.
                 (Some(_), None) | (None, _) => true,
             };
             named && key.algorithms.contains(&algorithm)
-        });
-        let found = fitting.next()?;
-        fitting.next().is_none().then(|| Arc::clone(found))
+        })
+    }
+
+    /// The keys of the set that were meant for tokens and can verify none.
+    pub(crate) fn faulty(&self) -> &[FaultyKey] {
+        &self.faulty
     }
 
     /// These keys, where one was known before the known one itself: what it has verified stays verified.
     pub(super) fn known_by(self, before: &Self) -> Self {
         let known = |key: Arc<Key>| {
-            let same = before.0.iter().find(|known| **known == key);
+            let same = before.keys.iter().find(|known| **known == key);
             same.map_or(key, Arc::clone)
         };
-        Self(self.0.into_iter().map(known).collect())
+        Self { keys: self.keys.into_iter().map(known).collect(), faulty: self.faulty }
     }
 
     /// Those of these keys that the others do not hold.
     pub(super) fn without<'a>(&'a self, others: &'a Self) -> impl Iterator<Item = &'a Arc<Key>> {
-        self.0.iter().filter(|key| !others.0.contains(key))
+        self.keys.iter().filter(|key| !others.keys.contains(key))
     }
 
     /// The secret of HS256, where that is what these keys are.
     pub(super) fn shared_secret(&self) -> Option<&[u8]> {
-        let [key] = self.0.as_slice() else { return None };
+        let [key] = self.keys.as_slice() else { return None };
         match key.verifying.kind() {
             DecodingKeyKind::SecretOrDer(secret) if key.algorithms == [Algorithm::HS256] => {
                 Some(secret)
@@ -111,22 +135,33 @@ impl Keys {
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Arc<Key>> {
-        self.0.iter()
+        self.keys.iter()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
+    pub(crate) fn len(&self) -> usize {
+        self.keys.len()
     }
 }
 
 impl Key {
     /// A key that is believed for ever.
-    fn new(id: Option<String>, algorithms: Vec<Algorithm>, verifying: DecodingKey) -> Self {
+    pub(super) fn new(
+        id: Option<String>,
+        algorithms: Vec<Algorithm>,
+        verifying: DecodingKey,
+    ) -> Self {
         Self { id, algorithms, verifying, believed_until: SharedEnd::never() }
     }
 
-    pub(super) fn verifying(&self) -> &DecodingKey {
-        &self.verifying
+    /// Whether the token's signature is this key's.
+    pub(super) fn verifies(
+        &self,
+        token: &Parsed<'_>,
+        algorithm: Algorithm,
+    ) -> Result<bool, JwtProblem> {
+        let message = token.message.as_bytes();
+        jsonwebtoken::crypto::verify(token.signature, message, &self.verifying, algorithm)
+            .map_err(|_| JwtProblem::Malformed)
     }
 
     /// Whether what it has signed proves anything at this moment.
@@ -141,50 +176,6 @@ impl Key {
     /// What it has signed proves nothing from now on.
     pub(super) fn withdraw(&self) {
         self.believed_until.set_over();
-    }
-
-    fn from_jwk(jwk: &Jwk, wanted: &[SignatureAlgorithm]) -> Option<Self> {
-        let common = &jwk.common;
-        let for_signatures = match (&common.public_key_use, &common.key_operations) {
-            (Some(PublicKeyUse::Signature), _) => true,
-            (Some(_), _) => false,
-            (None, Some(operations)) => operations.contains(&KeyOperations::Verify),
-            (None, None) => true,
-        };
-        let kind = match &jwk.algorithm {
-            AlgorithmParameters::RSA(_) => vec![
-                Algorithm::RS256,
-                Algorithm::RS384,
-                Algorithm::RS512,
-                Algorithm::PS256,
-                Algorithm::PS384,
-                Algorithm::PS512,
-            ],
-            AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
-                EllipticCurve::P256 => vec![Algorithm::ES256],
-                EllipticCurve::P384 => vec![Algorithm::ES384],
-                _ => return None,
-            },
-            AlgorithmParameters::OctetKeyPair(pair) => match pair.curve {
-                EllipticCurve::Ed25519 => vec![Algorithm::EdDSA],
-                _ => return None,
-            },
-            _ => return None,
-        };
-        let algorithms = match common.key_algorithm {
-            None => kind,
-            Some(named) => {
-                let named = named.to_string().parse().ok()?;
-                kind.into_iter().filter(|algorithm| *algorithm == named).collect()
-            }
-        };
-        let algorithms: Vec<_> = algorithms
-            .into_iter()
-            .filter(|algorithm| wanted.contains(&SignatureAlgorithm::from(*algorithm)))
-            .collect();
-        let verifying = DecodingKey::from_jwk(jwk).ok()?;
-        let usable = for_signatures && !algorithms.is_empty();
-        usable.then(|| Self::new(common.key_id.clone(), algorithms, verifying))
     }
 }
 
@@ -214,6 +205,15 @@ impl fmt::Debug for Key {
 
 impl fmt::Debug for Keys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(&self.0).finish()
+        f.debug_list().entries(&self.keys).finish()
     }
+}
+
+/// The text without a byte-order mark, which RFC 8259 §8.1 allows a reader to ignore.
+pub(super) fn without_mark(json: &[u8]) -> &[u8] {
+    json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json)
+}
+
+fn faults(faulty: &[FaultyKey]) -> String {
+    faulty.iter().map(|key| format!("; {key}")).collect()
 }

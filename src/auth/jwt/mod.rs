@@ -4,20 +4,24 @@
 //! looked up: the issuer, the key and the algorithm; each must be one that the configuration has named.
 
 mod address;
+mod claim_path;
 mod claims;
 mod demand;
 mod fetch;
 mod issuer;
 mod json;
+mod jwk;
 mod keeper;
 mod key_ring;
 mod key_source;
 mod keys;
+mod kind;
 mod live;
+mod parsed;
+mod problem;
 mod remembered;
 #[cfg(test)]
 mod tests;
-mod unverified;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -25,68 +29,41 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::{Algorithm, Header, Validation};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Caller;
 use crate::clock::{Clock, Moment};
 use crate::domain::{Fingerprint, IssuerName};
 use crate::telemetry::IssuerMetrics;
-use json::Claims;
 use keys::Key;
 use live::LiveIssuer;
+use parsed::Parsed;
+use problem::shown;
 use remembered::Remembered;
-use unverified::{check, named_issuer};
 
 pub(crate) use address::KeyAddress;
+pub(crate) use claim_path::ClaimPath;
 pub(crate) use claims::{ClaimKind, ClaimRule, NamedClaim};
 pub(crate) use fetch::UnverifiableIssuers;
-pub(crate) use issuer::{Issuer, SignatureAlgorithm};
+pub(crate) use issuer::{Issuer, SignatureAlgorithm, SubjectType};
 pub(crate) use key_source::{Cadence, KeySource, KeysFrom};
 pub(crate) use keys::Keys;
+pub(crate) use kind::TokenKind;
+use problem::JwtProblem;
+pub(crate) use problem::JwtRefusal;
 
-/// A longer token is not looked at. Those of the big identity providers have 1 to 2 KB.
-const LONGEST: usize = 8 * 1024;
+/// A longer token is not looked at: as much as the head of a request may have, so that what arrives is read. Most have 1 to
+/// 2 KB, those of users with many groups more.
+pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
+/// So many keys are tried for one token, if so many fit. Issuers have one to ten; what a forged token costs stays some ten
+/// times what it costs with one.
+const MOST_TRIED: usize = 16;
 
 /// The issuers by what their tokens say in `iss`.
 #[derive(Default)]
 pub(crate) struct Issuers {
     by_name: HashMap<String, Arc<LiveIssuer>>,
     remembered: Remembered,
-}
-
-/// Why a token proves nothing. None of it is told to the caller.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum JwtProblem {
-    #[error("the token is no JWT, or longer than {LONGEST} bytes")]
-    Malformed,
-    #[error("the token is of another type")]
-    Type,
-    #[error("the token's header asks for something that is not understood")]
-    Critical,
-    #[error("the token's issuer is not configured")]
-    UnknownIssuer,
-    #[error("the token's algorithm is not one of its issuer's")]
-    Algorithm,
-    #[error("the issuer has no such key")]
-    UnknownKey,
-    #[error("the token's signature is wrong")]
-    Signature,
-    #[error("the token has no `{0}`, or it is of another kind")]
-    Lacks(&'static str),
-    #[error("the token is for another audience")]
-    Audience,
-    #[error("the token has expired")]
-    Expired,
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    #[error("the token's subject cannot be used")]
-    Subject,
-    #[error("the token does not say for which client it is")]
-    Client,
-    #[error("a claim that is required is not there or different")]
-    Required,
 }
 
 /// A caller, for how long its token proves it, and what verified the token.
@@ -112,12 +89,6 @@ impl Proven {
 
 /// What is remembered and handed out: a copy costs a count, not a caller.
 type Proof = Arc<Proven>;
-
-/// What a token says before anything of it is verified.
-struct Unverified {
-    header: Header,
-    issuer: Arc<LiveIssuer>,
-}
 
 impl Issuers {
     /// The issuers as they are configured now. Where keys are fetched, this begins it, and needs a runtime.
@@ -165,10 +136,10 @@ impl Issuers {
         &self,
         token: &SecretString,
         now: DateTime<Utc>,
-    ) -> Result<Caller, JwtProblem> {
+    ) -> Result<Caller, JwtRefusal> {
         let token = token.expose_secret();
-        if token.len() > LONGEST {
-            return Err(JwtProblem::Malformed);
+        if token.len() > LONGEST_TOKEN {
+            return Err(JwtProblem::Malformed.into());
         }
         self.remembered.or_verify(token, now, || self.proven(token, now)).map(|proven| {
             let Proven { caller, .. } = &*proven;
@@ -176,70 +147,95 @@ impl Issuers {
         })
     }
 
-    /// The same for a token whose key is not there: its issuer may just have begun to use a new one, so it is asked, if it
-    /// may be asked so soon again, and this waits a moment for its answer.
+    /// The same for a token that was refused because its key is not there, or does not verify it: its issuer may just have
+    /// begun to use a new one, perhaps under the old name. It is asked, if it may be asked so soon again, and this waits a
+    /// moment for its answer.
     pub(crate) async fn verify_by_newer_keys(
         &self,
         token: &SecretString,
         now: DateTime<Utc>,
-    ) -> Result<Caller, JwtProblem> {
-        let issuer = self.unverified(token.expose_secret())?.issuer;
-        if issuer.refetched().await { self.verify(token, now) } else { Err(JwtProblem::UnknownKey) }
+        refusal: JwtRefusal,
+    ) -> Result<Caller, JwtRefusal> {
+        let issuer = Arc::clone(self.named_by(&Parsed::read(token.expose_secret())?)?);
+        if issuer.refetched().await { self.verify(token, now) } else { Err(refusal) }
     }
 
     /// Whether it takes a signature to say what the token proves: it was not verified before, and nothing that is
     /// wrong with it shows without one.
     pub(crate) fn would_verify(&self, token: &SecretString, now: DateTime<Utc>) -> bool {
         let token = token.expose_secret();
-        token.len() <= LONGEST
+        token.len() <= LONGEST_TOKEN
             && !self.remembered.holds(token, now)
-            && self.unverified(token).is_ok()
+            && self.needs_a_signature(token).is_ok()
     }
 
-    fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtProblem> {
-        let Unverified { header, issuer } = self.unverified(token)?;
-        let verified_at = Moment::at(now);
-        let key = issuer.ring().find(header.kid.as_deref(), header.alg, verified_at);
-        let key = key.ok_or(JwtProblem::UnknownKey)?;
-        let verified = jsonwebtoken::decode(token, key.verifying(), &signature_only(header.alg));
-        let claims: Claims = verified.map_err(|error| problem(error.kind()))?.claims;
-        let (caller, until) = issuer.issuer.proven(&claims, now)?;
+    fn needs_a_signature(&self, token: &str) -> Result<(), JwtRefusal> {
+        let token = Parsed::read(token)?;
+        token.header.check()?;
+        self.named_by(&token)?.issuer.algorithm(&token.header.alg).map(drop)
+    }
+
+    fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtRefusal> {
+        let token = Parsed::read(token)?;
+        token.header.check()?;
+        let live = self.named_by(&token)?;
+        let of_issuer = |refusal: JwtRefusal| refusal.of_issuer(live.issuer.id.as_str());
+        let verified = Moment::at(now);
+        let key = verifying_key(&token, live, verified).map_err(of_issuer)?;
+        let (caller, until) = live.issuer.proven(&token, now).map_err(of_issuer)?;
         let good_for = (until - now).to_std().unwrap_or_default();
-        Ok(Proven { caller, verified: verified_at, good_for, key, issuer })
+        Ok(Proven { caller, verified, good_for, key, issuer: Arc::clone(live) })
     }
 
-    /// Looks up whose token it says that it is, if its header asks for nothing that we do not grant.
-    fn unverified(&self, token: &str) -> Result<Unverified, JwtProblem> {
-        let header = jsonwebtoken::decode_header(token).map_err(|_| JwtProblem::Malformed)?;
-        check(&header)?;
-        let issuer = self.by_name.get(&named_issuer(token)?).ok_or(JwtProblem::UnknownIssuer)?;
-        if !issuer.issuer.takes(header.alg) {
-            return Err(JwtProblem::Algorithm);
-        }
-        Ok(Unverified { header, issuer: Arc::clone(issuer) })
+    /// Whose token it says that it is.
+    fn named_by(&self, token: &Parsed<'_>) -> Result<&Arc<LiveIssuer>, JwtRefusal> {
+        let name = token.issuer()?;
+        self.by_name.get(name).ok_or_else(|| {
+            // The commonest mistake: to the letter means also the slash at its end.
+            let bare = |name: &str| name.trim_end_matches('/').to_ascii_lowercase();
+            let near = self.by_name.values().find(|live| bare(&live.issuer.name) == bare(name));
+            let near = near.map(|live| {
+                let Issuer { id, name, .. } = &live.issuer;
+                format!(
+                    "; `issuers.{id}.issuer` is {name:?}, and both must be the same to the letter"
+                )
+            });
+            let detail = format!("`iss` is {}{}", shown(name), near.unwrap_or_default());
+            JwtRefusal::new(JwtProblem::UnknownIssuer, detail)
+        })
     }
+}
+
+/// The key of the issuer's that verifies the token's signature. RFC 7515 §4.1.4 leaves open that several fit, so each is
+/// tried.
+fn verifying_key(
+    token: &Parsed<'_>,
+    live: &LiveIssuer,
+    now: Moment,
+) -> Result<Arc<Key>, JwtRefusal> {
+    let algorithm = live.issuer.algorithm(&token.header.alg)?;
+    let kid = token.header.kid.as_deref();
+    let keys = live.ring().fitting(kid, algorithm, now);
+    if keys.is_empty() {
+        let named = kid
+            .map_or_else(|| "has no `kid`".to_owned(), |kid| format!("has `kid` {}", shown(kid)));
+        let detail = format!("it {named}, and `alg` is {algorithm:?}");
+        return Err(JwtRefusal::new(JwtProblem::UnknownKey, detail));
+    }
+    if keys.len() > MOST_TRIED {
+        let detail = format!("{} of them; at most {MOST_TRIED} are tried", keys.len());
+        return Err(JwtRefusal::new(JwtProblem::ManyKeys, detail));
+    }
+    for key in keys {
+        if key.verifies(token, algorithm)? {
+            return Ok(key);
+        }
+    }
+    Err(JwtProblem::Signature.into())
 }
 
 impl fmt::Debug for Issuers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(&self.by_name).finish()
-    }
-}
-
-/// Times and audiences are checked by us: by our clock, and once.
-fn signature_only(algorithm: Algorithm) -> Validation {
-    let mut validation = Validation::new(algorithm);
-    validation.validate_exp = false;
-    validation.validate_nbf = false;
-    validation.validate_aud = false;
-    validation.required_spec_claims.clear();
-    validation
-}
-
-fn problem(kind: &ErrorKind) -> JwtProblem {
-    match kind {
-        ErrorKind::InvalidSignature => JwtProblem::Signature,
-        ErrorKind::InvalidAlgorithm => JwtProblem::Algorithm,
-        _ => JwtProblem::Malformed,
     }
 }

@@ -7,7 +7,7 @@ use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::live::LiveIssuer;
-use super::{JwtProblem, Proof, Proven};
+use super::{JwtProblem, JwtRefusal, Proof, Proven};
 use crate::clock::Moment;
 
 /// Tokens, some 500 bytes each; beyond it those that are used least are verified again.
@@ -36,13 +36,13 @@ impl Remembered {
         &self,
         token: &str,
         now: DateTime<Utc>,
-        verify: impl FnOnce() -> Result<Proven, JwtProblem>,
-    ) -> Result<Proof, JwtProblem> {
+        verify: impl FnOnce() -> Result<Proven, JwtRefusal>,
+    ) -> Result<Proof, JwtRefusal> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         if let Some(proof) = self.0.get(&hash) {
             let now = Moment::at(now);
             if proof.is_over(now) {
-                return Err(JwtProblem::Expired);
+                return Err(JwtProblem::Expired.into());
             }
             if proof.holds(now) {
                 return Ok(proof);

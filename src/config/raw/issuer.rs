@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use crate::auth::{KeyAddress, SignatureAlgorithm};
+use crate::auth::{ClaimPath, KeyAddress, SignatureAlgorithm, SubjectType, TokenKind};
 use crate::config::field::{Field, List};
 use crate::domain::ClientId;
 
@@ -30,14 +30,20 @@ pub(in crate::config) struct RawIssuer {
     pub(in crate::config) keys_max_age_secs: Field<u64>,
     /// For HS256: holds the shared secret. White space at its ends is trimmed.
     pub(in crate::config) secret_file: Field<PathBuf>,
+    /// `access`, `id`, or `any` (default) of the two.
+    pub(in crate::config) token_kind: Field<TokenKind>,
+    /// Default `aud`.
+    pub(in crate::config) audience_claim: Field<ClaimPath>,
     /// Required: for each `aud` that is ours its clients.
     pub(in crate::config) audiences: BTreeMap<String, Field<List<ClientId>>>,
     /// Names the client, where an audience has several.
-    pub(in crate::config) client_claim: Field<String>,
+    pub(in crate::config) client_claim: Field<ClaimPath>,
     /// With `client_claim`: its values, each with its client, where they are not our clients' ids.
     pub(in crate::config) client_ids: BTreeMap<String, Field<ClientId>>,
     /// Default `sub`.
-    pub(in crate::config) subject_claim: Field<String>,
+    pub(in crate::config) subject_claim: Field<ClaimPath>,
+    /// `text` (default) or `integer`.
+    pub(in crate::config) subject_type: Field<SubjectType>,
     /// Seconds, 0 to 300, default 60, by which clocks may differ.
     pub(in crate::config) leeway_secs: Field<i64>,
     /// Default false. Credentials end no later than the token that they were given for.
@@ -55,14 +61,14 @@ pub(in crate::config) struct RawIssuer {
     expecting = "it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`"
 )]
 pub(in crate::config) enum RawClaim {
-    Name(String),
+    Name(ClaimPath),
     Typed(RawTypedClaim),
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct RawTypedClaim {
-    pub(in crate::config) claim: String,
+    pub(in crate::config) claim: ClaimPath,
     /// `string`, `integer` or `boolean`; another type in a token counts as no claim.
     #[serde(rename = "type")]
     pub(in crate::config) kind: RawClaimType,
@@ -84,4 +90,6 @@ pub(in crate::config) struct RawClaimRule {
     pub(in crate::config) is: Field<String>,
     /// A match of the whole text.
     pub(in crate::config) pattern: Field<String>,
+    /// A list with all of these.
+    pub(in crate::config) contains: Field<List<String>>,
 }

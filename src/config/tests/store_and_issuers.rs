@@ -102,12 +102,12 @@ fn each_problem_of_an_issuer_is_named_with_the_way_out() {
 issuers.four.audiences.photos: there is no client `app-nine`
 issuers.four.jwks_file: it is not a JSON Web Key Set: missing field `keys` at line 2 column 106
 issuers.one: say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
-issuers.one.algorithms: an algorithm is ES256, ES384, EdDSA, RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared secret, HS256
+issuers.one.algorithms: an algorithm is ES256, ES384, Ed25519 (or EdDSA), RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared secret, HS256
 issuers.one.audiences.photos: there is no client `app-two`
 issuers.one.audiences.photos: name one client, or several and the `client_claim` that tells them apart
 issuers.one.claims.no name: a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`
 issuers.one.leeway_secs: 301 is not between 0 and 300 seconds
-issuers.one.required.role: say either what the claim `is` or which `pattern` it matches as a whole
+issuers.one.required.role: say one of what the claim `is`, which `pattern` it matches as a whole, and what it `contains`
 issuers.one.required.team.pattern: regex parse error: ^(?:()$ ^ error: unclosed group
 issuers.three.jwks_file: <folder>/not-there.json: No such file or directory (os error 2)
 issuers.two.algorithms: asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`
@@ -174,11 +174,12 @@ fn an_issuers_own_names_keep_their_case_and_dots() {
             "com.example.Photos"
         ]
     );
-    assert_eq!(issuer.required.keys().collect::<Vec<_>>(), ["https://example.com/Role"]);
-    let claims: Vec<_> = issuer.claims.values().map(|c| (c.claim.as_str(), c.kind)).collect();
+    let required: Vec<_> = issuer.required.keys().map(ToString::to_string).collect();
+    assert_eq!(required, ["https://example.com/Role"]);
+    let claims: Vec<_> = issuer.claims.values().map(|c| (c.claim.to_string(), c.kind)).collect();
     let expected =
         [("https://example.com/Dept.name", ClaimKind::String), ("tenantId", ClaimKind::Integer)];
-    assert_eq!(claims, expected);
+    assert_eq!(claims, expected.map(|(claim, kind)| (claim.to_owned(), kind)));
 }
 
 #[test]

@@ -187,6 +187,20 @@ async fn faults_that_decide_the_answer_strike_one_call_each_in_order() {
     assert_eq!(emulated.handle.faults(), []);
 }
 
+/// T54: however many faults add up, the emulator's time stays one that can be written.
+#[tokio::test]
+async fn skews_that_add_up_to_more_than_the_calendar_are_a_refused_timestamp() {
+    let emulated = Emulated::start().await;
+    for seconds in [i32::MAX, i32::MIN] {
+        emulated.handle.clear_faults();
+        for _ in 0..5_000 {
+            emulated.handle.script(Fault::SkewedClock { seconds }.always());
+        }
+        let (status, code, _) = emulated.error(&Caller::assume_role()).await;
+        assert_eq!((status, code.as_str()), (400, "InvalidTimeStamp.Expired"), "{seconds}");
+    }
+}
+
 #[tokio::test]
 async fn a_replayed_nonce_is_told_so_in_the_middle_of_trouble() {
     let emulated = Emulated::start().await;

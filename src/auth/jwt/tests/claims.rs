@@ -80,7 +80,7 @@ fn an_issuers_own_names_for_clients_are_looked_up_in_its_table_and_nowhere_else(
     ];
     let ids = ids.map(|(value, client)| (value.to_owned(), client.parse().unwrap()));
     let with_table = Issuer {
-        client_claim: Some("azp".to_owned()),
+        client_claim: Some(path("azp")),
         client_ids: ids.into(),
         ..issuer("https://login.example.com/")
     };
@@ -103,7 +103,7 @@ fn an_issuers_own_names_for_clients_are_looked_up_in_its_table_and_nowhere_else(
         json!(["com.example.Photos"]),
         Value::Null,
     ] {
-        assert_eq!(client(other.clone()), Err(JwtProblem::Client), "{other}");
+        assert_eq!(client(other.clone()).unwrap_err(), JwtProblem::Client, "{other}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, advance};
 
 use super::super::fetch::Fetcher;
@@ -141,6 +142,59 @@ async fn an_answer_that_does_not_come_or_end_is_given_up_after_five_seconds() {
         assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
         tokio::time::resume();
     }
+}
+
+/// A certificate that nobody here trusts, and a server that speaks no TLS at all: neither is a network that is down.
+#[tokio::test]
+async fn a_failure_of_tls_is_called_one() {
+    let site = Site::open().await;
+    let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certified.cert.der().clone()], key)
+        .unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let encrypted = listener.local_addr().unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = acceptor.accept(stream).await;
+        }
+    });
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            let _ = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+        }
+    });
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for (address, expected) in [
+        (format!("https://{encrypted}/jwks"), "tls"),
+        (format!("https://{plain}/jwks"), "tls"),
+        (format!("https://{nobody}/jwks"), "unreachable"),
+    ] {
+        let from = KeysFrom::KeySet(address.clone().try_into().unwrap());
+        assert_eq!(outcome(&site, from).await, expected, "{address}");
+    }
+}
+
+#[tokio::test]
+async fn a_byte_order_mark_before_an_answer_is_taken() {
+    let site = Site::with_keys(&[&signer(0, "one")]).await;
+    for path in ["/jwks", DESCRIPTION] {
+        let description =
+            json!({"issuer": site.origin, "jwks_uri": format!("{}/jwks", site.origin)});
+        let text =
+            if path == "/jwks" { key_set(&[&signer(0, "one")]) } else { description.to_string() };
+        site.show(path, Page::Text(format!("\u{feff}{text}")));
+    }
+    assert_eq!(outcome(&site, from_description(&site)).await, "success");
 }
 
 #[tokio::test]

@@ -127,6 +127,37 @@ async fn a_key_that_the_issuer_takes_back_ends_with_the_next_fetch() {
     assert_eq!(work.at_once(&by_other).unwrap_err(), JwtProblem::Signature);
 }
 
+/// A key that was replaced under its old name: the first token that it has signed has the keys fetched, and a flood of
+/// forged signatures after it costs one fetch a minute.
+#[tokio::test]
+async fn a_key_that_was_replaced_under_its_name_is_fetched_for_the_first_token_that_it_signed() {
+    let _time = StandingTime::begin();
+    let (old, new) = (signer(0, "one"), signer(1, "one"));
+    let site = Site::with_keys(&[&old]).await;
+    let work = Work::begun(site.issuer()).await;
+    let (with_old, with_new) = (old.token(&site.claims()), new.token(&site.claims()));
+    assert!(work.verify(&with_old).await.is_ok());
+    site.show_keys(&[&new]);
+    let phones = (0..50).map(|_| work.verify(&with_new));
+    let let_in = futures_util::future::join_all(phones).await;
+    assert!(let_in.iter().all(Result::is_ok));
+    assert_eq!(work.verify(&with_old).await.unwrap_err(), JwtProblem::Signature);
+    let forger = signer(2, "one");
+    let mut counts = Vec::new();
+    for secs in [0, 1, 58, 1, 59, 1] {
+        pass(&work, secs).await;
+        for n in 0..200 {
+            let mut claims = site.claims();
+            claims["jti"] = json!(n);
+            let refusal = work.verify(&forger.token(&claims)).await.unwrap_err();
+            assert_eq!(refusal, JwtProblem::Signature);
+        }
+        counts.push(site.count("/jwks"));
+    }
+    assert_eq!(counts, [2, 2, 2, 3, 3, 4], "the first was in turn");
+    assert!(work.at_once(&with_new).is_ok());
+}
+
 /// T24: however many names of keys are made up, the issuer is asked once a minute for all of them.
 #[tokio::test]
 async fn a_flood_of_unknown_keys_costs_the_issuer_one_fetch_a_minute() {
@@ -144,7 +175,7 @@ async fn a_flood_of_unknown_keys_costs_the_issuer_one_fetch_a_minute() {
         let outcomes =
             futures_util::future::join_all(tokens.iter().map(|token| work.verify(token))).await;
         assert!(
-            outcomes.iter().all(|outcome| outcome.as_ref().unwrap_err() == &JwtProblem::UnknownKey)
+            outcomes.iter().all(|outcome| *outcome.as_ref().unwrap_err() == JwtProblem::UnknownKey)
         );
     };
     let mut counts = Vec::new();
@@ -192,7 +223,7 @@ async fn a_token_that_is_wrong_before_its_key_costs_no_fetch() {
     let logout = Header { typ: Some("logout+jwt".to_owned()), ..unknown.clone() };
     let mut of_nobody = claims.clone();
     of_nobody["iss"] = json!("https://evil.example.com/");
-    let long = format!("{}{}", "x".repeat(9_000), signer.token(&claims).expose_secret());
+    let long = format!("{}{}", "x".repeat(LONGEST_TOKEN), signer.token(&claims).expose_secret());
     for (token, problem) in [
         (signer.token_with(&unknown, &of_nobody), JwtProblem::UnknownIssuer),
         (signed(&other_alg, &claims, SECRET), JwtProblem::Algorithm),

@@ -57,7 +57,7 @@ async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_
 
     let photos = BTreeMap::from([("other".to_owned(), vec!["photo-app".parse().unwrap()])]);
     let other_secret = Keys::from_secret(&SECRET.repeat(2).into()).unwrap();
-    let requiring = BTreeMap::from([("sub".to_owned(), ClaimRule::pattern("b.*").unwrap())]);
+    let requiring = BTreeMap::from([(path("sub"), ClaimRule::pattern("b.*").unwrap())]);
     for (changed, problem) in [
         (Issuer { audiences: photos, ..own() }, JwtProblem::Audience),
         (Issuer { keys: KeySource::Given(other_secret), ..own() }, JwtProblem::Signature),

@@ -44,15 +44,15 @@ impl Work {
         *self.live().fetches().borrow()
     }
 
-    pub(super) fn at_once(&self, token: &SecretString) -> Result<Caller, JwtProblem> {
+    pub(super) fn at_once(&self, token: &SecretString) -> Result<Caller, JwtRefusal> {
         self.issuers.verify(token, self.clock.now())
     }
 
     /// As a request has its token verified.
-    pub(super) async fn verify(&self, token: &SecretString) -> Result<Caller, JwtProblem> {
+    pub(super) async fn verify(&self, token: &SecretString) -> Result<Caller, JwtRefusal> {
         match self.at_once(token) {
-            Err(JwtProblem::UnknownKey) => {
-                self.issuers.verify_by_newer_keys(token, self.clock.now()).await
+            Err(refusal) if refusal.may_end_with_newer_keys() => {
+                self.issuers.verify_by_newer_keys(token, self.clock.now(), refusal).await
             }
             outcome => outcome,
         }

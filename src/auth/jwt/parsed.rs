@@ -1,0 +1,78 @@
+//! A token taken apart, before anything of it is verified.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+
+use super::JwtProblem;
+use super::json::{Claims, Json};
+use super::problem::{JwtRefusal, shown};
+
+/// The parts of a token, each read once: what is verified is what is judged afterwards.
+pub(super) struct Parsed<'a> {
+    pub(super) header: Head,
+    pub(super) claims: Claims,
+    /// What the signature is of.
+    pub(super) message: &'a str,
+    pub(super) signature: &'a str,
+}
+
+/// What of a header is read. What it says of keys and their addresses (`jwk`, `jku`, `x5c`, `x5u`) is not.
+#[derive(Deserialize)]
+pub(super) struct Head {
+    pub(super) alg: String,
+    pub(super) typ: Option<String>,
+    pub(super) kid: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    crit: bool,
+    #[serde(default, deserialize_with = "present")]
+    zip: bool,
+    #[serde(default, deserialize_with = "present")]
+    enc: bool,
+}
+
+/// Whatever it says, also `null`: it is there.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+impl<'a> Parsed<'a> {
+    pub(super) fn read(token: &'a str) -> Result<Self, JwtProblem> {
+        let (message, signature) = token.rsplit_once('.').ok_or(JwtProblem::Malformed)?;
+        let (header, claims) = message.split_once('.').ok_or(JwtProblem::Malformed)?;
+        let (header, claims) = (json(header)?, json(claims)?);
+        Ok(Self { header, claims, message, signature })
+    }
+
+    /// Whose token it says that it is: only looked up, among those that are configured.
+    pub(super) fn issuer(&self) -> Result<&str, JwtProblem> {
+        self.claims.get("iss").and_then(Json::as_str).ok_or(JwtProblem::Lacks("iss"))
+    }
+}
+
+impl Head {
+    /// What it may say besides algorithm and key: that it is a JWT, and nothing that changes how it is read.
+    pub(super) fn check(&self) -> Result<(), JwtRefusal> {
+        // RFC 7519 §5.1 and RFC 9068 §2.1. A logout token, for one, is signed by the same key.
+        if let Some(typ) = self.media_type()
+            && !["jwt", "at+jwt"].contains(&typ.as_str())
+        {
+            let detail = format!("`typ` is {}; expected JWT or at+jwt", shown(&typ));
+            return Err(JwtRefusal::new(JwtProblem::Type, detail));
+        }
+        let plain = !self.crit && !self.zip && !self.enc;
+        if plain { Ok(()) } else { Err(JwtProblem::Critical.into()) }
+    }
+
+    /// `typ` without `application/`, in lower case.
+    pub(super) fn media_type(&self) -> Option<String> {
+        let typ = self.typ.as_ref()?.to_ascii_lowercase();
+        Some(typ.strip_prefix("application/").unwrap_or(&typ).to_owned())
+    }
+}
+
+fn json<T: for<'de> Deserialize<'de>>(part: &str) -> Result<T, JwtProblem> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).map_err(|_| JwtProblem::Malformed)?;
+    serde_json::from_slice(&bytes).map_err(|_| JwtProblem::Malformed)
+}
