@@ -115,6 +115,9 @@ impl Answer {
         if let Fault::MissingField { field } = fault {
             remove(&mut self.fields, field);
         }
+        if let Fault::OtherText { field, text } = fault {
+            replace(&mut self.fields, field, text);
+        }
         if let Fault::Oversized { bytes } = fault {
             self.fields.insert("Padding".to_owned(), "x".repeat(*bytes).into());
         }
@@ -146,6 +149,16 @@ fn remove(fields: &mut Map<String, Value>, name: &str) {
     for value in fields.values_mut() {
         if let Value::Object(fields) = value {
             remove(fields, name);
+        }
+    }
+}
+
+fn replace(fields: &mut Map<String, Value>, name: &str, text: &str) {
+    for (field, value) in fields {
+        match value {
+            Value::Object(fields) => replace(fields, name, text),
+            _ if field == name => *value = text.into(),
+            _ => {}
         }
     }
 }

@@ -53,6 +53,13 @@ pub enum Fault {
         /// Such as `Expiration`.
         field: String,
     },
+    /// A field says something else, wherever it stands.
+    OtherText {
+        /// Such as `Arn`.
+        field: String,
+        /// What it says.
+        text: String,
+    },
     /// HTTP 200 with empty texts for credentials.
     EmptyCredentials,
     /// A well-formed answer with this much padding.
@@ -259,6 +266,7 @@ impl Fault {
             | Self::Cut { .. }
             | Self::Malformed
             | Self::MissingField { .. }
+            | Self::OtherText { .. }
             | Self::EmptyCredentials
             | Self::Oversized { .. } => Moment::Answer,
         }

@@ -166,6 +166,7 @@ fn fault_name(fault: &Fault) -> &'static str {
         Fault::Cut { .. } => "Fault.Cut",
         Fault::Malformed => "Fault.Malformed",
         Fault::MissingField { .. } => "Fault.MissingField",
+        Fault::OtherText { .. } => "Fault.OtherText",
         Fault::EmptyCredentials => "Fault.EmptyCredentials",
         Fault::Oversized { .. } => "Fault.Oversized",
         Fault::ShortLived { .. } => "Fault.ShortLived",

@@ -1,4 +1,4 @@
-//! AssumeRole: a role session becomes parameters, and the answer becomes credentials.
+//! AssumeRole: a role session becomes parameters, and the answer becomes credentials of that session and no other.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -9,6 +9,9 @@ use super::role_session::RoleSession;
 use super::rpc::Parameters;
 use super::timestamp;
 use crate::domain::{AssumedRoleUser, Credentials};
+
+/// How far our clock may be from STS's: beyond that it refuses requests, and we learn its time from that.
+const SKEW: TimeDelta = TimeDelta::minutes(15);
 
 impl Call for RoleSession {
     type Brings = Credentials;
@@ -30,6 +33,7 @@ impl Call for RoleSession {
 
     fn read(&self, answer: &Answer, now: DateTime<Utc>) -> Result<Credentials, Unintelligible> {
         const EXPIRATION: &str = "/Credentials/Expiration";
+        const KEY_ID: &str = "/Credentials/AccessKeyId";
         let expiration = timestamp::read(answer.text(EXPIRATION)?)
             .ok_or(Unintelligible::Malformed(EXPIRATION))?;
         // Answers from before 2019 write the two in other ways.
@@ -39,11 +43,23 @@ impl Call for RoleSession {
         let id = answer
             .text("/AssumedRoleUser/AssumedRoleId")
             .or_else(|e| answer.text("/AssumedRoleUser/AssumedRoleUserId").map_err(|_| e))?;
+        self.compare(answer, arn, id)?;
         // STS issues for what was asked or for less. If the end is further away than that, our
         // clock is slow, by less than STS minds; the token must not seem to live longer for it.
-        let issued_at = now.max(expiration - TimeDelta::seconds(self.duration.as_secs().into()));
+        let beyond = expiration - now - TimeDelta::seconds(self.duration.as_secs().into());
+        if beyond > SKEW {
+            return Err(Unintelligible::NotAsked(EXPIRATION));
+        }
+        let issued_at = now + beyond.max(TimeDelta::zero());
+        let key_id = answer.text(KEY_ID)?;
+        let is_temporary = key_id.strip_prefix("STS.").is_some_and(|rest| {
+            !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        if !is_temporary {
+            return Err(Unintelligible::Malformed(KEY_ID));
+        }
         Ok(Credentials::new(
-            answer.text("/Credentials/AccessKeyId")?.into(),
+            key_id.into(),
             answer.text("/Credentials/AccessKeySecret")?.into(),
             answer.text("/Credentials/SecurityToken")?.into(),
             issued_at,
@@ -51,6 +67,33 @@ impl Call for RoleSession {
             AssumedRoleUser { arn: arn.into(), id: id.into() },
         )?
         .of_request(answer.request_id().map(|id| id.as_str().to_owned())))
+    }
+}
+
+impl RoleSession {
+    /// Whether the answer's session is the one that was asked for, in all that an answer tells of it.
+    fn compare(&self, answer: &Answer, arn: &str, id: &str) -> Result<(), Unintelligible> {
+        let name = self.name.as_str();
+        // RAM writes roles' names in ARNs in lower case, however they were given. Sessions' names are left as they are:
+        // `Alice` and `alice` may be two users.
+        let is_our_arn = arn.rsplit_once('/').is_some_and(|(role, session)| {
+            role.eq_ignore_ascii_case(self.role.as_str()) && session == name
+        });
+        if !is_our_arn {
+            return Err(Unintelligible::NotAsked("/AssumedRoleUser/Arn"));
+        }
+        // The role's own id is nothing that we know.
+        if id.split_once(':').is_none_or(|(_, session)| session != name) {
+            return Err(Unintelligible::NotAsked("/AssumedRoleUser/AssumedRoleId"));
+        }
+        // One that was not asked for may come from a session that AppServer itself is in.
+        const SOURCE: &str = "/SourceIdentity";
+        match (&self.source_identity, answer.text(SOURCE)) {
+            (Some(asked), Ok(told)) if asked.as_str() != told => {
+                Err(Unintelligible::NotAsked(SOURCE))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -170,6 +213,71 @@ mod tests {
         for dead in [NOW, "2016-01-13T14:02:36Z", "1970-01-01T00:00:00Z"] {
             let refused = read(&changed("/Credentials/Expiration", dead.into())).unwrap_err();
             assert_eq!(refused, Unintelligible::Credentials(IncompleteCredentials::Expired));
+        }
+    }
+
+    /// T54: nor is anything computed from it first.
+    #[test]
+    fn an_expiration_beyond_what_was_asked_for_is_an_error() {
+        for late in ["2016-01-13T15:17:38Z", "2016-01-14T02:02:37Z", "9999-12-31T23:59:59Z"] {
+            let refused = read(&changed("/Credentials/Expiration", late.into())).unwrap_err();
+            assert_eq!(refused, Unintelligible::NotAsked("/Credentials/Expiration"), "{late}");
+        }
+        assert!(read(&changed("/Credentials/Expiration", "2016-01-13T15:17:37Z".into())).is_ok());
+    }
+
+    #[test]
+    fn credentials_of_another_session_than_the_one_that_was_asked_for_are_an_error() {
+        const ARN: &str = "/AssumedRoleUser/Arn";
+        const ID: &str = "/AssumedRoleUser/AssumedRoleId";
+        for (place, other) in [
+            (ARN, "acs:ram::11223344:role/oss-readwrite/client-002"),
+            (ARN, "acs:ram::11223344:role/oss-readonly/client-003"),
+            (ARN, "acs:ram::11223344:role/oss-readonly/Client-002"),
+            (ARN, "acs:ram::55667788:role/oss-readonly/client-002"),
+            (ARN, "acs:ram::11223344:role/oss-readonly"),
+            (ARN, "acs:ram::11223344:role/oss-readonly/x/client-002"),
+            (ARN, "acs:ram::11223344:user/client-002"),
+            (ARN, "client-002"),
+            (ID, "391578752573972854:client-003"),
+            (ID, "391578752573972854"),
+            (ID, "client-002"),
+        ] {
+            let refused = read(&changed(place, other.into())).unwrap_err();
+            assert_eq!(refused, Unintelligible::NotAsked(place), "{other}");
+        }
+    }
+
+    /// RAM writes `role/adminrole` for a role that is called `AdminRole`.
+    #[test]
+    fn a_roles_name_comes_in_any_letter_case() {
+        let role = "acs:ram::11223344:role/OSS-ReadOnly".to_owned().try_into().unwrap();
+        let session = RoleSession { role, ..a_session() };
+        let answer = Answer::parse(an_answer().to_string().as_bytes()).unwrap();
+        assert!(session.read(&answer, NOW.parse().unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_source_identity_is_the_one_that_was_asked_for() {
+        let asked = RoleSession { source_identity: Some("alice".parse().unwrap()), ..a_session() };
+        let read = |session: &RoleSession, told: Value| {
+            let mut answer = an_answer();
+            answer["SourceIdentity"] = told;
+            let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
+            session.read(&answer, NOW.parse().unwrap()).map(|_| ())
+        };
+        assert_eq!(read(&asked, "alice".into()), Ok(()));
+        // Endpoints of before 2025 do not tell it.
+        assert_eq!(read(&asked, Value::Null), Ok(()));
+        assert_eq!(read(&asked, "bob".into()), Err(Unintelligible::NotAsked("/SourceIdentity")));
+        assert_eq!(read(&a_session(), "appserver".into()), Ok(()), "it is AppServer's own");
+    }
+
+    #[test]
+    fn an_access_key_that_is_not_temporary_is_an_error() {
+        for other in ["LTAI5tCanary", "STS.", "sts.L4aBSCSJVMuKg5U1", "STS.a b", "STS.a\nb"] {
+            let refused = read(&changed("/Credentials/AccessKeyId", other.into())).unwrap_err();
+            assert_eq!(refused, Unintelligible::Malformed("/Credentials/AccessKeyId"), "{other}");
         }
     }
 

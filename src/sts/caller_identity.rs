@@ -43,6 +43,7 @@ impl Call for GetCallerIdentity {
     fn read(&self, answer: &Answer, _: DateTime<Utc>) -> Result<CallerIdentity, Unintelligible> {
         const TYPE: &str = "/IdentityType";
         const ACCOUNT: &str = "/AccountId";
+        const ARN: &str = "/Arn";
         // Pages of the documentation differ in the case of `RAMUser`.
         let kind = match answer.text(TYPE)?.to_ascii_lowercase().as_str() {
             "account" => IdentityKind::Account,
@@ -51,8 +52,30 @@ impl Call for GetCallerIdentity {
             _ => return Err(Unintelligible::Malformed(TYPE)),
         };
         let account = answer.text(ACCOUNT)?;
-        let account = account.parse().map_err(|_| Unintelligible::Malformed(ACCOUNT))?;
-        Ok(CallerIdentity { kind, account, arn: answer.text("/Arn")?.into() })
+        let account: AccountId = account.parse().map_err(|_| Unintelligible::Malformed(ACCOUNT))?;
+        let arn = answer.text(ARN)?;
+        if !kind.is_of(&account, arn) {
+            return Err(Unintelligible::Malformed(ARN));
+        }
+        Ok(CallerIdentity { kind, account, arn: arn.into() })
+    }
+}
+
+impl IdentityKind {
+    /// Whether an ARN names one of this kind in the account. What is said twice must be the same: by the kind an
+    /// account's own key is refused.
+    fn is_of(self, account: &AccountId, arn: &str) -> bool {
+        let rest = arn.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(':'));
+        rest.is_some_and(|(owner, whose)| {
+            let is_of_kind = match self {
+                Self::Account => whose == "root",
+                Self::RamUser => whose.starts_with("user/"),
+                Self::AssumedRole => {
+                    whose.starts_with("assumed-role/") || whose.starts_with("role/")
+                }
+            };
+            owner == account.as_str() && is_of_kind
+        })
     }
 }
 
@@ -62,8 +85,10 @@ mod tests {
 
     use super::*;
 
-    fn read(kind: &str, account: Value) -> Result<CallerIdentity, Unintelligible> {
-        let arn = "acs:ram::11223344:user/appserver";
+    const USER: &str = "acs:ram::11223344:user/appserver";
+    const SESSION: &str = "acs:ram::11223344:assumed-role/deployer/ci";
+
+    fn read(kind: &str, account: Value, arn: &str) -> Result<CallerIdentity, Unintelligible> {
         let body = json!({"IdentityType": kind, "AccountId": account, "Arn": arn, "UserId": "1"});
         let answer = Answer::parse(body.to_string().as_bytes()).unwrap();
         GetCallerIdentity.read(&answer, DateTime::UNIX_EPOCH)
@@ -71,26 +96,41 @@ mod tests {
 
     #[test]
     fn every_kind_of_identity_is_told_apart() {
-        let identity = |kind| CallerIdentity {
-            kind,
-            account: "11223344".parse().unwrap(),
-            arn: "acs:ram::11223344:user/appserver".into(),
-        };
-        for (text, kind) in [
-            ("Account", IdentityKind::Account),
-            ("RAMUser", IdentityKind::RamUser),
-            ("RamUser", IdentityKind::RamUser),
-            ("AssumedRoleUser", IdentityKind::AssumedRole),
+        for (text, kind, arn) in [
+            ("Account", IdentityKind::Account, "acs:ram::11223344:root"),
+            ("RAMUser", IdentityKind::RamUser, USER),
+            ("RamUser", IdentityKind::RamUser, USER),
+            ("AssumedRoleUser", IdentityKind::AssumedRole, SESSION),
         ] {
-            assert_eq!(read(text, "11223344".into()), Ok(identity(kind)), "{text}");
+            let account = "11223344".parse().unwrap();
+            let identity = CallerIdentity { kind, account, arn: arn.into() };
+            assert_eq!(read(text, "11223344".into(), arn), Ok(identity), "{text}");
         }
     }
 
     #[test]
     fn an_identity_that_is_not_understood_is_an_error() {
+        let read = |kind, account| read(kind, account, USER);
         assert_eq!(read("", "1".into()), Err(Unintelligible::Lacks("/IdentityType")));
         assert_eq!(read("Martian", "1".into()), Err(Unintelligible::Malformed("/IdentityType")));
         assert_eq!(read("RAMUser", "x".into()), Err(Unintelligible::Malformed("/AccountId")));
         assert_eq!(read("RAMUser", 1.into()), Err(Unintelligible::Lacks("/AccountId")));
+    }
+
+    /// An account's own key that is called a user's would pass the check at the start.
+    #[test]
+    fn an_identity_whose_arn_says_something_else_is_an_error() {
+        for (kind, arn) in [
+            ("RAMUser", "acs:ram::11223344:root"),
+            ("AssumedRoleUser", "acs:ram::11223344:root"),
+            ("RAMUser", SESSION),
+            ("AssumedRoleUser", USER),
+            ("Account", USER),
+            ("RAMUser", "acs:ram::55667788:user/appserver"),
+            ("RAMUser", "appserver"),
+        ] {
+            let refused = read(kind, "11223344".into(), arn);
+            assert_eq!(refused, Err(Unintelligible::Malformed("/Arn")), "{kind} {arn}");
+        }
     }
 }

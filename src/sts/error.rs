@@ -64,6 +64,9 @@ pub(crate) enum Unintelligible {
     /// A field holds text that it cannot hold.
     #[error("the text at `{0}` is not of its kind")]
     Malformed(&'static str),
+    /// A field holds something else than what was asked for.
+    #[error("what stands at `{0}` is not what was asked for")]
+    NotAsked(&'static str),
     /// Credentials that nobody can use.
     #[error(transparent)]
     Credentials(#[from] IncompleteCredentials),

@@ -19,6 +19,10 @@ fn error(code: &str) -> Fault {
     Fault::Error { status: status(403), code: code.to_owned(), message }
 }
 
+fn other(field: &str, text: &str) -> Fault {
+    Fault::OtherText { field: field.to_owned(), text: text.to_owned() }
+}
+
 /// T16, T18: what the caller is told by what STS did; never a token that is empty or dead.
 #[tokio::test]
 async fn each_failure_of_sts_has_its_answer() {
@@ -46,6 +50,10 @@ async fn each_failure_of_sts_has_its_answer() {
         ("no SecurityToken", Fault::MissingField { field: "SecurityToken".into() }),
         ("no Expiration", Fault::MissingField { field: "Expiration".into() }),
         ("a token that is dead on arrival", Fault::ShortLived { seconds: -1 }),
+        ("a key that is not temporary", other("AccessKeyId", "LTAI5tCanary")),
+        ("another role", other("Arn", "acs:ram::11223344:role/canary/client-003")),
+        ("another session", other("AssumedRoleId", "391578752573972854:canary")),
+        ("a token for a day", Fault::ShortLived { seconds: 86_400 }),
         ("a flood", Fault::Oversized { bytes: 1 << 20 }),
         ("silence", Fault::Slow { delay_ms: 2_000 }),
     ];
@@ -89,6 +97,10 @@ empty credentials with HTTP 200: 503 Upstream.Unavailable, come back in 5 to 8 s
 no SecurityToken: 503 Upstream.Unavailable, come back in 5 to 8 s
 no Expiration: 503 Upstream.Unavailable, come back in 5 to 8 s
 a token that is dead on arrival: 503 Upstream.Unavailable, come back in 5 to 8 s
+a key that is not temporary: 503 Upstream.Unavailable, come back in 5 to 8 s
+another role: 503 Upstream.Unavailable, come back in 5 to 8 s
+another session: 503 Upstream.Unavailable, come back in 5 to 8 s
+a token for a day: 503 Upstream.Unavailable, come back in 5 to 8 s
 a flood: 503 Upstream.Unavailable, come back in 5 to 8 s
 silence: 503 Upstream.Unavailable, come back in 5 to 8 s
 ");

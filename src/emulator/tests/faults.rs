@@ -112,6 +112,16 @@ async fn an_answer_can_be_oversized_and_well_formed() {
 }
 
 #[tokio::test]
+async fn a_field_can_say_something_else() {
+    let arn = "acs:ram::11223344:role/another/session";
+    let fault = Fault::OtherText { field: "Arn".to_owned(), text: arn.to_owned() };
+    let (emulated, response) = struck(fault).await;
+    let Answered { status, body } = answered(response.unwrap()).await;
+    assert_eq!((status, &body["AssumedRoleUser"]["Arn"]), (200, &json!(arn)));
+    assert_eq!(emulated.handle.calls()[0].outcome, "Fault.OtherText");
+}
+
+#[tokio::test]
 async fn credentials_can_live_shorter_than_asked() {
     let (emulated, response) = struck(Fault::ShortLived { seconds: 60 }).await;
     let Answered { body, .. } = answered(response.unwrap()).await;

@@ -238,6 +238,7 @@ impl Tour {
             Fault::Malformed,
             Fault::MissingField { field: "Expiration".to_owned() },
             Fault::MissingField { field: "AccessKeyId".to_owned() },
+            Fault::OtherText { field: "Arn".to_owned(), text: echo.clone() },
             Fault::EmptyCredentials,
             Fault::Oversized { bytes: 1 << 20 },
             Fault::ShortLived { seconds: -60 },
