@@ -94,19 +94,19 @@ fn redis(raw: RawRedis, mode: Mode, problems: &mut Problems) -> Option<RedisSour
 impl StoreSource {
     /// What is sound and still unwise.
     pub(super) fn advice(&self) -> Option<Problem> {
-        match self {
-            Self::Redis(redis)
-                if redis.password_file.is_some() && redis.address.is_readable_on_the_way() =>
-            {
-                Some(Problem {
-                    path: "store.redis.url".to_owned(),
-                    message: "the password crosses the network in the clear; `rediss://` encrypts it. (Tokens are \
-                              sealed either way.)"
-                        .to_owned(),
-                })
+        let Self::Redis(redis) = self else { return None };
+        let has_password = redis.password_file.is_some();
+        let message = match (has_password, redis.address.is_readable_on_the_way()) {
+            (true, true) => {
+                "the password crosses the network in the clear; `rediss://` encrypts it. (Tokens are sealed either way.)"
             }
-            Self::Redis(_) | Self::Memory => None,
-        }
+            (false, _) if !redis.address.is_loopback() => {
+                "Redis is used without a password beyond this machine: whoever reaches it can slow all replicas down, \
+                 and have them fetch more. Set `store.redis.password_file`, and `rediss://` in the URL"
+            }
+            _ => return None,
+        };
+        Some(Problem { path: "store.redis.url".to_owned(), message: message.to_owned() })
     }
 
     /// Reads the secrets. White space at the ends is trimmed: files tend to end in a newline.

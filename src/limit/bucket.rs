@@ -29,13 +29,15 @@ pub(super) struct Bucket {
     shared: Mutex<Share>,
 }
 
-/// What Redis has said last.
+/// What Redis has said, on the connection of this number: on another one it may be another Redis, or an empty one.
 #[derive(Debug)]
-enum Share {
-    /// So many requests may be let through until then.
-    Given { left: u32, until: Instant },
-    /// None until then.
-    Spent { until: Instant },
+struct Share {
+    connection: u64,
+    /// So many requests may be let through until `good_until`.
+    left: u32,
+    good_until: Instant,
+    /// There is nothing to be had in Redis until then.
+    spent_until: Instant,
 }
 
 /// Governor's view of tokio's clock, which tests pause.
@@ -56,7 +58,7 @@ impl Bucket {
         let burst = NonZeroU32::new(terms.burst.get() / parts).unwrap_or(NonZeroU32::MIN);
         let period = terms.interval() * parts.get();
         let quota = Quota::with_period(period).expect("it is not zero").allow_burst(burst);
-        let shared = Mutex::new(Share::Spent { until: Instant::now() });
+        let shared = Mutex::new(Share::none(0, Instant::now()));
         Self { terms, own: RateLimiter::direct_with_clock(quota, TokioClock), shared }
     }
 
@@ -72,34 +74,17 @@ impl Bucket {
 
     /// The same with what Redis gives of the bucket of this name; nothing if it is lost over it.
     pub(super) async fn decide_with(&self, redis: &Redis, name: &[&str]) -> Option<Duration> {
-        let now = Instant::now();
-        match &mut *self.shared() {
-            Share::Given { left, until } if *left > 0 && now < *until => {
-                *left -= 1;
-                return Some(Duration::ZERO);
-            }
-            // Who is over the limit costs Redis nothing.
-            Share::Spent { until } if now < *until => return Some(*until - now),
-            Share::Given { .. } | Share::Spent { .. } => {}
+        let connection = redis.connection_number();
+        if let Some(decided) = self.shared().decide(connection, Instant::now()) {
+            return Some(decided);
         }
         let rate = self.terms.per_second();
-        let wanted = (rate / PARTS_OF_A_SECOND).max(1.0) as u32;
         let burst = self.terms.burst.get();
+        let wanted = ((rate / PARTS_OF_A_SECOND).max(1.0) as u32).min(burst);
         let (given, wait) = redis.take_requests(name, rate, burst, wanted).await?;
-        let (share, wait) = match given.checked_sub(1) {
-            Some(left) => (Share::Given { left, until: now + GOOD_FOR }, Duration::ZERO),
-            None => (Share::Spent { until: now + wait }, wait),
-        };
-        let mut present = self.shared();
-        match (&mut *present, share) {
-            // Others have asked meanwhile; what both were given may be used.
-            (Share::Given { left, until }, Share::Given { left: more, until: later }) => {
-                *left = if now < *until { *left + more } else { more };
-                *until = later;
-            }
-            (present, share) => *present = share,
-        }
-        Some(wait)
+        // Who is over the limit waits for as many as are asked for at once, or each would cost a call.
+        let answer = (given, wait + self.terms.interval() * (wanted - 1));
+        Some(self.shared().answered(connection, answer, Instant::now()))
     }
 
     fn shared(&self) -> MutexGuard<'_, Share> {
@@ -107,3 +92,43 @@ impl Bucket {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl Share {
+    fn none(connection: u64, now: Instant) -> Self {
+        Self { connection, left: 0, good_until: now, spent_until: now }
+    }
+
+    /// Zero if a request may go, or else how long it takes until one may; nothing if Redis has to be asked.
+    fn decide(&mut self, connection: u64, now: Instant) -> Option<Duration> {
+        if self.connection != connection {
+            *self = Self::none(connection, now);
+        }
+        if now < self.good_until && self.left > 0 {
+            self.left -= 1;
+            return Some(Duration::ZERO);
+        }
+        // Who is over the limit costs Redis nothing.
+        (now < self.spent_until).then(|| self.spent_until - now)
+    }
+
+    /// Decides by what Redis answered: how many it gave, or else when it has another. Others have asked meanwhile; what
+    /// all of them were given may be used.
+    fn answered(
+        &mut self,
+        connection: u64,
+        (given, wait): (u32, Duration),
+        now: Instant,
+    ) -> Duration {
+        if given == 0 {
+            self.spent_until = self.spent_until.max(now + wait);
+        } else {
+            let kept = if now < self.good_until { self.left } else { 0 };
+            self.left = kept.saturating_add(given);
+            self.good_until = now + GOOD_FOR;
+        }
+        self.decide(connection, now).unwrap_or(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests;

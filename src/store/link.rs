@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, Script, ScriptInvocation};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::telemetry::{StoreMetrics, StoreOperation};
@@ -27,6 +28,8 @@ pub(super) struct Link {
     metrics: StoreMetrics,
     /// A std mutex: held to look or to swap, never across an await.
     state: Mutex<State>,
+    /// Told when a connection goes or comes.
+    changes: watch::Sender<()>,
 }
 
 /// What shows that Redis can be used: not only that it is there.
@@ -60,18 +63,33 @@ impl Link {
         metrics: StoreMetrics,
     ) -> Arc<Self> {
         let state = Mutex::default();
-        let link = Arc::new(Self { client, timeout, probe, metrics, state });
+        let changes = watch::Sender::new(());
+        let link = Arc::new(Self { client, timeout, probe, metrics, state, changes });
         link.metrics.degraded(true);
         match link.connect().await {
             Ok(connection) => link.is_back(connection),
             Err(lost) => link.go_down(&lost),
         }
-        tokio::spawn(watch(Arc::downgrade(&link)));
+        tokio::spawn(keep_watch(Arc::downgrade(&link)));
         link
     }
 
     pub(super) fn is_up(&self) -> bool {
         self.state().connection.is_some()
+    }
+
+    /// Of the present connection, or of the last one.
+    pub(super) fn number(&self) -> u64 {
+        self.state().number
+    }
+
+    /// Comes when a connection goes or comes after this call.
+    pub(super) fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let mut changes = self.changes.subscribe();
+        async move {
+            // The sender is gone where the link is: that is a change as well.
+            let _ = changes.changed().await;
+        }
     }
 
     /// Runs a script; nothing comes of it if the link is down, or goes down over it.
@@ -127,11 +145,13 @@ impl Link {
         state.number += 1;
         state.connection = Some(connection);
         drop(state);
+        self.changes.send_replace(());
         self.metrics.degraded(false);
         tracing::info!("Redis answers: tokens and the budget are shared");
     }
 
     fn go_down(self: &Arc<Self>, lost: &Lost) {
+        self.changes.send_replace(());
         self.metrics.degraded(true);
         tracing::warn!(
             "store_degraded: Redis does not answer, this replica goes on by itself with its part of the budget: {lost}"
@@ -152,7 +172,7 @@ impl Probe {
 }
 
 /// Looks from time to time whether Redis is still there, for as long as the link is.
-async fn watch(link: Weak<Link>) {
+async fn keep_watch(link: Weak<Link>) {
     loop {
         sleep(WATCH).await;
         let Some(link) = link.upgrade() else { return };

@@ -50,9 +50,37 @@ pub(super) fn read(plain: &SecretSlice<u8>) -> Option<Credentials> {
     Some(credentials.ok()?.of_request(record.sts_request_id))
 }
 
+/// A refusal as replicas hand it on: its `Code`, and until when it is taken for the answer. Who writes to Redis can put
+/// it back later, but not change its end.
+#[derive(Deserialize, Serialize)]
+struct RefusalRecord<T> {
+    code: T,
+    until: DateTime<Utc>,
+}
+
+pub(super) fn write_refusal(code: &str, until: DateTime<Utc>) -> SecretSlice<u8> {
+    let record = RefusalRecord { code, until };
+    serde_json::to_vec(&record).expect("text and times can be written").into()
+}
+
+pub(super) fn read_refusal(plain: &SecretSlice<u8>) -> Option<(String, DateTime<Utc>)> {
+    let record: RefusalRecord<String> = serde_json::from_slice(plain.expose_secret()).ok()?;
+    Some((record.code, record.until))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_are_read_as_they_were_written() {
+        let until: DateTime<Utc> = "2016-01-13T14:02:37.250Z".parse().unwrap();
+        let same = read_refusal(&write_refusal("NoPermission", until));
+        assert_eq!(same, Some(("NoPermission".to_owned(), until)));
+        for other in ["", "NoPermission", r#"{"code":"NoPermission"}"#] {
+            assert!(read_refusal(&other.as_bytes().to_vec().into()).is_none(), "{other}");
+        }
+    }
 
     #[test]
     fn credentials_are_read_as_they_were_written() {

@@ -1,7 +1,8 @@
 //! What is asked of Redis, one script for each question.
 //!
 //! Scripts go by the server's clock, so that replicas need not agree about the time. Nothing is answered (`None`)
-//! when Redis is lost over a question.
+//! when Redis is lost over a question. Who else writes to Redis is not trusted: the scripts replace what none of them
+//! wrote, and what they answer is held to what the configuration can produce.
 
 use std::convert::Infallible;
 use std::num::NonZeroU32;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::redis::{Client, ProtocolVersion, RedisConnectionInfo, RedisError, Script};
+use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 use tokio::time::sleep;
 
@@ -60,8 +62,20 @@ pub(crate) enum Landed<'a> {
     Nothing,
 }
 
-/// What `view.lua` answers: token, refusal and lease, each with its milliseconds left.
-type RawView = (Option<Vec<u8>>, i64, Option<Vec<u8>>, i64, String, i64);
+/// What `view.lua` answers: token, refusal and lease, each with its milliseconds left; and how much was not ours.
+type RawView = (Option<Vec<u8>>, i64, Option<Vec<u8>>, i64, String, i64, i64);
+
+/// No token lives longer: the longest session of any role.
+const LONGEST_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);
+/// No refusal is remembered longer, the most that can be configured.
+const LONGEST_REFUSAL: Duration = Duration::from_secs(60);
+
+/// A script that tells what is ours by the functions of `ours.lua`.
+macro_rules! reading {
+    ($file:literal) => {
+        Script::new(concat!(include_str!("scripts/ours.lua"), include_str!($file)))
+    };
+}
 
 impl Redis {
     pub(super) async fn open(
@@ -82,11 +96,11 @@ impl Redis {
             names,
             seal: Seal::new("appserver store seal 1", &settings.seal_keys),
             scripts: Scripts {
-                view: Script::new(include_str!("scripts/view.lua")),
-                renew: Script::new(include_str!("scripts/renew.lua")),
-                land: Script::new(include_str!("scripts/land.lua")),
-                budget: Script::new(include_str!("scripts/budget.lua")),
-                limit: Script::new(include_str!("scripts/limit.lua")),
+                view: reading!("scripts/view.lua"),
+                renew: reading!("scripts/renew.lua"),
+                land: reading!("scripts/land.lua"),
+                budget: reading!("scripts/budget.lua"),
+                limit: reading!("scripts/limit.lua"),
                 forget: Script::new(include_str!("scripts/forget.lua")),
             },
             replica: Lease::new_id(),
@@ -105,6 +119,16 @@ impl Redis {
         self.expected_replicas
     }
 
+    /// Which connection it is: what was promised on another one is void.
+    pub(crate) fn connection_number(&self) -> u64 {
+        self.link.number()
+    }
+
+    /// Comes when the connection goes or a new one comes, from the call on and not only from the first poll.
+    pub(crate) fn changed(&self) -> impl Future<Output = ()> + use<> {
+        self.link.changed()
+    }
+
     /// What is shared of whatever these parts identify is called so.
     pub(crate) fn name(&self, parts: &[impl AsRef<str>]) -> Name {
         self.names.of(parts)
@@ -112,31 +136,31 @@ impl Redis {
 
     /// What is known of a session.
     pub(crate) async fn look(&self, name: &Name) -> Option<View> {
-        // Nobody's id, and no lease is asked for.
-        self.view(name, String::new(), Duration::ZERO).await
+        self.view(name, "look", String::new()).await
     }
 
     /// The same, and the lease if nobody else has it.
     pub(crate) async fn take_lease(&self, name: &Name) -> Option<View> {
-        self.view(name, Lease::new_id(), self.lease).await
+        self.view(name, "take", Lease::new_id()).await
     }
 
-    async fn view(&self, name: &Name, id: String, lease: Duration) -> Option<View> {
+    async fn view(&self, name: &Name, action: &str, id: String) -> Option<View> {
         let Name { token, refusal, lease: lease_name, .. } = name;
         let mut script = self.scripts.view.key(token);
-        script.key(refusal).key(lease_name).arg(&id).arg(millis(lease));
+        script.key(refusal).key(lease_name).arg(action).arg(&id).arg(millis(self.lease));
+        script.arg(millis(LONGEST_TOKEN)).arg(millis(LONGEST_REFUSAL));
         let raw: RawView = self.link.run(StoreOperation::View, &script).await?;
-        let (sealed_token, token_left, sealed_refusal, refusal_left, whose, lease_left) = raw;
-        let token = self.opened(token, sealed_token, token_left, record::read);
-        let refusal = self.opened(refusal, sealed_refusal, refusal_left, |plain| {
-            String::from_utf8(plain.expose_secret().to_vec()).ok()
-        });
+        let (sealed_token, token_left, sealed_refusal, refusal_left, whose, lease_left, foreign) =
+            raw;
+        self.replaced(StoreOperation::View, foreign);
+        let token = self.opened(token, sealed_token, record::read);
+        let refusal = self.opened(refusal, sealed_refusal, record::read_refusal);
         Some(View {
-            token: token.and_then(|token| self.bounded(token)),
-            refusal,
+            token: token.and_then(|token| self.alive(token_left, token.expiration(), token)),
+            refusal: refusal.and_then(|(code, until)| self.alive(refusal_left, until, code)),
             lease: match whose.as_str() {
                 "ours" => Whose::Ours(Lease { name: name.clone(), id }),
-                "theirs" => Whose::Theirs(left(lease_left)),
+                "theirs" => Whose::Theirs(left(lease_left).min(self.lease)),
                 _ => Whose::Nobodys,
             },
         })
@@ -147,9 +171,8 @@ impl Redis {
         &self,
         name: &str,
         sealed: Option<Vec<u8>>,
-        millis_left: i64,
         read: impl FnOnce(&SecretSlice<u8>) -> Option<T>,
-    ) -> Option<Shared<T>> {
+    ) -> Option<T> {
         let opened = self.seal.open(name, &sealed?).and_then(|plain| read(&plain));
         if opened.is_none() {
             self.metrics.unopened();
@@ -158,14 +181,28 @@ impl Redis {
                 "a value in Redis was not sealed by a key of ours, and is ignored"
             );
         }
-        Some(Shared { value: opened?, left: left(millis_left) })
+        opened
     }
 
-    /// A token's life ends when STS said, whatever Redis's says is left: a value that was put back after its time is
-    /// sealed as it should be. A clock of ours that runs fast costs calls; one that is slow changes nothing.
-    fn bounded(&self, token: Shared<Credentials>) -> Option<Shared<Credentials>> {
-        let by_our_clock = (token.value.expiration() - self.clock.now()).to_std().ok()?;
-        Some(Shared { left: token.left.min(by_our_clock), ..token })
+    /// What ends at `until` by what is sealed, whatever Redis says is left of it: a value that was put back after its
+    /// time, or kept beyond it, is sealed as it should be. A clock of ours that runs fast costs calls; one that is slow
+    /// changes nothing.
+    fn alive<T>(&self, millis_left: i64, until: DateTime<Utc>, value: T) -> Option<Shared<T>> {
+        let by_our_clock = (until - self.clock.now()).to_std().ok()?;
+        let left = left(millis_left).min(by_our_clock);
+        (!left.is_zero()).then_some(Shared { value, left })
+    }
+
+    /// Counts what a script found that none of ours wrote, and has replaced.
+    fn replaced(&self, operation: StoreOperation, foreign: i64) {
+        if let Ok(values @ 1..) = u64::try_from(foreign) {
+            self.metrics.replaced(operation, values);
+            tracing::warn!(
+                values,
+                operation = operation.label(),
+                "values in Redis that AppServer does not write were replaced: somebody else writes to its keys"
+            );
+        }
     }
 
     /// Prolongs the lease for as long as this is awaited.
@@ -175,7 +212,8 @@ impl Redis {
             let mut script = self.scripts.renew.key(&lease.name.lease);
             script.arg(&lease.id).arg(millis(self.lease));
             // Lost or not, the flight goes on: at worst another replica makes the same call.
-            let _: Option<i64> = self.link.run(StoreOperation::Renew, &script).await;
+            let foreign = self.link.run(StoreOperation::Renew, &script).await;
+            self.replaced(StoreOperation::Renew, foreign.unwrap_or(0));
         }
     }
 
@@ -191,17 +229,22 @@ impl Redis {
         let Name { token, refusal, lease: lease_name, .. } = &lease.name;
         let (kind, value, life) = match landed {
             Landed::Token(credentials, left) => {
+                let left = left.min(LONGEST_TOKEN);
                 ("token", self.seal.seal(token, &record::write(credentials)), left)
             }
             Landed::Refusal(code, left) => {
-                ("refusal", self.seal.seal(refusal, &code.as_bytes().to_vec().into()), left)
+                let left = left.min(LONGEST_REFUSAL);
+                let until = self.clock.now() + left;
+                let plain = record::write_refusal(code, until);
+                ("refusal", self.seal.seal(refusal, &plain), left)
             }
             Landed::Nothing => ("nothing", Vec::new(), Duration::ZERO),
         };
         let kind = if life < Duration::from_millis(1) { "nothing" } else { kind };
         let mut script = self.scripts.land.key(token);
         script.key(refusal).key(lease_name).arg(&lease.id).arg(kind).arg(value).arg(millis(life));
-        let _: Option<i64> = self.link.run(StoreOperation::Land, &script).await;
+        let foreign = self.link.run(StoreOperation::Land, &script).await;
+        self.replaced(StoreOperation::Land, foreign.unwrap_or(0));
     }
 
     /// Reserves calls out of the one budget.
@@ -220,7 +263,7 @@ impl Redis {
     }
 
     /// Takes requests out of the one limit of whomever these parts name, a client or a user of its: how many were
-    /// given, or else when there is another.
+    /// given, at most what was wanted, or else when there is another, after the time of one at the latest.
     pub(crate) async fn take_requests(
         &self,
         whose: &[&str],
@@ -230,15 +273,19 @@ impl Redis {
     ) -> Option<(u32, Duration)> {
         let mut script = self.scripts.limit.key(self.names.of(whose).limit);
         script.arg(per_second).arg(burst).arg(wanted);
-        let (given, micros) = self.link.run(StoreOperation::Limit, &script).await?;
-        Some((given, Duration::from_micros(micros)))
+        let raw: (i64, i64, i64) = self.link.run(StoreOperation::Limit, &script).await?;
+        let (given, micros, foreign) = raw;
+        self.replaced(StoreOperation::Limit, foreign);
+        let given = u32::try_from(given).unwrap_or(0).min(wanted);
+        let longest = Duration::try_from_secs_f64(per_second.recip()).unwrap_or(Duration::ZERO);
+        Some((given, Duration::from_micros(micros.try_into().unwrap_or(0)).min(longest)))
     }
 
     async fn budget(&self, terms: &BudgetTerms, ask: Ask) -> Option<(bool, Reserved)> {
         let (action, calls) = ask.told();
         let mut script = self.scripts.budget.key(self.names.common("budget"));
         script.key(self.names.common("waiting")).arg(action).arg(calls).arg(&self.replica);
-        let terms = [
+        for term in [
             terms.per_second,
             terms.burst,
             terms.spare_per_second,
@@ -247,14 +294,16 @@ impl Redis {
             terms.floor,
             terms.regain,
             terms.cut_pause.as_secs_f64(),
-        ];
-        for term in terms {
+        ] {
             script.arg(term);
         }
-        let raw: (bool, u64, f64, u32) = self.link.run(StoreOperation::Budget, &script).await?;
-        let (done, micros, thousandths, replicas) = raw;
-        let wait = Duration::from_micros(micros);
-        Some((done, Reserved { wait, rate: thousandths / 1000.0, replicas: replicas.max(1) }))
+        let most_replicas = BudgetTerms::most_replicas(self.expected_replicas);
+        script.arg(most_replicas).arg(terms.most_ahead(most_replicas));
+        let raw: (bool, i64, i64, i64, i64) =
+            self.link.run(StoreOperation::Budget, &script).await?;
+        let (done, micros, thousandths, replicas, foreign) = raw;
+        self.replaced(StoreOperation::Budget, foreign);
+        Some((done, Reserved::held_to(terms, most_replicas, micros, thousandths, replicas)))
     }
 }
 

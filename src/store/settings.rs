@@ -1,6 +1,7 @@
 //! How the store is set. `config/default.toml` says what each value means to operators.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -50,12 +51,17 @@ impl RedisAddress {
 
     /// Whether what is sent can be read on the way.
     pub(crate) fn is_readable_on_the_way(&self) -> bool {
+        matches!(self.0.addr(), ConnectionAddr::Tcp(..)) && !self.is_loopback()
+    }
+
+    /// Whether only this machine reaches it.
+    pub(crate) fn is_loopback(&self) -> bool {
         match self.0.addr() {
-            ConnectionAddr::Tcp(host, _) => {
-                let loopback = host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
-                !loopback && host != "localhost"
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
+                host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
             }
-            _ => false,
+            // A socket of this machine; but an address is none.
+            _ => true,
         }
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct StoreMetrics {
     degraded: Gauge,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
     unopened: Counter,
+    replaced: Family<ReplacedLabels, Counter>,
 }
 
 /// What was asked of Redis.
@@ -38,8 +39,13 @@ struct CallLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ReplacedLabels {
+    operation: &'static str,
+}
+
 impl StoreOperation {
-    fn label(self) -> &'static str {
+    pub(crate) fn label(self) -> &'static str {
         match self {
             Self::View => "view",
             Self::Renew => "renew",
@@ -59,12 +65,13 @@ impl StoreMetrics {
             degraded: Gauge::default(),
             calls: Family::new_with_constructor(latency),
             unopened: Counter::default(),
+            replaced: Family::default(),
         }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("store");
-        let Self { degraded, calls, unopened } = self.clone();
+        let Self { degraded, calls, unopened, replaced } = self.clone();
         registry.register(
             "degraded",
             "Whether Redis does not answer, and nothing is shared",
@@ -77,6 +84,11 @@ impl StoreMetrics {
             calls,
         );
         registry.register("unopened", "Values in Redis that no key of ours opens", unopened);
+        registry.register(
+            "replaced",
+            "Values in Redis that AppServer does not write and has replaced, by the operation that found them",
+            replaced,
+        );
     }
 
     /// Redis has gone or come back.
@@ -94,5 +106,11 @@ impl StoreMetrics {
     /// A value was not sealed by a key of ours.
     pub(crate) fn unopened(&self) {
         self.unopened.inc();
+    }
+
+    /// Values that none of our scripts wrote were replaced.
+    pub(crate) fn replaced(&self, operation: StoreOperation, values: u64) {
+        let labels = ReplacedLabels { operation: operation.label() };
+        self.replaced.get_or_create(&labels).inc_by(values);
     }
 }

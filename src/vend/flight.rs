@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::budget::Place;
 use super::engine::Engine;
@@ -118,7 +118,12 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 return Ok(Err(VendError::TimedOut));
             }
             match self.budget.enter(client, deadline) {
-                Ok(mut place) => place.turn().await,
+                Ok(mut place) => {
+                    // It comes when it was said, unless the budget has shrunk since.
+                    if timeout_at(deadline, place.turn()).await.is_err() {
+                        return Ok(Err(VendError::TimedOut));
+                    }
+                }
                 Err(overloaded) => return Ok(Err(overloaded)),
             }
         }

@@ -70,7 +70,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 
     /// Takes over what replicas share, if it answers the need: a fresh token with more than `beyond`
     /// left, or a refusal. What is left of it was so when it was `asked` for.
-    fn adopt(
+    pub(super) fn adopt(
         &self,
         key: &Arc<Key>,
         asked: Moment,
@@ -90,6 +90,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             }
         }
         let Shared { value: code, left } = refusal?;
+        // Also where this replica is not to remember any.
+        if left.min(self.refusals.remember_for()).is_zero() {
+            return None;
+        }
         let error = Arc::new(StsError::remembered(&code)?);
         self.refusals.adopt(key, &error, asked, left);
         Some(Err(VendError::Sts(error)))
@@ -134,7 +138,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             };
             match found {
                 Ok(Some(outcome)) => return Err(outcome),
-                Ok(None) => self.budget.enter(client, deadline).map_err(Err)?.turn().await,
+                Ok(None) => {
+                    let mut place = self.budget.enter(client, deadline).map_err(Err)?;
+                    let turn = timeout_at(deadline, place.turn()).await;
+                    turn.map_err(|_| Err(VendError::TimedOut))?;
+                }
                 Err(_) => return Err(Err(VendError::TimedOut)),
             }
         }

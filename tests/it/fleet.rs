@@ -112,9 +112,18 @@ impl Fleet {
 
     /// The answer's `Code` and `AccessKeyId` from one replica for the album's token.
     pub(crate) async fn album(&self, replica: usize, album: &str) -> (String, String) {
-        let url =
-            format!("http://{}/v1/token?Parameters.album={album}", self.replicas[replica].public);
-        let request = self.http.get(url).basic_auth("client-003", Some(secret("client-003")));
+        self.token(replica, "client-003", &format!("Parameters.album={album}")).await
+    }
+
+    /// The same of any demo client's token.
+    pub(crate) async fn token(
+        &self,
+        replica: usize,
+        client: &str,
+        query: &str,
+    ) -> (String, String) {
+        let url = format!("http://{}/v1/token?{query}", self.replicas[replica].public);
+        let request = self.http.get(url).basic_auth(client, Some(secret(client)));
         let text = request.send().await.unwrap().text().await.unwrap();
         let body: Value = serde_json::from_str(&text).unwrap();
         let mut handed_out = self.handed_out.lock().unwrap();

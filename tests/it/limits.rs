@@ -1,5 +1,7 @@
 //! What a client may ask for in a second, and each of its users in a minute.
 
+use std::time::{Duration, Instant};
+
 use appserver::emulator::demo_jwt;
 use futures_util::future::join_all;
 
@@ -186,6 +188,57 @@ async fn replicas_count_a_clients_requests_together() {
     let served = join_all(asked).await.into_iter().filter(|(code, _)| code == "Success").count();
     // 30, and one more for each second that it took.
     assert!((30..=36).contains(&served), "{served} of 90");
+    fleet.close();
+}
+
+/// Above twenty requests a second each replica takes several of them from Redis at once: what it was given is used up and
+/// no more, and who is over the limit costs Redis nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_share_a_limit_of_two_hundred_a_second_and_ask_redis_for_a_part_of_it_only() {
+    let config = "store.redis.timeout_ms = 5000\n\
+                  [clients.client-003.limit]\nrequests_per_second = 200\nburst = 100\n";
+    let fleet = Fleet::of(2, config).await;
+    // Not counted: it fetches the token.
+    for replica in [0, 1] {
+        fleet.album(replica, "2015").await;
+    }
+    let asked_redis = async || {
+        let mut asked = 0.0;
+        for replica in [0, 1] {
+            let metrics = fleet.admin(replica, "/metrics").await;
+            let start = "appserver_store_call_duration_seconds_count{operation=\"limit\"";
+            let lines = metrics.lines().filter(|line| line.starts_with(start));
+            asked += lines
+                .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+                .sum::<f64>();
+        }
+        asked
+    };
+    let before = asked_redis().await;
+    let began = Instant::now();
+    // One after the other at each replica, for two seconds and a half, as fast as they are answered.
+    let from = async |replica| {
+        let (mut served, mut refused) = (0_u32, 0_u32);
+        while began.elapsed() < Duration::from_millis(2_500) {
+            match fleet.album(replica, "2015").await.0.as_str() {
+                "Success" => served += 1,
+                "Throttled.Client" => refused += 1,
+                other => panic!("{other}"),
+            }
+        }
+        (served, refused)
+    };
+    let ((one, one_refused), (two, two_refused)) = tokio::join!(from(0), from(1));
+    let took = began.elapsed().as_secs_f64();
+    let (served, refused) = (f64::from(one + two), one_refused + two_refused);
+    let calls = asked_redis().await - before;
+    println!("{served} served, {refused} refused, {calls} calls to Redis in {took} s");
+    assert!(served <= 100.0 + 200.0 * took + 20.0, "{served} of 200 a second in {took} s");
+    if refused > 0 {
+        assert!(served >= 0.8 * (90.0 + 200.0 * took), "{served} of 200 a second in {took} s");
+    }
+    // Each twentieth of a second each replica asks until there is nothing, and then once more.
+    assert!(calls <= 2.0 * 65.0 * took + 20.0, "{calls} calls to Redis");
     fleet.close();
 }
 

@@ -18,6 +18,7 @@ mod document;
 mod documentation;
 mod failures;
 mod fleet;
+mod foreign_redis;
 mod headers;
 mod http2;
 mod issuers;

@@ -139,6 +139,18 @@ impl RedisServer {
         let () = set.query_async(&mut connection).await.unwrap();
     }
 
+    pub(crate) async fn delete(&self, name: &str) {
+        let () =
+            redis::cmd("DEL").arg(name).query_async(&mut self.connection().await).await.unwrap();
+    }
+
+    /// Puts a text there, for so many milliseconds.
+    pub(crate) async fn put(&self, name: &str, text: &str, millis: u64) {
+        let mut set = redis::cmd("SET");
+        set.arg(name).arg(text).arg("PX").arg(millis);
+        let () = set.query_async(&mut self.connection().await).await.unwrap();
+    }
+
     async fn answers(&self) {
         let client = redis::Client::open(self.url()).unwrap();
         let answers = async {

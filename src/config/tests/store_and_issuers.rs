@@ -68,6 +68,29 @@ store.redis.password_file: <folder>/password: the file is empty
 ");
 }
 
+/// Whoever reaches a Redis without a password can write to it.
+#[test]
+fn a_redis_without_a_password_beyond_this_machine_is_advised_against() {
+    let advice = |url: &str| {
+        let text = format!(
+            "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nseal_key_file = \"key\""
+        );
+        let folder = folder(&[("app.toml", &text), ("policies/album.json", POLICY)]);
+        let files = [folder.path().join("app.toml")];
+        let settings = load(&files, &Environment::new(), Mode::Production).unwrap();
+        settings.advice.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>()
+    };
+    for url in
+        ["redis://127.0.0.1", "redis://localhost:6379", "rediss://localhost", "redis://[::1]"]
+    {
+        assert_eq!(advice(url), Vec::<String>::new(), "{url}");
+    }
+    for url in ["redis://cache", "redis://10.0.0.7:6380/2", "rediss://cache"] {
+        let [told] = &advice(url)[..] else { panic!("{url}") };
+        assert!(told.starts_with("Redis is used without a password beyond this machine"), "{told}");
+    }
+}
+
 #[test]
 fn each_problem_of_an_issuer_is_named_with_the_way_out() {
     let wrong = r#"

@@ -88,7 +88,7 @@ impl Budget {
         }
         let ahead = state.queue.ahead_of(client, deadline);
         let wait = state.time_for(ahead + 1, now);
-        if wait + CALL > deadline.saturating_duration_since(now) {
+        if wait.saturating_add(CALL) > deadline.saturating_duration_since(now) {
             return Err(state.turned_away(client, now, wait));
         }
         let (seat, turn) = state.queue.join(client, deadline);
@@ -167,12 +167,21 @@ impl Budget {
     /// Reserves turns out of the shared budget and gives them out when they come; whether somebody still waits.
     async fn serve_shared(&self, redis: &Redis) -> bool {
         let calls = {
-            let state = self.state();
+            let mut state = self.state();
+            if state.queue.is_empty() {
+                state.pumping = false;
+                return false;
+            }
             state.queue.len().min(self.terms.calls_at_once()).max(1)
         };
+        // From before it is asked: a promise is kept by the Redis that gave it, or by none.
+        let changed = redis.changed();
         let Some(reserved) = redis.reserve(&self.terms, calls as u32).await else { return true };
         self.state().pace = Some(Pace::new(&reserved, Instant::now()));
-        sleep(reserved.wait).await;
+        tokio::select! {
+            () = sleep(reserved.wait) => {}
+            () = changed => return true,
+        }
         let mut state = self.state();
         let mut left = calls;
         while left > 0

@@ -30,7 +30,8 @@ impl Returns {
     ) -> Duration {
         self.0.retain(|_, last| *last > now);
         let sharing = self.0.len().max(clients).max(1);
-        let step = Duration::try_from_secs_f64(sharing as f64 / rate).unwrap_or(LONGEST);
+        let step =
+            Duration::try_from_secs_f64(sharing as f64 / rate).unwrap_or(LONGEST).min(LONGEST);
         // Half of the queue is left when the first come back: the bucket does not idle between the two crowds.
         let first = now + wait.min(LONGEST) / 2;
         let last = self.0.entry(client.clone()).or_insert(first);
