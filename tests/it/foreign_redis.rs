@@ -9,6 +9,7 @@ use redis::{Cmd, FromRedisValue, cmd};
 use tokio::time::{Instant, timeout};
 
 use crate::fleet::Fleet;
+use crate::stage::until;
 
 /// So much budget that no sound wait is felt, and a limit for each of whose requests Redis is asked.
 const CONFIG: &str = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n\
@@ -209,21 +210,17 @@ async fn whatever_stands_in_a_sessions_keys_its_token_is_fetched_and_shared_agai
             let _: redis::Value = run(&mut redis, foreign).await;
             is_served(&fleet, 1, &album, &shown).await;
             // The flight lands when its caller has been answered already.
-            let landed = async {
-                let ours = ["string".to_owned(), "none".to_owned(), "none".to_owned()];
-                loop {
-                    let mut kinds = Vec::new();
-                    for kind in ["token", "refusal", "lease"] {
-                        let key = token.replace(":token", &format!(":{kind}"));
-                        kinds.push(run::<String>(&mut redis, &["TYPE", &key]).await);
-                    }
-                    if kinds == ours {
-                        return;
-                    }
-                    tokio::time::sleep(Duration::from_millis(5)).await;
+            let landed = async || {
+                let ours = [("token", "string"), ("refusal", "none"), ("lease", "none")];
+                let mut redis = fleet.redis.connection().await;
+                let mut are_ours = true;
+                for (kind, ours) in ours {
+                    let key = token.replace(":token", &format!(":{kind}"));
+                    are_ours &= run::<String>(&mut redis, &["TYPE", &key]).await == ours;
                 }
+                are_ours
             };
-            assert!(timeout(SOON, landed).await.is_ok(), "{shown} was not healed");
+            until(&format!("{shown} is healed"), landed).await;
             let left: i64 = run(&mut redis, &["PTTL", token]).await;
             assert!((1..=3_600_000).contains(&left), "{shown}: {left}");
             let _: i64 = run(&mut redis, &["DEL", token]).await;
@@ -277,12 +274,11 @@ async fn who_waits_for_a_turn_that_redis_promised_waits_no_more_when_redis_is_go
     let began = Instant::now();
     let waiting = fleet.album(0, "waiting");
     let killed = async {
-        let reserved = async {
-            while run::<i64>(&mut redis, &["ZCARD", WAITING]).await == 0 {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+        let reserved = async || {
+            let mut redis = fleet.redis.connection().await;
+            run::<i64>(&mut redis, &["ZCARD", WAITING]).await > 0
         };
-        assert!(timeout(SOON, reserved).await.is_ok(), "nothing was reserved");
+        until("a turn is reserved", reserved).await;
         fleet.redis.kill();
         // Somebody notices.
         fleet.album(0, "noticed").await

@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 
 use crate::fleet::Fleet;
-use crate::stage::until;
+use crate::stage::{repository, until};
 
 /// So much budget that it is in nobody's way, and so much time for Redis that a busy machine is.
 const AMPLE: &str = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n[vend.budget]\ncalls_per_second = 5000\nburst = 1000\n";
@@ -81,6 +81,9 @@ async fn redis_learns_neither_secrets_nor_roles_nor_policies_nor_callers() {
     let names: Vec<String> =
         redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
     let known = [":token", "{common}:budget", "{common}:waiting", "{common}:probe"];
+    for kind in [":token", ":budget"] {
+        assert!(names.iter().any(|name| name.ends_with(kind)), "{names:?}");
+    }
     for name in &names {
         assert!(known.iter().any(|end| name.ends_with(end)), "{name}");
         assert!(name.starts_with("appserver:{"), "{name}");
@@ -88,7 +91,11 @@ async fn redis_learns_neither_secrets_nor_roles_nor_policies_nor_callers() {
     let dump: Vec<Vec<u8>> = {
         let mut dumps = Vec::new();
         for name in &names {
-            let dump = redis::cmd("DUMP").arg(name).query_async(&mut connection).await;
+            let mut command = redis::cmd("DUMP");
+            let dump: Option<Vec<u8>> =
+                command.arg(name).query_async(&mut connection).await.unwrap();
+            // What shows that Redis can be written to lives for a second.
+            assert!(dump.is_some() || name.ends_with(":probe"), "{name} is gone");
             dumps.push(dump.unwrap_or_default());
         }
         dumps
@@ -407,4 +414,137 @@ async fn what_a_disabled_client_had_is_dropped_from_redis_too() {
     assert!(success(&second) && second != first, "{second:?}");
     assert_eq!(fleet.album(0, "2015").await, second);
     fleet.close();
+}
+
+/// The answer comes when the client was disabled already: it is given to who waits, and not left for anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_comes_for_a_disabled_client_does_not_stay_in_redis() {
+    let config = |enabled| format!("{AMPLE}[clients.client-003]\nenabled = {enabled}\n");
+    let fleet = Fleet::of(1, &config(true)).await;
+    fleet.sts.script(Fault::Slow { delay_ms: 500 }.times(1).only("AssumeRole"));
+    let (answer, ()) = tokio::join!(fleet.album(0, "2015"), async {
+        wait_for_values(&fleet, ":lease", 1).await;
+        fleet.reconfigure(0, &config(false)).await;
+    });
+    assert!(success(&answer), "{answer:?}");
+    // It lands, and is taken back.
+    let forgets =
+        "appserver_store_call_duration_seconds_count{operation=\"forget\",outcome=\"success\"} 1";
+    until("it is taken back", async || fleet.admin(0, "/metrics").await.contains(forgets)).await;
+    assert_eq!(fleet.redis.values(":token").await, []);
+    assert_eq!(fleet.redis.values(":lease").await, []);
+    fleet.close();
+}
+
+/// T19: nothing that STS sees is forgotten in the name by which replicas share. Six grants that differ in one thing each
+/// have the same policy, and none is served another's token.
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_share_a_token_only_where_sts_sees_no_difference_at_all() {
+    let policy = repository("config/policies/one-album.json").display().to_string();
+    let grants = [
+        ("one", "role = \"oss-readonly\""),
+        ("another-role", "role = \"oss-readwrite\""),
+        ("another-duration", "role = \"oss-readonly\"\ndefault_duration_secs = 900"),
+        ("an-external-id", "role = \"oss-readonly\"\nexternal_id = \"partner-7\""),
+        ("a-source-identity", "role = \"oss-readonly\"\nsource_identity = \"someone\""),
+        ("another-name", "role = \"oss-readonly\"\nsession_name = \"another\""),
+    ];
+    let mut config = AMPLE.to_owned();
+    for (name, terms) in grants {
+        config += &format!(
+            "[grants.{name}]\n{terms}\npolicy = \"{policy}\"\n\
+             [grants.{name}.parameters.album]\nkind = \"segment\"\nmax_length_bytes = 64\n"
+        );
+        if name != "another-name" {
+            config = config.replace(terms, &format!("{terms}\nsession_name = \"shared\""));
+        }
+    }
+    let names = grants.map(|(name, _)| format!("\"{name}\"")).join(", ");
+    for client in ["client-002", "client-003"] {
+        config += &format!("[clients.{client}]\ngrants = [{names}]\n");
+    }
+    let fleet = Fleet::of(2, &config).await;
+    let mut tokens = BTreeSet::new();
+    for (number, (name, _)) in grants.into_iter().enumerate() {
+        let query = format!("Grant={name}&Parameters.album=2015");
+        let first = fleet.token(number % 2, "client-002", &query).await;
+        assert!(success(&first), "{name}: {first:?}");
+        wait_for_values(&fleet, ":token", number + 1).await;
+        // The other client's needs are equal, as STS sees them.
+        assert_eq!(fleet.token(1 - number % 2, "client-003", &query).await, first, "{name}");
+        tokens.insert(first.1);
+    }
+    assert_eq!((tokens.len(), fleet.sts_calls()), (grants.len(), grants.len() as u64));
+    fleet.close();
+}
+
+/// So that the one refresh that a test waits for comes within 9 s: tokens of 70 s, handed out while 60 s are left.
+const REFRESHED_SOON: &str = "[vend]\nmin_remaining_secs = 60\nstale_remaining_secs = 60\n";
+
+/// Has a replica fetch a token of 70 s; the token, and its name in Redis.
+async fn fetched_for_a_while(fleet: &Fleet, album: &str) -> ((String, String), String) {
+    let before = fleet.redis.values(":token").await;
+    fleet.sts.script(Fault::ShortLived { seconds: 70 }.times(1).only("AssumeRole"));
+    let token = fleet.album(0, album).await;
+    assert!(success(&token), "{token:?}");
+    let mut after = wait_for_values(fleet, ":token", before.len() + 1).await;
+    after.retain(|(name, _)| before.iter().all(|(other, _)| other != name));
+    (token, after.pop().unwrap().0)
+}
+
+/// Waits until a refresh of the first replica has ended so.
+async fn until_refreshed(fleet: &Fleet, outcome: &str) {
+    let line = format!("appserver_vend_refreshes_total{{outcome=\"{outcome}\"}} 1");
+    let ended = async || fleet.admin(0, "/metrics").await.lines().any(|other| other == line);
+    until(&format!("a refresh ends in `{outcome}`"), ended).await;
+}
+
+/// A token that another replica has renewed is taken over, one that another is about to renew is left to it, and any
+/// other is renewed for all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_renewed_ahead_by_one_replica_for_all() {
+    let fleet = Fleet::of(2, &format!("{AMPLE}{REFRESHED_SOON}")).await;
+    // As if the other replica had renewed it already: it has one that lives longer.
+    let (_, name) = fetched_for_a_while(&fleet, "renewed-elsewhere").await;
+    fleet.redis.delete(&name).await;
+    let renewed = fleet.album(1, "renewed-elsewhere").await;
+    wait_for_values(&fleet, ":token", 1).await;
+    let (_, name) = fetched_for_a_while(&fleet, "under-way").await;
+    fleet.redis.put(&name.replace(":token", ":lease"), "another's", 19_000).await;
+    let (old, _) = fetched_for_a_while(&fleet, "renewed-here").await;
+    let calls = fleet.sts_calls();
+    // What is used is renewed.
+    for album in ["renewed-elsewhere", "under-way", "renewed-here"] {
+        assert!(success(&fleet.album(0, album).await));
+    }
+    for outcome in ["shared", "under_way", "success"] {
+        until_refreshed(&fleet, outcome).await;
+    }
+    assert_eq!(fleet.sts_calls(), calls + 1, "one of the three was renewed here");
+    assert_eq!(fleet.album(0, "renewed-elsewhere").await, renewed);
+    let new = fleet.album(0, "renewed-here").await;
+    assert!(success(&new) && new != old, "{new:?}");
+    until("it is shared", async || fleet.album(1, "renewed-here").await == new).await;
+    assert_eq!(fleet.sts_calls(), calls + 1);
+    fleet.close();
+}
+
+/// Refreshing ahead spends its own part of the budget of all replicas, and only what nobody would wait for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_not_renewed_ahead_while_the_shared_budget_has_nothing_to_spare() {
+    // Until the time to come nothing is added.
+    let states = [("level", "499", "spare", "1000"), ("level", "1000", "spare", "0.5")];
+    join_all(states.map(|(level, calls, spare, for_refreshes)| async move {
+        let fleet = Fleet::of(1, &format!("{AMPLE}{REFRESHED_SOON}")).await;
+        let (old, _) = fetched_for_a_while(&fleet, "2015").await;
+        let mut connection = fleet.redis.connection().await;
+        let mut state = redis::cmd("HSET");
+        state.arg("appserver:{common}:budget").arg(level).arg(calls).arg(spare).arg(for_refreshes);
+        let () = state.arg("at").arg("900000000000").query_async(&mut connection).await.unwrap();
+        assert_eq!(fleet.album(0, "2015").await, old);
+        until_refreshed(&fleet, "no_budget").await;
+        assert_eq!(fleet.sts_calls(), 1);
+        fleet.close();
+    }))
+    .await;
 }

@@ -6,6 +6,7 @@ mod fleets;
 mod lapsing;
 mod outages;
 mod refreshing;
+mod replicas;
 mod sharing;
 
 use std::collections::VecDeque;
@@ -34,6 +35,8 @@ enum Mood {
     Silent,
     Throttling,
     Refusing(Reason),
+    /// A bug of ours.
+    Panicking,
 }
 
 /// An STS that counts its calls, throttles beyond its quota as the real one does, and has moods.
@@ -145,6 +148,7 @@ impl AssumeRole for FakeSts {
                 Err(StsError::Unavailable { status: 503, request_id: None })
             }
             Mood::Throttling => throttled(),
+            Mood::Panicking => panic!("a bug, as the test wants it"),
             Mood::Refusing(reason) => {
                 let refusal = Refusal::new(reason, "Code".parse().unwrap());
                 Err(StsError::Refused { refusal, request_id: None })
@@ -174,13 +178,17 @@ fn stage() -> Stage {
 
 fn stage_with(change: impl FnOnce(&mut VendSettings)) -> Stage {
     let stage = closed_stage(change);
+    stage.vendor.open(proven_key());
+    stage
+}
+
+fn proven_key() -> ProvenKey {
     let identity = CallerIdentity {
         kind: IdentityKind::RamUser,
         account: "11223344".parse().unwrap(),
         arn: "acs:ram::11223344:user/appserver".into(),
     };
-    stage.vendor.open(ProvenKey::admit(identity, []).unwrap());
-    stage
+    ProvenKey::admit(identity, []).unwrap()
 }
 
 fn closed_stage(change: impl FnOnce(&mut VendSettings)) -> Stage {

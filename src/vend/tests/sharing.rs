@@ -114,6 +114,33 @@ async fn refusals_of_a_session_are_remembered_for_a_minute_and_nothing_else_is()
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_one_access_key_was_refused_the_next_one_asks_for() {
+    let stage = stage();
+    stage.sts.set(|sts| sts.mood = Mood::Refusing(Reason::NoPermission));
+    stage.vend("app-one", "phone").await.unwrap_err();
+    stage.sts.set(|sts| sts.mood = Mood::Well);
+    stage.vend("app-one", "phone").await.unwrap_err();
+    assert_eq!(stage.sts.calls(), 1, "the refusal is remembered");
+    stage.vendor.open(proven_key());
+    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_panics_fails_who_waits_at_once_and_leaves_its_key_free() {
+    let stage = stage();
+    stage.sts.set(|sts| sts.mood = Mood::Panicking);
+    let begun = Instant::now();
+    let herd: Vec<_> = (0..10).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
+    for phone in herd {
+        assert!(matches!(phone.await.unwrap(), Err(VendError::TimedOut)));
+    }
+    assert_eq!((stage.sts.calls(), begun.elapsed()), (1, LATENCY));
+    stage.sts.set(|sts| sts.mood = Mood::Well);
+    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.2");
+    assert_eq!(begun.elapsed(), 2 * LATENCY);
+}
+
 /// T10.
 #[tokio::test(start_paused = true)]
 async fn a_tokens_life_is_what_sts_gave_and_not_what_was_asked_for() {
@@ -191,5 +218,7 @@ proptest! {
         let (sought, kept) = (hashing.seek(&a, &one), hashing.seek(&b, &other).to_key());
         prop_assert_eq!(sought.equivalent(&kept), seen(&a) == seen(&b));
         prop_assert_eq!(sought.to_key() == kept, seen(&a) == seen(&b));
+        // Nor do replicas, whose secrets differ, see any other difference.
+        prop_assert_eq!(sought.to_key().parts() == kept.parts(), seen(&a) == seen(&b));
     }
 }
