@@ -57,7 +57,7 @@ pub(super) async fn explain(
 fn read(members: &Members) -> Result<(Asked, Request), ApiError> {
     let mut asked = Asked::default();
     let (mut action, mut resource, mut conditions) = (None, None, Default::default());
-    for (name, value) in members.given() {
+    for (name, value) in members.iter() {
         match name {
             "Grant" => asked.grant = Some(text(value, "Grant")?),
             "Parameters" => asked.parameters = parameters(value)?,

@@ -132,7 +132,7 @@ pub(super) async fn make_ticket(
 /// What may be asked for a token, and how long the ticket lives.
 fn read(members: &Members) -> Result<(Asked, Option<u64>), ApiError> {
     let (mut asked, mut lives_secs) = (Asked::default(), None);
-    for (name, value) in members.given() {
+    for (name, value) in members.iter() {
         match name {
             "ExpiresInSeconds" => lives_secs = Some(seconds("ExpiresInSeconds", value.get())?),
             _ if take(&mut asked, name, value)? => {}

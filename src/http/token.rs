@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Query, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
 
@@ -39,6 +39,7 @@ pub(super) async fn wanted(
     request: Request,
 ) -> Result<Response, ApiError> {
     let (headers, uri) = (request.headers(), request.uri());
+    let unread_body = has_body(headers);
     let shown = redeem::shown(headers, uri);
     let shown = shown.map_err(|error| failing::failed(api, context, &Presented::Other, error))?;
     let (caller, asked) = match shown {
@@ -47,6 +48,12 @@ pub(super) async fn wanted(
         Some(ticket) => Box::pin(redeem::redeem(api, context, &ticket)).await?,
     };
     drop(request);
+    // Unread, it would be left aside, and whoever asked for less in it would get all of the grant.
+    if unread_body {
+        return Err(ApiError::Malformed(
+            "a `GET` takes its parameters in the query and no body".into(),
+        ));
+    }
     vend(api, context, &caller, &asked).await
 }
 
@@ -68,6 +75,12 @@ pub(super) async fn post_token(
 ) -> Result<Response, ApiError> {
     let asked = token_request::from_body(&body)?;
     vend(&api, &context, &caller, &asked).await
+}
+
+/// Whether a body was announced, though HTTP gives a `GET` none.
+fn has_body(headers: &HeaderMap) -> bool {
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
 }
 
 fn asked_by(uri: &Uri) -> Result<Asked, ApiError> {

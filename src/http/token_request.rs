@@ -18,7 +18,7 @@ const SECONDS_RULE: &str = "it is a whole number of seconds";
 /// `POST /v1/token`: `{"Grant": "…", "DurationSeconds": 1800, "Parameters": {"album": "…"}, "Policy": {…}}`.
 pub(crate) fn from_body(members: &Members) -> Result<Asked, ApiError> {
     let mut asked = Asked::default();
-    for (name, value) in members.given() {
+    for (name, value) in members.iter() {
         if !take(&mut asked, name, value)? {
             return Err(not_taken(name, FIELDS));
         }
@@ -64,7 +64,8 @@ pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Result<Asked, ApiError
 
 pub(super) fn parameters(value: &RawValue) -> Result<BTreeMap<String, String>, ApiError> {
     let members: Members = serde_json::from_str(value.get()).map_err(|_| {
-        ApiError::invalid("Parameters", "it is an object whose members are strings, each name once")
+        let object = "it is an object whose members are strings, each name once";
+        ApiError::invalid("Parameters", rule(object, value.get()))
     })?;
     let read = |(name, value): (&str, &RawValue)| {
         let field = name
@@ -76,7 +77,16 @@ pub(super) fn parameters(value: &RawValue) -> Result<BTreeMap<String, String>, A
 }
 
 pub(super) fn text(value: &RawValue, field: impl Into<String>) -> Result<String, ApiError> {
-    serde_json::from_str(value.get()).map_err(|_| ApiError::invalid(field.into(), "it is a string"))
+    serde_json::from_str(value.get())
+        .map_err(|_| ApiError::invalid(field.into(), rule("it is a string", value.get())))
+}
+
+/// The rule that `written` breaks. Some clients write `null` for what they leave out, and must learn that it counts.
+fn rule(rule: &str, written: &str) -> String {
+    match written {
+        "null" => format!("{rule}, and never `null`: leave the member out"),
+        _ => rule.to_owned(),
+    }
 }
 
 /// `field`, in digits.
@@ -84,7 +94,7 @@ pub(super) fn seconds(field: &'static str, digits: &str) -> Result<u64, ApiError
     // `parse` would take `+1800` and `01800` as well.
     let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
     let number = plain.then(|| digits.parse().ok()).flatten();
-    number.ok_or_else(|| ApiError::invalid(field, SECONDS_RULE))
+    number.ok_or_else(|| ApiError::invalid(field, rule(SECONDS_RULE, digits)))
 }
 
 /// An object, or the same as a string, as AssumeRole has it.
@@ -92,7 +102,10 @@ pub(super) fn policy(value: &RawValue) -> Result<AskedPolicy, ApiError> {
     match value.get().as_bytes() {
         [b'{', ..] => policy_text(value.get()),
         [b'"', ..] => policy_text(&text(value, "Policy")?),
-        _ => Err(ApiError::invalid("Policy", "it is a RAM policy, as an object or as a string")),
+        _ => {
+            let either = "it is a RAM policy, as an object or as a string";
+            Err(ApiError::invalid("Policy", rule(either, value.get())))
+        }
     }
 }
 
@@ -157,11 +170,30 @@ mod tests {
         );
     }
 
+    /// T46: read as absent, a `null` would widen: the whole grant for a policy, the longest life for a duration.
     #[test]
-    fn null_is_as_good_as_nothing() {
-        let asked =
-            body(r#"{"Grant":null,"DurationSeconds":null,"Parameters":null,"Policy":null}"#);
-        assert_eq!(asked.unwrap(), Asked::default());
+    fn null_is_never_absence() {
+        let refusal = |json: &str| body(json).unwrap_err().public();
+        for name in ["Grant", "DurationSeconds", "Parameters", "Policy"] {
+            let refused = refusal(&format!(r#"{{"{name}": null}}"#));
+            assert_eq!(refused.code(), format!("InvalidParameter.{name}"));
+            let way_out = "and never `null`: leave the member out";
+            assert!(refused.message.contains(way_out), "{}", refused.message);
+        }
+        let codes = [
+            r#"{"Parameters":{"album":null}}"#,
+            r#"{"Colour":null}"#,
+            r#"{"Policy":"null"}"#,
+            r#"{"Policy":{"Version":"1","Statement":null}}"#,
+        ]
+        .map(|json| refusal(json).code().into_owned());
+        let expected = ["Parameters.album", "Colour", "Policy", "Policy"]
+            .map(|name| format!("InvalidParameter.{name}"));
+        assert_eq!(codes, expected);
+        for name in ["Grant", "DurationSeconds", "Policy", "Parameters"] {
+            // A grant may be called so; nothing else may.
+            assert_eq!(query(&[(name, "null")]).is_ok(), name == "Grant", "{name}");
+        }
     }
 
     #[test]

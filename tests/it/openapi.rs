@@ -237,7 +237,12 @@ async fn requests_are_shaped_as_the_document_says() {
             json!({"Grant": "daily-photos", "DurationSeconds": 900, "Parameters": {}, "Policy": policy}),
             true,
         ),
-        (json!({"Grant": null, "DurationSeconds": null, "Parameters": null, "Policy": null}), true),
+        (json!({"Grant": null}), false),
+        (json!({"DurationSeconds": null}), false),
+        (json!({"Parameters": null}), false),
+        (json!({"Parameters": {"album": null}}), false),
+        (json!({"Policy": null}), false),
+        (json!({"Colour": null}), false),
         (json!({"Policy": policy.to_string()}), true),
         (json!({"Grant": 7}), false),
         (json!({"DurationSeconds": "900"}), false),
@@ -261,13 +266,28 @@ async fn requests_are_shaped_as_the_document_says() {
         (with("Conditions", json!({"oss:Prefix": 1})), false),
         (with("Policy", policy), true),
         (with("Action", json!(null)), false),
+        (with("Resource", json!(null)), false),
+        (with("Conditions", json!(null)), false),
+        (with("Conditions", json!({"oss:Prefix": null})), false),
+        (with("Grant", json!(null)), false),
+        (with("Parameters", json!(null)), false),
+        (with("Policy", json!(null)), false),
         (with("DurationSeconds", json!(900)), false),
         (json!({"Action": "oss:GetObject"}), false),
+    ];
+    let tickets = [
+        (json!({"Grant": "daily-photos", "ExpiresInSeconds": 60}), true),
+        (json!({"ExpiresInSeconds": null}), false),
+        (json!({"Grant": null}), false),
+        (json!({"DurationSeconds": null}), false),
+        (json!({"Parameters": null}), false),
+        (json!({"Policy": null}), false),
     ];
     let tokens = tokens.map(|(body, fits)| ("/v1/token", "TokenRequest", body, fits));
     let explanations =
         explanations.map(|(body, fits)| ("/v1/explain", "ExplainRequest", body, fits));
-    for (path, shape, body, fits) in tokens.into_iter().chain(explanations) {
+    let tickets = tickets.map(|(body, fits)| ("/v1/tickets", "TicketRequest", body, fits));
+    for (path, shape, body, fits) in tokens.into_iter().chain(explanations).chain(tickets) {
         let problems = document.problems(shape, &body);
         assert_eq!(problems.is_empty(), fits, "{body}: {problems}");
         let answer = post(&stage, "client-002", path, &body.to_string()).await;

@@ -44,6 +44,7 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
         ("a missing parameter", "{}".to_owned()),
         ("a repeated parameter", r#"{"Parameters":{"album":"a","album":"b"}}"#.to_owned()),
         ("a policy of the caller's own", r#"{"Policy":{"Version":"1","Statement":[]}}"#.to_owned()),
+        ("no policy, by `null`", r#"{"Policy":null}"#.to_owned()),
         ("an unknown field", r#"{"Colour":"red"}"#.to_owned()),
         ("a repeated field", r#"{"Grant":"a","Grant":"b"}"#.to_owned()),
         ("no JSON", "{".to_owned()),
@@ -66,6 +67,16 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
     table.push(("a method that is made up", stage.send(authorized(&made_up, "/v1/token")).await));
     let with_query = authorized("POST", "/v1/token?DurationSeconds=900").body("{}");
     table.push(("a query beside a body", stage.send(with_query).await));
+    let with_body = authorized("GET", "/v1/token?Parameters.album=2015").body(r#"{"Policy":{}}"#);
+    table.push(("a body beside a query", stage.send(with_body).await));
+    let frame = Ok::<_, std::io::Error>(hyper::body::Frame::data(axum::body::Bytes::from("{}")));
+    let streamed = http_body_util::StreamBody::new(futures_util::stream::iter([frame]));
+    let streamed = reqwest::Body::wrap(streamed);
+    // hyper sends no body of a `GET` unless its length or coding is said.
+    let streamed = authorized("GET", "/v1/token?Parameters.album=2015")
+        .header("Transfer-Encoding", "chunked")
+        .body(streamed);
+    table.push(("a body of unknown length beside a query", stage.send(streamed).await));
 
     let head = authorized("HEAD", "/v1/token").send().await.unwrap();
     assert_eq!(head.status(), 405, "a HEAD would cost a token that nobody reads");
@@ -101,6 +112,7 @@ a number for a text: 400 InvalidParameter.Parameters.album
 a missing parameter: 400 InvalidParameter.Parameters.album
 a repeated parameter: 400 InvalidParameter.Parameters
 a policy of the caller's own: 400 InvalidParameter.Policy
+no policy, by `null`: 400 InvalidParameter.Policy
 an unknown field: 400 InvalidParameter.Colour
 a repeated field: 400 MalformedRequest
 no JSON: 400 MalformedRequest
@@ -111,6 +123,8 @@ another media type: 415 UnsupportedMediaType
 another method: 405 MethodNotAllowed
 a method that is made up: 405 MethodNotAllowed
 a query beside a body: 400 MalformedRequest
+a body beside a query: 400 MalformedRequest
+a body of unknown length beside a query: 400 MalformedRequest
 ");
     for (what, Answer { body, headers, status }) in &table {
         assert_eq!(body["StatusCode"], *status, "{what}");

@@ -10,19 +10,20 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{PartialSchema, ToSchema};
 
-/// What is asked for; every member may be left out or be `null`.
+/// What is asked for; every member may be left out. One that is there counts: `null` is refused.
 #[derive(ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct TokenRequest {
     /// One of the client's grants. May be left out where it has exactly one.
-    #[schema(example = "one-album")]
+    #[schema(nullable = false, example = "one-album")]
     grant: Option<String>,
     /// Within the grant's bounds; left out for its default.
-    #[schema(minimum = 900, maximum = 43200)]
+    #[schema(nullable = false, minimum = 900, maximum = 43200)]
     duration_seconds: Option<u64>,
     /// Exactly those that the grant declares.
-    #[schema(example = json!({"album": "2015"}))]
+    #[schema(nullable = false, example = json!({"album": "2015"}))]
     parameters: Option<BTreeMap<String, String>>,
+    #[schema(nullable = false)]
     policy: Option<Policy>,
 }
 
@@ -31,15 +32,18 @@ pub(super) struct TokenRequest {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct TicketRequest {
     /// One of the client's grants. May be left out where it has exactly one.
+    #[schema(nullable = false)]
     grant: Option<String>,
     /// Of the tokens, within the grant's bounds; left out for its default.
-    #[schema(minimum = 900, maximum = 43200)]
+    #[schema(nullable = false, minimum = 900, maximum = 43200)]
     duration_seconds: Option<u64>,
     /// Exactly those that the grant declares.
+    #[schema(nullable = false)]
     parameters: Option<BTreeMap<String, String>>,
+    #[schema(nullable = false)]
     policy: Option<Policy>,
     /// Of the ticket; an hour if left out.
-    #[schema(minimum = 60, maximum = 86400)]
+    #[schema(nullable = false, minimum = 60, maximum = 86400)]
     expires_in_seconds: Option<u64>,
 }
 
@@ -48,9 +52,12 @@ pub(super) struct TicketRequest {
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct ExplainRequest {
     /// One of the client's grants. May be left out where it has exactly one.
+    #[schema(nullable = false)]
     grant: Option<String>,
     /// Exactly those that the grant declares.
+    #[schema(nullable = false)]
     parameters: Option<BTreeMap<String, String>>,
+    #[schema(nullable = false)]
     policy: Option<Policy>,
     /// An action, or an operation of OSS that another action allows.
     #[schema(example = "oss:HeadObject")]
@@ -59,7 +66,7 @@ pub(super) struct ExplainRequest {
     #[schema(example = "acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg")]
     resource: String,
     /// Condition keys of the request, with their values.
-    #[schema(example = json!({"oss:Prefix": "2015/"}))]
+    #[schema(nullable = false, example = json!({"oss:Prefix": "2015/"}))]
     conditions: Option<BTreeMap<String, String>>,
 }
 

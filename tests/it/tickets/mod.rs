@@ -123,6 +123,8 @@ async fn what_a_token_would_be_refused_for_a_ticket_is() {
         ("client-002", r#"{"ExpiresInSeconds":59}"#, "400 InvalidParameter.ExpiresInSeconds"),
         ("client-002", r#"{"ExpiresInSeconds":7201}"#, "400 InvalidParameter.ExpiresInSeconds"),
         ("client-002", r#"{"ExpiresInSeconds":"60"}"#, "400 InvalidParameter.ExpiresInSeconds"),
+        ("client-002", r#"{"ExpiresInSeconds":null}"#, "400 InvalidParameter.ExpiresInSeconds"),
+        ("client-002", r#"{"Policy":null}"#, "400 InvalidParameter.Policy"),
         ("client-002", r#"{"ExpiresIn":60}"#, "400 InvalidParameter.ExpiresIn"),
         ("client-003", &long, "400 InvalidParameter.Policy"),
         ("client-002", "[]", "400 MalformedRequest"),
