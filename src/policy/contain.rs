@@ -343,6 +343,72 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
     }
 
     #[test]
+    fn every_operator_and_key_of_the_grants_condition_is_carried_over() {
+        let listing = |condition: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket"{condition}}}"#
+            )
+        };
+        let granted = r#","Condition":{
+            "Bool":{"acs:MFAPresent":"true","acs:SecureTransport":"true"},
+            "IpAddress":{"acs:SourceIp":"10.0.0.0/8"},
+            "StringLike":{"oss:Delimiter":"/","oss:Prefix":["alice/*"]}}"#;
+        let carried = |asked: &str| within(&listing(granted), &listing(asked));
+        let all = r#"{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"Bool":{"acs:MFAPresent":"true","acs:SecureTransport":"true"},"IpAddress":{"acs:SourceIp":"10.0.0.0/8"},"StringLike":{"oss:Delimiter":"/","oss:Prefix":"alice/*"}}}"#;
+        for asked in [
+            "",
+            r#","Condition":{"Bool":{"acs:MFAPresent":"true"}}"#,
+            r#","Condition":{"Bool":{"acs:SecureTransport":"true"}}"#,
+            r#","Condition":{"StringLike":{"oss:Prefix":"alice/*"}}"#,
+            r#","Condition":{"IpAddress":{"acs:SourceIp":"10.0.0.0/8"},"StringLike":{"oss:Delimiter":"/"}}"#,
+        ] {
+            assert_eq!(carried(asked), all, "{asked}");
+        }
+        let more = carried(
+            r#","Condition":{"StringEquals":{"oss:Prefix":"alice/a"},"StringLike":{"oss:Prefix":"alice/2015/*"}}"#,
+        );
+        let narrowed = all
+            .replace(r#""oss:Prefix":"alice/*""#, r#""oss:Prefix":"alice/2015/*""#)
+            .replace(r#""StringLike""#, r#""StringEquals":{"oss:Prefix":"alice/a"},"StringLike""#);
+        assert_eq!(more, narrowed);
+    }
+
+    /// A `*` in what is asked for is a wildcard and not a character that a `?` could stand for.
+    #[test]
+    fn a_star_lies_under_no_question_mark_wherever_it_stands() {
+        let granted = r#"{"Effect":"Allow","Action":["oss:Get?bject","oss:List*"],
+            "Resource":["acs:oss:*:*:sample-bucket","acs:oss:*:*:sample-bucket/alice/?","acs:oss:?:?:sample-bucket/bob/a"],
+            "Condition":{"StringLike":{"oss:Prefix":["alice/?","?","a?c"]}}}"#;
+        let asked = |action: &str, resource: &str, prefix: &str| {
+            let asked = format!(
+                r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}",
+                    "Condition":{{"StringLike":{{"oss:Prefix":"{prefix}"}}}}}}"#
+            );
+            within(granted, &asked)
+        };
+        let (action, resource, prefix) =
+            ("oss:Get?bject", "acs:oss:*:*:sample-bucket/alice/?", "alice/?");
+        let own = [
+            asked(action, resource, prefix),
+            asked("oss:ListO*", "acs:oss:*:*:sample-bucket", "?"),
+            asked("oss:GetObject", "acs:oss:1:2:sample-bucket/bob/a", "abc"),
+        ];
+        assert!(own.iter().all(|sent| sent.starts_with('{')), "{own:?}");
+        let starred = [
+            asked("oss:Get*bject", resource, prefix),
+            asked(action, "acs:oss:*:*:sample-bucket/alice/*", prefix),
+            asked(action, "acs:oss:*:1:sample-bucket/bob/a", prefix),
+            asked(action, "acs:oss:1:*:sample-bucket/bob/a", prefix),
+            asked(action, resource, "alice/*"),
+            asked(action, resource, "a*c"),
+        ];
+        assert!(starred.iter().all(|answer| answer.starts_with("Statement[0]")), "{starred:?}");
+        // It asks for more than the grant's list, which is sent in its place.
+        let all = asked(action, resource, "*");
+        assert!(all.ends_with(r#"{"StringLike":{"oss:Prefix":["?","a?c","alice/?"]}}}"#), "{all}");
+    }
+
+    #[test]
     fn of_what_lies_nowhere_the_action_is_named_whatever_conditions_others_have() {
         let asked = r#"{"Effect":"Allow","Action":["oss:DeleteObject","oss:ListObjects"],"Resource":"acs:oss:*:*:sample-bucket",
             "Condition":{"StringLike":{"oss:Prefix":"bob/*"}}}"#;

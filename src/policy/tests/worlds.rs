@@ -66,11 +66,25 @@ fn condition() -> impl Strategy<Value = Value> {
     let ranges =
         prop::collection::vec(select(&["10.0.0.0/8", "10.1.0.0/16", "::/0", "b::1"][..]), 1..3);
     let addresses = select(&["IpAddress", "NotIpAddress"][..]);
-    prop_oneof![
-        4 => (strings, key.clone(), texts()).prop_map(|(o, k, v)| json!({o: {k: v}})),
-        1 => (numeric, key.clone(), numbers).prop_map(|(o, k, v)| json!({o: {k: v}})),
-        1 => (addresses, key, ranges).prop_map(|(o, k, v)| json!({o: {k: v}})),
-    ]
+    // One operator, with one key or several.
+    let keyed = |operator: BoxedStrategy<&'static str>, values: BoxedStrategy<Vec<String>>| {
+        (operator, prop::collection::vec((key.clone(), values), 1..4))
+    };
+    let owned = |ranges: Vec<&str>| ranges.into_iter().map(str::to_owned).collect();
+    let one = prop_oneof![
+        4 => keyed(strings.boxed(), texts().boxed()),
+        1 => keyed(numeric.boxed(), numbers.boxed()),
+        1 => keyed(addresses.boxed(), ranges.prop_map(owned).boxed()),
+    ];
+    prop::collection::vec(one, 1..3).prop_map(|all| {
+        let mut condition = json!({});
+        for (operator, keys) in all {
+            for (key, values) in keys {
+                condition[operator][key] = json!(values);
+            }
+        }
+        condition
+    })
 }
 
 fn texts() -> impl Strategy<Value = Vec<String>> {
@@ -107,37 +121,76 @@ pub(super) fn policy() -> impl Strategy<Value = Value> {
 pub(super) fn asked_of(granted: Value) -> impl Strategy<Value = Value> {
     let statements = granted["Statement"].as_array().unwrap().clone();
     let count = statements.len();
-    let less = (subsequence(statements, 1..=count), any::<[bool; 3]>(), "[ab*/]{0,2}", condition());
-    let less = less.prop_map(|(mut statements, [first, only, drop], tail, condition)| {
-        for statement in &mut statements {
-            let shorten = |list: &mut Value| list.as_array_mut().unwrap().truncate(1);
-            if first {
-                shorten(&mut statement["Resource"]);
+    let less = (subsequence(statements, 1..=count), any::<[bool; 5]>(), "[ab*/]{0,2}", condition());
+    let less =
+        less.prop_map(|(mut statements, [first, only, drop, part, star], tail, condition)| {
+            for statement in &mut statements {
+                let shorten = |list: &mut Value| list.as_array_mut().unwrap().truncate(1);
+                if first {
+                    shorten(&mut statement["Resource"]);
+                }
+                if only && statement["Action"].is_array() {
+                    shorten(&mut statement["Action"]);
+                }
+                for resource in statement["Resource"].as_array_mut().unwrap() {
+                    let text = resource.as_str().unwrap();
+                    *resource = match text.strip_suffix('*') {
+                        Some(open) if text.contains('/') => format!("{open}{tail}").into(),
+                        Some(_) | None => text.into(),
+                    };
+                }
+                let conditions = statement.get_mut("Condition").and_then(Value::as_object_mut);
+                if let (true, Some(operators)) = (part, conditions) {
+                    // Some of the grant's own conditions, wherever they stand.
+                    let kept = usize::from(first);
+                    operators.values_mut().for_each(|keys| keep_every_second(keys, kept));
+                    operators
+                        .retain(|_, keys| keys.as_object().is_some_and(|keys| !keys.is_empty()));
+                } else if drop {
+                    statement.as_object_mut().unwrap().remove("Condition");
+                } else if tail.is_empty() {
+                    statement["Condition"] = condition.clone();
+                }
+                if star {
+                    widen(statement);
+                }
+                // An empty one is none, and is not written out again.
+                if statement["Condition"].as_object().is_none_or(serde_json::Map::is_empty) {
+                    statement.as_object_mut().unwrap().remove("Condition");
+                }
             }
-            if only && statement["Action"].is_array() {
-                shorten(&mut statement["Action"]);
-            }
-            for resource in statement["Resource"].as_array_mut().unwrap() {
-                let text = resource.as_str().unwrap();
-                *resource = match text.strip_suffix('*') {
-                    Some(open) if text.contains('/') => format!("{open}{tail}").into(),
-                    Some(_) | None => text.into(),
-                };
-            }
-            if drop {
-                statement.as_object_mut().unwrap().remove("Condition");
-            } else if tail.is_empty() {
-                statement["Condition"] = condition.clone();
-            }
-        }
-        json!({"Version": "1", "Statement": statements})
-    });
+            json!({"Version": "1", "Statement": statements})
+        });
     prop_oneof![3 => less, 1 => policy()]
+}
+
+/// Every second key of an operator, from that place.
+fn keep_every_second(keys: &mut Value, from: usize) {
+    let keys = keys.as_object_mut().unwrap();
+    let kept = keys.clone().into_iter().skip(from).step_by(2).collect();
+    *keys = kept;
+}
+
+/// A `*` for each `?`: what matches more, and must not be taken for what it replaces.
+fn widen(value: &mut Value) {
+    match value {
+        Value::String(text) => *text = text.replace('?', "*"),
+        Value::Array(list) => list.iter_mut().for_each(widen),
+        Value::Object(map) => map.values_mut().for_each(widen),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 pub(super) fn asking() -> impl Strategy<Value = Asking> {
     let action = select(
-        &["oss:GetObject", "oss:PutObject", "OSS:getobject", "ram:GetUser", "oss:SetObject"][..],
+        &[
+            "oss:GetObject",
+            "oss:PutObject",
+            "OSS:getobject",
+            "ram:GetUser",
+            "oss:SetObject",
+            "oss:ResetObject",
+        ][..],
     );
     let resource = prop_oneof![
         6 => "acs:oss:[rs]:[12]:(bkt|bk2)(/[ab/:é]{0,4})?",
@@ -146,7 +199,7 @@ pub(super) fn asking() -> impl Strategy<Value = Asking> {
     ];
     let value = prop_oneof![3 => "[ab/é]{0,3}", 1 => "[0-9]", 1 => Just("10.1.2.3".to_owned())];
     let key = select(&["oss:Prefix", "acs:SourceIp"][..]).prop_map(str::to_owned);
-    let conditions = prop::collection::btree_map(key, value, 0..3);
+    let conditions = prop::collection::btree_map(key, value, 0..4);
     (action, resource, conditions).prop_map(|(action, resource, conditions)| Asking {
         action,
         resource,
