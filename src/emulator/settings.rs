@@ -297,6 +297,8 @@ impl World<'_> {
             (Some(json), None) => (format!("{path}.json"), Ok(json)),
             (None, Some(file)) => {
                 let text = std::fs::read_to_string(self.folder.join(file));
+                // Some editors begin a file with a byte-order mark, of which STS would know nothing.
+                let text = text.map(|text| text.trim_start_matches('\u{feff}').to_owned());
                 (format!("{path}.file"), text.map_err(FieldProblem::Unreadable))
             }
             (Some(_), Some(_)) | (None, None) => (path.to_owned(), Err(FieldProblem::Document)),
@@ -328,6 +330,20 @@ mod tests {
         let mut keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
         keys.sort_unstable();
         assert_eq!(keys, ["disabledid", "internid", "nextid", "rootid", "testid"]);
+    }
+
+    #[test]
+    fn a_policy_file_may_begin_with_a_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = "\u{feff}{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}";
+        std::fs::write(folder.path().join("wide.json"), policy).unwrap();
+        let settings = folder.path().join("emulator.toml");
+        let text = format!(
+            "token_key = \"{}\"\n[[accounts]]\nid = \"1\"\npolicies.wide = {{ file = \"wide.json\" }}\n",
+            "0".repeat(64)
+        );
+        std::fs::write(&settings, text).unwrap();
+        EmulatorSettings::from_file(&settings).unwrap();
     }
 
     #[test]

@@ -94,20 +94,17 @@ fn moved(
     moved
 }
 
-/// Values that compare with nothing, or not as they look.
+/// Values that do not compare as they look.
 fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
     let mut advice = Vec::new();
     for (&operator, keys) in &statement.condition {
         for (key, values) in keys {
             let at = format!("{at}.Condition.{operator:?}.{key}");
-            let fixed = values.as_slice().iter().filter(|value| !value.contains('$'));
-            for value in fixed {
-                let hint = match mapped(operator, value) {
-                    Some(ipv4) => Hint::MappedAddress { value: value.clone(), ipv4 },
-                    None if operator.takes(value) => continue,
-                    None => Hint::ValueKind { operator, value: value.clone() },
-                };
-                advice.push(Advice { at: at.clone(), hint, mended: None });
+            for value in values.as_slice() {
+                if let Some(ipv4) = mapped(operator, value) {
+                    let hint = Hint::MappedAddress { value: value.clone(), ipv4 };
+                    advice.push(Advice { at: at.clone(), hint, mended: None });
+                }
             }
             let Some(like) = operator.with_wildcards() else { continue };
             if values.as_slice().iter().any(|value| value.contains(['*', '?'])) {
@@ -128,7 +125,11 @@ fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
 
 /// The same range in IPv4, if it is one of IPv4 addresses written as IPv6.
 fn mapped(operator: ConditionOperator, value: &str) -> Option<String> {
-    let addresses = [ConditionOperator::IpAddress, ConditionOperator::NotIpAddress];
+    let addresses = [
+        ConditionOperator::IpAddress,
+        ConditionOperator::IpAddressIncludeBorder,
+        ConditionOperator::NotIpAddress,
+    ];
     if !addresses.contains(&operator) {
         return None;
     }
@@ -294,7 +295,7 @@ Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:
     }
 
     #[test]
-    fn what_is_denied_or_compares_with_nothing_is_told() {
+    fn what_is_denied_or_does_not_compare_as_it_looks_is_told() {
         let with = |condition: &str| {
             format!(
                 r#"{{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
@@ -305,7 +306,6 @@ Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:
             + r#",{"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/*"}"#;
         let lines = [
             advice(&denied),
-            advice(&with(r#""Bool":{"acs:SecureTransport":["yes","true"]}"#)),
             advice(&with(
                 r#""StringEquals":{"oss:Prefix":"users/${subject}/*","oss:Delimiter":"/"}"#,
             )),
@@ -316,7 +316,6 @@ Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:
         ];
         insta::assert_snapshot!(lines.join("\n"), @r#"
 Statement[0]: Statement[1] denies all that this allows
-Statement[0].Condition.Bool.acs:SecureTransport: `yes` is nothing that `Bool` compares with, so it never matches
 Statement[0].Condition.StringEquals.oss:Prefix: `StringEquals` takes `*` and `?` as they stand; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringEquals":{"oss:Delimiter":"/"},"StringLike":{"oss:Prefix":"users/${subject}/*"}}}
 Statement[0].Condition.IpAddress.acs:SourceIp: `::ffff:10.0.0.0/104` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `10.0.0.0/8`
 Statement[0].Condition.IpAddress.acs:SourceIp: `::ffff:10.1.2.3` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `10.1.2.3`

@@ -73,12 +73,7 @@ fn in_actions(at: &str, statement: &Statement<String>) -> Option<PolicyProblem> 
         Actions::NotAction(_) => {
             Some(problem(format!("{at}.NotAction"), PolicyFlaw::NotActionAsked))
         }
-        // The emulator, and perhaps RAM, knows no `o*` that stands for service and name at once.
-        Actions::Action(actions) => {
-            let odd =
-                actions.as_slice().iter().any(|action| action != "*" && !action.contains(':'));
-            odd.then(|| problem(format!("{at}.Action"), PolicyFlaw::Action))
-        }
+        Actions::Action(_) => None,
     }
 }
 
@@ -86,16 +81,13 @@ fn in_condition(at: &str, condition: &Condition<String>) -> Vec<PolicyProblem> {
     let mut problems = Vec::new();
     for (&operator, keys) in condition {
         let mut known = BTreeSet::new();
-        for (key, values) in keys {
+        for key in keys.keys() {
             let at = format!("{at}.{operator:?}.{key}");
             if key.parse::<PolicyText>().is_err() || key.contains(['*', '?']) {
                 problems.push(problem(at.clone(), PolicyFlaw::ConditionKey));
             }
             if !known.insert(key.to_lowercase()) {
-                problems.push(problem(at.clone(), PolicyFlaw::KeyInOtherCase { key: key.clone() }));
-            }
-            if !values.as_slice().iter().all(|value| operator.takes(value)) {
-                problems.push(problem(at, PolicyFlaw::ValueKind { operator }));
+                problems.push(problem(at, PolicyFlaw::KeyInOtherCase { key: key.clone() }));
             }
         }
     }
@@ -149,8 +141,9 @@ mod tests {
     fn wildcards_are_a_callers_to_use() {
         for statement in [
             r#"{"Effect":"Allow","Action":["oss:Get*","*"],"Resource":["acs:oss:*:*:sample-bucket/2015/*.jp?g","*"]}"#,
+            r#"{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{}}"#,
             r#"{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
-                "Condition":{"StringLike":{"oss:Prefix":"2015/*"},"DateLessThan":{"acs:CurrentTime":"2016-01-13T15:00:00Z"},
+                "Condition":{"StringLike":{"oss:Prefix":["","2015/*"]},"DateLessThan":{"acs:CurrentTime":"2016-01-13T15:00:00Z"},
                              "IpAddress":{"acs:SourceIp":["10.0.0.0/8","2001:db8::/32"]}}}"#,
         ] {
             assert!(AskedPolicy::parse(&with(statement)).is_ok(), "{statement}");
@@ -170,12 +163,15 @@ mod tests {
             "{}".to_owned(),
             "[]".to_owned(),
             "\u{feff}{}".to_owned(),
+            "{}\u{feff}".to_owned(),
             r#"{"Version":"1","Statement":[],"Statement":[]}"#.to_owned(),
             with(r#"{"Effect":"Deny","Action":"oss:GetObject","Resource":"*"}"#),
             allow(r#""NotAction":"oss:GetObject","Resource":"*""#),
             allow(r#""Action":"oss:GetObject","NotResource":"*""#),
             allow(r#""Action":"oss:GetObject","Resource":"*","Principal":"*""#),
             allow(r#""Action":"o*","Resource":"*""#),
+            allow(r#""Action":"*","Resource":"**""#),
+            allow(r#""Action":"*","Resource":"?*""#),
             allow(r#""Action":[],"Resource":"*""#),
             get(r#""acs:oss:*:*:sample-bucket/${client}/*""#),
             get(r#""acs:oss:*:*:sample-bucket/%2A""#),
@@ -202,13 +198,16 @@ mod tests {
 the policy: this is not JSON (line 1, column 0)
 the policy: `Version` is missing; the policy: `Statement` is missing
 the policy: this must be an object
-the policy: this is not JSON (line 1, column 1)
+the policy: `Version` is missing; the policy: `Statement` is missing
+the policy: this is not JSON (line 1, column 3)
 the policy: `Statement` is written twice: readers of JSON disagree on which one counts; Statement: this is empty: leave it out, or say what it covers
 Statement: no statement allows anything, so every token would be useless: add a statement with the effect "Allow"
 Statement[0].NotAction: `NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in `Action`
-Statement[0]: `NotResource` is no longer RAM's: name what is meant in `Resource`; Statement[0]: `Resource` is missing
+Statement[0]: `NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant in `Resource`; Statement[0]: `Resource` is missing
 Statement[0]: `Principal` belongs to a role's trust policy: a session policy speaks of its own session
 Statement[0].Action: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
+Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
+Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Action: this is empty: leave it out, or say what it covers
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
@@ -216,15 +215,15 @@ Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / :
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
 Statement[0].Resource: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
-Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or ends in the `*` that stands for the rest
+Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource[1]: this must be a string (RAM writes numbers and booleans in quotes, too)
 Statement[0].Condition.StringLike.oss:prefix: `oss:prefix` stands beside the same key in other letters: readers of RAM's policies may disagree on which one counts
-Statement[0].Condition: `StringLikeIfExists` is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress
-Statement[0].Condition: `ForAnyValue:StringLike` is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress
-Statement[0].Condition.Bool.acs:SecureTransport: `Bool` compares with nothing that reads so
+Statement[0].Condition: `StringLikeIfExists` is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
+Statement[0].Condition: `ForAnyValue:StringLike` is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
+Statement[0].Condition.Bool.acs:SecureTransport: `Bool` takes "true" or "false": STS refuses anything else
 Statement[0].Condition.Bool.acs:Secure Transport: a condition key reads `oss:Prefix` or `acs:SourceIp`
 Statement[0].Condition.StringLike.oss:Prefix: this is empty: leave it out, or say what it covers
-Statement[0].Condition: a key is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress
+Statement[0].Condition: a key is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
 the policy: this is not JSON (line 1, column 128)
 it has more than 8192 bytes
 the policy: without white space this is 2113 bytes and STS admits 2047

@@ -181,7 +181,6 @@ mod tests {
             r#""*""#,
             r#""oss:*""#,
             r#""OSS:*""#,
-            r#""o*""#,
             r#""*:*""#,
             r#""oss:?*""#,
             r#""oss:*?""#,
@@ -192,7 +191,6 @@ mod tests {
             r#""*:GetObject""#,
             r#""o?s:GetObject""#,
             r#""os*:GetObject""#,
-            r#""*Object""#,
             r#"["oss:GetObject","*"]"#,
             r#""kms:*Key*""#,
             r#""kms:?et*""#,
@@ -294,8 +292,7 @@ mod tests {
         for (before, open) in before.iter().flat_map(|before| open.map(|open| (before, open))) {
             broad.extend(paths.map(|path| format!("{before}{open}{path}")));
         }
-        let short =
-            ["*", "**", "a*", "acs:*", "acs:oss:*", "acs:oss:*:*", "acs:oss:oss-cn-hangzhou:*"];
+        let short = ["*", "acs:*", "acs:oss:*", "acs:oss:*:*", "acs:oss:oss-cn-hangzhou:*"];
         let services = ["*", "?ss", "oss*", "o*s", "???"];
         broad.extend(short.map(str::to_owned));
         broad.extend(services.map(|service| format!("acs:{service}:*:*:sample-bucket/a/*")));

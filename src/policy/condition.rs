@@ -15,12 +15,15 @@ impl Operator {
     /// One value that compares is enough. A negated operator is the plain one turned round as a whole, so that
     /// none may compare: were each value negated by itself, any two would let everything through. A key that
     /// the request lacks compares with nothing.
+    ///
+    /// A range of addresses holds its first and its last one, under `IpAddress` as under `IpAddressIncludeBorder`:
+    /// what the second adds to the first is not documented.
     pub(super) fn holds(self, values: &[String], actual: Option<&str>) -> bool {
         let compares = |actual: &str| values.iter().any(|value| self.compares(value, actual));
         actual.is_some_and(compares) != self.is_negated()
     }
 
-    /// Whether a value of a policy is of the operator's kind, such as a number: else it compares with nothing.
+    /// Whether a value of a policy is of the operator's kind, such as a number: STS refuses any other.
     pub(super) fn takes(self, value: &str) -> bool {
         match self.kind() {
             Kind::Equal | Kind::EqualIgnoringCase | Kind::Like => true,
@@ -28,6 +31,32 @@ impl Operator {
             Kind::Number(_) => number(value).is_some(),
             Kind::Date(_) => date(value).is_some(),
             Kind::Address => Network::parse(value).is_some(),
+        }
+    }
+
+    /// Whether RAM's documentation leaves open how the value of a request compares: it has an operator that includes
+    /// a range's borders, and does not say that the others exclude them.
+    pub(super) fn is_left_open(self, values: &[String], actual: &str) -> bool {
+        let border = |address: IpAddr| {
+            let ranges = values.iter().filter_map(|value| Network::parse(value));
+            ranges.into_iter().any(|range| range.has_border(address))
+        };
+        matches!(self, Self::IpAddress | Self::NotIpAddress) && actual.parse().is_ok_and(border)
+    }
+
+    /// The values that it takes, in words.
+    pub(super) fn form(self) -> &'static str {
+        match self.kind() {
+            Kind::Equal | Kind::EqualIgnoringCase | Kind::Like => "any text",
+            Kind::Bool => "\"true\" or \"false\"",
+            Kind::Number(_) => "a number in digits, such as \"10\" or \"-0.5\"",
+            Kind::Date(_) => {
+                "a date and time such as \"2012-11-11T23:59:59Z\" or \"2012-11-12T07:59:59+08:00\""
+            }
+            Kind::Address => {
+                "an address, a range such as \"10.0.0.0/8\", or \"*\" (of a `*` inside an address nothing is \
+                 documented)"
+            }
         }
     }
 
@@ -55,7 +84,7 @@ impl Operator {
             Self::DateGreaterThanEquals => Kind::Date(Ordering::is_ge),
             Self::DateLessThan => Kind::Date(Ordering::is_lt),
             Self::DateLessThanEquals => Kind::Date(Ordering::is_le),
-            Self::IpAddress | Self::NotIpAddress => Kind::Address,
+            Self::IpAddress | Self::IpAddressIncludeBorder | Self::NotIpAddress => Kind::Address,
             Self::NumericEquals | Self::NumericNotEquals => Kind::Number(Ordering::is_eq),
             Self::NumericGreaterThan => Kind::Number(Ordering::is_gt),
             Self::NumericGreaterThanEquals => Kind::Number(Ordering::is_ge),
@@ -97,11 +126,26 @@ fn boolean(text: &str) -> Option<bool> {
     }
 }
 
+/// Digits, with a `-` and a fraction if need be: no other form is documented.
 fn number(text: &str) -> Option<f64> {
-    text.parse().ok().filter(|number: &f64| number.is_finite())
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    let number: f64 = text.parse().ok()?;
+    (digits(whole) && digits(fraction) && number.is_finite()).then_some(number)
 }
 
+/// `2012-11-11T23:59:59Z` or the same with an offset: the forms of RAM's documentation.
 fn date(text: &str) -> Option<DateTime<Utc>> {
+    let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    let documented = matches!(
+        shape.as_str(),
+        "0000-00-00T00:00:00Z" | "0000-00-00T00:00:00+00:00" | "0000-00-00T00:00:00-00:00"
+    );
+    // A leap second is read by some and refused by others.
+    if !documented || text.get(17..19) == Some("60") {
+        return None;
+    }
     DateTime::parse_from_rfc3339(text).ok().map(|date| date.to_utc())
 }
 
@@ -138,6 +182,9 @@ mod tests {
             ("DateGreaterThanEquals", noon, noon, "2016-01-13T11:59:59Z"),
             ("Bool", "true", "true", "false"),
             ("IpAddress", "10.0.0.0/8", "10.1.2.3", "11.1.2.3"),
+            ("IpAddress", "10.0.0.0/8", "10.0.0.0", "9.255.255.255"),
+            ("IpAddressIncludeBorder", "10.0.0.0/8", "10.255.255.255", "11.0.0.0"),
+            ("IpAddress", "*", "::1", "home"),
             ("NotIpAddress", "10.0.0.0/8", "11.1.2.3", "10.1.2.3"),
         ] {
             assert!(holds(operator, &[value], Some(holding)), "{operator} {holding}");
@@ -159,12 +206,30 @@ mod tests {
     }
 
     #[test]
-    fn values_of_another_kind_are_told_apart_and_compare_with_nothing() {
+    fn values_of_another_kind_are_not_taken_and_compare_with_nothing() {
         for (operator, value) in [
             ("Bool", "True"),
+            ("Bool", ""),
             ("NumericEquals", "NaN"),
+            ("NumericEquals", ""),
+            ("NumericEquals", "+1"),
+            ("NumericEquals", "1e0"),
+            ("NumericEquals", ".5"),
+            ("NumericEquals", "5."),
+            ("NumericEquals", "-"),
+            ("NumericEquals", "1.-5"),
             ("DateLessThan", "2016-01-13"),
+            ("DateLessThan", "2016-01-13T12:00:00"),
+            ("DateLessThan", "2016-01-13T12:00Z"),
+            ("DateLessThan", "2016-01-13t12:00:00z"),
+            ("DateLessThan", "2016-01-13 12:00:00Z"),
+            ("DateLessThan", "2016-01-13T12:00:00.5Z"),
+            ("DateLessThan", "2016-12-31T23:59:60Z"),
+            ("DateLessThan", "2016-02-30T12:00:00Z"),
+            ("DateLessThan", "2016-01-13T12:00:00+0800"),
             ("IpAddress", "10.0.0"),
+            ("IpAddress", "10.0.*"),
+            ("IpAddressIncludeBorder", "10.0.0.0/33"),
         ] {
             assert!(!Operator::named(operator).unwrap().takes(value), "{operator} {value}");
             assert!(!holds(operator, &[value], Some(value)), "{operator} {value}");

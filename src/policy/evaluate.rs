@@ -90,6 +90,16 @@ impl Statement<String> {
         }
     }
 
+    /// Whether a condition of it compares as RAM's documentation leaves open.
+    pub(super) fn is_left_open(&self, request: &Request) -> bool {
+        self.condition.iter().any(|(operator, keys)| {
+            keys.iter().any(|(key, values)| {
+                let actual = request.value(key);
+                actual.is_some_and(|actual| operator.is_left_open(values.as_slice(), actual))
+            })
+        })
+    }
+
     /// All keys under all operators must hold.
     fn unmet(&self, request: &Request) -> Option<Relevance<'_>> {
         let conditions = self.condition.iter().flat_map(|(operator, keys)| {

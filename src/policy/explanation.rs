@@ -57,9 +57,12 @@ pub(crate) struct RolePolicy(Document<String>);
 impl RolePolicy {
     /// Reads a policy as RAM has it, or says everything that is wrong with it.
     pub(crate) fn parse(json: &str) -> Result<Self, Vec<PolicyProblem>> {
-        Document::read(json, |_, raw| Ok(raw.to_owned())).map(Self)
+        Document::plain(json).map(Self)
     }
 }
+
+const LEFT_OPEN: &str = " (taking a range of addresses with its first and last one, which RAM's documentation \
+                         leaves open)";
 
 const SESSION_ALONE: &str = "This is what the session policy says. The role's own policies, and the bucket's if it \
                              has one, must allow it too.";
@@ -70,7 +73,7 @@ impl Explanation {
     /// What the session policy says to the request; if the role's policies are known, what both say together.
     pub(crate) fn of(policy: &SessionPolicy, roles: Vec<RolePolicy>, request: &Request) -> Self {
         let rendered = "a session policy is written by us";
-        let session = Document::read(policy.as_str(), |_, raw| Ok(raw.to_owned())).expect(rendered);
+        let session = Document::plain(policy.as_str()).expect(rendered);
         let roles: Vec<_> = roles.into_iter().map(|RolePolicy(document)| document).collect();
         // Both must allow, and neither adds to the other. What forbids decides.
         let of_session = session.decide(request);
@@ -114,7 +117,7 @@ impl Explanation {
 impl Judged {
     fn new(name: String, statement: &Statement<String>, request: &Request) -> Self {
         let relevance = statement.relevance(request);
-        let because = match relevance {
+        let mut because = match relevance {
             Relevance::Applies => "it is about this request".to_owned(),
             Relevance::OtherActions => "it is about other actions".to_owned(),
             Relevance::OtherResources => "it is about other resources".to_owned(),
@@ -125,6 +128,9 @@ impl Judged {
                 }
             },
         };
+        if statement.is_left_open(request) {
+            because.push_str(LEFT_OPEN);
+        }
         Self {
             statement: name,
             effect: match statement.effect {
@@ -163,6 +169,34 @@ mod tests {
             explanation.decided_by.as_deref().unwrap_or("-"),
             because.join("; ")
         )
+    }
+
+    #[test]
+    fn where_rams_documentation_is_silent_the_explanation_says_so() {
+        let because = |operator: &str, address: &str| {
+            let policy = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"*",
+                    "Condition":{{"{operator}":{{"acs:SourceIp":["10.0.0.0/8","192.0.2.7"]}}}}}}]}}"#
+            );
+            let conditions = [("acs:SourceIp".to_owned(), address.to_owned())].into();
+            let request = Request::new("oss:GetObject", "acs:oss:*:*:b/a", conditions).unwrap();
+            let explanation = Explanation::of(&SessionPolicy::for_tests(&policy), vec![], &request);
+            explanation.statements[0].because.clone()
+        };
+        let lines = [
+            because("IpAddress", "10.0.0.0"),
+            because("NotIpAddress", "10.255.255.255"),
+            because("IpAddressIncludeBorder", "10.0.0.0"),
+            because("IpAddress", "10.0.0.1"),
+            because("IpAddress", "192.0.2.7"),
+        ];
+        insta::assert_snapshot!(lines.join("\n"), @r"
+it is about this request (taking a range of addresses with its first and last one, which RAM's documentation leaves open)
+its condition NotIpAddress on `acs:SourceIp` does not hold (taking a range of addresses with its first and last one, which RAM's documentation leaves open)
+it is about this request
+it is about this request
+it is about this request
+");
     }
 
     #[test]

@@ -25,7 +25,6 @@ pub(super) enum Hint {
     Denied { by: usize },
     ListsEverything { bucket: String },
     Multipart { missing: Vec<&'static str> },
-    ValueKind { operator: ConditionOperator, value: String },
     LiteralWildcard { operator: ConditionOperator },
     NearLimit { worst: usize },
 }
@@ -121,12 +120,6 @@ impl fmt::Display for Hint {
                 "large files go up in parts, and without `{}` their upload can be neither resumed nor given up",
                 missing.join("` and `")
             ),
-            Self::ValueKind { operator, value } => {
-                write!(
-                    f,
-                    "`{value}` is nothing that `{operator:?}` compares with, so it never matches"
-                )
-            }
             Self::LiteralWildcard { operator } => {
                 write!(f, "`{operator:?}` takes `*` and `?` as they stand")
             }

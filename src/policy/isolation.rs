@@ -68,6 +68,7 @@ fn keeps_apart(operator: Operator, placeholder: &Placeholder) -> bool {
         | Operator::DateLessThanEquals
         | Operator::DateNotEquals
         | Operator::IpAddress
+        | Operator::IpAddressIncludeBorder
         | Operator::NotIpAddress
         | Operator::NumericEquals
         | Operator::NumericGreaterThan
@@ -89,7 +90,7 @@ mod tests {
     use crate::policy::values::{RawValues, ValueRules};
     use crate::policy::{Breadth, Narrowing, NarrowingTexts};
 
-    const OPERATORS: [&str; 21] = [
+    const OPERATORS: [&str; 22] = [
         "Bool",
         "DateEquals",
         "DateGreaterThan",
@@ -98,6 +99,7 @@ mod tests {
         "DateLessThanEquals",
         "DateNotEquals",
         "IpAddress",
+        "IpAddressIncludeBorder",
         "NotIpAddress",
         "NumericEquals",
         "NumericGreaterThan",
@@ -265,7 +267,7 @@ claims.tenant: StringEquals StringLike StringNotEquals StringNotLike
 params.dir: StringEquals StringLike StringNotEquals StringNotLike
 params.size: StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike
 params.mixed: StringEquals StringLike StringNotEquals StringNotLike
-now:%Y-%m-%d: Bool DateEquals DateGreaterThan DateGreaterThanEquals DateLessThan DateLessThanEquals DateNotEquals IpAddress NotIpAddress NumericEquals NumericGreaterThan NumericGreaterThanEquals NumericLessThan NumericLessThanEquals NumericNotEquals StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike
+now:%Y-%m-%d: DateEquals DateGreaterThan DateGreaterThanEquals DateLessThan DateLessThanEquals DateNotEquals StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike
 ");
     }
 

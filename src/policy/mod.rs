@@ -16,6 +16,7 @@ mod contain;
 mod document;
 mod evaluate;
 mod explanation;
+mod grammar;
 mod hint;
 mod isolation;
 mod json;

@@ -4,7 +4,7 @@ use serde::de::value::{Error, StrDeserializer};
 use serde::de::{Deserialize, IntoDeserializer};
 use serde::{Deserialize as Derived, Serialize};
 
-/// The condition operators that RAM documents.
+/// The condition operators that RAM and OSS document.
 ///
 /// The variants stand in the order of their names, so that sorting by variant is sorting by name.
 #[derive(Clone, Copy, Debug, Derived, Eq, Ord, PartialEq, PartialOrd, Serialize)]
@@ -17,6 +17,8 @@ pub(crate) enum ConditionOperator {
     DateLessThanEquals,
     DateNotEquals,
     IpAddress,
+    /// OSS's documentation lists it, and says no word of what it includes: see [`Self::holds`].
+    IpAddressIncludeBorder,
     NotIpAddress,
     NumericEquals,
     NumericGreaterThan,
@@ -66,6 +68,7 @@ impl ConditionOperator {
             | Self::DateLessThan
             | Self::DateLessThanEquals
             | Self::IpAddress
+            | Self::IpAddressIncludeBorder
             | Self::NumericEquals
             | Self::NumericGreaterThan
             | Self::NumericGreaterThanEquals
@@ -85,7 +88,9 @@ mod tests {
     #[test]
     fn operators_are_known_by_rams_own_spelling_only() {
         assert_eq!(ConditionOperator::named("StringLike"), Some(ConditionOperator::StringLike));
-        for unknown in ["", "stringLike", "StringMatches", "StringLikeIfExists"] {
+        for unknown in
+            ["", "stringLike", "StringMatches", "StringLikeIfExists", "NotIpAddressIncludeBorder"]
+        {
             assert_eq!(ConditionOperator::named(unknown), None, "{unknown}");
         }
     }

@@ -9,6 +9,7 @@
 
 use crate::domain::Bucket;
 
+use super::grammar;
 use super::pattern::Pattern;
 use super::reader::Place;
 use super::text::{Text, TextFlaw};
@@ -19,14 +20,17 @@ pub(super) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
     let mut flaws = match place {
         Place::Resource => match Resource::parse(&outline) {
             Some(resource) => resource.flaw().into_iter().chain(in_path(resource.path)).collect(),
-            None if covers_whole_services(&outline) => vec![],
+            None if grammar::is_resource(&outline) => vec![],
             None => vec![TextFlaw::NotAnArn],
         },
-        Place::Condition { key } => {
+        Place::Condition { operator, key } => {
             let mut flaws = in_path(&outline);
             let last = outline.rsplit('/').next().unwrap_or_default();
             if key.eq_ignore_ascii_case("oss:Prefix") && last.contains('$') {
                 flaws.push(TextFlaw::OpenPrefix);
+            }
+            if let (Some(operator), Some(value)) = (operator, text.at_some_moment()) {
+                flaws.extend(grammar::kind_flaw(operator, &value));
             }
             flaws
         }
@@ -79,11 +83,7 @@ impl<'a> Resource<'a> {
     fn parse(outline: &'a str) -> Option<Self> {
         let fields: Vec<_> = outline.splitn(5, ':').collect();
         match fields[..] {
-            ["acs", service, region, account, path]
-                if !service.is_empty()
-                    && !path.is_empty()
-                    && [service, region, account].into_iter().all(is_field) =>
-            {
+            ["acs", service, _, _, path] if grammar::is_resource(outline) => {
                 Some(Self { service, path })
             }
             _ => None,
@@ -105,17 +105,4 @@ impl<'a> Resource<'a> {
             None
         }
     }
-}
-
-/// An ARN that stops before its path, such as `*` or `acs:oss:*`: its last `*` spans all the rest.
-fn covers_whole_services(outline: &str) -> bool {
-    let mut fields = outline.split(':');
-    outline.ends_with('*')
-        && outline.matches(':').count() < 4
-        && fields.next().is_some_and(|first| Pattern(first).matches("acs"))
-        && fields.all(is_field)
-}
-
-fn is_field(field: &str) -> bool {
-    field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '*' | '?'))
 }

@@ -59,7 +59,10 @@ pub(crate) enum PolicyFlaw {
     DuplicateKey { key: String },
     #[error("`{key}` belongs to a role's trust policy: a session policy speaks of its own session")]
     Principal { key: String },
-    #[error("`NotResource` is no longer RAM's: name what is meant in `Resource`")]
+    #[error(
+        "`NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant \
+         in `Resource`"
+    )]
     NotResource,
     #[error("the version of RAM's policy language must be \"1\"")]
     Version,
@@ -74,8 +77,8 @@ pub(crate) enum PolicyFlaw {
     )]
     PlaceholderElsewhere,
     #[error(
-        "{} is no condition operator of RAM: there are StringEquals, StringLike and their like, \
-         Numeric…, Date…, Bool, IpAddress and NotIpAddress",
+        "{} is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, \
+         Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder",
         quoted(name)
     )]
     Operator { name: String },
@@ -128,8 +131,6 @@ pub(crate) enum PolicyFlaw {
         quoted(key)
     )]
     KeyInOtherCase { key: String },
-    #[error("`{operator:?}` compares with nothing that reads so")]
-    ValueKind { operator: ConditionOperator },
     #[error(
         "without white space this is {size} bytes and STS admits {max}",
         max = super::SessionPolicy::MAX_BYTES

@@ -1,6 +1,7 @@
 //! From JSON text to a document, with everything that is wrong with it.
 
 use super::document::{Actions, Condition, Document, Effect, Statement, Strings, Version};
+use super::grammar;
 use super::json::Json;
 use super::operator::ConditionOperator;
 use super::problem::{PolicyFlaw, PolicyProblem};
@@ -10,19 +11,23 @@ use super::text::TextFlaw;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place<'a> {
     Resource,
-    Condition { key: &'a str },
+    Condition {
+        /// None where it is not among those that RAM documents, which is a problem of its own.
+        operator: Option<ConditionOperator>,
+        key: &'a str,
+    },
 }
 
 impl<T> Document<T> {
     /// Reads a document strictly: what RAM would refuse or silently skip is a problem, and all problems are
     /// reported at once, as far as the tree can be read. `read_value` decides on the values of `Resource`
-    /// and `Condition`.
+    /// and `Condition`. A byte-order mark, as some editors write it, is left out.
     pub(super) fn read(
         json: &str,
         read_value: impl Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>,
     ) -> Result<Self, Vec<PolicyProblem>> {
         let mut reader = Reader { read_value, problems: Vec::new() };
-        let document = match serde_json::from_str(json) {
+        let document = match serde_json::from_str(json.strip_prefix('\u{feff}').unwrap_or(json)) {
             Ok(tree) => reader.document(tree),
             Err(error) => reader.refuse("the policy", PolicyFlaw::NotJson(error)),
         };
@@ -86,8 +91,9 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
             }
         };
         let resource = self.required(at, "Resource", resource).and_then(|json| {
-            self.strings(&format!("{at}.Resource"), json, |reader, at, raw| {
-                reader.value(at, Place::Resource, raw)
+            self.strings(&format!("{at}.Resource"), json, |reader, at, raw| match raw {
+                "" => reader.refuse(at, PolicyFlaw::Empty),
+                raw => reader.value(at, Place::Resource, raw),
             })
         });
         let condition = match condition {
@@ -112,16 +118,18 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
 
     fn actions(&mut self, at: &str, json: Json) -> Option<Strings<String>> {
         self.strings(at, json, |reader, at, raw| match raw {
+            "" => reader.refuse(at, PolicyFlaw::Empty),
             raw if raw.contains(['$', '{', '}']) => {
                 reader.refuse(at, PolicyFlaw::PlaceholderElsewhere)
             }
-            raw if is_action(raw) => Some(raw.to_owned()),
+            raw if grammar::is_action(raw) => Some(raw.to_owned()),
             _ => reader.refuse(at, PolicyFlaw::Action),
         })
     }
 
+    /// An empty one is none, as consoles and tools write it.
     fn condition(&mut self, at: &str, json: Json) -> Option<Condition<T>> {
-        let operators = self.entries(at, json)?;
+        let operators = self.object(at, json)?;
         let operators: Vec<_> = operators
             .into_iter()
             .map(|(name, keys)| {
@@ -129,14 +137,19 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
                     Some(operator) => Some(operator),
                     None => self.refuse(at, PolicyFlaw::Operator { name: name.clone() }),
                 };
-                let keys = self.condition_keys(&format!("{at}.{name}"), keys);
+                let keys = self.condition_keys(&format!("{at}.{name}"), operator, keys);
                 Some((operator?, keys?))
             })
             .collect();
         operators.into_iter().collect()
     }
 
-    fn condition_keys<C>(&mut self, at: &str, json: Json) -> Option<C>
+    fn condition_keys<C>(
+        &mut self,
+        at: &str,
+        operator: Option<ConditionOperator>,
+        json: Json,
+    ) -> Option<C>
     where
         C: FromIterator<(String, Strings<T>)>,
     {
@@ -148,12 +161,11 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
                 if key.contains(['$', '{', '}']) {
                     return self.refuse(&at, PolicyFlaw::PlaceholderElsewhere);
                 }
-                if !key.split_once(':').is_some_and(|(of, name)| !of.is_empty() && !name.is_empty())
-                {
+                if !grammar::is_condition_key(&key) {
                     return self.refuse(&at, PolicyFlaw::ConditionKey);
                 }
                 let values = self.strings(&at, values, |reader, at, raw| {
-                    reader.value(at, Place::Condition { key: &key }, raw)
+                    reader.value(at, Place::Condition { operator, key: &key }, raw)
                 })?;
                 Some((key, values))
             })
@@ -180,7 +192,6 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         read: impl Fn(&mut Self, &str, &str) -> Option<U>,
     ) -> Option<Strings<U>> {
         match json {
-            Json::String(raw) if raw.is_empty() => self.refuse(at, PolicyFlaw::Empty),
             Json::String(raw) => read(self, at, &raw).map(Strings::One),
             Json::List(items) if items.is_empty() => self.refuse(at, PolicyFlaw::Empty),
             Json::List(items) => {
@@ -201,7 +212,6 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
 
     fn string(&mut self, at: &str, json: Json) -> Option<String> {
         match json {
-            Json::String(raw) if raw.is_empty() => self.refuse(at, PolicyFlaw::Empty),
             Json::String(raw) => Some(raw),
             Json::List(_) | Json::Object(_) | Json::Other => {
                 self.refuse(at, PolicyFlaw::NotAString)
@@ -209,7 +219,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         }
     }
 
-    /// The entries of a map whose keys are free; an empty one says nothing.
+    /// The entries of an operator's map: an operator that compares nothing says nothing.
     fn entries(&mut self, at: &str, json: Json) -> Option<Vec<(String, Json)>> {
         match self.object(at, json)? {
             entries if entries.is_empty() => self.refuse(at, PolicyFlaw::Empty),
@@ -268,19 +278,6 @@ fn unknown_key(key: String, known: &[&str]) -> PolicyFlaw {
         "Principal" | "NotPrincipal" => PolicyFlaw::Principal { key },
         "NotResource" => PolicyFlaw::NotResource,
         _ => PolicyFlaw::UnknownKey { key, known: known.join(", ") },
-    }
-}
-
-/// `service:Name`; a `*` may stand for the colon too.
-fn is_action(raw: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '?' | '-' | '_');
-    match raw.split_once(':') {
-        Some((service, name)) => {
-            !service.is_empty()
-                && !name.is_empty()
-                && service.chars().chain(name.chars()).all(plain)
-        }
-        None => raw.contains('*') && raw.chars().all(plain),
     }
 }
 
@@ -344,7 +341,7 @@ mod tests {
             {"Effect": "Allow", "Action": [], "Resource": ""},
             {"Effect": "Allow", "Action": ["oss:GetObject", 7, ""], "Resource": null},
             {"Effect": "Allow", "Action": ["GetObject", "oss:", "oss:Get Object", "oss:${client}"], "Resource": ["*"]},
-            {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {}},
+            {"Effect": "Allow", "Action": ["oss*", "?*", "**"], "Resource": "*"},
             {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {}}},
             {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"StringIs": {"a:b": 1}}},
             {"Effect": "Allow", "Action": "*", "Resource": "*", "Condition": {"Bool": {"a:b": "x", "a:b": "y"}}},
@@ -359,7 +356,7 @@ mod tests {
         Statement[4]: a statement has exactly one of `Action` and `NotAction`
         Statement[5]: a statement has exactly one of `Action` and `NotAction`
         Statement[6]: `Principal` belongs to a role's trust policy: a session policy speaks of its own session
-        Statement[7]: `NotResource` is no longer RAM's: name what is meant in `Resource`
+        Statement[7]: `NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant in `Resource`
         Statement[7]: `Resource` is missing
         Statement[8]: `Effect` is written twice: readers of JSON disagree on which one counts
         Statement[9].Action: this is empty: leave it out, or say what it covers
@@ -371,15 +368,33 @@ mod tests {
         Statement[11].Action[1]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
         Statement[11].Action[2]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
         Statement[11].Action[3]: placeholders, `$`, `{` and `}` may stand in values of `Resource` and `Condition` only
-        Statement[12].Condition: this is empty: leave it out, or say what it covers
+        Statement[12].Action[0]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
+        Statement[12].Action[1]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
+        Statement[12].Action[2]: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
         Statement[13].Condition.Bool: this is empty: leave it out, or say what it covers
-        Statement[14].Condition: `StringIs` is no condition operator of RAM: there are StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress and NotIpAddress
+        Statement[14].Condition: `StringIs` is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
         Statement[14].Condition.StringIs.a:b: this must be a string or a list of strings
         Statement[15].Condition.Bool: `a:b` is written twice: readers of JSON disagree on which one counts
         Statement[16].Condition.Bool.Prefix: a condition key reads `oss:Prefix` or `acs:SourceIp`
         Statement[16].Condition.Bool.a:${client}: placeholders, `$`, `{` and `}` may stand in values of `Resource` and `Condition` only
         Statement[16].Condition.Bool.a:b: this is empty: leave it out, or say what it covers
         "#);
+    }
+
+    #[test]
+    fn a_byte_order_mark_an_empty_condition_and_empty_values_of_one_are_taken() {
+        let json = "\u{feff}{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{}},
+            {\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\",\"Condition\":{\"StringLike\":{\"oss:Prefix\":[\"\",\"a/\"],\"oss:Delimiter\":\"\"}}}]}";
+        assert_eq!(
+            read(json).unwrap().minified(),
+            concat!(
+                r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},"#,
+                r#"{"Effect":"Allow","Action":"*","Resource":"*","#,
+                r#""Condition":{"StringLike":{"oss:Delimiter":"","oss:Prefix":["","a/"]}}}]}"#,
+            )
+        );
+        let twice = read("\u{feff}\u{feff}{}").unwrap_err();
+        assert!(twice.contains("not JSON"), "{twice}");
     }
 
     #[test]

@@ -301,11 +301,11 @@ mod tests {
         Statement[0].Resource[16]: `${params.mixed}` may be several segments and a placeholder follows it, so that one value's objects could lie among another's: move it to the end
         Statement[0].Resource[17]: a bucket may not depend on a value: make one grant for each bucket
         Statement[0].Resource[18]: a bucket may not depend on a value: make one grant for each bucket
-        Statement[0].Resource[19]: a resource reads `acs:oss:*:*:bucket/key`, or ends in the `*` that stands for the rest
-        Statement[0].Resource[20]: a resource reads `acs:oss:*:*:bucket/key`, or ends in the `*` that stands for the rest
+        Statement[0].Resource[19]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
+        Statement[0].Resource[20]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
         Statement[0].Resource[21]: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
-        Statement[0].Resource[22]: a resource reads `acs:oss:*:*:bucket/key`, or ends in the `*` that stands for the rest
-        Statement[0].Resource[23]: a resource reads `acs:oss:*:*:bucket/key`, or ends in the `*` that stands for the rest
+        Statement[0].Resource[22]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
+        Statement[0].Resource[23]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
         "#);
     }
 

@@ -2,9 +2,13 @@
 
 use std::borrow::Cow;
 
+use chrono::DateTime;
+
 use crate::domain::{Invalid, PolicyText};
 
+use super::operator::ConditionOperator;
 use super::placeholder::Placeholder;
+use super::placeholder::Source;
 use super::values::ValueRules;
 
 /// Fixed text and placeholders in turn, such as `users/${subject}/*`.
@@ -63,9 +67,12 @@ pub(crate) enum TextFlaw {
     )]
     OpenPrefix,
     #[error(
-        "a resource reads `acs:oss:*:*:bucket/key`, or ends in the `*` that stands for the rest"
+        "a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or \
+         is `*` alone"
     )]
     NotAnArn,
+    #[error("`{operator:?}` takes {}: STS refuses anything else", operator.form())]
+    ValueKind { operator: ConditionOperator },
     #[error("a bucket may not depend on a value: make one grant for each bucket")]
     PlaceholderInBucket,
     #[error(transparent)]
@@ -129,6 +136,19 @@ impl Text {
             Piece::Value(placeholder) => value(placeholder),
         };
         self.0.iter().map(piece).collect()
+    }
+
+    /// The text at some moment, if nothing but the time is missing in it. Every moment has the same form.
+    pub(super) fn at_some_moment(&self) -> Option<String> {
+        let timed = |placeholder: &Placeholder| matches!(placeholder.source, Source::Now(_));
+        self.placeholders().all(timed).then(|| {
+            self.fill(|placeholder| match &placeholder.source {
+                Source::Now(format) => Cow::Owned(format.write(DateTime::UNIX_EPOCH)),
+                Source::Client | Source::Subject | Source::Claim(_) | Source::Parameter(_) => {
+                    Cow::Borrowed("")
+                }
+            })
+        })
     }
 
     /// The text with `$` for each placeholder: a `$` cannot stand in fixed text, and the slashes inside a

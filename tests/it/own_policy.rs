@@ -141,6 +141,53 @@ more than STS admits: 400 InvalidParameter.Policy
     stage.close().await;
 }
 
+/// T52: what STS would refuse is refused before it is asked, and nothing that it takes is.
+#[tokio::test]
+async fn no_policy_of_a_callers_own_makes_us_call_sts_in_vain() {
+    let stage = Stage::demo().await;
+    let corpus: Value =
+        serde_json::from_str(include_str!("../vectors/policy-grammar.json")).unwrap();
+    let probes = |verdict: &str, kind: &str| corpus[verdict][kind].as_array().unwrap().clone();
+    let sound = reading("albums/2015/a")["Statement"][0].to_string();
+    let with =
+        |statements: &str| format!(r#"{{"Version":"1","Statement":[{sound},{statements}]}}"#);
+    let deny = |action: &Value, resource: &Value, condition: &Value| {
+        json!({"Effect": "Deny", "Action": action, "Resource": resource, "Condition": condition})
+            .to_string()
+    };
+    let (get, all) = (json!("oss:GetObject"), json!("*"));
+
+    let mut refused: Vec<String> = Vec::new();
+    refused
+        .extend(probes("refused", "actions").iter().map(|one| with(&deny(one, &all, &json!({})))));
+    refused.extend(
+        probes("refused", "resources").iter().map(|one| with(&deny(&get, one, &json!({})))),
+    );
+    refused.extend(probes("refused", "conditions").iter().map(|one| with(&deny(&get, &all, one))));
+    refused.extend(probes("refused", "statements").iter().map(|raw| with(raw.as_str().unwrap())));
+    for policy in &refused {
+        let outcome = token(&stage, &json!(policy)).await.outcome();
+        assert_eq!(outcome, "400 InvalidParameter.Policy", "{policy}");
+    }
+    assert!(refused.len() > 120, "{}", refused.len());
+    assert_eq!(stage.sts.calls(), [], "a refused policy reached STS");
+
+    let mut taken = vec![
+        with(&deny(&json!(probes("accepted", "actions")), &json!(["*"]), &json!({}))),
+        with(&deny(&get, &json!(probes("accepted", "resources")), &json!({}))),
+    ];
+    for conditions in probes("accepted", "conditions").chunks(5) {
+        let statements: Vec<_> = conditions.iter().map(|one| deny(&get, &all, one)).collect();
+        taken.push(with(&statements.join(",")));
+    }
+    for policy in &taken {
+        let answer = token(&stage, &json!(policy)).await;
+        assert_eq!(answer.outcome(), "200 Success", "{policy}: {}", answer.body);
+    }
+    assert_eq!(stage.assume_role_calls().len(), taken.len());
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn an_explanation_names_the_statement_and_costs_no_sts_call() {
     let stage = Stage::demo().await;

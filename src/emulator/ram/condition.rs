@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, FixedOffset, NaiveDateTime, Utc};
 
 use super::network::Network;
 use super::pattern::Pattern;
@@ -47,6 +47,12 @@ pub enum ConditionProblem {
     /// Not an operator that RAM documents.
     #[error("the operator is unknown")]
     Operator,
+    /// No key to compare.
+    #[error("an operator has no key")]
+    NoKey,
+    /// Not `<service>:<name>`.
+    #[error("a key reads `<service>:<name>`")]
+    Key,
     /// No value to compare with.
     #[error("a key has no value")]
     NoValue,
@@ -64,6 +70,9 @@ impl Condition {
         if values.is_empty() {
             return Err(ConditionProblem::NoValue);
         }
+        if values.iter().any(|value| value.contains(|c: char| c.is_control())) {
+            return Err(ConditionProblem::Value);
+        }
         let (negated, values) = match operator {
             "StringEquals" => (false, Values::Equal(values)),
             "StringNotEquals" => (true, Values::Equal(values)),
@@ -72,7 +81,10 @@ impl Condition {
             "StringLike" => (false, Values::Like(patterns(&values))),
             "StringNotLike" => (true, Values::Like(patterns(&values))),
             "Bool" => (false, Values::Bool(each(&values, |v| v.parse().ok())?)),
-            "IpAddress" => (false, Values::Ip(each(&values, Network::parse)?)),
+            // What the second one includes that the first does not is documented nowhere.
+            "IpAddress" | "IpAddressIncludeBorder" => {
+                (false, Values::Ip(each(&values, Network::parse)?))
+            }
             "NotIpAddress" => (true, Values::Ip(each(&values, Network::parse)?)),
             _ => comparison(operator, &values)?,
         };
@@ -148,12 +160,35 @@ fn each<T>(
     values.iter().map(|value| parse(value).ok_or(ConditionProblem::Value)).collect()
 }
 
+/// Digits, perhaps with a sign and a fraction; nothing says that RAM reads exponents, or `.5`.
 fn number(text: &str) -> Option<f64> {
+    let mut parts = text.trim_start_matches('-').split('.');
+    let plain = |part: Option<&str>| {
+        part.is_none_or(|part| !part.is_empty() && part.chars().all(|c| c.is_ascii_digit()))
+    };
+    let well_formed = plain(parts.next()) && plain(parts.next()) && parts.next().is_none();
+    if !well_formed || text.starts_with("--") {
+        return None;
+    }
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
+/// ISO 8601 as RAM's examples have it: to the second, with `Z` or an offset.
 fn date(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc3339(text).ok().map(|date| date.to_utc())
+    const TO_THE_SECOND: usize = "2012-11-11T23:59:59".len();
+    let (local, zone) = text.split_at_checked(TO_THE_SECOND)?;
+    let digits_elsewhere =
+        |(i, c): (usize, char)| matches!(i, 4 | 7 | 10 | 13 | 16) || c.is_ascii_digit();
+    if !local.char_indices().all(digits_elsewhere) || local.ends_with("60") {
+        return None;
+    }
+    let local = NaiveDateTime::parse_from_str(local, "%Y-%m-%dT%H:%M:%S").ok()?;
+    let zone = match zone.as_bytes() {
+        b"Z" => FixedOffset::east_opt(0)?,
+        [b'+' | b'-', _, _, b':', _, _] => zone.parse().ok()?,
+        _ => return None,
+    };
+    Some(local.and_local_timezone(zone).single()?.to_utc())
 }
 
 fn lower_case(values: &[String]) -> Vec<String> {
@@ -204,6 +239,8 @@ mod tests {
             ("Bool", "true", "false", false),
             ("IpAddress", "10.0.0.0/8", "10.1.2.3", true),
             ("NotIpAddress", "10.0.0.0/8", "10.1.2.3", false),
+            ("IpAddressIncludeBorder", "10.0.0.0/8", "10.0.0.0", true),
+            ("IpAddress", "*", "2001:db8::1", true),
         ];
         for (operator, value, actual, expected) in table {
             assert_eq!(
@@ -236,6 +273,16 @@ mod tests {
             ("NumericEquals", "one", ConditionProblem::Value),
             ("NumericEquals", "NaN", ConditionProblem::Value),
             ("DateEquals", "yesterday", ConditionProblem::Value),
+            ("DateEquals", "2016-01-13", ConditionProblem::Value),
+            ("DateEquals", "2016-01-13T12:00:00.5Z", ConditionProblem::Value),
+            ("DateEquals", "2016-01-13T12:00:00", ConditionProblem::Value),
+            ("DateEquals", "2016-12-31T23:59:60Z", ConditionProblem::Value),
+            ("NumericEquals", "1e0", ConditionProblem::Value),
+            ("NumericEquals", "--1", ConditionProblem::Value),
+            ("NumericEquals", "1.2.3", ConditionProblem::Value),
+            ("NotIpAddressIncludeBorder", "10.0.0.0/8", ConditionProblem::Operator),
+            ("StringEquals", "a\u{1b}", ConditionProblem::Value),
+            ("Bool", "True", ConditionProblem::Value),
             ("Bool", "yes", ConditionProblem::Value),
             ("IpAddress", "home", ConditionProblem::Value),
         ];

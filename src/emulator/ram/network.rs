@@ -2,36 +2,42 @@
 
 use std::net::IpAddr;
 
-/// An address or a range of them, such as `10.0.0.0/8`.
+/// An address or a range of them, such as `10.0.0.0/8`, or all of them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Network {
-    address: IpAddr,
-    prefix: u8,
+pub(crate) enum Network {
+    Everywhere,
+    Range { address: IpAddr, prefix: u8 },
 }
 
 impl Network {
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        // OSS: "The asterisk (*) wildcard is supported." Nothing says that it may stand inside an address.
+        if text == "*" {
+            return Some(Self::Everywhere);
+        }
         let (address, prefix) = match text.split_once('/') {
+            Some((_, prefix)) if prefix.len() > 1 && prefix.starts_with(['0', '+']) => return None,
             Some((address, prefix)) => (address, Some(prefix.parse::<u8>().ok()?)),
             None => (text, None),
         };
         let address: IpAddr = address.parse().ok()?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         let prefix = prefix.unwrap_or(longest);
-        (prefix <= longest).then_some(Self { address, prefix })
+        (prefix <= longest).then_some(Self::Range { address, prefix })
     }
 
     pub(crate) fn contains(&self, address: IpAddr) -> bool {
-        match (self.address, address.to_canonical()) {
+        let Self::Range { address: base, prefix } = *self else { return true };
+        match (base, address.to_canonical()) {
             (IpAddr::V4(network), IpAddr::V4(address)) => {
                 (network.to_bits() ^ address.to_bits())
-                    .checked_shr(32 - u32::from(self.prefix))
+                    .checked_shr(32 - u32::from(prefix))
                     .unwrap_or(0)
                     == 0
             }
             (IpAddr::V6(network), IpAddr::V6(address)) => {
                 (network.to_bits() ^ address.to_bits())
-                    .checked_shr(128 - u32::from(self.prefix))
+                    .checked_shr(128 - u32::from(prefix))
                     .unwrap_or(0)
                     == 0
             }
@@ -65,7 +71,17 @@ mod tests {
 
     #[test]
     fn what_is_no_range_is_refused() {
-        for text in ["", "10.0.0", "10.0.0.0/33", "10.0.0.0/", "::/129", "everywhere"] {
+        for text in [
+            "",
+            "10.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/08",
+            "10.0.0.0/+8",
+            "10.*",
+            "::/129",
+            "everywhere",
+        ] {
             assert!(Network::parse(text).is_none(), "{text}");
         }
     }

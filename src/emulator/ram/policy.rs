@@ -43,8 +43,7 @@ impl Policy {
                 return Err(StatementProblem::Principal);
             }
             let resources = raw.resource.take().ok_or(StatementProblem::Resource)?.into_vec();
-            let well_formed = |name: &String| name == "*" || name.starts_with("acs:");
-            if resources.is_empty() || !resources.iter().all(well_formed) {
+            if resources.is_empty() || !resources.iter().all(|name| is_resource(name)) {
                 return Err(StatementProblem::Resource);
             }
             raw.about(resources.iter().map(|name| ResourcePattern::new(name)).collect())
@@ -74,6 +73,21 @@ impl Policy {
             .enumerate()
             .filter(move |(_, statement)| statement.applies(request, is_about))
             .map(|(index, statement)| (index, statement.effect))
+    }
+}
+
+/// `acs:<service>:<region>:<account>:<relative id>`, what stands for the rest of one with its last `*`, or `*`.
+fn is_resource(name: &str) -> bool {
+    let parts: Vec<&str> = name.splitn(5, ':').collect();
+    let plain = |part: &&str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-*?".contains(c));
+    if name.contains(|c: char| c.is_control()) || (parts[0] != "acs" && name != "*") {
+        return false;
+    }
+    match parts[..] {
+        [_, service, _, _, id] => {
+            !service.is_empty() && !id.is_empty() && parts[1..4].iter().all(plain)
+        }
+        _ => name.ends_with('*') && parts.iter().all(plain),
     }
 }
 

@@ -1,8 +1,10 @@
 //! One statement of a policy, as JSON and as something to decide by.
 
-use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 
-use serde::Deserialize;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::condition::{Condition, ConditionProblem};
 use super::evaluate::Request;
@@ -30,17 +32,61 @@ pub(crate) enum Actions {
     AllBut(Vec<Pattern>),
 }
 
-/// A statement as JSON spells it.
+/// A statement as JSON spells it. An element that is `null` is not one that is left out.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(crate) struct RawStatement {
     effect: Effect,
+    #[serde(default, deserialize_with = "given")]
     action: Option<OneOrMore>,
+    #[serde(default, deserialize_with = "given")]
     not_action: Option<OneOrMore>,
+    #[serde(default, deserialize_with = "given")]
     pub(crate) resource: Option<OneOrMore>,
-    pub(crate) principal: Option<BTreeMap<String, OneOrMore>>,
-    #[serde(default)]
-    condition: BTreeMap<String, BTreeMap<String, OneOrMore>>,
+    #[serde(default, deserialize_with = "given")]
+    pub(crate) principal: Option<Entries<OneOrMore>>,
+    #[serde(default = "Entries::none")]
+    condition: Entries<Entries<OneOrMore>>,
+}
+
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(json).map(Some)
+}
+
+/// The members of an object whose names are free, each name once.
+pub(crate) struct Entries<V>(pub(crate) Vec<(String, V)>);
+
+impl<V> Entries<V> {
+    fn none() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        struct Object<V>(PhantomData<V>);
+
+        impl<'de, V: Deserialize<'de>> Visitor<'de> for Object<V> {
+            type Value = Entries<V>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object that names nothing twice")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Entries<V>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, V>()? {
+                    if entries.iter().any(|(earlier, _)| *earlier == name) {
+                        return Err(A::Error::custom("a name stands twice"));
+                    }
+                    entries.push((name, value));
+                }
+                Ok(Entries(entries))
+            }
+        }
+
+        json.deserialize_map(Object(PhantomData))
+    }
 }
 
 /// `"a"` means the same as `["a"]`.
@@ -97,10 +143,17 @@ impl RawStatement {
             (None, None) | (Some(_), Some(_)) => return Err(StatementProblem::Action),
         };
         let mut conditions = Vec::new();
-        for (operator, keys) in self.condition {
+        for (operator, Entries(keys)) in self.condition.0 {
+            if keys.is_empty() {
+                return Err(StatementProblem::Condition(ConditionProblem::NoKey));
+            }
             for (key, values) in keys {
+                let is_key = is_condition_key(&key);
                 let condition = Condition::new(&operator, key, values.into_vec());
                 conditions.push(condition.map_err(StatementProblem::Condition)?);
+                if !is_key {
+                    return Err(StatementProblem::Condition(ConditionProblem::Key));
+                }
             }
         }
         Ok(Statement { effect: self.effect, actions, about, conditions })
@@ -137,13 +190,22 @@ impl Actions {
     }
 }
 
+/// Such as `oss:Prefix`, or `acs:ResourceTag/team`.
+fn is_condition_key(key: &str) -> bool {
+    let parts: Vec<&str> = key.splitn(2, ':').collect();
+    parts.len() == 2
+        && parts.iter().all(|part| !part.is_empty())
+        && !key.contains(|c: char| c.is_control() || "${}".contains(c))
+}
+
 fn action_patterns(actions: OneOrMore) -> Result<Vec<Pattern>, StatementProblem> {
     let actions = actions.into_vec();
-    let well_formed = |action: &String| {
-        action == "*"
-            || action.split_once(':').is_some_and(|(service, name)| {
-                !service.is_empty() && !name.is_empty() && !name.contains(':')
-            })
+    let part = |text: &str| {
+        !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "*?-_".contains(c))
+    };
+    let well_formed = |action: &String| match action.split_once(':') {
+        Some((service, name)) => part(service) && part(name),
+        None => action == "*",
     };
     if actions.is_empty() || !actions.iter().all(well_formed) {
         return Err(StatementProblem::ActionForm);

@@ -29,7 +29,7 @@ impl TrustPolicy {
             }
             let principals = raw.principal.take().ok_or(StatementProblem::TrustedPrincipal)?;
             let mut trusted = Vec::new();
-            for (kind, names) in principals {
+            for (kind, names) in principals.0 {
                 for name in names.into_vec() {
                     trusted.push(read(&kind, &name).ok_or(StatementProblem::TrustedPrincipal)?);
                 }
