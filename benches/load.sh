@@ -70,6 +70,8 @@ cat >"$dir/load.toml" <<TOML
 [server]
 listen = "127.0.0.1:$public"
 max_connections = 12000
+# They all come from here.
+max_connections_per_address = 0
 # A busy machine takes its time to open ten thousand.
 header_timeout_ms = 60000
 [admin]

@@ -12,10 +12,11 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
+use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::config::{Problem, Problems, Secrets, Settings};
+use crate::config::{FileReads, Problem, Problems, Secrets, Settings};
 use crate::http::{self, Api, InForce, PublicUrl, Readiness, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
@@ -39,6 +40,7 @@ pub struct App {
     server: ServerSettings,
     tls: Option<Tls>,
     lame_duck: Duration,
+    prompt: CancellationToken,
     reloader: Reloader,
     reloads: Reloads,
     key_keeper: KeyKeeper,
@@ -83,15 +85,23 @@ pub enum StartError {
 #[error("{0}")]
 pub struct Unfit(#[from] KeyRefused);
 
-/// Probes, a scraper and an operator; more would be somebody else.
+/// Probes, a scraper and an operator; more would be somebody else. For one more the longest idle one is closed.
 const ADMIN_CONNECTIONS: usize = 64;
+/// No address may have so many that others' are closed for it.
+const ADMIN_CONNECTIONS_PER_ADDRESS: usize = ADMIN_CONNECTIONS / 2;
+/// For all of them, each with a long head; callers of the public listener cannot take it away.
+const ADMIN_MEMORY: usize = ADMIN_CONNECTIONS * 48 * 1024;
+const ADMIN_BACKLOG: u32 = 128;
 /// What the admin listener adds to a stop at the most, once the public one is drained.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 impl App {
     /// Binds the addresses and builds what will serve on them.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        let secrets = settings.read_secrets()?;
+        // Not here, where a file that hangs would keep a stop waiting.
+        let read = spawn_blocking(move || (settings.read_secrets(), settings));
+        let (secrets, settings) = read.await.expect("reading secrets does not panic");
+        let secrets = secrets?;
         let certificate = secrets.advice(clock.now());
         let Secrets { access_key: key, store, tickets, tls, tracing } = secrets;
         tracing::info!(
@@ -120,7 +130,7 @@ impl App {
             metrics.vend.clone(),
             clock.clone(),
         ));
-        let public = bind("server.listen", settings.listen).await?;
+        let public = bind("server.listen", settings.listen, settings.listen_backlog)?;
         let listener =
             PublicUrl::of_listener(public.local_addr().expect("a bound listener has an address"));
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, listener.clone()));
@@ -147,7 +157,7 @@ impl App {
         let tls = tls.map(|identity| Tls::new(identity, metrics.connections.transport.clone()));
         Ok(Self {
             public,
-            admin: bind("admin.listen", settings.admin_listen).await?,
+            admin: bind("admin.listen", settings.admin_listen, ADMIN_BACKLOG)?,
             reloader: Reloader {
                 api: Arc::clone(&api),
                 store,
@@ -160,6 +170,7 @@ impl App {
                 watch: Watch::new(settings.files, settings.watch_interval),
                 requests,
                 log: None,
+                reads: FileReads::default(),
             },
             reloads,
             key_keeper: KeyKeeper {
@@ -174,10 +185,14 @@ impl App {
             in_force,
             server: ServerSettings {
                 max_connections: http::affordable_connections(settings.server.max_connections),
+                max_connection_memory: http::affordable_memory(
+                    settings.server.max_connection_memory,
+                ),
                 ..settings.server
             },
             tls,
             lame_duck: settings.lame_duck,
+            prompt: CancellationToken::new(),
             ready,
             #[cfg(feature = "emulator")]
             pages: None,
@@ -218,6 +233,11 @@ impl App {
         self.ready.clone()
     }
 
+    /// Is to be cancelled where a stop need not wait until balancers have noticed: by who sits before it.
+    pub fn prompt(&self) -> CancellationToken {
+        self.prompt.clone()
+    }
+
     /// Has it read its configuration again.
     pub fn reloads(&self) -> Reloads {
         self.reloads.clone()
@@ -242,6 +262,7 @@ impl App {
             server,
             tls,
             lame_duck,
+            prompt,
             reloader,
             key_keeper,
             exporter,
@@ -258,6 +279,11 @@ impl App {
         let uncounted = Connections::default();
         let few = ServerSettings {
             max_connections: ADMIN_CONNECTIONS,
+            max_connections_per_address: Some(ADMIN_CONNECTIONS_PER_ADDRESS),
+            max_connection_memory: ADMIN_MEMORY,
+            knows_addresses: true,
+            // Nobody ever authenticates here.
+            unauthenticated_idle_timeout: server.idle_timeout,
             drain_timeout: ADMIN_DRAIN.min(server.drain_timeout),
             proxy_protocol: false,
             ..server
@@ -287,7 +313,7 @@ impl App {
         readiness.drain();
         // Nobody was ever sent to a server that was not ready.
         if ready.is_cancelled() {
-            tokio::time::sleep(lame_duck).await;
+            prompt.run_until_cancelled(tokio::time::sleep(lame_duck)).await;
         }
         closing.cancel();
         let _ = public_server.await;
@@ -303,6 +329,6 @@ impl App {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+fn bind(key: &'static str, address: SocketAddr, backlog: u32) -> Result<TcpListener, StartError> {
+    http::listen(address, backlog).map_err(|source| StartError::Listen { key, address, source })
 }

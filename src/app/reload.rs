@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::access_key::Candidate;
 use super::rules::{holders, rules};
 use super::watch::Watch;
-use crate::config::{Fixed, Problem, Problems, Secrets, Settings, Source};
+use crate::config::{FileReads, Fixed, Problem, Problems, Secrets, Settings, Source};
 use crate::http::{Api, InForce, PublicUrl, Rules, Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
@@ -45,6 +45,7 @@ pub(super) struct Reloader {
     pub(super) requests: mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>,
     /// Of the process; none where it is not ours to change.
     pub(super) log: Option<LogFilter>,
+    pub(super) reads: FileReads,
 }
 
 /// A configuration that may take the place of the one in force.
@@ -104,14 +105,14 @@ impl Reloader {
     /// Everything that could be wrong is found here.
     async fn load(&mut self) -> Result<Next, Problems> {
         let source = self.source.clone();
-        let loaded = tokio::task::spawn_blocking(move || {
+        let loaded = self.reads.read(move || {
             let looked = source.look_at_all();
             let settings = source.load();
             let secrets = settings.as_ref().ok().map(Settings::read_secrets);
             (settings, secrets, looked)
         });
         let (settings, secrets, looked) =
-            loaded.await.expect("reading a configuration does not panic");
+            loaded.await.map_err(|hang| Problems::one("(files)", hang))?;
         match &settings {
             Ok(settings) => self.watch.follow(settings.files.clone(), settings.watch_interval),
             Err(_) => self.watch.follow(looked, self.watch.interval()),

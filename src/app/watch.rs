@@ -4,24 +4,25 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::config::Files;
+use crate::config::{FileReads, Files};
 
 /// The files of a configuration as they were when it was loaded.
 #[derive(Debug)]
 pub(super) struct Watch {
     files: Files,
     interval: Option<Duration>,
+    reads: FileReads,
 }
 
 impl Watch {
     /// Watches by this interval; never, without one.
     pub(super) fn new(files: Files, interval: Option<Duration>) -> Self {
-        Self { files, interval }
+        Self { files, interval, reads: FileReads::default() }
     }
 
     /// Looks out for changes of these from now on.
     pub(super) fn follow(&mut self, files: Files, interval: Option<Duration>) {
-        *self = Self { files, interval };
+        (self.files, self.interval) = (files, interval);
     }
 
     pub(super) fn interval(&self) -> Option<Duration> {
@@ -30,22 +31,25 @@ impl Watch {
 
     /// Comes when the files are others than they were, and were the same in two looks: who writes several of them one
     /// after the other is not disturbed.
-    pub(super) async fn changed(&self) {
+    pub(super) async fn changed(&mut self) {
         let Some(interval) = self.interval else { return std::future::pending().await };
         let mut before = self.files.clone();
         loop {
             sleep(interval).await;
-            let now = look_again(before.clone()).await;
+            let files = before.clone();
+            let now = match self.reads.read(move || files.again()).await {
+                Ok(now) => now,
+                Err(hang) => {
+                    if hang.is_new {
+                        tracing::error!(files = ?before, "the configuration is not watched: {hang}");
+                    }
+                    continue;
+                }
+            };
             if now == before && now != self.files {
                 return;
             }
             before = now;
         }
     }
-}
-
-/// Files may lie on a network.
-async fn look_again(files: Files) -> Files {
-    let looked = tokio::task::spawn_blocking(move || files.again()).await;
-    looked.expect("looking at files does not panic")
 }

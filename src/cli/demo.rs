@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::{note, say};
 use super::page::{self, Setup};
-use super::serve::{reload_on_signal, run, start_log, stop_on_signal};
+use super::serve::{Signals, read, run, start_log};
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
 use crate::clock::Clock;
@@ -16,7 +16,7 @@ use crate::config::{self, Mode, Settings};
 use crate::emulator::{Emulator, EmulatorSettings, OssProblem, demo_jwt};
 use crate::telemetry;
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(super) struct DevArgs {
     /// The service's configuration
     #[arg(long, value_name = "FILE", default_value = "config/dev.toml")]
@@ -55,7 +55,7 @@ pub(super) struct EmulatorArgs {
     oss: OssArgs,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct OssArgs {
     /// The emulated OSS's port on loopback; 0 is any free one
     #[arg(long, default_value_t = 8091)]
@@ -66,34 +66,49 @@ struct OssArgs {
 }
 
 pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
-    let emulator_settings = emulator_settings(&args.emulator_config)?;
     block_on(async {
+        let signals = Signals::watched();
+        let path = args.emulator_config.clone();
+        let emulator_settings = read(move || emulator_settings(&path));
+        let Some(emulator_settings) = signals.unless_stopped(emulator_settings).await? else {
+            return Ok(());
+        };
         // Before the service's configuration is read: it names the emulator's address, which the system may choose.
         let buckets = emulator_settings.buckets.clone();
         let emulator = bind_emulator(emulator_settings, args.sts_port, &args.oss).await?;
         let sts = emulator.sts_addr();
         let oss = emulator.oss_addr().expect("`bind_emulator` has bound it");
-        let settings: Vec<_> =
-            (0..args.replicas).map(|index| settings(args, index, sts)).collect::<Result<_, _>>()?;
+        let asked = args.clone();
+        let each = read(move || {
+            (0..asked.replicas)
+                .map(|index| settings(&asked, index, sts))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let Some(settings) = signals.unless_stopped(each).await? else { return Ok(()) };
         let (log, _end) = start_log(&settings[0])?;
         // The servers differ in nothing that the page tells.
         let setup = Setup::of(&settings[0], &buckets, oss);
         let mut apps = Vec::new();
         for settings in settings {
-            apps.push(App::start(settings, Clock::system()).await.map_err(|error| {
-                let Failure { exit, message } = error.into();
-                let message = format!(
-                    "{message}; --port, --admin-port, --sts-port and --oss-port choose other ports"
-                );
-                Failure::new(exit, message)
-            })?);
+            let started = async {
+                App::start(settings, Clock::system()).await.map_err(|error| {
+                    let Failure { exit, message } = error.into();
+                    let message = format!(
+                        "{message}; --port, --admin-port, --sts-port and --oss-port choose other ports"
+                    );
+                    Failure::new(exit, message)
+                })
+            };
+            let Some(app) = signals.unless_stopped(started).await? else { return Ok(()) };
+            // No balancer sends callers here.
+            app.prompt().cancel();
+            apps.push(app);
         }
         let pages = page::routes(&setup, apps.iter().map(App::metrics).collect());
         let apps = apps.into_iter();
         let apps: Vec<_> =
             apps.map(|app| app.with_pages(pages.clone()).with_log(log.clone())).collect();
-        reload_on_signal(apps.iter().map(App::reloads).collect());
-        let stop = stop_on_signal();
+        let stop = signals.reload_and_stop(apps.iter().map(App::reloads).collect(), &[]);
         let emulator_stop = CancellationToken::new();
         let emulator = tokio::spawn(emulator.serve(emulator_stop.clone()));
         let addresses: Vec<_> =
@@ -157,14 +172,17 @@ async fn run_all(apps: Vec<App>, stop: CancellationToken) -> Result<(), Failure>
 pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
     let log = telemetry::start_log(false, "info");
     let _log = log.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
-    let settings = emulator_settings(&args.config)?;
     block_on(async {
+        let signals = Signals::watched();
+        let path = args.config.clone();
+        let settings = signals.unless_stopped(read(move || emulator_settings(&path))).await?;
+        let Some(settings) = settings else { return Ok(()) };
         let emulator = bind_emulator(settings, args.sts_port, &args.oss).await?;
         say(format_args!("Emulated STS on http://{}", emulator.sts_addr()))?;
         if let Some(oss) = emulator.oss_addr() {
             say(format_args!("Emulated OSS on http://{oss}"))?;
         }
-        emulator.serve(stop_on_signal()).await;
+        emulator.serve(signals.stop()).await;
         Ok(())
     })
 }

@@ -16,6 +16,7 @@ mod serve;
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -86,7 +87,7 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 struct ConfigFiles {
     /// A configuration file; may be repeated, later files come over earlier ones
     #[arg(long = "config", value_name = "FILE")]
@@ -203,8 +204,14 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How long what is still going on may take to end: threads that read files which hang never do.
+const LEFT_OVER: Duration = Duration::from_millis(200);
+
 /// A runtime for the commands that wait.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.expect("the system gives us threads").block_on(future)
+    let runtime = runtime.expect("the system gives us threads");
+    let done = runtime.block_on(future);
+    runtime.shutdown_timeout(LEFT_OVER);
+    done
 }

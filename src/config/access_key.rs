@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
 
+use super::file_reads::read_text;
 use super::problems::Problems;
 use super::raw::{RawAccessKey, RawSource};
 use super::{Environment, Mode};
@@ -105,7 +106,7 @@ fn unset(variable: &str) -> Problems {
 }
 
 fn read(key: &str, path: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(path).map_err(|error| {
+    read_text(path).map_err(|error| {
         Problems::one(format!("{PATH}.{key}"), format!("{}: {error}", path.display()))
     })
 }

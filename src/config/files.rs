@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::file_reads::read_bytes;
+
 /// Files, and what was in them when they were looked at.
 ///
 /// By their contents, not by events or times: Kubernetes changes a mounted ConfigMap by swapping a symbolic link some
@@ -19,9 +21,7 @@ impl Files {
     /// Looks at files. One that cannot be read is noted as such.
     pub(crate) fn look<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         let look = |path: &'a Path| {
-            // A pipe or a device could be read for ever.
-            let is_file = std::fs::metadata(path).is_ok_and(|found| found.is_file());
-            let bytes = is_file.then(|| std::fs::read(path).ok()).flatten();
+            let bytes = read_bytes(path).ok();
             (path.to_owned(), bytes.map(|bytes| Sha256::digest(bytes).into()))
         };
         Self(paths.into_iter().map(look).collect())

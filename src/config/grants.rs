@@ -8,6 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::field::{Field, List};
+use super::file_reads::read_text;
 use super::problems::{Problem, Problems};
 use super::raw::{RawGrant, RawKind, RawRole, RawValueRule};
 use super::resolve::number;
@@ -180,7 +181,7 @@ fn policy_text(
     problems: &mut Problems,
 ) -> Option<(PathBuf, String)> {
     let file = problems.require(path, file)?;
-    match std::fs::read_to_string(&file) {
+    match read_text(&file) {
         Ok(text) => Some((file, text)),
         Err(error) => {
             problems.add(path, format!("{}: {error}", file.display()));

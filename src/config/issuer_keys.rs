@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use super::Mode;
 use super::field::Field;
+use super::file_reads::read_text;
 use super::problems::Problems;
 use super::resolve::number;
 use super::secret_file::read_secret;
@@ -112,7 +113,7 @@ fn in_file(
     mode: Mode,
     problems: &mut Problems,
 ) -> Option<Keys> {
-    let json = std::fs::read_to_string(file);
+    let json = read_text(file);
     let json =
         json.map_err(|error| problems.add(path, format!("{}: {error}", file.display()))).ok()?;
     if mode == Mode::Production && json.contains(DEMO_KEY) {

@@ -6,6 +6,7 @@ use config::{Config, File, FileFormat, Value, ValueKind};
 use serde::Deserialize;
 
 use super::Environment;
+use super::file_reads::read_text;
 use super::problems::Problems;
 
 /// The defaults are the documented file itself, so that the two cannot differ.
@@ -47,7 +48,7 @@ pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merg
     let mut problems = Problems::default();
     for file in files {
         // Read here first: `config` says neither which file it could not read nor where in it the fault is.
-        let text = std::fs::read_to_string(file);
+        let text = read_text(file);
         match text.map(|text| toml::from_str::<toml::Table>(&text).map_err(|error| (text, error))) {
             Ok(Ok(_)) => {
                 builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));

@@ -9,6 +9,7 @@ mod advice;
 mod audit;
 mod clients;
 mod field;
+mod file_reads;
 mod files;
 mod grants;
 mod issuer_keys;
@@ -36,6 +37,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use access_key::AccessKeySource;
+pub(crate) use file_reads::FileReads;
 pub(crate) use files::Files;
 pub use problems::{Problem, Problems};
 pub(crate) use restart::Fixed;

@@ -98,6 +98,7 @@ pub(super) fn resolve(
             log_filter: log_filter?,
             audit: audit?,
             server: server.settings,
+            listen_backlog: server.listen_backlog,
             lame_duck: server.lame_duck,
             tls: server.tls,
             sts: sts?,

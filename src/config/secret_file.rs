@@ -4,11 +4,12 @@ use std::path::Path;
 
 use secrecy::SecretString;
 
+use super::file_reads::read_text;
 use super::problems::Problems;
 
 /// The file's text without white space at its ends: files tend to end in a newline.
 pub(super) fn read_secret(key: &str, path: &Path) -> Result<SecretString, Problems> {
-    let text = std::fs::read_to_string(path)
+    let text = read_text(path)
         .map_err(|error| Problems::one(key, format!("{}: {error}", path.display())))?;
     match text.trim() {
         "" => Err(Problems::one(key, format!("{}: the file is empty", path.display()))),

@@ -15,6 +15,8 @@ use crate::http::{Cors, ForwardedHeader, Proxies, ServerSettings, TrustedNetwork
 /// The public listener.
 pub(super) struct ResolvedServer {
     pub(super) listen: SocketAddr,
+    /// Connections that may wait to be accepted.
+    pub(super) listen_backlog: u32,
     pub(super) settings: ServerSettings,
     pub(super) request_timeout: Duration,
     /// How long it lingers once it is told to stop.
@@ -64,6 +66,24 @@ pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<Resolve
         1_000_000,
         "connections",
     );
+    let max_per_address = number(
+        problems,
+        "server.max_connections_per_address",
+        raw.max_connections_per_address,
+        0,
+        1_000_000,
+        "connections",
+    );
+    let max_memory = number(
+        problems,
+        "server.max_connection_memory_bytes",
+        raw.max_connection_memory_bytes,
+        1 << 20,
+        1 << 40,
+        "bytes",
+    );
+    let listen_backlog =
+        number(problems, "server.listen_backlog", raw.listen_backlog, 1, 65_535, "connections");
     let max_streams =
         number(problems, "server.max_streams", raw.max_streams, 1, 10_000, "requests");
     let mut millis = |key: &str, field, least, most| {
@@ -71,6 +91,12 @@ pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<Resolve
     };
     let header_timeout = millis("server.header_timeout_ms", raw.header_timeout_ms, 100, 600_000);
     let idle_timeout = millis("server.idle_timeout_ms", raw.idle_timeout_ms, 100, 3_600_000);
+    let unauthenticated_idle_timeout = millis(
+        "server.unauthenticated_idle_timeout_ms",
+        raw.unauthenticated_idle_timeout_ms,
+        100,
+        3_600_000,
+    );
     let request_timeout = millis("server.request_timeout_ms", raw.request_timeout_ms, 100, 600_000);
     let lame_duck = millis("server.lame_duck_ms", raw.lame_duck_ms, 0, 600_000);
     let drain_timeout = millis("server.drain_timeout_ms", raw.drain_timeout_ms, 0, 3_600_000);
@@ -80,17 +106,25 @@ pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<Resolve
     let believed = (raw.trusted_proxies, raw.forwarded_header);
     let proxies = proxies(believed, proxy_protocol, problems);
     let origins = problems.require("server.cors_origins", raw.cors_origins);
+    // Behind a proxy that does not say whose each connection is, all have its address.
+    let knows_addresses = !behind_proxy? || proxy_protocol?;
     let settings = ServerSettings {
         max_connections: max_connections?,
+        max_connections_per_address: max_per_address
+            .map(|most| Some(most).filter(|most| knows_addresses && *most > 0))?,
+        max_connection_memory: usize::try_from(max_memory?).unwrap_or(usize::MAX),
         max_streams: max_streams?,
         header_timeout: header_timeout?,
         idle_timeout: idle_timeout?,
+        unauthenticated_idle_timeout: unauthenticated_idle_timeout?,
         drain_timeout: drain_timeout?,
         proxy_protocol: proxy_protocol?,
+        knows_addresses,
     };
     let (proxies, advice) = proxies?;
     Some(ResolvedServer {
         listen: listen?,
+        listen_backlog: listen_backlog?,
         settings,
         request_timeout: request_timeout?,
         lame_duck: lame_duck?,
@@ -98,7 +132,7 @@ pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<Resolve
         proxies,
         cors: origins.map(|List(origins)| Cors::new(origins))?,
         advice,
-        knows_addresses: !behind_proxy? || is_told || settings.proxy_protocol,
+        knows_addresses: knows_addresses || is_told,
     })
 }
 

@@ -39,6 +39,8 @@ pub struct Settings {
     /// None where it is off.
     pub(crate) audit: Option<AuditSettings>,
     pub(crate) server: ServerSettings,
+    /// Connections that may wait to be accepted.
+    pub(crate) listen_backlog: u32,
     pub(crate) lame_duck: Duration,
     pub(crate) tls: Option<TlsSource>,
     pub(crate) sts: StsSettings,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::field::Field;
+use super::file_reads::read_text;
 use super::problems::{Problem, Problems};
 use super::raw::{RawClientCertificates, RawTls};
 use super::secret_file::read_secret;
@@ -131,7 +132,7 @@ impl TlsSource {
 }
 
 fn read(file: TlsFile, path: &Path) -> Result<String, Problems> {
-    std::fs::read_to_string(path)
+    read_text(path)
         .map_err(|error| Problems::one(key_of(file), format!("{}: {error}", path.display())))
 }
 

@@ -11,6 +11,7 @@ use axum::routing::get;
 use serde_json::json;
 use tower::Service;
 
+use super::framing::FramingError;
 use super::peer::Peer;
 use super::server::Answers;
 use super::{InForce, Readiness};
@@ -41,6 +42,10 @@ pub(crate) fn admin_router(
 
 impl Answers for Router {
     async fn answer(&self, request: Request, _: Arc<Peer>) -> Response {
+        if let Some(error) = request.extensions().get::<FramingError>() {
+            let text = format!("The request is malformed: {}.\n", error.message());
+            return (StatusCode::BAD_REQUEST, text).into_response();
+        }
         match self.clone().call(request).await {
             Ok(mut response) => {
                 let nosniff = HeaderValue::from_static("nosniff");

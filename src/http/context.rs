@@ -127,6 +127,7 @@ impl Context {
 
     /// Whose request it is.
     pub(super) fn note_caller(&self, caller: &Caller) {
+        self.peer.note_proven();
         let client = caller.client().clone();
         let method = Some(caller.method().as_str());
         let (issuer, subject) = (caller.issuer().cloned(), caller.subject().cloned());
@@ -205,6 +206,16 @@ fn method_of(request: &Request) -> &'static str {
         "OPTIONS" => "OPTIONS",
         "POST" => "POST",
         _ => "other",
+    }
+}
+
+/// The methods that a route takes, as its 405 names them. The router would list HEAD wherever there is GET.
+pub(super) fn allowed(route: &str) -> &'static str {
+    match route {
+        TOKEN_ROUTE => "GET, POST",
+        OSS_SDK_ROUTE => "GET",
+        TICKETS_ROUTE | "/v1/explain" => "POST",
+        _ => "GET, HEAD",
     }
 }
 

@@ -12,6 +12,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::connection_table::OpenConnection;
+use super::framing;
 use super::peer::Peer;
 use super::server::{Answers, Ended, MAX_HEAD_BYTES, ServerSettings, Stop, body};
 use super::streams::{Streams, Unwanted};
@@ -26,6 +28,8 @@ const SEND_BUFFER: usize = 32 * 1024;
 const RESET_UNSEEN: usize = 20;
 /// Streams that we had to reset for their errors. Beyond it the connection ends.
 const RESET_FOR_ERRORS: usize = 64;
+/// What a connection is reckoned to take beyond one of HTTP/1.1: its tables, and what streams have sent.
+const MEMORY: usize = 16 * 1024;
 /// How often a connection is asked whether anybody is left; a phone that lost its network does not say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 
@@ -35,18 +39,30 @@ pub(super) async fn serve<S, A>(
     answers: A,
     settings: ServerSettings,
     stop: Stop,
+    open: Arc<OpenConnection>,
 ) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     A: Answers,
 {
-    let streams = Streams::new();
+    if open.charge(MEMORY).is_err() {
+        return Ended::Well;
+    }
+    let streams = Streams::new(Arc::clone(&open));
     let opened = Arc::clone(&streams);
+    let proven = Arc::clone(&open);
     let service = service_fn(move |request: Request<Incoming>| {
         let under_way = opened.begin();
-        let (answers, peer) = (answers.clone(), Arc::clone(&peer));
+        let (answers, peer, open) = (answers.clone(), Arc::clone(&peer), Arc::clone(&proven));
+        let mut request = request.map(body);
+        if let Some(error) = framing::check_http2(&request) {
+            request.extensions_mut().insert(error);
+        }
         async move {
-            let answer = answers.answer(request.map(body), peer).await;
+            let answer = answers.answer(request, Arc::clone(&peer)).await;
+            if peer.is_proven() {
+                open.authenticated();
+            }
             under_way.answered();
             Ok::<_, Infallible>(answer)
         }
@@ -67,7 +83,8 @@ where
     let unwanted = tokio::select! {
         ended = &mut connection => return of(ended),
         () = stop.drain.cancelled() => None,
-        unwanted = streams.unwanted(settings.header_timeout, settings.idle_timeout) => Some(unwanted),
+        unwanted = streams.unwanted(settings.patience()) => Some(unwanted),
+        () = open.evicted() => Some(Unwanted::Idle),
     };
     let parting = match unwanted {
         None => Duration::MAX,

@@ -16,9 +16,10 @@ use tracing::Instrument;
 
 use super::Api;
 use super::audited;
-use super::context::{Context, OSS_SDK_ROUTE};
+use super::context::{Context, OSS_SDK_ROUTE, allowed};
 use super::cors::Sharing;
 use super::error::{ApiError, Public};
+use super::framing::FramingError;
 use super::peer::Peer;
 use super::server::Answers;
 use super::token;
@@ -125,6 +126,9 @@ impl Observed {
         sharing: &Sharing,
         mut request: Request,
     ) -> Response {
+        if let Some(error) = request.extensions().get::<FramingError>() {
+            return ApiError::Malformed(error.message().into()).into_response();
+        }
         // What nearly all callers want goes past the router, which takes as long as finding a kept token.
         if token::is_wanted(context) {
             let answer = token::wanted(&self.api, context, request).await;
@@ -223,6 +227,9 @@ fn write_error(response: &mut Response, context: &Context, public: &Public) {
     let headers = response.headers_mut();
     headers.remove(header::CONTENT_LENGTH);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if public.status == StatusCode::METHOD_NOT_ALLOWED {
+        headers.insert(header::ALLOW, HeaderValue::from_static(allowed(context.route)));
+    }
     if public.status == StatusCode::UNAUTHORIZED {
         for challenge in challenges(&context.rules.authenticator) {
             headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

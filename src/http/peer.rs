@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::auth::CertificateNames;
 
@@ -16,6 +17,7 @@ pub(crate) struct Peer {
     /// Whether the connection is TLS that ends here.
     secure: bool,
     certificate: Option<Arc<CertificateNames>>,
+    proven: AtomicBool,
 }
 
 impl Peer {
@@ -34,12 +36,22 @@ impl Peer {
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let text = address.to_string().into();
         let (address, address_text) = (address.ip(), address.ip().to_string().into());
-        let certificate = certificate.map(Arc::new);
-        Arc::new(Self { address, text, address_text, secure, certificate })
+        let (certificate, proven) = (certificate.map(Arc::new), AtomicBool::new(false));
+        Arc::new(Self { address, text, address_text, secure, certificate, proven })
     }
 
     pub(super) fn address_text(&self) -> &str {
         &self.address_text
+    }
+
+    /// A caller has proven itself on the connection.
+    pub(super) fn note_proven(&self) {
+        self.proven.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether any has.
+    pub(super) fn is_proven(&self) -> bool {
+        self.proven.load(Ordering::Relaxed)
     }
 
     pub(crate) fn as_str(&self) -> &str {

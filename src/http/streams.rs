@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::connection::Patience;
+use super::connection_table::OpenConnection;
+
 /// So many requests may be given up by their caller, whatever became of the others.
 const GIVEN_UP: usize = 100;
 
@@ -23,6 +26,7 @@ pub(super) struct Streams {
     /// When the last request ended, in milliseconds from `began`.
     idle_since: AtomicU64,
     flooding: Notify,
+    connection: Arc<OpenConnection>,
 }
 
 /// Why a connection is to end.
@@ -37,7 +41,7 @@ pub(super) enum Unwanted {
 }
 
 impl Streams {
-    pub(super) fn new() -> Arc<Self> {
+    pub(super) fn new(connection: Arc<OpenConnection>) -> Arc<Self> {
         Arc::new(Self {
             began: Instant::now(),
             begun: AtomicUsize::new(0),
@@ -45,30 +49,28 @@ impl Streams {
             given_up: AtomicUsize::new(0),
             idle_since: AtomicU64::new(0),
             flooding: Notify::new(),
+            connection,
         })
     }
 
     /// A request's head has arrived. It lasts until what this returns is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> UnderWay {
+        self.connection.begin();
         self.begun.fetch_add(1, Ordering::Relaxed);
         self.under_way.fetch_add(1, Ordering::Relaxed);
         UnderWay { streams: Arc::clone(self), answered: false }
     }
 
     /// Returns once nobody is served by keeping the connection.
-    pub(super) async fn unwanted(
-        &self,
-        header_timeout: Duration,
-        idle_timeout: Duration,
-    ) -> Unwanted {
+    pub(super) async fn unwanted(&self, patience: Patience) -> Unwanted {
         tokio::select! {
             () = self.flooding.notified() => Unwanted::Flooding,
-            unwanted = self.idle(header_timeout.min(idle_timeout), idle_timeout) => unwanted,
+            unwanted = self.idle(patience) => unwanted,
         }
     }
 
-    async fn idle(&self, header_timeout: Duration, idle_timeout: Duration) -> Unwanted {
-        tokio::time::sleep_until(self.began + header_timeout).await;
+    async fn idle(&self, patience: Patience) -> Unwanted {
+        tokio::time::sleep_until(self.began + patience.header.min(patience.idle)).await;
         if self.begun.load(Ordering::Relaxed) == 0 {
             return Unwanted::Silent;
         }
@@ -76,6 +78,10 @@ impl Streams {
         loop {
             let busy = self.under_way.load(Ordering::Acquire) > 0;
             let now = Instant::now();
+            let idle_timeout = match self.connection.is_a_strangers() {
+                true => patience.stranger.min(patience.idle),
+                false => patience.idle,
+            };
             let idle_since = match busy {
                 true => now,
                 false => {
@@ -106,6 +112,7 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         let streams = &*self.streams;
+        streams.connection.end();
         let now = u64::try_from(streams.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         streams.idle_since.fetch_max(now, Ordering::Relaxed);
         streams.under_way.fetch_sub(1, Ordering::Release);
@@ -122,22 +129,29 @@ impl Drop for UnderWay {
 mod tests {
     use super::*;
 
-    const HEAD: Duration = Duration::from_secs(10);
-    const IDLE: Duration = Duration::from_secs(75);
+    const PATIENCE: Patience = Patience {
+        header: Duration::from_secs(10),
+        idle: Duration::from_secs(75),
+        stranger: Duration::from_secs(5),
+    };
+
+    fn streams() -> Arc<Streams> {
+        Streams::new(OpenConnection::alone())
+    }
 
     async fn ended(streams: &Streams) -> (Unwanted, u64) {
-        let unwanted = streams.unwanted(HEAD, IDLE).await;
+        let unwanted = streams.unwanted(PATIENCE).await;
         (unwanted, streams.began.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_without_a_request_ends_with_the_header_time_out() {
-        assert_eq!(ended(&Streams::new()).await, (Unwanted::Silent, 10));
+        assert_eq!(ended(&streams()).await, (Unwanted::Silent, 10));
     }
 
     #[tokio::test(start_paused = true)]
     async fn idleness_begins_when_the_last_of_several_requests_ends() {
-        let streams = Streams::new();
+        let streams = self::streams();
         let (first, second) = (streams.begin(), streams.begin());
         let requests = async {
             tokio::time::sleep(Duration::from_secs(20)).await;
@@ -155,7 +169,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_request_grants_the_idle_time_anew() {
-        let streams = Streams::new();
+        let streams = self::streams();
         let requests = async {
             for _ in 0..10 {
                 streams.begin().answered();
@@ -171,7 +185,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_takes_most_requests_back_is_flooding() {
-        let streams = Streams::new();
+        let streams = self::streams();
         (0..GIVEN_UP).for_each(|_| drop(streams.begin()));
         let waited = tokio::time::timeout(Duration::from_secs(1), ended(&streams)).await;
         assert!(waited.is_err(), "a caller may give up this often");
@@ -181,7 +195,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_connection_may_have_requests_taken_back() {
-        let streams = Streams::new();
+        let streams = self::streams();
         for _ in 0..1000 {
             streams.begin().answered();
             streams.begin().answered();

@@ -134,7 +134,10 @@ impl Tried {
 }
 
 /// What one holder has at least: an IPv4 address, or the /64 out of which an IPv6 host picks as it likes.
-fn network(address: IpAddr) -> (bool, u64) {
+pub(crate) type Network = (bool, u64);
+
+/// The network that an address is counted as.
+pub(crate) fn network(address: IpAddr) -> Network {
     match address.to_canonical() {
         IpAddr::V4(address) => (false, address.to_bits().into()),
         IpAddr::V6(address) => (true, (address.to_bits() >> 64) as u64),

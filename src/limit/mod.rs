@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use failures::{FailureSettings, Failures};
+pub(crate) use failures::{FailureSettings, Failures, Network, network};
 pub(crate) use terms::{Limit, LimitKind, LimitMode, LimitTerms, Per};
 
 use crate::domain::{ClientId, IssuerName, Subject};

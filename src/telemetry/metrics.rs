@@ -11,8 +11,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::{
-    AuditMetrics, ConfigMetrics, IssuerMetrics, LogMetrics, StoreMetrics, ThrottleMetrics,
-    TraceMetrics, TransportMetrics, VendMetrics,
+    AuditMetrics, ConfigMetrics, Connections, IssuerMetrics, LogMetrics, StoreMetrics,
+    ThrottleMetrics, TraceMetrics, VendMetrics,
 };
 use crate::domain::{ClientId, GrantName};
 
@@ -50,19 +50,6 @@ pub(crate) struct Metrics {
     /// Handlers that panicked. Anything but 0 is a bug of ours.
     pub(crate) panics: Counter,
     ready: Gauge,
-}
-
-/// One listener's connections.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Connections {
-    /// Those that are open now.
-    pub(crate) open: Gauge,
-    /// Those that were turned away because the cap was reached.
-    pub(crate) refused: Counter,
-    /// Those that ended because what came was no HTTP or too much of it; hyper answers these by itself.
-    pub(crate) malformed: Counter,
-    /// What befalls them before their first request.
-    pub(crate) transport: TransportMetrics,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -156,15 +143,7 @@ impl Metrics {
         self.throttled.register(registry);
         self.audit.register(registry);
         self.log.register(registry);
-        let Connections { open, refused, malformed, transport } = self.connections.clone();
-        registry.register("connections", "Open connections to the public listener", open);
-        registry.register("connections_refused", "Connections turned away at the cap", refused);
-        registry.register(
-            "connections_malformed",
-            "Connections on which came no good HTTP",
-            malformed,
-        );
-        transport.register(registry);
+        self.connections.register(registry);
         registry.register("panics", "Handlers that panicked", self.panics.clone());
         registry.register("ready", "Whether /readyz answers 200", self.ready.clone());
         self

@@ -99,6 +99,7 @@ impl Service {
             r#"
             [server]
             listen = "127.0.0.1:{public}"
+            lame_duck_ms = 0
             [admin]
             listen = "127.0.0.1:{admin}"
             [sts]
@@ -343,6 +344,112 @@ async fn a_role_of_another_account_ends_the_server_unless_it_is_meant() {
     assert_eq!(running.ended().status.code(), Some(77));
 }
 
+/// T55: what a supervisor sends a process that has just begun. A Redis that says nothing holds it there for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn signals_during_the_start_are_heard() {
+    for signals in [&["TERM"][..], &["INT"], &["HUP", "TERM"], &["HUP"]] {
+        let (sts, _) = emulated_sts().await;
+        let redis = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let service = Service::new(sts, "11223344");
+        let key = service.folder.path().join("key").display().to_string();
+        std::fs::write(&key, "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=").unwrap();
+        let url = format!("redis://{}", redis.local_addr().unwrap());
+        let more = [
+            ("APPSERVER__STORE__KIND", "redis"),
+            ("APPSERVER__STORE__REDIS__URL", url.as_str()),
+            ("APPSERVER__STORE__REDIS__SEAL_KEY_FILE", &key),
+            ("APPSERVER__AUDIT__SINK", "off"),
+        ];
+        let mut running = service.start_with(("testid", "testsecret"), &more);
+        let (_mute, _) = in_time(move || redis.accept().unwrap()).expect("it asks its store");
+        for signal in signals {
+            running.signal(signal);
+        }
+        let reloads = signals == ["HUP"];
+        if reloads {
+            service.ready().await;
+            let reloaded = async {
+                let url = format!("http://127.0.0.1:{}/metrics", service.admin);
+                let line = "appserver_config_reloads_total{outcome=\"applied\"} 1";
+                while !reqwest::get(&url).await.unwrap().text().await.unwrap().contains(line) {
+                    tokio::time::sleep(Duration::from_millis(25)).await;
+                }
+            };
+            tokio::time::timeout(PATIENCE, reloaded).await.expect("it is read again");
+            running.terminate();
+        }
+        let output = running.ended();
+        let log = text(&output.stderr);
+        assert!(output.status.success(), "{signals:?}: {:?} {log}", output.status);
+        assert_eq!(log.contains("\"serving\""), reloads, "{signals:?}: {log}");
+    }
+}
+
+/// T55: nothing that a configuration names is waited for that may never end.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pipe_in_place_of_a_file_is_a_problem_and_stops_nothing() {
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let mut running = service.start_with(
+        ("testid", "testsecret"),
+        &[("APPSERVER__RELOAD__WATCH_INTERVAL_MS", "20"), ("APPSERVER__AUDIT__SINK", "off")],
+    );
+    service.ready().await;
+    std::fs::remove_file(service.config()).unwrap();
+    assert!(Command::new("mkfifo").arg(service.config()).status().unwrap().success());
+    let url = format!("http://127.0.0.1:{}/readyz", service.admin);
+    let refused = async {
+        while !reqwest::get(&url).await.unwrap().text().await.unwrap().contains("config_refused") {
+            running.signal("HUP");
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, refused).await.expect("the pipe is refused");
+    running.terminate();
+    let output = running.ended();
+    let log = text(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    assert!(log.contains("it must be a regular file, and is a pipe"), "{log}");
+
+    let output = service.start(("testid", "testsecret")).ended();
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("it must be a regular file, and is a pipe"));
+}
+
+/// Balancers have a moment to notice; who sits before it does not wait for them.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_sigterm_callers_are_served_until_balancers_have_noticed_and_sigint_waits_for_nobody()
+{
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let long = [("APPSERVER__SERVER__LAME_DUCK_MS", "600000"), ("APPSERVER__AUDIT__SINK", "off")];
+    let mut running = service.start_with(("testid", "testsecret"), &long);
+    service.ready().await;
+    running.signal("INT");
+    let output = running.ended();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+
+    let some = [("APPSERVER__SERVER__LAME_DUCK_MS", "1500"), ("APPSERVER__AUDIT__SINK", "off")];
+    let mut running = service.start_with(("testid", "testsecret"), &some);
+    service.ready().await;
+    running.terminate();
+    let url = |port: u16, path: &str| format!("http://127.0.0.1:{port}/{path}");
+    let drains = async {
+        while reqwest::get(url(service.admin, "readyz")).await.unwrap().status() != 503 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, drains).await.expect("readyz says so");
+    // Each by a connection of its own.
+    for _ in 0..20 {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let request = client.get(url(service.public, "v1/token"));
+        let answer = request.basic_auth("client-002", Some("abc")).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+    }
+    assert!(running.ended().status.success());
+}
+
 #[test]
 fn a_taken_port_is_said_so() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -537,7 +644,9 @@ fn client_new_prints_a_secret_that_its_hash_belongs_to() {
 fn dev_prints_curl_lines_that_work_when_pasted() {
     let any = ["--port", "--admin-port", "--sts-port", "--oss-port"].map(|flag| [flag, "0"]);
     let arguments = [["dev"].as_slice(), &any.concat()].concat();
-    let mut running = Running::start(&mut appserver(&arguments, &[]));
+    // Its end waits for no balancer, whatever a configuration says.
+    let environment = [("APPSERVER__SERVER__LAME_DUCK_MS", "600000")];
+    let mut running = Running::start(&mut appserver(&arguments, &environment));
     let mut printed = BufReader::new(running.child().stdout.take().unwrap());
     let (greeting, _printed) = in_time(move || {
         let lines = printed.by_ref().lines().map(Result::unwrap);

@@ -266,3 +266,56 @@ async fn the_drain_finishes_the_streams_that_are_under_way() {
     driven.await.unwrap().unwrap();
     assert!(told.elapsed() < Duration::from_secs(4), "it took {:?}", told.elapsed());
 }
+
+/// What [`crate::framing`] holds for HTTP/1.1, as far as HTTP/2 can say it.
+#[tokio::test]
+async fn a_request_for_no_host_or_for_two_is_refused() {
+    let pki = Pki::new();
+    let stage = set(&pki, "").await;
+    let (mut sender, _driven, _) = client(&pki, &stage).await;
+    let absolute = format!("https://{}/v1/nothing", stage.public);
+    let own = stage.public.to_string();
+    for (uri, headers, expected) in [
+        (absolute.as_str(), &[][..], 404),
+        (&absolute, &[("host", own.as_str())], 404),
+        ("/v1/nothing", &[("host", "a")], 404),
+        ("/v1/nothing", &[], 400),
+        (&absolute, &[("host", "a")], 400),
+        (&absolute, &[("host", &own), ("host", &own)], 400),
+        (&absolute, &[("content-length", "0"), ("content-length", "0")], 400),
+    ] {
+        let mut request = Request::get(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        sender = sender.ready().await.unwrap();
+        let (answer, _) = sender.send_request(request.body(()).unwrap(), true).unwrap();
+        assert_eq!(answer.await.unwrap().status(), expected, "{uri} {headers:?}");
+    }
+    // Fields of HTTP/1.1's own are no request at all.
+    let mut stream = connected(&pki, &stage).await;
+    let field = |name: &str, value: &str| {
+        let length = |text: &str| u8::try_from(text.len()).unwrap();
+        [&[0, length(name)], name.as_bytes(), &[length(value)], value.as_bytes()].concat()
+    };
+    let head = [
+        field(":method", "POST"),
+        field(":scheme", "https"),
+        field(":authority", "a"),
+        field(":path", "/v1/nothing"),
+        field("transfer-encoding", "chunked"),
+    ];
+    let preface = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &[])].concat();
+    stream.write_all(&preface).await.unwrap();
+    stream.write_all(&frame(1, 5, 1, &head.concat())).await.unwrap();
+    // RST_STREAM of it with PROTOCOL_ERROR.
+    let reset = frame(3, 0, 1, &1_u32.to_be_bytes());
+    let mut read = Vec::new();
+    let came = async {
+        while !read.windows(reset.len()).any(|window| window == reset) {
+            assert!(stream.read_buf(&mut read).await.unwrap() > 0, "{read:?}");
+        }
+    };
+    timeout(PATIENCE, came).await.expect("the stream is reset");
+    stage.close().await;
+}

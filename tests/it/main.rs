@@ -19,6 +19,7 @@ mod documentation;
 mod failures;
 mod fleet;
 mod foreign_redis;
+mod framing;
 mod headers;
 mod http2;
 mod issuers;

@@ -35,8 +35,13 @@ appserver_audit_lines_lost_total 0
 appserver_audit_lines_written_total 0
 appserver_config_reloads_total{outcome="applied"} 0
 appserver_config_reloads_total{outcome="refused"} 0
+appserver_connections_evicted_total{bound="address"} 0
+appserver_connections_evicted_total{bound="memory"} 0
+appserver_connections_evicted_total{bound="server"} 0
 appserver_connections_malformed_total 0
-appserver_connections_refused_total 0
+appserver_connections_refused_total{bound="address"} 0
+appserver_connections_refused_total{bound="memory"} 0
+appserver_connections_refused_total{bound="server"} 0
 appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 2
 appserver_http_request_duration_seconds_count{route="/v1/token",status="400",code="InvalidParameter"} 1
 appserver_http_request_duration_seconds_count{route="/v1/token",status="403",code="Forbidden.Grant"} 1

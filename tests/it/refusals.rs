@@ -135,8 +135,53 @@ a body of unknown length beside a query: 400 MalformedRequest
         assert_eq!(headers["content-type"], "application/json", "{what}");
     }
     let (_, other_method) = table.iter().find(|(what, _)| *what == "another method").unwrap();
-    assert_eq!(other_method.headers["allow"], "GET,HEAD,POST");
+    assert_eq!(other_method.headers["allow"], "GET, POST");
     assert_eq!(stage.sts.calls(), [], "a refused request reached STS");
+    stage.close().await;
+}
+
+/// RFC 9110 §15.5.6: a 405 says what is taken, and what it says is true.
+#[tokio::test]
+async fn a_method_is_answered_405_exactly_where_allow_does_not_list_it() {
+    let stage = Stage::demo().await;
+    let admin = ["/healthz", "/readyz", "/version", "/metrics"];
+    let public = [
+        "/v1/token",
+        "/v1/oss-sdk/token",
+        "/v1/tickets",
+        "/v1/whoami",
+        "/v1/explain",
+        "/openapi.json",
+        "/docs",
+    ];
+    let urls = public.map(|path| stage.url(path)).into_iter();
+    let urls: Vec<_> =
+        urls.chain(admin.map(|path| format!("http://{}{path}", stage.admin))).collect();
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut told = Vec::new();
+    for url in urls {
+        let (mut taken, mut allowed) = (Vec::new(), std::collections::BTreeSet::new());
+        for method in ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "X"] {
+            let request = client.request(method.parse().unwrap(), &url);
+            let request = request.basic_auth("client-002", Some(secret("client-002")));
+            let answer = request.send().await.unwrap();
+            match answer.headers().get("allow") {
+                Some(allow) if answer.status() == 405 => {
+                    allowed.insert(allow.to_str().unwrap().replace(' ', ""));
+                }
+                None if answer.status() == 405 => {
+                    panic!("{method} {url} says nothing of what it takes")
+                }
+                _ => taken.push(method),
+            }
+        }
+        let allowed: Vec<_> = allowed.into_iter().collect();
+        assert_eq!(allowed, [taken.join(",")], "{url}");
+        told.push(taken.join(","));
+    }
+    let expected = ["GET,POST", "GET", "POST", "GET,HEAD", "POST", "GET,HEAD", "GET,HEAD"];
+    assert_eq!(told[..7], expected);
+    assert!(told[7..].iter().all(|told| told == "GET,HEAD"), "{told:?}");
     stage.close().await;
 }
 

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use appserver::emulator::Fault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::stage::{Setting, Stage};
+use crate::stage::{PATIENCE, Setting, Stage};
+
+/// The Authorization of `client-002`.
+const PROVEN: &str = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\n";
 
 /// Small bounds, so that reaching them takes no time to speak of.
 const BOUNDS: &str = "
@@ -99,12 +102,14 @@ async fn a_body_that_does_not_arrive_is_answered_408() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_cap_are_closed_at_once_and_counted() {
-    let stage = bounded().await;
+async fn connections_beyond_the_cap_are_closed_at_once_where_all_others_are_of_proven_callers() {
+    let config = "[server]\nmax_connections = 8\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let mut held = Vec::new();
     for _ in 0..8 {
         let mut stream = TcpStream::connect(stage.public).await.unwrap();
-        stream.write_all(b"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let request = format!("GET /v1/whoami HTTP/1.1\r\nHost: a\r\n{PROVEN}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut byte = [0; 1];
         stream.read_exact(&mut byte).await.unwrap();
         held.push(stream);
@@ -114,8 +119,179 @@ async fn connections_beyond_the_cap_are_closed_at_once_and_counted() {
     assert!(open_for < Duration::from_millis(250), "closed after {open_for:?}");
     let (_, metrics) = stage.admin("/metrics").await;
     assert!(metrics.contains("\nappserver_connections 8\n"), "{metrics}");
-    assert!(metrics.contains("\nappserver_connections_refused_total 1\n"), "{metrics}");
+    assert!(
+        metrics.contains("\nappserver_connections_refused_total{bound=\"server\"} 1\n"),
+        "{metrics}"
+    );
     drop(held);
+    stage.close().await;
+}
+
+/// A connection from another of this machine's addresses.
+async fn from(host: u8, to: std::net::SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, host], 0).into()).unwrap();
+    socket.connect(to).await.unwrap()
+}
+
+/// Which of them the server has ended; the others have nothing to read.
+async fn ended(streams: &mut [TcpStream]) -> Vec<bool> {
+    let mut ended = Vec::new();
+    for stream in streams {
+        let read = timeout(Duration::from_millis(30), stream.read(&mut [0; 1])).await;
+        ended.push(read.is_ok_and(|read| read.unwrap_or(0) == 0));
+    }
+    ended
+}
+
+/// Waits until the metrics have this line.
+async fn counted(stage: &Stage, line: &str) {
+    let counted = async {
+        while !stage.admin("/metrics").await.1.contains(line) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{line} is not counted"));
+}
+
+/// T50: who hoards takes from itself alone, and the probes are answered.
+#[tokio::test]
+async fn an_address_that_hoards_idle_connections_ends_its_own_and_nobody_elses() {
+    let config = "[server]\nmax_connections = 30\nmax_connections_per_address = 10\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let mut neighbour = [from(3, stage.public).await];
+    let mut hoarded = Vec::new();
+    for _ in 0..40 {
+        hoarded.push(from(2, stage.public).await);
+    }
+    counted(&stage, "\nappserver_connections_evicted_total{bound=\"address\"} 30\n").await;
+    let ended = ended(&mut hoarded).await;
+    assert_eq!(ended, [vec![true; 30], vec![false; 10]].concat(), "the oldest were ended");
+    assert_eq!(self::ended(&mut neighbour).await, [false]);
+    assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+    // Unfinished heads are as idle as silence, and are not renewed by a byte.
+    for stream in &mut hoarded[30..] {
+        stream.write_all(b"GET /v1/token HTTP/1.1\r\nX").await.unwrap();
+    }
+    let mut probes = Vec::new();
+    for _ in 0..200 {
+        probes.push(from(2, stage.admin).await);
+    }
+    assert_eq!(stage.admin("/healthz").await.0, 200);
+    assert_eq!(stage.admin("/readyz").await.0, 200);
+    let (_, metrics) = stage.admin("/metrics").await;
+    assert!(metrics.contains("\nappserver_connections_refused_total{bound=\"server\"} 0\n"));
+    drop((hoarded, probes));
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn at_the_cap_of_all_strangers_make_room_for_new_connections() {
+    let config = "[server]\nmax_connections = 8\nmax_connections_per_address = 0\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let mut hoarded = Vec::new();
+    for _ in 0..8 {
+        hoarded.push(TcpStream::connect(stage.public).await.unwrap());
+    }
+    counted(&stage, "\nappserver_connections 8\n").await;
+    assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+    assert_eq!(ended(&mut hoarded).await, [vec![true], vec![false; 7]].concat());
+    counted(&stage, "\nappserver_connections_evicted_total{bound=\"server\"} 1\n").await;
+    stage.close().await;
+}
+
+/// There every connection has the balancer's address, or the header tells whose a request is and not a connection.
+#[tokio::test]
+async fn connections_of_proxies_are_not_counted_and_not_idle_for_less_long() {
+    let bounds = "max_connections_per_address = 2\nunauthenticated_idle_timeout_ms = 100\n";
+    for proxied in [
+        "behind_proxy = true",
+        "behind_proxy = true\ntrusted_proxies = [\"127.0.0.0/8\"]\nforwarded_header = \"forwarded\"",
+        "trusted_proxies = [\"127.0.0.0/8\"]\nforwarded_header = \"x-forwarded-for\"",
+    ] {
+        let config = format!("[server]\n{bounds}{proxied}\n");
+        let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+        let mut pooled = Vec::new();
+        for _ in 0..5 {
+            let mut stream = TcpStream::connect(stage.public).await.unwrap();
+            let request = b"HEAD /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n";
+            stream.write_all(request).await.unwrap();
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"\r\n\r\n") {
+                answer.push(stream.read_u8().await.unwrap());
+            }
+            pooled.push(stream);
+        }
+        sleep(Duration::from_millis(200)).await;
+        assert_eq!(ended(&mut pooled).await, [false; 5], "{proxied}");
+        stage.close().await;
+    }
+}
+
+#[tokio::test]
+async fn behind_the_proxy_protocol_the_callers_that_it_names_are_counted() {
+    let config = "[server]\nmax_connections_per_address = 2\nbehind_proxy = true\n\
+                  trusted_proxies = [\"127.0.0.1\", \"203.0.113.0/24\"]\nproxy_protocol = true\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let mut streams = Vec::new();
+    for source in
+        ["192.0.2.1", "192.0.2.1", "192.0.2.2", "203.0.113.1", "203.0.113.1", "203.0.113.1"]
+    {
+        let mut stream = TcpStream::connect(stage.public).await.unwrap();
+        let header = format!("PROXY TCP4 {source} 198.51.100.1 4711 443\r\n");
+        stream.write_all(header.as_bytes()).await.unwrap();
+        streams.push(stream);
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(ended(&mut streams).await, [false; 6]);
+    let mut third = TcpStream::connect(stage.public).await.unwrap();
+    third.write_all(b"PROXY TCP4 192.0.2.1 198.51.100.1 4711 443\r\n").await.unwrap();
+    counted(&stage, "\nappserver_connections_evicted_total{bound=\"address\"} 1\n").await;
+    let ended = ended(&mut streams).await;
+    assert_eq!(ended.iter().filter(|ended| **ended).count(), 1, "{ended:?}");
+    assert!(ended[0] || ended[1], "{ended:?}");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn after_an_answer_to_a_stranger_a_connection_is_idle_for_less_long() {
+    let config = "[server]\nunauthenticated_idle_timeout_ms = 300\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let mut proven = TcpStream::connect(stage.public).await.unwrap();
+    let request = format!("HEAD /v1/whoami HTTP/1.1\r\nHost: a\r\n{PROVEN}\r\n");
+    proven.write_all(request.as_bytes()).await.unwrap();
+    let mut stranger = TcpStream::connect(stage.public).await.unwrap();
+    stranger.write_all(b"GET /v1/token HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let (answer, open_for) = until_closed(stranger).await;
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+    assert!((250..2_000).contains(&open_for.as_millis()), "ended after {open_for:?}");
+    let mut answer = vec![0; 1024];
+    let read = proven.read(&mut answer).await.unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 200 "));
+    assert_eq!(ended(&mut [proven]).await, [false]);
+    stage.close().await;
+}
+
+/// At the bound of memory others are served, and what was taken is given back.
+#[tokio::test]
+async fn unfinished_heads_beyond_the_bound_of_memory_are_ended() {
+    let config =
+        "[server]\nmax_connection_memory_bytes = 1048576\nmax_connections_per_address = 0\n";
+    let stage = Stage::set(Setting { config, ..Setting::default() }).await;
+    let mut long = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(stage.public).await.unwrap();
+        let head = format!("GET /v1/token HTTP/1.1\r\nX-Long: {}", "x".repeat(12_000));
+        stream.write_all(head.as_bytes()).await.unwrap();
+        long.push(stream);
+    }
+    // Each of them is reckoned at 48 KiB, so there is room for 21.
+    assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
+    let served = ended(&mut long).await.iter().filter(|ended| !**ended).count();
+    assert!((15..=21).contains(&served), "{served} are still open");
+    assert!(!ended(&mut long[39..]).await[0], "the newest was ended");
+    drop(long);
+    counted(&stage, "\nappserver_connections 1\n").await;
     stage.close().await;
 }
 
@@ -163,4 +339,28 @@ async fn the_drain_ends_at_its_deadline() {
     stage.close().await;
     assert!(told.elapsed() < Duration::from_secs(2), "the drain took {:?}", told.elapsed());
     assert!(under_way.await.unwrap().is_err());
+}
+
+/// Their callers know nothing of a stop yet.
+#[tokio::test]
+async fn a_first_request_that_comes_with_the_stop_is_answered_and_silence_is_not_waited_for() {
+    let stage = Stage::demo().await;
+    let silent = TcpStream::connect(stage.public).await.unwrap();
+    let mut late = TcpStream::connect(stage.public).await.unwrap();
+    counted(&stage, "\nappserver_connections 2\n").await;
+    let told = Instant::now();
+    let public = stage.public;
+    let closing = tokio::spawn(stage.close());
+    let refused = async {
+        while TcpStream::connect(public).await.is_ok() {
+            sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(PATIENCE, refused).await.expect("no more connections are taken");
+    late.write_all(b"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+    let (answer, _) = until_closed(late).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    closing.await.unwrap();
+    assert!(told.elapsed() < Duration::from_secs(4), "it took {:?}", told.elapsed());
+    drop(silent);
 }

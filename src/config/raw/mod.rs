@@ -67,19 +67,27 @@ pub(super) struct RawServer {
     pub(super) behind_proxy: Field<bool>,
     /// Where callers reach it, such as `https://vend.example.com`. Tickets' URLs begin with it.
     pub(super) public_url: Field<String>,
-    /// Default 10000. A connection beyond it is closed at once.
+    /// Default 10000. For one beyond it an idle one without an authenticated caller is closed; without one it is refused.
     pub(super) max_connections: Field<usize>,
+    /// Default 1000, 0 for no bound. The same for each address, or /64 of IPv6; not behind a proxy that hides it.
+    pub(super) max_connections_per_address: Field<usize>,
+    /// Bytes, default 512 MiB. The same for what connections are reckoned to take.
+    pub(super) max_connection_memory_bytes: Field<u64>,
+    /// Default 4096. Connections beyond it that wait to be accepted are not seen, and their callers try again.
+    pub(super) listen_backlog: Field<u32>,
     /// Default 128, of one HTTP/2 connection. A request beyond it waits.
     pub(super) max_streams: Field<u32>,
     /// Milliseconds, default 10000. Then the connection is closed.
     pub(super) header_timeout_ms: Field<u64>,
     /// Milliseconds, default 75000. Then the connection is closed.
     pub(super) idle_timeout_ms: Field<u64>,
+    /// Milliseconds, default 5000. The same while nobody has authenticated on the connection.
+    pub(super) unauthenticated_idle_timeout_ms: Field<u64>,
     /// Milliseconds, default 15000. Then the answer is 408 or 503.
     pub(super) request_timeout_ms: Field<u64>,
-    /// Milliseconds, default 0. How long SIGTERM only turns `/readyz` before new connections are refused.
+    /// Milliseconds, default 3000. How long SIGTERM only turns `/readyz` before new connections are refused.
     pub(super) lame_duck_ms: Field<u64>,
-    /// Milliseconds, default 20000. Then connections are cut.
+    /// Milliseconds, default 5000. Then connections are cut.
     pub(super) drain_timeout_ms: Field<u64>,
     pub(super) tls: RawTls,
     /// Networks, default none. Nobody else's word for a caller's address is taken.

@@ -1,0 +1,180 @@
+//! Reading files without waiting for them for ever: of what kinds, how long and for how long.
+
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::FileTypeExt;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+/// A file may be so long. A list of revoked certificates may have some megabytes; nothing else comes near.
+const MAX_BYTES: u64 = 64 << 20;
+/// All files of a configuration may take so long. They are small, but may lie on a network.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reads a file that a configuration is made of, whole. A pipe or a device, which may never end, is an error at once.
+pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return refused(format!("it must be a regular file, and is {}", kind(&metadata)));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return refused(format!("it is longer than {} MiB", MAX_BYTES >> 20));
+    }
+    Ok(bytes)
+}
+
+/// The same for text.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+    String::from_utf8(read_bytes(path)?).map_err(not_text)
+}
+
+fn kind(metadata: &Metadata) -> &'static str {
+    let kind = metadata.file_type();
+    if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    }
+}
+
+/// Readings of files by threads of their own: one at a time, and each is waited for only so long. A mount that hangs holds
+/// its thread for as long as it does, and nothing else.
+#[derive(Debug)]
+pub(crate) struct FileReads {
+    timeout: Duration,
+    /// The last one, which nobody may wait for any more.
+    last: Option<JoinHandle<()>>,
+    hangs: bool,
+}
+
+/// The files were not read in time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hang {
+    timeout: Duration,
+    /// Whether it has begun with this reading.
+    pub(crate) is_new: bool,
+}
+
+impl fmt::Display for Hang {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let secs = self.timeout.as_secs();
+        write!(f, "reading its files takes longer than {secs} s; does a mount hang?")
+    }
+}
+
+impl Default for FileReads {
+    fn default() -> Self {
+        Self { timeout: TIMEOUT, last: None, hangs: false }
+    }
+}
+
+impl FileReads {
+    /// What `work` reads, unless it takes too long or one before it still does.
+    pub(crate) async fn read<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Hang> {
+        if let Some(last) = &mut self.last {
+            // One that was only given up by who waited for it will end soon.
+            let patience = if self.hangs { Duration::ZERO } else { self.timeout };
+            if tokio::time::timeout(patience, last).await.is_err() {
+                return Err(self.hang());
+            }
+        }
+        let (done, outcome) = oneshot::channel();
+        // Kept before it is waited for: who waits may give up at any time.
+        self.last = Some(spawn_blocking(move || drop(done.send(work()))));
+        match tokio::time::timeout(self.timeout, outcome).await {
+            Ok(read) => {
+                (self.last, self.hangs) = (None, false);
+                Ok(read.expect("reading files does not panic"))
+            }
+            Err(_) => Err(self.hang()),
+        }
+    }
+
+    fn hang(&mut self) -> Hang {
+        Hang { timeout: self.timeout, is_new: !std::mem::replace(&mut self.hangs, true) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn only_regular_files_of_a_sane_length_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        std::fs::write(at("bytes"), [0xff]).unwrap();
+        File::create(at("long")).unwrap().set_len(MAX_BYTES + 1).unwrap();
+        std::fs::write(at("text"), "text").unwrap();
+        std::os::unix::fs::symlink("text", at("link")).unwrap();
+        let told = |path: &Path| read_text(path).unwrap_or_else(|error| format!("({error})"));
+        let mut all: Vec<_> = ["pipe", "socket", "bytes", "long", "link", "none"]
+            .map(at)
+            .iter()
+            .map(|p| told(p))
+            .collect();
+        all.push(told(folder.path()));
+        all.push(told(Path::new("/dev/zero")));
+        insta::assert_snapshot!(all.join("\n"), @r"
+(it must be a regular file, and is a pipe)
+(it must be a regular file, and is a socket)
+(it is not UTF-8 text)
+(it is longer than 64 MiB)
+text
+(No such file or directory (os error 2))
+(it must be a regular file, and is a directory)
+(it must be a regular file, and is a device)
+");
+    }
+
+    /// T55: a mount that hangs holds one thread, however often it is looked at, and is read again when it no longer does.
+    #[tokio::test]
+    async fn a_reading_that_hangs_is_given_up_and_not_begun_again_before_it_ends() {
+        let mut reads = FileReads { timeout: Duration::from_millis(20), ..FileReads::default() };
+        let (end, hangs) = mpsc::channel::<()>();
+        let hang = reads.read(move || hangs.recv()).await.unwrap_err();
+        assert!(hang.is_new);
+        assert_eq!(hang.to_string(), "reading its files takes longer than 0 s; does a mount hang?");
+        let again = reads.read(|| unreachable!("the one before it still reads")).await;
+        let again: Result<(), Hang> = again;
+        assert!(!again.unwrap_err().is_new);
+        drop(end);
+        while !reads.last.as_ref().unwrap().is_finished() {
+            tokio::task::yield_now().await;
+        }
+        for number in 0..100 {
+            assert_eq!(reads.read(move || number).await.unwrap(), number);
+        }
+    }
+
+    /// As a watch does when it is asked to reload meanwhile.
+    #[tokio::test]
+    async fn a_reading_that_nobody_waits_for_any_more_does_not_hang() {
+        let mut reads = FileReads::default();
+        let (end, slow) = mpsc::channel::<()>();
+        let given_up = reads.read(move || slow.recv());
+        assert!(tokio::time::timeout(Duration::from_millis(5), given_up).await.is_err());
+        drop(end);
+        assert_eq!(reads.read(|| 7).await.unwrap(), 7);
+    }
+}

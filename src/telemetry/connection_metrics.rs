@@ -1,0 +1,86 @@
+//! Connections of one listener.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::TransportMetrics;
+
+/// One listener's connections. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Connections {
+    /// Those that are open now.
+    pub(crate) open: Gauge,
+    /// Those that ended because what came was no HTTP or too much of it; hyper answers these by itself.
+    pub(crate) malformed: Counter,
+    refused: Family<BoundLabel, Counter>,
+    evicted: Family<BoundLabel, Counter>,
+    /// What befalls them before their first request.
+    pub(crate) transport: TransportMetrics,
+}
+
+/// What there is no room in for another connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Bound {
+    /// `server.max_connections`, or what the limit of open files allows.
+    Server,
+    /// `server.max_connections_per_address`.
+    Address,
+    /// `server.max_connection_memory_bytes`.
+    Memory,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct BoundLabel {
+    bound: &'static str,
+}
+
+impl From<Bound> for BoundLabel {
+    fn from(bound: Bound) -> Self {
+        let bound = match bound {
+            Bound::Server => "server",
+            Bound::Address => "address",
+            Bound::Memory => "memory",
+        };
+        Self { bound }
+    }
+}
+
+impl Connections {
+    /// A connection was closed because there was no room for it.
+    pub(crate) fn refused(&self, bound: Bound) {
+        self.refused.get_or_create(&bound.into()).inc();
+    }
+
+    /// An idle connection was closed to make room.
+    pub(crate) fn evicted(&self, bound: Bound) {
+        self.evicted.get_or_create(&bound.into()).inc();
+    }
+
+    pub(super) fn register(&self, registry: &mut Registry) {
+        let Self { open, malformed, refused, evicted, transport } = self.clone();
+        // Shown before there is one: what appears with its first count is no increase to Prometheus.
+        for bound in [Bound::Server, Bound::Address, Bound::Memory] {
+            drop((refused.get_or_create(&bound.into()), evicted.get_or_create(&bound.into())));
+        }
+        registry.register("connections", "Open connections to the public listener", open);
+        registry.register(
+            "connections_refused",
+            "Connections closed at once for want of room, by the bound that was reached",
+            refused,
+        );
+        registry.register(
+            "connections_evicted",
+            "Idle connections closed to make room for new ones, by the bound that was reached",
+            evicted,
+        );
+        registry.register(
+            "connections_malformed",
+            "Connections on which came no good HTTP",
+            malformed,
+        );
+        transport.register(registry);
+    }
+}

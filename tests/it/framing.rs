@@ -1,0 +1,135 @@
+//! Requests that two servers in a row could read differently, and requests that come one behind the other.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::stage::{PATIENCE, Stage};
+
+/// Everything that is answered to these bytes before the server ends the connection, or to the last answer's end.
+async fn answered(to: std::net::SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(to).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut read = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended");
+    String::from_utf8_lossy(&read).into_owned()
+}
+
+/// Each answer's status, and of a refusal its message.
+fn outcomes(answers: &str) -> Vec<String> {
+    let mut outcomes = Vec::new();
+    for answer in answers.replace("HTTP/1.0 ", "HTTP/1.1 ").split("HTTP/1.1 ").skip(1) {
+        let status = &answer[..3];
+        let message =
+            answer.split_once(r#""ErrorMessage":""#).and_then(|(_, rest)| rest.split_once('"'));
+        outcomes.push(match message {
+            Some((message, _)) if status == "400" => format!("{status} {message}"),
+            _ => status.to_owned(),
+        });
+    }
+    outcomes
+}
+
+/// A request that would be smuggled in: it is never answered.
+const HIDDEN: &str = "GET /v1/whoami HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[tokio::test]
+async fn what_could_be_read_differently_is_answered_400_and_ends_its_connection() {
+    let stage = Stage::demo().await;
+    let mut told = Vec::new();
+    for (head, body) in [
+        ("HTTP/1.1\r\n", ""),
+        ("HTTP/1.1\r\nHost: a\r\nHost: b\r\n", ""),
+        ("HTTP/1.1\r\nHost: a\r\nHost: a\r\n", ""),
+        ("HTTP/1.1\r\nHost: a, b\r\n", ""),
+        (
+            "HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            "0\r\n\r\n",
+        ),
+        ("HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n", "0\r\n\r\n"),
+        ("HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n", "0\r\n\r\n"),
+        ("HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+        ("HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"),
+        ("HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n", "{}"),
+        ("HTTP/1.1\r\nHost: a\nX: b\r\n", ""),
+        // These hyper refuses by itself, without a body.
+        ("HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n", "{}"),
+        ("HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n", "{}"),
+        ("HTTP/1.1\r\nHost: a\r\nContent-Length: 2, 2\r\n", "{}"),
+        ("HTTP/1.0\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+        ("HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n", ""),
+        ("HTTP/1.1\r\nHost: a\r\nContent-Length : 2\r\n", "{}"),
+        ("HTTP/1.1\r\nHost: a\r\n X: folded\r\n", ""),
+        ("HTTP/1.1\r\nHost: a\rX: b\r\n", ""),
+        ("HTTP/1.1\r\nHost: a\r\nX: \0\r\n", ""),
+    ] {
+        let request = format!("POST /v1/token {head}\r\n{body}{HIDDEN}");
+        let outcomes = outcomes(&answered(stage.public, &request).await);
+        assert_eq!(outcomes.len(), 1, "{request:?}: {outcomes:?}");
+        assert!(outcomes[0].starts_with("400"), "{request:?}: {outcomes:?}");
+        told.push(outcomes[0].clone());
+    }
+    insta::assert_snapshot!(told.join("\n"), @r"
+400 The request is malformed: it has no `Host`.
+400 The request is malformed: it has more than one `Host`.
+400 The request is malformed: it has more than one `Host`.
+400 The request is malformed: `Host` is not a host with an optional port.
+400 The request is malformed: `Transfer-Encoding` must be `chunked`, once and alone.
+400 The request is malformed: `Transfer-Encoding` must be `chunked`, once and alone.
+400 The request is malformed: `Transfer-Encoding` must be `chunked`, once and alone.
+400 The request is malformed: it has both `Content-Length` and `Transfer-Encoding`.
+400 The request is malformed: it has both `Content-Length` and `Transfer-Encoding`.
+400 The request is malformed: it has more than one `Content-Length`.
+400 The request is malformed: a line of the head does not end in CR LF.
+400
+400
+400
+400
+400
+400
+400
+400
+400
+");
+    let admin = answered(stage.admin, "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n").await;
+    assert!(admin.starts_with("HTTP/1.1 400 "), "{admin}");
+    assert_eq!(stage.sts.calls(), []);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn requests_one_behind_the_other_are_each_answered() {
+    let stage = Stage::demo().await;
+    let get = "GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n";
+    let last = "GET /v1/nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let proven = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\nContent-Type: application/json\r\n";
+    let post =
+        format!("POST /v1/token HTTP/1.1\r\nHost: a\r\n{proven}Content-Length: 2\r\n\r\n{{}}");
+    let chunked = format!(
+        "POST /v1/token HTTP/1.1\r\nHost: a\r\n{proven}Transfer-Encoding: Chunked\r\n\r\n2;x=y\r\n{{}}\r\n0\r\nT: x\r\n\r\n"
+    );
+    for (requests, expected) in [
+        (format!("{get}{get}{last}"), &["404", "404", "404"][..]),
+        (format!("{post}{get}{post}{last}"), &["200", "404", "200", "404"]),
+        (format!("\r\n\r\n{get}\r\n{last}"), &["404", "404"]),
+        ("GET /v1/nothing HTTP/1.0\r\n\r\n".to_owned(), &["404"]),
+        // Where its body ends it says itself: nothing is taken behind it.
+        (format!("{chunked}{get}"), &["200"]),
+    ] {
+        assert_eq!(outcomes(&answered(stage.public, &requests).await), expected, "{requests:?}");
+    }
+    // However they are cut.
+    let requests = format!("{post}{get}{last}");
+    for size in [1, 7, 100] {
+        let mut stream = TcpStream::connect(stage.public).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        for piece in requests.as_bytes().chunks(size) {
+            stream.write_all(piece).await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        let mut read = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended").unwrap();
+        assert_eq!(outcomes(&String::from_utf8_lossy(&read)), ["200", "404", "404"]);
+    }
+    stage.close().await;
+}
