@@ -8,7 +8,7 @@ use super::hint::Hint;
 use super::operation::{Level, Operation};
 use super::operator::ConditionOperator;
 use super::oss_resource::{OssResource, PREFIX_KEY};
-use super::resource::ResourcePattern;
+use super::resource::{ResourcePattern, fields};
 use super::session::SessionPolicy;
 use super::unknown_names;
 
@@ -38,6 +38,7 @@ impl Advice {
         for (i, statement) in document.statements.iter().enumerate() {
             let at = format!("Statement[{i}]");
             advice.extend(unknown_names::advice(&at, statement));
+            advice.extend(odd_resources(&at, statement));
             advice.extend(never_matching(&at, statement));
             advice.extend(wrong_values(&at, statement));
             if statement.effect == Effect::Allow {
@@ -52,6 +53,32 @@ impl Advice {
         }
         advice
     }
+}
+
+/// Objects that cannot exist, and regions, which OSS documents no more.
+fn odd_resources(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+    let odd = |resource: &String| {
+        let [acs, service, region, account, path] = fields(resource)?;
+        if service != "oss" {
+            return None;
+        }
+        // Source: OSS, "Object naming conventions": a name is not empty and begins with no `/`.
+        if path.split_once('/').is_some_and(|(_, key)| key.is_empty() || key.starts_with('/')) {
+            return Some((Hint::NoObject { resource: resource.clone() }, None));
+        }
+        let everywhere = || format!("{acs}:{service}:*:{account}:{path}");
+        (region != "*").then(|| (Hint::Region { resource: resource.clone() }, Some(everywhere())))
+    };
+    let all = statement.resource.as_slice();
+    let odd = all.iter().filter_map(|resource| Some((resource, odd(resource)?)));
+    odd.map(|(resource, (hint, meant))| {
+        let mended = meant.map(|meant| {
+            let all = all.iter().map(|one| if one == resource { &meant } else { one }.clone());
+            Statement { resource: Strings::of(all.collect()), ..statement.clone() }
+        });
+        Advice::new(format!("{at}.Resource"), hint, mended.as_ref())
+    })
+    .collect()
 }
 
 /// Actions on no resource of the kind that they are decided on.
@@ -281,6 +308,25 @@ Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:
 "#);
         assert_eq!(advice(&allow(r#""oss:GetBucketInfo""#, r#""acs:oss:*:*:sample-*""#)), "");
         assert_eq!(advice(&allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-*""#)), "");
+    }
+
+    #[test]
+    fn resources_that_are_nowhere_are_told() {
+        let lines = [
+            allow(r#""oss:GetObject""#, r#"["acs:oss:*:*:sample-bucket/","acs:oss:*:*:sample-bucket/a"]"#),
+            allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket//a/*""#),
+            allow(r#""oss:GetObject""#, r#"["acs:oss:oss-cn-hangzhou:11223344:sample-bucket/a","acs:oss:*:*:sample-bucket/b"]"#),
+            allow(r#""oss:GetObject""#, r#""acs:oss::11223344:sample-bucket/a""#),
+        ]
+        .map(|statement| advice(&statement));
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+Statement[0].Resource: `acs:oss:*:*:sample-bucket/` matches no object: no key is empty or begins with `/`
+Statement[0].Resource: `acs:oss:*:*:sample-bucket//a/*` matches no object: no key is empty or begins with `/`
+Statement[0].Resource: `acs:oss:oss-cn-hangzhou:11223344:sample-bucket/a` has a region other than `*`, which is all that OSS documents: it may match nothing; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":["acs:oss:*:11223344:sample-bucket/a","acs:oss:*:*:sample-bucket/b"]}
+Statement[0].Resource: `acs:oss::11223344:sample-bucket/a` has a region other than `*`, which is all that OSS documents: it may match nothing; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:11223344:sample-bucket/a"}
+"#);
+        let elsewhere = allow(r#""log:GetLogs""#, r#""acs:log:cn-hangzhou:11223344:project/a/""#);
+        assert_eq!(advice(&elsewhere), "");
     }
 
     #[test]

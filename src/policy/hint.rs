@@ -20,6 +20,8 @@ pub(super) enum Hint {
     KeyOfOthers { key: String, actions: Vec<String>, holders: Holders, negated: bool },
     LacksKey { key: String, action: String, holders: Holders },
     Dodged { parameter: String, allow: usize },
+    NoObject { resource: String },
+    Region { resource: String },
     MappedAddress { value: String, ipv4: String },
     NeverMatches { action: String, level: Level },
     Denied { by: usize },
@@ -92,6 +94,13 @@ impl fmt::Display for Hint {
                 "`{parameter}` is the caller's to choose, and with another value this denies less of what \
                  Statement[{allow}] allows: deny it without the parameter, or begin both alike, up to a parameter that \
                  is one segment"
+            ),
+            Self::NoObject { resource } => {
+                write!(f, "`{resource}` matches no object: no key is empty or begins with `/`")
+            }
+            Self::Region { resource } => write!(
+                f,
+                "`{resource}` has a region other than `*`, which is all that OSS documents: it may match nothing"
             ),
             Self::MappedAddress { value, ipv4 } => write!(
                 f,
