@@ -151,6 +151,7 @@ impl Grants {
         };
         let raw = RawValues {
             client: caller.client(),
+            issuer: caller.issuer(),
             subject: caller.subject(),
             claims: caller.claims(),
             params: &asked.parameters,

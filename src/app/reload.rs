@@ -8,6 +8,8 @@ use super::access_key::Candidate;
 use super::rules::{holders, rules};
 use super::watch::Watch;
 use crate::config::{FileReads, Fixed, Problem, Problems, Secrets, Settings, Source};
+use crate::domain::GrantName;
+use crate::grant::{Entitlement, Grants};
 use crate::http::{Api, InForce, PublicUrl, Rules, Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
@@ -64,6 +66,21 @@ struct Next {
 pub(super) fn requests() -> (Reloads, mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>) {
     let (requests, received) = mpsc::channel(8);
     (Reloads(requests), received)
+}
+
+/// Grants whose policies begin to name users' issuers: objects that are there stay where they are.
+fn moved_paths(before: &Grants, after: &Grants) -> Vec<Problem> {
+    let begins = |(name, before): (&GrantName, &Entitlement)| {
+        let after = after.entitlements.get(name)?;
+        let moved = after.narrowing.policy_uses_issuer() && !before.narrowing.policy_uses_issuer();
+        moved.then(|| Problem {
+            path: format!("grants.{name}.policy"),
+            message: "it names the users' issuer now, and did not before: its tokens reach other paths, and objects \
+                      that are there stay under the old ones until somebody moves them"
+                .to_owned(),
+        })
+    };
+    before.entitlements.iter().filter_map(begins).collect()
 }
 
 impl Reloader {
@@ -131,6 +148,7 @@ impl Reloader {
         advice.extend(certificate);
         let holders = holders(&settings);
         let before = self.api.rules.load_full();
+        advice.extend(moved_paths(&before.grants, &settings.grants));
         let metrics = &self.api.metrics;
         let rules = rules(settings, tickets, Some(&before), &self.store, &self.api.clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;

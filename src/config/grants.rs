@@ -61,23 +61,35 @@ pub(super) fn roles(
 pub(super) struct Entitlements {
     sound: HashMap<GrantName, Entitlement>,
     named: BTreeSet<String>,
+    /// Those whose users are the same people whichever issuer vouches for them, as the operator says.
+    pub(super) shared: BTreeSet<GrantName>,
     /// What is to be said of those that are sound.
     pub(super) advice: Vec<Problem>,
 }
 
 pub(super) fn entitlements(
-    raw: BTreeMap<String, RawGrant>,
+    mut raw: BTreeMap<String, RawGrant>,
     roles: &BTreeMap<RoleName, Role>,
     json: &Value,
     hash: &mut Sha256,
     problems: &mut Problems,
 ) -> Entitlements {
     let named = raw.keys().cloned().collect();
-    let mut advice = Vec::new();
+    let (mut advice, mut shared) = (Vec::new(), BTreeSet::new());
+    for (name, raw) in &mut raw {
+        let path = format!("grants.{name}.shared_subjects");
+        let Some(reason) = problems.take(&path, std::mem::take(&mut raw.shared_subjects)) else {
+            continue;
+        };
+        if reason.trim().is_empty() {
+            problems.add(path, "say why users of different issuers are the same people");
+        }
+        shared.extend(name.parse());
+    }
     let resolve = |(name, raw)| entitlement(name, raw, roles, json, hash, &mut advice, problems);
     let sound =
         raw.into_iter().filter_map(resolve).map(|sound| (sound.name.clone(), sound)).collect();
-    Entitlements { sound, named, advice }
+    Entitlements { sound, named, shared, advice }
 }
 
 pub(super) fn grants(
@@ -86,7 +98,7 @@ pub(super) fn grants(
     issued_within: Duration,
     problems: &mut Problems,
 ) -> Grants {
-    let Entitlements { sound, named, advice: _ } = entitlements;
+    let Entitlements { sound, named, shared: _, advice: _ } = entitlements;
     for (client, grants) in &of_clients {
         for grant in grants.iter().filter(|grant| !named.contains(grant.as_str())) {
             problems.add(

@@ -24,6 +24,7 @@ mod restart;
 mod secret_file;
 mod server;
 mod settings;
+mod shared_subjects;
 mod source;
 mod store;
 mod sts;

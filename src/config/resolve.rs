@@ -14,7 +14,7 @@ use super::server::ListenAddress;
 use super::settings::RuleSettings;
 use super::{
     AccessKeySource, Files, Mode, Settings, Source, TracingSource, advice, audit, clients, grants,
-    issuers, limits, reload, server, store, sts, tickets, tracing, vend,
+    issuers, limits, reload, server, shared_subjects, store, sts, tickets, tracing, vend,
 };
 use crate::telemetry;
 
@@ -73,6 +73,7 @@ pub(super) fn resolve(
     let mut entitlements =
         grants::entitlements(raw.grants, &roles, &json, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.advice);
+    let shared = std::mem::take(&mut entitlements.shared);
     let clients = clients::resolve(raw.clients, mode, &mut problems);
     let registered: Vec<_> = clients.iter().map(|client| &client.id).collect();
     let issuers = issuers::resolve(raw.issuers, &registered, &json, mode, &mut problems);
@@ -81,6 +82,7 @@ pub(super) fn resolve(
     // Without it nothing is resolved, whatever stands here.
     let request_timeout = server.as_ref().map(|server| server.request_timeout).unwrap_or_default();
     let grants = grants::grants(entitlements, clients_grants, request_timeout, &mut problems);
+    let of_issuers = shared_subjects::check(&grants, &issuers, &shared, &mut problems);
 
     let resolved = (|| {
         let (vend, store, tracing) = (vend?, store?, tracing?);
@@ -88,6 +90,7 @@ pub(super) fn resolve(
         advice.extend(store.advice());
         advice.extend(tracing.as_ref().and_then(TracingSource::advice));
         advice.extend(of_policies);
+        advice.extend(of_issuers);
         let server = server?;
         advice.extend(server.advice);
         advice.extend(clients::unasked(&clients, server.tls.as_ref()));

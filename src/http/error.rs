@@ -273,6 +273,7 @@ fn value(problem: &ValueProblem) -> Public {
         ValueProblem::UnknownParameter => Public::parameter("Parameters", problem.to_string()),
         // What a credential does not prove, its holder cannot mend by asking differently.
         ValueProblem::MissingSubject
+        | ValueProblem::MissingIssuer
         | ValueProblem::RefusedSubject { .. }
         | ValueProblem::MissingClaim(_)
         | ValueProblem::RefusedClaim { .. } => Public::new(

@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::domain::ValueName;
 use crate::grant::Entitlement;
 use crate::limit::{ClientLimits, Limit, Per};
-use crate::policy::{SubjectUse, ValueRule};
+use crate::policy::ValueRule;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
@@ -125,7 +125,7 @@ impl<'a> From<&'a Entitlement> for GrantView<'a> {
             min_duration_seconds: durations.shortest().as_secs(),
             default_duration_seconds: durations.default().as_secs(),
             max_duration_seconds: durations.longest().as_secs(),
-            needs_subject: entitlement.narrowing.uses().subject != SubjectUse::Unused,
+            needs_subject: entitlement.narrowing.uses().needs_user(),
             parameters: parameters.map(view).collect(),
         }
     }

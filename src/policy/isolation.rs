@@ -115,9 +115,12 @@ mod tests {
         "StringNotLike",
     ];
 
-    const PLACEHOLDERS: [&str; 7] = [
+    const PLACEHOLDERS: [&str; 10] = [
         "client",
+        "issuer",
         "subject",
+        "subject.encoded",
+        "subject.hash",
         "claims.tenant",
         "params.dir",
         "params.size",
@@ -203,9 +206,11 @@ mod tests {
     /// The condition's value for a caller of whom all that can be is this.
     fn rendered(grant: &Narrowing, operator: &str, value: &str) -> Option<String> {
         let client = value.parse().or_else(|_| "photo-app".parse()).unwrap();
+        let issuer = value.parse().or_else(|_| "company".parse()).unwrap();
         let subject = value.parse().ok();
         let names = grant.rules().params.keys();
         let raw = RawValues {
+            issuer: Some(&issuer),
             client: &client,
             subject: subject.as_ref(),
             claims: &BTreeMap::from([("tenant".to_owned(), value.to_owned())]),
@@ -262,7 +267,10 @@ mod tests {
         });
         insta::assert_snapshot!(lines.join("\n"), @r"
 client: StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike
+issuer: StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike
 subject: StringEquals StringLike StringNotEquals StringNotLike
+subject.encoded: StringEquals StringLike StringNotEquals StringNotLike
+subject.hash: StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike
 claims.tenant: StringEquals StringLike StringNotEquals StringNotLike
 params.dir: StringEquals StringLike StringNotEquals StringNotLike
 params.size: StringEquals StringEqualsIgnoreCase StringLike StringNotEquals StringNotEqualsIgnoreCase StringNotLike

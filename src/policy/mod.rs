@@ -37,6 +37,7 @@ mod resource;
 mod rule;
 mod session;
 mod session_name;
+mod subject_form;
 mod template;
 mod text;
 mod time_format;
@@ -53,7 +54,7 @@ pub(crate) use request::{Request, RequestProblem};
 pub(crate) use rule::{Shape, ValueRule};
 pub(crate) use session::SessionPolicy;
 pub(crate) use template::Breadth;
-pub(crate) use values::{RawValues, SubjectUse, ValueProblem, ValueRules};
+pub(crate) use values::{RawValues, ValueProblem, ValueRules};
 
 #[cfg(test)]
 mod tests;

@@ -29,7 +29,7 @@ pub(crate) struct NarrowingTexts<'a> {
     /// A RAM policy document with placeholders.
     pub(crate) policy: &'a str,
     pub(crate) breadth: Breadth,
-    /// If none is written, callers' names: the client's, with the subject's where the policy uses it.
+    /// If none is written, callers' names: the client's, with the subject's and the issuer's where the policy uses these.
     pub(crate) session_name: Option<&'a str>,
     pub(crate) source_identity: Option<&'a str>,
 }
@@ -73,8 +73,10 @@ impl Narrowing {
             .map_err(|found| problems.extend(found.into_iter().map(NarrowingProblem::Policy)));
         // Where users have rights of their own, they have names of their own.
         let unwritten = match &policy {
-            Ok(policy) if policy.uses().subject != SubjectUse::Unused => "${client}.${subject}",
-            Ok(_) | Err(()) => "${client}",
+            Ok(policy) if policy.uses().subject == SubjectUse::Unused => "${client}",
+            Ok(policy) if policy.uses().issuer => "${client}.${issuer}.${subject}",
+            Ok(_) => "${client}.${subject}",
+            Err(()) => "${client}",
         };
         let session_name = texts.session_name.unwrap_or(unwritten);
         let session_name = SessionNameTemplate::parse(session_name, &rules)
@@ -115,6 +117,29 @@ impl Narrowing {
     /// The parameters that a request must bring although no text uses them.
     pub(crate) fn unused_parameters(&self) -> impl Iterator<Item = &ValueName> {
         self.rules.params.keys().filter(|name| !self.uses.params.contains(*name))
+    }
+
+    /// The policy template, in a form in which equal templates are equal.
+    pub(crate) fn policy_template(&self) -> String {
+        self.policy.written()
+    }
+
+    /// Whether the policy tells users of different issuers apart by these.
+    pub(crate) fn policy_uses_issuer(&self) -> bool {
+        self.policy.uses().issuer
+    }
+
+    /// The keys of a grant in whose texts users of different issuers would be one user, and these texts.
+    pub(crate) fn merging_issuers(&self, by_client: bool) -> Vec<(&'static str, Vec<String>)> {
+        let name = self.session_name.merging_issuers(by_client);
+        let source = self.source_identity.as_ref();
+        let source = source.and_then(|source| source.merging_issuers(by_client));
+        let texts = [
+            ("policy", self.policy.merging_issuers(by_client)),
+            ("session_name", name.into_iter().collect()),
+            ("source_identity", source.into_iter().collect()),
+        ];
+        texts.into_iter().filter(|(_, texts)| !texts.is_empty()).collect()
     }
 
     /// Whether its sessions name the identity behind them to ActionTrail.
@@ -218,6 +243,7 @@ mod tests {
         };
         let params = narrowing.rules().params.keys();
         let raw = RawValues {
+            issuer: None,
             client: &"photo-app".parse().unwrap(),
             subject: Some(&subject),
             claims: &BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
@@ -359,7 +385,7 @@ mod tests {
             let near = format!("{one}{neighbour}");
             for (mine, theirs) in [(&one, &two), (&two, &one), (&one, &near), (&near, &one)] {
                 for ((narrowing, own), (_, others)) in cases(mine).into_iter().zip(cases(theirs)) {
-                    let by_subject = narrowing.uses().subject == SubjectUse::InPolicy;
+                    let by_subject = narrowing.uses().subject == SubjectUse::Segment;
                     if !by_subject || mine == theirs || render(&narrowing, theirs).is_err() {
                         continue;
                     }
@@ -516,6 +542,7 @@ mod tests {
                 "Resource":"acs:oss:*:*:sample-bucket/a/{key}"}}]}}"#
             );
             let raw = RawValues {
+                issuer: None,
                 client: &"photo-app".parse().unwrap(),
                 subject: None,
                 claims: &BTreeMap::new(),
@@ -541,6 +568,7 @@ mod tests {
             let map = |of: &[&str]| of.iter().map(|n| (n.to_string(), "ab".to_owned())).collect();
             let subject = subject.map(|s| s.parse().unwrap());
             let raw = RawValues {
+                issuer: None,
                 client: &"photo-app".parse().unwrap(),
                 subject: subject.as_ref(),
                 claims: &map(claims),

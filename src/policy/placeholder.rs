@@ -6,6 +6,7 @@ use std::fmt;
 use crate::domain::ValueName;
 
 use super::rule::ValueRule;
+use super::subject_form::{HASH_BYTES, SubjectForm};
 use super::text::TextFlaw;
 use super::time_format::TimeFormat;
 use super::values::ValueRules;
@@ -29,7 +30,8 @@ pub(super) struct Placeholder {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Source {
     Client,
-    Subject,
+    Issuer,
+    Subject(SubjectForm),
     Claim(ValueName),
     Parameter(ValueName),
     Now(TimeFormat),
@@ -43,8 +45,16 @@ impl Placeholder {
         };
         if written == "client" {
             placeholder(Source::Client, CLIENT_BYTES, false)
-        } else if written == "subject" {
-            placeholder(Source::Subject, rules.subject_max_bytes.min(SUBJECT_BYTES), false)
+        } else if written == "issuer" {
+            placeholder(Source::Issuer, ISSUER_BYTES, false)
+        } else if let Some(form) = subject(written) {
+            let longest = match form {
+                SubjectForm::Plain | SubjectForm::Encoded => {
+                    rules.subject_max_bytes.min(SUBJECT_BYTES)
+                }
+                SubjectForm::Hash => HASH_BYTES,
+            };
+            placeholder(Source::Subject(form), longest, false)
         } else if let Some(name) = written.strip_prefix("claims.") {
             let (name, rule) = declared(&rules.claims, name)
                 .ok_or_else(|| TextFlaw::UndeclaredClaim(written.to_owned()))?;
@@ -68,11 +78,20 @@ impl Source {
     fn has_one_case(&self, rules: &ValueRules) -> bool {
         let lower = |rule: Option<&ValueRule>| rule.is_some_and(ValueRule::is_lower_case);
         match self {
-            Self::Client | Self::Now(_) => true,
-            Self::Subject => false,
+            Self::Client | Self::Issuer | Self::Subject(SubjectForm::Hash) | Self::Now(_) => true,
+            Self::Subject(SubjectForm::Plain | SubjectForm::Encoded) => false,
             Self::Claim(name) => lower(rules.claims.get(name)),
             Self::Parameter(name) => lower(rules.params.get(name)),
         }
+    }
+}
+
+fn subject(written: &str) -> Option<SubjectForm> {
+    match written {
+        "subject" => Some(SubjectForm::Plain),
+        "subject.encoded" => Some(SubjectForm::Encoded),
+        "subject.hash" => Some(SubjectForm::Hash),
+        _ => None,
     }
 }
 
@@ -88,7 +107,10 @@ fn declared<'a>(
 /// The longest client id.
 const CLIENT_BYTES: usize = 32;
 
-/// The longest subject, whatever the rules allow.
+/// The longest name of an issuer.
+const ISSUER_BYTES: usize = 32;
+
+/// The longest subject as it is written, whatever the rules allow.
 const SUBJECT_BYTES: usize = 256;
 
 impl fmt::Display for Placeholder {

@@ -121,6 +121,11 @@ pub(crate) enum PolicyFlaw {
     )]
     NamesOthers { placeholder: String },
     #[error(
+        "subjects are written in different forms, and one user's in one form could be another's in the other: use one of \
+         `${{subject}}`, `${{subject.encoded}}` and `${{subject.hash}}` throughout the policy"
+    )]
+    MixedSubjects,
+    #[error(
         "`NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in \
          `Action`"
     )]

@@ -8,7 +8,7 @@ use crate::domain::{Invalid, SessionName, SourceIdentity};
 
 use super::placeholder::Source;
 use super::text::{Piece, Text, TextFlaw};
-use super::values::{SubjectUse, Uses, ValueRules, Values};
+use super::values::{Uses, ValueRules, Values};
 
 /// A session name with placeholders, such as `${client}.${subject}`.
 pub(crate) type SessionNameTemplate = NameTemplate<SessionName>;
@@ -88,9 +88,14 @@ impl<N: RecordedName> NameTemplate<N> {
         }
     }
 
+    /// The text in which users of different issuers would be one user, if it is this.
+    pub(super) fn merging_issuers(&self, by_client: bool) -> Option<String> {
+        self.text.merges_issuers(by_client).then(|| self.written.clone())
+    }
+
     /// What the name takes from a caller's credential.
     pub(super) fn uses(&self) -> Uses {
-        Uses::of(self.text.placeholders(), SubjectUse::InNames)
+        Uses::of(self.text.placeholders(), false)
     }
 
     /// The name for these values: the same for the same, another for any others.
@@ -189,6 +194,7 @@ mod tests {
 
     fn render<N: RecordedName>(template: &NameTemplate<N>, tenant: &str, subject: &str) -> N {
         let raw = RawValues {
+            issuer: None,
             client: &"photo-app".parse().unwrap(),
             subject: Some(&subject.parse::<Subject>().unwrap()),
             claims: &BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
@@ -281,7 +287,7 @@ mod tests {
         ${client}${subject}: two placeholders touch, so that two callers could get one name: put a `.` between them
         ${now:%Y}: `${now:%Y}` may not stand in a name: it would change while the caller stays the same
         ${params.dir}: `${params.dir}` may not stand in a name: its values are paths, and a name holds no `/`
-        ${nobody}: `${nobody}` is no placeholder: there are `${client}`, `${subject}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
+        ${nobody}: `${nobody}` is no placeholder: there are `${client}`, `${issuer}`, `${subject}`, `${subject.encoded}`, `${subject.hash}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
         xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
         "#);
     }

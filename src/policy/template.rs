@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::advice::Advice;
 use super::breadth;
@@ -10,10 +10,11 @@ use super::caller_chosen;
 use super::document::{Document, Effect};
 use super::isolation;
 use super::path_rules;
+use super::placeholder::Source;
 use super::problem::{PolicyFlaw, PolicyProblem};
 use super::session::SessionPolicy;
 use super::text::{Piece, Text};
-use super::values::{SubjectUse, Uses, ValueRules, Values};
+use super::values::{Uses, ValueRules, Values};
 
 /// A policy document with placeholders, proven to render to a session policy for all admitted values.
 pub(crate) struct Template {
@@ -60,6 +61,7 @@ impl Template {
         if breadth == Breadth::Narrow {
             problems.extend(breadth::problems(&document));
         }
+        problems.extend(mixed_subjects(&document));
         problems.extend(too_long(&document));
         if !problems.is_empty() {
             return Err(problems);
@@ -73,15 +75,26 @@ impl Template {
         Ok(Self { document, json, likely_bytes })
     }
 
+    /// The template as it was written, but for white space and order: equal texts are equal templates.
+    pub(super) fn written(&self) -> String {
+        self.document.map(Text::written).minified()
+    }
+
+    /// The texts in which users of different issuers would be one user.
+    pub(super) fn merging_issuers(&self, by_client: bool) -> Vec<String> {
+        let merging = self.document.values().filter(|text| text.merges_issuers(by_client));
+        let texts: BTreeSet<_> = merging.map(Text::written).collect();
+        texts.into_iter().collect()
+    }
+
     /// What the template takes from a caller's credential.
     pub(super) fn uses(&self) -> Uses {
-        Uses::of(self.document.values().flat_map(Text::placeholders), SubjectUse::InPolicy)
+        Uses::of(self.document.values().flat_map(Text::placeholders), true)
     }
 
     /// What is sound in it and will still not do what was meant.
     pub(super) fn advice(&self) -> Vec<Advice> {
-        let written =
-            self.document.map(|text| text.fill(|placeholder| Cow::Owned(placeholder.to_string())));
+        let written = self.document.map(Text::written);
         let mut advice = Advice::on(&written, worst_size(&self.document));
         advice.extend(caller_chosen::advice(&self.document));
         advice
@@ -125,6 +138,23 @@ fn cut(document: &Document<Text>) -> Vec<Piece> {
         Ok(_) | Err(_) => Piece::Fixed(part.to_owned()),
     };
     marked.minified().split('$').enumerate().map(piece).collect()
+}
+
+/// A hash of one user may be another's plain subject: together they could meet.
+fn mixed_subjects(document: &Document<Text>) -> Option<PolicyProblem> {
+    let placeholders = document.values().flat_map(Text::placeholders);
+    let forms: BTreeSet<_> = placeholders
+        .filter_map(|placeholder| match placeholder.source {
+            Source::Subject(form) => Some(form),
+            Source::Client
+            | Source::Issuer
+            | Source::Claim(_)
+            | Source::Parameter(_)
+            | Source::Now(_) => None,
+        })
+        .collect();
+    (forms.len() > 1)
+        .then(|| PolicyProblem { at: "the policy".to_owned(), flaw: PolicyFlaw::MixedSubjects })
 }
 
 /// With the longest value for each placeholder.
@@ -207,6 +237,7 @@ mod tests {
         });
         let params = [("album", "2015"), ("dir", "a/b"), ("size", "small"), ("mixed", "raw")];
         let raw = RawValues {
+            issuer: None,
             client: &"client-002".parse().unwrap(),
             subject: Some(&"alice".parse().unwrap()),
             claims: &BTreeMap::new(),
@@ -286,8 +317,8 @@ mod tests {
         Statement[0].Resource[2]: a `{` stands alone: it may only be part of a placeholder such as `${client}`
         Statement[0].Resource[2]: a `}` stands alone: it may only be part of a placeholder such as `${client}`
         Statement[0].Resource[3]: the text holds a control character
-        Statement[0].Resource[4]: `${Subject}` is no placeholder: there are `${client}`, `${subject}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
-        Statement[0].Resource[5]: `${}` is no placeholder: there are `${client}`, `${subject}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
+        Statement[0].Resource[4]: `${Subject}` is no placeholder: there are `${client}`, `${issuer}`, `${subject}`, `${subject.encoded}`, `${subject.hash}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
+        Statement[0].Resource[5]: `${}` is no placeholder: there are `${client}`, `${issuer}`, `${subject}`, `${subject.encoded}`, `${subject.hash}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
         Statement[0].Resource[6]: `${params.nobody}` is not declared: declare the parameter with its kind and maximum length
         Statement[0].Resource[7]: `${claims.a/b}` is not declared: declare the claim with its kind and maximum length
         Statement[0].Resource[8]: a `${now:…}` is made of %Y, %m, %d, %j and %H (UTC), letters, digits, `-`, `_`, `.` and single `/` between segments
@@ -361,6 +392,7 @@ mod tests {
             ..rules(640)
         };
         let raw = crate::policy::RawValues {
+            issuer: None,
             client: &"photo-app".parse().unwrap(),
             subject: None,
             claims: &BTreeMap::new(),

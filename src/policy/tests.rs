@@ -2,6 +2,7 @@
 
 #[cfg(feature = "emulator")]
 mod grammar;
+mod issuers;
 mod reading;
 mod shipped;
 mod worlds;

@@ -7,8 +7,8 @@ use chrono::DateTime;
 use crate::domain::{Invalid, PolicyText};
 
 use super::operator::ConditionOperator;
-use super::placeholder::Placeholder;
-use super::placeholder::Source;
+use super::placeholder::{Placeholder, Source};
+use super::subject_form::SubjectForm;
 use super::values::ValueRules;
 
 /// Fixed text and placeholders in turn, such as `users/${subject}/*`.
@@ -31,8 +31,8 @@ pub(crate) enum TextFlaw {
     #[error("the text holds a control character")]
     ControlCharacter,
     #[error(
-        "`${{{0}}}` is no placeholder: there are `${{client}}`, `${{subject}}`, `${{claims.NAME}}`, \
-         `${{params.NAME}}` and `${{now:%Y/%m/%d}}`"
+        "`${{{0}}}` is no placeholder: there are `${{client}}`, `${{issuer}}`, `${{subject}}`, `${{subject.encoded}}`, \
+         `${{subject.hash}}`, `${{claims.NAME}}`, `${{params.NAME}}` and `${{now:%Y/%m/%d}}`"
     )]
     Unknown(String),
     #[error("`${{{0}}}` is not declared: declare the claim with its kind and maximum length")]
@@ -129,6 +129,29 @@ impl Text {
         })
     }
 
+    /// Whether users of different issuers would be one user here: it takes what one issuer says of its users alone.
+    ///
+    /// Each placeholder has path segments of its own at a place that no value moves, so one that differs for the issuers,
+    /// wherever it stands in the text, keeps them apart. Where each client has one issuer, the client's id does, too.
+    pub(super) fn merges_issuers(&self, by_client: bool) -> bool {
+        let tells = |source: &Source| match source {
+            Source::Issuer | Source::Subject(SubjectForm::Hash) => true,
+            Source::Client => by_client,
+            Source::Subject(SubjectForm::Plain | SubjectForm::Encoded)
+            | Source::Claim(_)
+            | Source::Parameter(_)
+            | Source::Now(_) => false,
+        };
+        let of_user = |source: &Source| matches!(source, Source::Subject(_) | Source::Claim(_));
+        let any = |holds: &dyn Fn(&Source) -> bool| self.placeholders().any(|p| holds(&p.source));
+        any(&of_user) && !any(&tells)
+    }
+
+    /// The text as it was written.
+    pub(super) fn written(&self) -> String {
+        self.fill(|placeholder| Cow::Owned(placeholder.to_string()))
+    }
+
     /// The text with a value for each placeholder.
     pub(super) fn fill<'a>(&'a self, value: impl Fn(&'a Placeholder) -> Cow<'a, str>) -> String {
         let piece = |piece: &'a Piece| match piece {
@@ -144,9 +167,11 @@ impl Text {
         self.placeholders().all(timed).then(|| {
             self.fill(|placeholder| match &placeholder.source {
                 Source::Now(format) => Cow::Owned(format.write(DateTime::UNIX_EPOCH)),
-                Source::Client | Source::Subject | Source::Claim(_) | Source::Parameter(_) => {
-                    Cow::Borrowed("")
-                }
+                Source::Client
+                | Source::Issuer
+                | Source::Subject(_)
+                | Source::Claim(_)
+                | Source::Parameter(_) => Cow::Borrowed(""),
             })
         })
     }

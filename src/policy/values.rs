@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ClientId, Subject, ValueName};
+use crate::domain::{ClientId, IssuerName, Subject, ValueName};
 
 use super::placeholder::{Placeholder, Source};
 use super::rule::ValueRule;
+use super::subject_form::{SubjectForm, encoded, hash, looks_encoded};
 
 /// What a grant declares of the values in its texts.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct ValueRules {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RawValues<'a> {
     pub(crate) client: &'a ClientId,
+    /// Who vouches for the subject.
+    pub(crate) issuer: Option<&'a IssuerName>,
     pub(crate) subject: Option<&'a Subject>,
     pub(crate) claims: &'a BTreeMap<String, String>,
     pub(crate) params: &'a BTreeMap<String, String>,
@@ -36,6 +39,7 @@ pub(crate) struct RawValues<'a> {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Uses {
     pub(crate) subject: SubjectUse,
+    pub(crate) issuer: bool,
     pub(crate) claims: BTreeSet<ValueName>,
     pub(super) params: BTreeSet<ValueName>,
 }
@@ -46,22 +50,35 @@ pub(crate) enum SubjectUse {
     /// It may be missing.
     #[default]
     Unused,
-    /// Any: a session name replaces what it cannot hold.
-    InNames,
-    /// A path segment.
-    InPolicy,
+    /// Any: a session name replaces what it cannot hold, and a hash stands for all.
+    Any,
+    /// One that is not too long when it is encoded as a path segment.
+    Encoded,
+    /// A path segment as it is.
+    Segment,
 }
 
 impl Uses {
-    /// What these placeholders use, if a subject among them is used so.
+    /// What these placeholders use, if they stand in a policy, or in names.
     pub(super) fn of<'a>(
         placeholders: impl Iterator<Item = &'a Placeholder>,
-        subject: SubjectUse,
+        in_policy: bool,
     ) -> Self {
         let mut uses = Self::default();
         for placeholder in placeholders {
             match &placeholder.source {
-                Source::Subject => uses.subject = subject,
+                Source::Subject(form) => {
+                    let needed = match form {
+                        SubjectForm::Plain if in_policy => SubjectUse::Segment,
+                        SubjectForm::Encoded if in_policy => SubjectUse::Encoded,
+                        SubjectForm::Plain | SubjectForm::Encoded | SubjectForm::Hash => {
+                            SubjectUse::Any
+                        }
+                    };
+                    uses.subject = uses.subject.max(needed);
+                    uses.issuer |= *form == SubjectForm::Hash;
+                }
+                Source::Issuer => uses.issuer = true,
                 Source::Claim(name) => {
                     uses.claims.insert(name.clone());
                 }
@@ -74,9 +91,15 @@ impl Uses {
         uses
     }
 
+    /// Whether only a credential that proves a user will do.
+    pub(crate) fn needs_user(&self) -> bool {
+        self.subject != SubjectUse::Unused || self.issuer
+    }
+
     /// Both together.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.subject = self.subject.max(other.subject);
+        self.issuer |= other.issuer;
         self.claims.extend(other.claims);
         self.params.extend(other.params);
         self
@@ -87,6 +110,7 @@ impl Uses {
 /// is a subject that only names use.
 pub(crate) struct Values {
     client: ClientId,
+    issuer: Option<IssuerName>,
     subject: Option<String>,
     claims: BTreeMap<ValueName, String>,
     params: BTreeMap<ValueName, String>,
@@ -104,6 +128,8 @@ pub(crate) enum ValueProblem {
     RefusedParameter { name: ValueName, rule: String },
     #[error("the grant needs a subject, and the credential names none")]
     MissingSubject,
+    #[error("the grant needs a user of an issuer, and the credential proves none")]
+    MissingIssuer,
     #[error("the subject must be {rule}")]
     RefusedSubject { rule: String },
     #[error("the credential lacks the claim `{0}`")]
@@ -143,17 +169,33 @@ impl Values {
 
         let subject = match (uses.subject, raw.subject) {
             (SubjectUse::Unused, _) => None,
-            (SubjectUse::InNames | SubjectUse::InPolicy, None) => {
-                return Err(ValueProblem::MissingSubject);
+            (_, None) => return Err(ValueProblem::MissingSubject),
+            (SubjectUse::Any, Some(subject)) => Some(subject.as_str().to_owned()),
+            (SubjectUse::Encoded, Some(subject)) => {
+                let most = rules.subject_max_bytes;
+                if encoded(subject.as_str()).len() > most {
+                    let rule = format!("at most {most} bytes when it is encoded");
+                    return Err(ValueProblem::RefusedSubject { rule });
+                }
+                Some(subject.as_str().to_owned())
             }
-            (SubjectUse::InNames, Some(subject)) => Some(subject.as_str().to_owned()),
-            (SubjectUse::InPolicy, Some(subject)) => {
+            (SubjectUse::Segment, Some(subject)) if looks_encoded(subject.as_str()) => {
+                let rule = "without `~` before two hexadecimal digits, which stand for a character of another \
+                            user's where subjects are encoded";
+                return Err(ValueProblem::RefusedSubject { rule: rule.to_owned() });
+            }
+            (SubjectUse::Segment, Some(subject)) => {
                 let subject =
                     admitted(&ValueRule::subject(rules.subject_max_bytes), subject.as_str());
                 Some(subject.map_err(|rule| ValueProblem::RefusedSubject { rule })?)
             }
         };
-        Ok(Self { client: raw.client.clone(), subject, claims, params, now: raw.now })
+        let issuer = match (uses.issuer, raw.issuer) {
+            (true, None) => return Err(ValueProblem::MissingIssuer),
+            (true, Some(issuer)) => Some(issuer.clone()),
+            (false, _) => None,
+        };
+        Ok(Self { client: raw.client.clone(), issuer, subject, claims, params, now: raw.now })
     }
 
     /// The value of a placeholder of a text whose uses and rules these values were admitted by.
@@ -161,7 +203,17 @@ impl Values {
         let admitted = "a text's values are admitted by its own uses and rules";
         Cow::Borrowed(match &placeholder.source {
             Source::Client => self.client.as_str(),
-            Source::Subject => self.subject.as_ref().expect(admitted),
+            Source::Issuer => self.issuer.as_ref().expect(admitted).as_str(),
+            Source::Subject(form) => {
+                let subject = self.subject.as_ref().expect(admitted);
+                return match form {
+                    SubjectForm::Plain => Cow::Borrowed(subject),
+                    SubjectForm::Encoded => Cow::Owned(encoded(subject)),
+                    SubjectForm::Hash => {
+                        Cow::Owned(hash(self.issuer.as_ref().expect(admitted), subject))
+                    }
+                };
+            }
             Source::Claim(name) => self.claims.get(name).expect(admitted),
             Source::Parameter(name) => self.params.get(name).expect(admitted),
             Source::Now(format) => return Cow::Owned(format.write(self.now)),

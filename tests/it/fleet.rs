@@ -123,7 +123,16 @@ impl Fleet {
         query: &str,
     ) -> (String, String) {
         let url = format!("http://{}/v1/token?{query}", self.replicas[replica].public);
-        let request = self.http.get(url).basic_auth(client, Some(secret(client)));
+        self.answer(self.http.get(url).basic_auth(client, Some(secret(client)))).await
+    }
+
+    /// The same of the token of a user of the demo's app.
+    pub(crate) async fn user(&self, replica: usize, jwt: &str) -> (String, String) {
+        let url = format!("http://{}/v1/token", self.replicas[replica].public);
+        self.answer(self.http.get(url).bearer_auth(jwt)).await
+    }
+
+    async fn answer(&self, request: reqwest::RequestBuilder) -> (String, String) {
         let text = request.send().await.unwrap().text().await.unwrap();
         let body: Value = serde_json::from_str(&text).unwrap();
         let mut handed_out = self.handed_out.lock().unwrap();

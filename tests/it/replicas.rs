@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use appserver::emulator::Fault;
+use appserver::emulator::{Fault, demo_jwt};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 
@@ -547,4 +547,34 @@ async fn a_token_is_not_renewed_ahead_while_the_shared_budget_has_nothing_to_spa
         fleet.close();
     }))
     .await;
+}
+
+/// T41: what was kept for users of any issuer is gone everywhere once a grant tells their issuers apart.
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_from_before_a_policy_names_issuers_are_dropped_from_redis_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = folder.path().join("photos.json");
+    let plain = std::fs::read_to_string(repository("config/policies/my-photos.json")).unwrap();
+    std::fs::write(&policy, &plain).unwrap();
+    let config = format!("{AMPLE}[grants.my-photos]\npolicy = \"{}\"\n", policy.display());
+    let fleet = Fleet::of(2, &config).await;
+    let alice = demo_jwt("alice", fleet.clock.now());
+    let first = fleet.user(0, &alice).await;
+    assert_eq!(fleet.user(1, &alice).await, first);
+    fleet.redis.until_there_is("token").await;
+
+    std::fs::write(&policy, plain.replace("users/", "users/${issuer}/")).unwrap();
+    for replica in 0..2 {
+        fleet.reconfigure(replica, &config).await;
+    }
+    let gone = async {
+        while !fleet.redis.values("token").await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), gone).await.is_ok());
+    let second = fleet.user(0, &alice).await;
+    assert!(success(&second) && second != first, "{second:?}");
+    assert_eq!(fleet.user(1, &alice).await, second);
+    fleet.close();
 }

@@ -4,7 +4,8 @@ use appserver::emulator::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
 use chrono::TimeDelta;
 use serde_json::json;
 
-use crate::stage::{Answer, Stage};
+use crate::logs;
+use crate::stage::{Answer, Setting, Stage, repository};
 
 async fn get(stage: &Stage, path: &str, jwt: &str) -> Answer {
     stage.send(stage.request("GET", path).bearer_auth(jwt)).await
@@ -99,5 +100,117 @@ async fn a_users_name_cannot_widen_their_policy() {
         assert_eq!(answer.outcome(), "403 Forbidden.Grant", "{user}");
     }
     assert_eq!(stage.assume_role_calls(), []);
+    stage.close().await;
+}
+
+/// `config/policies/my-photos.json` with another place for users.
+fn photos_of(users: &str) -> String {
+    let policy = std::fs::read_to_string(repository("config/policies/my-photos.json")).unwrap();
+    policy.replace("users/${subject}", users)
+}
+
+/// Other identity providers for the demo's app; they sign with the demo's key.
+fn more_issuers() -> String {
+    let issuer = |name| {
+        format!(
+            "[issuers.{name}]\nissuer = \"https://{name}.example.com/\"\nalgorithms = [\"ES256\"]\n\
+             jwks_file = \"keys.json\"\naudiences.photos = [\"photo-app\"]\n"
+        )
+    };
+    ["partner", "social"].map(issuer).concat()
+}
+
+/// T41: three issuers have an `alice` each.
+#[tokio::test]
+async fn users_of_different_issuers_are_different_users() {
+    let config = "grants.my-photos.policy = \"photos.json\"\n";
+    let keys = std::fs::read_to_string(repository("config/demo.jwks.json")).unwrap();
+    let plain = photos_of("users/${subject}");
+    let files = [("photos.json", plain.as_str()), ("keys.json", keys.as_str())];
+    let stage = Stage::set(Setting { config, files: &files, ..Setting::default() }).await;
+    let exp = stage.clock.now().timestamp() + 3600;
+    let alice = |issuer: &str, aud: &str| {
+        sign(&json!({"iss": issuer, "aud": aud, "sub": "alice", "exp": exp}))
+    };
+    let demo = alice(DEMO_ISSUER, DEMO_AUDIENCE);
+    let first = get(&stage, "/v1/token", &demo).await;
+    assert_eq!(first.outcome(), "200 Success");
+
+    // As it is, one would be another; nothing of it comes into force.
+    let three = format!("{config}{}", more_issuers());
+    stage.write("over.toml", &three);
+    let refused = stage.reload().await.unwrap_err();
+    let expected = "grants.my-photos.policy: users of the issuers `demo`, `partner`, `social`";
+    assert!(refused.contains(expected), "{refused}");
+    let partner = alice("https://partner.example.com/", "photos");
+    assert_eq!(get(&stage, "/v1/token", &partner).await.outcome(), "401 Unauthenticated");
+    let kept = get(&stage, "/v1/token", &demo).await;
+    assert_eq!(kept.body["AccessKeyId"], first.body["AccessKeyId"]);
+
+    // Told apart: the tokens for the old paths are gone, and each has one for its own.
+    let start = logs::since(0).len();
+    stage.write("photos.json", &photos_of("users/${issuer}/${subject}"));
+    stage.reload().await.unwrap();
+    let log = logs::since(start);
+    assert!(
+        log.contains("grants.my-photos.policy") && log.contains("stay under the old ones"),
+        "{log}"
+    );
+    assert!(log.contains("dropped the tokens that nobody may have any more"), "{log}");
+    stage.sts.clear_calls();
+    let social = alice("https://social.example.com/", "photos");
+    for (issuer, jwt) in [("demo", &demo), ("partner", &partner), ("social", &social)] {
+        let answer = get(&stage, "/v1/token", jwt).await;
+        let arn = format!("acs:ram::11223344:role/oss-readwrite/photo-app.{issuer}.alice");
+        assert_eq!(answer.body["AssumedRoleUser"]["Arn"], arn);
+        assert_ne!(answer.body["AccessKeyId"], first.body["AccessKeyId"]);
+        let policy = stage.assume_role_calls().last().unwrap().parameters["Policy"].clone();
+        assert!(policy.contains(&format!("sample-bucket/users/{issuer}/alice/*")), "{policy}");
+        let whoami = get(&stage, "/v1/whoami", jwt).await;
+        assert_eq!(
+            (&whoami.body["Issuer"], &whoami.body["Subject"]),
+            (&json!(issuer), &json!("alice"))
+        );
+    }
+    assert_eq!(stage.assume_role_calls().len(), 3);
+
+    // Or the operator says that they are the same people: then they share.
+    let shared = "[grants.my-photos]\npolicy = \"photos.json\"\nshared_subjects = \"one directory feeds all three\"\n";
+    stage.write("over.toml", &format!("{shared}{}", more_issuers()));
+    stage.write("photos.json", &plain);
+    stage.reload().await.unwrap();
+    let answers = [get(&stage, "/v1/token", &demo).await, get(&stage, "/v1/token", &social).await];
+    assert_eq!(answers[0].body["AccessKeyId"], answers[1].body["AccessKeyId"]);
+    stage.close().await;
+}
+
+/// Subjects as identity providers issue them, in paths and in sessions' names.
+#[tokio::test]
+async fn any_subject_has_a_path_where_the_grant_encodes_or_hashes_it() {
+    let config = "grants.my-photos.policy = \"photos.json\"\n";
+    let files = [("photos.json", photos_of("users/${subject.encoded}"))];
+    let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));
+    let stage = Stage::set(Setting { config, files: &files, ..Setting::default() }).await;
+    let path = async |user: &str| {
+        let answer = get(&stage, "/v1/token", &demo_jwt(user, stage.clock.now())).await;
+        assert_eq!(answer.outcome(), "200 Success", "{user}");
+        let call = stage.assume_role_calls().last().unwrap().clone();
+        let policy: serde_json::Value = serde_json::from_str(&call.parameters["Policy"]).unwrap();
+        let resource = policy["Statement"][0]["Resource"].as_str().unwrap().to_owned();
+        (
+            resource.replace("acs:oss:*:*:sample-bucket/users/", ""),
+            call.parameters["RoleSessionName"].clone(),
+        )
+    };
+    let (auth0, name) = path("auth0|5f7c8ec7c33c6c004bbafe82").await;
+    assert_eq!(auth0, "auth0~7c5f7c8ec7c33c6c004bbafe82/*");
+    assert!(name.starts_with("hash-") && name.len() == 45, "{name}");
+    assert_eq!(path("f:1f3c:alice").await.0, "f~3a1f3c~3aalice/*");
+    assert_eq!(path("alice").await, ("alice/*".to_owned(), "photo-app.alice".to_owned()));
+    assert_eq!(path("..").await.0, "~2e~2e/*");
+    stage.write("photos.json", &photos_of("users/${subject.hash}"));
+    stage.reload().await.unwrap();
+    let hash = "798d0aca41603cf047e54115fdca738e3cc26eca9d06cec69687ad509d286965";
+    assert_eq!(path("auth0|5f7c8ec7c33c6c004bbafe82").await.0, format!("{hash}/*"));
     stage.close().await;
 }

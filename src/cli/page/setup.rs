@@ -7,7 +7,6 @@ use serde::Serialize;
 use crate::config::Settings;
 use crate::domain::ClientId;
 use crate::emulator::BucketSettings;
-use crate::policy::SubjectUse;
 
 /// The users that the demo's issuer of JWTs knows.
 pub(super) const USERS: [&str; 2] = ["alice", "bob"];
@@ -71,7 +70,7 @@ impl ClientView {
         Self {
             id: id.to_string(),
             secret: format!("{id}-demo-secret"),
-            for_users: grants.any(|grant| grant.narrowing.uses().subject != SubjectUse::Unused),
+            for_users: grants.any(|grant| grant.narrowing.uses().needs_user()),
         }
     }
 }

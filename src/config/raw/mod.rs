@@ -232,7 +232,8 @@ pub(super) struct RawGrant {
     pub(super) role: Field<RoleName>,
     /// Required. The file of the policy template, from this file's folder.
     pub(super) policy: Field<PathBuf>,
-    /// Default `${client}`, or `${client}.${subject}` where the policy uses the subject.
+    /// Default `${client}`, `${client}.${subject}` where the policy uses the subject, and `${client}.${issuer}.${subject}` where
+    /// it uses the issuer, too.
     pub(super) session_name: Field<String>,
     /// Seconds, default 900. Shorter asked durations are refused.
     pub(super) min_duration_secs: Field<u32>,
@@ -248,7 +249,9 @@ pub(super) struct RawGrant {
     pub(super) allow_broad: Field<bool>,
     /// Why; required with `allow_broad`.
     pub(super) allow_broad_reason: Field<String>,
-    /// Bytes, 1 to 256, default 128. Longer subjects are refused by policies that use them.
+    /// Why users of different issuers with one subject or claim are one user here. Without it such a grant is refused.
+    pub(super) shared_subjects: Field<String>,
+    /// Bytes, 1 to 256, default 128, of a subject as it is written. Longer subjects are refused by policies that use them.
     pub(super) subject_max_length_bytes: Field<usize>,
     /// What callers must say, by name.
     pub(super) parameters: BTreeMap<String, RawValueRule>,

@@ -48,6 +48,7 @@ fn rendered(narrowing: &Narrowing, value: &str) -> Option<String> {
     let names = narrowing.rules().params.keys();
     let raw = RawValues {
         client: &"photo-app".parse().unwrap(),
+        issuer: None,
         subject: None,
         claims: &Default::default(),
         params: &names.map(|name| (name.to_string(), value.to_owned())).collect(),

@@ -38,6 +38,7 @@ fn tasks(policy: &str, folder: &str) -> String {
     let narrowing = Narrowing::parse(texts, rules).unwrap();
     let params = narrowing.rules().params.keys();
     let raw = RawValues {
+        issuer: None,
         client: &"photo-app".parse().unwrap(),
         subject: Some(&"alice".parse().unwrap()),
         claims: &BTreeMap::new(),
