@@ -44,12 +44,16 @@ pub(super) fn resolve(
 fn issuer(
     (id, configured): (Option<IssuerName>, Fingerprint),
     path: &str,
-    raw: RawIssuer,
+    mut raw: RawIssuer,
     registered: &[&ClientId],
     mode: Mode,
     problems: &mut Problems,
 ) -> Option<Issuer> {
     let at = |key: &str| format!("{path}.{key}");
+    let provider = problems.take(&at("provider"), std::mem::take(&mut raw.provider));
+    if let Some(provider) = provider {
+        provider.apply(path, &mut raw, problems);
+    }
     let name = problems.require(&at("issuer"), raw.issuer);
     let algorithms = problems.require(&at("algorithms"), raw.algorithms);
     let algorithms = algorithms.map(|List(algorithms)| algorithms);

@@ -17,6 +17,7 @@ mod issuers;
 mod layers;
 mod limits;
 mod problems;
+mod providers;
 mod raw;
 mod reload;
 mod resolve;

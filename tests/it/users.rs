@@ -91,6 +91,26 @@ async fn a_token_that_proves_nothing_is_answered_like_a_wrong_secret() {
     stage.close().await;
 }
 
+/// The operator finds in the log what the caller is not told: which claim of which issuer's token was at fault.
+#[tokio::test]
+async fn the_log_says_why_a_token_was_refused_and_never_the_token() {
+    let stage = Stage::demo().await;
+    let exp = stage.clock.now().timestamp() + 600;
+    for (iss, aud, said) in [
+        (DEMO_ISSUER, "another-app", "issuer `demo`: the token is for another audience: `aud` is"),
+        ("https://evil.example.com/", DEMO_AUDIENCE, "`iss` is "),
+    ] {
+        let start = logs::since(0).len();
+        let jwt = sign(&json!({"iss": iss, "aud": aud, "sub": "alice", "exp": exp}));
+        assert_eq!(get(&stage, "/v1/token", &jwt).await.outcome(), "401 Unauthenticated");
+        let log = logs::since(start);
+        let named = if iss == DEMO_ISSUER { aud } else { iss };
+        assert!(log.lines().any(|line| line.contains(said) && line.contains(named)), "{log}");
+        assert!(!jwt.split('.').any(|part| log.contains(part)), "{log}");
+    }
+    stage.close().await;
+}
+
 /// A user whose name would widen the policy is refused, whatever the identity provider let them be called.
 #[tokio::test]
 async fn a_users_name_cannot_widen_their_policy() {

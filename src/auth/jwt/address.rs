@@ -65,9 +65,12 @@ impl TryFrom<String> for KeyAddress {
         // `Url` would take white space away and turn backslashes: what is written is what is meant.
         let graphic = raw.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let url = Url::parse(&raw).ok().filter(|_| graphic).ok_or(RULE)?;
+        // In a path it is a character like others: Firebase's keys are below `…/jwk/securetoken@system.…`.
+        let authority = raw.split_once("://").map_or("", |(_, rest)| rest);
+        let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
         let plain = url.username().is_empty()
             && url.password().is_none()
-            && !raw.contains('@')
+            && !authority.contains('@')
             && url.fragment().is_none();
         let host = url.host_str().ok_or(RULE)?;
         match url.scheme() {
@@ -95,6 +98,8 @@ mod tests {
             "http://127.0.0.1:8090/jwks",
             "http://[::1]:8090/jwks",
             "http://localhost/jwks",
+            "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com",
+            "https://login.example.com/jwks?for=a@b",
         ] {
             assert_eq!(address(good).as_deref(), Ok(good));
         }
@@ -109,6 +114,8 @@ mod tests {
             "http://user@127.0.0.1/jwks",
             "https://user:word@login.example.com/jwks",
             "https://@login.example.com/jwks",
+            "https://login.example.com@evil.example.com/jwks",
+            "https://evil.example.com:443@login.example.com",
             "https://login.example.com/jwks#one",
             "https:\\\\login.example.com/jwks",
             "https://login.example.com/jw ks",

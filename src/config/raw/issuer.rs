@@ -7,12 +7,15 @@ use serde::Deserialize;
 
 use crate::auth::{ClaimPath, KeyAddress, SignatureAlgorithm, SubjectType, TokenKind};
 use crate::config::field::{Field, List};
+use crate::config::providers::Provider;
 use crate::domain::ClientId;
 
 /// An identity provider.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(in crate::config) struct RawIssuer {
+    /// Whose tokens they are, if the provider is known here: sets what its documents say and what is not set here.
+    pub(in crate::config) provider: Field<Provider>,
     /// Required: `iss`, to the letter.
     pub(in crate::config) issuer: Field<String>,
     /// Required: `ES256`, `RS256` and so on; `HS256` with `secret_file`.

@@ -5,6 +5,7 @@ mod audit;
 mod issuer_keys;
 mod limits;
 mod listener;
+mod providers;
 mod shared_subjects;
 mod store_and_issuers;
 mod tickets;

@@ -1,0 +1,188 @@
+//! What is known of the tokens of well-known identity providers: each sets what its documents say, where the operator has
+//! not.
+
+use serde::Deserialize;
+
+use super::field::{Field, List};
+use super::problems::Problems;
+use super::raw::{RawClaimRule, RawIssuer};
+use crate::auth::{ClaimPath, SignatureAlgorithm, TokenKind};
+use crate::domain::Invalid;
+
+/// An identity provider whose tokens are known.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(in crate::config) enum Provider {
+    Apple,
+    Auth0,
+    Cognito,
+    Entra,
+    Firebase,
+    Google,
+    Keycloak,
+    Okta,
+}
+
+impl TryFrom<String> for Provider {
+    type Error = Invalid;
+
+    fn try_from(word: String) -> Result<Self, Invalid> {
+        Ok(match word.as_str() {
+            "apple" => Self::Apple,
+            "auth0" => Self::Auth0,
+            "cognito" => Self::Cognito,
+            "entra" => Self::Entra,
+            "firebase" => Self::Firebase,
+            "google" => Self::Google,
+            "keycloak" => Self::Keycloak,
+            "okta" => Self::Okta,
+            _ => {
+                return Err(Invalid(
+                    "known providers are `apple`, `auth0`, `cognito`, `entra`, `firebase`, `google`, `keycloak` and `okta`; \
+                     leave it away for any other",
+                ));
+            }
+        })
+    }
+}
+
+impl Provider {
+    /// Sets what is known, and notes an `issuer` that cannot be one of the provider's.
+    pub(super) fn apply(self, path: &str, raw: &mut RawIssuer, problems: &mut Problems) {
+        if let Self::Apple = self {
+            unset(&mut raw.issuer, "https://appleid.apple.com".to_owned());
+        }
+        if let Self::Google = self {
+            unset(&mut raw.issuer, "https://accounts.google.com".to_owned());
+        }
+        // All of them sign with RS256 unless they are told otherwise.
+        if matches!(raw.algorithms, Field::Absent)
+            && let Field::Given(rs256) = known::<SignatureAlgorithm>("RS256")
+        {
+            raw.algorithms = Field::Given(List(vec![rs256]));
+        }
+        let kind = match self {
+            // Their access tokens are for themselves, and no JWTs.
+            Self::Apple | Self::Firebase | Self::Google => TokenKind::Id,
+            Self::Auth0 | Self::Cognito | Self::Entra | Self::Keycloak | Self::Okta => {
+                TokenKind::Access
+            }
+        };
+        unset(&mut raw.token_kind, kind);
+        let is_access = matches!(raw.token_kind, Field::Given(TokenKind::Access));
+        if is_access {
+            self.apply_to_access_tokens(raw);
+        }
+        self.apply_keys(raw);
+        if let Field::Given(issuer) = &raw.issuer
+            && let Some(rule) = self.rule_broken_by(issuer, is_access)
+        {
+            problems.add(format!("{path}.issuer"), rule);
+        }
+    }
+
+    fn apply_to_access_tokens(self, raw: &mut RawIssuer) {
+        match self {
+            // They have no `aud`.
+            Self::Cognito => unset(&mut raw.audience_claim, ClaimPath::named("client_id")),
+            // An ID token of the code flow has no mark but that it lacks this: the app that got the token.
+            Self::Entra => {
+                let is_v1 = matches!(&raw.issuer, Field::Given(issuer) if is_entra_v1(issuer));
+                let app = if is_v1 { "appid" } else { "azp" };
+                let any =
+                    RawClaimRule { pattern: Field::Given(".+".to_owned()), ..Default::default() };
+                raw.required.entry(app.to_owned()).or_insert(any);
+            }
+            // `sub` is a name to log in with, which may come to be another user's; this is the user.
+            Self::Okta => unset(&mut raw.subject_claim, ClaimPath::named("uid")),
+            Self::Apple | Self::Auth0 | Self::Firebase | Self::Google | Self::Keycloak => {}
+        }
+    }
+
+    fn apply_keys(self, raw: &mut RawIssuer) {
+        let is_said = !matches!(raw.jwks_file, Field::Absent)
+            || !matches!(raw.jwks_url, Field::Absent)
+            || !matches!(raw.discovery, Field::Absent)
+            || !matches!(raw.secret_file, Field::Absent);
+        if is_said {
+            return;
+        }
+        let url = match self {
+            Self::Apple => "https://appleid.apple.com/auth/keys",
+            Self::Firebase => {
+                "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
+            }
+            Self::Auth0
+            | Self::Cognito
+            | Self::Entra
+            | Self::Google
+            | Self::Keycloak
+            | Self::Okta => {
+                raw.discovery = Field::Given(true);
+                return;
+            }
+        };
+        raw.jwks_url = known(url);
+    }
+
+    fn rule_broken_by(self, issuer: &str, is_access: bool) -> Option<&'static str> {
+        let begins = |with: &str| issuer.starts_with(with);
+        let (good, rule) = match self {
+            Self::Apple => (
+                issuer == "https://appleid.apple.com",
+                "Apple's is `https://appleid.apple.com`; leave it away",
+            ),
+            Self::Google => (
+                issuer == "https://accounts.google.com",
+                "Google's is `https://accounts.google.com`; leave it away",
+            ),
+            Self::Auth0 => (
+                issuer.ends_with('/'),
+                "Auth0's ends with a slash, also with a domain of your own: `https://TENANT.auth0.com/`",
+            ),
+            Self::Cognito => (
+                begins("https://cognito-idp.") && !issuer.ends_with('/'),
+                "Cognito's is `https://cognito-idp.REGION.amazonaws.com/POOL`",
+            ),
+            Self::Entra => (
+                (begins("https://login.microsoftonline.") && issuer.ends_with("/v2.0")
+                    || is_entra_v1(issuer)
+                    || issuer.contains(".ciamlogin.com/"))
+                    && !["/common/", "/organizations/", "/consumers/"]
+                        .iter()
+                        .any(|tenants| issuer.contains(tenants)),
+                "Entra's names one tenant by its id: `https://login.microsoftonline.com/TENANT/v2.0`, or \
+                 `https://sts.windows.net/TENANT/` of an API whose tokens are of version 1",
+            ),
+            Self::Firebase => (
+                begins("https://securetoken.google.com/") && !issuer.ends_with('/'),
+                "Firebase's is `https://securetoken.google.com/PROJECT`",
+            ),
+            Self::Keycloak => (
+                issuer.contains("/realms/") && !issuer.ends_with('/'),
+                "Keycloak's is `https://HOST/realms/REALM`, without a slash at its end",
+            ),
+            Self::Okta => (
+                !issuer.ends_with('/') && (!is_access || issuer.contains("/oauth2/")),
+                "Okta's is that of a custom authorization server, `https://DOMAIN/oauth2/default`: access tokens of the \
+                 organisation's own server are for Okta alone",
+            ),
+        };
+        (!good).then_some(rule)
+    }
+}
+
+fn is_entra_v1(issuer: &str) -> bool {
+    issuer.starts_with("https://sts.windows.net/") && issuer.ends_with('/')
+}
+
+fn unset<T>(field: &mut Field<T>, known: T) {
+    if matches!(field, Field::Absent) {
+        *field = Field::Given(known);
+    }
+}
+
+/// A value of ours, read as one of the operator's is.
+fn known<T: TryFrom<String, Error = Invalid>>(text: &str) -> Field<T> {
+    T::try_from(text.to_owned()).map_or_else(|rule| Field::Wrong(rule.to_string()), Field::Given)
+}
