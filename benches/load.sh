@@ -139,14 +139,15 @@ serve 10000 1000
 load save "${hit[@]}" --file "$dir/answer" >/dev/null
 stopped "$server"
 
-# compared FILTER [SINK]: hits of both servers by turns, because the machine is not the same for long; of each the least
+# compared FILTER [SINK [DURABILITY]]: hits of both servers by turns, because the machine is not the same for long; of each the least
 # disturbed round.
 compared() {
-  local filter=$1 sink=${2:-file} line name ours='' theirs=''
+  local filter=$1 sink=${2:-file} durability=${3:-process} line name ours='' theirs=''
   less() { [[ -z $1 ]] || awk "BEGIN { exit !($(value cpu "$2") < $(value cpu "$1")) }"; }
   serve_bare
   local other=$server
-  APPSERVER__AUDIT__SINK=$sink APPSERVER__LOG__FILTER=$filter serve 10000 1000
+  APPSERVER__AUDIT__SINK=$sink APPSERVER__AUDIT__DURABILITY=$durability APPSERVER__LOG__FILTER=$filter \
+    serve 10000 1000
   for _ in 1 2 3; do
     line=$(load closed "${bare_at[@]}" --connections 32 --seconds 2 --pid "$other")
     if less "$theirs" "$line"; then theirs=$line; fi
@@ -157,7 +158,7 @@ compared() {
   stopped "$other"
   for name in theirs ours; do
     line=${!name}
-    row "hits, $([[ $name == ours ]] && echo "AppServer, log.filter = $filter, audit.sink = $sink" || echo bare axum): a second" \
+    row "hits, $([[ $name == ours ]] && echo "AppServer, log.filter = $filter, audit.sink = $sink, durability = $durability" || echo bare axum): a second" \
       "$(value per_second "$line")"
     row "  CPU µs a request" "$(value cpu "$line")"
     row "  p50, p99, p99.9 µs" "$(value p50 "$line"), $(value p99 "$line"), $(value p999 "$line")"
@@ -167,9 +168,12 @@ compared() {
     "$(calculated %.2f "$(value cpu "$ours") / $(value cpu "$theirs")")" "at most 1.2"
 }
 
-# As it is shipped, then without the audit, and with hardly any log: a hit writes no line of the log either way.
+# As it is shipped, then with each other promise of the audit, without it, and with hardly any log: a hit writes no line
+# of the log either way.
 run_hits() {
   compared info
+  compared info file queue
+  compared info file disk
   compared info off
   compared warn
 }

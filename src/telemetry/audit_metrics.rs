@@ -17,9 +17,9 @@ impl AuditMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("audit");
         let Self { written, lost, queued, broken } = self.clone();
-        registry.register("lines_written", "Decisions that the audit's sink has taken", written);
+        registry.register("lines_written", "Lines that the audit's sink has taken", written);
         registry.register("lines_lost", "Decisions that are not in the audit", lost);
-        registry.register("queue_length", "Decisions that wait for the audit's sink", queued);
+        registry.register("queue_length", "Lines that wait for the audit's sink", queued);
         registry.register("broken", "Whether the audit's sink takes nothing", broken);
     }
 
