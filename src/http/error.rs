@@ -141,6 +141,30 @@ impl ApiError {
         }
     }
 
+    /// Which bound was reached or what failed, of what the caller cannot fix. Callers learn a `Code`; this is for metrics
+    /// and the log, and tells apart what shares one.
+    pub(crate) fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Vend(error) => Some(error.reason()),
+            Self::TimedOut => Some("request_timeout"),
+            Self::Unrecorded(Unrecorded) => Some("audit"),
+            Self::Panicked => Some("panic"),
+            Self::Malformed(_)
+            | Self::InvalidParameter { .. }
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::BodyTimeout
+            | Self::NoTickets
+            | Self::TicketTooLong
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::Unauthenticated(_)
+            | Self::ClientDisabled
+            | Self::Throttled(_)
+            | Self::Refused(_) => None,
+        }
+    }
+
     /// The table. Every row of the README's list of errors is here and nowhere else.
     pub(crate) fn public(&self) -> Public {
         use StatusCode as Status;
@@ -205,15 +229,14 @@ impl ApiError {
                     .retry_after(RETRY_AFTER)
             }
             Self::Vend(VendError::Sts(error)) => upstream(error),
-            Self::Vend(VendError::Overloaded { retry_after }) => {
-                throttled().retry_after(*retry_after)
-            }
+            Self::Vend(
+                VendError::Overloaded { retry_after } | VendError::Crowded { retry_after },
+            ) => throttled().retry_after(*retry_after),
             Self::Vend(VendError::CircuitOpen { retry_after }) => {
                 unavailable().retry_after(*retry_after)
             }
-            Self::Vend(VendError::TimedOut) | Self::TimedOut => {
-                unavailable().retry_after(RETRY_AFTER)
-            }
+            Self::Vend(VendError::TimedOut | VendError::CallTimedOut | VendError::CallLost)
+            | Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
             Self::Unrecorded(Unrecorded) => Public::new(
                 Status::SERVICE_UNAVAILABLE,
                 "AuditUnavailable",
@@ -381,7 +404,10 @@ mod tests {
             (VendError::NotReady, "NotReady", secs(5)),
             (VendError::Overloaded { retry_after: secs(77) }, "Upstream.Throttled", secs(77)),
             (VendError::CircuitOpen { retry_after: secs(3) }, "Upstream.Unavailable", secs(3)),
+            (VendError::Crowded { retry_after: secs(9) }, "Upstream.Throttled", secs(9)),
             (VendError::TimedOut, "Upstream.Unavailable", secs(5)),
+            (VendError::CallTimedOut, "Upstream.Unavailable", secs(5)),
+            (VendError::CallLost, "Upstream.Unavailable", secs(5)),
             (VendError::Sts(Arc::new(StsError::TimedOut)), "Upstream.Unavailable", secs(5)),
         ];
         for (error, code, retry_after) in table {

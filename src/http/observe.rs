@@ -199,6 +199,9 @@ async fn observe(
             write_error(&mut response, context, &public);
             log_failure(context, &error, &public, took);
             audited::denied(api, context, &error, &public);
+            if let Some(reason) = error.reason() {
+                api.metrics.failed(reason);
+            }
             if matches!(*error, ApiError::Panicked) {
                 api.metrics.panics.inc();
             }
@@ -270,9 +273,11 @@ fn log_failure(context: &Context, error: &ApiError, public: &Public, took: Durat
     let cause = causes(error);
     if matches!(error, ApiError::Unrecorded(_)) {
         // The audit says itself what ails it, once and not for each request.
-        tell!(DEBUG, context, status, %code, took_ms, cause, "failed: {error}");
+        let reason = error.reason();
+        tell!(DEBUG, context, status, %code, reason, took_ms, cause, "failed: {error}");
     } else if public.status.is_server_error() {
-        tell!(ERROR, context, status, %code, took_ms, cause, "failed: {error}");
+        let reason = error.reason();
+        tell!(ERROR, context, status, %code, reason, took_ms, cause, "failed: {error}");
     } else if error.is_noise() {
         tell!(DEBUG, context, status, %code, took_ms, "refused: {error}");
     } else {

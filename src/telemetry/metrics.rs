@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     /// Of `requests`, looked up once: what nearly all callers get must not search for its histogram.
     tokens_answered: Histogram,
     vended: Family<VendedLabels, Counter>,
+    failed: Family<FailedLabel, Counter>,
     sts_calls: Family<StsCall, Histogram, fn() -> Histogram>,
     /// Of the vending engine.
     pub(crate) vend: VendMetrics,
@@ -69,6 +70,11 @@ struct VendedLabels {
     grant: GrantName,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct FailedLabel {
+    reason: &'static str,
+}
+
 impl EncodeLabelValue for ClientId {
     fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
         self.as_str().encode(encoder)
@@ -100,6 +106,7 @@ impl Metrics {
             tokens_answered,
             requests,
             vended: Family::default(),
+            failed: Family::default(),
             sts_calls: Family::new_with_constructor(latency),
             vend: VendMetrics::new(),
             store: StoreMetrics::new(),
@@ -128,6 +135,11 @@ impl Metrics {
             "tokens_vended",
             "Tokens handed out, by client and grant",
             self.vended.clone(),
+        );
+        registry.register(
+            "requests_failed",
+            "Requests answered 5xx, by the bound that was reached or what failed",
+            self.failed.clone(),
         );
         registry.register_with_unit(
             "sts_call_duration",
@@ -171,6 +183,11 @@ impl Metrics {
         self.vended.get_or_create(&labels).inc();
     }
 
+    /// A request was answered 5xx, for a reason of a closed set.
+    pub(crate) fn failed(&self, reason: &'static str) {
+        self.failed.get_or_create(&FailedLabel { reason }).inc();
+    }
+
     /// STS was asked once; a retry is another call.
     pub(crate) fn sts_call(&self, call: &StsCall, took: Duration) {
         self.sts_calls.get_or_create(call).observe(took.as_secs_f64());
@@ -207,6 +224,7 @@ mod tests {
         );
         metrics.throttled.beyond(Some(&"client-002".parse().unwrap()), "subject", "shadow");
         metrics.throttled.beyond(None, "address-failures", "enforce");
+        metrics.failed("breaker");
         metrics.ready(true);
         let text = metrics.encoded();
         for line in [
@@ -215,6 +233,7 @@ mod tests {
             r#"appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1"#,
             r#"appserver_throttled_total{client="client-002",limit="subject",mode="shadow"} 1"#,
             r#"appserver_throttled_total{client="",limit="address-failures",mode="enforce"} 1"#,
+            r#"appserver_requests_failed_total{reason="breaker"} 1"#,
             "appserver_connections 0",
             "appserver_ready 1",
         ] {

@@ -149,7 +149,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let key = sought.to_key();
         let client = &key.holder().client;
         let Some(_waiter) = self.waiters.admit(client) else {
-            return Err(self.budget.turn_away(client));
+            return Err(match self.budget.turn_away(client) {
+                VendError::Overloaded { retry_after } => VendError::Crowded { retry_after },
+                other => other,
+            });
         };
         let patient_until = Instant::now() + PATIENCE;
         let until = || if self.has_usable(&key) { deadline.min(patient_until) } else { deadline };
@@ -230,9 +233,18 @@ async fn landing(
     if let Some((mut place, departure)) = second {
         tokio::select! {
             biased;
-            outcome = &mut outcome => return outcome.unwrap_or(Err(VendError::TimedOut)),
+            outcome = &mut outcome => return shared(outcome),
             () = place.turn() => departure.hurry(),
         }
     }
-    outcome.await.unwrap_or(Err(VendError::TimedOut))
+    shared(outcome.await)
+}
+
+/// A flight's outcome as that of each who waited for it: a deadline in it was the flight's and not theirs.
+fn shared(outcome: Option<Outcome>) -> Outcome {
+    match outcome {
+        Some(Err(VendError::TimedOut)) => Err(VendError::CallTimedOut),
+        Some(outcome) => outcome,
+        None => Err(VendError::CallLost),
+    }
 }

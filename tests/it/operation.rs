@@ -50,6 +50,7 @@ appserver_http_request_duration_seconds_count{route="unmatched",status="404",cod
 appserver_log_lines_dropped_total 0
 appserver_panics_total 0
 appserver_ready 1
+appserver_requests_failed_total{reason="sts_throttled"} 1
 appserver_store_unopened_total 0
 appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1
 appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="throttled"} 1

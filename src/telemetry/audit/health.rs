@@ -9,6 +9,9 @@ use crate::telemetry::with_causes;
 
 /// A sink that takes nothing for so long counts as broken: a reader that hangs, or a disk.
 const STALLED: Duration = Duration::from_secs(2);
+/// For how long it must have been seen so. When a machine is so busy that this process is not run, or it was stopped, its
+/// clock has gone on when it wakes, and a writer that has not had a moment yet looks as if it hung.
+const CERTAIN: Duration = Duration::from_millis(500);
 /// How often the log is told that lines find no room.
 const TELL_AGAIN: Duration = Duration::from_secs(10);
 
@@ -22,6 +25,10 @@ pub(super) struct Health {
     failing: AtomicBool,
     /// Since when the write under way has been, in milliseconds from the origin and never 0; 0 if none is.
     busy_since: AtomicU64,
+    /// The write under way that was seen to take too long, by its `busy_since`.
+    suspected: AtomicU64,
+    /// When that was seen first, as `busy_since`.
+    suspected_since: AtomicU64,
     /// Whether the log has been told that it is broken.
     told: AtomicBool,
     /// When the log was told last that there was no room, as `busy_since`.
@@ -34,6 +41,8 @@ impl Health {
             origin: Instant::now(),
             failing: AtomicBool::new(false),
             busy_since: AtomicU64::new(0),
+            suspected: AtomicU64::new(0),
+            suspected_since: AtomicU64::new(0),
             told: AtomicBool::new(false),
             told_of_crowd: AtomicU64::new(0),
         }
@@ -72,11 +81,24 @@ impl Health {
         }
         let since = self.busy_since.load(Ordering::Relaxed);
         // Mostly the writer has nothing to do, and nobody looks at a clock.
-        let stalled = since != 0 && self.now().saturating_sub(since) > millis(STALLED);
+        let stalled = since != 0 && self.has_stalled(since);
         if stalled && !self.told.swap(true, Ordering::Relaxed) {
             tracing::error!("the audit's sink takes nothing; its lines wait");
         }
         stalled
+    }
+
+    /// Whether the write that is under way since then has been seen to hang.
+    fn has_stalled(&self, since: u64) -> bool {
+        let now = self.now();
+        if now.saturating_sub(since) <= millis(STALLED) {
+            return false;
+        }
+        if self.suspected.swap(since, Ordering::Relaxed) != since {
+            self.suspected_since.store(now, Ordering::Relaxed);
+            return false;
+        }
+        now.saturating_sub(self.suspected_since.load(Ordering::Relaxed)) > millis(CERTAIN)
     }
 
     /// A line found no room.
@@ -110,9 +132,30 @@ mod tests {
         tokio::time::advance(STALLED).await;
         assert!(!health.is_broken());
         tokio::time::advance(Duration::from_millis(1)).await;
+        assert!(!health.is_broken(), "it was seen once");
+        tokio::time::advance(CERTAIN).await;
+        assert!(!health.is_broken());
+        tokio::time::advance(Duration::from_millis(1)).await;
         assert!(health.is_broken());
         health.worked();
         tokio::time::advance(Duration::from_secs(3600)).await;
         assert!(!health.is_broken(), "who has nothing to write is well");
+    }
+
+    /// T60: a process that was stopped, or not run, in the middle of a write; again and again.
+    #[tokio::test(start_paused = true)]
+    async fn a_write_during_which_the_process_was_stopped_is_not_broken() {
+        let health = Health::new();
+        for _ in 0..5 {
+            health.busy();
+            tokio::time::advance(Duration::from_secs(60)).await;
+            // Requests that come before the writer does.
+            for _ in 0..32 {
+                assert!(!health.is_broken());
+            }
+            tokio::time::advance(CERTAIN).await;
+            assert!(!health.is_broken());
+            health.worked();
+        }
     }
 }

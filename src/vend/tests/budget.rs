@@ -95,7 +95,7 @@ async fn beyond_the_cap_nobody_waits_and_one_client_takes_half_of_it() {
     let mut outcomes = (0, 0);
     for phone in crowd {
         match phone.await.unwrap().unwrap_err() {
-            VendError::Overloaded { .. } => outcomes.0 += 1,
+            VendError::Crowded { .. } => outcomes.0 += 1,
             VendError::TimedOut => outcomes.1 += 1,
             other => panic!("{other:?}"),
         }
