@@ -147,7 +147,7 @@ impl ApiError {
         match self {
             Self::Vend(error) => Some(error.reason()),
             Self::TimedOut => Some("request_timeout"),
-            Self::Unrecorded(Unrecorded) => Some("audit"),
+            Self::Unrecorded(unrecorded) => Some(unrecorded.reason()),
             Self::Panicked => Some("panic"),
             Self::Malformed(_)
             | Self::InvalidParameter { .. }
@@ -237,7 +237,7 @@ impl ApiError {
             }
             Self::Vend(VendError::TimedOut | VendError::CallTimedOut | VendError::CallLost)
             | Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
-            Self::Unrecorded(Unrecorded) => Public::new(
+            Self::Unrecorded(_) => Public::new(
                 Status::SERVICE_UNAVAILABLE,
                 "AuditUnavailable",
                 "The decision cannot be recorded, and no token leaves without its record; the token can be had later.",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::trail::Unrecorded;
 use crate::telemetry::with_causes;
 
 /// A sink that takes nothing for so long counts as broken: a reader that hangs, or a disk.
@@ -76,8 +77,13 @@ impl Health {
     }
 
     pub(super) fn is_broken(&self) -> bool {
+        self.trouble().is_some()
+    }
+
+    /// What is wrong with the sink.
+    pub(super) fn trouble(&self) -> Option<Unrecorded> {
         if self.failing.load(Ordering::Relaxed) {
-            return true;
+            return Some(Unrecorded::Failing);
         }
         let since = self.busy_since.load(Ordering::Relaxed);
         // Mostly the writer has nothing to do, and nobody looks at a clock.
@@ -85,7 +91,7 @@ impl Health {
         if stalled && !self.told.swap(true, Ordering::Relaxed) {
             tracing::error!("the audit's sink takes nothing; its lines wait");
         }
-        stalled
+        stalled.then_some(Unrecorded::Stalled)
     }
 
     /// Whether the write that is under way since then has been seen to hang.

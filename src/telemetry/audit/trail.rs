@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use super::health::Health;
 use super::line::{self, Decision, Request, Source, TokenPart};
@@ -18,10 +18,13 @@ use super::sink::Sinks;
 use super::writer;
 use crate::telemetry::AuditMetrics;
 
-/// How long a request that must have its line waits for room: a burst passes, an outage is not waited for.
-const PATIENCE: Duration = Duration::from_millis(250);
-/// How long it waits until its line is written, where nothing may leave before; then the sink counts as broken anyway.
-const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
+/// How long a request that must have its line waits for room: a burst passes, and so does a moment in which the writer
+/// gets no CPU. A sink that is broken is not waited for.
+const ROOM_WITHIN: Duration = Duration::from_secs(2);
+/// How long a request waits until its line is written, if it may leave without.
+const WRITTEN_WITHIN: Duration = Duration::from_millis(250);
+/// Between two looks of one who waits.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long the end of the server waits for the last lines.
 const DRAIN: Duration = Duration::from_secs(3);
 
@@ -52,8 +55,46 @@ pub(super) struct Common {
 
 /// The line of a token cannot be written, and without it no token leaves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the audit takes no line")]
-pub(crate) struct Unrecorded;
+pub(crate) enum Unrecorded {
+    #[error("the audit's sink fails")]
+    Failing,
+    #[error("the audit's sink takes nothing")]
+    Stalled,
+    /// It is there and slower than lines come.
+    #[error("as many lines wait for the audit's sink as may (`audit.buffer_lines`)")]
+    Full,
+}
+
+impl Unrecorded {
+    /// For metrics and the log.
+    pub(crate) fn reason(self) -> &'static str {
+        match self {
+            Self::Failing => "audit_failing",
+            Self::Stalled => "audit_stalled",
+            Self::Full => "audit_full",
+        }
+    }
+}
+
+/// How long somebody still waits, in looks.
+///
+/// Not until a deadline: a process that gets no CPU, or was stopped, finds its deadlines passed when it wakes, before the
+/// writer has had a moment. That costs one look here.
+struct Patience(Duration);
+
+impl Patience {
+    /// Waits for the change, for a look at most.
+    async fn wait(&mut self, change: impl Future) {
+        let (began, look) = (Instant::now(), self.0.min(LOOK));
+        // Whoever waits looks again either way.
+        let _ = timeout(look, change).await;
+        self.0 -= began.elapsed().min(look);
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.is_zero()
+    }
+}
 
 impl Audit {
     pub(crate) fn off() -> Self {
@@ -130,8 +171,7 @@ impl Trail {
     pub(crate) fn check(&self) -> Result<(), Unrecorded> {
         match self.on_failure {
             OnFailure::Continue => Ok(()),
-            OnFailure::Refuse if self.common.health.is_broken() => Err(Unrecorded),
-            OnFailure::Refuse => Ok(()),
+            OnFailure::Refuse => self.common.health.trouble().map_or(Ok(()), Err),
         }
     }
 
@@ -188,22 +228,25 @@ impl Trail {
         }
     }
 
-    /// Waits until the lines are written.
+    /// Waits until the lines are written. Where nothing may leave before, that is as long as the sink is sound; a request
+    /// has its own time-out.
     async fn written(&self, batch: &Batch) -> Result<(), Unrecorded> {
-        let (patience, in_vain) = match self.on_failure {
-            OnFailure::Refuse => (WRITTEN_WITHIN, Err(Unrecorded)),
+        let mut patience = match self.on_failure {
+            OnFailure::Refuse => Patience(Duration::MAX),
             // They wait on, and may still be written.
-            OnFailure::Continue => (PATIENCE, Ok(())),
+            OnFailure::Continue => Patience(WRITTEN_WITHIN),
         };
-        let until = Instant::now() + patience;
         loop {
             // Made before the look, as below.
             let changed = batch.changed();
             if batch.is_written() {
                 return Ok(());
             }
-            if self.common.health.is_broken() || timeout_at(until, changed).await.is_err() {
-                return in_vain;
+            match (self.common.health.trouble(), self.on_failure) {
+                (Some(trouble), OnFailure::Refuse) => return Err(trouble),
+                (Some(_), OnFailure::Continue) => return Ok(()),
+                (None, _) if patience.is_over() => return Ok(()),
+                (None, _) => patience.wait(changed).await,
             }
         }
     }
@@ -232,7 +275,7 @@ impl Trail {
         line: &str,
         mut policy: Option<TokenPolicy>,
     ) -> Result<Arc<Batch>, Unrecorded> {
-        let until = Instant::now() + PATIENCE;
+        let mut patience = Patience(ROOM_WITHIN);
         loop {
             // Made before the look: room that comes in between is not missed.
             let room = self.common.queue.room();
@@ -240,10 +283,11 @@ impl Trail {
                 return Ok(batch);
             }
             self.check()?;
-            if timeout_at(until, room).await.is_err() {
+            if patience.is_over() {
                 self.common.health.crowded();
-                return Err(Unrecorded);
+                return Err(Unrecorded::Full);
             }
+            patience.wait(room).await;
         }
     }
 }
@@ -275,5 +319,68 @@ impl Common {
     fn lose_one(&self) {
         self.metrics.lost(1);
         self.health.crowded();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+    use crate::telemetry::audit::queue::Lines;
+
+    /// One whose queue has one place, and whose writer is the test.
+    fn trail(durability: Durability) -> Arc<Trail> {
+        let metrics = AuditMetrics::default();
+        let common = Common::new(1, durability, NonZeroU32::MIN, String::new(), metrics);
+        let (common, ended) = (Arc::new(common), Mutex::default());
+        Arc::new(Trail { common, on_failure: OnFailure::Refuse, ended })
+    }
+
+    impl Trail {
+        fn write_all(&self) {
+            let mut lines = Lines::default();
+            self.common.queue.take(&mut lines);
+            self.common.queue.written(lines.granted());
+            self.common.queue.done();
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_waits_two_seconds_for_room_and_is_told_that_there_was_none() {
+        let trail = trail(Durability::Queue);
+        assert!(trail.common.queue.push("1\n", &mut None).is_some());
+        let began = Instant::now();
+        let refused = trail.push_patiently("2\n", None).await.unwrap_err();
+        assert_eq!((refused, began.elapsed()), (Unrecorded::Full, ROOM_WITHIN));
+    }
+
+    /// T60: a process that was not run for a minute finds all its timers due, and its writer has not had a moment.
+    #[tokio::test(start_paused = true)]
+    async fn time_in_which_the_process_was_not_run_is_no_waiting() {
+        let trail = trail(Durability::Process);
+        let waiting = |line: &'static str| {
+            let trail = Arc::clone(&trail);
+            tokio::spawn(async move {
+                let batch = trail.push_patiently(line, None).await?;
+                trail.written(&batch).await
+            })
+        };
+        let (first, second) = (waiting("1\n"), waiting("2\n"));
+        for _ in 0..10 {
+            tokio::time::advance(Duration::from_secs(60)).await;
+            // Whatever is due has its turn before the writer does.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(!first.is_finished() && !second.is_finished());
+        trail.write_all();
+        assert_eq!(first.await.unwrap(), Ok(()));
+        while trail.common.queue.len() == 0 {
+            tokio::task::yield_now().await;
+        }
+        trail.write_all();
+        assert_eq!(second.await.unwrap(), Ok(()));
     }
 }

@@ -187,6 +187,23 @@ async fn a_pipe_that_nobody_reads_holds_nobody_up_and_is_caught_up_with() {
     assert_eq!(vended(&reading.all(folder.path())), answered(&answers));
 }
 
+/// T60: whoever takes the lines gets no CPU for a second. That costs time, and no request its answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_pauses_for_a_second_costs_no_request_its_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = fifo(folder.path());
+    let pipe = reader(&path);
+    let stage = staged(&path, "buffer_lines = 10").await;
+    let paused = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Reading::of(pipe, PIPE, Duration::ZERO)
+    };
+    let (answers, reading) = tokio::join!(crowd(&stage, 400), paused);
+    assert_eq!(outcomes(&answers), [("200 Success".to_owned(), 400)].into());
+    stage.close().await;
+    assert_eq!(vended(&reading.all(folder.path())), answered(&answers));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_that_nobody_reads_costs_lines_and_no_time_where_that_is_chosen() {
     let folder = tempfile::tempdir().unwrap();
