@@ -133,7 +133,7 @@ async fn a_call_that_panics_fails_who_waits_at_once_and_leaves_its_key_free() {
     let begun = Instant::now();
     let herd: Vec<_> = (0..10).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
     for phone in herd {
-        assert!(matches!(phone.await.unwrap(), Err(VendError::TimedOut)));
+        assert!(matches!(phone.await.unwrap(), Err(VendError::CallLost)));
     }
     assert_eq!((stage.sts.calls(), begun.elapsed()), (1, LATENCY));
     stage.sts.set(|sts| sts.mood = Mood::Well);
