@@ -101,6 +101,7 @@ impl Signals {
         self.stop.run_until_cancelled(work).await.transpose()
     }
 
+    #[cfg(feature = "emulator")]
     pub(super) fn stop(&self) -> CancellationToken {
         self.stop.clone()
     }

@@ -256,11 +256,12 @@ async fn connection<A: Answers>(
             None => return Ended::Well,
         }
     }
-    if settings.knows_addresses && !answers.trusts(address.ip().to_canonical()) {
-        if let Err(Full(bound)) = entry.join(address.ip()) {
-            counts.refused(bound);
-            return Ended::Well;
-        }
+    if settings.knows_addresses
+        && !answers.trusts(address.ip().to_canonical())
+        && let Err(Full(bound)) = entry.join(address.ip())
+    {
+        counts.refused(bound);
+        return Ended::Well;
     }
     match tls {
         None => http1::serve(stream, Peer::plain(address), answers, settings, stop, open).await,

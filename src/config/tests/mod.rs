@@ -2,6 +2,7 @@
 
 mod advice_and_vending;
 mod audit;
+mod connections;
 mod issuer_keys;
 mod limits;
 mod listener;
