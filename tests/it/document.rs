@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::stage::{Answer, Stage};
 
 /// What every answer of hyper's has, and what the document says by its media types.
-const UNTOLD_HEADERS: [&str; 3] = ["content-type", "content-length", "date"];
+const UNTOLD_HEADERS: [&str; 4] =
+    ["content-type", "content-length", "date", "x-content-type-options"];
 
 pub(crate) struct Document {
     pub(crate) tree: Value,
