@@ -7,7 +7,7 @@ use super::document::{Actions, Document, Effect, Statement, Strings};
 use super::hint::Hint;
 use super::operation::{Level, Operation};
 use super::operator::ConditionOperator;
-use super::oss_resource::{OssResource, PREFIX_KEY};
+use super::oss_resource::{DELIMITER_KEY, OssResource, PREFIX_KEY};
 use super::resource::{ResourcePattern, fields};
 use super::session::SessionPolicy;
 use super::unknown_names;
@@ -188,10 +188,7 @@ fn lie_in(resources: &Strings<String>, statement: &Statement<String>) -> bool {
 
 /// A listing of whole buckets of which only a part is to be reached.
 fn listing(at: &str, statement: &Statement<String>, document: &Document<String>) -> Vec<Advice> {
-    let limited = statement.condition.iter().any(|(operator, keys)| {
-        !operator.is_negated() && keys.keys().any(|key| key.eq_ignore_ascii_case(PREFIX_KEY))
-    });
-    if limited || !statement.actions.cover("oss:ListObjects") {
+    if limits_listings(statement) || !statement.actions.cover("oss:ListObjects") {
         return vec![];
     }
     let allows = || document.statements.iter().filter(|other| other.effect == Effect::Allow);
@@ -217,6 +214,23 @@ fn listing(at: &str, statement: &Statement<String>, document: &Document<String>)
     };
     let buckets = OssResource::all(statement.resource.as_slice()).into_iter();
     buckets.filter(|resource| resource.may_be(Level::Bucket)).filter_map(|b| whole(&b)).collect()
+}
+
+/// Whether its condition limits a listing to some prefixes. An empty one is that of every key; only with a delimiter
+/// does it list no more than the names of folders.
+fn limits_listings(statement: &Statement<String>) -> bool {
+    let values = |wanted: &str| {
+        let positive = statement.condition.iter().filter(|(operator, _)| !operator.is_negated());
+        let keys = positive.flat_map(|(_, keys)| keys);
+        let keys: Vec<_> = keys.filter(|(key, _)| key.eq_ignore_ascii_case(wanted)).collect();
+        keys.into_iter().map(|(_, values)| values.as_slice())
+    };
+    let delimited = values(DELIMITER_KEY).any(|values| values.iter().all(|value| value == "/"));
+    let limits = |value: &String| match value.trim_matches('*') {
+        "" => value.is_empty() && delimited,
+        _ => true,
+    };
+    values(PREFIX_KEY).any(|values| values.iter().all(limits))
 }
 
 /// An upload that could be neither resumed nor tidied up.
@@ -281,6 +295,32 @@ mod tests {
             r#"["acs:oss:*:*:sample-bucket/users/${subject}/*","acs:oss:*:*:sample-bucket"]"#,
         );
         insta::assert_snapshot!(advice(&documented), @r#"Statement[0]: this lists all of `sample-bucket`, though only a part of it is allowed otherwise: no resource limits a listing, only a condition on `oss:Prefix` does, and reading needs none; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/${subject}/","users/${subject}/*"]}}}"#);
+        let listing = |condition: &str| {
+            format!(
+                r#"{},{{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
+                    "Condition":{{{condition}}}}}"#,
+                allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/a/*""#)
+            )
+        };
+        for all in [
+            r#""StringLike":{"oss:Prefix":["","a/*"]}"#,
+            r#""StringLike":{"oss:Prefix":["*","a/*"],"oss:Delimiter":"/"}"#,
+            r#""StringEquals":{"oss:Prefix":""},"StringLike":{"oss:Delimiter":["/",""]}"#,
+            r#""StringNotLike":{"oss:Prefix":"b/*"}"#,
+        ] {
+            let told = advice(&listing(all));
+            assert!(
+                told.starts_with("Statement[1]: this lists all of `sample-bucket`"),
+                "{all}: {told}"
+            );
+        }
+        for limited in [
+            r#""StringLike":{"oss:Prefix":["","a/*"],"oss:Delimiter":"/"}"#,
+            r#""StringEquals":{"oss:Prefix":"a/"}"#,
+            r#""StringEquals":{"oss:Prefix":["","a/"]},"StringLike":{"oss:Prefix":"a/*"}"#,
+        ] {
+            assert_eq!(advice(&listing(limited)), "", "{limited}");
+        }
         for fine in [
             allow(r#""oss:ListObjects""#, r#""acs:oss:*:*:sample-bucket""#),
             allow(r#""oss:*""#, r#"["acs:oss:*:*:sample-bucket","acs:oss:*:*:sample-bucket/*"]"#),

@@ -7,6 +7,9 @@ use super::resource::fields;
 /// The key that limits a listing.
 pub(super) const PREFIX_KEY: &str = "oss:Prefix";
 
+/// The key that keeps a listing from what lies in folders.
+pub(super) const DELIMITER_KEY: &str = "oss:Delimiter";
+
 /// A pattern over OSS's buckets and objects.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OssResource<'a> {
