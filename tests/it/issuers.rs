@@ -32,6 +32,9 @@ fn other_keys() -> Value {
     keys
 }
 
+/// The demo's app has users of the demo's issuer, too.
+const SHARED: &str = "grants.my-photos.shared_subjects = \"each test asks as one of them only\"\n";
+
 impl Provider {
     async fn open(keys: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -56,7 +59,7 @@ impl Provider {
     /// What makes a stage believe it, and how.
     fn config(&self, more: &str) -> String {
         format!(
-            "[issuers.fetched]\nissuer = \"{}\"\ndiscovery = true\nalgorithms = [\"ES256\"]\n{more}\n\
+            "{SHARED}[issuers.fetched]\nissuer = \"{}\"\ndiscovery = true\nalgorithms = [\"ES256\"]\n{more}\n\
              audiences.photos = [\"photo-app\"]\n",
             self.origin
         )
@@ -114,7 +117,7 @@ const UNKNOWN_KEY: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im1hZGUtdXAifQ";
 async fn a_server_starts_and_is_ready_while_an_issuer_is_down() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let config = format!(
-        "[issuers.gone]\nissuer = \"http://{nobody}\"\ndiscovery = true\nalgorithms = [\"ES256\"]\n\
+        "{SHARED}[issuers.gone]\nissuer = \"http://{nobody}\"\ndiscovery = true\nalgorithms = [\"ES256\"]\n\
          audiences.photos = [\"photo-app\"]\n"
     );
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;

@@ -140,6 +140,7 @@ impl World {
             [grants.my-photos]
             role = "oss-readwrite"
             policy = {my_photos:?}
+            shared_subjects = "both issuers have the same users"
             [issuers.shared]
             issuer = "{SHARED}"
             algorithms = ["HS256"]
