@@ -14,7 +14,7 @@ pub(super) async fn examine(issuers: &[Issuer], tell: &mut impl FnMut(Finding)) 
             Ok(None) => Finding::ok(CHECK, "its keys were read"),
             Ok(Some(keys)) => {
                 for faulty in keys.faulty() {
-                    tell(Finding::failed(CHECK, faulty.to_string())
+                    tell(Finding::warning(CHECK, faulty.to_string())
                         .mend("tell the issuer's operator; tokens that are signed with this key are refused")
                         .of(issuer.name.as_str()));
                 }

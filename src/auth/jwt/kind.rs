@@ -118,7 +118,7 @@ impl TokenKind {
             access = Some("typ");
         }
         for (name, strict) in NAMING.iter().filter(|(name, _)| has(name)) {
-            let claim = claims.get(*name);
+            let claim = claims.get(name);
             match claim.and_then(Json::as_str).map_or(Word::Unknown, word) {
                 Word::Access => access = Some(name),
                 Word::Id => id = Some(name),

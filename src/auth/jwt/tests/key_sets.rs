@@ -58,13 +58,13 @@ fn every_algorithm_verifies_with_its_own_key_and_no_other() {
         let unnamed = jwk(&own, json!({"alg": null, "kid": null}));
         let token = own.token(&good());
         for key in [&plain, &unnamed] {
-            assert!(accepts(&[key.clone()], &token), "{key}");
+            assert!(accepts(std::slice::from_ref(key), &token), "{key}");
         }
         let mut changed = token.expose_secret().as_bytes().to_vec();
         let at = changed.len() - 20;
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
         let changed = String::from_utf8(changed).unwrap().into();
-        assert!(!accepts(&[plain.clone()], &changed), "{plain}");
+        assert!(!accepts(std::slice::from_ref(&plain), &changed), "{plain}");
         for other in signers().into_iter().filter(|other| other.jwk()["alg"] != plain["alg"]) {
             // A key for one algorithm is not used with another, also where its kind would allow it.
             assert!(!accepts(&[other.jwk()], &token), "{plain} {}", other.jwk());
@@ -170,7 +170,7 @@ fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
         (ed25519_signer("one").jwk(), ec.jwk()),
     ];
     for (key, other) in others {
-        let fetched = |key: &Value| read(&set(&[key.clone()])).unwrap();
+        let fetched = |key: &Value| read(&set(std::slice::from_ref(key))).unwrap();
         let ring = KeyRing::holding(fetched(&key));
         let held = || {
             let all = ALL.iter().filter_map(|name| SignatureAlgorithm::named(name));
@@ -218,7 +218,7 @@ fn numbers_of_a_key_may_have_zeroes_before_them_and_padding_after_them() {
         for member in members {
             for written in [zeroes, padded, standard] {
                 let key = jwk(signer, json!({member: written(&plain, member)}));
-                assert!(accepts(&[key.clone()], &signer.token(&good())), "{key}");
+                assert!(accepts(std::slice::from_ref(&key), &signer.token(&good())), "{key}");
                 let read = read(&set(&[plain.clone(), key])).unwrap();
                 assert_eq!(read.len(), 1, "it is the same key");
             }
@@ -226,7 +226,7 @@ fn numbers_of_a_key_may_have_zeroes_before_them_and_padding_after_them() {
     }
     for written in [padded, standard] {
         let key = jwk(&ed, json!({"x": written(&ed.jwk(), "x")}));
-        assert!(accepts(&[key.clone()], &ed.token(&good())), "{key}");
+        assert!(accepts(std::slice::from_ref(&key), &ed.token(&good())), "{key}");
     }
 }
 
