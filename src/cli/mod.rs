@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::app::StartError;
 use crate::clock::Clock;
-use crate::config::{self, Mode, Problem, Problems, Settings};
+use crate::config::{self, Mode, Problem, Problems, SecretsToo, Settings};
 use crate::domain::ClientId;
 use crate::telemetry::{log_panics, with_causes};
 use output::{note, say};
@@ -116,6 +116,12 @@ impl ConfigFiles {
     fn load(&self, mode: Mode) -> Result<Settings, Failure> {
         Ok(config::load(&self.files, &config::environment(), mode)?)
     }
+
+    /// All that is wrong, these secrets included.
+    fn load_for_check(&self, secrets: SecretsToo) -> Result<Settings, Failure> {
+        let (environment, mode) = (config::environment(), Mode::Production);
+        Ok(config::load_for_check(&self.files, &environment, mode, secrets)?)
+    }
 }
 
 /// Why a command failed: the exit code, and what the operator reads.
@@ -179,7 +185,8 @@ pub fn run() -> ExitCode {
 }
 
 fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let settings = args.config.load(Mode::Production);
+    let secrets = if args.without_access_key { SecretsToo::No } else { SecretsToo::Yes };
+    let settings = args.config.load_for_check(secrets);
     let checked = settings.and_then(|settings| match args.without_access_key {
         true => Ok(settings.advice),
         false => {

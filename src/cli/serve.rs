@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{ConfigFiles, EXIT_CONFIG, EXIT_KEY_REFUSED, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::{App, Reloads};
 use crate::clock::Clock;
-use crate::config::{LogFormat, Mode, Settings};
+use crate::config::{LogFormat, SecretsToo, Settings};
 use crate::telemetry::{self, LogEnd, LogFilter};
 
 /// A configuration may take so long to be read. The files may lie on a network.
@@ -19,7 +19,7 @@ pub(super) fn serve(config: &ConfigFiles) -> Result<(), Failure> {
     block_on(async {
         let signals = Signals::watched();
         let config = config.clone();
-        let settings = read(move || config.load(Mode::Production));
+        let settings = read(move || config.load_for_check(SecretsToo::Yes));
         let Some(settings) = signals.unless_stopped(settings).await? else { return Ok(()) };
         // To the end: what waits to be logged is written before this ends.
         let (log, _end) = start_log(&settings)?;

@@ -53,12 +53,12 @@ impl AccessKeySource {
         mode: Mode,
         problems: &mut Problems,
     ) -> Option<Self> {
-        let source = problems.require("sts.access_key.source", raw.source)?;
+        let source = problems.require("sts.access_key.source", raw.source);
         // Empty is how a later layer takes back what an earlier one set.
         let set = |path: &PathBuf| !path.as_os_str().is_empty();
         let id_file = problems.take("sts.access_key.id_file", raw.id_file).filter(set);
         let secret_file = problems.take("sts.access_key.secret_file", raw.secret_file).filter(set);
-        match (source, id_file, secret_file) {
+        match (source?, id_file, secret_file) {
             (RawSource::Files, Some(id), Some(secret)) => Some(Self::Files { id, secret }),
             (RawSource::Files, _, _) => {
                 problems.add(PATH, "the source `files` needs `id_file` and `secret_file`");
@@ -89,16 +89,23 @@ impl AccessKeySource {
     pub(crate) fn read(&self) -> Result<AccessKey, Problems> {
         let (id, secret) = match self {
             Self::Environment { id, secret } => {
-                let id = id.clone().ok_or_else(|| unset(ID_VARIABLE))?;
-                (id, secret.clone().ok_or_else(|| unset(SECRET_VARIABLE))?)
+                let id = id.clone().ok_or_else(|| unset(ID_VARIABLE));
+                both(id, secret.clone().ok_or_else(|| unset(SECRET_VARIABLE)))?
             }
             Self::Files { id, secret } => {
-                (read("id_file", id)?, read("secret_file", secret)?.into())
+                both(read("id_file", id), read("secret_file", secret).map(SecretString::from))?
             }
             Self::Demo => ("testid".to_owned(), "testsecret".into()),
         };
         AccessKey::new(&id, secret).map_err(|invalid| Problems::one(PATH, invalid))
     }
+}
+
+/// Both, or what is wrong with either.
+fn both<A, B>(one: Result<A, Problems>, other: Result<B, Problems>) -> Result<(A, B), Problems> {
+    let mut problems = Problems::default();
+    let both = problems.gather(one).zip(problems.gather(other));
+    problems.into_result(both)
 }
 
 fn unset(variable: &str) -> Problems {

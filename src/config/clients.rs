@@ -1,6 +1,6 @@
 //! `[clients]`, resolved.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::field::List;
 use super::problems::{Problem, Problems};
@@ -26,6 +26,7 @@ pub(super) struct ResolvedClient {
 /// The registered clients, each with the grants that it names.
 pub(super) fn resolve(
     raw: BTreeMap<String, RawClient>,
+    named_grants: &BTreeSet<String>,
     mode: Mode,
     problems: &mut Problems,
 ) -> Vec<ResolvedClient> {
@@ -39,6 +40,13 @@ pub(super) fn resolve(
         let path = format!("clients.{id}");
         let grants =
             problems.require(&format!("{path}.grants"), raw.grants).map(|List(grants)| grants);
+        let unknown = |grant: &&GrantName| !named_grants.contains(grant.as_str());
+        for grant in grants.iter().flatten().filter(unknown) {
+            problems.add(
+                format!("{path}.grants"),
+                format!("there is no grant `{grant}`; add `[grants.{grant}]` or take the name out"),
+            );
+        }
         let hashes = problems.take(&format!("{path}.secret_sha256"), raw.secret_sha256);
         let hashes = hashes.map_or_else(Vec::new, |List(hashes)| hashes);
         let certificates = problems.take(&format!("{path}.certificates"), raw.certificates);

@@ -60,7 +60,7 @@ pub(super) fn roles(
 /// Every grant that has no problem, and the names of those that have one.
 pub(super) struct Entitlements {
     sound: HashMap<GrantName, Entitlement>,
-    named: BTreeSet<String>,
+    pub(super) named: BTreeSet<String>,
     /// Those whose users are the same people whichever issuer vouches for them, as the operator says.
     pub(super) shared: BTreeSet<GrantName>,
     /// What is to be said of those that are sound.
@@ -96,17 +96,8 @@ pub(super) fn grants(
     entitlements: Entitlements,
     of_clients: Vec<(ClientId, Vec<GrantName>)>,
     issued_within: Duration,
-    problems: &mut Problems,
 ) -> Grants {
-    let Entitlements { sound, named, shared: _, advice: _ } = entitlements;
-    for (client, grants) in &of_clients {
-        for grant in grants.iter().filter(|grant| !named.contains(grant.as_str())) {
-            problems.add(
-                format!("clients.{client}.grants"),
-                format!("there is no grant `{grant}`; add `[grants.{grant}]` or take the name out"),
-            );
-        }
-    }
+    let Entitlements { sound, named: _, shared: _, advice: _ } = entitlements;
     let of_clients =
         of_clients.into_iter().map(|(client, grants)| (client, grants.into_iter().collect()));
     Grants { entitlements: sound, of_clients: of_clients.collect(), issued_within }
@@ -148,13 +139,15 @@ fn entitlement(
     let policy = policy_text(&at("policy"), raw.policy, problems);
     let session_name = problems.take(&at("session_name"), raw.session_name);
     let source_identity = problems.take(&at("source_identity"), raw.source_identity);
-    let narrowing = policy.zip(breadth).zip(rules).and_then(|(((file, text), breadth), rules)| {
+    // What the breadth may be is its own problem; the texts have theirs.
+    let judged_as = breadth.unwrap_or(Breadth::Broad);
+    let narrowing = policy.zip(rules).and_then(|((file, text), rules)| {
         hash.update(text.len().to_be_bytes());
         hash.update(&text);
         written.push(text.clone());
         let texts = NarrowingTexts {
             policy: &text,
-            breadth,
+            breadth: judged_as,
             session_name: session_name.as_deref(),
             source_identity: source_identity.as_deref(),
         };
@@ -171,12 +164,16 @@ fn entitlement(
         Some(narrowing)
     });
     let external_id = problems.take(&at("external_id"), raw.external_id);
-    let durations = role.and_then(|role| {
+    // Of a role that is not there, whatever any role may allow.
+    let longest = role.map(|role| role.max_session_duration);
+    let longest = longest.or_else(|| MaxSessionDuration::from_secs(43_200));
+    let durations = longest.and_then(|longest| {
         let bounds = [raw.min_duration_secs, raw.default_duration_secs, raw.max_duration_secs];
-        durations(&path, bounds, role.max_session_duration, problems)
+        durations(&path, bounds, longest, problems)
     });
     let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
 
+    breadth?;
     Some(Entitlement {
         name: name?,
         role: role?.arn.clone(),
@@ -208,9 +205,9 @@ fn breadth(
     reason: Field<String>,
     problems: &mut Problems,
 ) -> Option<Breadth> {
-    let allowed = problems.or(&format!("{path}.allow_broad"), allow_broad, false)?;
-    let reason = problems.or(&format!("{path}.allow_broad_reason"), reason, String::new())?;
-    match (allowed, reason.trim().is_empty()) {
+    let allowed = problems.or(&format!("{path}.allow_broad"), allow_broad, false);
+    let reason = problems.or(&format!("{path}.allow_broad_reason"), reason, String::new());
+    match (allowed?, reason?.trim().is_empty()) {
         (false, true) => Some(Breadth::Narrow),
         (true, false) => Some(Breadth::Broad),
         (true, true) => {
@@ -292,11 +289,15 @@ fn value_rules(
         let values =
             problems.take(&format!("{path}.values"), raw.values).map(|List(values)| values);
         let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
-        let rule = match (kind?, values) {
-            (RawKind::Segment, None) => {
-                ValueRule::text(Shape::Segment, pattern.as_deref(), max_length?)
-            }
-            (RawKind::Path, None) => ValueRule::text(Shape::Path, pattern.as_deref(), max_length?),
+        // With another key wrong, the pattern is still looked at.
+        let text = |shape| ValueRule::text(shape, pattern.as_deref(), max_length.unwrap_or(64));
+        let Some(kind) = kind else {
+            let _ = text(Shape::Segment).map_err(|problem| problems.add_error(&path, &problem));
+            return None;
+        };
+        let rule = match (kind, values) {
+            (RawKind::Segment, None) => text(Shape::Segment),
+            (RawKind::Path, None) => text(Shape::Path),
             (RawKind::Enum, Some(values)) => ValueRule::one_of(&values),
             (RawKind::Enum, None) => {
                 problems.add(format!("{path}.values"), "an `enum` needs its values");
@@ -308,6 +309,7 @@ fn value_rules(
             }
         };
         let rule = rule.map_err(|problem| problems.add_error(&path, &problem)).ok();
+        max_length?;
         Some((name?, rule?))
     };
     let rules: BTreeMap<_, _> = raw.into_iter().filter_map(&mut resolve).collect();

@@ -83,6 +83,24 @@ pub fn load(
     Source::new(files, environment, mode).load()
 }
 
+/// The same for who wants to know all that is wrong: if anything is, the secrets are read, too, so that nobody learns of
+/// them only when the rest is mended.
+pub(crate) fn load_for_check(
+    files: &[PathBuf],
+    environment: &Environment,
+    mode: Mode,
+    secrets: SecretsToo,
+) -> Result<Settings, Problems> {
+    Source::new(files, environment, mode).load_for(secrets)
+}
+
+/// Whether the secrets are read of a configuration that is wrong anyway.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SecretsToo {
+    Yes,
+    No,
+}
+
 /// Where the admin listener is, whatever else may be wrong.
 pub fn admin_listen(files: &[PathBuf], environment: &Environment) -> Result<SocketAddr, Problems> {
     let merged = layers::merge(files, environment)?;

@@ -53,6 +53,14 @@ impl Problems {
         self.0.push(Problem { path: path.into(), message: message.to_string() });
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn add_all(&mut self, Self(more): Self) {
+        self.0.extend(more);
+    }
+
     /// What was resolved; the problems of what was not are noted.
     pub(super) fn gather<T>(&mut self, resolved: Result<T, Self>) -> Option<T> {
         resolved.map_err(|Self(more)| self.0.extend(more)).ok()

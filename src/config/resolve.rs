@@ -13,9 +13,11 @@ use super::restart::Fixed;
 use super::server::ListenAddress;
 use super::settings::RuleSettings;
 use super::{
-    AccessKeySource, Files, Mode, Settings, Source, TracingSource, advice, audit, clients, grants,
-    issuers, limits, reload, server, shared_subjects, store, sts, tickets, tracing, vend,
+    AccessKeySource, Files, Mode, SecretsToo, Settings, Source, TracingSource, advice, audit,
+    clients, grants, issuers, limits, reload, server, shared_subjects, store, sts, tickets,
+    tracing, vend,
 };
+use crate::domain::ClientId;
 use crate::telemetry;
 
 pub(super) fn resolve(
@@ -23,6 +25,7 @@ pub(super) fn resolve(
     mode: Mode,
     source: Source,
     files: Files,
+    secrets: SecretsToo,
 ) -> Result<Settings, Problems> {
     let Merged { tree, json, environment, named: _ } = merged;
     let mut problems = Problems::default();
@@ -74,15 +77,29 @@ pub(super) fn resolve(
         grants::entitlements(raw.grants, &roles, &json, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.advice);
     let shared = std::mem::take(&mut entitlements.shared);
-    let clients = clients::resolve(raw.clients, mode, &mut problems);
-    let registered: Vec<_> = clients.iter().map(|client| &client.id).collect();
+    // Also those that have a problem of their own: it is told once.
+    let registered: Vec<ClientId> = raw.clients.keys().filter_map(|id| id.parse().ok()).collect();
+    let clients = clients::resolve(raw.clients, &entitlements.named, mode, &mut problems);
+    let registered: Vec<_> = registered.iter().collect();
     let issuers = issuers::resolve(raw.issuers, &registered, &json, mode, &mut problems);
     let clients_grants =
         clients.iter().map(|client| (client.id.clone(), client.grants.clone())).collect();
     // Without it nothing is resolved, whatever stands here.
     let request_timeout = server.as_ref().map(|server| server.request_timeout).unwrap_or_default();
-    let grants = grants::grants(entitlements, clients_grants, request_timeout, &mut problems);
+    let grants = grants::grants(entitlements, clients_grants, request_timeout);
     let of_issuers = shared_subjects::check(&grants, &issuers, &shared, &mut problems);
+
+    if secrets == SecretsToo::Yes && !problems.is_empty() {
+        let tls = server.as_ref().and_then(|server| server.tls.as_ref());
+        let found = [
+            access_key.as_ref().and_then(|source| source.read().err()),
+            store.as_ref().and_then(|source| source.read().err()),
+            tickets.as_ref().and_then(|source| source.read().err()),
+            tls.and_then(|source| source.read().err()),
+            tracing.as_ref().and_then(|source| source.as_ref()?.read().err()),
+        ];
+        found.into_iter().flatten().for_each(|found| problems.add_all(found));
+    }
 
     let resolved = (|| {
         let (vend, store, tracing) = (vend?, store?, tracing?);

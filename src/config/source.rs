@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::files::Files;
 use super::problems::Problems;
-use super::{Environment, Mode, Settings, layers, resolve};
+use super::{Environment, Mode, SecretsToo, Settings, layers, resolve};
 
 /// How often a configuration is read anew that was changed while it was read.
 const TRIES: usize = 5;
@@ -25,10 +25,15 @@ impl Source {
 
     /// Reads the layers and resolves them.
     pub(crate) fn load(&self) -> Result<Settings, Problems> {
+        self.load_for(SecretsToo::No)
+    }
+
+    /// The same, and of one that is wrong these secrets.
+    pub(super) fn load_for(&self, secrets: SecretsToo) -> Result<Settings, Problems> {
         for _ in 1..TRIES {
             // Files that are changed one after another must not be half of one configuration and half of another.
             let before = self.look();
-            let loaded = self.load_once();
+            let loaded = self.load_once(secrets);
             let still = match &loaded {
                 Ok(settings) => settings.files.again() == settings.files,
                 Err(_) => true,
@@ -37,7 +42,7 @@ impl Source {
                 return loaded;
             }
         }
-        self.load_once()
+        self.load_once(secrets)
     }
 
     /// The files that it begins with, as they are now.
@@ -52,10 +57,10 @@ impl Source {
         self.look().and(named)
     }
 
-    fn load_once(&self) -> Result<Settings, Problems> {
+    fn load_once(&self, secrets: SecretsToo) -> Result<Settings, Problems> {
         let merged = layers::merge(&self.files, &self.environment)?;
         let files = self.look().and(merged.look());
-        resolve::resolve(merged, self.mode, self.clone(), files)
+        resolve::resolve(merged, self.mode, self.clone(), files, secrets)
     }
 }
 

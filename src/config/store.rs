@@ -114,19 +114,23 @@ impl StoreSource {
         let Self::Redis(redis) = self else { return Ok(StoreSettings::Memory) };
         let read = |key: &str, path: &Path| read_secret(&format!("{PATH}.{key}"), path);
         let password = redis.password_file.as_deref().map(|path| read("password_file", path));
+        let mut problems = Problems::default();
+        let password = problems.gather(password.transpose()).flatten();
         let mut seal_keys = Vec::new();
         for (key, path) in &redis.seal_key_files {
             let invalid = |invalid| Problems::one(format!("{PATH}.{key}"), invalid);
-            seal_keys
-                .push(SealKey::from_base64(read(key, path)?.expose_secret()).map_err(invalid)?);
+            let seal_key = read(key, path)
+                .and_then(|text| SealKey::from_base64(text.expose_secret()).map_err(invalid));
+            seal_keys.extend(problems.gather(seal_key));
         }
+        problems.into_result(Some(()))?;
         if seal_keys.is_empty() {
             seal_keys.push(SealKey::demo());
         }
         Ok(StoreSettings::Redis(Box::new(RedisSettings {
             address: redis.address.clone(),
             username: redis.username.clone(),
-            password: password.transpose()?,
+            password,
             key_prefix: redis.key_prefix.clone(),
             seal_keys,
             expected_replicas: redis.expected_replicas,

@@ -1,6 +1,7 @@
 //! The configuration as operators write it: through files and the environment.
 
 mod advice_and_vending;
+mod all_at_once;
 mod audit;
 mod connections;
 mod issuer_keys;
