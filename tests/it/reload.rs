@@ -115,7 +115,7 @@ async fn a_bad_configuration_leaves_the_old_one_in_force() {
             "clients.client-002.grants: there is no grant",
         ),
         ("grants.daily-photos.policy = \"missing.json\"", "grants.daily-photos.policy: "),
-        ("clients = ", "(file): "),
+        ("clients = ", "over.toml:1:11: "),
         ("roles.oss-readonly.arn = \"acs:ram::55667788:role/oss-readonly\"", "roles: "),
     ] {
         stage.write("over.toml", bad);
