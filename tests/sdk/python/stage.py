@@ -63,6 +63,8 @@ def token(grant, duration=None, user=None, **parameters):
 def ticket(grant, duration=None, user=None, **parameters):
     """The URL that an SDK is given, which sends a bare GET to it."""
     asked = {"Grant": grant, "Parameters": parameters, "DurationSeconds": duration}
+    # What is not asked for is left out: `null` is refused.
+    asked = {name: value for name, value in asked.items() if value is not None}
     headers = {"Authorization": authorization(user), "Content-Type": "application/json"}
     url, body = f"{APPSERVER}/v1/tickets", json.dumps(asked).encode()
     with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=30) as answer:
