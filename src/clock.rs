@@ -12,7 +12,7 @@ use tokio::time::Instant;
 /// A machine has two clocks, and neither is right alone. The wall clock can be set, forwards and back. The monotonic
 /// clock cannot, but on Linux it stands while the machine is suspended. So:
 ///
-/// - What is kept and good for a while (a token, a refusal, a verified JWT, an issuer's keys) has a [`Moment`] from which
+/// - What is kept and good for a while (a token, a refusal, a verified JWT, an issuer's keys) has a `Moment` from which
 ///   its age is counted, by whichever clock says more.
 /// - What was written down elsewhere with a date (a JWT, a ticket) is judged by the wall clock: nothing else is known of
 ///   the time before this process saw it.
