@@ -110,7 +110,7 @@ impl Moment {
 
 /// When something ends that many threads look at, without a lock: by whichever clock says so first.
 ///
-/// The two parts are not changed together. Whoever looks in between sees an end of each, and both were right.
+/// The two parts are not changed together. A reader in between sees an end of each, and both were right.
 #[derive(Debug)]
 pub(crate) struct SharedEnd {
     origin: Instant,

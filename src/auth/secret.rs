@@ -15,7 +15,7 @@ use crate::domain::{Fingerprint, Invalid};
 /// 256 random bits, which no speed of guessing finds. What it would add is a door: each wrong secret would
 /// cost the server the work that was meant for the attacker.
 ///
-/// It has no `==`: whoever compares two uses [`SecretHash::is_same`], whose time tells nothing.
+/// It has no `==`: compare two with [`SecretHash::is_same`], whose time tells nothing.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct SecretHash([u8; 32]);

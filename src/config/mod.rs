@@ -84,7 +84,7 @@ pub fn load(
 }
 
 /// The same for who wants to know all that is wrong: if anything is, the secrets are read, too, so that nobody learns of
-/// them only when the rest is mended.
+/// them only once the rest is fixed.
 pub(crate) fn load_for_check(
     files: &[PathBuf],
     environment: &Environment,

@@ -101,7 +101,7 @@ impl StoreSource {
                 "the password crosses the network in the clear; `rediss://` encrypts it. (Tokens are sealed either way.)"
             }
             (false, _) if !redis.address.is_loopback() => {
-                "Redis is used without a password beyond this machine: whoever reaches it can slow all replicas down, \
+                "Redis is used without a password beyond this machine: anyone who reaches it can slow all replicas down, \
                  and have them fetch more. Set `store.redis.password_file`, and `rediss://` in the URL"
             }
             _ => return None,

@@ -48,7 +48,7 @@ pub(super) async fn wanted(
         Some(ticket) => Box::pin(redeem::redeem(api, context, &ticket)).await?,
     };
     drop(request);
-    // Unread, it would be left aside, and whoever asked for less in it would get all of the grant.
+    // Unread, it would be left aside, and a caller who asked for less in it would get all of the grant.
     if unread_body {
         return Err(ApiError::Malformed(
             "a `GET` takes its parameters in the query and no body".into(),
@@ -107,7 +107,7 @@ async fn vend(
         .await
         .inspect_err(|_| audited::unmet(api, context, &session))?;
     let body = wire::token_response(context.id.as_str(), name, &vended);
-    // The last that can go wrong: whoever is in the audit with a token, and with no failure after it, has it.
+    // The last that can go wrong: a caller that the audit names with a token, and with no failure after it, has it.
     audited::vended(api, context, session, &vended).await?;
     api.metrics.vended(caller.client(), name);
     tracing::debug!(

@@ -29,7 +29,7 @@ impl BudgetTerms {
         (self.per_second / 100.0).ceil() as usize
     }
 
-    /// How many replicas are believed to wait at one time: more is not what this configuration can produce.
+    /// How many replicas are counted as waiting at one time: more is not what this configuration can produce.
     pub(super) fn most_replicas(expected: NonZeroU32) -> u32 {
         expected.get().saturating_mul(8).max(FEW)
     }

@@ -132,7 +132,7 @@ impl TryFrom<String> for SignatureAlgorithm {
 
 impl Issuer {
     /// Stands for what a ticket of its users depends on: its configuration. Public keys are no part of it, for their
-    /// ordinary rotation ends nobody's session; a shared secret is, as whoever knows it can be any user.
+    /// ordinary rotation ends nobody's session; a shared secret is, as anyone who knows it can be any user.
     pub(super) fn parent(&self) -> Fingerprint {
         let secret = match &self.keys {
             KeySource::Given(keys) => keys.shared_secret().unwrap_or_default(),

@@ -83,7 +83,7 @@ pub(super) fn read(key: &Value, wanted: &[SignatureAlgorithm]) -> Result<Option<
     }
     if let Some(name) = PRIVATE.iter().find(|name| members.contains_key(**name)) {
         return Err(format!(
-            "it has `{name}`, a part of the private key: whoever reads it can sign tokens"
+            "it has `{name}`, a part of the private key: anyone who reads it can sign tokens"
         ));
     }
     let id = jwk.text("kid")?.map(str::to_owned);

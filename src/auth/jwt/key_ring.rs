@@ -28,7 +28,7 @@ impl KeyRing {
         Self { keys: RwLock::new(Arc::new(keys)) }
     }
 
-    /// The keys that a token's header may mean, of those that are believed.
+    /// The keys that a token's header may mean, of those that are trusted.
     pub(super) fn fitting(
         &self,
         id: Option<&str>,

@@ -68,7 +68,7 @@ store.redis.password_file: <folder>/password: the file is empty
 ");
 }
 
-/// Whoever reaches a Redis without a password can write to it.
+/// Anyone who reaches a Redis without a password can write to it.
 #[test]
 fn a_redis_without_a_password_beyond_this_machine_is_advised_against() {
     let advice = |url: &str| {

@@ -69,7 +69,7 @@ impl AuditFile {
         if let Some(left) = self.open.take()
             && self.synced
         {
-            // What is not synced now is written again, by whoever syncs next.
+            // What is not synced now is written again with the next sync.
             self.unsure |= left.sync().is_err();
         }
         self.open = Some(Open::at(path, self.synced)?);

@@ -317,7 +317,7 @@ the key "rsa" cannot be used: `n` is even, so it is no modulus
 the key "rsa" cannot be used: `e` is none that can be used; it is 65537 mostly, "AQAB"
 the key "rsa" cannot be used: `e` is none that can be used; it is 65537 mostly, "AQAB"
 the key "rsa" cannot be used: `e` is none that can be used; it is 65537 mostly, "AQAB"
-the key "rsa" cannot be used: it has `d`, a part of the private key: whoever reads it can sign tokens
+the key "rsa" cannot be used: it has `d`, a part of the private key: anyone who reads it can sign tokens
 the key "ec" cannot be used: `crv` is missing
 the key "ec" cannot be used: `crv` is "p-256"; it is written "P-256"
 the key "ec" cannot be used: `x` and `y` are no point of its curve
