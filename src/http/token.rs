@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::extract::{Query, Request, State};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
+use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, HeaderValue, Uri};
 use axum::response::Response;
+use http_body_util::BodyExt;
 
 use super::Api;
 use super::audited;
@@ -38,8 +39,8 @@ pub(super) async fn wanted(
     context: &Context,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let (headers, uri) = (request.headers(), request.uri());
-    let unread_body = has_body(headers);
+    let (parts, body) = request.into_parts();
+    let (headers, uri) = (&parts.headers, &parts.uri);
     let shown = redeem::shown(headers, uri);
     let shown = shown.map_err(|error| failing::failed(api, context, &Presented::Other, error))?;
     let (caller, asked) = match shown {
@@ -47,9 +48,8 @@ pub(super) async fn wanted(
         // Boxed: it is rare, and all others would carry the room that it takes.
         Some(ticket) => Box::pin(redeem::redeem(api, context, &ticket)).await?,
     };
-    drop(request);
     // Unread, it would be left aside, and a caller who asked for less in it would get all of the grant.
-    if unread_body {
+    if !body.is_end_stream() && Box::pin(has_body(body)).await {
         return Err(ApiError::Malformed(
             "a `GET` takes its parameters in the query and no body".into(),
         ));
@@ -77,10 +77,16 @@ pub(super) async fn post_token(
     vend(&api, &context, &caller, &asked).await
 }
 
-/// Whether a body was announced, though HTTP gives a `GET` none.
-fn has_body(headers: &HeaderMap) -> bool {
-    headers.contains_key(TRANSFER_ENCODING)
-        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+/// Whether a body comes with it, though HTTP gives a `GET` none. It is looked for: HTTP/2 announces none, and may end a
+/// request without one by a frame of its own.
+async fn has_body(mut body: Body) -> bool {
+    while let Some(frame) = body.frame().await {
+        match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(data)) if data.is_empty() => {}
+            Ok(Ok(_) | Err(_)) | Err(_) => return true,
+        }
+    }
+    false
 }
 
 fn asked_by(uri: &Uri) -> Result<Asked, ApiError> {

@@ -66,6 +66,29 @@ async fn malformed(stage: &Stage, times: u32) {
     timeout(PATIENCE, counted).await.expect("it is counted");
 }
 
+/// HTTP/2 announces no body; one that asks for less than the grant must not be left unread.
+#[tokio::test]
+async fn a_get_with_a_body_is_refused_and_one_that_ends_without_is_served() {
+    let pki = Pki::new();
+    let stage = set(&pki, "").await;
+    let (mut sender, driven, _) = client(&pki, &stage).await;
+    let mut status_of = async |path: &str, data: &'static [u8]| {
+        sender = sender.clone().ready().await.unwrap();
+        let (answer, mut stream) = sender.send_request(request(&stage, path), false).unwrap();
+        stream.send_data(Bytes::from_static(data), true).unwrap();
+        timeout(PATIENCE, answer).await.unwrap().unwrap().status().as_u16()
+    };
+    let asks_for_less = br#"{"Policy":{"Version":"1","Statement":[]}}"#;
+    assert_eq!(status_of("/v1/token", asks_for_less).await, 400);
+    assert_eq!(status_of("/v1/token", b"").await, 200);
+    drop(status_of);
+    drop(sender);
+    driven.abort();
+    let calls = stage.assume_role_calls().len();
+    assert_eq!(calls, 1, "the refused one cost nothing");
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn requests_beyond_the_allowed_streams_wait_and_are_answered() {
     let pki = Pki::new();
