@@ -10,20 +10,15 @@ use crate::grant::{Entitlement, Grants};
 /// Refuses grants by which users of several issuers come, and which do not tell these apart, unless the operator has said
 /// that they are the same people. What is said for nothing is answered.
 ///
-/// Grants with one policy are looked at together: they reach the same objects, by whichever of them a user comes.
+/// Grants whose policies meet are looked at together: they reach the same objects, by whichever of them a user comes.
 pub(super) fn check(
     grants: &Grants,
     issuers: &[Issuer],
     shared: &BTreeSet<GrantName>,
     problems: &mut Problems,
 ) -> Vec<Problem> {
-    let mut by_policy: BTreeMap<String, Vec<&Entitlement>> = BTreeMap::new();
-    for entitlement in grants.entitlements.values() {
-        let policy = entitlement.narrowing.policy_template();
-        by_policy.entry(policy).or_default().push(entitlement);
-    }
     let mut advice = Vec::new();
-    for group in by_policy.values() {
+    for group in &groups(grants) {
         let comers = comers(group, grants, issuers);
         let of_issuers: BTreeSet<_> = comers.values().flatten().collect();
         let (shares, others): (Vec<&Entitlement>, Vec<&Entitlement>) =
@@ -48,6 +43,22 @@ pub(super) fn check(
     }
     advice.sort_by(|a, b| a.path.cmp(&b.path));
     advice
+}
+
+/// Grants by which users may reach the same objects, together with all that share with one of these.
+fn groups(grants: &Grants) -> Vec<Vec<&Entitlement>> {
+    let mut groups: Vec<Vec<&Entitlement>> = Vec::new();
+    for entitlement in grants.entitlements.values() {
+        let shares =
+            |other: &&Entitlement| other.narrowing.shares_users_with(&entitlement.narrowing);
+        let (sharing, apart): (Vec<_>, Vec<_>) =
+            groups.into_iter().partition(|group: &Vec<_>| group.iter().any(shares));
+        let mut group: Vec<_> = sharing.into_iter().flatten().collect();
+        group.push(entitlement);
+        groups = apart;
+        groups.push(group);
+    }
+    groups
 }
 
 /// The clients that hold one of the grants, each with the issuers of its users.

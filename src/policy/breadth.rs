@@ -53,19 +53,26 @@ fn actions_flaw(
         }
         own.extend(action.has_wildcards().then_some(action));
     }
-    // Several statements may share what they cover of one resource.
+    // Several statements may share what they cover of one object: all whose resources meet.
     let resources = statement.resource.as_slice().iter();
     resources.filter(|_| !own.is_empty()).find_map(|resource| {
         let wildcards: Vec<_> = allows(document)
             .filter(|(_, other)| {
-                let mut wide = other.resource.as_slice().iter();
-                wide.any(|wide| ResourcePattern::contains(wide, resource))
+                let mut others = other.resource.as_slice().iter();
+                others.any(|other| {
+                    ResourcePattern::meets(&of_any_value(other), &of_any_value(resource))
+                })
             })
             .flat_map(|(_, other)| other.actions.patterns())
             .filter_map(|action| Named::parse(action).filter(Named::has_wildcards))
             .collect();
         own.iter().find_map(|action| most_of(&action.service, &wildcards))
     })
+}
+
+/// The pattern of a resource in which each placeholder may be anything.
+fn of_any_value(outline: &str) -> String {
+    outline.replace('$', "*")
 }
 
 /// Whether the patterns together match more than half of the service's actions.
@@ -247,9 +254,15 @@ mod tests {
         let split = policy(&[(r#""oss:Get*""#, own), (r#"["oss:Put*"]"#, wide)]);
         assert_eq!(
             problems(&split, Breadth::Narrow),
-            format!("Statement[0].Action: {}", most(99)),
+            format!("Statement[0].Action: {0}\nStatement[1].Action: {0}", most(99)),
             "all that the second allows is allowed where the first allows something"
         );
+        let meeting = policy(&[
+            (r#""oss:Get*""#, r#""acs:oss:*:11223344:sample-bucket/*a""#),
+            (r#""oss:Put*""#, r#""acs:oss:oss-cn-hangzhou:*:sample-bucket/a*""#),
+        ]);
+        let refused = problems(&meeting, Breadth::Narrow);
+        assert!(refused.contains(&most(99)), "there are objects in both: {refused}");
         let apart = policy(&[
             (r#""oss:Get*""#, own),
             (r#""oss:Put*""#, r#""acs:oss:*:*:sample-bucket/b/*""#),

@@ -6,6 +6,7 @@
 
 use super::document::{Document, Effect, Statement};
 use super::operator::ConditionOperator as Operator;
+use super::pattern::Pattern;
 use super::placeholder::{Placeholder, Source};
 use super::problem::{PolicyFlaw, PolicyProblem};
 use super::text::Text;
@@ -19,7 +20,11 @@ pub(super) fn problems(document: &Document<Text>) -> Vec<PolicyProblem> {
 fn in_statement(i: usize, statement: &Statement<Text>) -> Vec<PolicyProblem> {
     let mut problems = Vec::new();
     // Names of RAM's own resources, such as roles, are the same in capitals. Object keys are not.
-    let of_ram = |text: &&Text| text.outline().to_ascii_lowercase().starts_with("acs:ram:");
+    // By what the pattern matches: `acs:r*:…` may name them, too.
+    let of_ram = |text: &&Text| {
+        let any_value = text.outline().to_ascii_lowercase().replace('$', "*");
+        Pattern(&any_value).meets(Pattern("acs:ram:*"))
+    };
     let mut in_names =
         statement.resource.as_slice().iter().filter(of_ram).flat_map(Text::placeholders);
     if let Some(folded) = in_names.find(|one| !one.one_case) {
@@ -288,14 +293,19 @@ now:%Y-%m-%d: DateEquals DateGreaterThan DateGreaterThanEquals DateLessThan Date
             );
             let texts = NarrowingTexts {
                 policy: &policy,
-                breadth: Breadth::Narrow,
+                breadth: Breadth::Broad,
                 session_name: Some("name"),
                 source_identity: None,
             };
             Narrowing::parse(texts, rules(placeholder)).map_err(|found| found[0].to_string())
         };
-        for folded in ["subject", "claims.tenant", "params.mixed"] {
-            let refused = parsed(&format!("acs:ram::11223344:role/${{{folded}}}"), folded);
+        for (service, folded) in [
+            ("ram", "subject"),
+            ("RAM", "claims.tenant"),
+            ("r?m", "params.mixed"),
+            ("*", "subject"),
+        ] {
+            let refused = parsed(&format!("acs:{service}::11223344:role/${{{folded}}}"), folded);
             assert_eq!(
                 refused.unwrap_err(),
                 format!(

@@ -6,6 +6,7 @@ use super::advice::Advice;
 use super::asked::AskedPolicy;
 use super::contain::Excess;
 use super::problem::PolicyProblem;
+use super::resource::ResourcePattern;
 use super::session::SessionPolicy;
 use super::session_name::{NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate};
 use super::template::{Breadth, Template};
@@ -142,6 +143,17 @@ impl Narrowing {
         texts.into_iter().filter(|(_, texts)| !texts.is_empty()).collect()
     }
 
+    /// Whether a user who comes by the one may reach what another user reaches by the other: they have one policy, or a text
+    /// in each takes users and not their issuers, and both may say the same.
+    pub(crate) fn shares_users_with(&self, other: &Self) -> bool {
+        let texts = |one: &Self| -> Vec<_> {
+            one.policy.merging_issuers(false).iter().map(|text| of_any_value(text)).collect()
+        };
+        let (ours, theirs) = (texts(self), texts(other));
+        self.policy_template() == other.policy_template()
+            || ours.iter().any(|one| theirs.iter().any(|two| ResourcePattern::meets(one, two)))
+    }
+
     /// Whether its sessions name the identity behind them to ActionTrail.
     pub(crate) fn names_its_source(&self) -> bool {
         self.source_identity.is_some()
@@ -177,6 +189,13 @@ impl std::fmt::Debug for Narrowing {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Narrowing").finish_non_exhaustive()
     }
+}
+
+/// A text as it is written, with a `*` for each placeholder.
+fn of_any_value(written: &str) -> String {
+    let mut parts = written.split("${");
+    let fixed = parts.next().unwrap_or_default().to_owned();
+    parts.fold(fixed, |text, part| text + "*" + part.split_once('}').map_or("", |(_, rest)| rest))
 }
 
 #[cfg(test)]

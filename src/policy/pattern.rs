@@ -31,6 +31,32 @@ impl Pattern<'_> {
     }
 }
 
+impl Pattern<'_> {
+    /// Whether there is a text that both match.
+    pub(crate) fn meets(self, other: Pattern<'_>) -> bool {
+        let others: Vec<_> = other.0.chars().collect();
+        // Whether what is left of this pattern meets what is left of the other, by how much of the other is left out: at
+        // first nothing of this one is left.
+        let mut met: Vec<bool> =
+            (0..=others.len()).map(|at| others[at..].iter().all(|&c| c == '*')).collect();
+        for one in self.0.chars().rev() {
+            let after = met.clone();
+            for at in (0..=others.len()).rev() {
+                let found = others.get(at);
+                met[at] = match (one, found) {
+                    ('*', found) => after[at] || (found.is_some() && met[at + 1]),
+                    (_, Some('*')) => met[at + 1] || after[at],
+                    (one, Some(&found)) => {
+                        (one == found || one == '?' || found == '?') && after[at + 1]
+                    }
+                    (_, None) => false,
+                };
+            }
+        }
+        met[0]
+    }
+}
+
 /// Whether the pattern fits the whole text, `one` saying which characters a symbol other than `*` takes.
 ///
 /// Only the latest `*` is ever widened: an earlier one cannot help, because whatever it would skip the
@@ -116,6 +142,22 @@ mod tests {
         #[test]
         fn matching_agrees_with_the_definition(pattern in "[ab*?]{0,8}", text in "[ab/]{0,10}") {
             prop_assert_eq!(Pattern(&pattern).matches(&text), by_definition(&pattern, &text));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn two_patterns_meet_if_a_text_matches_both(
+            one in "[ab*?]{0,4}", other in "[ab*?]{0,4}",
+        ) {
+            let mut texts = vec![String::new()];
+            for length in 0..8 {
+                let longer: Vec<_> = texts.iter().filter(|text| text.len() == length)
+                    .flat_map(|text| ["a", "b"].map(|c| format!("{text}{c}"))).collect();
+                texts.extend(longer);
+            }
+            let both = |text: &String| Pattern(&one).matches(text) && Pattern(&other).matches(text);
+            prop_assert_eq!(Pattern(&one).meets(Pattern(&other)), texts.iter().any(both));
         }
     }
 

@@ -47,6 +47,18 @@ impl<'a> ResourcePattern<'a> {
             (Self::Fields(_), ResourcePattern::Short(_)) => false,
         }
     }
+
+    /// Whether there is a name that both match, field by field.
+    pub(super) fn meets(one: &'a str, other: &str) -> bool {
+        match (Self::new(one), ResourcePattern::new(other)) {
+            (Self::Fields(ours), ResourcePattern::Fields(theirs)) => {
+                ours.into_iter().zip(theirs).all(|(ours, theirs)| ours.meets(theirs))
+            }
+            (Self::Short(_), _) | (_, ResourcePattern::Short(_)) => {
+                Pattern(one).meets(Pattern(other))
+            }
+        }
+    }
 }
 
 /// The fields of a name or of a pattern that has all of them.

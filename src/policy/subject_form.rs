@@ -1,6 +1,7 @@
 //! How a subject is written: as it is, encoded, or as a hash.
 //!
-//! Different users are never written alike, in one form or in two: a plain subject that looks encoded is refused.
+//! Different users are never written alike in one form, nor one plain and another encoded: a plain subject that looks
+//! encoded is refused. A hash is told from another user's plain or encoded subject by nothing but its 64 digits.
 
 use std::fmt::Write;
 

@@ -616,6 +616,8 @@ fn policy_render_names_what_the_configuration_does_not_have() {
         refused(&["--client", "client-002", "--param", "albm=2015"]),
         refused(&["--client", "client-003", "--param", "albm=2015"]),
         refused(&["--client", "client-003", "--param", "album=2015", "--param", "album=2016"]),
+        refused(&["--client", "photo-app", "--subject", "alice", "--issuer", "nope"]),
+        refused(&["--client", "client-002", "--issuer", "demo"]),
     ];
     insta::assert_snapshot!(lines.concat(), @r"
 appserver: there is no client `nobody`; there are: `client-001`, `client-002`, `client-003`, `client-004`, `photo-app`
@@ -623,6 +625,8 @@ appserver: the client `client-002` has no grant `nothing`; it has: `daily-photos
 appserver: --param albm: the grant `daily-photos` declares no parameters
 appserver: --param albm: the grant `one-album` declares no such parameter; it declares: `album`
 appserver: --param album is given twice
+appserver: --issuer: `photo-app` has no users of `nope`; its issuers are: `demo`
+appserver: --issuer: `client-002` has no users of `demo`; its issuers are: none
 ");
 }
 

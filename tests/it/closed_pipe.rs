@@ -99,7 +99,13 @@ async fn every_command_ends_as_it_would_if_somebody_read_it() {
 /// A result that is lost is no success.
 #[test]
 fn a_full_disk_is_said_and_has_an_exit_code_of_its_own() {
-    for row in [&["client", "new", "photo-app"][..], &["policy", "lint", "config/dev.toml"]] {
+    let audit = "tests/vectors/audit/audit.jsonl";
+    for row in [
+        &["client", "new", "photo-app"][..],
+        &["policy", "lint", "config/dev.toml"],
+        &["audit", "find", "--client", "photo-app", audit],
+        &["audit", "find", "--client", "photo-app", "--json", audit],
+    ] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = Running::start(appserver(row, &[]).stdout(full)).ended();
         let said = text(&output.stderr);

@@ -18,11 +18,19 @@ fn with(issuers: &[(&str, &str)], grant: &str, path: &str) -> Result<Vec<String>
              secret_file = \"secret\"\naudiences.photos = [\"{client}\"]\n"
         );
     }
-    let policy = format!(
-        r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/{path}/*"}}]}}"#
-    );
+    let policy = |action: &str, path: &str| {
+        format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:{action}","Resource":"acs:oss:*:*:sample-bucket/{path}/*"}}]}}"#
+        )
+    };
     let secret = "x".repeat(32);
-    let folder = folder(&[("app.toml", &text), ("own.json", &policy), ("secret", &secret)]);
+    let folder = folder(&[
+        ("app.toml", &text),
+        ("own.json", &policy("PutObject", path)),
+        ("near.json", &policy("GetObject", "users/${subject}/inbox")),
+        ("far.json", &policy("GetObject", "inbox/${subject}")),
+        ("secret", &secret),
+    ]);
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
     let told = |settings: Settings| {
         let advice = settings.advice.iter().filter(|one| one.path.ends_with("shared_subjects"));
@@ -75,16 +83,25 @@ grants.own.policy: users of the issuers `company`, `partner` whose subjects or c
     assert!(with(&mixed, "", "${client}/${subject}").is_err());
 }
 
+/// One app that writes a user's objects and another that reads them: each with a grant and an issuer of its own.
 #[test]
-fn grants_with_one_policy_are_looked_at_together() {
-    let other = "[grants.other]\nrole = \"writer\"\npolicy = \"own.json\"\n\
-                 [clients.video]\ngrants = [\"other\"]\n\
-                 [issuers.partner]\nissuer = \"https://partner.example.com/\"\nalgorithms = [\"HS256\"]\n\
-                 secret_file = \"secret\"\naudiences.videos = [\"video\"]\n";
-    let refused = with(&THREE[..1], other, "users/${subject}").unwrap_err();
-    let paths: Vec<_> = refused.lines().filter_map(|line| line.split_once(": ")).collect();
-    let paths: Vec<_> = paths.iter().map(|(path, _)| *path).collect();
-    assert_eq!(paths, ["grants.other.policy", "grants.own.policy"]);
+fn grants_by_which_users_reach_the_same_objects_are_looked_at_together() {
+    let with_other = |policy: &str| {
+        let other = format!(
+            "[grants.other]\nrole = \"writer\"\npolicy = \"{policy}\"\n\
+             [clients.video]\ngrants = [\"other\"]\n\
+             [issuers.partner]\nissuer = \"https://partner.example.com/\"\nalgorithms = [\"HS256\"]\n\
+             secret_file = \"secret\"\naudiences.videos = [\"video\"]\n"
+        );
+        with(&THREE[..1], &other, "users/${subject}")
+    };
+    for meeting in ["own.json", "near.json"] {
+        let refused = with_other(meeting).unwrap_err();
+        let paths: Vec<_> = refused.lines().filter_map(|line| line.split_once(": ")).collect();
+        let paths: Vec<_> = paths.iter().map(|(path, _)| *path).collect();
+        assert_eq!(paths, ["grants.other.policy", "grants.own.policy"], "{meeting}");
+    }
+    assert_eq!(with_other("far.json"), Ok(vec![]));
 }
 
 #[test]
