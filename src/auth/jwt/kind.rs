@@ -87,14 +87,18 @@ enum Word {
 }
 
 fn word(text: &str) -> Word {
-    let text = text.to_ascii_lowercase();
+    // Providers write `refresh_token`, `refresh-token` and `RefreshToken`.
+    let text = text.to_ascii_lowercase().replace('-', "_");
     let text = text.strip_prefix("application/").unwrap_or(&text);
-    match text.strip_prefix("urn:ietf:params:oauth:token-type:").unwrap_or(text) {
-        "bearer" | "dpop" | "access" | "access_token" | "at" | "at+jwt" => Word::Access,
-        "id" | "id_token" | "id+jwt" => Word::Id,
+    match text.strip_prefix("urn:ietf:params:oauth:token_type:").unwrap_or(text) {
+        "bearer" | "dpop" | "access" | "access_token" | "accesstoken" | "at" | "at+jwt" => {
+            Word::Access
+        }
+        "id" | "id_token" | "idtoken" | "id+jwt" => Word::Id,
         "jwt" => Word::Jwt,
-        "refresh" | "refresh_token" | "offline" | "offline_access" | "rt" | "rt+jwt"
-        | "refresh+jwt" | "logout" | "logout_token" | "logout+jwt" | "secevent+jwt" => Word::Other,
+        "refresh" | "refresh_token" | "refreshtoken" | "offline" | "offline_access" | "rt"
+        | "rt+jwt" | "refresh+jwt" | "logout" | "logout_token" | "logouttoken" | "logout+jwt"
+        | "secevent+jwt" => Word::Other,
         _ => Word::Unknown,
     }
 }

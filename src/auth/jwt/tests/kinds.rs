@@ -44,6 +44,8 @@ fn shapes_that_are_neither() -> Vec<Shape> {
         ("registration token of Keycloak", jwt(), json!({"typ": "RegistrationAccessToken"})),
         ("action token of Keycloak", jwt(), json!({"typ": "reset-credentials", "nonce": "n"})),
         ("refresh token by `token_use`", jwt(), json!({"token_use": "refresh"})),
+        ("refresh token with a hyphen", jwt(), json!({"token_type": "refresh-token"})),
+        ("refresh token in one word", jwt(), json!({"type": "RefreshToken"})),
         ("refresh token of Simple JWT", jwt(), json!({"token_type": "refresh"})),
         ("refresh token of Flask-JWT-Extended", jwt(), json!({"type": "refresh", "fresh": false})),
         (
