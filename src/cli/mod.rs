@@ -98,7 +98,7 @@ struct ConfigFiles {
 struct CheckArgs {
     #[command(flatten)]
     config: ConfigFiles,
-    /// Leave the AccessKey out, as in a pipeline that must not hold it
+    /// Leave out the AccessKey and what else is read from secret files, as in a pipeline that must not hold them
     #[arg(long)]
     without_access_key: bool,
 }

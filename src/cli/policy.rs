@@ -10,7 +10,7 @@ use super::output::say;
 use super::{ConfigFiles, EXIT_CONFIG, Failure};
 use crate::auth::Caller;
 use crate::clock::Clock;
-use crate::config::Mode;
+use crate::config::{Mode, Settings};
 use crate::domain::{ClientId, IssuerName, Subject};
 use crate::grant::{Asked, Grants};
 use crate::policy::{
@@ -111,6 +111,7 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     let grants = &settings.rules.grants;
     let parameters = each_once("--param", args.params)?;
     named_rightly(grants, &args.client, args.grant.as_deref(), &parameters)?;
+    issued_by_one(&settings, &args.client, args.issuer.as_ref(), args.subject.is_some())?;
     let claims = each_once("--claim", args.claims)?;
     let mut issuers = settings.rules.issuers.iter().filter(|issuer| issuer.serves(&args.client));
     let only = match (issuers.next(), issuers.next()) {
@@ -127,6 +128,29 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     let asked = Asked { grant: args.grant, duration_secs: None, parameters, policy };
     let grant = grants.decide(&caller, &asked, Clock::system().now());
     Ok(grant.map_err(|refusal| Failure::new(EXIT_CONFIG, refusal))?.policy().clone())
+}
+
+/// An issuer on the command line whose users the client does not have, or none where there are several to choose from.
+fn issued_by_one(
+    settings: &Settings,
+    client: &ClientId,
+    issuer: Option<&IssuerName>,
+    has_subject: bool,
+) -> Result<(), Failure> {
+    let issuers = settings.rules.issuers.iter().filter(|issuer| issuer.serves(client));
+    let ids: Vec<_> = issuers.map(|issuer| &issuer.id).collect();
+    let wrong = match issuer {
+        Some(issuer) if !ids.contains(&issuer) => {
+            format!("--issuer: `{client}` has no users of `{issuer}`")
+        }
+        None if has_subject && ids.len() > 1 => {
+            format!("--issuer: `{client}` has users of several issuers: say whose this one is")
+        }
+        Some(_) | None => return Ok(()),
+    };
+    let known: Vec<_> = ids.iter().map(|id| format!("`{id}`")).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    Err(Failure::new(EXIT_CONFIG, format!("{wrong}; its issuers are: {known}")))
 }
 
 /// Names on the command line that the configuration does not have. An operator is told what it has, as callers are not.

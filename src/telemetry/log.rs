@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 
-use tracing_subscriber::filter::ParseError;
+use tracing_subscriber::filter::{LevelFilter, ParseError};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
@@ -53,9 +53,28 @@ pub(crate) fn start(json: bool, filter: &str) -> Result<(LogFilter, LogEnd), Par
     Ok((LogFilter { handle, dropped }, end))
 }
 
-/// Whether a filter can be used; what cannot be used is not repeated in the error's text.
-pub(crate) fn check_filter(filter: &str) -> Result<(), ParseError> {
-    EnvFilter::try_new(filter).map(|_| ())
+/// Why a filter cannot be used. It is not repeated in the error's text.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvalidFilter {
+    #[error(transparent)]
+    Unreadable(#[from] ParseError),
+    /// `EnvFilter` takes such a word for the name of a module of which all is logged, and of everything else nothing: a
+    /// level that is misspelt would silence the log.
+    #[error(
+        "a word alone is a level: `off`, `error`, `warn`, `info`, `debug` or `trace`; a module is written with its \
+         level, such as `info,appserver=debug`"
+    )]
+    NotALevel,
+}
+
+/// Whether a filter can be used.
+pub(crate) fn check_filter(filter: &str) -> Result<(), InvalidFilter> {
+    EnvFilter::try_new(filter)?;
+    let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
+    let is_understood = |word: &str| {
+        word.contains(['=', '[']) || word.contains("::") || word.parse::<LevelFilter>().is_ok()
+    };
+    if words.all(is_understood) { Ok(()) } else { Err(InvalidFilter::NotALevel) }
 }
 
 /// Logs where a panic happened, and not its message: a message is built from values, and values may be secret. Where
@@ -79,6 +98,19 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    #[test]
+    fn a_misspelt_level_is_refused_and_does_not_silence_the_log() {
+        for sound in
+            ["info", "WARN", "off", "", "info,appserver=debug", "appserver::http", "warn,h2=off"]
+        {
+            assert!(check_filter(sound).is_ok(), "{sound}");
+        }
+        for wrong in ["warning", "loud", "infos", "info,appserver", "appserver=debug,verbose"] {
+            assert!(matches!(check_filter(wrong), Err(InvalidFilter::NotALevel)), "{wrong}");
+        }
+        assert!(matches!(check_filter("appserver=loud"), Err(InvalidFilter::Unreadable(_))));
+    }
 
     #[derive(Clone, Default)]
     struct Captured(Arc<Mutex<Vec<u8>>>);

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::output::note;
+use super::output::{note, written};
 use super::{EXIT_CONFIG, Failure};
 use crate::clock::Clock;
 use crate::domain::{ClientId, GrantName, IssuerName};
@@ -77,6 +77,19 @@ enum Report {
     Listed(Box<Listed>),
 }
 
+/// Which side of the search broke.
+enum Broken {
+    Reading(io::Error),
+    Writing(io::Error),
+}
+
+/// What is written with `?` goes to standard output.
+impl From<io::Error> for Broken {
+    fn from(error: io::Error) -> Self {
+        Self::Writing(error)
+    }
+}
+
 pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
     match command {
         AuditCommand::Find(args) => find(&args),
@@ -93,10 +106,10 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut found, mut wrong) = (false, Vec::new());
-    let mut told = || -> io::Result<()> {
-        let mut lines = Lines::of(&args.files)?;
+    let mut told = || -> Result<(), Broken> {
+        let mut lines = Lines::of(&args.files).map_err(Broken::Reading)?;
         while let Some(line) = lines.next() {
-            let line = line?;
+            let line = line.map_err(Broken::Reading)?;
             let read = line.read();
             lines.note(&read);
             let LineKind::Audit(entry, text) = read else { continue };
@@ -124,7 +137,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             Report::Raw | Report::Token(_) | Report::Listed(_) => {}
         }
         wrong.extend_from_slice(lines.wrong());
-        out.flush()
+        Ok(out.flush()?)
     };
     match told() {
         // Nothing can be found in them.
@@ -136,9 +149,8 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             let nothing = || Failure::new(EXIT_NOTHING, "there is no such decision in these files");
             found.then_some(()).ok_or_else(nothing)
         }
-        // Who reads, such as `head`, has enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(EXIT_CONFIG, error)),
+        Err(Broken::Writing(error)) => written(Err(error)),
+        Err(Broken::Reading(error)) => Err(Failure::new(EXIT_CONFIG, error)),
     }
 }
 
