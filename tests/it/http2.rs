@@ -81,8 +81,6 @@ async fn a_get_with_a_body_is_refused_and_one_that_ends_without_is_served() {
     let asks_for_less = br#"{"Policy":{"Version":"1","Statement":[]}}"#;
     assert_eq!(status_of("/v1/token", asks_for_less).await, 400);
     assert_eq!(status_of("/v1/token", b"").await, 200);
-    drop(status_of);
-    drop(sender);
     driven.abort();
     let calls = stage.assume_role_calls().len();
     assert_eq!(calls, 1, "the refused one cost nothing");
