@@ -183,7 +183,7 @@ impl ApiError {
             Self::UnsupportedMediaType => Public::new(
                 Status::UNSUPPORTED_MEDIA_TYPE,
                 "UnsupportedMediaType",
-                "Send the body as JSON, with `Content-Type: application/json`.",
+                "Send the body as JSON, not compressed, with `Content-Type: application/json`.",
             ),
             Self::BodyTimeout => Public::new(
                 Status::REQUEST_TIMEOUT,

@@ -16,6 +16,7 @@ pub(super) enum FramingError {
     SeveralHosts,
     InvalidHost,
     DifferingHost,
+    DifferingTarget,
     SeveralLengths,
     LengthAndEncoding,
     Encoding,
@@ -30,6 +31,7 @@ impl FramingError {
             Self::SeveralHosts => "it has more than one `Host`",
             Self::InvalidHost => "`Host` is not a host with an optional port",
             Self::DifferingHost => "`Host` differs from `:authority`",
+            Self::DifferingTarget => "`Host` differs from the host in the request's first line",
             Self::SeveralLengths => "it has more than one `Content-Length`",
             Self::LengthAndEncoding => "it has both `Content-Length` and `Transfer-Encoding`",
             Self::Encoding => "`Transfer-Encoding` must be `chunked`, once and alone",
@@ -65,8 +67,11 @@ pub(super) fn scan(bytes: &[u8]) -> Scan {
             head.bare_line_feeds = true;
             line
         });
-        match &mut head.version_1_0 {
-            version @ None => *version = Some(line.ends_with(b" HTTP/1.0")),
+        match head.version_1_0 {
+            None => {
+                head.version_1_0 = Some(line.ends_with(b" HTTP/1.0"));
+                head.authority = authority(line);
+            }
             Some(_) if line.is_empty() => {
                 return Scan::Complete { length: at, error: head.error() };
             }
@@ -77,9 +82,12 @@ pub(super) fn scan(bytes: &[u8]) -> Scan {
 }
 
 #[derive(Default)]
-struct Head {
+struct Head<'a> {
     /// None before the request line.
     version_1_0: Option<bool>,
+    /// The host and port of a target in absolute form, such as `GET http://a/ HTTP/1.1`.
+    authority: Option<&'a [u8]>,
+    differing_target: bool,
     bare_line_feeds: bool,
     hosts: usize,
     invalid_host: bool,
@@ -88,13 +96,15 @@ struct Head {
     other_encoding: bool,
 }
 
-impl Head {
+impl Head<'_> {
     fn field(&mut self, line: &[u8]) {
         match line[0] {
             b'h' | b'H' => {
                 if let Some(host) = value(line, b"host") {
                     self.hosts += 1;
                     self.invalid_host |= !is_host(host);
+                    let differs = |authority: &[u8]| !authority.eq_ignore_ascii_case(host);
+                    self.differing_target |= self.authority.is_some_and(differs);
                 }
             }
             b'c' | b'C' => self.lengths += usize::from(value(line, b"content-length").is_some()),
@@ -118,9 +128,21 @@ impl Head {
             // HTTP/1.0 knew no `Host`.
             (self.hosts == 0 && self.version_1_0 == Some(false), FramingError::NoHost),
             (self.invalid_host, FramingError::InvalidHost),
+            (self.differing_target, FramingError::DifferingTarget),
         ];
         table.into_iter().find_map(|(is, error)| is.then_some(error))
     }
+}
+
+/// What a request line names in absolute form.
+fn authority(line: &[u8]) -> Option<&[u8]> {
+    let target = line.split(|byte| *byte == b' ').nth(1)?;
+    // In a path and its query it is text like any other.
+    let is_absolute = target.first() != Some(&b'/');
+    let start = target.windows(3).position(|three| three == b"://").filter(|_| is_absolute)? + 3;
+    let rest = &target[start..];
+    let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+    Some(&rest[..end.unwrap_or(rest.len())])
 }
 
 /// The value of the header field `name`, if the line is one. A name with white space after it is none: hyper refuses it.
@@ -228,6 +250,29 @@ mod tests {
         let bare = "GET / HTTP/1.1\nHost: a\n\n";
         let error = Some(FramingError::BareLineFeed);
         assert_eq!(scan(bare.as_bytes()), Scan::Complete { length: bare.len(), error });
+    }
+
+    #[test]
+    fn a_target_in_absolute_form_names_the_host_that_host_names() {
+        let error = |target: &str, host: &str| {
+            let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            match scan(head.as_bytes()) {
+                Scan::Complete { error, .. } => error,
+                other => panic!("{other:?}"),
+            }
+        };
+        for (target, host) in [
+            ("http://a/v1/token", "a"),
+            ("HTTP://A:80?x=1", "a:80"),
+            ("https://a", "a"),
+            ("/v1/token?next=http://b/", "a"),
+            ("/http://b/", "a"),
+        ] {
+            assert_eq!(error(target, host), None, "{target} {host}");
+        }
+        for (target, host) in [("http://b/v1/token", "a"), ("http://a:81/", "a"), ("x://b", "a")] {
+            assert_eq!(error(target, host), Some(FramingError::DifferingTarget), "{target} {host}");
+        }
     }
 
     #[test]

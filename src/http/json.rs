@@ -100,8 +100,11 @@ impl<'de> Deserialize<'de> for Members {
 fn is_json(request: &Request<Body>) -> bool {
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| {
-        let essence = value.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case("application/json")
-    })
+    // Compressed, it is another type than it says: read as it is, it would be what a proxy that unpacks it does not see.
+    let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+        && content_type.is_some_and(|value| {
+            let essence = value.split(';').next().unwrap_or_default().trim();
+            essence.eq_ignore_ascii_case("application/json")
+        })
 }

@@ -61,6 +61,9 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
         "another media type",
         stage.send(authorized("POST", "/v1/token").body("a=b")).await,
     ));
+    let packed = authorized("POST", "/v1/token").header("Content-Encoding", "gzip");
+    let packed = packed.header("Content-Type", "application/json").body("{}");
+    table.push(("a body that is compressed", stage.send(packed).await));
     table.push(("another method", stage.send(authorized("DELETE", "/v1/token")).await));
 
     let made_up = "M".repeat(2_000);
@@ -120,6 +123,7 @@ no object: 400 MalformedRequest
 not UTF-8 JSON: 400 MalformedRequest
 a body that is too large: 413 PayloadTooLarge
 another media type: 415 UnsupportedMediaType
+a body that is compressed: 415 UnsupportedMediaType
 another method: 405 MethodNotAllowed
 a method that is made up: 405 MethodNotAllowed
 a query beside a body: 400 MalformedRequest
