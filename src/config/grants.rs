@@ -81,7 +81,7 @@ pub(super) fn entitlements(
         let Some(reason) = problems.take(&path, std::mem::take(&mut raw.shared_subjects)) else {
             continue;
         };
-        if reason.trim().is_empty() {
+        if !says_why(&reason) {
             problems.add(path, "say why users of different issuers are the same people");
         }
         shared.extend(name.parse());
@@ -199,6 +199,13 @@ fn policy_text(
     }
 }
 
+/// Whether a text could be a reason: reviewers read it. TOML's `true` is read as a text, too.
+fn says_why(reason: &str) -> bool {
+    let reason = reason.trim().to_ascii_lowercase();
+    let answers_another_question = ["true", "false", "yes", "no", "on", "off"];
+    reason.contains(char::is_alphabetic) && !answers_another_question.contains(&reason.as_str())
+}
+
 fn breadth(
     path: &str,
     allow_broad: Field<bool>,
@@ -207,10 +214,11 @@ fn breadth(
 ) -> Option<Breadth> {
     let allowed = problems.or(&format!("{path}.allow_broad"), allow_broad, false);
     let reason = problems.or(&format!("{path}.allow_broad_reason"), reason, String::new());
-    match (allowed?, reason?.trim().is_empty()) {
+    let reason = reason?;
+    match (allowed?, reason.trim().is_empty()) {
         (false, true) => Some(Breadth::Narrow),
-        (true, false) => Some(Breadth::Broad),
-        (true, true) => {
+        (true, false) if says_why(&reason) => Some(Breadth::Broad),
+        (true, _) => {
             problems
                 .add(format!("{path}.allow_broad_reason"), "say why the grant may be this broad");
             None

@@ -108,6 +108,10 @@ fn grants_by_which_users_reach_the_same_objects_are_looked_at_together() {
 fn an_operator_says_why_users_are_the_same_people_and_not_for_nothing() {
     let shared = "shared_subjects = \"one directory feeds all three\"";
     assert_eq!(with(&THREE, shared, "users/${subject}"), Ok(vec![]));
+    for no_reason in ["true", "\"yes\"", "1", "\"...\""] {
+        let refused = with(&THREE, &format!("shared_subjects = {no_reason}"), "users/${subject}");
+        assert!(refused.unwrap_err().contains("shared_subjects: say why"), "{no_reason}");
+    }
     insta::assert_snapshot!(with(&THREE, "shared_subjects = \" \"", "users/${subject}").unwrap_err(), @"grants.own.shared_subjects: say why users of different issuers are the same people");
     insta::assert_snapshot!(with(&THREE[..1], shared, "users/${subject}").unwrap().join("\n"), @"grants.own.shared_subjects: users of one issuer at the most come by this grant: take it out, or the next issuer's would silently share");
 }
