@@ -12,21 +12,31 @@ need() {
   command -v "$1" >/dev/null || install_package "$@"
 }
 
+sudo=()
+[[ $(id -u) == 0 ]] || sudo=(sudo)
+
 install_package() {
-  local sudo=()
-  if [[ $(id -u) != 0 ]]; then
-    command -v sudo >/dev/null || {
-      echo "tests/all.sh: '$1' is missing: install the package '$2', or run this as root or with sudo" >&2
-      exit 1
-    }
-    sudo=(sudo)
-  fi
+  [[ ${#sudo[@]} == 0 ]] || command -v sudo >/dev/null || {
+    echo "tests/all.sh: '$1' is missing: install the package '$2', or run this as root or with sudo" >&2
+    exit 1
+  }
   command -v apt-get >/dev/null || {
     echo "tests/all.sh: '$1' is missing, and there is no apt-get to install it: install '$2' by hand" >&2
     exit 1
   }
-  [[ ${apt_updated:-} ]] || { "${sudo[@]}" apt-get update -qq; apt_updated=yes; }
+  update_packages
   DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq "$2" >/dev/null
+}
+
+update_packages() {
+  [[ ${apt_updated:-} ]] || { "${sudo[@]}" apt-get update -qq; apt_updated=yes; }
+}
+
+# Prometheus's linter of metrics, out of its package: installed whole, that starts a server on the port of `dev`.
+unpack_promtool() {
+  update_packages
+  mkdir -p target/tools
+  (cd target/tools && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
 }
 
 command -v cargo >/dev/null || {
@@ -42,11 +52,11 @@ need shellcheck shellcheck
 need python3 python3
 need pgrep procps
 need redis-server redis-server
-# Lints `/metrics`.
-need promtool prometheus
 need chromium chromium
 need node nodejs
 need npm npm
+export PATH=$PATH:$PWD/target/tools/usr/bin
+command -v promtool >/dev/null || unpack_promtool
 # Debian's python3 comes without what makes environments.
 python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 
