@@ -153,7 +153,7 @@ fn issued_by_one(
     Err(Failure::new(EXIT_CONFIG, format!("{wrong}; its issuers are: {known}")))
 }
 
-/// Names on the command line that the configuration does not have. An operator is told what it has, as callers are not.
+/// Names on the command line that the configuration does not have. The operator learns what it has; callers do not.
 fn named_rightly(
     grants: &Grants,
     client: &ClientId,

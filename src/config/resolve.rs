@@ -77,7 +77,7 @@ pub(super) fn resolve(
         grants::entitlements(raw.grants, &roles, &json, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.advice);
     let shared = std::mem::take(&mut entitlements.shared);
-    // Also those that have a problem of their own: it is told once.
+    // Also those that have a problem of their own: it is reported once.
     let registered: Vec<ClientId> = raw.clients.keys().filter_map(|id| id.parse().ok()).collect();
     let clients = clients::resolve(raw.clients, &entitlements.named, mode, &mut problems);
     let registered: Vec<_> = registered.iter().collect();

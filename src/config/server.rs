@@ -19,7 +19,7 @@ pub(super) struct ResolvedServer {
     pub(super) listen_backlog: u32,
     pub(super) settings: ServerSettings,
     pub(super) request_timeout: Duration,
-    /// How long it lingers once it is told to stop.
+    /// How long it lingers once it is to stop.
     pub(super) lame_duck: Duration,
     pub(super) tls: Option<TlsSource>,
     pub(super) proxies: Proxies,

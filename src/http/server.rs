@@ -41,7 +41,7 @@ pub(crate) struct ServerSettings {
     pub(crate) idle_timeout: Duration,
     /// The same while nobody has authenticated on it, where callers' addresses are known.
     pub(crate) unauthenticated_idle_timeout: Duration,
-    /// How long requests under way may take to end once the server is told to stop.
+    /// How long requests under way may take to end once the server is to stop.
     pub(crate) drain_timeout: Duration,
     /// Whether each connection begins with a PROXY header, and comes from somebody whose word is taken.
     pub(crate) proxy_protocol: bool,
@@ -99,7 +99,7 @@ const TLS_MEMORY: usize = 24 * 1024;
 const HANDSHAKE_MEMORY: usize = 64 * 1024;
 /// How long a new connection waits for one that is closed for it. It only needs to be told.
 const ROOM_TIMEOUT: Duration = Duration::from_millis(100);
-/// How long a connection has for its first request once the server is told to stop. What waits here was sent to us when
+/// How long a connection has for its first request once the server is to stop. What waits here was sent to us when
 /// we still took connections.
 const LATE: Duration = Duration::from_secs(1);
 

@@ -36,7 +36,7 @@ struct Share {
     /// So many requests may be let through until `good_until`.
     left: u32,
     good_until: Instant,
-    /// There is nothing to be had in Redis until then.
+    /// Redis holds nothing until then.
     spent_until: Instant,
 }
 

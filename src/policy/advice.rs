@@ -17,7 +17,7 @@ use super::unknown_names;
 pub(crate) struct Advice {
     at: String,
     hint: Hint,
-    mended: Option<String>,
+    corrected: Option<String>,
 }
 
 /// What a large upload needs besides `oss:PutObject`.
@@ -27,8 +27,8 @@ const MULTIPART: [&str; 2] = ["oss:AbortMultipartUpload", "oss:ListParts"];
 const NEAR_LIMIT: usize = SessionPolicy::MAX_BYTES * 9 / 10;
 
 impl Advice {
-    pub(super) fn new(at: String, hint: Hint, mended: Option<&Statement<String>>) -> Self {
-        Self { at, hint, mended: mended.map(written) }
+    pub(super) fn new(at: String, hint: Hint, corrected: Option<&Statement<String>>) -> Self {
+        Self { at, hint, corrected: corrected.map(written) }
     }
 
     /// Everything that can be said of a template, its placeholders as they are written; `worst` is the size of
@@ -49,7 +49,7 @@ impl Advice {
         }
         if worst >= NEAR_LIMIT {
             let at = "the policy".to_owned();
-            advice.push(Self { at, hint: Hint::NearLimit { worst }, mended: None });
+            advice.push(Self { at, hint: Hint::NearLimit { worst }, corrected: None });
         }
         advice
     }
@@ -72,11 +72,11 @@ fn odd_resources(at: &str, statement: &Statement<String>) -> Vec<Advice> {
     let all = statement.resource.as_slice();
     let odd = all.iter().filter_map(|resource| Some((resource, odd(resource)?)));
     odd.map(|(resource, (hint, meant))| {
-        let mended = meant.map(|meant| {
+        let corrected = meant.map(|meant| {
             let all = all.iter().map(|one| if one == resource { &meant } else { one }.clone());
             Statement { resource: Strings::of(all.collect()), ..statement.clone() }
         });
-        Advice::new(format!("{at}.Resource"), hint, mended.as_ref())
+        Advice::new(format!("{at}.Resource"), hint, corrected.as_ref())
     })
     .collect()
 }
@@ -95,7 +95,7 @@ fn never_matching(at: &str, statement: &Statement<String>) -> Vec<Advice> {
         none.then(|| Advice {
             at: format!("{at}.Action"),
             hint: Hint::NeverMatches { action: action.clone(), level },
-            mended: Some(written(&moved(statement, action, level, &resources))),
+            corrected: Some(written(&moved(statement, action, level, &resources))),
         })
     };
     actions.as_slice().iter().filter_map(stray).collect()
@@ -130,20 +130,20 @@ fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
             for value in values.as_slice() {
                 if let Some(ipv4) = mapped(operator, value) {
                     let hint = Hint::MappedAddress { value: value.clone(), ipv4 };
-                    advice.push(Advice { at: at.clone(), hint, mended: None });
+                    advice.push(Advice { at: at.clone(), hint, corrected: None });
                 }
             }
             let Some(like) = operator.with_wildcards() else { continue };
             if values.as_slice().iter().any(|value| value.contains(['*', '?'])) {
-                let mut mended = statement.clone();
+                let mut corrected = statement.clone();
                 if let Some(values) =
-                    mended.condition.get_mut(&operator).and_then(|k| k.remove(key))
+                    corrected.condition.get_mut(&operator).and_then(|k| k.remove(key))
                 {
-                    mended.condition.entry(like).or_default().insert(key.clone(), values);
+                    corrected.condition.entry(like).or_default().insert(key.clone(), values);
                 }
-                mended.condition.retain(|_, keys| !keys.is_empty());
+                corrected.condition.retain(|_, keys| !keys.is_empty());
                 let hint = Hint::LiteralWildcard { operator };
-                advice.push(Advice { at, hint, mended: Some(written(&mended)) });
+                advice.push(Advice { at, hint, corrected: Some(written(&corrected)) });
             }
         }
     }
@@ -177,7 +177,7 @@ fn denied(at: &str, allow: &Statement<String>, document: &Document<String>) -> O
             && actions.as_slice().iter().all(|action| deny.actions.contain(action))
             && lie_in(&allow.resource, deny)
     })?;
-    Some(Advice { at: at.to_owned(), hint: Hint::Denied { by }, mended: None })
+    Some(Advice { at: at.to_owned(), hint: Hint::Denied { by }, corrected: None })
 }
 
 fn lie_in(resources: &Strings<String>, statement: &Statement<String>) -> bool {
@@ -202,14 +202,14 @@ fn listing(at: &str, statement: &Statement<String>, document: &Document<String>)
             !reached.is_empty() && reached.iter().all(|other| other.prefixes().next().is_some());
         in_part.then(|| {
             let keys = [(PREFIX_KEY.to_owned(), Strings::of(prefixes))];
-            let mended = Statement {
+            let corrected = Statement {
                 effect: Effect::Allow,
                 actions: Actions::Action(Strings::One("oss:ListObjects".to_owned())),
                 resource: Strings::One(listed.at(Level::Bucket)),
                 condition: [(ConditionOperator::StringLike, keys.into())].into(),
             };
             let hint = Hint::ListsEverything { bucket: listed.bucket().to_owned() };
-            Advice { at: at.to_owned(), hint, mended: Some(written(&mended)) }
+            Advice { at: at.to_owned(), hint, corrected: Some(written(&corrected)) }
         })
     };
     let buckets = OssResource::all(statement.resource.as_slice()).into_iter();
@@ -250,12 +250,12 @@ fn multipart(at: &str, put: &Statement<String>, document: &Document<String>) -> 
         return None;
     }
     let actions = put.actions.patterns().iter().map(String::as_str).chain(missing.iter().copied());
-    let mended = Statement {
+    let corrected = Statement {
         actions: Actions::Action(Strings::of(actions.map(str::to_owned).collect())),
         ..put.clone()
     };
-    let mended = Some(written(&mended));
-    Some(Advice { at: format!("{at}.Action"), hint: Hint::Multipart { missing }, mended })
+    let corrected = Some(written(&corrected));
+    Some(Advice { at: format!("{at}.Action"), hint: Hint::Multipart { missing }, corrected })
 }
 
 fn written(statement: &Statement<String>) -> String {
@@ -265,8 +265,8 @@ fn written(statement: &Statement<String>) -> String {
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.hint)?;
-        match &self.mended {
-            Some(mended) => write!(f, "; perhaps {mended}"),
+        match &self.corrected {
+            Some(corrected) => write!(f, "; perhaps {corrected}"),
             None => Ok(()),
         }
     }

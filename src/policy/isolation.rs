@@ -22,7 +22,7 @@ fn in_statement(i: usize, statement: &Statement<Text>) -> Vec<PolicyProblem> {
     // Names of RAM's own resources, such as roles, are the same in capitals. Object keys are not.
     // By what the pattern matches: `acs:r*:…` may name them, too.
     let of_ram = |text: &&Text| {
-        let any_value = text.outline().to_ascii_lowercase().replace('$', "*");
+        let any_value = text.any_value().to_ascii_lowercase();
         Pattern(&any_value).meets(Pattern("acs:ram:*"))
     };
     let mut in_names =

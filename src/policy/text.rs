@@ -181,4 +181,9 @@ impl Text {
     pub(super) fn outline(&self) -> String {
         self.fill(|_| Cow::Borrowed("$"))
     }
+
+    /// The pattern of what the text may become: `*` for each placeholder.
+    pub(super) fn any_value(&self) -> String {
+        self.fill(|_| Cow::Borrowed("*"))
+    }
 }

@@ -71,7 +71,7 @@ const OF_ID: [&str; 6] = [
     "urn:openid:params:jwt:claim:rt_hash",
     "urn:openid:params:jwt:claim:auth_req_id",
 ];
-/// Believed where nothing names the kind: Keycloak had `nonce` in access tokens, too.
+/// Taken where nothing names the kind: Keycloak had `nonce` in access tokens, too.
 const PROBABLY_OF_ID: [&str; 2] = ["nonce", "nonce_supported"];
 /// RFC 9068, RFC 8693.
 const PROBABLY_OF_ACCESS: [&str; 3] = ["scope", "scp", "client_id"];

@@ -66,7 +66,7 @@ fn tokens_that_sdks_would_throw_away_at_once_are_noted_with_the_sdks_names() {
 }
 
 #[test]
-fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_mended() {
+fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_corrected() {
     let folder = tempfile::tempdir().unwrap();
     let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject",
         "Resource":"acs:oss:*:*:sample-bucket/uploads/*"}]}"#;

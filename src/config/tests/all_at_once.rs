@@ -1,4 +1,4 @@
-//! T59: whatever is wrong is told in one run, also where one thing stands in another's way.
+//! T59: all that is wrong is reported in one run, also where one thing stands in another's way.
 
 use super::*;
 
