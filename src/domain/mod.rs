@@ -49,16 +49,20 @@ macro_rules! text_type {
         const _: fn(&$name) -> &str = $name::as_str;
 
         impl TryFrom<String> for $name {
-            type Error = crate::domain::Invalid;
+            type Error = $crate::domain::Invalid;
 
             fn try_from(raw: String) -> Result<Self, Self::Error> {
                 let admits: fn(&str) -> bool = $admits;
-                if admits(&raw) { Ok(Self(raw.into())) } else { Err(crate::domain::Invalid($rule)) }
+                if admits(&raw) {
+                    Ok(Self(raw.into()))
+                } else {
+                    Err($crate::domain::Invalid($rule))
+                }
             }
         }
 
         impl std::str::FromStr for $name {
-            type Err = crate::domain::Invalid;
+            type Err = $crate::domain::Invalid;
 
             fn from_str(raw: &str) -> Result<Self, Self::Err> {
                 Self::try_from(raw.to_owned())

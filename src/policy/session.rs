@@ -38,8 +38,8 @@ impl SessionPolicy {
 
 #[cfg(test)]
 impl SessionPolicy {
-    /// For tests of what only carries policies. Outside tests a grant is the one way in.
-    pub(crate) fn for_tests(json: &str) -> Self {
+    /// For the tests of this layer alone. Elsewhere a grant is the one way in.
+    pub(super) fn for_tests(json: &str) -> Self {
         Self(json.into())
     }
 }

@@ -1,57 +1,28 @@
-//! What holds between the parts: nothing that is contained reaches further, and both evaluators agree.
+//! What holds between the parts: nothing that is contained reaches further.
 
-#[cfg(feature = "emulator")]
-mod grammar;
+mod asked;
+mod draw;
 mod issuers;
 mod reading;
-mod shipped;
 mod worlds;
 
 use proptest::prelude::*;
-use proptest::sample::select;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use serde_json::{Value, json};
 
 use super::asked::AskedPolicy;
 use super::document::Document;
+use super::request::Request;
+use asked::asked_of;
+use draw::{draw, draw_from, or_any};
 use reading::{Reading, readings};
-use worlds::{Asking, asked_of, asking, policy};
+use worlds::{Asking, asking, policy};
 
-/// Whether the emulated STS takes the policy: by a reader of its own.
-#[cfg(feature = "emulator")]
-fn sts_takes(json: &str) -> bool {
-    crate::emulator::ram::Policy::parse(json).is_ok()
+fn request(asking: &Asking) -> Request {
+    Request::new(asking.action, &asking.resource, asking.conditions.clone()).unwrap()
 }
 
 fn read(policy: &Value) -> Document<String> {
     Document::plain(&policy.to_string()).unwrap()
-}
-
-/// Where a failing run's seed is put, to draw the same worlds again: `POLICY_SEED=… cargo test policy::tests`.
-const SEED: &str = "POLICY_SEED";
-
-/// Draws cases and counts on how many the test had something to say. What is printed is shown when the test fails.
-fn draw<S: Strategy>(cases: usize, strategy: &S, test: impl FnMut(S::Value) -> bool) -> usize {
-    #[expect(clippy::disallowed_methods, reason = "a failing run's seed, for the test alone")]
-    let given = std::env::var(SEED).ok();
-    let seed = given.map_or_else(rand::random, |hex| {
-        let bytes = hex::decode(hex).ok().and_then(|bytes| bytes.try_into().ok());
-        bytes.expect("POLICY_SEED is the 64 hexadecimal digits that a failing test printed")
-    });
-    println!("to draw the same worlds again: {SEED}={}", hex::encode(seed));
-    draw_from(seed, cases, strategy, test)
-}
-
-fn draw_from<S: Strategy>(
-    seed: [u8; 32],
-    cases: usize,
-    strategy: &S,
-    mut test: impl FnMut(S::Value) -> bool,
-) -> usize {
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    (0..cases).filter(|_| test(strategy.new_tree(&mut runner).unwrap().current())).count()
 }
 
 #[test]
@@ -86,7 +57,7 @@ fn whatever_the_contained_policy_allows_the_grant_allows_however_ram_is_read() {
                 assert!(reading.allows(&asked, asking), "beyond the asked: {}", context());
                 reached += 1;
             }
-            let request = asking.request();
+            let request = request(asking);
             if common.decide(&request).is_allowed() {
                 assert!(
                     read(&granted).decide(&request).is_allowed(),
@@ -170,7 +141,7 @@ fn a_grants_own_policy_lies_within_it_and_decides_the_same() {
         let common =
             parsed.within(&granted).unwrap_or_else(|excess| panic!("{excess}\n{granted:?}"));
         for asking in &askings {
-            let decide = |policy: &Document<String>| policy.decide(&asking.request()).is_allowed();
+            let decide = |policy: &Document<String>| policy.decide(&request(asking)).is_allowed();
             assert_eq!(decide(&common), decide(&granted), "{granted:?}\n{asking:?}");
         }
         true
@@ -223,143 +194,4 @@ proptest! {
             prop_assert!(!sent.contains(['\\', '$', '%']) && !sent.contains(char::is_control), "{}", sent);
         }
     }
-}
-
-/// One of these, or anything.
-fn or_any(good: &'static [&'static str]) -> impl Strategy<Value = String> {
-    prop_oneof![1 => any::<String>(), 1 => "[a-z*?:\"\\\\$]{0,6}", 6 => select(good).prop_map(str::to_owned)]
-}
-
-/// The emulator's evaluator was written without this one, and from the documentation alone.
-#[cfg(feature = "emulator")]
-#[test]
-fn our_decision_is_the_emulators() {
-    use super::evaluate::Verdict;
-    use crate::emulator::ram::{self, Deciding, Decision};
-
-    let mut allowed = 0;
-    let case = (policy(), prop::collection::vec(asking(), 20));
-    draw(600, &case, |(policy, askings)| {
-        let theirs = ram::Policy::parse(&policy.to_string()).unwrap();
-        for asking in &askings {
-            let mut request = ram::Request::new(asking.action, &asking.resource);
-            for (key, value) in &asking.conditions {
-                request = request.with(key, value.as_str());
-            }
-            let theirs = match theirs.decide(&request) {
-                Decision::Allowed(Deciding { statement, .. }) => Verdict::Allowed { statement },
-                Decision::ExplicitlyDenied(Deciding { statement, .. }) => {
-                    Verdict::ExplicitlyDenied { statement }
-                }
-                Decision::ImplicitlyDenied => Verdict::ImplicitlyDenied,
-            };
-            allowed += usize::from(theirs.is_allowed());
-            assert_eq!(read(&policy).decide(&asking.request()), theirs, "{policy}\n{asking:?}");
-        }
-        true
-    });
-    assert!(allowed > 200, "only {allowed} requests were allowed");
-}
-
-/// Every operator, on values that readers of numbers, dates and addresses like to disagree about.
-#[cfg(feature = "emulator")]
-#[test]
-fn our_operators_are_the_emulators() {
-    use super::request::Request;
-    use crate::emulator::ram;
-
-    let operators = [
-        "Bool",
-        "DateEquals",
-        "DateGreaterThan",
-        "DateGreaterThanEquals",
-        "DateLessThan",
-        "DateLessThanEquals",
-        "DateNotEquals",
-        "IpAddress",
-        "IpAddressIncludeBorder",
-        "NotIpAddress",
-        "NumericEquals",
-        "NumericGreaterThan",
-        "NumericGreaterThanEquals",
-        "NumericLessThan",
-        "NumericLessThanEquals",
-        "NumericNotEquals",
-        "StringEquals",
-        "StringEqualsIgnoreCase",
-        "StringLike",
-        "StringNotEquals",
-        "StringNotEqualsIgnoreCase",
-        "StringNotLike",
-    ];
-    let values = [
-        "a",
-        "A",
-        "a*",
-        "?",
-        "ß",
-        "SS",
-        "İ",
-        "i",
-        "true",
-        "True",
-        "false",
-        "0",
-        "-0",
-        "1",
-        "+1",
-        "1.0",
-        "1e0",
-        "0x1",
-        "NaN",
-        "inf",
-        "9007199254740993",
-        "9007199254740992",
-        "2016-01-13T12:00:00Z",
-        "2016-01-13T20:00:00+08:00",
-        "2016-01-13t12:00:00z",
-        "2016-01-13 12:00:00Z",
-        "2016-01-13T12:00:00.5Z",
-        "2016-12-31T23:59:60Z",
-        "2016-01-13",
-        "10.0.0.0/8",
-        "10.0.0.0/08",
-        "10.1.2.3",
-        "10.1.2.3/8",
-        "10.01.2.3",
-        "::ffff:10.1.2.3",
-        "::ffff:0:0/96",
-        "::/0",
-        "::1/128",
-        "::1",
-        "0.0.0.0/0",
-        "10.0.0.0/33",
-        "*",
-        "10.0.0.0",
-        "10.255.255.255",
-        "",
-    ];
-    let mut compared = 0;
-    for operator in operators {
-        for value in values {
-            let policy = json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*",
-                "Condition": {operator: {"a:b": value}}}]});
-            // Neither takes a policy with a value of another kind.
-            let (ours, theirs) =
-                (Document::plain(&policy.to_string()), ram::Policy::parse(&policy.to_string()));
-            assert_eq!(ours.is_ok(), theirs.is_ok(), "{operator} {value}");
-            let (Ok(ours), Ok(theirs)) = (ours, theirs) else { continue };
-            for actual in values {
-                let name = "acs:oss:r:1:bkt";
-                let conditions = [("a:b".to_owned(), actual.to_owned())].into();
-                let request = Request::new("oss:GetObject", name, conditions).unwrap();
-                let theirs =
-                    theirs.decide(&ram::Request::new("oss:GetObject", name).with("a:b", actual));
-                let ours = ours.decide(&request).is_allowed();
-                assert_eq!(ours, theirs.is_allowed(), "{operator} {value}, asked with {actual}");
-                compared += 1;
-            }
-        }
-    }
-    assert!(compared > 10_000, "only {compared} were compared");
 }

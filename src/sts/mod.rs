@@ -40,6 +40,8 @@ pub(crate) use refusal::Refusal;
 pub(crate) use region::Region;
 pub(crate) use retry::retrying;
 pub(crate) use role_session::RoleSession;
+#[cfg(test)]
+pub(crate) use role_session::tests::policy_for;
 
 #[cfg(feature = "bench")]
 pub(crate) use call::signed_length;

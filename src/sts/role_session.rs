@@ -19,19 +19,44 @@ pub(crate) struct RoleSession {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::{Value, json};
 
     use super::*;
     use crate::domain::MaxSessionDuration;
+    use crate::policy::{Breadth, Narrowing, NarrowingTexts, RawValues, ValueRules};
 
-    const POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/2015/01/01/*.jpg"]}]}"#;
+    /// A grant's policy for these keys of `sample-bucket`: there is no other way to a session policy, in tests neither.
+    pub(crate) fn policy_for(keys: &str) -> SessionPolicy {
+        let policy = format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":["oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/{keys}"]}}]}}"#
+        );
+        let texts = NarrowingTexts {
+            policy: &policy,
+            breadth: Breadth::Narrow,
+            session_name: None,
+            source_identity: None,
+        };
+        let (params, claims) = Default::default();
+        let rules = ValueRules { params, claims, subject_max_bytes: 64 };
+        let raw = RawValues {
+            client: &"client-002".parse().unwrap(),
+            issuer: None,
+            subject: None,
+            claims: &BTreeMap::new(),
+            params: &BTreeMap::new(),
+            now: "2016-01-13T14:02:37Z".parse().unwrap(),
+        };
+        Narrowing::parse(texts, rules).unwrap().render(raw).unwrap().policy
+    }
 
     /// One hour of `oss-readonly` for `client-002`.
     pub(in crate::sts) fn a_session() -> RoleSession {
         RoleSession {
             role: "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
             name: "client-002".parse().unwrap(),
-            policy: SessionPolicy::for_tests(POLICY),
+            policy: policy_for("2015/01/01/*.jpg"),
             duration: MaxSessionDuration::DEFAULT.admit(3600).unwrap(),
             external_id: None,
             source_identity: None,
@@ -65,7 +90,7 @@ pub(super) mod tests {
                 ..a_session()
             },
             RoleSession { name: "client-003".parse().unwrap(), ..a_session() },
-            RoleSession { policy: SessionPolicy::for_tests("{}"), ..a_session() },
+            RoleSession { policy: policy_for("2015/*"), ..a_session() },
             RoleSession {
                 duration: MaxSessionDuration::DEFAULT.admit(900).unwrap(),
                 ..a_session()

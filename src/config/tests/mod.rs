@@ -9,6 +9,7 @@ mod limits;
 mod listener;
 mod providers;
 mod shared_subjects;
+mod shipped_policies;
 mod store_and_issuers;
 mod tickets;
 mod tracing;

@@ -10,7 +10,7 @@ mod replicas;
 mod sharing;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::*;
 use crate::domain::{AssumedRoleUser, Credentials, Fingerprint, MaxSessionDuration};
 use crate::policy::SessionPolicy;
-use crate::sts::{CallerIdentity, IdentityKind, Reason, Refusal, StsError};
+use crate::sts::{CallerIdentity, IdentityKind, Reason, Refusal, StsError, policy_for};
 use crate::telemetry::{Lookup, Refresh};
 
 /// How long STS takes.
@@ -244,10 +244,12 @@ impl Vended {
 
 /// One hour of `oss-readonly` under a name.
 pub(super) fn session(name: &str) -> RoleSession {
+    // Rendered once: some tests have sessions by the thousand.
+    static POLICY: LazyLock<SessionPolicy> = LazyLock::new(|| policy_for("2015/*"));
     RoleSession {
         role: "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
         name: name.parse().unwrap(),
-        policy: SessionPolicy::for_tests("{}"),
+        policy: POLICY.clone(),
         duration: MaxSessionDuration::DEFAULT.admit(3600).unwrap(),
         external_id: None,
         source_identity: None,
