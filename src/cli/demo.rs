@@ -8,12 +8,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::output::{note, say};
 use super::page::{self, Setup};
-use super::serve::{Signals, read, run, start_log};
+use super::serve::{read, run, start_log};
+use super::signals::Signals;
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Mode, Settings};
-use crate::emulator::{Emulator, EmulatorSettings, OssProblem, demo_jwt};
+use crate::emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem, demo_jwt};
 use crate::telemetry;
 
 #[derive(Clone, Debug, Args)]
@@ -65,11 +66,14 @@ struct OssArgs {
     data: Option<PathBuf>,
 }
 
-pub(super) fn dev(args: &DevArgs) -> Result<(), Failure> {
+pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
     block_on(async {
-        let signals = Signals::watched();
-        let path = args.emulator_config.clone();
-        let emulator_settings = read(move || emulator_settings(&path));
+        let named = args.clone();
+        let emulator_settings = read(move || {
+            let (config, emulator_config) = (&named.config, &named.emulator_config);
+            found("dev", &[("--config", config), ("--emulator-config", emulator_config)])?;
+            emulator_settings(emulator_config)
+        });
         let Some(emulator_settings) = signals.unless_stopped(emulator_settings).await? else {
             return Ok(());
         };
@@ -169,14 +173,16 @@ async fn run_all(apps: Vec<App>, stop: CancellationToken) -> Result<(), Failure>
     ended
 }
 
-pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
+pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Failure> {
     let log = telemetry::start_log(false, "info");
     let _log = log.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
     block_on(async {
-        let signals = Signals::watched();
         let path = args.config.clone();
-        let settings = signals.unless_stopped(read(move || emulator_settings(&path))).await?;
-        let Some(settings) = settings else { return Ok(()) };
+        let settings = read(move || {
+            found("emulator", &[("--config", &path)])?;
+            emulator_settings(&path)
+        });
+        let Some(settings) = signals.unless_stopped(settings).await? else { return Ok(()) };
         let emulator = bind_emulator(settings, args.sts_port, &args.oss).await?;
         say(format_args!("Emulated STS on http://{}", emulator.sts_addr()))?;
         if let Some(oss) = emulator.oss_addr() {
@@ -188,8 +194,30 @@ pub(super) fn emulator(args: &EmulatorArgs) -> Result<(), Failure> {
 }
 
 fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure> {
-    EmulatorSettings::from_file(path)
-        .map_err(|problem| Failure::new(EXIT_CONFIG, format!("{}: {problem}", path.display())))
+    EmulatorSettings::from_file(path).map_err(|problem| {
+        let cause = match &problem {
+            EmulatorProblem::Unreadable { source, .. } => format!("it cannot be read: {source}"),
+            EmulatorProblem::Shape { .. } | EmulatorProblem::Fields(_) => problem.to_string(),
+        };
+        Failure::new(EXIT_CONFIG, format!("{}: {cause}", path.display()))
+    })
+}
+
+/// The files that the command reads by default lie in the repository; elsewhere the operator must name others.
+fn found(command: &str, files: &[(&str, &Path)]) -> Result<(), Failure> {
+    let missing = files.iter().filter(|(_, path)| matches!(path.try_exists(), Ok(false)));
+    let (options, paths): (Vec<_>, Vec<_>) = missing
+        .map(|(option, path)| (format!("{option} FILE"), format!("`{}`", path.display())))
+        .unzip();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no file {}: run `appserver {command}` in AppServer's repository, or name other files by {}",
+        paths.join(" and no file "),
+        options.join(" and ")
+    );
+    Err(Failure::new(EXIT_CONFIG, message))
 }
 
 async fn bind_emulator(

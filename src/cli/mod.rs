@@ -12,6 +12,7 @@ mod output;
 mod page;
 mod policy;
 mod serve;
+mod signals;
 
 use std::fmt::Display;
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ use crate::config::{self, Mode, Problem, Problems, SecretsToo, Settings};
 use crate::domain::ClientId;
 use crate::telemetry::{log_panics, with_causes};
 use output::{note, say};
+use signals::Signals;
 
 /// The configuration or the command line is wrong (BSD's EX_USAGE).
 const EXIT_CONFIG: u8 = 64;
@@ -98,7 +100,8 @@ struct ConfigFiles {
 struct CheckArgs {
     #[command(flatten)]
     config: ConfigFiles,
-    /// Leave out the AccessKey and what else is read from secret files, as in a pipeline that must not hold them
+    /// Leave out the AccessKey, what else is read from secret files, and whether the audit's file can be written here,
+    /// as in a pipeline that must not hold secrets and is not the machine of the service
     #[arg(long)]
     without_access_key: bool,
 }
@@ -160,14 +163,18 @@ impl From<StartError> for Failure {
 
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
-    // Before anything else: what is read first may be secret, too.
+    // Before anything else: a signal that is not caught ends the process.
+    let signals = Signals::catch_for(std::env::args_os().nth(1).as_deref());
+    // Before anything is read: what is read first may be secret, too.
     log_panics();
-    let done = match Cli::parse().command {
-        Command::Serve(config) => serve::serve(&config),
+    let command = Cli::parse().command;
+    let signals = || signals.unwrap_or_else(Signals::catch);
+    let done = match command {
+        Command::Serve(config) => serve::serve(&config, signals()),
         #[cfg(feature = "emulator")]
-        Command::Dev(args) => demo::dev(&args),
+        Command::Dev(args) => demo::dev(&args, signals()),
         #[cfg(feature = "emulator")]
-        Command::Emulator(args) => demo::emulator(&args),
+        Command::Emulator(args) => demo::emulator(&args, signals()),
         Command::Check(args) => check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Policy(command) => policy::run(*command),
@@ -190,7 +197,7 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let checked = settings.and_then(|settings| match args.without_access_key {
         true => Ok(settings.advice),
         false => {
-            let secrets = settings.read_secrets()?;
+            let secrets = settings.check_machine()?;
             let now = Clock::system().now();
             Ok(settings.advice.into_iter().chain(secrets.advice(now)).collect())
         }
