@@ -36,6 +36,10 @@ struct Pattern {
     anchored: Regex,
 }
 
+/// What is wrong with a pattern that is valid alone and not as the whole of a value.
+const OPEN_END: &str =
+    "a comment goes on beyond the pattern's end: leave out the `#` comment that `(?x)` allows";
+
 /// Why a rule cannot be declared so.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RuleProblem {
@@ -142,7 +146,12 @@ impl Pattern {
         // Unicode classes with counts, such as `\w{1,64}`, take some 100 KiB; nothing sane takes 1 MiB.
         let compile = |text: &str| RegexBuilder::new(text).size_limit(1 << 20).build();
         compile(written)?;
-        Ok(Self { written: written.to_owned(), anchored: compile(&format!("^(?:{written})$"))? })
+        let anchored = compile(&format!("^(?:{written})$")).map_err(|error| match error {
+            // It would draw a text that nobody wrote.
+            regex::Error::Syntax(_) => regex::Error::Syntax(OPEN_END.to_owned()),
+            other => other,
+        })?;
+        Ok(Self { written: written.to_owned(), anchored })
     }
 }
 
@@ -193,6 +202,12 @@ mod tests {
     fn a_pattern_cannot_undo_its_anchors() {
         for bad in ["a)|(?:b", "(", "a)", "(?x)a # b"] {
             assert!(matches!(pattern(bad), Err(RuleProblem::Pattern(_))), "{bad}");
+        }
+        for (bad, shown) in [("(", "(\n"), ("[z-a]", "[z-a]\n"), ("(?x)a # b", "leave out the `#`")]
+        {
+            let RuleProblem::Pattern(error) = pattern(bad).unwrap_err() else { panic!("{bad}") };
+            let error = error.to_string();
+            assert!(error.contains(shown) && !error.contains("^(?:"), "{error}");
         }
         let multiline = pattern("(?m)a$").unwrap();
         assert!(multiline.admits("a") && !multiline.admits("a\nb"));

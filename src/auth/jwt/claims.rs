@@ -38,16 +38,36 @@ impl fmt::Display for ClaimRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Is(text) => write!(f, "{text:?}"),
-            Self::Matches(pattern) => write!(f, "a match of {:?}", pattern.as_str()),
+            Self::Matches(pattern) => write!(f, "a match of {:?}", written(pattern)),
             Self::Contains(members) => write!(f, "a list that contains {members:?}"),
         }
     }
 }
 
+/// What a pattern stands between, so that it matches the whole of a text.
+const ANCHORED_FROM: &str = "^(?:";
+const ANCHORED_TO: &str = ")$";
+/// What is wrong with a pattern that is valid alone and not between these.
+const OPEN_END: &str =
+    "a comment goes on beyond the pattern's end: leave out the `#` comment that `(?x)` allows";
+
+/// The pattern as the operator wrote it.
+fn written(anchored: &Regex) -> &str {
+    let text = anchored.as_str();
+    let inner = text.strip_prefix(ANCHORED_FROM).and_then(|text| text.strip_suffix(ANCHORED_TO));
+    inner.unwrap_or(text)
+}
+
 impl ClaimRule {
     /// A pattern for the whole of a claim's text.
     pub(crate) fn pattern(pattern: &str) -> Result<Self, regex::Error> {
-        Regex::new(&format!("^(?:{pattern})$")).map(Self::Matches)
+        // By itself first: `a)|(?:b` would undo the anchors, and an error shows the operator's own text.
+        Regex::new(pattern)?;
+        let anchored = Regex::new(&format!("{ANCHORED_FROM}{pattern}{ANCHORED_TO}"));
+        anchored.map(Self::Matches).map_err(|error| match error {
+            regex::Error::Syntax(_) => regex::Error::Syntax(OPEN_END.to_owned()),
+            other => other,
+        })
     }
 
     /// Whether the claim at `path` keeps the rule; one that is absent keeps none. Of a list one member must, or for

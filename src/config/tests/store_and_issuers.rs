@@ -131,7 +131,7 @@ issuers.one.audiences.photos: name one client, or several and the `client_claim`
 issuers.one.claims.no name: a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`
 issuers.one.leeway_secs: 301 is not between 0 and 300 seconds
 issuers.one.required.role: say one of what the claim `is`, which `pattern` it matches as a whole, and what it `contains`
-issuers.one.required.team.pattern: regex parse error: ^(?:()$ ^ error: unclosed group
+issuers.one.required.team.pattern: regex parse error: ( ^ error: unclosed group
 issuers.three.jwks_file: <folder>/not-there.json: No such file or directory (os error 2)
 issuers.two.algorithms: asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`
 issuers.two.audiences: name the audiences that are ours, each with its client

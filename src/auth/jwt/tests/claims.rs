@@ -133,3 +133,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pattern_is_shown_as_its_operator_wrote_it() {
+    assert_eq!(ClaimRule::pattern("a|b").unwrap().to_string(), "a match of \"a|b\"");
+    for (bad, shown) in [("(", "(\n"), ("a)|(?:b", "a)|(?:b\n"), ("(?x)a # b", "leave out the `#`")]
+    {
+        let error = ClaimRule::pattern(bad).unwrap_err().to_string();
+        assert!(error.contains(shown) && !error.contains("^(?:"), "{error}");
+    }
+}
