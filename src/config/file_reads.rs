@@ -17,23 +17,40 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a file that a configuration is made of, whole. A pipe or a device, which may never end, is an error at once.
 pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let refused = |why: String| Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
-        return refused(format!("it must be a regular file, and is {}", kind(&metadata)));
+        return Err(refused(format!("it must be a regular file, and is {}", kind(&metadata))));
     }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return refused(format!("it is longer than {} MiB", MAX_BYTES >> 20));
-    }
-    Ok(bytes)
+    bounded(path)
 }
 
 /// The same for text.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    text(read_bytes(path)?)
+}
+
+/// Reads a file that is named on the command line. It may be a pipe, as the shell's `<(…)` is; its length has the same
+/// limit, because a pipe or a device may never end.
+pub(crate) fn read_argument(path: &Path) -> io::Result<String> {
+    text(bounded(path)?)
+}
+
+fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(refused(format!("it is longer than {} MiB", MAX_BYTES >> 20)));
+    }
+    Ok(bytes)
+}
+
+fn text(bytes: Vec<u8>) -> io::Result<String> {
     let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
-    String::from_utf8(read_bytes(path)?).map_err(not_text)
+    String::from_utf8(bytes).map_err(not_text)
+}
+
+fn refused(why: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
 }
 
 fn kind(metadata: &Metadata) -> &'static str {
@@ -145,6 +162,22 @@ text
 (it must be a regular file, and is a directory)
 (it must be a regular file, and is a device)
 ");
+    }
+
+    /// T55: what a pipe or a device yields on the command line has the limit of a file.
+    #[test]
+    fn an_argument_may_be_a_pipe_and_no_longer_than_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let writer = {
+            let pipe = pipe.clone();
+            std::thread::spawn(move || std::fs::write(pipe, "text").unwrap())
+        };
+        assert_eq!(read_argument(&pipe).unwrap(), "text");
+        writer.join().unwrap();
+        let endless = read_argument(Path::new("/dev/zero")).unwrap_err();
+        assert_eq!(endless.to_string(), "it is longer than 64 MiB");
     }
 
     /// T55: a mount that hangs holds one thread, however often it is looked at, and is read again when it no longer does.

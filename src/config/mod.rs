@@ -39,7 +39,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub(crate) use access_key::AccessKeySource;
-pub(crate) use file_reads::FileReads;
+pub(crate) use file_reads::{FileReads, read_argument};
 pub(crate) use files::Files;
 pub use problems::{Problem, Problems};
 pub(crate) use restart::Fixed;

@@ -1,6 +1,8 @@
 //! `config/emulator.toml`: its shape, and what becomes of it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -41,7 +43,7 @@ impl EmulatorSettings {
 
     /// Reads a configuration file. Policy files that it names are looked for beside it.
     pub fn from_file(path: &Path) -> Result<Self, EmulatorProblem> {
-        let text = std::fs::read_to_string(path)
+        let text = read_text(path)
             .map_err(|source| EmulatorProblem::Unreadable { path: path.to_owned(), source })?;
         Self::from_toml_in(&text, path.parent().unwrap_or(Path::new("")))
     }
@@ -296,7 +298,7 @@ impl World<'_> {
         let (path, json) = match (raw.json, raw.file) {
             (Some(json), None) => (format!("{path}.json"), Ok(json)),
             (None, Some(file)) => {
-                let text = std::fs::read_to_string(self.folder.join(file));
+                let text = read_text(&self.folder.join(file));
                 // Some editors begin a file with a byte-order mark, of which STS would know nothing.
                 let text = text.map(|text| text.trim_start_matches('\u{feff}').to_owned());
                 (format!("{path}.file"), text.map_err(FieldProblem::Unreadable))
@@ -311,6 +313,20 @@ impl World<'_> {
             }
         }
     }
+}
+
+/// Reads a file up to a length that no configuration has. It may be a pipe, as the shell's `<(…)` is; a pipe or a device may
+/// never end.
+fn read_text(path: &Path) -> io::Result<String> {
+    const MAX_BYTES: u64 = 64 << 20;
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        let why = format!("it is longer than {} MiB", MAX_BYTES >> 20);
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+    }
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+    String::from_utf8(bytes).map_err(not_text)
 }
 
 #[cfg(test)]

@@ -72,8 +72,13 @@ impl Lines {
             } else {
                 let named =
                     |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
-                let begins = begins(File::open(path).map_err(named)?).map_err(named)?;
-                (Box::new(BufReader::new(File::open(path).map_err(named)?)), begins)
+                let file = File::open(path).map_err(named)?;
+                // What comes out of a pipe, as the shell's `<(…)` is, cannot be read twice either.
+                let begins = match file.metadata().map_err(named)?.is_file() {
+                    true => begins(File::open(path).map_err(named)?).map_err(named)?,
+                    false => None,
+                };
+                (Box::new(BufReader::new(file)), begins)
             };
             files.push((begins, OpenFile::new(name, reader)));
         }
