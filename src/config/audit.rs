@@ -1,5 +1,7 @@
 //! `[audit]`, resolved.
 
+use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::problems::Problems;
@@ -83,8 +85,46 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
     }))
 }
 
+/// What keeps the audit's file from being written on this machine. Nothing is written to the file, and a pipe or device is
+/// not opened: that may wait for its reader.
+pub(super) fn unwritable(settings: &AuditSettings) -> Option<String> {
+    let SinkSettings::File(FileSettings { path, .. }) = &settings.sink else { return None };
+    let shown = path.display();
+    let refused = |error: io::Error| {
+        format!(
+            "`{shown}` cannot be written: {error}; let the user that the service runs as write there, or name another file"
+        )
+    };
+    match fs::metadata(path) {
+        Ok(there) if there.is_dir() => Some(format!("`{shown}` is a directory: name a file in it")),
+        Ok(there) if there.is_file() => {
+            OpenOptions::new().append(true).open(path).err().map(refused)
+        }
+        Ok(_) => None,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = |path: &Path| match path.parent() {
+                Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+                Some(_) | None => PathBuf::from("."),
+            };
+            // A link may lead to a file that is still to be made.
+            let target = fs::read_link(path).map(|target| folder(path).join(target));
+            let folder = folder(&target.unwrap_or_else(|_| path.clone()));
+            if !folder.is_dir() {
+                let folder = folder.display();
+                return Some(format!(
+                    "the directory `{folder}` does not exist: create it, or name a file in another"
+                ));
+            }
+            let probe = folder.join(format!(".appserver-check-{}", std::process::id()));
+            let made = OpenOptions::new().write(true).create_new(true).open(&probe);
+            made.and_then(|_| fs::remove_file(&probe)).err().map(refused)
+        }
+        Err(error) => Some(refused(error)),
+    }
+}
+
 /// Empty where the system does not say.
 fn host_name() -> String {
-    let name = std::fs::read_to_string(Path::new(HOST_NAME)).unwrap_or_default();
+    let name = fs::read_to_string(Path::new(HOST_NAME)).unwrap_or_default();
     name.trim().to_owned()
 }

@@ -99,6 +99,10 @@ pub(super) fn resolve(
             tracing.as_ref().and_then(|source| source.as_ref()?.read().err()),
         ];
         found.into_iter().flatten().for_each(|found| problems.add_all(found));
+        let unwritable = audit.as_ref().and_then(|audit| audit::unwritable(audit.as_ref()?));
+        if let Some(problem) = unwritable {
+            problems.add("audit.file", problem);
+        }
     }
 
     let resolved = (|| {

@@ -114,6 +114,17 @@ impl Settings {
         })();
         problems.into_result(secrets)
     }
+
+    /// Reads the secrets, and finds out what else of this machine would keep the service from working. It lists all
+    /// problems.
+    pub(crate) fn check_machine(&self) -> Result<Secrets, Problems> {
+        let mut problems = Problems::default();
+        let secrets = problems.gather(self.read_secrets());
+        if let Some(problem) = self.audit.as_ref().and_then(super::audit::unwritable) {
+            problems.add("audit.file", problem);
+        }
+        problems.into_result(secrets)
+    }
 }
 
 /// How the log is written.

@@ -44,3 +44,33 @@ fn nothing_said_is_the_safer_way_and_a_files_path_starts_at_its_configuration() 
     assert_eq!((file.max_bytes, file.max_files, file.max_refused_files), (100 << 20, 10, 2));
     assert_eq!(filed.instance, "a");
 }
+
+/// What only this machine knows; nothing is left behind.
+#[test]
+fn a_file_that_cannot_be_made_is_named_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("folder")).unwrap();
+    std::fs::write(at("present.jsonl"), "line\n").unwrap();
+    std::os::unix::fs::symlink("missing/audit.jsonl", at("link")).unwrap();
+    let problem = |name: &str| {
+        let path = at(name);
+        let text = format!("{SOUND}\n[audit]\nsink = \"file\"\nfile = {path:?}");
+        let settings = loaded(&text, &[], Mode::Production).unwrap();
+        let found = crate::config::audit::unwritable(settings.audit.as_ref().unwrap());
+        let found = found.unwrap_or_else(|| "sound".to_owned());
+        format!("{name}: {}", found.replace(&folder.path().display().to_string(), "<folder>"))
+    };
+    let names =
+        ["present.jsonl", "new.jsonl", "missing/a", "folder", "link", "present.jsonl/audit"];
+    insta::assert_snapshot!(names.map(problem).join("\n"), @r"
+present.jsonl: sound
+new.jsonl: sound
+missing/a: the directory `<folder>/missing` does not exist: create it, or name a file in another
+folder: `<folder>/folder` is a directory: name a file in it
+link: the directory `<folder>/missing` does not exist: create it, or name a file in another
+present.jsonl/audit: `<folder>/present.jsonl/audit` cannot be written: Not a directory (os error 20); let the user that the service runs as write there, or name another file
+");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
+    assert_eq!(std::fs::read_to_string(at("present.jsonl")).unwrap(), "line\n");
+}

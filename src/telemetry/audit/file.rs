@@ -61,7 +61,8 @@ impl AuditFile {
             }
             if let Err(error) = rotate(path, self.max_files) {
                 // A file that is too long is better than lines that are lost.
-                tracing::error!(%error, "the audit's file cannot be rotated, and grows on");
+                let path = path.display();
+                tracing::error!(%error, "the audit's file {path} cannot be rotated, and grows on");
                 self.rotate_after = Some(Instant::now() + ROTATE_AGAIN);
                 return Ok(false);
             }
@@ -88,6 +89,10 @@ impl AuditFile {
             self.open = None;
         }
         synced
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether it is a file, and no pipe or device.

@@ -64,14 +64,14 @@ impl Health {
     }
 
     /// A write failed.
-    pub(super) fn failed(&self, error: &std::io::Error) {
+    pub(super) fn failed(&self, sink: &str, error: &std::io::Error) {
         self.failing.store(true, Ordering::Relaxed);
         self.busy_since.store(0, Ordering::Relaxed);
         if !self.told.swap(true, Ordering::Relaxed) {
             let cause = with_causes(error);
             tracing::error!(
                 cause,
-                "the audit cannot be written; its lines are kept, and tried again"
+                "the audit cannot be written to {sink}; its lines are kept, and tried again"
             );
         }
     }

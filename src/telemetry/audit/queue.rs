@@ -44,6 +44,8 @@ struct Waiting {
     hurry: bool,
     /// Refusals are counted, to be written together.
     counting: bool,
+    /// The writer has taken their numbers, and has not come back.
+    reporting: bool,
     /// When these are written.
     report_at: Option<Instant>,
     closed: bool,
@@ -191,6 +193,7 @@ impl Queue {
         let batch = std::mem::take(&mut waiting.batch);
         waiting.taken = Some(batch);
         let reports = waiting.counting && (waiting.closed || waiting.is_due());
+        waiting.reporting = reports;
         if reports {
             (waiting.counting, waiting.report_at) = (false, None);
         }
@@ -242,7 +245,7 @@ impl Queue {
 
     /// For the writer: a pause, which the end cuts short.
     pub(super) fn pause(&self, pause: Duration) {
-        let go_on = |waiting: &mut Waiting| !waiting.abandoned;
+        let go_on = |waiting: &mut Waiting| !waiting.abandoned && !waiting.has_ended();
         drop(self.wake.wait_timeout_while(self.waiting(), pause, go_on));
     }
 
@@ -260,8 +263,10 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    pub(super) fn is_abandoned(&self) -> bool {
-        self.waiting().abandoned
+    /// Whether the writer need not try again: nobody waits for it any more, or nothing is left to write.
+    pub(super) fn is_over(&self) -> bool {
+        let waiting = self.waiting();
+        waiting.abandoned || waiting.has_ended()
     }
 
     /// With so many lines the writer gathers no longer.
@@ -278,6 +283,11 @@ impl Waiting {
     /// What has a place in the queue.
     fn len(&self) -> usize {
         self.lines.len() + self.unwritten
+    }
+
+    /// Whether there is nothing to write, and nothing more comes.
+    fn has_ended(&self) -> bool {
+        self.closed && self.len() == 0 && !self.counting && !self.reporting
     }
 
     fn is_due(&self) -> bool {

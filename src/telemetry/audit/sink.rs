@@ -1,5 +1,6 @@
 //! Where lines end up.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
@@ -95,6 +96,16 @@ impl Sink {
             Self::File(file) => file.failed(),
             #[cfg(test)]
             Self::Scripted(_) => {}
+        }
+    }
+
+    /// What the log calls it.
+    pub(super) fn name(&self) -> Cow<'_, str> {
+        match self {
+            Self::Stdout(_) => Cow::Borrowed("standard output"),
+            Self::File(file) => file.path().to_string_lossy(),
+            #[cfg(test)]
+            Self::Scripted(_) => Cow::Borrowed("a script"),
         }
     }
 

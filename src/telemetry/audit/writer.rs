@@ -218,10 +218,10 @@ fn pause_after(
     pause: Duration,
 ) -> Result<(), Abandoned> {
     sink.failed();
-    common.health.failed(error);
+    common.health.failed(&sink.name(), error);
     common.queue.trouble();
     common.queue.pause(pause);
-    if common.queue.is_abandoned() { Err(Abandoned) } else { Ok(()) }
+    if common.queue.is_over() { Err(Abandoned) } else { Ok(()) }
 }
 
 /// Writes from what is `done` of it on.
@@ -236,7 +236,7 @@ fn write(common: &Common, sink: &mut Sink, bytes: &[u8], done: &mut usize) -> io
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 // Somebody has made it so: then waiting is ours to do.
                 common.queue.pause(Duration::from_millis(10));
-                if common.queue.is_abandoned() {
+                if common.queue.is_over() {
                     return Err(error);
                 }
             }
