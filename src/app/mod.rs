@@ -13,6 +13,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
@@ -310,6 +311,7 @@ impl App {
         if proven.is_ok() {
             tracing::info!("stopping: /readyz says so, requests under way are finished");
         }
+        let began = Instant::now();
         readiness.drain();
         // Nobody was ever sent to a server that was not ready.
         if ready.is_cancelled() {
@@ -325,7 +327,10 @@ impl App {
         }
         admin_stop.cancel();
         let _ = admin_server.await;
-        Ok(proven?)
+        proven?;
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(took_ms, "stopped");
+        Ok(())
     }
 }
 

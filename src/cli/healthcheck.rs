@@ -31,9 +31,16 @@ pub(super) fn healthcheck(args: &HealthcheckArgs) -> Result<(), Failure> {
             .build()?;
         client.get(&url).send().await?.error_for_status()
     });
-    asked
-        .map(|_| ())
-        .map_err(|error| Failure::new(EXIT_UNAVAILABLE, format!("{url}: {}", with_causes(&error))))
+    asked.map(|_| ()).map_err(|error| {
+        let cause = with_causes(&error);
+        let way_out = match error.is_status() {
+            true => "GET it to see what is wrong",
+            false => {
+                "`admin.listen` must be the address on which the service was started: give the same --config and variables"
+            }
+        };
+        Failure::new(EXIT_UNAVAILABLE, format!("admin.listen = \"{listen}\": {url}: {cause}; {way_out}"))
+    })
 }
 
 /// Where a listener on every address is found from the inside.

@@ -10,12 +10,12 @@ use super::output::say;
 use super::{ConfigFiles, EXIT_CONFIG, Failure};
 use crate::auth::Caller;
 use crate::clock::Clock;
-use crate::config::{Mode, Settings};
+use crate::config::{self, Mode, Settings};
 use crate::domain::{ClientId, IssuerName, Subject};
-use crate::grant::{Asked, Grants};
+use crate::grant::{Asked, Grants, Refusal};
 use crate::policy::{
     AskedPolicy, Breadth, Explanation, Judged, PolicyProblem, Request, RolePolicy, SessionPolicy,
-    lint_file,
+    ValueProblem, lint_file,
 };
 
 #[derive(Debug, Subcommand)]
@@ -110,9 +110,10 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     let settings = args.config.load(Mode::Demo)?;
     let grants = &settings.rules.grants;
     let parameters = each_once("--param", args.params)?;
-    named_rightly(grants, &args.client, args.grant.as_deref(), &parameters)?;
-    issued_by_one(&settings, &args.client, args.issuer.as_ref(), args.subject.is_some())?;
     let claims = each_once("--claim", args.claims)?;
+    let given = Given { parameters: &parameters, claims: &claims };
+    named_rightly(grants, &args.client, args.grant.as_deref(), given)?;
+    issued_by_one(&settings, &args.client, args.issuer.as_ref(), args.subject.is_some())?;
     let mut issuers = settings.rules.issuers.iter().filter(|issuer| issuer.serves(&args.client));
     let only = match (issuers.next(), issuers.next()) {
         (Some(only), None) => Some(only.id.clone()),
@@ -127,7 +128,49 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     let policy = policy.transpose()?;
     let asked = Asked { grant: args.grant, duration_secs: None, parameters, policy };
     let grant = grants.decide(&caller, &asked, Clock::system().now());
-    Ok(grant.map_err(|refusal| Failure::new(EXIT_CONFIG, refusal))?.policy().clone())
+    let refused = |refusal| Failure::new(EXIT_CONFIG, with_way_out(&refusal, &caller));
+    Ok(grant.map_err(refused)?.policy().clone())
+}
+
+/// A refusal as the operator needs it: with the option that gives what is missing.
+fn with_way_out(refusal: &Refusal, caller: &Caller) -> String {
+    let value = |problem: &ValueProblem| {
+        match problem {
+        ValueProblem::MissingParameter(name) => format!("give it by --param {name}=VALUE"),
+        ValueProblem::MissingClaim(name) => format!("give it by --claim {name}=VALUE"),
+        ValueProblem::MissingSubject => "name one by --subject SUBJECT".to_owned(),
+        ValueProblem::MissingIssuer if caller.subject().is_none() => {
+            "name the user by --subject SUBJECT, and their issuer by --issuer NAME where the client has users of several"
+                .to_owned()
+        }
+        ValueProblem::MissingIssuer => {
+            "--issuer NAME names one of the client's issuers, and it has none: an issuer's `audiences` name its clients"
+                .to_owned()
+        }
+        ValueProblem::RefusedParameter { name, .. } => {
+            format!("give another by --param {name}=VALUE")
+        }
+        ValueProblem::RefusedClaim { name, .. } => format!("give another by --claim {name}=VALUE"),
+        ValueProblem::RefusedSubject { .. } => "name another by --subject SUBJECT".to_owned(),
+        ValueProblem::UnknownParameter => "leave out that --param".to_owned(),
+    }
+    };
+    let way_out = match refusal {
+        Refusal::Unnamed(_) => "choose it by --grant NAME".to_owned(),
+        Refusal::Value(problem) => value(problem),
+        Refusal::NotGranted
+        | Refusal::Duration { .. }
+        | Refusal::LoginEndsSoon
+        | Refusal::Policy(_) => return refusal.to_string(),
+    };
+    format!("{refusal}; {way_out}")
+}
+
+/// The values of a call, as the command line gives them.
+#[derive(Clone, Copy)]
+struct Given<'a> {
+    parameters: &'a BTreeMap<String, String>,
+    claims: &'a BTreeMap<String, String>,
 }
 
 /// An issuer on the command line whose users the client does not have, or none where there are several to choose from.
@@ -158,7 +201,7 @@ fn named_rightly(
     grants: &Grants,
     client: &ClientId,
     grant: Option<&str>,
-    parameters: &BTreeMap<String, String>,
+    given: Given<'_>,
 ) -> Result<(), Failure> {
     let refuse = |problem: String| Err(Failure::new(EXIT_CONFIG, problem));
     if !grants.of_clients.contains_key(client) {
@@ -183,19 +226,24 @@ fn named_rightly(
             None => Ok(()),
         };
     };
-    let declared = &chosen.narrowing.rules().params;
-    let unknown = parameters.keys().find(|name| !declared.keys().any(|own| own.as_str() == *name));
-    match unknown {
-        Some(unknown) if declared.is_empty() => {
-            refuse(format!("--param {unknown}: the grant `{}` declares no parameters", chosen.name))
-        }
-        Some(unknown) => refuse(format!(
-            "--param {unknown}: the grant `{}` declares no such parameter; it declares: {}",
-            chosen.name,
-            list(declared.keys())
-        )),
-        None => Ok(()),
+    let rules = chosen.narrowing.rules();
+    for (option, noun, values, declared) in [
+        ("--param", "parameter", given.parameters, &rules.params),
+        ("--claim", "claim", given.claims, &rules.claims),
+    ] {
+        let is_declared = |name: &String| declared.keys().any(|own| own.as_str() == name);
+        let Some(unknown) = values.keys().find(|name| !is_declared(name)) else { continue };
+        let grant = &chosen.name;
+        return refuse(match list(declared.keys()) {
+            none if none.is_empty() => {
+                format!("{option} {unknown}: the grant `{grant}` declares no {noun}s")
+            }
+            known => format!(
+                "{option} {unknown}: the grant `{grant}` declares no such {noun}; it declares: {known}"
+            ),
+        });
     }
+    Ok(())
 }
 
 fn list(names: impl Iterator<Item = impl ToString>) -> String {
@@ -263,7 +311,7 @@ fn print_table(explanation: &Explanation) -> Result<(), Failure> {
 }
 
 fn read(file: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(file)
+    config::read_argument(file)
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("{}: {error}", file.display())))
 }
 

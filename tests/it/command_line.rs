@@ -1,0 +1,179 @@
+//! What the commands say of what they are given: each message names the place, the rule and the way out.
+
+use std::process::Command;
+
+use crate::binary::{Service, appserver, emulated_sts, run, text};
+
+const KEY: [(&str, &str); 2] =
+    [("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret")];
+
+/// T55: a device that never ends is not read to the end.
+#[test]
+fn files_of_the_command_line_have_a_longest_length_and_may_be_pipes() {
+    for arguments in [
+        &["policy", "lint", "/dev/zero"][..],
+        &[
+            "policy",
+            "render",
+            "--config",
+            "config/dev.toml",
+            "--client",
+            "client-002",
+            "--policy",
+            "/dev/zero",
+        ],
+        &["emulator", "--config", "/dev/zero"],
+    ] {
+        let output = run(arguments, &[]);
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{said}");
+        assert!(said.contains("/dev/zero: ") && said.contains("longer than 64 MiB"), "{said}");
+    }
+    let lint = format!(
+        "{} policy lint <(cat config/policies/daily-photos.json)",
+        env!("CARGO_BIN_EXE_appserver")
+    );
+    let repository = crate::stage::repository("");
+    let output = Command::new("bash").args(["-c", &lint]).current_dir(repository).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+}
+
+#[test]
+fn policy_render_names_the_option_that_gives_what_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let policy = |name: &str, key: &str| {
+        let text = format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/{key}/*"}}]}}"#
+        );
+        std::fs::write(folder.path().join(format!("{name}.json")), text).unwrap();
+        format!("[grants.{name}]\nrole = \"r\"\npolicy = \"{name}.json\"\n")
+    };
+    let grants = [
+        policy("album", "${params.album}"),
+        "parameters.album = { kind = \"segment\", max_length_bytes = 8 }\n".to_owned(),
+        policy("team", "${claims.team}"),
+        "claims.team = { kind = \"segment\", max_length_bytes = 8 }\n".to_owned(),
+        policy("own", "users/${subject}"),
+    ];
+    let clients =
+        [("a", "\"album\""), ("t", "\"team\""), ("o", "\"own\""), ("two", "\"album\", \"own\"")]
+            .map(|(id, grants)| {
+                format!(
+                    "[clients.client-{id}]\ngrants = [{grants}]\nsecret_sha256 = [\"{}\"]\n",
+                    "ab".repeat(32)
+                )
+            });
+    let config = folder.path().join("app.toml");
+    let roles = "[roles.r]\narn = \"acs:ram::11223344:role/oss\"\n";
+    std::fs::write(&config, [roles, &grants.concat(), &clients.concat()].concat()).unwrap();
+    let config = config.display().to_string();
+    let refused = |arguments: &[&str]| {
+        let render = ["policy", "render", "--config", &config, "--client"];
+        let output = run(&[&render[..], arguments].concat(), &[]);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(64), String::new()));
+        text(&output.stderr)
+    };
+    let lines = [
+        refused(&["client-a"]),
+        refused(&["client-t"]),
+        refused(&["client-o"]),
+        refused(&["client-two"]),
+        refused(&["client-t", "--claim", "teem=red"]),
+        refused(&["client-o", "--claim", "team=red"]),
+    ];
+    insta::assert_snapshot!(lines.concat(), @r"
+appserver: the parameter `album` is missing; give it by --param album=VALUE
+appserver: the credential lacks the claim `team`; give it by --claim team=VALUE
+appserver: the grant needs a subject, and the credential names none; name one by --subject SUBJECT
+appserver: the client has several grants: name one of `album`, `own`; choose it by --grant NAME
+appserver: --claim teem: the grant `team` declares no such claim; it declares: `team`
+appserver: --claim team: the grant `own` declares no claims
+");
+}
+
+#[test]
+fn healthcheck_names_the_key_of_the_address_that_it_tried() {
+    let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
+    let output = run(&["healthcheck", "--config", &service.config()], &[]);
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{said}");
+    let admin = service.admin();
+    let begin = format!(
+        "appserver: admin.listen = \"127.0.0.1:{admin}\": http://127.0.0.1:{admin}/healthz: "
+    );
+    assert!(said.starts_with(&begin) && said.contains("the same --config"), "{said}");
+}
+
+#[test]
+fn dev_outside_the_repository_names_the_files_once_and_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |arguments: &[&str]| {
+        let mut command = appserver(arguments, &[]);
+        let output = command.current_dir(folder.path()).output().unwrap();
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(64), String::new()));
+        text(&output.stderr)
+    };
+    let config = crate::stage::repository("config/dev.toml").display().to_string();
+    let lines = [said(&["dev"]), said(&["dev", "--config", &config]), said(&["emulator"])];
+    insta::assert_snapshot!(lines.concat(), @r"
+appserver: there is no file `config/dev.toml` and no file `config/emulator.toml`: run `appserver dev` in AppServer's repository, or name other files by --config FILE and --emulator-config FILE
+appserver: there is no file `config/emulator.toml`: run `appserver dev` in AppServer's repository, or name other files by --emulator-config FILE
+appserver: there is no file `config/emulator.toml`: run `appserver emulator` in AppServer's repository, or name other files by --config FILE
+");
+}
+
+/// `check` on the machine of the service; a pipeline has not its directories.
+#[test]
+fn check_names_an_audit_file_that_cannot_be_made() {
+    let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
+    let file = service.folder().join("missing/audit.jsonl").display().to_string();
+    let audit = [("APPSERVER__AUDIT__SINK", "file"), ("APPSERVER__AUDIT__FILE", &file)];
+    let environment = [&KEY[..], &audit].concat();
+    let output = run(&["check", "--config", &service.config()], &environment);
+    let said = text(&output.stdout).replace(&service.folder().display().to_string(), "<folder>");
+    assert_eq!(output.status.code(), Some(64), "{said}");
+    insta::assert_snapshot!(said, @r"
+the configuration has 1 problem:
+audit.file: the directory `<folder>/missing` does not exist: create it, or name a file in another
+");
+    let output = run(&["check", "--without-access-key", "--config", &service.config()], &audit);
+    assert!(output.status.success(), "{}", text(&output.stdout));
+}
+
+/// A stop says how it ended; an audit file that was never written has lost nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clean_stop_ends_with_a_line_and_without_an_error_though_the_audit_is_broken() {
+    let (sts, _) = emulated_sts().await;
+    let service = Service::new(sts, "11223344");
+    let file = service.folder().join("missing/audit.jsonl").display().to_string();
+    let audit = [("APPSERVER__AUDIT__SINK", "file"), ("APPSERVER__AUDIT__FILE", file.as_str())];
+    for (more, errors) in [(&[("APPSERVER__AUDIT__SINK", "off")][..], 0), (&audit, 1)] {
+        let mut running = service.start_with(("testid", "testsecret"), more);
+        // It is not ready while its audit is broken.
+        let url = format!("http://127.0.0.1:{}/healthz", service.admin());
+        let lives = async {
+            while reqwest::get(&url).await.is_err() {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(crate::stage::PATIENCE, lives).await.expect("it lives");
+        running.terminate();
+        let output = running.ended();
+        let log = text(&output.stderr);
+        assert!(output.status.success(), "{log}");
+        let lines =
+            log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+        let lines: Vec<_> = lines.collect();
+        let last = lines.last().unwrap();
+        let fields = last.get("fields").unwrap_or(last);
+        assert_eq!(
+            (&last["level"], &fields["message"]),
+            (&"INFO".into(), &"stopped".into()),
+            "{log}"
+        );
+        assert!(fields["took_ms"].as_u64().is_some_and(|took| took < 2000), "{log}");
+        let told: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+        assert_eq!(told.len(), errors, "{log}");
+        assert!(told.iter().all(|line| line.to_string().contains(&file)), "{log}");
+    }
+}
