@@ -48,7 +48,8 @@ const FOREIGN: [(&str, &str); 4] = [
     ("granted_scopes", "a refresh token"),
 ];
 
-/// Claims that name the token's kind, and whether words that are not known there are refused.
+/// Claims that name the token's kind, and whether words that are not known there are refused. What is no text names no kind
+/// that we know, and is refused wherever it is: a list may hold `refresh` beside `access`.
 const NAMING: [(&str, bool); 5] = [
     // Keycloak, which has a dozen others for its own use.
     ("typ", true),
@@ -96,9 +97,10 @@ fn word(text: &str) -> Word {
         }
         "id" | "id_token" | "idtoken" | "id+jwt" => Word::Id,
         "jwt" => Word::Jwt,
-        "refresh" | "refresh_token" | "refreshtoken" | "offline" | "offline_access" | "rt"
-        | "rt+jwt" | "refresh+jwt" | "logout" | "logout_token" | "logouttoken" | "logout+jwt"
+        "offline" | "offline_access" | "offline_token" | "offlinetoken" | "rt" | "rt+jwt"
         | "secevent+jwt" => Word::Other,
+        // Also `refresh_token_v2`, `oauth2:refresh` and ` Refresh`.
+        other if other.contains("refresh") || other.contains("logout") => Word::Other,
         _ => Word::Unknown,
     }
 }
@@ -123,7 +125,7 @@ impl TokenKind {
         }
         for (name, strict) in NAMING.iter().filter(|(name, _)| has(name)) {
             let claim = claims.get(name);
-            match claim.and_then(Json::as_str).map_or(Word::Unknown, word) {
+            match claim.and_then(Json::as_str).map_or(Word::Other, word) {
                 Word::Access => access = Some(name),
                 Word::Id => id = Some(name),
                 Word::Jwt => {}

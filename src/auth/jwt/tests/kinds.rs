@@ -55,6 +55,10 @@ fn shapes_that_are_neither() -> Vec<Shape> {
         ),
         ("refresh token of Spring", jwt(), json!({"ati": "a1", "scope": ["read"]})),
         ("refresh token of UAA", jwt(), json!({"granted_scopes": ["openid"], "jti": "1-r"})),
+        ("refresh token with a version", jwt(), json!({"token_type": "refresh_token_v2"})),
+        ("refresh token in words", jwt(), json!({"type": " Refresh token "})),
+        ("logout token in words", jwt(), json!({"tty": "back-channel logout"})),
+        ("offline token in one word", jwt(), json!({"token_use": "offline_token"})),
         ("refresh token by its type", json!({"typ": "rt+jwt"}), json!({})),
         ("a kind that has no word", jwt(), json!({"token_use": 7})),
         ("a proof of possession", json!({"typ": "dpop+jwt"}), json!({})),
@@ -123,6 +127,30 @@ fn an_issuer_takes_access_tokens_id_tokens_or_both() {
     }
     let unmarked = KINDS.map(|kind| outcome(kind, &json!({}), &json!({})).is_ok());
     assert_eq!(unmarked, [true; 3]);
+}
+
+/// A value that is no text is no word for an access or ID token, whatever it holds.
+#[test]
+fn a_claim_that_names_the_kind_and_is_no_text_is_refused() {
+    for claim in ["typ", "token_use", "token_type", "type", "tty"] {
+        for value in [
+            json!(null),
+            json!(true),
+            json!(false),
+            json!(7),
+            json!([]),
+            json!(["refresh"]),
+            json!(["access", "refresh"]),
+            json!({}),
+            json!({"refresh": true}),
+        ] {
+            for kind in KINDS {
+                let outcome = outcome(kind, &json!({"typ": "JWT"}), &json!({claim: value}));
+                let refusal = outcome.map(drop).expect_err(claim);
+                assert!(refusal == JwtProblem::Kind, "{claim} {value}: {refusal}");
+            }
+        }
+    }
 }
 
 /// An issuer whose `type` or `typ` means something else says so by what it requires of it; security events stay what they
