@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
+use super::chunked::ChunkedCheck;
 use super::connection_table::OpenConnection;
 use super::framing::FramingError;
 use super::heads::Heads;
@@ -113,6 +114,8 @@ pub(crate) struct Watched<S> {
     seen: usize,
     patience: Patience,
     heads: Heads,
+    /// Of the one body whose length is not known: the connection ends after it.
+    chunked: ChunkedCheck,
     /// A long head came, and was reckoned.
     charged: bool,
     /// Whether the next request's head has begun; the first one's has, once the connection stands.
@@ -137,6 +140,7 @@ impl<S> Watched<S> {
             seen: 0,
             patience,
             heads: Heads::default(),
+            chunked: ChunkedCheck::default(),
             charged: false,
             begun: true,
             wait: Some(Wait::Head),
@@ -274,7 +278,7 @@ impl<S: AsyncRead + Unpin> Watched<S> {
         if left > 0 && !self.heads.is_empty() {
             let given = self.heads.give_at_most(buf, left);
             self.phase.body_passed(given);
-            return Poll::Ready(Ok(()));
+            return Poll::Ready(self.check_chunks(buf, before));
         }
         loop {
             // Who sends requests without waiting for answers is not read ahead for ever.
@@ -298,9 +302,20 @@ impl<S: AsyncRead + Unpin> Watched<S> {
             }
             if own > 0 || came == 0 {
                 self.phase.body_passed(own);
-                return Poll::Ready(Ok(()));
+                return Poll::Ready(self.check_chunks(buf, before));
             }
         }
+    }
+
+    /// Gives nothing of a chunked body to hyper once its framing is wrong.
+    fn check_chunks(&mut self, buf: &mut ReadBuf<'_>, before: usize) -> io::Result<()> {
+        if self.phase.body_left() != UNKNOWN {
+            return Ok(());
+        }
+        self.chunked.check(&buf.filled()[before..]).map_err(|error| {
+            buf.set_filled(before);
+            io::Error::new(io::ErrorKind::InvalidData, error)
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads a JSON body, and answers a bad one like every other error.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::{fmt, io};
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
+use super::chunked::ChunkedError;
 use super::context::Context;
 use super::error::ApiError;
 
@@ -34,7 +35,7 @@ impl<S: Send + Sync> FromRequest<S> for ApiJson {
             .map_err(|_| ApiError::BodyTimeout)?
             .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
                 Some(_) => ApiError::PayloadTooLarge,
-                None => ApiError::Malformed("the body broke off".into()),
+                None => ApiError::Malformed(broken(&*error)),
             })?
             .to_bytes();
         if body.is_empty() {
@@ -46,6 +47,16 @@ impl<S: Send + Sync> FromRequest<S> for ApiJson {
         serde_json::from_slice(&body)
             .map(Self)
             .map_err(|error| ApiError::Malformed(described(&error)))
+    }
+}
+
+/// Why a body could not be read to its end.
+pub(super) fn broken(error: &(dyn std::error::Error + 'static)) -> Cow<'static, str> {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut inner = causes.filter_map(|error| error.downcast_ref::<io::Error>()?.get_ref());
+    match inner.find_map(|inner| inner.downcast_ref::<ChunkedError>()) {
+        Some(error) => error.to_string().into(),
+        None => "the body broke off".into(),
     }
 }
 

@@ -3,6 +3,7 @@
 mod admin;
 mod audited;
 mod authenticate;
+mod chunked;
 mod connection;
 mod connection_table;
 mod context;

@@ -133,3 +133,74 @@ async fn requests_one_behind_the_other_are_each_answered() {
     }
     stage.close().await;
 }
+
+/// The sender of a body that is not well framed has proven itself, so that the body is read.
+#[tokio::test]
+async fn a_chunked_body_with_ambiguous_framing_is_answered_400_and_ends_its_connection() {
+    let stage = Stage::demo().await;
+    let proven = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\nContent-Type: application/json\r\n";
+    let long = "x".repeat(17 << 10);
+    let mut told = Vec::new();
+    for body in [
+        "2\n{}\r\n0\r\n\r\n",
+        "2 \r\n{}\r\n0\r\n\r\n",
+        "2;x\n{}\r\n0\r\n\r\n",
+        "2;x\ry\r\n{}\r\n0\r\n\r\n",
+        "2;\0\r\n{}\r\n0\r\n\r\n",
+        "2\r\n{}\n0\r\n\r\n",
+        "2\r\n{}\r\n0\r\n\n",
+        "2\r\n{}\r\n0\r\nT: x\n\r\n",
+        "2\r\n{}\r\n0\r\nT: x\n\n",
+        "2\r\n{}\r\n0\r\nT: x\ry\r\n\r\n",
+        "2\r\n{}\r\n0\r\nT: \0\r\n\r\n",
+        "2\r\n{}\r\n0\r\nContent-Length: 2\r\n\r\n",
+        "2\r\n{}\r\n0\r\nHost: b\r\n\r\n",
+        // The limits of hyper.
+        &format!("2;{long}\r\n{{}}\r\n0\r\n\r\n"),
+        &format!("2\r\n{{}}\r\n0\r\nT: {long}\r\n\r\n"),
+        &format!("2\r\n{{}}\r\n0\r\n{}\r\n", "T: x\r\n".repeat(101)),
+    ] {
+        let head = format!(
+            "POST /v1/token HTTP/1.1\r\nHost: a\r\n{proven}Transfer-Encoding: chunked\r\n\r\n"
+        );
+        for size in [usize::MAX, 5] {
+            let mut stream = TcpStream::connect(stage.public).await.unwrap();
+            stream.set_nodelay(true).unwrap();
+            stream.write_all(head.as_bytes()).await.unwrap();
+            for piece in format!("{body}{HIDDEN}").as_bytes().chunks(size) {
+                // It may be refused before all of it is sent.
+                let _ = stream.write_all(piece).await;
+            }
+            let mut read = Vec::new();
+            let _ = timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended");
+            // What was sent and not read ends a connection with a reset, which may overtake the answer.
+            if body.len() > 1024 && read.is_empty() {
+                continue;
+            }
+            let outcomes = outcomes(&String::from_utf8_lossy(&read));
+            assert_eq!(outcomes.len(), 1, "{size} {body:?}: {outcomes:?}");
+            assert!(outcomes[0].starts_with("400"), "{size} {body:?}: {outcomes:?}");
+            if size == 5 && body.len() < 1024 {
+                told.push(outcomes[0].clone());
+            }
+        }
+    }
+    assert_eq!(stage.sts.calls(), []);
+    insta::assert_snapshot!(told.join("\n"), @r"
+400 The request is malformed: the size of a chunk must be 1 to 16 hexadecimal digits, followed by `;` or CR LF.
+400 The request is malformed: the size of a chunk must be 1 to 16 hexadecimal digits, followed by `;` or CR LF.
+400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.
+400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.
+400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.
+400 The request is malformed: the data of a chunk is longer than its size.
+400 The request is malformed: a trailer line of the chunked body is not a field name, `:` and a value.
+400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.
+400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.
+400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.
+400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.
+400 The request is malformed: a trailer field of the chunked body is only allowed in the head of the request.
+400 The request is malformed: a trailer field of the chunked body is only allowed in the head of the request.
+400 The request is malformed: the body broke off.
+");
+    stage.close().await;
+}
