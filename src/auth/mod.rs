@@ -65,6 +65,10 @@ pub(crate) enum AuthError {
     WrongSecret(ClientId),
     #[error("the certificate names no client, or several")]
     UnknownCertificate,
+    #[error(
+        "the certificate of the connection has expired, is revoked, or is not signed by a CA that is trusted now"
+    )]
+    EndedCertificate,
     #[error(transparent)]
     Jwt(#[from] JwtRefusal),
     #[error(transparent)]
@@ -84,7 +88,8 @@ impl AuthError {
             | Self::Malformed
             | Self::NotOffered
             | Self::UnknownClient
-            | Self::UnknownCertificate => None,
+            | Self::UnknownCertificate
+            | Self::EndedCertificate => None,
         }
     }
 }
@@ -99,6 +104,7 @@ impl AuthError {
             | Self::NotOffered
             | Self::UnknownClient
             | Self::UnknownCertificate
+            | Self::EndedCertificate
             | Self::WrongSecret(_)
             | Self::Jwt(_)
             | Self::Ticket(_) => true,

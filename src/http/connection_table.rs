@@ -307,7 +307,12 @@ impl OpenConnection {
         self.table.release(self.id, memory);
     }
 
-    /// Resolves, once, when it is to be closed for another.
+    /// It is to be closed once its requests are answered.
+    pub(super) fn close(&self) {
+        self.evicted.notify_one();
+    }
+
+    /// Resolves, once, when it is to be closed: for another, or because its caller may not keep it.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }

@@ -352,6 +352,7 @@ impl From<AuthError> for ApiError {
             | AuthError::NotOffered
             | AuthError::UnknownClient
             | AuthError::UnknownCertificate
+            | AuthError::EndedCertificate
             | AuthError::Jwt(_)
             | AuthError::Ticket(_)
             | AuthError::WrongSecret(_) => Self::Unauthenticated(error),

@@ -57,7 +57,7 @@ where
             let mut answer = answers.answer(request, Arc::clone(&peer)).await;
             // Where a body ends that says so itself hyper knows and we do not, so none may come behind it. Behind a
             // head that two could read differently there may be anything.
-            if length.is_none() || error.is_some() {
+            if length.is_none() || error.is_some() || peer.has_ended() {
                 answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
             if peer.is_proven() {

@@ -64,6 +64,9 @@ where
                 open.authenticated();
             }
             under_way.answered();
+            if peer.has_ended() {
+                open.close();
+            }
             Ok::<_, Infallible>(answer)
         }
     });

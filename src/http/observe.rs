@@ -19,13 +19,14 @@ use super::audited;
 use super::context::{Context, OSS_SDK_ROUTE, allowed};
 use super::cors::Sharing;
 use super::error::{ApiError, Public};
+use super::failing;
 use super::framing::FramingError;
 use super::peer::Peer;
 use super::server::Answers;
 use super::token;
 use super::traced;
 use super::wire::ErrorResponse;
-use crate::auth::Authenticator;
+use crate::auth::{AuthError, Authenticator, Presented};
 use crate::limit::Throttled;
 use crate::telemetry::{Trace, causes, current_trace_id};
 
@@ -128,6 +129,16 @@ impl Observed {
     ) -> Response {
         if let Some(error) = request.extensions().get::<FramingError>() {
             return ApiError::Malformed(error.message().into()).into_response();
+        }
+        // Whatever the request is and carries: a new connection of this caller's would be refused in its handshake.
+        if !context.peer.check_certificate(self.api.clock.now()) {
+            return failing::failed(
+                &self.api,
+                context,
+                &Presented::Other,
+                AuthError::EndedCertificate,
+            )
+            .into_response();
         }
         // What nearly all callers want goes past the router, which takes as long as finding a kept token.
         if token::is_wanted(context) {

@@ -4,6 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use chrono::{DateTime, Utc};
+
+use super::tls::TlsSession;
 use crate::auth::CertificateNames;
 
 /// Whoever opened the connection: a caller, or a proxy in front of it. Shared by all requests of the connection.
@@ -14,30 +17,30 @@ pub(crate) struct Peer {
     text: Box<str>,
     /// Without it, as it stands in the audit.
     address_text: Box<str>,
-    /// Whether the connection is TLS that ends here.
-    secure: bool,
-    certificate: Option<Arc<CertificateNames>>,
+    /// Where the connection is TLS that ends here.
+    session: Option<TlsSession>,
     proven: AtomicBool,
+    ended: AtomicBool,
 }
 
 impl Peer {
     /// The other end of a plain connection.
     pub(crate) fn plain(address: SocketAddr) -> Arc<Self> {
-        Self::new(address, false, None)
+        Self::new(address, None)
     }
 
-    /// The other end of a TLS connection, with the names of the certificate that it has shown.
-    pub(crate) fn secure(address: SocketAddr, certificate: Option<CertificateNames>) -> Arc<Self> {
-        Self::new(address, true, certificate)
+    /// The other end of a TLS connection.
+    pub(crate) fn secure(address: SocketAddr, session: TlsSession) -> Arc<Self> {
+        Self::new(address, Some(session))
     }
 
-    fn new(address: SocketAddr, secure: bool, certificate: Option<CertificateNames>) -> Arc<Self> {
+    fn new(address: SocketAddr, session: Option<TlsSession>) -> Arc<Self> {
         // Callers by IPv4 on a socket of both kinds are the same callers as on one of IPv4.
         let address = SocketAddr::new(address.ip().to_canonical(), address.port());
         let text = address.to_string().into();
         let (address, address_text) = (address.ip(), address.ip().to_string().into());
-        let (certificate, proven) = (certificate.map(Arc::new), AtomicBool::new(false));
-        Arc::new(Self { address, text, address_text, secure, certificate, proven })
+        let (proven, ended) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { address, text, address_text, session, proven, ended })
     }
 
     pub(super) fn address_text(&self) -> &str {
@@ -64,11 +67,25 @@ impl Peer {
     }
 
     pub(super) fn is_secure(&self) -> bool {
-        self.secure
+        self.session.is_some()
+    }
+
+    /// Whether the certificate that it has shown, if any, is still valid. If not, the connection is to be closed.
+    pub(super) fn check_certificate(&self, now: DateTime<Utc>) -> bool {
+        let is_valid = self.session.as_ref().is_none_or(|session| session.is_valid(now));
+        if !is_valid {
+            self.ended.store(true, Ordering::Relaxed);
+        }
+        is_valid
+    }
+
+    /// Whether its certificate was found to be valid no longer.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// The names in the certificate that it has shown and that was verified.
     pub(super) fn certificate(&self) -> Option<&Arc<CertificateNames>> {
-        self.certificate.as_ref()
+        self.session.as_ref()?.names()
     }
 }

@@ -313,9 +313,9 @@ async fn secured<A: Answers>(
     deadline: Instant,
 ) -> Ended {
     let secured = in_time(tls.secure(stream, deadline), &stop, &open).await.flatten();
-    let Some(Secured { stream, names, speaks_http2 }) = secured else { return Ended::Well };
+    let Some(Secured { stream, session, speaks_http2 }) = secured else { return Ended::Well };
     open.release(HANDSHAKE_MEMORY);
-    let peer = Peer::secure(address, names);
+    let peer = Peer::secure(address, session);
     if speaks_http2 {
         http2::serve(stream, peer, answers, settings, stop, open).await
     } else {

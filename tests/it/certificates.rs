@@ -97,6 +97,12 @@ impl Pki {
         self.folder.path().join(name)
     }
 
+    /// From the next reload on, certificates of callers are those that this authority has signed and not revoked.
+    pub(crate) fn trust(&self, clients: &Authority, revoked: &[u64]) {
+        std::fs::write(self.file("clients.crt"), &clients.pem).unwrap();
+        std::fs::write(self.file("clients.crl"), clients.revoking(revoked)).unwrap();
+    }
+
     /// `[server.tls]`, in which callers show certificates or do not.
     pub(crate) fn config(&self, client_certificates: &str) -> String {
         let trust = match client_certificates {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use rcgen::CertificateParams;
 use reqwest::Version;
 use reqwest::tls::Version as TlsVersion;
@@ -11,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::certificates::{Authority, Pki, REVOKED, Signed};
-use crate::stage::{Answer, PATIENCE, Setting, Stage, secret};
+use crate::stage::{Answer, PATIENCE, Setting, Stage, secret, until};
 
 const CLIENTS: &str = r#"
 [clients.client-002]
@@ -259,5 +260,117 @@ async fn a_certificate_is_renewed_without_a_restart() {
     assert_eq!(whoami(&new.client().build().unwrap()).await, Ok(200));
     assert_eq!(whoami(&old.client().build().unwrap()).await, Err("refused"));
     assert_eq!(whoami(&open).await, Ok(200), "an open connection goes on");
+    stage.close().await;
+}
+
+/// One open connection of a caller by a certificate, and what it is answered: the outcome, and whether it is closed.
+struct Kept<'a> {
+    stage: &'a Stage,
+    client: reqwest::Client,
+}
+
+impl<'a> Kept<'a> {
+    fn new(pki: &Pki, stage: &'a Stage, certificate: &Signed, speaks_http2: bool) -> Self {
+        let client = pki.client().identity(certificate.identity()).pool_max_idle_per_host(1);
+        let client = if speaks_http2 { client } else { client.http1_only() };
+        Self { stage, client: client.build().unwrap() }
+    }
+
+    async fn whoami(&self, header: Option<(&str, &str)>) -> String {
+        let request = self.client.get(url(self.stage, "/v1/whoami"));
+        let request = match header {
+            Some((client, secret)) => request.basic_auth(client, Some(secret)),
+            None => request,
+        };
+        proven(&self.stage.send(request).await)
+    }
+
+    async fn is_closed(&self) {
+        until("its connection is closed", async || {
+            self.stage.admin("/metrics").await.1.contains("\nappserver_connections 0\n")
+        })
+        .await;
+    }
+}
+
+/// A CA's word ends with the certificate, and not with the connection.
+#[tokio::test]
+async fn an_expired_certificate_authenticates_no_request_of_an_open_connection() {
+    let pki = Pki::new();
+    let mut params = CertificateParams::new(vec!["two.example.com".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(3000, 1, 1);
+    let two = pki.clients.signed(&params);
+    let good = ("client-003", "client-003-demo-secret");
+    for speaks_http2 in [false, true] {
+        for header in [None, Some(good)] {
+            let stage = secured(&pki, "optional", "").await;
+            let kept = Kept::new(&pki, &stage, &two, speaks_http2);
+            assert_eq!(kept.whoami(None).await, "200 Success client-002 ClientCertificate");
+            let last = "3000-01-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
+            stage.clock.advance(last - stage.clock.now());
+            assert_eq!(kept.whoami(None).await, "200 Success client-002 ClientCertificate");
+            stage.clock.advance(TimeDelta::seconds(1));
+            assert_eq!(kept.whoami(header).await, "401 Unauthenticated");
+            kept.is_closed().await;
+            stage.close().await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn after_a_reload_an_open_connection_is_authenticated_by_the_new_configuration() {
+    const CERTIFICATE: &str = "200 Success client-002 ClientCertificate";
+    const REFUSED: &str = "401 Unauthenticated";
+    let without_name = CLIENTS.replace("dns:two.example.com", "dns:other.example.com");
+    let moved = CLIENTS.replace("dns:two.example.com", "dns:other.example.com").replace(
+        "\"subject:CN=three,O=Example\"",
+        "\"subject:CN=three,O=Example\", \"dns:two.example.com\"",
+    );
+    for speaks_http2 in [false, true] {
+        for (what, mode, clients, expected, is_closed) in [
+            ("nothing", "optional", CLIENTS, CERTIFICATE, false),
+            ("the CA", "optional", CLIENTS, REFUSED, true),
+            ("the revocations", "optional", CLIENTS, REFUSED, true),
+            ("required", "required", CLIENTS, CERTIFICATE, false),
+            ("off", "off", CLIENTS, REFUSED, false),
+            ("its name", "optional", &*without_name, REFUSED, false),
+            ("its client", "optional", &*moved, "200 Success client-003 ClientCertificate", false),
+        ] {
+            let pki = Pki::new();
+            let mut params = CertificateParams::new(vec!["two.example.com".to_owned()]).unwrap();
+            params.serial_number = Some(815.into());
+            let two = pki.clients.signed(&params);
+            let stage = secured(&pki, "optional", "").await;
+            let kept = Kept::new(&pki, &stage, &two, speaks_http2);
+            assert_eq!(kept.whoami(None).await, CERTIFICATE);
+            match what {
+                "the CA" => pki.trust(&Authority::new("others"), &[]),
+                "the revocations" => pki.trust(&pki.clients, &[815]),
+                _ => {}
+            }
+            stage.write("over.toml", &format!("[server]\n{}{clients}", pki.config(mode)));
+            stage.reload().await.unwrap();
+            assert_eq!(kept.whoami(None).await, expected, "{what}, HTTP/2: {speaks_http2}");
+            if is_closed {
+                kept.is_closed().await;
+            }
+            stage.close().await;
+        }
+    }
+}
+
+/// Who has shown no certificate is no caller any more once one is required.
+#[tokio::test]
+async fn after_a_reload_that_requires_certificates_a_connection_without_one_is_closed() {
+    let pki = Pki::new();
+    let stage = secured(&pki, "optional", "").await;
+    let client = pki.client().http1_only().build().unwrap();
+    let kept = Kept { stage: &stage, client };
+    let good = Some(("client-003", "client-003-demo-secret"));
+    assert_eq!(kept.whoami(good).await, "200 Success client-003 ClientSecret");
+    stage.write("over.toml", &format!("[server]\n{}{CLIENTS}", pki.config("required")));
+    stage.reload().await.unwrap();
+    assert_eq!(kept.whoami(good).await, "401 Unauthenticated");
+    kept.is_closed().await;
     stage.close().await;
 }

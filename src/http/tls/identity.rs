@@ -21,6 +21,7 @@ const SOON: TimeDelta = TimeDelta::days(14);
 #[derive(Clone, Debug)]
 pub(crate) struct TlsIdentity {
     pub(super) config: Arc<ServerConfig>,
+    pub(super) clients: Option<Arc<dyn ClientCertVerifier>>,
     begins: DateTime<Utc>,
     ends: DateTime<Utc>,
 }
@@ -85,7 +86,7 @@ impl TlsIdentity {
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has ciphers for both versions");
-        let builder = match verifier {
+        let builder = match verifier.clone() {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
@@ -99,7 +100,7 @@ impl TlsIdentity {
         // A request in early data could be sent again by whoever has seen it; rustls has it off, and so it stays.
         config.max_early_data_size = 0;
         config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
-        Ok(Self { config: Arc::new(config), begins, ends })
+        Ok(Self { config: Arc::new(config), clients: verifier, begins, ends })
     }
 
     pub(super) fn expires(&self) -> DateTime<Utc> {
