@@ -164,6 +164,11 @@ impl Grants {
         Ok(Grant { entitlement, duration, narrowed })
     }
 
+    /// The grant that a request is for, whatever else is wrong with it; none if the client may not use it.
+    pub(crate) fn asked(&self, client: &ClientId, named: Option<&str>) -> Option<&GrantName> {
+        self.entitlement(client, named).ok().map(|entitlement| &entitlement.name)
+    }
+
     /// What of a duration ends before the login does.
     ///
     /// It does however late within the request the token is issued. A token that is kept was issued before: it was asked

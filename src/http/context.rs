@@ -17,6 +17,7 @@ use super::peer::Peer;
 use super::rules::Rules;
 use crate::auth::{Caller, TicketId};
 use crate::domain::{ClientId, GrantName, IssuerName, Subject};
+use crate::grant::Asked;
 
 /// The main route.
 pub(super) const TOKEN_ROUTE: &str = "/v1/token";
@@ -134,9 +135,16 @@ impl Context {
         let _ = self.who.set(Who { client, method, issuer, subject });
     }
 
-    /// What it asks for, once that is known to be the client's.
+    /// What it asks for, once that is known to be the client's: also of a request that is refused after it.
     pub(super) fn note_grant(&self, grant: &GrantName) {
         let _ = self.grant.set(grant.clone());
+    }
+
+    /// The same by what the request says, which may name none.
+    pub(super) fn note_asked_grant(&self, caller: &Caller, asked: &Asked) {
+        if let Some(grant) = self.rules.grants.asked(caller.client(), asked.grant.as_deref()) {
+            self.note_grant(grant);
+        }
     }
 
     /// What STS would have been asked for, of a request that came so far; as the audit writes it.

@@ -73,6 +73,7 @@ pub(super) async fn redeem(
         let client = caller.client().clone();
         return Err(failed(TicketProblem::GrantChanged(client).into()));
     }
+    context.note_grant(&grant);
     let user = caller.issuer().zip(caller.subject());
     rules.limits.admit(caller.client(), user, &api.metrics.throttled).await?;
     if shown.accompanied {

@@ -99,11 +99,11 @@ pub(super) async fn make_ticket(
     let tickets = context.rules.tickets.as_ref().ok_or(ApiError::NoTickets)?;
     audited::check(&api)?;
     let (asked, lives_secs) = read(&body)?;
+    context.note_asked_grant(&caller, &asked);
     let now = api.clock.now();
     let expires_at = tickets.end(&caller, lives_secs, now)?;
     // All of what a token takes, so that what is wrong is told here and not to a phone.
     let grant = context.rules.grants.decide(&caller, &asked, now)?;
-    context.note_grant(grant.name());
     let ticket = ticket(&caller, &grant, asked, now, expires_at);
     context.note_ticket(ticket.id);
     let sealed = tickets.seal.seal(&ticket).map_err(|_| ApiError::TicketTooLong)?;

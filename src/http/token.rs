@@ -104,10 +104,10 @@ async fn vend(
     caller: &Caller,
     asked: &Asked,
 ) -> Result<Response, ApiError> {
+    context.note_asked_grant(caller, asked);
     let grant = context.rules.grants.decide(caller, asked, api.clock.now())?;
     let name = grant.name();
     let holder = Holder { client: caller.client().clone(), grant: grant.fingerprint() };
-    context.note_grant(name);
     let session = grant.into_role_session();
     let vended = vended(api, context, &holder, &session)
         .await

@@ -99,11 +99,11 @@ by POST: 200 Success
 not a grant of its: 403 Forbidden.Grant
   {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client may not use this grant","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad parameter: 400 InvalidParameter.Parameters.album
-  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"InvalidParameter.Parameters.album","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the parameter `album` must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"InvalidParameter.Parameters.album","Decision":"Refused","Event":"Token","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the parameter `album` must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad body: 400 MalformedRequest
   {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"MalformedRequest","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the request is malformed: the body is not JSON (line 1, column 1)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 no user: 403 Forbidden.Grant
-  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"photo-app","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the grant needs a subject, and the credential names none","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"photo-app","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Grant":"my-photos","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the grant needs a subject, and the credential names none","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 disabled: 403 Forbidden.ClientDisabled
   {"Address":"127.0.0.1","Client":"client-001","Code":"Forbidden.ClientDisabled","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client is disabled","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a wrong secret: 401 Unauthenticated
