@@ -6,7 +6,7 @@ use crate::auth::{Authenticator, Issuers, UnverifiableIssuers};
 use crate::clock::Clock;
 use crate::config::RuleSettings;
 use crate::http::{Rules, TicketRules};
-use crate::limit::{Failures, Limits};
+use crate::limit::{Failures, LimitKind, Limits};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vend::{Holder, Holders};
@@ -26,10 +26,16 @@ pub(super) fn rules(
     let failed = before.map(|before| &before.failures);
     let known = before.map(|before| before.authenticator.issuers());
     let issuers = Issuers::new(issuers, known, clock, &metrics.issuers)?;
+    let limits = Limits::new(limits, Arc::clone(store), counted);
+    limits.show(&metrics.throttled);
+    let failures = Failures::new(failures, failed);
+    for kind in [LimitKind::AddressFailures, LimitKind::ClientFailures] {
+        metrics.throttled.begin(None, kind.as_str(), failures.mode().as_str());
+    }
     Ok(Rules {
         authenticator: Authenticator::new(clients.into_iter().collect(), issuers),
-        limits: Limits::new(limits, Arc::clone(store), counted),
-        failures: Failures::new(failures, failed),
+        limits,
+        failures,
         grants,
         tickets,
         proxies,

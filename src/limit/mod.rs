@@ -73,6 +73,17 @@ impl Limits {
         Self { of_clients: limits.into_iter().map(of_client).collect(), subjects, store }
     }
 
+    /// Shows each limit before the first request beyond it.
+    pub(crate) fn show(&self, counts: &ThrottleMetrics) {
+        for (client, OfClient { limits: ClientLimits { whole, subject }, .. }) in &self.of_clients {
+            for (kind, limit) in [(LimitKind::Client, whole), (LimitKind::Subject, subject)] {
+                if let Some(limit) = limit {
+                    counts.begin(Some(client), kind.as_str(), limit.mode.as_str());
+                }
+            }
+        }
+    }
+
     pub(crate) fn of(&self, client: &ClientId) -> ClientLimits {
         self.of_clients.get(client).map(|of_client| of_client.limits).unwrap_or_default()
     }

@@ -21,6 +21,20 @@ pub(crate) struct IssuerMetrics {
     issuers: Arc<Mutex<Vec<Shown>>>,
 }
 
+/// Every outcome of a fetch.
+const FETCH_OUTCOMES: [&str; 10] = [
+    "success",
+    "tls",
+    "unreachable",
+    "timed_out",
+    "status",
+    "too_long",
+    "no_description",
+    "other_issuer",
+    "keys_elsewhere",
+    "unusable_keys",
+];
+
 type Shown = (IssuerLabels, Weak<IssuerKeys>);
 
 /// What is shown of one issuer's keys.
@@ -63,6 +77,9 @@ impl IssuerMetrics {
     /// An issuer whose keys are fetched, shown for as long as what this answers lives.
     pub(crate) fn issuer(&self, id: &str) -> Arc<IssuerKeys> {
         let keys = Arc::new(IssuerKeys::default());
+        for outcome in FETCH_OUTCOMES {
+            drop(self.fetches.get_or_create(&FetchLabels { issuer: id.to_owned(), outcome }));
+        }
         let entry = (IssuerLabels { issuer: id.to_owned() }, Arc::downgrade(&keys));
         self.issuers.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
         keys
@@ -70,6 +87,7 @@ impl IssuerMetrics {
 
     /// A fetch ended.
     pub(crate) fn fetched(&self, id: &str, outcome: &'static str) {
+        debug_assert!(FETCH_OUTCOMES.contains(&outcome), "{outcome} is not shown from the start");
         let labels = FetchLabels { issuer: id.to_owned(), outcome };
         self.fetches.get_or_create(&labels).inc();
     }

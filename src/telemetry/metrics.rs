@@ -20,6 +20,29 @@ use crate::domain::{ClientId, GrantName};
 const LATENCY_BOUNDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
+/// Every reason of a 5xx. From the start: an alert on the first one needs the zero before it.
+const FAILURES: [&str; 19] = [
+    "audit_failing",
+    "audit_full",
+    "audit_stalled",
+    "breaker",
+    "budget",
+    "call_lost",
+    "flight_timeout",
+    "max_waiting",
+    "not_ready",
+    "panic",
+    "request_timeout",
+    "sts_clock_skewed",
+    "sts_nonce_used",
+    "sts_refused",
+    "sts_throttled",
+    "sts_timed_out",
+    "sts_unavailable",
+    "sts_unintelligible",
+    "sts_unreachable",
+];
+
 /// One server's metrics. A value, not a global: servers in one process keep their counts apart.
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -124,6 +147,9 @@ impl Metrics {
     }
 
     fn registered(mut self) -> Self {
+        for reason in FAILURES {
+            drop(self.failed.get_or_create(&FailedLabel { reason }));
+        }
         let registry = self.registry.sub_registry_with_prefix("appserver");
         registry.register_with_unit(
             "http_request_duration",
@@ -185,6 +211,7 @@ impl Metrics {
 
     /// A request was answered 5xx, for a reason of a closed set.
     pub(crate) fn failed(&self, reason: &'static str) {
+        debug_assert!(FAILURES.contains(&reason), "{reason} is not shown from the start");
         self.failed.get_or_create(&FailedLabel { reason }).inc();
     }
 
@@ -212,7 +239,9 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::StoreOperation;
 
+    /// The families of the whole registry, each with a sample.
     #[test]
     fn every_metric_is_there_under_its_name() {
         let metrics = Metrics::new();
@@ -226,6 +255,12 @@ mod tests {
         metrics.throttled.beyond(None, "address-failures", "enforce");
         metrics.failed("breaker");
         metrics.ready(true);
+        metrics.store.called(StoreOperation::View, true, Duration::from_millis(1));
+        metrics.config.in_force("abc", "2016-01-13T14:02:37Z".parse().unwrap());
+        metrics.trace.begin();
+        metrics.connections.transport.certificate_expires(1);
+        let keys = metrics.issuers.issuer("company");
+        keys.came(2);
         let text = metrics.encoded();
         for line in [
             r#"appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 1"#,
@@ -234,10 +269,74 @@ mod tests {
             r#"appserver_throttled_total{client="client-002",limit="subject",mode="shadow"} 1"#,
             r#"appserver_throttled_total{client="",limit="address-failures",mode="enforce"} 1"#,
             r#"appserver_requests_failed_total{reason="breaker"} 1"#,
+            r#"appserver_requests_failed_total{reason="budget"} 0"#,
             "appserver_connections 0",
             "appserver_ready 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
         }
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE appserver_"));
+        let mut families: Vec<_> = types.collect();
+        families.sort_unstable();
+        // A family without a sample is not written: one that is registered and not here was forgotten above.
+        assert_eq!(families.len(), registrations(), "{families:#?}");
+        insta::assert_snapshot!(families.join("\n"), @r"
+        access_key_unproven gauge
+        audit_broken gauge
+        audit_lines_lost counter
+        audit_lines_written counter
+        audit_queue_length gauge
+        config_in_force gauge
+        config_loaded_timestamp_seconds gauge
+        config_needs_restart gauge
+        config_refused gauge
+        config_reloads counter
+        connections gauge
+        connections_evicted counter
+        connections_malformed counter
+        connections_refused counter
+        connections_unproxied counter
+        http_request_duration_seconds histogram
+        issuer_key_fetches counter
+        issuer_keys gauge
+        issuer_keys_age_seconds gauge
+        log_lines_dropped counter
+        panics counter
+        ready gauge
+        requests_failed counter
+        store_call_duration_seconds histogram
+        store_degraded gauge
+        store_replaced counter
+        store_unopened counter
+        sts_call_duration_seconds histogram
+        throttled counter
+        tls_certificate_expiry_timestamp_seconds gauge
+        tls_handshakes_failed counter
+        tokens_vended counter
+        trace_spans counter
+        vend_breaker_open gauge
+        vend_budget_rate gauge
+        vend_joined counter
+        vend_keys gauge
+        vend_lookups counter
+        vend_queue_length gauge
+        vend_queue_wait_seconds histogram
+        vend_refreshes counter
+        vend_waiting gauge
+        ");
+    }
+
+    /// How many metrics the code of this folder registers.
+    fn registrations() -> usize {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/telemetry");
+        let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+        let code = files.filter(|path| path.is_file()).map(std::fs::read_to_string);
+        let calls =
+            [concat!("registry.", "register("), concat!("registry.", "register_with_unit(")];
+        code.map(|code| {
+            let code = code.unwrap();
+            calls.iter().map(|call| code.matches(call).count()).sum::<usize>()
+        })
+        .sum()
     }
 }

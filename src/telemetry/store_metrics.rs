@@ -45,6 +45,9 @@ struct ReplacedLabels {
 }
 
 impl StoreOperation {
+    const ALL: [Self; 7] =
+        [Self::View, Self::Renew, Self::Land, Self::Budget, Self::Limit, Self::Forget, Self::Probe];
+
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::View => "view",
@@ -72,6 +75,9 @@ impl StoreMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("store");
         let Self { degraded, calls, unopened, replaced } = self.clone();
+        for operation in StoreOperation::ALL {
+            drop(replaced.get_or_create(&ReplacedLabels { operation: operation.label() }));
+        }
         registry.register(
             "degraded",
             "Whether Redis does not answer, and nothing is shared",

@@ -30,6 +30,12 @@ impl ThrottleMetrics {
         );
     }
 
+    /// A limit is in force: it is shown before the first request beyond it.
+    pub(crate) fn begin(&self, client: Option<&ClientId>, limit: &'static str, mode: &'static str) {
+        let labels = BeyondLabels { client: client.cloned(), limit, mode };
+        drop(self.beyond.get_or_create(&labels));
+    }
+
     /// A request was beyond a limit, and refused if the mode says so.
     pub(crate) fn beyond(
         &self,

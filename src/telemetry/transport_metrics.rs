@@ -62,6 +62,17 @@ pub(crate) enum HandshakeFailure {
 }
 
 impl HandshakeFailure {
+    const ALL: [Self; 8] = [
+        Self::TimedOut,
+        Self::Closed,
+        Self::Malformed,
+        Self::Incompatible,
+        Self::Refused,
+        Self::NoCertificate,
+        Self::BadCertificate,
+        Self::Internal,
+    ];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::TimedOut => "timed_out",
@@ -90,6 +101,8 @@ pub(crate) enum Unproxied {
 }
 
 impl Unproxied {
+    const ALL: [Self; 4] = [Self::Untrusted, Self::Malformed, Self::TimedOut, Self::Closed];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Untrusted => "untrusted",
@@ -117,6 +130,12 @@ impl TransportMetrics {
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        for failure in HandshakeFailure::ALL {
+            drop(self.handshakes_failed.get_or_create(&Reason { reason: failure.as_str() }));
+        }
+        for why in Unproxied::ALL {
+            drop(self.unproxied.get_or_create(&Reason { reason: why.as_str() }));
+        }
         registry.register(
             "tls_handshakes_failed",
             "TLS handshakes that did not succeed, by reason",

@@ -64,6 +64,8 @@ struct OutcomeLabel {
 }
 
 impl Lookup {
+    const ALL: [Self; 5] = [Self::Hit, Self::Stale, Self::Miss, Self::Shared, Self::Failed];
+
     fn label(self) -> OutcomeLabel {
         let outcome = match self {
             Self::Hit => "hit",
@@ -77,6 +79,15 @@ impl Lookup {
 }
 
 impl Refresh {
+    const ALL: [Self; 6] = [
+        Self::Success,
+        Self::Failed,
+        Self::NoBudget,
+        Self::CircuitOpen,
+        Self::UnderWay,
+        Self::Shared,
+    ];
+
     fn label(self) -> OutcomeLabel {
         let outcome = match self {
             Self::Success => "success",
@@ -111,6 +122,8 @@ impl VendMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("vend");
         let Self { lookups, hits: _, joined, refreshes, queue_wait, .. } = self.clone();
+        Lookup::ALL.iter().for_each(|outcome| drop(lookups.get_or_create(&outcome.label())));
+        Refresh::ALL.iter().for_each(|outcome| drop(refreshes.get_or_create(&outcome.label())));
         registry.register("lookups", "What callers were given, by outcome", lookups);
         registry.register("joined", "Callers who shared a call that was under way", joined);
         registry.register("refreshes", "Refreshes ahead of need, by outcome", refreshes);

@@ -147,6 +147,43 @@ async fn every_metric_that_the_documents_name_is_one() {
     assert_eq!(unknown, Vec::<String>::new());
 }
 
+/// Prometheus sees no increase in a series that appears with its first event: what an alert watches is there before it.
+#[tokio::test]
+async fn every_metric_of_the_alert_table_is_shown_right_after_the_start() {
+    let pki = Pki::new();
+    let config = format!("[server]\n{}", pki.config("off"));
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let (_, text) = stage.admin("/metrics").await;
+    stage.close().await;
+    let samples: BTreeSet<_> =
+        text.lines().filter(|line| !line.starts_with('#')).flat_map(metrics_in).collect();
+    let documents = documents().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
+    // A row of the table begins with what to watch for.
+    let rows = documents.flat_map(|text| {
+        let rows = text.lines().filter(|line| line.starts_with("| "));
+        rows.map(|row| row.split(" | ").next().unwrap().to_owned()).collect::<Vec<_>>()
+    });
+    let watched: BTreeSet<_> = rows.flat_map(|row| metrics_in(&row)).collect();
+    assert!(watched.len() > 15, "the table was not read: {watched:?}");
+    let missing: Vec<_> = watched
+        .iter()
+        .filter(|name| !samples.contains(*name) && !OF_FETCHED_KEYS.contains(&name.as_str()))
+        .collect();
+    assert_eq!(missing, Vec::<&String>::new());
+    // Each reason, bound, limit and operation has its own series.
+    for line in [
+        r#"appserver_requests_failed_total{reason="sts_unreachable"} 0"#,
+        r#"appserver_throttled_total{client="",limit="address-failures",mode="enforce"} 0"#,
+        r#"appserver_store_replaced_total{operation="budget"} 0"#,
+        r#"appserver_tls_handshakes_failed_total{reason="bad_certificate"} 0"#,
+        r#"appserver_connections_unproxied_total{reason="untrusted"} 0"#,
+        r#"appserver_vend_lookups_total{outcome="stale"} 0"#,
+        r#"appserver_vend_refreshes_total{outcome="failed"} 0"#,
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
+    }
+}
+
 /// The README's blocks of TOML are pasted into configurations. All of them together, over the example for production,
 /// have no problem but files that are not here, what `…` stands for, and a client that a reader has and we have not.
 #[test]

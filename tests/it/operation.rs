@@ -23,40 +23,27 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
     let counts: Vec<_> = text
         .lines()
         .filter(|line| {
-            line.contains("_count{")
+            let is_count = line.contains("_count{")
                 || line.contains("_total") && !line.starts_with('#')
-                || line.starts_with("appserver_ready")
+                || line.starts_with("appserver_ready");
+            // What is shown at zero from the start is told by another test.
+            is_count && !line.ends_with(" 0")
         })
         .collect();
     let mut counts = counts;
     counts.sort_unstable();
     insta::assert_snapshot!(counts.join("\n"), @r#"
-appserver_audit_lines_lost_total 0
-appserver_audit_lines_written_total 0
-appserver_config_reloads_total{outcome="applied"} 0
-appserver_config_reloads_total{outcome="refused"} 0
-appserver_connections_evicted_total{bound="address"} 0
-appserver_connections_evicted_total{bound="memory"} 0
-appserver_connections_evicted_total{bound="server"} 0
-appserver_connections_malformed_total 0
-appserver_connections_refused_total{bound="address"} 0
-appserver_connections_refused_total{bound="memory"} 0
-appserver_connections_refused_total{bound="server"} 0
 appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 2
 appserver_http_request_duration_seconds_count{route="/v1/token",status="400",code="InvalidParameter"} 1
 appserver_http_request_duration_seconds_count{route="/v1/token",status="403",code="Forbidden.Grant"} 1
 appserver_http_request_duration_seconds_count{route="/v1/token",status="503",code="Upstream.Throttled"} 1
 appserver_http_request_duration_seconds_count{route="unmatched",status="404",code="NotFound"} 1
-appserver_log_lines_dropped_total 0
-appserver_panics_total 0
 appserver_ready 1
 appserver_requests_failed_total{reason="sts_throttled"} 1
-appserver_store_unopened_total 0
 appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1
 appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="throttled"} 1
 appserver_sts_call_duration_seconds_count{action="GetCallerIdentity",outcome="success"} 1
 appserver_tokens_vended_total{client="client-002",grant="daily-photos"} 2
-appserver_vend_joined_total 0
 appserver_vend_lookups_total{outcome="failed"} 1
 appserver_vend_lookups_total{outcome="hit"} 1
 appserver_vend_lookups_total{outcome="miss"} 1
