@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::file_reads::read_text;
 use super::problems::Problems;
 use super::raw::{RawAccessKey, RawSource};
+use super::readings::Readings;
 use super::{Environment, Mode};
 use crate::domain::AccessKey;
 
@@ -52,21 +53,46 @@ impl AccessKeySource {
         environment: &Environment,
         mode: Mode,
         problems: &mut Problems,
+        readings: &mut Readings,
     ) -> Option<Self> {
+        let is_wrong = raw.id_file.is_wrong() || raw.secret_file.is_wrong();
         let source = problems.require("sts.access_key.source", raw.source);
         // Empty is how a later layer takes back what an earlier one set.
         let set = |path: &PathBuf| !path.as_os_str().is_empty();
         let id_file = problems.take("sts.access_key.id_file", raw.id_file).filter(set);
         let secret_file = problems.take("sts.access_key.secret_file", raw.secret_file).filter(set);
-        match (source?, id_file, secret_file) {
+        let named = [("id_file", id_file.clone()), ("secret_file", secret_file.clone())];
+        // How they go together is only known of all.
+        let together = source.filter(|_| !is_wrong);
+        let resolved = together.and_then(|source| {
+            Self::of(source, (id_file, secret_file), environment, mode, problems)
+        });
+        if let Some(whole) = resolved.clone() {
+            readings.add(move || whole.read());
+        } else {
+            for (key, file) in named {
+                readings.add(move || file.map(|file| read(key, &file)).transpose());
+            }
+        }
+        resolved
+    }
+
+    fn of(
+        source: RawSource,
+        (id_file, secret_file): (Option<PathBuf>, Option<PathBuf>),
+        environment: &Environment,
+        mode: Mode,
+        problems: &mut Problems,
+    ) -> Option<Self> {
+        match (source, id_file, secret_file) {
             (RawSource::Files, Some(id), Some(secret)) => Some(Self::Files { id, secret }),
             (RawSource::Files, _, _) => {
-                problems.add(PATH, "the source `files` needs `id_file` and `secret_file`");
+                problems.add_absence(PATH, "the source `files` needs `id_file` and `secret_file`");
                 None
             }
             (RawSource::Environment | RawSource::Demo, Some(_), _)
             | (RawSource::Environment | RawSource::Demo, _, Some(_)) => {
-                problems.add(PATH, "`id_file` and `secret_file` go with the source `files` only; set them to \"\" where an earlier \
+                problems.add_absence(PATH, "`id_file` and `secret_file` go with the source `files` only; set them to \"\" where an earlier \
                      layer names them");
                 None
             }

@@ -17,6 +17,7 @@ const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 /// The audit, or none where it is off; nothing at all if something is wrong.
 pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<AuditSettings>> {
     let sink = problems.require("audit.sink", raw.sink);
+    let is_wrong = raw.file.is_wrong();
     let file = problems.take("audit.file", raw.file);
     // Empty is how a later layer takes back what an earlier one set.
     let file = file.filter(|path: &PathBuf| !path.as_os_str().is_empty());
@@ -53,8 +54,8 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
             SinkSettings::Stdout
         }
         RawSink::File => {
-            if file.is_none() {
-                problems.add("audit.file", "it is missing: the sink `file` needs a path");
+            if file.is_none() && !is_wrong {
+                problems.add_absence("audit.file", "it is missing: the sink `file` needs a path");
             }
             SinkSettings::File(FileSettings {
                 path: file?,

@@ -7,7 +7,7 @@ use super::problems::{Problem, Problems};
 use super::raw::RawClient;
 use super::tls::TlsSource;
 use super::{Mode, limits};
-use crate::auth::{Client, SecretHash};
+use crate::auth::{CertificateName, Client, SecretHash};
 use crate::domain::{ClientId, GrantName};
 use crate::limit::ClientLimits;
 
@@ -19,19 +19,19 @@ const DEMO_CLIENTS: [&str; 5] =
 pub(super) struct ResolvedClient {
     pub(super) id: ClientId,
     pub(super) client: Client,
-    pub(super) grants: Vec<GrantName>,
     pub(super) limits: ClientLimits,
 }
 
-/// The registered clients, each with the grants that it names.
+/// The registered clients; and all whose ids can be read, with the grants that they name.
 pub(super) fn resolve(
     raw: BTreeMap<String, RawClient>,
     named_grants: &BTreeSet<String>,
     mode: Mode,
     problems: &mut Problems,
-) -> Vec<ResolvedClient> {
+) -> (Vec<ResolvedClient>, Vec<(ClientId, Vec<GrantName>)>) {
+    let (mut holders, mut shown) = (Vec::new(), Vec::new());
     if raw.is_empty() {
-        problems.add(
+        problems.add_absence(
             "clients",
             "nobody is registered, so nobody could be served; is a `--config FILE` missing?",
         );
@@ -42,7 +42,7 @@ pub(super) fn resolve(
             problems.require(&format!("{path}.grants"), raw.grants).map(|List(grants)| grants);
         let unknown = |grant: &&GrantName| !named_grants.contains(grant.as_str());
         for grant in grants.iter().flatten().filter(unknown) {
-            problems.add(
+            problems.add_absence(
                 format!("{path}.grants"),
                 format!("there is no grant `{grant}`; add `[grants.{grant}]` or take the name out"),
             );
@@ -80,20 +80,25 @@ pub(super) fn resolve(
         let whole = raw.limit.and_then(limit);
         let limit = |raw| limits::of_subjects(&format!("{path}.subject_limit"), raw, problems);
         let limits = ClientLimits { whole, subject: raw.subject_limit.and_then(limit) };
-        let id = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let id: Option<ClientId> = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        if let Some(id) = &id {
+            shown.push((id.clone(), certificates.clone()));
+            holders.push((id.clone(), grants.clone().unwrap_or_default()));
+        }
         let client = Client { secrets: secrets?, certificates, enabled: enabled? };
-        Some(ResolvedClient { id: id?, client, grants: grants?, limits })
+        grants?;
+        Some(ResolvedClient { id: id?, client, limits })
     };
     let resolved: Vec<_> = raw.into_iter().filter_map(&mut resolve).collect();
-    unshared(&resolved, problems);
-    resolved
+    unshared(&shown, problems);
+    (resolved, holders)
 }
 
 /// A certificate that named two clients would prove neither.
-fn unshared(clients: &[ResolvedClient], problems: &mut Problems) {
+fn unshared(shown: &[(ClientId, Vec<CertificateName>)], problems: &mut Problems) {
     let mut owners = HashMap::new();
-    for ResolvedClient { id, client, .. } in clients {
-        for name in &client.certificates {
+    for (id, certificates) in shown {
+        for name in certificates {
             if let Some(other) = owners.insert(name, id).filter(|other| *other != id) {
                 let path = format!("clients.{id}.certificates");
                 problems.add(path, format!("`{name}` is a name of the client `{other}` already"));

@@ -59,7 +59,9 @@ pub(super) fn roles(
 
 /// Every grant that has no problem, and the names of those that have one.
 pub(super) struct Entitlements {
-    sound: HashMap<GrantName, Entitlement>,
+    pub(super) sound: HashMap<GrantName, Entitlement>,
+    /// Of the others those whose texts are sound.
+    pub(super) sound_texts: Vec<(GrantName, Narrowing)>,
     pub(super) named: BTreeSet<String>,
     /// Those whose users are the same people whichever issuer vouches for them, as the operator says.
     pub(super) shared: BTreeSet<GrantName>,
@@ -69,7 +71,7 @@ pub(super) struct Entitlements {
 
 pub(super) fn entitlements(
     mut raw: BTreeMap<String, RawGrant>,
-    roles: &BTreeMap<RoleName, Role>,
+    roles: (&BTreeMap<RoleName, Role>, &BTreeSet<String>),
     json: &Value,
     hash: &mut Sha256,
     problems: &mut Problems,
@@ -78,18 +80,27 @@ pub(super) fn entitlements(
     let (mut advice, mut shared) = (Vec::new(), BTreeSet::new());
     for (name, raw) in &mut raw {
         let path = format!("grants.{name}.shared_subjects");
-        let Some(reason) = problems.take(&path, std::mem::take(&mut raw.shared_subjects)) else {
+        let reason = std::mem::take(&mut raw.shared_subjects);
+        if reason.is_absent() {
             continue;
-        };
-        if !says_why(&reason) {
+        }
+        // One that cannot be read stands for one that can: else its lack would be told, too.
+        if problems.take(&path, reason).is_some_and(|reason: String| !says_why(&reason)) {
             problems.add(path, "say why users of different issuers are the same people");
         }
         shared.extend(name.parse());
     }
-    let resolve = |(name, raw)| entitlement(name, raw, roles, json, hash, &mut advice, problems);
-    let sound =
-        raw.into_iter().filter_map(resolve).map(|sound| (sound.name.clone(), sound)).collect();
-    Entitlements { sound, named, shared, advice }
+    let (mut sound, mut sound_texts) = (HashMap::new(), Vec::new());
+    for (name, raw) in raw {
+        match entitlement(name, raw, roles, json, hash, &mut advice, problems) {
+            Read::Sound(entitlement) => {
+                sound.insert(entitlement.name.clone(), *entitlement);
+            }
+            Read::Texts(name, narrowing) => sound_texts.push((name, *narrowing)),
+            Read::Nothing => {}
+        }
+    }
+    Entitlements { sound, sound_texts, named, shared, advice }
 }
 
 pub(super) fn grants(
@@ -97,21 +108,29 @@ pub(super) fn grants(
     of_clients: Vec<(ClientId, Vec<GrantName>)>,
     issued_within: Duration,
 ) -> Grants {
-    let Entitlements { sound, named: _, shared: _, advice: _ } = entitlements;
     let of_clients =
         of_clients.into_iter().map(|(client, grants)| (client, grants.into_iter().collect()));
-    Grants { entitlements: sound, of_clients: of_clients.collect(), issued_within }
+    let entitlements = entitlements.sound;
+    Grants { entitlements, of_clients: of_clients.collect(), issued_within }
+}
+
+/// What is sound of a grant.
+enum Read {
+    Sound(Box<Entitlement>),
+    /// Its name and its texts.
+    Texts(GrantName, Box<Narrowing>),
+    Nothing,
 }
 
 fn entitlement(
     name: String,
     raw: RawGrant,
-    roles: &BTreeMap<RoleName, Role>,
+    (roles, named_roles): (&BTreeMap<RoleName, Role>, &BTreeSet<String>),
     json: &Value,
     hash: &mut Sha256,
     advice: &mut Vec<Problem>,
     problems: &mut Problems,
-) -> Option<Entitlement> {
+) -> Read {
     let path = format!("grants.{name}");
     let at = |key: &str| format!("{path}.{key}");
 
@@ -120,9 +139,12 @@ fn entitlement(
     let role = role_name.and_then(|name| {
         written.push(json["roles"][name.as_str()].to_string());
         let role = roles.get(&name);
-        if role.is_none() {
-            problems
-                .add(at("role"), format!("there is no sound role `{name}`; see `[roles.{name}]`"));
+        // One that is there and wrong is told of where it is.
+        if role.is_none() && !named_roles.contains(name.as_str()) {
+            problems.add_absence(
+                at("role"),
+                format!("there is no role `{name}`; add `[roles.{name}]` or name another"),
+            );
         }
         role
     });
@@ -132,8 +154,13 @@ fn entitlement(
     };
     let params = value_rules(&at("parameters"), raw.parameters, problems);
     let claims = value_rules(&at("claims"), raw.claims, problems);
-    let rules = params.zip(claims).zip(subject_max).map(|((params, claims), subject_max_bytes)| {
-        ValueRules { params, claims, subject_max_bytes }
+    let are_sound =
+        [&params, &claims].iter().all(|rules| rules.as_ref().is_some_and(|(_, sound)| *sound))
+            && subject_max.is_some();
+    let rules = params.zip(claims).map(|((params, _), (claims, _))| ValueRules {
+        params,
+        claims,
+        subject_max_bytes: subject_max.unwrap_or(1),
     });
     let breadth = breadth(&path, raw.allow_broad, raw.allow_broad_reason, problems);
     let policy = policy_text(&at("policy"), raw.policy, problems);
@@ -152,14 +179,21 @@ fn entitlement(
             source_identity: source_identity.as_deref(),
         };
         let problem = |problem| match problem {
+            // The declarations that it needs may be where nothing can be read.
             NarrowingProblem::Policy(problem) => {
-                problems.add(at("policy"), format!("{}: {problem}", file.display()));
+                problems.add_absence(at("policy"), format!("{}: {problem}", file.display()));
             }
-            NarrowingProblem::SessionName(flaw) => problems.add(at("session_name"), flaw),
-            NarrowingProblem::SourceIdentity(flaw) => problems.add(at("source_identity"), flaw),
+            NarrowingProblem::SessionName(flaw) => problems.add_absence(at("session_name"), flaw),
+            NarrowingProblem::SourceIdentity(flaw) => {
+                problems.add_absence(at("source_identity"), flaw);
+            }
         };
         let narrowing = Narrowing::parse(texts, rules);
         let narrowing = narrowing.map_err(|found| found.into_iter().for_each(problem)).ok()?;
+        // By rules that stand for wrong ones it only shows what is wrong in any case.
+        if !are_sound {
+            return None;
+        }
         advice.extend(super::advice::of_narrowing(&path, &file, &narrowing));
         Some(narrowing)
     });
@@ -173,15 +207,18 @@ fn entitlement(
     });
     let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
 
-    breadth?;
-    Some(Entitlement {
-        name: name?,
-        role: role?.arn.clone(),
-        narrowing: narrowing?,
-        durations: durations?,
+    let (Some(name), Some(narrowing)) = (name, narrowing) else { return Read::Nothing };
+    let (Some(role), Some(durations), Some(_)) = (role, durations, breadth) else {
+        return Read::Texts(name, Box::new(narrowing));
+    };
+    Read::Sound(Box::new(Entitlement {
+        name,
+        role: role.arn.clone(),
+        narrowing,
+        durations,
         external_id,
         fingerprint: Fingerprint::of(written.iter().map(String::as_bytes)),
-    })
+    }))
 }
 
 fn policy_text(
@@ -273,15 +310,18 @@ fn durations(
     durations
 }
 
+/// The rules, and whether each is what is written: one that is wrong is replaced by one that lets a policy in wherever any
+/// rule does. None, if a name is wrong.
 fn value_rules(
     path: &str,
     raw: BTreeMap<String, RawValueRule>,
     problems: &mut Problems,
-) -> Option<BTreeMap<ValueName, ValueRule>> {
-    let count = raw.len();
+) -> Option<(BTreeMap<ValueName, ValueRule>, bool)> {
+    let (count, mut are_sound) = (raw.len(), true);
     let mut resolve = |(name, raw): (String, RawValueRule)| {
         let path = format!("{path}.{name}");
         let kind = problems.require(&format!("{path}.kind"), raw.kind);
+        let pattern_is_wrong = raw.pattern.is_wrong();
         let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
         let max_length = match raw.max_length_bytes {
             Field::Absent => Some(64),
@@ -294,32 +334,52 @@ fn value_rules(
                 "bytes",
             ),
         };
+        let values_are_wrong = raw.values.is_wrong();
         let values =
             problems.take(&format!("{path}.values"), raw.values).map(|List(values)| values);
         let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let shape = match kind {
+            Some(RawKind::Segment) => Some(Shape::Segment),
+            Some(RawKind::Path) => Some(Shape::Path),
+            Some(RawKind::Enum) | None => None,
+        };
         // With another key wrong, the pattern is still looked at.
         let text = |shape| ValueRule::text(shape, pattern.as_deref(), max_length.unwrap_or(64));
         let Some(kind) = kind else {
             let _ = text(Shape::Segment).map_err(|problem| problems.add_error(&path, &problem));
-            return None;
+            are_sound = false;
+            return Some((name?, least(shape)?));
         };
         let rule = match (kind, values) {
-            (RawKind::Segment, None) => text(Shape::Segment),
-            (RawKind::Path, None) => text(Shape::Path),
-            (RawKind::Enum, Some(values)) => ValueRule::one_of(&values),
+            (RawKind::Segment, None) => Some(text(Shape::Segment)),
+            (RawKind::Path, None) => Some(text(Shape::Path)),
+            (RawKind::Enum, Some(values)) => Some(ValueRule::one_of(&values)),
             (RawKind::Enum, None) => {
-                problems.add(format!("{path}.values"), "an `enum` needs its values");
-                return None;
+                if !values_are_wrong {
+                    problems.add_absence(format!("{path}.values"), "an `enum` needs its values");
+                }
+                None
             }
             (RawKind::Segment | RawKind::Path, Some(_)) => {
                 problems.add(format!("{path}.values"), "values go with the kind `enum` only");
-                return None;
+                None
             }
         };
-        let rule = rule.map_err(|problem| problems.add_error(&path, &problem)).ok();
-        max_length?;
-        Some((name?, rule?))
+        let rule =
+            rule.and_then(|rule| rule.map_err(|problem| problems.add_error(&path, &problem)).ok());
+        let is_sound =
+            rule.is_some() && max_length.is_some() && !pattern_is_wrong && !values_are_wrong;
+        are_sound &= is_sound;
+        Some((name?, rule.filter(|_| is_sound).or_else(|| least(shape))?))
     };
     let rules: BTreeMap<_, _> = raw.into_iter().filter_map(&mut resolve).collect();
-    (rules.len() == count).then_some(rules)
+    (rules.len() == count).then_some((rules, are_sound))
+}
+
+/// The shortest rule of a shape, or of any.
+fn least(shape: Option<Shape>) -> Option<ValueRule> {
+    match shape {
+        Some(shape) => ValueRule::text(shape, None, 1).ok(),
+        None => ValueRule::one_of(&["a".to_owned()]).ok(),
+    }
 }

@@ -24,6 +24,8 @@ pub(super) struct RawKeys {
     pub(super) secret_file: Field<PathBuf>,
     pub(super) refresh_secs: Field<u64>,
     pub(super) max_age_secs: Field<u64>,
+    /// Whether a provider that cannot be read would set what is not given.
+    pub(super) is_set: bool,
 }
 
 /// The one of them that is given.
@@ -44,21 +46,31 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Option<KeySource> {
     let at = |key: &str| format!("{path}.{key}");
-    let is_wrong =
-        matches!(raw.jwks_url, Field::Wrong(_)) || matches!(raw.discovery, Field::Wrong(_));
+    let is_wrong = raw.is_set
+        || raw.jwks_file.is_wrong()
+        || raw.jwks_url.is_wrong()
+        || raw.discovery.is_wrong()
+        || raw.secret_file.is_wrong();
     let named = [
         problems.take(&at("jwks_file"), raw.jwks_file).map(Named::JwksFile),
         problems.take(&at("jwks_url"), raw.jwks_url).map(Named::JwksUrl),
         problems.take(&at("discovery"), raw.discovery).filter(|is| *is).map(|_| Named::Discovery),
         problems.take(&at("secret_file"), raw.secret_file).map(Named::SecretFile),
     ];
+    // Files are read whatever else is wrong: what is in them is wrong by itself.
+    let files = named.each_ref().map(|named| match named {
+        Some(Named::JwksFile(file)) => in_file(&at("jwks_file"), file, algorithms, mode, problems),
+        Some(Named::SecretFile(file)) => shared_secret(&at("secret_file"), file, problems),
+        Some(Named::JwksUrl(_) | Named::Discovery) | None => None,
+    });
+    let keys_in_file = files.into_iter().flatten().next();
     let mut named = named.into_iter().flatten();
     let has_cadence =
         !matches!((&raw.refresh_secs, &raw.max_age_secs), (Field::Absent, Field::Absent));
     let cadence = cadence(path, raw.refresh_secs, raw.max_age_secs, problems);
     let (Some(source), None) = (named.next(), named.next()) else {
         if !is_wrong {
-            problems.add(
+            problems.add_absence(
                 path,
                 "say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`",
             );
@@ -85,18 +97,7 @@ pub(super) fn resolve(
         );
     }
     match source {
-        Named::JwksFile(file) => {
-            let keys = in_file(&at("jwks_file"), &file, algorithms, mode, problems)?;
-            Some(KeySource::Given(keys))
-        }
-        Named::SecretFile(file) => {
-            let path = at("secret_file");
-            let secret = problems.gather(read_secret(&path, &file))?;
-            let bytes = SecretSlice::from(secret.expose_secret().as_bytes().to_vec());
-            let keys = Keys::from_secret(&bytes);
-            let keys = keys.map_err(|problem| problems.add_error(path, &problem)).ok()?;
-            Some(KeySource::Given(keys))
-        }
+        Named::JwksFile(_) | Named::SecretFile(_) => keys_in_file.map(KeySource::Given),
         Named::JwksUrl(address) => Some(KeySource::Fetched(KeysFrom::KeySet(address), cadence?)),
         Named::Discovery => {
             let address = KeyAddress::of_discovery(issuer?);
@@ -106,10 +107,18 @@ pub(super) fn resolve(
     }
 }
 
+fn shared_secret(path: &str, file: &Path, problems: &mut Problems) -> Option<Keys> {
+    let secret = problems.gather(read_secret(path, file))?;
+    let bytes = SecretSlice::from(secret.expose_secret().as_bytes().to_vec());
+    let keys = Keys::from_secret(&bytes);
+    keys.map_err(|problem| problems.add_error(path, &problem)).ok()
+}
+
+/// Of algorithms that cannot be read each may be meant.
 fn in_file(
     path: &str,
     file: &Path,
-    algorithms: &[SignatureAlgorithm],
+    algorithms: Option<&[SignatureAlgorithm]>,
     mode: Mode,
     problems: &mut Problems,
 ) -> Option<Keys> {
@@ -120,7 +129,10 @@ fn in_file(
         problems.add(path, "the demo issuer's key is published and works in `appserver dev` only");
         return None;
     }
-    let keys = Keys::from_jwks(json.as_bytes(), algorithms);
+    let any: Vec<_> = SignatureAlgorithm::asymmetric().collect();
+    // Those of shared secrets fit no key set, which is told as such.
+    let own = algorithms.filter(|own| own.iter().any(|algorithm| !algorithm.is_symmetric()));
+    let keys = Keys::from_jwks(json.as_bytes(), own.unwrap_or(&any));
     let keys = keys.map_err(|problem| problems.add_error(path, &problem)).ok()?;
     // Here it can be put right; in a set that is fetched it is the issuer's affair, and the log's.
     for faulty in keys.faulty() {

@@ -1,6 +1,6 @@
 //! `[issuers]`, resolved.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use serde_json::Value;
@@ -14,31 +14,49 @@ use super::resolve::number;
 use crate::auth::{ClaimKind, ClaimPath, ClaimRule, Issuer, NamedClaim, SubjectType, TokenKind};
 use crate::domain::{ClientId, Fingerprint, IssuerName, ValueName};
 
-/// The issuers whose tokens are believed, for clients that are registered.
+/// The issuers whose tokens are trusted, for clients that are registered; and all whose names can be read, with the clients
+/// that they serve.
 pub(super) fn resolve(
     raw: BTreeMap<String, RawIssuer>,
     clients: &[&ClientId],
     json: &Value,
     mode: Mode,
     problems: &mut Problems,
-) -> Vec<Issuer> {
-    let mut issuers: Vec<Issuer> = Vec::new();
+) -> (Vec<Issuer>, Vec<(IssuerName, BTreeSet<ClientId>)>) {
+    let (mut issuers, mut serving) = (Vec::new(), Vec::new());
+    let mut names = BTreeSet::new();
     for (id, raw) in raw {
         let path = format!("issuers.{id}");
         // Of what is written: paths are the same wherever the files lie, so that replicas agree.
         let configured = Fingerprint::of([json["issuers"][&id].to_string().as_bytes()]);
-        let id = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
-        let issuer = issuer((id, configured), &path, raw, clients, mode, problems);
-        let Some(issuer) = issuer else { continue };
-        if issuers.iter().any(|other| other.name == issuer.name) {
+        let id: Option<IssuerName> =
+            id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let mut known = Known::default();
+        issuers.extend(issuer(
+            (id.clone(), configured),
+            &path,
+            raw,
+            clients,
+            mode,
+            &mut known,
+            problems,
+        ));
+        if known.name.is_some_and(|name| !names.insert(name)) {
             problems.add(
                 format!("{path}.issuer"),
                 "another entry has the same `issuer`; list all audiences in one",
             );
         }
-        issuers.push(issuer);
+        serving.extend(id.map(|id| (id, known.clients)));
     }
-    issuers
+    (issuers, serving)
+}
+
+/// What others must know of an issuer, whatever else of it is wrong.
+#[derive(Default)]
+struct Known {
+    name: Option<String>,
+    clients: BTreeSet<ClientId>,
 }
 
 fn issuer(
@@ -47,15 +65,25 @@ fn issuer(
     mut raw: RawIssuer,
     registered: &[&ClientId],
     mode: Mode,
+    known: &mut Known,
     problems: &mut Problems,
 ) -> Option<Issuer> {
     let at = |key: &str| format!("{path}.{key}");
+    // What a provider that cannot be read would set is not missing.
+    let is_set = raw.provider.is_wrong();
     let provider = problems.take(&at("provider"), std::mem::take(&mut raw.provider));
     if let Some(provider) = provider {
         provider.apply(path, &mut raw, problems);
     }
-    let name = problems.require(&at("issuer"), raw.issuer);
-    let algorithms = problems.require(&at("algorithms"), raw.algorithms);
+    let name = match raw.issuer {
+        Field::Absent if is_set => None,
+        field => problems.require(&at("issuer"), field),
+    };
+    known.name.clone_from(&name);
+    let algorithms = match raw.algorithms {
+        Field::Absent if is_set => None,
+        field => problems.require(&at("algorithms"), field),
+    };
     let algorithms = algorithms.map(|List(algorithms)| algorithms);
     let keys = RawKeys {
         jwks_file: raw.jwks_file,
@@ -64,38 +92,49 @@ fn issuer(
         secret_file: raw.secret_file,
         refresh_secs: raw.keys_refresh_secs,
         max_age_secs: raw.keys_max_age_secs,
+        is_set,
     };
     let keys =
         issuer_keys::resolve(path, keys, name.as_deref(), algorithms.as_deref(), mode, problems);
-    let mut audiences = BTreeMap::new();
+    let (mut audiences, mut audiences_are_wrong) = (BTreeMap::new(), false);
     for (audience, clients) in raw.audiences {
         let path = format!("{path}.audiences.{audience}");
-        let Some(List(clients)) = problems.take(&path, clients) else { continue };
+        let Some(List(clients)) = problems.take(&path, clients) else {
+            audiences_are_wrong = true;
+            continue;
+        };
+        known.clients.extend(clients.iter().cloned());
         for client in clients.iter().filter(|client| !registered.contains(client)) {
-            problems.add(path.as_str(), format!("there is no client `{client}`"));
+            problems.add_absence(
+                path.as_str(),
+                format!("there is no client `{client}`; add `[clients.{client}]` or take it out"),
+            );
         }
-        if clients.len() != 1 && matches!(raw.client_claim, Field::Absent) {
-            problems.add(
+        if clients.len() != 1 && raw.client_claim.is_absent() {
+            problems.add_absence(
                 path,
                 "name one client, or several and the `client_claim` that tells them apart",
             );
         }
         audiences.insert(audience, clients);
     }
-    if audiences.is_empty() {
-        problems.add(at("audiences"), "name the audiences that are ours, each with its client");
+    if audiences.is_empty() && !audiences_are_wrong {
+        problems
+            .add_absence(at("audiences"), "name the audiences that are ours, each with its client");
     }
     let names_clients = !matches!(raw.client_claim, Field::Absent);
     let client_claim = problems.take(&at("client_claim"), raw.client_claim);
     if !raw.client_ids.is_empty() && !names_clients {
-        problems.add(at("client_ids"), "name the claim that has these values: `client_claim`");
+        problems
+            .add_absence(at("client_ids"), "name the claim that has these values: `client_claim`");
     }
     let mut client_ids = BTreeMap::new();
     for (value, client) in raw.client_ids {
         let path = format!("{path}.client_ids.{value}");
         let Some(client) = problems.take(&path, client) else { continue };
-        if !audiences.values().any(|clients: &Vec<_>| clients.contains(&client)) {
-            problems.add(path, format!("no audience has the client `{client}`"));
+        let is_named = audiences.values().any(|clients: &Vec<_>| clients.contains(&client));
+        if !is_named && !audiences_are_wrong {
+            problems.add_absence(path, format!("no audience has the client `{client}`"));
         }
         client_ids.insert(value, client);
     }
@@ -158,6 +197,7 @@ fn named_claim(raw: RawClaim) -> NamedClaim {
 }
 
 fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<ClaimRule> {
+    let is_wrong = raw.is.is_wrong() || raw.pattern.is_wrong() || raw.contains.is_wrong();
     let is = problems.take(&format!("{path}.is"), raw.is);
     let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
     let contains = problems.take(&format!("{path}.contains"), raw.contains);
@@ -169,8 +209,9 @@ fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<
         (None, None, Some(List(members))) if !members.is_empty() => {
             Some(ClaimRule::Contains(members))
         }
+        _ if is_wrong => None,
         _ => {
-            problems.add(
+            problems.add_absence(
                 path,
                 "say one of what the claim `is`, which `pattern` it matches as a whole, and what it `contains`",
             );

@@ -2,15 +2,20 @@
 
 use std::path::{Path, PathBuf};
 
-use config::{Config, File, FileFormat, Value, ValueKind};
+use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
 use super::Environment;
 use super::file_reads::read_text;
+use super::node::Node;
 use super::problems::Problems;
+use super::tables;
 
 /// The defaults are the documented file itself, so that the two cannot differ.
-const DEFAULTS: &str = include_str!("../../config/default.toml");
+pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The origin of the values that variables set, in place of a file's name. A file of that name has a folder before it.
+const ENVIRONMENT: &str = "the environment";
 
 /// Keys whose relative paths start at the file that names them.
 const PATH_KEYS: [&str; 14] = [
@@ -35,39 +40,119 @@ const WRITTEN_KEY: &str = "file";
 
 /// The merged tree, and the environment that some of it refers to.
 pub(super) struct Merged {
-    pub(super) tree: Value,
+    pub(super) tree: Node,
     /// The tree as it was written: the same wherever its files lie.
     pub(super) json: serde_json::Value,
     pub(super) environment: Environment,
     /// The files that it names.
     pub(super) named: Vec<String>,
+    /// What is wrong with the layers themselves.
+    pub(super) problems: Problems,
+    /// Where something is missing that a layer may have said, but not so that it could be read.
+    pub(super) gaps: Gaps,
 }
 
-pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Result<Merged, Problems> {
+/// What is not known of the layers.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    /// A whole file.
+    pub(super) of_files: bool,
+    /// What stands at these paths is no table, and was taken for an empty one.
+    pub(super) tables: Vec<String>,
+}
+
+/// One layer's tables.
+#[derive(Clone, Debug)]
+struct Layer(Map<String, Value>);
+
+impl Source for Layer {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, config::ConfigError> {
+        Ok(self.0.clone())
+    }
+}
+
+/// Merges all that can be read.
+pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Merged {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
-    let mut problems = Problems::default();
+    let (mut problems, mut gaps) = (Problems::default(), Gaps::default());
     for file in files {
-        // Read here first: `config` says neither which file it could not read nor where in it the fault is.
-        let text = read_text(file);
-        match text.map(|text| toml::from_str::<toml::Table>(&text).map_err(|error| (text, error))) {
-            Ok(Ok(_)) => {
-                builder = builder.add_source(File::from(file.as_path()).format(FileFormat::Toml));
+        // Read here: `config` says neither which file it could not read nor where in it the fault is.
+        let text = match read_text(file) {
+            Ok(text) => text,
+            Err(error) => {
+                problems.add(file.display().to_string(), error);
+                gaps.of_files = true;
+                continue;
             }
-            Ok(Err((text, error))) => problems.add(place(file, &text, &error), one_line(&error)),
-            Err(error) => problems.add(file.display().to_string(), error),
+        };
+        match toml::from_str::<toml::Table>(&text) {
+            Ok(table) => {
+                let origin = origin(file);
+                let table = table.into_iter();
+                let table: Map<_, _> =
+                    table.map(|(key, value)| (key, of_toml(value, &origin))).collect();
+                let mut layer = Value::new(Some(&origin), table);
+                tables::correct(&mut layer, &mut problems, &mut gaps.tables);
+                if let ValueKind::Table(table) = layer.kind {
+                    builder = builder.add_source(Layer(table));
+                }
+            }
+            Err(error) => {
+                problems.add(place(file, &text, &error), one_line(&text, &error));
+                gaps.of_files = true;
+            }
         }
     }
-    problems.into_result(Some(()))?;
     let variables = config::Environment::with_prefix("APPSERVER")
         .prefix_separator("__")
         .separator("__")
         .source(Some(environment.clone().into_iter().collect()));
-    let merged = builder.add_source(variables).build();
-    let mut tree = merged.map_err(|error| Problems::one("(environment)", error))?.cache;
+    let merged = variables.collect().and_then(|mut variables| {
+        tables::correct_variables(&mut variables, &mut problems, &mut gaps.tables);
+        builder.add_source(Layer(variables)).build()
+    });
+    let mut tree = merged.map_or_else(
+        |error| {
+            problems.add("(environment)", error);
+            gaps.of_files = true;
+            Value::new(None, Map::<String, Value>::new())
+        },
+        |merged| merged.cache,
+    );
     let json = serde_json::Value::deserialize(tree.clone()).unwrap_or_default();
     let mut named = Vec::new();
     anchor(&mut tree, &mut named);
-    Ok(Merged { tree, json, environment: environment.clone(), named })
+    let tree = Node::of(tree, ENVIRONMENT);
+    Merged { tree, json, environment: environment.clone(), named, problems, gaps }
+}
+
+/// The file's name, which is never the environment's.
+fn origin(file: &Path) -> String {
+    let name = file.display().to_string();
+    if name == ENVIRONMENT { format!("./{name}") } else { name }
+}
+
+fn of_toml(value: toml::Value, origin: &String) -> Value {
+    let kind = match value {
+        toml::Value::Boolean(value) => ValueKind::Boolean(value),
+        toml::Value::Integer(value) => ValueKind::I64(value),
+        toml::Value::Float(value) => ValueKind::Float(value),
+        toml::Value::String(text) => ValueKind::String(text),
+        // No key takes one; as a text it would be taken for what somebody wrote in quotes.
+        toml::Value::Datetime(_) => ValueKind::Nil,
+        toml::Value::Array(items) => {
+            ValueKind::Array(items.into_iter().map(|item| of_toml(item, origin)).collect())
+        }
+        toml::Value::Table(table) => {
+            let members = table.into_iter().map(|(key, value)| (key, of_toml(value, origin)));
+            ValueKind::Table(members.collect())
+        }
+    };
+    Value::new(Some(origin), kind)
 }
 
 /// `file:line:column`, as editors and terminals take it to open the file there.
@@ -80,8 +165,16 @@ fn place(file: &Path, text: &str, error: &toml::de::Error) -> String {
 }
 
 /// What is wrong, without the line itself that TOML's errors draw: it may hold a secret by mistake.
-fn one_line(error: &toml::de::Error) -> String {
-    error.message().lines().map(str::trim).collect::<Vec<_>>().join(": ")
+fn one_line(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message().lines().map(str::trim).collect::<Vec<_>>().join(": ");
+    let place = error.span().and_then(|span| text.get(span));
+    match place {
+        // Of these the place is the key alone.
+        Some(key) if message == "duplicate key" => {
+            format!("duplicate key `{key}`: a table has each key once; take one of them out")
+        }
+        _ => message,
+    }
 }
 
 /// Turns the paths in the tree into ones that do not depend on where the server was started, and notes them.

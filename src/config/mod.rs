@@ -16,9 +16,11 @@ mod issuer_keys;
 mod issuers;
 mod layers;
 mod limits;
+mod node;
 mod problems;
 mod providers;
 mod raw;
+mod readings;
 mod reload;
 mod resolve;
 mod restart;
@@ -29,6 +31,7 @@ mod shared_subjects;
 mod source;
 mod store;
 mod sts;
+mod tables;
 mod tickets;
 mod tls;
 mod tracing;
@@ -103,8 +106,7 @@ pub(crate) enum SecretsToo {
 
 /// Where the admin listener is, whatever else may be wrong.
 pub fn admin_listen(files: &[PathBuf], environment: &Environment) -> Result<SocketAddr, Problems> {
-    let merged = layers::merge(files, environment)?;
-    resolve::admin_listen(merged)
+    resolve::admin_listen(layers::merge(files, environment))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 
 use super::field::Field;
+use super::layers::Gaps;
 use crate::telemetry::with_causes;
 
 /// One problem, at one key.
@@ -17,13 +18,20 @@ pub struct Problem {
 
 /// Every problem of a configuration, in the order of their keys.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems(Vec<Found>);
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+struct Found {
+    problem: Problem,
+    /// Whether it is one only as long as nothing else is said somewhere: what cannot be read may say it.
+    of_absence: bool,
+}
 
 impl Error for Problems {}
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (i, Problem { path, message }) in self.0.iter().enumerate() {
+        for (i, Problem { path, message }) in self.iter().enumerate() {
             let end = if i == 0 { "" } else { "\n" };
             write!(f, "{end}{path}: {message}")?;
         }
@@ -34,7 +42,7 @@ impl fmt::Display for Problems {
 impl Problems {
     /// The problems one by one.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.0.iter().map(|found| &found.problem)
     }
 
     pub(crate) fn one(path: impl Into<String>, message: impl fmt::Display) -> Self {
@@ -50,7 +58,26 @@ impl Problems {
     }
 
     pub(super) fn add(&mut self, path: impl Into<String>, message: impl fmt::Display) {
-        self.0.push(Problem { path: path.into(), message: message.to_string() });
+        let problem = Problem { path: path.into(), message: message.to_string() };
+        self.0.push(Found { problem, of_absence: false });
+    }
+
+    /// Notes that something is missing which another layer could say.
+    pub(super) fn add_absence(&mut self, path: impl Into<String>, message: impl fmt::Display) {
+        let problem = Problem { path: path.into(), message: message.to_string() };
+        self.0.push(Found { problem, of_absence: true });
+    }
+
+    /// Takes out what may only be a consequence of what could not be read of the layers.
+    pub(super) fn drop_consequences(&mut self, gaps: &Gaps) {
+        let is_below = |path: &str, table: &String| {
+            let rest = path.strip_prefix(table.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.0.retain(|Found { problem, of_absence }| {
+            let is_in_a_gap = gaps.tables.iter().any(|table| is_below(&problem.path, table));
+            !of_absence || !(gaps.of_files || is_in_a_gap)
+        });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -81,7 +108,7 @@ impl Problems {
     /// The field's value; a wrong or missing one is noted.
     pub(super) fn require<T>(&mut self, path: &str, field: Field<T>) -> Option<T> {
         if matches!(field, Field::Absent) {
-            self.add(path, "is missing");
+            self.add_absence(path, "is missing");
         }
         self.take(path, field)
     }
@@ -96,7 +123,7 @@ impl Problems {
 
     /// The thing, if nothing was wrong with it.
     pub(super) fn into_result<T>(mut self, resolved: Option<T>) -> Result<T, Self> {
-        self.0.sort_by(|a, b| a.path.cmp(&b.path));
+        self.0.sort_by(|a, b| a.problem.path.cmp(&b.problem.path));
         match resolved {
             Some(resolved) if self.0.is_empty() => Ok(resolved),
             Some(_) | None => Err(self),

@@ -9,19 +9,17 @@ use super::field::{Field, List};
 use super::problems::{Problem, Problems};
 use super::raw::RawServer;
 use super::resolve::number;
-use super::tls::{self, TlsSource};
+use super::tls::TlsSource;
 use crate::http::{Cors, ForwardedHeader, Proxies, ServerSettings, TrustedNetwork};
 
 /// The public listener.
 pub(super) struct ResolvedServer {
-    pub(super) listen: SocketAddr,
     /// Connections that may wait to be accepted.
     pub(super) listen_backlog: u32,
     pub(super) settings: ServerSettings,
     pub(super) request_timeout: Duration,
     /// How long it lingers once it is to stop.
     pub(super) lame_duck: Duration,
-    pub(super) tls: Option<TlsSource>,
     pub(super) proxies: Proxies,
     pub(super) cors: Cors,
     pub(super) advice: Option<Problem>,
@@ -44,15 +42,18 @@ impl TryFrom<String> for ListenAddress {
     }
 }
 
-pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<ResolvedServer> {
-    let listen =
-        problems.require("server.listen", raw.listen).map(|ListenAddress(address)| address);
+/// All but the address and TLS, which are looked at first.
+pub(super) fn resolve(
+    raw: RawServer,
+    listen: Option<SocketAddr>,
+    tls: Option<&Option<TlsSource>>,
+    problems: &mut Problems,
+) -> Option<ResolvedServer> {
     let behind_proxy = problems.require("server.behind_proxy", raw.behind_proxy);
-    let tls = tls::resolve(raw.tls, problems);
-    if let (Some(listen), Some(false), Some(None)) = (listen, behind_proxy, &tls)
+    if let (Some(listen), Some(false), Some(None)) = (listen, behind_proxy, tls)
         && !is_loopback(listen.ip())
     {
-        problems.add(
+        problems.add_absence(
             "server.listen",
             "plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set \
              `server.behind_proxy = true` where someone else ends TLS in front of AppServer",
@@ -123,12 +124,10 @@ pub(super) fn resolve(raw: RawServer, problems: &mut Problems) -> Option<Resolve
     };
     let (proxies, advice) = proxies?;
     Some(ResolvedServer {
-        listen: listen?,
         listen_backlog: listen_backlog?,
         settings,
         request_timeout: request_timeout?,
         lame_duck: lame_duck?,
-        tls: tls?,
         proxies,
         cors: origins.map(|List(origins)| Cors::new(origins))?,
         advice,
@@ -143,19 +142,20 @@ fn proxies(
 ) -> Option<(Proxies, Option<Problem>)> {
     let trusted = problems.require("server.trusted_proxies", trusted);
     let header = problems.require("server.forwarded_header", header);
-    let (List(trusted), header, proxy_protocol) = (trusted?, header?, proxy_protocol?);
-    let mut advice = None;
+    let nobody = trusted.as_ref().is_some_and(|List(trusted)| trusted.is_empty());
     for (key, set) in [
-        ("server.forwarded_header", header != ForwardedHeader::None),
-        ("server.proxy_protocol", proxy_protocol),
+        ("server.forwarded_header", header.is_some_and(|header| header != ForwardedHeader::None)),
+        ("server.proxy_protocol", proxy_protocol == Some(true)),
     ] {
-        if set && trusted.is_empty() {
-            problems.add(
+        if set && nobody {
+            problems.add_absence(
                 key,
                 "nobody is believed: name the networks that your proxies call from in `server.trusted_proxies`",
             );
         }
     }
+    let (List(trusted), header, proxy_protocol) = (trusted?, header?, proxy_protocol?);
+    let mut advice = None;
     if !trusted.is_empty() && header == ForwardedHeader::None && !proxy_protocol {
         advice = Some(Problem {
             path: "server.trusted_proxies".to_owned(),

@@ -52,13 +52,11 @@ impl Source {
 
     /// All files that it names, as they are now, as far as it can be read.
     pub(crate) fn look_at_all(&self) -> Files {
-        let merged = layers::merge(&self.files, &self.environment).ok();
-        let named = merged.map_or_else(|| Files::look([]), |merged| merged.look());
-        self.look().and(named)
+        self.look().and(layers::merge(&self.files, &self.environment).look())
     }
 
     fn load_once(&self, secrets: SecretsToo) -> Result<Settings, Problems> {
-        let merged = layers::merge(&self.files, &self.environment)?;
+        let merged = layers::merge(&self.files, &self.environment);
         let files = self.look().and(merged.look());
         resolve::resolve(merged, self.mode, self.clone(), files, secrets)
     }

@@ -4,12 +4,13 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::Mode;
 use super::field::Field;
 use super::problems::{Problem, Problems};
 use super::raw::{RawRedis, RawStore, RawStoreKind};
+use super::readings::Readings;
 use super::resolve::number;
 use super::secret_file::read_secret;
 use crate::seal::SealKey;
@@ -29,26 +30,47 @@ pub(crate) enum StoreSource {
 pub(crate) struct RedisSource {
     address: RedisAddress,
     username: Option<String>,
-    password_file: Option<PathBuf>,
     key_prefix: KeyPrefix,
-    /// The newest first; none is the demo's.
-    seal_key_files: Vec<(&'static str, PathBuf)>,
+    secrets: RedisSecrets,
     expected_replicas: NonZeroU32,
     timeout: Duration,
     lease: Duration,
 }
 
-pub(super) fn resolve(raw: RawStore, mode: Mode, problems: &mut Problems) -> Option<StoreSource> {
-    match problems.require("store.kind", raw.kind)? {
+/// The files of a Redis's secrets.
+#[derive(Clone, Debug)]
+struct RedisSecrets {
+    password_file: Option<PathBuf>,
+    /// The newest first; none is the demo's.
+    seal_key_files: Vec<(&'static str, PathBuf)>,
+}
+
+pub(super) fn resolve(
+    raw: RawStore,
+    mode: Mode,
+    problems: &mut Problems,
+    readings: &mut Readings,
+) -> Option<StoreSource> {
+    let kind = problems.require("store.kind", raw.kind);
+    let is_redis = matches!(kind, Some(RawStoreKind::Redis));
+    // Also without it: a value that its key cannot take is no better where the key is not used yet.
+    let redis = redis(raw.redis, is_redis, mode, problems, readings);
+    match kind? {
         RawStoreKind::Memory => Some(StoreSource::Memory),
-        RawStoreKind::Redis => {
-            redis(raw.redis, mode, problems).map(|redis| StoreSource::Redis(Box::new(redis)))
-        }
+        RawStoreKind::Redis => redis.map(|redis| StoreSource::Redis(Box::new(redis))),
     }
 }
 
-fn redis(raw: RawRedis, mode: Mode, problems: &mut Problems) -> Option<RedisSource> {
-    let address = problems.require("store.redis.url", raw.url).and_then(|text: String| {
+fn redis(
+    raw: RawRedis,
+    is_used: bool,
+    mode: Mode,
+    problems: &mut Problems,
+    readings: &mut Readings,
+) -> Option<RedisSource> {
+    let url = problems.require("store.redis.url", raw.url);
+    let is_wrong = raw.seal_key_file.is_wrong();
+    let address = url.filter(|url: &String| is_used || !url.is_empty()).and_then(|text| {
         let address = RedisAddress::try_from(text);
         address.map_err(|invalid| problems.add("store.redis.url", invalid)).ok()
     });
@@ -62,8 +84,12 @@ fn redis(raw: RawRedis, mode: Mode, problems: &mut Problems) -> Option<RedisSour
     let password_file = file("password_file", raw.password_file);
     let seal_key_file = file("seal_key_file", raw.seal_key_file);
     let previous = file("previous_seal_key_file", raw.previous_seal_key_file);
-    if seal_key_file.is_none() && (mode == Mode::Production || previous.is_some()) {
-        problems.add(
+    if is_used
+        && !is_wrong
+        && seal_key_file.is_none()
+        && (mode == Mode::Production || previous.is_some())
+    {
+        problems.add_absence(
             "store.redis.seal_key_file",
             "tokens are sealed before they leave for Redis: name a file that holds a key; \
              `openssl rand -base64 32` makes one",
@@ -79,12 +105,19 @@ fn redis(raw: RawRedis, mode: Mode, problems: &mut Problems) -> Option<RedisSour
     };
     let timeout = millis("timeout_ms", raw.timeout_ms, 10, 5_000);
     let lease = millis("lease_ms", raw.lease_ms, 500, 60_000);
+    let secrets = RedisSecrets {
+        password_file: password_file.map(|(_, path)| path),
+        seal_key_files: seal_key_file.into_iter().chain(previous).collect(),
+    };
+    if is_used {
+        let secrets = secrets.clone();
+        readings.add(move || secrets.read());
+    }
     Some(RedisSource {
         address: address?,
         username: username.map(|name: String| (!name.is_empty()).then_some(name))?,
-        password_file: password_file.map(|(_, path)| path),
         key_prefix: key_prefix?,
-        seal_key_files: seal_key_file.into_iter().chain(previous).collect(),
+        secrets,
         expected_replicas: expected_replicas?,
         timeout: timeout?,
         lease: lease?,
@@ -95,7 +128,7 @@ impl StoreSource {
     /// What is sound and still unwise.
     pub(super) fn advice(&self) -> Option<Problem> {
         let Self::Redis(redis) = self else { return None };
-        let has_password = redis.password_file.is_some();
+        let has_password = redis.secrets.password_file.is_some();
         let message = match (has_password, redis.address.is_readable_on_the_way()) {
             (true, true) => {
                 "the password crosses the network in the clear; `rediss://` encrypts it. (Tokens are sealed either way.)"
@@ -112,18 +145,7 @@ impl StoreSource {
     /// Reads the secrets. White space at the ends is trimmed: files tend to end in a newline.
     pub(crate) fn read(&self) -> Result<StoreSettings, Problems> {
         let Self::Redis(redis) = self else { return Ok(StoreSettings::Memory) };
-        let read = |key: &str, path: &Path| read_secret(&format!("{PATH}.{key}"), path);
-        let password = redis.password_file.as_deref().map(|path| read("password_file", path));
-        let mut problems = Problems::default();
-        let password = problems.gather(password.transpose()).flatten();
-        let mut seal_keys = Vec::new();
-        for (key, path) in &redis.seal_key_files {
-            let invalid = |invalid| Problems::one(format!("{PATH}.{key}"), invalid);
-            let seal_key = read(key, path)
-                .and_then(|text| SealKey::from_base64(text.expose_secret()).map_err(invalid));
-            seal_keys.extend(problems.gather(seal_key));
-        }
-        problems.into_result(Some(()))?;
+        let (password, mut seal_keys) = redis.secrets.read()?;
         if seal_keys.is_empty() {
             seal_keys.push(SealKey::demo());
         }
@@ -137,5 +159,22 @@ impl StoreSource {
             timeout: redis.timeout,
             lease: redis.lease,
         })))
+    }
+}
+
+impl RedisSecrets {
+    fn read(&self) -> Result<(Option<SecretString>, Vec<SealKey>), Problems> {
+        let read = |key: &str, path: &Path| read_secret(&format!("{PATH}.{key}"), path);
+        let password = self.password_file.as_deref().map(|path| read("password_file", path));
+        let mut problems = Problems::default();
+        let password = problems.gather(password.transpose()).flatten();
+        let mut seal_keys = Vec::new();
+        for (key, path) in &self.seal_key_files {
+            let invalid = |invalid| Problems::one(format!("{PATH}.{key}"), invalid);
+            let seal_key = read(key, path)
+                .and_then(|text| SealKey::from_base64(text.expose_secret()).map_err(invalid));
+            seal_keys.extend(problems.gather(seal_key));
+        }
+        problems.into_result(Some((password, seal_keys)))
     }
 }

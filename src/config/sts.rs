@@ -10,17 +10,21 @@ use super::resolve::number;
 use crate::sts::{Endpoint, Endpoints, Region, StsSettings};
 
 pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSettings> {
+    // What cannot be read may be what the others need.
+    let is_wrong = raw.region.is_wrong() || raw.endpoints.is_wrong();
     let vpc = problems.require("sts.vpc", raw.vpc).unwrap_or_default();
     // Empty is how a later layer takes back what an earlier one set.
     let region = match raw.region {
         Field::Given(region) if region.is_empty() => None,
         region => problems.take("sts.region", region),
     };
+    let names_region = region.is_some();
     let region = region.and_then(|text: String| {
         Region::try_from(text).map_err(|invalid| problems.add("sts.region", invalid)).ok()
     });
     let listed =
         problems.take("sts.endpoints", raw.endpoints).map_or_else(Vec::new, |List(list)| list);
+    let is_wrong = is_wrong || (region.is_none() && names_region);
     let endpoints = match (Endpoints::try_from(listed).ok(), region) {
         (Some(_), Some(_)) => {
             problems.add("sts.endpoints", "give either `endpoints` or `region`, not both; an empty one takes back what an earlier \
@@ -34,8 +38,9 @@ pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSetting
         }
         (Some(endpoints), None) => Some(endpoints),
         (None, Some(region)) => Some(Endpoint::regional(&region, vpc).into()),
+        (None, None) if is_wrong => None,
         (None, None) if vpc => {
-            problems.add("sts.vpc", "an endpoint inside a VPC needs `sts.region`");
+            problems.add_absence("sts.vpc", "an endpoint inside a VPC needs `sts.region`");
             None
         }
         (None, None) => Some(Endpoint::default().into()),

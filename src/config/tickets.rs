@@ -9,6 +9,7 @@ use super::Mode;
 use super::field::Field;
 use super::problems::Problems;
 use super::raw::RawTickets;
+use super::readings::Readings;
 use super::resolve::number;
 use super::secret_file::read_secret;
 use crate::auth::TicketSeal;
@@ -42,8 +43,10 @@ pub(super) fn resolve(
     public_url: Field<String>,
     mode: Mode,
     problems: &mut Problems,
+    readings: &mut Readings,
 ) -> Option<TicketSource> {
-    let mut sound = true;
+    let mut sound = !public_url.is_wrong();
+    let is_wrong = raw.key_file.is_wrong();
     let base = problems.take("server.public_url", public_url).filter(|url| !url.is_empty());
     let base = base.and_then(|url| {
         let url = PublicUrl::try_from(url);
@@ -60,14 +63,14 @@ pub(super) fn resolve(
     };
     let key_file = file("tickets.key_file", raw.key_file);
     let previous = file("tickets.previous_key_file", raw.previous_key_file);
-    if key_file.is_none() && previous.is_some() {
-        problems.add(
+    if key_file.is_none() && previous.is_some() && !is_wrong {
+        problems.add_absence(
             "tickets.key_file",
             "a previous key goes with a new one: name a file that holds a key; `openssl rand -base64 32` makes one",
         );
     }
     if key_file.is_some() && base.is_none() && sound && mode == Mode::Production {
-        problems.add(
+        problems.add_absence(
             "server.public_url",
             "a ticket is a URL, and requests do not tell which: set it to where callers reach this service, such as \
              `https://vend.example.com`",
@@ -83,19 +86,35 @@ pub(super) fn resolve(
     );
     let keys = match (key_file, mode) {
         (Some(newest), _) => Keys::Files([newest].into_iter().chain(previous).collect()),
+        // What is wrong hides no fault of the key before.
+        (None, _) if previous.is_some() => Keys::Files(previous.into_iter().collect()),
         (None, Mode::Demo) => Keys::Demo,
         (None, Mode::Production) => Keys::None,
     };
+    let files = keys.clone();
+    readings.add(move || files.read());
     Some(TicketSource { keys, base, longest: TimeDelta::seconds(longest?) })
 }
 
 impl TicketSource {
     /// Reads the keys. White space at the ends is trimmed: files tend to end in a newline.
     pub(crate) fn read(&self) -> Result<Option<TicketSeal>, Problems> {
-        let files = match &self.keys {
-            Keys::None => return Ok(None),
-            Keys::Demo => return Ok(Some(TicketSeal::new(&[SealKey::demo()]))),
-            Keys::Files(files) => files,
+        self.keys.read()
+    }
+
+    /// The rules for tickets of this seal, at a listener.
+    pub(crate) fn rules(&self, seal: TicketSeal, listener: PublicUrl) -> TicketRules {
+        let base = self.base.clone().unwrap_or(listener);
+        TicketRules { seal, base, longest: self.longest }
+    }
+}
+
+impl Keys {
+    fn read(&self) -> Result<Option<TicketSeal>, Problems> {
+        let files = match self {
+            Self::None => return Ok(None),
+            Self::Demo => return Ok(Some(TicketSeal::new(&[SealKey::demo()]))),
+            Self::Files(files) => files,
         };
         let mut problems = Problems::default();
         let mut keys = Vec::new();
@@ -107,11 +126,5 @@ impl TicketSource {
             keys.extend(problems.gather(read));
         }
         problems.into_result(Some(Some(TicketSeal::new(&keys))))
-    }
-
-    /// The rules for tickets of this seal, at a listener.
-    pub(crate) fn rules(&self, seal: TicketSeal, listener: PublicUrl) -> TicketRules {
-        let base = self.base.clone().unwrap_or(listener);
-        TicketRules { seal, base, longest: self.longest }
     }
 }

@@ -6,6 +6,7 @@ use super::field::Field;
 use super::file_reads::read_text;
 use super::problems::{Problem, Problems};
 use super::raw::{RawClientCertificates, RawTls};
+use super::readings::Readings;
 use super::secret_file::read_secret;
 use crate::http::{ClientAuth, ClientTrust, TlsFile, TlsIdentity};
 use crate::telemetry::with_causes;
@@ -27,7 +28,13 @@ enum Clients {
 }
 
 /// The certificate's files; inside, none where the listener speaks plain HTTP.
-pub(super) fn resolve(raw: RawTls, problems: &mut Problems) -> Option<Option<TlsSource>> {
+pub(super) fn resolve(
+    raw: RawTls,
+    problems: &mut Problems,
+    readings: &mut Readings,
+) -> Option<Option<TlsSource>> {
+    let files = [&raw.certificate_file, &raw.key_file, &raw.client_ca_file, &raw.client_crl_file];
+    let is_wrong = files.iter().any(|file| file.is_wrong());
     let mut file = |key: &str, field: Field<PathBuf>| {
         // Empty is how a later layer takes back what an earlier one set.
         let file = problems.take(&format!("{PATH}.{key}"), field);
@@ -37,11 +44,38 @@ pub(super) fn resolve(raw: RawTls, problems: &mut Problems) -> Option<Option<Tls
     let key = file("key_file", raw.key_file);
     let authorities = file("client_ca_file", raw.client_ca_file);
     let revoked = file("client_crl_file", raw.client_crl_file);
-    let mode = problems.require("server.tls.client_certificates", raw.client_certificates)?;
+    let mode = problems.require("server.tls.client_certificates", raw.client_certificates);
+    let named = [
+        (TlsFile::Certificate, certificate.clone()),
+        (TlsFile::Key, key.clone()),
+        (TlsFile::ClientAuthorities, authorities.clone()),
+        (TlsFile::ClientRevocations, revoked.clone()),
+    ];
+    // How they go together is only known of all.
+    let together = if is_wrong { None } else { mode };
+    let source = together
+        .and_then(|mode| source(mode, (certificate, key), (authorities, revoked), problems));
+    if let Some(whole) = &source {
+        let whole = whole.clone();
+        readings.add(move || whole.map(|source| source.read()).transpose());
+    } else {
+        for (file, path) in named {
+            readings.add(move || path.map(|path| read(file, &path)).transpose());
+        }
+    }
+    source
+}
+
+fn source(
+    mode: RawClientCertificates,
+    (certificate, key): (Option<PathBuf>, Option<PathBuf>),
+    (authorities, revoked): (Option<PathBuf>, Option<PathBuf>),
+    problems: &mut Problems,
+) -> Option<Option<TlsSource>> {
     let clients = match (mode, authorities) {
         (RawClientCertificates::Off, None) if revoked.is_none() => Clients::Off,
         (RawClientCertificates::Off, _) => {
-            problems.add(
+            problems.add_absence(
                 "server.tls.client_certificates",
                 "it is `off`, so nobody is asked for a certificate: set it to `optional` or `required`, or take \
                  `client_ca_file` and `client_crl_file` out",
@@ -49,7 +83,7 @@ pub(super) fn resolve(raw: RawTls, problems: &mut Problems) -> Option<Option<Tls
             return None;
         }
         (RawClientCertificates::Optional | RawClientCertificates::Required, None) => {
-            problems.add(
+            problems.add_absence(
                 "server.tls.client_ca_file",
                 "name the CAs whose certificates are good; those of the system would let anybody in",
             );
@@ -67,14 +101,14 @@ pub(super) fn resolve(raw: RawTls, problems: &mut Problems) -> Option<Option<Tls
         }
         (None, None, Clients::Off) => Some(None),
         (None, None, Clients::Shown { .. }) => {
-            problems.add(
+            problems.add_absence(
                 "server.tls.client_certificates",
                 "client certificates are shown in TLS handshakes: name `certificate_file` and `key_file`",
             );
             None
         }
         (Some(_), None, _) | (None, Some(_), _) => {
-            problems.add(PATH, "`certificate_file` and `key_file` go together");
+            problems.add_absence(PATH, "`certificate_file` and `key_file` go together");
             None
         }
     }

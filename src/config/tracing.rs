@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::problems::{Problem, Problems};
 use super::raw::RawTracing;
+use super::readings::Readings;
 use super::resolve::number;
 use super::secret_file::read_secret;
 use crate::telemetry::{Collector, TraceSettings};
@@ -26,7 +27,11 @@ pub(crate) struct TracingSource {
 }
 
 /// What is wanted, if anything is.
-pub(super) fn resolve(raw: RawTracing, problems: &mut Problems) -> Option<Option<TracingSource>> {
+pub(super) fn resolve(
+    raw: RawTracing,
+    problems: &mut Problems,
+    readings: &mut Readings,
+) -> Option<Option<TracingSource>> {
     let endpoint = problems.require(ENDPOINT, raw.otlp_endpoint);
     let wanted = endpoint.as_ref().is_none_or(|text: &String| !text.is_empty());
     let collector = endpoint.filter(|text| !text.is_empty()).and_then(|text| {
@@ -56,6 +61,8 @@ pub(super) fn resolve(raw: RawTracing, problems: &mut Problems) -> Option<Option
     if !wanted {
         return Some(None);
     }
+    let file = headers_file.clone();
+    readings.add(move || file.map(|file| read_headers(&file)).transpose());
     let settings = TraceSettings {
         collector: collector?,
         headers: HeaderMap::new(),

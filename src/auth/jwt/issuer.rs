@@ -80,6 +80,13 @@ impl TryFrom<String> for SubjectType {
 pub(crate) struct SignatureAlgorithm(Algorithm);
 
 impl SignatureAlgorithm {
+    /// All whose keys come in sets.
+    pub(crate) fn asymmetric() -> impl Iterator<Item = Self> {
+        let names =
+            ["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
+        names.into_iter().filter_map(|name| Self::try_from(name.to_owned()).ok())
+    }
+
     pub(crate) fn is_symmetric(self) -> bool {
         matches!(self.0, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
     }

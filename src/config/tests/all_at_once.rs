@@ -82,7 +82,6 @@ fn one_broken_thing_of_every_kind_is_told_in_one_run_with_the_secrets() {
          grants.broad.parameters.size\n\
          grants.broad.parameters.size.max_length_bytes\n\
          grants.broad.policy\n\
-         grants.broad.role\n\
          grants.judged.allow_broad_reason\n\
          grants.judged.policy\n\
          grants.judged.role\n\
@@ -108,4 +107,133 @@ fn one_broken_thing_of_every_kind_is_told_in_one_run_with_the_secrets() {
          vend.budget.burst\n\
          vend.max_keys";
     assert_eq!(paths, expected.lines().collect::<Vec<_>>());
+}
+
+fn paths(text: &str, files: &[(&str, &str)]) -> Vec<String> {
+    let folder = folder(&[&[("app.toml", text)], files].concat());
+    let file = folder.path().join("app.toml");
+    let loaded = load_for_check(&[file], &Environment::new(), Mode::Production, SecretsToo::Yes);
+    loaded.unwrap_err().iter().map(|problem| problem.path.clone()).collect()
+}
+
+/// A file of a secret is read whatever is wrong beside it.
+#[test]
+fn files_are_read_beside_another_wrong_key_of_their_table() {
+    let text = format!(
+        "{SOUND}\n[server]\nmax_streams = 0\n[server.tls]\ncertificate_file = \"no-chain\"\n\
+         [sts.access_key]\nsource = \"files\"\nid_file = \"no-id\"\n\
+         [store]\nkind = \"redis\"\n[store.redis]\nurl = \"nowhere\"\npassword_file = \"no-password\"\n\
+         seal_key_file = \"no-key\"\n\
+         [tickets]\nkey_file = \"no-ticket-key\"\nmax_lifetime_secs = 1\n\
+         [tracing]\notlp_endpoint = \"nowhere\"\nheaders_file = \"no-headers\"\n\
+         [issuers.company]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"none\"]\n\
+         jwks_file = \"no-keys.json\"\naudiences.photos = [\"app-one\"]\n"
+    );
+    let expected = [
+        "issuers.company.algorithms",
+        "issuers.company.jwks_file",
+        "server.max_streams",
+        "server.public_url",
+        "server.tls",
+        "server.tls.certificate_file",
+        "store.redis.password_file",
+        "store.redis.seal_key_file",
+        "store.redis.url",
+        "sts.access_key",
+        "sts.access_key.id_file",
+        "tickets.key_file",
+        "tickets.max_lifetime_secs",
+        "tracing.headers_file",
+        "tracing.otlp_endpoint",
+    ];
+    assert_eq!(paths(&text, &[("policies/album.json", POLICY)]), expected);
+}
+
+/// The rule that cannot be read is replaced by one that lets everything in that any rule does.
+#[test]
+fn a_wrong_parameter_does_not_hide_what_is_wrong_with_the_policy() {
+    let policy = r#"{"Version":"1","Statement":[{"Effect":"Perhaps","Action":"oss:GetObject",
+        "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
+    for rule in
+        ["kind = \"shape\"", "kind = 1", "kind = \"enum\"", "kind = \"path\"\npattern = \"(\""]
+    {
+        let text = SOUND.replace("kind = \"segment\"", rule);
+        let found = paths(&text, &[("policies/album.json", policy)]);
+        assert_eq!(found.len(), 2, "{rule}: {found:?}");
+        assert!(found.contains(&"grants.album.policy".to_owned()), "{rule}: {found:?}");
+        assert_eq!(paths(&text, &[("policies/album.json", POLICY)]).len(), 1, "{rule}");
+    }
+}
+
+/// Each of these is one fault, and told as one.
+#[test]
+fn what_only_follows_from_another_problem_is_not_told() {
+    let issuer = "[issuers.company]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"ES256\"]\n\
+                  jwks_url = \"https://login.example.com/jwks\"\naudiences.photos = [\"app-one\"]\n";
+    for (wrong, path) in [
+        (
+            "[issuers.company]\nprovider = \"gogle\"\naudiences.photos = [\"app-one\"]",
+            "issuers.company.provider",
+        ),
+        (
+            &issuer.replace("jwks_url = \"https://login.example.com/jwks\"", "jwks_file = 1"),
+            "issuers.company.jwks_file",
+        ),
+        (&issuer.replace("[\"app-one\"]", "\"app-one\""), "issuers.company.audiences.photos"),
+        (
+            &issuer.replace("audiences.photos = [\"app-one\"]", "audiences = 3"),
+            "issuers.company.audiences",
+        ),
+        (&format!("{issuer}required.team = {{ is = 1 }}"), "issuers.company.required.team.is"),
+        (
+            "[server.tls]\ncertificate_file = 1\nkey_file = \"app.toml\"",
+            "server.tls.certificate_file",
+        ),
+        (
+            "[sts.access_key]\nsource = \"files\"\nid_file = 1\nsecret_file = \"app.toml\"",
+            "sts.access_key.id_file",
+        ),
+        ("[sts]\nregion = 1\nvpc = true", "sts.region"),
+        ("[audit]\nsink = \"file\"\nfile = 1", "audit.file"),
+        ("[tickets]\nkey_file = 1", "tickets.key_file"),
+        (
+            "[roles.other]\narn = \"\"\n[grants.other]\nrole = \"other\"\npolicy = \"policies/plain.json\"",
+            "roles.other.arn",
+        ),
+    ] {
+        let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
+            "Resource":"acs:oss:*:*:sample-bucket/a/*"}]}"#;
+        let files = [("policies/album.json", POLICY), ("policies/plain.json", policy)];
+        assert_eq!(paths(&format!("{SOUND}\n{wrong}\n"), &files), [path], "{wrong}");
+    }
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_table_hides_nothing_else() {
+    let text = "server = 3\nclients = { app = 7 }\nissuers = [1]\n[vend]\nbudget = \"all\"\nmax_keys = 0\n";
+    let expected = ["clients.app", "issuers", "server", "vend.budget", "vend.max_keys"];
+    assert_eq!(paths(text, &[]), expected);
+    let variables = [("APPSERVER__SERVER", "3"), ("APPSERVER__ADMIN__LISTEN", "nowhere")];
+    let wrong = loaded(SOUND, &variables, Mode::Production).unwrap_err();
+    insta::assert_snapshot!(wrong, @r"
+admin.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`
+server: it must be a table: in the environment each of its keys is a variable, `APPSERVER__SERVER__KEY`
+");
+}
+
+/// What is missing may be in the file that cannot be read; what is wrong in another one is wrong.
+#[test]
+fn a_file_that_cannot_be_read_hides_no_wrong_value_of_the_others() {
+    let text = "[vend]\nmax_keys = 0\ncolour = 1\n[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = 1\n\
+                [grants.one]\nrole = \"elsewhere\"\npolicy = \"one.json\"\n[clients.app]\ngrants = [\"other\"]\n";
+    let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
+        "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
+    let folder = folder(&[("one.toml", text), ("one.json", policy), ("two.toml", "[log\n")]);
+    for other in ["two.toml", "lost.toml"] {
+        let files = ["one.toml", other].map(|name| folder.path().join(name));
+        let wrong = load(&files, &Environment::new(), Mode::Production).unwrap_err();
+        let paths: Vec<_> = wrong.iter().map(|problem| problem.path.as_str()).collect();
+        assert!(paths[0].contains(other), "{paths:?}");
+        assert_eq!(paths[1..], ["server.behind_proxy", "vend.colour", "vend.max_keys"]);
+    }
 }

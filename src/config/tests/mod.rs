@@ -13,6 +13,7 @@ mod shipped_policies;
 mod store_and_issuers;
 mod tickets;
 mod tracing;
+mod types;
 
 use std::path::Path;
 
@@ -113,7 +114,7 @@ clients.app-two.secret_sha256: a secret's hash is the 64 hex digits of its SHA-2
 grants.Loud: a grant's name is 1 to 32 characters of a-z, 0-9 and `-`
 grants.Loud.policy: <folder>/policies/album.json: Statement[0].Resource: `${params.album}` is not declared: declare the parameter with its kind and maximum length
 grants.lost.policy: <folder>/policies/lost.json: No such file or directory (os error 2)
-grants.lost.role: there is no sound role `nobody`; see `[roles.nobody]`
+grants.lost.role: there is no role `nobody`; add `[roles.nobody]` or name another
 roles.writer.arn: a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`
 server.colour: there is no such key; config/default.toml lists them all
 server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
@@ -141,7 +142,7 @@ fn a_file_that_is_no_toml_is_named_with_line_and_column_and_so_is_every_other() 
 <folder>/four.toml:1:5: unclosed table, expected `]`
 <folder>/lost.toml: No such file or directory (os error 2)
 <folder>/one.toml:2:23: invalid basic string, expected `"`
-<folder>/three.toml:3:1: duplicate key
+<folder>/three.toml:3:1: duplicate key `filter`: a table has each key once; take one of them out
 <folder>/two.toml:3:10: string values must be quoted, expected literal string
 "#);
 }
@@ -154,7 +155,7 @@ admin.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.
 server.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`
 ");
     let number = "[admin]\nlisten = 9090\n";
-    insta::assert_snapshot!(problems(number), @"admin.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`");
+    insta::assert_snapshot!(problems(number), @"admin.listen: it must be text in quotes");
 }
 
 #[test]
@@ -340,7 +341,7 @@ grants.broken.claims.team.max_length_bytes: 5000 is not between 1 and 1023 bytes
 grants.broken.external_id: an external id is 2 to 1224 characters of A-Z, a-z, 0-9 and `_ + = , . @ : / -`
 grants.broken.parameters.album: the pattern is no regular expression, or too large a one: regex parse error: ( ^ error: unclosed group
 grants.broken.policy: <folder>/policies/lost.json: No such file or directory (os error 2)
-grants.broken.role: there is no sound role `nobody`; see `[roles.nobody]`
+grants.broken.role: there is no role `nobody`; add `[roles.nobody]` or name another
 grants.broken.subject_max_length_bytes: 0 is not between 1 and 256 bytes
 ");
 }

@@ -45,7 +45,7 @@ const THREE: [(&str, &str); 3] = [("company", "photo"), ("partner", "photo"), ("
 fn issuers_of_one_client_are_refused_unless_the_grant_tells_their_users_apart() {
     insta::assert_snapshot!(with(&THREE, "", "users/${subject}").unwrap_err(), @r"
 grants.own.policy: users of the issuers `company`, `partner`, `social` whose subjects or claims are alike would be one user in `acs:oss:*:*:sample-bucket/users/${subject}/*`: write `${issuer}` beside them, as in `users/${issuer}/${subject}/` (paths move with it: objects that are there stay under the old ones), write `${subject.hash}`, or say in `shared_subjects` why they are the same people
-grants.own.session_name: users of the issuers `company`, `partner`, `social` whose subjects or claims are alike would be one user in `${client}.${subject}`: write `${issuer}` beside them, as in `users/${issuer}/${subject}/` (paths move with it: objects that are there stay under the old ones), write `${subject.hash}`, or say in `shared_subjects` why they are the same people
+grants.own.session_name: users of the issuers `company`, `partner`, `social` whose subjects or claims are alike would be one user in `${client}.${subject}`: write `${issuer}` beside them, as in `${issuer}.${subject}`, write `${subject.hash}`, or say in `shared_subjects` why they are the same people
 ");
     for path in ["users/${issuer}/${subject}", "users/${subject.hash}", "shared", "${client}"] {
         assert_eq!(with(&THREE, "", path), Ok(vec![]), "{path}");
@@ -108,10 +108,56 @@ fn grants_by_which_users_reach_the_same_objects_are_looked_at_together() {
 fn an_operator_says_why_users_are_the_same_people_and_not_for_nothing() {
     let shared = "shared_subjects = \"one directory feeds all three\"";
     assert_eq!(with(&THREE, shared, "users/${subject}"), Ok(vec![]));
-    for no_reason in ["true", "\"yes\"", "1", "\"...\""] {
+    for no_reason in ["\"true\"", "\"yes\"", "\"1\"", "\"...\""] {
         let refused = with(&THREE, &format!("shared_subjects = {no_reason}"), "users/${subject}");
         assert!(refused.unwrap_err().contains("shared_subjects: say why"), "{no_reason}");
     }
     insta::assert_snapshot!(with(&THREE, "shared_subjects = \" \"", "users/${subject}").unwrap_err(), @"grants.own.shared_subjects: say why users of different issuers are the same people");
     insta::assert_snapshot!(with(&THREE[..1], shared, "users/${subject}").unwrap().join("\n"), @"grants.own.shared_subjects: users of one issuer at the most come by this grant: take it out, or the next issuer's would silently share");
+}
+
+/// What is advised can be done: in the form of the subject that the text has, and in the text that is meant.
+#[test]
+fn the_advice_fits_the_text_that_merges_users() {
+    let encoded = with(&THREE, "session_name = \"${client}\"", "users/${subject.encoded}");
+    insta::assert_snapshot!(encoded.unwrap_err(), @"grants.own.policy: users of the issuers `company`, `partner`, `social` whose subjects or claims are alike would be one user in `acs:oss:*:*:sample-bucket/users/${subject.encoded}/*`: write `${issuer}` beside them, as in `users/${issuer}/${subject.encoded}/` (paths move with it: objects that are there stay under the old ones), write `${subject.hash}`, or say in `shared_subjects` why they are the same people");
+    let name = with(&THREE, "session_name = \"${subject.encoded}\"", "shared").unwrap_err();
+    assert!(name.contains("as in `${issuer}.${subject.encoded}`, write"), "{name}");
+    assert!(!name.contains("paths"), "{name}");
+}
+
+/// Nor does the fault wait until everything else is sound.
+#[test]
+fn users_of_two_issuers_are_told_apart_also_in_a_configuration_with_other_faults() {
+    let faults = "min_duration_secs = 1\nexternal_id = \"*\"\n[clients.photo]\nenabled = \"perhaps\"\n\
+                  [issuers.company]\nleeway_secs = 1000";
+    let text = |issuer: &str| {
+        format!(
+            "issuer = \"https://{issuer}.example.com/\"\nalgorithms = [\"HS256\"]\nsecret_file = \"lost\"\n\
+             audiences.photos = [\"photo\"]\n"
+        )
+    };
+    let toml = format!(
+        "[roles.writer]\narn = \"acs:ram::11223344:role/oss-readwrite\"\n[grants.own]\nrole = \"writer\"\n\
+         policy = \"own.json\"\nsession_name = \"${{client}}\"\n{faults}\n{}[issuers.partner]\n{}",
+        text("company"),
+        text("partner")
+    )
+    .replace("[clients.photo]", "[clients.photo]\ngrants = [\"own\"]");
+    let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
+        "Resource":"acs:oss:*:*:sample-bucket/users/${subject}/*"}]}"#;
+    let folder = folder(&[("app.toml", &toml), ("own.json", policy)]);
+    let wrong = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
+    let wrong = wrong.unwrap_err();
+    let paths: Vec<_> = wrong.iter().map(|problem| problem.path.as_str()).collect();
+    let expected = [
+        "clients.photo.enabled",
+        "grants.own.external_id",
+        "grants.own.min_duration_secs",
+        "grants.own.policy",
+        "issuers.company.leeway_secs",
+        "issuers.company.secret_file",
+        "issuers.partner.secret_file",
+    ];
+    assert_eq!(paths, expected);
 }

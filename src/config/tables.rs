@@ -1,0 +1,102 @@
+//! Which keys are tables: what stands in the place of one is a problem of its own, and hides no other.
+
+use config::{Map, Value, ValueKind};
+
+use super::problems::Problems;
+
+/// The tables of `config/default.toml` by their paths; `*` is a name of the operator's.
+const TABLES: &[&str] = &[
+    "admin",
+    "audit",
+    "clients",
+    "clients.*",
+    "clients.*.limit",
+    "clients.*.subject_limit",
+    "failures",
+    "grants",
+    "grants.*",
+    "grants.*.claims",
+    "grants.*.claims.*",
+    "grants.*.parameters",
+    "grants.*.parameters.*",
+    "issuers",
+    "issuers.*",
+    "issuers.*.audiences",
+    "issuers.*.claims",
+    "issuers.*.client_ids",
+    "issuers.*.required",
+    "issuers.*.required.*",
+    "log",
+    "reload",
+    "roles",
+    "roles.*",
+    "server",
+    "server.tls",
+    "store",
+    "store.redis",
+    "sts",
+    "sts.access_key",
+    "tickets",
+    "tracing",
+    "vend",
+    "vend.breaker",
+    "vend.budget",
+];
+
+/// Puts an empty table where one belongs and something else stands, and notes the place.
+pub(super) fn correct(layer: &mut Value, problems: &mut Problems, corrected: &mut Vec<String>) {
+    correct_below(layer, &mut Vec::new(), problems, corrected);
+}
+
+fn correct_below(
+    value: &mut Value,
+    path: &mut Vec<String>,
+    problems: &mut Problems,
+    corrected: &mut Vec<String>,
+) {
+    let ValueKind::Table(table) = &mut value.kind else { return };
+    for (key, value) in table {
+        path.push(key.clone());
+        if is_table(path) && !matches!(value.kind, ValueKind::Table(_)) {
+            let name = path.join(".");
+            problems.add(
+                name.as_str(),
+                format!("it must be a table: write its keys one by one, below `[{name}]`"),
+            );
+            corrected.push(name);
+            value.kind = ValueKind::Table(Map::new());
+        }
+        correct_below(value, path, problems, corrected);
+        path.pop();
+    }
+}
+
+/// The same for variables, each with its path: one that sets a whole table is left out.
+pub(super) fn correct_variables(
+    variables: &mut Map<String, Value>,
+    problems: &mut Problems,
+    corrected: &mut Vec<String>,
+) {
+    variables.retain(|name, _| {
+        let path: Vec<_> = name.split('.').map(str::to_owned).collect();
+        let is_table = is_table(&path);
+        if is_table {
+            let variable = format!("APPSERVER__{}", path.join("__").to_uppercase());
+            problems.add(
+                name.as_str(),
+                format!("it must be a table: in the environment each of its keys is a variable, `{variable}__KEY`"),
+            );
+            corrected.push(name.clone());
+        }
+        !is_table
+    });
+}
+
+fn is_table(path: &[String]) -> bool {
+    let fits = |table: &&str| {
+        let names = table.split('.');
+        names.clone().count() == path.len()
+            && names.zip(path).all(|(name, own)| name == "*" || name == own)
+    };
+    TABLES.iter().any(fits)
+}
