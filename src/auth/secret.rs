@@ -36,6 +36,11 @@ impl SecretHash {
         pairs.fold(Choice::from(1), |equal, (ours, theirs)| equal & ours.ct_eq(&theirs)).into()
     }
 
+    /// Whether it is the hash in which all digits are zeros, as examples have it. No secret is known that has it.
+    pub(crate) fn is_blank(&self) -> bool {
+        self.is_same(&Self([0; 32]))
+    }
+
     /// Stands for the secret in what was made with it.
     pub(super) fn as_parent(&self) -> Fingerprint {
         Fingerprint::of([b"secret".as_slice(), &self.0])

@@ -35,6 +35,7 @@ mod tables;
 mod tickets;
 mod tls;
 mod tracing;
+mod unusable;
 mod vend;
 
 use std::collections::BTreeMap;

@@ -17,7 +17,7 @@ use super::shared_subjects::Looked;
 use super::{
     AccessKeySource, Files, Mode, SecretsToo, Settings, Source, TracingSource, advice, audit,
     clients, grants, issuers, limits, reload, server, shared_subjects, store, sts, tickets, tls,
-    tracing, vend,
+    tracing, unusable, vend,
 };
 use crate::domain::ClientId;
 use crate::telemetry;
@@ -117,6 +117,7 @@ pub(super) fn resolve(
         let server = server?;
         advice.extend(server.advice);
         advice.extend(clients::unasked(&clients, tls.as_ref()));
+        advice.extend(unusable::warnings(&clients, &grants, &issuers));
         Some(Settings {
             listen: listen?,
             admin_listen: admin_listen?,

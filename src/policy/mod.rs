@@ -54,7 +54,7 @@ pub(crate) use request::{Request, RequestProblem};
 pub(crate) use rule::{Shape, ValueRule};
 pub(crate) use session::SessionPolicy;
 pub(crate) use template::Breadth;
-pub(crate) use values::{RawValues, ValueProblem, ValueRules};
+pub(crate) use values::{RawValues, SubjectUse, ValueProblem, ValueRules};
 
 #[cfg(test)]
 mod tests;

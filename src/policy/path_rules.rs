@@ -19,7 +19,16 @@ pub(super) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
     let outline = text.outline();
     let mut flaws = match place {
         Place::Resource => match Resource::parse(&outline) {
-            Some(resource) => resource.flaw().into_iter().chain(in_path(resource.path)).collect(),
+            Some(resource) => {
+                // A bucket depends on no value, so there is no place to the left of its wildcard.
+                let in_bucket = resource.container().contains('*');
+                let advice = |flaw| match flaw {
+                    TextFlaw::WildcardBefore if in_bucket => TextFlaw::WildcardInBucket,
+                    other => other,
+                };
+                let in_path = in_path(resource.path).into_iter().map(advice);
+                resource.flaw().into_iter().chain(in_path).collect()
+            }
             None if grammar::is_resource(&outline) => vec![],
             None => vec![TextFlaw::NotAnArn],
         },

@@ -327,7 +327,7 @@ mod tests {
         Statement[0].Resource[11]: `*` or `?` shares a path segment with a placeholder, so that `user1` would reach `user10`: put a `/` between them
         Statement[0].Resource[12]: `*` or `?` shares a path segment with a placeholder, so that `user1` would reach `user10`: put a `/` between them
         Statement[0].Resource[13]: a `*` stands before a placeholder, and as it spans any number of segments, one value's objects could lie among another's: move the placeholder to its left
-        Statement[0].Resource[14]: a `*` stands before a placeholder, and as it spans any number of segments, one value's objects could lie among another's: move the placeholder to its left
+        Statement[0].Resource[14]: a `*` in the bucket's name stands before a placeholder, and as it spans any number of segments, one value's objects could lie among another's: name the bucket
         Statement[0].Resource[15]: `${params.dir}` may be several segments and a placeholder follows it, so that one value's objects could lie among another's: move it to the end
         Statement[0].Resource[16]: `${params.mixed}` may be several segments and a placeholder follows it, so that one value's objects could lie among another's: move it to the end
         Statement[0].Resource[17]: a bucket may not depend on a value: make one grant for each bucket

@@ -57,6 +57,11 @@ pub(crate) enum TextFlaw {
     )]
     WildcardBefore,
     #[error(
+        "a `*` in the bucket's name stands before a placeholder, and as it spans any number of segments, one value's \
+         objects could lie among another's: name the bucket"
+    )]
+    WildcardInBucket,
+    #[error(
         "`{0}` may be several segments and a placeholder follows it, so that one value's objects could lie \
          among another's: move it to the end"
     )]

@@ -15,6 +15,11 @@ use crate::domain::{Invalid, is_loopback};
 pub(crate) struct KeyAddress(Url);
 
 impl KeyAddress {
+    /// Whether it names a host and nothing on it.
+    pub(crate) fn is_of_host_alone(&self) -> bool {
+        self.0.path() == "/" && self.0.query().is_none()
+    }
+
     /// Where the issuer describes itself, by OpenID Connect Discovery 1.0 §4.1: a slash at its end is taken away first.
     pub(crate) fn of_discovery(issuer: &str) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(

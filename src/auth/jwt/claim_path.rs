@@ -24,6 +24,16 @@ impl ClaimPath {
         Self { text: name.to_owned(), steps: vec![name.to_owned()] }
     }
 
+    /// The path that was probably meant by a name that is written as other products write paths. Names that are URLs have
+    /// dots of their own.
+    pub(crate) fn perhaps_meant(&self) -> Option<String> {
+        let is_dotted = self.steps.len() == 1
+            && !self.text.contains(['/', ':'])
+            && self.text.split('.').all(|name| !name.is_empty())
+            && self.text.contains('.');
+        is_dotted.then(|| format!("/{}", self.text.replace('.', "/")))
+    }
+
     /// The last name on the way.
     pub(super) fn name(&self) -> &str {
         self.steps.last().map_or("", String::as_str)

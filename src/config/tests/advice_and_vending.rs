@@ -21,7 +21,7 @@ fn every_bound_of_vending_is_kept_and_told() {
         breaker.open_ms = 99
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
-sts.max_attempts: invalid value: integer `0`, expected a nonzero u32
+sts.max_attempts: it must be an integer from 1 to 4294967295
 vend.breaker.failures: 0 is not between 1 and 1000 attempts
 vend.breaker.open_ms: 99 is not between 100 and 60000 milliseconds
 vend.budget.burst: 0 is not between 1 and 1000 calls
@@ -53,7 +53,8 @@ fn numbers_of_vending_arrive_where_they_belong() {
 fn tokens_that_sdks_would_throw_away_at_once_are_noted_with_the_sdks_names() {
     let advice = |variables: &[(&str, &str)]| {
         let settings = loaded(SOUND, variables, Mode::Production).unwrap();
-        let lines = settings.advice.iter().map(|note| format!("{}: {}", note.path, note.message));
+        let of_grants = settings.advice.iter().filter(|note| note.path.starts_with("grants."));
+        let lines = of_grants.map(|note| format!("{}: {}", note.path, note.message));
         lines.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(advice(&[]), "");
@@ -81,7 +82,7 @@ fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_correcte
         kind = "segment"
         [clients.phone]
         grants = ["uploads"]
-        secret_sha256 = ["0000000000000000000000000000000000000000000000000000000000000000"]
+        secret_sha256 = ["1111111111111111111111111111111111111111111111111111111111111111"]
     "#;
     let file = folder.path().join("app.toml");
     std::fs::write(&file, toml).unwrap();
@@ -95,4 +96,64 @@ fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_correcte
 grants.uploads.policy: uploads.json: Statement[0].Action: large files go up in parts, and without `oss:AbortMultipartUpload` and `oss:ListParts` their upload can be neither resumed nor given up; perhaps {"Effect":"Allow","Action":["oss:PutObject","oss:AbortMultipartUpload","oss:ListParts"],"Resource":"acs:oss:*:*:sample-bucket/uploads/*"}
 grants.uploads.parameters.album: every request must bring it, and no text of the grant uses it: take it out, or use `${params.…}`
 "#);
+}
+
+/// The warnings for a grant with this policy's resource, held by the client `app`, beside `text`.
+fn warnings(resource: &str, text: &str) -> Vec<String> {
+    let policy = format!(
+        r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/{resource}/*"}}]}}"#
+    );
+    let toml = format!(
+        "[roles.reader]\narn = \"acs:ram::11223344:role/oss-readonly\"\n\
+         [grants.own]\nrole = \"reader\"\npolicy = \"own.json\"\n{text}\n"
+    );
+    let folder = folder(&[("app.toml", &toml), ("own.json", &policy)]);
+    let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
+    let warnings = settings.unwrap().advice;
+    warnings.into_iter().map(|note| format!("{}: {}", note.path, note.message)).collect()
+}
+
+const SECRET: &str =
+    "secret_sha256 = [\"1111111111111111111111111111111111111111111111111111111111111111\"]";
+const ISSUER: &str = "[issuers.company]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"ES256\"]\n\
+     jwks_url = \"https://login.example.com/jwks\"\naudiences.photos = [\"app\"]\n";
+
+#[test]
+fn a_client_that_every_request_of_is_refused_is_told_with_the_way_out() {
+    let app = |lines: &str| warnings("a", &format!("[clients.app]\n{lines}\n"));
+    assert_eq!(app(&format!("grants = [\"own\"]\n{SECRET}")), [""; 0]);
+    assert_eq!(app(&format!("grants = [\"own\"]\n{ISSUER}")), [""; 0]);
+    assert_eq!(app("grants = []\nenabled = false"), [""; 0]);
+    insta::assert_snapshot!(app("grants = []").join("\n"), @r"
+clients.app: it has no way to authenticate, so each of its requests is refused with 401: set `secret_sha256` (`appserver client new` makes a secret), set `certificates`, or list it in `audiences` of an issuer
+clients.app.grants: it holds no grant, so each of its requests for a token is refused with 403: name one of `[grants]`, or set `enabled = false`
+");
+    let zeros = SECRET.replace('1', "0");
+    let blank = app(&format!("grants = [\"own\"]\n{zeros}"));
+    insta::assert_snapshot!(blank.join("\n"), @"clients.app.secret_sha256: a hash of zeros is an example, and no secret has it: put the hash there that `appserver client new` prints");
+}
+
+#[test]
+fn a_grant_that_takes_what_no_token_brings_is_told_with_the_way_out() {
+    let claims = "claims.team.kind = \"segment\"";
+    let clients = format!("[clients.app]\ngrants = [\"own\"]\n{SECRET}\n");
+    let of = |resource: &str, grant: &str, issuers: &str| {
+        warnings(resource, &format!("{grant}\n{clients}{issuers}")).join("\n")
+    };
+    insta::assert_snapshot!(of("${subject}", "", ""), @"grants.own: it takes its user from a token, and no issuer serves a client that holds it, so each request for it is refused: list such a client in `audiences` of an issuer, or take the placeholders out");
+    insta::assert_snapshot!(of("${claims.team}", claims, ISSUER), @"grants.own.claims.team: no issuer of its clients passes this claim on, so each request for the grant is refused: add `team` to `[issuers.company.claims]`");
+    assert_eq!(of("${claims.team}", claims, &format!("{ISSUER}claims.team = \"team\"\n")), "");
+    assert_eq!(of("${subject}", "", ISSUER), "");
+}
+
+#[test]
+fn claims_and_addresses_that_are_written_as_few_are_called_are_told() {
+    let clients = "[clients.app]\ngrants = [\"own\"]\n";
+    let issuer = ISSUER.replace("/jwks", "")
+        + "required.\"realm_access.roles\" = { contains = [\"a\"] }\n\
+           required.\"https://example.com/roles\" = { contains = [\"a\"] }\nclaims.team = \"cognito:groups\"\n";
+    insta::assert_snapshot!(warnings("a", &format!("{clients}{issuer}")).join("\n"), @r"
+issuers.company.jwks_url: it names a host and no path, where key sets are seldom: add the path, or set `discovery = true` and let the issuer say it
+issuers.company.required.realm_access.roles: this is one claim with dots in its name, which few tokens have; a claim inside another is written `/realm_access/roles`
+");
 }

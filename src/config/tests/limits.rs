@@ -22,8 +22,8 @@ fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
     let told = told.map(Result::unwrap_err);
     insta::assert_snapshot!(told.join("\n"), @r"
 clients.app-one.limit.requests_per_second: is missing
-clients.app-one.limit.requests_per_second: invalid value: integer `0`, expected a nonzero u32
-clients.app-one.limit.burst: invalid value: integer `0`, expected a nonzero u32
+clients.app-one.limit.requests_per_second: it must be an integer from 1 to 4294967295
+clients.app-one.limit.burst: it must be an integer from 1 to 4294967295
 ");
 }
 
@@ -54,7 +54,7 @@ clients.app-one.subject_limit.burst: 100001 is not between 1 and 100000 requests
 clients.app-one.subject_limit.requests_per_minute: is missing
 clients.app-one.subject_limit.requests_per_second: there is no such key; config/default.toml lists them all
 failures.mode: it must be `enforce` or `shadow`
-failures.per_address_burst: invalid value: integer `0`, expected a nonzero u32
+failures.per_address_burst: it must be an integer from 1 to 4294967295
 failures.per_client_per_minute: 100001 is not between 1 and 100000 failures
 ");
 }

@@ -42,6 +42,7 @@ const SOUND: &str = r#"
     kind = "segment"
     [clients.app-one]
     grants = ["album"]
+    secret_sha256 = ["1111111111111111111111111111111111111111111111111111111111111111"]
 "#;
 
 /// Loads `app.toml` with `text` beside the policy.

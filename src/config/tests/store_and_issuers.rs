@@ -21,7 +21,7 @@ fn each_problem_of_a_store_is_named_with_the_way_out() {
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
 store.redis.colour: there is no such key; config/default.toml lists them all
-store.redis.expected_replicas: invalid value: integer `0`, expected a nonzero u32
+store.redis.expected_replicas: it must be an integer from 1 to 4294967295
 store.redis.key_prefix: a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`
 store.redis.lease_ms: 100 is not between 500 and 60000 milliseconds
 store.redis.seal_key_file: tokens are sealed before they leave for Redis: name a file that holds a key; `openssl rand -base64 32` makes one
@@ -122,11 +122,11 @@ fn each_problem_of_an_issuer_is_named_with_the_way_out() {
         audiences.photos = ["app-nine"]
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
-issuers.four.audiences.photos: there is no client `app-nine`
+issuers.four.audiences.photos: there is no client `app-nine`; add `[clients.app-nine]` or take it out
 issuers.four.jwks_file: it is not a JSON Web Key Set: missing field `keys` at line 2 column 106
 issuers.one: say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
 issuers.one.algorithms: an algorithm is ES256, ES384, Ed25519 (or EdDSA), RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared secret, HS256
-issuers.one.audiences.photos: there is no client `app-two`
+issuers.one.audiences.photos: there is no client `app-two`; add `[clients.app-two]` or take it out
 issuers.one.audiences.photos: name one client, or several and the `client_claim` that tells them apart
 issuers.one.claims.no name: a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`
 issuers.one.leeway_secs: 301 is not between 0 and 300 seconds
@@ -136,6 +136,7 @@ issuers.three.jwks_file: <folder>/not-there.json: No such file or directory (os 
 issuers.two.algorithms: asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`
 issuers.two.audiences: name the audiences that are ours, each with its client
 issuers.two.issuer: is missing
+issuers.two.jwks_file: <folder>/jwks.json: No such file or directory (os error 2)
 ");
 }
 
