@@ -196,7 +196,7 @@ mod tests {
         for body in [
             "0\r\n\r\n",
             "2\r\n{}\r\n0\r\n\r\n",
-            "2;x=\"y;z\";\tq\r\n{}\r\n000000000000000A\r\n\r\n\0\n345678\r\n\r\n0;last\r\n\r\n",
+            "2;x=\"y;z\";\tq\r\n{}\r\n000000000000000A\r\n\r\n\0\n345678\r\n0;last\r\n\r\n",
             "0\r\nT: x\r\nExpires:\r\nServer-Timing: a, b\r\n\r\nGET / HTTP/1.1\n\0",
         ] {
             for size in 1..=body.len() {
