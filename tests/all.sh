@@ -91,7 +91,7 @@ RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
 step "the page of \`appserver dev\`, in Chromium"
 tests/page/run.sh
 
-step "what the README shows, run as a stranger would"
+step "the commands of README.md and docs/, run as a stranger would"
 tests/readme.py
 
 echo

@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Runs every command that README.md shows, and compares what it prints with what is shown.
+"""Runs every command that README.md and the pages of docs/ show, and compares its output with the shown one.
+
+    tests/readme.py                     README.md, then every page of docs/
+    tests/readme.py docs/api.md …       these pages
 
 In a block marked `console`, a line that starts with `$ ` is a command; the lines up to the next one are its output.
-`…` in the output stands for any text. The block that starts the server runs in the background until the end.
+`…` in the output matches any text. A block that begins with `cargo run -- dev` is run in the background once, from
+before the first page to the end: all pages share one server. A background command of a page (`… &`) ends with its block.
 """
 
 import pathlib
@@ -15,6 +19,14 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVER = "cargo run -- dev"
 MARK = "--- a command ends here ---"
+# With fewer commands than this in all pages, blocks were lost.
+LEAST = 60
+
+
+def pages():
+    """README.md, then the pages of docs/. Translations repeat the same blocks and are compared with them elsewhere."""
+    found = sorted((ROOT / "docs").rglob("*.md"))
+    return [ROOT / "README.md", *(page for page in found if "zh-CN" not in page.parts)]
 
 
 def blocks(text):
@@ -30,7 +42,7 @@ def blocks(text):
 
 
 def agrees(expected, printed):
-    """Whether the output is the expected one, `…` standing for anything."""
+    """Whether the output is the expected one, `…` matching any text."""
     pattern = ".*?".join(re.escape(part) for part in expected.strip().split("…"))
     return re.fullmatch(pattern, printed.strip(), re.S) is not None
 
@@ -49,8 +61,8 @@ def run(block):
         yield command, expected, printed
 
 
-def start_server(expected):
-    """Starts the server and waits until it has greeted."""
+def start_server():
+    """Starts the server and waits for its greeting, which ends with how to end it."""
     subprocess.run(["cargo", "build", "--quiet"], cwd=ROOT, check=True)
     server = subprocess.Popen(
         SERVER.split(), cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -58,39 +70,42 @@ def start_server(expected):
     greeting = ""
     for line in server.stdout:
         greeting += line
-        if line.startswith(expected.strip().splitlines()[-1]):
+        if line.startswith("Ctrl-C"):
             break
     return server, greeting
 
 
+def stop(server):
+    """Ends the server. `cargo run` passes the signal on by ending; the server is its only child."""
+    children = subprocess.run(["pgrep", "-P", str(server.pid)], text=True, stdout=subprocess.PIPE, check=False)
+    for child in children.stdout.split():
+        subprocess.run(["kill", child], check=False)
+    server.send_signal(signal.SIGTERM)
+    for _ in range(100):
+        if server.poll() is not None:
+            break
+        time.sleep(0.1)
+
+
 def main():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    server, failed, count = None, 0, 0
+    named = [pathlib.Path(name).resolve() for name in sys.argv[1:]]
+    failed, count = 0, 0
+    server, greeting = start_server()
     try:
-        for block in blocks(text):
-            if block[0][0] == SERVER:
-                server, greeting = start_server(block[0][1])
-                results = [(SERVER, block[0][1], greeting)]
-            else:
-                results = run(block)
-            for command, expected, printed in results:
-                count += 1
-                if not agrees(expected, printed):
-                    failed += 1
-                    print(f"README.md differs:\n$ {command}\n{printed.strip()}\n-- but shows\n{expected}\n")
+        for page in named or pages():
+            for block in blocks(page.read_text(encoding="utf-8")):
+                begins_server = block[0][0] == SERVER
+                results = [(*block[0], greeting)] if begins_server else run(block)
+                for command, expected, printed in results:
+                    count += 1
+                    if not agrees(expected, printed):
+                        failed += 1
+                        name = page.relative_to(ROOT)
+                        print(f"{name} differs:\n$ {command}\n{printed.strip()}\n-- but shows\n{expected}\n")
     finally:
-        if server:
-            # `cargo run` passes the signal on by ending; the server is its only child.
-            children = subprocess.run(["pgrep", "-P", str(server.pid)], text=True, stdout=subprocess.PIPE, check=False)
-            for child in children.stdout.split():
-                subprocess.run(["kill", child], check=False)
-            server.send_signal(signal.SIGTERM)
-            for _ in range(100):
-                if server.poll() is not None:
-                    break
-                time.sleep(0.1)
+        stop(server)
     print(f"{count - failed} passed, {failed} failed")
-    return 1 if failed or count < 15 else 0
+    return 1 if failed or (not named and count < LEAST) else 0
 
 
 if __name__ == "__main__":

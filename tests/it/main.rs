@@ -26,6 +26,7 @@ mod http2;
 mod issuers;
 mod layers;
 mod limits;
+mod links;
 mod log_filter;
 mod logs;
 mod narrowing;

@@ -263,7 +263,7 @@ test("the keyboard alone is enough, and sees where it is", () =>
     assert.equal(moves, "none");
   }));
 
-test("the picture that the README shows", () =>
+test("the picture that docs/emulator.md shows", () =>
   visit(browser, { width: 1240, height: 900 }, async (page) => {
     await used(page);
     await shot(page, "page.webp", { fullPage: true, quality: 80 });
