@@ -165,7 +165,7 @@ impl ApiError {
         }
     }
 
-    /// The table. Every row of the README's list of errors is here and nowhere else.
+    /// The table. Every row of docs/errors.md is here and nowhere else.
     pub(crate) fn public(&self) -> Public {
         use StatusCode as Status;
         match self {

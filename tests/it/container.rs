@@ -40,9 +40,8 @@ fn documented(text: &str) -> Start {
 }
 
 /// The documented lines that prepare the folder, run as they are in a folder beside `config`.
-fn prepare(readme: &str, folder: &Path) {
-    let deploy = &readme[readme.find("## Deploy it").unwrap()..];
-    let block = deploy.split("```").nth(1).unwrap();
+fn prepare(page: &str, folder: &Path) {
+    let block = page.split("```").find(|block| block.contains("\nmkdir ")).unwrap();
     let lines = block.lines().filter(|line| line.starts_with("mkdir ") || line.starts_with("cp "));
     std::os::unix::fs::symlink(repository("config"), folder.join("config")).unwrap();
     let lines: Vec<_> = lines.collect();
@@ -54,11 +53,13 @@ fn prepare(readme: &str, folder: &Path) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_documented_container_start_vends_a_token() {
     let read = |name: &str| std::fs::read_to_string(repository(name)).unwrap();
-    let (readme, dockerfile) = (read("README.md"), read("Dockerfile"));
-    let start = documented(&readme);
-    assert_eq!(start, documented(&dockerfile), "README.md and the Dockerfile say the same");
+    let (page, dockerfile) = (read("docs/operate/deploy.md"), read("Dockerfile"));
+    let start = documented(&page);
+    for other in ["Dockerfile", "docs/quickstart-production.md"] {
+        assert_eq!(start, documented(&read(other)), "docs/operate/deploy.md and {other} differ");
+    }
     let folder = tempfile::tempdir().unwrap();
-    prepare(&readme, folder.path());
+    prepare(&page, folder.path());
     let (host, inside) = &start.mount;
     let host = folder.path().join(host);
 

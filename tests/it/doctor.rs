@@ -449,7 +449,7 @@ async fn redis_is_tried_command_by_command() {
     };
     let mut connection = redis.connection().await;
     for rights in [
-        // README's own words, without two of them.
+        // The words of docs/operate/replicas.md, without two of them.
         "poor on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
          +pexpire +expire +hmget +zadd +zremrangebyscore",
         "right on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use appserver::config::{self, Environment, Mode};
+use regex::Regex;
 
 use crate::certificates::Pki;
 use crate::redis_server::RIGHTS;
@@ -49,7 +50,7 @@ fn default_toml_documents_every_key() {
 }
 
 #[test]
-fn the_readme_names_the_sdks_and_the_versions_that_are_tried() {
+fn the_page_of_sdks_names_those_that_are_tested_with_their_versions() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let package: serde_json::Value =
@@ -64,9 +65,9 @@ fn the_readme_names_the_sdks_and_the_versions_that_are_tried() {
     let sdks: Vec<_> = node.chain(python).filter(|(name, _)| name != "pytest").collect();
     assert!(sdks.len() > 5, "the pinned versions were not read");
 
-    let readme = read("README.md");
+    let page = read("docs/connect/README.md");
     let is_named = |name: &str, version: &str| {
-        readme.lines().any(|line| {
+        page.lines().any(|line| {
             line.starts_with(&format!("| `{name}` (")) && line.contains(&format!(") | {version} |"))
         })
     };
@@ -157,13 +158,11 @@ async fn every_metric_of_the_alert_table_is_shown_right_after_the_start() {
     stage.close().await;
     let samples: BTreeSet<_> =
         text.lines().filter(|line| !line.starts_with('#')).flat_map(metrics_in).collect();
-    let documents = documents().into_iter().filter_map(|path| std::fs::read_to_string(path).ok());
     // A row of the table begins with what to watch for.
-    let rows = documents.flat_map(|text| {
-        let rows = text.lines().filter(|line| line.starts_with("| "));
-        rows.map(|row| row.split(" | ").next().unwrap().to_owned()).collect::<Vec<_>>()
-    });
-    let watched: BTreeSet<_> = rows.flat_map(|row| metrics_in(&row)).collect();
+    let page = std::fs::read_to_string(repository("docs/operate/alerts.md")).unwrap();
+    let rows = page.lines().filter(|line| line.starts_with("| "));
+    let rows = rows.map(|row| row.split(" | ").next().unwrap());
+    let watched: BTreeSet<_> = rows.flat_map(metrics_in).collect();
     assert!(watched.len() > 15, "the table was not read: {watched:?}");
     let missing: Vec<_> = watched
         .iter()
@@ -184,12 +183,12 @@ async fn every_metric_of_the_alert_table_is_shown_right_after_the_start() {
     }
 }
 
-/// The README's blocks of TOML are pasted into configurations. All of them together, over the example for production,
+/// The pages' blocks of TOML are pasted into configurations. All of them together, over the example for production,
 /// have no problem but files that are not here, what `…` stands for, and a client that a reader has and we have not.
 #[test]
-fn the_readmes_configuration_is_one() {
-    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
-    let blocks: Vec<_> = readme.split("\n```toml\n").skip(1).collect();
+fn the_configuration_that_the_pages_show_loads() {
+    let pages: String = pages().iter().map(|(_, text)| text.as_str()).collect();
+    let blocks: Vec<_> = pages.split("\n```toml\n").skip(1).collect();
     assert!(blocks.len() >= 10, "the blocks were not read");
     let folder = tempfile::tempdir().unwrap();
     let block = |(number, block): (usize, &&str)| {
@@ -211,8 +210,133 @@ issuers.company.client_ids.com.example.Photos: no audience has the client `photo
 
 /// What an operator gives to Redis's user is what the tests' user has, and they need nothing else.
 #[test]
-fn the_readmes_rights_in_redis_are_those_of_the_tests() {
-    let readme = std::fs::read_to_string(repository("README.md")).unwrap();
+fn the_documented_rights_in_redis_are_those_of_the_tests() {
+    let page = std::fs::read_to_string(repository("docs/operate/replicas.md")).unwrap();
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(words(&readme).contains(&words(RIGHTS)));
+    assert!(words(&page).contains(&words(RIGHTS)));
+}
+
+/// README.md and the pages of docs/, each with its name. Translations are left out: they repeat the blocks.
+fn pages() -> Vec<(String, String)> {
+    let mut files = documents();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "md"));
+    files.retain(|file| !file.components().any(|part| part.as_os_str() == "zh-CN"));
+    files.sort();
+    let page = |file: PathBuf| {
+        let name = file.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().display().to_string();
+        (name, std::fs::read_to_string(file).unwrap())
+    };
+    files.into_iter().map(page).collect()
+}
+
+#[test]
+fn the_table_of_contents_has_every_page() {
+    let contents = std::fs::read_to_string(repository("docs/README.md")).unwrap();
+    let names = pages().into_iter().map(|(name, _)| name);
+    let pages: Vec<_> =
+        names.filter_map(|name| Some(name.strip_prefix("docs/")?.to_owned())).collect();
+    assert!(pages.len() > 20, "the pages were not read");
+    let is_missing =
+        |page: &String| page != "README.md" && !contents.contains(&format!("({page})"));
+    assert_eq!(pages.iter().filter(|page| is_missing(page)).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// The sources, each as one text.
+fn sources(folders: &[&str]) -> Vec<String> {
+    let mut found: Vec<_> = folders.iter().map(|folder| repository(folder)).collect();
+    let mut next = 0;
+    while let Some(path) = found.get(next).cloned() {
+        if let Ok(entries) = std::fs::read_dir(&path) {
+            found.extend(entries.map(|entry| entry.unwrap().path()));
+        }
+        next += 1;
+    }
+    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
+    found.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn the_page_of_metrics_has_every_metric() {
+    let page = std::fs::read_to_string(repository("docs/operate/metrics.md")).unwrap();
+    let documented: Vec<_> = metrics_in(&page)
+        .into_iter()
+        .map(|name| {
+            let name = name.trim_start_matches("appserver");
+            let name = name.strip_suffix("_total").unwrap_or(name);
+            name.strip_suffix("_seconds").unwrap_or(name).to_owned()
+        })
+        .collect();
+    let registered = Regex::new(r#"\.register(?:_with_unit)?\(\s*"([a-z_]+)""#).unwrap();
+    let sources = sources(&["src", "crates"]);
+    let names: Vec<_> = sources
+        .iter()
+        .flat_map(|source| registered.captures_iter(source))
+        // Of a group's metrics the code has the end of the name.
+        .map(|found| format!("_{}", &found[1]))
+        .collect();
+    assert!(names.len() > 30, "the metrics were not read");
+    let is_missing = |name: &&String| !documented.iter().any(|known| known.ends_with(*name));
+    assert_eq!(names.iter().filter(is_missing).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// The codes of the contract, as its document lists them.
+#[tokio::test]
+async fn the_page_of_errors_has_every_code() {
+    let stage = Stage::demo().await;
+    let document = stage.get("client-001", "/openapi.json").await.body.to_string();
+    stage.close().await;
+    let pattern = Regex::new(r#""(\^\(InvalidParameter[^"]*)""#).unwrap();
+    let pattern: String = serde_json::from_str(&pattern.captures(&document).unwrap()[0]).unwrap();
+    let codes = pattern.trim_start_matches("^(").trim_end_matches(")$").split('|');
+    let codes: Vec<_> =
+        codes.map(|code| code.split(r"\.[").next().unwrap().replace('\\', "").to_owned()).collect();
+    assert!(codes.len() > 15 && codes.contains(&"Forbidden.Grant".to_owned()), "{codes:?}");
+    let page = std::fs::read_to_string(repository("docs/errors.md")).unwrap();
+    let is_missing = |code: &&String| !page.contains(&format!(" | `{code}"));
+    assert_eq!(codes.iter().filter(is_missing).collect::<Vec<_>>(), [""; 0]);
+}
+
+/// Keys are written as `section.key`.
+#[test]
+fn every_configuration_key_that_the_pages_name_is_one() {
+    let keys = keys();
+    let sections = "server|admin|log|tracing|reload|audit|sts|vend|store|failures|tickets";
+    let named = Regex::new(&format!(r"`(?:{sections})((?:\.[a-z_]+)+)[` ]")).unwrap();
+    let mut count = 0;
+    let mut unknown = Vec::new();
+    // Fields of the log are written alike.
+    for (page, text) in pages().into_iter().filter(|(page, _)| page != "docs/operate/logs.md") {
+        for found in named.captures_iter(&text) {
+            let parts = found[1].trim_start_matches('.').split('.');
+            let all = parts.into_iter().all(|part| keys.iter().any(|key| key == part));
+            count += 1;
+            if !all {
+                unknown.push(format!("{page}: {}", &found[0]));
+            }
+        }
+    }
+    assert!(count > 20, "the keys were not read");
+    assert_eq!(unknown, Vec::<String>::new());
+}
+
+/// A reviewer goes from a threat to its test.
+#[test]
+fn every_test_that_the_pages_name_is_there() {
+    let (sources, keys) = (sources(&["src", "crates", "tests/it"]), keys());
+    let named = Regex::new("`([a-z0-9]+(?:_[a-z0-9]+){3,})`").unwrap();
+    let mut count = 0;
+    let mut missing = Vec::new();
+    for page in ["docs/THREAT-MODEL.md", "docs/CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(repository(page)).unwrap();
+        for found in named.captures_iter(&text) {
+            count += 1;
+            let test = format!("fn {}(", &found[1]);
+            let is_key = keys.iter().any(|key| *key == found[1]);
+            if !is_key && !sources.iter().any(|source| source.contains(&test)) {
+                missing.push(format!("{page}: {}", &found[1]));
+            }
+        }
+    }
+    assert!(count > 40, "the names of tests were not read");
+    assert_eq!(missing, Vec::<String>::new());
 }

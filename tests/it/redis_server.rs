@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use crate::ports::free_port;
 use crate::stage::PATIENCE;
 
-/// What AppServer needs of Redis and no more: README's own words.
+/// What AppServer needs of Redis and no more: the words of docs/operate/replicas.md.
 pub(crate) const RIGHTS: &str = "~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
                       +pexpire +expire +hmget +hset +zadd +zcard +zremrangebyscore";
 

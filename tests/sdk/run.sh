@@ -34,7 +34,7 @@ head -c 32 /dev/urandom | base64 >"$made/config/issuer-secret"
 ISSUER_SECRET=$(<"$made/config/issuer-secret")
 export ISSUER_SECRET
 
-# What README.md's lines are run against: `dev` as it is.
+# What the examples of README.md and docs/connect/ are run against: `dev` as it is.
 without_proxies
 start_dev
 export README_URL=${urls[0]} README_OSS_URL=${urls[3]}

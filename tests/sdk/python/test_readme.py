@@ -1,4 +1,4 @@
-"""What README.md shows is run as it stands there; only the ports are this run's own."""
+"""What docs/connect/python.md shows is run as it is printed; only the ports are this run's own."""
 
 import os
 import pathlib
@@ -6,18 +6,17 @@ import re
 import subprocess
 import sys
 
-README = pathlib.Path(__file__).resolve().parents[3] / "README.md"
+PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/connect/python.md"
 
 
-def block(heading, language):
-    """The one block in a language below a heading."""
-    section = README.read_text(encoding="utf-8").split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+def block(language):
+    """The one block in a language on the page."""
+    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     return found
 
 
-def test_the_python_of_connect_your_app_puts_a_file_and_gets_it():
-    shown = block("Connect your app", "python")
+def test_the_python_of_the_page_puts_a_file_and_gets_it():
+    shown = block("python")
     here = shown.replace("http://127.0.0.1:8080", os.environ["README_URL"])
     here = here.replace("http://127.0.0.1:8091", os.environ["README_OSS_URL"])
     assert here != shown
