@@ -340,3 +340,25 @@ fn every_test_that_the_pages_name_is_there() {
     assert!(count > 40, "the names of tests were not read");
     assert_eq!(missing, Vec::<String>::new());
 }
+
+/// Who reads Chinese copies the same commands and configuration.
+#[test]
+fn the_translations_have_the_same_blocks_as_the_english_pages() {
+    let folder = repository("docs/zh-CN");
+    let mut pages = documents();
+    pages.retain(|file| file.starts_with(&folder));
+    assert!(pages.len() >= 10, "the translations were not read");
+    let blocks = |file: &Path| {
+        let text = std::fs::read_to_string(file).unwrap();
+        let block = Regex::new("(?ms)^```.*?^```$").unwrap();
+        block.find_iter(&text).map(|block| block.as_str().to_owned()).collect::<Vec<_>>()
+    };
+    for page in pages {
+        let name = page.strip_prefix(&folder).unwrap();
+        let english = match name.to_str().unwrap() {
+            "README.md" => repository("README.md"),
+            name => repository("docs").join(name),
+        };
+        assert_eq!(blocks(&page), blocks(&english), "{}", name.display());
+    }
+}
