@@ -125,7 +125,7 @@ async fn every_metric_that_the_documents_name_is_one() {
         .collect();
     let is_registered = |name: &str| {
         let name = name.trim_start_matches("appserver_");
-        let counted = ["_total", "_seconds_count", "_seconds_sum", "_seconds_bucket"];
+        let counted = ["_total", "_seconds", "_seconds_count", "_seconds_sum", "_seconds_bucket"];
         let Some(family) = counted.iter().find_map(|end| name.strip_suffix(end)) else {
             return false;
         };
