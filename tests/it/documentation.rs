@@ -275,7 +275,11 @@ fn the_page_of_metrics_has_every_metric() {
         .map(|found| format!("_{}", &found[1]))
         .collect();
     assert!(names.len() > 30, "the metrics were not read");
-    let is_missing = |name: &&String| !documented.iter().any(|known| known.ends_with(*name));
+    // Groups may share an end: as many as are registered have to be documented.
+    let is_missing = |name: &&String| {
+        let registered = names.iter().filter(|other| other == name).count();
+        documented.iter().filter(|known| known.ends_with(*name)).count() < registered
+    };
     assert_eq!(names.iter().filter(is_missing).collect::<Vec<_>>(), [""; 0]);
 }
 
