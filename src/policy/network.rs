@@ -2,15 +2,16 @@
 
 use std::net::IpAddr;
 
-/// An address, a range such as `10.0.0.0/8`, as the bits that all its addresses begin with, or `*`.
+use ipnet::IpNet;
+
+/// A range such as `10.0.0.0/8`, an address, which is a range of one, or `*`.
 ///
 /// The two families are apart, so that `::/0` holds no IPv4 address; one that is written as IPv6
 /// (`::ffff:10.0.0.1`) is IPv4.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Network {
     Any,
-    V4 { base: u32, mask: u32 },
-    V6 { base: u128, mask: u128 },
+    Range(IpNet),
 }
 
 impl Network {
@@ -18,47 +19,33 @@ impl Network {
         if text == "*" {
             return Some(Self::Any);
         }
-        let (address, bits) = match text.split_once('/') {
+        // The standard library reads addresses, and `u8` the bits: `ipnet` itself takes `10.01.0.0/08`.
+        let range = match text.split_once('/') {
             Some((address, written)) => {
-                let bits = written.parse::<u32>().ok()?;
-                // `parse` takes `+8` and `08` as well.
-                (address, (bits.to_string() == written).then_some(Some(bits))?)
+                let bits = written.parse::<u8>().ok().filter(|bits| bits.to_string() == written)?;
+                IpNet::new(address.parse().ok()?, bits).ok()?
             }
-            None => (text, None),
+            None => IpNet::from(text.parse::<IpAddr>().ok()?),
         };
-        match address.parse().ok()? {
-            IpAddr::V4(address) => {
-                let open = 32_u32.checked_sub(bits.unwrap_or(32))?;
-                let mask = u32::MAX.checked_shl(open).unwrap_or(0);
-                Some(Self::V4 { base: address.to_bits() & mask, mask })
-            }
-            IpAddr::V6(address) => {
-                let open = 128_u32.checked_sub(bits.unwrap_or(128))?;
-                let mask = u128::MAX.checked_shl(open).unwrap_or(0);
-                Some(Self::V6 { base: address.to_bits() & mask, mask })
-            }
-        }
+        // Two that hold the same addresses are equal.
+        Some(Self::Range(range.trunc()))
     }
 
     /// Whether the address is the first or the last of a range that has others between them.
     pub(super) fn has_border(self, address: IpAddr) -> bool {
-        match (self, address.to_canonical()) {
-            (Self::V4 { base, mask }, IpAddr::V4(address)) => {
-                !mask > 1 && [base, base | !mask].contains(&address.to_bits())
+        match self {
+            Self::Any => false,
+            Self::Range(range) => {
+                let between = range.max_prefix_len() - range.prefix_len() > 1;
+                between && [range.network(), range.broadcast()].contains(&address.to_canonical())
             }
-            (Self::V6 { base, mask }, IpAddr::V6(address)) => {
-                !mask > 1 && [base, base | !mask].contains(&address.to_bits())
-            }
-            (Self::Any | Self::V4 { .. } | Self::V6 { .. }, _) => false,
         }
     }
 
     pub(super) fn holds(self, address: IpAddr) -> bool {
-        match (self, address.to_canonical()) {
-            (Self::Any, _) => true,
-            (Self::V4 { base, mask }, IpAddr::V4(address)) => address.to_bits() & mask == base,
-            (Self::V6 { base, mask }, IpAddr::V6(address)) => address.to_bits() & mask == base,
-            (Self::V4 { .. }, IpAddr::V6(_)) | (Self::V6 { .. }, IpAddr::V4(_)) => false,
+        match self {
+            Self::Any => true,
+            Self::Range(range) => range.contains(&address.to_canonical()),
         }
     }
 }
@@ -121,6 +108,8 @@ mod tests {
             "10.0.0.0/",
             "10.0.0.0/+8",
             "10.0.0.0/08",
+            "10.00.0.0/8",
+            "10.0.0.0/256",
             "**",
             "10.*",
             "::/129",
