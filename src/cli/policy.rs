@@ -14,8 +14,8 @@ use crate::config::{self, Mode, Settings};
 use crate::domain::{ClientId, IssuerName, Subject};
 use crate::grant::{Asked, Grants, Refusal};
 use crate::policy::{
-    AskedPolicy, Breadth, Explanation, Judged, PolicyProblem, Request, RolePolicy, SessionPolicy,
-    ValueProblem, lint_file,
+    AskedPolicy, Breadth, Explanation, Judged, Linted, PolicyProblem, Request, RolePolicy,
+    SessionPolicy, ValueProblem, lint_file,
 };
 
 #[derive(Debug, Subcommand)]
@@ -318,20 +318,15 @@ fn read(file: &Path) -> Result<String, Failure> {
 fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     let (mut count, mut broad) = (0, false);
     for file in files {
-        match lint_file(&read(file)?, breadth) {
-            Ok(advice) => {
-                for note in &advice {
-                    say(format_args!("note: {}: {note}", file.display()))?;
-                }
-            }
-            Err(problems) => {
-                for problem in &problems {
-                    say(format_args!("{}: {problem}", file.display()))?;
-                }
-                count += problems.len();
-                broad |= problems.iter().any(PolicyProblem::is_breadth);
-            }
+        let Linted { problems, notes } = lint_file(&read(file)?, breadth);
+        for problem in &problems {
+            say(format_args!("{}: {problem}", file.display()))?;
         }
+        for note in &notes {
+            say(format_args!("note: {}: {note}", file.display()))?;
+        }
+        count += problems.len();
+        broad |= problems.iter().any(PolicyProblem::is_breadth);
     }
     match count {
         0 => Ok(()),

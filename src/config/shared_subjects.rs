@@ -28,7 +28,7 @@ pub(super) fn check(
     problems: &mut Problems,
 ) -> Vec<Problem> {
     let mut advice = Vec::new();
-    for group in &groups(looked.grants) {
+    for group in &groups(looked) {
         let comers = comers(group, looked);
         let of_issuers: BTreeSet<_> = comers.values().flatten().collect();
         let (shares, others): (Vec<Grant<'_>>, Vec<Grant<'_>>) =
@@ -44,10 +44,19 @@ pub(super) fn check(
         }
         // Where each client has one issuer, the client tells the issuer.
         let by_client = comers.values().all(|issuers| issuers.len() < 2);
-        for (name, narrowing) in others {
+        for (name, narrowing) in &others {
             for (key, texts) in narrowing.merging_issuers(by_client) {
                 let path = format!("grants.{name}.{key}");
                 problems.add_absence(path, told(&of_issuers, key, &texts, by_client));
+            }
+        }
+        // Of those that take users and not their issuers, that is said; the rest meet by how they name issuers.
+        let merges = |one: &Grant<'_>| !one.1.merging_issuers(by_client).is_empty();
+        let mut apart: Vec<_> = others.into_iter().filter(|one| !merges(one)).collect();
+        apart.sort_by_key(|(name, _)| *name);
+        for (i, one) in apart.iter().enumerate() {
+            if let Some(told) = apart[i..].iter().find_map(|other| overlap(one, other, looked)) {
+                problems.add_absence(format!("grants.{}.policy", one.0), told);
             }
         }
     }
@@ -56,10 +65,13 @@ pub(super) fn check(
 }
 
 /// Grants by which users may reach the same objects, together with all that share with one of these.
-fn groups<'a>(grants: &[Grant<'a>]) -> Vec<Vec<Grant<'a>>> {
+fn groups<'a>(looked: &Looked<'a>) -> Vec<Vec<Grant<'a>>> {
     let mut groups: Vec<Vec<Grant<'a>>> = Vec::new();
-    for &(name, narrowing) in grants {
-        let shares = |(_, other): &Grant<'_>| other.shares_users_with(narrowing);
+    for &(name, narrowing) in looked.grants {
+        let shares = |other: &Grant<'_>| {
+            other.1.shares_users_with(narrowing)
+                || overlap(other, &(name, narrowing), looked).is_some()
+        };
         let (sharing, apart): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group: &Vec<_>| group.iter().any(shares));
         let mut group: Vec<_> = sharing.into_iter().flatten().collect();
@@ -68,6 +80,37 @@ fn groups<'a>(grants: &[Grant<'a>]) -> Vec<Vec<Grant<'a>>> {
         groups.push(group);
     }
     groups
+}
+
+/// What a caller of one grant could reach of a caller of the other, whose issuer is another, in words.
+fn overlap(one: &Grant<'_>, other: &Grant<'_>, looked: &Looked<'_>) -> Option<String> {
+    let of = |grant: &Grant<'_>| -> Vec<_> {
+        let comers = comers(&[*grant], looked).into_iter();
+        let pair = |(client, issuers): (_, Vec<_>)| {
+            issuers.into_iter().map(move |issuer| (client, issuer))
+        };
+        let mut all: Vec<_> = comers.flat_map(pair).collect();
+        if !grant.1.policy_names_clients() {
+            // One client of each issuer stands for all.
+            all.sort_by_key(|(_, issuer)| *issuer);
+            all.dedup_by_key(|(_, issuer)| *issuer);
+        }
+        all
+    };
+    let others = of(other);
+    of(one).into_iter().find_map(|we| {
+        let mut others = others.iter().copied().filter(|they| they.1 != we.1);
+        others.find_map(|they| {
+            let (ours, theirs) = one.1.overlaps(we, other.1, they)?;
+            Some(format!(
+                "a user of the issuer `{}` and one of `{}` could reach the same objects, by `{ours}` and, in the grant \
+                 `{}`, `{theirs}`, where a subject or a claim of one reads like a name in the other: begin them with \
+                 different fixed segments, write `${{issuer}}` at the same place in both, or say in `shared_subjects` \
+                 why they are the same people",
+                we.1, they.1, other.0
+            ))
+        })
+    })
 }
 
 /// The clients that hold one of the grants, each with the issuers of its users.

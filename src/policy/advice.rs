@@ -37,10 +37,7 @@ impl Advice {
         let mut advice = Vec::new();
         for (i, statement) in document.statements.iter().enumerate() {
             let at = format!("Statement[{i}]");
-            advice.extend(unknown_names::advice(&at, statement));
-            advice.extend(odd_resources(&at, statement));
-            advice.extend(never_matching(&at, statement));
-            advice.extend(wrong_values(&at, statement));
+            advice.extend(Self::on_statement(&at, statement));
             if statement.effect == Effect::Allow {
                 advice.extend(denied(&at, statement, document));
                 advice.extend(listing(&at, statement, document));
@@ -51,6 +48,22 @@ impl Advice {
             let at = "the policy".to_owned();
             advice.push(Self { at, hint: Hint::NearLimit { worst }, corrected: None });
         }
+        advice
+    }
+
+    /// What can be said of each statement whatever the others say.
+    pub(super) fn on_each_statement(document: &Document<String>) -> Vec<Self> {
+        let statements = document.statements.iter().enumerate();
+        statements
+            .flat_map(|(i, one)| Self::on_statement(&format!("Statement[{i}]"), one))
+            .collect()
+    }
+
+    fn on_statement(at: &str, statement: &Statement<String>) -> Vec<Self> {
+        let mut advice = unknown_names::advice(at, statement);
+        advice.extend(odd_resources(at, statement));
+        advice.extend(never_matching(at, statement));
+        advice.extend(wrong_values(at, statement));
         advice
     }
 }
@@ -412,7 +425,7 @@ Statement[0].Condition.NotIpAddress.acs:SourceIp: `::ffff:0:0/96` is IPv4 writte
     #[test]
     fn a_policy_near_the_limit_is_told() {
         let document = Document::read(
-            r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"a:b","Resource":"*"}]}"#,
+            r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"ram:GetUser","Resource":"*"}]}"#,
             |_, raw| Ok(raw.to_owned()),
         );
         let document = document.unwrap();

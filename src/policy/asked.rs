@@ -196,19 +196,19 @@ mod tests {
         let lines: Vec<_> = documents.iter().map(|json| problem_of(json)).collect();
         insta::assert_snapshot!(lines.join("\n"), @r#"
 the policy: this is not JSON (line 1, column 0)
-the policy: `Version` is missing; the policy: `Statement` is missing
-the policy: this must be an object
-the policy: `Version` is missing; the policy: `Statement` is missing
+the policy: `Version` is missing, and every policy has it: write `"Version": "1"`; the policy: `Statement` is missing, and every policy has it: write a list of statements, each an object with `Effect`, `Action` and `Resource`
+the policy: a policy is an object with `Version` and `Statement`, not a list
+the policy: `Version` is missing, and every policy has it: write `"Version": "1"`; the policy: `Statement` is missing, and every policy has it: write a list of statements, each an object with `Effect`, `Action` and `Resource`
 the policy: this is not JSON (line 1, column 3)
-the policy: `Statement` is written twice: readers of JSON disagree on which one counts; Statement: this is empty: leave it out, or say what it covers
+the policy: `Statement` is written twice: readers of JSON disagree on which one counts; Statement: `Statement` is empty, and covers nothing: write a list of statements, each an object with `Effect`, `Action` and `Resource`
 Statement: no statement allows anything, so every token would be useless: add a statement with the effect "Allow"
 Statement[0].NotAction: `NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in `Action`
-Statement[0]: `NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant in `Resource`; Statement[0]: `Resource` is missing
+Statement[0]: `NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant in `Resource`; Statement[0]: `Resource` is missing, and every statement has it: write a resource such as "acs:oss:*:*:bucket/key", or a list of resources
 Statement[0]: `Principal` belongs to a role's trust policy: a session policy speaks of its own session
-Statement[0].Action: an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`
+Statement[0].Action: an action begins with its service and a colon: write `oss:GetObject`, or `*` alone for every action
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
-Statement[0].Action: this is empty: leave it out, or say what it covers
+Statement[0].Action: `Action` is empty, and covers nothing: write an action such as "oss:GetObject", or a list of actions
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
@@ -216,7 +216,7 @@ Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / :
 Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
 Statement[0].Resource: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
-Statement[0].Resource[1]: this must be a string (RAM writes numbers and booleans in quotes, too)
+Statement[0].Resource[1]: this must be a string, not a number (RAM writes numbers and booleans in quotes, too)
 Statement[0].Condition.StringLike.oss:prefix: `oss:prefix` stands beside the same key in other letters: readers of RAM's policies may disagree on which one counts
 Statement[0].Condition: `StringLikeIfExists` is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
 Statement[0].Condition: `ForAnyValue:StringLike` is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
@@ -227,7 +227,7 @@ Statement[0].Condition: a key is not among the condition operators that RAM and 
 the policy: this is not JSON (line 1, column 128)
 it has more than 8192 bytes
 the policy: without white space this is 2113 bytes and STS admits 2047
-Statement[0].Effect: an effect is "Allow" or "Deny"; Statement[0]: a statement has exactly one of `Action` and `NotAction`; Statement[0]: `Resource` is missing; and 24 more problems
+Statement[0].Effect: an effect is "Allow" or "Deny"; Statement[0]: `Action` is missing, and every statement has it: write an action such as "oss:GetObject", or a list of actions; Statement[0]: `Resource` is missing, and every statement has it: write a resource such as "acs:oss:*:*:bucket/key", or a list of resources; and 24 more problems
 "#);
     }
 

@@ -5,15 +5,14 @@
 
 use super::catalogue;
 use super::document::{Actions, Document, Effect, Statement};
+use super::grammar;
 use super::path_rules;
 use super::pattern::Pattern;
 use super::problem::{PolicyFlaw, PolicyProblem};
 use super::resource::ResourcePattern;
-use super::text::Text;
 
-/// Everything that an Allow covers and does not name.
-pub(super) fn problems(document: &Document<Text>) -> Vec<PolicyProblem> {
-    let document = &document.map(Text::outline);
+/// Everything that an Allow covers and does not name; a placeholder in the document is any sign without a wildcard.
+pub(super) fn problems(document: &Document<String>) -> Vec<PolicyProblem> {
     let mut problems = Vec::new();
     for (i, statement) in allows(document) {
         let at = |field: &str| format!("Statement[{i}].{field}");
@@ -28,7 +27,7 @@ pub(super) fn problems(document: &Document<Text>) -> Vec<PolicyProblem> {
             }
         }
         let mut resources = statement.resource.as_slice().iter();
-        if resources.any(|resource| path_rules::leaves_bucket_open(resource)) {
+        if resources.any(|one| grammar::is_resource(one) && path_rules::leaves_bucket_open(one)) {
             problems
                 .push(PolicyProblem { at: at("Resource"), flaw: PolicyFlaw::AllowsEveryBucket });
         }

@@ -14,6 +14,7 @@ pub(super) enum Hint {
     NoAction { action: String, by: &'static str },
     Copy { action: String },
     UnknownAction { action: String, near: Option<String> },
+    UnknownService { service: String, near: Option<&'static str> },
     OnlyOperation { pattern: String, operation: &'static str, by: Option<&'static str> },
     MatchesNoAction { pattern: String },
     UnknownKey { key: String, near: Option<&'static str> },
@@ -46,6 +47,16 @@ impl fmt::Display for Hint {
                 write!(
                     f,
                     "`{action}` is no action of OSS that is known here, so it probably matches nothing"
+                )?;
+                match near {
+                    Some(near) => write!(f, ": `{near}` is one"),
+                    None => Ok(()),
+                }
+            }
+            Self::UnknownService { service, near } => {
+                write!(
+                    f,
+                    "`{service}` is no service of RAM that is known here, or none with such an action, so this probably matches nothing"
                 )?;
                 match near {
                     Some(near) => write!(f, ": `{near}` is one"),

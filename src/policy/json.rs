@@ -11,7 +11,8 @@ pub(super) enum Json {
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
     /// A number, a boolean or null. RAM writes all of these as strings, so they are never right.
-    Other,
+    /// It is kept as messages name its kind.
+    Other(&'static str),
 }
 
 impl<'de> Deserialize<'de> for Json {
@@ -50,22 +51,22 @@ impl<'de> Visitor<'de> for Tree {
     }
 
     fn visit_bool<E: Error>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Other("a boolean"))
     }
 
     fn visit_i64<E: Error>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Other("a number"))
     }
 
     fn visit_u64<E: Error>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Other("a number"))
     }
 
     fn visit_f64<E: Error>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Other("a number"))
     }
 
     fn visit_unit<E: Error>(self) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Other("null"))
     }
 }

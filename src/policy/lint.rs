@@ -3,15 +3,24 @@
 use regex::Regex;
 
 use super::advice::Advice;
+use super::document::Document;
 use super::problem::PolicyProblem;
 use super::rule::{Shape, ValueRule};
 use super::template::{Breadth, Template};
 use super::values::ValueRules;
 use crate::domain::ValueName;
 
-/// Everything that loading the template would refuse, if each parameter and claim in it were declared as a
-/// segment of 64 bytes; or else what is to be said of it although it is sound.
-pub(crate) fn lint_file(json: &str, breadth: Breadth) -> Result<Vec<Advice>, Vec<PolicyProblem>> {
+/// What is found in a template.
+#[derive(Debug)]
+pub(crate) struct Linted {
+    /// Everything that loading it would refuse.
+    pub(crate) problems: Vec<PolicyProblem>,
+    /// What is sound and probably not what was meant; beside problems, as much of it as their statements leave open.
+    pub(crate) notes: Vec<Advice>,
+}
+
+/// Reads a template as if each parameter and claim in it were declared as a segment of 64 bytes.
+pub(crate) fn lint_file(json: &str, breadth: Breadth) -> Linted {
     let names = Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}");
     let names = names.expect("it is a regular expression");
     let mut rules = ValueRules {
@@ -26,5 +35,10 @@ pub(crate) fn lint_file(json: &str, breadth: Breadth) -> Result<Vec<Advice>, Vec
             declared.insert(name, rule);
         }
     }
-    Template::parse(json, &rules, breadth).map(|template| template.advice())
+    match Template::parse(json, &rules, breadth) {
+        Ok(template) => Linted { problems: Vec::new(), notes: template.advice() },
+        Err(problems) => {
+            Linted { problems, notes: Advice::on_each_statement(&Document::sound_parts(json)) }
+        }
+    }
 }

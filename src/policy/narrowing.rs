@@ -5,11 +5,14 @@ use crate::domain::{SessionName, SourceIdentity, ValueName};
 use super::advice::Advice;
 use super::asked::AskedPolicy;
 use super::contain::Excess;
+use super::overlap::{self, Comer};
+use super::placeholder::Source;
 use super::problem::PolicyProblem;
 use super::resource::ResourcePattern;
 use super::session::SessionPolicy;
 use super::session_name::{NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate};
 use super::template::{Breadth, Template};
+use super::text::Text;
 use super::values::{RawValues, SubjectUse, Uses, ValueProblem, ValueRules, Values};
 
 /// A grant's texts together with the rules they were read by.
@@ -130,6 +133,12 @@ impl Narrowing {
         self.policy.uses().issuer
     }
 
+    /// Whether the policy differs for the clients that hold the grant.
+    pub(crate) fn policy_names_clients(&self) -> bool {
+        let mut placeholders = self.policy.document.values().flat_map(Text::placeholders);
+        placeholders.any(|placeholder| placeholder.source == Source::Client)
+    }
+
     /// The keys of a grant in whose texts users of different issuers would be one user, and these texts.
     pub(crate) fn merging_issuers(&self, by_client: bool) -> Vec<(&'static str, Vec<String>)> {
         let name = self.session_name.merging_issuers(by_client);
@@ -152,6 +161,17 @@ impl Narrowing {
         let (ours, theirs) = (texts(self), texts(other));
         self.policy_template() == other.policy_template()
             || ours.iter().any(|one| theirs.iter().any(|two| ResourcePattern::meets(one, two)))
+    }
+
+    /// Two texts of the policies by which a caller of this grant could reach what one of the other's reaches, because a value
+    /// of one reads like a name of the other. The callers are of different issuers.
+    pub(crate) fn overlaps(
+        &self,
+        we: Comer<'_>,
+        other: &Self,
+        they: Comer<'_>,
+    ) -> Option<(String, String)> {
+        overlap::of_callers(&self.policy.document, we, &other.policy.document, they)
     }
 
     /// Whether its sessions name the identity behind them to ActionTrail.

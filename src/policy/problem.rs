@@ -1,5 +1,6 @@
 //! What is wrong with a policy document, where, and the way out.
 
+use super::member::Member;
 use super::operator::ConditionOperator;
 use super::text::TextFlaw;
 
@@ -41,18 +42,31 @@ fn quoted(key: &str) -> String {
 pub(crate) enum PolicyFlaw {
     #[error("this is not JSON (line {line}, column {column})", line = .0.line(), column = .0.column())]
     NotJson(#[source] serde_json::Error),
-    #[error("this must be an object")]
-    NotAnObject,
-    #[error("this must be a list of statements")]
-    NotAList,
-    #[error("this must be a string (RAM writes numbers and booleans in quotes, too)")]
-    NotAString,
-    #[error("this must be a string or a list of strings")]
-    NotStrings,
+    #[error("a policy is an object with `Version` and `Statement`, not {found}")]
+    NotAPolicy { found: &'static str },
+    #[error("a statement is an object with `Effect`, `Action` and `Resource`, not {found}")]
+    NotAStatement { found: &'static str },
+    #[error("`{name}` is missing, and every {of} has it: {}", .0.way_out(), name = .0.name(), of = .0.owner())]
+    Missing(Member),
+    #[error(
+        "`{name}` must be {kind}, not {found}: {}",
+        member.way_out(),
+        name = member.name(),
+        kind = member.kind()
+    )]
+    WrongKind { member: Member, found: &'static str },
+    #[error("`{name}` is empty, and covers nothing: {}", .0.way_out(), name = .0.name())]
+    EmptyMember(Member),
+    #[error("this must be an object of condition keys and their values, not {found}")]
+    NotAnObject { found: &'static str },
+    #[error("this must be a string, not {found} (RAM writes numbers and booleans in quotes, too)")]
+    NotAString { found: &'static str },
+    #[error(
+        "this must be a string or a list of strings, not {found} (RAM writes numbers and booleans in quotes, too)"
+    )]
+    NotStrings { found: &'static str },
     #[error("this is empty: leave it out, or say what it covers")]
     Empty,
-    #[error("`{key}` is missing")]
-    MissingKey { key: &'static str },
     #[error("{} is unknown here: known are {known}", quoted(key))]
     UnknownKey { key: String, known: String },
     #[error("{} is written twice: readers of JSON disagree on which one counts", quoted(key))]
@@ -68,10 +82,15 @@ pub(crate) enum PolicyFlaw {
     Version,
     #[error("an effect is \"Allow\" or \"Deny\"")]
     Effect,
-    #[error("a statement has exactly one of `Action` and `NotAction`")]
-    OneOfActionAndNotAction,
+    #[error("a statement has one of `Action` and `NotAction`, not both: leave one of them out")]
+    ActionAndNotAction,
     #[error("an action reads `oss:GetObject`, with `*` and `?` as wildcards, or `*`")]
     Action,
+    #[error(
+        "an action begins with its service and a colon: write `oss:{}`, or `*` alone for every action",
+        meant.unwrap_or("GetObject")
+    )]
+    ActionWithoutService { meant: Option<&'static str> },
     #[error(
         "placeholders, `$`, `{{` and `}}` may stand in values of `Resource` and `Condition` only"
     )]

@@ -49,6 +49,13 @@ impl Template {
             let text = Text::parse(raw, rules)?;
             let flaws = path_rules::flaws(place, &text);
             if flaws.is_empty() { Ok(text) } else { Err(flaws) }
+        });
+        let document = document.map_err(|mut problems| {
+            // What is too broad is too broad whatever else is wrong.
+            if breadth == Breadth::Narrow {
+                problems.extend(breadth::problems(&Document::sound_parts(json)));
+            }
+            problems
         })?;
         let mut problems = Vec::new();
         if document.statements.iter().all(|statement| statement.effect == Effect::Deny) {
@@ -59,7 +66,7 @@ impl Template {
         }
         problems.extend(isolation::problems(&document));
         if breadth == Breadth::Narrow {
-            problems.extend(breadth::problems(&document));
+            problems.extend(breadth::problems(&document.map(Text::outline)));
         }
         problems.extend(mixed_subjects(&document));
         problems.extend(too_long(&document));
@@ -337,7 +344,45 @@ mod tests {
         Statement[0].Resource[21]: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
         Statement[0].Resource[22]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
         Statement[0].Resource[23]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
+        Statement[0].Resource: this allows buckets that nobody named: write service and bucket without wildcards, or set `allow_broad` with a reason
         "#);
+    }
+
+    #[test]
+    fn what_is_too_broad_is_told_beside_what_is_wrong_otherwise() {
+        let json = r#"{"Version":"2","Statement":[
+            {"Effect":"allow","Action":"*","Resource":"*"},
+            {"Effect":"Allow","Action":"*","Resource":"acs:oss:*:*:b*/${nobody}"},
+            {"Effect":"Allow","Action":"oss:GetObject","Resource":"sample-bucket"}]}"#;
+        let broad = "list the actions, or set `allow_broad` with a reason";
+        let told = problems(json, Breadth::Narrow);
+        assert!(
+            told.contains(&format!(
+                "Statement[1].Action: this allows actions that nobody named: {broad}"
+            )),
+            "{told}"
+        );
+        assert!(
+            told.contains("Statement[1].Resource: this allows buckets that nobody named"),
+            "{told}"
+        );
+        // Of what cannot be read there is nothing to be said, and of what may be broad neither.
+        assert_eq!(told.matches("nobody named").count(), 2, "{told}");
+        assert!(!problems(json, Breadth::Broad).contains("nobody named"));
+    }
+
+    /// To move the placeholder to the left of a bucket's wildcard would put it into the bucket, which is refused, too.
+    #[test]
+    fn a_wildcard_in_the_bucket_under_a_placeholder_is_answered_with_the_way_out() {
+        let told = |resource: &str| problems(&reading(&format!("\"{resource}\"")), Breadth::Broad);
+        for resource in [
+            "acs:oss:*:*:sample-*/${subject}/*",
+            "acs:oss:*:*:*/users/${subject}/*",
+            "acs:*:*:*:b*/${client}/x",
+        ] {
+            let told = told(resource);
+            assert!(told.contains(": name the bucket") && told.lines().count() == 1, "{told}");
+        }
     }
 
     #[test]

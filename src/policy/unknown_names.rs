@@ -13,6 +13,7 @@ pub(super) fn advice(at: &str, statement: &Statement<String>) -> Vec<Advice> {
     let actions = statement.actions.patterns().iter();
     let mut advice: Vec<_> =
         actions.filter_map(|action| of_action(at, action, statement)).collect();
+    advice.extend(of_resources(at, statement));
     for (&operator, keys) in &statement.condition {
         let of_key = |key: &String| of_key(at, operator, key, statement);
         advice.extend(keys.keys().filter_map(of_key));
@@ -21,7 +22,7 @@ pub(super) fn advice(at: &str, statement: &Statement<String>) -> Vec<Advice> {
 }
 
 fn of_action(at: &str, action: &str, statement: &Statement<String>) -> Option<Advice> {
-    let name = oss_name(action)?;
+    let Some(name) = oss_name(action) else { return of_service(at, action, statement) };
     let (hint, meant) = match Operation::named(action) {
         Operation::AllowedBy(by) => {
             (Hint::NoAction { action: action.to_owned(), by }, Some(by.to_owned()))
@@ -34,12 +35,48 @@ fn of_action(at: &str, action: &str, statement: &Statement<String>) -> Option<Ad
             (Hint::UnknownAction { action: action.to_owned(), near: near.clone() }, near)
         }
     };
-    let field = match statement.actions {
+    let meant = meant.map(|meant| with(statement, action, &meant));
+    Some(Advice::new(format!("{at}.{}", field(statement)), hint, meant.as_ref()))
+}
+
+fn field(statement: &Statement<String>) -> &'static str {
+    match statement.actions {
         Actions::Action(_) => "Action",
         Actions::NotAction(_) => "NotAction",
+    }
+}
+
+/// An action of a service that is none, or is another than the one whose action it names.
+fn of_service(at: &str, action: &str, statement: &Statement<String>) -> Option<Advice> {
+    let (service, name) = action.split_once(':')?;
+    let near = catalogue::nearest_service(service);
+    let slip = near == Some("oss") && catalogue::knows(name);
+    if catalogue::knows_service(service) && !slip {
+        return None;
+    }
+    let meant = near.map(|near| with(statement, action, &format!("{near}:{name}")));
+    let hint = Hint::UnknownService { service: service.to_owned(), near };
+    Some(Advice::new(format!("{at}.{}", field(statement)), hint, meant.as_ref()))
+}
+
+/// Resources of a service that is none.
+fn of_resources(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+    let all = statement.resource.as_slice();
+    let advice = |resource: &String| {
+        let service = resource.strip_prefix("acs:")?.split(':').next()?;
+        if catalogue::knows_service(service) {
+            return None;
+        }
+        let near = catalogue::nearest_service(service);
+        let meant = near.map(|near| {
+            let meant = resource.replacen(service, near, 1);
+            let all = all.iter().map(|one| if one == resource { &meant } else { one }.clone());
+            Statement { resource: Strings::of(all.collect()), ..statement.clone() }
+        });
+        let hint = Hint::UnknownService { service: service.to_owned(), near };
+        Some(Advice::new(format!("{at}.Resource"), hint, meant.as_ref()))
     };
-    let meant = meant.map(|meant| with(statement, action, &meant));
-    Some(Advice::new(format!("{at}.{field}"), hint, meant.as_ref()))
+    all.iter().filter_map(advice).collect()
 }
 
 /// What a pattern is about that matches no action, with the action that was probably meant.
@@ -157,6 +194,9 @@ mod tests {
             told("Allow", r#""Action":"OSS:upload*""#, ""),
             told("Allow", r#""Action":"oss:Copy*""#, ""),
             told("Allow", r#""Action":"oss:Frob*""#, ""),
+            told("Allow", r#""Action":["os:GetObject","oss:PutObject"]"#, ""),
+            told("Deny", r#""NotAction":"ots:GetObject""#, ""),
+            told("Allow", r#""Action":"frobnicator:Get*""#, ""),
         ];
         insta::assert_snapshot!(lines.join("\n"), @r#"
 Statement[0].Action: `oss:HeadObject` is an operation and no action of RAM: `oss:GetObject` allows it; perhaps {"Effect":"Allow","Action":["oss:GetObject","oss:CopyObject"],"Resource":"*"}
@@ -169,6 +209,9 @@ Statement[0].Action: `oss:Head*` matches no action of RAM that is known here: `H
 Statement[0].Action: `OSS:upload*` matches no action of RAM that is known here: `UploadPart` is an operation, which `oss:PutObject` allows; perhaps {"Effect":"Allow","Action":"oss:PutObject","Resource":"*"}
 Statement[0].Action: `oss:Copy*` matches no action of RAM that is known here: `CopyObject` is an operation, which `oss:GetObject` on the source and `oss:PutObject` on the target allow
 Statement[0].Action: `oss:Frob*` matches no action of OSS that is known here
+Statement[0].Action: `os` is no service of RAM that is known here, or none with such an action, so this probably matches nothing: `oss` is one; perhaps {"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"*"}
+Statement[0].NotAction: `ots` is no service of RAM that is known here, or none with such an action, so this probably matches nothing: `oss` is one; perhaps {"Effect":"Deny","NotAction":"oss:GetObject","Resource":"*"}
+Statement[0].Action: `frobnicator` is no service of RAM that is known here, or none with such an action, so this probably matches nothing
 "#);
         for fine in [
             r#""Action":["oss:GetObject","OSS:putobject","oss:Get*","oss:*","*"]"#,
@@ -176,6 +219,29 @@ Statement[0].Action: `oss:Frob*` matches no action of OSS that is known here
             r#""NotAction":"oss:DeleteObject""#,
         ] {
             assert_eq!(told("Allow", fine, ""), "", "{fine}");
+        }
+    }
+
+    #[test]
+    fn a_resource_of_an_unknown_service_is_told_with_the_nearest() {
+        let told = |resource: &str| {
+            let json = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"{resource}"}}]}}"#
+            );
+            let document = Document::read(&json, |_, raw| Ok(raw.to_owned())).unwrap();
+            let lines = advice("Statement[0]", &document.statements[0]);
+            lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        };
+        insta::assert_snapshot!(told("acs:os:*:*:sample-bucket/a"), @r#"Statement[0].Resource: `os` is no service of RAM that is known here, or none with such an action, so this probably matches nothing: `oss` is one; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#);
+        assert!(
+            told("acs:oxx*:*:*:x").contains("`oxx*` is no service"),
+            "{}",
+            told("acs:oxx*:*:*:x")
+        );
+        for fine in
+            ["*", "acs:*", "acs:oss:*", "acs:o?s:*:*:x", "acs:OSS:*:*:x", "acs:ram::1:role/x"]
+        {
+            assert_eq!(told(fine), "", "{fine}");
         }
     }
 

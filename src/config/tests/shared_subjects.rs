@@ -4,6 +4,16 @@ use super::*;
 
 /// Issuers `a` to …, each for its client, and a grant `own` with this policy.
 fn with(issuers: &[(&str, &str)], grant: &str, path: &str) -> Result<Vec<String>, String> {
+    with_other_path(issuers, grant, path, "elsewhere")
+}
+
+/// The same with a file `other.json` for a second grant.
+fn with_other_path(
+    issuers: &[(&str, &str)],
+    grant: &str,
+    path: &str,
+    other: &str,
+) -> Result<Vec<String>, String> {
     let mut text = format!(
         "[roles.writer]\narn = \"acs:ram::11223344:role/oss-readwrite\"\n\
          [grants.own]\nrole = \"writer\"\npolicy = \"own.json\"\n{grant}\n"
@@ -29,6 +39,7 @@ fn with(issuers: &[(&str, &str)], grant: &str, path: &str) -> Result<Vec<String>
         ("own.json", &policy("PutObject", path)),
         ("near.json", &policy("GetObject", "users/${subject}/inbox")),
         ("far.json", &policy("GetObject", "inbox/${subject}")),
+        ("other.json", &policy("GetObject", other)),
         ("secret", &secret),
     ]);
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
@@ -102,6 +113,64 @@ fn grants_by_which_users_reach_the_same_objects_are_looked_at_together() {
         assert_eq!(paths, ["grants.other.policy", "grants.own.policy"], "{meeting}");
     }
     assert_eq!(with_other("far.json"), Ok(vec![]));
+}
+
+/// Users of `company` come by the grant `own`, those of `partner` by `other`; a value of one must not read like a name
+/// of the other.
+#[test]
+fn grants_of_different_issuers_are_refused_where_a_users_value_may_read_like_a_name_in_the_other() {
+    let between = |own: &str, keys: &str, path: &str| {
+        let team =
+            |path: &str| if path.contains("team") { "claims.team.kind = \"segment\"" } else { "" };
+        let grants = format!(
+            "session_name = \"${{client}}\"\n{keys}\n{}\n\
+             [grants.other]\nrole = \"writer\"\npolicy = \"other.json\"\nsession_name = \"${{client}}\"\n{}\n\
+             [clients.video]\ngrants = [\"other\"]\n\
+             [issuers.partner]\nissuer = \"https://partner.example.com/\"\nalgorithms = [\"HS256\"]\n\
+             secret_file = \"secret\"\naudiences.videos = [\"video\"]\n",
+            team(own),
+            team(path)
+        );
+        with_other_path(&THREE[..1], &grants, own, path)
+    };
+    for (own, other) in [
+        // A subject that is the issuer's name, whichever of the two is qualified.
+        ("users/${subject}", "users/${issuer}/${subject}"),
+        ("users/${issuer}/${subject}", "users/${subject}"),
+        ("users/${issuer}/${subject}", "users/${subject}/${issuer}"),
+        // A fixed segment that is the issuer's name, and one where a subject stands.
+        ("users/partner/${subject}", "users/${issuer}/${subject}"),
+        ("users/shared", "users/${subject}"),
+        ("users/shared", "users/${subject}/${issuer}"),
+        // A claim that is the issuer's name, or a client's.
+        ("${claims.team}/${issuer}", "${issuer}/${subject}"),
+        ("${client}", "${subject}/${issuer}"),
+        ("u/${issuer}", "u/${subject}/${issuer}"),
+        ("users/${subject.hash}", "users/${subject}/${issuer}"),
+    ] {
+        let refused = between(own, "", other).expect_err(&format!("{own} beside {other}"));
+        assert!(refused.starts_with("grants."), "{refused}");
+        assert!(refused.lines().all(|line| line.contains(".policy: ")), "{refused}");
+    }
+    for (own, other) in [
+        ("users/${issuer}/${subject}", "users/${issuer}/${subject}"),
+        ("company/${subject}", "partner/${subject}"),
+        ("users/${subject.hash}", "users/${subject.hash}"),
+        ("users/videos/${subject}", "users/${issuer}/${subject}"),
+        ("users/${issuer}/${subject}", "users/${issuer}/${claims.team}"),
+        ("x/${subject}/y", "users/${subject}/z"),
+        // What the operator opened to everybody is no likeness of values.
+        ("users", "users/${issuer}/${subject}"),
+        ("shared", "shared"),
+    ] {
+        assert_eq!(between(own, "", other), Ok(vec![]), "{own} beside {other}");
+    }
+    insta::assert_snapshot!(between("users/${issuer}/${subject}", "", "users/${subject}/${issuer}").unwrap_err(), @r"
+grants.other.policy: a user of the issuer `partner` and one of `company` could reach the same objects, by `acs:oss:*:*:sample-bucket/users/${subject}/${issuer}/*` and, in the grant `own`, `acs:oss:*:*:sample-bucket/users/${issuer}/${subject}/*`, where a subject or a claim of one reads like a name in the other: begin them with different fixed segments, write `${issuer}` at the same place in both, or say in `shared_subjects` why they are the same people
+");
+    // What is said is not said for nothing.
+    let shared = "shared_subjects = \"one directory feeds both\"";
+    assert_eq!(between("users/${subject}", shared, "users/${issuer}/${subject}"), Ok(vec![]));
 }
 
 #[test]
