@@ -5,7 +5,8 @@
 //! `Credentials` → `TokenResponse`. Imports point one way:
 //! `cli → app → config → http → auth, limit, grant, vend → sts, store → policy → domain`.
 
-#[cfg(all(test, feature = "emulator"))]
+#[cfg(test)]
+#[cfg(feature = "emulator")]
 mod agreement;
 pub mod app;
 mod auth;

@@ -5,9 +5,10 @@
 
 mod grammar;
 
-// The same worlds as in the tests of `policy`.
+#[expect(clippy::duplicate_mod, reason = "the same worlds as in the tests of `policy`")]
 #[path = "../policy/tests/draw.rs"]
 mod draw;
+#[expect(clippy::duplicate_mod, reason = "the same worlds as in the tests of `policy`")]
 #[path = "../policy/tests/worlds.rs"]
 mod worlds;
 
