@@ -47,12 +47,13 @@ fn prose(text: &str) -> String {
 fn anchors(text: &str) -> BTreeSet<String> {
     let mut seen = BTreeMap::<String, usize>::new();
     let mut anchors = BTreeSet::new();
+    let link = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap();
     for line in prose(text).lines() {
         let heading = line.trim_start_matches('#');
         let depth = line.len() - heading.len();
         let (1..=6, Some(heading)) = (depth, heading.strip_prefix(' ')) else { continue };
         // Of a link in a heading its text counts.
-        let heading = Regex::new(r"\[([^\]]*)\]\([^)]*\)").unwrap().replace_all(heading, "$1");
+        let heading = link.replace_all(heading, "$1");
         let slug: String = heading
             .trim()
             .to_lowercase()
