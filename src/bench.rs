@@ -14,15 +14,15 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Duration, Instant};
 
 use crate::auth::{Authenticator, Caller, Issuers, Presented};
-use crate::clock::Clock;
 use crate::config::{self, Mode, RuleSettings, Settings};
-use crate::domain::{AccessKey, AssumedRoleUser, Credentials};
 use crate::grant::{Asked, Grant, Grants};
 use crate::http::token_response;
 use crate::store::Store;
 use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::Metrics;
 use crate::vend::{Holder, KeyHashing, ProvenKey, Vended, Vendor};
+use appserver_domain::clock::Clock;
+use appserver_domain::{AccessKey, AssumedRoleUser, Credentials};
 
 /// One caller's request for one album, its token kept already.
 #[derive(Debug)]

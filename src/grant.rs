@@ -6,11 +6,11 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
-use crate::domain::{ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration};
-use crate::policy::{
+use crate::sts::RoleSession;
+use appserver_domain::{ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration};
+use appserver_policy::{
     AskedPolicy, Excess, Narrowed, Narrowing, RawValues, RenderProblem, SessionPolicy, ValueProblem,
 };
-use crate::sts::RoleSession;
 
 /// A named entitlement, as the configuration gives it: everything that was checked when it was loaded.
 #[derive(Debug)]
@@ -240,8 +240,8 @@ impl<'a> Grant<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Subject;
-    use crate::policy::{Breadth, NarrowingTexts, Shape, ValueRule, ValueRules};
+    use appserver_domain::Subject;
+    use appserver_policy::{Breadth, NarrowingTexts, Shape, ValueRule, ValueRules};
 
     const ALBUM: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
         "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
@@ -262,7 +262,7 @@ mod tests {
             source_identity: None,
         };
         let [shortest, default, longest] = [900, 1800, 3600]
-            .map(|secs| crate::domain::MaxSessionDuration::DEFAULT.admit(secs).unwrap());
+            .map(|secs| appserver_domain::MaxSessionDuration::DEFAULT.admit(secs).unwrap());
         Entitlement {
             name: name.parse().unwrap(),
             role: "acs:ram::11223344:role/oss".to_owned().try_into().unwrap(),

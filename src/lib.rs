@@ -5,24 +5,16 @@
 //! `Credentials` → `TokenResponse`. Imports point one way:
 //! `cli → app → config → http → auth, limit, grant, vend → sts, store → policy → domain`.
 
-#[cfg(test)]
-#[cfg(feature = "emulator")]
-mod agreement;
 pub mod app;
 mod auth;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cli;
-pub mod clock;
 pub mod config;
 mod doctor;
-mod domain;
-#[cfg(feature = "emulator")]
-pub mod emulator;
 mod grant;
 mod http;
 mod limit;
-mod policy;
 mod seal;
 mod store;
 mod sts;

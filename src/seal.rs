@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretBox, SecretSlice};
 use sha2::Sha256;
 
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 const KEY_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 24;

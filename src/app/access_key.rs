@@ -7,10 +7,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::domain::{AccessKey, AccountId};
 use crate::sts::StsClient;
 use crate::telemetry::ConfigMetrics;
 use crate::vend::{KeyRefused, ProvenKey, Vendor};
+use appserver_domain::{AccessKey, AccountId};
 
 /// When STS is asked again whose the AccessKey is, after it could not be reached.
 const RETRY_UNREACHED: Duration = Duration::from_secs(2);

@@ -16,7 +16,6 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
 use crate::config::{FileReads, Problem, Problems, Secrets, Settings};
 use crate::http::{self, Api, InForce, PublicUrl, Readiness, ServerSettings, Tls};
 use crate::store::Store;
@@ -25,6 +24,7 @@ use crate::telemetry::audit::Audit;
 use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
 use crate::vend::{KeyRefused, Vendor};
 use access_key::{Candidate, KeyKeeper};
+use appserver_domain::clock::Clock;
 use reload::Reloader;
 use watch::Watch;
 

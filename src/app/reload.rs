@@ -8,12 +8,12 @@ use super::access_key::Candidate;
 use super::rules::{holders, rules};
 use super::watch::Watch;
 use crate::config::{FileReads, Fixed, Problem, Problems, Secrets, Settings, Source};
-use crate::domain::GrantName;
 use crate::grant::{Entitlement, Grants};
 use crate::http::{Api, InForce, PublicUrl, Rules, Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
 use crate::vend::Holders;
+use appserver_domain::GrantName;
 
 /// Has a running server read its configuration again.
 #[derive(Clone, Debug)]

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crate::auth::{Authenticator, Issuers, UnverifiableIssuers};
-use crate::clock::Clock;
 use crate::config::RuleSettings;
 use crate::http::{Rules, TicketRules};
 use crate::limit::{Failures, LimitKind, Limits};
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vend::{Holder, Holders};
+use appserver_domain::clock::Clock;
 
 /// The rules of a configuration. What the rules `before` have counted and learnt stays where its terms are the same.
 pub(super) fn rules(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ClientId, Fingerprint, IssuerName, Subject};
+use appserver_domain::{ClientId, Fingerprint, IssuerName, Subject};
 
 /// An authenticated client, with its subject and verified claims if the credential proved any.
 #[derive(Clone, Debug)]

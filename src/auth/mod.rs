@@ -22,7 +22,7 @@ pub(crate) use ticket::{Ticket, TicketId, TicketProblem, TicketSeal};
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::{ClientId, Fingerprint};
+use appserver_domain::{ClientId, Fingerprint};
 
 /// The registered clients, and how each proves itself.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::domain::{Fingerprint, Invalid};
+use appserver_domain::{Fingerprint, Invalid};
 
 /// The SHA-256 of a client's secret, written as 64 hex digits in the configuration.
 ///

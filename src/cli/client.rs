@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Failure;
 use super::output::say;
 use crate::auth::{ClientSecret, SecretHash};
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// Prints a new secret: the one time that anybody sees it.
 pub(super) fn new(id: &ClientId) -> Result<(), Failure> {

@@ -12,10 +12,10 @@ use super::serve::{read, run, start_log};
 use super::signals::Signals;
 use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
-use crate::clock::Clock;
 use crate::config::{self, Mode, Settings};
-use crate::emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem, demo_jwt};
 use crate::telemetry;
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem, demo_jwt};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct DevArgs {

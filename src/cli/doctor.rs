@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::output::say;
 use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
-use crate::clock::Clock;
 use crate::config::{Mode, Secrets};
 use crate::doctor::{Finding, Outcome, Patient, examine};
+use appserver_domain::clock::Clock;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {

@@ -22,10 +22,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::app::StartError;
-use crate::clock::Clock;
 use crate::config::{self, Mode, Problem, Problems, SecretsToo, Settings};
-use crate::domain::ClientId;
 use crate::telemetry::{log_panics, with_causes};
+use appserver_domain::ClientId;
+use appserver_domain::clock::Clock;
 use output::{note, say};
 use signals::Signals;
 

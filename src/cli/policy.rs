@@ -9,11 +9,11 @@ use clap::{Args, Subcommand};
 use super::output::say;
 use super::{ConfigFiles, EXIT_CONFIG, Failure};
 use crate::auth::Caller;
-use crate::clock::Clock;
 use crate::config::{self, Mode, Settings};
-use crate::domain::{ClientId, IssuerName, Subject};
 use crate::grant::{Asked, Grants, Refusal};
-use crate::policy::{
+use appserver_domain::clock::Clock;
+use appserver_domain::{ClientId, IssuerName, Subject};
+use appserver_policy::{
     AskedPolicy, Breadth, Explanation, Judged, Linted, PolicyProblem, Request, RolePolicy,
     SessionPolicy, ValueProblem, lint_file,
 };

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::signals::Signals;
 use super::{ConfigFiles, EXIT_CONFIG, EXIT_KEY_REFUSED, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
-use crate::clock::Clock;
 use crate::config::{LogFormat, SecretsToo, Settings};
 use crate::telemetry::{self, LogEnd, LogFilter};
+use appserver_domain::clock::Clock;
 
 /// A configuration may take so long to be read. The files may lie on a network.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);

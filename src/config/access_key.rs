@@ -10,7 +10,7 @@ use super::problems::Problems;
 use super::raw::{RawAccessKey, RawSource};
 use super::readings::Readings;
 use super::{Environment, Mode};
-use crate::domain::AccessKey;
+use appserver_domain::AccessKey;
 
 const ID_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const SECRET_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::problems::Problem;
 use crate::grant::Grants;
-use crate::policy::Narrowing;
 use crate::vend::Freshness;
+use appserver_policy::Narrowing;
 
 /// Who throws tokens away early, and with how many seconds left. Source: the SDKs' code.
 const DISCARDING: [(u64, &str); 2] =

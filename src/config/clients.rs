@@ -8,8 +8,8 @@ use super::raw::RawClient;
 use super::tls::TlsSource;
 use super::{Mode, limits};
 use crate::auth::{CertificateName, Client, SecretHash};
-use crate::domain::{ClientId, GrantName};
 use crate::limit::ClientLimits;
+use appserver_domain::{ClientId, GrantName};
 
 /// The clients of `config/dev.toml`, whose secrets are public.
 const DEMO_CLIENTS: [&str; 5] =

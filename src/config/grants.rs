@@ -12,11 +12,11 @@ use super::file_reads::read_text;
 use super::problems::{Problem, Problems};
 use super::raw::{RawGrant, RawKind, RawRole, RawValueRule};
 use super::resolve::number;
-use crate::domain::{
+use crate::grant::{Durations, Entitlement, Grants};
+use appserver_domain::{
     ClientId, Fingerprint, GrantName, MaxSessionDuration, RoleArn, RoleName, ValueName,
 };
-use crate::grant::{Durations, Entitlement, Grants};
-use crate::policy::{
+use appserver_policy::{
     Breadth, Narrowing, NarrowingProblem, NarrowingTexts, Shape, ValueRule, ValueRules,
 };
 

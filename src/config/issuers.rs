@@ -12,7 +12,7 @@ use super::problems::Problems;
 use super::raw::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};
 use super::resolve::number;
 use crate::auth::{ClaimKind, ClaimPath, ClaimRule, Issuer, NamedClaim, SubjectType, TokenKind};
-use crate::domain::{ClientId, Fingerprint, IssuerName, ValueName};
+use appserver_domain::{ClientId, Fingerprint, IssuerName, ValueName};
 
 /// The issuers whose tokens are trusted, for clients that are registered; and all whose names can be read, with the clients
 /// that they serve.

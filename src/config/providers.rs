@@ -7,7 +7,7 @@ use super::field::{Field, List};
 use super::problems::Problems;
 use super::raw::{RawClaimRule, RawIssuer};
 use crate::auth::{ClaimPath, SignatureAlgorithm, TokenKind};
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// An identity provider whose tokens are known.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]

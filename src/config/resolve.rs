@@ -19,8 +19,8 @@ use super::{
     clients, grants, issuers, limits, reload, server, shared_subjects, store, sts, tickets, tls,
     tracing, unusable, vend,
 };
-use crate::domain::ClientId;
 use crate::telemetry;
+use appserver_domain::ClientId;
 
 pub(super) fn resolve(
     merged: Merged,

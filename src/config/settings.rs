@@ -13,7 +13,6 @@ use super::{
     TracingSource, certificate_problem,
 };
 use crate::auth::{Client, Issuer, TicketSeal};
-use crate::domain::{AccessKey, AccountId, ClientId};
 use crate::grant::Grants;
 use crate::http::{Cors, Proxies, ServerSettings, TlsIdentity};
 use crate::limit::{ClientLimits, FailureSettings};
@@ -22,6 +21,7 @@ use crate::sts::StsSettings;
 use crate::telemetry::TraceSettings;
 use crate::telemetry::audit::AuditSettings;
 use crate::vend::VendSettings;
+use appserver_domain::{AccessKey, AccountId, ClientId};
 
 /// What [`crate::app`] builds the server from.
 #[derive(Debug)]

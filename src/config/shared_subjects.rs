@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::problems::{Problem, Problems};
-use crate::domain::{ClientId, GrantName, IssuerName};
-use crate::policy::Narrowing;
+use appserver_domain::{ClientId, GrantName, IssuerName};
+use appserver_policy::Narrowing;
 
 /// What is looked at, as far as it can be read.
 pub(super) struct Looked<'a> {

@@ -4,9 +4,9 @@
 use super::clients::ResolvedClient;
 use super::problems::Problem;
 use crate::auth::{ClaimPath, Issuer, KeySource, KeysFrom, SecretHash};
-use crate::domain::ClientId;
 use crate::grant::{Entitlement, Grants};
-use crate::policy::SubjectUse;
+use appserver_domain::ClientId;
+use appserver_policy::SubjectUse;
 
 /// The warnings, in the order of their keys.
 pub(super) fn warnings(

@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
-use crate::clock::Clock;
 use crate::sts::{Endpoint, Knocked, NoAnswer, StsSettings, knock};
 use crate::telemetry::with_causes;
+use appserver_domain::clock::Clock;
 
 const CHECK: &str = "endpoint";
 

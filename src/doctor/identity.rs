@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 
 use super::{Finding, refusal};
-use crate::domain::{AccessKey, AccountId};
 use crate::sts::{CallerIdentity, StsClient};
 use crate::vend::{KeyRefused, ProvenKey};
+use appserver_domain::{AccessKey, AccountId};
 
 const CHECK: &str = "identity";
 

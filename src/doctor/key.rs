@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::config::AccessKeySource;
-use crate::domain::AccessKey;
+use appserver_domain::AccessKey;
 
 pub(super) fn finding(source: &AccessKeySource, key: &AccessKey) -> Finding {
     Finding::ok("access key", format!("`{}`, from: {source}", key.id))

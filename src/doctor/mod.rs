@@ -19,12 +19,12 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::clock::Clock;
 use crate::config::Settings;
-use crate::domain::AccessKey;
 use crate::store::StoreSettings;
 use crate::sts::{Endpoint, Endpoints, StsClient, StsSettings};
 use crate::telemetry::Metrics;
+use appserver_domain::AccessKey;
+use appserver_domain::clock::Clock;
 
 pub(crate) use finding::{Finding, Outcome};
 

@@ -9,10 +9,10 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
-use crate::domain::{ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration};
 use crate::grant::{Asked, Durations, Entitlement, Grant, Grants};
-use crate::policy::{Breadth, Narrowing, NarrowingTexts, ValueRules};
 use crate::sts::RoleSession;
+use appserver_domain::{ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration};
+use appserver_policy::{Breadth, Narrowing, NarrowingTexts, ValueRules};
 
 /// Allows only what needs no permission, and so nothing. (RAM's grammar wants an Allow, and so do we.)
 const NOTHING: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}]}"#;
@@ -62,7 +62,7 @@ pub(super) fn session(trial: Trial<'_>, now: DateTime<Utc>) -> RoleSession {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::MaxSessionDuration;
+    use appserver_domain::MaxSessionDuration;
 
     #[test]
     fn a_trial_asks_for_a_session_that_may_do_nothing() {

@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use super::probe::{self, Trial};
 use super::{Finding, refusal};
-use crate::domain::AccountId;
 use crate::grant::{Entitlement, Grants};
 use crate::sts::{AssumeRole, CallerIdentity, Reason, RoleSession, StsClient, StsError, retrying};
+use appserver_domain::AccountId;
 
 const CHECK: &str = "role";
 /// Between tries while STS throttles and does not say for how long.

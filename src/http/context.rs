@@ -16,8 +16,8 @@ use uuid::fmt::Hyphenated;
 use super::peer::Peer;
 use super::rules::Rules;
 use crate::auth::{Caller, TicketId};
-use crate::domain::{ClientId, GrantName, IssuerName, Subject};
 use crate::grant::Asked;
+use appserver_domain::{ClientId, GrantName, IssuerName, Subject};
 
 /// The main route.
 pub(super) const TOKEN_ROUTE: &str = "/v1/token";

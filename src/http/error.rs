@@ -11,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use crate::auth::AuthError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
-use crate::policy::ValueProblem;
 use crate::sts::StsError;
 use crate::telemetry::audit::Unrecorded;
 use crate::vend::VendError;
+use appserver_policy::ValueProblem;
 
 /// Everything that can go wrong with a request. `Display` is for the log; what callers read is [`Public`].
 #[derive(Debug, thiserror::Error)]

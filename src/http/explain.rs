@@ -19,7 +19,7 @@ use super::token_request::{not_taken, parameters, policy, text};
 use super::wire::Success;
 use crate::auth::Caller;
 use crate::grant::Asked;
-use crate::policy::{Explanation, Request, RequestProblem};
+use appserver_policy::{Explanation, Request, RequestProblem};
 
 const FIELDS: &str =
     "the parameters are `Grant`, `Parameters`, `Policy`, `Action`, `Resource` and `Conditions`";

@@ -4,7 +4,7 @@ use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::clock::{Clock, Stamp};
+use appserver_domain::clock::{Clock, Stamp};
 
 /// The configuration that requests go by, as `/version` tells it.
 #[derive(Debug)]

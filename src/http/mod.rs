@@ -68,11 +68,11 @@ pub(crate) use tls::{ClientAuth, ClientTrust, Tls, TlsFile, TlsIdentity};
 #[cfg(feature = "bench")]
 pub(crate) use wire::token_response;
 
-use crate::clock::Clock;
 use crate::sts::StsClient;
 use crate::telemetry::audit::Audit;
 use crate::telemetry::{Metrics, Traces};
 use crate::vend::Vendor;
+use appserver_domain::clock::Clock;
 use error::ApiError;
 use observe::Observed;
 

@@ -333,7 +333,6 @@ mod tests {
 
     use super::*;
     use crate::auth::Issuers;
-    use crate::clock::Clock;
     use crate::grant::Grants;
     use crate::http::Rules;
     use crate::limit::{FailureSettings, Failures, LimitMode, LimitTerms, Limits, Per};
@@ -342,6 +341,7 @@ mod tests {
     use crate::telemetry::audit::Audit;
     use crate::telemetry::{Metrics, Traces};
     use crate::vend::{VendSettings, Vendor};
+    use appserver_domain::clock::Clock;
 
     const FAILURES: FailureSettings = FailureSettings {
         mode: LimitMode::Enforce,
@@ -359,7 +359,7 @@ mod tests {
             attempt_timeout: Duration::from_secs(1),
             max_attempts: NonZeroU32::MIN,
         };
-        let key = crate::domain::AccessKey::new("testid", "testsecret".into()).unwrap();
+        let key = appserver_domain::AccessKey::new("testid", "testsecret".into()).unwrap();
         let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
         Arc::new(Api {
             rules: ArcSwap::from_pointee(Rules {

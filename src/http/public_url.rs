@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use reqwest::Url;
 
-use crate::domain::{Invalid, is_loopback};
+use appserver_domain::{Invalid, is_loopback};
 
 /// What the URLs of tickets begin with: a scheme, a host, and a path's beginning where somebody in front takes one off.
 ///

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::failing;
 use crate::auth::{AuthError, Caller, Presented, Ticket, TicketProblem};
 use crate::grant::{Asked, Entitlement};
-use crate::policy::AskedPolicy;
+use appserver_policy::AskedPolicy;
 
 /// What stands for the ticket in a query.
 pub(super) const PARAMETER: &str = "Ticket";

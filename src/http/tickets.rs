@@ -21,8 +21,8 @@ use super::token::json;
 use super::token_request::{not_taken, seconds, take};
 use super::wire::Success;
 use crate::auth::{Caller, Ticket, TicketId, TicketSeal};
-use crate::clock::Stamp;
 use crate::grant::{Asked, Grant};
+use appserver_domain::clock::Stamp;
 
 const FIELDS: &str =
     "the parameters are `Grant`, `DurationSeconds`, `Parameters`, `Policy` and `ExpiresInSeconds`";

@@ -8,9 +8,9 @@ use super::error::ApiError;
 use super::json::Members;
 use super::redeem;
 use crate::auth::AuthError;
-use crate::domain::ValueName;
 use crate::grant::Asked;
-use crate::policy::AskedPolicy;
+use appserver_domain::ValueName;
+use appserver_policy::AskedPolicy;
 
 const FIELDS: &str = "the parameters are `Grant`, `DurationSeconds`, `Parameters` and `Policy`";
 const SECONDS_RULE: &str = "it is a whole number of seconds";

@@ -9,10 +9,10 @@ use super::no_query::NoQuery;
 use super::token::json;
 use super::wire::Success;
 use crate::auth::Caller;
-use crate::domain::ValueName;
 use crate::grant::Entitlement;
 use crate::limit::{ClientLimits, Limit, Per};
-use crate::policy::ValueRule;
+use appserver_domain::ValueName;
+use appserver_policy::ValueRule;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]

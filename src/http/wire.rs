@@ -8,9 +8,9 @@ use utoipa::ToSchema;
 
 use super::error::Public;
 use super::openapi::ErrorCode;
-use crate::clock::Stamp;
-use crate::domain::{Credentials, GrantName};
 use crate::vend::Vended;
+use appserver_domain::clock::Stamp;
+use appserver_domain::{Credentials, GrantName};
 
 /// What is at the head of every successful answer.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
@@ -117,7 +117,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::AssumedRoleUser;
+    use appserver_domain::AssumedRoleUser;
 
     proptest! {
         #[test]

@@ -14,9 +14,9 @@ use std::time::Duration;
 pub(crate) use failures::{FailureSettings, Failures, Network, network};
 pub(crate) use terms::{Limit, LimitKind, LimitMode, LimitTerms, Per};
 
-use crate::domain::{ClientId, IssuerName, Subject};
 use crate::store::Store;
 use crate::telemetry::ThrottleMetrics;
+use appserver_domain::{ClientId, IssuerName, Subject};
 use bucket::Bucket;
 use subjects::Subjects;
 

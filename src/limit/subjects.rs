@@ -14,7 +14,7 @@ use quick_cache::sync::Cache;
 
 use super::LimitTerms;
 use super::bucket::Bucket;
-use crate::domain::{ClientId, IssuerName, Subject};
+use appserver_domain::{ClientId, IssuerName, Subject};
 
 /// Users of all clients together, some 200 bytes each.
 const MOST: usize = 100_000;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// A token bucket's size and how fast it fills.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]

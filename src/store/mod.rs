@@ -15,8 +15,8 @@ mod view;
 
 use std::num::NonZeroU32;
 
-use crate::clock::Clock;
 use crate::telemetry::StoreMetrics;
+use appserver_domain::clock::Clock;
 
 pub(crate) use self::redis::{Landed, Redis};
 pub(crate) use budget::{BudgetTerms, Reserved};

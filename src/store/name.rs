@@ -6,8 +6,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use sha2::Sha256;
 
-use crate::domain::text_type;
 use crate::seal::SealKey;
+use appserver_domain::text_type;
 
 /// What every key begins with. Who shares it shares tokens and the budget.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]

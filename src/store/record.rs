@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{AssumedRoleUser, Credentials};
+use appserver_domain::{AssumedRoleUser, Credentials};
 
 /// Credentials as replicas hand them on. A field that is added gets a default, so that replicas of two versions
 /// understand each other.

@@ -22,10 +22,10 @@ use super::name::{Name, Names};
 use super::record;
 use super::settings::RedisSettings;
 use super::view::{Shared, View, Whose};
-use crate::clock::Clock;
-use crate::domain::Credentials;
 use crate::seal::Seal;
 use crate::telemetry::{StoreMetrics, StoreOperation};
+use appserver_domain::Credentials;
+use appserver_domain::clock::Clock;
 
 /// A Redis that replicas share.
 #[derive(Debug)]

@@ -9,8 +9,8 @@ use redis::{ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisConnectionI
 use secrecy::SecretString;
 
 use super::name::KeyPrefix;
-use crate::domain::Invalid;
 use crate::seal::SealKey;
+use appserver_domain::Invalid;
 
 /// Where what replicas share is kept, and how.
 #[derive(Debug)]

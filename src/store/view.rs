@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::lease::Lease;
-use crate::domain::Credentials;
+use appserver_domain::Credentials;
 
 /// One look at what replicas share of a session.
 #[derive(Debug)]

@@ -8,7 +8,7 @@ use super::error::Unintelligible;
 use super::role_session::RoleSession;
 use super::rpc::Parameters;
 use super::timestamp;
-use crate::domain::{AssumedRoleUser, Credentials};
+use appserver_domain::{AssumedRoleUser, Credentials};
 
 /// How far our clock may be from STS's: beyond that it refuses requests, and we learn its time from that.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
@@ -103,8 +103,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::IncompleteCredentials;
     use crate::sts::role_session::tests::{a_session, an_answer};
+    use appserver_domain::IncompleteCredentials;
 
     const NOW: &str = "2016-01-13T14:02:37Z";
 

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::error::Unintelligible;
 use super::rpc::Parameters;
 use super::timestamp;
-use crate::domain::AccessKeyId;
+use appserver_domain::AccessKeyId;
 
 /// One call, with everything but what changes from attempt to attempt.
 pub(super) trait Call {
@@ -47,7 +47,7 @@ pub(super) fn request<'a, C: Call>(
 #[cfg(feature = "bench")]
 pub(crate) fn signed_length(
     session: &super::RoleSession,
-    key: &crate::domain::AccessKey,
+    key: &appserver_domain::AccessKey,
     now: DateTime<Utc>,
 ) -> usize {
     let parameters = request(session, &key.id, super::client::nonce(), now);

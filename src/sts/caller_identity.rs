@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::call::Call;
 use super::error::Unintelligible;
 use super::rpc::Parameters;
-use crate::domain::AccountId;
+use appserver_domain::AccountId;
 
 /// Whom STS takes us for.
 #[derive(Clone, Debug, Eq, PartialEq)]

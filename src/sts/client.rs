@@ -22,9 +22,9 @@ use super::issuer_clock::{self, IssuerClock, Unbelievable};
 use super::retry::retrying;
 use super::role_session::RoleSession;
 use super::rpc;
-use crate::clock::Clock;
-use crate::domain::{AccessKey, Credentials};
 use crate::telemetry::{Metrics, causes, current_trace_id};
+use appserver_domain::clock::Clock;
+use appserver_domain::{AccessKey, Credentials};
 
 /// The most that is read of an answer. An answer of STS has one or two kilobytes; tokens have no
 /// documented limit.

@@ -4,7 +4,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use super::region::Region;
-use crate::domain::{Invalid, is_loopback};
+use appserver_domain::{Invalid, is_loopback};
 
 /// An STS endpoint: scheme, host and port, nothing else.
 ///

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::endpoint::Endpoint;
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// One endpoint or more, tried in turn. Which one is in use outlives a call: what answered last is
 /// asked first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::refusal::{Refusal, RequestId};
-use crate::domain::IncompleteCredentials;
+use appserver_domain::IncompleteCredentials;
 
 /// The outcome of a failed call, told by STS's `Code` where there is one: throttling, for one,
 /// comes with the HTTP status of a bad request.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap};
 
-use crate::clock::Clock;
+use appserver_domain::clock::Clock;
 
 /// Clocks that differ by more are not both clocks: a machine without a battery that starts in 1970,
 /// a proxy's stale page. Where tokens begin and end is not taken from such a time.

@@ -26,7 +26,7 @@ mod timestamp;
 
 use tokio::time::Instant;
 
-use crate::domain::Credentials;
+use appserver_domain::Credentials;
 
 pub(crate) use caller_identity::{CallerIdentity, IdentityKind};
 pub(crate) use client::{StsClient, StsSettings};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// A decision of STS's: sending the same request again will not change it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]

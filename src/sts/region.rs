@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Deserialize;
 
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// A region, such as `cn-hangzhou`.
 ///

@@ -1,7 +1,7 @@
 //! What an AssumeRole call asks for.
 
-use crate::domain::{ExternalId, RoleArn, SessionDuration, SessionName, SourceIdentity};
-use crate::policy::SessionPolicy;
+use appserver_domain::{ExternalId, RoleArn, SessionDuration, SessionName, SourceIdentity};
+use appserver_policy::SessionPolicy;
 
 /// Exactly what STS would see of a request: two that are equal may share one token, and nothing
 /// else may.
@@ -24,8 +24,8 @@ pub(super) mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::MaxSessionDuration;
-    use crate::policy::{Breadth, Narrowing, NarrowingTexts, RawValues, ValueRules};
+    use appserver_domain::MaxSessionDuration;
+    use appserver_policy::{Breadth, Narrowing, NarrowingTexts, RawValues, ValueRules};
 
     /// A grant's policy for these keys of `sample-bucket`: there is no other way to a session policy, in tests neither.
     pub(crate) fn policy_for(keys: &str) -> SessionPolicy {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
-use crate::clock::Stamp;
+use appserver_domain::clock::Stamp;
 
 const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::clock::{Clock, Stamp};
+use appserver_domain::clock::{Clock, Stamp};
 
 /// Writes an event as one line: its time, level, fields and target, and the spans around it from the outermost on.
 pub(super) struct JsonLine;

@@ -1,20 +1,20 @@
 //! Everything that `/metrics` shows. Labels come from closed sets: nothing a caller wrote becomes one.
 
-use std::fmt;
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::label::Label;
 use super::{
     AuditMetrics, ConfigMetrics, Connections, IssuerMetrics, LogMetrics, StoreMetrics,
     ThrottleMetrics, TraceMetrics, VendMetrics,
 };
-use crate::domain::{ClientId, GrantName};
+use appserver_domain::{ClientId, GrantName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
 const LATENCY_BOUNDS: [f64; 12] =
@@ -89,25 +89,13 @@ const TOKEN_ANSWERED: RequestLabels =
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct VendedLabels {
-    client: ClientId,
-    grant: GrantName,
+    client: Label<ClientId>,
+    grant: Label<GrantName>,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct FailedLabel {
     reason: &'static str,
-}
-
-impl EncodeLabelValue for ClientId {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        self.as_str().encode(encoder)
-    }
-}
-
-impl EncodeLabelValue for GrantName {
-    fn encode(&self, encoder: &mut LabelValueEncoder<'_>) -> fmt::Result {
-        self.as_str().encode(encoder)
-    }
 }
 
 /// One attempt at STS: what was asked, and how it ended.
@@ -205,7 +193,7 @@ impl Metrics {
 
     /// A token was handed out. Client and grant are configured, so their number is bounded.
     pub(crate) fn vended(&self, client: &ClientId, grant: &GrantName) {
-        let labels = VendedLabels { client: client.clone(), grant: grant.clone() };
+        let labels = VendedLabels { client: Label(client.clone()), grant: Label(grant.clone()) };
         self.vended.get_or_create(&labels).inc();
     }
 

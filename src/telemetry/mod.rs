@@ -8,6 +8,7 @@ mod connection_metrics;
 mod exposition;
 mod issuer_metrics;
 mod json;
+mod label;
 mod log;
 mod log_metrics;
 mod log_writer;

@@ -5,7 +5,9 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
+
+use super::label::Label;
 
 /// The limits' metrics; clones count together.
 #[derive(Clone, Debug, Default)]
@@ -16,7 +18,7 @@ pub(crate) struct ThrottleMetrics {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct BeyondLabels {
     /// Empty for failures: names that strangers give are no labels.
-    client: Option<ClientId>,
+    client: Option<Label<ClientId>>,
     limit: &'static str,
     mode: &'static str,
 }
@@ -32,7 +34,7 @@ impl ThrottleMetrics {
 
     /// A limit is in force: it is shown before the first request beyond it.
     pub(crate) fn begin(&self, client: Option<&ClientId>, limit: &'static str, mode: &'static str) {
-        let labels = BeyondLabels { client: client.cloned(), limit, mode };
+        let labels = BeyondLabels { client: client.cloned().map(Label), limit, mode };
         drop(self.beyond.get_or_create(&labels));
     }
 
@@ -43,7 +45,7 @@ impl ThrottleMetrics {
         limit: &'static str,
         mode: &'static str,
     ) {
-        let labels = BeyondLabels { client: client.cloned(), limit, mode };
+        let labels = BeyondLabels { client: client.cloned().map(Label), limit, mode };
         self.beyond.get_or_create(&labels).inc();
     }
 }

@@ -4,8 +4,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::domain::ClientId;
 use crate::telemetry::{Origin, Trace};
+use appserver_domain::ClientId;
 
 /// A flight waits in the line of the client that started it. If that line is long, because the client is greedy,
 /// others who need the same token must not wait for it: the first of each client that joins takes a place in its

@@ -22,12 +22,12 @@ use super::settings::VendSettings;
 use super::token::Token;
 use super::tokens::Tokens;
 use super::waiters::Waiters;
-use crate::clock::{Clock, Moment};
-use crate::domain::ClientId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::audit::Source;
 use crate::telemetry::{Lookup, VendMetrics, apart};
+use appserver_domain::ClientId;
+use appserver_domain::clock::{Clock, Moment};
 
 /// How long a caller for whom a usable token lies ready waits for a fresh one. STS answers within a fraction of it;
 /// if it does not, it is failing in one more way.

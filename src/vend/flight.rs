@@ -11,11 +11,11 @@ use super::engine::Engine;
 use super::error::VendError;
 use super::flights::{Flight, Outcome};
 use super::token::{Origin, Token};
-use crate::clock::Stamp;
-use crate::domain::ClientId;
 use crate::store::Lease;
 use crate::sts::{AssumeRole, RoleSession, StsError, retrying};
 use crate::telemetry::current_trace_id;
+use appserver_domain::ClientId;
+use appserver_domain::clock::Stamp;
 
 /// Who pays for a flight.
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use super::departure::Departure;
 use super::error::VendError;
 use super::key::{Key, Prehashed};
 use super::token::Token;
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// What a flight brings, to everyone who waits for it.
 pub(super) type Outcome = Result<Arc<Token>, VendError>;

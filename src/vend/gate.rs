@@ -1,7 +1,7 @@
 //! The proof that the AccessKey is one that AppServer may sign with.
 
-use crate::domain::AccountId;
 use crate::sts::{CallerIdentity, IdentityKind};
+use appserver_domain::AccountId;
 
 /// An AccessKey whose owner STS has named, and who is a RAM user or a role. Nothing is vended without one.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::domain::{ClientId, Fingerprint};
+use appserver_domain::{ClientId, Fingerprint};
 
 /// A client with a grant as it is configured now. One that is changed has another fingerprint, and is another holder.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]

@@ -33,12 +33,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
-use crate::clock::Clock;
-use crate::domain::AccountId;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
 use crate::telemetry::audit::Source;
+use appserver_domain::AccountId;
+use appserver_domain::clock::Clock;
 use engine::{Engine, Kept};
 
 pub(crate) use error::VendError;

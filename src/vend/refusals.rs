@@ -7,8 +7,8 @@ use quick_cache::UnitWeighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::key::{Key, Prehashed};
-use crate::clock::Moment;
 use crate::sts::StsError;
+use appserver_domain::clock::Moment;
 
 /// More are not worth remembering: each is good for a minute, in which the budget makes some thousands of calls.
 const MOST: usize = 10_000;

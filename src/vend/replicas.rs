@@ -12,11 +12,11 @@ use super::flight::Fare;
 use super::flights::{Boarding, Flight, Outcome};
 use super::key::Key;
 use super::token::Token;
-use crate::clock::Moment;
-use crate::domain::Credentials;
 use crate::store::{Landed, Lease, Shared, View, Whose};
 use crate::sts::{AssumeRole, StsError};
 use crate::telemetry::Refresh;
+use appserver_domain::Credentials;
+use appserver_domain::clock::Moment;
 
 /// Between two looks at another replica's flight. STS answers within 50 to 200 ms; what takes longer is looked for less
 /// often.

@@ -9,16 +9,16 @@ use tokio::time::Instant;
 
 use super::key::Key;
 use super::settings::Freshness;
-use crate::clock::Moment;
-use crate::domain::Credentials;
 use crate::telemetry::audit::TokenPart;
 use crate::telemetry::{self, Trace};
+use appserver_domain::Credentials;
+use appserver_domain::clock::Moment;
 
 /// Credentials, and when they were asked for.
 ///
 /// Their life is what STS said, from its answer's date to their end: neither the duration that was asked for nor how far
 /// this machine's clock is from STS's has a say. It is counted from the moment of asking, by whichever of our clocks
-/// says that more has passed: see [`Clock`](crate::clock::Clock).
+/// says that more has passed: see [`Clock`](appserver_domain::clock::Clock).
 #[derive(Debug)]
 pub(crate) struct Token {
     /// What it is kept by.
@@ -195,10 +195,10 @@ pub(super) mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::domain::{AssumedRoleUser, Fingerprint};
     use crate::vend::Holder;
     use crate::vend::key::KeyHashing;
     use crate::vend::tests::session;
+    use appserver_domain::{AssumedRoleUser, Fingerprint};
 
     const HALF: Freshness =
         Freshness { min_remaining: None, stale_remaining: Duration::from_secs(300) };

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::key::{Key, Prehashed, Sought};
 use super::renewals::Renewals;
 use super::token::Token;
-use crate::clock::Moment;
+use appserver_domain::clock::Moment;
 
 /// Tokens by what STS saw, at most so many; and when to renew those that are in use.
 ///

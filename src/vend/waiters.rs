@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// How many wait at one time. Each holds a request and its connection, so their number has a cap; and no client's
 /// callers take more than half of it, so that there is always room for others'.

@@ -6,8 +6,8 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use appserver::clock::Clock;
-use appserver::emulator::{Emulator, EmulatorSettings, Handle};
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Emulator, EmulatorSettings, Handle};
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::free_port;

@@ -2,8 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
-use appserver::clock::Clock;
-use appserver::emulator::{Emulator, EmulatorSettings, ErrorStatus, Fault, Handle};
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Emulator, EmulatorSettings, ErrorStatus, Fault, Handle};
 use regex::Regex;
 use tokio_util::sync::CancellationToken;
 

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use appserver::emulator::demo_jwt;
+use appserver_emulator::demo_jwt;
 
 use crate::crowd::{self, Crowd};
 use crate::logs;

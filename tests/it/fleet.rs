@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use appserver::app::{App, Reloads};
-use appserver::clock::Clock;
 use appserver::config::{self, Environment, Mode};
-use appserver::emulator::{Emulator, EmulatorSettings, Handle};
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Emulator, EmulatorSettings, Handle};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use appserver::emulator::Fault;
+use appserver_emulator::Fault;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, FromRedisValue, cmd};
 use tokio::time::{Instant, timeout};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appserver::emulator::Fault;
+use appserver_emulator::Fault;
 use axum::body::Bytes;
 use axum::http::Request;
 use base64::Engine;

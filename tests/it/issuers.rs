@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use appserver::emulator::sign;
+use appserver_emulator::sign;
 use axum::Router;
 use axum::routing::get;
 use futures_util::future::join_all;

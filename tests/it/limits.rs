@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appserver::emulator::demo_jwt;
+use appserver_emulator::demo_jwt;
 use futures_util::future::join_all;
 use tokio::time::Instant;
 

@@ -1,6 +1,6 @@
 //! No token is wider than its grant, as the emulator's own evaluator sees it.
 
-use appserver::emulator::ram::{Policy, Request};
+use appserver_emulator::ram::{Policy, Request};
 
 use crate::stage::{Setting, Stage, repository};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use appserver::emulator::{ErrorStatus, Fault, demo_jwt};
+use appserver_emulator::{ErrorStatus, Fault, demo_jwt};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};

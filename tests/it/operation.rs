@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use appserver::emulator::Fault;
+use appserver_emulator::Fault;
 
 use crate::logs;
 use crate::stage::{Setting, Stage, until};

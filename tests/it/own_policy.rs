@@ -1,6 +1,6 @@
 //! A caller's own policy, and the explanation of any.
 
-use appserver::emulator::ram::{Policy, Request};
+use appserver_emulator::ram::{Policy, Request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 

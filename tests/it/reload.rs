@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use appserver::emulator::Fault;
+use appserver_emulator::Fault;
 
 use crate::logs;
 use crate::stage::{PATIENCE, Setting, Stage, secret};

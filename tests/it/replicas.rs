@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use appserver::emulator::{Fault, demo_jwt};
+use appserver_emulator::{Fault, demo_jwt};
 use futures_util::future::join_all;
 use tokio::time::Instant;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appserver::emulator::Fault;
+use appserver_emulator::Fault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};

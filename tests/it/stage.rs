@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use appserver::app::{App, Reloads, Unfit};
-use appserver::clock::Clock;
 use appserver::config::{self, Environment, Mode};
-use appserver::emulator::{Call, Emulator, EmulatorSettings, Handle};
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Call, Emulator, EmulatorSettings, Handle};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::task::JoinHandle;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appserver::emulator::{Fault, Handle};
+use appserver_emulator::{Fault, Handle};
 use chrono::TimeDelta;
 
 use crate::stage::{Setting, Stage};
@@ -10,7 +10,7 @@ use crate::stage::{Setting, Stage};
 /// A server that gives up soon, so that tests of failures are short.
 const IMPATIENT: &str = "[sts]\nmax_attempts = 1\nattempt_timeout_ms = 500\n";
 
-fn status(number: u16) -> appserver::emulator::ErrorStatus {
+fn status(number: u16) -> appserver_emulator::ErrorStatus {
     number.try_into().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! Users of an app, whom their identity provider's token proves.
 
-use appserver::emulator::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
+use appserver_emulator::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
 use chrono::TimeDelta;
 use serde_json::json;
 

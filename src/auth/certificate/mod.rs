@@ -9,7 +9,7 @@ use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer;
 
-use crate::domain::Fingerprint;
+use appserver_domain::Fingerprint;
 use distinguished_name::rfc4514;
 
 /// One name in a certificate: an entry of its subject alternative names, or its subject.

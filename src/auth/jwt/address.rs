@@ -5,7 +5,7 @@ use std::fmt;
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::domain::{Invalid, is_loopback};
+use appserver_domain::{Invalid, is_loopback};
 
 /// A URL that keys may be fetched from: HTTPS, or plain HTTP that does not leave the machine.
 ///

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::json::{Claims, Json};
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// A claim by its name, or one inside another by the path to it, such as `/realm_access/roles`.
 ///

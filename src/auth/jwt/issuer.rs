@@ -16,7 +16,7 @@ use super::parsed::Parsed;
 use super::problem::{shown, shown_claim};
 use super::{JwtProblem, JwtRefusal};
 use crate::auth::Caller;
-use crate::domain::{ClientId, Fingerprint, Invalid, IssuerName, Subject, ValueName};
+use appserver_domain::{ClientId, Fingerprint, Invalid, IssuerName, Subject, ValueName};
 
 /// Whose tokens are believed, and what of them. What compares equal is the same issuer after a reload.
 #[derive(Debug, Eq, PartialEq)]

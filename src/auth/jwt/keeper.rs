@@ -11,8 +11,8 @@ use super::jwk::FaultyKey;
 use super::key_ring::{Change, KeyRing};
 use super::key_source::Cadence;
 use super::keys::Keys;
-use crate::clock::{Clock, Moment};
 use crate::telemetry::{IssuerKeys, IssuerMetrics, causes};
+use appserver_domain::clock::{Clock, Moment};
 
 /// When a failed fetch is tried again, at first; then after twice as long each time.
 const FIRST_RETRY: Duration = Duration::from_secs(1);

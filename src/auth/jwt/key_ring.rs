@@ -6,7 +6,7 @@ use std::time::Duration;
 use jsonwebtoken::Algorithm;
 
 use super::keys::{Key, Keys};
-use crate::clock::Moment;
+use appserver_domain::clock::Moment;
 
 /// Keys that change while tokens are verified with them.
 #[derive(Debug)]

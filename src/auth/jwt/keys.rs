@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::jwk::{self, FaultyKey};
 use super::parsed::Parsed;
 use super::{JwtProblem, SignatureAlgorithm};
-use crate::clock::{Moment, SharedEnd};
+use appserver_domain::clock::{Moment, SharedEnd};
 
 /// An HMAC key shorter than the hash can be guessed (RFC 7518 §3.2).
 const SHORTEST_SECRET: usize = 32;

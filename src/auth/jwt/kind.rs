@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::JwtProblem;
 use super::json::{Claims, Json};
 use super::problem::{JwtRefusal, shown_claim};
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// The kinds that an issuer's tokens may be of.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]

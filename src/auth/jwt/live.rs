@@ -12,8 +12,8 @@ use super::keeper::Keeper;
 use super::key_ring::KeyRing;
 use super::key_source::KeySource;
 use super::keys::Keys;
-use crate::clock::Clock;
 use crate::telemetry::IssuerMetrics;
+use appserver_domain::clock::Clock;
 
 /// One issuer. A reload that leaves its description as it is leaves this as it is.
 pub(super) struct LiveIssuer {

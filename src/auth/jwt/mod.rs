@@ -32,9 +32,9 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Caller;
-use crate::clock::{Clock, Moment};
-use crate::domain::{Fingerprint, IssuerName};
 use crate::telemetry::IssuerMetrics;
+use appserver_domain::clock::{Clock, Moment};
+use appserver_domain::{Fingerprint, IssuerName};
 use keys::Key;
 use live::LiveIssuer;
 use parsed::Parsed;

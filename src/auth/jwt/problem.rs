@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::json::Json;
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// What is wrong with a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

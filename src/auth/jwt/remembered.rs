@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::live::LiveIssuer;
 use super::{JwtProblem, JwtRefusal, Proof, Proven};
-use crate::clock::Moment;
+use appserver_domain::clock::Moment;
 
 /// Tokens, some 500 bytes each; beyond it those that are used least are verified again.
 const MOST: usize = 50_000;

@@ -10,7 +10,7 @@ use secrecy::SecretSlice;
 
 use super::{Ticket, TicketId};
 use crate::auth::Caller;
-use crate::domain::Fingerprint;
+use appserver_domain::Fingerprint;
 
 /// The version of what follows, in front of it. One that is not known is no ticket.
 const VERSION: u8 = 2;

@@ -15,7 +15,7 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 
 use super::Caller;
-use crate::domain::{ClientId, Fingerprint, GrantName};
+use appserver_domain::{ClientId, Fingerprint, GrantName};
 
 pub(crate) use seal::TicketSeal;
 

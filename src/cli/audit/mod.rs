@@ -15,8 +15,8 @@ use clap::{Args, Subcommand};
 
 use super::output::{note, written};
 use super::{EXIT_CONFIG, Failure};
-use crate::clock::Clock;
-use crate::domain::{ClientId, GrantName, IssuerName};
+use appserver_domain::clock::Clock;
+use appserver_domain::{ClientId, GrantName, IssuerName};
 use entry::Entry;
 use lines::{LineKind, Lines};
 use listed::Listed;

@@ -19,9 +19,9 @@ use serde::Deserialize;
 use counters::Counters;
 pub(super) use setup::Setup;
 
-use crate::clock::Clock;
-use crate::emulator::demo_jwt;
 use crate::telemetry::Metrics;
+use appserver_domain::clock::Clock;
+use appserver_emulator::demo_jwt;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Environment, Mode};
-    use crate::emulator::EmulatorSettings;
+    use appserver_emulator::EmulatorSettings;
 
     const OSS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
 

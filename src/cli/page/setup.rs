@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use crate::config::Settings;
-use crate::domain::ClientId;
-use crate::emulator::BucketSettings;
+use appserver_domain::ClientId;
+use appserver_emulator::BucketSettings;
 
 /// The users that the demo's issuer of JWTs knows.
 pub(super) const USERS: [&str; 2] = ["alice", "bob"];

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use crate::auth::{ClaimPath, KeyAddress, SignatureAlgorithm, SubjectType, TokenKind};
 use crate::config::field::{Field, List};
 use crate::config::providers::Provider;
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// An identity provider.
 #[derive(Debug, Default, Deserialize)]

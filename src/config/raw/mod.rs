@@ -19,9 +19,9 @@ use super::field::{Field, List};
 use super::server::ListenAddress;
 use super::settings::LogFormat;
 use crate::auth::{CertificateName, SecretHash};
-use crate::domain::{ExternalId, GrantName, RoleArn, RoleName};
 use crate::http::{ForwardedHeader, Origin, TrustedNetwork};
 use crate::sts::Endpoint;
+use appserver_domain::{ExternalId, GrantName, RoleArn, RoleName};
 
 pub(super) use audit::{RawAudit, RawDurability, RawOnFailure, RawSink};
 pub(super) use issuer::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};

@@ -1,7 +1,7 @@
 //! The public listener's keys: certificates, proxies, origins.
 
 use super::*;
-use crate::clock::Clock;
+use appserver_domain::clock::Clock;
 
 struct Pem {
     chain: String,

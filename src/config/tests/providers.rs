@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::{Issuers, KeySource};
-use crate::clock::Clock;
 use crate::telemetry::IssuerMetrics;
+use appserver_domain::clock::Clock;
 
 const NOW: i64 = 1_700_000_000;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::policy::{
+use appserver_policy::{
     Breadth, Explanation, Narrowing, NarrowingTexts, RawValues, Request, Shape, ValueRule,
     ValueRules, lint_file,
 };

@@ -10,14 +10,14 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep};
 
 use crate::auth::Caller;
-use crate::clock::Clock;
 use crate::config::{self, Environment, Mode};
-use crate::domain::{AssumedRoleUser, Credentials};
 use crate::grant::{Asked, Refusal};
 use crate::store::Store;
 use crate::sts::{AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::VendMetrics;
 use crate::vend::{Holder, ProvenKey, VendSettings, Vendor};
+use appserver_domain::clock::Clock;
+use appserver_domain::{AssumedRoleUser, Credentials};
 
 /// An STS that takes its time, issues at its end, and counts.
 #[derive(Clone, Debug)]

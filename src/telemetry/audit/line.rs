@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use crate::clock::Stamp;
-use crate::domain::{Credentials, RoleArn, SessionName};
+use appserver_domain::clock::Stamp;
+use appserver_domain::{Credentials, RoleArn, SessionName};
 
 /// What was decided about. Whatever else comes to hand something out becomes a further one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 
-use crate::domain::Invalid;
+use appserver_domain::Invalid;
 
 /// An OTLP collector by its base address, as OpenTelemetry's own settings give it: `/v1/traces` is added to it.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -16,7 +16,7 @@ use reqwest::header::HeaderMap;
 use tokio::sync::mpsc;
 
 use super::{SpanOutcome, TraceMetrics};
-use crate::clock::Clock;
+use appserver_domain::clock::Clock;
 use parent::Parent;
 
 pub(crate) use collector::Collector;

@@ -14,9 +14,9 @@ use tokio::time::{Instant, sleep};
 
 use super::error::VendError;
 use super::settings::BudgetSettings;
-use crate::domain::ClientId;
 use crate::store::{BudgetTerms, Redis, Store};
 use crate::telemetry::VendMetrics;
+use appserver_domain::ClientId;
 use bucket::Bucket;
 use pace::Pace;
 use queue::Queue;

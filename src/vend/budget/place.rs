@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Budget;
 use super::queue::Seat;
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// A right to one call, now or when its turn comes. Dropping it gives the place to those behind.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// A line for each client, and the lines are served in turn: every call costs the same, so this is deficit round
 /// robin with nothing to carry over. Within a line the earlier deadline goes first, then who came first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::domain::ClientId;
+use appserver_domain::ClientId;
 
 /// Nobody is sent away for longer, however many were before.
 const LONGEST: Duration = Duration::from_secs(600);

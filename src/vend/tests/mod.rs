@@ -17,10 +17,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::*;
-use crate::domain::{AssumedRoleUser, Credentials, Fingerprint, MaxSessionDuration};
-use crate::policy::SessionPolicy;
 use crate::sts::{CallerIdentity, IdentityKind, Reason, Refusal, StsError, policy_for};
 use crate::telemetry::{Lookup, Refresh};
+use appserver_domain::{AssumedRoleUser, Credentials, Fingerprint, MaxSessionDuration};
+use appserver_policy::SessionPolicy;
 
 /// How long STS takes.
 const LATENCY: Duration = Duration::from_millis(100);

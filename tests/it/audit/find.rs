@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use appserver::emulator::demo_jwt;
+use appserver_emulator::demo_jwt;
 
 use super::to_file;
 use crate::binary::{appserver, run, text};

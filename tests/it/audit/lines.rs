@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use appserver::emulator::{Fault, demo_jwt};
+use appserver_emulator::{Fault, demo_jwt};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

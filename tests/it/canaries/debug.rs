@@ -1,8 +1,8 @@
 //! What a service is made of, written out by `{:?}`.
 
 use appserver::app::App;
-use appserver::clock::Clock;
 use appserver::config::{self, Mode};
+use appserver_domain::clock::Clock;
 
 use super::search::canary;
 use super::service::World;

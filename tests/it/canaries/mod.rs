@@ -4,8 +4,8 @@ mod debug;
 mod search;
 mod service;
 
-use appserver::clock::Clock;
-use appserver::emulator::{Fault, sign};
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Fault, sign};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 

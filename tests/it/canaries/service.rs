@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use appserver::clock::Clock;
-use appserver::emulator::{Emulator, EmulatorSettings, Handle};
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Emulator, EmulatorSettings, Handle};
 use axum::Router;
 use axum::extract::Request;
 use base64::Engine;

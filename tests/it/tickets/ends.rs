@@ -1,6 +1,6 @@
 //! What ends a ticket.
 
-use appserver::emulator::sign;
+use appserver_emulator::sign;
 use chrono::TimeDelta;
 use serde_json::json;
 

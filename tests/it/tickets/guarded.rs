@@ -1,6 +1,6 @@
 //! What a ticket does not do, and where it does not stand.
 
-use appserver::emulator::demo_jwt;
+use appserver_emulator::demo_jwt;
 
 use super::{HOUR, set, text_of};
 use crate::logs;

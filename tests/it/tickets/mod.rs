@@ -3,7 +3,7 @@
 mod ends;
 mod guarded;
 
-use appserver::emulator::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
+use appserver_emulator::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 

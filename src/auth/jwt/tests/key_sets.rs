@@ -150,7 +150,7 @@ fn so_many_keys_are_tried_and_with_more_none() {
 #[test]
 fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
     use crate::auth::jwt::key_ring::{Change, KeyRing};
-    use crate::clock::Moment;
+    use appserver_domain::clock::Moment;
     let at = Moment::at(now());
     let hour = std::time::Duration::from_secs(3600);
     let other_modulus = |jwk: &Value| {

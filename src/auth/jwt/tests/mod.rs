@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::keys::KeyProblem;
 use super::*;
-use crate::domain::ValueName;
+use appserver_domain::ValueName;
 
 const NOW: &str = "2016-01-13T14:02:37Z";
 const SECRET: &[u8] = b"a secret that two share and nobody else knows";

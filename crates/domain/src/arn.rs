@@ -1,0 +1,99 @@
+//! Whose a thing is, and which role: Alibaba Cloud Resource Names of RAM.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Invalid, text_type};
+
+/// An Alibaba Cloud account's number, such as `11223344`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
+#[serde(try_from = "String")]
+pub struct AccountId(Arc<str>);
+
+text_type!(
+    AccountId,
+    |s| (1..=32).contains(&s.len()) && s.bytes().all(|b| b.is_ascii_digit()),
+    "an account id is 1 to 32 digits"
+);
+
+/// A RAM role, `acs:ram::<account>:role/<name>`.
+///
+/// RAM lower-cases role names in ARNs, so the name is kept as it was written.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
+#[serde(try_from = "String")]
+pub struct RoleArn {
+    text: Arc<str>,
+    account: AccountId,
+}
+
+impl RoleArn {
+    /// The whole ARN.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The account that owns the role.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+}
+
+impl TryFrom<String> for RoleArn {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        const RULE: Invalid = Invalid(
+            "a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of \
+             A-Z, a-z, 0-9, `.` and `-`",
+        );
+        let (account, name) = text
+            .strip_prefix("acs:ram::")
+            .and_then(|rest| rest.split_once(":role/"))
+            .ok_or(RULE)?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
+            return Err(RULE);
+        }
+        let account = account.parse().map_err(|_| RULE)?;
+        Ok(Self { text: text.into(), account })
+    }
+}
+
+impl std::fmt::Display for RoleArn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_arn_knows_its_account() {
+        let arn = RoleArn::try_from("acs:ram::11223344:role/oss-readonly".to_owned()).unwrap();
+        assert_eq!(
+            (arn.account().as_str(), arn.as_str()),
+            ("11223344", "acs:ram::11223344:role/oss-readonly")
+        );
+    }
+
+    #[test]
+    fn anything_but_one_role_of_one_account_is_refused() {
+        let bad = [
+            "",
+            "oss-readonly",
+            "acs:ram::11223344:root",
+            "acs:ram::11223344:user/appserver",
+            "acs:ram::*:role/oss-readonly",
+            "acs:ram::11223344:role/*",
+            "acs:ram::11223344:role/",
+            "acs:ram::11223344:role/a/b",
+            "acs:ram:cn-hangzhou:11223344:role/a",
+        ];
+        for arn in bad {
+            assert!(RoleArn::try_from(arn.to_owned()).is_err(), "{arn}");
+        }
+    }
+}

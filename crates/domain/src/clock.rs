@@ -1,0 +1,259 @@
+//! The one place that asks what time it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
+use tokio::time::Instant;
+
+/// Where "now" comes from: the machine, or a test that moves it by hand.
+///
+/// A machine has two clocks, and neither is right alone. The wall clock can be set, forwards and back. The monotonic
+/// clock cannot, but on Linux it stands while the machine is suspended. So:
+///
+/// - What is kept and good for a while (a token, a refusal, a verified JWT, an issuer's keys) has a `Moment` from which
+///   its age is counted, by whichever clock says more.
+/// - What was written down elsewhere with a date (a JWT, a ticket) is judged by the wall clock: nothing else is known of
+///   the time before this process saw it.
+/// - What waits or bounds load (time-outs, pauses, backoff, the breaker, limits, the budget) uses the monotonic clock
+///   alone. A wall clock that is set must neither end a wait nor hand out a quota again; after a suspend such a bound
+///   is at most as strict as it was before.
+///
+/// `CLOCK_BOOTTIME`, which counts suspends, was left out: when a machine wakes, the kernel adds the same time to it and to
+/// the wall clock, so it would tell more only where the wall clock is set back by just that.
+///
+/// Clones of a manual clock move together. It is the wall clock of a test, whose monotonic clock is tokio's.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System,
+    /// Microseconds since the Unix epoch.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The machine's own clock.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands at `start` until it is moved.
+    pub fn manual(start: DateTime<Utc>) -> Self {
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.timestamp_micros()))))
+    }
+
+    /// The present moment.
+    pub fn now(&self) -> DateTime<Utc> {
+        match &self.0 {
+            #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+            Source::System => Utc::now(),
+            Source::Manual(micros) => {
+                DateTime::from_timestamp_micros(micros.load(Ordering::Relaxed))
+                    .expect("a manual clock is only ever set to valid times")
+            }
+        }
+    }
+
+    /// The present moment by both clocks.
+    pub fn moment(&self) -> Moment {
+        Moment::at(self.now())
+    }
+
+    /// Moves a manual clock, forwards or backwards.
+    ///
+    /// # Panics
+    /// If this is the machine's clock: only tests own time.
+    pub fn advance(&self, by: TimeDelta) {
+        let moved = self.now() + by;
+        match &self.0 {
+            Source::System => panic!("the machine's clock cannot be moved"),
+            Source::Manual(micros) => micros.store(moved.timestamp_micros(), Ordering::Relaxed),
+        }
+    }
+}
+
+/// One moment by both of a machine's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    wall: DateTime<Utc>,
+    monotonic: Instant,
+}
+
+impl Moment {
+    /// The present moment, where the wall clock has been read.
+    pub fn at(wall: DateTime<Utc>) -> Self {
+        Self { wall, monotonic: Instant::now() }
+    }
+
+    /// The time that has passed since `earlier`, by the clock that says more.
+    pub fn since(self, earlier: Self) -> Duration {
+        let by_wall = (self.wall - earlier.wall).to_std().unwrap_or_default();
+        by_wall.max(self.monotonic.saturating_duration_since(earlier.monotonic))
+    }
+
+    /// For timers.
+    pub fn monotonic(self) -> Instant {
+        self.monotonic
+    }
+}
+
+#[cfg(any(test, feature = "test-support"))]
+impl Moment {
+    /// The moment when the clocks have moved so far from this one.
+    pub fn moved(self, wall: TimeDelta, monotonic: Duration) -> Self {
+        Self { wall: self.wall + wall, monotonic: self.monotonic + monotonic }
+    }
+}
+
+/// When something ends that many threads look at, without a lock: by whichever clock says so first.
+///
+/// The two parts are not changed together. A reader in between sees an end of each, and both were right.
+#[derive(Debug)]
+pub struct SharedEnd {
+    origin: Instant,
+    /// In milliseconds, since the epoch.
+    wall: AtomicI64,
+    /// In milliseconds, since `origin`.
+    monotonic: AtomicU64,
+}
+
+impl SharedEnd {
+    /// An end that has not been set: not reached at any moment.
+    pub fn never() -> Self {
+        Self {
+            origin: Instant::now(),
+            wall: AtomicI64::new(i64::MAX),
+            monotonic: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// It ends when so much time has passed since `now`.
+    pub fn set(&self, now: Moment, good_for: Duration) {
+        let millis = u64::try_from(good_for.as_millis()).unwrap_or(u64::MAX);
+        let wall = now.wall.timestamp_millis().saturating_add_unsigned(millis);
+        self.wall.store(wall, Ordering::Relaxed);
+        self.monotonic.store(self.millis(now).saturating_add(millis), Ordering::Relaxed);
+    }
+
+    /// It has ended.
+    /// Reached from now on.
+    pub fn set_over(&self) {
+        self.wall.store(i64::MIN, Ordering::Relaxed);
+        self.monotonic.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether it has been reached.
+    pub fn is_over(&self, now: Moment) -> bool {
+        now.wall.timestamp_millis() >= self.wall.load(Ordering::Relaxed)
+            || self.millis(now) >= self.monotonic.load(Ordering::Relaxed)
+    }
+
+    fn millis(&self, now: Moment) -> u64 {
+        let millis = now.monotonic.saturating_duration_since(self.origin).as_millis();
+        u64::try_from(millis).unwrap_or(u64::MAX)
+    }
+}
+
+/// A moment as `YYYY-MM-DDTHH:MM:SSZ`, digit by digit: every answer and every line of the log has one, and the
+/// formatting of numbers in general takes ten times as long.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp([u8; 20]);
+
+impl Stamp {
+    /// Of the years from 0 to 9999; what is beyond is written as the nearest of them.
+    pub fn of(moment: DateTime<Utc>) -> Self {
+        let mut text = *b"0000-00-00T00:00:00Z";
+        let mut put = |at: usize, length: usize, number: u32| {
+            let mut rest = number;
+            for digit in text[at..at + length].iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
+        };
+        put(0, 4, moment.year().clamp(0, 9999).unsigned_abs());
+        put(5, 2, moment.month());
+        put(8, 2, moment.day());
+        put(11, 2, moment.hour());
+        put(14, 2, moment.minute());
+        put(17, 2, moment.second());
+        Self(text)
+    }
+
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("digits and signs are ASCII")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stamp_is_what_chrono_writes() {
+        let moments = (0..2000).map(|n| DateTime::from_timestamp(n * 7_654_321, 999_999_999));
+        for moment in moments.map(Option::unwrap) {
+            let expected = moment.format("%Y-%m-%dT%H:%M:%SZ").to_string();
+            assert_eq!(Stamp::of(moment).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn clones_of_a_manual_clock_move_together() {
+        let start = "2016-01-13T14:02:37Z".parse().unwrap();
+        let clock = Clock::manual(start);
+        clock.clone().advance(TimeDelta::seconds(90));
+        assert_eq!(clock.now(), start + TimeDelta::seconds(90));
+    }
+
+    /// By how much each clock moves, in seconds, and what that makes of an age.
+    const MOVES: [(i64, u64, u64); 7] = [
+        (90, 90, 90),
+        // Suspended.
+        (7200, 0, 7200),
+        (7200, 3, 7200),
+        // Set back, and by as much as has passed.
+        (-7200, 0, 0),
+        (-7200, 90, 90),
+        (0, 90, 90),
+        // Set forward.
+        (31_536_000, 1, 31_536_000),
+    ];
+
+    /// T47.
+    #[tokio::test(start_paused = true)]
+    async fn an_age_is_what_the_clock_says_that_says_more() {
+        for (wall, monotonic, expected) in MOVES {
+            let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
+            let before = clock.moment();
+            clock.advance(TimeDelta::seconds(wall));
+            tokio::time::advance(Duration::from_secs(monotonic)).await;
+            let age = clock.moment().since(before);
+            assert_eq!(age, Duration::from_secs(expected), "{wall} {monotonic}");
+        }
+    }
+
+    /// T47.
+    #[tokio::test(start_paused = true)]
+    async fn an_end_comes_when_the_first_clock_says_so() {
+        for (wall, monotonic, age) in MOVES {
+            for good_for in [0, 1, 89, 90, 91, 7199, 7200, 7201] {
+                let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
+                let end = SharedEnd::never();
+                assert!(!end.is_over(clock.moment()));
+                end.set(clock.moment(), Duration::from_secs(good_for));
+                clock.advance(TimeDelta::seconds(wall));
+                tokio::time::advance(Duration::from_secs(monotonic)).await;
+                let is_over = end.is_over(clock.moment());
+                assert_eq!(is_over, age >= good_for, "{wall} {monotonic} {good_for}");
+                end.set(clock.moment(), Duration::MAX);
+                assert!(!end.is_over(clock.moment()));
+                end.set_over();
+                assert!(end.is_over(clock.moment()));
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What STS hands out.
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Temporary credentials as STS returned them: complete, and not yet expired when they came.
+#[derive(Clone, Debug)]
+pub struct Credentials {
+    access_key_id: String,
+    access_key_secret: SecretString,
+    security_token: SecretString,
+    issued_at: DateTime<Utc>,
+    expiration: DateTime<Utc>,
+    assumed_role_user: AssumedRoleUser,
+    sts_request_id: Option<String>,
+}
+
+/// The role session that the credentials stand for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct AssumedRoleUser {
+    /// Such as `acs:ram::11223344:role/oss-readonly/client-002`.
+    pub arn: String,
+    /// Such as `391578752573972854:client-002`.
+    pub id: String,
+}
+
+/// Why an answer of STS is not credentials. An empty or dead token is never handed out as if it were one.
+#[derive(Debug, thiserror::Error, Eq, PartialEq)]
+pub enum IncompleteCredentials {
+    /// A part is there but empty.
+    #[error("`{0}` is empty")]
+    Empty(&'static str),
+    /// The token was dead on arrival.
+    #[error("`Expiration` is not in the future")]
+    Expired,
+}
+
+impl Credentials {
+    /// Credentials from an answer that came at `issued_at` by the issuer's clock.
+    pub fn new(
+        access_key_id: String,
+        access_key_secret: SecretString,
+        security_token: SecretString,
+        issued_at: DateTime<Utc>,
+        expiration: DateTime<Utc>,
+        assumed_role_user: AssumedRoleUser,
+    ) -> Result<Self, IncompleteCredentials> {
+        let parts = [
+            ("AccessKeyId", access_key_id.as_str()),
+            ("AccessKeySecret", access_key_secret.expose_secret()),
+            ("SecurityToken", security_token.expose_secret()),
+        ];
+        if let Some((name, _)) = parts.iter().find(|(_, text)| text.is_empty()) {
+            return Err(IncompleteCredentials::Empty(name));
+        }
+        if expiration <= issued_at {
+            return Err(IncompleteCredentials::Expired);
+        }
+        Ok(Self {
+            access_key_id,
+            access_key_secret,
+            security_token,
+            issued_at,
+            expiration,
+            assumed_role_user,
+            sts_request_id: None,
+        })
+    }
+
+    /// The same, with STS's name for the request that they answer.
+    pub fn of_request(self, sts_request_id: Option<String>) -> Self {
+        Self { sts_request_id, ..self }
+    }
+
+    /// Names the credentials, also in logs and in ActionTrail.
+    pub fn access_key_id(&self) -> &str {
+        &self.access_key_id
+    }
+
+    /// Signs requests to OSS.
+    pub fn access_key_secret(&self) -> &SecretString {
+        &self.access_key_secret
+    }
+
+    /// Accompanies each signed request.
+    pub fn security_token(&self) -> &SecretString {
+        &self.security_token
+    }
+
+    /// When STS issued them, by STS's clock.
+    pub fn issued_at(&self) -> DateTime<Utc> {
+        self.issued_at
+    }
+
+    /// When they end, as STS said; never computed from what was asked for.
+    pub fn expiration(&self) -> DateTime<Utc> {
+        self.expiration
+    }
+
+    /// The role session they stand for.
+    pub fn assumed_role_user(&self) -> &AssumedRoleUser {
+        &self.assumed_role_user
+    }
+
+    /// STS's name for the request that they answer, by which Alibaba's support finds it.
+    pub fn sts_request_id(&self) -> Option<&str> {
+        self.sts_request_id.as_deref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credentials(
+        secret: &str,
+        token: &str,
+        expiration: &str,
+    ) -> Result<Credentials, IncompleteCredentials> {
+        Credentials::new(
+            "STS.1".into(),
+            secret.into(),
+            token.into(),
+            "2016-01-13T14:02:37Z".parse().unwrap(),
+            expiration.parse().unwrap(),
+            AssumedRoleUser { arn: String::new(), id: String::new() },
+        )
+    }
+
+    #[test]
+    fn empty_or_dead_credentials_cannot_be_made() {
+        let refusals = [
+            credentials("", "token", "2016-01-13T15:02:37Z"),
+            credentials("secret", "", "2016-01-13T15:02:37Z"),
+            credentials("secret", "token", "2016-01-13T14:02:37Z"),
+        ]
+        .map(Result::unwrap_err);
+        let expected = [
+            IncompleteCredentials::Empty("AccessKeySecret"),
+            IncompleteCredentials::Empty("SecurityToken"),
+            IncompleteCredentials::Expired,
+        ];
+        assert_eq!(refusals, expected);
+    }
+
+    #[test]
+    fn credentials_do_not_print_their_secrets() {
+        let shown =
+            format!("{:?}", credentials("canary-secret", "canary-token", "2016-01-13T15:02:37Z"));
+        assert!(!shown.contains("canary"), "{shown}");
+    }
+}

@@ -1,0 +1,40 @@
+//! The name a token carries into ActionTrail.
+
+use super::text_type;
+
+/// A `RoleSessionName`: 2 to 64 characters of `A-Z a-z 0-9 . @ - _`.
+///
+/// Source: STS `AssumeRole`.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct SessionName(String);
+
+impl SessionName {
+    /// The most characters a session name has.
+    pub const LONGEST: usize = 64;
+
+    /// Whether the character may stand in a session name.
+    pub fn admits(c: char) -> bool {
+        c.is_ascii_alphanumeric() || matches!(c, '.' | '@' | '-' | '_')
+    }
+}
+
+text_type!(
+    SessionName,
+    |s| (2..=SessionName::LONGEST).contains(&s.len()) && s.chars().all(SessionName::admits),
+    "a session name is 2 to 64 characters of A-Z, a-z, 0-9, `.`, `@`, `-` and `_`"
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_names_are_what_sts_admits() {
+        for good in ["ab", "client-002", "alice@example.com", &"x".repeat(64)] {
+            assert!(good.parse::<SessionName>().is_ok(), "{good}");
+        }
+        for bad in ["", "a", "a b", "a/b", "é2", "a*", &"x".repeat(65)] {
+            assert!(bad.parse::<SessionName>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! GetCallerIdentity, which everybody may call.
+
+use serde_json::{Map, Value};
+
+use crate::ram::{Principal, Ram};
+use crate::refusal::Refusal;
+
+/// Who the caller is.
+pub(crate) fn caller_identity(
+    ram: &Ram,
+    principal: &Principal,
+) -> Result<Map<String, Value>, Refusal> {
+    match principal {
+        Principal::Root(account) => Ok(fields([
+            ("IdentityType", "Account"),
+            ("AccountId", account),
+            ("PrincipalId", account),
+            ("UserId", account),
+            ("Arn", &format!("acs:ram::{account}:root")),
+        ])),
+        Principal::User(user) => Ok(fields([
+            ("IdentityType", "RAMUser"),
+            ("AccountId", &user.account),
+            ("PrincipalId", &user.id),
+            ("UserId", &user.id),
+            ("Arn", &user.arn),
+        ])),
+        Principal::Session(session) => {
+            // A role that is gone takes its sessions with it.
+            let role = ram.roles.get(&session.role_arn).ok_or(Refusal::RoleNotFound)?;
+            let name = &session.session_name;
+            Ok(fields([
+                ("IdentityType", "AssumedRoleUser"),
+                ("AccountId", &role.account),
+                ("PrincipalId", &format!("{}:{name}", role.id)),
+                ("RoleId", &role.id),
+                ("Arn", &format!("acs:ram::{}:assumed-role/{}/{name}", role.account, role.name)),
+            ]))
+        }
+    }
+}
+
+fn fields(pairs: [(&str, &str); 5]) -> Map<String, Value> {
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
+}

@@ -1,0 +1,206 @@
+//! PostObject: an upload as a browser's form sends it.
+
+use std::collections::BTreeMap;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use http_body_util::BodyDataStream;
+use multer::{Field, Multipart};
+use secrecy::SecretString;
+use serde::Serialize;
+
+use super::form_policy;
+use super::write::{is_kept, meta_from};
+use crate::oss::answer::{document, empty, set};
+use crate::oss::head::check_key;
+use crate::oss::refusal::{Denied, Mismatch, Refusal};
+use crate::oss::service::Oss;
+use crate::oss::signature::{SigningKey, credential_of, is_v1_right};
+use crate::oss::store::{Bucket, Limits, New, Spool, Spooled};
+use crate::oss::visit::{Visit, Visitor};
+use crate::signature::encode;
+
+/// Everything before the file, names included.
+const MOST_FIELD_BYTES: usize = 256 << 10;
+
+pub(super) async fn post(
+    oss: &Oss,
+    visit: &mut Visit<'_>,
+    bucket: &Bucket,
+    body: &mut Body,
+) -> Result<Response<Body>, Refusal> {
+    if visit.visitor.is_some() {
+        return Err(Refusal::InvalidArgument("A form is signed by its fields."));
+    }
+    let content_type = visit.head.header("content-type").unwrap_or_default();
+    let boundary = multer::parse_boundary(content_type).map_err(|_| {
+        Refusal::MalformedForm(
+            "The body of your POST request is not well-formed multipart/form-data.",
+        )
+    })?;
+    let mut multipart = Multipart::new(BodyDataStream::new(body), boundary);
+    let Form { fields, file } = Form::read(&mut multipart, &bucket.name).await?;
+
+    let limits = sign_in(oss, visit, bucket, &fields)?;
+    let key = fields.get("key").map(String::as_str).filter(|key| !key.is_empty());
+    let key =
+        key.ok_or(Refusal::InvalidArgument("Bucket POST must contain a field named 'key'."))?;
+    let key = key.replace("${filename}", file.file_name().unwrap_or_default());
+    check_key(&key)?;
+    visit.demand(&oss.identities, "oss:PutObject", bucket, Some(&key))?;
+
+    let of_file = file.content_type().map(ToString::to_string);
+    let kept = fields.iter().filter(|(name, _)| is_kept(name));
+    let mut pairs: BTreeMap<_, _> = kept.map(|(n, v)| (n.clone(), v.clone())).collect();
+    if let Some(of_file) = of_file {
+        pairs.entry("content-type".to_owned()).or_insert(of_file);
+    }
+    let meta = meta_from(pairs.into_iter())?;
+    let spooled = take(file, oss, limits).await?;
+    let mut new = New::normal(key.clone(), meta, spooled, visit.now);
+    new.only_if_absent = fields.get("x-oss-forbid-overwrite").is_some_and(|value| value == "true");
+    let object = bucket.put(oss.store.keeping(), new).map_err(Refusal::Storage)?.done()?;
+
+    let mut response = posted(visit, bucket, &fields, &key, &object.etag);
+    let headers = response.headers_mut();
+    set(headers, "etag", &object.etag);
+    set(headers, "x-oss-hash-crc64ecma", &object.crc64.to_string());
+    Ok(response)
+}
+
+/// The fields before the file, by lower-case name, and the file.
+struct Form<'m> {
+    fields: BTreeMap<String, String>,
+    file: Field<'m>,
+}
+
+impl<'m> Form<'m> {
+    /// What follows the file is not looked at.
+    async fn read(multipart: &mut Multipart<'m>, bucket: &str) -> Result<Self, Refusal> {
+        let mut fields = BTreeMap::new();
+        let mut left = MOST_FIELD_BYTES;
+        let cut = |_| Refusal::MalformedForm("The form is not well-formed or ends too soon.");
+        while let Some(mut field) = multipart.next_field().await.map_err(cut)? {
+            let name = field.name().unwrap_or_default().to_lowercase();
+            if name == "file" {
+                // A condition may speak of it; no field may claim to be it.
+                fields.insert("bucket".to_owned(), bucket.to_owned());
+                return Ok(Self { fields, file: field });
+            }
+            let mut value = Vec::new();
+            while let Some(chunk) = field.chunk().await.map_err(cut)? {
+                left = left.checked_sub(chunk.len()).ok_or(Refusal::EntityTooLarge)?;
+                value.extend_from_slice(&chunk);
+            }
+            left = left.checked_sub(name.len() + 1).ok_or(Refusal::EntityTooLarge)?;
+            let value = String::from_utf8(value)
+                .map_err(|_| Refusal::MalformedForm("A field of the form is not UTF-8."))?;
+            fields.insert(name, value);
+        }
+        Err(Refusal::MalformedForm("POST requires exactly one file upload per request."))
+    }
+}
+
+/// Who signed the form, if anybody did, and how long its file may be.
+fn sign_in(
+    oss: &Oss,
+    visit: &mut Visit<'_>,
+    bucket: &Bucket,
+    fields: &BTreeMap<String, String>,
+) -> Result<Limits, Refusal> {
+    let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
+    let is_v4 = field("x-oss-signature-version").is_some();
+    let signature = field(if is_v4 { "x-oss-signature" } else { "signature" });
+    let id = if is_v4 { field("x-oss-credential") } else { field("ossaccesskeyid") };
+    let (policy, signature, id) = match (field("policy"), signature, id) {
+        (Some(policy), Some(signature), Some(id)) => (policy, signature, id),
+        (None, None, None) => return Ok(Limits::default()),
+        (_, _, _) => {
+            return Err(Refusal::InvalidArgument(
+                "A signed form has the fields policy, OSSAccessKeyId and Signature, or those of version 4.",
+            ));
+        }
+    };
+    let scope = match is_v4 {
+        true if field("x-oss-signature-version") != Some("OSS4-HMAC-SHA256") => {
+            return Err(Refusal::InvalidArgument("The signature version is unknown."));
+        }
+        true => {
+            let (id, scope) = credential_of(id)?;
+            scope.check(Some(&bucket.region))?;
+            if !field("x-oss-date").is_some_and(|date| scope.is_of(date)) {
+                return Err(Refusal::AccessDenied(Denied::NoDate));
+            }
+            Some((id, scope))
+        }
+        false => None,
+    };
+    let (id, scope) = match scope {
+        Some((id, scope)) => (id, Some(scope)),
+        None => (id.to_owned(), None),
+    };
+    let token = field("x-oss-security-token");
+    let (principal, secret) = oss.identities.claimed(&id, token, visit.now)?;
+    let is_right = |secret: &SecretString| match &scope {
+        Some(scope) => SigningKey::derive(secret, scope).is_right(policy, signature),
+        None => is_v1_right(secret, policy, signature),
+    };
+    if !is_right(&secret) {
+        return Err(Refusal::SignatureDoesNotMatch(Box::new(Mismatch {
+            access_key_id: id,
+            signature: signature.to_owned(),
+            string_to_sign: policy.to_owned(),
+            canonical_request: None,
+        })));
+    }
+    visit.visitor = Some(Visitor { access_key_id: id, principal });
+    form_policy::check(policy, fields, visit.now)
+}
+
+async fn take(mut file: Field<'_>, oss: &Oss, limits: Limits) -> Result<Spooled, Refusal> {
+    let mut spool = Spool::new(oss.store.keeping(), limits).await?;
+    while let Some(chunk) = file.chunk().await.map_err(|_| Refusal::IncompleteBody)? {
+        spool.write(&chunk).await?;
+    }
+    spool.finish().await
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct PostResponse<'a> {
+    bucket: &'a str,
+    location: String,
+    key: &'a str,
+    #[serde(rename = "ETag")]
+    etag: &'a str,
+}
+
+/// The answer that the form asks for: 204 if it asks for none.
+fn posted(
+    visit: &Visit<'_>,
+    bucket: &Bucket,
+    fields: &BTreeMap<String, String>,
+    key: &str,
+    etag: &str,
+) -> Response<Body> {
+    if let Some(redirect) = fields.get("success_action_redirect").filter(|url| !url.is_empty()) {
+        let separator = if redirect.contains('?') { '&' } else { '?' };
+        let query = [("bucket", bucket.name.as_str()), ("key", key), ("etag", etag)]
+            .map(|(name, value)| format!("{name}={}", encode(value)));
+        let mut response = empty(StatusCode::SEE_OTHER);
+        let location = format!("{redirect}{separator}{}", query.join("&"));
+        set(response.headers_mut(), "location", &location);
+        return response;
+    }
+    match fields.get("success_action_status").map(String::as_str) {
+        Some("200") => empty(StatusCode::OK),
+        Some("201") => {
+            let location = visit.head.url_of(&bucket.name, key);
+            let result = PostResponse { bucket: &bucket.name, location, key, etag };
+            let mut response = document("PostResponse", &result);
+            *response.status_mut() = StatusCode::CREATED;
+            response
+        }
+        Some(_) | None => empty(StatusCode::NO_CONTENT),
+    }
+}

@@ -1,0 +1,264 @@
+//! What is in a bucket.
+
+use axum::body::Body;
+use axum::http::Response;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE;
+use serde::Serialize;
+
+use super::buckets::Owner;
+use crate::oss::answer::{document, xml_date};
+use crate::oss::head::Head;
+use crate::oss::listing::{Wanted, page};
+use crate::oss::refusal::Refusal;
+use crate::oss::store::{Bucket, Object};
+use crate::oss::visit::Visit;
+use crate::signature::encode;
+
+/// How keys are written in an answer.
+#[derive(Clone, Copy)]
+pub(super) enum Spelling {
+    Plain,
+    Url,
+}
+
+impl Spelling {
+    pub(super) fn of(head: &Head) -> Result<Self, Refusal> {
+        match head.query.get("encoding-type") {
+            None => Ok(Self::Plain),
+            Some("url") => Ok(Self::Url),
+            Some(_) => {
+                Err(Refusal::InvalidArgument("Invalid Encoding Method specified in Request."))
+            }
+        }
+    }
+
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Plain => None,
+            Self::Url => Some("url"),
+        }
+    }
+
+    pub(super) fn write(self, text: &str) -> String {
+        match self {
+            Self::Plain => text.to_owned(),
+            Self::Url => encode(text),
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListBucketResult<'a> {
+    name: &'a str,
+    prefix: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_after: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continuation_token: Option<&'a str>,
+    max_keys: usize,
+    delimiter: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_type: Option<&'static str>,
+    is_truncated: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_continuation_token: Option<String>,
+    contents: Vec<Listed<'a>>,
+    common_prefixes: Vec<CommonPrefix>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_count: Option<usize>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed<'a> {
+    key: String,
+    last_modified: String,
+    #[serde(rename = "ETag")]
+    etag: String,
+    #[serde(rename = "Type")]
+    kind: String,
+    size: u64,
+    storage_class: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<Owner<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CommonPrefix {
+    prefix: String,
+}
+
+pub(super) fn objects(visit: &Visit<'_>, bucket: &Bucket) -> Result<Response<Body>, Refusal> {
+    let head = visit.head;
+    let marker = head.query.get("marker").unwrap_or_default();
+    let found = find(head, bucket, marker, true)?;
+    let Found { spelling, .. } = found;
+    let result = ListBucketResult {
+        marker: Some(spelling.write(marker)),
+        next_marker: found.next.as_deref().map(|next| spelling.write(next)),
+        ..found.result
+    };
+    Ok(document("ListBucketResult", &result))
+}
+
+pub(super) fn objects_v2(visit: &Visit<'_>, bucket: &Bucket) -> Result<Response<Body>, Refusal> {
+    let head = visit.head;
+    let token = head.query.get("continuation-token");
+    let start_after = head.query.get("start-after");
+    let bad = || Refusal::InvalidArgument("The continuation token provided is incorrect.");
+    let after = match token {
+        Some(token) => {
+            let bytes = URL_SAFE.decode(token).map_err(|_| bad())?;
+            String::from_utf8(bytes).map_err(|_| bad())?
+        }
+        None => start_after.unwrap_or_default().to_owned(),
+    };
+    let has_owner = head.query.get("fetch-owner") == Some("true");
+    let found = find(head, bucket, &after, has_owner)?;
+    let Found { spelling, .. } = found;
+    let shown = found.result.contents.len() + found.result.common_prefixes.len();
+    let result = ListBucketResult {
+        start_after: start_after.map(|start_after| spelling.write(start_after)),
+        continuation_token: token,
+        next_continuation_token: found.next.map(|next| URL_SAFE.encode(next)),
+        key_count: Some(shown),
+        ..found.result
+    };
+    Ok(document("ListBucketResult", &result))
+}
+
+struct Found<'a> {
+    result: ListBucketResult<'a>,
+    next: Option<String>,
+    spelling: Spelling,
+}
+
+fn find<'a>(
+    head: &'a Head,
+    bucket: &'a Bucket,
+    after: &str,
+    has_owner: bool,
+) -> Result<Found<'a>, Refusal> {
+    let spelling = Spelling::of(head)?;
+    let max_keys = most(head, "max-keys", 100)?;
+    let prefix = head.query.get("prefix").unwrap_or_default();
+    let delimiter = head.query.get("delimiter").unwrap_or_default();
+    let wanted = Wanted { prefix, delimiter, after, most: max_keys };
+    let contents = bucket.contents();
+    let page = page(&contents.objects, &wanted);
+    let listed = |object: &Object| Listed {
+        key: spelling.write(&object.key),
+        last_modified: xml_date(object.last_modified),
+        etag: object.etag.clone(),
+        kind: object.kind.clone(),
+        size: object.length,
+        storage_class: "Standard",
+        owner: has_owner.then(|| Owner::of(bucket)),
+    };
+    let result = ListBucketResult {
+        name: &bucket.name,
+        prefix: spelling.write(prefix),
+        marker: None,
+        start_after: None,
+        continuation_token: None,
+        max_keys,
+        delimiter: spelling.write(delimiter),
+        encoding_type: spelling.name(),
+        is_truncated: page.next.is_some(),
+        next_marker: None,
+        next_continuation_token: None,
+        contents: page.entries.iter().map(|object| listed(object)).collect(),
+        common_prefixes: common_prefixes(&page.prefixes, spelling),
+        key_count: None,
+    };
+    Ok(Found { result, next: page.next, spelling })
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListMultipartUploadsResult<'a> {
+    bucket: &'a str,
+    key_marker: String,
+    upload_id_marker: &'a str,
+    next_key_marker: String,
+    next_upload_id_marker: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_type: Option<&'static str>,
+    delimiter: String,
+    prefix: String,
+    max_uploads: usize,
+    is_truncated: bool,
+    upload: Vec<Begun>,
+    common_prefixes: Vec<CommonPrefix>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Begun {
+    key: String,
+    upload_id: String,
+    storage_class: &'static str,
+    initiated: String,
+}
+
+pub(super) fn uploads(visit: &Visit<'_>, bucket: &Bucket) -> Result<Response<Body>, Refusal> {
+    let query = &visit.head.query;
+    let spelling = Spelling::of(visit.head)?;
+    let max_uploads = most(visit.head, "max-uploads", 1000)?;
+    let text = |name| query.get(name).unwrap_or_default();
+    let (key_marker, id_marker) = (text("key-marker"), text("upload-id-marker"));
+    // An upload's place is its key, then its id; no key holds a line's end and a letter in a row more often than others,
+    // but `\0` sorts before all else, so that keys stay in order.
+    let contents = bucket.contents();
+    let placed = contents.uploads.iter();
+    let placed = placed.map(|(id, upload)| (format!("{}\0{id}", upload.key), (id, upload)));
+    let all = placed.collect();
+    let after = match (key_marker, id_marker) {
+        ("", _) => String::new(),
+        (key, "") => format!("{key}\0\u{10FFFF}"),
+        (key, id) => format!("{key}\0{id}"),
+    };
+    let (prefix, delimiter) = (text("prefix"), text("delimiter"));
+    let page = page(&all, &Wanted { prefix, delimiter, after: &after, most: max_uploads });
+    let next = page.next.as_deref().unwrap_or_default();
+    let (next_key, next_id) = next.split_once('\0').unwrap_or((next, ""));
+    let begun = page.entries.iter().map(|(id, upload)| Begun {
+        key: spelling.write(&upload.key),
+        upload_id: (*id).clone(),
+        storage_class: "Standard",
+        initiated: xml_date(upload.initiated),
+    });
+    let result = ListMultipartUploadsResult {
+        bucket: &bucket.name,
+        key_marker: spelling.write(key_marker),
+        upload_id_marker: id_marker,
+        next_key_marker: spelling.write(next_key),
+        next_upload_id_marker: next_id.to_owned(),
+        encoding_type: spelling.name(),
+        delimiter: spelling.write(delimiter),
+        prefix: spelling.write(prefix),
+        max_uploads,
+        is_truncated: page.next.is_some(),
+        upload: begun.collect(),
+        common_prefixes: common_prefixes(&page.prefixes, spelling),
+    };
+    Ok(document("ListMultipartUploadsResult", &result))
+}
+
+fn common_prefixes(prefixes: &[&str], spelling: Spelling) -> Vec<CommonPrefix> {
+    prefixes.iter().map(|prefix| CommonPrefix { prefix: spelling.write(prefix) }).collect()
+}
+
+/// 1 to 1000 of anything.
+pub(super) fn most(head: &Head, name: &str, default: usize) -> Result<usize, Refusal> {
+    let Some(text) = head.query.get(name) else { return Ok(default) };
+    let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
+    number.ok_or(Refusal::InvalidArgument("A listing shows 1 to 1000 things at a time."))
+}

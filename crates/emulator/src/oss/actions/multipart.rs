@@ -1,0 +1,159 @@
+//! Uploads in parts: their beginning and their ends.
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::lists::Spelling;
+use super::write::{forbids_overwriting, meta_of};
+use crate::oss::answer::{document, empty, set};
+use crate::oss::body::whole;
+use crate::oss::refusal::Refusal;
+use crate::oss::service::Oss;
+use crate::oss::store::{Bucket, Limits, New, Spool, Upload, etag_of};
+use crate::oss::visit::Visit;
+
+/// Under way at the same time in one bucket.
+const MOST_UPLOADS: usize = 1_000;
+/// 10,000 parts of some hundred bytes each.
+const MOST_BYTES: usize = 4 << 20;
+/// An object has at most 48.8 TB; what fits here ends sooner.
+const MOST_OBJECT_BYTES: u64 = 48 << 40;
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct InitiateMultipartUploadResult<'a> {
+    bucket: &'a str,
+    key: String,
+    upload_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_type: Option<&'static str>,
+}
+
+pub(super) fn initiate(
+    visit: &Visit<'_>,
+    bucket: &Bucket,
+    key: &str,
+) -> Result<Response<Body>, Refusal> {
+    let meta = meta_of(visit.head)?;
+    let spelling = Spelling::of(visit.head)?;
+    let id = Uuid::new_v4().simple().to_string().to_uppercase();
+    let upload = Upload {
+        key: key.to_owned(),
+        initiated: visit.now,
+        meta,
+        parts: std::collections::BTreeMap::new(),
+    };
+    let mut contents = bucket.contents();
+    if contents.uploads.len() >= MOST_UPLOADS {
+        return Err(Refusal::Full("The emulator keeps 1,000 uploads in a bucket."));
+    }
+    contents.uploads.insert(id.clone(), upload);
+    let result = InitiateMultipartUploadResult {
+        bucket: &bucket.name,
+        key: spelling.write(key),
+        upload_id: &id,
+        encoding_type: spelling.name(),
+    };
+    Ok(document("InitiateMultipartUploadResult", &result))
+}
+
+#[derive(Deserialize)]
+#[serde(rename = "CompleteMultipartUpload", rename_all = "PascalCase")]
+struct Wish {
+    #[serde(default)]
+    part: Vec<Listed>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    part_number: u32,
+    #[serde(rename = "ETag")]
+    etag: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CompleteMultipartUploadResult<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_type: Option<&'static str>,
+    location: String,
+    bucket: &'a str,
+    key: String,
+    #[serde(rename = "ETag")]
+    etag: &'a str,
+}
+
+pub(super) async fn complete(
+    oss: &Oss,
+    visit: &Visit<'_>,
+    bucket: &Bucket,
+    key: &str,
+    body: &mut Body,
+) -> Result<Response<Body>, Refusal> {
+    let head = visit.head;
+    let id = head.query.get("uploadId").unwrap_or_default();
+    let takes_all = head.header("x-oss-complete-all") == Some("yes");
+    let body = whole(body, MOST_BYTES).await?;
+    let wish: Option<Wish> = if takes_all { None } else { Some(xml_of(&body)?) };
+    let (parts, meta) = {
+        let contents = bucket.contents();
+        let upload = of(&contents.uploads, id, key)?;
+        let listed = match wish {
+            Some(wish) => wish.part.into_iter().map(|part| (part.part_number, part.etag)).collect(),
+            None => upload.all(),
+        };
+        (upload.chosen(&listed)?, upload.meta.clone())
+    };
+    let limits = Limits { most: MOST_OBJECT_BYTES, ..Limits::default() };
+    let mut spool = Spool::new(oss.store.keeping(), limits).await?;
+    for part in &parts {
+        let source = part.spooled.payload.source().map_err(Refusal::Storage)?;
+        source.copy_into(0..part.spooled.length, &mut spool).await?;
+    }
+    let spooled = spool.finish().await?;
+    let mut new = New::multipart(key.to_owned(), meta, spooled, etag_of(&parts), visit.now);
+    new.only_if_absent = forbids_overwriting(head);
+    let object = bucket.put(oss.store.keeping(), new).map_err(Refusal::Storage)?.done()?;
+    bucket.contents().uploads.remove(id);
+
+    let spelling = Spelling::of(head)?;
+    let result = CompleteMultipartUploadResult {
+        encoding_type: spelling.name(),
+        location: head.url_of(&bucket.name, key),
+        bucket: &bucket.name,
+        key: spelling.write(key),
+        etag: &object.etag,
+    };
+    let mut response = document("CompleteMultipartUploadResult", &result);
+    set(response.headers_mut(), "etag", &object.etag);
+    set(response.headers_mut(), "x-oss-hash-crc64ecma", &object.crc64.to_string());
+    Ok(response)
+}
+
+pub(super) fn abort(
+    visit: &Visit<'_>,
+    bucket: &Bucket,
+    key: &str,
+) -> Result<Response<Body>, Refusal> {
+    let id = visit.head.query.get("uploadId").unwrap_or_default();
+    let mut contents = bucket.contents();
+    of(&contents.uploads, id, key)?;
+    contents.uploads.remove(id);
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// An upload, which is one of this key only: a token for another key cannot go on with it.
+pub(super) fn of<'a>(
+    uploads: &'a std::collections::BTreeMap<String, Upload>,
+    id: &str,
+    key: &str,
+) -> Result<&'a Upload, Refusal> {
+    uploads.get(id).filter(|upload| upload.key == key).ok_or(Refusal::NoSuchUpload)
+}
+
+fn xml_of(body: &axum::body::Bytes) -> Result<Wish, Refusal> {
+    crate::oss::xml::read(body)
+}

@@ -1,0 +1,179 @@
+//! Parts of uploads.
+
+use std::ops::Range;
+
+use axum::body::Body;
+use axum::http::{Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+
+use super::lists::{Spelling, most};
+use super::multipart::of;
+use super::write::{check_md5, open_source};
+use crate::oss::answer::{document, empty, set, xml_date};
+use crate::oss::body::spool;
+use crate::oss::head::Head;
+use crate::oss::range;
+use crate::oss::refusal::Refusal;
+use crate::oss::service::Oss;
+use crate::oss::store::{Bucket, Limits, Opened, Part, Spool, Spooled};
+use crate::oss::visit::Visit;
+
+const MOST_PARTS: u32 = 10_000;
+
+pub(super) async fn upload(
+    oss: &Oss,
+    visit: &Visit<'_>,
+    bucket: &Bucket,
+    key: &str,
+    body: &mut Body,
+) -> Result<Response<Body>, Refusal> {
+    let place = Place::of(visit.head, bucket, key)?;
+    let spooled = spool(body, oss.store.keeping()).await?;
+    check_md5(visit.head.header("content-md5"), &spooled)?;
+    let mut response = empty(StatusCode::OK);
+    let headers = response.headers_mut();
+    set(headers, "etag", &spooled.etag());
+    set(headers, "content-md5", &STANDARD.encode(spooled.md5));
+    set(headers, "x-oss-hash-crc64ecma", &spooled.crc64.to_string());
+    place.fill(visit, bucket, spooled)?;
+    Ok(response)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CopyPartResult {
+    last_modified: String,
+    #[serde(rename = "ETag")]
+    etag: String,
+}
+
+pub(super) async fn copy(
+    oss: &Oss,
+    visit: &mut Visit<'_>,
+    bucket: &Bucket,
+    key: &str,
+) -> Result<Response<Body>, Refusal> {
+    let place = Place::of(visit.head, bucket, key)?;
+    let Opened { object, source } = open_source(oss, visit)?;
+    let range = copied(visit.head, object.length)?;
+    let mut spool = Spool::new(oss.store.keeping(), Limits::default()).await?;
+    source.copy_into(range, &mut spool).await?;
+    let spooled = spool.finish().await?;
+    let result = CopyPartResult { last_modified: xml_date(visit.now), etag: spooled.etag() };
+    place.fill(visit, bucket, spooled)?;
+    Ok(document("CopyPartResult", &result))
+}
+
+/// The bytes that `x-oss-copy-source-range` names, or all.
+fn copied(head: &Head, length: u64) -> Result<Range<u64>, Refusal> {
+    let wanted = range::wanted(head.header("x-oss-copy-source-range"), length, false)?;
+    Ok(wanted.unwrap_or(0..length))
+}
+
+/// Where a part goes.
+struct Place<'a> {
+    upload: &'a str,
+    key: &'a str,
+    number: u32,
+}
+
+impl<'a> Place<'a> {
+    /// Also looks whether there is such an upload, so that no body is taken for nothing.
+    fn of(head: &'a Head, bucket: &Bucket, key: &'a str) -> Result<Self, Refusal> {
+        let number = head.query.get("partNumber").and_then(|number| number.parse().ok());
+        let number = number.filter(|number| (1..=MOST_PARTS).contains(number));
+        let number = number.ok_or(Refusal::InvalidArgument(
+            "Part number must be an integer between 1 and 10000.",
+        ))?;
+        let upload = head.query.get("uploadId").unwrap_or_default();
+        of(&bucket.contents().uploads, upload, key)?;
+        Ok(Self { upload, key, number })
+    }
+
+    /// The last one that comes for a number counts.
+    fn fill(&self, visit: &Visit<'_>, bucket: &Bucket, spooled: Spooled) -> Result<(), Refusal> {
+        let mut contents = bucket.contents();
+        of(&contents.uploads, self.upload, self.key)?;
+        if let Some(upload) = contents.uploads.get_mut(self.upload) {
+            let part = Part { spooled: spooled.into(), last_modified: visit.now };
+            upload.parts.insert(self.number, part);
+        }
+        Ok(())
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListPartsResult<'a> {
+    bucket: &'a str,
+    key: String,
+    upload_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    encoding_type: Option<&'static str>,
+    storage_class: &'static str,
+    part_number_marker: u32,
+    /// oss2 fails without it, even where nothing comes next.
+    next_part_number_marker: u32,
+    max_parts: usize,
+    is_truncated: bool,
+    part: Vec<Listed>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    part_number: u32,
+    last_modified: String,
+    #[serde(rename = "ETag")]
+    etag: String,
+    #[serde(rename = "HashCrc64ecma")]
+    crc64: u64,
+    size: u64,
+}
+
+pub(super) fn list(
+    visit: &Visit<'_>,
+    bucket: &Bucket,
+    key: &str,
+) -> Result<Response<Body>, Refusal> {
+    let head = visit.head;
+    let spelling = Spelling::of(head)?;
+    let max_parts = most(head, "max-parts", 1000)?;
+    let marker = head.query.get("part-number-marker").unwrap_or("0");
+    let marker = marker.parse().map_err(|_| {
+        Refusal::InvalidArgument(
+            "Argument part-number-marker must be an integer between 0 and 10000.",
+        )
+    })?;
+    let id = head.query.get("uploadId").unwrap_or_default();
+    let contents = bucket.contents();
+    let upload = of(&contents.uploads, id, key)?;
+    let after = upload.parts.range(u32::saturating_add(marker, 1)..);
+    let shown: Vec<Listed> = after
+        .clone()
+        .take(max_parts)
+        .map(|(number, part)| Listed {
+            part_number: *number,
+            last_modified: xml_date(part.last_modified),
+            etag: part.spooled.etag(),
+            crc64: part.spooled.crc64,
+            size: part.spooled.length,
+        })
+        .collect();
+    let is_truncated = after.count() > shown.len();
+    let result = ListPartsResult {
+        bucket: &bucket.name,
+        key: spelling.write(key),
+        upload_id: id,
+        encoding_type: spelling.name(),
+        storage_class: "Standard",
+        part_number_marker: marker,
+        next_part_number_marker: shown.last().map_or(marker, |part| part.part_number),
+        max_parts,
+        is_truncated,
+        part: shown,
+    };
+    Ok(document("ListPartsResult", &result))
+}

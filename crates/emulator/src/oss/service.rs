@@ -1,0 +1,144 @@
+//! The emulated OSS: one request from its arrival to its answer.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::Response;
+use axum::routing::any;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::actions;
+use super::answer::Frame;
+use super::body::discard;
+use super::cors;
+use super::head::{Head, check_key};
+use super::identity::Identities;
+use super::operation::Operation;
+use super::refusal::Refusal;
+use super::signature::Signed;
+use super::store::{Bucket, Store};
+use super::visit::{Visit, Visitor};
+use crate::calls::Call;
+use crate::handle::Handle;
+
+/// Of a query these prove something or are of no interest.
+const UNLOGGED: [&str; 6] = [
+    "Signature",
+    "OSSAccessKeyId",
+    "security-token",
+    "x-oss-signature",
+    "x-oss-security-token",
+    "x-oss-credential",
+];
+
+pub(crate) struct Oss {
+    pub(crate) identities: Identities,
+    pub(crate) store: Store,
+    pub(crate) handle: Handle,
+}
+
+pub(crate) fn routes(oss: Oss) -> Router {
+    // Nothing may be made of a path before OSS has read it: `a/../b` and `a//b` are keys.
+    Router::new().fallback(any(answer)).with_state(Arc::new(oss))
+}
+
+async fn answer(
+    State(oss): State<Arc<Oss>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+) -> Response<Body> {
+    let started = Instant::now();
+    let (parts, mut body) = request.into_parts();
+    let head = Head::read(parts, |name| oss.store.bucket(name).is_some());
+    let request_id = Uuid::new_v4().simple().to_string()[..24].to_uppercase();
+    let now = oss.handle.now();
+    let operation = Operation::of(&head);
+    let preflight = cors::preflight(&head);
+    let signed = Signed::read(&head);
+
+    let name = match (&preflight, &operation) {
+        (Some(_), _) => "OptionObject",
+        (None, Ok(operation)) => operation.name(),
+        (None, Err(_)) => "",
+    };
+    let claimed = signed.as_ref().ok().and_then(Option::as_ref).map(|s| s.access_key_id.as_str());
+    let call =
+        Call::of_oss(now, head.method.as_str(), name, parameters(&head, claimed), &request_id);
+    let pending = oss.handle.oss_calls.arrived(call);
+
+    let mut visit = Visit { head: &head, now, source_ip: peer.ip(), visitor: None, verdict: None };
+    let outcome = match preflight {
+        Some(response) => Ok(response),
+        None => oss.outcome(&mut visit, signed, operation, &mut body).await,
+    };
+    let decision = visit.verdict.as_ref().map(|verdict| verdict.json());
+    let frame = Frame { head: &head, request_id: &request_id, now, decision };
+    let mut response = match outcome {
+        Ok(response) => {
+            pending.answered("Success".to_owned());
+            response
+        }
+        Err(refusal) => {
+            if let Refusal::Storage(error) = &refusal {
+                tracing::error!(%error, "the emulated OSS cannot use its folder");
+            }
+            pending.answered(refusal.status_and_code().1.to_owned());
+            discard(&mut body, &head).await;
+            frame.refuse(&refusal)
+        }
+    };
+    frame.complete(&mut response, started.elapsed());
+    cors::open(&head, response.headers_mut());
+    response
+}
+
+impl Oss {
+    async fn outcome(
+        &self,
+        visit: &mut Visit<'_>,
+        signed: Result<Option<Signed>, Refusal>,
+        operation: Result<Operation, Refusal>,
+        body: &mut Body,
+    ) -> Result<Response<Body>, Refusal> {
+        let head = visit.head;
+        if let Some(signed) = signed? {
+            signed.check_time(visit.now)?;
+            let (principal, secret) = self.identities.claimed(
+                &signed.access_key_id,
+                signed.token.as_deref(),
+                visit.now,
+            )?;
+            let region = head.bucket.as_deref().and_then(|name| self.store.bucket(name));
+            signed.check_scope(region.map(|bucket| bucket.region.as_str()))?;
+            signed.verify(head, &secret)?;
+            visit.visitor = Some(Visitor { access_key_id: signed.access_key_id, principal });
+        }
+        let operation = operation?;
+        if let Some(key) = &head.key {
+            check_key(key)?;
+        }
+        actions::act(self, visit, operation, body).await
+    }
+
+    pub(crate) fn bucket(&self, head: &Head) -> Result<&Bucket, Refusal> {
+        let name = head.bucket.as_deref().unwrap_or_default();
+        self.store.bucket(name).ok_or(Refusal::NoSuchBucket)
+    }
+}
+
+/// What the log keeps of a request.
+fn parameters(head: &Head, access_key_id: Option<&str>) -> BTreeMap<String, String> {
+    let query = head.query.iter().filter(|(name, _)| !UNLOGGED.contains(name));
+    let addressed = [
+        ("AccessKeyId", access_key_id),
+        ("Bucket", head.bucket.as_deref()),
+        ("Key", head.key.as_deref()),
+    ];
+    let addressed = addressed.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    query.chain(addressed).map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

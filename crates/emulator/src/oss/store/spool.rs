@@ -1,0 +1,148 @@
+//! Bytes on their way in.
+
+use std::io;
+use std::path::PathBuf;
+
+use axum::body::Bytes;
+use crc64fast::Digest as Crc64;
+use md5::{Digest, Md5};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::Keeping;
+use super::room::Taken;
+use super::source::Payload;
+use crate::oss::refusal::Refusal;
+
+/// An object that is put at once, and a part, have at most 5 GB.
+const MOST_BYTES: u64 = 5 << 30;
+
+const FULL: Refusal = Refusal::Full(
+    "The emulator keeps 1 GiB in memory; start it with --data to keep more in a folder.",
+);
+
+/// How long what comes in may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) least: u64,
+    pub(crate) most: u64,
+}
+
+/// Takes bytes as they come, into memory or a file, and sums them up. Dropped, it leaves nothing behind.
+pub(crate) struct Spool {
+    sink: Sink,
+    md5: Md5,
+    crc64: Crc64,
+    length: u64,
+    limits: Limits,
+}
+
+enum Sink {
+    Memory { bytes: Vec<u8>, taken: Taken },
+    File { file: File, path: Temporary },
+}
+
+/// What came in, whole.
+#[derive(Debug)]
+pub(crate) struct Spooled {
+    pub(crate) payload: Payload,
+    pub(crate) md5: [u8; 16],
+    pub(crate) crc64: u64,
+    pub(crate) length: u64,
+}
+
+/// A file that is removed when it is dropped, unless it was renamed before.
+#[derive(Debug)]
+pub(crate) struct Temporary(pub(crate) PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Gone already if it was renamed; what cannot be removed is removed at the next start.
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { least: 0, most: MOST_BYTES }
+    }
+}
+
+impl Spool {
+    pub(crate) async fn new(keeping: &Keeping, limits: Limits) -> Result<Self, Refusal> {
+        let sink = match keeping {
+            Keeping::Memory(room) => {
+                let taken = room.begin().ok_or(FULL)?;
+                Sink::Memory { bytes: Vec::new(), taken }
+            }
+            Keeping::Folder(folder) => {
+                let path = Temporary(folder.temporary());
+                let file = File::create_new(&path.0).await.map_err(Refusal::Storage)?;
+                Sink::File { file, path }
+            }
+        };
+        Ok(Self { sink, md5: Md5::new(), crc64: Crc64::new(), length: 0, limits })
+    }
+
+    pub(crate) async fn write(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+        self.length += chunk.len() as u64;
+        if self.length > self.limits.most {
+            return Err(Refusal::EntityTooLarge);
+        }
+        match &mut self.sink {
+            Sink::Memory { bytes, taken } => {
+                if !taken.grow(chunk.len() as u64) {
+                    return Err(FULL);
+                }
+                bytes.extend_from_slice(chunk);
+            }
+            Sink::File { file, .. } => file.write_all(chunk).await.map_err(Refusal::Storage)?,
+        }
+        self.md5.update(chunk);
+        self.crc64.write(chunk);
+        Ok(())
+    }
+
+    pub(crate) async fn finish(self) -> Result<Spooled, Refusal> {
+        if self.length < self.limits.least {
+            return Err(Refusal::PartTooSmall);
+        }
+        let payload = match self.sink {
+            Sink::Memory { bytes, taken } => Payload::Memory { bytes: bytes.into(), taken },
+            Sink::File { mut file, path } => {
+                file.flush().await.map_err(Refusal::Storage)?;
+                Payload::File(path)
+            }
+        };
+        let (md5, crc64) = (self.md5.finalize().into(), self.crc64.sum64());
+        Ok(Spooled { payload, md5, crc64, length: self.length })
+    }
+}
+
+impl Spooled {
+    /// What is there already, at once.
+    pub(crate) fn of(keeping: &Keeping, bytes: Vec<u8>) -> io::Result<Self> {
+        let mut crc64 = Crc64::new();
+        crc64.write(&bytes);
+        let md5 = Md5::digest(&bytes).into();
+        let length = bytes.len() as u64;
+        let payload = match keeping {
+            Keeping::Memory(room) => {
+                let taken = room.begin().and_then(|mut taken| taken.grow(length).then_some(taken));
+                let taken = taken.ok_or(io::ErrorKind::OutOfMemory)?;
+                Payload::Memory { bytes: Bytes::from(bytes), taken }
+            }
+            Keeping::Folder(folder) => {
+                let path = Temporary(folder.temporary());
+                std::fs::write(&path.0, &bytes)?;
+                Payload::File(path)
+            }
+        };
+        Ok(Self { payload, md5, crc64: crc64.sum64(), length })
+    }
+
+    /// The MD5 in hexadecimal digits, as OSS writes ETags: with quotation marks and in upper case.
+    pub(crate) fn etag(&self) -> String {
+        format!("\"{}\"", hex::encode_upper(self.md5))
+    }
+}

@@ -1,0 +1,299 @@
+//! The emulated OSS over real HTTP, on a port of its own, with a clock that stands still.
+
+mod access;
+mod browser;
+mod folder;
+mod forms;
+mod listings;
+mod multipart;
+mod objects;
+mod signatures;
+mod signing;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, TimeDelta, Utc};
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::ExposeSecret;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::signature::encode;
+use crate::{Emulator, EmulatorSettings, Handle, Session};
+use appserver_domain::clock::Clock;
+
+const START: &str = "2016-01-13T14:02:37Z";
+const GRASS: &str = "2015/01/01/grass.jpg";
+
+/// The shipped world, and some users, roles and buckets that only tests need.
+const MORE: &str = r#"
+[[accounts.users]]
+name = "editor"
+id = "1"
+keys = [{ id = "editorid", secret = "editorsecret" }]
+policies = ["AliyunOSSFullAccess"]
+
+[[accounts.users]]
+name = "careful"
+id = "2"
+keys = [{ id = "carefulid", secret = "carefulsecret" }]
+policies = ["AliyunOSSFullAccess", "no-deleting"]
+
+[[accounts.buckets]]
+name = "open-bucket"
+region = "cn-hangzhou"
+acl = "public-read-write"
+
+[accounts.policies]
+no-deleting = { json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:List*","Resource":"*"},{"Effect":"Deny","Action":"oss:DeleteObject","Resource":"*"}]}' }
+
+[[accounts]]
+id = "55667788"
+root_keys = [{ id = "foreignid", secret = "foreignsecret" }]
+
+[[accounts.users]]
+name = "foreigner"
+id = "3"
+keys = [{ id = "foreignuserid", secret = "foreignusersecret" }]
+policies = ["AliyunOSSFullAccess"]
+"#;
+
+struct Emulated {
+    host: String,
+    handle: Handle,
+    http: reqwest::Client,
+    settings: EmulatorSettings,
+    _serving: DropGuard,
+}
+
+#[derive(Clone, Debug)]
+struct Keys {
+    id: String,
+    secret: String,
+    token: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Scheme {
+    V1,
+    V4,
+    /// With the seconds that it lives.
+    V1Url(i64),
+    V4Url(i64),
+}
+
+/// A request as a client would make it.
+#[derive(Clone, Debug)]
+struct Ask {
+    method: &'static str,
+    bucket: &'static str,
+    key: String,
+    query: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+    at: DateTime<Utc>,
+}
+
+/// An answer with all of it read.
+#[derive(Clone, Debug)]
+struct Told {
+    status: u16,
+    headers: BTreeMap<String, String>,
+    body: Vec<u8>,
+}
+
+fn settings() -> EmulatorSettings {
+    let shipped = include_str!("../../../../../config/emulator.toml");
+    EmulatorSettings::from_toml(&format!("{shipped}{MORE}")).unwrap()
+}
+
+fn start() -> DateTime<Utc> {
+    START.parse().unwrap()
+}
+
+impl Emulated {
+    async fn start() -> Self {
+        Self::keeping(None).await
+    }
+
+    async fn keeping(data: Option<&Path>) -> Self {
+        let addr = "127.0.0.1:0".parse().unwrap();
+        let emulator = Emulator::bind(settings(), addr, Clock::manual(start())).await.unwrap();
+        let emulator = emulator.with_oss(addr, data).await.unwrap();
+        let host = emulator.oss_addr().unwrap().to_string();
+        let handle = emulator.handle();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(emulator.serve(shutdown.clone()));
+        let no_redirects = reqwest::redirect::Policy::none();
+        let http = reqwest::Client::builder().no_proxy().redirect(no_redirects).build().unwrap();
+        Self { host, handle, http, settings: settings(), _serving: shutdown.drop_guard() }
+    }
+
+    /// A session of a role for an hour.
+    fn session(&self, role: &str, policy: Option<&str>) -> Keys {
+        let (access_key_id, access_key_secret) = Session::new_access_key();
+        let session = Session {
+            access_key_id,
+            access_key_secret,
+            role_arn: format!("acs:ram::11223344:role/{role}"),
+            session_name: "alice".to_owned(),
+            policy: policy.map(str::to_owned),
+            source_identity: None,
+            expiration: start() + TimeDelta::hours(1),
+        };
+        let token = self.settings.token_key().seal(&session).expose_secret().to_owned();
+        let secret = session.access_key_secret.expose_secret().to_owned();
+        Keys { id: session.access_key_id, secret, token: Some(token) }
+    }
+
+    async fn ask(&self, ask: &Ask) -> Told {
+        let url = format!("http://{}/{}{}", self.host, ask.path(), ask.wire_query());
+        let mut request = self.http.request(ask.method.parse().unwrap(), url);
+        for (name, value) in &ask.headers {
+            request = request.header(*name, value);
+        }
+        Told::read(request.body(ask.body.clone()).send().await.unwrap()).await
+    }
+
+    /// As the account's own key, which may do everything.
+    async fn root(&self, ask: Ask) -> Told {
+        self.ask(&ask.signed(Scheme::V4, &Keys::root())).await
+    }
+}
+
+impl Keys {
+    fn root() -> Self {
+        Self::of("root")
+    }
+
+    /// Keys of the configuration are `<name>id` and `<name>secret`.
+    fn of(name: &str) -> Self {
+        Self { id: format!("{name}id"), secret: format!("{name}secret"), token: None }
+    }
+}
+
+impl Ask {
+    fn new(method: &'static str, key: &str) -> Self {
+        Self {
+            method,
+            bucket: "sample-bucket",
+            key: key.to_owned(),
+            query: Vec::new(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            at: start(),
+        }
+    }
+
+    fn get(key: &str) -> Self {
+        Self::new("GET", key)
+    }
+
+    fn put(key: &str, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..Self::new("PUT", key) }
+    }
+
+    fn list(query: &[(&'static str, &str)]) -> Self {
+        query.iter().fold(Self::get(""), |ask, (name, value)| ask.query(name, *value))
+    }
+
+    fn of(self, bucket: &'static str) -> Self {
+        Self { bucket, ..self }
+    }
+
+    fn at(self, at: DateTime<Utc>) -> Self {
+        Self { at, ..self }
+    }
+
+    fn body(self, body: impl Into<Vec<u8>>) -> Self {
+        Self { body: body.into(), ..self }
+    }
+
+    fn query(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn path(&self) -> String {
+        if self.bucket.is_empty() {
+            return String::new();
+        }
+        format!("{}/{}", self.bucket, encode(&self.key))
+    }
+
+    fn wire_query(&self) -> String {
+        let pairs: Vec<String> =
+            self.query.iter().map(|(n, v)| format!("{}={}", encode(n), encode(v))).collect();
+        if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+    }
+}
+
+impl Told {
+    async fn read(response: reqwest::Response) -> Self {
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect();
+        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// What stands between the first such tags.
+    fn tag(&self, name: &str) -> String {
+        let text = self.text();
+        let rest = text.split_once(&format!("<{name}>")).map(|(_, rest)| rest);
+        let inner = rest.and_then(|rest| rest.split_once(&format!("</{name}>")));
+        inner.map_or_else(String::new, |(inner, _)| inner.to_owned())
+    }
+
+    /// `403 AccessDenied`
+    fn outcome(&self) -> String {
+        format!("{} {}", self.status, self.tag("Code")).trim().to_owned()
+    }
+
+    /// The decision that came with the answer.
+    fn decision(&self) -> serde_json::Value {
+        serde_json::from_str(&self.headers["x-emulator-decision"]).unwrap()
+    }
+
+    /// The whole answer, with what differs at each run left out after a look at its form.
+    fn shown(&self) -> String {
+        let id = &self.headers["x-oss-request-id"];
+        assert!(id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
+        assert!(self.headers["x-oss-server-time"].parse::<u32>().is_ok());
+        let mut lines = vec![self.status.to_string()];
+        for (name, value) in &self.headers {
+            // A body that names the emulator's port is as long as that is.
+            let names_port = self.text().contains("127.0.0.1:");
+            let differs = ["x-oss-request-id", "x-oss-server-time"].contains(&name.as_str())
+                || (name == "content-length" && names_port);
+            lines.push(format!("{name}: {}", if differs { "…" } else { value }));
+        }
+        let body = if self.body.is_ascii() || self.headers["content-type"].contains("xml") {
+            self.text()
+        } else {
+            format!("({} bytes)", self.body.len())
+        };
+        let mut shown = format!("{}\n\n{body}", lines.join("\n")).replace(id, "…");
+        if let Some((_, rest)) = shown.clone().split_once("<HostId>127.0.0.1:")
+            && let Some((port, _)) = rest.split_once('<')
+        {
+            shown = shown.replace(port, "…");
+        }
+        shown.trim_end().to_owned()
+    }
+}

@@ -1,0 +1,91 @@
+//! Accounts and what lives in them: users with their keys, and roles.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use secrecy::SecretString;
+
+use super::evaluate::{Request, decide};
+use super::policy::Policy;
+use super::trust::TrustPolicy;
+use crate::token::Session;
+use appserver_domain::MaxSessionDuration;
+
+/// Everything the emulated RAM knows.
+#[derive(Debug)]
+pub(crate) struct Ram {
+    /// By access key id.
+    pub(crate) keys: HashMap<String, Key>,
+    /// By ARN.
+    pub(crate) roles: HashMap<String, Role>,
+}
+
+/// A long-lived AccessKey.
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub(crate) secret: SecretString,
+    pub(crate) active: bool,
+    pub(crate) owner: Owner,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Owner {
+    /// The account itself, by its id.
+    Root(String),
+    User(Arc<User>),
+}
+
+#[derive(Debug)]
+pub(crate) struct User {
+    pub(crate) account: String,
+    pub(crate) id: String,
+    pub(crate) arn: String,
+    pub(crate) policies: Vec<Arc<Policy>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Role {
+    pub(crate) account: String,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) max_session_duration: MaxSessionDuration,
+    pub(crate) trust: TrustPolicy,
+    pub(crate) policies: Vec<Arc<Policy>>,
+}
+
+/// Whoever a request turned out to come from.
+#[derive(Clone, Debug)]
+pub(crate) enum Principal {
+    /// An account's own key.
+    Root(String),
+    User(Arc<User>),
+    /// Credentials that this STS issued.
+    Session(Session),
+}
+
+impl From<Owner> for Principal {
+    fn from(owner: Owner) -> Self {
+        match owner {
+            Owner::Root(account) => Self::Root(account),
+            Owner::User(user) => Self::User(user),
+        }
+    }
+}
+
+impl Ram {
+    /// What the policies on the principal's own side say. A session may do what its role may *and* its session policy
+    /// allows; one whose role is gone may do nothing.
+    pub(crate) fn permits(&self, principal: &Principal, request: &Request<'_>) -> bool {
+        let attached = |policies: &[Arc<Policy>]| {
+            decide(policies.iter().map(Arc::as_ref), request).is_allowed()
+        };
+        match principal {
+            Principal::Root(_) => true,
+            Principal::User(user) => attached(&user.policies),
+            Principal::Session(session) => {
+                self.roles.get(&session.role_arn).is_some_and(|role| attached(&role.policies))
+                    && session.permits(request)
+            }
+        }
+    }
+}

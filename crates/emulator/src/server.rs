@@ -1,0 +1,117 @@
+//! The emulator as a server.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::gateway::Gateway;
+use super::handle::Handle;
+use super::nonces::Nonces;
+use super::oss::{self, Identities, Oss, Store};
+use super::settings::{BucketSettings, EmulatorSettings};
+use super::sts::Sts;
+use super::{control, sts, wire};
+use appserver_domain::clock::Clock;
+
+/// An emulated STS and, if wanted, an emulated OSS, which listen but do not answer before [`Emulator::serve`].
+pub struct Emulator {
+    listener: TcpListener,
+    addr: SocketAddr,
+    sts: Sts,
+    buckets: Vec<BucketSettings>,
+    oss: Option<OssServer>,
+}
+
+struct OssServer {
+    listener: TcpListener,
+    addr: SocketAddr,
+    oss: Oss,
+}
+
+/// Why there is no emulated OSS.
+#[derive(Debug, thiserror::Error)]
+pub enum OssProblem {
+    /// The address is not to be had, or not on loopback.
+    #[error("the emulated OSS cannot listen")]
+    Listen(#[source] io::Error),
+    /// The folder for objects cannot be used; another emulator may have it.
+    #[error("the folder for objects cannot be used")]
+    Data(#[source] io::Error),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the emulator listens on loopback only: anybody could change its faults")]
+struct NotLoopback;
+
+impl Emulator {
+    /// Takes the address for STS; port 0 takes a free one. Any but a loopback address is refused, because the control
+    /// route asks nobody who they are.
+    pub async fn bind(
+        settings: EmulatorSettings,
+        addr: SocketAddr,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        let listener = listen(addr).await?;
+        let addr = listener.local_addr()?;
+        let EmulatorSettings { ram, token_key, buckets } = settings;
+        let gateway = Gateway { ram: Arc::new(ram), token_key, nonces: Nonces::default() };
+        let sts = Sts { gateway, handle: Handle::new(clock) };
+        Ok(Self { listener, addr, sts, buckets, oss: None })
+    }
+
+    /// The emulator with an OSS too, on an address of its own (port 0 takes a free one, and it must be loopback). Objects
+    /// are kept in memory or, with a folder, there.
+    pub async fn with_oss(
+        mut self,
+        addr: SocketAddr,
+        data: Option<&Path>,
+    ) -> Result<Self, OssProblem> {
+        let listener = listen(addr).await.map_err(OssProblem::Listen)?;
+        let addr = listener.local_addr().map_err(OssProblem::Listen)?;
+        let handle = self.handle();
+        let buckets = std::mem::take(&mut self.buckets);
+        let store = Store::open(buckets, data, handle.now()).map_err(OssProblem::Data)?;
+        let Gateway { ram, token_key, .. } = &self.sts.gateway;
+        let identities = Identities { ram: Arc::clone(ram), token_key: token_key.clone() };
+        self.oss = Some(OssServer { listener, addr, oss: Oss { identities, store, handle } });
+        Ok(self)
+    }
+
+    /// Where STS listens: calls go to `http://<address>/`, control to `/_emulator/…`.
+    pub fn sts_addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Where OSS listens, if there is one.
+    pub fn oss_addr(&self) -> Option<SocketAddr> {
+        self.oss.as_ref().map(|oss| oss.addr)
+    }
+
+    /// Scripts faults, shows calls and moves the clock, also while the emulator serves.
+    pub fn handle(&self) -> Handle {
+        self.sts.handle.clone()
+    }
+
+    /// Answers until the shutdown; calls that run then have two seconds to end.
+    pub async fn serve(self, shutdown: CancellationToken) {
+        let router = control::routes(self.sts.handle.clone()).merge(sts::routes(self.sts));
+        let sts = wire::serve(self.listener, router, shutdown.clone());
+        let oss = async {
+            if let Some(OssServer { listener, oss, .. }) = self.oss {
+                wire::serve(listener, oss::routes(oss), shutdown).await;
+            }
+        };
+        tokio::join!(sts, oss);
+    }
+}
+
+async fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    if !addr.ip().is_loopback() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, NotLoopback));
+    }
+    TcpListener::bind(addr).await
+}

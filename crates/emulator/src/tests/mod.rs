@@ -1,0 +1,243 @@
+//! The emulator over real HTTP, on a port of its own, with a clock that stands still.
+
+mod acs3;
+mod assume_role;
+mod caller_identity;
+mod control;
+mod faults;
+mod gateway;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header;
+use serde_json::{Value, json};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::params::Params;
+use super::signature::{encode, sign};
+use super::{Emulator, EmulatorSettings, Handle};
+use appserver_domain::clock::Clock;
+
+const START: &str = "2016-01-13T14:02:37Z";
+const READ_ONLY: &str = "acs:ram::11223344:role/oss-readonly";
+const NARROW: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/*"}]}"#;
+
+/// The shipped world, and some roles that only tests need.
+const MORE_ROLES: &str = r#"
+[[accounts.roles]]
+name = "partner"
+id = "1"
+trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:root"]},"Condition":{"StringEquals":{"sts:ExternalId":"contract-7"}}}]}'
+
+[[accounts.roles]]
+name = "bobs"
+id = "2"
+trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:user/bob"]}}]}'
+
+[[accounts.roles]]
+name = "long"
+id = "3"
+max_session_duration_secs = 43200
+trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:root"]}}]}'
+
+[[accounts.roles]]
+name = "deputy"
+id = "4"
+policies = ["AliyunSTSAssumeRoleAccess"]
+trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:root"]}}]}'
+"#;
+
+struct Emulated {
+    url: String,
+    handle: Handle,
+    clock: Clock,
+    http: reqwest::Client,
+    settings: EmulatorSettings,
+    _serving: DropGuard,
+}
+
+#[derive(Debug, PartialEq)]
+struct Answered {
+    status: u16,
+    body: Value,
+}
+
+/// Where a client puts its parameters.
+#[derive(Clone, Copy)]
+enum Placement {
+    Query,
+    Form,
+    /// Common parameters in the query, the action's own in the form.
+    Both,
+}
+
+/// A call as a client would make it; each new one has a nonce of its own.
+#[derive(Clone)]
+struct Caller<'a> {
+    method: &'a str,
+    secret: &'a str,
+    placement: Placement,
+    params: Vec<(&'a str, String)>,
+}
+
+impl Emulated {
+    async fn start() -> Self {
+        let text = format!("{}{MORE_ROLES}", include_str!("../../../../config/emulator.toml"));
+        let settings = || EmulatorSettings::from_toml(&text).unwrap();
+        let clock = Clock::manual(START.parse().unwrap());
+        let addr = "127.0.0.1:0".parse().unwrap();
+        let emulator = Emulator::bind(settings(), addr, clock.clone()).await.unwrap();
+        let url = format!("http://{}", emulator.sts_addr());
+        let handle = emulator.handle();
+        let shutdown = CancellationToken::new();
+        tokio::spawn(emulator.serve(shutdown.clone()));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let settings = settings();
+        Self { url, handle, clock, http, settings, _serving: shutdown.drop_guard() }
+    }
+
+    fn request(&self, caller: &Caller<'_>) -> reqwest::RequestBuilder {
+        let signed = caller.signed();
+        let common = ["Action", "Version", "AccessKeyId", "Format", "Timestamp", "SecurityToken"];
+        let in_query = |name: &str| match caller.placement {
+            Placement::Query => true,
+            Placement::Form => false,
+            Placement::Both => name.starts_with("Signature") || common.contains(&name),
+        };
+        let encoded = |wanted: bool| {
+            let pairs: Vec<String> = signed
+                .iter()
+                .filter(|(name, _)| in_query(name) == wanted)
+                .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+                .collect();
+            pairs.join("&")
+        };
+        let url = format!("{}/?{}", self.url, encoded(true));
+        let request = self.http.request(caller.method.parse().unwrap(), url);
+        match caller.placement {
+            Placement::Query => request,
+            Placement::Form | Placement::Both => request
+                .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(encoded(false)),
+        }
+    }
+
+    async fn call(&self, caller: &Caller<'_>) -> Answered {
+        answered(self.request(caller).send().await.unwrap()).await
+    }
+
+    /// Waits until the calls on record have these outcomes.
+    async fn outcomes(&self, expected: &[&str]) {
+        let outcomes = || self.handle.calls().into_iter().map(|call| call.outcome);
+        let reached = async {
+            while !outcomes().eq(expected.iter().copied()) {
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), reached).await;
+        assert!(waited.is_ok(), "{:?}", self.handle.calls());
+    }
+
+    /// Only the error of a call, which must be one.
+    async fn error(&self, caller: &Caller<'_>) -> (u16, String, String) {
+        let Answered { status, body } = self.call(caller).await;
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        (status, text("Code"), text("Message"))
+    }
+}
+
+async fn answered(response: reqwest::Response) -> Answered {
+    let status = response.status().as_u16();
+    let body = response.text().await.unwrap();
+    Answered { status, body: serde_json::from_str(&body).unwrap_or(Value::String(body)) }
+}
+
+impl<'a> Caller<'a> {
+    fn new(action: &'a str) -> Self {
+        let nonce = uuid::Uuid::new_v4().to_string();
+        let params = [
+            ("Action", action),
+            ("Version", "2015-04-01"),
+            ("Format", "JSON"),
+            ("AccessKeyId", "testid"),
+            ("SignatureMethod", "HMAC-SHA1"),
+            ("SignatureVersion", "1.0"),
+            ("SignatureNonce", &nonce),
+            ("Timestamp", START),
+        ]
+        .map(|(name, value)| (name, value.to_owned()));
+        Self {
+            method: "POST",
+            secret: "testsecret",
+            placement: Placement::Form,
+            params: params.into(),
+        }
+    }
+
+    fn assume_role() -> Self {
+        Self::new("AssumeRole")
+            .with("RoleArn", READ_ONLY)
+            .with("RoleSessionName", "client-002")
+            .with("Policy", NARROW)
+    }
+
+    fn with(self, name: &'a str, value: impl Into<String>) -> Self {
+        let mut changed = self.without(name);
+        changed.params.push((name, value.into()));
+        changed
+    }
+
+    fn without(mut self, name: &str) -> Self {
+        self.params.retain(|(other, _)| *other != name);
+        self
+    }
+
+    fn by(self, id: &str, secret: &'a str) -> Self {
+        Self { secret, ..self.with("AccessKeyId", id) }
+    }
+
+    fn at(self, time: DateTime<Utc>) -> Self {
+        self.with("Timestamp", time.format("%Y-%m-%dT%H:%M:%SZ").to_string())
+    }
+
+    fn signed(&self) -> Vec<(&str, String)> {
+        let mut signed: Vec<_> = self.params.iter().map(|(n, v)| (*n, v.clone())).collect();
+        if !signed.iter().any(|(name, _)| *name == "Signature") {
+            signed.push(("Signature", sign(self.method, &self.as_params(), self.secret)));
+        }
+        signed
+    }
+
+    fn as_params(&self) -> Params {
+        let pairs: Vec<String> = self
+            .params
+            .iter()
+            .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+            .collect();
+        Params::read(Some(&pairs.join("&")), None, b"").unwrap()
+    }
+}
+
+fn minutes(n: i64) -> TimeDelta {
+    TimeDelta::minutes(n)
+}
+
+fn start() -> DateTime<Utc> {
+    START.parse().unwrap()
+}
+
+/// The answer with what is random in it replaced, after checking its form.
+fn without_randomness(mut answered: Answered) -> Answered {
+    let id = answered.body["RequestId"].as_str().unwrap_or_default();
+    assert!(uuid::Uuid::parse_str(id).is_ok() && id == id.to_uppercase(), "{id}");
+    answered.body["RequestId"] = json!("…");
+    if let Some(credentials) = answered.body.get_mut("Credentials") {
+        for (name, beginning) in
+            [("AccessKeyId", "STS."), ("AccessKeySecret", ""), ("SecurityToken", "CAIS")]
+        {
+            let text = credentials[name].as_str().unwrap_or_default();
+            assert!(text.starts_with(beginning) && text.len() > 20, "{name}: {text}");
+            credentials[name] = json!(format!("{beginning}…"));
+        }
+    }
+    answered
+}
