@@ -17,18 +17,25 @@ ARG RUNTIME_IMAGE=gcr.io/distroless/cc-debian13:nonroot
 
 FROM ${RUST_IMAGE} AS build
 WORKDIR /build
-# The dependencies alone, in a layer that only these two files change.
+# The dependencies alone, in a layer that only the manifests change. cargo wants a source for each member of the
+# workspace, and compiles the emulator's no more than its dependencies.
 COPY Cargo.toml Cargo.lock ./
-RUN mkdir src \
- && echo '//! Stands in for the sources.' | tee src/lib.rs > src/main.rs \
+COPY crates/domain/Cargo.toml crates/domain/
+COPY crates/policy/Cargo.toml crates/policy/
+COPY crates/emulator/Cargo.toml crates/emulator/
+RUN mkdir src crates/domain/src crates/policy/src crates/emulator/src \
+ && echo '//! Stands in for the sources.' \
+  | tee src/lib.rs crates/domain/src/lib.rs crates/policy/src/lib.rs crates/emulator/src/lib.rs > src/main.rs \
  && echo 'fn main() {}' >> src/main.rs \
  && cargo build --locked --release --no-default-features \
- && rm -r src
+ && rm -r src crates/domain/src crates/policy/src
 COPY src src
+COPY crates/domain/src crates/domain/src
+COPY crates/policy/src crates/policy/src
 # Built in. The other configuration does not concern the compiler.
 COPY config/default.toml config/
 # cargo goes by modification times, and the stand-ins above may be newer than the sources.
-RUN touch src/main.rs src/lib.rs \
+RUN touch src/main.rs src/lib.rs crates/domain/src/lib.rs crates/policy/src/lib.rs \
  && cargo build --locked --release --no-default-features
 
 FROM ${RUNTIME_IMAGE}

@@ -64,14 +64,14 @@ step "shell scripts"
 shellcheck tests/*.sh tests/*/*.sh benches/*.sh .ci/run
 
 step "format"
-cargo fmt --check
+cargo fmt --all --check
 
 step "clippy, with and without the emulator, benchmarks included"
-cargo clippy --locked --all-targets --features bench -- -D warnings
+cargo clippy --locked --workspace --all-targets --features bench -- -D warnings
 cargo clippy --locked --no-default-features --all-targets -- -D warnings
 
 step "unit and integration tests"
-cargo test --locked
+cargo test --locked --workspace
 
 step "official SDKs, pinned, against the service and its emulator"
 tests/sdk/run.sh
@@ -86,7 +86,7 @@ step "the OpenAPI document, and the service held against it"
 tests/openapi/run.sh
 
 step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
 
 step "the page of \`appserver dev\`, in Chromium"
 tests/page/run.sh
