@@ -58,7 +58,7 @@ impl KeyKeeper {
                     let (id, owner) = (key.id.to_string(), proof.arn().to_owned());
                     self.vendor.sts().sign_with(key);
                     self.vendor.open(proof);
-                    self.metrics.key_unproven.set(0);
+                    self.metrics.key_unverified.set(0);
                     tracing::info!(
                         access_key_id = id,
                         owner,

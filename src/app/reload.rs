@@ -187,7 +187,7 @@ impl Reloader {
         self.candidates.send_if_modified(|present| {
             let is_new_key = present.key != candidate.key;
             if is_new_key {
-                metrics.key_unproven.set(1);
+                metrics.key_unverified.set(1);
                 let access_key_id = candidate.key.id.as_str();
                 tracing::info!(
                     access_key_id,

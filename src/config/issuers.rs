@@ -148,7 +148,7 @@ fn issuer(
         Field::Absent => Some(60),
         given => number(problems, &at("leeway_secs"), given, 0, 300, "seconds"),
     };
-    let bound_by_token = problems.or(&at("bound_by_token"), raw.bound_by_token, false);
+    let expire_with_token = problems.or(&at("expire_with_token"), raw.expire_with_token, false);
     let mut claims = BTreeMap::new();
     for (name, claim) in raw.claims {
         let path = format!("{path}.claims.{name}");
@@ -179,7 +179,7 @@ fn issuer(
         claims,
         required,
         leeway: TimeDelta::seconds(leeway?),
-        bound_by_token: bound_by_token?,
+        expire_with_token: expire_with_token?,
     })
 }
 
@@ -197,12 +197,12 @@ fn named_claim(raw: RawClaim) -> NamedClaim {
 }
 
 fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<ClaimRule> {
-    let is_wrong = raw.is.is_wrong() || raw.pattern.is_wrong() || raw.contains.is_wrong();
-    let is = problems.take(&format!("{path}.is"), raw.is);
+    let is_wrong = raw.equals.is_wrong() || raw.pattern.is_wrong() || raw.contains.is_wrong();
+    let equals = problems.take(&format!("{path}.equals"), raw.equals);
     let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
     let contains = problems.take(&format!("{path}.contains"), raw.contains);
-    match (is, pattern, contains) {
-        (Some(text), None, None) => Some(ClaimRule::Is(text)),
+    match (equals, pattern, contains) {
+        (Some(text), None, None) => Some(ClaimRule::Equals(text)),
         (None, Some(pattern), None) => ClaimRule::pattern(&pattern)
             .map_err(|error| problems.add_error(format!("{path}.pattern"), &error))
             .ok(),
@@ -213,7 +213,7 @@ fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<
         _ => {
             problems.add_absence(
                 path,
-                "say one of what the claim `is`, which `pattern` it matches as a whole, and what it `contains`",
+                "say one of what the claim `equals`, which `pattern` it matches as a whole, and what it `contains`",
             );
             None
         }

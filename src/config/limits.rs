@@ -24,15 +24,15 @@ pub(super) fn of_subjects(
     limit(path, rate, raw.burst, raw.mode, problems)
 }
 
-/// `[failures]`. Behind a proxy all connections come from it, so callers' addresses are not known.
+/// `[auth_failure_limit]`. Behind a proxy all connections come from it, so callers' addresses are not known.
 pub(super) fn of_failures(
     raw: RawFailures,
     addresses_known: bool,
     problems: &mut Problems,
 ) -> Option<FailureSettings> {
     let mut terms = |rate: (&str, _), burst: (&str, _)| {
-        let requests = count(problems, format!("failures.{}", rate.0), rate.1, "failures");
-        let burst = count(problems, format!("failures.{}", burst.0), burst.1, "failures");
+        let requests = count(problems, format!("auth_failure_limit.{}", rate.0), rate.1, "failures");
+        let burst = count(problems, format!("auth_failure_limit.{}", burst.0), burst.1, "failures");
         Some(LimitTerms { requests: requests?, per: Per::Minute, burst: burst? })
     };
     let address = terms(
@@ -43,7 +43,7 @@ pub(super) fn of_failures(
         ("per_client_per_minute", raw.per_client_per_minute),
         ("per_client_burst", raw.per_client_burst),
     );
-    let mode = problems.require("failures.mode", raw.mode);
+    let mode = problems.require("auth_failure_limit.mode", raw.mode);
     let address = addresses_known.then_some(address?);
     Some(FailureSettings { mode: mode?, address, client: client? })
 }

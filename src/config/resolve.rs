@@ -50,7 +50,7 @@ pub(super) fn resolve(
     let tls = tls::resolve(std::mem::take(&mut raw.server.tls), &mut problems, &mut readings);
     let server = server::resolve(raw.server, listen, tls.as_ref(), &mut problems);
     let knows_addresses = server.as_ref().is_none_or(|server| server.knows_addresses);
-    let failures = limits::of_failures(raw.failures, knows_addresses, &mut problems);
+    let failures = limits::of_failures(raw.auth_failure_limit, knows_addresses, &mut problems);
     let admin_listen =
         problems.require("admin.listen", raw.admin.listen).map(|ListenAddress(address)| address);
     let watch_interval = reload::resolve(raw.reload, &mut problems);

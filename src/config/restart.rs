@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Tables and keys that a reload changes. All others are read once, at the start.
 const RELOADED: &[&str] = &[
     "clients",
-    "failures",
+    "auth_failure_limit",
     "grants",
     "issuers",
     "log.filter",

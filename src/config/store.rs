@@ -42,7 +42,7 @@ pub(crate) struct RedisSource {
 struct RedisSecrets {
     password_file: Option<PathBuf>,
     /// The newest first; none is the demo's.
-    seal_key_files: Vec<(&'static str, PathBuf)>,
+    encryption_key_files: Vec<(&'static str, PathBuf)>,
 }
 
 pub(super) fn resolve(
@@ -69,7 +69,7 @@ fn redis(
     readings: &mut Readings,
 ) -> Option<RedisSource> {
     let url = problems.require("store.redis.url", raw.url);
-    let is_wrong = raw.seal_key_file.is_wrong();
+    let is_wrong = raw.encryption_key_file.is_wrong();
     let address = url.filter(|url: &String| is_used || !url.is_empty()).and_then(|text| {
         let address = RedisAddress::try_from(text);
         address.map_err(|invalid| problems.add("store.redis.url", invalid)).ok()
@@ -82,15 +82,15 @@ fn redis(
         file.filter(|path| !path.as_os_str().is_empty()).map(|path| (key, path))
     };
     let password_file = file("password_file", raw.password_file);
-    let seal_key_file = file("seal_key_file", raw.seal_key_file);
-    let previous = file("previous_seal_key_file", raw.previous_seal_key_file);
+    let encryption_key_file = file("encryption_key_file", raw.encryption_key_file);
+    let previous = file("previous_encryption_key_file", raw.previous_encryption_key_file);
     if is_used
         && !is_wrong
-        && seal_key_file.is_none()
+        && encryption_key_file.is_none()
         && (mode == Mode::Production || previous.is_some())
     {
         problems.add_absence(
-            "store.redis.seal_key_file",
+            "store.redis.encryption_key_file",
             "tokens are sealed before they leave for Redis: name a file that holds a key; \
              `openssl rand -base64 32` makes one",
         );
@@ -107,7 +107,7 @@ fn redis(
     let lease = millis("lease_ms", raw.lease_ms, 500, 60_000);
     let secrets = RedisSecrets {
         password_file: password_file.map(|(_, path)| path),
-        seal_key_files: seal_key_file.into_iter().chain(previous).collect(),
+        encryption_key_files: encryption_key_file.into_iter().chain(previous).collect(),
     };
     if is_used {
         let secrets = secrets.clone();
@@ -169,7 +169,7 @@ impl RedisSecrets {
         let mut problems = Problems::default();
         let password = problems.gather(password.transpose()).flatten();
         let mut seal_keys = Vec::new();
-        for (key, path) in &self.seal_key_files {
+        for (key, path) in &self.encryption_key_files {
             let invalid = |invalid| Problems::one(format!("{PATH}.{key}"), invalid);
             let seal_key = read(key, path)
                 .and_then(|text| SealKey::from_base64(text.expose_secret()).map_err(invalid));

@@ -12,7 +12,7 @@ const TABLES: &[&str] = &[
     "clients.*",
     "clients.*.limit",
     "clients.*.subject_limit",
-    "failures",
+    "auth_failure_limit",
     "grants",
     "grants.*",
     "grants.*.claims",

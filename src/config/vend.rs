@@ -14,7 +14,7 @@ pub(super) fn resolve(
     max_attempts: Option<NonZeroU32>,
     problems: &mut Problems,
 ) -> Option<VendSettings> {
-    let max_keys = number(problems, "vend.max_keys", raw.max_keys, 1, 10_000_000, "tokens");
+    let max_cached_tokens = number(problems, "vend.max_cached_tokens", raw.max_cached_tokens, 1, 10_000_000, "tokens");
     let max_waiting =
         number(problems, "vend.max_waiting", raw.max_waiting, 2, 1_000_000, "callers");
     let mut secs = |key: &str, field: Field<u64>, least, most| {
@@ -22,18 +22,18 @@ pub(super) fn resolve(
     };
     let min_remaining = secs("vend.min_remaining_secs", raw.min_remaining_secs, 0, 32_400);
     let stale_remaining = secs("vend.stale_remaining_secs", raw.stale_remaining_secs, 60, 3_600);
-    let remember_refusals = secs("vend.remember_refusals_secs", raw.remember_refusals_secs, 0, 60);
-    let flight_timeout = millis(problems, "vend.flight_timeout_ms", raw.flight_timeout_ms, 600_000);
+    let negative_cache_lifetime = secs("vend.negative_cache_secs", raw.negative_cache_secs, 0, 60);
+    let call_timeout = millis(problems, "vend.call_timeout_ms", raw.call_timeout_ms, 600_000);
     let budget = budget(raw.budget, problems);
     let breaker = breaker(raw.breaker, problems);
     Some(VendSettings {
-        max_keys: max_keys?,
+        max_cached_tokens: max_cached_tokens?,
         freshness: Freshness {
             min_remaining: min_remaining.map(|least| (!least.is_zero()).then_some(least))?,
             stale_remaining: stale_remaining?,
         },
-        remember_refusals: remember_refusals?,
-        flight_timeout: flight_timeout?,
+        negative_cache_lifetime: negative_cache_lifetime?,
+        call_timeout: call_timeout?,
         max_attempts: max_attempts?,
         max_waiting: max_waiting?,
         budget: budget?,

@@ -83,10 +83,10 @@ fn details(admin: &Admin) -> Vec<&'static str> {
     let config = &admin.metrics.config;
     let table = [
         (admin.readiness.is_alone(), "store_degraded"),
-        (admin.readiness.is_unaudited(), "audit_broken"),
-        (config.refused.get() != 0, "config_refused"),
+        (admin.readiness.is_unaudited(), "audit_down"),
+        (!config.last_reload_successful(), "config_last_reload_failed"),
         (config.needs_restart.get() != 0, "config_needs_restart"),
-        (config.key_unproven.get() != 0, "access_key_unproven"),
+        (config.key_unverified.get() != 0, "access_key_unverified"),
     ];
     table.into_iter().filter_map(|(is, detail)| is.then_some(detail)).collect()
 }

@@ -10,17 +10,17 @@ pub(crate) struct AuditMetrics {
     written: Counter,
     lost: Counter,
     queued: Gauge,
-    broken: Gauge,
+    up: Gauge,
 }
 
 impl AuditMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("audit");
-        let Self { written, lost, queued, broken } = self.clone();
+        let Self { written, lost, queued, up } = self.clone();
         registry.register("lines_written", "Lines that the audit's sink has taken", written);
         registry.register("lines_lost", "Decisions that are not in the audit", lost);
         registry.register("queue_length", "Lines that wait for the audit's sink", queued);
-        registry.register("broken", "Whether the audit's sink takes nothing", broken);
+        registry.register("up", "Whether the audit's sink accepts lines", up);
     }
 
     pub(super) fn written(&self, lines: usize) {
@@ -34,6 +34,6 @@ impl AuditMetrics {
     /// Brings the gauges up to date.
     pub(super) fn measured(&self, queued: usize, broken: bool) {
         self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
-        self.broken.set(broken.into());
+        self.up.set((!broken).into());
     }
 }

@@ -13,12 +13,12 @@ pub(crate) struct ConfigMetrics {
     reloads: Family<ReloadLabels, Counter>,
     loaded: Gauge,
     hash: Family<HashLabels, Gauge>,
-    /// 1 while the files hold a configuration that was refused.
-    pub(crate) refused: Gauge,
+    /// 0 while the files hold a configuration that was refused.
+    last_reload_successful: Gauge,
     /// 1 where a key was changed that is only read at the start.
     pub(crate) needs_restart: Gauge,
-    /// 1 while a new AccessKey is not proven yet, and the one before is signed with.
-    pub(crate) key_unproven: Gauge,
+    /// 1 while a new AccessKey waits for STS to verify it; the old one still signs.
+    pub(crate) key_unverified: Gauge,
 }
 
 /// How reading the configuration again ended.
@@ -57,9 +57,9 @@ impl ConfigMetrics {
         );
         registry.register("config_in_force", "1, by the configuration's hash", self.hash.clone());
         registry.register(
-            "config_refused",
-            "Whether the files hold a configuration that was refused",
-            self.refused.clone(),
+            "config_last_reload_successful",
+            "Whether the last read of the files was applied; 0 while they hold a configuration that was refused",
+            self.last_reload_successful.clone(),
         );
         registry.register(
             "config_needs_restart",
@@ -67,9 +67,9 @@ impl ConfigMetrics {
             self.needs_restart.clone(),
         );
         registry.register(
-            "access_key_unproven",
-            "Whether a new AccessKey waits for STS to know it",
-            self.key_unproven.clone(),
+            "access_key_unverified",
+            "Whether a new AccessKey waits for STS to verify it",
+            self.key_unverified.clone(),
         );
     }
 
@@ -78,14 +78,19 @@ impl ConfigMetrics {
         self.hash.clear();
         self.hash.get_or_create(&HashLabels { hash: hash.to_owned() }).set(1);
         self.loaded.set(since.timestamp());
-        self.refused.set(0);
+        self.last_reload_successful.set(1);
+    }
+
+    /// Whether the files' last configuration was applied.
+    pub(crate) fn last_reload_successful(&self) -> bool {
+        self.last_reload_successful.get() == 1
     }
 
     pub(crate) fn reloaded(&self, outcome: Reload) {
         let outcome = match outcome {
             Reload::Applied => "applied",
             Reload::Refused => {
-                self.refused.set(1);
+                self.last_reload_successful.set(0);
                 "refused"
             }
         };

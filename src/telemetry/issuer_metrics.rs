@@ -58,16 +58,16 @@ struct FetchLabels {
 
 impl IssuerMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("issuer");
+        let registry = registry.sub_registry_with_prefix("jwks");
         let Self { fetches, keys, age, issuers: _ } = self.clone();
         registry.register(
-            "key_fetches",
+            "fetches",
             "Fetches of issuers' keys, by issuer and outcome",
             fetches,
         );
-        registry.register("keys", "Keys that were fetched and are held, by issuer", keys);
+        registry.register("keys", "Keys of each issuer that are held", keys);
         registry.register_with_unit(
-            "keys_age",
+            "age",
             "Time since an issuer's keys were last fetched",
             Unit::Seconds,
             age,

@@ -28,7 +28,7 @@ const FAILURES: [&str; 19] = [
     "breaker",
     "budget",
     "call_lost",
-    "flight_timeout",
+    "call_timeout",
     "max_waiting",
     "not_ready",
     "panic",
@@ -269,33 +269,33 @@ mod tests {
         // A family without a sample is not written: one that is registered and not here was forgotten above.
         assert_eq!(families.len(), registrations(), "{families:#?}");
         insta::assert_snapshot!(families.join("\n"), @r"
-        access_key_unproven gauge
-        audit_broken gauge
+        access_key_unverified gauge
         audit_lines_lost counter
         audit_lines_written counter
         audit_queue_length gauge
+        audit_up gauge
         config_in_force gauge
+        config_last_reload_successful gauge
         config_loaded_timestamp_seconds gauge
         config_needs_restart gauge
-        config_refused gauge
         config_reloads counter
         connections gauge
         connections_evicted counter
         connections_malformed counter
         connections_refused counter
-        connections_unproxied counter
         http_request_duration_seconds histogram
-        issuer_key_fetches counter
-        issuer_keys gauge
-        issuer_keys_age_seconds gauge
+        jwks_age_seconds gauge
+        jwks_fetches counter
+        jwks_keys gauge
         log_lines_dropped counter
         panics counter
+        proxy_protocol_errors counter
         ready gauge
         requests_failed counter
         store_call_duration_seconds histogram
+        store_decrypt_failures counter
         store_degraded gauge
         store_replaced counter
-        store_unopened counter
         sts_call_duration_seconds histogram
         throttled counter
         tls_certificate_expiry_timestamp_seconds gauge
@@ -304,8 +304,8 @@ mod tests {
         trace_spans counter
         vend_breaker_open gauge
         vend_budget_rate gauge
-        vend_joined counter
-        vend_keys gauge
+        vend_cached_tokens gauge
+        vend_coalesced counter
         vend_lookups counter
         vend_queue_length gauge
         vend_queue_wait_seconds histogram

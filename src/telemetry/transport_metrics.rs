@@ -148,7 +148,7 @@ impl TransportMetrics {
             self.certificate_expiry.clone(),
         );
         registry.register(
-            "connections_unproxied",
+            "proxy_protocol_errors",
             "Connections closed for want of a PROXY header of a trusted proxy, by reason",
             self.unproxied.clone(),
         );

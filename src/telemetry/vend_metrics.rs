@@ -125,7 +125,7 @@ impl VendMetrics {
         Lookup::ALL.iter().for_each(|outcome| drop(lookups.get_or_create(&outcome.label())));
         Refresh::ALL.iter().for_each(|outcome| drop(refreshes.get_or_create(&outcome.label())));
         registry.register("lookups", "What callers were given, by outcome", lookups);
-        registry.register("joined", "Callers who shared a call that was under way", joined);
+        registry.register("coalesced", "Callers that shared an STS call already in flight", joined);
         registry.register("refreshes", "Refreshes ahead of need, by outcome", refreshes);
         registry.register_with_unit(
             "queue_wait",
@@ -136,7 +136,7 @@ impl VendMetrics {
         let Self { queued, waiting, keys, rate, breaker, .. } = self.clone();
         registry.register("queue_length", "Calls that wait for their turn in the budget", queued);
         registry.register("waiting", "Callers who wait for STS", waiting);
-        registry.register("keys", "Tokens that are kept", keys);
+        registry.register("cached_tokens", "Tokens in the cache", keys);
         registry.register("budget_rate", "Calls a second that the budget allows now", rate);
         registry.register("breaker_open", "Whether STS counts as out of reach", breaker);
     }

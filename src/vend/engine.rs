@@ -74,13 +74,13 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     ) -> Self {
         Self {
             sts,
-            tokens: Tokens::new(settings.max_keys),
+            tokens: Tokens::new(settings.max_cached_tokens),
             budget: Arc::new(Budget::new(settings.budget, Arc::clone(&store), metrics.clone())),
             breaker: Breaker::new(settings.breaker),
             store,
             flights: Arc::default(),
             looks: Arc::default(),
-            refusals: Refusals::new(settings.remember_refusals),
+            refusals: Refusals::new(settings.negative_cache_lifetime),
             refresher: OnceLock::new(),
             waiters: Waiters::new(settings.max_waiting),
             holders: ArcSwap::from_pointee(Holders::All),

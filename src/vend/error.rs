@@ -25,7 +25,7 @@ pub(crate) enum VendError {
     #[error("the request's time-out came before a token (`server.request_timeout_ms`)")]
     TimedOut,
     /// That of the call which the caller shared.
-    #[error("the call's time-out came before a token (`vend.flight_timeout_ms`)")]
+    #[error("the call's time-out came before a token (`vend.call_timeout_ms`)")]
     CallTimedOut,
     /// The call ended without a word: it panicked, or the process stops.
     #[error("the call to STS ended without an outcome")]
@@ -65,7 +65,7 @@ impl VendError {
             Self::Crowded { .. } => "max_waiting",
             Self::CircuitOpen { .. } => "breaker",
             Self::TimedOut => "request_timeout",
-            Self::CallTimedOut => "flight_timeout",
+            Self::CallTimedOut => "call_timeout",
             Self::CallLost => "call_lost",
         }
     }

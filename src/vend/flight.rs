@@ -46,7 +46,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if let Fare::Waited(_, place) = &mut fare {
             place.give_up();
         }
-        let deadline = Instant::now() + self.settings.flight_timeout;
+        let deadline = Instant::now() + self.settings.call_timeout;
         let lease = match self.lease(&flight, &fare, deadline).await {
             Ok(lease) => lease,
             Err(needless) => {

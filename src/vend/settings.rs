@@ -7,12 +7,12 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub(crate) struct VendSettings {
     /// Tokens that are kept; beyond it those that are asked for least go.
-    pub(crate) max_keys: usize,
+    pub(crate) max_cached_tokens: usize,
     pub(crate) freshness: Freshness,
     /// How long a refusal that would only be repeated is remembered.
-    pub(crate) remember_refusals: Duration,
+    pub(crate) negative_cache_lifetime: Duration,
     /// For one key's call from its turn on: its attempts, the pauses and the turns between them.
-    pub(crate) flight_timeout: Duration,
+    pub(crate) call_timeout: Duration,
     /// Attempts of one call, the first included. Each spends budget.
     pub(crate) max_attempts: NonZeroU32,
     /// Callers who may wait at one time; one client's may be half of them.
@@ -64,10 +64,10 @@ impl VendSettings {
     /// The defaults of `config/default.toml`.
     pub(crate) fn for_tests() -> Self {
         Self {
-            max_keys: 100_000,
+            max_cached_tokens: 100_000,
             freshness: Freshness { min_remaining: None, stale_remaining: Duration::from_secs(300) },
-            remember_refusals: Duration::from_secs(60),
-            flight_timeout: Duration::from_secs(15),
+            negative_cache_lifetime: Duration::from_secs(60),
+            call_timeout: Duration::from_secs(15),
             max_attempts: NonZeroU32::new(4).unwrap(),
             max_waiting: 10_000,
             budget: BudgetSettings { per_second: 90, burst: 10, refresh_share: 0.2 },

@@ -35,10 +35,10 @@ impl Lifecycle<Arc<Key>, Arc<Token>> for Forgetting {
 }
 
 impl Tokens {
-    pub(super) fn new(max_keys: usize) -> Self {
+    pub(super) fn new(max_cached_tokens: usize) -> Self {
         let renewals = Arc::<Renewals>::default();
-        let (weight, forgetting) = (max_keys as u64, Forgetting(Arc::clone(&renewals)));
-        let kept = Cache::with(max_keys, weight, UnitWeighter, Prehashed::default(), forgetting);
+        let (weight, forgetting) = (max_cached_tokens as u64, Forgetting(Arc::clone(&renewals)));
+        let kept = Cache::with(max_cached_tokens, weight, UnitWeighter, Prehashed::default(), forgetting);
         Self { kept, renewals }
     }
 

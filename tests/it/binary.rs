@@ -297,7 +297,7 @@ async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
             ("APPSERVER__STORE__REDIS__URL", &url),
             ("APPSERVER__STORE__REDIS__USERNAME", "appserver"),
             ("APPSERVER__STORE__REDIS__PASSWORD_FILE", &password),
-            ("APPSERVER__STORE__REDIS__SEAL_KEY_FILE", &seal_key),
+            ("APPSERVER__STORE__REDIS__ENCRYPTION_KEY_FILE", &seal_key),
             ("APPSERVER__STORE__REDIS__TIMEOUT_MS", "5000"),
             ("SSL_CERT_FILE", &authority),
         ];
@@ -357,7 +357,7 @@ async fn signals_during_the_start_are_heard() {
         let more = [
             ("APPSERVER__STORE__KIND", "redis"),
             ("APPSERVER__STORE__REDIS__URL", url.as_str()),
-            ("APPSERVER__STORE__REDIS__SEAL_KEY_FILE", &key),
+            ("APPSERVER__STORE__REDIS__ENCRYPTION_KEY_FILE", &key),
             ("APPSERVER__AUDIT__SINK", "off"),
         ];
         let mut running = service.start_with(("testid", "testsecret"), &more);
@@ -399,7 +399,7 @@ async fn a_pipe_in_place_of_a_file_is_a_problem_and_stops_nothing() {
     assert!(Command::new("mkfifo").arg(service.config()).status().unwrap().success());
     let url = format!("http://127.0.0.1:{}/readyz", service.admin);
     let refused = async {
-        while !reqwest::get(&url).await.unwrap().text().await.unwrap().contains("config_refused") {
+        while !reqwest::get(&url).await.unwrap().text().await.unwrap().contains("config_last_reload_failed") {
             running.signal("HUP");
             tokio::time::sleep(Duration::from_millis(25)).await;
         }

@@ -443,7 +443,7 @@ async fn redis_is_tried_command_by_command() {
     let store = |url: &str, username: &str, password: &str| {
         format!(
             "store.kind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nusername = \"{username}\"\n{password}\n\
-             seal_key_file = \"{}\"",
+             encryption_key_file = \"{}\"",
             seal_key.display()
         )
     };

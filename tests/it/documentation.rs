@@ -103,7 +103,7 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
 }
 
 /// Shown of issuers whose keys are fetched, and the demo has none.
-const OF_FETCHED_KEYS: [&str; 2] = ["appserver_issuer_keys", "appserver_issuer_keys_age_seconds"];
+const OF_FETCHED_KEYS: [&str; 2] = ["appserver_jwks_keys", "appserver_jwks_age_seconds"];
 
 /// What operators copy into an alert has to be there: under just this name, with its `_total`.
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn every_metric_of_the_alert_table_is_shown_right_after_the_start() {
         r#"appserver_throttled_total{client="",limit="address-failures",mode="enforce"} 0"#,
         r#"appserver_store_replaced_total{operation="budget"} 0"#,
         r#"appserver_tls_handshakes_failed_total{reason="bad_certificate"} 0"#,
-        r#"appserver_connections_unproxied_total{reason="untrusted"} 0"#,
+        r#"appserver_proxy_protocol_errors_total{reason="untrusted"} 0"#,
         r#"appserver_vend_lookups_total{outcome="stale"} 0"#,
         r#"appserver_vend_refreshes_total{outcome="failed"} 0"#,
     ] {

@@ -46,8 +46,8 @@ async fn counted(stage: &Stage, limit: &str, mode: &str) -> u32 {
     count.map_or(0, |count| count.parse().unwrap())
 }
 
-const FEW_FROM_AN_ADDRESS: &str = "[failures]\nper_address_per_minute = 1\nper_address_burst = 5\n";
-const FEW_FOR_A_CLIENT: &str = "[failures]\nper_client_per_minute = 1\nper_client_burst = 3\n";
+const FEW_FROM_AN_ADDRESS: &str = "[auth_failure_limit]\nper_address_per_minute = 1\nper_address_burst = 5\n";
+const FEW_FOR_A_CLIENT: &str = "[auth_failure_limit]\nper_client_per_minute = 1\nper_client_burst = 3\n";
 
 /// T25.
 #[tokio::test]
@@ -266,7 +266,7 @@ async fn a_request_without_a_credential_is_no_attempt_and_has_a_limit_of_its_own
 
 #[tokio::test]
 async fn limits_of_failures_in_the_shadow_only_count() {
-    let config = "[failures]\nper_address_per_minute = 1\nper_address_burst = 5\n\
+    let config = "[auth_failure_limit]\nper_address_per_minute = 1\nper_address_burst = 5\n\
                   per_client_per_minute = 1\nper_client_burst = 3\nmode = \"shadow\"\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
@@ -316,7 +316,7 @@ async fn what_was_counted_survives_a_reload_and_another_mode_is_in_force_at_once
 /// T22.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_fails_without_end_does_not_disturb_a_hundred_clients() {
-    let config = "[failures]\nper_address_per_minute = 60\nper_address_burst = 20\n".to_owned()
+    let config = "[auth_failure_limit]\nper_address_per_minute = 60\nper_address_burst = 20\n".to_owned()
         + &crowd::config();
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);

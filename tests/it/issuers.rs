@@ -91,7 +91,7 @@ async fn a_new_key_is_fetched_for_the_first_token_that_names_it_and_once() {
     let stage = provider.stage("").await;
     let jwt = provider.token(&stage, 3600);
     // Until the first keys are there, whoever comes waits for them; a metric tells that they are.
-    let fetched = "issuer_keys{issuer=\"fetched\"} 1";
+    let fetched = "jwks_keys{issuer=\"fetched\"} 1";
     until("the keys are there", async || stage.admin("/metrics").await.1.contains(fetched)).await;
     *provider.keys.lock().unwrap() = demo_keys();
     let outcomes = join_all((0..20).map(|_| outcome(&stage, &jwt))).await;
@@ -136,7 +136,7 @@ async fn a_server_starts_and_is_ready_while_an_issuer_is_down() {
 #[tokio::test]
 async fn credentials_end_with_the_login_that_they_are_for() {
     let provider = Provider::open(demo_keys()).await;
-    let stage = provider.stage("bound_by_token = true").await;
+    let stage = provider.stage("expire_with_token = true").await;
     let get = async |life_secs: i64| {
         let jwt = provider.token(&stage, life_secs);
         stage.send(stage.request("GET", "/v1/token").bearer_auth(jwt)).await

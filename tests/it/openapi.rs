@@ -122,7 +122,7 @@ async fn every_success_is_as_the_document_says_and_no_more() {
 async fn every_failure_is_as_the_document_says_and_no_more() {
     let differences = "[clients.client-001]\nenabled = false\n\
                        [clients.client-004.limit]\nrequests_per_second = 1\nburst = 1\n\
-                       [sts]\nmax_attempts = 1\n[vend]\nremember_refusals_secs = 0\n\
+                       [sts]\nmax_attempts = 1\n[vend]\nnegative_cache_secs = 0\n\
                        [server]\nrequest_timeout_ms = 2000\n";
     let stage = Stage::set(Setting { config: differences, ..Setting::default() }).await;
     let too_large = format!(r#"{{"Grant":"{}"}}"#, "x".repeat(16 * 1024));

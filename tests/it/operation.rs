@@ -54,7 +54,7 @@ appserver_vend_lookups_total{outcome="miss"} 1
         line.trim().parse::<f64>().unwrap()
     };
     assert!((45.0..60.0).contains(&gauge("appserver_vend_budget_rate ")));
-    let gauges = ["keys", "waiting", "queue_length", "breaker_open"]
+    let gauges = ["cached_tokens", "waiting", "queue_length", "breaker_open"]
         .map(|name| gauge(&format!("appserver_vend_{name} ")));
     assert_eq!(gauges, [1.0, 0.0, 0.0, 0.0]);
     stage.close().await;

@@ -110,7 +110,7 @@ async fn a_connection_is_whose_the_proxy_protocol_says() {
 #[tokio::test]
 async fn connections_without_a_proxys_header_are_closed_and_counted() {
     let count = async |stage: &Stage, reason: &str| {
-        let line = format!("appserver_connections_unproxied_total{{reason=\"{reason}\"}} 1\n");
+        let line = format!("appserver_proxy_protocol_errors_total{{reason=\"{reason}\"}} 1\n");
         let counted = async {
             while !stage.admin("/metrics").await.1.contains(&line) {
                 sleep(Duration::from_millis(5)).await;

@@ -122,13 +122,13 @@ async fn a_bad_configuration_leaves_the_old_one_in_force() {
         let refused = stage.reload().await.unwrap_err();
         assert!(refused.contains(problem), "{bad}: {refused}");
         assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
-        assert_eq!(details(&stage).await, "config_refused", "{bad}");
+        assert_eq!(details(&stage).await, "config_last_reload_failed", "{bad}");
     }
     std::fs::remove_file(stage.folder().join("over.toml")).unwrap();
     stage.reload().await.unwrap_err();
     assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
     assert_eq!(metric(&stage, r#"config_reloads_total{outcome="refused"}"#).await, "7");
-    assert_eq!(metric(&stage, "config_refused").await, "1");
+    assert_eq!(metric(&stage, "config_last_reload_successful").await, "0");
     assert!(logs::since(start).contains("the one before it stays in force"));
 
     stage.write("over.toml", "");
@@ -169,7 +169,7 @@ async fn a_config_map_that_is_swapped_is_noticed() {
     let disabled = async || stage.get("client-002", "/v1/token").await.status == 403;
     until("disabled by the swap", disabled).await;
     swap("v3", "not toml");
-    until("refused", async || details(&stage).await == "config_refused").await;
+    until("refused", async || details(&stage).await == "config_last_reload_failed").await;
     swap("v4", watching);
     until("enabled by the swap", async || stage.get("client-002", "/v1/token").await.status == 200)
         .await;
@@ -205,7 +205,7 @@ async fn an_access_key_is_rotated_without_a_failed_request() {
     stage.write("id", "nextid");
     stage.write("secret", "nextsecret");
     stage.reload().await.unwrap();
-    assert_eq!(details(&stage).await, "access_key_unproven");
+    assert_eq!(details(&stage).await, "access_key_unverified");
     assert_eq!(signed_with("two").await, "testid");
 
     until("proven", async || details(&stage).await.is_empty()).await;
@@ -222,7 +222,7 @@ async fn a_key_that_must_not_be_used_is_never_signed_with() {
     let start = logs::since(0).len();
     stage.reload().await.unwrap();
     until("refused", async || logs::since(start).contains("must not be used")).await;
-    assert_eq!(details(&stage).await, "access_key_unproven");
+    assert_eq!(details(&stage).await, "access_key_unverified");
     assert_eq!(stage.get("client-001", "/v1/token").await.outcome(), "200 Success");
     let signed: Vec<_> = stage
         .assume_role_calls()

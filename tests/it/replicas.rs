@@ -129,7 +129,7 @@ async fn a_sealed_token_with_one_bit_changed_is_refused_and_fetched_again() {
     assert!(success(&second) && second != first, "{second:?}");
     assert_eq!(fleet.sts_calls(), 2);
     let metrics = fleet.admin(1, "/metrics").await;
-    assert!(!metrics.contains("appserver_store_unopened_total 0"), "{metrics}");
+    assert!(!metrics.contains("appserver_store_decrypt_failures_total 0"), "{metrics}");
     // What took its place is good again.
     let mended = async {
         while fleet.redis.values(":token").await[0].1 == sealed {
@@ -194,9 +194,9 @@ async fn a_key_is_rotated_with_two_at_once_and_a_wrong_one_opens_nothing() {
     };
     let old = file("old", "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n");
     let new = file("new", "bmV3IGtleSBuZXcga2V5IG5ldyBrZXkgbmV3IGtleSE=\n");
-    let before = format!("store.redis.seal_key_file = \"{old}\"\n{AMPLE}");
+    let before = format!("store.redis.encryption_key_file = \"{old}\"\n{AMPLE}");
     let between = format!(
-        "store.redis.seal_key_file = \"{new}\"\nstore.redis.previous_seal_key_file = \"{old}\"\n{AMPLE}"
+        "store.redis.encryption_key_file = \"{new}\"\nstore.redis.previous_encryption_key_file = \"{old}\"\n{AMPLE}"
     );
     let mut fleet = Fleet::of(1, &before).await;
     let (by_old, _) = (fleet.album(0, "by-old").await, wait_for_values(&fleet, ":token", 1).await);

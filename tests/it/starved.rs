@@ -13,7 +13,7 @@ async fn hits_are_served_after_the_process_was_not_run_for_longer_than_any_time_
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("audit.jsonl");
     let config = format!(
-        "server.request_timeout_ms = 1000\nsts.attempt_timeout_ms = 500\nvend.flight_timeout_ms = 500\n\
+        "server.request_timeout_ms = 1000\nsts.attempt_timeout_ms = 500\nvend.call_timeout_ms = 500\n\
          [audit]\nsink = \"file\"\nfile = {file:?}\nbuffer_lines = 10\n"
     );
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;

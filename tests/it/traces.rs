@@ -229,7 +229,7 @@ async fn what_nobody_records_is_not_exported() {
     get(&following, "client-002", "/v1/token", UNRECORDED).await;
     get(&following, "client-002", "/v1/token", "not-a-traceparent").await;
     following.close().await;
-    let deaf = stage(collector.address, "follow_callers = false\n").await;
+    let deaf = stage(collector.address, "trust_remote_parent = false\n").await;
     get(&deaf, "client-002", "/v1/token", PARENT).await;
     deaf.close().await;
     assert_eq!(collector.seen().len(), 0);

@@ -13,7 +13,7 @@ use super::{JwtProblem, JwtRefusal, problem};
 #[derive(Clone, Debug)]
 pub(crate) enum ClaimRule {
     /// This text, number or truth value, as it is written.
-    Is(String),
+    Equals(String),
     /// A match of the whole text.
     Matches(Regex),
     /// A list with all of these, or `scope` or `scp` with all of these words.
@@ -23,10 +23,10 @@ pub(crate) enum ClaimRule {
 impl PartialEq for ClaimRule {
     fn eq(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Is(ours), Self::Is(theirs)) => ours == theirs,
+            (Self::Equals(ours), Self::Equals(theirs)) => ours == theirs,
             (Self::Matches(ours), Self::Matches(theirs)) => ours.as_str() == theirs.as_str(),
             (Self::Contains(ours), Self::Contains(theirs)) => ours == theirs,
-            (Self::Is(_) | Self::Matches(_) | Self::Contains(_), _) => false,
+            (Self::Equals(_) | Self::Matches(_) | Self::Contains(_), _) => false,
         }
     }
 }
@@ -37,7 +37,7 @@ impl Eq for ClaimRule {}
 impl fmt::Display for ClaimRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Is(text) => write!(f, "{text:?}"),
+            Self::Equals(text) => write!(f, "{text:?}"),
             Self::Matches(pattern) => write!(f, "a match of {:?}", written(pattern)),
             Self::Contains(members) => write!(f, "a list that contains {members:?}"),
         }
@@ -79,7 +79,7 @@ impl ClaimRule {
             None => false,
         };
         match self {
-            Self::Is(expected) => any(&|text| text == expected),
+            Self::Equals(expected) => any(&|text| text == expected),
             Self::Matches(pattern) => any(&|text| pattern.is_match(text)),
             // RFC 8693 §4.2: words with spaces between them. Other texts are not taken apart: a user's name may hold
             // spaces.

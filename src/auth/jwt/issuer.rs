@@ -50,7 +50,7 @@ pub(crate) struct Issuer {
     /// By how much the issuer's clock and ours may differ.
     pub(crate) leeway: TimeDelta,
     /// Whether credentials must end when the token that they were given for does.
-    pub(crate) bound_by_token: bool,
+    pub(crate) expire_with_token: bool,
 }
 
 /// What an issuer's subjects are in JSON.
@@ -186,7 +186,7 @@ impl Issuer {
             Some((name.as_str().to_owned(), claim.text(claims)?.to_owned()))
         });
         // To the letter: leeway is for clocks that differ, not a longer life.
-        let bound = self.bound_by_token.then_some(expires);
+        let bound = self.expire_with_token.then_some(expires);
         let user = (self.id.clone(), subject);
         let caller = Caller::by_jwt(client.clone(), user, named.collect(), bound, self.parent());
         Ok((caller, until))

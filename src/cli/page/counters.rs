@@ -53,7 +53,7 @@ impl Counters {
             hits: lookups("hit"),
             misses: lookups("miss"),
             shared: lookups("shared"),
-            joined: sum("appserver_vend_joined_total", ""),
+            joined: sum("appserver_vend_coalesced_total", ""),
             sts_calls,
             saved: tokens.saturating_sub(sts_calls),
         }

@@ -50,7 +50,7 @@ pub(in crate::config) struct RawIssuer {
     /// Seconds, 0 to 300, default 60, by which clocks may differ.
     pub(in crate::config) leeway_secs: Field<i64>,
     /// Default false. Credentials end no later than the token that they were given for.
-    pub(in crate::config) bound_by_token: Field<bool>,
+    pub(in crate::config) expire_with_token: Field<bool>,
     /// Claims for policies, by the NAME of `${claims.NAME}`.
     pub(in crate::config) claims: BTreeMap<String, Field<RawClaim>>,
     /// What a token must say besides.
@@ -90,7 +90,7 @@ pub(in crate::config) enum RawClaimType {
 #[serde(default)]
 pub(in crate::config) struct RawClaimRule {
     /// This text.
-    pub(in crate::config) is: Field<String>,
+    pub(in crate::config) equals: Field<String>,
     /// A match of the whole text.
     pub(in crate::config) pattern: Field<String>,
     /// A list with all of these.

@@ -1,4 +1,4 @@
-//! `[clients.X.limit]`, `[clients.X.subject_limit]` and `[failures]`, key by key.
+//! `[clients.X.limit]`, `[clients.X.subject_limit]` and `[auth_failure_limit]`, key by key.
 
 use std::num::NonZeroU32;
 

@@ -47,7 +47,7 @@ pub(super) struct RawSettings {
     pub(super) vend: RawVend,
     pub(super) store: RawStore,
     pub(super) tickets: RawTickets,
-    pub(super) failures: RawFailures,
+    pub(super) auth_failure_limit: RawFailures,
     /// RAM roles that grants assume, by a name of the operator's.
     pub(super) roles: BTreeMap<String, RawRole>,
     pub(super) grants: BTreeMap<String, RawGrant>,
@@ -142,15 +142,15 @@ pub(super) struct RawSts {
 #[serde(default)]
 pub(super) struct RawVend {
     /// Default 100000. Beyond it tokens that are asked for least are dropped.
-    pub(super) max_keys: Field<usize>,
+    pub(super) max_cached_tokens: Field<usize>,
     /// Seconds, default 0: half of the token's life. With less left a new token is fetched.
     pub(super) min_remaining_secs: Field<u64>,
     /// Seconds, default 300. With less left a token is not even handed out while STS fails.
     pub(super) stale_remaining_secs: Field<u64>,
     /// Seconds, 0 to 60, default 60. Then STS is asked again.
-    pub(super) remember_refusals_secs: Field<u64>,
+    pub(super) negative_cache_secs: Field<u64>,
     /// Milliseconds, default 15000. Then who waits for the call gets its last error.
-    pub(super) flight_timeout_ms: Field<u64>,
+    pub(super) call_timeout_ms: Field<u64>,
     /// Default 10000. A caller beyond it is answered 503.
     pub(super) max_waiting: Field<usize>,
     pub(super) budget: RawBudget,

@@ -49,9 +49,9 @@ pub(in crate::config) struct RawRedis {
     /// Default `appserver`. Replicas that share it share tokens and the budget.
     pub(in crate::config) key_prefix: Field<KeyPrefix>,
     /// Required: holds the key that seals tokens. White space at its end is trimmed.
-    pub(in crate::config) seal_key_file: Field<PathBuf>,
-    /// Holds a key that still opens, while `seal_key_file` is new.
-    pub(in crate::config) previous_seal_key_file: Field<PathBuf>,
+    pub(in crate::config) encryption_key_file: Field<PathBuf>,
+    /// Holds a key that still opens, while `encryption_key_file` is new.
+    pub(in crate::config) previous_encryption_key_file: Field<PathBuf>,
     /// Default 2. Among so many the budget is divided while Redis does not answer.
     pub(in crate::config) expected_replicas: Field<NonZeroU32>,
     /// Milliseconds, default 500. Then Redis counts as gone.

@@ -17,7 +17,7 @@ pub(in crate::config) struct RawTracing {
     /// 0.0 to 1.0, default 0.05. Of the requests that come without a decision.
     pub(in crate::config) sample_ratio: Field<f64>,
     /// Default true. Requests with a `traceparent` are recorded, or not, as it says.
-    pub(in crate::config) follow_callers: Field<bool>,
+    pub(in crate::config) trust_remote_parent: Field<bool>,
     /// Default `appserver`.
     pub(in crate::config) service_name: Field<String>,
     /// Milliseconds, default 5000. Then the export has failed, and its spans are dropped.

@@ -8,11 +8,11 @@ fn every_bound_of_vending_is_kept_and_told() {
         [sts]
         max_attempts = 0
         [vend]
-        max_keys = 0
+        max_cached_tokens = 0
         min_remaining_secs = 32401
         stale_remaining_secs = 59
-        remember_refusals_secs = 61
-        flight_timeout_ms = 99
+        negative_cache_secs = 61
+        call_timeout_ms = 99
         max_waiting = 1
         budget.calls_per_second = 0
         budget.burst = 0
@@ -27,22 +27,22 @@ vend.breaker.open_ms: 99 is not between 100 and 60000 milliseconds
 vend.budget.burst: 0 is not between 1 and 1000 calls
 vend.budget.calls_per_second: 0 is not between 1 and 10000 calls
 vend.budget.refresh_percent: 51 is not between 0 and 50 percent
-vend.flight_timeout_ms: 99 is not between 100 and 600000 milliseconds
-vend.max_keys: 0 is not between 1 and 10000000 tokens
+vend.call_timeout_ms: 99 is not between 100 and 600000 milliseconds
+vend.max_cached_tokens: 0 is not between 1 and 10000000 tokens
 vend.max_waiting: 1 is not between 2 and 1000000 callers
 vend.min_remaining_secs: 32401 is not between 0 and 32400 seconds
-vend.remember_refusals_secs: 61 is not between 0 and 60 seconds
+vend.negative_cache_secs: 61 is not between 0 and 60 seconds
 vend.stale_remaining_secs: 59 is not between 60 and 3600 seconds
 ");
 }
 
 #[test]
 fn numbers_of_vending_arrive_where_they_belong() {
-    let text = "[vend]\nmin_remaining_secs = 2400\nmax_keys = 7\n[vend.budget]\nrefresh_percent = 50\n\
+    let text = "[vend]\nmin_remaining_secs = 2400\nmax_cached_tokens = 7\n[vend.budget]\nrefresh_percent = 50\n\
                 [sts]\nmax_attempts = 3\n";
     let vend = loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production).unwrap().vend;
     assert_eq!(vend.freshness.min_remaining.map(|least| least.as_secs()), Some(2400));
-    assert_eq!((vend.max_keys, vend.max_attempts.get()), (7, 3));
+    assert_eq!((vend.max_cached_tokens, vend.max_attempts.get()), (7, 3));
     assert_eq!((vend.budget.per_second, vend.budget.refresh_share), (90, 0.5));
     let vend = loaded(SOUND, &[], Mode::Production).unwrap().vend;
     assert_eq!(vend.freshness.min_remaining, None);

@@ -20,15 +20,15 @@ max_attempts = 0
 access_key = { source = "files", id_file = "no-id", secret_file = "no-secret" }
 
 [vend]
-max_keys = 0
+max_cached_tokens = 0
 budget.burst = 0
 
 [store]
 kind = "redis"
 redis.url = "redis://127.0.0.1"
 redis.password_file = "no-password"
-redis.seal_key_file = "no-key"
-redis.previous_seal_key_file = "no-older-key"
+redis.encryption_key_file = "no-key"
+redis.previous_encryption_key_file = "no-older-key"
 
 [tickets]
 key_file = "no-ticket-key"
@@ -96,9 +96,9 @@ fn one_broken_thing_of_every_kind_is_told_in_one_run_with_the_secrets() {
          server.no_such_key\n\
          server.public_url\n\
          server.request_timeout_ms\n\
+         store.redis.encryption_key_file\n\
          store.redis.password_file\n\
-         store.redis.previous_seal_key_file\n\
-         store.redis.seal_key_file\n\
+         store.redis.previous_encryption_key_file\n\
          sts.access_key.id_file\n\
          sts.access_key.secret_file\n\
          sts.max_attempts\n\
@@ -106,7 +106,7 @@ fn one_broken_thing_of_every_kind_is_told_in_one_run_with_the_secrets() {
          tickets.previous_key_file\n\
          tracing.headers_file\n\
          vend.budget.burst\n\
-         vend.max_keys";
+         vend.max_cached_tokens";
     assert_eq!(paths, expected.lines().collect::<Vec<_>>());
 }
 
@@ -126,7 +126,7 @@ fn files_are_read_beside_another_wrong_key_of_their_table() {
         "{SOUND}\n[server]\nmax_streams = 0\n[server.tls]\ncertificate_file = \"no-chain\"\n\
          [sts.access_key]\nsource = \"files\"\nid_file = \"no-id\"\n\
          [store]\nkind = \"redis\"\n[store.redis]\nurl = \"nowhere\"\npassword_file = \"no-password\"\n\
-         seal_key_file = \"no-key\"\n\
+         encryption_key_file = \"no-key\"\n\
          [tickets]\nkey_file = \"no-ticket-key\"\nmax_lifetime_secs = 1\n\
          [tracing]\notlp_endpoint = \"nowhere\"\nheaders_file = \"no-headers\"\n\
          [issuers.company]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"none\"]\n\
@@ -139,8 +139,8 @@ fn files_are_read_beside_another_wrong_key_of_their_table() {
         "server.public_url",
         "server.tls",
         "server.tls.certificate_file",
+        "store.redis.encryption_key_file",
         "store.redis.password_file",
-        "store.redis.seal_key_file",
         "store.redis.url",
         "sts.access_key",
         "sts.access_key.id_file",
@@ -187,7 +187,7 @@ fn what_only_follows_from_another_problem_is_not_told() {
             &issuer.replace("audiences.photos = [\"app-one\"]", "audiences = 3"),
             "issuers.company.audiences",
         ),
-        (&format!("{issuer}required.team = {{ is = 1 }}"), "issuers.company.required.team.is"),
+        (&format!("{issuer}required.team = {{ equals = 1 }}"), "issuers.company.required.team.equals"),
         (
             "[server.tls]\ncertificate_file = 1\nkey_file = \"app.toml\"",
             "server.tls.certificate_file",
@@ -213,8 +213,8 @@ fn what_only_follows_from_another_problem_is_not_told() {
 
 #[test]
 fn what_stands_in_the_place_of_a_table_hides_nothing_else() {
-    let text = "server = 3\nclients = { app = 7 }\nissuers = [1]\n[vend]\nbudget = \"all\"\nmax_keys = 0\n";
-    let expected = ["clients.app", "issuers", "server", "vend.budget", "vend.max_keys"];
+    let text = "server = 3\nclients = { app = 7 }\nissuers = [1]\n[vend]\nbudget = \"all\"\nmax_cached_tokens = 0\n";
+    let expected = ["clients.app", "issuers", "server", "vend.budget", "vend.max_cached_tokens"];
     assert_eq!(paths(text, &[]), expected);
     let variables = [("APPSERVER__SERVER", "3"), ("APPSERVER__ADMIN__LISTEN", "nowhere")];
     let wrong = loaded(SOUND, &variables, Mode::Production).unwrap_err();
@@ -227,7 +227,7 @@ server: it must be a table: in the environment each of its keys is a variable, `
 /// What is missing may be in the file that cannot be read; what is wrong in another one is wrong.
 #[test]
 fn a_file_that_cannot_be_read_hides_no_wrong_value_of_the_others() {
-    let text = "[vend]\nmax_keys = 0\ncolour = 1\n[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = 1\n\
+    let text = "[vend]\nmax_cached_tokens = 0\ncolour = 1\n[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = 1\n\
                 [grants.one]\nrole = \"elsewhere\"\npolicy = \"one.json\"\n[clients.app]\ngrants = [\"other\"]\n";
     let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
         "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
@@ -237,6 +237,6 @@ fn a_file_that_cannot_be_read_hides_no_wrong_value_of_the_others() {
         let wrong = load(&files, &Environment::new(), Mode::Production).unwrap_err();
         let paths: Vec<_> = wrong.iter().map(|problem| problem.path.as_str()).collect();
         assert!(paths[0].contains(other), "{paths:?}");
-        assert_eq!(paths[1..], ["server.behind_proxy", "vend.colour", "vend.max_keys"]);
+        assert_eq!(paths[1..], ["server.behind_proxy", "vend.colour", "vend.max_cached_tokens"]);
     }
 }

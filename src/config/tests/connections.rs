@@ -54,7 +54,7 @@ fn a_pipe_in_place_of_any_file_is_a_problem_and_not_waited_for() {
                key_file = \"policies/album.json\"\nclient_certificates = \"required\"\n\
                client_ca_file = \"policies/album.json\"\nclient_crl_file = \"policies/album.json\"\n";
     let redis = "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"rediss://cache\"\n\
-                 seal_key_file = \"key\"\n";
+                 encryption_key_file = \"key\"\n";
     let seal_key = "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=";
     let in_place = |table: &str, key: &str| {
         let line = format!("\n{key} = \"policies/album.json\"\n");
@@ -78,8 +78,8 @@ fn a_pipe_in_place_of_any_file_is_a_problem_and_not_waited_for() {
             "previous_key_file",
             format!("{public}key_file = \"policies/album.json\"\nprevious_key_file = \"pipe\""),
         ),
-        ("seal_key_file", redis.replace("\"key\"", "\"pipe\"")),
-        ("previous_seal_key_file", format!("{redis}previous_seal_key_file = \"pipe\"")),
+        ("encryption_key_file", redis.replace("\"key\"", "\"pipe\"")),
+        ("previous_encryption_key_file", format!("{redis}previous_encryption_key_file = \"pipe\"")),
         ("password_file", format!("{redis}password_file = \"pipe\"")),
         (
             "headers_file",

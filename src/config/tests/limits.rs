@@ -47,15 +47,15 @@ fn limits_are_enforced_unless_they_are_said_to_be_in_the_shadow() {
     assert_eq!(shown(both), ["5 requests a second shadow", "10 requests a minute enforce"]);
     let wrong = "[clients.app-one.limit]\nrequests_per_second = 5\nmode = \"dark\"\n\
                  [clients.app-one.subject_limit]\nrequests_per_second = 10\nburst = 100001\n\
-                 [failures]\nper_address_burst = 0\nper_client_per_minute = 100001\nmode = \"off\"";
+                 [auth_failure_limit]\nper_address_burst = 0\nper_client_per_minute = 100001\nmode = \"off\"";
     insta::assert_snapshot!(limits(wrong).unwrap_err(), @r"
+auth_failure_limit.mode: it must be `enforce` or `shadow`
+auth_failure_limit.per_address_burst: it must be an integer from 1 to 4294967295
+auth_failure_limit.per_client_per_minute: 100001 is not between 1 and 100000 failures
 clients.app-one.limit.mode: it must be `enforce` or `shadow`
 clients.app-one.subject_limit.burst: 100001 is not between 1 and 100000 requests
 clients.app-one.subject_limit.requests_per_minute: is missing
 clients.app-one.subject_limit.requests_per_second: there is no such key; config/default.toml lists them all
-failures.mode: it must be `enforce` or `shadow`
-failures.per_address_burst: it must be an integer from 1 to 4294967295
-failures.per_client_per_minute: 100001 is not between 1 and 100000 failures
 ");
 }
 

@@ -238,7 +238,7 @@ fn okta_s_access_tokens_prove_the_user_and_not_a_login_name() {
 fn google_s_id_tokens_are_taken() {
     let client = "1234987819200.apps.googleusercontent.com";
     let world = World::of(&format!(
-        "provider = \"google\"\naudiences.\"{client}\" = [\"app-one\"]\nrequired.email_verified.is = \"true\""
+        "provider = \"google\"\naudiences.\"{client}\" = [\"app-one\"]\nrequired.email_verified.equals = \"true\""
     ));
     let header = json!({"typ": "JWT"});
     let claims = json!({
@@ -282,7 +282,7 @@ fn firebase_s_id_tokens_are_taken_and_anonymous_users_can_be_left_out() {
 #[test]
 fn apple_s_id_tokens_are_taken_and_its_notifications_are_not() {
     let world = World::of(
-        "provider = \"apple\"\naudiences.\"com.mytest.app\" = [\"app-one\"]\nrequired.email_verified.is = \"true\"",
+        "provider = \"apple\"\naudiences.\"com.mytest.app\" = [\"app-one\"]\nrequired.email_verified.equals = \"true\"",
     );
     let claims = json!({
         "iss": "https://appleid.apple.com", "aud": "com.mytest.app",

@@ -13,7 +13,7 @@ fn each_problem_of_a_store_is_named_with_the_way_out() {
         [store.redis]
         url = "redis://:canary@cache:6379"
         key_prefix = "a{b}"
-        previous_seal_key_file = "old"
+        previous_encryption_key_file = "old"
         expected_replicas = 0
         timeout_ms = 1
         lease_ms = 100
@@ -21,10 +21,10 @@ fn each_problem_of_a_store_is_named_with_the_way_out() {
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
 store.redis.colour: there is no such key; config/default.toml lists them all
+store.redis.encryption_key_file: tokens are sealed before they leave for Redis: name a file that holds a key; `openssl rand -base64 32` makes one
 store.redis.expected_replicas: it must be an integer from 1 to 4294967295
 store.redis.key_prefix: a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`
 store.redis.lease_ms: 100 is not between 500 and 60000 milliseconds
-store.redis.seal_key_file: tokens are sealed before they leave for Redis: name a file that holds a key; `openssl rand -base64 32` makes one
 store.redis.timeout_ms: 1 is not between 10 and 5000 milliseconds
 store.redis.url: a Redis address is `redis://host:port/database`, or `rediss://` for TLS; port and database may be left out, and user and password have keys of their own
 ");
@@ -36,7 +36,7 @@ store.redis.url: a Redis address is `redis://host:port/database`, or `rediss://`
 #[test]
 fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong() {
     let text = format!(
-        "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"redis://cache\"\nseal_key_file = \"key\"\n\
+        "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"redis://cache\"\nencryption_key_file = \"key\"\n\
          password_file = \"password\""
     );
     let read = |key: &str, password: &str| {
@@ -63,7 +63,7 @@ fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong(
     );
     let told = [read("canary", "canary").1, read(good, " \n").1].map(Option::unwrap);
     insta::assert_snapshot!(told.join("\n"), @r"
-store.redis.seal_key_file: a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
+store.redis.encryption_key_file: a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
 store.redis.password_file: <folder>/password: the file is empty
 ");
 }
@@ -73,7 +73,7 @@ store.redis.password_file: <folder>/password: the file is empty
 fn a_redis_without_a_password_beyond_this_machine_is_advised_against() {
     let advice = |url: &str| {
         let text = format!(
-            "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nseal_key_file = \"key\""
+            "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nencryption_key_file = \"key\""
         );
         let folder = folder(&[("app.toml", &text), ("policies/album.json", POLICY)]);
         let files = [folder.path().join("app.toml")];
@@ -103,7 +103,7 @@ fn each_problem_of_an_issuer_is_named_with_the_way_out() {
         [issuers.one.claims]
         "no name" = "dept"
         [issuers.one.required.role]
-        is = "member"
+        equals = "member"
         pattern = "mem.*"
         [issuers.one.required.team]
         pattern = "("
@@ -130,7 +130,7 @@ issuers.one.audiences.photos: there is no client `app-two`; add `[clients.app-tw
 issuers.one.audiences.photos: name one client, or several and the `client_claim` that tells them apart
 issuers.one.claims.no name: a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`
 issuers.one.leeway_secs: 301 is not between 0 and 300 seconds
-issuers.one.required.role: say one of what the claim `is`, which `pattern` it matches as a whole, and what it `contains`
+issuers.one.required.role: say one of what the claim `equals`, which `pattern` it matches as a whole, and what it `contains`
 issuers.one.required.team.pattern: regex parse error: ( ^ error: unclosed group
 issuers.three.jwks_file: <folder>/not-there.json: No such file or directory (os error 2)
 issuers.two.algorithms: asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`
@@ -180,7 +180,7 @@ fn an_issuers_own_names_keep_their_case_and_dots() {
         department = "https://example.com/Dept.name"
         tenant = { claim = "tenantId", type = "integer" }
         [issuers.company.required."https://example.com/Role"]
-        is = "Member"
+        equals = "Member"
     "#;
     let text = format!("{SOUND}\n{text}");
     let secret = "x".repeat(32);

@@ -8,7 +8,7 @@ fn nothing_is_traced_unless_a_collector_is_named() {
     let endpoint = [("APPSERVER__TRACING__OTLP_ENDPOINT", "http://127.0.0.1:4318")];
     let settings = loaded(SOUND, &endpoint, Mode::Production).unwrap();
     let tracing = settings.tracing.unwrap().read().unwrap();
-    assert_eq!((tracing.sample_ratio, tracing.follow_callers), (0.05, true));
+    assert_eq!((tracing.sample_ratio, tracing.trust_remote_parent), (0.05, true));
     assert_eq!((tracing.service_name.as_str(), tracing.headers.len()), ("appserver", 0));
 }
 

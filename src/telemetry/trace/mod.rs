@@ -32,7 +32,7 @@ pub(crate) struct TraceSettings {
     /// Of the requests that come without a decision, 0.0 to 1.0.
     pub(crate) sample_ratio: f64,
     /// Whether requests that come with a decision are recorded, or not, as it says.
-    pub(crate) follow_callers: bool,
+    pub(crate) trust_remote_parent: bool,
     pub(crate) service_name: String,
     /// For one export.
     pub(crate) timeout: std::time::Duration,
@@ -48,7 +48,7 @@ pub(crate) struct Traces(Option<Arc<Tracer>>);
 #[derive(Debug)]
 struct Tracer {
     sample_ratio: f64,
-    follow_callers: bool,
+    trust_remote_parent: bool,
     queue: mpsc::Sender<Span>,
     clock: Clock,
     metrics: TraceMetrics,
@@ -62,9 +62,9 @@ impl Traces {
         metrics: TraceMetrics,
     ) -> Result<(Self, Exporter), reqwest::Error> {
         let (queue, queued) = mpsc::channel(settings.max_queued);
-        let TraceSettings { sample_ratio, follow_callers, .. } = settings;
+        let TraceSettings { sample_ratio, trust_remote_parent, .. } = settings;
         let exporter = Exporter::new(settings, queued, metrics.clone())?;
-        let tracer = Tracer { sample_ratio, follow_callers, queue, clock, metrics };
+        let tracer = Tracer { sample_ratio, trust_remote_parent, queue, clock, metrics };
         Ok((Self(Some(Arc::new(tracer))), exporter))
     }
 
@@ -73,7 +73,7 @@ impl Traces {
     /// One that its caller does not record has a part, too: failures are logged with the trace's id.
     pub(crate) fn request(&self, headers: &HeaderMap) -> Option<Trace> {
         let tracer = self.0.as_ref()?;
-        let parent = if tracer.follow_callers { Parent::of(headers) } else { None };
+        let parent = if tracer.trust_remote_parent { Parent::of(headers) } else { None };
         match parent {
             Some(parent) if parent.sampled => {
                 Some(Trace::below(tracer, &parent, parent::state(headers)))
@@ -94,7 +94,7 @@ impl Traces {
         let (queue, queued) = mpsc::channel(64);
         let metrics = TraceMetrics::default();
         let clock = Clock::system();
-        let tracer = Tracer { sample_ratio: 1.0, follow_callers: true, queue, clock, metrics };
+        let tracer = Tracer { sample_ratio: 1.0, trust_remote_parent: true, queue, clock, metrics };
         (Self(Some(Arc::new(tracer))), queued)
     }
 }

@@ -6,12 +6,12 @@ use super::*;
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";
 
-fn settings(sample_ratio: f64, follow_callers: bool) -> TraceSettings {
+fn settings(sample_ratio: f64, trust_remote_parent: bool) -> TraceSettings {
     TraceSettings {
         collector: Collector::try_from("http://127.0.0.1:1".to_owned()).unwrap(),
         headers: HeaderMap::new(),
         sample_ratio,
-        follow_callers,
+        trust_remote_parent,
         service_name: "appserver".to_owned(),
         timeout: std::time::Duration::from_secs(1),
         max_queued: 8,

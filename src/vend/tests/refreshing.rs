@@ -178,7 +178,7 @@ fn held(stage: &Stage) -> (usize, usize) {
 #[tokio::test(start_paused = true)]
 async fn what_was_evicted_is_not_refreshed_and_leaves_no_timer_and_no_task() {
     let stage = stage_with(|settings| {
-        settings.max_keys = 100;
+        settings.max_cached_tokens = 100;
         (settings.budget.per_second, settings.budget.burst) = (1000, 1000);
     });
     stage.sts.set(|sts| sts.quota = usize::MAX);
@@ -198,7 +198,7 @@ async fn what_was_evicted_is_not_refreshed_and_leaves_no_timer_and_no_task() {
 /// T40: two days in which users come, ask for a while and go; some of their tokens live for twelve hours.
 #[tokio::test(start_paused = true)]
 async fn days_of_users_who_come_and_go_leave_nothing_behind() {
-    let stage = stage_with(|settings| settings.max_keys = 200);
+    let stage = stage_with(|settings| settings.max_cached_tokens = 200);
     for minute in 0..2 * 24 * 60 {
         let life = if minute % 3 == 0 { TimeDelta::hours(12) } else { TimeDelta::hours(1) };
         stage.sts.set(|sts| sts.life = Some(life));

@@ -166,7 +166,7 @@ async fn nothing_is_vended_before_sts_has_verified_the_key() {
 #[tokio::test(start_paused = true)]
 async fn no_more_tokens_are_kept_than_the_cap() {
     let stage = stage_with(|settings| {
-        settings.max_keys = 500;
+        settings.max_cached_tokens = 500;
         settings.budget.per_second = 10_000;
     });
     stage.sts.set(|sts| sts.quota = usize::MAX);

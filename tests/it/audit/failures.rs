@@ -23,7 +23,7 @@ async fn staged(path: &Path, more: &str) -> Stage {
 }
 
 fn broken_text() -> [&'static str; 2] {
-    ["audit_broken", "\"Reason\":\"the audit cannot be written\""]
+    ["audit_down", "\"Reason\":\"the audit cannot be written\""]
 }
 
 /// A path that leads to a full disk until `mend`.
@@ -57,7 +57,7 @@ async fn on_a_full_disk_no_token_leaves_without_its_line() {
     until("the failure is known", async || stage.admin("/readyz").await.0 == 503).await;
     let (_, ready) = stage.admin("/readyz").await;
     assert!(broken_text().iter().all(|part| ready.contains(part)), "{ready}");
-    assert_eq!(metric(&stage, "appserver_audit_broken").await, 1);
+    assert_eq!(metric(&stage, "appserver_audit_up").await, 0);
 
     let calls = stage.assume_role_calls().len();
     let began = Instant::now();
@@ -94,7 +94,7 @@ async fn on_a_full_disk_tokens_leave_where_that_is_chosen_and_what_is_lost_is_co
     let disk = FullDisk::new();
     let stage = staged(&disk.path, "on_failure = \"continue\"\nbuffer_lines = 100").await;
     let mut answers = crowd(&stage, 250).await;
-    until("it shows", async || stage.admin("/readyz").await.1.contains("audit_broken")).await;
+    until("it shows", async || stage.admin("/readyz").await.1.contains("audit_down")).await;
     assert_eq!(stage.admin("/readyz").await.0, 200);
     answers.extend(crowd(&stage, 50).await);
     assert_eq!(outcomes(&answers), [("200 Success".to_owned(), 300)].into());
@@ -104,7 +104,7 @@ async fn on_a_full_disk_tokens_leave_where_that_is_chosen_and_what_is_lost_is_co
     disk.mend();
     until("all is written", async || metric(&stage, "appserver_audit_queue_length").await == 0)
         .await;
-    assert_eq!(metric(&stage, "appserver_audit_broken").await, 0);
+    assert_eq!(metric(&stage, "appserver_audit_up").await, 1);
     answers.extend(crowd(&stage, 20).await);
     stage.close().await;
     let (written, answered) = (vended(&lines(&disk.path)), answered(&answers));
@@ -212,7 +212,7 @@ async fn a_pipe_that_nobody_reads_costs_lines_and_no_time_where_that_is_chosen()
     let stage = staged(&path, "on_failure = \"continue\"\nbuffer_lines = 100").await;
     let answers = crowd(&stage, 600).await;
     assert_eq!(outcomes(&answers), [("200 Success".to_owned(), 600)].into());
-    until("the stall is known", async || stage.admin("/readyz").await.1.contains("audit_broken"))
+    until("the stall is known", async || stage.admin("/readyz").await.1.contains("audit_down"))
         .await;
     assert_eq!(stage.admin("/readyz").await.0, 200);
     let lost = metric(&stage, "appserver_audit_lines_lost_total").await;

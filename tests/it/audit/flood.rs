@@ -60,7 +60,7 @@ async fn refusals_beyond_the_rate_are_told_together_and_none_is_left_out() {
     let path = folder.path().join("audit.jsonl");
     let config = to_file(
         &path,
-        "refusals_per_second = 2\n[failures]\nper_address_per_minute = 1\nper_address_burst = 5\n",
+        "refusals_per_second = 2\n[auth_failure_limit]\nper_address_per_minute = 1\nper_address_burst = 5\n",
     );
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
     for n in 0..200 {

@@ -43,7 +43,7 @@ async fn a_closed_standard_output_is_chosen_about_and_ends_nothing() {
         let metrics = format!("http://127.0.0.1:{}/metrics", service.admin());
         let known = async || {
             let text = reqwest::get(&metrics).await.unwrap().text().await.unwrap();
-            text.contains("appserver_audit_broken 1")
+            text.contains("appserver_audit_up 0")
         };
         super::until("the loss is known", known).await;
         ready_is(&service, ready).await;

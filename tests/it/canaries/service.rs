@@ -107,7 +107,7 @@ impl World {
             id_file = "id"
             secret_file = "secret"
             [vend]
-            remember_refusals_secs = 0
+            negative_cache_secs = 0
             [vend.breaker]
             failures = 1000
             [store]
@@ -116,10 +116,10 @@ impl World {
             url = "{redis}"
             username = "appserver"
             password_file = "redis-password"
-            seal_key_file = "seal-key"
-            previous_seal_key_file = "previous-seal-key"
+            encryption_key_file = "seal-key"
+            previous_encryption_key_file = "previous-seal-key"
             timeout_ms = 5000
-            [failures]
+            [auth_failure_limit]
             per_address_per_minute = 100000
             per_address_burst = 100000
             per_client_per_minute = 100000

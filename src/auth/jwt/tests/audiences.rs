@@ -111,7 +111,7 @@ fn a_claim_inside_another_is_found_by_its_path_and_by_nothing_else() {
     claims["https://example.com/plan"] = json!("gold");
     claims["cognito:groups"] = json!(["photos"]);
     let contains = |text: &str| ClaimRule::Contains(vec![text.to_owned()]);
-    let is = |text: &str| ClaimRule::Is(text.to_owned());
+    let is = |text: &str| ClaimRule::Equals(text.to_owned());
     for (claim, rule, admitted) in [
         ("/realm_access/roles", contains("photos"), true),
         ("/realm_access/roles", contains("admin"), false),

@@ -251,15 +251,15 @@ async fn fetches_are_counted_and_keys_have_an_age() {
     pass(&work, 0).await;
     let shown = work.metrics.encoded();
     for line in [
-        r#"issuer_key_fetches_total{issuer="company",outcome="success"} 1"#,
-        r#"issuer_key_fetches_total{issuer="company",outcome="status"} 1"#,
-        r#"issuer_keys{issuer="company"} 2"#,
-        r#"issuer_keys_age_seconds{issuer="company"} 60"#,
+        r#"jwks_fetches_total{issuer="company",outcome="success"} 1"#,
+        r#"jwks_fetches_total{issuer="company",outcome="status"} 1"#,
+        r#"jwks_keys{issuer="company"} 2"#,
+        r#"jwks_age_seconds{issuer="company"} 60"#,
     ] {
         assert!(shown.lines().any(|shown| shown == line), "{line} not in\n{shown}");
     }
     let metrics = work.metrics.clone();
     drop(work);
     settle().await;
-    assert!(!metrics.encoded().contains("issuer_keys{"), "it is gone");
+    assert!(!metrics.encoded().contains("jwks_keys{"), "it is gone");
 }

@@ -158,7 +158,7 @@ fn a_claim_that_names_the_kind_and_is_no_text_is_refused() {
 #[test]
 fn a_claim_of_which_something_is_required_is_no_mark() {
     let requiring = |claim: &str, word: &str| Issuer {
-        required: BTreeMap::from([(path(claim), ClaimRule::Is(word.to_owned()))]),
+        required: BTreeMap::from([(path(claim), ClaimRule::Equals(word.to_owned()))]),
         ..issuer("https://login.example.com/")
     };
     for (claim, word) in [("typ", "user-session"), ("type", "offline"), ("ati", "7")] {

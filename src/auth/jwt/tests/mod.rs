@@ -53,7 +53,7 @@ fn issuer(name: &str) -> Issuer {
         claims: BTreeMap::from([named("department", "dept", ClaimKind::Integer)]),
         required: BTreeMap::new(),
         leeway: TimeDelta::seconds(60),
-        bound_by_token: false,
+        expire_with_token: false,
     }
 }
 
@@ -183,7 +183,7 @@ fn required_claims_are_exact_or_match_as_a_whole() {
         required: BTreeMap::from([(path("role"), rule)]),
         ..issuer("https://login.example.com/")
     };
-    let is = || ClaimRule::Is("member".to_owned());
+    let is = || ClaimRule::Equals("member".to_owned());
     let matches = || ClaimRule::pattern("mem|member").unwrap();
     for (rule, claim, admitted) in [
         (is(), json!("member"), true),
@@ -194,7 +194,7 @@ fn required_claims_are_exact_or_match_as_a_whole() {
         (matches(), json!("member"), true),
         (matches(), json!("members"), false),
         (matches(), json!("a member"), false),
-        (ClaimRule::Is("true".to_owned()), json!(true), true),
+        (ClaimRule::Equals("true".to_owned()), json!(true), true),
     ] {
         let outcome = verify_with(requiring(rule), &changed("role", claim.clone()));
         assert_eq!(outcome.is_ok(), admitted, "{claim}");

@@ -6,7 +6,7 @@ use super::*;
 
 #[test]
 fn a_login_ends_with_its_token_where_the_issuer_is_configured_so() {
-    let bound = |bound_by_token| Issuer { bound_by_token, ..issuer("https://login.example.com/") };
+    let bound = |expire_with_token| Issuer { expire_with_token, ..issuer("https://login.example.com/") };
     let until = |issuer| verify_with(issuer, &good()).unwrap().until();
     let exp = now() + TimeDelta::seconds(3600);
     assert_eq!(until(bound(true)), Some(exp), "to the letter, without leeway");
@@ -17,7 +17,7 @@ fn a_login_ends_with_its_token_where_the_issuer_is_configured_so() {
 fn judged(claims: &Value) -> Result<Caller, JwtRefusal> {
     let text = token(claims);
     let parsed = Parsed::read(text.expose_secret())?;
-    let issuer = Issuer { bound_by_token: true, ..issuer("https://login.example.com/") };
+    let issuer = Issuer { expire_with_token: true, ..issuer("https://login.example.com/") };
     issuer.proven(&parsed, now()).map(|(caller, _)| caller)
 }
 
