@@ -6,6 +6,7 @@
 //! `cli → app → config → http → auth, limit, grant, vend → sts, store → policy → domain`.
 
 pub mod app;
+mod audit;
 mod auth;
 #[cfg(feature = "bench")]
 pub mod bench;

@@ -16,11 +16,11 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::Audit;
 use crate::config::{FileReads, Problem, Problems, Secrets, Settings};
 use crate::http::{self, Api, InForce, PublicUrl, Readiness, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
-use crate::telemetry::audit::Audit;
 use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
 use crate::vend::{KeyRefused, Vendor};
 use access_key::{Candidate, KeyKeeper};

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::problems::Problems;
 use super::raw::{RawAudit, RawDurability, RawOnFailure, RawSink};
 use super::resolve::number;
-use crate::telemetry::audit::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
+use crate::audit::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
 
 /// What an instance's name may have.
 const LONGEST_INSTANCE: usize = 64;

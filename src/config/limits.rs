@@ -31,7 +31,8 @@ pub(super) fn of_failures(
     problems: &mut Problems,
 ) -> Option<FailureSettings> {
     let mut terms = |rate: (&str, _), burst: (&str, _)| {
-        let requests = count(problems, format!("auth_failure_limit.{}", rate.0), rate.1, "failures");
+        let requests =
+            count(problems, format!("auth_failure_limit.{}", rate.0), rate.1, "failures");
         let burst = count(problems, format!("auth_failure_limit.{}", burst.0), burst.1, "failures");
         Some(LimitTerms { requests: requests?, per: Per::Minute, burst: burst? })
     };

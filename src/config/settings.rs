@@ -12,6 +12,7 @@ use super::{
     AccessKeySource, Files, Problem, Problems, Source, StoreSource, TicketSource, TlsSource,
     TracingSource, certificate_problem,
 };
+use crate::audit::AuditSettings;
 use crate::auth::{Client, Issuer, TicketSeal};
 use crate::grant::Grants;
 use crate::http::{Cors, Proxies, ServerSettings, TlsIdentity};
@@ -19,7 +20,6 @@ use crate::limit::{ClientLimits, FailureSettings};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
 use crate::telemetry::TraceSettings;
-use crate::telemetry::audit::AuditSettings;
 use crate::vend::VendSettings;
 use appserver_domain::{AccessKey, AccountId, ClientId};
 

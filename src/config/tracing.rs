@@ -48,7 +48,8 @@ pub(super) fn resolve(
     }
     let ratio = raw.sample_ratio;
     let sample_ratio = number(problems, "tracing.sample_ratio", ratio, 0.0, 1.0, "of all requests");
-    let trust_remote_parent = problems.require("tracing.trust_remote_parent", raw.trust_remote_parent);
+    let trust_remote_parent =
+        problems.require("tracing.trust_remote_parent", raw.trust_remote_parent);
     let service_name = problems.require("tracing.service_name", raw.service_name);
     if service_name.as_ref().is_some_and(|name: &String| name.is_empty() || name.len() > 255) {
         problems.add("tracing.service_name", "it must have 1 to 255 characters");

@@ -14,7 +14,8 @@ pub(super) fn resolve(
     max_attempts: Option<NonZeroU32>,
     problems: &mut Problems,
 ) -> Option<VendSettings> {
-    let max_cached_tokens = number(problems, "vend.max_cached_tokens", raw.max_cached_tokens, 1, 10_000_000, "tokens");
+    let max_cached_tokens =
+        number(problems, "vend.max_cached_tokens", raw.max_cached_tokens, 1, 10_000_000, "tokens");
     let max_waiting =
         number(problems, "vend.max_waiting", raw.max_waiting, 2, 1_000_000, "callers");
     let mut secs = |key: &str, field: Field<u64>, least, most| {

@@ -7,8 +7,8 @@ use chrono::{DateTime, Utc};
 use super::Api;
 use super::context::{Context, OSS_SDK_ROUTE, TICKETS_ROUTE, TOKEN_ROUTE};
 use super::error::{ApiError, Public};
+use crate::audit::{Decision, Event, Request, TokenPart, Why, sought_part};
 use crate::sts::RoleSession;
-use crate::telemetry::audit::{Decision, Event, Request, TokenPart, Why, sought_part};
 use crate::telemetry::with_causes;
 use crate::vend::Vended;
 

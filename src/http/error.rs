@@ -8,11 +8,11 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use crate::audit::Unrecorded;
 use crate::auth::AuthError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::sts::StsError;
-use crate::telemetry::audit::Unrecorded;
 use crate::vend::VendError;
 use appserver_policy::ValueProblem;
 

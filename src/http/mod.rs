@@ -68,8 +68,8 @@ pub(crate) use tls::{ClientAuth, ClientTrust, Tls, TlsFile, TlsIdentity};
 #[cfg(feature = "bench")]
 pub(crate) use wire::token_response;
 
+use crate::audit::Audit;
 use crate::sts::StsClient;
-use crate::telemetry::audit::Audit;
 use crate::telemetry::{Metrics, Traces};
 use crate::vend::Vendor;
 use appserver_domain::clock::Clock;

@@ -332,13 +332,13 @@ mod tests {
     use axum::routing::get;
 
     use super::*;
+    use crate::audit::Audit;
     use crate::auth::Issuers;
     use crate::grant::Grants;
     use crate::http::Rules;
     use crate::limit::{FailureSettings, Failures, LimitMode, LimitTerms, Limits, Per};
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
-    use crate::telemetry::audit::Audit;
     use crate::telemetry::{Metrics, Traces};
     use crate::vend::{VendSettings, Vendor};
     use appserver_domain::clock::Clock;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::audit::Audit;
 use crate::sts::StsClient;
-use crate::telemetry::audit::Audit;
 use crate::vend::Vendor;
 
 /// Ready from the moment the AccessKey is verified until the drain begins; STS's moods do not matter.

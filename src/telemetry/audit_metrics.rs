@@ -23,16 +23,16 @@ impl AuditMetrics {
         registry.register("up", "Whether the audit's sink accepts lines", up);
     }
 
-    pub(super) fn written(&self, lines: usize) {
+    pub(crate) fn written(&self, lines: usize) {
         self.written.inc_by(lines as u64);
     }
 
-    pub(super) fn lost(&self, lines: usize) {
+    pub(crate) fn lost(&self, lines: usize) {
         self.lost.inc_by(lines as u64);
     }
 
     /// Brings the gauges up to date.
-    pub(super) fn measured(&self, queued: usize, broken: bool) {
+    pub(crate) fn measured(&self, queued: usize, broken: bool) {
         self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
         self.up.set((!broken).into());
     }

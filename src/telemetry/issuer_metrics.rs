@@ -60,11 +60,7 @@ impl IssuerMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("jwks");
         let Self { fetches, keys, age, issuers: _ } = self.clone();
-        registry.register(
-            "fetches",
-            "Fetches of issuers' keys, by issuer and outcome",
-            fetches,
-        );
+        registry.register("fetches", "Fetches of issuers' keys, by issuer and outcome", fetches);
         registry.register("keys", "Keys of each issuer that are held", keys);
         registry.register_with_unit(
             "age",

@@ -1,6 +1,5 @@
-//! What operators see: metrics, traces, the log and the audit.
+//! What operators see: metrics, traces and the log.
 
-pub(crate) mod audit;
 mod audit_metrics;
 mod causes;
 mod config_metrics;

@@ -89,7 +89,11 @@ impl StoreMetrics {
             Unit::Seconds,
             calls,
         );
-        registry.register("decrypt_failures", "Values in Redis that none of the configured keys decrypts", unopened);
+        registry.register(
+            "decrypt_failures",
+            "Values in Redis that none of the configured keys decrypts",
+            unopened,
+        );
         registry.register(
             "replaced",
             "Values in Redis that AppServer does not write and has replaced, by the operation that found them",

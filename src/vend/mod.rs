@@ -33,10 +33,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use chrono::{DateTime, Utc};
 use tokio::time::Instant;
 
+use crate::audit::Source;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
-use crate::telemetry::audit::Source;
 use appserver_domain::AccountId;
 use appserver_domain::clock::Clock;
 use engine::{Engine, Kept};

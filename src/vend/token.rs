@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::key::Key;
 use super::settings::Freshness;
-use crate::telemetry::audit::TokenPart;
+use crate::audit::TokenPart;
 use crate::telemetry::{self, Trace};
 use appserver_domain::Credentials;
 use appserver_domain::clock::Moment;

@@ -38,7 +38,8 @@ impl Tokens {
     pub(super) fn new(max_cached_tokens: usize) -> Self {
         let renewals = Arc::<Renewals>::default();
         let (weight, forgetting) = (max_cached_tokens as u64, Forgetting(Arc::clone(&renewals)));
-        let kept = Cache::with(max_cached_tokens, weight, UnitWeighter, Prehashed::default(), forgetting);
+        let kept =
+            Cache::with(max_cached_tokens, weight, UnitWeighter, Prehashed::default(), forgetting);
         Self { kept, renewals }
     }
 

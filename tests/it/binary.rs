@@ -399,7 +399,14 @@ async fn a_pipe_in_place_of_a_file_is_a_problem_and_stops_nothing() {
     assert!(Command::new("mkfifo").arg(service.config()).status().unwrap().success());
     let url = format!("http://127.0.0.1:{}/readyz", service.admin);
     let refused = async {
-        while !reqwest::get(&url).await.unwrap().text().await.unwrap().contains("config_last_reload_failed") {
+        while !reqwest::get(&url)
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap()
+            .contains("config_last_reload_failed")
+        {
             running.signal("HUP");
             tokio::time::sleep(Duration::from_millis(25)).await;
         }

@@ -46,8 +46,10 @@ async fn counted(stage: &Stage, limit: &str, mode: &str) -> u32 {
     count.map_or(0, |count| count.parse().unwrap())
 }
 
-const FEW_FROM_AN_ADDRESS: &str = "[auth_failure_limit]\nper_address_per_minute = 1\nper_address_burst = 5\n";
-const FEW_FOR_A_CLIENT: &str = "[auth_failure_limit]\nper_client_per_minute = 1\nper_client_burst = 3\n";
+const FEW_FROM_AN_ADDRESS: &str =
+    "[auth_failure_limit]\nper_address_per_minute = 1\nper_address_burst = 5\n";
+const FEW_FOR_A_CLIENT: &str =
+    "[auth_failure_limit]\nper_client_per_minute = 1\nper_client_burst = 3\n";
 
 /// T25.
 #[tokio::test]
@@ -316,7 +318,8 @@ async fn what_was_counted_survives_a_reload_and_another_mode_is_in_force_at_once
 /// T22.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_fails_without_end_does_not_disturb_a_hundred_clients() {
-    let config = "[auth_failure_limit]\nper_address_per_minute = 60\nper_address_burst = 20\n".to_owned()
+    let config = "[auth_failure_limit]\nper_address_per_minute = 60\nper_address_burst = 20\n"
+        .to_owned()
         + &crowd::config();
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);

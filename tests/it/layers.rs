@@ -8,25 +8,29 @@ use syn::visit::Visit;
 /// Which of its own top-level modules, and of the workspace's members, each module of the service may import. `telemetry`
 /// is open to all.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let table: [(&str, &[&str]); 15] = [
+    let table: [(&str, &[&str]); 16] = [
         ("telemetry", &["domain"]),
+        ("audit", &["domain"]),
         ("sts", &["policy", "domain"]),
         ("seal", &["domain"]),
         ("store", &["seal", "domain"]),
         ("limit", &["store", "domain"]),
-        ("vend", &["sts", "store", "policy", "domain"]),
+        ("vend", &["audit", "sts", "store", "policy", "domain"]),
         ("auth", &["seal", "domain"]),
         ("grant", &["auth", "sts", "policy", "domain"]),
-        ("http", &["auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
+        ("http", &["audit", "auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
         (
             "config",
-            &["http", "auth", "limit", "grant", "vend", "sts", "store", "seal", "policy", "domain"],
+            &[
+                "http", "audit", "auth", "limit", "grant", "vend", "sts", "store", "seal",
+                "policy", "domain",
+            ],
         ),
         (
             "app",
             &[
-                "config", "limit", "http", "auth", "grant", "vend", "sts", "store", "policy",
-                "domain",
+                "config", "limit", "http", "audit", "auth", "grant", "vend", "sts", "store",
+                "policy", "domain",
             ],
         ),
         // Like `app` it begins with settings and builds what it needs of them, to try it and not to serve.

@@ -187,7 +187,10 @@ fn what_only_follows_from_another_problem_is_not_told() {
             &issuer.replace("audiences.photos = [\"app-one\"]", "audiences = 3"),
             "issuers.company.audiences",
         ),
-        (&format!("{issuer}required.team = {{ equals = 1 }}"), "issuers.company.required.team.equals"),
+        (
+            &format!("{issuer}required.team = {{ equals = 1 }}"),
+            "issuers.company.required.team.equals",
+        ),
         (
             "[server.tls]\ncertificate_file = 1\nkey_file = \"app.toml\"",
             "server.tls.certificate_file",

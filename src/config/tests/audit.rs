@@ -1,7 +1,7 @@
 //! `[audit]`: where lines go, and what can be wrong with it.
 
 use super::*;
-use crate::telemetry::audit::{Durability, OnFailure, SinkSettings};
+use crate::audit::{Durability, OnFailure, SinkSettings};
 
 #[test]
 fn each_problem_of_an_audit_is_named_with_the_way_out() {

@@ -52,7 +52,8 @@ async fn another_replicas_refusal_is_remembered_for_what_is_left_of_it_and_a_min
 
 #[tokio::test(start_paused = true)]
 async fn another_replicas_refusal_that_is_over_or_not_to_be_remembered_is_none() {
-    let remembering = |for_secs| stage_with(|settings| settings.negative_cache_lifetime = secs(for_secs));
+    let remembering =
+        |for_secs| stage_with(|settings| settings.negative_cache_lifetime = secs(for_secs));
     for (remember_for, left) in [(60, 0), (0, 60)] {
         let stage = remembering(remember_for);
         let refusal = shared_refusal(secs(left));

@@ -6,7 +6,8 @@ use super::*;
 
 #[test]
 fn a_login_ends_with_its_token_where_the_issuer_is_configured_so() {
-    let bound = |expire_with_token| Issuer { expire_with_token, ..issuer("https://login.example.com/") };
+    let bound =
+        |expire_with_token| Issuer { expire_with_token, ..issuer("https://login.example.com/") };
     let until = |issuer| verify_with(issuer, &good()).unwrap().until();
     let exp = now() + TimeDelta::seconds(3600);
     assert_eq!(until(bound(true)), Some(exp), "to the letter, without leeway");

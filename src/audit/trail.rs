@@ -327,7 +327,7 @@ mod tests {
     use std::num::NonZeroU32;
 
     use super::*;
-    use crate::telemetry::audit::queue::Lines;
+    use crate::audit::queue::Lines;
 
     /// One whose queue has one place, and whose writer is the test.
     fn trail(durability: Durability) -> Arc<Trail> {

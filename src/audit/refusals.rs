@@ -129,7 +129,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::telemetry::audit::Event;
+    use crate::audit::Event;
 
     fn start() -> DateTime<Utc> {
         "2016-01-13T14:02:37Z".parse().unwrap()

@@ -138,21 +138,19 @@ pub(super) mod tests {
 
     /// Does what it is told and remembers what it did.
     #[derive(Clone, Debug, Default)]
-    pub(in crate::telemetry::audit) struct Scripted(
-        pub(in crate::telemetry::audit) Arc<Mutex<Script>>,
-    );
+    pub(in crate::audit) struct Scripted(pub(in crate::audit) Arc<Mutex<Script>>);
 
     #[derive(Debug, Default)]
-    pub(in crate::telemetry::audit) struct Script {
-        pub(in crate::telemetry::audit) did: Vec<String>,
+    pub(in crate::audit) struct Script {
+        pub(in crate::audit) did: Vec<String>,
         /// Before which lines it becomes another file: by the number of the call of `ready`.
-        pub(in crate::telemetry::audit) fresh: VecDeque<bool>,
+        pub(in crate::audit) fresh: VecDeque<bool>,
         /// What the next syncs say.
-        pub(in crate::telemetry::audit) syncs: VecDeque<io::Result<()>>,
+        pub(in crate::audit) syncs: VecDeque<io::Result<()>>,
     }
 
     impl Scripted {
-        pub(in crate::telemetry::audit) fn sinks(&self) -> Sinks {
+        pub(in crate::audit) fn sinks(&self) -> Sinks {
             Sinks { granted: Sink::Scripted(self.clone()), refused: None }
         }
 
