@@ -1,9 +1,10 @@
 //! Lines that wait for the writer: at most so many, and nobody who brings one waits for the sink unless they want to.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
@@ -19,7 +20,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(10);
 /// One buffer for all lines of a kind: bringing one is a copy under a lock, and allocates nothing.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// A std mutex: held to copy a line or to swap buffers, never across an await or a write.
+    /// Held to copy a line or to swap buffers, never across an await or a write.
     waiting: Mutex<Waiting>,
     /// Wakes the writer.
     wake: Condvar,
@@ -183,8 +184,7 @@ impl Queue {
             let calm = |waiting: &mut Waiting| {
                 !waiting.hurry && !waiting.closed && (1..urgent).contains(&waiting.lines.len())
             };
-            let gathered = self.wake.wait_timeout_while(waiting, GATHER, calm);
-            (waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+            self.wake.wait_while_for(&mut waiting, calm, GATHER);
         }
         waiting.writer = Writer::Busy;
         waiting.hurry = false;
@@ -210,14 +210,13 @@ impl Queue {
                 return waiting;
             }
             waiting.writer = Writer::Asleep;
-            waiting = match waiting.report_at {
-                None => self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+            match waiting.report_at {
+                None => self.wake.wait(&mut waiting),
                 Some(at) => {
                     let left = at.saturating_duration_since(Instant::now());
-                    let waited = self.wake.wait_timeout(waiting, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
+                    self.wake.wait_for(&mut waiting, left);
                 }
-            };
+            }
         }
     }
 
@@ -246,7 +245,7 @@ impl Queue {
     /// For the writer: a pause, which the end cuts short.
     pub(super) fn pause(&self, pause: Duration) {
         let go_on = |waiting: &mut Waiting| !waiting.abandoned && !waiting.has_ended();
-        drop(self.wake.wait_timeout_while(self.waiting(), pause, go_on));
+        self.wake.wait_while_for(&mut self.waiting(), go_on, pause);
     }
 
     /// No more lines are taken; what waits is still written.
@@ -275,7 +274,7 @@ impl Queue {
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

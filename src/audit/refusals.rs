@@ -6,10 +6,10 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::num::NonZeroU32;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::line::{self, Decision, Request, Why};
@@ -22,7 +22,7 @@ const KINDS: usize = 100;
 #[derive(Debug)]
 pub(super) struct Refusals {
     per_second: NonZeroU32,
-    /// A std mutex: held while a count changes, or the first line of a kind is written.
+    /// Held while a count changes, or the first line of a kind is written.
     state: Mutex<State>,
 }
 
@@ -64,7 +64,7 @@ impl Refusals {
         tail: &str,
         now: Instant,
     ) -> Noted {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         let paid_at = state.paid_at.max(now) + Duration::from_secs(1) / self.per_second.get();
         if paid_at <= now + Duration::from_secs(BURST_SECS.into()) {
             state.paid_at = paid_at;
@@ -79,7 +79,7 @@ impl Refusals {
     /// The lines of all that were counted, which are forgotten; and how many lines that is.
     pub(super) fn report(&self, lines: &mut Vec<u8>, tail: &str) -> usize {
         let counted = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.state.lock();
             std::mem::take(&mut state.counted)
         };
         let mut counted: Vec<_> = counted.into_values().collect();

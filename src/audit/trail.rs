@@ -1,11 +1,12 @@
 //! What requests call.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
@@ -155,7 +156,7 @@ impl Audit {
         let Some(trail) = self.trail() else { return };
         let Common { queue, metrics, .. } = &*trail.common;
         queue.close();
-        let ended = trail.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let ended = trail.ended.lock().take();
         let Some(ended) = ended else { return };
         if timeout(DRAIN, ended).await.is_err() {
             queue.abandon();

@@ -8,11 +8,12 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
@@ -39,7 +40,7 @@ pub(crate) struct Phase {
     changes: AtomicUsize,
     /// Bytes of the request's body that have not been read.
     body_left: AtomicU64,
-    /// What is wrong with the head that was read last. A std mutex, which nobody waits for: one task has both ends.
+    /// What is wrong with the head that was read last. Never contended: one task has both ends.
     error: Mutex<Option<FramingError>>,
     connection: Arc<OpenConnection>,
 }
@@ -69,8 +70,8 @@ impl Phase {
         self.connection.end();
     }
 
-    fn error(&self) -> std::sync::MutexGuard<'_, Option<FramingError>> {
-        self.error.lock().unwrap_or_else(PoisonError::into_inner)
+    fn error(&self) -> MutexGuard<'_, Option<FramingError>> {
+        self.error.lock()
     }
 
     fn body_left(&self) -> u64 {

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -40,7 +41,7 @@ struct Shared {
     bounds: Bounds,
     counts: Connections,
     began: Instant,
-    /// A std mutex: held to look at or change the maps, never across an await. Requests do not take it.
+    /// Held to look at or change the maps, never across an await. Requests do not take it.
     state: Mutex<State>,
 }
 
@@ -193,7 +194,7 @@ impl ConnectionTable {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 }
 

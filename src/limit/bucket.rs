@@ -1,12 +1,12 @@
 //! One token bucket: this replica's own, and what Redis has given of the one that all replicas share.
 
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::Clock as _;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::LimitTerms;
@@ -25,7 +25,7 @@ pub(super) struct Bucket {
     terms: LimitTerms,
     /// This replica's own, for while nothing is shared.
     own: RateLimiter<NotKeyed, InMemoryState, TokioClock>,
-    /// A std mutex: held for a few instructions, never across an await.
+    /// Held for a few instructions, never across an await.
     shared: Mutex<Share>,
 }
 
@@ -89,7 +89,7 @@ impl Bucket {
 
     fn shared(&self) -> MutexGuard<'_, Share> {
         // Every change is an assignment or two, neither of which can panic.
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.lock()
     }
 }
 

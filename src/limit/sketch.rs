@@ -7,10 +7,10 @@
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::LimitTerms;
@@ -27,7 +27,7 @@ pub(super) struct Sketch {
     start: Instant,
     rows: [Box<[AtomicU64]>; 2],
     hashing: RandomState,
-    /// A std mutex: held for a few instructions while something is counted. Who only looks does not take it.
+    /// Held for a few instructions while something is counted. Who only looks does not take it.
     counting: Mutex<()>,
 }
 
@@ -65,7 +65,7 @@ impl Sketch {
     pub(super) fn count(&self, key: &impl Hash, now: Instant) -> Counted {
         let (cells, now) = (self.cells(key), self.nanos(now));
         // Every change is a store or two, neither of which can panic.
-        let _counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        let _counting = self.counting.lock();
         let held = least(cells);
         let drained = (held >> 1).max(now);
         let wait = self.beyond(drained, now);

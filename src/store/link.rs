@@ -1,8 +1,9 @@
 //! The connection to Redis, while there is one that answers.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, Script, ScriptInvocation};
 use tokio::sync::watch;
@@ -26,7 +27,7 @@ pub(super) struct Link {
     timeout: Duration,
     probe: Probe,
     metrics: StoreMetrics,
-    /// A std mutex: held to look or to swap, never across an await.
+    /// Held to look or to swap, never across an await.
     state: Mutex<State>,
     /// Told when a connection goes or comes.
     changes: watch::Sender<()>,
@@ -161,7 +162,7 @@ impl Link {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is an assignment or two, neither of which can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! How fetching the keys of issuers does.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -77,7 +78,7 @@ impl IssuerMetrics {
             drop(self.fetches.get_or_create(&FetchLabels { issuer: id.to_owned(), outcome }));
         }
         let entry = (IssuerLabels { issuer: id.to_owned() }, Arc::downgrade(&keys));
-        self.issuers.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        self.issuers.lock().push(entry);
         keys
     }
 
@@ -104,7 +105,7 @@ impl IssuerMetrics {
         let now = Instant::now();
         self.keys.clear();
         self.age.clear();
-        let mut issuers = self.issuers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut issuers = self.issuers.lock();
         issuers.retain(|(labels, keys)| {
             let Some(keys) = keys.upgrade() else { return false };
             let count = keys.count.load(Ordering::Relaxed);
@@ -126,6 +127,6 @@ impl IssuerKeys {
     }
 
     fn moment(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.fetched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.fetched.lock()
     }
 }

@@ -4,11 +4,12 @@
 //! output, which is the audit's.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -40,7 +41,7 @@ pub(crate) struct LogEnd(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// A std mutex: held to copy a line or to swap buffers, never across a write.
+    /// Held to copy a line or to swap buffers, never across a write.
     waiting: Mutex<Waiting>,
     /// Wakes the thread.
     wake: Condvar,
@@ -129,20 +130,19 @@ impl Shared {
         let mut waiting = self.waiting();
         waiting.thread = Thread::Asleep;
         let none = |waiting: &mut Waiting| waiting.lines.is_empty();
-        waiting = self.wake.wait_while(waiting, none).unwrap_or_else(PoisonError::into_inner);
+        self.wake.wait_while(&mut waiting, none);
         waiting.thread = Thread::Gathering;
         let calm = |waiting: &mut Waiting| {
             !waiting.hurry && !waiting.ending && waiting.lines.len() <= MAX_WAITING / 2
         };
-        let gathered = self.wake.wait_timeout_while(waiting, gather, calm);
-        (waiting, _) = gathered.unwrap_or_else(PoisonError::into_inner);
+        self.wake.wait_while_for(&mut waiting, calm, gather);
         (waiting.thread, waiting.hurry) = (Thread::Busy, false);
         std::mem::swap(lines, &mut waiting.lines);
         waiting.unwritten = lines.len();
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 

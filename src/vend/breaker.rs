@@ -1,8 +1,8 @@
 //! The circuit breaker: while STS is out of reach, callers are told so at once instead of waiting for it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::error::VendError;
@@ -12,7 +12,7 @@ use super::settings::BreakerSettings;
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
-    /// A std mutex: held for a few instructions, never across an await.
+    /// Held for a few instructions, never across an await.
     state: Mutex<State>,
 }
 
@@ -75,7 +75,7 @@ impl Breaker {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Every change is a single assignment, so a panic elsewhere has left nothing half done.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

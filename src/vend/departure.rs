@@ -1,7 +1,6 @@
 //! What a flight waits for before it calls STS: the turn of any client that wants it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::telemetry::{Origin, Trace};
@@ -12,7 +11,7 @@ use appserver_domain::ClientId;
 /// own line too, and the flight goes with whichever turn comes first.
 #[derive(Debug)]
 pub(super) struct Departure {
-    /// Whose lines it waits in; empty once it has gone. A std mutex: held for a look, never across an await.
+    /// Whose lines it waits in; empty once it has gone. Held for a look, never across an await.
     lines: Mutex<Vec<ClientId>>,
     turn: Notify,
     /// The request that started the flight, where that is traced.
@@ -63,6 +62,6 @@ impl Departure {
 
     fn lines(&self) -> MutexGuard<'_, Vec<ClientId>> {
         // Every change is a single step, so a panic elsewhere has left nothing half done.
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lines.lock()
     }
 }

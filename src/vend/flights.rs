@@ -1,8 +1,9 @@
 //! What is under way for a key, once for all who need it: calls to STS, and looks at what other replicas have.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use super::departure::Departure;
@@ -24,7 +25,7 @@ struct UnderWay<T> {
 
 #[derive(Debug)]
 pub(super) struct Flights<T> {
-    /// A std mutex: held for a lookup, and to make sure of what must not change while a flight is started; never
+    /// Held for a lookup, and to make sure of what must not change while a flight is started; never
     /// across an await.
     under_way: Mutex<ByKey<T>>,
 }
@@ -85,7 +86,7 @@ impl<T> Flights<T> {
 
     fn under_way(&self) -> MutexGuard<'_, ByKey<T>> {
         // Nothing in here panics half way through a change.
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+        self.under_way.lock()
     }
 }
 

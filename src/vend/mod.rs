@@ -27,10 +27,11 @@ mod token;
 mod tokens;
 mod waiters;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::audit::Source;
@@ -54,7 +55,7 @@ pub(crate) use token::Token;
 pub(crate) struct Vendor<S> {
     engine: Arc<Engine<S>>,
     /// Whose key is signed with; nobody's until GetCallerIdentity has answered, and before that nothing is vended.
-    /// A std mutex: held to look or to set, never across an await.
+    /// Held to look or to set, never across an await.
     key: Mutex<Option<ProvenKey>>,
     /// Whether there is one: each request asks, and locks nothing for it.
     is_open: AtomicBool,
@@ -85,14 +86,14 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
     /// Opens the vendor, if it is not: from now on it vends. What STS refused to another key it may grant to this one.
     pub(crate) fn open(&self, key: ProvenKey) {
         self.engine.refusals.forget();
-        *self.key.lock().unwrap_or_else(PoisonError::into_inner) = Some(key);
+        *self.key.lock() = Some(key);
         self.is_open.store(true, Ordering::Release);
     }
 
     /// Whether the key that is signed with may be used where these accounts own the roles. One that is not proven yet
     /// will be asked.
     pub(crate) fn admits(&self, accounts: &[AccountId]) -> Result<(), KeyRefused> {
-        let key = self.key.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = self.key.lock();
         key.as_ref().map_or(Ok(()), |key| key.admits(accounts))
     }
 

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tokio_util::time::{DelayQueue, delay_queue};
 
@@ -16,7 +17,7 @@ use super::key::{Key, Prehashed};
 /// `Tokens` owns it and forgets here what it keeps no longer, so it is never longer than what is kept.
 #[derive(Debug, Default)]
 pub(super) struct Renewals {
-    /// A std mutex: held for a few instructions, never across an await; nothing else is locked while it is held.
+    /// Held for a few instructions, never across an await; nothing else is locked while it is held.
     state: Mutex<State>,
 }
 
@@ -75,6 +76,6 @@ impl Renewals {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // A key is put into both or taken out of both, and nothing in between panics.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

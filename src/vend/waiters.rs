@@ -1,16 +1,16 @@
 //! Callers who wait for STS, counted.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use appserver_domain::ClientId;
+use parking_lot::{Mutex, MutexGuard};
 
 /// How many wait at one time. Each holds a request and its connection, so their number has a cap; and no client's
 /// callers take more than half of it, so that there is always room for others'.
 #[derive(Debug)]
 pub(super) struct Waiters {
     most: usize,
-    /// A std mutex: held for a lookup, never across an await.
+    /// Held for a lookup, never across an await.
     counts: Mutex<Counts>,
 }
 
@@ -50,7 +50,7 @@ impl Waiters {
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
         // Nothing in here panics half way through a change.
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.counts.lock()
     }
 }
 

@@ -1,8 +1,8 @@
 //! Fetches out of turn: somebody has a token whose key is not known.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
@@ -93,6 +93,6 @@ impl Demand {
 
     fn with_state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
         // Nothing in the lock panics half way.
-        look(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.state.lock())
     }
 }

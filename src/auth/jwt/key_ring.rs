@@ -1,9 +1,10 @@
 //! The keys that one issuer has at the moment.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jsonwebtoken::Algorithm;
+use parking_lot::RwLock;
 
 use super::keys::{Key, Keys};
 use appserver_domain::clock::Moment;
@@ -47,11 +48,11 @@ impl KeyRing {
         keys.iter().for_each(|key| key.believe_for(now, max_age));
         let gone = before.without(&keys).inspect(|key| key.withdraw()).count();
         let change = Change { came: keys.without(&before).count(), went: gone, held: keys.len() };
-        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        *self.keys.write() = Arc::new(keys);
         change
     }
 
     fn keys(&self) -> Arc<Keys> {
-        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.keys.read())
     }
 }

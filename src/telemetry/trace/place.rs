@@ -1,12 +1,13 @@
 //! One part of a trace: a span that is under way, and how what happens within it finds it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind as Kind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::Tracer;
@@ -36,7 +37,7 @@ struct Place {
 struct Recording {
     span_id: [u8; 8],
     began: Instant,
-    /// A std mutex: held to add to it, never across an await.
+    /// Held to add to it, never across an await.
     span: Mutex<Span>,
     tracer: Arc<Tracer>,
 }
@@ -194,7 +195,7 @@ impl Trace {
 impl Recording {
     fn span(&self) -> MutexGuard<'_, Span> {
         // Every change is one step.
-        self.span.lock().unwrap_or_else(PoisonError::into_inner)
+        self.span.lock()
     }
 }
 

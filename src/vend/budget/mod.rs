@@ -7,9 +7,10 @@ mod queue;
 mod returns;
 
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::{Instant, sleep};
 
 use super::error::VendError;
@@ -35,7 +36,7 @@ const CALL: Duration = Duration::from_millis(250);
 /// start only.
 #[derive(Debug)]
 pub(super) struct Budget {
-    /// A std mutex: held for a lookup in small maps, never across an await.
+    /// Held for a lookup in small maps, never across an await.
     state: Mutex<State>,
     store: Arc<Store>,
     /// Of the budget that is shared.
@@ -234,7 +235,7 @@ impl Budget {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing in here panics half way through a change.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 
