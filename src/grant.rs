@@ -9,7 +9,8 @@ use crate::auth::Caller;
 use crate::sts::RoleSession;
 use appserver_domain::{ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration};
 use appserver_policy::{
-    AskedPolicy, Excess, Narrowed, Narrowing, RawValues, RenderProblem, SessionPolicy, ValueProblem,
+    ContainmentError, GrantTemplate, RawValues, RenderProblem, RenderedSession, RequestedPolicy,
+    SessionPolicy, ValueProblem,
 };
 
 /// A named entitlement, as the configuration gives it: everything that was checked when it was loaded.
@@ -17,7 +18,7 @@ use appserver_policy::{
 pub(crate) struct Entitlement {
     pub(crate) name: GrantName,
     pub(crate) role: RoleArn,
-    pub(crate) narrowing: Narrowing,
+    pub(crate) template: GrantTemplate,
     pub(crate) durations: Durations,
     pub(crate) external_id: Option<ExternalId>,
     /// Of all that the configuration says of it: its role and its policy's text included.
@@ -68,7 +69,7 @@ pub(crate) struct Asked {
     pub(crate) duration_secs: Option<u64>,
     pub(crate) parameters: BTreeMap<String, String>,
     /// To have less than the grant gives.
-    pub(crate) policy: Option<AskedPolicy>,
+    pub(crate) policy: Option<RequestedPolicy>,
 }
 
 /// All grants, and which client may use which.
@@ -89,7 +90,7 @@ const STEP_SECS: u64 = 300;
 pub(crate) struct Grant<'a> {
     entitlement: &'a Entitlement,
     duration: SessionDuration,
-    narrowed: Narrowed,
+    session: RenderedSession,
 }
 
 /// Why there is no grant.
@@ -110,7 +111,7 @@ pub(crate) enum Refusal {
     Value(#[from] ValueProblem),
     /// The caller's own policy is not within the grant's.
     #[error(transparent)]
-    Policy(#[from] Excess),
+    Policy(#[from] ContainmentError),
 }
 
 impl From<RenderProblem> for Refusal {
@@ -157,11 +158,11 @@ impl Grants {
             params: &asked.parameters,
             now,
         };
-        let narrowed = match &asked.policy {
-            None => entitlement.narrowing.render(raw)?,
-            Some(policy) => entitlement.narrowing.render_within(raw, policy)?,
+        let session = match &asked.policy {
+            None => entitlement.template.render(raw)?,
+            Some(policy) => entitlement.template.render_within(raw, policy)?,
         };
-        Ok(Grant { entitlement, duration, narrowed })
+        Ok(Grant { entitlement, duration, session })
     }
 
     /// The grant that a request is for, whatever else is wrong with it; none if the client may not use it.
@@ -215,17 +216,17 @@ impl<'a> Grant<'a> {
 
     /// Whether what it gives depends on this claim of the caller's.
     pub(crate) fn uses_claim(&self, claim: &str) -> bool {
-        self.entitlement.narrowing.uses().claims.iter().any(|used| used.as_str() == claim)
+        self.entitlement.template.uses().claims.iter().any(|used| used.as_str() == claim)
     }
 
     /// What its tokens may do.
     pub(crate) fn policy(&self) -> &SessionPolicy {
-        &self.narrowed.policy
+        &self.session.policy
     }
 
     /// What STS will be asked for: the role, narrowed by the rendered policy.
     pub(crate) fn into_role_session(self) -> RoleSession {
-        let Narrowed { policy, session_name, source_identity } = self.narrowed;
+        let RenderedSession { policy, session_name, source_identity } = self.session;
         RoleSession {
             role: self.entitlement.role.clone(),
             name: session_name,
@@ -241,7 +242,7 @@ impl<'a> Grant<'a> {
 mod tests {
     use super::*;
     use appserver_domain::Subject;
-    use appserver_policy::{Breadth, NarrowingTexts, Shape, ValueRule, ValueRules};
+    use appserver_policy::{Breadth, GrantTexts, Shape, ValueRule, ValueRules};
 
     const ALBUM: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
         "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
@@ -255,7 +256,7 @@ mod tests {
             claims: BTreeMap::new(),
             subject_max_bytes: 32,
         };
-        let texts = NarrowingTexts {
+        let texts = GrantTexts {
             policy,
             breadth: Breadth::Narrow,
             session_name: Some("${client}"),
@@ -266,7 +267,7 @@ mod tests {
         Entitlement {
             name: name.parse().unwrap(),
             role: "acs:ram::11223344:role/oss".to_owned().try_into().unwrap(),
-            narrowing: Narrowing::parse(texts, rules).unwrap(),
+            template: GrantTemplate::parse(texts, rules).unwrap(),
             durations: Durations::new(shortest, default, longest).unwrap(),
             external_id: None,
             fingerprint: Fingerprint::of([policy.as_bytes()]),
@@ -372,7 +373,7 @@ mod tests {
     fn a_callers_own_policy_can_only_take_away() {
         let with = |key: &str| {
             let json = ALBUM.replace("${params.album}/*", key);
-            let policy = Some(AskedPolicy::parse(&json).unwrap());
+            let policy = Some(RequestedPolicy::parse(&json).unwrap());
             decide("reader", None, &Asked { policy, ..asked(None, Some("2015")) })
         };
         let session = with("2015/01/*").unwrap();

@@ -72,7 +72,7 @@ pub(super) fn requests() -> (Reloads, mpsc::Receiver<oneshot::Sender<Result<(), 
 fn moved_paths(before: &Grants, after: &Grants) -> Vec<Problem> {
     let begins = |(name, before): (&GrantName, &Entitlement)| {
         let after = after.entitlements.get(name)?;
-        let moved = after.narrowing.policy_uses_issuer() && !before.narrowing.policy_uses_issuer();
+        let moved = after.template.policy_uses_issuer() && !before.template.policy_uses_issuer();
         moved.then(|| Problem {
             path: format!("grants.{name}.policy"),
             message: "it names the users' issuer now, and did not before: its tokens reach other paths, and objects \

@@ -14,8 +14,8 @@ use crate::grant::{Asked, Grants, Refusal};
 use appserver_domain::clock::Clock;
 use appserver_domain::{ClientId, IssuerName, Subject};
 use appserver_policy::{
-    AskedPolicy, Breadth, Explanation, Judged, Linted, PolicyProblem, Request, RolePolicy,
-    SessionPolicy, ValueProblem, lint_file,
+    Breadth, Explanation, LintReport, PolicyProblem, Request, RequestedPolicy, RolePolicy,
+    SessionPolicy, StatementVerdict, ValueProblem, lint_file,
 };
 
 #[derive(Debug, Subcommand)]
@@ -123,7 +123,7 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     let caller = Caller::imagined(args.client, args.subject, claims).of_issuer(issuer);
     let policy = args.policy.map(|file| {
         let unfit = |unfit| Failure::new(EXIT_CONFIG, format!("{}: {unfit}", file.display()));
-        AskedPolicy::parse(&read(&file)?).map_err(unfit)
+        RequestedPolicy::parse(&read(&file)?).map_err(unfit)
     });
     let policy = policy.transpose()?;
     let asked = Asked { grant: args.grant, duration_secs: None, parameters, policy };
@@ -226,7 +226,7 @@ fn named_rightly(
             None => Ok(()),
         };
     };
-    let rules = chosen.narrowing.rules();
+    let rules = chosen.template.rules();
     for (option, noun, values, declared) in [
         ("--param", "parameter", given.parameters, &rules.params),
         ("--claim", "claim", given.claims, &rules.claims),
@@ -303,7 +303,7 @@ fn print_table(explanation: &Explanation) -> Result<(), Failure> {
         say(format_args!("  note: {note}\n"))?;
     }
     let longest = explanation.statements.iter().map(|judged| judged.statement.len()).max();
-    for Judged { statement, effect, because, .. } in &explanation.statements {
+    for StatementVerdict { statement, effect, because, .. } in &explanation.statements {
         let width = longest.unwrap_or(0);
         say(format_args!("  {statement:width$}  {effect:5}  {because}"))?;
     }
@@ -318,12 +318,12 @@ fn read(file: &Path) -> Result<String, Failure> {
 fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     let (mut count, mut broad) = (0, false);
     for file in files {
-        let Linted { problems, notes } = lint_file(&read(file)?, breadth);
+        let LintReport { problems, warnings } = lint_file(&read(file)?, breadth);
         for problem in &problems {
             say(format_args!("{}: {problem}", file.display()))?;
         }
-        for note in &notes {
-            say(format_args!("note: {}: {note}", file.display()))?;
+        for warning in &warnings {
+            say(format_args!("note: {}: {warning}", file.display()))?;
         }
         count += problems.len();
         broad |= problems.iter().any(PolicyProblem::is_breadth);

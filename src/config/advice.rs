@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::problems::Problem;
 use crate::grant::Grants;
 use crate::vend::Freshness;
-use appserver_policy::Narrowing;
+use appserver_policy::GrantTemplate;
 
 /// Who throws tokens away early, and with how many seconds left. Source: the SDKs' code.
 const DISCARDING: [(u64, &str); 2] =
@@ -42,12 +42,12 @@ pub(super) fn short_lived(grants: &Grants, freshness: &Freshness) -> Vec<Problem
 }
 
 /// What a grant's policy will not do as it was meant, and parameters that callers must send for nothing.
-pub(super) fn of_narrowing(grant: &str, file: &Path, narrowing: &Narrowing) -> Vec<Problem> {
-    let advice = narrowing.advice().into_iter().map(|advice| Problem {
+pub(super) fn of_template(grant: &str, file: &Path, template: &GrantTemplate) -> Vec<Problem> {
+    let advice = template.lint_warnings().into_iter().map(|advice| Problem {
         path: format!("{grant}.policy"),
         message: format!("{}: {advice}", file.display()),
     });
-    let unused = narrowing.unused_parameters().map(|name| Problem {
+    let unused = template.unused_parameters().map(|name| Problem {
         path: format!("{grant}.parameters.{name}"),
         message:
             "every request must bring it, and no text of the grant uses it: take it out, or use \

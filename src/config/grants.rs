@@ -17,7 +17,7 @@ use appserver_domain::{
     ClientId, Fingerprint, GrantName, MaxSessionDuration, RoleArn, RoleName, ValueName,
 };
 use appserver_policy::{
-    Breadth, Narrowing, NarrowingProblem, NarrowingTexts, Shape, ValueRule, ValueRules,
+    Breadth, GrantTemplate, GrantTemplateProblem, GrantTexts, Shape, ValueRule, ValueRules,
 };
 
 /// A configured role.
@@ -61,7 +61,7 @@ pub(super) fn roles(
 pub(super) struct Entitlements {
     pub(super) sound: HashMap<GrantName, Entitlement>,
     /// Of the others those whose texts are sound.
-    pub(super) sound_texts: Vec<(GrantName, Narrowing)>,
+    pub(super) sound_texts: Vec<(GrantName, GrantTemplate)>,
     pub(super) named: BTreeSet<String>,
     /// Those whose users are the same people whichever issuer vouches for them, as the operator says.
     pub(super) shared: BTreeSet<GrantName>,
@@ -96,7 +96,7 @@ pub(super) fn entitlements(
             Read::Sound(entitlement) => {
                 sound.insert(entitlement.name.clone(), *entitlement);
             }
-            Read::Texts(name, narrowing) => sound_texts.push((name, *narrowing)),
+            Read::Texts(name, template) => sound_texts.push((name, *template)),
             Read::Nothing => {}
         }
     }
@@ -118,7 +118,7 @@ pub(super) fn grants(
 enum Read {
     Sound(Box<Entitlement>),
     /// Its name and its texts.
-    Texts(GrantName, Box<Narrowing>),
+    Texts(GrantName, Box<GrantTemplate>),
     Nothing,
 }
 
@@ -168,11 +168,11 @@ fn entitlement(
     let source_identity = problems.take(&at("source_identity"), raw.source_identity);
     // What the breadth may be is its own problem; the texts have theirs.
     let judged_as = breadth.unwrap_or(Breadth::Broad);
-    let narrowing = policy.zip(rules).and_then(|((file, text), rules)| {
+    let template = policy.zip(rules).and_then(|((file, text), rules)| {
         hash.update(text.len().to_be_bytes());
         hash.update(&text);
         written.push(text.clone());
-        let texts = NarrowingTexts {
+        let texts = GrantTexts {
             policy: &text,
             breadth: judged_as,
             session_name: session_name.as_deref(),
@@ -180,22 +180,24 @@ fn entitlement(
         };
         let problem = |problem| match problem {
             // The declarations that it needs may be where nothing can be read.
-            NarrowingProblem::Policy(problem) => {
+            GrantTemplateProblem::Policy(problem) => {
                 problems.add_absence(at("policy"), format!("{}: {problem}", file.display()));
             }
-            NarrowingProblem::SessionName(flaw) => problems.add_absence(at("session_name"), flaw),
-            NarrowingProblem::SourceIdentity(flaw) => {
+            GrantTemplateProblem::SessionName(flaw) => {
+                problems.add_absence(at("session_name"), flaw)
+            }
+            GrantTemplateProblem::SourceIdentity(flaw) => {
                 problems.add_absence(at("source_identity"), flaw);
             }
         };
-        let narrowing = Narrowing::parse(texts, rules);
-        let narrowing = narrowing.map_err(|found| found.into_iter().for_each(problem)).ok()?;
+        let template = GrantTemplate::parse(texts, rules);
+        let template = template.map_err(|found| found.into_iter().for_each(problem)).ok()?;
         // By rules that stand for wrong ones it only shows what is wrong in any case.
         if !are_sound {
             return None;
         }
-        advice.extend(super::advice::of_narrowing(&path, &file, &narrowing));
-        Some(narrowing)
+        advice.extend(super::advice::of_template(&path, &file, &template));
+        Some(template)
     });
     let external_id = problems.take(&at("external_id"), raw.external_id);
     // Of a role that is not there, whatever any role may allow.
@@ -207,14 +209,14 @@ fn entitlement(
     });
     let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
 
-    let (Some(name), Some(narrowing)) = (name, narrowing) else { return Read::Nothing };
+    let (Some(name), Some(template)) = (name, template) else { return Read::Nothing };
     let (Some(role), Some(durations), Some(_)) = (role, durations, breadth) else {
-        return Read::Texts(name, Box::new(narrowing));
+        return Read::Texts(name, Box::new(template));
     };
     Read::Sound(Box::new(Entitlement {
         name,
         role: role.arn.clone(),
-        narrowing,
+        template,
         durations,
         external_id,
         fingerprint: Fingerprint::of(written.iter().map(String::as_bytes)),

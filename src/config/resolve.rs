@@ -90,8 +90,8 @@ pub(super) fn resolve(
         clients::resolve(raw.clients, &entitlements.named, mode, &mut problems);
     let registered: Vec<_> = registered.iter().collect();
     let (issuers, serving) = issuers::resolve(raw.issuers, &registered, &json, mode, &mut problems);
-    let sound = entitlements.sound.iter().map(|(name, sound)| (name, &sound.narrowing));
-    let texts = entitlements.sound_texts.iter().map(|(name, narrowing)| (name, narrowing));
+    let sound = entitlements.sound.iter().map(|(name, sound)| (name, &sound.template));
+    let texts = entitlements.sound_texts.iter().map(|(name, template)| (name, template));
     let looked: Vec<_> = sound.chain(texts).collect();
     let looked = Looked { grants: &looked, holders: &holders, issuers: &serving };
     let of_issuers = shared_subjects::check(&looked, &shared, &mut problems);

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::problems::{Problem, Problems};
 use appserver_domain::{ClientId, GrantName, IssuerName};
-use appserver_policy::Narrowing;
+use appserver_policy::GrantTemplate;
 
 /// What is looked at, as far as it can be read.
 pub(super) struct Looked<'a> {
-    pub(super) grants: &'a [(&'a GrantName, &'a Narrowing)],
+    pub(super) grants: &'a [(&'a GrantName, &'a GrantTemplate)],
     /// The clients with the grants that they name.
     pub(super) holders: &'a [(ClientId, Vec<GrantName>)],
     /// The issuers with the clients that they serve.
@@ -16,7 +16,7 @@ pub(super) struct Looked<'a> {
 }
 
 /// A grant with its texts.
-type Grant<'a> = (&'a GrantName, &'a Narrowing);
+type Grant<'a> = (&'a GrantName, &'a GrantTemplate);
 
 /// Refuses grants by which users of several issuers come, and which do not tell these apart, unless the operator has said
 /// that they are the same people. What is said for nothing is answered.
@@ -44,14 +44,14 @@ pub(super) fn check(
         }
         // Where each client has one issuer, the client tells the issuer.
         let by_client = comers.values().all(|issuers| issuers.len() < 2);
-        for (name, narrowing) in &others {
-            for (key, texts) in narrowing.merging_issuers(by_client) {
+        for (name, template) in &others {
+            for (key, texts) in template.issuer_collisions(by_client) {
                 let path = format!("grants.{name}.{key}");
                 problems.add_absence(path, told(&of_issuers, key, &texts, by_client));
             }
         }
         // Of those that take users and not their issuers, that is said; the rest meet by how they name issuers.
-        let merges = |one: &Grant<'_>| !one.1.merging_issuers(by_client).is_empty();
+        let merges = |one: &Grant<'_>| !one.1.issuer_collisions(by_client).is_empty();
         let mut apart: Vec<_> = others.into_iter().filter(|one| !merges(one)).collect();
         apart.sort_by_key(|(name, _)| *name);
         for (i, one) in apart.iter().enumerate() {
@@ -67,15 +67,15 @@ pub(super) fn check(
 /// Grants by which users may reach the same objects, together with all that share with one of these.
 fn groups<'a>(looked: &Looked<'a>) -> Vec<Vec<Grant<'a>>> {
     let mut groups: Vec<Vec<Grant<'a>>> = Vec::new();
-    for &(name, narrowing) in looked.grants {
+    for &(name, template) in looked.grants {
         let shares = |other: &Grant<'_>| {
-            other.1.shares_users_with(narrowing)
-                || overlap(other, &(name, narrowing), looked).is_some()
+            other.1.shares_users_with(template)
+                || overlap(other, &(name, template), looked).is_some()
         };
         let (sharing, apart): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group: &Vec<_>| group.iter().any(shares));
         let mut group: Vec<_> = sharing.into_iter().flatten().collect();
-        group.push((name, narrowing));
+        group.push((name, template));
         groups = apart;
         groups.push(group);
     }
@@ -90,7 +90,7 @@ fn overlap(one: &Grant<'_>, other: &Grant<'_>, looked: &Looked<'_>) -> Option<St
             issuers.into_iter().map(move |issuer| (client, issuer))
         };
         let mut all: Vec<_> = comers.flat_map(pair).collect();
-        if !grant.1.policy_names_clients() {
+        if !grant.1.policy_uses_client() {
             // One client of each issuer stands for all.
             all.sort_by_key(|(_, issuer)| *issuer);
             all.dedup_by_key(|(_, issuer)| *issuer);

@@ -70,7 +70,7 @@ fn of_grant(entitlement: &Entitlement, grants: &Grants, issuers: &[Issuer]) -> V
     }
     let serving: Vec<_> =
         issuers.iter().filter(|issuer| issuer.audiences.values().flatten().any(holds)).collect();
-    let uses = entitlement.narrowing.uses();
+    let uses = entitlement.template.uses();
     let takes_a_token =
         uses.subject != SubjectUse::Unused || uses.issuer || !uses.claims.is_empty();
     if takes_a_token && serving.is_empty() {

@@ -12,7 +12,7 @@ use crate::auth::Caller;
 use crate::grant::{Asked, Durations, Entitlement, Grant, Grants};
 use crate::sts::RoleSession;
 use appserver_domain::{ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration};
-use appserver_policy::{Breadth, Narrowing, NarrowingTexts, ValueRules};
+use appserver_policy::{Breadth, GrantTemplate, GrantTexts, ValueRules};
 
 /// Allows only what needs no permission, and so nothing. (RAM's grammar wants an Allow, and so do we.)
 const NOTHING: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}]}"#;
@@ -25,17 +25,17 @@ const NAME: &str = "appserver-doctor";
 pub(super) struct Trial<'a> {
     pub(super) role: &'a RoleArn,
     pub(super) external_id: Option<&'a ExternalId>,
-    pub(super) names_its_source: bool,
+    pub(super) sets_source_identity: bool,
     pub(super) duration: SessionDuration,
 }
 
 pub(super) fn session(trial: Trial<'_>, now: DateTime<Utc>) -> RoleSession {
     let client: ClientId = NAME.parse().expect("it is a client id");
-    let texts = NarrowingTexts {
+    let texts = GrantTexts {
         policy: NOTHING,
         breadth: Breadth::Broad,
         session_name: Some("${client}"),
-        source_identity: trial.names_its_source.then_some("${client}"),
+        source_identity: trial.sets_source_identity.then_some("${client}"),
     };
     let rules =
         ValueRules { params: BTreeMap::new(), claims: BTreeMap::new(), subject_max_bytes: 1 };
@@ -43,7 +43,7 @@ pub(super) fn session(trial: Trial<'_>, now: DateTime<Utc>) -> RoleSession {
     let entitlement = Entitlement {
         name: NAME.parse().expect("it is a grant's name"),
         role: trial.role.clone(),
-        narrowing: Narrowing::parse(texts, rules).expect("the texts are sound"),
+        template: GrantTemplate::parse(texts, rules).expect("the texts are sound"),
         durations: Durations::new(only, only, only).expect("they are in order"),
         external_id: trial.external_id.cloned(),
         fingerprint: Fingerprint::of([NOTHING.as_bytes()]),
@@ -71,7 +71,7 @@ mod tests {
         let trial = Trial {
             role: &role,
             external_id: Some(&external_id),
-            names_its_source: true,
+            sets_source_identity: true,
             duration: MaxSessionDuration::from_secs(43_200).unwrap().admit(43_200).unwrap(),
         };
         let session = session(trial, DateTime::UNIX_EPOCH);

@@ -83,18 +83,18 @@ fn alike(grants: &Grants) -> Vec<Alike<'_>> {
     entitlements.sort_by_key(|entitlement| &entitlement.name);
     let mut groups = BTreeMap::new();
     for entitlement in entitlements {
-        let Entitlement { name, role, narrowing, durations, external_id, fingerprint: _ } =
+        let Entitlement { name, role, template, durations, external_id, fingerprint: _ } =
             entitlement;
-        let names_its_source = narrowing.names_its_source();
+        let sets_source_identity = template.sets_source_identity();
         let trial = Trial {
             role,
             external_id: external_id.as_ref(),
-            names_its_source,
+            sets_source_identity,
             duration: durations.longest(),
         };
         let external = external_id.as_ref().map(|id| id.as_str());
         let group = groups
-            .entry((role.as_str(), external, names_its_source))
+            .entry((role.as_str(), external, sets_source_identity))
             .or_insert_with(|| Alike { trial, grants: Vec::new() });
         group.trial.duration = group.trial.duration.max(trial.duration);
         group.grants.push(name.as_str());
@@ -115,18 +115,18 @@ impl Alike<'_> {
 
 fn assumed(alike: &Alike<'_>) -> String {
     let with = match alike.trial {
-        Trial { external_id: Some(_), names_its_source: true, .. } => {
+        Trial { external_id: Some(_), sets_source_identity: true, .. } => {
             ", with the external id and a source identity"
         }
         Trial { external_id: Some(_), .. } => ", with the external id",
-        Trial { names_its_source: true, .. } => ", with a source identity",
+        Trial { sets_source_identity: true, .. } => ", with a source identity",
         Trial { .. } => "",
     };
     format!("it can be assumed for {} s{with}", alike.trial.duration.as_secs())
 }
 
 fn mend(error: &StsError, alike: &Alike<'_>, account: &AccountId) -> String {
-    let Trial { role, external_id, names_its_source, duration } = alike.trial;
+    let Trial { role, external_id, sets_source_identity, duration } = alike.trial;
     let reason = match error {
         StsError::Refused { refusal, .. } => Some(refusal.reason()),
         StsError::Throttled { .. }
@@ -145,8 +145,11 @@ fn mend(error: &StsError, alike: &Alike<'_>, account: &AccountId) -> String {
                 }
                 None => "if it has a condition on sts:ExternalId, set the grant's `external_id`",
             };
-            let source =
-                if names_its_source { "; try without the grant's `source_identity`" } else { "" };
+            let source = if sets_source_identity {
+                "; try without the grant's `source_identity`"
+            } else {
+                ""
+            };
             format!(
                 "in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on \
                  {role}; and see that the role's trust policy names acs:ram::{account}:root or the user as its \

@@ -11,7 +11,7 @@ use super::error::ApiError;
 use super::failing;
 use crate::auth::{AuthError, Caller, Presented, Ticket, TicketProblem};
 use crate::grant::{Asked, Entitlement};
-use appserver_policy::AskedPolicy;
+use appserver_policy::RequestedPolicy;
 
 /// What stands for the ticket in a query.
 pub(super) const PARAMETER: &str = "Ticket";
@@ -79,7 +79,7 @@ pub(super) async fn redeem(
     if shown.accompanied {
         return Err(ApiError::Malformed("nothing stands in the query beside a ticket".into()));
     }
-    let policy = ticket.policy.as_deref().map(AskedPolicy::parse).transpose();
+    let policy = ticket.policy.as_deref().map(RequestedPolicy::parse).transpose();
     let policy = policy.map_err(|unfit| ApiError::invalid("Policy", unfit.to_string()))?;
     let asked = Asked {
         grant: Some(grant.to_string()),

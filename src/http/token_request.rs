@@ -10,7 +10,7 @@ use super::redeem;
 use crate::auth::AuthError;
 use crate::grant::Asked;
 use appserver_domain::ValueName;
-use appserver_policy::AskedPolicy;
+use appserver_policy::RequestedPolicy;
 
 const FIELDS: &str = "the parameters are `Grant`, `DurationSeconds`, `Parameters` and `Policy`";
 const SECONDS_RULE: &str = "it is a whole number of seconds";
@@ -98,7 +98,7 @@ pub(super) fn seconds(field: &'static str, digits: &str) -> Result<u64, ApiError
 }
 
 /// An object, or the same as a string, as AssumeRole has it.
-pub(super) fn policy(value: &RawValue) -> Result<AskedPolicy, ApiError> {
+pub(super) fn policy(value: &RawValue) -> Result<RequestedPolicy, ApiError> {
     match value.get().as_bytes() {
         [b'{', ..] => policy_text(value.get()),
         [b'"', ..] => policy_text(&text(value, "Policy")?),
@@ -109,8 +109,8 @@ pub(super) fn policy(value: &RawValue) -> Result<AskedPolicy, ApiError> {
     }
 }
 
-fn policy_text(json: &str) -> Result<AskedPolicy, ApiError> {
-    AskedPolicy::parse(json).map_err(|unfit| ApiError::invalid("Policy", unfit.to_string()))
+fn policy_text(json: &str) -> Result<RequestedPolicy, ApiError> {
+    RequestedPolicy::parse(json).map_err(|unfit| ApiError::invalid("Policy", unfit.to_string()))
 }
 
 /// `fields` names those that are taken.
@@ -158,7 +158,7 @@ mod tests {
         assert_eq!(asked, by_query.unwrap());
         assert_eq!(asked, with(&serde_json::to_string(POLICY).unwrap()).unwrap());
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
-        let policy = Some(AskedPolicy::parse(POLICY).unwrap());
+        let policy = Some(RequestedPolicy::parse(POLICY).unwrap());
         assert_eq!(
             asked,
             Asked {

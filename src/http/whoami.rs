@@ -115,7 +115,7 @@ impl From<Limit> for LimitView {
 impl<'a> From<&'a Entitlement> for GrantView<'a> {
     fn from(entitlement: &'a Entitlement) -> Self {
         let durations = entitlement.durations;
-        let parameters = entitlement.narrowing.rules().params.iter();
+        let parameters = entitlement.template.rules().params.iter();
         let view = |(name, rule): (&'a ValueName, &ValueRule)| ParameterView {
             name: name.as_str(),
             rule: rule.to_string(),
@@ -125,7 +125,7 @@ impl<'a> From<&'a Entitlement> for GrantView<'a> {
             min_duration_seconds: durations.shortest().as_secs(),
             default_duration_seconds: durations.default().as_secs(),
             max_duration_seconds: durations.longest().as_secs(),
-            needs_subject: entitlement.narrowing.uses().needs_user(),
+            needs_subject: entitlement.template.uses().needs_user(),
             parameters: parameters.map(view).collect(),
         }
     }

@@ -25,14 +25,14 @@ pub(super) mod tests {
 
     use super::*;
     use appserver_domain::MaxSessionDuration;
-    use appserver_policy::{Breadth, Narrowing, NarrowingTexts, RawValues, ValueRules};
+    use appserver_policy::{Breadth, GrantTemplate, GrantTexts, RawValues, ValueRules};
 
     /// A grant's policy for these keys of `sample-bucket`: there is no other way to a session policy, in tests neither.
     pub(crate) fn policy_for(keys: &str) -> SessionPolicy {
         let policy = format!(
             r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":["oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/{keys}"]}}]}}"#
         );
-        let texts = NarrowingTexts {
+        let texts = GrantTexts {
             policy: &policy,
             breadth: Breadth::Narrow,
             session_name: None,
@@ -48,7 +48,7 @@ pub(super) mod tests {
             params: &BTreeMap::new(),
             now: "2016-01-13T14:02:37Z".parse().unwrap(),
         };
-        Narrowing::parse(texts, rules).unwrap().render(raw).unwrap().policy
+        GrantTemplate::parse(texts, rules).unwrap().render(raw).unwrap().policy
     }
 
     /// One hour of `oss-readonly` for `client-002`.

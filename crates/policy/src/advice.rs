@@ -14,7 +14,7 @@ use super::unknown_names;
 
 /// A hint, the place it is about, and the statement as it was probably meant.
 #[derive(Debug)]
-pub struct Advice {
+pub struct LintWarning {
     at: String,
     hint: Hint,
     corrected: Option<String>,
@@ -26,7 +26,7 @@ const MULTIPART: [&str; 2] = ["oss:AbortMultipartUpload", "oss:ListParts"];
 /// Nine tenths of what STS admits.
 const NEAR_LIMIT: usize = SessionPolicy::MAX_BYTES * 9 / 10;
 
-impl Advice {
+impl LintWarning {
     pub(super) fn new(at: String, hint: Hint, corrected: Option<&Statement<String>>) -> Self {
         Self { at, hint, corrected: corrected.map(written) }
     }
@@ -69,7 +69,7 @@ impl Advice {
 }
 
 /// Objects that cannot exist, and regions, which OSS documents no more.
-fn odd_resources(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+fn odd_resources(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let odd = |resource: &String| {
         let [acs, service, region, account, path] = fields(resource)?;
         if service != "oss" {
@@ -89,13 +89,13 @@ fn odd_resources(at: &str, statement: &Statement<String>) -> Vec<Advice> {
             let all = all.iter().map(|one| if one == resource { &meant } else { one }.clone());
             Statement { resource: Strings::of(all.collect()), ..statement.clone() }
         });
-        Advice::new(format!("{at}.Resource"), hint, corrected.as_ref())
+        LintWarning::new(format!("{at}.Resource"), hint, corrected.as_ref())
     })
     .collect()
 }
 
 /// Actions on no resource of the kind that they are decided on.
-fn never_matching(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+fn never_matching(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let Actions::Action(actions) = &statement.actions else { return vec![] };
     let resources = OssResource::all(statement.resource.as_slice());
     let stray = |action: &String| {
@@ -105,7 +105,7 @@ fn never_matching(at: &str, statement: &Statement<String>) -> Vec<Advice> {
         };
         let none =
             !resources.is_empty() && !resources.iter().any(|resource| resource.may_be(level));
-        none.then(|| Advice {
+        none.then(|| LintWarning {
             at: format!("{at}.Action"),
             hint: Hint::NeverMatches { action: action.clone(), level },
             corrected: Some(written(&moved(statement, action, level, &resources))),
@@ -135,7 +135,7 @@ fn moved(
 }
 
 /// Values that do not compare as they look.
-fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let mut advice = Vec::new();
     for (&operator, keys) in &statement.condition {
         for (key, values) in keys {
@@ -143,7 +143,7 @@ fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
             for value in values.as_slice() {
                 if let Some(ipv4) = mapped(operator, value) {
                     let hint = Hint::MappedAddress { value: value.clone(), ipv4 };
-                    advice.push(Advice { at: at.clone(), hint, corrected: None });
+                    advice.push(LintWarning { at: at.clone(), hint, corrected: None });
                 }
             }
             let Some(like) = operator.with_wildcards() else { continue };
@@ -156,7 +156,7 @@ fn wrong_values(at: &str, statement: &Statement<String>) -> Vec<Advice> {
                 }
                 corrected.condition.retain(|_, keys| !keys.is_empty());
                 let hint = Hint::LiteralWildcard { operator };
-                advice.push(Advice { at, hint, corrected: Some(written(&corrected)) });
+                advice.push(LintWarning { at, hint, corrected: Some(written(&corrected)) });
             }
         }
     }
@@ -182,7 +182,7 @@ fn mapped(operator: ConditionOperator, value: &str) -> Option<String> {
 }
 
 /// An Allow all of which one denial takes back.
-fn denied(at: &str, allow: &Statement<String>, document: &Document<String>) -> Option<Advice> {
+fn denied(at: &str, allow: &Statement<String>, document: &Document<String>) -> Option<LintWarning> {
     let Actions::Action(actions) = &allow.actions else { return None };
     let by = document.statements.iter().position(|deny| {
         deny.effect == Effect::Deny
@@ -190,7 +190,7 @@ fn denied(at: &str, allow: &Statement<String>, document: &Document<String>) -> O
             && actions.as_slice().iter().all(|action| deny.actions.contain(action))
             && lie_in(&allow.resource, deny)
     })?;
-    Some(Advice { at: at.to_owned(), hint: Hint::Denied { by }, corrected: None })
+    Some(LintWarning { at: at.to_owned(), hint: Hint::Denied { by }, corrected: None })
 }
 
 fn lie_in(resources: &Strings<String>, statement: &Statement<String>) -> bool {
@@ -200,7 +200,11 @@ fn lie_in(resources: &Strings<String>, statement: &Statement<String>) -> bool {
 }
 
 /// A listing of whole buckets of which only a part is to be reached.
-fn listing(at: &str, statement: &Statement<String>, document: &Document<String>) -> Vec<Advice> {
+fn listing(
+    at: &str,
+    statement: &Statement<String>,
+    document: &Document<String>,
+) -> Vec<LintWarning> {
     if limits_listings(statement) || !statement.actions.cover("oss:ListObjects") {
         return vec![];
     }
@@ -222,7 +226,7 @@ fn listing(at: &str, statement: &Statement<String>, document: &Document<String>)
                 condition: [(ConditionOperator::StringLike, keys.into())].into(),
             };
             let hint = Hint::ListsEverything { bucket: listed.bucket().to_owned() };
-            Advice { at: at.to_owned(), hint, corrected: Some(written(&corrected)) }
+            LintWarning { at: at.to_owned(), hint, corrected: Some(written(&corrected)) }
         })
     };
     let buckets = OssResource::all(statement.resource.as_slice()).into_iter();
@@ -247,7 +251,11 @@ fn limits_listings(statement: &Statement<String>) -> bool {
 }
 
 /// An upload that could be neither resumed nor tidied up.
-fn multipart(at: &str, put: &Statement<String>, document: &Document<String>) -> Option<Advice> {
+fn multipart(
+    at: &str,
+    put: &Statement<String>,
+    document: &Document<String>,
+) -> Option<LintWarning> {
     if !put.actions.cover("oss:PutObject") {
         return None;
     }
@@ -268,14 +276,14 @@ fn multipart(at: &str, put: &Statement<String>, document: &Document<String>) -> 
         ..put.clone()
     };
     let corrected = Some(written(&corrected));
-    Some(Advice { at: format!("{at}.Action"), hint: Hint::Multipart { missing }, corrected })
+    Some(LintWarning { at: format!("{at}.Action"), hint: Hint::Multipart { missing }, corrected })
 }
 
 fn written(statement: &Statement<String>) -> String {
     serde_json::to_string(statement).expect("strings, lists and maps of strings are always JSON")
 }
 
-impl fmt::Display for Advice {
+impl fmt::Display for LintWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.hint)?;
         match &self.corrected {
@@ -292,7 +300,7 @@ mod tests {
     fn advice(statements: &str) -> String {
         let json = format!(r#"{{"Version":"1","Statement":[{statements}]}}"#);
         let document = Document::read(&json, |_, raw| Ok(raw.to_owned())).unwrap();
-        let lines = Advice::on(&document, 0);
+        let lines = LintWarning::on(&document, 0);
         lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
     }
 
@@ -429,7 +437,7 @@ Statement[0].Condition.NotIpAddress.acs:SourceIp: `::ffff:0:0/96` is IPv4 writte
             |_, raw| Ok(raw.to_owned()),
         );
         let document = document.unwrap();
-        assert!(Advice::on(&document, 1841).is_empty());
-        assert_eq!(Advice::on(&document, 1842).len(), 1);
+        assert!(LintWarning::on(&document, 1841).is_empty());
+        assert_eq!(LintWarning::on(&document, 1842).len(), 1);
     }
 }

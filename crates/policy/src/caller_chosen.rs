@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::advice::Advice;
+use super::advice::LintWarning;
 use super::catalogue;
 use super::document::{Actions, Document, Effect, Statement, Strings};
 use super::hint::Hint;
@@ -16,7 +16,7 @@ use super::resource::{ResourcePattern, fields};
 use super::text::Text;
 
 /// Every denial that a caller could dodge.
-pub(super) fn advice(document: &Document<Text>) -> Vec<Advice> {
+pub(super) fn advice(document: &Document<Text>) -> Vec<LintWarning> {
     let statements = || document.statements.iter().enumerate();
     let mut advice = Vec::new();
     for (i, deny) in statements().filter(|(_, statement)| statement.effect == Effect::Deny) {
@@ -24,7 +24,7 @@ pub(super) fn advice(document: &Document<Text>) -> Vec<Advice> {
             .filter(|(_, statement)| statement.effect == Effect::Allow && meet(statement, deny))
             .find_map(|(allow, statement)| Some((allow, dodged(statement, deny)?)));
         if let Some((allow, parameter)) = dodged {
-            advice.push(Advice::new(
+            advice.push(LintWarning::new(
                 format!("Statement[{i}]"),
                 Hint::Dodged { parameter, allow },
                 None,

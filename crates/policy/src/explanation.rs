@@ -38,7 +38,7 @@ pub struct Explanation {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
     /// Each statement of the policy, in its order.
-    pub statements: Vec<Judged>,
+    pub statements: Vec<StatementVerdict>,
     /// The session policy, byte for byte.
     #[schema(value_type = Object)]
     pub policy: Box<RawValue>,
@@ -48,7 +48,7 @@ pub struct Explanation {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 #[schema(as = Statement)]
-pub struct Judged {
+pub struct StatementVerdict {
     /// Where the statement is: `Statement[0]`.
     pub statement: String,
     /// Its effect.
@@ -101,8 +101,9 @@ impl Explanation {
             Verdict::ImplicitlyDenied => None,
         };
         let judged = |prefix: &str, document: &Document<String>| {
-            let one =
-                |(i, statement)| Judged::new(format!("{prefix}Statement[{i}]"), statement, request);
+            let one = |(i, statement)| {
+                StatementVerdict::new(format!("{prefix}Statement[{i}]"), statement, request)
+            };
             document.statements.iter().enumerate().map(one).collect::<Vec<_>>()
         };
         let mut statements = judged("", &session);
@@ -124,7 +125,7 @@ impl Explanation {
     }
 }
 
-impl Judged {
+impl StatementVerdict {
     fn new(name: String, statement: &Statement<String>, request: &Request) -> Self {
         let relevance = statement.relevance(request);
         let mut because = match relevance {

@@ -6,8 +6,8 @@
 
 use super::document::Document;
 use super::operator::ConditionOperator;
+use super::parser::Place;
 use super::problem::PolicyProblem;
-use super::reader::Place;
 use super::text::TextFlaw;
 
 impl Document<String> {

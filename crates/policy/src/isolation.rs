@@ -93,7 +93,7 @@ mod tests {
     use super::*;
     use crate::rule::{Shape, ValueRule};
     use crate::values::{RawValues, ValueRules};
-    use crate::{Breadth, Narrowing, NarrowingTexts};
+    use crate::{Breadth, GrantTemplate, GrantTexts};
 
     const OPERATORS: [&str; 22] = [
         "Bool",
@@ -190,26 +190,26 @@ mod tests {
         operator: &str,
         value: &str,
         placeholder: &str,
-    ) -> Result<Narrowing, String> {
+    ) -> Result<GrantTemplate, String> {
         let policy = format!(
             r#"{{"Version":"1","Statement":[
                 {{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}},
                 {{"Effect":"{effect}","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
                   "Condition":{{"{operator}":{{"a:key":"{value}"}}}}}}]}}"#
         );
-        let texts = NarrowingTexts {
+        let texts = GrantTexts {
             policy: &policy,
             breadth: Breadth::Narrow,
             session_name: Some("name"),
             source_identity: None,
         };
-        Narrowing::parse(texts, rules(placeholder)).map_err(|problems| {
+        GrantTemplate::parse(texts, rules(placeholder)).map_err(|problems| {
             problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         })
     }
 
     /// The condition's value for a caller of whom all that can be is this.
-    fn rendered(grant: &Narrowing, operator: &str, value: &str) -> Option<String> {
+    fn rendered(grant: &GrantTemplate, operator: &str, value: &str) -> Option<String> {
         let client = value.parse().or_else(|_| "photo-app".parse()).unwrap();
         let issuer = value.parse().or_else(|_| "company".parse()).unwrap();
         let subject = value.parse().ok();
@@ -291,13 +291,13 @@ now:%Y-%m-%d: DateEquals DateGreaterThan DateGreaterThanEquals DateLessThan Date
                 r#"{{"Version":"1","Statement":[
                     {{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"{resource}"}}]}}"#
             );
-            let texts = NarrowingTexts {
+            let texts = GrantTexts {
                 policy: &policy,
                 breadth: Breadth::Broad,
                 session_name: Some("name"),
                 source_identity: None,
             };
-            Narrowing::parse(texts, rules(placeholder)).map_err(|found| found[0].to_string())
+            GrantTemplate::parse(texts, rules(placeholder)).map_err(|found| found[0].to_string())
         };
         for (service, folded) in [
             ("ram", "subject"),

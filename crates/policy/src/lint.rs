@@ -2,7 +2,7 @@
 
 use regex::Regex;
 
-use super::advice::Advice;
+use super::advice::LintWarning;
 use super::document::Document;
 use super::problem::PolicyProblem;
 use super::rule::{Shape, ValueRule};
@@ -12,15 +12,15 @@ use appserver_domain::ValueName;
 
 /// What is found in a template.
 #[derive(Debug)]
-pub struct Linted {
+pub struct LintReport {
     /// Everything that loading it would refuse.
     pub problems: Vec<PolicyProblem>,
     /// What is sound and probably not what was meant; beside problems, as much of it as their statements leave open.
-    pub notes: Vec<Advice>,
+    pub warnings: Vec<LintWarning>,
 }
 
 /// Reads a template as if each parameter and claim in it were declared as a segment of 64 bytes.
-pub fn lint_file(json: &str, breadth: Breadth) -> Linted {
+pub fn lint_file(json: &str, breadth: Breadth) -> LintReport {
     let names = Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}");
     let names = names.expect("it is a regular expression");
     let mut rules = ValueRules {
@@ -36,9 +36,10 @@ pub fn lint_file(json: &str, breadth: Breadth) -> Linted {
         }
     }
     match Template::parse(json, &rules, breadth) {
-        Ok(template) => Linted { problems: Vec::new(), notes: template.advice() },
-        Err(problems) => {
-            Linted { problems, notes: Advice::on_each_statement(&Document::sound_parts(json)) }
-        }
+        Ok(template) => LintReport { problems: Vec::new(), warnings: template.lint_warnings() },
+        Err(problems) => LintReport {
+            problems,
+            warnings: LintWarning::on_each_statement(&Document::sound_parts(json)),
+        },
     }
 }

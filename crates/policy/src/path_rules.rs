@@ -10,8 +10,8 @@
 use appserver_domain::Bucket;
 
 use super::grammar;
+use super::parser::Place;
 use super::pattern::Pattern;
-use super::reader::Place;
 use super::text::{Text, TextFlaw};
 
 /// What is wrong with the text at its place.

@@ -1,11 +1,11 @@
 //! The inline policy of one request.
 
-use super::contain::Excess;
+use super::containment::ContainmentError;
 
 /// A rendered session policy: canonical minified JSON that STS will accept, no longer than
 /// [`Self::MAX_BYTES`].
 ///
-/// Only a grant's `Narrowing` makes one, so whoever holds it holds a narrowing: an STS call without one
+/// Only a grant's `GrantTemplate` makes one, so whoever holds it holds a narrowing: an STS call without one
 /// cannot be written down.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct SessionPolicy(String);
@@ -19,10 +19,14 @@ impl SessionPolicy {
         Self(json)
     }
 
-    /// For `Narrowing::render_within` alone: what a caller's policy and its grant's have in common, if it fits.
-    pub(super) fn contained(json: String) -> Result<Self, Excess> {
+    /// For `GrantTemplate::render_within` alone: what a caller's policy and its grant's have in common, if it fits.
+    pub(super) fn contained(json: String) -> Result<Self, ContainmentError> {
         let size = json.len();
-        if size <= Self::MAX_BYTES { Ok(Self(json)) } else { Err(Excess::TooLong { size }) }
+        if size <= Self::MAX_BYTES {
+            Ok(Self(json))
+        } else {
+            Err(ContainmentError::TooLong { size })
+        }
     }
 
     /// The same, for who keeps it.

@@ -89,7 +89,7 @@ impl<N: RecordedName> NameTemplate<N> {
     }
 
     /// The text in which users of different issuers would be one user, if it is this.
-    pub(super) fn merging_issuers(&self, by_client: bool) -> Option<String> {
+    pub(super) fn issuer_collisions(&self, by_client: bool) -> Option<String> {
         self.text.merges_issuers(by_client).then(|| self.written.clone())
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::advice::Advice;
+use super::advice::LintWarning;
 use super::breadth;
 use super::caller_chosen;
 use super::document::{Document, Effect};
@@ -88,7 +88,7 @@ impl Template {
     }
 
     /// The texts in which users of different issuers would be one user.
-    pub(super) fn merging_issuers(&self, by_client: bool) -> Vec<String> {
+    pub(super) fn issuer_collisions(&self, by_client: bool) -> Vec<String> {
         let merging = self.document.values().filter(|text| text.merges_issuers(by_client));
         let texts: BTreeSet<_> = merging.map(Text::written).collect();
         texts.into_iter().collect()
@@ -100,9 +100,9 @@ impl Template {
     }
 
     /// What is sound in it and will still not do what was meant.
-    pub(super) fn advice(&self) -> Vec<Advice> {
+    pub(super) fn lint_warnings(&self) -> Vec<LintWarning> {
         let written = self.document.map(Text::written);
-        let mut advice = Advice::on(&written, worst_size(&self.document));
+        let mut advice = LintWarning::on(&written, worst_size(&self.document));
         advice.extend(caller_chosen::advice(&self.document));
         advice
     }

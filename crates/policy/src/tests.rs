@@ -1,20 +1,20 @@
 //! What holds between the parts: nothing that is contained reaches further.
 
-mod asked;
 mod draw;
 mod issuers;
 mod reading;
+mod requested_policy;
 mod worlds;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::asked::AskedPolicy;
 use super::document::Document;
 use super::request::Request;
-use asked::asked_of;
+use super::requested_policy::RequestedPolicy;
 use draw::{draw, draw_from, or_any};
 use reading::{Reading, readings};
+use requested_policy::requested_from;
 use worlds::{Asking, asking, policy};
 
 fn request(asking: &Asking) -> Request {
@@ -42,11 +42,11 @@ fn a_seed_draws_the_same_worlds_again() {
 #[test]
 fn whatever_the_contained_policy_allows_the_grant_allows_however_ram_is_read() {
     let case = policy().prop_flat_map(|granted| {
-        (Just(granted.clone()), asked_of(granted), prop::collection::vec(asking(), 20))
+        (Just(granted.clone()), requested_from(granted), prop::collection::vec(asking(), 20))
     });
     let mut reached = 0;
     let accepted = draw(1500, &case, |(granted, asked, askings)| {
-        let Ok(parsed) = AskedPolicy::parse(&asked.to_string()) else { return false };
+        let Ok(parsed) = RequestedPolicy::parse(&asked.to_string()) else { return false };
         let Ok(common) = parsed.within(&read(&granted)) else { return false };
         let sent: Value = serde_json::from_str(&common.minified()).unwrap();
         assert_eq!(read(&sent), common, "what is sent reads as something else");
@@ -114,7 +114,7 @@ fn a_grants_conditions_hold_for_what_is_sent_however_ram_is_read() {
                     ("StringLike", "oss:Prefix"),
                 ] {
                     let asked =
-                        AskedPolicy::parse(&policy(operator, key, asked).to_string()).unwrap();
+                        RequestedPolicy::parse(&policy(operator, key, asked).to_string()).unwrap();
                     let Ok(common) = asked.within(&parsed) else { continue };
                     accepted += 1;
                     let sent: Value = serde_json::from_str(&common.minified()).unwrap();
@@ -136,7 +136,7 @@ fn a_grants_conditions_hold_for_what_is_sent_however_ram_is_read() {
 fn a_grants_own_policy_lies_within_it_and_decides_the_same() {
     let case = (policy(), prop::collection::vec(asking(), 40));
     let asked = draw(300, &case, |(granted, askings)| {
-        let Ok(parsed) = AskedPolicy::parse(&granted.to_string()) else { return false };
+        let Ok(parsed) = RequestedPolicy::parse(&granted.to_string()) else { return false };
         let granted = read(&granted);
         let common =
             parsed.within(&granted).unwrap_or_else(|excess| panic!("{excess}\n{granted:?}"));
@@ -152,7 +152,7 @@ fn a_grants_own_policy_lies_within_it_and_decides_the_same() {
 #[test]
 fn policies_that_say_the_same_in_another_order_are_sent_as_the_same_bytes() {
     let asked = draw(200, &policy(), |policy| {
-        let Ok(parsed) = AskedPolicy::parse(&policy.to_string()) else { return false };
+        let Ok(parsed) = RequestedPolicy::parse(&policy.to_string()) else { return false };
         let mut turned = policy.clone();
         let statements = turned["Statement"].as_array_mut().unwrap();
         for statement in statements.iter_mut() {
@@ -163,7 +163,7 @@ fn policies_that_say_the_same_in_another_order_are_sent_as_the_same_bytes() {
             }
         }
         statements.reverse();
-        let turned = AskedPolicy::parse(&turned.to_string()).unwrap();
+        let turned = RequestedPolicy::parse(&turned.to_string()).unwrap();
         let granted = read(&policy);
         assert_eq!(parsed.within(&granted), turned.within(&granted), "{policy}");
         true
@@ -183,10 +183,10 @@ proptest! {
         ),
         raw in any::<String>(),
     ) {
-        let _ = AskedPolicy::parse(&raw);
+        let _ = RequestedPolicy::parse(&raw);
         let asked = json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource,
             "Condition": {"StringLike": {key: value}}}]});
-        if let Ok(parsed) = AskedPolicy::parse(&asked.to_string()) {
+        if let Ok(parsed) = RequestedPolicy::parse(&asked.to_string()) {
             let everything = read(&json!({"Version": "1", "Statement": [
                 {"Effect": "Allow", "Action": "*", "Resource": "*"}]}));
             let sent = parsed.within(&everything).unwrap().minified();

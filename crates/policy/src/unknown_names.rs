@@ -1,6 +1,6 @@
 //! Names in a policy that OSS does not have, as far as is known here: actions, and condition keys of its requests.
 
-use super::advice::Advice;
+use super::advice::LintWarning;
 use super::catalogue::{self, Holders};
 use super::document::{Actions, Statement, Strings};
 use super::hint::Hint;
@@ -9,7 +9,7 @@ use super::operator::ConditionOperator;
 use super::request::Request;
 
 /// Everything that is named in the statement and exists under another name, elsewhere, or nowhere.
-pub(super) fn advice(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+pub(super) fn advice(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let actions = statement.actions.patterns().iter();
     let mut advice: Vec<_> =
         actions.filter_map(|action| of_action(at, action, statement)).collect();
@@ -21,7 +21,7 @@ pub(super) fn advice(at: &str, statement: &Statement<String>) -> Vec<Advice> {
     advice
 }
 
-fn of_action(at: &str, action: &str, statement: &Statement<String>) -> Option<Advice> {
+fn of_action(at: &str, action: &str, statement: &Statement<String>) -> Option<LintWarning> {
     let Some(name) = oss_name(action) else { return of_service(at, action, statement) };
     let (hint, meant) = match Operation::named(action) {
         Operation::AllowedBy(by) => {
@@ -36,7 +36,7 @@ fn of_action(at: &str, action: &str, statement: &Statement<String>) -> Option<Ad
         }
     };
     let meant = meant.map(|meant| with(statement, action, &meant));
-    Some(Advice::new(format!("{at}.{}", field(statement)), hint, meant.as_ref()))
+    Some(LintWarning::new(format!("{at}.{}", field(statement)), hint, meant.as_ref()))
 }
 
 fn field(statement: &Statement<String>) -> &'static str {
@@ -47,7 +47,7 @@ fn field(statement: &Statement<String>) -> &'static str {
 }
 
 /// An action of a service that is none, or is another than the one whose action it names.
-fn of_service(at: &str, action: &str, statement: &Statement<String>) -> Option<Advice> {
+fn of_service(at: &str, action: &str, statement: &Statement<String>) -> Option<LintWarning> {
     let (service, name) = action.split_once(':')?;
     let near = catalogue::nearest_service(service);
     let slip = near == Some("oss") && catalogue::knows(name);
@@ -56,11 +56,11 @@ fn of_service(at: &str, action: &str, statement: &Statement<String>) -> Option<A
     }
     let meant = near.map(|near| with(statement, action, &format!("{near}:{name}")));
     let hint = Hint::UnknownService { service: service.to_owned(), near };
-    Some(Advice::new(format!("{at}.{}", field(statement)), hint, meant.as_ref()))
+    Some(LintWarning::new(format!("{at}.{}", field(statement)), hint, meant.as_ref()))
 }
 
 /// Resources of a service that is none.
-fn of_resources(at: &str, statement: &Statement<String>) -> Vec<Advice> {
+fn of_resources(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let all = statement.resource.as_slice();
     let advice = |resource: &String| {
         let service = resource.strip_prefix("acs:")?.split(':').next()?;
@@ -74,7 +74,7 @@ fn of_resources(at: &str, statement: &Statement<String>) -> Vec<Advice> {
             Statement { resource: Strings::of(all.collect()), ..statement.clone() }
         });
         let hint = Hint::UnknownService { service: service.to_owned(), near };
-        Some(Advice::new(format!("{at}.Resource"), hint, meant.as_ref()))
+        Some(LintWarning::new(format!("{at}.Resource"), hint, meant.as_ref()))
     };
     all.iter().filter_map(advice).collect()
 }
@@ -116,13 +116,14 @@ fn of_key(
     operator: ConditionOperator,
     key: &str,
     statement: &Statement<String>,
-) -> Option<Advice> {
+) -> Option<LintWarning> {
     let at = format!("{at}.Condition.{operator:?}.{key}");
     let Some(holders) = Holders::of(key) else {
         // Of other services' keys, and of RAM's own that OSS does not list, only a slip is told.
         let near = catalogue::nearest_key(key);
         let told = near.is_some() || key.starts_with("oss:");
-        return told.then(|| Advice::new(at, Hint::UnknownKey { key: key.to_owned(), near }, None));
+        return told
+            .then(|| LintWarning::new(at, Hint::UnknownKey { key: key.to_owned(), near }, None));
     };
     let Actions::Action(actions) = &statement.actions else { return None };
     // Of an action that is unknown itself, that is told.
@@ -137,7 +138,7 @@ fn of_key(
     }
     let hint =
         Hint::KeyOfOthers { key: key.to_owned(), actions, holders, negated: operator.is_negated() };
-    Some(Advice::new(at, hint, None))
+    Some(LintWarning::new(at, hint, None))
 }
 
 /// The same of a request, in words: a policy may well answer it, and OSS would never ask.

@@ -70,7 +70,7 @@ impl ClientView {
         Self {
             id: id.to_string(),
             secret: format!("{id}-demo-secret"),
-            for_users: grants.any(|grant| grant.narrowing.uses().needs_user()),
+            for_users: grants.any(|grant| grant.template.uses().needs_user()),
         }
     }
 }

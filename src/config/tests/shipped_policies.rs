@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use appserver_policy::{
-    Breadth, Explanation, Narrowing, NarrowingTexts, RawValues, Request, Shape, ValueRule,
+    Breadth, Explanation, GrantTemplate, GrantTexts, RawValues, Request, Shape, ValueRule,
     ValueRules, lint_file,
 };
 
@@ -32,14 +32,14 @@ fn tasks(policy: &str, folder: &str) -> String {
         claims: BTreeMap::new(),
         subject_max_bytes: 64,
     };
-    let texts = NarrowingTexts {
+    let texts = GrantTexts {
         policy: &json,
         breadth: if policy == "read-all" { Breadth::Broad } else { Breadth::Narrow },
         session_name: None,
         source_identity: None,
     };
-    let narrowing = Narrowing::parse(texts, rules).unwrap();
-    let params = narrowing.rules().params.keys();
+    let template = GrantTemplate::parse(texts, rules).unwrap();
+    let params = template.rules().params.keys();
     let raw = RawValues {
         issuer: None,
         client: &"photo-app".parse().unwrap(),
@@ -48,7 +48,7 @@ fn tasks(policy: &str, folder: &str) -> String {
         params: &params.map(|name| (name.to_string(), "2015".to_owned())).collect(),
         now: "2015-01-01T03:04:05Z".parse().unwrap(),
     };
-    let rendered = narrowing.render(raw).unwrap().policy;
+    let rendered = template.render(raw).unwrap().policy;
     let allows = |operation: &str| {
         let listing = operation.contains("List") && !operation.contains("Parts");
         let key = if listing { String::new() } else { format!("/{folder}a.jpg") };
@@ -102,7 +102,7 @@ fn of_the_shipped_policies_there_is_nothing_to_say() {
         let breadth = if broad { Breadth::Broad } else { Breadth::Narrow };
         let linted = lint_file(&std::fs::read_to_string(&path).unwrap(), breadth);
         assert!(linted.problems.is_empty(), "{linted:?}");
-        let said: Vec<_> = linted.notes.iter().map(ToString::to_string).collect();
+        let said: Vec<_> = linted.warnings.iter().map(ToString::to_string).collect();
         assert_eq!(said, Vec::<String>::new(), "{}", path.display());
     }
 }

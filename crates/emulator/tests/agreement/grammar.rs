@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use super::draw::{draw, or_any};
 use super::{rendered, sts_takes, undeclared, within_everything};
 use appserver_policy::{
-    AskedPolicy, Breadth, Excess, Narrowing, NarrowingTexts, RenderProblem, RolePolicy, Shape,
-    ValueRule, ValueRules, lint_file,
+    Breadth, ContainmentError, GrantTemplate, GrantTexts, RenderProblem, RequestedPolicy,
+    RolePolicy, Shape, ValueRule, ValueRules, lint_file,
 };
 
 const CORPUS: &str = include_str!("../../../../tests/vectors/policy-grammar.json");
@@ -19,17 +19,17 @@ type Reader = fn(&str) -> Option<String>;
 
 const READERS: [(&str, Reader); 5] = [
     ("template", |json| {
-        let narrowing = undeclared(json, Breadth::Broad)?;
-        Some(rendered(&narrowing, "x").expect("nothing is asked for").into_json())
+        let template = undeclared(json, Breadth::Broad)?;
+        Some(rendered(&template, "x").expect("nothing is asked for").into_json())
     }),
     ("lint", |json| lint_file(json, Breadth::Broad).problems.is_empty().then(String::new)),
     ("role", |json| RolePolicy::parse(json).ok().map(|_| String::new())),
     ("own", |json| {
-        let asked = AskedPolicy::parse(json).ok()?;
+        let asked = RequestedPolicy::parse(json).ok()?;
         match within_everything(&asked) {
             Ok(rendered) => Some(rendered.policy.into_json()),
             // It is taken, and only too long to be sent.
-            Err(RenderProblem::Policy(Excess::TooLong { .. })) => Some(String::new()),
+            Err(RenderProblem::Policy(ContainmentError::TooLong { .. })) => Some(String::new()),
             Err(problem) => panic!("everything is granted: {problem}"),
         }
     }),
@@ -254,15 +254,15 @@ fn a_value_that_only_its_request_knows_is_of_its_operators_kind_or_is_refused_at
             claims: Default::default(),
             subject_max_bytes: 64,
         };
-        let texts = NarrowingTexts {
+        let texts = GrantTexts {
             policy: &policy,
             breadth: Breadth::Narrow,
             session_name: Some("name"),
             source_identity: None,
         };
-        let narrowing =
-            Narrowing::parse(texts, rules).map_err(|problems| problems[0].to_string())?;
-        let sent = rendered(&narrowing, "seven").unwrap().into_json();
+        let template =
+            GrantTemplate::parse(texts, rules).map_err(|problems| problems[0].to_string())?;
+        let sent = rendered(&template, "seven").unwrap().into_json();
         if sts_takes(&sent) { Ok(()) } else { Err(format!("STS would be sent {sent}")) }
     };
     for taken in [

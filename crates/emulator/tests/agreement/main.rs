@@ -20,8 +20,8 @@ use serde_json::json;
 
 use appserver_emulator::ram::{self, Deciding, Decision};
 use appserver_policy::{
-    AskedPolicy, Breadth, Explanation, Narrowed, Narrowing, NarrowingTexts, RawValues,
-    RenderProblem, Request, RolePolicy, SessionPolicy, ValueRules,
+    Breadth, Explanation, GrantTemplate, GrantTexts, RawValues, RenderProblem, RenderedSession,
+    Request, RequestedPolicy, RolePolicy, SessionPolicy, ValueRules,
 };
 use draw::draw;
 use worlds::{asking, policy};
@@ -32,22 +32,21 @@ fn sts_takes(json: &str) -> bool {
 }
 
 /// A grant's policy that declares no parameter and no claim.
-fn undeclared(policy: &str, breadth: Breadth) -> Option<Narrowing> {
-    let texts =
-        NarrowingTexts { policy, breadth, session_name: Some("name"), source_identity: None };
+fn undeclared(policy: &str, breadth: Breadth) -> Option<GrantTemplate> {
+    let texts = GrantTexts { policy, breadth, session_name: Some("name"), source_identity: None };
     let (params, claims) = Default::default();
-    Narrowing::parse(texts, ValueRules { params, claims, subject_max_bytes: 64 }).ok()
+    GrantTemplate::parse(texts, ValueRules { params, claims, subject_max_bytes: 64 }).ok()
 }
 
 /// A grant of everything.
-fn everything() -> Narrowing {
+fn everything() -> GrantTemplate {
     let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     undeclared(policy, Breadth::Broad).unwrap()
 }
 
 /// With one value for each parameter.
-fn with_values<T>(narrowing: &Narrowing, value: &str, render: impl Fn(RawValues<'_>) -> T) -> T {
-    let names = narrowing.rules().params.keys();
+fn with_values<T>(template: &GrantTemplate, value: &str, render: impl Fn(RawValues<'_>) -> T) -> T {
+    let names = template.rules().params.keys();
     render(RawValues {
         client: &"photo-app".parse().unwrap(),
         issuer: None,
@@ -58,11 +57,11 @@ fn with_values<T>(narrowing: &Narrowing, value: &str, render: impl Fn(RawValues<
     })
 }
 
-fn rendered(narrowing: &Narrowing, value: &str) -> Option<SessionPolicy> {
-    with_values(narrowing, value, |raw| narrowing.render(raw)).ok().map(|narrowed| narrowed.policy)
+fn rendered(template: &GrantTemplate, value: &str) -> Option<SessionPolicy> {
+    with_values(template, value, |raw| template.render(raw)).ok().map(|session| session.policy)
 }
 
-fn within_everything(asked: &AskedPolicy) -> Result<Narrowed, RenderProblem> {
+fn within_everything(asked: &RequestedPolicy) -> Result<RenderedSession, RenderProblem> {
     let everything = everything();
     with_values(&everything, "", |raw| everything.render_within(raw, asked))
 }

@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use crate::pattern::Pattern;
 use crate::rule::{Shape, ValueRule};
 use crate::values::{RawValues, ValueProblem, ValueRules};
-use crate::{Breadth, Narrowed, Narrowing, NarrowingTexts};
+use crate::{Breadth, GrantTemplate, GrantTexts, RenderedSession};
 
 const BUCKET: &str = "acs:oss:*:*:sample-bucket";
 
 /// A grant on `path`, and on listing it.
-fn grant(path: &str, session_name: Option<&str>) -> Result<Narrowing, String> {
+fn grant(path: &str, session_name: Option<&str>) -> Result<GrantTemplate, String> {
     let policy = format!(
         r#"{{"Version":"1","Statement":[
             {{"Effect":"Allow","Action":"oss:GetObject","Resource":"{BUCKET}/{path}/*"}},
@@ -27,22 +27,22 @@ fn grant(path: &str, session_name: Option<&str>) -> Result<Narrowing, String> {
         )]),
         subject_max_bytes: 64,
     };
-    let texts = NarrowingTexts {
+    let texts = GrantTexts {
         policy: &policy,
         breadth: Breadth::Narrow,
         session_name,
         source_identity: None,
     };
-    Narrowing::parse(texts, rules)
+    GrantTemplate::parse(texts, rules)
         .map_err(|problems| problems.iter().map(|p| format!("{p}\n")).collect())
 }
 
 fn render(
-    grant: &Narrowing,
+    grant: &GrantTemplate,
     issuer: Option<&str>,
     subject: &str,
     tenant: &str,
-) -> Result<Narrowed, ValueProblem> {
+) -> Result<RenderedSession, ValueProblem> {
     let issuer = issuer.map(|issuer| issuer.parse().unwrap());
     grant.render(RawValues {
         client: &"photo-app".parse().unwrap(),
@@ -54,14 +54,14 @@ fn render(
     })
 }
 
-fn resource(narrowed: &Narrowed) -> String {
-    let policy: serde_json::Value = serde_json::from_str(narrowed.policy.as_str()).unwrap();
+fn resource(session: &RenderedSession) -> String {
+    let policy: serde_json::Value = serde_json::from_str(session.policy.as_str()).unwrap();
     policy["Statement"][0]["Resource"].as_str().unwrap().to_owned()
 }
 
 /// Which of a grant's texts merge users, and by which texts.
 fn merging(path: &str, session_name: Option<&str>, by_client: bool) -> String {
-    let merging = grant(path, session_name).unwrap().merging_issuers(by_client);
+    let merging = grant(path, session_name).unwrap().issuer_collisions(by_client);
     let keys = merging.into_iter().map(|(key, texts)| format!("{key}: {}", texts.join(", ")));
     keys.collect::<Vec<_>>().join("; ")
 }
@@ -94,8 +94,8 @@ fn each_text_that_takes_a_subject_or_a_claim_must_tell_issuers_apart() {
 #[test]
 fn sessions_are_named_by_the_issuer_where_the_policy_is() {
     let name = |path: &str, subject: &str| {
-        let narrowed = render(&grant(path, None).unwrap(), Some("company"), subject, "t");
-        narrowed.unwrap().session_name.to_string()
+        let session = render(&grant(path, None).unwrap(), Some("company"), subject, "t");
+        session.unwrap().session_name.to_string()
     };
     assert_eq!(name("${issuer}/${subject}", "alice"), "photo-app.company.alice");
     assert_eq!(name("${subject.hash}", "alice"), "photo-app.company.alice");
@@ -108,7 +108,7 @@ fn sessions_are_named_by_the_issuer_where_the_policy_is() {
 fn an_odd_subject_is_encoded_or_hashed_and_a_plain_one_that_looks_encoded_is_refused() {
     let of = |path: &str, subject: &str| {
         render(&grant(path, None).unwrap(), Some("company"), subject, "t")
-            .map(|narrowed| resource(&narrowed).replace(BUCKET, ""))
+            .map(|session| resource(&session).replace(BUCKET, ""))
             .map_err(|problem| problem.to_string())
     };
     let hash = "70731dc23a995987264feba7ef91a35c50825e8974fd5b0b2a65e14887ed5894";

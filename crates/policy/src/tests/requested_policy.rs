@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::worlds::{condition, policy};
 
 /// A policy that mostly asks for what this one gives, or for somewhat less or more.
-pub(super) fn asked_of(granted: Value) -> impl Strategy<Value = Value> {
+pub(super) fn requested_from(granted: Value) -> impl Strategy<Value = Value> {
     let statements = granted["Statement"].as_array().unwrap().clone();
     let count = statements.len();
     let less = (subsequence(statements, 1..=count), any::<[bool; 5]>(), "[ab*/]{0,2}", condition());

@@ -3,40 +3,44 @@
 use std::collections::BTreeSet;
 
 use super::document::{Actions, Condition, Document, Effect, Statement};
+use super::parser::Place;
 use super::path_rules;
 use super::problem::{PolicyFlaw, PolicyProblem};
-use super::reader::Place;
 use super::session::SessionPolicy;
 use super::text::{Text, TextFlaw};
 use appserver_domain::PolicyText;
 
 /// A caller's own policy, read strictly and written out from what was read. It is within nothing yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct AskedPolicy(pub(crate) Document<String>);
+pub struct RequestedPolicy(pub(crate) Document<String>);
 
 /// Why a text is no policy that a caller may send: the first few of its problems, in words.
 ///
 /// The words quote the text, and whatever would not show in them is replaced.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
-pub struct UnfitPolicy(String);
+pub struct InvalidRequestedPolicy(String);
 
-impl AskedPolicy {
+impl RequestedPolicy {
     /// The longest text: an indented policy of STS's size fits, and nothing here takes long to read.
     const MAX_TEXT_BYTES: usize = 8 * 1024;
 
     /// Reads a policy, or says what is wrong with it.
-    pub fn parse(json: &str) -> Result<Self, UnfitPolicy> {
+    pub fn parse(json: &str) -> Result<Self, InvalidRequestedPolicy> {
         if json.len() > Self::MAX_TEXT_BYTES {
-            return Err(UnfitPolicy(format!("it has more than {} bytes", Self::MAX_TEXT_BYTES)));
+            return Err(InvalidRequestedPolicy(format!(
+                "it has more than {} bytes",
+                Self::MAX_TEXT_BYTES
+            )));
         }
-        let document = Document::read(json, literal).map_err(|found| UnfitPolicy::of(&found))?;
+        let document =
+            Document::read(json, literal).map_err(|found| InvalidRequestedPolicy::of(&found))?;
         let found = problems(&document);
-        if found.is_empty() { Ok(Self(document)) } else { Err(UnfitPolicy::of(&found)) }
+        if found.is_empty() { Ok(Self(document)) } else { Err(InvalidRequestedPolicy::of(&found)) }
     }
 }
 
-impl AskedPolicy {
+impl RequestedPolicy {
     /// What it was read from, without white space and in one order.
     pub fn to_json(&self) -> String {
         self.0.minified()
@@ -98,7 +102,7 @@ fn problem(at: String, flaw: PolicyFlaw) -> PolicyProblem {
     PolicyProblem { at, flaw }
 }
 
-impl UnfitPolicy {
+impl InvalidRequestedPolicy {
     /// As many as a caller reads at once, each of a length that an answer and a log can bear.
     fn of(problems: &[PolicyProblem]) -> Self {
         const SHOWN: usize = 3;
@@ -130,7 +134,7 @@ mod tests {
     use super::*;
 
     fn problem_of(json: &str) -> String {
-        AskedPolicy::parse(json).unwrap_err().to_string()
+        RequestedPolicy::parse(json).unwrap_err().to_string()
     }
 
     fn with(statement: &str) -> String {
@@ -146,7 +150,7 @@ mod tests {
                 "Condition":{"StringLike":{"oss:Prefix":["","2015/*"]},"DateLessThan":{"acs:CurrentTime":"2016-01-13T15:00:00Z"},
                              "IpAddress":{"acs:SourceIp":["10.0.0.0/8","2001:db8::/32"]}}}"#,
         ] {
-            assert!(AskedPolicy::parse(&with(statement)).is_ok(), "{statement}");
+            assert!(RequestedPolicy::parse(&with(statement)).is_ok(), "{statement}");
         }
     }
 
@@ -244,7 +248,7 @@ Statement[0].Effect: an effect is "Allow" or "Deny"; Statement[0]: `Action` is m
         let even = |size: usize| sized(size).trim().len();
         let (fits, not) = if even(2047) == 2047 { (2047, 2049) } else { (2046, 2048) };
         assert_eq!((even(fits), even(not)), (fits, not));
-        assert!(AskedPolicy::parse(&sized(fits)).is_ok());
+        assert!(RequestedPolicy::parse(&sized(fits)).is_ok());
         assert_eq!(
             problem_of(&sized(not)),
             format!("the policy: without white space this is {not} bytes and STS admits 2047")

@@ -9,17 +9,17 @@
 //! under the same operator must lie in each other by their values, of which only `StringLike` is understood,
 //! and under negating operators they must be the same.
 
-use super::asked::AskedPolicy;
 use super::document::{Actions, Condition, Document, Effect, Statement, Strings};
 use super::operator::ConditionOperator;
 use super::pattern::Pattern;
+use super::requested_policy::RequestedPolicy;
 use super::resource::ResourcePattern;
 use super::session::SessionPolicy;
 
 /// Why a caller's policy is not provably within its grant's. It quotes what the caller sent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
-pub enum Excess {
+pub enum ContainmentError {
     #[error(
         "Statement[{statement}]: no statement of the grant allows all of `{action}` on `{resource}` (letter \
          case counts)"
@@ -37,11 +37,14 @@ pub enum Excess {
     TooLong { size: usize },
 }
 
-impl AskedPolicy {
+impl RequestedPolicy {
     /// What is asked for and granted: each asked Allow with the conditions of the grant's Allow that it lies
     /// in, all asked denials, and all of the grant's. In one form for all policies that differ in nothing
     /// but order and repetition, so that they share tokens.
-    pub(super) fn within(&self, granted: &Document<String>) -> Result<Document<String>, Excess> {
+    pub(super) fn within(
+        &self,
+        granted: &Document<String>,
+    ) -> Result<Document<String>, ContainmentError> {
         let asked = &self.0;
         let mut statements = Vec::new();
         for (i, statement) in asked.statements.iter().enumerate() {
@@ -52,7 +55,7 @@ impl AskedPolicy {
         }
         let denials = granted.statements.iter().filter(|granted| granted.effect == Effect::Deny);
         statements.extend(denials.cloned());
-        Ok(Document { version: asked.version, statements }.normal())
+        Ok(Document { version: asked.version, statements }.canonicalize())
     }
 }
 
@@ -61,7 +64,7 @@ fn narrowed(
     at: usize,
     asked: &Statement<String>,
     granted: &Document<String>,
-) -> Result<Vec<Statement<String>>, Excess> {
+) -> Result<Vec<Statement<String>>, ContainmentError> {
     let (mut shares, mut incomparable) = (Vec::new(), Vec::new());
     for granted in granted.statements.iter().filter(|granted| granted.effect == Effect::Allow) {
         let Some(share) = Share::of(asked, granted) else { continue };
@@ -97,8 +100,8 @@ fn narrowed(
     let lies_in =
         |share: &Share| share.actions.contains(&action) && share.resources.contains(&resource);
     Err(match incomparable.into_iter().find(|(share, _)| lies_in(share)) {
-        Some((_, (operator, key))) => Excess::Condition { statement: at, operator, key },
-        None => Excess::Beyond {
+        Some((_, (operator, key))) => ContainmentError::Condition { statement: at, operator, key },
+        None => ContainmentError::Beyond {
             statement: at,
             action: actions[action].clone(),
             resource: resources[resource].clone(),
@@ -215,7 +218,7 @@ mod tests {
 
     /// What is sent, without the frame, or why nothing is.
     fn within(granted: &str, asked: &str) -> String {
-        let asked = AskedPolicy::parse(&read(asked).minified()).unwrap();
+        let asked = RequestedPolicy::parse(&read(asked).minified()).unwrap();
         match asked.within(&read(granted)) {
             Ok(common) => {
                 let lines = common.statements.iter().map(|s| serde_json::to_string(s).unwrap());

@@ -2,12 +2,12 @@
 
 use appserver_domain::{SessionName, SourceIdentity, ValueName};
 
-use super::advice::Advice;
-use super::asked::AskedPolicy;
-use super::contain::Excess;
+use super::advice::LintWarning;
+use super::containment::ContainmentError;
 use super::overlap::{self, Comer};
 use super::placeholder::Source;
 use super::problem::PolicyProblem;
+use super::requested_policy::RequestedPolicy;
 use super::resource::ResourcePattern;
 use super::session::SessionPolicy;
 use super::session_name::{NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate};
@@ -19,7 +19,7 @@ use super::values::{RawValues, SubjectUse, Uses, ValueProblem, ValueRules, Value
 ///
 /// They stay together because rendering relies on it: values admitted by other rules could be missing or too
 /// long, and then rendering could fail.
-pub struct Narrowing {
+pub struct GrantTemplate {
     rules: ValueRules,
     uses: Uses,
     policy: Template,
@@ -29,7 +29,7 @@ pub struct Narrowing {
 
 /// A grant's texts as they are written.
 #[derive(Clone, Copy, Debug)]
-pub struct NarrowingTexts<'a> {
+pub struct GrantTexts<'a> {
     /// A RAM policy document with placeholders.
     pub policy: &'a str,
     /// Whether the policy may reach beyond one caller's own objects.
@@ -43,7 +43,7 @@ pub struct NarrowingTexts<'a> {
 /// What is wrong with one of the texts.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
-pub enum NarrowingProblem {
+pub enum GrantTemplateProblem {
     #[error(transparent)]
     Policy(PolicyProblem),
     #[error(transparent)]
@@ -59,12 +59,12 @@ pub enum RenderProblem {
     #[error(transparent)]
     Value(#[from] ValueProblem),
     #[error(transparent)]
-    Policy(#[from] Excess),
+    Policy(#[from] ContainmentError),
 }
 
 /// One caller's share of a grant, as STS will see it.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Narrowed {
+pub struct RenderedSession {
     /// The inline policy.
     pub policy: SessionPolicy,
     /// The role session's name.
@@ -73,15 +73,15 @@ pub struct Narrowed {
     pub source_identity: Option<SourceIdentity>,
 }
 
-impl Narrowing {
+impl GrantTemplate {
     /// Reads the texts, or says everything that is wrong with any of them.
     pub fn parse(
-        texts: NarrowingTexts<'_>,
+        texts: GrantTexts<'_>,
         rules: ValueRules,
-    ) -> Result<Self, Vec<NarrowingProblem>> {
+    ) -> Result<Self, Vec<GrantTemplateProblem>> {
         let mut problems = Vec::new();
         let policy = Template::parse(texts.policy, &rules, texts.breadth)
-            .map_err(|found| problems.extend(found.into_iter().map(NarrowingProblem::Policy)));
+            .map_err(|found| problems.extend(found.into_iter().map(GrantTemplateProblem::Policy)));
         // Where users have rights of their own, they have names of their own.
         let unwritten = match &policy {
             Ok(policy) if policy.uses().subject == SubjectUse::Unused => "${client}",
@@ -90,14 +90,15 @@ impl Narrowing {
             Err(()) => "${client}",
         };
         let session_name = texts.session_name.unwrap_or(unwritten);
-        let session_name = SessionNameTemplate::parse(session_name, &rules)
-            .map_err(|found| problems.extend(found.into_iter().map(NarrowingProblem::SessionName)));
+        let session_name = SessionNameTemplate::parse(session_name, &rules).map_err(|found| {
+            problems.extend(found.into_iter().map(GrantTemplateProblem::SessionName))
+        });
         let source_identity = texts
             .source_identity
             .map(|written| SourceIdentityTemplate::parse(written, &rules))
             .transpose()
             .map_err(|found| {
-                problems.extend(found.into_iter().map(NarrowingProblem::SourceIdentity));
+                problems.extend(found.into_iter().map(GrantTemplateProblem::SourceIdentity));
             });
         match (policy, session_name, source_identity) {
             (Ok(policy), Ok(session_name), Ok(source_identity)) => {
@@ -121,8 +122,8 @@ impl Narrowing {
     }
 
     /// What is sound in the policy and will still not do what was meant.
-    pub fn advice(&self) -> Vec<Advice> {
-        self.policy.advice()
+    pub fn lint_warnings(&self) -> Vec<LintWarning> {
+        self.policy.lint_warnings()
     }
 
     /// The parameters that a request must bring although no text uses them.
@@ -141,18 +142,18 @@ impl Narrowing {
     }
 
     /// Whether the policy differs for the clients that hold the grant.
-    pub fn policy_names_clients(&self) -> bool {
+    pub fn policy_uses_client(&self) -> bool {
         let mut placeholders = self.policy.document.values().flat_map(Text::placeholders);
         placeholders.any(|placeholder| placeholder.source == Source::Client)
     }
 
     /// The keys of a grant in whose texts users of different issuers would be one user, and these texts.
-    pub fn merging_issuers(&self, by_client: bool) -> Vec<(&'static str, Vec<String>)> {
-        let name = self.session_name.merging_issuers(by_client);
+    pub fn issuer_collisions(&self, by_client: bool) -> Vec<(&'static str, Vec<String>)> {
+        let name = self.session_name.issuer_collisions(by_client);
         let source = self.source_identity.as_ref();
-        let source = source.and_then(|source| source.merging_issuers(by_client));
+        let source = source.and_then(|source| source.issuer_collisions(by_client));
         let texts = [
-            ("policy", self.policy.merging_issuers(by_client)),
+            ("policy", self.policy.issuer_collisions(by_client)),
             ("session_name", name.into_iter().collect()),
             ("source_identity", source.into_iter().collect()),
         ];
@@ -163,7 +164,7 @@ impl Narrowing {
     /// in each takes users and not their issuers, and both may say the same.
     pub fn shares_users_with(&self, other: &Self) -> bool {
         let texts = |one: &Self| -> Vec<_> {
-            one.policy.merging_issuers(false).iter().map(|text| of_any_value(text)).collect()
+            one.policy.issuer_collisions(false).iter().map(|text| of_any_value(text)).collect()
         };
         let (ours, theirs) = (texts(self), texts(other));
         self.policy_template() == other.policy_template()
@@ -182,12 +183,12 @@ impl Narrowing {
     }
 
     /// Whether its sessions name the identity behind them to ActionTrail.
-    pub fn names_its_source(&self) -> bool {
+    pub fn sets_source_identity(&self) -> bool {
         self.source_identity.is_some()
     }
 
     /// The only way from a request's values to a session policy: through their admission.
-    pub fn render(&self, raw: RawValues<'_>) -> Result<Narrowed, ValueProblem> {
+    pub fn render(&self, raw: RawValues<'_>) -> Result<RenderedSession, ValueProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
         Ok(self.named(&values, self.policy.render(&values)))
     }
@@ -196,15 +197,15 @@ impl Narrowing {
     pub fn render_within(
         &self,
         raw: RawValues<'_>,
-        asked: &AskedPolicy,
-    ) -> Result<Narrowed, RenderProblem> {
+        asked: &RequestedPolicy,
+    ) -> Result<RenderedSession, RenderProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
         let common = asked.within(&self.policy.fill(&values))?;
         Ok(self.named(&values, SessionPolicy::contained(common.minified())?))
     }
 
-    fn named(&self, values: &Values, policy: SessionPolicy) -> Narrowed {
-        Narrowed {
+    fn named(&self, values: &Values, policy: SessionPolicy) -> RenderedSession {
+        RenderedSession {
             policy,
             session_name: self.session_name.render(values),
             source_identity: self.source_identity.as_ref().map(|name| name.render(values)),
@@ -212,9 +213,9 @@ impl Narrowing {
     }
 }
 
-impl std::fmt::Debug for Narrowing {
+impl std::fmt::Debug for GrantTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Narrowing").finish_non_exhaustive()
+        f.debug_struct("GrantTemplate").finish_non_exhaustive()
     }
 }
 
@@ -253,11 +254,14 @@ mod tests {
          "Condition":{"StringLike":{"oss:Prefix":"${client}/u-${subject}.d/*","oss:Delimiter":["/"]}}},
         {"Effect":"Deny","NotAction":"oss:*","Resource":"*"}]}"#;
 
-    fn narrowing(policy: &str, breadth: Breadth) -> Narrowing {
-        try_narrowing(policy, breadth).unwrap_or_else(|problems| panic!("{problems:?}"))
+    fn grant(policy: &str, breadth: Breadth) -> GrantTemplate {
+        try_grant(policy, breadth).unwrap_or_else(|problems| panic!("{problems:?}"))
     }
 
-    fn try_narrowing(policy: &str, breadth: Breadth) -> Result<Narrowing, Vec<NarrowingProblem>> {
+    fn try_grant(
+        policy: &str,
+        breadth: Breadth,
+    ) -> Result<GrantTemplate, Vec<GrantTemplateProblem>> {
         let name = |raw: &str| raw.parse().unwrap();
         let text = |shape| ValueRule::text(shape, None, 128).unwrap();
         let used = |raw: &&str| policy.contains(&format!("${{params.{raw}}}"));
@@ -267,22 +271,18 @@ mod tests {
             claims: BTreeMap::from([(name("tenant"), text(Shape::Segment))]),
             subject_max_bytes: 128,
         };
-        let texts = NarrowingTexts {
-            policy,
-            breadth,
-            session_name: Some("${client}"),
-            source_identity: None,
-        };
-        Narrowing::parse(texts, rules)
+        let texts =
+            GrantTexts { policy, breadth, session_name: Some("${client}"), source_identity: None };
+        GrantTemplate::parse(texts, rules)
     }
 
     /// `value` as subject, claim and parameter, as far as each is asked for.
-    fn render(narrowing: &Narrowing, value: &str) -> Result<String, ValueProblem> {
-        render_values(narrowing, value, value, value)
+    fn render(template: &GrantTemplate, value: &str) -> Result<String, ValueProblem> {
+        render_values(template, value, value, value)
     }
 
     fn render_values(
-        narrowing: &Narrowing,
+        template: &GrantTemplate,
         subject: &str,
         tenant: &str,
         param: &str,
@@ -290,7 +290,7 @@ mod tests {
         let Ok(subject) = subject.parse::<Subject>() else {
             return Err(ValueProblem::MissingSubject);
         };
-        let params = narrowing.rules().params.keys();
+        let params = template.rules().params.keys();
         let raw = RawValues {
             issuer: None,
             client: &"photo-app".parse().unwrap(),
@@ -299,7 +299,7 @@ mod tests {
             params: &params.map(|name| (name.to_string(), param.to_owned())).collect(),
             now: "2015-01-02T03:04:05Z".parse().unwrap(),
         };
-        narrowing.render(raw).map(|narrowed| narrowed.policy.as_str().to_owned())
+        template.render(raw).map(|session| session.policy.as_str().to_owned())
     }
 
     // The oracle: RAM's evaluation once more, from the JSON text and with none of this crate's code.
@@ -385,11 +385,11 @@ mod tests {
     }
 
     /// A template and the prefix that its caller owns.
-    fn cases(value: &str) -> [(Narrowing, String); 3] {
+    fn cases(value: &str) -> [(GrantTemplate, String); 3] {
         [
-            (narrowing(&shipped("my-photos"), Breadth::Narrow), format!("users/{value}/")),
-            (narrowing(&shipped("one-album"), Breadth::Narrow), format!("albums/{value}/")),
-            (narrowing(EVERYTHING, Breadth::Narrow), format!("photo-app/u-{value}.d/")),
+            (grant(&shipped("my-photos"), Breadth::Narrow), format!("users/{value}/")),
+            (grant(&shipped("one-album"), Breadth::Narrow), format!("albums/{value}/")),
+            (grant(EVERYTHING, Breadth::Narrow), format!("photo-app/u-{value}.d/")),
         ]
     }
 
@@ -400,8 +400,8 @@ mod tests {
         fn whatever_value_is_accepted_nothing_outside_its_prefix_is_allowed(
             value in value(), tail in "[a-c0/.]{0,4}(\\.jpg)?", other in "\\PC{0,8}",
         ) {
-            for (narrowing, own) in cases(&value) {
-                let Ok(policy) = render(&narrowing, &value) else { continue };
+            for (template, own) in cases(&value) {
+                let Ok(policy) = render(&template, &value) else { continue };
                 let outside = keys(&own, &tail).into_iter().chain([other.clone()]);
                 for key in outside.filter(|key| !key.starts_with(&own)) {
                     for action in ACTIONS {
@@ -419,10 +419,10 @@ mod tests {
 
         #[test]
         fn a_rendered_policy_has_its_templates_shape_but_for_the_placeholders(value in value()) {
-            for template in [&shipped("my-photos"), &shipped("one-album"), EVERYTHING] {
-                let narrowing = narrowing(template, Breadth::Narrow);
-                let Ok(policy) = render(&narrowing, &value) else { continue };
-                let filled = filled(serde_json::from_str(template).unwrap(), &value);
+            for text in [&shipped("my-photos"), &shipped("one-album"), EVERYTHING] {
+                let template = grant(text, Breadth::Narrow);
+                let Ok(policy) = render(&template, &value) else { continue };
+                let filled = filled(serde_json::from_str(text).unwrap(), &value);
                 prop_assert_eq!(serde_json::from_str::<Value>(&policy).unwrap(), filled);
             }
         }
@@ -433,12 +433,12 @@ mod tests {
         ) {
             let near = format!("{one}{neighbour}");
             for (mine, theirs) in [(&one, &two), (&two, &one), (&one, &near), (&near, &one)] {
-                for ((narrowing, own), (_, others)) in cases(mine).into_iter().zip(cases(theirs)) {
-                    let by_subject = narrowing.uses().subject == SubjectUse::Segment;
-                    if !by_subject || mine == theirs || render(&narrowing, theirs).is_err() {
+                for ((template, own), (_, others)) in cases(mine).into_iter().zip(cases(theirs)) {
+                    let by_subject = template.uses().subject == SubjectUse::Segment;
+                    if !by_subject || mine == theirs || render(&template, theirs).is_err() {
                         continue;
                     }
-                    let Ok(policy) = render(&narrowing, mine) else { continue };
+                    let Ok(policy) = render(&template, mine) else { continue };
                     let key = format!("{others}{tail}");
                     for action in ACTIONS {
                         let path = format!("sample-bucket/{key}");
@@ -456,9 +456,9 @@ mod tests {
         fn the_same_inputs_give_the_same_bytes(value in value()) {
             // White space and the order of keys are not inputs.
             let reordered = serde_json::from_str::<Value>(EVERYTHING).unwrap().to_string();
-            let first = render(&narrowing(EVERYTHING, Breadth::Narrow), &value);
-            prop_assert_eq!(&first, &render(&narrowing(EVERYTHING, Breadth::Narrow), &value));
-            prop_assert_eq!(&first, &render(&narrowing(&reordered, Breadth::Narrow), &value));
+            let first = render(&grant(EVERYTHING, Breadth::Narrow), &value);
+            prop_assert_eq!(&first, &render(&grant(EVERYTHING, Breadth::Narrow), &value));
+            prop_assert_eq!(&first, &render(&grant(&reordered, Breadth::Narrow), &value));
         }
     }
 
@@ -507,11 +507,11 @@ mod tests {
                 r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
                 "Resource":"acs:oss:*:*:sample-bucket/{path}"}}]}}"#
             );
-            let Ok(narrowing) = try_narrowing(&policy, Breadth::Narrow) else { continue };
+            let Ok(template) = try_grant(&policy, Breadth::Narrow) else { continue };
             accepted += 1;
             let patterns = ["a", "b", "ab"].map(|subject| {
                 ["a", "aa", "a/b"].map(|album| {
-                    let policy = render_values(&narrowing, subject, "a", album).unwrap();
+                    let policy = render_values(&template, subject, "a", album).unwrap();
                     let policy: Value = serde_json::from_str(&policy).unwrap();
                     let resource = policy["Statement"][0]["Resource"].as_str().unwrap();
                     let path = resource.strip_prefix("acs:oss:*:*:sample-bucket/").unwrap();
@@ -546,9 +546,9 @@ mod tests {
 
     #[test]
     fn user1_does_not_reach_user10() {
-        let narrowing = narrowing(&shipped("my-photos"), Breadth::Narrow);
-        let user1 = render(&narrowing, "user1").unwrap();
-        let user10 = render(&narrowing, "user10").unwrap();
+        let template = grant(&shipped("my-photos"), Breadth::Narrow);
+        let user1 = render(&template, "user1").unwrap();
+        let user10 = render(&template, "user10").unwrap();
         assert!(allows(&user1, "oss:PutObject", "sample-bucket/users/user1/a/b.jpg", ""));
         assert!(allows(&user1, "oss:ListObjects", "sample-bucket", "users/user1/"));
         assert!(!allows(&user1, "oss:PutObject", "sample-bucket/users/user10/a.jpg", ""));
@@ -559,19 +559,18 @@ mod tests {
 
     #[test]
     fn the_shipped_policies_render() {
-        let narrow =
-            |policy| render(&narrowing(&shipped(policy), Breadth::Narrow), "alice").unwrap();
+        let narrow = |policy| render(&grant(&shipped(policy), Breadth::Narrow), "alice").unwrap();
         insta::assert_snapshot!(narrow("daily-photos"), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg"}]}"#);
         insta::assert_snapshot!(narrow("one-album"), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/albums/alice/*"}]}"#);
         insta::assert_snapshot!(narrow("my-photos"), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject","oss:AbortMultipartUpload","oss:ListParts","oss:DeleteObject"],"Resource":"acs:oss:*:*:sample-bucket/users/alice/*"},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/alice/","users/alice/*"]}}}]}"#);
-        let read_all = render(&narrowing(&shipped("read-all"), Breadth::Broad), "alice").unwrap();
+        let read_all = render(&grant(&shipped("read-all"), Breadth::Broad), "alice").unwrap();
         insta::assert_snapshot!(read_all, @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:Get*","oss:List*"],"Resource":"acs:oss:*:*:*"}]}"#);
     }
 
     #[test]
     fn a_refused_value_is_told_its_field_and_rule_and_never_itself() {
         let of = |policy: &str, value: &str| {
-            render(&narrowing(policy, Breadth::Narrow), value).unwrap_err().to_string()
+            render(&grant(policy, Breadth::Narrow), value).unwrap_err().to_string()
         };
         insta::assert_snapshot!(of(&shipped("my-photos"), "secret*"), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
         insta::assert_snapshot!(of(&shipped("my-photos"), &"x".repeat(129)), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
@@ -584,7 +583,7 @@ mod tests {
         let granted = r#"{"Version":"1","Statement":[
             {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a/*"},
             {"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/a/secret/*"}]}"#;
-        let narrowing = narrowing(granted, Breadth::Narrow);
+        let template = grant(granted, Breadth::Narrow);
         let render = |key: String| {
             let asked = format!(
                 r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
@@ -598,8 +597,8 @@ mod tests {
                 params: &BTreeMap::new(),
                 now: chrono::DateTime::UNIX_EPOCH,
             };
-            let narrowed = narrowing.render_within(raw, &AskedPolicy::parse(&asked).unwrap());
-            narrowed.map(|narrowed| narrowed.policy.as_str().len())
+            let session = template.render_within(raw, &RequestedPolicy::parse(&asked).unwrap());
+            session.map(|session| session.policy.as_str().len())
         };
         let beside = render(String::new()).unwrap();
         for size in [2046, 2047] {
@@ -608,7 +607,7 @@ mod tests {
             assert!(render(multibyte).is_ok_and(|found| (size - 2..=size).contains(&found)));
         }
         let refused = render("x".repeat(2048 - beside)).unwrap_err();
-        assert_eq!(refused, RenderProblem::Policy(Excess::TooLong { size: 2048 }));
+        assert_eq!(refused, RenderProblem::Policy(ContainmentError::TooLong { size: 2048 }));
     }
 
     #[test]
@@ -624,7 +623,7 @@ mod tests {
                 params: &map(params),
                 now: chrono::DateTime::UNIX_EPOCH,
             };
-            narrowing(EVERYTHING, Breadth::Narrow).render(raw).map(|_| ())
+            grant(EVERYTHING, Breadth::Narrow).render(raw).map(|_| ())
         };
         let alice = Some("alice");
         let name = |raw: &str| raw.parse().unwrap();
@@ -637,7 +636,7 @@ mod tests {
         assert_eq!(raw(&["album"], &[], alice), Err(ValueProblem::MissingClaim(name("tenant"))));
         assert_eq!(raw(&["album"], &["tenant"], None), Err(ValueProblem::MissingSubject));
         // Neither subject nor claims are used here.
-        let daily = narrowing(&shipped("daily-photos"), Breadth::Narrow);
+        let daily = grant(&shipped("daily-photos"), Breadth::Narrow);
         assert_eq!(daily.uses(), &Uses::default());
     }
 }

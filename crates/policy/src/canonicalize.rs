@@ -5,8 +5,9 @@ use super::document::{Actions, Document, Statement, Strings};
 impl Document<String> {
     /// The same policy with its lists and statements sorted and nothing said twice. RAM gives no meaning to
     /// any of these orders, nor to a list of one.
-    pub(super) fn normal(self) -> Self {
-        let mut statements: Vec<_> = self.statements.into_iter().map(Statement::normal).collect();
+    pub(super) fn canonicalize(self) -> Self {
+        let mut statements: Vec<_> =
+            self.statements.into_iter().map(Statement::canonicalize).collect();
         statements.sort();
         statements.dedup();
         Self { version: self.version, statements }
@@ -14,25 +15,25 @@ impl Document<String> {
 }
 
 impl Statement<String> {
-    fn normal(self) -> Self {
+    fn canonicalize(self) -> Self {
         let actions = match self.actions {
-            Actions::Action(patterns) => Actions::Action(patterns.normal()),
-            Actions::NotAction(patterns) => Actions::NotAction(patterns.normal()),
+            Actions::Action(patterns) => Actions::Action(patterns.canonicalize()),
+            Actions::NotAction(patterns) => Actions::NotAction(patterns.canonicalize()),
         };
         let condition = self.condition.into_iter().map(|(operator, keys)| {
-            (operator, keys.into_iter().map(|(key, values)| (key, values.normal())).collect())
+            (operator, keys.into_iter().map(|(key, values)| (key, values.canonicalize())).collect())
         });
         Self {
             effect: self.effect,
             actions,
-            resource: self.resource.normal(),
+            resource: self.resource.canonicalize(),
             condition: condition.collect(),
         }
     }
 }
 
 impl Strings<String> {
-    fn normal(self) -> Self {
+    fn canonicalize(self) -> Self {
         let mut texts = match self {
             Self::One(text) => return Self::One(text),
             Self::Many(texts) => texts,
@@ -48,11 +49,11 @@ mod tests {
 
     #[test]
     fn order_repetition_and_lists_of_one_make_no_difference() {
-        let normal = |json: &str| {
+        let canonical = |json: &str| {
             let document = Document::read(json, |_, raw| Ok(raw.to_owned())).unwrap();
-            document.normal().minified()
+            document.canonicalize().minified()
         };
-        let one = normal(
+        let one = canonical(
             r#"{"Statement":[
                 {"Effect":"Deny","NotAction":["b:b","a:a"],"Resource":["y","x","y"]},
                 {"Effect":"Allow","Action":["b:b"],"Resource":"x",
@@ -61,6 +62,6 @@ mod tests {
                  "Condition":{"StringLike":{"oss:Prefix":["a","b"]}}}],"Version":"1"}"#,
         );
         insta::assert_snapshot!(one, @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"b:b","Resource":"x","Condition":{"StringLike":{"oss:Prefix":["a","b"]}}},{"Effect":"Deny","NotAction":["a:a","b:b"],"Resource":["x","y"]}]}"#);
-        assert_eq!(normal(&one), one);
+        assert_eq!(canonical(&one), one);
     }
 }
