@@ -12,6 +12,8 @@ mod auth;
 pub mod bench;
 pub mod cli;
 pub mod config;
+#[cfg(feature = "emulator")]
+mod dev;
 mod doctor;
 mod grant;
 mod http;

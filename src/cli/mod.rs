@@ -4,12 +4,12 @@
 mod audit;
 mod client;
 #[cfg(feature = "emulator")]
-mod demo;
+mod dev;
 mod doctor;
+#[cfg(feature = "emulator")]
+mod emulator;
 mod healthcheck;
 mod output;
-#[cfg(feature = "emulator")]
-mod page;
 mod policy;
 mod serve;
 mod signals;
@@ -68,10 +68,10 @@ enum Command {
     Serve(ConfigFiles),
     /// Run everything at once on loopback: the service with its demo clients, and emulated STS and OSS
     #[cfg(feature = "emulator")]
-    Dev(demo::DevArgs),
+    Dev(dev::DevArgs),
     /// Run the emulated STS and OSS alone, for other projects' tests
     #[cfg(feature = "emulator")]
-    Emulator(demo::EmulatorArgs),
+    Emulator(emulator::EmulatorArgs),
     /// Print every problem of a configuration; the exit code is 64 if there is one
     Check(CheckArgs),
     /// Try a configuration on the real cloud: endpoints, clock, AccessKey, one AssumeRole for each role, the store
@@ -172,9 +172,9 @@ pub fn run() -> ExitCode {
     let done = match command {
         Command::Serve(config) => serve::serve(&config, signals()),
         #[cfg(feature = "emulator")]
-        Command::Dev(args) => demo::dev(&args, signals()),
+        Command::Dev(args) => dev::dev(&args, signals()),
         #[cfg(feature = "emulator")]
-        Command::Emulator(args) => demo::emulator(&args, signals()),
+        Command::Emulator(args) => emulator::emulator(&args, signals()),
         Command::Check(args) => check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Policy(command) => policy::run(*command),

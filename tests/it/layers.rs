@@ -8,7 +8,7 @@ use syn::visit::Visit;
 /// Which of its own top-level modules, and of the workspace's members, each module of the service may import. `telemetry`
 /// is open to all.
 fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
-    let table: [(&str, &[&str]); 16] = [
+    let table: &[(&str, &[&str])] = &[
         ("telemetry", &["domain"]),
         ("audit", &["domain"]),
         ("sts", &["policy", "domain"]),
@@ -35,17 +35,21 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ),
         // Like `app` it begins with settings and builds what it needs of them, to try it and not to serve.
         ("doctor", &["config", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
+        ("dev", &["config", "emulator", "domain"]),
         (
             "cli",
-            &["app", "config", "doctor", "auth", "grant", "policy", "sts", "emulator", "domain"],
+            &[
+                "app", "config", "doctor", "dev", "auth", "grant", "policy", "sts", "emulator",
+                "domain",
+            ],
         ),
         // The steps of all layers, each by itself; nothing may import it in return.
         ("bench", &["config", "http", "auth", "grant", "vend", "store", "sts", "domain"]),
         ("main", &["cli"]),
     ];
     table
-        .into_iter()
-        .map(|(module, own)| (module, own.iter().copied().chain(["telemetry"]).collect()))
+        .iter()
+        .map(|(module, own)| (*module, own.iter().copied().chain(["telemetry"]).collect()))
         .collect()
 }
 

@@ -3,9 +3,6 @@
 //! It is a client like any other: it asks the service's own routes with a demo client's secret, and the emulated OSS
 //! with the token. Only what no client could know comes from here.
 
-mod counters;
-mod setup;
-
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,9 +13,8 @@ use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
-use counters::Counters;
-pub(super) use setup::Setup;
-
+use super::counters::Counters;
+use super::setup::{Setup, USERS};
 use crate::telemetry::Metrics;
 use appserver_domain::clock::Clock;
 use appserver_emulator::demo_jwt;
@@ -45,7 +41,7 @@ const ASSETS: [(&str, &str, &str); 12] = [
 ];
 
 /// The routes below `/dev`. The counters are those of all servers together.
-pub(super) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
+pub(crate) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
     let policy = security_policy(setup);
     let setup = serde_json::to_value(setup).expect("names and addresses are plain JSON");
     let mut routes = Router::new()
@@ -67,7 +63,7 @@ pub(super) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
 /// A demo user's token, as their identity provider would give it to the app.
 async fn jwt(asked: Result<Query<Asked>, QueryRejection>) -> Response {
     let user = asked.ok().map(|Query(Asked { user })| user);
-    match user.filter(|user| setup::USERS.contains(&user.as_str())) {
+    match user.filter(|user| USERS.contains(&user.as_str())) {
         Some(user) => {
             let jwt = demo_jwt(&user, Clock::system().now());
             Json(serde_json::json!({"Jwt": jwt})).into_response()
@@ -75,8 +71,8 @@ async fn jwt(asked: Result<Query<Asked>, QueryRejection>) -> Response {
         None => {
             let message = format!(
                 "Name one of the demo's users, such as `/dev/jwt?user={}`; they are: {}.",
-                setup::USERS[0],
-                setup::USERS.join(", ")
+                USERS[0],
+                USERS.join(", ")
             );
             let body = serde_json::json!({"Code": "NotFound", "Message": message});
             (StatusCode::NOT_FOUND, Json(body)).into_response()
@@ -153,7 +149,7 @@ mod tests {
                 insta::assert_snapshot!(headers["content-security-policy"].to_str().unwrap(), @"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' http://127.0.0.1:8091; img-src 'self' blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
             }
         }
-        let in_folder = std::fs::read_dir("src/cli/page/assets").unwrap().count();
+        let in_folder = std::fs::read_dir("src/dev/assets").unwrap().count();
         assert_eq!(ASSETS.len(), in_folder, "a file is not served");
     }
 

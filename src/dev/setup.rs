@@ -14,7 +14,7 @@ pub(super) const USERS: [&str; 2] = ["alice", "bob"];
 /// `/dev/setup.json`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(in crate::cli) struct Setup {
+pub(crate) struct Setup {
     oss_endpoint: String,
     buckets: Vec<BucketView>,
     clients: Vec<ClientView>,
@@ -39,11 +39,7 @@ struct ClientView {
 }
 
 impl Setup {
-    pub(in crate::cli) fn of(
-        settings: &Settings,
-        buckets: &[BucketSettings],
-        oss: SocketAddr,
-    ) -> Self {
+    pub(crate) fn of(settings: &Settings, buckets: &[BucketSettings], oss: SocketAddr) -> Self {
         let buckets = buckets.iter().map(|bucket| BucketView {
             name: bucket.name.to_string(),
             region: bucket.region.clone(),

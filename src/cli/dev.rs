@@ -1,0 +1,151 @@
+//! `appserver dev`: the service, the emulated cloud and the page on loopback.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::emulator::{OssArgs, bind_emulator, emulator_settings, loopback, require_files};
+use super::output::{note, say};
+use super::serve::{read, run, start_log};
+use super::signals::Signals;
+use super::{Failure, block_on};
+use crate::app::App;
+use crate::config::{self, Mode, Settings};
+use crate::dev::{Setup, greeting, routes};
+use appserver_domain::clock::Clock;
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct DevArgs {
+    /// The service's configuration
+    #[arg(long, value_name = "FILE", default_value = "config/dev.toml")]
+    config: PathBuf,
+    /// The emulator's configuration
+    #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
+    emulator_config: PathBuf,
+    /// The service's port; 0 is any free one
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// The admin listener's port; 0 is any free one
+    #[arg(long, default_value_t = 9090)]
+    admin_port: u16,
+    /// The emulated STS's port; 0 is any free one
+    #[arg(long, default_value_t = 8090)]
+    sts_port: u16,
+    /// Servers, 1 to 10, each on the next two ports
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
+    replicas: u16,
+    /// What they share: redis://127.0.0.1:6379; without it nothing
+    #[arg(long, value_name = "URL")]
+    redis: Option<String>,
+    #[command(flatten)]
+    oss: OssArgs,
+}
+
+pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
+    block_on(async {
+        let named = args.clone();
+        let emulator_settings = read(move || {
+            let (config, emulator_config) = (&named.config, &named.emulator_config);
+            require_files("dev", &[("--config", config), ("--emulator-config", emulator_config)])?;
+            emulator_settings(emulator_config)
+        });
+        let Some(emulator_settings) = signals.unless_stopped(emulator_settings).await? else {
+            return Ok(());
+        };
+        // Before the service's configuration is read: it names the emulator's address, which the system may choose.
+        let buckets = emulator_settings.buckets.clone();
+        let emulator = bind_emulator(emulator_settings, args.sts_port, &args.oss).await?;
+        let sts = emulator.sts_addr();
+        let oss = emulator.oss_addr().expect("`bind_emulator` has bound it");
+        let asked = args.clone();
+        let each = read(move || {
+            (0..asked.replicas)
+                .map(|index| settings(&asked, index, sts))
+                .collect::<Result<Vec<_>, _>>()
+        });
+        let Some(settings) = signals.unless_stopped(each).await? else { return Ok(()) };
+        let (log, _end) = start_log(&settings[0])?;
+        // The servers differ in nothing that the page tells.
+        let setup = Setup::of(&settings[0], &buckets, oss);
+        let mut apps = Vec::new();
+        for settings in settings {
+            let started = async {
+                App::start(settings, Clock::system()).await.map_err(|error| {
+                    let Failure { exit, message } = error.into();
+                    let message = format!(
+                        "{message}; --port, --admin-port, --sts-port and --oss-port choose other ports"
+                    );
+                    Failure::new(exit, message)
+                })
+            };
+            let Some(app) = signals.unless_stopped(started).await? else { return Ok(()) };
+            // No balancer sends callers here.
+            app.prompt().cancel();
+            apps.push(app);
+        }
+        let pages = routes(&setup, apps.iter().map(App::metrics).collect());
+        let apps = apps.into_iter();
+        let apps: Vec<_> =
+            apps.map(|app| app.with_pages(pages.clone()).with_log(log.clone())).collect();
+        let stop = signals.reload_and_stop(apps.iter().map(App::reloads).collect(), &[]);
+        let emulator_stop = CancellationToken::new();
+        let emulator = tokio::spawn(emulator.serve(emulator_stop.clone()));
+        let addresses: Vec<_> =
+            apps.iter().map(|app| (app.public_addr(), app.admin_addr())).collect();
+        let ready: Vec<_> = apps.iter().map(App::ready).collect();
+        let greeting = async move {
+            for ready in ready {
+                ready.cancelled().await;
+            }
+            // Servers go on without a reader, as `serve` does.
+            if let Err(Failure { message, .. }) = say(greeting(&addresses, sts, oss)) {
+                note(format_args!("appserver: {message}"));
+            }
+        };
+        let greeting = tokio::spawn(greeting);
+        let ended = run_all(apps, stop).await;
+        greeting.abort();
+        emulator_stop.cancel();
+        let _ = emulator.await;
+        ended
+    })
+}
+
+/// The settings of one of the servers.
+fn settings(args: &DevArgs, index: u16, sts: SocketAddr) -> Result<Settings, Failure> {
+    // Port 0 is any free one, for each.
+    let port = |first: u16| loopback(if first == 0 { 0 } else { first.saturating_add(index) });
+    let mut environment = config::environment();
+    let mut set = |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
+    set("SERVER__LISTEN", port(args.port).to_string());
+    set("ADMIN__LISTEN", port(args.admin_port).to_string());
+    set("STS__ENDPOINTS", format!("http://{sts}"));
+    if let Some(url) = &args.redis {
+        set("STORE__KIND", "redis".to_owned());
+        set("STORE__REDIS__URL", url.clone());
+        set("STORE__REDIS__EXPECTED_REPLICAS", args.replicas.to_string());
+    }
+    Ok(config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?)
+}
+
+/// Runs the servers until `stop`; if one ends before, all do.
+async fn run_all(apps: Vec<App>, stop: CancellationToken) -> Result<(), Failure> {
+    let running: Vec<_> = apps
+        .into_iter()
+        .map(|app| {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                let ended = run(app, stop.clone()).await;
+                stop.cancel();
+                ended
+            })
+        })
+        .collect();
+    let mut ended = Ok(());
+    for server in running {
+        ended = ended.and(server.await.expect("a server does not panic"));
+    }
+    ended
+}

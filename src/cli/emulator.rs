@@ -1,0 +1,113 @@
+//! `appserver emulator`: the emulated STS and OSS on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use super::output::say;
+use super::serve::read;
+use super::signals::Signals;
+use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
+use crate::telemetry;
+use appserver_domain::clock::Clock;
+use appserver_emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem};
+
+#[derive(Debug, Args)]
+pub(super) struct EmulatorArgs {
+    /// The emulator's configuration
+    #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
+    config: PathBuf,
+    /// The emulated STS's port on loopback; 0 is any free one
+    #[arg(long, default_value_t = 8090)]
+    sts_port: u16,
+    #[command(flatten)]
+    oss: OssArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct OssArgs {
+    /// The emulated OSS's port on loopback; 0 is any free one
+    #[arg(long, default_value_t = 8091)]
+    oss_port: u16,
+    /// Where the emulated OSS keeps its objects; in memory, if absent
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Failure> {
+    let log = telemetry::start_log(false, "info");
+    let _log = log.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
+    block_on(async {
+        let path = args.config.clone();
+        let settings = read(move || {
+            require_files("emulator", &[("--config", &path)])?;
+            emulator_settings(&path)
+        });
+        let Some(settings) = signals.unless_stopped(settings).await? else { return Ok(()) };
+        let emulator = bind_emulator(settings, args.sts_port, &args.oss).await?;
+        say(format_args!("Emulated STS on http://{}", emulator.sts_addr()))?;
+        if let Some(oss) = emulator.oss_addr() {
+            say(format_args!("Emulated OSS on http://{oss}"))?;
+        }
+        emulator.serve(signals.stop()).await;
+        Ok(())
+    })
+}
+
+pub(super) fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure> {
+    EmulatorSettings::from_file(path).map_err(|problem| {
+        let cause = match &problem {
+            EmulatorProblem::Unreadable { source, .. } => format!("it cannot be read: {source}"),
+            EmulatorProblem::Shape { .. } | EmulatorProblem::Fields(_) => problem.to_string(),
+        };
+        Failure::new(EXIT_CONFIG, format!("{}: {cause}", path.display()))
+    })
+}
+
+/// The files that the command reads by default lie in the repository; elsewhere the operator must name others.
+pub(super) fn require_files(command: &str, files: &[(&str, &Path)]) -> Result<(), Failure> {
+    let missing = files.iter().filter(|(_, path)| matches!(path.try_exists(), Ok(false)));
+    let (options, paths): (Vec<_>, Vec<_>) = missing
+        .map(|(option, path)| (format!("{option} FILE"), format!("`{}`", path.display())))
+        .unzip();
+    if paths.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "there is no file {}: run `appserver {command}` in AppServer's repository, or name other files by {}",
+        paths.join(" and no file "),
+        options.join(" and ")
+    );
+    Err(Failure::new(EXIT_CONFIG, message))
+}
+
+pub(super) async fn bind_emulator(
+    settings: EmulatorSettings,
+    port: u16,
+    oss: &OssArgs,
+) -> Result<Emulator, Failure> {
+    let address = loopback(port);
+    let emulator = Emulator::bind(settings, address, Clock::system()).await.map_err(|error| {
+        let message = format!(
+            "cannot listen on {address} (emulated STS): {error}; choose another --sts-port"
+        );
+        Failure::new(EXIT_UNAVAILABLE, message)
+    })?;
+    let address = loopback(oss.oss_port);
+    emulator.with_oss(address, oss.data.as_deref()).await.map_err(|problem| {
+        let message = match problem {
+            OssProblem::Listen(error) => format!(
+                "cannot listen on {address} (emulated OSS): {error}; choose another --oss-port"
+            ),
+            OssProblem::Data(error) => {
+                format!("the emulated OSS cannot keep objects in --data: {error}")
+            }
+        };
+        Failure::new(EXIT_UNAVAILABLE, message)
+    })
+}
+
+pub(super) fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}

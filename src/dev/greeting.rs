@@ -1,0 +1,45 @@
+//! What `appserver dev` prints once it serves.
+
+use std::net::SocketAddr;
+
+use appserver_domain::clock::Clock;
+use appserver_emulator::demo_jwt;
+
+/// Lines that work as they are, pasted into another terminal.
+pub(crate) fn greeting(
+    servers: &[(SocketAddr, SocketAddr)],
+    sts: SocketAddr,
+    oss: SocketAddr,
+) -> String {
+    let (public, admin) = servers[0];
+    let others: String = servers[1..]
+        .iter()
+        .map(|(public, admin)| format!("Another on http://{public} (admin http://{admin}).\n"))
+        .collect();
+    let jwt = demo_jwt("alice", Clock::system().now());
+    format!(
+        "
+AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}, OSS http://{oss}).
+{others}
+See a token work:
+  http://{public}/dev/
+A token that reads the photos of 2015-01-01 and nothing else:
+  curl -u client-002:client-002-demo-secret http://{public}/v1/token
+The photos of an album that the caller names:
+  curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=2015'
+Refused, because a wildcard would widen the policy:
+  curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=*'
+The photos of a user, whom their identity provider's token proves:
+  curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
+The token of the identity provider's user `alice`, good for an hour, for your own app to send:
+  {jwt}
+A token for an SDK that takes nothing but a URL:
+  curl \"$(curl -s -u client-002:client-002-demo-secret -X POST http://{public}/v1/tickets | jq -r .Url)\"
+What a client may have:
+  curl -u client-002:client-002-demo-secret http://{public}/v1/whoami
+What operators watch:
+  curl http://{admin}/metrics
+
+Ctrl-C ends it."
+    )
+}

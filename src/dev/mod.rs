@@ -1,0 +1,10 @@
+//! The page of `appserver dev` and what the command prints: a demo in which the service and the emulated cloud are seen at work.
+
+mod counters;
+mod greeting;
+mod page;
+mod setup;
+
+pub(crate) use greeting::greeting;
+pub(crate) use page::routes;
+pub(crate) use setup::Setup;
