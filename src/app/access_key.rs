@@ -60,8 +60,8 @@ impl KeyKeeper {
                     self.vendor.open(proof);
                     self.metrics.key_unverified.set(0);
                     tracing::info!(
-                        access_key_id = id,
-                        owner,
+                        access_key.id = id,
+                        access_key.owner = owner,
                         "STS has verified the AccessKey; it is signed with"
                     );
                     self.ready.cancel();
@@ -70,7 +70,7 @@ impl KeyKeeper {
                 Err(refused) => {
                     let access_key_id = key.id.as_str();
                     tracing::error!(
-                        access_key_id,
+                        access_key.id = access_key_id,
                         "the new AccessKey must not be used, the one before it stays: {refused}"
                     );
                 }
@@ -94,7 +94,11 @@ async fn prove(
             Ok(identity) => return ProvenKey::admit(identity, accounts),
             Err(error) => {
                 let (kind, access_key_id) = (error.kind(), key.id.as_str());
-                tracing::warn!(kind, access_key_id, "STS has not verified the AccessKey: {error}");
+                tracing::warn!(
+                    error.kind = kind,
+                    access_key.id = access_key_id,
+                    "STS has not verified the AccessKey: {error}"
+                );
                 if error.is_transient() {
                     RETRY_UNREACHED
                 } else {

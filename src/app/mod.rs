@@ -106,13 +106,13 @@ impl App {
         let certificate = secrets.advice(clock.now());
         let Secrets { access_key: key, store, tickets, tls, tracing } = secrets;
         tracing::info!(
-            access_key_id = %key.id,
-            source = %settings.access_key,
-            config_hash = settings.hash,
+            access_key.id = %key.id,
+            access_key.source = %settings.access_key,
+            config.hash = settings.hash,
             "configured"
         );
         for Problem { path, message } in settings.advice.iter().chain(&certificate) {
-            tracing::warn!(key = path, "{message}");
+            tracing::warn!(config.key = path, "{message}");
         }
         let metrics = Arc::new(Metrics::new());
         let tracing = tracing.map(|to| Traces::to(to, clock.clone(), metrics.trace.clone()));
@@ -300,7 +300,7 @@ impl App {
         let counted = metrics.connections.clone();
         let public_server =
             tokio::spawn(http::serve(public, tls, public_router, server, counted, closing.clone()));
-        tracing::info!(address = %public_addr, "serving");
+        tracing::info!(listen.address = %public_addr, "serving");
 
         let told = CancellationToken::new();
         let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(told.clone())));
@@ -329,7 +329,7 @@ impl App {
         let _ = admin_server.await;
         proven?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(took_ms, "stopped");
+        tracing::info!(stop.took_ms = took_ms, "stopped");
         Ok(())
     }
 }

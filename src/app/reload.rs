@@ -108,7 +108,7 @@ impl Reloader {
             }
             Err(problems) => {
                 for Problem { path, message } in problems.iter() {
-                    tracing::error!(key = path, "{message}");
+                    tracing::error!(config.key = path, "{message}");
                 }
                 tracing::error!(
                     "the configuration was not loaded again: the one before it stays in force"
@@ -163,7 +163,7 @@ impl Reloader {
             log.change(&log_filter).expect(checked);
         }
         for Problem { path, message } in &advice {
-            tracing::warn!(key = path, "{message}");
+            tracing::warn!(config.key = path, "{message}");
         }
         let mut waiting = self.fixed.differing(&fixed);
         match (&self.tls, tls) {
@@ -175,7 +175,7 @@ impl Reloader {
         if !waiting.is_empty() {
             let keys = waiting.join(", ");
             tracing::warn!(
-                keys,
+                config.keys = keys,
                 "these keys are read at the start only: restart to put them in force"
             );
         }
@@ -190,7 +190,7 @@ impl Reloader {
                 metrics.key_unverified.set(1);
                 let access_key_id = candidate.key.id.as_str();
                 tracing::info!(
-                    access_key_id,
+                    access_key.id = access_key_id,
                     "there is a new AccessKey; it is signed with once STS has verified it"
                 );
             }
@@ -198,7 +198,7 @@ impl Reloader {
             *present = candidate;
             differs
         });
-        tracing::info!(config_hash = hash, "the configuration was loaded again and is in force");
+        tracing::info!(config.hash = hash, "the configuration was loaded again and is in force");
         self.in_force.replace(hash.clone());
         metrics.in_force(&hash, self.in_force.since());
     }

@@ -41,7 +41,7 @@ impl Watch {
                 Ok(now) => now,
                 Err(hang) => {
                     if hang.is_new {
-                        tracing::error!(files = ?before, "the configuration is not watched: {hang}");
+                        tracing::error!(config.files = ?before, "the configuration is not watched: {hang}");
                     }
                     continue;
                 }

@@ -62,7 +62,7 @@ impl AuditFile {
             if let Err(error) = rotate(path, self.max_files) {
                 // A file that is too long is better than lines that are lost.
                 let path = path.display();
-                tracing::error!(%error, "the audit's file {path} cannot be rotated, and grows on");
+                tracing::error!(error.message = %error, "the audit's file {path} cannot be rotated, and grows on");
                 self.rotate_after = Some(Instant::now() + ROTATE_AGAIN);
                 return Ok(false);
             }

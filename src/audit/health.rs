@@ -70,7 +70,7 @@ impl Health {
         if !self.told.swap(true, Ordering::Relaxed) {
             let cause = with_causes(error);
             tracing::error!(
-                cause,
+                error.cause = cause,
                 "the audit cannot be written to {sink}; its lines are kept, and tried again"
             );
         }

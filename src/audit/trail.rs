@@ -162,7 +162,7 @@ impl Audit {
             queue.abandon();
             let lines = queue.len();
             metrics.lost(lines);
-            tracing::error!(lines, "the audit could not be written to its end");
+            tracing::error!(audit.lines = lines, "the audit could not be written to its end");
         }
     }
 }

@@ -232,7 +232,7 @@ impl State {
         if self.warned[index].is_none_or(|last| last.elapsed() >= WARN_EVERY) {
             self.warned[index] = Some(Instant::now());
             tracing::warn!(
-                key,
+                config.key = key,
                 "a bound of connections is reached: idle ones without an authenticated caller are closed for new ones, \
                  and new ones refused where there are none"
             );

@@ -9,15 +9,15 @@ pub(crate) fn affordable_connections(wanted: usize) -> usize {
     let limit = match rlimit::increase_nofile_limit(u64::MAX) {
         Ok(limit) => usize::try_from(limit).unwrap_or(usize::MAX),
         Err(error) => {
-            tracing::warn!(%error, "the limit of open files cannot be read");
+            tracing::warn!(error.message = %error, "the limit of open files cannot be read");
             return wanted;
         }
     };
     let affordable = affordable(wanted, limit);
     if affordable < wanted {
         tracing::warn!(
-            open_files = limit,
-            connections = affordable,
+            process.max_open_files = limit,
+            server.connections = affordable,
             "the limit of open files is too low for `server.max_connections`; fewer will be taken"
         );
     }

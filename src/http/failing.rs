@@ -47,12 +47,12 @@ pub(super) fn failed(
     for limit in noted.reached.into_iter().flatten() {
         let client = error.client().filter(|_| limit == LimitKind::ClientFailures);
         tracing::warn!(
-            request_id = context.id.as_str(),
-            peer = context.peer.as_str(),
-            client = client.map(|client| client.as_str()),
-            limit = limit.as_str(),
-            mode = failures.mode().as_str(),
-            bare = matches!(error, AuthError::Missing).then_some(true),
+            request.id = context.id.as_str(),
+            peer.address = context.peer.as_str(),
+            client.id = client.map(|client| client.as_str()),
+            limit.name = limit.as_str(),
+            limit.mode = failures.mode().as_str(),
+            request.without_credential = matches!(error, AuthError::Missing).then_some(true),
             "a limit of failed authentications is reached; requests beyond it are counted in \
              appserver_throttled_total and not logged",
         );

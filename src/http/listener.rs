@@ -23,9 +23,9 @@ pub(crate) fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListene
     let most = std::fs::read_to_string(SOMAXCONN).ok().and_then(|text| text.trim().parse().ok());
     if let Some(most) = most.filter(|most: &u32| *most < backlog) {
         tracing::warn!(
-            %address,
-            backlog,
-            somaxconn = most,
+            listen.address = %address,
+            listen.backlog = backlog,
+            listen.max_backlog = most,
             "the kernel lets fewer connections wait than `server.listen_backlog` says: raise net.core.somaxconn"
         );
     }

@@ -15,7 +15,7 @@ pub(crate) fn affordable_memory(wanted: usize) -> usize {
     let affordable = affordable(wanted, of_group, mapped);
     if affordable < wanted {
         tracing::warn!(
-            memory_bytes = affordable,
+            server.memory_bytes = affordable,
             "the process's limit of memory is too low for `server.max_connection_memory_bytes`; connections get less"
         );
     }

@@ -40,15 +40,15 @@ macro_rules! tell {
     ($level:ident, $context:expr, $($rest:tt)+) => {
         tracing::event!(
             tracing::Level::$level,
-            request_id = $context.id.as_str(),
-            method = $context.method,
-            route = $context.route,
-            peer = $context.peer.as_str(),
-            address = $context.forwarded(),
-            trace_id = current_trace_id(),
-            client = $context.client(),
-            grant = $context.grant(),
-            ticket = $context.ticket().map(tracing::field::display),
+            request.id = $context.id.as_str(),
+            request.method = $context.method,
+            request.route = $context.route,
+            peer.address = $context.peer.as_str(),
+            caller.address = $context.forwarded(),
+            trace.id = current_trace_id(),
+            client.id = $context.client(),
+            grant.name = $context.grant(),
+            ticket.id = $context.ticket().map(tracing::field::display),
             $($rest)+
         )
     };
@@ -73,8 +73,8 @@ impl Drop for Unanswered<'_> {
                 tell!(
                     INFO,
                     self.context,
-                    status = 499,
-                    took_ms = millis(took),
+                    response.status = 499,
+                    request.took_ms = millis(took),
                     "the caller hung up"
                 );
             } else {
@@ -82,8 +82,8 @@ impl Drop for Unanswered<'_> {
                 tell!(
                     DEBUG,
                     self.context,
-                    status = 499,
-                    took_ms = millis(took),
+                    response.status = 499,
+                    request.took_ms = millis(took),
                     "the caller hung up"
                 );
             }
@@ -178,11 +178,11 @@ impl Observed {
         // For who debugs: a span takes longer than the request itself.
         let span = tracing::debug_span!(
             "request",
-            request_id = context.id.as_str(),
-            method = context.method,
-            route = context.route,
-            peer = context.peer.as_str(),
-            address = context.forwarded(),
+            request.id = context.id.as_str(),
+            request.method = context.method,
+            request.route = context.route,
+            peer.address = context.peer.as_str(),
+            caller.address = context.forwarded(),
         );
         observe(self, &context, request, trace).instrument(span).await
     }
@@ -221,7 +221,13 @@ async fn observe(
     };
     if status.is_success() {
         // Not at INFO: tokens are logged where they are minted, and nearly all answers repeat one.
-        tell!(DEBUG, context, status = status.as_u16(), took_ms = millis(took), "answered");
+        tell!(
+            DEBUG,
+            context,
+            response.status = status.as_u16(),
+            request.took_ms = millis(took),
+            "answered"
+        );
     }
     if let Some(trace) = trace {
         traced::tell(trace, context, status.as_u16(), class);
@@ -285,14 +291,14 @@ fn log_failure(context: &Context, error: &ApiError, public: &Public, took: Durat
     if matches!(error, ApiError::Unrecorded(_)) {
         // The audit says itself what ails it, once and not for each request.
         let reason = error.reason();
-        tell!(DEBUG, context, status, %code, reason, took_ms, cause, "failed: {error}");
+        tell!(DEBUG, context, response.status = status, response.code = %code, error.reason = reason, request.took_ms = took_ms, error.cause = cause, "failed: {error}");
     } else if public.status.is_server_error() {
         let reason = error.reason();
-        tell!(ERROR, context, status, %code, reason, took_ms, cause, "failed: {error}");
+        tell!(ERROR, context, response.status = status, response.code = %code, error.reason = reason, request.took_ms = took_ms, error.cause = cause, "failed: {error}");
     } else if error.is_noise() {
-        tell!(DEBUG, context, status, %code, took_ms, "refused: {error}");
+        tell!(DEBUG, context, response.status = status, response.code = %code, request.took_ms = took_ms, "refused: {error}");
     } else {
-        tell!(INFO, context, status, %code, took_ms, cause, "refused: {error}");
+        tell!(INFO, context, response.status = status, response.code = %code, request.took_ms = took_ms, error.cause = cause, "refused: {error}");
     }
 }
 

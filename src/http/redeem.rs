@@ -60,9 +60,9 @@ pub(super) async fn redeem(
     context.note_ticket(ticket.id);
     context.note_caller(&ticket.caller);
     tracing::debug!(
-        ticket = %ticket.id,
-        proven_by = ticket.proven_by,
-        issued_at = %ticket.issued_at,
+        ticket.id = %ticket.id,
+        ticket.authenticated_by = ticket.proven_by,
+        ticket.issued_at = %ticket.issued_at,
         "opened a ticket of `{}`",
         ticket.caller.client(),
     );

@@ -162,7 +162,7 @@ pub(crate) async fn serve<A: Answers>(
             Ok((stream, address)) => server.take(stream, address).await,
             Err(error) => {
                 // Out of file descriptors, most likely: retrying at once would only burn CPU, and log.
-                tracing::warn!(%error, "could not accept a connection");
+                tracing::warn!(error.message = %error, "could not accept a connection");
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }
@@ -174,7 +174,7 @@ pub(crate) async fn serve<A: Answers>(
     connections.close();
     if tokio::time::timeout(settings.drain_timeout, connections.wait()).await.is_err() {
         tracing::warn!(
-            connections = connections.len(),
+            server.connections = connections.len(),
             "the drain's deadline has passed, connections are cut"
         );
         stop.cut.cancel();

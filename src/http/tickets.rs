@@ -108,12 +108,12 @@ pub(super) async fn make_ticket(
     context.note_ticket(ticket.id);
     let sealed = tickets.seal.seal(&ticket).map_err(|_| ApiError::TicketTooLong)?;
     tracing::info!(
-        request_id = context.id.as_str(),
-        ticket = %ticket.id,
-        client = %caller.client(),
-        grant = %grant.name(),
-        proven_by = ticket.proven_by,
-        expires_at = Stamp::of(expires_at).as_str(),
+        request.id = context.id.as_str(),
+        ticket.id = %ticket.id,
+        client.id = %caller.client(),
+        grant.name = %grant.name(),
+        ticket.authenticated_by = ticket.proven_by,
+        ticket.expires_at = Stamp::of(expires_at).as_str(),
         "made a ticket for `{}`",
         caller.client(),
     );

@@ -117,7 +117,7 @@ async fn vend(
     audited::vended(api, context, session, &vended).await?;
     api.metrics.vended(caller.client(), name);
     tracing::debug!(
-        sts_access_key_id = vended.token.credentials().access_key_id(),
+        token.access_key_id = vended.token.credentials().access_key_id(),
         "vended credentials to `{}`",
         caller.client(),
     );

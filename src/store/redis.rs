@@ -177,7 +177,7 @@ impl Redis {
         if opened.is_none() {
             self.metrics.unopened();
             tracing::warn!(
-                name,
+                store.value = name,
                 "a value in Redis was not sealed by a key of ours, and is ignored"
             );
         }
@@ -198,8 +198,8 @@ impl Redis {
         if let Ok(values @ 1..) = u64::try_from(foreign) {
             self.metrics.replaced(operation, values);
             tracing::warn!(
-                values,
-                operation = operation.label(),
+                store.values = values,
+                store.operation = operation.label(),
                 "values in Redis that AppServer does not write were replaced: somebody else writes to its keys"
             );
         }

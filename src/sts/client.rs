@@ -119,10 +119,10 @@ impl StsClient {
                 sts.action = C::ACTION,
                 sts.endpoint = in_use.endpoint.host(),
                 sts.attempt = number,
-                sts.kind = kind,
+                error.kind = kind,
                 sts.request_id = error.request_id(),
-                trace_id = current_trace_id(),
-                cause = causes(&error),
+                trace.id = current_trace_id(),
+                error.cause = causes(&error),
                 "an attempt at STS failed: {error}",
             );
             if error.is_the_endpoints() {

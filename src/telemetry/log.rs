@@ -84,7 +84,7 @@ pub(crate) fn log_panics() {
         const BUG: &str = "a thread panicked; this is a bug, please report the location";
         let location = panic.location().map(ToString::to_string);
         if tracing::dispatcher::has_been_set() {
-            tracing::error!(location, "{BUG}");
+            tracing::error!(panic.location = location, "{BUG}");
         } else {
             // Nobody is left to tell if this fails.
             let _ = writeln!(std::io::stderr(), "{BUG}: {}", location.unwrap_or_default());

@@ -61,7 +61,7 @@ impl Breaker {
         if state.failures >= self.settings.failures {
             if state.next_probe.is_none() {
                 tracing::warn!(
-                    attempts = state.failures,
+                    sts.attempts = state.failures,
                     "STS is out of reach; from now on one call at a time tries it",
                 );
             }

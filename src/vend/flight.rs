@@ -157,13 +157,13 @@ fn log_minted(session: &RoleSession, fare: &Fare, token: &Token, took: Duration)
         Fare::Ahead => (None, "renewed a token"),
     };
     tracing::info!(
-        client,
-        role = session.role.as_str(),
-        session_name = session.name.as_str(),
-        trace_id = current_trace_id(),
-        sts_access_key_id = credentials.access_key_id(),
-        expiration = Stamp::of(credentials.expiration()).as_str(),
-        took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        client.id = client,
+        role.arn = session.role.as_str(),
+        session.name = session.name.as_str(),
+        trace.id = current_trace_id(),
+        token.access_key_id = credentials.access_key_id(),
+        token.expires_at = Stamp::of(credentials.expiration()).as_str(),
+        sts.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         "{message}",
     );
 }

@@ -18,7 +18,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if dropped.is_empty() {
             return;
         }
-        tracing::info!(tokens = dropped.len(), "dropped the tokens that nobody may have any more");
+        tracing::info!(
+            cache.tokens = dropped.len(),
+            "dropped the tokens that nobody may have any more"
+        );
         let engine = Arc::clone(self);
         tokio::spawn(async move {
             for key in dropped {

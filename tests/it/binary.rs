@@ -221,7 +221,10 @@ async fn serve_vends_and_ends_well_on_sigterm() {
         serde_json::from_str::<serde_json::Value>(line)
             .unwrap_or_else(|_| panic!("not JSON: {line}"));
     }
-    assert!(log.contains(r#""took_ms":"#) && !log.contains(r#""took_ms":""#), "{log}");
+    assert!(
+        log.contains(r#""request.took_ms":"#) && !log.contains(r#""request.took_ms":""#),
+        "{log}"
+    );
     assert!(!log.contains("testsecret"));
     assert!(log.contains("testid"), "the key in use is logged by its id");
     let health = run(&["healthcheck", "--config", &service.config()], &[]);

@@ -171,7 +171,7 @@ async fn a_clean_stop_ends_with_a_line_and_without_an_error_though_the_audit_is_
             (&"INFO".into(), &"stopped".into()),
             "{log}"
         );
-        assert!(fields["took_ms"].as_u64().is_some_and(|took| took < 2000), "{log}");
+        assert!(fields["stop.took_ms"].as_u64().is_some_and(|took| took < 2000), "{log}");
         let told: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
         assert_eq!(told.len(), errors, "{log}");
         assert!(told.iter().all(|line| line.to_string().contains(&file)), "{log}");

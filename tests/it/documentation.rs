@@ -8,6 +8,7 @@ use regex::Regex;
 
 use crate::certificates::Pki;
 use crate::redis_server::RIGHTS;
+use crate::sources::rust_files;
 use crate::stage::{Setting, Stage, repository};
 
 /// The keys of the configuration: the fields of the raw mirror's structs.
@@ -241,20 +242,6 @@ fn the_table_of_contents_has_every_page() {
     assert_eq!(pages.iter().filter(|page| is_missing(page)).collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The sources, each as one text.
-fn sources(folders: &[&str]) -> Vec<String> {
-    let mut found: Vec<_> = folders.iter().map(|folder| repository(folder)).collect();
-    let mut next = 0;
-    while let Some(path) = found.get(next).cloned() {
-        if let Ok(entries) = std::fs::read_dir(&path) {
-            found.extend(entries.map(|entry| entry.unwrap().path()));
-        }
-        next += 1;
-    }
-    found.retain(|path| path.extension().is_some_and(|extension| extension == "rs"));
-    found.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
-}
-
 #[test]
 fn the_page_of_metrics_has_every_metric() {
     let page = std::fs::read_to_string(repository("docs/operate/metrics.md")).unwrap();
@@ -267,10 +254,10 @@ fn the_page_of_metrics_has_every_metric() {
         })
         .collect();
     let registered = Regex::new(r#"\.register(?:_with_unit)?\(\s*"([a-z_]+)""#).unwrap();
-    let sources = sources(&["src", "crates"]);
+    let sources = rust_files(&["src", "crates"]);
     let names: Vec<_> = sources
         .iter()
-        .flat_map(|source| registered.captures_iter(source))
+        .flat_map(|(_, source)| registered.captures_iter(source))
         // Of a group's metrics the code has the end of the name.
         .map(|found| format!("_{}", &found[1]))
         .collect();
@@ -326,7 +313,7 @@ fn every_configuration_key_that_the_pages_name_is_one() {
 /// A reviewer goes from a threat to its test.
 #[test]
 fn every_test_that_the_pages_name_is_there() {
-    let (sources, keys) = (sources(&["src", "crates", "tests/it"]), keys());
+    let (sources, keys) = (rust_files(&["src", "crates", "tests/it"]), keys());
     let named = Regex::new("`([a-z0-9]+(?:_[a-z0-9]+){3,})`").unwrap();
     let mut count = 0;
     let mut missing = Vec::new();
@@ -336,7 +323,7 @@ fn every_test_that_the_pages_name_is_there() {
             count += 1;
             let test = format!("fn {}(", &found[1]);
             let is_key = keys.iter().any(|key| *key == found[1]);
-            if !is_key && !sources.iter().any(|source| source.contains(&test)) {
+            if !is_key && !sources.iter().any(|(_, source)| source.contains(&test)) {
                 missing.push(format!("{page}: {}", &found[1]));
             }
         }

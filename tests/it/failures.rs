@@ -150,7 +150,7 @@ async fn reaching_a_limit_is_one_warning_and_what_is_beyond_it_leaves_no_line() 
     }
     let log = logs::since(start);
     let lines = |level: &str| {
-        let ours = log.lines().filter(|line| line.contains("client=\"noisy-app\""));
+        let ours = log.lines().filter(|line| line.contains("client.id=\"noisy-app\""));
         ours.filter(|line| line.contains(level)).count()
     };
     assert_eq!((lines(" INFO "), lines(" WARN ")), (3, 1), "{log}");
@@ -259,7 +259,7 @@ async fn a_request_without_a_credential_is_no_attempt_and_has_a_limit_of_its_own
     host.stage.send(host.http.delete(stage.url("/v1/token"))).await;
     let log = logs::since(start);
     let of_host = |level: &str| {
-        let lines = log.lines().filter(|line| line.contains("peer=\"127.0.0.2:"));
+        let lines = log.lines().filter(|line| line.contains("peer.address=\"127.0.0.2:"));
         lines.filter(|line| line.contains(level)).count()
     };
     assert_eq!((of_host(" INFO "), of_host(" WARN ")), (1, 1), "the wrong secret's: {log}");

@@ -53,11 +53,11 @@ async fn the_log_names_the_caller_that_a_trusted_proxy_names() {
         let start = logs::since(0).len();
         let request = format!("{GET}{header}\r\n\r\n");
         let line = line_of(start, &answered(&stage, &[request.as_bytes()]).await);
-        assert!(line.contains("peer=\"127.0.0.1:"), "{line}");
-        let address = expected.map(|address| format!("address={address} "));
+        assert!(line.contains("peer.address=\"127.0.0.1:"), "{line}");
+        let address = expected.map(|address| format!(" caller.address={address} "));
         match address {
             Some(address) => assert!(line.contains(&address), "{line}"),
-            None => assert!(!line.contains("address="), "{line}"),
+            None => assert!(!line.contains("caller.address="), "{line}"),
         }
         stage.close().await;
     }
@@ -71,7 +71,7 @@ async fn nobody_else_is_believed() {
     let start = logs::since(0).len();
     let request = format!("{GET}X-Forwarded-For: 203.0.113.9\r\n\r\n");
     let line = line_of(start, &answered(&stage, &[request.as_bytes()]).await);
-    assert!(line.contains("peer=\"127.0.0.1:") && !line.contains("203.0.113.9"), "{line}");
+    assert!(line.contains("peer.address=\"127.0.0.1:") && !line.contains("203.0.113.9"), "{line}");
     stage.close().await;
 }
 
@@ -90,15 +90,21 @@ async fn a_connection_is_whose_the_proxy_protocol_says() {
     let v6 = b"PROXY TCP6 2001:db8::9 2001:db8::1 4711 443\r\n";
     let both = [&v1[..], request.as_bytes()].concat();
     for (parts, expected) in [
-        (&[&both[..]][..], r#"peer="203.0.113.9:4711" "#),
-        (&[&v1[..10], &v1[10..], request.as_bytes()], r#"peer="203.0.113.9:4711" "#),
-        (&[v6, request.as_bytes()], r#"peer="[2001:db8::9]:4711" "#),
-        (&[V2, request.as_bytes()], r#"peer="203.0.113.9:4711" "#),
-        (&[&V2[..3], &V2[3..20], &V2[20..], request.as_bytes()], r#"peer="203.0.113.9:4711" "#),
+        (&[&both[..]][..], r#"peer.address="203.0.113.9:4711" "#),
+        (&[&v1[..10], &v1[10..], request.as_bytes()], r#"peer.address="203.0.113.9:4711" "#),
+        (&[v6, request.as_bytes()], r#"peer.address="[2001:db8::9]:4711" "#),
+        (&[V2, request.as_bytes()], r#"peer.address="203.0.113.9:4711" "#),
+        (
+            &[&V2[..3], &V2[3..20], &V2[20..], request.as_bytes()],
+            r#"peer.address="203.0.113.9:4711" "#,
+        ),
         // A proxy behind a balancer names its caller in the header.
-        (&[V2, forwarded.as_bytes()], r#"peer="203.0.113.9:4711" address=198.51.100.7 "#),
+        (
+            &[V2, forwarded.as_bytes()],
+            r#"peer.address="203.0.113.9:4711" caller.address=198.51.100.7 "#,
+        ),
         // A probe of the proxy's own.
-        (&[b"PROXY UNKNOWN\r\n", request.as_bytes()], r#"peer="127.0.0.1:"#),
+        (&[b"PROXY UNKNOWN\r\n", request.as_bytes()], r#"peer.address="127.0.0.1:"#),
     ] {
         let start = logs::since(0).len();
         let line = line_of(start, &answered(&stage, parts).await);

@@ -123,7 +123,7 @@ Sts/AssumeRole Client
     // Who sees the token's line in the log finds the trace, and the other way round.
     let log = logs::since(start);
     let minted = log.lines().find(|line| line.contains("minted a token")).unwrap();
-    assert!(minted.contains(&format!("trace_id=\"{TRACE}\"")), "{minted}");
+    assert!(minted.contains(&format!("trace.id=\"{TRACE}\"")), "{minted}");
     stage.close().await;
 }
 
@@ -172,7 +172,7 @@ Sts/AssumeRole Client
     let log = logs::since(start);
     let line =
         log.lines().find(|line| line.contains("failed: ") && line.contains("Upstream")).unwrap();
-    assert!(line.contains(&format!("trace_id=\"{TRACE}\"")), "{line}");
+    assert!(line.contains(&format!("trace.id=\"{TRACE}\"")), "{line}");
 
     // What the caller can mend is no failure of ours; one that is not recorded is still logged with its trace.
     let refused = get(&stage, "client-002", "/v1/token?Grant=nothing", UNRECORDED).await;
@@ -190,7 +190,7 @@ GET Server
 ");
     let log = logs::since(start);
     let line = log.lines().find(|line| line.contains("Forbidden.Grant")).unwrap();
-    assert!(line.contains(&format!("trace_id=\"{TRACE}\"")), "{line}");
+    assert!(line.contains(&format!("trace.id=\"{TRACE}\"")), "{line}");
     stage.close().await;
 }
 
@@ -379,7 +379,7 @@ async fn nothing_of_a_trace_is_sent_upstream() {
     assert_eq!(request.send().await.unwrap().status(), 200);
     running.terminate();
     let log = String::from_utf8(running.ended().stderr).unwrap();
-    assert!(log.contains(&format!(r#""trace_id":"{TRACE}""#)), "{log}");
+    assert!(log.contains(&format!(r#""trace.id":"{TRACE}""#)), "{log}");
     // It was told before the process ended.
     assert_eq!(collector.spans().len(), 3);
     let sent = String::from_utf8_lossy(&sent.lock().unwrap()).to_lowercase();

@@ -47,7 +47,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
                     connections.spawn(connection(stream, peer, router.clone(), shutdown.clone()));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the emulator cannot accept a connection");
+                    tracing::warn!(error.message = %error, "the emulator cannot accept a connection");
                     tokio::time::sleep(PAUSE).await;
                 }
             },
@@ -77,7 +77,7 @@ async fn connection(
         }
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection to the emulator ended early");
+        tracing::debug!(error.message = %error, "a connection to the emulator ended early");
     }
 }
 

@@ -89,9 +89,9 @@ impl Keeper {
             tracing::info!(
                 issuer.id = self.id,
                 issuer.address = %self.fetcher.address(),
-                keys.came = came,
-                keys.went = went,
-                keys.held = held,
+                jwks.keys_added = came,
+                jwks.keys_removed = went,
+                jwks.keys = held,
                 "the keys of the issuer `{}` were fetched",
                 self.id,
             );
@@ -106,8 +106,8 @@ impl Keeper {
             issuer.id = self.id,
             issuer.address = %self.fetcher.address(),
             issuer.failures = history.failures,
-            kind,
-            cause = causes(problem),
+            error.kind = kind,
+            error.cause = causes(problem),
             "the keys of the issuer `{}` could not be fetched: {problem}",
             self.id,
         );

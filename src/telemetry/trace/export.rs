@@ -147,7 +147,7 @@ impl Exporter {
                 if !std::mem::replace(&mut self.failing, true) {
                     let error: &dyn Error = &error;
                     tracing::warn!(
-                        cause = with_causes(error),
+                        error.cause = with_causes(error),
                         "spans cannot be exported; they are dropped and counted until they can be"
                     );
                 }

@@ -85,7 +85,7 @@ async fn answer(
         }
         Err(refusal) => {
             if let Refusal::Storage(error) = &refusal {
-                tracing::error!(%error, "the emulated OSS cannot use its folder");
+                tracing::error!(error.message = %error, "the emulated OSS cannot use its folder");
             }
             pending.answered(refusal.status_and_code().1.to_owned());
             discard(&mut body, &head).await;

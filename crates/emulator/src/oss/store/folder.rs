@@ -53,7 +53,7 @@ impl Folder {
             match description(&path)? {
                 Some(object) if path == self.place(name, &object.key) => found.push((object, path)),
                 Some(_) | None => {
-                    tracing::warn!(path = %path.display(), "a file is no object of the bucket and is left out");
+                    tracing::warn!(object.path = %path.display(), "a file is no object of the bucket and is left out");
                 }
             }
         }
