@@ -3,7 +3,7 @@
 //! A request is a chain of types, and only each stage can make the next one:
 //! `TokenRequest` → `auth` → `Caller` → `grant` → `Grant` → `policy` → `SessionPolicy` → `vend` →
 //! `Credentials` → `TokenResponse`. Imports point one way:
-//! `cli → app → config → http → auth, limit, grant, vend → sts, store → policy → domain`.
+//! `cli → app → config → http → server → auth, limit, grant, vend → sts, store → policy → domain`.
 
 pub mod app;
 mod audit;
@@ -19,6 +19,7 @@ mod grant;
 mod http;
 mod limit;
 mod seal;
+mod server;
 mod store;
 mod sts;
 mod telemetry;

@@ -18,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
 use crate::config::{FileReads, Problem, Problems, Secrets, Settings};
-use crate::http::{self, Api, InForce, PublicUrl, Readiness, ServerSettings, Tls};
+use crate::http::{self, Api, InForce, PublicUrl, Readiness};
+use crate::server::{self, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
@@ -185,8 +186,8 @@ impl App {
             readiness: Arc::new(Readiness::new(vendor, audit)),
             in_force,
             server: ServerSettings {
-                max_connections: http::affordable_connections(settings.server.max_connections),
-                max_connection_memory: http::affordable_memory(
+                max_connections: server::affordable_connections(settings.server.max_connections),
+                max_connection_memory: server::affordable_memory(
                     settings.server.max_connection_memory,
                 ),
                 ..settings.server
@@ -289,7 +290,7 @@ impl App {
             proxy_protocol: false,
             ..server
         };
-        let admin_server = tokio::spawn(http::serve(
+        let admin_server = tokio::spawn(server::serve(
             admin,
             None,
             admin_router,
@@ -298,8 +299,14 @@ impl App {
             admin_stop.clone(),
         ));
         let counted = metrics.connections.clone();
-        let public_server =
-            tokio::spawn(http::serve(public, tls, public_router, server, counted, closing.clone()));
+        let public_server = tokio::spawn(server::serve(
+            public,
+            tls,
+            public_router,
+            server,
+            counted,
+            closing.clone(),
+        ));
         tracing::info!(listen.address = %public_addr, "serving");
 
         let told = CancellationToken::new();
@@ -335,5 +342,5 @@ impl App {
 }
 
 fn bind(key: &'static str, address: SocketAddr, backlog: u32) -> Result<TcpListener, StartError> {
-    http::listen(address, backlog).map_err(|source| StartError::Listen { key, address, source })
+    server::listen(address, backlog).map_err(|source| StartError::Listen { key, address, source })
 }

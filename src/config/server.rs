@@ -10,7 +10,8 @@ use super::problems::{Problem, Problems};
 use super::raw::RawServer;
 use super::resolve::number;
 use super::tls::TlsSource;
-use crate::http::{Cors, ForwardedHeader, Proxies, ServerSettings, TrustedNetwork};
+use crate::http::Cors;
+use crate::server::{ForwardedHeader, Proxies, ServerSettings, TrustedNetwork};
 
 /// The public listener.
 pub(super) struct ResolvedServer {

@@ -15,8 +15,9 @@ use super::{
 use crate::audit::AuditSettings;
 use crate::auth::{Client, Issuer, TicketSeal};
 use crate::grant::Grants;
-use crate::http::{Cors, Proxies, ServerSettings, TlsIdentity};
+use crate::http::Cors;
 use crate::limit::{ClientLimits, FailureSettings};
+use crate::server::{Proxies, ServerSettings, TlsIdentity};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
 use crate::telemetry::TraceSettings;

@@ -8,7 +8,7 @@ use super::problems::{Problem, Problems};
 use super::raw::{RawClientCertificates, RawTls};
 use super::readings::Readings;
 use super::secret_file::read_secret;
-use crate::http::{ClientAuth, ClientTrust, TlsFile, TlsIdentity};
+use crate::server::{ClientAuth, ClientTrust, TlsFile, TlsIdentity};
 use crate::telemetry::with_causes;
 
 const PATH: &str = "server.tls";

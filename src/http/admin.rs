@@ -11,10 +11,8 @@ use axum::routing::get;
 use serde_json::json;
 use tower::Service;
 
-use super::framing::FramingError;
-use super::peer::Peer;
-use super::server::Answers;
 use super::{InForce, Readiness};
+use crate::server::{Answers, FramingError, Peer};
 use crate::telemetry::{Metrics, MetricsFormat};
 
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use tracing::field::DisplayValue;
 use uuid::fmt::Hyphenated;
 
-use super::peer::Peer;
 use super::rules::Rules;
 use crate::auth::{Caller, TicketId};
 use crate::grant::Asked;
+use crate::server::Peer;
 use appserver_domain::{ClientId, GrantName, IssuerName, Subject};
 
 /// The main route.

@@ -12,9 +12,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
-use super::chunked::ChunkedError;
 use super::context::Context;
 use super::error::ApiError;
+use crate::server::ChunkedError;
 
 /// The most that a request body may hold: a policy of 2 KiB and parameters fit several times.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;

@@ -3,41 +3,24 @@
 mod admin;
 mod audited;
 mod authenticate;
-mod chunked;
-mod connection;
-mod connection_table;
 mod context;
 mod cors;
-mod descriptors;
 mod docs;
 mod error;
 mod explain;
 mod failing;
-mod forwarded;
-mod framing;
-mod heads;
-mod http1;
-mod http2;
 mod in_force;
 mod json;
-mod listener;
-mod memory;
 mod no_query;
 mod observe;
 mod openapi;
 #[cfg(feature = "emulator")]
 mod pages;
-mod peer;
-mod proxies;
-mod proxy_protocol;
 mod public_url;
 mod ready;
 mod redeem;
 mod rules;
-mod server;
-mod streams;
 mod tickets;
-mod tls;
 mod token;
 mod token_request;
 mod traced;
@@ -52,19 +35,13 @@ use axum::routing::{get, post};
 
 pub(crate) use admin::admin_router;
 pub(crate) use cors::{Cors, Origin};
-pub(crate) use descriptors::affordable_connections;
 pub(crate) use in_force::InForce;
-pub(crate) use listener::listen;
-pub(crate) use memory::affordable_memory;
 #[cfg(feature = "emulator")]
 pub(crate) use pages::WithPages;
-pub(crate) use proxies::{ForwardedHeader, Proxies, TrustedNetwork};
 pub(crate) use public_url::PublicUrl;
 pub(crate) use ready::Readiness;
 pub(crate) use rules::Rules;
-pub(crate) use server::{ServerSettings, serve};
 pub(crate) use tickets::TicketRules;
-pub(crate) use tls::{ClientAuth, ClientTrust, Tls, TlsFile, TlsIdentity};
 #[cfg(feature = "bench")]
 pub(crate) use wire::token_response;
 

@@ -20,14 +20,12 @@ use super::context::{Context, OSS_SDK_ROUTE, allowed};
 use super::cors::Sharing;
 use super::error::{ApiError, Public};
 use super::failing;
-use super::framing::FramingError;
-use super::peer::Peer;
-use super::server::Answers;
 use super::token;
 use super::traced;
 use super::wire::ErrorResponse;
 use crate::auth::{AuthError, Authenticator, Presented};
 use crate::limit::Throttled;
+use crate::server::{Answers, FramingError, Peer};
 use crate::telemetry::{Trace, causes, current_trace_id};
 
 /// What handlers get beyond the deadline to say themselves that it has passed.

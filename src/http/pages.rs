@@ -8,8 +8,7 @@ use axum::extract::Request;
 use axum::response::Response;
 
 use super::observe::Observed;
-use super::peer::Peer;
-use super::server::Answers;
+use crate::server::{Answers, Peer};
 
 /// What begins with `/dev` is the pages', if there are any; all else is the API's.
 ///

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use super::Cors;
 use super::tickets::TicketRules;
-use super::{Cors, Proxies};
 use crate::auth::Authenticator;
 use crate::grant::Grants;
 use crate::limit::{Failures, Limits};
+use crate::server::Proxies;
 
 /// All of the configuration that requests go by. A request keeps to one of these from its beginning to its end,
 /// whatever is loaded meanwhile.

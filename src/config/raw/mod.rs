@@ -19,7 +19,8 @@ use super::field::{Field, List};
 use super::server::ListenAddress;
 use super::settings::LogFormat;
 use crate::auth::{CertificateName, SecretHash};
-use crate::http::{ForwardedHeader, Origin, TrustedNetwork};
+use crate::http::Origin;
+use crate::server::{ForwardedHeader, TrustedNetwork};
 use crate::sts::Endpoint;
 use appserver_domain::{ExternalId, GrantName, RoleArn, RoleName};
 

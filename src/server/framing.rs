@@ -10,7 +10,7 @@ use memchr::memchr;
 
 /// Why a head is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum FramingError {
+pub(crate) enum FramingError {
     BareLineFeed,
     NoHost,
     SeveralHosts,
@@ -24,7 +24,7 @@ pub(super) enum FramingError {
 
 impl FramingError {
     /// What its caller reads.
-    pub(super) fn message(self) -> &'static str {
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::BareLineFeed => "a line of the head does not end in CR LF",
             Self::NoHost => "it has no `Host`",

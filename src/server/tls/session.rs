@@ -39,7 +39,7 @@ impl TlsSession {
     }
 
     /// Whether a handshake with the same certificate, or none, would succeed now.
-    pub(in crate::http) fn is_valid(&self, now: DateTime<Utc>) -> bool {
+    pub(in crate::server) fn is_valid(&self, now: DateTime<Utc>) -> bool {
         let current = self.tls.0.current.load();
         let seconds = now.timestamp();
         if self.verified_under.load(Ordering::Relaxed) == current.generation
@@ -64,7 +64,7 @@ impl TlsSession {
     }
 
     /// The names in the client's certificate, if certificates are asked for now.
-    pub(in crate::http) fn names(&self) -> Option<&Arc<CertificateNames>> {
+    pub(in crate::server) fn names(&self) -> Option<&Arc<CertificateNames>> {
         let is_asked_for = || self.tls.0.current.load().clients.is_some();
         self.names.as_ref().filter(|_| is_asked_for())
     }

@@ -6,8 +6,8 @@
 
 use tokio::io::ReadBuf;
 
+use super::accept::MAX_HEAD_BYTES;
 use super::framing::{FramingError, Scan, scan};
-use super::server::MAX_HEAD_BYTES;
 
 #[derive(Debug, Default)]
 pub(super) struct Heads {

@@ -15,8 +15,8 @@ use tokio_rustls::client::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::http::peer::Peer;
-use crate::http::server::{Answers, ServerSettings, serve};
+use crate::server::Peer;
+use crate::server::{Answers, ServerSettings, serve};
 use crate::telemetry::Connections;
 
 #[derive(Clone)]

@@ -63,12 +63,12 @@ impl Proxies {
     }
 
     /// Whether this is a proxy's address.
-    pub(super) fn trusts(&self, address: IpAddr) -> bool {
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.trusted.iter().any(|network| network.contains(&address))
     }
 
     /// For whom a request comes that `peer` has sent: the peer itself, unless it is a proxy that names another.
-    pub(super) fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if self.header == ForwardedHeader::None || !self.trusts(peer) {
             return peer;
         }

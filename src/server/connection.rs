@@ -403,7 +403,7 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
-    use crate::http::connection_table::{Bounds, ConnectionTable};
+    use crate::server::connection_table::{Bounds, ConnectionTable};
     use crate::telemetry::Connections;
 
     const PATIENCE: Patience = Patience {

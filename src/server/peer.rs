@@ -43,17 +43,17 @@ impl Peer {
         Arc::new(Self { address, text, address_text, session, proven, ended })
     }
 
-    pub(super) fn address_text(&self) -> &str {
+    pub(crate) fn address_text(&self) -> &str {
         &self.address_text
     }
 
     /// A caller has proven itself on the connection.
-    pub(super) fn note_proven(&self) {
+    pub(crate) fn note_proven(&self) {
         self.proven.store(true, Ordering::Relaxed);
     }
 
     /// Whether any has.
-    pub(super) fn is_proven(&self) -> bool {
+    pub(crate) fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
     }
 
@@ -62,16 +62,16 @@ impl Peer {
     }
 
     /// Never an IPv4 address in the form of an IPv6 one.
-    pub(super) fn address(&self) -> IpAddr {
+    pub(crate) fn address(&self) -> IpAddr {
         self.address
     }
 
-    pub(super) fn is_secure(&self) -> bool {
+    pub(crate) fn is_secure(&self) -> bool {
         self.session.is_some()
     }
 
     /// Whether the certificate that it has shown, if any, is still valid. If not, the connection is to be closed.
-    pub(super) fn check_certificate(&self, now: DateTime<Utc>) -> bool {
+    pub(crate) fn check_certificate(&self, now: DateTime<Utc>) -> bool {
         let is_valid = self.session.as_ref().is_none_or(|session| session.is_valid(now));
         if !is_valid {
             self.ended.store(true, Ordering::Relaxed);
@@ -80,12 +80,12 @@ impl Peer {
     }
 
     /// Whether its certificate was found to be valid no longer.
-    pub(super) fn has_ended(&self) -> bool {
+    pub(crate) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
     }
 
     /// The names in the certificate that it has shown and that was verified.
-    pub(super) fn certificate(&self) -> Option<&Arc<CertificateNames>> {
+    pub(crate) fn certificate(&self) -> Option<&Arc<CertificateNames>> {
         self.session.as_ref()?.names()
     }
 }

@@ -103,7 +103,7 @@ impl TlsIdentity {
         Ok(Self { config: Arc::new(config), clients: verifier, begins, ends })
     }
 
-    pub(super) fn expires(&self) -> DateTime<Utc> {
+    pub(crate) fn expires(&self) -> DateTime<Utc> {
         self.ends
     }
 

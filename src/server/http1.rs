@@ -12,10 +12,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::accept::{Answers, Ended, MAX_HEAD_BYTES, ServerSettings, Stop, body};
 use super::connection::{Phase, Watched};
 use super::connection_table::OpenConnection;
 use super::peer::Peer;
-use super::server::{Answers, Ended, MAX_HEAD_BYTES, ServerSettings, Stop, body};
 
 const MAX_HEADERS: usize = 64;
 

@@ -12,10 +12,10 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::accept::{Answers, Ended, MAX_HEAD_BYTES, ServerSettings, Stop, body};
 use super::connection_table::OpenConnection;
 use super::framing;
 use super::peer::Peer;
-use super::server::{Answers, Ended, MAX_HEAD_BYTES, ServerSettings, Stop, body};
 use super::streams::{Streams, Unwanted};
 
 /// What a stream may send before it is read: a body is at most 16 KiB, and a little more is seen to be too much.

@@ -43,7 +43,7 @@ const FORBIDDEN_PREFIXES: [&[u8]; 5] = [b"accept", b"content-", b"if-", b"proxy-
 
 /// Why a chunked body is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(super) enum ChunkedError {
+pub(crate) enum ChunkedError {
     #[error("the size of a chunk must be 1 to 16 hexadecimal digits, followed by `;` or CR LF")]
     Size,
     #[error("a line of the chunked body contains a control character or does not end in CR LF")]
