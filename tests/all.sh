@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The test command: installs what the tests need and this machine lacks, then runs everything.
+# The test command: installs what the tests need and this machine lacks, then runs the named parts, or all of the
+# default ones, and prints how long each took.
 #
-#   tests/all.sh
+#   tests/all.sh                 everything but `supply-chain`
+#   tests/all.sh lints unit      these parts, in this order
+#   tests/all.sh --list          the names
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-step() { printf '\n== %s\n' "$*"; }
 
 # need COMMAND PACKAGE: the Debian package is installed as root or with sudo.
 need() {
@@ -39,60 +40,93 @@ unpack_promtool() {
   (cd target/tools && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
 }
 
+# What any part needs.
+install_needs() {
+  need curl curl
+  need openssl openssl
+  need jq jq
+  need shellcheck shellcheck
+  need python3 python3
+  need pgrep procps
+  need redis-server redis-server
+  need chromium chromium
+  need node nodejs
+  need npm npm
+  command -v promtool >/dev/null || unpack_promtool
+  # Debian's python3 comes without what makes environments.
+  python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
+}
+
+default_parts=(scripts format lints unit sdk oidc tls openapi doc page docs)
+
+scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh .ci/run; }
+
+format() { cargo fmt --all --check; }
+
+# With and without the emulator, benchmarks included.
+lints() {
+  cargo clippy --locked --workspace --all-targets --features bench -- -D warnings
+  cargo clippy --locked --no-default-features --all-targets -- -D warnings
+}
+
+# Unit, property and integration tests of all crates.
+unit() { cargo test --locked --workspace; }
+
+# Official SDKs, pinned, against the service and its emulator.
+sdk() { tests/sdk/run.sh; }
+
+# A certified OpenID provider, pinned, whose users the service authenticates.
+oidc() { tests/oidc/run.sh; }
+
+# TLS, by a scanner and by curl.
+tls() { tests/tls/run.sh; }
+
+# The OpenAPI document against the standard, and the service against the document.
+openapi() { tests/openapi/run.sh; }
+
+doc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items; }
+
+# The page of `appserver dev`, in Chromium.
+page() { tests/page/run.sh; }
+
+# What README.md and docs/ show, run as a stranger would.
+docs() { tests/readme.py; }
+
+# Licences, sources, bans and duplicates of the dependencies, and dependencies that nothing uses. Not a default part: it
+# compiles two tools.
+supply_chain() { tests/supply-chain/run.sh; }
+
+run() {
+  local began=$SECONDS
+  printf '\n== %s\n' "$1"
+  "${1//-/_}"
+  times+=("$(printf '%-14s %4d s' "$1" $((SECONDS - began)))")
+}
+
+if [[ ${1:-} == --list ]]; then
+  printf '%s\n' "${default_parts[@]}" supply-chain
+  exit
+fi
+for part in "$@"; do
+  [[ " ${default_parts[*]} supply-chain " == *" $part "* ]] || {
+    echo "tests/all.sh: there is no part '$part'; tests/all.sh --list names them" >&2
+    exit 64
+  }
+done
+[[ $# -gt 0 ]] || set -- "${default_parts[@]}"
+
 command -v cargo >/dev/null || {
   echo "tests/all.sh: cargo is missing: install Rust by rustup (https://rustup.rs)" >&2
   exit 1
 }
-
-step "what the tests need"
-need curl curl
-need openssl openssl
-need jq jq
-need shellcheck shellcheck
-need python3 python3
-need pgrep procps
-need redis-server redis-server
-need chromium chromium
-need node nodejs
-need npm npm
 export PATH=$PATH:$PWD/target/tools/usr/bin
-command -v promtool >/dev/null || unpack_promtool
-# Debian's python3 comes without what makes environments.
-python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
+times=()
+began=$SECONDS
+install_needs
+for part in "$@"; do
+  run "$part"
+done
 
-step "shell scripts"
-shellcheck tests/*.sh tests/*/*.sh benches/*.sh .ci/run
-
-step "format"
-cargo fmt --all --check
-
-step "clippy, with and without the emulator, benchmarks included"
-cargo clippy --locked --workspace --all-targets --features bench -- -D warnings
-cargo clippy --locked --no-default-features --all-targets -- -D warnings
-
-step "unit and integration tests"
-cargo test --locked --workspace
-
-step "official SDKs, pinned, against the service and its emulator"
-tests/sdk/run.sh
-
-step "a real OpenID provider, pinned, whose users the service believes"
-tests/oidc/run.sh
-
-step "TLS, by a scanner and by curl"
-tests/tls/run.sh
-
-step "the OpenAPI document, and the service held against it"
-tests/openapi/run.sh
-
-step "documentation"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items
-
-step "the page of \`appserver dev\`, in Chromium"
-tests/page/run.sh
-
-step "the commands of README.md and docs/, run as a stranger would"
-tests/readme.py
-
-echo
-echo "tests/all.sh: all passed"
+printf '\n'
+printf '%s\n' "${times[@]}"
+echo "tests/all.sh: $# parts passed in $((SECONDS - began)) s"
