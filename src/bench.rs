@@ -20,7 +20,7 @@ use crate::http::token_response;
 use crate::store::Store;
 use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::Metrics;
-use crate::vend::{Holder, KeyHashing, ProvenKey, Vended, Vendor};
+use crate::vend::{GrantHolder, KeyHashing, Vended, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, AssumedRoleUser, Credentials};
 
@@ -34,7 +34,7 @@ pub struct Steps {
     asked: Asked,
     now: DateTime<Utc>,
     session: RoleSession,
-    holder: Holder,
+    holder: GrantHolder,
     hashing: KeyHashing,
     vendor: Vendor<Constant>,
     vended: Vended,
@@ -101,7 +101,7 @@ impl Steps {
         let session = session(&grants, &caller, &asked, now);
 
         let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
-        let holder = Holder { client: caller.client().clone(), grant };
+        let holder = GrantHolder { client: caller.client().clone(), grant };
         let vendor = Vendor::new(
             Constant,
             Arc::new(Store::Memory),
@@ -114,7 +114,7 @@ impl Steps {
             account: "11223344".parse().expect("it is an account"),
             arn: "acs:ram::11223344:user/appserver".into(),
         };
-        vendor.open(ProvenKey::admit(identity, []).expect("it is a RAM user"));
+        vendor.open(VerifiedKey::admit(identity, []).expect("it is a RAM user"));
         let runtime = Builder::new_current_thread().enable_time().build();
         let runtime = runtime.expect("the system gives us a runtime");
         let deadline = Instant::now() + Duration::from_secs(15);

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::sts::StsClient;
 use crate::telemetry::ConfigMetrics;
-use crate::vend::{KeyRefused, ProvenKey, Vendor};
+use crate::vend::{KeyRefused, Vendor, VerifiedKey};
 use appserver_domain::{AccessKey, AccountId};
 
 /// When STS is asked again whose the AccessKey is, after it could not be reached.
@@ -86,12 +86,12 @@ async fn prove(
     sts: &StsClient,
     key: &AccessKey,
     accounts: &[AccountId],
-) -> Result<ProvenKey, KeyRefused> {
+) -> Result<VerifiedKey, KeyRefused> {
     let mut refused = RETRY_REFUSED;
     loop {
         let deadline = Instant::now() + Duration::from_secs(15);
         let wait = match sts.caller_identity(key, deadline).await {
-            Ok(identity) => return ProvenKey::admit(identity, accounts),
+            Ok(identity) => return VerifiedKey::admit(identity, accounts),
             Err(error) => {
                 let (kind, access_key_id) = (error.kind(), key.id.as_str());
                 tracing::warn!(

@@ -13,7 +13,7 @@ use crate::http::{Api, InForce, PublicUrl, Rules};
 use crate::server::{Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
-use crate::vend::Holders;
+use crate::vend::GrantHolders;
 use appserver_domain::GrantName;
 
 /// Has a running server read its configuration again.
@@ -54,7 +54,7 @@ pub(super) struct Reloader {
 /// A configuration that may take the place of the one in force.
 struct Next {
     rules: Rules,
-    holders: Holders,
+    holders: GrantHolders,
     candidate: Candidate,
     tls: Option<TlsIdentity>,
     log_filter: String,
@@ -184,7 +184,7 @@ impl Reloader {
         metrics.needs_restart.set(i64::from(!waiting.is_empty()));
         self.api.rules.store(Arc::new(rules));
         // After it: what a request of the old rules still fetches is not kept.
-        self.api.vendor.keep_for(holders);
+        self.api.vendor.retain_holders(holders);
         self.candidates.send_if_modified(|present| {
             let is_new_key = present.key != candidate.key;
             if is_new_key {

@@ -8,7 +8,7 @@ use crate::http::{Rules, TicketRules};
 use crate::limit::{Failures, LimitKind, Limits};
 use crate::store::Store;
 use crate::telemetry::Metrics;
-use crate::vend::{Holder, Holders};
+use crate::vend::{GrantHolder, GrantHolders};
 use appserver_domain::clock::Clock;
 
 /// The rules of a configuration. What the rules `before` have counted and learnt stays where its terms are the same.
@@ -45,11 +45,11 @@ pub(super) fn rules(
 }
 
 /// For whom tokens may be kept: clients that may call, each with its grants as they are now.
-pub(super) fn holders(settings: &RuleSettings) -> Holders {
+pub(super) fn holders(settings: &RuleSettings) -> GrantHolders {
     let enabled = settings.clients.iter().filter(|(_, client)| client.enabled);
     let holders = enabled.flat_map(|(client, _)| {
         let grants = settings.grants.of(client);
-        grants.map(|grant| Holder { client: client.clone(), grant: grant.fingerprint })
+        grants.map(|grant| GrantHolder { client: client.clone(), grant: grant.fingerprint })
     });
-    Holders::Only(holders.collect())
+    GrantHolders::Only(holders.collect())
 }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{Finding, refusal};
 use crate::sts::{CallerIdentity, StsClient};
-use crate::vend::{KeyRefused, ProvenKey};
+use crate::vend::{KeyRefused, VerifiedKey};
 use appserver_domain::{AccessKey, AccountId};
 
 const CHECK: &str = "identity";
@@ -43,7 +43,7 @@ pub(super) async fn examine<'a>(
 /// The finding, and whether the service would vend with the key.
 fn judged(identity: &CallerIdentity, role_accounts: &[AccountId]) -> (Finding, bool) {
     let arn = &identity.arn;
-    match ProvenKey::admit(identity.clone(), role_accounts) {
+    match VerifiedKey::admit(identity.clone(), role_accounts) {
         Ok(_) => (Finding::ok(CHECK, format!("STS takes us for {arn}")), true),
         Err(refused) => {
             let mend = match &refused {

@@ -80,7 +80,7 @@ async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
 fn details(admin: &Admin) -> Vec<&'static str> {
     let config = &admin.metrics.config;
     let table = [
-        (admin.readiness.is_alone(), "store_degraded"),
+        (admin.readiness.is_degraded(), "store_degraded"),
         (admin.readiness.is_unaudited(), "audit_down"),
         (!config.last_reload_successful(), "config_last_reload_failed"),
         (config.needs_restart.get() != 0, "config_needs_restart"),

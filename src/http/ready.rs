@@ -34,8 +34,8 @@ impl Readiness {
     }
 
     /// Whether replicas share nothing at the moment though they should.
-    pub(crate) fn is_alone(&self) -> bool {
-        self.vendor.is_alone()
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.vendor.is_degraded()
     }
 
     /// Whether decisions cannot be recorded.

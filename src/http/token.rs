@@ -23,7 +23,7 @@ use super::wire;
 use crate::auth::{Caller, Presented};
 use crate::grant::Asked;
 use crate::sts::RoleSession;
-use crate::vend::{Holder, Vended};
+use crate::vend::{GrantHolder, Vended};
 
 /// Room for the headers of an answer, those of `observe` and hyper included.
 const HEADERS: usize = 6;
@@ -107,7 +107,7 @@ async fn vend(
     context.note_asked_grant(caller, asked);
     let grant = context.rules.grants.decide(caller, asked, api.clock.now())?;
     let name = grant.name();
-    let holder = Holder { client: caller.client().clone(), grant: grant.fingerprint() };
+    let holder = GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
     let session = grant.into_role_session();
     let vended = vended(api, context, &holder, &session)
         .await
@@ -127,7 +127,7 @@ async fn vend(
 async fn vended(
     api: &Api,
     context: &Context,
-    holder: &Holder,
+    holder: &GrantHolder,
     session: &RoleSession,
 ) -> Result<Vended, ApiError> {
     audited::check(api)?;

@@ -18,13 +18,13 @@ use std::num::NonZeroU32;
 use crate::telemetry::StoreMetrics;
 use appserver_domain::clock::Clock;
 
-pub(crate) use self::redis::{Landed, Redis};
+pub(crate) use self::redis::{CallResult, Redis};
 pub(crate) use budget::{BudgetTerms, Reserved};
 pub(crate) use examine::Examined;
 pub(crate) use lease::Lease;
 pub(crate) use name::KeyPrefix;
 pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};
-pub(crate) use view::{Shared, View, Whose};
+pub(crate) use view::{LeaseState, Shared, SharedState};
 
 /// Where what replicas share is kept.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use super::link::{Link, Probe};
 use super::name::{Name, Names};
 use super::record;
 use super::settings::RedisSettings;
-use super::view::{Shared, View, Whose};
+use super::view::{LeaseState, Shared, SharedState};
 use crate::seal::Seal;
 use crate::telemetry::{StoreMetrics, StoreOperation};
 use appserver_domain::Credentials;
@@ -54,7 +54,7 @@ struct Scripts {
 
 /// What a flight brought.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Landed<'a> {
+pub(crate) enum CallResult<'a> {
     /// Credentials, and what is left of their life.
     Token(&'a Credentials, Duration),
     /// The `Code` of a refusal that STS would repeat, and how long it is taken for the answer.
@@ -135,16 +135,16 @@ impl Redis {
     }
 
     /// What is known of a session.
-    pub(crate) async fn look(&self, name: &Name) -> Option<View> {
+    pub(crate) async fn look(&self, name: &Name) -> Option<SharedState> {
         self.view(name, "look", String::new()).await
     }
 
     /// The same, and the lease if nobody else has it.
-    pub(crate) async fn take_lease(&self, name: &Name) -> Option<View> {
+    pub(crate) async fn take_lease(&self, name: &Name) -> Option<SharedState> {
         self.view(name, "take", Lease::new_id()).await
     }
 
-    async fn view(&self, name: &Name, action: &str, id: String) -> Option<View> {
+    async fn view(&self, name: &Name, action: &str, id: String) -> Option<SharedState> {
         let Name { token, refusal, lease: lease_name, .. } = name;
         let mut script = self.scripts.view.key(token);
         script.key(refusal).key(lease_name).arg(action).arg(&id).arg(millis(self.lease));
@@ -155,13 +155,13 @@ impl Redis {
         self.replaced(StoreOperation::View, foreign);
         let token = self.opened(token, sealed_token, record::read);
         let refusal = self.opened(refusal, sealed_refusal, record::read_refusal);
-        Some(View {
+        Some(SharedState {
             token: token.and_then(|token| self.alive(token_left, token.expiration(), token)),
             refusal: refusal.and_then(|(code, until)| self.alive(refusal_left, until, code)),
             lease: match whose.as_str() {
-                "ours" => Whose::Ours(Lease { name: name.clone(), id }),
-                "theirs" => Whose::Theirs(left(lease_left).min(self.lease)),
-                _ => Whose::Nobodys,
+                "ours" => LeaseState::Ours(Lease { name: name.clone(), id }),
+                "theirs" => LeaseState::OtherReplica(left(lease_left).min(self.lease)),
+                _ => LeaseState::Free,
             },
         })
     }
@@ -225,20 +225,20 @@ impl Redis {
     }
 
     /// Ends a flight for all replicas.
-    pub(crate) async fn land(&self, lease: Lease, landed: Landed<'_>) {
+    pub(crate) async fn complete(&self, lease: Lease, landed: CallResult<'_>) {
         let Name { token, refusal, lease: lease_name, .. } = &lease.name;
         let (kind, value, life) = match landed {
-            Landed::Token(credentials, left) => {
+            CallResult::Token(credentials, left) => {
                 let left = left.min(LONGEST_TOKEN);
                 ("token", self.seal.seal(token, &record::write(credentials)), left)
             }
-            Landed::Refusal(code, left) => {
+            CallResult::Refusal(code, left) => {
                 let left = left.min(LONGEST_REFUSAL);
                 let until = self.clock.now() + left;
                 let plain = record::write_refusal(code, until);
                 ("refusal", self.seal.seal(refusal, &plain), left)
             }
-            Landed::Nothing => ("nothing", Vec::new(), Duration::ZERO),
+            CallResult::Nothing => ("nothing", Vec::new(), Duration::ZERO),
         };
         let kind = if life < Duration::from_millis(1) { "nothing" } else { kind };
         let mut script = self.scripts.land.key(token);
@@ -253,7 +253,7 @@ impl Redis {
     }
 
     /// Takes a call for refreshing ahead, if the budget can spare it.
-    pub(crate) async fn take_spare(&self, terms: &BudgetTerms) -> Option<bool> {
+    pub(crate) async fn try_take_for_refresh(&self, terms: &BudgetTerms) -> Option<bool> {
         self.budget(terms, Ask::Spare).await.map(|(done, _)| done)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use quick_cache::Equivalent;
 
-use super::holder::Holder;
+use super::grant_holder::GrantHolder;
 use crate::sts::RoleSession;
 
 /// A role session with its hash. The policy alone may have 2 KB; lookups compare it once and never hash it again.
@@ -16,15 +16,15 @@ pub(super) struct Key {
     hash: u64,
     session: RoleSession,
     /// Who asked first. It is no part of what makes keys the same: equal needs share a token.
-    holder: Holder,
+    holder: GrantHolder,
 }
 
 /// A key that is looked up: it owns nothing, so that a hit allocates nothing.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Sought<'a> {
+pub(crate) struct LookupKey<'a> {
     hash: u64,
     session: &'a RoleSession,
-    holder: &'a Holder,
+    holder: &'a GrantHolder,
 }
 
 /// Hashes sessions with a secret of this process: callers choose parts of them, and must not choose collisions.
@@ -41,12 +41,16 @@ pub(super) type Prehashed = BuildHasherDefault<Identity>;
 pub(super) struct Identity(u64);
 
 impl KeyHashing {
-    pub(crate) fn seek<'a>(&self, session: &'a RoleSession, holder: &'a Holder) -> Sought<'a> {
-        Sought { hash: self.0.hash_one(session), session, holder }
+    pub(crate) fn seek<'a>(
+        &self,
+        session: &'a RoleSession,
+        holder: &'a GrantHolder,
+    ) -> LookupKey<'a> {
+        LookupKey { hash: self.0.hash_one(session), session, holder }
     }
 }
 
-impl Sought<'_> {
+impl LookupKey<'_> {
     #[cfg(feature = "bench")]
     pub(crate) fn hash(&self) -> u64 {
         self.hash
@@ -67,7 +71,7 @@ impl PartialEq for Key {
 }
 
 impl Key {
-    pub(super) fn holder(&self) -> &Holder {
+    pub(super) fn holder(&self) -> &GrantHolder {
         &self.holder
     }
 
@@ -100,13 +104,13 @@ impl Hash for Key {
     }
 }
 
-impl Hash for Sought<'_> {
+impl Hash for LookupKey<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         state.write_u64(self.hash);
     }
 }
 
-impl Equivalent<Arc<Key>> for Sought<'_> {
+impl Equivalent<Arc<Key>> for LookupKey<'_> {
     fn equivalent(&self, key: &Arc<Key>) -> bool {
         self.hash == key.hash && *self.session == key.session
     }

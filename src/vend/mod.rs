@@ -9,23 +9,23 @@
 
 mod breaker;
 mod budget;
-mod departure;
 mod engine;
 mod error;
-mod flight;
-mod flights;
-mod gate;
-mod holder;
+mod grant_holder;
+mod invalidation;
 mod key;
-mod lapse;
+mod negative_cache;
 mod refresh;
-mod refusals;
-mod renewals;
+mod refresh_schedule;
 mod replicas;
 mod settings;
+mod single_flight;
+mod sts_calls;
 mod token;
 mod tokens;
-mod waiters;
+mod turn_signal;
+mod verified_key;
+mod wait_limit;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,15 +40,15 @@ use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
 use appserver_domain::AccountId;
 use appserver_domain::clock::Clock;
-use engine::{Engine, Kept};
+use engine::{CacheLookup, Engine};
 
 pub(crate) use error::VendError;
-pub(crate) use gate::{KeyRefused, ProvenKey};
-pub(crate) use holder::{Holder, Holders};
+pub(crate) use grant_holder::{GrantHolder, GrantHolders};
 #[cfg(feature = "bench")]
 pub(crate) use key::KeyHashing;
 pub(crate) use settings::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
 pub(crate) use token::Token;
+pub(crate) use verified_key::{KeyRefused, VerifiedKey};
 
 /// Vends credentials: kept ones where they are fresh, and otherwise one STS call for all who need the same.
 #[derive(Debug)]
@@ -56,7 +56,7 @@ pub(crate) struct Vendor<S> {
     engine: Arc<Engine<S>>,
     /// Whose key is signed with; nobody's until GetCallerIdentity has answered, and before that nothing is vended.
     /// Held to look or to set, never across an await.
-    key: Mutex<Option<ProvenKey>>,
+    key: Mutex<Option<VerifiedKey>>,
     /// Whether there is one: each request asks, and locks nothing for it.
     is_open: AtomicBool,
 }
@@ -84,8 +84,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
     }
 
     /// Opens the vendor, if it is not: from now on it vends. What STS refused to another key it may grant to this one.
-    pub(crate) fn open(&self, key: ProvenKey) {
-        self.engine.refusals.forget();
+    pub(crate) fn open(&self, key: VerifiedKey) {
+        self.engine.negative_cache.forget();
         *self.key.lock() = Some(key);
         self.is_open.store(true, Ordering::Release);
     }
@@ -106,7 +106,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
     /// `holder` is whose turn in the budget it takes; it is no part of what tokens are kept by.
     pub(crate) async fn vend(
         &self,
-        holder: &Holder,
+        holder: &GrantHolder,
         session: &RoleSession,
         deadline: Instant,
     ) -> Result<Vended, VendError> {
@@ -115,10 +115,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         }
         let now = self.engine.clock.moment();
         let (token, source, now) = match self.engine.kept(session, holder, now) {
-            Kept::Fresh(token) => (token, Source::Cached, now),
+            CacheLookup::Fresh(token) => (token, Source::Cached, now),
             // Boxed: requests that need not wait have no room for it.
-            Kept::No(sought) => {
-                let fetched = self.engine.fetched(sought, deadline);
+            CacheLookup::Miss(lookup_key) => {
+                let fetched = self.engine.fetched(lookup_key, deadline);
                 let (token, source) = Box::pin(fetched).await?;
                 (token, source, self.engine.clock.moment())
             }
@@ -130,8 +130,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
 
     /// From now on tokens are kept for these alone; what is kept for others is dropped, here and where replicas share
     /// it, and not renewed.
-    pub(crate) fn keep_for(&self, holders: Holders) {
-        self.engine.keep_for(holders);
+    pub(crate) fn retain_holders(&self, holders: GrantHolders) {
+        self.engine.retain_holders(holders);
     }
 
     /// Brings the gauges up to date, for who reads the metrics.
@@ -140,7 +140,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
     }
 
     /// Whether replicas share nothing at the moment though they should.
-    pub(crate) fn is_alone(&self) -> bool {
+    pub(crate) fn is_degraded(&self) -> bool {
         self.engine.store.is_degraded()
     }
 

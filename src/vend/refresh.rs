@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::engine::Engine;
-use super::flight::Fare;
-use super::flights::{Boarding, Passenger};
 use super::key::Key;
-use super::renewals::Renewals;
+use super::refresh_schedule::RefreshSchedule;
+use super::single_flight::{Entry, Waiter};
+use super::sts_calls::Payer;
 use super::token::Token;
 use crate::sts::AssumeRole;
 use crate::telemetry::Refresh;
@@ -38,8 +38,8 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     fn start_refreshing(self: &Arc<Self>) -> DropGuard {
         let ends = CancellationToken::new();
         let ended = ends.clone();
-        let renewals = Arc::clone(self.tokens.renewals());
-        let refreshing = refreshing(Arc::downgrade(self), renewals);
+        let refresh_schedule = Arc::clone(self.tokens.refresh_schedule());
+        let refreshing = refreshing(Arc::downgrade(self), refresh_schedule);
         tokio::spawn(async move { ended.run_until_cancelled(refreshing).await });
         ends.drop_guard()
     }
@@ -71,38 +71,38 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if let Some(elsewhere) = self.renewed_elsewhere(key).await {
             return elsewhere;
         }
-        if self.refusals.of(key, self.clock.moment()).is_some() {
+        if self.negative_cache.of(key, self.clock.moment()).is_some() {
             return Refresh::Failed;
         }
         if self.breaker.check().is_err() {
             return Refresh::CircuitOpen;
         }
-        if !self.budget.take_spare().await {
+        if !self.budget.try_take_for_refresh().await {
             return Refresh::NoBudget;
         }
-        match self.flights.board(key, None, || Ok::<_, Infallible>(())) {
-            Ok(Boarding::Started(passenger, flight, ())) => {
-                // Whoever joins has a seat of its own.
-                drop::<Passenger<_>>(passenger);
-                match self.fly(flight, Fare::Ahead).await {
+        match self.in_flight.join_or_start(key, None, || Ok::<_, Infallible>(())) {
+            Ok(Entry::Started(waiter, flight, ())) => {
+                // Each caller that joins has a waiter of its own.
+                drop::<Waiter<_>>(waiter);
+                match self.run(flight, Payer::RefreshShare).await {
                     Ok(_) => Refresh::Success,
                     Err(_) => Refresh::Failed,
                 }
             }
-            Ok(Boarding::Joined(..)) => Refresh::UnderWay,
+            Ok(Entry::Joined(..)) => Refresh::UnderWay,
         }
     }
 }
 
 /// Waits for what is due and has it renewed, each on a task of its own that lives as long as that takes.
-async fn refreshing<S>(engine: Weak<Engine<S>>, renewals: Arc<Renewals>)
+async fn refreshing<S>(engine: Weak<Engine<S>>, refresh_schedule: Arc<RefreshSchedule>)
 where
     S: AssumeRole + Send + Sync + 'static,
 {
     let room = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let Ok(place) = Arc::clone(&room).acquire_owned().await else { return };
-        let key = renewals.next().await;
+        let key = refresh_schedule.next().await;
         let Some(engine) = engine.upgrade() else { return };
         let Some(token) = engine.due(&key) else { continue };
         tokio::spawn(Box::pin(async move {

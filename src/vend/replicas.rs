@@ -8,11 +8,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::engine::Engine;
 use super::error::VendError;
-use super::flight::Fare;
-use super::flights::{Boarding, Flight, Outcome};
 use super::key::Key;
+use super::single_flight::{Entry, InFlightCall, Outcome};
+use super::sts_calls::Payer;
 use super::token::Token;
-use crate::store::{Landed, Lease, Shared, View, Whose};
+use crate::store::{CallResult, Lease, LeaseState, Shared, SharedState};
 use crate::sts::{AssumeRole, StsError};
 use crate::telemetry::Refresh;
 use appserver_domain::Credentials;
@@ -29,26 +29,26 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// What the replicas have, looked for once for all callers here who need it.
     ///
     /// It costs no budget, so it comes before the queue: a replica that has just started finds what others have kept.
-    pub(super) async fn look_around(self: &Arc<Self>, key: &Arc<Key>) -> Option<Outcome> {
+    pub(super) async fn check_replicas(self: &Arc<Self>, key: &Arc<Key>) -> Option<Outcome> {
         // A flight of our own will have looked already.
-        if self.store.shared().is_none() || self.flights.is_under_way(key) {
+        if self.store.shared().is_none() || self.in_flight.is_under_way(key) {
             return None;
         }
-        let Ok(boarding) = self.looks.board(key, None, || Ok::<_, Infallible>(()));
-        let passenger = match boarding {
-            Boarding::Joined(passenger, _) => passenger,
-            Boarding::Started(passenger, look, ()) => {
+        let Ok(entry) = self.lookups.join_or_start(key, None, || Ok::<_, Infallible>(()));
+        let waiter = match entry {
+            Entry::Joined(waiter, _) => waiter,
+            Entry::Started(waiter, look, ()) => {
                 let engine = Arc::clone(self);
                 tokio::spawn(async move {
                     tokio::select! {
-                        found = engine.found(look.key()) => look.land(found),
-                        () = look.deserted() => {}
+                        found = engine.found(look.key()) => look.complete(found),
+                        () = look.abandoned() => {}
                     }
                 });
-                passenger
+                waiter
             }
         };
-        passenger.outcome().await?
+        waiter.outcome().await?
     }
 
     /// What the replicas have, after another's flight if there is one; nothing if somebody has to fetch it.
@@ -57,11 +57,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let mut pause = FIRST_PAUSE;
         loop {
             let asked = self.clock.moment();
-            let View { token, refusal, lease } = self.store.shared()?.look(&name).await?;
+            let SharedState { token, refusal, lease } = self.store.shared()?.look(&name).await?;
             if let Some(outcome) = self.adopt(key, asked, token, refusal, Duration::ZERO) {
                 return Some(outcome);
             }
-            let Whose::Theirs(left) = lease else { return None };
+            let LeaseState::OtherReplica(left) = lease else { return None };
             let wait = pause.min(left).max(FIRST_PAUSE / 4);
             sleep(wait.mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -91,11 +91,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
         let Shared { value: code, left } = refusal?;
         // Also where this replica is not to remember any.
-        if left.min(self.refusals.remember_for()).is_zero() {
+        if left.min(self.negative_cache.remember_for()).is_zero() {
             return None;
         }
         let error = Arc::new(StsError::remembered(&code)?);
-        self.refusals.adopt(key, &error, asked, left);
+        self.negative_cache.adopt(key, &error, asked, left);
         Some(Err(VendError::Sts(error)))
     }
 
@@ -103,14 +103,14 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// There is none where nothing is shared.
     pub(super) async fn lease(
         &self,
-        flight: &Flight<Outcome>,
-        fare: &Fare,
+        flight: &InFlightCall<Outcome>,
+        payer: &Payer,
         deadline: Instant,
     ) -> Result<Option<Lease>, Outcome> {
         let key = flight.key();
-        let beyond = match fare {
-            Fare::Waited(..) => Duration::ZERO,
-            Fare::Ahead => self.beyond_ours(key),
+        let beyond = match payer {
+            Payer::Client(..) => Duration::ZERO,
+            Payer::RefreshShare => self.beyond_ours(key),
         };
         loop {
             let Some(redis) = self.store.shared() else { return Ok(None) };
@@ -118,29 +118,29 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             let Some(view) = redis.take_lease(&redis.name(&key.parts())).await else {
                 return Ok(None);
             };
-            let View { token, refusal, lease } = view;
+            let SharedState { token, refusal, lease } = view;
             match (self.adopt(key, asked, token, refusal, beyond), lease) {
-                (None, Whose::Ours(lease)) => return Ok(Some(lease)),
+                (None, LeaseState::Ours(lease)) => return Ok(Some(lease)),
                 (Some(outcome), lease) => {
-                    self.budget.pass_on();
-                    if let Whose::Ours(lease) = lease {
-                        redis.land(lease, Landed::Nothing).await;
+                    self.budget.refund();
+                    if let LeaseState::Ours(lease) = lease {
+                        redis.complete(lease, CallResult::Nothing).await;
                     }
                     return Err(outcome);
                 }
-                (None, Whose::Theirs(_) | Whose::Nobodys) => self.budget.pass_on(),
+                (None, LeaseState::OtherReplica(_) | LeaseState::Free) => self.budget.refund(),
             }
             // Another replica was faster: what it brings is for us too. If it brings nothing, it is our turn again.
-            let Fare::Waited(client, _) = fare else { return Err(Err(VendError::TimedOut)) };
+            let Payer::Client(client, _) = payer else { return Err(Err(VendError::TimedOut)) };
             let found = tokio::select! {
                 found = timeout_at(deadline, self.found(key)) => found,
-                () = flight.deserted() => return Err(Err(VendError::TimedOut)),
+                () = flight.abandoned() => return Err(Err(VendError::TimedOut)),
             };
             match found {
                 Ok(Some(outcome)) => return Err(outcome),
                 Ok(None) => {
-                    let mut place = self.budget.enter(client, deadline).map_err(Err)?;
-                    let turn = timeout_at(deadline, place.turn()).await;
+                    let mut turn = self.budget.enter(client, deadline).map_err(Err)?;
+                    let turn = timeout_at(deadline, turn.wait()).await;
                     turn.map_err(|_| Err(VendError::TimedOut))?;
                 }
                 Err(_) => return Err(Err(VendError::TimedOut)),
@@ -152,16 +152,18 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     pub(super) async fn share(&self, key: &Arc<Key>, lease: Lease, outcome: &Outcome) {
         let Some(redis) = self.store.shared() else { return };
         let landed = match outcome {
-            Ok(token) => Landed::Token(token.credentials(), token.remaining(self.clock.moment())),
+            Ok(token) => {
+                CallResult::Token(token.credentials(), token.remaining(self.clock.moment()))
+            }
             Err(VendError::Sts(error)) => {
-                error.code_to_remember().map_or(Landed::Nothing, |code| {
-                    Landed::Refusal(code, self.refusals.remember_for())
+                error.code_to_remember().map_or(CallResult::Nothing, |code| {
+                    CallResult::Refusal(code, self.negative_cache.remember_for())
                 })
             }
-            Err(_) => Landed::Nothing,
+            Err(_) => CallResult::Nothing,
         };
-        redis.land(lease, landed).await;
-        // After it was put there: see `keep_for`.
+        redis.complete(lease, landed).await;
+        // After it was put there: see `retain_holders`.
         if !self.may_keep(key) {
             self.forget_shared(key).await;
         }
@@ -171,12 +173,12 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     pub(super) async fn renewed_elsewhere(&self, key: &Arc<Key>) -> Option<Refresh> {
         let redis = self.store.shared()?;
         let asked = self.clock.moment();
-        let View { token, refusal, lease } = redis.look(&redis.name(&key.parts())).await?;
+        let SharedState { token, refusal, lease } = redis.look(&redis.name(&key.parts())).await?;
         match (self.adopt(key, asked, token, refusal, self.beyond_ours(key)), lease) {
             (Some(Ok(_)), _) => Some(Refresh::Shared),
             (Some(Err(_)), _) => Some(Refresh::Failed),
-            (None, Whose::Theirs(_)) => Some(Refresh::UnderWay),
-            (None, Whose::Ours(_) | Whose::Nobodys) => None,
+            (None, LeaseState::OtherReplica(_)) => Some(Refresh::UnderWay),
+            (None, LeaseState::Ours(_) | LeaseState::Free) => None,
         }
     }
 

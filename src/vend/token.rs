@@ -195,7 +195,7 @@ pub(super) mod tests {
     use chrono::TimeDelta;
 
     use super::*;
-    use crate::vend::Holder;
+    use crate::vend::GrantHolder;
     use crate::vend::key::KeyHashing;
     use crate::vend::tests::session;
     use appserver_domain::{AssumedRoleUser, Fingerprint};
@@ -209,11 +209,11 @@ pub(super) mod tests {
     }
 
     fn token(life_secs: i64) -> Token {
-        token_for(&KeyHashing::default(), "phone", life_secs)
+        token_for(&KeyHashing::default(), "device", life_secs)
     }
 
     fn token_for(hashing: &KeyHashing, name: &str, life_secs: i64) -> Token {
-        let holder = Holder { client: "app-one".parse().unwrap(), grant: Fingerprint::of([]) };
+        let holder = GrantHolder { client: "app-one".parse().unwrap(), grant: Fingerprint::of([]) };
         let key = hashing.seek(&session(name), &holder).to_key();
         let issued_at: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         let credentials = Credentials::new(
@@ -280,7 +280,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn phones_come_back_when_there_is_a_new_token_and_before_their_sdks_want_one() {
+    fn devices_come_back_when_there_is_a_new_token_and_before_their_sdks_want_one() {
         for (life, age, first, last) in [
             (3600, 0, 1854, 2250),
             (3600, 1800, 1854, 2250),

@@ -7,8 +7,8 @@ use quick_cache::sync::Cache;
 use quick_cache::{Lifecycle, UnitWeighter};
 use tokio::time::Instant;
 
-use super::key::{Key, Prehashed, Sought};
-use super::renewals::Renewals;
+use super::key::{Key, LookupKey, Prehashed};
+use super::refresh_schedule::RefreshSchedule;
 use super::token::Token;
 use appserver_domain::clock::Moment;
 
@@ -19,12 +19,12 @@ use appserver_domain::clock::Moment;
 #[derive(Debug)]
 pub(super) struct Tokens {
     kept: Cache<Arc<Key>, Arc<Token>, UnitWeighter, Prehashed, Forgetting>,
-    renewals: Arc<Renewals>,
+    refresh_schedule: Arc<RefreshSchedule>,
 }
 
 /// What is evicted or replaced is not renewed. (The cache says nothing of what is removed by its key.)
 #[derive(Clone, Debug)]
-struct Forgetting(Arc<Renewals>);
+struct Forgetting(Arc<RefreshSchedule>);
 
 impl Lifecycle<Arc<Key>, Arc<Token>> for Forgetting {
     type RequestState = ();
@@ -36,15 +36,16 @@ impl Lifecycle<Arc<Key>, Arc<Token>> for Forgetting {
 
 impl Tokens {
     pub(super) fn new(max_cached_tokens: usize) -> Self {
-        let renewals = Arc::<Renewals>::default();
-        let (weight, forgetting) = (max_cached_tokens as u64, Forgetting(Arc::clone(&renewals)));
+        let refresh_schedule = Arc::<RefreshSchedule>::default();
+        let (weight, forgetting) =
+            (max_cached_tokens as u64, Forgetting(Arc::clone(&refresh_schedule)));
         let kept =
             Cache::with(max_cached_tokens, weight, UnitWeighter, Prehashed::default(), forgetting);
-        Self { kept, renewals }
+        Self { kept, refresh_schedule }
     }
 
-    pub(super) fn of(&self, sought: &Sought<'_>) -> Option<Arc<Token>> {
-        self.kept.get(sought)
+    pub(super) fn of(&self, lookup_key: &LookupKey<'_>) -> Option<Arc<Token>> {
+        self.kept.get(lookup_key)
     }
 
     /// The same, without counting as a use that keeps the token from eviction.
@@ -70,21 +71,21 @@ impl Tokens {
 
     /// Has the token of the key renewed then, if there still is one.
     pub(super) fn renew_at(&self, key: &Arc<Key>, due: Instant) {
-        self.renewals.schedule(key, due);
+        self.refresh_schedule.schedule(key, due);
         // It may have been evicted meanwhile; what is evicted from here on finds what it has to forget.
         if self.peek(key).is_none() {
-            self.renewals.forget(key);
+            self.refresh_schedule.forget(key);
         }
     }
 
     /// What is to be renewed, and when.
-    pub(super) fn renewals(&self) -> &Arc<Renewals> {
-        &self.renewals
+    pub(super) fn refresh_schedule(&self) -> &Arc<RefreshSchedule> {
+        &self.refresh_schedule
     }
 
     pub(super) fn drop(&self, key: &Arc<Key>) {
         self.kept.remove(key);
-        self.renewals.forget(key);
+        self.refresh_schedule.forget(key);
     }
 
     /// Drops all but what is to stay; the keys of what went.
@@ -98,7 +99,7 @@ impl Tokens {
             stays
         });
         let dropped = dropped.into_inner();
-        dropped.iter().for_each(|key| self.renewals.forget(key));
+        dropped.iter().for_each(|key| self.refresh_schedule.forget(key));
         dropped
     }
 
@@ -120,13 +121,16 @@ mod tests {
     async fn a_stream_of_keys_asked_twice_leaves_no_more_timers_than_kept_tokens() {
         let (tokens, hashing) = (Tokens::new(1000), KeyHashing::default());
         for n in 0..200_000_u64 {
-            let token = tokens.keep(a_token(&hashing, &format!("phone-{n}")), now());
+            let token = tokens.keep(a_token(&hashing, &format!("device-{n}")), now());
             tokens.renew_at(token.key(), Instant::now() + Duration::from_secs(n % 40_000));
             if n % 1000 == 0 {
-                assert!(tokens.renewals.len() <= tokens.len() && tokens.len() <= 1000, "{n}");
+                assert!(
+                    tokens.refresh_schedule.len() <= tokens.len() && tokens.len() <= 1000,
+                    "{n}"
+                );
             }
         }
-        assert!(tokens.renewals.len() > 900, "{}", tokens.renewals.len());
+        assert!(tokens.refresh_schedule.len() > 900, "{}", tokens.refresh_schedule.len());
     }
 
     #[tokio::test(start_paused = true)]
@@ -138,17 +142,17 @@ mod tests {
             tokens.renew_at(token.key(), Instant::now());
             token
         });
-        assert_eq!(tokens.renewals.len(), 4);
+        assert_eq!(tokens.refresh_schedule.len(), 4);
         tokens.drop(kept[0].key());
-        assert_eq!(tokens.renewals.len(), 3);
+        assert_eq!(tokens.refresh_schedule.len(), 3);
         let dropped = tokens.drop_unless(|key| key.session().name.as_str() != "swept");
-        assert_eq!((dropped.len(), tokens.renewals.len()), (1, 2));
+        assert_eq!((dropped.len(), tokens.refresh_schedule.len()), (1, 2));
         tokio::time::advance(Duration::from_secs(1)).await;
         tokens.keep(a_token("replaced"), now());
-        assert_eq!(tokens.renewals.len(), 1, "the next one has not been used");
+        assert_eq!(tokens.refresh_schedule.len(), 1, "the next one has not been used");
         tokens.renew_at(a_token("never-kept").key(), Instant::now());
-        assert_eq!(tokens.renewals.len(), 1);
-        assert!(Arc::ptr_eq(&tokens.renewals.next().await, kept[1].key()));
-        assert_eq!(tokens.renewals.len(), 0);
+        assert_eq!(tokens.refresh_schedule.len(), 1);
+        assert!(Arc::ptr_eq(&tokens.refresh_schedule.next().await, kept[1].key()));
+        assert_eq!(tokens.refresh_schedule.len(), 0);
     }
 }

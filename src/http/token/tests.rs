@@ -15,7 +15,7 @@ use crate::grant::{Asked, Refusal};
 use crate::store::Store;
 use crate::sts::{AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::VendMetrics;
-use crate::vend::{Holder, ProvenKey, VendSettings, Vendor};
+use crate::vend::{GrantHolder, VendSettings, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AssumedRoleUser, Credentials};
 
@@ -77,7 +77,7 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
         account: "11223344".parse().unwrap(),
         arn: "acs:ram::11223344:user/appserver".into(),
     };
-    vendor.open(ProvenKey::admit(identity, []).unwrap());
+    vendor.open(VerifiedKey::admit(identity, []).unwrap());
     let user = |name: &str, life_secs: i64| {
         let end = sts.now() + TimeDelta::seconds(life_secs);
         let subject = Some(name.parse().unwrap());
@@ -102,7 +102,8 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
                     continue;
                 }
             };
-            let holder = Holder { client: caller.client().clone(), grant: grant.fingerprint() };
+            let holder =
+                GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
             let session = grant.into_role_session();
             // What comes too late for the request is kept all the same, for the next.
             if let Ok(vended) = vendor.vend(&holder, &session, deadline).await {

@@ -1,10 +1,10 @@
 //! STS's quota, spent like money: a call is made when its turn has come, and nobody waits in vain.
 
 mod bucket;
-mod pace;
-mod place;
 mod queue;
-mod returns;
+mod retry_schedule;
+mod shared_rate;
+mod turn;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -19,11 +19,11 @@ use crate::store::{BudgetTerms, Redis, Store};
 use crate::telemetry::VendMetrics;
 use appserver_domain::ClientId;
 use bucket::Bucket;
-use pace::Pace;
 use queue::Queue;
-use returns::Returns;
+use retry_schedule::RetrySchedule;
+use shared_rate::SharedRate;
 
-pub(super) use place::Place;
+pub(super) use turn::Turn;
 
 /// What a call to STS is taken to need once its turn has come: a turn that comes later is of no use to its
 /// deadline. STS answers in some 50 to 200 ms.
@@ -51,9 +51,9 @@ struct State {
     /// What refreshing ahead may take of it.
     spare: Bucket,
     /// How fast turns come while the budget is shared.
-    pace: Option<Pace>,
+    shared_rate: Option<SharedRate>,
     queue: Queue,
-    returns: Returns,
+    retry_schedule: RetrySchedule,
     /// Whether the task that serves the queue is running. It runs only while somebody waits.
     pumping: bool,
 }
@@ -67,9 +67,9 @@ impl Budget {
         let state = State {
             bucket: Bucket::new(own.per_second, own.burst, now),
             spare: Bucket::new(own.spare_per_second, own.spare_burst, now),
-            pace: None,
+            shared_rate: None,
             queue: Queue::default(),
-            returns: Returns::default(),
+            retry_schedule: RetrySchedule::default(),
             pumping: false,
         };
         Self { state: Mutex::new(state), store, terms, metrics }
@@ -81,45 +81,45 @@ impl Budget {
         self: &Arc<Self>,
         client: &ClientId,
         deadline: Instant,
-    ) -> Result<Place, VendError> {
+    ) -> Result<Turn, VendError> {
         let now = Instant::now();
         let mut state = self.up_to_date(now);
-        if state.pace.is_none() && state.queue.is_empty() && state.bucket.take() {
-            return Ok(Place::served());
+        if state.shared_rate.is_none() && state.queue.is_empty() && state.bucket.take() {
+            return Ok(Turn::served());
         }
         let ahead = state.queue.ahead_of(client, deadline);
         let wait = state.time_for(ahead + 1, now);
         if wait.saturating_add(CALL) > deadline.saturating_duration_since(now) {
-            return Err(state.turned_away(client, now, wait));
+            return Err(state.overloaded(client, now, wait));
         }
-        let (seat, turn) = state.queue.join(client, deadline);
+        let (position, turn) = state.queue.join(client, deadline);
         if !std::mem::replace(&mut state.pumping, true) {
             tokio::spawn(Arc::clone(self).pump());
         }
-        Ok(Place::waiting(Arc::clone(self), client.clone(), seat, turn))
+        Ok(Turn::waiting(Arc::clone(self), client.clone(), position, turn))
     }
 
     /// Refuses a caller for whom there is no room to wait at all.
-    pub(super) fn turn_away(&self, client: &ClientId) -> VendError {
+    pub(super) fn reject(&self, client: &ClientId) -> VendError {
         let now = Instant::now();
         let mut state = self.up_to_date(now);
         let wait = state.time_for(state.queue.len() + 1, now);
-        state.turned_away(client, now, wait)
+        state.overloaded(client, now, wait)
     }
 
     /// A turn that came and is not needed any more goes to the next who waits.
-    pub(super) fn pass_on(&self) {
+    pub(super) fn refund(&self) {
         let mut state = self.state();
         while state.queue.next().is_some_and(|turn| turn.send(()).is_err()) {}
     }
 
     /// Spends a call on refreshing ahead: only if nobody waits, and within the share.
-    pub(super) async fn take_spare(&self) -> bool {
+    pub(super) async fn try_take_for_refresh(&self) -> bool {
         if !self.state().queue.is_empty() {
             return false;
         }
         if let Some(redis) = self.store.shared()
-            && let Some(taken) = redis.take_spare(&self.terms).await
+            && let Some(taken) = redis.try_take_for_refresh(&self.terms).await
         {
             return taken;
         }
@@ -178,7 +178,7 @@ impl Budget {
         // From before it is asked: a promise is kept by the Redis that gave it, or by none.
         let changed = redis.changed();
         let Some(reserved) = redis.reserve(&self.terms, calls as u32).await else { return true };
-        self.state().pace = Some(Pace::new(&reserved, Instant::now()));
+        self.state().shared_rate = Some(SharedRate::new(&reserved, Instant::now()));
         tokio::select! {
             () = sleep(reserved.wait) => {}
             () = changed => return true,
@@ -221,11 +221,11 @@ impl Budget {
         let shared = self.store.shared().is_some();
         let mut state = self.state();
         state.bucket.fill(now);
-        match (shared, state.pace) {
-            (true, None) => state.pace = Some(Pace::unknown(&self.terms, now)),
+        match (shared, state.shared_rate) {
+            (true, None) => state.shared_rate = Some(SharedRate::unknown(&self.terms, now)),
             // From a shared budget into its own: what the others have just spent is not there a second time.
             (false, Some(_)) => {
-                state.pace = None;
+                state.shared_rate = None;
                 state.bucket.drain();
             }
             (true, Some(_)) | (false, None) => {}
@@ -242,19 +242,23 @@ impl Budget {
 impl State {
     /// How long it takes until `calls` could have been made.
     fn time_for(&self, calls: usize, now: Instant) -> Duration {
-        match &self.pace {
-            Some(pace) => pace.time_for(calls, now),
+        match &self.shared_rate {
+            Some(shared_rate) => shared_rate.time_for(calls, now),
             None => self.bucket.time_for(calls),
         }
     }
 
     /// Calls a second that this replica may make.
     fn rate(&self, now: Instant) -> f64 {
-        self.pace.as_ref().map_or_else(|| self.bucket.rate(), |pace| pace.rate(now))
+        self.shared_rate
+            .as_ref()
+            .map_or_else(|| self.bucket.rate(), |shared_rate| shared_rate.rate(now))
     }
 
-    fn turned_away(&mut self, client: &ClientId, now: Instant, wait: Duration) -> VendError {
+    fn overloaded(&mut self, client: &ClientId, now: Instant, wait: Duration) -> VendError {
         let (rate, clients) = (self.rate(now), self.queue.clients());
-        VendError::Overloaded { retry_after: self.returns.book(client, now, wait, rate, clients) }
+        VendError::Overloaded {
+            retry_after: self.retry_schedule.book(client, now, wait, rate, clients),
+        }
     }
 }

@@ -11,7 +11,7 @@ use appserver_domain::ClientId;
 /// robin with nothing to carry over. Within a line the earlier deadline goes first, then who came first.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    lines: HashMap<ClientId, BTreeMap<Seat, oneshot::Sender<()>>>,
+    lines: HashMap<ClientId, BTreeMap<QueuePosition, oneshot::Sender<()>>>,
     /// Each client that has a line, once.
     turns: VecDeque<ClientId>,
     came: u64,
@@ -20,7 +20,7 @@ pub(super) struct Queue {
 
 /// A place in a client's line.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) struct Seat {
+pub(super) struct QueuePosition {
     deadline: Instant,
     number: u64,
 }
@@ -44,7 +44,7 @@ impl Queue {
     pub(super) fn ahead_of(&self, client: &ClientId, deadline: Instant) -> usize {
         let own = self.lines.get(client).map_or(0, |line| {
             // Deadlines mostly come in order, so the few that lie later are counted.
-            let last_equal = Seat { deadline, number: u64::MAX };
+            let last_equal = QueuePosition { deadline, number: u64::MAX };
             line.len() - line.range(last_equal..).count()
         });
         let others = self.lines.iter().filter(|(other, _)| *other != client);
@@ -56,23 +56,23 @@ impl Queue {
         &mut self,
         client: &ClientId,
         deadline: Instant,
-    ) -> (Seat, oneshot::Receiver<()>) {
+    ) -> (QueuePosition, oneshot::Receiver<()>) {
         self.came += 1;
-        let seat = Seat { deadline, number: self.came };
+        let position = QueuePosition { deadline, number: self.came };
         let (sender, receiver) = oneshot::channel();
         let line = self.lines.entry(client.clone()).or_default();
         if line.is_empty() {
             self.turns.push_back(client.clone());
         }
-        line.insert(seat, sender);
+        line.insert(position, sender);
         self.len += 1;
-        (seat, receiver)
+        (position, receiver)
     }
 
     /// Gives a place up; one whose turn has come is gone already.
-    pub(super) fn leave(&mut self, client: &ClientId, seat: Seat) {
+    pub(super) fn leave(&mut self, client: &ClientId, position: QueuePosition) {
         let Some(line) = self.lines.get_mut(client) else { return };
-        if line.remove(&seat).is_some() {
+        if line.remove(&position).is_some() {
             self.len -= 1;
         }
         if line.is_empty() {
@@ -110,21 +110,21 @@ mod tests {
     fn order(arrivals: &[(&str, u64)], gone: &[usize]) -> Vec<usize> {
         let now = Instant::now();
         let mut queue = Queue::default();
-        let mut seats: Vec<_> = arrivals
+        let mut positions: Vec<_> = arrivals
             .iter()
             .map(|(name, secs)| {
                 let client = client(name);
-                let (seat, heard) = queue.join(&client, now + Duration::from_secs(*secs));
-                (client, seat, heard)
+                let (position, heard) = queue.join(&client, now + Duration::from_secs(*secs));
+                (client, position, heard)
             })
             .collect();
         for index in gone {
-            queue.leave(&seats[*index].0, seats[*index].1);
+            queue.leave(&positions[*index].0, positions[*index].1);
         }
         let mut order = vec![];
         while let Some(turn) = queue.next() {
             turn.send(()).unwrap();
-            let heard = seats.iter_mut().position(|(_, _, heard)| heard.try_recv().is_ok());
+            let heard = positions.iter_mut().position(|(_, _, heard)| heard.try_recv().is_ok());
             order.push(heard.unwrap());
         }
         assert!(queue.is_empty() && queue.lines.is_empty() && queue.turns.is_empty());

@@ -4,10 +4,10 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn who_would_wait_in_vain_is_told_at_once_when_to_come_back() {
-    let stage = stage_with(|settings| settings.budget.per_second = 10);
+    let harness = harness_with(|settings| settings.budget.per_second = 10);
     let begun = Instant::now();
     let crowd: Vec<_> =
-        (0..200).map(|n| stage.spawn("app-one", &format!("phone-{n}"), secs(15))).collect();
+        (0..200).map(|n| harness.spawn("app-one", &format!("device-{n}"), secs(15))).collect();
     sleep(Duration::from_millis(1)).await;
     // 10 are called at once; the turns of 147 come in time for a call to end within 15 s.
     let (told, waiting): (Vec<_>, Vec<_>) =
@@ -25,76 +25,76 @@ async fn who_would_wait_in_vain_is_told_at_once_when_to_come_back() {
     assert!(apart.into_iter().all(|apart| (0.099..0.101).contains(&apart)), "{times:?}");
     assert!((7.0..8.0).contains(&times[0]), "{times:?}");
     // Of another client it is the first, so its turn comes soon.
-    let other = stage.vend_within("app-two", &session("other"), secs(1)).await;
+    let other = harness.vend_within("app-two", &session("other"), secs(1)).await;
     assert!(other.is_ok() && begun.elapsed() < Duration::from_millis(400), "{other:?}");
-    for phone in waiting {
-        phone.await.unwrap().unwrap();
+    for device in waiting {
+        device.await.unwrap().unwrap();
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_everyone_has_hung_up_on_in_the_queue_is_not_made() {
-    let stage = stage_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.budget.per_second = 1;
         settings.budget.burst = 1;
     });
-    stage.vend("app-one", "first").await.unwrap();
+    harness.vend("app-one", "first").await.unwrap();
     let gone: Vec<_> =
-        (0..10).map(|n| stage.spawn("app-one", &format!("gone-{n}"), secs(15))).collect();
+        (0..10).map(|n| harness.spawn("app-one", &format!("gone-{n}"), secs(15))).collect();
     sleep(Duration::from_millis(10)).await;
     gone.iter().for_each(tokio::task::JoinHandle::abort);
     sleep(Duration::from_millis(10)).await;
-    stage.vend("app-one", "stays").await.unwrap();
-    assert_eq!(stage.sts.names(), ["first", "stays"]);
+    harness.vend("app-one", "stays").await.unwrap();
+    assert_eq!(harness.sts.names(), ["first", "stays"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn retries_spend_the_budget_too() {
-    let stage = stage_with(|settings| settings.breaker.failures = 1000);
-    stage.sts.set(|sts| sts.mood = Mood::Troubled);
+    let harness = harness_with(|settings| settings.breaker.failures = 1000);
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Unavailable);
     let crowd: Vec<_> =
-        (0..300).map(|n| stage.spawn("app-one", &format!("phone-{n}"), secs(60))).collect();
-    for phone in crowd {
-        phone.await.unwrap().unwrap_err();
+        (0..300).map(|n| harness.spawn("app-one", &format!("device-{n}"), secs(60))).collect();
+    for device in crowd {
+        device.await.unwrap().unwrap_err();
     }
-    assert!(stage.sts.calls() > 900, "{}", stage.sts.calls());
-    assert_eq!(stage.sts.throttled(), 0);
+    assert!(harness.sts.calls() > 900, "{}", harness.sts.calls());
+    assert_eq!(harness.sts.throttled(), 0);
 }
 
 /// Somebody else spends half of the account's quota for ten minutes.
 #[tokio::test(start_paused = true)]
 async fn the_rate_follows_what_sts_allows_down_and_up_again() {
-    let stage = stage();
-    stage.sts.set(|sts| sts.quota = 50);
-    let load = stage.clone();
+    let harness = harness();
+    harness.sts.set(|sts| sts.quota = 50);
+    let load = harness.clone();
     let load = tokio::spawn(async move {
         for n in 0.. {
-            drop(load.spawn("app-one", &format!("phone-{n}"), secs(15)));
+            drop(load.spawn("app-one", &format!("device-{n}"), secs(15)));
             sleep(Duration::from_millis(10)).await;
         }
     });
     sleep(secs(600)).await;
-    let (calls, throttled) = (stage.sts.calls(), stage.sts.throttled());
+    let (calls, throttled) = (harness.sts.calls(), harness.sts.throttled());
     let useful = calls - throttled;
     assert!(useful > 600 * 50 * 6 / 10, "{useful} of {calls}");
     assert!(throttled < calls / 10, "{throttled} of {calls}");
-    stage.sts.set(|sts| sts.quota = 100);
+    harness.sts.set(|sts| sts.quota = 100);
     sleep(secs(60)).await;
-    let before = stage.sts.calls();
+    let before = harness.sts.calls();
     sleep(secs(10)).await;
-    assert!((890..=910).contains(&(stage.sts.calls() - before)), "the full rate is back");
+    assert!((890..=910).contains(&(harness.sts.calls() - before)), "the full rate is back");
     load.abort();
 }
 
 #[tokio::test(start_paused = true)]
 async fn beyond_the_cap_nobody_waits_and_one_client_takes_half_of_it() {
-    let stage = stage_with(|settings| settings.max_waiting = 20);
-    stage.sts.set(|sts| sts.mood = Mood::Silent);
-    let crowd: Vec<_> = (0..30).map(|_| stage.spawn("app-one", "phone", secs(4))).collect();
-    let other = stage.spawn("app-two", "phone", secs(4));
+    let harness = harness_with(|settings| settings.max_waiting = 20);
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Silent);
+    let crowd: Vec<_> = (0..30).map(|_| harness.spawn("app-one", "device", secs(4))).collect();
+    let other = harness.spawn("app-two", "device", secs(4));
     let mut outcomes = (0, 0);
-    for phone in crowd {
-        match phone.await.unwrap().unwrap_err() {
+    for device in crowd {
+        match device.await.unwrap().unwrap_err() {
             VendError::Crowded { .. } => outcomes.0 += 1,
             VendError::TimedOut => outcomes.1 += 1,
             other => panic!("{other:?}"),

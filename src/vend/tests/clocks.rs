@@ -18,7 +18,7 @@ enum Way {
 
 const WAYS: [Way; 4] = [Way::Together, Way::WallAlone, Way::MonotonicAlone, Way::Apart];
 
-impl Stage {
+impl Harness {
     async fn pass(&self, way: Way, secs: u64) {
         let wall = TimeDelta::seconds(secs as i64);
         match way {
@@ -38,15 +38,15 @@ impl Stage {
 #[tokio::test(start_paused = true)]
 async fn a_token_is_handed_out_again_for_half_of_its_life_by_either_clock() {
     for way in WAYS {
-        let stage = stage();
-        stage.vend("app-one", "phone").await.unwrap();
-        stage.pass(way, 1790).await;
+        let harness = harness();
+        harness.vend("app-one", "device").await.unwrap();
+        harness.pass(way, 1790).await;
         // Not asked for before: it would be renewed ahead.
-        assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.1", "{way:?}");
-        stage.pass(way, 11).await;
-        let vended = stage.vend("app-one", "phone").await.unwrap();
+        assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.1", "{way:?}");
+        harness.pass(way, 11).await;
+        let vended = harness.vend("app-one", "device").await.unwrap();
         assert_ne!(vended.id(), "STS.1", "{way:?}");
-        assert!(stage.remaining(&vended) > secs(1800), "{way:?}");
+        assert!(harness.remaining(&vended) > secs(1800), "{way:?}");
     }
 }
 
@@ -54,14 +54,14 @@ async fn a_token_is_handed_out_again_for_half_of_its_life_by_either_clock() {
 #[tokio::test(start_paused = true)]
 async fn a_token_past_its_end_is_not_handed_out_even_while_sts_is_down() {
     for way in WAYS {
-        let stage = stage();
-        stage.vend("app-one", "phone").await.unwrap();
-        stage.sts.set(|sts| sts.mood = Mood::Troubled);
-        stage.pass(way, 3290).await;
-        let vended = stage.vend("app-one", "phone").await.unwrap();
+        let harness = harness();
+        harness.vend("app-one", "device").await.unwrap();
+        harness.sts.set(|sts| sts.behavior = StsBehavior::Unavailable);
+        harness.pass(way, 3290).await;
+        let vended = harness.vend("app-one", "device").await.unwrap();
         assert_eq!((vended.id(), vended.source), ("STS.1", Source::Stale), "{way:?}");
-        stage.pass(way, 7200).await;
-        let vended = stage.vend("app-one", "phone").await;
+        harness.pass(way, 7200).await;
+        let vended = harness.vend("app-one", "device").await;
         assert!(matches!(vended, Err(VendError::Sts(_))), "{way:?}: {vended:?}");
     }
 }
@@ -69,12 +69,12 @@ async fn a_token_past_its_end_is_not_handed_out_even_while_sts_is_down() {
 #[tokio::test(start_paused = true)]
 async fn a_refusal_is_remembered_for_a_minute_by_either_clock() {
     for way in WAYS {
-        let stage = stage();
-        stage.sts.set(|sts| sts.mood = Mood::Refusing(Reason::NoPermission));
+        let harness = harness();
+        harness.sts.set(|sts| sts.behavior = StsBehavior::Refusing(Reason::NoPermission));
         for (passes, calls) in [(0, 1), (58, 1), (3, 2)] {
-            stage.pass(way, passes).await;
-            stage.vend("app-one", "phone").await.unwrap_err();
-            assert_eq!(stage.sts.calls(), calls, "{way:?} after {passes} s more");
+            harness.pass(way, passes).await;
+            harness.vend("app-one", "device").await.unwrap_err();
+            assert_eq!(harness.sts.calls(), calls, "{way:?} after {passes} s more");
         }
     }
 }
@@ -82,30 +82,31 @@ async fn a_refusal_is_remembered_for_a_minute_by_either_clock() {
 /// An answer that was on its way while the machine slept is as old as its question.
 #[tokio::test(start_paused = true)]
 async fn a_token_that_came_before_a_suspend_and_is_read_after_it_is_as_old_as_its_call() {
-    let stage = stage();
-    let waiting = stage.spawn("app-one", "phone", secs(15));
+    let harness = harness();
+    let waiting = harness.spawn("app-one", "device", secs(15));
     sleep(LATENCY / 2).await;
-    stage.clock.advance(TimeDelta::hours(2));
+    harness.clock.advance(TimeDelta::hours(2));
     waiting.await.unwrap().unwrap();
-    let vended = stage.vend("app-one", "phone").await.unwrap();
+    let vended = harness.vend("app-one", "device").await.unwrap();
     assert_eq!(vended.id(), "STS.2");
 }
 
 /// Set forward, a wall clock ends no pause and fills no budget.
 #[tokio::test(start_paused = true)]
 async fn waits_and_quotas_do_not_follow_a_wall_clock_that_is_set() {
-    let stage = stage_with(|settings| {
+    let harness = harness_with(|settings| {
         (settings.budget.per_second, settings.budget.burst) = (1, 1);
         settings.breaker.failures = 1;
     });
-    stage.vend("app-one", "first").await.unwrap();
-    stage.clock.advance(TimeDelta::hours(2));
-    let spent = stage.vend_within("app-one", &session("second"), Duration::from_millis(300)).await;
+    harness.vend("app-one", "first").await.unwrap();
+    harness.clock.advance(TimeDelta::hours(2));
+    let spent =
+        harness.vend_within("app-one", &session("second"), Duration::from_millis(300)).await;
     assert!(matches!(spent, Err(VendError::Overloaded { .. })), "{spent:?}");
-    stage.sts.set(|sts| sts.mood = Mood::Troubled);
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Unavailable);
     sleep(secs(1)).await;
-    stage.vend("app-one", "third").await.unwrap_err();
-    stage.clock.advance(TimeDelta::hours(2));
-    let open = stage.vend("app-one", "fourth").await;
+    harness.vend("app-one", "third").await.unwrap_err();
+    harness.clock.advance(TimeDelta::hours(2));
+    let open = harness.vend("app-one", "fourth").await;
     assert!(matches!(open, Err(VendError::CircuitOpen { .. })), "{open:?}");
 }

@@ -1,14 +1,14 @@
-//! Waves of phones, and the greedy.
+//! Waves of devices, and the greedy.
 
 use super::*;
 
-/// A phone that honours `Retry-After`, as the HTTP side sends it: in whole seconds, with its jitter. When it got its
+/// A device that honours `Retry-After`, as the HTTP side sends it: in whole seconds, with its jitter. When it got its
 /// token, and how often it asked.
-async fn phone(stage: Stage, client: &'static str, name: String) -> (Duration, usize) {
+async fn device(harness: Harness, client: &'static str, name: String) -> (Duration, usize) {
     let begun = Instant::now();
     let session = session(&name);
     for asked in 1.. {
-        match stage.vend_within(client, &session, secs(15)).await {
+        match harness.vend_within(client, &session, secs(15)).await {
             Ok(_) => return (begun.elapsed(), asked),
             Err(VendError::Overloaded { retry_after }) => {
                 let jitter = retry_after.min(secs(30)).mul_f64(rand::random::<f64>() / 2.0);
@@ -17,60 +17,60 @@ async fn phone(stage: Stage, client: &'static str, name: String) -> (Duration, u
             Err(error) => panic!("{error:?}"),
         }
     }
-    unreachable!("a phone asks until it is served")
+    unreachable!("a device asks until it is served")
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_thousand_phones_waking_at_once_are_served_in_the_time_that_the_budget_dictates() {
-    const PHONES: usize = 50_000;
-    let stage = stage();
-    let phones: Vec<_> = (0..PHONES)
-        .map(|n| tokio::spawn(phone(stage.clone(), "app-one", format!("phone-{n}"))))
+async fn fifty_thousand_devices_waking_at_once_are_served_in_the_time_that_the_budget_dictates() {
+    const DEVICES: usize = 50_000;
+    let harness = harness();
+    let devices: Vec<_> = (0..DEVICES)
+        .map(|n| tokio::spawn(device(harness.clone(), "app-one", format!("device-{n}"))))
         .collect();
     let mut served = vec![];
-    for phone in phones {
-        served.push(phone.await.unwrap());
+    for device in devices {
+        served.push(device.await.unwrap());
     }
     let last = served.iter().map(|(when, _)| when.as_secs_f64()).fold(0.0, f64::max);
-    let dictated = PHONES as f64 / 90.0;
+    let dictated = DEVICES as f64 / 90.0;
     assert!((last / dictated - 1.0).abs() < 0.1, "{last} s, the budget dictates {dictated} s");
-    assert_eq!((stage.sts.calls(), stage.sts.throttled()), (PHONES, 0));
-    // In order: of phones that came a minute of budget apart, the later one is served later.
+    assert_eq!((harness.sts.calls(), harness.sts.throttled()), (DEVICES, 0));
+    // In order: of devices that came a minute of budget apart, the later one is served later.
     let early = served.windows(5401).filter(|pair| pair[0].0 < pair[5400].0).count();
-    assert!(early as f64 > 0.99 * (PHONES - 5400) as f64, "{early}");
+    assert!(early as f64 > 0.99 * (DEVICES - 5400) as f64, "{early}");
     let most_asked = served.iter().map(|(_, asked)| *asked).max();
     let asked: usize = served.iter().map(|(_, asked)| *asked).sum();
     println!(
-        "last {last:.1} s of {dictated:.1} s, {asked} requests, at most {most_asked:?} by one phone"
+        "last {last:.1} s of {dictated:.1} s, {asked} requests, at most {most_asked:?} by one device"
     );
-    assert!(asked < 3 * PHONES, "{asked} requests");
+    assert!(asked < 3 * DEVICES, "{asked} requests");
 }
 
 /// A quota of 100 a second, spent to the last: 96 a second, and bursts of 4.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_new_clients_at_200_a_second_are_served_in_ten_and_a_half_seconds() {
-    let stage = stage_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.budget.per_second = 96;
         settings.budget.burst = 4;
     });
     let begun = Instant::now();
-    let mut phones = vec![];
+    let mut devices = vec![];
     for n in 0..1000 {
-        phones.push(stage.spawn("app-one", &format!("phone-{n}"), secs(15)));
+        devices.push(harness.spawn("app-one", &format!("device-{n}"), secs(15)));
         sleep(Duration::from_millis(5)).await;
     }
-    for phone in phones {
-        phone.await.unwrap().unwrap();
+    for device in devices {
+        device.await.unwrap().unwrap();
     }
     assert!(begun.elapsed() < Duration::from_millis(10_500), "{:?}", begun.elapsed());
-    assert_eq!((stage.sts.calls(), stage.sts.throttled()), (1000, 0));
+    assert_eq!((harness.sts.calls(), harness.sts.throttled()), (1000, 0));
 }
 
 /// T22: 100 clients that together want half of the budget, beside one that wants ten times the whole.
 #[tokio::test(start_paused = true)]
 async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
-    let stage = stage();
-    let abuser = stage.clone();
+    let harness = harness();
+    let abuser = harness.clone();
     let abuser = tokio::spawn(async move {
         for n in 0.. {
             drop(abuser.spawn("abuser", &format!("greed-{n}"), secs(15)));
@@ -80,14 +80,14 @@ async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
     sleep(secs(20)).await;
     let normals: Vec<_> = (0..100_u64)
         .map(|n| {
-            let stage = stage.clone();
+            let harness = harness.clone();
             tokio::spawn(async move {
                 sleep(Duration::from_millis(20 * n)).await;
                 let (mut served, mut longest) = (0, Duration::ZERO);
                 for round in 0..30 {
                     let begun = Instant::now();
-                    let name = format!("phone-{n}-{round}");
-                    let vended = stage.vend(&format!("client-{n}"), &name).await;
+                    let name = format!("device-{n}-{round}");
+                    let vended = harness.vend(&format!("client-{n}"), &name).await;
                     served += usize::from(vended.is_ok());
                     longest = longest.max(begun.elapsed());
                     sleep(secs(2)).await;
@@ -106,18 +106,18 @@ async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
     println!("{served} of 3000 served, the longest wait {longest:?}");
     assert!(served >= 2970, "{served} of 3000");
     assert!(longest < secs(1), "{longest:?}");
-    assert_eq!(stage.sts.throttled(), 0);
+    assert_eq!(harness.sts.throttled(), 0);
 }
 
 /// Where two clients need the same token, the line of the one that asked first is not the other's.
 #[tokio::test(start_paused = true)]
 async fn who_joins_a_greedy_clients_call_does_not_wait_in_its_line() {
-    let stage = stage_with(|settings| settings.budget.per_second = 10);
+    let harness = harness_with(|settings| settings.budget.per_second = 10);
     let greedy: Vec<_> =
-        (0..150).map(|n| stage.spawn("abuser", &format!("shared-{n}"), secs(15))).collect();
+        (0..150).map(|n| harness.spawn("abuser", &format!("shared-{n}"), secs(15))).collect();
     sleep(Duration::from_millis(1)).await;
     let begun = Instant::now();
-    let joined: Vec<_> = (0..5).map(|_| stage.spawn("app-one", "shared-149", secs(15))).collect();
+    let joined: Vec<_> = (0..5).map(|_| harness.spawn("app-one", "shared-149", secs(15))).collect();
     for joined in joined {
         joined.await.unwrap().unwrap();
     }
@@ -125,5 +125,5 @@ async fn who_joins_a_greedy_clients_call_does_not_wait_in_its_line() {
     for greedy in greedy {
         greedy.await.unwrap().unwrap();
     }
-    assert_eq!(stage.sts.calls(), 150, "a hurried call is no second one");
+    assert_eq!(harness.sts.calls(), 150, "a woken call is no second one");
 }

@@ -3,7 +3,7 @@
 mod budget;
 mod clocks;
 mod fleets;
-mod lapsing;
+mod invalidation;
 mod outages;
 mod refreshing;
 mod replicas;
@@ -27,10 +27,10 @@ const LATENCY: Duration = Duration::from_millis(100);
 
 /// What STS does with calls.
 #[derive(Clone, Copy, Debug)]
-enum Mood {
-    Well,
+enum StsBehavior {
+    Healthy,
     /// Answers that it is in trouble.
-    Troubled,
+    Unavailable,
     /// Does not answer within the attempt's time of 5 s.
     Silent,
     Throttling,
@@ -39,13 +39,13 @@ enum Mood {
     Panicking,
 }
 
-/// An STS that counts its calls, throttles beyond its quota as the real one does, and has moods.
+/// An STS that counts its calls, throttles beyond its quota as the real one does, and has behaviors.
 #[derive(Clone, Debug)]
 struct FakeSts(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    mood: Mood,
+    behavior: StsBehavior,
     /// Calls a second.
     quota: usize,
     /// What tokens live, where it is not what was asked for.
@@ -61,7 +61,7 @@ struct State {
 impl FakeSts {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
-            mood: Mood::Well,
+            behavior: StsBehavior::Healthy,
             quota: 100,
             life: None,
             calls: vec![],
@@ -95,7 +95,7 @@ impl FakeSts {
     }
 
     /// Notes a call; whether it is beyond the quota.
-    fn note(&self, session: &RoleSession) -> (Mood, bool) {
+    fn note(&self, session: &RoleSession) -> (StsBehavior, bool) {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap();
         state.calls.push((now, session.name.as_str().to_owned()));
@@ -105,7 +105,7 @@ impl FakeSts {
         state.recent.push_back(now);
         let beyond = state.recent.len() > state.quota;
         state.throttled += usize::from(beyond);
-        (state.mood, beyond)
+        (state.behavior, beyond)
     }
 
     fn mint(&self, session: &RoleSession) -> Credentials {
@@ -132,8 +132,8 @@ impl AssumeRole for FakeSts {
         _attempt: u32,
         deadline: Instant,
     ) -> Result<Credentials, StsError> {
-        let (mood, beyond) = self.note(session);
-        if let Mood::Silent = mood {
+        let (behavior, beyond) = self.note(session);
+        if let StsBehavior::Silent = behavior {
             sleep_until(deadline.min(Instant::now() + Duration::from_secs(5))).await;
             return Err(StsError::TimedOut);
         }
@@ -142,14 +142,14 @@ impl AssumeRole for FakeSts {
         if beyond {
             return throttled();
         }
-        match mood {
-            Mood::Well => Ok(self.mint(session)),
-            Mood::Troubled | Mood::Silent => {
+        match behavior {
+            StsBehavior::Healthy => Ok(self.mint(session)),
+            StsBehavior::Unavailable | StsBehavior::Silent => {
                 Err(StsError::Unavailable { status: 503, request_id: None })
             }
-            Mood::Throttling => throttled(),
-            Mood::Panicking => panic!("a bug, as the test wants it"),
-            Mood::Refusing(reason) => {
+            StsBehavior::Throttling => throttled(),
+            StsBehavior::Panicking => panic!("a bug, as the test wants it"),
+            StsBehavior::Refusing(reason) => {
                 let refusal = Refusal::new(reason, "Code".parse().unwrap());
                 Err(StsError::Refused { refusal, request_id: None })
             }
@@ -158,13 +158,13 @@ impl AssumeRole for FakeSts {
 }
 
 /// A client with a grant that is like any other.
-pub(super) fn holder(client: &str) -> Holder {
-    Holder { client: client.parse().unwrap(), grant: Fingerprint::of([]) }
+pub(super) fn holder(client: &str) -> GrantHolder {
+    GrantHolder { client: client.parse().unwrap(), grant: Fingerprint::of([]) }
 }
 
 /// A vendor that is open, with its STS and its metrics.
 #[derive(Clone)]
-struct Stage {
+struct Harness {
     vendor: Arc<Vendor<FakeSts>>,
     sts: FakeSts,
     metrics: VendMetrics,
@@ -172,36 +172,36 @@ struct Stage {
     clock: Clock,
 }
 
-fn stage() -> Stage {
-    stage_with(|_| {})
+fn harness() -> Harness {
+    harness_with(|_| {})
 }
 
-fn stage_with(change: impl FnOnce(&mut VendSettings)) -> Stage {
-    let stage = closed_stage(change);
-    stage.vendor.open(proven_key());
-    stage
+fn harness_with(change: impl FnOnce(&mut VendSettings)) -> Harness {
+    let harness = unverified_harness(change);
+    harness.vendor.open(verified_key());
+    harness
 }
 
-fn proven_key() -> ProvenKey {
+fn verified_key() -> VerifiedKey {
     let identity = CallerIdentity {
         kind: IdentityKind::RamUser,
         account: "11223344".parse().unwrap(),
         arn: "acs:ram::11223344:user/appserver".into(),
     };
-    ProvenKey::admit(identity, []).unwrap()
+    VerifiedKey::admit(identity, []).unwrap()
 }
 
-fn closed_stage(change: impl FnOnce(&mut VendSettings)) -> Stage {
+fn unverified_harness(change: impl FnOnce(&mut VendSettings)) -> Harness {
     let mut settings = VendSettings::for_tests();
     change(&mut settings);
     let (sts, metrics) = (FakeSts::new(), VendMetrics::new());
     let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
     let store = Arc::new(Store::Memory);
     let vendor = Vendor::new(sts.clone(), store, settings, metrics.clone(), clock.clone());
-    Stage { vendor: Arc::new(vendor), sts, metrics, clock }
+    Harness { vendor: Arc::new(vendor), sts, metrics, clock }
 }
 
-impl Stage {
+impl Harness {
     /// A request for the session of `name`, with the patience of the server's default.
     async fn vend(&self, client: &str, name: &str) -> Result<Vended, VendError> {
         self.vend_within(client, &session(name), Duration::from_secs(15)).await
@@ -223,8 +223,8 @@ impl Stage {
         name: &str,
         patience: Duration,
     ) -> tokio::task::JoinHandle<Result<Vended, VendError>> {
-        let (stage, client, name) = (self.clone(), client.to_owned(), name.to_owned());
-        tokio::spawn(async move { stage.vend_within(&client, &session(&name), patience).await })
+        let (harness, client, name) = (self.clone(), client.to_owned(), name.to_owned());
+        tokio::spawn(async move { harness.vend_within(&client, &session(&name), patience).await })
     }
 
     fn remaining(&self, vended: &Vended) -> Duration {

@@ -5,11 +5,11 @@ use crate::telemetry::Traces;
 
 /// An SDK that looks at its token each second, as one that is used all the time does, and fetches another once no
 /// more than `window` is left. How often it fetched in two hours.
-async fn sdk(stage: Stage, name: &'static str, window: Duration) -> usize {
+async fn sdk(harness: Harness, name: &'static str, window: Duration) -> usize {
     let (mut fetched, mut held) = (0, None::<Vended>);
     for _ in 0..7200 {
-        if held.as_ref().is_none_or(|held| stage.remaining(held) <= window) {
-            held = Some(stage.vend("app-one", name).await.unwrap());
+        if held.as_ref().is_none_or(|held| harness.remaining(held) <= window) {
+            held = Some(harness.vend("app-one", name).await.unwrap());
             fetched += 1;
         }
         sleep(secs(1)).await;
@@ -18,9 +18,9 @@ async fn sdk(stage: Stage, name: &'static str, window: Duration) -> usize {
 }
 
 /// An SDK with a timer, as ali-oss.
-async fn timer(stage: Stage, name: &'static str) -> usize {
+async fn timer(harness: Harness, name: &'static str) -> usize {
     for _ in 0..24 {
-        stage.vend("app-one", name).await.unwrap();
+        harness.vend("app-one", name).await.unwrap();
         sleep(secs(300)).await;
     }
     24
@@ -30,14 +30,14 @@ async fn timer(stage: Stage, name: &'static str) -> usize {
 /// the timer's key is renewed after 180 to 1620 s first, and then each 1260 to 1620 s.
 #[tokio::test(start_paused = true)]
 async fn two_hours_of_sdks_with_keys_of_their_own_cost_the_computed_calls() {
-    let stage = stage();
+    let harness = harness();
     let (android, python, ali_oss) = tokio::join!(
-        sdk(stage.clone(), "android", secs(299)),
-        sdk(stage.clone(), "python", secs(900)),
-        timer(stage.clone(), "ali-oss"),
+        sdk(harness.clone(), "android", secs(299)),
+        sdk(harness.clone(), "python", secs(900)),
+        timer(harness.clone(), "ali-oss"),
     );
     assert_eq!((android, python, ali_oss), (3, 3, 24));
-    let names = stage.sts.names();
+    let names = harness.sts.names();
     let calls = |name: &str| names.iter().filter(|called| *called == name).count();
     assert_eq!((calls("android"), calls("python")), (3, 3));
     assert!((5..=7).contains(&calls("ali-oss")), "{}", calls("ali-oss"));
@@ -46,41 +46,41 @@ async fn two_hours_of_sdks_with_keys_of_their_own_cost_the_computed_calls() {
 /// T11: sharing one key, no SDK gets a token that it would throw away soon.
 #[tokio::test(start_paused = true)]
 async fn two_hours_of_sdks_that_share_a_key_cost_no_more_than_its_renewals() {
-    let stage = stage();
+    let harness = harness();
     let (android, python, _) = tokio::join!(
-        sdk(stage.clone(), "shared", secs(299)),
-        sdk(stage.clone(), "shared", secs(900)),
-        timer(stage.clone(), "shared"),
+        sdk(harness.clone(), "shared", secs(299)),
+        sdk(harness.clone(), "shared", secs(900)),
+        timer(harness.clone(), "shared"),
     );
     // A token is handed out with 1800 s at least, so Android holds it for 1500 s and Python for 900 s.
     assert!(android <= 5 && python <= 8, "{android} {python}");
-    assert!((5..=7).contains(&stage.sts.calls()), "{}", stage.sts.calls());
+    assert!((5..=7).contains(&harness.sts.calls()), "{}", harness.sts.calls());
 }
 
 /// T17: 10,000 keys, fetched as fast as the budget allows, each asked for every two minutes.
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() {
-    let stage = stage();
-    let phones: Vec<_> = (0..10_000_u64)
+    let harness = harness();
+    let devices: Vec<_> = (0..10_000_u64)
         .map(|n| {
-            let stage = stage.clone();
+            let harness = harness.clone();
             tokio::spawn(async move {
-                let name = format!("phone-{n}");
+                let name = format!("device-{n}");
                 sleep(Duration::from_millis(12 * n)).await;
                 for _ in 0..60 {
-                    stage.vend("app-one", &name).await.unwrap();
+                    harness.vend("app-one", &name).await.unwrap();
                     sleep(secs(120)).await;
                 }
             })
         })
         .collect();
-    for phone in phones {
-        phone.await.unwrap();
+    for device in devices {
+        device.await.unwrap();
     }
     // Nobody has waited since the first time.
-    assert_eq!(stage.given(Lookup::Miss), 10_000);
+    assert_eq!(harness.given(Lookup::Miss), 10_000);
     // Each key is renewed after 1440 s on average, that is 417 a minute; so it is from the first renewals on.
-    let times = stage.sts.times();
+    let times = harness.sts.times();
     let in_minute = |minute| times.iter().filter(|at| (**at / 60.0) as u64 == minute).count();
     let rates: Vec<_> = (8..118).map(in_minute).collect();
     assert!(rates.iter().all(|rate| (260..=580).contains(rate)), "{rates:?}");
@@ -89,31 +89,31 @@ async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() 
 
     // Keys that were used since their last renewal are renewed once more, and then no more.
     sleep(secs(1800)).await;
-    let calls = stage.sts.calls();
+    let calls = harness.sts.calls();
     sleep(secs(36_000)).await;
-    assert_eq!(stage.sts.calls(), calls);
-    assert_eq!(stage.sts.throttled(), 0);
+    assert_eq!(harness.sts.calls(), calls);
+    assert_eq!(harness.sts.throttled(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_nobody_asks_for_again_is_not_refreshed() {
-    let stage = stage();
-    stage.vend("app-one", "phone").await.unwrap();
+    let harness = harness();
+    harness.vend("app-one", "device").await.unwrap();
     sleep(secs(7200)).await;
-    assert_eq!(stage.sts.calls(), 1);
+    assert_eq!(harness.sts.calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn refreshing_never_displaces_callers_who_wait() {
-    let stage = stage_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.budget.per_second = 10;
         settings.budget.burst = 1;
     });
     for _ in 0..2 {
-        stage.vend("app-one", "phone").await.unwrap();
+        harness.vend("app-one", "device").await.unwrap();
     }
     // From before the refresh is due until the token is no longer fresh, somebody always waits.
-    let crowd = stage.clone();
+    let crowd = harness.clone();
     let crowd = tokio::spawn(async move {
         sleep(secs(100)).await;
         for n in 0..20_000 {
@@ -122,44 +122,44 @@ async fn refreshing_never_displaces_callers_who_wait() {
         }
     });
     sleep(secs(1750)).await;
-    let mine = stage.sts.names().iter().filter(|name| *name == "phone").count();
+    let mine = harness.sts.names().iter().filter(|name| *name == "device").count();
     assert_eq!(mine, 1);
-    assert!(stage.metrics.refreshes(Refresh::NoBudget) > 3);
+    assert!(harness.metrics.refreshes(Refresh::NoBudget) > 3);
     crowd.abort();
     sleep(secs(40)).await;
-    let mine = stage.sts.names().iter().filter(|name| *name == "phone").count();
+    let mine = harness.sts.names().iter().filter(|name| *name == "device").count();
     assert_eq!(mine, 2, "once nobody waits, it has its turn");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_refresh_is_tried_again_and_leaves_the_token_as_it_is() {
-    let stage = stage();
+    let harness = harness();
     for _ in 0..2 {
-        stage.vend("app-one", "phone").await.unwrap();
+        harness.vend("app-one", "device").await.unwrap();
     }
-    stage.sts.set(|sts| sts.mood = Mood::Troubled);
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Unavailable);
     sleep(secs(1650)).await;
-    assert!(stage.metrics.refreshes(Refresh::Failed) > 0);
-    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.1");
-    assert_eq!(stage.given(Lookup::Hit), 2);
-    stage.sts.set(|sts| sts.mood = Mood::Well);
+    assert!(harness.metrics.refreshes(Refresh::Failed) > 0);
+    assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.1");
+    assert_eq!(harness.given(Lookup::Hit), 2);
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
     sleep(secs(25)).await;
-    assert_eq!(stage.metrics.refreshes(Refresh::Success), 1);
+    assert_eq!(harness.metrics.refreshes(Refresh::Success), 1);
 }
 
 /// A refresh belongs to nobody's request. It is traced where the request is that it began with, in a trace of its own.
 #[tokio::test(start_paused = true)]
 async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_began_with() {
     let (traces, mut spans) = Traces::for_tests();
-    let stage = stage();
-    stage.vend("app-one", "photos").await.unwrap();
+    let harness = harness();
+    harness.vend("app-one", "photos").await.unwrap();
     let request = traces.request(&Default::default()).unwrap();
     let id = request.id();
-    request.clone().within(stage.vend("app-one", "photos")).await.unwrap();
+    request.clone().within(harness.vend("app-one", "photos")).await.unwrap();
     drop(request);
     let request = spans.recv().await.unwrap();
     sleep(secs(3000)).await;
-    assert_eq!(stage.sts.calls(), 2);
+    assert_eq!(harness.sts.calls(), 2);
     let refresh = spans.try_recv().unwrap();
     assert_eq!(refresh.name, "refresh");
     let [link] = refresh.links.as_slice() else { panic!("not one link: {:?}", refresh.links) };
@@ -169,79 +169,79 @@ async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_bega
 }
 
 /// What refreshing ahead holds: timers, and tasks of any kind.
-fn held(stage: &Stage) -> (usize, usize) {
-    let timers = stage.vendor.engine.tokens.renewals().len();
+fn held(harness: &Harness) -> (usize, usize) {
+    let timers = harness.vendor.engine.tokens.refresh_schedule().len();
     (timers, tokio::runtime::Handle::current().metrics().num_alive_tasks())
 }
 
 /// T57: each of the keys is in use when it is evicted.
 #[tokio::test(start_paused = true)]
 async fn what_was_evicted_is_not_refreshed_and_leaves_no_timer_and_no_task() {
-    let stage = stage_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.max_cached_tokens = 100;
         (settings.budget.per_second, settings.budget.burst) = (1000, 1000);
     });
-    stage.sts.set(|sts| sts.quota = usize::MAX);
+    harness.sts.set(|sts| sts.quota = usize::MAX);
     for n in 0..5000 {
         for _ in 0..2 {
-            stage.vend("app-one", &format!("phone-{n}")).await.unwrap();
+            harness.vend("app-one", &format!("device-{n}")).await.unwrap();
         }
-        let (timers, tasks) = held(&stage);
-        assert!(timers <= stage.vendor.engine.tokens.len() && tasks <= 2, "{timers} {tasks}");
+        let (timers, tasks) = held(&harness);
+        assert!(timers <= harness.vendor.engine.tokens.len() && tasks <= 2, "{timers} {tasks}");
     }
-    let kept = stage.vendor.engine.tokens.len();
+    let kept = harness.vendor.engine.tokens.len();
     sleep(secs(3600)).await;
-    let refreshed = stage.sts.calls() - 5000;
+    let refreshed = harness.sts.calls() - 5000;
     assert!(refreshed <= kept && kept <= 100, "{refreshed} {kept}");
 }
 
 /// T40: two days in which users come, ask for a while and go; some of their tokens live for twelve hours.
 #[tokio::test(start_paused = true)]
 async fn days_of_users_who_come_and_go_leave_nothing_behind() {
-    let stage = stage_with(|settings| settings.max_cached_tokens = 200);
+    let harness = harness_with(|settings| settings.max_cached_tokens = 200);
     for minute in 0..2 * 24 * 60 {
         let life = if minute % 3 == 0 { TimeDelta::hours(12) } else { TimeDelta::hours(1) };
-        stage.sts.set(|sts| sts.life = Some(life));
+        harness.sts.set(|sts| sts.life = Some(life));
         for user in 0..5 {
             for _ in 0..2 {
-                stage.vend("app-one", &format!("phone-{minute}-{user}")).await.unwrap();
+                harness.vend("app-one", &format!("device-{minute}-{user}")).await.unwrap();
             }
         }
         // Those who came half an hour ago are still there.
-        stage.vend("app-one", &format!("phone-{}-0", (minute - 30).max(0))).await.unwrap();
+        harness.vend("app-one", &format!("device-{}-0", (minute - 30).max(0))).await.unwrap();
         sleep(secs(60)).await;
-        let (timers, tasks) = held(&stage);
-        assert!(timers <= stage.vendor.engine.tokens.len(), "{minute}: {timers} timers");
+        let (timers, tasks) = held(&harness);
+        assert!(timers <= harness.vendor.engine.tokens.len(), "{minute}: {timers} timers");
         assert!(tasks <= 10, "{minute}: {tasks} tasks");
     }
     // Nobody asks any more: each token that was used is renewed once more, and that is all.
     sleep(secs(12 * 3600)).await;
-    assert_eq!(held(&stage), (0, 1), "only the task that waits is left");
-    drop(stage);
+    assert_eq!(held(&harness), (0, 1), "only the task that waits is left");
+    drop(harness);
     tokio::task::yield_now().await;
     assert_eq!(tokio::runtime::Handle::current().metrics().num_alive_tasks(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn however_many_are_due_at_once_few_are_refreshed_at_one_time() {
-    let stage = stage_with(|settings| {
+    let harness = harness_with(|settings| {
         (settings.budget.per_second, settings.budget.burst) = (10_000, 10_000);
         settings.breaker.failures = u32::MAX;
     });
-    stage.sts.set(|sts| sts.quota = usize::MAX);
+    harness.sts.set(|sts| sts.quota = usize::MAX);
     for n in 0..1000 {
-        stage.vend("app-one", &format!("phone-{n}")).await.unwrap();
+        harness.vend("app-one", &format!("device-{n}")).await.unwrap();
     }
     for n in 0..1000 {
-        stage.vend("app-one", &format!("phone-{n}")).await.unwrap();
+        harness.vend("app-one", &format!("device-{n}")).await.unwrap();
     }
-    stage.sts.set(|sts| sts.mood = Mood::Silent);
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Silent);
     let mut most = 0;
     // As after a suspend: all of them are due in one moment.
     tokio::time::advance(secs(1650)).await;
     for _ in 0..100 {
         sleep(Duration::from_millis(100)).await;
-        most = most.max(held(&stage).1);
+        most = most.max(held(&harness).1);
     }
     assert!((64..=70).contains(&most), "{most} tasks");
 }

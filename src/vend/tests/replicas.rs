@@ -2,17 +2,17 @@
 
 use super::*;
 use crate::store::Shared;
-use crate::vend::holder::Holder;
+use crate::vend::grant_holder::GrantHolder;
 use crate::vend::key::{Key, KeyHashing};
 
 fn key(name: &str) -> Arc<Key> {
-    let (session, holder): (_, Holder) = (session(name), holder("app-one"));
+    let (session, holder): (_, GrantHolder) = (session(name), holder("app-one"));
     KeyHashing::default().seek(&session, &holder).to_key()
 }
 
 /// A token of an hour, of which another replica has let some pass.
-fn shared_token(stage: &Stage, left: Duration) -> Option<Shared<Credentials>> {
-    Some(Shared { value: stage.sts.mint(&session("phone")), left })
+fn shared_token(harness: &Harness, left: Duration) -> Option<Shared<Credentials>> {
+    Some(Shared { value: harness.sts.mint(&session("device")), left })
 }
 
 fn shared_refusal(left: Duration) -> Option<Shared<String>> {
@@ -24,9 +24,9 @@ async fn another_replicas_token_is_handed_out_while_it_is_fresh_and_kept_while_i
     for (left, is_fresh, is_kept) in
         [(3600, true, true), (1800, true, true), (1799, false, true), (300, false, false)]
     {
-        let stage = stage();
-        let (key, token) = (key("phone"), shared_token(&stage, secs(left)));
-        let (engine, now) = (&stage.vendor.engine, stage.vendor.engine.clock.moment());
+        let harness = harness();
+        let (key, token) = (key("device"), shared_token(&harness, secs(left)));
+        let (engine, now) = (&harness.vendor.engine, harness.vendor.engine.clock.moment());
         let adopted = engine.adopt(&key, now, token, None, Duration::ZERO);
         assert_eq!(adopted.is_some_and(|adopted| adopted.is_ok()), is_fresh, "{left} s");
         let kept = engine.tokens.peek(&key).map(|token| token.remaining(now));
@@ -37,29 +37,29 @@ async fn another_replicas_token_is_handed_out_while_it_is_fresh_and_kept_while_i
 #[tokio::test(start_paused = true)]
 async fn another_replicas_refusal_is_remembered_for_what_is_left_of_it_and_a_minute_at_most() {
     for (left, remembered) in [(10, 10), (60, 60), (3600, 60)] {
-        let stage = stage();
-        let (key, engine) = (key("phone"), &stage.vendor.engine);
+        let harness = harness();
+        let (key, engine) = (key("device"), &harness.vendor.engine);
         let now = || engine.clock.moment();
         let refusal = shared_refusal(secs(left));
         let adopted = engine.adopt(&key, now(), None, refusal, Duration::ZERO);
         assert!(matches!(adopted, Some(Err(VendError::Sts(_)))), "{adopted:?}");
         sleep(secs(remembered) - Duration::from_millis(1)).await;
-        assert!(engine.refusals.of(&key, now()).is_some(), "{left} s");
+        assert!(engine.negative_cache.of(&key, now()).is_some(), "{left} s");
         sleep(Duration::from_millis(1)).await;
-        assert!(engine.refusals.of(&key, now()).is_none(), "{left} s");
+        assert!(engine.negative_cache.of(&key, now()).is_none(), "{left} s");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_replicas_refusal_that_is_over_or_not_to_be_remembered_is_none() {
     let remembering =
-        |for_secs| stage_with(|settings| settings.negative_cache_lifetime = secs(for_secs));
+        |for_secs| harness_with(|settings| settings.negative_cache_lifetime = secs(for_secs));
     for (remember_for, left) in [(60, 0), (0, 60)] {
-        let stage = remembering(remember_for);
+        let harness = remembering(remember_for);
         let refusal = shared_refusal(secs(left));
-        let engine = &stage.vendor.engine;
+        let engine = &harness.vendor.engine;
         let now = engine.clock.moment();
-        let adopted = engine.adopt(&key("phone"), now, None, refusal, Duration::ZERO);
+        let adopted = engine.adopt(&key("device"), now, None, refusal, Duration::ZERO);
         assert!(adopted.is_none(), "{adopted:?}");
     }
 }
@@ -67,11 +67,11 @@ async fn another_replicas_refusal_that_is_over_or_not_to_be_remembered_is_none()
 /// Its replica renews it by its whole life; what is left here is less.
 #[tokio::test(start_paused = true)]
 async fn another_replicas_token_is_renewed_by_what_is_left_of_it() {
-    let stage = stage();
+    let harness = harness();
     let freshness = VendSettings::for_tests().freshness;
-    let now = stage.vendor.engine.clock.moment();
-    let Shared { value, left } = shared_token(&stage, secs(2400)).unwrap();
-    let token = Token::of_replica(key("phone"), value, now, left);
+    let now = harness.vendor.engine.clock.moment();
+    let Shared { value, left } = shared_token(&harness, secs(2400)).unwrap();
+    let token = Token::of_replica(key("device"), value, now, left);
     // It is fresh for 600 s, and renewed after 70 to 90 % of them.
     let due = [0.0, 1.0].map(|spread| token.refresh_due(&freshness, spread) - now.monotonic());
     assert_eq!(due.map(|due| due.as_secs_f64().round()), [420.0, 540.0]);

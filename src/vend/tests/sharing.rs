@@ -8,60 +8,60 @@ use quick_cache::Equivalent;
 
 #[tokio::test(start_paused = true)]
 async fn a_herd_of_2000_on_one_cold_key_is_one_sts_call() {
-    let stage = stage();
+    let harness = harness();
     let begun = Instant::now();
-    let herd: Vec<_> = (0..2000).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
-    for phone in herd {
-        assert_eq!(phone.await.unwrap().unwrap().id(), "STS.1");
+    let callers: Vec<_> = (0..2000).map(|_| harness.spawn("app-one", "device", secs(15))).collect();
+    for device in callers {
+        assert_eq!(device.await.unwrap().unwrap().id(), "STS.1");
     }
-    assert_eq!((stage.sts.calls(), begun.elapsed().as_millis()), (1, 100));
-    assert_eq!((stage.given(Lookup::Miss), stage.given(Lookup::Hit)), (2000, 0));
+    assert_eq!((harness.sts.calls(), begun.elapsed().as_millis()), (1, 100));
+    assert_eq!((harness.given(Lookup::Miss), harness.given(Lookup::Hit)), (2000, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hit_waits_for_nothing_and_costs_no_call() {
-    let stage = stage();
-    let first = stage.vend("app-one", "phone").await.unwrap();
+    let harness = harness();
+    let first = harness.vend("app-one", "device").await.unwrap();
     let begun = Instant::now();
-    let second = stage.vend("app-two", "phone").await.unwrap();
+    let second = harness.vend("app-two", "device").await.unwrap();
     assert!(Arc::ptr_eq(&first.token, &second.token), "clients share what STS cannot tell apart");
-    assert_eq!((stage.sts.calls(), begun.elapsed()), (1, Duration::ZERO));
-    assert_eq!(stage.given(Lookup::Hit), 1);
+    assert_eq!((harness.sts.calls(), begun.elapsed()), (1, Duration::ZERO));
+    assert_eq!(harness.given(Lookup::Hit), 1);
 }
 
 /// T13.
 #[tokio::test(start_paused = true)]
 async fn the_first_caller_hangs_up_and_all_others_are_served_by_its_call() {
-    let stage = stage();
-    let leader = stage.spawn("app-one", "phone", secs(15));
+    let harness = harness();
+    let leader = harness.spawn("app-one", "device", secs(15));
     sleep(LATENCY / 4).await;
-    let others: Vec<_> = (0..50).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
+    let others: Vec<_> = (0..50).map(|_| harness.spawn("app-one", "device", secs(15))).collect();
     sleep(LATENCY / 4).await;
     leader.abort();
     for other in others {
         assert_eq!(other.await.unwrap().unwrap().id(), "STS.1");
     }
-    assert_eq!(stage.sts.calls(), 1);
+    assert_eq!(harness.sts.calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_goes_on_when_everyone_has_hung_up_and_the_next_caller_finds_its_token() {
-    let stage = stage();
-    let only = stage.spawn("app-one", "phone", secs(15));
+    let harness = harness();
+    let only = harness.spawn("app-one", "device", secs(15));
     sleep(LATENCY / 2).await;
     only.abort();
     sleep(LATENCY).await;
-    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.1");
-    assert_eq!(stage.sts.calls(), 1);
+    assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.1");
+    assert_eq!(harness.sts.calls(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_waiter_has_its_own_deadline() {
-    let stage = stage();
-    let patient = stage.spawn("app-one", "phone", secs(15));
+    let harness = harness();
+    let patient = harness.spawn("app-one", "device", secs(15));
     let begun = Instant::now();
-    let phone = session("phone");
-    let impatient = stage.vend_within("app-one", &phone, LATENCY / 2).await;
+    let device = session("device");
+    let impatient = harness.vend_within("app-one", &device, LATENCY / 2).await;
     assert!(matches!(impatient, Err(VendError::TimedOut)), "{impatient:?}");
     assert_eq!(begun.elapsed(), LATENCY / 2);
     assert_eq!(patient.await.unwrap().unwrap().id(), "STS.1");
@@ -70,114 +70,114 @@ async fn each_waiter_has_its_own_deadline() {
 /// T14.
 #[tokio::test(start_paused = true)]
 async fn all_who_waited_share_the_error_of_one_call() {
-    let stage = stage();
-    stage.sts.set(|sts| sts.mood = Mood::Refusing(Reason::Unknown));
-    let herd: Vec<_> = (0..200).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
+    let harness = harness();
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Refusing(Reason::Unknown));
+    let callers: Vec<_> = (0..200).map(|_| harness.spawn("app-one", "device", secs(15))).collect();
     let begun = Instant::now();
-    for phone in herd {
-        let error = phone.await.unwrap().unwrap_err();
+    for device in callers {
+        let error = device.await.unwrap().unwrap_err();
         assert!(matches!(error, VendError::Sts(_)), "{error:?}");
     }
-    assert_eq!((stage.sts.calls(), begun.elapsed()), (1, LATENCY));
+    assert_eq!((harness.sts.calls(), begun.elapsed()), (1, LATENCY));
 }
 
 /// T15.
 #[tokio::test(start_paused = true)]
 async fn refusals_of_a_session_are_remembered_for_a_minute_and_nothing_else_is() {
     use Reason::*;
-    let moods = [
-        (Mood::Refusing(NoPermission), true),
-        (Mood::Refusing(NoSuchRole), true),
-        (Mood::Refusing(Policy), true),
-        (Mood::Refusing(Parameter), true),
-        (Mood::Refusing(KeyUnknown), false),
-        (Mood::Refusing(KeyDisabled), false),
-        (Mood::Refusing(WrongSecret), false),
-        (Mood::Refusing(SigningBug), false),
-        (Mood::Refusing(Signature), false),
-        (Mood::Refusing(Unknown), false),
-        (Mood::Troubled, false),
-        (Mood::Silent, false),
-        (Mood::Throttling, false),
+    let behaviors = [
+        (StsBehavior::Refusing(NoPermission), true),
+        (StsBehavior::Refusing(NoSuchRole), true),
+        (StsBehavior::Refusing(Policy), true),
+        (StsBehavior::Refusing(Parameter), true),
+        (StsBehavior::Refusing(KeyUnknown), false),
+        (StsBehavior::Refusing(KeyDisabled), false),
+        (StsBehavior::Refusing(WrongSecret), false),
+        (StsBehavior::Refusing(SigningBug), false),
+        (StsBehavior::Refusing(Signature), false),
+        (StsBehavior::Refusing(Unknown), false),
+        (StsBehavior::Unavailable, false),
+        (StsBehavior::Silent, false),
+        (StsBehavior::Throttling, false),
     ];
-    for (mood, remembered) in moods {
-        let stage = stage();
-        stage.sts.set(|sts| sts.mood = mood);
-        stage.vend("app-one", "phone").await.unwrap_err();
+    for (behavior, remembered) in behaviors {
+        let harness = harness();
+        harness.sts.set(|sts| sts.behavior = behavior);
+        harness.vend("app-one", "device").await.unwrap_err();
         // Beyond the end of the call, which may be later than that of the caller's patience.
         sleep(secs(1)).await;
-        stage.sts.set(|sts| sts.mood = Mood::Well);
-        assert_eq!(stage.vend("app-one", "phone").await.is_err(), remembered, "{mood:?}");
-        assert!(stage.vend("app-one", "another").await.is_ok(), "{mood:?}");
+        harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
+        assert_eq!(harness.vend("app-one", "device").await.is_err(), remembered, "{behavior:?}");
+        assert!(harness.vend("app-one", "another").await.is_ok(), "{behavior:?}");
         sleep(secs(61)).await;
-        assert!(stage.vend("app-one", "phone").await.is_ok(), "{mood:?}");
+        assert!(harness.vend("app-one", "device").await.is_ok(), "{behavior:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_one_access_key_was_refused_the_next_one_asks_for() {
-    let stage = stage();
-    stage.sts.set(|sts| sts.mood = Mood::Refusing(Reason::NoPermission));
-    stage.vend("app-one", "phone").await.unwrap_err();
-    stage.sts.set(|sts| sts.mood = Mood::Well);
-    stage.vend("app-one", "phone").await.unwrap_err();
-    assert_eq!(stage.sts.calls(), 1, "the refusal is remembered");
-    stage.vendor.open(proven_key());
-    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.2");
+    let harness = harness();
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Refusing(Reason::NoPermission));
+    harness.vend("app-one", "device").await.unwrap_err();
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
+    harness.vend("app-one", "device").await.unwrap_err();
+    assert_eq!(harness.sts.calls(), 1, "the refusal is remembered");
+    harness.vendor.open(verified_key());
+    assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.2");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_panics_fails_who_waits_at_once_and_leaves_its_key_free() {
-    let stage = stage();
-    stage.sts.set(|sts| sts.mood = Mood::Panicking);
+    let harness = harness();
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Panicking);
     let begun = Instant::now();
-    let herd: Vec<_> = (0..10).map(|_| stage.spawn("app-one", "phone", secs(15))).collect();
-    for phone in herd {
-        assert!(matches!(phone.await.unwrap(), Err(VendError::CallLost)));
+    let callers: Vec<_> = (0..10).map(|_| harness.spawn("app-one", "device", secs(15))).collect();
+    for device in callers {
+        assert!(matches!(device.await.unwrap(), Err(VendError::CallLost)));
     }
-    assert_eq!((stage.sts.calls(), begun.elapsed()), (1, LATENCY));
-    stage.sts.set(|sts| sts.mood = Mood::Well);
-    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.2");
+    assert_eq!((harness.sts.calls(), begun.elapsed()), (1, LATENCY));
+    harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
+    assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.2");
     assert_eq!(begun.elapsed(), 2 * LATENCY);
 }
 
 /// T10.
 #[tokio::test(start_paused = true)]
 async fn a_tokens_life_is_what_sts_gave_and_not_what_was_asked_for() {
-    let stage = stage();
-    stage.sts.set(|sts| sts.life = Some(TimeDelta::seconds(1200)));
-    stage.vend("app-one", "phone").await.unwrap();
+    let harness = harness();
+    harness.sts.set(|sts| sts.life = Some(TimeDelta::seconds(1200)));
+    harness.vend("app-one", "device").await.unwrap();
     // It is as old as the call that brought it.
     sleep(secs(600) - LATENCY).await;
-    let last = stage.vend("app-one", "phone").await.unwrap();
-    assert_eq!((last.id(), stage.remaining(&last)), ("STS.1", secs(600)));
+    let last = harness.vend("app-one", "device").await.unwrap();
+    assert_eq!((last.id(), harness.remaining(&last)), ("STS.1", secs(600)));
     sleep(secs(1)).await;
-    assert_eq!(stage.vend("app-one", "phone").await.unwrap().id(), "STS.2");
+    assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.2");
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_vended_before_sts_has_verified_the_key() {
-    let stage = closed_stage(|_| {});
-    let refused = stage.vend("app-one", "phone").await;
+    let harness = unverified_harness(|_| {});
+    let refused = harness.vend("app-one", "device").await;
     assert!(matches!(refused, Err(VendError::NotReady)), "{refused:?}");
-    assert_eq!(stage.sts.calls(), 0);
+    assert_eq!(harness.sts.calls(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn no_more_tokens_are_kept_than_the_cap() {
-    let stage = stage_with(|settings| {
+    let harness = harness_with(|settings| {
         settings.max_cached_tokens = 500;
         settings.budget.per_second = 10_000;
     });
-    stage.sts.set(|sts| sts.quota = usize::MAX);
+    harness.sts.set(|sts| sts.quota = usize::MAX);
     for number in 0..2000 {
-        stage.vend("app-one", &format!("phone-{number}")).await.unwrap();
+        harness.vend("app-one", &format!("device-{number}")).await.unwrap();
     }
-    let kept = stage.vendor.engine.tokens.len();
+    let kept = harness.vendor.engine.tokens.len();
     // The cap is shared out among a few shards, rounded up.
     assert!((400..=532).contains(&kept), "{kept}");
-    assert_eq!(stage.vend("app-one", "phone-1999").await.unwrap().id(), "STS.2000");
-    assert_eq!(stage.sts.calls(), 2000, "the newest is among those that are kept");
+    assert_eq!(harness.vend("app-one", "device-1999").await.unwrap().id(), "STS.2000");
+    assert_eq!(harness.sts.calls(), 2000, "the newest is among those that are kept");
 }
 
 /// Sessions that often are alike, and differ in one field or another.
@@ -215,10 +215,10 @@ proptest! {
     fn two_sessions_have_one_key_exactly_if_sts_sees_no_difference(a in sessions(), b in sessions()) {
         let hashing = KeyHashing::default();
         let (one, other) = (holder("app-one"), holder("app-two"));
-        let (sought, kept) = (hashing.seek(&a, &one), hashing.seek(&b, &other).to_key());
-        prop_assert_eq!(sought.equivalent(&kept), seen(&a) == seen(&b));
-        prop_assert_eq!(sought.to_key() == kept, seen(&a) == seen(&b));
+        let (lookup_key, kept) = (hashing.seek(&a, &one), hashing.seek(&b, &other).to_key());
+        prop_assert_eq!(lookup_key.equivalent(&kept), seen(&a) == seen(&b));
+        prop_assert_eq!(lookup_key.to_key() == kept, seen(&a) == seen(&b));
         // Nor do replicas, whose secrets differ, see any other difference.
-        prop_assert_eq!(sought.to_key().parts() == kept.parts(), seen(&a) == seen(&b));
+        prop_assert_eq!(lookup_key.to_key().parts() == kept.parts(), seen(&a) == seen(&b));
     }
 }

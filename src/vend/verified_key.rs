@@ -5,7 +5,7 @@ use appserver_domain::AccountId;
 
 /// An AccessKey whose owner STS has named, and who is a RAM user or a role. Nothing is vended without one.
 #[derive(Clone, Debug)]
-pub(crate) struct ProvenKey(CallerIdentity);
+pub(crate) struct VerifiedKey(CallerIdentity);
 
 /// Why an AccessKey is not signed with, however often it is asked.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -22,7 +22,7 @@ pub(crate) enum KeyRefused {
     ForeignRole { key: AccountId, role: AccountId },
 }
 
-impl ProvenKey {
+impl VerifiedKey {
     /// Admits an identity that may assume roles of `accounts`, the owners of the configured roles.
     pub(crate) fn admit<'a>(
         identity: CallerIdentity,
@@ -31,9 +31,9 @@ impl ProvenKey {
         if identity.kind == IdentityKind::Account {
             return Err(KeyRefused::RootAccount(identity.account));
         }
-        let proven = Self(identity);
-        proven.admits(accounts)?;
-        Ok(proven)
+        let verified = Self(identity);
+        verified.admits(accounts)?;
+        Ok(verified)
     }
 
     /// Whether it may assume roles of these accounts.
@@ -64,7 +64,7 @@ mod tests {
             account: "11223344".parse().unwrap(),
             arn: "acs:ram::11223344:user/appserver".into(),
         };
-        ProvenKey::admit(identity, &[role_account.parse().unwrap()]).map(|_| ())
+        VerifiedKey::admit(identity, &[role_account.parse().unwrap()]).map(|_| ())
     }
 
     #[test]

@@ -15,7 +15,7 @@ const MOST: usize = 10_000;
 
 /// For each session that STS refused for its own sake: the refusal, and how long it is taken for the answer.
 #[derive(Debug)]
-pub(super) struct Refusals {
+pub(super) struct NegativeCache {
     remember_for: Duration,
     by_key: Cache<Arc<Key>, Remembered, UnitWeighter, Prehashed>,
 }
@@ -27,7 +27,7 @@ struct Remembered {
     good_for: Duration,
 }
 
-impl Refusals {
+impl NegativeCache {
     pub(super) fn new(remember_for: Duration) -> Self {
         let lifecycle = DefaultLifecycle::default();
         let by_key = Cache::with(MOST, MOST as u64, UnitWeighter, Prehashed::default(), lifecycle);

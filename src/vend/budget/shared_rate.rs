@@ -11,14 +11,14 @@ const RECENT: Duration = Duration::from_secs(1);
 
 /// What the last reservation told.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(super) struct SharedRate {
     /// Calls a second for all replicas.
     rate: f64,
     replicas: u32,
     at: Instant,
 }
 
-impl Pace {
+impl SharedRate {
     pub(super) fn new(reserved: &Reserved, at: Instant) -> Self {
         Self { rate: reserved.rate, replicas: reserved.replicas, at }
     }
@@ -48,8 +48,8 @@ mod tests {
     fn replicas_that_wait_share_the_rate_as_long_as_they_are_known_to() {
         let now = Instant::now();
         let reserved = Reserved { wait: Duration::ZERO, rate: 90.0, replicas: 3 };
-        let pace = Pace::new(&reserved, now);
-        assert_eq!(pace.time_for(60, now), Duration::from_secs(2));
-        assert_eq!(pace.time_for(90, now + RECENT), Duration::from_secs(1));
+        let shared_rate = SharedRate::new(&reserved, now);
+        assert_eq!(shared_rate.time_for(60, now), Duration::from_secs(2));
+        assert_eq!(shared_rate.time_for(90, now + RECENT), Duration::from_secs(1));
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::Place;
+use super::budget::Turn;
 use super::engine::Engine;
 use super::error::VendError;
-use super::flights::{Flight, Outcome};
+use super::single_flight::{InFlightCall, Outcome};
 use super::token::{Origin, Token};
 use crate::store::Lease;
 use crate::sts::{AssumeRole, RoleSession, StsError, retrying};
@@ -19,57 +19,61 @@ use appserver_domain::clock::Stamp;
 
 /// Who pays for a flight.
 #[derive(Debug)]
-pub(super) enum Fare {
+pub(super) enum Payer {
     /// A caller who waits, out of the budget, with its place in the queue.
-    Waited(ClientId, Place),
+    Client(ClientId, Turn),
     /// The share for refreshing ahead: one attempt, and it is paid.
-    Ahead,
+    RefreshShare,
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Flies, keeps what it brings, and tells everyone who waits.
-    pub(super) async fn fly(self: Arc<Self>, flight: Flight<Outcome>, mut fare: Fare) -> Outcome {
+    pub(super) async fn run(
+        self: Arc<Self>,
+        flight: InFlightCall<Outcome>,
+        mut payer: Payer,
+    ) -> Outcome {
         let turn = async {
-            match &mut fare {
-                Fare::Waited(_, place) => place.turn().await,
-                Fare::Ahead => {}
+            match &mut payer {
+                Payer::Client(_, turn) => turn.wait().await,
+                Payer::RefreshShare => {}
             }
         };
         // In the queue a flight costs nothing yet, so one that nobody waits for ends there.
         tokio::select! {
             biased;
             () = turn => {}
-            () = flight.departure().hurried() => {}
-            () = flight.deserted() => return Err(VendError::TimedOut),
+            () = flight.turn_signal().woken() => {}
+            () = flight.abandoned() => return Err(VendError::TimedOut),
         }
-        flight.departure().done();
-        if let Fare::Waited(_, place) = &mut fare {
-            place.give_up();
+        flight.turn_signal().done();
+        if let Payer::Client(_, turn) = &mut payer {
+            turn.release();
         }
         let deadline = Instant::now() + self.settings.call_timeout;
-        let lease = match self.lease(&flight, &fare, deadline).await {
+        let lease = match self.lease(&flight, &payer, deadline).await {
             Ok(lease) => lease,
             Err(needless) => {
-                flight.land(needless.clone());
+                flight.complete(needless.clone());
                 return needless;
             }
         };
         let called = Instant::now();
-        let call = self.call(&flight, &fare, deadline);
+        let call = self.call(&flight, &payer, deadline);
         let outcome = match self.while_held(lease.as_ref(), call).await {
             Ok(token) => {
-                log_minted(flight.key().session(), &fare, &token, called.elapsed());
+                log_minted(flight.key().session(), &payer, &token, called.elapsed());
                 Ok(self.keep(token))
             }
             Err(error) => {
                 if let VendError::Sts(error) = &error {
-                    self.refusals.note(flight.key(), error, self.clock.moment());
+                    self.negative_cache.note(flight.key(), error, self.clock.moment());
                 }
                 Err(error)
             }
         };
         let key = Arc::clone(flight.key());
-        flight.land(outcome.clone());
+        flight.complete(outcome.clone());
         // Those who wait here have it by now; a slow Redis delays nobody.
         if let Some(lease) = lease {
             self.share(&key, lease, &outcome).await;
@@ -90,11 +94,16 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     }
 
     /// Calls STS, as often as it is worth it and the budget allows.
-    async fn call(&self, flight: &Flight<Outcome>, fare: &Fare, deadline: Instant) -> Outcome {
-        let attempt = |number| self.attempt(flight, fare, number, deadline);
-        let most = match fare {
-            Fare::Waited(..) => self.settings.max_attempts,
-            Fare::Ahead => NonZeroU32::MIN,
+    async fn call(
+        &self,
+        flight: &InFlightCall<Outcome>,
+        payer: &Payer,
+        deadline: Instant,
+    ) -> Outcome {
+        let attempt = |number| self.attempt(flight, payer, number, deadline);
+        let most = match payer {
+            Payer::Client(..) => self.settings.max_attempts,
+            Payer::RefreshShare => NonZeroU32::MIN,
         };
         match retrying(deadline, most, attempt).await {
             Ok(outcome) => outcome,
@@ -105,22 +114,22 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// One attempt, paid and learnt from. The inner error ends the call: nothing was sent.
     async fn attempt(
         &self,
-        flight: &Flight<Outcome>,
-        fare: &Fare,
+        flight: &InFlightCall<Outcome>,
+        payer: &Payer,
         number: u32,
         deadline: Instant,
     ) -> Result<Outcome, StsError> {
         if number > 1
-            && let Fare::Waited(client, _) = fare
+            && let Payer::Client(client, _) = payer
         {
             // Another attempt is another call, with another place in the queue; and not for nobody.
-            if flight.is_deserted() {
+            if flight.is_abandoned() {
                 return Ok(Err(VendError::TimedOut));
             }
             match self.budget.enter(client, deadline) {
-                Ok(mut place) => {
+                Ok(mut turn) => {
                     // It comes when it was said, unless the budget has shrunk since.
-                    if timeout_at(deadline, place.turn()).await.is_err() {
+                    if timeout_at(deadline, turn.wait()).await.is_err() {
                         return Ok(Err(VendError::TimedOut));
                     }
                 }
@@ -139,9 +148,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if outcome.as_ref().is_err_and(StsError::is_throttling) {
             self.budget.cut().await;
         }
-        let origin = match fare {
-            Fare::Waited(..) => Origin::Need,
-            Fare::Ahead => Origin::Renewal,
+        let origin = match payer {
+            Payer::Client(..) => Origin::Need,
+            Payer::RefreshShare => Origin::Renewal,
         };
         let key = Arc::clone(flight.key());
         outcome.map(|credentials| Ok(Arc::new(Token::new(key, credentials, asked, origin))))
@@ -150,11 +159,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
 
 /// The one line of a token, when it comes from STS; it is handed out many times after that. ActionTrail names sessions
 /// by the same key id.
-fn log_minted(session: &RoleSession, fare: &Fare, token: &Token, took: Duration) {
+fn log_minted(session: &RoleSession, payer: &Payer, token: &Token, took: Duration) {
     let credentials = token.credentials();
-    let (client, message) = match fare {
-        Fare::Waited(client, _) => (Some(client.as_str()), "minted a token"),
-        Fare::Ahead => (None, "renewed a token"),
+    let (client, message) = match payer {
+        Payer::Client(client, _) => (Some(client.as_str()), "minted a token"),
+        Payer::RefreshShare => (None, "renewed a token"),
     };
     tracing::info!(
         client.id = client,

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use super::departure::Departure;
 use super::error::VendError;
 use super::key::{Key, Prehashed};
 use super::token::Token;
+use super::turn_signal::TurnSignal;
 use appserver_domain::ClientId;
 
 /// What a flight brings, to everyone who waits for it.
@@ -20,11 +20,11 @@ type ByKey<T> = HashMap<Arc<Key>, UnderWay<T>, Prehashed>;
 #[derive(Debug)]
 struct UnderWay<T> {
     outcome: watch::Sender<Option<T>>,
-    departure: Arc<Departure>,
+    turn_signal: Arc<TurnSignal>,
 }
 
 #[derive(Debug)]
-pub(super) struct Flights<T> {
+pub(super) struct InFlightCalls<T> {
     /// Held for a lookup, and to make sure of what must not change while a flight is started; never
     /// across an await.
     under_way: Mutex<ByKey<T>>,
@@ -32,52 +32,52 @@ pub(super) struct Flights<T> {
 
 /// A flight's own end of it. However the flight ends, its key is free again.
 #[derive(Debug)]
-pub(super) struct Flight<T> {
-    flights: Arc<Flights<T>>,
+pub(super) struct InFlightCall<T> {
+    in_flight: Arc<InFlightCalls<T>>,
     key: Arc<Key>,
-    departure: Arc<Departure>,
+    turn_signal: Arc<TurnSignal>,
     outcome: watch::Sender<Option<T>>,
 }
 
-/// A seat on a flight. Whoever drops it takes nobody down.
+/// A position on a flight. Whoever drops it takes nobody down.
 #[derive(Debug)]
-pub(super) struct Passenger<T>(watch::Receiver<Option<T>>);
+pub(super) struct Waiter<T>(watch::Receiver<Option<T>>);
 
 /// How a caller gets to wait.
-pub(super) enum Boarding<T, P> {
-    Joined(Passenger<T>, Arc<Departure>),
-    /// There was no flight for the key, and now there is: it must be flown with what was prepared.
-    Started(Passenger<T>, Flight<T>, P),
+pub(super) enum Entry<T, P> {
+    Joined(Waiter<T>, Arc<TurnSignal>),
+    /// There was no flight for the key, and now there is: it must be running with what was prepared.
+    Started(Waiter<T>, InFlightCall<T>, P),
 }
 
-impl<T> Default for Flights<T> {
+impl<T> Default for InFlightCalls<T> {
     fn default() -> Self {
         Self { under_way: Mutex::default() }
     }
 }
 
-impl<T> Flights<T> {
+impl<T> InFlightCalls<T> {
     /// Joins the key's flight, or starts one in the line of `client` if `prepare` finds nothing against it.
     ///
     /// `prepare` runs while no flight can start or end, so what it sees cannot be overtaken.
-    pub(super) fn board<P, E>(
+    pub(super) fn join_or_start<P, E>(
         self: &Arc<Self>,
         key: &Arc<Key>,
         client: Option<&ClientId>,
         prepare: impl FnOnce() -> Result<P, E>,
-    ) -> Result<Boarding<T, P>, E> {
+    ) -> Result<Entry<T, P>, E> {
         let mut under_way = self.under_way();
-        if let Some(UnderWay { outcome, departure }) = under_way.get(key) {
-            return Ok(Boarding::Joined(Passenger(outcome.subscribe()), Arc::clone(departure)));
+        if let Some(UnderWay { outcome, turn_signal }) = under_way.get(key) {
+            return Ok(Entry::Joined(Waiter(outcome.subscribe()), Arc::clone(turn_signal)));
         }
         let prepared = prepare()?;
-        let (outcome, passenger) = watch::channel(None);
-        let departure = Arc::new(Departure::of(client));
-        let entry = UnderWay { outcome: outcome.clone(), departure: Arc::clone(&departure) };
+        let (outcome, waiter) = watch::channel(None);
+        let turn_signal = Arc::new(TurnSignal::of(client));
+        let entry = UnderWay { outcome: outcome.clone(), turn_signal: Arc::clone(&turn_signal) };
         under_way.insert(Arc::clone(key), entry);
-        let (flights, key) = (Arc::clone(self), Arc::clone(key));
-        let flight = Flight { flights, key, departure, outcome };
-        Ok(Boarding::Started(Passenger(passenger), flight, prepared))
+        let (in_flight, key) = (Arc::clone(self), Arc::clone(key));
+        let flight = InFlightCall { in_flight, key, turn_signal, outcome };
+        Ok(Entry::Started(Waiter(waiter), flight, prepared))
     }
 
     pub(super) fn is_under_way(&self, key: &Arc<Key>) -> bool {
@@ -90,20 +90,20 @@ impl<T> Flights<T> {
     }
 }
 
-impl<T> Flight<T> {
+impl<T> InFlightCall<T> {
     pub(super) fn key(&self) -> &Arc<Key> {
         &self.key
     }
 
-    pub(super) fn departure(&self) -> &Departure {
-        &self.departure
+    pub(super) fn turn_signal(&self) -> &TurnSignal {
+        &self.turn_signal
     }
 
     /// Comes when nobody waits any more, and nobody can join: only then is it free to end unflown.
-    pub(super) async fn deserted(&self) {
+    pub(super) async fn abandoned(&self) {
         loop {
             self.outcome.closed().await;
-            let mut under_way = self.flights.under_way();
+            let mut under_way = self.in_flight.under_way();
             // Whoever joins does so under the same lock.
             if self.outcome.is_closed() {
                 under_way.remove(&self.key);
@@ -112,21 +112,21 @@ impl<T> Flight<T> {
         }
     }
 
-    pub(super) fn is_deserted(&self) -> bool {
+    pub(super) fn is_abandoned(&self) -> bool {
         self.outcome.is_closed()
     }
 
     /// Ends the flight. What it brought must be where the next caller looks before: from here on a new flight may
     /// start.
-    pub(super) fn land(self, outcome: T) {
-        self.flights.under_way().remove(&self.key);
+    pub(super) fn complete(self, outcome: T) {
+        self.in_flight.under_way().remove(&self.key);
         self.outcome.send_replace(Some(outcome));
     }
 }
 
-impl<T> Drop for Flight<T> {
+impl<T> Drop for InFlightCall<T> {
     fn drop(&mut self) {
-        let mut under_way = self.flights.under_way();
+        let mut under_way = self.in_flight.under_way();
         // It may have landed, and another may have started since.
         if under_way.get(&self.key).is_some_and(|other| other.outcome.same_channel(&self.outcome)) {
             under_way.remove(&self.key);
@@ -134,7 +134,7 @@ impl<T> Drop for Flight<T> {
     }
 }
 
-impl<T: Clone> Passenger<T> {
+impl<T: Clone> Waiter<T> {
     /// What the flight brought; nothing if it ended without a word: its task panicked, or the process stops.
     pub(super) async fn outcome(mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())

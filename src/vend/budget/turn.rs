@@ -6,23 +6,23 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Budget;
-use super::queue::Seat;
+use super::queue::QueuePosition;
 use appserver_domain::ClientId;
 
 /// A right to one call, now or when its turn comes. Dropping it gives the place to those behind.
 #[derive(Debug)]
-pub(in crate::vend) struct Place(Option<Waiting>);
+pub(in crate::vend) struct Turn(Option<Waiting>);
 
 #[derive(Debug)]
 struct Waiting {
     budget: Arc<Budget>,
     client: ClientId,
-    seat: Seat,
+    position: QueuePosition,
     turn: oneshot::Receiver<()>,
     since: Instant,
 }
 
-impl Place {
+impl Turn {
     /// The budget had one left.
     pub(super) fn served() -> Self {
         Self(None)
@@ -31,30 +31,30 @@ impl Place {
     pub(super) fn waiting(
         budget: Arc<Budget>,
         client: ClientId,
-        seat: Seat,
+        position: QueuePosition,
         turn: oneshot::Receiver<()>,
     ) -> Self {
-        Self(Some(Waiting { budget, client, seat, turn, since: Instant::now() }))
+        Self(Some(Waiting { budget, client, position, turn, since: Instant::now() }))
     }
 
     /// Gives the place to those behind: the call is made, or needs no turn of its own any more.
-    pub(in crate::vend) fn give_up(&mut self) {
+    pub(in crate::vend) fn release(&mut self) {
         self.0 = None;
     }
 
     /// Waits for the turn.
-    pub(in crate::vend) async fn turn(&mut self) {
+    pub(in crate::vend) async fn wait(&mut self) {
         if let Some(waiting) = &mut self.0 {
             // The sender goes only when it has sent, or with the process.
             let _ = (&mut waiting.turn).await;
             waiting.budget.metrics.queued(waiting.since.elapsed());
-            self.give_up();
+            self.release();
         }
     }
 }
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.budget.state().queue.leave(&self.client, self.seat);
+        self.budget.state().queue.leave(&self.client, self.position);
     }
 }

@@ -16,7 +16,7 @@ use super::key::{Key, Prehashed};
 ///
 /// `Tokens` owns it and forgets here what it keeps no longer, so it is never longer than what is kept.
 #[derive(Debug, Default)]
-pub(super) struct Renewals {
+pub(super) struct RefreshSchedule {
     /// Held for a few instructions, never across an await; nothing else is locked while it is held.
     state: Mutex<State>,
 }
@@ -28,7 +28,7 @@ struct State {
     places: HashMap<Arc<Key>, delay_queue::Key, Prehashed>,
 }
 
-impl Renewals {
+impl RefreshSchedule {
     /// The key's token is to be renewed then, whatever was planned before.
     pub(super) fn schedule(&self, key: &Arc<Key>, at: Instant) {
         let State { due, places } = &mut *self.state();

@@ -10,7 +10,7 @@ use appserver_domain::ClientId;
 /// others who need the same token must not wait for it: the first of each client that joins takes a place in its
 /// own line too, and the flight goes with whichever turn comes first.
 #[derive(Debug)]
-pub(super) struct Departure {
+pub(super) struct TurnSignal {
     /// Whose lines it waits in; empty once it has gone. Held for a look, never across an await.
     lines: Mutex<Vec<ClientId>>,
     turn: Notify,
@@ -18,7 +18,7 @@ pub(super) struct Departure {
     started_by: Option<Origin>,
 }
 
-impl Departure {
+impl TurnSignal {
     /// Of a flight that waits in the line of `client`, or in none.
     pub(super) fn of(client: Option<&ClientId>) -> Self {
         Self {
@@ -29,14 +29,14 @@ impl Departure {
     }
 
     /// Notes who waits for another's flight, so that its trace leads to what it waited for.
-    pub(super) fn is_joined(&self) {
+    pub(super) fn link_trace(&self) {
         if let (Some(trace), Some(origin)) = (Trace::current(), &self.started_by) {
             trace.link(origin);
         }
     }
 
     /// Whether the flight still waits, and not yet in the line of `client`; from now on it counts as waiting there.
-    pub(super) fn wants_line_of(&self, client: &ClientId) -> bool {
+    pub(super) fn add_queue_of(&self, client: &ClientId) -> bool {
         let mut lines = self.lines();
         let wants = !lines.is_empty() && !lines.contains(client);
         if wants {
@@ -46,12 +46,12 @@ impl Departure {
     }
 
     /// Another client's turn has come.
-    pub(super) fn hurry(&self) {
+    pub(super) fn wake(&self) {
         self.turn.notify_one();
     }
 
     /// Comes with the turn of another client.
-    pub(super) async fn hurried(&self) {
+    pub(super) async fn woken(&self) {
         self.turn.notified().await;
     }
 

@@ -15,9 +15,9 @@ const LONGEST: Duration = Duration::from_secs(600);
 ///
 /// Each client has times of its own. One that ignores them, or never comes back, moves nobody else's.
 #[derive(Debug, Default)]
-pub(super) struct Returns(HashMap<ClientId, Instant>);
+pub(super) struct RetrySchedule(HashMap<ClientId, Instant>);
 
-impl Returns {
+impl RetrySchedule {
     /// The next free time for `client`, from now. `wait` is how long its place in the queue would have taken,
     /// `rate` how many calls a second are made for `clients` clients.
     pub(super) fn book(
@@ -47,11 +47,11 @@ mod tests {
     #[test]
     fn a_crowd_is_told_to_return_one_by_one_and_each_client_by_itself() {
         let now = Instant::now();
-        let mut returns = Returns::default();
+        let mut retry_schedule = RetrySchedule::default();
         let [crowd, other]: [ClientId; 2] = ["crowd", "other"].map(|id| id.parse().unwrap());
         let mut book = |client, secs: u64| {
             let at = now + Duration::from_secs(secs);
-            returns.book(client, at, Duration::from_secs(10), 10.0, 1).as_millis()
+            retry_schedule.book(client, at, Duration::from_secs(10), 10.0, 1).as_millis()
         };
         let told: Vec<_> = (0..3).map(|_| book(&crowd, 0)).collect();
         assert_eq!(told, [5100, 5200, 5300]);
@@ -64,10 +64,10 @@ mod tests {
     #[test]
     fn nobody_is_sent_away_for_more_than_ten_minutes() {
         let now = Instant::now();
-        let mut returns = Returns::default();
+        let mut retry_schedule = RetrySchedule::default();
         let client: ClientId = "crowd".parse().unwrap();
         let longest =
-            (0..100_000).map(|_| returns.book(&client, now, Duration::MAX, 90.0, 1)).max();
+            (0..100_000).map(|_| retry_schedule.book(&client, now, Duration::MAX, 90.0, 1)).max();
         assert_eq!(longest, Some(LONGEST));
     }
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::engine::Engine;
-use super::holder::Holders;
+use super::grant_holder::GrantHolders;
 use super::key::Key;
 use super::token::Token;
 use crate::sts::AssumeRole;
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Drops what is kept for others than these. Nothing of it is renewed.
-    pub(super) fn keep_for(self: &Arc<Self>, holders: Holders) {
+    pub(super) fn retain_holders(self: &Arc<Self>, holders: GrantHolders) {
         let holders = Arc::new(holders);
         // First: a flight that lands from here on sees it, and one that has landed before is swept.
         self.holders.store(Arc::clone(&holders));
@@ -33,7 +33,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     /// Keeps the token for those who come later, unless it was fetched for somebody who may not have it any more.
     pub(super) fn keep(&self, token: Arc<Token>) -> Arc<Token> {
         let kept = self.tokens.keep(token, self.clock.moment());
-        // After it was put there: see `keep_for`.
+        // After it was put there: see `retain_holders`.
         if !self.may_keep(kept.key()) {
             self.tokens.drop(kept.key());
         }
