@@ -15,7 +15,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::auth::{Authenticator, Caller, Issuers, Presented};
 use crate::config::{self, Mode, RuleSettings, Settings};
-use crate::grant::{Asked, Grant, Grants};
+use crate::grant::{Grant, Grants, TokenParams};
 use crate::http::token_response;
 use crate::store::Store;
 use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
@@ -31,7 +31,7 @@ pub struct Steps {
     authenticator: Authenticator,
     grants: Grants,
     caller: Caller,
-    asked: Asked,
+    asked: TokenParams,
     now: DateTime<Utc>,
     session: RoleSession,
     holder: GrantHolder,
@@ -96,7 +96,7 @@ impl Steps {
         let authorization = STANDARD.encode(format!("{CLIENT}:{CLIENT}-demo-secret"));
         let caller = Caller::imagined(CLIENT.parse().expect("it is an id"), None, BTreeMap::new());
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
-        let asked = Asked { parameters, ..Asked::default() };
+        let asked = TokenParams { parameters, ..TokenParams::default() };
         let now = Clock::system().now();
         let session = session(&grants, &caller, &asked, now);
 
@@ -177,7 +177,12 @@ impl Steps {
     }
 }
 
-fn session(grants: &Grants, caller: &Caller, asked: &Asked, now: DateTime<Utc>) -> RoleSession {
+fn session(
+    grants: &Grants,
+    caller: &Caller,
+    asked: &TokenParams,
+    now: DateTime<Utc>,
+) -> RoleSession {
     let grant = grants.decide(caller, asked, now).map(Grant::into_role_session);
     grant.expect("the client may have it")
 }

@@ -64,7 +64,7 @@ impl Durations {
 
 /// What a caller asks for; unread text but for its shape, and for the policy's.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(crate) struct Asked {
+pub(crate) struct TokenParams {
     pub(crate) grant: Option<String>,
     pub(crate) duration_secs: Option<u64>,
     pub(crate) parameters: BTreeMap<String, String>,
@@ -141,7 +141,7 @@ impl Grants {
     pub(crate) fn decide(
         &self,
         caller: &Caller,
-        asked: &Asked,
+        asked: &TokenParams,
         now: DateTime<Utc>,
     ) -> Result<Grant<'_>, Refusal> {
         let entitlement = self.entitlement(caller.client(), asked.grant.as_deref())?;
@@ -288,16 +288,20 @@ mod tests {
         }
     }
 
-    fn decide(client: &str, subject: Option<&str>, asked: &Asked) -> Result<RoleSession, Refusal> {
+    fn decide(
+        client: &str,
+        subject: Option<&str>,
+        asked: &TokenParams,
+    ) -> Result<RoleSession, Refusal> {
         let subject = subject.map(|subject| subject.parse::<Subject>().unwrap());
         let caller = Caller::imagined(client.parse().unwrap(), subject, BTreeMap::new());
         let now = "2015-01-01T00:00:00Z".parse().unwrap();
         grants().decide(&caller, asked, now).map(Grant::into_role_session)
     }
 
-    fn asked(grant: Option<&str>, album: Option<&str>) -> Asked {
+    fn asked(grant: Option<&str>, album: Option<&str>) -> TokenParams {
         let parameters = album.map(|album| ("album".to_owned(), album.to_owned()));
-        Asked {
+        TokenParams {
             grant: grant.map(str::to_owned),
             duration_secs: None,
             parameters: parameters.into_iter().collect(),
@@ -334,7 +338,7 @@ mod tests {
 
     #[test]
     fn durations_outside_the_grants_bounds_are_refused() {
-        let with = |secs| Asked { duration_secs: Some(secs), ..asked(None, Some("2015")) };
+        let with = |secs| TokenParams { duration_secs: Some(secs), ..asked(None, Some("2015")) };
         let got = [899, 900, 3600, 3601, u64::MAX].map(|secs| {
             decide("reader", None, &with(secs)).map(|session| session.duration.as_secs()).ok()
         });
@@ -348,7 +352,7 @@ mod tests {
         let got = |secs: Option<u64>, left: i64| {
             let caller = Caller::imagined("reader".parse().unwrap(), None, BTreeMap::new())
                 .logged_in_until(now + chrono::TimeDelta::seconds(left));
-            let asked = Asked { duration_secs: secs, ..asked(None, Some("2015")) };
+            let asked = TokenParams { duration_secs: secs, ..asked(None, Some("2015")) };
             grants().decide(&caller, &asked, now).map(|grant| grant.duration.as_secs())
         };
         for (secs, left, expected) in [
@@ -374,7 +378,7 @@ mod tests {
         let with = |key: &str| {
             let json = ALBUM.replace("${params.album}/*", key);
             let policy = Some(RequestedPolicy::parse(&json).unwrap());
-            decide("reader", None, &Asked { policy, ..asked(None, Some("2015")) })
+            decide("reader", None, &TokenParams { policy, ..asked(None, Some("2015")) })
         };
         let session = with("2015/01/*").unwrap();
         insta::assert_snapshot!(session.policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/*"}]}"#);

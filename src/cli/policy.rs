@@ -10,7 +10,7 @@ use super::output::say;
 use super::{ConfigFiles, EXIT_CONFIG, Failure};
 use crate::auth::Caller;
 use crate::config::{self, Mode, Settings};
-use crate::grant::{Asked, Grants, Refusal};
+use crate::grant::{Grants, Refusal, TokenParams};
 use appserver_domain::clock::Clock;
 use appserver_domain::{ClientId, IssuerName, Subject};
 use appserver_policy::{
@@ -126,7 +126,7 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
         RequestedPolicy::parse(&read(&file)?).map_err(unfit)
     });
     let policy = policy.transpose()?;
-    let asked = Asked { grant: args.grant, duration_secs: None, parameters, policy };
+    let asked = TokenParams { grant: args.grant, duration_secs: None, parameters, policy };
     let grant = grants.decide(&caller, &asked, Clock::system().now());
     let refused = |refusal| Failure::new(EXIT_CONFIG, with_way_out(&refusal, &caller));
     Ok(grant.map_err(refused)?.policy().clone())

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
-use crate::grant::{Asked, Durations, Entitlement, Grant, Grants};
+use crate::grant::{Durations, Entitlement, Grant, Grants, TokenParams};
 use crate::sts::RoleSession;
 use appserver_domain::{ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration};
 use appserver_policy::{Breadth, GrantTemplate, GrantTexts, ValueRules};
@@ -55,7 +55,8 @@ pub(super) fn session(trial: Trial<'_>, now: DateTime<Utc>) -> RoleSession {
         issued_within: Duration::ZERO,
     };
     let caller = Caller::imagined(client, None, BTreeMap::new());
-    let granted = grants.decide(&caller, &Asked::default(), now).map(Grant::into_role_session);
+    let granted =
+        grants.decide(&caller, &TokenParams::default(), now).map(Grant::into_role_session);
     granted.expect("its one client has the one grant, which needs nothing")
 }
 

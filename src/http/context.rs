@@ -15,7 +15,7 @@ use uuid::fmt::Hyphenated;
 
 use super::rules::Rules;
 use crate::auth::{Caller, TicketId};
-use crate::grant::Asked;
+use crate::grant::TokenParams;
 use crate::server::Peer;
 use appserver_domain::{ClientId, GrantName, IssuerName, Subject};
 
@@ -141,7 +141,7 @@ impl Context {
     }
 
     /// The same by what the request says, which may name none.
-    pub(super) fn note_asked_grant(&self, caller: &Caller, asked: &Asked) {
+    pub(super) fn note_asked_grant(&self, caller: &Caller, asked: &TokenParams) {
         if let Some(grant) = self.rules.grants.asked(caller.client(), asked.grant.as_deref()) {
             self.note_grant(grant);
         }

@@ -5,24 +5,58 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use serde::Serialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::Api;
 use super::context::Told;
 use super::error::ApiError;
-use super::json::{ApiJson, Members};
+use super::json::ApiJson;
 use super::no_query::NoQuery;
 use super::token::json;
-use super::token_request::{not_taken, parameters, policy, text};
+use super::token_request::Policy;
 use super::wire::Success;
 use crate::auth::Caller;
-use crate::grant::Asked;
-use appserver_policy::{Explanation, Request, RequestProblem};
+use crate::grant::TokenParams;
+use appserver_domain::GrantName;
+use appserver_policy::{Explanation, Request, RequestProblem, StatementVerdict};
 
-const FIELDS: &str =
-    "the parameters are `Grant`, `Parameters`, `Policy`, `Action`, `Resource` and `Conditions`";
+/// What is to be explained: the members of a token's request, and what the token would be used for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct ExplainRequest {
+    /// One of the client's grants. May be left out where it has exactly one.
+    #[schema(nullable = false)]
+    grant: Option<String>,
+    /// Exactly those that the grant declares.
+    #[schema(nullable = false)]
+    parameters: Option<BTreeMap<String, String>>,
+    #[schema(nullable = false)]
+    policy: Option<Policy>,
+    /// An action, or an operation of OSS that another action allows.
+    #[schema(example = "oss:HeadObject")]
+    action: String,
+    /// One bucket or object.
+    #[schema(example = "acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg")]
+    resource: String,
+    /// Condition keys of the request, with their values.
+    #[schema(nullable = false, example = json!({"oss:Prefix": "2015/"}))]
+    conditions: Option<Conditions>,
+}
+
+/// Condition keys of a request, with their values.
+#[derive(Debug, Default, ToSchema)]
+pub(super) struct Conditions(BTreeMap<String, String>);
+
+impl<'de> Deserialize<'de> for Conditions {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // A key is no parameter's name, so the error names the field that holds it.
+        let conditions = BTreeMap::deserialize(deserializer).map(Self);
+        conditions.map_err(|_| D::Error::custom(RequestProblem::Condition))
+    }
+}
 
 /// Whether a token would allow it, and why.
 #[derive(Serialize, ToSchema)]
@@ -31,8 +65,74 @@ pub(super) struct ExplainResponse<'a> {
     #[serde(flatten)]
     success: Success<'a>,
     grant: &'a str,
-    #[serde(flatten)]
-    explanation: &'a Explanation,
+    /// Whether the request is allowed.
+    allowed: bool,
+    /// The decision by RAM's rules: a denial outweighs an allowance, and what no statement allows is denied implicitly.
+    #[schema(pattern = "^(Allowed|ExplicitlyDenied|ImplicitlyDenied)$")]
+    verdict: &'static str,
+    /// The statement that decides, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    decided_by: Option<String>,
+    /// The operation of OSS that the request names, where another action allows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    operation: Option<String>,
+    /// The action of the request.
+    action: String,
+    /// The resource of the request.
+    resource: String,
+    /// What the decision covers, and what it leaves out.
+    scope: &'static str,
+    /// What of the request is not known here, or does not go together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+    /// Each statement of the policy, in its order.
+    statements: Vec<StatementResult>,
+    /// The session policy, byte for byte.
+    #[schema(value_type = Object)]
+    policy: Box<RawValue>,
+}
+
+/// One statement's part in the verdict.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "PascalCase")]
+#[schema(as = Statement)]
+pub(super) struct StatementResult {
+    /// Where the statement is: `Statement[0]`.
+    statement: String,
+    /// Its effect.
+    #[schema(pattern = "^(Allow|Deny)$")]
+    effect: &'static str,
+    /// Whether the statement applies to the request.
+    applies: bool,
+    /// Why it applies or does not.
+    because: String,
+}
+
+impl<'a> ExplainResponse<'a> {
+    fn new(request_id: &'a str, grant: &'a GrantName, explanation: Explanation) -> Self {
+        Self {
+            success: Success::new(request_id),
+            grant: grant.as_str(),
+            allowed: explanation.allowed,
+            verdict: explanation.verdict,
+            decided_by: explanation.decided_by,
+            operation: explanation.operation,
+            action: explanation.action,
+            resource: explanation.resource,
+            scope: explanation.scope,
+            notes: explanation.notes,
+            statements: explanation.statements.into_iter().map(From::from).collect(),
+            policy: explanation.policy,
+        }
+    }
+}
+
+impl From<StatementVerdict> for StatementResult {
+    fn from(StatementVerdict { statement, effect, applies, because }: StatementVerdict) -> Self {
+        Self { statement, effect, applies, because }
+    }
 }
 
 pub(super) async fn explain(
@@ -40,51 +140,24 @@ pub(super) async fn explain(
     Told(context): Told,
     caller: Caller,
     NoQuery: NoQuery,
-    ApiJson(body): ApiJson,
+    ApiJson(request): ApiJson<ExplainRequest>,
 ) -> Result<Response, ApiError> {
-    let (asked, request) = read(&body)?;
-    let grant = context.rules.grants.decide(&caller, &asked, api.clock.now())?;
+    let ExplainRequest { grant, parameters, policy, action, resource, conditions } = request;
+    let Conditions(conditions) = conditions.unwrap_or_default();
+    let request = Request::new(&action, &resource, conditions).map_err(invalid)?;
+    let params = TokenParams {
+        grant,
+        duration_secs: None,
+        parameters: parameters.unwrap_or_default(),
+        policy: policy.map(Policy::into_inner),
+    };
+    let grant = context.rules.grants.decide(&caller, &params, api.clock.now())?;
     context.note_grant(grant.name());
     let explanation = Explanation::of(grant.policy(), vec![], &request);
-    Ok(json(&ExplainResponse {
-        success: Success::new(context.id.as_str()),
-        grant: grant.name().as_str(),
-        explanation: &explanation,
-    }))
+    Ok(json(&ExplainResponse::new(context.id.as_str(), grant.name(), explanation)))
 }
 
-/// `{"Grant": "…", "Parameters": {…}, "Policy": {…}, "Action": "oss:GetObject", "Resource": "acs:…", "Conditions": {…}}`.
-fn read(members: &Members) -> Result<(Asked, Request), ApiError> {
-    let mut asked = Asked::default();
-    let (mut action, mut resource, mut conditions) = (None, None, Default::default());
-    for (name, value) in members.iter() {
-        match name {
-            "Grant" => asked.grant = Some(text(value, "Grant")?),
-            "Parameters" => asked.parameters = parameters(value)?,
-            "Policy" => asked.policy = Some(policy(value)?),
-            "Action" => action = Some(text(value, "Action")?),
-            "Resource" => resource = Some(text(value, "Resource")?),
-            "Conditions" => conditions = self::conditions(value)?,
-            _ => return Err(not_taken(name, FIELDS)),
-        }
-    }
-    let required = |field: Option<String>, problem| field.ok_or_else(|| unfit(problem));
-    let action = required(action, RequestProblem::Action)?;
-    let resource = required(resource, RequestProblem::Resource)?;
-    Ok((asked, Request::new(&action, &resource, conditions).map_err(unfit)?))
-}
-
-fn conditions(value: &RawValue) -> Result<BTreeMap<String, String>, ApiError> {
-    let members: Members =
-        serde_json::from_str(value.get()).map_err(|_| unfit(RequestProblem::Condition))?;
-    let read = |(name, value): (&str, &RawValue)| {
-        let value = text(value, "Conditions").map_err(|_| unfit(RequestProblem::Condition))?;
-        Ok((name.to_owned(), value))
-    };
-    members.iter().map(read).collect()
-}
-
-fn unfit(problem: RequestProblem) -> ApiError {
+fn invalid(problem: RequestProblem) -> ApiError {
     let field = match problem {
         RequestProblem::Action | RequestProblem::Copy => "Action",
         RequestProblem::Resource => "Resource",

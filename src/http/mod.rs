@@ -9,6 +9,7 @@ mod docs;
 mod error;
 mod explain;
 mod failing;
+mod fields;
 mod in_force;
 mod json;
 mod no_query;

@@ -10,7 +10,7 @@ use super::context::Context;
 use super::error::ApiError;
 use super::failing;
 use crate::auth::{AuthError, Caller, Presented, Ticket, TicketProblem};
-use crate::grant::{Asked, Entitlement};
+use crate::grant::{Entitlement, TokenParams};
 use appserver_policy::RequestedPolicy;
 
 /// What stands for the ticket in a query.
@@ -46,7 +46,7 @@ pub(super) async fn redeem(
     api: &Api,
     context: &Context,
     shown: &Shown,
-) -> Result<(Caller, Asked), ApiError> {
+) -> Result<(Caller, TokenParams), ApiError> {
     let rules = &context.rules;
     let failed = |error| failing::failed(api, context, &Presented::Other, error);
     let tickets = rules.tickets.as_ref().ok_or(AuthError::NotOffered).map_err(failed)?;
@@ -81,7 +81,7 @@ pub(super) async fn redeem(
     }
     let policy = ticket.policy.as_deref().map(RequestedPolicy::parse).transpose();
     let policy = policy.map_err(|unfit| ApiError::invalid("Policy", unfit.to_string()))?;
-    let asked = Asked {
+    let asked = TokenParams {
         grant: Some(grant.to_string()),
         duration_secs: ticket.duration_secs,
         parameters: ticket.parameters,

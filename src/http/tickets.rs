@@ -1,31 +1,29 @@
 //! `POST /v1/tickets`: a URL for one grant, for SDKs that cannot send a header.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use secrecy::ExposeSecret;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Api;
 use super::audited;
 use super::context::{OSS_SDK_ROUTE, TOKEN_ROUTE, Told};
 use super::error::ApiError;
-use super::json::{ApiJson, Members};
+use super::json::ApiJson;
 use super::no_query::NoQuery;
 use super::openapi::Time;
 use super::public_url::PublicUrl;
 use super::token::json;
-use super::token_request::{not_taken, seconds, take};
+use super::token_request::Policy;
 use super::wire::Success;
 use crate::auth::{Caller, Ticket, TicketId, TicketSeal};
-use crate::grant::{Asked, Grant};
+use crate::grant::{Grant, TokenParams};
 use appserver_domain::clock::Stamp;
-
-const FIELDS: &str =
-    "the parameters are `Grant`, `DurationSeconds`, `Parameters`, `Policy` and `ExpiresInSeconds`";
 
 /// How tickets are made and known again; where there is none, there are no tickets.
 #[derive(Debug)]
@@ -69,6 +67,37 @@ impl TicketRules {
     }
 }
 
+/// What each token of the ticket is asked for, and how long the ticket lives.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct TicketRequest {
+    /// One of the client's grants. May be left out where it has exactly one.
+    #[schema(nullable = false)]
+    grant: Option<String>,
+    /// Of the tokens, within the grant's bounds; left out for its default.
+    #[schema(nullable = false, minimum = 900, maximum = 43200)]
+    duration_seconds: Option<u64>,
+    /// Exactly those that the grant declares.
+    #[schema(nullable = false)]
+    parameters: Option<BTreeMap<String, String>>,
+    #[schema(nullable = false)]
+    policy: Option<Policy>,
+    /// Of the ticket; an hour if left out.
+    #[schema(nullable = false, minimum = 60, maximum = 86400)]
+    expires_in_seconds: Option<u64>,
+}
+
+impl From<TicketRequest> for TokenParams {
+    fn from(request: TicketRequest) -> Self {
+        Self {
+            grant: request.grant,
+            duration_secs: request.duration_seconds,
+            parameters: request.parameters.unwrap_or_default(),
+            policy: request.policy.map(Policy::into_inner),
+        }
+    }
+}
+
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct TicketResponse<'a> {
@@ -94,11 +123,12 @@ pub(super) async fn make_ticket(
     Told(context): Told,
     caller: Caller,
     NoQuery: NoQuery,
-    ApiJson(body): ApiJson,
+    ApiJson(request): ApiJson<TicketRequest>,
 ) -> Result<Response, ApiError> {
     let tickets = context.rules.tickets.as_ref().ok_or(ApiError::NoTickets)?;
     audited::check(&api)?;
-    let (asked, lives_secs) = read(&body)?;
+    let lives_secs = request.expires_in_seconds;
+    let asked = TokenParams::from(request);
     context.note_asked_grant(&caller, &asked);
     let now = api.clock.now();
     let expires_at = tickets.end(&caller, lives_secs, now)?;
@@ -129,23 +159,10 @@ pub(super) async fn make_ticket(
     }))
 }
 
-/// What may be asked for a token, and how long the ticket lives.
-fn read(members: &Members) -> Result<(Asked, Option<u64>), ApiError> {
-    let (mut asked, mut lives_secs) = (Asked::default(), None);
-    for (name, value) in members.iter() {
-        match name {
-            "ExpiresInSeconds" => lives_secs = Some(seconds("ExpiresInSeconds", value.get())?),
-            _ if take(&mut asked, name, value)? => {}
-            _ => return Err(not_taken(name, FIELDS)),
-        }
-    }
-    Ok((asked, lives_secs))
-}
-
 fn ticket(
     caller: &Caller,
     grant: &Grant<'_>,
-    asked: Asked,
+    asked: TokenParams,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Ticket {

@@ -15,13 +15,14 @@ use super::authenticate;
 use super::context::{Context, OSS_SDK_ROUTE, TOKEN_ROUTE, Told};
 use super::error::ApiError;
 use super::failing;
+use super::fields;
 use super::json::ApiJson;
 use super::no_query::NoQuery;
 use super::redeem;
-use super::token_request;
+use super::token_request::TokenRequest;
 use super::wire;
-use crate::auth::{Caller, Presented};
-use crate::grant::Asked;
+use crate::auth::{AuthError, Caller, Presented};
+use crate::grant::TokenParams;
 use crate::sts::RoleSession;
 use crate::vend::{GrantHolder, Vended};
 
@@ -71,10 +72,9 @@ pub(super) async fn post_token(
     Told(context): Told,
     caller: Caller,
     NoQuery: NoQuery,
-    ApiJson(body): ApiJson,
+    ApiJson(request): ApiJson<TokenRequest>,
 ) -> Result<Response, ApiError> {
-    let asked = token_request::from_body(&body)?;
-    vend(&api, &context, &caller, &asked).await
+    vend(&api, &context, &caller, &request.into()).await
 }
 
 /// Whether a body comes with it, though HTTP gives a `GET` none. It is looked for: HTTP/2 announces none, and may end a
@@ -89,20 +89,24 @@ async fn has_body(mut body: Body) -> bool {
     false
 }
 
-fn asked_by(uri: &Uri) -> Result<Asked, ApiError> {
+fn asked_by(uri: &Uri) -> Result<TokenParams, ApiError> {
     if uri.query().is_none() {
-        return Ok(Asked::default());
+        return Ok(TokenParams::default());
     }
-    let Query(pairs) = Query::try_from_uri(uri)
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| ApiError::Malformed("the query cannot be read".into()))?;
-    token_request::from_query(pairs)
+    if pairs.iter().any(|(name, _)| name == redeem::PARAMETER) {
+        // A header comes with it: two credentials prove nothing.
+        return Err(AuthError::Malformed.into());
+    }
+    Ok(fields::from_query::<TokenRequest>(&pairs)?.into())
 }
 
 async fn vend(
     api: &Api,
     context: &Context,
     caller: &Caller,
-    asked: &Asked,
+    asked: &TokenParams,
 ) -> Result<Response, ApiError> {
     context.note_asked_grant(caller, asked);
     let grant = context.rules.grants.decide(caller, asked, api.clock.now())?;

@@ -1,141 +1,103 @@
-//! What a caller may ask for, read from a JSON body or from a query into the same [`Asked`].
+//! What a caller may ask for, read from a JSON body or from a query into the same [`TokenRequest`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde_json::value::RawValue;
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::error::ApiError;
-use super::json::Members;
-use super::redeem;
-use crate::auth::AuthError;
-use crate::grant::Asked;
-use appserver_domain::ValueName;
+use super::fields::JSON_TEXT;
+use crate::grant::TokenParams;
 use appserver_policy::RequestedPolicy;
 
-const FIELDS: &str = "the parameters are `Grant`, `DurationSeconds`, `Parameters` and `Policy`";
-const SECONDS_RULE: &str = "it is a whole number of seconds";
+/// What is asked for; every member may be left out. One that is there counts: `null` is refused.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct TokenRequest {
+    /// One of the client's grants. May be left out where it has exactly one.
+    #[schema(nullable = false, example = "one-album")]
+    grant: Option<String>,
+    /// Within the grant's bounds; left out for its default.
+    #[schema(nullable = false, minimum = 900, maximum = 43200)]
+    duration_seconds: Option<u64>,
+    /// Exactly those that the grant declares.
+    #[schema(nullable = false, example = json!({"album": "2015"}))]
+    parameters: Option<BTreeMap<String, String>>,
+    #[schema(nullable = false)]
+    policy: Option<Policy>,
+}
 
-/// `POST /v1/token`: `{"Grant": "…", "DurationSeconds": 1800, "Parameters": {"album": "…"}, "Policy": {…}}`.
-pub(crate) fn from_body(members: &Members) -> Result<Asked, ApiError> {
-    let mut asked = Asked::default();
-    for (name, value) in members.iter() {
-        if !take(&mut asked, name, value)? {
-            return Err(not_taken(name, FIELDS));
+impl From<TokenRequest> for TokenParams {
+    fn from(request: TokenRequest) -> Self {
+        Self {
+            grant: request.grant,
+            duration_secs: request.duration_seconds,
+            parameters: request.parameters.unwrap_or_default(),
+            policy: request.policy.map(Policy::into_inner),
         }
     }
-    Ok(asked)
 }
 
-/// Takes the member, if it is one of those that a token may be asked for by.
-pub(super) fn take(asked: &mut Asked, name: &str, value: &RawValue) -> Result<bool, ApiError> {
-    match name {
-        "Grant" => asked.grant = Some(text(value, "Grant")?),
-        "DurationSeconds" => asked.duration_secs = Some(seconds("DurationSeconds", value.get())?),
-        "Parameters" => asked.parameters = parameters(value)?,
-        "Policy" => asked.policy = Some(policy(value)?),
-        _ => return Ok(false),
+/// A RAM policy of the caller's own: as an object, or as a string, as in AssumeRole.
+#[derive(Debug)]
+pub(super) struct Policy(RequestedPolicy);
+
+impl Policy {
+    pub(super) fn into_inner(self) -> RequestedPolicy {
+        self.0
     }
-    Ok(true)
 }
 
-/// `GET /v1/token?Grant=…&DurationSeconds=1800&Parameters.album=…`.
-pub(crate) fn from_query(pairs: Vec<(String, String)>) -> Result<Asked, ApiError> {
-    let mut asked = Asked::default();
-    for (name, value) in pairs {
-        let repeated = match name.as_str() {
-            "Grant" => asked.grant.replace(value).is_some(),
-            "DurationSeconds" => {
-                asked.duration_secs.replace(seconds("DurationSeconds", &value)?).is_some()
+impl<'de> Deserialize<'de> for Policy {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct PolicyVisitor;
+
+        impl Visitor<'_> for PolicyVisitor {
+            type Value = Policy;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a RAM policy, as an object or as a string")
             }
-            "Policy" => asked.policy.replace(policy_text(&value)?).is_some(),
-            // It was not believed, as there is a header: two credentials prove nothing.
-            redeem::PARAMETER => return Err(AuthError::Malformed.into()),
-            _ => match name.strip_prefix("Parameters.") {
-                Some(parameter) => asked.parameters.insert(parameter.to_owned(), value).is_some(),
-                None => return Err(not_taken(&name, FIELDS)),
-            },
-        };
-        if repeated {
-            return Err(ApiError::Malformed("a parameter stands twice in the query".into()));
+
+            fn visit_str<E: Error>(self, json: &str) -> Result<Policy, E> {
+                RequestedPolicy::parse(json).map(Policy).map_err(E::custom)
+            }
         }
-    }
-    Ok(asked)
-}
 
-pub(super) fn parameters(value: &RawValue) -> Result<BTreeMap<String, String>, ApiError> {
-    let members: Members = serde_json::from_str(value.get()).map_err(|_| {
-        let object = "it is an object whose members are strings, each name once";
-        ApiError::invalid("Parameters", rule(object, value.get()))
-    })?;
-    let read = |(name, value): (&str, &RawValue)| {
-        let field = name
-            .parse::<ValueName>()
-            .map_or("Parameters".into(), |name| format!("Parameters.{name}"));
-        Ok((name.to_owned(), text(value, field)?))
-    };
-    members.iter().map(read).collect()
-}
-
-pub(super) fn text(value: &RawValue, field: impl Into<String>) -> Result<String, ApiError> {
-    serde_json::from_str(value.get())
-        .map_err(|_| ApiError::invalid(field.into(), rule("it is a string", value.get())))
-}
-
-/// The rule that `written` breaks. Some clients write `null` for what they leave out, and must learn that it counts.
-fn rule(rule: &str, written: &str) -> String {
-    match written {
-        "null" => format!("{rule}, and never `null`: leave the member out"),
-        _ => rule.to_owned(),
+        deserializer.deserialize_newtype_struct(JSON_TEXT, PolicyVisitor)
     }
 }
 
-/// `field`, in digits.
-pub(super) fn seconds(field: &'static str, digits: &str) -> Result<u64, ApiError> {
-    // `parse` would take `+1800` and `01800` as well.
-    let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
-    let number = plain.then(|| digits.parse().ok()).flatten();
-    number.ok_or_else(|| ApiError::invalid(field, rule(SECONDS_RULE, digits)))
-}
+impl ToSchema for Policy {}
 
-/// An object, or the same as a string, as AssumeRole has it.
-pub(super) fn policy(value: &RawValue) -> Result<RequestedPolicy, ApiError> {
-    match value.get().as_bytes() {
-        [b'{', ..] => policy_text(value.get()),
-        [b'"', ..] => policy_text(&text(value, "Policy")?),
-        _ => {
-            let either = "it is a RAM policy, as an object or as a string";
-            Err(ApiError::invalid("Policy", rule(either, value.get())))
-        }
-    }
-}
-
-fn policy_text(json: &str) -> Result<RequestedPolicy, ApiError> {
-    RequestedPolicy::parse(json).map_err(|unfit| ApiError::invalid("Policy", unfit.to_string()))
-}
-
-/// `fields` names those that are taken.
-pub(super) fn not_taken(name: &str, fields: &str) -> ApiError {
-    // A code names only what could be a parameter's name, never arbitrary text.
-    match name.parse::<ValueName>() {
-        Ok(name) => {
-            ApiError::invalid(name.to_string(), format!("there is no such parameter; {fields}"))
-        }
-        Err(_) => ApiError::Malformed(format!("it has an unknown parameter; {fields}").into()),
+impl PartialSchema for Policy {
+    fn schema() -> RefOr<Schema> {
+        let kind = |kind| ObjectBuilder::new().schema_type(kind).build();
+        OneOfBuilder::new()
+            .item(kind(Type::Object))
+            .item(kind(Type::String))
+            .description(Some("A RAM policy, as an object or as a string of JSON: to have less than the grant gives."))
+            .into()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::ApiError;
+    use super::super::fields::{from_json, from_query};
     use super::*;
 
-    fn body(json: &str) -> Result<Asked, ApiError> {
-        from_body(&serde_json::from_str(json).unwrap())
+    fn body(json: &str) -> Result<TokenParams, ApiError> {
+        from_json::<TokenRequest>(json.as_bytes()).map(TokenParams::from)
     }
 
-    fn query(pairs: &[(&str, &str)]) -> Result<Asked, ApiError> {
-        from_query(
-            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
-        )
+    fn query(pairs: &[(&str, &str)]) -> Result<TokenParams, ApiError> {
+        let pairs: Vec<_> =
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        from_query::<TokenRequest>(&pairs).map(TokenParams::from)
     }
 
     const POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
@@ -161,7 +123,7 @@ mod tests {
         let policy = Some(RequestedPolicy::parse(POLICY).unwrap());
         assert_eq!(
             asked,
-            Asked {
+            TokenParams {
                 grant: Some("one-album".into()),
                 duration_secs: Some(1800),
                 parameters,
@@ -207,6 +169,7 @@ mod tests {
             body(r#"{"Parameters":{"album":2015}}"#),
             body(r#"{"Parameters":{"album":"a","album":"b"}}"#),
             body(r#"{"grant":"one-album"}"#),
+            body(r#"{"Grant":"a","Grant":"b"}"#),
             body(r#"{"Policy":{"Version":"1"}}"#),
             body(r#"{"Policy":""}"#),
             body(r#"{"Policy":[]}"#),
@@ -218,6 +181,9 @@ mod tests {
             query(&[("DurationSeconds", "01800")]),
             query(&[("Grant", "a"), ("Grant", "b")]),
             query(&[("album", "2015")]),
+            query(&[("Parameters.album", "a"), ("Parameters.album", "b")]),
+            query(&[("Parameters", "{}")]),
+            query(&[("Grant.name", "a")]),
         ]
         .map(|refused| refused.unwrap_err().public().code().into_owned());
         let expected = [
@@ -229,6 +195,7 @@ mod tests {
             "InvalidParameter.Parameters.album",
             "InvalidParameter.Parameters",
             "InvalidParameter.grant",
+            "MalformedRequest",
             "InvalidParameter.Policy",
             "InvalidParameter.Policy",
             "InvalidParameter.Policy",
@@ -240,7 +207,33 @@ mod tests {
             "InvalidParameter.DurationSeconds",
             "MalformedRequest",
             "InvalidParameter.album",
+            "MalformedRequest",
+            "InvalidParameter.Parameters",
+            "MalformedRequest",
         ];
         assert_eq!(refusals, expected);
+    }
+
+    #[test]
+    fn no_error_repeats_a_value() {
+        for json in [
+            r#"{"Grant":["canary"]}"#,
+            r#"{"Grant":{"canary":1}}"#,
+            r#"{"DurationSeconds":"canary"}"#,
+            r#"{"Parameters":"canary"}"#,
+            r#"{"Parameters":{"canary value":1}}"#,
+            r#"{"Parameters":{"album":["canary"]}}"#,
+            r#"{"Policy":"canary"}"#,
+            r#"{"Policy":["canary"]}"#,
+            r#"{"canary value":1}"#,
+            r#"["canary"]"#,
+            r#"{"Grant":"canary","Grant":"canary"}"#,
+            r#"{"Grant":canary}"#,
+        ] {
+            let error = body(json).unwrap_err();
+            let public = error.public();
+            assert!(!public.message.contains("canary"), "{json}: {}", public.message);
+            assert!(!error.to_string().contains("canary"), "{json}: {error}");
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
 
 use super::document::{Document, Effect, Statement};
 use super::evaluate::{Relevance, Verdict, decide_together};
@@ -12,21 +11,18 @@ use super::session::SessionPolicy;
 use super::unknown_names;
 
 /// A verdict with its reasons, as it is shown.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Explanation {
     /// Whether the request is allowed.
     pub allowed: bool,
     /// The decision by RAM's rules: a denial outweighs an allowance, and what no statement allows is denied implicitly.
-    #[schema(pattern = "^(Allowed|ExplicitlyDenied|ImplicitlyDenied)$")]
     pub verdict: &'static str,
     /// The statement that decides, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub decided_by: Option<String>,
     /// What was asked about, where another action allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(nullable = false)]
     pub operation: Option<String>,
     /// The action that was asked about.
     pub action: String,
@@ -40,19 +36,16 @@ pub struct Explanation {
     /// Each statement of the policy, in its order.
     pub statements: Vec<StatementVerdict>,
     /// The session policy, byte for byte.
-    #[schema(value_type = Object)]
     pub policy: Box<RawValue>,
 }
 
 /// One statement's part in the verdict.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-#[schema(as = Statement)]
 pub struct StatementVerdict {
     /// Where the statement is: `Statement[0]`.
     pub statement: String,
     /// Its effect.
-    #[schema(pattern = "^(Allow|Deny)$")]
     pub effect: &'static str,
     /// Whether the statement applies to the request.
     pub applies: bool,

@@ -17,11 +17,12 @@ use utoipa::openapi::{Components, Info, InfoBuilder, OpenApi, OpenApiBuilder, Pa
 pub(super) use codes::ErrorCode;
 pub(super) use shapes::Time;
 
-use super::explain::ExplainResponse;
-use super::tickets::TicketResponse;
+use super::explain::{ExplainRequest, ExplainResponse};
+use super::tickets::{TicketRequest, TicketResponse};
+use super::token_request::TokenRequest;
 use super::whoami::WhoamiResponse;
 use super::wire::ErrorResponse;
-use shapes::{ExplainRequest, TicketRequest, TokenRequest, TokenResponse};
+use shapes::TokenResponse;
 
 const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud credentials. Names are PascalCase, as in \
                      Alibaba's own APIs. All times are UTC, exactly `YYYY-MM-DDTHH:MM:SSZ`. Every answer of the API is a \

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::auth::Caller;
 use crate::config::{self, Environment, Mode};
-use crate::grant::{Asked, Refusal};
+use crate::grant::{Refusal, TokenParams};
 use crate::store::Store;
 use crate::sts::{AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::VendMetrics;
@@ -93,7 +93,7 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
         let newcomer = user(&format!("user-{round}"), 915);
         for (end, caller) in devices.iter().chain([&newcomer]) {
             let deadline = Instant::now() + settings.rules.request_timeout;
-            let decided = settings.rules.grants.decide(caller, &Asked::default(), sts.now());
+            let decided = settings.rules.grants.decide(caller, &TokenParams::default(), sts.now());
             let grant = match decided {
                 Ok(grant) => grant,
                 Err(refusal) => {
