@@ -5,60 +5,28 @@
 //! for less sends an [`RequestedPolicy`], which becomes one only within its grant's. An [`Explanation`] puts a
 //! [`Request`] to the very policy that would be sent.
 
-mod action;
-mod advice;
-mod breadth;
-mod caller_chosen;
-mod canonicalize;
-mod catalogue;
-mod condition;
 mod containment;
 mod document;
 mod evaluate;
-mod explanation;
-mod grammar;
-mod grant_template;
-mod hint;
-mod isolation;
-mod json;
 mod lint;
-mod member;
-mod network;
-mod operation;
-mod operator;
-mod oss_resource;
-mod overlap;
-mod parser;
-mod path_rules;
-mod pattern;
-mod placeholder;
-mod problem;
-mod request;
-mod requested_policy;
-mod resource;
-mod rule;
+mod matching;
+mod oss;
 mod session;
-mod session_name;
-mod subject_form;
 mod template;
-mod text;
-mod time_format;
-mod unknown_names;
-mod values;
 
-pub use containment::ContainmentError;
-pub use explanation::{Explanation, RolePolicy, StatementVerdict};
-pub use grant_template::{
+pub use containment::intersection::ContainmentError;
+pub use containment::requested_policy::RequestedPolicy;
+pub use document::problem::PolicyProblem;
+pub use evaluate::explanation::{Explanation, RolePolicy, StatementVerdict};
+pub use evaluate::request::{Request, RequestProblem};
+pub use lint::file::{LintReport, lint_file};
+pub use session::grant_template::{
     GrantTemplate, GrantTemplateProblem, GrantTexts, RenderProblem, RenderedSession,
 };
-pub use lint::{LintReport, lint_file};
-pub use problem::PolicyProblem;
-pub use request::{Request, RequestProblem};
-pub use requested_policy::RequestedPolicy;
-pub use rule::{Shape, ValueRule};
-pub use session::SessionPolicy;
-pub use template::Breadth;
-pub use values::{RawValues, SubjectUse, ValueProblem, ValueRules};
+pub use session::session_policy::SessionPolicy;
+pub use template::policy_template::Breadth;
+pub use template::value_rule::{Shape, ValueRule, ValueRules};
+pub use template::values::{RawValues, SubjectUse, ValueProblem};
 
 #[cfg(test)]
 mod tests;

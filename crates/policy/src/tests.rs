@@ -9,9 +9,9 @@ mod worlds;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::document::Document;
-use super::request::Request;
-use super::requested_policy::RequestedPolicy;
+use crate::containment::requested_policy::RequestedPolicy;
+use crate::document::tree::Document;
+use crate::evaluate::request::Request;
 use draw::{draw, draw_from, or_any};
 use reading::{Reading, readings};
 use requested_policy::requested_from;

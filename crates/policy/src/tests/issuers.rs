@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use crate::pattern::Pattern;
-use crate::rule::{Shape, ValueRule};
-use crate::values::{RawValues, ValueProblem, ValueRules};
+use crate::matching::pattern::Pattern;
+use crate::template::value_rule::ValueRules;
+use crate::template::value_rule::{Shape, ValueRule};
+use crate::template::values::{RawValues, ValueProblem};
 use crate::{Breadth, GrantTemplate, GrantTexts, RenderedSession};
 
 const BUCKET: &str = "acs:oss:*:*:sample-bucket";

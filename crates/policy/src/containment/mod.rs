@@ -1,0 +1,2 @@
+pub(crate) mod intersection;
+pub(crate) mod requested_policy;

@@ -1,0 +1,68 @@
+//! The members of a policy document: what each holds, and what to write where it does not.
+
+/// A member of the policy or of one of its statements.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Member {
+    Version,
+    Statement,
+    Effect,
+    Action,
+    NotAction,
+    Resource,
+    Condition,
+}
+
+impl Member {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Version => "Version",
+            Self::Statement => "Statement",
+            Self::Effect => "Effect",
+            Self::Action => "Action",
+            Self::NotAction => "NotAction",
+            Self::Resource => "Resource",
+            Self::Condition => "Condition",
+        }
+    }
+
+    /// What the member belongs to.
+    pub(crate) const fn owner(self) -> &'static str {
+        match self {
+            Self::Version | Self::Statement => "policy",
+            Self::Effect | Self::Action | Self::NotAction | Self::Resource | Self::Condition => {
+                "statement"
+            }
+        }
+    }
+
+    /// The kind of JSON that it must be.
+    pub(crate) const fn kind(self) -> &'static str {
+        match self {
+            Self::Version | Self::Effect => "a string",
+            Self::Statement => "a list of objects",
+            Self::Action | Self::NotAction | Self::Resource => "a string or a list of strings",
+            Self::Condition => "an object",
+        }
+    }
+
+    /// The way out of a missing, empty or wrong one. Only what a statement may lack may be left out.
+    pub(crate) const fn way_out(self) -> &'static str {
+        match self {
+            Self::Version => r#"write `"Version": "1"`"#,
+            Self::Statement => {
+                "write a list of statements, each an object with `Effect`, `Action` and `Resource`"
+            }
+            Self::Effect => r#"write "Allow" or "Deny""#,
+            Self::Action => r#"write an action such as "oss:GetObject", or a list of actions"#,
+            Self::NotAction => {
+                r#"write the excepted action, such as "oss:DeleteObject", or a list of actions"#
+            }
+            Self::Resource => {
+                r#"write a resource such as "acs:oss:*:*:bucket/key", or a list of resources"#
+            }
+            Self::Condition => {
+                r#"leave it out, or write conditions such as {"StringLike": {"oss:Prefix": "2015/*"}}"#
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Ranges of addresses in `IpAddress` conditions.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+/// A range such as `10.0.0.0/8`, an address, which is a range of one, or `*`.
+///
+/// The two families are apart, so that `::/0` holds no IPv4 address; one that is written as IPv6
+/// (`::ffff:10.0.0.1`) is IPv4.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Network {
+    Any,
+    Range(IpNet),
+}
+
+impl Network {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text == "*" {
+            return Some(Self::Any);
+        }
+        // The standard library reads addresses, and `u8` the bits: `ipnet` itself takes `10.01.0.0/08`.
+        let range = match text.split_once('/') {
+            Some((address, written)) => {
+                let bits = written.parse::<u8>().ok().filter(|bits| bits.to_string() == written)?;
+                IpNet::new(address.parse().ok()?, bits).ok()?
+            }
+            None => IpNet::from(text.parse::<IpAddr>().ok()?),
+        };
+        // Two that hold the same addresses are equal.
+        Some(Self::Range(range.trunc()))
+    }
+
+    /// Whether the address is the first or the last of a range that has others between them.
+    pub(crate) fn has_border(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => false,
+            Self::Range(range) => {
+                let between = range.max_prefix_len() - range.prefix_len() > 1;
+                between && [range.network(), range.broadcast()].contains(&address.to_canonical())
+            }
+        }
+    }
+
+    pub(crate) fn holds(self, address: IpAddr) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Range(range) => range.contains(&address.to_canonical()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_holds_what_begins_with_its_bits() {
+        let holds = |network: &str, address: &str| {
+            Network::parse(network).unwrap().holds(address.parse().unwrap())
+        };
+        for (network, address) in [
+            ("10.0.0.0/8", "10.255.0.1"),
+            ("0.0.0.0/0", "203.0.113.7"),
+            ("203.0.113.7", "203.0.113.7"),
+            ("203.0.113.7", "::ffff:203.0.113.7"),
+            ("2001:db8::/32", "2001:db8:1::1"),
+        ] {
+            assert!(holds(network, address), "{network} {address}");
+        }
+        for (network, address) in [
+            ("10.0.0.0/8", "11.0.0.1"),
+            ("203.0.113.7", "203.0.113.8"),
+            ("0.0.0.0/0", "2001:db8::1"),
+            ("::/0", "203.0.113.7"),
+            ("2001:db8::/32", "2001:db9::1"),
+        ] {
+            assert!(!holds(network, address), "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn the_borders_of_a_range_are_its_first_and_last_address() {
+        let border = |network: &str, address: &str| {
+            Network::parse(network).unwrap().has_border(address.parse().unwrap())
+        };
+        for address in ["10.0.0.0", "10.255.255.255", "::ffff:10.0.0.0"] {
+            assert!(border("10.0.0.0/8", address), "{address}");
+        }
+        assert!(border("2001:db8::/32", "2001:db8::"));
+        for (network, address) in [
+            ("10.0.0.0/8", "10.0.0.1"),
+            ("10.0.0.0/31", "10.0.0.0"),
+            ("10.0.0.0", "10.0.0.0"),
+            ("*", "10.0.0.0"),
+            ("::/0", "10.0.0.0"),
+        ] {
+            assert!(!border(network, address), "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_range_is_none() {
+        for text in [
+            "",
+            "10.0.0",
+            "10.0.0.0/33",
+            "10.0.0.0/",
+            "10.0.0.0/+8",
+            "10.0.0.0/08",
+            "10.00.0.0/8",
+            "10.0.0.0/256",
+            "**",
+            "10.*",
+            "::/129",
+            "home",
+        ] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! The decision, as RAM makes it: an explicit denial beats an allowance, and silence denies.
+
+use crate::document::operator::ConditionOperator;
+use crate::document::tree::{Document, Effect, Statement};
+use crate::evaluate::request::Request;
+use crate::matching::resource::ResourcePattern;
+
+/// What a policy says to a request, and by which statement, counted from 0: the first that decides.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verdict {
+    Allowed { statement: usize },
+    ExplicitlyDenied { statement: usize },
+    ImplicitlyDenied,
+}
+
+/// Whether a statement has a say in a request, or what keeps it from having one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Relevance<'a> {
+    Applies,
+    OtherActions,
+    OtherResources,
+    /// The request does not meet this condition.
+    Unmet {
+        operator: ConditionOperator,
+        key: &'a str,
+    },
+}
+
+impl Verdict {
+    pub(crate) fn is_allowed(self) -> bool {
+        match self {
+            Self::Allowed { .. } => true,
+            Self::ExplicitlyDenied { .. } | Self::ImplicitlyDenied => false,
+        }
+    }
+
+    /// RAM's word for it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Allowed { .. } => "Allowed",
+            Self::ExplicitlyDenied { .. } => "ExplicitlyDenied",
+            Self::ImplicitlyDenied => "ImplicitlyDenied",
+        }
+    }
+}
+
+impl Document<String> {
+    /// What this policy alone says.
+    pub(crate) fn decide(&self, request: &Request) -> Verdict {
+        let mut verdict = Verdict::ImplicitlyDenied;
+        for (i, statement) in self.statements.iter().enumerate() {
+            if statement.relevance(request) != Relevance::Applies {
+                continue;
+            }
+            match (statement.effect, verdict) {
+                (Effect::Deny, _) => return Verdict::ExplicitlyDenied { statement: i },
+                (Effect::Allow, Verdict::ImplicitlyDenied) => {
+                    verdict = Verdict::Allowed { statement: i };
+                }
+                (Effect::Allow, Verdict::Allowed { .. } | Verdict::ExplicitlyDenied { .. }) => {}
+            }
+        }
+        verdict
+    }
+}
+
+/// What several policies of one identity say together, and which of them decides, counted from 0: a denial of
+/// any, else an allowance of any.
+pub(crate) fn decide_together(
+    policies: &[Document<String>],
+    request: &Request,
+) -> (usize, Verdict) {
+    let verdicts: Vec<_> =
+        policies.iter().map(|policy| policy.decide(request)).enumerate().collect();
+    let first = |wanted: fn(&Verdict) -> bool| verdicts.iter().find(|(_, verdict)| wanted(verdict));
+    let denied = first(|verdict| matches!(verdict, Verdict::ExplicitlyDenied { .. }));
+    let decided = denied.or_else(|| first(|verdict| verdict.is_allowed()));
+    decided.copied().unwrap_or((0, Verdict::ImplicitlyDenied))
+}
+
+impl Statement<String> {
+    pub(crate) fn relevance(&self, request: &Request) -> Relevance<'_> {
+        let matches = |pattern: &String| ResourcePattern::new(pattern).matches(request.resource());
+        if !self.actions.cover(request.action()) {
+            Relevance::OtherActions
+        } else if !self.resource.as_slice().iter().any(matches) {
+            Relevance::OtherResources
+        } else {
+            self.unmet(request).unwrap_or(Relevance::Applies)
+        }
+    }
+
+    /// Whether a condition of it compares as RAM's documentation leaves open.
+    pub(crate) fn is_left_open(&self, request: &Request) -> bool {
+        self.condition.iter().any(|(operator, keys)| {
+            keys.iter().any(|(key, values)| {
+                let actual = request.value(key);
+                actual.is_some_and(|actual| operator.is_left_open(values.as_slice(), actual))
+            })
+        })
+    }
+
+    /// All keys under all operators must hold.
+    fn unmet(&self, request: &Request) -> Option<Relevance<'_>> {
+        let conditions = self.condition.iter().flat_map(|(operator, keys)| {
+            keys.iter().map(move |(key, values)| (*operator, key, values))
+        });
+        let holds = |operator: ConditionOperator, key: &str, values: &[String]| {
+            operator.holds(values, request.value(key))
+        };
+        conditions
+            .filter(|(operator, key, values)| !holds(*operator, key, values.as_slice()))
+            .map(|(operator, key, _)| Relevance::Unmet { operator, key })
+            .next()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(statements: &str) -> Document<String> {
+        let json = format!(r#"{{"Version":"1","Statement":[{statements}]}}"#);
+        Document::read(&json, |_, raw| Ok(raw.to_owned())).unwrap()
+    }
+
+    fn request(action: &str, conditions: &[(&str, &str)]) -> Request {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        let conditions = conditions.iter().map(owned).collect();
+        Request::new(action, "acs:oss:*:*:sample-bucket/a/b.jpg", conditions).unwrap()
+    }
+
+    const ALLOW: &str =
+        r#"{"Effect":"Allow","Action":"oss:Get*","Resource":"acs:oss:*:*:sample-bucket/*"}"#;
+    const DENY: &str = r#"{"Effect":"Deny","Action":"oss:*","Resource":"*"}"#;
+
+    #[test]
+    fn silence_denies_and_a_denial_beats_an_allowance_wherever_it_stands() {
+        for (statements, action, verdict) in [
+            (ALLOW.to_owned(), "oss:PutObject", Verdict::ImplicitlyDenied),
+            (ALLOW.to_owned(), "oss:HeadObject", Verdict::Allowed { statement: 0 }),
+            (
+                format!("{ALLOW},{DENY}"),
+                "oss:GetObject",
+                Verdict::ExplicitlyDenied { statement: 1 },
+            ),
+            (
+                format!("{DENY},{ALLOW}"),
+                "oss:GetObject",
+                Verdict::ExplicitlyDenied { statement: 0 },
+            ),
+            (format!("{ALLOW},{ALLOW}"), "oss:GetObject", Verdict::Allowed { statement: 0 }),
+        ] {
+            assert_eq!(policy(&statements).decide(&request(action, &[])), verdict, "{statements}");
+        }
+    }
+
+    #[test]
+    fn policies_of_one_identity_add_up_and_any_of_them_denies() {
+        let get = request("oss:GetObject", &[]);
+        let put = policy(&ALLOW.replace("Get*", "PutObject"));
+        let (allow, deny) = (policy(ALLOW), policy(DENY));
+        let decide = |policies: &[&Document<String>]| {
+            decide_together(&policies.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), &get)
+        };
+        assert_eq!(decide(&[&put, &allow]), (1, Verdict::Allowed { statement: 0 }));
+        assert_eq!(decide(&[&allow, &put, &deny]), (2, Verdict::ExplicitlyDenied { statement: 0 }));
+        assert_eq!(decide(&[&put]), (0, Verdict::ImplicitlyDenied));
+        assert_eq!(decide(&[]), (0, Verdict::ImplicitlyDenied));
+    }
+
+    #[test]
+    fn all_keys_and_operators_of_a_condition_must_hold_and_the_first_that_fails_is_named() {
+        let policy = policy(
+            r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"*","Condition":{
+                "StringLike":{"oss:Prefix":["a/*","b/*"],"oss:Delimiter":"/"},
+                "Bool":{"acs:SecureTransport":"true"}}}"#,
+        );
+        let relevance = |conditions: &[(&str, &str)]| {
+            format!("{:?}", policy.statements[0].relevance(&request("oss:GetObject", conditions)))
+        };
+        let (prefix, delimiter, tls) =
+            (("oss:Prefix", "b/x"), ("oss:Delimiter", "/"), ("acs:SecureTransport", "true"));
+        assert_eq!(relevance(&[prefix, delimiter, tls]), "Applies");
+        for (conditions, unmet) in [
+            (vec![], r#"Unmet { operator: Bool, key: "acs:SecureTransport" }"#),
+            (vec![prefix, tls], r#"Unmet { operator: StringLike, key: "oss:Delimiter" }"#),
+            (
+                vec![("oss:Prefix", "c/"), delimiter, tls],
+                r#"Unmet { operator: StringLike, key: "oss:Prefix" }"#,
+            ),
+        ] {
+            assert_eq!(relevance(&conditions), unmet);
+        }
+    }
+}

@@ -1,0 +1,3 @@
+pub(crate) mod decision;
+pub(crate) mod explanation;
+pub(crate) mod request;

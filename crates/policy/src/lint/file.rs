@@ -1,0 +1,48 @@
+//! Problems of a policy template that is not (yet) part of a grant.
+
+use regex::Regex;
+
+use crate::document::problem::PolicyProblem;
+use crate::document::tree::Document;
+use crate::lint::checks;
+use crate::lint::warning::LintWarning;
+use crate::template::policy_template::{Breadth, PolicyTemplate};
+use crate::template::value_rule::ValueRules;
+use crate::template::value_rule::{Shape, ValueRule};
+use appserver_domain::ValueName;
+
+/// What is found in a template.
+#[derive(Debug)]
+pub struct LintReport {
+    /// Everything that loading it would refuse.
+    pub problems: Vec<PolicyProblem>,
+    /// What is sound and probably not what was meant; beside problems, as much of it as their statements leave open.
+    pub warnings: Vec<LintWarning>,
+}
+
+/// Reads a template as if each parameter and claim in it were declared as a segment of 64 bytes.
+pub fn lint_file(json: &str, breadth: Breadth) -> LintReport {
+    let names = Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}");
+    let names = names.expect("it is a regular expression");
+    let mut rules = ValueRules {
+        params: Default::default(),
+        claims: Default::default(),
+        subject_max_bytes: 128,
+    };
+    for found in names.captures_iter(json) {
+        let declared = if &found[1] == "params" { &mut rules.params } else { &mut rules.claims };
+        if let Ok(name) = found[2].parse::<ValueName>() {
+            let rule = ValueRule::text(Shape::Segment, None, 64).expect("64 bytes are allowed");
+            declared.insert(name, rule);
+        }
+    }
+    match PolicyTemplate::parse(json, &rules, breadth) {
+        Ok(template) => {
+            LintReport { problems: Vec::new(), warnings: checks::template_warnings(&template) }
+        }
+        Err(problems) => LintReport {
+            problems,
+            warnings: checks::statement_warnings(&Document::sound_parts(json)),
+        },
+    }
+}

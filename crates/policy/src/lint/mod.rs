@@ -1,0 +1,11 @@
+pub(crate) mod caller_chosen;
+pub(crate) mod checks;
+pub(crate) mod condition_values;
+pub(crate) mod file;
+pub(crate) mod finding;
+pub(crate) mod listings;
+pub(crate) mod oss_resource;
+pub(crate) mod resources;
+pub(crate) mod services;
+pub(crate) mod unknown_names;
+pub(crate) mod warning;

@@ -1,0 +1,84 @@
+//! Warnings about the resources of a statement.
+
+use crate::document::operator::ConditionOperator;
+use crate::document::tree::{Actions, Statement, Strings};
+use crate::lint::finding::Finding;
+use crate::lint::oss_resource::OssResource;
+use crate::lint::warning::LintWarning;
+use crate::matching::resource::fields;
+use crate::oss::catalogue::PREFIX_KEY;
+use crate::oss::operation::{Level, Operation};
+
+/// The resources that match nothing, and the actions that no resource fits.
+pub(crate) fn warnings(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
+    let mut warnings = unmatchable(at, statement);
+    warnings.extend(actions_without_resource(at, statement));
+    warnings
+}
+
+/// Objects that cannot exist, and regions, which OSS no longer documents.
+fn unmatchable(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
+    let odd = |resource: &String| {
+        let [acs, service, region, account, path] = fields(resource)?;
+        if service != "oss" {
+            return None;
+        }
+        // Source: OSS, "Object naming conventions": a name is not empty and begins with no `/`.
+        if path.split_once('/').is_some_and(|(_, key)| key.is_empty() || key.starts_with('/')) {
+            return Some((Finding::NoObject { resource: resource.clone() }, None));
+        }
+        let everywhere = || format!("{acs}:{service}:*:{account}:{path}");
+        (region != "*")
+            .then(|| (Finding::Region { resource: resource.clone() }, Some(everywhere())))
+    };
+    let all = statement.resource.as_slice();
+    let odd = all.iter().filter_map(|resource| Some((resource, odd(resource)?)));
+    odd.map(|(resource, (finding, meant))| {
+        let corrected = meant.map(|meant| {
+            let all = all.iter().map(|one| if one == resource { &meant } else { one }.clone());
+            Statement { resource: Strings::of(all.collect()), ..statement.clone() }
+        });
+        LintWarning::new(format!("{at}.Resource"), finding, corrected.as_ref())
+    })
+    .collect()
+}
+
+/// Actions that OSS decides on another kind of resource than the statement has.
+fn actions_without_resource(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
+    let Actions::Action(actions) = &statement.actions else { return vec![] };
+    let resources = OssResource::all(statement.resource.as_slice());
+    let stray = |action: &String| {
+        let level = match Operation::named(action) {
+            Operation::Action => Level::of(action)?,
+            Operation::AllowedBy(_) | Operation::Copies => return None,
+        };
+        let none =
+            !resources.is_empty() && !resources.iter().any(|resource| resource.may_be(level));
+        none.then(|| {
+            let finding = Finding::NeverMatches { action: action.clone(), level };
+            let corrected = moved(statement, action, level, &resources);
+            LintWarning::new(format!("{at}.Action"), finding, Some(&corrected))
+        })
+    };
+    actions.as_slice().iter().filter_map(stray).collect()
+}
+
+/// The action alone, on what it is decided on; a prefix that was meant to limit a listing becomes its condition.
+fn moved(
+    statement: &Statement<String>,
+    action: &str,
+    level: Level,
+    resources: &[OssResource<'_>],
+) -> Statement<String> {
+    let mut moved = Statement {
+        actions: Actions::Action(Strings::One(action.to_owned())),
+        resource: Strings::of(resources.iter().map(|resource| resource.at(level)).collect()),
+        ..statement.clone()
+    };
+    let prefixes: Vec<_> = resources.iter().flat_map(OssResource::prefixes).collect();
+    if action.eq_ignore_ascii_case("oss:ListObjects") && !prefixes.is_empty() {
+        let keys = moved.condition.entry(ConditionOperator::StringLike).or_default();
+        keys.entry(PREFIX_KEY.to_owned()).or_insert_with(|| Strings::of(prefixes));
+    }
+    moved
+}

@@ -1,0 +1,249 @@
+//! What OSS documents: its actions and its condition keys, by name.
+//!
+//! Source: OSS, "Authorization syntax and elements", its tables of actions and of condition keys. OSS goes on adding to
+//! them, so what is not here is unknown and not impossible: nothing is refused for it, and notes say "known here".
+
+use std::fmt;
+
+use crate::oss::operation::Operation;
+
+/// On the service, on a bucket, on an object, on a resource pool, on vectors.
+const ACTIONS: [&str; 5] = [SERVICE, BUCKET, OBJECT, RESOURCE_POOL, VECTOR];
+
+const SERVICE: &str = "\
+    ListBuckets ListUserDataRedundancyTransition ActivateProduct CreateOrder PutPublicAccessBlock \
+    GetPublicAccessBlock DeletePublicAccessBlock";
+
+const BUCKET: &str = "\
+    PutBucket ListObjects GetBucketInfo GetBucketLocation GetBucketStat PutBucketVersioning GetBucketVersioning \
+    ListObjectVersions PutBucketAcl GetBucketAcl DeleteBucket InitiateBucketWorm AbortBucketWorm \
+    CompleteBucketWorm ExtendBucketWorm GetBucketWorm PutBucketLogging GetBucketLogging DeleteBucketLogging \
+    PutBucketWebsite GetBucketWebsite DeleteBucketWebsite PutBucketReferer GetBucketReferer PutBucketLifecycle \
+    GetBucketLifecycle DeleteBucketLifecycle PutBucketTransferAcceleration GetBucketTransferAcceleration \
+    ListMultipartUploads PutBucketCors GetBucketCors DeleteBucketCors PutBucketPolicy GetBucketPolicy \
+    DeleteBucketPolicy PutBucketTagging GetBucketTagging DeleteBucketTagging PutBucketEncryption \
+    GetBucketEncryption DeleteBucketEncryption PutBucketRequestPayment GetBucketRequestPayment \
+    PutBucketReplication PutBucketRTC GetBucketReplication DeleteBucketReplication GetBucketReplicationLocation \
+    GetBucketReplicationProgress PutBucketInventory GetBucketInventory DeleteBucketInventory \
+    PutBucketAccessMonitor GetBucketAccessMonitor OpenMetaQuery GetMetaQueryStatus DoMetaQuery CloseMetaQuery \
+    InitUserAntiDDosInfo UpdateUserAntiDDosInfo GetUserAntiDDosInfo InitBucketAntiDDosInfo \
+    UpdateBucketAntiDDosInfo ListBucketAntiDDosInfo PutBucketResourceGroup GetBucketResourceGroup \
+    CreateCnameToken GetCnameToken PutCname ListCname DeleteCname PutStyle GetStyle ListStyle DeleteStyle \
+    PutBucketArchiveDirectRead GetBucketArchiveDirectRead CreateAccessPoint GetAccessPoint DeleteAccessPoint \
+    ListAccessPoints PutAccessPointPolicy GetAccessPointPolicy DeleteAccessPointPolicy PutBucketHttpsConfig \
+    GetBucketHttpsConfig ReplicateList CreateAccessPointForObjectProcess GetAccessPointForObjectProcess \
+    DeleteAccessPointForObjectProcess ListAccessPointsForObjectProcess PutAccessPointConfigForObjectProcess \
+    GetAccessPointConfigForObjectProcess PutAccessPointPolicyForObjectProcess \
+    GetAccessPointPolicyForObjectProcess DeleteAccessPointPolicyForObjectProcess WriteGetObjectResponse \
+    CreateBucketDataRedundancyTransition GetBucketDataRedundancyTransition DeleteBucketDataRedundancyTransition \
+    ListBucketDataRedundancyTransition PutBucketPublicAccessBlock GetBucketPublicAccessBlock \
+    DeleteBucketPublicAccessBlock PutAccessPointPublicAccessBlock GetAccessPointPublicAccessBlock \
+    DeleteAccessPointPublicAccessBlock GetBucketPolicyStatus PutBucketOverwriteConfig GetBucketOverwriteConfig \
+    DeleteBucketOverwriteConfig";
+
+const OBJECT: &str = "\
+    PutObject GetObject GetObjectVersion DeleteObject DeleteObjectVersion AbortMultipartUpload ListParts \
+    PutObjectAcl PutObjectVersionAcl GetObjectAcl GetObjectVersionAcl RestoreObject RestoreObjectVersion \
+    PutObjectTagging PutObjectVersionTagging GetObjectTagging GetObjectVersionTagging DeleteObjectTagging \
+    DeleteObjectVersionTagging PutLiveChannel ListLiveChannel DeleteLiveChannel PutLiveChannelStatus \
+    GetLiveChannel GetLiveChannelStat GetLiveChannelHistory PostVodPlaylist GetVodPlaylist PublishRtmpStream \
+    ProcessImm PostProcessTask ReplicateGet ReplicatePut ReplicateDelete PutObjectRetention";
+
+const RESOURCE_POOL: &str = "\
+    PutBucketQoSInfo GetBucketQoSInfo DeleteBucketQoSInfo PutBucketRequesterQoSInfo GetBucketRequesterQoSInfo \
+    ListBucketRequesterQoSInfo DeleteBucketRequesterQoSInfo ListResourcePools GetResourcePoolInfo \
+    ListResourcePoolBuckets PutResourcePoolRequesterQoSInfo GetResourcePoolRequesterQoSInfo \
+    ListResourcePoolRequesterQoSInfos DeleteResourcePoolRequesterQoSInfo";
+
+const VECTOR: &str = "\
+    PutVectorBucket GetVectorBucket ListVectorBuckets DeleteVectorBucket PutVectorIndex GetVectorIndex \
+    ListVectorIndexes DeleteVectorIndex PutVectors GetVectors ListVectors QueryVectors DeleteVectors";
+
+/// The names of all actions, without their service.
+pub(crate) fn actions() -> impl Iterator<Item = &'static str> {
+    ACTIONS.into_iter().flat_map(str::split_ascii_whitespace)
+}
+
+/// Whether OSS has an action or an operation of that name, as far as is known here.
+pub(crate) fn knows(name: &str) -> bool {
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    actions().any(is) || Operation::names().any(is)
+}
+
+/// The action that was probably meant, such as `oss:GetObject` by `GetObjct`.
+pub(crate) fn nearest_action(name: &str) -> Option<String> {
+    let near = nearest(name, actions().chain(Operation::names()))?;
+    let near = format!("oss:{near}");
+    match Operation::named(&near) {
+        Operation::Action => Some(near),
+        Operation::AllowedBy(action) => Some(action.to_owned()),
+        Operation::Copies => None,
+    }
+}
+
+/// The key that was probably meant, such as `oss:Prefix` by `oss:prefix`.
+pub(crate) fn nearest_key(key: &str) -> Option<&'static str> {
+    nearest(key, GENERAL_KEYS.into_iter().chain(OSS_KEYS.iter().map(|(known, _)| *known)))
+}
+
+/// The name that differs least, if it differs little: names of twenty letters take two slips, short ones less.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_ascii_lowercase();
+    let slips = |known: &str| strsim::osa_distance(&name, &known.to_ascii_lowercase());
+    let (slips, known) =
+        known.map(|known| (slips(known), known)).min_by_key(|(slips, _)| *slips)?;
+    (slips <= 2 && slips * 4 < known.len()).then_some(known)
+}
+
+/// The key that limits a listing.
+pub(crate) const PREFIX_KEY: &str = "oss:Prefix";
+
+/// The key that keeps a listing from what lies in folders.
+pub(crate) const DELIMITER_KEY: &str = "oss:Delimiter";
+
+/// What every request to OSS has.
+const GENERAL_KEYS: [&str; 7] = [
+    "acs:AccessId",
+    "acs:CurrentTime",
+    "acs:MFAPresent",
+    "acs:SecureTransport",
+    "acs:SourceIp",
+    "acs:SourceVpc",
+    "acs:UserAgent",
+];
+
+/// The keys of OSS's own. Those of tags may go on with `/` and a tag's name.
+const OSS_KEYS: [(&str, Holders); 11] = [
+    ("oss:Prefix", LISTINGS),
+    ("oss:Delimiter", LISTINGS),
+    ("oss:x-oss-acl", Holders::Only(&["PutBucket", "PutBucketAcl"])),
+    ("oss:x-oss-object-acl", Holders::Only(&["PutObject", "PutObjectAcl", "PutObjectVersionAcl"])),
+    ("oss:object-remaining-retention-days", Holders::Only(&["PutObjectRetention"])),
+    ("oss:BucketTag", Holders::All),
+    ("oss:ExistingObjectTag", Holders::Objects),
+    ("oss:RequestObjectTag", Holders::Objects),
+    ("oss:DataAccessPointArn", Holders::All),
+    ("oss:AccessPointNetworkOrigin", Holders::All),
+    ("oss:DataAccessPointAccount", Holders::All),
+];
+
+/// `ListObjects` is documented; the other two take the same parameters.
+const LISTINGS: Holders =
+    Holders::Only(&["ListObjects", "ListObjectVersions", "ListMultipartUploads"]);
+
+/// The actions whose requests may have a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Holders {
+    All,
+    /// Those that are decided on objects: "mainly" reading, writing and tagging, as OSS has it.
+    Objects,
+    Only(&'static [&'static str]),
+}
+
+impl Holders {
+    /// Of a key, if it is known here.
+    pub(crate) fn of(key: &str) -> Option<Self> {
+        if GENERAL_KEYS.contains(&key) {
+            return Some(Self::All);
+        }
+        let key = match key.split_once('/') {
+            Some((tags, tag)) if tags.ends_with("Tag") && !tag.is_empty() => tags,
+            Some(_) | None => key,
+        };
+        OSS_KEYS.into_iter().find(|(known, _)| *known == key).map(|(_, holders)| holders)
+    }
+
+    /// Whether one of them is among these, which are asked for by their full names.
+    pub(crate) fn meet(self, covered: impl Fn(&str) -> bool) -> bool {
+        let covered = |name: &str| covered(&format!("oss:{name}"));
+        match self {
+            Self::All => true,
+            Self::Objects => OBJECT.split_ascii_whitespace().any(covered),
+            Self::Only(names) => names.iter().copied().any(covered),
+        }
+    }
+}
+
+impl fmt::Display for Holders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("every action"),
+            Self::Objects => f.write_str("the actions on objects"),
+            Self::Only(names) => {
+                let names: Vec<_> = names.iter().map(|name| format!("`oss:{name}`")).collect();
+                f.write_str(&names.join(", "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oss::operation::Level;
+
+    #[test]
+    fn every_action_stands_here_once_and_is_no_other_operations_name() {
+        let mut names: Vec<_> = actions().map(str::to_ascii_lowercase).collect();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!((count, names.len()), (181, 181));
+        for action in actions() {
+            assert_eq!(Operation::named(&format!("oss:{action}")), Operation::Action, "{action}");
+        }
+    }
+
+    #[test]
+    fn what_allows_an_operation_is_an_action() {
+        for operation in Operation::names() {
+            if let Operation::AllowedBy(action) = Operation::named(&format!("oss:{operation}")) {
+                let name = action.strip_prefix("oss:").unwrap();
+                assert!(actions().any(|known| known == name), "{action}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_actions_level_is_that_of_its_table() {
+        let levels = |names: &str| {
+            let level = |name: &str| Level::of(&format!("oss:{name}"));
+            names.split_ascii_whitespace().filter_map(level).collect::<Vec<_>>()
+        };
+        assert!(levels(SERVICE).iter().all(|level| *level == Level::Service));
+        assert!(levels(BUCKET).iter().all(|level| *level == Level::Bucket));
+        assert!(levels(OBJECT).iter().all(|level| *level == Level::Object));
+        assert_eq!(levels(VECTOR), []);
+    }
+
+    #[test]
+    fn a_name_with_a_slip_is_near_the_one_that_was_meant() {
+        for (slip, meant) in [
+            ("GetObjct", Some("oss:GetObject")),
+            ("GetObjects", Some("oss:GetObject")),
+            ("getobejct", Some("oss:GetObject")),
+            ("HaedObject", Some("oss:GetObject")),
+            ("PutBucketACLs", Some("oss:PutBucketAcl")),
+            ("ListObject", Some("oss:ListObjects")),
+            ("Frobnicate", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest_action(slip).as_deref(), meant, "{slip}");
+        }
+        assert_eq!(nearest_key("oss:prefix"), Some("oss:Prefix"));
+        assert_eq!(nearest_key("acs:SourceIP"), Some("acs:SourceIp"));
+        assert_eq!(nearest_key("oss:Colour"), None);
+    }
+
+    #[test]
+    fn a_tags_name_belongs_to_its_key() {
+        for known in ["oss:BucketTag", "oss:ExistingObjectTag/owner", "acs:SourceIp", "oss:Prefix"]
+        {
+            assert!(Holders::of(known).is_some(), "{known}");
+        }
+        for unknown in ["oss:Prefix/a", "oss:BucketTag/", "oss:prefix", "oss:Tag/a", "acs:Nothing"]
+        {
+            assert_eq!(Holders::of(unknown), None, "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,2 @@
+pub(crate) mod catalogue;
+pub(crate) mod operation;

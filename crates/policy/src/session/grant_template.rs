@@ -1,0 +1,646 @@
+//! All that a grant renders for one request.
+
+use appserver_domain::{SessionName, SourceIdentity, ValueName};
+
+use crate::containment::intersection::ContainmentError;
+use crate::containment::requested_policy::RequestedPolicy;
+use crate::document::problem::PolicyProblem;
+use crate::lint::checks;
+use crate::lint::warning::LintWarning;
+use crate::matching::resource::ResourcePattern;
+use crate::session::name_template::{
+    NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate,
+};
+use crate::session::session_policy::SessionPolicy;
+use crate::template::overlap::{self, Comer};
+use crate::template::placeholder::Source;
+use crate::template::policy_template::{Breadth, PolicyTemplate};
+use crate::template::text::Text;
+use crate::template::value_rule::ValueRules;
+use crate::template::values::{RawValues, SubjectUse, Uses, ValueProblem, Values};
+
+/// A grant's texts together with the rules they were read by.
+///
+/// They stay together because rendering relies on it: values admitted by other rules could be missing or too
+/// long, and then rendering could fail.
+pub struct GrantTemplate {
+    rules: ValueRules,
+    uses: Uses,
+    policy: PolicyTemplate,
+    session_name: SessionNameTemplate,
+    source_identity: Option<SourceIdentityTemplate>,
+}
+
+/// A grant's texts as they are written.
+#[derive(Clone, Copy, Debug)]
+pub struct GrantTexts<'a> {
+    /// A RAM policy document with placeholders.
+    pub policy: &'a str,
+    /// Whether the policy may reach beyond one caller's own objects.
+    pub breadth: Breadth,
+    /// If none is written, callers' names: the client's, with the subject's and the issuer's where the policy uses these.
+    pub session_name: Option<&'a str>,
+    /// The source identity's template, if the grant sets one.
+    pub source_identity: Option<&'a str>,
+}
+
+/// What is wrong with one of the texts.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
+pub enum GrantTemplateProblem {
+    #[error(transparent)]
+    Policy(PolicyProblem),
+    #[error(transparent)]
+    SessionName(NameFlaw),
+    #[error(transparent)]
+    SourceIdentity(NameFlaw),
+}
+
+/// Why a request with a policy of its own gets nothing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
+pub enum RenderProblem {
+    #[error(transparent)]
+    Value(#[from] ValueProblem),
+    #[error(transparent)]
+    Policy(#[from] ContainmentError),
+}
+
+/// One caller's share of a grant, as STS will see it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RenderedSession {
+    /// The inline policy.
+    pub policy: SessionPolicy,
+    /// The role session's name.
+    pub session_name: SessionName,
+    /// The source identity, where the grant has one.
+    pub source_identity: Option<SourceIdentity>,
+}
+
+impl GrantTemplate {
+    /// Reads the texts, or says everything that is wrong with any of them.
+    pub fn parse(
+        texts: GrantTexts<'_>,
+        rules: ValueRules,
+    ) -> Result<Self, Vec<GrantTemplateProblem>> {
+        let mut problems = Vec::new();
+        let policy = PolicyTemplate::parse(texts.policy, &rules, texts.breadth)
+            .map_err(|found| problems.extend(found.into_iter().map(GrantTemplateProblem::Policy)));
+        // Where users have rights of their own, they have names of their own.
+        let unwritten = match &policy {
+            Ok(policy) if policy.uses().subject == SubjectUse::Unused => "${client}",
+            Ok(policy) if policy.uses().issuer => "${client}.${issuer}.${subject}",
+            Ok(_) => "${client}.${subject}",
+            Err(()) => "${client}",
+        };
+        let session_name = texts.session_name.unwrap_or(unwritten);
+        let session_name = SessionNameTemplate::parse(session_name, &rules).map_err(|found| {
+            problems.extend(found.into_iter().map(GrantTemplateProblem::SessionName))
+        });
+        let source_identity = texts
+            .source_identity
+            .map(|written| SourceIdentityTemplate::parse(written, &rules))
+            .transpose()
+            .map_err(|found| {
+                problems.extend(found.into_iter().map(GrantTemplateProblem::SourceIdentity));
+            });
+        match (policy, session_name, source_identity) {
+            (Ok(policy), Ok(session_name), Ok(source_identity)) => {
+                let name_uses = source_identity.as_ref().map(NameTemplate::uses);
+                let uses =
+                    policy.uses().and(session_name.uses()).and(name_uses.unwrap_or_default());
+                Ok(Self { rules, uses, policy, session_name, source_identity })
+            }
+            _ => Err(problems),
+        }
+    }
+
+    /// What a credential must prove for this grant.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// What a request may and must bring.
+    pub fn rules(&self) -> &ValueRules {
+        &self.rules
+    }
+
+    /// What is sound in the policy and will still not do what was meant.
+    pub fn lint_warnings(&self) -> Vec<LintWarning> {
+        checks::template_warnings(&self.policy)
+    }
+
+    /// The parameters that a request must bring although no text uses them.
+    pub fn unused_parameters(&self) -> impl Iterator<Item = &ValueName> {
+        self.rules.params.keys().filter(|name| !self.uses.params.contains(*name))
+    }
+
+    /// The policy template, in a form in which equal templates are equal.
+    pub(crate) fn policy_template(&self) -> String {
+        self.policy.written()
+    }
+
+    /// Whether the policy tells users of different issuers apart by these.
+    pub fn policy_uses_issuer(&self) -> bool {
+        self.policy.uses().issuer
+    }
+
+    /// Whether the policy differs for the clients that hold the grant.
+    pub fn policy_uses_client(&self) -> bool {
+        let mut placeholders = self.policy.document.values().flat_map(Text::placeholders);
+        placeholders.any(|placeholder| placeholder.source == Source::Client)
+    }
+
+    /// The keys of a grant in whose texts users of different issuers would be one user, and these texts.
+    pub fn issuer_collisions(&self, by_client: bool) -> Vec<(&'static str, Vec<String>)> {
+        let name = self.session_name.issuer_collisions(by_client);
+        let source = self.source_identity.as_ref();
+        let source = source.and_then(|source| source.issuer_collisions(by_client));
+        let texts = [
+            ("policy", self.policy.issuer_collisions(by_client)),
+            ("session_name", name.into_iter().collect()),
+            ("source_identity", source.into_iter().collect()),
+        ];
+        texts.into_iter().filter(|(_, texts)| !texts.is_empty()).collect()
+    }
+
+    /// Whether a user who comes by the one may reach what another user reaches by the other: they have one policy, or a text
+    /// in each takes users and not their issuers, and both may say the same.
+    pub fn shares_users_with(&self, other: &Self) -> bool {
+        let texts = |one: &Self| -> Vec<_> {
+            one.policy.issuer_collisions(false).iter().map(|text| of_any_value(text)).collect()
+        };
+        let (ours, theirs) = (texts(self), texts(other));
+        self.policy_template() == other.policy_template()
+            || ours.iter().any(|one| theirs.iter().any(|two| ResourcePattern::meets(one, two)))
+    }
+
+    /// Two texts of the policies by which a caller of this grant could reach what one of the other's reaches, because a value
+    /// of one reads like a name of the other. The callers are of different issuers.
+    pub fn overlaps(
+        &self,
+        we: Comer<'_>,
+        other: &Self,
+        they: Comer<'_>,
+    ) -> Option<(String, String)> {
+        overlap::of_callers(&self.policy.document, we, &other.policy.document, they)
+    }
+
+    /// Whether its sessions name the identity behind them to ActionTrail.
+    pub fn sets_source_identity(&self) -> bool {
+        self.source_identity.is_some()
+    }
+
+    /// The only way from a request's values to a session policy: through their admission.
+    pub fn render(&self, raw: RawValues<'_>) -> Result<RenderedSession, ValueProblem> {
+        let values = Values::admit(&self.rules, &self.uses, raw)?;
+        Ok(self.named(&values, SessionPolicy::rendered(self.policy.render(&values))))
+    }
+
+    /// The same for a caller that asks for less than the grant gives, by a policy of its own.
+    pub fn render_within(
+        &self,
+        raw: RawValues<'_>,
+        asked: &RequestedPolicy,
+    ) -> Result<RenderedSession, RenderProblem> {
+        let values = Values::admit(&self.rules, &self.uses, raw)?;
+        let common = asked.within(&self.policy.fill(&values))?;
+        Ok(self.named(&values, SessionPolicy::contained(common.minified())?))
+    }
+
+    fn named(&self, values: &Values, policy: SessionPolicy) -> RenderedSession {
+        RenderedSession {
+            policy,
+            session_name: self.session_name.render(values),
+            source_identity: self.source_identity.as_ref().map(|name| name.render(values)),
+        }
+    }
+}
+
+impl std::fmt::Debug for GrantTemplate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GrantTemplate").finish_non_exhaustive()
+    }
+}
+
+/// A text as it is written, with a `*` for each placeholder.
+fn of_any_value(written: &str) -> String {
+    let mut parts = written.split("${");
+    let fixed = parts.next().unwrap_or_default().to_owned();
+    parts.fold(fixed, |text, part| text + "*" + part.split_once('}').map_or("", |(_, rest)| rest))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use super::*;
+    use crate::template::value_rule::{Shape, ValueRule};
+    use crate::template::values::SubjectUse;
+    use appserver_domain::Subject;
+
+    fn shipped(policy: &str) -> String {
+        let above = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+        let mut files =
+            above.map(|at| at.join("../../config/policies").join(format!("{policy}.json")));
+        std::fs::read_to_string(files.find(|file| file.is_file()).unwrap()).unwrap()
+    }
+
+    /// Every kind of placeholder before the caller's own part, and beside it.
+    const EVERYTHING: &str = r#"{"Version":"1","Statement":[
+        {"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":[
+            "acs:oss:*:*:sample-bucket/${client}/u-${subject}.d/${claims.tenant}/*",
+            "acs:oss:*:*:sample-bucket/${client}/u-${subject}.d/${now:%Y/%m}/${params.album}/*.jpg"]},
+        {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
+         "Condition":{"StringLike":{"oss:Prefix":"${client}/u-${subject}.d/*","oss:Delimiter":["/"]}}},
+        {"Effect":"Deny","NotAction":"oss:*","Resource":"*"}]}"#;
+
+    fn grant(policy: &str, breadth: Breadth) -> GrantTemplate {
+        try_grant(policy, breadth).unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn try_grant(
+        policy: &str,
+        breadth: Breadth,
+    ) -> Result<GrantTemplate, Vec<GrantTemplateProblem>> {
+        let name = |raw: &str| raw.parse().unwrap();
+        let text = |shape| ValueRule::text(shape, None, 128).unwrap();
+        let used = |raw: &&str| policy.contains(&format!("${{params.{raw}}}"));
+        let params = ["album"].iter().filter(|raw| used(raw));
+        let rules = ValueRules {
+            params: params.map(|raw| (name(raw), text(Shape::Path))).collect(),
+            claims: BTreeMap::from([(name("tenant"), text(Shape::Segment))]),
+            subject_max_bytes: 128,
+        };
+        let texts =
+            GrantTexts { policy, breadth, session_name: Some("${client}"), source_identity: None };
+        GrantTemplate::parse(texts, rules)
+    }
+
+    /// `value` as subject, claim and parameter, as far as each is asked for.
+    fn render(template: &GrantTemplate, value: &str) -> Result<String, ValueProblem> {
+        render_values(template, value, value, value)
+    }
+
+    fn render_values(
+        template: &GrantTemplate,
+        subject: &str,
+        tenant: &str,
+        param: &str,
+    ) -> Result<String, ValueProblem> {
+        let Ok(subject) = subject.parse::<Subject>() else {
+            return Err(ValueProblem::MissingSubject);
+        };
+        let params = template.rules().params.keys();
+        let raw = RawValues {
+            issuer: None,
+            client: &"photo-app".parse().unwrap(),
+            subject: Some(&subject),
+            claims: &BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
+            params: &params.map(|name| (name.to_string(), param.to_owned())).collect(),
+            now: "2015-01-02T03:04:05Z".parse().unwrap(),
+        };
+        template.render(raw).map(|session| session.policy.as_str().to_owned())
+    }
+
+    // The oracle: RAM's evaluation once more, from the JSON text and with none of this crate's code.
+
+    fn strings(value: &Value) -> Vec<&str> {
+        match value {
+            Value::String(one) => vec![one],
+            Value::Array(many) => many.iter().map(|s| s.as_str().unwrap()).collect(),
+            _ => panic!("{value} is neither a string nor a list"),
+        }
+    }
+
+    fn glob(pattern: &[char], text: &[char]) -> bool {
+        match (pattern.split_first(), text.split_first()) {
+            (None, None) => true,
+            (Some(('*', rest)), None) => glob(rest, text),
+            (Some(('*', rest)), Some((_, after))) => glob(rest, text) || glob(pattern, after),
+            (Some((p, rest)), Some((t, after))) => (*p == '?' || p == t) && glob(rest, after),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
+    }
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        glob(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>())
+    }
+
+    /// Whether the policy allows the action on `bucket` or `bucket/key`, asked with this prefix.
+    fn allows(policy: &str, action: &str, path: &str, prefix: &str) -> bool {
+        let policy: Value = serde_json::from_str(policy).unwrap();
+        let applies = |statement: &&Value| {
+            let named = |field: &Value| strings(field).iter().any(|p| matches(p, action));
+            let acts =
+                statement.get("Action").map_or_else(|| !named(&statement["NotAction"]), named);
+            let on = strings(&statement["Resource"]).iter().any(|resource| {
+                matches(resource.strip_prefix("acs:oss:*:*:").unwrap_or(resource), path)
+            });
+            let holds = statement.get("Condition").is_none_or(|condition| {
+                let prefixes = strings(&condition["StringLike"]["oss:Prefix"]);
+                prefixes.iter().any(|p| matches(p, prefix))
+            });
+            acts && on && holds
+        };
+        let effects = policy["Statement"].as_array().unwrap().iter().filter(applies);
+        let effects: Vec<_> = effects.map(|s| s["Effect"].as_str().unwrap()).collect();
+        effects.contains(&"Allow") && !effects.contains(&"Deny")
+    }
+
+    const ACTIONS: [&str; 6] = [
+        "oss:GetObject",
+        "oss:PutObject",
+        "oss:DeleteObject",
+        "oss:AbortMultipartUpload",
+        "oss:ListParts",
+        "oss:PutBucketAcl",
+    ];
+
+    /// Values that try to reach out, and values of honest callers.
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            3 => "[a-c01._~@+=,()!-]{1,6}",
+            1 => "\\PC{1,12}",
+            2 => "[ab*?/.${}\"\\\\%:\u{0}]{1,6}",
+            1 => Just("${subject}".to_owned()),
+            1 => Just("a/../b".to_owned()),
+            1 => Just("\",\"acs:oss:*:*:*".to_owned()),
+        ]
+    }
+
+    /// Keys around a prefix: below it, beside it, above it, and anywhere.
+    fn keys(prefix: &str, tail: &str) -> Vec<String> {
+        let open = prefix.trim_end_matches('/');
+        vec![
+            format!("{prefix}{tail}"),
+            format!("{open}{tail}"),
+            format!("{open}0/{tail}"),
+            open.to_owned(),
+            open[..open.char_indices().last().map_or(0, |(i, _)| i)].to_owned() + "/" + tail,
+            format!("users/{tail}"),
+            format!("users/x/{prefix}{tail}"),
+            format!("albums/{tail}"),
+            tail.to_owned(),
+        ]
+    }
+
+    /// A template and the prefix that its caller owns.
+    fn cases(value: &str) -> [(GrantTemplate, String); 3] {
+        [
+            (grant(&shipped("my-photos"), Breadth::Narrow), format!("users/{value}/")),
+            (grant(&shipped("one-album"), Breadth::Narrow), format!("albums/{value}/")),
+            (grant(EVERYTHING, Breadth::Narrow), format!("photo-app/u-{value}.d/")),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn whatever_value_is_accepted_nothing_outside_its_prefix_is_allowed(
+            value in value(), tail in "[a-c0/.]{0,4}(\\.jpg)?", other in "\\PC{0,8}",
+        ) {
+            for (template, own) in cases(&value) {
+                let Ok(policy) = render(&template, &value) else { continue };
+                let outside = keys(&own, &tail).into_iter().chain([other.clone()]);
+                for key in outside.filter(|key| !key.starts_with(&own)) {
+                    for action in ACTIONS {
+                        let path = format!("sample-bucket/{key}");
+                        prop_assert!(!allows(&policy, action, &path, ""), "{} {}", action, path);
+                        let path = format!("other-bucket/{own}{key}");
+                        prop_assert!(!allows(&policy, action, &path, ""), "{} {}", action, path);
+                    }
+                    let listed = allows(&policy, "oss:ListObjects", "sample-bucket", &key);
+                    prop_assert!(!listed, "{} lists {}", policy, key);
+                }
+                prop_assert!(!allows(&policy, "oss:PutBucketAcl", "sample-bucket", &own));
+            }
+        }
+
+        #[test]
+        fn a_rendered_policy_has_its_templates_shape_but_for_the_placeholders(value in value()) {
+            for text in [&shipped("my-photos"), &shipped("one-album"), EVERYTHING] {
+                let template = grant(text, Breadth::Narrow);
+                let Ok(policy) = render(&template, &value) else { continue };
+                let filled = filled(serde_json::from_str(text).unwrap(), &value);
+                prop_assert_eq!(serde_json::from_str::<Value>(&policy).unwrap(), filled);
+            }
+        }
+
+        #[test]
+        fn no_subject_reaches_anothers_objects(
+            one in value(), two in value(), neighbour in "[0-9a-z.-]{1,2}", tail in "[a-c/]{0,4}",
+        ) {
+            let near = format!("{one}{neighbour}");
+            for (mine, theirs) in [(&one, &two), (&two, &one), (&one, &near), (&near, &one)] {
+                for ((template, own), (_, others)) in cases(mine).into_iter().zip(cases(theirs)) {
+                    let by_subject = template.uses().subject == SubjectUse::Segment;
+                    if !by_subject || mine == theirs || render(&template, theirs).is_err() {
+                        continue;
+                    }
+                    let Ok(policy) = render(&template, mine) else { continue };
+                    let key = format!("{others}{tail}");
+                    for action in ACTIONS {
+                        let path = format!("sample-bucket/{key}");
+                        prop_assert!(!allows(&policy, action, &path, ""), "{} has {}", own, path);
+                    }
+                    for asked in [&key, &others, others.trim_end_matches('/')] {
+                        let listed = allows(&policy, "oss:ListObjects", "sample-bucket", asked);
+                        prop_assert!(!listed, "{} lists {}", own, asked);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_same_inputs_give_the_same_bytes(value in value()) {
+            // White space and the order of keys are not inputs.
+            let reordered = serde_json::from_str::<Value>(EVERYTHING).unwrap().to_string();
+            let first = render(&grant(EVERYTHING, Breadth::Narrow), &value);
+            prop_assert_eq!(&first, &render(&grant(EVERYTHING, Breadth::Narrow), &value));
+            prop_assert_eq!(&first, &render(&grant(&reordered, Breadth::Narrow), &value));
+        }
+    }
+
+    /// The template's tree with its placeholders replaced, leaf by leaf.
+    fn filled(template: Value, value: &str) -> Value {
+        match template {
+            Value::String(text) => {
+                let values = [
+                    ("${client}", "photo-app"),
+                    ("${now:%Y/%m}", "2015/01"),
+                    ("${subject}", value),
+                    ("${claims.tenant}", value),
+                    ("${params.album}", value),
+                ];
+                Value::String(values.iter().fold(text, |text, (from, to)| text.replace(from, to)))
+            }
+            Value::Array(items) => items.into_iter().map(|item| filled(item, value)).collect(),
+            Value::Object(map) => {
+                map.into_iter().map(|(key, item)| (key, filled(item, value))).collect()
+            }
+            other => other,
+        }
+    }
+
+    /// A small world, tried in full: every template of up to three of these segments, and every key of up to
+    /// six characters.
+    #[test]
+    fn every_accepted_template_keeps_its_subjects_apart() {
+        let segments = [
+            "a",
+            "*",
+            "?",
+            "${subject}",
+            "${subject}*",
+            "a${subject}",
+            "${params.album}",
+            "${params.album}${subject}",
+        ];
+        let templates =
+            words(&segments, "/", 3).into_iter().filter(|path| path.contains("subject"));
+        let keys: Vec<Vec<char>> =
+            words(&["a", "b", "/"], "", 6).iter().map(|key| key.chars().collect()).collect();
+        let mut accepted = 0;
+        for path in templates {
+            let policy = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
+                "Resource":"acs:oss:*:*:sample-bucket/{path}"}}]}}"#
+            );
+            let Ok(template) = try_grant(&policy, Breadth::Narrow) else { continue };
+            accepted += 1;
+            let patterns = ["a", "b", "ab"].map(|subject| {
+                ["a", "aa", "a/b"].map(|album| {
+                    let policy = render_values(&template, subject, "a", album).unwrap();
+                    let policy: Value = serde_json::from_str(&policy).unwrap();
+                    let resource = policy["Statement"][0]["Resource"].as_str().unwrap();
+                    let path = resource.strip_prefix("acs:oss:*:*:sample-bucket/").unwrap();
+                    path.chars().collect::<Vec<_>>()
+                })
+            });
+            for key in &keys {
+                let reaches = |albums: &&[Vec<char>; 3]| albums.iter().any(|p| glob(p, key));
+                let owners = patterns.iter().filter(reaches).count();
+                assert!(owners <= 1, "{path}: {owners} subjects reach {key:?}");
+            }
+        }
+        // Else the test would prove nothing.
+        assert!(accepted > 50, "only {accepted} templates were accepted");
+    }
+
+    /// All sequences of one to `longest` of the letters.
+    fn words(letters: &[&str], between: &str, longest: usize) -> Vec<String> {
+        let mut words: Vec<String> = letters.iter().map(ToString::to_string).collect();
+        let mut latest = words.clone();
+        for _ in 1..longest {
+            latest = latest
+                .iter()
+                .flat_map(|word| {
+                    letters.iter().map(move |letter| format!("{word}{between}{letter}"))
+                })
+                .collect();
+            words.extend_from_slice(&latest);
+        }
+        words
+    }
+
+    #[test]
+    fn user1_does_not_reach_user10() {
+        let template = grant(&shipped("my-photos"), Breadth::Narrow);
+        let user1 = render(&template, "user1").unwrap();
+        let user10 = render(&template, "user10").unwrap();
+        assert!(allows(&user1, "oss:PutObject", "sample-bucket/users/user1/a/b.jpg", ""));
+        assert!(allows(&user1, "oss:ListObjects", "sample-bucket", "users/user1/"));
+        assert!(!allows(&user1, "oss:PutObject", "sample-bucket/users/user10/a.jpg", ""));
+        assert!(!allows(&user10, "oss:PutObject", "sample-bucket/users/user1/a.jpg", ""));
+        assert!(!allows(&user1, "oss:ListObjects", "sample-bucket", "users/user1"));
+        assert!(!allows(&user1, "oss:ListObjects", "sample-bucket", ""));
+    }
+
+    #[test]
+    fn the_shipped_policies_render() {
+        let narrow = |policy| render(&grant(&shipped(policy), Breadth::Narrow), "alice").unwrap();
+        insta::assert_snapshot!(narrow("daily-photos"), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg"}]}"#);
+        insta::assert_snapshot!(narrow("one-album"), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/albums/alice/*"}]}"#);
+        insta::assert_snapshot!(narrow("my-photos"), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject","oss:AbortMultipartUpload","oss:ListParts","oss:DeleteObject"],"Resource":"acs:oss:*:*:sample-bucket/users/alice/*"},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/alice/","users/alice/*"]}}}]}"#);
+        let read_all = render(&grant(&shipped("read-all"), Breadth::Broad), "alice").unwrap();
+        insta::assert_snapshot!(read_all, @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:Get*","oss:List*"],"Resource":"acs:oss:*:*:*"}]}"#);
+    }
+
+    #[test]
+    fn a_refused_value_is_told_its_field_and_rule_and_never_itself() {
+        let of = |policy: &str, value: &str| {
+            render(&grant(policy, Breadth::Narrow), value).unwrap_err().to_string()
+        };
+        insta::assert_snapshot!(of(&shipped("my-photos"), "secret*"), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
+        insta::assert_snapshot!(of(&shipped("my-photos"), &"x".repeat(129)), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
+        insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @r#"the parameter `album` must be path segments, joined by single `/`, of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
+    }
+
+    /// T6: the asked policy fits by itself; what the grant adds to it counts as well.
+    #[test]
+    fn what_is_asked_and_what_the_grant_adds_fit_into_2047_bytes_together() {
+        let granted = r#"{"Version":"1","Statement":[
+            {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a/*"},
+            {"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/a/secret/*"}]}"#;
+        let template = grant(granted, Breadth::Narrow);
+        let render = |key: String| {
+            let asked = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
+                "Resource":"acs:oss:*:*:sample-bucket/a/{key}"}}]}}"#
+            );
+            let raw = RawValues {
+                issuer: None,
+                client: &"photo-app".parse().unwrap(),
+                subject: None,
+                claims: &BTreeMap::new(),
+                params: &BTreeMap::new(),
+                now: chrono::DateTime::UNIX_EPOCH,
+            };
+            let session = template.render_within(raw, &RequestedPolicy::parse(&asked).unwrap());
+            session.map(|session| session.policy.as_str().len())
+        };
+        let beside = render(String::new()).unwrap();
+        for size in [2046, 2047] {
+            assert_eq!(render("x".repeat(size - beside)), Ok(size));
+            let multibyte = format!("{}x", "東".repeat((size - beside) / 3));
+            assert!(render(multibyte).is_ok_and(|found| (size - 2..=size).contains(&found)));
+        }
+        let refused = render("x".repeat(2048 - beside)).unwrap_err();
+        assert_eq!(refused, RenderProblem::Policy(ContainmentError::TooLong { size: 2048 }));
+    }
+
+    #[test]
+    fn exactly_what_is_declared_and_used_is_asked_for() {
+        let raw = |params: &[&str], claims: &[&str], subject: Option<&str>| {
+            let map = |of: &[&str]| of.iter().map(|n| (n.to_string(), "ab".to_owned())).collect();
+            let subject = subject.map(|s| s.parse().unwrap());
+            let raw = RawValues {
+                issuer: None,
+                client: &"photo-app".parse().unwrap(),
+                subject: subject.as_ref(),
+                claims: &map(claims),
+                params: &map(params),
+                now: chrono::DateTime::UNIX_EPOCH,
+            };
+            grant(EVERYTHING, Breadth::Narrow).render(raw).map(|_| ())
+        };
+        let alice = Some("alice");
+        let name = |raw: &str| raw.parse().unwrap();
+        assert_eq!(raw(&["album"], &["tenant", "iss"], alice), Ok(()));
+        assert_eq!(
+            raw(&[], &["tenant"], alice),
+            Err(ValueProblem::MissingParameter(name("album")))
+        );
+        assert_eq!(raw(&["album", "x"], &["tenant"], alice), Err(ValueProblem::UnknownParameter));
+        assert_eq!(raw(&["album"], &[], alice), Err(ValueProblem::MissingClaim(name("tenant"))));
+        assert_eq!(raw(&["album"], &["tenant"], None), Err(ValueProblem::MissingSubject));
+        // Neither subject nor claims are used here.
+        let daily = grant(&shipped("daily-photos"), Breadth::Narrow);
+        assert_eq!(daily.uses(), &Uses::default());
+    }
+}

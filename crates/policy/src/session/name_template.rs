@@ -1,0 +1,341 @@
+//! Names of sessions, made from the same values as their policies.
+
+use std::marker::PhantomData;
+
+use sha2::{Digest, Sha256};
+
+use appserver_domain::{Invalid, SessionName, SourceIdentity};
+
+use crate::document::value::TextFlaw;
+use crate::template::placeholder::Source;
+use crate::template::text::{Piece, Text};
+use crate::template::value_rule::ValueRules;
+use crate::template::values::{Uses, Values};
+
+/// A session name with placeholders, such as `${client}.${subject}`.
+pub(crate) type SessionNameTemplate = NameTemplate<SessionName>;
+
+/// A source identity with placeholders.
+pub(crate) type SourceIdentityTemplate = NameTemplate<SourceIdentity>;
+
+/// A name with placeholders that is legal for any values, and another one for any other values.
+///
+/// If the values can be read back from the plain text, that is the name. Otherwise (odd characters, too
+/// long, too short, ambiguous) it is `hash-` and 160 bits of a hash of all values, which no plain text looks
+/// like. Both forms say nothing more than the values do. After `${client}`, `.`, `@` and `_` keep names
+/// plain; `-` may be in a client's id, and then the name is a hash.
+pub(crate) struct NameTemplate<N> {
+    written: String,
+    text: Text,
+    name: PhantomData<N>,
+}
+
+/// A kind of name that STS records: 2 to 64 characters of its own set.
+pub(crate) trait RecordedName: TryFrom<String, Error = Invalid> {
+    fn admits(c: char) -> bool;
+}
+
+impl RecordedName for SessionName {
+    fn admits(c: char) -> bool {
+        SessionName::admits(c)
+    }
+}
+
+impl RecordedName for SourceIdentity {
+    fn admits(c: char) -> bool {
+        c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+    }
+}
+
+/// A rule that a name with placeholders may break.
+#[derive(Debug, Eq, PartialEq, thiserror::Error)]
+pub enum NameFlaw {
+    #[error(transparent)]
+    Text(TextFlaw),
+    #[error(
+        "a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder"
+    )]
+    Length,
+    #[error("`{0}` may not stand in a name")]
+    Character(char),
+    #[error("`{RESERVED}` at the start is kept for names that replace odd or long values")]
+    Reserved,
+    #[error(
+        "two placeholders touch, so that two callers could get one name: put a `.` between them"
+    )]
+    Touching,
+    #[error("`{0}` may not stand in a name: it would change while the caller stays the same")]
+    Now(String),
+    #[error("`{0}` may not stand in a name: its values are paths, and a name holds no `/`")]
+    Path(String),
+}
+
+const SHORTEST: usize = 2;
+const LONGEST: usize = 64;
+
+/// Begins the names that are hashes. A subject may hold anything, so no marker is out of its reach: plain
+/// text that begins with it is hashed too.
+const RESERVED: &str = "hash-";
+
+impl<N: RecordedName> NameTemplate<N> {
+    /// Reads a template of a name, or says everything that is wrong with it.
+    pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, Vec<NameFlaw>> {
+        let text = Text::parse(written, rules)
+            .map_err(|flaws| flaws.into_iter().map(NameFlaw::Text).collect::<Vec<_>>())?;
+        let flaws = flaws::<N>(&text);
+        if flaws.is_empty() {
+            Ok(Self { written: written.to_owned(), text, name: PhantomData })
+        } else {
+            Err(flaws)
+        }
+    }
+
+    /// The text in which users of different issuers would be one user, if it is this.
+    pub(crate) fn issuer_collisions(&self, by_client: bool) -> Option<String> {
+        self.text.merges_issuers(by_client).then(|| self.written.clone())
+    }
+
+    /// What the name takes from a caller's credential.
+    pub(crate) fn uses(&self) -> Uses {
+        Uses::of(self.text.placeholders(), false)
+    }
+
+    /// The name for these values: the same for the same, another for any others.
+    pub(crate) fn render(&self, values: &Values) -> N {
+        let plain = self.text.fill(|placeholder| values.of(placeholder));
+        let name = if self.reads_back(&plain, values) { plain } else { self.hashed(values) };
+        N::try_from(name).expect("plain names are checked, and hashes are 45 legal characters")
+    }
+
+    /// Whether the plain text is a legal name from which the values can be read back.
+    ///
+    /// They can if each value ends where the fixed text after it begins: then reading from the left finds
+    /// every boundary. The last value ends where the name's fixed end begins, whatever it holds.
+    fn reads_back(&self, plain: &str, values: &Values) -> bool {
+        let ends_clearly = |[piece, next, _]: &[Piece; 3]| match (piece, next) {
+            (Piece::Value(placeholder), Piece::Fixed(next)) => {
+                !next.chars().next().is_some_and(|c| values.of(placeholder).contains(c))
+            }
+            (Piece::Value(_) | Piece::Fixed(_), Piece::Fixed(_) | Piece::Value(_)) => true,
+        };
+        (SHORTEST..=LONGEST).contains(&plain.len())
+            && plain.chars().all(N::admits)
+            && !plain.starts_with(RESERVED)
+            && self.text.pieces().array_windows().all(ends_clearly)
+    }
+
+    /// A name from everything that makes a difference, each with its length before it so that no two lists
+    /// of values read the same.
+    fn hashed(&self, values: &Values) -> String {
+        let parts = self.text.placeholders().map(|placeholder| values.of(placeholder));
+        let mut hash = Sha256::new();
+        for part in [self.written.as_str().into()].into_iter().chain(parts) {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        // 160 bits: names collide by chance once in 2^80 callers, and fit in 64 characters.
+        format!("{RESERVED}{}", hex::encode(&hash.finalize()[..20]))
+    }
+}
+
+fn flaws<N: RecordedName>(text: &Text) -> Vec<NameFlaw> {
+    let mut flaws = Vec::new();
+    let mut fixed = 0;
+    for (i, piece) in text.pieces().iter().enumerate() {
+        match piece {
+            Piece::Fixed(text) => {
+                fixed += text.len();
+                flaws.extend(text.chars().filter(|&c| !N::admits(c)).map(NameFlaw::Character));
+                if i == 0 && text.starts_with(RESERVED) {
+                    flaws.push(NameFlaw::Reserved);
+                }
+            }
+            Piece::Value(placeholder) => {
+                if matches!(placeholder.source, Source::Now(_)) {
+                    flaws.push(NameFlaw::Now(placeholder.to_string()));
+                }
+                if placeholder.varies_in_depth {
+                    flaws.push(NameFlaw::Path(placeholder.to_string()));
+                }
+            }
+        }
+    }
+    let touching = |pair: &&[Piece]| matches!(pair, [Piece::Value(_), Piece::Value(_)]);
+    flaws.extend(text.pieces().windows(2).filter(touching).map(|_| NameFlaw::Touching));
+    let shortest = if text.placeholders().next().is_none() { SHORTEST } else { 0 };
+    if !(shortest..=LONGEST).contains(&fixed) {
+        flaws.push(NameFlaw::Length);
+    }
+    flaws
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::template::value_rule::{Shape, ValueRule};
+    use crate::template::values::RawValues;
+    use appserver_domain::Subject;
+
+    fn rules() -> ValueRules {
+        let name = |raw: &str| raw.parse().unwrap();
+        let text = |shape| ValueRule::text(shape, None, 256).unwrap();
+        ValueRules {
+            params: BTreeMap::from([(name("dir"), text(Shape::Path))]),
+            claims: BTreeMap::from([(name("tenant"), text(Shape::Segment))]),
+            subject_max_bytes: 64,
+        }
+    }
+
+    fn template<N: RecordedName>(written: &str) -> NameTemplate<N> {
+        NameTemplate::parse(written, &rules()).unwrap_or_else(|flaws| panic!("{flaws:?}"))
+    }
+
+    fn render<N: RecordedName>(template: &NameTemplate<N>, tenant: &str, subject: &str) -> N {
+        let raw = RawValues {
+            issuer: None,
+            client: &"photo-app".parse().unwrap(),
+            subject: Some(&subject.parse::<Subject>().unwrap()),
+            claims: &BTreeMap::from([("tenant".to_owned(), tenant.to_owned())]),
+            params: &BTreeMap::new(),
+            now: chrono::DateTime::UNIX_EPOCH,
+        };
+        let rules = ValueRules { params: BTreeMap::new(), ..rules() };
+        template.render(&Values::admit(&rules, &template.uses(), raw).unwrap())
+    }
+
+    fn name(written: &str, tenant: &str, subject: &str) -> String {
+        render::<SessionName>(&template(written), tenant, subject).to_string()
+    }
+
+    #[test]
+    fn plain_values_stay_readable() {
+        assert_eq!(
+            name("${client}.${subject}", "t", "alice@example.com"),
+            "photo-app.alice@example.com"
+        );
+        assert_eq!(name("${subject}", "t", "ab"), "ab");
+        assert_eq!(name("app", "t", "alice"), "app");
+        assert_eq!(name("${subject}", "t", &"x".repeat(64)), "x".repeat(64));
+    }
+
+    #[test]
+    fn odd_long_short_and_ambiguous_values_are_replaced() {
+        let hash = |written, subject: &str| {
+            let name = name(written, "t", subject);
+            assert!(name.starts_with("hash-") && name.len() == 45, "{name}");
+        };
+        hash("${subject}", "auth0|123");
+        hash("${subject}", "Zoë");
+        hash("${subject}", "a");
+        hash("${subject}", &"x".repeat(65));
+        hash("${subject}", &name("${subject}", "t", "auth0|123"));
+        hash("ha${subject}", "sh-1");
+        hash("${client}-${subject}", "alice");
+    }
+
+    #[test]
+    fn values_that_could_be_read_in_two_ways_have_names_of_their_own() {
+        let values = ["b", "-a", "bb", "b-a", "-ab", "-a-a", "b-ab", "-ab-a", "hash-", "sh-"];
+        let template = template::<SessionName>("${claims.tenant}-a${subject}.");
+        let pairs = values.iter().flat_map(|tenant| values.map(|subject| (*tenant, subject)));
+        let mut names = BTreeMap::new();
+        for (tenant, subject) in pairs {
+            let name = render(&template, tenant, subject).to_string();
+            if let Some(other) = names.insert(name, (tenant, subject)) {
+                panic!("{other:?} and {tenant:?}, {subject:?} have one name");
+            }
+        }
+    }
+
+    #[test]
+    fn a_hash_is_the_same_in_every_release() {
+        insta::assert_snapshot!(name("${client}.${subject}", "t", "auth0|123"), @r#"hash-134cf4c929984e8da18cba8ca8ea8a6bc2786cb9"#);
+    }
+
+    #[test]
+    fn a_source_identity_keeps_its_own_characters() {
+        let template = template::<SourceIdentity>("${subject}");
+        assert_eq!(render(&template, "t", "a+b=c,d").as_str(), "a+b=c,d");
+        assert_eq!(render(&template, "t", "a:b").as_str().len(), 45);
+    }
+
+    #[test]
+    fn every_odd_name_is_refused_with_the_way_out() {
+        let bad = [
+            "",
+            "a",
+            "hash-${subject}",
+            "a b${subject}:",
+            "${client}${subject}",
+            "${now:%Y}",
+            "${params.dir}",
+            "${nobody}",
+            &"x".repeat(65),
+        ];
+        let flaws = |written: &&str| {
+            let flaws = SessionNameTemplate::parse(written, &rules()).err().unwrap();
+            flaws.iter().map(|flaw| format!("{written}: {flaw}\n")).collect::<String>()
+        };
+        insta::assert_snapshot!(bad.iter().map(flaws).collect::<String>(), @r#"
+        : a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
+        a: a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
+        hash-${subject}: `hash-` at the start is kept for names that replace odd or long values
+        a b${subject}:: ` ` may not stand in a name
+        a b${subject}:: `:` may not stand in a name
+        ${client}${subject}: two placeholders touch, so that two callers could get one name: put a `.` between them
+        ${now:%Y}: `${now:%Y}` may not stand in a name: it would change while the caller stays the same
+        ${params.dir}: `${params.dir}` may not stand in a name: its values are paths, and a name holds no `/`
+        ${nobody}: `${nobody}` is no placeholder: there are `${client}`, `${issuer}`, `${subject}`, `${subject.encoded}`, `${subject.hash}`, `${claims.NAME}`, `${params.NAME}` and `${now:%Y/%m/%d}`
+        xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx: a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
+        "#);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2048))]
+
+        #[test]
+        fn session_names_are_legal_and_distinct_callers_have_distinct_ones(
+            one in (tenant(), subject()),
+            two in (tenant(), subject()),
+        ) {
+            for written in ["${subject}", "ha${subject}", "${claims.tenant}-a${subject}."] {
+                let template = template::<SessionName>(written);
+                let first = render(&template, &one.0, &one.1);
+                prop_assert_eq!(&first, &render(&template, &one.0, &one.1));
+
+                let plain = |b: u8| b.is_ascii_alphanumeric() || b".@-_".contains(&b);
+                let text = first.as_str();
+                prop_assert!((2..=64).contains(&text.len()) && text.bytes().all(plain), "{}", text);
+
+                let same_tenant = one.0 == two.0 || !written.contains("tenant");
+                if !(same_tenant && one.1 == two.1) {
+                    let second = render(&template, &two.0, &two.1);
+                    prop_assert_ne!(first, second, "{} {:?} {:?}", written, one, two);
+                }
+            }
+        }
+    }
+
+    fn tenant() -> impl Strategy<Value = String> {
+        "(b|-a){1,2}"
+    }
+
+    /// Subjects that are legal, nearly legal, odd, long, and hash forms of one another.
+    fn subject() -> impl Strategy<Value = String> {
+        let hashed = |odd: String| name("${subject}", "t", &odd);
+        let legal = |of: &String| of.parse::<Subject>().is_ok();
+        prop_oneof![
+            4 => "(b|-a){1,2}",
+            1 => "[ab._@-]{1,4}",
+            3 => "[a|]{1,3}",
+            3 => "[a|]{1,3}".prop_map(hashed),
+            3 => "[a|]{1,3}".prop_map(move |odd| hashed(odd).replacen("ha", "", 1)),
+            1 => "[a-z]{64}a{0,2}",
+            1 => "\\PC{1,40}".prop_filter("a subject", legal),
+        ]
+    }
+}

@@ -1,0 +1,215 @@
+//! Whether two callers of different issuers could reach one object, because a value of one reads like a name of the other.
+//!
+//! The property: for any two admissible callers of different issuers, what their rendered policies allow does not overlap,
+//! unless the operator wrote an overlap that is there whatever the values are, such as a grant of a whole bucket.
+
+use crate::document::tree::{Document, Effect, Statement};
+use crate::oss::catalogue::PREFIX_KEY;
+use crate::template::placeholder::{Placeholder, Source};
+use crate::template::subject_form::SubjectForm;
+use crate::template::text::{Piece, Text};
+use appserver_domain::{ClientId, IssuerName};
+
+/// Whose token it is, as far as the configuration knows.
+pub(crate) type Comer<'a> = (&'a ClientId, &'a IssuerName);
+
+/// One symbol of a text whose client and issuer are filled in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Symbol {
+    Exactly(char),
+    /// `?`, and any one character of a value that may be several segments.
+    Any,
+    /// `*`, and values that may be several segments.
+    Run,
+    /// A value of one segment: one character or more, and no `/`.
+    Segment,
+    /// A hash over this issuer and a subject: no other issuer's is the same, and no text of an operator is one.
+    HashOf(String),
+    /// A value that nothing in any policy names.
+    Unnamed,
+}
+
+/// What an Allow covers: a resource, and the prefix of a listing if it is limited to one.
+struct Reach<'a> {
+    resource: &'a Text,
+    prefix: Option<&'a Text>,
+}
+
+impl Reach<'_> {
+    fn texts(&self) -> impl Iterator<Item = &Text> {
+        std::iter::once(self.resource).chain(self.prefix)
+    }
+
+    /// Whether it depends on what an issuer says of its user.
+    fn is_of_a_user(&self) -> bool {
+        self.texts().flat_map(Text::placeholders).any(of_user)
+    }
+
+    fn written(&self) -> String {
+        self.prefix.unwrap_or(self.resource).written()
+    }
+}
+
+/// Two texts by which these callers could reach the same, if there are any.
+pub(crate) fn of_callers(
+    ours: &Document<Text>,
+    we: Comer<'_>,
+    theirs: &Document<Text>,
+    they: Comer<'_>,
+) -> Option<(String, String)> {
+    let theirs = reaches(theirs);
+    reaches(ours).iter().find_map(|one| {
+        let other = theirs.iter().find(|other| by_their_values(one, we, other, they))?;
+        Some((one.written(), other.written()))
+    })
+}
+
+/// Whether they overlap for some values of the users, and not for all.
+fn by_their_values(one: &Reach<'_>, we: Comer<'_>, other: &Reach<'_>, they: Comer<'_>) -> bool {
+    let overlap = |users: [bool; 2]| {
+        let meet = |ours: &Text, theirs: &Text| {
+            meet(&symbols(ours, we, users[0]), &symbols(theirs, they, users[1]))
+        };
+        let resources =
+            match (fields(one.resource, we, users[0]), fields(other.resource, they, users[1])) {
+                (Some(ours), Some(theirs)) => {
+                    ours.iter().zip(&theirs).all(|(a, b)| self::meet(a, b))
+                }
+                (Some(_) | None, _) => meet(one.resource, other.resource),
+            };
+        let prefixes = one.prefix.zip(other.prefix);
+        resources && prefixes.is_none_or(|(ours, theirs)| meet(ours, theirs))
+    };
+    match [one.is_of_a_user(), other.is_of_a_user()] {
+        // Nobody's own: what all callers of a grant share.
+        [false, false] => false,
+        [true, true] => overlap([false, false]),
+        // With a value that nothing names, only what the operator opened to everybody overlaps.
+        one_of_them => overlap([false, false]) && !overlap(one_of_them),
+    }
+}
+
+fn reaches(document: &Document<Text>) -> Vec<Reach<'_>> {
+    let allows = document.statements.iter().filter(|one| one.effect == Effect::Allow);
+    let of_statement = |statement| {
+        let prefixes = prefixes(statement);
+        let limited = move |resource| -> Vec<_> {
+            match &prefixes[..] {
+                [] => vec![Reach { resource, prefix: None }],
+                prefixes => {
+                    prefixes.iter().map(|&one| Reach { resource, prefix: Some(one) }).collect()
+                }
+            }
+        };
+        statement.resource.as_slice().iter().flat_map(limited)
+    };
+    allows.flat_map(of_statement).collect()
+}
+
+/// The values of which a listing's prefix is one.
+fn prefixes(statement: &Statement<Text>) -> Vec<&Text> {
+    let keys = statement.condition.iter().filter(|(operator, _)| !operator.is_negated());
+    let values = keys.flat_map(|(_, keys)| keys.iter());
+    let of_prefix = values.filter(|(key, _)| key.eq_ignore_ascii_case(PREFIX_KEY));
+    of_prefix.flat_map(|(_, values)| values.as_slice()).collect()
+}
+
+fn of_user(placeholder: &Placeholder) -> bool {
+    matches!(placeholder.source, Source::Subject(_) | Source::Claim(_))
+}
+
+/// `unnamed` is whether the user's values are some that nothing names.
+fn symbols(text: &Text, (client, issuer): Comer<'_>, unnamed: bool) -> Vec<Symbol> {
+    let mut symbols = Vec::new();
+    for piece in text.pieces() {
+        match piece {
+            Piece::Fixed(text) => symbols.extend(text.chars().map(wildcard_or_not)),
+            Piece::Value(value) if unnamed && of_user(value) => symbols.push(Symbol::Unnamed),
+            Piece::Value(value) => match &value.source {
+                Source::Client => symbols.extend(client.as_str().chars().map(Symbol::Exactly)),
+                Source::Issuer => symbols.extend(issuer.as_str().chars().map(Symbol::Exactly)),
+                Source::Subject(SubjectForm::Hash) => {
+                    symbols.push(Symbol::HashOf(issuer.as_str().to_owned()));
+                }
+                // A moment of some segments, each of some digits.
+                Source::Now(_) => symbols.push(Symbol::Run),
+                Source::Subject(SubjectForm::Plain | SubjectForm::Encoded)
+                | Source::Claim(_)
+                | Source::Parameter(_) => {
+                    symbols.push(if value.varies_in_depth { Symbol::Run } else { Symbol::Segment })
+                }
+            },
+        }
+    }
+    symbols
+}
+
+fn wildcard_or_not(c: char) -> Symbol {
+    match c {
+        '*' => Symbol::Run,
+        '?' => Symbol::Any,
+        c => Symbol::Exactly(c),
+    }
+}
+
+/// The five fields of a resource, so that a `*` of one cannot swallow the next; none of a shorter pattern.
+fn fields(text: &Text, comer: Comer<'_>, unnamed: bool) -> Option<Vec<Vec<Symbol>>> {
+    let symbols = symbols(text, comer, unnamed);
+    let fields: Vec<_> =
+        symbols.splitn(5, |one| *one == Symbol::Exactly(':')).map(<[Symbol]>::to_vec).collect();
+    (fields.len() == 5).then_some(fields)
+}
+
+/// Whether there is a text that both match: every pair of places that can be reached together is looked at once.
+fn meet(ours: &[Symbol], theirs: &[Symbol]) -> bool {
+    let width = theirs.len() + 1;
+    let mut seen = vec![false; (ours.len() + 1) * width];
+    let mut open = vec![(0, 0)];
+    while let Some((i, j)) = open.pop() {
+        if std::mem::replace(&mut seen[i * width + j], true) {
+            continue;
+        }
+        let (one, other) = (ours.get(i), theirs.get(j));
+        if (one, other) == (None, None) {
+            return true;
+        }
+        // A run may be empty.
+        if one == Some(&Symbol::Run) {
+            open.push((i + 1, j));
+        }
+        if other == Some(&Symbol::Run) {
+            open.push((i, j + 1));
+        }
+        let (Some(one), Some(other)) = (one, other) else { continue };
+        if !have_one_in_common(one, other) {
+            continue;
+        }
+        // After a character of a run or a segment, there may be more of it.
+        let lasts = |symbol: &Symbol| matches!(symbol, Symbol::Run | Symbol::Segment);
+        open.push((i + 1, j + 1));
+        if lasts(one) {
+            open.push((i, j + 1));
+        }
+        if lasts(other) {
+            open.push((i + 1, j));
+        }
+    }
+    false
+}
+
+/// Whether some character, or a value as a whole, is both.
+fn have_one_in_common(one: &Symbol, other: &Symbol) -> bool {
+    match (one, other) {
+        (Symbol::Exactly(one), Symbol::Exactly(other)) => one == other,
+        (Symbol::HashOf(one), Symbol::HashOf(other)) => one == other,
+        (Symbol::Segment, Symbol::Exactly(c)) | (Symbol::Exactly(c), Symbol::Segment) => *c != '/',
+        (Symbol::Unnamed, other) | (other, Symbol::Unnamed) => {
+            matches!(other, Symbol::Run | Symbol::Segment)
+        }
+        (Symbol::HashOf(_), Symbol::Exactly(_)) | (Symbol::Exactly(_), Symbol::HashOf(_)) => false,
+        (
+            Symbol::Any | Symbol::Run | Symbol::Segment | Symbol::HashOf(_) | Symbol::Exactly(_),
+            _,
+        ) => true,
+    }
+}

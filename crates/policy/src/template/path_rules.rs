@@ -1,0 +1,118 @@
+//! Where placeholders may stand in the paths of a policy, so that no value reaches another's objects.
+//!
+//! With these rules each value fills its own segments, at a place that no other value moves. For any two
+//! values the paths differ there, and a prefix closed by `/` keeps `user1` out of `user10`. All of it is
+//! proven when the configuration loads, so that a request has only its values to check.
+//!
+//! A bucket depends on no value: the rules for paths would not keep its neighbours out. Where callers use
+//! several buckets, each has its own grant.
+
+use appserver_domain::Bucket;
+
+use crate::document::grammar;
+use crate::document::value::Place;
+use crate::document::value::TextFlaw;
+use crate::matching::pattern::Pattern;
+use crate::template::text::Text;
+
+/// What is wrong with the text at its place.
+pub(crate) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
+    let outline = text.outline();
+    let mut flaws = match place {
+        Place::Resource => match Resource::parse(&outline) {
+            Some(resource) => {
+                // A bucket depends on no value, so there is no place to the left of its wildcard.
+                let in_bucket = resource.container().contains('*');
+                let advice = |flaw| match flaw {
+                    TextFlaw::WildcardBefore if in_bucket => TextFlaw::WildcardInBucket,
+                    other => other,
+                };
+                let in_path = in_path(resource.path).into_iter().map(advice);
+                resource.flaw().into_iter().chain(in_path).collect()
+            }
+            None if grammar::is_resource(&outline) => vec![],
+            None => vec![TextFlaw::NotAnArn],
+        },
+        Place::Condition { operator, key } => {
+            let mut flaws = in_path(&outline);
+            let last = outline.rsplit('/').next().unwrap_or_default();
+            if key.eq_ignore_ascii_case("oss:Prefix") && last.contains('$') {
+                flaws.push(TextFlaw::OpenPrefix);
+            }
+            if let (Some(operator), Some(value)) = (operator, text.at_some_moment()) {
+                flaws.extend(grammar::kind_flaw(operator, &value));
+            }
+            flaws
+        }
+    };
+    let placeholders: Vec<_> = text.placeholders().collect();
+    if let Some((_, before)) = placeholders.split_last() {
+        let varying = before.iter().filter(|placeholder| placeholder.varies_in_depth);
+        flaws.extend(varying.map(|varying| TextFlaw::VaryingDepth(varying.to_string())));
+    }
+    flaws
+}
+
+/// Whether a resource's outline covers buckets that nobody named: its service or its bucket is not literal. Its ARN was
+/// checked before.
+pub(crate) fn leaves_bucket_open(outline: &str) -> bool {
+    Resource::parse(outline).is_none_or(|resource| {
+        [resource.service, resource.container()].iter().any(|field| field.contains(['*', '?']))
+    })
+}
+
+fn in_path(outline: &str) -> Vec<TextFlaw> {
+    let mut flaws = Vec::new();
+    for segment in outline.split('/') {
+        if segment.matches('$').count() > 1 {
+            flaws.push(TextFlaw::SharedSegment);
+        }
+        if segment.contains('$') && segment.contains(['*', '?']) {
+            flaws.push(TextFlaw::WildcardBeside);
+        }
+    }
+    // Of a `*` in the same segment the line above has spoken.
+    let before = outline.rfind('$').map_or("", |at| &outline[..at]);
+    let before = before.rfind('/').map_or("", |at| &before[..at]);
+    if before.contains('*') {
+        flaws.push(TextFlaw::WildcardBefore);
+    }
+    flaws
+}
+
+/// `acs:<service>:<region>:<account>:<path>`.
+///
+/// Wildcards are taken to match inside their own field, as region and account in `acs:oss:*:*:bucket` can
+/// only mean.
+struct Resource<'a> {
+    service: &'a str,
+    path: &'a str,
+}
+
+impl<'a> Resource<'a> {
+    fn parse(outline: &'a str) -> Option<Self> {
+        let fields: Vec<_> = outline.splitn(5, ':').collect();
+        match fields[..] {
+            ["acs", service, _, _, path] if grammar::is_resource(outline) => {
+                Some(Self { service, path })
+            }
+            _ => None,
+        }
+    }
+
+    /// The bucket, for OSS.
+    fn container(&self) -> &'a str {
+        self.path.split('/').next().unwrap_or_default()
+    }
+
+    fn flaw(&self) -> Option<TextFlaw> {
+        let bucket = self.container();
+        if bucket.contains('$') {
+            Some(TextFlaw::PlaceholderInBucket)
+        } else if Pattern(self.service).matches("oss") && !bucket.contains(['*', '?']) {
+            bucket.parse::<Bucket>().err().map(TextFlaw::Bucket)
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! What a `${…}` stands for.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use appserver_domain::ValueName;
+
+use crate::document::value::TextFlaw;
+use crate::template::subject_form::{HASH_BYTES, SubjectForm};
+use crate::template::time_format::TimeFormat;
+use crate::template::value_rule::ValueRule;
+use crate::template::value_rule::ValueRules;
+
+/// A placeholder together with what its rule promises about every value: only what was declared becomes
+/// one, so whoever holds it needs no rules any more.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Placeholder {
+    /// What stands between `${` and `}`.
+    written: String,
+    pub(crate) source: Source,
+    /// The length in bytes of the longest value.
+    pub(crate) longest: usize,
+    /// Whether two values may differ in their number of segments.
+    pub(crate) varies_in_depth: bool,
+    /// Whether no two values differ in the case of letters alone, however they are folded.
+    pub(crate) one_case: bool,
+}
+
+/// Where a placeholder's value comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Source {
+    Client,
+    Issuer,
+    Subject(SubjectForm),
+    Claim(ValueName),
+    Parameter(ValueName),
+    Now(TimeFormat),
+}
+
+impl Placeholder {
+    pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, TextFlaw> {
+        let placeholder = |source: Source, longest, varies_in_depth| {
+            let one_case = source.has_one_case(rules);
+            Ok(Self { written: written.to_owned(), source, longest, varies_in_depth, one_case })
+        };
+        if written == "client" {
+            placeholder(Source::Client, CLIENT_BYTES, false)
+        } else if written == "issuer" {
+            placeholder(Source::Issuer, ISSUER_BYTES, false)
+        } else if let Some(form) = subject(written) {
+            let longest = match form {
+                SubjectForm::Plain | SubjectForm::Encoded => {
+                    rules.subject_max_bytes.min(SUBJECT_BYTES)
+                }
+                SubjectForm::Hash => HASH_BYTES,
+            };
+            placeholder(Source::Subject(form), longest, false)
+        } else if let Some(name) = written.strip_prefix("claims.") {
+            let (name, rule) = declared(&rules.claims, name)
+                .ok_or_else(|| TextFlaw::UndeclaredClaim(written.to_owned()))?;
+            placeholder(Source::Claim(name), rule.longest(), rule.varies_in_depth())
+        } else if let Some(name) = written.strip_prefix("params.") {
+            let (name, rule) = declared(&rules.params, name)
+                .ok_or_else(|| TextFlaw::UndeclaredParameter(written.to_owned()))?;
+            placeholder(Source::Parameter(name), rule.longest(), rule.varies_in_depth())
+        } else if let Some(format) = written.strip_prefix("now:") {
+            let format = TimeFormat::parse(format).ok_or(TextFlaw::TimeFormat)?;
+            let length = format.length();
+            placeholder(Source::Now(format), length, false)
+        } else {
+            Err(TextFlaw::Unknown(written.to_owned()))
+        }
+    }
+}
+
+impl Source {
+    /// Whether all values are lower-case, or the case of their letters is always the same.
+    fn has_one_case(&self, rules: &ValueRules) -> bool {
+        let lower = |rule: Option<&ValueRule>| rule.is_some_and(ValueRule::is_lower_case);
+        match self {
+            Self::Client | Self::Issuer | Self::Subject(SubjectForm::Hash) | Self::Now(_) => true,
+            Self::Subject(SubjectForm::Plain | SubjectForm::Encoded) => false,
+            Self::Claim(name) => lower(rules.claims.get(name)),
+            Self::Parameter(name) => lower(rules.params.get(name)),
+        }
+    }
+}
+
+fn subject(written: &str) -> Option<SubjectForm> {
+    match written {
+        "subject" => Some(SubjectForm::Plain),
+        "subject.encoded" => Some(SubjectForm::Encoded),
+        "subject.hash" => Some(SubjectForm::Hash),
+        _ => None,
+    }
+}
+
+fn declared<'a>(
+    rules: &'a BTreeMap<ValueName, ValueRule>,
+    name: &str,
+) -> Option<(ValueName, &'a ValueRule)> {
+    let name = name.parse().ok()?;
+    let rule = rules.get(&name)?;
+    Some((name, rule))
+}
+
+/// The longest client id.
+const CLIENT_BYTES: usize = 32;
+
+/// The longest name of an issuer.
+const ISSUER_BYTES: usize = 32;
+
+/// The longest subject as it is written, whatever the rules allow.
+const SUBJECT_BYTES: usize = 256;
+
+impl fmt::Display for Placeholder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "${{{}}}", self.written)
+    }
+}

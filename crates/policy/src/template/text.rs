@@ -1,0 +1,129 @@
+//! Text with placeholders.
+
+use std::borrow::Cow;
+
+use chrono::DateTime;
+
+use appserver_domain::PolicyText;
+
+use crate::document::value::TextFlaw;
+use crate::template::placeholder::{Placeholder, Source};
+use crate::template::subject_form::SubjectForm;
+use crate::template::value_rule::ValueRules;
+
+/// Fixed text and placeholders in turn, such as `users/${subject}/*`.
+#[derive(Clone, Debug)]
+pub(crate) struct Text(Vec<Piece>);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Piece {
+    Fixed(String),
+    Value(Placeholder),
+}
+
+impl Text {
+    /// Splits the text into its pieces; all that is wrong with them is reported at once.
+    pub(crate) fn parse(raw: &str, rules: &ValueRules) -> Result<Self, Vec<TextFlaw>> {
+        let (mut pieces, mut flaws) = (Vec::new(), Vec::new());
+        let mut rest = raw;
+        while !rest.is_empty() {
+            let (fixed, special) = rest.split_at(rest.find(['$', '{', '}']).unwrap_or(rest.len()));
+            if !fixed.is_empty() {
+                pieces.push(Piece::Fixed(fixed.to_owned()));
+            }
+            rest = special;
+            if let Some(inner) = special.strip_prefix("${") {
+                let Some((written, after)) = inner.split_once('}') else {
+                    flaws.push(TextFlaw::Unclosed);
+                    break;
+                };
+                match Placeholder::parse(written, rules) {
+                    Ok(placeholder) => pieces.push(Piece::Value(placeholder)),
+                    Err(flaw) => flaws.push(flaw),
+                }
+                rest = after;
+            } else if let Some(c) = special.chars().next() {
+                flaws.push(TextFlaw::Stray(c));
+                rest = &special[c.len_utf8()..];
+            }
+        }
+        if raw.chars().any(char::is_control) {
+            flaws.push(TextFlaw::ControlCharacter);
+        }
+        if flaws.is_empty() { Ok(Self(pieces)) } else { Err(flaws) }
+    }
+
+    /// Text without placeholders.
+    pub(crate) fn fixed(text: &PolicyText) -> Self {
+        Self(vec![Piece::Fixed(text.as_str().to_owned())])
+    }
+
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.0
+    }
+
+    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        self.0.iter().filter_map(|piece| match piece {
+            Piece::Fixed(_) => None,
+            Piece::Value(placeholder) => Some(placeholder),
+        })
+    }
+
+    /// Whether users of different issuers would be one user here: it takes what one issuer says of its users alone.
+    ///
+    /// Each placeholder has path segments of its own at a place that no value moves, so one that differs for the issuers,
+    /// wherever it stands in the text, keeps them apart. Where each client has one issuer, the client's id does, too.
+    pub(crate) fn merges_issuers(&self, by_client: bool) -> bool {
+        let tells = |source: &Source| match source {
+            Source::Issuer | Source::Subject(SubjectForm::Hash) => true,
+            Source::Client => by_client,
+            Source::Subject(SubjectForm::Plain | SubjectForm::Encoded)
+            | Source::Claim(_)
+            | Source::Parameter(_)
+            | Source::Now(_) => false,
+        };
+        let of_user = |source: &Source| matches!(source, Source::Subject(_) | Source::Claim(_));
+        let any = |holds: &dyn Fn(&Source) -> bool| self.placeholders().any(|p| holds(&p.source));
+        any(&of_user) && !any(&tells)
+    }
+
+    /// The text as it was written.
+    pub(crate) fn written(&self) -> String {
+        self.fill(|placeholder| Cow::Owned(placeholder.to_string()))
+    }
+
+    /// The text with a value for each placeholder.
+    pub(crate) fn fill<'a>(&'a self, value: impl Fn(&'a Placeholder) -> Cow<'a, str>) -> String {
+        let piece = |piece: &'a Piece| match piece {
+            Piece::Fixed(text) => Cow::Borrowed(text.as_str()),
+            Piece::Value(placeholder) => value(placeholder),
+        };
+        self.0.iter().map(piece).collect()
+    }
+
+    /// The text at some moment, if nothing but the time is missing in it. Every moment has the same form.
+    pub(crate) fn at_some_moment(&self) -> Option<String> {
+        let timed = |placeholder: &Placeholder| matches!(placeholder.source, Source::Now(_));
+        self.placeholders().all(timed).then(|| {
+            self.fill(|placeholder| match &placeholder.source {
+                Source::Now(format) => Cow::Owned(format.write(DateTime::UNIX_EPOCH)),
+                Source::Client
+                | Source::Issuer
+                | Source::Subject(_)
+                | Source::Claim(_)
+                | Source::Parameter(_) => Cow::Borrowed(""),
+            })
+        })
+    }
+
+    /// The text with `$` for each placeholder: a `$` cannot stand in fixed text, and the slashes inside a
+    /// `${now:…}` are the placeholder's own.
+    pub(crate) fn outline(&self) -> String {
+        self.fill(|_| Cow::Borrowed("$"))
+    }
+
+    /// The pattern of what the text may become: `*` for each placeholder.
+    pub(crate) fn any_value(&self) -> String {
+        self.fill(|_| Cow::Borrowed("*"))
+    }
+}

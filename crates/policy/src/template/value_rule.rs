@@ -1,0 +1,279 @@
+//! What a value from outside must look like to be let into a policy.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use regex::{Regex, RegexBuilder};
+
+use appserver_domain::{Invalid, KeyPath, Segment, ValueName};
+
+/// What a grant declares of the values in its texts.
+#[derive(Clone, Debug)]
+pub struct ValueRules {
+    /// The parameters of a request: each is required, and no other is taken.
+    pub params: BTreeMap<ValueName, ValueRule>,
+    /// The claims of a credential that texts may use; one that no text uses is not required.
+    pub claims: BTreeMap<ValueName, ValueRule>,
+    /// The most bytes of a subject that stands in a policy, where it is a path segment.
+    pub subject_max_bytes: usize,
+}
+
+/// The rule that one declared parameter or claim keeps.
+///
+/// Every rule lets in segments or paths of [`Segment`]'s characters only, whatever its pattern says; its
+/// [`Display`](fmt::Display) is the sentence that callers are told.
+#[derive(Clone, Debug)]
+pub struct ValueRule(Kind);
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Text { shape: Shape, pattern: Option<Pattern>, max_bytes: usize },
+    OneOf(Vec<KeyPath>),
+}
+
+/// How much of a key a value may be.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shape {
+    /// One segment.
+    Segment,
+    /// Some segments, joined by `/`.
+    Path,
+}
+
+#[derive(Clone, Debug)]
+struct Pattern {
+    /// As the operator wrote it.
+    written: String,
+    /// The same between `^(?:` and `)$`.
+    anchored: Regex,
+}
+
+/// What is wrong with a pattern that is valid alone and not as the whole of a value.
+const OPEN_END: &str =
+    "a comment goes on beyond the pattern's end: leave out the `#` comment that `(?x)` allows";
+
+/// Why a rule cannot be declared so.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleProblem {
+    #[error("the maximum length is 1 to {max} bytes", max = ValueRule::LONGEST)]
+    Length,
+    #[error("the pattern is no regular expression, or too large a one")]
+    Pattern(#[source] regex::Error),
+    #[error("there must be at least one value to choose from")]
+    NoValues,
+    #[error("value {position} breaks a rule")]
+    Value {
+        position: usize,
+        #[source]
+        rule: Invalid,
+    },
+    #[error("value {position} is longer than {max} bytes", max = ValueRule::LONGEST)]
+    LongValue { position: usize },
+}
+
+impl ValueRule {
+    /// OSS: an object's key has at most 1023 bytes, so no longer value can name one.
+    pub const LONGEST: usize = 1023;
+
+    /// Any text of this shape, up to a length in bytes, that the pattern matches as a whole.
+    pub fn text(
+        shape: Shape,
+        pattern: Option<&str>,
+        max_bytes: usize,
+    ) -> Result<Self, RuleProblem> {
+        if !(1..=Self::LONGEST).contains(&max_bytes) {
+            return Err(RuleProblem::Length);
+        }
+        let pattern = pattern.map(Pattern::parse).transpose().map_err(RuleProblem::Pattern)?;
+        Ok(Self(Kind::Text { shape, pattern, max_bytes }))
+    }
+
+    /// What a subject in a policy keeps.
+    pub(crate) fn subject(max_bytes: usize) -> Self {
+        Self(Kind::Text { shape: Shape::Segment, pattern: None, max_bytes })
+    }
+
+    /// One of these values, each a segment or a path.
+    pub fn one_of(values: &[String]) -> Result<Self, RuleProblem> {
+        let value = |(i, raw): (usize, &String)| match raw.parse::<KeyPath>() {
+            Err(rule) => Err(RuleProblem::Value { position: i + 1, rule }),
+            Ok(value) if value.as_str().len() > Self::LONGEST => {
+                Err(RuleProblem::LongValue { position: i + 1 })
+            }
+            Ok(value) => Ok(value),
+        };
+        if values.is_empty() {
+            return Err(RuleProblem::NoValues);
+        }
+        Ok(Self(Kind::OneOf(values.iter().enumerate().map(value).collect::<Result<_, _>>()?)))
+    }
+
+    /// Whether the value keeps the rule.
+    pub(crate) fn admits(&self, raw: &str) -> bool {
+        match &self.0 {
+            Kind::Text { shape, pattern, max_bytes } => {
+                raw.len() <= *max_bytes
+                    && match shape {
+                        Shape::Segment => raw.parse::<Segment>().is_ok(),
+                        Shape::Path => raw.parse::<KeyPath>().is_ok(),
+                    }
+                    && pattern.as_ref().is_none_or(|pattern| pattern.anchored.is_match(raw))
+            }
+            Kind::OneOf(values) => values.iter().any(|value| value.as_str() == raw),
+        }
+    }
+
+    /// The length in bytes of the longest value.
+    pub(crate) fn longest(&self) -> usize {
+        match &self.0 {
+            Kind::Text { max_bytes, .. } => *max_bytes,
+            Kind::OneOf(values) => values.iter().map(|v| v.as_str().len()).max().unwrap_or(0),
+        }
+    }
+
+    /// Whether every value is made of ASCII without capitals, so that no way of folding case makes two the same.
+    /// Of a pattern nothing is inferred.
+    pub(crate) fn is_lower_case(&self) -> bool {
+        let lower = |c: char| c.is_ascii() && !c.is_ascii_uppercase();
+        match &self.0 {
+            Kind::Text { .. } => false,
+            Kind::OneOf(values) => values.iter().all(|value| value.as_str().chars().all(lower)),
+        }
+    }
+
+    /// Whether two values may differ in their number of segments.
+    pub(crate) fn varies_in_depth(&self) -> bool {
+        let depth = |value: &KeyPath| value.as_str().matches('/').count();
+        match &self.0 {
+            Kind::Text { shape, .. } => *shape == Shape::Path,
+            Kind::OneOf(values) => values.iter().any(|value| depth(value) != depth(&values[0])),
+        }
+    }
+}
+
+impl Pattern {
+    /// The pattern is compiled by itself first: `a)|(?:b` would be valid between the anchors only, and would
+    /// undo them.
+    fn parse(written: &str) -> Result<Self, regex::Error> {
+        // Unicode classes with counts, such as `\w{1,64}`, take some 100 KiB; nothing sane takes 1 MiB.
+        let compile = |text: &str| RegexBuilder::new(text).size_limit(1 << 20).build();
+        compile(written)?;
+        let anchored = compile(&format!("^(?:{written})$")).map_err(|error| match error {
+            // It would draw a text that nobody wrote.
+            regex::Error::Syntax(_) => regex::Error::Syntax(OPEN_END.to_owned()),
+            other => other,
+        })?;
+        Ok(Self { written: written.to_owned(), anchored })
+    }
+}
+
+impl fmt::Display for ValueRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Text { shape, pattern, max_bytes } => {
+                let shape = match shape {
+                    Shape::Segment => "one path segment",
+                    Shape::Path => "path segments, joined by single `/`,",
+                };
+                write!(
+                    f,
+                    "{shape} of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or \
+                     `..`, at most {max_bytes} bytes"
+                )?;
+                match pattern {
+                    Some(pattern) => write!(f, ", matching `{}` as a whole", pattern.written),
+                    None => Ok(()),
+                }
+            }
+            Kind::OneOf(values) => {
+                let values: Vec<_> = values.iter().map(|value| format!("`{value}`")).collect();
+                write!(f, "one of {}", values.join(", "))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(written: &str) -> Result<ValueRule, RuleProblem> {
+        ValueRule::text(Shape::Segment, Some(written), 64)
+    }
+
+    #[test]
+    fn a_pattern_matches_the_whole_value() {
+        let year = pattern("[0-9]{4}|latest").unwrap();
+        assert!(year.admits("2015") && year.admits("latest"));
+        for bad in ["02015", "20151", "2015x", "xlatest", ""] {
+            assert!(!year.admits(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_cannot_undo_its_anchors() {
+        for bad in ["a)|(?:b", "(", "a)", "(?x)a # b"] {
+            assert!(matches!(pattern(bad), Err(RuleProblem::Pattern(_))), "{bad}");
+        }
+        for (bad, shown) in [("(", "(\n"), ("[z-a]", "[z-a]\n"), ("(?x)a # b", "leave out the `#`")]
+        {
+            let RuleProblem::Pattern(error) = pattern(bad).unwrap_err() else { panic!("{bad}") };
+            let error = error.to_string();
+            assert!(error.contains(shown) && !error.contains("^(?:"), "{error}");
+        }
+        let multiline = pattern("(?m)a$").unwrap();
+        assert!(multiline.admits("a") && !multiline.admits("a\nb"));
+    }
+
+    #[test]
+    fn a_pattern_widens_nothing() {
+        let any = ValueRule::text(Shape::Path, Some("(?s).*"), 64).unwrap();
+        for bad in ["*", "a/../b", "a?", "a//b", "/a", "%2F", "${x}", ""] {
+            assert!(!any.admits(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_would_take_much_memory_is_refused() {
+        assert!(matches!(pattern(r"\w{1000}{1000}"), Err(RuleProblem::Pattern(_))));
+    }
+
+    #[test]
+    fn the_length_is_counted_in_bytes() {
+        let rule = ValueRule::text(Shape::Segment, None, 4).unwrap();
+        assert!(rule.admits("éé") && rule.admits("abcd") && !rule.admits("ééé"));
+    }
+
+    #[test]
+    fn lengths_that_no_key_has_are_refused() {
+        for bad in [0, 1024, usize::MAX] {
+            let rule = ValueRule::text(Shape::Path, None, bad);
+            assert!(matches!(rule, Err(RuleProblem::Length)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn values_to_choose_from_are_paths_themselves() {
+        let one_of = |values: &[&str]| {
+            let values: Vec<_> = values.iter().map(ToString::to_string).collect();
+            ValueRule::one_of(&values)
+        };
+        assert!(one_of(&["thumbs", "raw/2015"]).unwrap().admits("raw/2015"));
+        assert!(!one_of(&["thumbs", "raw/2015"]).unwrap().admits("raw"));
+        assert!(matches!(one_of(&[]), Err(RuleProblem::NoValues)));
+        assert!(matches!(one_of(&["a", "*"]), Err(RuleProblem::Value { position: 2, .. })));
+        let long = "x".repeat(1024);
+        assert!(matches!(one_of(&[&long]), Err(RuleProblem::LongValue { position: 1 })));
+    }
+
+    #[test]
+    fn a_rule_says_what_it_wants() {
+        assert_eq!(
+            pattern("[a-z]+").unwrap().to_string(),
+            "one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or \
+             `..`, at most 64 bytes, matching `[a-z]+` as a whole"
+        );
+        let sizes = ValueRule::one_of(&["small".to_owned(), "large".to_owned()]).unwrap();
+        assert_eq!(sizes.to_string(), "one of `small`, `large`");
+    }
+}

@@ -1,0 +1,221 @@
+//! The values of one request, and their admission.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+
+use appserver_domain::{ClientId, IssuerName, Subject, ValueName};
+
+use crate::template::placeholder::{Placeholder, Source};
+use crate::template::subject_form::{SubjectForm, encoded, hash, looks_encoded};
+use crate::template::value_rule::{ValueRule, ValueRules};
+
+/// The values of one request as they came.
+#[derive(Clone, Copy, Debug)]
+pub struct RawValues<'a> {
+    /// The authenticated client.
+    pub client: &'a ClientId,
+    /// Who vouches for the subject.
+    pub issuer: Option<&'a IssuerName>,
+    /// The user whom the credential proves, if any.
+    pub subject: Option<&'a Subject>,
+    /// Verified claims of the credential, by the names that policies use.
+    pub claims: &'a BTreeMap<String, String>,
+    /// Parameters of the request.
+    pub params: &'a BTreeMap<String, String>,
+    /// The time of the request.
+    pub now: DateTime<Utc>,
+}
+
+/// What texts take. Of a caller's credential it is required, and nothing else is; a request's parameters are
+/// required whether or not a text uses them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Uses {
+    pub subject: SubjectUse,
+    pub issuer: bool,
+    pub claims: BTreeSet<ValueName>,
+    pub(crate) params: BTreeSet<ValueName>,
+}
+
+/// What a subject must be.
+#[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
+pub enum SubjectUse {
+    /// It may be missing.
+    #[default]
+    Unused,
+    /// Any: a session name replaces what it cannot hold, and a hash stands for all.
+    Any,
+    /// One that is not too long when it is encoded as a path segment.
+    Encoded,
+    /// A path segment as it is.
+    Segment,
+}
+
+impl Uses {
+    /// What these placeholders use, if they stand in a policy, or in names.
+    pub(crate) fn of<'a>(
+        placeholders: impl Iterator<Item = &'a Placeholder>,
+        in_policy: bool,
+    ) -> Self {
+        let mut uses = Self::default();
+        for placeholder in placeholders {
+            match &placeholder.source {
+                Source::Subject(form) => {
+                    let needed = match form {
+                        SubjectForm::Plain if in_policy => SubjectUse::Segment,
+                        SubjectForm::Encoded if in_policy => SubjectUse::Encoded,
+                        SubjectForm::Plain | SubjectForm::Encoded | SubjectForm::Hash => {
+                            SubjectUse::Any
+                        }
+                    };
+                    uses.subject = uses.subject.max(needed);
+                    uses.issuer |= *form == SubjectForm::Hash;
+                }
+                Source::Issuer => uses.issuer = true,
+                Source::Claim(name) => {
+                    uses.claims.insert(name.clone());
+                }
+                Source::Parameter(name) => {
+                    uses.params.insert(name.clone());
+                }
+                Source::Client | Source::Now(_) => {}
+            }
+        }
+        uses
+    }
+
+    /// Whether only a credential that proves a user will do.
+    pub fn needs_user(&self) -> bool {
+        self.subject != SubjectUse::Unused || self.issuer
+    }
+
+    /// Both together.
+    pub(crate) fn and(mut self, other: Self) -> Self {
+        self.subject = self.subject.max(other.subject);
+        self.issuer |= other.issuer;
+        self.claims.extend(other.claims);
+        self.params.extend(other.params);
+        self
+    }
+}
+
+/// Values that keep the rules; none of them means anything to RAM, to JSON or to a path. The one exception
+/// is a subject that only names use.
+pub(crate) struct Values {
+    client: ClientId,
+    issuer: Option<IssuerName>,
+    subject: Option<String>,
+    claims: BTreeMap<ValueName, String>,
+    params: BTreeMap<ValueName, String>,
+    now: DateTime<Utc>,
+}
+
+/// Why a request's values are not admitted. The message names the field and the rule, never the value.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "each message says what its variant is")]
+pub enum ValueProblem {
+    #[error("the parameter `{0}` is missing")]
+    MissingParameter(ValueName),
+    #[error("a parameter is not among those that the grant declares")]
+    UnknownParameter,
+    #[error("the parameter `{name}` must be {rule}")]
+    RefusedParameter { name: ValueName, rule: String },
+    #[error("the grant needs a subject, and the credential names none")]
+    MissingSubject,
+    #[error("the grant needs a user of an issuer, and the credential proves none")]
+    MissingIssuer,
+    #[error("the subject must be {rule}")]
+    RefusedSubject { rule: String },
+    #[error("the credential lacks the claim `{0}`")]
+    MissingClaim(ValueName),
+    #[error("the claim `{name}` must be {rule}")]
+    RefusedClaim { name: ValueName, rule: String },
+}
+
+impl Values {
+    /// Lets the values in if they keep the rules; nothing is escaped, cut or mended.
+    pub(crate) fn admit(
+        rules: &ValueRules,
+        uses: &Uses,
+        raw: RawValues<'_>,
+    ) -> Result<Self, ValueProblem> {
+        let mut params = BTreeMap::new();
+        for (name, rule) in &rules.params {
+            let value = raw.params.get(name.as_str());
+            let value = value.ok_or_else(|| ValueProblem::MissingParameter(name.clone()))?;
+            let value = admitted(rule, value)
+                .map_err(|rule| ValueProblem::RefusedParameter { name: name.clone(), rule })?;
+            params.insert(name.clone(), value);
+        }
+        // All that are declared are here, so a further one is not declared.
+        if raw.params.len() > params.len() {
+            return Err(ValueProblem::UnknownParameter);
+        }
+
+        let mut claims = BTreeMap::new();
+        for (name, rule) in rules.claims.iter().filter(|(name, _)| uses.claims.contains(name)) {
+            let value = raw.claims.get(name.as_str());
+            let value = value.ok_or_else(|| ValueProblem::MissingClaim(name.clone()))?;
+            let value = admitted(rule, value)
+                .map_err(|rule| ValueProblem::RefusedClaim { name: name.clone(), rule })?;
+            claims.insert(name.clone(), value);
+        }
+
+        let subject = match (uses.subject, raw.subject) {
+            (SubjectUse::Unused, _) => None,
+            (_, None) => return Err(ValueProblem::MissingSubject),
+            (SubjectUse::Any, Some(subject)) => Some(subject.as_str().to_owned()),
+            (SubjectUse::Encoded, Some(subject)) => {
+                let most = rules.subject_max_bytes;
+                if encoded(subject.as_str()).len() > most {
+                    let rule = format!("at most {most} bytes when it is encoded");
+                    return Err(ValueProblem::RefusedSubject { rule });
+                }
+                Some(subject.as_str().to_owned())
+            }
+            (SubjectUse::Segment, Some(subject)) if looks_encoded(subject.as_str()) => {
+                let rule = "without `~` before two hexadecimal digits, which stand for a character of another \
+                            user's where subjects are encoded";
+                return Err(ValueProblem::RefusedSubject { rule: rule.to_owned() });
+            }
+            (SubjectUse::Segment, Some(subject)) => {
+                let subject =
+                    admitted(&ValueRule::subject(rules.subject_max_bytes), subject.as_str());
+                Some(subject.map_err(|rule| ValueProblem::RefusedSubject { rule })?)
+            }
+        };
+        let issuer = match (uses.issuer, raw.issuer) {
+            (true, None) => return Err(ValueProblem::MissingIssuer),
+            (true, Some(issuer)) => Some(issuer.clone()),
+            (false, _) => None,
+        };
+        Ok(Self { client: raw.client.clone(), issuer, subject, claims, params, now: raw.now })
+    }
+
+    /// The value of a placeholder of a text whose uses and rules these values were admitted by.
+    pub(crate) fn of(&self, placeholder: &Placeholder) -> Cow<'_, str> {
+        let admitted = "a text's values are admitted by its own uses and rules";
+        Cow::Borrowed(match &placeholder.source {
+            Source::Client => self.client.as_str(),
+            Source::Issuer => self.issuer.as_ref().expect(admitted).as_str(),
+            Source::Subject(form) => {
+                let subject = self.subject.as_ref().expect(admitted);
+                return match form {
+                    SubjectForm::Plain => Cow::Borrowed(subject),
+                    SubjectForm::Encoded => Cow::Owned(encoded(subject)),
+                    SubjectForm::Hash => {
+                        Cow::Owned(hash(self.issuer.as_ref().expect(admitted), subject))
+                    }
+                };
+            }
+            Source::Claim(name) => self.claims.get(name).expect(admitted),
+            Source::Parameter(name) => self.params.get(name).expect(admitted),
+            Source::Now(format) => return Cow::Owned(format.write(self.now)),
+        })
+    }
+}
+
+fn admitted(rule: &ValueRule, value: &str) -> Result<String, String> {
+    if rule.admits(value) { Ok(value.to_owned()) } else { Err(rule.to_string()) }
+}
