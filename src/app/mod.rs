@@ -104,7 +104,7 @@ impl App {
         let read = spawn_blocking(move || (settings.read_secrets(), settings));
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
-        let certificate = secrets.advice(clock.now());
+        let certificate = secrets.warnings(clock.now());
         let Secrets { access_key: key, store, tickets, tls, tracing } = secrets;
         tracing::info!(
             access_key.id = %key.id,
@@ -112,7 +112,7 @@ impl App {
             config.hash = settings.hash,
             "configured"
         );
-        for Problem { path, message } in settings.advice.iter().chain(&certificate) {
+        for Problem { path, message } in settings.warnings.iter().chain(&certificate) {
             tracing::warn!(config.key = path, "{message}");
         }
         let metrics = Arc::new(Metrics::new());
@@ -168,7 +168,7 @@ impl App {
                 tls: tls.clone(),
                 candidates,
                 source: settings.source,
-                fixed: settings.fixed,
+                restart_only: settings.restart_only,
                 watch: Watch::new(settings.files, settings.watch_interval),
                 requests,
                 log: None,

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::access_key::Candidate;
 use super::rules::{holders, rules};
 use super::watch::Watch;
-use crate::config::{FileReads, Fixed, Problem, Problems, Secrets, Settings, Source};
+use crate::config::{FileReads, Problem, Problems, RestartOnly, Secrets, Settings, Source};
 use crate::grant::{Entitlement, Grants};
 use crate::http::{Api, InForce, PublicUrl, Rules};
 use crate::server::{Tls, TlsIdentity};
@@ -43,7 +43,7 @@ pub(super) struct Reloader {
     pub(super) candidates: watch::Sender<Candidate>,
     pub(super) source: Source,
     /// What the server was started with.
-    pub(super) fixed: Fixed,
+    pub(super) restart_only: RestartOnly,
     pub(super) watch: Watch,
     pub(super) requests: mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>,
     /// Of the process; none where it is not ours to change.
@@ -59,8 +59,8 @@ struct Next {
     tls: Option<TlsIdentity>,
     log_filter: String,
     hash: String,
-    fixed: Fixed,
-    advice: Vec<Problem>,
+    restart_only: RestartOnly,
+    warnings: Vec<Problem>,
 }
 
 /// A reloader's two ends. Reloads that are asked for while one goes on are one more.
@@ -137,7 +137,7 @@ impl Reloader {
         }
         let settings = settings?;
         let secrets = secrets.expect("they are read if the settings are")?;
-        let certificate = secrets.advice(self.api.clock.now());
+        let certificate = secrets.warnings(self.api.clock.now());
         let Secrets { access_key: key, tickets, tls, store: _, tracing: _ } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let candidate = Candidate { key, accounts: settings.accounts.clone() };
@@ -145,28 +145,30 @@ impl Reloader {
             let admitted = self.api.vendor.admits(&candidate.accounts);
             admitted.map_err(|refused| Problems::one("roles", refused))?;
         }
-        let Settings { mut advice, log_filter, hash, fixed, rules: settings, .. } = settings;
-        advice.extend(certificate);
+        let Settings { mut warnings, log_filter, hash, restart_only, rules: settings, .. } =
+            settings;
+        warnings.extend(certificate);
         let holders = holders(&settings);
         let before = self.api.rules.load_full();
-        advice.extend(moved_paths(&before.grants, &settings.grants));
+        warnings.extend(moved_paths(&before.grants, &settings.grants));
         let metrics = &self.api.metrics;
         let rules = rules(settings, tickets, Some(&before), &self.store, &self.api.clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
-        Ok(Next { rules, holders, candidate, tls, log_filter, hash, fixed, advice })
+        Ok(Next { rules, holders, candidate, tls, log_filter, hash, restart_only, warnings })
     }
 
     /// Nothing can go wrong any more.
     fn apply(&self, next: Next) {
-        let Next { rules, holders, candidate, tls, log_filter, hash, fixed, advice } = next;
+        let Next { rules, holders, candidate, tls, log_filter, hash, restart_only, warnings } =
+            next;
         if let Some(log) = &self.log {
             let checked = "a filter that cannot be used is a problem of the settings";
             log.change(&log_filter).expect(checked);
         }
-        for Problem { path, message } in &advice {
+        for Problem { path, message } in &warnings {
             tracing::warn!(config.key = path, "{message}");
         }
-        let mut waiting = self.fixed.differing(&fixed);
+        let mut waiting = self.restart_only.differing(&restart_only);
         match (&self.tls, tls) {
             (Some(shown), Some(identity)) => shown.replace(identity),
             (None, None) => {}

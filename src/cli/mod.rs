@@ -195,17 +195,17 @@ fn check(args: &CheckArgs) -> Result<(), Failure> {
     let secrets = if args.without_access_key { SecretsToo::No } else { SecretsToo::Yes };
     let settings = args.config.load_for_check(secrets);
     let checked = settings.and_then(|settings| match args.without_access_key {
-        true => Ok(settings.advice),
+        true => Ok(settings.warnings),
         false => {
             let secrets = settings.check_machine()?;
             let now = Clock::system().now();
-            Ok(settings.advice.into_iter().chain(secrets.advice(now)).collect())
+            Ok(settings.warnings.into_iter().chain(secrets.warnings(now)).collect())
         }
     });
     match checked {
-        Ok(advice) => {
+        Ok(warnings) => {
             say("The configuration is sound.")?;
-            for Problem { path, message } in &advice {
+            for Problem { path, message } in &warnings {
                 say(format_args!("note: {path}: {message}"))?;
             }
         }

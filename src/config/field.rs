@@ -7,21 +7,21 @@ use super::node::Node;
 
 /// A key that may be absent, right or wrong.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Field<T> {
+pub(crate) enum Field<T> {
     #[default]
     Absent,
     Given(T),
     /// Why it is not a `T`.
-    Wrong(String),
+    Invalid(String),
 }
 
 impl<T> Field<T> {
-    pub(super) fn is_absent(&self) -> bool {
+    pub(crate) fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    pub(super) fn is_wrong(&self) -> bool {
-        matches!(self, Self::Wrong(_))
+    pub(crate) fn is_invalid(&self) -> bool {
+        matches!(self, Self::Invalid(_))
     }
 }
 
@@ -30,11 +30,11 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Field<T> {
         let node = Node::deserialize(deserializer)?;
         Ok(match T::deserialize(node) {
             Ok(value) => Self::Given(value),
-            Err(error) => Self::Wrong(error.to_string()),
+            Err(error) => Self::Invalid(error.to_string()),
         })
     }
 }
 
 /// A list, or in an environment variable its items with commas between them.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
-pub(super) struct List<T>(pub(super) Vec<T>);
+pub(crate) struct List<T>(pub(super) Vec<T>);

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use config::{Config, File, FileFormat, Map, Source, Value, ValueKind};
 use serde::Deserialize;
 
-use super::Environment;
+use super::environment::Environment;
 use super::file_reads::read_text;
 use super::node::Node;
-use super::problems::Problems;
+use super::problems::{Gaps, Problems};
 use super::tables;
 
 /// The defaults are the documented file itself, so that the two cannot differ.
@@ -50,15 +50,6 @@ pub(super) struct Merged {
     pub(super) problems: Problems,
     /// Where something is missing that a layer may have said, but not so that it could be read.
     pub(super) gaps: Gaps,
-}
-
-/// What is not known of the layers.
-#[derive(Debug, Default)]
-pub(super) struct Gaps {
-    /// A whole file.
-    pub(super) of_files: bool,
-    /// What stands at these paths is no table, and was taken for an empty one.
-    pub(super) tables: Vec<String>,
 }
 
 /// One layer's tables.

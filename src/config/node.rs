@@ -54,9 +54,9 @@ impl Node {
 /// Why a value is not what its key takes, without the value: that may be a secret in the wrong place.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub(super) struct WrongValue(String);
+pub(super) struct InvalidValue(String);
 
-impl de::Error for WrongValue {
+impl de::Error for InvalidValue {
     fn custom<T: fmt::Display>(rule: T) -> Self {
         Self(rule.to_string())
     }
@@ -80,11 +80,11 @@ impl de::Error for WrongValue {
     }
 }
 
-fn must_be(kind: &str) -> WrongValue {
-    WrongValue(format!("it must be {kind}"))
+fn must_be(kind: &str) -> InvalidValue {
+    InvalidValue(format!("it must be {kind}"))
 }
 
-impl<'de> IntoDeserializer<'de, WrongValue> for Node {
+impl<'de> IntoDeserializer<'de, InvalidValue> for Node {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -94,14 +94,14 @@ impl<'de> IntoDeserializer<'de, WrongValue> for Node {
 
 macro_rules! integers {
     ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
             visitor.visit_i64(self.integer()?)
         }
     )*};
 }
 
 impl Node {
-    fn integer(&self) -> Result<i64, WrongValue> {
+    fn integer(&self) -> Result<i64, InvalidValue> {
         match self {
             Self::Integer(value) => Some(*value),
             Self::Variable(text) => text.parse().ok(),
@@ -112,7 +112,7 @@ impl Node {
 }
 
 impl<'de> Deserializer<'de> for Node {
-    type Error = WrongValue;
+    type Error = InvalidValue;
 
     integers! {
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64
@@ -121,7 +121,7 @@ impl<'de> Deserializer<'de> for Node {
 
     forward_to_deserialize_any! { i128 u128 bytes byte_buf unit unit_struct ignored_any }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         match self {
             Self::Boolean(value) => visitor.visit_bool(value),
             Self::Integer(value) => visitor.visit_i64(value),
@@ -133,7 +133,7 @@ impl<'de> Deserializer<'de> for Node {
         }
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         let value = match self {
             Self::Boolean(value) => Some(value),
             Self::Variable(text) => match text.to_lowercase().as_str() {
@@ -146,7 +146,7 @@ impl<'de> Deserializer<'de> for Node {
         visitor.visit_bool(value.ok_or_else(|| must_be("`true` or `false`, without quotes"))?)
     }
 
-    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         let value = match self {
             Self::Float(value) => Some(value),
             // `1` is 1.0 without a doubt; the keys that take fractions take small numbers.
@@ -157,26 +157,26 @@ impl<'de> Deserializer<'de> for Node {
         visitor.visit_f64(value.ok_or_else(|| must_be("a number"))?)
     }
 
-    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         self.deserialize_f64(visitor)
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         match self {
             Self::Text(text) | Self::Variable(text) => visitor.visit_string(text),
             _ => Err(must_be("text in quotes")),
         }
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         self.deserialize_string(visitor)
     }
 
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         self.deserialize_string(visitor)
     }
 
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         self.deserialize_string(visitor)
     }
 
@@ -185,7 +185,7 @@ impl<'de> Deserializer<'de> for Node {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, WrongValue> {
+    ) -> Result<V::Value, InvalidValue> {
         match self {
             Self::Text(text) | Self::Variable(text) => {
                 text.into_deserializer().deserialize_enum(name, variants, visitor)
@@ -195,7 +195,7 @@ impl<'de> Deserializer<'de> for Node {
     }
 
     /// A list, or in an environment variable its items with commas between them.
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         let items = match self {
             Self::List(items) => items,
             Self::Variable(text) => {
@@ -211,7 +211,7 @@ impl<'de> Deserializer<'de> for Node {
         self,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, WrongValue> {
+    ) -> Result<V::Value, InvalidValue> {
         self.deserialize_seq(visitor)
     }
 
@@ -220,11 +220,11 @@ impl<'de> Deserializer<'de> for Node {
         _: &'static str,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, WrongValue> {
+    ) -> Result<V::Value, InvalidValue> {
         self.deserialize_seq(visitor)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         match self {
             Self::Table(table) => visitor.visit_map(MapDeserializer::new(table.into_iter())),
             _ => Err(must_be("a table")),
@@ -236,11 +236,11 @@ impl<'de> Deserializer<'de> for Node {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, WrongValue> {
+    ) -> Result<V::Value, InvalidValue> {
         self.deserialize_map(visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, WrongValue> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
         visitor.visit_some(self)
     }
 
@@ -248,7 +248,7 @@ impl<'de> Deserializer<'de> for Node {
         self,
         name: &'static str,
         visitor: V,
-    ) -> Result<V::Value, WrongValue> {
+    ) -> Result<V::Value, InvalidValue> {
         match self {
             // Nothing else here is bytes.
             Self::Variable(text) if name == WHOLE => visitor.visit_byte_buf(text.into_bytes()),

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 
 use super::field::Field;
-use super::layers::Gaps;
 use crate::telemetry::with_causes;
 
 /// One problem, at one key.
@@ -25,6 +24,15 @@ struct Found {
     problem: Problem,
     /// Whether it is one only as long as nothing else is said somewhere: what cannot be read may say it.
     of_absence: bool,
+}
+
+/// What is not known of the layers.
+#[derive(Debug, Default)]
+pub(super) struct Gaps {
+    /// A whole file.
+    pub(super) of_files: bool,
+    /// What stands at these paths is no table, and was taken for an empty one.
+    pub(super) tables: Vec<String>,
 }
 
 impl Error for Problems {}
@@ -98,7 +106,7 @@ impl Problems {
         match field {
             Field::Absent => None,
             Field::Given(value) => Some(value),
-            Field::Wrong(message) => {
+            Field::Invalid(message) => {
                 self.add(path, message);
                 None
             }

@@ -5,21 +5,22 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::field::Field;
+use super::environment::Mode;
+use super::files::Files;
 use super::layers::Merged;
 use super::problems::Problems;
-use super::raw::RawSettings;
-use super::readings::Readings;
-use super::restart::Fixed;
-use super::server::ListenAddress;
-use super::settings::RuleSettings;
-use super::shared_subjects::Looked;
-use super::{
-    AccessKeySource, Files, Mode, SecretsToo, Settings, Source, TracingSource, advice, audit,
-    clients, grants, issuers, limits, reload, server, shared_subjects, store, sts, tickets, tls,
-    tracing, unusable, vend,
+use super::restart::RestartOnly;
+use super::secret_reads::{SecretReads, SecretsToo};
+use super::sections::access_key::AccessKeySource;
+use super::sections::tracing::TracingSource;
+use super::sections::{
+    RawSettings, admin, audit, clients, grants, issuers, limits, log, reload, roles, server, store,
+    sts, tickets, tls, tracing, vend,
 };
-use crate::telemetry;
+use super::settings::{RuleSettings, Settings};
+use super::shared_subjects::{self, Looked};
+use super::source::Source;
+use super::warnings;
 use appserver_domain::ClientId;
 
 pub(super) fn resolve(
@@ -44,45 +45,34 @@ pub(super) fn resolve(
     }
 
     let public_url = std::mem::take(&mut raw.server.public_url);
-    let mut readings = Readings::default();
+    let mut secret_reads = SecretReads::default();
     let listen = problems.require("server.listen", std::mem::take(&mut raw.server.listen));
-    let listen = listen.map(|ListenAddress(address)| address);
-    let tls = tls::resolve(std::mem::take(&mut raw.server.tls), &mut problems, &mut readings);
+    let listen = listen.map(SocketAddr::from);
+    let tls = tls::resolve(std::mem::take(&mut raw.server.tls), &mut problems, &mut secret_reads);
     let server = server::resolve(raw.server, listen, tls.as_ref(), &mut problems);
     let knows_addresses = server.as_ref().is_none_or(|server| server.knows_addresses);
     let failures = limits::of_failures(raw.auth_failure_limit, knows_addresses, &mut problems);
-    let admin_listen =
-        problems.require("admin.listen", raw.admin.listen).map(|ListenAddress(address)| address);
+    let admin_listen = admin::resolve(raw.admin, listen, &mut problems);
     let watch_interval = reload::resolve(raw.reload, &mut problems);
-    let tracing = tracing::resolve(raw.tracing, &mut problems, &mut readings);
-    let log_format = problems.require("log.format", raw.log.format);
-    let log_filter = problems.require("log.filter", raw.log.filter);
-    if let Some(Err(error)) = log_filter.as_deref().map(telemetry::check_filter) {
-        problems.add_error("log.filter", &error);
-    }
-    if let (Some(listen), Some(admin)) = (listen, admin_listen)
-        && listen == admin
-        && admin.port() != 0
-    {
-        problems.add("admin.listen", "it must be another address than `server.listen`");
-    }
+    let tracing = tracing::resolve(raw.tracing, &mut problems, &mut secret_reads);
+    let log = log::resolve(raw.log, &mut problems);
     let audit = audit::resolve(raw.audit, &mut problems);
     let access_key = raw.sts.access_key.clone();
     let access_key =
-        AccessKeySource::resolve(access_key, &environment, mode, &mut problems, &mut readings);
+        AccessKeySource::resolve(access_key, &environment, mode, &mut problems, &mut secret_reads);
     let sts = sts::resolve(raw.sts, &mut problems);
     let max_attempts = sts.as_ref().map(|sts| sts.max_attempts);
     let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
-    let store = store::resolve(raw.store, mode, &mut problems, &mut readings);
-    let tickets = tickets::resolve(raw.tickets, public_url, mode, &mut problems, &mut readings);
+    let store = store::resolve(raw.store, mode, &mut problems, &mut secret_reads);
+    let tickets = tickets::resolve(raw.tickets, public_url, mode, &mut problems, &mut secret_reads);
     let named_roles = raw.roles.keys().cloned().collect();
-    let roles = grants::roles(raw.roles, &mut problems);
+    let roles = roles::resolve(raw.roles, &mut problems);
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
     let accounts = accounts.collect();
     let mut entitlements =
         grants::entitlements(raw.grants, (&roles, &named_roles), &json, &mut hash, &mut problems);
-    let of_policies = std::mem::take(&mut entitlements.advice);
+    let of_policies = std::mem::take(&mut entitlements.warnings);
     let shared = std::mem::take(&mut entitlements.shared);
     // Also those that have a problem of their own: it is reported once.
     let registered: Vec<ClientId> = raw.clients.keys().filter_map(|id| id.parse().ok()).collect();
@@ -100,7 +90,7 @@ pub(super) fn resolve(
     let grants = grants::grants(entitlements, holders, request_timeout);
 
     if secrets == SecretsToo::Yes && !problems.is_empty() {
-        readings.run(&mut problems);
+        secret_reads.run(&mut problems);
         let unwritable = audit.as_ref().and_then(|audit| audit::unwritable(audit.as_ref()?));
         if let Some(problem) = unwritable {
             problems.add("audit.file", problem);
@@ -109,20 +99,19 @@ pub(super) fn resolve(
 
     let resolved = (|| {
         let (vend, store, tracing, tls) = (vend?, store?, tracing?, tls?);
-        let mut advice = advice::short_lived(&grants, &vend.freshness);
-        advice.extend(store.advice());
-        advice.extend(tracing.as_ref().and_then(TracingSource::advice));
-        advice.extend(of_policies);
-        advice.extend(of_issuers);
-        let server = server?;
-        advice.extend(server.advice);
-        advice.extend(clients::unasked(&clients, tls.as_ref()));
-        advice.extend(unusable::warnings(&clients, &grants, &issuers));
+        let mut warnings = warnings::across_sections(&clients, &grants, &issuers, &vend.freshness);
+        warnings.extend(store.warnings());
+        warnings.extend(tracing.as_ref().and_then(TracingSource::warnings));
+        warnings.extend(of_policies);
+        warnings.extend(of_issuers);
+        let (server, log) = (server?, log?);
+        warnings.extend(server.warnings);
+        warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));
         Some(Settings {
             listen: listen?,
             admin_listen: admin_listen?,
-            log_format: log_format?,
-            log_filter: log_filter?,
+            log_format: log.format,
+            log_filter: log.filter,
             audit: audit?,
             server: server.settings,
             listen_backlog: server.listen_backlog,
@@ -133,7 +122,7 @@ pub(super) fn resolve(
             store,
             tickets: tickets?,
             tracing,
-            advice,
+            warnings,
             access_key: access_key?,
             rules: RuleSettings {
                 grants,
@@ -150,7 +139,7 @@ pub(super) fn resolve(
             hash: hex::encode(hash.finalize()),
             source,
             files,
-            fixed: Fixed::of(&json),
+            restart_only: RestartOnly::of(&json),
         })
     })();
     problems.drop_consequences(&gaps);
@@ -165,24 +154,6 @@ pub(super) fn admin_listen(merged: Merged) -> Result<SocketAddr, Problems> {
     let mut problems = Problems::default();
     let raw =
         RawSettings::deserialize(merged.tree).map_err(|error| Problems::one("(file)", error))?;
-    let listen =
-        problems.require("admin.listen", raw.admin.listen).map(|ListenAddress(address)| address);
+    let listen = problems.require("admin.listen", raw.admin.listen).map(SocketAddr::from);
     problems.into_result(listen)
-}
-
-/// A number between its bounds; one that is not is noted with its unit.
-pub(super) fn number<N: Copy + PartialOrd + std::fmt::Display>(
-    problems: &mut Problems,
-    path: &str,
-    field: Field<N>,
-    least: N,
-    most: N,
-    unit: &str,
-) -> Option<N> {
-    let number = problems.require(path, field)?;
-    if (least..=most).contains(&number) {
-        return Some(number);
-    }
-    problems.add(path, format!("{number} is not between {least} and {most} {unit}"));
-    None
 }

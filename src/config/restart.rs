@@ -25,13 +25,13 @@ const RELOADED: &[&str] = &[
 
 /// The keys that only a restart changes, with their values.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Fixed(BTreeMap<String, Value>);
+pub(crate) struct RestartOnly(BTreeMap<String, Value>);
 
-impl Fixed {
+impl RestartOnly {
     pub(super) fn of(tree: &Value) -> Self {
-        let mut fixed = BTreeMap::new();
-        collect(tree, String::new(), &mut fixed);
-        Self(fixed)
+        let mut restart_only = BTreeMap::new();
+        collect(tree, String::new(), &mut restart_only);
+        Self(restart_only)
     }
 
     /// The keys in which the two differ.
@@ -44,7 +44,7 @@ impl Fixed {
     }
 }
 
-fn collect(value: &Value, path: String, fixed: &mut BTreeMap<String, Value>) {
+fn collect(value: &Value, path: String, restart_only: &mut BTreeMap<String, Value>) {
     if RELOADED.contains(&path.as_str()) {
         return;
     }
@@ -52,11 +52,11 @@ fn collect(value: &Value, path: String, fixed: &mut BTreeMap<String, Value>) {
         Value::Object(members) => {
             for (key, member) in members {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-                collect(member, path, fixed);
+                collect(member, path, restart_only);
             }
         }
         leaf => {
-            fixed.insert(path, leaf.clone());
+            restart_only.insert(path, leaf.clone());
         }
     }
 }
@@ -79,7 +79,7 @@ mod tests {
             "store": {"kind": "memory", "redis": {"url": "redis://127.0.0.1"}},
             "clients": {"client-001": {"enabled": false}},
         });
-        let differing = Fixed::of(&before).differing(&Fixed::of(&after)).join(" ");
+        let differing = RestartOnly::of(&before).differing(&RestartOnly::of(&after)).join(" ");
         assert_eq!(differing, "server.listen store.redis.url");
     }
 }

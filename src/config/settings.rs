@@ -5,13 +5,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
 
-use super::restart::Fixed;
-use super::{
-    AccessKeySource, Files, Problem, Problems, Source, StoreSource, TicketSource, TlsSource,
-    TracingSource, certificate_problem,
-};
+use super::files::Files;
+use super::problems::{Problem, Problems};
+use super::restart::RestartOnly;
+use super::sections::access_key::AccessKeySource;
+use super::sections::audit;
+use super::sections::log::LogFormat;
+use super::sections::store::StoreSource;
+use super::sections::tickets::TicketSource;
+use super::sections::tls::{TlsSource, certificate_problem};
+use super::sections::tracing::TracingSource;
+use super::source::Source;
 use crate::audit::AuditSettings;
 use crate::auth::{Client, Issuer, TicketSeal};
 use crate::grant::Grants;
@@ -36,7 +41,7 @@ pub struct Settings {
     /// What of it is written.
     pub log_filter: String,
     /// What is sound and will still disappoint, for the operator to read.
-    pub advice: Vec<Problem>,
+    pub warnings: Vec<Problem>,
     /// None where it is off.
     pub(crate) audit: Option<AuditSettings>,
     pub(crate) server: ServerSettings,
@@ -62,7 +67,7 @@ pub struct Settings {
     pub(crate) source: Source,
     /// The files that it was read from.
     pub(crate) files: Files,
-    pub(crate) fixed: Fixed,
+    pub(crate) restart_only: RestartOnly,
 }
 
 /// What requests are decided by. A reload replaces it as a whole.
@@ -95,7 +100,7 @@ pub(crate) struct Secrets {
 
 impl Secrets {
     /// What is worth a warning at this moment.
-    pub(crate) fn advice(&self, now: DateTime<Utc>) -> Option<Problem> {
+    pub(crate) fn warnings(&self, now: DateTime<Utc>) -> Option<Problem> {
         self.tls.as_ref()?.advice(now).map(certificate_problem)
     }
 }
@@ -121,31 +126,9 @@ impl Settings {
     pub(crate) fn check_machine(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let secrets = problems.gather(self.read_secrets());
-        if let Some(problem) = self.audit.as_ref().and_then(super::audit::unwritable) {
+        if let Some(problem) = self.audit.as_ref().and_then(audit::unwritable) {
             problems.add("audit.file", problem);
         }
         problems.into_result(secrets)
-    }
-}
-
-/// How the log is written.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Pretty,
-}
-
-impl TryFrom<String> for LogFormat {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "json" => Ok(Self::Json),
-            "pretty" => Ok(Self::Pretty),
-            _ => Err("it must be `json` or `pretty`"),
-        }
     }
 }

@@ -27,14 +27,14 @@ pub(super) fn check(
     shared: &BTreeSet<GrantName>,
     problems: &mut Problems,
 ) -> Vec<Problem> {
-    let mut advice = Vec::new();
+    let mut warnings = Vec::new();
     for group in &groups(looked) {
         let comers = comers(group, looked);
         let of_issuers: BTreeSet<_> = comers.values().flatten().collect();
         let (shares, others): (Vec<Grant<'_>>, Vec<Grant<'_>>) =
             group.iter().copied().partition(|(name, _)| shared.contains(*name));
         if of_issuers.len() < 2 {
-            advice.extend(shares.into_iter().map(|(name, _)| Problem {
+            warnings.extend(shares.into_iter().map(|(name, _)| Problem {
                 path: format!("grants.{name}.shared_subjects"),
                 message: "users of one issuer at the most come by this grant: take it out, or the next issuer's \
                           would silently share"
@@ -60,8 +60,8 @@ pub(super) fn check(
             }
         }
     }
-    advice.sort_by(|a, b| a.path.cmp(&b.path));
-    advice
+    warnings.sort_by(|a, b| a.path.cmp(&b.path));
+    warnings
 }
 
 /// Grants by which users may reach the same objects, together with all that share with one of these.
@@ -105,7 +105,7 @@ fn overlap(one: &Grant<'_>, other: &Grant<'_>, looked: &Looked<'_>) -> Option<St
             Some(format!(
                 "a user of the issuer `{}` and one of `{}` could reach the same objects, by `{ours}` and, in the grant \
                  `{}`, `{theirs}`, where a subject or a claim of one reads like a name in the other: begin them with \
-                 different fixed segments, write `${{issuer}}` at the same place in both, or say in `shared_subjects` \
+                 different restart_only segments, write `${{issuer}}` at the same place in both, or say in `shared_subjects` \
                  why they are the same people",
                 we.1, they.1, other.0
             ))

@@ -3,9 +3,12 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::environment::{Environment, Mode};
 use super::files::Files;
 use super::problems::Problems;
-use super::{Environment, Mode, SecretsToo, Settings, layers, resolve};
+use super::secret_reads::SecretsToo;
+use super::settings::Settings;
+use super::{layers, resolve};
 
 /// How often a configuration is read anew that was changed while it was read.
 const TRIES: usize = 5;

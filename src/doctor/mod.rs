@@ -58,7 +58,7 @@ pub(crate) async fn examine(patient: Patient, mut tell: impl FnMut(Finding)) {
     }
     store::findings(&store, deadline).await.into_iter().for_each(&mut tell);
     issuers::examine(&settings.rules.issuers, &mut tell).await;
-    advice::findings(&settings.advice).into_iter().for_each(&mut tell);
+    advice::findings(&settings.warnings).into_iter().for_each(&mut tell);
 }
 
 /// A client of one endpoint alone, which has just answered, so that nobody else's answer is taken for its.

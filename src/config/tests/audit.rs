@@ -57,7 +57,7 @@ fn a_file_that_cannot_be_made_is_named_with_the_way_out() {
         let path = at(name);
         let text = format!("{SOUND}\n[audit]\nsink = \"file\"\nfile = {path:?}");
         let settings = loaded(&text, &[], Mode::Production).unwrap();
-        let found = crate::config::audit::unwritable(settings.audit.as_ref().unwrap());
+        let found = crate::config::sections::audit::unwritable(settings.audit.as_ref().unwrap());
         let found = found.unwrap_or_else(|| "sound".to_owned());
         format!("{name}: {}", found.replace(&folder.path().display().to_string(), "<folder>"))
     };

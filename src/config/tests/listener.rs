@@ -87,15 +87,16 @@ server.tls.client_crl_file: <folder>/crl: there is no list of revoked certificat
 #[test]
 fn a_certificate_out_of_its_time_is_served_with_a_warning() {
     let now = Clock::manual("2026-06-01T00:00:00Z".parse().unwrap()).now();
-    let advice = |years| {
+    let warnings = |years| {
         let Pem { chain, key } = certificate(years);
         let secrets = read(OWN, &[("tls.crt", &chain), ("tls.key", &key)]).unwrap();
-        let at =
-            |now| secrets.advice(now).map(|advice| format!("{}: {}", advice.path, advice.message));
+        let at = |now| {
+            secrets.warnings(now).map(|warnings| format!("{}: {}", warnings.path, warnings.message))
+        };
         (at(now), at(now + chrono::TimeDelta::days(205)))
     };
-    assert_eq!(advice((2020, 2030)), (None, None));
-    insta::assert_debug_snapshot!([advice((2020, 2024)).0, advice((2027, 2030)).0, advice((2020, 2027)).1], @r#"
+    assert_eq!(warnings((2020, 2030)), (None, None));
+    insta::assert_debug_snapshot!([warnings((2020, 2024)).0, warnings((2027, 2030)).0, warnings((2020, 2027)).1], @r#"
 [
     Some(
         "server.tls.certificate_file: the certificate has expired at 2024-01-01 00:00:00 UTC: callers refuse it; renew it",
@@ -163,8 +164,8 @@ fn proxies_that_are_trusted_with_nothing_and_certificates_that_nobody_can_show_a
         "{SOUND}\n[server]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[clients.app-two]\ngrants = [\"album\"]\n\
          certificates = [\"dns:a\"]\n"
     );
-    let advice = loaded(&text, &[], Mode::Production).unwrap().advice;
-    let told: Vec<_> = advice.iter().map(|problem| problem.path.as_str()).collect();
+    let warnings = loaded(&text, &[], Mode::Production).unwrap().warnings;
+    let told: Vec<_> = warnings.iter().map(|problem| problem.path.as_str()).collect();
     assert_eq!(told, ["server.trusted_proxies", "clients.app-two.certificates"]);
 }
 

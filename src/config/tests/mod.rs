@@ -1,6 +1,5 @@
 //! The configuration as operators write it: through files and the environment.
 
-mod advice_and_vending;
 mod all_at_once;
 mod audit;
 mod connections;
@@ -14,6 +13,7 @@ mod store_and_issuers;
 mod tickets;
 mod tracing;
 mod types;
+mod warnings_and_vending;
 
 use std::path::Path;
 

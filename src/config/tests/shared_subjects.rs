@@ -44,8 +44,8 @@ fn with_other_path(
     ]);
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
     let told = |settings: Settings| {
-        let advice = settings.advice.iter().filter(|one| one.path.ends_with("shared_subjects"));
-        advice.map(|one| format!("{}: {}", one.path, one.message)).collect()
+        let warnings = settings.warnings.iter().filter(|one| one.path.ends_with("shared_subjects"));
+        warnings.map(|one| format!("{}: {}", one.path, one.message)).collect()
     };
     settings.map(told).map_err(|problems| problems.to_string())
 }

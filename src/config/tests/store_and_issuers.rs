@@ -48,17 +48,18 @@ fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong(
         ]);
         let settings =
             load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production).unwrap();
-        let advice: Vec<_> = settings.advice.iter().map(|problem| problem.path.clone()).collect();
+        let warnings: Vec<_> =
+            settings.warnings.iter().map(|problem| problem.path.clone()).collect();
         let root = folder.path().display().to_string();
         let told = settings.store.read().err();
         let told = told.map(|problems| problems.to_string().replace(&root, "<folder>"));
-        (advice, told)
+        (warnings, told)
     };
     let good = "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n";
-    let advice = vec!["store.redis.url".to_owned()];
+    let warnings = vec!["store.redis.url".to_owned()];
     assert_eq!(
         read(good, "canary\n"),
-        (advice, None),
+        (warnings, None),
         "a password in the clear is advised against"
     );
     let told = [read("canary", "canary").1, read(good, " \n").1].map(Option::unwrap);
@@ -71,22 +72,22 @@ store.redis.password_file: <folder>/password: the file is empty
 /// Anyone who reaches a Redis without a password can write to it.
 #[test]
 fn a_redis_without_a_password_beyond_this_machine_is_advised_against() {
-    let advice = |url: &str| {
+    let warnings = |url: &str| {
         let text = format!(
             "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nencryption_key_file = \"key\""
         );
         let folder = folder(&[("app.toml", &text), ("policies/album.json", POLICY)]);
         let files = [folder.path().join("app.toml")];
         let settings = load(&files, &Environment::new(), Mode::Production).unwrap();
-        settings.advice.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>()
+        settings.warnings.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>()
     };
     for url in
         ["redis://127.0.0.1", "redis://localhost:6379", "rediss://localhost", "redis://[::1]"]
     {
-        assert_eq!(advice(url), Vec::<String>::new(), "{url}");
+        assert_eq!(warnings(url), Vec::<String>::new(), "{url}");
     }
     for url in ["redis://cache", "redis://10.0.0.7:6380/2", "rediss://cache"] {
-        let [told] = &advice(url)[..] else { panic!("{url}") };
+        let [told] = &warnings(url)[..] else { panic!("{url}") };
         assert!(told.starts_with("Redis is used without a password beyond this machine"), "{told}");
     }
 }

@@ -3,13 +3,56 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::field::Field;
-use super::problems::Problems;
-use super::raw::{RawBreaker, RawBudget, RawVend};
-use super::resolve::number;
+use serde::Deserialize;
+
+use crate::config::bounds::number;
+use crate::config::field::Field;
+use crate::config::problems::Problems;
 use crate::vend::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
 
-pub(super) fn resolve(
+/// Keeping tokens and spending STS's quota.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawVend {
+    /// Default 100000. Beyond it tokens that are asked for least are dropped.
+    pub(crate) max_cached_tokens: Field<usize>,
+    /// Seconds, default 0: half of the token's life. With less left a new token is fetched.
+    pub(crate) min_remaining_secs: Field<u64>,
+    /// Seconds, default 300. With less left a token is not even handed out while STS fails.
+    pub(crate) stale_remaining_secs: Field<u64>,
+    /// Seconds, 0 to 60, default 60. Then STS is asked again.
+    pub(crate) negative_cache_secs: Field<u64>,
+    /// Milliseconds, default 15000. Then who waits for the call gets its last error.
+    pub(crate) call_timeout_ms: Field<u64>,
+    /// Default 10000. A caller beyond it is answered 503.
+    pub(crate) max_waiting: Field<usize>,
+    pub(crate) budget: RawBudget,
+    pub(crate) breaker: RawBreaker,
+}
+
+/// The share of STS's quota that may be spent.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawBudget {
+    /// Default 90. Callers beyond it wait, or are answered 503 if they would wait in vain.
+    pub(crate) calls_per_second: Field<u32>,
+    /// Default 10. So many calls may be made at once after a pause.
+    pub(crate) burst: Field<u32>,
+    /// Percent, default 20. Refreshing ahead waits beyond it.
+    pub(crate) refresh_percent: Field<u32>,
+}
+
+/// When STS counts as gone.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawBreaker {
+    /// Default 10. So many attempts in a row without an answer, and none is made for a while.
+    pub(crate) failures: Field<u32>,
+    /// Milliseconds, default 5000. Then one call tries again.
+    pub(crate) open_ms: Field<u64>,
+}
+
+pub(crate) fn resolve(
     raw: RawVend,
     max_attempts: Option<NonZeroU32>,
     problems: &mut Problems,

@@ -3,15 +3,36 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use super::field::{Field, List};
-use super::problems::Problems;
-use super::raw::RawSts;
-use super::resolve::number;
+use serde::Deserialize;
+
+use super::access_key::RawAccessKey;
+use crate::config::bounds::number;
+use crate::config::field::{Field, List};
+use crate::config::problems::Problems;
 use crate::sts::{Endpoint, Endpoints, Region, StsSettings};
 
-pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSettings> {
+/// The Security Token Service.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawSts {
+    /// Tried in turn. Default: the region's endpoint, or `https://sts.aliyuncs.com`.
+    pub(crate) endpoints: Field<List<Endpoint>>,
+    /// Such as `cn-hangzhou`. Not together with `endpoints`.
+    pub(crate) region: Field<String>,
+    /// Default false. The region's endpoint inside the VPC.
+    pub(crate) vpc: Field<bool>,
+    /// Milliseconds, default 2000. Then the next endpoint is tried.
+    pub(crate) connect_timeout_ms: Field<u64>,
+    /// Milliseconds, default 5000. Then the attempt counts as failed.
+    pub(crate) attempt_timeout_ms: Field<u64>,
+    /// Default 4. Then the caller gets 503.
+    pub(crate) max_attempts: Field<NonZeroU32>,
+    pub(crate) access_key: RawAccessKey,
+}
+
+pub(crate) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSettings> {
     // What cannot be read may be what the others need.
-    let is_wrong = raw.region.is_wrong() || raw.endpoints.is_wrong();
+    let is_invalid = raw.region.is_invalid() || raw.endpoints.is_invalid();
     let vpc = problems.require("sts.vpc", raw.vpc).unwrap_or_default();
     // Empty is how a later layer takes back what an earlier one set.
     let region = match raw.region {
@@ -24,7 +45,7 @@ pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSetting
     });
     let listed =
         problems.take("sts.endpoints", raw.endpoints).map_or_else(Vec::new, |List(list)| list);
-    let is_wrong = is_wrong || (region.is_none() && names_region);
+    let is_invalid = is_invalid || (region.is_none() && names_region);
     let endpoints = match (Endpoints::try_from(listed).ok(), region) {
         (Some(_), Some(_)) => {
             problems.add("sts.endpoints", "give either `endpoints` or `region`, not both; an empty one takes back what an earlier \
@@ -38,7 +59,7 @@ pub(super) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSetting
         }
         (Some(endpoints), None) => Some(endpoints),
         (None, Some(region)) => Some(Endpoint::regional(&region, vpc).into()),
-        (None, None) if is_wrong => None,
+        (None, None) if is_invalid => None,
         (None, None) if vpc => {
             problems.add_absence("sts.vpc", "an endpoint inside a VPC needs `sts.region`");
             None

@@ -2,28 +2,49 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::field::List;
-use super::problems::{Problem, Problems};
-use super::raw::RawClient;
+use serde::Deserialize;
+
+use super::limits;
+use super::limits::{RawLimit, RawSubjectLimit};
 use super::tls::TlsSource;
-use super::{Mode, limits};
 use crate::auth::{CertificateName, Client, SecretHash};
+use crate::config::environment::Mode;
+use crate::config::field::{Field, List};
+use crate::config::problems::{Problem, Problems};
 use crate::limit::ClientLimits;
 use appserver_domain::{ClientId, GrantName};
+
+/// A registered app.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawClient {
+    /// Keys of `grants`.
+    pub(crate) grants: Field<List<GrantName>>,
+    /// SHA-256 of the client's secret: none, one, or two while it is rotated.
+    pub(crate) secret_sha256: Field<List<SecretHash>>,
+    /// Names in the client's certificates, default none. No two clients may have one in common.
+    pub(crate) certificates: Field<List<CertificateName>>,
+    /// Default true. A disabled client is answered 403.
+    pub(crate) enabled: Field<bool>,
+    /// Default none.
+    pub(crate) limit: Option<RawLimit>,
+    /// Default none. For each user that a token proves.
+    pub(crate) subject_limit: Option<RawSubjectLimit>,
+}
 
 /// The clients of `config/dev.toml`, whose secrets are public.
 const DEMO_CLIENTS: [&str; 5] =
     ["client-001", "client-002", "client-003", "client-004", "photo-app"];
 
 /// A client, and what the parts need to know of it.
-pub(super) struct ResolvedClient {
-    pub(super) id: ClientId,
-    pub(super) client: Client,
-    pub(super) limits: ClientLimits,
+pub(crate) struct ResolvedClient {
+    pub(crate) id: ClientId,
+    pub(crate) client: Client,
+    pub(crate) limits: ClientLimits,
 }
 
 /// The registered clients; and all whose ids can be read, with the grants that they name.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     raw: BTreeMap<String, RawClient>,
     named_grants: &BTreeSet<String>,
     mode: Mode,
@@ -108,7 +129,10 @@ fn unshared(shown: &[(ClientId, Vec<CertificateName>)], problems: &mut Problems)
 }
 
 /// Certificates that nobody can show.
-pub(super) fn unasked(clients: &[ResolvedClient], tls: Option<&TlsSource>) -> Vec<Problem> {
+pub(crate) fn unused_certificates(
+    clients: &[ResolvedClient],
+    tls: Option<&TlsSource>,
+) -> Vec<Problem> {
     if tls.is_some_and(TlsSource::asks_for_certificates) {
         return Vec::new();
     }

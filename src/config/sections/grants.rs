@@ -1,75 +1,73 @@
 //! Roles and grants, resolved: policies read, rules checked, worst cases proven.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::field::{Field, List};
-use super::file_reads::read_text;
-use super::problems::{Problem, Problems};
-use super::raw::{RawGrant, RawKind, RawRole, RawValueRule};
-use super::resolve::number;
+use super::roles::Role;
+use super::value_rules::{RawValueRule, value_rules};
+use crate::config::bounds::number;
+use crate::config::field::Field;
+use crate::config::file_reads::read_text;
+use crate::config::problems::{Problem, Problems};
 use crate::grant::{Durations, Entitlement, Grants};
 use appserver_domain::{
-    ClientId, Fingerprint, GrantName, MaxSessionDuration, RoleArn, RoleName, ValueName,
+    ClientId, ExternalId, Fingerprint, GrantName, MaxSessionDuration, RoleName,
 };
-use appserver_policy::{
-    Breadth, GrantTemplate, GrantTemplateProblem, GrantTexts, Shape, ValueRule, ValueRules,
-};
+use appserver_policy::{Breadth, GrantTemplate, GrantTemplateProblem, GrantTexts, ValueRules};
 
-/// A configured role.
-pub(super) struct Role {
-    pub(super) arn: RoleArn,
-    pub(super) max_session_duration: MaxSessionDuration,
-    pub(super) cross_account: bool,
-}
-
-pub(super) fn roles(
-    raw: BTreeMap<String, RawRole>,
-    problems: &mut Problems,
-) -> BTreeMap<RoleName, Role> {
-    let mut resolve = |(name, raw): (String, RawRole)| {
-        let path = format!("roles.{name}");
-        let arn = problems.require(&format!("{path}.arn"), raw.arn);
-        let max_key = format!("{path}.max_session_duration_secs");
-        let max_session_duration = match raw.max_session_duration_secs {
-            Field::Absent => Some(MaxSessionDuration::DEFAULT),
-            given => problems.take(&max_key, given).and_then(|secs| {
-                let max = MaxSessionDuration::from_secs(secs);
-                if max.is_none() {
-                    problems.add(&max_key, format!("{secs} is not between 3600 and 43200 seconds"));
-                }
-                max
-            }),
-        };
-        let cross_account = problems.or(&format!("{path}.cross_account"), raw.cross_account, false);
-        let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
-        let role = Role {
-            arn: arn?,
-            max_session_duration: max_session_duration?,
-            cross_account: cross_account?,
-        };
-        Some((name?, role))
-    };
-    raw.into_iter().filter_map(&mut resolve).collect()
+/// A named entitlement.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawGrant {
+    /// Required. A key of `roles`.
+    pub(crate) role: Field<RoleName>,
+    /// Required. The file of the policy template, from this file's folder.
+    pub(crate) policy: Field<PathBuf>,
+    /// Default `${client}`, `${client}.${subject}` where the policy uses the subject, and `${client}.${issuer}.${subject}` where
+    /// it uses the issuer, too.
+    pub(crate) session_name: Field<String>,
+    /// Seconds, default 900. Shorter asked durations are refused.
+    pub(crate) min_duration_secs: Field<u32>,
+    /// Seconds, default 3600. What callers get who do not ask.
+    pub(crate) default_duration_secs: Field<u32>,
+    /// Seconds, default: the role's maximum. Longer asked durations are refused.
+    pub(crate) max_duration_secs: Field<u32>,
+    /// Sent to STS where the role's trust policy asks for one.
+    pub(crate) external_id: Field<ExternalId>,
+    /// A template as `session_name`; ActionTrail keeps it for the session's whole life.
+    pub(crate) source_identity: Field<String>,
+    /// Default false. Lets in a policy that allows everything, with a reason.
+    pub(crate) allow_broad: Field<bool>,
+    /// Why; required with `allow_broad`.
+    pub(crate) allow_broad_reason: Field<String>,
+    /// Why users of different issuers with one subject or claim are one user here. Without it such a grant is refused.
+    pub(crate) shared_subjects: Field<String>,
+    /// Bytes, 1 to 256, default 128, of a subject as it is written. Longer subjects are refused by policies that use them.
+    pub(crate) subject_max_length_bytes: Field<usize>,
+    /// What callers must say, by name.
+    pub(crate) parameters: BTreeMap<String, RawValueRule>,
+    /// What the credential must prove, by claim.
+    pub(crate) claims: BTreeMap<String, RawValueRule>,
 }
 
 /// Every grant that has no problem, and the names of those that have one.
-pub(super) struct Entitlements {
-    pub(super) sound: HashMap<GrantName, Entitlement>,
+pub(crate) struct Entitlements {
+    pub(crate) sound: HashMap<GrantName, Entitlement>,
     /// Of the others those whose texts are sound.
-    pub(super) sound_texts: Vec<(GrantName, GrantTemplate)>,
-    pub(super) named: BTreeSet<String>,
+    pub(crate) sound_texts: Vec<(GrantName, GrantTemplate)>,
+    pub(crate) named: BTreeSet<String>,
     /// Those whose users are the same people whichever issuer vouches for them, as the operator says.
-    pub(super) shared: BTreeSet<GrantName>,
+    pub(crate) shared: BTreeSet<GrantName>,
     /// What is to be said of those that are sound.
-    pub(super) advice: Vec<Problem>,
+    pub(crate) warnings: Vec<Problem>,
 }
 
-pub(super) fn entitlements(
+pub(crate) fn entitlements(
     mut raw: BTreeMap<String, RawGrant>,
     roles: (&BTreeMap<RoleName, Role>, &BTreeSet<String>),
     json: &Value,
@@ -77,7 +75,7 @@ pub(super) fn entitlements(
     problems: &mut Problems,
 ) -> Entitlements {
     let named = raw.keys().cloned().collect();
-    let (mut advice, mut shared) = (Vec::new(), BTreeSet::new());
+    let (mut warnings, mut shared) = (Vec::new(), BTreeSet::new());
     for (name, raw) in &mut raw {
         let path = format!("grants.{name}.shared_subjects");
         let reason = std::mem::take(&mut raw.shared_subjects);
@@ -92,7 +90,7 @@ pub(super) fn entitlements(
     }
     let (mut sound, mut sound_texts) = (HashMap::new(), Vec::new());
     for (name, raw) in raw {
-        match entitlement(name, raw, roles, json, hash, &mut advice, problems) {
+        match entitlement(name, raw, roles, json, hash, &mut warnings, problems) {
             Read::Sound(entitlement) => {
                 sound.insert(entitlement.name.clone(), *entitlement);
             }
@@ -100,10 +98,10 @@ pub(super) fn entitlements(
             Read::Nothing => {}
         }
     }
-    Entitlements { sound, sound_texts, named, shared, advice }
+    Entitlements { sound, sound_texts, named, shared, warnings }
 }
 
-pub(super) fn grants(
+pub(crate) fn grants(
     entitlements: Entitlements,
     of_clients: Vec<(ClientId, Vec<GrantName>)>,
     issued_within: Duration,
@@ -128,7 +126,7 @@ fn entitlement(
     (roles, named_roles): (&BTreeMap<RoleName, Role>, &BTreeSet<String>),
     json: &Value,
     hash: &mut Sha256,
-    advice: &mut Vec<Problem>,
+    warnings: &mut Vec<Problem>,
     problems: &mut Problems,
 ) -> Read {
     let path = format!("grants.{name}");
@@ -196,7 +194,7 @@ fn entitlement(
         if !are_sound {
             return None;
         }
-        advice.extend(super::advice::of_template(&path, &file, &template));
+        warnings.extend(policy_warnings(&path, &file, &template));
         Some(template)
     });
     let external_id = problems.take(&at("external_id"), raw.external_id);
@@ -312,76 +310,18 @@ fn durations(
     durations
 }
 
-/// The rules, and whether each is what is written: one that is wrong is replaced by one that lets a policy in wherever any
-/// rule does. None, if a name is wrong.
-fn value_rules(
-    path: &str,
-    raw: BTreeMap<String, RawValueRule>,
-    problems: &mut Problems,
-) -> Option<(BTreeMap<ValueName, ValueRule>, bool)> {
-    let (count, mut are_sound) = (raw.len(), true);
-    let mut resolve = |(name, raw): (String, RawValueRule)| {
-        let path = format!("{path}.{name}");
-        let kind = problems.require(&format!("{path}.kind"), raw.kind);
-        let pattern_is_wrong = raw.pattern.is_wrong();
-        let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
-        let max_length = match raw.max_length_bytes {
-            Field::Absent => Some(64),
-            given => number(
-                problems,
-                &format!("{path}.max_length_bytes"),
-                given,
-                1,
-                ValueRule::LONGEST,
-                "bytes",
-            ),
-        };
-        let values_are_wrong = raw.values.is_wrong();
-        let values =
-            problems.take(&format!("{path}.values"), raw.values).map(|List(values)| values);
-        let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
-        let shape = match kind {
-            Some(RawKind::Segment) => Some(Shape::Segment),
-            Some(RawKind::Path) => Some(Shape::Path),
-            Some(RawKind::Enum) | None => None,
-        };
-        // With another key wrong, the pattern is still looked at.
-        let text = |shape| ValueRule::text(shape, pattern.as_deref(), max_length.unwrap_or(64));
-        let Some(kind) = kind else {
-            let _ = text(Shape::Segment).map_err(|problem| problems.add_error(&path, &problem));
-            are_sound = false;
-            return Some((name?, least(shape)?));
-        };
-        let rule = match (kind, values) {
-            (RawKind::Segment, None) => Some(text(Shape::Segment)),
-            (RawKind::Path, None) => Some(text(Shape::Path)),
-            (RawKind::Enum, Some(values)) => Some(ValueRule::one_of(&values)),
-            (RawKind::Enum, None) => {
-                if !values_are_wrong {
-                    problems.add_absence(format!("{path}.values"), "an `enum` needs its values");
-                }
-                None
-            }
-            (RawKind::Segment | RawKind::Path, Some(_)) => {
-                problems.add(format!("{path}.values"), "values go with the kind `enum` only");
-                None
-            }
-        };
-        let rule =
-            rule.and_then(|rule| rule.map_err(|problem| problems.add_error(&path, &problem)).ok());
-        let is_sound =
-            rule.is_some() && max_length.is_some() && !pattern_is_wrong && !values_are_wrong;
-        are_sound &= is_sound;
-        Some((name?, rule.filter(|_| is_sound).or_else(|| least(shape))?))
-    };
-    let rules: BTreeMap<_, _> = raw.into_iter().filter_map(&mut resolve).collect();
-    (rules.len() == count).then_some((rules, are_sound))
-}
-
-/// The shortest rule of a shape, or of any.
-fn least(shape: Option<Shape>) -> Option<ValueRule> {
-    match shape {
-        Some(shape) => ValueRule::text(shape, None, 1).ok(),
-        None => ValueRule::one_of(&["a".to_owned()]).ok(),
-    }
+/// Lint warnings of a grant's policy, and parameters that callers must send although nothing uses them.
+fn policy_warnings(grant: &str, file: &Path, template: &GrantTemplate) -> Vec<Problem> {
+    let warnings = template.lint_warnings().into_iter().map(|warning| Problem {
+        path: format!("{grant}.policy"),
+        message: format!("{}: {warning}", file.display()),
+    });
+    let unused = template.unused_parameters().map(|name| Problem {
+        path: format!("{grant}.parameters.{name}"),
+        message:
+            "every request must bring it, and no text of the grant uses it: take it out, or use \
+                  `${params.…}`"
+                .to_owned(),
+    });
+    warnings.chain(unused).collect()
 }

@@ -1,15 +1,15 @@
-//! What is sound in a configuration and refuses every request: clients that cannot authenticate or hold nothing, grants that
-//! take what no token brings, claims that are written as none is called.
+//! Valid entries that refuse every request: clients that cannot authenticate or hold no grant, grants that use what no token
+//! contains, claims whose names no token has.
 
-use super::clients::ResolvedClient;
-use super::problems::Problem;
 use crate::auth::{ClaimPath, Issuer, KeySource, KeysFrom, SecretHash};
+use crate::config::problems::Problem;
+use crate::config::sections::clients::ResolvedClient;
 use crate::grant::{Entitlement, Grants};
 use appserver_domain::ClientId;
 use appserver_policy::SubjectUse;
 
 /// The warnings, in the order of their keys.
-pub(super) fn warnings(
+pub(in crate::config) fn unusable(
     clients: &[ResolvedClient],
     grants: &Grants,
     issuers: &[Issuer],

@@ -4,17 +4,29 @@ use std::path::PathBuf;
 
 use chrono::TimeDelta;
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 
-use super::Mode;
-use super::field::Field;
-use super::problems::Problems;
-use super::raw::RawTickets;
-use super::readings::Readings;
-use super::resolve::number;
-use super::secret_file::read_secret;
 use crate::auth::TicketSeal;
+use crate::config::bounds::number;
+use crate::config::environment::Mode;
+use crate::config::field::Field;
+use crate::config::problems::Problems;
+use crate::config::secret_file::read_secret;
+use crate::config::secret_reads::SecretReads;
 use crate::http::{PublicUrl, TicketRules};
 use crate::seal::SealKey;
+
+/// URLs that vend one grant, for SDKs that cannot send a header.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawTickets {
+    /// Holds the key that seals tickets; without it there are none. White space at its end is trimmed.
+    pub(crate) key_file: Field<PathBuf>,
+    /// Holds a key that opens and does not seal, while keys are changed.
+    pub(crate) previous_key_file: Field<PathBuf>,
+    /// Seconds, 60 to 86400, default 86400. Asking for a longer life is refused.
+    pub(crate) max_lifetime_secs: Field<i64>,
+}
 
 /// The longest that any ticket may live: it is good without a login.
 const DAY: i64 = 86_400;
@@ -38,15 +50,15 @@ enum Keys {
     Files(Vec<(&'static str, PathBuf)>),
 }
 
-pub(super) fn resolve(
+pub(crate) fn resolve(
     raw: RawTickets,
     public_url: Field<String>,
     mode: Mode,
     problems: &mut Problems,
-    readings: &mut Readings,
+    secret_reads: &mut SecretReads,
 ) -> Option<TicketSource> {
-    let mut sound = !public_url.is_wrong();
-    let is_wrong = raw.key_file.is_wrong();
+    let mut sound = !public_url.is_invalid();
+    let is_invalid = raw.key_file.is_invalid();
     let base = problems.take("server.public_url", public_url).filter(|url| !url.is_empty());
     let base = base.and_then(|url| {
         let url = PublicUrl::try_from(url);
@@ -63,7 +75,7 @@ pub(super) fn resolve(
     };
     let key_file = file("tickets.key_file", raw.key_file);
     let previous = file("tickets.previous_key_file", raw.previous_key_file);
-    if key_file.is_none() && previous.is_some() && !is_wrong {
+    if key_file.is_none() && previous.is_some() && !is_invalid {
         problems.add_absence(
             "tickets.key_file",
             "a previous key goes with a new one: name a file that holds a key; `openssl rand -base64 32` makes one",
@@ -92,7 +104,7 @@ pub(super) fn resolve(
         (None, Mode::Production) => Keys::None,
     };
     let files = keys.clone();
-    readings.add(move || files.read());
+    secret_reads.add(move || files.read());
     Some(TicketSource { keys, base, longest: TimeDelta::seconds(longest?) })
 }
 

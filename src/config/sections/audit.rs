@@ -2,12 +2,102 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
-use super::problems::Problems;
-use super::raw::{RawAudit, RawDurability, RawOnFailure, RawSink};
-use super::resolve::number;
+use serde::Deserialize;
+
 use crate::audit::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
+use crate::config::bounds::number;
+use crate::config::field::Field;
+use crate::config::problems::Problems;
+
+/// One line for each decision about a token.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawAudit {
+    /// `stdout` (default), `file` or `off`.
+    pub(crate) sink: Field<RawSink>,
+    /// Required for `file`. Made with mode 0600; its folder must be there.
+    pub(crate) file: Field<PathBuf>,
+    /// Bytes, default 100 MiB. Then a new file is begun.
+    pub(crate) max_file_bytes: Field<u64>,
+    /// Default 10, so many besides the one that is written. The oldest is deleted.
+    pub(crate) max_files: Field<u32>,
+    /// Default 2, the same of refusals, which have a file of their own.
+    pub(crate) max_refused_files: Field<u32>,
+    /// Default 10, of which ten seconds' worth may come at once. Beyond it refusals are counted and told together.
+    pub(crate) refusals_per_second: Field<NonZeroU32>,
+    /// `queue`, `process` (default) or `disk`: where a token's line is before the token leaves.
+    pub(crate) durability: Field<RawDurability>,
+    /// `refuse` (default) or `continue`.
+    pub(crate) on_failure: Field<RawOnFailure>,
+    /// Default 10000. Beyond it a request waits 250 ms for room, and then `on_failure` decides.
+    pub(crate) buffer_lines: Field<usize>,
+    /// Default: the machine's host name. Up to 64 characters; stands in each line.
+    pub(crate) instance: Field<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum RawSink {
+    Stdout,
+    File,
+    Off,
+}
+
+impl TryFrom<String> for RawSink {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "stdout" => Ok(Self::Stdout),
+            "file" => Ok(Self::File),
+            "off" => Ok(Self::Off),
+            _ => Err("it must be `stdout`, `file` or `off`"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) enum RawDurability {
+    Queue,
+    Process,
+    Disk,
+}
+
+impl TryFrom<String> for RawDurability {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "queue" => Ok(Self::Queue),
+            "process" => Ok(Self::Process),
+            "disk" => Ok(Self::Disk),
+            _ => Err("it must be `queue`, `process` or `disk`"),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum RawOnFailure {
+    Refuse,
+    Continue,
+}
+
+impl TryFrom<String> for RawOnFailure {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "refuse" => Ok(Self::Refuse),
+            "continue" => Ok(Self::Continue),
+            _ => Err("it must be `refuse` or `continue`"),
+        }
+    }
+}
 
 /// What an instance's name may have.
 const LONGEST_INSTANCE: usize = 64;
@@ -15,9 +105,9 @@ const LONGEST_INSTANCE: usize = 64;
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// The audit, or none where it is off; nothing at all if something is wrong.
-pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<AuditSettings>> {
+pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<AuditSettings>> {
     let sink = problems.require("audit.sink", raw.sink);
-    let is_wrong = raw.file.is_wrong();
+    let is_invalid = raw.file.is_invalid();
     let file = problems.take("audit.file", raw.file);
     // Empty is how a later layer takes back what an earlier one set.
     let file = file.filter(|path: &PathBuf| !path.as_os_str().is_empty());
@@ -54,7 +144,7 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
             SinkSettings::Stdout
         }
         RawSink::File => {
-            if file.is_none() && !is_wrong {
+            if file.is_none() && !is_invalid {
                 problems.add_absence("audit.file", "it is missing: the sink `file` needs a path");
             }
             SinkSettings::File(FileSettings {
@@ -88,7 +178,7 @@ pub(super) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
 
 /// What keeps the audit's file from being written on this machine. Nothing is written to the file, and a pipe or device is
 /// not opened: that may wait for its reader.
-pub(super) fn unwritable(settings: &AuditSettings) -> Option<String> {
+pub(crate) fn unwritable(settings: &AuditSettings) -> Option<String> {
     let SinkSettings::File(FileSettings { path, .. }) = &settings.sink else { return None };
     let shown = path.display();
     let refused = |error: io::Error| {

@@ -2,20 +2,61 @@
 
 use std::num::NonZeroU32;
 
-use super::field::Field;
-use super::problems::Problems;
-use super::raw::{RawFailures, RawLimit, RawSubjectLimit};
-use super::resolve::number;
+use serde::Deserialize;
+
+use crate::config::bounds::number;
+use crate::config::field::Field;
+use crate::config::problems::Problems;
 use crate::limit::{FailureSettings, Limit, LimitMode, LimitTerms, Per};
 
+/// How many requests a client may make.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawLimit {
+    /// Required, 1 to 100000. One beyond it is answered 429.
+    pub(crate) requests_per_second: Field<NonZeroU32>,
+    /// Default `requests_per_second`: so many may come at once after a pause.
+    pub(crate) burst: Field<NonZeroU32>,
+    /// `enforce` (default), or `shadow`: what is beyond it is only counted.
+    pub(crate) mode: Field<LimitMode>,
+}
+
+/// How many requests each user of a client may make.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawSubjectLimit {
+    /// Required, 1 to 100000. One beyond it is answered 429.
+    pub(crate) requests_per_minute: Field<NonZeroU32>,
+    /// Default `requests_per_minute`: so many may come at once after a pause.
+    pub(crate) burst: Field<NonZeroU32>,
+    /// `enforce` (default), or `shadow`: what is beyond it is only counted.
+    pub(crate) mode: Field<LimitMode>,
+}
+
+/// How often authentication may fail.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawFailures {
+    /// Default 300, 1 to 100000. Then requests from the address are answered 429.
+    pub(crate) per_address_per_minute: Field<NonZeroU32>,
+    /// Default 100, 1 to 100000: so many at once after a pause.
+    pub(crate) per_address_burst: Field<NonZeroU32>,
+    /// Default 60, 1 to 100000. Then failures in the client's name are answered 429.
+    pub(crate) per_client_per_minute: Field<NonZeroU32>,
+    /// Default 60, 1 to 100000: so many at once after a pause.
+    pub(crate) per_client_burst: Field<NonZeroU32>,
+    /// `enforce` (default), or `shadow`: what is beyond it is only counted.
+    pub(crate) mode: Field<LimitMode>,
+}
+
 /// A client's limit at this path.
-pub(super) fn of_client(path: &str, raw: RawLimit, problems: &mut Problems) -> Option<Limit> {
+pub(crate) fn of_client(path: &str, raw: RawLimit, problems: &mut Problems) -> Option<Limit> {
     let rate = ("requests_per_second", raw.requests_per_second, Per::Second);
     limit(path, rate, raw.burst, raw.mode, problems)
 }
 
 /// The limit of each of a client's users at this path.
-pub(super) fn of_subjects(
+pub(crate) fn of_subjects(
     path: &str,
     raw: RawSubjectLimit,
     problems: &mut Problems,
@@ -25,7 +66,7 @@ pub(super) fn of_subjects(
 }
 
 /// `[auth_failure_limit]`. Behind a proxy all connections come from it, so callers' addresses are not known.
-pub(super) fn of_failures(
+pub(crate) fn of_failures(
     raw: RawFailures,
     addresses_known: bool,
     problems: &mut Problems,

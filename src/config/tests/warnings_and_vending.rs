@@ -51,18 +51,18 @@ fn numbers_of_vending_arrive_where_they_belong() {
 /// T12.
 #[test]
 fn tokens_that_sdks_would_throw_away_at_once_are_noted_with_the_sdks_names() {
-    let advice = |variables: &[(&str, &str)]| {
+    let warnings = |variables: &[(&str, &str)]| {
         let settings = loaded(SOUND, variables, Mode::Production).unwrap();
-        let of_grants = settings.advice.iter().filter(|note| note.path.starts_with("grants."));
+        let of_grants = settings.warnings.iter().filter(|note| note.path.starts_with("grants."));
         let lines = of_grants.map(|note| format!("{}: {}", note.path, note.message));
         lines.collect::<Vec<_>>().join("\n")
     };
-    assert_eq!(advice(&[]), "");
+    assert_eq!(warnings(&[]), "");
     let secs = "APPSERVER__GRANTS__ALBUM__DEFAULT_DURATION_SECS";
-    assert_eq!(advice(&[(secs, "1802")]), "");
-    let short = advice(&[(secs, "1800")]);
+    assert_eq!(warnings(&[(secs, "1802")]), "");
+    let short = warnings(&[(secs, "1800")]);
     insta::assert_snapshot!(short, @"grants.album.default_duration_secs: tokens of 1800 s are handed out with as little as 900 s left; the Java, Python and Node credentials SDKs (with 900 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them");
-    let mobile = advice(&[("APPSERVER__VEND__MIN_REMAINING_SECS", "300")]);
+    let mobile = warnings(&[("APPSERVER__VEND__MIN_REMAINING_SECS", "300")]);
     insta::assert_snapshot!(mobile, @"grants.album.default_duration_secs: tokens of 3600 s are handed out with as little as 300 s left; the Java, Python and Node credentials SDKs (with 900 s left) and the Android and iOS OSS SDKs (with 300 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them");
 }
 
@@ -89,7 +89,7 @@ fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_correcte
     let settings = load(&[file], &Environment::new(), Mode::Production).unwrap();
     let beside = format!("{}/", folder.path().display());
     let lines = settings
-        .advice
+        .warnings
         .iter()
         .map(|Problem { path, message }| format!("{path}: {}", message.replace(&beside, "")));
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
@@ -109,7 +109,7 @@ fn warnings(resource: &str, text: &str) -> Vec<String> {
     );
     let folder = folder(&[("app.toml", &toml), ("own.json", &policy)]);
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
-    let warnings = settings.unwrap().advice;
+    let warnings = settings.unwrap().warnings;
     warnings.into_iter().map(|note| format!("{}: {}", note.path, note.message)).collect()
 }
 

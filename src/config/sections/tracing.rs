@@ -5,13 +5,34 @@ use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::ExposeSecret;
+use serde::Deserialize;
 
-use super::problems::{Problem, Problems};
-use super::raw::RawTracing;
-use super::readings::Readings;
-use super::resolve::number;
-use super::secret_file::read_secret;
+use crate::config::bounds::number;
+use crate::config::field::Field;
+use crate::config::problems::{Problem, Problems};
+use crate::config::secret_file::read_secret;
+use crate::config::secret_reads::SecretReads;
 use crate::telemetry::{Collector, TraceSettings};
+
+/// Spans, exported by OTLP over HTTP.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawTracing {
+    /// Default empty: nothing is traced. A collector's base address; `/v1/traces` is added.
+    pub(crate) otlp_endpoint: Field<String>,
+    /// For collectors that want a key: holds `name=value` lines, sent as headers.
+    pub(crate) headers_file: Field<PathBuf>,
+    /// 0.0 to 1.0, default 0.05. Of the requests that come without a decision.
+    pub(crate) sample_ratio: Field<f64>,
+    /// Default true. Requests with a `traceparent` are recorded, or not, as it says.
+    pub(crate) trust_remote_parent: Field<bool>,
+    /// Default `appserver`.
+    pub(crate) service_name: Field<String>,
+    /// Milliseconds, default 5000. Then the export has failed, and its spans are dropped.
+    pub(crate) timeout_ms: Field<u64>,
+    /// Default 4096. A span beyond it is dropped.
+    pub(crate) max_queued_spans: Field<usize>,
+}
 
 const ENDPOINT: &str = "tracing.otlp_endpoint";
 const HEADERS_FILE: &str = "tracing.headers_file";
@@ -27,10 +48,10 @@ pub(crate) struct TracingSource {
 }
 
 /// What is wanted, if anything is.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     raw: RawTracing,
     problems: &mut Problems,
-    readings: &mut Readings,
+    secret_reads: &mut SecretReads,
 ) -> Option<Option<TracingSource>> {
     let endpoint = problems.require(ENDPOINT, raw.otlp_endpoint);
     let wanted = endpoint.as_ref().is_none_or(|text: &String| !text.is_empty());
@@ -63,7 +84,7 @@ pub(super) fn resolve(
         return Some(None);
     }
     let file = headers_file.clone();
-    readings.add(move || file.map(|file| read_headers(&file)).transpose());
+    secret_reads.add(move || file.map(|file| read_headers(&file)).transpose());
     let settings = TraceSettings {
         collector: collector?,
         headers: HeaderMap::new(),
@@ -78,7 +99,7 @@ pub(super) fn resolve(
 
 impl TracingSource {
     /// What is sound and still unwise.
-    pub(super) fn advice(&self) -> Option<Problem> {
+    pub(crate) fn warnings(&self) -> Option<Problem> {
         self.settings.collector.is_readable_on_the_way().then(|| Problem {
             path: ENDPOINT.to_owned(),
             message:

@@ -4,13 +4,47 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
+use serde::Deserialize;
 
-use super::file_reads::read_text;
-use super::problems::Problems;
-use super::raw::{RawAccessKey, RawSource};
-use super::readings::Readings;
-use super::{Environment, Mode};
+use crate::config::environment::{Environment, Mode};
+use crate::config::field::Field;
+use crate::config::file_reads::read_text;
+use crate::config::problems::Problems;
+use crate::config::secret_reads::SecretReads;
 use appserver_domain::AccessKey;
+
+/// Where the RAM user's AccessKey comes from.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawAccessKey {
+    /// `environment` (default), `files` or `demo`.
+    pub(crate) source: Field<RawSource>,
+    /// For `files`: holds the AccessKey id. White space at its end is trimmed.
+    pub(crate) id_file: Field<PathBuf>,
+    /// For `files`: holds the AccessKey secret. White space at its end is trimmed.
+    pub(crate) secret_file: Field<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum RawSource {
+    Environment,
+    Files,
+    Demo,
+}
+
+impl TryFrom<String> for RawSource {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "environment" => Ok(Self::Environment),
+            "files" => Ok(Self::Files),
+            "demo" => Ok(Self::Demo),
+            _ => Err("it must be `environment`, `files` or, in `appserver dev`, `demo`"),
+        }
+    }
+}
 
 const ID_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const SECRET_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
@@ -48,14 +82,14 @@ impl fmt::Display for AccessKeySource {
 }
 
 impl AccessKeySource {
-    pub(super) fn resolve(
+    pub(crate) fn resolve(
         raw: RawAccessKey,
         environment: &Environment,
         mode: Mode,
         problems: &mut Problems,
-        readings: &mut Readings,
+        secret_reads: &mut SecretReads,
     ) -> Option<Self> {
-        let is_wrong = raw.id_file.is_wrong() || raw.secret_file.is_wrong();
+        let is_invalid = raw.id_file.is_invalid() || raw.secret_file.is_invalid();
         let source = problems.require("sts.access_key.source", raw.source);
         // Empty is how a later layer takes back what an earlier one set.
         let set = |path: &PathBuf| !path.as_os_str().is_empty();
@@ -63,15 +97,15 @@ impl AccessKeySource {
         let secret_file = problems.take("sts.access_key.secret_file", raw.secret_file).filter(set);
         let named = [("id_file", id_file.clone()), ("secret_file", secret_file.clone())];
         // How they go together is only known of all.
-        let together = source.filter(|_| !is_wrong);
+        let together = source.filter(|_| !is_invalid);
         let resolved = together.and_then(|source| {
             Self::of(source, (id_file, secret_file), environment, mode, problems)
         });
         if let Some(whole) = resolved.clone() {
-            readings.add(move || whole.read());
+            secret_reads.add(move || whole.read());
         } else {
             for (key, file) in named {
-                readings.add(move || file.map(|file| read(key, &file)).transpose());
+                secret_reads.add(move || file.map(|file| read(key, &file)).transpose());
             }
         }
         resolved

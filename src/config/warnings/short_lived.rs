@@ -1,12 +1,10 @@
-//! What is sound in a configuration and will still disappoint.
+//! Tokens that SDKs would discard as soon as they receive them.
 
-use std::path::Path;
 use std::time::Duration;
 
-use super::problems::Problem;
+use crate::config::problems::Problem;
 use crate::grant::Grants;
 use crate::vend::Freshness;
-use appserver_policy::GrantTemplate;
 
 /// Who throws tokens away early, and with how many seconds left. Source: the SDKs' code.
 const DISCARDING: [(u64, &str); 2] =
@@ -14,7 +12,7 @@ const DISCARDING: [(u64, &str); 2] =
 
 /// Grants whose tokens come back at every use: a token may be handed out with no more left than what makes SDKs
 /// throw it away and ask again.
-pub(super) fn short_lived(grants: &Grants, freshness: &Freshness) -> Vec<Problem> {
+pub(in crate::config) fn short_lived(grants: &Grants, freshness: &Freshness) -> Vec<Problem> {
     let mut found: Vec<_> = grants
         .entitlements
         .values()
@@ -39,20 +37,4 @@ pub(super) fn short_lived(grants: &Grants, freshness: &Freshness) -> Vec<Problem
         .collect();
     found.sort_by(|a, b| a.path.cmp(&b.path));
     found
-}
-
-/// What a grant's policy will not do as it was meant, and parameters that callers must send for nothing.
-pub(super) fn of_template(grant: &str, file: &Path, template: &GrantTemplate) -> Vec<Problem> {
-    let advice = template.lint_warnings().into_iter().map(|advice| Problem {
-        path: format!("{grant}.policy"),
-        message: format!("{}: {advice}", file.display()),
-    });
-    let unused = template.unused_parameters().map(|name| Problem {
-        path: format!("{grant}.parameters.{name}"),
-        message:
-            "every request must bring it, and no text of the grant uses it: take it out, or use \
-                  `${params.…}`"
-                .to_owned(),
-    });
-    advice.chain(unused).collect()
 }

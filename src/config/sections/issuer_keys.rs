@@ -5,27 +5,27 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretSlice};
 
-use super::Mode;
-use super::field::Field;
-use super::file_reads::read_text;
-use super::problems::Problems;
-use super::resolve::number;
-use super::secret_file::read_secret;
 use crate::auth::{Cadence, KeyAddress, KeySource, Keys, KeysFrom, SignatureAlgorithm};
+use crate::config::bounds::number;
+use crate::config::environment::Mode;
+use crate::config::field::Field;
+use crate::config::file_reads::read_text;
+use crate::config::problems::Problems;
+use crate::config::secret_file::read_secret;
 
 /// A coordinate of the demo issuer's key, which is published with its other half.
 const DEMO_KEY: &str = "5sZUvafPPBaFafQa3maZJQR-hkk014XJDlZr4FqoXYk";
 
 /// The keys of `[issuers.NAME]` that are about keys.
-pub(super) struct RawKeys {
-    pub(super) jwks_file: Field<PathBuf>,
-    pub(super) jwks_url: Field<KeyAddress>,
-    pub(super) discovery: Field<bool>,
-    pub(super) secret_file: Field<PathBuf>,
-    pub(super) refresh_secs: Field<u64>,
-    pub(super) max_age_secs: Field<u64>,
+pub(crate) struct RawKeys {
+    pub(crate) jwks_file: Field<PathBuf>,
+    pub(crate) jwks_url: Field<KeyAddress>,
+    pub(crate) discovery: Field<bool>,
+    pub(crate) secret_file: Field<PathBuf>,
+    pub(crate) refresh_secs: Field<u64>,
+    pub(crate) max_age_secs: Field<u64>,
     /// Whether a provider that cannot be read would set what is not given.
-    pub(super) is_set: bool,
+    pub(crate) is_set: bool,
 }
 
 /// The one of them that is given.
@@ -37,7 +37,7 @@ enum Named {
 }
 
 /// Public keys for asymmetric algorithms, a shared secret for symmetric ones: never one for the other.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     path: &str,
     raw: RawKeys,
     issuer: Option<&str>,
@@ -46,11 +46,11 @@ pub(super) fn resolve(
     problems: &mut Problems,
 ) -> Option<KeySource> {
     let at = |key: &str| format!("{path}.{key}");
-    let is_wrong = raw.is_set
-        || raw.jwks_file.is_wrong()
-        || raw.jwks_url.is_wrong()
-        || raw.discovery.is_wrong()
-        || raw.secret_file.is_wrong();
+    let is_invalid = raw.is_set
+        || raw.jwks_file.is_invalid()
+        || raw.jwks_url.is_invalid()
+        || raw.discovery.is_invalid()
+        || raw.secret_file.is_invalid();
     let named = [
         problems.take(&at("jwks_file"), raw.jwks_file).map(Named::JwksFile),
         problems.take(&at("jwks_url"), raw.jwks_url).map(Named::JwksUrl),
@@ -69,7 +69,7 @@ pub(super) fn resolve(
         !matches!((&raw.refresh_secs, &raw.max_age_secs), (Field::Absent, Field::Absent));
     let cadence = cadence(path, raw.refresh_secs, raw.max_age_secs, problems);
     let (Some(source), None) = (named.next(), named.next()) else {
-        if !is_wrong {
+        if !is_invalid {
             problems.add_absence(
                 path,
                 "say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`",

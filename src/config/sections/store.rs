@@ -5,16 +5,68 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
 
-use super::Mode;
-use super::field::Field;
-use super::problems::{Problem, Problems};
-use super::raw::{RawRedis, RawStore, RawStoreKind};
-use super::readings::Readings;
-use super::resolve::number;
-use super::secret_file::read_secret;
+use crate::config::bounds::number;
+use crate::config::environment::Mode;
+use crate::config::field::Field;
+use crate::config::problems::{Problem, Problems};
+use crate::config::secret_file::read_secret;
+use crate::config::secret_reads::SecretReads;
 use crate::seal::SealKey;
 use crate::store::{KeyPrefix, RedisAddress, RedisSettings, StoreSettings};
+
+/// What replicas share.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawStore {
+    /// `memory` (default) or `redis`.
+    pub(crate) kind: Field<RawStoreKind>,
+    pub(crate) redis: RawRedis,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) enum RawStoreKind {
+    Memory,
+    Redis,
+}
+
+impl TryFrom<String> for RawStoreKind {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "memory" => Ok(Self::Memory),
+            "redis" => Ok(Self::Redis),
+            _ => Err("it must be `memory` or `redis`"),
+        }
+    }
+}
+
+/// The Redis of the store `redis`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawRedis {
+    /// `redis://host:port/database`, or `rediss://` for TLS.
+    pub(crate) url: Field<String>,
+    /// Default empty: Redis's default user.
+    pub(crate) username: Field<String>,
+    /// Holds the password. White space at its end is trimmed.
+    pub(crate) password_file: Field<PathBuf>,
+    /// Default `appserver`. Replicas that share it share tokens and the budget.
+    pub(crate) key_prefix: Field<KeyPrefix>,
+    /// Required: holds the key that seals tokens. White space at its end is trimmed.
+    pub(crate) encryption_key_file: Field<PathBuf>,
+    /// Holds a key that still opens, while `encryption_key_file` is new.
+    pub(crate) previous_encryption_key_file: Field<PathBuf>,
+    /// Default 2. Among so many the budget is divided while Redis does not answer.
+    pub(crate) expected_replicas: Field<NonZeroU32>,
+    /// Milliseconds, default 500. Then Redis counts as gone.
+    pub(crate) timeout_ms: Field<u64>,
+    /// Milliseconds, default 3000. A replica that dies while it fetches a token delays others by so much.
+    pub(crate) lease_ms: Field<u64>,
+}
 
 const PATH: &str = "store.redis";
 
@@ -45,16 +97,16 @@ struct RedisSecrets {
     encryption_key_files: Vec<(&'static str, PathBuf)>,
 }
 
-pub(super) fn resolve(
+pub(crate) fn resolve(
     raw: RawStore,
     mode: Mode,
     problems: &mut Problems,
-    readings: &mut Readings,
+    secret_reads: &mut SecretReads,
 ) -> Option<StoreSource> {
     let kind = problems.require("store.kind", raw.kind);
     let is_redis = matches!(kind, Some(RawStoreKind::Redis));
     // Also without it: a value that its key cannot take is no better where the key is not used yet.
-    let redis = redis(raw.redis, is_redis, mode, problems, readings);
+    let redis = redis(raw.redis, is_redis, mode, problems, secret_reads);
     match kind? {
         RawStoreKind::Memory => Some(StoreSource::Memory),
         RawStoreKind::Redis => redis.map(|redis| StoreSource::Redis(Box::new(redis))),
@@ -66,10 +118,10 @@ fn redis(
     is_used: bool,
     mode: Mode,
     problems: &mut Problems,
-    readings: &mut Readings,
+    secret_reads: &mut SecretReads,
 ) -> Option<RedisSource> {
     let url = problems.require("store.redis.url", raw.url);
-    let is_wrong = raw.encryption_key_file.is_wrong();
+    let is_invalid = raw.encryption_key_file.is_invalid();
     let address = url.filter(|url: &String| is_used || !url.is_empty()).and_then(|text| {
         let address = RedisAddress::try_from(text);
         address.map_err(|invalid| problems.add("store.redis.url", invalid)).ok()
@@ -85,7 +137,7 @@ fn redis(
     let encryption_key_file = file("encryption_key_file", raw.encryption_key_file);
     let previous = file("previous_encryption_key_file", raw.previous_encryption_key_file);
     if is_used
-        && !is_wrong
+        && !is_invalid
         && encryption_key_file.is_none()
         && (mode == Mode::Production || previous.is_some())
     {
@@ -111,7 +163,7 @@ fn redis(
     };
     if is_used {
         let secrets = secrets.clone();
-        readings.add(move || secrets.read());
+        secret_reads.add(move || secrets.read());
     }
     Some(RedisSource {
         address: address?,
@@ -126,7 +178,7 @@ fn redis(
 
 impl StoreSource {
     /// What is sound and still unwise.
-    pub(super) fn advice(&self) -> Option<Problem> {
+    pub(crate) fn warnings(&self) -> Option<Problem> {
         let Self::Redis(redis) = self else { return None };
         let has_password = redis.secrets.password_file.is_some();
         let message = match (has_password, redis.address.is_readable_on_the_way()) {

@@ -5,46 +5,74 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::field::{Field, List};
-use super::problems::{Problem, Problems};
-use super::raw::RawServer;
-use super::resolve::number;
-use super::tls::TlsSource;
-use crate::http::Cors;
+use super::admin::ListenAddress;
+use super::tls::{RawTls, TlsSource};
+use crate::config::bounds::number;
+use crate::config::field::{Field, List};
+use crate::config::problems::{Problem, Problems};
+use crate::http::{Cors, Origin};
 use crate::server::{ForwardedHeader, Proxies, ServerSettings, TrustedNetwork};
 
 /// The public listener.
-pub(super) struct ResolvedServer {
-    /// Connections that may wait to be accepted.
-    pub(super) listen_backlog: u32,
-    pub(super) settings: ServerSettings,
-    pub(super) request_timeout: Duration,
-    /// How long it lingers once it is to stop.
-    pub(super) lame_duck: Duration,
-    pub(super) proxies: Proxies,
-    pub(super) cors: Cors,
-    pub(super) advice: Option<Problem>,
-    /// Whether a request's address is its caller's: that of its connection, unless a proxy made that and tells nobody.
-    pub(super) knows_addresses: bool,
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawServer {
+    /// Default 127.0.0.1:8080. Beyond loopback only with TLS or `behind_proxy`.
+    pub(crate) listen: Field<ListenAddress>,
+    /// Default false. Says that someone else ends TLS in front of this listener.
+    pub(crate) behind_proxy: Field<bool>,
+    /// Where callers reach it, such as `https://vend.example.com`. Tickets' URLs begin with it.
+    pub(crate) public_url: Field<String>,
+    /// Default 10000. For one beyond it an idle one without an authenticated caller is closed; without one it is refused.
+    pub(crate) max_connections: Field<usize>,
+    /// Default 1000, 0 for no bound. The same for each address, or /64 of IPv6; not behind a proxy that hides it.
+    pub(crate) max_connections_per_address: Field<usize>,
+    /// Bytes, default 512 MiB. The same for what connections are reckoned to take.
+    pub(crate) max_connection_memory_bytes: Field<u64>,
+    /// Default 4096. Connections beyond it that wait to be accepted are not seen, and their callers try again.
+    pub(crate) listen_backlog: Field<u32>,
+    /// Default 128, of one HTTP/2 connection. A request beyond it waits.
+    pub(crate) max_streams: Field<u32>,
+    /// Milliseconds, default 10000. Then the connection is closed.
+    pub(crate) header_timeout_ms: Field<u64>,
+    /// Milliseconds, default 75000. Then the connection is closed.
+    pub(crate) idle_timeout_ms: Field<u64>,
+    /// Milliseconds, default 5000. The same while nobody has authenticated on the connection.
+    pub(crate) unauthenticated_idle_timeout_ms: Field<u64>,
+    /// Milliseconds, default 15000. Then the answer is 408 or 503.
+    pub(crate) request_timeout_ms: Field<u64>,
+    /// Milliseconds, default 3000. How long SIGTERM only turns `/readyz` before new connections are refused.
+    pub(crate) lame_duck_ms: Field<u64>,
+    /// Milliseconds, default 5000. Then connections are cut.
+    pub(crate) drain_timeout_ms: Field<u64>,
+    pub(crate) tls: RawTls,
+    /// Networks, default none. Nobody else's word for a caller's address is taken.
+    pub(crate) trusted_proxies: Field<List<TrustedNetwork>>,
+    /// `none` (default), `x-forwarded-for` or `forwarded`.
+    pub(crate) forwarded_header: Field<ForwardedHeader>,
+    /// Default false. Connections begin with a PROXY header; then one without it is closed.
+    pub(crate) proxy_protocol: Field<bool>,
+    /// Web origins, default none. Pages from elsewhere cannot read answers.
+    pub(crate) cors_origins: Field<List<Origin>>,
 }
 
-/// An address to listen on.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(super) struct ListenAddress(pub(super) SocketAddr);
-
-impl TryFrom<String> for ListenAddress {
-    type Error = &'static str;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        text.parse().map(Self).map_err(|_| {
-            "it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`"
-        })
-    }
+/// The public listener.
+pub(crate) struct ResolvedServer {
+    /// Connections that may wait to be accepted.
+    pub(crate) listen_backlog: u32,
+    pub(crate) settings: ServerSettings,
+    pub(crate) request_timeout: Duration,
+    /// How long it lingers once it is to stop.
+    pub(crate) lame_duck: Duration,
+    pub(crate) proxies: Proxies,
+    pub(crate) cors: Cors,
+    pub(crate) warnings: Option<Problem>,
+    /// Whether a request's address is its caller's: that of its connection, unless a proxy made that and tells nobody.
+    pub(crate) knows_addresses: bool,
 }
 
 /// All but the address and TLS, which are looked at first.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     raw: RawServer,
     listen: Option<SocketAddr>,
     tls: Option<&Option<TlsSource>>,
@@ -123,7 +151,7 @@ pub(super) fn resolve(
         proxy_protocol: proxy_protocol?,
         knows_addresses,
     };
-    let (proxies, advice) = proxies?;
+    let (proxies, warnings) = proxies?;
     Some(ResolvedServer {
         listen_backlog: listen_backlog?,
         settings,
@@ -131,7 +159,7 @@ pub(super) fn resolve(
         lame_duck: lame_duck?,
         proxies,
         cors: origins.map(|List(origins)| Cors::new(origins))?,
-        advice,
+        warnings,
         knows_addresses: knows_addresses || is_told,
     })
 }
@@ -156,16 +184,16 @@ fn proxies(
         }
     }
     let (List(trusted), header, proxy_protocol) = (trusted?, header?, proxy_protocol?);
-    let mut advice = None;
+    let mut warnings = None;
     if !trusted.is_empty() && header == ForwardedHeader::None && !proxy_protocol {
-        advice = Some(Problem {
+        warnings = Some(Problem {
             path: "server.trusted_proxies".to_owned(),
             message: "they are trusted with nothing, and all callers have their addresses: set \
                       `server.forwarded_header` or `server.proxy_protocol`"
                 .to_owned(),
         });
     }
-    Some((Proxies::new(trusted, header), advice))
+    Some((Proxies::new(trusted, header), warnings))
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

@@ -2,14 +2,52 @@
 
 use std::path::{Path, PathBuf};
 
-use super::field::Field;
-use super::file_reads::read_text;
-use super::problems::{Problem, Problems};
-use super::raw::{RawClientCertificates, RawTls};
-use super::readings::Readings;
-use super::secret_file::read_secret;
+use serde::Deserialize;
+
+use crate::config::field::Field;
+use crate::config::file_reads::read_text;
+use crate::config::problems::{Problem, Problems};
+use crate::config::secret_file::read_secret;
+use crate::config::secret_reads::SecretReads;
 use crate::server::{ClientAuth, ClientTrust, TlsFile, TlsIdentity};
 use crate::telemetry::with_causes;
+
+/// TLS of the public listener.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawTls {
+    /// Default none: plain HTTP. The certificate's chain in PEM, our own first.
+    pub(crate) certificate_file: Field<PathBuf>,
+    /// Required with `certificate_file`. Its private key in PEM.
+    pub(crate) key_file: Field<PathBuf>,
+    /// `off` (default), `optional` or `required`. Then a handshake without a good one fails.
+    pub(crate) client_certificates: Field<RawClientCertificates>,
+    /// Required unless `off`. The CAs whose certificates are good, in PEM.
+    pub(crate) client_ca_file: Field<PathBuf>,
+    /// Default none. Lists of revoked certificates in PEM.
+    pub(crate) client_crl_file: Field<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) enum RawClientCertificates {
+    Off,
+    Optional,
+    Required,
+}
+
+impl TryFrom<String> for RawClientCertificates {
+    type Error = &'static str;
+
+    fn try_from(word: String) -> Result<Self, Self::Error> {
+        match word.as_str() {
+            "off" => Ok(Self::Off),
+            "optional" => Ok(Self::Optional),
+            "required" => Ok(Self::Required),
+            _ => Err("it must be `off`, `optional` or `required`"),
+        }
+    }
+}
 
 const PATH: &str = "server.tls";
 
@@ -28,13 +66,13 @@ enum Clients {
 }
 
 /// The certificate's files; inside, none where the listener speaks plain HTTP.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     raw: RawTls,
     problems: &mut Problems,
-    readings: &mut Readings,
+    secret_reads: &mut SecretReads,
 ) -> Option<Option<TlsSource>> {
     let files = [&raw.certificate_file, &raw.key_file, &raw.client_ca_file, &raw.client_crl_file];
-    let is_wrong = files.iter().any(|file| file.is_wrong());
+    let is_invalid = files.iter().any(|file| file.is_invalid());
     let mut file = |key: &str, field: Field<PathBuf>| {
         // Empty is how a later layer takes back what an earlier one set.
         let file = problems.take(&format!("{PATH}.{key}"), field);
@@ -52,15 +90,15 @@ pub(super) fn resolve(
         (TlsFile::ClientRevocations, revoked.clone()),
     ];
     // How they go together is only known of all.
-    let together = if is_wrong { None } else { mode };
+    let together = if is_invalid { None } else { mode };
     let source = together
         .and_then(|mode| source(mode, (certificate, key), (authorities, revoked), problems));
     if let Some(whole) = &source {
         let whole = whole.clone();
-        readings.add(move || whole.map(|source| source.read()).transpose());
+        secret_reads.add(move || whole.map(|source| source.read()).transpose());
     } else {
         for (file, path) in named {
-            readings.add(move || path.map(|path| read(file, &path)).transpose());
+            secret_reads.add(move || path.map(|path| read(file, &path)).transpose());
         }
     }
     source
@@ -116,11 +154,11 @@ fn source(
 
 impl TlsSource {
     /// Whether callers may prove themselves by a certificate.
-    pub(super) fn asks_for_certificates(&self) -> bool {
+    pub(crate) fn asks_for_certificates(&self) -> bool {
         matches!(self.clients, Clients::Shown { .. })
     }
 
-    /// Reads the files. A certificate that has expired is read like any other; `TlsIdentity::advice` says so.
+    /// Reads the files. A certificate that has expired is read like any other; `TlsIdentity::warnings` says so.
     pub(crate) fn read(&self) -> Result<TlsIdentity, Problems> {
         let mut problems = Problems::default();
         let chain = problems.gather(read(TlsFile::Certificate, &self.certificate));
@@ -180,7 +218,7 @@ fn key_of(file: TlsFile) -> String {
     format!("{PATH}.{key}")
 }
 
-/// A certificate's advice as one of the configuration's.
+/// A certificate's warnings as one of the configuration's.
 pub(crate) fn certificate_problem(message: String) -> Problem {
     Problem { path: key_of(TlsFile::Certificate), message }
 }

@@ -3,16 +3,17 @@
 
 use serde::Deserialize;
 
-use super::field::{Field, List};
-use super::problems::Problems;
-use super::raw::{RawClaimRule, RawIssuer};
+use super::claims::RawClaimRule;
+use super::issuers::RawIssuer;
 use crate::auth::{ClaimPath, SignatureAlgorithm, TokenKind};
+use crate::config::field::{Field, List};
+use crate::config::problems::Problems;
 use appserver_domain::Invalid;
 
 /// An identity provider whose tokens are known.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
-pub(in crate::config) enum Provider {
+pub(crate) enum Provider {
     Apple,
     Auth0,
     Cognito,
@@ -48,7 +49,7 @@ impl TryFrom<String> for Provider {
 
 impl Provider {
     /// Sets what is known, and notes an `issuer` that cannot be one of the provider's.
-    pub(super) fn apply(self, path: &str, raw: &mut RawIssuer, problems: &mut Problems) {
+    pub(crate) fn apply(self, path: &str, raw: &mut RawIssuer, problems: &mut Problems) {
         if let Self::Apple = self {
             unset(&mut raw.issuer, "https://appleid.apple.com".to_owned());
         }
@@ -184,5 +185,5 @@ fn unset<T>(field: &mut Field<T>, known: T) {
 
 /// A value of ours, read as one of the operator's is.
 fn known<T: TryFrom<String, Error = Invalid>>(text: &str) -> Field<T> {
-    T::try_from(text.to_owned()).map_or_else(|rule| Field::Wrong(rule.to_string()), Field::Given)
+    T::try_from(text.to_owned()).map_or_else(|rule| Field::Invalid(rule.to_string()), Field::Given)
 }

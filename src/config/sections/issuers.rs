@@ -1,22 +1,72 @@
 //! `[issuers]`, resolved.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use chrono::TimeDelta;
+use serde::Deserialize;
 use serde_json::Value;
 
-use super::Mode;
-use super::field::{Field, List};
+use super::claims::{RawClaim, RawClaimRule, claim_rule, named_claim};
 use super::issuer_keys::{self, RawKeys};
-use super::problems::Problems;
-use super::raw::{RawClaim, RawClaimRule, RawClaimType, RawIssuer, RawTypedClaim};
-use super::resolve::number;
-use crate::auth::{ClaimKind, ClaimPath, ClaimRule, Issuer, NamedClaim, SubjectType, TokenKind};
+use super::providers::Provider;
+use crate::auth::{ClaimPath, Issuer, KeyAddress, SignatureAlgorithm, SubjectType, TokenKind};
+use crate::config::bounds::number;
+use crate::config::environment::Mode;
+use crate::config::field::{Field, List};
+use crate::config::problems::Problems;
 use appserver_domain::{ClientId, Fingerprint, IssuerName, ValueName};
+
+/// An identity provider.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct RawIssuer {
+    /// Whose tokens they are, if the provider is known here: sets what its documents say and what is not set here.
+    pub(crate) provider: Field<Provider>,
+    /// Required: `iss`, to the letter.
+    pub(crate) issuer: Field<String>,
+    /// Required: `ES256`, `RS256` and so on; `HS256` with `secret_file`.
+    pub(crate) algorithms: Field<List<SignatureAlgorithm>>,
+    /// Its public keys, a JSON Web Key Set. One of `jwks_file`, `jwks_url`, `discovery` and `secret_file` is required.
+    pub(crate) jwks_file: Field<PathBuf>,
+    /// Where they are fetched from. HTTPS only, but for loopback.
+    pub(crate) jwks_url: Field<KeyAddress>,
+    /// Default false. Asks the issuer where they are, as OpenID Connect Discovery 1.0 says.
+    pub(crate) discovery: Field<bool>,
+    /// Seconds, 60 to 86400, default 300: after so long fetched keys are fetched again.
+    pub(crate) keys_refresh_secs: Field<u64>,
+    /// Seconds, 300 to 604800, default 86400, more than `keys_refresh_secs`: when keys could not be fetched for so long, no
+    /// token of the issuer is believed.
+    pub(crate) keys_max_age_secs: Field<u64>,
+    /// For HS256: holds the shared secret. White space at its ends is trimmed.
+    pub(crate) secret_file: Field<PathBuf>,
+    /// `access`, `id`, or `any` (default) of the two.
+    pub(crate) token_kind: Field<TokenKind>,
+    /// Default `aud`.
+    pub(crate) audience_claim: Field<ClaimPath>,
+    /// Required: for each `aud` that is ours its clients.
+    pub(crate) audiences: BTreeMap<String, Field<List<ClientId>>>,
+    /// Names the client, where an audience has several.
+    pub(crate) client_claim: Field<ClaimPath>,
+    /// With `client_claim`: its values, each with its client, where they are not our clients' ids.
+    pub(crate) client_ids: BTreeMap<String, Field<ClientId>>,
+    /// Default `sub`.
+    pub(crate) subject_claim: Field<ClaimPath>,
+    /// `text` (default) or `integer`.
+    pub(crate) subject_type: Field<SubjectType>,
+    /// Seconds, 0 to 300, default 60, by which clocks may differ.
+    pub(crate) leeway_secs: Field<i64>,
+    /// Default false. Credentials end no later than the token that they were given for.
+    pub(crate) expire_with_token: Field<bool>,
+    /// Claims for policies, by the NAME of `${claims.NAME}`.
+    pub(crate) claims: BTreeMap<String, Field<RawClaim>>,
+    /// What a token must say besides.
+    pub(crate) required: BTreeMap<String, RawClaimRule>,
+}
 
 /// The issuers whose tokens are trusted, for clients that are registered; and all whose names can be read, with the clients
 /// that they serve.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     raw: BTreeMap<String, RawIssuer>,
     clients: &[&ClientId],
     json: &Value,
@@ -70,7 +120,7 @@ fn issuer(
 ) -> Option<Issuer> {
     let at = |key: &str| format!("{path}.{key}");
     // What a provider that cannot be read would set is not missing.
-    let is_set = raw.provider.is_wrong();
+    let is_set = raw.provider.is_invalid();
     let provider = problems.take(&at("provider"), std::mem::take(&mut raw.provider));
     if let Some(provider) = provider {
         provider.apply(path, &mut raw, problems);
@@ -181,41 +231,4 @@ fn issuer(
         leeway: TimeDelta::seconds(leeway?),
         expire_with_token: expire_with_token?,
     })
-}
-
-fn named_claim(raw: RawClaim) -> NamedClaim {
-    let (claim, kind) = match raw {
-        RawClaim::Name(claim) => (claim, RawClaimType::String),
-        RawClaim::Typed(RawTypedClaim { claim, kind }) => (claim, kind),
-    };
-    let kind = match kind {
-        RawClaimType::String => ClaimKind::String,
-        RawClaimType::Integer => ClaimKind::Integer,
-        RawClaimType::Boolean => ClaimKind::Boolean,
-    };
-    NamedClaim { claim, kind }
-}
-
-fn claim_rule(path: &str, raw: RawClaimRule, problems: &mut Problems) -> Option<ClaimRule> {
-    let is_wrong = raw.equals.is_wrong() || raw.pattern.is_wrong() || raw.contains.is_wrong();
-    let equals = problems.take(&format!("{path}.equals"), raw.equals);
-    let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
-    let contains = problems.take(&format!("{path}.contains"), raw.contains);
-    match (equals, pattern, contains) {
-        (Some(text), None, None) => Some(ClaimRule::Equals(text)),
-        (None, Some(pattern), None) => ClaimRule::pattern(&pattern)
-            .map_err(|error| problems.add_error(format!("{path}.pattern"), &error))
-            .ok(),
-        (None, None, Some(List(members))) if !members.is_empty() => {
-            Some(ClaimRule::Contains(members))
-        }
-        _ if is_wrong => None,
-        _ => {
-            problems.add_absence(
-                path,
-                "say one of what the claim `equals`, which `pattern` it matches as a whole, and what it `contains`",
-            );
-            None
-        }
-    }
 }

@@ -1,0 +1,25 @@
+//! Deferred reads of secret files: `appserver check` runs them even when the configuration has other problems.
+
+use super::problems::Problems;
+
+/// Whether the files of secrets are read although the configuration has problems.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SecretsToo {
+    Yes,
+    No,
+}
+
+/// Reads that may be run later. Each needs only the keys of its own files.
+#[derive(Default)]
+pub(crate) struct SecretReads(Vec<Box<dyn FnOnce() -> Option<Problems>>>);
+
+impl SecretReads {
+    pub(crate) fn add<T>(&mut self, read: impl FnOnce() -> Result<T, Problems> + 'static) {
+        self.0.push(Box::new(|| read().err()));
+    }
+
+    /// Reads the files and notes their problems.
+    pub(crate) fn run(self, problems: &mut Problems) {
+        self.0.into_iter().filter_map(|read| read()).for_each(|found| problems.add_all(found));
+    }
+}

@@ -1,0 +1,68 @@
+//! The configuration's sections, one file each: its keys as written, their bounds, and what they resolve to.
+//! `config/default.toml` documents the same keys for operators.
+
+pub(super) mod access_key;
+pub(super) mod admin;
+pub(super) mod audit;
+pub(super) mod claims;
+pub(super) mod clients;
+pub(super) mod grants;
+pub(super) mod issuer_keys;
+pub(super) mod issuers;
+pub(super) mod limits;
+pub(super) mod log;
+pub(super) mod providers;
+pub(super) mod reload;
+pub(super) mod roles;
+pub(super) mod server;
+pub(super) mod store;
+pub(super) mod sts;
+pub(super) mod tickets;
+pub(super) mod tls;
+pub(super) mod tracing;
+pub(super) mod value_rules;
+pub(super) mod vend;
+
+use std::collections::BTreeMap;
+
+use admin::RawAdmin;
+use audit::RawAudit;
+use clients::RawClient;
+use grants::RawGrant;
+use issuers::RawIssuer;
+use limits::RawFailures;
+use log::RawLog;
+use reload::RawReload;
+use roles::RawRole;
+use serde::Deserialize;
+use server::RawServer;
+use store::RawStore;
+use sts::RawSts;
+use tickets::RawTickets;
+use tracing::RawTracing;
+use vend::RawVend;
+
+/// The whole configuration.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+pub(super) struct RawSettings {
+    pub(super) server: RawServer,
+    pub(super) admin: RawAdmin,
+    pub(super) log: RawLog,
+    pub(super) reload: RawReload,
+    pub(super) audit: RawAudit,
+    pub(super) tracing: RawTracing,
+    pub(super) sts: RawSts,
+    pub(super) vend: RawVend,
+    pub(super) store: RawStore,
+    pub(super) tickets: RawTickets,
+    pub(super) auth_failure_limit: RawFailures,
+    /// RAM roles that grants assume, by a name of the operator's.
+    pub(super) roles: BTreeMap<String, RawRole>,
+    pub(super) grants: BTreeMap<String, RawGrant>,
+    /// Identity providers whose tokens are believed, by a name of the operator's.
+    pub(super) issuers: BTreeMap<String, RawIssuer>,
+    /// Registered apps, by client id.
+    pub(super) clients: BTreeMap<String, RawClient>,
+}

@@ -1,0 +1,22 @@
+//! Warnings about a valid configuration: it loads, and will not do what its author expects.
+
+mod short_lived;
+mod unusable;
+
+use super::problems::Problem;
+use super::sections::clients::ResolvedClient;
+use crate::auth::Issuer;
+use crate::grant::Grants;
+use crate::vend::Freshness;
+
+/// The warnings that need more than one section, each kind in the order of its keys.
+pub(super) fn across_sections(
+    clients: &[ResolvedClient],
+    grants: &Grants,
+    issuers: &[Issuer],
+    freshness: &Freshness,
+) -> Vec<Problem> {
+    let mut found = short_lived::short_lived(grants, freshness);
+    found.extend(unusable::unusable(clients, grants, issuers));
+    found
+}
