@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::trail::Unrecorded;
+use super::trail::AuditUnavailable;
 use crate::telemetry::with_causes;
 
 /// A sink that takes nothing for so long counts as broken: a reader that hangs, or a disk.
@@ -81,9 +81,9 @@ impl Health {
     }
 
     /// What is wrong with the sink.
-    pub(super) fn trouble(&self) -> Option<Unrecorded> {
+    pub(super) fn trouble(&self) -> Option<AuditUnavailable> {
         if self.failing.load(Ordering::Relaxed) {
-            return Some(Unrecorded::Failing);
+            return Some(AuditUnavailable::Failing);
         }
         let since = self.busy_since.load(Ordering::Relaxed);
         // Mostly the writer has nothing to do, and nobody looks at a clock.
@@ -91,7 +91,7 @@ impl Health {
         if stalled && !self.told.swap(true, Ordering::Relaxed) {
             tracing::error!("the audit's sink takes nothing; its lines wait");
         }
-        stalled.then_some(Unrecorded::Stalled)
+        stalled.then_some(AuditUnavailable::Stalled)
     }
 
     /// Whether the write that is under way since then has been seen to hang.

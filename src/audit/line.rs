@@ -77,7 +77,7 @@ pub(crate) struct Request<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Decision<'a> {
     /// The caller has the token.
-    Vended { source: Source, token: &'a TokenPart },
+    Vended { source: Source, token: &'a TokenFields },
     /// The caller has the ticket.
     Issued { expires: DateTime<Utc> },
     /// The caller may not, or did not ask well.
@@ -93,19 +93,19 @@ pub(crate) struct Why<'a> {
     pub(crate) code: &'a str,
     /// What the log says.
     pub(crate) reason: &'a str,
-    /// By [`sought_part`], where it came so far.
+    /// By [`session_fields`], where it came so far.
     pub(crate) sought: Option<&'a str>,
 }
 
 /// The members that all lines of one token share.
 #[derive(Debug)]
-pub(crate) struct TokenPart {
+pub(crate) struct TokenFields {
     members: String,
     /// In which of the audit's files its policy was told last. Only the writer knows one from another.
     told_for: AtomicU64,
 }
 
-impl TokenPart {
+impl TokenFields {
     pub(crate) fn new(sought: String, credentials: &Credentials) -> Self {
         let mut members = sought;
         member(&mut members, r#","StsAccessKeyId":""#, credentials.access_key_id());
@@ -127,7 +127,7 @@ impl TokenPart {
 }
 
 /// The members that say what STS was asked for. The policy is named by its hash: it is the same for many tokens.
-pub(crate) fn sought_part(role: &RoleArn, session_name: &SessionName, policy: &str) -> String {
+pub(crate) fn session_fields(role: &RoleArn, session_name: &SessionName, policy: &str) -> String {
     let mut members = String::with_capacity(512);
     member(&mut members, r#","Role":""#, role.as_str());
     member(&mut members, r#","SessionName":""#, session_name.as_str());
@@ -274,7 +274,7 @@ fn plain(line: &mut String, name: &str, text: &str) {
 }
 
 #[cfg(test)]
-impl TokenPart {
+impl TokenFields {
     pub(super) fn for_tests() -> Self {
         Self { members: String::new(), told_for: AtomicU64::new(0) }
     }

@@ -18,6 +18,6 @@ mod sink;
 mod trail;
 mod writer;
 
-pub(crate) use line::{Decision, Event, Request, Source, TokenPart, Why, sought_part};
+pub(crate) use line::{Decision, Event, Request, Source, TokenFields, Why, session_fields};
 pub(crate) use settings::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
-pub(crate) use trail::{Audit, Unrecorded};
+pub(crate) use trail::{Audit, AuditUnavailable};

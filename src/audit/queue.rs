@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::Instant;
 
-use super::line::TokenPart;
+use super::line::TokenFields;
 
 /// How long the writer lets lines gather that nobody waits for. Woken for each, it would cost more than all the rest of
 /// a hit.
@@ -83,7 +83,7 @@ struct Granted {
 /// What a token may do. The writer tells it in the first line of the token in each file.
 #[derive(Debug)]
 pub(super) struct TokenPolicy {
-    pub(super) token: Arc<TokenPart>,
+    pub(super) token: Arc<TokenFields>,
     pub(super) text: String,
 }
 

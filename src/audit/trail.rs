@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::health::Health;
-use super::line::{self, Decision, Request, Source, TokenPart};
+use super::line::{self, Decision, Request, Source, TokenFields};
 use super::queue::{Batch, Queue, TokenPolicy};
 use super::refusals::{Noted, Refusals};
 use super::settings::{AuditSettings, Durability, OnFailure};
@@ -56,7 +56,7 @@ pub(super) struct Common {
 
 /// The line of a token cannot be written, and without it no token leaves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum Unrecorded {
+pub(crate) enum AuditUnavailable {
     #[error("the audit's sink fails")]
     Failing,
     #[error("the audit's sink takes nothing")]
@@ -66,7 +66,7 @@ pub(crate) enum Unrecorded {
     Full,
 }
 
-impl Unrecorded {
+impl AuditUnavailable {
     /// For metrics and the log.
     pub(crate) fn reason(self) -> &'static str {
         match self {
@@ -169,7 +169,7 @@ impl Audit {
 
 impl Trail {
     /// Whether a token may leave at all, before anything is spent on it.
-    pub(crate) fn check(&self) -> Result<(), Unrecorded> {
+    pub(crate) fn check(&self) -> Result<(), AuditUnavailable> {
         match self.on_failure {
             OnFailure::Continue => Ok(()),
             OnFailure::Refuse => self.common.health.trouble().map_or(Ok(()), Err),
@@ -182,9 +182,9 @@ impl Trail {
         &self,
         request: Request<'_>,
         source: Source,
-        token: &Arc<TokenPart>,
+        token: &Arc<TokenFields>,
         policy: String,
-    ) -> Result<(), Unrecorded> {
+    ) -> Result<(), AuditUnavailable> {
         let decision = Decision::Vended { source, token };
         self.recorded(
             &request,
@@ -199,7 +199,7 @@ impl Trail {
         &self,
         request: Request<'_>,
         expires: DateTime<Utc>,
-    ) -> Result<(), Unrecorded> {
+    ) -> Result<(), AuditUnavailable> {
         self.recorded(&request, &Decision::Issued { expires }, None).await
     }
 
@@ -209,7 +209,7 @@ impl Trail {
         request: &Request<'_>,
         decision: &Decision<'_>,
         mut policy: Option<TokenPolicy>,
-    ) -> Result<(), Unrecorded> {
+    ) -> Result<(), AuditUnavailable> {
         self.check()?;
         let line = &line::written(request, decision, &self.common.tail);
         let batch = match (self.common.queue.push(line, &mut policy), self.on_failure) {
@@ -231,7 +231,7 @@ impl Trail {
 
     /// Waits until the lines are written. Where nothing may leave before, that is as long as the sink is sound; a request
     /// has its own time-out.
-    async fn written(&self, batch: &Batch) -> Result<(), Unrecorded> {
+    async fn written(&self, batch: &Batch) -> Result<(), AuditUnavailable> {
         let mut patience = match self.on_failure {
             OnFailure::Refuse => Patience(Duration::MAX),
             // They wait on, and may still be written.
@@ -275,7 +275,7 @@ impl Trail {
         &self,
         line: &str,
         mut policy: Option<TokenPolicy>,
-    ) -> Result<Arc<Batch>, Unrecorded> {
+    ) -> Result<Arc<Batch>, AuditUnavailable> {
         let mut patience = Patience(ROOM_WITHIN);
         loop {
             // Made before the look: room that comes in between is not missed.
@@ -286,7 +286,7 @@ impl Trail {
             self.check()?;
             if patience.is_over() {
                 self.common.health.crowded();
-                return Err(Unrecorded::Full);
+                return Err(AuditUnavailable::Full);
             }
             patience.wait(room).await;
         }
@@ -353,7 +353,7 @@ mod tests {
         assert!(trail.common.queue.push("1\n", &mut None).is_some());
         let began = Instant::now();
         let refused = trail.push_patiently("2\n", None).await.unwrap_err();
-        assert_eq!((refused, began.elapsed()), (Unrecorded::Full, ROOM_WITHIN));
+        assert_eq!((refused, began.elapsed()), (AuditUnavailable::Full, ROOM_WITHIN));
     }
 
     /// T60: a process that was not run for a minute finds all its timers due, and its writer has not had a moment.

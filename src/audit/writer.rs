@@ -298,7 +298,7 @@ mod tests {
     /// A line's file is known when it is written, and not when it is queued.
     #[test]
     fn the_first_line_of_a_token_in_each_file_tells_what_it_may_do() {
-        let token = Arc::new(super::super::line::TokenPart::for_tests());
+        let token = Arc::new(super::super::line::TokenFields::for_tests());
         let lines = |count: usize| {
             let queue = super::super::queue::Queue::new(100, false);
             for _ in 0..count {

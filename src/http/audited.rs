@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Api;
 use super::context::{Context, OSS_SDK_ROUTE, TICKETS_ROUTE, TOKEN_ROUTE};
 use super::error::{ApiError, Public};
-use crate::audit::{Decision, Event, Request, TokenPart, Why, sought_part};
+use crate::audit::{Decision, Event, Request, TokenFields, Why, session_fields};
 use crate::sts::RoleSession;
 use crate::telemetry::with_causes;
 use crate::vend::Vended;
@@ -30,7 +30,7 @@ pub(super) async fn vended(
     let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else {
         return Ok(());
     };
-    let part = vended.token.audited(|credentials| TokenPart::new(sought(&session), credentials));
+    let part = vended.token.audited(|credentials| TokenFields::new(sought(&session), credentials));
     let names = Names::of(context);
     let request = request(api, context, event, &names);
     Ok(trail.vended(request, vended.source, part, session.policy.into_json()).await?)
@@ -119,5 +119,5 @@ fn request<'a>(api: &Api, context: &'a Context, event: Event, names: &'a Names<'
 }
 
 fn sought(session: &RoleSession) -> String {
-    sought_part(&session.role, &session.name, session.policy.as_str())
+    session_fields(&session.role, &session.name, session.policy.as_str())
 }

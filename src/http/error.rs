@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use crate::audit::Unrecorded;
+use crate::audit::AuditUnavailable;
 use crate::auth::AuthError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
@@ -48,7 +48,7 @@ pub(crate) enum ApiError {
     #[error(transparent)]
     Vend(VendError),
     #[error(transparent)]
-    Unrecorded(Unrecorded),
+    AuditUnavailable(AuditUnavailable),
     #[error("the request ran into its time-out")]
     TimedOut,
     #[error("a handler panicked")]
@@ -135,7 +135,7 @@ impl ApiError {
             | Self::ClientDisabled
             | Self::Refused(_)
             | Self::Vend(_)
-            | Self::Unrecorded(_)
+            | Self::AuditUnavailable(_)
             | Self::TimedOut
             | Self::Panicked => false,
         }
@@ -147,7 +147,7 @@ impl ApiError {
         match self {
             Self::Vend(error) => Some(error.reason()),
             Self::TimedOut => Some("request_timeout"),
-            Self::Unrecorded(unrecorded) => Some(unrecorded.reason()),
+            Self::AuditUnavailable(unrecorded) => Some(unrecorded.reason()),
             Self::Panicked => Some("panic"),
             Self::Malformed(_)
             | Self::InvalidParameter { .. }
@@ -237,7 +237,7 @@ impl ApiError {
             }
             Self::Vend(VendError::TimedOut | VendError::CallTimedOut | VendError::CallLost)
             | Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
-            Self::Unrecorded(_) => Public::new(
+            Self::AuditUnavailable(_) => Public::new(
                 Status::SERVICE_UNAVAILABLE,
                 "AuditUnavailable",
                 "The decision cannot be recorded, and no token leaves without its record; the token can be had later.",
@@ -378,9 +378,9 @@ impl From<VendError> for ApiError {
     }
 }
 
-impl From<Unrecorded> for ApiError {
-    fn from(unrecorded: Unrecorded) -> Self {
-        Self::Unrecorded(unrecorded)
+impl From<AuditUnavailable> for ApiError {
+    fn from(unrecorded: AuditUnavailable) -> Self {
+        Self::AuditUnavailable(unrecorded)
     }
 }
 

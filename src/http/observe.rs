@@ -26,7 +26,7 @@ use super::wire::ErrorResponse;
 use crate::auth::{AuthError, Authenticator, Presented};
 use crate::limit::Throttled;
 use crate::server::{Answers, FramingError, Peer};
-use crate::telemetry::{Trace, causes, current_trace_id};
+use crate::telemetry::{Span, causes, current_trace_id};
 
 /// What handlers get beyond the deadline to say themselves that it has passed.
 const GRACE: Duration = Duration::from_millis(500);
@@ -57,7 +57,7 @@ macro_rules! tell {
 struct Unanswered<'a> {
     api: &'a Api,
     context: &'a Context,
-    trace: Option<&'a Trace>,
+    trace: Option<&'a Span>,
     answered: bool,
 }
 
@@ -155,12 +155,12 @@ impl Observed {
 
 impl Answers for Observed {
     async fn answer(&self, request: Request, peer: Arc<Peer>) -> Response {
-        match self.api.traces.request(request.headers()) {
+        match self.api.traces.start_request(request.headers()) {
             None => self.observed(request, peer, None).await,
             // Boxed: a request that is not traced needs no room for it.
             Some(trace) => {
                 let observed = self.observed(request, peer, Some(&trace));
-                Box::pin(trace.clone().within(observed)).await
+                Box::pin(trace.clone().in_scope(observed)).await
             }
         }
     }
@@ -171,7 +171,7 @@ impl Answers for Observed {
 }
 
 impl Observed {
-    async fn observed(&self, request: Request, peer: Arc<Peer>, trace: Option<&Trace>) -> Response {
+    async fn observed(&self, request: Request, peer: Arc<Peer>, trace: Option<&Span>) -> Response {
         let context = Context::of(&request, peer, self.api.rules.load_full());
         // For who debugs: a span takes longer than the request itself.
         let span = tracing::debug_span!(
@@ -190,7 +190,7 @@ async fn observe(
     observed: &Observed,
     context: &Arc<Context>,
     request: Request,
-    trace: Option<&Trace>,
+    trace: Option<&Span>,
 ) -> Response {
     let api = &*observed.api;
     let route = context.route;
@@ -286,7 +286,7 @@ fn log_failure(context: &Context, error: &ApiError, public: &Public, took: Durat
     let code = public.code();
     let took_ms = millis(took);
     let cause = causes(error);
-    if matches!(error, ApiError::Unrecorded(_)) {
+    if matches!(error, ApiError::AuditUnavailable(_)) {
         // The audit says itself what ails it, once and not for each request.
         let reason = error.reason();
         tell!(DEBUG, context, response.status = status, response.code = %code, error.reason = reason, request.took_ms = took_ms, error.cause = cause, "failed: {error}");

@@ -20,7 +20,7 @@ use super::peer::Peer;
 use super::tls::{Secured, Tls};
 use super::{http1, http2, listener, proxy_protocol};
 use crate::auth::LONGEST_TOKEN;
-use crate::telemetry::{Bound, Connections, Unproxied};
+use crate::telemetry::{Bound, Connections, ProxyProtocolError};
 
 /// The bounds of one listener.
 #[derive(Clone, Copy, Debug)]
@@ -250,7 +250,7 @@ async fn connection<A: Answers>(
         match in_time(source, &stop, &open).await {
             Some(Ok(source)) => address = source,
             Some(Err(why)) => {
-                counts.transport.unproxied(why);
+                counts.transport.proxy_protocol_error(why);
                 return Ended::Well;
             }
             None => return Ended::Well,
@@ -294,9 +294,9 @@ async fn source<A: Answers>(
     proxy: SocketAddr,
     answers: &A,
     deadline: Instant,
-) -> Result<SocketAddr, Unproxied> {
+) -> Result<SocketAddr, ProxyProtocolError> {
     if !answers.trusts(proxy.ip().to_canonical()) {
-        return Err(Unproxied::Untrusted);
+        return Err(ProxyProtocolError::Untrusted);
     }
     proxy_protocol::source(stream, proxy, deadline).await
 }

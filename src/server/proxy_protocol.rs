@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::telemetry::Unproxied;
+use crate::telemetry::ProxyProtocolError;
 
 /// A header may be so long: one of version 1 has 107 bytes, and one of version 2 two addresses and what balancers
 /// add, of which cloud providers' are the longest with a few hundred.
@@ -29,29 +29,29 @@ pub(super) async fn source(
     stream: &mut TcpStream,
     proxy: SocketAddr,
     deadline: Instant,
-) -> Result<SocketAddr, Unproxied> {
+) -> Result<SocketAddr, ProxyProtocolError> {
     let header = tokio::time::timeout_at(deadline, read(stream)).await;
-    let source = header.map_err(|_| Unproxied::TimedOut)??;
+    let source = header.map_err(|_| ProxyProtocolError::TimedOut)??;
     Ok(source.unwrap_or(proxy))
 }
 
 /// Looks at what has come before it is taken, as what follows the header is not ours to read.
-async fn read(stream: &mut TcpStream) -> Result<Option<SocketAddr>, Unproxied> {
-    let gone = |_: io::Error| Unproxied::Closed;
+async fn read(stream: &mut TcpStream) -> Result<Option<SocketAddr>, ProxyProtocolError> {
+    let gone = |_: io::Error| ProxyProtocolError::Closed;
     let mut bytes = [0; MAX_BYTES];
     let mut taken = 0;
     loop {
         let seen = match stream.peek(&mut bytes[taken..]).await.map_err(gone)? {
-            0 => return Err(Unproxied::Closed),
+            0 => return Err(ProxyProtocolError::Closed),
             more => taken + more,
         };
-        let header = parse(&bytes[..seen]).ok_or(Unproxied::Malformed)?;
+        let header = parse(&bytes[..seen]).ok_or(ProxyProtocolError::Malformed)?;
         let until = header.as_ref().map_or(seen, |header| header.length);
         stream.read_exact(&mut bytes[taken..until]).await.map_err(gone)?;
         taken = until;
         match header {
             Some(header) => return Ok(header.source),
-            None if taken == MAX_BYTES => return Err(Unproxied::Malformed),
+            None if taken == MAX_BYTES => return Err(ProxyProtocolError::Malformed),
             None => {}
         }
     }

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use crate::telemetry::{Metrics, SpanKind, StsCall, Trace};
+use crate::telemetry::{Metrics, Span, SpanKind, StsCall};
 
 /// How an attempt ended whose caller went away before STS answered.
 const ABANDONED: &str = "abandoned";
@@ -18,8 +18,8 @@ pub(super) struct Attempt<'a> {
     began: Instant,
     outcome: &'static str,
     metrics: &'a Metrics,
-    /// Its part of a trace. The other end is not told of it: STS is not ours.
-    trace: Option<Trace>,
+    /// Its part of a span. The other end is not told of it: STS is not ours.
+    span: Option<Span>,
 }
 
 impl<'a> Attempt<'a> {
@@ -29,8 +29,8 @@ impl<'a> Attempt<'a> {
         number: u32,
         metrics: &'a Metrics,
     ) -> Self {
-        let trace = Trace::current().map(|trace| trace.child(name_of(action), SpanKind::Client));
-        Self { action, endpoint, number, began: Instant::now(), outcome: ABANDONED, metrics, trace }
+        let span = Span::current().map(|span| span.child(name_of(action), SpanKind::Client));
+        Self { action, endpoint, number, began: Instant::now(), outcome: ABANDONED, metrics, span }
     }
 
     /// Ends it with an outcome of a closed set: it becomes a metric's label.
@@ -38,16 +38,16 @@ impl<'a> Attempt<'a> {
         self.outcome = outcome;
     }
 
-    fn tell(&self, trace: &Trace) {
-        trace.note("rpc.service", "Sts");
-        trace.note("rpc.method", self.action);
-        trace.note("http.request.method", "POST");
-        trace.note("server.address", self.endpoint);
+    fn tell(&self, span: &Span) {
+        span.set_text("rpc.service", "Sts");
+        span.set_text("rpc.method", self.action);
+        span.set_text("http.request.method", "POST");
+        span.set_text("server.address", self.endpoint);
         if self.number > 1 {
-            trace.note_number("http.request.resend_count", i64::from(self.number) - 1);
+            span.set_number("http.request.resend_count", i64::from(self.number) - 1);
         }
         if self.outcome != SUCCESS {
-            trace.fail(self.outcome);
+            span.set_error(self.outcome);
         }
     }
 }
@@ -65,8 +65,8 @@ impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         let call = StsCall { action: self.action, outcome: self.outcome };
         self.metrics.sts_call(&call, self.began.elapsed());
-        if let Some(trace) = &self.trace {
-            self.tell(trace);
+        if let Some(span) = &self.span {
+            self.tell(span);
         }
         if self.outcome == ABANDONED {
             tracing::debug!(

@@ -32,8 +32,9 @@ pub(crate) use metrics::{Metrics, StsCall};
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
 pub(crate) use throttle_metrics::ThrottleMetrics;
 pub(crate) use trace::{
-    Collector, Exporter, Origin, SpanKind, Trace, TraceSettings, Traces, apart, current_trace_id,
+    Collector, Exporter, Span, SpanKind, SpanLink, TraceSettings, Traces, current_trace_id,
+    in_child_span,
 };
 pub(crate) use trace_metrics::{SpanOutcome, TraceMetrics};
-pub(crate) use transport_metrics::{HandshakeFailure, TransportMetrics, Unproxied};
+pub(crate) use transport_metrics::{HandshakeFailure, ProxyProtocolError, TransportMetrics};
 pub(crate) use vend_metrics::{Lookup, Refresh, VendMetrics};

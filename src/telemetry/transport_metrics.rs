@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TransportMetrics {
     handshakes_failed: Family<Reason, Counter>,
-    unproxied: Family<Reason, Counter>,
+    proxy_protocol_errors: Family<Reason, Counter>,
     certificate_expiry: Expiry,
 }
 
@@ -89,7 +89,7 @@ impl HandshakeFailure {
 
 /// Why a connection was closed that should have begun with a PROXY header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Unproxied {
+pub(crate) enum ProxyProtocolError {
     /// It comes from somebody who is no trusted proxy.
     Untrusted,
     /// There is no such header, or it cannot be read.
@@ -100,7 +100,7 @@ pub(crate) enum Unproxied {
     Closed,
 }
 
-impl Unproxied {
+impl ProxyProtocolError {
     const ALL: [Self; 4] = [Self::Untrusted, Self::Malformed, Self::TimedOut, Self::Closed];
 
     fn as_str(self) -> &'static str {
@@ -120,8 +120,8 @@ impl TransportMetrics {
     }
 
     /// A connection was closed for want of a PROXY header.
-    pub(crate) fn unproxied(&self, why: Unproxied) {
-        self.unproxied.get_or_create(&Reason { reason: why.as_str() }).inc();
+    pub(crate) fn proxy_protocol_error(&self, why: ProxyProtocolError) {
+        self.proxy_protocol_errors.get_or_create(&Reason { reason: why.as_str() }).inc();
     }
 
     /// New connections are shown a certificate that ends at this Unix time.
@@ -133,8 +133,8 @@ impl TransportMetrics {
         for failure in HandshakeFailure::ALL {
             drop(self.handshakes_failed.get_or_create(&Reason { reason: failure.as_str() }));
         }
-        for why in Unproxied::ALL {
-            drop(self.unproxied.get_or_create(&Reason { reason: why.as_str() }));
+        for why in ProxyProtocolError::ALL {
+            drop(self.proxy_protocol_errors.get_or_create(&Reason { reason: why.as_str() }));
         }
         registry.register(
             "tls_handshakes_failed",
@@ -150,7 +150,7 @@ impl TransportMetrics {
         registry.register(
             "proxy_protocol_errors",
             "Connections closed for want of a PROXY header of a trusted proxy, by reason",
-            self.unproxied.clone(),
+            self.proxy_protocol_errors.clone(),
         );
     }
 }

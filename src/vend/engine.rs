@@ -25,7 +25,7 @@ use super::wait_limit::WaitLimit;
 use crate::audit::Source;
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
-use crate::telemetry::{Lookup, VendMetrics, apart};
+use crate::telemetry::{Lookup, VendMetrics, in_child_span};
 use appserver_domain::ClientId;
 use appserver_domain::clock::{Clock, Moment};
 
@@ -209,7 +209,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 // A task of its own: callers come and go, the flight goes on.
                 let running = Arc::clone(self).run(flight, payer);
                 // Boxed: a future is moved several times until it runs, and this one is large.
-                tokio::spawn(apart("flight", Box::pin(running)).map(drop));
+                tokio::spawn(in_child_span("flight", Box::pin(running)).map(drop));
                 (waiter, None)
             }
         };

@@ -56,7 +56,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     async fn renew(self: Arc<Self>, token: Arc<Token>) {
         let refresh = Arc::clone(&self).refresh(token.key());
         let outcome = match token.first_traced() {
-            Some(origin) => Box::pin(origin.begin("refresh").within(refresh)).await,
+            Some(origin) => Box::pin(origin.start_linked("refresh").in_scope(refresh)).await,
             None => refresh.await,
         };
         self.metrics.refreshed(outcome);

@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::key::Key;
 use super::settings::Freshness;
-use crate::audit::TokenPart;
-use crate::telemetry::{self, Trace};
+use crate::audit::TokenFields;
+use crate::telemetry::{self, Span};
 use appserver_domain::Credentials;
 use appserver_domain::clock::Moment;
 
@@ -31,11 +31,11 @@ pub(crate) struct Token {
     origin: Origin,
     /// Set by the first hit, for only what is used is refreshed ahead; with the place of that request where it is
     /// traced, for then the refresh is, too. Boxed, because hardly any is.
-    first_use: OnceLock<Option<Box<telemetry::Origin>>>,
+    first_use: OnceLock<Option<Box<telemetry::SpanLink>>>,
     /// The part of an answer that is the same for everyone who gets this token.
     written: OnceLock<SecretString>,
     /// The same of its lines in the audit.
-    audited: OnceLock<Arc<TokenPart>>,
+    audited: OnceLock<Arc<TokenFields>>,
 }
 
 /// Why a token was fetched.
@@ -110,7 +110,10 @@ impl Token {
     }
 
     /// The fixed part of its lines in the audit; `write` makes it for the first who asks.
-    pub(crate) fn audited(&self, write: impl FnOnce(&Credentials) -> TokenPart) -> &Arc<TokenPart> {
+    pub(crate) fn audited(
+        &self,
+        write: impl FnOnce(&Credentials) -> TokenFields,
+    ) -> &Arc<TokenFields> {
         self.audited.get_or_init(|| Arc::new(write(&self.credentials)))
     }
 
@@ -140,7 +143,7 @@ impl Token {
         if self.is_used() {
             return false;
         }
-        let origin = Trace::current().and_then(|trace| trace.origin()).map(Box::new);
+        let origin = Span::current().and_then(|trace| trace.link_target()).map(Box::new);
         self.first_use.set(origin).is_ok()
     }
 
@@ -149,7 +152,7 @@ impl Token {
     }
 
     /// The request of its first use, where that was traced.
-    pub(super) fn first_traced(&self) -> Option<&telemetry::Origin> {
+    pub(super) fn first_traced(&self) -> Option<&telemetry::SpanLink> {
         self.first_use.get()?.as_deref()
     }
 

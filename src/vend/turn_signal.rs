@@ -3,7 +3,7 @@
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use crate::telemetry::{Origin, Trace};
+use crate::telemetry::{Span, SpanLink};
 use appserver_domain::ClientId;
 
 /// A flight waits in the line of the client that started it. If that line is long, because the client is greedy,
@@ -15,7 +15,7 @@ pub(super) struct TurnSignal {
     lines: Mutex<Vec<ClientId>>,
     turn: Notify,
     /// The request that started the flight, where that is traced.
-    started_by: Option<Origin>,
+    started_by: Option<SpanLink>,
 }
 
 impl TurnSignal {
@@ -24,13 +24,13 @@ impl TurnSignal {
         Self {
             lines: Mutex::new(client.into_iter().cloned().collect()),
             turn: Notify::new(),
-            started_by: Trace::current().and_then(|trace| trace.origin()),
+            started_by: Span::current().and_then(|trace| trace.link_target()),
         }
     }
 
     /// Notes who waits for another's flight, so that its trace leads to what it waited for.
     pub(super) fn link_trace(&self) {
-        if let (Some(trace), Some(origin)) = (Trace::current(), &self.started_by) {
+        if let (Some(trace), Some(origin)) = (Span::current(), &self.started_by) {
             trace.link(origin);
         }
     }

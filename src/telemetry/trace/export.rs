@@ -10,7 +10,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::resource::v1::Resource;
-use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as OtlpSpan};
 use prost::Message;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, Response, StatusCode};
@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::place::attribute;
+use super::span::attribute;
 use super::{Collector, TraceSettings};
 use crate::telemetry::{SpanOutcome, TraceMetrics, with_causes};
 
@@ -34,7 +34,7 @@ const LONGEST_ANSWER: usize = 16 * 1024;
 /// Sends spans on, some hundred at a time.
 #[derive(Debug)]
 pub(crate) struct Exporter {
-    queued: mpsc::Receiver<Span>,
+    queued: mpsc::Receiver<OtlpSpan>,
     /// Spans of one export, at the most.
     most: usize,
     collector: Collector,
@@ -60,7 +60,7 @@ enum ExportError {
 impl Exporter {
     pub(super) fn new(
         settings: TraceSettings,
-        queued: mpsc::Receiver<Span>,
+        queued: mpsc::Receiver<OtlpSpan>,
         metrics: TraceMetrics,
     ) -> Result<Self, reqwest::Error> {
         let http = Client::builder()
@@ -130,7 +130,7 @@ impl Exporter {
 
     /// Exports these spans, or drops and counts them: what waited for a collector that is gone would only be in the way
     /// of what comes once it is back.
-    async fn export(&mut self, spans: &mut Vec<Span>) {
+    async fn export(&mut self, spans: &mut Vec<OtlpSpan>) {
         let count = u64::try_from(spans.len()).unwrap_or(u64::MAX);
         let sent = timeout(self.timeout, self.send(std::mem::take(spans))).await;
         match sent.unwrap_or(Err(ExportError::TimedOut)) {
@@ -156,7 +156,7 @@ impl Exporter {
     }
 
     /// How many the collector did not want.
-    async fn send(&self, spans: Vec<Span>) -> Result<u64, ExportError> {
+    async fn send(&self, spans: Vec<OtlpSpan>) -> Result<u64, ExportError> {
         let scope = InstrumentationScope {
             name: "appserver".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -7,11 +7,11 @@
 mod collector;
 mod export;
 mod parent;
-mod place;
+mod span;
 
 use std::sync::Arc;
 
-use opentelemetry_proto::tonic::trace::v1::Span;
+use opentelemetry_proto::tonic::trace::v1::Span as OtlpSpan;
 use reqwest::header::HeaderMap;
 use tokio::sync::mpsc;
 
@@ -21,7 +21,7 @@ use parent::Parent;
 
 pub(crate) use collector::Collector;
 pub(crate) use export::Exporter;
-pub(crate) use place::{Origin, SpanKind, Trace, apart, current_trace_id};
+pub(crate) use span::{Span, SpanKind, SpanLink, current_trace_id, in_child_span};
 
 /// What is recorded, and where it goes.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub(crate) struct Traces(Option<Arc<Tracer>>);
 struct Tracer {
     sample_ratio: f64,
     trust_remote_parent: bool,
-    queue: mpsc::Sender<Span>,
+    queue: mpsc::Sender<OtlpSpan>,
     clock: Clock,
     metrics: TraceMetrics,
 }
@@ -71,16 +71,16 @@ impl Traces {
     /// The part of a trace that a request is, by its headers; none if nobody is to hear of it.
     ///
     /// One that its caller does not record has a part, too: failures are logged with the trace's id.
-    pub(crate) fn request(&self, headers: &HeaderMap) -> Option<Trace> {
+    pub(crate) fn start_request(&self, headers: &HeaderMap) -> Option<Span> {
         let tracer = self.0.as_ref()?;
         let parent = if tracer.trust_remote_parent { Parent::of(headers) } else { None };
         match parent {
             Some(parent) if parent.sampled => {
-                Some(Trace::below(tracer, &parent, parent::state(headers)))
+                Some(Span::with_remote_parent(tracer, &parent, parent::state(headers)))
             }
-            Some(parent) => Some(Trace::unrecorded(parent.trace_id)),
+            Some(parent) => Some(Span::unrecorded(parent.trace_id)),
             None if rand::random::<f64>() < tracer.sample_ratio => {
-                Some(Trace::root(tracer, SpanKind::Server))
+                Some(Span::root(tracer, SpanKind::Server))
             }
             None => None,
         }
@@ -90,7 +90,7 @@ impl Traces {
 #[cfg(test)]
 impl Traces {
     /// Records everything, for the test to look at.
-    pub(crate) fn for_tests() -> (Self, mpsc::Receiver<Span>) {
+    pub(crate) fn for_tests() -> (Self, mpsc::Receiver<OtlpSpan>) {
         let (queue, queued) = mpsc::channel(64);
         let metrics = TraceMetrics::default();
         let clock = Clock::system();
@@ -101,7 +101,7 @@ impl Traces {
 
 impl Tracer {
     /// Hands a span that has ended to the exporter, and never waits.
-    fn ended(&self, span: Span) {
+    fn ended(&self, span: OtlpSpan) {
         if self.queue.try_send(span).is_err() {
             self.metrics.spans(SpanOutcome::QueueFull, 1);
         }

@@ -34,7 +34,7 @@ fn recorded(settings: TraceSettings, flags: Option<u8>) -> (usize, usize) {
         })
         .into_iter()
         .collect();
-    let parts: Vec<_> = (0..1000).filter_map(|_| traces.request(&headers)).collect();
+    let parts: Vec<_> = (0..1000).filter_map(|_| traces.start_request(&headers)).collect();
     (parts.iter().filter(|part| part.is_recorded()).count(), parts.len())
 }
 
@@ -49,14 +49,14 @@ fn callers_decide_and_otherwise_the_ratio() {
     assert_eq!(recorded(settings(1.0, false), Some(0)), (1000, 1000));
     let (some, _) = recorded(settings(0.25, true), None);
     assert!((150..350).contains(&some), "{some}");
-    assert!(Traces::default().request(&HeaderMap::new()).is_none());
+    assert!(Traces::default().start_request(&HeaderMap::new()).is_none());
 }
 
 #[test]
 fn what_finds_the_queue_full_is_dropped_and_counted() {
     let (traces, exporter, metrics) = traces(settings(1.0, true));
     for _ in 0..100 {
-        drop(traces.request(&HeaderMap::new()));
+        drop(traces.start_request(&HeaderMap::new()));
     }
     assert_eq!(metrics.count(SpanOutcome::QueueFull), 92);
     drop(exporter);
@@ -69,7 +69,7 @@ async fn a_collector_that_is_gone_costs_the_spans_and_nothing_else() {
     let stop = tokio_util::sync::CancellationToken::new();
     let exporter = tokio::spawn(exporter.run(stop.clone()));
     for _ in 0..5 {
-        drop(traces.request(&HeaderMap::new()));
+        drop(traces.start_request(&HeaderMap::new()));
     }
     stop.cancel();
     exporter.await.unwrap();
@@ -80,12 +80,12 @@ async fn a_collector_that_is_gone_costs_the_spans_and_nothing_else() {
 #[tokio::test]
 async fn within_a_part_it_is_the_current_one_and_beside_it_there_is_none() {
     let (traces, _exporter, _) = traces(settings(1.0, true));
-    let trace = traces.request(&HeaderMap::new()).unwrap();
+    let trace = traces.start_request(&HeaderMap::new()).unwrap();
     let id = trace.id();
-    let apart = trace.clone().within(async {
+    let in_child_span = trace.clone().in_scope(async {
         assert_eq!(current_trace_id(), Some(trace.id()));
-        tokio::spawn(apart("work", async { current_trace_id() })).await.unwrap()
+        tokio::spawn(in_child_span("work", async { current_trace_id() })).await.unwrap()
     });
-    assert_eq!(apart.await, Some(id));
+    assert_eq!(in_child_span.await, Some(id));
     assert_eq!(current_trace_id(), None);
 }

@@ -153,9 +153,9 @@ async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_bega
     let (traces, mut spans) = Traces::for_tests();
     let harness = harness();
     harness.vend("app-one", "photos").await.unwrap();
-    let request = traces.request(&Default::default()).unwrap();
+    let request = traces.start_request(&Default::default()).unwrap();
     let id = request.id();
-    request.clone().within(harness.vend("app-one", "photos")).await.unwrap();
+    request.clone().in_scope(harness.vend("app-one", "photos")).await.unwrap();
     drop(request);
     let request = spans.recv().await.unwrap();
     sleep(secs(3000)).await;

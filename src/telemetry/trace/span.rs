@@ -1,4 +1,4 @@
-//! One part of a trace: a span that is under way, and how what happens within it finds it.
+//! One part of a trace: a span that is under way, and how what happens in_scope it finds it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::trace::v1::span::{Link, SpanKind as Kind};
 use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
-use opentelemetry_proto::tonic::trace::v1::{Span, Status};
+use opentelemetry_proto::tonic::trace::v1::{Span as OtlpSpan, Status};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -20,15 +20,15 @@ const REMOTE: u32 = 0x200;
 
 tokio::task_local! {
     /// The innermost part of a trace that the task is in. Nothing where no trace is wanted.
-    static CURRENT: Trace;
+    static CURRENT: Span;
 }
 
 /// A part of a trace. It ends, and is exported if it is recorded, when the last clone of it is dropped.
 #[derive(Clone, Debug)]
-pub(crate) struct Trace(Arc<Place>);
+pub(crate) struct Span(Arc<SpanState>);
 
 #[derive(Debug)]
-struct Place {
+struct SpanState {
     trace_id: [u8; 16],
     recording: Option<Recording>,
 }
@@ -38,7 +38,7 @@ struct Recording {
     span_id: [u8; 8],
     began: Instant,
     /// Held to add to it, never across an await.
-    span: Mutex<Span>,
+    span: Mutex<OtlpSpan>,
     tracer: Arc<Tracer>,
 }
 
@@ -55,40 +55,44 @@ pub(crate) enum SpanKind {
 
 /// A recorded span's names, for a trace that begins because of it, maybe long after it has ended.
 #[derive(Clone, Debug)]
-pub(crate) struct Origin {
+pub(crate) struct SpanLink {
     trace_id: [u8; 16],
     span_id: [u8; 8],
     tracer: Arc<Tracer>,
 }
 
-impl Trace {
+impl Span {
     /// A trace of its own.
     pub(super) fn root(tracer: &Arc<Tracer>, kind: SpanKind) -> Self {
         Self::recorded(
             tracer,
             kind,
             rand::random(),
-            Span { flags: REMOTE_KNOWN, ..Span::default() },
+            OtlpSpan { flags: REMOTE_KNOWN, ..OtlpSpan::default() },
         )
     }
 
     /// A request of a caller that records its trace.
-    pub(super) fn below(tracer: &Arc<Tracer>, parent: &Parent, trace_state: String) -> Self {
-        let span = Span {
+    pub(super) fn with_remote_parent(
+        tracer: &Arc<Tracer>,
+        parent: &Parent,
+        trace_state: String,
+    ) -> Self {
+        let span = OtlpSpan {
             parent_span_id: parent.span_id.to_vec(),
             flags: REMOTE_KNOWN | REMOTE,
             trace_state,
-            ..Span::default()
+            ..OtlpSpan::default()
         };
         Self::recorded(tracer, SpanKind::Server, parent.trace_id, span)
     }
 
     /// A part that nobody records, of a trace whose id is known.
     pub(super) fn unrecorded(trace_id: [u8; 16]) -> Self {
-        Self(Arc::new(Place { trace_id, recording: None }))
+        Self(Arc::new(SpanState { trace_id, recording: None }))
     }
 
-    fn recorded(tracer: &Arc<Tracer>, kind: SpanKind, trace_id: [u8; 16], span: Span) -> Self {
+    fn recorded(tracer: &Arc<Tracer>, kind: SpanKind, trace_id: [u8; 16], span: OtlpSpan) -> Self {
         let span_id: [u8; 8] = rand::random();
         let now = tracer.clock.now().timestamp_nanos_opt().unwrap_or_default();
         let kind = match kind {
@@ -96,7 +100,7 @@ impl Trace {
             SpanKind::Client => Kind::Client,
             SpanKind::Internal => Kind::Internal,
         };
-        let span = Span {
+        let span = OtlpSpan {
             trace_id: trace_id.to_vec(),
             span_id: span_id.to_vec(),
             kind: kind.into(),
@@ -110,7 +114,7 @@ impl Trace {
             span: Mutex::new(span),
             tracer: Arc::clone(tracer),
         };
-        Self(Arc::new(Place { trace_id, recording: Some(recording) }))
+        Self(Arc::new(SpanState { trace_id, recording: Some(recording) }))
     }
 
     /// The part that the task is in.
@@ -121,21 +125,21 @@ impl Trace {
     /// A part of this one.
     pub(crate) fn child(&self, name: &'static str, kind: SpanKind) -> Self {
         let Some(recording) = &self.0.recording else { return self.clone() };
-        let span = Span {
+        let span = OtlpSpan {
             parent_span_id: recording.span_id.to_vec(),
             trace_state: recording.span().trace_state.clone(),
             flags: REMOTE_KNOWN,
             name: name.to_owned(),
-            ..Span::default()
+            ..OtlpSpan::default()
         };
         Self::recorded(&recording.tracer, kind, self.0.trace_id, span)
     }
 
     /// What a trace begins from that does not belong to this one; none if this one is not recorded.
-    pub(crate) fn origin(&self) -> Option<Origin> {
+    pub(crate) fn link_target(&self) -> Option<SpanLink> {
         let Recording { span_id, tracer, .. } = self.0.recording.as_ref()?;
         let tracer = Arc::clone(tracer);
-        Some(Origin { trace_id: self.0.trace_id, span_id: *span_id, tracer })
+        Some(SpanLink { trace_id: self.0.trace_id, span_id: *span_id, tracer })
     }
 
     /// The trace's id, as logs and headers write it.
@@ -153,39 +157,39 @@ impl Trace {
     }
 
     /// Notes a text, under a name of the semantic conventions or one that begins with `appserver.`.
-    pub(crate) fn note(&self, key: &'static str, text: &str) {
+    pub(crate) fn set_text(&self, key: &'static str, text: &str) {
         self.change(|span| {
             span.attributes.push(attribute(key, Value::StringValue(text.to_owned())))
         });
     }
 
-    pub(crate) fn note_number(&self, key: &'static str, number: i64) {
+    pub(crate) fn set_number(&self, key: &'static str, number: i64) {
         self.change(|span| span.attributes.push(attribute(key, Value::IntValue(number))));
     }
 
     /// Notes that it failed, by a word of a closed set.
-    pub(crate) fn fail(&self, kind: &'static str) {
-        self.note("error.type", kind);
-        self.failed();
+    pub(crate) fn set_error(&self, kind: &'static str) {
+        self.set_text("error.type", kind);
+        self.set_failed();
     }
 
     /// Notes that it failed, and that is all that is to be said.
-    pub(crate) fn failed(&self) {
+    pub(crate) fn set_failed(&self) {
         let status = Status { code: StatusCode::Error.into(), message: String::new() };
         self.change(|span| span.status = Some(status));
     }
 
     /// Links another span to this one.
-    pub(crate) fn link(&self, other: &Origin) {
+    pub(crate) fn link(&self, other: &SpanLink) {
         self.change(|span| span.links.push(other.link()));
     }
 
-    /// Does the work as this part: what it does finds it as [`Trace::current`].
-    pub(crate) fn within<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
+    /// Does the work as this part: what it does finds it as [`Span::current`].
+    pub(crate) fn in_scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, work)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Span)) {
+    fn change(&self, change: impl FnOnce(&mut OtlpSpan)) {
         if let Some(recording) = &self.0.recording {
             change(&mut recording.span());
         }
@@ -193,7 +197,7 @@ impl Trace {
 }
 
 impl Recording {
-    fn span(&self) -> MutexGuard<'_, Span> {
+    fn span(&self) -> MutexGuard<'_, OtlpSpan> {
         // Every change is one step.
         self.span.lock()
     }
@@ -208,10 +212,10 @@ impl Drop for Recording {
     }
 }
 
-impl Origin {
+impl SpanLink {
     /// Begins a trace with a link to where it came from.
-    pub(crate) fn begin(&self, name: &'static str) -> Trace {
-        let trace = Trace::root(&self.tracer, SpanKind::Internal);
+    pub(crate) fn start_linked(&self, name: &'static str) -> Span {
+        let trace = Span::root(&self.tracer, SpanKind::Internal);
         trace.rename(name.to_owned());
         trace.link(self);
         trace
@@ -228,11 +232,14 @@ impl Origin {
 }
 
 /// The work, for a task of its own, as a part of what the task is in that starts it.
-pub(crate) fn apart<F: Future>(name: &'static str, work: F) -> impl Future<Output = F::Output> {
-    let part = Trace::current().map(|trace| trace.child(name, SpanKind::Internal));
+pub(crate) fn in_child_span<F: Future>(
+    name: &'static str,
+    work: F,
+) -> impl Future<Output = F::Output> {
+    let part = Span::current().map(|trace| trace.child(name, SpanKind::Internal));
     async move {
         match part {
-            Some(part) => part.within(work).await,
+            Some(part) => part.in_scope(work).await,
             None => work.await,
         }
     }
@@ -240,7 +247,7 @@ pub(crate) fn apart<F: Future>(name: &'static str, work: F) -> impl Future<Outpu
 
 /// The id of the trace that the task is in, for its line in the log.
 pub(crate) fn current_trace_id() -> Option<String> {
-    CURRENT.try_with(Trace::id).ok()
+    CURRENT.try_with(Span::id).ok()
 }
 
 pub(super) fn attribute(key: &str, value: Value) -> KeyValue {
