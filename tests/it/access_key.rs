@@ -5,7 +5,7 @@ use crate::binary::{Service, emulated_sts, text};
 /// T32: variables that happen to be set, such as those of another tool, say nothing where files are named.
 #[tokio::test(flavor = "multi_thread")]
 async fn variables_do_not_win_over_the_files_that_are_configured_and_the_log_says_which_it_was() {
-    let (sts, handle) = emulated_sts().await;
+    let (sts, control) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let folder = tempfile::tempdir().unwrap();
     let [id, secret] = [("id", "testid\n"), ("secret", "testsecret\n")].map(|(name, text)| {
@@ -26,7 +26,7 @@ async fn variables_do_not_win_over_the_files_that_are_configured_and_the_log_say
     assert!(log.contains(&format!("files ({id})")), "the source is logged: {log}");
     assert!(log.contains("testid") && !log.contains("internid"), "{log}");
     let signed_by: Vec<_> =
-        handle.calls().into_iter().map(|call| call.parameters["AccessKeyId"].clone()).collect();
+        control.calls().into_iter().map(|call| call.parameters["AccessKeyId"].clone()).collect();
     assert_eq!(signed_by, ["testid"]);
 }
 

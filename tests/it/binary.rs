@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use appserver_domain::clock::Clock;
-use appserver_emulator::{Emulator, EmulatorSettings, Handle};
+use appserver_emulator::{Emulator, EmulatorControl, EmulatorSettings};
 use tokio_util::sync::CancellationToken;
 
 use crate::ports::free_port;
@@ -159,14 +159,14 @@ impl Service {
     }
 }
 
-pub(crate) async fn emulated_sts() -> (SocketAddr, Handle) {
+pub(crate) async fn emulated_sts() -> (SocketAddr, EmulatorControl) {
     let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
     let settings = EmulatorSettings::from_toml(&file).unwrap();
     let emulator =
         Emulator::bind(settings, (Ipv4Addr::LOCALHOST, 0).into(), Clock::system()).await.unwrap();
-    let (address, handle) = (emulator.sts_addr(), emulator.handle());
+    let (address, control) = (emulator.sts_addr(), emulator.control());
     tokio::spawn(emulator.serve(CancellationToken::new()));
-    (address, handle)
+    (address, control)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,7 +283,7 @@ async fn a_ticket_points_to_the_public_url_and_is_logged_by_its_id_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
     let redis = RedisServer::start_with_tls("appserver", "canary-password").await;
-    let (sts, handle) = emulated_sts().await;
+    let (sts, control) = emulated_sts().await;
     let services = [Service::new(sts, "11223344"), Service::new(sts, "11223344")];
     let mut running = Vec::new();
     for service in &services {
@@ -318,7 +318,7 @@ async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
         redis.until_there_is(":token").await;
     }
     assert_eq!(tokens[0], tokens[1]);
-    assert_eq!(handle.totals()["AssumeRole"]["Success"], 1);
+    assert_eq!(control.totals()["AssumeRole"]["Success"], 1);
     for mut service in running {
         service.terminate();
         let log = text(&service.ended().stderr);
@@ -330,13 +330,13 @@ async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
 /// The seeds forbid the account's own AccessKey.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
-    let (sts, handle) = emulated_sts().await;
+    let (sts, control) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let output = service.start(("rootid", "rootsecret")).ended();
     let log = text(&output.stderr);
     assert_eq!(output.status.code(), Some(77), "{log}");
     assert!(log.contains("belongs to the Alibaba Cloud account `11223344` itself"), "{log}");
-    assert!(handle.calls().iter().all(|call| call.action == "GetCallerIdentity"));
+    assert!(control.calls().iter().all(|call| call.action == "GetCallerIdentity"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

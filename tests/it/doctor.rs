@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use appserver_domain::clock::Clock;
-use appserver_emulator::{Emulator, EmulatorSettings, ErrorStatus, Fault, Handle};
+use appserver_emulator::{Emulator, EmulatorControl, EmulatorSettings, ErrorStatus, Fault};
 use regex::Regex;
 use tokio_util::sync::CancellationToken;
 
@@ -27,7 +27,7 @@ trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:Assume
 /// A cloud, and a configuration of one grant for it.
 struct Ward {
     sts: SocketAddr,
-    handle: Handle,
+    control: EmulatorControl,
     folder: tempfile::TempDir,
 }
 
@@ -40,9 +40,9 @@ impl Ward {
         let settings = EmulatorSettings::from_toml(&(file + MORE_ROLES)).unwrap();
         let loopback = (Ipv4Addr::LOCALHOST, 0).into();
         let emulator = Emulator::bind(settings, loopback, Clock::system()).await.unwrap();
-        let (sts, handle) = (emulator.sts_addr(), emulator.handle());
+        let (sts, control) = (emulator.sts_addr(), emulator.control());
         tokio::spawn(emulator.serve(CancellationToken::new()));
-        Self { sts, handle, folder: tempfile::tempdir().unwrap() }
+        Self { sts, control, folder: tempfile::tempdir().unwrap() }
     }
 
     /// With one more grant or whatever else is to be said.
@@ -75,7 +75,7 @@ impl Ward {
             [("ALIBABA_CLOUD_ACCESS_KEY_ID", key.0), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.1)];
         let command = ["doctor", "--config", &base, "--config", &over];
         let output = run(&[&command, arguments].concat(), &environment);
-        assert_eq!(self.handle.narrowing_violations(), [], "a role was taken whole");
+        assert_eq!(self.control.narrowing_violations(), [], "a role was taken whole");
         let printed = text(&output.stdout) + &text(&output.stderr);
         for secret in ["testsecret", "SecurityToken", "CAIS"] {
             assert!(!printed.contains(secret), "{secret} in:\n{printed}");
@@ -130,7 +130,7 @@ warning  configuration grants.two.default_duration_secs: tokens of 1800 s are ha
 All works, with 2 warnings.
 "#);
     assert_eq!(code, Some(0));
-    assert_eq!(ward.handle.totals()["AssumeRole"]["Success"], 2);
+    assert_eq!(ward.control.totals()["AssumeRole"]["Success"], 2);
 }
 
 /// Trap T39: all that a role can be refused for.
@@ -234,7 +234,7 @@ skipped  role acs:ram::55667788:role/oss-readonly (grant `daily-photos`): there 
 ok       store: in memory: one replica shares with nobody
 appserver: 1 check failed
 "#);
-    assert!(ward.handle.calls().iter().all(|call| call.action == "GetCallerIdentity"));
+    assert!(ward.control.calls().iter().all(|call| call.action == "GetCallerIdentity"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,8 +259,8 @@ async fn a_clock_that_is_off_is_a_warning_until_sts_minds() {
     let ward = Ward::new().await;
     let mut all = String::new();
     for (seconds, expected) in [(180, 0), (-1200, 69)] {
-        ward.handle.clear_faults();
-        ward.handle.script(Fault::SkewedClock { seconds }.always());
+        ward.control.clear_faults();
+        ward.control.script(Fault::SkewedClock { seconds }.always());
         let Ended(code, printed) = ward.examined("");
         assert_eq!(code, Some(expected), "{printed}");
         all += &printed;
@@ -329,10 +329,10 @@ appserver: 1 check failed
 #[tokio::test(flavor = "multi_thread")]
 async fn throttling_is_waited_out_as_long_as_there_is_time() {
     let ward = Ward::new().await;
-    ward.handle.script(Fault::Throttle { time_left_ms: 300 }.times(4).only("AssumeRole"));
+    ward.control.script(Fault::Throttle { time_left_ms: 300 }.times(4).only("AssumeRole"));
     let Ended(code, printed) = ward.examined("");
     assert_eq!(code, Some(0), "{printed}");
-    ward.handle.script(Fault::Throttle { time_left_ms: 60_000 }.always().only("AssumeRole"));
+    ward.control.script(Fault::Throttle { time_left_ms: 60_000 }.always().only("AssumeRole"));
     let Ended(code, printed) = ward.examined_as(("testid", "testsecret"), "", &["--timeout", "3"]);
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
@@ -351,10 +351,10 @@ appserver: 1 check failed
 async fn an_sts_in_trouble_is_told_from_a_proxy_in_between() {
     let ward = Ward::new().await;
     let status = ErrorStatus::try_from(503).unwrap();
-    ward.handle.script(Fault::Html { status }.always().only("AssumeRole"));
+    ward.control.script(Fault::Html { status }.always().only("AssumeRole"));
     let Ended(_, trouble) = ward.examined("");
-    ward.handle.clear_faults();
-    ward.handle.script(Fault::Malformed.always().only("GetCallerIdentity"));
+    ward.control.clear_faults();
+    ward.control.script(Fault::Malformed.always().only("GetCallerIdentity"));
     let Ended(code, proxy) = ward.examined("");
     insta::assert_snapshot!(trouble + "\n" + &proxy, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
@@ -505,5 +505,5 @@ server.colour: there is no such key; config/default.toml lists them all
 "#);
     let Ended(keyless, told) = ward.examined_as(("testid", ""), "", &[]);
     assert!(told.contains("sts.access_key: an AccessKey's secret is not empty"), "{told}");
-    assert_eq!((code, keyless, ward.handle.calls().len()), (Some(64), Some(64), 0));
+    assert_eq!((code, keyless, ward.control.calls().len()), (Some(64), Some(64), 0));
 }

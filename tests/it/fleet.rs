@@ -8,7 +8,7 @@ use std::time::Duration;
 use appserver::app::{App, Reloads};
 use appserver::config::{self, Environment, Mode};
 use appserver_domain::clock::Clock;
-use appserver_emulator::{Emulator, EmulatorSettings, Handle};
+use appserver_emulator::{Emulator, EmulatorControl, EmulatorSettings};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::stage::{PATIENCE, START, repository, secret};
 
 /// One emulated STS, one Redis, and replicas that come and go.
 pub(crate) struct Fleet {
-    pub(crate) sts: Handle,
+    pub(crate) sts: EmulatorControl,
     pub(crate) redis: RedisServer,
     pub(crate) replicas: Vec<Replica>,
     sts_addr: SocketAddr,
@@ -57,7 +57,7 @@ impl Fleet {
         let cloud = EmulatorSettings::from_toml(&file).unwrap();
         let loopback = (Ipv4Addr::LOCALHOST, 0).into();
         let emulator = Emulator::bind(cloud, loopback, clock.clone()).await.unwrap();
-        let (sts, sts_addr) = (emulator.handle(), emulator.sts_addr());
+        let (sts, sts_addr) = (emulator.control(), emulator.sts_addr());
         tokio::spawn(emulator.serve(CancellationToken::new()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         Self {

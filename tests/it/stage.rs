@@ -8,7 +8,7 @@ use std::time::Duration;
 use appserver::app::{App, Reloads, Unfit};
 use appserver::config::{self, Environment, Mode};
 use appserver_domain::clock::Clock;
-use appserver_emulator::{Call, Emulator, EmulatorSettings, Handle};
+use appserver_emulator::{Call, Emulator, EmulatorControl, EmulatorSettings};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use tokio::task::JoinHandle;
@@ -28,7 +28,7 @@ const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 pub(crate) struct Stage {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
-    pub(crate) sts: Handle,
+    pub(crate) sts: EmulatorControl,
     pub(crate) oss: SocketAddr,
     pub(crate) clock: Clock,
     server: JoinHandle<Result<(), Unfit>>,
@@ -61,7 +61,7 @@ pub(crate) struct Setting<'a> {
     /// Files beside that TOML, which may name them.
     pub(crate) files: &'a [(&'a str, &'a str)],
     /// What STS has to go through before the server starts.
-    pub(crate) before: Option<fn(&Handle)>,
+    pub(crate) before: Option<fn(&EmulatorControl)>,
 }
 
 impl Stage {
@@ -87,7 +87,7 @@ impl Stage {
         let cloud = EmulatorSettings::from_toml(&file).unwrap();
         let emulator = Emulator::bind(cloud, LOOPBACK.into(), clock.clone()).await.unwrap();
         let emulator = emulator.with_oss(LOOPBACK.into(), None).await.unwrap();
-        let (sts, oss) = (emulator.handle(), emulator.oss_addr().unwrap());
+        let (sts, oss) = (emulator.control(), emulator.oss_addr().unwrap());
         if let Some(before) = setting.before {
             before(&sts);
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use appserver_emulator::{Fault, Handle};
+use appserver_emulator::{EmulatorControl, Fault};
 use chrono::TimeDelta;
 
 use crate::stage::{Setting, Stage};
@@ -150,7 +150,7 @@ async fn a_shorter_life_than_asked_for_moves_everything_that_depends_on_it() {
 #[tokio::test]
 async fn a_skewed_clock_is_corrected_once_by_what_sts_says() {
     for seconds in [1200, -1200] {
-        let before: fn(&Handle) = match seconds {
+        let before: fn(&EmulatorControl) = match seconds {
             1200 => |sts| sts.script(Fault::SkewedClock { seconds: 1200 }.always()),
             _ => |sts| sts.script(Fault::SkewedClock { seconds: -1200 }.always()),
         };

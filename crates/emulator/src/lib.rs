@@ -3,37 +3,23 @@
 //! A call to STS passes `sts` (arrival) → `gateway` (who is it) → `actions` (may they, and what do they get) → `answer`. It
 //! shares nothing with the client that it stands opposite to, the signature least of all.
 
-mod acs3;
-mod actions;
-mod answer;
-mod calls;
+mod connections;
 mod control;
-mod faults;
-mod gateway;
-mod handle;
-mod issuer;
-mod nonces;
+mod demo_issuer;
 mod oss;
-mod params;
+mod percent;
 pub mod ram;
-mod refusal;
 mod server;
 mod settings;
-mod settings_problem;
-mod signature;
 mod sts;
 #[cfg(test)]
 mod tests;
-mod time;
-mod token;
-mod wire;
 
-pub use calls::{Call, Totals};
-pub use faults::{ErrorStatus, Fault, NoErrorStatus, ScriptedFault};
-pub use handle::Handle;
-pub use issuer::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
+pub use control::{
+    Call, EmulatorControl, ErrorStatus, Fault, NoErrorStatus, ScriptedFault, Totals,
+};
+pub use demo_issuer::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
+pub use oss::BucketSettings;
+pub use ram::{Session, TokenKey, TokenProblem};
 pub use server::{Emulator, OssProblem};
-pub use settings::BucketSettings;
-pub use settings::EmulatorSettings;
-pub use settings_problem::{EmulatorProblem, Field, FieldProblem};
-pub use token::{Session, TokenKey, TokenProblem};
+pub use settings::{EmulatorProblem, EmulatorSettings, Field, FieldProblem};

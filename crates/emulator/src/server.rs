@@ -8,13 +8,11 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::gateway::Gateway;
-use super::handle::Handle;
-use super::nonces::Nonces;
-use super::oss::{self, Identities, Oss, Store};
-use super::settings::{BucketSettings, EmulatorSettings};
-use super::sts::Sts;
-use super::{control, sts, wire};
+use super::connections;
+use super::control::{self, EmulatorControl};
+use super::oss::{self, BucketSettings, Identities, Oss, Store};
+use super::settings::EmulatorSettings;
+use super::sts::{self, Gateway, Nonces, Sts};
 use appserver_domain::clock::Clock;
 
 /// An emulated STS and, if wanted, an emulated OSS, which listen but do not answer before [`Emulator::serve`].
@@ -59,7 +57,7 @@ impl Emulator {
         let addr = listener.local_addr()?;
         let EmulatorSettings { ram, token_key, buckets } = settings;
         let gateway = Gateway { ram: Arc::new(ram), token_key, nonces: Nonces::default() };
-        let sts = Sts { gateway, handle: Handle::new(clock) };
+        let sts = Sts { gateway, control: EmulatorControl::new(clock) };
         Ok(Self { listener, addr, sts, buckets, oss: None })
     }
 
@@ -72,12 +70,12 @@ impl Emulator {
     ) -> Result<Self, OssProblem> {
         let listener = listen(addr).await.map_err(OssProblem::Listen)?;
         let addr = listener.local_addr().map_err(OssProblem::Listen)?;
-        let handle = self.handle();
+        let control = self.control();
         let buckets = std::mem::take(&mut self.buckets);
-        let store = Store::open(buckets, data, handle.now()).map_err(OssProblem::Data)?;
+        let store = Store::open(buckets, data, control.now()).map_err(OssProblem::Data)?;
         let Gateway { ram, token_key, .. } = &self.sts.gateway;
         let identities = Identities { ram: Arc::clone(ram), token_key: token_key.clone() };
-        self.oss = Some(OssServer { listener, addr, oss: Oss { identities, store, handle } });
+        self.oss = Some(OssServer { listener, addr, oss: Oss { identities, store, control } });
         Ok(self)
     }
 
@@ -92,17 +90,17 @@ impl Emulator {
     }
 
     /// Scripts faults, shows calls and moves the clock, also while the emulator serves.
-    pub fn handle(&self) -> Handle {
-        self.sts.handle.clone()
+    pub fn control(&self) -> EmulatorControl {
+        self.sts.control.clone()
     }
 
     /// Answers until the shutdown; calls that run then have two seconds to end.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let router = control::routes(self.sts.handle.clone()).merge(sts::routes(self.sts));
-        let sts = wire::serve(self.listener, router, shutdown.clone());
+        let router = control::routes(self.sts.control.clone()).merge(sts::routes(self.sts));
+        let sts = connections::serve(self.listener, router, shutdown.clone());
         let oss = async {
             if let Some(OssServer { listener, oss, .. }) = self.oss {
-                wire::serve(listener, oss::routes(oss), shutdown).await;
+                connections::serve(listener, oss::routes(oss), shutdown).await;
             }
         };
         tokio::join!(sts, oss);

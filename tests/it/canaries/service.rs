@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use appserver_domain::clock::Clock;
-use appserver_emulator::{Emulator, EmulatorSettings, Handle};
+use appserver_emulator::{Emulator, EmulatorControl, EmulatorSettings};
 use axum::Router;
 use axum::extract::Request;
 use base64::Engine;
@@ -39,7 +39,7 @@ pub(super) struct World {
     pub(super) caller: Signed,
     pub(super) redis: RedisServer,
     pub(super) collector: Collector,
-    pub(super) sts: Handle,
+    pub(super) sts: EmulatorControl,
     /// What STS answered.
     pub(super) answered: Arc<Mutex<Vec<u8>>>,
     /// What the issuer was asked.
@@ -57,7 +57,7 @@ impl World {
         let settings = EmulatorSettings::from_toml(&file).unwrap();
         let loopback = (Ipv4Addr::LOCALHOST, 0);
         let emulator = Emulator::bind(settings, loopback.into(), Clock::system()).await.unwrap();
-        let (sts, handle) = (emulator.sts_addr(), emulator.handle());
+        let (sts, control) = (emulator.sts_addr(), emulator.control());
         tokio::spawn(emulator.serve(CancellationToken::new()));
         let (sts, answered) = overheard(sts).await;
         let redis =
@@ -176,7 +176,7 @@ impl World {
             caller,
             redis,
             collector,
-            sts: handle,
+            sts: control,
             answered,
             asked,
             canaries,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::refusal::Denied;
+use super::error::Denied;
 use crate::ram::{Decision, Policy, Principal, Ram, Request, decide};
 
 /// What a bucket lets everybody do.

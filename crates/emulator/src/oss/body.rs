@@ -6,27 +6,27 @@ use axum::body::{Body, Bytes};
 use axum::http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
+use super::error::OssError;
 use super::head::Head;
-use super::refusal::Refusal;
-use super::store::{Keeping, Limits, Spool, Spooled};
+use super::store::{Backend, Limits, Spool, Spooled};
 
 /// How long the rest of a refused body may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A body that is read whole.
-pub(crate) async fn whole(body: &mut Body, limit_bytes: usize) -> Result<Bytes, Refusal> {
+pub(crate) async fn whole(body: &mut Body, limit_bytes: usize) -> Result<Bytes, OssError> {
     match Limited::new(body, limit_bytes).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::EntityTooLarge),
-        Err(_) => Err(Refusal::IncompleteBody),
+        Err(error) if error.is::<LengthLimitError>() => Err(OssError::EntityTooLarge),
+        Err(_) => Err(OssError::IncompleteBody),
     }
 }
 
 /// A body that becomes an object or a part, piece by piece.
-pub(crate) async fn spool(body: &mut Body, keeping: &Keeping) -> Result<Spooled, Refusal> {
-    let mut spool = Spool::new(keeping, Limits::default()).await?;
+pub(crate) async fn spool(body: &mut Body, backend: &Backend) -> Result<Spooled, OssError> {
+    let mut spool = Spool::new(backend, Limits::default()).await?;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Refusal::IncompleteBody)?;
+        let frame = frame.map_err(|_| OssError::IncompleteBody)?;
         if let Some(data) = frame.data_ref() {
             spool.write(data).await?;
         }

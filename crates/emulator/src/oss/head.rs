@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use super::error::OssError;
 use super::query::{Query, decode};
-use super::refusal::Refusal;
-use crate::signature::encode;
+use crate::percent::encode;
 use axum::http::{HeaderMap, Method, header, request::Parts};
 
 /// A key has at most so many bytes of UTF-8.
@@ -58,11 +58,11 @@ impl Head {
 }
 
 /// A key as objects may have it. `a/../b` is a key like any other.
-pub(crate) fn check_key(key: &str) -> Result<(), Refusal> {
+pub(crate) fn check_key(key: &str) -> Result<(), OssError> {
     let is_good = key.len() <= LONGEST_KEY_BYTES
         && !key.starts_with(['/', '\\'])
         && !key.contains(char::REPLACEMENT_CHARACTER);
-    if is_good { Ok(()) } else { Err(Refusal::InvalidObjectName) }
+    if is_good { Ok(()) } else { Err(OssError::InvalidObjectName) }
 }
 
 /// The bucket that a Host begins with, if it does: `BUCKET.oss-cn-hangzhou.aliyuncs.com` whatever address was connected

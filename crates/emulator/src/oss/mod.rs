@@ -1,31 +1,35 @@
 //! Local OSS for development and tests.
 //!
 //! A request passes `service` (arrival) → `head` (what is addressed) → `signature`, `identity` (who is it) → `operation`
-//! (what is asked) → `visit`, `access` (may they) → `actions` over `store` → `answer`.
+//! (what is asked) → `context`, `access` (may they) → `actions` over `store` → `answer`.
 
 mod access;
 mod actions;
-mod answer;
 mod body;
+mod bucket_settings;
 mod cors;
+mod demo_images;
+mod error;
 mod head;
 mod identity;
 mod listing;
 mod operation;
-mod painting;
 mod query;
 mod range;
-mod refusal;
+mod request_context;
+mod response;
 mod service;
 mod signature;
+mod state;
 mod store;
-mod visit;
 mod xml;
 
 pub(crate) use access::Acl;
+pub use bucket_settings::BucketSettings;
 pub(crate) use head::check_key;
 pub(crate) use identity::Identities;
-pub(crate) use service::{Oss, routes};
+pub(crate) use service::routes;
+pub(crate) use state::Oss;
 pub(crate) use store::Store;
 
 #[cfg(test)]

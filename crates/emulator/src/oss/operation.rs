@@ -2,8 +2,8 @@
 
 use axum::http::Method;
 
+use super::error::OssError;
 use super::head::Head;
-use super::refusal::Refusal;
 use super::signature::SIGNED_SUBRESOURCES;
 
 /// The operations that the emulator has.
@@ -47,7 +47,7 @@ const COLOURS: &[&str] = &[
 ];
 
 impl Operation {
-    pub(crate) fn of(head: &Head) -> Result<Self, Refusal> {
+    pub(crate) fn of(head: &Head) -> Result<Self, OssError> {
         let asks: Vec<&str> = head
             .query
             .iter()
@@ -60,7 +60,7 @@ impl Operation {
             Method::PUT => "PUT",
             Method::POST => "POST",
             Method::DELETE => "DELETE",
-            _ => return Err(Refusal::MethodNotAllowed),
+            _ => return Err(OssError::MethodNotAllowed),
         };
         let copies = head.headers.contains_key("x-oss-copy-source");
         let mut sorted = asks;
@@ -68,8 +68,8 @@ impl Operation {
         match (&head.bucket, &head.key) {
             (None, _) => match (method, sorted.as_slice()) {
                 ("GET", []) => Ok(Self::ListBuckets),
-                (_, []) => Err(Refusal::MethodNotAllowed),
-                _ => Err(Refusal::NotImplemented),
+                (_, []) => Err(OssError::MethodNotAllowed),
+                _ => Err(OssError::NotImplemented),
             },
             (Some(_), None) => match (method, sorted.as_slice()) {
                 ("GET", []) if head.query.get("list-type") == Some("2") => Ok(Self::ListObjectsV2),
@@ -81,7 +81,7 @@ impl Operation {
                 ("POST", ["delete"]) => Ok(Self::DeleteMultipleObjects),
                 ("POST", []) => Ok(Self::PostObject),
                 // Buckets stand in the emulator's configuration; nobody makes or ends them by request.
-                _ => Err(Refusal::NotImplemented),
+                _ => Err(OssError::NotImplemented),
             },
             (Some(_), Some(_)) => match (method, sorted.as_slice()) {
                 ("PUT", []) if copies => Ok(Self::CopyObject),
@@ -97,8 +97,8 @@ impl Operation {
                 ("POST", ["uploadId"]) => Ok(Self::CompleteMultipartUpload),
                 ("DELETE", ["uploadId"]) => Ok(Self::AbortMultipartUpload),
                 ("GET", ["uploadId"]) => Ok(Self::ListParts),
-                ("POST", []) => Err(Refusal::MethodNotAllowed),
-                _ => Err(Refusal::NotImplemented),
+                ("POST", []) => Err(OssError::MethodNotAllowed),
+                _ => Err(OssError::NotImplemented),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::refusal::Refusal;
+use super::error::OssError;
 
 /// The bytes that a `Range` header asks for; none if all are to be sent.
 ///
@@ -12,7 +12,7 @@ pub(crate) fn wanted(
     range: Option<&str>,
     length: u64,
     is_standard: bool,
-) -> Result<Option<Range<u64>>, Refusal> {
+) -> Result<Option<Range<u64>>, OssError> {
     let Some((first, last)) = range.and_then(parse) else { return Ok(None) };
     let (start, end) = match (first, last) {
         (Some(first), Some(last)) if last < first => return Ok(None),
@@ -25,7 +25,7 @@ pub(crate) fn wanted(
     match (start < length, end <= length) {
         (true, true) => Ok(Some(start..end)),
         (true, false) if is_standard => Ok(Some(start..length)),
-        (false, _) if is_standard => Err(Refusal::InvalidRange),
+        (false, _) if is_standard => Err(OssError::InvalidRange),
         (true, false) | (false, _) => Ok(None),
     }
 }

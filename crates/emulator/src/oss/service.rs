@@ -13,18 +13,16 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::actions;
-use super::answer::Frame;
 use super::body::discard;
 use super::cors;
+use super::error::OssError;
 use super::head::{Head, check_key};
-use super::identity::Identities;
 use super::operation::Operation;
-use super::refusal::Refusal;
+use super::request_context::{RequestContext, Signer};
+use super::response::Frame;
 use super::signature::Signed;
-use super::store::{Bucket, Store};
-use super::visit::{Visit, Visitor};
-use crate::calls::Call;
-use crate::handle::Handle;
+use super::state::Oss;
+use crate::control::Call;
 
 /// Of a query these prove something or are of no interest.
 const UNLOGGED: [&str; 6] = [
@@ -35,12 +33,6 @@ const UNLOGGED: [&str; 6] = [
     "x-oss-security-token",
     "x-oss-credential",
 ];
-
-pub(crate) struct Oss {
-    pub(crate) identities: Identities,
-    pub(crate) store: Store,
-    pub(crate) handle: Handle,
-}
 
 pub(crate) fn routes(oss: Oss) -> Router {
     // Nothing may be made of a path before OSS has read it: `a/../b` and `a//b` are keys.
@@ -56,7 +48,7 @@ async fn answer(
     let (parts, mut body) = request.into_parts();
     let head = Head::read(parts, |name| oss.store.bucket(name).is_some());
     let request_id = Uuid::new_v4().simple().to_string()[..24].to_uppercase();
-    let now = oss.handle.now();
+    let now = oss.control.now();
     let operation = Operation::of(&head);
     let preflight = cors::preflight(&head);
     let signed = Signed::read(&head);
@@ -69,14 +61,15 @@ async fn answer(
     let claimed = signed.as_ref().ok().and_then(Option::as_ref).map(|s| s.access_key_id.as_str());
     let call =
         Call::of_oss(now, head.method.as_str(), name, parameters(&head, claimed), &request_id);
-    let pending = oss.handle.oss_calls.arrived(call);
+    let pending = oss.control.oss_calls.arrived(call);
 
-    let mut visit = Visit { head: &head, now, source_ip: peer.ip(), visitor: None, verdict: None };
+    let mut context =
+        RequestContext { head: &head, now, source_ip: peer.ip(), signer: None, verdict: None };
     let outcome = match preflight {
         Some(response) => Ok(response),
-        None => oss.outcome(&mut visit, signed, operation, &mut body).await,
+        None => oss.outcome(&mut context, signed, operation, &mut body).await,
     };
-    let decision = visit.verdict.as_ref().map(|verdict| verdict.json());
+    let decision = context.verdict.as_ref().map(|verdict| verdict.json());
     let frame = Frame { head: &head, request_id: &request_id, now, decision };
     let mut response = match outcome {
         Ok(response) => {
@@ -84,7 +77,7 @@ async fn answer(
             response
         }
         Err(refusal) => {
-            if let Refusal::Storage(error) = &refusal {
+            if let OssError::Storage(error) = &refusal {
                 tracing::error!(error.message = %error, "the emulated OSS cannot use its folder");
             }
             pending.answered(refusal.status_and_code().1.to_owned());
@@ -100,34 +93,29 @@ async fn answer(
 impl Oss {
     async fn outcome(
         &self,
-        visit: &mut Visit<'_>,
-        signed: Result<Option<Signed>, Refusal>,
-        operation: Result<Operation, Refusal>,
+        context: &mut RequestContext<'_>,
+        signed: Result<Option<Signed>, OssError>,
+        operation: Result<Operation, OssError>,
         body: &mut Body,
-    ) -> Result<Response<Body>, Refusal> {
-        let head = visit.head;
+    ) -> Result<Response<Body>, OssError> {
+        let head = context.head;
         if let Some(signed) = signed? {
-            signed.check_time(visit.now)?;
+            signed.check_time(context.now)?;
             let (principal, secret) = self.identities.claimed(
                 &signed.access_key_id,
                 signed.token.as_deref(),
-                visit.now,
+                context.now,
             )?;
             let region = head.bucket.as_deref().and_then(|name| self.store.bucket(name));
             signed.check_scope(region.map(|bucket| bucket.region.as_str()))?;
             signed.verify(head, &secret)?;
-            visit.visitor = Some(Visitor { access_key_id: signed.access_key_id, principal });
+            context.signer = Some(Signer { access_key_id: signed.access_key_id, principal });
         }
         let operation = operation?;
         if let Some(key) = &head.key {
             check_key(key)?;
         }
-        actions::act(self, visit, operation, body).await
-    }
-
-    pub(crate) fn bucket(&self, head: &Head) -> Result<&Bucket, Refusal> {
-        let name = head.bucket.as_deref().unwrap_or_default();
-        self.store.bucket(name).ok_or(Refusal::NoSuchBucket)
+        actions::act(self, context, operation, body).await
     }
 }
 

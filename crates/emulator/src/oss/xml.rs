@@ -4,7 +4,7 @@ use axum::body::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::refusal::Refusal;
+use super::error::OssError;
 
 /// A document with this root. OSS's have no namespace, and SDKs look for names without one.
 pub(crate) fn write<T: Serialize>(root: &str, value: &T) -> String {
@@ -19,7 +19,7 @@ fn in_xml(xml: &str) -> String {
     xml.chars().map(|c| if is_writable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
-pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
-    let text = std::str::from_utf8(body).map_err(|_| Refusal::MalformedXml)?;
-    quick_xml::de::from_str(text).map_err(|_| Refusal::MalformedXml)
+pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, OssError> {
+    let text = std::str::from_utf8(body).map_err(|_| OssError::MalformedXml)?;
+    quick_xml::de::from_str(text).map_err(|_| OssError::MalformedXml)
 }

@@ -7,8 +7,8 @@ use secrecy::SecretString;
 
 use super::evaluate::{Request, decide};
 use super::policy::Policy;
+use super::session_token::Session;
 use super::trust::TrustPolicy;
-use crate::token::Session;
 use appserver_domain::MaxSessionDuration;
 
 /// Everything the emulated RAM knows.

@@ -95,7 +95,7 @@ async fn a_role_is_assumed_with_parameters_in_the_query_or_the_form() {
         let answered = without_randomness(caller.send(&emulated, "testid").await);
         assert_eq!(answered, Answered { status: 200, body: expected.clone() });
     }
-    let actions = emulated.handle.calls().into_iter().map(|call| (call.action, call.outcome));
+    let actions = emulated.control.calls().into_iter().map(|call| (call.action, call.outcome));
     let logged = ("AssumeRole".to_owned(), "Success".to_owned());
     assert_eq!(actions.collect::<Vec<_>>(), [logged.clone(), logged]);
 }

@@ -14,14 +14,14 @@ async fn faults_are_scripted_shown_and_cleared_over_http() {
     let added = emulated.http.post(&url).body(script.to_string()).send().await.unwrap();
     assert_eq!(answered(added).await, Answered { status: 200, body: shown.clone() });
     let expected = Fault::Throttle { time_left_ms: 500 }.times(3).only("AssumeRole");
-    assert_eq!(emulated.handle.faults(), [expected]);
+    assert_eq!(emulated.control.faults(), [expected]);
 
     emulated.call(&Caller::assume_role()).await;
     let left = answered(emulated.http.get(&url).send().await.unwrap()).await;
     assert_eq!(left.body["Faults"][0]["Times"], 2);
 
     assert_eq!(emulated.http.delete(&url).send().await.unwrap().status(), 204);
-    assert_eq!(emulated.handle.faults(), []);
+    assert_eq!(emulated.control.faults(), []);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_misspelt_fault_is_refused() {
             "{body}"
         );
     }
-    assert_eq!(emulated.handle.faults(), []);
+    assert_eq!(emulated.control.faults(), []);
 }
 
 #[tokio::test]
@@ -73,7 +73,7 @@ async fn calls_are_logged_without_what_is_secret() {
     let emulated = Emulated::start().await;
     emulated.call(&Caller::new("GetCallerIdentity").with("SignatureNonce", "n")).await;
     emulated.call(&Caller { secret: "wrong", ..Caller::new("GetCallerIdentity") }).await;
-    let calls = emulated.handle.calls();
+    let calls = emulated.control.calls();
     let parameters = [
         ("AccessKeyId", "testid"),
         ("Format", "JSON"),
@@ -102,19 +102,19 @@ async fn calls_are_logged_without_what_is_secret() {
         json!({"GetCallerIdentity": {"SignatureDoesNotMatch": 1, "Success": 1}})
     );
     assert_eq!(emulated.http.delete(&url).send().await.unwrap().status(), 204);
-    assert_eq!((emulated.handle.calls(), emulated.handle.totals().len()), (vec![], 0));
+    assert_eq!((emulated.control.calls(), emulated.control.totals().len()), (vec![], 0));
 }
 
 #[tokio::test]
 async fn an_assume_role_without_a_policy_is_found_out() {
     let emulated = Emulated::start().await;
     emulated.call(&Caller::assume_role()).await;
-    assert_eq!(emulated.handle.narrowing_violations(), []);
+    assert_eq!(emulated.control.narrowing_violations(), []);
     emulated.call(&Caller::assume_role().without("Policy")).await;
-    let violations = [emulated.handle.calls()[1].clone()];
-    assert_eq!(emulated.handle.narrowing_violations(), violations);
-    emulated.handle.clear_calls();
-    assert_eq!(emulated.handle.narrowing_violations(), violations);
+    let violations = [emulated.control.calls()[1].clone()];
+    assert_eq!(emulated.control.narrowing_violations(), violations);
+    emulated.control.clear_calls();
+    assert_eq!(emulated.control.narrowing_violations(), violations);
 }
 
 #[tokio::test]
@@ -154,20 +154,20 @@ async fn the_clock_is_moved_shown_and_reset_over_http() {
     let earlier = answered(moved(r#"{"AdvanceSeconds":-3660}"#).await.unwrap()).await;
     assert_eq!(earlier, told("2016-01-13T14:01:37Z", -60));
     let shown = answered(emulated.http.get(&url).send().await.unwrap()).await;
-    assert_eq!((shown, emulated.handle.clock_offset_seconds()), (earlier, -60));
+    assert_eq!((shown, emulated.control.clock_offset_seconds()), (earlier, -60));
 
     for body in ["", r#"{"AdvanceSeconds":"1"}"#, r#"{"Advance":1}"#] {
         let refused = answered(moved(body).await.unwrap()).await;
         assert_eq!((refused.status, &refused.body["Code"]), (400, &json!("MalformedRequest")));
     }
     assert_eq!(emulated.http.delete(&url).send().await.unwrap().status(), 204);
-    assert_eq!(emulated.handle.now(), start());
+    assert_eq!(emulated.control.now(), start());
 }
 
 #[tokio::test]
 async fn sts_goes_by_the_moved_clock() {
     let emulated = Emulated::start().await;
-    emulated.handle.advance_clock(901);
+    emulated.control.advance_clock(901);
     assert_eq!(emulated.error(&Caller::assume_role()).await.1, "InvalidTimeStamp.Expired");
     let later = Caller::assume_role().at(start() + TimeDelta::seconds(901));
     let expiration = emulated.call(&later).await.body["Credentials"]["Expiration"].clone();

@@ -9,7 +9,7 @@ fn status(status: u16) -> ErrorStatus {
 
 async fn struck(fault: Fault) -> (Emulated, reqwest::Result<reqwest::Response>) {
     let emulated = Emulated::start().await;
-    emulated.handle.script(fault.times(1));
+    emulated.control.script(fault.times(1));
     let response = emulated.request(&Caller::assume_role()).send().await;
     (emulated, response)
 }
@@ -43,7 +43,7 @@ async fn any_error_can_be_scripted() {
         (body.status, &body.body["Code"], &body.body["Message"]),
         (500, &json!(code), &json!(message))
     );
-    assert_eq!(emulated.handle.calls()[0].outcome, "InternalError");
+    assert_eq!(emulated.control.calls()[0].outcome, "InternalError");
 }
 
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn an_error_page_is_html() {
 async fn a_cut_before_the_answer_leaves_none() {
     let (emulated, response) = struck(Fault::Cut { mid_body: false }).await;
     assert!(response.is_err());
-    assert_eq!(emulated.handle.calls()[0].outcome, "Fault.Cut");
+    assert_eq!(emulated.control.calls()[0].outcome, "Fault.Cut");
     assert_eq!(emulated.call(&Caller::assume_role()).await.status, 200);
 }
 
@@ -118,7 +118,7 @@ async fn a_field_can_say_something_else() {
     let (emulated, response) = struck(fault).await;
     let Answered { status, body } = answered(response.unwrap()).await;
     assert_eq!((status, &body["AssumedRoleUser"]["Arn"]), (200, &json!(arn)));
-    assert_eq!(emulated.handle.calls()[0].outcome, "Fault.OtherText");
+    assert_eq!(emulated.control.calls()[0].outcome, "Fault.OtherText");
 }
 
 #[tokio::test]
@@ -135,7 +135,7 @@ async fn credentials_can_live_shorter_than_asked() {
 #[tokio::test]
 async fn a_skewed_clock_shows_in_the_date_and_moves_the_window() {
     let emulated = Emulated::start().await;
-    emulated.handle.script(Fault::SkewedClock { seconds: 1200 }.always());
+    emulated.control.script(Fault::SkewedClock { seconds: 1200 }.always());
     let response = emulated.request(&Caller::assume_role()).send().await.unwrap();
     assert_eq!(response.headers()[header::DATE], "Wed, 13 Jan 2016 14:22:37 GMT");
     assert_eq!(answered(response).await.body["Code"], "InvalidTimeStamp.Expired");
@@ -147,7 +147,7 @@ async fn a_skewed_clock_shows_in_the_date_and_moves_the_window() {
 #[tokio::test]
 async fn a_quota_lets_so_many_through_in_a_second() {
     let emulated = Emulated::start().await;
-    emulated.handle.script(Fault::Quota { per_second: 2 }.always().only("AssumeRole"));
+    emulated.control.script(Fault::Quota { per_second: 2 }.always().only("AssumeRole"));
     let mut statuses = Vec::new();
     for _ in 0..3 {
         statuses.push(emulated.call(&Caller::assume_role()).await.status);
@@ -156,13 +156,13 @@ async fn a_quota_lets_so_many_through_in_a_second() {
     emulated.clock.advance(TimeDelta::seconds(1));
     statuses.push(emulated.call(&Caller::assume_role()).await.status);
     assert_eq!(statuses, [200, 200, 400, 200, 200]);
-    assert_eq!(emulated.handle.totals()["AssumeRole"]["Throttling.User"], 1);
+    assert_eq!(emulated.control.totals()["AssumeRole"]["Throttling.User"], 1);
 }
 
 #[tokio::test]
 async fn a_slow_answer_comes_late() {
     let emulated = Emulated::start().await;
-    emulated.handle.script(Fault::Slow { delay_ms: 60_000 }.times(1));
+    emulated.control.script(Fault::Slow { delay_ms: 60_000 }.times(1));
     let patience = std::time::Duration::from_millis(50);
     let caller = Caller::assume_role();
     let waited = tokio::time::timeout(patience, emulated.request(&caller).send()).await;
@@ -173,28 +173,28 @@ async fn a_slow_answer_comes_late() {
 #[tokio::test]
 async fn a_slow_call_is_on_record_while_it_waits_and_after_its_caller_hung_up() {
     let emulated = Emulated::start().await;
-    emulated.handle.script(Fault::Slow { delay_ms: 60_000 }.times(1));
+    emulated.control.script(Fault::Slow { delay_ms: 60_000 }.times(1));
     let whole_role = Caller::assume_role().without("Policy");
     let call = tokio::spawn(emulated.request(&whole_role).send());
     emulated.outcomes(&[""]).await;
-    assert_eq!(emulated.handle.narrowing_violations(), emulated.handle.calls());
+    assert_eq!(emulated.control.narrowing_violations(), emulated.control.calls());
     call.abort();
     emulated.outcomes(&["Abandoned"]).await;
-    assert_eq!(emulated.handle.narrowing_violations(), emulated.handle.calls());
-    assert_eq!(emulated.handle.totals()["AssumeRole"]["Abandoned"], 1);
+    assert_eq!(emulated.control.narrowing_violations(), emulated.control.calls());
+    assert_eq!(emulated.control.totals()["AssumeRole"]["Abandoned"], 1);
 }
 
 #[tokio::test]
 async fn faults_that_decide_the_answer_strike_one_call_each_in_order() {
     let emulated = Emulated::start().await;
-    emulated.handle.script(Fault::Throttle { time_left_ms: 1 }.times(2).only("AssumeRole"));
-    emulated.handle.script(Fault::Html { status: status(503) }.times(1));
+    emulated.control.script(Fault::Throttle { time_left_ms: 1 }.times(2).only("AssumeRole"));
+    emulated.control.script(Fault::Html { status: status(503) }.times(1));
     let mut statuses = vec![emulated.call(&Caller::new("GetCallerIdentity")).await.status];
     for _ in 0..3 {
         statuses.push(emulated.call(&Caller::assume_role()).await.status);
     }
     assert_eq!(statuses, [503, 400, 400, 200]);
-    assert_eq!(emulated.handle.faults(), []);
+    assert_eq!(emulated.control.faults(), []);
 }
 
 /// T54: however many faults add up, the emulator's time stays one that can be written.
@@ -202,9 +202,9 @@ async fn faults_that_decide_the_answer_strike_one_call_each_in_order() {
 async fn skews_that_add_up_to_more_than_the_calendar_are_a_refused_timestamp() {
     let emulated = Emulated::start().await;
     for seconds in [i32::MAX, i32::MIN] {
-        emulated.handle.clear_faults();
+        emulated.control.clear_faults();
         for _ in 0..5_000 {
-            emulated.handle.script(Fault::SkewedClock { seconds }.always());
+            emulated.control.script(Fault::SkewedClock { seconds }.always());
         }
         let (status, code, _) = emulated.error(&Caller::assume_role()).await;
         assert_eq!((status, code.as_str()), (400, "InvalidTimeStamp.Expired"), "{seconds}");
@@ -214,7 +214,7 @@ async fn skews_that_add_up_to_more_than_the_calendar_are_a_refused_timestamp() {
 #[tokio::test]
 async fn a_replayed_nonce_is_told_so_in_the_middle_of_trouble() {
     let emulated = Emulated::start().await;
-    emulated.handle.script(Fault::Html { status: status(503) }.always());
+    emulated.control.script(Fault::Html { status: status(503) }.always());
     let caller = Caller::assume_role();
     assert_eq!(emulated.call(&caller).await.status, 503);
     assert_eq!(emulated.error(&caller).await.1, "SignatureNonceUsed");

@@ -12,9 +12,10 @@ use reqwest::header;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::params::Params;
-use super::signature::{encode, sign};
-use super::{Emulator, EmulatorSettings, Handle};
+use super::percent::encode;
+use super::sts::Params;
+use super::sts::sign;
+use super::{Emulator, EmulatorControl, EmulatorSettings};
 use appserver_domain::clock::Clock;
 
 const START: &str = "2016-01-13T14:02:37Z";
@@ -48,7 +49,7 @@ trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:Assume
 
 struct Emulated {
     url: String,
-    handle: Handle,
+    control: EmulatorControl,
     clock: Clock,
     http: reqwest::Client,
     settings: EmulatorSettings,
@@ -87,12 +88,12 @@ impl Emulated {
         let addr = "127.0.0.1:0".parse().unwrap();
         let emulator = Emulator::bind(settings(), addr, clock.clone()).await.unwrap();
         let url = format!("http://{}", emulator.sts_addr());
-        let handle = emulator.handle();
+        let control = emulator.control();
         let shutdown = CancellationToken::new();
         tokio::spawn(emulator.serve(shutdown.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let settings = settings();
-        Self { url, handle, clock, http, settings, _serving: shutdown.drop_guard() }
+        Self { url, control, clock, http, settings, _serving: shutdown.drop_guard() }
     }
 
     fn request(&self, caller: &Caller<'_>) -> reqwest::RequestBuilder {
@@ -127,14 +128,14 @@ impl Emulated {
 
     /// Waits until the calls on record have these outcomes.
     async fn outcomes(&self, expected: &[&str]) {
-        let outcomes = || self.handle.calls().into_iter().map(|call| call.outcome);
+        let outcomes = || self.control.calls().into_iter().map(|call| call.outcome);
         let reached = async {
             while !outcomes().eq(expected.iter().copied()) {
                 tokio::time::sleep(std::time::Duration::from_millis(1)).await;
             }
         };
         let waited = tokio::time::timeout(std::time::Duration::from_secs(10), reached).await;
-        assert!(waited.is_ok(), "{:?}", self.handle.calls());
+        assert!(waited.is_ok(), "{:?}", self.control.calls());
     }
 
     /// Only the error of a call, which must be one.

@@ -4,11 +4,11 @@ use axum::body::Body;
 use axum::http::Response;
 use serde::Serialize;
 
-use crate::oss::answer::{document, xml_date};
-use crate::oss::refusal::{Denied, Refusal};
-use crate::oss::service::Oss;
+use crate::oss::error::{Denied, OssError};
+use crate::oss::request_context::RequestContext;
+use crate::oss::response::{document, xml_date};
+use crate::oss::state::Oss;
 use crate::oss::store::Bucket;
-use crate::oss::visit::Visit;
 use crate::ram::Principal;
 
 #[derive(Serialize)]
@@ -98,11 +98,14 @@ impl<'a> AccessControlPolicy<'a> {
     }
 }
 
-/// The buckets of the visitor's own account, all at once: there are few.
-pub(super) fn list(oss: &Oss, visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
-    let principal = visit.visitor.as_ref().map(|visitor| &visitor.principal);
+/// The buckets of the signer's own account, all at once: there are few.
+pub(super) fn list(
+    oss: &Oss,
+    context: &mut RequestContext<'_>,
+) -> Result<Response<Body>, OssError> {
+    let principal = context.signer.as_ref().map(|signer| &signer.principal);
     let account = match principal {
-        None => return Err(Refusal::AccessDenied(Denied::Anonymous)),
+        None => return Err(OssError::AccessDenied(Denied::Anonymous)),
         Some(Principal::Root(account)) => account.clone(),
         Some(Principal::User(user)) => user.account.clone(),
         Some(Principal::Session(session)) => {
@@ -110,8 +113,8 @@ pub(super) fn list(oss: &Oss, visit: &mut Visit<'_>) -> Result<Response<Body>, R
             role.map(|role| role.account.clone()).unwrap_or_default()
         }
     };
-    visit.demand_buckets(&oss.identities, &account)?;
-    let prefix = visit.head.query.get("prefix").unwrap_or_default();
+    context.demand_buckets(&oss.identities, &account)?;
+    let prefix = context.head.query.get("prefix").unwrap_or_default();
     let own = oss.store.buckets().filter(|bucket| bucket.account == account);
     let bucket = own.filter(|bucket| bucket.name.starts_with(prefix)).map(listed).collect();
     let result = ListAllMyBucketsResult {

@@ -11,43 +11,43 @@ use serde::Serialize;
 
 use super::form_policy;
 use super::write::{is_kept, meta_from};
-use crate::oss::answer::{document, empty, set};
+use crate::oss::error::{Denied, Mismatch, OssError};
 use crate::oss::head::check_key;
-use crate::oss::refusal::{Denied, Mismatch, Refusal};
-use crate::oss::service::Oss;
+use crate::oss::request_context::{RequestContext, Signer};
+use crate::oss::response::{document, empty, set};
 use crate::oss::signature::{SigningKey, credential_of, is_v1_right};
-use crate::oss::store::{Bucket, Limits, New, Spool, Spooled};
-use crate::oss::visit::{Visit, Visitor};
-use crate::signature::encode;
+use crate::oss::state::Oss;
+use crate::oss::store::{Bucket, Limits, NewObject, Spool, Spooled};
+use crate::percent::encode;
 
 /// Everything before the file, names included.
 const MOST_FIELD_BYTES: usize = 256 << 10;
 
 pub(super) async fn post(
     oss: &Oss,
-    visit: &mut Visit<'_>,
+    context: &mut RequestContext<'_>,
     bucket: &Bucket,
     body: &mut Body,
-) -> Result<Response<Body>, Refusal> {
-    if visit.visitor.is_some() {
-        return Err(Refusal::InvalidArgument("A form is signed by its fields."));
+) -> Result<Response<Body>, OssError> {
+    if context.signer.is_some() {
+        return Err(OssError::InvalidArgument("A form is signed by its fields."));
     }
-    let content_type = visit.head.header("content-type").unwrap_or_default();
+    let content_type = context.head.header("content-type").unwrap_or_default();
     let boundary = multer::parse_boundary(content_type).map_err(|_| {
-        Refusal::MalformedForm(
+        OssError::MalformedForm(
             "The body of your POST request is not well-formed multipart/form-data.",
         )
     })?;
     let mut multipart = Multipart::new(BodyDataStream::new(body), boundary);
     let Form { fields, file } = Form::read(&mut multipart, &bucket.name).await?;
 
-    let limits = sign_in(oss, visit, bucket, &fields)?;
+    let limits = sign_in(oss, context, bucket, &fields)?;
     let key = fields.get("key").map(String::as_str).filter(|key| !key.is_empty());
     let key =
-        key.ok_or(Refusal::InvalidArgument("Bucket POST must contain a field named 'key'."))?;
+        key.ok_or(OssError::InvalidArgument("Bucket POST must contain a field named 'key'."))?;
     let key = key.replace("${filename}", file.file_name().unwrap_or_default());
     check_key(&key)?;
-    visit.demand(&oss.identities, "oss:PutObject", bucket, Some(&key))?;
+    context.demand(&oss.identities, "oss:PutObject", bucket, Some(&key))?;
 
     let of_file = file.content_type().map(ToString::to_string);
     let kept = fields.iter().filter(|(name, _)| is_kept(name));
@@ -57,11 +57,11 @@ pub(super) async fn post(
     }
     let meta = meta_from(pairs.into_iter())?;
     let spooled = take(file, oss, limits).await?;
-    let mut new = New::normal(key.clone(), meta, spooled, visit.now);
+    let mut new = NewObject::normal(key.clone(), meta, spooled, context.now);
     new.only_if_absent = fields.get("x-oss-forbid-overwrite").is_some_and(|value| value == "true");
-    let object = bucket.put(oss.store.keeping(), new).map_err(Refusal::Storage)?.done()?;
+    let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;
 
-    let mut response = posted(visit, bucket, &fields, &key, &object.etag);
+    let mut response = posted(context, bucket, &fields, &key, &object.etag);
     let headers = response.headers_mut();
     set(headers, "etag", &object.etag);
     set(headers, "x-oss-hash-crc64ecma", &object.crc64.to_string());
@@ -76,10 +76,10 @@ struct Form<'m> {
 
 impl<'m> Form<'m> {
     /// What follows the file is not looked at.
-    async fn read(multipart: &mut Multipart<'m>, bucket: &str) -> Result<Self, Refusal> {
+    async fn read(multipart: &mut Multipart<'m>, bucket: &str) -> Result<Self, OssError> {
         let mut fields = BTreeMap::new();
         let mut left = MOST_FIELD_BYTES;
-        let cut = |_| Refusal::MalformedForm("The form is not well-formed or ends too soon.");
+        let cut = |_| OssError::MalformedForm("The form is not well-formed or ends too soon.");
         while let Some(mut field) = multipart.next_field().await.map_err(cut)? {
             let name = field.name().unwrap_or_default().to_lowercase();
             if name == "file" {
@@ -89,25 +89,25 @@ impl<'m> Form<'m> {
             }
             let mut value = Vec::new();
             while let Some(chunk) = field.chunk().await.map_err(cut)? {
-                left = left.checked_sub(chunk.len()).ok_or(Refusal::EntityTooLarge)?;
+                left = left.checked_sub(chunk.len()).ok_or(OssError::EntityTooLarge)?;
                 value.extend_from_slice(&chunk);
             }
-            left = left.checked_sub(name.len() + 1).ok_or(Refusal::EntityTooLarge)?;
+            left = left.checked_sub(name.len() + 1).ok_or(OssError::EntityTooLarge)?;
             let value = String::from_utf8(value)
-                .map_err(|_| Refusal::MalformedForm("A field of the form is not UTF-8."))?;
+                .map_err(|_| OssError::MalformedForm("A field of the form is not UTF-8."))?;
             fields.insert(name, value);
         }
-        Err(Refusal::MalformedForm("POST requires exactly one file upload per request."))
+        Err(OssError::MalformedForm("POST requires exactly one file upload per request."))
     }
 }
 
 /// Who signed the form, if anybody did, and how long its file may be.
 fn sign_in(
     oss: &Oss,
-    visit: &mut Visit<'_>,
+    context: &mut RequestContext<'_>,
     bucket: &Bucket,
     fields: &BTreeMap<String, String>,
-) -> Result<Limits, Refusal> {
+) -> Result<Limits, OssError> {
     let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let is_v4 = field("x-oss-signature-version").is_some();
     let signature = field(if is_v4 { "x-oss-signature" } else { "signature" });
@@ -116,20 +116,20 @@ fn sign_in(
         (Some(policy), Some(signature), Some(id)) => (policy, signature, id),
         (None, None, None) => return Ok(Limits::default()),
         (_, _, _) => {
-            return Err(Refusal::InvalidArgument(
+            return Err(OssError::InvalidArgument(
                 "A signed form has the fields policy, OSSAccessKeyId and Signature, or those of version 4.",
             ));
         }
     };
     let scope = match is_v4 {
         true if field("x-oss-signature-version") != Some("OSS4-HMAC-SHA256") => {
-            return Err(Refusal::InvalidArgument("The signature version is unknown."));
+            return Err(OssError::InvalidArgument("The signature version is unknown."));
         }
         true => {
             let (id, scope) = credential_of(id)?;
             scope.check(Some(&bucket.region))?;
             if !field("x-oss-date").is_some_and(|date| scope.is_of(date)) {
-                return Err(Refusal::AccessDenied(Denied::NoDate));
+                return Err(OssError::AccessDenied(Denied::NoDate));
             }
             Some((id, scope))
         }
@@ -140,26 +140,26 @@ fn sign_in(
         None => (id.to_owned(), None),
     };
     let token = field("x-oss-security-token");
-    let (principal, secret) = oss.identities.claimed(&id, token, visit.now)?;
+    let (principal, secret) = oss.identities.claimed(&id, token, context.now)?;
     let is_right = |secret: &SecretString| match &scope {
         Some(scope) => SigningKey::derive(secret, scope).is_right(policy, signature),
         None => is_v1_right(secret, policy, signature),
     };
     if !is_right(&secret) {
-        return Err(Refusal::SignatureDoesNotMatch(Box::new(Mismatch {
+        return Err(OssError::SignatureDoesNotMatch(Box::new(Mismatch {
             access_key_id: id,
             signature: signature.to_owned(),
             string_to_sign: policy.to_owned(),
             canonical_request: None,
         })));
     }
-    visit.visitor = Some(Visitor { access_key_id: id, principal });
-    form_policy::check(policy, fields, visit.now)
+    context.signer = Some(Signer { access_key_id: id, principal });
+    form_policy::check(policy, fields, context.now)
 }
 
-async fn take(mut file: Field<'_>, oss: &Oss, limits: Limits) -> Result<Spooled, Refusal> {
-    let mut spool = Spool::new(oss.store.keeping(), limits).await?;
-    while let Some(chunk) = file.chunk().await.map_err(|_| Refusal::IncompleteBody)? {
+async fn take(mut file: Field<'_>, oss: &Oss, limits: Limits) -> Result<Spooled, OssError> {
+    let mut spool = Spool::new(oss.store.backend(), limits).await?;
+    while let Some(chunk) = file.chunk().await.map_err(|_| OssError::IncompleteBody)? {
         spool.write(&chunk).await?;
     }
     spool.finish().await
@@ -177,7 +177,7 @@ struct PostResponse<'a> {
 
 /// The answer that the form asks for: 204 if it asks for none.
 fn posted(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     fields: &BTreeMap<String, String>,
     key: &str,
@@ -195,7 +195,7 @@ fn posted(
     match fields.get("success_action_status").map(String::as_str) {
         Some("200") => empty(StatusCode::OK),
         Some("201") => {
-            let location = visit.head.url_of(&bucket.name, key);
+            let location = context.head.url_of(&bucket.name, key);
             let result = PostResponse { bucket: &bucket.name, location, key, etag };
             let mut response = document("PostResponse", &result);
             *response.status_mut() = StatusCode::CREATED;

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::oss::refusal::{Denied, Refusal};
+use crate::oss::error::{Denied, OssError};
 use crate::oss::store::Limits;
 
 #[derive(Deserialize)]
@@ -23,17 +23,18 @@ pub(super) fn check(
     policy: &str,
     fields: &BTreeMap<String, String>,
     now: DateTime<Utc>,
-) -> Result<Limits, Refusal> {
+) -> Result<Limits, OssError> {
     let json = STANDARD
         .decode(policy)
-        .map_err(|_| Refusal::InvalidPolicyDocument("Invalid Policy: not in base64."))?;
-    let document: Document = serde_json::from_slice(&json)
-        .map_err(|_| Refusal::InvalidPolicyDocument("Invalid Policy: Invalid JSON: unparsable."))?;
+        .map_err(|_| OssError::InvalidPolicyDocument("Invalid Policy: not in base64."))?;
+    let document: Document = serde_json::from_slice(&json).map_err(|_| {
+        OssError::InvalidPolicyDocument("Invalid Policy: Invalid JSON: unparsable.")
+    })?;
     let expiration = DateTime::parse_from_rfc3339(&document.expiration).map_err(|_| {
-        Refusal::InvalidPolicyDocument("Invalid Policy: Invalid 'expiration' value.")
+        OssError::InvalidPolicyDocument("Invalid Policy: Invalid 'expiration' value.")
     })?;
     if expiration < now {
-        return Err(Refusal::AccessDenied(Denied::FormExpired));
+        return Err(OssError::AccessDenied(Denied::FormExpired));
     }
     let mut limits = Limits::default();
     for condition in &document.conditions {
@@ -62,17 +63,17 @@ pub(super) fn check(
             _ => return Err(malformed()),
         };
         if !holds {
-            return Err(Refusal::AccessDenied(Denied::FormCondition(condition.to_string())));
+            return Err(OssError::AccessDenied(Denied::FormCondition(condition.to_string())));
         }
     }
     Ok(limits)
 }
 
-fn compare(operator: &str, field: &str, value: &Value) -> Result<bool, Refusal> {
+fn compare(operator: &str, field: &str, value: &Value) -> Result<bool, OssError> {
     let text = || value.as_str().ok_or_else(malformed);
     let among = || {
         let values = value.as_array().ok_or_else(malformed)?;
-        Ok::<_, Refusal>(values.iter().any(|value| value.as_str() == Some(field)))
+        Ok::<_, OssError>(values.iter().any(|value| value.as_str() == Some(field)))
     };
     match operator {
         "eq" => Ok(field == text()?),
@@ -83,6 +84,6 @@ fn compare(operator: &str, field: &str, value: &Value) -> Result<bool, Refusal> 
     }
 }
 
-fn malformed() -> Refusal {
-    Refusal::InvalidPolicyDocument("Invalid Policy: Invalid 'conditions' value.")
+fn malformed() -> OssError {
+    OssError::InvalidPolicyDocument("Invalid Policy: Invalid 'conditions' value.")
 }

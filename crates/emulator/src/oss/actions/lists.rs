@@ -7,13 +7,13 @@ use base64::engine::general_purpose::URL_SAFE;
 use serde::Serialize;
 
 use super::buckets::Owner;
-use crate::oss::answer::{document, xml_date};
+use crate::oss::error::OssError;
 use crate::oss::head::Head;
 use crate::oss::listing::{Wanted, page};
-use crate::oss::refusal::Refusal;
+use crate::oss::request_context::RequestContext;
+use crate::oss::response::{document, xml_date};
 use crate::oss::store::{Bucket, Object};
-use crate::oss::visit::Visit;
-use crate::signature::encode;
+use crate::percent::encode;
 
 /// How keys are written in an answer.
 #[derive(Clone, Copy)]
@@ -23,12 +23,12 @@ pub(super) enum Spelling {
 }
 
 impl Spelling {
-    pub(super) fn of(head: &Head) -> Result<Self, Refusal> {
+    pub(super) fn of(head: &Head) -> Result<Self, OssError> {
         match head.query.get("encoding-type") {
             None => Ok(Self::Plain),
             Some("url") => Ok(Self::Url),
             Some(_) => {
-                Err(Refusal::InvalidArgument("Invalid Encoding Method specified in Request."))
+                Err(OssError::InvalidArgument("Invalid Encoding Method specified in Request."))
             }
         }
     }
@@ -95,8 +95,11 @@ struct CommonPrefix {
     prefix: String,
 }
 
-pub(super) fn objects(visit: &Visit<'_>, bucket: &Bucket) -> Result<Response<Body>, Refusal> {
-    let head = visit.head;
+pub(super) fn objects(
+    context: &RequestContext<'_>,
+    bucket: &Bucket,
+) -> Result<Response<Body>, OssError> {
+    let head = context.head;
     let marker = head.query.get("marker").unwrap_or_default();
     let found = find(head, bucket, marker, true)?;
     let Found { spelling, .. } = found;
@@ -108,11 +111,14 @@ pub(super) fn objects(visit: &Visit<'_>, bucket: &Bucket) -> Result<Response<Bod
     Ok(document("ListBucketResult", &result))
 }
 
-pub(super) fn objects_v2(visit: &Visit<'_>, bucket: &Bucket) -> Result<Response<Body>, Refusal> {
-    let head = visit.head;
+pub(super) fn objects_v2(
+    context: &RequestContext<'_>,
+    bucket: &Bucket,
+) -> Result<Response<Body>, OssError> {
+    let head = context.head;
     let token = head.query.get("continuation-token");
     let start_after = head.query.get("start-after");
-    let bad = || Refusal::InvalidArgument("The continuation token provided is incorrect.");
+    let bad = || OssError::InvalidArgument("The continuation token provided is incorrect.");
     let after = match token {
         Some(token) => {
             let bytes = URL_SAFE.decode(token).map_err(|_| bad())?;
@@ -145,7 +151,7 @@ fn find<'a>(
     bucket: &'a Bucket,
     after: &str,
     has_owner: bool,
-) -> Result<Found<'a>, Refusal> {
+) -> Result<Found<'a>, OssError> {
     let spelling = Spelling::of(head)?;
     let max_keys = most(head, "max-keys", 100)?;
     let prefix = head.query.get("prefix").unwrap_or_default();
@@ -208,10 +214,13 @@ struct Begun {
     initiated: String,
 }
 
-pub(super) fn uploads(visit: &Visit<'_>, bucket: &Bucket) -> Result<Response<Body>, Refusal> {
-    let query = &visit.head.query;
-    let spelling = Spelling::of(visit.head)?;
-    let max_uploads = most(visit.head, "max-uploads", 1000)?;
+pub(super) fn uploads(
+    context: &RequestContext<'_>,
+    bucket: &Bucket,
+) -> Result<Response<Body>, OssError> {
+    let query = &context.head.query;
+    let spelling = Spelling::of(context.head)?;
+    let max_uploads = most(context.head, "max-uploads", 1000)?;
     let text = |name| query.get(name).unwrap_or_default();
     let (key_marker, id_marker) = (text("key-marker"), text("upload-id-marker"));
     // An upload's place is its key, then its id; no key holds a line's end and a letter in a row more often than others,
@@ -257,8 +266,8 @@ fn common_prefixes(prefixes: &[&str], spelling: Spelling) -> Vec<CommonPrefix> {
 }
 
 /// 1 to 1000 of anything.
-pub(super) fn most(head: &Head, name: &str, default: usize) -> Result<usize, Refusal> {
+pub(super) fn most(head: &Head, name: &str, default: usize) -> Result<usize, OssError> {
     let Some(text) = head.query.get(name) else { return Ok(default) };
     let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
-    number.ok_or(Refusal::InvalidArgument("A listing shows 1 to 1000 things at a time."))
+    number.ok_or(OssError::InvalidArgument("A listing shows 1 to 1000 things at a time."))
 }

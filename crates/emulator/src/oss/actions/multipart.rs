@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use super::lists::Spelling;
 use super::write::{forbids_overwriting, meta_of};
-use crate::oss::answer::{document, empty, set};
 use crate::oss::body::whole;
-use crate::oss::refusal::Refusal;
-use crate::oss::service::Oss;
-use crate::oss::store::{Bucket, Limits, New, Spool, Upload, etag_of};
-use crate::oss::visit::Visit;
+use crate::oss::error::OssError;
+use crate::oss::request_context::RequestContext;
+use crate::oss::response::{document, empty, set};
+use crate::oss::state::Oss;
+use crate::oss::store::{Bucket, Limits, NewObject, Spool, Upload, etag_of};
 
 /// Under way at the same time in one bucket.
 const MOST_UPLOADS: usize = 1_000;
@@ -32,22 +32,22 @@ struct InitiateMultipartUploadResult<'a> {
 }
 
 pub(super) fn initiate(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
-) -> Result<Response<Body>, Refusal> {
-    let meta = meta_of(visit.head)?;
-    let spelling = Spelling::of(visit.head)?;
+) -> Result<Response<Body>, OssError> {
+    let meta = meta_of(context.head)?;
+    let spelling = Spelling::of(context.head)?;
     let id = Uuid::new_v4().simple().to_string().to_uppercase();
     let upload = Upload {
         key: key.to_owned(),
-        initiated: visit.now,
+        initiated: context.now,
         meta,
         parts: std::collections::BTreeMap::new(),
     };
     let mut contents = bucket.contents();
     if contents.uploads.len() >= MOST_UPLOADS {
-        return Err(Refusal::Full("The emulator keeps 1,000 uploads in a bucket."));
+        return Err(OssError::Full("The emulator keeps 1,000 uploads in a bucket."));
     }
     contents.uploads.insert(id.clone(), upload);
     let result = InitiateMultipartUploadResult {
@@ -88,12 +88,12 @@ struct CompleteMultipartUploadResult<'a> {
 
 pub(super) async fn complete(
     oss: &Oss,
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
     body: &mut Body,
-) -> Result<Response<Body>, Refusal> {
-    let head = visit.head;
+) -> Result<Response<Body>, OssError> {
+    let head = context.head;
     let id = head.query.get("uploadId").unwrap_or_default();
     let takes_all = head.header("x-oss-complete-all") == Some("yes");
     let body = whole(body, MOST_BYTES).await?;
@@ -108,15 +108,15 @@ pub(super) async fn complete(
         (upload.chosen(&listed)?, upload.meta.clone())
     };
     let limits = Limits { most: MOST_OBJECT_BYTES, ..Limits::default() };
-    let mut spool = Spool::new(oss.store.keeping(), limits).await?;
+    let mut spool = Spool::new(oss.store.backend(), limits).await?;
     for part in &parts {
-        let source = part.spooled.payload.source().map_err(Refusal::Storage)?;
+        let source = part.spooled.payload.source().map_err(OssError::Storage)?;
         source.copy_into(0..part.spooled.length, &mut spool).await?;
     }
     let spooled = spool.finish().await?;
-    let mut new = New::multipart(key.to_owned(), meta, spooled, etag_of(&parts), visit.now);
+    let mut new = NewObject::multipart(key.to_owned(), meta, spooled, etag_of(&parts), context.now);
     new.only_if_absent = forbids_overwriting(head);
-    let object = bucket.put(oss.store.keeping(), new).map_err(Refusal::Storage)?.done()?;
+    let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;
     bucket.contents().uploads.remove(id);
 
     let spelling = Spelling::of(head)?;
@@ -134,11 +134,11 @@ pub(super) async fn complete(
 }
 
 pub(super) fn abort(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
-) -> Result<Response<Body>, Refusal> {
-    let id = visit.head.query.get("uploadId").unwrap_or_default();
+) -> Result<Response<Body>, OssError> {
+    let id = context.head.query.get("uploadId").unwrap_or_default();
     let mut contents = bucket.contents();
     of(&contents.uploads, id, key)?;
     contents.uploads.remove(id);
@@ -150,10 +150,10 @@ pub(super) fn of<'a>(
     uploads: &'a std::collections::BTreeMap<String, Upload>,
     id: &str,
     key: &str,
-) -> Result<&'a Upload, Refusal> {
-    uploads.get(id).filter(|upload| upload.key == key).ok_or(Refusal::NoSuchUpload)
+) -> Result<&'a Upload, OssError> {
+    uploads.get(id).filter(|upload| upload.key == key).ok_or(OssError::NoSuchUpload)
 }
 
-fn xml_of(body: &axum::body::Bytes) -> Result<Wish, Refusal> {
+fn xml_of(body: &axum::body::Bytes) -> Result<Wish, OssError> {
     crate::oss::xml::read(body)
 }

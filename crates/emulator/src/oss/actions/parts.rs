@@ -11,33 +11,33 @@ use serde::Serialize;
 use super::lists::{Spelling, most};
 use super::multipart::of;
 use super::write::{check_md5, open_source};
-use crate::oss::answer::{document, empty, set, xml_date};
 use crate::oss::body::spool;
+use crate::oss::error::OssError;
 use crate::oss::head::Head;
 use crate::oss::range;
-use crate::oss::refusal::Refusal;
-use crate::oss::service::Oss;
+use crate::oss::request_context::RequestContext;
+use crate::oss::response::{document, empty, set, xml_date};
+use crate::oss::state::Oss;
 use crate::oss::store::{Bucket, Limits, Opened, Part, Spool, Spooled};
-use crate::oss::visit::Visit;
 
 const MOST_PARTS: u32 = 10_000;
 
 pub(super) async fn upload(
     oss: &Oss,
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
     body: &mut Body,
-) -> Result<Response<Body>, Refusal> {
-    let place = Place::of(visit.head, bucket, key)?;
-    let spooled = spool(body, oss.store.keeping()).await?;
-    check_md5(visit.head.header("content-md5"), &spooled)?;
+) -> Result<Response<Body>, OssError> {
+    let place = Place::of(context.head, bucket, key)?;
+    let spooled = spool(body, oss.store.backend()).await?;
+    check_md5(context.head.header("content-md5"), &spooled)?;
     let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
     set(headers, "etag", &spooled.etag());
     set(headers, "content-md5", &STANDARD.encode(spooled.md5));
     set(headers, "x-oss-hash-crc64ecma", &spooled.crc64.to_string());
-    place.fill(visit, bucket, spooled)?;
+    place.fill(context, bucket, spooled)?;
     Ok(response)
 }
 
@@ -51,23 +51,23 @@ struct CopyPartResult {
 
 pub(super) async fn copy(
     oss: &Oss,
-    visit: &mut Visit<'_>,
+    context: &mut RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
-) -> Result<Response<Body>, Refusal> {
-    let place = Place::of(visit.head, bucket, key)?;
-    let Opened { object, source } = open_source(oss, visit)?;
-    let range = copied(visit.head, object.length)?;
-    let mut spool = Spool::new(oss.store.keeping(), Limits::default()).await?;
+) -> Result<Response<Body>, OssError> {
+    let place = Place::of(context.head, bucket, key)?;
+    let Opened { object, source } = open_source(oss, context)?;
+    let range = copied(context.head, object.length)?;
+    let mut spool = Spool::new(oss.store.backend(), Limits::default()).await?;
     source.copy_into(range, &mut spool).await?;
     let spooled = spool.finish().await?;
-    let result = CopyPartResult { last_modified: xml_date(visit.now), etag: spooled.etag() };
-    place.fill(visit, bucket, spooled)?;
+    let result = CopyPartResult { last_modified: xml_date(context.now), etag: spooled.etag() };
+    place.fill(context, bucket, spooled)?;
     Ok(document("CopyPartResult", &result))
 }
 
 /// The bytes that `x-oss-copy-source-range` names, or all.
-fn copied(head: &Head, length: u64) -> Result<Range<u64>, Refusal> {
+fn copied(head: &Head, length: u64) -> Result<Range<u64>, OssError> {
     let wanted = range::wanted(head.header("x-oss-copy-source-range"), length, false)?;
     Ok(wanted.unwrap_or(0..length))
 }
@@ -81,10 +81,10 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     /// Also looks whether there is such an upload, so that no body is taken for nothing.
-    fn of(head: &'a Head, bucket: &Bucket, key: &'a str) -> Result<Self, Refusal> {
+    fn of(head: &'a Head, bucket: &Bucket, key: &'a str) -> Result<Self, OssError> {
         let number = head.query.get("partNumber").and_then(|number| number.parse().ok());
         let number = number.filter(|number| (1..=MOST_PARTS).contains(number));
-        let number = number.ok_or(Refusal::InvalidArgument(
+        let number = number.ok_or(OssError::InvalidArgument(
             "Part number must be an integer between 1 and 10000.",
         ))?;
         let upload = head.query.get("uploadId").unwrap_or_default();
@@ -93,11 +93,16 @@ impl<'a> Place<'a> {
     }
 
     /// The last one that comes for a number counts.
-    fn fill(&self, visit: &Visit<'_>, bucket: &Bucket, spooled: Spooled) -> Result<(), Refusal> {
+    fn fill(
+        &self,
+        context: &RequestContext<'_>,
+        bucket: &Bucket,
+        spooled: Spooled,
+    ) -> Result<(), OssError> {
         let mut contents = bucket.contents();
         of(&contents.uploads, self.upload, self.key)?;
         if let Some(upload) = contents.uploads.get_mut(self.upload) {
-            let part = Part { spooled: spooled.into(), last_modified: visit.now };
+            let part = Part { spooled: spooled.into(), last_modified: context.now };
             upload.parts.insert(self.number, part);
         }
         Ok(())
@@ -134,16 +139,16 @@ struct Listed {
 }
 
 pub(super) fn list(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
-) -> Result<Response<Body>, Refusal> {
-    let head = visit.head;
+) -> Result<Response<Body>, OssError> {
+    let head = context.head;
     let spelling = Spelling::of(head)?;
     let max_parts = most(head, "max-parts", 1000)?;
     let marker = head.query.get("part-number-marker").unwrap_or("0");
     let marker = marker.parse().map_err(|_| {
-        Refusal::InvalidArgument(
+        OssError::InvalidArgument(
             "Argument part-number-marker must be an integer between 0 and 10000.",
         )
     })?;

@@ -7,12 +7,12 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 
 use super::buckets::AccessControlPolicy;
-use crate::oss::answer::{document, empty, http_date, set};
+use crate::oss::error::OssError;
 use crate::oss::head::Head;
 use crate::oss::range;
-use crate::oss::refusal::Refusal;
+use crate::oss::request_context::RequestContext;
+use crate::oss::response::{document, empty, http_date, set};
 use crate::oss::store::{Bucket, Object, Opened};
-use crate::oss::visit::Visit;
 
 /// What a query may have the answer say instead of what is kept, for who signed it.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -25,20 +25,20 @@ const OVERRIDES: [(&str, &str); 6] = [
 ];
 
 pub(super) async fn get(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OssError> {
     let Opened { object, source } = bucket.open(key)?;
-    check_conditions(visit.head, &object)?;
-    let is_standard = visit.head.header("x-oss-range-behavior") == Some("standard");
-    let wanted = range::wanted(visit.head.header("range"), object.length, is_standard)?;
+    check_conditions(context.head, &object)?;
+    let is_standard = context.head.header("x-oss-range-behavior") == Some("standard");
+    let wanted = range::wanted(context.head.header("range"), object.length, is_standard)?;
     let mut response = described(&object);
     let headers = response.headers_mut();
     for (query, header) in OVERRIDES {
-        if let Some(value) = visit.head.query.get(query) {
-            if visit.visitor.is_none() {
-                return Err(Refusal::InvalidArgument(
+        if let Some(value) = context.head.query.get(query) {
+            if context.signer.is_none() {
+                return Err(OssError::InvalidArgument(
                     "Anonymous requests cannot change the answer's headers.",
                 ));
             }
@@ -57,19 +57,19 @@ pub(super) async fn get(
 }
 
 pub(super) fn head(
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
-) -> Result<Response<Body>, Refusal> {
+) -> Result<Response<Body>, OssError> {
     let object = bucket.find(key)?;
-    check_conditions(visit.head, &object)?;
+    check_conditions(context.head, &object)?;
     let mut response = described(&object);
     set(response.headers_mut(), "content-length", &object.length.to_string());
     Ok(response)
 }
 
 /// The few facts that change with the bytes.
-pub(super) fn meta(bucket: &Bucket, key: &str) -> Result<Response<Body>, Refusal> {
+pub(super) fn meta(bucket: &Bucket, key: &str) -> Result<Response<Body>, OssError> {
     let object = bucket.find(key)?;
     let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
@@ -79,7 +79,7 @@ pub(super) fn meta(bucket: &Bucket, key: &str) -> Result<Response<Body>, Refusal
 }
 
 /// Objects have no ACL of their own here.
-pub(super) fn acl(bucket: &Bucket, key: &str) -> Result<Response<Body>, Refusal> {
+pub(super) fn acl(bucket: &Bucket, key: &str) -> Result<Response<Body>, OssError> {
     bucket.find(key)?;
     Ok(document("AccessControlPolicy", &AccessControlPolicy::new(bucket, "default")))
 }
@@ -93,7 +93,7 @@ pub(super) struct Conditions<'a> {
 }
 
 impl Conditions<'_> {
-    pub(super) fn check(&self, object: &Object) -> Result<(), Refusal> {
+    pub(super) fn check(&self, object: &Object) -> Result<(), OssError> {
         let is_etag = |etag: &str| etag.trim().trim_matches('"') == object.etag.trim_matches('"');
         let names = |list: &str| list.split(',').any(|etag| etag.trim() == "*" || is_etag(etag));
         let date = |text: &str| DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc());
@@ -101,18 +101,18 @@ impl Conditions<'_> {
         if self.is_match.is_some_and(|etags| !names(etags))
             || self.unmodified_since.and_then(date).is_some_and(changed_after)
         {
-            return Err(Refusal::PreconditionFailed);
+            return Err(OssError::PreconditionFailed);
         }
         if self.none_match.is_some_and(names)
             || self.modified_since.and_then(date).is_some_and(|date| !changed_after(date))
         {
-            return Err(Refusal::NotModified);
+            return Err(OssError::NotModified);
         }
         Ok(())
     }
 }
 
-fn check_conditions(head: &Head, object: &Object) -> Result<(), Refusal> {
+fn check_conditions(head: &Head, object: &Object) -> Result<(), OssError> {
     let conditions = Conditions {
         is_match: head.header("if-match"),
         none_match: head.header("if-none-match"),

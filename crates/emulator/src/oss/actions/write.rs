@@ -7,14 +7,14 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
 use super::read::Conditions;
-use crate::oss::answer::{document, empty, set, xml_date};
 use crate::oss::body::spool;
+use crate::oss::error::OssError;
 use crate::oss::head::{Head, check_key};
 use crate::oss::query::decode;
-use crate::oss::refusal::Refusal;
-use crate::oss::service::Oss;
-use crate::oss::store::{Bucket, Limits, Meta, New, Opened, Spool, Spooled};
-use crate::oss::visit::Visit;
+use crate::oss::request_context::RequestContext;
+use crate::oss::response::{document, empty, set, xml_date};
+use crate::oss::state::Oss;
+use crate::oss::store::{Bucket, Limits, Meta, NewObject, Opened, Spool, Spooled};
 
 /// Headers that are kept with an object and come back with it, besides `x-oss-meta-…`.
 const KEPT: [&str; 6] = [
@@ -30,19 +30,19 @@ const MOST_META_BYTES: usize = 8 << 10;
 
 pub(super) async fn put(
     oss: &Oss,
-    visit: &Visit<'_>,
+    context: &RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
     body: &mut Body,
-) -> Result<Response<Body>, Refusal> {
-    let meta = meta_of(visit.head)?;
-    let digest = visit.head.header("content-md5").map(str::to_owned);
-    let spooled = spool(body, oss.store.keeping()).await?;
+) -> Result<Response<Body>, OssError> {
+    let meta = meta_of(context.head)?;
+    let digest = context.head.header("content-md5").map(str::to_owned);
+    let spooled = spool(body, oss.store.backend()).await?;
     check_md5(digest.as_deref(), &spooled)?;
     let md5 = STANDARD.encode(spooled.md5);
-    let mut new = New::normal(key.to_owned(), meta, spooled, visit.now);
-    new.only_if_absent = forbids_overwriting(visit.head);
-    let object = bucket.put(oss.store.keeping(), new).map_err(Refusal::Storage)?.done()?;
+    let mut new = NewObject::normal(key.to_owned(), meta, spooled, context.now);
+    new.only_if_absent = forbids_overwriting(context.head);
+    let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;
     let mut response = empty(StatusCode::OK);
     let headers = response.headers_mut();
     set(headers, "etag", &object.etag);
@@ -61,24 +61,24 @@ struct CopyObjectResult {
 
 pub(super) async fn copy(
     oss: &Oss,
-    visit: &mut Visit<'_>,
+    context: &mut RequestContext<'_>,
     bucket: &Bucket,
     key: &str,
-) -> Result<Response<Body>, Refusal> {
-    let replaces = match visit.head.header("x-oss-metadata-directive") {
+) -> Result<Response<Body>, OssError> {
+    let replaces = match context.head.header("x-oss-metadata-directive") {
         None | Some("COPY") => false,
         Some("REPLACE") => true,
         Some(_) => {
-            return Err(Refusal::InvalidArgument("x-oss-metadata-directive is COPY or REPLACE."));
+            return Err(OssError::InvalidArgument("x-oss-metadata-directive is COPY or REPLACE."));
         }
     };
-    let Opened { object, source } = open_source(oss, visit)?;
-    let meta = if replaces { meta_of(visit.head)? } else { object.meta.clone() };
-    let mut spool = Spool::new(oss.store.keeping(), Limits::default()).await?;
+    let Opened { object, source } = open_source(oss, context)?;
+    let meta = if replaces { meta_of(context.head)? } else { object.meta.clone() };
+    let mut spool = Spool::new(oss.store.backend(), Limits::default()).await?;
     source.copy_into(0..object.length, &mut spool).await?;
-    let mut new = New::normal(key.to_owned(), meta, spool.finish().await?, visit.now);
-    new.only_if_absent = forbids_overwriting(visit.head);
-    let object = bucket.put(oss.store.keeping(), new).map_err(Refusal::Storage)?.done()?;
+    let mut new = NewObject::normal(key.to_owned(), meta, spool.finish().await?, context.now);
+    new.only_if_absent = forbids_overwriting(context.head);
+    let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;
     let result = CopyObjectResult {
         last_modified: xml_date(object.last_modified),
         etag: object.etag.clone(),
@@ -88,18 +88,18 @@ pub(super) async fn copy(
     Ok(response)
 }
 
-/// What `x-oss-copy-source` names (`/<bucket>/<key>`, encoded), if the visitor may read it.
-pub(super) fn open_source(oss: &Oss, visit: &mut Visit<'_>) -> Result<Opened, Refusal> {
-    let head = visit.head;
-    let malformed = Refusal::InvalidArgument("x-oss-copy-source is not /<bucket>/<key>.");
+/// What `x-oss-copy-source` names (`/<bucket>/<key>`, encoded), if the signer may read it.
+pub(super) fn open_source(oss: &Oss, context: &mut RequestContext<'_>) -> Result<Opened, OssError> {
+    let head = context.head;
+    let malformed = OssError::InvalidArgument("x-oss-copy-source is not /<bucket>/<key>.");
     let source = head.header("x-oss-copy-source").map(decode).unwrap_or_default();
     let source = source.strip_prefix('/').unwrap_or(&source);
     let Some((bucket, key)) = source.split_once('/').filter(|(_, key)| !key.is_empty()) else {
         return Err(malformed);
     };
     check_key(key)?;
-    let bucket = oss.store.bucket(bucket).ok_or(Refusal::NoSuchBucket)?;
-    visit.demand(&oss.identities, "oss:GetObject", bucket, Some(key))?;
+    let bucket = oss.store.bucket(bucket).ok_or(OssError::NoSuchBucket)?;
+    context.demand(&oss.identities, "oss:GetObject", bucket, Some(key))?;
     let opened = bucket.open(key)?;
     let conditions = Conditions {
         is_match: head.header("x-oss-copy-source-if-match"),
@@ -112,9 +112,9 @@ pub(super) fn open_source(oss: &Oss, visit: &mut Visit<'_>) -> Result<Opened, Re
 }
 
 /// The headers to be kept. Other ACLs than the bucket's are not to be had.
-pub(super) fn meta_of(head: &Head) -> Result<Meta, Refusal> {
+pub(super) fn meta_of(head: &Head) -> Result<Meta, OssError> {
     if head.header("x-oss-object-acl").is_some_and(|acl| acl != "default") {
-        return Err(Refusal::NotImplemented);
+        return Err(OssError::NotImplemented);
     }
     let names = head.headers.keys().map(|name| name.as_str());
     let kept = names.filter(|name| KEPT.contains(name) || name.starts_with("x-oss-meta-"));
@@ -123,12 +123,12 @@ pub(super) fn meta_of(head: &Head) -> Result<Meta, Refusal> {
 }
 
 /// OSS takes what is of no type for a stream of bytes.
-pub(super) fn meta_from(pairs: impl Iterator<Item = (String, String)>) -> Result<Meta, Refusal> {
+pub(super) fn meta_from(pairs: impl Iterator<Item = (String, String)>) -> Result<Meta, OssError> {
     let mut meta = Meta(pairs.collect());
     let of_users = meta.0.iter().filter(|(name, _)| name.starts_with("x-oss-meta-"));
     let bytes: usize = of_users.map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MOST_META_BYTES {
-        return Err(Refusal::InvalidArgument("The user metadata is longer than 8 KB."));
+        return Err(OssError::InvalidArgument("The user metadata is longer than 8 KB."));
     }
     meta.0.entry("content-type".to_owned()).or_insert("application/octet-stream".to_owned());
     Ok(meta)
@@ -139,9 +139,9 @@ pub(super) fn is_kept(name: &str) -> bool {
     KEPT.contains(&name) || name.starts_with("x-oss-meta-")
 }
 
-pub(super) fn check_md5(digest: Option<&str>, spooled: &Spooled) -> Result<(), Refusal> {
+pub(super) fn check_md5(digest: Option<&str>, spooled: &Spooled) -> Result<(), OssError> {
     match digest {
-        Some(digest) if digest != STANDARD.encode(spooled.md5) => Err(Refusal::InvalidDigest),
+        Some(digest) if digest != STANDARD.encode(spooled.md5) => Err(OssError::InvalidDigest),
         Some(_) | None => Ok(()),
     }
 }

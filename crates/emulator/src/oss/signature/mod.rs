@@ -11,8 +11,8 @@ use secrecy::SecretString;
 use sha1::Sha1;
 use sha2::Sha256;
 
+use super::error::{Denied, Mismatch, OssError};
 use super::head::Head;
-use super::refusal::{Denied, Mismatch, Refusal};
 
 pub(crate) use v1::SIGNED_SUBRESOURCES;
 pub(crate) use v4::{SigningKey, credential_of};
@@ -43,22 +43,22 @@ struct Text {
 
 impl Signed {
     /// What the request carries; nothing if it is not signed at all.
-    pub(crate) fn read(head: &Head) -> Result<Option<Self>, Refusal> {
+    pub(crate) fn read(head: &Head) -> Result<Option<Self>, OssError> {
         let in_header = head.header("authorization");
         let in_query = v1::is_in_query(&head.query) || v4::is_in_query(&head.query);
         match in_header {
-            Some(_) if in_query => Err(Refusal::InvalidArgument(
+            Some(_) if in_query => Err(OssError::InvalidArgument(
                 "Only one auth mechanism allowed; only the Authorization header or the query string may be signed.",
             )),
             _ if head.query.has("security-token") && head.header(TOKEN_HEADER).is_some() => {
-                Err(Refusal::InvalidArgument(
+                Err(OssError::InvalidArgument(
                     "The security token is given both in the header and in the query string.",
                 ))
             }
             Some(authorization) => match authorization.split_once(' ') {
                 Some(("OSS", rest)) => v1::from_header(head, rest).map(Some),
                 Some(("OSS4-HMAC-SHA256", rest)) => v4::from_header(head, rest).map(Some),
-                Some(_) | None => Err(Refusal::InvalidArgument("Unsupported authorization type.")),
+                Some(_) | None => Err(OssError::InvalidArgument("Unsupported authorization type.")),
             },
             None if v4::is_in_query(&head.query) => v4::from_query(head).map(Some),
             None if v1::is_in_query(&head.query) => v1::from_query(head).map(Some),
@@ -67,7 +67,7 @@ impl Signed {
     }
 
     /// Whether the signature is of the present. A URL's life is checked before anything else of it.
-    pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), Refusal> {
+    pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), OssError> {
         let (signed_at, expires) = match &self.scheme {
             Scheme::V1(v1::Time::Date { at, .. }) => (Some(*at), None),
             Scheme::V1(v1::Time::Expires { at, .. }) => (None, Some(*at)),
@@ -75,21 +75,21 @@ impl Signed {
         };
         match (signed_at, expires) {
             (_, Some(expires)) if expires < now => {
-                Err(Refusal::AccessDenied(Denied::RequestExpired))
+                Err(OssError::AccessDenied(Denied::RequestExpired))
             }
             // A URL may be old, but not from the future.
             (Some(at), Some(_)) if at > now + WINDOW => {
-                Err(Refusal::TimeTooSkewed { request: at, server: now })
+                Err(OssError::TimeTooSkewed { request: at, server: now })
             }
             (Some(at), None) if (now - at).abs() > WINDOW => {
-                Err(Refusal::TimeTooSkewed { request: at, server: now })
+                Err(OssError::TimeTooSkewed { request: at, server: now })
             }
             (_, Some(_)) | (_, None) => Ok(()),
         }
     }
 
     /// Whether the signature is for this region's OSS. V1 knows no regions.
-    pub(crate) fn check_scope(&self, region: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn check_scope(&self, region: Option<&str>) -> Result<(), OssError> {
         match &self.scheme {
             Scheme::V1(_) => Ok(()),
             Scheme::V4(terms) => terms.scope.check(region),
@@ -97,7 +97,7 @@ impl Signed {
     }
 
     /// Whether the request was signed with the secret.
-    pub(crate) fn verify(&self, head: &Head, secret: &SecretString) -> Result<(), Refusal> {
+    pub(crate) fn verify(&self, head: &Head, secret: &SecretString) -> Result<(), OssError> {
         let (text, is_right) = match &self.scheme {
             Scheme::V1(time) => {
                 let text = v1::text(head, time.line());
@@ -114,7 +114,7 @@ impl Signed {
         if is_right {
             return Ok(());
         }
-        Err(Refusal::SignatureDoesNotMatch(Box::new(Mismatch {
+        Err(OssError::SignatureDoesNotMatch(Box::new(Mismatch {
             access_key_id: self.access_key_id.clone(),
             signature: self.signature.clone(),
             string_to_sign: text.string_to_sign,

@@ -7,9 +7,9 @@ use hmac::Mac;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{Scheme, Signed, TOKEN_HEADER, Text, hmac_sha1};
+use crate::oss::error::{Denied, OssError};
 use crate::oss::head::Head;
 use crate::oss::query::Query;
-use crate::oss::refusal::{Denied, Refusal};
 
 const EXPIRES: &str = "Expires";
 const ACCESS_KEY_ID: &str = "OSSAccessKeyId";
@@ -37,17 +37,17 @@ pub(crate) fn is_in_query(query: &Query) -> bool {
 }
 
 /// `Authorization: OSS <access key id>:<signature>`; `rest` is what follows `OSS `.
-pub(crate) fn from_header(head: &Head, rest: &str) -> Result<Signed, Refusal> {
+pub(crate) fn from_header(head: &Head, rest: &str) -> Result<Signed, OssError> {
     let parts = rest.trim().split_once(':').filter(|(id, signature)| {
         !id.is_empty() && !signature.is_empty() && !rest.trim().contains(' ')
     });
     let Some((id, signature)) = parts else {
-        return Err(Refusal::InvalidArgument("Authorization header is invalid."));
+        return Err(OssError::InvalidArgument("Authorization header is invalid."));
     };
     let line = head.header("x-oss-date").or(head.header("date"));
-    let line = line.ok_or(Refusal::AccessDenied(Denied::NoDate))?.to_owned();
+    let line = line.ok_or(OssError::AccessDenied(Denied::NoDate))?.to_owned();
     let at = DateTime::parse_from_rfc2822(&line)
-        .map_err(|_| Refusal::AccessDenied(Denied::NoDate))?
+        .map_err(|_| OssError::AccessDenied(Denied::NoDate))?
         .to_utc();
     Ok(Signed {
         access_key_id: id.to_owned(),
@@ -58,15 +58,15 @@ pub(crate) fn from_header(head: &Head, rest: &str) -> Result<Signed, Refusal> {
 }
 
 /// `?OSSAccessKeyId=…&Expires=…&Signature=…`
-pub(crate) fn from_query(head: &Head) -> Result<Signed, Refusal> {
+pub(crate) fn from_query(head: &Head) -> Result<Signed, OssError> {
     let part = |name| head.query.get(name);
     let (Some(id), Some(expires), Some(signature)) =
         (part(ACCESS_KEY_ID), part(EXPIRES), part(SIGNATURE))
     else {
-        return Err(Refusal::AccessDenied(Denied::IncompleteQuery));
+        return Err(OssError::AccessDenied(Denied::IncompleteQuery));
     };
     let at = expires.parse().ok().and_then(|seconds| DateTime::from_timestamp(seconds, 0));
-    let at = at.ok_or(Refusal::AccessDenied(Denied::IncompleteQuery))?;
+    let at = at.ok_or(OssError::AccessDenied(Denied::IncompleteQuery))?;
     Ok(Signed {
         access_key_id: id.to_owned(),
         token: part("security-token").or(head.header(TOKEN_HEADER)).map(str::to_owned),

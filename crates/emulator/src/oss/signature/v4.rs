@@ -6,10 +6,10 @@ use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
 use super::{Scheme, Signed, TOKEN_HEADER, Text, hmac_sha256};
+use crate::oss::error::{Denied, OssError};
 use crate::oss::head::Head;
 use crate::oss::query::Query;
-use crate::oss::refusal::{Denied, Refusal};
-use crate::signature::encode;
+use crate::percent::encode;
 
 const ALGORITHM: &str = "OSS4-HMAC-SHA256";
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
@@ -46,19 +46,19 @@ pub(crate) fn is_in_query(query: &Query) -> bool {
 
 /// `Authorization: OSS4-HMAC-SHA256 Credential=…,Signature=…[,AdditionalHeaders=…]` in any order, with or without spaces;
 /// `rest` is what follows the algorithm.
-pub(crate) fn from_header(head: &Head, rest: &str) -> Result<Signed, Refusal> {
+pub(crate) fn from_header(head: &Head, rest: &str) -> Result<Signed, OssError> {
     let field = |wanted| {
         let fields = rest.split(',').filter_map(|field| field.trim().split_once('='));
         fields.into_iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.trim())
     };
     let (Some(credential), Some(signature)) = (field("Credential"), field("Signature")) else {
-        return Err(Refusal::InvalidArgument("Authorization header is invalid."));
+        return Err(OssError::InvalidArgument("Authorization header is invalid."));
     };
     if head.header("x-oss-content-sha256") != Some(UNSIGNED_PAYLOAD) {
-        return Err(Refusal::InvalidArgument("x-oss-content-sha256 must be UNSIGNED-PAYLOAD."));
+        return Err(OssError::InvalidArgument("x-oss-content-sha256 must be UNSIGNED-PAYLOAD."));
     }
     let (access_key_id, scope) = credential_of(credential)?;
-    let date_time = head.header("x-oss-date").ok_or(Refusal::AccessDenied(Denied::NoDate))?;
+    let date_time = head.header("x-oss-date").ok_or(OssError::AccessDenied(Denied::NoDate))?;
     let additional = field("AdditionalHeaders").unwrap_or_default();
     let terms = Terms::new(date_time, scope, additional, None)?;
     Ok(Signed {
@@ -70,10 +70,10 @@ pub(crate) fn from_header(head: &Head, rest: &str) -> Result<Signed, Refusal> {
 }
 
 /// `?x-oss-signature-version=OSS4-HMAC-SHA256&x-oss-credential=…&x-oss-date=…&x-oss-expires=…&x-oss-signature=…`
-pub(crate) fn from_query(head: &Head) -> Result<Signed, Refusal> {
+pub(crate) fn from_query(head: &Head) -> Result<Signed, OssError> {
     let part = |name| head.query.get(name);
     if part("x-oss-signature-version") != Some(ALGORITHM) {
-        return Err(Refusal::InvalidArgument("The signature version is unknown."));
+        return Err(OssError::InvalidArgument("The signature version is unknown."));
     }
     let (Some(credential), Some(date_time), Some(expires), Some(signature)) = (
         part("x-oss-credential"),
@@ -81,14 +81,14 @@ pub(crate) fn from_query(head: &Head) -> Result<Signed, Refusal> {
         part("x-oss-expires"),
         part("x-oss-signature"),
     ) else {
-        return Err(Refusal::InvalidArgument(
+        return Err(OssError::InvalidArgument(
             "Query-string authentication version 4 requires the x-oss-signature-version, x-oss-credential, \
              x-oss-date, x-oss-expires and x-oss-signature parameters.",
         ));
     };
     let life = expires.parse().ok().filter(|life| (1..=LONGEST_LIFE_SECONDS).contains(life));
     let life =
-        life.ok_or(Refusal::InvalidArgument("x-oss-expires is between 1 and 604800 seconds."))?;
+        life.ok_or(OssError::InvalidArgument("x-oss-expires is between 1 and 604800 seconds."))?;
     let (access_key_id, scope) = credential_of(credential)?;
     let additional = part("x-oss-additional-headers").unwrap_or_default();
     let terms = Terms::new(date_time, scope, additional, Some(life))?;
@@ -117,11 +117,11 @@ impl Terms {
         scope: Scope,
         additional: &str,
         life_seconds: Option<i64>,
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, OssError> {
         let at = NaiveDateTime::parse_from_str(date_time, "%Y%m%dT%H%M%SZ");
-        let at = at.map_err(|_| Refusal::AccessDenied(Denied::NoDate))?.and_utc();
+        let at = at.map_err(|_| OssError::AccessDenied(Denied::NoDate))?.and_utc();
         if !scope.is_of(date_time) {
-            return Err(Refusal::InvalidArgument("Invalid signing date in Authorization header."));
+            return Err(OssError::InvalidArgument("Invalid signing date in Authorization header."));
         }
         let names = additional.split(';').map(|name| name.trim().to_ascii_lowercase());
         let mut additional: Vec<String> =
@@ -153,14 +153,14 @@ impl Scope {
     }
 
     /// Whether the key is one for OSS in this region; in any, if none is given.
-    pub(crate) fn check(&self, region: Option<&str>) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, region: Option<&str>) -> Result<(), OssError> {
         if self.product != "oss" {
-            return Err(Refusal::InvalidArgument(
+            return Err(OssError::InvalidArgument(
                 "Invalid signing product in Authorization header.",
             ));
         }
         if region.is_some_and(|region| region != self.region) {
-            return Err(Refusal::InvalidArgument(
+            return Err(OssError::InvalidArgument(
                 "Invalid signing region in Authorization header.",
             ));
         }
@@ -192,11 +192,11 @@ impl SigningKey {
 }
 
 /// `<access key id>/<scope>`
-pub(crate) fn credential_of(text: &str) -> Result<(String, Scope), Refusal> {
+pub(crate) fn credential_of(text: &str) -> Result<(String, Scope), OssError> {
     let parts = text.split_once('/').filter(|(id, _)| !id.is_empty());
     parts
         .and_then(|(id, scope)| Some((id.to_owned(), Scope::parse(scope)?)))
-        .ok_or(Refusal::InvalidArgument("The credential is not <access key id>/<scope>."))
+        .ok_or(OssError::InvalidArgument("The credential is not <access key id>/<scope>."))
 }
 
 fn canonical_request(head: &Head, additional: &[String]) -> String {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::bucket::Object;
+use super::object::Object;
 
 const MARK: &[u8; 8] = b"oss-obj1";
 /// What follows the description.

@@ -1,8 +1,10 @@
 //! Where buckets and objects are: in memory, or in a folder.
 
+mod backend;
 mod bucket;
 mod folder;
-mod room;
+mod memory_quota;
+mod object;
 mod source;
 mod spool;
 mod upload;
@@ -14,27 +16,21 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use bucket::{Bucket, Meta, New, Object, Opened};
+pub(crate) use backend::Backend;
+pub(crate) use bucket::{Bucket, Opened};
+pub(crate) use object::{Meta, NewObject, Object};
 pub(crate) use spool::{Limits, Spool, Spooled};
 pub(crate) use upload::{Part, Upload, etag_of};
 
 use self::folder::Folder;
-use self::room::Room;
-use super::painting::paint;
-use crate::settings::BucketSettings;
+use self::memory_quota::MemoryQuota;
+use super::demo_images::paint;
+use crate::oss::bucket_settings::BucketSettings;
 
 /// All buckets of the emulator. They stand in its configuration; requests make no new ones.
 pub(crate) struct Store {
     buckets: BTreeMap<String, Bucket>,
-    keeping: Keeping,
-}
-
-/// Where bytes go.
-#[derive(Clone)]
-pub(crate) enum Keeping {
-    /// With what is left of it.
-    Memory(Room),
-    Folder(Arc<Folder>),
+    backend: Backend,
 }
 
 impl Store {
@@ -45,29 +41,29 @@ impl Store {
         folder: Option<&Path>,
         now: DateTime<Utc>,
     ) -> io::Result<Self> {
-        let keeping = match folder {
-            Some(path) => Keeping::Folder(Arc::new(Folder::open(path)?)),
-            None => Keeping::Memory(Room::new()),
+        let backend = match folder {
+            Some(path) => Backend::Folder(Arc::new(Folder::open(path)?)),
+            None => Backend::Memory(MemoryQuota::new()),
         };
         let mut opened = BTreeMap::new();
         for settings in buckets {
             let name = settings.name.as_str().to_owned();
-            let (found, is_new) = match &keeping {
-                Keeping::Memory(_) => (Vec::new(), true),
-                Keeping::Folder(folder) => folder.bucket(&name)?,
+            let (found, is_new) = match &backend {
+                Backend::Memory(_) => (Vec::new(), true),
+                Backend::Folder(folder) => folder.bucket(&name)?,
             };
             let bucket = Bucket::new(&settings, now, found);
             if is_new {
                 for key in &settings.objects {
                     let (content_type, bytes) = paint(key);
-                    let spooled = Spooled::of(&keeping, bytes)?;
+                    let spooled = Spooled::of(&backend, bytes)?;
                     let meta = Meta::of_type(content_type);
-                    bucket.put(&keeping, New::normal(key.clone(), meta, spooled, now))?;
+                    bucket.put(&backend, NewObject::normal(key.clone(), meta, spooled, now))?;
                 }
             }
             opened.insert(name, bucket);
         }
-        Ok(Self { buckets: opened, keeping })
+        Ok(Self { buckets: opened, backend })
     }
 
     pub(crate) fn bucket(&self, name: &str) -> Option<&Bucket> {
@@ -78,7 +74,7 @@ impl Store {
         self.buckets.values()
     }
 
-    pub(crate) fn keeping(&self) -> &Keeping {
-        &self.keeping
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
     }
 }

@@ -8,9 +8,9 @@ use axum::body::{Body, Bytes};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
 
-use super::room::Taken;
+use super::memory_quota::Reservation;
 use super::spool::{Spool, Temporary};
-use crate::oss::refusal::Refusal;
+use crate::oss::error::OssError;
 
 /// How much is read from a file at once.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -18,7 +18,7 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// Bytes that came in and are kept.
 #[derive(Debug)]
 pub(crate) enum Payload {
-    Memory { bytes: Bytes, taken: Taken },
+    Memory { bytes: Bytes, reservation: Reservation },
     File(Temporary),
 }
 
@@ -39,11 +39,11 @@ impl Payload {
 
 impl Source {
     /// A body of a range of the bytes, which must lie within them.
-    pub(crate) async fn into_body(self, range: Range<u64>) -> Result<Body, Refusal> {
+    pub(crate) async fn into_body(self, range: Range<u64>) -> Result<Body, OssError> {
         match self {
             Self::Memory(bytes) => Ok(Body::from(slice(&bytes, range))),
             Self::File(file) => {
-                let reader = at(file, &range).await.map_err(Refusal::Storage)?;
+                let reader = at(file, &range).await.map_err(OssError::Storage)?;
                 let stream = ReaderStream::with_capacity(reader, CHUNK_BYTES);
                 Ok(Body::from_stream(stream))
             }
@@ -55,14 +55,14 @@ impl Source {
         self,
         range: Range<u64>,
         spool: &mut Spool,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OssError> {
         match self {
             Self::Memory(bytes) => spool.write(&slice(&bytes, range)).await,
             Self::File(file) => {
-                let mut reader = at(file, &range).await.map_err(Refusal::Storage)?;
+                let mut reader = at(file, &range).await.map_err(OssError::Storage)?;
                 let mut chunk = vec![0; CHUNK_BYTES];
                 loop {
-                    let length = reader.read(&mut chunk).await.map_err(Refusal::Storage)?;
+                    let length = reader.read(&mut chunk).await.map_err(OssError::Storage)?;
                     if length == 0 {
                         return Ok(());
                     }

@@ -9,15 +9,15 @@ use md5::{Digest, Md5};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use super::Keeping;
-use super::room::Taken;
+use super::backend::Backend;
+use super::memory_quota::Reservation;
 use super::source::Payload;
-use crate::oss::refusal::Refusal;
+use crate::oss::error::OssError;
 
 /// An object that is put at once, and a part, have at most 5 GB.
 const MOST_BYTES: u64 = 5 << 30;
 
-const FULL: Refusal = Refusal::Full(
+const FULL: OssError = OssError::Full(
     "The emulator keeps 1 GiB in memory; start it with --data to keep more in a folder.",
 );
 
@@ -38,7 +38,7 @@ pub(crate) struct Spool {
 }
 
 enum Sink {
-    Memory { bytes: Vec<u8>, taken: Taken },
+    Memory { bytes: Vec<u8>, reservation: Reservation },
     File { file: File, path: Temporary },
 }
 
@@ -69,48 +69,50 @@ impl Default for Limits {
 }
 
 impl Spool {
-    pub(crate) async fn new(keeping: &Keeping, limits: Limits) -> Result<Self, Refusal> {
-        let sink = match keeping {
-            Keeping::Memory(room) => {
-                let taken = room.begin().ok_or(FULL)?;
-                Sink::Memory { bytes: Vec::new(), taken }
+    pub(crate) async fn new(backend: &Backend, limits: Limits) -> Result<Self, OssError> {
+        let sink = match backend {
+            Backend::Memory(quota) => {
+                let reservation = quota.reserve().ok_or(FULL)?;
+                Sink::Memory { bytes: Vec::new(), reservation }
             }
-            Keeping::Folder(folder) => {
+            Backend::Folder(folder) => {
                 let path = Temporary(folder.temporary());
-                let file = File::create_new(&path.0).await.map_err(Refusal::Storage)?;
+                let file = File::create_new(&path.0).await.map_err(OssError::Storage)?;
                 Sink::File { file, path }
             }
         };
         Ok(Self { sink, md5: Md5::new(), crc64: Crc64::new(), length: 0, limits })
     }
 
-    pub(crate) async fn write(&mut self, chunk: &[u8]) -> Result<(), Refusal> {
+    pub(crate) async fn write(&mut self, chunk: &[u8]) -> Result<(), OssError> {
         self.length += chunk.len() as u64;
         if self.length > self.limits.most {
-            return Err(Refusal::EntityTooLarge);
+            return Err(OssError::EntityTooLarge);
         }
         match &mut self.sink {
-            Sink::Memory { bytes, taken } => {
-                if !taken.grow(chunk.len() as u64) {
+            Sink::Memory { bytes, reservation } => {
+                if !reservation.grow(chunk.len() as u64) {
                     return Err(FULL);
                 }
                 bytes.extend_from_slice(chunk);
             }
-            Sink::File { file, .. } => file.write_all(chunk).await.map_err(Refusal::Storage)?,
+            Sink::File { file, .. } => file.write_all(chunk).await.map_err(OssError::Storage)?,
         }
         self.md5.update(chunk);
         self.crc64.write(chunk);
         Ok(())
     }
 
-    pub(crate) async fn finish(self) -> Result<Spooled, Refusal> {
+    pub(crate) async fn finish(self) -> Result<Spooled, OssError> {
         if self.length < self.limits.least {
-            return Err(Refusal::PartTooSmall);
+            return Err(OssError::PartTooSmall);
         }
         let payload = match self.sink {
-            Sink::Memory { bytes, taken } => Payload::Memory { bytes: bytes.into(), taken },
+            Sink::Memory { bytes, reservation } => {
+                Payload::Memory { bytes: bytes.into(), reservation }
+            }
             Sink::File { mut file, path } => {
-                file.flush().await.map_err(Refusal::Storage)?;
+                file.flush().await.map_err(OssError::Storage)?;
                 Payload::File(path)
             }
         };
@@ -121,18 +123,20 @@ impl Spool {
 
 impl Spooled {
     /// What is there already, at once.
-    pub(crate) fn of(keeping: &Keeping, bytes: Vec<u8>) -> io::Result<Self> {
+    pub(crate) fn of(backend: &Backend, bytes: Vec<u8>) -> io::Result<Self> {
         let mut crc64 = Crc64::new();
         crc64.write(&bytes);
         let md5 = Md5::digest(&bytes).into();
         let length = bytes.len() as u64;
-        let payload = match keeping {
-            Keeping::Memory(room) => {
-                let taken = room.begin().and_then(|mut taken| taken.grow(length).then_some(taken));
-                let taken = taken.ok_or(io::ErrorKind::OutOfMemory)?;
-                Payload::Memory { bytes: Bytes::from(bytes), taken }
+        let payload = match backend {
+            Backend::Memory(quota) => {
+                let reservation = quota
+                    .reserve()
+                    .and_then(|mut reservation| reservation.grow(length).then_some(reservation));
+                let reservation = reservation.ok_or(io::ErrorKind::OutOfMemory)?;
+                Payload::Memory { bytes: Bytes::from(bytes), reservation }
             }
-            Keeping::Folder(folder) => {
+            Backend::Folder(folder) => {
                 let path = Temporary(folder.temporary());
                 std::fs::write(&path.0, &bytes)?;
                 Payload::File(path)

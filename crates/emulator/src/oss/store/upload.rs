@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use md5::{Digest, Md5};
 
-use super::bucket::Meta;
+use super::object::Meta;
 use super::spool::Spooled;
-use crate::oss::refusal::Refusal;
+use crate::oss::error::OssError;
 
 /// Every part but the last has at least 100 KB.
 const LEAST_PART_BYTES: u64 = 100 << 10;
@@ -29,25 +29,25 @@ pub(crate) struct Part {
 
 impl Upload {
     /// The parts that a client lists as the whole, by number and ETag, in order.
-    pub(crate) fn chosen(&self, listed: &[(u32, String)]) -> Result<Vec<Part>, Refusal> {
+    pub(crate) fn chosen(&self, listed: &[(u32, String)]) -> Result<Vec<Part>, OssError> {
         if listed.is_empty() {
-            return Err(Refusal::MalformedXml);
+            return Err(OssError::MalformedXml);
         }
         if listed.windows(2).any(|pair| pair[0].0 >= pair[1].0) {
-            return Err(Refusal::InvalidPartOrder);
+            return Err(OssError::InvalidPartOrder);
         }
         let unquoted = |etag: &str| etag.trim().trim_matches('"').to_ascii_uppercase();
         let mut chosen = Vec::new();
         for (number, etag) in listed {
-            let part = self.parts.get(number).ok_or(Refusal::InvalidPart)?;
+            let part = self.parts.get(number).ok_or(OssError::InvalidPart)?;
             if unquoted(&part.spooled.etag()) != unquoted(etag) {
-                return Err(Refusal::InvalidPart);
+                return Err(OssError::InvalidPart);
             }
             chosen.push(part.clone());
         }
         let all_but_the_last = &chosen[..chosen.len() - 1];
         if all_but_the_last.iter().any(|part| part.spooled.length < LEAST_PART_BYTES) {
-            return Err(Refusal::PartTooSmall);
+            return Err(OssError::PartTooSmall);
         }
         Ok(chosen)
     }

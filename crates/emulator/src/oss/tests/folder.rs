@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test]
 async fn objects_survive_a_restart_and_deleted_ones_stay_deleted() {
     let folder = tempfile::tempdir().unwrap();
-    let emulated = Emulated::keeping(Some(folder.path())).await;
+    let emulated = Emulated::backend(Some(folder.path())).await;
     let put = Ask::put("notes/ü b.txt", "hello").header("content-type", "text/plain");
     emulated.root(put.header("x-oss-meta-colour", "green")).await;
     emulated
@@ -18,7 +18,7 @@ async fn objects_survive_a_restart_and_deleted_ones_stay_deleted() {
     let painted = emulated.root(Ask::get("2015/01/02/morning.jpg")).await;
     emulated.stop().await;
 
-    let emulated = Emulated::keeping(Some(folder.path())).await;
+    let emulated = Emulated::backend(Some(folder.path())).await;
     assert_eq!(emulated.root(Ask::get("notes/ü b.txt")).await.shown(), before);
     assert_eq!(emulated.root(Ask::get("2015/01/02/morning.jpg")).await.body, painted.body);
     assert_eq!(emulated.root(Ask::get(GRASS)).await.outcome(), "404 NoSuchKey");
@@ -41,7 +41,7 @@ impl Emulated {
 #[tokio::test]
 async fn everything_works_in_a_folder_too() {
     let folder = tempfile::tempdir().unwrap();
-    let emulated = Emulated::keeping(Some(folder.path())).await;
+    let emulated = Emulated::backend(Some(folder.path())).await;
     let begin = emulated.root(Ask::new("POST", "big").query("uploads", "")).await;
     let id = begin.tag("UploadId");
     for (number, body) in [("1", vec![7; 100 << 10]), ("2", b"end".to_vec())] {
@@ -65,7 +65,7 @@ async fn everything_works_in_a_folder_too() {
 async fn no_key_reaches_outside_its_bucket() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data");
-    let emulated = Emulated::keeping(Some(&data)).await;
+    let emulated = Emulated::backend(Some(&data)).await;
     let keys = ["../escaped", "../../escaped", "a/../../../escaped", "nul\u{0}", "CON", ".lock"];
     for key in keys {
         assert_eq!(emulated.root(Ask::put(key, key)).await.status, 200, "{key}");
@@ -89,7 +89,7 @@ async fn no_key_reaches_outside_its_bucket() {
 #[tokio::test]
 async fn half_an_object_is_none() {
     let folder = tempfile::tempdir().unwrap();
-    let emulated = Emulated::keeping(Some(folder.path())).await;
+    let emulated = Emulated::backend(Some(folder.path())).await;
     emulated.root(Ask::put("whole", "hello")).await;
     emulated.stop().await;
     let bucket = folder.path().join("sample-bucket");
@@ -99,7 +99,7 @@ async fn half_an_object_is_none() {
     std::fs::write(bucket.join(name("renamed")), &whole).unwrap();
     std::fs::write(bucket.join("empty"), "").unwrap();
     std::fs::write(folder.path().join(".incoming").join("left"), "over").unwrap();
-    let emulated = Emulated::keeping(Some(folder.path())).await;
+    let emulated = Emulated::backend(Some(folder.path())).await;
     assert_eq!(emulated.root(Ask::get("whole")).await.text(), "hello");
     for key in ["cut", "renamed", "empty"] {
         assert_eq!(emulated.root(Ask::get(key)).await.outcome(), "404 NoSuchKey", "{key}");
@@ -110,7 +110,7 @@ async fn half_an_object_is_none() {
 #[tokio::test]
 async fn a_folder_is_one_emulators() {
     let folder = tempfile::tempdir().unwrap();
-    let _first = Emulated::keeping(Some(folder.path())).await;
+    let _first = Emulated::backend(Some(folder.path())).await;
     let addr = "127.0.0.1:0".parse().unwrap();
     let second = Emulator::bind(settings(), addr, Clock::manual(start())).await.unwrap();
     let refused = second.with_oss(addr, Some(folder.path())).await.err().unwrap();
@@ -121,7 +121,7 @@ async fn a_folder_is_one_emulators() {
 async fn an_upload_that_breaks_off_leaves_nothing() {
     use tokio::io::AsyncWriteExt;
     let folder = tempfile::tempdir().unwrap();
-    let emulated = Emulated::keeping(Some(folder.path())).await;
+    let emulated = Emulated::backend(Some(folder.path())).await;
     let mut stream = tokio::net::TcpStream::connect(&emulated.host).await.unwrap();
     let head = format!(
         "PUT /open-bucket/cut HTTP/1.1\r\nhost: {}\r\ncontent-length: 10\r\n\r\nhalf",

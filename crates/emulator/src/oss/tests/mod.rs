@@ -20,8 +20,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::ExposeSecret;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::signature::encode;
-use crate::{Emulator, EmulatorSettings, Handle, Session};
+use crate::percent::encode;
+use crate::{Emulator, EmulatorControl, EmulatorSettings, Session};
 use appserver_domain::clock::Clock;
 
 const START: &str = "2016-01-13T14:02:37Z";
@@ -62,7 +62,7 @@ policies = ["AliyunOSSFullAccess"]
 
 struct Emulated {
     host: String,
-    handle: Handle,
+    control: EmulatorControl,
     http: reqwest::Client,
     settings: EmulatorSettings,
     _serving: DropGuard,
@@ -115,20 +115,20 @@ fn start() -> DateTime<Utc> {
 
 impl Emulated {
     async fn start() -> Self {
-        Self::keeping(None).await
+        Self::backend(None).await
     }
 
-    async fn keeping(data: Option<&Path>) -> Self {
+    async fn backend(data: Option<&Path>) -> Self {
         let addr = "127.0.0.1:0".parse().unwrap();
         let emulator = Emulator::bind(settings(), addr, Clock::manual(start())).await.unwrap();
         let emulator = emulator.with_oss(addr, data).await.unwrap();
         let host = emulator.oss_addr().unwrap().to_string();
-        let handle = emulator.handle();
+        let control = emulator.control();
         let shutdown = CancellationToken::new();
         tokio::spawn(emulator.serve(shutdown.clone()));
         let no_redirects = reqwest::redirect::Policy::none();
         let http = reqwest::Client::builder().no_proxy().redirect(no_redirects).build().unwrap();
-        Self { host, handle, http, settings: settings(), _serving: shutdown.drop_guard() }
+        Self { host, control, http, settings: settings(), _serving: shutdown.drop_guard() }
     }
 
     /// A session of a role for an hour.

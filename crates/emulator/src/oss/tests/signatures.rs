@@ -122,10 +122,10 @@ async fn a_url_ends_with_its_time_whatever_its_signature() {
         let ask = Ask::get(GRASS).signed(scheme, &Keys::root());
         let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
         let badly_signed = Ask::get(GRASS).signed(scheme, &wrong);
-        emulated.handle.reset_clock();
-        emulated.handle.advance_clock(60);
+        emulated.control.reset_clock();
+        emulated.control.advance_clock(60);
         assert_eq!(emulated.ask(&ask).await.status, 200, "{scheme:?}");
-        emulated.handle.advance_clock(1);
+        emulated.control.advance_clock(1);
         for ask in [ask, badly_signed] {
             let told = emulated.ask(&ask).await;
             let said = (told.outcome(), told.tag("Message"));
@@ -156,14 +156,14 @@ async fn a_v4_url_is_not_from_the_future_and_lives_for_a_week_at_most() {
 async fn a_token_ends_and_is_forgotten_a_day_later() {
     let emulated = Emulated::start().await;
     let session = emulated.session("oss-readonly", None);
-    let ask = |scheme| Ask::get(GRASS).at(emulated.handle.now()).signed(scheme, &session);
+    let ask = |scheme| Ask::get(GRASS).at(emulated.control.now()).signed(scheme, &session);
     for scheme in SCHEMES {
-        emulated.handle.reset_clock();
-        emulated.handle.advance_clock(3599);
+        emulated.control.reset_clock();
+        emulated.control.advance_clock(3599);
         assert_eq!(emulated.ask(&ask(scheme)).await.status, 200, "{scheme:?}");
-        emulated.handle.advance_clock(1);
+        emulated.control.advance_clock(1);
         assert_eq!(emulated.ask(&ask(scheme)).await.outcome(), "403 SecurityTokenExpired");
-        emulated.handle.advance_clock(24 * 3600 + 1);
+        emulated.control.advance_clock(24 * 3600 + 1);
         assert_eq!(emulated.ask(&ask(scheme)).await.outcome(), "403 InvalidAccessKeyId");
     }
 }
@@ -276,7 +276,7 @@ async fn requests_are_counted_and_logged_without_what_is_secret() {
     emulated.ask(&Ask::get(GRASS).signed(Scheme::V4Url(60), &session)).await;
     emulated.ask(&Ask::list(&[("prefix", "2015/")]).signed(Scheme::V1Url(60), &session)).await;
     emulated.ask(&Ask::put(GRASS, "").signed(Scheme::V1, &session)).await;
-    let calls = emulated.handle.oss_calls();
+    let calls = emulated.control.oss_calls();
     let shown: Vec<_> = calls
         .iter()
         .map(|call| {
@@ -299,7 +299,7 @@ async fn requests_are_counted_and_logged_without_what_is_secret() {
     assert_eq!(calls[1].parameters["prefix"], "2015/");
     let logged = format!("{calls:?}");
     assert!(!logged.contains(&session.secret) && !logged.contains(session.token.as_ref().unwrap()));
-    assert_eq!(emulated.handle.oss_totals()["PutObject"]["AccessDenied"], 1);
-    emulated.handle.clear_oss_calls();
-    assert_eq!((emulated.handle.oss_calls().len(), emulated.handle.oss_totals().len()), (0, 0));
+    assert_eq!(emulated.control.oss_totals()["PutObject"]["AccessDenied"], 1);
+    emulated.control.clear_oss_calls();
+    assert_eq!((emulated.control.oss_calls().len(), emulated.control.oss_totals().len()), (0, 0));
 }

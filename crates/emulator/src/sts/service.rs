@@ -13,21 +13,22 @@ use http_body_util::{BodyExt, Limited};
 use uuid::Uuid;
 
 use super::acs3::Acs3;
-use super::actions::{Assumption, assume_role, caller_identity};
-use super::answer::{Answer, Format, Frame, html};
-use super::calls::Call;
-use super::faults::Fault;
+use super::assume_role::{Assumption, assume_role};
+use super::caller_identity::caller_identity;
+use super::error::StsError;
 use super::gateway::{Action, Gateway, Proof};
-use super::handle::Handle;
 use super::params::Params;
-use super::refusal::Refusal;
+use super::response::{Answer, Format, Frame, html};
+use crate::control::Call;
+use crate::control::EmulatorControl;
+use crate::control::Fault;
 
 /// What STS takes of a POST.
 const BODY_LIMIT_BYTES: usize = 10 << 20;
 
 pub(crate) struct Sts {
     pub(crate) gateway: Gateway,
-    pub(crate) handle: Handle,
+    pub(crate) control: EmulatorControl,
 }
 
 pub(crate) fn routes(sts: Sts) -> Router {
@@ -54,14 +55,14 @@ async fn answer(
         Ok((params, None)) => (params, None, None),
         Err(refusal) => (Params::default(), None, Some(refusal)),
     };
-    let call = Call::new(sts.handle.now(), parts.method.as_str(), &params, &request_id);
-    let pending = sts.handle.calls.arrived(call);
+    let call = Call::of_sts(sts.control.now(), parts.method.as_str(), params.as_map(), &request_id);
+    let pending = sts.control.calls.arrived(call);
     let action = params.get("Action").unwrap_or_default();
-    let (delay, skew) = sts.handle.faults.on_arrival(action);
+    let (delay, skew) = sts.control.faults.on_arrival(action);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let now = sts.handle.now() + skew;
+    let now = sts.control.now() + skew;
 
     let refused = unreadable.or_else(|| misdirected(&parts.method, parts.uri.path()));
     let outcome = match refused {
@@ -105,20 +106,20 @@ impl Sts {
         params: &Params,
         now: DateTime<Utc>,
         peer: SocketAddr,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<Outcome, StsError> {
         let (action, principal) = self.gateway.admit(proof, params, now)?;
         let name = params.need("Action")?;
-        let faults = &self.handle.faults;
+        let faults = &self.control.faults;
         // The quota is real time: it is not for a scripted skew to stretch.
-        if let Some(time_left_ms) = faults.beyond_quota(name, self.handle.now()) {
-            return Err(Refusal::Throttled { time_left_ms });
+        if let Some(time_left_ms) = faults.beyond_quota(name, self.control.now()) {
+            return Err(StsError::Throttled { time_left_ms });
         }
         let fault = faults.on_answer(name);
         if let Some(Fault::Throttle { time_left_ms }) = fault {
-            return Err(Refusal::Throttled { time_left_ms });
+            return Err(StsError::Throttled { time_left_ms });
         }
         if let Some(Fault::Error { status, code, message }) = fault {
-            return Err(Refusal::Scripted { status: status.into(), code, message });
+            return Err(StsError::Scripted { status: status.into(), code, message });
         }
         let acted = match action {
             Action::AssumeRole => {
@@ -141,19 +142,19 @@ impl Sts {
     }
 }
 
-fn misdirected(method: &Method, path: &str) -> Option<Refusal> {
+fn misdirected(method: &Method, path: &str) -> Option<StsError> {
     match (method, path) {
         (&Method::GET | &Method::POST, "/") => None,
-        (_, "/") => Some(Refusal::Method),
-        _ => Some(Refusal::Api),
+        (_, "/") => Some(StsError::Method),
+        _ => Some(StsError::Api),
     }
 }
 
-async fn whole(body: Body) -> Result<Bytes, Refusal> {
+async fn whole(body: Body) -> Result<Bytes, StsError> {
     match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
         // Whatever else ends a body early ends its connection too, and nobody reads the answer.
-        Err(_) => Err(Refusal::TooLarge),
+        Err(_) => Err(StsError::TooLarge),
     }
 }
 

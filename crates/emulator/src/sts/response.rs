@@ -5,10 +5,10 @@ use axum::http::{HeaderName, Response, StatusCode, header};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::faults::Fault;
+use super::error::StsError;
 use super::params::Params;
-use super::refusal::Refusal;
-use super::wire::{CutBody, HangUp};
+use crate::connections::{CutBody, HangUp};
+use crate::control::Fault;
 
 /// How a caller wants its answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -49,7 +49,7 @@ impl Answer {
         Self { status: StatusCode::OK, root, fields, rate_limit: None }
     }
 
-    pub(crate) fn refusal(refusal: &Refusal) -> Self {
+    pub(crate) fn refusal(refusal: &StsError) -> Self {
         let code = refusal.code();
         let fields = [
             ("HostId", "sts.aliyuncs.com".to_owned()),
@@ -57,7 +57,7 @@ impl Answer {
             ("Recommend", format!("https://api.aliyun.com/troubleshoot?q={code}&product=Sts")),
             ("Code", code),
         ];
-        let rate_limit = if let Refusal::Throttled { time_left_ms } = refusal {
+        let rate_limit = if let StsError::Throttled { time_left_ms } = refusal {
             Some(format!("Limit:100,Remain:0,TimeLeft:{time_left_ms},Reset:{time_left_ms}"))
         } else {
             None

@@ -5,26 +5,26 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::calls::{Call, Calls, Totals};
+use super::clock::MovableClock;
 use super::faults::{Faults, ScriptedFault};
-use super::time::Time;
 use appserver_domain::clock::Clock;
 
 /// Scripts the faults of an emulator, shows the calls that reached it and moves its clock. Clones are of the same emulator.
 #[derive(Clone)]
-pub struct Handle {
+pub struct EmulatorControl {
     pub(crate) faults: Arc<Faults>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) oss_calls: Arc<Calls>,
-    pub(crate) time: Time,
+    pub(crate) clock: MovableClock,
 }
 
-impl Handle {
+impl EmulatorControl {
     pub(crate) fn new(clock: Clock) -> Self {
         Self {
             faults: Arc::default(),
             calls: Arc::default(),
             oss_calls: Arc::default(),
-            time: Time::of(clock),
+            clock: MovableClock::of(clock),
         }
     }
 
@@ -83,22 +83,22 @@ impl Handle {
 
     /// What time it is for the emulator.
     pub fn now(&self) -> DateTime<Utc> {
-        self.time.now()
+        self.clock.now()
     }
 
     /// How many seconds the emulator is ahead of the clock that it was given; negative if it is behind.
     pub fn clock_offset_seconds(&self) -> i64 {
-        self.time.offset_seconds()
+        self.clock.offset_seconds()
     }
 
     /// Moves the emulator's clock on, or back if negative, for STS and OSS alike; at most a hundred years away from the
     /// clock that it was given, which stays where it is.
     pub fn advance_clock(&self, seconds: i64) {
-        self.time.advance(seconds);
+        self.clock.advance(seconds);
     }
 
     /// Puts the emulator's clock back to the one that it was given.
     pub fn reset_clock(&self) {
-        self.time.reset();
+        self.clock.reset();
     }
 }

@@ -11,58 +11,58 @@ use chrono::SecondsFormat;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::emulator_control::EmulatorControl;
 use super::faults::ScriptedFault;
-use super::handle::Handle;
 
-pub(crate) fn routes(handle: Handle) -> Router {
+pub(crate) fn routes(control: EmulatorControl) -> Router {
     Router::new()
         .route("/_emulator/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/_emulator/calls", get(calls).delete(clear_calls))
         .route("/_emulator/oss/calls", get(oss_calls).delete(clear_oss_calls))
         .route("/_emulator/clock", get(clock).post(move_clock).delete(reset_clock))
-        .with_state(Arc::new(handle))
+        .with_state(Arc::new(control))
 }
 
-async fn faults(State(handle): State<Arc<Handle>>) -> Response<Body> {
-    answer(StatusCode::OK, &json!({ "Faults": handle.faults() }))
+async fn faults(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
+    answer(StatusCode::OK, &json!({ "Faults": control.faults() }))
 }
 
-async fn add_fault(State(handle): State<Arc<Handle>>, body: Bytes) -> Response<Body> {
+async fn add_fault(State(control): State<Arc<EmulatorControl>>, body: Bytes) -> Response<Body> {
     match serde_json::from_slice::<ScriptedFault>(&body) {
         Ok(fault) => {
-            handle.script(fault);
-            faults(State(handle)).await
+            control.script(fault);
+            faults(State(control)).await
         }
         Err(error) => malformed("no scripted fault", &error),
     }
 }
 
-async fn clear_faults(State(handle): State<Arc<Handle>>) -> StatusCode {
-    handle.clear_faults();
+async fn clear_faults(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
+    control.clear_faults();
     StatusCode::NO_CONTENT
 }
 
-async fn calls(State(handle): State<Arc<Handle>>) -> Response<Body> {
+async fn calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
     let shown = json!({
-        "Calls": handle.calls(),
-        "Totals": handle.totals(),
-        "NarrowingViolations": handle.narrowing_violations(),
+        "Calls": control.calls(),
+        "Totals": control.totals(),
+        "NarrowingViolations": control.narrowing_violations(),
     });
     answer(StatusCode::OK, &shown)
 }
 
-async fn clear_calls(State(handle): State<Arc<Handle>>) -> StatusCode {
-    handle.clear_calls();
+async fn clear_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
+    control.clear_calls();
     StatusCode::NO_CONTENT
 }
 
-async fn oss_calls(State(handle): State<Arc<Handle>>) -> Response<Body> {
-    let shown = json!({ "Calls": handle.oss_calls(), "Totals": handle.oss_totals() });
+async fn oss_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
+    let shown = json!({ "Calls": control.oss_calls(), "Totals": control.oss_totals() });
     answer(StatusCode::OK, &shown)
 }
 
-async fn clear_oss_calls(State(handle): State<Arc<Handle>>) -> StatusCode {
-    handle.clear_oss_calls();
+async fn clear_oss_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
+    control.clear_oss_calls();
     StatusCode::NO_CONTENT
 }
 
@@ -74,23 +74,23 @@ struct Move {
     advance_seconds: i64,
 }
 
-async fn clock(State(handle): State<Arc<Handle>>) -> Response<Body> {
-    let now = handle.now().to_rfc3339_opts(SecondsFormat::Secs, true);
-    answer(StatusCode::OK, &json!({ "Now": now, "OffsetSeconds": handle.clock_offset_seconds() }))
+async fn clock(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
+    let now = control.now().to_rfc3339_opts(SecondsFormat::Secs, true);
+    answer(StatusCode::OK, &json!({ "Now": now, "OffsetSeconds": control.clock_offset_seconds() }))
 }
 
-async fn move_clock(State(handle): State<Arc<Handle>>, body: Bytes) -> Response<Body> {
+async fn move_clock(State(control): State<Arc<EmulatorControl>>, body: Bytes) -> Response<Body> {
     match serde_json::from_slice::<Move>(&body) {
         Ok(Move { advance_seconds }) => {
-            handle.advance_clock(advance_seconds);
-            clock(State(handle)).await
+            control.advance_clock(advance_seconds);
+            clock(State(control)).await
         }
         Err(error) => malformed("no move of the clock", &error),
     }
 }
 
-async fn reset_clock(State(handle): State<Arc<Handle>>) -> StatusCode {
-    handle.reset_clock();
+async fn reset_clock(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
+    control.reset_clock();
     StatusCode::NO_CONTENT
 }
 

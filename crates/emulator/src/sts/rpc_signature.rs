@@ -9,11 +9,12 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 
+use super::error::StsError;
 use super::params::Params;
-use super::refusal::Refusal;
+use crate::percent::encode;
 
 /// Whether the call was signed with the secret, method included.
-pub(crate) fn verify(method: &str, params: &Params, secret: &SecretString) -> Result<(), Refusal> {
+pub(crate) fn verify(method: &str, params: &Params, secret: &SecretString) -> Result<(), StsError> {
     let string_to_sign = string_to_sign(method, params);
     let key = format!("{}&", secret.expose_secret());
     let mac = Hmac::<Sha1>::new_from_slice(key.as_bytes())
@@ -21,7 +22,7 @@ pub(crate) fn verify(method: &str, params: &Params, secret: &SecretString) -> Re
         .chain_update(string_to_sign.as_bytes());
     let signature = STANDARD.decode(params.need("Signature")?).unwrap_or_default();
     // Compares in constant time.
-    mac.verify_slice(&signature).map_err(|_| Refusal::SignatureDoesNotMatch { string_to_sign })
+    mac.verify_slice(&signature).map_err(|_| StsError::SignatureDoesNotMatch { string_to_sign })
 }
 
 pub(crate) fn string_to_sign(method: &str, params: &Params) -> String {
@@ -31,18 +32,6 @@ pub(crate) fn string_to_sign(method: &str, params: &Params) -> String {
         .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
         .collect();
     format!("{method}&%2F&{}", encode(&pairs.join("&")))
-}
-
-/// RFC 3986: everything but the unreserved characters, hexadecimal digits in upper case.
-pub(crate) fn encode(text: &str) -> String {
-    text.bytes()
-        .map(|b| match b {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                char::from(b).to_string()
-            }
-            _ => format!("%{b:02X}"),
-        })
-        .collect()
 }
 
 /// Signs as a well-behaved client would; the published vectors hold the verifier, and with it this, to the truth.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 /// Why a request is refused: HTTP status, code and message are those that Alibaba Cloud documents, where it does.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum OssError {
     /// A policy or ACL does not let the request through.
     AccessDenied(Denied),
     AccessKeyNotFound,
@@ -78,7 +78,7 @@ pub(crate) struct Mismatch {
     pub(crate) canonical_request: Option<String>,
 }
 
-impl Refusal {
+impl OssError {
     /// HTTP status and code.
     pub(crate) fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {

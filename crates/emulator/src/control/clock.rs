@@ -14,12 +14,12 @@ const FURTHEST_SECONDS: i64 = 100 * 365 * 86_400;
 ///
 /// The given clock is not moved itself: it may be the machine's, or the one that a test's server shares.
 #[derive(Clone, Debug)]
-pub(crate) struct Time {
+pub(crate) struct MovableClock {
     clock: Clock,
     offset_seconds: Arc<AtomicI64>,
 }
 
-impl Time {
+impl MovableClock {
     pub(crate) fn of(clock: Clock) -> Self {
         Self { clock, offset_seconds: Arc::default() }
     }
@@ -55,7 +55,7 @@ mod tests {
     #[test]
     fn the_given_clock_stays_where_it_is() {
         let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
-        let time = Time::of(clock.clone());
+        let time = MovableClock::of(clock.clone());
         time.clone().advance(3600);
         time.advance(-60);
         assert_eq!(time.now() - clock.now(), TimeDelta::seconds(3540));
@@ -65,8 +65,8 @@ mod tests {
 
     #[test]
     fn no_move_leaves_the_calendar() {
-        let time = Time::of(Clock::manual("2016-01-13T14:02:37Z".parse().unwrap()));
-        let years = |time: &Time| time.now().format("%Y").to_string();
+        let time = MovableClock::of(Clock::manual("2016-01-13T14:02:37Z".parse().unwrap()));
+        let years = |time: &MovableClock| time.now().format("%Y").to_string();
         time.advance(i64::MAX);
         time.advance(i64::MAX);
         assert_eq!(years(&time), "2115");

@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 
 /// Why a call is refused: its HTTP status, code and message are those that Alibaba Cloud documents.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Refusal {
+pub(crate) enum StsError {
     /// A mandatory parameter is absent or empty.
     Missing(&'static str),
     Method,
@@ -45,7 +45,7 @@ pub(crate) enum Refusal {
     },
 }
 
-impl Refusal {
+impl StsError {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::ram::PolicyProblem;
+use crate::ram::PolicyProblem;
 
 /// Why a configuration makes no emulator. No secret is repeated in the message.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::params::Params;
-use super::ram::Policy;
+use crate::ram::Policy;
 
 /// The log keeps the latest calls and forgets older ones.
 const MOST_CALLS: usize = 10_000;
@@ -76,14 +75,20 @@ pub(crate) struct Pending {
 
 impl Call {
     /// Of texts beyond their bounds, which no honest call reaches, the beginning is kept.
-    pub(crate) fn new(at: DateTime<Utc>, method: &str, params: &Params, request_id: &str) -> Self {
-        let is_kept =
-            |(name, _): &(&str, &str)| !["Action", "Signature", "SecurityToken"].contains(name);
+    pub(crate) fn of_sts(
+        at: DateTime<Utc>,
+        method: &str,
+        params: &BTreeMap<String, String>,
+        request_id: &str,
+    ) -> Self {
+        let is_kept = |(name, _): &(&String, &String)| {
+            !["Action", "Signature", "SecurityToken"].contains(&name.as_str())
+        };
         let parameters = params.iter().filter(is_kept).take(MOST_PARAMETERS);
         Self {
             at,
             method: method.to_owned(),
-            action: bounded(params.get("Action").unwrap_or_default()),
+            action: bounded(params.get("Action").map_or("", String::as_str)),
             parameters: parameters.map(|(name, value)| (bounded(name), bounded(value))).collect(),
             outcome: String::new(),
             request_id: request_id.to_owned(),
@@ -199,13 +204,17 @@ fn bounded(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn call(params: &Params) -> Call {
-        Call::new("2016-01-13T14:02:37Z".parse().unwrap(), "POST", params, "ID")
+    fn params<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+        pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
+    }
+
+    fn call(params: &BTreeMap<String, String>) -> Call {
+        Call::of_sts("2016-01-13T14:02:37Z".parse().unwrap(), "POST", params, "ID")
     }
 
     #[test]
     fn a_call_keeps_no_signature_and_no_token() {
-        let params = Params::from([
+        let sent = params([
             ("Action", "AssumeRole"),
             ("Policy", "{}"),
             ("SecurityToken", "canary"),
@@ -219,7 +228,7 @@ mod tests {
             outcome: String::new(),
             request_id: "ID".to_owned(),
         };
-        assert_eq!(call(&params), expected);
+        assert_eq!(call(&sent), expected);
     }
 
     #[test]
@@ -231,10 +240,10 @@ mod tests {
         let denying =
             r#"{"Version":"1","Statement":[{"Effect":"Deny","Action":"oss:*","Resource":"*"}]}"#;
         for policy in [narrow, "", broad, denying, "{"] {
-            calls.arrived(call(&Params::from([("Action", "AssumeRole"), ("Policy", policy)])));
+            calls.arrived(call(&params([("Action", "AssumeRole"), ("Policy", policy)])));
         }
-        calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
-        calls.arrived(call(&Params::from([("Action", "GetCallerIdentity")])));
+        calls.arrived(call(&params([("Action", "AssumeRole")])));
+        calls.arrived(call(&params([("Action", "GetCallerIdentity")])));
         let policies: Vec<_> = calls
             .violations()
             .into_iter()
@@ -247,8 +256,8 @@ mod tests {
     #[test]
     fn an_endless_call_is_kept_in_part() {
         let long = "é".repeat(LONGEST_TEXT_BYTES);
-        let pairs: Vec<String> = (0..MOST_PARAMETERS + 5).map(|n| format!("p{n}={long}")).collect();
-        let kept = call(&Params::read(Some(&pairs.join("&")), None, b"").unwrap()).parameters;
+        let sent = (0..MOST_PARAMETERS + 5).map(|n| (format!("p{n}"), long.clone())).collect();
+        let kept = call(&sent).parameters;
         assert_eq!((kept.len(), kept["p0"].len()), (MOST_PARAMETERS, LONGEST_TEXT_BYTES));
     }
 
@@ -256,7 +265,7 @@ mod tests {
     fn made_up_actions_are_counted_together() {
         let calls = Arc::new(Calls::default());
         for n in 0..MOST_ACTIONS + 5 {
-            calls.arrived(call(&Params::from([("Action", format!("A{n}").as_str())])));
+            calls.arrived(call(&params([("Action", format!("A{n}").as_str())])));
         }
         assert_eq!(calls.totals().len(), MOST_ACTIONS + 1);
         assert_eq!(calls.totals()[OTHERS][ABANDONED], 5);
@@ -266,7 +275,7 @@ mod tests {
     fn the_log_is_bounded_and_the_totals_count_on() {
         let calls = Arc::new(Calls::default());
         for _ in 0..MOST_CALLS + 5 {
-            calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
+            calls.arrived(call(&params([("Action", "AssumeRole")])));
         }
         assert_eq!((calls.list().len(), calls.violations().len()), (MOST_CALLS, MOST_VIOLATIONS));
         assert_eq!(calls.totals()["AssumeRole"][ABANDONED], (MOST_CALLS + 5) as u64);
@@ -280,7 +289,7 @@ mod tests {
     #[test]
     fn a_call_is_on_record_from_its_arrival_and_ends_answered_or_abandoned() {
         let calls = Arc::new(Calls::default());
-        let arrived = || calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
+        let arrived = || calls.arrived(call(&params([("Action", "AssumeRole")])));
         let (first, second) = (arrived(), arrived());
         assert_eq!(outcomes(&calls), (vec![String::new(), String::new()], Totals::new()));
         assert_eq!(calls.violations().len(), 2);
@@ -295,7 +304,7 @@ mod tests {
     #[test]
     fn clearing_hides_no_violation_and_a_late_answer_falls_on_no_other_call() {
         let calls = Arc::new(Calls::default());
-        let arrived = || calls.arrived(call(&Params::from([("Action", "AssumeRole")])));
+        let arrived = || calls.arrived(call(&params([("Action", "AssumeRole")])));
         let before = arrived();
         calls.clear();
         let after = arrived();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode;
 
-use super::refusal::Refusal;
+use super::error::StsError;
 
 /// What a call says, wherever it said it, decoded once. The bytes of names sort them, as signatures need it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -16,7 +16,7 @@ impl Params {
         query: Option<&str>,
         content_type: Option<&str>,
         body: &[u8],
-    ) -> Result<Self, Refusal> {
+    ) -> Result<Self, StsError> {
         let mut params = Self::default();
         params.add(query.unwrap_or_default().as_bytes());
         let media_type = content_type.map(|value| value.split(';').next().unwrap_or(value).trim());
@@ -25,7 +25,7 @@ impl Params {
             // Allowed, and without parameters: RPC calls carry none in JSON.
             Some("application/json") => {}
             Some(_) if body.is_empty() => {}
-            Some(_) => return Err(Refusal::ContentType),
+            Some(_) => return Err(StsError::ContentType),
         }
         Ok(params)
     }
@@ -36,13 +36,18 @@ impl Params {
     }
 
     /// The value of a parameter that the call cannot do without.
-    pub(crate) fn need(&self, name: &'static str) -> Result<&str, Refusal> {
-        self.get(name).ok_or(Refusal::Missing(name))
+    pub(crate) fn need(&self, name: &'static str) -> Result<&str, StsError> {
+        self.get(name).ok_or(StsError::Missing(name))
     }
 
     /// All of them, sorted, empty ones included.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// By name, empty values included.
+    pub(crate) fn as_map(&self) -> &BTreeMap<String, String> {
+        &self.0
     }
 
     /// Says what was said elsewhere than in query and form.
@@ -109,7 +114,7 @@ mod tests {
             Ok(Params::from([("a", "1")])),
             Ok(Params::default()),
             Ok(Params::default()),
-            Err(Refusal::ContentType),
+            Err(StsError::ContentType),
         ];
         assert_eq!(outcomes, expected);
     }

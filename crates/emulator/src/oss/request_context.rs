@@ -5,30 +5,30 @@ use std::net::IpAddr;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::access::{Verdict, judge};
+use super::error::OssError;
 use super::head::Head;
 use super::identity::Identities;
-use super::refusal::Refusal;
 use super::store::Bucket;
 use crate::ram::{Principal, Request};
 
 /// A request whose signature was verified, or that has none.
-pub(crate) struct Visit<'a> {
+pub(crate) struct RequestContext<'a> {
     pub(crate) head: &'a Head,
     pub(crate) now: DateTime<Utc>,
     pub(crate) source_ip: IpAddr,
     /// Nobody, if the request is not signed.
-    pub(crate) visitor: Option<Visitor>,
+    pub(crate) signer: Option<Signer>,
     /// The latest decision: the one that answers the request.
     pub(crate) verdict: Option<Verdict>,
 }
 
 /// Who signed.
-pub(crate) struct Visitor {
+pub(crate) struct Signer {
     pub(crate) access_key_id: String,
     pub(crate) principal: Principal,
 }
 
-impl Visit<'_> {
+impl RequestContext<'_> {
     /// Lets through who may do this to the bucket or, with a key, to the object.
     pub(crate) fn demand(
         &mut self,
@@ -36,7 +36,7 @@ impl Visit<'_> {
         action: &str,
         bucket: &Bucket,
         key: Option<&str>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OssError> {
         let below = key.map(|key| format!("/{key}")).unwrap_or_default();
         let resource =
             format!("acs:oss:{}:{}:{}{below}", bucket.region, bucket.account, bucket.name);
@@ -49,7 +49,7 @@ impl Visit<'_> {
                 request = request.with("oss:Delimiter", delimiter);
             }
         }
-        let principal = self.visitor.as_ref().map(|visitor| &visitor.principal);
+        let principal = self.signer.as_ref().map(|signer| &signer.principal);
         let verdict = judge(&identities.ram, principal, &request, Some(bucket.guarded()));
         self.abide_by(verdict)
     }
@@ -59,19 +59,19 @@ impl Visit<'_> {
         &mut self,
         identities: &Identities,
         account: &str,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), OssError> {
         let resource = format!("acs:oss:*:{account}:*");
         let request = self.request("oss:ListBuckets", &resource);
-        let principal = self.visitor.as_ref().map(|visitor| &visitor.principal);
+        let principal = self.signer.as_ref().map(|signer| &signer.principal);
         let verdict = judge(&identities.ram, principal, &request, None);
         self.abide_by(verdict)
     }
 
-    fn abide_by(&mut self, verdict: Verdict) -> Result<(), Refusal> {
+    fn abide_by(&mut self, verdict: Verdict) -> Result<(), OssError> {
         let denied = verdict.denied();
         self.verdict = Some(verdict);
         match denied {
-            Some(denied) => Err(Refusal::AccessDenied(denied)),
+            Some(denied) => Err(OssError::AccessDenied(denied)),
             None => Ok(()),
         }
     }
@@ -86,8 +86,8 @@ impl Visit<'_> {
         if let Some(agent) = self.head.header("user-agent") {
             request = request.with("acs:UserAgent", agent);
         }
-        if let Some(visitor) = &self.visitor {
-            request = request.with("acs:AccessId", visitor.access_key_id.as_str());
+        if let Some(signer) = &self.signer {
+            request = request.with("acs:AccessId", signer.access_key_id.as_str());
         }
         request
     }

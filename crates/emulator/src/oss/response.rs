@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use super::error::{Mismatch, OssError};
 use super::head::Head;
-use super::refusal::{Mismatch, Refusal};
 use super::xml;
 
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
@@ -59,7 +59,7 @@ pub(crate) struct Frame<'a> {
 
 impl Frame<'_> {
     /// The refusal in OSS's words.
-    pub(crate) fn refuse(&self, refusal: &Refusal) -> Response<Body> {
+    pub(crate) fn refuse(&self, refusal: &OssError) -> Response<Body> {
         let (status, _) = refusal.status_and_code();
         let mut response = empty(status);
         if status == StatusCode::NOT_MODIFIED {
@@ -91,7 +91,7 @@ impl Frame<'_> {
         }
     }
 
-    fn error(&self, refusal: &Refusal) -> ErrorDocument<'_> {
+    fn error(&self, refusal: &OssError) -> ErrorDocument<'_> {
         let (_, code) = refusal.status_and_code();
         let mut error = ErrorDocument {
             code,
@@ -101,24 +101,24 @@ impl Frame<'_> {
             ec: ec(refusal),
             ..ErrorDocument::default()
         };
-        if let Refusal::AccessDenied(_) = refusal {
+        if let OssError::AccessDenied(_) = refusal {
             error.emulator_decision = self.decision.as_deref();
         }
-        if let Refusal::NoSuchBucket = refusal {
+        if let OssError::NoSuchBucket = refusal {
             error.bucket_name = self.head.bucket.as_deref();
         }
-        if let Refusal::NoSuchKey = refusal {
+        if let OssError::NoSuchKey = refusal {
             error.key = self.head.key.as_deref();
         }
-        if let Refusal::NoSuchUpload = refusal {
+        if let OssError::NoSuchUpload = refusal {
             error.upload_id = self.head.query.get("uploadId");
         }
-        if let Refusal::TimeTooSkewed { request, server } = refusal {
+        if let OssError::TimeTooSkewed { request, server } = refusal {
             error.request_time = Some(xml_date(*request));
             // ali-oss in browsers sets its clock by it.
             error.server_time = Some(xml_date(*server));
         }
-        if let Refusal::SignatureDoesNotMatch(mismatch) = refusal {
+        if let OssError::SignatureDoesNotMatch(mismatch) = refusal {
             let Mismatch { access_key_id, signature, string_to_sign, canonical_request } =
                 mismatch.as_ref();
             let bytes: Vec<String> = string_to_sign.bytes().map(|b| format!("{b:02X}")).collect();
@@ -133,8 +133,8 @@ impl Frame<'_> {
 }
 
 /// The few codes of the documentation's second numbering that are known.
-fn ec(refusal: &Refusal) -> Option<&'static str> {
-    let is_mismatch = matches!(refusal, Refusal::SignatureDoesNotMatch(_));
+fn ec(refusal: &OssError) -> Option<&'static str> {
+    let is_mismatch = matches!(refusal, OssError::SignatureDoesNotMatch(_));
     is_mismatch.then_some("0002-00000040")
 }
 

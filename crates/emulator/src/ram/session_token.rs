@@ -9,7 +9,8 @@ use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::ram::{Policy, Request};
+use super::evaluate::Request;
+use super::policy::Policy;
 
 /// What a token begins with: the bytes that make its base64 start with `CAIS` as the real ones do, the middle one being
 /// the version of the format.

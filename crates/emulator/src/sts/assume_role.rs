@@ -4,12 +4,12 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use secrecy::ExposeSecret;
 use serde_json::{Map, Value, json};
 
-use super::forms::{is_external_id, is_role_arn, is_session_name, is_source_identity};
-use crate::gateway::Gateway;
-use crate::params::Params;
+use super::error::StsError;
+use super::gateway::Gateway;
+use super::parameter_rules::{is_external_id, is_role_arn, is_session_name, is_source_identity};
+use super::params::Params;
+use crate::ram::Session;
 use crate::ram::{Policy, Principal, Request};
-use crate::refusal::Refusal;
-use crate::token::Session;
 
 const DEFAULT_SECONDS: u32 = 3600;
 /// "Must be smaller than 2048 bytes."
@@ -29,15 +29,15 @@ pub(crate) struct Assumption<'a> {
 pub(crate) fn assume_role(
     gateway: &Gateway,
     call: &Assumption<'_>,
-) -> Result<Map<String, Value>, Refusal> {
+) -> Result<Map<String, Value>, StsError> {
     let Wish { role_arn, session_name, duration_seconds, policy, external_id, source_identity } =
         Wish::read(call.params)?;
 
     let (account, arn) = match call.principal {
-        Principal::Root(_) => return Err(Refusal::RootAccount),
+        Principal::Root(_) => return Err(StsError::RootAccount),
         Principal::User(user) => (user.account.clone(), user.arn.clone()),
         Principal::Session(session) => {
-            let role = gateway.ram.roles.get(&session.role_arn).ok_or(Refusal::NotAuthorized)?;
+            let role = gateway.ram.roles.get(&session.role_arn).ok_or(StsError::NotAuthorized)?;
             (role.account.clone(), session.role_arn.clone())
         }
     };
@@ -50,14 +50,14 @@ pub(crate) fn assume_role(
         request = request.with("sts:ExternalId", external_id);
     }
     if !gateway.ram.permits(call.principal, &request) {
-        return Err(Refusal::NotAuthorized);
+        return Err(StsError::NotAuthorized);
     }
-    let role = gateway.ram.roles.get(role_arn).ok_or(Refusal::RoleNotFound)?;
+    let role = gateway.ram.roles.get(role_arn).ok_or(StsError::RoleNotFound)?;
     if duration_seconds > role.max_session_duration.as_secs() {
-        return Err(Refusal::DurationSeconds);
+        return Err(StsError::DurationSeconds);
     }
     if !role.trust.decide(&account, &arn, &request).is_allowed() {
-        return Err(Refusal::NotTrusted);
+        return Err(StsError::NotTrusted);
     }
 
     let (access_key_id, access_key_secret) = Session::new_access_key();
@@ -105,7 +105,7 @@ struct Wish<'a> {
 }
 
 impl<'a> Wish<'a> {
-    fn read(params: &'a Params) -> Result<Self, Refusal> {
+    fn read(params: &'a Params) -> Result<Self, StsError> {
         let role_arn = params.need("RoleArn")?;
         let session_name = params.need("RoleSessionName")?;
         let external_id = params.get("ExternalId");
@@ -117,21 +117,21 @@ impl<'a> Wish<'a> {
             ("SourceIdentity", source_identity.is_none_or(is_source_identity)),
         ];
         if let Some((name, _)) = well_formed.into_iter().find(|(_, is_so)| !is_so) {
-            return Err(Refusal::WronglyFormed(name));
+            return Err(StsError::WronglyFormed(name));
         }
         let duration_seconds = match params.get("DurationSeconds") {
             None => DEFAULT_SECONDS,
-            Some(text) => text.parse().map_err(|_| Refusal::DurationSeconds)?,
+            Some(text) => text.parse().map_err(|_| StsError::DurationSeconds)?,
         };
         if duration_seconds < 900 {
-            return Err(Refusal::DurationSeconds);
+            return Err(StsError::DurationSeconds);
         }
         let policy = params.get("Policy");
         if let Some(policy) = policy {
             if policy.len() >= POLICY_LIMIT_BYTES {
-                return Err(Refusal::PolicySize);
+                return Err(StsError::PolicySize);
             }
-            Policy::parse(policy).map_err(|_| Refusal::PolicyGrammar)?;
+            Policy::parse(policy).map_err(|_| StsError::PolicyGrammar)?;
         }
         Ok(Self { role_arn, session_name, duration_seconds, policy, external_id, source_identity })
     }

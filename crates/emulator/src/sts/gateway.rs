@@ -6,12 +6,12 @@ use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
 use super::acs3::Acs3;
+use super::error::StsError;
 use super::nonces::Nonces;
 use super::params::Params;
-use super::ram::{Principal, Ram};
-use super::refusal::Refusal;
-use super::signature;
-use super::token::{Session, TokenKey, TokenProblem};
+use super::rpc_signature;
+use crate::ram::{Principal, Ram};
+use crate::ram::{Session, TokenKey, TokenProblem};
 
 /// How far a timestamp may be from now, either way. (The current documentation says 31 minutes in all.)
 const WINDOW: TimeDelta = TimeDelta::minutes(15);
@@ -60,7 +60,7 @@ impl Gateway {
         proof: &Proof<'_>,
         params: &Params,
         now: DateTime<Utc>,
-    ) -> Result<(Action, Principal), Refusal> {
+    ) -> Result<(Action, Principal), StsError> {
         let mandatory: &[&'static str] = match proof {
             Proof::Rpc { .. } => &MANDATORY_IN_RPC,
             Proof::Acs3(_) => &MANDATORY,
@@ -71,10 +71,10 @@ impl Gateway {
         let action = match params.need("Action")? {
             "AssumeRole" => Action::AssumeRole,
             "GetCallerIdentity" => Action::GetCallerIdentity,
-            _ => return Err(Refusal::Api),
+            _ => return Err(StsError::Api),
         };
         if params.need("Version")? != "2015-04-01" {
-            return Err(Refusal::Version);
+            return Err(StsError::Version);
         }
         Ok((action, self.authenticate(proof, params, now)?))
     }
@@ -85,10 +85,10 @@ impl Gateway {
         proof: &Proof<'_>,
         params: &Params,
         now: DateTime<Utc>,
-    ) -> Result<Principal, Refusal> {
-        let timestamp = timestamp(params.need("Timestamp")?).ok_or(Refusal::TimestampFormat)?;
+    ) -> Result<Principal, StsError> {
+        let timestamp = timestamp(params.need("Timestamp")?).ok_or(StsError::TimestampFormat)?;
         if (now - timestamp).abs() > WINDOW {
-            return Err(Refusal::TimestampExpired);
+            return Err(StsError::TimestampExpired);
         }
         let id = params.need("AccessKeyId")?;
         let (principal, secret) = self.claimed(id, params.get("SecurityToken"), now)?;
@@ -98,15 +98,15 @@ impl Gateway {
                     || params.need("SignatureVersion")? != "1.0"
                     || params.get("SignatureType").is_some()
                 {
-                    return Err(Refusal::IncompleteSignature);
+                    return Err(StsError::IncompleteSignature);
                 }
-                signature::verify(method, params, &secret)?;
+                rpc_signature::verify(method, params, &secret)?;
             }
             Proof::Acs3(acs3) => acs3.verify(&secret)?,
         }
         let nonce = params.need("SignatureNonce")?;
         if !self.nonces.is_new(id, nonce, now, timestamp + WINDOW) {
-            return Err(Refusal::NonceUsed);
+            return Err(StsError::NonceUsed);
         }
         Ok(principal)
     }
@@ -117,26 +117,26 @@ impl Gateway {
         id: &str,
         token: Option<&str>,
         now: DateTime<Utc>,
-    ) -> Result<(Principal, SecretString), Refusal> {
+    ) -> Result<(Principal, SecretString), StsError> {
         if id.starts_with("STS.") {
-            let token = token.ok_or(Refusal::Missing("SecurityToken"))?;
+            let token = token.ok_or(StsError::Missing("SecurityToken"))?;
             let session: Session =
                 self.token_key.open(token, now).map_err(|problem| match problem {
-                    TokenProblem::Malformed => Refusal::TokenMalformed,
-                    TokenProblem::Expired { .. } => Refusal::TokenExpired,
+                    TokenProblem::Malformed => StsError::TokenMalformed,
+                    TokenProblem::Expired { .. } => StsError::TokenExpired,
                 })?;
             if session.access_key_id != id {
-                return Err(Refusal::TokenOfAnotherKey);
+                return Err(StsError::TokenOfAnotherKey);
             }
             let secret = session.access_key_secret.clone();
             return Ok((Principal::Session(session), secret));
         }
-        let key = self.ram.keys.get(id).ok_or(Refusal::AccessKeyNotFound)?;
+        let key = self.ram.keys.get(id).ok_or(StsError::AccessKeyNotFound)?;
         if !key.active {
-            return Err(Refusal::AccessKeyInactive);
+            return Err(StsError::AccessKeyInactive);
         }
         if token.is_some() {
-            return Err(Refusal::TokenOfAnotherKey);
+            return Err(StsError::TokenOfAnotherKey);
         }
         Ok((key.owner.clone().into(), key.secret.clone()))
     }

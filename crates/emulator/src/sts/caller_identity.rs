@@ -2,14 +2,14 @@
 
 use serde_json::{Map, Value};
 
+use super::error::StsError;
 use crate::ram::{Principal, Ram};
-use crate::refusal::Refusal;
 
 /// Who the caller is.
 pub(crate) fn caller_identity(
     ram: &Ram,
     principal: &Principal,
-) -> Result<Map<String, Value>, Refusal> {
+) -> Result<Map<String, Value>, StsError> {
     match principal {
         Principal::Root(account) => Ok(fields([
             ("IdentityType", "Account"),
@@ -27,7 +27,7 @@ pub(crate) fn caller_identity(
         ])),
         Principal::Session(session) => {
             // A role that is gone takes its sessions with it.
-            let role = ram.roles.get(&session.role_arn).ok_or(Refusal::RoleNotFound)?;
+            let role = ram.roles.get(&session.role_arn).ok_or(StsError::RoleNotFound)?;
             let name = &session.session_name;
             Ok(fields([
                 ("IdentityType", "AssumedRoleUser"),

@@ -1,0 +1,12 @@
+//! Control of a running emulator, by tests in the same process and over HTTP: scripted faults, recorded calls, the clock.
+
+mod calls;
+mod clock;
+mod emulator_control;
+mod faults;
+mod routes;
+
+pub use calls::{Call, Totals};
+pub use emulator_control::EmulatorControl;
+pub use faults::{ErrorStatus, Fault, NoErrorStatus, ScriptedFault};
+pub(crate) use routes::routes;

@@ -1,0 +1,18 @@
+//! The configuration of one bucket. The configuration builds it, the store opens it; it is no part of either.
+
+use super::access::Acl;
+use appserver_domain::Bucket;
+
+/// A bucket of the emulated OSS.
+#[derive(Clone, Debug)]
+pub struct BucketSettings {
+    /// Its name.
+    pub name: Bucket,
+    /// Its region, such as `oss-cn-hangzhou`.
+    pub region: String,
+    /// The account whose bucket it is.
+    pub(crate) account: String,
+    pub(crate) acl: Acl,
+    /// Keys of the objects that it begins with; what they hold is made from the keys.
+    pub(crate) objects: Vec<String>,
+}

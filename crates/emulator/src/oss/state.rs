@@ -1,0 +1,20 @@
+//! What all requests to the emulated OSS share; apart from `service`, which calls the actions that use it.
+
+use super::error::OssError;
+use super::head::Head;
+use super::identity::Identities;
+use super::store::{Bucket, Store};
+use crate::control::EmulatorControl;
+
+pub(crate) struct Oss {
+    pub(crate) identities: Identities,
+    pub(crate) store: Store,
+    pub(crate) control: EmulatorControl,
+}
+
+impl Oss {
+    pub(crate) fn bucket(&self, head: &Head) -> Result<&Bucket, OssError> {
+        let name = head.bucket.as_deref().unwrap_or_default();
+        self.store.bucket(name).ok_or(OssError::NoSuchBucket)
+    }
+}

@@ -1,0 +1,173 @@
+//! `config/emulator.toml`: its shape, and what becomes of it.
+
+mod files;
+mod problem;
+mod raw;
+mod world_builder;
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::oss::BucketSettings;
+use crate::ram::{Ram, TokenKey};
+use files::read_text;
+use problem::Problems;
+pub use problem::{EmulatorProblem, Field, FieldProblem};
+use raw::RawSettings;
+use world_builder::WorldBuilder;
+
+/// The emulated world: accounts, users, roles, buckets and the key that seals tokens.
+#[derive(Debug)]
+pub struct EmulatorSettings {
+    pub(crate) ram: Ram,
+    pub(crate) token_key: TokenKey,
+    /// The buckets of the emulated OSS.
+    pub buckets: Vec<BucketSettings>,
+}
+
+impl EmulatorSettings {
+    /// Reads a configuration's text. Policy files that it names are looked for in the current directory.
+    pub fn from_toml(text: &str) -> Result<Self, EmulatorProblem> {
+        Self::from_toml_in(text, Path::new(""))
+    }
+
+    /// Reads a configuration file. Policy files that it names are looked for beside it.
+    pub fn from_file(path: &Path) -> Result<Self, EmulatorProblem> {
+        let text = read_text(path)
+            .map_err(|source| EmulatorProblem::Unreadable { path: path.to_owned(), source })?;
+        Self::from_toml_in(&text, path.parent().unwrap_or(Path::new("")))
+    }
+
+    fn from_toml_in(text: &str, folder: &Path) -> Result<Self, EmulatorProblem> {
+        let mut problems = Problems::default();
+        let raw: RawSettings = toml::Deserializer::parse(text)
+            .and_then(|deserializer| {
+                serde_ignored::deserialize(deserializer, |path| {
+                    problems.add(&path.to_string(), FieldProblem::Unknown);
+                })
+            })
+            .map_err(|error| EmulatorProblem::shape(text, error))?;
+
+        let token_key = TokenKey::from_hex(&raw.token_key);
+        if token_key.is_none() {
+            problems.add("token_key", FieldProblem::TokenKey);
+        }
+        let mut world = WorldBuilder {
+            folder,
+            problems,
+            keys: HashMap::new(),
+            roles: HashMap::new(),
+            buckets: Vec::new(),
+        };
+        for (index, account) in raw.accounts.into_iter().enumerate() {
+            world.add_account(&format!("accounts.{index}"), account);
+        }
+        let WorldBuilder { problems, keys, roles, buckets, .. } = world;
+        match (token_key, problems.into_result()) {
+            (Some(token_key), Ok(())) => Ok(Self { ram: Ram { keys, roles }, token_key, buckets }),
+            (_, Err(problem)) => Err(problem),
+            (None, Ok(())) => unreachable!("a missing key is among the problems"),
+        }
+    }
+
+    /// Opens the tokens that this world's STS seals.
+    pub fn token_key(&self) -> &TokenKey {
+        &self.token_key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRUST: &str = r#"{ json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::1:root"]}}]}' }"#;
+
+    fn problems(text: &str) -> String {
+        EmulatorSettings::from_toml(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_shipped_configuration_is_good() {
+        let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/emulator.toml"));
+        let settings = EmulatorSettings::from_file(path).unwrap();
+        let mut keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["disabledid", "internid", "nextid", "rootid", "testid"]);
+    }
+
+    #[test]
+    fn a_policy_file_may_begin_with_a_byte_order_mark() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = "\u{feff}{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"*\",\"Resource\":\"*\"}]}";
+        std::fs::write(folder.path().join("wide.json"), policy).unwrap();
+        let settings = folder.path().join("emulator.toml");
+        let text = format!(
+            "token_key = \"{}\"\n[[accounts]]\nid = \"1\"\npolicies.wide = {{ file = \"wide.json\" }}\n",
+            "0".repeat(64)
+        );
+        std::fs::write(&settings, text).unwrap();
+        EmulatorSettings::from_file(&settings).unwrap();
+    }
+
+    #[test]
+    fn every_problem_is_named_with_its_path() {
+        let text = format!(
+            r#"
+token_key = "short"
+colour = "blue"
+[[accounts]]
+id = "1"
+root_keys = [{{ id = "k", secret = "canary" }}]
+policies.wide = {{ json = '{{"Version":"2","Statement":[]}}' }}
+policies.both = {{ json = "", file = "x.json" }}
+policies.gone = {{ file = "does/not/exist.json" }}
+[[accounts.users]]
+name = "a b"
+id = "u"
+colour = "red"
+keys = [{{ id = "k", secret = "canary" }}]
+policies = ["Aliyun"]
+[[accounts.roles]]
+name = "r"
+id = "r"
+max_session_duration_secs = 60
+trust = {TRUST}
+[[accounts.buckets]]
+name = "photos"
+region = "oss-cn-hangzhou"
+acl = "private"
+objects = ["a", "/b", ""]
+[[accounts.buckets]]
+name = "photos"
+region = "cn-hangzhou"
+acl = "private"
+"#
+        );
+        let expected = "\
+`accounts.0.users.0.colour`: there is no such key
+`colour`: there is no such key
+`token_key`: 64 hexadecimal digits are needed
+`accounts.0.policies.both`: either `json` or `file` is needed
+`accounts.0.policies.gone.file`: the file cannot be read: No such file or directory (os error 2)
+`accounts.0.policies.wide.json`: `Version` is \"1\"
+`accounts.0.users.0.name`: 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed
+`accounts.0.users.0.policies.0`: neither a system policy nor one of the account's has this name
+`accounts.0.users.0.keys.0.id`: it is taken
+`accounts.0.roles.0.max_session_duration_secs`: 3600 to 43200 seconds are possible
+`accounts.0.buckets.0.region`: a region's name is needed, such as `cn-hangzhou`, without `oss-`
+`accounts.0.buckets.0.objects.1`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
+`accounts.0.buckets.0.objects.2`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
+`accounts.0.buckets.1.name`: it is taken";
+        assert_eq!(problems(&text), expected);
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_located_without_showing_the_line() {
+        let text = "token_key = \"canary\"\n[[accounts]]\nid = \"1\"\nroot_keys = [{ id = \"canary\", secret = 5 }]";
+        let shown = problems(text);
+        assert_eq!(
+            shown,
+            "line 4, column 40: invalid type: integer `5`, expected a string, in `accounts.root_keys.secret`"
+        );
+    }
+}

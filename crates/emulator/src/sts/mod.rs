@@ -1,0 +1,24 @@
+//! The emulated STS.
+//!
+//! A call passes `service` (reads the request, applies faults) → `gateway` (authenticates it by `rpc_signature` or `acs3`) →
+//! `assume_role` or `caller_identity` (authorizes and answers) → `response`.
+
+mod acs3;
+mod assume_role;
+mod caller_identity;
+mod error;
+mod gateway;
+mod nonces;
+mod parameter_rules;
+mod params;
+mod response;
+mod rpc_signature;
+mod service;
+
+pub(crate) use gateway::Gateway;
+pub(crate) use nonces::Nonces;
+#[cfg(test)]
+pub(crate) use params::Params;
+#[cfg(test)]
+pub(crate) use rpc_signature::sign;
+pub(crate) use service::{Sts, routes};
