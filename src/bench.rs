@@ -13,7 +13,7 @@ use futures_util::FutureExt;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{Duration, Instant};
 
-use crate::auth::{Authenticator, Caller, Issuers, Presented};
+use crate::auth::{Authenticator, Caller, Issuers, PresentedCredential};
 use crate::config::{self, Mode, RuleSettings, Settings};
 use crate::grant::{Grant, Grants, TokenParams};
 use crate::http::token_response;
@@ -94,7 +94,7 @@ impl Steps {
         let Settings { rules, vend, access_key, .. } = settings.expect("it is tested");
         let RuleSettings { grants, clients, .. } = rules;
         let authorization = STANDARD.encode(format!("{CLIENT}:{CLIENT}-demo-secret"));
-        let caller = Caller::imagined(CLIENT.parse().expect("it is an id"), None, BTreeMap::new());
+        let caller = Caller::simulated(CLIENT.parse().expect("it is an id"), None, BTreeMap::new());
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
         let asked = TokenParams { parameters, ..TokenParams::default() };
         let now = Clock::system().now();
@@ -139,7 +139,7 @@ impl Steps {
 
     /// Reads the header and checks the secret; answers whether it was let in.
     pub fn secret_check(&self) -> bool {
-        let presented = Presented::from_authorization(self.authorization.as_bytes());
+        let presented = PresentedCredential::from_authorization(self.authorization.as_bytes());
         self.authenticator.authenticate_at_once(&presented, self.now).is_ok()
     }
 

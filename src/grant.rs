@@ -294,7 +294,7 @@ mod tests {
         asked: &TokenParams,
     ) -> Result<RoleSession, Refusal> {
         let subject = subject.map(|subject| subject.parse::<Subject>().unwrap());
-        let caller = Caller::imagined(client.parse().unwrap(), subject, BTreeMap::new());
+        let caller = Caller::simulated(client.parse().unwrap(), subject, BTreeMap::new());
         let now = "2015-01-01T00:00:00Z".parse().unwrap();
         grants().decide(&caller, asked, now).map(Grant::into_role_session)
     }
@@ -350,7 +350,7 @@ mod tests {
     fn a_duration_ends_with_the_login_that_it_is_for() {
         let now: DateTime<Utc> = "2015-01-01T00:00:00Z".parse().unwrap();
         let got = |secs: Option<u64>, left: i64| {
-            let caller = Caller::imagined("reader".parse().unwrap(), None, BTreeMap::new())
+            let caller = Caller::simulated("reader".parse().unwrap(), None, BTreeMap::new())
                 .logged_in_until(now + chrono::TimeDelta::seconds(left));
             let asked = TokenParams { duration_secs: secs, ..asked(None, Some("2015")) };
             grants().decide(&caller, &asked, now).map(|grant| grant.duration.as_secs())

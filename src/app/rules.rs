@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::auth::{Authenticator, Issuers, UnverifiableIssuers};
+use crate::auth::{Authenticator, IssuerTlsError, Issuers};
 use crate::config::RuleSettings;
 use crate::http::{Rules, TicketRules};
 use crate::limit::{Failures, LimitKind, Limits};
@@ -19,7 +19,7 @@ pub(super) fn rules(
     store: &Arc<Store>,
     clock: &Clock,
     metrics: &Metrics,
-) -> Result<Rules, UnverifiableIssuers> {
+) -> Result<Rules, IssuerTlsError> {
     let RuleSettings { grants, clients, issuers, limits, failures, proxies, cors, request_timeout } =
         settings;
     let counted = before.map(|before| &before.limits);

@@ -89,7 +89,7 @@ impl Caller {
     }
 
     /// A caller that exists only to be shown what it would get; no request ever becomes one.
-    pub(crate) fn imagined(
+    pub(crate) fn simulated(
         client: ClientId,
         subject: Option<Subject>,
         claims: BTreeMap<String, String>,

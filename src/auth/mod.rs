@@ -3,7 +3,7 @@
 mod caller;
 mod certificate;
 mod jwt;
-mod presented;
+mod presented_credential;
 mod secret;
 mod ticket;
 
@@ -12,11 +12,11 @@ use std::collections::HashMap;
 pub(crate) use caller::Caller;
 pub(crate) use certificate::{CertificateName, CertificateNames};
 pub(crate) use jwt::{
-    Cadence, ClaimKind, ClaimPath, ClaimRule, Issuer, Issuers, JwtRefusal, KeyAddress, KeySource,
-    Keys, KeysFrom, LONGEST_TOKEN, NamedClaim, SignatureAlgorithm, SubjectType, TokenKind,
-    UnverifiableIssuers,
+    ClaimKind, ClaimPath, ClaimRule, ConfiguredKeys, Issuer, IssuerTlsError, Issuers, Jwks,
+    JwksEndpoint, JwtRefusal, KeyAddress, LONGEST_TOKEN, NamedClaim, RefreshPolicy,
+    SignatureAlgorithm, SubjectType, TokenKind,
 };
-pub(crate) use presented::Presented;
+pub(crate) use presented_credential::PresentedCredential;
 pub(crate) use secret::{ClientSecret, SecretHash};
 pub(crate) use ticket::{Ticket, TicketId, TicketProblem, TicketSeal};
 
@@ -126,15 +126,19 @@ impl Authenticator {
     }
 
     /// Whether looking at the credential takes more than a hash or two: a signature that was not verified before.
-    pub(crate) fn needs_a_signature(&self, presented: &Presented, now: DateTime<Utc>) -> bool {
+    pub(crate) fn needs_a_signature(
+        &self,
+        presented: &PresentedCredential,
+        now: DateTime<Utc>,
+    ) -> bool {
         match presented {
-            Presented::Jwt(token) => self.issuers.would_verify(token, now),
+            PresentedCredential::Jwt(token) => self.issuers.would_verify(token, now),
             // Of a certificate the handshake has verified it.
-            Presented::Certificate(_)
-            | Presented::Secret { .. }
-            | Presented::Other
-            | Presented::Malformed
-            | Presented::Nothing => false,
+            PresentedCredential::Certificate(_)
+            | PresentedCredential::Secret { .. }
+            | PresentedCredential::Other
+            | PresentedCredential::Malformed
+            | PresentedCredential::Nothing => false,
         }
     }
 
@@ -151,11 +155,11 @@ impl Authenticator {
     /// Whoever the credential proves at this moment. Nothing is waited for but, at times, an issuer's new keys.
     pub(crate) async fn authenticate(
         &self,
-        presented: &Presented,
+        presented: &PresentedCredential,
         now: DateTime<Utc>,
     ) -> Result<Caller, AuthError> {
         match (self.authenticate_at_once(presented, now), presented) {
-            (Err(AuthError::Jwt(refusal)), Presented::Jwt(token))
+            (Err(AuthError::Jwt(refusal)), PresentedCredential::Jwt(token))
                 if refusal.may_end_with_newer_keys() =>
             {
                 // Boxed: it is rare, and all others carry the room that it takes.
@@ -169,11 +173,11 @@ impl Authenticator {
     /// The same by what is known already. Tickets are opened by [`TicketSeal`]: they hold what is asked, too.
     pub(crate) fn authenticate_at_once(
         &self,
-        presented: &Presented,
+        presented: &PresentedCredential,
         now: DateTime<Utc>,
     ) -> Result<Caller, AuthError> {
         match presented {
-            Presented::Secret { client, secret } => {
+            PresentedCredential::Secret { client, secret } => {
                 let known = self.clients.get_key_value(client.as_str());
                 let secrets = known.and_then(|(_, client)| client.secrets.as_ref());
                 let offered = SecretHash::of(secret);
@@ -188,20 +192,20 @@ impl Authenticator {
                     None => Err(AuthError::UnknownClient),
                 }
             }
-            Presented::Jwt(_) if self.issuers.is_empty() => Err(AuthError::NotOffered),
-            Presented::Jwt(token) => self.registered(self.issuers.verify(token, now)?),
-            Presented::Certificate(names) => {
+            PresentedCredential::Jwt(_) if self.issuers.is_empty() => Err(AuthError::NotOffered),
+            PresentedCredential::Jwt(token) => self.registered(self.issuers.verify(token, now)?),
+            PresentedCredential::Certificate(names) => {
                 let (name, client) = self.named_by(names).ok_or(AuthError::UnknownCertificate)?;
                 self.registered(Caller::by_certificate(client.clone(), name.as_parent()))
             }
-            Presented::Other => Err(AuthError::NotOffered),
-            Presented::Malformed => Err(AuthError::Malformed),
-            Presented::Nothing => Err(AuthError::Missing),
+            PresentedCredential::Other => Err(AuthError::NotOffered),
+            PresentedCredential::Malformed => Err(AuthError::Malformed),
+            PresentedCredential::Nothing => Err(AuthError::Missing),
         }
     }
 
     /// The caller that a ticket was made for, if the credential that it was made with would still prove it.
-    pub(crate) fn redeemed(&self, caller: Caller) -> Result<Caller, AuthError> {
+    pub(crate) fn authenticate_ticket(&self, caller: Caller) -> Result<Caller, AuthError> {
         let caller = self.registered(caller)?;
         let parent = caller.parent();
         let is_valid = match caller.issuer() {
@@ -257,8 +261,8 @@ mod tests {
         SecretHash::of(&secret.into())
     }
 
-    fn present(client: &str, secret: &str) -> Presented {
-        Presented::Secret { client: client.into(), secret: secret.into() }
+    fn present(client: &str, secret: &str) -> PresentedCredential {
+        PresentedCredential::Secret { client: client.into(), secret: secret.into() }
     }
 
     fn now() -> DateTime<Utc> {
@@ -303,16 +307,16 @@ mod tests {
         let without_secret = AuthError::WrongSecret("client-004".parse().unwrap());
         assert_eq!(refusal(present("client-004", "")), without_secret);
         assert_eq!(refusal(present("Client-002", "old")), AuthError::UnknownClient);
-        assert_eq!(refusal(Presented::Other), AuthError::NotOffered);
-        assert_eq!(refusal(Presented::Malformed), AuthError::Malformed);
-        assert_eq!(refusal(Presented::Nothing), AuthError::Missing);
+        assert_eq!(refusal(PresentedCredential::Other), AuthError::NotOffered);
+        assert_eq!(refusal(PresentedCredential::Malformed), AuthError::Malformed);
+        assert_eq!(refusal(PresentedCredential::Nothing), AuthError::Missing);
     }
 
     /// T25: who is refused learns nothing from how long it took.
     #[test]
     fn an_unknown_client_costs_the_same_work_as_a_wrong_secret() {
         let auth = authenticator();
-        let work = |presented: Presented| {
+        let work = |presented: PresentedCredential| {
             secret::work::taken();
             let _ = auth.authenticate_at_once(&presented, now());
             secret::work::taken()
@@ -347,7 +351,8 @@ mod tests {
             let names = names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
             let certificate = rcgen::generate_simple_self_signed(names).unwrap().cert;
             let names = CertificateNames::of(certificate.der());
-            let caller = auth.authenticate_at_once(&Presented::Certificate(names.into()), now())?;
+            let caller =
+                auth.authenticate_at_once(&PresentedCredential::Certificate(names.into()), now())?;
             Ok((caller.client().to_string(), caller.method()))
         };
         let two = ("client-002".to_owned(), Method::ClientCertificate);
@@ -378,7 +383,7 @@ mod tests {
         let before = with(["old", "new"], &["dns:one.example.com", "dns:two.example.com"]);
         let certificate = |name: &str| {
             let certificate = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert;
-            Presented::Certificate(CertificateNames::of(certificate.der()).into())
+            PresentedCredential::Certificate(CertificateNames::of(certificate.der()).into())
         };
         let presented = [
             present("client-002", "old"),
@@ -388,7 +393,7 @@ mod tests {
         ];
         let made = presented.map(|one| before.authenticate_at_once(&one, now()).unwrap());
         let valid = |after: Authenticator| {
-            made.clone().map(|caller| match after.redeemed(caller) {
+            made.clone().map(|caller| match after.authenticate_ticket(caller) {
                 Ok(_) => true,
                 Err(error) => {
                     let ended = TicketProblem::ParentEnded("client-002".parse().unwrap());

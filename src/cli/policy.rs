@@ -120,7 +120,7 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
         (Some(_) | None, _) => None,
     };
     let issuer = args.issuer.or(only).filter(|_| args.subject.is_some());
-    let caller = Caller::imagined(args.client, args.subject, claims).of_issuer(issuer);
+    let caller = Caller::simulated(args.client, args.subject, claims).of_issuer(issuer);
     let policy = args.policy.map(|file| {
         let unfit = |unfit| Failure::new(EXIT_CONFIG, format!("{}: {unfit}", file.display()));
         RequestedPolicy::parse(&read(&file)?).map_err(unfit)

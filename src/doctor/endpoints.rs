@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
-use crate::sts::{Endpoint, Knocked, NoAnswer, StsSettings, knock};
+use crate::sts::{Endpoint, NoAnswer, ProbeResult, StsSettings, probe};
 use crate::telemetry::with_causes;
 use appserver_domain::clock::Clock;
 
@@ -27,8 +27,8 @@ pub(super) async fn examine(
     let mut seen = Vec::new();
     for endpoint in settings.endpoints.iter() {
         let host = endpoint.host().to_owned();
-        let found = match timeout_at(deadline, knock(endpoint, settings)).await {
-            Ok(Ok(Knocked { address, shows, is_an_api })) => {
+        let found = match timeout_at(deadline, probe(endpoint, settings)).await {
+            Ok(Ok(ProbeResult { address, shows, is_an_api })) => {
                 let ahead = shows.map(|theirs| theirs - clock.now());
                 seen.push(Seen { endpoint: endpoint.clone(), host: host.clone(), ahead });
                 let how = if endpoint.is_encrypted() { "by TLS" } else { "without TLS" };

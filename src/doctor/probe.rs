@@ -54,7 +54,7 @@ pub(super) fn session(trial: Trial<'_>, now: DateTime<Utc>) -> RoleSession {
         of_clients: HashMap::from([(client.clone(), [name].into())]),
         issued_within: Duration::ZERO,
     };
-    let caller = Caller::imagined(client, None, BTreeMap::new());
+    let caller = Caller::simulated(client, None, BTreeMap::new());
     let granted =
         grants.decide(&caller, &TokenParams::default(), now).map(Grant::into_role_session);
     granted.expect("its one client has the one grant, which needs nothing")

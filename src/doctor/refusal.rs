@@ -32,7 +32,7 @@ pub(super) fn mend(error: &StsError) -> &'static str {
         StsError::Unreachable(_) | StsError::TimedOut => {
             "see the way to STS; it answered a moment ago, so this may pass: try again"
         }
-        StsError::Unintelligible { .. } => {
+        StsError::InvalidResponse { .. } => {
             "see who answers there: a proxy in between, or another service"
         }
         StsError::Refused { refusal, .. } => match refusal.reason() {

@@ -135,7 +135,7 @@ fn mend(error: &StsError, alike: &Alike<'_>, account: &AccountId) -> String {
         | StsError::ClockSkewed { .. }
         | StsError::Unreachable(_)
         | StsError::TimedOut
-        | StsError::Unintelligible { .. } => None,
+        | StsError::InvalidResponse { .. } => None,
     };
     match (reason, error.code()) {
         (Some(Reason::NoPermission), _) => {

@@ -3,7 +3,7 @@
 use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
-use crate::store::{Examined, StoreSettings};
+use crate::store::{RedisCheck, StoreSettings};
 use crate::telemetry::with_causes;
 
 const CHECK: &str = "store";
@@ -27,7 +27,7 @@ pub(super) async fn findings(settings: &StoreSettings, deadline: Instant) -> Vec
     vec![found.of(address)]
 }
 
-fn judged(Examined { version, forbidden }: &Examined) -> Finding {
+fn judged(RedisCheck { version, forbidden }: &RedisCheck) -> Finding {
     if !forbidden.is_empty() {
         let rights: Vec<_> = forbidden.iter().map(|name| format!("+{name}")).collect();
         return Finding::failed(CHECK, "it answers, but does not allow all that is needed")

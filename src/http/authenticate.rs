@@ -11,7 +11,7 @@ use super::Api;
 use super::context::Context;
 use super::error::ApiError;
 use super::failing;
-use crate::auth::{Caller, Presented};
+use crate::auth::{Caller, PresentedCredential};
 
 impl FromRequestParts<Arc<Api>> for Caller {
     type Rejection = ApiError;
@@ -46,14 +46,14 @@ pub(super) async fn caller(
 }
 
 /// A header wins over a certificate: who sends one says by whom this request is.
-fn presented(headers: &HeaderMap, context: &Context) -> Presented {
+fn presented(headers: &HeaderMap, context: &Context) -> PresentedCredential {
     let mut headers = headers.get_all(AUTHORIZATION).iter();
     match (headers.next(), headers.next()) {
-        (Some(only), None) => Presented::from_authorization(only.as_bytes()),
-        (Some(_), Some(_)) => Presented::Malformed,
+        (Some(only), None) => PresentedCredential::from_authorization(only.as_bytes()),
+        (Some(_), Some(_)) => PresentedCredential::Malformed,
         (None, _) => match context.peer.certificate() {
-            Some(names) => Presented::Certificate(Arc::clone(names)),
-            None => Presented::Nothing,
+            Some(names) => PresentedCredential::Certificate(Arc::clone(names)),
+            None => PresentedCredential::Nothing,
         },
     }
 }

@@ -322,7 +322,7 @@ fn upstream(error: &StsError) -> Public {
         | StsError::ClockSkewed { .. }
         | StsError::Unreachable(_)
         | StsError::TimedOut
-        | StsError::Unintelligible { .. } => unavailable().retry_after(RETRY_AFTER),
+        | StsError::InvalidResponse { .. } => unavailable().retry_after(RETRY_AFTER),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::Api;
 use super::context::Context;
 use super::error::ApiError;
-use crate::auth::{AuthError, Presented};
+use crate::auth::{AuthError, PresentedCredential};
 use crate::limit::{LimitKind, LimitMode, Throttled};
 
 /// Bounds what an address beyond its limit of failures can have us do.
@@ -11,7 +11,11 @@ use crate::limit::{LimitKind, LimitMode, Throttled};
 /// Behind the one address of a carrier's network are thousands of phones that do nothing wrong, so a valid credential
 /// passes whatever its neighbours do. Checking a secret, or a token that was verified before, costs a hash; signatures
 /// of other tokens are verified at a bounded rate for each such address.
-pub(super) fn look_at(api: &Api, context: &Context, presented: &Presented) -> Result<(), ApiError> {
+pub(super) fn look_at(
+    api: &Api,
+    context: &Context,
+    presented: &PresentedCredential,
+) -> Result<(), ApiError> {
     let Context { rules, address, started, .. } = context;
     let Some(spent) = rules.failures.spent_by(*address, *started) else {
         return Ok(());
@@ -27,7 +31,7 @@ pub(super) fn look_at(api: &Api, context: &Context, presented: &Presented) -> Re
 pub(super) fn failed(
     api: &Api,
     context: &Context,
-    presented: &Presented,
+    presented: &PresentedCredential,
     error: AuthError,
 ) -> ApiError {
     let Context { rules, address, started, .. } = context;

@@ -23,7 +23,7 @@ use super::failing;
 use super::token;
 use super::traced;
 use super::wire::ErrorResponse;
-use crate::auth::{AuthError, Authenticator, Presented};
+use crate::auth::{AuthError, Authenticator, PresentedCredential};
 use crate::limit::Throttled;
 use crate::server::{Answers, FramingError, Peer};
 use crate::telemetry::{Span, causes, current_trace_id};
@@ -133,7 +133,7 @@ impl Observed {
             return failing::failed(
                 &self.api,
                 context,
-                &Presented::Other,
+                &PresentedCredential::Other,
                 AuthError::EndedCertificate,
             )
             .into_response();

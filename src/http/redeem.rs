@@ -9,7 +9,7 @@ use super::Api;
 use super::context::Context;
 use super::error::ApiError;
 use super::failing;
-use crate::auth::{AuthError, Caller, Presented, Ticket, TicketProblem};
+use crate::auth::{AuthError, Caller, PresentedCredential, Ticket, TicketProblem};
 use crate::grant::{Entitlement, TokenParams};
 use appserver_policy::RequestedPolicy;
 
@@ -48,7 +48,7 @@ pub(super) async fn redeem(
     shown: &Shown,
 ) -> Result<(Caller, TokenParams), ApiError> {
     let rules = &context.rules;
-    let failed = |error| failing::failed(api, context, &Presented::Other, error);
+    let failed = |error| failing::failed(api, context, &PresentedCredential::Other, error);
     let tickets = rules.tickets.as_ref().ok_or(AuthError::NotOffered).map_err(failed)?;
     let opened = tickets.seal.open(&shown.ticket, api.clock.now()).inspect_err(|problem| {
         if let TicketProblem::Expired { ticket, client } = problem {
@@ -67,7 +67,7 @@ pub(super) async fn redeem(
         ticket.caller.client(),
     );
     let Ticket { caller, grant, fingerprint, .. } = ticket;
-    let caller = rules.authenticator.redeemed(caller).map_err(failed)?;
+    let caller = rules.authenticator.authenticate_ticket(caller).map_err(failed)?;
     let same = |held: &Entitlement| held.fingerprint == fingerprint;
     if !rules.grants.held(caller.client(), &grant).is_some_and(same) {
         let client = caller.client().clone();

@@ -195,7 +195,7 @@ mod tests {
     }
 
     fn caller() -> Caller {
-        Caller::imagined("photo-app".parse().unwrap(), None, Default::default())
+        Caller::simulated("photo-app".parse().unwrap(), None, Default::default())
     }
 
     fn life(rules: &TicketRules, caller: &Caller, asked: Option<u64>) -> Option<i64> {

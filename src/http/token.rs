@@ -21,7 +21,7 @@ use super::no_query::NoQuery;
 use super::redeem;
 use super::token_request::TokenRequest;
 use super::wire;
-use crate::auth::{AuthError, Caller, Presented};
+use crate::auth::{AuthError, Caller, PresentedCredential};
 use crate::grant::TokenParams;
 use crate::sts::RoleSession;
 use crate::vend::{GrantHolder, Vended};
@@ -43,7 +43,8 @@ pub(super) async fn wanted(
     let (parts, body) = request.into_parts();
     let (headers, uri) = (&parts.headers, &parts.uri);
     let shown = redeem::shown(headers, uri);
-    let shown = shown.map_err(|error| failing::failed(api, context, &Presented::Other, error))?;
+    let shown =
+        shown.map_err(|error| failing::failed(api, context, &PresentedCredential::Other, error))?;
     let (caller, asked) = match shown {
         None => (authenticate::caller(api, context, headers).await?, asked_by(uri)?),
         // Boxed: it is rare, and all others would carry the room that it takes.

@@ -53,7 +53,7 @@ pub(crate) struct Reserved {
 
 impl Reserved {
     /// What the script answered, held to what it can answer by these terms: waits end, and rates are not zero.
-    pub(super) fn held_to(
+    pub(super) fn clamped(
         terms: &BudgetTerms,
         most_replicas: u32,
         micros: i64,
@@ -118,7 +118,7 @@ mod tests {
         ) {
             let (micros, thousandths, replicas) = answer;
             let terms = terms(per_second.into());
-            let held = Reserved::held_to(&terms, 64, micros, thousandths, replicas);
+            let held = Reserved::clamped(&terms, 64, micros, thousandths, replicas);
             let full = f64::from(per_second);
             prop_assert!((full * 0.1..=full).contains(&held.rate), "{held:?}");
             prop_assert!((1..=64).contains(&held.replicas), "{held:?}");
@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn an_answer_of_the_script_is_taken_as_it_is() {
         let Reserved { wait, rate, replicas } =
-            Reserved::held_to(&terms(90.0), 64, 250_000, 45_500, 3);
+            Reserved::clamped(&terms(90.0), 64, 250_000, 45_500, 3);
         assert_eq!((wait, rate, replicas), (Duration::from_millis(250), 45.5, 3));
     }
 

@@ -4,12 +4,12 @@
 //! nothing, and the replica goes on by itself.
 
 mod budget;
-mod examine;
+mod check;
 mod lease;
-mod link;
 mod name;
 mod record;
 mod redis;
+mod redis_connection;
 mod settings;
 mod view;
 
@@ -20,7 +20,7 @@ use appserver_domain::clock::Clock;
 
 pub(crate) use self::redis::{CallResult, Redis};
 pub(crate) use budget::{BudgetTerms, Reserved};
-pub(crate) use examine::Examined;
+pub(crate) use check::RedisCheck;
 pub(crate) use lease::Lease;
 pub(crate) use name::KeyPrefix;
 pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};

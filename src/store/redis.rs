@@ -17,9 +17,9 @@ use tokio::time::sleep;
 use super::StoreError;
 use super::budget::{Ask, BudgetTerms, Reserved};
 use super::lease::Lease;
-use super::link::{Link, Probe};
 use super::name::{Name, Names};
 use super::record;
+use super::redis_connection::{Probe, RedisConnection};
 use super::settings::RedisSettings;
 use super::view::{LeaseState, Shared, SharedState};
 use crate::seal::Seal;
@@ -30,7 +30,7 @@ use appserver_domain::clock::Clock;
 /// A Redis that replicas share.
 #[derive(Debug)]
 pub(crate) struct Redis {
-    link: Arc<Link>,
+    link: Arc<RedisConnection>,
     names: Names,
     seal: Seal,
     scripts: Scripts,
@@ -92,7 +92,7 @@ impl Redis {
             key: names.common("probe"),
         };
         Ok(Self {
-            link: Link::open(client, settings.timeout, probe, metrics.clone()).await,
+            link: RedisConnection::open(client, settings.timeout, probe, metrics.clone()).await,
             names,
             seal: Seal::new("appserver store seal 1", &settings.seal_keys),
             scripts: Scripts {
@@ -175,7 +175,7 @@ impl Redis {
     ) -> Option<T> {
         let opened = self.seal.open(name, &sealed?).and_then(|plain| read(&plain));
         if opened.is_none() {
-            self.metrics.unopened();
+            self.metrics.decrypt_failed();
             tracing::warn!(
                 store.value = name,
                 "a value in Redis was not sealed by a key of ours, and is ignored"
@@ -303,7 +303,7 @@ impl Redis {
             self.link.run(StoreOperation::Budget, &script).await?;
         let (done, micros, thousandths, replicas, foreign) = raw;
         self.replaced(StoreOperation::Budget, foreign);
-        Some((done, Reserved::held_to(terms, most_replicas, micros, thousandths, replicas)))
+        Some((done, Reserved::clamped(terms, most_replicas, micros, thousandths, replicas)))
     }
 }
 

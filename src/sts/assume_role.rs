@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::answer::Answer;
 use super::call::Call;
-use super::error::Unintelligible;
+use super::error::InvalidResponse;
+use super::response_body::ResponseBody;
 use super::role_session::RoleSession;
 use super::rpc::Parameters;
 use super::timestamp;
@@ -14,7 +14,7 @@ use appserver_domain::{AssumedRoleUser, Credentials};
 const SKEW: TimeDelta = TimeDelta::minutes(15);
 
 impl Call for RoleSession {
-    type Brings = Credentials;
+    type Output = Credentials;
     const ACTION: &'static str = "AssumeRole";
 
     fn parameters(&self) -> Parameters<'_> {
@@ -31,11 +31,15 @@ impl Call for RoleSession {
         parameters
     }
 
-    fn read(&self, answer: &Answer, now: DateTime<Utc>) -> Result<Credentials, Unintelligible> {
+    fn read(
+        &self,
+        answer: &ResponseBody,
+        now: DateTime<Utc>,
+    ) -> Result<Credentials, InvalidResponse> {
         const EXPIRATION: &str = "/Credentials/Expiration";
         const KEY_ID: &str = "/Credentials/AccessKeyId";
         let expiration = timestamp::read(answer.text(EXPIRATION)?)
-            .ok_or(Unintelligible::Malformed(EXPIRATION))?;
+            .ok_or(InvalidResponse::Malformed(EXPIRATION))?;
         // Answers from before 2019 write the two in other ways.
         let arn = answer
             .text("/AssumedRoleUser/Arn")
@@ -48,7 +52,7 @@ impl Call for RoleSession {
         // clock is slow, by less than STS minds; the token must not seem to live longer for it.
         let beyond = expiration - now - TimeDelta::seconds(self.duration.as_secs().into());
         if beyond > SKEW {
-            return Err(Unintelligible::NotAsked(EXPIRATION));
+            return Err(InvalidResponse::NotAsked(EXPIRATION));
         }
         let issued_at = now + beyond.max(TimeDelta::zero());
         let key_id = answer.text(KEY_ID)?;
@@ -56,7 +60,7 @@ impl Call for RoleSession {
             !rest.is_empty() && rest.bytes().all(|byte| byte.is_ascii_graphic())
         });
         if !is_temporary {
-            return Err(Unintelligible::Malformed(KEY_ID));
+            return Err(InvalidResponse::Malformed(KEY_ID));
         }
         Ok(Credentials::new(
             key_id.into(),
@@ -72,7 +76,7 @@ impl Call for RoleSession {
 
 impl RoleSession {
     /// Whether the answer's session is the one that was asked for, in all that an answer tells of it.
-    fn compare(&self, answer: &Answer, arn: &str, id: &str) -> Result<(), Unintelligible> {
+    fn compare(&self, answer: &ResponseBody, arn: &str, id: &str) -> Result<(), InvalidResponse> {
         let name = self.name.as_str();
         // RAM writes roles' names in ARNs in lower case, however they were given. Sessions' names are left as they are:
         // `Alice` and `alice` may be two users.
@@ -80,17 +84,17 @@ impl RoleSession {
             role.eq_ignore_ascii_case(self.role.as_str()) && session == name
         });
         if !is_our_arn {
-            return Err(Unintelligible::NotAsked("/AssumedRoleUser/Arn"));
+            return Err(InvalidResponse::NotAsked("/AssumedRoleUser/Arn"));
         }
         // The role's own id is nothing that we know.
         if id.split_once(':').is_none_or(|(_, session)| session != name) {
-            return Err(Unintelligible::NotAsked("/AssumedRoleUser/AssumedRoleId"));
+            return Err(InvalidResponse::NotAsked("/AssumedRoleUser/AssumedRoleId"));
         }
         // One that was not asked for may come from a session that AppServer itself is in.
         const SOURCE: &str = "/SourceIdentity";
         match (&self.source_identity, answer.text(SOURCE)) {
             (Some(asked), Ok(told)) if asked.as_str() != told => {
-                Err(Unintelligible::NotAsked(SOURCE))
+                Err(InvalidResponse::NotAsked(SOURCE))
             }
             _ => Ok(()),
         }
@@ -108,8 +112,8 @@ mod tests {
 
     const NOW: &str = "2016-01-13T14:02:37Z";
 
-    fn read(answer: &Value) -> Result<Credentials, Unintelligible> {
-        let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
+    fn read(answer: &Value) -> Result<Credentials, InvalidResponse> {
+        let answer = ResponseBody::parse(answer.to_string().as_bytes()).unwrap();
         a_session().read(&answer, NOW.parse().unwrap())
     }
 
@@ -192,11 +196,11 @@ mod tests {
                 [Value::Null, "".into(), 7.into(), json!({"canary": true}), json!(["canary"])]
             {
                 let refused = read(&changed(place, bad)).unwrap_err();
-                assert_eq!(refused, Unintelligible::Lacks(place));
+                assert_eq!(refused, InvalidResponse::Lacks(place));
             }
         }
         for body in [json!({}), json!([]), Value::Null, json!({"Credentials": "canary"})] {
-            assert!(matches!(read(&body), Err(Unintelligible::Lacks(_))), "{body}");
+            assert!(matches!(read(&body), Err(InvalidResponse::Lacks(_))), "{body}");
         }
     }
 
@@ -204,7 +208,7 @@ mod tests {
     fn an_expiration_in_another_format_is_an_error() {
         for bad in ["2016-01-13T15:02:37.000Z", "2016-01-13T15:02:37+00:00", "1452697357"] {
             let refused = read(&changed("/Credentials/Expiration", bad.into())).unwrap_err();
-            assert_eq!(refused, Unintelligible::Malformed("/Credentials/Expiration"));
+            assert_eq!(refused, InvalidResponse::Malformed("/Credentials/Expiration"));
         }
     }
 
@@ -212,7 +216,7 @@ mod tests {
     fn a_token_that_is_dead_on_arrival_is_an_error() {
         for dead in [NOW, "2016-01-13T14:02:36Z", "1970-01-01T00:00:00Z"] {
             let refused = read(&changed("/Credentials/Expiration", dead.into())).unwrap_err();
-            assert_eq!(refused, Unintelligible::Credentials(IncompleteCredentials::Expired));
+            assert_eq!(refused, InvalidResponse::Credentials(IncompleteCredentials::Expired));
         }
     }
 
@@ -221,7 +225,7 @@ mod tests {
     fn an_expiration_beyond_what_was_asked_for_is_an_error() {
         for late in ["2016-01-13T15:17:38Z", "2016-01-14T02:02:37Z", "9999-12-31T23:59:59Z"] {
             let refused = read(&changed("/Credentials/Expiration", late.into())).unwrap_err();
-            assert_eq!(refused, Unintelligible::NotAsked("/Credentials/Expiration"), "{late}");
+            assert_eq!(refused, InvalidResponse::NotAsked("/Credentials/Expiration"), "{late}");
         }
         assert!(read(&changed("/Credentials/Expiration", "2016-01-13T15:17:37Z".into())).is_ok());
     }
@@ -244,7 +248,7 @@ mod tests {
             (ID, "client-002"),
         ] {
             let refused = read(&changed(place, other.into())).unwrap_err();
-            assert_eq!(refused, Unintelligible::NotAsked(place), "{other}");
+            assert_eq!(refused, InvalidResponse::NotAsked(place), "{other}");
         }
     }
 
@@ -253,7 +257,7 @@ mod tests {
     fn a_roles_name_comes_in_any_letter_case() {
         let role = "acs:ram::11223344:role/OSS-ReadOnly".to_owned().try_into().unwrap();
         let session = RoleSession { role, ..a_session() };
-        let answer = Answer::parse(an_answer().to_string().as_bytes()).unwrap();
+        let answer = ResponseBody::parse(an_answer().to_string().as_bytes()).unwrap();
         assert!(session.read(&answer, NOW.parse().unwrap()).is_ok());
     }
 
@@ -263,13 +267,13 @@ mod tests {
         let read = |session: &RoleSession, told: Value| {
             let mut answer = an_answer();
             answer["SourceIdentity"] = told;
-            let answer = Answer::parse(answer.to_string().as_bytes()).unwrap();
+            let answer = ResponseBody::parse(answer.to_string().as_bytes()).unwrap();
             session.read(&answer, NOW.parse().unwrap()).map(|_| ())
         };
         assert_eq!(read(&asked, "alice".into()), Ok(()));
         // Endpoints of before 2025 do not tell it.
         assert_eq!(read(&asked, Value::Null), Ok(()));
-        assert_eq!(read(&asked, "bob".into()), Err(Unintelligible::NotAsked("/SourceIdentity")));
+        assert_eq!(read(&asked, "bob".into()), Err(InvalidResponse::NotAsked("/SourceIdentity")));
         assert_eq!(read(&a_session(), "appserver".into()), Ok(()), "it is AppServer's own");
     }
 
@@ -277,7 +281,7 @@ mod tests {
     fn an_access_key_that_is_not_temporary_is_an_error() {
         for other in ["LTAI5tCanary", "STS.", "sts.L4aBSCSJVMuKg5U1", "STS.a b", "STS.a\nb"] {
             let refused = read(&changed("/Credentials/AccessKeyId", other.into())).unwrap_err();
-            assert_eq!(refused, Unintelligible::Malformed("/Credentials/AccessKeyId"), "{other}");
+            assert_eq!(refused, InvalidResponse::Malformed("/Credentials/AccessKeyId"), "{other}");
         }
     }
 

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use super::answer::Answer;
-use super::error::Unintelligible;
+use super::error::InvalidResponse;
+use super::response_body::ResponseBody;
 use super::rpc::Parameters;
 use super::timestamp;
 use appserver_domain::AccessKeyId;
@@ -11,7 +11,7 @@ use appserver_domain::AccessKeyId;
 /// One call, with everything but what changes from attempt to attempt.
 pub(super) trait Call {
     /// What the call brings.
-    type Brings;
+    type Output;
     /// Its name in STS's API.
     const ACTION: &'static str;
 
@@ -19,7 +19,11 @@ pub(super) trait Call {
     fn parameters(&self) -> Parameters<'_>;
 
     /// Reads the answer that came at `now`, by STS's clock.
-    fn read(&self, answer: &Answer, now: DateTime<Utc>) -> Result<Self::Brings, Unintelligible>;
+    fn read(
+        &self,
+        answer: &ResponseBody,
+        now: DateTime<Utc>,
+    ) -> Result<Self::Output, InvalidResponse>;
 }
 
 /// All parameters of one attempt. A retry is a new request: new nonce, new timestamp.

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::answer::Answer;
 use super::call::Call;
-use super::error::Unintelligible;
+use super::error::InvalidResponse;
+use super::response_body::ResponseBody;
 use super::rpc::Parameters;
 use appserver_domain::AccountId;
 
@@ -33,14 +33,18 @@ pub(crate) enum IdentityKind {
 pub(super) struct GetCallerIdentity;
 
 impl Call for GetCallerIdentity {
-    type Brings = CallerIdentity;
+    type Output = CallerIdentity;
     const ACTION: &'static str = "GetCallerIdentity";
 
     fn parameters(&self) -> Parameters<'_> {
         Parameters::new()
     }
 
-    fn read(&self, answer: &Answer, _: DateTime<Utc>) -> Result<CallerIdentity, Unintelligible> {
+    fn read(
+        &self,
+        answer: &ResponseBody,
+        _: DateTime<Utc>,
+    ) -> Result<CallerIdentity, InvalidResponse> {
         const TYPE: &str = "/IdentityType";
         const ACCOUNT: &str = "/AccountId";
         const ARN: &str = "/Arn";
@@ -49,13 +53,14 @@ impl Call for GetCallerIdentity {
             "account" => IdentityKind::Account,
             "ramuser" => IdentityKind::RamUser,
             "assumedroleuser" => IdentityKind::AssumedRole,
-            _ => return Err(Unintelligible::Malformed(TYPE)),
+            _ => return Err(InvalidResponse::Malformed(TYPE)),
         };
         let account = answer.text(ACCOUNT)?;
-        let account: AccountId = account.parse().map_err(|_| Unintelligible::Malformed(ACCOUNT))?;
+        let account: AccountId =
+            account.parse().map_err(|_| InvalidResponse::Malformed(ACCOUNT))?;
         let arn = answer.text(ARN)?;
         if !kind.is_of(&account, arn) {
-            return Err(Unintelligible::Malformed(ARN));
+            return Err(InvalidResponse::Malformed(ARN));
         }
         Ok(CallerIdentity { kind, account, arn: arn.into() })
     }
@@ -88,9 +93,9 @@ mod tests {
     const USER: &str = "acs:ram::11223344:user/appserver";
     const SESSION: &str = "acs:ram::11223344:assumed-role/deployer/ci";
 
-    fn read(kind: &str, account: Value, arn: &str) -> Result<CallerIdentity, Unintelligible> {
+    fn read(kind: &str, account: Value, arn: &str) -> Result<CallerIdentity, InvalidResponse> {
         let body = json!({"IdentityType": kind, "AccountId": account, "Arn": arn, "UserId": "1"});
-        let answer = Answer::parse(body.to_string().as_bytes()).unwrap();
+        let answer = ResponseBody::parse(body.to_string().as_bytes()).unwrap();
         GetCallerIdentity.read(&answer, DateTime::UNIX_EPOCH)
     }
 
@@ -111,10 +116,10 @@ mod tests {
     #[test]
     fn an_identity_that_is_not_understood_is_an_error() {
         let read = |kind, account| read(kind, account, USER);
-        assert_eq!(read("", "1".into()), Err(Unintelligible::Lacks("/IdentityType")));
-        assert_eq!(read("Martian", "1".into()), Err(Unintelligible::Malformed("/IdentityType")));
-        assert_eq!(read("RAMUser", "x".into()), Err(Unintelligible::Malformed("/AccountId")));
-        assert_eq!(read("RAMUser", 1.into()), Err(Unintelligible::Lacks("/AccountId")));
+        assert_eq!(read("", "1".into()), Err(InvalidResponse::Lacks("/IdentityType")));
+        assert_eq!(read("Martian", "1".into()), Err(InvalidResponse::Malformed("/IdentityType")));
+        assert_eq!(read("RAMUser", "x".into()), Err(InvalidResponse::Malformed("/AccountId")));
+        assert_eq!(read("RAMUser", 1.into()), Err(InvalidResponse::Lacks("/AccountId")));
     }
 
     /// An account's own key that is called a user's would pass the check at the start.
@@ -130,7 +135,7 @@ mod tests {
             ("RAMUser", "appserver"),
         ] {
             let refused = read(kind, "11223344".into(), arn);
-            assert_eq!(refused, Err(Unintelligible::Malformed("/Arn")), "{kind} {arn}");
+            assert_eq!(refused, Err(InvalidResponse::Malformed("/Arn")), "{kind} {arn}");
         }
     }
 }

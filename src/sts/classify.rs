@@ -5,10 +5,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
 
-use super::answer::Answer;
-use super::error::{StsError, Unintelligible};
-use super::issuer_clock;
+use super::error::{InvalidResponse, StsError};
 use super::refusal::{ErrorCode, Reason, Refusal};
+use super::response_body::ResponseBody;
+use super::sts_clock;
 
 /// The longest that throttling is believed to last. It ends up in `Retry-After`: phones that a broken
 /// header sends away for a year do not come back when STS does.
@@ -21,10 +21,10 @@ const LONGEST_THROTTLING: Duration = Duration::from_secs(300);
 pub(super) fn classify(
     status: StatusCode,
     headers: &HeaderMap,
-    answer: Option<&Answer>,
+    answer: Option<&ResponseBody>,
     string_to_sign: &str,
 ) -> StsError {
-    let request_id = answer.and_then(Answer::request_id);
+    let request_id = answer.and_then(ResponseBody::request_id);
     let Some(code) = answer.and_then(code) else {
         return by_status(status, headers, answer);
     };
@@ -37,7 +37,7 @@ pub(super) fn classify(
         }
         "SignatureNonceUsed" => return StsError::NonceUsed { request_id },
         "InvalidTimeStamp.Expired" => {
-            return StsError::ClockSkewed { sts_time: issuer_clock::shown_by(headers), request_id };
+            return StsError::ClockSkewed { sts_time: sts_clock::date_header(headers), request_id };
         }
         "InvalidAccessKeyId.Inactive" => Reason::KeyDisabled,
         key if key.starts_with("InvalidAccessKeyId") => Reason::KeyUnknown,
@@ -54,7 +54,7 @@ pub(super) fn classify(
     StsError::Refused { refusal: Refusal::new(reason, code), request_id }
 }
 
-fn code(answer: &Answer) -> Option<ErrorCode> {
+fn code(answer: &ResponseBody) -> Option<ErrorCode> {
     answer.text("/Code").or_else(|_| answer.text("/code")).ok()?.parse().ok()
 }
 
@@ -63,21 +63,21 @@ fn is_throttling(code: &str) -> bool {
 }
 
 /// What a proxy in between wrote, or an STS that nobody has documented.
-fn by_status(status: StatusCode, headers: &HeaderMap, answer: Option<&Answer>) -> StsError {
-    let request_id = answer.and_then(Answer::request_id);
+fn by_status(status: StatusCode, headers: &HeaderMap, answer: Option<&ResponseBody>) -> StsError {
+    let request_id = answer.and_then(ResponseBody::request_id);
     if status == StatusCode::TOO_MANY_REQUESTS {
         StsError::Throttled { retry_after: time_left(headers), request_id }
     } else if status.is_server_error() {
         StsError::Unavailable { status: status.as_u16(), request_id }
     } else {
-        let problem = Unintelligible::Status(status.as_u16());
-        StsError::Unintelligible { problem, request_id }
+        let problem = InvalidResponse::Status(status.as_u16());
+        StsError::InvalidResponse { problem, request_id }
     }
 }
 
 /// The same string signed to something else means that the secrets differ. The echo is compared and
 /// forgotten.
-fn whose_fault(answer: Option<&Answer>, string_to_sign: &str) -> Reason {
+fn whose_fault(answer: Option<&ResponseBody>, string_to_sign: &str) -> Reason {
     let message =
         answer.and_then(|a| a.text("/Message").or_else(|_| a.text("/message")).ok()).unwrap_or("");
     match message.split_once("string to sign is:") {
@@ -112,7 +112,7 @@ mod tests {
         let headers = headers.iter().map(|(name, value)| {
             (reqwest::header::HeaderName::from_static(name), value.parse().unwrap())
         });
-        let answer = Answer::parse(body.as_bytes()).ok();
+        let answer = ResponseBody::parse(body.as_bytes()).ok();
         let status = StatusCode::from_u16(status).unwrap();
         classify(status, &headers.collect(), answer.as_ref(), OURS)
     }
@@ -248,8 +248,8 @@ mod tests {
                 "unavailable",
                 "unavailable",
                 "throttled",
-                "unintelligible",
-                "unintelligible",
+                "invalid_response",
+                "invalid_response",
             ];
             assert_eq!(kinds, expected, "{body}");
         }

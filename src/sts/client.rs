@@ -10,18 +10,18 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
 
 use super::AssumeRole;
-use super::answer::Answer;
 use super::attempt::{Attempt, SUCCESS};
 use super::call::{self, Call};
 use super::caller_identity::{CallerIdentity, GetCallerIdentity};
 use super::classify::classify;
 use super::endpoint::Endpoint;
 use super::endpoints::Endpoints;
-use super::error::{StsError, Unintelligible};
-use super::issuer_clock::{self, IssuerClock, Unbelievable};
+use super::error::{InvalidResponse, StsError};
+use super::response_body::ResponseBody;
 use super::retry::retrying;
 use super::role_session::RoleSession;
 use super::rpc;
+use super::sts_clock::{self, ImplausibleTime, StsClock};
 use crate::telemetry::{Metrics, causes, current_trace_id};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, Credentials};
@@ -50,7 +50,7 @@ pub(crate) struct StsClient {
     settings: StsSettings,
     /// Replaced when it is rotated; calls under way keep theirs.
     key: ArcSwap<AccessKey>,
-    clock: IssuerClock,
+    clock: StsClock,
     metrics: Arc<Metrics>,
 }
 
@@ -71,7 +71,7 @@ impl StsClient {
         // Without TLS there is nothing to verify, so the certificates are neither needed nor waited
         // for.
         let http = http(settings.connect_timeout, settings.endpoints.any_encrypted())?;
-        let (key, clock) = (ArcSwap::from_pointee(key), IssuerClock::new(clock));
+        let (key, clock) = (ArcSwap::from_pointee(key), StsClock::new(clock));
         Ok(Self { http, settings, key, clock, metrics })
     }
 
@@ -94,7 +94,7 @@ impl StsClient {
         call: &C,
         key: &AccessKey,
         deadline: Instant,
-    ) -> Result<C::Brings, StsError> {
+    ) -> Result<C::Output, StsError> {
         let attempt = |number| self.observed_attempt(call, key, number, deadline);
         retrying(deadline, self.settings.max_attempts, attempt).await
     }
@@ -106,7 +106,7 @@ impl StsClient {
         key: &AccessKey,
         number: u32,
         deadline: Instant,
-    ) -> Result<C::Brings, StsError> {
+    ) -> Result<C::Output, StsError> {
         let in_use = self.settings.endpoints.in_use();
         let measured = Attempt::begin(C::ACTION, in_use.endpoint.host(), number, &self.metrics);
         let until = deadline.min(Instant::now() + self.settings.attempt_timeout);
@@ -125,10 +125,10 @@ impl StsClient {
                 error.cause = causes(&error),
                 "an attempt at STS failed: {error}",
             );
-            if error.is_the_endpoints() {
+            if error.should_fail_over() {
                 self.settings.endpoints.leave(in_use);
             }
-            self.learnt_from(error)
+            self.adjust_clock(error)
         })
     }
 
@@ -137,7 +137,7 @@ impl StsClient {
         call: &C,
         key: &AccessKey,
         at: &Endpoint,
-    ) -> Result<C::Brings, StsError> {
+    ) -> Result<C::Output, StsError> {
         let parameters = call::request(call, &key.id, nonce(), self.clock.now());
         let signed = rpc::sign("POST", &parameters, &key.secret);
         let request = self.http.post(at.url().clone()).body(signed.form);
@@ -145,15 +145,15 @@ impl StsClient {
         let mut response = request.send().await?;
 
         let body = read(&mut response).await?;
-        let answer = Answer::parse(&body);
+        let answer = ResponseBody::parse(&body);
         let status = response.status();
         if !status.is_success() {
             let (headers, answer) = (response.headers(), answer.ok());
             return Err(classify(status, headers, answer.as_ref(), &signed.string_to_sign));
         }
-        let answer = answer.map_err(unintelligible)?;
-        let now = self.clock.moment_of(issuer_clock::shown_by(response.headers()));
-        call.read(&answer, now).map_err(|problem| StsError::Unintelligible {
+        let answer = answer.map_err(invalid_response)?;
+        let now = self.clock.moment_of(sts_clock::date_header(response.headers()));
+        call.read(&answer, now).map_err(|problem| StsError::InvalidResponse {
             problem,
             request_id: answer.request_id(),
         })
@@ -161,11 +161,11 @@ impl StsClient {
 
     /// The error, its time learnt. A time that is not believed is taken out of it: a retry would be
     /// refused as this attempt was.
-    fn learnt_from(&self, error: StsError) -> StsError {
+    fn adjust_clock(&self, error: StsError) -> StsError {
         let StsError::ClockSkewed { sts_time: Some(theirs), request_id } = error else {
             return error;
         };
-        let sts_time = match self.clock.learn(theirs) {
+        let sts_time = match self.clock.adjust(theirs) {
             Ok(offset) => {
                 tracing::warn!(
                     clock.offset_secs = offset.num_seconds(),
@@ -173,7 +173,7 @@ impl StsClient {
                 );
                 Some(theirs)
             }
-            Err(Unbelievable { offset }) => {
+            Err(ImplausibleTime { offset }) => {
                 tracing::error!(
                     clock.offset_secs = offset.num_seconds(),
                     "STS's clock and this machine's differ by more than a day, which is not \
@@ -226,7 +226,7 @@ pub(super) async fn read(response: &mut Response) -> Result<Vec<u8>, StsError> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(unintelligible(Unintelligible::TooLong(LONGEST_ANSWER)));
+            return Err(invalid_response(InvalidResponse::TooLong(LONGEST_ANSWER)));
         }
         body.extend_from_slice(&chunk);
     }
@@ -234,8 +234,8 @@ pub(super) async fn read(response: &mut Response) -> Result<Vec<u8>, StsError> {
 }
 
 /// An answer of which not even the request's id can be told.
-fn unintelligible(problem: Unintelligible) -> StsError {
-    StsError::Unintelligible { problem, request_id: None }
+fn invalid_response(problem: InvalidResponse) -> StsError {
+    StsError::InvalidResponse { problem, request_id: None }
 }
 
 #[cfg(test)]
@@ -417,8 +417,8 @@ mod tests {
             let server = Scripted::start(move |_, _| ok(&answer)).await;
             let client = client(&server);
             let refused = client.call(&a_session(), &key(), soon()).await.unwrap_err();
-            assert_eq!((refused.kind(), refused.is_transient()), ("unintelligible", true));
-            assert_eq!(counted(&client, "AssumeRole", "unintelligible").as_deref(), Some("2"));
+            assert_eq!((refused.kind(), refused.is_transient()), ("invalid_response", true));
+            assert_eq!(counted(&client, "AssumeRole", "invalid_response").as_deref(), Some("2"));
         }
     }
 
@@ -509,14 +509,14 @@ mod tests {
             let server =
                 Scripted::start(move |_, _| Reply::Answer(head.clone(), String::new())).await;
             let refused = client(&server).call(&a_session(), &key(), soon()).await.unwrap_err();
-            assert_eq!(refused.kind(), "unintelligible");
+            assert_eq!(refused.kind(), "invalid_response");
         }
         assert_eq!(elsewhere.seen().connections, 0);
     }
 
     #[tokio::test]
     async fn an_answer_beyond_the_cap_is_not_read() {
-        for (longer, kind) in [(0, "success"), (1, "unintelligible")] {
+        for (longer, kind) in [(0, "success"), (1, "invalid_response")] {
             let mut answer = an_answer();
             answer["Padding"] = "".into();
             let padding = LONGEST_ANSWER - answer.to_string().len() + longer;

@@ -45,16 +45,16 @@ pub(crate) enum StsError {
     TimedOut,
     /// Something answered, but not as STS does.
     #[error("STS's answer cannot be used")]
-    Unintelligible {
+    InvalidResponse {
         #[source]
-        problem: Unintelligible,
+        problem: InvalidResponse,
         request_id: Option<RequestId>,
     },
 }
 
 /// What is wrong with an answer. It names places, never what stood there.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum Unintelligible {
+pub(crate) enum InvalidResponse {
     /// Also what a proxy or a load balancer in between writes.
     #[error("it is not JSON")]
     NotJson,
@@ -90,7 +90,7 @@ impl StsError {
             | Self::TimedOut
             // Not a decision of STS's, so nothing to remember: empty credentials, a proxy's page of
             // apology.
-            | Self::Unintelligible { .. } => true,
+            | Self::InvalidResponse { .. } => true,
             Self::Refused { .. } => false,
         }
     }
@@ -112,7 +112,7 @@ impl StsError {
             | Self::ClockSkewed { .. }
             | Self::Unreachable(_)
             | Self::TimedOut
-            | Self::Unintelligible { .. } => None,
+            | Self::InvalidResponse { .. } => None,
         }
     }
 
@@ -126,7 +126,7 @@ impl StsError {
             | Self::ClockSkewed { .. }
             | Self::Unreachable(_)
             | Self::TimedOut
-            | Self::Unintelligible { .. } => None,
+            | Self::InvalidResponse { .. } => None,
         }
     }
 
@@ -145,7 +145,7 @@ impl StsError {
             | Self::ClockSkewed { .. }
             | Self::Refused { .. }
             // Something answered. What is wrong with one session's answer need not be with others'.
-            | Self::Unintelligible { .. } => false,
+            | Self::InvalidResponse { .. } => false,
         }
     }
 
@@ -155,12 +155,12 @@ impl StsError {
     }
 
     /// Whether another endpoint may do better: this one did not answer as STS.
-    pub(super) fn is_the_endpoints(&self) -> bool {
+    pub(super) fn should_fail_over(&self) -> bool {
         match self {
             Self::Unavailable { .. }
             | Self::Unreachable(_)
             | Self::TimedOut
-            | Self::Unintelligible { .. } => true,
+            | Self::InvalidResponse { .. } => true,
             Self::Throttled { .. }
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
@@ -178,7 +178,7 @@ impl StsError {
             Self::Refused { refusal, .. } => refusal.reason().label(),
             Self::Unreachable(_) => "unreachable",
             Self::TimedOut => "timed_out",
-            Self::Unintelligible { .. } => "unintelligible",
+            Self::InvalidResponse { .. } => "invalid_response",
         }
     }
 
@@ -192,7 +192,7 @@ impl StsError {
             | Self::Refused { .. }
             | Self::Unreachable(_)
             | Self::TimedOut
-            | Self::Unintelligible { .. } => None,
+            | Self::InvalidResponse { .. } => None,
         }
     }
 
@@ -204,7 +204,7 @@ impl StsError {
             | Self::NonceUsed { request_id }
             | Self::ClockSkewed { request_id, .. }
             | Self::Refused { request_id, .. }
-            | Self::Unintelligible { request_id, .. } => request_id.as_ref(),
+            | Self::InvalidResponse { request_id, .. } => request_id.as_ref(),
             Self::Unreachable(_) | Self::TimedOut => None,
         };
         id.map(RequestId::as_str)

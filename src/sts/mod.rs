@@ -3,7 +3,6 @@
 //! What decides is pure: signing (`rpc`), reading answers (`answer`, `classify`), when to try again
 //! (`retry`). Only `client` waits.
 
-mod answer;
 mod assume_role;
 mod attempt;
 mod call;
@@ -13,15 +12,16 @@ mod client;
 mod endpoint;
 mod endpoints;
 mod error;
-mod issuer_clock;
-mod knock;
+mod probe;
 mod refusal;
 mod region;
+mod response_body;
 mod retry;
 mod role_session;
 mod rpc;
 #[cfg(test)]
 mod scripted;
+mod sts_clock;
 mod timestamp;
 
 use tokio::time::Instant;
@@ -33,7 +33,7 @@ pub(crate) use client::{StsClient, StsSettings};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use error::StsError;
-pub(crate) use knock::{Knocked, NoAnswer, knock};
+pub(crate) use probe::{NoAnswer, ProbeResult, probe};
 pub(crate) use refusal::Reason;
 #[cfg(test)]
 pub(crate) use refusal::Refusal;

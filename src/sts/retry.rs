@@ -79,7 +79,7 @@ impl Patience {
                 is_another.then_some(wait)
             }
             // Each such answer may have cost a token that nobody will use.
-            StsError::Unintelligible { .. } => {
+            StsError::InvalidResponse { .. } => {
                 (!replace(&mut self.was_asked_again, true)).then(|| jittered(backoff(BASE, number)))
             }
             StsError::Unavailable { .. } | StsError::Unreachable(_) | StsError::TimedOut => {
@@ -104,7 +104,7 @@ mod tests {
     use std::future::ready;
 
     use super::*;
-    use crate::sts::error::Unintelligible;
+    use crate::sts::error::InvalidResponse;
     use crate::sts::refusal::{Reason, Refusal};
 
     const MOST: NonZeroU32 = NonZeroU32::new(5).unwrap();
@@ -240,12 +240,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_answer_that_cannot_be_used_is_asked_for_once_more() {
         let garbled =
-            || StsError::Unintelligible { problem: Unintelligible::NotJson, request_id: None };
+            || StsError::InvalidResponse { problem: InvalidResponse::NotJson, request_id: None };
         let (outcome, _) = begun([garbled(), StsError::TimedOut], Duration::from_secs(60)).await;
         assert_eq!(outcome.unwrap(), 3);
         let (outcome, begun) =
             self::begun([garbled(), StsError::TimedOut, garbled()], Duration::from_secs(60)).await;
-        assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("unintelligible", 3));
+        assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("invalid_response", 3));
     }
 
     #[tokio::test(start_paused = true)]

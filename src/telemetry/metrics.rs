@@ -34,12 +34,12 @@ const FAILURES: [&str; 19] = [
     "panic",
     "request_timeout",
     "sts_clock_skewed",
+    "sts_invalid_response",
     "sts_nonce_used",
     "sts_refused",
     "sts_throttled",
     "sts_timed_out",
     "sts_unavailable",
-    "sts_unintelligible",
     "sts_unreachable",
 ];
 

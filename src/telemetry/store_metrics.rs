@@ -17,7 +17,7 @@ const CALL_BOUNDS: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1
 pub(crate) struct StoreMetrics {
     degraded: Gauge,
     calls: Family<CallLabels, Histogram, fn() -> Histogram>,
-    unopened: Counter,
+    decrypt_failed: Counter,
     replaced: Family<ReplacedLabels, Counter>,
 }
 
@@ -67,14 +67,14 @@ impl StoreMetrics {
         Self {
             degraded: Gauge::default(),
             calls: Family::new_with_constructor(latency),
-            unopened: Counter::default(),
+            decrypt_failed: Counter::default(),
             replaced: Family::default(),
         }
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("store");
-        let Self { degraded, calls, unopened, replaced } = self.clone();
+        let Self { degraded, calls, decrypt_failed, replaced } = self.clone();
         for operation in StoreOperation::ALL {
             drop(replaced.get_or_create(&ReplacedLabels { operation: operation.label() }));
         }
@@ -92,7 +92,7 @@ impl StoreMetrics {
         registry.register(
             "decrypt_failures",
             "Values in Redis that none of the configured keys decrypts",
-            unopened,
+            decrypt_failed,
         );
         registry.register(
             "replaced",
@@ -114,8 +114,8 @@ impl StoreMetrics {
     }
 
     /// A value was not sealed by a key of ours.
-    pub(crate) fn unopened(&self) {
-        self.unopened.inc();
+    pub(crate) fn decrypt_failed(&self) {
+        self.decrypt_failed.inc();
     }
 
     /// Values that none of our scripts wrote were replaced.

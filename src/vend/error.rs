@@ -59,7 +59,7 @@ impl VendError {
                 StsError::Refused { .. } => "sts_refused",
                 StsError::Unreachable(_) => "sts_unreachable",
                 StsError::TimedOut => "sts_timed_out",
-                StsError::Unintelligible { .. } => "sts_unintelligible",
+                StsError::InvalidResponse { .. } => "sts_invalid_response",
             },
             Self::Overloaded { .. } => "budget",
             Self::Crowded { .. } => "max_waiting",

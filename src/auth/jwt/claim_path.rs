@@ -26,7 +26,7 @@ impl ClaimPath {
 
     /// The path that was probably meant by a name that is written as other products write paths. Names that are URLs have
     /// dots of their own.
-    pub(crate) fn perhaps_meant(&self) -> Option<String> {
+    pub(crate) fn suggested_path(&self) -> Option<String> {
         let is_dotted = self.steps.len() == 1
             && !self.text.contains(['/', ':'])
             && self.text.split('.').all(|name| !name.is_empty())

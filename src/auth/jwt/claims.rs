@@ -147,7 +147,7 @@ pub(super) fn audiences<'a>(
         other => {
             let detail = format!(
                 "`{path}` is {}; expected a text or a list of texts",
-                problem::shown_claim(other)
+                problem::quoted_claim(other)
             );
             return Err(JwtRefusal::new(JwtProblem::Audience, detail));
         }

@@ -11,9 +11,9 @@ use tokio::time::timeout;
 
 use super::SignatureAlgorithm;
 use super::address::KeyAddress;
+use super::configured_keys::{ConfiguredKeys, JwksEndpoint};
 use super::issuer::Issuer;
-use super::key_source::{KeySource, KeysFrom};
-use super::keys::{KeyProblem, Keys, without_mark};
+use super::jwks::{Jwks, KeyProblem, without_mark};
 
 /// For name, connection and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -26,7 +26,7 @@ const LONGEST_ANSWER: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Fetcher {
     http: reqwest::Client,
-    from: KeysFrom,
+    from: JwksEndpoint,
     /// `iss`, which a description must repeat to the letter.
     issuer: String,
     algorithms: Vec<SignatureAlgorithm>,
@@ -35,13 +35,13 @@ pub(super) struct Fetcher {
 /// TLS cannot be set up, as in a container without certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's certificates cannot be used to verify the issuers of tokens")]
-pub(crate) struct UnverifiableIssuers(#[source] reqwest::Error);
+pub(crate) struct IssuerTlsError(#[source] reqwest::Error);
 
 /// Why there are no new keys.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchProblem {
     #[error(transparent)]
-    Tls(#[from] UnverifiableIssuers),
+    Tls(#[from] IssuerTlsError),
     #[error("the issuer cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error(
@@ -65,7 +65,7 @@ pub(crate) enum FetchProblem {
     #[error("the description's `jwks_uri` is none that keys may be fetched from")]
     KeysElsewhere,
     #[error("the issuer's keys cannot be used")]
-    Keys(#[source] KeyProblem),
+    Jwks(#[source] KeyProblem),
 }
 
 impl FetchProblem {
@@ -80,15 +80,15 @@ impl FetchProblem {
             Self::NoDescription(_) => "no_description",
             Self::OtherIssuer => "other_issuer",
             Self::KeysElsewhere => "keys_elsewhere",
-            Self::Keys(_) => "unusable_keys",
+            Self::Jwks(_) => "unusable_keys",
         }
     }
 }
 
 impl Issuer {
     /// The keys that it has now, if they are fetched at all: for who wants to know it before its users come.
-    pub(crate) async fn fetched_keys(&self) -> Result<Option<Keys>, FetchProblem> {
-        let KeySource::Fetched(from, _) = &self.keys else { return Ok(None) };
+    pub(crate) async fn fetched_keys(&self) -> Result<Option<Jwks>, FetchProblem> {
+        let ConfiguredKeys::Fetched(from, _) = &self.keys else { return Ok(None) };
         let fetcher = Fetcher::new(from.clone(), self.name.clone(), self.algorithms.clone())?;
         Ok(Some(fetcher.fetch().await?))
     }
@@ -96,14 +96,14 @@ impl Issuer {
 
 impl Fetcher {
     pub(super) fn new(
-        from: KeysFrom,
+        from: JwksEndpoint,
         issuer: String,
         algorithms: Vec<SignatureAlgorithm>,
-    ) -> Result<Self, UnverifiableIssuers> {
+    ) -> Result<Self, IssuerTlsError> {
         let http = reqwest::Client::builder()
             .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
-            // Keys come from where the operator said, and from nowhere else.
+            // Jwks come from where the operator said, and from nowhere else.
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -111,7 +111,7 @@ impl Fetcher {
             .pool_max_idle_per_host(0);
         // As for STS: without TLS certificates are neither needed nor waited for.
         let http = if from.address().is_encrypted() { http } else { http.tls_certs_only([]) };
-        let http = http.build().map_err(UnverifiableIssuers)?;
+        let http = http.build().map_err(IssuerTlsError)?;
         Ok(Self { http, from, issuer, algorithms })
     }
 
@@ -120,19 +120,19 @@ impl Fetcher {
     }
 
     /// The keys that the issuer has now.
-    pub(super) async fn fetch(&self) -> Result<Keys, FetchProblem> {
+    pub(super) async fn fetch(&self) -> Result<Jwks, FetchProblem> {
         timeout(FETCH_TIMEOUT, self.key_set()).await.unwrap_or(Err(FetchProblem::TimedOut))
     }
 
-    async fn key_set(&self) -> Result<Keys, FetchProblem> {
+    async fn key_set(&self) -> Result<Jwks, FetchProblem> {
         let json = match &self.from {
-            KeysFrom::KeySet(address) => self.get(address).await?,
-            KeysFrom::Discovery(address) => {
+            JwksEndpoint::KeySet(address) => self.get(address).await?,
+            JwksEndpoint::Discovery(address) => {
                 let description = self.get(address).await?;
                 self.get(&self.named_by(&description, address)?).await?
             }
         };
-        Keys::from_jwks(&json, &self.algorithms).map_err(FetchProblem::Keys)
+        Jwks::from_jwks(&json, &self.algorithms).map_err(FetchProblem::Jwks)
     }
 
     /// Where the description says that the keys are, if it is the issuer's own (OpenID Connect Discovery 1.0 §4.3).

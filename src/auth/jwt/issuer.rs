@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::claim_path::ClaimPath;
 use super::claims::{self, ClaimRule, NamedClaim};
+use super::configured_keys::ConfiguredKeys;
 use super::json::{Claims, Json};
-use super::key_source::KeySource;
-use super::kind::TokenKind;
 use super::parsed::Parsed;
-use super::problem::{shown, shown_claim};
+use super::problem::{quoted_claim, shown};
+use super::token_kind::TokenKind;
 use super::{JwtProblem, JwtRefusal};
 use crate::auth::Caller;
 use appserver_domain::{ClientId, Fingerprint, Invalid, IssuerName, Subject, ValueName};
@@ -28,7 +28,7 @@ pub(crate) struct Issuer {
     /// `iss`, to the letter.
     pub(crate) name: String,
     pub(crate) algorithms: Vec<SignatureAlgorithm>,
-    pub(crate) keys: KeySource,
+    pub(crate) keys: ConfiguredKeys,
     /// Which of the tokens that it signs are taken.
     pub(crate) token_kind: TokenKind,
     /// Whom a token is for, `aud` mostly.
@@ -142,8 +142,8 @@ impl Issuer {
     /// ordinary rotation ends nobody's session; a shared secret is, as anyone who knows it can be any user.
     pub(super) fn parent(&self) -> Fingerprint {
         let secret = match &self.keys {
-            KeySource::Given(keys) => keys.shared_secret().unwrap_or_default(),
-            KeySource::Fetched(..) => &[],
+            ConfiguredKeys::Static(keys) => keys.shared_secret().unwrap_or_default(),
+            ConfiguredKeys::Fetched(..) => &[],
         };
         Fingerprint::of([b"issuer".as_slice(), &self.configured.to_bytes(), secret])
     }
@@ -230,7 +230,7 @@ impl Issuer {
         let ours = |named: &str| self.audiences.get(named);
         let no_audience = |path: &ClaimPath| {
             let own: Vec<_> = self.audiences.keys().map(String::as_str).collect();
-            let found = shown_claim(path.find(claims));
+            let found = quoted_claim(path.find(claims));
             let detail = format!("`{path}` is {found}; `audiences` has {}", own.join(", "));
             JwtRefusal::new(JwtProblem::Audience, detail)
         };
@@ -260,7 +260,7 @@ impl Issuer {
             let expected: BTreeSet<_> = candidates.map(ClientId::as_str).collect();
             let expected: Vec<_> = expected.into_iter().collect();
             let of = if self.client_ids.is_empty() { "" } else { "the name in `client_ids` of " };
-            let found = shown_claim(claim.find(claims));
+            let found = quoted_claim(claim.find(claims));
             let detail = format!("`{claim}` is {found}; expected {of}{}", expected.join(" or "));
             return Err(JwtRefusal::new(JwtProblem::Client, detail));
         }

@@ -15,7 +15,7 @@ use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
 
 use super::SignatureAlgorithm;
-use super::keys::Key;
+use super::jwks::Key;
 use super::problem::shown;
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(

@@ -3,25 +3,25 @@
 //! Nothing that is decided is taken from the token before its signature is verified. Of what it says before that, three things are
 //! looked up: the issuer, the key and the algorithm; each must be one that the configuration has named.
 
+mod active_issuer;
+mod active_jwks;
 mod address;
 mod claim_path;
 mod claims;
-mod demand;
+mod configured_keys;
 mod fetch;
 mod issuer;
 mod json;
 mod jwk;
-mod keeper;
-mod key_ring;
-mod key_source;
-mod keys;
-mod kind;
-mod live;
+mod jwks;
+mod jwks_refresher;
 mod parsed;
 mod problem;
-mod remembered;
+mod refresh_trigger;
 #[cfg(test)]
 mod tests;
+mod token_kind;
+mod verified_tokens;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,24 +33,24 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::Caller;
 use crate::telemetry::IssuerMetrics;
+use active_issuer::ActiveIssuer;
 use appserver_domain::clock::{Clock, Moment};
 use appserver_domain::{Fingerprint, IssuerName};
-use keys::Key;
-use live::LiveIssuer;
+use jwks::Key;
 use parsed::Parsed;
 use problem::shown;
-use remembered::Remembered;
+use verified_tokens::VerifiedTokenCache;
 
 pub(crate) use address::KeyAddress;
 pub(crate) use claim_path::ClaimPath;
 pub(crate) use claims::{ClaimKind, ClaimRule, NamedClaim};
-pub(crate) use fetch::UnverifiableIssuers;
+pub(crate) use configured_keys::{ConfiguredKeys, JwksEndpoint, RefreshPolicy};
+pub(crate) use fetch::IssuerTlsError;
 pub(crate) use issuer::{Issuer, SignatureAlgorithm, SubjectType};
-pub(crate) use key_source::{Cadence, KeySource, KeysFrom};
-pub(crate) use keys::Keys;
-pub(crate) use kind::TokenKind;
+pub(crate) use jwks::Jwks;
 use problem::JwtProblem;
 pub(crate) use problem::JwtRefusal;
+pub(crate) use token_kind::TokenKind;
 
 /// A longer token is not looked at: as much as the head of a request may have, so that what arrives is read. Most have 1 to
 /// 2 KB, those of users with many groups more.
@@ -62,20 +62,20 @@ const MOST_TRIED: usize = 16;
 /// The issuers by what their tokens say in `iss`.
 #[derive(Default)]
 pub(crate) struct Issuers {
-    by_name: HashMap<String, Arc<LiveIssuer>>,
-    remembered: Remembered,
+    by_name: HashMap<String, Arc<ActiveIssuer>>,
+    remembered: VerifiedTokenCache,
 }
 
 /// A caller, for how long its token proves it, and what verified the token.
-struct Proven {
+struct VerifiedToken {
     caller: Caller,
     verified: Moment,
     good_for: Duration,
     key: Arc<Key>,
-    issuer: Arc<LiveIssuer>,
+    issuer: Arc<ActiveIssuer>,
 }
 
-impl Proven {
+impl VerifiedToken {
     /// Whether the token has ended, by the clock that says so first.
     fn is_over(&self, now: Moment) -> bool {
         now.since(self.verified) >= self.good_for
@@ -83,12 +83,12 @@ impl Proven {
 
     /// Whether it is still believed.
     fn holds(&self, now: Moment) -> bool {
-        !self.is_over(now) && self.key.is_believed(now)
+        !self.is_over(now) && self.key.is_valid(now)
     }
 }
 
 /// What is remembered and handed out: a copy costs a count, not a caller.
-type Proof = Arc<Proven>;
+type Proof = Arc<VerifiedToken>;
 
 impl Issuers {
     /// The issuers as they are configured now. Where keys are fetched, this begins it, and needs a runtime.
@@ -101,20 +101,20 @@ impl Issuers {
         previous: Option<&Self>,
         clock: &Clock,
         metrics: &IssuerMetrics,
-    ) -> Result<Self, UnverifiableIssuers> {
+    ) -> Result<Self, IssuerTlsError> {
         let before = |name: &str| previous.and_then(|previous| previous.by_name.get(name));
         let live = issuers.into_iter().map(|issuer| {
             let live = match before(&issuer.name) {
                 Some(live) if live.issuer == issuer => Arc::clone(live),
                 before => {
                     let before = before.map(|before| &**before);
-                    Arc::new(LiveIssuer::start(issuer, before, clock, metrics)?)
+                    Arc::new(ActiveIssuer::start(issuer, before, clock, metrics)?)
                 }
             };
             Ok((live.issuer.name.clone(), live))
         });
         let by_name: HashMap<_, _> = live.collect::<Result<_, _>>()?;
-        let stays = |issuer: &Arc<LiveIssuer>| {
+        let stays = |issuer: &Arc<ActiveIssuer>| {
             by_name.get(&issuer.issuer.name).is_some_and(|live| Arc::ptr_eq(live, issuer))
         };
         let remembered = previous.map(|previous| previous.remembered.of(stays));
@@ -142,7 +142,7 @@ impl Issuers {
             return Err(JwtProblem::Malformed.into());
         }
         self.remembered.or_verify(token, now, || self.proven(token, now)).map(|proven| {
-            let Proven { caller, .. } = &*proven;
+            let VerifiedToken { caller, .. } = &*proven;
             caller.clone()
         })
     }
@@ -175,7 +175,7 @@ impl Issuers {
         self.named_by(&token)?.issuer.algorithm(&token.header.alg).map(drop)
     }
 
-    fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<Proven, JwtRefusal> {
+    fn proven(&self, token: &str, now: DateTime<Utc>) -> Result<VerifiedToken, JwtRefusal> {
         let token = Parsed::read(token)?;
         token.header.check()?;
         let live = self.named_by(&token)?;
@@ -184,11 +184,11 @@ impl Issuers {
         let key = verifying_key(&token, live, verified).map_err(of_issuer)?;
         let (caller, until) = live.issuer.proven(&token, now).map_err(of_issuer)?;
         let good_for = (until - now).to_std().unwrap_or_default();
-        Ok(Proven { caller, verified, good_for, key, issuer: Arc::clone(live) })
+        Ok(VerifiedToken { caller, verified, good_for, key, issuer: Arc::clone(live) })
     }
 
     /// Whose token it says that it is.
-    fn named_by(&self, token: &Parsed<'_>) -> Result<&Arc<LiveIssuer>, JwtRefusal> {
+    fn named_by(&self, token: &Parsed<'_>) -> Result<&Arc<ActiveIssuer>, JwtRefusal> {
         let name = token.issuer()?;
         self.by_name.get(name).ok_or_else(|| {
             // The commonest mistake: to the letter means also the slash at its end.
@@ -210,7 +210,7 @@ impl Issuers {
 /// tried.
 fn verifying_key(
     token: &Parsed<'_>,
-    live: &LiveIssuer,
+    live: &ActiveIssuer,
     now: Moment,
 ) -> Result<Arc<Key>, JwtRefusal> {
     let algorithm = live.issuer.algorithm(&token.header.alg)?;

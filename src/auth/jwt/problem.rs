@@ -122,7 +122,7 @@ pub(super) fn shown(text: &str) -> String {
 }
 
 /// The same of a claim.
-pub(super) fn shown_claim(claim: Option<&Json>) -> String {
+pub(super) fn quoted_claim(claim: Option<&Json>) -> String {
     /// Enough of a list to recognise it.
     const MEMBERS: usize = 10;
     match claim {
@@ -136,7 +136,7 @@ pub(super) fn shown_claim(claim: Option<&Json>) -> String {
             let shown = |member| match member {
                 // Not deeper.
                 &Json::Array(_) => "a list".to_owned(),
-                other => shown_claim(Some(other)),
+                other => quoted_claim(Some(other)),
             };
             let some: Vec<_> = members.iter().take(MEMBERS).map(shown).collect();
             let end = if members.len() > MEMBERS { ", …" } else { "" };

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::auth::{Cadence, KeyAddress, KeySource, Keys, KeysFrom, SignatureAlgorithm};
+use crate::auth::{
+    ConfiguredKeys, Jwks, JwksEndpoint, KeyAddress, RefreshPolicy, SignatureAlgorithm,
+};
 use crate::config::bounds::number;
 use crate::config::environment::Mode;
 use crate::config::field::Field;
@@ -44,7 +46,7 @@ pub(crate) fn resolve(
     algorithms: Option<&[SignatureAlgorithm]>,
     mode: Mode,
     problems: &mut Problems,
-) -> Option<KeySource> {
+) -> Option<ConfiguredKeys> {
     let at = |key: &str| format!("{path}.{key}");
     let is_invalid = raw.is_set
         || raw.jwks_file.is_invalid()
@@ -67,7 +69,7 @@ pub(crate) fn resolve(
     let mut named = named.into_iter().flatten();
     let has_cadence =
         !matches!((&raw.refresh_secs, &raw.max_age_secs), (Field::Absent, Field::Absent));
-    let cadence = cadence(path, raw.refresh_secs, raw.max_age_secs, problems);
+    let refresh_policy = refresh_policy(path, raw.refresh_secs, raw.max_age_secs, problems);
     let (Some(source), None) = (named.next(), named.next()) else {
         if !is_invalid {
             problems.add_absence(
@@ -97,20 +99,22 @@ pub(crate) fn resolve(
         );
     }
     match source {
-        Named::JwksFile(_) | Named::SecretFile(_) => keys_in_file.map(KeySource::Given),
-        Named::JwksUrl(address) => Some(KeySource::Fetched(KeysFrom::KeySet(address), cadence?)),
+        Named::JwksFile(_) | Named::SecretFile(_) => keys_in_file.map(ConfiguredKeys::Static),
+        Named::JwksUrl(address) => {
+            Some(ConfiguredKeys::Fetched(JwksEndpoint::KeySet(address), refresh_policy?))
+        }
         Named::Discovery => {
             let address = KeyAddress::of_discovery(issuer?);
             let address = address.map_err(|rule| problems.add(at("issuer"), rule)).ok()?;
-            Some(KeySource::Fetched(KeysFrom::Discovery(address), cadence?))
+            Some(ConfiguredKeys::Fetched(JwksEndpoint::Discovery(address), refresh_policy?))
         }
     }
 }
 
-fn shared_secret(path: &str, file: &Path, problems: &mut Problems) -> Option<Keys> {
+fn shared_secret(path: &str, file: &Path, problems: &mut Problems) -> Option<Jwks> {
     let secret = problems.gather(read_secret(path, file))?;
     let bytes = SecretSlice::from(secret.expose_secret().as_bytes().to_vec());
-    let keys = Keys::from_secret(&bytes);
+    let keys = Jwks::from_secret(&bytes);
     keys.map_err(|problem| problems.add_error(path, &problem)).ok()
 }
 
@@ -121,7 +125,7 @@ fn in_file(
     algorithms: Option<&[SignatureAlgorithm]>,
     mode: Mode,
     problems: &mut Problems,
-) -> Option<Keys> {
+) -> Option<Jwks> {
     let json = read_text(file);
     let json =
         json.map_err(|error| problems.add(path, format!("{}: {error}", file.display()))).ok()?;
@@ -132,7 +136,7 @@ fn in_file(
     let any: Vec<_> = SignatureAlgorithm::asymmetric().collect();
     // Those of shared secrets fit no key set, which is told as such.
     let own = algorithms.filter(|own| own.iter().any(|algorithm| !algorithm.is_symmetric()));
-    let keys = Keys::from_jwks(json.as_bytes(), own.unwrap_or(&any));
+    let keys = Jwks::from_jwks(json.as_bytes(), own.unwrap_or(&any));
     let keys = keys.map_err(|problem| problems.add_error(path, &problem)).ok()?;
     // Here it can be put right; in a set that is fetched it is the issuer's affair, and the log's.
     for faulty in keys.faulty() {
@@ -141,12 +145,12 @@ fn in_file(
     Some(keys)
 }
 
-fn cadence(
+fn refresh_policy(
     path: &str,
     refresh_secs: Field<u64>,
     max_age_secs: Field<u64>,
     problems: &mut Problems,
-) -> Option<Cadence> {
+) -> Option<RefreshPolicy> {
     let refresh = match refresh_secs {
         Field::Absent => Some(300),
         given => {
@@ -166,5 +170,8 @@ fn cadence(
             "it must be more than `keys_refresh_secs`, or the keys would be too old before they are fetched again",
         );
     }
-    Some(Cadence { refresh: Duration::from_secs(refresh), max_age: Duration::from_secs(max_age) })
+    Some(RefreshPolicy {
+        refresh: Duration::from_secs(refresh),
+        max_age: Duration::from_secs(max_age),
+    })
 }

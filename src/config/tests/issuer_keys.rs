@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::auth::{Cadence, KeyAddress, KeySource, KeysFrom};
+use crate::auth::{ConfiguredKeys, JwksEndpoint, KeyAddress, RefreshPolicy};
 
 const ISSUER: &str = r#"
     [issuers.one]
@@ -12,13 +12,13 @@ const ISSUER: &str = r#"
     audiences.photos = ["app-one"]
 "#;
 
-fn source(more: &str) -> Result<KeySource, String> {
+fn source(more: &str) -> Result<ConfiguredKeys, String> {
     loaded(&format!("{SOUND}\n{ISSUER}\n{more}"), &[], Mode::Production)
         .map(|mut settings| settings.rules.issuers.remove(0).keys)
 }
 
-fn cadence(refresh: u64, max_age: u64) -> Cadence {
-    Cadence { refresh: Duration::from_secs(refresh), max_age: Duration::from_secs(max_age) }
+fn refresh_policy(refresh: u64, max_age: u64) -> RefreshPolicy {
+    RefreshPolicy { refresh: Duration::from_secs(refresh), max_age: Duration::from_secs(max_age) }
 }
 
 #[test]
@@ -27,11 +27,14 @@ fn keys_are_fetched_from_a_url_or_from_where_the_issuer_says() {
     let given = source(
         "jwks_url = \"https://keys.example.com/jwks\"\nkeys_refresh_secs = 60\nkeys_max_age_secs = 300",
     );
-    let expected = KeysFrom::KeySet(at("https://keys.example.com/jwks"));
-    assert_eq!(given, Ok(KeySource::Fetched(expected, cadence(60, 300))));
+    let expected = JwksEndpoint::KeySet(at("https://keys.example.com/jwks"));
+    assert_eq!(given, Ok(ConfiguredKeys::Fetched(expected, refresh_policy(60, 300))));
     let description = "https://login.example.com/realms/photos/.well-known/openid-configuration";
-    let expected = KeysFrom::Discovery(at(description));
-    assert_eq!(source("discovery = true"), Ok(KeySource::Fetched(expected, cadence(300, 86_400))));
+    let expected = JwksEndpoint::Discovery(at(description));
+    assert_eq!(
+        source("discovery = true"),
+        Ok(ConfiguredKeys::Fetched(expected, refresh_policy(300, 86_400)))
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::auth::{Issuers, KeySource};
+use crate::auth::{ConfiguredKeys, Issuers};
 use crate::telemetry::IssuerMetrics;
 use appserver_domain::clock::Clock;
 
@@ -305,7 +305,7 @@ fn a_provider_says_where_its_keys_are_and_what_is_set_wins() {
         let text = format!("{SOUND}\n[issuers.one]\naudiences.x = [\"app-one\"]\n{config}");
         let mut settings = loaded(&text, &[], Mode::Production).unwrap();
         let issuer = settings.rules.issuers.remove(0);
-        let KeySource::Fetched(from, _) = &issuer.keys else { panic!("they are fetched") };
+        let ConfiguredKeys::Fetched(from, _) = &issuer.keys else { panic!("they are fetched") };
         format!("{:?} {from:?}", issuer.algorithms)
     };
     for (config, expected) in [

@@ -1,7 +1,7 @@
 //! Valid entries that refuse every request: clients that cannot authenticate or hold no grant, grants that use what no token
 //! contains, claims whose names no token has.
 
-use crate::auth::{ClaimPath, Issuer, KeySource, KeysFrom, SecretHash};
+use crate::auth::{ClaimPath, ConfiguredKeys, Issuer, JwksEndpoint, SecretHash};
 use crate::config::problems::Problem;
 use crate::config::sections::clients::ResolvedClient;
 use crate::grant::{Entitlement, Grants};
@@ -107,7 +107,7 @@ fn of_issuer(issuer: &Issuer) -> Vec<Problem> {
     let client = issuer.client_claim.as_ref().map(|claim| (at("client_claim"), claim));
     let named = required.chain(claims).chain(others).chain(client);
     let dotted = named.filter_map(|(path, claim): (String, &ClaimPath)| {
-        let meant = claim.perhaps_meant()?;
+        let meant = claim.suggested_path()?;
         Some(Problem {
             path,
             message: format!(
@@ -117,7 +117,7 @@ fn of_issuer(issuer: &Issuer) -> Vec<Problem> {
     });
     let is_without_path = matches!(
         &issuer.keys,
-        KeySource::Fetched(KeysFrom::KeySet(address), _) if address.is_of_host_alone()
+        ConfiguredKeys::Fetched(JwksEndpoint::KeySet(address), _) if address.is_of_host_alone()
     );
     let without_path = is_without_path.then(|| Problem {
         path: at("jwks_url"),

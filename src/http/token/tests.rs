@@ -81,7 +81,7 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
     let user = |name: &str, life_secs: i64| {
         let end = sts.now() + TimeDelta::seconds(life_secs);
         let subject = Some(name.parse().unwrap());
-        let caller = Caller::imagined("photo-app".parse().unwrap(), subject, BTreeMap::new());
+        let caller = Caller::simulated("photo-app".parse().unwrap(), subject, BTreeMap::new());
         (end, caller.logged_in_until(end))
     };
     // Her devices signed in one after the other.

@@ -1,12 +1,12 @@
-//! Keys that are fetched from an issuer.
+//! Jwks that are fetched from an issuer.
 
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, advance};
 
+use super::super::configured_keys::JwksEndpoint;
 use super::super::fetch::Fetcher;
-use super::super::key_source::KeysFrom;
 use super::signing::{key_set, signer};
 use super::site::{Page, Site, StandingTime, answer};
 use super::work::Work;
@@ -14,33 +14,36 @@ use super::*;
 
 const DESCRIPTION: &str = "/.well-known/openid-configuration";
 
-fn fetcher(site: &Site, from: KeysFrom) -> Fetcher {
+fn fetcher(site: &Site, from: JwksEndpoint) -> Fetcher {
     Fetcher::new(from, site.origin.clone(), algorithms(&["ES256"])).unwrap()
 }
 
 /// What a fetch from a place comes to: `success`, or the problem's kind.
-async fn outcome(site: &Site, from: KeysFrom) -> &'static str {
+async fn outcome(site: &Site, from: JwksEndpoint) -> &'static str {
     fetcher(site, from).fetch().await.map_or_else(|problem| problem.kind(), |_| "success")
 }
 
-fn from_set(site: &Site) -> KeysFrom {
-    KeysFrom::KeySet(site.address("/jwks"))
+fn from_set(site: &Site) -> JwksEndpoint {
+    JwksEndpoint::KeySet(site.address("/jwks"))
 }
 
-fn from_description(site: &Site) -> KeysFrom {
-    KeysFrom::Discovery(KeyAddress::of_discovery(&site.origin).unwrap())
+fn from_description(site: &Site) -> JwksEndpoint {
+    JwksEndpoint::Discovery(KeyAddress::of_discovery(&site.origin).unwrap())
 }
 
 #[tokio::test]
 async fn keys_come_from_a_url_or_from_where_the_issuer_says_that_they_are() {
     let signer = signer(0, "one");
     for (from, asked_for) in [
-        (from_set as fn(&Site) -> KeysFrom, vec!["/jwks"]),
+        (from_set as fn(&Site) -> JwksEndpoint, vec!["/jwks"]),
         (from_description, vec![DESCRIPTION, "/jwks"]),
     ] {
         let site = Site::with_keys(&[&signer]).await;
-        let KeySource::Fetched(_, cadence) = site.issuer().keys else { panic!("it is fetched") };
-        let issuer = Issuer { keys: KeySource::Fetched(from(&site), cadence), ..site.issuer() };
+        let ConfiguredKeys::Fetched(_, refresh_policy) = site.issuer().keys else {
+            panic!("it is fetched")
+        };
+        let issuer =
+            Issuer { keys: ConfiguredKeys::Fetched(from(&site), refresh_policy), ..site.issuer() };
         let work = Work::begun(issuer).await;
         let caller = work.at_once(&signer.token(&site.claims())).unwrap();
         assert_eq!(caller.subject().unwrap().as_str(), "alice");
@@ -179,7 +182,7 @@ async fn a_failure_of_tls_is_called_one() {
         (format!("https://{plain}/jwks"), "tls"),
         (format!("https://{nobody}/jwks"), "unreachable"),
     ] {
-        let from = KeysFrom::KeySet(address.clone().try_into().unwrap());
+        let from = JwksEndpoint::KeySet(address.clone().try_into().unwrap());
         assert_eq!(outcome(&site, from).await, expected, "{address}");
     }
 }

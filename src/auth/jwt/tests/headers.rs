@@ -7,8 +7,8 @@ const NAME: &str = "https://login.example.com/";
 
 fn with_keys(jwks: &Value, names: &[&str]) -> Issuers {
     let algorithms = algorithms(names);
-    let keys = Keys::from_jwks(jwks.to_string().as_bytes(), &algorithms).unwrap();
-    issuers(Issuer { algorithms, keys: KeySource::Given(keys), ..issuer(NAME) })
+    let keys = Jwks::from_jwks(jwks.to_string().as_bytes(), &algorithms).unwrap();
+    issuers(Issuer { algorithms, keys: ConfiguredKeys::Static(keys), ..issuer(NAME) })
 }
 
 /// Whatever form of the public key an HMAC is made with, and also where HMACs are believed of another issuer.
@@ -20,8 +20,8 @@ fn a_public_key_is_no_shared_secret() {
     let jwk = rsa.jwk();
     let asymmetric = Issuer {
         algorithms: algorithms(&["RS256"]),
-        keys: KeySource::Given(
-            Keys::from_jwks(json!({"keys": [jwk]}).to_string().as_bytes(), &algorithms(&["RS256"]))
+        keys: ConfiguredKeys::Static(
+            Jwks::from_jwks(json!({"keys": [jwk]}).to_string().as_bytes(), &algorithms(&["RS256"]))
                 .unwrap(),
         ),
         ..issuer(NAME)

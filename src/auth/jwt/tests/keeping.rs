@@ -1,10 +1,10 @@
-//! Keys that change, and an issuer that comes and goes.
+//! Jwks that change, and an issuer that comes and goes.
 
 use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use super::super::key_source::Cadence;
+use super::super::configured_keys::RefreshPolicy;
 use super::signing::signer;
 use super::site::{Page, Site, StandingTime};
 use super::work::{Work, pass, settle};
@@ -241,10 +241,14 @@ async fn fetches_are_counted_and_keys_have_an_age() {
     let _time = StandingTime::begin();
     let site = Site::with_keys(&[&signer(0, "one"), &signer(1, "two")]).await;
     let issuer = site.issuer();
-    let KeySource::Fetched(from, _) = issuer.keys else { panic!("it is fetched") };
-    let cadence = Cadence { refresh: Duration::from_secs(60), max_age: Duration::from_secs(300) };
-    let work =
-        Work::begun(Issuer { keys: KeySource::Fetched(from, cadence), ..site.issuer() }).await;
+    let ConfiguredKeys::Fetched(from, _) = issuer.keys else { panic!("it is fetched") };
+    let refresh_policy =
+        RefreshPolicy { refresh: Duration::from_secs(60), max_age: Duration::from_secs(300) };
+    let work = Work::begun(Issuer {
+        keys: ConfiguredKeys::Fetched(from, refresh_policy),
+        ..site.issuer()
+    })
+    .await;
     site.fail();
     pass(&work, 60).await;
     work.fetched(2).await;

@@ -8,12 +8,12 @@ use super::*;
 const ALL: [&str; 9] =
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"];
 
-fn read(set: &Value) -> Result<Keys, KeyProblem> {
-    Keys::from_jwks(set.to_string().as_bytes(), &algorithms(&ALL))
+fn read(set: &Value) -> Result<Jwks, KeyProblem> {
+    Jwks::from_jwks(set.to_string().as_bytes(), &algorithms(&ALL))
 }
 
 fn issuers_with(set: &Value) -> Issuers {
-    let keys = KeySource::Given(read(set).unwrap());
+    let keys = ConfiguredKeys::Static(read(set).unwrap());
     issuers(Issuer { algorithms: algorithms(&ALL), keys, ..issuer("https://login.example.com/") })
 }
 
@@ -149,7 +149,7 @@ fn so_many_keys_are_tried_and_with_more_none() {
 /// in anything is another, whatever its name.
 #[test]
 fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
-    use crate::auth::jwt::key_ring::{Change, KeyRing};
+    use crate::auth::jwt::active_jwks::{ActiveJwks, Change};
     use appserver_domain::clock::Moment;
     let at = Moment::at(now());
     let hour = std::time::Duration::from_secs(3600);
@@ -171,7 +171,7 @@ fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
     ];
     for (key, other) in others {
         let fetched = |key: &Value| read(&set(std::slice::from_ref(key))).unwrap();
-        let ring = KeyRing::holding(fetched(&key));
+        let ring = ActiveJwks::holding(fetched(&key));
         let held = || {
             let all = ALL.iter().filter_map(|name| SignatureAlgorithm::named(name));
             all.flat_map(|algorithm| ring.fitting(None, algorithm, at)).next().unwrap()
@@ -179,10 +179,10 @@ fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
         let before = held();
         let change = ring.replace(fetched(&key), at, hour);
         assert_eq!(change, Change { came: 0, went: 0, held: 1 }, "{key}");
-        assert!(Arc::ptr_eq(&before, &held()) && before.is_believed(at), "{key}");
+        assert!(Arc::ptr_eq(&before, &held()) && before.is_valid(at), "{key}");
         let change = ring.replace(fetched(&other), at, hour);
         assert_eq!(change, Change { came: 1, went: 1, held: 1 }, "{key} {other}");
-        assert!(!before.is_believed(at), "{key} {other}");
+        assert!(!before.is_valid(at), "{key} {other}");
     }
 }
 
@@ -368,7 +368,7 @@ fn keys_for_others_are_passed_over_without_a_word() {
 fn a_byte_order_mark_before_a_key_set_is_taken() {
     let signer = signer(0, "one");
     let marked = [b"\xef\xbb\xbf".as_slice(), key_set(&[&signer]).as_bytes()].concat();
-    let keys = Keys::from_jwks(&marked, &algorithms(&["ES256"])).unwrap();
+    let keys = Jwks::from_jwks(&marked, &algorithms(&["ES256"])).unwrap();
     assert_eq!(keys.len(), 1);
 }
 

@@ -13,11 +13,11 @@ fn outcome(token_kind: TokenKind, header: &Value, more: &Value) -> Result<Caller
     let mut claims = good();
     claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let signer = signing::rsa_signer("one");
-    let keys = Keys::from_jwks(signing::key_set(&[&signer]).as_bytes(), &algorithms(&["RS256"]));
+    let keys = Jwks::from_jwks(signing::key_set(&[&signer]).as_bytes(), &algorithms(&["RS256"]));
     let issuer = Issuer {
         token_kind,
         algorithms: algorithms(&["RS256"]),
-        keys: KeySource::Given(keys.unwrap()),
+        keys: ConfiguredKeys::Static(keys.unwrap()),
         ..issuer("https://login.example.com/")
     };
     issuers(issuer).verify(&signer.token_with_header(&header, &claims), now())

@@ -66,10 +66,10 @@ issuer `company`: the token is not valid yet: `iat` is 1999999999, now is 145269
 fn a_refusal_before_the_claims_names_what_of_the_header_is_at_fault() {
     let signer = signing::signer(0, "one");
     let keys =
-        Keys::from_jwks(signing::key_set(&[&signer]).as_bytes(), &algorithms(&["ES256"])).unwrap();
+        Jwks::from_jwks(signing::key_set(&[&signer]).as_bytes(), &algorithms(&["ES256"])).unwrap();
     let issuers = issuers(Issuer {
         algorithms: algorithms(&["ES256"]),
-        keys: KeySource::Given(keys),
+        keys: ConfiguredKeys::Static(keys),
         ..issuer("https://login.example.com/")
     });
     let other = signing::signer(1, "one");

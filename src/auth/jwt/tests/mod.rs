@@ -21,7 +21,7 @@ use chrono::TimeDelta;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
 
-use super::keys::KeyProblem;
+use super::jwks::KeyProblem;
 use super::*;
 use appserver_domain::ValueName;
 
@@ -39,7 +39,7 @@ fn issuer(name: &str) -> Issuer {
         configured: Fingerprint::of([]),
         name: name.to_owned(),
         algorithms: algorithms(&["HS256"]),
-        keys: KeySource::Given(Keys::from_secret(&SECRET.to_vec().into()).unwrap()),
+        keys: ConfiguredKeys::Static(Jwks::from_secret(&SECRET.to_vec().into()).unwrap()),
         audiences: BTreeMap::from([
             ("photos".to_owned(), vec!["photo-app".parse().unwrap()]),
             ("all".to_owned(), vec!["ios".parse().unwrap(), "android".parse().unwrap()]),
@@ -230,7 +230,9 @@ fn no_signature_and_a_confused_one_prove_nothing() {
     let jwks = include_str!("../../../../config/demo.jwks.json");
     let asymmetric = || Issuer {
         algorithms: algorithms(&["ES256"]),
-        keys: KeySource::Given(Keys::from_jwks(jwks.as_bytes(), &algorithms(&["ES256"])).unwrap()),
+        keys: ConfiguredKeys::Static(
+            Jwks::from_jwks(jwks.as_bytes(), &algorithms(&["ES256"])).unwrap(),
+        ),
         ..issuer("https://login.example.com/")
     };
     let issuers = issuers(asymmetric());
@@ -295,7 +297,7 @@ fn keys_for_other_uses_and_symmetric_ones_are_passed_over() {
         key.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         key
     };
-    let read = |set: &str| Keys::from_jwks(set.as_bytes(), &algorithms(&["ES256"]));
+    let read = |set: &str| Jwks::from_jwks(set.as_bytes(), &algorithms(&["ES256"]));
     let symmetric =
         json!({"kty": "oct", "kid": "one", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"});
     for passed_over in [key(json!({"use": "enc"})), key(json!({"alg": "ES384"})), symmetric] {
@@ -306,5 +308,5 @@ fn keys_for_other_uses_and_symmetric_ones_are_passed_over() {
     let keys = read(&two).unwrap();
     let fitting = |id| keys.fitting(id, Algorithm::ES256).count();
     assert_eq!([Some("two"), Some("three"), None].map(fitting), [1, 0, 2]);
-    assert!(matches!(Keys::from_secret(&vec![1; 31].into()), Err(KeyProblem::ShortSecret)));
+    assert!(matches!(Jwks::from_secret(&vec![1; 31].into()), Err(KeyProblem::ShortSecret)));
 }

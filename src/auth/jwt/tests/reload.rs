@@ -56,11 +56,11 @@ async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_
     assert!(without.verify(&of_other, now()).is_ok());
 
     let photos = BTreeMap::from([("other".to_owned(), vec!["photo-app".parse().unwrap()])]);
-    let other_secret = Keys::from_secret(&SECRET.repeat(2).into()).unwrap();
+    let other_secret = Jwks::from_secret(&SECRET.repeat(2).into()).unwrap();
     let requiring = BTreeMap::from([(path("sub"), ClaimRule::pattern("b.*").unwrap())]);
     for (changed, problem) in [
         (Issuer { audiences: photos, ..own() }, JwtProblem::Audience),
-        (Issuer { keys: KeySource::Given(other_secret), ..own() }, JwtProblem::Signature),
+        (Issuer { keys: ConfiguredKeys::Static(other_secret), ..own() }, JwtProblem::Signature),
         (Issuer { required: requiring, ..own() }, JwtProblem::Required),
     ] {
         let after = loader.load(vec![changed, other()], Some(&before));
@@ -117,13 +117,15 @@ async fn the_task_of_an_issuer_that_is_gone_ends_also_within_a_fetch() {
 /// T48: what a ticket of an issuer's user depends on.
 #[test]
 fn an_issuer_is_the_same_parent_with_other_public_keys_and_not_with_another_secret() {
-    let with =
-        |keys| Issuer { keys: KeySource::Given(keys), ..issuer("https://login.example.com/") };
-    let secret = |byte: u8| Keys::from_secret(&vec![byte; 32].into()).unwrap();
+    let with = |keys| Issuer {
+        keys: ConfiguredKeys::Static(keys),
+        ..issuer("https://login.example.com/")
+    };
+    let secret = |byte: u8| Jwks::from_secret(&vec![byte; 32].into()).unwrap();
     assert_eq!(with(secret(1)).parent(), with(secret(1)).parent());
     assert_ne!(with(secret(1)).parent(), with(secret(2)).parent());
     let jwks = include_str!("../../../../config/demo.jwks.json");
-    let public = |set: &str| Keys::from_jwks(set.as_bytes(), &algorithms(&["ES256"])).unwrap();
+    let public = |set: &str| Jwks::from_jwks(set.as_bytes(), &algorithms(&["ES256"])).unwrap();
     let renamed = jwks.replace("\"demo\"", "\"next\"");
     assert_ne!(public(jwks), public(&renamed));
     assert_eq!(with(public(jwks)).parent(), with(public(&renamed)).parent());

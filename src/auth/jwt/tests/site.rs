@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::super::address::KeyAddress;
-use super::super::key_source::{Cadence, KeysFrom};
+use super::super::configured_keys::{JwksEndpoint, RefreshPolicy};
 use super::*;
 
 /// What is done with a request for a path.
@@ -94,12 +94,14 @@ impl Site {
 
     /// An issuer whose keys are at the site's `/jwks`.
     pub(super) fn issuer(&self) -> Issuer {
-        let from = KeysFrom::KeySet(self.address("/jwks"));
-        let cadence =
-            Cadence { refresh: Duration::from_secs(300), max_age: Duration::from_secs(86_400) };
+        let from = JwksEndpoint::KeySet(self.address("/jwks"));
+        let refresh_policy = RefreshPolicy {
+            refresh: Duration::from_secs(300),
+            max_age: Duration::from_secs(86_400),
+        };
         Issuer {
             algorithms: algorithms(&["ES256"]),
-            keys: KeySource::Fetched(from, cadence),
+            keys: ConfiguredKeys::Fetched(from, refresh_policy),
             ..issuer(&self.origin)
         }
     }

@@ -29,7 +29,7 @@ impl Work {
         work
     }
 
-    pub(super) fn live(&self) -> &LiveIssuer {
+    pub(super) fn live(&self) -> &ActiveIssuer {
         &self.issuers.by_name[&self.name]
     }
 

@@ -1,15 +1,15 @@
 //! Whether a Redis can be used, asked command by command; for who looks for trouble.
 
 use super::StoreError;
-use super::link::CONNECT;
 use super::redis::client;
+use super::redis_connection::CONNECT;
 use super::settings::RedisSettings;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, InfoDict, RedisError, cmd};
 
 /// A Redis that answers.
 #[derive(Debug)]
-pub(crate) struct Examined {
+pub(crate) struct RedisCheck {
     /// If the user may ask for it, which is not needed.
     pub(crate) version: Option<String>,
     /// What the scripts need and the user may not do, as access lists name it.
@@ -18,7 +18,7 @@ pub(crate) struct Examined {
 
 impl RedisSettings {
     /// Connects, and does each thing that the scripts do once, to names of its own.
-    pub(crate) async fn examine(&self) -> Result<Examined, StoreError> {
+    pub(crate) async fn examine(&self) -> Result<RedisCheck, StoreError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(self.timeout));
@@ -30,7 +30,7 @@ impl RedisSettings {
                 forbidden.push(name);
             }
         }
-        Ok(Examined { version: version(&mut connection).await?, forbidden })
+        Ok(RedisCheck { version: version(&mut connection).await?, forbidden })
     }
 
     /// Every command of the scripts, and those that run them. The last one takes back what the others wrote.

@@ -10,7 +10,7 @@ use super::CertificateNames;
 
 /// A credential as it came, read but not yet believed.
 #[derive(Debug)]
-pub(crate) enum Presented {
+pub(crate) enum PresentedCredential {
     /// `Authorization: Basic`, with the client as the user name.
     Secret {
         client: String,
@@ -27,7 +27,7 @@ pub(crate) enum Presented {
     Nothing,
 }
 
-impl Presented {
+impl PresentedCredential {
     /// The client that it says to be from, registered or not.
     pub(crate) fn named_client(&self) -> Option<&str> {
         match self {
@@ -72,8 +72,8 @@ mod tests {
         // RFC 7617 §2: "Aladdin" and "open sesame".
         for header in ["Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "bASIC  QWxhZGRpbjpvcGVuIHNlc2FtZQ=="]
         {
-            let Presented::Secret { client, secret } =
-                Presented::from_authorization(header.as_bytes())
+            let PresentedCredential::Secret { client, secret } =
+                PresentedCredential::from_authorization(header.as_bytes())
             else {
                 panic!("{header} was not read");
             };
@@ -84,17 +84,25 @@ mod tests {
     #[test]
     fn anything_else_is_told_apart_without_a_panic() {
         for malformed in ["Basic", "Basic ", "Basic ???", "Basic QWxhZGRpbg==", "Basic //79"] {
-            let presented = Presented::from_authorization(malformed.as_bytes());
-            assert!(matches!(presented, Presented::Malformed), "{malformed}");
+            let presented = PresentedCredential::from_authorization(malformed.as_bytes());
+            assert!(matches!(presented, PresentedCredential::Malformed), "{malformed}");
         }
-        assert!(matches!(Presented::from_authorization(b"\xff\xfe"), Presented::Malformed));
-        assert!(matches!(Presented::from_authorization(b"Digest x"), Presented::Other));
+        assert!(matches!(
+            PresentedCredential::from_authorization(b"\xff\xfe"),
+            PresentedCredential::Malformed
+        ));
+        assert!(matches!(
+            PresentedCredential::from_authorization(b"Digest x"),
+            PresentedCredential::Other
+        ));
     }
 
     #[test]
     fn a_bearers_token_is_what_stands_after_the_scheme() {
         for header in ["Bearer a.b.c", "bearer  a.b.c "] {
-            let Presented::Jwt(token) = Presented::from_authorization(header.as_bytes()) else {
+            let PresentedCredential::Jwt(token) =
+                PresentedCredential::from_authorization(header.as_bytes())
+            else {
                 panic!("{header} was not read");
             };
             assert_eq!(token.expose_secret(), "a.b.c");

@@ -2,22 +2,22 @@
 
 use serde_json::Value;
 
-use super::error::Unintelligible;
+use super::error::InvalidResponse;
 use super::refusal::RequestId;
 
 /// A JSON body. Unknown fields are ignored.
 ///
 /// It is a tree and not a struct because the errors of serde quote what they did not expect, which
 /// may be a secret.
-pub(super) struct Answer(Value);
+pub(super) struct ResponseBody(Value);
 
-impl Answer {
-    pub(super) fn parse(body: &[u8]) -> Result<Self, Unintelligible> {
-        serde_json::from_slice(body).map(Self).map_err(|_| Unintelligible::NotJson)
+impl ResponseBody {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, InvalidResponse> {
+        serde_json::from_slice(body).map(Self).map_err(|_| InvalidResponse::NotJson)
     }
 
     /// The text at a place such as `/Credentials/AccessKeyId`.
-    pub(super) fn text(&self, place: &'static str) -> Result<&str, Unintelligible> {
+    pub(super) fn text(&self, place: &'static str) -> Result<&str, InvalidResponse> {
         // By hand: `Value::pointer` copies each name twice for escapes that ours do not have. And none of our places
         // is deeper than an object in the answer's object.
         let names = place.strip_prefix('/').unwrap_or(place);
@@ -27,7 +27,7 @@ impl Answer {
             None => self.0.get(names),
         };
         let text = found.and_then(Value::as_str);
-        text.filter(|text| !text.is_empty()).ok_or(Unintelligible::Lacks(place))
+        text.filter(|text| !text.is_empty()).ok_or(InvalidResponse::Lacks(place))
     }
 
     /// The request's id, in an error also written in lower case.

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 ///
 /// Who waits holds one receiver and no lock, and there are never more of them than the listener has connections.
 #[derive(Debug)]
-pub(super) struct Demand {
+pub(super) struct RefreshTrigger {
     /// A short lock, for a look at three values.
     state: Mutex<State>,
     /// Wakes the task.
@@ -32,13 +32,13 @@ struct State {
     is_under_way: bool,
 }
 
-impl Default for Demand {
+impl Default for RefreshTrigger {
     fn default() -> Self {
         Self { state: Mutex::default(), wanted: Notify::new(), ended: watch::Sender::new(0) }
     }
 }
 
-impl Demand {
+impl RefreshTrigger {
     /// Waits a moment for a fetch, the one that is under way or one that this brings about. Whether one has ended.
     pub(super) async fn fetched(&self) -> bool {
         let mut ended = self.ended.subscribe();

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::JwtProblem;
 use super::json::{Claims, Json};
-use super::problem::{JwtRefusal, shown_claim};
+use super::problem::{JwtRefusal, quoted_claim};
 use appserver_domain::Invalid;
 
 /// The kinds that an issuer's tokens may be of.
@@ -131,7 +131,7 @@ impl TokenKind {
                 Word::Jwt => {}
                 Word::Unknown if !strict => {}
                 Word::Other | Word::Unknown => {
-                    let claim = shown_claim(claim);
+                    let claim = quoted_claim(claim);
                     return Err(refused(format!(
                         "`{name}` is {claim}: neither an access token nor an ID token"
                     )));

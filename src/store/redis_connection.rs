@@ -22,7 +22,7 @@ const WATCH: Duration = Duration::from_secs(5);
 ///
 /// One call that fails or comes too late takes the connection down, and from then on nobody asks, so that no caller
 /// pays for a Redis that is slow or gone. A task tries until a new connection can run scripts.
-pub(super) struct Link {
+pub(super) struct RedisConnection {
     client: Client,
     timeout: Duration,
     probe: Probe,
@@ -55,7 +55,7 @@ enum Lost {
     Slow(Duration),
 }
 
-impl Link {
+impl RedisConnection {
     /// A link that is up if Redis can be used at once; otherwise it is tried for as long as the link is there.
     pub(super) async fn open(
         client: Client,
@@ -173,7 +173,7 @@ impl Probe {
 }
 
 /// Looks from time to time whether Redis is still there, for as long as the link is.
-async fn keep_watch(link: Weak<Link>) {
+async fn keep_watch(link: Weak<RedisConnection>) {
     loop {
         sleep(WATCH).await;
         let Some(link) = link.upgrade() else { return };
@@ -182,7 +182,7 @@ async fn keep_watch(link: Weak<Link>) {
 }
 
 /// Tries until the link is up again, or nobody needs it any more.
-async fn recover(link: Weak<Link>, mut told: String) {
+async fn recover(link: Weak<RedisConnection>, mut told: String) {
     loop {
         // Spread, so that a Redis that comes back is not met by all replicas at once.
         sleep(AGAIN.mul_f64(1.0 + rand::random::<f64>())).await;
@@ -199,9 +199,9 @@ async fn recover(link: Weak<Link>, mut told: String) {
     }
 }
 
-impl std::fmt::Debug for Link {
+impl std::fmt::Debug for RedisConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The client holds the password.
-        f.debug_struct("Link").field("is_up", &self.is_up()).finish_non_exhaustive()
+        f.debug_struct("RedisConnection").field("is_up", &self.is_up()).finish_non_exhaustive()
     }
 }

@@ -22,7 +22,7 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The keys that tokens may be signed with.
 #[derive(Clone, Default, Eq, PartialEq)]
-pub(crate) struct Keys {
+pub(crate) struct Jwks {
     /// Each once.
     keys: Vec<Arc<Key>>,
     /// Those that were meant for tokens and can verify none.
@@ -37,7 +37,7 @@ pub(super) struct Key {
     verifying: DecodingKey,
     /// Shared, because a token that was verified before is looked up with the key that verified it: a look tells that the
     /// issuer has withdrawn the key, or was not heard of for too long.
-    believed_until: SharedEnd,
+    valid_until: SharedEnd,
 }
 
 /// Why there are no keys.
@@ -51,8 +51,8 @@ pub(crate) enum KeyProblem {
     ShortSecret,
 }
 
-impl Keys {
-    /// The public keys of a JSON Web Key Set (RFC 7517). Keys of other kinds or for other uses or algorithms are passed
+impl Jwks {
+    /// The public keys of a JSON Web Key Set (RFC 7517). Jwks of other kinds or for other uses or algorithms are passed
     /// over, as the RFC asks; so are symmetric ones, which have no business in a file that is published. Those that were
     /// meant for tokens and are broken are passed over, too, and named by [`Self::faulty`].
     pub(crate) fn from_jwks(
@@ -150,7 +150,7 @@ impl Key {
         algorithms: Vec<Algorithm>,
         verifying: DecodingKey,
     ) -> Self {
-        Self { id, algorithms, verifying, believed_until: SharedEnd::never() }
+        Self { id, algorithms, verifying, valid_until: SharedEnd::never() }
     }
 
     /// Whether the token's signature is this key's.
@@ -165,17 +165,17 @@ impl Key {
     }
 
     /// Whether what it has signed proves anything at this moment.
-    pub(super) fn is_believed(&self, now: Moment) -> bool {
-        !self.believed_until.is_over(now)
+    pub(super) fn is_valid(&self, now: Moment) -> bool {
+        !self.valid_until.is_over(now)
     }
 
-    pub(super) fn believe_for(&self, now: Moment, max_age: Duration) {
-        self.believed_until.set(now, max_age);
+    pub(super) fn set_valid_for(&self, now: Moment, max_age: Duration) {
+        self.valid_until.set(now, max_age);
     }
 
     /// What it has signed proves nothing from now on.
-    pub(super) fn withdraw(&self) {
-        self.believed_until.set_over();
+    pub(super) fn revoke(&self) {
+        self.valid_until.set_over();
     }
 }
 
@@ -203,7 +203,7 @@ impl fmt::Debug for Key {
     }
 }
 
-impl fmt::Debug for Keys {
+impl fmt::Debug for Jwks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(&self.keys).finish()
     }

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
-use super::live::LiveIssuer;
-use super::{JwtProblem, JwtRefusal, Proof, Proven};
+use super::active_issuer::ActiveIssuer;
+use super::{JwtProblem, JwtRefusal, Proof, VerifiedToken};
 use appserver_domain::clock::Moment;
 
 /// Tokens, some 500 bytes each; beyond it those that are used least are verified again.
@@ -15,15 +15,15 @@ const MOST: usize = 50_000;
 
 /// What tokens prove, by their SHA-256: the tokens themselves are kept nowhere.
 #[derive(Debug)]
-pub(super) struct Remembered(Cache<[u8; 32], Proof>);
+pub(super) struct VerifiedTokenCache(Cache<[u8; 32], Proof>);
 
-impl Default for Remembered {
+impl Default for VerifiedTokenCache {
     fn default() -> Self {
         Self(Cache::new(MOST))
     }
 }
 
-impl Remembered {
+impl VerifiedTokenCache {
     /// Whether it is known what the token proves.
     pub(super) fn holds(&self, token: &str, now: DateTime<Utc>) -> bool {
         let hash: [u8; 32] = Sha256::digest(token).into();
@@ -36,7 +36,7 @@ impl Remembered {
         &self,
         token: &str,
         now: DateTime<Utc>,
-        verify: impl FnOnce() -> Result<Proven, JwtRefusal>,
+        verify: impl FnOnce() -> Result<VerifiedToken, JwtRefusal>,
     ) -> Result<Proof, JwtRefusal> {
         let hash: [u8; 32] = Sha256::digest(token).into();
         if let Some(proof) = self.0.get(&hash) {
@@ -55,7 +55,7 @@ impl Remembered {
     }
 
     /// What was remembered of these issuers' tokens, and of no others.
-    pub(super) fn of(&self, still_believed: impl Fn(&Arc<LiveIssuer>) -> bool) -> Self {
+    pub(super) fn of(&self, still_believed: impl Fn(&Arc<ActiveIssuer>) -> bool) -> Self {
         let kept = Self::default();
         for (hash, proof) in self.0.iter().filter(|(_, proof)| still_believed(&proof.issuer)) {
             kept.0.insert(hash, proof);

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::demand::Demand;
+use super::active_jwks::{ActiveJwks, Change};
+use super::configured_keys::RefreshPolicy;
 use super::fetch::{FetchProblem, Fetcher};
 use super::jwk::FaultyKey;
-use super::key_ring::{Change, KeyRing};
-use super::key_source::Cadence;
-use super::keys::Keys;
+use super::jwks::Jwks;
+use super::refresh_trigger::RefreshTrigger;
 use crate::telemetry::{IssuerKeys, IssuerMetrics, causes};
 use appserver_domain::clock::{Clock, Moment};
 
@@ -19,39 +19,39 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 /// And at the longest.
 const LAST_RETRY: Duration = Duration::from_secs(60);
 
-/// Fetches in turn and on demand, one fetch at a time.
+/// Fetches in turn and on trigger, one fetch at a time.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct JwksRefresher {
     /// The operator's name for the issuer.
     pub(super) id: String,
     pub(super) fetcher: Fetcher,
-    pub(super) cadence: Cadence,
-    pub(super) ring: Arc<KeyRing>,
-    pub(super) demand: Arc<Demand>,
+    pub(super) refresh_policy: RefreshPolicy,
+    pub(super) ring: Arc<ActiveJwks>,
+    pub(super) trigger: Arc<RefreshTrigger>,
     pub(super) clock: Clock,
     pub(super) metrics: IssuerMetrics,
     pub(super) shown: Arc<IssuerKeys>,
 }
 
-/// What the keeper knows between two fetches.
+/// What the refresher knows between two fetches.
 #[derive(Debug, Default)]
 struct History {
     /// When what the ring holds was fetched, if a fetch has ever succeeded.
     fetched: Option<Moment>,
     /// Failures since.
     failures: u32,
-    /// Keys that were passed over, and named, at the last fetch.
+    /// Jwks that were passed over, and named, at the last fetch.
     faulty: Vec<FaultyKey>,
     /// It has been said that none of the issuer's tokens is believed.
     is_given_up: bool,
 }
 
-impl Keeper {
+impl JwksRefresher {
     /// Goes on until it is dropped.
     pub(super) async fn keep(self) {
         let mut history = History::default();
         loop {
-            self.demand.begins();
+            self.trigger.begins();
             let fetched = self.fetcher.fetch().await;
             let outcome = fetched.as_ref().map_or_else(FetchProblem::kind, |_| "success");
             self.metrics.fetched(&self.id, outcome);
@@ -59,16 +59,16 @@ impl Keeper {
                 Ok(keys) => self.take(keys, &mut history),
                 Err(problem) => self.tell(&problem, &mut history),
             }
-            self.demand.ends();
+            self.trigger.ends();
             let next = Instant::now() + self.wait(history.failures);
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = self.demand.wanted() => {}
+                () = self.trigger.wanted() => {}
             }
         }
     }
 
-    fn take(&self, keys: Keys, history: &mut History) {
+    fn take(&self, keys: Jwks, history: &mut History) {
         // Said once, and again when it is another fault: the keys are fetched every few minutes.
         if history.faulty != keys.faulty() {
             for faulty in keys.faulty() {
@@ -82,7 +82,7 @@ impl Keeper {
         }
         let faulty = keys.faulty().to_vec();
         let now = self.clock.moment();
-        let Change { came, went, held } = self.ring.replace(keys, now, self.cadence.max_age);
+        let Change { came, went, held } = self.ring.replace(keys, now, self.refresh_policy.max_age);
         self.shown.came(held);
         let was_away = history.failures > 0 || history.fetched.is_none();
         if came > 0 || went > 0 || was_away {
@@ -111,9 +111,9 @@ impl Keeper {
             "the keys of the issuer `{}` could not be fetched: {problem}",
             self.id,
         );
-        let (now, max_age) = (self.clock.moment(), self.cadence.max_age);
-        let is_believed = history.fetched.is_some_and(|fetched| now.since(fetched) < max_age);
-        if !is_believed && !history.is_given_up {
+        let (now, max_age) = (self.clock.moment(), self.refresh_policy.max_age);
+        let is_valid = history.fetched.is_some_and(|fetched| now.since(fetched) < max_age);
+        if !is_valid && !history.is_given_up {
             history.is_given_up = true;
             tracing::error!(
                 issuer.id = self.id,
@@ -126,10 +126,10 @@ impl Keeper {
     /// How long until the next fetch: spread, so that replicas do not ask together.
     fn wait(&self, failures: u32) -> Duration {
         let longest = match failures.checked_sub(1) {
-            None => self.cadence.refresh,
+            None => self.refresh_policy.refresh,
             Some(doublings) => {
                 let retry = FIRST_RETRY.saturating_mul(1 << doublings.min(6));
-                retry.min(LAST_RETRY).min(self.cadence.refresh)
+                retry.min(LAST_RETRY).min(self.refresh_policy.refresh)
             }
         };
         longest.mul_f64(1.0 - 0.2 * rand::random::<f64>())

@@ -17,7 +17,7 @@ const MOST_BELIEVED: TimeDelta = TimeDelta::days(1);
 /// would be without tokens until somebody mends it, so the offset is learnt, and kept for the calls
 /// that follow.
 #[derive(Debug)]
-pub(super) struct IssuerClock {
+pub(super) struct StsClock {
     clock: Clock,
     /// What is added to our clock. Relaxed is enough: nothing else is published with it.
     offset_millis: AtomicI64,
@@ -25,18 +25,18 @@ pub(super) struct IssuerClock {
 
 /// A time that STS is said to have, further from ours than is believed.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct Unbelievable {
+pub(super) struct ImplausibleTime {
     /// What would have to be added to our clock.
     pub(super) offset: TimeDelta,
 }
 
 /// The time that STS's clock showed when it answered, if the answer says so.
-pub(super) fn shown_by(headers: &HeaderMap) -> Option<DateTime<Utc>> {
+pub(super) fn date_header(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let date = headers.get(DATE)?.to_str().ok()?;
     Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
 }
 
-impl IssuerClock {
+impl StsClock {
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, offset_millis: AtomicI64::new(0) }
     }
@@ -54,15 +54,15 @@ impl IssuerClock {
 
     /// Learns that STS's clock showed `theirs` just now; answers by how much ours differs. What is
     /// not believed is not learnt.
-    pub(super) fn learn(&self, theirs: DateTime<Utc>) -> Result<TimeDelta, Unbelievable> {
+    pub(super) fn adjust(&self, theirs: DateTime<Utc>) -> Result<TimeDelta, ImplausibleTime> {
         let offset = self.believed(theirs)?;
         self.offset_millis.store(offset.num_milliseconds(), Ordering::Relaxed);
         Ok(offset)
     }
 
-    fn believed(&self, theirs: DateTime<Utc>) -> Result<TimeDelta, Unbelievable> {
+    fn believed(&self, theirs: DateTime<Utc>) -> Result<TimeDelta, ImplausibleTime> {
         let offset = theirs - self.clock.now();
-        if offset.abs() > MOST_BELIEVED { Err(Unbelievable { offset }) } else { Ok(offset) }
+        if offset.abs() > MOST_BELIEVED { Err(ImplausibleTime { offset }) } else { Ok(offset) }
     }
 }
 
@@ -77,8 +77,8 @@ mod tests {
     #[test]
     fn what_was_learnt_holds_as_time_goes_on() {
         let ours = Clock::manual(time("2016-01-13T14:00:00Z"));
-        let clock = IssuerClock::new(ours.clone());
-        assert_eq!(clock.learn(time("2016-01-13T13:40:00Z")), Ok(TimeDelta::minutes(-20)));
+        let clock = StsClock::new(ours.clone());
+        assert_eq!(clock.adjust(time("2016-01-13T13:40:00Z")), Ok(TimeDelta::minutes(-20)));
         ours.advance(TimeDelta::minutes(5));
         assert_eq!(clock.now(), time("2016-01-13T13:45:00Z"));
     }
@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn an_offset_of_more_than_a_day_is_not_learnt() {
         let ours = time("2016-01-13T14:00:00Z");
-        let clock = IssuerClock::new(Clock::manual(ours));
+        let clock = StsClock::new(Clock::manual(ours));
         for (theirs, believed) in [
             ("2016-01-14T14:00:00Z", true),
             ("2016-01-12T14:00:00Z", true),
@@ -95,19 +95,19 @@ mod tests {
             ("1970-01-01T00:00:00Z", false),
             ("9999-12-31T23:59:59Z", false),
         ] {
-            clock.learn(ours).unwrap();
+            clock.adjust(ours).unwrap();
             let offset = time(theirs) - ours;
-            let expected = if believed { Ok(offset) } else { Err(Unbelievable { offset }) };
-            assert_eq!(clock.learn(time(theirs)), expected, "{theirs}");
+            let expected = if believed { Ok(offset) } else { Err(ImplausibleTime { offset }) };
+            assert_eq!(clock.adjust(time(theirs)), expected, "{theirs}");
             assert_eq!(clock.now(), if believed { time(theirs) } else { ours }, "{theirs}");
         }
     }
 
     #[test]
     fn an_answer_came_when_it_says_and_otherwise_by_the_corrected_clock() {
-        let clock = IssuerClock::new(Clock::manual(time("2016-01-13T14:00:00Z")));
+        let clock = StsClock::new(Clock::manual(time("2016-01-13T14:00:00Z")));
         let corrected = time("2016-01-13T13:40:00Z");
-        clock.learn(corrected).unwrap();
+        clock.adjust(corrected).unwrap();
         let shown = time("2016-01-13T13:41:00Z");
         assert_eq!(clock.moment_of(Some(shown)), shown);
         assert_eq!(clock.moment_of(None), corrected);
@@ -116,9 +116,10 @@ mod tests {
 
     #[test]
     fn the_time_of_an_answer_is_its_date_header() {
-        let shown = |date: &str| shown_by(&[(DATE, date.parse().unwrap())].into_iter().collect());
+        let shown =
+            |date: &str| date_header(&[(DATE, date.parse().unwrap())].into_iter().collect());
         assert_eq!(shown("Wed, 13 Jan 2016 14:02:37 GMT"), Some(time("2016-01-13T14:02:37Z")));
         assert_eq!(shown("today"), None);
-        assert_eq!(shown_by(&HeaderMap::new()), None);
+        assert_eq!(date_header(&HeaderMap::new()), None);
     }
 }

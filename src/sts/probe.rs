@@ -10,14 +10,14 @@ use chrono::{DateTime, Utc};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
-use super::answer::Answer;
 use super::client::{self, StsSettings, TlsProblem};
 use super::endpoint::Endpoint;
-use super::issuer_clock;
+use super::response_body::ResponseBody;
+use super::sts_clock;
 
 /// What an endpoint answered to a request that nobody had signed.
 #[derive(Debug)]
-pub(crate) struct Knocked {
+pub(crate) struct ProbeResult {
     /// The first of its addresses that took a connection.
     pub(crate) address: SocketAddr,
     /// The time that its clock showed.
@@ -44,10 +44,10 @@ pub(crate) enum NoAnswer {
 }
 
 /// Asks an endpoint for an identity without a signature, which it refuses in its own words.
-pub(crate) async fn knock(
+pub(crate) async fn probe(
     endpoint: &Endpoint,
     settings: &StsSettings,
-) -> Result<Knocked, NoAnswer> {
+) -> Result<ProbeResult, NoAnswer> {
     let (connect, attempt) = (settings.connect_timeout, settings.attempt_timeout);
     let url = endpoint.url();
     let port = url.port_or_known_default().expect("both schemes have a port");
@@ -68,11 +68,12 @@ pub(crate) async fn knock(
     asked.set_query(Some("Action=GetCallerIdentity&Format=JSON&Version=2015-04-01"));
     let exchange = async {
         let mut response = http.get(asked).send().await?;
-        let shows = issuer_clock::shown_by(response.headers());
+        let shows = sts_clock::date_header(response.headers());
         // Whatever is wrong with the rest of it: the time was shown.
         let body = client::read(&mut response).await.unwrap_or_default();
-        let is_an_api = Answer::parse(&body).is_ok_and(|answer| answer.request_id().is_some());
-        Ok(Knocked { address, shows, is_an_api })
+        let is_an_api =
+            ResponseBody::parse(&body).is_ok_and(|answer| answer.request_id().is_some());
+        Ok(ProbeResult { address, shows, is_an_api })
     };
     timeout(attempt, exchange).await.map_err(|_| NoAnswer::Slow("its answer", attempt))?.map_err(
         |error: reqwest::Error| {
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
     use crate::sts::scripted::{Reply, Scripted};
 
-    async fn knocked(url: &str) -> Result<Knocked, NoAnswer> {
+    async fn knocked(url: &str) -> Result<ProbeResult, NoAnswer> {
         let endpoint = Endpoint::try_from(url.to_owned()).unwrap();
         let settings = StsSettings {
             endpoints: endpoint.clone().into(),
@@ -101,7 +102,7 @@ mod tests {
             attempt_timeout: Duration::from_secs(5),
             max_attempts: NonZeroU32::MIN,
         };
-        knock(&endpoint, &settings).await
+        probe(&endpoint, &settings).await
     }
 
     #[tokio::test]
