@@ -22,7 +22,7 @@ use crate::auth::{Client, Issuer, TicketSeal};
 use crate::grant::Grants;
 use crate::http::Cors;
 use crate::limit::{ClientLimits, FailureSettings};
-use crate::server::{Proxies, ServerSettings, TlsIdentity};
+use crate::server::{ServerSettings, TlsIdentity, TrustedProxies};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
 use crate::telemetry::TraceSettings;
@@ -79,7 +79,7 @@ pub(crate) struct RuleSettings {
     pub(crate) limits: HashMap<ClientId, ClientLimits>,
     pub(crate) failures: FailureSettings,
     /// Whose word for a caller's address is taken.
-    pub(crate) proxies: Proxies,
+    pub(crate) proxies: TrustedProxies,
     /// Which web pages may read answers.
     pub(crate) cors: Cors,
     pub(crate) request_timeout: Duration,
@@ -101,7 +101,7 @@ pub(crate) struct Secrets {
 impl Secrets {
     /// What is worth a warning at this moment.
     pub(crate) fn warnings(&self, now: DateTime<Utc>) -> Option<Problem> {
-        self.tls.as_ref()?.advice(now).map(certificate_problem)
+        self.tls.as_ref()?.expiry_warning(now).map(certificate_problem)
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::json;
 use tower::Service;
 
 use super::{InForce, Readiness};
-use crate::server::{Answers, FramingError, Peer};
+use crate::server::{ConnectionHandler, FramingError, Peer};
 use crate::telemetry::{Metrics, MetricsFormat};
 
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub(crate) fn admin_router(
         .with_state(Arc::new(Admin { readiness, metrics, in_force }))
 }
 
-impl Answers for Router {
-    async fn answer(&self, request: Request, _: Arc<Peer>) -> Response {
+impl ConnectionHandler for Router {
+    async fn handle(&self, request: Request, _: Arc<Peer>) -> Response {
         if let Some(error) = request.extensions().get::<FramingError>() {
             let text = format!("The request is malformed: {}.\n", error.message());
             return (StatusCode::BAD_REQUEST, text).into_response();
@@ -55,7 +55,7 @@ impl Answers for Router {
     }
 
     /// No proxy stands before it.
-    fn trusts(&self, _: IpAddr) -> bool {
+    fn trusts_proxy(&self, _: IpAddr) -> bool {
         false
     }
 }

@@ -88,7 +88,7 @@ impl Context {
             id: RequestId::fresh(),
             method: method_of(request),
             route: route_of(request),
-            address: rules.proxies.caller(peer.address(), request.headers()),
+            address: rules.proxies.client_address(peer.address(), request.headers()),
             peer,
             started,
             deadline: started + rules.request_timeout,
@@ -128,7 +128,7 @@ impl Context {
 
     /// Whose request it is.
     pub(super) fn note_caller(&self, caller: &Caller) {
-        self.peer.note_proven();
+        self.peer.mark_authenticated();
         let client = caller.client().clone();
         let method = Some(caller.method().as_str());
         let (issuer, subject) = (caller.issuer().cloned(), caller.subject().cloned());

@@ -25,7 +25,7 @@ use super::traced;
 use super::wire::ErrorResponse;
 use crate::auth::{AuthError, Authenticator, PresentedCredential};
 use crate::limit::Throttled;
-use crate::server::{Answers, FramingError, Peer};
+use crate::server::{ConnectionHandler, FramingError, Peer};
 use crate::telemetry::{Span, causes, current_trace_id};
 
 /// What handlers get beyond the deadline to say themselves that it has passed.
@@ -153,8 +153,8 @@ impl Observed {
     }
 }
 
-impl Answers for Observed {
-    async fn answer(&self, request: Request, peer: Arc<Peer>) -> Response {
+impl ConnectionHandler for Observed {
+    async fn handle(&self, request: Request, peer: Arc<Peer>) -> Response {
         match self.api.traces.start_request(request.headers()) {
             None => self.observed(request, peer, None).await,
             // Boxed: a request that is not traced needs no room for it.
@@ -165,7 +165,7 @@ impl Answers for Observed {
         }
     }
 
-    fn trusts(&self, proxy: IpAddr) -> bool {
+    fn trusts_proxy(&self, proxy: IpAddr) -> bool {
         self.api.rules.load().proxies.trusts(proxy)
     }
 }
@@ -397,7 +397,7 @@ mod tests {
     async fn answer(route: axum::routing::MethodRouter, api: Arc<Api>) -> (StatusCode, String) {
         let observed = Observed::new(Router::new().route("/", route), api);
         let peer = Peer::plain(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
-        let response = observed.answer(Request::new(Body::empty()), peer).await;
+        let response = observed.handle(Request::new(Body::empty()), peer).await;
         let id = response.headers()["x-request-id"].to_str().unwrap().to_owned();
         let status = response.status();
         let body = axum::body::to_bytes(response.into_body(), 1 << 16).await.unwrap();

@@ -8,7 +8,7 @@ use axum::extract::Request;
 use axum::response::Response;
 
 use super::observe::Observed;
-use crate::server::{Answers, Peer};
+use crate::server::{ConnectionHandler, Peer};
 
 /// What begins with `/dev` is the pages', if there are any; all else is the API's.
 ///
@@ -26,18 +26,18 @@ impl WithPages {
     }
 }
 
-impl Answers for WithPages {
-    async fn answer(&self, request: Request, peer: Arc<Peer>) -> Response {
+impl ConnectionHandler for WithPages {
+    async fn handle(&self, request: Request, peer: Arc<Peer>) -> Response {
         let path = request.uri().path();
         match &self.pages {
             Some(pages) if path == "/dev" || path.starts_with("/dev/") => {
-                pages.answer(request, peer).await
+                pages.handle(request, peer).await
             }
-            _ => self.api.answer(request, peer).await,
+            _ => self.api.handle(request, peer).await,
         }
     }
 
-    fn trusts(&self, proxy: IpAddr) -> bool {
-        self.api.trusts(proxy)
+    fn trusts_proxy(&self, proxy: IpAddr) -> bool {
+        self.api.trusts_proxy(proxy)
     }
 }

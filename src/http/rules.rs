@@ -7,7 +7,7 @@ use super::tickets::TicketRules;
 use crate::auth::Authenticator;
 use crate::grant::Grants;
 use crate::limit::{Failures, Limits};
-use crate::server::Proxies;
+use crate::server::TrustedProxies;
 
 /// All of the configuration that requests go by. A request keeps to one of these from its beginning to its end,
 /// whatever is loaded meanwhile.
@@ -18,7 +18,7 @@ pub(crate) struct Rules {
     pub(crate) failures: Failures,
     pub(crate) grants: Grants,
     /// Whose word for a caller's address is taken.
-    pub(crate) proxies: Proxies,
+    pub(crate) proxies: TrustedProxies,
     /// Which web pages may read answers.
     pub(crate) cors: Cors,
     /// None where there are no tickets.

@@ -1,8 +1,8 @@
-//! The open connections of one listener: how many each address has, what memory they may take, how long each has had no
-//! request, and so which is closed where there is no room for another.
+//! The open connections of one listener: count per address, estimated memory, idle time. At a limit, it picks the
+//! connection to evict.
 //!
-//! An idle connection costs its owner nothing and may not cost others theirs. One with a request under way is never
-//! closed for another, and one whose caller has proven itself only for others of its own address.
+//! A connection with an open request is never evicted. One with an authenticated caller is evicted only for a new
+//! connection of its own address.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
@@ -15,20 +15,20 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::limit::{Network, network};
-use crate::telemetry::{Bound, Connections};
+use crate::telemetry::{ConnectionLimit, Connections};
 
-/// So many connections are looked at for the one that has been idle the longest: enough that it is one of the longest,
-/// and few enough that a flood of new ones does not make us count.
-const LOOKED_AT: usize = 128;
-/// A full bound is one warning in so long.
-const WARN_EVERY: Duration = Duration::from_secs(60);
+/// How many connections are compared to find the one that is idle the longest: enough to find one of the longest, few
+/// enough to stay cheap when many new connections arrive.
+const SCAN_LIMIT: usize = 128;
+/// At most one warning per limit and interval.
+const WARN_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What the table has room for.
+/// The limits of a table.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    /// Of one address; none where that is not known or not bounded.
+pub(super) struct Limits {
+    /// Connections of one address; `None`: not limited.
     pub(super) per_address: Option<usize>,
-    /// Bytes that all of them together may take, by what they are reckoned at.
+    /// Bytes of memory that all connections are estimated at together.
     pub(super) memory: usize,
 }
 
@@ -38,9 +38,9 @@ pub(super) struct ConnectionTable(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    bounds: Bounds,
-    counts: Connections,
-    began: Instant,
+    limits: Limits,
+    metrics: Connections,
+    started: Instant,
     /// Held to look at or change the maps, never across an await. Requests do not take it.
     state: Mutex<State>,
 }
@@ -48,11 +48,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     next: u64,
-    /// In the order in which they came.
+    /// In the order of their arrival.
     all: BTreeMap<u64, Row>,
-    of_addresses: HashMap<Network, BTreeSet<u64>>,
+    by_address: HashMap<Network, BTreeSet<u64>>,
     memory: usize,
-    warned: [Option<Instant>; 3],
+    last_warnings: [Option<Instant>; 3],
 }
 
 #[derive(Debug)]
@@ -62,45 +62,45 @@ struct Row {
     memory: usize,
 }
 
-/// There is no room, and nobody to make some.
+/// A limit is reached and no connection can be evicted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Full(pub(super) Bound);
+pub(super) struct LimitReached(pub(super) ConnectionLimit);
 
-/// One connection. It leaves the table when its [`Entry`] is dropped.
+/// One connection. Dropping its [`Entry`] removes it from the table.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     id: u64,
     table: ConnectionTable,
-    under_way: AtomicUsize,
-    /// Somebody has proven itself on it.
+    open_requests: AtomicUsize,
+    /// Whether a caller has authenticated on it.
     authenticated: AtomicBool,
-    /// It is known to be a caller's own, and not a proxy's that others share.
+    /// Whether it counts for its client's address. A trusted proxy's connection does not: its clients share it.
     counted: AtomicBool,
-    /// Since the table began, in milliseconds.
+    /// Milliseconds from `started`.
     idle_since: AtomicU64,
     evicted: Notify,
 }
 
-/// Keeps a connection in the table.
+/// Keeps a connection in the table until it is dropped.
 #[derive(Debug)]
 pub(super) struct Entry(Arc<OpenConnection>);
 
 impl ConnectionTable {
-    pub(super) fn new(bounds: Bounds, counts: Connections) -> Self {
-        let (began, state) = (Instant::now(), Mutex::default());
-        Self(Arc::new(Shared { bounds, counts, began, state }))
+    pub(super) fn new(limits: Limits, metrics: Connections) -> Self {
+        let (started, state) = (Instant::now(), Mutex::default());
+        Self(Arc::new(Shared { limits, metrics, started, state }))
     }
 
-    /// Takes a new connection in that will need so much memory.
-    pub(super) fn open(&self, memory: usize) -> Result<Entry, Full> {
+    /// Adds a connection with its estimated memory.
+    pub(super) fn open(&self, memory: usize) -> Result<Entry, LimitReached> {
         let mut state = self.state();
-        self.make_memory(&mut state, memory, None)?;
+        self.evict_for_memory(&mut state, memory, None)?;
         let id = state.next;
         state.next += 1;
         let connection = Arc::new(OpenConnection {
             id,
             table: self.clone(),
-            under_way: AtomicUsize::new(0),
+            open_requests: AtomicUsize::new(0),
             authenticated: AtomicBool::new(false),
             counted: AtomicBool::new(false),
             idle_since: AtomicU64::new(self.now()),
@@ -112,37 +112,40 @@ impl ConnectionTable {
         Ok(Entry(connection))
     }
 
-    /// Closes a connection for a new one; whether there was one to close.
-    pub(super) fn make_room(&self) -> bool {
+    /// Evicts a connection for a new one; returns whether there was one to evict.
+    pub(super) fn evict_for_new(&self) -> bool {
         let mut state = self.state();
-        state.warn(Bound::Server);
-        self.evict_any(&mut state, None, Bound::Server)
+        state.warn(ConnectionLimit::Server);
+        self.evict_any(&mut state, None, ConnectionLimit::Server)
     }
 
-    /// The connection belongs to this address, which may have room for it or not.
-    fn join(&self, id: u64, address: IpAddr) -> Result<(), Full> {
-        let Some(most) = self.0.bounds.per_address else { return Ok(()) };
+    fn count_for_address(&self, id: u64, address: IpAddr) -> Result<(), LimitReached> {
+        let Some(most) = self.0.limits.per_address else { return Ok(()) };
         let network = network(address);
         let mut state = self.state();
-        let own = state.of_addresses.get(&network);
+        let own = state.by_address.get(&network);
         if let Some(own) = own.filter(|own| own.len() >= most) {
-            let start = start_of(own.first().copied(), own.last().copied(), own.len());
+            let start = scan_start(own.first().copied(), own.last().copied(), own.len());
             let ids = own.range(start..).chain(own.range(..start)).copied();
             let longest = state.longest_idle(ids);
-            state.warn(Bound::Address);
-            self.evict(&mut state, longest.ok_or(Full(Bound::Address))?, Bound::Address);
+            state.warn(ConnectionLimit::Address);
+            self.evict(
+                &mut state,
+                longest.ok_or(LimitReached(ConnectionLimit::Address))?,
+                ConnectionLimit::Address,
+            );
         }
         if let Some(row) = state.all.get_mut(&id) {
             row.network = Some(network);
-            state.of_addresses.entry(network).or_default().insert(id);
+            state.by_address.entry(network).or_default().insert(id);
         }
         Ok(())
     }
 
-    fn charge(&self, id: u64, memory: usize) -> Result<(), Full> {
+    fn charge(&self, id: u64, memory: usize) -> Result<(), LimitReached> {
         let mut state = self.state();
-        self.make_memory(&mut state, memory, Some(id))?;
-        // One that was closed for another has nothing more to pay.
+        self.evict_for_memory(&mut state, memory, Some(id))?;
+        // It may have been evicted meanwhile.
         if let Some(row) = state.all.get_mut(&id) {
             row.memory += memory;
             state.memory += memory;
@@ -159,38 +162,43 @@ impl ConnectionTable {
         }
     }
 
-    fn make_memory(&self, state: &mut State, more: usize, of: Option<u64>) -> Result<(), Full> {
-        while state.memory + more > self.0.bounds.memory {
-            state.warn(Bound::Memory);
-            if !self.evict_any(state, of, Bound::Memory) {
-                return Err(Full(Bound::Memory));
+    fn evict_for_memory(
+        &self,
+        state: &mut State,
+        more: usize,
+        of: Option<u64>,
+    ) -> Result<(), LimitReached> {
+        while state.memory + more > self.0.limits.memory {
+            state.warn(ConnectionLimit::Memory);
+            if !self.evict_any(state, of, ConnectionLimit::Memory) {
+                return Err(LimitReached(ConnectionLimit::Memory));
             }
         }
         Ok(())
     }
 
-    /// Closes the one of those without a proven caller that has been idle the longest, as far as was looked.
-    fn evict_any(&self, state: &mut State, but: Option<u64>, bound: Bound) -> bool {
+    /// Evicts the connection without an authenticated caller that is idle the longest of those scanned.
+    fn evict_any(&self, state: &mut State, except: Option<u64>, limit: ConnectionLimit) -> bool {
         let all = &state.all;
         let ends = [all.first_key_value(), all.last_key_value()];
         let [first, last] = ends.map(|end| end.map(|(id, _)| *id));
-        let start = start_of(first, last, all.len());
+        let start = scan_start(first, last, all.len());
         let ids = all.range(start..).chain(all.range(..start)).map(|(id, _)| *id);
-        let longest = state.longest_idle(ids.filter(|id| Some(*id) != but));
-        // Proven callers keep theirs: a new one finds another replica.
-        let stranger = longest.filter(|id| !state.all[id].connection.is_authenticated());
-        stranger.inspect(|id| self.evict(state, *id, bound)).is_some()
+        let longest = state.longest_idle(ids.filter(|id| Some(*id) != except));
+        // Authenticated callers keep their connections: a new one finds another replica.
+        let evicted = longest.filter(|id| !state.all[id].connection.is_authenticated());
+        evicted.inspect(|id| self.evict(state, *id, limit)).is_some()
     }
 
-    fn evict(&self, state: &mut State, id: u64, bound: Bound) {
+    fn evict(&self, state: &mut State, id: u64, limit: ConnectionLimit) {
         if let Some(row) = state.remove(id) {
             row.connection.evicted.notify_one();
-            self.0.counts.evicted(bound);
+            self.0.metrics.evicted(limit);
         }
     }
 
     fn now(&self) -> u64 {
-        u64::try_from(self.0.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.0.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -199,9 +207,9 @@ impl ConnectionTable {
 }
 
 impl State {
-    /// The idle one that is missed the least: without a proven caller before with one, and then the longest idle.
+    /// The idle connection to evict first: one without an authenticated caller, then the longest idle.
     fn longest_idle(&self, ids: impl Iterator<Item = u64>) -> Option<u64> {
-        let idle = ids.take(LOOKED_AT).filter_map(|id| {
+        let idle = ids.take(SCAN_LIMIT).filter_map(|id| {
             let connection = &self.all.get(&id)?.connection;
             let since = connection.idle_since.load(Ordering::Relaxed);
             (!connection.is_busy()).then_some((connection.is_authenticated(), since, id))
@@ -213,37 +221,37 @@ impl State {
         let row = self.all.remove(&id)?;
         self.memory -= row.memory;
         if let Some(network) = row.network
-            && let Some(own) = self.of_addresses.get_mut(&network)
+            && let Some(own) = self.by_address.get_mut(&network)
         {
             own.remove(&id);
             if own.is_empty() {
-                self.of_addresses.remove(&network);
+                self.by_address.remove(&network);
             }
         }
         Some(row)
     }
 
-    fn warn(&mut self, bound: Bound) {
-        let (index, key) = match bound {
-            Bound::Server => (0, "server.max_connections"),
-            Bound::Address => (1, "server.max_connections_per_address"),
-            Bound::Memory => (2, "server.max_connection_memory_bytes"),
+    fn warn(&mut self, limit: ConnectionLimit) {
+        let (index, key) = match limit {
+            ConnectionLimit::Server => (0, "server.max_connections"),
+            ConnectionLimit::Address => (1, "server.max_connections_per_address"),
+            ConnectionLimit::Memory => (2, "server.max_connection_memory_bytes"),
         };
-        if self.warned[index].is_none_or(|last| last.elapsed() >= WARN_EVERY) {
-            self.warned[index] = Some(Instant::now());
+        if self.last_warnings[index].is_none_or(|last| last.elapsed() >= WARN_INTERVAL) {
+            self.last_warnings[index] = Some(Instant::now());
             tracing::warn!(
                 config.key = key,
-                "a bound of connections is reached: idle ones without an authenticated caller are closed for new ones, \
-                 and new ones refused where there are none"
+                "connection limit reached; evicting idle connections without an authenticated caller, and refusing new ones \
+                 where there are none"
             );
         }
     }
 }
 
-/// Where among so many to begin looking: anywhere, if not all are looked at.
-fn start_of(first: Option<u64>, last: Option<u64>, count: usize) -> u64 {
+/// Where a scan begins: at a random connection, if it does not cover all.
+fn scan_start(first: Option<u64>, last: Option<u64>, count: usize) -> u64 {
     match (first, last) {
-        (Some(first), Some(last)) if count > LOOKED_AT => rand::random_range(first..=last),
+        (Some(first), Some(last)) if count > SCAN_LIMIT => rand::random_range(first..=last),
         (first, _) => first.unwrap_or_default(),
     }
 }
@@ -253,39 +261,39 @@ impl Entry {
         &self.0
     }
 
-    /// It is this address's own, and counted as such.
-    pub(super) fn join(&self, address: IpAddr) -> Result<(), Full> {
+    /// Counts the connection for its client's address.
+    pub(super) fn count_for_address(&self, address: IpAddr) -> Result<(), LimitReached> {
         self.0.counted.store(true, Ordering::Relaxed);
-        self.0.table.join(self.0.id, address)
+        self.0.table.count_for_address(self.0.id, address)
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
         let removed = self.0.table.state().remove(self.0.id);
-        // After the lock.
+        // After the lock is released.
         drop(removed);
     }
 }
 
 impl OpenConnection {
-    /// A request's head is complete.
+    /// A request head is complete.
     pub(super) fn begin(&self) {
-        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.open_requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It is answered, or will not be.
+    /// A request is answered or abandoned.
     pub(super) fn end(&self) {
         self.idle_since.store(self.table.now(), Ordering::Relaxed);
-        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.open_requests.fetch_sub(1, Ordering::Relaxed);
     }
 
     pub(super) fn is_busy(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) > 0
+        self.open_requests.load(Ordering::Relaxed) > 0
     }
 
-    /// Somebody has proven itself on it.
-    pub(super) fn authenticated(&self) {
+    /// Records that a caller has authenticated.
+    pub(super) fn mark_authenticated(&self) {
         self.authenticated.store(true, Ordering::Relaxed);
     }
 
@@ -293,35 +301,36 @@ impl OpenConnection {
         self.authenticated.load(Ordering::Relaxed)
     }
 
-    /// Whether its only user is a caller who has not proven itself. Behind a proxy nobody can tell.
-    pub(super) fn is_a_strangers(&self) -> bool {
+    /// Whether it is a client's own connection on which no caller has authenticated. Of a trusted proxy's connection
+    /// that is not known.
+    pub(super) fn is_unauthenticated_client(&self) -> bool {
         self.counted.load(Ordering::Relaxed) && !self.is_authenticated()
     }
 
-    /// It takes so much memory more, until it ends.
-    pub(super) fn charge(&self, memory: usize) -> Result<(), Full> {
+    /// Adds to its estimated memory.
+    pub(super) fn charge(&self, memory: usize) -> Result<(), LimitReached> {
         self.table.charge(self.id, memory)
     }
 
-    /// Of what it was charged, so much is free again.
+    /// Subtracts from its estimated memory.
     pub(super) fn release(&self, memory: usize) {
         self.table.release(self.id, memory);
     }
 
-    /// It is to be closed once its requests are answered.
+    /// Closes it after its open requests are answered.
     pub(super) fn close(&self) {
         self.evicted.notify_one();
     }
 
-    /// Resolves, once, when it is to be closed: for another, or because its caller may not keep it.
+    /// Resolves, once, when it is to be closed: evicted, or because its client certificate is no longer valid.
     pub(super) async fn evicted(&self) {
         self.evicted.notified().await;
     }
 
     #[cfg(test)]
-    pub(super) fn alone() -> Arc<Self> {
-        let bounds = Bounds { per_address: None, memory: usize::MAX / 2 };
-        let table = ConnectionTable::new(bounds, Connections::default());
+    pub(super) fn for_tests() -> Arc<Self> {
+        let limits = Limits { per_address: None, memory: usize::MAX / 2 };
+        let table = ConnectionTable::new(limits, Connections::default());
         let entry = table.open(0).expect("there is room");
         Arc::clone(entry.connection())
     }
@@ -336,13 +345,13 @@ mod tests {
     const MANY: usize = 1 << 40;
 
     fn table(per_address: usize, memory: usize) -> ConnectionTable {
-        let bounds = Bounds { per_address: Some(per_address), memory };
-        ConnectionTable::new(bounds, Connections::default())
+        let limits = Limits { per_address: Some(per_address), memory };
+        ConnectionTable::new(limits, Connections::default())
     }
 
-    fn from(table: &ConnectionTable, address: &str) -> Result<Entry, Full> {
+    fn from(table: &ConnectionTable, address: &str) -> Result<Entry, LimitReached> {
         let entry = table.open(10)?;
-        entry.join(address.parse().unwrap())?;
+        entry.count_for_address(address.parse().unwrap())?;
         Ok(entry)
     }
 
@@ -355,7 +364,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_an_addresss_cap_its_longest_idle_stranger_is_closed_and_nobody_elses() {
+    async fn at_the_address_limit_its_longest_idle_unauthenticated_connection_is_evicted() {
         let table = table(3, MANY);
         let other = from(&table, "192.0.2.9").unwrap();
         let mut own = Vec::new();
@@ -363,10 +372,10 @@ mod tests {
             own.push(from(&table, "192.0.2.1").unwrap());
             pass(1).await;
         }
-        // The first had a request since, the second's caller has proven itself.
+        // The first has had a request since; on the second a caller has authenticated.
         own[0].connection().begin();
         own[0].connection().end();
-        own[1].connection().authenticated();
+        own[1].connection().mark_authenticated();
         pass(1).await;
         own.push(from(&table, "::ffff:192.0.2.1").unwrap());
         assert_eq!(own.iter().map(evicted).collect::<Vec<_>>(), [false, false, true, false]);
@@ -376,7 +385,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_ipv6_host_is_one_address_whichever_of_its_own_it_uses() {
+    async fn an_ipv6_host_counts_as_one_address() {
         let table = table(2, MANY);
         let own = ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:ffff::3", "2001:db8:1:3::1"];
         let own = own.map(|address| from(&table, address).unwrap());
@@ -384,33 +393,34 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn proven_callers_give_way_to_their_own_address_and_to_nobody_else_and_busy_ones_never() {
+    async fn authenticated_connections_are_evicted_for_their_own_address_only_and_busy_ones_never()
+    {
         let table = table(2, 20);
         let own = [from(&table, "192.0.2.1").unwrap(), from(&table, "192.0.2.1").unwrap()];
         for entry in &own {
-            entry.connection().authenticated();
+            entry.connection().mark_authenticated();
         }
         own[0].connection().begin();
-        assert_eq!(table.open(10).unwrap_err(), Full(Bound::Memory));
-        assert!(!table.make_room());
+        assert_eq!(table.open(10).unwrap_err(), LimitReached(ConnectionLimit::Memory));
+        assert!(!table.evict_for_new());
         let [busy, idle] = own;
-        // Without a bound of memory in the way.
+        // Without a memory limit.
         let table = self::table(2, MANY);
         let third = table.open(10).unwrap();
         let both = [from(&table, "192.0.2.1").unwrap(), from(&table, "192.0.2.1").unwrap()];
-        both.iter().for_each(|entry| entry.connection().authenticated());
+        both.iter().for_each(|entry| entry.connection().mark_authenticated());
         both[0].connection().begin();
-        third.join("192.0.2.1".parse().unwrap()).unwrap();
+        third.count_for_address("192.0.2.1".parse().unwrap()).unwrap();
         assert_eq!(both.each_ref().map(evicted), [false, true]);
         third.connection().begin();
         let fourth = table.open(10).unwrap();
-        let refused = fourth.join("192.0.2.1".parse().unwrap()).unwrap_err();
-        assert_eq!(refused, Full(Bound::Address));
+        let refused = fourth.count_for_address("192.0.2.1".parse().unwrap()).unwrap_err();
+        assert_eq!(refused, LimitReached(ConnectionLimit::Address));
         drop((busy, idle));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn at_the_memorys_bound_the_longest_idle_stranger_is_closed() {
+    async fn at_the_memory_limit_the_longest_idle_unauthenticated_connection_is_evicted() {
         let table = table(100, 35);
         let mut open = Vec::new();
         for host in 1..=3 {
@@ -419,23 +429,23 @@ mod tests {
         }
         open.push(from(&table, "192.0.2.4").unwrap());
         assert_eq!(open.iter().map(evicted).collect::<Vec<_>>(), [true, false, false, false]);
-        // Not itself, though it has been idle the longest.
+        // Not the charged connection itself, though it is idle the longest.
         open[1].connection().charge(15).unwrap();
         open[1].connection().release(5);
         assert_eq!(open.iter().map(evicted).collect::<Vec<_>>(), [false, false, true, false]);
         assert_eq!(table.state().memory, 30);
         open.clear();
         assert_eq!(table.state().memory, 0);
-        assert!(table.state().all.is_empty() && table.state().of_addresses.is_empty());
-        assert_eq!(table.open(36).unwrap_err(), Full(Bound::Memory));
+        assert!(table.state().all.is_empty() && table.state().by_address.is_empty());
+        assert_eq!(table.open(36).unwrap_err(), LimitReached(ConnectionLimit::Memory));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn of_many_connections_one_of_the_idle_strangers_is_found() {
+    async fn among_many_connections_an_idle_one_is_found() {
         let table = table(MANY, MANY);
         let open: Vec<_> = (0..1_000).map(|_| from(&table, "192.0.2.1").unwrap()).collect();
         for _ in 0..500 {
-            assert!(table.make_room());
+            assert!(table.evict_for_new());
         }
         assert_eq!(open.iter().filter(|entry| evicted(entry)).count(), 500);
         assert_eq!(table.state().all.len(), 500);

@@ -1,14 +1,14 @@
-//! The shape of a request's head: what two servers in a row could read differently is refused.
+//! Rejects request heads that two servers in a row could read differently (request smuggling).
 //!
-//! hyper reads some of it leniently, as HTTP allows, and shows requests in a form from which it cannot be told any more:
-//! of `Content-Length` beside `Transfer-Encoding` it drops the first, and of two equal lengths one. A proxy in front may
-//! have decided otherwise, and then what it takes for a body is a request to us.
+//! hyper is lenient, as HTTP allows, and does not report it: of `Content-Length` beside `Transfer-Encoding` it drops the
+//! first, and of two equal lengths one. A proxy in front may decide otherwise, and then bytes that it forwards as a body
+//! are a request here.
 
 use axum::extract::Request;
 use axum::http::header;
 use memchr::memchr;
 
-/// Why a head is refused.
+/// Why a head is rejected.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum FramingError {
     BareLineFeed,
@@ -23,7 +23,7 @@ pub(crate) enum FramingError {
 }
 
 impl FramingError {
-    /// What its caller reads.
+    /// The message for the caller.
     pub(crate) fn message(self) -> &'static str {
         match self {
             Self::BareLineFeed => "a line of the head does not end in CR LF",
@@ -39,20 +39,20 @@ impl FramingError {
     }
 }
 
-/// What the beginning of a request is.
+/// The result of scanning received bytes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Scan {
-    /// More must come.
+    /// The head is not complete.
     Incomplete,
-    /// A head of so many bytes; some have an error that its parser would not see.
+    /// A head of `length` bytes, with an error that hyper would not report.
     Complete { length: usize, error: Option<FramingError> },
-    /// No HTTP, such as a TLS handshake. Its parser refuses it.
+    /// No HTTP, such as a TLS handshake; hyper rejects it.
     Unreadable,
 }
 
-/// Looks for the end of an HTTP/1 head, and at what decides where its body ends and whom it is for.
+/// Finds the end of an HTTP/1 head, and checks the fields that decide where its body ends and which host it names.
 pub(super) fn scan(bytes: &[u8]) -> Scan {
-    // Empty lines before a request are allowed, and ignored.
+    // Empty lines before a request are ignored (RFC 9112 §2.2).
     let Some(start) = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')) else {
         return Scan::Incomplete;
     };
@@ -125,7 +125,7 @@ impl Head<'_> {
             (self.encodings > 1 || self.other_encoding, FramingError::Encoding),
             (self.lengths > 1, FramingError::SeveralLengths),
             (self.hosts > 1, FramingError::SeveralHosts),
-            // HTTP/1.0 knew no `Host`.
+            // HTTP/1.0 has no `Host`.
             (self.hosts == 0 && self.version_1_0 == Some(false), FramingError::NoHost),
             (self.invalid_host, FramingError::InvalidHost),
             (self.differing_target, FramingError::DifferingTarget),
@@ -134,10 +134,10 @@ impl Head<'_> {
     }
 }
 
-/// What a request line names in absolute form.
+/// The host and port of a request line in absolute form.
 fn authority(line: &[u8]) -> Option<&[u8]> {
     let target = line.split(|byte| *byte == b' ').nth(1)?;
-    // In a path and its query it is text like any other.
+    // In a path or query, `://` has no meaning.
     let is_absolute = target.first() != Some(&b'/');
     let start = target.windows(3).position(|three| three == b"://").filter(|_| is_absolute)? + 3;
     let rest = &target[start..];
@@ -145,19 +145,19 @@ fn authority(line: &[u8]) -> Option<&[u8]> {
     Some(&rest[..end.unwrap_or(rest.len())])
 }
 
-/// The value of the header field `name`, if the line is one. A name with white space after it is none: hyper refuses it.
+/// The value, if the line is the header field `name`. White space after the name does not match: hyper rejects it.
 fn value<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (found, value) = line.split_at_checked(name.len())?;
     let value = value.strip_prefix(b":")?;
     found.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
-/// Whether it may be a host and a port, by its characters. It may be empty, where a request is for no host.
+/// Whether all characters are allowed in a host with a port. An empty one is valid (RFC 9112 §3.2).
 fn is_host(host: &[u8]) -> bool {
     host.iter().all(|byte| byte.is_ascii_graphic() && !b",/@?#\\\"<>".contains(byte))
 }
 
-/// The same for HTTP/2, whose frames say where a body ends.
+/// The same check for HTTP/2, whose frames delimit the body.
 pub(super) fn check_http2<B>(request: &Request<B>) -> Option<FramingError> {
     let headers = request.headers();
     if headers.get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_complete_with_its_empty_line_and_not_before() {
+    fn a_head_is_complete_with_its_empty_line() {
         for head in [
             "GET /v1/token HTTP/1.1\r\nHost: a\r\n\r\n",
             "GET / HTTP/1.0\r\n\r\n",
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_servers_could_read_differently_is_an_error() {
+    fn an_ambiguous_head_is_an_error() {
         for (fields, expected) in [
             ("", FramingError::NoHost),
             ("X: Host: a\r\n", FramingError::NoHost),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_in_absolute_form_names_the_host_that_host_names() {
+    fn a_target_in_absolute_form_must_match_host() {
         let error = |target: &str, host: &str| {
             let head = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
             match scan(head.as_bytes()) {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_of_http2_names_one_host_and_one_length() {
+    fn an_http2_request_has_one_host_and_one_length() {
         let of = |uri: &str, headers: &[(&str, &str)]| {
             let mut request = Request::post(uri);
             for (name, value) in headers {

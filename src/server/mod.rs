@@ -1,29 +1,31 @@
-//! Sockets, TLS and HTTP connections up to a parsed request. It knows no route.
+//! Sockets, TLS and HTTP connections up to a request with its client's address. This layer knows no route.
+//!
+//! `accept` takes connections from the listener and bounds them, `connection` reads the PROXY header and does the TLS
+//! handshake, `http1` or `http2` serves the requests through a [`ConnectionHandler`].
 
 mod accept;
-mod chunked;
+mod client_address;
 mod connection;
 mod connection_table;
 mod fd_limit;
-mod forwarded;
 mod framing;
-mod heads;
+mod handler;
 mod http1;
 mod http2;
 mod listener;
-mod memory;
+mod memory_limit;
 mod peer;
-mod proxies;
-mod proxy_protocol;
-mod streams;
+mod settings;
 mod tls;
 
-pub(crate) use accept::{Answers, ServerSettings, serve};
-pub(crate) use chunked::ChunkedError;
+pub(crate) use accept::serve;
+pub(crate) use client_address::{ForwardedHeader, TrustedNetwork, TrustedProxies};
 pub(crate) use fd_limit::affordable_connections;
 pub(crate) use framing::FramingError;
+pub(crate) use handler::ConnectionHandler;
+pub(crate) use http1::ChunkedError;
 pub(crate) use listener::listen;
-pub(crate) use memory::affordable_memory;
+pub(crate) use memory_limit::affordable_memory;
 pub(crate) use peer::Peer;
-pub(crate) use proxies::{ForwardedHeader, Proxies, TrustedNetwork};
+pub(crate) use settings::ServerSettings;
 pub(crate) use tls::{ClientAuth, ClientTrust, Tls, TlsFile, TlsIdentity};

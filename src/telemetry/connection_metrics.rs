@@ -21,9 +21,9 @@ pub(crate) struct Connections {
     pub(crate) transport: TransportMetrics,
 }
 
-/// What there is no room in for another connection.
+/// The limit that a new connection reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Bound {
+pub(crate) enum ConnectionLimit {
     /// `server.max_connections`, or what the limit of open files allows.
     Server,
     /// `server.max_connections_per_address`.
@@ -37,12 +37,12 @@ struct BoundLabel {
     bound: &'static str,
 }
 
-impl From<Bound> for BoundLabel {
-    fn from(bound: Bound) -> Self {
+impl From<ConnectionLimit> for BoundLabel {
+    fn from(bound: ConnectionLimit) -> Self {
         let bound = match bound {
-            Bound::Server => "server",
-            Bound::Address => "address",
-            Bound::Memory => "memory",
+            ConnectionLimit::Server => "server",
+            ConnectionLimit::Address => "address",
+            ConnectionLimit::Memory => "memory",
         };
         Self { bound }
     }
@@ -50,19 +50,19 @@ impl From<Bound> for BoundLabel {
 
 impl Connections {
     /// A connection was closed because there was no room for it.
-    pub(crate) fn refused(&self, bound: Bound) {
+    pub(crate) fn refused(&self, bound: ConnectionLimit) {
         self.refused.get_or_create(&bound.into()).inc();
     }
 
     /// An idle connection was closed to make room.
-    pub(crate) fn evicted(&self, bound: Bound) {
+    pub(crate) fn evicted(&self, bound: ConnectionLimit) {
         self.evicted.get_or_create(&bound.into()).inc();
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         let Self { open, malformed, refused, evicted, transport } = self.clone();
         // Shown before there is one: what appears with its first count is no increase to Prometheus.
-        for bound in [Bound::Server, Bound::Address, Bound::Memory] {
+        for bound in [ConnectionLimit::Server, ConnectionLimit::Address, ConnectionLimit::Memory] {
             drop((refused.get_or_create(&bound.into()), evicted.get_or_create(&bound.into())));
         }
         registry.register("connections", "Open connections to the public listener", open);

@@ -22,7 +22,7 @@ mod vend_metrics;
 pub(crate) use audit_metrics::AuditMetrics;
 pub(crate) use causes::{causes, with_causes};
 pub(crate) use config_metrics::{ConfigMetrics, Reload};
-pub(crate) use connection_metrics::{Bound, Connections};
+pub(crate) use connection_metrics::{ConnectionLimit, Connections};
 pub(crate) use exposition::MetricsFormat;
 pub(crate) use issuer_metrics::{IssuerKeys, IssuerMetrics};
 pub(crate) use log::{LogFilter, check_filter, log_panics, start as start_log};

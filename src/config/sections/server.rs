@@ -11,7 +11,7 @@ use crate::config::bounds::number;
 use crate::config::field::{Field, List};
 use crate::config::problems::{Problem, Problems};
 use crate::http::{Cors, Origin};
-use crate::server::{ForwardedHeader, Proxies, ServerSettings, TrustedNetwork};
+use crate::server::{ForwardedHeader, ServerSettings, TrustedNetwork, TrustedProxies};
 
 /// The public listener.
 #[derive(Debug, Default, Deserialize)]
@@ -64,7 +64,7 @@ pub(crate) struct ResolvedServer {
     pub(crate) request_timeout: Duration,
     /// How long it lingers once it is to stop.
     pub(crate) lame_duck: Duration,
-    pub(crate) proxies: Proxies,
+    pub(crate) proxies: TrustedProxies,
     pub(crate) cors: Cors,
     pub(crate) warnings: Option<Problem>,
     /// Whether a request's address is its caller's: that of its connection, unless a proxy made that and tells nobody.
@@ -168,7 +168,7 @@ fn proxies(
     (trusted, header): (Field<List<TrustedNetwork>>, Field<ForwardedHeader>),
     proxy_protocol: Option<bool>,
     problems: &mut Problems,
-) -> Option<(Proxies, Option<Problem>)> {
+) -> Option<(TrustedProxies, Option<Problem>)> {
     let trusted = problems.require("server.trusted_proxies", trusted);
     let header = problems.require("server.forwarded_header", header);
     let nobody = trusted.as_ref().is_some_and(|List(trusted)| trusted.is_empty());
@@ -179,7 +179,7 @@ fn proxies(
         if set && nobody {
             problems.add_absence(
                 key,
-                "nobody is believed: name the networks that your proxies call from in `server.trusted_proxies`",
+                "it has no effect without trusted proxies: list the networks of your proxies in `server.trusted_proxies`",
             );
         }
     }
@@ -193,7 +193,7 @@ fn proxies(
                 .to_owned(),
         });
     }
-    Some((Proxies::new(trusted, header), warnings))
+    Some((TrustedProxies::new(trusted, header), warnings))
 }
 
 fn is_loopback(ip: IpAddr) -> bool {

@@ -67,14 +67,14 @@ fn each_problem_of_a_certificate_is_named_with_its_file() {
     insta::assert_snapshot!(told.join("\n"), @r#"
 server.tls.certificate_file: <folder>/tls.crt: No such file or directory (os error 2)
 server.tls.key_file: <folder>/tls.key: No such file or directory (os error 2)
-server.tls.certificate_file: <folder>/tls.crt: there is no certificate in it; it holds the chain in PEM, our own certificate first
-server.tls.key_file: <folder>/tls.key: there is no private key in it; it holds one in PEM (PKCS#8, SEC1 or PKCS#1), not encrypted
+server.tls.certificate_file: <folder>/tls.crt: it contains no certificate; the file holds the chain in PEM, the server's own certificate first
+server.tls.key_file: <folder>/tls.key: it contains no private key; the file holds one in PEM (PKCS#8, SEC1 or PKCS#1), not encrypted
 server.tls.key_file: <folder>/tls.key: it is not the key of the certificate
 server.tls.certificate_file: <folder>/tls.crt: the certificate cannot be read
-server.tls.certificate_file: <folder>/tls.crt: it cannot be read as PEM
+server.tls.certificate_file: <folder>/tls.crt: it is not valid PEM
 server.tls.client_ca_file: <folder>/ca: No such file or directory (os error 2)
-server.tls.client_ca_file: <folder>/ca: there is no CA's certificate in it that can be used, in PEM
-server.tls.client_crl_file: <folder>/crl: there is no list of revoked certificates in it that can be used, in PEM
+server.tls.client_ca_file: <folder>/ca: it contains no usable CA certificate in PEM
+server.tls.client_crl_file: <folder>/crl: it contains no usable certificate revocation list in PEM
 "#);
     assert!(read(OWN, &[("tls.crt", &own.chain), ("tls.key", &own.key)]).is_ok());
     // One file may hold both.
@@ -99,10 +99,10 @@ fn a_certificate_out_of_its_time_is_served_with_a_warning() {
     insta::assert_debug_snapshot!([warnings((2020, 2024)).0, warnings((2027, 2030)).0, warnings((2020, 2027)).1], @r#"
 [
     Some(
-        "server.tls.certificate_file: the certificate has expired at 2024-01-01 00:00:00 UTC: callers refuse it; renew it",
+        "server.tls.certificate_file: the certificate expired at 2024-01-01 00:00:00 UTC; clients reject it, renew it",
     ),
     Some(
-        "server.tls.certificate_file: the certificate is not valid before 2027-01-01 00:00:00 UTC: callers will refuse it",
+        "server.tls.certificate_file: the certificate is not valid before 2027-01-01 00:00:00 UTC; clients reject it",
     ),
     Some(
         "server.tls.certificate_file: the certificate expires at 2027-01-01 00:00:00 UTC; renew it",
@@ -131,9 +131,9 @@ fn what_contradicts_itself_in_the_listeners_keys_is_named() {
     "#;
     insta::assert_snapshot!(problems(wrong), @r#"
 clients.app-two.certificates: `dns:app.example.com` is a name of the client `app-three` already
-server.forwarded_header: nobody is believed: name the networks that your proxies call from in `server.trusted_proxies`
+server.forwarded_header: it has no effect without trusted proxies: list the networks of your proxies in `server.trusted_proxies`
 server.max_streams: 0 is not between 1 and 10000 requests
-server.proxy_protocol: nobody is believed: name the networks that your proxies call from in `server.trusted_proxies`
+server.proxy_protocol: it has no effect without trusted proxies: list the networks of your proxies in `server.trusted_proxies`
 server.tls: `certificate_file` and `key_file` go together
 "#);
     let each = [
@@ -151,7 +151,7 @@ server.tls.client_ca_file: name the CAs whose certificates are good; those of th
 server.tls.client_certificates: it is `off`, so nobody is asked for a certificate: set it to `optional` or `required`, or take `client_ca_file` and `client_crl_file` out
 server.tls.client_certificates: client certificates are shown in TLS handshakes: name `certificate_file` and `key_file`
 server.tls.client_certificates: it must be `off`, `optional` or `required`
-server.trusted_proxies: everybody would be believed; name the networks that proxies call from
+server.trusted_proxies: it would trust every address; list only the networks of your proxies
 server.forwarded_header: it must be `none`, `x-forwarded-for` or `forwarded`
 server.cors_origins: an origin is written as browsers send it: a scheme and a host in lower case, a port only where it is not the scheme's own, and nothing after it, such as `https://app.example.com`; `*` and `null` are not let in
 clients.app-two.certificates: a certificate's name is `dns:`, `uri:`, `email:` or `subject:` and the whole of what the certificate says, such as `dns:app.example.com` or `subject:CN=app,O=Example`

@@ -1,4 +1,4 @@
-//! Why a handshake failed, for the metrics.
+//! The reason of a failed handshake, as a metric label.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use rustls::Error;
 
 use crate::telemetry::HandshakeFailure;
 
-pub(super) fn of(error: &io::Error) -> HandshakeFailure {
+pub(super) fn reason(error: &io::Error) -> HandshakeFailure {
     let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<Error>()) else {
         return HandshakeFailure::Closed;
     };
@@ -24,7 +24,7 @@ pub(super) fn of(error: &io::Error) -> HandshakeFailure {
         | Error::DecryptError
         | Error::PeerMisbehaved(_)
         | Error::PeerSentOversizedRecord => HandshakeFailure::Malformed,
-        // rustls may add to its errors; these are about its own surroundings.
+        // The enum is non-exhaustive; the remaining errors are internal to the server.
         _ => HandshakeFailure::Internal,
     }
 }

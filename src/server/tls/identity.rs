@@ -1,4 +1,4 @@
-//! Certificates and keys as operators give them, made into what rustls serves.
+//! Builds the TLS configuration from an operator's certificate, key and client CAs.
 
 use std::sync::Arc;
 
@@ -12,77 +12,82 @@ use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
 use secrecy::{ExposeSecret, SecretString};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use super::{H2, HTTP_1_1};
+/// The ALPN name of HTTP/2 (RFC 9113 §3.2).
+pub(super) const H2: &[u8] = b"h2";
+const HTTP_1_1: &[u8] = b"http/1.1";
 
-/// How long before its end a certificate is worth a warning. What renews by itself does so 30 days before.
-const SOON: TimeDelta = TimeDelta::days(14);
+/// How long before its expiry a certificate is warned of. Automatic renewal happens 30 days before.
+const EXPIRES_SOON: TimeDelta = TimeDelta::days(14);
 
-/// A certificate with its key, and whom it lets in: all that a handshake needs.
+/// A certificate with its key and the verifier of client certificates: all that a handshake needs.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsIdentity {
     pub(super) config: Arc<ServerConfig>,
     pub(super) clients: Option<Arc<dyn ClientCertVerifier>>,
-    begins: DateTime<Utc>,
-    ends: DateTime<Utc>,
+    not_before: DateTime<Utc>,
+    not_after: DateTime<Utc>,
 }
 
-/// Whether clients show certificates.
+/// Whether clients present certificates.
 #[derive(Clone, Debug)]
 pub(crate) enum ClientAuth {
-    /// None is asked for.
+    /// None is requested.
     Off,
-    /// Who shows none may come by another credential; who shows a bad one may not come.
+    /// A client without a certificate may use another credential; an invalid certificate fails the handshake.
     Optional(ClientTrust),
-    /// Who shows none is refused in the handshake.
+    /// The handshake fails without a valid certificate.
     Required(ClientTrust),
 }
 
-/// Which client certificates are good, in PEM.
+/// Which client certificates are valid, in PEM.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientTrust {
     /// The CAs that sign them.
     pub(crate) authorities: String,
-    /// What they have taken back.
+    /// Their certificate revocation lists.
     pub(crate) revoked: Option<String>,
 }
 
-/// Why files make no identity.
+/// Why files do not make a TLS identity.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TlsProblem {
-    #[error("there is no certificate in it; it holds the chain in PEM, our own certificate first")]
+    #[error(
+        "it contains no certificate; the file holds the chain in PEM, the server's own certificate first"
+    )]
     NoCertificate,
-    #[error("it cannot be read as PEM")]
+    #[error("it is not valid PEM")]
     Pem,
-    #[error("the certificate cannot be read")]
+    #[error("the certificate is not valid X.509")]
     Certificate,
     #[error(
-        "there is no private key in it; it holds one in PEM (PKCS#8, SEC1 or PKCS#1), not encrypted"
+        "it contains no private key; the file holds one in PEM (PKCS#8, SEC1 or PKCS#1), not encrypted"
     )]
     NoKey,
     #[error("it is not the key of the certificate")]
     Mismatch,
     #[error("the key cannot be used")]
     Key(#[source] rustls::Error),
-    #[error("there is no CA's certificate in it that can be used, in PEM")]
+    #[error("it contains no usable CA certificate in PEM")]
     NoAuthority,
-    #[error("there is no list of revoked certificates in it that can be used, in PEM")]
+    #[error("it contains no usable certificate revocation list in PEM")]
     Revoked,
 }
 
 impl TlsIdentity {
-    /// Reads a chain and its key. What is wrong is told by the file that it is wrong in.
+    /// Reads a chain and its key. An error names the file that causes it.
     pub(crate) fn read(
         chain: &str,
         key: &SecretString,
         clients: &ClientAuth,
     ) -> Result<Self, (TlsFile, TlsProblem)> {
         let chain = certificates(chain).map_err(|problem| (TlsFile::Certificate, problem))?;
-        let (begins, ends) = validity(&chain).map_err(|problem| (TlsFile::Certificate, problem))?;
+        let (not_before, not_after) =
+            validity(&chain).map_err(|problem| (TlsFile::Certificate, problem))?;
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let verifier = verifier(clients, &provider)?;
+        let verifier = client_verifier(clients, &provider)?;
         let key = PrivateKeyDer::from_pem_slice(key.expose_secret().as_bytes())
             .map_err(|_| (TlsFile::Key, TlsProblem::NoKey))?;
-        // TLS 1.2 and 1.3 are all that rustls speaks; which ciphers it prefers is left to it.
+        // rustls supports TLS 1.2 and 1.3 only; its own preference of ciphers is kept.
         let builder = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("the provider has ciphers for both versions");
@@ -97,26 +102,26 @@ impl TlsIdentity {
             rustls::Error::InvalidCertificate(_) => (TlsFile::Certificate, TlsProblem::Certificate),
             error => (TlsFile::Key, TlsProblem::Key(error)),
         })?;
-        // A request in early data could be sent again by whoever has seen it; rustls has it off, and so it stays.
+        // Early data can be replayed. rustls has it off by default; this keeps it off.
         config.max_early_data_size = 0;
         config.alpn_protocols = vec![H2.to_vec(), HTTP_1_1.to_vec()];
-        Ok(Self { config: Arc::new(config), clients: verifier, begins, ends })
+        Ok(Self { config: Arc::new(config), clients: verifier, not_before, not_after })
     }
 
     pub(crate) fn expires(&self) -> DateTime<Utc> {
-        self.ends
+        self.not_after
     }
 
-    /// What is worth a warning, and no reason not to start: callers that know the certificate may go on all the
-    /// same, and a server that ends at three in the morning helps none of them.
-    pub(crate) fn advice(&self, now: DateTime<Utc>) -> Option<String> {
-        let (begins, ends) = (self.begins, self.ends);
-        if now < begins {
-            Some(format!("the certificate is not valid before {begins}: callers will refuse it"))
-        } else if now >= ends {
-            Some(format!("the certificate has expired at {ends}: callers refuse it; renew it"))
-        } else if now + SOON >= ends {
-            Some(format!("the certificate expires at {ends}; renew it"))
+    /// A warning about the certificate's validity. It does not prevent a start: clients that pin the certificate still
+    /// work, and a server that stops at night helps nobody.
+    pub(crate) fn expiry_warning(&self, now: DateTime<Utc>) -> Option<String> {
+        let (not_before, not_after) = (self.not_before, self.not_after);
+        if now < not_before {
+            Some(format!("the certificate is not valid before {not_before}; clients reject it"))
+        } else if now >= not_after {
+            Some(format!("the certificate expired at {not_after}; clients reject it, renew it"))
+        } else if now + EXPIRES_SOON >= not_after {
+            Some(format!("the certificate expires at {not_after}; renew it"))
         } else {
             None
         }
@@ -140,17 +145,17 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsProblem> {
     }
 }
 
-/// When the first certificate of the chain begins and ends.
+/// The validity period of the chain's first certificate.
 fn validity(chain: &[CertificateDer<'_>]) -> Result<(DateTime<Utc>, DateTime<Utc>), TlsProblem> {
     let first = chain.first().ok_or(TlsProblem::NoCertificate)?;
     let (_, first) = X509Certificate::from_der(first).map_err(|_| TlsProblem::Certificate)?;
     let validity = first.validity();
-    let [begins, ends] = [validity.not_before, validity.not_after]
+    let [not_before, not_after] = [validity.not_before, validity.not_after]
         .map(|moment| DateTime::from_timestamp(moment.timestamp(), 0));
-    begins.zip(ends).ok_or(TlsProblem::Certificate)
+    not_before.zip(not_after).ok_or(TlsProblem::Certificate)
 }
 
-fn verifier(
+fn client_verifier(
     clients: &ClientAuth,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Option<Arc<dyn ClientCertVerifier>>, (TlsFile, TlsProblem)> {
@@ -171,7 +176,8 @@ fn verifier(
         let lists: Result<Vec<_>, _> =
             CertificateRevocationListDer::pem_slice_iter(pem.as_bytes()).collect();
         let lists = lists.ok().filter(|lists: &Vec<_>| !lists.is_empty());
-        // A chain's intermediate CAs may publish no list; rustls would refuse all of their certificates then.
+        // Only the client's own certificate: where an intermediate CA publishes no list, rustls would reject all of
+        // its certificates.
         builder = builder
             .with_crls(lists.ok_or((TlsFile::ClientRevocations, TlsProblem::Revoked))?)
             .only_check_end_entity_revocation();

@@ -1,4 +1,4 @@
-//! TLS of the public listener: a certificate that can be replaced while connections are open.
+//! TLS of the public listener. A reload replaces the certificate while connections are open.
 
 mod failure;
 mod identity;
@@ -20,36 +20,33 @@ pub(crate) use identity::{ClientAuth, ClientTrust, TlsFile, TlsIdentity};
 pub(crate) use session::TlsSession;
 
 use crate::telemetry::{HandshakeFailure, TransportMetrics};
+use identity::H2;
 
-/// What HTTP/2 is called in a handshake (RFC 9113 §3.2).
-const H2: &[u8] = b"h2";
-const HTTP_1_1: &[u8] = b"http/1.1";
-
-/// What new connections are shown. Clones are replaced together.
+/// The TLS configuration of new connections. Clones share it, and are replaced together.
 #[derive(Clone, Debug)]
-pub(crate) struct Tls(Arc<Shown>);
+pub(crate) struct Tls(Arc<Shared>);
 
 #[derive(Debug)]
-struct Shown {
-    /// Read by each new connection, and by requests to see whether it has changed, so a reload waits for nobody.
+struct Shared {
+    /// Lock-free: each new connection reads it, and each request checks whether it has changed.
     current: ArcSwap<Current>,
     metrics: TransportMetrics,
 }
 
 #[derive(Debug)]
 struct Current {
-    /// Counts the reloads.
+    /// Incremented by each reload.
     generation: u64,
     config: Arc<ServerConfig>,
-    /// The same that `config` verifies client certificates by; none if it asks for none.
+    /// The verifier in `config`; `None` if client certificates are not requested.
     clients: Option<Arc<dyn ClientCertVerifier>>,
 }
 
-/// A connection whose handshake is done.
-pub(super) struct Secured {
+/// A completed handshake.
+pub(super) struct Handshake {
     pub(super) stream: TlsStream<TcpStream>,
     pub(super) session: TlsSession,
-    pub(super) speaks_http2: bool,
+    pub(super) is_http2: bool,
 }
 
 impl Tls {
@@ -57,11 +54,11 @@ impl Tls {
         metrics.certificate_expires(identity.expires().timestamp());
         let TlsIdentity { config, clients, .. } = identity;
         let current = ArcSwap::from_pointee(Current { generation: 0, config, clients });
-        Self(Arc::new(Shown { current, metrics }))
+        Self(Arc::new(Shared { current, metrics }))
     }
 
-    /// From now on new connections are shown this certificate. What clients have shown, on open connections too, is
-    /// verified by what comes with it.
+    /// New connections use this certificate from now on. Client certificates, those of open connections too, are verified
+    /// by its client CAs.
     pub(crate) fn replace(&self, identity: TlsIdentity) {
         self.0.metrics.certificate_expires(identity.expires().timestamp());
         let generation = self.0.current.load().generation + 1;
@@ -69,24 +66,28 @@ impl Tls {
         self.0.current.store(Arc::new(Current { generation, config, clients }));
     }
 
-    /// The handshake; who is not done by `deadline` is given up.
-    pub(super) async fn secure(&self, stream: TcpStream, deadline: Instant) -> Option<Secured> {
+    /// Does the handshake; fails at `deadline`.
+    pub(super) async fn handshake(
+        &self,
+        stream: TcpStream,
+        deadline: Instant,
+    ) -> Option<Handshake> {
         let current = self.0.current.load_full();
         let acceptor = TlsAcceptor::from(Arc::clone(&current.config));
-        let secured = tokio::time::timeout_at(deadline, acceptor.accept(stream)).await;
-        let failure = match secured {
-            Ok(Ok(stream)) => return Some(self.secured(stream, current.generation)),
-            Ok(Err(error)) => failure::of(&error),
+        let accepted = tokio::time::timeout_at(deadline, acceptor.accept(stream)).await;
+        let failure = match accepted {
+            Ok(Ok(stream)) => return Some(self.completed(stream, current.generation)),
+            Ok(Err(error)) => failure::reason(&error),
             Err(_) => HandshakeFailure::TimedOut,
         };
         self.0.metrics.handshake_failed(failure);
         None
     }
 
-    fn secured(&self, stream: TlsStream<TcpStream>, generation: u64) -> Secured {
+    fn completed(&self, stream: TlsStream<TcpStream>, generation: u64) -> Handshake {
         let (_, session) = stream.get_ref();
-        let speaks_http2 = session.alpn_protocol() == Some(H2);
+        let is_http2 = session.alpn_protocol() == Some(H2);
         let session = TlsSession::new(self.clone(), generation, session.peer_certificates());
-        Secured { stream, session, speaks_http2 }
+        Handshake { stream, session, is_http2 }
     }
 }

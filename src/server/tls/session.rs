@@ -1,8 +1,8 @@
-//! What a connection's handshake has proven, checked again whenever a handshake could prove something else.
+//! The client certificate of a connection, verified again whenever the result could change.
 //!
-//! A handshake verifies a client certificate once, and a connection may live for days. Each request asks whether the
+//! A handshake verifies a client certificate once, and a connection may last for days. Each request checks whether the
 //! certificate is still valid: it is verified again after a reload (its CA may be removed, or its serial number revoked)
-//! and when one of the certificates it was sent with has expired. Between those the answer is two comparisons.
+//! and when a certificate of its chain has expired. Otherwise the check is two comparisons.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -19,12 +19,12 @@ use crate::auth::CertificateNames;
 #[derive(Debug)]
 pub(crate) struct TlsSession {
     tls: Tls,
-    /// As the client sent it, its own certificate first. Empty if it sent none.
+    /// As the client sent it, its own certificate first. Empty without a client certificate.
     chain: Box<[CertificateDer<'static>]>,
     names: Option<Arc<CertificateNames>>,
     /// The generation of the configuration under which the chain was last verified.
-    verified_under: AtomicU64,
-    /// The first moment at which that may have changed, as a Unix time.
+    verified_generation: AtomicU64,
+    /// The Unix time until which the result holds under that configuration.
     verified_until: AtomicI64,
 }
 
@@ -34,15 +34,15 @@ impl TlsSession {
         let chain: Box<[_]> =
             chain.unwrap_or_default().iter().map(|der| der.clone().into_owned()).collect();
         let names = chain.first().map(|own| Arc::new(CertificateNames::of(own)));
-        let verified_until = AtomicI64::new(next_end(&chain, i64::MIN));
-        Self { tls, chain, names, verified_under: AtomicU64::new(generation), verified_until }
+        let verified_until = AtomicI64::new(next_expiry(&chain, i64::MIN));
+        Self { tls, chain, names, verified_generation: AtomicU64::new(generation), verified_until }
     }
 
     /// Whether a handshake with the same certificate, or none, would succeed now.
     pub(in crate::server) fn is_valid(&self, now: DateTime<Utc>) -> bool {
         let current = self.tls.0.current.load();
         let seconds = now.timestamp();
-        if self.verified_under.load(Ordering::Relaxed) == current.generation
+        if self.verified_generation.load(Ordering::Relaxed) == current.generation
             && seconds <= self.verified_until.load(Ordering::Relaxed)
         {
             return true;
@@ -57,25 +57,25 @@ impl TlsSession {
             }
         };
         if is_valid {
-            self.verified_until.store(next_end(&self.chain, seconds), Ordering::Relaxed);
-            self.verified_under.store(current.generation, Ordering::Relaxed);
+            self.verified_until.store(next_expiry(&self.chain, seconds), Ordering::Relaxed);
+            self.verified_generation.store(current.generation, Ordering::Relaxed);
         }
         is_valid
     }
 
-    /// The names in the client's certificate, if certificates are asked for now.
+    /// The names in the client's certificate, if the current configuration requests certificates.
     pub(in crate::server) fn names(&self) -> Option<&Arc<CertificateNames>> {
-        let is_asked_for = || self.tls.0.current.load().clients.is_some();
-        self.names.as_ref().filter(|_| is_asked_for())
+        let is_requested = || self.tls.0.current.load().clients.is_some();
+        self.names.as_ref().filter(|_| is_requested())
     }
 }
 
-/// When the next of these certificates ends, from `now` on.
-fn next_end(chain: &[CertificateDer<'_>], now: i64) -> i64 {
-    let ends = chain.iter().map(|der| match X509Certificate::from_der(der) {
+/// The next expiry among these certificates, from `now` on.
+fn next_expiry(chain: &[CertificateDer<'_>], now: i64) -> i64 {
+    let expiries = chain.iter().map(|der| match X509Certificate::from_der(der) {
         Ok((_, certificate)) => certificate.validity().not_after.timestamp(),
-        // The verifier reads what we cannot: it is asked each time.
+        // Not parsed here, but perhaps by the verifier: verified at each request.
         Err(_) => now,
     });
-    ends.filter(|end| *end >= now).min().unwrap_or(i64::MAX)
+    expiries.filter(|expiry| *expiry >= now).min().unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! A certificate is replaced while connections are open.
+//! A reload replaces the certificate while connections are open.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -16,25 +16,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::server::Peer;
-use crate::server::{Answers, ServerSettings, serve};
+use crate::server::{ConnectionHandler, ServerSettings, serve};
 use crate::telemetry::Connections;
 
 #[derive(Clone)]
 struct Greeter;
 
-impl Answers for Greeter {
-    async fn answer(&self, _: Request, _: Arc<Peer>) -> Response {
+impl ConnectionHandler for Greeter {
+    async fn handle(&self, _: Request, _: Arc<Peer>) -> Response {
         Response::new(Body::from("hello"))
     }
 
-    fn trusts(&self, _: IpAddr) -> bool {
+    fn trusts_proxy(&self, _: IpAddr) -> bool {
         false
     }
 }
 
-fn identity(ends: i32) -> (TlsIdentity, CertificateDer<'static>) {
+fn identity(expiry_year: i32) -> (TlsIdentity, CertificateDer<'static>) {
     let mut params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.not_after = rcgen::date_time_ymd(ends, 1, 1);
+    params.not_after = rcgen::date_time_ymd(expiry_year, 1, 1);
     let key = rcgen::KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     let key = SecretString::from(key.serialize_pem());
@@ -59,11 +59,11 @@ async fn connected(
     TlsConnector::from(Arc::new(config)).connect(host, tcp).await.unwrap()
 }
 
-fn shown(stream: &TlsStream<TcpStream>) -> &CertificateDer<'static> {
+fn server_certificate(stream: &TlsStream<TcpStream>) -> &CertificateDer<'static> {
     &stream.get_ref().1.peer_certificates().unwrap()[0]
 }
 
-async fn is_answered(stream: &mut TlsStream<TcpStream>) -> bool {
+async fn gets_an_answer(stream: &mut TlsStream<TcpStream>) -> bool {
     stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut answer = [0; 15];
     stream.read_exact(&mut answer).await.unwrap();
@@ -75,7 +75,7 @@ async fn is_answered(stream: &mut TlsStream<TcpStream>) -> bool {
 }
 
 #[tokio::test]
-async fn new_connections_are_shown_the_new_certificate_and_old_ones_live_on() {
+async fn a_new_certificate_is_for_new_connections_and_open_ones_continue() {
     let metrics = crate::telemetry::Metrics::new();
     let counts: Connections = metrics.connections.clone();
     let (old, old_certificate) = identity(4000);
@@ -94,13 +94,13 @@ async fn new_connections_are_shown_the_new_certificate_and_old_ones_live_on() {
 
     let trusted = [&old_certificate, &new_certificate];
     let mut before = connected(address, &trusted).await;
-    assert_eq!(shown(&before), &old_certificate);
-    assert!(is_answered(&mut before).await && expiry(64_060_588_800));
+    assert_eq!(server_certificate(&before), &old_certificate);
+    assert!(gets_an_answer(&mut before).await && expiry(64_060_588_800));
     tls.replace(new);
     let mut after = connected(address, &trusted).await;
-    assert_eq!(shown(&after), &new_certificate);
-    assert!(is_answered(&mut after).await && expiry(64_092_211_200));
-    assert!(is_answered(&mut before).await, "the old connection lives on");
+    assert_eq!(server_certificate(&after), &new_certificate);
+    assert!(gets_an_answer(&mut after).await && expiry(64_092_211_200));
+    assert!(gets_an_answer(&mut before).await, "the old connection has ended");
     stop.cancel();
     serving.await.unwrap();
 }

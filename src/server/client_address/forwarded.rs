@@ -1,12 +1,36 @@
-//! `X-Forwarded-For` and `Forwarded`, read from the right: what stands on the left, callers may have written.
+//! Reads `X-Forwarded-For` and `Forwarded` from the right: a client may have written what is on the left.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use axum::http::HeaderMap;
+use serde::Deserialize;
 
-use super::proxies::ForwardedHeader;
+/// The header in which trusted proxies name the client.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
+pub(crate) enum ForwardedHeader {
+    #[default]
+    None,
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
 
-/// For whom each proxy has called, the last one first. None where it is not said, or is no address.
+impl TryFrom<String> for ForwardedHeader {
+    type Error = &'static str;
+
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        match name.as_str() {
+            "none" => Ok(Self::None),
+            "x-forwarded-for" => Ok(Self::XForwardedFor),
+            "forwarded" => Ok(Self::Forwarded),
+            _ => Err("it must be `none`, `x-forwarded-for` or `forwarded`"),
+        }
+    }
+}
+
+/// The client address that each proxy named, the nearest proxy's first. `None` where it is missing or no address.
 pub(super) fn from_the_right(
     header: ForwardedHeader,
     headers: &HeaderMap,
@@ -15,30 +39,30 @@ pub(super) fn from_the_right(
         ForwardedHeader::Forwarded => ("forwarded", forwarded_for),
         ForwardedHeader::XForwardedFor | ForwardedHeader::None => ("x-forwarded-for", node),
     };
-    // A line that is no text has nothing that can be read, not nothing in it.
+    // A line that is not text is one unreadable entry, and not an empty line.
     let lines = headers.get_all(name).iter().rev().map(|line| line.to_str().unwrap_or("\0"));
     lines.flat_map(|line| parts_from_the_right(line, ',')).map(read)
 }
 
-/// The parts between separators that stand outside of quotes.
+/// The parts between separators outside of quotes.
 ///
-/// Quotes are paired from the right as well, so that one that a caller left open cannot swallow what a proxy added.
+/// Quotes are paired from the right as well, so that a quote that a client left open cannot hide what a proxy added.
 fn parts_from_the_right(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let mut rest = Some(text);
     std::iter::from_fn(move || {
         let text = rest?;
         let mut quoted = false;
-        let mut parted = None;
+        let mut split = None;
         for (at, c) in text.char_indices().rev() {
             if c == '"' {
                 let escapes = text[..at].bytes().rev().take_while(|byte| *byte == b'\\').count();
                 quoted ^= escapes % 2 == 0;
             } else if c == separator && !quoted {
-                parted = Some(at);
+                split = Some(at);
                 break;
             }
         }
-        let (before, part) = match parted {
+        let (before, part) = match split {
             Some(at) => (Some(&text[..at]), &text[at + 1..]),
             None => (None, text),
         };
@@ -47,7 +71,7 @@ fn parts_from_the_right(text: &str, separator: char) -> impl Iterator<Item = &st
     })
 }
 
-/// The `for` of one element of `Forwarded`. An element has at most one.
+/// The `for` of one element of `Forwarded`, which may have one only.
 fn forwarded_for(element: &str) -> Option<IpAddr> {
     let mut named = parts_from_the_right(element, ';').filter_map(|pair| {
         let (name, value) = pair.split_once('=')?;
@@ -57,11 +81,11 @@ fn forwarded_for(element: &str) -> Option<IpAddr> {
     if named.next().is_some() {
         return None;
     }
-    // No escape is needed in an address, so one that has any is not read.
+    // An address needs no escapes, so a value with escapes is invalid.
     node(value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value))
 }
 
-/// An address, with a port or without; IPv6 in brackets or, as X-Forwarded-For has it, bare.
+/// An address with an optional port; IPv6 in brackets or, in X-Forwarded-For, bare.
 fn node(text: &str) -> Option<IpAddr> {
     let address = match text.strip_prefix('[') {
         Some(rest) => {

@@ -1,8 +1,8 @@
-//! The framing of a chunked HTTP/1 body: every line ends in CR LF, and no trailer field changes what the head said.
+//! Checks the framing of a chunked HTTP/1 body: every line ends in CR LF, and no trailer field overrides the head.
 //!
 //! hyper decodes the body, but takes a bare LF as the end of a trailer line, any byte in a chunk extension, and any field
 //! in the trailers. A proxy in front may read the same bytes as two requests. The check runs over the bytes before hyper
-//! gets them; the limits of hyper (16 KiB of extensions, 16 KiB of trailers) still apply behind it.
+//! reads them; the limits of hyper (16 KiB of extensions, 16 KiB of trailers) still apply behind it.
 
 use memchr::memchr;
 
@@ -38,7 +38,7 @@ const FORBIDDEN: [&[u8]; 24] = [
     b"x-real-ip",
     b"x-request-id",
 ];
-/// The same, of which there are many.
+/// Prefixes of such fields.
 const FORBIDDEN_PREFIXES: [&[u8]; 5] = [b"accept", b"content-", b"if-", b"proxy-", b"x-forwarded-"];
 
 /// Why a chunked body is refused.
@@ -60,10 +60,10 @@ pub(crate) enum ChunkedError {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ChunkedCheck {
     state: State,
-    /// Of the current chunk: its size while that is read, then what is left of its data.
+    /// The size of the current chunk while it is read, then the rest of its data.
     left: u64,
     name: [u8; LONGEST_NAME],
-    /// Of the current trailer field's name, which may be longer than what is kept of it.
+    /// The full length of the current trailer field's name, of which `name` holds the beginning.
     name_length: usize,
 }
 
@@ -84,7 +84,7 @@ enum State {
     TrailerValue,
     TrailerLineFeed,
     LastLineFeed,
-    /// What follows belongs to no request: the connection is closed after the answer.
+    /// Bytes after the body are ignored: the connection is closed after the answer.
     End,
 }
 
@@ -95,9 +95,9 @@ impl ChunkedCheck {
             match self.state {
                 State::End => return Ok(()),
                 State::Data => {
-                    let passed = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
-                    self.left -= passed as u64;
-                    bytes = &bytes[passed..];
+                    let data = usize::try_from(self.left).unwrap_or(usize::MAX).min(bytes.len());
+                    self.left -= data as u64;
+                    bytes = &bytes[data..];
                     if self.left == 0 {
                         self.state = State::DataReturn;
                     }
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn every_forbidden_name_fits_what_is_kept_of_a_name() {
+    fn every_forbidden_name_fits_the_name_buffer() {
         for name in FORBIDDEN.iter().chain(&FORBIDDEN_PREFIXES) {
             assert!(name.len() < LONGEST_NAME && name.to_ascii_lowercase() == *name);
         }

@@ -1,4 +1,7 @@
-//! Whose word for a caller's address is taken.
+//! The client's address of a request, as trusted proxies report it.
+
+mod forwarded;
+pub(super) mod proxy_protocol;
 
 use std::net::IpAddr;
 
@@ -6,37 +9,12 @@ use axum::http::HeaderMap;
 use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
 
-use super::forwarded;
+pub(crate) use forwarded::ForwardedHeader;
 
-/// The header in which trusted proxies say for whom they call.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
-pub(crate) enum ForwardedHeader {
-    #[default]
-    None,
-    /// `X-Forwarded-For`.
-    XForwardedFor,
-    /// `Forwarded` (RFC 7239).
-    Forwarded,
-}
-
-impl TryFrom<String> for ForwardedHeader {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "none" => Ok(Self::None),
-            "x-forwarded-for" => Ok(Self::XForwardedFor),
-            "forwarded" => Ok(Self::Forwarded),
-            _ => Err("it must be `none`, `x-forwarded-for` or `forwarded`"),
-        }
-    }
-}
-
-/// The proxies in front of the public listener. Nobody else is believed.
+/// The proxies in front of the public listener. Only they may name a client's address.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Proxies {
-    trusted: Vec<IpNet>,
+pub(crate) struct TrustedProxies {
+    networks: Vec<IpNet>,
     header: ForwardedHeader,
 }
 
@@ -47,35 +25,35 @@ pub(crate) enum InvalidNetwork {
     Unreadable,
     #[error("{0} is an address within a network; the network is {1}")]
     HostBits(IpNet, IpNet),
-    #[error("everybody would be believed; name the networks that proxies call from")]
-    Everybody,
+    #[error("it would trust every address; list only the networks of your proxies")]
+    EveryAddress,
 }
 
-impl Proxies {
+impl TrustedProxies {
     pub(crate) fn new(
-        trusted: impl IntoIterator<Item = TrustedNetwork>,
+        networks: impl IntoIterator<Item = TrustedNetwork>,
         header: ForwardedHeader,
     ) -> Self {
         Self {
-            trusted: trusted.into_iter().map(|TrustedNetwork(network)| network).collect(),
+            networks: networks.into_iter().map(|TrustedNetwork(network)| network).collect(),
             header,
         }
     }
 
     /// Whether this is a proxy's address.
     pub(crate) fn trusts(&self, address: IpAddr) -> bool {
-        self.trusted.iter().any(|network| network.contains(&address))
+        self.networks.iter().any(|network| network.contains(&address))
     }
 
-    /// For whom a request comes that `peer` has sent: the peer itself, unless it is a proxy that names another.
-    pub(crate) fn caller(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// The client's address of a request that `peer` sent: the peer's own, unless it is a trusted proxy that names another.
+    pub(crate) fn client_address(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         if self.header == ForwardedHeader::None || !self.trusts(peer) {
             return peer;
         }
-        // From the right: each proxy adds whom it sees to what it was told, and a caller may have told it anything.
+        // From the right: each proxy appends the address it sees, after entries that a client may have invented.
         let mut nearest = peer;
         for address in forwarded::from_the_right(self.header, headers) {
-            // What is unknown, hidden or no address ends the chain: who comes before it is anybody's claim.
+            // An unknown, hidden or invalid address ends the chain: a client may have written the entries before it.
             let Some(address) = address else { break };
             nearest = address;
             if !self.trusts(nearest) {
@@ -95,11 +73,11 @@ impl TryFrom<String> for TrustedNetwork {
     type Error = InvalidNetwork;
 
     fn try_from(text: String) -> Result<Self, InvalidNetwork> {
-        let alone = || text.parse::<IpAddr>().map(IpNet::from).ok();
-        let network = text.parse().ok().or_else(alone).ok_or(InvalidNetwork::Unreadable)?;
+        let host = || text.parse::<IpAddr>().map(IpNet::from).ok();
+        let network = text.parse().ok().or_else(host).ok_or(InvalidNetwork::Unreadable)?;
         let network = canonical(network);
         match network.prefix_len() {
-            0 => Err(InvalidNetwork::Everybody),
+            0 => Err(InvalidNetwork::EveryAddress),
             _ if network.trunc() != network => {
                 Err(InvalidNetwork::HostBits(network, network.trunc()))
             }
@@ -108,7 +86,7 @@ impl TryFrom<String> for TrustedNetwork {
     }
 }
 
-/// An IPv4 network in the form of an IPv6 one is the IPv4 network: addresses are compared in that form.
+/// Turns an IPv4-mapped IPv6 network into the IPv4 network: addresses are compared in canonical form.
 fn canonical(network: IpNet) -> IpNet {
     match (network.addr().to_canonical(), network.prefix_len().checked_sub(96)) {
         (IpAddr::V4(address), Some(bits)) if matches!(network, IpNet::V6(_)) => {
@@ -126,34 +104,38 @@ mod tests {
         text.to_owned().try_into()
     }
 
-    fn proxies(header: ForwardedHeader) -> Proxies {
+    fn proxies(header: ForwardedHeader) -> TrustedProxies {
         let trusted = ["10.0.0.0/8", "2001:db8:ff::/48", "::ffff:192.0.2.0/120", "198.51.100.7"];
-        Proxies::new(trusted.map(|text| network(text).unwrap()), header)
+        TrustedProxies::new(trusted.map(|text| network(text).unwrap()), header)
     }
 
-    fn caller(header: ForwardedHeader, peer: &str, lines: &[(&'static str, &str)]) -> String {
+    fn client_address(
+        header: ForwardedHeader,
+        peer: &str,
+        lines: &[(&'static str, &str)],
+    ) -> String {
         let mut headers = HeaderMap::new();
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
-        proxies(header).caller(peer.parse().unwrap(), &headers).to_string()
+        proxies(header).client_address(peer.parse().unwrap(), &headers).to_string()
     }
 
-    /// T26: anybody can send this header; only proxies are believed, and only what the last of them has seen.
+    /// T26: any client can send this header; only entries of trusted proxies count, and of those the last one.
     #[test]
-    fn x_forwarded_for_is_believed_from_trusted_proxies_only() {
+    fn x_forwarded_for_counts_from_trusted_proxies_only() {
         let of = |peer: &str, lines: &[&str]| {
             let lines: Vec<_> = lines.iter().map(|line| ("x-forwarded-for", *line)).collect();
-            caller(ForwardedHeader::XForwardedFor, peer, &lines)
+            client_address(ForwardedHeader::XForwardedFor, peer, &lines)
         };
         for (peer, lines, expected) in [
-            // Nobody's word but a proxy's.
+            // Only from a trusted proxy.
             ("203.0.113.9", &["1.1.1.1"][..], "203.0.113.9"),
             ("198.51.100.8", &["1.1.1.1"], "198.51.100.8"),
             ("198.51.100.7", &["1.1.1.1"], "1.1.1.1"),
             ("192.0.2.200", &["1.1.1.1"], "1.1.1.1"),
             ("2001:db8:ff::1", &["2001:db8::9"], "2001:db8::9"),
-            // What the caller wrote itself stands on the left.
+            // The client's own entries are on the left.
             ("10.0.0.1", &["1.1.1.1, 203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", &["1.1.1.1", "203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", &["1.1.1.1, 203.0.113.9, 10.2.2.2 ,10.3.3.3"], "203.0.113.9"),
@@ -167,7 +149,7 @@ mod tests {
             ("10.0.0.1", &["[2001:db8::9]:4711"], "2001:db8::9"),
             ("10.0.0.1", &["[2001:db8::9]"], "2001:db8::9"),
             ("10.0.0.1", &["::ffff:203.0.113.9"], "203.0.113.9"),
-            // The nearest known address, where a link of the chain cannot be read.
+            // An unreadable entry: the nearest known address.
             ("10.0.0.1", &["203.0.113.9, unknown"], "10.0.0.1"),
             ("10.0.0.1", &["203.0.113.9, unknown, 10.2.2.2"], "10.2.2.2"),
             ("10.0.0.1", &["203.0.113.9, , 10.2.2.2"], "10.2.2.2"),
@@ -178,9 +160,9 @@ mod tests {
             assert_eq!(of(peer, lines), expected, "{lines:?} by {peer}");
         }
         let other = [("forwarded", "for=1.1.1.1")];
-        assert_eq!(caller(ForwardedHeader::XForwardedFor, "10.0.0.1", &other), "10.0.0.1");
+        assert_eq!(client_address(ForwardedHeader::XForwardedFor, "10.0.0.1", &other), "10.0.0.1");
         let set = [("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=1.1.1.1")];
-        assert_eq!(caller(ForwardedHeader::None, "10.0.0.1", &set), "10.0.0.1");
+        assert_eq!(client_address(ForwardedHeader::None, "10.0.0.1", &set), "10.0.0.1");
     }
 
     /// RFC 7239, whose values may be quoted and whose parts have names.
@@ -188,7 +170,7 @@ mod tests {
     fn forwarded_is_read_from_the_right() {
         let of = |lines: &[&str]| {
             let lines: Vec<_> = lines.iter().map(|line| ("forwarded", *line)).collect();
-            caller(ForwardedHeader::Forwarded, "10.0.0.1", &lines)
+            client_address(ForwardedHeader::Forwarded, "10.0.0.1", &lines)
         };
         for (lines, expected) in [
             (&["for=192.168.7.60;proto=http;by=203.0.113.43"][..], "192.168.7.60"),
@@ -197,15 +179,15 @@ mod tests {
             (&[r#"For="[2001:db8:cafe::17]:4711""#], "2001:db8:cafe::17"),
             (&[r#"for="[2001:db8:cafe::17]", for=10.2.2.2"#], "2001:db8:cafe::17"),
             (&[r#"for="192.168.7.60:_port""#], "192.168.7.60"),
-            // Commas and semicolons within quotes part nothing.
+            // Commas and semicolons within quotes separate nothing.
             (&[r#"for=203.0.113.9;host="a,for=1.1.1.1;b""#], "203.0.113.9"),
             (&[r#"for=203.0.113.9;host="a\",for=1.1.1.1""#], "203.0.113.9"),
-            // Hidden on purpose, or not known.
+            // Obfuscated or unknown.
             (&["for=203.0.113.9, for=_hidden"], "10.0.0.1"),
             (&["for=203.0.113.9, for=unknown, for=10.2.2.2"], "10.2.2.2"),
             (&["for=203.0.113.9, proto=https"], "10.0.0.1"),
             (&["for=203.0.113.9;for=1.1.1.1"], "10.0.0.1"),
-            // A quote that a caller opens does not swallow what a proxy adds.
+            // A quote that a client opens does not hide what a proxy adds.
             (&[r#"for="1.1.1.1, for=203.0.113.9"#], "203.0.113.9"),
             (&[r#"for="1.1.1.1, for="203.0.113.9""#], "203.0.113.9"),
             (&["for=\"1.1.1.1", "for=203.0.113.9"], "203.0.113.9"),
@@ -216,15 +198,15 @@ mod tests {
     }
 
     #[test]
-    fn a_network_is_what_it_says_and_not_everybody() {
-        let shown =
+    fn a_network_has_no_host_bits_and_is_not_every_address() {
+        let networks =
             ["10.0.0.5/8", "0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96", "proxy.local", "10.0.0.0/33"];
-        let told = shown.map(|text| network(text).unwrap_err().to_string());
-        insta::assert_snapshot!(told.join("\n"), @r"
+        let messages = networks.map(|text| network(text).unwrap_err().to_string());
+        insta::assert_snapshot!(messages.join("\n"), @r"
 10.0.0.5/8 is an address within a network; the network is 10.0.0.0/8
-everybody would be believed; name the networks that proxies call from
-everybody would be believed; name the networks that proxies call from
-everybody would be believed; name the networks that proxies call from
+it would trust every address; list only the networks of your proxies
+it would trust every address; list only the networks of your proxies
+it would trust every address; list only the networks of your proxies
 a proxy is an address or a network such as `10.0.0.0/8` or `fd00::/8`
 a proxy is an address or a network such as `10.0.0.0/8` or `fd00::/8`
 ");

@@ -1,4 +1,4 @@
-//! The PROXY protocol, versions 1 and 2: a balancer that passes bytes on says first whose they are.
+//! The PROXY protocol, versions 1 and 2: a load balancer names the client before the bytes it forwards.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,58 +10,58 @@ use tokio::time::Instant;
 
 use crate::telemetry::ProxyProtocolError;
 
-/// A header may be so long: one of version 1 has 107 bytes, and one of version 2 two addresses and what balancers
-/// add, of which cloud providers' are the longest with a few hundred.
+/// The longest header: version 1 has up to 107 bytes, version 2 two addresses and extensions, of which those of cloud
+/// providers are the longest with a few hundred bytes.
 const MAX_BYTES: usize = 1024;
-/// Of version 1, the line's end included.
+/// The longest line of version 1, with its line end.
 const MAX_LINE: usize = 107;
 
-/// A header that was read.
+/// A parsed header.
 #[derive(Debug, Eq, PartialEq)]
 struct Header {
     length: usize,
-    /// None where the proxy itself is the caller, as in a probe of its own.
+    /// `None` where the proxy itself is the client, as in its health checks.
     source: Option<SocketAddr>,
 }
 
-/// Takes the header off the stream; answers whose connection it is, `proxy`'s own where it says so.
-pub(super) async fn source(
+/// Reads the header and returns the client's address; it is `proxy` where the proxy itself is the client.
+pub(in crate::server) async fn client_address(
     stream: &mut TcpStream,
     proxy: SocketAddr,
     deadline: Instant,
 ) -> Result<SocketAddr, ProxyProtocolError> {
-    let header = tokio::time::timeout_at(deadline, read(stream)).await;
+    let header = tokio::time::timeout_at(deadline, read_header(stream)).await;
     let source = header.map_err(|_| ProxyProtocolError::TimedOut)??;
     Ok(source.unwrap_or(proxy))
 }
 
-/// Looks at what has come before it is taken, as what follows the header is not ours to read.
-async fn read(stream: &mut TcpStream) -> Result<Option<SocketAddr>, ProxyProtocolError> {
-    let gone = |_: io::Error| ProxyProtocolError::Closed;
+/// Peeks before it reads, because the bytes after the header belong to HTTP or TLS.
+async fn read_header(stream: &mut TcpStream) -> Result<Option<SocketAddr>, ProxyProtocolError> {
+    let closed = |_: io::Error| ProxyProtocolError::Closed;
     let mut bytes = [0; MAX_BYTES];
-    let mut taken = 0;
+    let mut read = 0;
     loop {
-        let seen = match stream.peek(&mut bytes[taken..]).await.map_err(gone)? {
+        let peeked = match stream.peek(&mut bytes[read..]).await.map_err(closed)? {
             0 => return Err(ProxyProtocolError::Closed),
-            more => taken + more,
+            more => read + more,
         };
-        let header = parse(&bytes[..seen]).ok_or(ProxyProtocolError::Malformed)?;
-        let until = header.as_ref().map_or(seen, |header| header.length);
-        stream.read_exact(&mut bytes[taken..until]).await.map_err(gone)?;
-        taken = until;
+        let header = parse(&bytes[..peeked]).ok_or(ProxyProtocolError::Malformed)?;
+        let until = header.as_ref().map_or(peeked, |header| header.length);
+        stream.read_exact(&mut bytes[read..until]).await.map_err(closed)?;
+        read = until;
         match header {
             Some(header) => return Ok(header.source),
-            None if taken == MAX_BYTES => return Err(ProxyProtocolError::Malformed),
+            None if read == MAX_BYTES => return Err(ProxyProtocolError::Malformed),
             None => {}
         }
     }
 }
 
-/// The header that `bytes` begin with; none yet if more must come, and nothing at all if none will.
+/// Parses a header at the start of `bytes`: `Some(None)` if it is incomplete, `None` if it is invalid.
 fn parse(bytes: &[u8]) -> Option<Option<Header>> {
     let prefix = v1::PROTOCOL_PREFIX.as_bytes();
-    let begun = &prefix[..prefix.len().min(bytes.len())];
-    if bytes.starts_with(begun) {
+    let start = &prefix[..prefix.len().min(bytes.len())];
+    if bytes.starts_with(start) {
         let line = &bytes[..bytes.len().min(MAX_LINE)];
         if !line.contains(&b'\n') {
             return (bytes.len() < MAX_LINE).then_some(None);
@@ -104,9 +104,9 @@ mod tests {
         [V2, &[0x20 | command, family], &length, payload].concat()
     }
 
-    /// Whatever has come of a header, and whatever follows it.
+    /// At every incomplete length, and with any bytes after it.
     #[test]
-    fn a_header_is_read_whole_or_waited_for() {
+    fn a_header_is_parsed_complete_or_reported_incomplete() {
         let v4 = [192, 0, 2, 1, 198, 51, 100, 1, 0x12, 0x67, 0x01, 0xbb];
         let v6 = [&[0x20, 1, 0xd, 0xb8][..], &[0; 27], &[1, 0x12, 0x67, 1, 0xbb]].concat();
         let with_more = [&v4[..], &[4, 0, 1, 0]].concat();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_refused_at_once() {
+    fn bytes_that_are_no_header_are_rejected_at_once() {
         for wrong in [
             b"GET / HTTP/1.1\r\n".to_vec(),
             b"\x16\x03\x01".to_vec(),
