@@ -10,17 +10,17 @@ use tokio::time::Instant;
 use super::output::say;
 use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::config::{Mode, Secrets};
-use crate::doctor::{Finding, Outcome, Patient, examine};
+use crate::doctor::{Finding, Input, Outcome, run_checks};
 use appserver_domain::clock::Clock;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     #[command(flatten)]
     config: ConfigFiles,
-    /// Print one JSON object, once all is tried
+    /// Print one JSON object at the end
     #[arg(long)]
     json: bool,
-    /// Seconds for all of it, 1 to 600; throttling is waited out within them
+    /// Seconds for all checks, 1 to 600; throttling is waited out within them
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=600))]
     timeout: u64,
 }
@@ -39,14 +39,14 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let colours = std::io::stdout().is_terminal();
     block_on(async {
         let deadline = Instant::now() + Duration::from_secs(args.timeout);
-        let patient = Patient { settings, key, store, clock: Clock::system(), deadline };
-        let tell = |finding: Finding| {
+        let input = Input { settings, key, store, clock: Clock::system(), deadline };
+        let report = |finding: Finding| {
             if !args.json && printed.is_ok() {
                 printed = print(&finding, colours);
             }
             findings.push(finding);
         };
-        examine(patient, tell).await;
+        run_checks(input, report).await;
     });
     printed?;
     let count = |outcome| findings.iter().filter(|finding| finding.outcome == outcome).count();
@@ -69,7 +69,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
 }
 
 fn print(finding: &Finding, colours: bool) -> Result<(), Failure> {
-    let Finding { check, outcome, subject, message, mend } = finding;
+    let Finding { check, outcome, subject, message, fix } = finding;
     let (word, colour) = match outcome {
         Outcome::Ok => ("ok", "\u{1b}[32m"),
         Outcome::Warning => ("warning", "\u{1b}[33m"),
@@ -79,8 +79,8 @@ fn print(finding: &Finding, colours: bool) -> Result<(), Failure> {
     let (colour, plain) = if colours { (colour, "\u{1b}[0m") } else { ("", "") };
     let subject = subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
     say(format_args!("{colour}{word:7}{plain}  {check}{subject}: {message}"))?;
-    match mend {
-        Some(mend) => say(format_args!("         to mend it: {mend}")),
+    match fix {
+        Some(fix) => say(format_args!("         fix: {fix}")),
         None => Ok(()),
     }
 }

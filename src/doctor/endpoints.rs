@@ -1,4 +1,4 @@
-//! Each endpoint of STS by itself, so that a fallback that is broken is known before it is needed.
+//! Tests each STS endpoint by itself, so that a broken fallback is found before it is needed, and this machine's clock against theirs.
 
 use chrono::TimeDelta;
 use tokio::time::{Instant, timeout_at};
@@ -9,66 +9,145 @@ use crate::telemetry::with_causes;
 use appserver_domain::clock::Clock;
 
 const CHECK: &str = "endpoint";
+const CLOCK: &str = "clock";
+/// The `Date` header has whole seconds and is as old as the way back is long.
+const UNMEASURABLE: TimeDelta = TimeDelta::seconds(5);
+const WARNED: TimeDelta = TimeDelta::minutes(1);
+/// The difference that STS accepts, either way.
+const ACCEPTED: TimeDelta = TimeDelta::minutes(15);
 
 /// An endpoint that answered.
-pub(super) struct Seen {
+pub(super) struct Reached {
     pub(super) endpoint: Endpoint,
     pub(super) host: String,
-    /// By how much its clock is ahead of ours, if it showed the time.
+    /// How far its clock is ahead of ours, if it sent the time.
     pub(super) ahead: Option<TimeDelta>,
 }
 
-pub(super) async fn examine(
+pub(super) async fn check(
     settings: &StsSettings,
     clock: &Clock,
     deadline: Instant,
-    tell: &mut impl FnMut(Finding),
-) -> Vec<Seen> {
-    let mut seen = Vec::new();
+    report: &mut impl FnMut(Finding),
+) -> Vec<Reached> {
+    let mut reached = Vec::new();
     for endpoint in settings.endpoints.iter() {
         let host = endpoint.host().to_owned();
         let found = match timeout_at(deadline, probe(endpoint, settings)).await {
             Ok(Ok(ProbeResult { address, shows, is_an_api })) => {
                 let ahead = shows.map(|theirs| theirs - clock.now());
-                seen.push(Seen { endpoint: endpoint.clone(), host: host.clone(), ahead });
+                reached.push(Reached { endpoint: endpoint.clone(), host: host.clone(), ahead });
                 let how = if endpoint.is_encrypted() { "by TLS" } else { "without TLS" };
                 let answers = format!("{address} answers {how}");
                 match is_an_api {
                     true => Finding::ok(CHECK, answers),
                     false => Finding::warning(CHECK, format!("{answers}, but not as STS does"))
-                        .mend("see who answers there: a proxy in between, or another service"),
+                        .fix("find out which server answers there: a proxy, or another service"),
                 }
             }
             Ok(Err(problem)) => {
-                let mend = mend(&problem);
-                Finding::failed(CHECK, with_causes(&problem)).mend(mend)
+                let fix = fix(&problem);
+                Finding::failed(CHECK, with_causes(&problem)).fix(fix)
             }
-            Err(_) => Finding::failed(CHECK, "there was no time left to try it")
-                .mend("try again with a longer --timeout"),
+            Err(_) => Finding::out_of_time(CHECK),
         };
-        tell(found.of(host));
+        report(found.of(host));
     }
-    seen
+    reached
 }
 
-fn mend(problem: &NoAnswer) -> &'static str {
+fn fix(problem: &NoAnswer) -> &'static str {
     match problem {
         NoAnswer::Name(_) => {
-            "see `sts.endpoints`, `sts.region` and this machine's resolver; sts-vpc.… is known inside its region's \
-             VPC only"
+            "check `sts.endpoints`, `sts.region` and this machine's resolver; sts-vpc.… resolves inside its region's VPC \
+             only"
         }
         NoAnswer::Connection(_) => {
-            "let this machine out to it, port 443 mostly; HTTP_PROXY and the like are not heeded"
+            "allow outgoing connections to it, usually port 443; HTTP_PROXY and similar variables are ignored"
         }
         NoAnswer::Certificates(_) => {
             "install the system's certificates (ca-certificates), or name them with SSL_CERT_FILE"
         }
         NoAnswer::Tls(_) => {
-            "if a proxy in between ends TLS, its certificate is not trusted; otherwise see the system's certificates"
+            "if a proxy terminates TLS, its certificate is not trusted; otherwise check the system's certificates"
         }
-        NoAnswer::Http(_) => "see who closes the connection: a firewall or a proxy in between",
+        NoAnswer::Http(_) => "find out what closes the connection: a firewall or a proxy",
         NoAnswer::Slow(..) => {
-            "see the way there; if it is that long, raise `sts.connect_timeout_ms` or `sts.attempt_timeout_ms`"
+            "check the network path; if it is that slow, raise `sts.connect_timeout_ms` or `sts.attempt_timeout_ms`"
+        }
+    }
+}
+
+/// Compares this machine's clock with the endpoint whose clock differs most; those of Alibaba Cloud agree.
+pub(super) fn clock_findings(reached: &[Reached]) -> Vec<Finding> {
+    if reached.is_empty() {
+        return vec![Finding::skipped(CLOCK, "no endpoint answered")];
+    }
+    let differences = reached.iter().filter_map(|endpoint| endpoint.ahead);
+    let Some(ahead) = differences.max_by_key(TimeDelta::abs) else {
+        let no_date = Finding::warning(CLOCK, "no endpoint sent a `Date` header");
+        return vec![no_date.fix("find out which server answers there: STS always sends it")];
+    };
+    let size = ahead.abs();
+    if size <= UNMEASURABLE {
+        return vec![Finding::ok(CLOCK, "this machine and STS agree")];
+    }
+    let direction = if ahead > TimeDelta::zero() { "behind" } else { "ahead of" };
+    let message = format!("this machine is {} {direction} STS", rounded(size));
+    let fix = "synchronize it by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs depend on it too";
+    vec![if size > ACCEPTED {
+        Finding::failed(CLOCK, format!("{message}, which accepts 15 minutes at most")).fix(fix)
+    } else if size > WARNED {
+        Finding::warning(CLOCK, message).fix(fix)
+    } else {
+        Finding::ok(CLOCK, message)
+    }]
+}
+
+fn rounded(size: TimeDelta) -> String {
+    let secs = size.num_seconds();
+    match secs {
+        ..120 => format!("{secs} seconds"),
+        120..7200 => format!("{} minutes", (secs + 30) / 60),
+        7200..172_800 => format!("{} hours", (secs + 1800) / 3600),
+        _ => format!("{} days", (secs + 43_200) / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sts::Endpoint;
+
+    fn found(aheads: &[Option<i64>]) -> String {
+        let reached = aheads.iter().map(|ahead| Reached {
+            endpoint: Endpoint::default(),
+            host: String::new(),
+            ahead: ahead.map(TimeDelta::seconds),
+        });
+        let found = clock_findings(&reached.collect::<Vec<_>>()).remove(0);
+        format!("{:?}: {}", found.outcome, found.message)
+    }
+
+    #[test]
+    fn a_clock_difference_is_rated_by_what_sts_accepts() {
+        for (aheads, expected) in [
+            (&[][..], "Skipped: no endpoint answered"),
+            (&[None], "Warning: no endpoint sent a `Date` header"),
+            (&[Some(-5)], "Ok: this machine and STS agree"),
+            (&[Some(60), None], "Ok: this machine is 60 seconds behind STS"),
+            (&[Some(-61)], "Warning: this machine is 61 seconds ahead of STS"),
+            (&[Some(0), Some(900)], "Warning: this machine is 15 minutes behind STS"),
+            (
+                &[Some(901)],
+                "Failed: this machine is 15 minutes behind STS, which accepts 15 minutes at most",
+            ),
+            (
+                &[Some(-1_000_000_000)],
+                "Failed: this machine is 11574 days ahead of STS, which accepts 15 minutes at most",
+            ),
+        ] {
+            assert_eq!(found(aheads), expected);
         }
     }
 }

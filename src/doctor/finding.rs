@@ -1,4 +1,4 @@
-//! What a check found.
+//! The result of one check.
 
 use serde::Serialize;
 
@@ -6,25 +6,25 @@ use serde::Serialize;
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Finding {
-    /// What was looked at, of a closed set: `endpoint`, `role` and so on.
+    /// The check, of a closed set: `endpoint`, `role` and so on.
     pub(crate) check: &'static str,
     pub(crate) outcome: Outcome,
-    /// Which one, where there can be several.
+    /// The tested item, if a check has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) subject: Option<String>,
     pub(crate) message: String,
-    /// What the operator should do about it.
+    /// What the operator should do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) mend: Option<String>,
+    pub(crate) fix: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub(crate) enum Outcome {
     Ok,
-    /// It works, and not as well as it should.
+    /// It works, but not as well as it should.
     Warning,
     Failed,
-    /// Something before it failed, so it could not be tried.
+    /// Not tested, because an earlier check failed.
     Skipped,
 }
 
@@ -45,15 +45,21 @@ impl Finding {
         Self::new(check, Outcome::Skipped, message.into())
     }
 
+    /// The deadline came first.
+    pub(super) fn out_of_time(check: &'static str) -> Self {
+        Self::failed(check, "not tested: the time is up")
+            .fix("run it again with a longer --timeout")
+    }
+
     pub(super) fn of(self, subject: impl Into<String>) -> Self {
         Self { subject: Some(subject.into()), ..self }
     }
 
-    pub(super) fn mend(self, mend: impl Into<String>) -> Self {
-        Self { mend: Some(mend.into()), ..self }
+    pub(super) fn fix(self, fix: impl Into<String>) -> Self {
+        Self { fix: Some(fix.into()), ..self }
     }
 
     fn new(check: &'static str, outcome: Outcome, message: String) -> Self {
-        Self { check, outcome, subject: None, message, mend: None }
+        Self { check, outcome, subject: None, message, fix: None }
     }
 }

@@ -1,19 +1,14 @@
-//! Tries what a configuration says on the real cloud, before phones do.
+//! Tests a configuration against the real cloud, before a rollout.
 //!
-//! Each check makes [`Finding`]s; those that need what an earlier one found wanting are skipped and say so. Nothing
-//! is changed anywhere: what a role is assumed for is thrown away, what is written to the store is taken back.
+//! Each check reports [`Finding`]s; a check that depends on a failed one is skipped and says so. Nothing is changed: credentials of
+//! tested roles are dropped, and what is written to the store is removed.
 
-mod advice;
-mod clock;
+mod dependencies;
 mod endpoints;
 mod finding;
 mod identity;
-mod issuers;
-mod key;
-mod probe;
-mod refusal;
 mod roles;
-mod store;
+mod sts_errors;
 
 use std::sync::Arc;
 
@@ -28,40 +23,42 @@ use appserver_domain::clock::Clock;
 
 pub(crate) use finding::{Finding, Outcome};
 
-/// A configuration that is whole, and what is needed to try it.
-pub(crate) struct Patient {
+/// A complete configuration, and what testing it needs.
+pub(crate) struct Input {
     pub(crate) settings: Settings,
     pub(crate) key: AccessKey,
     pub(crate) store: StoreSettings,
     pub(crate) clock: Clock,
-    /// When every question is given up.
+    /// When all checks end.
     pub(crate) deadline: Instant,
 }
 
-/// Goes through all checks, and tells each finding as it is made.
-pub(crate) async fn examine(patient: Patient, mut tell: impl FnMut(Finding)) {
-    let Patient { settings, key, store, clock, deadline } = patient;
-    tell(key::finding(&settings.access_key, &key));
-    let seen = endpoints::examine(&settings.sts, &clock, deadline, &mut tell).await;
-    clock::findings(&seen).into_iter().for_each(&mut tell);
-    let clients: Vec<_> = seen
+/// Runs all checks and reports each finding as it is made.
+pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
+    let Input { settings, key, store, clock, deadline } = input;
+    report(identity::key_finding(&settings.access_key, &key));
+    let reached = endpoints::check(&settings.sts, &clock, deadline, &mut report).await;
+    endpoints::clock_findings(&reached).into_iter().for_each(&mut report);
+    let clients: Vec<_> = reached
         .iter()
-        .map(|seen| (seen.host.clone(), client_of(&settings.sts, &seen.endpoint, &key, &clock)))
+        .map(|reached| {
+            (reached.host.clone(), client_of(&settings.sts, &reached.endpoint, &key, &clock))
+        })
         .collect();
-    match identity::examine(&clients, &key, &settings.accounts, deadline, &mut tell).await {
+    let grants = &settings.rules.grants;
+    match identity::check(&clients, &key, &settings.accounts, deadline, &mut report).await {
         Some((sts, identity)) => {
             let attempts = settings.sts.max_attempts;
-            roles::examine(sts, &identity, &settings.rules.grants, attempts, deadline, &mut tell)
-                .await;
+            roles::check(sts, &identity, grants, attempts, deadline, &mut report).await;
         }
-        None => roles::skipped(&settings.rules.grants).into_iter().for_each(&mut tell),
+        None => roles::skipped(grants).into_iter().for_each(&mut report),
     }
-    store::findings(&store, deadline).await.into_iter().for_each(&mut tell);
-    issuers::examine(&settings.rules.issuers, &mut tell).await;
-    advice::findings(&settings.warnings).into_iter().for_each(&mut tell);
+    report(dependencies::store_finding(&store, deadline).await);
+    dependencies::check_issuers(&settings.rules.issuers, &mut report).await;
+    dependencies::warning_findings(&settings.warnings).into_iter().for_each(&mut report);
 }
 
-/// A client of one endpoint alone, which has just answered, so that nobody else's answer is taken for its.
+/// A client of only this endpoint, which has just answered: no other endpoint can answer in its place.
 fn client_of(
     settings: &StsSettings,
     endpoint: &Endpoint,
@@ -75,5 +72,5 @@ fn client_of(
         max_attempts: settings.max_attempts,
     };
     let client = StsClient::new(settings, key.clone(), clock.clone(), Arc::new(Metrics::new()));
-    client.expect("it was just reached with the same certificates")
+    client.expect("the endpoint was just reached with the same certificates")
 }

@@ -1,63 +1,75 @@
-//! One real AssumeRole for each role that a grant uses.
+//! Tests each role that a grant uses with one real AssumeRole call.
+//!
+//! The session can do nothing. Its policy is made like every other: the one grant of a made-up caller is decided, and the grant's
+//! template renders the policy. So there is no second way to call STS, and none without a session policy.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use tokio::time::{Instant, sleep};
 
-use super::probe::{self, Trial};
-use super::{Finding, refusal};
-use crate::grant::{Entitlement, Grants};
+use super::Finding;
+use super::sts_errors;
+use crate::auth::Caller;
+use crate::grant::{Durations, Entitlement, Grant, Grants, TokenParams};
 use crate::sts::{AssumeRole, CallerIdentity, Reason, RoleSession, StsClient, StsError, retrying};
-use appserver_domain::AccountId;
+use appserver_domain::{AccountId, ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration};
+use appserver_policy::{Breadth, GrantTemplate, GrantTexts, ValueRules};
 
 const CHECK: &str = "role";
-/// Between tries while STS throttles and does not say for how long.
-const PAUSE: Duration = Duration::from_secs(1);
+/// The wait while STS throttles and names no time.
+const THROTTLE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Grants that STS would be asked for in the same way, so that one call tries them all.
-struct Alike<'a> {
-    trial: Trial<'a>,
-    /// In order.
+/// Allows only an action that needs no permission, and so nothing. (RAM's grammar requires an Allow, and so do we.)
+const NOTHING: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:GetCallerIdentity","Resource":"*"}]}"#;
+
+/// The session's name, which ActionTrail shows.
+const NAME: &str = "appserver-doctor";
+
+/// Grants whose AssumeRole calls differ in nothing that can fail, so that one call tests them all.
+struct GrantGroup<'a> {
+    probe: Probe<'a>,
+    /// In alphabetical order.
     grants: Vec<&'a str>,
 }
 
-pub(super) async fn examine(
+pub(super) async fn check(
     sts: &StsClient,
     identity: &CallerIdentity,
     grants: &Grants,
     attempts: NonZeroU32,
     deadline: Instant,
-    tell: &mut impl FnMut(Finding),
+    report: &mut impl FnMut(Finding),
 ) {
-    for alike in alike(grants) {
+    for group in group(grants) {
         // The policy has no `${now:…}`.
-        let session = probe::session(alike.trial, DateTime::UNIX_EPOCH);
-        let found = match patiently(sts, &session, attempts, deadline).await {
-            // What was had is dropped here, and was shown to nobody.
-            Ok(()) => Finding::ok(CHECK, assumed(&alike)),
-            Err(error) => Finding::failed(CHECK, refusal::told(&error)).mend(mend(
+        let session = probe_session(group.probe, DateTime::UNIX_EPOCH);
+        let finding = match assume(sts, &session, attempts, deadline).await {
+            // The credentials are dropped unread.
+            Ok(()) => Finding::ok(CHECK, assumed(&group)),
+            Err(error) => Finding::failed(CHECK, sts_errors::message(&error)).fix(fix(
                 &error,
-                &alike,
+                &group,
                 &identity.account,
             )),
         };
-        tell(found.of(alike.subject()));
+        report(finding.of(group.subject()));
     }
 }
 
-/// When nobody knows with which identity they could be tried.
+/// The findings if no identity is known to test them with.
 pub(super) fn skipped(grants: &Grants) -> Vec<Finding> {
-    let skipped = |alike: Alike<'_>| {
-        Finding::skipped(CHECK, "there is no identity to try it with").of(alike.subject())
+    let skipped = |group: GrantGroup<'_>| {
+        Finding::skipped(CHECK, "not tested: there is no identity to assume it with")
+            .of(group.subject())
     };
-    alike(grants).into_iter().map(skipped).collect()
+    group(grants).into_iter().map(skipped).collect()
 }
 
-/// As often as a call is worth it; throttling is waited out.
-async fn patiently(
+/// One call with the usual retries; throttling is waited out until the deadline.
+async fn assume(
     sts: &StsClient,
     session: &RoleSession,
     attempts: NonZeroU32,
@@ -69,7 +81,7 @@ async fn patiently(
             Ok(_) => return Ok(()),
             Err(error) => error,
         };
-        let wait = error.retry_after().unwrap_or(PAUSE).max(PAUSE);
+        let wait = error.retry_after().unwrap_or(THROTTLE_PAUSE).max(THROTTLE_PAUSE);
         if !error.is_throttling() || Instant::now() + wait >= deadline {
             return Err(error);
         }
@@ -77,8 +89,8 @@ async fn patiently(
     }
 }
 
-/// The grants by what STS would see of them but for names, policies and durations; of those the longest.
-fn alike(grants: &Grants) -> Vec<Alike<'_>> {
+/// Groups the grants by what decides whether STS allows the call, each with its longest duration.
+fn group(grants: &Grants) -> Vec<GrantGroup<'_>> {
     let mut entitlements: Vec<&Entitlement> = grants.entitlements.values().collect();
     entitlements.sort_by_key(|entitlement| &entitlement.name);
     let mut groups = BTreeMap::new();
@@ -86,7 +98,7 @@ fn alike(grants: &Grants) -> Vec<Alike<'_>> {
         let Entitlement { name, role, template, durations, external_id, fingerprint: _ } =
             entitlement;
         let sets_source_identity = template.sets_source_identity();
-        let trial = Trial {
+        let probe = Probe {
             role,
             external_id: external_id.as_ref(),
             sets_source_identity,
@@ -95,38 +107,38 @@ fn alike(grants: &Grants) -> Vec<Alike<'_>> {
         let external = external_id.as_ref().map(|id| id.as_str());
         let group = groups
             .entry((role.as_str(), external, sets_source_identity))
-            .or_insert_with(|| Alike { trial, grants: Vec::new() });
-        group.trial.duration = group.trial.duration.max(trial.duration);
+            .or_insert_with(|| GrantGroup { probe, grants: Vec::new() });
+        group.probe.duration = group.probe.duration.max(probe.duration);
         group.grants.push(name.as_str());
     }
     groups.into_values().collect()
 }
 
-impl Alike<'_> {
+impl GrantGroup<'_> {
     fn subject(&self) -> String {
         let grants = if let [only] = &*self.grants {
             format!("grant `{only}`")
         } else {
             format!("grants `{}`", self.grants.join("`, `"))
         };
-        format!("{} ({grants})", self.trial.role)
+        format!("{} ({grants})", self.probe.role)
     }
 }
 
-fn assumed(alike: &Alike<'_>) -> String {
-    let with = match alike.trial {
-        Trial { external_id: Some(_), sets_source_identity: true, .. } => {
+fn assumed(group: &GrantGroup<'_>) -> String {
+    let with = match group.probe {
+        Probe { external_id: Some(_), sets_source_identity: true, .. } => {
             ", with the external id and a source identity"
         }
-        Trial { external_id: Some(_), .. } => ", with the external id",
-        Trial { sets_source_identity: true, .. } => ", with a source identity",
-        Trial { .. } => "",
+        Probe { external_id: Some(_), .. } => ", with the external id",
+        Probe { sets_source_identity: true, .. } => ", with a source identity",
+        Probe { .. } => "",
     };
-    format!("it can be assumed for {} s{with}", alike.trial.duration.as_secs())
+    format!("it can be assumed for {} s{with}", group.probe.duration.as_secs())
 }
 
-fn mend(error: &StsError, alike: &Alike<'_>, account: &AccountId) -> String {
-    let Trial { role, external_id, sets_source_identity, duration } = alike.trial;
+fn fix(error: &StsError, group: &GrantGroup<'_>, account: &AccountId) -> String {
+    let Probe { role, external_id, sets_source_identity, duration } = group.probe;
     let reason = match error {
         StsError::Refused { refusal, .. } => Some(refusal.reason()),
         StsError::Throttled { .. }
@@ -141,7 +153,7 @@ fn mend(error: &StsError, alike: &Alike<'_>, account: &AccountId) -> String {
         (Some(Reason::NoPermission), _) => {
             let external = match external_id {
                 Some(_) => {
-                    "see that its condition on sts:ExternalId asks for the grant's `external_id`"
+                    "check that its condition on sts:ExternalId matches the grant's `external_id`"
                 }
                 None => "if it has a condition on sts:ExternalId, set the grant's `external_id`",
             };
@@ -152,18 +164,83 @@ fn mend(error: &StsError, alike: &Alike<'_>, account: &AccountId) -> String {
             };
             format!(
                 "in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on \
-                 {role}; and see that the role's trust policy names acs:ram::{account}:root or the user as its \
+                 {role}; and check that the role's trust policy names acs:ram::{account}:root or the user as its \
                  Principal; {external}{source}"
             )
         }
         (Some(Reason::NoSuchRole), _) => {
-            "make the role in RAM, or correct the `arn` of the role in the configuration".to_owned()
+            "create the role in RAM, or correct the `arn` of the role in the configuration"
+                .to_owned()
         }
         (Some(Reason::Parameter), Some("InvalidParameter.DurationSeconds")) => format!(
-            "its grants may ask for {} s, which is more than the role's maximum session duration in RAM: raise that, \
-             or lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`",
+            "its grants allow {} s, more than the role's maximum session duration in RAM: raise that, or \
+             lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`",
             duration.as_secs()
         ),
-        _ => refusal::mend(error).to_owned(),
+        _ => sts_errors::fix(error).to_owned(),
+    }
+}
+
+/// How a role is tested: as the most demanding of its grants would use it.
+#[derive(Clone, Copy, Debug)]
+struct Probe<'a> {
+    role: &'a RoleArn,
+    external_id: Option<&'a ExternalId>,
+    sets_source_identity: bool,
+    duration: SessionDuration,
+}
+
+fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> RoleSession {
+    let client: ClientId = NAME.parse().expect("it is a client id");
+    let texts = GrantTexts {
+        policy: NOTHING,
+        breadth: Breadth::Broad,
+        session_name: Some("${client}"),
+        source_identity: probe.sets_source_identity.then_some("${client}"),
+    };
+    let rules =
+        ValueRules { params: BTreeMap::new(), claims: BTreeMap::new(), subject_max_bytes: 1 };
+    let only = probe.duration;
+    let entitlement = Entitlement {
+        name: NAME.parse().expect("it is a grant's name"),
+        role: probe.role.clone(),
+        template: GrantTemplate::parse(texts, rules).expect("the texts are sound"),
+        durations: Durations::new(only, only, only).expect("they are in order"),
+        external_id: probe.external_id.cloned(),
+        fingerprint: Fingerprint::of([NOTHING.as_bytes()]),
+    };
+    let name = entitlement.name.clone();
+    let grants = Grants {
+        entitlements: HashMap::from([(name.clone(), entitlement)]),
+        of_clients: HashMap::from([(client.clone(), [name].into())]),
+        issued_within: Duration::ZERO,
+    };
+    let caller = Caller::simulated(client, None, BTreeMap::new());
+    let granted =
+        grants.decide(&caller, &TokenParams::default(), now).map(Grant::into_role_session);
+    granted.expect("the only client has the only grant, which needs no value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use appserver_domain::MaxSessionDuration;
+
+    #[test]
+    fn a_trial_asks_for_a_session_that_may_do_nothing() {
+        let role = RoleArn::try_from("acs:ram::11223344:role/oss-readonly".to_owned()).unwrap();
+        let external_id: ExternalId = "partner/42".parse().unwrap();
+        let probe = Probe {
+            role: &role,
+            external_id: Some(&external_id),
+            sets_source_identity: true,
+            duration: MaxSessionDuration::from_secs(43_200).unwrap().admit(43_200).unwrap(),
+        };
+        let session = probe_session(probe, DateTime::UNIX_EPOCH);
+        assert_eq!(session.policy.as_str(), NOTHING);
+        assert_eq!(session.name.as_str(), "appserver-doctor");
+        assert_eq!(session.duration.as_secs(), 43_200);
+        assert_eq!((session.role, session.external_id), (role, Some(external_id)));
+        assert_eq!(session.source_identity.unwrap().as_str(), "appserver-doctor");
     }
 }

@@ -1,4 +1,4 @@
-//! `appserver doctor`: what is wrong at the cloud's side is found before phones find it, with the way out.
+//! `appserver doctor`: problems at the cloud's side are found before clients meet them, each with its fix.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
@@ -11,7 +11,7 @@ use crate::binary::{run, text};
 use crate::redis_server::RedisServer;
 use crate::stage::repository;
 
-/// What the emulated account has besides `config/emulator.toml`.
+/// Roles that the emulated account has besides `config/emulator.toml`.
 const MORE_ROLES: &str = r#"
 [[accounts.roles]]
 name = "untrusting"
@@ -24,17 +24,17 @@ id = "391578752573972857"
 trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:root"]},"Condition":{"StringEquals":{"sts:ExternalId":"partner-7"}}}]}'
 "#;
 
-/// A cloud, and a configuration of one grant for it.
-struct Ward {
+/// An emulated cloud, and a configuration of one grant for it.
+struct Setup {
     sts: SocketAddr,
     control: EmulatorControl,
     folder: tempfile::TempDir,
 }
 
-/// How a run ended: the exit code, and all that was printed, with what differs replaced.
+/// The exit code of a run and its output, with varying parts replaced.
 struct Ended(Option<i32>, String);
 
-impl Ward {
+impl Setup {
     async fn new() -> Self {
         let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
         let settings = EmulatorSettings::from_toml(&(file + MORE_ROLES)).unwrap();
@@ -45,12 +45,12 @@ impl Ward {
         Self { sts, control, folder: tempfile::tempdir().unwrap() }
     }
 
-    /// With one more grant or whatever else is to be said.
-    fn examined(&self, more: &str) -> Ended {
-        self.examined_as(("testid", "testsecret"), more, &[])
+    /// Runs the doctor with more lines of configuration.
+    fn run(&self, more: &str) -> Ended {
+        self.run_as(("testid", "testsecret"), more, &[])
     }
 
-    fn examined_as(&self, key: (&str, &str), more: &str, arguments: &[&str]) -> Ended {
+    fn run_as(&self, key: (&str, &str), more: &str, arguments: &[&str]) -> Ended {
         // SHA-256 of "abc" (FIPS 180-4).
         let config = format!(
             r#"
@@ -75,7 +75,11 @@ impl Ward {
             [("ALIBABA_CLOUD_ACCESS_KEY_ID", key.0), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", key.1)];
         let command = ["doctor", "--config", &base, "--config", &over];
         let output = run(&[&command, arguments].concat(), &environment);
-        assert_eq!(self.control.narrowing_violations(), [], "a role was taken whole");
+        assert_eq!(
+            self.control.narrowing_violations(),
+            [],
+            "a role was assumed without a session policy"
+        );
         let printed = text(&output.stdout) + &text(&output.stderr);
         for secret in ["testsecret", "SecurityToken", "CAIS"] {
             assert!(!printed.contains(secret), "{secret} in:\n{printed}");
@@ -84,7 +88,7 @@ impl Ward {
     }
 }
 
-/// The text without what differs at each run.
+/// The text without its varying parts.
 fn steady(printed: &str, sts: SocketAddr) -> String {
     let ids = Regex::new("RequestId is [0-9A-F-]{36}").unwrap();
     let printed = printed.replace(&sts.to_string(), "<sts>");
@@ -95,7 +99,7 @@ fn policy() -> String {
     repository("config/policies/daily-photos.json").display().to_string()
 }
 
-/// A grant of a role of its own.
+/// A grant with its own role.
 fn grant(name: &str, role: &str, more: &str) -> String {
     format!(
         "[roles.{name}]\narn = \"acs:ram::11223344:role/{role}\"\nmax_session_duration_secs = 7200\n\
@@ -105,8 +109,8 @@ fn grant(name: &str, role: &str, more: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sound_configuration_is_well_and_costs_one_call_for_each_role() {
-    let ward = Ward::new().await;
+async fn a_valid_configuration_passes_with_one_call_per_role() {
+    let setup = Setup::new().await;
     let writer = "[roles.writer]\narn = \"acs:ram::11223344:role/oss-readwrite\"\n";
     let grants = ["one", "two"].map(|name| {
         format!(
@@ -115,28 +119,28 @@ async fn a_sound_configuration_is_well_and_costs_one_call_for_each_role() {
             policy()
         )
     });
-    let Ended(code, printed) = ward.examined(&(writer.to_owned() + &grants.concat()));
+    let Ended(code, printed) = setup.run(&(writer.to_owned() + &grants.concat()));
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
 ok       role acs:ram::11223344:role/oss-readwrite (grants `one`, `two`): it can be assumed for 1800 s
-ok       store: in memory: one replica shares with nobody
+ok       store: in memory: replicas share nothing
 warning  configuration grants.one.default_duration_secs: tokens of 1800 s are handed out with as little as 900 s left; the Java, Python and Node credentials SDKs (with 900 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them
 warning  configuration grants.two.default_duration_secs: tokens of 1800 s are handed out with as little as 900 s left; the Java, Python and Node credentials SDKs (with 900 s left) throw them away at once and ask again at every use. With 3600 s, and `vend.min_remaining_secs` left at 0, they keep them
 
 All works, with 2 warnings.
 "#);
     assert_eq!(code, Some(0));
-    assert_eq!(ward.control.totals()["AssumeRole"]["Success"], 2);
+    assert_eq!(setup.control.totals()["AssumeRole"]["Success"], 2);
 }
 
-/// Trap T39: all that a role can be refused for.
+/// Trap T39: every reason for which a role can be refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_cannot_be_assumed_is_explained() {
-    let ward = Ward::new().await;
+    let setup = Setup::new().await;
     let short = "max_duration_secs = 3600";
     let grants = [
         grant("gone", "nobody", short),
@@ -146,33 +150,33 @@ async fn a_role_that_cannot_be_assumed_is_explained() {
         grant("partner-wrong", "partner", &format!("{short}\nexternal_id = \"partner-8\"")),
         grant("untrusting", "untrusting", &format!("{short}\nsource_identity = \"${{client}}\"")),
     ];
-    let Ended(code, printed) = ward.examined(&grants.concat());
+    let Ended(code, printed) = setup.run(&grants.concat());
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 failed   role acs:ram::11223344:role/nobody (grant `gone`): STS refused: the role does not exist (EntityNotExist.Role); STS's RequestId is <id>
-         to mend it: make the role in RAM, or correct the `arn` of the role in the configuration
+         fix: create the role in RAM, or correct the `arn` of the role in the configuration
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
 failed   role acs:ram::11223344:role/oss-readwrite (grant `longer`): STS refused: a parameter is missing or malformed (InvalidParameter.DurationSeconds); STS's RequestId is <id>
-         to mend it: its grants may ask for 7200 s, which is more than the role's maximum session duration in RAM: raise that, or lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`
+         fix: its grants allow 7200 s, more than the role's maximum session duration in RAM: raise that, or lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`
 failed   role acs:ram::11223344:role/partner (grant `partner-without`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       role acs:ram::11223344:role/partner (grant `partner-right`): it can be assumed for 3600 s, with the external id
 failed   role acs:ram::11223344:role/partner (grant `partner-wrong`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; see that its condition on sts:ExternalId asks for the grant's `external_id`
+         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; check that its condition on sts:ExternalId matches the grant's `external_id`
 failed   role acs:ram::11223344:role/untrusting (grant `untrusting`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/untrusting; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
-ok       store: in memory: one replica shares with nobody
+         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/untrusting; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
+ok       store: in memory: replicas share nothing
 appserver: 5 checks failed
 "#);
     assert_eq!(code, Some(69));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_that_must_not_or_cannot_be_used_is_explained_and_no_role_is_tried() {
-    let ward = Ward::new().await;
+async fn an_unusable_key_is_explained_and_no_role_is_tested() {
+    let setup = Setup::new().await;
     let mut all = String::new();
     for key in [
         ("rootid", "rootsecret"),
@@ -180,88 +184,88 @@ async fn a_key_that_must_not_or_cannot_be_used_is_explained_and_no_role_is_tried
         ("disabledid", "disabledsecret"),
         ("testid", "another"),
     ] {
-        let Ended(code, printed) = ward.examined_as(key, "", &[]);
+        let Ended(code, printed) = setup.run_as(key, "", &[]);
         assert_eq!(code, Some(69));
         all += &printed;
         all += "\n";
     }
     let foreign = "[roles.reader]\narn = \"acs:ram::55667788:role/oss-readonly\"";
-    let Ended(code, printed) = ward.examined(foreign);
+    let Ended(code, printed) = setup.run(foreign);
     assert_eq!(code, Some(69));
     insta::assert_snapshot!(all + &printed, @r#"
 ok       access key: `rootid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity: STS takes us for acs:ram::11223344:root, and the server would end at once: the AccessKey belongs to the Alibaba Cloud account `11223344` itself; it can do everything, and STS does not let it assume roles: use the AccessKey of a RAM user with AliyunSTSAssumeRoleAccess
-         to mend it: in RAM, make a user for AppServer with an AccessKey and the system policy AliyunSTSAssumeRoleAccess; use that key, and delete the account's own
-skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
-ok       store: in memory: one replica shares with nobody
+failed   identity: the AccessKey belongs to acs:ram::11223344:root, and the server would exit at once: the AccessKey belongs to the Alibaba Cloud account `11223344` itself; it can do everything, and STS does not let it assume roles: use the AccessKey of a RAM user with AliyunSTSAssumeRoleAccess
+         fix: in RAM, create a user for AppServer with an AccessKey and the system policy AliyunSTSAssumeRoleAccess; use that key, and delete the account's own
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `nobodysid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
 failed   identity 127.0.0.1: STS refused: the AccessKey does not exist (InvalidAccessKeyId.NotFound); STS's RequestId is <id>
-         to mend it: take the AccessKey's id from RAM anew: this one does not exist, or no longer
-skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
-ok       store: in memory: one replica shares with nobody
+         fix: copy the AccessKey id from RAM again: this one does not exist or was deleted
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `disabledid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
 failed   identity 127.0.0.1: STS refused: the AccessKey is disabled (InvalidAccessKeyId.Inactive); STS's RequestId is <id>
-         to mend it: enable the AccessKey in RAM, or use another one
-skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
-ok       store: in memory: one replica shares with nobody
+         fix: enable the AccessKey in RAM, or use another one
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
 failed   identity 127.0.0.1: STS refused: the AccessKey's secret is wrong (SignatureDoesNotMatch); STS's RequestId is <id>
-         to mend it: the secret is most likely not the one of this AccessKey id: make a new AccessKey in RAM, whose secret is shown once
-skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
-ok       store: in memory: one replica shares with nobody
+         fix: the secret probably belongs to another AccessKey id: create a new AccessKey in RAM, whose secret is shown once
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity: STS takes us for acs:ram::11223344:user/appserver, and the server would end at once: the AccessKey belongs to account `11223344`, but a configured role to account `55667788`; set `cross_account = true` on the role if that is meant
-         to mend it: see the roles' `arn` and the AccessKey: one of them is another account's
-skipped  role acs:ram::55667788:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
-ok       store: in memory: one replica shares with nobody
+failed   identity: the AccessKey belongs to acs:ram::11223344:user/appserver, and the server would exit at once: the AccessKey belongs to account `11223344`, but a configured role to account `55667788`; set `cross_account = true` on the role if that is meant
+         fix: compare the roles' `arn` with the AccessKey: one of them belongs to another account
+skipped  role acs:ram::55667788:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
-    assert!(ward.control.calls().iter().all(|call| call.action == "GetCallerIdentity"));
+    assert!(setup.control.calls().iter().all(|call| call.action == "GetCallerIdentity"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_without_permission_is_told_which_one_is_missing() {
-    let ward = Ward::new().await;
-    let Ended(code, printed) = ward.examined_as(("internid", "internsecret"), "", &[]);
+async fn the_missing_permission_of_a_user_is_named() {
+    let setup = Setup::new().await;
+    let Ended(code, printed) = setup.run_as(("internid", "internsecret"), "", &[]);
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `internid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-ok       identity: STS takes us for acs:ram::11223344:user/intern
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/intern
 failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         to mend it: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/oss-readonly; and see that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
-ok       store: in memory: one replica shares with nobody
+         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/oss-readonly; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
     assert_eq!(code, Some(69));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_is_off_is_a_warning_until_sts_minds() {
-    let ward = Ward::new().await;
+async fn a_wrong_clock_is_a_warning_until_sts_refuses_it() {
+    let setup = Setup::new().await;
     let mut all = String::new();
     for (seconds, expected) in [(180, 0), (-1200, 69)] {
-        ward.control.clear_faults();
-        ward.control.script(Fault::SkewedClock { seconds }.always());
-        let Ended(code, printed) = ward.examined("");
+        setup.control.clear_faults();
+        setup.control.script(Fault::SkewedClock { seconds }.always());
+        let Ended(code, printed) = setup.run("");
         assert_eq!(code, Some(expected), "{printed}");
         all += &printed;
         all += "\n";
@@ -270,119 +274,119 @@ async fn a_clock_that_is_off_is_a_warning_until_sts_minds() {
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 warning  clock: this machine is 3 minutes behind STS
-         to mend it: have it set by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs are judged by clocks, too
-ok       identity: STS takes us for acs:ram::11223344:user/appserver
+         fix: synchronize it by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs depend on it too
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
-ok       store: in memory: one replica shares with nobody
+ok       store: in memory: replicas share nothing
 
 All works, with 1 warning.
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
-failed   clock: this machine is 20 minutes ahead of STS, which takes 15 minutes at the most
-         to mend it: have it set by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs are judged by clocks, too
-ok       identity: STS takes us for acs:ram::11223344:user/appserver
+failed   clock: this machine is 20 minutes ahead of STS, which accepts 15 minutes at most
+         fix: synchronize it by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs depend on it too
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
-ok       store: in memory: one replica shares with nobody
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fallback_that_is_broken_is_found_while_the_other_endpoint_works() {
-    let ward = Ward::new().await;
+async fn a_broken_fallback_is_found_while_the_other_endpoint_works() {
+    let setup = Setup::new().await;
     let deaf = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
     // A server that speaks no TLS.
-    let plain = ward.sts;
+    let plain = setup.sts;
     let endpoints =
         format!(r#"sts.endpoints = ["http://{deaf}", "https://{plain}", "http://{plain}"]"#);
-    let Ended(code, printed) = ward.examined(&endpoints);
+    let Ended(code, printed) = setup.run(&endpoints);
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
-         to mend it: let this machine out to it, port 443 mostly; HTTP_PROXY and the like are not heeded
+         fix: allow outgoing connections to it, usually port 443; HTTP_PROXY and similar variables are ignored
 failed   endpoint 127.0.0.1: TLS fails: error sending request: client error (Connect): received corrupt message of type InvalidContentType
-         to mend it: if a proxy in between ends TLS, its certificate is not trusted; otherwise see the system's certificates
+         fix: if a proxy terminates TLS, its certificate is not trusted; otherwise check the system's certificates
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
-ok       store: in memory: one replica shares with nobody
+ok       store: in memory: replicas share nothing
 appserver: 2 checks failed
 "#);
     assert_eq!(code, Some(69));
 
-    let Ended(code, printed) = ward.examined(&format!(r#"sts.endpoints = ["http://{deaf}"]"#));
+    let Ended(code, printed) = setup.run(&format!(r#"sts.endpoints = ["http://{deaf}"]"#));
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
-         to mend it: let this machine out to it, port 443 mostly; HTTP_PROXY and the like are not heeded
+         fix: allow outgoing connections to it, usually port 443; HTTP_PROXY and similar variables are ignored
 skipped  clock: no endpoint answered
 skipped  identity: no endpoint answered
-skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
-ok       store: in memory: one replica shares with nobody
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
     assert_eq!(code, Some(69));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_is_waited_out_as_long_as_there_is_time() {
-    let ward = Ward::new().await;
-    ward.control.script(Fault::Throttle { time_left_ms: 300 }.times(4).only("AssumeRole"));
-    let Ended(code, printed) = ward.examined("");
+async fn throttling_is_waited_out_until_the_time_is_up() {
+    let setup = Setup::new().await;
+    setup.control.script(Fault::Throttle { time_left_ms: 300 }.times(4).only("AssumeRole"));
+    let Ended(code, printed) = setup.run("");
     assert_eq!(code, Some(0), "{printed}");
-    ward.control.script(Fault::Throttle { time_left_ms: 60_000 }.always().only("AssumeRole"));
-    let Ended(code, printed) = ward.examined_as(("testid", "testsecret"), "", &["--timeout", "3"]);
+    setup.control.script(Fault::Throttle { time_left_ms: 60_000 }.always().only("AssumeRole"));
+    let Ended(code, printed) = setup.run_as(("testid", "testsecret"), "", &["--timeout", "3"]);
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS throttles the account; STS's RequestId is <id>
-         to mend it: something else spends the account's quota of 100 calls a second; try again, and keep `vend.budget.calls_per_second` below what is left
-ok       store: in memory: one replica shares with nobody
+         fix: other callers use up the account's quota of 100 calls a second; run it again, and keep `vend.budget.calls_per_second` below what is left
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
     assert_eq!(code, Some(69));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_sts_in_trouble_is_told_from_a_proxy_in_between() {
-    let ward = Ward::new().await;
+async fn an_sts_outage_is_distinguished_from_a_proxy() {
+    let setup = Setup::new().await;
     let status = ErrorStatus::try_from(503).unwrap();
-    ward.control.script(Fault::Html { status }.always().only("AssumeRole"));
-    let Ended(_, trouble) = ward.examined("");
-    ward.control.clear_faults();
-    ward.control.script(Fault::Malformed.always().only("GetCallerIdentity"));
-    let Ended(code, proxy) = ward.examined("");
+    setup.control.script(Fault::Html { status }.always().only("AssumeRole"));
+    let Ended(_, trouble) = setup.run("");
+    setup.control.clear_faults();
+    setup.control.script(Fault::Malformed.always().only("GetCallerIdentity"));
+    let Ended(code, proxy) = setup.run("");
     insta::assert_snapshot!(trouble + "\n" + &proxy, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-ok       identity: STS takes us for acs:ram::11223344:user/appserver
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS is in trouble, HTTP status 503
-         to mend it: try again, and see Alibaba Cloud's status page
-ok       store: in memory: one replica shares with nobody
+         fix: run it again, and check Alibaba Cloud's status page
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
 failed   identity 127.0.0.1: STS's answer cannot be used: it is not JSON
-         to mend it: see who answers there: a proxy in between, or another service
-skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): there is no identity to try it with
-ok       store: in memory: one replica shares with nobody
+         fix: find out which server answers there: a proxy, or another service
+skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
+ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
     assert_eq!(code, Some(69));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn json_is_one_object_with_the_notes_of_check_among_it() {
-    let ward = Ward::new().await;
+async fn json_is_one_object_that_includes_the_warnings_of_check() {
+    let setup = Setup::new().await;
     let short_lived = "[grants.daily-photos]\ndefault_duration_secs = 900";
-    let Ended(code, printed) = ward.examined_as(("testid", "testsecret"), short_lived, &["--json"]);
+    let Ended(code, printed) = setup.run_as(("testid", "testsecret"), short_lived, &["--json"]);
     let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
     insta::assert_json_snapshot!(report, @r#"
 {
@@ -405,7 +409,7 @@ async fn json_is_one_object_with_the_notes_of_check_among_it() {
     },
     {
       "Check": "identity",
-      "Message": "STS takes us for acs:ram::11223344:user/appserver",
+      "Message": "the AccessKey belongs to acs:ram::11223344:user/appserver",
       "Outcome": "Ok"
     },
     {
@@ -416,7 +420,7 @@ async fn json_is_one_object_with_the_notes_of_check_among_it() {
     },
     {
       "Check": "store",
-      "Message": "in memory: one replica shares with nobody",
+      "Message": "in memory: replicas share nothing",
       "Outcome": "Ok"
     },
     {
@@ -433,12 +437,12 @@ async fn json_is_one_object_with_the_notes_of_check_among_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_is_tried_command_by_command() {
-    let ward = Ward::new().await;
+async fn redis_is_tested_command_by_command() {
+    let setup = Setup::new().await;
     let redis = RedisServer::start().await;
-    let seal_key = ward.folder.path().join("seal-key");
+    let seal_key = setup.folder.path().join("seal-key");
     std::fs::write(&seal_key, "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=").unwrap();
-    let password = ward.folder.path().join("password");
+    let password = setup.folder.path().join("password");
     std::fs::write(&password, "abc").unwrap();
     let store = |url: &str, username: &str, password: &str| {
         format!(
@@ -467,7 +471,7 @@ async fn redis_is_tried_command_by_command() {
         (store(&redis.url(), "poor", &file), 69),
         (store(&redis.url(), "nobody", &file), 69),
     ] {
-        let Ended(code, printed) = ward.examined(&store);
+        let Ended(code, printed) = setup.run(&store);
         assert_eq!(code, Some(expected), "{printed}");
         let found = printed.lines().skip_while(|line| !line.contains("  store"));
         lines.push(found.collect::<Vec<_>>().join("\n"));
@@ -475,20 +479,20 @@ async fn redis_is_tried_command_by_command() {
     let version = Regex::new(r"version [0-9.]+").unwrap();
     let lines = lines.join("\n\n").replace(redis.url().trim_start_matches("redis://"), "<redis>");
     insta::assert_snapshot!(version.replace_all(&lines, "version <version>"), @r#"
-ok       store <redis>: it answers and allows what is needed; version <version>
+ok       store <redis>: every command that is needed works; version <version>
 
 All is well.
 
-ok       store <redis>: it answers and allows what is needed; its version it does not tell
+ok       store <redis>: every command that is needed works; the version is not reported
 
 All is well.
 
-failed   store <redis>: it answers, but does not allow all that is needed
-         to mend it: give the user these rights: +hset +zcard
+failed   store <redis>: the user lacks rights to commands that are needed
+         fix: give the user these rights: +hset +zcard
 appserver: 1 check failed
 
 failed   store <redis>: Redis cannot be spoken to: Password authentication failed - AuthenticationFailed
-         to mend it: see `store.redis` and the server: its address, TLS or not, user and password; until then each replica goes on by itself
+         fix: check `store.redis` against the server: address, TLS, user and password; until then each replica works alone
 appserver: 1 check failed
 "#);
     let left: Vec<String> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.unwrap();
@@ -496,14 +500,14 @@ appserver: 1 check failed
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_configuration_that_is_wrong_is_not_tried() {
-    let ward = Ward::new().await;
-    let Ended(code, printed) = ward.examined("[server]\ncolour = \"red\"");
+async fn an_invalid_configuration_is_not_tested() {
+    let setup = Setup::new().await;
+    let Ended(code, printed) = setup.run("[server]\ncolour = \"red\"");
     insta::assert_snapshot!(printed, @r#"
 appserver: the configuration has 1 problem:
 server.colour: there is no such key; config/default.toml lists them all
 "#);
-    let Ended(keyless, told) = ward.examined_as(("testid", ""), "", &[]);
+    let Ended(keyless, told) = setup.run_as(("testid", ""), "", &[]);
     assert!(told.contains("sts.access_key: an AccessKey's secret is not empty"), "{told}");
-    assert_eq!((code, keyless, ward.control.calls().len()), (Some(64), Some(64), 0));
+    assert_eq!((code, keyless, setup.control.calls().len()), (Some(64), Some(64), 0));
 }

@@ -1,0 +1,82 @@
+//! Tests what the service uses besides STS: the store and the issuers of users' tokens. Adds the configuration's warnings.
+
+use tokio::time::{Instant, timeout_at};
+
+use super::Finding;
+use crate::auth::Issuer;
+use crate::config::Problem;
+use crate::store::{RedisCheck, StoreSettings};
+use crate::telemetry::with_causes;
+
+const STORE: &str = "store";
+/// The oldest Redis whose Lua the scripts run on.
+const OLDEST_MAJOR: u32 = 5;
+const ISSUER: &str = "issuer";
+
+/// Executes each command that the store needs.
+pub(super) async fn store_finding(settings: &StoreSettings, deadline: Instant) -> Finding {
+    let StoreSettings::Redis(redis) = settings else {
+        return Finding::ok(STORE, "in memory: replicas share nothing");
+    };
+    let address = redis.address.to_string();
+    let finding = match timeout_at(deadline, redis.examine()).await {
+        Ok(Ok(examined)) => rate(&examined),
+        Ok(Err(problem)) => Finding::failed(STORE, with_causes(&problem)).fix(
+            "check `store.redis` against the server: address, TLS, user and password; until then each replica works \
+             alone",
+        ),
+        Err(_) => Finding::out_of_time(STORE),
+    };
+    finding.of(address)
+}
+
+fn rate(RedisCheck { version, forbidden }: &RedisCheck) -> Finding {
+    if !forbidden.is_empty() {
+        let rights: Vec<_> = forbidden.iter().map(|name| format!("+{name}")).collect();
+        return Finding::failed(STORE, "the user lacks rights to commands that are needed")
+            .fix(format!("give the user these rights: {}", rights.join(" ")));
+    }
+    let Some(version) = version else {
+        return Finding::ok(
+            STORE,
+            "every command that is needed works; the version is not reported",
+        );
+    };
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    match major {
+        Some(..OLDEST_MAJOR) => Finding::failed(STORE, format!("version {version} is too old"))
+            .fix(format!("use a Redis of version {OLDEST_MAJOR} or newer, or Valkey")),
+        Some(OLDEST_MAJOR..) | None => {
+            Finding::ok(STORE, format!("every command that is needed works; version {version}"))
+        }
+    }
+}
+
+/// Fetches the keys of issuers that have a URL, as the service does. Key files were read with the configuration, whose problems they
+/// are.
+pub(super) async fn check_issuers(issuers: &[Issuer], report: &mut impl FnMut(Finding)) {
+    for issuer in issuers {
+        let finding = match issuer.fetched_keys().await {
+            Ok(None) => Finding::ok(ISSUER, "its keys were read"),
+            Ok(Some(keys)) => {
+                for faulty in keys.faulty() {
+                    report(Finding::warning(ISSUER, faulty.to_string())
+                        .fix("inform the issuer's operator; tokens signed with this key are refused")
+                        .of(issuer.name.as_str()));
+                }
+                Finding::ok(ISSUER, format!("{} keys were fetched", keys.len()))
+            }
+            Err(problem) => Finding::failed(ISSUER, with_causes(&problem))
+                .fix("check `issuer`, `jwks_url` and `discovery`, and whether this machine can reach the issuer"),
+        };
+        report(finding.of(issuer.name.as_str()));
+    }
+}
+
+/// The warnings that `appserver check` prints for the same configuration.
+pub(super) fn warning_findings(warnings: &[Problem]) -> Vec<Finding> {
+    let finding = |Problem { path, message }: &Problem| {
+        Finding::warning("configuration", message.as_str()).of(path.as_str())
+    };
+    warnings.iter().map(finding).collect()
+}
