@@ -1,7 +1,7 @@
-//! A file that is written at its end, rotated by size, and found again when somebody moves it away.
+//! An append-only file that is rotated by size and reopened when its path leads to another file.
 //!
-//! By hand, because crates for it (`file-rotate`, `tracing-appender`) keep failures to themselves, and whether a line
-//! was written is all that matters here.
+//! Crates for it (`file-rotate`, `tracing-appender`) do not report failures, and the audit must know whether a line was
+//! written.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -13,27 +13,27 @@ use tokio::time::Instant;
 
 use super::rotation::rotate;
 
-/// After a rotation that failed; until then the file grows.
-const ROTATE_AGAIN: Duration = Duration::from_secs(60);
+/// After a failed rotation; until then the file grows.
+const RETRY_ROTATION_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct AuditFile {
     path: PathBuf,
     max_bytes: u64,
     max_files: u32,
-    /// Whether what is written is to be on the disk.
+    /// Whether lines must be on the disk.
     synced: bool,
-    /// Something of it may not be on the disk, though it was tried.
-    unsure: bool,
+    /// The last file was left without a successful sync.
+    unconfirmed_sync: bool,
     open: Option<Open>,
-    /// Not before.
+    /// No rotation is tried before.
     rotate_after: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Open {
     file: File,
-    /// Device and inode: whether the path still leads here.
+    /// Device and inode, to notice that the path leads to another file.
     identity: (u64, u64),
     size: u64,
     /// A pipe or a device is not rotated.
@@ -42,11 +42,12 @@ struct Open {
 
 impl AuditFile {
     pub(super) fn new(path: PathBuf, max_bytes: u64, max_files: u32, synced: bool) -> Self {
-        let (unsure, open, rotate_after) = (false, None, None);
-        Self { path, max_bytes, max_files, synced, unsure, open, rotate_after }
+        let (unconfirmed_sync, open, rotate_after) = (false, None, None);
+        Self { path, max_bytes, max_files, synced, unconfirmed_sync, open, rotate_after }
     }
 
-    /// Sees to it that the file is open, still has its name, and has room. Whether it is another one than before.
+    /// Opens, reopens or rotates the file so that it has space for this many bytes. Returns whether it is another file than
+    /// before.
     pub(super) fn ready(&mut self, coming: u64) -> io::Result<bool> {
         let path = &self.path;
         let there = std::fs::metadata(path).ok().map(|there| (there.dev(), there.ino()));
@@ -60,29 +61,29 @@ impl AuditFile {
                 return Ok(false);
             }
             if let Err(error) = rotate(path, self.max_files) {
-                // A file that is too long is better than lines that are lost.
+                // A file that is too long is better than lost lines.
                 let path = path.display();
-                tracing::error!(error.message = %error, "the audit's file {path} cannot be rotated, and grows on");
-                self.rotate_after = Some(Instant::now() + ROTATE_AGAIN);
+                tracing::error!(error.message = %error, "audit file {path} cannot be rotated; continuing with the current file");
+                self.rotate_after = Some(Instant::now() + RETRY_ROTATION_AFTER);
                 return Ok(false);
             }
         }
         if let Some(left) = self.open.take()
             && self.synced
         {
-            // What is not synced now is written again with the next sync.
-            self.unsure |= left.sync().is_err();
+            // After a failure here the next sync fails, and its lines are written again.
+            self.unconfirmed_sync |= left.sync().is_err();
         }
         self.open = Some(Open::at(path, self.synced)?);
         Ok(true)
     }
 
-    /// All that was written is on the disk. After a failure it may not be, even if the next try succeeds: the system
-    /// forgets what it could not write.
+    /// Syncs the file to the disk. After a failure the lines must be written again, even if a later sync succeeds: the
+    /// kernel drops pages that it could not write.
     pub(super) fn sync(&mut self) -> io::Result<()> {
-        if std::mem::take(&mut self.unsure) {
+        if std::mem::take(&mut self.unconfirmed_sync) {
             self.open = None;
-            return Err(io::Error::other("a file that was left could not be synced"));
+            return Err(io::Error::other("the previous file could not be synced"));
         }
         let synced = self.open.as_ref().map_or(Ok(()), Open::sync);
         if synced.is_err() {
@@ -95,13 +96,13 @@ impl AuditFile {
         &self.path
     }
 
-    /// Whether it is a file, and no pipe or device.
+    /// Whether it is a regular file, not a pipe or a device.
     pub(super) fn is_regular(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.regular)
     }
 
-    /// The most bytes to write at once: what does not fit into a file of its own makes it too long.
-    pub(super) fn longest(&self) -> usize {
+    /// The most bytes to write at once: more would not fit into one file.
+    pub(super) fn max_write(&self) -> usize {
         usize::try_from(self.max_bytes).unwrap_or(usize::MAX)
     }
 
@@ -114,26 +115,26 @@ impl AuditFile {
         Ok(written)
     }
 
-    /// What was open is not tried again, but for a disk that may have room later: there the line goes on where it
-    /// broke off.
-    pub(super) fn failed(&mut self) {
+    /// Closes a pipe or a device after a failed write. A regular file stays open: its disk may have space later, and the
+    /// line continues where it broke off.
+    pub(super) fn write_failed(&mut self) {
         self.open.take_if(|open| !open.regular);
     }
 }
 
 impl Open {
     fn at(path: &Path, synced: bool) -> io::Result<Self> {
-        // Who may read it is the operator's business; at first nobody else may.
+        // Operators may widen the mode; a new file is readable by its owner only.
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         let metadata = file.metadata()?;
         let (regular, mut size) = (metadata.is_file(), metadata.len());
         if synced && regular {
-            // Its name is to be on the disk, too.
+            // The directory entry must be on the disk, too.
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         }
-        if regular && size > 0 && !ends_in_a_line(path)? {
-            // A line that broke off when a process died must not spoil ours.
+        if regular && size > 0 && !ends_with_newline(path)? {
+            // A line that broke off when a process died must not run into ours.
             size += file.write(b"\n")? as u64;
         }
         Ok(Self { file, identity: (metadata.dev(), metadata.ino()), size, regular })
@@ -145,7 +146,7 @@ impl Open {
     }
 }
 
-fn ends_in_a_line(path: &Path) -> io::Result<bool> {
+fn ends_with_newline(path: &Path) -> io::Result<bool> {
     let (mut file, mut last) = (File::open(path)?, [0]);
     file.seek(SeekFrom::End(-1))?;
     file.read_exact(&mut last)?;
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_would_not_fit_begins_the_next_file() {
+    fn a_line_that_does_not_fit_begins_the_next_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         let mut file = a_file(&path);
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_moved_or_deleted_is_made_anew() {
+    fn a_moved_or_deleted_file_is_created_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         let mut file = a_file(&path);
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_broke_off_before_spoils_none_of_ours() {
+    fn a_broken_line_at_the_end_of_a_file_is_terminated_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit");
         std::fs::write(&path, "a\nbrok").unwrap();

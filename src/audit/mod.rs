@@ -1,11 +1,11 @@
-//! The audit: one line of JSON for every decision about a token, and never a secret in it.
+//! The audit: one line of JSON for every decision about a token, without any secret.
 //!
-//! A request composes its line and puts it into a bounded queue; a thread of its own writes. So a sink that is slow,
-//! full or gone stalls no thread that serves: what happens then is the operator's choice, [`OnFailure`]. Whether a token
-//! waits until its line is written is another, [`Durability`]; all that wait at the same time are written together.
+//! A request formats its line and adds it to a bounded queue; one thread writes. A slow, full or missing sink therefore
+//! blocks no serving thread: [`OnFailure`] decides what happens then, and [`Durability`] whether a token waits until its
+//! line is written. Lines that wait at the same time are written together.
 //!
-//! `line` has the shape of a line, `trail` what requests call, `queue`, `refusals` and `health` what they share with the
-//! `writer`, which alone knows a `sink`.
+//! `line` is the format, `trail` the interface for requests; `queue`, `refusals` and `health` are shared with the
+//! `writer`, which alone uses a `sink`.
 
 mod file;
 mod health;
@@ -18,6 +18,8 @@ mod sink;
 mod trail;
 mod writer;
 
-pub(crate) use line::{Decision, Event, Request, Source, TokenFields, Why, session_fields};
+pub(crate) use line::{
+    Decision, DenialReason, Event, Request, Source, TokenFields, session_fields,
+};
 pub(crate) use settings::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
 pub(crate) use trail::{Audit, AuditUnavailable};

@@ -1,4 +1,4 @@
-//! Lines that wait for the writer: at most so many, and nobody who brings one waits for the sink unless they want to.
+//! The bounded queue of lines between requests and the writer. Adding a line never waits for the sink.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,68 +11,68 @@ use tokio::time::Instant;
 
 use super::line::TokenFields;
 
-/// How long the writer lets lines gather that nobody waits for. Woken for each, it would cost more than all the rest of
-/// a hit.
-const GATHER: Duration = Duration::from_millis(5);
-/// How often refusals that were only counted are written.
+/// How long the writer collects lines that no request waits for. A wake-up for each line would cost more than the rest
+/// of a cache hit.
+const BATCH_FOR: Duration = Duration::from_millis(5);
+/// How often counted refusals are written.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
-/// One buffer for all lines of a kind: bringing one is a copy under a lock, and allocates nothing.
+/// One buffer for all lines of a kind: adding a line is a copy under a lock and allocates nothing.
 #[derive(Debug)]
 pub(super) struct Queue {
     /// Held to copy a line or to swap buffers, never across an await or a write.
-    waiting: Mutex<Waiting>,
+    state: Mutex<QueueState>,
     /// Wakes the writer.
     wake: Condvar,
-    /// Tells those who found no room that there is some.
-    room: Notify,
-    most: usize,
-    /// Whether those who bring lines of tokens wait until they are written.
-    awaited: bool,
+    /// Notified when lines were written, for requests that found the queue full.
+    space: Notify,
+    max_lines: usize,
+    /// Whether requests wait until their lines are written.
+    callers_wait: bool,
 }
 
 #[derive(Debug, Default)]
-struct Waiting {
+struct QueueState {
     lines: Lines,
-    /// Whose lines wait.
+    /// The batch of the lines in `lines`.
     batch: Arc<Batch>,
-    /// Whose lines the writer has taken.
+    /// The batch that the writer is writing.
     taken: Option<Arc<Batch>>,
-    /// Lines that the writer has taken and not written.
+    /// Lines that the writer has taken and not yet written.
     unwritten: usize,
-    writer: Writer,
-    /// Somebody waits for a line to be written.
-    hurry: bool,
-    /// Refusals are counted, to be written together.
+    writer: WriterState,
+    /// A request waits for its line to be written.
+    flush_now: bool,
+    /// Counted refusals wait for the next report.
     counting: bool,
-    /// The writer has taken their numbers, and has not come back.
+    /// The writer is writing such a report.
     reporting: bool,
-    /// When these are written.
-    report_at: Option<Instant>,
+    /// When the next report is due.
+    report_due_at: Option<Instant>,
     closed: bool,
     abandoned: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Writer {
+enum WriterState {
     #[default]
-    Busy,
-    Asleep,
-    Gathering,
+    Working,
+    Sleeping,
+    Batching,
 }
 
 /// Lines on their way to the sink.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    /// What was handed out.
+    /// Of tokens and tickets.
     granted: Vec<u8>,
-    of_granted: Vec<Granted>,
-    /// What was not.
+    granted_lines: Vec<Granted>,
+    /// Of refused and failed requests.
     pub(super) refused: Vec<u8>,
     pub(super) refused_lines: usize,
 }
 
-/// A line of something that was handed out.
+/// A line of a token or a ticket.
 #[derive(Debug)]
 struct Granted {
     /// Where it ends in the buffer.
@@ -80,7 +80,7 @@ struct Granted {
     policy: Option<TokenPolicy>,
 }
 
-/// What a token may do. The writer tells it in the first line of the token in each file.
+/// A token's session policy. The writer adds it to the token's first line in each file.
 #[derive(Debug)]
 pub(super) struct TokenPolicy {
     pub(super) token: Arc<TokenFields>,
@@ -91,206 +91,206 @@ pub(super) struct TokenPolicy {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     is_written: AtomicBool,
-    /// It is written, or the sink fails.
+    /// Notified when it is written and when the sink fails.
     changed: Notify,
 }
 
 impl Queue {
-    pub(super) fn new(most: usize, awaited: bool) -> Self {
-        let (waiting, wake, room) = (Mutex::default(), Condvar::new(), Notify::new());
-        Self { waiting, wake, room, most, awaited }
+    pub(super) fn new(max_lines: usize, callers_wait: bool) -> Self {
+        let (state, wake, space) = (Mutex::default(), Condvar::new(), Notify::new());
+        Self { state, wake, space, max_lines, callers_wait }
     }
 
-    /// Takes the line of something that is handed out, and its token's policy, if there is room.
+    /// Adds the line of a token or a ticket, with the token's policy, if there is space.
     pub(super) fn push(&self, line: &str, policy: &mut Option<TokenPolicy>) -> Option<Arc<Batch>> {
-        let mut waiting = self.waiting();
-        if waiting.len() >= self.most || waiting.closed {
+        let mut state = self.state();
+        if state.len() >= self.max_lines || state.closed {
             return None;
         }
-        waiting.lines.grant(line, policy.take());
-        let batch = Arc::clone(&waiting.batch);
-        waiting.hurry |= self.awaited;
-        self.wake_for_lines(waiting);
+        state.lines.grant(line, policy.take());
+        let batch = Arc::clone(&state.batch);
+        state.flush_now |= self.callers_wait;
+        self.wake_if_needed(state);
         Some(batch)
     }
 
-    /// Takes the line that takes one back, which stands behind it in the same file. It has room if that one had.
-    pub(super) fn push_taken_back(&self, line: &str) -> bool {
-        let mut waiting = self.waiting();
-        if waiting.closed {
+    /// Adds the line that retracts an earlier one, behind it in the same file. It needs no free space.
+    pub(super) fn push_retraction(&self, line: &str) -> bool {
+        let mut state = self.state();
+        if state.closed {
             return false;
         }
-        waiting.lines.grant(line, None);
-        self.wake_for_lines(waiting);
+        state.lines.grant(line, None);
+        self.wake_if_needed(state);
         true
     }
 
-    /// Takes the line of a refusal, if there is room. Strangers can have as many as they like; the last quarter is kept
-    /// for tokens.
+    /// Adds the line of a refusal, if there is space. Anyone can cause refusals, so the last quarter of the queue is
+    /// reserved for tokens.
     pub(super) fn push_refused(&self, line: &str) -> bool {
-        let mut waiting = self.waiting();
-        if waiting.len() >= self.most - self.most / 4 || waiting.closed {
+        let mut state = self.state();
+        if state.len() >= self.max_lines - self.max_lines / 4 || state.closed {
             return false;
         }
-        waiting.lines.refused.extend_from_slice(line.as_bytes());
-        waiting.lines.refused_lines += 1;
-        self.wake_for_lines(waiting);
+        state.lines.refused.extend_from_slice(line.as_bytes());
+        state.lines.refused_lines += 1;
+        self.wake_if_needed(state);
         true
     }
 
-    /// Refusals are only counted from now on; in a while the writer asks for them.
+    /// Refusals are counted from now on; the writer reports them within [`REPORT_EVERY`].
     pub(super) fn count(&self) {
-        let mut waiting = self.waiting();
-        waiting.counting = true;
-        if waiting.writer == Writer::Asleep && waiting.report_at.is_none() {
-            self.wake(waiting);
+        let mut state = self.state();
+        state.counting = true;
+        if state.writer == WriterState::Sleeping && state.report_due_at.is_none() {
+            self.wake(state);
         }
     }
 
-    fn wake_for_lines(&self, waiting: MutexGuard<'_, Waiting>) {
-        let gathers_no_longer = waiting.hurry || waiting.lines.len() >= self.urgent();
-        match waiting.writer {
-            Writer::Asleep => self.wake(waiting),
-            Writer::Gathering if gathers_no_longer => self.wake(waiting),
-            Writer::Gathering | Writer::Busy => {}
+    fn wake_if_needed(&self, state: MutexGuard<'_, QueueState>) {
+        let flushes = state.flush_now || state.lines.len() >= self.urgent();
+        match state.writer {
+            WriterState::Sleeping => self.wake(state),
+            WriterState::Batching if flushes => self.wake(state),
+            WriterState::Batching | WriterState::Working => {}
         }
     }
 
-    /// Once: until it sleeps again, the writer looks for itself.
-    fn wake(&self, mut waiting: MutexGuard<'_, Waiting>) {
-        waiting.writer = Writer::Busy;
-        drop(waiting);
+    /// Wakes the writer once; until it sleeps again it finds lines by itself.
+    fn wake(&self, mut state: MutexGuard<'_, QueueState>) {
+        state.writer = WriterState::Working;
+        drop(state);
         self.wake.notify_one();
     }
 
-    /// Resolves when lines were written since it was made.
-    pub(super) fn room(&self) -> Notified<'_> {
-        self.room.notified()
+    /// Resolves when lines have been written since the call.
+    pub(super) fn space_freed(&self) -> Notified<'_> {
+        self.space.notified()
     }
 
-    /// Lines that are not written.
+    /// Lines that are not written yet.
     pub(super) fn len(&self) -> usize {
-        self.waiting().len()
+        self.state().len()
     }
 
-    /// For the writer: waits for lines and takes all there are, and says whether refusals that were counted are due.
-    /// None come after `None`.
+    /// For the writer: waits for lines, takes all of them, and returns whether a report of counted refusals is due.
+    /// `None` if the queue is closed and empty.
     pub(super) fn take(&self, lines: &mut Lines) -> Option<bool> {
         lines.clear();
-        let mut waiting = self.sleep(self.waiting());
-        if !waiting.closed {
-            waiting.writer = Writer::Gathering;
+        let mut state = self.sleep(self.state());
+        if !state.closed {
+            state.writer = WriterState::Batching;
             let urgent = self.urgent();
-            let calm = |waiting: &mut Waiting| {
-                !waiting.hurry && !waiting.closed && (1..urgent).contains(&waiting.lines.len())
+            let keep_collecting = |state: &mut QueueState| {
+                !state.flush_now && !state.closed && (1..urgent).contains(&state.lines.len())
             };
-            self.wake.wait_while_for(&mut waiting, calm, GATHER);
+            self.wake.wait_while_for(&mut state, keep_collecting, BATCH_FOR);
         }
-        waiting.writer = Writer::Busy;
-        waiting.hurry = false;
-        std::mem::swap(lines, &mut waiting.lines);
-        waiting.unwritten = lines.len();
-        let batch = std::mem::take(&mut waiting.batch);
-        waiting.taken = Some(batch);
-        let reports = waiting.counting && (waiting.closed || waiting.is_due());
-        waiting.reporting = reports;
+        state.writer = WriterState::Working;
+        state.flush_now = false;
+        std::mem::swap(lines, &mut state.lines);
+        state.unwritten = lines.len();
+        let batch = std::mem::take(&mut state.batch);
+        state.taken = Some(batch);
+        let reports = state.counting && (state.closed || state.is_due());
+        state.reporting = reports;
         if reports {
-            (waiting.counting, waiting.report_at) = (false, None);
+            (state.counting, state.report_due_at) = (false, None);
         }
-        (lines.len() > 0 || reports || !waiting.closed).then_some(reports)
+        (lines.len() > 0 || reports || !state.closed).then_some(reports)
     }
 
-    /// Until there are lines, a report is due, or none come any more.
-    fn sleep<'a>(&self, mut waiting: MutexGuard<'a, Waiting>) -> MutexGuard<'a, Waiting> {
+    /// Returns when there are lines, a report is due, or the queue is closed.
+    fn sleep<'a>(&self, mut state: MutexGuard<'a, QueueState>) -> MutexGuard<'a, QueueState> {
         loop {
-            if waiting.counting && waiting.report_at.is_none() {
-                waiting.report_at = Some(Instant::now() + REPORT_EVERY);
+            if state.counting && state.report_due_at.is_none() {
+                state.report_due_at = Some(Instant::now() + REPORT_EVERY);
             }
-            if waiting.lines.len() > 0 || waiting.closed || waiting.is_due() {
-                return waiting;
+            if state.lines.len() > 0 || state.closed || state.is_due() {
+                return state;
             }
-            waiting.writer = Writer::Asleep;
-            match waiting.report_at {
-                None => self.wake.wait(&mut waiting),
+            state.writer = WriterState::Sleeping;
+            match state.report_due_at {
+                None => self.wake.wait(&mut state),
                 Some(at) => {
                     let left = at.saturating_duration_since(Instant::now());
-                    self.wake.wait_for(&mut waiting, left);
+                    self.wake.wait_for(&mut state, left);
                 }
             }
         }
     }
 
-    /// For the writer: so many of the lines that it took are written.
+    /// For the writer: this many of the taken lines are written.
     pub(super) fn written(&self, lines: usize) {
-        self.waiting().unwritten -= lines;
-        self.room.notify_waiters();
+        self.state().unwritten -= lines;
+        self.space.notify_waiters();
     }
 
-    /// For the writer: what it took of what was handed out is where it is to be.
-    pub(super) fn done(&self) {
-        if let Some(batch) = self.waiting().taken.take() {
+    /// For the writer: the taken lines of tokens and tickets are as durable as configured.
+    pub(super) fn complete_batch(&self) {
+        if let Some(batch) = self.state().taken.take() {
             batch.is_written.store(true, Ordering::Release);
             batch.changed.notify_waiters();
         }
     }
 
-    /// For the writer: the sink fails, and who waits should know.
-    pub(super) fn trouble(&self) {
-        let waiting = self.waiting();
-        for batch in waiting.taken.iter().chain([&waiting.batch]) {
+    /// For the writer: the sink fails; wakes the requests that wait for it.
+    pub(super) fn notify_failure(&self) {
+        let state = self.state();
+        for batch in state.taken.iter().chain([&state.batch]) {
             batch.changed.notify_waiters();
         }
     }
 
-    /// For the writer: a pause, which the end cuts short.
+    /// For the writer: sleeps for this long, or until it should stop.
     pub(super) fn pause(&self, pause: Duration) {
-        let go_on = |waiting: &mut Waiting| !waiting.abandoned && !waiting.has_ended();
-        self.wake.wait_while_for(&mut self.waiting(), go_on, pause);
+        let go_on = |state: &mut QueueState| !state.abandoned && !state.is_drained();
+        self.wake.wait_while_for(&mut self.state(), go_on, pause);
     }
 
-    /// No more lines are taken; what waits is still written.
+    /// Accepts no more lines; the queued ones are still written.
     pub(super) fn close(&self) {
-        self.waiting().closed = true;
+        self.state().closed = true;
         self.wake.notify_all();
     }
 
-    /// The writer need not try any more.
+    /// Makes the writer give up.
     pub(super) fn abandon(&self) {
-        let mut waiting = self.waiting();
-        (waiting.closed, waiting.abandoned) = (true, true);
-        drop(waiting);
+        let mut state = self.state();
+        (state.closed, state.abandoned) = (true, true);
+        drop(state);
         self.wake.notify_all();
     }
 
-    /// Whether the writer need not try again: nobody waits for it any more, or nothing is left to write.
-    pub(super) fn is_over(&self) -> bool {
-        let waiting = self.waiting();
-        waiting.abandoned || waiting.has_ended()
+    /// Whether the writer should not retry: it was told to give up, or nothing is left to write.
+    pub(super) fn should_stop(&self) -> bool {
+        let state = self.state();
+        state.abandoned || state.is_drained()
     }
 
-    /// With so many lines the writer gathers no longer.
+    /// With this many lines the writer stops collecting.
     fn urgent(&self) -> usize {
-        (self.most / 2).max(1)
+        (self.max_lines / 2).max(1)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock()
+    fn state(&self) -> MutexGuard<'_, QueueState> {
+        self.state.lock()
     }
 }
 
-impl Waiting {
-    /// What has a place in the queue.
+impl QueueState {
+    /// Lines that take up space.
     fn len(&self) -> usize {
         self.lines.len() + self.unwritten
     }
 
-    /// Whether there is nothing to write, and nothing more comes.
-    fn has_ended(&self) -> bool {
+    /// Whether nothing is left to write and nothing can be added.
+    fn is_drained(&self) -> bool {
         self.closed && self.len() == 0 && !self.counting && !self.reporting
     }
 
     fn is_due(&self) -> bool {
-        self.report_at.is_some_and(|at| Instant::now() >= at)
+        self.report_due_at.is_some_and(|at| Instant::now() >= at)
     }
 }
 
@@ -299,7 +299,7 @@ impl Batch {
         self.is_written.load(Ordering::Acquire)
     }
 
-    /// Resolves when it is written, or the sink has failed, since this was made.
+    /// Resolves when the batch is written or the sink fails after the call.
     pub(super) fn changed(&self) -> Notified<'_> {
         self.changed.notified()
     }
@@ -307,30 +307,30 @@ impl Batch {
 
 impl Lines {
     fn len(&self) -> usize {
-        self.of_granted.len() + self.refused_lines
+        self.granted_lines.len() + self.refused_lines
     }
 
     fn grant(&mut self, line: &str, policy: Option<TokenPolicy>) {
         self.granted.extend_from_slice(line.as_bytes());
-        self.of_granted.push(Granted { end: self.granted.len(), policy });
+        self.granted_lines.push(Granted { end: self.granted.len(), policy });
     }
 
-    /// How many tell of something that was handed out.
+    /// How many lines of tokens and tickets there are.
     pub(super) fn granted(&self) -> usize {
-        self.of_granted.len()
+        self.granted_lines.len()
     }
 
-    /// The line of this number, of those that tell of something that was handed out.
+    /// The line of a token or a ticket by its number.
     pub(super) fn granted_line(&self, number: usize) -> (&[u8], Option<&TokenPolicy>) {
-        let begin = number.checked_sub(1).map_or(0, |before| self.of_granted[before].end);
-        let Granted { end, policy } = &self.of_granted[number];
+        let begin = number.checked_sub(1).map_or(0, |before| self.granted_lines[before].end);
+        let Granted { end, policy } = &self.granted_lines[number];
         (&self.granted[begin..*end], policy.as_ref())
     }
 
-    /// Empties it; a buffer that a bad time has made longer than this is given back.
+    /// Empties it and gives back what a buffer has grown beyond this size.
     fn clear(&mut self) {
         const KEPT: usize = 1024 * 1024;
-        self.of_granted.clear();
+        self.granted_lines.clear();
         self.refused_lines = 0;
         for buffer in [&mut self.granted, &mut self.refused] {
             buffer.clear();
@@ -341,19 +341,19 @@ impl Lines {
 
 #[cfg(test)]
 impl Queue {
-    /// As if so many lines had been taken.
+    /// Sets the number of taken lines.
     pub(super) fn expect(&self, lines: usize) {
-        self.waiting().unwritten = lines;
+        self.state().unwritten = lines;
     }
 }
 
 #[cfg(test)]
 impl Lines {
-    /// Lines of things that were handed out, and have no policy.
+    /// Lines of tokens without a policy.
     pub(super) fn all_granted(lines: &[&str]) -> Self {
         let queue = Queue::new(100, false);
         lines.iter().for_each(|line| drop(queue.push(line, &mut None)));
-        std::mem::take(&mut queue.waiting().lines)
+        std::mem::take(&mut queue.state().lines)
     }
 }
 
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_and_not_written_still_has_its_place() {
+    fn lines_taken_and_not_written_still_take_up_space() {
         let queue = Queue::new(2, false);
         assert!(push(&queue, "a\n") && push(&queue, "b\n"));
         assert_eq!(taken(&queue).0, b"a\nb\n");
@@ -390,30 +390,30 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_queue_gives_what_it_has_and_takes_no_more() {
+    fn a_closed_queue_returns_its_lines_and_accepts_no_more() {
         let (queue, mut lines) = (Queue::new(3, false), Lines::default());
         push(&queue, "a\n");
         queue.push_refused("b\n");
         queue.count();
         queue.close();
         assert!(!push(&queue, "c\n") && !queue.push_refused("d\n"));
-        assert_eq!(queue.take(&mut lines), Some(true), "with the last refusals that were counted");
+        assert_eq!(queue.take(&mut lines), Some(true), "with the last counted refusals");
         assert_eq!((&lines.granted[..], &lines.refused[..]), (&b"a\n"[..], &b"b\n"[..]));
         queue.written(2);
         assert_eq!(queue.take(&mut lines), None);
     }
 
     #[test]
-    fn a_batch_is_written_when_the_writer_says_so_and_lines_that_came_later_are_not() {
+    fn a_batch_is_written_when_the_writer_completes_it_and_later_lines_are_not() {
         let queue = Queue::new(8, true);
         let first = queue.push("a\n", &mut None).unwrap();
         taken(&queue);
         let second = queue.push("b\n", &mut None).unwrap();
         assert!(!first.is_written());
-        queue.done();
+        queue.complete_batch();
         assert!(first.is_written() && !second.is_written());
         taken(&queue);
-        queue.done();
+        queue.complete_batch();
         assert!(second.is_written());
     }
 }

@@ -1,7 +1,7 @@
-//! Refusals beyond a rate, counted and told together: strangers can have as many as they like.
+//! Refusals beyond a rate are counted and reported together, because anyone can cause any number of them.
 //!
-//! Such a line is the first request of its kind, whole, with how many it stands for and when the first and the last of
-//! them came. A kind is what was decided about, the answer's code, the client and the address.
+//! A reported line is the first request of its kind with `Count`, `First` and `Last`. A kind is the event, the answer's
+//! code, the client and the address.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -12,12 +12,12 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::line::{self, Decision, Request, Why};
+use super::line::{self, Decision, DenialReason, Request};
 
-/// Seconds of the rate that may come at once.
+/// Seconds of the rate that are allowed at once.
 const BURST_SECS: u32 = 10;
-/// Kinds that are told apart in one report. The rest of them is one.
-const KINDS: usize = 100;
+/// Kinds that one report distinguishes. All others share one line.
+const MAX_KINDS: usize = 100;
 
 #[derive(Debug)]
 pub(super) struct Refusals {
@@ -28,55 +28,60 @@ pub(super) struct Refusals {
 
 #[derive(Debug)]
 struct State {
-    /// When all lines that were let through will be paid for by the rate.
-    paid_at: Instant,
-    counted: HashMap<String, Counted>,
-    /// Made anew for each: room that is used again.
+    /// The theoretical arrival time of GCRA: when the rate will have covered all lines so far.
+    theoretical_arrival: Instant,
+    counted: HashMap<String, RefusalCount>,
+    /// A buffer for the kind of the current refusal.
     kind: String,
 }
 
 #[derive(Debug)]
-struct Counted {
+struct RefusalCount {
     line: String,
     count: u64,
     first: DateTime<Utc>,
     last: DateTime<Utc>,
 }
 
-/// What becomes of a refusal.
+/// How a refusal is recorded.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Noted {
+pub(super) enum RefusalOutcome {
     Line(String),
-    /// It is counted, and whether it is the first since the last report.
+    /// It is counted; true for the first since the last report.
     Counted(bool),
 }
 
 impl Refusals {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
-        let state = State { paid_at: Instant::now(), counted: HashMap::new(), kind: String::new() };
+        let state = State {
+            theoretical_arrival: Instant::now(),
+            counted: HashMap::new(),
+            kind: String::new(),
+        };
         Self { per_second, state: Mutex::new(state) }
     }
 
-    pub(super) fn note(
+    pub(super) fn record(
         &self,
         request: &Request<'_>,
         decision: &Decision<'_>,
         tail: &str,
         now: Instant,
-    ) -> Noted {
+    ) -> RefusalOutcome {
         let mut state = self.state.lock();
-        let paid_at = state.paid_at.max(now) + Duration::from_secs(1) / self.per_second.get();
-        if paid_at <= now + Duration::from_secs(BURST_SECS.into()) {
-            state.paid_at = paid_at;
+        let theoretical_arrival =
+            state.theoretical_arrival.max(now) + Duration::from_secs(1) / self.per_second.get();
+        if theoretical_arrival <= now + Duration::from_secs(BURST_SECS.into()) {
+            state.theoretical_arrival = theoretical_arrival;
             drop(state);
-            return Noted::Line(line::written(request, decision, tail));
+            return RefusalOutcome::Line(line::format(request, decision, tail));
         }
         let is_first = state.counted.is_empty();
         state.count(request, decision, tail);
-        Noted::Counted(is_first)
+        RefusalOutcome::Counted(is_first)
     }
 
-    /// The lines of all that were counted, which are forgotten; and how many lines that is.
+    /// Appends the lines of all counted refusals, resets the counts, and returns the number of lines.
     pub(super) fn report(&self, lines: &mut Vec<u8>, tail: &str) -> usize {
         let counted = {
             let mut state = self.state.lock();
@@ -84,8 +89,8 @@ impl Refusals {
         };
         let mut counted: Vec<_> = counted.into_values().collect();
         counted.sort_by_key(|counted| counted.first);
-        for Counted { line, count, first, last } in &counted {
-            let many = line::many(*count, *first, *last);
+        for RefusalCount { line, count, first, last } in &counted {
+            let many = line::count_members(*count, *first, *last);
             line::insert(lines, line.as_bytes(), &many, tail.len());
         }
         counted.len()
@@ -98,15 +103,15 @@ impl State {
         let Request { event, client, address, time, .. } = request;
         kind.clear();
         let (is_ours, code) = match decision {
-            Decision::Refused(Why { code, .. }) => (false, *code),
-            Decision::Failed(Why { code, .. }) => (true, *code),
+            Decision::Refused(DenialReason { code, .. }) => (false, *code),
+            Decision::Failed(DenialReason { code, .. }) => (true, *code),
             Decision::Vended { .. } | Decision::Issued { .. } => (false, ""),
         };
-        // None of them has a space in it. A text takes whatever is written to it.
+        // No part contains a space. Writing to a `String` does not fail.
         let _ = write!(kind, "{event:?} {is_ours} ");
         let rest = kind.len();
         let _ = write!(kind, "{code} {} {address}", client.unwrap_or_default());
-        if !counted.contains_key(kind.as_str()) && counted.len() >= KINDS {
+        if !counted.contains_key(kind.as_str()) && counted.len() >= MAX_KINDS {
             kind.truncate(rest);
         }
         if let Some(counted) = counted.get_mut(kind.as_str()) {
@@ -115,11 +120,11 @@ impl State {
             return;
         }
         let line = if kind.len() == rest {
-            line::written_of_many(request, decision, tail)
+            line::format_various(request, decision, tail)
         } else {
-            line::written(request, decision, tail)
+            line::format(request, decision, tail)
         };
-        let of_one = Counted { line, count: 1, first: *time, last: *time };
+        let of_one = RefusalCount { line, count: 1, first: *time, last: *time };
         counted.insert(kind.clone(), of_one);
     }
 }
@@ -135,8 +140,14 @@ mod tests {
         "2016-01-13T14:02:37Z".parse().unwrap()
     }
 
-    /// A wrong secret of this client from that address, so many milliseconds after the start.
-    fn note(refusals: &Refusals, client: &str, address: &str, at: u32, began: Instant) -> Noted {
+    /// Records a wrong secret of this client from that address, `at` milliseconds after the start.
+    fn note(
+        refusals: &Refusals,
+        client: &str,
+        address: &str,
+        at: u32,
+        began: Instant,
+    ) -> RefusalOutcome {
         let request = Request {
             time: start() + chrono::TimeDelta::milliseconds(at.into()),
             id: &format!("ID-{at}"),
@@ -151,9 +162,10 @@ mod tests {
             ticket: None,
             is_granted: &std::sync::atomic::AtomicBool::new(false),
         };
-        let why = Why { code: "Unauthenticated", reason: "the secret is wrong", sought: None };
+        let why =
+            DenialReason { code: "Unauthenticated", reason: "the secret is wrong", session: None };
         let now = began + Duration::from_millis(at.into());
-        refusals.note(&request, &Decision::Refused(why), "}\n", now)
+        refusals.record(&request, &Decision::Refused(why), "}\n", now)
     }
 
     fn report(refusals: &Refusals) -> Vec<Value> {
@@ -165,13 +177,16 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_rate_refusals_are_counted_by_kind_with_the_first_whole() {
+    fn refusals_beyond_the_rate_are_counted_by_kind_with_the_first_one_in_full() {
         let (refusals, began) = (Refusals::new(NonZeroU32::new(2).unwrap()), Instant::now());
         let noted: Vec<_> =
             (0..100).map(|at| note(&refusals, "photo-app", "192.0.2.9", at, began)).collect();
-        assert!(noted[..20].iter().all(|noted| matches!(noted, Noted::Line(_))), "{noted:?}");
-        assert_eq!(noted[20], Noted::Counted(true));
-        assert!(noted[21..].iter().all(|noted| *noted == Noted::Counted(false)));
+        assert!(
+            noted[..20].iter().all(|noted| matches!(noted, RefusalOutcome::Line(_))),
+            "{noted:?}"
+        );
+        assert_eq!(noted[20], RefusalOutcome::Counted(true));
+        assert!(noted[21..].iter().all(|noted| *noted == RefusalOutcome::Counted(false)));
         note(&refusals, "photo-app", "192.0.2.8", 100, began);
         note(&refusals, "other-app", "192.0.2.8", 101, began);
         let lines: Vec<_> = report(&refusals).iter().map(Value::to_string).collect();
@@ -181,22 +196,25 @@ mod tests {
         {"Address":"192.0.2.8","Client":"other-app","Code":"Unauthenticated","Count":1,"Decision":"Refused","Event":"Token","First":"2016-01-13T14:02:37Z","Last":"2016-01-13T14:02:37Z","Peer":"192.0.2.9:50000","Reason":"the secret is wrong","RequestId":"ID-101","Time":"2016-01-13T14:02:37.101Z"}
         "#);
         assert_eq!(report(&refusals), [] as [Value; 0]);
-        // Half a second pays for one.
+        // Half a second allows one more.
         let later = [600, 601].map(|at| note(&refusals, "photo-app", "192.0.2.9", at, began));
-        assert!(matches!(later, [Noted::Line(_), Noted::Counted(true)]), "{later:?}");
+        assert!(
+            matches!(later, [RefusalOutcome::Line(_), RefusalOutcome::Counted(true)]),
+            "{later:?}"
+        );
     }
 
     #[test]
-    fn however_many_addresses_there_are_a_report_is_short_and_counts_them_all() {
+    fn a_report_about_10000_addresses_is_short_and_counts_them_all() {
         let (refusals, began) = (Refusals::new(NonZeroU32::MIN), Instant::now());
         for n in 0..10_000 {
             note(&refusals, "photo-app", &format!("2001:db8::{n:x}"), 0, began);
         }
         let lines = report(&refusals);
-        assert_eq!(lines.len(), KINDS + 1);
+        assert_eq!(lines.len(), MAX_KINDS + 1);
         let counts = lines.iter().map(|line| line["Count"].as_u64().unwrap());
         assert_eq!(counts.sum::<u64>(), 10_000 - u64::from(BURST_SECS));
         let rest = lines.iter().find(|line| line["Code"] == "Various").unwrap();
-        insta::assert_snapshot!(rest, @r#"{"Code":"Various","Count":9890,"Decision":"Refused","Event":"Token","First":"2016-01-13T14:02:37Z","Last":"2016-01-13T14:02:37Z","Reason":"more kinds than are told apart","RequestId":"ID-0","Time":"2016-01-13T14:02:37.000Z"}"#);
+        insta::assert_snapshot!(rest, @r#"{"Code":"Various","Count":9890,"Decision":"Refused","Event":"Token","First":"2016-01-13T14:02:37Z","Last":"2016-01-13T14:02:37Z","Reason":"more kinds than one report distinguishes","RequestId":"ID-0","Time":"2016-01-13T14:02:37.000Z"}"#);
     }
 }

@@ -1,15 +1,15 @@
-//! Makes room for a new file: `audit.jsonl` becomes `audit.jsonl.1`, that one `audit.jsonl.2`, and so on.
+//! Rotates numbered files: `audit.jsonl` becomes `audit.jsonl.1`, that one `audit.jsonl.2`, and so on.
 
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Moves the file to `.1`. Of those before it at most `most - 1` are kept.
+/// Moves the file to `.1` and keeps at most `max_files - 1` older ones.
 ///
-/// Each step is one rename, from the oldest on: whenever it is cut off, no file is lost, and only a number is free.
-/// The next rotation moves no more than what stands before the first free number.
-pub(super) fn rotate(path: &Path, most: u32) -> io::Result<()> {
-    let free = (1..most).find(|&number| !exists(&numbered(path, number))).unwrap_or(most);
+/// Each step is one rename, from the oldest on: an interrupted rotation loses no file and leaves one number free. The
+/// next rotation moves only the files below the first free number.
+pub(super) fn rotate(path: &Path, max_files: u32) -> io::Result<()> {
+    let free = (1..max_files).find(|&number| !exists(&numbered(path, number))).unwrap_or(max_files);
     for number in (1..free).rev() {
         std::fs::rename(numbered(path, number), numbered(path, number + 1))?;
     }
@@ -22,7 +22,7 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     name.into()
 }
 
-/// Also a link that leads nowhere.
+/// Also true for a dangling link.
 fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_goes_and_only_when_all_numbers_are_taken() {
+    fn the_oldest_file_is_overwritten_only_when_all_numbers_are_taken() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("audit.jsonl");
         let rotated = |text: &str| {
@@ -45,7 +45,7 @@ mod tests {
         assert_eq!(rotated("b"), ["b", "a", "", ""]);
         assert_eq!(rotated("c"), ["c", "b", "a", ""]);
         assert_eq!(rotated("d"), ["d", "c", "b", ""]);
-        // As a rotation leaves it that was cut off.
+        // As an interrupted rotation leaves it.
         std::fs::remove_file(numbered(&path, 1)).unwrap();
         assert_eq!(rotated("e"), ["e", "c", "b", ""]);
     }

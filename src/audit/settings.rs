@@ -1,9 +1,9 @@
-//! What the audit is to be.
+//! The audit's resolved settings.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
-/// An audit that is written.
+/// Settings of an enabled audit.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditSettings {
     pub(crate) sink: SinkSettings,
@@ -11,9 +11,9 @@ pub(crate) struct AuditSettings {
     pub(crate) durability: Durability,
     /// Lines that may wait for the sink.
     pub(crate) buffer_lines: usize,
-    /// Beyond it refusals are counted and told together.
+    /// Beyond this rate refusals are counted and reported together.
     pub(crate) refusals_per_second: NonZeroU32,
-    /// What each line calls this replica; empty: nothing.
+    /// The name of this replica in each line; empty for none.
     pub(crate) instance: String,
 }
 
@@ -24,34 +24,34 @@ pub(crate) enum SinkSettings {
     File(FileSettings),
 }
 
-/// Two files that are rotated by size: one of what was handed out, and beside it one of what was refused or failed, so
-/// that what strangers cause never rotates a token's line away.
+/// Two files that are rotated by size: one of tokens and tickets, and one of refused and failed requests, so that
+/// unauthenticated requests never rotate a token's line away.
 #[derive(Clone, Debug)]
 pub(crate) struct FileSettings {
     pub(crate) path: PathBuf,
     pub(crate) max_bytes: u64,
-    /// Kept beside the one that is written.
+    /// Rotated files that are kept.
     pub(crate) max_files: u32,
-    /// The same of refusals.
+    /// Rotated files of refusals that are kept.
     pub(crate) max_refused_files: u32,
 }
 
 /// What happens while lines cannot be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum OnFailure {
-    /// No token leaves without its line.
+    /// No token is returned without its line.
     Refuse,
-    /// Tokens leave, and lines that find no room are lost, and counted.
+    /// Tokens are returned; lines that do not fit into the queue are lost and counted.
     Continue,
 }
 
-/// Where a token's line is when the token leaves.
+/// Where a token's line is when the token is returned.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Durability {
     /// In the queue.
     Queue,
-    /// With the operating system: it is written, and outlives this process.
+    /// With the operating system: it survives this process.
     Process,
-    /// On the disk: it outlives the machine.
+    /// On the disk: it survives the machine.
     Disk,
 }

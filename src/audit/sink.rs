@@ -1,4 +1,4 @@
-//! Where lines end up.
+//! The destinations of lines: standard output or files.
 
 use std::borrow::Cow;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::os::fd::AsFd;
 use super::file::AuditFile;
 use super::settings::{Durability, FileSettings, SinkSettings};
 
-/// Lines of what was handed out, and those of refusals: two files, or one and the same stream.
+/// The sink of tokens and tickets, and that of refusals: two files, or one stream.
 #[derive(Debug)]
 pub(super) struct Sinks {
     granted: Sink,
@@ -18,7 +18,7 @@ pub(super) struct Sinks {
 
 #[derive(Debug)]
 pub(super) enum Sink {
-    /// A copy of its descriptor: `std::io::stdout` has a buffer of its own, which hides what was written.
+    /// A copy of the descriptor: the buffer of `std::io::stdout` would hide what was written.
     Stdout(Option<File>),
     File(AuditFile),
     #[cfg(test)]
@@ -43,7 +43,7 @@ impl Sinks {
         &mut self.granted
     }
 
-    /// A pipe or a device is not rotated, and takes all lines.
+    /// A pipe or a device is not rotated and receives all lines.
     pub(super) fn refused(&mut self) -> &mut Sink {
         match &mut self.refused {
             Some(refused) if self.granted.is_rotated() => refused,
@@ -53,7 +53,7 @@ impl Sinks {
 }
 
 impl Sink {
-    /// Opens it where it is not. Whether what is written from now on stands elsewhere than what was written before.
+    /// Opens the sink if needed. Returns whether later lines go to another file than earlier ones.
     pub(super) fn ready(&mut self, coming: u64) -> io::Result<bool> {
         match self {
             Self::Stdout(Some(_)) => Ok(false),
@@ -67,7 +67,7 @@ impl Sink {
         }
     }
 
-    /// Writes what it takes, at least a byte.
+    /// Writes as much as the sink accepts, at least one byte.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = match self {
             Self::Stdout(Some(out)) => out.write(bytes)?,
@@ -79,7 +79,7 @@ impl Sink {
         if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) }
     }
 
-    /// What was written is on the disk.
+    /// Syncs written lines to the disk.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match self {
             Self::Stdout(_) => Ok(()),
@@ -90,16 +90,16 @@ impl Sink {
     }
 
     /// The last write failed.
-    pub(super) fn failed(&mut self) {
+    pub(super) fn write_failed(&mut self) {
         match self {
             Self::Stdout(_) => {}
-            Self::File(file) => file.failed(),
+            Self::File(file) => file.write_failed(),
             #[cfg(test)]
             Self::Scripted(_) => {}
         }
     }
 
-    /// What the log calls it.
+    /// Its name in the log.
     pub(super) fn name(&self) -> Cow<'_, str> {
         match self {
             Self::Stdout(_) => Cow::Borrowed("standard output"),
@@ -110,9 +110,9 @@ impl Sink {
     }
 
     /// The most bytes to write at once.
-    pub(super) fn longest(&self) -> usize {
+    pub(super) fn max_write(&self) -> usize {
         match self {
-            Self::File(file) => file.longest(),
+            Self::File(file) => file.max_write(),
             Self::Stdout(_) => usize::MAX,
             #[cfg(test)]
             Self::Scripted(_) => usize::MAX,
@@ -136,16 +136,16 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// Does what it is told and remembers what it did.
+    /// Follows a script and records the calls.
     #[derive(Clone, Debug, Default)]
     pub(in crate::audit) struct Scripted(pub(in crate::audit) Arc<Mutex<Script>>);
 
     #[derive(Debug, Default)]
     pub(in crate::audit) struct Script {
         pub(in crate::audit) did: Vec<String>,
-        /// Before which lines it becomes another file: by the number of the call of `ready`.
+        /// For each call of `ready`: whether the sink becomes another file.
         pub(in crate::audit) fresh: VecDeque<bool>,
-        /// What the next syncs say.
+        /// The results of the next syncs.
         pub(in crate::audit) syncs: VecDeque<io::Result<()>>,
     }
 

@@ -1,4 +1,4 @@
-//! What requests call.
+//! The audit as requests use it: a token leaves only after its line is recorded as configured.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,38 +13,38 @@ use tokio::time::{Instant, timeout};
 use super::health::Health;
 use super::line::{self, Decision, Request, Source, TokenFields};
 use super::queue::{Batch, Queue, TokenPolicy};
-use super::refusals::{Noted, Refusals};
+use super::refusals::{RefusalOutcome, Refusals};
 use super::settings::{AuditSettings, Durability, OnFailure};
 use super::sink::Sinks;
 use super::writer;
 use crate::telemetry::AuditMetrics;
 
-/// How long a request that must have its line waits for room: a burst passes, and so does a moment in which the writer
-/// gets no CPU. A sink that is broken is not waited for.
-const ROOM_WITHIN: Duration = Duration::from_secs(2);
-/// How long a request waits until its line is written, if it may leave without.
-const WRITTEN_WITHIN: Duration = Duration::from_millis(250);
-/// Between two looks of one who waits.
-const LOOK: Duration = Duration::from_millis(100);
-/// How long the end of the server waits for the last lines.
+/// How long a request waits for space in the queue where no token may leave without its line: bursts pass, and so do
+/// moments in which the writer gets no CPU. A request does not wait for an unavailable sink.
+const MAX_WAIT_FOR_SPACE: Duration = Duration::from_secs(2);
+/// How long a request waits until its line is written, where a token may leave without it.
+const MAX_WAIT_FOR_WRITE: Duration = Duration::from_millis(250);
+/// The interval at which a waiting request checks again.
+const RECHECK: Duration = Duration::from_millis(100);
+/// How long a stopping server waits for the last lines.
 const DRAIN: Duration = Duration::from_secs(3);
 
-/// The audit, or none.
+/// The audit, if it is enabled.
 #[derive(Clone, Debug)]
 pub(crate) struct Audit(Option<Arc<Trail>>);
 
-/// An audit that is written.
+/// An enabled audit.
 #[derive(Debug)]
 pub(crate) struct Trail {
-    common: Arc<Common>,
+    shared: Arc<Shared>,
     on_failure: OnFailure,
-    /// Resolves when the writer has ended.
+    /// Resolves when the writer ends.
     ended: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-/// What requests and the writer share.
+/// The state that requests and the writer share.
 #[derive(Debug)]
-pub(super) struct Common {
+pub(super) struct Shared {
     pub(super) queue: Queue,
     pub(super) refusals: Refusals,
     pub(super) health: Health,
@@ -54,15 +54,15 @@ pub(super) struct Common {
     pub(super) tail: String,
 }
 
-/// The line of a token cannot be written, and without it no token leaves.
+/// The line of a token cannot be recorded, and no token may leave without it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuditUnavailable {
     #[error("the audit's sink fails")]
     Failing,
-    #[error("the audit's sink takes nothing")]
+    #[error("the audit's sink is stalled")]
     Stalled,
-    /// It is there and slower than lines come.
-    #[error("as many lines wait for the audit's sink as may (`audit.buffer_lines`)")]
+    /// The sink is available and slower than lines come.
+    #[error("the audit's queue is full (`audit.buffer_lines`)")]
     Full,
 }
 
@@ -77,22 +77,22 @@ impl AuditUnavailable {
     }
 }
 
-/// How long somebody still waits, in looks.
+/// The time that a request may still wait, spent in steps of [`RECHECK`].
 ///
-/// Not until a deadline: a process that gets no CPU, or was stopped, finds its deadlines passed when it wakes, before the
-/// writer has had a moment. That costs one look here.
-struct Patience(Duration);
+/// Not a deadline: a process that was stopped or got no CPU finds its deadlines passed before the writer could run. Here
+/// that costs one step.
+struct WaitBudget(Duration);
 
-impl Patience {
-    /// Waits for the change, for a look at most.
+impl WaitBudget {
+    /// Waits for the change, for one step at most.
     async fn wait(&mut self, change: impl Future) {
-        let (began, look) = (Instant::now(), self.0.min(LOOK));
-        // Whoever waits looks again either way.
+        let (began, look) = (Instant::now(), self.0.min(RECHECK));
+        // The caller checks again either way.
         let _ = timeout(look, change).await;
         self.0 -= began.elapsed().min(look);
     }
 
-    fn is_over(&self) -> bool {
+    fn is_spent(&self) -> bool {
         self.0.is_zero()
     }
 }
@@ -102,7 +102,7 @@ impl Audit {
         Self(None)
     }
 
-    /// Starts the writer. What is wrong with its sink shows in the log and in [`Audit::is_broken`], and is tried again.
+    /// Starts the writer. Failures of the sink are logged, shown by [`Audit::is_unavailable`], and retried.
     pub(crate) fn start(settings: AuditSettings, metrics: AuditMetrics) -> Self {
         let AuditSettings {
             sink,
@@ -113,48 +113,48 @@ impl Audit {
             instance,
         } = settings;
         let tail = line::tail(&instance);
-        let common = Common::new(buffer_lines, durability, refusals_per_second, tail, metrics);
-        let common = Arc::new(common);
-        let (writers, sinks) = (Arc::clone(&common), Sinks::new(sink, durability));
+        let shared = Shared::new(buffer_lines, durability, refusals_per_second, tail, metrics);
+        let shared = Arc::new(shared);
+        let (writers, sinks) = (Arc::clone(&shared), Sinks::new(sink, durability));
         let (ending, ended) = oneshot::channel();
         let writer = move || {
             writer::run(&writers, sinks);
-            // Nobody may be there to hear it.
+            // The receiver may be gone.
             let _ = ending.send(());
         };
         let thread = std::thread::Builder::new().name("audit".into());
         thread.spawn(writer).expect("the system gives us threads");
         let ended = Mutex::new(Some(ended));
-        Self(Some(Arc::new(Trail { common, on_failure, ended })))
+        Self(Some(Arc::new(Trail { shared, on_failure, ended })))
     }
 
-    /// The audit, if there is one.
+    /// The audit, if it is enabled.
     pub(crate) fn trail(&self) -> Option<&Trail> {
         self.0.as_deref()
     }
 
-    /// Whether lines cannot be written at the moment.
-    pub(crate) fn is_broken(&self) -> bool {
-        self.trail().is_some_and(|trail| trail.common.health.is_broken())
+    /// Whether the sink does not accept lines now.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.trail().is_some_and(|trail| trail.shared.health.is_unavailable())
     }
 
-    /// Whether no token can leave for it.
-    pub(crate) fn is_shut(&self) -> bool {
+    /// Whether the audit lets no token leave now.
+    pub(crate) fn blocks_tokens(&self) -> bool {
         self.trail().is_some_and(|trail| trail.check().is_err())
     }
 
-    /// Brings the gauges up to date, for who reads the metrics.
+    /// Updates the gauges; called for each scrape.
     pub(crate) fn measure(&self) {
         if let Some(trail) = self.trail() {
-            let Common { queue, metrics, .. } = &*trail.common;
-            metrics.measured(queue.len(), self.is_broken());
+            let Shared { queue, metrics, .. } = &*trail.shared;
+            metrics.measured(queue.len(), self.is_unavailable());
         }
     }
 
-    /// Has the last lines written, for as long as a stop may wait for them.
+    /// Waits until the last lines are written, for [`DRAIN`] at most.
     pub(crate) async fn close(&self) {
         let Some(trail) = self.trail() else { return };
-        let Common { queue, metrics, .. } = &*trail.common;
+        let Shared { queue, metrics, .. } = &*trail.shared;
         queue.close();
         let ended = trail.ended.lock().take();
         let Some(ended) = ended else { return };
@@ -162,22 +162,25 @@ impl Audit {
             queue.abandon();
             let lines = queue.len();
             metrics.lost(lines);
-            tracing::error!(audit.lines = lines, "the audit could not be written to its end");
+            tracing::error!(
+                audit.lines = lines,
+                "audit lines could not be written before the stop; they are lost"
+            );
         }
     }
 }
 
 impl Trail {
-    /// Whether a token may leave at all, before anything is spent on it.
+    /// Whether a token could leave now; checked before anything is spent on it.
     pub(crate) fn check(&self) -> Result<(), AuditUnavailable> {
         match self.on_failure {
             OnFailure::Continue => Ok(()),
-            OnFailure::Refuse => self.common.health.trouble().map_or(Ok(()), Err),
+            OnFailure::Refuse => self.shared.health.unavailable().map_or(Ok(()), Err),
         }
     }
 
-    /// A token is about to leave. It may if this says so, and then its line is where [`Durability`] wants it. If not, its
-    /// line may still be written, and that of the request's failure comes after it.
+    /// Records that a token leaves. It may leave only if this succeeds; its line is then as durable as [`Durability`] says.
+    /// After an error the line may still be written, followed by the line of the request's failure.
     pub(crate) async fn vended(
         &self,
         request: Request<'_>,
@@ -186,7 +189,7 @@ impl Trail {
         policy: String,
     ) -> Result<(), AuditUnavailable> {
         let decision = Decision::Vended { source, token };
-        self.recorded(
+        self.record(
             &request,
             &decision,
             Some(TokenPolicy { token: Arc::clone(token), text: policy }),
@@ -194,112 +197,114 @@ impl Trail {
         .await
     }
 
-    /// A ticket is about to leave: the same.
+    /// Records that a ticket leaves, in the same way.
     pub(crate) async fn issued(
         &self,
         request: Request<'_>,
         expires: DateTime<Utc>,
     ) -> Result<(), AuditUnavailable> {
-        self.recorded(&request, &Decision::Issued { expires }, None).await
+        self.record(&request, &Decision::Issued { expires }, None).await
     }
 
-    /// An error, if without its line nothing may leave, and the line is not there.
-    async fn recorded(
+    /// Fails only where nothing may leave without its line.
+    async fn record(
         &self,
         request: &Request<'_>,
         decision: &Decision<'_>,
         mut policy: Option<TokenPolicy>,
     ) -> Result<(), AuditUnavailable> {
         self.check()?;
-        let line = &line::written(request, decision, &self.common.tail);
-        let batch = match (self.common.queue.push(line, &mut policy), self.on_failure) {
+        let line = &line::format(request, decision, &self.shared.tail);
+        let batch = match (self.shared.queue.push(line, &mut policy), self.on_failure) {
             (Some(batch), _) => batch,
             (None, OnFailure::Continue) => {
-                self.common.lose_one();
+                self.shared.count_lost();
                 return Ok(());
             }
-            // Boxed: requests that find room have none for it.
-            (None, OnFailure::Refuse) => Box::pin(self.push_patiently(line, policy)).await?,
+            // Boxed: keeps the future of requests that find space small.
+            (None, OnFailure::Refuse) => Box::pin(self.push_when_space(line, policy)).await?,
         };
         request.is_granted.store(true, Ordering::Relaxed);
-        match self.common.durability {
+        match self.shared.durability {
             Durability::Queue => Ok(()),
-            // Boxed: a request that has not come so far has no room for it.
-            Durability::Process | Durability::Disk => Box::pin(self.written(&batch)).await,
+            // Boxed for the same reason.
+            Durability::Process | Durability::Disk => {
+                Box::pin(self.wait_until_written(&batch)).await
+            }
         }
     }
 
-    /// Waits until the lines are written. Where nothing may leave before, that is as long as the sink is sound; a request
-    /// has its own time-out.
-    async fn written(&self, batch: &Batch) -> Result<(), AuditUnavailable> {
-        let mut patience = match self.on_failure {
-            OnFailure::Refuse => Patience(Duration::MAX),
-            // They wait on, and may still be written.
-            OnFailure::Continue => Patience(WRITTEN_WITHIN),
+    /// Waits until the lines are written. Where nothing may leave before, it waits for as long as the sink is available; the
+    /// request has its own time-out.
+    async fn wait_until_written(&self, batch: &Batch) -> Result<(), AuditUnavailable> {
+        let mut budget = match self.on_failure {
+            OnFailure::Refuse => WaitBudget(Duration::MAX),
+            // The lines stay queued and may still be written.
+            OnFailure::Continue => WaitBudget(MAX_WAIT_FOR_WRITE),
         };
         loop {
-            // Made before the look, as below.
+            // Subscribed before the check, as below.
             let changed = batch.changed();
             if batch.is_written() {
                 return Ok(());
             }
-            match (self.common.health.trouble(), self.on_failure) {
-                (Some(trouble), OnFailure::Refuse) => return Err(trouble),
+            match (self.shared.health.unavailable(), self.on_failure) {
+                (Some(unavailable), OnFailure::Refuse) => return Err(unavailable),
                 (Some(_), OnFailure::Continue) => return Ok(()),
-                (None, _) if patience.is_over() => return Ok(()),
-                (None, _) => patience.wait(changed).await,
+                (None, _) if budget.is_spent() => return Ok(()),
+                (None, _) => budget.wait(changed).await,
             }
         }
     }
 
-    /// Something that will not leave. Its line is written if there is room, and beyond a rate together with others. One
-    /// that takes back what an earlier line of its request says is written in any case.
+    /// Records that nothing leaves. The line is written if there is space, and beyond a rate together with others. A line
+    /// that retracts an earlier line of the same request is always queued.
     pub(crate) fn denied(&self, request: Request<'_>, decision: &Decision<'_>) {
-        let Common { queue, refusals, tail, .. } = &*self.common;
+        let Shared { queue, refusals, tail, .. } = &*self.shared;
         if request.is_granted.load(Ordering::Relaxed) {
-            let line = line::written(&request, decision, tail);
-            if !queue.push_taken_back(&line) {
-                self.common.lose_one();
+            let line = line::format(&request, decision, tail);
+            if !queue.push_retraction(&line) {
+                self.shared.count_lost();
             }
             return;
         }
-        match refusals.note(&request, decision, tail, Instant::now()) {
-            Noted::Line(line) if queue.push_refused(&line) => {}
-            Noted::Line(_) => self.common.lose_one(),
-            Noted::Counted(true) => queue.count(),
-            Noted::Counted(false) => {}
+        match refusals.record(&request, decision, tail, Instant::now()) {
+            RefusalOutcome::Line(line) if queue.push_refused(&line) => {}
+            RefusalOutcome::Line(_) => self.shared.count_lost(),
+            RefusalOutcome::Counted(true) => queue.count(),
+            RefusalOutcome::Counted(false) => {}
         }
     }
 
-    async fn push_patiently(
+    async fn push_when_space(
         &self,
         line: &str,
         mut policy: Option<TokenPolicy>,
     ) -> Result<Arc<Batch>, AuditUnavailable> {
-        let mut patience = Patience(ROOM_WITHIN);
+        let mut budget = WaitBudget(MAX_WAIT_FOR_SPACE);
         loop {
-            // Made before the look: room that comes in between is not missed.
-            let room = self.common.queue.room();
-            if let Some(batch) = self.common.queue.push(line, &mut policy) {
+            // Subscribed before the check, so that space freed in between is not missed.
+            let space = self.shared.queue.space_freed();
+            if let Some(batch) = self.shared.queue.push(line, &mut policy) {
                 return Ok(batch);
             }
             self.check()?;
-            if patience.is_over() {
-                self.common.health.crowded();
+            if budget.is_spent() {
+                self.shared.health.queue_full();
                 return Err(AuditUnavailable::Full);
             }
-            patience.wait(room).await;
+            budget.wait(space).await;
         }
     }
 }
 
 impl Drop for Trail {
     fn drop(&mut self) {
-        self.common.queue.close();
+        self.shared.queue.close();
     }
 }
 
-impl Common {
+impl Shared {
     pub(super) fn new(
         buffer_lines: usize,
         durability: Durability,
@@ -317,9 +322,9 @@ impl Common {
         }
     }
 
-    fn lose_one(&self) {
+    fn count_lost(&self) {
         self.metrics.lost(1);
-        self.health.crowded();
+        self.health.queue_full();
     }
 }
 
@@ -330,47 +335,47 @@ mod tests {
     use super::*;
     use crate::audit::queue::Lines;
 
-    /// One whose queue has one place, and whose writer is the test.
+    /// An audit with a queue of one line; the test acts as its writer.
     fn trail(durability: Durability) -> Arc<Trail> {
         let metrics = AuditMetrics::default();
-        let common = Common::new(1, durability, NonZeroU32::MIN, String::new(), metrics);
-        let (common, ended) = (Arc::new(common), Mutex::default());
-        Arc::new(Trail { common, on_failure: OnFailure::Refuse, ended })
+        let shared = Shared::new(1, durability, NonZeroU32::MIN, String::new(), metrics);
+        let (shared, ended) = (Arc::new(shared), Mutex::default());
+        Arc::new(Trail { shared, on_failure: OnFailure::Refuse, ended })
     }
 
     impl Trail {
         fn write_all(&self) {
             let mut lines = Lines::default();
-            self.common.queue.take(&mut lines);
-            self.common.queue.written(lines.granted());
-            self.common.queue.done();
+            self.shared.queue.take(&mut lines);
+            self.shared.queue.written(lines.granted());
+            self.shared.queue.complete_batch();
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_waits_two_seconds_for_room_and_is_told_that_there_was_none() {
+    async fn a_request_waits_two_seconds_for_space_and_then_fails() {
         let trail = trail(Durability::Queue);
-        assert!(trail.common.queue.push("1\n", &mut None).is_some());
+        assert!(trail.shared.queue.push("1\n", &mut None).is_some());
         let began = Instant::now();
-        let refused = trail.push_patiently("2\n", None).await.unwrap_err();
-        assert_eq!((refused, began.elapsed()), (AuditUnavailable::Full, ROOM_WITHIN));
+        let refused = trail.push_when_space("2\n", None).await.unwrap_err();
+        assert_eq!((refused, began.elapsed()), (AuditUnavailable::Full, MAX_WAIT_FOR_SPACE));
     }
 
-    /// T60: a process that was not run for a minute finds all its timers due, and its writer has not had a moment.
+    /// T60: a process that got no CPU for a minute finds all timers due before its writer could run.
     #[tokio::test(start_paused = true)]
-    async fn time_in_which_the_process_was_not_run_is_no_waiting() {
+    async fn time_without_cpu_does_not_count_as_waiting() {
         let trail = trail(Durability::Process);
         let waiting = |line: &'static str| {
             let trail = Arc::clone(&trail);
             tokio::spawn(async move {
-                let batch = trail.push_patiently(line, None).await?;
-                trail.written(&batch).await
+                let batch = trail.push_when_space(line, None).await?;
+                trail.wait_until_written(&batch).await
             })
         };
         let (first, second) = (waiting("1\n"), waiting("2\n"));
         for _ in 0..10 {
             tokio::time::advance(Duration::from_secs(60)).await;
-            // Whatever is due has its turn before the writer does.
+            // All due timers fire before the writer runs.
             for _ in 0..10 {
                 tokio::task::yield_now().await;
             }
@@ -378,7 +383,7 @@ mod tests {
         assert!(!first.is_finished() && !second.is_finished());
         trail.write_all();
         assert_eq!(first.await.unwrap(), Ok(()));
-        while trail.common.queue.len() == 0 {
+        while trail.shared.queue.len() == 0 {
             tokio::task::yield_now().await;
         }
         trail.write_all();

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::Api;
 use super::context::{Context, OSS_SDK_ROUTE, TICKETS_ROUTE, TOKEN_ROUTE};
 use super::error::{ApiError, Public};
-use crate::audit::{Decision, Event, Request, TokenFields, Why, session_fields};
+use crate::audit::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
 use crate::sts::RoleSession;
 use crate::telemetry::with_causes;
 use crate::vend::Vended;
@@ -60,7 +60,7 @@ pub(super) fn unmet(api: &Api, context: &Context, session: &RoleSession) {
 pub(super) fn denied(api: &Api, context: &Context, error: &ApiError, public: &Public) {
     let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else { return };
     let (code, reason) = (public.code(), with_causes(error));
-    let why = Why { code: &code, reason: &reason, sought: context.sought() };
+    let why = DenialReason { code: &code, reason: &reason, session: context.sought() };
     let decision = match public.status.is_server_error() {
         true => Decision::Failed(why),
         false => Decision::Refused(why),
@@ -73,7 +73,7 @@ pub(super) fn denied(api: &Api, context: &Context, error: &ApiError, public: &Pu
 pub(super) fn abandoned(api: &Api, context: &Context) {
     let (Some(trail), Some(event)) = (api.audit.trail(), event(context.route)) else { return };
     let reason = "the caller hung up";
-    let why = Why { code: "ClientGone", reason, sought: context.sought() };
+    let why = DenialReason { code: "ClientGone", reason, session: context.sought() };
     let names = Names::of(context);
     trail.denied(request(api, context, event, &names), &Decision::Failed(why));
 }

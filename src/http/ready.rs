@@ -40,7 +40,7 @@ impl Readiness {
 
     /// Whether decisions cannot be recorded.
     pub(crate) fn is_unaudited(&self) -> bool {
-        self.audit.is_broken()
+        self.audit.is_unavailable()
     }
 
     /// Why the server is not ready, if it is not.
@@ -50,7 +50,7 @@ impl Readiness {
         } else if !self.vendor.is_open() {
             Some("STS has not verified the AccessKey yet")
         } else {
-            self.audit.is_shut().then_some("the audit cannot be written")
+            self.audit.blocks_tokens().then_some("the audit cannot be written")
         }
     }
 }
