@@ -8,6 +8,7 @@
 pub mod app;
 mod audit;
 mod auth;
+mod backoff;
 #[cfg(feature = "bench")]
 pub mod bench;
 pub mod cli;
@@ -18,6 +19,7 @@ mod doctor;
 mod grant;
 mod http;
 mod limit;
+mod outbound;
 mod seal;
 mod server;
 mod store;

@@ -7,17 +7,17 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::backoff::Backoff;
 use crate::sts::StsClient;
 use crate::telemetry::ConfigMetrics;
 use crate::vend::{KeyRefused, Vendor, VerifiedKey};
 use appserver_domain::{AccessKey, AccountId};
 
-/// When STS is asked again whose the AccessKey is, after it could not be reached.
-const RETRY_UNREACHED: Duration = Duration::from_secs(2);
-/// The same, after it refused: a new key may not be known everywhere yet. Twice as long each time, for asking often does
-/// not help.
-const RETRY_REFUSED: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(15);
+/// Waits before STS is asked again whose the AccessKey is, after it could not be reached. Jitter keeps replicas that
+/// started together apart.
+const UNREACHED: Backoff = Backoff::constant(Duration::from_secs(4), 0.5);
+/// Waits after STS refused: a new key may not be known everywhere yet. They grow, because asking often does not help.
+const REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30), 0.5);
 
 /// An AccessKey that the configuration names.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ async fn prove(
     key: &AccessKey,
     accounts: &[AccountId],
 ) -> Result<VerifiedKey, KeyRefused> {
-    let mut refused = RETRY_REFUSED;
+    let mut refusals = 0_u32;
     loop {
         let deadline = Instant::now() + Duration::from_secs(15);
         let wait = match sts.caller_identity(key, deadline).await {
@@ -100,14 +100,13 @@ async fn prove(
                     "STS has not verified the AccessKey: {error}"
                 );
                 if error.is_transient() {
-                    RETRY_UNREACHED
+                    UNREACHED.wait_after(1)
                 } else {
-                    let next = LONGEST_RETRY.min(refused * 2);
-                    std::mem::replace(&mut refused, next)
+                    refusals = refusals.saturating_add(1);
+                    REFUSED.wait_after(refusals)
                 }
             }
         };
-        // Spread, so that replicas that started together do not ask together.
-        tokio::time::sleep(wait.mul_f64(1.0 + rand::random::<f64>())).await;
+        tokio::time::sleep(wait).await;
     }
 }

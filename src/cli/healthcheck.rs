@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::config;
+use crate::outbound;
 use crate::telemetry::with_causes;
 
 #[derive(Debug, Args)]
@@ -23,12 +24,7 @@ pub(super) fn healthcheck(args: &HealthcheckArgs) -> Result<(), Failure> {
     let path = if args.ready { "/readyz" } else { "/healthz" };
     let url = format!("http://{}{path}", reachable(listen));
     let asked = block_on(async {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            // Without TLS there is nothing to verify; a container may have no certificates.
-            .tls_certs_only([])
-            .timeout(Duration::from_secs(3))
-            .build()?;
+        let client = outbound::client(false).timeout(Duration::from_secs(3)).build()?;
         client.get(&url).send().await?.error_for_status()
     });
     asked.map(|_| ()).map_err(|error| {

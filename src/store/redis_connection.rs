@@ -9,12 +9,13 @@ use redis::{AsyncConnectionConfig, Client, FromRedisValue, RedisError, Script, S
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::backoff::Backoff;
 use crate::telemetry::{StoreMetrics, StoreOperation};
 
 /// For a new connection: name, TCP, TLS, password.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
-/// Between tries, spread up to twice it.
-const AGAIN: Duration = Duration::from_millis(500);
+/// Between attempts to reconnect. It does not grow: vending degraded costs more than an attempt a second.
+const RECONNECT: Backoff = Backoff::constant(Duration::from_secs(1), 0.5);
 /// Between looks whether Redis is still there: where all is served from memory nobody else asks.
 const WATCH: Duration = Duration::from_secs(5);
 
@@ -184,8 +185,7 @@ async fn keep_watch(link: Weak<RedisConnection>) {
 /// Tries until the link is up again, or nobody needs it any more.
 async fn recover(link: Weak<RedisConnection>, mut told: String) {
     loop {
-        // Spread, so that a Redis that comes back is not met by all replicas at once.
-        sleep(AGAIN.mul_f64(1.0 + rand::random::<f64>())).await;
+        sleep(RECONNECT.wait_after(1)).await;
         let Some(link) = link.upgrade() else { return };
         match link.connect().await {
             Ok(connection) => return link.is_back(connection),

@@ -22,6 +22,7 @@ use super::retry::retrying;
 use super::role_session::RoleSession;
 use super::rpc;
 use super::sts_clock::{self, ImplausibleTime, StsClock};
+use crate::outbound::{self, BodyError};
 use crate::telemetry::{Metrics, causes, current_trace_id};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, Credentials};
@@ -68,8 +69,6 @@ impl StsClient {
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, TlsProblem> {
-        // Without TLS there is nothing to verify, so the certificates are neither needed nor waited
-        // for.
         let http = http(settings.connect_timeout, settings.endpoints.any_encrypted())?;
         let (key, clock) = (ArcSwap::from_pointee(key), StsClock::new(clock));
         Ok(Self { http, settings, key, clock, metrics })
@@ -198,21 +197,12 @@ impl AssumeRole for StsClient {
     }
 }
 
-/// Sends requests straight to where they are addressed.
+/// The HTTP client of calls and probes.
 pub(super) fn http(
     connect_timeout: Duration,
-    certificates_matter: bool,
+    verifies_tls: bool,
 ) -> Result<reqwest::Client, TlsProblem> {
-    let http = reqwest::Client::builder()
-        .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(connect_timeout)
-        // Neither HTTP_PROXY nor a redirect may send a signed request elsewhere, and a retry of
-        // reqwest's own would repeat the nonce.
-        .no_proxy()
-        .redirect(reqwest::redirect::Policy::none())
-        .retry(reqwest::retry::never());
-    let http = if certificates_matter { http } else { http.tls_certs_only([]) };
-    http.build().map_err(TlsProblem)
+    outbound::client(verifies_tls).connect_timeout(connect_timeout).build().map_err(TlsProblem)
 }
 
 /// Never the same again.
@@ -221,16 +211,12 @@ pub(super) fn nonce() -> String {
     uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
-/// The whole body, chunk by chunk: nobody else's mistake fills our memory.
+/// The whole body, up to the limit.
 pub(super) async fn read(response: &mut Response) -> Result<Vec<u8>, StsError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(invalid_response(InvalidResponse::TooLong(LONGEST_ANSWER)));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    outbound::read_body(response, LONGEST_ANSWER).await.map_err(|error| match error {
+        BodyError::TooLong(limit) => invalid_response(InvalidResponse::TooLong(limit)),
+        BodyError::Broken(error) => error.into(),
+    })
 }
 
 /// An answer of which not even the request's id can be told.

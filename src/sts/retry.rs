@@ -7,13 +7,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::error::StsError;
+use crate::backoff::Backoff;
 
-/// The first wait after trouble. Source: Alibaba's Python SDK, as are the doubling and the jitter.
-const BASE: Duration = Duration::from_millis(100);
-/// The first wait after throttling that did not say for how long.
-const THROTTLED_BASE: Duration = Duration::from_millis(500);
-/// No wait of our own choosing is longer: a phone is at the other end.
+/// The longest wait between two attempts, unless STS asks for a longer one: an app waits for the response.
 const LONGEST: Duration = Duration::from_secs(5);
+/// Waits after a failed attempt. Source of the first wait, the doubling and the jitter: Alibaba's Python SDK.
+const FAILED: Backoff = Backoff::new(Duration::from_millis(100), LONGEST, 0.5);
+/// Waits after throttling without a `TimeLeft`.
+const THROTTLED: Backoff = Backoff::new(Duration::from_millis(500), LONGEST, 0.5);
 
 /// Attempts a call until it succeeds, fails for good, or no attempt is left that could begin by
 /// `deadline`.
@@ -73,30 +74,20 @@ impl Patience {
                 // An account over its quota must not get a multiple of its traffic for it.
                 let most = if retry_after.is_some() { 2 } else { 1 };
                 let asked = retry_after.unwrap_or_default();
-                let wait = asked.max(jittered(backoff(THROTTLED_BASE, number)));
+                let wait = asked.max(THROTTLED.wait_after(number));
                 let is_another = self.throttled_retries < most;
                 self.throttled_retries += 1;
                 is_another.then_some(wait)
             }
             // Each such answer may have cost a token that nobody will use.
             StsError::InvalidResponse { .. } => {
-                (!replace(&mut self.was_asked_again, true)).then(|| jittered(backoff(BASE, number)))
+                (!replace(&mut self.was_asked_again, true)).then(|| FAILED.wait_after(number))
             }
             StsError::Unavailable { .. } | StsError::Unreachable(_) | StsError::TimedOut => {
-                Some(jittered(backoff(BASE, number)))
+                Some(FAILED.wait_after(number))
             }
         }
     }
-}
-
-/// `base` after the first attempt, twice as long after each that follows.
-fn backoff(base: Duration, number: u32) -> Duration {
-    base.saturating_mul(2_u32.saturating_pow(number - 1)).min(LONGEST)
-}
-
-/// Half of it to all of it, so that those who failed together do not come back together.
-fn jittered(wait: Duration) -> Duration {
-    rand::random_range(wait / 2..=wait)
 }
 
 #[cfg(test)]
@@ -257,8 +248,9 @@ mod tests {
 
     #[test]
     fn no_wait_is_longer_than_the_cap() {
-        assert_eq!(backoff(BASE, 1), BASE);
-        assert_eq!(backoff(BASE, 40), LONGEST);
-        assert_eq!(backoff(THROTTLED_BASE, u32::MAX), LONGEST);
+        for (backoff, failures) in [(FAILED, 40), (THROTTLED, u32::MAX)] {
+            let wait = backoff.wait_after(failures);
+            assert!((LONGEST / 2..=LONGEST).contains(&wait), "{wait:?}");
+        }
     }
 }

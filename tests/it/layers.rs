@@ -11,23 +11,25 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     // One row a line, so that changes of two rows do not conflict.
     #[rustfmt::skip]
     let table: &[(&str, &[&str])] = &[
-        ("telemetry", &["domain"]),
+        ("backoff", &[]),
+        ("outbound", &[]),
+        ("telemetry", &["outbound", "domain"]),
         ("audit", &["domain"]),
-        ("sts", &["policy", "domain"]),
+        ("sts", &["backoff", "outbound", "policy", "domain"]),
         ("seal", &["domain"]),
-        ("store", &["seal", "domain"]),
+        ("store", &["backoff", "seal", "domain"]),
         ("limit", &["store", "domain"]),
         ("vend", &["audit", "sts", "store", "policy", "domain"]),
-        ("auth", &["seal", "domain"]),
+        ("auth", &["backoff", "outbound", "seal", "domain"]),
         ("grant", &["auth", "sts", "policy", "domain"]),
         ("server", &["auth", "limit", "domain"]),
         ("http", &["server", "audit", "auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
         ("config", &["server", "http", "audit", "auth", "limit", "grant", "vend", "sts", "store", "seal", "policy", "domain"]),
-        ("app", &["config", "limit", "server", "http", "audit", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
+        ("app", &["backoff", "config", "limit", "server", "http", "audit", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
         // Like `app` it begins with settings and builds what it needs of them, to try it and not to serve.
         ("doctor", &["config", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
         ("dev", &["config", "emulator", "domain"]),
-        ("cli", &["app", "config", "doctor", "dev", "auth", "grant", "policy", "sts", "emulator", "domain"]),
+        ("cli", &["app", "outbound", "config", "doctor", "dev", "auth", "grant", "policy", "sts", "emulator", "domain"]),
         // The steps of all layers, each by itself; nothing may import it in return.
         ("bench", &["config", "http", "auth", "grant", "vend", "store", "sts", "domain"]),
         ("main", &["cli"]),

@@ -9,7 +9,7 @@ use parking_lot::RwLock;
 use super::jwks::{Jwks, Key};
 use appserver_domain::clock::Moment;
 
-/// Jwks that change while tokens are verified with them.
+/// Keys that change while tokens are verified with them.
 #[derive(Debug)]
 pub(super) struct ActiveJwks {
     /// Read for each token that is not remembered, and written when the issuer's keys have changed.
@@ -40,7 +40,7 @@ impl ActiveJwks {
         keys.fitting(id, algorithm).filter(|key| key.is_valid(now)).cloned().collect()
     }
 
-    /// Takes what was fetched for all that there is. Jwks that are gone are not believed from now on, nor is any token that
+    /// Takes what was fetched for all that there is. Keys that are gone are not believed from now on, nor is any token that
     /// was verified with them.
     pub(super) fn replace(&self, fetched: Jwks, now: Moment, max_age: Duration) -> Change {
         let before = self.keys();

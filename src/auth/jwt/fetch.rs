@@ -14,6 +14,7 @@ use super::address::KeyAddress;
 use super::configured_keys::{ConfiguredKeys, JwksEndpoint};
 use super::issuer::Issuer;
 use super::jwks::{Jwks, KeyProblem, without_mark};
+use crate::outbound::{self, BodyError};
 
 /// For name, connection and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -100,17 +101,10 @@ impl Fetcher {
         issuer: String,
         algorithms: Vec<SignatureAlgorithm>,
     ) -> Result<Self, IssuerTlsError> {
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
+        let http = outbound::client(from.address().is_encrypted())
             .connect_timeout(CONNECT_TIMEOUT)
-            // Jwks come from where the operator said, and from nowhere else.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
             // The next fetch is minutes away; no server holds a connection for so long.
             .pool_max_idle_per_host(0);
-        // As for STS: without TLS certificates are neither needed nor waited for.
-        let http = if from.address().is_encrypted() { http } else { http.tls_certs_only([]) };
         let http = http.build().map_err(IssuerTlsError)?;
         Ok(Self { http, from, issuer, algorithms })
     }
@@ -161,16 +155,11 @@ impl Fetcher {
     }
 }
 
-/// The whole body, chunk by chunk, whatever length it claims to have.
 async fn read(mut response: Response) -> Result<Vec<u8>, FetchProblem> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            return Err(FetchProblem::TooLong);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    outbound::read_body(&mut response, LONGEST_ANSWER).await.map_err(|error| match error {
+        BodyError::TooLong(_) => FetchProblem::TooLong,
+        BodyError::Broken(error) => unreachable(error),
+    })
 }
 
 /// Without the address: its query may hold what does not belong into a log.

@@ -52,7 +52,7 @@ pub(crate) enum KeyProblem {
 }
 
 impl Jwks {
-    /// The public keys of a JSON Web Key Set (RFC 7517). Jwks of other kinds or for other uses or algorithms are passed
+    /// The public keys of a JSON Web Key Set (RFC 7517). Keys of other kinds or for other uses or algorithms are passed
     /// over, as the RFC asks; so are symmetric ones, which have no business in a file that is published. Those that were
     /// meant for tokens and are broken are passed over, too, and named by [`Self::faulty`].
     pub(crate) fn from_jwks(

@@ -11,13 +11,14 @@ use super::fetch::{FetchProblem, Fetcher};
 use super::jwk::FaultyKey;
 use super::jwks::Jwks;
 use super::refresh_trigger::RefreshTrigger;
+use crate::backoff::{Backoff, jittered};
 use crate::telemetry::{IssuerKeys, IssuerMetrics, causes};
 use appserver_domain::clock::{Clock, Moment};
 
-/// When a failed fetch is tried again, at first; then after twice as long each time.
-const FIRST_RETRY: Duration = Duration::from_secs(1);
-/// And at the longest.
-const LAST_RETRY: Duration = Duration::from_secs(60);
+/// Part of each wait that is random, so that replicas do not fetch together.
+const JITTER: f64 = 0.2;
+/// Waits after failed fetches, none longer than between two successful ones.
+const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), JITTER);
 
 /// Fetches in turn and on trigger, one fetch at a time.
 #[derive(Debug)]
@@ -40,7 +41,7 @@ struct History {
     fetched: Option<Moment>,
     /// Failures since.
     failures: u32,
-    /// Jwks that were passed over, and named, at the last fetch.
+    /// Keys that were passed over, and named, at the last fetch.
     faulty: Vec<FaultyKey>,
     /// It has been said that none of the issuer's tokens is believed.
     is_given_up: bool,
@@ -123,15 +124,12 @@ impl JwksRefresher {
         }
     }
 
-    /// How long until the next fetch: spread, so that replicas do not ask together.
+    /// How long until the next fetch.
     fn wait(&self, failures: u32) -> Duration {
-        let longest = match failures.checked_sub(1) {
-            None => self.refresh_policy.refresh,
-            Some(doublings) => {
-                let retry = FIRST_RETRY.saturating_mul(1 << doublings.min(6));
-                retry.min(LAST_RETRY).min(self.refresh_policy.refresh)
-            }
-        };
-        longest.mul_f64(1.0 - 0.2 * rand::random::<f64>())
+        let refresh = self.refresh_policy.refresh;
+        match failures {
+            0 => jittered(refresh, JITTER),
+            _ => RETRY.at_most(refresh).wait_after(failures),
+        }
     }
 }

@@ -13,13 +13,14 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span as OtlpSpan};
 use prost::Message;
 use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::span::attribute;
 use super::{Collector, TraceSettings};
+use crate::outbound::{self, BodyError};
 use crate::telemetry::{SpanOutcome, TraceMetrics, with_causes};
 
 /// Spans of one export, where so many may wait.
@@ -63,16 +64,9 @@ impl Exporter {
         queued: mpsc::Receiver<OtlpSpan>,
         metrics: TraceMetrics,
     ) -> Result<Self, reqwest::Error> {
-        let http = Client::builder()
-            .user_agent(concat!("AppServer/", env!("CARGO_PKG_VERSION")))
+        let http = outbound::client(settings.collector.is_encrypted())
             .default_headers(settings.headers)
-            .connect_timeout(settings.timeout)
-            // The headers may hold a key: neither HTTP_PROXY nor a redirect sends it elsewhere.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none());
-        // Without TLS the system's certificates are not needed, and not waited for.
-        let encrypted = settings.collector.is_encrypted();
-        let http = if encrypted { http } else { http.tls_certs_only([]) };
+            .connect_timeout(settings.timeout);
         let text = |key, text: &str| attribute(key, Value::StringValue(text.to_owned()));
         let resource = Resource {
             attributes: vec![
@@ -175,22 +169,14 @@ impl Exporter {
         if !response.status().is_success() {
             return Err(ExportError::Refused(response.status()));
         }
-        let answer = read(&mut response).await.map_err(ExportError::Unreachable)?;
-        // What cannot be read says nothing against the spans.
+        // Read so that the connection can be used again. A body that is too long or not protobuf rejects no span.
+        let answer = match outbound::read_body(&mut response, LONGEST_ANSWER).await {
+            Ok(answer) => answer,
+            Err(BodyError::TooLong(_)) => Vec::new(),
+            Err(BodyError::Broken(error)) => return Err(ExportError::Unreachable(error)),
+        };
         let answer = ExportTraceServiceResponse::decode(answer.as_slice()).unwrap_or_default();
         let rejected = answer.partial_success.map_or(0, |partial| partial.rejected_spans);
         Ok(u64::try_from(rejected).unwrap_or_default())
     }
-}
-
-/// The body, so that the connection can be used again; not more of it than it should have.
-async fn read(response: &mut Response) -> Result<Vec<u8>, reqwest::Error> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        body.extend_from_slice(&chunk);
-        if body.len() > LONGEST_ANSWER {
-            break;
-        }
-    }
-    Ok(body)
 }

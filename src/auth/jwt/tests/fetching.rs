@@ -1,4 +1,4 @@
-//! Jwks that are fetched from an issuer.
+//! Keys that are fetched from an issuer.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Jwks that change, and an issuer that comes and goes.
+//! Keys that change, and an issuer that comes and goes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Jwks of issuers that exist in tests only.
+//! Keys of issuers that exist in tests only.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
