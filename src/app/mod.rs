@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
 use crate::config::{FileReads, Problem, Problems, Secrets, Settings};
-use crate::http::{self, Api, InForce, PublicUrl, Readiness};
+use crate::http::{self, ActiveConfig, Api, PublicUrl, Readiness};
 use crate::server::{self, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
@@ -38,7 +38,7 @@ pub struct App {
     admin: TcpListener,
     api: Arc<Api>,
     readiness: Arc<Readiness>,
-    in_force: Arc<InForce>,
+    active_config: Arc<ActiveConfig>,
     server: ServerSettings,
     tls: Option<Tls>,
     lame_duck: Duration,
@@ -150,8 +150,8 @@ impl App {
             traces: traces.unwrap_or_default(),
             clock: clock.clone(),
         });
-        metrics.config.in_force(&settings.hash, clock.now());
-        let in_force = Arc::new(InForce::new(settings.hash, clock));
+        metrics.config.active_config(&settings.hash, clock.now());
+        let active_config = Arc::new(ActiveConfig::new(settings.hash, clock));
         let ready = CancellationToken::new();
         let (candidates, candidate) =
             tokio::sync::watch::channel(Candidate { key, accounts: settings.accounts });
@@ -164,7 +164,7 @@ impl App {
                 api: Arc::clone(&api),
                 store,
                 listener,
-                in_force: Arc::clone(&in_force),
+                active_config: Arc::clone(&active_config),
                 tls: tls.clone(),
                 candidates,
                 source: settings.source,
@@ -184,7 +184,7 @@ impl App {
             api,
             exporter,
             readiness: Arc::new(Readiness::new(vendor, audit)),
-            in_force,
+            active_config,
             server: ServerSettings {
                 max_connections: server::affordable_connections(settings.server.max_connections),
                 max_connection_memory: server::affordable_memory(
@@ -252,7 +252,8 @@ impl App {
     pub async fn run(self, stop: CancellationToken) -> Result<(), Unfit> {
         let public_addr = self.public_addr();
         #[cfg(feature = "emulator")]
-        let public_router = http::WithPages::new(http::router(Arc::clone(&self.api)), self.pages);
+        let public_router =
+            http::WithDevPages::new(http::router(Arc::clone(&self.api)), self.pages);
         #[cfg(not(feature = "emulator"))]
         let public_router = http::router(Arc::clone(&self.api));
         let Self {
@@ -260,7 +261,7 @@ impl App {
             admin,
             api,
             readiness,
-            in_force,
+            active_config,
             server,
             tls,
             lame_duck,
@@ -274,7 +275,7 @@ impl App {
         let metrics = Arc::clone(&api.metrics);
         let closing = CancellationToken::new();
         let admin_router =
-            http::admin_router(Arc::clone(&readiness), Arc::clone(&metrics), in_force);
+            http::admin_router(Arc::clone(&readiness), Arc::clone(&metrics), active_config);
         // The admin listener goes last: probes are answered until the drain is over.
         let admin_stop = CancellationToken::new();
         // Its connections are not those of callers, and are not counted as theirs.

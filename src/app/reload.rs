@@ -9,7 +9,7 @@ use super::rules::{holders, rules};
 use super::watch::Watch;
 use crate::config::{FileReads, Problem, Problems, RestartOnly, Secrets, Settings, Source};
 use crate::grant::{Entitlement, Grants};
-use crate::http::{Api, InForce, PublicUrl, Rules};
+use crate::http::{ActiveConfig, Api, PublicUrl, Rules};
 use crate::server::{Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
@@ -37,7 +37,7 @@ pub(super) struct Reloader {
     pub(super) api: Arc<Api>,
     pub(super) store: Arc<Store>,
     pub(super) listener: PublicUrl,
-    pub(super) in_force: Arc<InForce>,
+    pub(super) active_config: Arc<ActiveConfig>,
     /// What new connections are shown.
     pub(super) tls: Option<Tls>,
     pub(super) candidates: watch::Sender<Candidate>,
@@ -202,7 +202,7 @@ impl Reloader {
             differs
         });
         tracing::info!(config.hash = hash, "the configuration was loaded again and is in force");
-        self.in_force.replace(hash.clone());
-        metrics.in_force(&hash, self.in_force.since());
+        self.active_config.replace(hash.clone());
+        metrics.active_config(&hash, self.active_config.since());
     }
 }

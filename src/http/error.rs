@@ -16,6 +16,9 @@ use crate::sts::StsError;
 use crate::vend::VendError;
 use appserver_policy::ValueProblem;
 
+/// The longest body of a request: a policy of 2 KiB and parameters fit several times.
+pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
+
 /// Everything that can go wrong with a request. `Display` is for the log; what callers read is [`Public`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
@@ -23,7 +26,7 @@ pub(crate) enum ApiError {
     Malformed(Cow<'static, str>),
     #[error("`{name}`: {rule}")]
     InvalidParameter { name: Cow<'static, str>, rule: Cow<'static, str> },
-    #[error("the body is larger than {} bytes", super::json::MAX_BODY_BYTES)]
+    #[error("the body is larger than {MAX_BODY_BYTES} bytes")]
     PayloadTooLarge,
     #[error("the body's Content-Type is not JSON")]
     UnsupportedMediaType,

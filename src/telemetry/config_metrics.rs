@@ -74,7 +74,7 @@ impl ConfigMetrics {
     }
 
     /// A configuration is in force from now on.
-    pub(crate) fn in_force(&self, hash: &str, since: DateTime<Utc>) {
+    pub(crate) fn active_config(&self, hash: &str, since: DateTime<Utc>) {
         self.hash.clear();
         self.hash.get_or_create(&HashLabels { hash: hash.to_owned() }).set(1);
         self.loaded.set(since.timestamp());

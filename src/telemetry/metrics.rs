@@ -244,7 +244,7 @@ mod tests {
         metrics.failed("breaker");
         metrics.ready(true);
         metrics.store.called(StoreOperation::View, true, Duration::from_millis(1));
-        metrics.config.in_force("abc", "2016-01-13T14:02:37Z".parse().unwrap());
+        metrics.config.active_config("abc", "2016-01-13T14:02:37Z".parse().unwrap());
         metrics.trace.begin();
         metrics.connections.transport.certificate_expires(1);
         let keys = metrics.issuers.issuer("company");

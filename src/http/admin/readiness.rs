@@ -1,0 +1,56 @@
+//! Whether the server can vend.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::audit::Audit;
+use crate::sts::StsClient;
+use crate::vend::Vendor;
+
+/// Ready from the moment the AccessKey is verified until the drain begins; STS errors do not change it.
+///
+/// A failing audit does where no token leaves without it: another replica's sink may work.
+#[derive(Debug)]
+pub(crate) struct Readiness {
+    vendor: Arc<Vendor<StsClient>>,
+    audit: Audit,
+    draining: AtomicBool,
+}
+
+impl Readiness {
+    pub(crate) fn new(vendor: Arc<Vendor<StsClient>>, audit: Audit) -> Self {
+        Self { vendor, audit, draining: AtomicBool::new(false) }
+    }
+
+    /// The server is about to stop; load balancers should use other replicas.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Brings the gauges up to date.
+    pub(crate) fn measure(&self) {
+        self.vendor.measure();
+        self.audit.measure();
+    }
+
+    /// Whether the shared store is configured and not reachable.
+    pub(crate) fn is_degraded(&self) -> bool {
+        self.vendor.is_degraded()
+    }
+
+    /// Whether decisions cannot be recorded.
+    pub(crate) fn is_unaudited(&self) -> bool {
+        self.audit.is_unavailable()
+    }
+
+    /// Why the server is not ready, if it is not.
+    pub(crate) fn obstacle(&self) -> Option<&'static str> {
+        if self.draining.load(Ordering::Relaxed) {
+            Some("draining")
+        } else if !self.vendor.is_open() {
+            Some("STS has not verified the AccessKey yet")
+        } else {
+            self.audit.blocks_tokens().then_some("the audit cannot be written")
+        }
+    }
+}

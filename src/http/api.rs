@@ -1,0 +1,48 @@
+//! What requests are answered with: the parts that live as long as the server, and the configuration that a reload replaces.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+
+use super::middleware::cors::Cors;
+use super::v1::ticket_rules::TicketRules;
+use crate::audit::Audit;
+use crate::auth::Authenticator;
+use crate::grant::Grants;
+use crate::limit::{Failures, Limits};
+use crate::server::TrustedProxies;
+use crate::sts::StsClient;
+use crate::telemetry::{Metrics, Traces};
+use crate::vend::Vendor;
+use appserver_domain::clock::Clock;
+
+/// What the handlers of the public listener work with.
+#[derive(Debug)]
+pub(crate) struct Api {
+    /// Replaced as a whole by a reload; each request keeps those that it began with.
+    pub(crate) rules: ArcSwap<Rules>,
+    pub(crate) vendor: Arc<Vendor<StsClient>>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) audit: Audit,
+    pub(crate) traces: Traces,
+    pub(crate) clock: Clock,
+}
+
+/// The configuration that requests are decided by. A request keeps one of these from beginning to end, whatever is
+/// loaded meanwhile.
+#[derive(Debug)]
+pub(crate) struct Rules {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) limits: Limits,
+    pub(crate) failures: Failures,
+    pub(crate) grants: Grants,
+    /// The proxies that may name the caller's address.
+    pub(crate) proxies: TrustedProxies,
+    /// Which web pages may read answers.
+    pub(crate) cors: Cors,
+    /// None where the service makes no tickets.
+    pub(crate) tickets: Option<TicketRules>,
+    /// The longest time that a request may take, its body's arrival and STS included.
+    pub(crate) request_timeout: Duration,
+}

@@ -1,0 +1,129 @@
+//! The audit record of a request: one for each request of a token or a ticket, whatever its outcome.
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+use super::context::RequestContext;
+use crate::audit::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
+use crate::http::api::Api;
+use crate::http::error::{ApiError, Public};
+use crate::sts::RoleSession;
+use crate::telemetry::with_causes;
+use crate::vend::Vended;
+
+/// Fails if a token could not be recorded now; checked before anything is spent on it.
+pub(crate) fn check(api: &Api) -> Result<(), ApiError> {
+    match api.audit.trail() {
+        Some(trail) => Ok(trail.check()?),
+        None => Ok(()),
+    }
+}
+
+/// Records a token that is ready. It may leave only if this succeeds; nothing that waits or fails may come between.
+pub(crate) async fn record_token(
+    api: &Api,
+    context: &RequestContext,
+    session: RoleSession,
+    vended: &Vended,
+) -> Result<(), ApiError> {
+    let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
+        return Ok(());
+    };
+    let part =
+        vended.token.audited(|credentials| TokenFields::new(requested(&session), credentials));
+    let names = Names::of(context);
+    let request = request(api, context, event, &names);
+    Ok(trail.vended(request, vended.source, part, session.policy.into_json()).await?)
+}
+
+/// Records a ticket that is ready. It, too, may leave only if this succeeds.
+pub(crate) async fn record_ticket(
+    api: &Api,
+    context: &RequestContext,
+    expires: DateTime<Utc>,
+) -> Result<(), ApiError> {
+    let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
+        return Ok(());
+    };
+    let names = Names::of(context);
+    Ok(trail.issued(request(api, context, event, &names), expires).await?)
+}
+
+/// Notes the session that no token was obtained for.
+pub(crate) fn note_failed_session(api: &Api, context: &RequestContext, session: &RoleSession) {
+    if api.audit.trail().is_some() {
+        context.note_requested(requested(session));
+    }
+}
+
+/// Records a request that is answered with an error.
+pub(crate) fn record_denial(
+    api: &Api,
+    context: &RequestContext,
+    error: &ApiError,
+    public: &Public,
+) {
+    let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
+        return;
+    };
+    let (code, reason) = (public.code(), with_causes(error));
+    let why = DenialReason { code: &code, reason: &reason, session: context.requested() };
+    let decision = match public.status.is_server_error() {
+        true => Decision::Failed(why),
+        false => Decision::Refused(why),
+    };
+    let names = Names::of(context);
+    trail.denied(request(api, context, event, &names), &decision);
+}
+
+/// Records a request whose caller hung up before the answer.
+pub(crate) fn record_hang_up(api: &Api, context: &RequestContext) {
+    let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
+        return;
+    };
+    let reason = "the caller hung up";
+    let why = DenialReason { code: "ClientGone", reason, session: context.requested() };
+    let names = Names::of(context);
+    trail.denied(request(api, context, event, &names), &Decision::Failed(why));
+}
+
+/// The texts that are made for a request's record.
+struct Names<'a> {
+    /// The ticket that the request makes or presents.
+    ticket: Option<String>,
+    address: Cow<'a, str>,
+}
+
+impl<'a> Names<'a> {
+    fn of(context: &'a RequestContext) -> Self {
+        let ticket = context.ticket().map(ToString::to_string);
+        Self { ticket, address: context.address_text() }
+    }
+}
+
+fn request<'a>(
+    api: &Api,
+    context: &'a RequestContext,
+    event: Event,
+    names: &'a Names<'_>,
+) -> Request<'a> {
+    Request {
+        time: api.clock.now(),
+        id: context.id.as_str(),
+        event,
+        peer: context.peer.as_str(),
+        address: &names.address,
+        client: context.client(),
+        authenticated_by: context.authenticated_by(),
+        issuer: context.issuer(),
+        subject: context.subject(),
+        grant: context.grant(),
+        ticket: names.ticket.as_deref(),
+        is_granted: &context.is_granted,
+    }
+}
+
+fn requested(session: &RoleSession) -> String {
+    session_fields(&session.role, &session.name, session.policy.as_str())
+}

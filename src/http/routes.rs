@@ -1,0 +1,112 @@
+//! The route table of the public listener, and the router that is built of it.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use utoipa::Path;
+use utoipa::openapi::path::{HttpMethod, Operation};
+
+use super::api::Api;
+use super::contract::{self, docs};
+use super::error::ApiError;
+use super::middleware::observer::RequestObserver;
+use super::route::{Route, RouteKind};
+use super::v1::{explain, tickets, token, whoami};
+
+/// Every route. The router, the request context, metrics, the audit and the contract read this table.
+pub(super) static ROUTES: [Route; 7] = [
+    Route {
+        path: token::PATH,
+        allow: "GET, POST",
+        kind: RouteKind::Token,
+        handlers: |_| get(token::get_token).head(no_head).post(token::post_token),
+        operations: || {
+            vec![operation::<token::__path_get_token>(), operation::<token::__path_post_token>()]
+        },
+    },
+    Route {
+        path: token::OSS_SDK_PATH,
+        allow: "GET",
+        kind: RouteKind::OssSdkToken,
+        handlers: |_| get(token::get_oss_sdk_token).head(no_head),
+        operations: || vec![operation::<token::__path_get_oss_sdk_token>()],
+    },
+    Route {
+        path: tickets::PATH,
+        allow: "POST",
+        kind: RouteKind::Ticket,
+        handlers: |_| post(tickets::make_ticket),
+        operations: || vec![operation::<tickets::__path_make_ticket>()],
+    },
+    Route {
+        path: whoami::PATH,
+        allow: "GET, HEAD",
+        kind: RouteKind::Other,
+        handlers: |_| get(whoami::whoami),
+        operations: || vec![operation::<whoami::__path_whoami>()],
+    },
+    Route {
+        path: explain::PATH,
+        allow: "POST",
+        kind: RouteKind::Other,
+        handlers: |_| post(explain::explain),
+        operations: || vec![operation::<explain::__path_explain>()],
+    },
+    Route {
+        path: docs::DOCUMENT_PATH,
+        allow: "GET, HEAD",
+        kind: RouteKind::Other,
+        handlers: |docs| docs.document(),
+        operations: || vec![operation::<docs::__path_openapi>()],
+    },
+    Route {
+        path: docs::PAGE_PATH,
+        allow: "GET, HEAD",
+        kind: RouteKind::Other,
+        handlers: |docs| docs.page(),
+        operations: || vec![operation::<docs::__path_docs>()],
+    },
+];
+
+/// What a request of any other path is counted and logged as.
+static UNMATCHED: Route = Route {
+    path: "unmatched",
+    allow: "",
+    kind: RouteKind::Unmatched,
+    handlers: |_| get(async || ApiError::NotFound),
+    operations: Vec::new,
+};
+
+/// The route of a path: one of a closed set, whatever paths callers try.
+pub(super) fn find(path: &str) -> &'static Route {
+    ROUTES.iter().find(|route| route.path == path).unwrap_or(&UNMATCHED)
+}
+
+/// The public listener's routes, behind the request observer.
+pub(crate) fn router(api: Arc<Api>) -> RequestObserver {
+    let operations = ROUTES.iter().flat_map(|route| {
+        let methods = (route.operations)().into_iter();
+        methods.map(|(method, operation)| (route.path, method, operation))
+    });
+    let docs = docs::Docs::new(&contract::document(operations));
+    let table = ROUTES
+        .iter()
+        .fold(Router::new(), |router, route| router.route(route.path, (route.handlers)(&docs)));
+    let router = table
+        .fallback(async || ApiError::NotFound)
+        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .with_state(Arc::clone(&api));
+    RequestObserver::new(router, find, api)
+}
+
+/// axum answers HEAD by GET without its body. A token that nobody reads would still cost a call to STS.
+async fn no_head() -> ApiError {
+    ApiError::MethodNotAllowed
+}
+
+/// What a handler's attribute says of it.
+fn operation<P: Path>() -> (HttpMethod, Operation) {
+    let method = P::methods().into_iter().next();
+    (method.expect("an attribute names one method"), P::operation())
+}

@@ -1,0 +1,13 @@
+//! The routes of `/v1`: one file a route, its wire types beside its handler.
+
+pub(super) mod explain;
+mod fields;
+mod json_body;
+pub(super) mod no_query;
+pub(super) mod success;
+pub(super) mod ticket_rules;
+pub(super) mod tickets;
+pub(super) mod token;
+pub(super) mod token_request;
+pub(super) mod token_response;
+pub(super) mod whoami;

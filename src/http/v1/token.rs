@@ -1,0 +1,211 @@
+//! `/v1/token` and `/v1/oss-sdk/token`: vend a token.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::body::{Body, HttpBody};
+use axum::extract::{Query, Request, State};
+use axum::http::Uri;
+use axum::response::Response;
+use http_body_util::BodyExt;
+use utoipa::openapi::schema::{OneOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::fields;
+use super::json_body::ApiJson;
+use super::no_query::NoQuery;
+use super::success::json_text;
+use super::token_request::{TokenQuery, TokenRequest};
+use super::token_response::{TokenResponse, token_response};
+use crate::auth::{AuthError, Caller, PresentedCredential};
+use crate::grant::TokenParams;
+use crate::http::api::Api;
+use crate::http::contract::responses::{BodyFailures, CallFailures, StsFailures, curl};
+use crate::http::error::ApiError;
+use crate::http::middleware::context::RequestContext;
+use crate::http::middleware::{audit, auth_failures, authenticate, ticket_auth};
+use crate::sts::RoleSession;
+use crate::vend::{GrantHolder, Vended};
+
+pub(crate) const PATH: &str = "/v1/token";
+pub(crate) const OSS_SDK_PATH: &str = "/v1/oss-sdk/token";
+
+/// Answers `GET` of a token. The request observer calls it directly, without the router.
+pub(crate) async fn handle_get(
+    api: &Api,
+    context: &RequestContext,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let (parts, body) = request.into_parts();
+    let (headers, uri) = (&parts.headers, &parts.uri);
+    let ticket = ticket_auth::presented(headers, uri)
+        .map_err(|error| auth_failures::record(api, context, &PresentedCredential::Other, error))?;
+    let (caller, params) = match ticket {
+        None => (authenticate::caller(api, context, headers).await?, params_of(uri)?),
+        // Boxed: it is rare, and its future would enlarge that of every other request.
+        Some(ticket) => Box::pin(ticket_auth::authenticate(api, context, &ticket)).await?,
+    };
+    // A body that is ignored could hold a narrower request, and its caller would get all of the grant.
+    if !body.is_end_stream() && Box::pin(has_body(body)).await {
+        return Err(ApiError::Malformed(
+            "a `GET` takes its parameters in the query and no body".into(),
+        ));
+    }
+    vend(api, context, &caller, &params).await
+}
+
+#[utoipa::path(
+    get,
+    path = PATH,
+    operation_id = "getToken",
+    tag = "Tokens",
+    summary = "A token",
+    description = "What is not said is taken by default.",
+    params(TokenQuery),
+    responses(
+        (status = 200, description = "A token.", body = TokenResponse),
+        CallFailures,
+        StsFailures,
+    ),
+    security(("Basic" = []), ("Bearer" = []), ("Certificate" = []), ("Ticket" = [])),
+    extensions(("x-codeSamples" = json!(curl(
+        r#"curl -u "$CLIENT:$SECRET" "$APPSERVER/v1/token?DurationSeconds=1800&Parameters.album=2015""#
+    )))),
+)]
+pub(crate) async fn get_token(
+    State(api): State<Arc<Api>>,
+    Extension(context): Extension<Arc<RequestContext>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    handle_get(&api, &context, request).await
+}
+
+#[utoipa::path(
+    get,
+    path = OSS_SDK_PATH,
+    operation_id = "getTokenForOssSdks",
+    tag = "Tokens",
+    summary = "A token, always with HTTP 200",
+    description = "For Android's stock `OSSAuthCredentialsProvider`, which cannot read the body of a 4xx: the real \
+                   status is `StatusCode`.",
+    params(TokenQuery),
+    responses((status = 200, description = "A token, or what is wrong.", body = inline(TokenOrError))),
+    security(("Basic" = []), ("Bearer" = []), ("Certificate" = []), ("Ticket" = [])),
+    extensions(("x-codeSamples" = json!(curl(
+        r#"curl -u "$CLIENT:$SECRET" "$APPSERVER/v1/oss-sdk/token""#
+    )))),
+)]
+pub(crate) async fn get_oss_sdk_token(
+    State(api): State<Arc<Api>>,
+    Extension(context): Extension<Arc<RequestContext>>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    handle_get(&api, &context, request).await
+}
+
+#[utoipa::path(
+    post,
+    path = PATH,
+    operation_id = "postToken",
+    tag = "Tokens",
+    summary = "A token, requested in JSON",
+    description = "A body has at most 16 KiB. Without one, all is taken by default.",
+    request_body = Option<TokenRequest>,
+    responses(
+        (status = 200, description = "A token.", body = TokenResponse),
+        CallFailures,
+        BodyFailures,
+        StsFailures,
+    ),
+    security(("Basic" = []), ("Bearer" = []), ("Certificate" = [])),
+    extensions(("x-codeSamples" = json!(curl(
+        r#"curl -u "$CLIENT:$SECRET" -H 'Content-Type: application/json' \
+  -d '{"DurationSeconds": 1800, "Parameters": {"album": "2015"}}' "$APPSERVER/v1/token""#
+    )))),
+)]
+pub(crate) async fn post_token(
+    State(api): State<Arc<Api>>,
+    Extension(context): Extension<Arc<RequestContext>>,
+    caller: Caller,
+    NoQuery: NoQuery,
+    ApiJson(request): ApiJson<TokenRequest>,
+) -> Result<Response, ApiError> {
+    vend(&api, &context, &caller, &request.into()).await
+}
+
+/// Whether a `GET` has a body. HTTP/2 does not announce one, and may end a request without one by an empty frame, so the
+/// body is read.
+async fn has_body(mut body: Body) -> bool {
+    while let Some(frame) = body.frame().await {
+        match frame.map(|frame| frame.into_data()) {
+            Ok(Ok(data)) if data.is_empty() => {}
+            Ok(Ok(_) | Err(_)) | Err(_) => return true,
+        }
+    }
+    false
+}
+
+fn params_of(uri: &Uri) -> Result<TokenParams, ApiError> {
+    if uri.query().is_none() {
+        return Ok(TokenParams::default());
+    }
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|_| ApiError::Malformed("the query cannot be read".into()))?;
+    if pairs.iter().any(|(name, _)| name == ticket_auth::PARAMETER) {
+        // There is a header, too: which of two credentials counts is not guessed.
+        return Err(AuthError::Malformed.into());
+    }
+    Ok(fields::from_query::<TokenRequest>(&pairs)?.into())
+}
+
+async fn vend(
+    api: &Api,
+    context: &RequestContext,
+    caller: &Caller,
+    params: &TokenParams,
+) -> Result<Response, ApiError> {
+    context.note_requested_grant(caller, params);
+    let grant = context.rules.grants.decide(caller, params, api.clock.now())?;
+    let name = grant.name();
+    let holder = GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
+    let session = grant.into_role_session();
+    let vended = vended(api, context, &holder, &session)
+        .await
+        .inspect_err(|_| audit::note_failed_session(api, context, &session))?;
+    let body = token_response(context.id.as_str(), name, &vended);
+    // The last step that can fail: a caller with an audit record of a token, and none of a failure after it, has the token.
+    audit::record_token(api, context, session, &vended).await?;
+    api.metrics.vended(caller.client(), name);
+    tracing::debug!(
+        token.access_key_id = vended.token.credentials().access_key_id(),
+        "vended credentials to `{}`",
+        caller.client(),
+    );
+    Ok(json_text(body))
+}
+
+async fn vended(
+    api: &Api,
+    context: &RequestContext,
+    holder: &GrantHolder,
+    session: &RoleSession,
+) -> Result<Vended, ApiError> {
+    audit::check(api)?;
+    Ok(api.vendor.vend(holder, session, context.deadline).await?)
+}
+
+/// The answer of the route that is always 200.
+struct TokenOrError;
+
+impl ToSchema for TokenOrError {}
+
+impl PartialSchema for TokenOrError {
+    fn schema() -> RefOr<Schema> {
+        let names = ["TokenResponse", "ErrorResponse"].into_iter().map(Ref::from_schema_name);
+        names.fold(OneOfBuilder::new(), OneOfBuilder::item).into()
+    }
+}
+
+#[cfg(test)]
+mod tests;
