@@ -2,7 +2,7 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::Failure;
+use super::failure::Failure;
 use super::output::say;
 use crate::auth::{ClientSecret, SecretHash};
 use appserver_domain::ClientId;

@@ -7,10 +7,11 @@ use clap::Args;
 use tokio_util::sync::CancellationToken;
 
 use super::emulator::{OssArgs, bind_emulator, emulator_settings, loopback, require_files};
+use super::failure::Failure;
 use super::output::{note, say};
+use super::runtime::block_on;
 use super::serve::{read, run, start_log};
 use super::signals::Signals;
-use super::{Failure, block_on};
 use crate::app::App;
 use crate::config::{self, Mode, Settings};
 use crate::dev::{Setup, greeting, routes};

@@ -7,8 +7,10 @@ use clap::Args;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::config_files::ConfigFiles;
+use super::failure::{EXIT_UNAVAILABLE, Failure};
 use super::output::say;
-use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
+use super::runtime::block_on;
 use crate::config::{Mode, Secrets};
 use crate::doctor::{Finding, Input, Outcome, run_checks};
 use appserver_domain::clock::Clock;

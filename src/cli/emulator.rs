@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::failure::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure};
 use super::output::say;
+use super::runtime::block_on;
 use super::serve::read;
 use super::signals::Signals;
-use super::{EXIT_CONFIG, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::telemetry;
 use appserver_domain::clock::Clock;
 use appserver_emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem};

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{ConfigFiles, EXIT_UNAVAILABLE, Failure, block_on};
+use super::config_files::ConfigFiles;
+use super::failure::{EXIT_UNAVAILABLE, Failure};
+use super::runtime::block_on;
 use crate::config;
 use crate::outbound;
 use crate::telemetry::with_causes;

@@ -2,41 +2,32 @@
 //! `println!`, which panics where nobody reads.
 
 mod audit;
+mod check;
 mod client;
+mod config_files;
 #[cfg(feature = "emulator")]
 mod dev;
 mod doctor;
 #[cfg(feature = "emulator")]
 mod emulator;
+mod failure;
 mod healthcheck;
 mod output;
 mod policy;
+mod runtime;
 mod serve;
 mod signals;
 
-use std::fmt::Display;
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
-use crate::app::StartError;
-use crate::config::{self, Mode, Problem, Problems, SecretsToo, Settings};
-use crate::telemetry::{log_panics, with_causes};
+use crate::telemetry::log_panics;
 use appserver_domain::ClientId;
-use appserver_domain::clock::Clock;
-use output::{note, say};
+use config_files::ConfigFiles;
+use failure::Failure;
+use output::note;
 use signals::Signals;
-
-/// The configuration or the command line is wrong (BSD's EX_USAGE).
-const EXIT_CONFIG: u8 = 64;
-/// Something that is needed is not to be had, such as an address (EX_UNAVAILABLE).
-const EXIT_UNAVAILABLE: u8 = 69;
-/// Results cannot be written, as on a full disk (EX_IOERR).
-const EXIT_IO: u8 = 74;
-/// The AccessKey must not be used (EX_NOPERM).
-const EXIT_KEY_REFUSED: u8 = 77;
 
 #[cfg(feature = "emulator")]
 const EXAMPLES: &str = "\
@@ -73,7 +64,7 @@ enum Command {
     #[cfg(feature = "emulator")]
     Emulator(emulator::EmulatorArgs),
     /// Print every problem of a configuration; the exit code is 64 if there is one
-    Check(CheckArgs),
+    Check(check::CheckArgs),
     /// Try a configuration on the real cloud: endpoints, clock, AccessKey, one AssumeRole for each role, the store
     Doctor(doctor::DoctorArgs),
     /// Try out policy templates
@@ -89,23 +80,6 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
-#[derive(Clone, Debug, Args)]
-struct ConfigFiles {
-    /// A configuration file; may be repeated, later files come over earlier ones
-    #[arg(long = "config", value_name = "FILE")]
-    files: Vec<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-struct CheckArgs {
-    #[command(flatten)]
-    config: ConfigFiles,
-    /// Leave out the AccessKey, what else is read from secret files, and whether the audit's file can be written here,
-    /// as in a pipeline that must not hold secrets and is not the machine of the service
-    #[arg(long)]
-    without_access_key: bool,
-}
-
 #[derive(Debug, Subcommand)]
 enum ClientCommand {
     /// Make a 256-bit secret; print it once, with the configuration that holds its hash
@@ -113,52 +87,6 @@ enum ClientCommand {
         /// 2 to 32 characters of a-z, 0-9 and `-`
         id: ClientId,
     },
-}
-
-impl ConfigFiles {
-    fn load(&self, mode: Mode) -> Result<Settings, Failure> {
-        Ok(config::load(&self.files, &config::environment(), mode)?)
-    }
-
-    /// All that is wrong, these secrets included.
-    fn load_for_check(&self, secrets: SecretsToo) -> Result<Settings, Failure> {
-        let (environment, mode) = (config::environment(), Mode::Production);
-        Ok(config::load_for_check(&self.files, &environment, mode, secrets)?)
-    }
-}
-
-/// Why a command failed: the exit code, and what the operator reads.
-#[derive(Debug)]
-struct Failure {
-    exit: u8,
-    message: String,
-}
-
-impl Failure {
-    fn new(exit: u8, message: impl Display) -> Self {
-        Self { exit, message: message.to_string() }
-    }
-}
-
-impl From<Problems> for Failure {
-    fn from(problems: Problems) -> Self {
-        let count = problems.iter().count();
-        let noun = if count == 1 { "problem" } else { "problems" };
-        Self::new(EXIT_CONFIG, format!("the configuration has {count} {noun}:\n{problems}"))
-    }
-}
-
-impl From<StartError> for Failure {
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Secrets(problems) => problems.into(),
-            StartError::Listen { .. }
-            | StartError::Tls(_)
-            | StartError::IssuersTls(_)
-            | StartError::Tracing(_)
-            | StartError::Store(_) => Self::new(EXIT_UNAVAILABLE, with_causes(&error)),
-        }
-    }
 }
 
 /// Runs the command that the process was started with.
@@ -175,7 +103,7 @@ pub fn run() -> ExitCode {
         Command::Dev(args) => dev::dev(&args, signals()),
         #[cfg(feature = "emulator")]
         Command::Emulator(args) => emulator::emulator(&args, signals()),
-        Command::Check(args) => check(&args),
+        Command::Check(args) => check::check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Policy(command) => policy::run(*command),
         Command::Audit(command) => audit::run(*command),
@@ -189,43 +117,4 @@ pub fn run() -> ExitCode {
             ExitCode::from(exit)
         }
     }
-}
-
-fn check(args: &CheckArgs) -> Result<(), Failure> {
-    let secrets = if args.without_access_key { SecretsToo::No } else { SecretsToo::Yes };
-    let settings = args.config.load_for_check(secrets);
-    let checked = settings.and_then(|settings| match args.without_access_key {
-        true => Ok(settings.warnings),
-        false => {
-            let secrets = settings.check_machine()?;
-            let now = Clock::system().now();
-            Ok(settings.warnings.into_iter().chain(secrets.warnings(now)).collect())
-        }
-    });
-    match checked {
-        Ok(warnings) => {
-            say("The configuration is sound.")?;
-            for Problem { path, message } in &warnings {
-                say(format_args!("note: {path}: {message}"))?;
-            }
-        }
-        // The problems are this command's result.
-        Err(Failure { exit, message }) => {
-            say(message)?;
-            return Err(Failure::new(exit, "not fit to be served"));
-        }
-    }
-    Ok(())
-}
-
-/// How long what is still going on may take to end: threads that read files which hang never do.
-const LEFT_OVER: Duration = Duration::from_millis(200);
-
-/// A runtime for the commands that wait.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.expect("the system gives us threads");
-    let done = runtime.block_on(future);
-    runtime.shutdown_timeout(LEFT_OVER);
-    done
 }

@@ -4,7 +4,7 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
-use super::{EXIT_IO, Failure};
+use super::failure::{EXIT_IO, Failure};
 
 /// Prints a result, and the end of its line, to standard output.
 pub(super) fn say(text: impl Display) -> Result<(), Failure> {

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::config_files::ConfigFiles;
+use super::failure::{EXIT_CONFIG, Failure};
 use super::output::say;
-use super::{ConfigFiles, EXIT_CONFIG, Failure};
 use crate::auth::Caller;
 use crate::config::{self, Mode, Settings};
 use crate::grant::{Grants, Refusal, TokenParams};

@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+use super::config_files::ConfigFiles;
+use super::failure::{EXIT_CONFIG, EXIT_KEY_REFUSED, EXIT_UNAVAILABLE, Failure};
+use super::runtime::block_on;
 use super::signals::Signals;
-use super::{ConfigFiles, EXIT_CONFIG, EXIT_KEY_REFUSED, EXIT_UNAVAILABLE, Failure, block_on};
 use crate::app::App;
 use crate::config::{LogFormat, SecretsToo, Settings};
 use crate::telemetry::{self, LogEnd, LogFilter};

@@ -9,7 +9,7 @@ use signal_hook::iterator::Signals as Caught;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use super::failure::Failure;
 use crate::app::Reloads;
 
 /// 128 + SIGTERM, as a shell reports it.

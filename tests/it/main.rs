@@ -23,6 +23,7 @@ mod foreign_redis;
 mod framing;
 mod headers;
 mod http2;
+mod import_circles;
 mod issuers;
 mod layers;
 mod limits;

@@ -1,7 +1,6 @@
 //! One identity provider, as the operator has described it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::Algorithm;
@@ -13,6 +12,7 @@ use super::configured_keys::ConfiguredKeys;
 use super::json::{Claims, Json};
 use super::parsed::Parsed;
 use super::problem::{quoted_claim, shown};
+use super::signature_algorithm::SignatureAlgorithm;
 use super::token_kind::TokenKind;
 use super::{JwtProblem, JwtRefusal};
 use crate::auth::Caller;
@@ -74,69 +74,6 @@ impl TryFrom<String> for SubjectType {
     }
 }
 
-/// How tokens may be signed.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
-pub(crate) struct SignatureAlgorithm(Algorithm);
-
-impl SignatureAlgorithm {
-    /// All whose keys come in sets.
-    pub(crate) fn asymmetric() -> impl Iterator<Item = Self> {
-        let names =
-            ["ES256", "ES384", "EdDSA", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512"];
-        names.into_iter().filter_map(|name| Self::try_from(name.to_owned()).ok())
-    }
-
-    pub(crate) fn is_symmetric(self) -> bool {
-        matches!(self.0, Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512)
-    }
-
-    /// By its name in tokens and keys. `Ed25519` is RFC 9864's name for what `EdDSA` was with keys on that curve, the only
-    /// ones here.
-    pub(super) fn named(name: &str) -> Option<Algorithm> {
-        if name == "Ed25519" { Some(Algorithm::EdDSA) } else { name.parse().ok() }
-    }
-}
-
-impl fmt::Display for SignatureAlgorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl From<Algorithm> for SignatureAlgorithm {
-    fn from(algorithm: Algorithm) -> Self {
-        Self(algorithm)
-    }
-}
-
-impl TryFrom<String> for SignatureAlgorithm {
-    type Error = Invalid;
-
-    fn try_from(name: String) -> Result<Self, Invalid> {
-        // `none` is not among them; HS384 and HS512 add nothing to HS256.
-        let known = match name.as_str() {
-            "ES256" => Algorithm::ES256,
-            "ES384" => Algorithm::ES384,
-            "Ed25519" | "EdDSA" => Algorithm::EdDSA,
-            "RS256" => Algorithm::RS256,
-            "RS384" => Algorithm::RS384,
-            "RS512" => Algorithm::RS512,
-            "PS256" => Algorithm::PS256,
-            "PS384" => Algorithm::PS384,
-            "PS512" => Algorithm::PS512,
-            "HS256" => Algorithm::HS256,
-            _ => {
-                return Err(Invalid(
-                    "an algorithm is ES256, ES384, Ed25519 (or EdDSA), RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared \
-                     secret, HS256",
-                ));
-            }
-        };
-        Ok(Self(known))
-    }
-}
-
 impl Issuer {
     /// Stands for what a ticket of its users depends on: its configuration. Public keys are no part of it, for their
     /// ordinary rotation ends nobody's session; a shared secret is, as anyone who knows it can be any user.
@@ -162,7 +99,8 @@ impl Issuer {
     /// The algorithm that a token names, if it is one of the issuer's.
     pub(super) fn algorithm(&self, name: &str) -> Result<Algorithm, JwtRefusal> {
         let named = SignatureAlgorithm::named(name);
-        let taken = named.filter(|named| self.algorithms.contains(&SignatureAlgorithm(*named)));
+        let taken =
+            named.filter(|named| self.algorithms.contains(&SignatureAlgorithm::from(*named)));
         taken.ok_or_else(|| {
             let own: Vec<_> = self.algorithms.iter().map(ToString::to_string).collect();
             let detail = format!("`alg` is {}; `algorithms` has {}", shown(name), own.join(", "));

@@ -18,6 +18,7 @@ mod jwks_refresher;
 mod parsed;
 mod problem;
 mod refresh_trigger;
+mod signature_algorithm;
 #[cfg(test)]
 mod tests;
 mod token_kind;
@@ -46,10 +47,11 @@ pub(crate) use claim_path::ClaimPath;
 pub(crate) use claims::{ClaimKind, ClaimRule, NamedClaim};
 pub(crate) use configured_keys::{ConfiguredKeys, JwksEndpoint, RefreshPolicy};
 pub(crate) use fetch::IssuerTlsError;
-pub(crate) use issuer::{Issuer, SignatureAlgorithm, SubjectType};
+pub(crate) use issuer::{Issuer, SubjectType};
 pub(crate) use jwks::Jwks;
 use problem::JwtProblem;
 pub(crate) use problem::JwtRefusal;
+pub(crate) use signature_algorithm::SignatureAlgorithm;
 pub(crate) use token_kind::TokenKind;
 
 /// A longer token is not looked at: as much as the head of a request may have, so that what arrives is read. Most have 1 to

@@ -2,9 +2,8 @@
 
 use std::io::{self, Write};
 
-use super::entry::Entry;
+use super::entry::{Entry, shown};
 use super::policies::Policies;
-use super::shown;
 
 #[derive(Default)]
 pub(super) struct Listed {

@@ -13,8 +13,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::failure::{EXIT_CONFIG, Failure};
 use super::output::{note, written};
-use super::{EXIT_CONFIG, Failure};
 use appserver_domain::clock::Clock;
 use appserver_domain::{ClientId, GrantName, IssuerName};
 use entry::Entry;
@@ -167,14 +167,4 @@ impl FindArgs {
             })
             && is(self.request_id.as_deref(), Some(&*entry.request_id))
     }
-}
-
-/// Text of others on a terminal: what would steer it is written out.
-fn shown(text: &str) -> String {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    let write = |c: char| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() };
-    text.chars().map(write).collect()
 }

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
-use super::entry::Entry;
-use super::shown;
+use super::entry::{Entry, shown};
 
 /// So many policies are remembered, 2 KB each at the most, in case that a later line names them; and so many are told.
 const REMEMBERED: usize = 10_000;

@@ -5,9 +5,8 @@ use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 
-use super::entry::Entry;
+use super::entry::{Entry, shown};
 use super::policies::Policies;
-use super::shown;
 
 /// So many different callers, addresses or replicas are counted; a token that more share is named by these.
 const COUNTED: usize = 10_000;

@@ -1,0 +1,46 @@
+//! `appserver check`.
+
+use clap::Args;
+
+use super::config_files::ConfigFiles;
+use super::failure::Failure;
+use super::output::say;
+use crate::config::{Problem, SecretsToo};
+use appserver_domain::clock::Clock;
+
+#[derive(Debug, Args)]
+pub(super) struct CheckArgs {
+    #[command(flatten)]
+    config: ConfigFiles,
+    /// Leave out the AccessKey, what else is read from secret files, and whether the audit's file can be written here,
+    /// as in a pipeline that must not hold secrets and is not the machine of the service
+    #[arg(long)]
+    without_access_key: bool,
+}
+
+pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
+    let secrets = if args.without_access_key { SecretsToo::No } else { SecretsToo::Yes };
+    let settings = args.config.load_for_check(secrets);
+    let checked = settings.and_then(|settings| match args.without_access_key {
+        true => Ok(settings.warnings),
+        false => {
+            let secrets = settings.check_machine()?;
+            let now = Clock::system().now();
+            Ok(settings.warnings.into_iter().chain(secrets.warnings(now)).collect())
+        }
+    });
+    match checked {
+        Ok(warnings) => {
+            say("The configuration is sound.")?;
+            for Problem { path, message } in &warnings {
+                say(format_args!("note: {path}: {message}"))?;
+            }
+        }
+        // The problems are this command's result.
+        Err(Failure { exit, message }) => {
+            say(message)?;
+            return Err(Failure::new(exit, "not fit to be served"));
+        }
+    }
+    Ok(())
+}
