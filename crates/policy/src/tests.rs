@@ -2,6 +2,7 @@
 
 mod draw;
 mod issuers;
+mod overlap;
 mod reading;
 mod requested_policy;
 mod worlds;

@@ -3,12 +3,14 @@
 //! The property: for any two admissible callers of different issuers, what their rendered policies allow does not overlap,
 //! unless the operator wrote an overlap that is there whatever the values are, such as a grant of a whole bucket.
 
+use appserver_domain::{ClientId, IssuerName};
+use chrono::DateTime;
+
 use crate::document::tree::{Document, Effect, Statement};
 use crate::oss::catalogue::PREFIX_KEY;
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::subject_form::SubjectForm;
 use crate::template::text::{Piece, Text};
-use appserver_domain::{ClientId, IssuerName};
 
 /// Whose token it is, as far as the configuration knows.
 pub(crate) type Comer<'a> = (&'a ClientId, &'a IssuerName);
@@ -19,6 +21,8 @@ enum Symbol {
     Exactly(char),
     /// `?`, and any one character of a value that may be several segments.
     Any,
+    /// A digit of the time.
+    Digit,
     /// `*`, and values that may be several segments.
     Run,
     /// A value of one segment: one character or more, and no `/`.
@@ -131,8 +135,15 @@ fn symbols(text: &Text, (client, issuer): Comer<'_>, unnamed: bool) -> Vec<Symbo
                 Source::Subject(SubjectForm::Hash) => {
                     symbols.push(Symbol::HashOf(issuer.as_str().to_owned()));
                 }
-                // A moment of some segments, each of some digits.
-                Source::Now(_) => symbols.push(Symbol::Run),
+                // Each moment has the same characters at the same places, but for its digits.
+                Source::Now(format) => {
+                    let moment = format.write(DateTime::UNIX_EPOCH);
+                    let symbol = |c: char| match c {
+                        '0'..='9' => Symbol::Digit,
+                        c => Symbol::Exactly(c),
+                    };
+                    symbols.extend(moment.chars().map(symbol));
+                }
                 Source::Subject(SubjectForm::Plain | SubjectForm::Encoded)
                 | Source::Claim(_)
                 | Source::Parameter(_) => {
@@ -203,12 +214,21 @@ fn have_one_in_common(one: &Symbol, other: &Symbol) -> bool {
         (Symbol::Exactly(one), Symbol::Exactly(other)) => one == other,
         (Symbol::HashOf(one), Symbol::HashOf(other)) => one == other,
         (Symbol::Segment, Symbol::Exactly(c)) | (Symbol::Exactly(c), Symbol::Segment) => *c != '/',
+        (Symbol::Digit, Symbol::Exactly(c)) | (Symbol::Exactly(c), Symbol::Digit) => {
+            c.is_ascii_digit()
+        }
         (Symbol::Unnamed, other) | (other, Symbol::Unnamed) => {
             matches!(other, Symbol::Run | Symbol::Segment)
         }
-        (Symbol::HashOf(_), Symbol::Exactly(_)) | (Symbol::Exactly(_), Symbol::HashOf(_)) => false,
+        (Symbol::HashOf(_), Symbol::Exactly(_) | Symbol::Digit)
+        | (Symbol::Exactly(_) | Symbol::Digit, Symbol::HashOf(_)) => false,
         (
-            Symbol::Any | Symbol::Run | Symbol::Segment | Symbol::HashOf(_) | Symbol::Exactly(_),
+            Symbol::Any
+            | Symbol::Run
+            | Symbol::Segment
+            | Symbol::Digit
+            | Symbol::HashOf(_)
+            | Symbol::Exactly(_),
             _,
         ) => true,
     }
