@@ -561,7 +561,7 @@ ExplicitlyDenied: by Role[1].Statement[0]
 
 {"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/users/alice/a/*"}]}
 
-This is what the session policy and the given policies of the role say together. The bucket's policy, if it has one, was not asked.
+This is what the session policy and the given policies of the role say together. The bucket's policy, if it has one, was not evaluated.
 "#);
     let json: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
     assert_eq!(json["DecidedBy"], "Statement[0]");
@@ -597,8 +597,8 @@ fn policy_lint_names_file_and_statement() {
     );
     assert_eq!(output.status.code(), Some(64));
     insta::assert_snapshot!(text(&output.stdout).replace(&folder.path().display().to_string(), "<folder>"), @r"
-<folder>/wide.json: Statement[0].Action: this allows actions that nobody named: list the actions, or set `allow_broad` with a reason
-<folder>/wide.json: Statement[0].Resource: this allows buckets that nobody named: write service and bucket without wildcards, or set `allow_broad` with a reason
+<folder>/wide.json: Statement[0].Action: this allows actions that it does not name: list the actions, or set `allow_broad` with a reason
+<folder>/wide.json: Statement[0].Resource: this allows buckets that it does not name: write service and bucket without wildcards, or set `allow_broad` with a reason
 ");
     let shipped = ["policy", "lint", "config/policies/read-all.json"];
     let output = run(&shipped, &[]);

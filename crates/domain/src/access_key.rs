@@ -18,17 +18,17 @@ text_type!(
     "an AccessKey id is 1 to 128 characters of A-Z, a-z, 0-9, `.`, `_` and `-`"
 );
 
-/// An AccessKey of a RAM user: what every call to STS is signed with.
+/// An AccessKey of a RAM user, which signs every call to STS.
 #[derive(Clone, Debug)]
 pub struct AccessKey {
-    /// Names the key, also in logs.
+    /// Identifies the key, also in logs.
     pub id: AccessKeyId,
-    /// Signs, and is shown to nobody.
+    /// Signs requests; never displayed.
     pub secret: SecretString,
 }
 
 impl AccessKey {
-    /// A key from text that may have white space around it, as files do.
+    /// Parses a key from text with optional white space around it, as files have.
     pub fn new(id: &str, secret: SecretString) -> Result<Self, Invalid> {
         let id = id.trim().parse()?;
         match secret.expose_secret().trim() {

@@ -1,4 +1,4 @@
-//! Whose a thing is, and which role: Alibaba Cloud Resource Names of RAM.
+//! Alibaba Cloud Resource Names of RAM.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ text_type!(
 
 /// A RAM role, `acs:ram::<account>:role/<name>`.
 ///
-/// RAM lower-cases role names in ARNs, so the name is kept as it was written.
+/// RAM lower-cases role names in ARNs; the name is kept as it was written.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
 pub struct RoleArn {

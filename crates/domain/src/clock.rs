@@ -1,4 +1,4 @@
-//! The one place that asks what time it is.
+//! The clocks: the only code that reads the time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -7,21 +7,20 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike, TimeDelta, Timelike, Utc};
 use tokio::time::Instant;
 
-/// Where "now" comes from: the machine, or a test that moves it by hand.
+/// The source of the current time: the machine, or a manual clock in tests.
 ///
-/// A machine has two clocks, and neither is right alone. The wall clock can be set, forwards and back. The monotonic
-/// clock cannot, but on Linux it stands while the machine is suspended. So:
+/// A machine has two clocks, and neither suffices alone. The wall clock can be set, forwards and back. The monotonic
+/// clock cannot, but on Linux it stops while the machine is suspended. So:
 ///
-/// - What is kept and good for a while (a token, a refusal, a verified JWT, an issuer's keys) has a `Moment` from which
-///   its age is counted, by whichever clock says more.
-/// - What was written down elsewhere with a date (a JWT, a ticket) is judged by the wall clock: nothing else is known of
-///   the time before this process saw it.
+/// - What is cached for a while (a token, a refusal, a verified JWT, an issuer's keys) has a `Moment` from which its
+///   age is counted, by whichever clock shows more.
+/// - What carries a date from elsewhere (a JWT, a ticket) is compared with the wall clock.
 /// - What waits or bounds load (time-outs, pauses, backoff, the breaker, limits, the budget) uses the monotonic clock
-///   alone. A wall clock that is set must neither end a wait nor hand out a quota again; after a suspend such a bound
-///   is at most as strict as it was before.
+///   alone. Setting the wall clock must neither end a wait nor renew a quota; after a suspend such a bound is at most
+///   as strict as before.
 ///
-/// `CLOCK_BOOTTIME`, which counts suspends, was left out: when a machine wakes, the kernel adds the same time to it and to
-/// the wall clock, so it would tell more only where the wall clock is set back by just that.
+/// `CLOCK_BOOTTIME`, which counts suspends, is not used: on wake-up the kernel adds the same time to it and to the wall
+/// clock, so it would help only if the wall clock were set back by exactly that time.
 ///
 /// Clones of a manual clock move together. It is the wall clock of a test, whose monotonic clock is tokio's.
 #[derive(Clone, Debug)]
@@ -40,7 +39,7 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands at `start` until it is moved.
+    /// A clock that stays at `start` until it is moved.
     pub fn manual(start: DateTime<Utc>) -> Self {
         Self(Source::Manual(Arc::new(AtomicI64::new(start.timestamp_micros()))))
     }
@@ -88,7 +87,7 @@ impl Moment {
         Self { wall, monotonic: Instant::now() }
     }
 
-    /// The time that has passed since `earlier`, by the clock that says more.
+    /// The time since `earlier`, by the clock that shows more.
     pub fn since(self, earlier: Self) -> Duration {
         let by_wall = (self.wall - earlier.wall).to_std().unwrap_or_default();
         by_wall.max(self.monotonic.saturating_duration_since(earlier.monotonic))
@@ -102,15 +101,15 @@ impl Moment {
 
 #[cfg(any(test, feature = "test-support"))]
 impl Moment {
-    /// The moment when the clocks have moved so far from this one.
+    /// This moment plus a duration, by both clocks.
     pub fn moved(self, wall: TimeDelta, monotonic: Duration) -> Self {
         Self { wall: self.wall + wall, monotonic: self.monotonic + monotonic }
     }
 }
 
-/// When something ends that many threads look at, without a lock: by whichever clock says so first.
+/// The end of something that many threads read without a lock: reached as soon as either clock reaches it.
 ///
-/// The two parts are not changed together. A reader in between sees an end of each, and both were right.
+/// The two parts are not stored together. A reader in between sees one part of each end, and both were valid.
 #[derive(Debug)]
 pub struct SharedEnd {
     origin: Instant,
@@ -121,7 +120,7 @@ pub struct SharedEnd {
 }
 
 impl SharedEnd {
-    /// An end that has not been set: not reached at any moment.
+    /// No end: never reached.
     pub fn never() -> Self {
         Self {
             origin: Instant::now(),
@@ -130,7 +129,7 @@ impl SharedEnd {
         }
     }
 
-    /// It ends when so much time has passed since `now`.
+    /// Sets the end to so much time after `now`.
     pub fn set(&self, now: Moment, good_for: Duration) {
         let millis = u64::try_from(good_for.as_millis()).unwrap_or(u64::MAX);
         let wall = now.wall.timestamp_millis().saturating_add_unsigned(millis);
@@ -157,13 +156,13 @@ impl SharedEnd {
     }
 }
 
-/// A moment as `YYYY-MM-DDTHH:MM:SSZ`, digit by digit: every answer and every line of the log has one, and the
-/// formatting of numbers in general takes ten times as long.
+/// A moment as `YYYY-MM-DDTHH:MM:SSZ`, digit by digit: every answer and every log line has one, and the general
+/// formatting of numbers takes ten times as long.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp([u8; 20]);
 
 impl Stamp {
-    /// Of the years from 0 to 9999; what is beyond is written as the nearest of them.
+    /// For the years 0 to 9999; others are written as the nearest of them.
     pub fn of(moment: DateTime<Utc>) -> Self {
         let mut text = *b"0000-00-00T00:00:00Z";
         let mut put = |at: usize, length: usize, number: u32| {
@@ -225,7 +224,7 @@ mod tests {
 
     /// T47.
     #[tokio::test(start_paused = true)]
-    async fn an_age_is_what_the_clock_says_that_says_more() {
+    async fn an_age_is_counted_by_the_clock_that_shows_more() {
         for (wall, monotonic, expected) in MOVES {
             let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
             let before = clock.moment();
@@ -238,7 +237,7 @@ mod tests {
 
     /// T47.
     #[tokio::test(start_paused = true)]
-    async fn an_end_comes_when_the_first_clock_says_so() {
+    async fn an_end_is_reached_when_either_clock_reaches_it() {
         for (wall, monotonic, age) in MOVES {
             for good_for in [0, 1, 89, 90, 91, 7199, 7200, 7201] {
                 let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());

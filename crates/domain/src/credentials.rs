@@ -1,9 +1,9 @@
-//! What STS hands out.
+//! Credentials that STS issues.
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
-/// Temporary credentials as STS returned them: complete, and not yet expired when they came.
+/// Temporary credentials as STS returned them: complete, and not expired on arrival.
 #[derive(Clone, Debug)]
 pub struct Credentials {
     access_key_id: String,
@@ -15,7 +15,7 @@ pub struct Credentials {
     sts_request_id: Option<String>,
 }
 
-/// The role session that the credentials stand for.
+/// The role session of the credentials.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AssumedRoleUser {
     /// Such as `acs:ram::11223344:role/oss-readonly/client-002`.
@@ -24,19 +24,19 @@ pub struct AssumedRoleUser {
     pub id: String,
 }
 
-/// Why an answer of STS is not credentials. An empty or dead token is never handed out as if it were one.
+/// Why a response of STS has no valid credentials. Incomplete or expired ones are never handed out.
 #[derive(Debug, thiserror::Error, Eq, PartialEq)]
 pub enum IncompleteCredentials {
-    /// A part is there but empty.
+    /// A part is empty.
     #[error("`{0}` is empty")]
     Empty(&'static str),
-    /// The token was dead on arrival.
+    /// The token had expired on arrival.
     #[error("`Expiration` is not in the future")]
     Expired,
 }
 
 impl Credentials {
-    /// Credentials from an answer that came at `issued_at` by the issuer's clock.
+    /// Credentials from a response at `issued_at` by STS's clock.
     pub fn new(
         access_key_id: String,
         access_key_secret: SecretString,
@@ -67,12 +67,12 @@ impl Credentials {
         })
     }
 
-    /// The same, with STS's name for the request that they answer.
+    /// The same credentials with the `RequestId` of the STS response.
     pub fn of_request(self, sts_request_id: Option<String>) -> Self {
         Self { sts_request_id, ..self }
     }
 
-    /// Names the credentials, also in logs and in ActionTrail.
+    /// Identifies the credentials, also in logs and in ActionTrail.
     pub fn access_key_id(&self) -> &str {
         &self.access_key_id
     }
@@ -92,17 +92,17 @@ impl Credentials {
         self.issued_at
     }
 
-    /// When they end, as STS said; never computed from what was asked for.
+    /// The expiration that STS returned; never computed from the requested duration.
     pub fn expiration(&self) -> DateTime<Utc> {
         self.expiration
     }
 
-    /// The role session they stand for.
+    /// The role session of the credentials.
     pub fn assumed_role_user(&self) -> &AssumedRoleUser {
         &self.assumed_role_user
     }
 
-    /// STS's name for the request that they answer, by which Alibaba's support finds it.
+    /// The `RequestId` of the STS response, by which Alibaba Cloud's support finds the call.
     pub fn sts_request_id(&self) -> Option<&str> {
         self.sts_request_id.as_deref()
     }

@@ -1,4 +1,4 @@
-//! How long a token may live.
+//! Durations of role sessions.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use std::time::Duration;
 pub struct MaxSessionDuration(u32);
 
 impl MaxSessionDuration {
-    /// What a role has that nobody changed.
+    /// The default of RAM.
     pub const DEFAULT: Self = Self(3600);
 
-    /// The seconds as a role's setting, if they can be one.
+    /// A role's setting, if the seconds are in its range.
     pub fn from_secs(secs: u32) -> Option<Self> {
         (3600..=43200).contains(&secs).then_some(Self(secs))
     }
 
-    /// The seconds as a duration that this role can be assumed for.
+    /// A duration that the role can be assumed for, if the seconds are one.
     pub fn admit(self, secs: u32) -> Option<SessionDuration> {
         (SessionDuration::SHORTEST_SECS..=self.0).contains(&secs).then_some(SessionDuration(secs))
     }
@@ -33,16 +33,16 @@ impl MaxSessionDuration {
 pub struct SessionDuration(u32);
 
 impl SessionDuration {
-    /// STS issues nothing shorter.
+    /// The minimum of STS.
     pub const SHORTEST_SECS: u32 = 900;
 
-    /// The seconds as a duration, if they lie between two durations or are one of them.
+    /// A duration, if the seconds are within the two bounds.
     pub fn between(shortest: Self, longest: Self, secs: u64) -> Option<Self> {
         let secs = u32::try_from(secs).ok()?;
         (shortest.0..=longest.0).contains(&secs).then_some(Self(secs))
     }
 
-    /// This duration, or if it is longer than so many seconds, these; none if they are too few.
+    /// This duration, shortened to so many seconds if it is longer; `None` if they are below the minimum.
     pub fn at_most(self, secs: u64) -> Option<Self> {
         let secs = u32::try_from(secs).unwrap_or(u32::MAX);
         (secs >= Self::SHORTEST_SECS).then_some(Self(self.0.min(secs)))

@@ -1,4 +1,4 @@
-//! Who is behind a request, in our words and in the words that STS records.
+//! The identities behind a request, as AppServer and as STS name them.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use serde::Deserialize;
 
 use super::text_type;
 
-/// The end user or device behind a request, as the verified credential named it (a JWT's `sub`).
+/// The end user or device behind a request, as the verified credential names it (a JWT's `sub`).
 ///
-/// It may hold any text an identity provider issues; what of it may stand in a policy or in a session name
-/// is decided there. Its text is shared, as a client's.
+/// It may contain any text that an identity provider issues; policy templates decide what of it a policy or a session
+/// name may contain. Its text is shared, as a client's is.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Subject(Arc<str>);
 
@@ -19,7 +19,7 @@ text_type!(
     "a subject is 1 to 256 bytes of text without control characters"
 );
 
-/// An `ExternalId`, which a role's trust policy may ask for.
+/// An `ExternalId`, which a role's trust policy may require.
 ///
 /// Source: STS `AssumeRole`: 2 to 1224 characters of `\w + = , . @ : / -`.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
@@ -33,7 +33,7 @@ text_type!(
     "an external id is 2 to 1224 characters of A-Z, a-z, 0-9 and `_ + = , . @ : / -`"
 );
 
-/// A `SourceIdentity`, which ActionTrail keeps for the whole life of a session.
+/// A `SourceIdentity`, which ActionTrail records for the whole session.
 ///
 /// Source: STS `AssumeRole`: 2 to 64 characters of `\w + = , . @ -`, not starting with `acs:`, `aliyun:` or
 /// `alibabacloud:` (no `:` can occur, so the prefixes need no check of their own).

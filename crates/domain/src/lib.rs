@@ -1,7 +1,6 @@
-//! The words of the field as types that cannot hold a wrong value. Imports nothing of ours.
+//! The vocabulary of the service as types that cannot hold an invalid value. It imports nothing of the service.
 //!
-//! Configuration, HTTP and the command line all come in through the same `TryFrom`s, so each rule and its
-//! message stand once.
+//! Configuration, HTTP and the command line all use the same `TryFrom`s, so each rule and its message exist once.
 
 mod access_key;
 mod arn;
@@ -28,15 +27,15 @@ pub use names::{ClientId, GrantName, IssuerName, RoleName, ValueName};
 pub use object_key::{KeyPath, PolicyText, Segment};
 pub use session_name::SessionName;
 
-/// A value that does not keep its type's rule; the message states the rule, never the value.
+/// A value that its type does not admit; the message states the rule, never the value.
 ///
-/// One type for the whole vocabulary: nobody acts on which rule was broken, everybody reports it. The value
-/// is left out because it may be a secret put into the wrong field.
+/// One error type is enough: no code acts on which rule was broken, all code reports it. The value is left out because
+/// it may be a secret in the wrong field.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub &'static str);
 
-/// The `TryFrom`s, `Deserialize` and `Display` that every text type of this module shares.
+/// The methods and traits that every text type of this crate shares.
 #[macro_export]
 macro_rules! text_type {
     ($name:ident, $admits:expr, $rule:literal) => {
@@ -47,7 +46,7 @@ macro_rules! text_type {
             }
         }
 
-        // Not every type's text is asked for yet, and that is no reason for a type without it.
+        // Marks `as_str` as used for types that no code calls it on.
         const _: fn(&$name) -> &str = $name::as_str;
 
         impl TryFrom<String> for $name {

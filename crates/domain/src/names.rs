@@ -1,4 +1,4 @@
-//! Names that operators give: of clients, roles and grants, and of the values a policy template may hold.
+//! Names that operators choose: of clients, roles, grants and issuers, and of the values of a policy template.
 
 use std::borrow::Borrow;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use super::text_type;
 
 /// A registered app, such as `photo-app-ios`.
 ///
-/// It becomes a path segment of policies and a part of session names, so it holds only characters that are
-/// plain in both. Its text is shared: each request carries it to several places.
+/// It is part of policies and of session names, so it contains only characters that are plain in both. Its text is
+/// shared: each request copies it to several places.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
 pub struct ClientId(Arc<str>);
 
 text_type!(ClientId, |s| is_name(s, 2), "a client id is 2 to 32 characters of a-z, 0-9 and `-`");
 
-/// Clients are found by what a caller says that it is.
+/// Lookup by the text that a request gives.
 impl Borrow<str> for ClientId {
     fn borrow(&self) -> &str {
         &self.0
@@ -35,17 +35,17 @@ text_type!(
     "a grant's name is 1 to 32 characters of a-z, 0-9 and `-`"
 );
 
-/// What a configuration calls a RAM role; the role itself is its ARN.
+/// The name of a RAM role in the configuration; the role itself is its ARN.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
 pub struct RoleName(String);
 
 text_type!(RoleName, |s| is_name(s, 1), "a role's name is 1 to 32 characters of a-z, 0-9 and `-`");
 
-/// What a configuration calls an identity provider: `[issuers.NAME]`. Its `iss` may change or be renamed; this is what
-/// policies, limits and the audit tell users of different issuers apart by.
+/// The name of an identity provider in the configuration: `[issuers.NAME]`. Its `iss` may change; policies, limits and
+/// the audit distinguish users of different issuers by this name.
 ///
-/// A path segment of policies and a part of session names, as a client's id is.
+/// It is part of policies and of session names, as a client's id is.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
 pub struct IssuerName(Arc<str>);

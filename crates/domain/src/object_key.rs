@@ -1,4 +1,4 @@
-//! The pieces that a policy's resource may be built from.
+//! The parts that a policy's resource is built from.
 
 use unicode_normalization::{IsNormalized, is_nfc, is_nfc_quick};
 
@@ -6,10 +6,10 @@ use super::text_type;
 
 /// One segment of an object key, such as `2015` in `photos/2015/grass.jpg`.
 ///
-/// It ends up in the `Resource` of a session policy, where RAM has no escape for `*` and `?`, so only
-/// characters that stand for themselves are let in: letters, digits, combining marks in NFC, and
-/// `- _ . ~ @ + = , ( ) !`. Nothing of that list means anything to RAM, to JSON, to a path or to a URL's
-/// percent-encoding. Spaces are left out because signers in the field mis-sign them.
+/// It becomes part of the `Resource` of a session policy, where RAM has no escape for `*` and `?`, so only characters
+/// without a special meaning are allowed: letters, digits, combining marks in NFC, and `- _ . ~ @ + = , ( ) !`. None of
+/// them has a meaning to RAM, to JSON, to a path or to percent-encoding. Spaces are excluded because common signers
+/// sign them wrongly.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Segment(String);
 
@@ -30,10 +30,10 @@ text_type!(
      `- _ . ~ @ + = , ( ) !` in Unicode NFC, not empty, `.` or `..`"
 );
 
-/// A value of a policy that somebody outside wrote: paths, ARNs and the like, in which `*` and `?` are wildcards.
+/// A value in a policy that a caller wrote: paths, ARNs and the like, in which `*` and `?` are wildcards.
 ///
-/// The characters of [`Segment`]s and `* ? / :`, so that nothing in it could be a variable, mean anything to JSON,
-/// or be invisible.
+/// The characters of [`Segment`]s and `* ? / :`, so that no part of it can be a variable, have a meaning to JSON, or be
+/// invisible.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct PolicyText(String);
 
@@ -47,7 +47,7 @@ fn is_segment(raw: &str) -> bool {
     !matches!(raw, "" | "." | "..")
         && raw.chars().all(stands_for_itself)
         && is_nfc(raw)
-        // Nothing that would melt into fixed text before it.
+        // No combining character that would merge with the text before it.
         && is_nfc_quick(raw.chars().take(1)) == IsNormalized::Yes
 }
 
@@ -57,8 +57,8 @@ fn stands_for_itself(c: char) -> bool {
         || matches!(c, '-' | '_' | '.' | '~' | '@' | '+' | '=' | ',' | '(' | ')' | '!')
 }
 
-/// The letters and marks among Unicode's `Default_Ignorable_Code_Point`s: they show nothing, so that two users
-/// could look the same.
+/// The letters and marks among Unicode's `Default_Ignorable_Code_Point`s: they are invisible, so two users could look
+/// the same.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,

@@ -1,4 +1,4 @@
-//! The name a token carries into ActionTrail.
+//! The name of a role session, which ActionTrail records.
 
 use super::text_type;
 
@@ -9,10 +9,10 @@ use super::text_type;
 pub struct SessionName(String);
 
 impl SessionName {
-    /// The most characters a session name has.
+    /// The longest session name.
     pub const LONGEST: usize = 64;
 
-    /// Whether the character may stand in a session name.
+    /// Whether a session name may contain the character.
     pub fn admits(c: char) -> bool {
         c.is_ascii_alphanumeric() || matches!(c, '.' | '@' | '-' | '_')
     }

@@ -1,9 +1,10 @@
-//! What a token may do: RAM policies, the templates they are rendered from, and their proofs. Pure, no I/O.
+//! RAM policies: documents, the templates that session policies are rendered from, and the proofs about both. Pure, no
+//! I/O.
 //!
-//! [`GrantTemplate`] is the front door: it reads a grant's texts when the configuration loads, with all that is
-//! wrong with them, and turns a request's values into a [`SessionPolicy`] and a session name. A caller that asks
-//! for less sends an [`RequestedPolicy`], which becomes one only within its grant's. An [`Explanation`] puts a
-//! [`Request`] to the very policy that would be sent.
+//! [`GrantTemplate`] is the entry point. It parses a grant's texts when the configuration loads and reports every
+//! problem in them; for a request it turns the values into a [`RenderedSession`] with its [`SessionPolicy`]. A caller
+//! that wants less than its grant gives sends a [`RequestedPolicy`], which is rendered only if it lies within the
+//! grant's policy. An [`Explanation`] evaluates a [`Request`] against the session policy that would be sent.
 
 mod containment;
 mod document;
@@ -19,7 +20,7 @@ pub use containment::requested_policy::RequestedPolicy;
 pub use document::problem::PolicyProblem;
 pub use evaluate::explanation::{Explanation, RolePolicy, StatementVerdict};
 pub use evaluate::request::{Request, RequestProblem};
-pub use lint::file::{LintReport, lint_file};
+pub use lint::policy_file::{LintReport, lint_file};
 pub use session::grant_template::{
     GrantTemplate, GrantTemplateProblem, GrantTexts, RenderProblem, RenderedSession,
 };

@@ -16,10 +16,10 @@ use crate::evaluate::request::Request;
 use draw::{draw, draw_from, or_any};
 use reading::{Reading, readings};
 use requested_policy::requested_from;
-use worlds::{Asking, asking, policy};
+use worlds::{Probe, policy, probe};
 
-fn request(asking: &Asking) -> Request {
-    Request::new(asking.action, &asking.resource, asking.conditions.clone()).unwrap()
+fn request(probe: &Probe) -> Request {
+    Request::new(probe.action, &probe.resource, probe.conditions.clone()).unwrap()
 }
 
 fn read(policy: &Value) -> Document<String> {
@@ -30,8 +30,8 @@ fn read(policy: &Value) -> Document<String> {
 fn a_seed_draws_the_same_worlds_again() {
     let worlds = |seed| {
         let mut worlds = Vec::new();
-        draw_from(seed, 20, &(policy(), asking()), |(policy, asking)| {
-            worlds.push(format!("{policy} {asking:?}"));
+        draw_from(seed, 20, &(policy(), probe()), |(policy, probe)| {
+            worlds.push(format!("{policy} {probe:?}"));
             true
         });
         worlds
@@ -43,26 +43,26 @@ fn a_seed_draws_the_same_worlds_again() {
 #[test]
 fn whatever_the_contained_policy_allows_the_grant_allows_however_ram_is_read() {
     let case = policy().prop_flat_map(|granted| {
-        (Just(granted.clone()), requested_from(granted), prop::collection::vec(asking(), 20))
+        (Just(granted.clone()), requested_from(granted), prop::collection::vec(probe(), 20))
     });
     let mut reached = 0;
-    let accepted = draw(1500, &case, |(granted, asked, askings)| {
-        let Ok(parsed) = RequestedPolicy::parse(&asked.to_string()) else { return false };
+    let accepted = draw(1500, &case, |(granted, requested, probes)| {
+        let Ok(parsed) = RequestedPolicy::parse(&requested.to_string()) else { return false };
         let Ok(common) = parsed.within(&read(&granted)) else { return false };
         let sent: Value = serde_json::from_str(&common.minified()).unwrap();
         assert_eq!(read(&sent), common, "what is sent reads as something else");
-        for asking in &askings {
-            for reading in readings().filter(|reading| reading.allows(&sent, asking)) {
-                let context = || format!("{reading:?}\n{granted}\n{asked}\n{sent}\n{asking:?}");
-                assert!(reading.allows(&granted, asking), "beyond the grant: {}", context());
-                assert!(reading.allows(&asked, asking), "beyond the asked: {}", context());
+        for probe in &probes {
+            for reading in readings().filter(|reading| reading.allows(&sent, probe)) {
+                let context = || format!("{reading:?}\n{granted}\n{requested}\n{sent}\n{probe:?}");
+                assert!(reading.allows(&granted, probe), "beyond the grant: {}", context());
+                assert!(reading.allows(&requested, probe), "beyond the requested: {}", context());
                 reached += 1;
             }
-            let request = request(asking);
+            let request = request(probe);
             if common.decide(&request).is_allowed() {
                 assert!(
                     read(&granted).decide(&request).is_allowed(),
-                    "{granted}\n{sent}\n{asking:?}"
+                    "{granted}\n{sent}\n{probe:?}"
                 );
             }
         }
@@ -81,7 +81,7 @@ fn a_grants_conditions_hold_for_what_is_sent_however_ram_is_read() {
     let lists: Vec<_> = singles.chain(pairs.filter(|pair| pair[0] < pair[1])).collect();
     let requests: Vec<_> = [None, Some(""), Some("a"), Some("b"), Some("ab"), Some("é"), Some("A")]
         .into_iter()
-        .map(|prefix| Asking {
+        .map(|prefix| Probe {
             action: "oss:ListObjects",
             resource: "acs:oss:r:1:bkt".to_owned(),
             conditions: prefix
@@ -108,22 +108,23 @@ fn a_grants_conditions_hold_for_what_is_sent_however_ram_is_read() {
         for granted in &lists {
             let granted = policy(operator, "oss:Prefix", granted);
             let parsed = read(&granted);
-            for asked in &lists {
+            for requested in &lists {
                 for (operator, key) in [
                     (operator, "oss:Prefix"),
                     (operator, "oss:prefix"),
                     ("StringLike", "oss:Prefix"),
                 ] {
-                    let asked =
-                        RequestedPolicy::parse(&policy(operator, key, asked).to_string()).unwrap();
-                    let Ok(common) = asked.within(&parsed) else { continue };
+                    let requested =
+                        RequestedPolicy::parse(&policy(operator, key, requested).to_string())
+                            .unwrap();
+                    let Ok(common) = requested.within(&parsed) else { continue };
                     accepted += 1;
                     let sent: Value = serde_json::from_str(&common.minified()).unwrap();
-                    for asking in &requests {
+                    for probe in &requests {
                         for reading in readings().filter(of_conditions) {
                             let wider =
-                                reading.allows(&sent, asking) && !reading.allows(&granted, asking);
-                            assert!(!wider, "{reading:?}\n{granted}\n{sent}\n{asking:?}");
+                                reading.allows(&sent, probe) && !reading.allows(&granted, probe);
+                            assert!(!wider, "{reading:?}\n{granted}\n{sent}\n{probe:?}");
                         }
                     }
                 }
@@ -135,24 +136,24 @@ fn a_grants_conditions_hold_for_what_is_sent_however_ram_is_read() {
 
 #[test]
 fn a_grants_own_policy_lies_within_it_and_decides_the_same() {
-    let case = (policy(), prop::collection::vec(asking(), 40));
-    let asked = draw(300, &case, |(granted, askings)| {
+    let case = (policy(), prop::collection::vec(probe(), 40));
+    let requested = draw(300, &case, |(granted, probes)| {
         let Ok(parsed) = RequestedPolicy::parse(&granted.to_string()) else { return false };
         let granted = read(&granted);
         let common =
             parsed.within(&granted).unwrap_or_else(|excess| panic!("{excess}\n{granted:?}"));
-        for asking in &askings {
-            let decide = |policy: &Document<String>| policy.decide(&request(asking)).is_allowed();
-            assert_eq!(decide(&common), decide(&granted), "{granted:?}\n{asking:?}");
+        for probe in &probes {
+            let decide = |policy: &Document<String>| policy.decide(&request(probe)).is_allowed();
+            assert_eq!(decide(&common), decide(&granted), "{granted:?}\n{probe:?}");
         }
         true
     });
-    assert!(asked > 70, "only {asked} could be asked for");
+    assert!(requested > 70, "only {requested} could be requested");
 }
 
 #[test]
 fn policies_that_say_the_same_in_another_order_are_sent_as_the_same_bytes() {
-    let asked = draw(200, &policy(), |policy| {
+    let requested = draw(200, &policy(), |policy| {
         let Ok(parsed) = RequestedPolicy::parse(&policy.to_string()) else { return false };
         let mut turned = policy.clone();
         let statements = turned["Statement"].as_array_mut().unwrap();
@@ -169,13 +170,13 @@ fn policies_that_say_the_same_in_another_order_are_sent_as_the_same_bytes() {
         assert_eq!(parsed.within(&granted), turned.within(&granted), "{policy}");
         true
     });
-    assert!(asked > 60, "only {asked} could be asked for");
+    assert!(requested > 60, "only {requested} could be requested");
 }
 
 proptest! {
     /// T2, for policies from outside.
     #[test]
-    fn whatever_text_a_caller_sends_nothing_of_it_breaks_out_of_its_place(
+    fn no_text_of_a_caller_breaks_out_of_its_json_string(
         (action, resource, key, value) in (
             or_any(&["oss:GetObject", "oss:*", "*"]),
             or_any(&["acs:oss:*:*:bkt/é/*", "acs:oss:*:*:bkt", "*"]),
@@ -185,13 +186,13 @@ proptest! {
         raw in any::<String>(),
     ) {
         let _ = RequestedPolicy::parse(&raw);
-        let asked = json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource,
+        let requested = json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource,
             "Condition": {"StringLike": {key: value}}}]});
-        if let Ok(parsed) = RequestedPolicy::parse(&asked.to_string()) {
+        if let Ok(parsed) = RequestedPolicy::parse(&requested.to_string()) {
             let everything = read(&json!({"Version": "1", "Statement": [
                 {"Effect": "Allow", "Action": "*", "Resource": "*"}]}));
             let sent = parsed.within(&everything).unwrap().minified();
-            prop_assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), asked);
+            prop_assert_eq!(serde_json::from_str::<Value>(&sent).unwrap(), requested);
             prop_assert!(!sent.contains(['\\', '$', '%']) && !sent.contains(char::is_control), "{}", sent);
         }
     }

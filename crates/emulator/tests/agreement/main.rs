@@ -24,7 +24,7 @@ use appserver_policy::{
     Request, RequestedPolicy, RolePolicy, SessionPolicy, ValueRules,
 };
 use draw::draw;
-use worlds::{asking, policy};
+use worlds::{policy, probe};
 
 /// Whether the emulated STS takes the policy: by a reader of its own.
 fn sts_takes(json: &str) -> bool {
@@ -94,19 +94,19 @@ fn theirs(decision: Decision) -> Said {
 fn our_decision_is_the_emulators() {
     let session = rendered(&everything(), "").unwrap();
     let mut allowed = 0;
-    let case = (policy(), prop::collection::vec(asking(), 20));
-    draw(600, &case, |(policy, askings)| {
+    let case = (policy(), prop::collection::vec(probe(), 20));
+    draw(600, &case, |(policy, probes)| {
         let policy = policy.to_string();
         let emulated = ram::Policy::parse(&policy).unwrap();
-        for asking in &askings {
-            let mut request = ram::Request::new(asking.action, &asking.resource);
-            for (key, value) in &asking.conditions {
+        for probe in &probes {
+            let mut request = ram::Request::new(probe.action, &probe.resource);
+            for (key, value) in &probe.conditions {
                 request = request.with(key, value.as_str());
             }
             let theirs = theirs(emulated.decide(&request));
             let request =
-                Request::new(asking.action, &asking.resource, asking.conditions.clone()).unwrap();
-            assert_eq!(ours(&session, &policy, &request), theirs, "{policy}\n{asking:?}");
+                Request::new(probe.action, &probe.resource, probe.conditions.clone()).unwrap();
+            assert_eq!(ours(&session, &policy, &request), theirs, "{policy}\n{probe:?}");
             allowed += usize::from(theirs.0 == "Allowed");
         }
         true

@@ -1,13 +1,13 @@
-//! A caller's own policy within its grant's: what both allow, if that is provably all that was asked for.
+//! The intersection of a requested policy and its grant's policy, if the grant provably allows all that is requested.
 //!
-//! Sound: whatever the result allows, the grant allows. That rests on nothing that RAM leaves open (whether
-//! the case of actions counts, whether `*` crosses a colon, what `?` counts, how values of a negated operator
-//! combine): where readings differ, containment holds under each of them or is refused.
+//! Sound: whatever the result allows, the grant allows. That relies on nothing that RAM leaves undocumented (whether
+//! the case of actions counts, whether `*` crosses a colon, what `?` counts, how values of a negated operator combine):
+//! where readings differ, containment holds under each of them or is refused.
 //!
-//! Incomplete, on purpose: an asked action on an asked resource must lie in *one* Allow of the grant, and in
-//! one pattern of each of its lists; nothing lies in an Allow with `NotAction`; conditions on the same key
-//! under the same operator must lie in each other by their values, of which only `StringLike` is understood,
-//! and under negating operators they must be the same.
+//! Incomplete on purpose: a requested action on a requested resource must lie in *one* Allow of the grant, and in one
+//! pattern of each of its lists; nothing lies in an Allow with `NotAction`; of conditions on the same key under the
+//! same operator, one list of values must contain the other, where only `StringLike` is understood, and under negating
+//! operators they must be the same.
 
 use crate::containment::requested_policy::RequestedPolicy;
 use crate::document::operator::ConditionOperator;
@@ -16,7 +16,7 @@ use crate::document::tree::{Actions, Condition, Document, Effect, Statement, Str
 use crate::matching::pattern::Pattern;
 use crate::matching::resource::ResourcePattern;
 
-/// Why a caller's policy is not provably within its grant's. It quotes what the caller sent.
+/// Why a requested policy is not provably within its grant's. It quotes what the caller sent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ContainmentError {
@@ -38,16 +38,16 @@ pub enum ContainmentError {
 }
 
 impl RequestedPolicy {
-    /// What is asked for and granted: each asked Allow with the conditions of the grant's Allow that it lies
-    /// in, all asked denials, and all of the grant's. In one form for all policies that differ in nothing
-    /// but order and repetition, so that they share tokens.
+    /// The policy of what is both requested and granted: each requested Allow with the conditions of the grant's Allow
+    /// that contains it, all requested denials, and all denials of the grant. It is canonical, so that policies that
+    /// differ in order and repetition only share tokens.
     pub(crate) fn within(
         &self,
         granted: &Document<String>,
     ) -> Result<Document<String>, ContainmentError> {
-        let asked = &self.0;
+        let requested = &self.0;
         let mut statements = Vec::new();
-        for (i, statement) in asked.statements.iter().enumerate() {
+        for (i, statement) in requested.statements.iter().enumerate() {
             match statement.effect {
                 Effect::Allow => statements.extend(narrowed(i, statement, granted)?),
                 Effect::Deny => statements.push(statement.clone()),
@@ -55,32 +55,33 @@ impl RequestedPolicy {
         }
         let denials = granted.statements.iter().filter(|granted| granted.effect == Effect::Deny);
         statements.extend(denials.cloned());
-        Ok(Document { version: asked.version, statements }.canonicalize())
+        Ok(Document { version: requested.version, statements }.canonicalize())
     }
 }
 
-/// An asked Allow, split by the Allows of the grant that its parts lie in.
+/// A requested Allow, split by the Allows of the grant that contain its parts.
 fn narrowed(
     at: usize,
-    asked: &Statement<String>,
+    requested: &Statement<String>,
     granted: &Document<String>,
 ) -> Result<Vec<Statement<String>>, ContainmentError> {
     let (mut shares, mut incomparable) = (Vec::new(), Vec::new());
     for granted in granted.statements.iter().filter(|granted| granted.effect == Effect::Allow) {
-        let Some(share) = Share::of(asked, granted) else { continue };
-        match both(&asked.condition, &granted.condition) {
+        let Some(share) = Share::of(requested, granted) else { continue };
+        match both(&requested.condition, &granted.condition) {
             Ok(condition) => shares.push((share, condition)),
             Err(place) => incomparable.push((share, place)),
         }
     }
-    // First those that add no condition: what lies in them needs no other.
-    shares.sort_by_key(|(_, condition)| *condition != asked.condition);
+    // First those that add no condition: what they cover needs no other.
+    shares.sort_by_key(|(_, condition)| *condition != requested.condition);
 
-    let (actions, resources) = (asked.actions.patterns(), asked.resource.as_slice());
+    let (actions, resources) = (requested.actions.patterns(), requested.resource.as_slice());
     let mut allowed = vec![Cover::No; actions.len() * resources.len()];
     let mut statements = Vec::new();
     for (share, condition) in shares {
-        let cover = if condition == asked.condition { Cover::Whole } else { Cover::Conditional };
+        let cover =
+            if condition == requested.condition { Cover::Whole } else { Cover::Conditional };
         let mut adds = false;
         for &action in &share.actions {
             for &resource in &share.resources {
@@ -90,7 +91,7 @@ fn narrowed(
             }
         }
         if adds {
-            statements.push(share.statement(asked, condition));
+            statements.push(share.statement(requested, condition));
         }
     }
     let Some(pair) = allowed.iter().position(|cover| *cover == Cover::No) else {
@@ -109,7 +110,7 @@ fn narrowed(
     })
 }
 
-/// How much of one asked action on one asked resource is granted.
+/// How much of one requested action on one requested resource is granted.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 enum Cover {
     No,
@@ -118,16 +119,17 @@ enum Cover {
     Whole,
 }
 
-/// The places of the asked actions and resources that lie in one Allow of the grant; there are some of both.
+/// The indexes of the requested actions and resources that lie in one Allow of the grant; neither list is empty.
 struct Share {
     actions: Vec<usize>,
     resources: Vec<usize>,
 }
 
 impl Share {
-    fn of(asked: &Statement<String>, granted: &Statement<String>) -> Option<Self> {
-        let actions = places(asked.actions.patterns(), |action| granted.actions.contain(action));
-        let resources = places(asked.resource.as_slice(), |resource| {
+    fn of(requested: &Statement<String>, granted: &Statement<String>) -> Option<Self> {
+        let actions =
+            places(requested.actions.patterns(), |action| granted.actions.contains(action));
+        let resources = places(requested.resource.as_slice(), |resource| {
             let mut wide = granted.resource.as_slice().iter();
             wide.any(|wide| ResourcePattern::contains(wide, resource))
         });
@@ -136,7 +138,7 @@ impl Share {
 
     fn statement(
         &self,
-        asked: &Statement<String>,
+        requested: &Statement<String>,
         condition: Condition<String>,
     ) -> Statement<String> {
         let at = |places: &[usize], texts: &[String]| {
@@ -144,8 +146,8 @@ impl Share {
         };
         Statement {
             effect: Effect::Allow,
-            actions: Actions::Action(at(&self.actions, asked.actions.patterns())),
-            resource: at(&self.resources, asked.resource.as_slice()),
+            actions: Actions::Action(at(&self.actions, requested.actions.patterns())),
+            resource: at(&self.resources, requested.resource.as_slice()),
             condition,
         }
     }
@@ -155,23 +157,23 @@ fn places(texts: &[String], lies_in: impl Fn(&str) -> bool) -> Vec<usize> {
     texts.iter().enumerate().filter(|(_, text)| lies_in(text)).map(|(place, _)| place).collect()
 }
 
-/// A condition that holds when both do, or the operator and key by which none can be written.
+/// A condition that holds when both do, or the operator and key for which none can be written.
 ///
-/// RAM's JSON has room for one list of values for each operator and key, so where both have one, the narrower
-/// list must do for both.
+/// RAM's JSON has room for one list of values for each operator and key, so where both have one, the narrower list must
+/// imply both.
 fn both(
-    asked: &Condition<String>,
+    requested: &Condition<String>,
     granted: &Condition<String>,
 ) -> Result<Condition<String>, (ConditionOperator, String)> {
-    let mut merged = asked.clone();
+    let mut merged = requested.clone();
     for (&operator, keys) in granted {
         let own = merged.entry(operator).or_default();
         for (key, granted) in keys {
             let alike = own.iter().find(|(own, _)| own.to_lowercase() == key.to_lowercase());
             let values = match alike {
                 None => Some(granted),
-                Some((own, asked)) if own == key => narrower(operator, asked, granted),
-                // Readers may take the two keys for one, and then either list for it.
+                Some((own, requested)) if own == key => narrower(operator, requested, granted),
+                // Implementations may treat the two keys as one, and use either list.
                 Some(_) => None,
             };
             let values = values.cloned().ok_or_else(|| (operator, key.clone()))?;
@@ -184,7 +186,7 @@ fn both(
 /// The list of values whose condition implies the other's.
 fn narrower<'a>(
     operator: ConditionOperator,
-    asked: &'a Strings<String>,
+    requested: &'a Strings<String>,
     granted: &'a Strings<String>,
 ) -> Option<&'a Strings<String>> {
     let lie_in = |narrow: &Strings<String>, wide: &Strings<String>| {
@@ -196,12 +198,12 @@ fn narrower<'a>(
         };
         narrow.as_slice().iter().all(lies)
     };
-    match (lie_in(asked, granted), lie_in(granted, asked)) {
-        (true, true) => Some(asked),
+    match (lie_in(requested, granted), lie_in(granted, requested)) {
+        (true, true) => Some(requested),
         // More values make a negated condition narrower, or wider if each is negated by itself: RAM does not
         // document which.
         _ if operator.is_negated() => None,
-        (true, false) => Some(asked),
+        (true, false) => Some(requested),
         (false, true) => Some(granted),
         (false, false) => None,
     }
@@ -217,9 +219,9 @@ mod tests {
     }
 
     /// What is sent, without the frame, or why nothing is.
-    fn within(granted: &str, asked: &str) -> String {
-        let asked = RequestedPolicy::parse(&read(asked).minified()).unwrap();
-        match asked.within(&read(granted)) {
+    fn within(granted: &str, requested: &str) -> String {
+        let requested = RequestedPolicy::parse(&read(requested).minified()).unwrap();
+        match requested.within(&read(granted)) {
             Ok(common) => {
                 let lines = common.statements.iter().map(|s| serde_json::to_string(s).unwrap());
                 lines.collect::<Vec<_>>().join("\n")
@@ -236,12 +238,12 @@ mod tests {
 
     #[test]
     fn what_lies_in_the_grant_is_sent_with_the_grants_conditions_and_denials() {
-        let asked = r#"
+        let requested = r#"
             {"Effect":"Allow","Action":["oss:GetObject","oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/alice/2015/*"]},
             {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
              "Condition":{"StringEquals":{"oss:Delimiter":"/"}}},
             {"Effect":"Deny","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/alice/2015/raw/*"}"#;
-        insta::assert_snapshot!(within(PHOTOS, asked), @r#"
+        insta::assert_snapshot!(within(PHOTOS, requested), @r#"
 {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/alice/2015/*"}
 {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringEquals":{"oss:Delimiter":"/"},"StringLike":{"oss:Prefix":["alice/","alice/*"]}}}
 {"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/alice/secret/*"}
@@ -251,24 +253,27 @@ mod tests {
 
     #[test]
     fn what_reaches_beyond_is_named() {
-        let asked = |action: &str, resource: &str| {
+        let requested = |action: &str, resource: &str| {
             let one = format!(r#"{{"Effect":"Allow","Action":{action},"Resource":{resource}}}"#);
             within(PHOTOS, &one)
         };
         let own = r#""acs:oss:*:*:sample-bucket/alice/*""#;
         let beyond = [
-            asked(r#""oss:DeleteObject""#, own),
-            asked(r#""oss:*""#, own),
-            asked(r#""*""#, own),
-            asked(r#""oss:getobject""#, own),
-            asked(r#""*:GetObject""#, own),
-            asked(r#""oss:GetObject""#, r#""*""#),
-            asked(r#""oss:GetObject""#, r#""acs:oss:*""#),
-            asked(r#""oss:GetObject""#, r#""acs:oss:*:*:*/alice/*""#),
-            asked(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/alice*""#),
-            asked(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/?lice/*""#),
-            asked(r#""oss:GetObject""#, r#""acs:oss:*:*:other-bucket/x:sample-bucket/alice/y""#),
-            asked(
+            requested(r#""oss:DeleteObject""#, own),
+            requested(r#""oss:*""#, own),
+            requested(r#""*""#, own),
+            requested(r#""oss:getobject""#, own),
+            requested(r#""*:GetObject""#, own),
+            requested(r#""oss:GetObject""#, r#""*""#),
+            requested(r#""oss:GetObject""#, r#""acs:oss:*""#),
+            requested(r#""oss:GetObject""#, r#""acs:oss:*:*:*/alice/*""#),
+            requested(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/alice*""#),
+            requested(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket/?lice/*""#),
+            requested(
+                r#""oss:GetObject""#,
+                r#""acs:oss:*:*:other-bucket/x:sample-bucket/alice/y""#,
+            ),
+            requested(
                 r#"["oss:GetObject","oss:ListObjects"]"#,
                 r#"["acs:oss:*:*:sample-bucket",
                 "acs:oss:*:*:sample-bucket/alice/*"]"#,
@@ -303,7 +308,7 @@ Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:os
                     "Condition":{{{condition}}}}}"#
             )
         };
-        let of = |granted: &str, asked: &str| within(&listing(granted), &listing(asked));
+        let of = |granted: &str, requested: &str| within(&listing(granted), &listing(requested));
         let granted = r#""StringLike":{"oss:Prefix":["alice/","alice/*"]}"#;
         let answers = [
             of(granted, r#""StringLike":{"oss:Prefix":"alice/2015/*"}"#),
@@ -357,16 +362,16 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
             "Bool":{"acs:MFAPresent":"true","acs:SecureTransport":"true"},
             "IpAddress":{"acs:SourceIp":"10.0.0.0/8"},
             "StringLike":{"oss:Delimiter":"/","oss:Prefix":["alice/*"]}}"#;
-        let carried = |asked: &str| within(&listing(granted), &listing(asked));
+        let carried = |requested: &str| within(&listing(granted), &listing(requested));
         let all = r#"{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"Bool":{"acs:MFAPresent":"true","acs:SecureTransport":"true"},"IpAddress":{"acs:SourceIp":"10.0.0.0/8"},"StringLike":{"oss:Delimiter":"/","oss:Prefix":"alice/*"}}}"#;
-        for asked in [
+        for requested in [
             "",
             r#","Condition":{"Bool":{"acs:MFAPresent":"true"}}"#,
             r#","Condition":{"Bool":{"acs:SecureTransport":"true"}}"#,
             r#","Condition":{"StringLike":{"oss:Prefix":"alice/*"}}"#,
             r#","Condition":{"IpAddress":{"acs:SourceIp":"10.0.0.0/8"},"StringLike":{"oss:Delimiter":"/"}}"#,
         ] {
-            assert_eq!(carried(asked), all, "{asked}");
+            assert_eq!(carried(requested), all, "{requested}");
         }
         let more = carried(
             r#","Condition":{"StringEquals":{"oss:Prefix":"alice/a"},"StringLike":{"oss:Prefix":"alice/2015/*"}}"#,
@@ -377,56 +382,56 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
         assert_eq!(more, narrowed);
     }
 
-    /// A `*` in what is asked for is a wildcard and not a character that a `?` could stand for.
+    /// A `*` in what is requested is a wildcard and not a character that a `?` could stand for.
     #[test]
-    fn a_star_lies_under_no_question_mark_wherever_it_stands() {
+    fn a_question_mark_contains_no_star() {
         let granted = r#"{"Effect":"Allow","Action":["oss:Get?bject","oss:List*"],
             "Resource":["acs:oss:*:*:sample-bucket","acs:oss:*:*:sample-bucket/alice/?","acs:oss:?:?:sample-bucket/bob/a"],
             "Condition":{"StringLike":{"oss:Prefix":["alice/?","?","a?c"]}}}"#;
-        let asked = |action: &str, resource: &str, prefix: &str| {
-            let asked = format!(
+        let requested = |action: &str, resource: &str, prefix: &str| {
+            let requested = format!(
                 r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}",
                     "Condition":{{"StringLike":{{"oss:Prefix":"{prefix}"}}}}}}"#
             );
-            within(granted, &asked)
+            within(granted, &requested)
         };
         let (action, resource, prefix) =
             ("oss:Get?bject", "acs:oss:*:*:sample-bucket/alice/?", "alice/?");
         let own = [
-            asked(action, resource, prefix),
-            asked("oss:ListO*", "acs:oss:*:*:sample-bucket", "?"),
-            asked("oss:GetObject", "acs:oss:1:2:sample-bucket/bob/a", "abc"),
+            requested(action, resource, prefix),
+            requested("oss:ListO*", "acs:oss:*:*:sample-bucket", "?"),
+            requested("oss:GetObject", "acs:oss:1:2:sample-bucket/bob/a", "abc"),
         ];
         assert!(own.iter().all(|sent| sent.starts_with('{')), "{own:?}");
         let starred = [
-            asked("oss:Get*bject", resource, prefix),
-            asked(action, "acs:oss:*:*:sample-bucket/alice/*", prefix),
-            asked(action, "acs:oss:*:1:sample-bucket/bob/a", prefix),
-            asked(action, "acs:oss:1:*:sample-bucket/bob/a", prefix),
-            asked(action, resource, "alice/*"),
-            asked(action, resource, "a*c"),
+            requested("oss:Get*bject", resource, prefix),
+            requested(action, "acs:oss:*:*:sample-bucket/alice/*", prefix),
+            requested(action, "acs:oss:*:1:sample-bucket/bob/a", prefix),
+            requested(action, "acs:oss:1:*:sample-bucket/bob/a", prefix),
+            requested(action, resource, "alice/*"),
+            requested(action, resource, "a*c"),
         ];
         assert!(starred.iter().all(|answer| answer.starts_with("Statement[0]")), "{starred:?}");
         // It asks for more than the grant's list, which is sent in its place.
-        let all = asked(action, resource, "*");
+        let all = requested(action, resource, "*");
         assert!(all.ends_with(r#"{"StringLike":{"oss:Prefix":["?","a?c","alice/?"]}}}"#), "{all}");
     }
 
     #[test]
-    fn of_what_lies_nowhere_the_action_is_named_whatever_conditions_others_have() {
-        let asked = r#"{"Effect":"Allow","Action":["oss:DeleteObject","oss:ListObjects"],"Resource":"acs:oss:*:*:sample-bucket",
+    fn an_error_names_the_action_that_no_statement_contains() {
+        let requested = r#"{"Effect":"Allow","Action":["oss:DeleteObject","oss:ListObjects"],"Resource":"acs:oss:*:*:sample-bucket",
             "Condition":{"StringLike":{"oss:Prefix":"bob/*"}}}"#;
-        let refused = within(PHOTOS, asked);
+        let refused = within(PHOTOS, requested);
         assert!(refused.contains("`oss:DeleteObject` on `acs:oss:*:*:sample-bucket`"), "{refused}");
-        let refused = within(PHOTOS, &asked.replace(r#""oss:DeleteObject","#, ""));
+        let refused = within(PHOTOS, &requested.replace(r#""oss:DeleteObject","#, ""));
         assert!(refused.starts_with("Statement[0].Condition.StringLike.oss:Prefix: "), "{refused}");
     }
 
     #[test]
     fn nothing_lies_in_an_allow_of_what_is_not_named() {
         let granted = r#"{"Effect":"Allow","NotAction":"oss:Delete*","Resource":"*"}"#;
-        let asked = r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"*"}"#;
-        assert!(within(granted, asked).starts_with("Statement[0]: no statement of the grant"));
+        let requested = r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"*"}"#;
+        assert!(within(granted, requested).starts_with("Statement[0]: no statement of the grant"));
     }
 
     #[test]
@@ -437,12 +442,12 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
             {"Effect":"Allow","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/a/*",
              "Condition":{"IpAddress":{"acs:SourceIp":"10.0.0.0/8"}}},
             {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a/*"}"#;
-        let asked = r#"{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/a/b"}"#;
-        insta::assert_snapshot!(within(granted, asked), @r#"
+        let requested = r#"{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/a/b"}"#;
+        insta::assert_snapshot!(within(granted, requested), @r#"
 {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a/b"}
 {"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/a/b","Condition":{"IpAddress":{"acs:SourceIp":"10.0.0.0/8"}}}
 "#);
-        let elsewhere = asked.replace("oss:PutObject", "oss:GetObject").replace("/a/b", "/c");
+        let elsewhere = requested.replace("oss:PutObject", "oss:GetObject").replace("/a/b", "/c");
         insta::assert_snapshot!(within(granted, &elsewhere), @r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/c","Condition":{"Bool":{"acs:SecureTransport":"true"}}}"#);
     }
     /// As much work as policies of STS's size can make of it.
@@ -451,18 +456,18 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
         let stars = "*a".repeat(900);
         let granted =
             format!(r#"{{"Effect":"Allow","Action":"*","Resource":"acs:oss:*:*:bkt/{stars}b"}}"#);
-        let asked = format!(
+        let requested = format!(
             r#"{{"Effect":"Allow","Action":"*","Resource":"acs:oss:*:*:bkt/{}"}}"#,
             "a".repeat(1900)
         );
-        assert!(within(&granted, &asked).starts_with("Statement[0]: "));
+        assert!(within(&granted, &requested).starts_with("Statement[0]: "));
 
-        // Far more statements than fit, each with every asked action.
+        // Far more statements than fit, each with every requested action.
         let actions: Vec<_> = (0..230).map(|i| format!(r#""a:{i}""#)).collect();
-        let asked =
+        let requested =
             format!(r#"{{"Effect":"Allow","Action":[{}],"Resource":"*"}}"#, actions.join(","));
-        let granted = asked.replace("a:", "a:*");
+        let granted = requested.replace("a:", "a:*");
         let granted = vec![granted; 40].join(",");
-        assert!(!within(&granted, &asked).starts_with("Statement"));
+        assert!(!within(&granted, &requested).starts_with("Statement"));
     }
 }

@@ -1,32 +1,33 @@
-//! Policies that callers send, to have less than their grant gives.
+//! Policies that callers send to get less than their grant gives.
 
 use std::collections::BTreeSet;
 
 use crate::document::problem::{PolicyFlaw, PolicyProblem};
 use crate::document::tree::MAX_POLICY_BYTES;
 use crate::document::tree::{Actions, Condition, Document, Effect, Statement};
-use crate::document::value::Place;
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
+use crate::document::value::ValuePlace;
 use crate::template::path_rules;
 use crate::template::text::Text;
 use appserver_domain::PolicyText;
 
-/// A caller's own policy, read strictly and written out from what was read. It is within nothing yet.
+/// A caller's own policy, parsed strictly and serialised from the parsed tree. Nothing is known about its containment
+/// yet.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RequestedPolicy(pub(crate) Document<String>);
 
-/// Why a text is no policy that a caller may send: the first few of its problems, in words.
+/// Why a caller's policy is invalid: the first few of its problems, in words.
 ///
-/// The words quote the text, and whatever would not show in them is replaced.
+/// The words quote the text, with invisible characters replaced.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRequestedPolicy(String);
 
 impl RequestedPolicy {
-    /// The longest text: an indented policy of STS's size fits, and nothing here takes long to read.
+    /// The longest text: an indented policy of the size that STS admits fits, and parsing stays cheap.
     const MAX_TEXT_BYTES: usize = 8 * 1024;
 
-    /// Reads a policy, or says what is wrong with it.
+    /// Parses a policy, or reports its problems.
     pub fn parse(json: &str) -> Result<Self, InvalidRequestedPolicy> {
         if json.len() > Self::MAX_TEXT_BYTES {
             return Err(InvalidRequestedPolicy(format!(
@@ -42,20 +43,20 @@ impl RequestedPolicy {
 }
 
 impl RequestedPolicy {
-    /// What it was read from, without white space and in one order.
+    /// The policy as canonical JSON.
     pub fn to_json(&self) -> String {
         self.0.minified()
     }
 }
 
-/// A value as it stands: a caller's policy has no placeholders.
-fn literal(place: Place<'_>, raw: &str) -> Result<String, Vec<TextFlaw>> {
-    let text: PolicyText = raw.parse().map_err(|rule| vec![TextFlaw::FromOutside(rule)])?;
+/// A literal value: a requested policy has no placeholders.
+fn literal(place: ValuePlace<'_>, raw: &str) -> Result<String, Vec<ValueFlaw>> {
+    let text: PolicyText = raw.parse().map_err(|rule| vec![ValueFlaw::FromOutside(rule)])?;
     let flaws = path_rules::flaws(place, &Text::fixed(&text));
     if flaws.is_empty() { Ok(raw.to_owned()) } else { Err(flaws) }
 }
 
-/// What is stricter here than in an operator's own files.
+/// Rules that are stricter than for the operator's own files.
 fn problems(document: &Document<String>) -> Vec<PolicyProblem> {
     let mut problems = Vec::new();
     if document.statements.iter().all(|statement| statement.effect == Effect::Deny) {
@@ -68,7 +69,7 @@ fn problems(document: &Document<String>) -> Vec<PolicyProblem> {
     }
     let size = document.minified().len();
     if size > MAX_POLICY_BYTES {
-        problems.push(problem("the policy".to_owned(), PolicyFlaw::TooLongAsked { size }));
+        problems.push(problem("the policy".to_owned(), PolicyFlaw::RequestedTooLong { size }));
     }
     problems
 }
@@ -76,7 +77,7 @@ fn problems(document: &Document<String>) -> Vec<PolicyProblem> {
 fn in_actions(at: &str, statement: &Statement<String>) -> Option<PolicyProblem> {
     match &statement.actions {
         Actions::NotAction(_) => {
-            Some(problem(format!("{at}.NotAction"), PolicyFlaw::NotActionAsked))
+            Some(problem(format!("{at}.NotAction"), PolicyFlaw::NotActionRequested))
         }
         Actions::Action(_) => None,
     }
@@ -104,7 +105,7 @@ fn problem(at: String, flaw: PolicyFlaw) -> PolicyProblem {
 }
 
 impl InvalidRequestedPolicy {
-    /// As many as a caller reads at once, each of a length that an answer and a log can bear.
+    /// The first problems, each truncated to a length that suits an answer and a log.
     fn of(problems: &[PolicyProblem]) -> Self {
         const SHOWN: usize = 3;
         const CHARACTERS: usize = 300;
@@ -207,9 +208,9 @@ the policy: `Version` is missing, and every policy has it: write `"Version": "1"
 the policy: this is not JSON (line 1, column 3)
 the policy: `Statement` is written twice: readers of JSON disagree on which one counts; Statement: `Statement` is empty, and covers nothing: write a list of statements, each an object with `Effect`, `Action` and `Resource`
 Statement: no statement allows anything, so every token would be useless: add a statement with the effect "Allow"
-Statement[0].NotAction: `NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in `Action`
+Statement[0].NotAction: `NotAction` is not taken from a caller, because it covers what it does not name: list the actions in `Action`
 Statement[0]: `NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant in `Resource`; Statement[0]: `Resource` is missing, and every statement has it: write a resource such as "acs:oss:*:*:bucket/key", or a list of resources
-Statement[0]: `Principal` belongs to a role's trust policy: a session policy speaks of its own session
+Statement[0]: `Principal` belongs to a role's trust policy: a session policy applies to its own session
 Statement[0].Action: an action begins with its service and a colon: write `oss:GetObject`, or `*` alone for every action
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
@@ -222,7 +223,7 @@ Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / :
 Statement[0].Resource: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource[1]: this must be a string, not a number (RAM writes numbers and booleans in quotes, too)
-Statement[0].Condition.StringLike.oss:prefix: `oss:prefix` stands beside the same key in other letters: readers of RAM's policies may disagree on which one counts
+Statement[0].Condition.StringLike.oss:prefix: `oss:prefix` is also written in other letter case: readers of RAM's policies may disagree on which one counts
 Statement[0].Condition: `StringLikeIfExists` is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
 Statement[0].Condition: `ForAnyValue:StringLike` is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
 Statement[0].Condition.Bool.acs:SecureTransport: `Bool` takes "true" or "false": STS refuses anything else

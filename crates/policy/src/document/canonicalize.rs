@@ -1,10 +1,10 @@
-//! One form for all policies that say the same in another order.
+//! The canonical form of a policy: equal for all policies that differ in order and repetition only.
 
 use crate::document::tree::{Actions, Document, Statement, Strings};
 
 impl Document<String> {
-    /// The same policy with its lists and statements sorted and nothing said twice. RAM gives no meaning to
-    /// any of these orders, nor to a list of one.
+    /// The same policy with its lists and statements sorted and without repetition. RAM gives no meaning to these
+    /// orders, nor to a list of one.
     pub(crate) fn canonicalize(self) -> Self {
         let mut statements: Vec<_> =
             self.statements.into_iter().map(Statement::canonicalize).collect();

@@ -1,17 +1,17 @@
-//! What RAM's language takes in one place of a policy: the same for templates, for callers' own policies and for
-//! roles' policies, so that none of our readers takes what STS would refuse.
+//! The grammar of RAM's policy language. Templates, requested policies and role policies are all held to it, so that no
+//! parser here accepts what STS would refuse.
 //!
-//! Written from RAM's documentation alone. Where it is silent, the narrower form holds: a refusal before the call
-//! names the place, STS's does not.
+//! Written from RAM's documentation alone. Where the documentation is silent, the narrower form is required: a problem
+//! found before the call names its place, which an error of STS does not.
 
 use crate::document::operator::ConditionOperator;
 use crate::document::problem::PolicyProblem;
 use crate::document::tree::Document;
-use crate::document::value::Place;
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
+use crate::document::value::ValuePlace;
 
 impl Document<String> {
-    /// A policy as RAM has it, without placeholders, or everything that is wrong with it.
+    /// Parses a policy without placeholders, or reports every problem in it.
     pub(crate) fn plain(json: &str) -> Result<Self, Vec<PolicyProblem>> {
         Self::read(json, |place, raw| match plain_flaw(place, raw) {
             None => Ok(raw.to_owned()),
@@ -20,22 +20,22 @@ impl Document<String> {
     }
 }
 
-fn plain_flaw(place: Place<'_>, raw: &str) -> Option<TextFlaw> {
+fn plain_flaw(place: ValuePlace<'_>, raw: &str) -> Option<ValueFlaw> {
     if raw.chars().any(char::is_control) {
-        return Some(TextFlaw::ControlCharacter);
+        return Some(ValueFlaw::ControlCharacter);
     }
     match place {
-        Place::Resource => (!is_resource(raw)).then_some(TextFlaw::NotAnArn),
-        Place::Condition { operator, .. } => kind_flaw(operator?, raw),
+        ValuePlace::Resource => (!is_resource(raw)).then_some(ValueFlaw::NotAnArn),
+        ValuePlace::Condition { operator, .. } => kind_flaw(operator?, raw),
     }
 }
 
-/// A value that is not of its operator's kind: STS refuses a policy that has one.
-pub(crate) fn kind_flaw(operator: ConditionOperator, value: &str) -> Option<TextFlaw> {
-    (!operator.takes(value)).then_some(TextFlaw::ValueKind { operator })
+/// A value that its operator does not take: STS refuses a policy that has one.
+pub(crate) fn kind_flaw(operator: ConditionOperator, value: &str) -> Option<ValueFlaw> {
+    (!operator.takes(value)).then_some(ValueFlaw::ValueKind { operator })
 }
 
-/// `service:Name`, or `*` alone: no other pattern stands for service and name at once.
+/// `service:Name`, or `*` alone: no other pattern covers service and name at once.
 pub(crate) fn is_action(raw: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '*' | '?' | '-' | '_');
     let named = |text: &str| !text.is_empty() && text.chars().all(plain);
@@ -61,7 +61,7 @@ fn is_field(field: &str) -> bool {
     field.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '*' | '?'))
 }
 
-/// `<service>:<name>`; a name may hold a tag's key, which may be anything that can be seen.
+/// `<service>:<name>`; a name may contain a tag's key, which may be any visible text.
 pub(crate) fn is_condition_key(raw: &str) -> bool {
     let named = raw.split_once(':').is_some_and(|(of, name)| !of.is_empty() && !name.is_empty());
     named && !raw.chars().any(char::is_control)

@@ -1,4 +1,4 @@
-//! JSON as it was written: serde_json's own tree keeps the last of two equal keys without a word.
+//! A JSON tree that keeps duplicate keys: the tree of serde_json silently keeps the last of two equal ones.
 
 use std::fmt;
 
@@ -10,8 +10,8 @@ pub(crate) enum Json {
     String(String),
     List(Vec<Json>),
     Object(Vec<(String, Json)>),
-    /// A number, a boolean or null. RAM writes all of these as strings, so they are never right.
-    /// It is kept as messages name its kind.
+    /// A number, a boolean or null, as its kind for messages. RAM writes all of these as strings, so they are never
+    /// valid.
     Other(&'static str),
 }
 

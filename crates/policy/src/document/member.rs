@@ -1,4 +1,4 @@
-//! The members of a policy document: what each holds, and what to write where it does not.
+//! The members of a policy document: the kind of JSON of each, and the hint for a wrong one.
 
 /// A member of the policy or of one of its statements.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -25,7 +25,7 @@ impl Member {
         }
     }
 
-    /// What the member belongs to.
+    /// The object that the member belongs to.
     pub(crate) const fn owner(self) -> &'static str {
         match self {
             Self::Version | Self::Statement => "policy",
@@ -35,7 +35,7 @@ impl Member {
         }
     }
 
-    /// The kind of JSON that it must be.
+    /// The kind of JSON that it takes.
     pub(crate) const fn kind(self) -> &'static str {
         match self {
             Self::Version | Self::Effect => "a string",
@@ -45,7 +45,7 @@ impl Member {
         }
     }
 
-    /// The way out of a missing, empty or wrong one. Only what a statement may lack may be left out.
+    /// The hint for a missing, empty or wrong member. It proposes leaving a member out only if the member is optional.
     pub(crate) const fn way_out(self) -> &'static str {
         match self {
             Self::Version => r#"write `"Version": "1"`"#,

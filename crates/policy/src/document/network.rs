@@ -6,8 +6,8 @@ use ipnet::IpNet;
 
 /// A range such as `10.0.0.0/8`, an address, which is a range of one, or `*`.
 ///
-/// The two families are apart, so that `::/0` holds no IPv4 address; one that is written as IPv6
-/// (`::ffff:10.0.0.1`) is IPv4.
+/// IPv4 and IPv6 are separate: `::/0` holds no IPv4 address. An IPv4 address written as IPv6 (`::ffff:10.0.0.1`) is
+/// IPv4.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Network {
     Any,
@@ -27,11 +27,11 @@ impl Network {
             }
             None => IpNet::from(text.parse::<IpAddr>().ok()?),
         };
-        // Two that hold the same addresses are equal.
+        // Ranges that hold the same addresses are equal.
         Some(Self::Range(range.trunc()))
     }
 
-    /// Whether the address is the first or the last of a range that has others between them.
+    /// Whether the address is the first or the last of a range with others in between.
     pub(crate) fn has_border(self, address: IpAddr) -> bool {
         match self {
             Self::Any => false,

@@ -1,4 +1,4 @@
-//! How a condition compares.
+//! The condition operators.
 
 use serde::de::value::{Error, StrDeserializer};
 use serde::de::{Deserialize, IntoDeserializer};
@@ -6,7 +6,7 @@ use serde::{Deserialize as Derived, Serialize};
 
 /// The condition operators that RAM and OSS document.
 ///
-/// The variants stand in the order of their names, so that sorting by variant is sorting by name.
+/// The variants are in the order of their names, so sorting by variant sorts by name.
 #[derive(Clone, Copy, Debug, Derived, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub enum ConditionOperator {
     Bool,
@@ -17,7 +17,7 @@ pub enum ConditionOperator {
     DateLessThanEquals,
     DateNotEquals,
     IpAddress,
-    /// OSS's documentation lists it, and says no word of what it includes: see [`Self::holds`].
+    /// OSS's documentation lists it without saying what it includes: see [`Self::holds`].
     IpAddressIncludeBorder,
     NotIpAddress,
     NumericEquals,
@@ -35,7 +35,7 @@ pub enum ConditionOperator {
 }
 
 impl ConditionOperator {
-    /// The operator of that name, in RAM's spelling.
+    /// The operator with that name, in RAM's spelling.
     pub(crate) fn named(name: &str) -> Option<Self> {
         let name: StrDeserializer<'_, Error> = name.into_deserializer();
         Self::deserialize(name).ok()
@@ -43,7 +43,7 @@ impl ConditionOperator {
 }
 
 impl ConditionOperator {
-    /// The operator that compares the same way and knows wildcards, for one that does not.
+    /// The operator that compares the same way and supports wildcards, for one that does not.
     pub(crate) fn with_wildcards(self) -> Option<Self> {
         match self {
             Self::StringEquals => Some(Self::StringLike),
@@ -52,7 +52,7 @@ impl ConditionOperator {
         }
     }
 
-    /// Whether the condition holds for everything but its values.
+    /// Whether the condition holds for all values but those listed.
     pub(crate) fn is_negated(self) -> bool {
         match self {
             Self::DateNotEquals

@@ -1,4 +1,4 @@
-//! From JSON text to a document, with everything that is wrong with it.
+//! Parses JSON text into a document, or reports every problem in it.
 
 use crate::document::grammar;
 use crate::document::json::Json;
@@ -6,17 +6,17 @@ use crate::document::member::Member;
 use crate::document::operator::ConditionOperator;
 use crate::document::problem::{PolicyFlaw, PolicyProblem};
 use crate::document::tree::{Actions, Condition, Document, Effect, Statement, Strings, Version};
-use crate::document::value::Place;
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
+use crate::document::value::ValuePlace;
 use crate::oss::catalogue;
 
 impl<T> Document<T> {
-    /// Reads a document strictly: what RAM would refuse or silently skip is a problem, and all problems are
-    /// reported at once, as far as the tree can be read. `read_value` decides on the values of `Resource`
-    /// and `Condition`. A byte-order mark, as some editors write it, is left out.
+    /// Parses a document strictly: what RAM would refuse or silently skip is a problem, and all problems are reported
+    /// at once, as far as the tree can be read. `read_value` parses the values of `Resource` and `Condition`. A
+    /// byte-order mark, as some editors write it, is skipped.
     pub(crate) fn read(
         json: &str,
-        read_value: impl Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>,
+        read_value: impl Fn(ValuePlace<'_>, &str) -> Result<T, Vec<ValueFlaw>>,
     ) -> Result<Self, Vec<PolicyProblem>> {
         let (document, problems) = parts(json, read_value);
         match document {
@@ -30,8 +30,8 @@ impl<T> Document<T> {
 }
 
 impl Document<String> {
-    /// The statements that are sound in themselves, at their places and with their values as they are written; in place of
-    /// any other, one that covers nothing. It is for what can be said of a document that is refused.
+    /// The valid statements at their places, with their values as they are written; a statement that covers nothing
+    /// replaces each invalid one. It serves warnings about a document that is refused.
     pub(crate) fn sound_parts(json: &str) -> Self {
         let (parts, _) = parts(json, |_, raw| Ok(raw.to_owned()));
         let nothing = || Statement {
@@ -46,12 +46,12 @@ impl Document<String> {
     }
 }
 
-/// The statements of a document, none in the place of an unsound one, and everything that is wrong.
+/// The statements of a document, with `None` for an invalid one, and all problems.
 type Parts<T> = (Option<Vec<Option<Statement<T>>>>, Vec<PolicyProblem>);
 
 fn parts<T>(
     json: &str,
-    read_value: impl Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>,
+    read_value: impl Fn(ValuePlace<'_>, &str) -> Result<T, Vec<ValueFlaw>>,
 ) -> Parts<T> {
     let mut reader = Reader { read_value, problems: Vec::new() };
     let parts = match serde_json::from_str(json.strip_prefix('\u{feff}').unwrap_or(json)) {
@@ -61,13 +61,13 @@ fn parts<T>(
     (parts, reader.problems)
 }
 
-/// Every method answers `None` only after it has noted why.
+/// Every method that returns `None` has recorded a problem.
 struct Reader<F> {
     read_value: F,
     problems: Vec<PolicyProblem>,
 }
 
-impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
+impl<T, F: Fn(ValuePlace<'_>, &str) -> Result<T, Vec<ValueFlaw>>> Reader<F> {
     fn document(&mut self, tree: Json) -> Option<Vec<Option<Statement<T>>>> {
         let at = "the policy";
         let wrong = |found| PolicyFlaw::NotAPolicy { found };
@@ -120,7 +120,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         };
         let resource = self.required(at, Member::Resource, resource).and_then(|json| {
             self.covered(at, Member::Resource, json, |reader, at, raw| {
-                reader.value(at, Place::Resource, raw)
+                reader.value(at, ValuePlace::Resource, raw)
             })
         });
         let condition = match condition {
@@ -157,7 +157,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         })
     }
 
-    /// An empty one is none, as consoles and tools write it.
+    /// An empty object is no condition, as consoles and tools write it.
     fn condition(&mut self, at: &str, json: Json) -> Option<Condition<T>> {
         let wrong = |found| PolicyFlaw::WrongKind { member: Member::Condition, found };
         let operators = self.object(at, json, wrong)?;
@@ -196,7 +196,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
                     return self.refuse(&at, PolicyFlaw::ConditionKey);
                 }
                 let values = self.strings(&at, values, |reader, at, raw| {
-                    reader.value(at, Place::Condition { operator, key: &key }, raw)
+                    reader.value(at, ValuePlace::Condition { operator, key: &key }, raw)
                 })?;
                 Some((key, values))
             })
@@ -204,7 +204,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         keys.into_iter().collect()
     }
 
-    fn value(&mut self, at: &str, place: Place<'_>, raw: &str) -> Option<T> {
+    fn value(&mut self, at: &str, place: ValuePlace<'_>, raw: &str) -> Option<T> {
         match (self.read_value)(place, raw) {
             Ok(value) => Some(value),
             Err(flaws) => {
@@ -216,7 +216,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         }
     }
 
-    /// The strings of a member that says what its statement covers: one at the least, and none of them empty.
+    /// The strings of a member that defines what its statement covers: at least one, and none of them empty.
     fn covered<U>(
         &mut self,
         at: &str,
@@ -278,7 +278,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         }
     }
 
-    /// The entries of an operator's map: an operator that compares nothing says nothing.
+    /// The entries of an operator's object; an operator without keys is a problem.
     fn entries(&mut self, at: &str, json: Json) -> Option<Vec<(String, Json)>> {
         match self.object(at, json, |found| PolicyFlaw::NotAnObject { found })? {
             entries if entries.is_empty() => self.refuse(at, PolicyFlaw::Empty),
@@ -286,7 +286,7 @@ impl<T, F: Fn(Place<'_>, &str) -> Result<T, Vec<TextFlaw>>> Reader<F> {
         }
     }
 
-    /// The values of the known members, in their order.
+    /// The values of the known members, in the order of `known`.
     fn fields<const N: usize>(
         &mut self,
         at: &str,
@@ -425,7 +425,7 @@ mod tests {
         Statement[3].Effect: an effect is "Allow" or "Deny"
         Statement[4]: `Action` is missing, and every statement has it: write an action such as "oss:GetObject", or a list of actions
         Statement[5]: a statement has one of `Action` and `NotAction`, not both: leave one of them out
-        Statement[6]: `Principal` belongs to a role's trust policy: a session policy speaks of its own session
+        Statement[6]: `Principal` belongs to a role's trust policy: a session policy applies to its own session
         Statement[7]: `NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant in `Resource`
         Statement[7]: `Resource` is missing, and every statement has it: write a resource such as "acs:oss:*:*:bucket/key", or a list of resources
         Statement[8]: `Effect` is written twice: readers of JSON disagree on which one counts
@@ -454,7 +454,7 @@ mod tests {
     /// Every member, missing and as every kind of JSON: each message names the member, its rule and the way out, and
     /// nothing that a policy must have is to be left out.
     #[test]
-    fn each_member_that_is_missing_or_of_another_kind_is_told_with_its_rule_and_the_way_out() {
+    fn each_missing_or_wrong_member_is_reported_with_its_rule_and_a_fix() {
         let kinds = [
             ("null", "null", "null"),
             ("a number", "7", "a number"),
@@ -494,11 +494,14 @@ mod tests {
             ("Condition", false, "an object", "leave it out, or write conditions"),
         ] {
             match with(member, None) {
-                Err(told) => {
-                    assert!(required || member == "NotAction", "{told}");
+                Err(messages) => {
+                    assert!(required || member == "NotAction", "{messages}");
                     let named = if required { member } else { "Action" };
-                    assert!(told.contains(&format!("`{named}` is missing, and every ")), "{told}");
-                    assert!(!required || told.contains(way_out), "{told}");
+                    assert!(
+                        messages.contains(&format!("`{named}` is missing, and every ")),
+                        "{messages}"
+                    );
+                    assert!(!required || messages.contains(way_out), "{messages}");
                 }
                 Ok(_) => assert!(!required, "{member}"),
             }
@@ -508,14 +511,17 @@ mod tests {
                     assert!(refused.is_ok());
                     continue;
                 }
-                let told = refused.unwrap_err();
-                assert_eq!(told.lines().count(), 1, "{told}");
+                let messages = refused.unwrap_err();
+                assert_eq!(messages.lines().count(), 1, "{messages}");
                 if ["Version", "Effect"].contains(&member) && kind == "a string" {
-                    assert!(told.contains("\"1\"") || told.contains("\"Allow\""), "{told}");
+                    assert!(
+                        messages.contains("\"1\"") || messages.contains("\"Allow\""),
+                        "{messages}"
+                    );
                     continue;
                 }
-                assert!(told.contains(&format!("`{member}` ")), "{told}");
-                assert!(told.contains(way_out), "{told}");
+                assert!(messages.contains(&format!("`{member}` ")), "{messages}");
+                assert!(messages.contains(way_out), "{messages}");
                 let takes = accepted.split(" or ").any(|one| one.starts_with(kind));
                 let rule = if takes {
                     "is empty, and covers nothing".to_owned()
@@ -523,8 +529,8 @@ mod tests {
                     let found = if found == "empty" { kind } else { found };
                     format!("must be {accepted}, not {found}")
                 };
-                assert!(told.contains(&rule), "{told}");
-                assert_eq!(told.contains("leave it out"), member == "Condition", "{told}");
+                assert!(messages.contains(&rule), "{messages}");
+                assert_eq!(messages.contains("leave it out"), member == "Condition", "{messages}");
             }
         }
     }

@@ -1,25 +1,25 @@
-//! What is wrong with a policy document, where, and the way out.
+//! The problems of a policy document, each with its place and the way to fix it.
 
 use crate::document::member::Member;
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::MAX_POLICY_BYTES;
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
 
 /// One broken rule of a policy document.
 ///
-/// The message may name keys of the document: it is the operator's own file, or the very policy a caller sent. It is
-/// logged, too, so what does not read like a key is not repeated: it may be a secret in the wrong place.
+/// The message may quote keys of the document, which the operator or the caller wrote. It is logged, so text that does
+/// not look like a key is not repeated: it may be a secret in the wrong place.
 #[derive(Debug, thiserror::Error)]
 #[error("{at}: {flaw}")]
 pub struct PolicyProblem {
-    /// Where in the document, such as `Statement[0].Resource[1]`.
+    /// The place in the document, such as `Statement[0].Resource[1]`.
     pub(crate) at: String,
-    /// Which rule.
+    /// The broken rule.
     pub(crate) flaw: PolicyFlaw,
 }
 
 impl PolicyProblem {
-    /// Whether a grant that is broad on purpose may have it.
+    /// Whether `allow_broad` permits it.
     pub fn is_breadth(&self) -> bool {
         matches!(
             self.flaw,
@@ -30,7 +30,7 @@ impl PolicyProblem {
     }
 }
 
-/// A key as messages name it.
+/// A key for messages.
 fn quoted(key: &str) -> String {
     let reads_like_one = |key: &str| {
         key.len() <= 64 && key.bytes().all(|b| b.is_ascii_alphabetic() || b":_-".contains(&b))
@@ -38,7 +38,7 @@ fn quoted(key: &str) -> String {
     if reads_like_one(key) { format!("`{key}`") } else { "a key".to_owned() }
 }
 
-/// A rule that a policy document may break.
+/// The rules of a policy document.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PolicyFlaw {
     #[error("this is not JSON (line {line}, column {column})", line = .0.line(), column = .0.column())]
@@ -72,7 +72,9 @@ pub(crate) enum PolicyFlaw {
     UnknownKey { key: String, known: String },
     #[error("{} is written twice: readers of JSON disagree on which one counts", quoted(key))]
     DuplicateKey { key: String },
-    #[error("`{key}` belongs to a role's trust policy: a session policy speaks of its own session")]
+    #[error(
+        "`{key}` belongs to a role's trust policy: a session policy applies to its own session"
+    )]
     Principal { key: String },
     #[error(
         "`NotResource` is no longer in RAM's documentation, and whether STS takes it is not said: name what is meant \
@@ -105,14 +107,14 @@ pub(crate) enum PolicyFlaw {
     #[error("a condition key reads `oss:Prefix` or `acs:SourceIp`")]
     ConditionKey,
     #[error(transparent)]
-    Text(TextFlaw),
+    Text(ValueFlaw),
     #[error(
         "no statement allows anything, so every token would be useless: add a statement with the effect \
          \"Allow\""
     )]
     AllowsNothing,
     #[error(
-        "this allows actions that nobody named: list the actions, or set `allow_broad` with a reason"
+        "this allows actions that it does not name: list the actions, or set `allow_broad` with a reason"
     )]
     AllowsEveryAction,
     #[error(
@@ -121,7 +123,7 @@ pub(crate) enum PolicyFlaw {
     )]
     AllowsMostActions { allowed: usize, known: usize },
     #[error(
-        "this allows buckets that nobody named: write service and bucket without wildcards, or set `allow_broad` with \
+        "this allows buckets that it does not name: write service and bucket without wildcards, or set `allow_broad` with \
          a reason"
     )]
     AllowsEveryBucket,
@@ -146,12 +148,12 @@ pub(crate) enum PolicyFlaw {
     )]
     MixedSubjects,
     #[error(
-        "`NotAction` is not taken from a caller, for it speaks of what it does not name: list the actions in \
+        "`NotAction` is not taken from a caller, because it covers what it does not name: list the actions in \
          `Action`"
     )]
-    NotActionAsked,
+    NotActionRequested,
     #[error(
-        "{} stands beside the same key in other letters: readers of RAM's policies may disagree on \
+        "{} is also written in other letter case: readers of RAM's policies may disagree on \
          which one counts",
         quoted(key)
     )]
@@ -160,7 +162,7 @@ pub(crate) enum PolicyFlaw {
         "without white space this is {size} bytes and STS admits {max}",
         max = MAX_POLICY_BYTES
     )]
-    TooLongAsked { size: usize },
+    RequestedTooLong { size: usize },
     #[error(
         "with the longest values this is {worst} bytes and STS admits {max}: most of them, {share}, come \
          from {heaviest}; shorten it, or lower its maximum length",

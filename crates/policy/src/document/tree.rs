@@ -11,8 +11,8 @@ pub(crate) const MAX_POLICY_BYTES: usize = 2047;
 
 /// A RAM policy document, version "1".
 ///
-/// `T` is what the values of `Resource` and `Condition` are: plain text, or text with placeholders. All the
-/// rest of a document is the same for both. Its order of fields is the canonical one.
+/// `T` is the type of the values of `Resource` and `Condition`: plain text, or text with placeholders. The order of the
+/// fields is the canonical one.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub(crate) struct Document<T> {
     #[serde(rename = "Version")]
@@ -40,17 +40,17 @@ pub(crate) struct Statement<T> {
     pub(crate) condition: Condition<T>,
 }
 
-/// What must hold of a request besides: operators, and under each the keys it compares.
+/// The conditions of a statement: operators, and under each the keys that it compares.
 pub(crate) type Condition<T> = BTreeMap<ConditionOperator, BTreeMap<String, Strings<T>>>;
 
-/// What a statement does to the requests that it matches.
+/// The effect of a statement on the requests that it matches.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Effect {
     Allow,
     Deny,
 }
 
-/// The actions that a statement is about.
+/// The actions that a statement covers.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 pub(crate) enum Actions {
     /// Those that match one of the patterns.
@@ -67,8 +67,7 @@ impl Actions {
     }
 }
 
-/// One string, or a list that is not empty: RAM means the same by both, but a rendered policy keeps the
-/// shape of its template.
+/// One string, or a non-empty list. RAM treats both alike, but a rendered policy keeps the form of its template.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Strings<T> {
     One(T),
@@ -92,7 +91,7 @@ impl<T> Strings<T> {
 }
 
 impl Strings<String> {
-    /// Each text once; one alone is not a list.
+    /// The distinct texts; a single one is not written as a list.
     pub(crate) fn of(texts: Vec<String>) -> Self {
         let mut once: Vec<String> = Vec::with_capacity(texts.len());
         for text in texts {
@@ -117,7 +116,7 @@ impl<T: Serialize> Serialize for Strings<T> {
 }
 
 impl<T> Document<T> {
-    /// The same document with other values in `Resource` and `Condition`.
+    /// The same document with each value of `Resource` and `Condition` replaced.
     pub(crate) fn map<U>(&self, each: impl Fn(&T) -> U) -> Document<U> {
         let map = |strings: &Strings<T>| strings.map(&each);
         let statement = |statement: &Statement<T>| Statement {

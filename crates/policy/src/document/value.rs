@@ -6,10 +6,10 @@ use crate::document::operator::ConditionOperator;
 
 /// The place of a value in a statement.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place<'a> {
+pub(crate) enum ValuePlace<'a> {
     Resource,
     Condition {
-        /// None where it is not among those that RAM documents, which is a problem of its own.
+        /// `None` if RAM does not document the operator, which is a problem of its own.
         operator: Option<ConditionOperator>,
         key: &'a str,
     },
@@ -17,7 +17,7 @@ pub(crate) enum Place<'a> {
 
 /// A rule that a value may break.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
-pub enum TextFlaw {
+pub enum ValueFlaw {
     #[error("a `${{` is not closed: write `${{client}}`, for example")]
     Unclosed,
     #[error("a `{0}` stands alone: it may only be part of a placeholder such as `${{client}}`")]

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use crate::document::network::Network;
 use crate::document::operator::ConditionOperator as Operator;
 
-/// How two values are compared.
+/// How an operator compares two values, negation aside.
 pub(crate) enum ValueKind {
     Equal,
     EqualIgnoringCase,
@@ -19,7 +19,7 @@ pub(crate) enum ValueKind {
 }
 
 impl Operator {
-    /// Whether a value of a policy is of the operator's kind, such as a number: STS refuses any other.
+    /// Whether a policy's value has the form that the operator takes, such as a number: STS refuses any other.
     pub(crate) fn takes(self, value: &str) -> bool {
         match self.kind() {
             ValueKind::Equal | ValueKind::EqualIgnoringCase | ValueKind::Like => true,
@@ -30,7 +30,7 @@ impl Operator {
         }
     }
 
-    /// The values that it takes, in words.
+    /// The form of the values that it takes, for messages.
     pub(crate) fn form(self) -> &'static str {
         match self.kind() {
             ValueKind::Equal | ValueKind::EqualIgnoringCase | ValueKind::Like => "any text",
@@ -46,7 +46,7 @@ impl Operator {
         }
     }
 
-    /// What is compared, negation left aside.
+    /// How it compares, negation aside.
     pub(crate) fn kind(self) -> ValueKind {
         match self {
             Self::Bool => ValueKind::Bool,
@@ -80,7 +80,7 @@ pub(crate) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Digits, with a `-` and a fraction if need be: no other form is documented.
+/// Digits with an optional `-` and fraction: no other form is documented.
 pub(crate) fn number(text: &str) -> Option<f64> {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let unsigned = text.strip_prefix('-').unwrap_or(text);
@@ -89,14 +89,14 @@ pub(crate) fn number(text: &str) -> Option<f64> {
     (digits(whole) && digits(fraction) && number.is_finite()).then_some(number)
 }
 
-/// `2012-11-11T23:59:59Z` or the same with an offset: the forms of RAM's documentation.
+/// `2012-11-11T23:59:59Z` or the same with an offset: the forms in RAM's documentation.
 pub(crate) fn date(text: &str) -> Option<DateTime<Utc>> {
     let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
     let documented = matches!(
         shape.as_str(),
         "0000-00-00T00:00:00Z" | "0000-00-00T00:00:00+00:00" | "0000-00-00T00:00:00-00:00"
     );
-    // A leap second is read by some and refused by others.
+    // Parsers disagree on leap seconds.
     if !documented || text.get(17..19) == Some("60") {
         return None;
     }

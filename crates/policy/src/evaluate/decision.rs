@@ -1,11 +1,11 @@
-//! The decision, as RAM makes it: an explicit denial beats an allowance, and silence denies.
+//! The decision by RAM's rules: an explicit denial outweighs an Allow, and what nothing allows is denied.
 
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::{Document, Effect, Statement};
 use crate::evaluate::request::Request;
 use crate::matching::resource::ResourcePattern;
 
-/// What a policy says to a request, and by which statement, counted from 0: the first that decides.
+/// The decision of a policy about a request, with the index of the first statement that decides.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
     Allowed { statement: usize },
@@ -13,13 +13,13 @@ pub(crate) enum Verdict {
     ImplicitlyDenied,
 }
 
-/// Whether a statement has a say in a request, or what keeps it from having one.
+/// Whether a statement applies to a request, or why it does not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Relevance<'a> {
     Applies,
     OtherActions,
     OtherResources,
-    /// The request does not meet this condition.
+    /// The request does not satisfy this condition.
     Unmet {
         operator: ConditionOperator,
         key: &'a str,
@@ -34,7 +34,7 @@ impl Verdict {
         }
     }
 
-    /// RAM's word for it.
+    /// RAM's name for it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Allowed { .. } => "Allowed",
@@ -45,7 +45,7 @@ impl Verdict {
 }
 
 impl Document<String> {
-    /// What this policy alone says.
+    /// The decision of this policy alone.
     pub(crate) fn decide(&self, request: &Request) -> Verdict {
         let mut verdict = Verdict::ImplicitlyDenied;
         for (i, statement) in self.statements.iter().enumerate() {
@@ -64,8 +64,8 @@ impl Document<String> {
     }
 }
 
-/// What several policies of one identity say together, and which of them decides, counted from 0: a denial of
-/// any, else an allowance of any.
+/// The decision of several policies of one identity, with the index of the policy that decides: a denial of any, else
+/// an Allow of any.
 pub(crate) fn decide_together(
     policies: &[Document<String>],
     request: &Request,
@@ -81,7 +81,7 @@ pub(crate) fn decide_together(
 impl Statement<String> {
     pub(crate) fn relevance(&self, request: &Request) -> Relevance<'_> {
         let matches = |pattern: &String| ResourcePattern::new(pattern).matches(request.resource());
-        if !self.actions.cover(request.action()) {
+        if !self.actions.covers(request.action()) {
             Relevance::OtherActions
         } else if !self.resource.as_slice().iter().any(matches) {
             Relevance::OtherResources
@@ -90,17 +90,17 @@ impl Statement<String> {
         }
     }
 
-    /// Whether a condition of it compares as RAM's documentation leaves open.
-    pub(crate) fn is_left_open(&self, request: &Request) -> bool {
+    /// Whether RAM's documentation leaves the result of one of its conditions open.
+    pub(crate) fn is_undocumented(&self, request: &Request) -> bool {
         self.condition.iter().any(|(operator, keys)| {
             keys.iter().any(|(key, values)| {
                 let actual = request.value(key);
-                actual.is_some_and(|actual| operator.is_left_open(values.as_slice(), actual))
+                actual.is_some_and(|actual| operator.is_undocumented(values.as_slice(), actual))
             })
         })
     }
 
-    /// All keys under all operators must hold.
+    /// The first condition that does not hold; all keys under all operators must.
     fn unmet(&self, request: &Request) -> Option<Relevance<'_>> {
         let conditions = self.condition.iter().flat_map(|(operator, keys)| {
             keys.iter().map(move |(key, values)| (*operator, key, values))
@@ -135,7 +135,7 @@ mod tests {
     const DENY: &str = r#"{"Effect":"Deny","Action":"oss:*","Resource":"*"}"#;
 
     #[test]
-    fn silence_denies_and_a_denial_beats_an_allowance_wherever_it_stands() {
+    fn a_denial_outweighs_an_allow_in_any_order_and_the_default_is_denial() {
         for (statements, action, verdict) in [
             (ALLOW.to_owned(), "oss:PutObject", Verdict::ImplicitlyDenied),
             (ALLOW.to_owned(), "oss:HeadObject", Verdict::Allowed { statement: 0 }),

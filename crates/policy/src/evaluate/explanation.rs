@@ -1,4 +1,4 @@
-//! Why a request would be allowed or not, by the very policy that would go to STS.
+//! Explains why a request is allowed or not, by the session policy that would go to STS.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -21,12 +21,12 @@ pub struct Explanation {
     /// The statement that decides, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<String>,
-    /// What was asked about, where another action allows it.
+    /// What was requested about, where another action allows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<String>,
-    /// The action that was asked about.
+    /// The action that was requested about.
     pub action: String,
-    /// The resource that was asked about.
+    /// The resource that was requested about.
     pub resource: String,
     /// What the decision covers, and what it leaves out.
     pub scope: &'static str,
@@ -53,32 +53,32 @@ pub struct StatementVerdict {
     pub because: String,
 }
 
-/// A policy of a role's own; all of them together bound what any session of the role may do.
+/// A policy that is attached to a role; together they bound what a session of the role may do.
 #[derive(Debug)]
 pub struct RolePolicy(Document<String>);
 
 impl RolePolicy {
-    /// Reads a policy as RAM has it, or says everything that is wrong with it.
+    /// Parses a policy, or reports every problem in it.
     pub fn parse(json: &str) -> Result<Self, Vec<PolicyProblem>> {
         Document::plain(json).map(Self)
     }
 }
 
-const LEFT_OPEN: &str = " (taking a range of addresses with its first and last one, which RAM's documentation \
+const UNDOCUMENTED: &str = " (taking a range of addresses with its first and last one, which RAM's documentation \
                          leaves open)";
 
 const SESSION_ALONE: &str = "This is what the session policy says. The role's own policies, and the bucket's if it \
                              has one, must allow it too.";
 const WITH_ROLE: &str = "This is what the session policy and the given policies of the role say together. The \
-                         bucket's policy, if it has one, was not asked.";
+                         bucket's policy, if it has one, was not evaluated.";
 
 impl Explanation {
-    /// What the session policy says to the request; if the role's policies are known, what both say together.
+    /// Evaluates the session policy, together with the role's policies if they are known.
     pub fn of(policy: &SessionPolicy, roles: Vec<RolePolicy>, request: &Request) -> Self {
         let rendered = "a session policy is written by us";
         let session = Document::plain(policy.as_str()).expect(rendered);
         let roles: Vec<_> = roles.into_iter().map(|RolePolicy(document)| document).collect();
-        // Both must allow, and neither adds to the other. What forbids decides.
+        // Both must allow. If one denies, it decides.
         let of_session = session.decide(request);
         let (place, of_role) = decide_together(&roles, request);
         let by_role = !roles.is_empty() && of_session.is_allowed() && !of_role.is_allowed();
@@ -93,15 +93,15 @@ impl Explanation {
             }
             Verdict::ImplicitlyDenied => None,
         };
-        let judged = |prefix: &str, document: &Document<String>| {
+        let verdicts = |prefix: &str, document: &Document<String>| {
             let one = |(i, statement)| {
                 StatementVerdict::new(format!("{prefix}Statement[{i}]"), statement, request)
             };
             document.statements.iter().enumerate().map(one).collect::<Vec<_>>()
         };
-        let mut statements = judged("", &session);
+        let mut statements = verdicts("", &session);
         for (place, role) in roles.iter().enumerate() {
-            statements.extend(judged(&format!("Role[{place}]."), role));
+            statements.extend(verdicts(&format!("Role[{place}]."), role));
         }
         Self {
             allowed: verdict.is_allowed(),
@@ -111,7 +111,7 @@ impl Explanation {
             action: request.action().to_owned(),
             resource: request.resource().to_owned(),
             scope: if roles.is_empty() { SESSION_ALONE } else { WITH_ROLE },
-            notes: unknown_names::of_request(request),
+            notes: unknown_names::of_request(request.action(), request.keys()),
             statements,
             policy: RawValue::from_string(policy.as_str().to_owned()).expect(rendered),
         }
@@ -132,8 +132,8 @@ impl StatementVerdict {
                 }
             },
         };
-        if statement.is_left_open(request) {
-            because.push_str(LEFT_OPEN);
+        if statement.is_undocumented(request) {
+            because.push_str(UNDOCUMENTED);
         }
         Self {
             statement: name,
@@ -204,7 +204,7 @@ it is about this request
     }
 
     #[test]
-    fn each_statement_says_what_it_has_to_do_with_the_request() {
+    fn each_statement_has_a_reason_why_it_applies_or_not() {
         let role = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:Get*","Resource":"*"}]}"#;
         let lines = [
             explained("oss:HeadObject", "/alice/a.jpg", None, None),
@@ -233,7 +233,7 @@ oss:GetObject false ExplicitlyDenied Role[0].Statement[0]: it is about this requ
     }
 
     #[test]
-    fn what_is_unknown_in_a_request_is_said() {
+    fn unknown_names_of_a_request_are_noted() {
         let notes = |action: &str, keys: &[&str]| {
             let conditions = keys.iter().map(|key| ((*key).to_owned(), "a".to_owned())).collect();
             let request = Request::new(action, "acs:oss:*:*:sample-bucket/a", conditions).unwrap();
@@ -249,7 +249,7 @@ oss:GetObject false ExplicitlyDenied Role[0].Statement[0]: it is about this requ
         insta::assert_snapshot!(lines.join("\n"), @r#"
 `oss:GetObjct` is no action of OSS that is known here, so it probably matches nothing: `oss:GetObject` is one
 `oss:Frobnicate` is no action of OSS that is known here, so it probably matches nothing
-the actions of `kms` are not known here: `kms:Decrypt` is taken as it stands
+the actions of `kms` are not known here: `kms:Decrypt` is taken literally
 `acs:SourceIP` is no condition key of OSS that is known here: `acs:SourceIp` is one
 `oss:prefix` is no condition key of OSS that is known here: `oss:Prefix` is one
 requests for `oss:GetObject` have no `oss:Prefix`: only those for `oss:ListObjects`, `oss:ListObjectVersions`, `oss:ListMultipartUploads` have it

@@ -1,21 +1,21 @@
-//! What somebody would do, to be put to policies.
+//! A request to be evaluated against policies.
 
 use std::collections::BTreeMap;
 
 use crate::matching::resource::fields;
 use crate::oss::operation::Operation;
 
-/// One action on one resource, under some circumstances.
+/// One action on one resource, with condition values.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Request {
-    /// As it was asked for, such as `oss:HeadObject`.
-    asked: String,
+    /// The action as it was given, such as `oss:HeadObject`.
+    requested: String,
     action: String,
     resource: String,
     conditions: BTreeMap<String, String>,
 }
 
-/// Why nothing can be decided of a request. The message names the rule and the way out.
+/// Why a request cannot be evaluated. The message names the rule and the way to fix it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum RequestProblem {
@@ -40,12 +40,12 @@ pub enum RequestProblem {
 }
 
 impl Request {
-    /// The longest key of OSS has 1023 bytes, and some come before it.
+    /// An object key has at most 1023 bytes, with a prefix before it.
     const MAX_BYTES: usize = 1200;
     /// RAM and OSS together document ten.
     const MAX_KEYS: usize = 16;
 
-    /// Parses a request; the error says what each part must look like.
+    /// Validates a request; the error describes the form of the invalid part.
     pub fn new(
         action: &str,
         resource: &str,
@@ -78,19 +78,19 @@ impl Request {
             return Err(RequestProblem::Condition);
         }
         Ok(Self {
-            asked: action.to_owned(),
+            requested: action.to_owned(),
             action: allowed_by.to_owned(),
             resource: resource.to_owned(),
             conditions,
         })
     }
 
-    /// The action as it was asked for, where another one allows it.
+    /// The operation as it was given, if another action allows it.
     pub(crate) fn operation(&self) -> Option<&str> {
-        (self.asked != self.action).then_some(&self.asked)
+        (self.requested != self.action).then_some(&self.requested)
     }
 
-    /// The action that is decided on.
+    /// The action that policies are evaluated for.
     pub(crate) fn action(&self) -> &str {
         &self.action
     }
@@ -99,7 +99,7 @@ impl Request {
         &self.resource
     }
 
-    /// The condition keys that it has.
+    /// The condition keys of the request.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.conditions.keys().map(String::as_str)
     }

@@ -1,14 +1,14 @@
-//! Everything that can be said of a policy that is sound and still does not do what its author meant.
+//! Every warning about a policy that is valid and probably does not do what its author intended.
 
 use crate::document::tree::{Actions, Document, Effect, MAX_POLICY_BYTES, Statement, Strings};
 use crate::lint::finding::Finding;
 use crate::lint::warning::LintWarning;
-use crate::lint::{caller_chosen, condition_values, listings, resources, unknown_names};
+use crate::lint::{avoidable_denials, condition_values, listings, resources, unknown_names};
 use crate::matching::resource::ResourcePattern;
 use crate::template::policy_template::PolicyTemplate;
 use crate::template::text::Text;
 
-/// What a large upload needs besides `oss:PutObject`.
+/// The actions that a large upload needs in addition to `oss:PutObject`.
 const MULTIPART: [&str; 2] = ["oss:AbortMultipartUpload", "oss:ListParts"];
 
 /// Nine tenths of what STS admits.
@@ -18,7 +18,7 @@ const NEAR_LIMIT: usize = MAX_POLICY_BYTES * 9 / 10;
 pub(crate) fn template_warnings(template: &PolicyTemplate) -> Vec<LintWarning> {
     let written = template.document.map(Text::written);
     let mut warnings = document_warnings(&written, template.longest_bytes());
-    warnings.extend(caller_chosen::warnings(&template.document));
+    warnings.extend(avoidable_denials::warnings(&template.document));
     warnings
 }
 
@@ -55,13 +55,13 @@ fn in_statement(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     warnings
 }
 
-/// An Allow all of which one denial takes back.
+/// An Allow that one Deny cancels completely.
 fn denied(at: &str, allow: &Statement<String>, document: &Document<String>) -> Option<LintWarning> {
     let Actions::Action(actions) = &allow.actions else { return None };
     let by = document.statements.iter().position(|deny| {
         deny.effect == Effect::Deny
             && deny.condition.is_empty()
-            && actions.as_slice().iter().all(|action| deny.actions.contain(action))
+            && actions.as_slice().iter().all(|action| deny.actions.contains(action))
             && lie_in(&allow.resource, deny)
     })?;
     Some(LintWarning::new(at.to_owned(), Finding::Denied { by }, None))
@@ -73,19 +73,19 @@ fn lie_in(resources: &Strings<String>, statement: &Statement<String>) -> bool {
     resources.as_slice().iter().all(lies)
 }
 
-/// An upload that could be neither resumed nor tidied up.
+/// An upload that can be neither resumed nor cleaned up.
 fn multipart(
     at: &str,
     put: &Statement<String>,
     document: &Document<String>,
 ) -> Option<LintWarning> {
-    if !put.actions.cover("oss:PutObject") {
+    if !put.actions.covers("oss:PutObject") {
         return None;
     }
     let given = |action: &str| {
         document.statements.iter().any(|other| {
             other.effect == Effect::Allow
-                && other.actions.cover(action)
+                && other.actions.covers(action)
                 && lie_in(&put.resource, other)
         })
     };
@@ -137,10 +137,10 @@ mod tests {
             r#""StringEquals":{"oss:Prefix":""},"StringLike":{"oss:Delimiter":["/",""]}"#,
             r#""StringNotLike":{"oss:Prefix":"b/*"}"#,
         ] {
-            let told = warnings(&listing(all));
+            let messages = warnings(&listing(all));
             assert!(
-                told.starts_with("Statement[1]: this lists all of `sample-bucket`"),
-                "{all}: {told}"
+                messages.starts_with("Statement[1]: this lists all of `sample-bucket`"),
+                "{all}: {messages}"
             );
         }
         for limited in [
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_decided_elsewhere_never_matches() {
+    fn an_action_without_a_resource_of_its_level_is_reported() {
         let lines = [
             allow(
                 r#"["oss:GetObject","oss:ListObjects"]"#,
@@ -180,7 +180,7 @@ Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:
     }
 
     #[test]
-    fn resources_that_are_nowhere_are_told() {
+    fn resources_that_match_nothing_are_reported() {
         let lines = [
             allow(r#""oss:GetObject""#, r#"["acs:oss:*:*:sample-bucket/","acs:oss:*:*:sample-bucket/a"]"#),
             allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-bucket//a/*""#),
@@ -210,7 +210,7 @@ Statement[0].Resource: `acs:oss::11223344:sample-bucket/a` has a region other th
     }
 
     #[test]
-    fn what_is_denied_or_does_not_compare_as_it_looks_is_told() {
+    fn cancelled_allows_and_misleading_values_are_reported() {
         let with = |condition: &str| {
             format!(
                 r#"{{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket",
@@ -231,7 +231,7 @@ Statement[0].Resource: `acs:oss::11223344:sample-bucket/a` has a region other th
         ];
         insta::assert_snapshot!(lines.join("\n"), @r#"
 Statement[0]: Statement[1] denies all that this allows
-Statement[0].Condition.StringEquals.oss:Prefix: `StringEquals` takes `*` and `?` as they stand; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringEquals":{"oss:Delimiter":"/"},"StringLike":{"oss:Prefix":"users/${subject}/*"}}}
+Statement[0].Condition.StringEquals.oss:Prefix: `StringEquals` takes `*` and `?` literally; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringEquals":{"oss:Delimiter":"/"},"StringLike":{"oss:Prefix":"users/${subject}/*"}}}
 Statement[0].Condition.IpAddress.acs:SourceIp: `::ffff:10.0.0.0/104` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `10.0.0.0/8`
 Statement[0].Condition.IpAddress.acs:SourceIp: `::ffff:10.1.2.3` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `10.1.2.3`
 Statement[0].Condition.NotIpAddress.acs:SourceIp: `::ffff:0:0/96` is IPv4 written as IPv6, a form that RAM does not document and that never matches here: write `0.0.0.0/0`
@@ -239,7 +239,7 @@ Statement[0].Condition.NotIpAddress.acs:SourceIp: `::ffff:0:0/96` is IPv4 writte
     }
 
     #[test]
-    fn a_policy_near_the_limit_is_told() {
+    fn a_policy_near_the_size_limit_is_reported() {
         let document = Document::read(
             r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"ram:GetUser","Resource":"*"}]}"#,
             |_, raw| Ok(raw.to_owned()),

@@ -1,14 +1,14 @@
-//! What an expert would say of a policy, in words.
+//! The findings of the linter and their messages.
 
 use std::fmt;
 
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::MAX_POLICY_BYTES;
-use crate::oss::catalogue::Holders;
+use crate::oss::catalogue::KeyScope;
 use crate::oss::catalogue::PREFIX_KEY;
 use crate::oss::operation::Level;
 
-/// What to tell of a statement.
+/// A finding about a statement.
 #[derive(Debug)]
 pub(crate) enum Finding {
     NoAction { action: String, by: &'static str },
@@ -18,9 +18,9 @@ pub(crate) enum Finding {
     OnlyOperation { pattern: String, operation: &'static str, by: Option<&'static str> },
     MatchesNoAction { pattern: String },
     UnknownKey { key: String, near: Option<&'static str> },
-    KeyOfOthers { key: String, actions: Vec<String>, holders: Holders, negated: bool },
-    LacksKey { key: String, action: String, holders: Holders },
-    Dodged { parameter: String, allow: usize },
+    KeyOfOthers { key: String, actions: Vec<String>, scope: KeyScope, negated: bool },
+    LacksKey { key: String, action: String, scope: KeyScope },
+    AvoidableDenial { parameter: String, allow: usize },
     NoObject { resource: String },
     Region { resource: String },
     MappedAddress { value: String, ipv4: String },
@@ -88,19 +88,16 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
-            Self::KeyOfOthers { key, actions, holders, negated } => write!(
+            Self::KeyOfOthers { key, actions, scope, negated } => write!(
                 f,
-                "requests for `{}` have no `{key}`, so for them this {} holds: only those for {holders} have it",
+                "requests for `{}` have no `{key}`, so for them this {} holds: only those for {scope} have it",
                 actions.join("`, `"),
                 if *negated { "always" } else { "never" },
             ),
-            Self::LacksKey { key, action, holders } => {
-                write!(
-                    f,
-                    "requests for `{action}` have no `{key}`: only those for {holders} have it"
-                )
+            Self::LacksKey { key, action, scope } => {
+                write!(f, "requests for `{action}` have no `{key}`: only those for {scope} have it")
             }
-            Self::Dodged { parameter, allow } => write!(
+            Self::AvoidableDenial { parameter, allow } => write!(
                 f,
                 "`{parameter}` is the caller's to choose, and with another value this denies less of what \
                  Statement[{allow}] allows: deny it without the parameter, or begin both alike, up to a parameter that \
@@ -141,7 +138,7 @@ impl fmt::Display for Finding {
                 missing.join("` and `")
             ),
             Self::LiteralWildcard { operator } => {
-                write!(f, "`{operator:?}` takes `*` and `?` as they stand")
+                write!(f, "`{operator:?}` takes `*` and `?` literally")
             }
             Self::NearLimit { worst } => write!(
                 f,

@@ -14,7 +14,7 @@ pub(crate) fn warnings(
     statement: &Statement<String>,
     document: &Document<String>,
 ) -> Vec<LintWarning> {
-    if limits_listings(statement) || !statement.actions.cover("oss:ListObjects") {
+    if limits_listings(statement) || !statement.actions.covers("oss:ListObjects") {
         return vec![];
     }
     let allows = || document.statements.iter().filter(|other| other.effect == Effect::Allow);

@@ -1,10 +1,10 @@
-pub(crate) mod caller_chosen;
+pub(crate) mod avoidable_denials;
 pub(crate) mod checks;
 pub(crate) mod condition_values;
-pub(crate) mod file;
 pub(crate) mod finding;
 pub(crate) mod listings;
 pub(crate) mod oss_resource;
+pub(crate) mod policy_file;
 pub(crate) mod resources;
 pub(crate) mod services;
 pub(crate) mod unknown_names;

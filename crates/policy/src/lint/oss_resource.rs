@@ -1,4 +1,4 @@
-//! Resources of OSS, as far as a pattern shows which they are.
+//! Buckets and objects that a resource pattern covers.
 
 use crate::matching::pattern::Pattern;
 use crate::matching::resource::fields;
@@ -13,7 +13,7 @@ pub(crate) struct OssResource<'a> {
 }
 
 impl<'a> OssResource<'a> {
-    /// Those that are OSS's alone. None at all where one is not: then nothing can be said.
+    /// The patterns, if all of them are of OSS; none otherwise, because then nothing can be concluded.
     pub(crate) fn all(patterns: &'a [String]) -> Vec<Self> {
         let one = |pattern: &'a String| {
             let [_, service, .., path] = fields(pattern)?;
@@ -28,7 +28,7 @@ impl<'a> OssResource<'a> {
         self.path.split('/').next().unwrap_or_default()
     }
 
-    /// Whether it matches anything of the level.
+    /// Whether it matches a resource of the level.
     pub(crate) fn may_be(&self, level: Level) -> bool {
         match level {
             Level::Service => self.path.chars().all(|c| c == '*'),
@@ -37,7 +37,7 @@ impl<'a> OssResource<'a> {
         }
     }
 
-    /// The same bucket on that level.
+    /// A pattern for the same bucket on that level.
     pub(crate) fn at(&self, level: Level) -> String {
         match level {
             Level::Service => format!("{}*", self.before),
@@ -46,7 +46,7 @@ impl<'a> OssResource<'a> {
         }
     }
 
-    /// What limits a listing to its keys: the folder that all of them are in, if there is one.
+    /// The prefixes that limit a listing to its keys: the folder that contains all of them, if there is one.
     pub(crate) fn prefixes(&self) -> impl Iterator<Item = String> + use<> {
         let key = self.path.split_once('/').map_or("", |(_, key)| key);
         let fixed = &key[..key.find(['*', '?']).unwrap_or(key.len())];

@@ -63,7 +63,7 @@ fn actions_without_resource(at: &str, statement: &Statement<String>) -> Vec<Lint
     actions.as_slice().iter().filter_map(stray).collect()
 }
 
-/// The action alone, on what it is decided on; a prefix that was meant to limit a listing becomes its condition.
+/// The action alone, on a resource of its level; a prefix that was meant to limit a listing becomes a condition.
 fn moved(
     statement: &Statement<String>,
     action: &str,

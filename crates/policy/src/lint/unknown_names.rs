@@ -1,15 +1,14 @@
-//! Names in a policy that OSS does not have, as far as is known here: actions, and condition keys of its requests.
+//! Warnings about names that OSS does not have, as far as is known here: actions, services and condition keys.
 
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::{Actions, Statement, Strings};
-use crate::evaluate::request::Request;
 use crate::lint::finding::Finding;
 use crate::lint::services;
 use crate::lint::warning::LintWarning;
-use crate::oss::catalogue::{self, Holders};
+use crate::oss::catalogue::{self, KeyScope};
 use crate::oss::operation::{Operation, oss_name};
 
-/// Everything that is named in the statement and exists under another name, elsewhere, or nowhere.
+/// Names in the statement that are unknown, misspelt or belong elsewhere.
 pub(crate) fn warnings(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let actions = statement.actions.patterns().iter();
     let mut warnings: Vec<_> =
@@ -47,7 +46,7 @@ fn field(statement: &Statement<String>) -> &'static str {
     }
 }
 
-/// An action of a service that is none, or is another than the one whose action it names.
+/// An action of an unknown service, or of a misspelt one.
 fn of_service(at: &str, action: &str, statement: &Statement<String>) -> Option<LintWarning> {
     let (service, name) = action.split_once(':')?;
     let near = services::nearest_service(service);
@@ -60,7 +59,7 @@ fn of_service(at: &str, action: &str, statement: &Statement<String>) -> Option<L
     Some(LintWarning::new(format!("{at}.{}", field(statement)), finding, meant.as_ref()))
 }
 
-/// Resources of a service that is none.
+/// Resources of an unknown service.
 fn of_resources(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let all = statement.resource.as_slice();
     let warnings = |resource: &String| {
@@ -80,9 +79,9 @@ fn of_resources(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     all.iter().filter_map(warnings).collect()
 }
 
-/// What a pattern is about that matches no action, with the action that was probably meant.
+/// The finding about a pattern that matches no action, with the action that was probably meant.
 fn matching_nothing(pattern: &str) -> Option<(Finding, Option<String>)> {
-    let matches = |name: &&str| one(pattern).cover(&format!("oss:{name}"));
+    let matches = |name: &&str| one(pattern).covers(&format!("oss:{name}"));
     if catalogue::actions().any(|name| matches(&name)) {
         return None;
     }
@@ -97,7 +96,7 @@ fn matching_nothing(pattern: &str) -> Option<(Finding, Option<String>)> {
     Some((Finding::OnlyOperation { pattern, operation, by }, by.map(str::to_owned)))
 }
 
-/// The statement with another action in one's place.
+/// The statement with the action replaced.
 fn with(statement: &Statement<String>, action: &str, meant: &str) -> Statement<String> {
     let rename = |other: &String| if other == action { meant } else { other }.to_owned();
     let actions = Strings::of(statement.actions.patterns().iter().map(rename).collect());
@@ -119,21 +118,21 @@ fn of_key(
     statement: &Statement<String>,
 ) -> Option<LintWarning> {
     let at = format!("{at}.Condition.{operator:?}.{key}");
-    let Some(holders) = Holders::of(key) else {
-        // Of other services' keys, and of RAM's own that OSS does not list, only a slip is told.
+    let Some(scope) = KeyScope::of(key) else {
+        // For keys of other services, and of RAM's that OSS does not list, only a misspelling is reported.
         let near = catalogue::nearest_key(key);
-        let told = near.is_some() || key.starts_with("oss:");
-        return told.then(|| {
+        let reported = near.is_some() || key.starts_with("oss:");
+        return reported.then(|| {
             LintWarning::new(at, Finding::UnknownKey { key: key.to_owned(), near }, None)
         });
     };
     let Actions::Action(actions) = &statement.actions else { return None };
-    // Of an action that is unknown itself, that is told.
+    // Unknown actions are reported on their own.
     let known = |action: &&String| {
         oss_name(action).is_none()
-            || catalogue::actions().any(|name| one(action).cover(&format!("oss:{name}")))
+            || catalogue::actions().any(|name| one(action).covers(&format!("oss:{name}")))
     };
-    let lacks = |action: &&String| !holders.meet(|name| one(action).cover(name));
+    let lacks = |action: &&String| !scope.includes_any(|name| one(action).covers(name));
     let actions: Vec<_> = actions.as_slice().iter().filter(known).filter(lacks).cloned().collect();
     if actions.is_empty() {
         return None;
@@ -141,19 +140,18 @@ fn of_key(
     let finding = Finding::KeyOfOthers {
         key: key.to_owned(),
         actions,
-        holders,
+        scope,
         negated: operator.is_negated(),
     };
     Some(LintWarning::new(at, finding, None))
 }
 
-/// The same of a request, in words: a policy may well answer it, and OSS would never ask.
-pub(crate) fn of_request(request: &Request) -> Vec<String> {
-    let action = request.action();
+/// The notes about a request: policies evaluate it, but OSS would never receive it.
+pub(crate) fn of_request<'a>(action: &str, keys: impl Iterator<Item = &'a str>) -> Vec<String> {
     let Some(name) = oss_name(action) else {
         let (service, _) = action.split_once(':').unwrap_or_default();
         return vec![format!(
-            "the actions of `{service}` are not known here: `{action}` is taken as it stands"
+            "the actions of `{service}` are not known here: `{action}` is taken literally"
         )];
     };
     let known = catalogue::knows(name);
@@ -162,11 +160,13 @@ pub(crate) fn of_request(request: &Request) -> Vec<String> {
         let near = catalogue::nearest_action(name);
         notes.push(Finding::UnknownAction { action: action.to_owned(), near }.to_string());
     }
-    for key in request.keys() {
-        let finding = match Holders::of(key) {
+    for key in keys {
+        let finding = match KeyScope::of(key) {
             None => Finding::UnknownKey { key: key.to_owned(), near: catalogue::nearest_key(key) },
-            Some(holders) if known && !holders.meet(|name| name.eq_ignore_ascii_case(action)) => {
-                Finding::LacksKey { key: key.to_owned(), action: action.to_owned(), holders }
+            Some(scope)
+                if known && !scope.includes_any(|name| name.eq_ignore_ascii_case(action)) =>
+            {
+                Finding::LacksKey { key: key.to_owned(), action: action.to_owned(), scope }
             }
             Some(_) => continue,
         };
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
     use crate::document::tree::Document;
 
-    fn told(effect: &str, actions: &str, condition: &str) -> String {
+    fn messages(effect: &str, actions: &str, condition: &str) -> String {
         let json = format!(
             r#"{{"Version":"1","Statement":[{{"Effect":"{effect}",{actions},"Resource":"*"{condition}}}]}}"#
         );
@@ -190,20 +190,24 @@ mod tests {
     }
 
     #[test]
-    fn names_that_are_no_actions_are_told_with_what_was_meant() {
+    fn unknown_actions_are_reported_with_the_nearest_one() {
         let lines = [
-            told("Allow", r#""Action":["oss:GetObject","oss:HeadObject","oss:CopyObject"]"#, ""),
-            told("Allow", r#""Action":"oss:GetObjct""#, ""),
-            told("Deny", r#""Action":["oss:GetObjects","oss:ListBuckets"]"#, ""),
-            told("Deny", r#""NotAction":"oss:PutObejct""#, ""),
-            told("Allow", r#""Action":"oss:Frobnicate""#, ""),
-            told("Allow", r#""Action":"oss:Head*""#, ""),
-            told("Allow", r#""Action":"OSS:upload*""#, ""),
-            told("Allow", r#""Action":"oss:Copy*""#, ""),
-            told("Allow", r#""Action":"oss:Frob*""#, ""),
-            told("Allow", r#""Action":["os:GetObject","oss:PutObject"]"#, ""),
-            told("Deny", r#""NotAction":"ots:GetObject""#, ""),
-            told("Allow", r#""Action":"frobnicator:Get*""#, ""),
+            messages(
+                "Allow",
+                r#""Action":["oss:GetObject","oss:HeadObject","oss:CopyObject"]"#,
+                "",
+            ),
+            messages("Allow", r#""Action":"oss:GetObjct""#, ""),
+            messages("Deny", r#""Action":["oss:GetObjects","oss:ListBuckets"]"#, ""),
+            messages("Deny", r#""NotAction":"oss:PutObejct""#, ""),
+            messages("Allow", r#""Action":"oss:Frobnicate""#, ""),
+            messages("Allow", r#""Action":"oss:Head*""#, ""),
+            messages("Allow", r#""Action":"OSS:upload*""#, ""),
+            messages("Allow", r#""Action":"oss:Copy*""#, ""),
+            messages("Allow", r#""Action":"oss:Frob*""#, ""),
+            messages("Allow", r#""Action":["os:GetObject","oss:PutObject"]"#, ""),
+            messages("Deny", r#""NotAction":"ots:GetObject""#, ""),
+            messages("Allow", r#""Action":"frobnicator:Get*""#, ""),
         ];
         insta::assert_snapshot!(lines.join("\n"), @r#"
 Statement[0].Action: `oss:HeadObject` is an operation and no action of RAM: `oss:GetObject` allows it; perhaps {"Effect":"Allow","Action":["oss:GetObject","oss:CopyObject"],"Resource":"*"}
@@ -225,13 +229,13 @@ Statement[0].Action: `frobnicator` is no service of RAM that is known here, or n
             r#""Action":["ram:GetUzer","kms:*","*:GetObjct","o?s:Head*"]"#,
             r#""NotAction":"oss:DeleteObject""#,
         ] {
-            assert_eq!(told("Allow", fine, ""), "", "{fine}");
+            assert_eq!(messages("Allow", fine, ""), "", "{fine}");
         }
     }
 
     #[test]
-    fn a_resource_of_an_unknown_service_is_told_with_the_nearest() {
-        let told = |resource: &str| {
+    fn a_resource_of_an_unknown_service_is_reported_with_the_nearest_one() {
+        let messages = |resource: &str| {
             let json = format!(
                 r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"{resource}"}}]}}"#
             );
@@ -239,23 +243,23 @@ Statement[0].Action: `frobnicator` is no service of RAM that is known here, or n
             let lines = warnings("Statement[0]", &document.statements[0]);
             lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
-        insta::assert_snapshot!(told("acs:os:*:*:sample-bucket/a"), @r#"Statement[0].Resource: `os` is no service of RAM that is known here, or none with such an action, so this probably matches nothing: `oss` is one; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#);
+        insta::assert_snapshot!(messages("acs:os:*:*:sample-bucket/a"), @r#"Statement[0].Resource: `os` is no service of RAM that is known here, or none with such an action, so this probably matches nothing: `oss` is one; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#);
         assert!(
-            told("acs:oxx*:*:*:x").contains("`oxx*` is no service"),
+            messages("acs:oxx*:*:*:x").contains("`oxx*` is no service"),
             "{}",
-            told("acs:oxx*:*:*:x")
+            messages("acs:oxx*:*:*:x")
         );
         for fine in
             ["*", "acs:*", "acs:oss:*", "acs:o?s:*:*:x", "acs:OSS:*:*:x", "acs:ram::1:role/x"]
         {
-            assert_eq!(told(fine), "", "{fine}");
+            assert_eq!(messages(fine), "", "{fine}");
         }
     }
 
     #[test]
-    fn a_condition_on_a_key_that_its_actions_have_not_is_told() {
+    fn a_condition_key_that_requests_for_the_actions_lack_is_reported() {
         let when = |effect: &str, actions: &str, condition: &str| {
-            told(
+            messages(
                 effect,
                 &format!("\"Action\":{actions}"),
                 &format!(",\"Condition\":{{{condition}}}"),

@@ -1,11 +1,11 @@
-//! RAM's patterns over names of actions.
+//! Matches patterns against names of actions.
 
 use crate::document::tree::Actions;
 use crate::matching::pattern::Pattern;
 
 impl Actions {
-    /// Whether a statement with these is about the action. RAM compares without regard to case.
-    pub(crate) fn cover(&self, action: &str) -> bool {
+    /// Whether a statement with these actions covers the action. RAM compares without regard to case.
+    pub(crate) fn covers(&self, action: &str) -> bool {
         let action = action.to_ascii_lowercase();
         let named = |pattern: &String| Pattern(&pattern.to_ascii_lowercase()).matches(&action);
         match self {
@@ -14,10 +14,10 @@ impl Actions {
         }
     }
 
-    /// Whether all that the pattern `narrower` matches is provably covered, whether or not case counts.
+    /// Whether everything that the pattern `narrower` matches is provably covered, whether or not case counts.
     ///
-    /// Of `NotAction` nothing is proven: that would be about what does *not* match.
-    pub(crate) fn contain(&self, narrower: &str) -> bool {
+    /// Nothing is proven about `NotAction`, which would take a proof about what does *not* match.
+    pub(crate) fn contains(&self, narrower: &str) -> bool {
         match self {
             Self::Action(patterns) => {
                 patterns.as_slice().iter().any(|wide| contains(wide, narrower))
@@ -27,7 +27,7 @@ impl Actions {
     }
 }
 
-/// Containment that holds by service and name, and so for the whole text, too.
+/// Containment by service and by name, which implies containment of the whole text.
 fn contains(wide: &str, narrower: &str) -> bool {
     match (wide.split_once(':'), narrower.split_once(':')) {
         (Some(wide), Some(narrow)) => {
@@ -50,10 +50,10 @@ mod tests {
 
     #[test]
     fn case_does_not_count_when_a_request_is_decided() {
-        assert!(actions(&["oss:PutObject", "OSS:get*"]).cover("oss:GetObject"));
-        assert!(!actions(&["oss:PutObject"]).cover("oss:GetObject"));
+        assert!(actions(&["oss:PutObject", "OSS:get*"]).covers("oss:GetObject"));
+        assert!(!actions(&["oss:PutObject"]).covers("oss:GetObject"));
         let all_but = Actions::NotAction(Strings::One("oss:delete*".to_owned()));
-        assert!(all_but.cover("oss:GetObject") && !all_but.cover("oss:DeleteObject"));
+        assert!(all_but.covers("oss:GetObject") && !all_but.covers("oss:DeleteObject"));
     }
 
     #[test]
@@ -61,16 +61,16 @@ mod tests {
         let granted = actions(&["oss:Get*", "oss:PutObject"]);
         for within in ["oss:GetObject", "oss:Get*", "oss:Get*Acl", "oss:Get?bject", "oss:PutObject"]
         {
-            assert!(granted.contain(within), "{within}");
+            assert!(granted.contains(within), "{within}");
         }
         for beyond in
             ["*", "oss:*", "*:GetObject", "oss:getobject", "oss:Put*", "oss:PutObjec?", "oss:?et*"]
         {
-            assert!(!granted.contain(beyond), "{beyond}");
+            assert!(!granted.contains(beyond), "{beyond}");
         }
-        assert!(actions(&["*"]).contain("*") && actions(&["*"]).contain("oss:*"));
-        assert!(!actions(&["*:*"]).contain("*"), "a star may not be cut at a colon");
+        assert!(actions(&["*"]).contains("*") && actions(&["*"]).contains("oss:*"));
+        assert!(!actions(&["*:*"]).contains("*"), "a star may not be cut at a colon");
         let all_but = Actions::NotAction(Strings::One("oss:DeleteObject".to_owned()));
-        assert!(!all_but.contain("oss:GetObject"));
+        assert!(!all_but.contains("oss:GetObject"));
     }
 }

@@ -1,4 +1,4 @@
-//! When a condition holds.
+//! Evaluates a condition.
 
 use std::cmp::Ordering;
 use std::net::IpAddr;
@@ -9,22 +9,22 @@ use crate::document::value_kind::{ValueKind, boolean, date, number};
 use crate::matching::pattern::Pattern;
 
 impl Operator {
-    /// Whether the condition holds for the value that a request's key has, if it has one.
+    /// Whether the condition holds for the value of a request's key, if the request has the key.
     ///
-    /// One value that compares is enough. A negated operator is the plain one turned round as a whole, so that
-    /// none may compare: were each value negated by itself, any two would let everything through. A key that
-    /// the request lacks compares with nothing.
+    /// One matching value is enough. A negated operator is the negation of the plain one as a whole, so none may match:
+    /// if each value were negated by itself, two different values would let everything through. A missing key matches
+    /// nothing.
     ///
-    /// A range of addresses holds its first and its last one, under `IpAddress` as under `IpAddressIncludeBorder`:
+    /// A range of addresses includes its first and its last one, under `IpAddress` as under `IpAddressIncludeBorder`:
     /// what the second adds to the first is not documented.
     pub(crate) fn holds(self, values: &[String], actual: Option<&str>) -> bool {
         let compares = |actual: &str| values.iter().any(|value| self.compares(value, actual));
         actual.is_some_and(compares) != self.is_negated()
     }
 
-    /// Whether RAM's documentation leaves open how the value of a request compares: it has an operator that includes
-    /// a range's borders, and does not say that the others exclude them.
-    pub(crate) fn is_left_open(self, values: &[String], actual: &str) -> bool {
+    /// Whether RAM's documentation leaves the result open: it has an operator that includes a range's borders, and does
+    /// not say that the others exclude them.
+    pub(crate) fn is_undocumented(self, values: &[String], actual: &str) -> bool {
         let border = |address: IpAddr| {
             let ranges = values.iter().filter_map(|value| Network::parse(value));
             ranges.into_iter().any(|range| range.has_border(address))
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn values_of_another_kind_are_not_taken_and_compare_with_nothing() {
+    fn values_of_the_wrong_kind_are_refused_and_match_nothing() {
         for (operator, value) in [
             ("Bool", "True"),
             ("Bool", ""),

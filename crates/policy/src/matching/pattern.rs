@@ -1,8 +1,8 @@
-//! RAM's wildcards.
+//! Patterns with RAM's wildcards.
 
 use std::str::Chars;
 
-/// A string in which `*` stands for any run of characters, `/` included, and `?` for exactly one.
+/// A pattern in which `*` matches any run of characters, `/` included, and `?` exactly one.
 ///
 /// RAM documents no escape, so every `*` and `?` is a wildcard.
 #[derive(Clone, Copy, Debug)]
@@ -14,13 +14,13 @@ impl Pattern<'_> {
         fits(self.0.chars(), text.chars(), |wanted, found| wanted == '?' || wanted == found)
     }
 
-    /// Whether all that `narrower` matches is matched by this pattern, too.
+    /// Whether this pattern matches everything that `narrower` matches.
     ///
-    /// Each character and wildcard of `narrower` is taken as one symbol, and this pattern must match the row
-    /// of symbols: a `*` there fits under a `*` here only, a `?` under `?` and `*`. Whatever text `narrower`
-    /// matches can be cut along its symbols, so the same match holds for the text. The reverse is true as
-    /// well, but for one thing left out on purpose: a `?` here takes only ASCII of the other's characters,
-    /// because RAM does not say whether `?` is a character or a byte.
+    /// Each character and wildcard of `narrower` is one symbol, and this pattern must match the sequence of symbols: a
+    /// `*` there lies under a `*` here only, a `?` under `?` and `*`. Any text that `narrower` matches can be split
+    /// along its symbols, so the same match holds for the text. The reverse is true as well, with one deliberate
+    /// exception: a `?` here takes only ASCII characters of the other pattern, because RAM does not say whether `?` is
+    /// a character or a byte.
     pub(crate) fn contains(self, narrower: Pattern<'_>) -> bool {
         let spread = spread(self.0);
         fits(spread.chars(), narrower.0.chars(), |wanted, found| match (wanted, found) {
@@ -32,11 +32,11 @@ impl Pattern<'_> {
 }
 
 impl Pattern<'_> {
-    /// Whether there is a text that both match.
-    pub(crate) fn meets(self, other: Pattern<'_>) -> bool {
+    /// Whether some text matches both patterns.
+    pub(crate) fn intersects(self, other: Pattern<'_>) -> bool {
         let others: Vec<_> = other.0.chars().collect();
-        // Whether what is left of this pattern meets what is left of the other, by how much of the other is left out: at
-        // first nothing of this one is left.
+        // Whether the rest of this pattern intersects the rest of the other, by the number of characters of the other
+        // that are skipped. It begins with nothing left of this one.
         let mut met: Vec<bool> =
             (0..=others.len()).map(|at| others[at..].iter().all(|&c| c == '*')).collect();
         for one in self.0.chars().rev() {
@@ -57,13 +57,12 @@ impl Pattern<'_> {
     }
 }
 
-/// Whether the pattern fits the whole text, `one` saying which characters a symbol other than `*` takes.
+/// Whether the pattern fits the whole text; `one` decides which characters a symbol other than `*` takes.
 ///
-/// Only the latest `*` is ever widened: an earlier one cannot help, because whatever it would skip the
-/// later one can skip too. So there is no nested backtracking, and no pattern costs more than its length
-/// times the text's.
+/// Only the latest `*` is ever widened: an earlier one cannot help, because the later one can skip whatever it would
+/// skip. So there is no nested backtracking, and the cost is at most the pattern's length times the text's.
 fn fits(mut pattern: Chars<'_>, mut rest: Chars<'_>, one: impl Fn(char, char) -> bool) -> bool {
-    // Where to go on after widening the latest `*` by one character.
+    // The state after widening the latest `*` by one character.
     let mut retry = None;
     loop {
         let unread = rest.clone();
@@ -85,7 +84,7 @@ fn fits(mut pattern: Chars<'_>, mut rest: Chars<'_>, one: impl Fn(char, char) ->
     }
 }
 
-/// The same pattern with a `*` around each `?` that stands in a row with one: `?*`, `*?` and `*?*` mean the
+/// The same pattern with a `*` around each `?` in a row of wildcards that has a `*`: `?*`, `*?` and `*?*` mean the
 /// same, and only the last shows it symbol by symbol.
 fn spread(pattern: &str) -> String {
     let mut spread = String::with_capacity(pattern.len());
@@ -111,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_stand_for_what_ram_says() {
+    fn wildcards_match_what_ram_documents() {
         for (pattern, text) in [
             ("", ""),
             ("*", ""),
@@ -147,7 +146,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn two_patterns_meet_if_a_text_matches_both(
+        fn two_patterns_intersect_if_a_text_matches_both(
             one in "[ab*?]{0,4}", other in "[ab*?]{0,4}",
         ) {
             let mut texts = vec![String::new()];
@@ -157,7 +156,7 @@ mod tests {
                 texts.extend(longer);
             }
             let both = |text: &String| Pattern(&one).matches(text) && Pattern(&other).matches(text);
-            prop_assert_eq!(Pattern(&one).meets(Pattern(&other)), texts.iter().any(both));
+            prop_assert_eq!(Pattern(&one).intersects(Pattern(&other)), texts.iter().any(both));
         }
     }
 

@@ -1,18 +1,18 @@
-//! RAM's patterns over names of resources.
+//! Matches patterns against names of resources.
 
 use crate::matching::pattern::Pattern;
 
 /// A pattern over names such as `acs:oss:oss-cn-hangzhou:11223344:sample-bucket/2015/grass.jpg`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum ResourcePattern<'a> {
-    /// Fewer fields than a name has, such as `*` or `acs:oss:*`: its last wildcard stands for the rest.
+    /// Fewer fields than a name has, such as `*` or `acs:oss:*`: its last wildcard covers the rest.
     Short(Pattern<'a>),
     /// `acs:<service>:<region>:<account>:<path>`, matched field by field, so that a `*` for the region cannot
     /// swallow the colon after it.
     Fields([Pattern<'a>; FIELDS]),
 }
 
-/// The number of fields in a resource's name; the last one, the path, may hold colons of its own.
+/// The number of fields in a resource's name; the last one, the path, may contain colons.
 const FIELDS: usize = 5;
 
 impl<'a> ResourcePattern<'a> {
@@ -33,11 +33,11 @@ impl<'a> ResourcePattern<'a> {
         }
     }
 
-    /// Whether all that `narrower` matches is matched by this pattern, too.
+    /// Whether this pattern matches everything that `narrower` matches.
     ///
-    /// It holds by the fields and by the whole text alike, as RAM does not document whether a `*` may cross a
-    /// colon: patterns that contain each other field by field do so when they are joined, too. A short
-    /// pattern within one of fields is left out: it would have to be asked for in full.
+    /// The result holds field by field and for the whole text, because RAM does not document whether a `*` may cross a
+    /// colon: patterns that contain each other field by field do so when joined. A short pattern is never contained in
+    /// one with all fields: a caller must write it in full.
     pub(crate) fn contains(text: &'a str, narrower: &str) -> bool {
         match (Self::new(text), ResourcePattern::new(narrower)) {
             (Self::Short(wide), _) => wide.contains(Pattern(narrower)),
@@ -48,20 +48,20 @@ impl<'a> ResourcePattern<'a> {
         }
     }
 
-    /// Whether there is a name that both match, field by field.
-    pub(crate) fn meets(one: &'a str, other: &str) -> bool {
+    /// Whether some name matches both, field by field.
+    pub(crate) fn intersects(one: &'a str, other: &str) -> bool {
         match (Self::new(one), ResourcePattern::new(other)) {
             (Self::Fields(ours), ResourcePattern::Fields(theirs)) => {
-                ours.into_iter().zip(theirs).all(|(ours, theirs)| ours.meets(theirs))
+                ours.into_iter().zip(theirs).all(|(ours, theirs)| ours.intersects(theirs))
             }
             (Self::Short(_), _) | (_, ResourcePattern::Short(_)) => {
-                Pattern(one).meets(Pattern(other))
+                Pattern(one).intersects(Pattern(other))
             }
         }
     }
 }
 
-/// The fields of a name or of a pattern that has all of them.
+/// The fields of a name, or of a pattern that has all of them.
 pub(crate) fn fields(name: &str) -> Option<[&str; FIELDS]> {
     name.splitn(FIELDS, ':').collect::<Vec<_>>().try_into().ok()
 }

@@ -1,13 +1,13 @@
-//! What OSS documents: its actions and its condition keys, by name.
+//! The actions and condition keys that OSS documents.
 //!
-//! Source: OSS, "Authorization syntax and elements", its tables of actions and of condition keys. OSS goes on adding to
-//! them, so what is not here is unknown and not impossible: nothing is refused for it, and notes say "known here".
+//! Source: OSS, "Authorization syntax and elements", its tables of actions and of condition keys. OSS keeps adding to
+//! them, so a missing name is unknown, not impossible: nothing is refused for it, and warnings say "known here".
 
 use std::fmt;
 
 use crate::oss::operation::Operation;
 
-/// On the service, on a bucket, on an object, on a resource pool, on vectors.
+/// By the kind of resource: the service, a bucket, an object, a resource pool, vectors.
 const ACTIONS: [&str; 5] = [SERVICE, BUCKET, OBJECT, RESOURCE_POOL, VECTOR];
 
 const SERVICE: &str = "\
@@ -64,13 +64,13 @@ pub(crate) fn actions() -> impl Iterator<Item = &'static str> {
     ACTIONS.into_iter().flat_map(str::split_ascii_whitespace)
 }
 
-/// Whether OSS has an action or an operation of that name, as far as is known here.
+/// Whether OSS has an action or an operation with that name, as far as is known here.
 pub(crate) fn knows(name: &str) -> bool {
     let is = |known: &str| known.eq_ignore_ascii_case(name);
     actions().any(is) || Operation::names().any(is)
 }
 
-/// The action that was probably meant, such as `oss:GetObject` by `GetObjct`.
+/// The action most like the name, such as `oss:GetObject` for `GetObjct`.
 pub(crate) fn nearest_action(name: &str) -> Option<String> {
     let near = nearest(name, actions().chain(Operation::names()))?;
     let near = format!("oss:{near}");
@@ -81,12 +81,12 @@ pub(crate) fn nearest_action(name: &str) -> Option<String> {
     }
 }
 
-/// The key that was probably meant, such as `oss:Prefix` by `oss:prefix`.
+/// The key most like the name, such as `oss:Prefix` for `oss:prefix`.
 pub(crate) fn nearest_key(key: &str) -> Option<&'static str> {
     nearest(key, GENERAL_KEYS.into_iter().chain(OSS_KEYS.iter().map(|(known, _)| *known)))
 }
 
-/// The name that differs least, if it differs little: names of twenty letters take two slips, short ones less.
+/// The nearest name, if it differs little: two edits in names of twenty letters, fewer in short ones.
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_ascii_lowercase();
     let slips = |known: &str| strsim::osa_distance(&name, &known.to_ascii_lowercase());
@@ -101,7 +101,7 @@ pub(crate) const PREFIX_KEY: &str = "oss:Prefix";
 /// The key that keeps a listing from what lies in folders.
 pub(crate) const DELIMITER_KEY: &str = "oss:Delimiter";
 
-/// What every request to OSS has.
+/// The keys that every request to OSS has.
 const GENERAL_KEYS: [&str; 7] = [
     "acs:AccessId",
     "acs:CurrentTime",
@@ -112,36 +112,36 @@ const GENERAL_KEYS: [&str; 7] = [
     "acs:UserAgent",
 ];
 
-/// The keys of OSS's own. Those of tags may go on with `/` and a tag's name.
-const OSS_KEYS: [(&str, Holders); 11] = [
+/// The keys of OSS. Those of tags may continue with `/` and a tag's name.
+const OSS_KEYS: [(&str, KeyScope); 11] = [
     ("oss:Prefix", LISTINGS),
     ("oss:Delimiter", LISTINGS),
-    ("oss:x-oss-acl", Holders::Only(&["PutBucket", "PutBucketAcl"])),
-    ("oss:x-oss-object-acl", Holders::Only(&["PutObject", "PutObjectAcl", "PutObjectVersionAcl"])),
-    ("oss:object-remaining-retention-days", Holders::Only(&["PutObjectRetention"])),
-    ("oss:BucketTag", Holders::All),
-    ("oss:ExistingObjectTag", Holders::Objects),
-    ("oss:RequestObjectTag", Holders::Objects),
-    ("oss:DataAccessPointArn", Holders::All),
-    ("oss:AccessPointNetworkOrigin", Holders::All),
-    ("oss:DataAccessPointAccount", Holders::All),
+    ("oss:x-oss-acl", KeyScope::Only(&["PutBucket", "PutBucketAcl"])),
+    ("oss:x-oss-object-acl", KeyScope::Only(&["PutObject", "PutObjectAcl", "PutObjectVersionAcl"])),
+    ("oss:object-remaining-retention-days", KeyScope::Only(&["PutObjectRetention"])),
+    ("oss:BucketTag", KeyScope::All),
+    ("oss:ExistingObjectTag", KeyScope::Objects),
+    ("oss:RequestObjectTag", KeyScope::Objects),
+    ("oss:DataAccessPointArn", KeyScope::All),
+    ("oss:AccessPointNetworkOrigin", KeyScope::All),
+    ("oss:DataAccessPointAccount", KeyScope::All),
 ];
 
 /// `ListObjects` is documented; the other two take the same parameters.
-const LISTINGS: Holders =
-    Holders::Only(&["ListObjects", "ListObjectVersions", "ListMultipartUploads"]);
+const LISTINGS: KeyScope =
+    KeyScope::Only(&["ListObjects", "ListObjectVersions", "ListMultipartUploads"]);
 
 /// The actions whose requests may have a key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Holders {
+pub(crate) enum KeyScope {
     All,
-    /// Those that are decided on objects: "mainly" reading, writing and tagging, as OSS has it.
+    /// Actions that are decided on objects: "mainly" reading, writing and tagging, as OSS puts it.
     Objects,
     Only(&'static [&'static str]),
 }
 
-impl Holders {
-    /// Of a key, if it is known here.
+impl KeyScope {
+    /// The scope of a key, if the key is known here.
     pub(crate) fn of(key: &str) -> Option<Self> {
         if GENERAL_KEYS.contains(&key) {
             return Some(Self::All);
@@ -150,11 +150,11 @@ impl Holders {
             Some((tags, tag)) if tags.ends_with("Tag") && !tag.is_empty() => tags,
             Some(_) | None => key,
         };
-        OSS_KEYS.into_iter().find(|(known, _)| *known == key).map(|(_, holders)| holders)
+        OSS_KEYS.into_iter().find(|(known, _)| *known == key).map(|(_, scope)| scope)
     }
 
-    /// Whether one of them is among these, which are asked for by their full names.
-    pub(crate) fn meet(self, covered: impl Fn(&str) -> bool) -> bool {
+    /// Whether `covered` is true for one of the actions, given by full name.
+    pub(crate) fn includes_any(self, covered: impl Fn(&str) -> bool) -> bool {
         let covered = |name: &str| covered(&format!("oss:{name}"));
         match self {
             Self::All => true,
@@ -164,7 +164,7 @@ impl Holders {
     }
 }
 
-impl fmt::Display for Holders {
+impl fmt::Display for KeyScope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::All => f.write_str("every action"),
@@ -183,7 +183,7 @@ mod tests {
     use crate::oss::operation::Level;
 
     #[test]
-    fn every_action_stands_here_once_and_is_no_other_operations_name() {
+    fn every_action_is_listed_once_and_is_no_operation() {
         let mut names: Vec<_> = actions().map(str::to_ascii_lowercase).collect();
         let count = names.len();
         names.sort();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_a_slip_is_near_the_one_that_was_meant() {
+    fn a_misspelt_name_is_nearest_to_the_intended_one() {
         for (slip, meant) in [
             ("GetObjct", Some("oss:GetObject")),
             ("GetObjects", Some("oss:GetObject")),
@@ -239,11 +239,11 @@ mod tests {
     fn a_tags_name_belongs_to_its_key() {
         for known in ["oss:BucketTag", "oss:ExistingObjectTag/owner", "acs:SourceIp", "oss:Prefix"]
         {
-            assert!(Holders::of(known).is_some(), "{known}");
+            assert!(KeyScope::of(known).is_some(), "{known}");
         }
         for unknown in ["oss:Prefix/a", "oss:BucketTag/", "oss:prefix", "oss:Tag/a", "acs:Nothing"]
         {
-            assert_eq!(Holders::of(unknown), None, "{unknown}");
+            assert_eq!(KeyScope::of(unknown), None, "{unknown}");
         }
     }
 }

@@ -1,17 +1,17 @@
-//! OSS's operations, the actions that allow them, and what those are decided on.
+//! The operations of OSS, the actions that allow them, and the kind of resource that each action is decided on.
 
-/// What a request names as its action: OSS has more operations than RAM has actions.
+/// What the name of an action denotes: OSS has more operations than RAM has actions.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Operation {
     /// An operation that another action allows, such as `HeadObject` by `oss:GetObject`.
     AllowedBy(&'static str),
     /// An operation that needs one action on its source and another on its target.
     Copies,
-    /// An action, as far as we know.
+    /// An action, or an unknown name.
     Action,
 }
 
-/// What an action of OSS is decided on.
+/// The kind of resource that OSS decides an action on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Level {
     /// `acs:oss:*:*:*`.
@@ -53,12 +53,12 @@ const ALLOWED_BY: [(&str, &str); 24] = [
 const COPIES: [&str; 2] = ["CopyObject", "UploadPartCopy"];
 
 impl Operation {
-    /// Those that are no actions themselves, without their service.
+    /// The operations that are not actions, without their service.
     pub(crate) fn names() -> impl Iterator<Item = &'static str> {
         ALLOWED_BY.into_iter().map(|(operation, _)| operation).chain(COPIES)
     }
 
-    /// What `oss:HeadObject` or `oss:GetObject` is. Other services' names are taken as they are.
+    /// Classifies a name such as `oss:HeadObject`. Names of other services are taken to be actions.
     pub(crate) fn named(action: &str) -> Self {
         let Some(name) = oss_name(action) else { return Self::Action };
         let is = |other: &str| other.eq_ignore_ascii_case(name);
@@ -71,12 +71,12 @@ impl Operation {
 }
 
 impl Level {
-    /// What the action is decided on, where its name says so; none of a pattern.
+    /// The level of an action, if its name implies one; `None` for a pattern.
     pub(crate) fn of(action: &str) -> Option<Self> {
         let name = oss_name(action)?;
         let is = |other: &str| other.eq_ignore_ascii_case(name);
         let lower = name.to_ascii_lowercase();
-        // They are resources of their own kinds, and their actions' names hold the words below.
+        // They are resources of other kinds, and the names of their actions contain the words below.
         let elsewhere = ["accesspoint", "resourcepool", "vector", "writegetobjectresponse"];
         if name.contains(['*', '?']) || elsewhere.iter().any(|word| lower.contains(word)) {
             None
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_actions_name_says_what_it_is_decided_on() {
+    fn the_name_of_an_action_implies_its_level() {
         for (action, level) in [
             ("oss:ListBuckets", Some(Level::Service)),
             ("oss:ListObjects", Some(Level::Bucket)),

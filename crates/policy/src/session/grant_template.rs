@@ -1,4 +1,4 @@
-//! All that a grant renders for one request.
+//! Everything that a grant renders for one request.
 
 use appserver_domain::{SessionName, SourceIdentity, ValueName};
 
@@ -12,17 +12,16 @@ use crate::session::name_template::{
     NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate,
 };
 use crate::session::session_policy::SessionPolicy;
-use crate::template::overlap::{self, Comer};
+use crate::template::overlap::{self, CallerGroup};
 use crate::template::placeholder::Source;
 use crate::template::policy_template::{Breadth, PolicyTemplate};
 use crate::template::text::Text;
 use crate::template::value_rule::ValueRules;
 use crate::template::values::{RawValues, SubjectUse, Uses, ValueProblem, Values};
 
-/// A grant's texts together with the rules they were read by.
+/// A grant's texts together with the rules that they were parsed with.
 ///
-/// They stay together because rendering relies on it: values admitted by other rules could be missing or too
-/// long, and then rendering could fail.
+/// They stay together because rendering relies on it: values admitted by other rules could be missing or too long.
 pub struct GrantTemplate {
     rules: ValueRules,
     uses: Uses,
@@ -31,20 +30,21 @@ pub struct GrantTemplate {
     source_identity: Option<SourceIdentityTemplate>,
 }
 
-/// A grant's texts as they are written.
+/// The unparsed texts of a grant.
 #[derive(Clone, Copy, Debug)]
 pub struct GrantTexts<'a> {
     /// A RAM policy document with placeholders.
     pub policy: &'a str,
-    /// Whether the policy may reach beyond one caller's own objects.
+    /// Whether the policy may allow actions or buckets that it does not name.
     pub breadth: Breadth,
-    /// If none is written, callers' names: the client's, with the subject's and the issuer's where the policy uses these.
+    /// The session name's template. The default is the client, with the subject and the issuer where the policy uses
+    /// these.
     pub session_name: Option<&'a str>,
     /// The source identity's template, if the grant sets one.
     pub source_identity: Option<&'a str>,
 }
 
-/// What is wrong with one of the texts.
+/// A problem of one of the texts.
 #[derive(Debug, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum GrantTemplateProblem {
@@ -56,7 +56,7 @@ pub enum GrantTemplateProblem {
     SourceIdentity(NameFlaw),
 }
 
-/// Why a request with a policy of its own gets nothing.
+/// Why a request with a policy of its own is refused.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum RenderProblem {
@@ -66,7 +66,7 @@ pub enum RenderProblem {
     Policy(#[from] ContainmentError),
 }
 
-/// One caller's share of a grant, as STS will see it.
+/// What STS receives for one caller of a grant.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct RenderedSession {
     /// The inline policy.
@@ -78,7 +78,7 @@ pub struct RenderedSession {
 }
 
 impl GrantTemplate {
-    /// Reads the texts, or says everything that is wrong with any of them.
+    /// Parses the texts, or reports every problem in them.
     pub fn parse(
         texts: GrantTexts<'_>,
         rules: ValueRules,
@@ -86,7 +86,7 @@ impl GrantTemplate {
         let mut problems = Vec::new();
         let policy = PolicyTemplate::parse(texts.policy, &rules, texts.breadth)
             .map_err(|found| problems.extend(found.into_iter().map(GrantTemplateProblem::Policy)));
-        // Where users have rights of their own, they have names of their own.
+        // Where the policy differs for each user, so does the default name.
         let unwritten = match &policy {
             Ok(policy) if policy.uses().subject == SubjectUse::Unused => "${client}",
             Ok(policy) if policy.uses().issuer => "${client}.${issuer}.${subject}",
@@ -115,43 +115,43 @@ impl GrantTemplate {
         }
     }
 
-    /// What a credential must prove for this grant.
+    /// The values that the texts use, which a credential must provide.
     pub fn uses(&self) -> &Uses {
         &self.uses
     }
 
-    /// What a request may and must bring.
+    /// The rules for the values of a request.
     pub fn rules(&self) -> &ValueRules {
         &self.rules
     }
 
-    /// What is sound in the policy and will still not do what was meant.
+    /// The lint warnings about the policy.
     pub fn lint_warnings(&self) -> Vec<LintWarning> {
         checks::template_warnings(&self.policy)
     }
 
-    /// The parameters that a request must bring although no text uses them.
+    /// The parameters that are required although no text uses them.
     pub fn unused_parameters(&self) -> impl Iterator<Item = &ValueName> {
         self.rules.params.keys().filter(|name| !self.uses.params.contains(*name))
     }
 
-    /// The policy template, in a form in which equal templates are equal.
+    /// The policy template in a form that is equal for equal templates.
     pub(crate) fn policy_template(&self) -> String {
         self.policy.written()
     }
 
-    /// Whether the policy tells users of different issuers apart by these.
+    /// Whether the policy distinguishes users by their issuers.
     pub fn policy_uses_issuer(&self) -> bool {
         self.policy.uses().issuer
     }
 
-    /// Whether the policy differs for the clients that hold the grant.
+    /// Whether the policy differs between the clients of the grant.
     pub fn policy_uses_client(&self) -> bool {
         let mut placeholders = self.policy.document.values().flat_map(Text::placeholders);
         placeholders.any(|placeholder| placeholder.source == Source::Client)
     }
 
-    /// The keys of a grant in whose texts users of different issuers would be one user, and these texts.
+    /// The keys of a grant with the texts in which users of different issuers could be confused.
     pub fn issuer_collisions(&self, by_client: bool) -> Vec<(&'static str, Vec<String>)> {
         let name = self.session_name.issuer_collisions(by_client);
         let source = self.source_identity.as_ref();
@@ -164,47 +164,47 @@ impl GrantTemplate {
         texts.into_iter().filter(|(_, texts)| !texts.is_empty()).collect()
     }
 
-    /// Whether a user who comes by the one may reach what another user reaches by the other: they have one policy, or a text
-    /// in each takes users and not their issuers, and both may say the same.
+    /// Whether a user of the one grant may reach what another user of the other reaches: both have the same policy, or
+    /// a text in each uses the user and not the issuer, and the two texts can be equal.
     pub fn shares_users_with(&self, other: &Self) -> bool {
         let texts = |one: &Self| -> Vec<_> {
             one.policy.issuer_collisions(false).iter().map(|text| of_any_value(text)).collect()
         };
         let (ours, theirs) = (texts(self), texts(other));
         self.policy_template() == other.policy_template()
-            || ours.iter().any(|one| theirs.iter().any(|two| ResourcePattern::meets(one, two)))
+            || ours.iter().any(|one| theirs.iter().any(|two| ResourcePattern::intersects(one, two)))
     }
 
-    /// Two texts of the policies by which a caller of this grant could reach what one of the other's reaches, because a value
-    /// of one reads like a name of the other. The callers are of different issuers.
+    /// Two texts of the policies by which a caller of this grant could reach what a caller of the other reaches,
+    /// because a value of one equals a name of the other. The callers have different issuers.
     pub fn overlaps(
         &self,
-        we: Comer<'_>,
+        we: CallerGroup<'_>,
         other: &Self,
-        they: Comer<'_>,
+        they: CallerGroup<'_>,
     ) -> Option<(String, String)> {
         overlap::of_callers(&self.policy.document, we, &other.policy.document, they)
     }
 
-    /// Whether its sessions name the identity behind them to ActionTrail.
+    /// Whether its sessions have a source identity, which ActionTrail records.
     pub fn sets_source_identity(&self) -> bool {
         self.source_identity.is_some()
     }
 
-    /// The only way from a request's values to a session policy: through their admission.
+    /// Renders a session from admitted values. This and `render_within` are the only makers of a session policy.
     pub fn render(&self, raw: RawValues<'_>) -> Result<RenderedSession, ValueProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
         Ok(self.named(&values, SessionPolicy::rendered(self.policy.render(&values))))
     }
 
-    /// The same for a caller that asks for less than the grant gives, by a policy of its own.
+    /// Renders a session for a caller that requests less than the grant gives.
     pub fn render_within(
         &self,
         raw: RawValues<'_>,
-        asked: &RequestedPolicy,
+        requested: &RequestedPolicy,
     ) -> Result<RenderedSession, RenderProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
-        let common = asked.within(&self.policy.fill(&values))?;
+        let common = requested.within(&self.policy.fill(&values))?;
         Ok(self.named(&values, SessionPolicy::contained(common.minified())?))
     }
 
@@ -223,7 +223,7 @@ impl std::fmt::Debug for GrantTemplate {
     }
 }
 
-/// A text as it is written, with a `*` for each placeholder.
+/// The text as written, with a `*` for each placeholder.
 fn of_any_value(written: &str) -> String {
     let mut parts = written.split("${");
     let fixed = parts.next().unwrap_or_default().to_owned();
@@ -280,7 +280,7 @@ mod tests {
         GrantTemplate::parse(texts, rules)
     }
 
-    /// `value` as subject, claim and parameter, as far as each is asked for.
+    /// `value` as subject, claim and parameter, as far as each is requested.
     fn render(template: &GrantTemplate, value: &str) -> Result<String, ValueProblem> {
         render_values(template, value, value, value)
     }
@@ -330,7 +330,7 @@ mod tests {
         glob(&pattern.chars().collect::<Vec<_>>(), &text.chars().collect::<Vec<_>>())
     }
 
-    /// Whether the policy allows the action on `bucket` or `bucket/key`, asked with this prefix.
+    /// Whether the policy allows the action on `bucket` or `bucket/key`, requested with this prefix.
     fn allows(policy: &str, action: &str, path: &str, prefix: &str) -> bool {
         let policy: Value = serde_json::from_str(policy).unwrap();
         let applies = |statement: &&Value| {
@@ -448,9 +448,9 @@ mod tests {
                         let path = format!("sample-bucket/{key}");
                         prop_assert!(!allows(&policy, action, &path, ""), "{} has {}", own, path);
                     }
-                    for asked in [&key, &others, others.trim_end_matches('/')] {
-                        let listed = allows(&policy, "oss:ListObjects", "sample-bucket", asked);
-                        prop_assert!(!listed, "{} lists {}", own, asked);
+                    for requested in [&key, &others, others.trim_end_matches('/')] {
+                        let listed = allows(&policy, "oss:ListObjects", "sample-bucket", requested);
+                        prop_assert!(!listed, "{} lists {}", own, requested);
                     }
                 }
             }
@@ -572,7 +572,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_value_is_told_its_field_and_rule_and_never_itself() {
+    fn an_error_about_a_value_names_its_field_and_rule_and_never_the_value() {
         let of = |policy: &str, value: &str| {
             render(&grant(policy, Breadth::Narrow), value).unwrap_err().to_string()
         };
@@ -581,15 +581,15 @@ mod tests {
         insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @r#"the parameter `album` must be path segments, joined by single `/`, of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
     }
 
-    /// T6: the asked policy fits by itself; what the grant adds to it counts as well.
+    /// T6: the requested policy fits by itself; what the grant adds to it counts as well.
     #[test]
-    fn what_is_asked_and_what_the_grant_adds_fit_into_2047_bytes_together() {
+    fn a_requested_policy_with_the_grants_additions_is_at_most_2047_bytes() {
         let granted = r#"{"Version":"1","Statement":[
             {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a/*"},
             {"Effect":"Deny","Action":"oss:*","Resource":"acs:oss:*:*:sample-bucket/a/secret/*"}]}"#;
         let template = grant(granted, Breadth::Narrow);
         let render = |key: String| {
-            let asked = format!(
+            let requested = format!(
                 r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
                 "Resource":"acs:oss:*:*:sample-bucket/a/{key}"}}]}}"#
             );
@@ -601,7 +601,7 @@ mod tests {
                 params: &BTreeMap::new(),
                 now: chrono::DateTime::UNIX_EPOCH,
             };
-            let session = template.render_within(raw, &RequestedPolicy::parse(&asked).unwrap());
+            let session = template.render_within(raw, &RequestedPolicy::parse(&requested).unwrap());
             session.map(|session| session.policy.as_str().len())
         };
         let beside = render(String::new()).unwrap();
@@ -615,7 +615,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_what_is_declared_and_used_is_asked_for() {
+    fn declared_parameters_and_used_claims_are_required() {
         let raw = |params: &[&str], claims: &[&str], subject: Option<&str>| {
             let map = |of: &[&str]| of.iter().map(|n| (n.to_string(), "ab".to_owned())).collect();
             let subject = subject.map(|s| s.parse().unwrap());

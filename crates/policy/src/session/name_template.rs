@@ -1,4 +1,4 @@
-//! Names of sessions, made from the same values as their policies.
+//! Templates of session names and source identities.
 
 use std::marker::PhantomData;
 
@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use appserver_domain::{Invalid, SessionName, SourceIdentity};
 
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
 use crate::template::placeholder::Source;
 use crate::template::text::{Piece, Text};
 use crate::template::value_rule::ValueRules;
@@ -18,19 +18,19 @@ pub(crate) type SessionNameTemplate = NameTemplate<SessionName>;
 /// A source identity with placeholders.
 pub(crate) type SourceIdentityTemplate = NameTemplate<SourceIdentity>;
 
-/// A name with placeholders that is legal for any values, and another one for any other values.
+/// A template of a name: any values give a valid name, and different values give different names.
 ///
-/// If the values can be read back from the plain text, that is the name. Otherwise (odd characters, too
-/// long, too short, ambiguous) it is `hash-` and 160 bits of a hash of all values, which no plain text looks
-/// like. Both forms say nothing more than the values do. After `${client}`, `.`, `@` and `_` keep names
-/// plain; `-` may be in a client's id, and then the name is a hash.
+/// If the values can be read back from the plain text, that is the name. Otherwise (invalid characters, too long, too
+/// short, ambiguous) it is `hash-` and 160 bits of a hash of all values, which no plain text looks like. Neither form
+/// reveals more than the values do. After `${client}`, `.`, `@` and `_` keep names plain; a `-` may be part of a
+/// client's id, and then the name is a hash.
 pub(crate) struct NameTemplate<N> {
     written: String,
     text: Text,
     name: PhantomData<N>,
 }
 
-/// A kind of name that STS records: 2 to 64 characters of its own set.
+/// A name that STS records: 2 to 64 characters of its own set.
 pub(crate) trait RecordedName: TryFrom<String, Error = Invalid> {
     fn admits(c: char) -> bool;
 }
@@ -47,11 +47,11 @@ impl RecordedName for SourceIdentity {
     }
 }
 
-/// A rule that a name with placeholders may break.
+/// The rules of a template of a name.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub enum NameFlaw {
     #[error(transparent)]
-    Text(TextFlaw),
+    Text(ValueFlaw),
     #[error(
         "a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder"
     )]
@@ -73,12 +73,12 @@ pub enum NameFlaw {
 const SHORTEST: usize = 2;
 const LONGEST: usize = 64;
 
-/// Begins the names that are hashes. A subject may hold anything, so no marker is out of its reach: plain
-/// text that begins with it is hashed too.
+/// The prefix of names that are hashes. A subject may contain any text, so plain text that begins with it is hashed
+/// too.
 const RESERVED: &str = "hash-";
 
 impl<N: RecordedName> NameTemplate<N> {
-    /// Reads a template of a name, or says everything that is wrong with it.
+    /// Parses a template of a name, or reports every broken rule.
     pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, Vec<NameFlaw>> {
         let text = Text::parse(written, rules)
             .map_err(|flaws| flaws.into_iter().map(NameFlaw::Text).collect::<Vec<_>>())?;
@@ -90,27 +90,27 @@ impl<N: RecordedName> NameTemplate<N> {
         }
     }
 
-    /// The text in which users of different issuers would be one user, if it is this.
+    /// The text, if users of different issuers could be confused in it.
     pub(crate) fn issuer_collisions(&self, by_client: bool) -> Option<String> {
         self.text.merges_issuers(by_client).then(|| self.written.clone())
     }
 
-    /// What the name takes from a caller's credential.
+    /// The values that the name uses.
     pub(crate) fn uses(&self) -> Uses {
         Uses::of(self.text.placeholders(), false)
     }
 
-    /// The name for these values: the same for the same, another for any others.
+    /// The name for these values: equal values give equal names, different ones different names.
     pub(crate) fn render(&self, values: &Values) -> N {
         let plain = self.text.fill(|placeholder| values.of(placeholder));
         let name = if self.reads_back(&plain, values) { plain } else { self.hashed(values) };
         N::try_from(name).expect("plain names are checked, and hashes are 45 legal characters")
     }
 
-    /// Whether the plain text is a legal name from which the values can be read back.
+    /// Whether the plain text is a valid name from which the values can be read back.
     ///
-    /// They can if each value ends where the fixed text after it begins: then reading from the left finds
-    /// every boundary. The last value ends where the name's fixed end begins, whatever it holds.
+    /// They can if no value contains the first character of the fixed text after it: then reading from the left finds
+    /// every boundary. The last value ends where the name's fixed end begins.
     fn reads_back(&self, plain: &str, values: &Values) -> bool {
         let ends_clearly = |[piece, next, _]: &[Piece; 3]| match (piece, next) {
             (Piece::Value(placeholder), Piece::Fixed(next)) => {
@@ -124,8 +124,8 @@ impl<N: RecordedName> NameTemplate<N> {
             && self.text.pieces().array_windows().all(ends_clearly)
     }
 
-    /// A name from everything that makes a difference, each with its length before it so that no two lists
-    /// of values read the same.
+    /// A hash of everything that distinguishes names, each part with its length before it so that no two lists of
+    /// values hash the same bytes.
     fn hashed(&self, values: &Values) -> String {
         let parts = self.text.placeholders().map(|placeholder| values.of(placeholder));
         let mut hash = Sha256::new();
@@ -133,7 +133,7 @@ impl<N: RecordedName> NameTemplate<N> {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        // 160 bits: names collide by chance once in 2^80 callers, and fit in 64 characters.
+        // 160 bits: a collision takes about 2^80 callers, and the name fits in 64 characters.
         format!("{RESERVED}{}", hex::encode(&hash.finalize()[..20]))
     }
 }

@@ -1,7 +1,7 @@
-//! What a template allows without naming it, which takes a grant that is broad on purpose.
+//! What a template allows without naming it, which requires `allow_broad`.
 //!
-//! It is judged by what patterns match and not by how they are spelt: a bucket or a service is named by its literal name
-//! alone, and actions are named unless wildcards match most of a service's.
+//! Patterns are judged by what they match and not by their spelling: a bucket or a service is named by its literal name
+//! alone, and actions are named unless wildcards match most of a service's actions.
 
 use crate::document::grammar;
 use crate::document::problem::{PolicyFlaw, PolicyProblem};
@@ -11,7 +11,7 @@ use crate::matching::resource::ResourcePattern;
 use crate::oss::catalogue;
 use crate::template::path_rules;
 
-/// Everything that an Allow covers and does not name; a placeholder in the document is any sign without a wildcard.
+/// Everything that an Allow covers and does not name. A placeholder of the document is any character but a wildcard.
 pub(crate) fn problems(document: &Document<String>) -> Vec<PolicyProblem> {
     let mut problems = Vec::new();
     for (i, statement) in allows(document) {
@@ -52,14 +52,14 @@ fn actions_flaw(
         }
         own.extend(action.has_wildcards().then_some(action));
     }
-    // Several statements may share what they cover of one object: all whose resources meet.
+    // Several statements may add up on one object: all whose resources intersect.
     let resources = statement.resource.as_slice().iter();
     resources.filter(|_| !own.is_empty()).find_map(|resource| {
         let wildcards: Vec<_> = allows(document)
             .filter(|(_, other)| {
                 let mut others = other.resource.as_slice().iter();
                 others.any(|other| {
-                    ResourcePattern::meets(&of_any_value(other), &of_any_value(resource))
+                    ResourcePattern::intersects(&of_any_value(other), &of_any_value(resource))
                 })
             })
             .flat_map(|(_, other)| other.actions.patterns())
@@ -69,7 +69,7 @@ fn actions_flaw(
     })
 }
 
-/// The pattern of a resource in which each placeholder may be anything.
+/// The pattern of a resource for any values of its placeholders.
 fn of_any_value(outline: &str) -> String {
     outline.replace('$', "*")
 }
@@ -92,22 +92,22 @@ fn most_of(service: &str, patterns: &[Named]) -> Option<PolicyFlaw> {
 
 const OSS: &str = "oss";
 
-/// What actions of services that are not known here begin with: Alibaba Cloud's guide to naming APIs, and what RAM,
-/// KMS and Log Service have besides.
+/// The first words of the actions of services that are not known here: Alibaba Cloud's guide to naming APIs, and the
+/// words that RAM, KMS and Log Service add.
 const VERBS: [&str; 24] = [
     "Add", "Attach", "Cancel", "Create", "Decrypt", "Delete", "Describe", "Detach", "Disable",
     "Enable", "Encrypt", "Generate", "Get", "List", "Modify", "Post", "Put", "Query", "Remove",
     "Run", "Set", "Start", "Stop", "Update",
 ];
 
-/// A pattern over the actions of one service, which it names. In lower case, as RAM compares without regard to it.
+/// A pattern over the actions of one service, which it names. In lower case, as RAM compares without regard to case.
 struct Named {
     service: String,
     name: String,
 }
 
 impl Named {
-    /// None if the service is not named.
+    /// `None` if the service is not named.
     fn parse(action: &str) -> Option<Self> {
         let action = action.to_ascii_lowercase();
         let (service, name) = action.split_once(':')?;
@@ -123,8 +123,8 @@ impl Named {
         Pattern(&self.name).matches(&name.to_ascii_lowercase())
     }
 
-    /// Whether it matches a name that shares nothing with it. Of a service whose actions are not known here, nothing is
-    /// named by how it ends.
+    /// Whether it matches a name that has nothing in common with it. For a service whose actions are not known here, a
+    /// suffix names nothing.
     fn matches_what_nobody_named(&self) -> bool {
         self.matches(&nobody_named(self.name.len()))
             || self.service != OSS && self.name.starts_with(WILDCARDS)
@@ -133,7 +133,7 @@ impl Named {
 
 const WILDCARDS: [char; 2] = ['*', '?'];
 
-/// Longer than a pattern of that length, so that only a `*` can span it, and of a character that no name holds.
+/// Longer than a pattern of that length, so that only a `*` can match it, and of a character that no name contains.
 fn nobody_named(length: usize) -> String {
     "\0".repeat(length + 1)
 }
@@ -144,9 +144,9 @@ mod tests {
     use crate::template::policy_template::{Breadth, PolicyTemplate};
     use crate::template::value_rule::ValueRules;
 
-    const BUCKETS: &str = "this allows buckets that nobody named: write service and bucket without wildcards, or set \
+    const BUCKETS: &str = "this allows buckets that it does not name: write service and bucket without wildcards, or set \
                            `allow_broad` with a reason";
-    const ACTIONS: &str = "this allows actions that nobody named: list the actions, or set `allow_broad` with a reason";
+    const ACTIONS: &str = "this allows actions that it does not name: list the actions, or set `allow_broad` with a reason";
 
     fn problems(json: &str, breadth: Breadth) -> String {
         let rules = ValueRules {
@@ -182,7 +182,7 @@ mod tests {
 
     /// T44.
     #[test]
-    fn actions_that_nobody_named_need_a_broad_grant_however_they_are_spelt() {
+    fn actions_that_are_not_named_require_allow_broad_in_any_spelling() {
         for broad in [
             r#""*""#,
             r#""oss:*""#,
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn statements_that_cover_most_of_a_service_together_need_a_broad_grant() {
+    fn statements_that_together_cover_most_of_a_service_require_allow_broad() {
         let (own, wide) =
             (r#""acs:oss:*:*:sample-bucket/a/*""#, r#""acs:oss:*:*:sample-bucket/*""#);
         let split = policy(&[(r#""oss:Get*""#, own), (r#"["oss:Put*"]"#, wide)]);
@@ -285,7 +285,7 @@ mod tests {
 
     /// T44.
     #[test]
-    fn buckets_that_nobody_named_need_a_broad_grant_however_they_are_spelt() {
+    fn buckets_that_are_not_named_require_allow_broad_in_any_spelling() {
         let before = ["acs:oss:*:*:", "acs:oss:oss-cn-hangzhou:11223344:"];
         let open = [
             "*",

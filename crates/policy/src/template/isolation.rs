@@ -1,8 +1,8 @@
-//! Which placeholders may stand under which condition operators, so that no caller's value matches another's.
+//! The placeholders that each condition operator admits, so that no caller's value matches another's.
 //!
-//! Text is compared exactly or with the template's own wildcards, so two values differ wherever they are compared.
-//! Every other operator may take two values for one: letters in another case, `1` and `1.0`, an address and its
-//! network. What RAM folds is not documented, so nothing is inferred from how the evaluator here folds.
+//! Text operators compare exactly or with the template's own wildcards, so two different values stay different. Every
+//! other operator may treat two values as equal: letters in another case, `1` and `1.0`, an address and its network.
+//! RAM does not document its case folding, so nothing is inferred from the folding of the evaluator here.
 
 use crate::document::operator::ConditionOperator as Operator;
 use crate::document::problem::{PolicyFlaw, PolicyProblem};
@@ -11,7 +11,7 @@ use crate::matching::pattern::Pattern;
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::text::Text;
 
-/// Every condition in which one value could stand for another.
+/// Every condition in which one value could match another.
 pub(crate) fn problems(document: &Document<Text>) -> Vec<PolicyProblem> {
     let statements = document.statements.iter().enumerate();
     statements.flat_map(|(i, statement)| in_statement(i, statement)).collect()
@@ -19,11 +19,11 @@ pub(crate) fn problems(document: &Document<Text>) -> Vec<PolicyProblem> {
 
 fn in_statement(i: usize, statement: &Statement<Text>) -> Vec<PolicyProblem> {
     let mut problems = Vec::new();
-    // Names of RAM's own resources, such as roles, are the same in capitals. Object keys are not.
-    // By what the pattern matches: `acs:r*:…` may name them, too.
+    // Names of RAM's own resources, such as roles, ignore case; object keys do not. The check is by what the pattern
+    // matches: `acs:r*:…` may name a role, too.
     let of_ram = |text: &&Text| {
         let any_value = text.any_value().to_ascii_lowercase();
-        Pattern(&any_value).meets(Pattern("acs:ram:*"))
+        Pattern(&any_value).intersects(Pattern("acs:ram:*"))
     };
     let mut in_names =
         statement.resource.as_slice().iter().filter(of_ram).flat_map(Text::placeholders);
@@ -39,7 +39,7 @@ fn in_statement(i: usize, statement: &Statement<Text>) -> Vec<PolicyProblem> {
                 problems.push(PolicyProblem { at, flaw });
             };
             let mut placeholders = values.as_slice().iter().flat_map(Text::placeholders).peekable();
-            // Each caller would reach what is all the others'.
+            // Each caller would reach the objects of all others.
             if statement.effect == Effect::Allow
                 && operator.is_negated()
                 && placeholders.peek().is_some()
@@ -54,7 +54,7 @@ fn in_statement(i: usize, statement: &Statement<Text>) -> Vec<PolicyProblem> {
     problems
 }
 
-/// Whether two values of the placeholder are never the same to the operator.
+/// Whether the operator never treats two values of the placeholder as equal.
 fn keeps_apart(operator: Operator, placeholder: &Placeholder) -> bool {
     match operator {
         Operator::StringEquals
@@ -64,7 +64,7 @@ fn keeps_apart(operator: Operator, placeholder: &Placeholder) -> bool {
         Operator::StringEqualsIgnoreCase | Operator::StringNotEqualsIgnoreCase => {
             placeholder.one_case
         }
-        // A moment is no caller's own.
+        // The time is the same for all callers.
         Operator::Bool
         | Operator::DateEquals
         | Operator::DateGreaterThan
@@ -286,7 +286,7 @@ now:%Y-%m-%d: DateEquals DateGreaterThan DateGreaterThanEquals DateLessThan Date
     }
 
     #[test]
-    fn in_a_name_that_ram_compares_without_case_stands_only_what_is_lower_case() {
+    fn names_that_ram_compares_without_case_take_lower_case_placeholders_only() {
         let parsed = |resource: &str, placeholder: &str| {
             let policy = format!(
                 r#"{{"Version":"1","Statement":[

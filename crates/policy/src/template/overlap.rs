@@ -1,7 +1,7 @@
-//! Whether two callers of different issuers could reach one object, because a value of one reads like a name of the other.
+//! Whether two callers of different issuers could reach one object because a value of one equals a name of the other.
 //!
-//! The property: for any two admissible callers of different issuers, what their rendered policies allow does not overlap,
-//! unless the operator wrote an overlap that is there whatever the values are, such as a grant of a whole bucket.
+//! The property: for any two admissible callers of different issuers, what their rendered policies allow does not
+//! overlap, unless the operator wrote an overlap that exists for all values, such as a grant of a whole bucket.
 
 use appserver_domain::{ClientId, IssuerName};
 use chrono::DateTime;
@@ -12,28 +12,28 @@ use crate::template::placeholder::{Placeholder, Source};
 use crate::template::subject_form::SubjectForm;
 use crate::template::text::{Piece, Text};
 
-/// Whose token it is, as far as the configuration knows.
-pub(crate) type Comer<'a> = (&'a ClientId, &'a IssuerName);
+/// The callers of one client and one issuer.
+pub(crate) type CallerGroup<'a> = (&'a ClientId, &'a IssuerName);
 
-/// One symbol of a text whose client and issuer are filled in.
+/// One symbol of a text after client and issuer are filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Symbol {
     Exactly(char),
-    /// `?`, and any one character of a value that may be several segments.
+    /// `?`.
     Any,
     /// A digit of the time.
     Digit,
     /// `*`, and values that may be several segments.
     Run,
-    /// A value of one segment: one character or more, and no `/`.
+    /// A value of one segment: at least one character, and no `/`.
     Segment,
-    /// A hash over this issuer and a subject: no other issuer's is the same, and no text of an operator is one.
+    /// A hash of this issuer and a subject: it equals no other issuer's hash, and no fixed text.
     HashOf(String),
-    /// A value that nothing in any policy names.
+    /// A value that no policy names.
     Unnamed,
 }
 
-/// What an Allow covers: a resource, and the prefix of a listing if it is limited to one.
+/// What an Allow covers: a resource, and the prefix of a listing if there is a condition on it.
 struct Reach<'a> {
     resource: &'a Text,
     prefix: Option<&'a Text>,
@@ -44,7 +44,7 @@ impl Reach<'_> {
         std::iter::once(self.resource).chain(self.prefix)
     }
 
-    /// Whether it depends on what an issuer says of its user.
+    /// Whether it depends on the user, as the issuer describes it.
     fn is_of_a_user(&self) -> bool {
         self.texts().flat_map(Text::placeholders).any(of_user)
     }
@@ -54,12 +54,12 @@ impl Reach<'_> {
     }
 }
 
-/// Two texts by which these callers could reach the same, if there are any.
+/// Two texts by which these callers could reach the same object, if there are any.
 pub(crate) fn of_callers(
     ours: &Document<Text>,
-    we: Comer<'_>,
+    we: CallerGroup<'_>,
     theirs: &Document<Text>,
-    they: Comer<'_>,
+    they: CallerGroup<'_>,
 ) -> Option<(String, String)> {
     let theirs = reaches(theirs);
     reaches(ours).iter().find_map(|one| {
@@ -69,7 +69,12 @@ pub(crate) fn of_callers(
 }
 
 /// Whether they overlap for some values of the users, and not for all.
-fn by_their_values(one: &Reach<'_>, we: Comer<'_>, other: &Reach<'_>, they: Comer<'_>) -> bool {
+fn by_their_values(
+    one: &Reach<'_>,
+    we: CallerGroup<'_>,
+    other: &Reach<'_>,
+    they: CallerGroup<'_>,
+) -> bool {
     let overlap = |users: [bool; 2]| {
         let meet = |ours: &Text, theirs: &Text| {
             meet(&symbols(ours, we, users[0]), &symbols(theirs, they, users[1]))
@@ -85,10 +90,10 @@ fn by_their_values(one: &Reach<'_>, we: Comer<'_>, other: &Reach<'_>, they: Come
         resources && prefixes.is_none_or(|(ours, theirs)| meet(ours, theirs))
     };
     match [one.is_of_a_user(), other.is_of_a_user()] {
-        // Nobody's own: what all callers of a grant share.
+        // Shared by all callers of a grant.
         [false, false] => false,
         [true, true] => overlap([false, false]),
-        // With a value that nothing names, only what the operator opened to everybody overlaps.
+        // With a value that no policy names, only what the operator opened to all callers overlaps.
         one_of_them => overlap([false, false]) && !overlap(one_of_them),
     }
 }
@@ -110,7 +115,7 @@ fn reaches(document: &Document<Text>) -> Vec<Reach<'_>> {
     allows.flat_map(of_statement).collect()
 }
 
-/// The values of which a listing's prefix is one.
+/// The values that a condition allows for a listing's prefix.
 fn prefixes(statement: &Statement<Text>) -> Vec<&Text> {
     let keys = statement.condition.iter().filter(|(operator, _)| !operator.is_negated());
     let values = keys.flat_map(|(_, keys)| keys.iter());
@@ -122,8 +127,8 @@ fn of_user(placeholder: &Placeholder) -> bool {
     matches!(placeholder.source, Source::Subject(_) | Source::Claim(_))
 }
 
-/// `unnamed` is whether the user's values are some that nothing names.
-fn symbols(text: &Text, (client, issuer): Comer<'_>, unnamed: bool) -> Vec<Symbol> {
+/// `unnamed`: whether the values of the user are ones that no policy names.
+fn symbols(text: &Text, (client, issuer): CallerGroup<'_>, unnamed: bool) -> Vec<Symbol> {
     let mut symbols = Vec::new();
     for piece in text.pieces() {
         match piece {
@@ -163,15 +168,15 @@ fn wildcard_or_not(c: char) -> Symbol {
     }
 }
 
-/// The five fields of a resource, so that a `*` of one cannot swallow the next; none of a shorter pattern.
-fn fields(text: &Text, comer: Comer<'_>, unnamed: bool) -> Option<Vec<Vec<Symbol>>> {
-    let symbols = symbols(text, comer, unnamed);
+/// The five fields of a resource, so that a `*` of one cannot match the next; `None` for a shorter pattern.
+fn fields(text: &Text, callers: CallerGroup<'_>, unnamed: bool) -> Option<Vec<Vec<Symbol>>> {
+    let symbols = symbols(text, callers, unnamed);
     let fields: Vec<_> =
         symbols.splitn(5, |one| *one == Symbol::Exactly(':')).map(<[Symbol]>::to_vec).collect();
     (fields.len() == 5).then_some(fields)
 }
 
-/// Whether there is a text that both match: every pair of places that can be reached together is looked at once.
+/// Whether some text matches both. It visits every pair of positions that can be reached together once.
 fn meet(ours: &[Symbol], theirs: &[Symbol]) -> bool {
     let width = theirs.len() + 1;
     let mut seen = vec![false; (ours.len() + 1) * width];
@@ -195,7 +200,7 @@ fn meet(ours: &[Symbol], theirs: &[Symbol]) -> bool {
         if !have_one_in_common(one, other) {
             continue;
         }
-        // After a character of a run or a segment, there may be more of it.
+        // A run or a segment may continue after a character.
         let lasts = |symbol: &Symbol| matches!(symbol, Symbol::Run | Symbol::Segment);
         open.push((i + 1, j + 1));
         if lasts(one) {
@@ -208,7 +213,7 @@ fn meet(ours: &[Symbol], theirs: &[Symbol]) -> bool {
     false
 }
 
-/// Whether some character, or a value as a whole, is both.
+/// Whether some character, or a whole value, matches both.
 fn have_one_in_common(one: &Symbol, other: &Symbol) -> bool {
     match (one, other) {
         (Symbol::Exactly(one), Symbol::Exactly(other)) => one == other,

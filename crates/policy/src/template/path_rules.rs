@@ -1,43 +1,43 @@
-//! Where placeholders may stand in the paths of a policy, so that no value reaches another's objects.
+//! The rules for placeholders in the paths of a policy, so that no value reaches another's objects.
 //!
-//! With these rules each value fills its own segments, at a place that no other value moves. For any two
-//! values the paths differ there, and a prefix closed by `/` keeps `user1` out of `user10`. All of it is
-//! proven when the configuration loads, so that a request has only its values to check.
+//! Each value fills its own segments, at a place that no other value moves. The paths of any two values differ there,
+//! and a prefix closed by `/` keeps `user1` out of `user10`. All of it is proven when the configuration loads; a
+//! request only checks its values.
 //!
-//! A bucket depends on no value: the rules for paths would not keep its neighbours out. Where callers use
-//! several buckets, each has its own grant.
+//! A bucket depends on no value: the rules for paths would not separate it from its neighbours. Where callers use
+//! several buckets, each needs its own grant.
 
 use appserver_domain::Bucket;
 
 use crate::document::grammar;
-use crate::document::value::Place;
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
+use crate::document::value::ValuePlace;
 use crate::matching::pattern::Pattern;
 use crate::template::text::Text;
 
-/// What is wrong with the text at its place.
-pub(crate) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
+/// The rules that the text breaks at its place.
+pub(crate) fn flaws(place: ValuePlace<'_>, text: &Text) -> Vec<ValueFlaw> {
     let outline = text.outline();
     let mut flaws = match place {
-        Place::Resource => match Resource::parse(&outline) {
+        ValuePlace::Resource => match Resource::parse(&outline) {
             Some(resource) => {
                 // A bucket depends on no value, so there is no place to the left of its wildcard.
                 let in_bucket = resource.container().contains('*');
                 let advice = |flaw| match flaw {
-                    TextFlaw::WildcardBefore if in_bucket => TextFlaw::WildcardInBucket,
+                    ValueFlaw::WildcardBefore if in_bucket => ValueFlaw::WildcardInBucket,
                     other => other,
                 };
                 let in_path = in_path(resource.path).into_iter().map(advice);
                 resource.flaw().into_iter().chain(in_path).collect()
             }
             None if grammar::is_resource(&outline) => vec![],
-            None => vec![TextFlaw::NotAnArn],
+            None => vec![ValueFlaw::NotAnArn],
         },
-        Place::Condition { operator, key } => {
+        ValuePlace::Condition { operator, key } => {
             let mut flaws = in_path(&outline);
             let last = outline.rsplit('/').next().unwrap_or_default();
             if key.eq_ignore_ascii_case("oss:Prefix") && last.contains('$') {
-                flaws.push(TextFlaw::OpenPrefix);
+                flaws.push(ValueFlaw::OpenPrefix);
             }
             if let (Some(operator), Some(value)) = (operator, text.at_some_moment()) {
                 flaws.extend(grammar::kind_flaw(operator, &value));
@@ -48,42 +48,42 @@ pub(crate) fn flaws(place: Place<'_>, text: &Text) -> Vec<TextFlaw> {
     let placeholders: Vec<_> = text.placeholders().collect();
     if let Some((_, before)) = placeholders.split_last() {
         let varying = before.iter().filter(|placeholder| placeholder.varies_in_depth);
-        flaws.extend(varying.map(|varying| TextFlaw::VaryingDepth(varying.to_string())));
+        flaws.extend(varying.map(|varying| ValueFlaw::VaryingDepth(varying.to_string())));
     }
     flaws
 }
 
-/// Whether a resource's outline covers buckets that nobody named: its service or its bucket is not literal. Its ARN was
-/// checked before.
+/// Whether a resource's outline covers buckets that are not named: its service or its bucket is not literal. Its ARN
+/// was checked before.
 pub(crate) fn leaves_bucket_open(outline: &str) -> bool {
     Resource::parse(outline).is_none_or(|resource| {
         [resource.service, resource.container()].iter().any(|field| field.contains(['*', '?']))
     })
 }
 
-fn in_path(outline: &str) -> Vec<TextFlaw> {
+fn in_path(outline: &str) -> Vec<ValueFlaw> {
     let mut flaws = Vec::new();
     for segment in outline.split('/') {
         if segment.matches('$').count() > 1 {
-            flaws.push(TextFlaw::SharedSegment);
+            flaws.push(ValueFlaw::SharedSegment);
         }
         if segment.contains('$') && segment.contains(['*', '?']) {
-            flaws.push(TextFlaw::WildcardBeside);
+            flaws.push(ValueFlaw::WildcardBeside);
         }
     }
-    // Of a `*` in the same segment the line above has spoken.
+    // A `*` in the same segment is reported above.
     let before = outline.rfind('$').map_or("", |at| &outline[..at]);
     let before = before.rfind('/').map_or("", |at| &before[..at]);
     if before.contains('*') {
-        flaws.push(TextFlaw::WildcardBefore);
+        flaws.push(ValueFlaw::WildcardBefore);
     }
     flaws
 }
 
 /// `acs:<service>:<region>:<account>:<path>`.
 ///
-/// Wildcards are taken to match inside their own field, as region and account in `acs:oss:*:*:bucket` can
-/// only mean.
+/// Each wildcard matches inside its own field, which is the only sensible reading of region and account in
+/// `acs:oss:*:*:bucket`.
 struct Resource<'a> {
     service: &'a str,
     path: &'a str,
@@ -105,12 +105,12 @@ impl<'a> Resource<'a> {
         self.path.split('/').next().unwrap_or_default()
     }
 
-    fn flaw(&self) -> Option<TextFlaw> {
+    fn flaw(&self) -> Option<ValueFlaw> {
         let bucket = self.container();
         if bucket.contains('$') {
-            Some(TextFlaw::PlaceholderInBucket)
+            Some(ValueFlaw::PlaceholderInBucket)
         } else if Pattern(self.service).matches("oss") && !bucket.contains(['*', '?']) {
-            bucket.parse::<Bucket>().err().map(TextFlaw::Bucket)
+            bucket.parse::<Bucket>().err().map(ValueFlaw::Bucket)
         } else {
             None
         }

@@ -1,32 +1,32 @@
-//! What a `${…}` stands for.
+//! Placeholders: `${…}`.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use appserver_domain::ValueName;
 
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
 use crate::template::subject_form::{HASH_BYTES, SubjectForm};
 use crate::template::time_format::TimeFormat;
 use crate::template::value_rule::ValueRule;
 use crate::template::value_rule::ValueRules;
 
-/// A placeholder together with what its rule promises about every value: only what was declared becomes
-/// one, so whoever holds it needs no rules any more.
+/// A placeholder with what its rule guarantees about every value. Only declared placeholders parse, so a `Placeholder`
+/// needs no further lookup of its rule.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Placeholder {
-    /// What stands between `${` and `}`.
+    /// The text between `${` and `}`.
     written: String,
     pub(crate) source: Source,
     /// The length in bytes of the longest value.
     pub(crate) longest: usize,
     /// Whether two values may differ in their number of segments.
     pub(crate) varies_in_depth: bool,
-    /// Whether no two values differ in the case of letters alone, however they are folded.
+    /// Whether no two values differ in letter case alone, under any case folding.
     pub(crate) one_case: bool,
 }
 
-/// Where a placeholder's value comes from.
+/// The source of a placeholder's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Source {
     Client,
@@ -38,7 +38,7 @@ pub(crate) enum Source {
 }
 
 impl Placeholder {
-    pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, TextFlaw> {
+    pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, ValueFlaw> {
         let placeholder = |source: Source, longest, varies_in_depth| {
             let one_case = source.has_one_case(rules);
             Ok(Self { written: written.to_owned(), source, longest, varies_in_depth, one_case })
@@ -57,18 +57,18 @@ impl Placeholder {
             placeholder(Source::Subject(form), longest, false)
         } else if let Some(name) = written.strip_prefix("claims.") {
             let (name, rule) = declared(&rules.claims, name)
-                .ok_or_else(|| TextFlaw::UndeclaredClaim(written.to_owned()))?;
+                .ok_or_else(|| ValueFlaw::UndeclaredClaim(written.to_owned()))?;
             placeholder(Source::Claim(name), rule.longest(), rule.varies_in_depth())
         } else if let Some(name) = written.strip_prefix("params.") {
             let (name, rule) = declared(&rules.params, name)
-                .ok_or_else(|| TextFlaw::UndeclaredParameter(written.to_owned()))?;
+                .ok_or_else(|| ValueFlaw::UndeclaredParameter(written.to_owned()))?;
             placeholder(Source::Parameter(name), rule.longest(), rule.varies_in_depth())
         } else if let Some(format) = written.strip_prefix("now:") {
-            let format = TimeFormat::parse(format).ok_or(TextFlaw::TimeFormat)?;
+            let format = TimeFormat::parse(format).ok_or(ValueFlaw::TimeFormat)?;
             let length = format.length();
             placeholder(Source::Now(format), length, false)
         } else {
-            Err(TextFlaw::Unknown(written.to_owned()))
+            Err(ValueFlaw::Unknown(written.to_owned()))
         }
     }
 }
@@ -110,7 +110,7 @@ const CLIENT_BYTES: usize = 32;
 /// The longest name of an issuer.
 const ISSUER_BYTES: usize = 32;
 
-/// The longest subject as it is written, whatever the rules allow.
+/// The longest subject, whatever the rules allow.
 const SUBJECT_BYTES: usize = 256;
 
 impl fmt::Display for Placeholder {

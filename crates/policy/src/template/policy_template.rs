@@ -1,4 +1,4 @@
-//! Session policies in which values are still missing.
+//! Templates of session policies.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -18,14 +18,14 @@ use crate::template::values::{Uses, Values};
 /// A policy document with placeholders, proven to render to a session policy for all admitted values.
 pub(crate) struct PolicyTemplate {
     pub(crate) document: Document<Text>,
-    /// The document's canonical JSON, cut at its placeholders: it is filled for every request, also for those whose
-    /// token is kept already.
+    /// The document's canonical JSON, split at its placeholders: it is filled for every request, even if the token is
+    /// cached.
     json: Vec<Piece>,
-    /// A rendered policy with short values fits into it; long ones make it grow.
+    /// The capacity for a rendered policy with short values; long ones make it grow.
     likely_bytes: usize,
 }
 
-/// A client, an album, a date.
+/// The assumed length of a value: a client, an album, a date.
 const LIKELY_VALUE_BYTES: usize = 32;
 
 /// How much a template may allow.
@@ -33,12 +33,12 @@ const LIKELY_VALUE_BYTES: usize = 32;
 pub enum Breadth {
     /// Only actions and buckets that it names.
     Narrow,
-    /// Also actions or buckets that nobody named, for which the operator gave a reason.
+    /// Also actions or buckets that it does not name, for which the operator gave a reason.
     Broad,
 }
 
 impl PolicyTemplate {
-    /// Reads a template, or says everything that is wrong with it.
+    /// Parses a template, or reports every problem in it.
     pub(crate) fn parse(
         json: &str,
         rules: &ValueRules,
@@ -50,7 +50,7 @@ impl PolicyTemplate {
             if flaws.is_empty() { Ok(text) } else { Err(flaws) }
         });
         let document = document.map_err(|mut problems| {
-            // What is too broad is too broad whatever else is wrong.
+            // Excessive breadth is reported beside other problems.
             if breadth == Breadth::Narrow {
                 problems.extend(breadth::problems(&Document::sound_parts(json)));
             }
@@ -81,19 +81,19 @@ impl PolicyTemplate {
         Ok(Self { document, json, likely_bytes })
     }
 
-    /// The template as it was written, but for white space and order: equal texts are equal templates.
+    /// The template in canonical form: equal texts mean equal templates.
     pub(crate) fn written(&self) -> String {
         self.document.map(Text::written).minified()
     }
 
-    /// The texts in which users of different issuers would be one user.
+    /// The texts in which users of different issuers could be confused.
     pub(crate) fn issuer_collisions(&self, by_client: bool) -> Vec<String> {
         let merging = self.document.values().filter(|text| text.merges_issuers(by_client));
         let texts: BTreeSet<_> = merging.map(Text::written).collect();
         texts.into_iter().collect()
     }
 
-    /// What the template takes from a caller's credential.
+    /// The values that the template uses.
     pub(crate) fn uses(&self) -> Uses {
         Uses::of(self.document.values().flat_map(Text::placeholders), true)
     }
@@ -105,8 +105,8 @@ impl PolicyTemplate {
 
     /// The session policy's JSON for these values.
     ///
-    /// It cannot be too long, so nothing is checked here: at load every placeholder was filled with its longest
-    /// value and the JSON was found to fit, and admitted values are no longer and hold nothing that JSON escapes.
+    /// It cannot be too long, so nothing is checked here: at load every placeholder was filled with its longest value
+    /// and the JSON was found to fit, and admitted values are no longer and contain nothing that JSON escapes.
     pub(crate) fn render(&self, values: &Values) -> String {
         let mut json = String::with_capacity(self.likely_bytes);
         for piece in &self.json {
@@ -118,16 +118,16 @@ impl PolicyTemplate {
         json
     }
 
-    /// The same as a tree.
+    /// The rendered policy as a tree.
     pub(crate) fn fill(&self, values: &Values) -> Document<String> {
         self.document.map(|text| text.fill(|placeholder| values.of(placeholder)))
     }
 }
 
-/// The JSON in the order in which it is written, as fixed text and placeholders.
+/// The JSON as a sequence of fixed text and placeholders.
 fn cut(document: &Document<Text>) -> Vec<Piece> {
     let placeholders = RefCell::new(Vec::new());
-    // A `$` stands neither in fixed text nor in an action, a condition's key or JSON's own signs.
+    // A `$` occurs neither in fixed text nor in an action, a condition key or JSON syntax.
     let marked = document.map(|text| {
         text.fill(|placeholder| {
             let mut placeholders = placeholders.borrow_mut();
@@ -143,7 +143,7 @@ fn cut(document: &Document<Text>) -> Vec<Piece> {
     marked.minified().split('$').enumerate().map(piece).collect()
 }
 
-/// A hash of one user may be another's plain subject: together they could meet.
+/// A hash of one user may be another's plain subject, so one template uses one form only.
 fn mixed_subjects(document: &Document<Text>) -> Option<PolicyProblem> {
     let placeholders = document.values().flat_map(Text::placeholders);
     let forms: BTreeSet<_> = placeholders
@@ -160,7 +160,7 @@ fn mixed_subjects(document: &Document<Text>) -> Option<PolicyProblem> {
         .then(|| PolicyProblem { at: "the policy".to_owned(), flaw: PolicyFlaw::MixedSubjects })
 }
 
-/// With the longest value for each placeholder.
+/// The size with the longest value for each placeholder.
 fn worst_size(document: &Document<Text>) -> usize {
     let longest =
         document.map(|text| text.fill(|placeholder| Cow::Owned("x".repeat(placeholder.longest))));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_and_filled_is_what_the_document_would_be_written_as() {
+    fn a_filled_template_equals_the_serialised_document() {
         let json = r#"{"Version":"1","Statement":[
             {"Effect":"Allow","Action":["oss:GetObject"],"Condition":{
                 "StringLike":{"oss:Prefix":["${params.album}/","${subject}/é\\/*"]},
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_stand_in_their_own_segments_at_fixed_places() {
+    fn placeholders_have_their_own_segments_at_fixed_places() {
         let good = reading(
             r#"["acs:oss:*:*:sample-bucket/${client}/${subject}/${claims.tenant}/${params.dir}/*",
                 "acs:oss:*:*:sample-bucket/u-${subject}.d/${params.size}/*.jpg",
@@ -341,44 +341,48 @@ mod tests {
         Statement[0].Resource[21]: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
         Statement[0].Resource[22]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
         Statement[0].Resource[23]: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
-        Statement[0].Resource: this allows buckets that nobody named: write service and bucket without wildcards, or set `allow_broad` with a reason
+        Statement[0].Resource: this allows buckets that it does not name: write service and bucket without wildcards, or set `allow_broad` with a reason
         "#);
     }
 
     #[test]
-    fn what_is_too_broad_is_told_beside_what_is_wrong_otherwise() {
+    fn excessive_breadth_is_reported_beside_other_problems() {
         let json = r#"{"Version":"2","Statement":[
             {"Effect":"allow","Action":"*","Resource":"*"},
             {"Effect":"Allow","Action":"*","Resource":"acs:oss:*:*:b*/${nobody}"},
             {"Effect":"Allow","Action":"oss:GetObject","Resource":"sample-bucket"}]}"#;
         let broad = "list the actions, or set `allow_broad` with a reason";
-        let told = problems(json, Breadth::Narrow);
+        let messages = problems(json, Breadth::Narrow);
         assert!(
-            told.contains(&format!(
-                "Statement[1].Action: this allows actions that nobody named: {broad}"
+            messages.contains(&format!(
+                "Statement[1].Action: this allows actions that it does not name: {broad}"
             )),
-            "{told}"
+            "{messages}"
         );
         assert!(
-            told.contains("Statement[1].Resource: this allows buckets that nobody named"),
-            "{told}"
+            messages.contains("Statement[1].Resource: this allows buckets that it does not name"),
+            "{messages}"
         );
         // Of what cannot be read there is nothing to be said, and of what may be broad neither.
-        assert_eq!(told.matches("nobody named").count(), 2, "{told}");
-        assert!(!problems(json, Breadth::Broad).contains("nobody named"));
+        assert_eq!(messages.matches("does not name").count(), 2, "{messages}");
+        assert!(!problems(json, Breadth::Broad).contains("does not name"));
     }
 
     /// To move the placeholder to the left of a bucket's wildcard would put it into the bucket, which is refused, too.
     #[test]
     fn a_wildcard_in_the_bucket_under_a_placeholder_is_answered_with_the_way_out() {
-        let told = |resource: &str| problems(&reading(&format!("\"{resource}\"")), Breadth::Broad);
+        let messages =
+            |resource: &str| problems(&reading(&format!("\"{resource}\"")), Breadth::Broad);
         for resource in [
             "acs:oss:*:*:sample-*/${subject}/*",
             "acs:oss:*:*:*/users/${subject}/*",
             "acs:*:*:*:b*/${client}/x",
         ] {
-            let told = told(resource);
-            assert!(told.contains(": name the bucket") && told.lines().count() == 1, "{told}");
+            let messages = messages(resource);
+            assert!(
+                messages.contains(": name the bucket") && messages.lines().count() == 1,
+                "{messages}"
+            );
         }
     }
 

@@ -1,7 +1,7 @@
-//! How a subject is written: as it is, encoded, or as a hash.
+//! The forms of a subject in a text: plain, encoded or hashed.
 //!
-//! Different users are never written alike in one form, nor one plain and another encoded: a plain subject that looks
-//! encoded is refused. A hash is told from another user's plain or encoded subject by nothing but its 64 digits.
+//! Two users never have the same text in one form, nor one plain and the other encoded: a plain subject that looks
+//! encoded is refused. Only its 64 digits distinguish a hash from another user's plain or encoded subject.
 
 use std::fmt::Write;
 
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use appserver_domain::IssuerName;
 
-/// What a `${subject…}` takes of the subject.
+/// The form that a `${subject…}` selects.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum SubjectForm {
-    /// `${subject}`: a path segment as it is, or nothing.
+    /// `${subject}`: the subject itself, which must be a path segment.
     Plain,
     /// `${subject.encoded}`: any subject, readable.
     Encoded,
@@ -20,12 +20,13 @@ pub(crate) enum SubjectForm {
     Hash,
 }
 
-/// Begins an escape. It may stand in a path segment, means nothing to RAM, JSON, a path or a URL, and stands for itself
-/// nowhere.
+/// Begins an escape. It is valid in a path segment, has no meaning to RAM, JSON, a path or a URL, and never represents
+/// itself.
 const ESCAPE: char = '~';
 
-/// The subject as a path segment of ASCII: letters, digits and `- _ . @ + = ,` as they are, and each other byte of its UTF-8
-/// as `~` and two lower-case hexadecimal digits; so are the bytes of `.` and `..`, which are no segments.
+/// The subject as a path segment of ASCII: letters, digits and `- _ . @ + = ,` unchanged, and each other byte of its
+/// UTF-8 as `~` and two lower-case hexadecimal digits. The bytes of `.` and `..`, which are no segments, are escaped
+/// too.
 pub(crate) fn encoded(subject: &str) -> String {
     let climbs = matches!(subject, "." | "..");
     let mut text = String::with_capacity(subject.len() + 8);
@@ -39,7 +40,7 @@ pub(crate) fn encoded(subject: &str) -> String {
     text
 }
 
-/// Whether the text holds what [`encoded`] writes for some byte.
+/// Whether the text contains what [`encoded`] writes for some byte.
 pub(crate) fn looks_encoded(text: &str) -> bool {
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     text.as_bytes()
@@ -47,7 +48,8 @@ pub(crate) fn looks_encoded(text: &str) -> bool {
         .any(|bytes| bytes[0] == ESCAPE as u8 && hex(bytes[1]) && hex(bytes[2]))
 }
 
-/// The SHA-256 of the issuer's configured name, a line feed and the subject, which hold none, as 64 hexadecimal digits.
+/// The SHA-256 of the issuer's configured name, a line feed and the subject, as 64 hexadecimal digits. Neither part
+/// contains a line feed.
 pub(crate) fn hash(issuer: &IssuerName, subject: &str) -> String {
     let hash = Sha256::new().chain_update(issuer.as_str()).chain_update("\n").chain_update(subject);
     hex::encode(hash.finalize())

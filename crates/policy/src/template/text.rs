@@ -6,7 +6,7 @@ use chrono::DateTime;
 
 use appserver_domain::PolicyText;
 
-use crate::document::value::TextFlaw;
+use crate::document::value::ValueFlaw;
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::subject_form::SubjectForm;
 use crate::template::value_rule::ValueRules;
@@ -22,8 +22,8 @@ pub(crate) enum Piece {
 }
 
 impl Text {
-    /// Splits the text into its pieces; all that is wrong with them is reported at once.
-    pub(crate) fn parse(raw: &str, rules: &ValueRules) -> Result<Self, Vec<TextFlaw>> {
+    /// Splits the text into its pieces, or reports every broken rule.
+    pub(crate) fn parse(raw: &str, rules: &ValueRules) -> Result<Self, Vec<ValueFlaw>> {
         let (mut pieces, mut flaws) = (Vec::new(), Vec::new());
         let mut rest = raw;
         while !rest.is_empty() {
@@ -34,7 +34,7 @@ impl Text {
             rest = special;
             if let Some(inner) = special.strip_prefix("${") {
                 let Some((written, after)) = inner.split_once('}') else {
-                    flaws.push(TextFlaw::Unclosed);
+                    flaws.push(ValueFlaw::Unclosed);
                     break;
                 };
                 match Placeholder::parse(written, rules) {
@@ -43,12 +43,12 @@ impl Text {
                 }
                 rest = after;
             } else if let Some(c) = special.chars().next() {
-                flaws.push(TextFlaw::Stray(c));
+                flaws.push(ValueFlaw::Stray(c));
                 rest = &special[c.len_utf8()..];
             }
         }
         if raw.chars().any(char::is_control) {
-            flaws.push(TextFlaw::ControlCharacter);
+            flaws.push(ValueFlaw::ControlCharacter);
         }
         if flaws.is_empty() { Ok(Self(pieces)) } else { Err(flaws) }
     }
@@ -69,10 +69,11 @@ impl Text {
         })
     }
 
-    /// Whether users of different issuers would be one user here: it takes what one issuer says of its users alone.
+    /// Whether the text is the same for equal users of different issuers: it uses what an issuer says about its users,
+    /// and nothing that differs between issuers.
     ///
-    /// Each placeholder has path segments of its own at a place that no value moves, so one that differs for the issuers,
-    /// wherever it stands in the text, keeps them apart. Where each client has one issuer, the client's id does, too.
+    /// Each placeholder has path segments of its own at a fixed place, so one placeholder that differs between issuers
+    /// is enough. Where each client has one issuer, the client's id is such a placeholder.
     pub(crate) fn merges_issuers(&self, by_client: bool) -> bool {
         let tells = |source: &Source| match source {
             Source::Issuer | Source::Subject(SubjectForm::Hash) => true,
@@ -101,7 +102,7 @@ impl Text {
         self.0.iter().map(piece).collect()
     }
 
-    /// The text at some moment, if nothing but the time is missing in it. Every moment has the same form.
+    /// The text at some moment, if the time is its only placeholder. Every moment has the same form.
     pub(crate) fn at_some_moment(&self) -> Option<String> {
         let timed = |placeholder: &Placeholder| matches!(placeholder.source, Source::Now(_));
         self.placeholders().all(timed).then(|| {
@@ -116,13 +117,13 @@ impl Text {
         })
     }
 
-    /// The text with `$` for each placeholder: a `$` cannot stand in fixed text, and the slashes inside a
-    /// `${now:…}` are the placeholder's own.
+    /// The text with `$` for each placeholder: fixed text contains no `$`, and the slashes inside a `${now:…}` belong
+    /// to the placeholder.
     pub(crate) fn outline(&self) -> String {
         self.fill(|_| Cow::Borrowed("$"))
     }
 
-    /// The pattern of what the text may become: `*` for each placeholder.
+    /// The pattern of all values of the text: `*` for each placeholder.
     pub(crate) fn any_value(&self) -> String {
         self.fill(|_| Cow::Borrowed("*"))
     }

@@ -4,10 +4,10 @@ use chrono::{DateTime, Datelike, Timelike, Utc};
 
 use appserver_domain::KeyPath;
 
-/// How a moment is written into a path, such as `%Y/%m/%d`; always UTC.
+/// The format of a moment in a path, such as `%Y/%m/%d`; always UTC.
 ///
-/// Only specifiers of fixed width, so that the length is known when the configuration loads, and only
-/// characters that stand for themselves between them.
+/// Only specifiers of fixed width, so that the length is known when the configuration loads, and only characters
+/// without a special meaning between them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct TimeFormat(Vec<Part>);
 
@@ -41,14 +41,14 @@ impl TimeFormat {
             });
         }
         let format = Self(parts);
-        // Every moment gives the same segments but for digits, so one stands for all.
+        // Every moment has the same segments but for digits, so checking one is enough.
         KeyPath::try_from(format.write(DateTime::UNIX_EPOCH)).ok().map(|_| format)
     }
 
     pub(crate) fn write(&self, at: DateTime<Utc>) -> String {
         let part = |part: &Part| match part {
             Part::Fixed(c) => c.to_string(),
-            // Four digits whatever the clock says: the length was counted on.
+            // Always four digits: the length was computed at load.
             Part::Year => format!("{:04}", at.year().clamp(0, 9999)),
             Part::Month => format!("{:02}", at.month()),
             Part::Day => format!("{:02}", at.day()),

@@ -1,4 +1,4 @@
-//! What a value from outside must look like to be let into a policy.
+//! The rules for values that come from callers and credentials.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,21 +7,21 @@ use regex::{Regex, RegexBuilder};
 
 use appserver_domain::{Invalid, KeyPath, Segment, ValueName};
 
-/// What a grant declares of the values in its texts.
+/// The rules that a grant declares for the values in its texts.
 #[derive(Clone, Debug)]
 pub struct ValueRules {
-    /// The parameters of a request: each is required, and no other is taken.
+    /// The parameters of a request: each is required, and no other is accepted.
     pub params: BTreeMap<ValueName, ValueRule>,
-    /// The claims of a credential that texts may use; one that no text uses is not required.
+    /// The claims that texts may use; one that no text uses is not required.
     pub claims: BTreeMap<ValueName, ValueRule>,
-    /// The most bytes of a subject that stands in a policy, where it is a path segment.
+    /// The longest subject, in bytes, where it is a path segment of a policy.
     pub subject_max_bytes: usize,
 }
 
-/// The rule that one declared parameter or claim keeps.
+/// The rule of one declared parameter or claim.
 ///
-/// Every rule lets in segments or paths of [`Segment`]'s characters only, whatever its pattern says; its
-/// [`Display`](fmt::Display) is the sentence that callers are told.
+/// Whatever its pattern, a rule admits only segments or paths of [`Segment`]'s characters; its
+/// [`Display`](fmt::Display) is the sentence shown to callers.
 #[derive(Clone, Debug)]
 pub struct ValueRule(Kind);
 
@@ -31,7 +31,7 @@ enum Kind {
     OneOf(Vec<KeyPath>),
 }
 
-/// How much of a key a value may be.
+/// The part of an object key that a value may be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Shape {
     /// One segment.
@@ -48,11 +48,11 @@ struct Pattern {
     anchored: Regex,
 }
 
-/// What is wrong with a pattern that is valid alone and not as the whole of a value.
+/// The problem of a pattern that is valid alone and not when it is anchored.
 const OPEN_END: &str =
     "a comment goes on beyond the pattern's end: leave out the `#` comment that `(?x)` allows";
 
-/// Why a rule cannot be declared so.
+/// Why a rule is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleProblem {
     #[error("the maximum length is 1 to {max} bytes", max = ValueRule::LONGEST)]
@@ -72,10 +72,10 @@ pub enum RuleProblem {
 }
 
 impl ValueRule {
-    /// OSS: an object's key has at most 1023 bytes, so no longer value can name one.
+    /// OSS: an object key has at most 1023 bytes, so no longer value can be part of one.
     pub const LONGEST: usize = 1023;
 
-    /// Any text of this shape, up to a length in bytes, that the pattern matches as a whole.
+    /// Any text of this shape up to a length in bytes, matched by the pattern as a whole.
     pub fn text(
         shape: Shape,
         pattern: Option<&str>,
@@ -88,7 +88,7 @@ impl ValueRule {
         Ok(Self(Kind::Text { shape, pattern, max_bytes }))
     }
 
-    /// What a subject in a policy keeps.
+    /// The rule of a subject in a policy.
     pub(crate) fn subject(max_bytes: usize) -> Self {
         Self(Kind::Text { shape: Shape::Segment, pattern: None, max_bytes })
     }
@@ -108,7 +108,7 @@ impl ValueRule {
         Ok(Self(Kind::OneOf(values.iter().enumerate().map(value).collect::<Result<_, _>>()?)))
     }
 
-    /// Whether the value keeps the rule.
+    /// Whether the rule admits the value.
     pub(crate) fn admits(&self, raw: &str) -> bool {
         match &self.0 {
             Kind::Text { shape, pattern, max_bytes } => {
@@ -131,8 +131,8 @@ impl ValueRule {
         }
     }
 
-    /// Whether every value is made of ASCII without capitals, so that no way of folding case makes two the same.
-    /// Of a pattern nothing is inferred.
+    /// Whether every value is ASCII without capitals, so that no case folding makes two equal. Patterns are not
+    /// analysed.
     pub(crate) fn is_lower_case(&self) -> bool {
         let lower = |c: char| c.is_ascii() && !c.is_ascii_uppercase();
         match &self.0 {
@@ -152,14 +152,13 @@ impl ValueRule {
 }
 
 impl Pattern {
-    /// The pattern is compiled by itself first: `a)|(?:b` would be valid between the anchors only, and would
-    /// undo them.
+    /// The pattern is first compiled without anchors: `a)|(?:b` is valid only between them, and would undo them.
     fn parse(written: &str) -> Result<Self, regex::Error> {
         // Unicode classes with counts, such as `\w{1,64}`, take some 100 KiB; nothing sane takes 1 MiB.
         let compile = |text: &str| RegexBuilder::new(text).size_limit(1 << 20).build();
         compile(written)?;
         let anchored = compile(&format!("^(?:{written})$")).map_err(|error| match error {
-            // It would draw a text that nobody wrote.
+            // Its message would show a text that the operator did not write.
             regex::Error::Syntax(_) => regex::Error::Syntax(OPEN_END.to_owned()),
             other => other,
         })?;

@@ -1,4 +1,4 @@
-//! The values of one request, and their admission.
+//! The values of one request, and their check against the rules.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,14 +11,14 @@ use crate::template::placeholder::{Placeholder, Source};
 use crate::template::subject_form::{SubjectForm, encoded, hash, looks_encoded};
 use crate::template::value_rule::{ValueRule, ValueRules};
 
-/// The values of one request as they came.
+/// The unchecked values of one request.
 #[derive(Clone, Copy, Debug)]
 pub struct RawValues<'a> {
     /// The authenticated client.
     pub client: &'a ClientId,
-    /// Who vouches for the subject.
+    /// The issuer of the credential.
     pub issuer: Option<&'a IssuerName>,
-    /// The user whom the credential proves, if any.
+    /// The user that the credential proves, if any.
     pub subject: Option<&'a Subject>,
     /// Verified claims of the credential, by the names that policies use.
     pub claims: &'a BTreeMap<String, String>,
@@ -28,8 +28,8 @@ pub struct RawValues<'a> {
     pub now: DateTime<Utc>,
 }
 
-/// What texts take. Of a caller's credential it is required, and nothing else is; a request's parameters are
-/// required whether or not a text uses them.
+/// The values that texts use. A credential must provide these and no others; the parameters of a request are required
+/// whether or not a text uses them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Uses {
     pub subject: SubjectUse,
@@ -38,22 +38,22 @@ pub struct Uses {
     pub(crate) params: BTreeSet<ValueName>,
 }
 
-/// What a subject must be.
+/// The form that a subject must have.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]
 pub enum SubjectUse {
     /// It may be missing.
     #[default]
     Unused,
-    /// Any: a session name replaces what it cannot hold, and a hash stands for all.
+    /// Any: a session name replaces what it cannot contain, and a hash is defined for all.
     Any,
-    /// One that is not too long when it is encoded as a path segment.
+    /// Not too long when encoded as a path segment.
     Encoded,
-    /// A path segment as it is.
+    /// A path segment without encoding.
     Segment,
 }
 
 impl Uses {
-    /// What these placeholders use, if they stand in a policy, or in names.
+    /// The uses of these placeholders, in a policy or in a name.
     pub(crate) fn of<'a>(
         placeholders: impl Iterator<Item = &'a Placeholder>,
         in_policy: bool,
@@ -85,12 +85,12 @@ impl Uses {
         uses
     }
 
-    /// Whether only a credential that proves a user will do.
+    /// Whether the grant requires a credential that proves a user.
     pub fn needs_user(&self) -> bool {
         self.subject != SubjectUse::Unused || self.issuer
     }
 
-    /// Both together.
+    /// The union.
     pub(crate) fn and(mut self, other: Self) -> Self {
         self.subject = self.subject.max(other.subject);
         self.issuer |= other.issuer;
@@ -100,8 +100,8 @@ impl Uses {
     }
 }
 
-/// Values that keep the rules; none of them means anything to RAM, to JSON or to a path. The one exception
-/// is a subject that only names use.
+/// Values that the rules admit; none of them has a meaning to RAM, to JSON or to a path. The one exception is a subject
+/// that only names use.
 pub(crate) struct Values {
     client: ClientId,
     issuer: Option<IssuerName>,
@@ -111,7 +111,7 @@ pub(crate) struct Values {
     now: DateTime<Utc>,
 }
 
-/// Why a request's values are not admitted. The message names the field and the rule, never the value.
+/// Why a value is refused. The message names the field and the rule, never the value.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ValueProblem {
@@ -134,7 +134,7 @@ pub enum ValueProblem {
 }
 
 impl Values {
-    /// Lets the values in if they keep the rules; nothing is escaped, cut or mended.
+    /// Admits the values if the rules allow them; nothing is escaped, truncated or corrected.
     pub(crate) fn admit(
         rules: &ValueRules,
         uses: &Uses,
@@ -148,7 +148,7 @@ impl Values {
                 .map_err(|rule| ValueProblem::RefusedParameter { name: name.clone(), rule })?;
             params.insert(name.clone(), value);
         }
-        // All that are declared are here, so a further one is not declared.
+        // All declared parameters are present, so a further one is undeclared.
         if raw.params.len() > params.len() {
             return Err(ValueProblem::UnknownParameter);
         }
@@ -193,7 +193,7 @@ impl Values {
         Ok(Self { client: raw.client.clone(), issuer, subject, claims, params, now: raw.now })
     }
 
-    /// The value of a placeholder of a text whose uses and rules these values were admitted by.
+    /// The value of a placeholder. The text must be one whose uses and rules admitted these values.
     pub(crate) fn of(&self, placeholder: &Placeholder) -> Cow<'_, str> {
         let admitted = "a text's values are admitted by its own uses and rules";
         Cow::Borrowed(match &placeholder.source {

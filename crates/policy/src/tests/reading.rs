@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::worlds::Asking;
+use super::worlds::Probe;
 
 /// One of the ways in which RAM's documentation can be read.
 #[derive(Clone, Copy, Debug)]
@@ -26,28 +26,27 @@ pub(super) fn readings() -> impl Iterator<Item = Reading> {
 
 // RAM's evaluation once more, from the JSON and with none of this crate's code.
 impl Reading {
-    pub(super) fn allows(self, policy: &Value, asking: &Asking) -> bool {
+    pub(super) fn allows(self, policy: &Value, probe: &Probe) -> bool {
         let statements = policy["Statement"].as_array().unwrap();
         let effects: Vec<_> = statements
             .iter()
-            .filter(|statement| self.applies(statement, asking))
+            .filter(|statement| self.applies(statement, probe))
             .map(|statement| statement["Effect"].as_str().unwrap())
             .collect();
         effects.contains(&"Allow") && !effects.contains(&"Deny")
     }
 
-    fn applies(self, statement: &Value, asking: &Asking) -> bool {
+    fn applies(self, statement: &Value, probe: &Probe) -> bool {
         let named =
-            |list: &Value| strings(list).iter().any(|pattern| self.names(pattern, asking.action));
+            |list: &Value| strings(list).iter().any(|pattern| self.names(pattern, probe.action));
         let acts = statement.get("Action").map_or_else(|| !named(&statement["NotAction"]), named);
-        acts && strings(&statement["Resource"]).iter().any(|p| self.is_on(p, &asking.resource))
+        acts && strings(&statement["Resource"]).iter().any(|p| self.is_on(p, &probe.resource))
             && statement.get("Condition").is_none_or(|condition| {
                 condition.as_object().unwrap().iter().all(|(operator, keys)| {
                     let keys = keys.as_object().unwrap();
                     let last = |key: &String| keys.keys().rfind(|other| self.same_key(other, key));
                     let mut counting = keys.iter().filter(|(key, _)| last(key) == Some(key));
-                    counting
-                        .all(|(key, values)| self.holds(operator, key, &strings(values), asking))
+                    counting.all(|(key, values)| self.holds(operator, key, &strings(values), probe))
                 })
             })
     }
@@ -74,8 +73,8 @@ impl Reading {
         }
     }
 
-    fn holds(self, operator: &str, key: &str, values: &[&str], asking: &Asking) -> bool {
-        let mut conditions = asking.conditions.iter();
+    fn holds(self, operator: &str, key: &str, values: &[&str], probe: &Probe) -> bool {
+        let mut conditions = probe.conditions.iter();
         let actual = conditions.find(|(other, _)| self.same_key(other, key));
         let actual = actual.map(|(_, value)| value.as_str());
         let (plain, negated) = match operator.split_once("Not") {

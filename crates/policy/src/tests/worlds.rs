@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 /// A request in words.
 #[derive(Clone, Debug)]
-pub(crate) struct Asking {
+pub(crate) struct Probe {
     pub(crate) action: &'static str,
     pub(crate) resource: String,
     pub(crate) conditions: BTreeMap<String, String>,
@@ -109,7 +109,7 @@ pub(crate) fn policy() -> impl Strategy<Value = Value> {
         .prop_map(|statements| json!({"Version": "1", "Statement": statements}))
 }
 
-pub(crate) fn asking() -> impl Strategy<Value = Asking> {
+pub(crate) fn probe() -> impl Strategy<Value = Probe> {
     let action = select(
         &[
             "oss:GetObject",
@@ -128,7 +128,7 @@ pub(crate) fn asking() -> impl Strategy<Value = Asking> {
     let value = prop_oneof![3 => "[ab/é]{0,3}", 1 => "[0-9]", 1 => Just("10.1.2.3".to_owned())];
     let key = select(&["oss:Prefix", "acs:SourceIp"][..]).prop_map(str::to_owned);
     let conditions = prop::collection::btree_map(key, value, 0..4);
-    (action, resource, conditions).prop_map(|(action, resource, conditions)| Asking {
+    (action, resource, conditions).prop_map(|(action, resource, conditions)| Probe {
         action,
         resource,
         conditions,

@@ -1,8 +1,8 @@
-//! Denials that depend on a parameter: its value is the caller's to choose, so another one may leave open what was to be
-//! denied.
+//! Warnings about denials that depend on a parameter: the caller chooses its value, so another value may leave open
+//! what the operator meant to deny.
 //!
-//! A denial holds where what it takes back can be reached with the same value only: both texts are alike up to the end of
-//! the parameter's segment, so that an object's key tells the value.
+//! A denial is reliable if what it denies can be reached with the same value only: both texts are equal up to the end
+//! of the parameter's segment, so that an object's key implies the value.
 
 use std::borrow::Cow;
 
@@ -15,18 +15,18 @@ use crate::oss::catalogue;
 use crate::template::placeholder::Source;
 use crate::template::text::Text;
 
-/// Every denial that a caller could dodge.
+/// Every denial that a caller can avoid.
 pub(crate) fn warnings(document: &Document<Text>) -> Vec<LintWarning> {
     let statements = || document.statements.iter().enumerate();
     let mut warnings = Vec::new();
     for (i, deny) in statements().filter(|(_, statement)| statement.effect == Effect::Deny) {
-        let dodged = statements()
+        let avoidable = statements()
             .filter(|(_, statement)| statement.effect == Effect::Allow && meet(statement, deny))
-            .find_map(|(allow, statement)| Some((allow, dodged(statement, deny)?)));
-        if let Some((allow, parameter)) = dodged {
+            .find_map(|(allow, statement)| Some((allow, avoidable(statement, deny)?)));
+        if let Some((allow, parameter)) = avoidable {
             warnings.push(LintWarning::new(
                 format!("Statement[{i}]"),
-                Finding::Dodged { parameter, allow },
+                Finding::AvoidableDenial { parameter, allow },
                 None,
             ));
         }
@@ -34,9 +34,9 @@ pub(crate) fn warnings(document: &Document<Text>) -> Vec<LintWarning> {
     warnings
 }
 
-/// Whether any action and any resource is about both.
+/// Whether both cover some action on some resource.
 fn meet(allow: &Statement<Text>, deny: &Statement<Text>) -> bool {
-    let both = |action: &str| allow.actions.cover(action) && deny.actions.cover(action);
+    let both = |action: &str| allow.actions.covers(action) && deny.actions.covers(action);
     let named = [&allow.actions, &deny.actions].into_iter().flat_map(Actions::patterns);
     let actions = named.into_iter().any(|action| both(action))
         || catalogue::actions().any(|name| both(&format!("oss:{name}")));
@@ -51,8 +51,8 @@ fn pairs<'a>(
     one.as_slice().iter().flat_map(|one| other.as_slice().iter().map(move |other| (one, other)))
 }
 
-/// The parameter with another value of which the denial takes back less.
-fn dodged(allow: &Statement<Text>, deny: &Statement<Text>) -> Option<String> {
+/// The parameter by whose value a caller can avoid the denial.
+fn avoidable(allow: &Statement<Text>, deny: &Statement<Text>) -> Option<String> {
     let resource = pairs(&allow.resource, &deny.resource)
         .filter(|(allowed, denied)| resources_meet(allowed, denied))
         .find_map(|(allowed, denied)| {
@@ -60,7 +60,7 @@ fn dodged(allow: &Statement<Text>, deny: &Statement<Text>) -> Option<String> {
             if holds { None } else { free(allowed, denied) }
         });
     resource.or_else(|| {
-        // A negated condition denies all but what the caller chose, which is what an Allow would give.
+        // A negated condition denies all values but the one that the caller chose, which the Allow would give.
         let conditions = deny.condition.iter().filter(|(operator, _)| !operator.is_negated());
         conditions.flat_map(|(_, keys)| keys).find_map(|(key, denied)| {
             let allowed = allow.condition.iter().filter(|(operator, _)| !operator.is_negated());
@@ -79,7 +79,8 @@ fn dodged(allow: &Statement<Text>, deny: &Statement<Text>) -> Option<String> {
     })
 }
 
-/// The last parameter of the denied text, unless what is allowed begins alike up to its segment's end.
+/// The last parameter of the denied text, unless the allowed text begins with the same text up to the end of its
+/// segment.
 fn free(allowed: &Text, denied: &Text) -> Option<String> {
     let parameter = parameter(denied)?;
     let denied_text = written(denied);
@@ -91,7 +92,7 @@ fn free(allowed: &Text, denied: &Text) -> Option<String> {
     (!alike).then_some(parameter)
 }
 
-/// The last parameter in the text, as it is written.
+/// The last parameter in the text, as written.
 fn parameter(text: &Text) -> Option<String> {
     let parameters = text.placeholders().filter(|one| matches!(one.source, Source::Parameter(_)));
     parameters.last().map(ToString::to_string)
@@ -101,7 +102,7 @@ fn written(text: &Text) -> String {
     text.fill(|placeholder| Cow::Owned(placeholder.to_string()))
 }
 
-/// Whether a name may match both. Where only one has a path, it may.
+/// Whether a name may match both. If only one has a path, it may.
 fn resources_meet(one: &Text, other: &Text) -> bool {
     let (one, other) = (written(one), written(other));
     match (fields(&one), fields(&other)) {
@@ -110,7 +111,7 @@ fn resources_meet(one: &Text, other: &Text) -> bool {
     }
 }
 
-/// Whether a text may match both: as far as both are fixed, they are alike.
+/// Whether a text may match both: their fixed beginnings are compatible.
 fn texts_meet(one: &str, other: &str) -> bool {
     let [one, other] =
         [one, other].map(|text| &text[..text.find(['*', '?', '$']).unwrap_or(text.len())]);
@@ -126,7 +127,7 @@ mod tests {
     use crate::template::value_rule::ValueRules;
     use crate::template::value_rule::{Shape, ValueRule};
 
-    fn told(statements: &str) -> Vec<String> {
+    fn messages(statements: &str) -> Vec<String> {
         let text = |shape| ValueRule::text(shape, None, 64).unwrap();
         let rules = ValueRules {
             params: BTreeMap::from([
@@ -156,8 +157,8 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_that_another_value_dodges_is_told() {
-        let dodged = |parameter: &str| {
+    fn a_denial_that_another_value_avoids_is_reported() {
+        let avoidable = |parameter: &str| {
             vec![format!(
                 "Statement[1]: `{parameter}` is the caller's to choose, and with another value this denies less of \
                  what Statement[0] allows: deny it without the parameter, or begin both alike, up to a parameter that is \
@@ -170,12 +171,12 @@ mod tests {
             ("albums/${subject}/*", "albums/${params.album}/*"),
             ("albums/${subject}/${params.album}/*", "albums/${params.album}/originals/*"),
         ] {
-            let told = told(&format!("{},{}", get("Allow", allow), get("Deny", deny)));
-            assert_eq!(told, dodged("${params.album}"), "{allow} {deny}");
+            let messages = messages(&format!("{},{}", get("Allow", allow), get("Deny", deny)));
+            assert_eq!(messages, avoidable("${params.album}"), "{allow} {deny}");
         }
         // `a/originals` is a directory as well.
         let nested = [get("Allow", "${params.dir}/*"), get("Deny", "${params.dir}/originals/*")];
-        assert_eq!(told(&nested.join(",")), dodged("${params.dir}"));
+        assert_eq!(messages(&nested.join(",")), avoidable("${params.dir}"));
         for (allow, deny) in [
             (
                 r#""StringLike":{"oss:Prefix":"albums/*"}"#,
@@ -186,13 +187,13 @@ mod tests {
                 r#""StringEquals":{"oss:Prefix":"albums/${params.album}/"}"#,
             ),
         ] {
-            let told = told(&format!("{},{}", list("Allow", allow), list("Deny", deny)));
-            assert_eq!(told, dodged("${params.album}"), "{allow} {deny}");
+            let messages = messages(&format!("{},{}", list("Allow", allow), list("Deny", deny)));
+            assert_eq!(messages, avoidable("${params.album}"), "{allow} {deny}");
         }
     }
 
     #[test]
-    fn a_denial_that_holds_for_every_value_is_not_told() {
+    fn a_denial_that_holds_for_every_value_is_not_reported() {
         for (allow, deny) in [
             ("albums/${params.album}/*", "albums/${params.album}/originals/*"),
             ("albums/${params.album}/*", "albums/${params.album}/*"),
@@ -201,28 +202,28 @@ mod tests {
             ("users/${subject}/*", "users/${subject}/keys/*"),
             ("users/*", "albums/${params.album}/*"),
         ] {
-            let told = told(&format!("{},{}", get("Allow", allow), get("Deny", deny)));
-            assert_eq!(told, Vec::<String>::new(), "{allow} {deny}");
+            let messages = messages(&format!("{},{}", get("Allow", allow), get("Deny", deny)));
+            assert_eq!(messages, Vec::<String>::new(), "{allow} {deny}");
         }
         let apart = format!(
             "{},{}",
             get("Allow", "albums/*"),
             get("Deny", "albums/${params.album}/*").replace("GetObject", "PutObject")
         );
-        assert_eq!(told(&apart), Vec::<String>::new());
+        assert_eq!(messages(&apart), Vec::<String>::new());
         let prefix = |text: &str| format!(r#""StringLike":{{"oss:Prefix":"albums/{text}"}}"#);
         let within = format!(
             "{},{}",
             list("Allow", &prefix("${params.album}/*")),
             list("Deny", &prefix("${params.album}/originals/*"))
         );
-        assert_eq!(told(&within), Vec::<String>::new());
+        assert_eq!(messages(&within), Vec::<String>::new());
         // It leaves what the caller chose, as an Allow of it would.
         let all_but = format!(
             "{},{}",
             list("Allow", &prefix("*")),
             list("Deny", &prefix("${params.album}/*").replace("Like", "NotLike"))
         );
-        assert_eq!(told(&all_but), Vec::<String>::new());
+        assert_eq!(messages(&all_but), Vec::<String>::new());
     }
 }

@@ -1,4 +1,4 @@
-//! Problems of a policy template that is not (yet) part of a grant.
+//! Lints a policy template that is not part of a grant.
 
 use regex::Regex;
 
@@ -11,16 +11,16 @@ use crate::template::value_rule::ValueRules;
 use crate::template::value_rule::{Shape, ValueRule};
 use appserver_domain::ValueName;
 
-/// What is found in a template.
+/// The result of linting a template.
 #[derive(Debug)]
 pub struct LintReport {
-    /// Everything that loading it would refuse.
+    /// Everything for which loading would refuse it.
     pub problems: Vec<PolicyProblem>,
-    /// What is sound and probably not what was meant; beside problems, as much of it as their statements leave open.
+    /// Probable mistakes in what is valid. If there are problems, only warnings about valid statements.
     pub warnings: Vec<LintWarning>,
 }
 
-/// Reads a template as if each parameter and claim in it were declared as a segment of 64 bytes.
+/// Lints a template as if each parameter and claim in it were declared as a segment of 64 bytes.
 pub fn lint_file(json: &str, breadth: Breadth) -> LintReport {
     let names = Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}");
     let names = names.expect("it is a regular expression");
