@@ -150,7 +150,7 @@ impl Steps {
 
     /// Hashes what a token is kept by.
     pub fn key(&self) -> u64 {
-        self.hashing.seek(&self.session, &self.holder).hash()
+        self.hashing.key_of(&self.session, &self.holder).hash()
     }
 
     /// Finds the kept token; answers when to come back.

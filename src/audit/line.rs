@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use crate::vend::TokenSource;
 use appserver_domain::clock::Stamp;
 use appserver_domain::{Credentials, RoleArn, SessionName};
 
@@ -24,30 +25,6 @@ impl Event {
         match self {
             Self::Token => "Token",
             Self::Ticket => "Ticket",
-        }
-    }
-}
-
-/// Where a token came from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Source {
-    /// From this replica's cache, fresh.
-    Cached,
-    /// From STS: this request started the call or joined it.
-    Minted,
-    /// From another replica.
-    Shared,
-    /// From this replica's cache, no longer fresh: there was no other.
-    Stale,
-}
-
-impl Source {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Cached => "Cached",
-            Self::Minted => "Minted",
-            Self::Shared => "Shared",
-            Self::Stale => "Stale",
         }
     }
 }
@@ -77,7 +54,7 @@ pub(crate) struct Request<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Decision<'a> {
     /// The caller gets the token.
-    Vended { source: Source, token: &'a TokenFields },
+    Vended { source: TokenSource, token: &'a TokenFields },
     /// The caller gets the ticket.
     Issued { expires: DateTime<Utc> },
     /// The caller must not have it, or the request is invalid.
@@ -86,7 +63,7 @@ pub(crate) enum Decision<'a> {
     Failed(DenialReason<'a>),
 }
 
-/// DenialReason there is no token.
+/// Why there is no token.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DenialReason<'a> {
     /// The answer's `Code`.

@@ -18,8 +18,6 @@ mod sink;
 mod trail;
 mod writer;
 
-pub(crate) use line::{
-    Decision, DenialReason, Event, Request, Source, TokenFields, session_fields,
-};
+pub(crate) use line::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
 pub(crate) use settings::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
 pub(crate) use trail::{Audit, AuditUnavailable};

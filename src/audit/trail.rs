@@ -11,13 +11,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 use super::health::Health;
-use super::line::{self, Decision, Request, Source, TokenFields};
+use super::line::{self, Decision, Request, TokenFields};
 use super::queue::{Batch, Queue, TokenPolicy};
 use super::refusals::{RefusalOutcome, Refusals};
 use super::settings::{AuditSettings, Durability, OnFailure};
 use super::sink::Sinks;
 use super::writer;
 use crate::telemetry::AuditMetrics;
+use crate::vend::TokenSource;
 
 /// How long a request waits for space in the queue where no token may leave without its line: bursts pass, and so do
 /// moments in which the writer gets no CPU. A request does not wait for an unavailable sink.
@@ -184,7 +185,7 @@ impl Trail {
     pub(crate) async fn vended(
         &self,
         request: Request<'_>,
-        source: Source,
+        source: TokenSource,
         token: &Arc<TokenFields>,
         policy: String,
     ) -> Result<(), AuditUnavailable> {

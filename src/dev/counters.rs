@@ -76,7 +76,7 @@ mod tests {
                 metrics.vend.looked_up(outcome);
                 metrics.vended(&client, &grant);
             }
-            metrics.vend.joined();
+            metrics.vend.coalesced();
             for action in ["AssumeRole", "GetCallerIdentity"] {
                 metrics.sts_call(&StsCall { action, outcome: "success" }, Duration::ZERO);
             }

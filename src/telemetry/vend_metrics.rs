@@ -1,4 +1,4 @@
-//! What the vending engine does: how often tokens are shared, and what is left of the budget.
+//! Metrics of vending: how often tokens and calls are shared, and how much of the budget is left.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -13,48 +13,48 @@ use prometheus_client::registry::{Registry, Unit};
 /// Bounds of the histogram of waits for the budget, in seconds.
 const WAIT_BOUNDS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 
-/// The engine's metrics; clones count together.
+/// The metrics of vending; clones share their counters.
 #[derive(Clone, Debug)]
 pub(crate) struct VendMetrics {
     lookups: Family<OutcomeLabel, Counter>,
-    /// Of `lookups`, looked up once: a hit must not search for its counter.
+    /// The member of `lookups` for hits, resolved once because hits are the fast path.
     hits: Counter,
-    joined: Counter,
+    coalesced: Counter,
     refreshes: Family<OutcomeLabel, Counter>,
     queue_wait: Histogram,
     queued: Gauge,
     waiting: Gauge,
-    keys: Gauge,
+    cached_tokens: Gauge,
     rate: Gauge<f64, AtomicU64>,
     breaker: Gauge,
 }
 
-/// What a caller was given.
+/// How a request for a token ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Lookup {
-    /// A kept token, fresh.
+    /// A fresh token from the cache.
     Hit,
-    /// A kept token that was no longer fresh, because no other could be had.
+    /// A cached token that was no longer fresh, because no other was available.
     Stale,
-    /// A token that was fetched.
+    /// A token that STS issued.
     Miss,
-    /// A token that another replica fetched.
+    /// A token of another replica.
     Shared,
-    /// None.
+    /// No token.
     Failed,
 }
 
-/// How a refresh ahead ended.
+/// How a refresh ahead of need ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refresh {
     Success,
     Failed,
-    /// The share for it was spent, or callers waited.
+    /// The share for refreshes was spent, or callers waited.
     NoBudget,
     CircuitOpen,
-    /// A caller was faster.
+    /// A call for the same token was in flight.
     UnderWay,
-    /// Another replica was faster.
+    /// Another replica refreshed it.
     Shared,
 }
 
@@ -108,12 +108,12 @@ impl VendMetrics {
         Self {
             lookups,
             hits,
-            joined: Counter::default(),
+            coalesced: Counter::default(),
             refreshes: Family::default(),
             queue_wait: Histogram::new(WAIT_BOUNDS),
             queued: Gauge::default(),
             waiting: Gauge::default(),
-            keys: Gauge::default(),
+            cached_tokens: Gauge::default(),
             rate: Gauge::default(),
             breaker: Gauge::default(),
         }
@@ -121,27 +121,35 @@ impl VendMetrics {
 
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("vend");
-        let Self { lookups, hits: _, joined, refreshes, queue_wait, .. } = self.clone();
+        let Self { lookups, hits: _, coalesced, refreshes, queue_wait, .. } = self.clone();
         Lookup::ALL.iter().for_each(|outcome| drop(lookups.get_or_create(&outcome.label())));
         Refresh::ALL.iter().for_each(|outcome| drop(refreshes.get_or_create(&outcome.label())));
-        registry.register("lookups", "What callers were given, by outcome", lookups);
-        registry.register("coalesced", "Callers that shared an STS call already in flight", joined);
+        registry.register("lookups", "Requests for a token, by outcome", lookups);
+        registry.register(
+            "coalesced",
+            "Callers that shared an STS call already in flight",
+            coalesced,
+        );
         registry.register("refreshes", "Refreshes ahead of need, by outcome", refreshes);
         registry.register_with_unit(
             "queue_wait",
-            "Waits for a turn in the budget, of those who had to wait",
+            "Waiting times of calls that queued for the budget",
             Unit::Seconds,
             queue_wait,
         );
-        let Self { queued, waiting, keys, rate, breaker, .. } = self.clone();
-        registry.register("queue_length", "Calls that wait for their turn in the budget", queued);
-        registry.register("waiting", "Callers who wait for STS", waiting);
-        registry.register("cached_tokens", "Tokens in the cache", keys);
-        registry.register("budget_rate", "Calls a second that the budget allows now", rate);
-        registry.register("breaker_open", "Whether STS counts as out of reach", breaker);
+        let Self { queued, waiting, cached_tokens, rate, breaker, .. } = self.clone();
+        registry.register("queue_length", "Calls that queue for the budget", queued);
+        registry.register("waiting", "Callers that wait for STS", waiting);
+        registry.register("cached_tokens", "Tokens in the cache", cached_tokens);
+        registry.register("budget_rate", "Calls per second that the budget allows now", rate);
+        registry.register(
+            "breaker_open",
+            "Whether the circuit breaker is open because STS is unreachable",
+            breaker,
+        );
     }
 
-    /// A caller was given what it was given.
+    /// Counts a request for a token.
     pub(crate) fn looked_up(&self, outcome: Lookup) {
         match outcome {
             Lookup::Hit => self.hits.inc(),
@@ -151,31 +159,31 @@ impl VendMetrics {
         };
     }
 
-    /// A caller joined a call that was under way.
-    pub(crate) fn joined(&self) {
-        self.joined.inc();
+    /// Counts a caller that joined a call in flight.
+    pub(crate) fn coalesced(&self) {
+        self.coalesced.inc();
     }
 
-    /// A refresh ahead ended.
+    /// Counts a refresh ahead of need.
     pub(crate) fn refreshed(&self, outcome: Refresh) {
         self.refreshes.get_or_create(&outcome.label()).inc();
     }
 
-    /// A call's turn came.
+    /// Records how long a call waited for its turn in the budget.
     pub(crate) fn queued(&self, wait: Duration) {
         self.queue_wait.observe(wait.as_secs_f64());
     }
 
-    /// How things stand: tokens kept, calls a second, calls that wait for their turn, callers who wait.
-    pub(crate) fn measured(&self, keys: usize, rate: f64, queued: usize, waiting: usize) {
+    /// Sets the gauges: cached tokens, calls per second, queued calls, waiting callers.
+    pub(crate) fn measured(&self, cached_tokens: usize, rate: f64, queued: usize, waiting: usize) {
         let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
-        self.keys.set(count(keys));
+        self.cached_tokens.set(count(cached_tokens));
         self.rate.set(rate);
         self.queued.set(count(queued));
         self.waiting.set(count(waiting));
     }
 
-    /// Whether STS counts as out of reach.
+    /// Sets whether the circuit breaker is open.
     pub(crate) fn breaker(&self, open: bool) {
         self.breaker.set(open.into());
     }
@@ -183,7 +191,7 @@ impl VendMetrics {
 
 #[cfg(test)]
 impl VendMetrics {
-    /// How many callers were given this.
+    /// How many requests ended so.
     pub(crate) fn given(&self, outcome: Lookup) -> u64 {
         self.lookups.get_or_create(&outcome.label()).get()
     }

@@ -1,4 +1,4 @@
-//! The circuit breaker: while STS is out of reach, callers are told so at once instead of waiting for it.
+//! The circuit breaker: while STS is unreachable, callers fail at once instead of waiting for it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::error::VendError;
 use super::settings::BreakerSettings;
 
-/// Counts attempts in a row that found no STS, and opens when there were too many.
+/// Counts consecutive attempts that did not reach STS, and opens after too many.
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
@@ -19,7 +19,7 @@ pub(super) struct Breaker {
 #[derive(Debug, Default)]
 struct State {
     failures: u32,
-    /// Set while the breaker is open: when the next attempt may be made.
+    /// Set while the breaker is open: the time of the next attempt.
     next_probe: Option<Instant>,
 }
 
@@ -28,14 +28,14 @@ impl Breaker {
         Self { settings, state: Mutex::default() }
     }
 
-    /// Whether an attempt could be made now; nothing is claimed.
+    /// Whether an attempt would be admitted now, without admitting one.
     pub(super) fn check(&self) -> Result<(), VendError> {
         left(&self.state())
             .map_or(Ok(()), |retry_after| Err(VendError::CircuitOpen { retry_after }))
     }
 
-    /// Lets an attempt through. Of an open breaker that is one probe each time its pause is over: who asks next is
-    /// told to wait for another pause, or for the probe's success.
+    /// Admits an attempt. An open breaker admits one probe after each pause: the next caller has to wait for another
+    /// pause, or for the probe's success.
     pub(super) fn admit(&self) -> Result<(), VendError> {
         let mut state = self.state();
         if let Some(retry_after) = left(&state) {
@@ -47,12 +47,12 @@ impl Breaker {
         Ok(())
     }
 
-    /// An attempt ended: did it find STS?
-    pub(super) fn learn(&self, found: bool) {
+    /// Records whether an attempt reached STS.
+    pub(super) fn record(&self, reached: bool) {
         let mut state = self.state();
-        if found {
+        if reached {
             if state.next_probe.is_some() {
-                tracing::info!("STS is back");
+                tracing::info!("STS is reachable again; the circuit breaker is closed");
             }
             *state = State::default();
             return;
@@ -62,7 +62,7 @@ impl Breaker {
             if state.next_probe.is_none() {
                 tracing::warn!(
                     sts.attempts = state.failures,
-                    "STS is out of reach; from now on one call at a time tries it",
+                    "STS is unreachable; the circuit breaker is open and only one call at a time probes STS",
                 );
             }
             state.next_probe = Some(Instant::now() + self.settings.open_for);
@@ -74,7 +74,6 @@ impl Breaker {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Every change is a single assignment, so a panic elsewhere has left nothing half done.
         self.state.lock()
     }
 }
@@ -93,7 +92,7 @@ mod tests {
             Breaker::new(BreakerSettings { failures: 3, open_for: Duration::from_secs(5) });
         for _ in 0..3 {
             breaker.admit().unwrap();
-            breaker.learn(false);
+            breaker.record(false);
         }
         breaker
     }
@@ -102,11 +101,11 @@ mod tests {
     async fn it_opens_after_failures_in_a_row_only() {
         let breaker =
             Breaker::new(BreakerSettings { failures: 3, open_for: Duration::from_secs(5) });
-        for found in [false, false, true, false, false] {
-            breaker.learn(found);
+        for reached in [false, false, true, false, false] {
+            breaker.record(reached);
         }
         assert!(breaker.check().is_ok() && !breaker.is_open());
-        breaker.learn(false);
+        breaker.record(false);
         let refused = breaker.check().unwrap_err();
         assert!(
             matches!(refused, VendError::CircuitOpen { retry_after } if retry_after == Duration::from_secs(5))
@@ -119,11 +118,11 @@ mod tests {
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(breaker.admit().is_ok());
         assert!(breaker.admit().is_err(), "a second probe beside the first");
-        breaker.learn(false);
+        breaker.record(false);
         assert!(breaker.admit().is_err());
         tokio::time::advance(Duration::from_secs(5)).await;
         assert!(breaker.admit().is_ok());
-        breaker.learn(true);
+        breaker.record(true);
         assert!(breaker.admit().is_ok() && breaker.admit().is_ok());
     }
 

@@ -1,141 +1,117 @@
-//! The way of one request: a kept token, or a seat on its key's call, or a token that still does.
+//! The sequence of a request: the cache, or the key's call in flight, or a stale token while STS fails.
+//!
+//! The parts decide and do the work; the engine only says which one is next.
 
+use std::convert::Infallible;
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
-use tokio_util::sync::DropGuard;
 
-use super::breaker::Breaker;
 use super::budget::{Budget, Turn};
-use super::error::VendError;
-use super::grant_holder::{GrantHolder, GrantHolders};
-use super::key::{Key, KeyHashing, LookupKey};
-use super::negative_cache::NegativeCache;
+use super::cache::{
+    CacheLookup, GrantHolder, GrantHolders, Key, LookupKey, Prehashed, Token, TokenCache,
+    TokenOrigin, TokenSource,
+};
+use super::error::{Outcome, VendError};
+use super::refresh::Refresher;
+use super::replicas::{LeaseAnswer, Replicas};
 use super::settings::VendSettings;
-use super::single_flight::{Entry, InFlightCalls, Outcome, Waiter};
-use super::sts_calls::Payer;
-use super::token::Token;
-use super::tokens::Tokens;
+use super::single_flight::{Entry, InFlightCall, InFlightCalls, Waiter};
+use super::sts_calls::{Payer, StsCalls};
 use super::turn_signal::TurnSignal;
 use super::wait_limit::WaitLimit;
-use crate::audit::Source;
-use crate::store::Store;
+use crate::store::{Lease, Store};
 use crate::sts::{AssumeRole, RoleSession};
-use crate::telemetry::{Lookup, VendMetrics, in_child_span};
+use crate::telemetry::{Lookup, Refresh, VendMetrics, current_trace_id, in_child_span};
 use appserver_domain::ClientId;
-use appserver_domain::clock::{Clock, Moment};
+use appserver_domain::clock::{Clock, Moment, Stamp};
 
-/// How long a caller for whom a usable token lies ready waits for a fresh one. STS answers within a fraction of it;
-/// if it does not, it is failing in one more way.
+/// How long a caller waits for a fresh token while a usable one is cached. STS answers within a fraction of it; if it
+/// does not, that is another form of failure.
 const STALE_WAIT: Duration = Duration::from_secs(1);
+/// The pause before a failed refresh is tried again, spread up to twice as long.
+const REFRESH_RETRY: Duration = Duration::from_secs(10);
 
-/// What all callers share.
+type Calls = InFlightCalls<Arc<Key>, Outcome, TurnSignal, Prehashed>;
+type Call = InFlightCall<Arc<Key>, Outcome, TurnSignal, Prehashed>;
+
+/// The parts that all requests share.
 #[derive(Debug)]
 pub(super) struct Engine<S> {
-    pub(super) sts: S,
-    pub(super) settings: VendSettings,
-    pub(super) metrics: VendMetrics,
-    pub(super) tokens: Tokens,
-    pub(super) budget: Arc<Budget>,
-    pub(super) breaker: Breaker,
-    pub(super) store: Arc<Store>,
-    pub(super) in_flight: Arc<InFlightCalls<Outcome>>,
-    /// At what other replicas have.
-    pub(super) lookups: Arc<InFlightCalls<Option<Outcome>>>,
-    pub(super) negative_cache: NegativeCache,
-    /// Ends the task that refreshes ahead, if there has been anything to refresh.
-    pub(super) refresher: OnceLock<DropGuard>,
+    pub(super) cache: Arc<TokenCache>,
+    pub(super) replicas: Arc<Replicas>,
+    pub(super) sts_calls: StsCalls<S>,
+    in_flight: Arc<Calls>,
+    refresher: Refresher,
     wait_limit: WaitLimit,
-    /// By which what is kept ends.
-    pub(super) clock: Clock,
-    /// Changed by a reload, from one moment to the next.
-    pub(super) holders: ArcSwap<GrantHolders>,
-    hashing: KeyHashing,
-}
-
-/// What a first look finds.
-pub(super) enum CacheLookup<'a> {
-    Fresh(Arc<Token>),
-    /// Nothing that is fresh, for this.
-    Miss(LookupKey<'a>),
+    call_timeout: Duration,
+    metrics: VendMetrics,
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     pub(super) fn new(
         sts: S,
         store: Arc<Store>,
-        settings: VendSettings,
+        settings: &VendSettings,
         metrics: VendMetrics,
         clock: Clock,
     ) -> Self {
+        let cache = Arc::new(TokenCache::new(settings, clock.clone()));
+        let budget = Budget::new(settings.budget, Arc::clone(&store), metrics.clone());
         Self {
-            sts,
-            tokens: Tokens::new(settings.max_cached_tokens),
-            budget: Arc::new(Budget::new(settings.budget, Arc::clone(&store), metrics.clone())),
-            breaker: Breaker::new(settings.breaker),
-            store,
+            replicas: Arc::new(Replicas::new(store, Arc::clone(&cache))),
+            sts_calls: StsCalls::new(sts, budget, settings, clock),
+            cache,
             in_flight: Arc::default(),
-            lookups: Arc::default(),
-            negative_cache: NegativeCache::new(settings.negative_cache_lifetime),
-            refresher: OnceLock::new(),
+            refresher: Refresher::default(),
             wait_limit: WaitLimit::new(settings.max_waiting),
-            holders: ArcSwap::from_pointee(GrantHolders::All),
-            hashing: KeyHashing::default(),
-            clock,
-            settings,
+            call_timeout: settings.call_timeout,
             metrics,
         }
     }
 
-    /// What is kept for the session, without a wait.
-    pub(super) fn kept<'a>(
+    /// Looks for a fresh token in the cache, without waiting.
+    pub(super) fn lookup<'a>(
         self: &Arc<Self>,
         session: &'a RoleSession,
         holder: &'a GrantHolder,
         now: Moment,
     ) -> CacheLookup<'a> {
-        let lookup_key = self.hashing.seek(session, holder);
-        match self.tokens.of(&lookup_key) {
-            Some(token) if token.is_fresh(now, &self.settings.freshness) => {
-                if token.is_first_use() {
-                    self.refresh_ahead(&token);
-                }
-                self.metrics.looked_up(Lookup::Hit);
-                CacheLookup::Fresh(token)
+        let found = self.cache.lookup(session, holder, now);
+        if let CacheLookup::Fresh(token) = &found {
+            if token.is_first_use() {
+                self.refresh_ahead(token);
             }
-            Some(_) | None => CacheLookup::Miss(lookup_key),
+            self.metrics.looked_up(Lookup::Hit);
         }
+        found
     }
 
-    /// A token for a session for which none is kept: a new one, or while none can be had one that is still usable.
-    pub(super) async fn fetched(
+    /// A new token for a session without a fresh one; a stale one if none is available in time.
+    pub(super) async fn fetch(
         self: &Arc<Self>,
-        lookup_key: LookupKey<'_>,
+        key: LookupKey<'_>,
         deadline: Instant,
-    ) -> Result<(Arc<Token>, Source), VendError> {
-        let freshness = &self.settings.freshness;
-        let error = match self.fetch(lookup_key, deadline).await {
+    ) -> Result<(Arc<Token>, TokenSource), VendError> {
+        let error = match self.fetch_fresh(key, deadline).await {
             Ok(token) => {
                 let (lookup, source) = match token.is_of_replica() {
-                    true => (Lookup::Shared, Source::Shared),
-                    false => (Lookup::Miss, Source::Minted),
+                    true => (Lookup::Shared, TokenSource::Shared),
+                    false => (Lookup::Miss, TokenSource::Minted),
                 };
                 self.metrics.looked_up(lookup);
                 return Ok((token, source));
             }
             Err(error) => error,
         };
-        // Another replica's may have come meanwhile.
-        match self.tokens.of(&lookup_key) {
-            Some(token)
-                if error.is_passing() && token.is_usable(self.clock.moment(), freshness) =>
-            {
+        // Another replica's token may have arrived meanwhile.
+        match self.cache.get(&key) {
+            Some(token) if error.is_passing() && self.cache.is_usable(&token) => {
                 self.metrics.looked_up(Lookup::Stale);
-                Ok((token, Source::Stale))
+                Ok((token, TokenSource::Stale))
             }
             Some(_) | None => {
                 self.metrics.looked_up(Lookup::Failed);
@@ -144,104 +120,309 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
     }
 
-    /// Waits for what other replicas have, or else for the key's flight.
-    async fn fetch(self: &Arc<Self>, lookup_key: LookupKey<'_>, deadline: Instant) -> Outcome {
-        let key = lookup_key.to_key();
+    /// Waits for the other replicas, or else for the key's call.
+    async fn fetch_fresh(self: &Arc<Self>, key: LookupKey<'_>, deadline: Instant) -> Outcome {
+        let key = key.to_key();
         let client = &key.holder().client;
         let Some(_permit) = self.wait_limit.admit(client) else {
-            return Err(match self.budget.reject(client) {
+            return Err(match self.sts_calls.budget().reject(client) {
                 VendError::Overloaded { retry_after } => VendError::Crowded { retry_after },
                 other => other,
             });
         };
-        let patient_until = Instant::now() + STALE_WAIT;
-        let until = || if self.has_usable(&key) { deadline.min(patient_until) } else { deadline };
-        match timeout_at(until(), self.check_replicas(&key)).await {
-            Ok(Some(found)) => return found,
-            Ok(None) => {}
-            Err(_) => return Err(VendError::TimedOut),
+        let stale_at = Instant::now() + STALE_WAIT;
+        let until = || if self.cache.has_usable(&key) { deadline.min(stale_at) } else { deadline };
+        // A call of this replica has checked the others already.
+        if self.replicas.is_shared() && !self.in_flight.contains(&key) {
+            match timeout_at(until(), self.replicas.check(&key)).await {
+                Ok(Some(found)) => return found,
+                Ok(None) => {}
+                Err(_) => return Err(VendError::TimedOut),
+            }
         }
-        let waiter = match self.join_or_start(client, &key, deadline) {
-            Ok(waiter) => waiter,
+        let waiting = match self.join_or_start(client, &key, deadline) {
+            Ok(waiting) => waiting,
             Err(outcome) => return outcome,
         };
-        timeout_at(until(), waiter).await.unwrap_or(Err(VendError::TimedOut))
+        timeout_at(until(), waiting).await.unwrap_or(Err(VendError::TimedOut))
     }
 
-    fn has_usable(&self, key: &Arc<Key>) -> bool {
-        let held = self.tokens.peek(key);
-        held.is_some_and(|token| token.is_usable(self.clock.moment(), &self.settings.freshness))
-    }
-
-    /// Joins the key's flight or starts it, unless there is an outcome without one.
+    /// Joins the key's call or starts it, unless there is an outcome without one.
     fn join_or_start(
         self: &Arc<Self>,
         client: &ClientId,
         key: &Arc<Key>,
         deadline: Instant,
     ) -> Result<impl Future<Output = Outcome> + use<S>, Outcome> {
-        let entry = self.in_flight.join_or_start(key, Some(client), || {
-            // A flight may have landed since the token was looked for.
-            if let Some(token) = self.tokens.peek(key)
-                && token.is_fresh(self.clock.moment(), &self.settings.freshness)
-            {
+        let budget = self.sts_calls.budget();
+        let entry = self.in_flight.join_or_start(key, || {
+            // A call may have completed since the lookup.
+            if let Some(token) = self.cache.peek_fresh(key) {
                 return Err(Ok(token));
             }
-            if let Some(refusal) = self.negative_cache.of(key, self.clock.moment()) {
+            if let Some(refusal) = self.cache.negative().get(key, self.cache.now()) {
                 return Err(Err(VendError::Sts(refusal)));
             }
-            self.breaker.check().map_err(Err)?;
-            self.budget.enter(client, deadline).map_err(Err)
+            self.sts_calls.breaker().check().map_err(Err)?;
+            let turn = budget.enter(client, deadline).map_err(Err)?;
+            Ok((TurnSignal::of(Some(client)), turn))
         })?;
-        // Refused a place of its own, who joins still has the flight's.
-        let (waiter, second) = match entry {
-            Entry::Joined(waiter, turn_signal) => {
-                self.metrics.joined();
-                turn_signal.link_trace();
-                let second = turn_signal.add_queue_of(client).then_some(turn_signal);
-                let turn = second.and_then(|turn_signal| {
-                    Some((self.budget.enter(client, deadline).ok()?, turn_signal))
-                });
-                (waiter, turn)
+        let (waiter, own_turn) = match entry {
+            Entry::Joined(waiter, signal) => {
+                self.metrics.coalesced();
+                signal.link_trace();
+                // If the budget rejects it, the caller still has the call's own turn.
+                let own_turn = signal
+                    .add_queue_of(client)
+                    .then_some(signal)
+                    .and_then(|signal| Some((budget.enter(client, deadline).ok()?, signal)));
+                (waiter, own_turn)
             }
-            Entry::Started(waiter, flight, turn) => {
+            Entry::Started(waiter, call, turn) => {
                 let payer = Payer::Client(client.clone(), turn);
-                // A task of its own: callers come and go, the flight goes on.
-                let running = Arc::clone(self).run(flight, payer);
+                // A task of its own: the call goes on when its callers leave.
+                let running = Arc::clone(self).run(call, payer);
                 // Boxed: a future is moved several times until it runs, and this one is large.
                 tokio::spawn(in_child_span("flight", Box::pin(running)).map(drop));
                 (waiter, None)
             }
         };
-        Ok(landing(waiter, second))
+        Ok(wait(waiter, own_turn))
     }
 
-    /// Brings the gauges up to date.
-    pub(super) fn measure(&self) {
-        let (rate, queued) = self.budget.measure();
-        self.metrics.measured(self.tokens.len(), rate, queued, self.wait_limit.len());
-        self.metrics.breaker(self.breaker.is_open());
-    }
-}
-
-/// Waits for the flight's outcome, and meanwhile for the turn that may wake it.
-async fn landing(waiter: Waiter<Outcome>, second: Option<(Turn, Arc<TurnSignal>)>) -> Outcome {
-    let mut outcome = pin!(waiter.outcome());
-    if let Some((mut turn, turn_signal)) = second {
+    /// Runs a call: waits for a turn, asks the replicas for the lease, calls STS, caches the result and hands it to all
+    /// waiters.
+    async fn run(self: Arc<Self>, call: Call, mut payer: Payer) -> Outcome {
+        let turn = async {
+            match &mut payer {
+                Payer::Client(_, turn) => turn.wait().await,
+                Payer::RefreshShare => {}
+            }
+        };
+        // A call in the queue has cost nothing yet, so it ends there if it is abandoned.
         tokio::select! {
             biased;
-            outcome = &mut outcome => return shared(outcome),
-            () = turn.wait() => turn_signal.wake(),
+            () = turn => {}
+            () = call.context().woken() => {}
+            () = call.abandoned() => return Err(VendError::TimedOut),
+        }
+        call.context().close();
+        if let Payer::Client(_, turn) = &mut payer {
+            turn.release();
+        }
+        let deadline = Instant::now() + self.call_timeout;
+        let lease = match self.lease(&call, &payer, deadline).await {
+            Ok(lease) => lease,
+            Err(outcome) => {
+                call.complete(outcome.clone());
+                return outcome;
+            }
+        };
+        let outcome = self.call_sts(&call, &payer, lease.as_ref(), deadline).await;
+        let key = Arc::clone(call.key());
+        call.complete(outcome.clone());
+        // The callers here have the outcome by now; a slow Redis delays none of them.
+        if let Some(lease) = lease {
+            self.replicas.share(&key, lease, &outcome).await;
+        }
+        outcome
+    }
+
+    /// The lease to call STS for all replicas, or the outcome that makes the call needless.
+    async fn lease(
+        &self,
+        call: &Call,
+        payer: &Payer,
+        deadline: Instant,
+    ) -> Result<Option<Lease>, Outcome> {
+        let budget = self.sts_calls.budget();
+        let beyond = match payer {
+            Payer::Client(..) => Duration::ZERO,
+            Payer::RefreshShare => self.replicas.beyond_ours(call.key()),
+        };
+        loop {
+            match self.replicas.take_lease(call.key(), beyond).await {
+                LeaseAnswer::Call(lease) => return Ok(lease),
+                LeaseAnswer::Found(outcome, lease) => {
+                    budget.refund();
+                    if let Some(lease) = lease {
+                        self.replicas.release(lease).await;
+                    }
+                    return Err(outcome);
+                }
+                LeaseAnswer::OtherReplicaCalls => budget.refund(),
+            }
+            // The other replica's result is shared. If it has none, it is this replica's turn again.
+            let Payer::Client(client, _) = payer else { return Err(Err(VendError::TimedOut)) };
+            let found = tokio::select! {
+                found = timeout_at(deadline, self.replicas.wait_for_other(call.key())) => found,
+                () = call.abandoned() => return Err(Err(VendError::TimedOut)),
+            };
+            match found {
+                Ok(Some(outcome)) => return Err(outcome),
+                Ok(None) => {
+                    let mut turn = budget.enter(client, deadline).map_err(Err)?;
+                    let waited = timeout_at(deadline, turn.wait()).await;
+                    waited.map_err(|_| Err(VendError::TimedOut))?;
+                }
+                Err(_) => return Err(Err(VendError::TimedOut)),
+            }
         }
     }
-    shared(outcome.await)
+
+    /// Calls STS while the lease is held, and caches the token or the refusal.
+    async fn call_sts(
+        &self,
+        call: &Call,
+        payer: &Payer,
+        lease: Option<&Lease>,
+        deadline: Instant,
+    ) -> Outcome {
+        let (key, started) = (call.key(), Instant::now());
+        let calling = self.sts_calls.call(key.session(), payer, || call.is_abandoned(), deadline);
+        match self.replicas.while_held(lease, calling).await {
+            Ok(issued) => {
+                let origin = match payer {
+                    Payer::Client(..) => TokenOrigin::Miss,
+                    Payer::RefreshShare => TokenOrigin::Refresh,
+                };
+                let (credentials, at) = (issued.credentials, issued.requested_at);
+                let token = Token::new(Arc::clone(key), credentials, at, origin);
+                log_minted(key.session(), payer, &token, started.elapsed());
+                Ok(self.cache.insert(Arc::new(token)))
+            }
+            Err(error) => {
+                if let VendError::Sts(error) = &error {
+                    self.cache.negative().record(key, error, self.cache.now());
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Schedules the refresh of a token before it stops being fresh.
+    ///
+    /// The first hit of a token calls this, so a key that is never used again has no timer. An evicted token takes its
+    /// timer along.
+    fn refresh_ahead(self: &Arc<Self>, token: &Token) {
+        let due = token.refresh_due(self.cache.freshness(), rand::random());
+        self.cache.schedule_refresh(token, due);
+        let engine = Arc::downgrade(self);
+        self.refresher.ensure_started(self.cache.refresh_schedule(), move |key| {
+            let engine = engine.upgrade()?;
+            // Only a token that was used, and has not expired into the hands of waiting callers.
+            let token = engine.cache.peek_fresh(&key).filter(|token| token.is_used())?;
+            Some(async move { engine.refresh_and_reschedule(token).await })
+        });
+    }
+
+    /// Refreshes the token, and schedules another try if it is still the cached one.
+    async fn refresh_and_reschedule(self: Arc<Self>, token: Arc<Token>) {
+        let refresh = Arc::clone(&self).refresh(token.key());
+        let outcome = match token.first_traced() {
+            Some(origin) => Box::pin(origin.start_linked("refresh").in_scope(refresh)).await,
+            None => refresh.await,
+        };
+        self.metrics.refreshed(outcome);
+        if self.cache.contains(&token) {
+            let pause = REFRESH_RETRY.mul_f64(1.0 + rand::random::<f64>());
+            self.cache.schedule_refresh(&token, Instant::now() + pause);
+        }
+    }
+
+    /// Tries once to refresh the key's token, paid from the share for refreshes.
+    async fn refresh(self: Arc<Self>, key: &Arc<Key>) -> Refresh {
+        if let Some(elsewhere) = self.replicas.refreshed_elsewhere(key).await {
+            return elsewhere;
+        }
+        if self.cache.negative().get(key, self.cache.now()).is_some() {
+            return Refresh::Failed;
+        }
+        if self.sts_calls.breaker().check().is_err() {
+            return Refresh::CircuitOpen;
+        }
+        if !self.sts_calls.budget().try_take_for_refresh().await {
+            return Refresh::NoBudget;
+        }
+        let entry =
+            self.in_flight.join_or_start(key, || Ok::<_, Infallible>((TurnSignal::of(None), ())));
+        match entry {
+            Ok(Entry::Started(waiter, call, ())) => {
+                // Callers that join have waiters of their own.
+                drop::<Waiter<_>>(waiter);
+                match self.run(call, Payer::RefreshShare).await {
+                    Ok(_) => Refresh::Success,
+                    Err(_) => Refresh::Failed,
+                }
+            }
+            Ok(Entry::Joined(..)) => Refresh::UnderWay,
+        }
+    }
+
+    /// Removes the tokens of all other grant holders, here and where replicas share them. None of them is refreshed.
+    pub(super) fn retain_holders(self: &Arc<Self>, holders: GrantHolders) {
+        let removed = self.cache.retain_holders(holders);
+        if removed.is_empty() {
+            return;
+        }
+        tracing::info!(
+            cache.tokens = removed.len(),
+            "removed cached tokens: their clients or grants were removed or changed"
+        );
+        let replicas = Arc::clone(&self.replicas);
+        tokio::spawn(async move {
+            for key in removed {
+                replicas.forget(&key).await;
+            }
+        });
+    }
+
+    /// Updates the gauges.
+    pub(super) fn measure(&self) {
+        let (rate, queued) = self.sts_calls.budget().measure();
+        self.metrics.measured(self.cache.len(), rate, queued, self.wait_limit.len());
+        self.metrics.breaker(self.sts_calls.breaker().is_open());
+    }
 }
 
-/// A flight's outcome as that of each who waited for it: a deadline in it was the flight's and not theirs.
-fn shared(outcome: Option<Outcome>) -> Outcome {
-    match outcome {
+/// Waits for a call's outcome, and meanwhile for the caller's own turn, which wakes the call.
+async fn wait(waiter: Waiter<Outcome>, own_turn: Option<(Turn, Arc<TurnSignal>)>) -> Outcome {
+    let mut result = pin!(waiter.result());
+    if let Some((mut turn, signal)) = own_turn {
+        tokio::select! {
+            biased;
+            result = &mut result => return for_waiter(result),
+            () = turn.wait() => signal.wake(),
+        }
+    }
+    for_waiter(result.await)
+}
+
+/// A call's outcome as each waiter sees it: a time-out in it was the call's, not the waiter's.
+fn for_waiter(result: Option<Outcome>) -> Outcome {
+    match result {
         Some(Err(VendError::TimedOut)) => Err(VendError::CallTimedOut),
         Some(outcome) => outcome,
         None => Err(VendError::CallLost),
     }
+}
+
+/// The one log line of a token, written when STS issues it; it is handed out many times after that. ActionTrail shows
+/// sessions under the same key id.
+fn log_minted(session: &RoleSession, payer: &Payer, token: &Token, took: Duration) {
+    let credentials = token.credentials();
+    let (client, message) = match payer {
+        Payer::Client(client, _) => (Some(client.as_str()), "minted a token"),
+        Payer::RefreshShare => (None, "renewed a token"),
+    };
+    tracing::info!(
+        client.id = client,
+        role.arn = session.role.as_str(),
+        session.name = session.name.as_str(),
+        trace.id = current_trace_id(),
+        token.access_key_id = credentials.access_key_id(),
+        token.expires_at = Stamp::of(credentials.expiration()).as_str(),
+        sts.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        "{message}",
+    );
 }

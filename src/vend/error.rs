@@ -3,37 +3,41 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache::Token;
 use crate::sts::StsError;
 
-/// What a caller gets instead of credentials. All who waited for one call share its error.
+/// What a call brings, for all of its waiters.
+pub(super) type Outcome = Result<Arc<Token>, VendError>;
+
+/// What a caller gets instead of credentials. All waiters of one call share its error.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum VendError {
     #[error("the AccessKey has not been verified yet")]
     NotReady,
     #[error("STS gave no credentials")]
     Sts(#[source] Arc<StsError>),
-    /// The budget is spent; STS was not asked.
-    #[error("more calls to STS are wanted than the budget holds")]
+    /// The budget is spent; STS was not called.
+    #[error("the budget for calls to STS is spent")]
     Overloaded { retry_after: Duration },
-    /// There is no room to wait.
-    #[error("more callers wait for STS than may (`vend.max_waiting`)")]
+    /// Too many callers wait already.
+    #[error("the maximum number of callers wait for STS already (`vend.max_waiting`)")]
     Crowded { retry_after: Duration },
-    /// STS has not answered for a while, and was not asked again.
-    #[error("STS has been out of reach, and the next try is not due")]
+    /// STS has not answered for a while, and was not called again.
+    #[error("STS is unreachable, and the next probe is not due yet")]
     CircuitOpen { retry_after: Duration },
-    /// The caller's deadline.
+    /// The caller's deadline passed.
     #[error("the request's time-out came before a token (`server.request_timeout_ms`)")]
     TimedOut,
-    /// That of the call which the caller shared.
+    /// The deadline of the shared call passed.
     #[error("the call's time-out came before a token (`vend.call_timeout_ms`)")]
     CallTimedOut,
-    /// The call ended without a word: it panicked, or the process stops.
+    /// The call ended without an outcome: it panicked, or the process stops.
     #[error("the call to STS ended without an outcome")]
     CallLost,
 }
 
 impl VendError {
-    /// Whether the trouble passes by itself: until then a token that is still valid is better than none.
+    /// Whether the failure is temporary: until it is over, a token that is still valid is better than none.
     pub(super) fn is_passing(&self) -> bool {
         match self {
             Self::Sts(error) => error.is_transient(),
@@ -47,7 +51,7 @@ impl VendError {
         }
     }
 
-    /// Which bound was reached or what failed, for metrics and the log.
+    /// Which limit was reached or what failed, for metrics and the log.
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NotReady => "not_ready",

@@ -1,180 +1,201 @@
-//! What other replicas have for a key: a token, a refusal, or a flight under way.
+//! What the replicas share of a session: a token, a refusal, and the lease to call STS.
+//!
+//! Where nothing is shared, or while Redis does not answer, each method answers as if this were the only replica.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::sleep;
 
-use super::engine::Engine;
-use super::error::VendError;
-use super::key::Key;
-use super::single_flight::{Entry, InFlightCall, Outcome};
-use super::sts_calls::Payer;
-use super::token::Token;
-use crate::store::{CallResult, Lease, LeaseState, Shared, SharedState};
-use crate::sts::{AssumeRole, StsError};
+use super::cache::{Key, Prehashed, Token, TokenCache};
+use super::error::{Outcome, VendError};
+use super::single_flight::{Entry, InFlightCalls};
+use crate::store::{CallResult, Lease, LeaseState, Shared, SharedState, Store};
+use crate::sts::StsError;
 use crate::telemetry::Refresh;
 use appserver_domain::Credentials;
 use appserver_domain::clock::Moment;
 
-/// Between two looks at another replica's flight. STS answers within 50 to 200 ms; what takes longer is looked for less
-/// often.
+/// Between two looks at another replica's call. STS answers within 50 to 200 ms; a slower call is looked at less often.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
-/// A token that lives longer than ours by less was not renewed: it is the same one, and clocks are not that good.
-const SAME: Duration = Duration::from_secs(5);
+const MAX_PAUSE: Duration = Duration::from_millis(250);
+/// A shared token that lives longer than ours by less than this is the same one: clocks are not more precise.
+const SAME_TOKEN: Duration = Duration::from_secs(5);
 
-impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
-    /// What the replicas have, looked for once for all callers here who need it.
+/// The other replicas, as seen through the store.
+#[derive(Debug)]
+pub(super) struct Replicas {
+    store: Arc<Store>,
+    cache: Arc<TokenCache>,
+    /// Lookups in the store, shared by callers here.
+    lookups: Arc<InFlightCalls<Arc<Key>, Option<Outcome>, (), Prehashed>>,
+}
+
+/// The answer to a request for the lease.
+pub(super) enum LeaseAnswer {
+    /// Call STS; there is no lease where nothing is shared.
+    Call(Option<Lease>),
+    /// The replicas have the result already; the lease, if any, is to be released.
+    Found(Outcome, Option<Lease>),
+    /// Another replica calls.
+    OtherReplicaCalls,
+}
+
+impl Replicas {
+    pub(super) fn new(store: Arc<Store>, cache: Arc<TokenCache>) -> Self {
+        Self { store, cache, lookups: Arc::default() }
+    }
+
+    /// Whether a store is configured but does not answer.
+    pub(super) fn is_degraded(&self) -> bool {
+        self.store.is_degraded()
+    }
+
+    pub(super) fn is_shared(&self) -> bool {
+        self.store.shared().is_some()
+    }
+
+    /// What the replicas have, looked up once for all callers here. It waits while another replica calls STS, and
+    /// returns nothing if somebody has to call.
     ///
-    /// It costs no budget, so it comes before the queue: a replica that has just started finds what others have kept.
-    pub(super) async fn check_replicas(self: &Arc<Self>, key: &Arc<Key>) -> Option<Outcome> {
-        // A flight of our own will have looked already.
-        if self.store.shared().is_none() || self.in_flight.is_under_way(key) {
-            return None;
-        }
-        let Ok(entry) = self.lookups.join_or_start(key, None, || Ok::<_, Infallible>(()));
+    /// It costs no budget, so it comes before the queue: a replica that has just started finds what others cached.
+    pub(super) async fn check(self: &Arc<Self>, key: &Arc<Key>) -> Option<Outcome> {
+        let Ok(entry) = self.lookups.join_or_start(key, || Ok::<_, Infallible>(((), ())));
         let waiter = match entry {
             Entry::Joined(waiter, _) => waiter,
-            Entry::Started(waiter, look, ()) => {
-                let engine = Arc::clone(self);
+            Entry::Started(waiter, lookup, ()) => {
+                let replicas = Arc::clone(self);
                 tokio::spawn(async move {
                     tokio::select! {
-                        found = engine.found(look.key()) => look.complete(found),
-                        () = look.abandoned() => {}
+                        found = replicas.wait_for_other(lookup.key()) => lookup.complete(found),
+                        () = lookup.abandoned() => {}
                     }
                 });
                 waiter
             }
         };
-        waiter.outcome().await?
+        waiter.result().await?
     }
 
-    /// What the replicas have, after another's flight if there is one; nothing if somebody has to fetch it.
-    async fn found(&self, key: &Arc<Key>) -> Option<Outcome> {
+    /// What the replicas have, after another replica's call if one is in flight; nothing if somebody has to call.
+    pub(super) async fn wait_for_other(&self, key: &Arc<Key>) -> Option<Outcome> {
         let name = self.store.shared()?.name(&key.parts());
         let mut pause = FIRST_PAUSE;
         loop {
-            let asked = self.clock.moment();
+            let requested_at = self.cache.now();
             let SharedState { token, refusal, lease } = self.store.shared()?.look(&name).await?;
-            if let Some(outcome) = self.adopt(key, asked, token, refusal, Duration::ZERO) {
+            if let Some(outcome) = self.adopt(key, requested_at, token, refusal, Duration::ZERO) {
                 return Some(outcome);
             }
             let LeaseState::OtherReplica(left) = lease else { return None };
             let wait = pause.min(left).max(FIRST_PAUSE / 4);
             sleep(wait.mul_f64(0.75 + 0.5 * rand::random::<f64>())).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
-    /// Takes over what replicas share, if it answers the need: a fresh token with more than `beyond`
-    /// left, or a refusal. What is left of it was so when it was `asked` for.
+    /// Adopts what the replicas share if it is an answer: a fresh token that lives longer than `beyond`, or a refusal.
+    /// Its remaining lifetime is that at `requested_at`.
     pub(super) fn adopt(
         &self,
         key: &Arc<Key>,
-        asked: Moment,
+        requested_at: Moment,
         token: Option<Shared<Credentials>>,
         refusal: Option<Shared<String>>,
         beyond: Duration,
     ) -> Option<Outcome> {
-        let (now, freshness) = (self.clock.moment(), &self.settings.freshness);
         if let Some(Shared { value, left }) = token {
-            let token = Arc::new(Token::of_replica(Arc::clone(key), value, asked, left));
-            // Also one that is only usable: it is there when STS fails.
-            if token.is_usable(now, freshness) && left > beyond {
-                let token = self.keep(token);
-                if token.is_fresh(now, freshness) {
+            let token = Arc::new(Token::of_replica(Arc::clone(key), value, requested_at, left));
+            // A token that is only usable is kept too, in case STS fails.
+            if self.cache.is_usable(&token) && left > beyond {
+                let token = self.cache.insert(token);
+                if self.cache.is_fresh(&token) {
                     return Some(Ok(token));
                 }
             }
         }
         let Shared { value: code, left } = refusal?;
-        // Also where this replica is not to remember any.
-        if left.min(self.negative_cache.remember_for()).is_zero() {
+        let negative = self.cache.negative();
+        // Also if this replica is configured to remember none.
+        if left.min(negative.lifetime()).is_zero() {
             return None;
         }
         let error = Arc::new(StsError::remembered(&code)?);
-        self.negative_cache.adopt(key, &error, asked, left);
+        negative.adopt(key, &error, requested_at, left);
         Some(Err(VendError::Sts(error)))
     }
 
-    /// The lease to call STS for all replicas, before the call and after its turn came; or what makes the call needless.
-    /// There is none where nothing is shared.
-    pub(super) async fn lease(
-        &self,
-        flight: &InFlightCall<Outcome>,
-        payer: &Payer,
-        deadline: Instant,
-    ) -> Result<Option<Lease>, Outcome> {
-        let key = flight.key();
-        let beyond = match payer {
-            Payer::Client(..) => Duration::ZERO,
-            Payer::RefreshShare => self.beyond_ours(key),
+    /// Asks for the lease to call STS for all replicas. A token that expires no later than `beyond` is no reason not to
+    /// call.
+    pub(super) async fn take_lease(&self, key: &Arc<Key>, beyond: Duration) -> LeaseAnswer {
+        let Some(redis) = self.store.shared() else { return LeaseAnswer::Call(None) };
+        let requested_at = self.cache.now();
+        let Some(state) = redis.take_lease(&redis.name(&key.parts())).await else {
+            return LeaseAnswer::Call(None);
         };
-        loop {
-            let Some(redis) = self.store.shared() else { return Ok(None) };
-            let asked = self.clock.moment();
-            let Some(view) = redis.take_lease(&redis.name(&key.parts())).await else {
-                return Ok(None);
-            };
-            let SharedState { token, refusal, lease } = view;
-            match (self.adopt(key, asked, token, refusal, beyond), lease) {
-                (None, LeaseState::Ours(lease)) => return Ok(Some(lease)),
-                (Some(outcome), lease) => {
-                    self.budget.refund();
-                    if let LeaseState::Ours(lease) = lease {
-                        redis.complete(lease, CallResult::Nothing).await;
-                    }
-                    return Err(outcome);
-                }
-                (None, LeaseState::OtherReplica(_) | LeaseState::Free) => self.budget.refund(),
+        let SharedState { token, refusal, lease } = state;
+        match (self.adopt(key, requested_at, token, refusal, beyond), lease) {
+            (None, LeaseState::Ours(lease)) => LeaseAnswer::Call(Some(lease)),
+            (None, LeaseState::OtherReplica(_) | LeaseState::Free) => {
+                LeaseAnswer::OtherReplicaCalls
             }
-            // Another replica was faster: what it brings is for us too. If it brings nothing, it is our turn again.
-            let Payer::Client(client, _) = payer else { return Err(Err(VendError::TimedOut)) };
-            let found = tokio::select! {
-                found = timeout_at(deadline, self.found(key)) => found,
-                () = flight.abandoned() => return Err(Err(VendError::TimedOut)),
-            };
-            match found {
-                Ok(Some(outcome)) => return Err(outcome),
-                Ok(None) => {
-                    let mut turn = self.budget.enter(client, deadline).map_err(Err)?;
-                    let turn = timeout_at(deadline, turn.wait()).await;
-                    turn.map_err(|_| Err(VendError::TimedOut))?;
-                }
-                Err(_) => return Err(Err(VendError::TimedOut)),
+            (Some(outcome), LeaseState::Ours(lease)) => LeaseAnswer::Found(outcome, Some(lease)),
+            (Some(outcome), LeaseState::OtherReplica(_) | LeaseState::Free) => {
+                LeaseAnswer::Found(outcome, None)
             }
         }
     }
 
-    /// Tells the other replicas what a flight brought.
+    /// Runs `work` and renews the lease meanwhile.
+    pub(super) async fn while_held<T>(
+        &self,
+        lease: Option<&Lease>,
+        work: impl Future<Output = T>,
+    ) -> T {
+        match (lease, self.store.shared()) {
+            (Some(lease), Some(redis)) => tokio::select! {
+                biased;
+                done = work => done,
+                never = redis.hold(lease) => match never {},
+            },
+            _ => work.await,
+        }
+    }
+
+    /// Gives the lease back without a result.
+    pub(super) async fn release(&self, lease: Lease) {
+        if let Some(redis) = self.store.shared() {
+            redis.complete(lease, CallResult::Nothing).await;
+        }
+    }
+
+    /// Shares the outcome of a call, and gives its lease back.
     pub(super) async fn share(&self, key: &Arc<Key>, lease: Lease, outcome: &Outcome) {
         let Some(redis) = self.store.shared() else { return };
-        let landed = match outcome {
-            Ok(token) => {
-                CallResult::Token(token.credentials(), token.remaining(self.clock.moment()))
-            }
+        let result = match outcome {
+            Ok(token) => CallResult::Token(token.credentials(), token.remaining(self.cache.now())),
             Err(VendError::Sts(error)) => {
                 error.code_to_remember().map_or(CallResult::Nothing, |code| {
-                    CallResult::Refusal(code, self.negative_cache.remember_for())
+                    CallResult::Refusal(code, self.cache.negative().lifetime())
                 })
             }
             Err(_) => CallResult::Nothing,
         };
-        redis.complete(lease, landed).await;
-        // After it was put there: see `retain_holders`.
-        if !self.may_keep(key) {
-            self.forget_shared(key).await;
+        redis.complete(lease, result).await;
+        // Checked after it was stored: see `TokenCache::retain_holders`.
+        if !self.cache.may_keep(key) {
+            self.forget(key).await;
         }
     }
 
-    /// Whether another replica has renewed the key's token, or is about to.
-    pub(super) async fn renewed_elsewhere(&self, key: &Arc<Key>) -> Option<Refresh> {
+    /// Whether another replica has refreshed the key's token, or is about to.
+    pub(super) async fn refreshed_elsewhere(&self, key: &Arc<Key>) -> Option<Refresh> {
         let redis = self.store.shared()?;
-        let asked = self.clock.moment();
-        let SharedState { token, refusal, lease } = redis.look(&redis.name(&key.parts())).await?;
-        match (self.adopt(key, asked, token, refusal, self.beyond_ours(key)), lease) {
+        let requested_at = self.cache.now();
+        let state = redis.look(&redis.name(&key.parts())).await?;
+        let SharedState { token, refusal, lease } = state;
+        match (self.adopt(key, requested_at, token, refusal, self.beyond_ours(key)), lease) {
             (Some(Ok(_)), _) => Some(Refresh::Shared),
             (Some(Err(_)), _) => Some(Refresh::Failed),
             (None, LeaseState::OtherReplica(_)) => Some(Refresh::UnderWay),
@@ -182,8 +203,16 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         }
     }
 
-    fn beyond_ours(&self, key: &Arc<Key>) -> Duration {
-        let ours = self.tokens.peek(key);
-        ours.map_or(Duration::ZERO, |token| token.remaining(self.clock.moment()) + SAME)
+    /// How long a shared token must live to be newer than the one cached here.
+    pub(super) fn beyond_ours(&self, key: &Arc<Key>) -> Duration {
+        let ours = self.cache.peek(key);
+        ours.map_or(Duration::ZERO, |token| token.remaining(self.cache.now()) + SAME_TOKEN)
+    }
+
+    /// Removes what the replicas share of a key. While Redis does not answer nothing is removed; it expires by itself.
+    pub(super) async fn forget(&self, key: &Arc<Key>) {
+        if let Some(redis) = self.store.shared() {
+            redis.forget(&redis.name(&key.parts())).await;
+        }
     }
 }

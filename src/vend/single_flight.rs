@@ -1,142 +1,135 @@
-//! What is under way for a key, once for all who need it: calls to STS, and looks at what other replicas have.
+//! Single flight: callers that need the same thing at the same time share one call.
+//!
+//! A call ends once, for all of its waiters, and however it ends its key is free again.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use super::error::VendError;
-use super::key::{Key, Prehashed};
-use super::token::Token;
-use super::turn_signal::TurnSignal;
-use appserver_domain::ClientId;
-
-/// What a flight brings, to everyone who waits for it.
-pub(super) type Outcome = Result<Arc<Token>, VendError>;
-
-type ByKey<T> = HashMap<Arc<Key>, UnderWay<T>, Prehashed>;
+type ByKey<K, T, C, S> = HashMap<K, Registered<T, C>, S>;
 
 #[derive(Debug)]
-struct UnderWay<T> {
-    outcome: watch::Sender<Option<T>>,
-    turn_signal: Arc<TurnSignal>,
+struct Registered<T, C> {
+    result: watch::Sender<Option<T>>,
+    context: Arc<C>,
 }
 
+/// The calls in flight, by key. `C` is what a call shares with the callers that join it.
 #[derive(Debug)]
-pub(super) struct InFlightCalls<T> {
-    /// Held for a lookup, and to make sure of what must not change while a flight is started; never
-    /// across an await.
-    under_way: Mutex<ByKey<T>>,
+pub(super) struct InFlightCalls<K, T, C, S> {
+    /// Held for a lookup, and while `prepare` checks what must not change while a call starts; never across an await.
+    calls: Mutex<ByKey<K, T, C, S>>,
 }
 
-/// A flight's own end of it. However the flight ends, its key is free again.
+/// The running end of a call. Dropping it frees the key.
 #[derive(Debug)]
-pub(super) struct InFlightCall<T> {
-    in_flight: Arc<InFlightCalls<T>>,
-    key: Arc<Key>,
-    turn_signal: Arc<TurnSignal>,
-    outcome: watch::Sender<Option<T>>,
+pub(super) struct InFlightCall<K: Eq + Hash, T, C, S: BuildHasher> {
+    calls: Arc<InFlightCalls<K, T, C, S>>,
+    key: K,
+    context: Arc<C>,
+    result: watch::Sender<Option<T>>,
 }
 
-/// A position on a flight. Whoever drops it takes nobody down.
+/// A caller that waits for a call. Dropping it affects no other waiter.
 #[derive(Debug)]
 pub(super) struct Waiter<T>(watch::Receiver<Option<T>>);
 
-/// How a caller gets to wait.
-pub(super) enum Entry<T, P> {
-    Joined(Waiter<T>, Arc<TurnSignal>),
-    /// There was no flight for the key, and now there is: it must be running with what was prepared.
-    Started(Waiter<T>, InFlightCall<T>, P),
+/// How a caller came to wait.
+pub(super) enum Entry<K: Eq + Hash, T, C, S: BuildHasher, P> {
+    Joined(Waiter<T>, Arc<C>),
+    /// No call was in flight, and now one is: the caller must run it, with what it prepared.
+    Started(Waiter<T>, InFlightCall<K, T, C, S>, P),
 }
 
-impl<T> Default for InFlightCalls<T> {
+impl<K, T, C, S: Default> Default for InFlightCalls<K, T, C, S> {
     fn default() -> Self {
-        Self { under_way: Mutex::default() }
+        Self { calls: Mutex::default() }
     }
 }
 
-impl<T> InFlightCalls<T> {
-    /// Joins the key's flight, or starts one in the line of `client` if `prepare` finds nothing against it.
+impl<K: Clone + Eq + Hash, T, C, S: BuildHasher> InFlightCalls<K, T, C, S> {
+    /// Joins the key's call, or starts one unless `prepare` objects.
     ///
-    /// `prepare` runs while no flight can start or end, so what it sees cannot be overtaken.
+    /// No call starts or ends while `prepare` runs, so what it checks stays true until the call is registered.
     pub(super) fn join_or_start<P, E>(
         self: &Arc<Self>,
-        key: &Arc<Key>,
-        client: Option<&ClientId>,
-        prepare: impl FnOnce() -> Result<P, E>,
-    ) -> Result<Entry<T, P>, E> {
-        let mut under_way = self.under_way();
-        if let Some(UnderWay { outcome, turn_signal }) = under_way.get(key) {
-            return Ok(Entry::Joined(Waiter(outcome.subscribe()), Arc::clone(turn_signal)));
+        key: &K,
+        prepare: impl FnOnce() -> Result<(C, P), E>,
+    ) -> Result<Entry<K, T, C, S, P>, E> {
+        let mut calls = self.calls();
+        if let Some(Registered { result, context }) = calls.get(key) {
+            return Ok(Entry::Joined(Waiter(result.subscribe()), Arc::clone(context)));
         }
-        let prepared = prepare()?;
-        let (outcome, waiter) = watch::channel(None);
-        let turn_signal = Arc::new(TurnSignal::of(client));
-        let entry = UnderWay { outcome: outcome.clone(), turn_signal: Arc::clone(&turn_signal) };
-        under_way.insert(Arc::clone(key), entry);
-        let (in_flight, key) = (Arc::clone(self), Arc::clone(key));
-        let flight = InFlightCall { in_flight, key, turn_signal, outcome };
-        Ok(Entry::Started(Waiter(waiter), flight, prepared))
+        let (context, prepared) = prepare()?;
+        let context = Arc::new(context);
+        let (result, waiter) = watch::channel(None);
+        let registered = Registered { result: result.clone(), context: Arc::clone(&context) };
+        calls.insert(key.clone(), registered);
+        let call = InFlightCall { calls: Arc::clone(self), key: key.clone(), context, result };
+        Ok(Entry::Started(Waiter(waiter), call, prepared))
     }
 
-    pub(super) fn is_under_way(&self, key: &Arc<Key>) -> bool {
-        self.under_way().contains_key(key)
-    }
-
-    fn under_way(&self) -> MutexGuard<'_, ByKey<T>> {
-        // Nothing in here panics half way through a change.
-        self.under_way.lock()
+    pub(super) fn contains(&self, key: &K) -> bool {
+        self.calls().contains_key(key)
     }
 }
 
-impl<T> InFlightCall<T> {
-    pub(super) fn key(&self) -> &Arc<Key> {
+impl<K, T, C, S> InFlightCalls<K, T, C, S> {
+    fn calls(&self) -> MutexGuard<'_, ByKey<K, T, C, S>> {
+        self.calls.lock()
+    }
+}
+
+impl<K: Eq + Hash, T, C, S: BuildHasher> InFlightCall<K, T, C, S> {
+    pub(super) fn key(&self) -> &K {
         &self.key
     }
 
-    pub(super) fn turn_signal(&self) -> &TurnSignal {
-        &self.turn_signal
+    pub(super) fn context(&self) -> &C {
+        &self.context
     }
 
-    /// Comes when nobody waits any more, and nobody can join: only then is it free to end unflown.
+    /// Resolves when nobody waits any more and nobody can join: only then may the call end without a result.
     pub(super) async fn abandoned(&self) {
         loop {
-            self.outcome.closed().await;
-            let mut under_way = self.in_flight.under_way();
-            // Whoever joins does so under the same lock.
-            if self.outcome.is_closed() {
-                under_way.remove(&self.key);
+            self.result.closed().await;
+            let mut calls = self.calls.calls();
+            // Callers join under the same lock.
+            if self.result.is_closed() {
+                calls.remove(&self.key);
                 return;
             }
         }
     }
 
     pub(super) fn is_abandoned(&self) -> bool {
-        self.outcome.is_closed()
+        self.result.is_closed()
     }
 
-    /// Ends the flight. What it brought must be where the next caller looks before: from here on a new flight may
-    /// start.
-    pub(super) fn complete(self, outcome: T) {
-        self.in_flight.under_way().remove(&self.key);
-        self.outcome.send_replace(Some(outcome));
+    /// Ends the call for all waiters. The result must be stored where the next caller looks first, because a new call
+    /// may start from here on.
+    pub(super) fn complete(self, result: T) {
+        self.calls.calls().remove(&self.key);
+        self.result.send_replace(Some(result));
     }
 }
 
-impl<T> Drop for InFlightCall<T> {
+impl<K: Eq + Hash, T, C, S: BuildHasher> Drop for InFlightCall<K, T, C, S> {
     fn drop(&mut self) {
-        let mut under_way = self.in_flight.under_way();
-        // It may have landed, and another may have started since.
-        if under_way.get(&self.key).is_some_and(|other| other.outcome.same_channel(&self.outcome)) {
-            under_way.remove(&self.key);
+        let mut calls = self.calls.calls();
+        // The call may be complete, and another may have started since.
+        if calls.get(&self.key).is_some_and(|other| other.result.same_channel(&self.result)) {
+            calls.remove(&self.key);
         }
     }
 }
 
 impl<T: Clone> Waiter<T> {
-    /// What the flight brought; nothing if it ended without a word: its task panicked, or the process stops.
-    pub(super) async fn outcome(mut self) -> Option<T> {
-        self.0.wait_for(Option::is_some).await.ok().and_then(|outcome| outcome.clone())
+    /// The result; `None` if the call ended without one because its task panicked or the process stops.
+    pub(super) async fn result(mut self) -> Option<T> {
+        self.0.wait_for(Option::is_some).await.ok().and_then(|result| result.clone())
     }
 }

@@ -1,13 +1,13 @@
-//! The proof that the AccessKey is one that AppServer may sign with.
+//! The proof that AppServer may sign with an AccessKey.
 
 use crate::sts::{CallerIdentity, IdentityKind};
 use appserver_domain::AccountId;
 
-/// An AccessKey whose owner STS has named, and who is a RAM user or a role. Nothing is vended without one.
+/// An AccessKey whose owner is a RAM user or a role, as STS has confirmed. Nothing is vended without one.
 #[derive(Clone, Debug)]
 pub(crate) struct VerifiedKey(CallerIdentity);
 
-/// Why an AccessKey is not signed with, however often it is asked.
+/// Why an AccessKey is rejected for good.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum KeyRefused {
     #[error(
@@ -17,7 +17,7 @@ pub(crate) enum KeyRefused {
     RootAccount(AccountId),
     #[error(
         "the AccessKey belongs to account `{key}`, but a configured role to account `{role}`; set \
-         `cross_account = true` on the role if that is meant"
+         `cross_account = true` on the role if that is intended"
     )]
     ForeignRole { key: AccountId, role: AccountId },
 }

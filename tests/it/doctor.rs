@@ -232,7 +232,7 @@ appserver: 1 check failed
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity: the AccessKey belongs to acs:ram::11223344:user/appserver, and the server would exit at once: the AccessKey belongs to account `11223344`, but a configured role to account `55667788`; set `cross_account = true` on the role if that is meant
+failed   identity: the AccessKey belongs to acs:ram::11223344:user/appserver, and the server would exit at once: the AccessKey belongs to account `11223344`, but a configured role to account `55667788`; set `cross_account = true` on the role if that is intended
          fix: compare the roles' `arn` with the AccessKey: one of them belongs to another account
 skipped  role acs:ram::55667788:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
 ok       store: in memory: replicas share nothing

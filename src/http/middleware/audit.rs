@@ -1,6 +1,7 @@
 //! The audit record of a request: one for each request of a token or a ticket, whatever its outcome.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -30,8 +31,9 @@ pub(crate) async fn record_token(
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
         return Ok(());
     };
-    let part =
-        vended.token.audited(|credentials| TokenFields::new(requested(&session), credentials));
+    let part: &Arc<TokenFields> = vended
+        .token
+        .attachment(|credentials| Arc::new(TokenFields::new(requested(&session), credentials)));
     let names = Names::of(context);
     let request = request(api, context, event, &names);
     Ok(trail.vended(request, vended.source, part, session.policy.into_json()).await?)

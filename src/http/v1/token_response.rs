@@ -82,7 +82,8 @@ pub(crate) fn token_response(request_id: &str, grant: &GrantName, vended: &Vende
         grant: grant.as_str(),
     };
     // Written once for all answers with the token: it is long, and serde looks at each of its bytes.
-    let token = vended.token.written(|credentials| token_fields(credentials).into());
+    let WrittenFields(token) =
+        vended.token.attachment(|credentials| WrittenFields(token_fields(credentials).into()));
     TokenResponse { answer, token }.to_json()
 }
 
@@ -98,6 +99,9 @@ impl TokenResponse<'_> {
         json
     }
 }
+
+/// What [`token_fields`] writes, as it is attached to a token.
+struct WrittenFields(SecretString);
 
 fn token_fields(credentials: &Credentials) -> String {
     let user = credentials.assumed_role_user();

@@ -59,7 +59,7 @@ async fn a_token_past_its_end_is_not_handed_out_even_while_sts_is_down() {
         harness.sts.set(|sts| sts.behavior = StsBehavior::Unavailable);
         harness.pass(way, 3290).await;
         let vended = harness.vend("app-one", "device").await.unwrap();
-        assert_eq!((vended.id(), vended.source), ("STS.1", Source::Stale), "{way:?}");
+        assert_eq!((vended.id(), vended.source), ("STS.1", TokenSource::Stale), "{way:?}");
         harness.pass(way, 7200).await;
         let vended = harness.vend("app-one", "device").await;
         assert!(matches!(vended, Err(VendError::Sts(_))), "{way:?}: {vended:?}");

@@ -170,7 +170,7 @@ async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_bega
 
 /// What refreshing ahead holds: timers, and tasks of any kind.
 fn held(harness: &Harness) -> (usize, usize) {
-    let timers = harness.vendor.engine.tokens.refresh_schedule().len();
+    let timers = harness.vendor.engine.cache.refresh_schedule().len();
     (timers, tokio::runtime::Handle::current().metrics().num_alive_tasks())
 }
 
@@ -187,9 +187,9 @@ async fn what_was_evicted_is_not_refreshed_and_leaves_no_timer_and_no_task() {
             harness.vend("app-one", &format!("device-{n}")).await.unwrap();
         }
         let (timers, tasks) = held(&harness);
-        assert!(timers <= harness.vendor.engine.tokens.len() && tasks <= 2, "{timers} {tasks}");
+        assert!(timers <= harness.vendor.engine.cache.len() && tasks <= 2, "{timers} {tasks}");
     }
-    let kept = harness.vendor.engine.tokens.len();
+    let kept = harness.vendor.engine.cache.len();
     sleep(secs(3600)).await;
     let refreshed = harness.sts.calls() - 5000;
     assert!(refreshed <= kept && kept <= 100, "{refreshed} {kept}");
@@ -211,7 +211,7 @@ async fn days_of_users_who_come_and_go_leave_nothing_behind() {
         harness.vend("app-one", &format!("device-{}-0", (minute - 30).max(0))).await.unwrap();
         sleep(secs(60)).await;
         let (timers, tasks) = held(&harness);
-        assert!(timers <= harness.vendor.engine.tokens.len(), "{minute}: {timers} timers");
+        assert!(timers <= harness.vendor.engine.cache.len(), "{minute}: {timers} timers");
         assert!(tasks <= 10, "{minute}: {tasks} tasks");
     }
     // Nobody asks any more: each token that was used is renewed once more, and that is all.

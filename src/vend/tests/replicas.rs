@@ -2,12 +2,11 @@
 
 use super::*;
 use crate::store::Shared;
-use crate::vend::grant_holder::GrantHolder;
-use crate::vend::key::{Key, KeyHashing};
+use crate::vend::cache::{Key, KeyHashing};
 
 fn key(name: &str) -> Arc<Key> {
     let (session, holder): (_, GrantHolder) = (session(name), holder("app-one"));
-    KeyHashing::default().seek(&session, &holder).to_key()
+    KeyHashing::default().key_of(&session, &holder).to_key()
 }
 
 /// A token of an hour, of which another replica has let some pass.
@@ -26,10 +25,10 @@ async fn another_replicas_token_is_handed_out_while_it_is_fresh_and_kept_while_i
     {
         let harness = harness();
         let (key, token) = (key("device"), shared_token(&harness, secs(left)));
-        let (engine, now) = (&harness.vendor.engine, harness.vendor.engine.clock.moment());
-        let adopted = engine.adopt(&key, now, token, None, Duration::ZERO);
+        let (engine, now) = (&harness.vendor.engine, harness.vendor.engine.cache.now());
+        let adopted = engine.replicas.adopt(&key, now, token, None, Duration::ZERO);
         assert_eq!(adopted.is_some_and(|adopted| adopted.is_ok()), is_fresh, "{left} s");
-        let kept = engine.tokens.peek(&key).map(|token| token.remaining(now));
+        let kept = engine.cache.peek(&key).map(|token| token.remaining(now));
         assert_eq!(kept, is_kept.then_some(secs(left)), "{left} s");
     }
 }
@@ -39,14 +38,14 @@ async fn another_replicas_refusal_is_remembered_for_what_is_left_of_it_and_a_min
     for (left, remembered) in [(10, 10), (60, 60), (3600, 60)] {
         let harness = harness();
         let (key, engine) = (key("device"), &harness.vendor.engine);
-        let now = || engine.clock.moment();
+        let now = || engine.cache.now();
         let refusal = shared_refusal(secs(left));
-        let adopted = engine.adopt(&key, now(), None, refusal, Duration::ZERO);
+        let adopted = engine.replicas.adopt(&key, now(), None, refusal, Duration::ZERO);
         assert!(matches!(adopted, Some(Err(VendError::Sts(_)))), "{adopted:?}");
         sleep(secs(remembered) - Duration::from_millis(1)).await;
-        assert!(engine.negative_cache.of(&key, now()).is_some(), "{left} s");
+        assert!(engine.cache.negative().get(&key, now()).is_some(), "{left} s");
         sleep(Duration::from_millis(1)).await;
-        assert!(engine.negative_cache.of(&key, now()).is_none(), "{left} s");
+        assert!(engine.cache.negative().get(&key, now()).is_none(), "{left} s");
     }
 }
 
@@ -58,8 +57,8 @@ async fn another_replicas_refusal_that_is_over_or_not_to_be_remembered_is_none()
         let harness = remembering(remember_for);
         let refusal = shared_refusal(secs(left));
         let engine = &harness.vendor.engine;
-        let now = engine.clock.moment();
-        let adopted = engine.adopt(&key("device"), now, None, refusal, Duration::ZERO);
+        let now = engine.cache.now();
+        let adopted = engine.replicas.adopt(&key("device"), now, None, refusal, Duration::ZERO);
         assert!(adopted.is_none(), "{adopted:?}");
     }
 }
@@ -69,7 +68,7 @@ async fn another_replicas_refusal_that_is_over_or_not_to_be_remembered_is_none()
 async fn another_replicas_token_is_renewed_by_what_is_left_of_it() {
     let harness = harness();
     let freshness = VendSettings::for_tests().freshness;
-    let now = harness.vendor.engine.clock.moment();
+    let now = harness.vendor.engine.cache.now();
     let Shared { value, left } = shared_token(&harness, secs(2400)).unwrap();
     let token = Token::of_replica(key("device"), value, now, left);
     // It is fresh for 600 s, and renewed after 70 to 90 % of them.

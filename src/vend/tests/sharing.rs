@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::vend::key::KeyHashing;
+use crate::vend::cache::KeyHashing;
 use quick_cache::Equivalent;
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +173,7 @@ async fn no_more_tokens_are_kept_than_the_cap() {
     for number in 0..2000 {
         harness.vend("app-one", &format!("device-{number}")).await.unwrap();
     }
-    let kept = harness.vendor.engine.tokens.len();
+    let kept = harness.vendor.engine.cache.len();
     // The cap is shared out among a few shards, rounded up.
     assert!((400..=532).contains(&kept), "{kept}");
     assert_eq!(harness.vend("app-one", "device-1999").await.unwrap().id(), "STS.2000");
@@ -215,7 +215,7 @@ proptest! {
     fn two_sessions_have_one_key_exactly_if_sts_sees_no_difference(a in sessions(), b in sessions()) {
         let hashing = KeyHashing::default();
         let (one, other) = (holder("app-one"), holder("app-two"));
-        let (lookup_key, kept) = (hashing.seek(&a, &one), hashing.seek(&b, &other).to_key());
+        let (lookup_key, kept) = (hashing.key_of(&a, &one), hashing.key_of(&b, &other).to_key());
         prop_assert_eq!(lookup_key.equivalent(&kept), seen(&a) == seen(&b));
         prop_assert_eq!(lookup_key.to_key() == kept, seen(&a) == seen(&b));
         // Nor do replicas, whose secrets differ, see any other difference.

@@ -1,26 +1,26 @@
-//! For whom tokens are fetched and kept.
+//! The grant holders that tokens are fetched and kept for.
 
 use std::collections::HashSet;
 
 use appserver_domain::{ClientId, Fingerprint};
 
-/// A client with a grant as it is configured now. One that is changed has another fingerprint, and is another holder.
+/// A client with a grant as configured. A changed grant has another fingerprint, which makes it another holder.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct GrantHolder {
     pub(crate) client: ClientId,
     pub(crate) grant: Fingerprint,
 }
 
-/// Those for whom tokens may be kept.
+/// The grant holders that tokens may be kept for.
 #[derive(Debug)]
 pub(crate) enum GrantHolders {
-    /// Everyone who asks: nothing was taken from anyone yet.
+    /// All of them: no client or grant has been removed since the start.
     All,
     Only(HashSet<GrantHolder>),
 }
 
 impl GrantHolders {
-    pub(super) fn contain(&self, holder: &GrantHolder) -> bool {
+    pub(in crate::vend) fn contains(&self, holder: &GrantHolder) -> bool {
         match self {
             Self::All => true,
             Self::Only(holders) => holders.contains(holder),

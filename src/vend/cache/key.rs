@@ -1,4 +1,4 @@
-//! What a token is kept by: exactly what STS saw, hashed once.
+//! The key of a cached token: exactly what STS saw of the request, hashed once.
 
 use std::borrow::Cow;
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
@@ -12,14 +12,14 @@ use crate::sts::RoleSession;
 
 /// A role session with its hash. The policy alone may have 2 KB; lookups compare it once and never hash it again.
 #[derive(Debug)]
-pub(super) struct Key {
+pub(in crate::vend) struct Key {
     hash: u64,
     session: RoleSession,
-    /// Who asked first. It is no part of what makes keys the same: equal needs share a token.
+    /// The first caller's. It is no part of the key's identity: equal sessions share a token.
     holder: GrantHolder,
 }
 
-/// A key that is looked up: it owns nothing, so that a hit allocates nothing.
+/// A borrowed key for lookups, so that a hit allocates nothing.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct LookupKey<'a> {
     hash: u64,
@@ -29,19 +29,19 @@ pub(crate) struct LookupKey<'a> {
 
 /// Hashes sessions with a secret of this process: callers choose parts of them, and must not choose collisions.
 ///
-/// Who did all the same would make lookups slower and never get another's token: sessions are compared whole. Nor
-/// could anyone try many: each is a call to STS, out of the budget.
+/// A collision would only make lookups slower and never return another session's token, because sessions are compared
+/// whole. Searching for one is impractical: each attempt is an STS call, limited by the budget.
 #[derive(Debug, Default)]
 pub(crate) struct KeyHashing(RandomState);
 
-/// For maps by key: takes the hash as it is.
-pub(super) type Prehashed = BuildHasherDefault<Identity>;
+/// For maps by key: uses the key's hash as it is.
+pub(in crate::vend) type Prehashed = BuildHasherDefault<Identity>;
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Identity(u64);
+pub(in crate::vend) struct Identity(u64);
 
 impl KeyHashing {
-    pub(crate) fn seek<'a>(
+    pub(crate) fn key_of<'a>(
         &self,
         session: &'a RoleSession,
         holder: &'a GrantHolder,
@@ -56,7 +56,7 @@ impl LookupKey<'_> {
         self.hash
     }
 
-    pub(super) fn to_key(self) -> Arc<Key> {
+    pub(in crate::vend) fn to_key(self) -> Arc<Key> {
         let Self { hash, session, holder } = self;
         Arc::new(Key { hash, session: session.clone(), holder: holder.clone() })
     }
@@ -71,19 +71,19 @@ impl PartialEq for Key {
 }
 
 impl Key {
-    pub(super) fn holder(&self) -> &GrantHolder {
+    pub(in crate::vend) fn holder(&self) -> &GrantHolder {
         &self.holder
     }
 
-    pub(super) fn session(&self) -> &RoleSession {
+    pub(in crate::vend) fn session(&self) -> &RoleSession {
         &self.session
     }
 
-    /// All of it as text, for replicas to agree on: they hash each with a secret of its own.
-    pub(super) fn parts(&self) -> [Cow<'_, str>; 6] {
+    /// The whole session as text, which replicas agree on: their hashes differ, since each has its own secret.
+    pub(in crate::vend) fn parts(&self) -> [Cow<'_, str>; 6] {
         let RoleSession { role, name, policy, duration, external_id, source_identity } =
             &self.session;
-        // None and empty are told apart, though neither of the two can be empty.
+        // An absent value differs from an empty one, although neither of the two can be empty.
         let given = |text: Option<&str>| {
             text.map_or(Cow::Borrowed("-"), |text| Cow::Owned(format!("+{text}")))
         };
