@@ -11,13 +11,13 @@ use super::TransportMetrics;
 /// One listener's connections. Clones count together.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
-    /// Those that are open now.
+    /// Open connections.
     pub(crate) open: Gauge,
-    /// Those that ended because what came was no HTTP or too much of it; hyper answers these by itself.
+    /// Connections that sent no valid HTTP or exceeded a limit; hyper answers these itself.
     pub(crate) malformed: Counter,
     refused: Family<BoundLabel, Counter>,
     evicted: Family<BoundLabel, Counter>,
-    /// What befalls them before their first request.
+    /// Events before the first request.
     pub(crate) transport: TransportMetrics,
 }
 
@@ -49,36 +49,36 @@ impl From<ConnectionLimit> for BoundLabel {
 }
 
 impl Connections {
-    /// A connection was closed because there was no room for it.
+    /// A connection was refused at a limit.
     pub(crate) fn refused(&self, bound: ConnectionLimit) {
         self.refused.get_or_create(&bound.into()).inc();
     }
 
-    /// An idle connection was closed to make room.
+    /// An idle connection was closed for a new one.
     pub(crate) fn evicted(&self, bound: ConnectionLimit) {
         self.evicted.get_or_create(&bound.into()).inc();
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
         let Self { open, malformed, refused, evicted, transport } = self.clone();
-        // Shown before there is one: what appears with its first count is no increase to Prometheus.
+        // Created at zero: Prometheus sees no increase in a series that appears with its first count.
         for bound in [ConnectionLimit::Server, ConnectionLimit::Address, ConnectionLimit::Memory] {
             drop((refused.get_or_create(&bound.into()), evicted.get_or_create(&bound.into())));
         }
         registry.register("connections", "Open connections to the public listener", open);
         registry.register(
             "connections_refused",
-            "Connections closed at once for want of room, by the bound that was reached",
+            "Connections closed at once at a limit, by the limit",
             refused,
         );
         registry.register(
             "connections_evicted",
-            "Idle connections closed to make room for new ones, by the bound that was reached",
+            "Idle connections closed for new ones at a limit, by the limit",
             evicted,
         );
         registry.register(
             "connections_malformed",
-            "Connections on which came no good HTTP",
+            "Connections that sent no valid HTTP",
             malformed,
         );
         transport.register(registry);

@@ -1,4 +1,4 @@
-//! What happens before a connection's first request: certificates, handshakes, and what proxies say of it.
+//! Metrics of a connection before its first request: TLS certificate, handshake, PROXY header.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
-/// Of the public listener. Clones count together.
+/// Metrics of the public listener. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TransportMetrics {
     handshakes_failed: Family<Reason, Counter>,
@@ -17,7 +17,7 @@ pub(crate) struct TransportMetrics {
     certificate_expiry: Expiry,
 }
 
-/// A Unix time, which is not shown while it is 0: without a certificate there is none to watch.
+/// A Unix time. At 0, which means that there is no certificate, the metric is absent.
 #[derive(Clone, Debug, Default)]
 struct Expiry(Gauge);
 
@@ -40,24 +40,24 @@ struct Reason {
     reason: &'static str,
 }
 
-/// Why a TLS handshake did not succeed.
+/// Why a TLS handshake failed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum HandshakeFailure {
-    /// It took longer than a request's head may.
+    /// It exceeded the header time-out.
     TimedOut,
-    /// The other side went away.
+    /// The client disconnected.
     Closed,
-    /// What came was no TLS, or broke its rules.
+    /// The client sent no TLS, or violated the protocol.
     Malformed,
-    /// There is no version, cipher or protocol that both sides speak.
+    /// Client and server support no common version, cipher or protocol.
     Incompatible,
-    /// The other side refused, as it does when it does not trust our certificate.
+    /// The client sent an alert, as it does when it does not trust the server's certificate.
     Refused,
-    /// A client certificate is required, and none was shown.
+    /// A client certificate is required, and none was sent.
     NoCertificate,
-    /// The client certificate cannot be trusted: another CA's, expired, revoked.
+    /// The client certificate is not trusted: unknown CA, expired or revoked.
     BadCertificate,
-    /// Nothing that the other side could have done.
+    /// Not caused by the client.
     Internal,
 }
 
@@ -87,16 +87,16 @@ impl HandshakeFailure {
     }
 }
 
-/// Why a connection was closed that should have begun with a PROXY header.
+/// Why a connection without a usable PROXY header was closed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ProxyProtocolError {
-    /// It comes from somebody who is no trusted proxy.
+    /// The peer is no trusted proxy.
     Untrusted,
-    /// There is no such header, or it cannot be read.
+    /// The header is missing or invalid.
     Malformed,
-    /// It did not arrive in time.
+    /// The header did not arrive in time.
     TimedOut,
-    /// The other side went away first, as a port scan or a probe does.
+    /// The peer disconnected first, as a port scan or a health check does.
     Closed,
 }
 
@@ -114,17 +114,17 @@ impl ProxyProtocolError {
 }
 
 impl TransportMetrics {
-    /// A handshake did not succeed.
+    /// A handshake failed.
     pub(crate) fn handshake_failed(&self, failure: HandshakeFailure) {
         self.handshakes_failed.get_or_create(&Reason { reason: failure.as_str() }).inc();
     }
 
-    /// A connection was closed for want of a PROXY header.
+    /// A connection was closed for lack of a usable PROXY header.
     pub(crate) fn proxy_protocol_error(&self, why: ProxyProtocolError) {
         self.proxy_protocol_errors.get_or_create(&Reason { reason: why.as_str() }).inc();
     }
 
-    /// New connections are shown a certificate that ends at this Unix time.
+    /// New connections use a certificate that expires at this Unix time.
     pub(crate) fn certificate_expires(&self, seconds: i64) {
         self.certificate_expiry.0.set(seconds);
     }
@@ -138,18 +138,18 @@ impl TransportMetrics {
         }
         registry.register(
             "tls_handshakes_failed",
-            "TLS handshakes that did not succeed, by reason",
+            "Failed TLS handshakes, by reason",
             self.handshakes_failed.clone(),
         );
         registry.register_with_unit(
             "tls_certificate_expiry_timestamp",
-            "When the certificate ends that new connections are shown",
+            "When the certificate of new connections expires",
             Unit::Seconds,
             self.certificate_expiry.clone(),
         );
         registry.register(
             "proxy_protocol_errors",
-            "Connections closed for want of a PROXY header of a trusted proxy, by reason",
+            "Connections closed for lack of a valid PROXY header from a trusted proxy, by reason",
             self.proxy_protocol_errors.clone(),
         );
     }

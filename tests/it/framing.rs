@@ -1,4 +1,4 @@
-//! Requests that two servers in a row could read differently, and requests that come one behind the other.
+//! Requests that two servers in a row could read differently, and pipelined requests.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use crate::stage::{PATIENCE, Stage};
 
-/// Everything that is answered to these bytes before the server ends the connection, or to the last answer's end.
+/// All answers to these bytes, until the server closes the connection or the last answer is complete.
 async fn answered(to: std::net::SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -15,7 +15,7 @@ async fn answered(to: std::net::SocketAddr, request: &str) -> String {
     String::from_utf8_lossy(&read).into_owned()
 }
 
-/// Each answer's status, and of a refusal its message.
+/// The status of each answer, and the message of an error.
 fn outcomes(answers: &str) -> Vec<String> {
     let mut outcomes = Vec::new();
     for answer in answers.replace("HTTP/1.0 ", "HTTP/1.1 ").split("HTTP/1.1 ").skip(1) {
@@ -30,11 +30,11 @@ fn outcomes(answers: &str) -> Vec<String> {
     outcomes
 }
 
-/// A request that would be smuggled in: it is never answered.
+/// The smuggled request: it must never be answered.
 const HIDDEN: &str = "GET /v1/whoami HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[tokio::test]
-async fn what_could_be_read_differently_is_answered_400_and_ends_its_connection() {
+async fn an_ambiguous_head_is_answered_400_and_ends_its_connection() {
     let stage = Stage::demo().await;
     let mut told = Vec::new();
     for (head, body) in [
@@ -52,7 +52,7 @@ async fn what_could_be_read_differently_is_answered_400_and_ends_its_connection(
         ("HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n", "0\r\n\r\n"),
         ("HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 2\r\n", "{}"),
         ("HTTP/1.1\r\nHost: a\nX: b\r\n", ""),
-        // These hyper refuses by itself, without a body.
+        // hyper rejects these itself, without a body.
         ("HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n", "{}"),
         ("HTTP/1.1\r\nHost: a\r\nContent-Length: +2\r\n", "{}"),
         ("HTTP/1.1\r\nHost: a\r\nContent-Length: 2, 2\r\n", "{}"),
@@ -98,7 +98,7 @@ async fn what_could_be_read_differently_is_answered_400_and_ends_its_connection(
 }
 
 #[tokio::test]
-async fn requests_one_behind_the_other_are_each_answered() {
+async fn pipelined_requests_are_each_answered() {
     let stage = Stage::demo().await;
     let get = "GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n";
     let last = "GET /v1/nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
@@ -113,12 +113,12 @@ async fn requests_one_behind_the_other_are_each_answered() {
         (format!("{post}{get}{post}{last}"), &["200", "404", "200", "404"]),
         (format!("\r\n\r\n{get}\r\n{last}"), &["404", "404"]),
         ("GET /v1/nothing HTTP/1.0\r\n\r\n".to_owned(), &["404"]),
-        // Where its body ends it says itself: nothing is taken behind it.
+        // The body has no known length: no request may follow it.
         (format!("{chunked}{get}"), &["200"]),
     ] {
         assert_eq!(outcomes(&answered(stage.public, &requests).await), expected, "{requests:?}");
     }
-    // However they are cut.
+    // In pieces of any size.
     let requests = format!("{post}{get}{last}");
     for size in [1, 7, 100] {
         let mut stream = TcpStream::connect(stage.public).await.unwrap();
@@ -134,7 +134,7 @@ async fn requests_one_behind_the_other_are_each_answered() {
     stage.close().await;
 }
 
-/// The sender of a body that is not well framed has proven itself, so that the body is read.
+/// The caller is authenticated, so that the body is read.
 #[tokio::test]
 async fn a_chunked_body_with_ambiguous_framing_is_answered_400_and_ends_its_connection() {
     let stage = Stage::demo().await;
@@ -168,12 +168,12 @@ async fn a_chunked_body_with_ambiguous_framing_is_answered_400_and_ends_its_conn
             stream.set_nodelay(true).unwrap();
             stream.write_all(head.as_bytes()).await.unwrap();
             for piece in format!("{body}{HIDDEN}").as_bytes().chunks(size) {
-                // It may be refused before all of it is sent.
+                // The server may answer before all of it is sent.
                 let _ = stream.write_all(piece).await;
             }
             let mut read = Vec::new();
             let _ = timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended");
-            // What was sent and not read ends a connection with a reset, which may overtake the answer.
+            // Unread bytes end a connection with a reset, which may arrive before the answer.
             if body.len() > 1024 && read.is_empty() {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! HTTP/2: many requests on one connection, within bounds, and peers that abuse it.
+//! HTTP/2: concurrent requests on one connection, its limits, and clients that abuse it.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn request(stage: &Stage, path: &str) -> Request<()> {
         .unwrap()
 }
 
-/// Others are served whatever one connection does.
+/// Asserts that other connections are served meanwhile.
 async fn others_are_served(pki: &Pki, stage: &Stage) {
     let request = pki.client().build().unwrap().get(format!("https://{}/v1/token", stage.public));
     let request = request.basic_auth("client-002", Some(secret("client-002")));
@@ -66,9 +66,9 @@ async fn malformed(stage: &Stage, times: u32) {
     timeout(PATIENCE, counted).await.expect("it is counted");
 }
 
-/// HTTP/2 announces no body; one that asks for less than the grant must not be left unread.
+/// HTTP/2 does not announce a body; one with parameters must not be ignored.
 #[tokio::test]
-async fn a_get_with_a_body_is_refused_and_one_that_ends_without_is_served() {
+async fn a_get_with_a_body_is_refused_and_one_without_is_served() {
     let pki = Pki::new();
     let stage = set(&pki, "").await;
     let (mut sender, driven, _) = client(&pki, &stage).await;
@@ -83,12 +83,12 @@ async fn a_get_with_a_body_is_refused_and_one_that_ends_without_is_served() {
     assert_eq!(status_of("/v1/token", b"").await, 200);
     driven.abort();
     let calls = stage.assume_role_calls().len();
-    assert_eq!(calls, 1, "the refused one cost nothing");
+    assert_eq!(calls, 1, "the refused one caused an STS call");
     stage.close().await;
 }
 
 #[tokio::test]
-async fn requests_beyond_the_allowed_streams_wait_and_are_answered() {
+async fn requests_beyond_the_stream_limit_wait_and_are_answered() {
     let pki = Pki::new();
     let stage = set(&pki, "max_streams = 3").await;
     let client = pki.client().build().unwrap();
@@ -107,9 +107,9 @@ async fn requests_beyond_the_allowed_streams_wait_and_are_answered() {
     stage.close().await;
 }
 
-/// One that does not wait to be told the bound has what is beyond it refused, to be sent again.
+/// Streams that a client opens before it has the server's SETTINGS are refused, so that it sends them again.
 #[tokio::test]
-async fn streams_beyond_the_allowed_are_refused_and_the_others_answered() {
+async fn streams_beyond_the_limit_are_refused_and_the_others_answered() {
     let pki = Pki::new();
     let stage = set(&pki, "max_streams = 4").await;
     stage.sts.script(Fault::Slow { delay_ms: 300 }.always());
@@ -133,9 +133,9 @@ async fn streams_beyond_the_allowed_are_refused_and_the_others_answered() {
     stage.close().await;
 }
 
-/// CVE-2023-44487: opening a stream and taking it back costs its sender nothing.
+/// CVE-2023-44487: opening and resetting a stream costs its sender nothing.
 #[tokio::test]
-async fn streams_that_are_reset_as_they_are_opened_end_their_connection_and_harm_nobody() {
+async fn streams_reset_at_once_end_their_connection_and_no_other() {
     let pki = Pki::new();
     let stage = set(&pki, "").await;
     let (mut sender, driven, _) = client(&pki, &stage).await;
@@ -149,23 +149,23 @@ async fn streams_that_are_reset_as_they_are_opened_end_their_connection_and_harm
             };
             stream.send_reset(Reason::CANCEL);
             opened += 1;
-            // As many as one write holds, and then the next.
+            // One write at a time.
             if opened % 50 == 0 {
                 tokio::task::yield_now().await;
             }
         }
     };
     timeout(PATIENCE, flood).await.expect("the flood is ended");
-    assert!(opened < 10_000, "{opened} streams were taken");
+    assert!(opened < 10_000, "{opened} streams were accepted");
     assert!(driven.await.unwrap().is_err());
     malformed(&stage, 1).await;
     others_are_served(&pki, &stage).await;
     stage.close().await;
 }
 
-/// The same, slowly enough for each request to be begun.
+/// The same, slowly enough that each request begins.
 #[tokio::test]
-async fn requests_that_are_taken_back_once_they_have_begun_end_their_connection_too() {
+async fn requests_cancelled_after_they_begin_end_their_connection_too() {
     let pki = Pki::new();
     let stage = set(&pki, "").await;
     stage.sts.script(Fault::Slow { delay_ms: 20_000 }.always());
@@ -178,7 +178,7 @@ async fn requests_that_are_taken_back_once_they_have_begun_end_their_connection_
             else {
                 break;
             };
-            // Once this is answered, the request has been read.
+            // When this is answered, the request has been read.
             if pings.ping(h2::Ping::opaque()).await.is_err() {
                 break;
             }
@@ -187,7 +187,7 @@ async fn requests_that_are_taken_back_once_they_have_begun_end_their_connection_
         }
     };
     timeout(PATIENCE, flood).await.expect("the flood is ended");
-    assert!((100..200).contains(&opened), "{opened} requests were taken");
+    assert!((100..200).contains(&opened), "{opened} requests were accepted");
     let _ = driven.await.unwrap();
     malformed(&stage, 1).await;
     stage.sts.clear_faults();
@@ -199,7 +199,7 @@ fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
 }
 
-/// CVE-2024-27316 and its like: a head that never ends, in ever more frames.
+/// CVE-2024-27316 and similar: an endless head in CONTINUATION frames.
 #[tokio::test]
 async fn a_head_of_endless_continuations_ends_its_connection() {
     let pki = Pki::new();
@@ -224,7 +224,7 @@ async fn a_head_of_endless_continuations_ends_its_connection() {
         }
     };
     timeout(PATIENCE, flood).await.expect("the flood is ended");
-    assert!(written < 8 << 20, "{written} bytes were taken");
+    assert!(written < 8 << 20, "{written} bytes were accepted");
     let _ = reading.await;
     malformed(&stage, 1).await;
     others_are_served(&pki, &stage).await;
@@ -245,7 +245,7 @@ async fn a_head_that_is_too_long_is_refused() {
 }
 
 #[tokio::test]
-async fn connections_end_without_a_first_request_and_after_the_last() {
+async fn http2_connections_time_out_before_the_first_request_and_after_the_last() {
     let pki = Pki::new();
     let stage = set(&pki, "header_timeout_ms = 300\nidle_timeout_ms = 900").await;
     let started = Instant::now();
@@ -257,7 +257,7 @@ async fn connections_end_without_a_first_request_and_after_the_last() {
     let _ = timeout(PATIENCE, silently).await.expect("it is ended").unwrap();
     let silent_for = started.elapsed();
     assert!((290..850).contains(&silent_for.as_millis()), "silent for {silent_for:?}");
-    // By GOAWAY, which is no error.
+    // With GOAWAY, which is no error.
     timeout(PATIENCE, driven).await.expect("it is ended").unwrap().unwrap();
     let idle_for = started.elapsed();
     assert!((890..2_500).contains(&idle_for.as_millis()), "idle for {idle_for:?}");
@@ -265,7 +265,7 @@ async fn connections_end_without_a_first_request_and_after_the_last() {
 }
 
 #[tokio::test]
-async fn the_drain_finishes_the_streams_that_are_under_way() {
+async fn the_drain_finishes_open_streams() {
     let pki = Pki::new();
     let stage = set(&pki, "drain_timeout_ms = 5000").await;
     stage.sts.script(Fault::Slow { delay_ms: 400 }.always());
@@ -288,9 +288,9 @@ async fn the_drain_finishes_the_streams_that_are_under_way() {
     assert!(told.elapsed() < Duration::from_secs(4), "it took {:?}", told.elapsed());
 }
 
-/// What [`crate::framing`] holds for HTTP/1.1, as far as HTTP/2 can say it.
+/// The checks of [`crate::framing`], as far as they apply to HTTP/2.
 #[tokio::test]
-async fn a_request_for_no_host_or_for_two_is_refused() {
+async fn an_http2_request_without_one_host_is_refused() {
     let pki = Pki::new();
     let stage = set(&pki, "").await;
     let (mut sender, _driven, _) = client(&pki, &stage).await;
@@ -313,7 +313,7 @@ async fn a_request_for_no_host_or_for_two_is_refused() {
         let (answer, _) = sender.send_request(request.body(()).unwrap(), true).unwrap();
         assert_eq!(answer.await.unwrap().status(), expected, "{uri} {headers:?}");
     }
-    // Fields of HTTP/1.1's own are no request at all.
+    // Connection-specific fields of HTTP/1.1 are a protocol error.
     let mut stream = connected(&pki, &stage).await;
     let field = |name: &str, value: &str| {
         let length = |text: &str| u8::try_from(text.len()).unwrap();

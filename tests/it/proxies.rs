@@ -1,4 +1,4 @@
-//! Whose address a request comes from: the PROXY protocol, and headers that only proxies are believed in.
+//! The client's address: from the PROXY protocol, and from headers of trusted proxies.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use crate::stage::{PATIENCE, Setting, Stage};
 
 const GET: &str = "GET /v1/nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
 
-/// What is answered to these bytes.
+/// The answer to these bytes.
 async fn answered(stage: &Stage, parts: &[&[u8]]) -> String {
     let mut stream = TcpStream::connect(stage.public).await.unwrap();
     for part in parts {
-        // Who is refused may be gone before it has said all.
+        // The server may close the connection before all is sent.
         if stream.write_all(part).await.is_err() {
             break;
         }
-        // So that what is sent in parts arrives in parts.
+        // So that parts arrive separately.
         sleep(Duration::from_millis(20)).await;
     }
     let mut read = Vec::new();
@@ -27,7 +27,7 @@ async fn answered(stage: &Stage, parts: &[&[u8]]) -> String {
     String::from_utf8_lossy(&read).into_owned()
 }
 
-/// The one line that the log has about an answer.
+/// The log line of an answer.
 fn line_of(log_start: usize, answer: &str) -> String {
     let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).unwrap();
     let log = logs::since(log_start);
@@ -41,7 +41,7 @@ async fn set(server: &str) -> Stage {
 }
 
 #[tokio::test]
-async fn the_log_names_the_caller_that_a_trusted_proxy_names() {
+async fn the_log_has_the_client_address_from_a_trusted_proxy() {
     let trusting = r#"trusted_proxies = ["127.0.0.0/8"]"#;
     for (server, header, expected) in [
         ("x-forwarded-for", "X-Forwarded-For: 1.1.1.1, 203.0.113.9", Some("203.0.113.9")),
@@ -63,9 +63,9 @@ async fn the_log_names_the_caller_that_a_trusted_proxy_names() {
     }
 }
 
-/// T26: the header is anybody's to write.
+/// T26: any client can send the header.
 #[tokio::test]
-async fn nobody_else_is_believed() {
+async fn forwarded_headers_of_untrusted_peers_are_ignored() {
     let stage =
         set("trusted_proxies = [\"10.0.0.0/8\"]\nforwarded_header = \"x-forwarded-for\"").await;
     let start = logs::since(0).len();
@@ -79,7 +79,7 @@ const V2: &[u8] =
     b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\xc6\x33\x64\x01\x12\x67\x01\xbb";
 
 #[tokio::test]
-async fn a_connection_is_whose_the_proxy_protocol_says() {
+async fn the_proxy_protocol_names_the_client_of_a_connection() {
     let stage =
         set("trusted_proxies = [\"127.0.0.1\", \"203.0.113.0/24\"]\nproxy_protocol = true\n\
          forwarded_header = \"x-forwarded-for\"")
@@ -98,12 +98,12 @@ async fn a_connection_is_whose_the_proxy_protocol_says() {
             &[&V2[..3], &V2[3..20], &V2[20..], request.as_bytes()],
             r#"peer.address="203.0.113.9:4711" "#,
         ),
-        // A proxy behind a balancer names its caller in the header.
+        // A proxy behind a load balancer names its client in the header.
         (
             &[V2, forwarded.as_bytes()],
             r#"peer.address="203.0.113.9:4711" caller.address=198.51.100.7 "#,
         ),
-        // A probe of the proxy's own.
+        // A health check of the proxy itself.
         (&[b"PROXY UNKNOWN\r\n", request.as_bytes()], r#"peer.address="127.0.0.1:"#),
     ] {
         let start = logs::since(0).len();
@@ -114,7 +114,7 @@ async fn a_connection_is_whose_the_proxy_protocol_says() {
 }
 
 #[tokio::test]
-async fn connections_without_a_proxys_header_are_closed_and_counted() {
+async fn connections_without_a_valid_proxy_header_are_closed_and_counted() {
     let count = async |stage: &Stage, reason: &str| {
         let line = format!("appserver_proxy_protocol_errors_total{{reason=\"{reason}\"}} 1\n");
         let counted = async {

@@ -1,4 +1,4 @@
-//! T36: callers that trickle, idle or hoard, beside others who must not notice.
+//! T36: clients that trickle, idle or open many connections do not affect others.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::stage::{PATIENCE, Setting, Stage};
 /// The Authorization of `client-002`.
 const PROVEN: &str = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\n";
 
-/// Small bounds, so that reaching them takes no time to speak of.
+/// Low limits, so that they are reached quickly.
 const BOUNDS: &str = "
 [server]
 header_timeout_ms = 300
@@ -26,7 +26,7 @@ async fn bounded() -> Stage {
     Stage::set(Setting { config: BOUNDS, ..Setting::default() }).await
 }
 
-/// Waits until STS has been asked for a token. It may not have answered.
+/// Waits for a call to STS, which need not have been answered.
 async fn asked_for_a_token(stage: &Stage) {
     let asked = async {
         while stage.assume_role_calls().is_empty() {
@@ -36,7 +36,7 @@ async fn asked_for_a_token(stage: &Stage) {
     timeout(Duration::from_secs(10), asked).await.expect("STS is asked for a token");
 }
 
-/// Reads until the server ends the connection; answers what came and how long it took.
+/// Reads until the server closes the connection; returns the bytes and the time it took.
 async fn until_closed(mut stream: TcpStream) -> (String, Duration) {
     let started = Instant::now();
     let mut read = Vec::new();
@@ -46,8 +46,8 @@ async fn until_closed(mut stream: TcpStream) -> (String, Duration) {
 }
 
 #[tokio::test]
-async fn a_head_that_is_never_finished_ends_its_connection_and_harms_nobody() {
-    // So long a time-out for idle connections that it is not what ends these.
+async fn an_incomplete_head_times_out_and_delays_no_other_client() {
+    // The idle time-out is too long to end these.
     let config = "[server]\nheader_timeout_ms = 300\nidle_timeout_ms = 30000\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let mut silent = TcpStream::connect(stage.public).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_head_that_is_never_finished_ends_its_connection_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn an_idle_connection_is_ended_later_than_an_unfinished_head() {
+async fn an_idle_connection_times_out_later_than_an_incomplete_head() {
     let stage = bounded().await;
     let mut idle = TcpStream::connect(stage.public).await.unwrap();
     idle.write_all(b"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -102,7 +102,7 @@ async fn a_body_that_does_not_arrive_is_answered_408() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_cap_are_closed_at_once_where_all_others_are_of_proven_callers() {
+async fn connections_beyond_the_limit_are_refused_where_all_others_are_authenticated() {
     let config = "[server]\nmax_connections = 8\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let mut held = Vec::new();
@@ -127,14 +127,14 @@ async fn connections_beyond_the_cap_are_closed_at_once_where_all_others_are_of_p
     stage.close().await;
 }
 
-/// A connection from another of this machine's addresses.
+/// A connection from another loopback address.
 async fn from(host: u8, to: std::net::SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, host], 0).into()).unwrap();
     socket.connect(to).await.unwrap()
 }
 
-/// Which of them the server has ended; the others have nothing to read.
+/// Which of them the server has closed; the others have nothing to read.
 async fn ended(streams: &mut [TcpStream]) -> Vec<bool> {
     let mut ended = Vec::new();
     for stream in streams {
@@ -154,9 +154,9 @@ async fn counted(stage: &Stage, line: &str) {
     timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{line} is not counted"));
 }
 
-/// T50: who hoards takes from itself alone, and the probes are answered.
+/// T50: an address with many connections affects only its own, and probes are answered.
 #[tokio::test]
-async fn an_address_that_hoards_idle_connections_ends_its_own_and_nobody_elses() {
+async fn an_address_at_its_limit_loses_its_own_idle_connections_only() {
     let config = "[server]\nmax_connections = 30\nmax_connections_per_address = 10\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let mut neighbour = [from(3, stage.public).await];
@@ -169,7 +169,7 @@ async fn an_address_that_hoards_idle_connections_ends_its_own_and_nobody_elses()
     assert_eq!(ended, [vec![true; 30], vec![false; 10]].concat(), "the oldest were ended");
     assert_eq!(self::ended(&mut neighbour).await, [false]);
     assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
-    // Unfinished heads are as idle as silence, and are not renewed by a byte.
+    // Incomplete heads count as idle, and further bytes do not change that.
     for stream in &mut hoarded[30..] {
         stream.write_all(b"GET /v1/token HTTP/1.1\r\nX").await.unwrap();
     }
@@ -186,7 +186,7 @@ async fn an_address_that_hoards_idle_connections_ends_its_own_and_nobody_elses()
 }
 
 #[tokio::test]
-async fn at_the_cap_of_all_strangers_make_room_for_new_connections() {
+async fn at_the_total_limit_unauthenticated_connections_are_evicted_for_new_ones() {
     let config = "[server]\nmax_connections = 8\nmax_connections_per_address = 0\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let mut hoarded = Vec::new();
@@ -200,9 +200,9 @@ async fn at_the_cap_of_all_strangers_make_room_for_new_connections() {
     stage.close().await;
 }
 
-/// There every connection has the balancer's address, or the header tells whose a request is and not a connection.
+/// Their connections have the load balancer's address, or the header names the client of a request, not of a connection.
 #[tokio::test]
-async fn connections_of_proxies_are_not_counted_and_not_idle_for_less_long() {
+async fn connections_of_proxies_have_no_address_limit_and_the_full_idle_time_out() {
     let bounds = "max_connections_per_address = 2\nunauthenticated_idle_timeout_ms = 100\n";
     for proxied in [
         "behind_proxy = true",
@@ -229,7 +229,7 @@ async fn connections_of_proxies_are_not_counted_and_not_idle_for_less_long() {
 }
 
 #[tokio::test]
-async fn behind_the_proxy_protocol_the_callers_that_it_names_are_counted() {
+async fn behind_the_proxy_protocol_the_named_client_addresses_are_counted() {
     let config = "[server]\nmax_connections_per_address = 2\nbehind_proxy = true\n\
                   trusted_proxies = [\"127.0.0.1\", \"203.0.113.0/24\"]\nproxy_protocol = true\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
@@ -254,7 +254,7 @@ async fn behind_the_proxy_protocol_the_callers_that_it_names_are_counted() {
 }
 
 #[tokio::test]
-async fn after_an_answer_to_a_stranger_a_connection_is_idle_for_less_long() {
+async fn the_idle_time_out_is_shorter_after_an_unauthenticated_request() {
     let config = "[server]\nunauthenticated_idle_timeout_ms = 300\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let mut proven = TcpStream::connect(stage.public).await.unwrap();
@@ -272,9 +272,9 @@ async fn after_an_answer_to_a_stranger_a_connection_is_idle_for_less_long() {
     stage.close().await;
 }
 
-/// At the bound of memory others are served, and what was taken is given back.
+/// At the memory limit others are served, and the memory is released afterwards.
 #[tokio::test]
-async fn unfinished_heads_beyond_the_bound_of_memory_are_ended() {
+async fn incomplete_heads_beyond_the_memory_limit_end_their_connections() {
     let config =
         "[server]\nmax_connection_memory_bytes = 1048576\nmax_connections_per_address = 0\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
@@ -285,7 +285,7 @@ async fn unfinished_heads_beyond_the_bound_of_memory_are_ended() {
         stream.write_all(head.as_bytes()).await.unwrap();
         long.push(stream);
     }
-    // Each of them is reckoned at 48 KiB, so there is room for 21.
+    // Each is estimated at 48 KiB, so 21 fit.
     assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
     let served = ended(&mut long).await.iter().filter(|ended| !**ended).count();
     assert!((15..=21).contains(&served), "{served} are still open");
@@ -295,7 +295,7 @@ async fn unfinished_heads_beyond_the_bound_of_memory_are_ended() {
     stage.close().await;
 }
 
-/// A head that does not end holds 16 KiB of memory, not hyper's 400.
+/// An endless head holds 16 KiB of memory, not hyper's 400.
 #[tokio::test]
 async fn a_head_that_is_too_long_is_refused_and_counted() {
     let stage = Stage::demo().await;
@@ -309,9 +309,9 @@ async fn a_head_that_is_too_long_is_refused_and_counted() {
     stage.close().await;
 }
 
-/// A request under way when the server is told to stop is answered; new ones find nobody.
+/// An open request is answered during shutdown; new connections are not accepted.
 #[tokio::test]
-async fn the_drain_finishes_what_is_under_way() {
+async fn the_drain_finishes_open_requests() {
     let stage = bounded().await;
     stage.sts.script(Fault::Slow { delay_ms: 400 }.always());
     let public = stage.public;
@@ -325,7 +325,7 @@ async fn the_drain_finishes_what_is_under_way() {
     assert!(TcpStream::connect(public).await.is_err());
 }
 
-/// STS takes longer than the drain may: the connection is cut, and the process does not hang on it.
+/// STS takes longer than the drain may: the connection is closed, and the process ends.
 #[tokio::test]
 async fn the_drain_ends_at_its_deadline() {
     let config = "[server]\ndrain_timeout_ms = 200\n";
@@ -341,9 +341,9 @@ async fn the_drain_ends_at_its_deadline() {
     assert!(under_way.await.unwrap().is_err());
 }
 
-/// Their callers know nothing of a stop yet.
+/// Their clients cannot know of the shutdown yet.
 #[tokio::test]
-async fn a_first_request_that_comes_with_the_stop_is_answered_and_silence_is_not_waited_for() {
+async fn a_first_request_sent_during_shutdown_is_answered_and_silence_ends_soon() {
     let stage = Stage::demo().await;
     let silent = TcpStream::connect(stage.public).await.unwrap();
     let mut late = TcpStream::connect(stage.public).await.unwrap();

@@ -1,4 +1,4 @@
-//! TLS of the public listener: versions, protocols, client certificates, and handshakes that come to nothing.
+//! TLS of the public listener: versions, protocols, client certificates and failed handshakes.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ fn url(stage: &Stage, path: &str) -> String {
     format!("https://{}{path}", stage.public)
 }
 
-/// Waits until the counter of failed handshakes has this reason so often.
+/// Waits until the counter of failed handshakes has this value for the reason.
 async fn failed(stage: &Stage, reason: &str, times: u32) {
     let line = format!("appserver_tls_handshakes_failed_total{{reason=\"{reason}\"}} {times}\n");
     let counted = async {
@@ -49,7 +49,7 @@ async fn failed(stage: &Stage, reason: &str, times: u32) {
 }
 
 #[tokio::test]
-async fn both_versions_and_both_protocols_are_spoken() {
+async fn tls_1_2_and_1_3_and_both_http_versions_are_supported() {
     let pki = Pki::new();
     let stage = secured(&pki, "off", "").await;
     for tls in [TlsVersion::TLS_1_2, TlsVersion::TLS_1_3] {
@@ -72,24 +72,23 @@ async fn both_versions_and_both_protocols_are_spoken() {
     stage.close().await;
 }
 
-/// Nobody has to watch a certificate that does not exist.
 #[tokio::test]
-async fn without_tls_there_is_no_expiry_to_watch() {
+async fn without_tls_there_is_no_certificate_expiry_metric() {
     let stage = Stage::demo().await;
     let (_, metrics) = stage.admin("/metrics").await;
     assert!(!metrics.contains("certificate_expiry"), "{metrics}");
     stage.close().await;
 }
 
-/// T36: some never finish their handshake; the others do not wait for them.
+/// T36: clients that never finish their handshake do not delay others.
 #[tokio::test]
-async fn a_handshake_that_stalls_ends_by_the_header_time_out_and_harms_nobody() {
+async fn a_stalled_handshake_ends_at_the_header_time_out_and_delays_no_other_client() {
     let pki = Pki::new();
     let stage = secured(&pki, "off", "header_timeout_ms = 400").await;
     let started = Instant::now();
     let mut silent = TcpStream::connect(stage.public).await.unwrap();
     let mut begun = TcpStream::connect(stage.public).await.unwrap();
-    // The head of a record that never comes.
+    // The header of a record whose body never arrives.
     begun.write_all(&[0x16, 3, 1, 2, 0, 1]).await.unwrap();
     let client = pki.client().build().unwrap();
     let other = client.get(url(&stage, "/v1/whoami"));
@@ -106,7 +105,7 @@ async fn a_handshake_that_stalls_ends_by_the_header_time_out_and_harms_nobody() 
 }
 
 #[tokio::test]
-async fn handshakes_that_fail_are_counted_by_reason() {
+async fn failed_handshakes_are_counted_by_reason() {
     let pki = Pki::new();
     let stage = secured(&pki, "required", "").await;
     drop(TcpStream::connect(stage.public).await.unwrap());
@@ -116,7 +115,7 @@ async fn handshakes_that_fail_are_counted_by_reason() {
     plain.write_all(b"GET /v1/token HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
-    assert!(!answer.starts_with(b"HTTP"), "nothing is answered in the clear");
+    assert!(!answer.starts_with(b"HTTP"), "plain HTTP was answered");
     failed(&stage, "malformed", 1).await;
 
     let tcp = TcpStream::connect(stage.public).await.unwrap();
@@ -148,7 +147,7 @@ async fn handshakes_that_fail_are_counted_by_reason() {
     stage.close().await;
 }
 
-/// Who one is by a certificate, by a header, or by both.
+/// The caller by a certificate, by a header, or by both.
 async fn whoami(
     pki: &Pki,
     stage: &Stage,
@@ -209,7 +208,7 @@ async fn a_certificate_is_a_credential_and_a_header_wins_over_it() {
         let answer = whoami(&pki, &stage, certificate, header).await;
         assert_eq!(proven(&answer), expected);
     }
-    // One answer, whatever was wrong.
+    // The same answer for every cause.
     let unnamed = whoami(&pki, &stage, Some(&nobody), None).await;
     assert_eq!(unnamed.steady(), whoami(&pki, &stage, None, Some(wrong)).await.steady());
 
@@ -223,7 +222,7 @@ async fn a_certificate_is_a_credential_and_a_header_wins_over_it() {
 }
 
 #[tokio::test]
-async fn certificates_are_asked_for_as_the_configuration_says() {
+async fn client_certificates_are_requested_as_configured() {
     let pki = Pki::new();
     let two = pki.clients.naming(&["two.example.com"]);
     let stage = secured(&pki, "required", "").await;
@@ -235,7 +234,7 @@ async fn certificates_are_asked_for_as_the_configuration_says() {
     stage.close().await;
 }
 
-/// A certificate is renewed: connections that are open go on, new ones are shown the new one, and a bad one changes nothing.
+/// Open connections continue, new ones get the new certificate, and an invalid one changes nothing.
 #[tokio::test]
 async fn a_certificate_is_renewed_without_a_restart() {
     let (old, new) = (Pki::new(), Pki::new());
@@ -259,11 +258,11 @@ async fn a_certificate_is_renewed_without_a_restart() {
     stage.reload().await.unwrap();
     assert_eq!(whoami(&new.client().build().unwrap()).await, Ok(200));
     assert_eq!(whoami(&old.client().build().unwrap()).await, Err("refused"));
-    assert_eq!(whoami(&open).await, Ok(200), "an open connection goes on");
+    assert_eq!(whoami(&open).await, Ok(200), "the open connection has ended");
     stage.close().await;
 }
 
-/// One open connection of a caller by a certificate, and what it is answered: the outcome, and whether it is closed.
+/// One open connection with a client certificate.
 struct Kept<'a> {
     stage: &'a Stage,
     client: reqwest::Client,
@@ -293,7 +292,7 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// A CA's word ends with the certificate, and not with the connection.
+/// A certificate authenticates until it expires, and not until the connection ends.
 #[tokio::test]
 async fn an_expired_certificate_authenticates_no_request_of_an_open_connection() {
     let pki = Pki::new();
@@ -359,7 +358,7 @@ async fn after_a_reload_an_open_connection_is_authenticated_by_the_new_configura
     }
 }
 
-/// Who has shown no certificate is no caller any more once one is required.
+/// A connection without a certificate authenticates no caller once one is required.
 #[tokio::test]
 async fn after_a_reload_that_requires_certificates_a_connection_without_one_is_closed() {
     let pki = Pki::new();
