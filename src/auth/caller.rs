@@ -1,4 +1,4 @@
-//! Who is calling.
+//! The authenticated caller of a request.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use appserver_domain::{ClientId, Fingerprint, IssuerName, Subject};
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     client: ClientId,
-    /// Who vouches for the subject: `alice` of one issuer is not `alice` of another.
+    /// The identity provider that proved the subject: `alice` of one issuer is not `alice` of another.
     issuer: Option<IssuerName>,
     subject: Option<Subject>,
     claims: BTreeMap<String, String>,
@@ -30,7 +30,7 @@ pub(crate) enum Method {
     ClientCertificate,
     /// `?Ticket=`.
     Ticket,
-    /// Nobody proved anything: the operator tries out what a caller would get, on the command line.
+    /// No credential: a caller that the operator simulates on the command line.
     Operator,
 }
 
@@ -47,18 +47,17 @@ impl Method {
 }
 
 impl Caller {
-    /// A client that knew the secret that `parent` stands for; nothing is proven of any user behind it.
+    /// A client authenticated by a secret, without a subject. `parent` identifies the secret.
     pub(super) fn by_secret(client: ClientId, parent: Fingerprint) -> Self {
         Self::of_client(client, Method::ClientSecret, parent)
     }
 
-    /// A client whose certificate, with the name that `parent` stands for, was verified; nothing is proven of any user
-    /// behind it.
+    /// A client authenticated by a certificate, without a subject. `parent` identifies the certificate's name.
     pub(super) fn by_certificate(client: ClientId, parent: Fingerprint) -> Self {
         Self::of_client(client, Method::ClientCertificate, parent)
     }
 
-    /// A user of a client's, proven by a token with these claims of an issuer whose configuration `parent` stands for.
+    /// A user of a client, authenticated by a JWT with these claims. `parent` identifies the issuer's configuration.
     pub(super) fn by_jwt(
         client: ClientId,
         (issuer, subject): (IssuerName, Subject),
@@ -75,7 +74,7 @@ impl Caller {
         }
     }
 
-    /// The caller that a ticket was made for.
+    /// The caller that a ticket was issued for.
     pub(super) fn by_ticket(
         client: ClientId,
         user: Option<(IssuerName, Subject)>,
@@ -88,7 +87,7 @@ impl Caller {
         Self { issuer, subject, claims, until, ..client }
     }
 
-    /// A caller that exists only to be shown what it would get; no request ever becomes one.
+    /// A caller for dry runs and the operator's commands; no request becomes one.
     pub(crate) fn simulated(
         client: ClientId,
         subject: Option<Subject>,
@@ -108,7 +107,7 @@ impl Caller {
         Self { client, issuer: None, subject: None, claims, method, until: None, parent }
     }
 
-    /// The same caller with those of its claims that are to be kept.
+    /// The same caller with only the claims that `keep` selects.
     pub(crate) fn with_claims(&self, keep: impl Fn(&str) -> bool) -> Self {
         let claims = self.claims.iter().filter(|(name, _)| keep(name));
         let claims = claims.map(|(name, claim)| (name.clone(), claim.clone())).collect();
@@ -131,7 +130,7 @@ impl Caller {
         &self.claims
     }
 
-    /// When whatever the caller is given must end, if its issuer says so: its login's own end.
+    /// The latest end of anything issued to the caller: the end of its login, if its issuer is configured so.
     pub(crate) fn until(&self) -> Option<DateTime<Utc>> {
         self.until
     }
@@ -142,7 +141,8 @@ impl Caller {
         Self { until: Some(end), ..self }
     }
 
-    /// Stands for the credential that proved the caller. A ticket made with it is valid only while the credential is.
+    /// Identifies the credential that authenticated the caller. A ticket issued with it is valid only while the
+    /// credential is.
     pub(super) fn parent(&self) -> Fingerprint {
         self.parent
     }

@@ -1,4 +1,5 @@
-//! A presented credential becomes a [`Caller`], or does not. Knows nothing of HTTP frameworks.
+//! Authentication: turns a presented credential into a [`Caller`] or an [`AuthError`]. Independent of the HTTP
+//! framework.
 
 mod caller;
 mod certificate;
@@ -24,33 +25,32 @@ use chrono::{DateTime, Utc};
 
 use appserver_domain::{ClientId, Fingerprint};
 
-/// The registered clients, and how each proves itself.
+/// The registered clients and how each authenticates.
 #[derive(Debug)]
 pub(crate) struct Authenticator {
     clients: HashMap<ClientId, Client>,
     issuers: Issuers,
-    /// Whose certificate has which name.
+    /// The client of each certificate name.
     certificates: HashMap<CertificateName, ClientId>,
-    /// Whether any client proves itself by a secret.
+    /// Whether any client has a secret.
     has_secrets: bool,
-    /// Compared with in place of the secrets of a client that has none, or does not exist, so that its refusal costs
-    /// the same work.
+    /// Compared with the presented secret if the client is unknown or has no secret, so that the rejection takes the
+    /// same time.
     decoy: [SecretHash; 2],
 }
 
-/// What is known of one client's credentials.
+/// The credentials of one client.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
-    /// One hash, or two while a secret is being rotated; never more, and always compared as two. None for a client
-    /// that proves itself otherwise.
+    /// One hash (held twice), or two during a rotation; both are always compared. None for a client without a secret.
     pub(crate) secrets: Option<[SecretHash; 2]>,
-    /// What its certificates say; any one of these is enough. No two clients have one of them in common.
+    /// Any one of these certificate names authenticates the client. No two clients share a name.
     pub(crate) certificates: Vec<CertificateName>,
-    /// A disabled client is told so, but only after it has proven itself.
+    /// A disabled client learns that it is disabled only after it has authenticated.
     pub(crate) enabled: bool,
 }
 
-/// Why nobody was let in. Callers learn one thing from all but the last; the log names the reason.
+/// Why authentication failed. Callers get the same response to all variants but the last; the log has the reason.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthError {
     #[error("no credential was presented")]
@@ -78,7 +78,7 @@ pub(crate) enum AuthError {
 }
 
 impl AuthError {
-    /// The registered client that was named, for the log: whose door is being tried.
+    /// The registered client that the request claims to come from, for the log.
     pub(crate) fn client(&self) -> Option<&ClientId> {
         match self {
             Self::WrongSecret(client) | Self::Disabled(client) => Some(client),
@@ -95,8 +95,8 @@ impl AuthError {
 }
 
 impl AuthError {
-    /// Whether something was tried that failed. Who brings nothing has guessed nothing: some HTTP libraries ask once
-    /// without a credential before they send it.
+    /// Whether it counts as a failed attempt. A request without a credential does not: some HTTP libraries send one
+    /// before they send the credential.
     pub(crate) fn is_attempt(&self) -> bool {
         match self {
             Self::Missing | Self::Disabled(_) => false,
@@ -125,15 +125,15 @@ impl Authenticator {
         Self { clients, issuers, certificates, has_secrets, decoy }
     }
 
-    /// Whether looking at the credential takes more than a hash or two: a signature that was not verified before.
-    pub(crate) fn needs_a_signature(
+    /// Whether checking the credential means verifying a signature, rather than a few hashes.
+    pub(crate) fn needs_signature_check(
         &self,
         presented: &PresentedCredential,
         now: DateTime<Utc>,
     ) -> bool {
         match presented {
-            PresentedCredential::Jwt(token) => self.issuers.would_verify(token, now),
-            // Of a certificate the handshake has verified it.
+            PresentedCredential::Jwt(token) => self.issuers.needs_signature_check(token, now),
+            // The handshake has verified the certificate's signature.
             PresentedCredential::Certificate(_)
             | PresentedCredential::Secret { .. }
             | PresentedCredential::Other
@@ -142,17 +142,17 @@ impl Authenticator {
         }
     }
 
-    /// Whether any client proves itself by a secret.
+    /// Whether any client has a secret.
     pub(crate) fn has_secrets(&self) -> bool {
         self.has_secrets
     }
 
-    /// Whose tokens are believed.
+    /// The trusted issuers.
     pub(crate) fn issuers(&self) -> &Issuers {
         &self.issuers
     }
 
-    /// Whoever the credential proves at this moment. Nothing is waited for but, at times, an issuer's new keys.
+    /// Authenticates by the credential. Waits only for an issuer's new keys, if the token's key is unknown.
     pub(crate) async fn authenticate(
         &self,
         presented: &PresentedCredential,
@@ -162,7 +162,7 @@ impl Authenticator {
             (Err(AuthError::Jwt(refusal)), PresentedCredential::Jwt(token))
                 if refusal.may_end_with_newer_keys() =>
             {
-                // Boxed: it is rare, and all others carry the room that it takes.
+                // Boxed: it is rare, and its size would be part of every other future.
                 let newer = self.issuers.verify_by_newer_keys(token, now, refusal);
                 self.registered(Box::pin(newer).await?)
             }
@@ -170,7 +170,7 @@ impl Authenticator {
         }
     }
 
-    /// The same by what is known already. Tickets are opened by [`TicketSeal`]: they hold what is asked, too.
+    /// The same without waiting. Tickets are opened by [`TicketSeal`]: they also hold the request.
     pub(crate) fn authenticate_at_once(
         &self,
         presented: &PresentedCredential,
@@ -204,15 +204,16 @@ impl Authenticator {
         }
     }
 
-    /// The caller that a ticket was made for, if the credential that it was made with would still prove it.
+    /// The caller of a ticket, if the credential that the ticket was issued with is still valid.
     pub(crate) fn authenticate_ticket(&self, caller: Caller) -> Result<Caller, AuthError> {
         let caller = self.registered(caller)?;
         let parent = caller.parent();
         let is_valid = match caller.issuer() {
             Some(issuer) => self.issuers.parent(issuer) == Some(parent),
-            None => {
-                self.clients.get(caller.client()).is_some_and(|client| client.vouches_by(parent))
-            }
+            None => self
+                .clients
+                .get(caller.client())
+                .is_some_and(|client| client.has_credential(parent)),
         };
         match is_valid {
             true => Ok(caller),
@@ -220,7 +221,7 @@ impl Authenticator {
         }
     }
 
-    /// A caller whom somebody else has proven, if its client is one of ours.
+    /// The authenticated caller, if its client is registered and enabled.
     fn registered(&self, caller: Caller) -> Result<Caller, AuthError> {
         match self.clients.get(caller.client()) {
             Some(client) if client.enabled => Ok(caller),
@@ -231,7 +232,8 @@ impl Authenticator {
 }
 
 impl Authenticator {
-    /// The one client that has a name of the certificate's, and the first such name. One that names two proves neither.
+    /// The one client that has a name of the certificate, and the first such name. A certificate that names two
+    /// clients authenticates neither.
     fn named_by(&self, names: &CertificateNames) -> Option<(&CertificateName, &ClientId)> {
         let mut named = names.iter().filter_map(|name| self.certificates.get_key_value(name));
         let first = named.next()?;
@@ -239,14 +241,14 @@ impl Authenticator {
     }
 }
 
-/// Compares with both hashes whatever the first comparison says.
+/// Compares with both hashes, whatever the first comparison gives.
 fn is_one_of([first, second]: &[SecretHash; 2], offered: &SecretHash) -> bool {
     first.is_same(offered) | second.is_same(offered)
 }
 
 impl Client {
-    /// Whether a secret or a certificate's name of the client is what this stands for.
-    fn vouches_by(&self, parent: Fingerprint) -> bool {
+    /// Whether the fingerprint is that of a secret or a certificate name of this client.
+    fn has_credential(&self, parent: Fingerprint) -> bool {
         self.secrets.iter().flatten().any(|secret| secret.as_parent() == parent)
             || self.certificates.iter().any(|name| name.as_parent() == parent)
     }
@@ -297,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_let_in() {
+    fn any_other_credential_is_rejected() {
         let auth = authenticator();
         let refusal = |presented| auth.authenticate_at_once(&presented, now()).unwrap_err();
         let wrong = AuthError::WrongSecret("client-002".parse().unwrap());
@@ -312,7 +314,7 @@ mod tests {
         assert_eq!(refusal(PresentedCredential::Nothing), AuthError::Missing);
     }
 
-    /// T25: who is refused learns nothing from how long it took.
+    /// T25: the time of a rejection reveals nothing.
     #[test]
     fn an_unknown_client_costs_the_same_work_as_a_wrong_secret() {
         let auth = authenticator();
@@ -371,7 +373,7 @@ mod tests {
 
     /// T48.
     #[test]
-    fn what_was_made_with_a_credential_is_valid_as_long_as_the_credential_is() {
+    fn a_ticket_is_valid_as_long_as_the_credential_it_was_issued_with() {
         let with = |secrets: [&str; 2], names: &[&str]| {
             let certificates =
                 names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect();

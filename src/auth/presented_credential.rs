@@ -1,4 +1,4 @@
-//! What a request shows to prove who sends it.
+//! The credential that a request presents.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use secrecy::SecretString;
 
 use super::CertificateNames;
 
-/// A credential as it came, read but not yet believed.
+/// A parsed credential that is not verified yet.
 #[derive(Debug)]
 pub(crate) enum PresentedCredential {
     /// `Authorization: Basic`, with the client as the user name.
@@ -16,19 +16,19 @@ pub(crate) enum PresentedCredential {
         client: String,
         secret: SecretString,
     },
-    /// `Authorization: Bearer`, a JWT if it is what we take.
+    /// `Authorization: Bearer`: a JWT, if it is a token that we accept.
     Jwt(SecretString),
-    /// No header, but a certificate that the connection's handshake has verified.
+    /// No header, but a client certificate that the handshake has verified.
     Certificate(Arc<CertificateNames>),
-    /// A scheme that no door here takes.
+    /// An authentication scheme that is not supported.
     Other,
-    /// A header that does not keep its scheme's form, or several credentials at once.
+    /// A header that is not valid in its scheme, or several credentials.
     Malformed,
     Nothing,
 }
 
 impl PresentedCredential {
-    /// The client that it says to be from, registered or not.
+    /// The client that the credential names, registered or not.
     pub(crate) fn named_client(&self) -> Option<&str> {
         match self {
             Self::Secret { client, .. } => Some(client),
@@ -47,7 +47,7 @@ impl PresentedCredential {
             return token.map_or(Self::Malformed, |token| Self::Jwt(token.into()));
         }
         if !scheme.eq_ignore_ascii_case(b"basic") {
-            // What is no text has no scheme either.
+            // A value that is not text has no scheme.
             let is_text = std::str::from_utf8(value).is_ok();
             return if is_text { Self::Other } else { Self::Malformed };
         }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_told_apart_without_a_panic() {
+    fn malformed_and_unsupported_headers_are_distinguished() {
         for malformed in ["Basic", "Basic ", "Basic ???", "Basic QWxhZGRpbg==", "Basic //79"] {
             let presented = PresentedCredential::from_authorization(malformed.as_bytes());
             assert!(matches!(presented, PresentedCredential::Malformed), "{malformed}");
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bearers_token_is_what_stands_after_the_scheme() {
+    fn a_bearer_token_is_the_text_after_the_scheme() {
         for header in ["Bearer a.b.c", "bearer  a.b.c "] {
             let PresentedCredential::Jwt(token) =
                 PresentedCredential::from_authorization(header.as_bytes())

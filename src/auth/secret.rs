@@ -1,4 +1,4 @@
-//! Client secrets, and the hashes that are kept of them.
+//! Client secrets and their hashes.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,11 +11,11 @@ use appserver_domain::{Fingerprint, Invalid};
 
 /// The SHA-256 of a client's secret, written as 64 hex digits in the configuration.
 ///
-/// A slow password hash would be wrong here. It makes guessing dear where people choose the secret; ours are
-/// 256 random bits, which no speed of guessing finds. What it would add is a door: each wrong secret would
-/// cost the server the work that was meant for the attacker.
+/// A slow password hash would be wrong here. It makes guessing expensive where people choose the secret; ours are 256
+/// random bits, which cannot be guessed at any speed. It would add a denial of service: each wrong secret would cost
+/// the server the work that was meant for the attacker.
 ///
-/// It has no `==`: compare two with [`SecretHash::is_same`], whose time tells nothing.
+/// It has no `==`: compare two with [`SecretHash::is_same`], which takes constant time.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct SecretHash([u8; 32]);
@@ -27,8 +27,8 @@ impl SecretHash {
         Self(Sha256::digest(secret.expose_secret().as_bytes()).into())
     }
 
-    /// Takes the same time wherever the first difference is. By words: `subtle` keeps the compiler from seeing through
-    /// each comparison by itself, and 32 bytes would take as long as looking the client up.
+    /// Takes constant time. Compares words: `subtle` puts an optimisation barrier into each comparison, and 32 of
+    /// them would take as long as looking the client up.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         #[cfg(test)]
         work::count(|work| &mut work.comparisons);
@@ -36,12 +36,12 @@ impl SecretHash {
         pairs.fold(Choice::from(1), |equal, (ours, theirs)| equal & ours.ct_eq(&theirs)).into()
     }
 
-    /// Whether it is the hash in which all digits are zeros, as examples have it. No secret is known that has it.
+    /// Whether all digits are zeros, as in examples. No known secret has this hash.
     pub(crate) fn is_blank(&self) -> bool {
         self.is_same(&Self([0; 32]))
     }
 
-    /// Stands for the secret in what was made with it.
+    /// Identifies the secret in tickets that are issued with it.
     pub(super) fn as_parent(&self) -> Fingerprint {
         Fingerprint::of([b"secret".as_slice(), &self.0])
     }
@@ -85,8 +85,8 @@ impl From<ClientSecret> for SecretString {
     }
 }
 
-/// Counts the dear steps of an authentication, so that a test can hold that every refusal takes the same ones.
-/// Time itself cannot be tested for: one hash takes less than a microsecond.
+/// Counts the expensive steps of an authentication, so that a test can require the same steps of every rejection.
+/// Time itself cannot be tested: one hash takes less than a microsecond.
 #[cfg(test)]
 pub(super) mod work {
     use std::cell::Cell;

@@ -15,8 +15,8 @@ const SHORT_NAMES: [(&str, &str); 9] = [
     ("0.9.2342.19200300.100.1.1", "UID"),
 ];
 
-/// The name with its last part first. Different names have different texts: what means something to the form is
-/// escaped, and types without a short name are written by number with their value in hexadecimal digits.
+/// The name, last RDN first. Different names have different texts: special characters are escaped, and attribute
+/// types without a short name are written as an OID with the value in hexadecimal.
 pub(super) fn rfc4514(name: &X509Name<'_>) -> String {
     let parts: Vec<_> = name.iter_rdn().map(|part| part.iter().map(attribute).collect()).collect();
     let parts = parts.into_iter().rev().map(|attributes: Vec<_>| attributes.join("+"));

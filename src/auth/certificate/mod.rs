@@ -1,4 +1,4 @@
-//! What a client certificate says of its holder, and what of that names a client.
+//! The names in a client certificate, and which of them identify a client.
 
 mod distinguished_name;
 
@@ -14,11 +14,12 @@ use distinguished_name::rfc4514;
 
 /// One name in a certificate: an entry of its subject alternative names, or its subject.
 ///
-/// Names are compared whole. No pattern is taken: whoever may ask a CA for names could ask for one that fits it.
+/// Names are compared whole. Patterns are not supported: anyone who can request names from a CA could request one
+/// that matches.
 #[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) enum CertificateName {
-    /// Lower case, as DNS takes no notice of it.
+    /// In lower case: DNS names are case-insensitive.
     Dns(String),
     Uri(String),
     Email(String),
@@ -52,7 +53,7 @@ impl TryFrom<String> for CertificateName {
 }
 
 impl CertificateName {
-    /// Stands for the name in what was made with a certificate that has it.
+    /// Identifies the name in tickets that are issued with it.
     pub(super) fn as_parent(&self) -> Fingerprint {
         Fingerprint::of([b"certificate".as_slice(), self.to_string().as_bytes()])
     }
@@ -69,7 +70,7 @@ impl fmt::Display for CertificateName {
     }
 }
 
-/// The names in a certificate that was verified, read once for all requests of its connection.
+/// The names in a verified certificate, read once per connection.
 #[derive(Debug)]
 pub(crate) struct CertificateNames(Box<[CertificateName]>);
 

@@ -1,4 +1,4 @@
-//! An issuer at work: its description, and the keys that it has now.
+//! An active issuer: its configuration and its present keys.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::refresh_trigger::RefreshTrigger;
 use crate::telemetry::IssuerMetrics;
 use appserver_domain::clock::Clock;
 
-/// One issuer. A reload that leaves its description as it is leaves this as it is.
+/// One issuer. A reload that does not change its configuration keeps it.
 pub(super) struct ActiveIssuer {
     pub(super) issuer: Issuer,
     supply: Arc<JwksSource>,
 }
 
-/// An issuer's keys, and the task that fetches them, if one does; it ends with this.
+/// An issuer's keys and the task that fetches them, if any; the task ends when this is dropped.
 struct JwksSource {
     ring: Arc<ActiveJwks>,
     fetching: Option<Fetching>,
@@ -29,12 +29,12 @@ struct JwksSource {
 
 struct Fetching {
     trigger: Arc<RefreshTrigger>,
-    _ends: DropGuard,
+    _cancels: DropGuard,
 }
 
 impl ActiveIssuer {
-    /// Begins to fetch, if that is where keys come from; then it needs a runtime. What was described otherwise before, but
-    /// for its keys, hands these on: a new audience must not wait for an issuer that is down.
+    /// Starts to fetch, if keys are fetched; then it needs a runtime. If only other settings changed, the keys of
+    /// `before` are kept: a new audience must not depend on an issuer that is down.
     pub(super) fn start(
         issuer: Issuer,
         before: Option<&Self>,
@@ -52,7 +52,7 @@ impl ActiveIssuer {
         &self.supply.ring
     }
 
-    /// Waits a moment for newer keys, if there may be any; whether the issuer has been asked.
+    /// Waits for newer keys, up to a limit; returns whether a fetch has ended.
     pub(super) async fn refetched(&self) -> bool {
         match &self.supply.fetching {
             Some(fetching) => fetching.trigger.fetched().await,
@@ -60,7 +60,7 @@ impl ActiveIssuer {
         }
     }
 
-    /// The fetches that have ended.
+    /// Counts the fetches that have ended.
     #[cfg(test)]
     pub(super) fn fetches(&self) -> tokio::sync::watch::Receiver<u64> {
         self.supply.fetching.as_ref().expect("its keys are fetched").trigger.fetches()
@@ -80,12 +80,12 @@ impl JwksSource {
     ) -> Result<Self, IssuerTlsError> {
         let (from, refresh_policy) = match &issuer.keys {
             ConfiguredKeys::Static(keys) => {
-                let ring = Arc::new(ActiveJwks::holding(keys.clone()));
+                let ring = Arc::new(ActiveJwks::new(keys.clone()));
                 return Ok(Self { ring, fetching: None });
             }
             ConfiguredKeys::Fetched(from, refresh_policy) => (from.clone(), *refresh_policy),
         };
-        let ring = Arc::new(ActiveJwks::holding(Jwks::default()));
+        let ring = Arc::new(ActiveJwks::new(Jwks::default()));
         let trigger = Arc::new(RefreshTrigger::default());
         let refresher = JwksRefresher {
             id: issuer.id.to_string(),
@@ -97,12 +97,12 @@ impl JwksSource {
             metrics: metrics.clone(),
             shown: metrics.issuer(issuer.id.as_str()),
         };
-        // Known from the first moment, so that a request that comes before the task has run waits for its fetch.
+        // Set before the task runs, so that an early request waits for its fetch.
         trigger.begins();
         let ends = CancellationToken::new();
         let ended = ends.clone();
-        tokio::spawn(async move { ended.run_until_cancelled(refresher.keep()).await });
-        Ok(Self { ring, fetching: Some(Fetching { trigger, _ends: ends.drop_guard() }) })
+        tokio::spawn(async move { ended.run_until_cancelled(refresher.run()).await });
+        Ok(Self { ring, fetching: Some(Fetching { trigger, _cancels: ends.drop_guard() }) })
     }
 }
 

@@ -1,4 +1,4 @@
-//! The keys that one issuer has at the moment.
+//! The present keys of one issuer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,27 +9,27 @@ use parking_lot::RwLock;
 use super::jwks::{Jwks, Key};
 use appserver_domain::clock::Moment;
 
-/// Keys that change while tokens are verified with them.
+/// Keys that are replaced while tokens are verified with them.
 #[derive(Debug)]
 pub(super) struct ActiveJwks {
-    /// Read for each token that is not remembered, and written when the issuer's keys have changed.
+    /// Read for each token that is not cached; written when keys were fetched.
     keys: RwLock<Arc<Jwks>>,
 }
 
-/// What a fetch has changed.
+/// How a fetch changed the keys.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Change {
-    pub(super) came: usize,
-    pub(super) went: usize,
-    pub(super) held: usize,
+    pub(super) added: usize,
+    pub(super) removed: usize,
+    pub(super) count: usize,
 }
 
 impl ActiveJwks {
-    pub(super) fn holding(keys: Jwks) -> Self {
+    pub(super) fn new(keys: Jwks) -> Self {
         Self { keys: RwLock::new(Arc::new(keys)) }
     }
 
-    /// The keys that a token's header may mean, of those that are trusted.
+    /// The valid keys that match a token's header.
     pub(super) fn fitting(
         &self,
         id: Option<&str>,
@@ -40,14 +40,13 @@ impl ActiveJwks {
         keys.fitting(id, algorithm).filter(|key| key.is_valid(now)).cloned().collect()
     }
 
-    /// Takes what was fetched for all that there is. Keys that are gone are not believed from now on, nor is any token that
-    /// was verified with them.
+    /// Replaces all keys. Keys that the issuer removed are revoked, and with them each token that they verified.
     pub(super) fn replace(&self, fetched: Jwks, now: Moment, max_age: Duration) -> Change {
         let before = self.keys();
-        let keys = fetched.known_by(&before);
+        let keys = fetched.reusing(&before);
         keys.iter().for_each(|key| key.set_valid_for(now, max_age));
-        let gone = before.without(&keys).inspect(|key| key.revoke()).count();
-        let change = Change { came: keys.without(&before).count(), went: gone, held: keys.len() };
+        let removed = before.without(&keys).inspect(|key| key.revoke()).count();
+        let change = Change { added: keys.without(&before).count(), removed, count: keys.len() };
         *self.keys.write() = Arc::new(keys);
         change
     }

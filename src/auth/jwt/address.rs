@@ -1,4 +1,4 @@
-//! Where an issuer's keys are.
+//! The URL of an issuer's keys.
 
 use std::fmt;
 
@@ -9,18 +9,19 @@ use appserver_domain::{Invalid, is_loopback};
 
 /// A URL that keys may be fetched from: HTTPS, or plain HTTP that does not leave the machine.
 ///
-/// Whoever stands between an issuer and us could otherwise put keys of their own into the answer, and be any user.
+/// An attacker on the path could otherwise replace the keys and impersonate any user.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) struct KeyAddress(Url);
 
 impl KeyAddress {
-    /// Whether it names a host and nothing on it.
+    /// Whether it has neither path nor query.
     pub(crate) fn is_of_host_alone(&self) -> bool {
         self.0.path() == "/" && self.0.query().is_none()
     }
 
-    /// Where the issuer describes itself, by OpenID Connect Discovery 1.0 §4.1: a slash at its end is taken away first.
+    /// The issuer's discovery document (OpenID Connect Discovery 1.0 §4.1): a slash at the end of the issuer is
+    /// removed first.
     pub(crate) fn of_discovery(issuer: &str) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(
             "with `discovery` an issuer is an `https` URL without user, query and fragment (`http` on loopback), or it \
@@ -35,8 +36,8 @@ impl KeyAddress {
         Self::try_from(described).map_err(|_| RULE)
     }
 
-    /// The address that a description fetched from here names. Its host may be another: large providers have their keys
-    /// elsewhere, and it is the issuer who says so, never a token. Out of the machine nobody is sent back into it.
+    /// The `jwks_uri` of a discovery document that was fetched from here. Its host may differ: large providers keep
+    /// keys elsewhere, and the issuer says so, never a token. A remote document cannot point to loopback.
     pub(super) fn named_by_this(&self, uri: &str) -> Option<Self> {
         let named = Self::try_from(uri.to_owned()).ok()?;
         (named.is_encrypted() || !self.is_encrypted()).then_some(named)
@@ -51,7 +52,7 @@ impl KeyAddress {
     }
 }
 
-/// For the log: without the query, which may hold what is nobody's business.
+/// For the log: without the query, which may contain secrets.
 impl fmt::Display for KeyAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(url) = self;
@@ -67,10 +68,10 @@ impl TryFrom<String> for KeyAddress {
             "keys are fetched from an `https` URL without user and fragment; `http` is admitted on `localhost` and \
              loopback addresses only",
         );
-        // `Url` would take white space away and turn backslashes: what is written is what is meant.
+        // `Url` would remove white space and turn backslashes into slashes.
         let graphic = raw.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let url = Url::parse(&raw).ok().filter(|_| graphic).ok_or(RULE)?;
-        // In a path it is a character like others: Firebase's keys are below `…/jwk/securetoken@system.…`.
+        // `@` is allowed in a path: Firebase's keys are at `…/jwk/securetoken@system.…`.
         let authority = raw.split_once("://").map_or("", |(_, rest)| rest);
         let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
         let plain = url.username().is_empty()

@@ -1,4 +1,4 @@
-//! Where a claim is in a token.
+//! The path of a claim in a token.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use serde::Deserialize;
 use super::json::{Claims, Json};
 use appserver_domain::Invalid;
 
-/// A claim by its name, or one inside another by the path to it, such as `/realm_access/roles`.
+/// A claim by its name, or a nested claim by its path, such as `/realm_access/roles`.
 ///
-/// A path is a JSON Pointer (RFC 6901): names of claims hold dots, colons and whole URLs, so that no other sign could
-/// stand between them and never be a part of one. Which of the two it is depends on its text alone, never on a token.
+/// A path is a JSON Pointer (RFC 6901): names of claims contain dots, colons and whole URLs, so no plain separator is
+/// safe. Whether it is a name or a path depends on its text alone, never on a token.
 #[derive(Clone, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 #[serde(try_from = "String")]
 pub(crate) struct ClaimPath {
@@ -24,8 +24,8 @@ impl ClaimPath {
         Self { text: name.to_owned(), steps: vec![name.to_owned()] }
     }
 
-    /// The path that was probably meant by a name that is written as other products write paths. Names that are URLs have
-    /// dots of their own.
+    /// The path that was probably meant by a dotted name, as other products write paths. Names that are URLs contain
+    /// dots, too.
     pub(crate) fn suggested_path(&self) -> Option<String> {
         let is_dotted = self.steps.len() == 1
             && !self.text.contains(['/', ':'])
@@ -34,7 +34,7 @@ impl ClaimPath {
         is_dotted.then(|| format!("/{}", self.text.replace('.', "/")))
     }
 
-    /// The last name on the way.
+    /// The last name of the path.
     pub(super) fn name(&self) -> &str {
         self.steps.last().map_or("", String::as_str)
     }

@@ -1,4 +1,4 @@
-//! What a verified token says.
+//! The claims of a verified token, and the rules for them.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use super::claim_path::ClaimPath;
 use super::json::{Claims, Json};
 use super::{JwtProblem, JwtRefusal, problem};
 
-/// What a claim must be.
+/// The rule that a claim must satisfy.
 #[derive(Clone, Debug)]
 pub(crate) enum ClaimRule {
-    /// This text, number or truth value, as it is written.
+    /// This text, number or boolean, as written.
     Equals(String),
     /// A match of the whole text.
     Matches(Regex),
-    /// A list with all of these, or `scope` or `scp` with all of these words.
+    /// A list that contains all of these, or `scope` or `scp` with all of these words.
     Contains(Vec<String>),
 }
 
@@ -44,10 +44,10 @@ impl fmt::Display for ClaimRule {
     }
 }
 
-/// What a pattern stands between, so that it matches the whole of a text.
+/// Anchors around a pattern, so that it matches the whole text.
 const ANCHORED_FROM: &str = "^(?:";
 const ANCHORED_TO: &str = ")$";
-/// What is wrong with a pattern that is valid alone and not between these.
+/// The error of a pattern that is valid alone but not between the anchors.
 const OPEN_END: &str =
     "a comment goes on beyond the pattern's end: leave out the `#` comment that `(?x)` allows";
 
@@ -70,8 +70,8 @@ impl ClaimRule {
         })
     }
 
-    /// Whether the claim at `path` keeps the rule; one that is absent keeps none. Of a list one member must, or for
-    /// `Contains` as many as are named.
+    /// Whether the claim at `path` satisfies the rule. An absent claim satisfies none. One member of a list is
+    /// enough; for `Contains`, each named value must be a member.
     pub(super) fn admits(&self, path: &ClaimPath, claims: &Claims) -> bool {
         let any = |keeps: &dyn Fn(&str) -> bool| match path.find(claims) {
             Some(Json::Array(members)) => members.iter().filter_map(text).any(keeps),
@@ -81,8 +81,7 @@ impl ClaimRule {
         match self {
             Self::Equals(expected) => any(&|text| text == expected),
             Self::Matches(pattern) => any(&|text| pattern.is_match(text)),
-            // RFC 8693 §4.2: words with spaces between them. Other texts are not taken apart: a user's name may hold
-            // spaces.
+            // RFC 8693 §4.2: words separated by spaces. Other texts are not split: a user's name may contain spaces.
             Self::Contains(all) if ["scope", "scp"].contains(&path.name()) => {
                 all.iter().all(|word| any(&|text| text.split(' ').any(|own| own == word)))
             }
@@ -91,8 +90,8 @@ impl ClaimRule {
     }
 }
 
-/// What of a token becomes `${claims.NAME}`. The JSON type is fixed: `42` and `"42"`, or `true` and `"true"`, would be one
-/// text for two users.
+/// The claim that becomes `${claims.NAME}`. The JSON type is fixed: `42` and `"42"`, or `true` and `"true"`, would be
+/// one text for two users.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct NamedClaim {
     pub(crate) claim: ClaimPath,
@@ -123,8 +122,8 @@ impl NamedClaim {
     }
 }
 
-/// A claim as text: integers and truth values as JSON writes them. Other numbers are none: `1.0` and `1e0` are one number
-/// and two texts.
+/// A claim as text: integers and booleans as JSON writes them. Other numbers have none: `1.0` and `1e0` are one
+/// number and two texts.
 fn text(value: &Json) -> Option<&str> {
     match value {
         Json::String(text) => Some(text),

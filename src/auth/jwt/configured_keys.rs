@@ -1,33 +1,33 @@
-//! Where an issuer's keys come from.
+//! The configured source of an issuer's keys.
 
 use std::time::Duration;
 
 use super::address::KeyAddress;
 use super::jwks::Jwks;
 
-/// What the operator says of an issuer's keys. Nothing of it ever comes from a token.
+/// The source of an issuer's keys. It comes from the configuration only, never from a token.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum ConfiguredKeys {
-    /// They were read with the configuration.
+    /// Read with the configuration.
     Static(Jwks),
-    /// They are fetched, again and again.
+    /// Fetched at intervals.
     Fetched(JwksEndpoint, RefreshPolicy),
 }
 
-/// Whom keys are fetched from.
+/// The URL that keys are fetched from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum JwksEndpoint {
     /// A JSON Web Key Set.
     KeySet(KeyAddress),
-    /// The issuer's description of itself, which says where its key set is.
+    /// A discovery document, which names the key set.
     Discovery(KeyAddress),
 }
 
-/// When keys are fetched again, and how long they are good for without.
+/// How often keys are fetched, and how long they stay valid without a successful fetch.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct RefreshPolicy {
     pub(crate) refresh: Duration,
-    /// So long after the last fetch that succeeded the issuer's tokens are believed.
+    /// How long after the last successful fetch keys are valid.
     pub(crate) max_age: Duration,
 }
 

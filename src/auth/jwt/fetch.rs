@@ -1,4 +1,4 @@
-//! Fetches an issuer's keys, and lets nobody's mistake cost more than a few seconds and kilobytes.
+//! Fetches an issuer's keys. Time-outs and size limits bound the cost of a broken issuer.
 
 use std::error::Error;
 use std::io;
@@ -16,29 +16,29 @@ use super::issuer::Issuer;
 use super::jwks::{Jwks, KeyProblem, without_mark};
 use crate::outbound::{self, BodyError};
 
-/// For name, connection and TLS.
+/// For DNS, connection and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// For one fetch as a whole, description included.
+/// For one fetch as a whole, discovery included.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The most that is read of an answer. Key sets have 1 to 20 KB.
+/// The longest response body that is read. Key sets have 1 to 20 KB.
 const LONGEST_ANSWER: usize = 256 * 1024;
 
-/// Knows one issuer's address, and what its keys must be good for.
+/// Fetches the keys of one issuer for its configured algorithms.
 #[derive(Debug)]
 pub(super) struct Fetcher {
     http: reqwest::Client,
     from: JwksEndpoint,
-    /// `iss`, which a description must repeat to the letter.
+    /// `iss`, which a discovery document must repeat exactly.
     issuer: String,
     algorithms: Vec<SignatureAlgorithm>,
 }
 
-/// TLS cannot be set up, as in a container without certificates.
+/// The TLS client cannot be set up, as in a container without CA certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's certificates cannot be used to verify the issuers of tokens")]
 pub(crate) struct IssuerTlsError(#[source] reqwest::Error);
 
-/// Why there are no new keys.
+/// Why a fetch failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FetchProblem {
     #[error(transparent)]
@@ -70,7 +70,7 @@ pub(crate) enum FetchProblem {
 }
 
 impl FetchProblem {
-    /// Names the problem in metrics.
+    /// The label of the problem in metrics and logs.
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Tls(_) | Self::Handshake(_) => "tls",
@@ -87,7 +87,7 @@ impl FetchProblem {
 }
 
 impl Issuer {
-    /// The keys that it has now, if they are fetched at all: for who wants to know it before its users come.
+    /// Fetches the issuer's keys once, if they are fetched at all; for `appserver doctor`.
     pub(crate) async fn fetched_keys(&self) -> Result<Option<Jwks>, FetchProblem> {
         let ConfiguredKeys::Fetched(from, _) = &self.keys else { return Ok(None) };
         let fetcher = Fetcher::new(from.clone(), self.name.clone(), self.algorithms.clone())?;
@@ -103,7 +103,7 @@ impl Fetcher {
     ) -> Result<Self, IssuerTlsError> {
         let http = outbound::client(from.address().is_encrypted())
             .connect_timeout(CONNECT_TIMEOUT)
-            // The next fetch is minutes away; no server holds a connection for so long.
+            // The next fetch is minutes away; servers close idle connections sooner.
             .pool_max_idle_per_host(0);
         let http = http.build().map_err(IssuerTlsError)?;
         Ok(Self { http, from, issuer, algorithms })
@@ -113,7 +113,7 @@ impl Fetcher {
         self.from.address()
     }
 
-    /// The keys that the issuer has now.
+    /// Fetches the issuer's present keys.
     pub(super) async fn fetch(&self) -> Result<Jwks, FetchProblem> {
         timeout(FETCH_TIMEOUT, self.key_set()).await.unwrap_or(Err(FetchProblem::TimedOut))
     }
@@ -129,7 +129,8 @@ impl Fetcher {
         Jwks::from_jwks(&json, &self.algorithms).map_err(FetchProblem::Jwks)
     }
 
-    /// Where the description says that the keys are, if it is the issuer's own (OpenID Connect Discovery 1.0 §4.3).
+    /// The `jwks_uri` of the discovery document, if the document is the issuer's own (OpenID Connect Discovery 1.0
+    /// §4.3).
     fn named_by(&self, json: &[u8], address: &KeyAddress) -> Result<KeyAddress, FetchProblem> {
         #[derive(Deserialize)]
         struct Description {
@@ -162,7 +163,7 @@ async fn read(mut response: Response) -> Result<Vec<u8>, FetchProblem> {
     })
 }
 
-/// Without the address: its query may hold what does not belong into a log.
+/// Without the URL: its query may contain secrets.
 fn unreachable(error: reqwest::Error) -> FetchProblem {
     let error = error.without_url();
     if error.source().is_some_and(is_of_tls) {
@@ -172,12 +173,12 @@ fn unreachable(error: reqwest::Error) -> FetchProblem {
     }
 }
 
-/// Whether TLS is somewhere among the causes.
+/// Whether a TLS error is among the causes.
 fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     if error.is::<rustls::Error>() {
         return true;
     }
-    // An I/O error does not count what it carries among its sources.
+    // `io::Error::source` skips the error that it wraps.
     let cause = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
         Some(carried) => Some(carried as &(dyn Error + 'static)),
         None => error.source(),

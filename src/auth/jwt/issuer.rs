@@ -1,4 +1,4 @@
-//! One identity provider, as the operator has described it.
+//! The configuration of one identity provider.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,42 +18,42 @@ use super::{JwtProblem, JwtRefusal};
 use crate::auth::Caller;
 use appserver_domain::{ClientId, Fingerprint, Invalid, IssuerName, Subject, ValueName};
 
-/// Whose tokens are believed, and what of them. What compares equal is the same issuer after a reload.
+/// A trusted issuer, and which of its tokens are accepted. An equal value after a reload is the same issuer.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Issuer {
     /// The operator's name for it: `${issuer}`, and in the log, the audit and metrics.
     pub(crate) id: IssuerName,
-    /// Of all that the configuration says of it, but for what is in its key files.
+    /// Of its whole configuration, without the content of its key files.
     pub(crate) configured: Fingerprint,
     /// `iss`, to the letter.
     pub(crate) name: String,
     pub(crate) algorithms: Vec<SignatureAlgorithm>,
     pub(crate) keys: ConfiguredKeys,
-    /// Which of the tokens that it signs are taken.
+    /// Which kinds of its tokens are accepted.
     pub(crate) token_kind: TokenKind,
-    /// Whom a token is for, `aud` mostly.
+    /// The claim with a token's audience, usually `aud`.
     pub(crate) audience_claim: ClaimPath,
-    /// For each audience that is ours: the clients that its tokens may be for.
+    /// The clients of each accepted audience.
     pub(crate) audiences: BTreeMap<String, Vec<ClientId>>,
-    /// Names the client, where an audience has several.
+    /// The claim that names the client, where an audience has several.
     pub(crate) client_claim: Option<ClaimPath>,
-    /// What that claim calls our clients, where these are not called by their ids. If it names one, it names all.
+    /// The clients by the values of that claim, where these are not client ids. If not empty, it lists all.
     pub(crate) client_ids: BTreeMap<String, ClientId>,
-    /// Names the user, `sub` mostly.
+    /// The claim with the user's id, usually `sub`.
     pub(crate) subject_claim: ClaimPath,
-    /// What the user's name is in JSON. The other is refused, so that 42 and "42" are never one user.
+    /// The JSON type of the user's id. The other type is rejected, so that 42 and "42" are never one user.
     pub(crate) subject_type: SubjectType,
-    /// What becomes `${claims.NAME}`, by NAME.
+    /// The claims that become `${claims.NAME}`, by NAME.
     pub(crate) claims: BTreeMap<ValueName, NamedClaim>,
-    /// What a token must say besides.
+    /// Rules for other claims.
     pub(crate) required: BTreeMap<ClaimPath, ClaimRule>,
-    /// By how much the issuer's clock and ours may differ.
+    /// The accepted difference between the issuer's clock and ours.
     pub(crate) leeway: TimeDelta,
-    /// Whether credentials must end when the token that they were given for does.
+    /// Whether issued credentials must expire no later than the token.
     pub(crate) expire_with_token: bool,
 }
 
-/// What an issuer's subjects are in JSON.
+/// The JSON type of an issuer's subjects.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) enum SubjectType {
@@ -75,8 +75,9 @@ impl TryFrom<String> for SubjectType {
 }
 
 impl Issuer {
-    /// Stands for what a ticket of its users depends on: its configuration. Public keys are no part of it, for their
-    /// ordinary rotation ends nobody's session; a shared secret is, as anyone who knows it can be any user.
+    /// The fingerprint that its users' tickets depend on: that of its configuration. Public keys are not included,
+    /// because their rotation must not end sessions; a shared secret is, because anyone who knows it can impersonate
+    /// any user.
     pub(super) fn parent(&self) -> Fingerprint {
         let secret = match &self.keys {
             ConfiguredKeys::Static(keys) => keys.shared_secret().unwrap_or_default(),
@@ -90,13 +91,13 @@ impl Issuer {
         self.audiences.values().flatten().any(|one| one == client)
     }
 
-    /// Whether the same keys would be had in the same way, whatever else differs.
+    /// Whether the source of the keys is the same.
     pub(super) fn has_keys_of(&self, other: &Self) -> bool {
         (&self.id, &self.name, &self.algorithms, &self.keys)
             == (&other.id, &other.name, &other.algorithms, &other.keys)
     }
 
-    /// The algorithm that a token names, if it is one of the issuer's.
+    /// The algorithm that a token names, if the issuer is configured with it.
     pub(super) fn algorithm(&self, name: &str) -> Result<Algorithm, JwtRefusal> {
         let named = SignatureAlgorithm::named(name);
         let taken =
@@ -108,7 +109,7 @@ impl Issuer {
         })
     }
 
-    /// Whom a verified token proves at this moment, and until when.
+    /// The caller of a token whose signature is verified, and the end of the token's validity.
     pub(super) fn proven(
         &self,
         token: &Parsed<'_>,
@@ -123,14 +124,14 @@ impl Issuer {
         let named = self.claims.iter().filter_map(|(name, claim)| {
             Some((name.as_str().to_owned(), claim.text(claims)?.to_owned()))
         });
-        // To the letter: leeway is for clocks that differ, not a longer life.
+        // Without leeway, which is for clocks that differ and must not prolong credentials.
         let bound = self.expire_with_token.then_some(expires);
         let user = (self.id.clone(), subject);
         let caller = Caller::by_jwt(client.clone(), user, named.collect(), bound, self.parent());
         Ok((caller, until))
     }
 
-    /// The end of the token's time, without leeway and with it, if this moment lies in it.
+    /// `exp` without and with leeway, if the token is valid now.
     fn valid_until(
         &self,
         claims: &Claims,
@@ -161,7 +162,7 @@ impl Issuer {
         Ok((expires, until))
     }
 
-    /// The one client that the token is for, by all of its audiences: their order is nobody's choice.
+    /// The one client that the token is for. All audiences count, in any order.
     fn client(&self, claims: &Claims) -> Result<&ClientId, JwtRefusal> {
         let path = &self.audience_claim;
         let audiences = claims::audiences(path, claims)?;
@@ -175,7 +176,8 @@ impl Issuer {
         if !audiences.clone().any(|named| ours(named).is_some()) {
             return Err(no_audience(path));
         }
-        // RFC 7519 §4.1.3: where it has an `aud`, this must be ours, whatever else tells whom it is for.
+        // RFC 7519 §4.1.3: a token with an `aud` must name one of ours, even if another claim is the configured
+        // audience.
         let aud = ClaimPath::named("aud");
         if *path != aud
             && claims.get("aud").is_some()
@@ -205,7 +207,7 @@ impl Issuer {
         only(&clients)
     }
 
-    /// The user, if the token says all that is required of it.
+    /// The user, if the token satisfies the `required` rules.
     fn checked_subject(&self, claims: &Claims) -> Result<Subject, JwtRefusal> {
         if let Some((claim, rule)) =
             self.required.iter().find(|(claim, rule)| !rule.admits(claim, claims))
@@ -231,7 +233,7 @@ impl Issuer {
     }
 }
 
-/// The one client that fits; of several none.
+/// The only client of the set; an error if there are several.
 fn only<'a>(clients: &BTreeSet<&'a ClientId>) -> Result<&'a ClientId, JwtRefusal> {
     match clients.iter().copied().collect::<Vec<_>>().as_slice() {
         [only] => Ok(*only),

@@ -1,4 +1,4 @@
-//! The JSON of a verified token with nothing of it changed: a number is the text that the issuer wrote.
+//! The JSON of a token without any conversion: a number is the text that the issuer wrote.
 //!
 //! `serde_json::Value` turns integers beyond 64 bits into floating point, so that different numbers become one, and of a
 //! name that occurs twice it keeps the last.
@@ -18,7 +18,7 @@ const DEEPEST: usize = 16;
 pub(super) enum Json {
     Null,
     Boolean(bool),
-    /// As it is written.
+    /// As written.
     Number(Box<str>),
     String(String),
     Array(Vec<Json>),

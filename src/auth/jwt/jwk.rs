@@ -1,7 +1,7 @@
 //! One key of a JSON Web Key Set (RFC 7517, RFC 7518 §6, RFC 8037).
 //!
-//! What is read here is read as strictly as what verifies with it: a key that is taken can verify, and one that cannot has
-//! a fault by name. What only is written in another way (zeroes before a number, padding of base64) is put right.
+//! Parsing is as strict as the verifying library: an accepted key can verify, and a rejected key has a named fault.
+//! Harmless deviations in encoding (leading zeroes, base64 padding) are corrected.
 
 use std::fmt;
 
@@ -30,10 +30,10 @@ const PRIVATE: [&str; 8] = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"];
 const NAMES: [&str; 10] =
     ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA", "Ed25519"];
 
-/// A key that was meant for tokens and can verify none.
+/// A key that is meant for tokens but cannot be used.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct FaultyKey {
-    /// Its `kid`, or which of the set it is.
+    /// Its `kid`, or its number in the set.
     name: String,
     fault: String,
 }
@@ -53,7 +53,7 @@ impl fmt::Display for FaultyKey {
     }
 }
 
-/// The key, if it is for tokens signed in one of the wanted ways; or what is wrong with it.
+/// The key, if it is for one of the wanted algorithms; or its fault.
 pub(super) fn read(key: &Value, wanted: &[SignatureAlgorithm]) -> Result<Option<Key>, String> {
     let Value::Object(members) = key else { return Err("it is no JSON object".to_owned()) };
     let jwk = Jwk(members);
@@ -125,7 +125,7 @@ impl Kind {
 struct Jwk<'a>(&'a Map<String, Value>);
 
 impl<'a> Jwk<'a> {
-    /// What kind of key it is, if it is one that can verify here.
+    /// The kind of key, if it is supported.
     fn kind(&self) -> Result<Option<Kind>, String> {
         let kty = self.text("kty")?.ok_or("`kty` is missing")?;
         let curves: &[(&str, Kind)] = match kty {
@@ -146,7 +146,7 @@ impl<'a> Jwk<'a> {
         Ok(None)
     }
 
-    /// Whether `use` and `key_ops` let it verify signatures. Where both are there, both must.
+    /// Whether `use` and `key_ops` allow verifying signatures. If both are present, both must.
     fn is_for_verifying(&self) -> Result<bool, String> {
         let is_for_signatures = match self.text("use")? {
             None => false,
@@ -179,7 +179,7 @@ impl<'a> Jwk<'a> {
         if !is_odd(&n) {
             return Err("`n` is even, so it is no modulus".to_owned());
         }
-        // What aws-lc takes.
+        // The exponents that aws-lc supports.
         if !is_odd(&e) || !(2..=33).contains(&self::bits(&e)) {
             return Err("`e` is none that can be used; it is 65537 mostly, \"AQAB\"".to_owned());
         }
@@ -213,7 +213,7 @@ impl<'a> Jwk<'a> {
         Ok(DecodingKey::from_ed_der(&x))
     }
 
-    /// A number without the zeroes that some write before it.
+    /// A number without leading zeroes, which some issuers write.
     fn number(&self, name: &str) -> Result<Vec<u8>, String> {
         let bytes = self.bytes(name)?;
         let zeroes = bytes.iter().take_while(|byte| **byte == 0).count();
@@ -222,7 +222,7 @@ impl<'a> Jwk<'a> {
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, String> {
         let text = self.text(name)?.ok_or_else(|| format!("`{name}` is missing"))?;
-        // Some write the other base64.
+        // Some issuers write standard base64.
         let text = text.replace('+', "-").replace('/', "_");
         BASE64.decode(text).map_err(|_| format!("`{name}` is no base64url"))
     }
@@ -236,7 +236,7 @@ impl<'a> Jwk<'a> {
     }
 }
 
-/// All of a key's words are case-sensitive: one in another case is a slip, and no other word.
+/// All values are case-sensitive: a known value in another case is an error, not an unknown value.
 fn known_in_another_case(name: &str, word: &str, known: &[&str]) -> Result<(), String> {
     match known.iter().find(|known| known.eq_ignore_ascii_case(word)) {
         Some(known) => Err(format!("`{name}` is {}; it is written {known:?}", shown(word))),
@@ -244,7 +244,7 @@ fn known_in_another_case(name: &str, word: &str, known: &[&str]) -> Result<(), S
     }
 }
 
-/// Of a number without zeroes before it.
+/// The bit length of a number without leading zeroes.
 fn bits(number: &[u8]) -> usize {
     number.first().map_or(0, |first| number.len() * 8 - first.leading_zeros() as usize)
 }

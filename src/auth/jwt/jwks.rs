@@ -17,30 +17,30 @@ use appserver_domain::clock::{Moment, SharedEnd};
 /// An HMAC key shorter than the hash can be guessed (RFC 7518 §3.2).
 const SHORTEST_SECRET: usize = 32;
 
-/// What some editors put before a text in UTF-8.
+/// Some editors write it at the start of UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The keys that tokens may be signed with.
+/// The keys that verify an issuer's tokens.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub(crate) struct Jwks {
     /// Each once.
     keys: Vec<Arc<Key>>,
-    /// Those that were meant for tokens and can verify none.
+    /// Those that are meant for tokens but cannot be used.
     faulty: Vec<FaultyKey>,
 }
 
-/// One key, and until when it is believed.
+/// One key and the end of its validity.
 pub(super) struct Key {
     id: Option<String>,
-    /// What the key is for; a key for one algorithm is never used with another.
+    /// The algorithms that it may be used with, and no other.
     algorithms: Vec<Algorithm>,
     verifying: DecodingKey,
-    /// Shared, because a token that was verified before is looked up with the key that verified it: a look tells that the
-    /// issuer has withdrawn the key, or was not heard of for too long.
+    /// Shared with the cached tokens that the key verified: they end when the issuer removes the key, or could not be
+    /// reached for too long.
     valid_until: SharedEnd,
 }
 
-/// Why there are no keys.
+/// Why a set or secret has no usable key.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyProblem {
     #[error("it is not a JSON Web Key Set")]
@@ -52,14 +52,14 @@ pub(crate) enum KeyProblem {
 }
 
 impl Jwks {
-    /// The public keys of a JSON Web Key Set (RFC 7517). Keys of other kinds or for other uses or algorithms are passed
-    /// over, as the RFC asks; so are symmetric ones, which have no business in a file that is published. Those that were
-    /// meant for tokens and are broken are passed over, too, and named by [`Self::faulty`].
+    /// The public keys of a JSON Web Key Set (RFC 7517). Keys of other kinds, uses or algorithms are ignored, as the
+    /// RFC requires, and so are symmetric keys, which must not be published. Keys that are meant for tokens but
+    /// broken are ignored and listed by [`Self::faulty`].
     pub(crate) fn from_jwks(
         json: &[u8],
         algorithms: &[SignatureAlgorithm],
     ) -> Result<Self, KeyProblem> {
-        /// Read one by one: a key that cannot be read must not take the others with it.
+        /// Parsed one by one: a broken key must not affect the others.
         #[derive(Deserialize)]
         struct Set {
             keys: Vec<Value>,
@@ -78,7 +78,7 @@ impl Jwks {
         if read.keys.is_empty() { Err(KeyProblem::NoKey(read.faulty)) } else { Ok(read) }
     }
 
-    /// A secret that the issuer and we share, for HS256.
+    /// A secret shared with the issuer, for HS256.
     pub(crate) fn from_secret(secret: &SecretSlice<u8>) -> Result<Self, KeyProblem> {
         let secret = secret.expose_secret();
         if secret.len() < SHORTEST_SECRET {
@@ -88,8 +88,8 @@ impl Jwks {
         Ok(Self { keys: vec![Arc::new(key)], faulty: Vec::new() })
     }
 
-    /// The keys that a token's header may mean: those of the name that it gives, or all where it gives none, as far as they
-    /// are for its algorithm. Names need not be unique (RFC 7517 §4.5), and a key need not have one.
+    /// The keys that match a token's header: the algorithm, and the `kid` where both have one. A `kid` need not be
+    /// unique (RFC 7517 §4.5).
     pub(super) fn fitting(
         &self,
         id: Option<&str>,
@@ -104,13 +104,13 @@ impl Jwks {
         })
     }
 
-    /// The keys of the set that were meant for tokens and can verify none.
+    /// The keys of the set that are meant for tokens but cannot be used.
     pub(crate) fn faulty(&self) -> &[FaultyKey] {
         &self.faulty
     }
 
-    /// These keys, where one was known before the known one itself: what it has verified stays verified.
-    pub(super) fn known_by(self, before: &Self) -> Self {
+    /// These keys, with the known instance of each key that `before` has: tokens that it verified stay valid.
+    pub(super) fn reusing(self, before: &Self) -> Self {
         let known = |key: Arc<Key>| {
             let same = before.keys.iter().find(|known| **known == key);
             same.map_or(key, Arc::clone)
@@ -123,7 +123,7 @@ impl Jwks {
         self.keys.iter().filter(|key| !others.keys.contains(key))
     }
 
-    /// The secret of HS256, where that is what these keys are.
+    /// The HS256 secret, if this is one.
     pub(super) fn shared_secret(&self) -> Option<&[u8]> {
         let [key] = self.keys.as_slice() else { return None };
         match key.verifying.kind() {
@@ -144,7 +144,7 @@ impl Jwks {
 }
 
 impl Key {
-    /// A key that is believed for ever.
+    /// A key without an end.
     pub(super) fn new(
         id: Option<String>,
         algorithms: Vec<Algorithm>,
@@ -153,7 +153,7 @@ impl Key {
         Self { id, algorithms, verifying, valid_until: SharedEnd::never() }
     }
 
-    /// Whether the token's signature is this key's.
+    /// Whether the key verifies the token's signature.
     pub(super) fn verifies(
         &self,
         token: &Parsed<'_>,
@@ -164,7 +164,7 @@ impl Key {
             .map_err(|_| JwtProblem::Malformed)
     }
 
-    /// Whether what it has signed proves anything at this moment.
+    /// Whether tokens that it signed are valid now.
     pub(super) fn is_valid(&self, now: Moment) -> bool {
         !self.valid_until.is_over(now)
     }
@@ -173,13 +173,13 @@ impl Key {
         self.valid_until.set(now, max_age);
     }
 
-    /// What it has signed proves nothing from now on.
+    /// Tokens that it signed are invalid from now on.
     pub(super) fn revoke(&self) {
         self.valid_until.set_over();
     }
 }
 
-/// The same name, the same use and the same key; until when it is believed is no part of what it is.
+/// The same id, algorithms and key material. The end of validity is not compared.
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
         use DecodingKeyKind::{RsaModulusExponent, SecretOrDer};
@@ -209,7 +209,7 @@ impl fmt::Debug for Jwks {
     }
 }
 
-/// The text without a byte-order mark, which RFC 8259 §8.1 allows a reader to ignore.
+/// The text without a byte-order mark, which RFC 8259 §8.1 allows a parser to ignore.
 pub(super) fn without_mark(json: &[u8]) -> &[u8] {
     json.strip_prefix(BYTE_ORDER_MARK).unwrap_or(json)
 }

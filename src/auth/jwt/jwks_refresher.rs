@@ -37,19 +37,19 @@ pub(super) struct JwksRefresher {
 /// What the refresher knows between two fetches.
 #[derive(Debug, Default)]
 struct History {
-    /// When what the ring holds was fetched, if a fetch has ever succeeded.
+    /// The time of the last successful fetch.
     fetched: Option<Moment>,
-    /// Failures since.
+    /// Failed fetches since then.
     failures: u32,
-    /// Keys that were passed over, and named, at the last fetch.
+    /// The unusable keys that the last fetch logged.
     faulty: Vec<FaultyKey>,
-    /// It has been said that none of the issuer's tokens is believed.
-    is_given_up: bool,
+    /// Whether the expiry of all keys was logged.
+    expiry_logged: bool,
 }
 
 impl JwksRefresher {
-    /// Goes on until it is dropped.
-    pub(super) async fn keep(self) {
+    /// Runs until the task is cancelled.
+    pub(super) async fn run(self) {
         let mut history = History::default();
         loop {
             self.trigger.begins();
@@ -57,8 +57,8 @@ impl JwksRefresher {
             let outcome = fetched.as_ref().map_or_else(FetchProblem::kind, |_| "success");
             self.metrics.fetched(&self.id, outcome);
             match fetched {
-                Ok(keys) => self.take(keys, &mut history),
-                Err(problem) => self.tell(&problem, &mut history),
+                Ok(keys) => self.store(keys, &mut history),
+                Err(problem) => self.log_failure(&problem, &mut history),
             }
             self.trigger.ends();
             let next = Instant::now() + self.wait(history.failures);
@@ -69,38 +69,39 @@ impl JwksRefresher {
         }
     }
 
-    fn take(&self, keys: Jwks, history: &mut History) {
-        // Said once, and again when it is another fault: the keys are fetched every few minutes.
+    fn store(&self, keys: Jwks, history: &mut History) {
+        // Logged once for each change of the faults: keys are fetched every few minutes.
         if history.faulty != keys.faulty() {
             for faulty in keys.faulty() {
                 tracing::warn!(
                     issuer.id = self.id,
                     issuer.address = %self.fetcher.address(),
-                    "a key of the issuer `{}` is passed over: {faulty}",
+                    "ignoring an unusable key of issuer `{}`: {faulty}",
                     self.id,
                 );
             }
         }
         let faulty = keys.faulty().to_vec();
         let now = self.clock.moment();
-        let Change { came, went, held } = self.ring.replace(keys, now, self.refresh_policy.max_age);
-        self.shown.came(held);
+        let Change { added, removed, count } =
+            self.ring.replace(keys, now, self.refresh_policy.max_age);
+        self.shown.came(count);
         let was_away = history.failures > 0 || history.fetched.is_none();
-        if came > 0 || went > 0 || was_away {
+        if added > 0 || removed > 0 || was_away {
             tracing::info!(
                 issuer.id = self.id,
                 issuer.address = %self.fetcher.address(),
-                jwks.keys_added = came,
-                jwks.keys_removed = went,
-                jwks.keys = held,
-                "the keys of the issuer `{}` were fetched",
+                jwks.keys_added = added,
+                jwks.keys_removed = removed,
+                jwks.keys = count,
+                "fetched the keys of issuer `{}`",
                 self.id,
             );
         }
         *history = History { fetched: Some(now), faulty, ..History::default() };
     }
 
-    fn tell(&self, problem: &FetchProblem, history: &mut History) {
+    fn log_failure(&self, problem: &FetchProblem, history: &mut History) {
         history.failures = history.failures.saturating_add(1);
         let kind = problem.kind();
         tracing::warn!(
@@ -109,16 +110,16 @@ impl JwksRefresher {
             issuer.failures = history.failures,
             error.kind = kind,
             error.cause = causes(problem),
-            "the keys of the issuer `{}` could not be fetched: {problem}",
+            "fetching the keys of issuer `{}` failed; retrying: {problem}",
             self.id,
         );
         let (now, max_age) = (self.clock.moment(), self.refresh_policy.max_age);
-        let is_valid = history.fetched.is_some_and(|fetched| now.since(fetched) < max_age);
-        if !is_valid && !history.is_given_up {
-            history.is_given_up = true;
+        let are_valid = history.fetched.is_some_and(|fetched| now.since(fetched) < max_age);
+        if !are_valid && !history.expiry_logged {
+            history.expiry_logged = true;
             tracing::error!(
                 issuer.id = self.id,
-                "none of the tokens of the issuer `{}` is believed until its keys can be fetched",
+                "the keys of issuer `{}` are too old; rejecting all of its tokens until a fetch succeeds",
                 self.id,
             );
         }

@@ -1,7 +1,7 @@
-//! JWTs: a token of an issuer that the operator has named, and of no other.
+//! JWT authentication: tokens of configured issuers only.
 //!
-//! Nothing that is decided is taken from the token before its signature is verified. Of what it says before that, three things are
-//! looked up: the issuer, the key and the algorithm; each must be one that the configuration has named.
+//! No decision uses the content of a token before its signature is verified. Before that, three values are looked up:
+//! issuer, key and algorithm; each must be one that the configuration names.
 
 mod active_issuer;
 mod active_jwks;
@@ -54,50 +54,49 @@ pub(crate) use problem::JwtRefusal;
 pub(crate) use signature_algorithm::SignatureAlgorithm;
 pub(crate) use token_kind::TokenKind;
 
-/// A longer token is not looked at: as much as the head of a request may have, so that what arrives is read. Most have 1 to
-/// 2 KB, those of users with many groups more.
+/// A longer token is rejected unread. The limit is that of a request's head, so every token that arrives whole is
+/// read. Most have 1 to 2 KB, those of users with many groups more.
 pub(crate) const LONGEST_TOKEN: usize = 16 * 1024;
-/// So many keys are tried for one token, if so many fit. Issuers have one to ten; what a forged token costs stays some ten
-/// times what it costs with one.
-const MOST_TRIED: usize = 16;
+/// The most keys that are tried for one token. Issuers have one to ten; this bounds the cost of a forged token.
+const MAX_KEYS_TRIED: usize = 16;
 
-/// The issuers by what their tokens say in `iss`.
+/// The trusted issuers by the `iss` of their tokens.
 #[derive(Default)]
 pub(crate) struct Issuers {
     by_name: HashMap<String, Arc<ActiveIssuer>>,
-    remembered: VerifiedTokenCache,
+    verified: VerifiedTokenCache,
 }
 
-/// A caller, for how long its token proves it, and what verified the token.
+/// A verified token: its caller, its lifetime, and the key that verified it.
 struct VerifiedToken {
     caller: Caller,
     verified: Moment,
-    good_for: Duration,
+    lifetime: Duration,
     key: Arc<Key>,
     issuer: Arc<ActiveIssuer>,
 }
 
 impl VerifiedToken {
-    /// Whether the token has ended, by the clock that says so first.
-    fn is_over(&self, now: Moment) -> bool {
-        now.since(self.verified) >= self.good_for
+    /// Whether the token has expired by the wall clock or the monotonic clock, whichever is first.
+    fn has_expired(&self, now: Moment) -> bool {
+        now.since(self.verified) >= self.lifetime
     }
 
-    /// Whether it is still believed.
-    fn holds(&self, now: Moment) -> bool {
-        !self.is_over(now) && self.key.is_valid(now)
+    /// Whether the token has not expired and its key is still valid.
+    fn is_valid(&self, now: Moment) -> bool {
+        !self.has_expired(now) && self.key.is_valid(now)
     }
 }
 
-/// What is remembered and handed out: a copy costs a count, not a caller.
-type Proof = Arc<VerifiedToken>;
+/// Shared between the cache and its users: a clone copies a pointer, not a caller.
+type SharedVerifiedToken = Arc<VerifiedToken>;
 
 impl Issuers {
-    /// The issuers as they are configured now. Where keys are fetched, this begins it, and needs a runtime.
+    /// The configured issuers. Starts a task for each issuer whose keys are fetched, so it needs a runtime.
     ///
-    /// Of the issuers before, those that are described just as they were stay what they are: their keys, the tasks that
-    /// fetch these, and what was remembered of their tokens. One that was changed keeps its keys, if these would be had in the
-    /// same way, and nothing that was remembered. Of one that is gone nothing stays; its task ends when `previous` is dropped.
+    /// An issuer whose configuration did not change keeps its keys, its refresh task and its verified tokens. A
+    /// changed issuer keeps its keys if their source is the same, and no verified tokens. A removed issuer keeps
+    /// nothing; its task ends when `previous` is dropped.
     pub(crate) fn new(
         issuers: Vec<Issuer>,
         previous: Option<&Self>,
@@ -116,14 +115,14 @@ impl Issuers {
             Ok((live.issuer.name.clone(), live))
         });
         let by_name: HashMap<_, _> = live.collect::<Result<_, _>>()?;
-        let stays = |issuer: &Arc<ActiveIssuer>| {
+        let is_unchanged = |issuer: &Arc<ActiveIssuer>| {
             by_name.get(&issuer.issuer.name).is_some_and(|live| Arc::ptr_eq(live, issuer))
         };
-        let remembered = previous.map(|previous| previous.remembered.of(stays));
-        Ok(Self { remembered: remembered.unwrap_or_default(), by_name })
+        let verified = previous.map(|previous| previous.verified.retain_issuers(is_unchanged));
+        Ok(Self { verified: verified.unwrap_or_default(), by_name })
     }
 
-    /// What tickets of the issuer's users depend on now; nothing if there is no such issuer any more.
+    /// The fingerprint that tickets of the issuer's users depend on; `None` if the issuer was removed.
     pub(super) fn parent(&self, issuer: &IssuerName) -> Option<Fingerprint> {
         let mut issuers = self.by_name.values().map(|live| &live.issuer);
         issuers.find(|live| live.id == *issuer).map(Issuer::parent)
@@ -133,7 +132,7 @@ impl Issuers {
         self.by_name.is_empty()
     }
 
-    /// Whoever the token proves, by the keys that are there.
+    /// The caller of the token, by the keys at hand.
     pub(crate) fn verify(
         &self,
         token: &SecretString,
@@ -143,15 +142,15 @@ impl Issuers {
         if token.len() > LONGEST_TOKEN {
             return Err(JwtProblem::Malformed.into());
         }
-        self.remembered.or_verify(token, now, || self.proven(token, now)).map(|proven| {
+        self.verified.get_or_verify(token, now, || self.proven(token, now)).map(|proven| {
             let VerifiedToken { caller, .. } = &*proven;
             caller.clone()
         })
     }
 
-    /// The same for a token that was refused because its key is not there, or does not verify it: its issuer may just have
-    /// begun to use a new one, perhaps under the old name. It is asked, if it may be asked so soon again, and this waits a
-    /// moment for its answer.
+    /// The same for a token that was rejected because its key is unknown or does not verify it: the issuer may have
+    /// rotated its keys, perhaps under the old `kid`. Triggers a refresh if one is allowed again, and waits for it up
+    /// to a limit.
     pub(crate) async fn verify_by_newer_keys(
         &self,
         token: &SecretString,
@@ -162,16 +161,16 @@ impl Issuers {
         if issuer.refetched().await { self.verify(token, now) } else { Err(refusal) }
     }
 
-    /// Whether it takes a signature to say what the token proves: it was not verified before, and nothing that is
-    /// wrong with it shows without one.
-    pub(crate) fn would_verify(&self, token: &SecretString, now: DateTime<Utc>) -> bool {
+    /// Whether verifying the token takes a signature check: it is not cached, and it has no fault that shows before
+    /// the check.
+    pub(crate) fn needs_signature_check(&self, token: &SecretString, now: DateTime<Utc>) -> bool {
         let token = token.expose_secret();
         token.len() <= LONGEST_TOKEN
-            && !self.remembered.holds(token, now)
-            && self.needs_a_signature(token).is_ok()
+            && !self.verified.contains(token, now)
+            && self.check_header(token).is_ok()
     }
 
-    fn needs_a_signature(&self, token: &str) -> Result<(), JwtRefusal> {
+    fn check_header(&self, token: &str) -> Result<(), JwtRefusal> {
         let token = Parsed::read(token)?;
         token.header.check()?;
         self.named_by(&token)?.issuer.algorithm(&token.header.alg).map(drop)
@@ -185,15 +184,15 @@ impl Issuers {
         let verified = Moment::at(now);
         let key = verifying_key(&token, live, verified).map_err(of_issuer)?;
         let (caller, until) = live.issuer.proven(&token, now).map_err(of_issuer)?;
-        let good_for = (until - now).to_std().unwrap_or_default();
-        Ok(VerifiedToken { caller, verified, good_for, key, issuer: Arc::clone(live) })
+        let lifetime = (until - now).to_std().unwrap_or_default();
+        Ok(VerifiedToken { caller, verified, lifetime, key, issuer: Arc::clone(live) })
     }
 
-    /// Whose token it says that it is.
+    /// The issuer that the token names.
     fn named_by(&self, token: &Parsed<'_>) -> Result<&Arc<ActiveIssuer>, JwtRefusal> {
         let name = token.issuer()?;
         self.by_name.get(name).ok_or_else(|| {
-            // The commonest mistake: to the letter means also the slash at its end.
+            // The most common mistake is a missing or additional slash at the end.
             let bare = |name: &str| name.trim_end_matches('/').to_ascii_lowercase();
             let near = self.by_name.values().find(|live| bare(&live.issuer.name) == bare(name));
             let near = near.map(|live| {
@@ -208,8 +207,7 @@ impl Issuers {
     }
 }
 
-/// The key of the issuer's that verifies the token's signature. RFC 7515 §4.1.4 leaves open that several fit, so each is
-/// tried.
+/// The issuer's key that verifies the token's signature. By RFC 7515 §4.1.4 several may match, so each is tried.
 fn verifying_key(
     token: &Parsed<'_>,
     live: &ActiveIssuer,
@@ -224,8 +222,8 @@ fn verifying_key(
         let detail = format!("it {named}, and `alg` is {algorithm:?}");
         return Err(JwtRefusal::new(JwtProblem::UnknownKey, detail));
     }
-    if keys.len() > MOST_TRIED {
-        let detail = format!("{} of them; at most {MOST_TRIED} are tried", keys.len());
+    if keys.len() > MAX_KEYS_TRIED {
+        let detail = format!("{} of them; at most {MAX_KEYS_TRIED} are tried", keys.len());
         return Err(JwtRefusal::new(JwtProblem::ManyKeys, detail));
     }
     for key in keys {

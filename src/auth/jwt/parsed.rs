@@ -1,4 +1,4 @@
-//! A token taken apart, before anything of it is verified.
+//! A parsed token, not yet verified.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,18 +9,18 @@ use super::JwtProblem;
 use super::json::{Claims, Json};
 use super::problem::{JwtRefusal, shown};
 
-/// The parts of a token, each read once: what is verified is what is judged afterwards.
+/// The parts of a token, each parsed once: what is verified is what is used afterwards.
 pub(super) struct Parsed<'a> {
-    pub(super) header: Head,
+    pub(super) header: Header,
     pub(super) claims: Claims,
-    /// What the signature is of.
+    /// The signed part of the token.
     pub(super) message: &'a str,
     pub(super) signature: &'a str,
 }
 
-/// What of a header is read. What it says of keys and their addresses (`jwk`, `jku`, `x5c`, `x5u`) is not.
+/// The members of the header that are read. Keys and their URLs (`jwk`, `jku`, `x5c`, `x5u`) are ignored.
 #[derive(Deserialize)]
-pub(super) struct Head {
+pub(super) struct Header {
     pub(super) alg: String,
     pub(super) typ: Option<String>,
     pub(super) kid: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Head {
     enc: bool,
 }
 
-/// Whatever it says, also `null`: it is there.
+/// Present with any value, also `null`.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
 }
@@ -45,14 +45,14 @@ impl<'a> Parsed<'a> {
         Ok(Self { header, claims, message, signature })
     }
 
-    /// Whose token it says that it is: only looked up, among those that are configured.
+    /// `iss`, used only to look up a configured issuer.
     pub(super) fn issuer(&self) -> Result<&str, JwtProblem> {
         self.claims.get("iss").and_then(Json::as_str).ok_or(JwtProblem::Lacks("iss"))
     }
 }
 
-impl Head {
-    /// What it may say besides algorithm and key: that it is a JWT, and nothing that changes how it is read.
+impl Header {
+    /// Whether the header declares a JWT and no extension that changes how it is read.
     pub(super) fn check(&self) -> Result<(), JwtRefusal> {
         // RFC 7519 §5.1 and RFC 9068 §2.1. A logout token, for one, is signed by the same key.
         if let Some(typ) = self.media_type()

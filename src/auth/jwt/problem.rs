@@ -1,4 +1,4 @@
-//! Why a token proves nothing: for the log, never for the caller.
+//! Why a token is rejected: for the log, never for the caller.
 
 use std::fmt;
 
@@ -44,15 +44,15 @@ pub(crate) enum JwtProblem {
     Required,
 }
 
-/// A refused token: what is wrong, and whose it is. Holds claims that are named in the configuration, cut short, and nothing
-/// else of the token.
+/// A rejected token: the problem, its issuer and its client. Contains truncated claims that the configuration names,
+/// and nothing else of the token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct JwtRefusal {
     problem: JwtProblem,
     /// The operator's name for the token's issuer.
     issuer: Option<Box<str>>,
     client: Option<ClientId>,
-    /// The claim, and what was expected of it.
+    /// The claim and the expected value.
     detail: Option<Box<str>>,
 }
 
@@ -72,7 +72,7 @@ impl JwtRefusal {
         Self { client: Some(client.clone()), ..self }
     }
 
-    /// The client that the token is for, as far as that was established.
+    /// The client that the token is for, if it was determined.
     pub(crate) fn client(&self) -> Option<&ClientId> {
         self.client.as_ref()
     }
@@ -113,7 +113,7 @@ impl fmt::Display for JwtRefusal {
     }
 }
 
-/// Text from a token for the log: cut short, and without anything that a terminal would act on.
+/// Text from a token for the log: truncated, with control characters escaped.
 pub(super) fn shown(text: &str) -> String {
     const MOST: usize = 120;
     let cut: String = text.chars().take(MOST).collect();

@@ -1,4 +1,4 @@
-//! Fetches out of turn: somebody has a token whose key is not known.
+//! Triggers a fetch of keys outside the schedule, for a token whose key is unknown.
 
 use std::time::Duration;
 
@@ -6,27 +6,27 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
-/// So far apart fetches out of turn are. Anyone can make up the names of keys; this is all that it costs an issuer.
-const APART: Duration = Duration::from_secs(60);
-/// How long the request waits that met an unknown key.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The least time between triggered fetches. Anyone can invent a `kid`; this bounds what it costs the issuer.
+const MIN_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a request waits for the fetch.
+const WAIT: Duration = Duration::from_secs(2);
 
 /// Between requests, which want keys, and the one task that fetches them.
 ///
-/// Who waits holds one receiver and no lock, and there are never more of them than the listener has connections.
+/// A waiting request holds one receiver and no lock; the connection limit bounds their number.
 #[derive(Debug)]
 pub(super) struct RefreshTrigger {
-    /// A short lock, for a look at three values.
+    /// Held for a few instructions, never across an await.
     state: Mutex<State>,
     /// Wakes the task.
     wanted: Notify,
-    /// Wakes those who wait: counts the fetches that have ended.
+    /// Counts the fetches that have ended; wakes the waiting requests.
     ended: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the next fetch out of turn may be, if there was one.
+    /// The earliest time of the next triggered fetch.
     next: Option<Instant>,
     is_wanted: bool,
     is_under_way: bool,
@@ -39,16 +39,16 @@ impl Default for RefreshTrigger {
 }
 
 impl RefreshTrigger {
-    /// Waits a moment for a fetch, the one that is under way or one that this brings about. Whether one has ended.
+    /// Waits for the present fetch or triggers one, up to a limit; returns whether a fetch has ended.
     pub(super) async fn fetched(&self) -> bool {
         let mut ended = self.ended.subscribe();
-        if !self.joins_or_asks() {
+        if !self.join_or_trigger() {
             return false;
         }
-        timeout(PATIENCE, ended.changed()).await.is_ok_and(|changed| changed.is_ok())
+        timeout(WAIT, ended.changed()).await.is_ok_and(|changed| changed.is_ok())
     }
 
-    fn joins_or_asks(&self) -> bool {
+    fn join_or_trigger(&self) -> bool {
         let now = Instant::now();
         self.with_state(|state| {
             if state.is_under_way || state.is_wanted {
@@ -57,16 +57,16 @@ impl RefreshTrigger {
             if state.next.is_some_and(|next| now < next) {
                 return false;
             }
-            state.next = Some(now + APART);
+            state.next = Some(now + MIN_INTERVAL);
             state.is_wanted = true;
             self.wanted.notify_one();
             true
         })
     }
 
-    /// Comes back when somebody has asked for a fetch.
+    /// Returns when a fetch is triggered.
     pub(super) async fn wanted(&self) {
-        // What a fetch in turn has answered meanwhile is not wanted any more.
+        // A scheduled fetch that began meanwhile satisfies the trigger.
         while !self.with_state(|state| state.is_wanted) {
             self.wanted.notified().await;
         }
@@ -92,7 +92,6 @@ impl RefreshTrigger {
     }
 
     fn with_state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
-        // Nothing in the lock panics half way.
         look(&mut self.state.lock())
     }
 }

@@ -1,7 +1,7 @@
-//! Which kind of token it is: an issuer signs all of them with the same keys.
+//! The kind of a token: an issuer signs access tokens, ID tokens and others with the same keys.
 //!
-//! No single mark decides. Logout and refresh tokens are refused by each mark that the standards and the providers'
-//! documents give for them, whatever the header's `typ` says.
+//! No single mark decides. Logout and refresh tokens are rejected by each mark that standards and providers document,
+//! whatever the header's `typ` says.
 
 use serde::Deserialize;
 
@@ -10,7 +10,7 @@ use super::json::{Claims, Json};
 use super::problem::{JwtRefusal, quoted_claim};
 use appserver_domain::Invalid;
 
-/// The kinds that an issuer's tokens may be of.
+/// The accepted kinds of an issuer's tokens.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) enum TokenKind {
@@ -48,8 +48,8 @@ const FOREIGN: [(&str, &str); 4] = [
     ("granted_scopes", "a refresh token"),
 ];
 
-/// Claims that name the token's kind, and whether words that are not known there are refused. What is no text names no kind
-/// that we know, and is refused wherever it is: a list may hold `refresh` beside `access`.
+/// Claims that name the token's kind, and whether unknown values are rejected. A value that is not a string is always
+/// rejected: a list may contain `refresh` beside `access`.
 const NAMING: [(&str, bool); 5] = [
     // Keycloak, which has a dozen others for its own use.
     ("typ", true),
@@ -72,7 +72,7 @@ const OF_ID: [&str; 6] = [
     "urn:openid:params:jwt:claim:rt_hash",
     "urn:openid:params:jwt:claim:auth_req_id",
 ];
-/// Taken where nothing names the kind: Keycloak had `nonce` in access tokens, too.
+/// Used where no claim names the kind: Keycloak had `nonce` in access tokens, too.
 const PROBABLY_OF_ID: [&str; 2] = ["nonce", "nonce_supported"];
 /// RFC 9068, RFC 8693.
 const PROBABLY_OF_ACCESS: [&str; 3] = ["scope", "scp", "client_id"];
@@ -81,7 +81,7 @@ const PROBABLY_OF_ACCESS: [&str; 3] = ["scope", "scp", "client_id"];
 enum Word {
     Access,
     Id,
-    /// Says nothing.
+    /// Names no kind.
     Jwt,
     Other,
     Unknown,
@@ -106,15 +106,15 @@ fn word(text: &str) -> Word {
 }
 
 impl TokenKind {
-    /// Whether a verified token is of this kind. What the operator requires of a claim (`is_required`) says more than its
-    /// name does, so such a claim is no mark.
+    /// Whether a verified token is of this kind. A claim with a configured rule (`is_required`) is not used as a
+    /// mark: the rule says more than the claim's presence.
     pub(super) fn check(
         self,
         media_type: Option<&str>,
         claims: &Claims,
         is_required: impl Fn(&str) -> bool,
     ) -> Result<(), JwtRefusal> {
-        // Present is present, also as `null`.
+        // A claim that is `null` is present.
         let has = |name: &&str| claims.get(name).is_some() && !is_required(name);
         if let Some((name, what)) = FOREIGN.iter().find(|(name, _)| has(name)) {
             return Err(refused(format!("the claim `{name}` is there, so it is {what}")));

@@ -1,4 +1,4 @@
-//! Tokens that were verified before: a phone's second call costs a hash.
+//! The cache of verified tokens: the second request with a token costs a hash instead of a signature check.
 
 use std::sync::Arc;
 
@@ -7,15 +7,15 @@ use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 
 use super::active_issuer::ActiveIssuer;
-use super::{JwtProblem, JwtRefusal, Proof, VerifiedToken};
+use super::{JwtProblem, JwtRefusal, SharedVerifiedToken, VerifiedToken};
 use appserver_domain::clock::Moment;
 
-/// Tokens, some 500 bytes each; beyond it those that are used least are verified again.
+/// Tokens, some 500 bytes each. Beyond it the least used are evicted and verified again.
 const MOST: usize = 50_000;
 
-/// What tokens prove, by their SHA-256: the tokens themselves are kept nowhere.
+/// Verified tokens by their SHA-256. The tokens themselves are not stored.
 #[derive(Debug)]
-pub(super) struct VerifiedTokenCache(Cache<[u8; 32], Proof>);
+pub(super) struct VerifiedTokenCache(Cache<[u8; 32], SharedVerifiedToken>);
 
 impl Default for VerifiedTokenCache {
     fn default() -> Self {
@@ -24,41 +24,42 @@ impl Default for VerifiedTokenCache {
 }
 
 impl VerifiedTokenCache {
-    /// Whether it is known what the token proves.
-    pub(super) fn holds(&self, token: &str, now: DateTime<Utc>) -> bool {
+    /// Whether the token is cached and still valid.
+    pub(super) fn contains(&self, token: &str, now: DateTime<Utc>) -> bool {
         let hash: [u8; 32] = Sha256::digest(token).into();
-        self.0.get(&hash).is_some_and(|proof| proof.holds(Moment::at(now)))
+        self.0.get(&hash).is_some_and(|verified| verified.is_valid(Moment::at(now)))
     }
 
-    /// What the token was found to prove, as long as it does and the key that verified it is believed; or what `verify`
-    /// finds. One that has ended since is not verified anew: a wall clock that was set back would take it again.
-    pub(super) fn or_verify(
+    /// The cached token while it and the key that verified it are valid, or else the result of `verify`. A token that
+    /// has expired in the cache is not verified again: a wall clock that was set back would accept it.
+    pub(super) fn get_or_verify(
         &self,
         token: &str,
         now: DateTime<Utc>,
         verify: impl FnOnce() -> Result<VerifiedToken, JwtRefusal>,
-    ) -> Result<Proof, JwtRefusal> {
+    ) -> Result<SharedVerifiedToken, JwtRefusal> {
         let hash: [u8; 32] = Sha256::digest(token).into();
-        if let Some(proof) = self.0.get(&hash) {
+        if let Some(verified) = self.0.get(&hash) {
             let now = Moment::at(now);
-            if proof.is_over(now) {
+            if verified.has_expired(now) {
                 return Err(JwtProblem::Expired.into());
             }
-            if proof.holds(now) {
-                return Ok(proof);
+            if verified.is_valid(now) {
+                return Ok(verified);
             }
             self.0.remove(&hash);
         }
-        let proof = Arc::new(verify()?);
-        self.0.insert(hash, Arc::clone(&proof));
-        Ok(proof)
+        let verified = Arc::new(verify()?);
+        self.0.insert(hash, Arc::clone(&verified));
+        Ok(verified)
     }
 
-    /// What was remembered of these issuers' tokens, and of no others.
-    pub(super) fn of(&self, still_believed: impl Fn(&Arc<ActiveIssuer>) -> bool) -> Self {
+    /// A cache with the tokens of these issuers only.
+    pub(super) fn retain_issuers(&self, is_unchanged: impl Fn(&Arc<ActiveIssuer>) -> bool) -> Self {
         let kept = Self::default();
-        for (hash, proof) in self.0.iter().filter(|(_, proof)| still_believed(&proof.issuer)) {
-            kept.0.insert(hash, proof);
+        for (hash, verified) in self.0.iter().filter(|(_, verified)| is_unchanged(&verified.issuer))
+        {
+            kept.0.insert(hash, verified);
         }
         kept
     }

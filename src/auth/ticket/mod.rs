@@ -1,8 +1,8 @@
 //! Tickets: a short-lived URL that vends one grant, for SDKs that cannot send a header.
 //!
-//! A ticket is kept by whoever holds it, and nowhere else. It is sealed, so that its holder can neither read nor change
-//! it; what it says is who it was made for and what was asked for, and never what a token may do: that is decided anew
-//! each time, by the configuration of that moment.
+//! A ticket is not stored by the service: its holder keeps it. It is sealed, so that the holder can neither read nor
+//! change it. It holds the caller and the request, never permissions: these are decided by the present configuration
+//! each time the ticket is used.
 
 mod encoding;
 mod seal;
@@ -19,16 +19,17 @@ use appserver_domain::{ClientId, Fingerprint, GrantName};
 
 pub(crate) use seal::TicketSeal;
 
-/// What a ticket says.
+/// The content of a ticket.
 #[derive(Debug)]
 pub(crate) struct Ticket {
     pub(crate) id: TicketId,
-    /// The caller that it was made for, and what stands for the credential that it was made with: it ends with that.
+    /// The caller that it was issued for, with the fingerprint of the credential that authenticated it: the ticket
+    /// ends with that credential.
     pub(crate) caller: Caller,
-    /// How the caller had proven itself when it was made, for the log.
+    /// How the caller authenticated when the ticket was issued, for the log.
     pub(crate) proven_by: String,
     pub(crate) grant: GrantName,
-    /// Of the grant as it was then: a ticket ends with it.
+    /// Of the grant when the ticket was issued: the ticket ends when the grant changes.
     pub(crate) fingerprint: Fingerprint,
     pub(crate) duration_secs: Option<u64>,
     pub(crate) parameters: BTreeMap<String, String>,
@@ -38,7 +39,7 @@ pub(crate) struct Ticket {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-/// Names a ticket in the log, where the ticket itself may not stand.
+/// Identifies a ticket in the log, which must not contain the ticket.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct TicketId([u8; 8]);
 
@@ -54,7 +55,7 @@ impl fmt::Display for TicketId {
     }
 }
 
-/// Why a ticket proves nothing. None of it is told to its holder.
+/// Why a ticket is invalid. The holder learns none of it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TicketProblem {
     #[error("the ticket is too long, or no base64")]
@@ -75,7 +76,7 @@ pub(crate) enum TicketProblem {
 }
 
 impl TicketProblem {
-    /// Whose ticket it is, where that is certain.
+    /// The client of the ticket, if the ticket is authentic.
     pub(super) fn client(&self) -> Option<&ClientId> {
         match self {
             Self::Expired { client, .. }

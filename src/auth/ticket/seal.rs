@@ -1,4 +1,4 @@
-//! Tickets as their holders have them.
+//! Seals tickets into text and opens them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,14 +10,14 @@ use crate::seal::{Seal, SealKey};
 
 /// The longest ticket, in characters: a URL of 4 KB passes through every proxy and SDK.
 const LONGEST: usize = 3584;
-/// What a ticket is sealed as.
+/// The associated data of sealed tickets.
 const NAME: &str = "ticket";
 
-/// Makes tickets, and knows its own again.
+/// Seals and opens tickets.
 #[derive(Debug)]
 pub(crate) struct TicketSeal(Seal);
 
-/// What a ticket would have to hold is too long for a URL.
+/// The ticket is too long for a URL.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct TooLong;
 
@@ -27,16 +27,16 @@ impl TicketSeal {
         Self(Seal::new("appserver ticket seal 1", keys))
     }
 
-    /// The ticket as text, of letters that stand for themselves in a URL.
+    /// The ticket as text that needs no escaping in a URL.
     pub(crate) fn seal(&self, ticket: &Ticket) -> Result<SecretString, TooLong> {
         let text = URL_SAFE_NO_PAD.encode(self.0.seal(NAME, &encoding::write(ticket)));
         if text.len() > LONGEST { Err(TooLong) } else { Ok(text.into()) }
     }
 
-    /// What the ticket says, if it is one of ours and not over.
+    /// The ticket, if it is authentic and has not expired.
     ///
-    /// Everything that has a ticket's form costs the same work until it is found to be sealed by us; who made it up
-    /// learns nothing from the time that it takes.
+    /// Every text in the form of a ticket takes the same work until its seal is verified, so that the time reveals
+    /// nothing about a forgery.
     pub(crate) fn open(
         &self,
         text: &SecretString,
@@ -46,7 +46,7 @@ impl TicketSeal {
         if text.len() > LONGEST {
             return Err(TicketProblem::Malformed);
         }
-        // Strict: a ticket has one text, and no other that means the same.
+        // Strict: a ticket has exactly one text.
         let sealed = URL_SAFE_NO_PAD.decode(text).map_err(|_| TicketProblem::Malformed)?;
         let plain = self.0.open(NAME, &sealed).ok_or(TicketProblem::Unsealed)?;
         let ticket = encoding::read(plain.expose_secret()).ok_or(TicketProblem::Version)?;

@@ -20,7 +20,7 @@ pub(crate) fn check(
     let Some(spent) = rules.failures.spent_by(*address, *started) else {
         return Ok(());
     };
-    let is_costly = rules.authenticator.needs_a_signature(presented, api.clock.now());
+    let is_costly = rules.authenticator.needs_signature_check(presented, api.clock.now());
     if !is_costly || rules.failures.may_verify(*address, *started) {
         return Ok(());
     }

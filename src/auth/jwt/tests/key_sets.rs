@@ -137,9 +137,9 @@ fn so_many_keys_are_tried_and_with_more_none() {
         keys.insert(at, own.jwk());
         issuers_with(&set(&keys))
     };
-    for at in [0, 7, MOST_TRIED - 1] {
-        assert!(with_own(MOST_TRIED - 1, at).verify(&nameless, now()).is_ok(), "{at}");
-        let refusal = with_own(MOST_TRIED, at).verify(&nameless, now()).unwrap_err();
+    for at in [0, 7, MAX_KEYS_TRIED - 1] {
+        assert!(with_own(MAX_KEYS_TRIED - 1, at).verify(&nameless, now()).is_ok(), "{at}");
+        let refusal = with_own(MAX_KEYS_TRIED, at).verify(&nameless, now()).unwrap_err();
         assert_eq!(refusal, JwtProblem::ManyKeys, "{at}");
         assert!(with_own(100, at).verify(&own.token(&good()), now()).is_ok(), "it names its key");
     }
@@ -171,17 +171,17 @@ fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
     ];
     for (key, other) in others {
         let fetched = |key: &Value| read(&set(std::slice::from_ref(key))).unwrap();
-        let ring = ActiveJwks::holding(fetched(&key));
+        let ring = ActiveJwks::new(fetched(&key));
         let held = || {
             let all = ALL.iter().filter_map(|name| SignatureAlgorithm::named(name));
             all.flat_map(|algorithm| ring.fitting(None, algorithm, at)).next().unwrap()
         };
         let before = held();
         let change = ring.replace(fetched(&key), at, hour);
-        assert_eq!(change, Change { came: 0, went: 0, held: 1 }, "{key}");
+        assert_eq!(change, Change { added: 0, removed: 0, count: 1 }, "{key}");
         assert!(Arc::ptr_eq(&before, &held()) && before.is_valid(at), "{key}");
         let change = ring.replace(fetched(&other), at, hour);
-        assert_eq!(change, Change { came: 1, went: 1, held: 1 }, "{key} {other}");
+        assert_eq!(change, Change { added: 1, removed: 1, count: 1 }, "{key} {other}");
         assert!(!before.is_valid(at), "{key} {other}");
     }
 }

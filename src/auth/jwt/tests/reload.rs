@@ -35,7 +35,7 @@ async fn an_issuer_that_did_not_change_keeps_its_keys_its_task_and_what_was_reme
     site.fail();
     let after = loader.load(vec![site.issuer(), issuer("https://new.example.com/")], Some(&before));
     drop(before);
-    assert_eq!(after.remembered.len(), 1);
+    assert_eq!(after.verified.len(), 1);
     assert!(after.verify(&token, now()).is_ok());
     assert_eq!(site.count("/jwks"), 1, "the keys were not fetched again");
 }
@@ -65,7 +65,7 @@ async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_
     ] {
         let after = loader.load(vec![changed, other()], Some(&before));
         assert_eq!(after.verify(&of_own, now()).unwrap_err(), problem);
-        assert_eq!(after.remembered.len(), 1, "the other's is remembered");
+        assert_eq!(after.verified.len(), 1, "the other's is remembered");
     }
     // What serves is not touched by what is loaded beside it and perhaps never serves.
     assert!(before.verify(&of_own, now()).is_ok());
@@ -85,7 +85,7 @@ async fn an_issuer_whose_keys_would_be_had_in_the_same_way_keeps_them() {
     let changed = Issuer { leeway: TimeDelta::seconds(1), ..site.issuer() };
     let after = loader.load(vec![changed], Some(&before));
     drop(before);
-    assert_eq!(after.remembered.len(), 0);
+    assert_eq!(after.verified.len(), 0);
     assert!(after.verify(&token, now()).is_ok());
     let elsewhere = Issuer { algorithms: algorithms(&["ES256", "RS256"]), ..site.issuer() };
     let anew = loader.load(vec![elsewhere], Some(&after));
