@@ -1,4 +1,4 @@
-//! Connections, and their untimely ends.
+//! Accepts connections, and ends them early where a fault asks for it.
 
 use std::convert::Infallible;
 use std::io;
@@ -20,19 +20,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-/// How long running calls may take to end after a shutdown.
+/// How long running calls have after a shutdown.
 const DRAIN: Duration = Duration::from_secs(2);
-/// How long to wait when no connection can be accepted (too many open files, say).
+/// The wait after a failed accept, for example with too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Marks a response that is not to be sent: the connection is closed instead.
-///
-/// `axum::serve` has no way to say so, which is why the loop is ours.
+/// Marks a response that is not sent: the connection is closed instead. `axum::serve` cannot do this, so the accept loop is ours.
 #[derive(Clone, Copy)]
 pub(crate) struct HangUp;
 
 #[derive(Debug, thiserror::Error)]
-#[error("the connection was cut on purpose")]
+#[error("a scripted fault closed the connection")]
 struct HungUp;
 
 /// Serves connections until the shutdown.
@@ -55,7 +53,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router, shutdown: Cance
     }
     drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
-    // What is left after it is aborted with the set.
+    // Dropping the set aborts the rest.
     let _ = tokio::time::timeout(DRAIN, drained).await;
 }
 
@@ -96,7 +94,7 @@ async fn answer(
     if response.extensions().get::<HangUp>().is_some() { Err(HungUp) } else { Ok(response) }
 }
 
-/// A body of which half arrives.
+/// A body of which only the first half is sent.
 pub(crate) struct CutBody {
     first_half: Option<Bytes>,
     has_paused: bool,
@@ -123,7 +121,7 @@ impl HttpBody for CutBody {
         if let Some(first_half) = self.first_half.take() {
             return Poll::Ready(Some(Ok(Frame::data(first_half))));
         }
-        // hyper sends what it has when a body is not ready, and drops it when a body fails.
+        // hyper flushes its buffer when a body is pending, and discards it when a body fails.
         if !std::mem::replace(&mut self.has_paused, true) {
             context.waker().wake_by_ref();
             return Poll::Pending;

@@ -1,4 +1,4 @@
-//! The demo's identity provider.
+//! The demo's identity provider: signs JWTs for the users of the demo's photo app.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -6,15 +6,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
 
-/// What its tokens say in `iss`; the domain is one that nobody can have.
+/// `iss` of its tokens; the domain is reserved and cannot exist.
 pub const DEMO_ISSUER: &str = "https://login.demo.invalid/";
-/// What they say in `aud`.
+/// `aud` of its tokens.
 pub const DEMO_AUDIENCE: &str = "photo-app";
-/// Its key, which is published: whoever has this file is any user of the demo. `config/demo.jwks.json` holds the other
-/// half, and no other command than `dev` takes it.
+/// The private key, which is public: everyone with this file can be any user of the demo. `config/demo.jwks.json` holds the public
+/// key, and only `dev` accepts it.
 const DEMO_KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgw6UTVMoi4NDdkhdDuqzHNBNjuCpO37/XqB2siOLdc8ahRANCAATmxlS9p888FoVp9BreZpklBH6GSTTXhckOVmvgWqhdiUwSDAwpLPGm3G1L6PxrvYF3ODs8p05rzToioCsgRTf7";
 
-/// A token for a user of the demo's photo app, good for an hour.
+/// A token for a user of the demo's photo app, valid for an hour.
 pub fn demo_jwt(user: &str, now: DateTime<Utc>) -> String {
     let claims = json!({
         "iss": DEMO_ISSUER,
@@ -26,7 +26,7 @@ pub fn demo_jwt(user: &str, now: DateTime<Utc>) -> String {
     sign(&claims)
 }
 
-/// The demo's signature under any claims, for tests.
+/// Signs any claims with the demo's key, for tests.
 pub fn sign(claims: &serde_json::Value) -> String {
     let der = STANDARD.decode(DEMO_KEY).expect("the demo's key is base64");
     let header = Header { kid: Some("demo".to_owned()), ..Header::new(Algorithm::ES256) };

@@ -1,7 +1,7 @@
 //! Local STS, OSS and RAM for development and tests.
 //!
-//! A call to STS passes `sts` (arrival) → `gateway` (who is it) → `actions` (may they, and what do they get) → `answer`. It
-//! shares nothing with the client that it stands opposite to, the signature least of all.
+//! `server` binds the listeners and serves `sts`, `oss` and `control` on them; both services decide by `ram`. The emulator shares no
+//! code with the clients that call it: it verifies signatures and reads policies with its own.
 
 mod connections;
 mod control;

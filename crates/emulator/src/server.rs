@@ -1,4 +1,4 @@
-//! The emulator as a server.
+//! Binds the emulator's listeners and serves them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,7 +15,7 @@ use super::settings::EmulatorSettings;
 use super::sts::{self, Gateway, Nonces, Sts};
 use appserver_domain::clock::Clock;
 
-/// An emulated STS and, if wanted, an emulated OSS, which listen but do not answer before [`Emulator::serve`].
+/// An emulated STS and optionally an emulated OSS. They are bound at once and answer from [`Emulator::serve`] on.
 pub struct Emulator {
     listener: TcpListener,
     addr: SocketAddr,
@@ -30,24 +30,24 @@ struct OssServer {
     oss: Oss,
 }
 
-/// Why there is no emulated OSS.
+/// Why the emulated OSS cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum OssProblem {
-    /// The address is not to be had, or not on loopback.
+    /// The address is in use, or not on loopback.
     #[error("the emulated OSS cannot listen")]
     Listen(#[source] io::Error),
-    /// The folder for objects cannot be used; another emulator may have it.
+    /// The folder for objects cannot be used; another emulator may hold it.
     #[error("the folder for objects cannot be used")]
     Data(#[source] io::Error),
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the emulator listens on loopback only: anybody could change its faults")]
+#[error("the emulator listens on loopback only: its control routes need no authentication")]
 struct NotLoopback;
 
 impl Emulator {
-    /// Takes the address for STS; port 0 takes a free one. Any but a loopback address is refused, because the control
-    /// route asks nobody who they are.
+    /// Binds the address of STS; port 0 chooses a free one. Only loopback is accepted, because the control routes need no
+    /// authentication.
     pub async fn bind(
         settings: EmulatorSettings,
         addr: SocketAddr,
@@ -61,8 +61,8 @@ impl Emulator {
         Ok(Self { listener, addr, sts, buckets, oss: None })
     }
 
-    /// The emulator with an OSS too, on an address of its own (port 0 takes a free one, and it must be loopback). Objects
-    /// are kept in memory or, with a folder, there.
+    /// Adds an OSS on its own loopback address; port 0 chooses a free one. Objects are stored in the folder, or without one in
+    /// memory.
     pub async fn with_oss(
         mut self,
         addr: SocketAddr,
@@ -79,22 +79,22 @@ impl Emulator {
         Ok(self)
     }
 
-    /// Where STS listens: calls go to `http://<address>/`, control to `/_emulator/…`.
+    /// The address of STS; the control routes are below `/_emulator/` there.
     pub fn sts_addr(&self) -> SocketAddr {
         self.addr
     }
 
-    /// Where OSS listens, if there is one.
+    /// The address of OSS, if there is one.
     pub fn oss_addr(&self) -> Option<SocketAddr> {
         self.oss.as_ref().map(|oss| oss.addr)
     }
 
-    /// Scripts faults, shows calls and moves the clock, also while the emulator serves.
+    /// Controls the emulator before and while it serves.
     pub fn control(&self) -> EmulatorControl {
         self.sts.control.clone()
     }
 
-    /// Answers until the shutdown; calls that run then have two seconds to end.
+    /// Serves until the shutdown; running calls then have two seconds to end.
     pub async fn serve(self, shutdown: CancellationToken) {
         let router = control::routes(self.sts.control.clone()).merge(sts::routes(self.sts));
         let sts = connections::serve(self.listener, router, shutdown.clone());

@@ -1,4 +1,4 @@
-//! What the emulated STS and OSS were asked, and what they said.
+//! The log of calls to STS and OSS, with their outcomes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -8,17 +8,17 @@ use serde::Serialize;
 
 use crate::ram::Policy;
 
-/// The log keeps the latest calls and forgets older ones.
+/// The log keeps the latest calls.
 const MOST_CALLS: usize = 10_000;
-/// Of the calls that broke the rule of narrowing the first ones are kept: they show where it began.
+/// Of the narrowing violations the first ones are kept: they show the cause.
 const MOST_VIOLATIONS: usize = 1_000;
-/// A call has some twenty parameters, and a policy, the longest of them, fewer than 2048 bytes.
+/// A call has about twenty parameters; the longest, a policy, has fewer than 2048 bytes.
 const MOST_PARAMETERS: usize = 50;
 const LONGEST_TEXT_BYTES: usize = 4096;
-/// There are two actions; what else was asked for is counted under `OTHERS` when it becomes too much.
+/// STS has two actions; too many different unknown ones are counted under `OTHERS`.
 const MOST_ACTIONS: usize = 100;
 const OTHERS: &str = "(others)";
-/// The outcome of a call whose caller hung up before the answer.
+/// The outcome of a call whose client disconnected before the answer.
 const ABANDONED: &str = "Abandoned";
 
 /// One call as it arrived.
@@ -29,43 +29,43 @@ pub struct Call {
     pub at: DateTime<Utc>,
     /// The HTTP method.
     pub method: String,
-    /// As asked for; empty if it was not said.
+    /// As requested; empty if absent.
     pub action: String,
-    /// All but the action's name, `Signature` and `SecurityToken`.
+    /// All except the action, `Signature` and `SecurityToken`.
     pub parameters: BTreeMap<String, String>,
-    /// `Success`, the code of the error, or `Fault.` and what was scripted instead of an answer. `Abandoned` if the caller
-    /// hung up before; empty as long as there is no answer.
+    /// `Success`, an error code, `Fault.` and the name of a scripted fault, or `Abandoned` if the client disconnected; empty while
+    /// there is no answer.
     pub outcome: String,
     /// As in the answer.
     pub request_id: String,
 }
 
-/// How many calls have ended, forgotten ones included: by action, then by outcome.
+/// The number of ended calls, including those that the log no longer holds: by action, then by outcome.
 pub type Totals = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// The log of calls.
 #[derive(Default)]
 pub(crate) struct Calls {
-    /// Held to add, change or copy, never across an await.
+    /// A plain mutex: held briefly, never across an await.
     log: Mutex<Log>,
 }
 
 #[derive(Default)]
 struct Log {
-    /// The latest, with nothing missing between them.
+    /// The latest calls, without gaps.
     calls: VecDeque<Call>,
     violations: Vec<(Number, Call)>,
     totals: Totals,
-    /// What the next call gets.
+    /// The number of the next call.
     next: Number,
     /// The first call since the log was cleared.
     first: Number,
 }
 
-/// Calls are numbered as they arrive; clearing the log does not begin anew.
+/// Calls are numbered in order of arrival; clearing the log does not restart the numbers.
 type Number = u64;
 
-/// A call that has arrived and has no answer yet. Dropped without one, it was abandoned.
+/// A call without an answer yet. Dropping it without one marks the call as abandoned.
 pub(crate) struct Pending {
     calls: Arc<Calls>,
     number: Number,
@@ -74,7 +74,7 @@ pub(crate) struct Pending {
 }
 
 impl Call {
-    /// Of texts beyond their bounds, which no honest call reaches, the beginning is kept.
+    /// A call to STS. Texts longer than any valid call's are truncated.
     pub(crate) fn of_sts(
         at: DateTime<Utc>,
         method: &str,
@@ -95,7 +95,7 @@ impl Call {
         }
     }
 
-    /// A request to OSS. Texts beyond their bounds are cut here too.
+    /// A request to OSS, truncated likewise.
     pub(crate) fn of_oss(
         at: DateTime<Utc>,
         method: &str,
@@ -114,8 +114,8 @@ impl Call {
         }
     }
 
-    /// Whether the call asks for a role without narrowing it: no policy, or one that allows nothing it names.
-    fn asks_for_a_whole_role(&self) -> bool {
+    /// Whether the call assumes a role without narrowing it: no policy, or one that allows nothing that it names.
+    fn is_unnarrowed(&self) -> bool {
         let narrows =
             |json: &String| Policy::parse(json).is_ok_and(|policy| policy.allows_something_named());
         self.action == "AssumeRole" && !self.parameters.get("Policy").is_some_and(narrows)
@@ -123,14 +123,14 @@ impl Call {
 }
 
 impl Calls {
-    /// Records a call on its arrival: what it asked for counts, whether or not it is ever answered.
+    /// Records a call on arrival, so that it is in the log even if it is never answered.
     pub(crate) fn arrived(self: &Arc<Self>, call: Call) -> Pending {
-        let asks_for_a_whole_role = call.asks_for_a_whole_role();
+        let is_unnarrowed = call.is_unnarrowed();
         let action = call.action.clone();
         let mut log = self.log.lock().expect("nothing panics while it is held");
         let number = log.next;
         log.next += 1;
-        if asks_for_a_whole_role && log.violations.len() < MOST_VIOLATIONS {
+        if is_unnarrowed && log.violations.len() < MOST_VIOLATIONS {
             log.violations.push((number, call.clone()));
         }
         if log.calls.len() == MOST_CALLS {
@@ -153,7 +153,7 @@ impl Calls {
         log.violations.iter().map(|(_, call)| call.clone()).collect()
     }
 
-    /// Violations stay: whoever clears the log to look at one thing must not lose sight of them.
+    /// Keeps the violations: clearing the log for one test must not hide them.
     pub(crate) fn clear(&self) {
         let mut log = self.log.lock().expect("nothing panics while it is held");
         log.calls.clear();
@@ -163,7 +163,7 @@ impl Calls {
 }
 
 impl Pending {
-    /// The call got an answer, or what was scripted instead of one.
+    /// Records the outcome of an answered call, or the fault in its place.
     pub(crate) fn answered(mut self, outcome: String) {
         self.outcome = outcome;
     }
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assume_role_that_narrows_nothing_is_a_violation() {
+    fn an_assume_role_call_that_narrows_nothing_is_a_violation() {
         let calls = Arc::new(Calls::default());
         let narrow = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:b/*"}]}"#;
         let broad =
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_call_is_kept_in_part() {
+    fn a_very_long_call_is_truncated() {
         let long = "é".repeat(LONGEST_TEXT_BYTES);
         let sent = (0..MOST_PARAMETERS + 5).map(|n| (format!("p{n}"), long.clone())).collect();
         let kept = call(&sent).parameters;
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn made_up_actions_are_counted_together() {
+    fn unknown_actions_beyond_the_limit_are_counted_together() {
         let calls = Arc::new(Calls::default());
         for n in 0..MOST_ACTIONS + 5 {
             calls.arrived(call(&params([("Action", format!("A{n}").as_str())])));
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_on_record_from_its_arrival_and_ends_answered_or_abandoned() {
+    fn a_call_is_recorded_on_arrival_and_ends_answered_or_abandoned() {
         let calls = Arc::new(Calls::default());
         let arrived = || calls.arrived(call(&params([("Action", "AssumeRole")])));
         let (first, second) = (arrived(), arrived());

@@ -1,4 +1,4 @@
-//! The emulator's own time.
+//! The emulator's clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,12 +7,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use appserver_domain::clock::Clock;
 
-/// A hundred years: far enough for every expiry, and no date that could not be written any more.
+/// A hundred years: beyond every expiry, and within the dates that can be formatted.
 const FURTHEST_SECONDS: i64 = 100 * 365 * 86_400;
 
-/// The clock that the emulator was given, moved by some seconds. STS and OSS share it; clones move together.
+/// The clock that the emulator was started with, plus an offset. STS and OSS share it; clones share the offset.
 ///
-/// The given clock is not moved itself: it may be the machine's, or the one that a test's server shares.
+/// The underlying clock is not moved: it may be the machine's, or shared with the server under test.
 #[derive(Clone, Debug)]
 pub(crate) struct MovableClock {
     clock: Clock,
@@ -28,12 +28,12 @@ impl MovableClock {
         self.clock.now() + TimeDelta::seconds(self.offset_seconds())
     }
 
-    /// How far it is ahead of the given clock, or behind it if negative.
+    /// How far it is ahead of the underlying clock; negative if behind.
     pub(crate) fn offset_seconds(&self) -> i64 {
         self.offset_seconds.load(Ordering::Relaxed)
     }
 
-    /// Moves it on, or back if negative; at most a hundred years away from the given clock.
+    /// Moves it forward, or back if negative, at most a hundred years from the underlying clock.
     pub(crate) fn advance(&self, seconds: i64) {
         let moved = |offset: i64| {
             Some(offset.saturating_add(seconds).clamp(-FURTHEST_SECONDS, FURTHEST_SECONDS))
@@ -42,7 +42,7 @@ impl MovableClock {
         let _ = self.offset_seconds.fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved);
     }
 
-    /// Back to the given clock.
+    /// Removes the offset.
     pub(crate) fn reset(&self) {
         self.offset_seconds.store(0, Ordering::Relaxed);
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_given_clock_stays_where_it_is() {
+    fn the_underlying_clock_is_not_moved() {
         let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
         let time = MovableClock::of(clock.clone());
         time.clone().advance(3600);
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn no_move_leaves_the_calendar() {
+    fn the_offset_is_limited_to_a_hundred_years() {
         let time = MovableClock::of(Clock::manual("2016-01-13T14:02:37Z".parse().unwrap()));
         let years = |time: &MovableClock| time.now().format("%Y").to_string();
         time.advance(i64::MAX);

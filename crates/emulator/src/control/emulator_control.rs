@@ -1,4 +1,4 @@
-//! The hand on the emulator: what tests script and look at.
+//! Control of an emulator from the same process.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::clock::MovableClock;
 use super::faults::{Faults, ScriptedFault};
 use appserver_domain::clock::Clock;
 
-/// Scripts the faults of an emulator, shows the calls that reached it and moves its clock. Clones are of the same emulator.
+/// Scripts an emulator's faults, shows its recorded calls and moves its clock. Clones control the same emulator.
 #[derive(Clone)]
 pub struct EmulatorControl {
     pub(crate) faults: Arc<Faults>,
@@ -28,76 +28,75 @@ impl EmulatorControl {
         }
     }
 
-    /// Adds a fault to those in force. Faults that decide the answer strike one call each, oldest first; the others
-    /// (slow, skewed clock, shorter life, quota) all strike at once.
+    /// Adds a fault. Of faults that decide the answer each call gets the oldest; the others (slow, skewed clock, shorter
+    /// lifetime, quota) all apply to the same call.
     pub fn script(&self, fault: ScriptedFault) {
         self.faults.add(fault);
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn clear_faults(&self) {
         self.faults.clear();
     }
 
-    /// The faults in force, with the number of calls that they still strike.
+    /// The active faults, with the number of calls that each still applies to.
     pub fn faults(&self) -> Vec<ScriptedFault> {
         self.faults.list()
     }
 
-    /// The latest 10,000 calls, oldest first, those without an answer included.
+    /// The latest 10,000 calls to STS, oldest first, including those without an answer.
     pub fn calls(&self) -> Vec<Call> {
         self.calls.list()
     }
 
-    /// How many calls that came since the log was cleared have ended, by action and outcome.
+    /// The number of ended calls since the log was cleared, by action and outcome.
     pub fn totals(&self) -> Totals {
         self.calls.totals()
     }
 
-    /// The AssumeRole calls that asked for a whole role: their `Policy` was absent, not a policy, or allowed nothing that
-    /// it names. The first 1,000 of them, whether or not they were answered or the log was cleared.
+    /// The first 1,000 AssumeRole calls without a narrowing session policy: `Policy` was absent, malformed, or allowed nothing that
+    /// it names. Clearing the log keeps them.
     pub fn narrowing_violations(&self) -> Vec<Call> {
         self.calls.violations()
     }
 
-    /// Forgets all calls but the narrowing violations.
+    /// Clears the log of calls to STS, except the narrowing violations.
     pub fn clear_calls(&self) {
         self.calls.clear();
     }
 
-    /// The latest 10,000 requests that reached OSS, oldest first. Their action is the operation's name, such as
-    /// `PutObject`.
+    /// The latest 10,000 requests to OSS, oldest first; their action is the operation, such as `PutObject`.
     pub fn oss_calls(&self) -> Vec<Call> {
         self.oss_calls.list()
     }
 
-    /// How many requests to OSS that came since its log was cleared have ended, by operation and outcome.
+    /// The number of ended requests to OSS since its log was cleared, by operation and outcome.
     pub fn oss_totals(&self) -> Totals {
         self.oss_calls.totals()
     }
 
-    /// Forgets the requests to OSS.
+    /// Clears the log of requests to OSS.
     pub fn clear_oss_calls(&self) {
         self.oss_calls.clear();
     }
 
-    /// What time it is for the emulator.
+    /// The emulator's time.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// How many seconds the emulator is ahead of the clock that it was given; negative if it is behind.
+    /// How many seconds the emulator's clock is ahead of the one it was started with; negative if behind.
     pub fn clock_offset_seconds(&self) -> i64 {
         self.clock.offset_seconds()
     }
 
-    /// Moves the emulator's clock on, or back if negative, for STS and OSS alike; at most a hundred years away from the
-    /// clock that it was given, which stays where it is.
+    /// Moves the clock of STS and OSS forward, or back if negative, at most a hundred years from the one the emulator was started
+    /// with.
     pub fn advance_clock(&self, seconds: i64) {
         self.clock.advance(seconds);
     }
 
-    /// Puts the emulator's clock back to the one that it was given.
+    /// Resets the clock to the one the emulator was started with.
     pub fn reset_clock(&self) {
         self.clock.reset();
     }

@@ -1,4 +1,4 @@
-//! Trouble on demand.
+//! Faults that tests script.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -7,28 +7,28 @@ use axum::http::StatusCode;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-/// A century: so far STS's clock may be skewed by all faults together.
+/// A hundred years: the most that all faults together can skew STS's clock.
 const FURTHEST: TimeDelta = TimeDelta::days(100 * 365);
 
-/// What can go wrong with a call.
+/// A fault of STS.
 ///
-/// Every fault but [`Fault::Slow`] and [`Fault::SkewedClock`] strikes only calls that got past the gateway's checks: a
-/// badly signed call or a replayed nonce is told so even in the middle of trouble.
+/// Every fault except [`Fault::Slow`] and [`Fault::SkewedClock`] applies only to calls that pass the gateway's checks: a wrong
+/// signature or a replayed nonce is reported even while faults are active.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all_fields = "PascalCase")]
 pub enum Fault {
-    /// `Throttling.User`, with the hint when to come back.
+    /// `Throttling.User`, with a hint when to retry.
     Throttle {
         /// `TimeLeft` of the hint.
         time_left_ms: u64,
     },
-    /// An error of STS's own making.
+    /// An error answer of STS.
     Error {
         /// The HTTP status.
         status: ErrorStatus,
         /// Such as `InternalError`.
         code: String,
-        /// Its text.
+        /// The message.
         message: String,
     },
     /// An error page as proxies send it.
@@ -36,50 +36,50 @@ pub enum Fault {
         /// The HTTP status.
         status: ErrorStatus,
     },
-    /// The answer is late.
+    /// A delayed answer.
     Slow {
         /// By how much.
         delay_ms: u64,
     },
-    /// The connection ends.
+    /// A closed connection.
     Cut {
-        /// In the middle of the body; otherwise before the answer.
+        /// In the middle of the body, or else before the answer.
         mid_body: bool,
     },
-    /// The first half of the answer, as if it were whole.
+    /// The first half of the answer, sent as if it were complete.
     Malformed,
-    /// A field is left out, wherever it stands.
+    /// A field is left out, at any depth.
     MissingField {
         /// Such as `Expiration`.
         field: String,
     },
-    /// A field says something else, wherever it stands.
+    /// A field has another text, at any depth.
     OtherText {
         /// Such as `Arn`.
         field: String,
-        /// What it says.
+        /// The other text.
         text: String,
     },
     /// HTTP 200 with empty texts for credentials.
     EmptyCredentials,
-    /// A well-formed answer with this much padding.
+    /// A well-formed answer with padding.
     Oversized {
-        /// Of the padding.
+        /// The size of the padding.
         bytes: usize,
     },
-    /// Credentials that live for another time than was asked for.
+    /// Credentials with another lifetime than requested.
     ShortLived {
-        /// From now; negative for a token that is dead on arrival.
+        /// From now; negative for a token that has already expired.
         seconds: i32,
     },
-    /// STS's clock is ahead (or, if negative, behind).
+    /// STS's clock is ahead, or behind if negative.
     SkewedClock {
         /// By how much.
         seconds: i32,
     },
-    /// Calls of one second beyond this number are throttled.
+    /// Calls beyond this number in one second are throttled.
     Quota {
-        /// How many a second are let through.
+        /// The number of calls a second that succeed.
         per_second: u32,
     },
 }
@@ -89,38 +89,38 @@ pub enum Fault {
 #[serde(try_from = "u16", into = "u16")]
 pub struct ErrorStatus(u16);
 
-/// A number that is no error's HTTP status.
+/// A number that is not the HTTP status of an error.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("an error's status is 400 to 599")]
 pub struct NoErrorStatus;
 
-/// A fault and the calls that it strikes.
+/// A fault and the calls that it applies to.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub struct ScriptedFault {
     fault: Fault,
-    /// How many calls are left for it; all until it is cleared, if absent.
+    /// The number of calls it still applies to; if absent, all until it is cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     times: Option<u32>,
-    /// Strikes calls of this action only.
+    /// Applies only to calls of this action.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     action: Option<String>,
 }
 
 impl Fault {
-    /// The fault for the next so many calls.
+    /// The fault for the next `times` calls.
     pub fn times(self, times: u32) -> ScriptedFault {
         ScriptedFault { fault: self, times: Some(times), action: None }
     }
 
-    /// The fault for every call until faults are cleared.
+    /// The fault for every call until it is cleared.
     pub fn always(self) -> ScriptedFault {
         ScriptedFault { fault: self, times: None, action: None }
     }
 }
 
 impl ScriptedFault {
-    /// Strikes calls of one action only, such as `AssumeRole`.
+    /// The fault for calls of one action only, such as `AssumeRole`.
     #[must_use]
     pub fn only(self, action: &str) -> Self {
         Self { action: Some(action.to_owned()), ..self }
@@ -147,26 +147,26 @@ impl From<ErrorStatus> for StatusCode {
     }
 }
 
-/// The faults in force, in the order in which they were scripted.
+/// The active faults, in the order in which they were scripted.
 ///
-/// Those that only colour a call (slow, skewed clock, shorter life, quota) all strike; of those that decide its answer
-/// each call gets one, the oldest first, so that a list of them plays like a script.
+/// Faults that do not decide the answer (slow, skewed clock, shorter lifetime, quota) all apply to a call; of those that do, each call
+/// gets the oldest, so that a list of them plays like a script.
 #[derive(Default)]
 pub(crate) struct Faults {
-    /// Held to pick or change, never across an await.
+    /// A plain mutex: held briefly, never across an await.
     script: Mutex<Vec<ScriptedFault>>,
-    /// The same.
+    /// Likewise.
     second: Mutex<Second>,
 }
 
-/// The calls of the running second.
+/// The number of calls in the current second.
 #[derive(Default)]
 struct Second {
     start: DateTime<Utc>,
     calls: u32,
 }
 
-/// When in a call's life a fault strikes.
+/// The point of a call at which a fault applies.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Moment {
     Arrival,
@@ -188,7 +188,7 @@ impl Faults {
         self.script.lock().expect("nothing panics while it is held").clone()
     }
 
-    /// How long the call waits, and how far STS's clock is off.
+    /// The call's delay, and the skew of STS's clock.
     pub(crate) fn on_arrival(&self, action: &str) -> (Duration, TimeDelta) {
         let mut delay = Duration::ZERO;
         let mut skew = TimeDelta::zero();
@@ -196,14 +196,14 @@ impl Faults {
             if let Fault::Slow { delay_ms } = fault {
                 delay = delay.saturating_add(Duration::from_millis(delay_ms));
             } else if let Fault::SkewedClock { seconds } = fault {
-                // However many there are, a moment stays one that can be written.
+                // Limited, so that the date can be formatted however many faults add up.
                 skew = (skew + TimeDelta::seconds(seconds.into())).clamp(-FURTHEST, FURTHEST);
             }
         }
         (delay, skew)
     }
 
-    /// If the call is beyond the quota: how many milliseconds are left until the next second.
+    /// The milliseconds until the next second, if the call exceeds the quota.
     pub(crate) fn beyond_quota(&self, action: &str, now: DateTime<Utc>) -> Option<u64> {
         let quotas = self.take(Moment::Admission, action, usize::MAX);
         let per_second = quotas
@@ -222,27 +222,27 @@ impl Faults {
         (second.calls > per_second).then(|| left.num_milliseconds().unsigned_abs().max(1))
     }
 
-    /// How long new credentials live, if not as long as was asked for.
-    pub(crate) fn life(&self, action: &str) -> Option<TimeDelta> {
+    /// The scripted lifetime of new credentials.
+    pub(crate) fn lifetime(&self, action: &str) -> Option<TimeDelta> {
         self.take(Moment::Issue, action, usize::MAX).into_iter().find_map(|fault| {
             let Fault::ShortLived { seconds } = fault else { return None };
             Some(TimeDelta::seconds(seconds.into()))
         })
     }
 
-    /// What becomes of the answer.
+    /// The fault that decides the answer.
     pub(crate) fn on_answer(&self, action: &str) -> Option<Fault> {
         self.take(Moment::Answer, action, 1).pop()
     }
 
     fn take(&self, moment: Moment, action: &str, most: usize) -> Vec<Fault> {
         let mut script = self.script.lock().expect("nothing panics while it is held");
-        let struck = script.iter_mut().filter(|scripted| {
+        let matching = script.iter_mut().filter(|scripted| {
             scripted.fault.moment() == moment
                 && scripted.times != Some(0)
                 && scripted.action.as_ref().is_none_or(|only| only == action)
         });
-        let taken = struck
+        let taken = matching
             .take(most)
             .map(|scripted| {
                 scripted.times = scripted.times.map(|times| times - 1);

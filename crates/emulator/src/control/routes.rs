@@ -1,4 +1,4 @@
-//! The control routes: they script faults, show calls and move the clock for whoever shares the machine.
+//! Control over HTTP: faults, recorded calls and the clock, for every process on this machine.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ async fn add_fault(State(control): State<Arc<EmulatorControl>>, body: Bytes) -> 
             control.script(fault);
             faults(State(control)).await
         }
-        Err(error) => malformed("no scripted fault", &error),
+        Err(error) => malformed("not a scripted fault", &error),
     }
 }
 
@@ -43,12 +43,12 @@ async fn clear_faults(State(control): State<Arc<EmulatorControl>>) -> StatusCode
 }
 
 async fn calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
-    let shown = json!({
+    let body = json!({
         "Calls": control.calls(),
         "Totals": control.totals(),
         "NarrowingViolations": control.narrowing_violations(),
     });
-    answer(StatusCode::OK, &shown)
+    answer(StatusCode::OK, &body)
 }
 
 async fn clear_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
@@ -57,8 +57,8 @@ async fn clear_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode 
 }
 
 async fn oss_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
-    let shown = json!({ "Calls": control.oss_calls(), "Totals": control.oss_totals() });
-    answer(StatusCode::OK, &shown)
+    let body = json!({ "Calls": control.oss_calls(), "Totals": control.oss_totals() });
+    answer(StatusCode::OK, &body)
 }
 
 async fn clear_oss_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
@@ -66,11 +66,11 @@ async fn clear_oss_calls(State(control): State<Arc<EmulatorControl>>) -> StatusC
     StatusCode::NO_CONTENT
 }
 
-/// How to move the clock.
+/// The body of a request to move the clock.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 struct Move {
-    /// Back, if negative.
+    /// Backwards if negative.
     advance_seconds: i64,
 }
 
@@ -85,7 +85,7 @@ async fn move_clock(State(control): State<Arc<EmulatorControl>>, body: Bytes) ->
             control.advance_clock(advance_seconds);
             clock(State(control)).await
         }
-        Err(error) => malformed("no move of the clock", &error),
+        Err(error) => malformed("not a move of the clock", &error),
     }
 }
 
@@ -94,8 +94,8 @@ async fn reset_clock(State(control): State<Arc<EmulatorControl>>) -> StatusCode 
     StatusCode::NO_CONTENT
 }
 
-fn malformed(what: &str, error: &serde_json::Error) -> Response<Body> {
-    let message = format!("The body is {what}: {error}");
+fn malformed(problem: &str, error: &serde_json::Error) -> Response<Body> {
+    let message = format!("The body is {problem}: {error}");
     answer(StatusCode::BAD_REQUEST, &json!({ "Code": "MalformedRequest", "Message": message }))
 }
 

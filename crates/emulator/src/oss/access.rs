@@ -1,4 +1,4 @@
-//! May they? Role policy, session policy and bucket ACL, in OSS's order.
+//! Access decisions by session policy, identity policy and bucket ACL, in OSS's order.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::error::Denied;
 use crate::ram::{Decision, Policy, Principal, Ram, Request, decide};
 
-/// What a bucket lets everybody do.
+/// The ACL of a bucket: the access of everyone.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Acl {
@@ -16,30 +16,31 @@ pub(crate) enum Acl {
     PublicReadWrite,
 }
 
-/// A bucket as far as access to it goes.
+/// The owner and ACL of a bucket.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Guarded<'a> {
-    /// The account whose bucket it is.
+pub(crate) struct BucketAccess<'a> {
+    /// The account that owns the bucket.
     pub(crate) owner: &'a str,
     pub(crate) acl: Acl,
 }
 
-/// What was decided, and by whom.
+/// A decision, and the layer that made it.
 ///
-/// It goes out with the answer: the real OSS does not say so much, and a page that shows people how policies work needs it.
+/// It is sent with the answer, for the page that shows how policies work; the real OSS sends less.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub(crate) struct Verdict {
-    verdict: Said,
-    /// Who had the last word.
+pub(crate) struct AccessDecision {
+    #[serde(rename = "Verdict")]
+    outcome: Outcome,
+    /// The layer that decided.
     by: Layer,
     action: String,
     resource: String,
-    /// What each layer says for itself; left out where there is none.
+    /// The decision of each layer that exists.
     #[serde(skip_serializing_if = "Option::is_none")]
-    session_policy: Option<Layered>,
+    session_policy: Option<LayerDecision>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    identity_policy: Option<Layered>,
+    identity_policy: Option<LayerDecision>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket_acl: Option<Acl>,
     #[serde(skip)]
@@ -47,7 +48,7 @@ pub(crate) struct Verdict {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-enum Said {
+enum Outcome {
     Allowed,
     Denied,
 }
@@ -55,33 +56,33 @@ enum Said {
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 enum Layer {
     SessionPolicy,
-    /// Of the role, or of the user.
+    /// The policies of the role or user.
     IdentityPolicy,
     BucketAcl,
-    /// The account's own key needs no policy.
+    /// The account itself, which needs no policy.
     Owner,
 }
 
-/// A decision by the statement that made it.
+/// The decision of one layer, and the statement that made it.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Layered {
+struct LayerDecision {
     decision: &'static str,
-    /// Among the policies that are attached, from 0.
+    /// The index among the attached policies, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<usize>,
-    /// In the policy, from 0.
+    /// The index in the policy, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<usize>,
 }
 
-/// Decides one request. `None` for the principal is nobody; `None` for the bucket is the list of all buckets.
-pub(crate) fn judge(
+/// Decides one request. Without a principal it is anonymous; without a bucket it lists all buckets.
+pub(crate) fn decide_access(
     ram: &Ram,
     principal: Option<&Principal>,
     request: &Request<'_>,
-    bucket: Option<Guarded<'_>>,
-) -> Verdict {
+    bucket: Option<BucketAccess<'_>>,
+) -> AccessDecision {
     let session = session_decision(principal, request);
     let (account, identity) = match principal {
         None => (None, None),
@@ -91,22 +92,22 @@ pub(crate) fn judge(
         }
         Some(Principal::Session(session)) => match ram.roles.get(&session.role_arn) {
             Some(role) => (Some(role.account.as_str()), Some(attached(&role.policies, request))),
-            // A role that is gone takes its sessions with it.
+            // Sessions of a deleted role are invalid.
             None => (None, Some(Decision::ImplicitlyDenied)),
         },
     };
-    // A policy gives rights in its own account only.
-    let is_at_home = bucket.is_none_or(|bucket| account == Some(bucket.owner));
-    let opened = bucket.is_some_and(|bucket| bucket.acl.opens(request.action));
+    // A policy grants access in its own account only.
+    let is_own_account = bucket.is_none_or(|bucket| account == Some(bucket.owner));
+    let is_public = bucket.is_some_and(|bucket| bucket.acl.is_public_for(request.action));
 
     let (by, denied) = match (session, identity) {
         (Some(decision), _) if !decision.is_allowed() => {
             (Layer::SessionPolicy, Some(Denied::Policy))
         }
         (_, Some(Decision::ExplicitlyDenied(_))) => (Layer::IdentityPolicy, Some(Denied::Policy)),
-        (_, Some(Decision::Allowed(_))) if is_at_home => (Layer::IdentityPolicy, None),
-        (_, None) if account.is_some() && is_at_home => (Layer::Owner, None),
-        _ if opened => (Layer::BucketAcl, None),
+        (_, Some(Decision::Allowed(_))) if is_own_account => (Layer::IdentityPolicy, None),
+        (_, None) if account.is_some() && is_own_account => (Layer::Owner, None),
+        _ if is_public => (Layer::BucketAcl, None),
         _ => match principal {
             None => (Layer::BucketAcl, Some(Denied::Anonymous)),
             Some(Principal::Session(_)) => (Layer::IdentityPolicy, Some(Denied::Policy)),
@@ -114,25 +115,25 @@ pub(crate) fn judge(
             Some(Principal::Root(_)) => (Layer::BucketAcl, Some(Denied::Acl)),
         },
     };
-    Verdict {
-        verdict: if denied.is_none() { Said::Allowed } else { Said::Denied },
+    AccessDecision {
+        outcome: if denied.is_none() { Outcome::Allowed } else { Outcome::Denied },
         by,
         action: request.action.to_owned(),
         resource: request.resource.to_owned(),
-        session_policy: session.map(Layered::from),
-        identity_policy: identity.map(Layered::from),
+        session_policy: session.map(LayerDecision::from),
+        identity_policy: identity.map(LayerDecision::from),
         bucket_acl: bucket.map(|bucket| bucket.acl),
         denied,
     }
 }
 
-impl Verdict {
-    /// Why not, if not.
+impl AccessDecision {
+    /// The reason of a denial.
     pub(crate) fn denied(&self) -> Option<Denied> {
         self.denied.clone()
     }
 
-    /// Compact JSON in ASCII, as a header can carry it.
+    /// Compact JSON in ASCII, for a header.
     pub(crate) fn json(&self) -> String {
         let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
         let escaped = |c: char| match c {
@@ -155,8 +156,8 @@ impl Acl {
         }
     }
 
-    /// Whether everybody may do it. What is about the bucket itself stays the owner's.
-    fn opens(self, action: &str) -> bool {
+    /// Whether everyone has access. Actions on the bucket itself stay with the owner.
+    fn is_public_for(self, action: &str) -> bool {
         let reads = ["oss:GetObject", "oss:ListObjects"];
         let writes =
             ["oss:PutObject", "oss:DeleteObject", "oss:AbortMultipartUpload", "oss:ListParts"];
@@ -168,7 +169,7 @@ impl Acl {
     }
 }
 
-impl From<Decision> for Layered {
+impl From<Decision> for LayerDecision {
     fn from(decision: Decision) -> Self {
         let (name, deciding) = match decision {
             Decision::Allowed(deciding) => ("Allowed", Some(deciding)),
@@ -183,11 +184,11 @@ impl From<Decision> for Layered {
     }
 }
 
-/// What the session policy says, if there is a session and it has one.
+/// The decision of the session policy, if there is one.
 fn session_decision(principal: Option<&Principal>, request: &Request<'_>) -> Option<Decision> {
     let Some(Principal::Session(session)) = principal else { return None };
     let json = session.policy.as_deref()?;
-    // STS let no other in; one that cannot be read lets nothing through.
+    // STS accepts only valid policies; an unreadable one denies everything.
     let decision = Policy::parse(json).map(|policy| policy.decide(request));
     Some(decision.unwrap_or(Decision::ImplicitlyDenied))
 }

@@ -1,4 +1,4 @@
-//! Bodies of requests.
+//! Reads the bodies of requests.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use super::error::OssError;
 use super::head::Head;
 use super::store::{Backend, Limits, Spool, Spooled};
 
-/// How long the rest of a refused body may take.
+/// The time limit for the rest of a refused body.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A body that is read whole.
+/// Reads a whole body, up to a limit.
 pub(crate) async fn whole(body: &mut Body, limit_bytes: usize) -> Result<Bytes, OssError> {
     match Limited::new(body, limit_bytes).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
@@ -22,7 +22,7 @@ pub(crate) async fn whole(body: &mut Body, limit_bytes: usize) -> Result<Bytes, 
     }
 }
 
-/// A body that becomes an object or a part, piece by piece.
+/// Spools a body that becomes an object or a part.
 pub(crate) async fn spool(body: &mut Body, backend: &Backend) -> Result<Spooled, OssError> {
     let mut spool = Spool::new(backend, Limits::default()).await?;
     while let Some(frame) = body.frame().await {
@@ -34,15 +34,15 @@ pub(crate) async fn spool(body: &mut Body, backend: &Backend) -> Result<Spooled,
     spool.finish().await
 }
 
-/// Takes what is left of a body whose request was refused.
+/// Reads and discards the rest of a refused request's body.
 ///
-/// Many clients send the whole of it before they look for an answer, and never see one if the connection is closed
-/// meanwhile. Who waits to be asked for the body (`Expect: 100-continue`) is not asked.
+/// Many clients send the whole body before they read the answer, and miss it if the connection is closed earlier. A client that waits
+/// for permission (`Expect: 100-continue`) does not get it.
 pub(crate) async fn discard(body: &mut Body, head: &Head) {
     if head.headers.contains_key(header::EXPECT) {
         return;
     }
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-    // Who sends slower than that does without the answer.
+    // Slower clients may miss the answer.
     let _ = tokio::time::timeout(PATIENCE, rest).await;
 }

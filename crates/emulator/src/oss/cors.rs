@@ -1,14 +1,12 @@
-//! What a page of another origin needs.
-//!
-//! Every bucket has one rule, as an administrator would set it for development: any origin may send any header. Access is
-//! still decided by signatures and policies; no cookie ever is.
+//! CORS. Every bucket has one rule, as an administrator would set it for development: any origin, any header. Signatures and policies
+//! still decide; cookies are not used.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
 
 use super::head::Head;
 
-/// What pages may read besides the few headers that every browser shows.
+/// The headers that pages can read besides those that browsers always expose.
 const EXPOSED: &str = "ETag, Date, Content-Length, Content-Range, Accept-Ranges, Content-MD5, x-oss-request-id, \
     x-oss-hash-crc64ecma, x-oss-object-type, x-oss-next-append-position, x-oss-server-time, x-oss-ec, \
     x-emulator-decision";
@@ -27,20 +25,20 @@ pub(crate) fn preflight(head: &Head) -> Option<Response<Body>> {
         header::ACCESS_CONTROL_ALLOW_METHODS,
         HeaderValue::from_static("GET, PUT, POST, DELETE, HEAD"),
     );
-    // Repeated rather than `*`, which does not stand for `Authorization`.
-    if let Some(asked) = head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked.clone());
+    // The requested headers rather than `*`, which does not include `Authorization`.
+    if let Some(request) = head.headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, request.clone());
     }
     headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     Some(response)
 }
 
-/// Adds what lets a page read the answer.
-pub(crate) fn open(asked: &Head, answered: &mut HeaderMap) {
-    if asked.headers.contains_key(header::ORIGIN) {
+/// Adds the headers that let a page read the answer.
+pub(crate) fn allow_origin(request: &Head, response: &mut HeaderMap) {
+    if request.headers.contains_key(header::ORIGIN) {
         let any = HeaderValue::from_static("*");
-        answered.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
-        answered.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
-        answered.insert(header::VARY, HeaderValue::from_static("Origin"));
+        response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, any);
+        response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        response.insert(header::VARY, HeaderValue::from_static("Origin"));
     }
 }

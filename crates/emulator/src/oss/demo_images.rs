@@ -1,4 +1,4 @@
-//! Pictures for the demo's buckets, made from their keys.
+//! Generates the initial objects of the demo's buckets from their keys.
 
 use jpeg_encoder::{ColorType, Encoder};
 use sha2::{Digest, Sha256};
@@ -6,9 +6,9 @@ use sha2::{Digest, Sha256};
 const WIDTH: u16 = 240;
 const HEIGHT: u16 = 160;
 
-/// An object's bytes and type: a landscape if the key ends in `.jpg` or `.svg`, in which the key chooses hour, hills and
-/// sun; a line of text otherwise.
-pub(crate) fn paint(key: &str) -> (&'static str, Vec<u8>) {
+/// Content type and bytes of an object: a landscape if the key ends in `.jpg` or `.svg`, whose details depend on the key; otherwise a
+/// line of text.
+pub(crate) fn generate(key: &str) -> (&'static str, Vec<u8>) {
     let landscape = Landscape::of(key);
     match key.rsplit_once('.') {
         Some((_, "jpg")) => ("image/jpeg", landscape.jpeg()),
@@ -42,7 +42,7 @@ impl Landscape {
         let from_hill = x - self.hill;
         let horizon = 90 + from_hill * from_hill / 500;
         if y > horizon {
-            // Blades: some columns are darker.
+            // Some columns are darker, like grass.
             let shade = u8::from((x * 7 + y / 3) % 5 == 0) * 30;
             return self.grass.map(|part| part.saturating_sub(shade));
         }
@@ -87,15 +87,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_picture_is_of_the_type_that_its_key_says() {
-        let (jpeg, bytes) = paint("2015/01/01/grass.jpg");
+    fn an_image_has_the_type_of_its_keys_extension() {
+        let (jpeg, bytes) = generate("2015/01/01/grass.jpg");
         assert_eq!(
             (jpeg, &bytes[..3], &bytes[bytes.len() - 2..]),
             ("image/jpeg", &b"\xFF\xD8\xFF"[..], &b"\xFF\xD9"[..])
         );
-        let (svg, bytes) = paint("a/b.svg");
+        let (svg, bytes) = generate("a/b.svg");
         assert_eq!((svg, bytes.starts_with(b"<svg ")), ("image/svg+xml", true));
-        assert_eq!(paint("a/notes.txt"), ("text/plain", b"a/notes.txt\n".to_vec()));
-        assert_ne!(paint("2015/01/01/grass.jpg").1, paint("2015/01/02/sea.jpg").1);
+        assert_eq!(generate("a/notes.txt"), ("text/plain", b"a/notes.txt\n".to_vec()));
+        assert_ne!(generate("2015/01/01/grass.jpg").1, generate("2015/01/02/sea.jpg").1);
     }
 }

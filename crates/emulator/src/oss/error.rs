@@ -1,12 +1,12 @@
-//! The one table of what the emulated OSS refuses with.
+//! The errors of OSS: HTTP status, code and message.
 
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 
-/// Why a request is refused: HTTP status, code and message are those that Alibaba Cloud documents, where it does.
+/// Why a request is refused, with the HTTP status, code and message that Alibaba Cloud documents, where it does.
 #[derive(Debug)]
 pub(crate) enum OssError {
-    /// A policy or ACL does not let the request through.
+    /// A policy or ACL denies the request.
     AccessDenied(Denied),
     AccessKeyNotFound,
     AccessKeyInactive,
@@ -18,7 +18,7 @@ pub(crate) enum OssError {
         request: DateTime<Utc>,
         server: DateTime<Utc>,
     },
-    /// With what is wrong.
+    /// With the problem.
     InvalidArgument(&'static str),
     InvalidObjectName,
     InvalidDigest,
@@ -27,15 +27,15 @@ pub(crate) enum OssError {
     /// A part other than the last is below 100 KB.
     PartTooSmall,
     InvalidRange,
-    /// The body is not the XML that it should be.
+    /// The body is not the expected XML.
     MalformedXml,
-    /// A form of PostObject; with what is wrong.
+    /// A form of PostObject, with the problem.
     MalformedForm(&'static str),
-    /// The policy of a form; with what is wrong.
+    /// The policy of a form, with the problem.
     InvalidPolicyDocument(&'static str),
     IncompleteBody,
     EntityTooLarge,
-    /// Beyond what the emulator keeps; not one of OSS's own.
+    /// Over a limit of the emulator; the real OSS has no such error.
     Full(&'static str),
     NoSuchBucket,
     NoSuchKey,
@@ -45,18 +45,18 @@ pub(crate) enum OssError {
     PreconditionFailed,
     NotModified,
     MethodNotAllowed,
-    /// What the real OSS can do and the emulator cannot.
+    /// A feature of the real OSS that the emulator does not have.
     NotImplemented,
-    /// The folder of `--data` fails.
+    /// Reading or writing the folder of `--data` failed.
     Storage(std::io::Error),
 }
 
-/// Why somebody has no access.
+/// Why access is denied.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Denied {
-    /// A policy speaks against it, or none of those that a session must have speaks for it.
+    /// A policy denies it, or no policy of a session allows it.
     Policy,
-    /// A user whom no policy speaks for, and the bucket's ACL does not either.
+    /// No policy of the user allows it, and the bucket's ACL does not either.
     Acl,
     Anonymous,
     RequestExpired,
@@ -68,13 +68,13 @@ pub(crate) enum Denied {
     FormCondition(String),
 }
 
-/// What was signed according to the server.
+/// The strings that the server computed.
 #[derive(Debug)]
 pub(crate) struct Mismatch {
     pub(crate) access_key_id: String,
     pub(crate) signature: String,
     pub(crate) string_to_sign: String,
-    /// Of V4 only.
+    /// With V4 only.
     pub(crate) canonical_request: Option<String>,
 }
 
@@ -173,9 +173,7 @@ impl OssError {
             }
             Self::NotModified => "Not Modified",
             Self::MethodNotAllowed => "The specified method is not allowed against this resource.",
-            Self::NotImplemented => {
-                "What you ask for needs functionality that the emulated OSS does not have."
-            }
+            Self::NotImplemented => "The emulated OSS does not implement this functionality.",
             Self::Storage(_) => "We encountered an internal error, please try again later.",
         };
         message.to_owned()

@@ -1,4 +1,4 @@
-//! The head of a request: which bucket, which key, and what is asked.
+//! The head of a request: bucket, key, query and headers.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use super::query::{Query, decode};
 use crate::percent::encode;
 use axum::http::{HeaderMap, Method, header, request::Parts};
 
-/// A key has at most so many bytes of UTF-8.
+/// The longest key, in bytes of UTF-8.
 const LONGEST_KEY_BYTES: usize = 1023;
 
 /// A request without its body, decoded once.
@@ -40,7 +40,7 @@ impl Head {
         Self { method: parts.method, bucket, key, query, headers: parts.headers }
     }
 
-    /// Where an object can be got: at the address that the request used.
+    /// The URL of an object, at the address that the request used.
     pub(crate) fn url_of(&self, bucket: &str, key: &str) -> String {
         let host = self.header("host").unwrap_or_default();
         let key = encode(key).replace("%2F", "/");
@@ -50,14 +50,14 @@ impl Head {
         }
     }
 
-    /// A header's value, if it is there, not empty and text.
+    /// The value of a header, if present, not empty and valid text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let value = self.headers.get(name)?;
         std::str::from_utf8(value.as_bytes()).ok().map(str::trim).filter(|value| !value.is_empty())
     }
 }
 
-/// A key as objects may have it. `a/../b` is a key like any other.
+/// Checks the key of an object. `a/../b` is a valid key.
 pub(crate) fn check_key(key: &str) -> Result<(), OssError> {
     let is_good = key.len() <= LONGEST_KEY_BYTES
         && !key.starts_with(['/', '\\'])
@@ -65,8 +65,8 @@ pub(crate) fn check_key(key: &str) -> Result<(), OssError> {
     if is_good { Ok(()) } else { Err(OssError::InvalidObjectName) }
 }
 
-/// The bucket that a Host begins with, if it does: `BUCKET.oss-cn-hangzhou.aliyuncs.com` whatever address was connected
-/// to, `BUCKET.localhost`, or any name whose first label is a bucket of ours.
+/// The bucket at the start of a Host: `BUCKET.oss-cn-hangzhou.aliyuncs.com` whatever address was connected
+/// to, `BUCKET.localhost`, or any name whose first label is a bucket.
 fn bucket_of_host(host: &str, is_bucket: impl Fn(&str) -> bool) -> Option<String> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_have_a_longest_length_and_no_slash_in_front() {
+    fn keys_are_limited_and_have_no_leading_slash() {
         let long = "k".repeat(LONGEST_KEY_BYTES);
         for good in ["a", "a/../b", "..", "a//b", " ", "中", &long] {
             assert!(check_key(good).is_ok(), "{good}");

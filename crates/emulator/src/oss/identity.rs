@@ -1,4 +1,4 @@
-//! Whose key signed a request, and the secret that proves it.
+//! Finds the owner of an AccessKey, and the secret that the signature must match.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use super::error::OssError;
 use crate::ram::{Principal, Ram};
 use crate::ram::{TokenKey, TokenProblem};
 
-/// How long OSS remembers an expired session. The documentation says only that a long-expired one is unknown.
-const REMEMBERED: TimeDelta = TimeDelta::hours(24);
+/// How long an expired session is still reported as expired. The documentation says only that a long-expired one is unknown.
+const EXPIRED_KNOWN_FOR: TimeDelta = TimeDelta::hours(24);
 
-/// What tells keys and tokens apart.
+/// The AccessKeys and the token key.
 pub(crate) struct Identities {
     pub(crate) ram: Arc<Ram>,
     pub(crate) token_key: TokenKey,
 }
 
 impl Identities {
-    /// Whose access key is named. A token must be the one that was issued with the key.
-    pub(crate) fn claimed(
+    /// The owner of the AccessKey and its secret. A token must be the one issued with the key.
+    pub(crate) fn find(
         &self,
         id: &str,
         token: Option<&str>,
@@ -31,7 +31,7 @@ impl Identities {
             None => None,
             Some(Ok(session)) => Some(session),
             Some(Err(TokenProblem::Malformed)) => return Err(OssError::TokenInvalid),
-            Some(Err(TokenProblem::Expired { at })) if now - at > REMEMBERED => {
+            Some(Err(TokenProblem::Expired { at })) if now - at > EXPIRED_KNOWN_FOR => {
                 return Err(OssError::AccessKeyNotFound);
             }
             Some(Err(TokenProblem::Expired { .. })) => return Err(OssError::TokenExpired),
@@ -42,7 +42,7 @@ impl Identities {
                 Ok((Principal::Session(session), secret))
             }
             Some(_) => Err(OssError::TokenOfAnotherKey),
-            // A session's key without its token is in nobody's records either.
+            // A session's AccessKey without its token is not found.
             None => {
                 let key = self.ram.keys.get(id).ok_or(OssError::AccessKeyNotFound)?;
                 if !key.active {

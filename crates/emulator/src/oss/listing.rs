@@ -1,44 +1,44 @@
-//! Keys by prefix and delimiter, page by page.
+//! Pages of keys, by prefix and delimiter.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Which page is wanted.
+/// The requested page.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wanted<'a> {
+pub(crate) struct PageRequest<'a> {
     pub(crate) prefix: &'a str,
     /// Empty for none.
     pub(crate) delimiter: &'a str,
-    /// Only what comes after it, in the order of bytes.
+    /// Only keys after it, in byte order.
     pub(crate) after: &'a str,
     pub(crate) most: usize,
 }
 
-/// What a page shows.
+/// One page.
 #[derive(Debug)]
 pub(crate) struct Page<'a, T> {
     pub(crate) entries: Vec<&'a T>,
     pub(crate) prefixes: Vec<&'a str>,
-    /// The last thing on the page, if there are more: the next page comes after it.
+    /// The last item of the page, if there are more; the next page starts after it.
     pub(crate) next: Option<String>,
 }
 
-/// A page of the entries. A common prefix counts as one thing and is shown once, on one page.
-pub(crate) fn page<'a, T>(all: &'a BTreeMap<String, T>, wanted: &Wanted<'_>) -> Page<'a, T> {
+/// Selects a page. A common prefix counts as one item and is on one page only.
+pub(crate) fn page<'a, T>(all: &'a BTreeMap<String, T>, request: &PageRequest<'_>) -> Page<'a, T> {
     let mut page = Page { entries: Vec::new(), prefixes: Vec::new(), next: None };
     let mut last = "";
-    let begin = Bound::Included(wanted.prefix.max(wanted.after));
+    let begin = Bound::Included(request.prefix.max(request.after));
     for (key, entry) in all.range::<str, _>((begin, Bound::Unbounded)) {
-        if !key.starts_with(wanted.prefix) {
-            // Keys below the prefix come only before it; behind it nothing has it any more.
+        if !key.starts_with(request.prefix) {
+            // The keys are sorted: after the last one with the prefix there are no more.
             break;
         }
-        let common = common_prefix(key, wanted);
+        let common = common_prefix(key, request);
         let shown = common.unwrap_or(key);
-        if shown <= wanted.after || page.prefixes.last() == Some(&shown) {
+        if shown <= request.after || page.prefixes.last() == Some(&shown) {
             continue;
         }
-        if page.entries.len() + page.prefixes.len() == wanted.most {
+        if page.entries.len() + page.prefixes.len() == request.most {
             page.next = Some(last.to_owned());
             break;
         }
@@ -51,14 +51,14 @@ pub(crate) fn page<'a, T>(all: &'a BTreeMap<String, T>, wanted: &Wanted<'_>) -> 
     page
 }
 
-/// The key up to the first delimiter after the prefix, that included.
-fn common_prefix<'a>(key: &'a str, wanted: &Wanted<'_>) -> Option<&'a str> {
-    if wanted.delimiter.is_empty() {
+/// The key up to and including the first delimiter after the prefix.
+fn common_prefix<'a>(key: &'a str, request: &PageRequest<'_>) -> Option<&'a str> {
+    if request.delimiter.is_empty() {
         return None;
     }
-    let from = wanted.prefix.len();
-    let at = key[from..].find(wanted.delimiter)?;
-    Some(&key[..from + at + wanted.delimiter.len()])
+    let from = request.prefix.len();
+    let at = key[from..].find(request.delimiter)?;
+    Some(&key[..from + at + request.delimiter.len()])
 }
 
 #[cfg(test)]
@@ -74,21 +74,21 @@ mod tests {
     }
 
     #[test]
-    fn a_delimiter_folds_what_lies_below_a_prefix() {
+    fn a_delimiter_groups_keys_below_a_common_prefix() {
         let all = keys(&["a", "b/1", "b/2", "b0", "c/d/1", "é/1"]);
-        let shown = |wanted: &Wanted<'_>| {
-            let page = page(&all, wanted);
+        let shown = |request: &PageRequest<'_>| {
+            let page = page(&all, request);
             let entries = page.entries.into_iter().cloned().collect::<Vec<_>>().join(" ");
             (entries, page.prefixes.join(" "), page.next)
         };
         let text = |text: &str| text.to_owned();
-        let root = Wanted { delimiter: "/", most: 10, ..Wanted::default() };
+        let root = PageRequest { delimiter: "/", most: 10, ..PageRequest::default() };
         assert_eq!(shown(&root), (text("a b0"), text("b/ c/ é/"), None));
-        let below = Wanted { prefix: "b/", ..root.clone() };
+        let below = PageRequest { prefix: "b/", ..root.clone() };
         assert_eq!(shown(&below), (text("b/1 b/2"), text(""), None));
-        let two = Wanted { most: 2, ..root.clone() };
+        let two = PageRequest { most: 2, ..root.clone() };
         assert_eq!(shown(&two), (text("a"), text("b/"), Some(text("b/"))));
-        let next = Wanted { most: 2, after: "b/", ..root };
+        let next = PageRequest { most: 2, after: "b/", ..root };
         assert_eq!(shown(&next), (text("b0"), text("c/"), Some(text("c/"))));
     }
 
@@ -102,14 +102,14 @@ mod tests {
         ) {
             let all: BTreeMap<String, String> =
                 names.into_iter().map(|name| (name.clone(), name)).collect();
-            let whole = Wanted { prefix: &prefix, delimiter: &delimiter, after: "", most: 1000 };
+            let whole = PageRequest { prefix: &prefix, delimiter: &delimiter, after: "", most: 1000 };
             let whole = page(&all, &whole);
             let (mut entries, mut prefixes) = (Vec::new(), Vec::new());
             let mut after = String::new();
             loop {
-                let wanted =
-                    Wanted { prefix: &prefix, delimiter: &delimiter, after: &after, most };
-                let page = page(&all, &wanted);
+                let request =
+                    PageRequest { prefix: &prefix, delimiter: &delimiter, after: &after, most };
+                let page = page(&all, &request);
                 entries.extend(page.entries);
                 prefixes.extend(page.prefixes);
                 prop_assert!(entries.len() + prefixes.len() <= all.len());
@@ -120,7 +120,7 @@ mod tests {
             }
             prop_assert_eq!(&entries, &whole.entries);
             prop_assert_eq!(&prefixes, &whole.prefixes);
-            // By another way of counting: every key with the prefix is there, or below a prefix that is.
+            // Counted in another way: every key with the prefix is listed, or below a listed prefix.
             let shown: BTreeSet<&String> = entries.into_iter().collect();
             for key in all.keys() {
                 let is_folded = prefixes.iter().any(|folded| key.starts_with(folded));

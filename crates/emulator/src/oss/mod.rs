@@ -1,7 +1,7 @@
-//! Local OSS for development and tests.
+//! The emulated OSS.
 //!
-//! A request passes `service` (arrival) → `head` (what is addressed) → `signature`, `identity` (who is it) → `operation`
-//! (what is asked) → `context`, `access` (may they) → `actions` over `store` → `answer`.
+//! A request passes `service` (reads it) → `head` (bucket and key) → `signature`, `identity` (authentication) → `operation` →
+//! `request_context`, `access` (authorization) → `actions` on `store` → `response`.
 
 mod access;
 mod actions;

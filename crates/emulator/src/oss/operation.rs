@@ -1,4 +1,4 @@
-//! What a request asks for.
+//! The operation of a request.
 
 use axum::http::Method;
 
@@ -33,7 +33,7 @@ pub(crate) enum Operation {
     ListParts,
 }
 
-/// Sub-resources that only colour another operation.
+/// Sub-resources that only modify another operation.
 const COLOURS: &[&str] = &[
     "continuation-token",
     "response-cache-control",
@@ -80,7 +80,7 @@ impl Operation {
                 ("GET", ["uploads"]) => Ok(Self::ListMultipartUploads),
                 ("POST", ["delete"]) => Ok(Self::DeleteMultipleObjects),
                 ("POST", []) => Ok(Self::PostObject),
-                // Buckets stand in the emulator's configuration; nobody makes or ends them by request.
+                // Buckets come from the emulator's configuration; requests do not create or delete them.
                 _ => Err(OssError::NotImplemented),
             },
             (Some(_), Some(_)) => match (method, sorted.as_slice()) {
@@ -130,7 +130,7 @@ impl Operation {
         }
     }
 
-    /// The action of RAM that it needs on its own key or bucket.
+    /// The RAM action that it needs on its key or bucket.
     pub(crate) fn action(self) -> &'static str {
         match self {
             Self::ListBuckets => "oss:ListBuckets",
@@ -155,7 +155,7 @@ impl Operation {
     }
 }
 
-/// `x-oss-process` and its like change what comes back: better refused than left out.
+/// `x-oss-process` and similar parameters change the answer: they are refused rather than ignored.
 fn is_subresource(name: &str) -> bool {
     let authenticates = name.starts_with("x-oss-signature")
         || ["x-oss-credential", "x-oss-date", "x-oss-expires", "x-oss-additional-headers"]

@@ -2,12 +2,12 @@
 
 use percent_encoding::percent_decode;
 
-/// Names and values, decoded once, in the order in which they came. `a` and `a=` are the same.
+/// Decoded names and values in their original order. `a` and `a=` are equal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Bytes that are no UTF-8 become U+FFFD, after which no signature fits.
+    /// Invalid UTF-8 becomes U+FFFD, so that no signature matches.
     pub(crate) fn read(raw: Option<&str>) -> Self {
         let pairs = raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
@@ -21,7 +21,7 @@ impl Query {
         self.0.iter().any(|(other, _)| other == name)
     }
 
-    /// The value, if it is there and not empty.
+    /// The value, if present and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(other, _)| other == name);
         found.map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
@@ -38,8 +38,8 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Query {
     }
 }
 
-/// Decodes once; `%2F` like everything else. `+` is a space, in queries (oss2 sends it so) and in paths (some Go SDKs do);
-/// who means a `+` writes `%2B`.
+/// Decodes once, including `%2F`. `+` is a space in queries (oss2 sends it) and in paths (some Go SDKs send it); a literal `+` is
+/// `%2B`.
 pub(crate) fn decode(encoded: &str) -> String {
     let spaced = encoded.replace('+', " ");
     percent_decode(spaced.as_bytes()).decode_utf8_lossy().into_owned()

@@ -1,14 +1,14 @@
-//! Which bytes of an object are wanted.
+//! Byte ranges of an object.
 
 use std::ops::Range;
 
 use super::error::OssError;
 
-/// The bytes that a `Range` header asks for; none if all are to be sent.
+/// The requested range; `None` for the whole object.
 ///
-/// OSS sends everything, with 200, where a range is malformed or reaches beyond the end. Only with
-/// `x-oss-range-behavior: standard` it does as HTTP says: cuts a range at the end, and refuses one that begins there.
-pub(crate) fn wanted(
+/// OSS sends the whole object, with 200, if a range is malformed or ends beyond the object. Only with
+/// `x-oss-range-behavior: standard` it follows HTTP: it truncates the range, and refuses one that starts beyond the end.
+pub(crate) fn requested(
     range: Option<&str>,
     length: u64,
     is_standard: bool,
@@ -30,7 +30,7 @@ pub(crate) fn wanted(
     }
 }
 
-/// `bytes=<first>-<last>`, either of them possibly absent.
+/// `bytes=<first>-<last>`, each optional.
 fn parse(text: &str) -> Option<(Option<u64>, Option<u64>)> {
     let (first, last) = text.trim().strip_prefix("bytes=")?.split_once('-')?;
     let number = |text: &str| match text.trim() {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_beyond_the_end_means_everything_unless_http_is_asked_for() {
+    fn a_range_beyond_the_end_is_the_whole_object_unless_standard_behaviour_is_requested() {
         let table = [
             ("bytes=0-9", Some(0..10), "0..10"),
             ("bytes=3-", Some(3..10), "3..10"),
@@ -64,8 +64,8 @@ mod tests {
             ("lines=1-2", None, "all"),
         ];
         for (text, lenient, standard) in table {
-            assert_eq!(wanted(Some(text), 10, false).unwrap(), lenient, "{text}");
-            let found = match wanted(Some(text), 10, true) {
+            assert_eq!(requested(Some(text), 10, false).unwrap(), lenient, "{text}");
+            let found = match requested(Some(text), 10, true) {
                 Ok(Some(range)) => format!("{range:?}"),
                 Ok(None) => "all".to_owned(),
                 Err(_) => "416".to_owned(),

@@ -1,36 +1,36 @@
-//! One request on its way through: who asks, when, and what was decided.
+//! The context of one request: its signer, its time, and the access decision.
 
 use std::net::IpAddr;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::access::{Verdict, judge};
+use super::access::{AccessDecision, decide_access};
 use super::error::OssError;
 use super::head::Head;
 use super::identity::Identities;
 use super::store::Bucket;
 use crate::ram::{Principal, Request};
 
-/// A request whose signature was verified, or that has none.
+/// A request with a valid signature, or without one.
 pub(crate) struct RequestContext<'a> {
     pub(crate) head: &'a Head,
     pub(crate) now: DateTime<Utc>,
     pub(crate) source_ip: IpAddr,
-    /// Nobody, if the request is not signed.
+    /// `None` if the request is unsigned.
     pub(crate) signer: Option<Signer>,
-    /// The latest decision: the one that answers the request.
-    pub(crate) verdict: Option<Verdict>,
+    /// The latest access decision, which goes out with the answer.
+    pub(crate) decision: Option<AccessDecision>,
 }
 
-/// Who signed.
+/// The authenticated signer of a request.
 pub(crate) struct Signer {
     pub(crate) access_key_id: String,
     pub(crate) principal: Principal,
 }
 
 impl RequestContext<'_> {
-    /// Lets through who may do this to the bucket or, with a key, to the object.
-    pub(crate) fn demand(
+    /// Requires access to the bucket or, with a key, to the object.
+    pub(crate) fn require_access(
         &mut self,
         identities: &Identities,
         action: &str,
@@ -42,7 +42,7 @@ impl RequestContext<'_> {
             format!("acs:oss:{}:{}:{}{below}", bucket.region, bucket.account, bucket.name);
         let mut request = self.request(action, &resource);
         if ["oss:ListObjects", "oss:ListMultipartUploads"].contains(&action) {
-            // Every listing has a prefix, if only an empty one.
+            // Every listing has a prefix, perhaps an empty one.
             let prefix = self.head.query.get("prefix").unwrap_or_default();
             request = request.with("oss:Prefix", prefix);
             if let Some(delimiter) = self.head.query.get("delimiter") {
@@ -50,12 +50,12 @@ impl RequestContext<'_> {
             }
         }
         let principal = self.signer.as_ref().map(|signer| &signer.principal);
-        let verdict = judge(&identities.ram, principal, &request, Some(bucket.guarded()));
-        self.abide_by(verdict)
+        let decision = decide_access(&identities.ram, principal, &request, Some(bucket.access()));
+        self.enforce(decision)
     }
 
-    /// Lets through who may list the buckets of their account.
-    pub(crate) fn demand_buckets(
+    /// Requires access to the list of the account's buckets.
+    pub(crate) fn require_list_access(
         &mut self,
         identities: &Identities,
         account: &str,
@@ -63,13 +63,13 @@ impl RequestContext<'_> {
         let resource = format!("acs:oss:*:{account}:*");
         let request = self.request("oss:ListBuckets", &resource);
         let principal = self.signer.as_ref().map(|signer| &signer.principal);
-        let verdict = judge(&identities.ram, principal, &request, None);
-        self.abide_by(verdict)
+        let decision = decide_access(&identities.ram, principal, &request, None);
+        self.enforce(decision)
     }
 
-    fn abide_by(&mut self, verdict: Verdict) -> Result<(), OssError> {
-        let denied = verdict.denied();
-        self.verdict = Some(verdict);
+    fn enforce(&mut self, decision: AccessDecision) -> Result<(), OssError> {
+        let denied = decision.denied();
+        self.decision = Some(decision);
         match denied {
             Some(denied) => Err(OssError::AccessDenied(denied)),
             None => Ok(()),
@@ -80,7 +80,7 @@ impl RequestContext<'_> {
         let now = self.now.to_rfc3339_opts(SecondsFormat::Secs, true);
         let mut request = Request::new(action, resource)
             .with("acs:CurrentTime", now)
-            // Plain HTTP is the emulator's; what it stands for is reached by HTTPS.
+            // The emulator listens on plain HTTP; the real OSS on HTTPS.
             .with("acs:SecureTransport", "true")
             .with("acs:SourceIp", self.source_ip.to_string());
         if let Some(agent) = self.head.header("user-agent") {

@@ -1,4 +1,4 @@
-//! Answers as SDKs expect them.
+//! Builds answers and errors in the format that SDKs expect.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use super::xml;
 
 const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
-/// oss2 reads no more of a refusal, and then finds no code in it. The real OSS may well say more.
+/// oss2 reads no more of an error, and finds no code in a truncated one. The real OSS may send more.
 const LONGEST_ERROR_BYTES: usize = 4096;
 
-/// An answer with headers and no body.
+/// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
@@ -31,7 +31,7 @@ pub(crate) fn document<T: Serialize>(root: &str, value: &T) -> Response<Body> {
     response
 }
 
-/// Sets a header to a text; one that no header can carry is left out.
+/// Sets a header, unless its value is invalid.
 pub(crate) fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
         headers.insert(HeaderName::from_static(name), value);
@@ -48,29 +48,29 @@ pub(crate) fn xml_date(time: DateTime<Utc>) -> String {
     time.format("%Y-%m-%dT%H:%M:%S.000Z").to_string()
 }
 
-/// What stands in every answer of one request.
+/// The parts that every answer of one request has.
 pub(crate) struct Frame<'a> {
     pub(crate) head: &'a Head,
     pub(crate) request_id: &'a str,
     pub(crate) now: DateTime<Utc>,
-    /// The decision that answers it, as JSON; the emulator's own addition.
+    /// The access decision as JSON, which only the emulator sends.
     pub(crate) decision: Option<String>,
 }
 
 impl Frame<'_> {
-    /// The refusal in OSS's words.
+    /// An error in OSS's format.
     pub(crate) fn refuse(&self, refusal: &OssError) -> Response<Body> {
         let (status, _) = refusal.status_and_code();
         let mut response = empty(status);
         if status == StatusCode::NOT_MODIFIED {
             return response;
         }
-        let text = self.error(refusal).written();
+        let text = self.error(refusal).to_xml();
         if let Some(ec) = ec(refusal) {
             set(response.headers_mut(), "x-oss-ec", ec);
         }
         if self.head.method == Method::HEAD {
-            // There is no body to read it from.
+            // An answer to HEAD has no body.
             set(response.headers_mut(), "x-oss-err", &STANDARD.encode(text));
         } else {
             response.headers_mut().insert(header::CONTENT_TYPE, XML);
@@ -79,7 +79,7 @@ impl Frame<'_> {
         response
     }
 
-    /// Adds what every answer carries.
+    /// Adds the headers of every answer.
     pub(crate) fn complete(&self, response: &mut Response<Body>, took: Duration) {
         let headers = response.headers_mut();
         set(headers, "server", "AliyunOSS");
@@ -115,7 +115,7 @@ impl Frame<'_> {
         }
         if let OssError::TimeTooSkewed { request, server } = refusal {
             error.request_time = Some(xml_date(*request));
-            // ali-oss in browsers sets its clock by it.
+            // ali-oss in browsers adjusts its clock by it.
             error.server_time = Some(xml_date(*server));
         }
         if let OssError::SignatureDoesNotMatch(mismatch) = refusal {
@@ -132,7 +132,7 @@ impl Frame<'_> {
     }
 }
 
-/// The few codes of the documentation's second numbering that are known.
+/// The known codes of the documentation's second numbering (EC).
 fn ec(refusal: &OssError) -> Option<&'static str> {
     let is_mismatch = matches!(refusal, OssError::SignatureDoesNotMatch(_));
     is_mismatch.then_some("0002-00000040")
@@ -172,12 +172,12 @@ struct ErrorDocument<'a> {
 }
 
 impl ErrorDocument<'_> {
-    /// As XML. What was signed is left out bit by bit where a token makes it too long to be read.
-    fn written(mut self) -> String {
+    /// Serializes to XML. Signed strings are left out one by one while the document is too long for oss2.
+    fn to_xml(mut self) -> String {
         let text = xml::write("Error", &self);
         let is_longer = self.string_to_sign_bytes.take().is_some()
             || self.canonical_request.take().is_some()
             || self.string_to_sign.take().is_some();
-        if text.len() > LONGEST_ERROR_BYTES && is_longer { self.written() } else { text }
+        if text.len() > LONGEST_ERROR_BYTES && is_longer { self.to_xml() } else { text }
     }
 }

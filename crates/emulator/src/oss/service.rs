@@ -1,4 +1,4 @@
-//! The emulated OSS: one request from its arrival to its answer.
+//! Serves one request to OSS: authenticates it, runs its action and completes the answer.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ use super::signature::Signed;
 use super::state::Oss;
 use crate::control::Call;
 
-/// Of a query these prove something or are of no interest.
+/// Query parameters left out of the log: credentials, or of no interest.
 const UNLOGGED: [&str; 6] = [
     "Signature",
     "OSSAccessKeyId",
@@ -35,7 +35,7 @@ const UNLOGGED: [&str; 6] = [
 ];
 
 pub(crate) fn routes(oss: Oss) -> Router {
-    // Nothing may be made of a path before OSS has read it: `a/../b` and `a//b` are keys.
+    // Paths are not normalized: `a/../b` and `a//b` are keys.
     Router::new().fallback(any(answer)).with_state(Arc::new(oss))
 }
 
@@ -58,18 +58,24 @@ async fn answer(
         (None, Ok(operation)) => operation.name(),
         (None, Err(_)) => "",
     };
-    let claimed = signed.as_ref().ok().and_then(Option::as_ref).map(|s| s.access_key_id.as_str());
-    let call =
-        Call::of_oss(now, head.method.as_str(), name, parameters(&head, claimed), &request_id);
+    let access_key_id =
+        signed.as_ref().ok().and_then(Option::as_ref).map(|s| s.access_key_id.as_str());
+    let call = Call::of_oss(
+        now,
+        head.method.as_str(),
+        name,
+        parameters(&head, access_key_id),
+        &request_id,
+    );
     let pending = oss.control.oss_calls.arrived(call);
 
     let mut context =
-        RequestContext { head: &head, now, source_ip: peer.ip(), signer: None, verdict: None };
+        RequestContext { head: &head, now, source_ip: peer.ip(), signer: None, decision: None };
     let outcome = match preflight {
         Some(response) => Ok(response),
         None => oss.outcome(&mut context, signed, operation, &mut body).await,
     };
-    let decision = context.verdict.as_ref().map(|verdict| verdict.json());
+    let decision = context.decision.as_ref().map(|decision| decision.json());
     let frame = Frame { head: &head, request_id: &request_id, now, decision };
     let mut response = match outcome {
         Ok(response) => {
@@ -86,7 +92,7 @@ async fn answer(
         }
     };
     frame.complete(&mut response, started.elapsed());
-    cors::open(&head, response.headers_mut());
+    cors::allow_origin(&head, response.headers_mut());
     response
 }
 
@@ -101,7 +107,7 @@ impl Oss {
         let head = context.head;
         if let Some(signed) = signed? {
             signed.check_time(context.now)?;
-            let (principal, secret) = self.identities.claimed(
+            let (principal, secret) = self.identities.find(
                 &signed.access_key_id,
                 signed.token.as_deref(),
                 context.now,
@@ -119,7 +125,7 @@ impl Oss {
     }
 }
 
-/// What the log keeps of a request.
+/// The parameters that the log keeps of a request.
 fn parameters(head: &Head, access_key_id: Option<&str>) -> BTreeMap<String, String> {
     let query = head.query.iter().filter(|(name, _)| !UNLOGGED.contains(name));
     let addressed = [

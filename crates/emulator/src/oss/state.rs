@@ -1,4 +1,4 @@
-//! What all requests to the emulated OSS share; apart from `service`, which calls the actions that use it.
+//! The state that all requests to OSS share. It is apart from `service`, which calls the actions that use it.
 
 use super::error::OssError;
 use super::head::Head;

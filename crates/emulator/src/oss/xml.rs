@@ -1,4 +1,4 @@
-//! XML in and out.
+//! Reads and writes XML.
 
 use axum::body::Bytes;
 use serde::Serialize;
@@ -6,14 +6,14 @@ use serde::de::DeserializeOwned;
 
 use super::error::OssError;
 
-/// A document with this root. OSS's have no namespace, and SDKs look for names without one.
+/// Writes a document with this root, without a namespace as OSS does and SDKs expect.
 pub(crate) fn write<T: Serialize>(root: &str, value: &T) -> String {
     let xml = quick_xml::se::to_string_with_root(root, value)
         .expect("texts, numbers and lists of them are always XML");
     format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}", in_xml(&xml))
 }
 
-/// XML has no way to write control characters. Who has them in keys asks for `encoding-type=url`.
+/// Replaces control characters, which XML cannot contain; with `encoding-type=url` keys contain none.
 fn in_xml(xml: &str) -> String {
     let is_writable = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r');
     xml.chars().map(|c| if is_writable(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()

@@ -1,4 +1,4 @@
-//! Accounts and what lives in them: users with their keys, and roles.
+//! Accounts, users with their AccessKeys, and roles.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use super::session_token::Session;
 use super::trust::TrustPolicy;
 use appserver_domain::MaxSessionDuration;
 
-/// Everything the emulated RAM knows.
+/// The state of the emulated RAM.
 #[derive(Debug)]
 pub(crate) struct Ram {
-    /// By access key id.
+    /// By AccessKey id.
     pub(crate) keys: HashMap<String, Key>,
     /// By ARN.
     pub(crate) roles: HashMap<String, Role>,
@@ -53,13 +53,13 @@ pub(crate) struct Role {
     pub(crate) policies: Vec<Arc<Policy>>,
 }
 
-/// Whoever a request turned out to come from.
+/// The authenticated sender of a request.
 #[derive(Clone, Debug)]
 pub(crate) enum Principal {
-    /// An account's own key.
+    /// The account itself.
     Root(String),
     User(Arc<User>),
-    /// Credentials that this STS issued.
+    /// A role session that this STS issued.
     Session(Session),
 }
 
@@ -73,8 +73,8 @@ impl From<Owner> for Principal {
 }
 
 impl Ram {
-    /// What the policies on the principal's own side say. A session may do what its role may *and* its session policy
-    /// allows; one whose role is gone may do nothing.
+    /// Whether the principal's own policies allow the request. A session needs its role's policies *and* its session policy; a session
+    /// of a deleted role is allowed nothing.
     pub(crate) fn permits(&self, principal: &Principal, request: &Request<'_>) -> bool {
         let attached = |policies: &[Arc<Policy>]| {
             decide(policies.iter().map(Arc::as_ref), request).is_allowed()

@@ -1,4 +1,4 @@
-//! Conditions: under which circumstances a statement counts.
+//! Conditions of a statement.
 
 use std::net::IpAddr;
 
@@ -9,10 +9,9 @@ use super::pattern::Pattern;
 
 /// One key of one operator, such as `{"StringLike": {"oss:Prefix": ["photos/*"]}}`.
 ///
-/// A value of the list that matches is enough. A negated operator is the plain one turned round as a whole: *no*
-/// value may match (were each value negated and the results OR-ed, two different values would match anything). A key
-/// that the request does not have matches no value. Keys are compared with regard to case: the documentation promises
-/// nothing laxer.
+/// One matching value of the list is enough. A negated operator negates the whole: *no* value may match (if each value were negated and
+/// the results OR-ed, two different values would match everything). A key that the request does not have matches no value. Keys are
+/// case-sensitive: nothing laxer is documented.
 #[derive(Clone, Debug)]
 pub(crate) struct Condition {
     pub(crate) key: String,
@@ -23,7 +22,7 @@ pub(crate) struct Condition {
 #[derive(Clone, Debug)]
 enum Values {
     Equal(Vec<String>),
-    /// Lower-cased.
+    /// In lower case.
     EqualIgnoringCase(Vec<String>),
     Like(Vec<Pattern>),
     Number(Comparison, Vec<f64>),
@@ -41,10 +40,10 @@ enum Comparison {
     GreaterThanEquals,
 }
 
-/// Why a condition is not one.
+/// Why a condition is invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ConditionProblem {
-    /// Not an operator that RAM documents.
+    /// Not a documented operator.
     #[error("the operator is unknown")]
     Operator,
     /// No key to compare.
@@ -81,7 +80,7 @@ impl Condition {
             "StringLike" => (false, Values::Like(patterns(&values))),
             "StringNotLike" => (true, Values::Like(patterns(&values))),
             "Bool" => (false, Values::Bool(each(&values, |v| v.parse().ok())?)),
-            // What the second one includes that the first does not is documented nowhere.
+            // The difference between the two is not documented.
             "IpAddress" | "IpAddressIncludeBorder" => {
                 (false, Values::Ip(each(&values, Network::parse)?))
             }
@@ -160,7 +159,7 @@ fn each<T>(
     values.iter().map(|value| parse(value).ok_or(ConditionProblem::Value)).collect()
 }
 
-/// Digits, perhaps with a sign and a fraction; nothing says that RAM reads exponents, or `.5`.
+/// Digits with an optional sign and fraction; exponents and `.5` are not documented.
 fn number(text: &str) -> Option<f64> {
     let mut parts = text.trim_start_matches('-').split('.');
     let plain = |part: Option<&str>| {
@@ -173,7 +172,7 @@ fn number(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// ISO 8601 as RAM's examples have it: to the second, with `Z` or an offset.
+/// ISO 8601 as in RAM's examples: to the second, with `Z` or an offset.
 fn date(text: &str) -> Option<DateTime<Utc>> {
     const TO_THE_SECOND: usize = "2012-11-11T23:59:59".len();
     let (local, zone) = text.split_at_checked(TO_THE_SECOND)?;
@@ -209,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_operator_compares_as_it_says() {
+    fn every_documented_operator_compares_as_documented() {
         let noon = "2016-01-13T12:00:00Z";
         let table = [
             ("StringEquals", "a", "a", true),
@@ -252,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn one_matching_value_is_enough_and_a_negation_refuses_them_all() {
+    fn one_matching_value_is_enough_and_a_negation_excludes_all_values() {
         assert!(holds("StringEquals", &["a", "b"], Some("b")));
         assert!(!holds("StringNotEquals", &["a", "b"], Some("b")));
         assert!(holds("StringNotEquals", &["a", "b"], Some("c")));

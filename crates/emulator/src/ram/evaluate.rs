@@ -1,11 +1,11 @@
-//! The decision: an explicit denial beats an allowance, and silence denies.
+//! Evaluates policies: an explicit Deny wins over an Allow, and without either the request is denied.
 
 use std::collections::BTreeMap;
 
 use super::policy::Policy;
 use super::statement::Effect;
 
-/// What somebody wants to do, and under which circumstances.
+/// An action on a resource, with condition keys.
 #[derive(Clone, Debug)]
 pub struct Request<'a> {
     pub(crate) action: &'a str,
@@ -13,23 +13,23 @@ pub struct Request<'a> {
     circumstances: BTreeMap<String, String>,
 }
 
-/// What policies say to a request.
+/// The result of evaluating policies.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Decision {
-    /// A statement allows it, and none denies it.
+    /// A statement allows the request, and none denies it.
     Allowed(Deciding),
-    /// A statement denies it.
+    /// A statement denies the request.
     ExplicitlyDenied(Deciding),
-    /// No statement speaks of it.
+    /// No statement applies.
     ImplicitlyDenied,
 }
 
-/// The statement that decided: the first one that does.
+/// The first statement that decides.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Deciding {
-    /// The policy's place among those asked, from 0.
+    /// The index of the policy, from 0.
     pub policy: usize,
-    /// The statement's place in the policy, from 0.
+    /// The index of the statement in the policy, from 0.
     pub statement: usize,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Request<'a> {
         Self { action, resource, circumstances: BTreeMap::new() }
     }
 
-    /// The request with a condition key, such as `oss:Prefix`.
+    /// Adds a condition key, such as `oss:Prefix`.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
         self.circumstances.insert(key.to_owned(), value.into());
@@ -61,7 +61,7 @@ impl Decision {
     }
 }
 
-/// What policies that are attached to one identity say together.
+/// Evaluates all policies of one identity.
 pub fn decide<'p>(
     policies: impl IntoIterator<Item = &'p Policy>,
     request: &Request<'_>,
@@ -75,7 +75,7 @@ pub fn decide<'p>(
     conclude(applying)
 }
 
-/// The decision that follows from the statements that have a say.
+/// The decision of the statements that apply.
 pub(crate) fn conclude(applying: impl Iterator<Item = (Deciding, Effect)>) -> Decision {
     let mut decision = Decision::ImplicitlyDenied;
     for (deciding, effect) in applying {
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_denies_and_a_denial_beats_an_allowance_wherever_it_stands() {
+    fn deny_wins_over_allow_in_any_order_and_no_statement_denies() {
         let allow =
             r#"{"Effect":"Allow","Action":"oss:Get*","Resource":"acs:oss:*:*:sample-bucket/*"}"#;
         let deny = r#"{"Effect":"Deny","Action":"oss:*","Resource":"*"}"#;
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn not_action_speaks_of_all_other_actions() {
+    fn not_action_covers_all_other_actions() {
         let policy = policy(r#"{"Effect":"Allow","NotAction":"oss:Delete*","Resource":"*"}"#);
         let allowed = ["oss:GetObject", "oss:DeleteObject", "OSS:DELETEBUCKET"]
             .map(|action| policy.decide(&Request::new(action, GRASS)).is_allowed());

@@ -1,6 +1,6 @@
-//! A small Resource Access Management: who exists, and what policies allow.
+//! A small RAM: accounts, users and roles, and the evaluation of their policies.
 //!
-//! It shares no code with the service's own policy language: what one of them gets wrong, the other shows.
+//! It shares no code with the service's policy crate, so that tests which compare the two find errors in either.
 
 mod account;
 mod condition;

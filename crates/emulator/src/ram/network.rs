@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// An address or a range of them, such as `10.0.0.0/8`, or all of them.
+/// An address, a range such as `10.0.0.0/8`, or all addresses.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Network {
     Everywhere,
@@ -11,7 +11,7 @@ pub(crate) enum Network {
 
 impl Network {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // OSS: "The asterisk (*) wildcard is supported." Nothing says that it may stand inside an address.
+        // OSS: "The asterisk (*) wildcard is supported." A wildcard inside an address is not documented.
         if text == "*" {
             return Some(Self::Everywhere);
         }
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_range_holds_the_addresses_that_share_its_prefix() {
+    fn a_range_contains_the_addresses_that_share_its_prefix() {
         let table = [
             ("10.0.0.0/8", "10.1.2.3", true),
             ("10.0.0.0/8", "11.1.2.3", false),
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_range_is_refused() {
+    fn an_invalid_range_is_refused() {
         for text in [
             "",
             "10.0.0",

@@ -1,8 +1,6 @@
-//! The wildcards of RAM: `*` and `?`.
+//! RAM's wildcards `*` and `?`.
 
-/// A text in which `*` stands for any characters, `/` and none included, and `?` for exactly one.
-///
-/// RAM documents no escape, so there is none.
+/// A pattern in which `*` matches any characters, including `/` and none, and `?` exactly one. RAM documents no escape, so there is none.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Vec<char>);
 
@@ -11,12 +9,12 @@ impl Pattern {
         Self(text.chars().collect())
     }
 
-    /// A pattern for what is compared without regard to case, such as actions; its texts are to be lower-cased too.
+    /// A case-insensitive pattern, as for actions; the texts to match must be in lower case.
     pub(crate) fn lower_case(text: &str) -> Self {
         Self::new(&text.to_lowercase())
     }
 
-    /// Whether the pattern is `*` alone (or several), which names nothing.
+    /// Whether the pattern is only `*` (one or several), which names nothing.
     pub(crate) fn is_everything(&self) -> bool {
         self.0.iter().all(|&c| c == '*') && !self.0.is_empty()
     }
@@ -24,7 +22,7 @@ impl Pattern {
     pub(crate) fn matches(&self, text: &str) -> bool {
         let text: Vec<char> = text.chars().collect();
         let (mut at_pattern, mut at_text) = (0, 0);
-        // Where to go on when what follows the latest `*` does not fit: one character further into the text.
+        // Where to continue if the rest after the latest `*` does not match: one character later in the text.
         let mut retry: Option<(usize, usize)> = None;
         while at_text < text.len() {
             match self.0.get(at_pattern) {
@@ -51,11 +49,11 @@ impl Pattern {
 
 /// A pattern over resource names, `acs:<service>:<region>:<account>:<relative id>`.
 ///
-/// It is matched part by part, so that a `*` for the region cannot swallow the colon after it: otherwise
+/// Each part is matched on its own, so that a `*` for the region cannot match the colon after it: otherwise
 /// `acs:oss:*:*:mine/*` would cover the object `x:mine/y` of any bucket.
 #[derive(Clone, Debug)]
 pub(crate) enum ResourcePattern {
-    /// Such as `*` or `acs:oss:*`: fewer parts than a name has, so the last one stands for the rest.
+    /// Such as `*` or `acs:oss:*`: with fewer parts than a name, so that the last part matches the rest.
     Short(Pattern),
     Parts([Pattern; 5]),
 }
@@ -117,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_of_one_part_does_not_swallow_the_next() {
+    fn a_wildcard_in_one_part_does_not_match_the_next() {
         let table = [
             ("acs:oss:*:*:mine/*", "acs:oss:cn-hangzhou:11223344:mine/a/b", true),
             ("acs:oss:*:*:mine/*", "acs:oss:cn-hangzhou:11223344:other/x:mine/y", false),

@@ -1,4 +1,4 @@
-//! Identity and session policies: what may be done to which resources.
+//! Identity and session policies.
 
 use serde::Deserialize;
 
@@ -6,37 +6,37 @@ use super::evaluate::{Decision, Request, decide};
 use super::pattern::ResourcePattern;
 use super::statement::{Effect, RawStatement, Statement, StatementProblem};
 
-/// A policy as users, roles and sessions have it.
+/// A policy of a user, role or session.
 #[derive(Clone, Debug)]
 pub struct Policy {
     statements: Vec<Statement<ResourcePattern>>,
 }
 
-/// Why a text is not a policy.
+/// Why a policy is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyProblem {
-    /// Not JSON, or not of a policy's shape.
+    /// Not JSON, or not the structure of a policy.
     #[error("not the JSON of a policy")]
     Json(#[source] serde_json::Error),
     /// Only version 1 exists.
     #[error("`Version` is \"1\"")]
     Version,
-    /// It would say nothing.
+    /// A policy without statements.
     #[error("`Statement` is empty")]
     NoStatement,
-    /// See there.
+    /// An invalid statement.
     #[error("statement {index}")]
     Statement {
         /// Counted from 0.
         index: usize,
-        /// What is wrong with it.
+        /// Its problem.
         #[source]
         problem: StatementProblem,
     },
 }
 
 impl Policy {
-    /// A policy from RAM's JSON.
+    /// Parses RAM's JSON.
     pub fn parse(json: &str) -> Result<Self, PolicyProblem> {
         let statements = statements(json, |mut raw| {
             if raw.principal.is_some() {
@@ -51,12 +51,12 @@ impl Policy {
         Ok(Self { statements })
     }
 
-    /// What the policy alone says to the request.
+    /// Evaluates this policy alone.
     pub fn decide(&self, request: &Request<'_>) -> Decision {
         decide([self], request)
     }
 
-    /// Whether some statement allows something that it names, an action or a resource.
+    /// Whether a statement allows an action or resource that it names.
     pub fn allows_something_named(&self) -> bool {
         self.statements.iter().any(|statement| {
             statement.effect == Effect::Allow
@@ -65,7 +65,7 @@ impl Policy {
         })
     }
 
-    /// Each statement's place and effect, of those that have a say in the request.
+    /// Index and effect of each statement that applies to the request.
     pub(crate) fn applying(&self, request: &Request<'_>) -> impl Iterator<Item = (usize, Effect)> {
         let is_about = |pattern: &ResourcePattern| pattern.matches(request.resource);
         self.statements
@@ -76,7 +76,7 @@ impl Policy {
     }
 }
 
-/// `acs:<service>:<region>:<account>:<relative id>`, what stands for the rest of one with its last `*`, or `*`.
+/// `acs:<service>:<region>:<account>:<relative id>`, a prefix of it that ends in `*`, or `*`.
 fn is_resource(name: &str) -> bool {
     let parts: Vec<&str> = name.splitn(5, ':').collect();
     let plain = |part: &&str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-*?".contains(c));
@@ -98,7 +98,7 @@ struct RawPolicy {
     statement: Vec<RawStatement>,
 }
 
-/// The frame that every kind of policy shares.
+/// Parses the members that identity and trust policies share.
 pub(crate) fn statements<T>(
     json: &str,
     read: impl Fn(RawStatement) -> Result<Statement<T>, StatementProblem>,
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn single_values_and_lists_mean_the_same() {
+    fn a_single_value_equals_a_list_of_one() {
         let json = with_statement(
             r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":["acs:oss:*:*:b/*"],
                 "Condition":{"Bool":{"acs:SecureTransport":"true"},"IpAddress":{"acs:SourceIp":["10.0.0.0/8"]}}}"#,
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_grammar_does_not_know_is_refused() {
+    fn unknown_members_are_refused() {
         let table = [
             ("", "not the JSON of a policy"),
             ("[]", "not the JSON of a policy"),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_statement_may_not_hold_is_refused() {
+    fn an_invalid_statement_is_refused() {
         let resource =
             "statement 0: `Resource` names `acs:<service>:<region>:<account>:<relative id>` or `*`";
         let action_form = "statement 0: an action reads `<service>:<name>` or `*`";
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_of_denials_or_of_everything_allows_nothing_named() {
+    fn a_policy_of_denials_or_wildcards_allows_nothing_named() {
         let table = [
             (r#"{"Effect":"Deny","Action":"oss:GetObject","Resource":"*"}"#, false),
             (r#"{"Effect":"Allow","Action":"*","Resource":"*"}"#, false),

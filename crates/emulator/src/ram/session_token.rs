@@ -1,4 +1,4 @@
-//! Security tokens: a role session, sealed.
+//! Security tokens: encrypted role sessions.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,41 +12,40 @@ use serde::{Deserialize, Serialize};
 use super::evaluate::Request;
 use super::policy::Policy;
 
-/// What a token begins with: the bytes that make its base64 start with `CAIS` as the real ones do, the middle one being
-/// the version of the format.
+/// The first bytes of a token, whose base64 is `CAIS` as in real tokens; the middle byte is the version of the format.
 const HEADER: [u8; 3] = [0x08, 0x02, 0x12];
 const NONCE_LENGTH: usize = 24;
 
-/// A session of a role, as AssumeRole made it.
+/// A role session that AssumeRole made.
 #[derive(Clone, Debug)]
 pub struct Session {
     /// Starts with `STS.`.
     pub access_key_id: String,
-    /// What requests of the session are signed with.
+    /// Signs the session's requests.
     pub access_key_secret: SecretString,
     /// Such as `acs:ram::11223344:role/oss-readonly`.
     pub role_arn: String,
     /// `RoleSessionName`.
     pub session_name: String,
-    /// The session policy's JSON; without one the session may do all that its role may.
+    /// The JSON of the session policy; without one the session has all permissions of its role.
     pub policy: Option<String>,
     /// `SourceIdentity`.
     pub source_identity: Option<String>,
-    /// When it ends.
+    /// The end of the session.
     pub expiration: DateTime<Utc>,
 }
 
-/// Seals sessions into tokens and opens them again, so that emulated services need share nothing but the key.
+/// Encrypts sessions into tokens and decrypts them, so that the emulated services share nothing but this key.
 #[derive(Clone)]
 pub struct TokenKey(XChaCha20Poly1305);
 
-/// Why a token opens no session.
+/// Why a token is invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum TokenProblem {
     /// Not a token of this key.
     #[error("the token is malformed")]
     Malformed,
-    /// It was good once.
+    /// The session has ended.
     #[error("the token has expired")]
     Expired {
         /// When.
@@ -55,13 +54,13 @@ pub enum TokenProblem {
 }
 
 impl Session {
-    /// A session's access key, new and random. The rest is what was asked for.
+    /// A new random AccessKey for a session.
     pub(crate) fn new_access_key() -> (String, SecretString) {
         let random = |length| Alphanumeric.sample_string(&mut rand::rng(), length);
         (format!("STS.{}", random(25)), random(44).into())
     }
 
-    /// Whether the session policy lets the request through. It can only narrow what the role may do.
+    /// Whether the session policy allows the request. It only narrows the role's permissions.
     pub fn permits(&self, request: &Request<'_>) -> bool {
         match &self.policy {
             None => true,
@@ -73,7 +72,7 @@ impl Session {
 }
 
 impl TokenKey {
-    /// The key from 64 hexadecimal digits.
+    /// Parses 64 hexadecimal digits.
     pub(crate) fn from_hex(digits: &SecretString) -> Option<Self> {
         let mut bytes = [0; 32];
         hex::decode_to_slice(digits.expose_secret(), &mut bytes).ok()?;
@@ -99,7 +98,7 @@ impl TokenKey {
         STANDARD.encode([&HEADER[..], &nonce, &sealed].concat()).into()
     }
 
-    /// The session inside a token, if it is one of this key's and has not ended at `now`.
+    /// The session of a token, if this key encrypted it and it has not ended at `now`.
     pub fn open(&self, token: &str, now: DateTime<Utc>) -> Result<Session, TokenProblem> {
         let session = self.unseal(token).ok_or(TokenProblem::Malformed)?;
         if session.expiration <= now {
@@ -179,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_opens_to_the_session_that_was_sealed() {
+    fn a_token_opens_to_its_session() {
         let sealed = session();
         let token = key("a").seal(&sealed);
         let before = sealed.expiration - TimeDelta::seconds(1);
@@ -198,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_malformed() {
+    fn any_other_text_is_malformed() {
         let token = key("a").seal(&session()).expose_secret().to_owned();
         let mut changed = STANDARD.decode(&token).unwrap();
         changed[40] ^= 1;

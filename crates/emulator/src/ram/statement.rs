@@ -1,4 +1,4 @@
-//! One statement of a policy, as JSON and as something to decide by.
+//! One statement of a policy: its JSON form, and the form that is evaluated.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,7 +10,7 @@ use super::condition::{Condition, ConditionProblem};
 use super::evaluate::Request;
 use super::pattern::Pattern;
 
-/// What one statement says; `T` is what it speaks about: resources, or in a trust policy principals.
+/// A statement about resources or, in a trust policy, principals (`T`).
 #[derive(Clone, Debug)]
 pub(crate) struct Statement<T> {
     pub(crate) effect: Effect,
@@ -25,14 +25,14 @@ pub(crate) enum Effect {
     Deny,
 }
 
-/// Which actions a statement is about. Case does not matter.
+/// The actions of a statement, case-insensitive.
 #[derive(Clone, Debug)]
 pub(crate) enum Actions {
     These(Vec<Pattern>),
     AllBut(Vec<Pattern>),
 }
 
-/// A statement as JSON spells it. An element that is `null` is not one that is left out.
+/// The JSON form. An element that is `null` differs from one that is absent.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "PascalCase")]
 pub(crate) struct RawStatement {
@@ -53,7 +53,7 @@ fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<Opti
     T::deserialize(json).map(Some)
 }
 
-/// The members of an object whose names are free, each name once.
+/// The members of an object with free names; a repeated name is an error.
 pub(crate) struct Entries<V>(pub(crate) Vec<(String, V)>);
 
 impl<V> Entries<V> {
@@ -97,10 +97,10 @@ pub(crate) enum OneOrMore {
     More(Vec<String>),
 }
 
-/// Why a statement is not one.
+/// Why a statement is invalid.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum StatementProblem {
-    /// Neither or both are there.
+    /// Neither or both are present.
     #[error("a statement has either `Action` or `NotAction`")]
     Action,
     /// Empty, or not `<service>:<name>` or `*`.
@@ -109,18 +109,18 @@ pub enum StatementProblem {
     /// Missing, empty, or not a resource's name or `*`.
     #[error("`Resource` names `acs:<service>:<region>:<account>:<relative id>` or `*`")]
     Resource,
-    /// A principal where none may be.
+    /// A principal in an identity or session policy.
     #[error("`Principal` belongs in trust policies only")]
     Principal,
-    /// A trust policy without one, or with one that is not understood.
+    /// A missing or unknown principal in a trust policy.
     #[error(
         "`Principal` of a trust policy names `acs:ram::<account>:root`, `:user/<name>` or `:role/<name>` under `RAM`"
     )]
     TrustedPrincipal,
-    /// A resource where none may be.
-    #[error("a trust policy has no `Resource`: it speaks about its own role")]
+    /// A resource in a trust policy.
+    #[error("a trust policy has no `Resource`: it applies to its own role")]
     ResourceOfTrust,
-    /// See there.
+    /// An invalid condition.
     #[error("`Condition`: {0}")]
     Condition(ConditionProblem),
 }
@@ -135,7 +135,7 @@ impl OneOrMore {
 }
 
 impl RawStatement {
-    /// The statement about what the caller has read from `resource` or `principal`.
+    /// Builds the statement about the parsed resources or principals.
     pub(crate) fn about<T>(self, about: Vec<T>) -> Result<Statement<T>, StatementProblem> {
         let actions = match (self.action, self.not_action) {
             (Some(actions), None) => Actions::These(action_patterns(actions)?),
@@ -161,7 +161,7 @@ impl RawStatement {
 }
 
 impl<T> Statement<T> {
-    /// Whether the statement has a say in the request. All keys of all conditions must hold.
+    /// Whether the statement applies to the request: all keys of all conditions must hold.
     pub(crate) fn applies(&self, request: &Request<'_>, is_about: impl Fn(&T) -> bool) -> bool {
         self.actions.cover(request.action)
             && self.about.iter().any(is_about)
@@ -181,7 +181,7 @@ impl Actions {
         }
     }
 
-    /// Whether some action is named. "All but these" and `*` name none.
+    /// Whether an action is named. `NotAction` and `*` name none.
     pub(crate) fn are_named(&self) -> bool {
         match self {
             Self::These(patterns) => !patterns.iter().any(Pattern::is_everything),

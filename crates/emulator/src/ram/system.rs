@@ -1,6 +1,6 @@
-//! The system policies that Alibaba Cloud maintains, as far as the emulator knows them.
+//! Alibaba Cloud's system policies that the emulator knows.
 
-/// The document of a system policy.
+/// The JSON of a system policy.
 pub(crate) fn system_policy(name: &str) -> Option<&'static str> {
     match name {
         "AliyunSTSAssumeRoleAccess" => Some(

@@ -1,4 +1,4 @@
-//! Trust policies: who may assume a role.
+//! Trust policies of roles.
 
 use super::evaluate::{Deciding, Decision, Request, conclude};
 use super::policy::{PolicyProblem, statements};
@@ -10,14 +10,14 @@ pub(crate) struct TrustPolicy {
     statements: Vec<Statement<Trusted>>,
 }
 
-/// Whom a statement trusts.
+/// A principal of a trust policy.
 #[derive(Clone, Debug)]
 enum Trusted {
     /// `acs:ram::<account>:root`: every user and role of the account.
     Account(String),
-    /// One user or role, by its ARN.
+    /// One user or role, by ARN.
     One(String),
-    /// A service or an identity provider: never one of ours.
+    /// A service or identity provider, which the emulator does not have.
     Outsider,
 }
 
@@ -42,7 +42,7 @@ impl TrustPolicy {
         Ok(Self { statements })
     }
 
-    /// Whether the user or role `arn` of `account` may do what `request` says, such as `sts:AssumeRole`.
+    /// Whether the policy trusts the user or role `arn` of `account` with the request, such as `sts:AssumeRole`.
     pub(crate) fn decide(&self, account: &str, arn: &str, request: &Request<'_>) -> Decision {
         let is_about = |trusted: &Trusted| match trusted {
             Trusted::Account(trusted) => trusted == account,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn root_stands_for_the_whole_account_and_a_user_for_itself() {
+    fn root_means_the_whole_account_and_a_user_only_itself() {
         let (alice, bob) = ("acs:ram::11223344:user/alice", "acs:ram::11223344:user/bob");
         let account = trusting(r#"{"RAM":["acs:ram::11223344:root"]}"#, "");
         let user = trusting(r#"{"RAM":"acs:ram::11223344:user/alice"}"#, "");
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn an_external_id_can_be_asked_for() {
+    fn an_external_id_can_be_required() {
         let policy = trusting(
             r#"{"RAM":["acs:ram::11223344:root"]}"#,
             r#","Condition":{"StringEquals":{"sts:ExternalId":"abc"}}"#,

@@ -4,8 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Reads a file up to a length that no configuration has. It may be a pipe, as the shell's `<(…)` is; a pipe or a device may
-/// never end.
+/// Reads a text file up to a limit far above any configuration: a pipe, such as the shell's `<(…)`, or a device may never end.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
     const MAX_BYTES: u64 = 64 << 20;
     let mut bytes = Vec::new();

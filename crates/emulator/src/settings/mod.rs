@@ -1,4 +1,4 @@
-//! `config/emulator.toml`: its shape, and what becomes of it.
+//! `config/emulator.toml`, read and checked.
 
 mod files;
 mod problem;
@@ -16,7 +16,7 @@ pub use problem::{EmulatorProblem, Field, FieldProblem};
 use raw::RawSettings;
 use world_builder::WorldBuilder;
 
-/// The emulated world: accounts, users, roles, buckets and the key that seals tokens.
+/// Accounts with their users, roles and buckets, and the key that encrypts security tokens.
 #[derive(Debug)]
 pub struct EmulatorSettings {
     pub(crate) ram: Ram,
@@ -26,12 +26,12 @@ pub struct EmulatorSettings {
 }
 
 impl EmulatorSettings {
-    /// Reads a configuration's text. Policy files that it names are looked for in the current directory.
+    /// Reads a configuration's text; paths of policy files are relative to the current directory.
     pub fn from_toml(text: &str) -> Result<Self, EmulatorProblem> {
         Self::from_toml_in(text, Path::new(""))
     }
 
-    /// Reads a configuration file. Policy files that it names are looked for beside it.
+    /// Reads a configuration file; paths of policy files are relative to its folder.
     pub fn from_file(path: &Path) -> Result<Self, EmulatorProblem> {
         let text = read_text(path)
             .map_err(|source| EmulatorProblem::Unreadable { path: path.to_owned(), source })?;
@@ -52,7 +52,7 @@ impl EmulatorSettings {
         if token_key.is_none() {
             problems.add("token_key", FieldProblem::TokenKey);
         }
-        let mut world = WorldBuilder {
+        let mut builder = WorldBuilder {
             folder,
             problems,
             keys: HashMap::new(),
@@ -60,9 +60,9 @@ impl EmulatorSettings {
             buckets: Vec::new(),
         };
         for (index, account) in raw.accounts.into_iter().enumerate() {
-            world.add_account(&format!("accounts.{index}"), account);
+            builder.add_account(&format!("accounts.{index}"), account);
         }
-        let WorldBuilder { problems, keys, roles, buckets, .. } = world;
+        let WorldBuilder { problems, keys, roles, buckets, .. } = builder;
         match (token_key, problems.into_result()) {
             (Some(token_key), Ok(())) => Ok(Self { ram: Ram { keys, roles }, token_key, buckets }),
             (_, Err(problem)) => Err(problem),
@@ -70,7 +70,7 @@ impl EmulatorSettings {
         }
     }
 
-    /// Opens the tokens that this world's STS seals.
+    /// Opens the tokens that this emulator's STS issues.
     pub fn token_key(&self) -> &TokenKey {
         &self.token_key
     }
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shipped_configuration_is_good() {
+    fn the_shipped_configuration_is_valid() {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/emulator.toml"));
         let settings = EmulatorSettings::from_file(path).unwrap();
         let mut keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
@@ -151,13 +151,13 @@ acl = "private"
 `accounts.0.policies.gone.file`: the file cannot be read: No such file or directory (os error 2)
 `accounts.0.policies.wide.json`: `Version` is \"1\"
 `accounts.0.users.0.name`: 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed
-`accounts.0.users.0.policies.0`: neither a system policy nor one of the account's has this name
-`accounts.0.users.0.keys.0.id`: it is taken
-`accounts.0.roles.0.max_session_duration_secs`: 3600 to 43200 seconds are possible
+`accounts.0.users.0.policies.0`: there is no system policy and no policy of the account with this name
+`accounts.0.users.0.keys.0.id`: it is defined twice
+`accounts.0.roles.0.max_session_duration_secs`: 3600 to 43200 seconds are needed
 `accounts.0.buckets.0.region`: a region's name is needed, such as `cn-hangzhou`, without `oss-`
 `accounts.0.buckets.0.objects.1`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
 `accounts.0.buckets.0.objects.2`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
-`accounts.0.buckets.1.name`: it is taken";
+`accounts.0.buckets.1.name`: it is defined twice";
         assert_eq!(problems(&text), expected);
     }
 

@@ -1,4 +1,4 @@
-//! What can be wrong with the emulator's configuration.
+//! Problems of the emulator's configuration.
 
 use std::error::Error;
 use std::fmt;
@@ -6,34 +6,34 @@ use std::path::PathBuf;
 
 use crate::ram::PolicyProblem;
 
-/// Why a configuration makes no emulator. No secret is repeated in the message.
+/// Why a configuration is refused. The message contains no secret.
 #[derive(Debug, thiserror::Error)]
 pub enum EmulatorProblem {
-    /// The file itself.
+    /// The file cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Unreadable {
-        /// The file that was asked for.
+        /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// Not TOML, or a value of the wrong type, or one is missing.
+    /// Not TOML, a value of the wrong type, or a missing one.
     #[error("line {line}, column {column}: {message}")]
     Shape {
         /// Counted from 1.
         line: usize,
         /// Counted from 1.
         column: usize,
-        /// What is wrong, and under which key.
+        /// The problem and its key.
         message: String,
     },
-    /// The rest, all at once.
+    /// All other problems at once.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Fields(Vec<Field>),
 }
 
-/// A problem and its place. It prints with all its causes: a list of problems has no chain to walk.
+/// A problem and the path of its field. It prints with all its causes, because a list of problems has no source chain.
 #[derive(Debug)]
 pub struct Field {
     /// Such as `accounts.0.users.1.name`; lists count from 0.
@@ -53,40 +53,40 @@ impl fmt::Display for Field {
     }
 }
 
-/// What is wrong with one field.
+/// The problem of one field.
 #[derive(Debug, thiserror::Error)]
 pub enum FieldProblem {
-    /// Perhaps misspelt.
+    /// An unknown key, perhaps misspelt.
     #[error("there is no such key")]
     Unknown,
-    /// See there.
+    /// The token key.
     #[error("64 hexadecimal digits are needed")]
     TokenKey,
-    /// Of users and roles.
+    /// The name of a user or role.
     #[error("1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed")]
     Name,
-    /// Of buckets.
+    /// The region of a bucket.
     #[error("a region's name is needed, such as `cn-hangzhou`, without `oss-`")]
     Region,
-    /// Of objects.
+    /// The key of an object.
     #[error("1 to 1023 bytes are needed, the first of them no `/` or `\\`")]
     Key,
     /// Access key ids, roles and buckets are unique.
-    #[error("it is taken")]
+    #[error("it is defined twice")]
     Taken,
-    /// A role's maximum.
-    #[error("3600 to 43200 seconds are possible")]
+    /// A role's maximum session duration.
+    #[error("3600 to 43200 seconds are needed")]
     SessionDuration,
-    /// An attached policy's name.
-    #[error("neither a system policy nor one of the account's has this name")]
+    /// The name of an attached policy.
+    #[error("there is no system policy and no policy of the account with this name")]
     NoPolicy,
-    /// Neither, or both.
+    /// A document has neither, or both.
     #[error("either `json` or `file` is needed")]
     Document,
-    /// A policy's file.
+    /// The file of a policy.
     #[error("the file cannot be read")]
     Unreadable(#[source] std::io::Error),
-    /// A policy's JSON.
+    /// The JSON of a policy.
     #[error(transparent)]
     Policy(PolicyProblem),
 }
@@ -106,7 +106,7 @@ impl Problems {
 }
 
 impl EmulatorProblem {
-    /// The problem that TOML found. Its own message would quote the line, which may hold a secret.
+    /// A problem that the TOML parser found, without the line that its own message would quote: it may hold a secret.
     pub(crate) fn shape(text: &str, mut error: toml::de::Error) -> Self {
         let before = &text[..error.span().map_or(0, |span| span.start.min(text.len()))];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

@@ -21,7 +21,7 @@ pub(super) struct RawSettings {
 #[derive(Deserialize)]
 pub(super) struct RawAccount {
     pub(super) id: AccountId,
-    /// Of the account itself, which real accounts should not have.
+    /// Keys of the account itself, which real accounts should not have.
     #[serde(default)]
     pub(super) root_keys: Vec<RawKey>,
     #[serde(default)]
@@ -75,7 +75,7 @@ pub(super) struct RawBucket {
     pub(super) objects: Vec<String>,
 }
 
-/// RAM's JSON, either as it is or in a file.
+/// A policy document: inline JSON, or a file.
 #[derive(Deserialize)]
 pub(super) struct RawDocument {
     pub(super) json: Option<String>,

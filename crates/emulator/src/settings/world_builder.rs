@@ -11,7 +11,7 @@ use crate::oss::{BucketSettings, check_key};
 use crate::ram::{Key, Owner, Policy, PolicyProblem, Role, TrustPolicy, User, system_policy};
 use appserver_domain::MaxSessionDuration;
 
-/// What has been read so far, and what was wrong with it.
+/// The parts that are read so far, and their problems.
 pub(super) struct WorldBuilder<'a> {
     pub(super) folder: &'a Path,
     pub(super) problems: Problems,
@@ -143,7 +143,7 @@ impl WorldBuilder<'_> {
             (Some(json), None) => (format!("{path}.json"), Ok(json)),
             (None, Some(file)) => {
                 let text = read_text(&self.folder.join(file));
-                // Some editors begin a file with a byte-order mark, of which STS would know nothing.
+                // Some editors write a byte-order mark, which is no part of the policy that STS gets.
                 let text = text.map(|text| text.trim_start_matches('\u{feff}').to_owned());
                 (format!("{path}.file"), text.map_err(FieldProblem::Unreadable))
             }

@@ -12,8 +12,8 @@ use crate::percent::encode;
 
 const ALGORITHM: &str = "ACS3-HMAC-SHA256";
 
-/// What a header says, and the parameter by which RPC says the same.
-const SAID_IN_HEADERS: [(&str, &str); 5] = [
+/// Headers, and the RPC parameters that they replace.
+const PARAMETER_HEADERS: [(&str, &str); 5] = [
     ("x-acs-action", "Action"),
     ("x-acs-version", "Version"),
     ("x-acs-date", "Timestamp"),
@@ -21,7 +21,7 @@ const SAID_IN_HEADERS: [(&str, &str); 5] = [
     ("x-acs-security-token", "SecurityToken"),
 ];
 
-/// A signature in the `Authorization` header, and what it should be of.
+/// A signature from the `Authorization` header, and its string to sign.
 #[derive(Debug)]
 pub(crate) struct Acs3 {
     access_key_id: String,
@@ -43,7 +43,7 @@ impl Acs3 {
         let must_be_signed = parts.headers.keys().map(|name| name.as_str()).filter(|name| {
             *name == "host"
                 || *name == "x-acs-content-sha256"
-                || SAID_IN_HEADERS.iter().any(|(header, _)| header == name)
+                || PARAMETER_HEADERS.iter().any(|(header, _)| header == name)
         });
         if must_be_signed.into_iter().any(|name| !signed.contains(&name)) {
             return Err(StsError::IncompleteSignature);
@@ -56,11 +56,11 @@ impl Acs3 {
         }))
     }
 
-    /// The call's parameters, with those that it says in headers under their RPC names, so that everything behind the
-    /// gateway finds them in one place. The answer is in JSON, if nothing else is asked for.
+    /// The call's parameters, with those from headers under their RPC names, so that the actions find them in one place. The answer is
+    /// in JSON unless another format is requested.
     pub(crate) fn complete(&self, params: Params, headers: &HeaderMap) -> Params {
         let mut params = params;
-        for (header, name) in SAID_IN_HEADERS {
+        for (header, name) in PARAMETER_HEADERS {
             let value = text(headers, header);
             if !value.is_empty() {
                 params.set(name, value);
@@ -85,7 +85,7 @@ impl Acs3 {
     }
 }
 
-/// Of the body its own hash counts, whatever `x-acs-content-sha256` says.
+/// Hashes the body itself, whatever `x-acs-content-sha256` says.
 fn canonical_request(parts: &Parts, signed: &[&str], body: &[u8]) -> Result<String, StsError> {
     let query = Params::read(parts.uri.query(), None, b"")?;
     let pairs: Vec<String> =
@@ -139,8 +139,8 @@ mod tests {
         }
     }
 
-    /// One is published. The nonce and date that its page prints in a table of headers belong to another example: with
-    /// them the printed signature does not come out, so they are left out.
+    /// The one published vector, without the nonce and date in its page's table of headers: they belong to another example, and do not
+    /// give the printed signature.
     fn published() -> Vector {
         let path =
             concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/vectors/acs3/a1-run-instances.json");
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_is_signed_can_be_changed() {
+    fn a_change_of_any_signed_part_is_refused() {
         let changes: [fn(&mut Vector); 6] = [
             |vector| vector.method = "GET".to_owned(),
             |vector| vector.uri = vector.uri.replace("cn-shanghai", "cn-beijing"),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_decides_must_be_among_the_signed_headers() {
+    fn headers_that_replace_parameters_must_be_signed() {
         let mut vector = published();
         vector.headers.insert("x-acs-security-token".to_owned(), "token".to_owned());
         let mut request = Request::builder().method("POST").uri(&vector.uri);

@@ -15,23 +15,29 @@ const DEFAULT_SECONDS: u32 = 3600;
 /// "Must be smaller than 2048 bytes."
 const POLICY_LIMIT_BYTES: usize = 2048;
 
-/// The circumstances of one call.
-pub(crate) struct Assumption<'a> {
+/// One call, and its circumstances.
+pub(crate) struct AssumeRoleCall<'a> {
     pub(crate) principal: &'a Principal,
     pub(crate) params: &'a Params,
     pub(crate) now: DateTime<Utc>,
     pub(crate) source_ip: String,
-    /// A life that was scripted instead of the asked one.
-    pub(crate) scripted_life: Option<TimeDelta>,
+    /// A scripted lifetime in place of the requested one.
+    pub(crate) scripted_lifetime: Option<TimeDelta>,
 }
 
 /// New credentials of a role, if the caller's own policies and the role's trust policy both allow it.
 pub(crate) fn assume_role(
     gateway: &Gateway,
-    call: &Assumption<'_>,
+    call: &AssumeRoleCall<'_>,
 ) -> Result<Map<String, Value>, StsError> {
-    let Wish { role_arn, session_name, duration_seconds, policy, external_id, source_identity } =
-        Wish::read(call.params)?;
+    let RequestedSession {
+        role_arn,
+        session_name,
+        duration_seconds,
+        policy,
+        external_id,
+        source_identity,
+    } = RequestedSession::read(call.params)?;
 
     let (account, arn) = match call.principal {
         Principal::Root(_) => return Err(StsError::RootAccount),
@@ -43,7 +49,7 @@ pub(crate) fn assume_role(
     };
     let mut request = Request::new("sts:AssumeRole", role_arn)
         .with("acs:CurrentTime", format_time(call.now))
-        // Plain HTTP is the emulator's; what it stands for is reached by HTTPS only.
+        // The emulator listens on plain HTTP; the real STS on HTTPS.
         .with("acs:SecureTransport", "true")
         .with("acs:SourceIp", call.source_ip.clone());
     if let Some(external_id) = external_id {
@@ -61,7 +67,7 @@ pub(crate) fn assume_role(
     }
 
     let (access_key_id, access_key_secret) = Session::new_access_key();
-    let life = call.scripted_life.unwrap_or(TimeDelta::seconds(duration_seconds.into()));
+    let lifetime = call.scripted_lifetime.unwrap_or(TimeDelta::seconds(duration_seconds.into()));
     let session = Session {
         access_key_id,
         access_key_secret,
@@ -69,7 +75,7 @@ pub(crate) fn assume_role(
         session_name: session_name.to_owned(),
         policy: policy.map(str::to_owned),
         source_identity: source_identity.map(str::to_owned),
-        expiration: (call.now + life).trunc_subsecs(0),
+        expiration: (call.now + lifetime).trunc_subsecs(0),
     };
     let mut answer = Map::new();
     answer.insert(
@@ -94,8 +100,8 @@ pub(crate) fn assume_role(
     Ok(answer)
 }
 
-/// What is asked for, each part of the form it must have.
-struct Wish<'a> {
+/// The checked parameters of a request.
+struct RequestedSession<'a> {
     role_arn: &'a str,
     session_name: &'a str,
     duration_seconds: u32,
@@ -104,7 +110,7 @@ struct Wish<'a> {
     source_identity: Option<&'a str>,
 }
 
-impl<'a> Wish<'a> {
+impl<'a> RequestedSession<'a> {
     fn read(params: &'a Params) -> Result<Self, StsError> {
         let role_arn = params.need("RoleArn")?;
         let session_name = params.need("RoleSessionName")?;

@@ -1,11 +1,11 @@
-//! GetCallerIdentity, which everybody may call.
+//! GetCallerIdentity, which needs no permission.
 
 use serde_json::{Map, Value};
 
 use super::error::StsError;
 use crate::ram::{Principal, Ram};
 
-/// Who the caller is.
+/// The caller's identity.
 pub(crate) fn caller_identity(
     ram: &Ram,
     principal: &Principal,
@@ -26,7 +26,7 @@ pub(crate) fn caller_identity(
             ("Arn", &user.arn),
         ])),
         Principal::Session(session) => {
-            // A role that is gone takes its sessions with it.
+            // Sessions of a deleted role are invalid.
             let role = ram.roles.get(&session.role_arn).ok_or(StsError::RoleNotFound)?;
             let name = &session.session_name;
             Ok(fields([

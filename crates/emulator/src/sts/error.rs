@@ -1,8 +1,8 @@
-//! The one table of what the emulated STS refuses with.
+//! The errors of STS: HTTP status, code and message.
 
 use axum::http::StatusCode;
 
-/// Why a call is refused: its HTTP status, code and message are those that Alibaba Cloud documents.
+/// Why a call is refused, with the HTTP status, code and message that Alibaba Cloud documents.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum StsError {
     /// A mandatory parameter is absent or empty.
@@ -37,7 +37,7 @@ pub(crate) enum StsError {
     Throttled {
         time_left_ms: u64,
     },
-    /// A scripted one.
+    /// A scripted error.
     Scripted {
         status: StatusCode,
         code: String,

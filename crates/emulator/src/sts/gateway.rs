@@ -1,4 +1,4 @@
-//! The checks in front of every action, in the gateway's order: who calls, and may the call count.
+//! The checks before every action, in the real gateway's order: parameters, version, time, AccessKey, signature, nonce.
 
 use std::sync::Arc;
 
@@ -13,19 +13,19 @@ use super::rpc_signature;
 use crate::ram::{Principal, Ram};
 use crate::ram::{Session, TokenKey, TokenProblem};
 
-/// How far a timestamp may be from now, either way. (The current documentation says 31 minutes in all.)
+/// The accepted difference of a timestamp from now, either way. (The current documentation says 31 minutes in all.)
 const WINDOW: TimeDelta = TimeDelta::minutes(15);
 
-/// What the emulated STS can do.
+/// The actions of the emulated STS.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Action {
     AssumeRole,
     GetCallerIdentity,
 }
 
-/// What every call must have, in the order in which its absence is noticed.
+/// The parameters that every call needs, in the order of the checks.
 const MANDATORY: [&str; 5] = ["Action", "Version", "AccessKeyId", "SignatureNonce", "Timestamp"];
-/// And what RPC's signature needs besides.
+/// The same, with those of an RPC signature.
 const MANDATORY_IN_RPC: [&str; 8] = [
     "Action",
     "Version",
@@ -46,7 +46,7 @@ pub(crate) enum Proof<'a> {
     Acs3(&'a Acs3),
 }
 
-/// Stands in front of the actions.
+/// Authenticates calls before the actions run.
 pub(crate) struct Gateway {
     pub(crate) ram: Arc<Ram>,
     pub(crate) token_key: TokenKey,
@@ -54,7 +54,7 @@ pub(crate) struct Gateway {
 }
 
 impl Gateway {
-    /// The action that is called, and by whom. The parameters of the action itself are not looked at yet.
+    /// The action and the authenticated caller. The action checks its own parameters later.
     pub(crate) fn admit(
         &self,
         proof: &Proof<'_>,
@@ -79,7 +79,7 @@ impl Gateway {
         Ok((action, self.authenticate(proof, params, now)?))
     }
 
-    /// Whom the signature proves.
+    /// The principal whose signature is valid.
     fn authenticate(
         &self,
         proof: &Proof<'_>,
@@ -91,7 +91,7 @@ impl Gateway {
             return Err(StsError::TimestampExpired);
         }
         let id = params.need("AccessKeyId")?;
-        let (principal, secret) = self.claimed(id, params.get("SecurityToken"), now)?;
+        let (principal, secret) = self.find(id, params.get("SecurityToken"), now)?;
         match proof {
             Proof::Rpc { method } => {
                 if params.need("SignatureMethod")? != "HMAC-SHA1"
@@ -111,8 +111,8 @@ impl Gateway {
         Ok(principal)
     }
 
-    /// Whose access key is named, and the secret that is to prove it.
-    fn claimed(
+    /// The owner of the AccessKey, and the secret that the signature must match.
+    fn find(
         &self,
         id: &str,
         token: Option<&str>,
@@ -146,7 +146,7 @@ impl Gateway {
 fn timestamp(text: &str) -> Option<DateTime<Utc>> {
     const SECONDS: &str = "%Y-%m-%dT%H:%M:%S";
     let parsed = NaiveDateTime::parse_from_str(text, &format!("{SECONDS}%.fZ")).ok()?.and_utc();
-    // Numbers may be shorter for chrono than they may be here.
+    // chrono also accepts numbers without leading zeros.
     text.starts_with(&parsed.format(SECONDS).to_string()).then_some(parsed)
 }
 

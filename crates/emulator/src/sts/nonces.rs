@@ -1,4 +1,4 @@
-//! Which nonces were used.
+//! The used nonces, against replays.
 
 use std::collections::BTreeSet;
 use std::collections::HashSet;
@@ -7,26 +7,26 @@ use std::sync::Mutex;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-/// As many as 100 calls a second (STS's quota) make in the half hour that a signature may be good for, and some more.
-/// Beyond it the nonces that would be forgotten next are forgotten.
-const MOST: usize = 200_000;
+/// More than 100 calls a second (STS's quota) use in the half hour for which a signature can be valid. Beyond it the nonces that end
+/// first are dropped.
+const MAX_NONCES: usize = 200_000;
 
-/// The nonces of signatures that would still be accepted. A later replay is refused for its timestamp.
+/// The nonces of signatures that are still valid. A later replay is refused for its timestamp.
 #[derive(Default)]
 pub(crate) struct Nonces {
-    /// Held for a look-up only.
+    /// A plain mutex, held for one look-up.
     used: Mutex<Used>,
 }
 
 #[derive(Default)]
 struct Used {
-    /// Hashes, because a nonce may be of any length.
+    /// Hashes, because a nonce can have any length.
     hashes: HashSet<[u8; 32]>,
     by_end: BTreeSet<(DateTime<Utc>, [u8; 32])>,
 }
 
 impl Nonces {
-    /// Remembers a key's nonce until `end`; `false` if it was used before.
+    /// Records the nonce of a key until `end`; `false` if it was used before.
     pub(crate) fn is_new(
         &self,
         key: &str,
@@ -42,7 +42,7 @@ impl Nonces {
             .into();
         let mut used = self.used.lock().expect("nothing panics while it is held");
         while let Some(&(end, hash)) = used.by_end.first()
-            && (end < now || used.by_end.len() >= MOST)
+            && (end < now || used.by_end.len() >= MAX_NONCES)
         {
             used.by_end.pop_first();
             used.hashes.remove(&hash);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_nonce_is_good_once_per_key_until_its_end() {
+    fn a_nonce_is_valid_once_per_key_until_its_end() {
         let nonces = Nonces::default();
         let now: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         let end = now + TimeDelta::minutes(15);
@@ -82,10 +82,10 @@ mod tests {
     fn memory_stays_bounded() {
         let nonces = Nonces::default();
         let now: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
-        for n in 0..MOST + 10 {
+        for n in 0..MAX_NONCES + 10 {
             nonces.is_new("testid", &n.to_string(), now, now);
         }
         let used = nonces.used.lock().unwrap();
-        assert_eq!((used.by_end.len(), used.hashes.len()), (MOST, MOST));
+        assert_eq!((used.by_end.len(), used.hashes.len()), (MAX_NONCES, MAX_NONCES));
     }
 }

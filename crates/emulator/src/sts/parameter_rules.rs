@@ -1,4 +1,4 @@
-//! The forms that AssumeRole's parameters must have.
+//! The documented formats of AssumeRole's parameters.
 
 /// `acs:ram::<account id>:role/<role name>`, the name of at most 64 characters.
 pub(crate) fn is_role_arn(text: &str) -> bool {
@@ -19,7 +19,7 @@ pub(crate) fn is_external_id(text: &str) -> bool {
     (2..=1224).contains(&text.len()) && only(text, "_+=,.@:/-")
 }
 
-/// The documented prefixes that it must not have (`acs:` and so on) hold a `:`, which it cannot have anyway.
+/// The documented forbidden prefixes (such as `acs:`) contain a `:`, which is not allowed anyway.
 pub(crate) fn is_source_identity(text: &str) -> bool {
     (2..=64).contains(&text.len()) && only(text, "_+=,.@-")
 }
@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_form_ends_where_the_documentation_says() {
+    fn each_format_has_the_documented_limits() {
         let long = |n| "x".repeat(n);
         let role = |n| format!("acs:ram::1:role/{}", long(n));
         let good = [

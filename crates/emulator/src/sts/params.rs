@@ -1,4 +1,4 @@
-//! The parameters of a call: query and form, merged.
+//! The parameters of a call, from query and form.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use percent_encoding::percent_decode;
 
 use super::error::StsError;
 
-/// What a call says, wherever it said it, decoded once. The bytes of names sort them, as signatures need it.
+/// The decoded parameters of a call, sorted by the bytes of their names, as signatures need them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Params(BTreeMap<String, String>);
 
 impl Params {
-    /// Reads the query and, if it is a form, the body. A name that occurs again counts as it was said last.
+    /// Reads the query and, if it is a form, the body. The last value of a repeated name counts.
     pub(crate) fn read(
         query: Option<&str>,
         content_type: Option<&str>,
@@ -22,7 +22,7 @@ impl Params {
         let media_type = content_type.map(|value| value.split(';').next().unwrap_or(value).trim());
         match media_type.map(str::to_ascii_lowercase).as_deref() {
             None | Some("" | "application/x-www-form-urlencoded") => params.add(body),
-            // Allowed, and without parameters: RPC calls carry none in JSON.
+            // Accepted, but without parameters: RPC calls carry none in JSON.
             Some("application/json") => {}
             Some(_) if body.is_empty() => {}
             Some(_) => return Err(StsError::ContentType),
@@ -30,17 +30,17 @@ impl Params {
         Ok(params)
     }
 
-    /// A parameter's value, if it is there and not empty.
+    /// The value of a parameter, if present and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// The value of a parameter that the call cannot do without.
+    /// The value of a mandatory parameter.
     pub(crate) fn need(&self, name: &'static str) -> Result<&str, StsError> {
         self.get(name).ok_or(StsError::Missing(name))
     }
 
-    /// All of them, sorted, empty ones included.
+    /// All parameters in order, including empty ones.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
@@ -50,7 +50,7 @@ impl Params {
         &self.0
     }
 
-    /// Says what was said elsewhere than in query and form.
+    /// Sets a parameter that came in a header.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
         self.0.insert(name.to_owned(), value.to_owned());
     }
@@ -73,7 +73,7 @@ impl<const N: usize> From<[(&str, &str); N]> for Params {
     }
 }
 
-/// Bytes that are no UTF-8 become U+FFFD, after which no signature fits.
+/// Invalid UTF-8 becomes U+FFFD, so that no signature matches.
 fn decode(encoded: &[u8]) -> String {
     let spaced: Vec<u8> = encoded.iter().map(|&b| if b == b'+' { b' ' } else { b }).collect();
     percent_decode(&spaced).decode_utf8_lossy().into_owned()
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn only_forms_and_json_may_be_bodies() {
+    fn a_body_is_a_form_or_json() {
         let read = |content_type, body| Params::read(None, content_type, body);
         let outcomes = [
             read(None, b"a=1"),

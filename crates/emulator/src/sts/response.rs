@@ -1,4 +1,4 @@
-//! Answers in JSON or XML.
+//! Writes answers in JSON or XML, and applies the faults that change them.
 
 use axum::body::Body;
 use axum::http::{HeaderName, Response, StatusCode, header};
@@ -10,22 +10,22 @@ use super::params::Params;
 use crate::connections::{CutBody, HangUp};
 use crate::control::Fault;
 
-/// How a caller wants its answer.
+/// The format of an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Format {
     Json,
     Xml,
 }
 
-/// What every answer carries, whatever it says.
+/// The parts that every answer has.
 pub(crate) struct Frame {
     pub(crate) format: Format,
     pub(crate) request_id: String,
-    /// By STS's clock, which may be skewed.
+    /// The time of STS's clock, which may be skewed.
     pub(crate) now: DateTime<Utc>,
 }
 
-/// An answer before it is written down.
+/// An answer before it is serialized.
 pub(crate) struct Answer {
     status: StatusCode,
     root: String,
@@ -34,7 +34,7 @@ pub(crate) struct Answer {
 }
 
 impl Format {
-    /// `Format` in any letter case. XML is what the gateway takes for granted.
+    /// Reads `Format`, in any case; the gateway's default is XML.
     pub(crate) fn of(params: &Params) -> Self {
         match params.get("Format") {
             Some(format) if format.eq_ignore_ascii_case("JSON") => Self::Json,
@@ -73,11 +73,11 @@ impl Answer {
         }
     }
 
-    /// The answer as it goes out, spoilt by the fault if there is one.
+    /// Serializes the answer, changed by the fault if there is one.
     pub(crate) fn into_response(mut self, frame: Frame, fault: Option<&Fault>) -> Response<Body> {
         self.fields.insert("RequestId".to_owned(), frame.request_id.as_str().into());
         if let Some(fault) = fault {
-            self.spoil(fault);
+            self.apply(fault);
         }
         let (content_type, mut text) = match frame.format {
             Format::Json => {
@@ -110,8 +110,8 @@ impl Answer {
         response
     }
 
-    /// What a fault changes in the answer's fields.
-    fn spoil(&mut self, fault: &Fault) {
+    /// Applies the faults that change fields.
+    fn apply(&mut self, fault: &Fault) {
         if let Fault::MissingField { field } = fault {
             remove(&mut self.fields, field);
         }
@@ -131,7 +131,7 @@ impl Answer {
     }
 }
 
-/// A page such as a load balancer makes when what is behind it is gone.
+/// An error page as a load balancer sends it when its backend is down.
 pub(crate) fn html(status: StatusCode, now: DateTime<Utc>) -> Response<Body> {
     let text = format!(
         "<html><head><title>{status}</title></head><body><h1>{status}</h1></body></html>\n"

@@ -1,7 +1,4 @@
-//! Verifies the RPC signature, version 1.0.
-//!
-//! Written on its own, down to the percent-encoding: were it the client's code, a wrong encoding would agree with
-//! itself.
+//! Verifies RPC signatures, version 1.0, with the emulator's own code: with the client's code a wrong encoding would agree with itself.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -13,7 +10,7 @@ use super::error::StsError;
 use super::params::Params;
 use crate::percent::encode;
 
-/// Whether the call was signed with the secret, method included.
+/// Verifies that the method and all parameters were signed with the secret.
 pub(crate) fn verify(method: &str, params: &Params, secret: &SecretString) -> Result<(), StsError> {
     let string_to_sign = string_to_sign(method, params);
     let key = format!("{}&", secret.expose_secret());
@@ -34,7 +31,7 @@ pub(crate) fn string_to_sign(method: &str, params: &Params) -> String {
     format!("{method}&%2F&{}", encode(&pairs.join("&")))
 }
 
-/// Signs as a well-behaved client would; the published vectors hold the verifier, and with it this, to the truth.
+/// Signs as a correct client does; the published vectors check the verifier, and so this too.
 #[cfg(test)]
 pub(crate) fn sign(method: &str, params: &Params, secret: &str) -> String {
     let mac = Hmac::<Sha1>::new_from_slice(format!("{secret}&").as_bytes())

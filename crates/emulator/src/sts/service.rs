@@ -1,4 +1,4 @@
-//! The emulated STS: one call from its arrival to its answer.
+//! Serves one call to STS: reads it, applies faults, and sends the answer.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Limited};
 use uuid::Uuid;
 
 use super::acs3::Acs3;
-use super::assume_role::{Assumption, assume_role};
+use super::assume_role::{AssumeRoleCall, assume_role};
 use super::caller_identity::caller_identity;
 use super::error::StsError;
 use super::gateway::{Action, Gateway, Proof};
@@ -23,7 +23,7 @@ use crate::control::Call;
 use crate::control::EmulatorControl;
 use crate::control::Fault;
 
-/// What STS takes of a POST.
+/// The longest body that STS accepts.
 const BODY_LIMIT_BYTES: usize = 10 << 20;
 
 pub(crate) struct Sts {
@@ -32,7 +32,7 @@ pub(crate) struct Sts {
 }
 
 pub(crate) fn routes(sts: Sts) -> Router {
-    // Any path and method, so that a wrong one is refused in STS's own words.
+    // Every path and method, so that a wrong one gets STS's own error.
     Router::new().fallback(any(answer)).with_state(Arc::new(sts))
 }
 
@@ -45,7 +45,7 @@ async fn answer(
     let (parts, body) = request.into_parts();
     let content_type =
         parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let read = match whole(body).await {
+    let read = match read_body(body).await {
         Ok(body) => Params::read(parts.uri.query(), content_type, &body)
             .and_then(|params| Ok((params, Acs3::read(&parts, &body)?))),
         Err(refusal) => Err(refusal),
@@ -64,7 +64,7 @@ async fn answer(
     }
     let now = sts.control.now() + skew;
 
-    let refused = unreadable.or_else(|| misdirected(&parts.method, parts.uri.path()));
+    let refused = unreadable.or_else(|| wrong_target(&parts.method, parts.uri.path()));
     let outcome = match refused {
         Some(refusal) => Err(refusal),
         None => {
@@ -91,11 +91,11 @@ async fn answer(
     answer.into_response(frame, fault.as_ref())
 }
 
-/// An answer, and how it is to be spoilt.
+/// An answer, and the fault that changes it.
 struct Outcome {
     answer: Answer,
     fault: Option<Fault>,
-    /// What the log calls it, unless a fault spoils it.
+    /// The outcome for the log, unless there is a fault.
     name: String,
 }
 
@@ -110,7 +110,7 @@ impl Sts {
         let (action, principal) = self.gateway.admit(proof, params, now)?;
         let name = params.need("Action")?;
         let faults = &self.control.faults;
-        // The quota is real time: it is not for a scripted skew to stretch.
+        // The quota follows the emulator's clock: a scripted skew must not change it.
         if let Some(time_left_ms) = faults.beyond_quota(name, self.control.now()) {
             return Err(StsError::Throttled { time_left_ms });
         }
@@ -124,9 +124,14 @@ impl Sts {
         let acted = match action {
             Action::AssumeRole => {
                 let source_ip = peer.ip().to_string();
-                let scripted_life = faults.life(name);
-                let call =
-                    Assumption { principal: &principal, params, now, source_ip, scripted_life };
+                let scripted_lifetime = faults.lifetime(name);
+                let call = AssumeRoleCall {
+                    principal: &principal,
+                    params,
+                    now,
+                    source_ip,
+                    scripted_lifetime,
+                };
                 assume_role(&self.gateway, &call)
             }
             Action::GetCallerIdentity => caller_identity(&self.gateway.ram, &principal),
@@ -142,7 +147,7 @@ impl Sts {
     }
 }
 
-fn misdirected(method: &Method, path: &str) -> Option<StsError> {
+fn wrong_target(method: &Method, path: &str) -> Option<StsError> {
     match (method, path) {
         (&Method::GET | &Method::POST, "/") => None,
         (_, "/") => Some(StsError::Method),
@@ -150,10 +155,10 @@ fn misdirected(method: &Method, path: &str) -> Option<StsError> {
     }
 }
 
-async fn whole(body: Body) -> Result<Bytes, StsError> {
+async fn read_body(body: Body) -> Result<Bytes, StsError> {
     match Limited::new(body, BODY_LIMIT_BYTES).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        // Whatever else ends a body early ends its connection too, and nobody reads the answer.
+        // Any other error ends the connection too, so that the answer is not read.
         Err(_) => Err(StsError::TooLarge),
     }
 }

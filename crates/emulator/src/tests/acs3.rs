@@ -7,7 +7,7 @@ use super::*;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// A call signed as the documentation says, written down once more.
+/// A call signed as documented, by a separate implementation.
 #[derive(Clone)]
 struct Acs3Caller {
     secret: &'static str,
@@ -116,7 +116,7 @@ async fn a_session_signs_with_its_token() {
 }
 
 #[tokio::test]
-async fn the_gateway_refuses_what_it_refuses_in_rpc() {
+async fn the_gateway_refuses_the_same_as_in_rpc() {
     let emulated = Emulated::start().await;
     let good = || Acs3Caller::new("GetCallerIdentity");
     let wrong = Acs3Caller { secret: "wrong", ..good() };

@@ -54,7 +54,7 @@ async fn the_token_holds_the_session() {
 }
 
 #[tokio::test]
-async fn each_parameter_has_its_form() {
+async fn each_parameter_has_its_format() {
     let emulated = Emulated::start().await;
     let duration = "The Min/Max value of DurationSeconds is 15min/1hr.";
     let with = |name: &'static str, value: &str| Caller::assume_role().with(name, value);
@@ -109,7 +109,7 @@ async fn each_parameter_has_its_form() {
 }
 
 #[tokio::test]
-async fn the_widest_of_each_parameter_is_let_through() {
+async fn the_longest_valid_parameters_are_accepted() {
     let emulated = Emulated::start().await;
     let long = "acs:ram::11223344:role/long";
     for caller in [
@@ -148,7 +148,7 @@ async fn the_callers_own_policies_must_allow_it() {
     let intern = || Caller::assume_role().by("internid", "internsecret");
     let expected = refused(403, "NoPermission", NOT_AUTHORIZED);
     assert_eq!(emulated.error(&intern()).await, expected);
-    // Who may not assume roles does not learn which ones there are.
+    // A user without permission cannot find out which roles exist.
     let missing = intern().with("RoleArn", "acs:ram::11223344:role/missing");
     assert_eq!(emulated.error(&missing).await, expected);
 }

@@ -1,8 +1,8 @@
-//! GetCallerIdentity, by every kind of caller, and what becomes of credentials that STS issued itself.
+//! GetCallerIdentity by every kind of principal, and the use of credentials that STS issued.
 
 use super::*;
 
-/// Credentials of a role session, as AssumeRole answered them.
+/// Credentials of a role session from AssumeRole.
 struct Issued {
     id: String,
     secret: String,
@@ -27,7 +27,7 @@ impl Issued {
 }
 
 #[tokio::test]
-async fn everybody_may_ask_who_they_are() {
+async fn every_principal_can_call_get_caller_identity() {
     let emulated = Emulated::start().await;
     let root = Caller::new("GetCallerIdentity").by("rootid", "rootsecret");
     let user = Caller::new("GetCallerIdentity").by("internid", "internsecret");

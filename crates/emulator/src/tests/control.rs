@@ -25,7 +25,7 @@ async fn faults_are_scripted_shown_and_cleared_over_http() {
 }
 
 #[tokio::test]
-async fn every_fault_can_be_written_in_json() {
+async fn every_fault_has_a_json_form() {
     let emulated = Emulated::start().await;
     let url = format!("{}/_emulator/faults", emulated.url);
     for fault in [
@@ -69,7 +69,7 @@ async fn a_misspelt_fault_is_refused() {
 }
 
 #[tokio::test]
-async fn calls_are_logged_without_what_is_secret() {
+async fn calls_are_logged_without_secrets() {
     let emulated = Emulated::start().await;
     emulated.call(&Caller::new("GetCallerIdentity").with("SignatureNonce", "n")).await;
     emulated.call(&Caller { secret: "wrong", ..Caller::new("GetCallerIdentity") }).await;
@@ -106,7 +106,7 @@ async fn calls_are_logged_without_what_is_secret() {
 }
 
 #[tokio::test]
-async fn an_assume_role_without_a_policy_is_found_out() {
+async fn an_assume_role_call_without_a_policy_is_a_violation() {
     let emulated = Emulated::start().await;
     emulated.call(&Caller::assume_role()).await;
     assert_eq!(emulated.control.narrowing_violations(), []);
@@ -118,7 +118,7 @@ async fn an_assume_role_without_a_policy_is_found_out() {
 }
 
 #[tokio::test]
-async fn other_addresses_than_loopback_are_refused() {
+async fn addresses_other_than_loopback_are_refused() {
     for addr in ["0.0.0.0:0", "[::]:0"] {
         let settings = Emulated::start().await.settings;
         let clock = Clock::manual(start());
@@ -128,7 +128,7 @@ async fn other_addresses_than_loopback_are_refused() {
 }
 
 #[tokio::test]
-async fn a_shutdown_ends_the_serving() {
+async fn a_shutdown_ends_serve() {
     let settings = Emulated::start().await.settings;
     let addr = "127.0.0.1:0".parse().unwrap();
     let emulator = Emulator::bind(settings, addr, Clock::manual(start())).await.unwrap();
@@ -165,7 +165,7 @@ async fn the_clock_is_moved_shown_and_reset_over_http() {
 }
 
 #[tokio::test]
-async fn sts_goes_by_the_moved_clock() {
+async fn sts_uses_the_moved_clock() {
     let emulated = Emulated::start().await;
     emulated.control.advance_clock(901);
     assert_eq!(emulated.error(&Caller::assume_role()).await.1, "InvalidTimeStamp.Expired");

@@ -15,7 +15,7 @@ async fn struck(fault: Fault) -> (Emulated, reqwest::Result<reqwest::Response>) 
 }
 
 #[tokio::test]
-async fn throttling_says_when_to_come_back() {
+async fn throttling_says_when_to_retry() {
     let (emulated, response) = struck(Fault::Throttle { time_left_ms: 1500 }).await;
     let response = response.unwrap();
     let hint = response.headers()["x-ratelimit-user-api"].to_str().unwrap().to_owned();
@@ -74,7 +74,7 @@ async fn a_cut_in_the_body_leaves_half_of_it() {
 }
 
 #[tokio::test]
-async fn a_malformed_answer_is_no_json() {
+async fn a_malformed_answer_is_not_json() {
     let (_emulated, response) = struck(Fault::Malformed).await;
     let text = response.unwrap().text().await.unwrap();
     assert!(text.starts_with("{\"AssumedRoleUser\""), "{text}");
@@ -112,7 +112,7 @@ async fn an_answer_can_be_oversized_and_well_formed() {
 }
 
 #[tokio::test]
-async fn a_field_can_say_something_else() {
+async fn a_field_can_have_another_text() {
     let arn = "acs:ram::11223344:role/another/session";
     let fault = Fault::OtherText { field: "Arn".to_owned(), text: arn.to_owned() };
     let (emulated, response) = struck(fault).await;
@@ -122,7 +122,7 @@ async fn a_field_can_say_something_else() {
 }
 
 #[tokio::test]
-async fn credentials_can_live_shorter_than_asked() {
+async fn credentials_can_have_a_shorter_lifetime_than_requested() {
     let (emulated, response) = struck(Fault::ShortLived { seconds: 60 }).await;
     let Answered { body, .. } = answered(response.unwrap()).await;
     assert_eq!(body["Credentials"]["Expiration"], "2016-01-13T14:03:37Z");
@@ -145,7 +145,7 @@ async fn a_skewed_clock_shows_in_the_date_and_moves_the_window() {
 }
 
 #[tokio::test]
-async fn a_quota_lets_so_many_through_in_a_second() {
+async fn a_quota_limits_the_calls_of_a_second() {
     let emulated = Emulated::start().await;
     emulated.control.script(Fault::Quota { per_second: 2 }.always().only("AssumeRole"));
     let mut statuses = Vec::new();
@@ -160,7 +160,7 @@ async fn a_quota_lets_so_many_through_in_a_second() {
 }
 
 #[tokio::test]
-async fn a_slow_answer_comes_late() {
+async fn a_slow_answer_is_delayed() {
     let emulated = Emulated::start().await;
     emulated.control.script(Fault::Slow { delay_ms: 60_000 }.times(1));
     let patience = std::time::Duration::from_millis(50);
@@ -171,7 +171,7 @@ async fn a_slow_answer_comes_late() {
 }
 
 #[tokio::test]
-async fn a_slow_call_is_on_record_while_it_waits_and_after_its_caller_hung_up() {
+async fn a_slow_call_is_recorded_while_it_waits_and_after_its_client_disconnected() {
     let emulated = Emulated::start().await;
     emulated.control.script(Fault::Slow { delay_ms: 60_000 }.times(1));
     let whole_role = Caller::assume_role().without("Policy");
@@ -185,7 +185,7 @@ async fn a_slow_call_is_on_record_while_it_waits_and_after_its_caller_hung_up() 
 }
 
 #[tokio::test]
-async fn faults_that_decide_the_answer_strike_one_call_each_in_order() {
+async fn faults_that_decide_the_answer_apply_to_one_call_each_in_order() {
     let emulated = Emulated::start().await;
     emulated.control.script(Fault::Throttle { time_left_ms: 1 }.times(2).only("AssumeRole"));
     emulated.control.script(Fault::Html { status: status(503) }.times(1));
@@ -197,7 +197,7 @@ async fn faults_that_decide_the_answer_strike_one_call_each_in_order() {
     assert_eq!(emulated.control.faults(), []);
 }
 
-/// T54: however many faults add up, the emulator's time stays one that can be written.
+/// T54: however many faults add up, the emulator's time can be formatted.
 #[tokio::test]
 async fn skews_that_add_up_to_more_than_the_calendar_are_a_refused_timestamp() {
     let emulated = Emulated::start().await;
@@ -212,7 +212,7 @@ async fn skews_that_add_up_to_more_than_the_calendar_are_a_refused_timestamp() {
 }
 
 #[tokio::test]
-async fn a_replayed_nonce_is_told_so_in_the_middle_of_trouble() {
+async fn a_replayed_nonce_is_reported_while_faults_are_active() {
     let emulated = Emulated::start().await;
     emulated.control.script(Fault::Html { status: status(503) }.always());
     let caller = Caller::assume_role();

@@ -1,4 +1,4 @@
-//! What the gateway lets through and what it refuses, and in which order.
+//! The gateway's checks and their order.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn owned(status: u16, code: &str, message: &str) -> (u16, String, String) {
 }
 
 #[tokio::test]
-async fn parameters_may_come_by_query_form_or_both_with_get_and_post() {
+async fn parameters_come_in_the_query_the_form_or_both_with_get_and_post() {
     let emulated = Emulated::start().await;
     for (method, placement) in [
         ("GET", Placement::Query),
@@ -55,7 +55,7 @@ async fn a_wrong_signature_is_answered_with_the_servers_string_to_sign() {
 }
 
 #[tokio::test]
-async fn each_mandatory_parameter_is_missed_by_name() {
+async fn a_missing_mandatory_parameter_is_named() {
     let emulated = Emulated::start().await;
     for name in [
         "Action",
@@ -79,7 +79,7 @@ async fn each_mandatory_parameter_is_missed_by_name() {
 }
 
 #[tokio::test]
-async fn what_the_gateway_does_not_know_is_refused_in_its_words() {
+async fn invalid_calls_get_the_gateways_errors() {
     let emulated = Emulated::start().await;
     let identity = || Caller::new("GetCallerIdentity");
     let table = [
@@ -134,7 +134,7 @@ async fn what_the_gateway_does_not_know_is_refused_in_its_words() {
 }
 
 #[tokio::test]
-async fn a_timestamp_is_good_for_fifteen_minutes_either_way() {
+async fn a_timestamp_is_valid_for_fifteen_minutes_either_way() {
     let emulated = Emulated::start().await;
     let at = |offset| Caller::new("GetCallerIdentity").at(start() + offset);
     let second = TimeDelta::seconds(1);
@@ -155,13 +155,13 @@ async fn a_timestamp_is_good_for_fifteen_minutes_either_way() {
 }
 
 #[tokio::test]
-async fn a_nonce_is_good_once_for_each_key() {
+async fn a_nonce_is_valid_once_for_each_key() {
     let emulated = Emulated::start().await;
     let caller = Caller::new("GetCallerIdentity").with("SignatureNonce", "once");
     let replayed = owned(400, "SignatureNonceUsed", "Specified signature nonce was used already.");
     assert_eq!(emulated.call(&caller).await.status, 200);
     assert_eq!(emulated.error(&caller).await, replayed);
-    // Also with a new timestamp, as a careless retry would send it.
+    // Also with a new timestamp, as a wrong retry sends it.
     emulated.clock.advance(minutes(10));
     assert_eq!(emulated.error(&caller.clone().at(emulated.clock.now())).await, replayed);
     let other = caller.by("internid", "internsecret");
@@ -180,7 +180,7 @@ async fn a_badly_signed_call_does_not_use_up_its_nonce() {
 #[tokio::test]
 async fn the_first_check_that_fails_answers() {
     let emulated = Emulated::start().await;
-    // Wrong in every way; mended one by one.
+    // Every check fails; they are fixed one by one.
     let mut caller = Caller { secret: "wrong", ..Caller::assume_role() }
         .with("Action", "Dance")
         .with("Version", "1")
@@ -237,7 +237,7 @@ async fn other_methods_paths_and_bodies_are_refused() {
 }
 
 #[tokio::test]
-async fn answers_are_xml_unless_json_is_asked_for_in_any_letter_case() {
+async fn answers_are_xml_unless_json_is_requested_in_any_letter_case() {
     let emulated = Emulated::start().await;
     for json in ["JSON", "json", "Json"] {
         let caller = Caller::new("GetCallerIdentity").with("Format", json);
@@ -277,7 +277,7 @@ async fn errors_in_xml_are_escaped() {
 }
 
 #[tokio::test]
-async fn the_date_is_the_emulators() {
+async fn the_date_header_follows_the_emulators_clock() {
     let emulated = Emulated::start().await;
     let response = emulated.request(&Caller::new("GetCallerIdentity")).send().await.unwrap();
     assert_eq!(response.headers()[header::DATE], "Wed, 13 Jan 2016 14:02:37 GMT");

@@ -1,4 +1,4 @@
-//! The emulator over real HTTP, on a port of its own, with a clock that stands still.
+//! The emulator over real HTTP, on a port of its own, with a manual clock.
 
 mod acs3;
 mod assume_role;
@@ -22,7 +22,7 @@ const START: &str = "2016-01-13T14:02:37Z";
 const READ_ONLY: &str = "acs:ram::11223344:role/oss-readonly";
 const NARROW: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/*"}]}"#;
 
-/// The shipped world, and some roles that only tests need.
+/// The shipped configuration, and roles that only tests need.
 const MORE_ROLES: &str = r#"
 [[accounts.roles]]
 name = "partner"
@@ -62,7 +62,7 @@ struct Answered {
     body: Value,
 }
 
-/// Where a client puts its parameters.
+/// How a client sends its parameters.
 #[derive(Clone, Copy)]
 enum Placement {
     Query,
@@ -71,7 +71,7 @@ enum Placement {
     Both,
 }
 
-/// A call as a client would make it; each new one has a nonce of its own.
+/// A call as a client makes it; each one has a new nonce.
 #[derive(Clone)]
 struct Caller<'a> {
     method: &'a str,
@@ -126,7 +126,7 @@ impl Emulated {
         answered(self.request(caller).send().await.unwrap()).await
     }
 
-    /// Waits until the calls on record have these outcomes.
+    /// Waits until the recorded calls have these outcomes.
     async fn outcomes(&self, expected: &[&str]) {
         let outcomes = || self.control.calls().into_iter().map(|call| call.outcome);
         let reached = async {
@@ -138,7 +138,7 @@ impl Emulated {
         assert!(waited.is_ok(), "{:?}", self.control.calls());
     }
 
-    /// Only the error of a call, which must be one.
+    /// The error of a call that must fail.
     async fn error(&self, caller: &Caller<'_>) -> (u16, String, String) {
         let Answered { status, body } = self.call(caller).await;
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
@@ -226,7 +226,7 @@ fn start() -> DateTime<Utc> {
     START.parse().unwrap()
 }
 
-/// The answer with what is random in it replaced, after checking its form.
+/// The answer with random parts replaced, after checking their format.
 fn without_randomness(mut answered: Answered) -> Answered {
     let id = answered.body["RequestId"].as_str().unwrap_or_default();
     assert!(uuid::Uuid::parse_str(id).is_ok() && id == id.to_uppercase(), "{id}");

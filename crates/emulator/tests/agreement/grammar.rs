@@ -1,5 +1,4 @@
-//! T52: every reader of RAM's language in this product takes the same, and what a caller sends is refused by us or
-//! taken by STS.
+//! T52: every parser of RAM policies in this product accepts the same, and what a caller sends is refused by us or accepted by STS.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -14,7 +13,7 @@ use appserver_policy::{
 
 const CORPUS: &str = include_str!("../../../../tests/vectors/policy-grammar.json");
 
-/// Whether the policy is taken, and if so what reaches STS.
+/// Whether the policy is accepted, and if so what is sent to STS.
 type Reader = fn(&str) -> Option<String>;
 
 const READERS: [(&str, Reader); 5] = [
@@ -28,7 +27,7 @@ const READERS: [(&str, Reader); 5] = [
         let asked = RequestedPolicy::parse(json).ok()?;
         match within_everything(&asked) {
             Ok(rendered) => Some(rendered.policy.into_json()),
-            // It is taken, and only too long to be sent.
+            // It is accepted, and only too long to be sent.
             Err(RenderProblem::Policy(ContainmentError::TooLong { .. })) => Some(String::new()),
             Err(problem) => panic!("everything is granted: {problem}"),
         }
@@ -36,7 +35,7 @@ const READERS: [(&str, Reader); 5] = [
     ("emulator", |json| sts_takes(json).then(String::new)),
 ];
 
-/// The readers that take the policy. Lint is the template's reader, and never says anything else.
+/// The parsers that accept the policy. Lint uses the template's parser, and agrees with it.
 fn takers(policy: &str) -> Vec<&'static str> {
     let taken = READERS.map(|(name, reader)| {
         let sent = reader(policy)?;
@@ -108,7 +107,7 @@ fn probes(group: &Value) -> Vec<String> {
 }
 
 #[test]
-fn every_reader_of_rams_language_takes_the_same() {
+fn every_parser_of_ram_policies_accepts_the_same() {
     let corpus: Value = serde_json::from_str(CORPUS).unwrap();
     let everyone = vec!["template", "role", "own", "emulator"];
     let (mut probed, mut wrong) = (0, Vec::new());
@@ -147,7 +146,7 @@ fn every_reader_of_rams_language_takes_the_same() {
         let own = sample["own"].as_bool().unwrap_or(true);
         let expected: Vec<_> =
             everyone.iter().copied().filter(|name| own || *name != "own").collect();
-        // As it is printed on a page, and as Terraform and the console write it.
+        // As documentation prints it, and as Terraform and the console write it.
         for text in
             [serde_json::to_string_pretty(&sample["policy"]).unwrap(), sample["policy"].to_string()]
         {
@@ -159,11 +158,11 @@ fn every_reader_of_rams_language_takes_the_same() {
 }
 
 #[test]
-fn a_byte_order_mark_is_left_out_and_reaches_sts_from_nobody() {
+fn a_byte_order_mark_is_removed_and_never_reaches_sts() {
     let policy = &with(
         r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/b"}"#,
     )[0];
-    // STS would be sent none; what it would say to one is not documented.
+    // None is sent to STS, whose answer is not documented.
     assert_eq!(takers(&format!("\u{feff}{policy}")), ["template", "role", "own"]);
     for mangled in [
         format!("\u{feff}\u{feff}{policy}"),
@@ -189,7 +188,7 @@ fn operator() -> impl Strategy<Value = String> {
     prop_oneof![1 => select(ALL), 1 => Just("StringLike")].prop_map(str::to_owned)
 }
 
-/// Statements of which each part is often sound and sometimes anything.
+/// Statements whose parts are often valid and sometimes arbitrary.
 fn statement() -> impl Strategy<Value = Value> {
     let odd = |good: &'static [&'static str], odd: &'static str| prop_oneof![12 => select(good).prop_map(str::to_owned), 1 => odd, 1 => or_any(good)];
     let value = odd(
@@ -223,13 +222,13 @@ fn statement() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn whatever_a_caller_or_an_operator_writes_is_refused_by_us_or_taken_by_sts() {
+fn every_policy_is_refused_by_us_or_accepted_by_sts() {
     let policy = prop::collection::vec(statement(), 1..3)
         .prop_map(|statements| json!({"Version": "1", "Statement": statements}).to_string());
-    // What is taken is asserted to be taken by the emulated STS as it would be sent.
+    // The emulated STS must accept every accepted policy as it would be sent.
     let taken = draw(4_000, &policy, |policy| {
         let taken = takers(&policy);
-        // None of ours is laxer, and the role's reader is as strict as the emulator.
+        // None of ours is laxer, and the role's parser is as strict as the emulator.
         let by = |name| taken.contains(&name);
         assert_eq!(by("role"), by("emulator"), "{policy}");
         assert!(by("emulator") || taken.is_empty(), "{policy}: {taken:?}");
@@ -239,7 +238,7 @@ fn whatever_a_caller_or_an_operator_writes_is_refused_by_us_or_taken_by_sts() {
 }
 
 #[test]
-fn a_value_that_only_its_request_knows_is_of_its_operators_kind_or_is_refused_at_load() {
+fn a_placeholder_value_fits_its_operator_or_is_refused_at_load() {
     let policy = |condition: &str| {
         format!(
             r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:ListObjects",

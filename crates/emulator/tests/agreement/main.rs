@@ -1,15 +1,14 @@
-//! Whether our reading of RAM's language and the emulator's agree: each was written without the other, and from the
-//! documentation alone.
+//! Compares the policy crate with the emulator's RAM: both were written separately, from the documentation alone.
 //!
-//! It stands beside both, because neither may import the other, and sees no more of them than the rest of the service.
+//! The comparison is a test of its own, because neither crate may import the other.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "all of this is tests")]
 
 mod grammar;
 
-// The same worlds as in the tests of `policy`.
+// The same generated policies as in the tests of `policy`.
 #[path = "../../../policy/src/tests/draw.rs"]
 mod draw;
-// The same worlds as in the tests of `policy`.
+// The same generated policies as in the tests of `policy`.
 #[path = "../../../policy/src/tests/worlds.rs"]
 mod worlds;
 
@@ -26,7 +25,7 @@ use appserver_policy::{
 use draw::draw;
 use worlds::{policy, probe};
 
-/// Whether the emulated STS takes the policy: by a reader of its own.
+/// Whether the emulated STS accepts the policy, with its own parser.
 fn sts_takes(json: &str) -> bool {
     ram::Policy::parse(json).is_ok()
 }
@@ -44,7 +43,7 @@ fn everything() -> GrantTemplate {
     undeclared(policy, Breadth::Broad).unwrap()
 }
 
-/// With one value for each parameter.
+/// With a value for each parameter.
 fn with_values<T>(template: &GrantTemplate, value: &str, render: impl Fn(RawValues<'_>) -> T) -> T {
     let names = template.rules().params.keys();
     render(RawValues {
@@ -66,10 +65,10 @@ fn within_everything(asked: &RequestedPolicy) -> Result<RenderedSession, RenderP
     with_values(&everything, "", |raw| everything.render_within(raw, asked))
 }
 
-/// What a policy says to a request, in RAM's word, and by which statement.
+/// RAM's decision on a request, and the statement that made it.
 type Said = (&'static str, Option<usize>);
 
-/// Our decision: a role's policy has the say where the session may do everything.
+/// Our decision: the role's policy decides if the session is allowed everything.
 fn ours(session: &SessionPolicy, policy: &str, request: &Request) -> Said {
     let role = RolePolicy::parse(policy).unwrap();
     let explanation = Explanation::of(session, vec![role], request);
@@ -91,7 +90,7 @@ fn theirs(decision: Decision) -> Said {
 }
 
 #[test]
-fn our_decision_is_the_emulators() {
+fn both_evaluators_decide_alike() {
     let session = rendered(&everything(), "").unwrap();
     let mut allowed = 0;
     let case = (policy(), prop::collection::vec(probe(), 20));
@@ -114,9 +113,9 @@ fn our_decision_is_the_emulators() {
     assert!(allowed > 200, "only {allowed} requests were allowed");
 }
 
-/// Every operator, on values that readers of numbers, dates and addresses like to disagree about.
+/// Every operator, on values that parsers of numbers, dates and addresses often disagree about.
 #[test]
-fn our_operators_are_the_emulators() {
+fn both_evaluators_compare_alike() {
     let session = rendered(&everything(), "").unwrap();
     let operators = [
         "Bool",
@@ -196,7 +195,7 @@ fn our_operators_are_the_emulators() {
                 "Condition": {operator: {"a:b": value}}}]});
             let policy = policy.to_string();
             let emulated = ram::Policy::parse(&policy);
-            // Neither takes a policy with a value of another kind.
+            // Neither accepts a value of another type.
             assert_eq!(RolePolicy::parse(&policy).is_ok(), emulated.is_ok(), "{operator} {value}");
             let Ok(emulated) = emulated else { continue };
             for actual in values {

@@ -1,4 +1,4 @@
-//! What SDKs ask about buckets.
+//! Information about buckets.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -98,7 +98,7 @@ impl<'a> AccessControlPolicy<'a> {
     }
 }
 
-/// The buckets of the signer's own account, all at once: there are few.
+/// All buckets of the signer's account on one page: there are few.
 pub(super) fn list(
     oss: &Oss,
     context: &mut RequestContext<'_>,
@@ -113,7 +113,7 @@ pub(super) fn list(
             role.map(|role| role.account.clone()).unwrap_or_default()
         }
     };
-    context.demand_buckets(&oss.identities, &account)?;
+    context.require_list_access(&oss.identities, &account)?;
     let prefix = context.head.query.get("prefix").unwrap_or_default();
     let own = oss.store.buckets().filter(|bucket| bucket.account == account);
     let bucket = own.filter(|bucket| bucket.name.starts_with(prefix)).map(listed).collect();

@@ -1,10 +1,10 @@
-//! Objects, deleted.
+//! Deletes objects.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 
-use super::lists::Spelling;
+use super::lists::KeyEncoding;
 use crate::oss::body::whole;
 use crate::oss::error::OssError;
 use crate::oss::head::check_key;
@@ -14,11 +14,11 @@ use crate::oss::state::Oss;
 use crate::oss::store::Bucket;
 use crate::oss::xml;
 
-/// A request names at most so many keys, in a body of at most so many bytes.
+/// The most keys of one request, and the longest body.
 const MOST_KEYS: usize = 1000;
 const MOST_BYTES: usize = 2 << 20;
 
-/// What is not there is as good as deleted.
+/// Deleting an absent object succeeds.
 pub(super) fn one(bucket: &Bucket, key: &str) -> Result<Response<Body>, OssError> {
     bucket.delete(key)?;
     Ok(empty(StatusCode::NO_CONTENT))
@@ -26,7 +26,7 @@ pub(super) fn one(bucket: &Bucket, key: &str) -> Result<Response<Body>, OssError
 
 #[derive(Deserialize)]
 #[serde(rename = "Delete", rename_all = "PascalCase")]
-struct Wish {
+struct DeleteRequest {
     #[serde(default)]
     quiet: bool,
     #[serde(default)]
@@ -53,34 +53,33 @@ struct Deleted {
     key: String,
 }
 
-/// All of the keys or, if one of them is out of the signer's reach, none. (What the real OSS does with the others is not
-/// documented.)
+/// Deletes all keys or, if access to one is denied, none. (What the real OSS does with the others is not documented.)
 pub(super) async fn many(
     oss: &Oss,
     context: &mut RequestContext<'_>,
     bucket: &Bucket,
     body: &mut Body,
 ) -> Result<Response<Body>, OssError> {
-    // Who may delete nothing is not worth reading.
+    // An anonymous request without access is refused before its body is read.
     if context.signer.is_none() {
-        context.demand(&oss.identities, "oss:DeleteObject", bucket, None)?;
+        context.require_access(&oss.identities, "oss:DeleteObject", bucket, None)?;
     }
-    let wish: Wish = xml::read(&whole(body, MOST_BYTES).await?)?;
-    if !(1..=MOST_KEYS).contains(&wish.object.len()) {
+    let request: DeleteRequest = xml::read(&whole(body, MOST_BYTES).await?)?;
+    if !(1..=MOST_KEYS).contains(&request.object.len()) {
         return Err(OssError::MalformedXml);
     }
-    for Named { key } in &wish.object {
+    for Named { key } in &request.object {
         check_key(key)?;
-        context.demand(&oss.identities, "oss:DeleteObject", bucket, Some(key))?;
+        context.require_access(&oss.identities, "oss:DeleteObject", bucket, Some(key))?;
     }
-    for Named { key } in &wish.object {
+    for Named { key } in &request.object {
         bucket.delete(key)?;
     }
-    if wish.quiet {
+    if request.quiet {
         return Ok(empty(StatusCode::OK));
     }
-    let spelling = Spelling::of(context.head)?;
-    let deleted = wish.object.iter().map(|named| Deleted { key: spelling.write(&named.key) });
-    let result = DeleteResult { encoding_type: spelling.name(), deleted: deleted.collect() };
+    let encoding = KeyEncoding::of(context.head)?;
+    let deleted = request.object.iter().map(|named| Deleted { key: encoding.write(&named.key) });
+    let result = DeleteResult { encoding_type: encoding.name(), deleted: deleted.collect() };
     Ok(document("DeleteResult", &result))
 }

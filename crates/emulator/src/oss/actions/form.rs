@@ -1,4 +1,4 @@
-//! PostObject: an upload as a browser's form sends it.
+//! PostObject: an upload by a browser's form.
 
 use std::collections::BTreeMap;
 
@@ -10,17 +10,17 @@ use secrecy::SecretString;
 use serde::Serialize;
 
 use super::form_policy;
-use super::write::{is_kept, meta_from};
+use super::write::{is_stored, meta_from};
 use crate::oss::error::{Denied, Mismatch, OssError};
 use crate::oss::head::check_key;
 use crate::oss::request_context::{RequestContext, Signer};
 use crate::oss::response::{document, empty, set};
-use crate::oss::signature::{SigningKey, credential_of, is_v1_right};
+use crate::oss::signature::{SigningKey, credential_of, is_valid_v1};
 use crate::oss::state::Oss;
 use crate::oss::store::{Bucket, Limits, NewObject, Spool, Spooled};
 use crate::percent::encode;
 
-/// Everything before the file, names included.
+/// The total length of the fields before the file, with their names.
 const MOST_FIELD_BYTES: usize = 256 << 10;
 
 pub(super) async fn post(
@@ -41,16 +41,16 @@ pub(super) async fn post(
     let mut multipart = Multipart::new(BodyDataStream::new(body), boundary);
     let Form { fields, file } = Form::read(&mut multipart, &bucket.name).await?;
 
-    let limits = sign_in(oss, context, bucket, &fields)?;
+    let limits = authenticate(oss, context, bucket, &fields)?;
     let key = fields.get("key").map(String::as_str).filter(|key| !key.is_empty());
     let key =
         key.ok_or(OssError::InvalidArgument("Bucket POST must contain a field named 'key'."))?;
     let key = key.replace("${filename}", file.file_name().unwrap_or_default());
     check_key(&key)?;
-    context.demand(&oss.identities, "oss:PutObject", bucket, Some(&key))?;
+    context.require_access(&oss.identities, "oss:PutObject", bucket, Some(&key))?;
 
     let of_file = file.content_type().map(ToString::to_string);
-    let kept = fields.iter().filter(|(name, _)| is_kept(name));
+    let kept = fields.iter().filter(|(name, _)| is_stored(name));
     let mut pairs: BTreeMap<_, _> = kept.map(|(n, v)| (n.clone(), v.clone())).collect();
     if let Some(of_file) = of_file {
         pairs.entry("content-type".to_owned()).or_insert(of_file);
@@ -68,14 +68,14 @@ pub(super) async fn post(
     Ok(response)
 }
 
-/// The fields before the file, by lower-case name, and the file.
+/// The fields before the file by lower-case name, and the file.
 struct Form<'m> {
     fields: BTreeMap<String, String>,
     file: Field<'m>,
 }
 
 impl<'m> Form<'m> {
-    /// What follows the file is not looked at.
+    /// Reads up to the file; fields after it are ignored.
     async fn read(multipart: &mut Multipart<'m>, bucket: &str) -> Result<Self, OssError> {
         let mut fields = BTreeMap::new();
         let mut left = MOST_FIELD_BYTES;
@@ -83,7 +83,7 @@ impl<'m> Form<'m> {
         while let Some(mut field) = multipart.next_field().await.map_err(cut)? {
             let name = field.name().unwrap_or_default().to_lowercase();
             if name == "file" {
-                // A condition may speak of it; no field may claim to be it.
+                // A condition can refer to it, so no field can have this name.
                 fields.insert("bucket".to_owned(), bucket.to_owned());
                 return Ok(Self { fields, file: field });
             }
@@ -101,8 +101,8 @@ impl<'m> Form<'m> {
     }
 }
 
-/// Who signed the form, if anybody did, and how long its file may be.
-fn sign_in(
+/// The signer of the form, if it is signed, and the length limits of its file.
+fn authenticate(
     oss: &Oss,
     context: &mut RequestContext<'_>,
     bucket: &Bucket,
@@ -140,12 +140,12 @@ fn sign_in(
         None => (id.to_owned(), None),
     };
     let token = field("x-oss-security-token");
-    let (principal, secret) = oss.identities.claimed(&id, token, context.now)?;
-    let is_right = |secret: &SecretString| match &scope {
-        Some(scope) => SigningKey::derive(secret, scope).is_right(policy, signature),
-        None => is_v1_right(secret, policy, signature),
+    let (principal, secret) = oss.identities.find(&id, token, context.now)?;
+    let is_valid = |secret: &SecretString| match &scope {
+        Some(scope) => SigningKey::derive(secret, scope).is_valid(policy, signature),
+        None => is_valid_v1(secret, policy, signature),
     };
-    if !is_right(&secret) {
+    if !is_valid(&secret) {
         return Err(OssError::SignatureDoesNotMatch(Box::new(Mismatch {
             access_key_id: id,
             signature: signature.to_owned(),
@@ -175,7 +175,7 @@ struct PostResponse<'a> {
     etag: &'a str,
 }
 
-/// The answer that the form asks for: 204 if it asks for none.
+/// The answer that the form requests; 204 by default.
 fn posted(
     context: &RequestContext<'_>,
     bucket: &Bucket,

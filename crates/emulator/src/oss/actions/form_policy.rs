@@ -1,4 +1,4 @@
-//! The policy of a form: what its signer lets the form hold.
+//! The policy of a form: the conditions that its signer sets for the fields.
 
 use std::collections::BTreeMap;
 
@@ -17,8 +17,7 @@ struct Document {
     conditions: Vec<Value>,
 }
 
-/// Checks the conditions; what they say about the file's length comes back. `fields` are by lower-case name, the bucket
-/// among them.
+/// Checks the conditions and returns the length limits of the file. `fields` are by lower-case name and include the bucket.
 pub(super) fn check(
     policy: &str,
     fields: &BTreeMap<String, String>,

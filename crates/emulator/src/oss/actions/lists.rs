@@ -1,4 +1,4 @@
-//! What is in a bucket.
+//! Lists objects and unfinished uploads.
 
 use axum::body::Body;
 use axum::http::Response;
@@ -9,20 +9,20 @@ use serde::Serialize;
 use super::buckets::Owner;
 use crate::oss::error::OssError;
 use crate::oss::head::Head;
-use crate::oss::listing::{Wanted, page};
+use crate::oss::listing::{PageRequest, page};
 use crate::oss::request_context::RequestContext;
 use crate::oss::response::{document, xml_date};
 use crate::oss::store::{Bucket, Object};
 use crate::percent::encode;
 
-/// How keys are written in an answer.
+/// The encoding of keys in an answer (`encoding-type`).
 #[derive(Clone, Copy)]
-pub(super) enum Spelling {
+pub(super) enum KeyEncoding {
     Plain,
     Url,
 }
 
-impl Spelling {
+impl KeyEncoding {
     pub(super) fn of(head: &Head) -> Result<Self, OssError> {
         match head.query.get("encoding-type") {
             None => Ok(Self::Plain),
@@ -102,10 +102,10 @@ pub(super) fn objects(
     let head = context.head;
     let marker = head.query.get("marker").unwrap_or_default();
     let found = find(head, bucket, marker, true)?;
-    let Found { spelling, .. } = found;
+    let Found { encoding, .. } = found;
     let result = ListBucketResult {
-        marker: Some(spelling.write(marker)),
-        next_marker: found.next.as_deref().map(|next| spelling.write(next)),
+        marker: Some(encoding.write(marker)),
+        next_marker: found.next.as_deref().map(|next| encoding.write(next)),
         ..found.result
     };
     Ok(document("ListBucketResult", &result))
@@ -128,10 +128,10 @@ pub(super) fn objects_v2(
     };
     let has_owner = head.query.get("fetch-owner") == Some("true");
     let found = find(head, bucket, &after, has_owner)?;
-    let Found { spelling, .. } = found;
+    let Found { encoding, .. } = found;
     let shown = found.result.contents.len() + found.result.common_prefixes.len();
     let result = ListBucketResult {
-        start_after: start_after.map(|start_after| spelling.write(start_after)),
+        start_after: start_after.map(|start_after| encoding.write(start_after)),
         continuation_token: token,
         next_continuation_token: found.next.map(|next| URL_SAFE.encode(next)),
         key_count: Some(shown),
@@ -143,7 +143,7 @@ pub(super) fn objects_v2(
 struct Found<'a> {
     result: ListBucketResult<'a>,
     next: Option<String>,
-    spelling: Spelling,
+    encoding: KeyEncoding,
 }
 
 fn find<'a>(
@@ -152,15 +152,15 @@ fn find<'a>(
     after: &str,
     has_owner: bool,
 ) -> Result<Found<'a>, OssError> {
-    let spelling = Spelling::of(head)?;
-    let max_keys = most(head, "max-keys", 100)?;
+    let encoding = KeyEncoding::of(head)?;
+    let max_keys = page_size(head, "max-keys", 100)?;
     let prefix = head.query.get("prefix").unwrap_or_default();
     let delimiter = head.query.get("delimiter").unwrap_or_default();
-    let wanted = Wanted { prefix, delimiter, after, most: max_keys };
+    let request = PageRequest { prefix, delimiter, after, most: max_keys };
     let contents = bucket.contents();
-    let page = page(&contents.objects, &wanted);
+    let page = page(&contents.objects, &request);
     let listed = |object: &Object| Listed {
-        key: spelling.write(&object.key),
+        key: encoding.write(&object.key),
         last_modified: xml_date(object.last_modified),
         etag: object.etag.clone(),
         kind: object.kind.clone(),
@@ -170,21 +170,21 @@ fn find<'a>(
     };
     let result = ListBucketResult {
         name: &bucket.name,
-        prefix: spelling.write(prefix),
+        prefix: encoding.write(prefix),
         marker: None,
         start_after: None,
         continuation_token: None,
         max_keys,
-        delimiter: spelling.write(delimiter),
-        encoding_type: spelling.name(),
+        delimiter: encoding.write(delimiter),
+        encoding_type: encoding.name(),
         is_truncated: page.next.is_some(),
         next_marker: None,
         next_continuation_token: None,
         contents: page.entries.iter().map(|object| listed(object)).collect(),
-        common_prefixes: common_prefixes(&page.prefixes, spelling),
+        common_prefixes: common_prefixes(&page.prefixes, encoding),
         key_count: None,
     };
-    Ok(Found { result, next: page.next, spelling })
+    Ok(Found { result, next: page.next, encoding })
 }
 
 #[derive(Serialize)]
@@ -201,13 +201,13 @@ struct ListMultipartUploadsResult<'a> {
     prefix: String,
     max_uploads: usize,
     is_truncated: bool,
-    upload: Vec<Begun>,
+    upload: Vec<ListedUpload>,
     common_prefixes: Vec<CommonPrefix>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Begun {
+struct ListedUpload {
     key: String,
     upload_id: String,
     storage_class: &'static str,
@@ -219,12 +219,11 @@ pub(super) fn uploads(
     bucket: &Bucket,
 ) -> Result<Response<Body>, OssError> {
     let query = &context.head.query;
-    let spelling = Spelling::of(context.head)?;
-    let max_uploads = most(context.head, "max-uploads", 1000)?;
+    let encoding = KeyEncoding::of(context.head)?;
+    let max_uploads = page_size(context.head, "max-uploads", 1000)?;
     let text = |name| query.get(name).unwrap_or_default();
     let (key_marker, id_marker) = (text("key-marker"), text("upload-id-marker"));
-    // An upload's place is its key, then its id; no key holds a line's end and a letter in a row more often than others,
-    // but `\0` sorts before all else, so that keys stay in order.
+    // Uploads are sorted by key, then id; `\0` sorts before every character, so that the keys stay in order.
     let contents = bucket.contents();
     let placed = contents.uploads.iter();
     let placed = placed.map(|(id, upload)| (format!("{}\0{id}", upload.key), (id, upload)));
@@ -235,39 +234,39 @@ pub(super) fn uploads(
         (key, id) => format!("{key}\0{id}"),
     };
     let (prefix, delimiter) = (text("prefix"), text("delimiter"));
-    let page = page(&all, &Wanted { prefix, delimiter, after: &after, most: max_uploads });
+    let page = page(&all, &PageRequest { prefix, delimiter, after: &after, most: max_uploads });
     let next = page.next.as_deref().unwrap_or_default();
     let (next_key, next_id) = next.split_once('\0').unwrap_or((next, ""));
-    let begun = page.entries.iter().map(|(id, upload)| Begun {
-        key: spelling.write(&upload.key),
+    let begun = page.entries.iter().map(|(id, upload)| ListedUpload {
+        key: encoding.write(&upload.key),
         upload_id: (*id).clone(),
         storage_class: "Standard",
         initiated: xml_date(upload.initiated),
     });
     let result = ListMultipartUploadsResult {
         bucket: &bucket.name,
-        key_marker: spelling.write(key_marker),
+        key_marker: encoding.write(key_marker),
         upload_id_marker: id_marker,
-        next_key_marker: spelling.write(next_key),
+        next_key_marker: encoding.write(next_key),
         next_upload_id_marker: next_id.to_owned(),
-        encoding_type: spelling.name(),
-        delimiter: spelling.write(delimiter),
-        prefix: spelling.write(prefix),
+        encoding_type: encoding.name(),
+        delimiter: encoding.write(delimiter),
+        prefix: encoding.write(prefix),
         max_uploads,
         is_truncated: page.next.is_some(),
         upload: begun.collect(),
-        common_prefixes: common_prefixes(&page.prefixes, spelling),
+        common_prefixes: common_prefixes(&page.prefixes, encoding),
     };
     Ok(document("ListMultipartUploadsResult", &result))
 }
 
-fn common_prefixes(prefixes: &[&str], spelling: Spelling) -> Vec<CommonPrefix> {
-    prefixes.iter().map(|prefix| CommonPrefix { prefix: spelling.write(prefix) }).collect()
+fn common_prefixes(prefixes: &[&str], encoding: KeyEncoding) -> Vec<CommonPrefix> {
+    prefixes.iter().map(|prefix| CommonPrefix { prefix: encoding.write(prefix) }).collect()
 }
 
-/// 1 to 1000 of anything.
-pub(super) fn most(head: &Head, name: &str, default: usize) -> Result<usize, OssError> {
+/// Reads a page size of 1 to 1000.
+pub(super) fn page_size(head: &Head, name: &str, default: usize) -> Result<usize, OssError> {
     let Some(text) = head.query.get(name) else { return Ok(default) };
     let number = text.parse().ok().filter(|number| (1..=1000).contains(number));
-    number.ok_or(OssError::InvalidArgument("A listing shows 1 to 1000 things at a time."))
+    number.ok_or(OssError::InvalidArgument("A page has 1 to 1000 items."))
 }

@@ -1,4 +1,4 @@
-//! What can be asked, each with the rights that it needs.
+//! The operations, each with the access that it requires.
 
 mod buckets;
 mod delete;
@@ -18,8 +18,8 @@ use super::operation::Operation;
 use super::request_context::RequestContext;
 use super::state::Oss;
 
-/// Does what is asked, if the signer may. Nothing is looked up before that is known, so that nobody learns which keys
-/// there are outside their policy.
+/// Runs the operation, if access is allowed. Nothing is looked up before, so that a signer cannot find out which keys exist outside its
+/// policy.
 pub(crate) async fn act(
     oss: &Oss,
     context: &mut RequestContext<'_>,
@@ -30,7 +30,7 @@ pub(crate) async fn act(
         return buckets::list(oss, context);
     }
     let bucket = oss.bucket(context.head)?;
-    // These two learn from their bodies which keys they are about.
+    // The keys of these two are in their bodies.
     if operation == Operation::PostObject {
         return form::post(oss, context, bucket, body).await;
     }
@@ -38,7 +38,7 @@ pub(crate) async fn act(
         return delete::many(oss, context, bucket, body).await;
     }
     let key = context.head.key.as_deref();
-    context.demand(&oss.identities, operation.action(), bucket, key)?;
+    context.require_access(&oss.identities, operation.action(), bucket, key)?;
     let key = key.unwrap_or_default();
     match operation {
         Operation::ListBuckets | Operation::PostObject | Operation::DeleteMultipleObjects => {

@@ -1,11 +1,11 @@
-//! Uploads in parts: their beginning and their ends.
+//! Starts, completes and aborts multipart uploads.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::lists::Spelling;
+use super::lists::KeyEncoding;
 use super::write::{forbids_overwriting, meta_of};
 use crate::oss::body::whole;
 use crate::oss::error::OssError;
@@ -14,11 +14,11 @@ use crate::oss::response::{document, empty, set};
 use crate::oss::state::Oss;
 use crate::oss::store::{Bucket, Limits, NewObject, Spool, Upload, etag_of};
 
-/// Under way at the same time in one bucket.
+/// Unfinished uploads of one bucket.
 const MOST_UPLOADS: usize = 1_000;
-/// 10,000 parts of some hundred bytes each.
+/// 10,000 parts of about a hundred bytes each.
 const MOST_BYTES: usize = 4 << 20;
-/// An object has at most 48.8 TB; what fits here ends sooner.
+/// The longest object is 48.8 TB; memory or disk end sooner.
 const MOST_OBJECT_BYTES: u64 = 48 << 40;
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ pub(super) fn initiate(
     key: &str,
 ) -> Result<Response<Body>, OssError> {
     let meta = meta_of(context.head)?;
-    let spelling = Spelling::of(context.head)?;
+    let encoding = KeyEncoding::of(context.head)?;
     let id = Uuid::new_v4().simple().to_string().to_uppercase();
     let upload = Upload {
         key: key.to_owned(),
@@ -52,16 +52,16 @@ pub(super) fn initiate(
     contents.uploads.insert(id.clone(), upload);
     let result = InitiateMultipartUploadResult {
         bucket: &bucket.name,
-        key: spelling.write(key),
+        key: encoding.write(key),
         upload_id: &id,
-        encoding_type: spelling.name(),
+        encoding_type: encoding.name(),
     };
     Ok(document("InitiateMultipartUploadResult", &result))
 }
 
 #[derive(Deserialize)]
 #[serde(rename = "CompleteMultipartUpload", rename_all = "PascalCase")]
-struct Wish {
+struct CompleteRequest {
     #[serde(default)]
     part: Vec<Listed>,
 }
@@ -97,12 +97,14 @@ pub(super) async fn complete(
     let id = head.query.get("uploadId").unwrap_or_default();
     let takes_all = head.header("x-oss-complete-all") == Some("yes");
     let body = whole(body, MOST_BYTES).await?;
-    let wish: Option<Wish> = if takes_all { None } else { Some(xml_of(&body)?) };
+    let request: Option<CompleteRequest> = if takes_all { None } else { Some(xml_of(&body)?) };
     let (parts, meta) = {
         let contents = bucket.contents();
         let upload = of(&contents.uploads, id, key)?;
-        let listed = match wish {
-            Some(wish) => wish.part.into_iter().map(|part| (part.part_number, part.etag)).collect(),
+        let listed = match request {
+            Some(request) => {
+                request.part.into_iter().map(|part| (part.part_number, part.etag)).collect()
+            }
             None => upload.all(),
         };
         (upload.chosen(&listed)?, upload.meta.clone())
@@ -119,12 +121,12 @@ pub(super) async fn complete(
     let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;
     bucket.contents().uploads.remove(id);
 
-    let spelling = Spelling::of(head)?;
+    let encoding = KeyEncoding::of(head)?;
     let result = CompleteMultipartUploadResult {
-        encoding_type: spelling.name(),
+        encoding_type: encoding.name(),
         location: head.url_of(&bucket.name, key),
         bucket: &bucket.name,
-        key: spelling.write(key),
+        key: encoding.write(key),
         etag: &object.etag,
     };
     let mut response = document("CompleteMultipartUploadResult", &result);
@@ -145,7 +147,7 @@ pub(super) fn abort(
     Ok(empty(StatusCode::NO_CONTENT))
 }
 
-/// An upload, which is one of this key only: a token for another key cannot go on with it.
+/// The upload with this id and key: a token for another key cannot continue it.
 pub(super) fn of<'a>(
     uploads: &'a std::collections::BTreeMap<String, Upload>,
     id: &str,
@@ -154,6 +156,6 @@ pub(super) fn of<'a>(
     uploads.get(id).filter(|upload| upload.key == key).ok_or(OssError::NoSuchUpload)
 }
 
-fn xml_of(body: &axum::body::Bytes) -> Result<Wish, OssError> {
+fn xml_of(body: &axum::body::Bytes) -> Result<CompleteRequest, OssError> {
     crate::oss::xml::read(body)
 }

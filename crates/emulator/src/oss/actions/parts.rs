@@ -1,4 +1,4 @@
-//! Parts of uploads.
+//! Uploads, copies and lists parts.
 
 use std::ops::Range;
 
@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 
-use super::lists::{Spelling, most};
+use super::lists::{KeyEncoding, page_size};
 use super::multipart::of;
 use super::write::{check_md5, open_source};
 use crate::oss::body::spool;
@@ -29,7 +29,7 @@ pub(super) async fn upload(
     key: &str,
     body: &mut Body,
 ) -> Result<Response<Body>, OssError> {
-    let place = Place::of(context.head, bucket, key)?;
+    let target = PartTarget::of(context.head, bucket, key)?;
     let spooled = spool(body, oss.store.backend()).await?;
     check_md5(context.head.header("content-md5"), &spooled)?;
     let mut response = empty(StatusCode::OK);
@@ -37,7 +37,7 @@ pub(super) async fn upload(
     set(headers, "etag", &spooled.etag());
     set(headers, "content-md5", &STANDARD.encode(spooled.md5));
     set(headers, "x-oss-hash-crc64ecma", &spooled.crc64.to_string());
-    place.fill(context, bucket, spooled)?;
+    target.store(context, bucket, spooled)?;
     Ok(response)
 }
 
@@ -55,32 +55,32 @@ pub(super) async fn copy(
     bucket: &Bucket,
     key: &str,
 ) -> Result<Response<Body>, OssError> {
-    let place = Place::of(context.head, bucket, key)?;
+    let target = PartTarget::of(context.head, bucket, key)?;
     let Opened { object, source } = open_source(oss, context)?;
     let range = copied(context.head, object.length)?;
     let mut spool = Spool::new(oss.store.backend(), Limits::default()).await?;
     source.copy_into(range, &mut spool).await?;
     let spooled = spool.finish().await?;
     let result = CopyPartResult { last_modified: xml_date(context.now), etag: spooled.etag() };
-    place.fill(context, bucket, spooled)?;
+    target.store(context, bucket, spooled)?;
     Ok(document("CopyPartResult", &result))
 }
 
-/// The bytes that `x-oss-copy-source-range` names, or all.
+/// The range of `x-oss-copy-source-range`, or everything.
 fn copied(head: &Head, length: u64) -> Result<Range<u64>, OssError> {
-    let wanted = range::wanted(head.header("x-oss-copy-source-range"), length, false)?;
+    let wanted = range::requested(head.header("x-oss-copy-source-range"), length, false)?;
     Ok(wanted.unwrap_or(0..length))
 }
 
-/// Where a part goes.
-struct Place<'a> {
+/// The upload and number of a part.
+struct PartTarget<'a> {
     upload: &'a str,
     key: &'a str,
     number: u32,
 }
 
-impl<'a> Place<'a> {
-    /// Also looks whether there is such an upload, so that no body is taken for nothing.
+impl<'a> PartTarget<'a> {
+    /// Also checks that the upload exists, before the body is read.
     fn of(head: &'a Head, bucket: &Bucket, key: &'a str) -> Result<Self, OssError> {
         let number = head.query.get("partNumber").and_then(|number| number.parse().ok());
         let number = number.filter(|number| (1..=MOST_PARTS).contains(number));
@@ -92,8 +92,8 @@ impl<'a> Place<'a> {
         Ok(Self { upload, key, number })
     }
 
-    /// The last one that comes for a number counts.
-    fn fill(
+    /// Stores the part; a later part with the same number replaces it.
+    fn store(
         &self,
         context: &RequestContext<'_>,
         bucket: &Bucket,
@@ -119,7 +119,7 @@ struct ListPartsResult<'a> {
     encoding_type: Option<&'static str>,
     storage_class: &'static str,
     part_number_marker: u32,
-    /// oss2 fails without it, even where nothing comes next.
+    /// oss2 fails without it, even on the last page.
     next_part_number_marker: u32,
     max_parts: usize,
     is_truncated: bool,
@@ -144,8 +144,8 @@ pub(super) fn list(
     key: &str,
 ) -> Result<Response<Body>, OssError> {
     let head = context.head;
-    let spelling = Spelling::of(head)?;
-    let max_parts = most(head, "max-parts", 1000)?;
+    let encoding = KeyEncoding::of(head)?;
+    let max_parts = page_size(head, "max-parts", 1000)?;
     let marker = head.query.get("part-number-marker").unwrap_or("0");
     let marker = marker.parse().map_err(|_| {
         OssError::InvalidArgument(
@@ -170,9 +170,9 @@ pub(super) fn list(
     let is_truncated = after.count() > shown.len();
     let result = ListPartsResult {
         bucket: &bucket.name,
-        key: spelling.write(key),
+        key: encoding.write(key),
         upload_id: id,
-        encoding_type: spelling.name(),
+        encoding_type: encoding.name(),
         storage_class: "Standard",
         part_number_marker: marker,
         next_part_number_marker: shown.last().map_or(marker, |part| part.part_number),

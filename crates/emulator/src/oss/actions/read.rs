@@ -1,4 +1,4 @@
-//! Objects and their headers, read.
+//! Reads objects and their headers.
 
 use axum::body::Body;
 use axum::http::{HeaderMap, Response, StatusCode};
@@ -14,7 +14,7 @@ use crate::oss::request_context::RequestContext;
 use crate::oss::response::{document, empty, http_date, set};
 use crate::oss::store::{Bucket, Object, Opened};
 
-/// What a query may have the answer say instead of what is kept, for who signed it.
+/// Query parameters that override headers of the answer, for signed requests.
 const OVERRIDES: [(&str, &str); 6] = [
     ("response-content-type", "content-type"),
     ("response-content-language", "content-language"),
@@ -32,7 +32,7 @@ pub(super) async fn get(
     let Opened { object, source } = bucket.open(key)?;
     check_conditions(context.head, &object)?;
     let is_standard = context.head.header("x-oss-range-behavior") == Some("standard");
-    let wanted = range::wanted(context.head.header("range"), object.length, is_standard)?;
+    let wanted = range::requested(context.head.header("range"), object.length, is_standard)?;
     let mut response = described(&object);
     let headers = response.headers_mut();
     for (query, header) in OVERRIDES {
@@ -68,7 +68,7 @@ pub(super) fn head(
     Ok(response)
 }
 
-/// The few facts that change with the bytes.
+/// The headers that depend on the bytes.
 pub(super) fn meta(bucket: &Bucket, key: &str) -> Result<Response<Body>, OssError> {
     let object = bucket.find(key)?;
     let mut response = empty(StatusCode::OK);
@@ -78,13 +78,13 @@ pub(super) fn meta(bucket: &Bucket, key: &str) -> Result<Response<Body>, OssErro
     Ok(response)
 }
 
-/// Objects have no ACL of their own here.
+/// Objects have the bucket's ACL.
 pub(super) fn acl(bucket: &Bucket, key: &str) -> Result<Response<Body>, OssError> {
     bucket.find(key)?;
     Ok(document("AccessControlPolicy", &AccessControlPolicy::new(bucket, "default")))
 }
 
-/// `If-Match` and its like; for copies, by other names.
+/// `If-Match` and similar headers; copies use other names.
 pub(super) struct Conditions<'a> {
     pub(super) is_match: Option<&'a str>,
     pub(super) none_match: Option<&'a str>,
@@ -146,7 +146,7 @@ fn facts(headers: &mut HeaderMap, object: &Object) {
     set(headers, "x-oss-hash-crc64ecma", &object.crc64.to_string());
 }
 
-/// The ETag of what was put at once is the MD5 of it.
+/// The ETag of an object from one put is its MD5.
 fn md5_of(object: &Object) -> Option<String> {
     let is_normal = object.kind == "Normal";
     let md5 = is_normal.then(|| hex::decode(object.etag.trim_matches('"')).ok())??;

@@ -1,4 +1,4 @@
-//! Objects, put and copied.
+//! Stores and copies objects.
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
@@ -16,7 +16,7 @@ use crate::oss::response::{document, empty, set, xml_date};
 use crate::oss::state::Oss;
 use crate::oss::store::{Bucket, Limits, Meta, NewObject, Opened, Spool, Spooled};
 
-/// Headers that are kept with an object and come back with it, besides `x-oss-meta-…`.
+/// Headers stored with an object and returned with it, besides `x-oss-meta-…`.
 const KEPT: [&str; 6] = [
     "cache-control",
     "content-disposition",
@@ -25,7 +25,7 @@ const KEPT: [&str; 6] = [
     "content-type",
     "expires",
 ];
-/// Of all `x-oss-meta-…` together.
+/// The total length of all `x-oss-meta-…` headers.
 const MOST_META_BYTES: usize = 8 << 10;
 
 pub(super) async fn put(
@@ -88,7 +88,7 @@ pub(super) async fn copy(
     Ok(response)
 }
 
-/// What `x-oss-copy-source` names (`/<bucket>/<key>`, encoded), if the signer may read it.
+/// Opens the object of `x-oss-copy-source` (`/<bucket>/<key>`, encoded), if the signer has access.
 pub(super) fn open_source(oss: &Oss, context: &mut RequestContext<'_>) -> Result<Opened, OssError> {
     let head = context.head;
     let malformed = OssError::InvalidArgument("x-oss-copy-source is not /<bucket>/<key>.");
@@ -99,7 +99,7 @@ pub(super) fn open_source(oss: &Oss, context: &mut RequestContext<'_>) -> Result
     };
     check_key(key)?;
     let bucket = oss.store.bucket(bucket).ok_or(OssError::NoSuchBucket)?;
-    context.demand(&oss.identities, "oss:GetObject", bucket, Some(key))?;
+    context.require_access(&oss.identities, "oss:GetObject", bucket, Some(key))?;
     let opened = bucket.open(key)?;
     let conditions = Conditions {
         is_match: head.header("x-oss-copy-source-if-match"),
@@ -111,7 +111,7 @@ pub(super) fn open_source(oss: &Oss, context: &mut RequestContext<'_>) -> Result
     Ok(opened)
 }
 
-/// The headers to be kept. Other ACLs than the bucket's are not to be had.
+/// The headers to store. An ACL other than the bucket's is refused.
 pub(super) fn meta_of(head: &Head) -> Result<Meta, OssError> {
     if head.header("x-oss-object-acl").is_some_and(|acl| acl != "default") {
         return Err(OssError::NotImplemented);
@@ -122,7 +122,7 @@ pub(super) fn meta_of(head: &Head) -> Result<Meta, OssError> {
     meta_from(pairs)
 }
 
-/// OSS takes what is of no type for a stream of bytes.
+/// The default content type is `application/octet-stream`.
 pub(super) fn meta_from(pairs: impl Iterator<Item = (String, String)>) -> Result<Meta, OssError> {
     let mut meta = Meta(pairs.collect());
     let of_users = meta.0.iter().filter(|(name, _)| name.starts_with("x-oss-meta-"));
@@ -134,8 +134,8 @@ pub(super) fn meta_from(pairs: impl Iterator<Item = (String, String)>) -> Result
     Ok(meta)
 }
 
-/// Whether a header is kept with an object.
-pub(super) fn is_kept(name: &str) -> bool {
+/// Whether a header is stored with an object.
+pub(super) fn is_stored(name: &str) -> bool {
     KEPT.contains(&name) || name.starts_with("x-oss-meta-")
 }
 

@@ -1,6 +1,4 @@
-//! Who signed a request, and whether they did.
-//!
-//! Written on its own like that of the emulated STS: it shares nothing with any client.
+//! Verifies signatures, with the emulator's own code as in the emulated STS.
 
 mod v1;
 mod v4;
@@ -17,10 +15,10 @@ use super::head::Head;
 pub(crate) use v1::SIGNED_SUBRESOURCES;
 pub(crate) use v4::{SigningKey, credential_of};
 
-/// How far a request's time may be from now, either way.
+/// The accepted difference of a request's time from now, either way.
 const WINDOW: TimeDelta = TimeDelta::minutes(15);
 
-/// What a request says of who signed it, read but not verified.
+/// The signature of a request, parsed but not verified.
 #[derive(Debug)]
 pub(crate) struct Signed {
     pub(crate) access_key_id: String,
@@ -35,14 +33,14 @@ enum Scheme {
     V4(v4::Terms),
 }
 
-/// A string to sign and, in V4, what its hash is of.
+/// A string to sign and, in V4, its canonical request.
 struct Text {
     string_to_sign: String,
     canonical_request: Option<String>,
 }
 
 impl Signed {
-    /// What the request carries; nothing if it is not signed at all.
+    /// Reads the signature; `None` if the request is unsigned.
     pub(crate) fn read(head: &Head) -> Result<Option<Self>, OssError> {
         let in_header = head.header("authorization");
         let in_query = v1::is_in_query(&head.query) || v4::is_in_query(&head.query);
@@ -66,7 +64,7 @@ impl Signed {
         }
     }
 
-    /// Whether the signature is of the present. A URL's life is checked before anything else of it.
+    /// Checks the signature's time. The expiry of a URL is checked first.
     pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), OssError> {
         let (signed_at, expires) = match &self.scheme {
             Scheme::V1(v1::Time::Date { at, .. }) => (Some(*at), None),
@@ -77,7 +75,7 @@ impl Signed {
             (_, Some(expires)) if expires < now => {
                 Err(OssError::AccessDenied(Denied::RequestExpired))
             }
-            // A URL may be old, but not from the future.
+            // A URL can be old, but not from the future.
             (Some(at), Some(_)) if at > now + WINDOW => {
                 Err(OssError::TimeTooSkewed { request: at, server: now })
             }
@@ -88,7 +86,7 @@ impl Signed {
         }
     }
 
-    /// Whether the signature is for this region's OSS. V1 knows no regions.
+    /// Checks that the signature is for OSS in this region. V1 has no regions.
     pub(crate) fn check_scope(&self, region: Option<&str>) -> Result<(), OssError> {
         match &self.scheme {
             Scheme::V1(_) => Ok(()),
@@ -96,22 +94,22 @@ impl Signed {
         }
     }
 
-    /// Whether the request was signed with the secret.
+    /// Verifies that the request was signed with the secret.
     pub(crate) fn verify(&self, head: &Head, secret: &SecretString) -> Result<(), OssError> {
-        let (text, is_right) = match &self.scheme {
+        let (text, is_valid) = match &self.scheme {
             Scheme::V1(time) => {
                 let text = v1::text(head, time.line());
-                let is_right = v1::is_right(secret, &text.string_to_sign, &self.signature);
-                (text, is_right)
+                let is_valid = v1::is_valid(secret, &text.string_to_sign, &self.signature);
+                (text, is_valid)
             }
             Scheme::V4(terms) => {
                 let text = v4::text(head, terms);
                 let key = SigningKey::derive(secret, &terms.scope);
-                let is_right = key.is_right(&text.string_to_sign, &self.signature);
-                (text, is_right)
+                let is_valid = key.is_valid(&text.string_to_sign, &self.signature);
+                (text, is_valid)
             }
         };
-        if is_right {
+        if is_valid {
             return Ok(());
         }
         Err(OssError::SignatureDoesNotMatch(Box::new(Mismatch {
@@ -125,9 +123,9 @@ impl Signed {
 
 pub(crate) const TOKEN_HEADER: &str = "x-oss-security-token";
 
-/// Whether `signature` is V1's of a text: also that of a form's policy.
-pub(crate) fn is_v1_right(secret: &SecretString, text: &str, signature: &str) -> bool {
-    v1::is_right(secret, text, signature)
+/// Whether `signature` is the V1 signature of a text, such as a form's policy.
+pub(crate) fn is_valid_v1(secret: &SecretString, text: &str, signature: &str) -> bool {
+    v1::is_valid(secret, text, signature)
 }
 
 fn hmac_sha1(key: &[u8]) -> Hmac<Sha1> {

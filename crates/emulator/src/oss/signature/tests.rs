@@ -86,7 +86,7 @@ fn every_published_vector_verifies() {
     }
 }
 
-/// What of a request is signed, and so must not be changed.
+/// The signed parts of a request.
 fn signed_parts(vector: &Vector) -> Vec<Part> {
     let mut parts = vec![Part::Method, Part::Bucket, Part::Secret];
     if vector.key.is_some() {
@@ -154,7 +154,7 @@ proptest! {
             }
             Part::QueryValue(index) => changed.query[*index].1 = spoilt(&vector.query[*index].1, at, by),
         }
-        // The access key id names the secret; that another name has another one is not the signature's business.
+        // The AccessKey id only selects the secret.
         let id = |vector: &Vector| {
             Signed::read(&vector.head()).ok().flatten().map(|signed| signed.access_key_id)
         };

@@ -15,12 +15,12 @@ const EXPIRES: &str = "Expires";
 const ACCESS_KEY_ID: &str = "OSSAccessKeyId";
 const SIGNATURE: &str = "Signature";
 
-/// The line of a V1 signature that says when.
+/// The time in a V1 signature.
 #[derive(Debug)]
 pub(crate) enum Time {
-    /// A request's date, as it was written.
+    /// The date of a request, with its original text.
     Date { at: DateTime<Utc>, line: String },
-    /// The end of a URL's life, as it was written.
+    /// The expiry of a URL, with its original text.
     Expires { at: DateTime<Utc>, line: String },
 }
 
@@ -88,7 +88,7 @@ pub(super) fn text(head: &Head, time: &str) -> Text {
     Text { string_to_sign, canonical_request: None }
 }
 
-pub(crate) fn is_right(secret: &SecretString, text: &str, signature: &str) -> bool {
+pub(crate) fn is_valid(secret: &SecretString, text: &str, signature: &str) -> bool {
     let signature = STANDARD.decode(signature).unwrap_or_default();
     let mac = hmac_sha1(secret.expose_secret().as_bytes()).chain_update(text.as_bytes());
     // Compares in constant time.
@@ -124,12 +124,12 @@ fn canonical_resource(head: &Head) -> String {
     resource
 }
 
-/// Go's SDK also signs every query that begins with `x-oss-`; all others know only those by name.
+/// Go's SDK also signs every query that starts with `x-oss-`; the others sign those in the list.
 fn is_signed(name: &str) -> bool {
     SIGNED_SUBRESOURCES.contains(&name) || name.starts_with("x-oss-")
 }
 
-/// Of all queries these are signed: the set of Alibaba's Python SDK, the widest of the published ones.
+/// The signed query parameters: those of Alibaba Cloud's Python SDK, the longest published list.
 pub(crate) const SIGNED_SUBRESOURCES: &[&str] = &[
     "accessPoint",
     "accessPointPolicy",

@@ -13,23 +13,23 @@ use crate::percent::encode;
 
 const ALGORITHM: &str = "OSS4-HMAC-SHA256";
 const UNSIGNED_PAYLOAD: &str = "UNSIGNED-PAYLOAD";
-/// A URL lives for seven days at the longest.
+/// The longest lifetime of a URL.
 const LONGEST_LIFE_SECONDS: i64 = 604_800;
 
-/// What a V4 signature was made under.
+/// The terms of a V4 signature.
 #[derive(Debug)]
 pub(crate) struct Terms {
     pub(crate) at: DateTime<Utc>,
-    /// As it was written.
+    /// The original text.
     date_time: String,
     pub(crate) scope: Scope,
-    /// Names of more signed headers, in lower case and sorted.
+    /// Additional signed headers, in lower case and sorted.
     additional: Vec<String>,
-    /// The end of a URL's life.
+    /// The expiry of a URL.
     pub(crate) expires: Option<DateTime<Utc>>,
 }
 
-/// What a signing key is good for.
+/// The scope of a signing key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Scope {
     date: String,
@@ -125,7 +125,7 @@ impl Terms {
         }
         let names = additional.split(';').map(|name| name.trim().to_ascii_lowercase());
         let mut additional: Vec<String> =
-            names.filter(|name| !name.is_empty() && !is_signed_anyway(name)).collect();
+            names.filter(|name| !name.is_empty() && !is_always_signed(name)).collect();
         additional.sort_unstable();
         additional.dedup();
         let expires = life_seconds.map(|life| at + TimeDelta::seconds(life));
@@ -147,12 +147,12 @@ impl Scope {
         })
     }
 
-    /// Whether the time, as `x-oss-date` writes it, is on its day.
+    /// Whether `x-oss-date` is on the scope's day.
     pub(crate) fn is_of(&self, date_time: &str) -> bool {
         date_time.starts_with(&self.date)
     }
 
-    /// Whether the key is one for OSS in this region; in any, if none is given.
+    /// Checks that the scope is OSS in this region, or in any without one.
     pub(crate) fn check(&self, region: Option<&str>) -> Result<(), OssError> {
         if self.product != "oss" {
             return Err(OssError::InvalidArgument(
@@ -183,7 +183,7 @@ impl SigningKey {
         Self(key)
     }
 
-    pub(crate) fn is_right(&self, text: &str, signature: &str) -> bool {
+    pub(crate) fn is_valid(&self, text: &str, signature: &str) -> bool {
         let is_lower_case = !signature.bytes().any(|b| b.is_ascii_uppercase());
         let signature = hex::decode(signature).unwrap_or_default();
         // Compares in constant time.
@@ -215,19 +215,19 @@ fn canonical_request(head: &Head, additional: &[String]) -> String {
         .map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") })
         .collect();
     let names = head.headers.keys().map(|name| name.as_str());
-    let mut names: Vec<&str> = names.filter(|name| is_signed_anyway(name)).collect();
+    let mut names: Vec<&str> = names.filter(|name| is_always_signed(name)).collect();
     names.extend(additional.iter().map(String::as_str));
     names.sort_unstable();
     let headers: String = names
         .iter()
         .map(|name| format!("{name}:{}\n", head.header(name).unwrap_or_default()))
         .collect();
-    // Of a URL too: there is no header to say anything else.
+    // Also in a URL, which has no header for it.
     let payload = head.header("x-oss-content-sha256").unwrap_or(UNSIGNED_PAYLOAD);
     let method = &head.method;
     format!("{method}\n{uri}\n{}\n{headers}\n{}\n{payload}", query.join("&"), additional.join(";"))
 }
 
-fn is_signed_anyway(name: &str) -> bool {
+fn is_always_signed(name: &str) -> bool {
     name.starts_with("x-oss-") || name == "content-type" || name == "content-md5"
 }

@@ -1,4 +1,4 @@
-//! One bucket and what is in it.
+//! One bucket and its contents.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,11 +11,11 @@ use super::backend::Backend;
 use super::object::{Location, NewObject, Object};
 use super::source::{Payload, Source};
 use super::upload::Upload;
-use crate::oss::access::{Acl, Guarded};
+use crate::oss::access::{Acl, BucketAccess};
 use crate::oss::bucket_settings::BucketSettings;
 use crate::oss::error::OssError;
 
-/// Each has a few hundred bytes of metadata at the most usual.
+/// Each usually has a few hundred bytes of metadata.
 const MOST_OBJECTS: usize = 100_000;
 
 pub(crate) struct Bucket {
@@ -24,8 +24,8 @@ pub(crate) struct Bucket {
     pub(crate) account: String,
     pub(crate) acl: Acl,
     pub(crate) created: DateTime<Utc>,
-    /// Held to look up, list or change, never across an await. Files are renamed and opened under it, so that an object
-    /// and its bytes always belong together.
+    /// A plain mutex, held briefly and never across an await. Files are renamed and opened under it, so that an object and its bytes
+    /// always match.
     contents: Mutex<Contents>,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct Opened {
 }
 
 impl Bucket {
-    /// `found` is what was kept in a folder.
+    /// `found` are the objects that a folder holds.
     pub(crate) fn new(
         settings: &BucketSettings,
         now: DateTime<Utc>,
@@ -62,8 +62,8 @@ impl Bucket {
         }
     }
 
-    pub(crate) fn guarded(&self) -> Guarded<'_> {
-        Guarded { owner: &self.account, acl: self.acl }
+    pub(crate) fn access(&self) -> BucketAccess<'_> {
+        BucketAccess { owner: &self.account, acl: self.acl }
     }
 
     /// `oss-cn-hangzhou`
@@ -92,7 +92,7 @@ impl Bucket {
         Ok(Opened { object, source })
     }
 
-    /// Puts an object in place of any other with its key, at once: whoever reads gets the old one or the new one whole.
+    /// Stores an object in place of one with the same key, atomically: a reader gets the whole old or the whole new one.
     pub(crate) fn put(&self, backend: &Backend, new: NewObject) -> io::Result<Put> {
         let NewObject { object, payload, only_if_absent } = new;
         if let (Backend::Folder(folder), Payload::File(path)) = (backend, &payload) {
@@ -124,7 +124,7 @@ impl Bucket {
         Ok(Put::Done(object))
     }
 
-    /// Whether there was one. OSS does not mind if there was none.
+    /// Whether there was one; for OSS deleting an absent object is no error.
     pub(crate) fn delete(&self, key: &str) -> Result<bool, OssError> {
         let mut contents = self.contents();
         let Some(object) = contents.objects.get(key) else { return Ok(false) };
@@ -136,7 +136,7 @@ impl Bucket {
     }
 }
 
-/// What became of a put.
+/// The result of a put.
 pub(crate) enum Put {
     Done(Arc<Object>),
     Exists,

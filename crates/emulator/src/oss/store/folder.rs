@@ -1,9 +1,8 @@
 //! Objects in a folder.
 //!
 //! `DIR/<bucket>/<SHA-256 of the key>` holds an object's bytes, then its description as JSON, the description's length in
-//! eight bytes and a mark. One file, so that one rename puts an object in place whole; hashes for names, so that no key
-//! reaches outside the folder or beyond a file system's rules. `DIR/.incoming/` holds what is not whole yet; it is
-//! emptied at the start.
+//! eight bytes and a magic number. One file, so that a rename stores an object atomically; hashed names, so that no key leaves
+//! the folder or breaks a file system's rules. `DIR/.incoming/` holds incomplete files; it is emptied at the start.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,15 +13,15 @@ use uuid::Uuid;
 
 use super::object::Object;
 
-const MARK: &[u8; 8] = b"oss-obj1";
-/// What follows the description.
+const MAGIC: &[u8; 8] = b"oss-obj1";
+/// Length and magic number, after the description.
 const TAIL_BYTES: u64 = 16;
-/// Headers of an object have at most 8 KiB or so, in JSON somewhat more.
+/// Headers of an object have about 8 KiB at most, in JSON somewhat more.
 const LONGEST_DESCRIPTION_BYTES: u64 = 1 << 20;
 
 pub(crate) struct Folder {
     root: PathBuf,
-    /// Keeps a second emulator out of the folder, as long as this one runs.
+    /// Locks the folder against a second emulator.
     _lock: File,
 }
 
@@ -40,7 +39,7 @@ impl Folder {
         Ok(Self { root: root.to_owned(), _lock: lock })
     }
 
-    /// The bucket's objects, and whether the bucket is new here. What is no whole object is left alone.
+    /// The bucket's objects, and whether the bucket is new here. Other files are ignored.
     pub(crate) fn bucket(&self, name: &str) -> io::Result<(Vec<(Object, PathBuf)>, bool)> {
         let folder = self.root.join(name);
         if !folder.exists() {
@@ -53,35 +52,34 @@ impl Folder {
             match description(&path)? {
                 Some(object) if path == self.place(name, &object.key) => found.push((object, path)),
                 Some(_) | None => {
-                    tracing::warn!(object.path = %path.display(), "a file is no object of the bucket and is left out");
+                    tracing::warn!(object.path = %path.display(), "a file is not an object of the bucket; ignoring it");
                 }
             }
         }
         Ok((found, false))
     }
 
-    /// Where the object with a key is.
+    /// The path of the object with a key.
     pub(crate) fn place(&self, bucket: &str, key: &str) -> PathBuf {
         self.root.join(bucket).join(hex::encode(Sha256::digest(key)))
     }
 
-    /// A new name for what is not whole yet.
+    /// A new path for an incomplete file.
     pub(crate) fn temporary(&self) -> PathBuf {
         self.root.join(".incoming").join(Uuid::new_v4().to_string())
     }
 
-    /// Makes a file of bytes one that describes itself. It is not synced to the disk: what the emulator keeps outlives the
-    /// emulator, not a power failure.
+    /// Appends the description. The file is not synced: objects survive a restart of the emulator, not a power failure.
     pub(crate) fn append_description(&self, path: &Path, object: &Object) -> io::Result<()> {
         let json = serde_json::to_vec(object)?;
         let mut file = OpenOptions::new().append(true).open(path)?;
         file.write_all(&json)?;
         file.write_all(&(json.len() as u64).to_be_bytes())?;
-        file.write_all(MARK)
+        file.write_all(MAGIC)
     }
 }
 
-/// The description at the end of a file, if it is an object's.
+/// The description at the end of an object's file.
 fn description(path: &Path) -> io::Result<Option<Object>> {
     if !path.is_file() {
         return Ok(None);
@@ -90,11 +88,11 @@ fn description(path: &Path) -> io::Result<Option<Object>> {
     let length = file.metadata()?.len();
     let Some(before_tail) = length.checked_sub(TAIL_BYTES) else { return Ok(None) };
     file.seek(SeekFrom::Start(before_tail))?;
-    let (mut json_bytes, mut mark) = ([0; 8], [0; 8]);
+    let (mut json_bytes, mut magic) = ([0; 8], [0; 8]);
     file.read_exact(&mut json_bytes)?;
-    file.read_exact(&mut mark)?;
+    file.read_exact(&mut magic)?;
     let json_bytes = u64::from_be_bytes(json_bytes);
-    if &mark != MARK || json_bytes > LONGEST_DESCRIPTION_BYTES || json_bytes > before_tail {
+    if &magic != MAGIC || json_bytes > LONGEST_DESCRIPTION_BYTES || json_bytes > before_tail {
         return Ok(None);
     }
     let bytes = before_tail - json_bytes;

@@ -1,4 +1,4 @@
-//! Where buckets and objects are: in memory, or in a folder.
+//! The buckets and their objects, in memory or in a folder.
 
 mod backend;
 mod bucket;
@@ -24,18 +24,18 @@ pub(crate) use upload::{Part, Upload, etag_of};
 
 use self::folder::Folder;
 use self::memory_quota::MemoryQuota;
-use super::demo_images::paint;
+use super::demo_images::generate;
 use crate::oss::bucket_settings::BucketSettings;
 
-/// All buckets of the emulator. They stand in its configuration; requests make no new ones.
+/// All buckets of the emulator. They come from its configuration; requests create none.
 pub(crate) struct Store {
     buckets: BTreeMap<String, Bucket>,
     backend: Backend,
 }
 
 impl Store {
-    /// The configured buckets. With a folder, its objects are read back; a bucket that is new there (or any, in memory)
-    /// begins with its configured objects.
+    /// Opens the configured buckets. With a folder, stored objects are loaded; a bucket that is new there, and every bucket in memory,
+    /// starts with its configured objects.
     pub(crate) fn open(
         buckets: Vec<BucketSettings>,
         folder: Option<&Path>,
@@ -55,7 +55,7 @@ impl Store {
             let bucket = Bucket::new(&settings, now, found);
             if is_new {
                 for key in &settings.objects {
-                    let (content_type, bytes) = paint(key);
+                    let (content_type, bytes) = generate(key);
                     let spooled = Spooled::of(&backend, bytes)?;
                     let meta = Meta::of_type(content_type);
                     bucket.put(&backend, NewObject::normal(key.clone(), meta, spooled, now))?;

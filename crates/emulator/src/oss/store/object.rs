@@ -89,7 +89,7 @@ impl NewObject {
             length,
             etag,
             crc64,
-            // OSS tells times by the second.
+            // OSS times have whole seconds.
             last_modified: now.trunc_subsecs(0),
             kind: kind.to_owned(),
             meta,

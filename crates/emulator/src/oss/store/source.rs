@@ -1,4 +1,4 @@
-//! Bytes on their way out.
+//! Reads stored bytes.
 
 use std::fs::File;
 use std::io::{self, SeekFrom};
@@ -12,17 +12,17 @@ use super::memory_quota::Reservation;
 use super::spool::{Spool, Temporary};
 use crate::oss::error::OssError;
 
-/// How much is read from a file at once.
+/// The size of one read from a file.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// Bytes that came in and are kept.
+/// Stored bytes of an object or part.
 #[derive(Debug)]
 pub(crate) enum Payload {
     Memory { bytes: Bytes, reservation: Reservation },
     File(Temporary),
 }
 
-/// Bytes to be read. They stay what they were if their object is replaced meanwhile.
+/// An open source of bytes. It keeps its content if the object is replaced meanwhile.
 pub(crate) enum Source {
     Memory(Bytes),
     File(File),
@@ -38,7 +38,7 @@ impl Payload {
 }
 
 impl Source {
-    /// A body of a range of the bytes, which must lie within them.
+    /// A body of the given range, which must be within the bytes.
     pub(crate) async fn into_body(self, range: Range<u64>) -> Result<Body, OssError> {
         match self {
             Self::Memory(bytes) => Ok(Body::from(slice(&bytes, range))),
@@ -50,7 +50,7 @@ impl Source {
         }
     }
 
-    /// Copies a range of the bytes, which must lie within them.
+    /// Copies the given range, which must be within the bytes.
     pub(crate) async fn copy_into(
         self,
         range: Range<u64>,

@@ -1,4 +1,4 @@
-//! Bytes on their way in.
+//! Receives bytes into memory or a file.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,21 +14,21 @@ use super::memory_quota::Reservation;
 use super::source::Payload;
 use crate::oss::error::OssError;
 
-/// An object that is put at once, and a part, have at most 5 GB.
+/// The longest part, and the longest object of one put: 5 GB.
 const MOST_BYTES: u64 = 5 << 30;
 
 const FULL: OssError = OssError::Full(
     "The emulator keeps 1 GiB in memory; start it with --data to keep more in a folder.",
 );
 
-/// How long what comes in may be.
+/// The length limits of the received bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     pub(crate) least: u64,
     pub(crate) most: u64,
 }
 
-/// Takes bytes as they come, into memory or a file, and sums them up. Dropped, it leaves nothing behind.
+/// Receives bytes into memory or a file, and computes their sums. Dropping it removes them.
 pub(crate) struct Spool {
     sink: Sink,
     md5: Md5,
@@ -42,7 +42,7 @@ enum Sink {
     File { file: File, path: Temporary },
 }
 
-/// What came in, whole.
+/// All received bytes, with their sums.
 #[derive(Debug)]
 pub(crate) struct Spooled {
     pub(crate) payload: Payload,
@@ -51,13 +51,13 @@ pub(crate) struct Spooled {
     pub(crate) length: u64,
 }
 
-/// A file that is removed when it is dropped, unless it was renamed before.
+/// A file that is removed on drop, unless it was renamed.
 #[derive(Debug)]
 pub(crate) struct Temporary(pub(crate) PathBuf);
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // Gone already if it was renamed; what cannot be removed is removed at the next start.
+        // Absent if it was renamed; otherwise a failure is repaired at the next start.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -122,7 +122,7 @@ impl Spool {
 }
 
 impl Spooled {
-    /// What is there already, at once.
+    /// Bytes that are already complete.
     pub(crate) fn of(backend: &Backend, bytes: Vec<u8>) -> io::Result<Self> {
         let mut crc64 = Crc64::new();
         crc64.write(&bytes);

@@ -1,4 +1,4 @@
-//! Uploads in parts.
+//! Multipart uploads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::oss::error::OssError;
 /// Every part but the last has at least 100 KB.
 const LEAST_PART_BYTES: u64 = 100 << 10;
 
-/// An upload that is under way. A restart of the emulator ends it.
+/// An unfinished upload. A restart of the emulator drops it.
 pub(crate) struct Upload {
     pub(crate) key: String,
     pub(crate) initiated: DateTime<Utc>,
@@ -28,7 +28,7 @@ pub(crate) struct Part {
 }
 
 impl Upload {
-    /// The parts that a client lists as the whole, by number and ETag, in order.
+    /// The parts of the complete object that a client lists, by number and ETag, in order.
     pub(crate) fn chosen(&self, listed: &[(u32, String)]) -> Result<Vec<Part>, OssError> {
         if listed.is_empty() {
             return Err(OssError::MalformedXml);
@@ -52,13 +52,13 @@ impl Upload {
         Ok(chosen)
     }
 
-    /// All parts, as `x-oss-complete-all` asks for.
+    /// All parts, as `x-oss-complete-all` requests.
     pub(crate) fn all(&self) -> Vec<(u32, String)> {
         self.parts.iter().map(|(number, part)| (*number, part.spooled.etag())).collect()
     }
 }
 
-/// The MD5 of the parts' MD5s, and how many they are.
+/// The MD5 of the parts' MD5s, with their number.
 pub(crate) fn etag_of(parts: &[Part]) -> String {
     let mut md5 = Md5::new();
     for part in parts {

@@ -1,4 +1,4 @@
-//! Who may do what: role policy, session policy and ACL.
+//! Access by role policy, session policy and ACL.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ impl Emulated {
 }
 
 #[tokio::test]
-async fn a_session_may_do_what_its_role_and_its_policy_both_allow() {
+async fn a_session_is_allowed_what_its_role_and_its_policy_both_allow() {
     let emulated = Emulated::start().await;
     let daily = emulated.session("oss-readonly", Some(DAILY));
     let alice = emulated.session("oss-readwrite", Some(ALICE));
@@ -27,7 +27,7 @@ async fn a_session_may_do_what_its_role_and_its_policy_both_allow() {
         (&daily, Ask::get(GRASS), "200"),
         (&daily, Ask::get("2015/01/02/morning.jpg"), denied),
         (&daily, Ask::get("2015/01/01/notes.txt"), denied),
-        // Whether a key is there is not told outside the policy.
+        // Outside the policy the existence of a key is not revealed.
         (&daily, Ask::get("2015/01/02/no-such.jpg"), denied),
         (&daily, Ask::get("2015/01/01/no-such.jpg"), "404 NoSuchKey"),
         (&daily, Ask::put(GRASS, ""), denied),
@@ -90,15 +90,15 @@ async fn keys_of_users_and_accounts_have_their_own_rights() {
         ("editor", Ask::put("a", ""), "200"),
         ("careful", Ask::put("a", ""), "200"),
         ("careful", Ask::new("DELETE", "a"), "403 AccessDenied"),
-        // What a policy denies no ACL gives back.
+        // An ACL does not override a Deny.
         ("careful", Ask::new("DELETE", "a").of("open-bucket"), "403 AccessDenied"),
         ("intern", Ask::new("DELETE", "a").of("open-bucket"), "204"),
-        // AppServer's own user may assume roles and nothing else.
+        // AppServer's own user can only assume roles.
         ("test", Ask::get("a"), "403 AccessDenied"),
         ("intern", Ask::get("a"), "403 AccessDenied"),
         ("disabled", Ask::get("a"), "403 InvalidAccessKeyId"),
         ("nobody", Ask::get("a"), "403 InvalidAccessKeyId"),
-        // Another account's policies give nothing here, and its own key is a stranger.
+        // Policies and keys of another account grant nothing here.
         ("foreign", Ask::get("a"), "403 AccessDenied"),
         ("foreignuser", Ask::get("a"), "403 AccessDenied"),
         ("foreign", Ask::get("welcome.svg").of("sample-public"), "200"),
@@ -112,7 +112,7 @@ async fn keys_of_users_and_accounts_have_their_own_rights() {
 }
 
 #[tokio::test]
-async fn unsigned_requests_are_the_acls_to_decide() {
+async fn the_acl_decides_unsigned_requests() {
     let emulated = Emulated::start().await;
     let delete = "<Delete><Object><Key>a</Key></Object></Delete>";
     let table = [
@@ -143,7 +143,7 @@ async fn unsigned_requests_are_the_acls_to_decide() {
 }
 
 #[tokio::test]
-async fn a_session_policy_narrows_what_everybody_may() {
+async fn a_session_policy_also_narrows_public_access() {
     let emulated = Emulated::start().await;
     let daily = emulated.session("oss-readonly", Some(DAILY));
     let ask = Ask::get("welcome.svg").of("sample-public");
@@ -152,7 +152,7 @@ async fn a_session_policy_narrows_what_everybody_may() {
 }
 
 #[tokio::test]
-async fn one_key_beyond_reach_saves_all_that_were_to_be_deleted() {
+async fn one_denied_key_prevents_the_whole_deletion() {
     let emulated = Emulated::start().await;
     let alice = emulated.session("oss-readwrite", Some(ALICE));
     let key = |key: &str| format!("<Object><Key>{key}</Key></Object>");
@@ -167,7 +167,7 @@ async fn one_key_beyond_reach_saves_all_that_were_to_be_deleted() {
 }
 
 #[tokio::test]
-async fn a_copy_needs_the_right_to_read_its_source() {
+async fn a_copy_needs_read_access_to_its_source() {
     let emulated = Emulated::start().await;
     let alice = emulated.session("oss-readwrite", Some(ALICE));
     let copy = |from: &str| {

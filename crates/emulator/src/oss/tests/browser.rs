@@ -1,4 +1,4 @@
-//! What a page of another origin needs.
+//! CORS.
 
 use super::*;
 
@@ -29,7 +29,7 @@ x-oss-server-time: …
 }
 
 #[tokio::test]
-async fn a_page_may_read_answers_and_refusals() {
+async fn a_page_can_read_answers_and_errors() {
     let emulated = Emulated::start().await;
     for ask in [Ask::get("welcome.svg").of("sample-public"), Ask::get(GRASS)] {
         let told = emulated.ask(&ask.header("origin", PAGE)).await;
@@ -44,7 +44,7 @@ async fn a_page_may_read_answers_and_refusals() {
 }
 
 #[tokio::test]
-async fn options_without_an_origin_are_no_preflight() {
+async fn options_without_an_origin_is_not_a_preflight() {
     let emulated = Emulated::start().await;
     assert_eq!(emulated.ask(&Ask::new("OPTIONS", "a")).await.outcome(), "405 MethodNotAllowed");
 }

@@ -1,4 +1,4 @@
-//! Objects that outlive the emulator.
+//! Objects in a folder.
 
 use sha2::Digest;
 
@@ -56,7 +56,7 @@ async fn everything_works_in_a_folder_too() {
     let copy = Ask::put("copy", "").header("x-oss-copy-source", "/sample-bucket/big");
     assert_eq!(emulated.root(copy).await.status, 200);
     assert_eq!(emulated.root(Ask::get("copy")).await.body.len(), (100 << 10) + 3);
-    // Nothing is left of what came on the way.
+    // No incomplete file is left.
     let incoming = std::fs::read_dir(folder.path().join(".incoming")).unwrap();
     assert_eq!(incoming.count(), 0);
 }
@@ -87,7 +87,7 @@ async fn no_key_reaches_outside_its_bucket() {
 }
 
 #[tokio::test]
-async fn half_an_object_is_none() {
+async fn an_incomplete_object_file_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let emulated = Emulated::backend(Some(folder.path())).await;
     emulated.root(Ask::put("whole", "hello")).await;
@@ -108,7 +108,7 @@ async fn half_an_object_is_none() {
 }
 
 #[tokio::test]
-async fn a_folder_is_one_emulators() {
+async fn a_folder_belongs_to_one_emulator() {
     let folder = tempfile::tempdir().unwrap();
     let _first = Emulated::backend(Some(folder.path())).await;
     let addr = "127.0.0.1:0".parse().unwrap();
@@ -118,7 +118,7 @@ async fn a_folder_is_one_emulators() {
 }
 
 #[tokio::test]
-async fn an_upload_that_breaks_off_leaves_nothing() {
+async fn an_interrupted_upload_leaves_nothing() {
     use tokio::io::AsyncWriteExt;
     let folder = tempfile::tempdir().unwrap();
     let emulated = Emulated::backend(Some(folder.path())).await;

@@ -124,7 +124,7 @@ x-oss-server-time: …
 }
 
 #[tokio::test]
-async fn a_form_may_hold_what_its_policy_says_and_nothing_else() {
+async fn a_form_is_limited_to_what_its_policy_allows() {
     let emulated = Emulated::start().await;
     let root = Keys::root();
     let table = [
@@ -155,7 +155,7 @@ async fn a_form_may_hold_what_its_policy_says_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_form_is_decided_like_any_put() {
+async fn access_of_a_form_is_decided_as_for_a_put() {
     let emulated = Emulated::start().await;
     let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
     let read_only = emulated.session("oss-readonly", None);
@@ -177,7 +177,7 @@ async fn a_form_is_decided_like_any_put() {
 }
 
 #[tokio::test]
-async fn what_is_no_form_is_refused() {
+async fn an_invalid_form_is_refused() {
     let emulated = Emulated::start().await;
     let ask = |kind: &str, body: &str| Ask::new("POST", "").body(body).header("content-type", kind);
     let form = "multipart/form-data; boundary=cut";

@@ -1,4 +1,4 @@
-//! The emulated OSS over real HTTP, on a port of its own, with a clock that stands still.
+//! The emulated OSS over real HTTP, on a port of its own, with a manual clock.
 
 mod access;
 mod browser;
@@ -27,7 +27,7 @@ use appserver_domain::clock::Clock;
 const START: &str = "2016-01-13T14:02:37Z";
 const GRASS: &str = "2015/01/01/grass.jpg";
 
-/// The shipped world, and some users, roles and buckets that only tests need.
+/// The shipped configuration, and users, roles and buckets that only tests need.
 const MORE: &str = r#"
 [[accounts.users]]
 name = "editor"
@@ -79,12 +79,12 @@ struct Keys {
 enum Scheme {
     V1,
     V4,
-    /// With the seconds that it lives.
+    /// With its lifetime in seconds.
     V1Url(i64),
     V4Url(i64),
 }
 
-/// A request as a client would make it.
+/// A request as a client makes it.
 #[derive(Clone, Debug)]
 struct Ask {
     method: &'static str,
@@ -96,7 +96,7 @@ struct Ask {
     at: DateTime<Utc>,
 }
 
-/// An answer with all of it read.
+/// A completely read answer.
 #[derive(Clone, Debug)]
 struct Told {
     status: u16,
@@ -252,7 +252,7 @@ impl Told {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// What stands between the first such tags.
+    /// The text between the first such tags.
     fn tag(&self, name: &str) -> String {
         let text = self.text();
         let rest = text.split_once(&format!("<{name}>")).map(|(_, rest)| rest);
@@ -270,14 +270,14 @@ impl Told {
         serde_json::from_str(&self.headers["x-emulator-decision"]).unwrap()
     }
 
-    /// The whole answer, with what differs at each run left out after a look at its form.
+    /// The whole answer without its varying parts, whose format is checked.
     fn shown(&self) -> String {
         let id = &self.headers["x-oss-request-id"];
         assert!(id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
         assert!(self.headers["x-oss-server-time"].parse::<u32>().is_ok());
         let mut lines = vec![self.status.to_string()];
         for (name, value) in &self.headers {
-            // A body that names the emulator's port is as long as that is.
+            // The length of a body with the emulator's port varies.
             let names_port = self.text().contains("127.0.0.1:");
             let differs = ["x-oss-request-id", "x-oss-server-time"].contains(&name.as_str())
                 || (name == "content-length" && names_port);

@@ -81,12 +81,12 @@ x-oss-server-time: …
     assert_eq!(got.body, [vec![b'1'; PART], b"end".to_vec()].concat());
     let header = |name: &str| got.headers[name].as_str();
     assert_eq!((header("content-type"), header("x-oss-object-type")), ("image/jpeg", "Multipart"));
-    // The upload is over.
+    // The upload no longer exists.
     assert_eq!(emulated.complete("big", &id, &etags).await.outcome(), "404 NoSuchUpload");
 }
 
 #[tokio::test]
-async fn what_was_not_uploaded_so_is_not_put_together() {
+async fn a_wrong_list_of_parts_is_refused() {
     let emulated = Emulated::start().await;
     let id = emulated.begin("big").await;
     let small = emulated.part("big", &id, 1, b"small".to_vec()).await.headers["etag"].clone();
@@ -106,7 +106,7 @@ async fn what_was_not_uploaded_so_is_not_put_together() {
 }
 
 #[tokio::test]
-async fn an_upload_is_of_one_key_and_can_be_given_up() {
+async fn an_upload_belongs_to_one_key_and_can_be_aborted() {
     let emulated = Emulated::start().await;
     let id = emulated.begin("big").await;
     assert_eq!(emulated.part("other", &id, 1, vec![1]).await.outcome(), "404 NoSuchUpload");
@@ -143,7 +143,7 @@ async fn a_part_is_copied_from_an_object() {
 }
 
 #[tokio::test]
-async fn uploads_under_way_are_listed_page_by_page() {
+async fn unfinished_uploads_are_listed_page_by_page() {
     let emulated = Emulated::start().await;
     let mut ids = Vec::new();
     for key in ["a", "b", "b"] {

@@ -1,9 +1,9 @@
-//! Objects: put, got, copied, deleted.
+//! Put, get, copy and delete objects.
 
 use super::*;
 
 #[tokio::test]
-async fn an_object_comes_back_as_it_was_put() {
+async fn an_object_is_returned_as_it_was_stored() {
     let emulated = Emulated::start().await;
     let put = Ask::put("notes/a b+c.txt", "hello")
         .header("content-type", "text/plain; charset=utf-8")
@@ -78,7 +78,7 @@ x-oss-server-time: …
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_said_so_with_and_without_a_body() {
+async fn a_missing_object_is_reported_with_and_without_a_body() {
     let emulated = Emulated::start().await;
     insta::assert_snapshot!(emulated.root(Ask::get("no/such")).await.shown(), @r#"
 404
@@ -132,7 +132,7 @@ async fn a_range_is_cut_out() {
 }
 
 #[tokio::test]
-async fn a_query_changes_headers_of_the_answer_for_who_signed_it() {
+async fn a_signed_query_overrides_headers_of_the_answer() {
     let emulated = Emulated::start().await;
     let ask = Ask::get(GRASS).query("response-content-type", "text/plain");
     let told = emulated.ask(&ask.signed(Scheme::V1Url(60), &Keys::root())).await;
@@ -143,7 +143,7 @@ async fn a_query_changes_headers_of_the_answer_for_who_signed_it() {
 }
 
 #[tokio::test]
-async fn conditions_are_kept() {
+async fn conditional_requests_are_honoured() {
     let emulated = Emulated::start().await;
     let etag = emulated.root(Ask::get(GRASS)).await.headers["etag"].clone();
     let when = |name, value: &str| Ask::get(GRASS).header(name, value);
@@ -164,7 +164,7 @@ async fn conditions_are_kept() {
 }
 
 #[tokio::test]
-async fn what_arrives_differently_is_not_kept() {
+async fn a_body_with_a_wrong_digest_is_not_stored() {
     let emulated = Emulated::start().await;
     let wrong = Ask::put("a", "hello").header("content-md5", "1B2M2Y8AsgTpgAmY7PhCfg==");
     assert_eq!(emulated.root(wrong).await.outcome(), "400 InvalidDigest");
@@ -172,7 +172,7 @@ async fn what_arrives_differently_is_not_kept() {
 }
 
 #[tokio::test]
-async fn an_object_can_be_kept_from_being_replaced() {
+async fn an_object_can_be_protected_from_replacement() {
     let emulated = Emulated::start().await;
     let first = |body: &str| Ask::put("a", body).header("x-oss-forbid-overwrite", "true");
     assert_eq!(emulated.root(first("one")).await.status, 200);
@@ -183,7 +183,7 @@ async fn an_object_can_be_kept_from_being_replaced() {
 }
 
 #[tokio::test]
-async fn a_copy_takes_headers_along_or_replaces_them() {
+async fn a_copy_keeps_headers_or_replaces_them() {
     let emulated = Emulated::start().await;
     let put = Ask::put("from ü", "hello").header("content-type", "text/plain");
     emulated.root(put.header("x-oss-meta-colour", "green")).await;
@@ -305,7 +305,7 @@ async fn buckets_are_described_as_sdks_ask() {
 }
 
 #[tokio::test]
-async fn what_the_emulator_cannot_do_is_refused_and_not_pretended() {
+async fn unsupported_operations_are_refused() {
     let emulated = Emulated::start().await;
     for ask in [
         Ask::put("", "").of("new-bucket"),
@@ -338,7 +338,7 @@ async fn keys_are_any_text_but_a_leading_slash() {
 }
 
 #[tokio::test]
-async fn who_sends_a_long_body_for_nothing_still_reads_the_answer() {
+async fn a_client_with_a_refused_long_body_still_reads_the_answer() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let emulated = Emulated::start().await;
     let mut stream = tokio::net::TcpStream::connect(&emulated.host).await.unwrap();
@@ -348,7 +348,7 @@ async fn who_sends_a_long_body_for_nothing_still_reads_the_answer() {
         emulated.host
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    // Like Node, it does not read before all is written.
+    // Like Node, it reads only after it has written everything.
     for _ in 0..length / (64 << 10) {
         stream.write_all(&[0; 64 << 10]).await.unwrap();
         tokio::task::yield_now().await;

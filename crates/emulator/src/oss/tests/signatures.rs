@@ -1,4 +1,4 @@
-//! Which requests are believed, and which errors the others get.
+//! Accepted signatures, and the errors of others.
 
 use super::*;
 
@@ -74,7 +74,7 @@ UNSIGNED-PAYLOAD</CanonicalRequest><EC>0002-00000040</EC></Error>
 }
 
 #[tokio::test]
-async fn a_long_token_leaves_room_for_what_oss2_reads_of_a_refusal() {
+async fn an_error_for_a_long_token_stays_within_what_oss2_reads() {
     let emulated = Emulated::start().await;
     let resource = format!("acs:oss:*:*:sample-bucket/{}*", "a/".repeat(900));
     let policy = format!(
@@ -98,7 +98,7 @@ fn without_signature(told: &Told) -> String {
 }
 
 #[tokio::test]
-async fn a_request_is_good_for_a_quarter_of_an_hour_either_way() {
+async fn a_request_is_valid_for_fifteen_minutes_either_way() {
     let emulated = Emulated::start().await;
     for scheme in [Scheme::V1, Scheme::V4] {
         let at = |offset| Ask::get(GRASS).at(start() + offset).signed(scheme, &Keys::root());
@@ -116,7 +116,7 @@ async fn a_request_is_good_for_a_quarter_of_an_hour_either_way() {
 }
 
 #[tokio::test]
-async fn a_url_ends_with_its_time_whatever_its_signature() {
+async fn an_expired_url_is_refused_whatever_its_signature() {
     let emulated = Emulated::start().await;
     for scheme in [Scheme::V1Url(60), Scheme::V4Url(60)] {
         let ask = Ask::get(GRASS).signed(scheme, &Keys::root());
@@ -136,7 +136,7 @@ async fn a_url_ends_with_its_time_whatever_its_signature() {
 }
 
 #[tokio::test]
-async fn a_v4_url_is_not_from_the_future_and_lives_for_a_week_at_most() {
+async fn a_v4_url_is_not_from_the_future_and_is_valid_for_a_week_at_most() {
     let emulated = Emulated::start().await;
     let url = |life, offset| {
         Ask::get(GRASS).at(start() + offset).signed(Scheme::V4Url(life), &Keys::root())
@@ -153,7 +153,7 @@ async fn a_v4_url_is_not_from_the_future_and_lives_for_a_week_at_most() {
 }
 
 #[tokio::test]
-async fn a_token_ends_and_is_forgotten_a_day_later() {
+async fn a_token_expires_and_is_unknown_a_day_later() {
     let emulated = Emulated::start().await;
     let session = emulated.session("oss-readonly", None);
     let ask = |scheme| Ask::get(GRASS).at(emulated.control.now()).signed(scheme, &session);
@@ -195,7 +195,7 @@ async fn id_secret_and_token_belong_together() {
 }
 
 #[tokio::test]
-async fn a_signature_is_of_one_region_and_of_oss() {
+async fn a_signature_is_for_one_region_and_for_oss() {
     let emulated = Emulated::start().await;
     let ask = Ask::get(GRASS).signed(Scheme::V4, &Keys::root());
     for (from, to) in [("cn-hangzhou/oss/", "cn-beijing/oss/"), ("/oss/", "/oss-cloudbox/")] {
@@ -208,7 +208,7 @@ async fn a_signature_is_of_one_region_and_of_oss() {
 }
 
 #[tokio::test]
-async fn half_a_signature_is_told_what_it_lacks() {
+async fn an_incomplete_signature_names_the_missing_part() {
     let emulated = Emulated::start().await;
     let get = || Ask::get(GRASS);
     let date = "Wed, 13 Jan 2016 14:02:37 GMT";
@@ -270,7 +270,7 @@ async fn the_bucket_may_be_in_the_host() {
 }
 
 #[tokio::test]
-async fn requests_are_counted_and_logged_without_what_is_secret() {
+async fn requests_are_counted_and_logged_without_secrets() {
     let emulated = Emulated::start().await;
     let session = emulated.session("oss-readonly", None);
     emulated.ask(&Ask::get(GRASS).signed(Scheme::V4Url(60), &session)).await;

@@ -1,11 +1,11 @@
-//! Signatures as clients make them, by code of the tests' own.
+//! Signatures as clients make them, by the tests' own code.
 
 use sha2::Digest;
 
 use super::*;
 
 impl Ask {
-    /// Signs as the documentation says, with code of its own.
+    /// Signs as documented, with the tests' own code.
     pub(super) fn signed(self, scheme: Scheme, keys: &Keys) -> Self {
         match scheme {
             Scheme::V1 => self.signed_v1(keys),
