@@ -1,7 +1,6 @@
-//! What the load run compares with: plain `axum::serve` that answers one token's bytes to whoever asks.
+//! The baseline of the load run: plain `axum::serve` that answers every request with the bytes of one token.
 //!
-//! It is given a file with an answer as it came from the service, head and body, and answers the same status, headers
-//! and body. `date` and `content-length` are hyper's, there and here.
+//! Its argument is a file with an answer of the service, head and body; it answers the same status, headers and body. `date` and `content-length` are hyper's, there and here.
 #![expect(clippy::print_stdout, reason = "the load run reads the address")]
 
 use std::sync::Arc;

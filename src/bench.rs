@@ -1,6 +1,6 @@
-//! The steps of a request one by one, for `benches/steps.rs`. Only with the feature `bench`, which nothing that runs has.
+//! The steps of a request one by one, for `benches/steps.rs`; only with the feature `bench`.
 //!
-//! The demo's configuration stands behind them, and STS is a constant: what is timed is ours alone.
+//! They run with the demo's configuration and a constant STS, so that only AppServer's own code is measured.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ use crate::vend::{GrantHolder, KeyHashing, Vended, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, AssumedRoleUser, Credentials};
 
-/// One caller's request for one album, its token kept already.
+/// One caller's request for one album, with its token in the cache.
 #[derive(Debug)]
 pub struct Steps {
     authorization: String,
@@ -39,11 +39,11 @@ pub struct Steps {
     vendor: Vendor<Constant>,
     vended: Vended,
     access_key: AccessKey,
-    /// What keeps a token asks for timers; it is never run.
+    /// The cache needs timers; the runtime never runs.
     runtime: Runtime,
 }
 
-/// An STS that always answers the same at once.
+/// An STS that answers every call at once with the same token.
 #[derive(Debug)]
 struct Constant;
 
@@ -137,34 +137,34 @@ impl Steps {
         }
     }
 
-    /// Reads the header and checks the secret; answers whether it was let in.
+    /// Reads the header and checks the secret; returns whether the caller is authenticated.
     pub fn secret_check(&self) -> bool {
         let presented = PresentedCredential::from_authorization(self.authorization.as_bytes());
         self.authenticator.authenticate_at_once(&presented, self.now).is_ok()
     }
 
-    /// Decides about the grant and renders its texts; answers the policy's length.
+    /// Decides about the grant and renders its templates; returns the policy's length.
     pub fn template_render(&self) -> usize {
         session(&self.grants, &self.caller, &self.asked, self.now).policy.as_str().len()
     }
 
-    /// Hashes what a token is kept by.
+    /// Hashes the cache key.
     pub fn key(&self) -> u64 {
         self.hashing.key_of(&self.session, &self.holder).hash()
     }
 
-    /// Finds the kept token; answers when to come back.
+    /// Finds the cached token; returns when to refresh it.
     ///
     /// # Panics
-    /// If it is not kept, or a hit waits.
+    /// If it is not cached, or a hit waits.
     pub fn hit(&self) -> DateTime<Utc> {
         let _entered = self.runtime.enter();
         let deadline = Instant::now() + Duration::from_secs(15);
         let vended = self.vendor.vend(&self.holder, &self.session, deadline).now_or_never();
-        vended.expect("a hit waits for nothing").expect("it is kept").refresh_after
+        vended.expect("a hit waits for nothing").expect("the token is cached").refresh_after
     }
 
-    /// Signs the call to STS; answers the form's length.
+    /// Signs the call to STS; returns the form's length.
     pub fn signing(&self) -> usize {
         sts::signed_length(&self.session, &self.access_key, self.now)
     }

@@ -1,4 +1,4 @@
-//! Proves AccessKeys: the first before anything is vended, and each later one before the one before it goes.
+//! Verifies AccessKeys with STS: the first one before anything is vended, each later one before it replaces the current.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,23 +13,22 @@ use crate::telemetry::ConfigMetrics;
 use crate::vend::{KeyRefused, Vendor, VerifiedKey};
 use appserver_domain::{AccessKey, AccountId};
 
-/// Waits before STS is asked again whose the AccessKey is, after it could not be reached. Jitter keeps replicas that
-/// started together apart.
-const UNREACHED: Backoff = Backoff::constant(Duration::from_secs(4), 0.5);
-/// Waits after STS refused: a new key may not be known everywhere yet. They grow, because asking often does not help.
-const REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30), 0.5);
+/// The pause after STS could not be reached. Jitter keeps replicas that started together from calling together.
+const AFTER_UNREACHABLE: Backoff = Backoff::constant(Duration::from_secs(4), 0.5);
+/// The pauses after STS refused the key, which grow: a new key takes a while to be known everywhere.
+const AFTER_REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30), 0.5);
 
-/// An AccessKey that the configuration names.
+/// An AccessKey of the configuration that is not verified yet.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
     pub(super) key: AccessKey,
-    /// The owners of the roles that must be its own account's.
+    /// The accounts of the configured roles; the key must belong to them.
     pub(super) accounts: Vec<AccountId>,
 }
 
-/// Holds the key that is signed with, and the one that may take its place.
+/// Verifies each candidate and makes it the key that signs.
 #[derive(Debug)]
-pub(super) struct KeyKeeper {
+pub(super) struct KeyVerifier {
     pub(super) vendor: Arc<Vendor<StsClient>>,
     pub(super) candidates: watch::Receiver<Candidate>,
     pub(super) metrics: ConfigMetrics,
@@ -37,32 +36,32 @@ pub(super) struct KeyKeeper {
     pub(super) ready: CancellationToken,
 }
 
-impl KeyKeeper {
-    /// Asks STS whose the first AccessKey is until it answers, opens the vendor, and does the same for each that comes
-    /// after it. Ends only if the first must not be used.
+impl KeyVerifier {
+    /// Calls GetCallerIdentity with each candidate until STS answers. The first success opens the vendor; a later one
+    /// replaces the key. Ends only if the first key must not be used.
     ///
-    /// STS out of reach, or a key that it does not know (yet), is no reason to end: it is asked again. Until a new key
-    /// is proven the one before it is signed with; one that must not be used is never signed with.
-    pub(super) async fn keep(mut self) -> Result<(), KeyRefused> {
+    /// An unreachable STS and a key that STS does not know yet are retried. Until a new key is verified the current one
+    /// signs; a key that must not be used never signs.
+    pub(super) async fn run(mut self) -> Result<(), KeyRefused> {
         loop {
             let Candidate { key, accounts } = self.candidates.borrow_and_update().clone();
-            let proven = tokio::select! {
-                proven = prove(self.vendor.sts(), &key, &accounts) => proven,
+            let verified = tokio::select! {
+                verified = verify(self.vendor.sts(), &key, &accounts) => verified,
                 changed = self.candidates.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return Ok(()),
                 },
             };
-            match proven {
-                Ok(proof) => {
-                    let (id, owner) = (key.id.to_string(), proof.arn().to_owned());
+            match verified {
+                Ok(verified) => {
+                    let (id, owner) = (key.id.to_string(), verified.arn().to_owned());
                     self.vendor.sts().sign_with(key);
-                    self.vendor.open(proof);
+                    self.vendor.open(verified);
                     self.metrics.key_unverified.set(0);
                     tracing::info!(
                         access_key.id = id,
                         access_key.owner = owner,
-                        "STS has verified the AccessKey; it is signed with"
+                        "AccessKey verified by STS; now signing with it"
                     );
                     self.ready.cancel();
                 }
@@ -71,7 +70,7 @@ impl KeyKeeper {
                     let access_key_id = key.id.as_str();
                     tracing::error!(
                         access_key.id = access_key_id,
-                        "the new AccessKey must not be used, the one before it stays: {refused}"
+                        "new AccessKey must not be used; still signing with the previous one: {refused}"
                     );
                 }
             }
@@ -82,7 +81,7 @@ impl KeyKeeper {
     }
 }
 
-async fn prove(
+async fn verify(
     sts: &StsClient,
     key: &AccessKey,
     accounts: &[AccountId],
@@ -97,13 +96,13 @@ async fn prove(
                 tracing::warn!(
                     error.kind = kind,
                     access_key.id = access_key_id,
-                    "STS has not verified the AccessKey: {error}"
+                    "AccessKey not verified by STS; trying again: {error}"
                 );
                 if error.is_transient() {
-                    UNREACHED.wait_after(1)
+                    AFTER_UNREACHABLE.wait_after(1)
                 } else {
                     refusals = refusals.saturating_add(1);
-                    REFUSED.wait_after(refusals)
+                    AFTER_REFUSED.wait_after(refusals)
                 }
             }
         };

@@ -1,4 +1,4 @@
-//! Builds the server from its settings and runs it: the only place that constructs.
+//! Builds the server from its settings and runs it. No other layer constructs the parts.
 
 mod access_key;
 mod reload;
@@ -24,14 +24,14 @@ use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
 use crate::vend::{KeyRefused, Vendor};
-use access_key::{Candidate, KeyKeeper};
+use access_key::{Candidate, KeyVerifier};
 use appserver_domain::clock::Clock;
 use reload::Reloader;
 use watch::Watch;
 
 pub use reload::Reloads;
 
-/// A server that has its two addresses and serves nothing yet.
+/// A server that is bound to its two addresses and does not serve yet.
 #[derive(Debug)]
 pub struct App {
     public: TcpListener,
@@ -45,7 +45,7 @@ pub struct App {
     prompt: CancellationToken,
     reloader: Reloader,
     reloads: Reloads,
-    key_keeper: KeyKeeper,
+    key_verifier: KeyVerifier,
     exporter: Option<Exporter>,
     ready: CancellationToken,
     #[cfg(feature = "emulator")]
@@ -55,52 +55,52 @@ pub struct App {
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The address is taken, or not ours.
+    /// The address is in use or not available on this machine.
     #[error("cannot listen on {address} ({key})")]
     Listen {
         /// The configuration's key for the address.
         key: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
-    /// There is no AccessKey to sign with, or another secret cannot be read.
+    /// The AccessKey or another secret cannot be read.
     #[error(transparent)]
     Secrets(#[from] Problems),
-    /// The store cannot be used, now or later.
-    #[error("there is no store")]
+    /// The store cannot be used, and a retry would not help.
+    #[error("the store cannot be used")]
     Store(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The system's certificates cannot be used, so STS cannot be verified.
-    #[error("STS cannot be called safely")]
+    /// The system's CA certificates cannot be loaded, so STS cannot be authenticated.
+    #[error("TLS to STS cannot be set up")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The same, so the keys of issuers would be anybody's.
-    #[error("the keys of issuers cannot be fetched safely")]
+    /// The same for the issuers of JWTs.
+    #[error("TLS to the issuers cannot be set up")]
     IssuersTls(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The system's certificates cannot be used, so the collector of traces cannot be verified.
-    #[error("spans cannot be exported safely")]
+    /// The same for the collector of traces.
+    #[error("TLS to the trace collector cannot be set up")]
     Tracing(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Why a server ended before it was told to.
+/// The AccessKey must not be used, which ends the server.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Unfit(#[from] KeyRefused);
 
-/// Probes, a scraper and an operator; more would be somebody else. For one more the longest idle one is closed.
+/// Enough for probes, a scraper and an operator. Beyond it the longest idle connection is closed.
 const ADMIN_CONNECTIONS: usize = 64;
-/// No address may have so many that others' are closed for it.
+/// One address must not displace all others.
 const ADMIN_CONNECTIONS_PER_ADDRESS: usize = ADMIN_CONNECTIONS / 2;
-/// For all of them, each with a long head; callers of the public listener cannot take it away.
+/// Enough for a long head on each; separate from the public listener's memory.
 const ADMIN_MEMORY: usize = ADMIN_CONNECTIONS * 48 * 1024;
 const ADMIN_BACKLOG: u32 = 128;
-/// What the admin listener adds to a stop at the most, once the public one is drained.
+/// The most that the admin listener adds to a stop after the public one is drained.
 const ADMIN_DRAIN: Duration = Duration::from_secs(1);
 
 impl App {
-    /// Binds the addresses and builds what will serve on them.
+    /// Binds the addresses and builds the server.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
-        // Not here, where a file that hangs would keep a stop waiting.
+        // On another thread: a file that hangs must not delay a stop.
         let read = spawn_blocking(move || (settings.read_secrets(), settings));
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
@@ -110,7 +110,7 @@ impl App {
             access_key.id = %key.id,
             access_key.source = %settings.access_key,
             config.hash = settings.hash,
-            "configured"
+            "configuration loaded"
         );
         for Problem { path, message } in settings.warnings.iter().chain(&certificate) {
             tracing::warn!(config.key = path, "{message}");
@@ -175,7 +175,7 @@ impl App {
                 reads: FileReads::default(),
             },
             reloads,
-            key_keeper: KeyKeeper {
+            key_verifier: KeyVerifier {
                 vendor: Arc::clone(&vendor),
                 candidates: candidate,
                 metrics: metrics.config.clone(),
@@ -201,26 +201,26 @@ impl App {
         })
     }
 
-    /// Has a reload change the filter of this log, which is the whole process's, and counts what is dropped of it.
+    /// Makes reloads change the filter of this log, which is the process's, and counts its dropped lines.
     pub(crate) fn with_log(mut self, log: LogFilter) -> Self {
         self.api.metrics.log.follow(log.dropped());
         self.reloader.log = Some(log);
         self
     }
 
-    /// Answers what begins with `/dev` by these routes, which `appserver dev` has and no service.
+    /// Serves these routes below `/dev`; only `appserver dev` has them.
     #[cfg(feature = "emulator")]
     pub(crate) fn with_pages(self, pages: axum::Router) -> Self {
         Self { pages: Some(pages), ..self }
     }
 
-    /// What the server counts.
+    /// The server's metrics.
     #[cfg(feature = "emulator")]
     pub(crate) fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.api.metrics)
     }
 
-    /// The public listener's address; the port that was given, where 0 was asked for.
+    /// The public listener's address, with the actual port where 0 was configured.
     pub fn public_addr(&self) -> SocketAddr {
         self.public.local_addr().expect("a bound listener has an address")
     }
@@ -230,25 +230,25 @@ impl App {
         self.admin.local_addr().expect("a bound listener has an address")
     }
 
-    /// Is cancelled once the server vends.
+    /// Cancelled once the server vends.
     pub fn ready(&self) -> CancellationToken {
         self.ready.clone()
     }
 
-    /// Is to be cancelled where a stop need not wait until balancers have noticed: by who sits before it.
+    /// Cancel it to skip the lame-duck period, where no load balancer must notice a stop.
     pub fn prompt(&self) -> CancellationToken {
         self.prompt.clone()
     }
 
-    /// Has it read its configuration again.
+    /// A handle that reloads the configuration.
     pub fn reloads(&self) -> Reloads {
         self.reloads.clone()
     }
 
-    /// Serves until `stop`, then drains; ends early if the AccessKey may not be used.
+    /// Serves until `stop`, then drains; ends early if the AccessKey must not be used.
     ///
-    /// Both listeners answer from the start, so that probes see a process that lives; nothing is vended until
-    /// STS has said whose the AccessKey is.
+    /// Both listeners answer from the start, so that probes see a live process; nothing is vended until STS has verified
+    /// the AccessKey.
     pub async fn run(self, stop: CancellationToken) -> Result<(), Unfit> {
         let public_addr = self.public_addr();
         #[cfg(feature = "emulator")]
@@ -267,7 +267,7 @@ impl App {
             lame_duck,
             prompt,
             reloader,
-            key_keeper,
+            key_verifier,
             exporter,
             ready,
             ..
@@ -276,16 +276,16 @@ impl App {
         let closing = CancellationToken::new();
         let admin_router =
             http::admin_router(Arc::clone(&readiness), Arc::clone(&metrics), active_config);
-        // The admin listener goes last: probes are answered until the drain is over.
+        // The admin listener stops last: probes are answered until the drain is over.
         let admin_stop = CancellationToken::new();
-        // Its connections are not those of callers, and are not counted as theirs.
+        // Its connections are not counted as callers' connections.
         let uncounted = Connections::default();
-        let few = ServerSettings {
+        let admin_settings = ServerSettings {
             max_connections: ADMIN_CONNECTIONS,
             max_connections_per_address: Some(ADMIN_CONNECTIONS_PER_ADDRESS),
             max_connection_memory: ADMIN_MEMORY,
             knows_addresses: true,
-            // Nobody ever authenticates here.
+            // No one authenticates on this listener.
             unauthenticated_idle_timeout: server.idle_timeout,
             drain_timeout: ADMIN_DRAIN.min(server.drain_timeout),
             proxy_protocol: false,
@@ -295,7 +295,7 @@ impl App {
             admin,
             None,
             admin_router,
-            few,
+            admin_settings,
             uncounted,
             admin_stop.clone(),
         ));
@@ -310,32 +310,32 @@ impl App {
         ));
         tracing::info!(listen.address = %public_addr, "serving");
 
-        let told = CancellationToken::new();
-        let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(told.clone())));
+        let stop_exporter = CancellationToken::new();
+        let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(stop_exporter.clone())));
         let reloader = tokio::spawn(reloader.run());
-        let unfit = stop.run_until_cancelled(key_keeper.keep()).await;
+        let unfit = stop.run_until_cancelled(key_verifier.run()).await;
         reloader.abort();
-        let proven = unfit.unwrap_or(Ok(()));
-        if proven.is_ok() {
-            tracing::info!("stopping: /readyz says so, requests under way are finished");
+        let verified = unfit.unwrap_or(Ok(()));
+        if verified.is_ok() {
+            tracing::info!("stopping; /readyz answers 503, requests in progress are completed");
         }
         let began = Instant::now();
         readiness.drain();
-        // Nobody was ever sent to a server that was not ready.
+        // Load balancers never used a server that was not ready.
         if ready.is_cancelled() {
             prompt.run_until_cancelled(tokio::time::sleep(lame_duck)).await;
         }
         closing.cancel();
         let _ = public_server.await;
         api.audit.close().await;
-        // What was traced until then is still told.
-        told.cancel();
+        // Spans that ended until now are still exported.
+        stop_exporter.cancel();
         if let Some(exporter) = exporter {
             let _ = exporter.await;
         }
         admin_stop.cancel();
         let _ = admin_server.await;
-        proven?;
+        verified?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(stop.took_ms = took_ms, "stopped");
         Ok(())

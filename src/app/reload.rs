@@ -16,14 +16,14 @@ use crate::telemetry::{LogFilter, Reload, with_causes};
 use crate::vend::GrantHolders;
 use appserver_domain::GrantName;
 
-/// Has a running server read its configuration again.
+/// A handle that makes a running server reload its configuration.
 #[derive(Clone, Debug)]
 pub struct Reloads(mpsc::Sender<oneshot::Sender<Result<(), Problems>>>);
 
 impl Reloads {
-    /// Reads the configuration again, and puts it in force if there is no problem with it.
+    /// Reads the configuration again and activates it if it is valid.
     ///
-    /// A server that has ended has nothing to say against it.
+    /// Returns `Ok` if the server has ended.
     pub async fn reload(&self) -> Result<(), Problems> {
         let (done, outcome) = oneshot::channel();
         let _ = self.0.send(done).await;
@@ -31,27 +31,27 @@ impl Reloads {
     }
 }
 
-/// What a reload changes, and what it needs for that.
+/// Reloads the configuration of a running server.
 #[derive(Debug)]
 pub(super) struct Reloader {
     pub(super) api: Arc<Api>,
     pub(super) store: Arc<Store>,
     pub(super) listener: PublicUrl,
     pub(super) active_config: Arc<ActiveConfig>,
-    /// What new connections are shown.
+    /// The certificate for new connections.
     pub(super) tls: Option<Tls>,
     pub(super) candidates: watch::Sender<Candidate>,
     pub(super) source: Source,
-    /// What the server was started with.
+    /// The settings that only a restart changes.
     pub(super) restart_only: RestartOnly,
     pub(super) watch: Watch,
     pub(super) requests: mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>,
-    /// Of the process; none where it is not ours to change.
+    /// The process's log filter; none where the process owns its log, as in tests.
     pub(super) log: Option<LogFilter>,
     pub(super) reads: FileReads,
 }
 
-/// A configuration that may take the place of the one in force.
+/// A valid configuration, ready to be activated.
 struct Next {
     rules: Rules,
     holders: GrantHolders,
@@ -63,21 +63,21 @@ struct Next {
     warnings: Vec<Problem>,
 }
 
-/// A reloader's two ends. Reloads that are asked for while one goes on are one more.
+/// The handle and the reloader's receiver. Requests during a reload cause one more.
 pub(super) fn requests() -> (Reloads, mpsc::Receiver<oneshot::Sender<Result<(), Problems>>>) {
     let (requests, received) = mpsc::channel(8);
     (Reloads(requests), received)
 }
 
-/// Grants whose policies begin to name users' issuers: objects that are there stay where they are.
+/// Warns about grants whose policies now contain the user's issuer: existing objects keep their old paths.
 fn moved_paths(before: &Grants, after: &Grants) -> Vec<Problem> {
     let begins = |(name, before): (&GrantName, &Entitlement)| {
         let after = after.entitlements.get(name)?;
         let moved = after.template.policy_uses_issuer() && !before.template.policy_uses_issuer();
         moved.then(|| Problem {
             path: format!("grants.{name}.policy"),
-            message: "it names the users' issuer now, and did not before: its tokens reach other paths, and objects \
-                      that are there stay under the old ones until somebody moves them"
+            message: "it contains the user's issuer now and did not before: tokens reach other paths, and existing \
+                      objects stay under the old paths until they are moved"
                 .to_owned(),
         })
     };
@@ -85,17 +85,17 @@ fn moved_paths(before: &Grants, after: &Grants) -> Vec<Problem> {
 }
 
 impl Reloader {
-    /// Reloads whenever it is asked to, or a file has changed.
+    /// Reloads on request and when a file changes.
     pub(super) async fn run(mut self) {
         loop {
-            let asked = tokio::select! {
-                Some(asked) = self.requests.recv() => Some(asked),
+            let request = tokio::select! {
+                Some(request) = self.requests.recv() => Some(request),
                 () = self.watch.changed() => None,
             };
             let outcome = self.reload().await;
-            if let Some(asked) = asked {
-                // Who asked may not wait for it.
-                let _ = asked.send(outcome);
+            if let Some(request) = request {
+                // The receiver may be gone.
+                let _ = request.send(outcome);
             }
         }
     }
@@ -112,7 +112,7 @@ impl Reloader {
                     tracing::error!(config.key = path, "{message}");
                 }
                 tracing::error!(
-                    "the configuration was not loaded again: the one before it stays in force"
+                    "configuration reload failed; the previous configuration stays active"
                 );
                 self.api.metrics.config.reloaded(Reload::Refused);
                 Err(problems)
@@ -120,7 +120,7 @@ impl Reloader {
         }
     }
 
-    /// Everything that could be wrong is found here.
+    /// Reads and checks everything; all failures are found here.
     async fn load(&mut self) -> Result<Next, Problems> {
         let source = self.source.clone();
         let loaded = self.reads.read(move || {
@@ -157,7 +157,7 @@ impl Reloader {
         Ok(Next { rules, holders, candidate, tls, log_filter, hash, restart_only, warnings })
     }
 
-    /// Nothing can go wrong any more.
+    /// Activates the configuration; cannot fail.
     fn apply(&self, next: Next) {
         let Next { rules, holders, candidate, tls, log_filter, hash, restart_only, warnings } =
             next;
@@ -172,20 +172,17 @@ impl Reloader {
         match (&self.tls, tls) {
             (Some(shown), Some(identity)) => shown.replace(identity),
             (None, None) => {}
-            // Who speaks to this port goes on as it began.
+            // Turning TLS on or off needs a restart.
             (Some(_), None) | (None, Some(_)) => waiting.push("server.tls"),
         }
         if !waiting.is_empty() {
             let keys = waiting.join(", ");
-            tracing::warn!(
-                config.keys = keys,
-                "these keys are read at the start only: restart to put them in force"
-            );
+            tracing::warn!(config.keys = keys, "changed keys need a restart to take effect");
         }
         let metrics = &self.api.metrics.config;
         metrics.needs_restart.set(i64::from(!waiting.is_empty()));
         self.api.rules.store(Arc::new(rules));
-        // After it: what a request of the old rules still fetches is not kept.
+        // After the rules: tokens that requests of the old rules still obtain are not cached.
         self.api.vendor.retain_holders(holders);
         self.candidates.send_if_modified(|present| {
             let is_new_key = present.key != candidate.key;
@@ -194,14 +191,14 @@ impl Reloader {
                 let access_key_id = candidate.key.id.as_str();
                 tracing::info!(
                     access_key.id = access_key_id,
-                    "there is a new AccessKey; it is signed with once STS has verified it"
+                    "new AccessKey configured; signing with the previous one until STS has verified it"
                 );
             }
             let differs = is_new_key || present.accounts != candidate.accounts;
             *present = candidate;
             differs
         });
-        tracing::info!(config.hash = hash, "the configuration was loaded again and is in force");
+        tracing::info!(config.hash = hash, "configuration reloaded and active");
         self.active_config.replace(hash.clone());
         metrics.active_config(&hash, self.active_config.since());
     }

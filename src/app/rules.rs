@@ -1,4 +1,4 @@
-//! What requests are decided by, from the configuration.
+//! Builds the rules that requests are decided by from the configuration.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use crate::telemetry::Metrics;
 use crate::vend::{GrantHolder, GrantHolders};
 use appserver_domain::clock::Clock;
 
-/// The rules of a configuration. What the rules `before` have counted and learnt stays where its terms are the same.
+/// The rules of a configuration. Counters and fetched keys of the rules `before` are kept where their settings are the
+/// same.
 pub(super) fn rules(
     settings: RuleSettings,
     tickets: Option<TicketRules>,
@@ -44,7 +45,7 @@ pub(super) fn rules(
     })
 }
 
-/// For whom tokens may be kept: clients that may call, each with its grants as they are now.
+/// The holders whose tokens stay cached: enabled clients with their current grants.
 pub(super) fn holders(settings: &RuleSettings) -> GrantHolders {
     let enabled = settings.clients.iter().filter(|(_, client)| client.enabled);
     let holders = enabled.flat_map(|(client, _)| {

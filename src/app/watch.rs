@@ -1,4 +1,4 @@
-//! Notices that the configuration's files have changed.
+//! Detects changes of the configuration's files.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::config::{FileReads, Files};
 
-/// The files of a configuration as they were when it was loaded.
+/// The files of a configuration with their content at the last load.
 #[derive(Debug)]
 pub(super) struct Watch {
     files: Files,
@@ -15,12 +15,12 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Watches by this interval; never, without one.
+    /// Polls at this interval; never without one.
     pub(super) fn new(files: Files, interval: Option<Duration>) -> Self {
         Self { files, interval, reads: FileReads::default() }
     }
 
-    /// Looks out for changes of these from now on.
+    /// Watches these files from now on.
     pub(super) fn follow(&mut self, files: Files, interval: Option<Duration>) {
         (self.files, self.interval) = (files, interval);
     }
@@ -29,8 +29,8 @@ impl Watch {
         self.interval
     }
 
-    /// Comes when the files are others than they were, and were the same in two looks: who writes several of them one
-    /// after the other is not disturbed.
+    /// Resolves when the files differ from the loaded ones and two polls in a row agree, so that several files can be
+    /// written one after the other.
     pub(super) async fn changed(&mut self) {
         let Some(interval) = self.interval else { return std::future::pending().await };
         let mut before = self.files.clone();
@@ -41,7 +41,7 @@ impl Watch {
                 Ok(now) => now,
                 Err(hang) => {
                     if hang.is_new {
-                        tracing::error!(config.files = ?before, "the configuration is not watched: {hang}");
+                        tracing::error!(config.files = ?before, "configuration files are not watched: {hang}");
                     }
                     continue;
                 }

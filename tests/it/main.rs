@@ -53,3 +53,4 @@ mod token;
 mod traces;
 mod upstream;
 mod users;
+mod words;

@@ -129,7 +129,7 @@ async fn a_bad_configuration_leaves_the_old_one_in_force() {
     assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
     assert_eq!(metric(&stage, r#"config_reloads_total{outcome="refused"}"#).await, "7");
     assert_eq!(metric(&stage, "config_last_reload_successful").await, "0");
-    assert!(logs::since(start).contains("the one before it stays in force"));
+    assert!(logs::since(start).contains("the previous configuration stays active"));
 
     stage.write("over.toml", "");
     stage.reload().await.unwrap();

@@ -1,4 +1,4 @@
-//! The way of ended spans to the collector. Nobody waits for it.
+//! Exports ended spans to the collector. No request waits for it.
 
 use std::error::Error;
 use std::pin::pin;
@@ -23,27 +23,27 @@ use super::{Collector, TraceSettings};
 use crate::outbound::{self, BodyError};
 use crate::telemetry::{SpanOutcome, TraceMetrics, with_causes};
 
-/// Spans of one export, where so many may wait.
-const MOST: usize = 512;
+/// The most spans of one export.
+const MAX_BATCH: usize = 512;
 /// How long the first span of an export waits for others.
-const GATHERING: Duration = Duration::from_secs(1);
-/// How long a server that stops goes on exporting what is left.
-const LAST: Duration = Duration::from_secs(2);
-/// The most that is read of an answer: it is a few bytes long.
-const LONGEST_ANSWER: usize = 16 * 1024;
+const BATCH_FOR: Duration = Duration::from_secs(1);
+/// How long a stopping server exports the remaining spans.
+const DRAIN: Duration = Duration::from_secs(2);
+/// The most that is read of an answer; a normal one is a few bytes long.
+const MAX_ANSWER: usize = 16 * 1024;
 
-/// Sends spans on, some hundred at a time.
+/// Sends ended spans in batches.
 #[derive(Debug)]
 pub(crate) struct Exporter {
     queued: mpsc::Receiver<OtlpSpan>,
-    /// Spans of one export, at the most.
-    most: usize,
+    /// The most spans of one export.
+    max_batch: usize,
     collector: Collector,
     http: Client,
     timeout: Duration,
     resource: Resource,
     metrics: TraceMetrics,
-    /// Whether the last export failed, which is logged once.
+    /// Whether the last export failed; a failure is logged once.
     failing: bool,
 }
 
@@ -79,7 +79,7 @@ impl Exporter {
         metrics.begin();
         Ok(Self {
             queued,
-            most: MOST.min(settings.max_queued),
+            max_batch: MAX_BATCH.min(settings.max_queued),
             collector: settings.collector,
             http: http.build()?,
             timeout: settings.timeout,
@@ -89,25 +89,25 @@ impl Exporter {
         })
     }
 
-    /// Exports until `stop`, and then what is left, for a moment.
+    /// Exports until `stop`, and then the remaining spans for [`DRAIN`] at most.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut exports = pin!(self.exports(stop.clone()));
         tokio::select! {
             () = &mut exports => {}
-            () = async { stop.cancelled().await; sleep(LAST).await } => {
-                tracing::warn!("the last spans were not exported in time");
+            () = async { stop.cancelled().await; sleep(DRAIN).await } => {
+                tracing::warn!("last spans were not exported in time; they are lost");
             }
         }
     }
 
-    /// Ends when it is told to and nothing is left.
+    /// Ends after `stop` when no span is left.
     async fn exports(&mut self, stop: CancellationToken) {
         let mut spans = Vec::new();
         while let Some(Some(first)) = stop.run_until_cancelled(self.queued.recv()).await {
             spans.push(first);
-            let until = Instant::now() + GATHERING;
-            while spans.len() < self.most && !stop.is_cancelled() {
-                let room = self.most - spans.len();
+            let until = Instant::now() + BATCH_FOR;
+            while spans.len() < self.max_batch && !stop.is_cancelled() {
+                let room = self.max_batch - spans.len();
                 let more = self.queued.recv_many(&mut spans, room);
                 let more = stop.run_until_cancelled(timeout_at(until, more)).await;
                 if !matches!(more, Some(Ok(1..))) {
@@ -117,13 +117,13 @@ impl Exporter {
             self.export(&mut spans).await;
         }
         self.queued.close();
-        while self.queued.recv_many(&mut spans, self.most).await > 0 {
+        while self.queued.recv_many(&mut spans, self.max_batch).await > 0 {
             self.export(&mut spans).await;
         }
     }
 
-    /// Exports these spans, or drops and counts them: what waited for a collector that is gone would only be in the way
-    /// of what comes once it is back.
+    /// Exports these spans, or drops and counts them: retained spans would only delay newer ones once the collector is
+    /// back.
     async fn export(&mut self, spans: &mut Vec<OtlpSpan>) {
         let count = u64::try_from(spans.len()).unwrap_or(u64::MAX);
         let sent = timeout(self.timeout, self.send(std::mem::take(spans))).await;
@@ -133,7 +133,7 @@ impl Exporter {
                 self.metrics.spans(SpanOutcome::Exported, count - rejected);
                 self.metrics.spans(SpanOutcome::Rejected, rejected);
                 if std::mem::take(&mut self.failing) {
-                    tracing::info!("spans are exported again");
+                    tracing::info!("span export works again");
                 }
             }
             Err(error) => {
@@ -149,7 +149,7 @@ impl Exporter {
         }
     }
 
-    /// How many the collector did not want.
+    /// Returns how many spans the collector rejected.
     async fn send(&self, spans: Vec<OtlpSpan>) -> Result<u64, ExportError> {
         let scope = InstrumentationScope {
             name: "appserver".to_owned(),
@@ -170,7 +170,7 @@ impl Exporter {
             return Err(ExportError::Refused(response.status()));
         }
         // Read so that the connection can be used again. A body that is too long or not protobuf rejects no span.
-        let answer = match outbound::read_body(&mut response, LONGEST_ANSWER).await {
+        let answer = match outbound::read_body(&mut response, MAX_ANSWER).await {
             Ok(answer) => answer,
             Err(BodyError::TooLong(_)) => Vec::new(),
             Err(BodyError::Broken(error)) => return Err(ExportError::Unreachable(error)),

@@ -1,8 +1,7 @@
-//! Traces: what of a request took how long, told to a collector by OTLP.
+//! Traces of requests, exported to a collector by OTLP.
 //!
-//! Spans are this server's own values and have nothing to do with `tracing`, which writes the log: whether a request is
-//! recorded is decided before anything is made for it, and one that is not costs next to nothing. What is recorded waits
-//! in a queue of a fixed length; whoever adds to a full one drops the span, counts it and goes on.
+//! Spans do not use `tracing`, which writes the log: sampling is decided before anything is allocated for a request, so
+//! an unsampled request costs next to nothing. Ended spans wait in a bounded queue; a full queue drops and counts them.
 
 mod collector;
 mod export;
@@ -23,28 +22,28 @@ pub(crate) use collector::Collector;
 pub(crate) use export::Exporter;
 pub(crate) use span::{Span, SpanKind, SpanLink, current_trace_id, in_child_span};
 
-/// What is recorded, and where it goes.
+/// Settings of sampling and export.
 #[derive(Clone, Debug)]
 pub(crate) struct TraceSettings {
     pub(crate) collector: Collector,
-    /// Sent with each export; what is secret in them is marked so.
+    /// Sent with each export; secret values are marked as sensitive.
     pub(crate) headers: HeaderMap,
-    /// Of the requests that come without a decision, 0.0 to 1.0.
+    /// The sampled share of requests without a sampling decision, 0.0 to 1.0.
     pub(crate) sample_ratio: f64,
-    /// Whether requests that come with a decision are recorded, or not, as it says.
+    /// Whether a caller's sampling decision is followed.
     pub(crate) trust_remote_parent: bool,
     pub(crate) service_name: String,
-    /// For one export.
+    /// The time-out of one export.
     pub(crate) timeout: std::time::Duration,
     /// Spans that wait to be exported.
     pub(crate) max_queued: usize,
 }
 
-/// Begins traces, where they are wanted at all.
+/// Starts traces, if tracing is configured.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Traces(Option<Arc<Tracer>>);
 
-/// What all spans of a server share.
+/// The state that all spans of a server share.
 #[derive(Debug)]
 struct Tracer {
     sample_ratio: f64,
@@ -55,7 +54,7 @@ struct Tracer {
 }
 
 impl Traces {
-    /// Spans, and what exports them; it must be run.
+    /// The source of spans and their exporter, which must be run.
     pub(crate) fn to(
         settings: TraceSettings,
         clock: Clock,
@@ -68,9 +67,9 @@ impl Traces {
         Ok((Self(Some(Arc::new(tracer))), exporter))
     }
 
-    /// The part of a trace that a request is, by its headers; none if nobody is to hear of it.
+    /// Starts the span of a request by its headers; none if it is not sampled.
     ///
-    /// One that its caller does not record has a part, too: failures are logged with the trace's id.
+    /// A request whose caller does not record the trace gets an unrecorded span: failures are logged with the trace's id.
     pub(crate) fn start_request(&self, headers: &HeaderMap) -> Option<Span> {
         let tracer = self.0.as_ref()?;
         let parent = if tracer.trust_remote_parent { Parent::of(headers) } else { None };
@@ -89,7 +88,7 @@ impl Traces {
 
 #[cfg(test)]
 impl Traces {
-    /// Records everything, for the test to look at.
+    /// Records everything, for a test to read.
     pub(crate) fn for_tests() -> (Self, mpsc::Receiver<OtlpSpan>) {
         let (queue, queued) = mpsc::channel(64);
         let metrics = TraceMetrics::default();
@@ -100,7 +99,7 @@ impl Traces {
 }
 
 impl Tracer {
-    /// Hands a span that has ended to the exporter, and never waits.
+    /// Passes an ended span to the exporter without waiting.
     fn ended(&self, span: OtlpSpan) {
         if self.queue.try_send(span).is_err() {
             self.metrics.spans(SpanOutcome::QueueFull, 1);

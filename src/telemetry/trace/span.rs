@@ -1,4 +1,4 @@
-//! One part of a trace: a span that is under way, and how what happens in_scope it finds it.
+//! A span in progress, and the task-local that makes it the parent of spans started within it.
 
 use std::sync::Arc;
 
@@ -13,17 +13,17 @@ use tokio::time::Instant;
 use super::Tracer;
 use super::parent::Parent;
 
-/// Of OTLP's span flags: that the trace is recorded, that it is known where the parent is, and that it is elsewhere.
+/// OTLP's span flags: the trace is sampled, the flag below is set, and the parent is remote.
 const SAMPLED: u32 = 0x01;
 const REMOTE_KNOWN: u32 = 0x100;
 const REMOTE: u32 = 0x200;
 
 tokio::task_local! {
-    /// The innermost part of a trace that the task is in. Nothing where no trace is wanted.
+    /// The innermost span of the task; unset where no trace is wanted.
     static CURRENT: Span;
 }
 
-/// A part of a trace. It ends, and is exported if it is recorded, when the last clone of it is dropped.
+/// A span of a trace. It ends, and is exported if it is recorded, when its last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Span(Arc<SpanState>);
 
@@ -37,23 +37,23 @@ struct SpanState {
 struct Recording {
     span_id: [u8; 8],
     began: Instant,
-    /// Held to add to it, never across an await.
+    /// Locked to change the span, never across an await.
     span: Mutex<OtlpSpan>,
     tracer: Arc<Tracer>,
 }
 
-/// What a span is to the others.
+/// OpenTelemetry's kind of a span.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SpanKind {
-    /// A request that came here.
+    /// A request to this server.
     Server,
     /// A call to another service.
     Client,
-    /// Work of our own.
+    /// Work inside this server.
     Internal,
 }
 
-/// A recorded span's names, for a trace that begins because of it, maybe long after it has ended.
+/// The ids of a recorded span, to link a later trace to it, maybe long after it has ended.
 #[derive(Clone, Debug)]
 pub(crate) struct SpanLink {
     trace_id: [u8; 16],
@@ -62,7 +62,7 @@ pub(crate) struct SpanLink {
 }
 
 impl Span {
-    /// A trace of its own.
+    /// The root of a new trace.
     pub(super) fn root(tracer: &Arc<Tracer>, kind: SpanKind) -> Self {
         Self::recorded(
             tracer,
@@ -72,7 +72,7 @@ impl Span {
         )
     }
 
-    /// A request of a caller that records its trace.
+    /// The span of a request whose caller records the trace.
     pub(super) fn with_remote_parent(
         tracer: &Arc<Tracer>,
         parent: &Parent,
@@ -87,7 +87,7 @@ impl Span {
         Self::recorded(tracer, SpanKind::Server, parent.trace_id, span)
     }
 
-    /// A part that nobody records, of a trace whose id is known.
+    /// A span that is not recorded, of a trace whose id is known.
     pub(super) fn unrecorded(trace_id: [u8; 16]) -> Self {
         Self(Arc::new(SpanState { trace_id, recording: None }))
     }
@@ -117,12 +117,12 @@ impl Span {
         Self(Arc::new(SpanState { trace_id, recording: Some(recording) }))
     }
 
-    /// The part that the task is in.
+    /// The current span of the task.
     pub(crate) fn current() -> Option<Self> {
         CURRENT.try_with(Self::clone).ok()
     }
 
-    /// A part of this one.
+    /// A child of this span.
     pub(crate) fn child(&self, name: &'static str, kind: SpanKind) -> Self {
         let Some(recording) = &self.0.recording else { return self.clone() };
         let span = OtlpSpan {
@@ -135,7 +135,7 @@ impl Span {
         Self::recorded(&recording.tracer, kind, self.0.trace_id, span)
     }
 
-    /// What a trace begins from that does not belong to this one; none if this one is not recorded.
+    /// The target of a link to this span; none if it is not recorded.
     pub(crate) fn link_target(&self) -> Option<SpanLink> {
         let Recording { span_id, tracer, .. } = self.0.recording.as_ref()?;
         let tracer = Arc::clone(tracer);
@@ -147,7 +147,7 @@ impl Span {
         hex::encode(self.0.trace_id)
     }
 
-    /// Whether what is noted is kept.
+    /// Whether attributes are kept.
     pub(crate) fn is_recorded(&self) -> bool {
         self.0.recording.is_some()
     }
@@ -156,7 +156,7 @@ impl Span {
         self.change(|span| span.name = name);
     }
 
-    /// Notes a text, under a name of the semantic conventions or one that begins with `appserver.`.
+    /// Sets a text attribute, named by the semantic conventions or with the prefix `appserver.`.
     pub(crate) fn set_text(&self, key: &'static str, text: &str) {
         self.change(|span| {
             span.attributes.push(attribute(key, Value::StringValue(text.to_owned())))
@@ -167,24 +167,24 @@ impl Span {
         self.change(|span| span.attributes.push(attribute(key, Value::IntValue(number))));
     }
 
-    /// Notes that it failed, by a word of a closed set.
+    /// Marks the span as failed, with an `error.type` of a closed set.
     pub(crate) fn set_error(&self, kind: &'static str) {
         self.set_text("error.type", kind);
         self.set_failed();
     }
 
-    /// Notes that it failed, and that is all that is to be said.
+    /// Marks the span as failed without a type.
     pub(crate) fn set_failed(&self) {
         let status = Status { code: StatusCode::Error.into(), message: String::new() };
         self.change(|span| span.status = Some(status));
     }
 
-    /// Links another span to this one.
+    /// Adds a link to another span.
     pub(crate) fn link(&self, other: &SpanLink) {
         self.change(|span| span.links.push(other.link()));
     }
 
-    /// Does the work as this part: what it does finds it as [`Span::current`].
+    /// Runs the work with this span as [`Span::current`].
     pub(crate) fn in_scope<F: Future>(self, work: F) -> impl Future<Output = F::Output> {
         CURRENT.scope(self, work)
     }
@@ -213,7 +213,7 @@ impl Drop for Recording {
 }
 
 impl SpanLink {
-    /// Begins a trace with a link to where it came from.
+    /// Starts a trace that links to this span.
     pub(crate) fn start_linked(&self, name: &'static str) -> Span {
         let trace = Span::root(&self.tracer, SpanKind::Internal);
         trace.rename(name.to_owned());
@@ -231,7 +231,7 @@ impl SpanLink {
     }
 }
 
-/// The work, for a task of its own, as a part of what the task is in that starts it.
+/// Wraps work for another task in a child of the current span.
 pub(crate) fn in_child_span<F: Future>(
     name: &'static str,
     work: F,
@@ -245,7 +245,7 @@ pub(crate) fn in_child_span<F: Future>(
     }
 }
 
-/// The id of the trace that the task is in, for its line in the log.
+/// The current trace's id, for the log.
 pub(crate) fn current_trace_id() -> Option<String> {
     CURRENT.try_with(Span::id).ok()
 }

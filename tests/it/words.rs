@@ -1,0 +1,79 @@
+//! Names that the product once had and that the field does not use stay away.
+
+use regex::Regex;
+
+use crate::sources::{files, rust_files};
+
+/// Whole words. A name is added when its last use is gone.
+const DENIED: &[&str] = &[
+    // Metrics and readiness.
+    "access_key_unproven",
+    "audit_broken",
+    "config_refused",
+    "connections_unproxied",
+    "store_unopened",
+    "vend_joined",
+    "vend_keys",
+    // Keys of the configuration.
+    "bound_by_token",
+    "flight_timeout_ms",
+    "follow_callers",
+    "remember_refusals_secs",
+    "seal_key_file",
+    // Vending.
+    "Boarding",
+    "Departure",
+    "Fare",
+    "Landed",
+    "Passenger",
+    "ProvenKey",
+    "Sought",
+    "keep_for",
+    "look_around",
+    "pass_on",
+    "take_spare",
+    "turn_away",
+    // STS, authentication and the store.
+    "IssuerClock",
+    "KeyRing",
+    "Knocked",
+    "UnverifiableIssuers",
+    "Unintelligible",
+    "believe_until",
+    "imagined",
+    "is_the_endpoints",
+    "knock",
+    "shown_by",
+    "unopened",
+    // Policies.
+    "AskedPolicy",
+    "Narrowed",
+    "Narrowing",
+    // The server, the audit, traces and the configuration.
+    "KeyKeeper",
+    "TokenPart",
+    "Unproxied",
+    "Unrecorded",
+    "Watched",
+    "sought_part",
+    "unasked",
+    // The emulator's demo.
+    "painting",
+];
+
+#[test]
+fn denied_names_are_not_used() {
+    let denied = Regex::new(&format!(r"\b({})\b", DENIED.join("|"))).unwrap();
+    let mut texts = rust_files(&["src", "crates", "tests/it", "benches"]);
+    texts.retain(|(file, _)| file != "tests/it/words.rs");
+    let sources = texts.len();
+    texts.extend(files(&["README.md", "docs", "config"], &["md", "toml"]));
+    assert!(sources > 100 && texts.len() > sources + 20, "the files were not read");
+    let uses: Vec<_> = texts
+        .iter()
+        .flat_map(|(file, text)| {
+            denied.captures_iter(text).map(move |found| format!("{file}: {}", &found[1]))
+        })
+        .collect();
+    assert_eq!(uses, [""; 0]);
+}
