@@ -104,7 +104,7 @@ impl App {
         let read = spawn_blocking(move || (settings.read_secrets(), settings));
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
-        let certificate = secrets.warnings(clock.now());
+        let certificate = secrets.warning(clock.now());
         let Secrets { access_key: key, store, tickets, tls, tracing } = secrets;
         tracing::info!(
             access_key.id = %key.id,

@@ -137,7 +137,7 @@ impl Reloader {
         }
         let settings = settings?;
         let secrets = secrets.expect("they are read if the settings are")?;
-        let certificate = secrets.warnings(self.api.clock.now());
+        let certificate = secrets.warning(self.api.clock.now());
         let Secrets { access_key: key, tickets, tls, store: _, tracing: _ } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let candidate = Candidate { key, accounts: settings.accounts.clone() };

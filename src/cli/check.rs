@@ -26,7 +26,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
         false => {
             let secrets = settings.check_machine()?;
             let now = Clock::system().now();
-            Ok(settings.warnings.into_iter().chain(secrets.warnings(now)).collect())
+            Ok(settings.warnings.into_iter().chain(secrets.warning(now)).collect())
         }
     });
     match checked {

@@ -1,4 +1,4 @@
-//! Reading files without waiting for them for ever: of what kinds, how long and for how long.
+//! Bounded reads of files: only regular ones, of a maximum length, within a maximum time.
 
 use std::fmt;
 use std::fs::{File, Metadata};
@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// A file may be so long. A list of revoked certificates may have some megabytes; nothing else comes near.
+/// The longest file. A list of revoked certificates may have some megabytes; all other files are far smaller.
 const MAX_BYTES: u64 = 64 << 20;
-/// All files of a configuration may take so long. They are small, but may lie on a network.
+/// For all files of a configuration together. They are small, but may be on a network file system.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads a file that a configuration is made of, whole. A pipe or a device, which may never end, is an error at once.
+/// Reads a whole file of a configuration. A pipe or a device, which may never end, is an error at once.
 pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
@@ -29,8 +29,8 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
     text(read_bytes(path)?)
 }
 
-/// Reads a file that is named on the command line. It may be a pipe, as the shell's `<(…)` is; its length has the same
-/// limit, because a pipe or a device may never end.
+/// Reads a file that is named on the command line. It may be a pipe, as the shell's `<(…)` is, with the same maximum
+/// length.
 pub(crate) fn read_argument(path: &Path) -> io::Result<String> {
     text(bounded(path)?)
 }
@@ -66,12 +66,12 @@ fn kind(metadata: &Metadata) -> &'static str {
     }
 }
 
-/// Readings of files by threads of their own: one at a time, and each is waited for only so long. A mount that hangs holds
-/// its thread for as long as it does, and nothing else.
+/// Reads files on threads of their own, one read at a time, each with a time-out. A mount that hangs blocks only its own
+/// thread.
 #[derive(Debug)]
 pub(crate) struct FileReads {
     timeout: Duration,
-    /// The last one, which nobody may wait for any more.
+    /// The last read, which may have timed out.
     last: Option<JoinHandle<()>>,
     hangs: bool,
 }
@@ -80,7 +80,7 @@ pub(crate) struct FileReads {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hang {
     timeout: Duration,
-    /// Whether it has begun with this reading.
+    /// Whether this is the first read that timed out.
     pub(crate) is_new: bool,
 }
 
@@ -98,20 +98,20 @@ impl Default for FileReads {
 }
 
 impl FileReads {
-    /// What `work` reads, unless it takes too long or one before it still does.
+    /// Runs `work`, unless an earlier read still hangs. Fails if it takes too long.
     pub(crate) async fn read<T: Send + 'static>(
         &mut self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Hang> {
         if let Some(last) = &mut self.last {
-            // One that was only given up by who waited for it will end soon.
-            let patience = if self.hangs { Duration::ZERO } else { self.timeout };
-            if tokio::time::timeout(patience, last).await.is_err() {
+            // A read whose waiter was cancelled will end soon.
+            let wait = if self.hangs { Duration::ZERO } else { self.timeout };
+            if tokio::time::timeout(wait, last).await.is_err() {
                 return Err(self.hang());
             }
         }
         let (done, outcome) = oneshot::channel();
-        // Kept before it is waited for: who waits may give up at any time.
+        // Stored before the wait, which may be cancelled at any time.
         self.last = Some(spawn_blocking(move || drop(done.send(work()))));
         match tokio::time::timeout(self.timeout, outcome).await {
             Ok(read) => {

@@ -1,4 +1,4 @@
-//! The files that a configuration is made of, and whether they are still what they were.
+//! The files of a configuration, and whether their contents have changed.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,18 +7,18 @@ use sha2::{Digest, Sha256};
 
 use super::file_reads::read_bytes;
 
-/// Files, and what was in them when they were looked at.
+/// Files, and their contents at one moment.
 ///
-/// By their contents, not by events or times: Kubernetes changes a mounted ConfigMap by swapping a symbolic link some
-/// folders away, some file systems tell nobody, and an editor may write the same text again.
+/// Compared by content, not by events or times: Kubernetes changes a mounted ConfigMap by swapping a symbolic link some
+/// folders away, some file systems send no events, and an editor may write the same text again.
 #[derive(Clone, Eq, PartialEq)]
 pub(crate) struct Files(Vec<(PathBuf, Option<Contents>)>);
 
-/// Stands for a file's bytes. It is only compared.
+/// SHA-256 of a file's bytes.
 type Contents = [u8; 32];
 
 impl Files {
-    /// Looks at files. One that cannot be read is noted as such.
+    /// Reads the files. One that cannot be read is recorded as such.
     pub(crate) fn look<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         let look = |path: &'a Path| {
             let bytes = read_bytes(path).ok();
@@ -27,12 +27,12 @@ impl Files {
         Self(paths.into_iter().map(look).collect())
     }
 
-    /// The same files as they are now.
+    /// The same files, read again.
     pub(crate) fn again(&self) -> Self {
         Self::look(self.0.iter().map(|(path, _)| path.as_path()))
     }
 
-    /// These, and what of the others is not among them.
+    /// These files, and those of `others` that are not among them.
     pub(crate) fn and(mut self, others: Self) -> Self {
         for other in others.0 {
             if !self.0.iter().any(|(path, _)| *path == other.0) {

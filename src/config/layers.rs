@@ -11,10 +11,10 @@ use super::node::Node;
 use super::problems::{Gaps, Problems};
 use super::tables;
 
-/// The defaults are the documented file itself, so that the two cannot differ.
+/// The documented file is the first layer, so that documentation and defaults cannot differ.
 pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 
-/// The origin of the values that variables set, in place of a file's name. A file of that name has a folder before it.
+/// The origin of the values that variables set. A file of that name is given a folder.
 const ENVIRONMENT: &str = "the environment";
 
 /// Keys whose relative paths start at the file that names them.
@@ -35,20 +35,20 @@ const PATH_KEYS: [&str; 14] = [
     "previous_key_file",
 ];
 
-/// Of those, the one that the service writes.
+/// The one of them that the service writes.
 const WRITTEN_KEY: &str = "file";
 
-/// The merged tree, and the environment that some of it refers to.
+/// The merged layers.
 pub(super) struct Merged {
     pub(super) tree: Node,
-    /// The tree as it was written: the same wherever its files lie.
+    /// The tree as written: it does not depend on where the files are.
     pub(super) json: serde_json::Value,
     pub(super) environment: Environment,
-    /// The files that it names.
+    /// The files that the tree names.
     pub(super) named: Vec<String>,
-    /// What is wrong with the layers themselves.
+    /// The problems of the layers themselves.
     pub(super) problems: Problems,
-    /// Where something is missing that a layer may have said, but not so that it could be read.
+    /// The parts that could not be read, where a layer may set what is missing.
     pub(super) gaps: Gaps,
 }
 
@@ -66,12 +66,12 @@ impl Source for Layer {
     }
 }
 
-/// Merges all that can be read.
+/// Merges the layers that can be read.
 pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Merged {
     let mut builder = Config::builder().add_source(File::from_str(DEFAULTS, FileFormat::Toml));
     let (mut problems, mut gaps) = (Problems::default(), Gaps::default());
     for file in files {
-        // Read here: `config` says neither which file it could not read nor where in it the fault is.
+        // Read here: `config` reports neither the file nor the place of an error.
         let text = match read_text(file) {
             Ok(text) => text,
             Err(error) => {
@@ -117,11 +117,11 @@ pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Merged {
     let json = serde_json::Value::deserialize(tree.clone()).unwrap_or_default();
     let mut named = Vec::new();
     anchor(&mut tree, &mut named);
-    let tree = Node::of(tree, ENVIRONMENT);
+    let tree = Node::root(tree, ENVIRONMENT);
     Merged { tree, json, environment: environment.clone(), named, problems, gaps }
 }
 
-/// The file's name, which is never the environment's.
+/// The file's name, which never equals the environment's.
 fn origin(file: &Path) -> String {
     let name = file.display().to_string();
     if name == ENVIRONMENT { format!("./{name}") } else { name }
@@ -133,7 +133,7 @@ fn of_toml(value: toml::Value, origin: &String) -> Value {
         toml::Value::Integer(value) => ValueKind::I64(value),
         toml::Value::Float(value) => ValueKind::Float(value),
         toml::Value::String(text) => ValueKind::String(text),
-        // No key takes one; as a text it would be taken for what somebody wrote in quotes.
+        // No key takes one. As text it would look like a quoted value.
         toml::Value::Datetime(_) => ValueKind::Nil,
         toml::Value::Array(items) => {
             ValueKind::Array(items.into_iter().map(|item| of_toml(item, origin)).collect())
@@ -146,7 +146,7 @@ fn of_toml(value: toml::Value, origin: &String) -> Value {
     Value::new(Some(origin), kind)
 }
 
-/// `file:line:column`, as editors and terminals take it to open the file there.
+/// `file:line:column`, which editors and terminals can open.
 fn place(file: &Path, text: &str, error: &toml::de::Error) -> String {
     let start = error.span().map_or(0, |span| span.start);
     let before = text.get(..start).unwrap_or_default();
@@ -155,29 +155,29 @@ fn place(file: &Path, text: &str, error: &toml::de::Error) -> String {
     format!("{}:{line}:{column}", file.display())
 }
 
-/// What is wrong, without the line itself that TOML's errors draw: it may hold a secret by mistake.
+/// The error without the line that TOML's errors quote: it may contain a secret by mistake.
 fn one_line(text: &str, error: &toml::de::Error) -> String {
     let message = error.message().lines().map(str::trim).collect::<Vec<_>>().join(": ");
     let place = error.span().and_then(|span| text.get(span));
     match place {
-        // Of these the place is the key alone.
+        // Here the span is the key alone.
         Some(key) if message == "duplicate key" => {
-            format!("duplicate key `{key}`: a table has each key once; take one of them out")
+            format!("duplicate key `{key}`: a table has each key once; remove one of them")
         }
         _ => message,
     }
 }
 
-/// Turns the paths in the tree into ones that do not depend on where the server was started, and notes them.
+/// Makes the paths in the tree independent of the working directory, and lists them.
 fn anchor(value: &mut Value, named: &mut Vec<String>) {
     let ValueKind::Table(table) = &mut value.kind else { return };
     for (key, value) in table {
-        // A table of that name is an operator's grant or client, not a path.
+        // A table with such a name is a grant or a client that the operator named so.
         if !PATH_KEYS.contains(&key.as_str()) || matches!(value.kind, ValueKind::Table(_)) {
             anchor(value, named);
             continue;
         }
-        // A value's origin is the file it stands in, or a word such as "the environment".
+        // A value's origin is its file, or a word such as "the environment".
         let origin = value.origin().and_then(|origin| std::fs::canonicalize(origin).ok());
         let folder = origin.as_deref().and_then(Path::parent);
         if let ValueKind::String(path) = &mut value.kind
@@ -186,7 +186,7 @@ fn anchor(value: &mut Value, named: &mut Vec<String>) {
             if let Some(folder) = folder {
                 *path = folder.join(&*path).display().to_string();
             }
-            // What is written is no part of the configuration.
+            // The file that is written is no part of the configuration.
             if key != WRITTEN_KEY {
                 named.push(path.clone());
             }

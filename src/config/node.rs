@@ -1,19 +1,28 @@
-//! The merged tree as serde reads it: a value from a file has the type that TOML gave it, and only text from the
-//! environment, which has no other type, is converted.
+//! The merged tree as serde reads it. Every node knows its path, so that a section's [`Field`](super::field::Field) knows
+//! its key. A value from a file has the type TOML gave it; only text from the environment, which has no other type, is
+//! converted.
 
 use std::fmt;
 
 use config::{Value, ValueKind};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, Deserialize, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// Asks for a whole node, in which text from the environment stays what it is. No other type has such a name.
-const WHOLE: &str = "$appserver::config::Node";
+/// The name by which a field asks for its path and its value. No type has such a name.
+pub(super) const FIELD: &str = "$appserver::config::Field";
 
-/// A value and all that is in it.
+/// A value and where it is in the tree.
 #[derive(Clone, Debug)]
-pub(super) enum Node {
+pub(super) struct Node {
+    path: String,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    /// A key of a section that no layer sets.
+    Absent,
     Boolean(bool),
     Integer(i64),
     Float(f64),
@@ -27,28 +36,52 @@ pub(super) enum Node {
 }
 
 impl Node {
-    /// The origin of values from the environment says so in place of a file's name.
-    pub(super) fn of(value: Value, environment: &str) -> Self {
-        let is_variable = value.origin() == Some(environment);
-        let inner = |value| Self::of(value, environment);
-        let integer = |number: Result<i64, _>| number.unwrap_or(i64::MAX);
-        match value.kind {
-            ValueKind::Nil => Self::Date,
-            ValueKind::Boolean(value) => Self::Boolean(value),
-            ValueKind::I64(value) => Self::Integer(value),
-            // The rest of the integers: TOML has none of them.
-            ValueKind::I128(value) => Self::Integer(integer(value.try_into())),
-            ValueKind::U64(value) => Self::Integer(integer(value.try_into())),
-            ValueKind::U128(value) => Self::Integer(integer(value.try_into())),
-            ValueKind::Float(value) => Self::Float(value),
-            ValueKind::String(text) if is_variable => Self::Variable(text),
-            ValueKind::String(text) => Self::Text(text),
-            ValueKind::Array(items) => Self::List(items.into_iter().map(inner).collect()),
-            ValueKind::Table(table) => {
-                Self::Table(table.into_iter().map(|(key, value)| (key, inner(value))).collect())
-            }
-        }
+    /// The root of a tree. Values whose origin is `environment` come from variables.
+    pub(super) fn root(value: Value, environment: &str) -> Self {
+        Self::at(String::new(), value, environment)
     }
+
+    fn at(path: String, value: Value, environment: &str) -> Self {
+        let is_variable = value.origin() == Some(environment);
+        let integer = |number: Result<i64, _>| number.unwrap_or(i64::MAX);
+        let kind = match value.kind {
+            ValueKind::Nil => Kind::Date,
+            ValueKind::Boolean(value) => Kind::Boolean(value),
+            ValueKind::I64(value) => Kind::Integer(value),
+            // TOML has no other integers.
+            ValueKind::I128(value) => Kind::Integer(integer(value.try_into())),
+            ValueKind::U64(value) => Kind::Integer(integer(value.try_into())),
+            ValueKind::U128(value) => Kind::Integer(integer(value.try_into())),
+            ValueKind::Float(value) => Kind::Float(value),
+            ValueKind::String(text) if is_variable => Kind::Variable(text),
+            ValueKind::String(text) => Kind::Text(text),
+            ValueKind::Array(items) => {
+                let item = |item| Self::at(path.clone(), item, environment);
+                Kind::List(items.into_iter().map(item).collect())
+            }
+            ValueKind::Table(table) => {
+                let member = |(key, value): (String, _)| {
+                    let node = Self::at(below(&path, &key), value, environment);
+                    (key, node)
+                };
+                Kind::Table(table.into_iter().map(member).collect())
+            }
+        };
+        Self { path, kind }
+    }
+
+    fn integer(&self) -> Result<i64, InvalidValue> {
+        match &self.kind {
+            Kind::Integer(value) => Some(*value),
+            Kind::Variable(text) => text.parse().ok(),
+            _ => None,
+        }
+        .ok_or_else(|| must_be("an integer"))
+    }
+}
+
+fn below(path: &str, key: &str) -> String {
+    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
 /// Why a value is not what its key takes, without the value: that may be a secret in the wrong place.
@@ -68,15 +101,18 @@ impl de::Error for InvalidValue {
     fn invalid_value(_: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
         // serde names Rust's types of numbers.
         match expected.to_string().as_str() {
-            "a nonzero u32" => must_be(&format!("an integer from 1 to {}", u32::MAX)),
             "u32" => must_be(&format!("an integer from 0 to {}", u32::MAX)),
-            "u64" | "usize" => must_be("an integer that is not below 0"),
             other => must_be(other),
         }
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        must_be(&format!("one of `{}`", expected.join("`, `")))
+        match expected {
+            [others @ .., last] if !others.is_empty() => {
+                must_be(&format!("`{}` or `{last}`", others.join("`, `")))
+            }
+            _ => must_be(&format!("`{}`", expected.join("`, `"))),
+        }
     }
 }
 
@@ -100,17 +136,6 @@ macro_rules! integers {
     )*};
 }
 
-impl Node {
-    fn integer(&self) -> Result<i64, InvalidValue> {
-        match self {
-            Self::Integer(value) => Some(*value),
-            Self::Variable(text) => text.parse().ok(),
-            _ => None,
-        }
-        .ok_or_else(|| must_be("an integer"))
-    }
-}
-
 impl<'de> Deserializer<'de> for Node {
     type Error = InvalidValue;
 
@@ -122,21 +147,21 @@ impl<'de> Deserializer<'de> for Node {
     forward_to_deserialize_any! { i128 u128 bytes byte_buf unit unit_struct ignored_any }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
-        match self {
-            Self::Boolean(value) => visitor.visit_bool(value),
-            Self::Integer(value) => visitor.visit_i64(value),
-            Self::Float(value) => visitor.visit_f64(value),
-            Self::Text(text) | Self::Variable(text) => visitor.visit_string(text),
-            Self::Date => visitor.visit_unit(),
-            Self::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
-            Self::Table(table) => visitor.visit_map(MapDeserializer::new(table.into_iter())),
+        match self.kind {
+            Kind::Boolean(value) => visitor.visit_bool(value),
+            Kind::Integer(value) => visitor.visit_i64(value),
+            Kind::Float(value) => visitor.visit_f64(value),
+            Kind::Text(text) | Kind::Variable(text) => visitor.visit_string(text),
+            Kind::Date | Kind::Absent => visitor.visit_unit(),
+            Kind::List(items) => visitor.visit_seq(SeqDeserializer::new(items.into_iter())),
+            Kind::Table(table) => visitor.visit_map(MapDeserializer::new(table.into_iter())),
         }
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
-        let value = match self {
-            Self::Boolean(value) => Some(value),
-            Self::Variable(text) => match text.to_lowercase().as_str() {
+        let value = match self.kind {
+            Kind::Boolean(value) => Some(value),
+            Kind::Variable(text) => match text.to_lowercase().as_str() {
                 "1" | "true" | "on" | "yes" => Some(true),
                 "0" | "false" | "off" | "no" => Some(false),
                 _ => None,
@@ -147,11 +172,11 @@ impl<'de> Deserializer<'de> for Node {
     }
 
     fn deserialize_f64<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
-        let value = match self {
-            Self::Float(value) => Some(value),
+        let value = match self.kind {
+            Kind::Float(value) => Some(value),
             // `1` is 1.0 without a doubt; the keys that take fractions take small numbers.
-            Self::Integer(value) => i32::try_from(value).ok().map(f64::from),
-            Self::Variable(text) => text.parse().ok(),
+            Kind::Integer(value) => i32::try_from(value).ok().map(f64::from),
+            Kind::Variable(text) => text.parse().ok(),
             _ => None,
         };
         visitor.visit_f64(value.ok_or_else(|| must_be("a number"))?)
@@ -162,8 +187,8 @@ impl<'de> Deserializer<'de> for Node {
     }
 
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
-        match self {
-            Self::Text(text) | Self::Variable(text) => visitor.visit_string(text),
+        match self.kind {
+            Kind::Text(text) | Kind::Variable(text) => visitor.visit_string(text),
             _ => Err(must_be("text in quotes")),
         }
     }
@@ -186,8 +211,8 @@ impl<'de> Deserializer<'de> for Node {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, InvalidValue> {
-        match self {
-            Self::Text(text) | Self::Variable(text) => {
+        match self.kind {
+            Kind::Text(text) | Kind::Variable(text) => {
                 text.into_deserializer().deserialize_enum(name, variants, visitor)
             }
             _ => Err(must_be("text in quotes")),
@@ -196,11 +221,15 @@ impl<'de> Deserializer<'de> for Node {
 
     /// A list, or in an environment variable its items with commas between them.
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
-        let items = match self {
-            Self::List(items) => items,
-            Self::Variable(text) => {
+        let items = match self.kind {
+            Kind::List(items) => items,
+            Kind::Variable(text) => {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
-                items.map(|item| Self::Variable(item.to_owned())).collect()
+                let item = |text: &str| Self {
+                    path: self.path.clone(),
+                    kind: Kind::Variable(text.to_owned()),
+                };
+                items.map(item).collect::<Vec<_>>()
             }
             _ => return Err(must_be("a list, in `[` and `]`")),
         };
@@ -225,23 +254,41 @@ impl<'de> Deserializer<'de> for Node {
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
-        match self {
-            Self::Table(table) => visitor.visit_map(MapDeserializer::new(table.into_iter())),
+        match self.kind {
+            Kind::Table(table) => visitor.visit_map(MapDeserializer::new(table.into_iter())),
+            Kind::Absent => {
+                visitor.visit_map(MapDeserializer::new(std::iter::empty::<(String, Self)>()))
+            }
             _ => Err(must_be("a table")),
         }
     }
 
+    /// A key that no layer sets is there too, as absent, so that its field learns its path.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,
-        _: &'static [&'static str],
+        fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, InvalidValue> {
-        self.deserialize_map(visitor)
+        let mut table = match self.kind {
+            Kind::Table(table) => table,
+            Kind::Absent => Vec::new(),
+            _ => return Err(must_be("a table")),
+        };
+        for field in fields {
+            if !table.iter().any(|(key, _)| key == field) {
+                let absent = Self { path: below(&self.path, field), kind: Kind::Absent };
+                table.push(((*field).to_owned(), absent));
+            }
+        }
+        visitor.visit_map(MapDeserializer::new(table.into_iter()))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, InvalidValue> {
-        visitor.visit_some(self)
+        match self.kind {
+            Kind::Absent => visitor.visit_none(),
+            _ => visitor.visit_some(self),
+        }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -249,69 +296,37 @@ impl<'de> Deserializer<'de> for Node {
         name: &'static str,
         visitor: V,
     ) -> Result<V::Value, InvalidValue> {
-        match self {
-            // Nothing else here is bytes.
-            Self::Variable(text) if name == WHOLE => visitor.visit_byte_buf(text.into_bytes()),
-            whole if name == WHOLE => whole.deserialize_any(visitor),
-            other => visitor.visit_newtype_struct(other),
+        match self.kind {
+            _ if name != FIELD => visitor.visit_newtype_struct(self),
+            Kind::Absent => visitor.visit_string(self.path),
+            _ => {
+                visitor.visit_map(PathAndValue { path: Some(self.path.clone()), value: Some(self) })
+            }
         }
     }
 }
 
-/// From a [`Node`]'s own deserializer, also where another one is wrapped around it.
-impl<'de> Deserialize<'de> for Node {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Whole;
+/// What a field reads: one entry, the path with the value.
+struct PathAndValue {
+    path: Option<String>,
+    value: Option<Node>,
+}
 
-        impl<'de> Visitor<'de> for Whole {
-            type Value = Node;
+impl<'de> MapAccess<'de> for PathAndValue {
+    type Error = InvalidValue;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a value of the configuration")
-            }
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, InvalidValue> {
+        let path = self.path.take();
+        path.map(|path| seed.deserialize(path.into_deserializer())).transpose()
+    }
 
-            fn visit_bool<E>(self, value: bool) -> Result<Node, E> {
-                Ok(Node::Boolean(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Node, E> {
-                Ok(Node::Integer(value))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Node, E> {
-                Ok(Node::Float(value))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Node, E> {
-                Ok(Node::Text(text.to_owned()))
-            }
-
-            fn visit_bytes<E: de::Error>(self, text: &[u8]) -> Result<Node, E> {
-                let text = std::str::from_utf8(text).map_err(E::custom)?;
-                Ok(Node::Variable(text.to_owned()))
-            }
-
-            fn visit_unit<E>(self) -> Result<Node, E> {
-                Ok(Node::Date)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Node, A::Error> {
-                let mut items = Vec::new();
-                while let Some(item) = seq.next_element()? {
-                    items.push(item);
-                }
-                Ok(Node::List(items))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Node, A::Error> {
-                let mut table = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    table.push(member);
-                }
-                Ok(Node::Table(table))
-            }
-        }
-
-        deserializer.deserialize_newtype_struct(WHOLE, Whole)
+    fn next_value_seed<V: DeserializeSeed<'de>>(
+        &mut self,
+        seed: V,
+    ) -> Result<V::Value, InvalidValue> {
+        seed.deserialize(self.value.take().expect("a field reads one value"))
     }
 }

@@ -1,17 +1,18 @@
-//! What is wrong with a configuration, all of it.
+//! Every problem of a configuration, collected in one run.
 
 use std::error::Error;
 use std::fmt;
+use std::str::FromStr;
 
-use super::field::Field;
+use super::field::{Clearable, Field, FieldValue, List};
 use crate::telemetry::with_causes;
 
 /// One problem, at one key.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Problem {
-    /// Such as `grants.daily-photos.policy`.
+    /// The key's path, such as `grants.daily-photos.policy`.
     pub path: String,
-    /// The rule that is not kept, and the way out.
+    /// The rule that is broken, and the way out.
     pub message: String,
 }
 
@@ -22,16 +23,16 @@ pub struct Problems(Vec<Found>);
 #[derive(Clone, Debug, Eq, PartialEq)]
 struct Found {
     problem: Problem,
-    /// Whether it is one only as long as nothing else is said somewhere: what cannot be read may say it.
+    /// Whether a layer that could not be read may resolve it.
     of_absence: bool,
 }
 
-/// What is not known of the layers.
+/// The parts of the layers that could not be read.
 #[derive(Debug, Default)]
 pub(super) struct Gaps {
-    /// A whole file.
+    /// Whether a whole file is among them.
     pub(super) of_files: bool,
-    /// What stands at these paths is no table, and was taken for an empty one.
+    /// Paths where a table belongs and another value was found; it is read as an empty table.
     pub(super) tables: Vec<String>,
 }
 
@@ -59,9 +60,9 @@ impl Problems {
         problems
     }
 
-    /// Notes an error with its causes, which say what the error only names.
+    /// Notes an error together with its causes.
     pub(super) fn add_error(&mut self, path: impl Into<String>, error: &dyn Error) {
-        // Some libraries draw pictures; a problem is a line.
+        // Some libraries print several lines; a problem is one.
         self.add(path, with_causes(error).split_whitespace().collect::<Vec<_>>().join(" "));
     }
 
@@ -70,13 +71,13 @@ impl Problems {
         self.0.push(Found { problem, of_absence: false });
     }
 
-    /// Notes that something is missing which another layer could say.
+    /// Notes that something is missing which another layer could set.
     pub(super) fn add_absence(&mut self, path: impl Into<String>, message: impl fmt::Display) {
         let problem = Problem { path: path.into(), message: message.to_string() };
         self.0.push(Found { problem, of_absence: true });
     }
 
-    /// Takes out what may only be a consequence of what could not be read of the layers.
+    /// Drops the problems that may only follow from a part of the layers that could not be read.
     pub(super) fn drop_consequences(&mut self, gaps: &Gaps) {
         let is_below = |path: &str, table: &String| {
             let rest = path.strip_prefix(table.as_str());
@@ -96,40 +97,64 @@ impl Problems {
         self.0.extend(more);
     }
 
-    /// What was resolved; the problems of what was not are noted.
+    /// The resolved value; otherwise its problems are noted.
     pub(super) fn gather<T>(&mut self, resolved: Result<T, Self>) -> Option<T> {
         resolved.map_err(|Self(more)| self.0.extend(more)).ok()
     }
 
-    /// The field's value; a wrong one is noted.
-    pub(super) fn take<T>(&mut self, path: &str, field: Field<T>) -> Option<T> {
-        match field {
-            Field::Absent => None,
-            Field::Given(value) => Some(value),
-            Field::Invalid(message) => {
+    /// The field's value, if it has one; an invalid one is noted.
+    pub(super) fn take<T>(&mut self, field: Field<T>) -> Option<T> {
+        match field.into_parts() {
+            (_, FieldValue::Absent) => None,
+            (_, FieldValue::Given(value)) => Some(value),
+            (path, FieldValue::Invalid(message)) => {
                 self.add(path, message);
                 None
             }
         }
     }
 
-    /// The field's value; a wrong or missing one is noted.
-    pub(super) fn require<T>(&mut self, path: &str, field: Field<T>) -> Option<T> {
-        if matches!(field, Field::Absent) {
-            self.add_absence(path, "is missing");
-        }
-        self.take(path, field)
+    /// The field's value, unless it is empty; an invalid one is noted.
+    pub(super) fn take_set<T>(&mut self, field: Field<Clearable<T>>) -> Option<T> {
+        self.take(field).and_then(|Clearable(value)| value)
     }
 
-    /// The field's value, or `unset` where it is absent; a wrong one is noted.
-    pub(super) fn or<T>(&mut self, path: &str, field: Field<T>, unset: T) -> Option<T> {
-        match field {
-            Field::Absent => Some(unset),
-            given => self.take(path, given),
+    /// The field's value; an invalid or missing one is noted.
+    pub(super) fn require<T>(&mut self, field: Field<T>) -> Option<T> {
+        match field.into_parts() {
+            (path, FieldValue::Absent) => {
+                self.add_absence(path, "is missing");
+                None
+            }
+            (_, FieldValue::Given(value)) => Some(value),
+            (path, FieldValue::Invalid(message)) => {
+                self.add(path, message);
+                None
+            }
         }
     }
 
-    /// The thing, if nothing was wrong with it.
+    /// The field's value, or `default` where it is absent; an invalid one is noted.
+    pub(super) fn or<T>(&mut self, mut field: Field<T>, default: T) -> Option<T> {
+        field.fill(default);
+        self.take(field)
+    }
+
+    /// The name of a table at this path; an invalid one is noted.
+    pub(super) fn name<T: FromStr<Err: fmt::Display>>(
+        &mut self,
+        path: &str,
+        name: &str,
+    ) -> Option<T> {
+        name.parse().map_err(|invalid| self.add(path, invalid)).ok()
+    }
+
+    /// The items of a list, or none where it is absent; an invalid one is noted.
+    pub(super) fn items<T>(&mut self, field: Field<List<T>>) -> Vec<T> {
+        self.take(field).map_or_else(Vec::new, |List(items)| items)
+    }
+
+    /// The resolved value, if there is no problem.
     pub(super) fn into_result<T>(mut self, resolved: Option<T>) -> Result<T, Self> {
         self.0.sort_by(|a, b| a.problem.path.cmp(&b.problem.path));
         match resolved {

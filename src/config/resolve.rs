@@ -1,4 +1,4 @@
-//! Raw mirror → [`Settings`], or every problem at once.
+//! Raw sections → [`Settings`], or every problem at once.
 
 use std::net::SocketAddr;
 
@@ -18,7 +18,7 @@ use super::sections::{
     sts, tickets, tls, tracing, vend,
 };
 use super::settings::{RuleSettings, Settings};
-use super::shared_subjects::{self, Looked};
+use super::shared_subjects::{self, Users};
 use super::source::Source;
 use super::warnings;
 use appserver_domain::ClientId;
@@ -31,22 +31,22 @@ pub(super) fn resolve(
     secrets: SecretsToo,
 ) -> Result<Settings, Problems> {
     let Merged { tree, json, environment, named: _, mut problems, gaps } = merged;
-    // Starts with the tree; the policies' texts are added as they are read. It holds no secret in a form that
-    // could be found again: clients' secrets are hashes of 256 random bits, and the AccessKey is not in the tree.
+    // Of the tree, and of the policies' texts as they are read. No secret can be recovered from it: clients' secrets are
+    // hashes of 256 random bits, and the AccessKey is not in the tree.
     let mut hash = Sha256::new_with_prefix(json.to_string());
     let mut unknown = Vec::new();
     let mut raw: RawSettings =
         serde_ignored::deserialize(tree, |path| unknown.push(path.to_string()))
             .map_err(|error| Problems::one("(file)", error))?;
     for path in unknown {
-        // So serde_ignored writes tables that may be left out.
+        // serde_ignored's notation for optional tables.
         let path = path.replace(".?", "");
         problems.add(path, "there is no such key; config/default.toml lists them all");
     }
 
     let public_url = std::mem::take(&mut raw.server.public_url);
     let mut secret_reads = SecretReads::default();
-    let listen = problems.require("server.listen", std::mem::take(&mut raw.server.listen));
+    let listen = problems.require(std::mem::take(&mut raw.server.listen));
     let listen = listen.map(SocketAddr::from);
     let tls = tls::resolve(std::mem::take(&mut raw.server.tls), &mut problems, &mut secret_reads);
     let server = server::resolve(raw.server, listen, tls.as_ref(), &mut problems);
@@ -65,27 +65,27 @@ pub(super) fn resolve(
     let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
     let store = store::resolve(raw.store, mode, &mut problems, &mut secret_reads);
     let tickets = tickets::resolve(raw.tickets, public_url, mode, &mut problems, &mut secret_reads);
-    let named_roles = raw.roles.keys().cloned().collect();
+    let role_names = raw.roles.keys().cloned().collect();
     let roles = roles::resolve(raw.roles, &mut problems);
     let accounts =
         roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
     let accounts = accounts.collect();
     let mut entitlements =
-        grants::entitlements(raw.grants, (&roles, &named_roles), &json, &mut hash, &mut problems);
+        grants::entitlements(raw.grants, (&roles, &role_names), &json, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.warnings);
     let shared = std::mem::take(&mut entitlements.shared);
-    // Also those that have a problem of their own: it is reported once.
+    // Invalid clients included: each of their problems is reported once.
     let registered: Vec<ClientId> = raw.clients.keys().filter_map(|id| id.parse().ok()).collect();
     let (clients, holders) =
-        clients::resolve(raw.clients, &entitlements.named, mode, &mut problems);
+        clients::resolve(raw.clients, &entitlements.names, mode, &mut problems);
     let registered: Vec<_> = registered.iter().collect();
     let (issuers, serving) = issuers::resolve(raw.issuers, &registered, &json, mode, &mut problems);
-    let sound = entitlements.sound.iter().map(|(name, sound)| (name, &sound.template));
-    let texts = entitlements.sound_texts.iter().map(|(name, template)| (name, template));
-    let looked: Vec<_> = sound.chain(texts).collect();
-    let looked = Looked { grants: &looked, holders: &holders, issuers: &serving };
-    let of_issuers = shared_subjects::check(&looked, &shared, &mut problems);
-    // Without it nothing is resolved, whatever stands here.
+    let valid = entitlements.valid.iter().map(|(name, grant)| (name, &grant.template));
+    let others = entitlements.other_templates.iter().map(|(name, template)| (name, template));
+    let grants: Vec<_> = valid.chain(others).collect();
+    let users = Users { grants: &grants, holders: &holders, issuers: &serving };
+    let of_issuers = shared_subjects::check(&users, &shared, &mut problems);
+    // Without a server nothing is resolved, whatever the value is.
     let request_timeout = server.as_ref().map(|server| server.request_timeout).unwrap_or_default();
     let grants = grants::grants(entitlements, holders, request_timeout);
 
@@ -100,12 +100,12 @@ pub(super) fn resolve(
     let resolved = (|| {
         let (vend, store, tracing, tls) = (vend?, store?, tracing?, tls?);
         let mut warnings = warnings::across_sections(&clients, &grants, &issuers, &vend.freshness);
-        warnings.extend(store.warnings());
-        warnings.extend(tracing.as_ref().and_then(TracingSource::warnings));
+        warnings.extend(store.warning());
+        warnings.extend(tracing.as_ref().and_then(TracingSource::warning));
         warnings.extend(of_policies);
         warnings.extend(of_issuers);
         let (server, log) = (server?, log?);
-        warnings.extend(server.warnings);
+        warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));
         Some(Settings {
             listen: listen?,
@@ -147,13 +147,13 @@ pub(super) fn resolve(
 }
 
 pub(super) fn admin_listen(merged: Merged) -> Result<SocketAddr, Problems> {
-    // What cannot be read may say another address; what is wrong elsewhere does not.
+    // A layer that could not be read may set another address; problems elsewhere do not matter.
     if merged.gaps.of_files || merged.gaps.tables.iter().any(|table| table == "admin") {
         return merged.problems.into_result(None);
     }
     let mut problems = Problems::default();
     let raw =
         RawSettings::deserialize(merged.tree).map_err(|error| Problems::one("(file)", error))?;
-    let listen = problems.require("admin.listen", raw.admin.listen).map(SocketAddr::from);
+    let listen = problems.require(raw.admin.listen).map(SocketAddr::from);
     problems.into_result(listen)
 }

@@ -1,10 +1,10 @@
-//! What of a configuration a running server does not change.
+//! The keys that a reload does not change.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Tables and keys that a reload changes. All others are read once, at the start.
+/// Tables and keys that a reload changes. All others are read only at the start.
 const RELOADED: &[&str] = &[
     "clients",
     "auth_failure_limit",

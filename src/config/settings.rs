@@ -1,4 +1,4 @@
-//! A configuration that was resolved: nothing in it can be wrong any more.
+//! A resolved configuration: every value in it is valid.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -38,11 +38,11 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// How the log is written.
     pub log_format: LogFormat,
-    /// What of it is written.
+    /// Which of its lines are written.
     pub log_filter: String,
-    /// What is sound and will still disappoint, for the operator to read.
+    /// What is valid and will not do what its author expects.
     pub warnings: Vec<Problem>,
-    /// None where it is off.
+    /// `None` where it is off.
     pub(crate) audit: Option<AuditSettings>,
     pub(crate) server: ServerSettings,
     /// Connections that may wait to be accepted.
@@ -53,24 +53,24 @@ pub struct Settings {
     pub(crate) vend: VendSettings,
     pub(crate) store: StoreSource,
     pub(crate) tickets: TicketSource,
-    /// Where traces go; if anywhere.
+    /// Where traces are exported, if they are.
     pub(crate) tracing: Option<TracingSource>,
     pub(crate) access_key: AccessKeySource,
     pub(crate) rules: RuleSettings,
-    /// The accounts of roles that must be the AccessKey's own.
+    /// The accounts of the roles without `cross_account`, which must be the AccessKey's own.
     pub(crate) accounts: Vec<AccountId>,
-    /// How often the files are looked at; if at all.
+    /// How often the files are compared, if they are.
     pub(crate) watch_interval: Option<Duration>,
     /// SHA-256 of the merged configuration, policies included.
     pub(crate) hash: String,
-    /// Where all of this can be read again.
+    /// Where the configuration can be read again.
     pub(crate) source: Source,
     /// The files that it was read from.
     pub(crate) files: Files,
     pub(crate) restart_only: RestartOnly,
 }
 
-/// What requests are decided by. A reload replaces it as a whole.
+/// The rules that decide requests. A reload replaces them as a whole.
 #[derive(Debug)]
 pub(crate) struct RuleSettings {
     pub(crate) grants: Grants,
@@ -78,35 +78,35 @@ pub(crate) struct RuleSettings {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) limits: HashMap<ClientId, ClientLimits>,
     pub(crate) failures: FailureSettings,
-    /// Whose word for a caller's address is taken.
+    /// The proxies that may name a caller's address.
     pub(crate) proxies: TrustedProxies,
-    /// Which web pages may read answers.
+    /// The web pages that may read answers.
     pub(crate) cors: Cors,
     pub(crate) request_timeout: Duration,
 }
 
-/// What is not in the configuration itself but named by it.
+/// The contents of the files that the configuration names.
 #[derive(Debug)]
 pub(crate) struct Secrets {
     pub(crate) access_key: AccessKey,
     pub(crate) store: StoreSettings,
-    /// None where there are no tickets.
+    /// `None` where there are no tickets.
     pub(crate) tickets: Option<TicketSeal>,
-    /// None where somebody else ends TLS, or nobody.
+    /// `None` where the listener speaks plain HTTP.
     pub(crate) tls: Option<TlsIdentity>,
-    /// None where nothing is told to a collector.
+    /// `None` where nothing is traced.
     pub(crate) tracing: Option<TraceSettings>,
 }
 
 impl Secrets {
-    /// What is worth a warning at this moment.
-    pub(crate) fn warnings(&self, now: DateTime<Utc>) -> Option<Problem> {
+    /// Whether the certificate needs attention.
+    pub(crate) fn warning(&self, now: DateTime<Utc>) -> Option<Problem> {
         self.tls.as_ref()?.expiry_warning(now).map(certificate_problem)
     }
 }
 
 impl Settings {
-    /// Reads them, or says what is wrong with all of them.
+    /// Reads the secrets, or lists all problems.
     pub(crate) fn read_secrets(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let access_key = problems.gather(self.access_key.read());
@@ -121,8 +121,7 @@ impl Settings {
         problems.into_result(secrets)
     }
 
-    /// Reads the secrets, and finds out what else of this machine would keep the service from working. It lists all
-    /// problems.
+    /// Reads the secrets, and checks whether the audit's file can be written. Lists all problems.
     pub(crate) fn check_machine(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let secrets = problems.gather(self.read_secrets());

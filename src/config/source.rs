@@ -1,4 +1,4 @@
-//! Where a configuration comes from, so that it can be read again.
+//! Where a configuration is read from, so that it can be read again.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use super::secret_reads::SecretsToo;
 use super::settings::Settings;
 use super::{layers, resolve};
 
-/// How often a configuration is read anew that was changed while it was read.
+/// Attempts to read a configuration that keeps changing while it is read.
 const TRIES: usize = 5;
 
-/// The layers' places, not read yet.
+/// The layers' locations.
 #[derive(Clone)]
 pub(crate) struct Source {
     files: Vec<PathBuf>,
@@ -31,10 +31,10 @@ impl Source {
         self.load_for(SecretsToo::No)
     }
 
-    /// The same, and of one that is wrong these secrets.
+    /// The same; with [`SecretsToo::Yes`], the secrets of an invalid configuration are checked too.
     pub(super) fn load_for(&self, secrets: SecretsToo) -> Result<Settings, Problems> {
         for _ in 1..TRIES {
-            // Files that are changed one after another must not be half of one configuration and half of another.
+            // Files that change one after another must not mix two configurations.
             let before = self.look();
             let loaded = self.load_once(secrets);
             let still = match &loaded {
@@ -48,12 +48,12 @@ impl Source {
         self.load_once(secrets)
     }
 
-    /// The files that it begins with, as they are now.
+    /// The `--config` files as they are now.
     pub(crate) fn look(&self) -> Files {
         Files::look(self.files.iter().map(PathBuf::as_path))
     }
 
-    /// All files that it names, as they are now, as far as it can be read.
+    /// The same with the files that they name, as far as they can be read.
     pub(crate) fn look_at_all(&self) -> Files {
         self.look().and(layers::merge(&self.files, &self.environment).look())
     }
@@ -65,7 +65,7 @@ impl Source {
     }
 }
 
-/// The environment may hold the AccessKey, and secrets that are none of ours.
+/// Without the environment: it may hold the AccessKey and other secrets.
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { files, environment: _, mode } = self;

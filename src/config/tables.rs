@@ -1,10 +1,10 @@
-//! Which keys are tables: what stands in the place of one is a problem of its own, and hides no other.
+//! Which keys are tables. Another value in place of a table is one problem, and hides no other.
 
 use config::{Map, Value, ValueKind};
 
 use super::problems::Problems;
 
-/// The tables of `config/default.toml` by their paths; `*` is a name of the operator's.
+/// The tables of `config/default.toml` by their paths; `*` is a name that the operator chooses.
 const TABLES: &[&str] = &[
     "admin",
     "audit",
@@ -43,7 +43,7 @@ const TABLES: &[&str] = &[
     "vend.budget",
 ];
 
-/// Puts an empty table where one belongs and something else stands, and notes the place.
+/// Replaces other values by an empty table where a table belongs, and notes the paths.
 pub(super) fn correct(layer: &mut Value, problems: &mut Problems, corrected: &mut Vec<String>) {
     correct_below(layer, &mut Vec::new(), problems, corrected);
 }
@@ -71,7 +71,7 @@ fn correct_below(
     }
 }
 
-/// The same for variables, each with its path: one that sets a whole table is left out.
+/// The same for variables by their paths: one that sets a whole table is dropped.
 pub(super) fn correct_variables(
     variables: &mut Map<String, Value>,
     problems: &mut Problems,

@@ -1,4 +1,4 @@
-//! Where the RAM user's AccessKey comes from: one explicit source, never a silent second one.
+//! `[sts.access_key]`: where the RAM user's AccessKey comes from. One explicit source, no silent fallback.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -7,43 +7,28 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 use crate::config::environment::{Environment, Mode};
-use crate::config::field::Field;
+use crate::config::field::{Clearable, Field};
 use crate::config::file_reads::read_text;
 use crate::config::problems::Problems;
 use crate::config::secret_reads::SecretReads;
 use appserver_domain::AccessKey;
 
-/// Where the RAM user's AccessKey comes from.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RawAccessKey {
     /// `environment` (default), `files` or `demo`.
-    pub(crate) source: Field<RawSource>,
+    source: Field<RawSource>,
     /// For `files`: holds the AccessKey id. White space at its end is trimmed.
-    pub(crate) id_file: Field<PathBuf>,
+    id_file: Field<Clearable<PathBuf>>,
     /// For `files`: holds the AccessKey secret. White space at its end is trimmed.
-    pub(crate) secret_file: Field<PathBuf>,
+    secret_file: Field<Clearable<PathBuf>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) enum RawSource {
+#[serde(rename_all = "lowercase")]
+enum RawSource {
     Environment,
     Files,
     Demo,
-}
-
-impl TryFrom<String> for RawSource {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "environment" => Ok(Self::Environment),
-            "files" => Ok(Self::Files),
-            "demo" => Ok(Self::Demo),
-            _ => Err("it must be `environment`, `files` or, in `appserver dev`, `demo`"),
-        }
-    }
 }
 
 const ID_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
@@ -90,13 +75,11 @@ impl AccessKeySource {
         secret_reads: &mut SecretReads,
     ) -> Option<Self> {
         let is_invalid = raw.id_file.is_invalid() || raw.secret_file.is_invalid();
-        let source = problems.require("sts.access_key.source", raw.source);
-        // Empty is how a later layer takes back what an earlier one set.
-        let set = |path: &PathBuf| !path.as_os_str().is_empty();
-        let id_file = problems.take("sts.access_key.id_file", raw.id_file).filter(set);
-        let secret_file = problems.take("sts.access_key.secret_file", raw.secret_file).filter(set);
+        let source = problems.require(raw.source);
+        let id_file = problems.take_set(raw.id_file);
+        let secret_file = problems.take_set(raw.secret_file);
         let named = [("id_file", id_file.clone()), ("secret_file", secret_file.clone())];
-        // How they go together is only known of all.
+        // The rules on keys together apply only if each of them is valid.
         let together = source.filter(|_| !is_invalid);
         let resolved = together.and_then(|source| {
             Self::of(source, (id_file, secret_file), environment, mode, problems)
@@ -161,7 +144,7 @@ impl AccessKeySource {
     }
 }
 
-/// Both, or what is wrong with either.
+/// Both, or the problems of either.
 fn both<A, B>(one: Result<A, Problems>, other: Result<B, Problems>) -> Result<(A, B), Problems> {
     let mut problems = Problems::default();
     let both = problems.gather(one).zip(problems.gather(other));

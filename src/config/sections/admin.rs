@@ -7,9 +7,7 @@ use serde::Deserialize;
 use crate::config::field::Field;
 use crate::config::problems::Problems;
 
-/// The admin listener.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawAdmin {
     /// Default 127.0.0.1:9090.
     pub(crate) listen: Field<ListenAddress>,
@@ -36,13 +34,13 @@ impl From<ListenAddress> for SocketAddr {
     }
 }
 
-/// Port 0 is free to both: the system picks two.
+/// The address, which differs from the public listener's unless the port is 0: then the system picks two.
 pub(crate) fn resolve(
     raw: RawAdmin,
     public: Option<SocketAddr>,
     problems: &mut Problems,
 ) -> Option<SocketAddr> {
-    let listen = problems.require("admin.listen", raw.listen).map(SocketAddr::from)?;
+    let listen = problems.require(raw.listen).map(SocketAddr::from)?;
     if public == Some(listen) && listen.port() != 0 {
         problems.add("admin.listen", "it must be another address than `server.listen`");
     }

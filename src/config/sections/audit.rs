@@ -1,143 +1,102 @@
-//! `[audit]`, resolved.
+//! `[audit]`: one line for each decision about a token.
 
 use std::fs::{self, OpenOptions};
 use std::io;
-use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
 use crate::audit::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
-use crate::config::bounds::number;
-use crate::config::field::Field;
+use crate::config::bounds::{Bounded, Bytes, FileCount, Lines};
+use crate::config::field::{Clearable, Field};
 use crate::config::problems::Problems;
 
-/// One line for each decision about a token.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawAudit {
     /// `stdout` (default), `file` or `off`.
-    pub(crate) sink: Field<RawSink>,
-    /// Required for `file`. Made with mode 0600; its folder must be there.
-    pub(crate) file: Field<PathBuf>,
-    /// Bytes, default 100 MiB. Then a new file is begun.
-    pub(crate) max_file_bytes: Field<u64>,
-    /// Default 10, so many besides the one that is written. The oldest is deleted.
-    pub(crate) max_files: Field<u32>,
-    /// Default 2, the same of refusals, which have a file of their own.
-    pub(crate) max_refused_files: Field<u32>,
-    /// Default 10, of which ten seconds' worth may come at once. Beyond it refusals are counted and told together.
-    pub(crate) refusals_per_second: Field<NonZeroU32>,
+    sink: Field<RawSink>,
+    /// Required for `file`. Created with mode 0600 in an existing folder.
+    file: Field<Clearable<PathBuf>>,
+    /// Default 100 MiB. Then the file is rotated.
+    max_file_bytes: Field<Bounded<Bytes, 4_096, { 1 << 40 }>>,
+    /// Default 10 rotated files. Beyond it the oldest is deleted.
+    max_files: Field<Bounded<FileCount, 1, 1_000>>,
+    /// Default 2. The same for refusals, which have a file of their own.
+    max_refused_files: Field<Bounded<FileCount, 1, 1_000>>,
+    /// Default 10, with a burst of ten seconds' worth. Beyond it refusals are counted and summarised.
+    refusals_per_second: Field<Bounded<Lines, 1, { u32::MAX as u64 }>>,
     /// `queue`, `process` (default) or `disk`: where a token's line is before the token leaves.
-    pub(crate) durability: Field<RawDurability>,
+    durability: Field<RawDurability>,
     /// `refuse` (default) or `continue`.
-    pub(crate) on_failure: Field<RawOnFailure>,
-    /// Default 10000. Beyond it a request waits 250 ms for room, and then `on_failure` decides.
-    pub(crate) buffer_lines: Field<usize>,
-    /// Default: the machine's host name. Up to 64 characters; stands in each line.
-    pub(crate) instance: Field<String>,
+    on_failure: Field<RawOnFailure>,
+    /// Default 10000. Beyond it a request waits for room, and then `on_failure` decides.
+    buffer_lines: Field<Bounded<Lines, 10, 1_000_000>>,
+    /// Default: the machine's host name. Part of each line.
+    instance: Field<InstanceName>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) enum RawSink {
+#[serde(rename_all = "lowercase")]
+enum RawSink {
     Stdout,
     File,
     Off,
 }
 
-impl TryFrom<String> for RawSink {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "stdout" => Ok(Self::Stdout),
-            "file" => Ok(Self::File),
-            "off" => Ok(Self::Off),
-            _ => Err("it must be `stdout`, `file` or `off`"),
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
-pub(crate) enum RawDurability {
+#[serde(rename_all = "lowercase")]
+enum RawDurability {
     Queue,
     Process,
     Disk,
 }
 
-impl TryFrom<String> for RawDurability {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "queue" => Ok(Self::Queue),
-            "process" => Ok(Self::Process),
-            "disk" => Ok(Self::Disk),
-            _ => Err("it must be `queue`, `process` or `disk`"),
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub(crate) enum RawOnFailure {
+#[serde(rename_all = "lowercase")]
+enum RawOnFailure {
     Refuse,
     Continue,
 }
 
-impl TryFrom<String> for RawOnFailure {
+/// At most 64 characters, none of them a control character; empty for the host name.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct InstanceName(String);
+
+impl TryFrom<String> for InstanceName {
     type Error = &'static str;
 
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "refuse" => Ok(Self::Refuse),
-            "continue" => Ok(Self::Continue),
-            _ => Err("it must be `refuse` or `continue`"),
+    fn try_from(name: String) -> Result<Self, Self::Error> {
+        if name.chars().count() <= 64 && !name.chars().any(char::is_control) {
+            return Ok(Self(name));
         }
+        Err("it is at most 64 characters long, and none of them is a control character")
     }
 }
 
-/// What an instance's name may have.
-const LONGEST_INSTANCE: usize = 64;
-/// Where Linux says what the machine, or the container, is called.
+/// Where Linux has the name of the machine or the container.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
-/// The audit, or none where it is off; nothing at all if something is wrong.
+/// The audit; `None` inside where it is off.
 pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<AuditSettings>> {
-    let sink = problems.require("audit.sink", raw.sink);
+    let sink = problems.require(raw.sink);
     let is_invalid = raw.file.is_invalid();
-    let file = problems.take("audit.file", raw.file);
-    // Empty is how a later layer takes back what an earlier one set.
-    let file = file.filter(|path: &PathBuf| !path.as_os_str().is_empty());
-    let max_bytes =
-        number(problems, "audit.max_file_bytes", raw.max_file_bytes, 4096, 1 << 40, "bytes");
-    let max_files = number(problems, "audit.max_files", raw.max_files, 1, 1000, "files");
-    let refused = raw.max_refused_files;
-    let max_refused_files = number(problems, "audit.max_refused_files", refused, 1, 1000, "files");
-    let rate = problems.require("audit.refusals_per_second", raw.refusals_per_second);
-    let durability = problems.require("audit.durability", raw.durability);
-    let on_failure = problems.require("audit.on_failure", raw.on_failure);
-    let lines = raw.buffer_lines;
-    let buffer_lines = number(problems, "audit.buffer_lines", lines, 10, 1_000_000, "lines");
-    let instance = problems.require("audit.instance", raw.instance);
-    let is_name = |name: &String| {
-        name.chars().count() <= LONGEST_INSTANCE && !name.chars().any(char::is_control)
-    };
-    if !instance.as_ref().is_none_or(is_name) {
-        problems.add(
-            "audit.instance",
-            "it is at most 64 characters long, and none of them is a control character",
-        );
-    }
+    let file = problems.take_set(raw.file);
+    let max_bytes = problems.require(raw.max_file_bytes);
+    let max_files = problems.require(raw.max_files);
+    let max_refused_files = problems.require(raw.max_refused_files);
+    let refusals_per_second = problems.require(raw.refusals_per_second);
+    let durability = problems.require(raw.durability);
+    let on_failure = problems.require(raw.on_failure);
+    let buffer_lines = problems.require(raw.buffer_lines);
+    let instance = problems.require(raw.instance);
     let sink = match sink? {
         RawSink::Off => return Some(None),
         RawSink::Stdout => {
             if durability == Some(RawDurability::Disk) {
                 problems.add(
                     "audit.durability",
-                    "`disk` needs the sink `file`: what becomes of standard output is its reader's business",
+                    "`disk` needs the sink `file`: only its reader decides where standard output is stored",
                 );
                 return None;
             }
@@ -149,9 +108,9 @@ pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
             }
             SinkSettings::File(FileSettings {
                 path: file?,
-                max_bytes: max_bytes?,
-                max_files: max_files?,
-                max_refused_files: max_refused_files?,
+                max_bytes: max_bytes?.get(),
+                max_files: max_files?.get(),
+                max_refused_files: max_refused_files?.get(),
             })
         }
     };
@@ -159,7 +118,7 @@ pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
         RawOnFailure::Refuse => OnFailure::Refuse,
         RawOnFailure::Continue => OnFailure::Continue,
     };
-    let instance = instance.filter(is_name)?;
+    let InstanceName(instance) = instance?;
     let instance = if instance.is_empty() { host_name() } else { instance };
     let durability = match durability? {
         RawDurability::Queue => Durability::Queue,
@@ -170,14 +129,14 @@ pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
         sink,
         on_failure,
         durability,
-        buffer_lines: buffer_lines?,
-        refusals_per_second: rate?,
+        buffer_lines: buffer_lines?.get(),
+        refusals_per_second: refusals_per_second?.non_zero(),
         instance,
     }))
 }
 
-/// What keeps the audit's file from being written on this machine. Nothing is written to the file, and a pipe or device is
-/// not opened: that may wait for its reader.
+/// Why the audit's file cannot be written on this machine. Nothing is written to the file, and a pipe or a device is not
+/// opened: opening could wait for its reader.
 pub(crate) fn unwritable(settings: &AuditSettings) -> Option<String> {
     let SinkSettings::File(FileSettings { path, .. }) = &settings.sink else { return None };
     let shown = path.display();
@@ -197,7 +156,7 @@ pub(crate) fn unwritable(settings: &AuditSettings) -> Option<String> {
                 Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
                 Some(_) | None => PathBuf::from("."),
             };
-            // A link may lead to a file that is still to be made.
+            // A link may point to a file that does not exist yet.
             let target = fs::read_link(path).map(|target| folder(path).join(target));
             let folder = folder(&target.unwrap_or_else(|_| path.clone()));
             if !folder.is_dir() {
@@ -214,7 +173,7 @@ pub(crate) fn unwritable(settings: &AuditSettings) -> Option<String> {
     }
 }
 
-/// Empty where the system does not say.
+/// Empty where the system does not provide it.
 fn host_name() -> String {
     let name = fs::read_to_string(Path::new(HOST_NAME)).unwrap_or_default();
     name.trim().to_owned()

@@ -36,7 +36,6 @@ pub(crate) enum RawClaimType {
 
 /// What a claim must be.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
 pub(crate) struct RawClaimRule {
     /// This text.
     pub(crate) equals: Field<String>,
@@ -66,9 +65,9 @@ pub(crate) fn claim_rule(
 ) -> Option<ClaimRule> {
     let is_invalid =
         raw.equals.is_invalid() || raw.pattern.is_invalid() || raw.contains.is_invalid();
-    let equals = problems.take(&format!("{path}.equals"), raw.equals);
-    let pattern = problems.take(&format!("{path}.pattern"), raw.pattern);
-    let contains = problems.take(&format!("{path}.contains"), raw.contains);
+    let equals = problems.take(raw.equals);
+    let pattern = problems.take(raw.pattern);
+    let contains = problems.take(raw.contains);
     match (equals, pattern, contains) {
         (Some(text), None, None) => Some(ClaimRule::Equals(text)),
         (None, Some(pattern), None) => ClaimRule::pattern(&pattern)
@@ -81,7 +80,7 @@ pub(crate) fn claim_rule(
         _ => {
             problems.add_absence(
                 path,
-                "say one of what the claim `equals`, which `pattern` it matches as a whole, and what it `contains`",
+                "set one of `equals`, `pattern` (for the whole text) and `contains`",
             );
             None
         }

@@ -1,4 +1,4 @@
-//! `[clients]`, resolved.
+//! `[clients]`: registered apps.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,66 +14,61 @@ use crate::config::problems::{Problem, Problems};
 use crate::limit::ClientLimits;
 use appserver_domain::{ClientId, GrantName};
 
-/// A registered app.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawClient {
     /// Keys of `grants`.
-    pub(crate) grants: Field<List<GrantName>>,
+    grants: Field<List<GrantName>>,
     /// SHA-256 of the client's secret: none, one, or two while it is rotated.
-    pub(crate) secret_sha256: Field<List<SecretHash>>,
+    secret_sha256: Field<List<SecretHash>>,
     /// Names in the client's certificates, default none. No two clients may have one in common.
-    pub(crate) certificates: Field<List<CertificateName>>,
+    certificates: Field<List<CertificateName>>,
     /// Default true. A disabled client is answered 403.
-    pub(crate) enabled: Field<bool>,
+    enabled: Field<bool>,
     /// Default none.
-    pub(crate) limit: Option<RawLimit>,
+    limit: Option<RawLimit>,
     /// Default none. For each user that a token proves.
-    pub(crate) subject_limit: Option<RawSubjectLimit>,
+    subject_limit: Option<RawSubjectLimit>,
 }
 
 /// The clients of `config/dev.toml`, whose secrets are public.
 const DEMO_CLIENTS: [&str; 5] =
     ["client-001", "client-002", "client-003", "client-004", "photo-app"];
 
-/// A client, and what the parts need to know of it.
+/// A client with its limits.
 pub(crate) struct ResolvedClient {
     pub(crate) id: ClientId,
     pub(crate) client: Client,
     pub(crate) limits: ClientLimits,
 }
 
-/// The registered clients; and all whose ids can be read, with the grants that they name.
+/// The registered clients; and every client with a valid id, with the grants it lists.
 pub(crate) fn resolve(
     raw: BTreeMap<String, RawClient>,
     named_grants: &BTreeSet<String>,
     mode: Mode,
     problems: &mut Problems,
 ) -> (Vec<ResolvedClient>, Vec<(ClientId, Vec<GrantName>)>) {
-    let (mut holders, mut shown) = (Vec::new(), Vec::new());
+    let (mut holders, mut named) = (Vec::new(), Vec::new());
     if raw.is_empty() {
         problems.add_absence(
             "clients",
-            "nobody is registered, so nobody could be served; is a `--config FILE` missing?",
+            "no client is registered, so no request could be served; is a `--config FILE` missing?",
         );
     }
     let mut resolve = |(id, raw): (String, RawClient)| {
         let path = format!("clients.{id}");
-        let grants =
-            problems.require(&format!("{path}.grants"), raw.grants).map(|List(grants)| grants);
+        let grants = problems.require(raw.grants).map(|List(grants)| grants);
         let unknown = |grant: &&GrantName| !named_grants.contains(grant.as_str());
         for grant in grants.iter().flatten().filter(unknown) {
             problems.add_absence(
                 format!("{path}.grants"),
-                format!("there is no grant `{grant}`; add `[grants.{grant}]` or take the name out"),
+                format!("there is no grant `{grant}`; add `[grants.{grant}]` or remove the name"),
             );
         }
-        let hashes = problems.take(&format!("{path}.secret_sha256"), raw.secret_sha256);
-        let hashes = hashes.map_or_else(Vec::new, |List(hashes)| hashes);
-        let certificates = problems.take(&format!("{path}.certificates"), raw.certificates);
-        let certificates = certificates.map_or_else(Vec::new, |List(names)| names);
-        let enabled = problems.or(&format!("{path}.enabled"), raw.enabled, true);
-        // Also under another name, as when the demo's file was copied and its clients renamed.
+        let hashes = problems.items(raw.secret_sha256);
+        let certificates = problems.items(raw.certificates);
+        let enabled = problems.or(raw.enabled, true);
+        // Under any name: the demo's file may have been copied and its clients renamed.
         let demo = DEMO_CLIENTS.iter().chain([&id.as_str()]).any(|demo| {
             let published = SecretHash::of(&format!("{demo}-demo-secret").into());
             hashes.iter().any(|hash| hash.is_same(&published))
@@ -97,13 +92,12 @@ pub(crate) fn resolve(
                 }
             },
         };
-        let limit = |raw| limits::of_client(&format!("{path}.limit"), raw, problems);
-        let whole = raw.limit.and_then(limit);
-        let limit = |raw| limits::of_subjects(&format!("{path}.subject_limit"), raw, problems);
-        let limits = ClientLimits { whole, subject: raw.subject_limit.and_then(limit) };
-        let id: Option<ClientId> = id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let whole = raw.limit.and_then(|raw| limits::of_client(raw, problems));
+        let subject = raw.subject_limit.and_then(|raw| limits::of_subjects(raw, problems));
+        let limits = ClientLimits { whole, subject };
+        let id: Option<ClientId> = problems.name(&path, &id);
         if let Some(id) = &id {
-            shown.push((id.clone(), certificates.clone()));
+            named.push((id.clone(), certificates.clone()));
             holders.push((id.clone(), grants.clone().unwrap_or_default()));
         }
         let client = Client { secrets: secrets?, certificates, enabled: enabled? };
@@ -111,35 +105,35 @@ pub(crate) fn resolve(
         Some(ResolvedClient { id: id?, client, limits })
     };
     let resolved: Vec<_> = raw.into_iter().filter_map(&mut resolve).collect();
-    unshared(&shown, problems);
+    check_unique(&named, problems);
     (resolved, holders)
 }
 
-/// A certificate that named two clients would prove neither.
-fn unshared(shown: &[(ClientId, Vec<CertificateName>)], problems: &mut Problems) {
+/// No certificate name may belong to two clients: it would prove neither.
+fn check_unique(named: &[(ClientId, Vec<CertificateName>)], problems: &mut Problems) {
     let mut owners = HashMap::new();
-    for (id, certificates) in shown {
+    for (id, certificates) in named {
         for name in certificates {
             if let Some(other) = owners.insert(name, id).filter(|other| *other != id) {
                 let path = format!("clients.{id}.certificates");
-                problems.add(path, format!("`{name}` is a name of the client `{other}` already"));
+                problems.add(path, format!("`{name}` already is a name of the client `{other}`"));
             }
         }
     }
 }
 
-/// Certificates that nobody can show.
+/// Warns of certificate names that no client can use, because no certificate is requested.
 pub(crate) fn unused_certificates(
     clients: &[ResolvedClient],
     tls: Option<&TlsSource>,
 ) -> Vec<Problem> {
-    if tls.is_some_and(TlsSource::asks_for_certificates) {
+    if tls.is_some_and(TlsSource::requests_certificates) {
         return Vec::new();
     }
     let named = clients.iter().filter(|client| !client.client.certificates.is_empty());
     let problem = |client: &ResolvedClient| Problem {
         path: format!("clients.{}.certificates", client.id),
-        message: "nobody is asked for a certificate: set `server.tls.client_certificates`"
+        message: "clients are not asked for a certificate: set `server.tls.client_certificates`"
             .to_owned(),
     };
     named.map(problem).collect()

@@ -1,4 +1,4 @@
-//! Roles and grants, resolved: policies read, rules checked, worst cases proven.
+//! `[grants]`: named entitlements, with their policies read and checked.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::roles::Role;
 use super::value_rules::{RawValueRule, value_rules};
-use crate::config::bounds::number;
+use crate::config::bounds::{Bounded, Bytes};
 use crate::config::field::Field;
 use crate::config::file_reads::read_text;
 use crate::config::problems::{Problem, Problems};
@@ -20,50 +20,48 @@ use appserver_domain::{
 };
 use appserver_policy::{Breadth, GrantTemplate, GrantTemplateProblem, GrantTexts, ValueRules};
 
-/// A named entitlement.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawGrant {
     /// Required. A key of `roles`.
-    pub(crate) role: Field<RoleName>,
+    role: Field<RoleName>,
     /// Required. The file of the policy template, from this file's folder.
-    pub(crate) policy: Field<PathBuf>,
+    policy: Field<PathBuf>,
     /// Default `${client}`, `${client}.${subject}` where the policy uses the subject, and `${client}.${issuer}.${subject}` where
     /// it uses the issuer, too.
-    pub(crate) session_name: Field<String>,
-    /// Seconds, default 900. Shorter asked durations are refused.
-    pub(crate) min_duration_secs: Field<u32>,
-    /// Seconds, default 3600. What callers get who do not ask.
-    pub(crate) default_duration_secs: Field<u32>,
-    /// Seconds, default: the role's maximum. Longer asked durations are refused.
-    pub(crate) max_duration_secs: Field<u32>,
-    /// Sent to STS where the role's trust policy asks for one.
-    pub(crate) external_id: Field<ExternalId>,
-    /// A template as `session_name`; ActionTrail keeps it for the session's whole life.
-    pub(crate) source_identity: Field<String>,
-    /// Default false. Lets in a policy that allows everything, with a reason.
-    pub(crate) allow_broad: Field<bool>,
-    /// Why; required with `allow_broad`.
-    pub(crate) allow_broad_reason: Field<String>,
-    /// Why users of different issuers with one subject or claim are one user here. Without it such a grant is refused.
-    pub(crate) shared_subjects: Field<String>,
-    /// Bytes, 1 to 256, default 128, of a subject as it is written. Longer subjects are refused by policies that use them.
-    pub(crate) subject_max_length_bytes: Field<usize>,
-    /// What callers must say, by name.
-    pub(crate) parameters: BTreeMap<String, RawValueRule>,
-    /// What the credential must prove, by claim.
-    pub(crate) claims: BTreeMap<String, RawValueRule>,
+    session_name: Field<String>,
+    /// Seconds, default 900. Shorter durations are refused.
+    min_duration_secs: Field<u32>,
+    /// Seconds, default 3600. For requests that name no duration.
+    default_duration_secs: Field<u32>,
+    /// Seconds, default: the role's maximum. Longer durations are refused.
+    max_duration_secs: Field<u32>,
+    /// Sent to STS, for roles whose trust policy requires one.
+    external_id: Field<ExternalId>,
+    /// A template as `session_name`; ActionTrail records it for the whole session.
+    source_identity: Field<String>,
+    /// Default false. Accepts a policy that allows everything, with a reason.
+    allow_broad: Field<bool>,
+    /// The reason; required with `allow_broad`.
+    allow_broad_reason: Field<String>,
+    /// Why users of different issuers with the same subject or claim are one user. Without it such a grant is refused.
+    shared_subjects: Field<String>,
+    /// Default 128. Policies that use the subject refuse a longer one.
+    subject_max_length_bytes: Field<Bounded<Bytes, 1, 256>>,
+    /// Values that a request must have, by name.
+    parameters: BTreeMap<String, RawValueRule>,
+    /// Values that the token must have, by claim.
+    claims: BTreeMap<String, RawValueRule>,
 }
 
-/// Every grant that has no problem, and the names of those that have one.
+/// The grants, as far as they are valid.
 pub(crate) struct Entitlements {
-    pub(crate) sound: HashMap<GrantName, Entitlement>,
-    /// Of the others those whose texts are sound.
-    pub(crate) sound_texts: Vec<(GrantName, GrantTemplate)>,
-    pub(crate) named: BTreeSet<String>,
-    /// Those whose users are the same people whichever issuer vouches for them, as the operator says.
+    pub(crate) valid: HashMap<GrantName, Entitlement>,
+    /// The templates of grants that are invalid otherwise.
+    pub(crate) other_templates: Vec<(GrantName, GrantTemplate)>,
+    /// All names.
+    pub(crate) names: BTreeSet<String>,
+    /// The grants with `shared_subjects`.
     pub(crate) shared: BTreeSet<GrantName>,
-    /// What is to be said of those that are sound.
     pub(crate) warnings: Vec<Problem>,
 }
 
@@ -74,7 +72,7 @@ pub(crate) fn entitlements(
     hash: &mut Sha256,
     problems: &mut Problems,
 ) -> Entitlements {
-    let named = raw.keys().cloned().collect();
+    let names = raw.keys().cloned().collect();
     let (mut warnings, mut shared) = (Vec::new(), BTreeSet::new());
     for (name, raw) in &mut raw {
         let path = format!("grants.{name}.shared_subjects");
@@ -82,23 +80,23 @@ pub(crate) fn entitlements(
         if reason.is_absent() {
             continue;
         }
-        // One that cannot be read stands for one that can: else its lack would be told, too.
-        if problems.take(&path, reason).is_some_and(|reason: String| !says_why(&reason)) {
+        // An invalid reason counts as one, or its absence would be a second problem.
+        if problems.take(reason).is_some_and(|reason: String| !is_reason(&reason)) {
             problems.add(path, "say why users of different issuers are the same people");
         }
         shared.extend(name.parse());
     }
-    let (mut sound, mut sound_texts) = (HashMap::new(), Vec::new());
+    let (mut valid, mut other_templates) = (HashMap::new(), Vec::new());
     for (name, raw) in raw {
         match entitlement(name, raw, roles, json, hash, &mut warnings, problems) {
-            Read::Sound(entitlement) => {
-                sound.insert(entitlement.name.clone(), *entitlement);
+            Read::Valid(entitlement) => {
+                valid.insert(entitlement.name.clone(), *entitlement);
             }
-            Read::Texts(name, template) => sound_texts.push((name, *template)),
+            Read::Template(name, template) => other_templates.push((name, *template)),
             Read::Nothing => {}
         }
     }
-    Entitlements { sound, sound_texts, named, shared, warnings }
+    Entitlements { valid, other_templates, names, shared, warnings }
 }
 
 pub(crate) fn grants(
@@ -108,15 +106,14 @@ pub(crate) fn grants(
 ) -> Grants {
     let of_clients =
         of_clients.into_iter().map(|(client, grants)| (client, grants.into_iter().collect()));
-    let entitlements = entitlements.sound;
+    let entitlements = entitlements.valid;
     Grants { entitlements, of_clients: of_clients.collect(), issued_within }
 }
 
-/// What is sound of a grant.
+/// How much of a grant is valid.
 enum Read {
-    Sound(Box<Entitlement>),
-    /// Its name and its texts.
-    Texts(GrantName, Box<GrantTemplate>),
+    Valid(Box<Entitlement>),
+    Template(GrantName, Box<GrantTemplate>),
     Nothing,
 }
 
@@ -132,12 +129,12 @@ fn entitlement(
     let path = format!("grants.{name}");
     let at = |key: &str| format!("{path}.{key}");
 
-    let role_name = problems.require(&at("role"), raw.role);
+    let role_name = problems.require(raw.role);
     let mut written = vec![json["grants"][&name].to_string()];
     let role = role_name.and_then(|name| {
         written.push(json["roles"][name.as_str()].to_string());
         let role = roles.get(&name);
-        // One that is there and wrong is told of where it is.
+        // A role that exists and is invalid has a problem of its own.
         if role.is_none() && !named_roles.contains(name.as_str()) {
             problems.add_absence(
                 at("role"),
@@ -146,14 +143,12 @@ fn entitlement(
         }
         role
     });
-    let subject_max = match raw.subject_max_length_bytes {
-        Field::Absent => Some(128),
-        given => number(problems, &at("subject_max_length_bytes"), given, 1, 256, "bytes"),
-    };
+    let subject_max = problems.or(raw.subject_max_length_bytes, const { Bounded::new(128) });
+    let subject_max: Option<usize> = subject_max.map(Bounded::get);
     let params = value_rules(&at("parameters"), raw.parameters, problems);
     let claims = value_rules(&at("claims"), raw.claims, problems);
-    let are_sound =
-        [&params, &claims].iter().all(|rules| rules.as_ref().is_some_and(|(_, sound)| *sound))
+    let are_valid =
+        [&params, &claims].iter().all(|rules| rules.as_ref().is_some_and(|(_, valid)| *valid))
             && subject_max.is_some();
     let rules = params.zip(claims).map(|((params, _), (claims, _))| ValueRules {
         params,
@@ -162,22 +157,22 @@ fn entitlement(
     });
     let breadth = breadth(&path, raw.allow_broad, raw.allow_broad_reason, problems);
     let policy = policy_text(&at("policy"), raw.policy, problems);
-    let session_name = problems.take(&at("session_name"), raw.session_name);
-    let source_identity = problems.take(&at("source_identity"), raw.source_identity);
-    // What the breadth may be is its own problem; the texts have theirs.
-    let judged_as = breadth.unwrap_or(Breadth::Broad);
+    let session_name = problems.take(raw.session_name);
+    let source_identity = problems.take(raw.source_identity);
+    // An invalid breadth is one problem; the texts have their own.
+    let assumed = breadth.unwrap_or(Breadth::Broad);
     let template = policy.zip(rules).and_then(|((file, text), rules)| {
         hash.update(text.len().to_be_bytes());
         hash.update(&text);
         written.push(text.clone());
         let texts = GrantTexts {
             policy: &text,
-            breadth: judged_as,
+            breadth: assumed,
             session_name: session_name.as_deref(),
             source_identity: source_identity.as_deref(),
         };
         let problem = |problem| match problem {
-            // The declarations that it needs may be where nothing can be read.
+            // A layer that could not be read may declare what it lacks.
             GrantTemplateProblem::Policy(problem) => {
                 problems.add_absence(at("policy"), format!("{}: {problem}", file.display()));
             }
@@ -190,28 +185,28 @@ fn entitlement(
         };
         let template = GrantTemplate::parse(texts, rules);
         let template = template.map_err(|found| found.into_iter().for_each(problem)).ok()?;
-        // By rules that stand for wrong ones it only shows what is wrong in any case.
-        if !are_sound {
+        // With replaced rules, parsing only finds the problems that do not depend on them.
+        if !are_valid {
             return None;
         }
         warnings.extend(policy_warnings(&path, &file, &template));
         Some(template)
     });
-    let external_id = problems.take(&at("external_id"), raw.external_id);
-    // Of a role that is not there, whatever any role may allow.
+    let external_id = problems.take(raw.external_id);
+    // For an unknown role, the longest that any role may allow.
     let longest = role.map(|role| role.max_session_duration);
     let longest = longest.or_else(|| MaxSessionDuration::from_secs(43_200));
     let durations = longest.and_then(|longest| {
         let bounds = [raw.min_duration_secs, raw.default_duration_secs, raw.max_duration_secs];
         durations(&path, bounds, longest, problems)
     });
-    let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+    let name = problems.name(&path, &name);
 
     let (Some(name), Some(template)) = (name, template) else { return Read::Nothing };
     let (Some(role), Some(durations), Some(_)) = (role, durations, breadth) else {
-        return Read::Texts(name, Box::new(template));
+        return Read::Template(name, Box::new(template));
     };
-    Read::Sound(Box::new(Entitlement {
+    Read::Valid(Box::new(Entitlement {
         name,
         role: role.arn.clone(),
         template,
@@ -226,7 +221,7 @@ fn policy_text(
     file: Field<PathBuf>,
     problems: &mut Problems,
 ) -> Option<(PathBuf, String)> {
-    let file = problems.require(path, file)?;
+    let file = problems.require(file)?;
     match read_text(&file) {
         Ok(text) => Some((file, text)),
         Err(error) => {
@@ -236,11 +231,11 @@ fn policy_text(
     }
 }
 
-/// Whether a text could be a reason: reviewers read it. TOML's `true` is read as a text, too.
-fn says_why(reason: &str) -> bool {
+/// Whether a text can be a reason for a reviewer. A variable's `true` is text, too.
+fn is_reason(reason: &str) -> bool {
     let reason = reason.trim().to_ascii_lowercase();
-    let answers_another_question = ["true", "false", "yes", "no", "on", "off"];
-    reason.contains(char::is_alphabetic) && !answers_another_question.contains(&reason.as_str())
+    let flags = ["true", "false", "yes", "no", "on", "off"];
+    reason.contains(char::is_alphabetic) && !flags.contains(&reason.as_str())
 }
 
 fn breadth(
@@ -249,12 +244,12 @@ fn breadth(
     reason: Field<String>,
     problems: &mut Problems,
 ) -> Option<Breadth> {
-    let allowed = problems.or(&format!("{path}.allow_broad"), allow_broad, false);
-    let reason = problems.or(&format!("{path}.allow_broad_reason"), reason, String::new());
+    let allowed = problems.or(allow_broad, false);
+    let reason = problems.or(reason, String::new());
     let reason = reason?;
     match (allowed?, reason.trim().is_empty()) {
         (false, true) => Some(Breadth::Narrow),
-        (true, false) if says_why(&reason) => Some(Breadth::Broad),
+        (true, false) if is_reason(&reason) => Some(Breadth::Broad),
         (true, _) => {
             problems
                 .add(format!("{path}.allow_broad_reason"), "say why the grant may be this broad");
@@ -277,9 +272,9 @@ fn durations(
     problems: &mut Problems,
 ) -> Option<Durations> {
     let [min, default, max] = bounds;
-    let mut admit = |key: &str, field: Field<u32>, unset: u32| {
+    let mut admit = |key: &str, field: Field<u32>, default: u32| {
         let path = format!("{path}.{key}");
-        let secs = problems.or(&path, field, unset)?;
+        let secs = problems.or(field, default)?;
         let admitted = role.admit(secs);
         if admitted.is_none() {
             let most = role.as_secs();

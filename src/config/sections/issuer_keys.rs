@@ -1,4 +1,4 @@
-//! Where an issuer's keys come from, resolved.
+//! Where an issuer's keys come from.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use crate::auth::{
     ConfiguredKeys, Jwks, JwksEndpoint, KeyAddress, RefreshPolicy, SignatureAlgorithm,
 };
-use crate::config::bounds::number;
+use crate::config::bounds::Secs;
 use crate::config::environment::Mode;
 use crate::config::field::Field;
 use crate::config::file_reads::read_text;
@@ -18,20 +18,23 @@ use crate::config::secret_file::read_secret;
 /// A coordinate of the demo issuer's key, which is published with its other half.
 const DEMO_KEY: &str = "5sZUvafPPBaFafQa3maZJQR-hkk014XJDlZr4FqoXYk";
 
-/// The keys of `[issuers.NAME]` that are about keys.
+pub(crate) type RefreshSecs = Secs<60, 86_400>;
+pub(crate) type MaxAgeSecs = Secs<300, 604_800>;
+
+/// The settings of `[issuers.NAME]` that are about keys.
 pub(crate) struct RawKeys {
     pub(crate) jwks_file: Field<PathBuf>,
     pub(crate) jwks_url: Field<KeyAddress>,
     pub(crate) discovery: Field<bool>,
     pub(crate) secret_file: Field<PathBuf>,
-    pub(crate) refresh_secs: Field<u64>,
-    pub(crate) max_age_secs: Field<u64>,
-    /// Whether a provider that cannot be read would set what is not given.
-    pub(crate) is_set: bool,
+    pub(crate) refresh_secs: Field<RefreshSecs>,
+    pub(crate) max_age_secs: Field<MaxAgeSecs>,
+    /// Whether an invalid provider may be one that sets the keys that are not given.
+    pub(crate) is_preset: bool,
 }
 
-/// The one of them that is given.
-enum Named {
+/// The one source that is set.
+enum Source {
     JwksFile(PathBuf),
     JwksUrl(KeyAddress),
     Discovery,
@@ -48,33 +51,32 @@ pub(crate) fn resolve(
     problems: &mut Problems,
 ) -> Option<ConfiguredKeys> {
     let at = |key: &str| format!("{path}.{key}");
-    let is_invalid = raw.is_set
+    let is_invalid = raw.is_preset
         || raw.jwks_file.is_invalid()
         || raw.jwks_url.is_invalid()
         || raw.discovery.is_invalid()
         || raw.secret_file.is_invalid();
     let named = [
-        problems.take(&at("jwks_file"), raw.jwks_file).map(Named::JwksFile),
-        problems.take(&at("jwks_url"), raw.jwks_url).map(Named::JwksUrl),
-        problems.take(&at("discovery"), raw.discovery).filter(|is| *is).map(|_| Named::Discovery),
-        problems.take(&at("secret_file"), raw.secret_file).map(Named::SecretFile),
+        problems.take(raw.jwks_file).map(Source::JwksFile),
+        problems.take(raw.jwks_url).map(Source::JwksUrl),
+        problems.take(raw.discovery).filter(|is| *is).map(|_| Source::Discovery),
+        problems.take(raw.secret_file).map(Source::SecretFile),
     ];
-    // Files are read whatever else is wrong: what is in them is wrong by itself.
+    // Files are read whatever else is invalid: their content has problems of its own.
     let files = named.each_ref().map(|named| match named {
-        Some(Named::JwksFile(file)) => in_file(&at("jwks_file"), file, algorithms, mode, problems),
-        Some(Named::SecretFile(file)) => shared_secret(&at("secret_file"), file, problems),
-        Some(Named::JwksUrl(_) | Named::Discovery) | None => None,
+        Some(Source::JwksFile(file)) => in_file(&at("jwks_file"), file, algorithms, mode, problems),
+        Some(Source::SecretFile(file)) => shared_secret(&at("secret_file"), file, problems),
+        Some(Source::JwksUrl(_) | Source::Discovery) | None => None,
     });
     let keys_in_file = files.into_iter().flatten().next();
     let mut named = named.into_iter().flatten();
-    let has_cadence =
-        !matches!((&raw.refresh_secs, &raw.max_age_secs), (Field::Absent, Field::Absent));
-    let refresh_policy = refresh_policy(path, raw.refresh_secs, raw.max_age_secs, problems);
+    let has_refresh_policy = !raw.refresh_secs.is_absent() || !raw.max_age_secs.is_absent();
+    let refresh_policy = refresh_policy(raw.refresh_secs, raw.max_age_secs, path, problems);
     let (Some(source), None) = (named.next(), named.next()) else {
         if !is_invalid {
             problems.add_absence(
                 path,
-                "say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`",
+                "set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`",
             );
         }
         return None;
@@ -82,8 +84,8 @@ pub(crate) fn resolve(
     let algorithms = algorithms?;
     let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
     let fits = match source {
-        Named::SecretFile(_) => symmetric == algorithms.len(),
-        Named::JwksFile(_) | Named::JwksUrl(_) | Named::Discovery => symmetric == 0,
+        Source::SecretFile(_) => symmetric == algorithms.len(),
+        Source::JwksFile(_) | Source::JwksUrl(_) | Source::Discovery => symmetric == 0,
     };
     if !fits || algorithms.is_empty() {
         problems.add(
@@ -92,18 +94,18 @@ pub(crate) fn resolve(
         );
         return None;
     }
-    if has_cadence && matches!(source, Named::JwksFile(_) | Named::SecretFile(_)) {
+    if has_refresh_policy && matches!(source, Source::JwksFile(_) | Source::SecretFile(_)) {
         problems.add(
             path,
             "`keys_refresh_secs` and `keys_max_age_secs` go with `discovery` or `jwks_url`: files are read once",
         );
     }
     match source {
-        Named::JwksFile(_) | Named::SecretFile(_) => keys_in_file.map(ConfiguredKeys::Static),
-        Named::JwksUrl(address) => {
+        Source::JwksFile(_) | Source::SecretFile(_) => keys_in_file.map(ConfiguredKeys::Static),
+        Source::JwksUrl(address) => {
             Some(ConfiguredKeys::Fetched(JwksEndpoint::KeySet(address), refresh_policy?))
         }
-        Named::Discovery => {
+        Source::Discovery => {
             let address = KeyAddress::of_discovery(issuer?);
             let address = address.map_err(|rule| problems.add(at("issuer"), rule)).ok()?;
             Some(ConfiguredKeys::Fetched(JwksEndpoint::Discovery(address), refresh_policy?))
@@ -118,7 +120,7 @@ fn shared_secret(path: &str, file: &Path, problems: &mut Problems) -> Option<Jwk
     keys.map_err(|problem| problems.add_error(path, &problem)).ok()
 }
 
-/// Of algorithms that cannot be read each may be meant.
+/// The keys of a file. If the algorithms are invalid, keys for any of them are accepted.
 fn in_file(
     path: &str,
     file: &Path,
@@ -134,11 +136,11 @@ fn in_file(
         return None;
     }
     let any: Vec<_> = SignatureAlgorithm::asymmetric().collect();
-    // Those of shared secrets fit no key set, which is told as such.
+    // Symmetric algorithms fit no key set, which is a problem of its own.
     let own = algorithms.filter(|own| own.iter().any(|algorithm| !algorithm.is_symmetric()));
     let keys = Jwks::from_jwks(json.as_bytes(), own.unwrap_or(&any));
     let keys = keys.map_err(|problem| problems.add_error(path, &problem)).ok()?;
-    // Here it can be put right; in a set that is fetched it is the issuer's affair, and the log's.
+    // The operator can correct a file; unusable keys of a fetched set are only logged.
     for faulty in keys.faulty() {
         problems.add(path, faulty);
     }
@@ -146,32 +148,19 @@ fn in_file(
 }
 
 fn refresh_policy(
+    refresh_secs: Field<RefreshSecs>,
+    max_age_secs: Field<MaxAgeSecs>,
     path: &str,
-    refresh_secs: Field<u64>,
-    max_age_secs: Field<u64>,
     problems: &mut Problems,
 ) -> Option<RefreshPolicy> {
-    let refresh = match refresh_secs {
-        Field::Absent => Some(300),
-        given => {
-            let path = format!("{path}.keys_refresh_secs");
-            number(problems, &path, given, 60, 86_400, "seconds")
-        }
-    };
-    let path = format!("{path}.keys_max_age_secs");
-    let max_age = match max_age_secs {
-        Field::Absent => Some(86_400),
-        given => number(problems, &path, given, 300, 604_800, "seconds"),
-    };
-    let (refresh, max_age) = (refresh?, max_age?);
+    let refresh = problems.or(refresh_secs, const { Secs::new(300) });
+    let max_age = problems.or(max_age_secs, const { Secs::new(86_400) });
+    let (refresh, max_age) = (Duration::from(refresh?), Duration::from(max_age?));
     if max_age <= refresh {
         problems.add(
-            path,
+            format!("{path}.keys_max_age_secs"),
             "it must be more than `keys_refresh_secs`, or the keys would be too old before they are fetched again",
         );
     }
-    Some(RefreshPolicy {
-        refresh: Duration::from_secs(refresh),
-        max_age: Duration::from_secs(max_age),
-    })
+    Some(RefreshPolicy { refresh, max_age })
 }

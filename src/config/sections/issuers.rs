@@ -1,4 +1,4 @@
-//! `[issuers]`, resolved.
+//! `[issuers]`: identity providers whose tokens are trusted.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,20 +8,18 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::claims::{RawClaim, RawClaimRule, claim_rule, named_claim};
-use super::issuer_keys::{self, RawKeys};
+use super::issuer_keys::{self, MaxAgeSecs, RawKeys, RefreshSecs};
 use super::providers::Provider;
 use crate::auth::{ClaimPath, Issuer, KeyAddress, SignatureAlgorithm, SubjectType, TokenKind};
-use crate::config::bounds::number;
+use crate::config::bounds::Secs;
 use crate::config::environment::Mode;
 use crate::config::field::{Field, List};
 use crate::config::problems::Problems;
 use appserver_domain::{ClientId, Fingerprint, IssuerName, ValueName};
 
-/// An identity provider.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawIssuer {
-    /// Whose tokens they are, if the provider is known here: sets what its documents say and what is not set here.
+    /// A well-known provider, whose presets fill in the keys that are not set.
     pub(crate) provider: Field<Provider>,
     /// Required: `iss`, to the letter.
     pub(crate) issuer: Field<String>,
@@ -29,43 +27,42 @@ pub(crate) struct RawIssuer {
     pub(crate) algorithms: Field<List<SignatureAlgorithm>>,
     /// Its public keys, a JSON Web Key Set. One of `jwks_file`, `jwks_url`, `discovery` and `secret_file` is required.
     pub(crate) jwks_file: Field<PathBuf>,
-    /// Where they are fetched from. HTTPS only, but for loopback.
+    /// Where they are fetched from. HTTPS only, except on loopback.
     pub(crate) jwks_url: Field<KeyAddress>,
-    /// Default false. Asks the issuer where they are, as OpenID Connect Discovery 1.0 says.
+    /// Default false. Asks the issuer for their URL, by OpenID Connect Discovery 1.0.
     pub(crate) discovery: Field<bool>,
-    /// Seconds, 60 to 86400, default 300: after so long fetched keys are fetched again.
-    pub(crate) keys_refresh_secs: Field<u64>,
-    /// Seconds, 300 to 604800, default 86400, more than `keys_refresh_secs`: when keys could not be fetched for so long, no
-    /// token of the issuer is believed.
-    pub(crate) keys_max_age_secs: Field<u64>,
+    /// Default 300. After it fetched keys are fetched again.
+    pub(crate) keys_refresh_secs: Field<RefreshSecs>,
+    /// Default 86400, more than `keys_refresh_secs`. When keys could not be fetched for so long, the issuer's tokens are
+    /// refused.
+    pub(crate) keys_max_age_secs: Field<MaxAgeSecs>,
     /// For HS256: holds the shared secret. White space at its ends is trimmed.
     pub(crate) secret_file: Field<PathBuf>,
     /// `access`, `id`, or `any` (default) of the two.
     pub(crate) token_kind: Field<TokenKind>,
     /// Default `aud`.
     pub(crate) audience_claim: Field<ClaimPath>,
-    /// Required: for each `aud` that is ours its clients.
+    /// Required: each accepted `aud` with its clients.
     pub(crate) audiences: BTreeMap<String, Field<List<ClientId>>>,
     /// Names the client, where an audience has several.
     pub(crate) client_claim: Field<ClaimPath>,
-    /// With `client_claim`: its values, each with its client, where they are not our clients' ids.
+    /// With `client_claim`: its values with their clients, where they are not our clients' ids.
     pub(crate) client_ids: BTreeMap<String, Field<ClientId>>,
     /// Default `sub`.
     pub(crate) subject_claim: Field<ClaimPath>,
     /// `text` (default) or `integer`.
     pub(crate) subject_type: Field<SubjectType>,
-    /// Seconds, 0 to 300, default 60, by which clocks may differ.
-    pub(crate) leeway_secs: Field<i64>,
-    /// Default false. Credentials end no later than the token that they were given for.
+    /// Default 60. By how much clocks may differ.
+    pub(crate) leeway_secs: Field<Secs<0, 300>>,
+    /// Default false. Credentials expire no later than the token they were issued for.
     pub(crate) expire_with_token: Field<bool>,
     /// Claims for policies, by the NAME of `${claims.NAME}`.
     pub(crate) claims: BTreeMap<String, Field<RawClaim>>,
-    /// What a token must say besides.
+    /// Claims that a token must have.
     pub(crate) required: BTreeMap<String, RawClaimRule>,
 }
 
-/// The issuers whose tokens are trusted, for clients that are registered; and all whose names can be read, with the clients
-/// that they serve.
+/// The trusted issuers; and every issuer with a valid name, with the clients it serves.
 pub(crate) fn resolve(
     raw: BTreeMap<String, RawIssuer>,
     clients: &[&ClientId],
@@ -77,10 +74,9 @@ pub(crate) fn resolve(
     let mut names = BTreeSet::new();
     for (id, raw) in raw {
         let path = format!("issuers.{id}");
-        // Of what is written: paths are the same wherever the files lie, so that replicas agree.
+        // Of the text as written: paths do not depend on where the files are, so that replicas agree.
         let configured = Fingerprint::of([json["issuers"][&id].to_string().as_bytes()]);
-        let id: Option<IssuerName> =
-            id.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let id: Option<IssuerName> = problems.name(&path, &id);
         let mut known = Known::default();
         issuers.extend(issuer(
             (id.clone(), configured),
@@ -102,7 +98,7 @@ pub(crate) fn resolve(
     (issuers, serving)
 }
 
-/// What others must know of an issuer, whatever else of it is wrong.
+/// What other sections need of an issuer, whatever else of it is invalid.
 #[derive(Default)]
 struct Known {
     name: Option<String>,
@@ -119,20 +115,20 @@ fn issuer(
     problems: &mut Problems,
 ) -> Option<Issuer> {
     let at = |key: &str| format!("{path}.{key}");
-    // What a provider that cannot be read would set is not missing.
-    let is_set = raw.provider.is_invalid();
-    let provider = problems.take(&at("provider"), std::mem::take(&mut raw.provider));
+    // An invalid provider may be one that sets the required keys: they are not missing.
+    let is_preset = raw.provider.is_invalid();
+    let provider = problems.take(std::mem::take(&mut raw.provider));
     if let Some(provider) = provider {
         provider.apply(path, &mut raw, problems);
     }
-    let name = match raw.issuer {
-        Field::Absent if is_set => None,
-        field => problems.require(&at("issuer"), field),
+    let name = match raw.issuer.is_absent() && is_preset {
+        true => None,
+        false => problems.require(raw.issuer),
     };
     known.name.clone_from(&name);
-    let algorithms = match raw.algorithms {
-        Field::Absent if is_set => None,
-        field => problems.require(&at("algorithms"), field),
+    let algorithms = match raw.algorithms.is_absent() && is_preset {
+        true => None,
+        false => problems.require(raw.algorithms),
     };
     let algorithms = algorithms.map(|List(algorithms)| algorithms);
     let keys = RawKeys {
@@ -142,67 +138,61 @@ fn issuer(
         secret_file: raw.secret_file,
         refresh_secs: raw.keys_refresh_secs,
         max_age_secs: raw.keys_max_age_secs,
-        is_set,
+        is_preset,
     };
     let keys =
         issuer_keys::resolve(path, keys, name.as_deref(), algorithms.as_deref(), mode, problems);
-    let (mut audiences, mut audiences_are_wrong) = (BTreeMap::new(), false);
+    let (mut audiences, mut audiences_are_invalid) = (BTreeMap::new(), false);
     for (audience, clients) in raw.audiences {
         let path = format!("{path}.audiences.{audience}");
-        let Some(List(clients)) = problems.take(&path, clients) else {
-            audiences_are_wrong = true;
+        let Some(List(clients)) = problems.take(clients) else {
+            audiences_are_invalid = true;
             continue;
         };
         known.clients.extend(clients.iter().cloned());
         for client in clients.iter().filter(|client| !registered.contains(client)) {
             problems.add_absence(
                 path.as_str(),
-                format!("there is no client `{client}`; add `[clients.{client}]` or take it out"),
+                format!("there is no client `{client}`; add `[clients.{client}]` or remove it"),
             );
         }
         if clients.len() != 1 && raw.client_claim.is_absent() {
             problems.add_absence(
                 path,
-                "name one client, or several and the `client_claim` that tells them apart",
+                "name one client, or several and the `client_claim` that distinguishes them",
             );
         }
         audiences.insert(audience, clients);
     }
-    if audiences.is_empty() && !audiences_are_wrong {
-        problems
-            .add_absence(at("audiences"), "name the audiences that are ours, each with its client");
+    if audiences.is_empty() && !audiences_are_invalid {
+        problems.add_absence(at("audiences"), "name the accepted audiences, each with its client");
     }
-    let names_clients = !matches!(raw.client_claim, Field::Absent);
-    let client_claim = problems.take(&at("client_claim"), raw.client_claim);
+    let names_clients = !raw.client_claim.is_absent();
+    let client_claim = problems.take(raw.client_claim);
     if !raw.client_ids.is_empty() && !names_clients {
         problems
-            .add_absence(at("client_ids"), "name the claim that has these values: `client_claim`");
+            .add_absence(at("client_ids"), "set `client_claim` to the claim that has these values");
     }
     let mut client_ids = BTreeMap::new();
     for (value, client) in raw.client_ids {
         let path = format!("{path}.client_ids.{value}");
-        let Some(client) = problems.take(&path, client) else { continue };
+        let Some(client) = problems.take(client) else { continue };
         let is_named = audiences.values().any(|clients: &Vec<_>| clients.contains(&client));
-        if !is_named && !audiences_are_wrong {
+        if !is_named && !audiences_are_invalid {
             problems.add_absence(path, format!("no audience has the client `{client}`"));
         }
         client_ids.insert(value, client);
     }
-    let subject_claim =
-        problems.or(&at("subject_claim"), raw.subject_claim, ClaimPath::named("sub"));
-    let subject_type = problems.or(&at("subject_type"), raw.subject_type, SubjectType::default());
-    let token_kind = problems.or(&at("token_kind"), raw.token_kind, TokenKind::default());
-    let audience_claim =
-        problems.or(&at("audience_claim"), raw.audience_claim, ClaimPath::named("aud"));
-    let leeway = match raw.leeway_secs {
-        Field::Absent => Some(60),
-        given => number(problems, &at("leeway_secs"), given, 0, 300, "seconds"),
-    };
-    let expire_with_token = problems.or(&at("expire_with_token"), raw.expire_with_token, false);
+    let subject_claim = problems.or(raw.subject_claim, ClaimPath::named("sub"));
+    let subject_type = problems.or(raw.subject_type, SubjectType::default());
+    let token_kind = problems.or(raw.token_kind, TokenKind::default());
+    let audience_claim = problems.or(raw.audience_claim, ClaimPath::named("aud"));
+    let leeway = problems.or(raw.leeway_secs, const { Secs::new(60) });
+    let expire_with_token = problems.or(raw.expire_with_token, false);
     let mut claims = BTreeMap::new();
     for (name, claim) in raw.claims {
         let path = format!("{path}.claims.{name}");
-        let claim = problems.take(&path, claim).map(named_claim);
+        let claim = problems.take(claim).map(named_claim);
         let name = name.parse::<ValueName>().map_err(|invalid| problems.add(path, invalid));
         claims.extend(name.ok().zip(claim));
     }
@@ -228,7 +218,7 @@ fn issuer(
         subject_type: subject_type?,
         claims,
         required,
-        leeway: TimeDelta::seconds(leeway?),
+        leeway: TimeDelta::seconds(leeway?.get()),
         expire_with_token: expire_with_token?,
     })
 }

@@ -4,21 +4,19 @@ use serde::Deserialize;
 
 use crate::config::field::Field;
 use crate::config::problems::Problems;
-use crate::telemetry;
+use crate::telemetry::{check_filter, with_causes};
 
-/// The log on standard error.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawLog {
     /// `json` (default) or `pretty`.
-    pub(crate) format: Field<LogFormat>,
+    format: Field<LogFormat>,
     /// Default `info`. A level, or directives of tracing's `EnvFilter`.
-    pub(crate) filter: Field<String>,
+    filter: Field<LogFilter>,
 }
 
 /// How the log is written.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
+#[serde(rename_all = "lowercase")]
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
@@ -26,14 +24,18 @@ pub enum LogFormat {
     Pretty,
 }
 
-impl TryFrom<String> for LogFormat {
-    type Error = &'static str;
+/// A filter that `EnvFilter` accepts.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+struct LogFilter(String);
 
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "json" => Ok(Self::Json),
-            "pretty" => Ok(Self::Pretty),
-            _ => Err("it must be `json` or `pretty`"),
+impl TryFrom<String> for LogFilter {
+    type Error = String;
+
+    fn try_from(filter: String) -> Result<Self, String> {
+        match check_filter(&filter) {
+            Ok(()) => Ok(Self(filter)),
+            Err(error) => Err(with_causes(&error)),
         }
     }
 }
@@ -45,10 +47,7 @@ pub(crate) struct LogSettings {
 }
 
 pub(crate) fn resolve(raw: RawLog, problems: &mut Problems) -> Option<LogSettings> {
-    let format = problems.require("log.format", raw.format);
-    let filter = problems.require("log.filter", raw.filter);
-    if let Some(Err(error)) = filter.as_deref().map(telemetry::check_filter) {
-        problems.add_error("log.filter", &error);
-    }
+    let format = problems.require(raw.format);
+    let filter = problems.require(raw.filter).map(|LogFilter(filter)| filter);
     Some(LogSettings { format: format?, filter: filter? })
 }

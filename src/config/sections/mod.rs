@@ -44,8 +44,6 @@ use vend::RawVend;
 
 /// The whole configuration.
 #[derive(Debug, Deserialize)]
-#[serde(default)]
-#[derive(Default)]
 pub(super) struct RawSettings {
     pub(super) server: RawServer,
     pub(super) admin: RawAdmin,
@@ -58,11 +56,12 @@ pub(super) struct RawSettings {
     pub(super) store: RawStore,
     pub(super) tickets: RawTickets,
     pub(super) auth_failure_limit: RawFailures,
-    /// RAM roles that grants assume, by a name of the operator's.
+    /// By names that the operator chooses.
     pub(super) roles: BTreeMap<String, RawRole>,
+    /// By names that the operator chooses.
     pub(super) grants: BTreeMap<String, RawGrant>,
-    /// Identity providers whose tokens are believed, by a name of the operator's.
+    /// By names that the operator chooses.
     pub(super) issuers: BTreeMap<String, RawIssuer>,
-    /// Registered apps, by client id.
+    /// By client id.
     pub(super) clients: BTreeMap<String, RawClient>,
 }

@@ -1,16 +1,15 @@
-//! What is known of the tokens of well-known identity providers: each sets what its documents say, where the operator has
-//! not.
+//! Presets for well-known identity providers: each sets what the provider's documents say, where the operator does not.
 
 use serde::Deserialize;
 
 use super::claims::RawClaimRule;
 use super::issuers::RawIssuer;
-use crate::auth::{ClaimPath, SignatureAlgorithm, TokenKind};
+use crate::auth::{ClaimPath, TokenKind};
 use crate::config::field::{Field, List};
 use crate::config::problems::Problems;
 use appserver_domain::Invalid;
 
-/// An identity provider whose tokens are known.
+/// An identity provider with presets.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) enum Provider {
@@ -40,7 +39,7 @@ impl TryFrom<String> for Provider {
             _ => {
                 return Err(Invalid(
                     "known providers are `apple`, `auth0`, `cognito`, `entra`, `firebase`, `google`, `keycloak` and `okta`; \
-                     leave it away for any other",
+                     omit it for any other",
                 ));
             }
         })
@@ -48,34 +47,30 @@ impl TryFrom<String> for Provider {
 }
 
 impl Provider {
-    /// Sets what is known, and notes an `issuer` that cannot be one of the provider's.
+    /// Fills in the presets, and notes an `issuer` that cannot be one of the provider's.
     pub(crate) fn apply(self, path: &str, raw: &mut RawIssuer, problems: &mut Problems) {
         if let Self::Apple = self {
-            unset(&mut raw.issuer, "https://appleid.apple.com".to_owned());
+            raw.issuer.fill("https://appleid.apple.com".to_owned());
         }
         if let Self::Google = self {
-            unset(&mut raw.issuer, "https://accounts.google.com".to_owned());
+            raw.issuer.fill("https://accounts.google.com".to_owned());
         }
-        // All of them sign with RS256 unless they are told otherwise.
-        if matches!(raw.algorithms, Field::Absent)
-            && let Field::Given(rs256) = known::<SignatureAlgorithm>("RS256")
-        {
-            raw.algorithms = Field::Given(List(vec![rs256]));
-        }
+        // The default of all of them.
+        raw.algorithms.fill(List(vec![known("RS256")]));
         let kind = match self {
-            // Their access tokens are for themselves, and no JWTs.
+            // Their access tokens are opaque and meant for themselves.
             Self::Apple | Self::Firebase | Self::Google => TokenKind::Id,
             Self::Auth0 | Self::Cognito | Self::Entra | Self::Keycloak | Self::Okta => {
                 TokenKind::Access
             }
         };
-        unset(&mut raw.token_kind, kind);
-        let is_access = matches!(raw.token_kind, Field::Given(TokenKind::Access));
+        raw.token_kind.fill(kind);
+        let is_access = raw.token_kind.given() == Some(&TokenKind::Access);
         if is_access {
             self.apply_to_access_tokens(raw);
         }
         self.apply_keys(raw);
-        if let Field::Given(issuer) = &raw.issuer
+        if let Some(issuer) = raw.issuer.given()
             && let Some(rule) = self.rule_broken_by(issuer, is_access)
         {
             problems.add(format!("{path}.issuer"), rule);
@@ -84,28 +79,28 @@ impl Provider {
 
     fn apply_to_access_tokens(self, raw: &mut RawIssuer) {
         match self {
-            // They have no `aud`.
-            Self::Cognito => unset(&mut raw.audience_claim, ClaimPath::named("client_id")),
-            // An ID token of the code flow has no mark but that it lacks this: the app that got the token.
+            // Its access tokens have no `aud`.
+            Self::Cognito => raw.audience_claim.fill(ClaimPath::named("client_id")),
+            // Only access tokens name the app that requested them; nothing else tells an ID token of the code flow apart.
             Self::Entra => {
-                let is_v1 = matches!(&raw.issuer, Field::Given(issuer) if is_entra_v1(issuer));
+                let is_v1 = raw.issuer.given().is_some_and(|issuer| is_entra_v1(issuer));
                 let app = if is_v1 { "appid" } else { "azp" };
                 let any =
-                    RawClaimRule { pattern: Field::Given(".+".to_owned()), ..Default::default() };
+                    RawClaimRule { pattern: Field::known(".+".to_owned()), ..Default::default() };
                 raw.required.entry(app.to_owned()).or_insert(any);
             }
-            // `sub` is a name to log in with, which may come to be another user's; this is the user.
-            Self::Okta => unset(&mut raw.subject_claim, ClaimPath::named("uid")),
+            // `sub` is a login name, which may pass to another user; `uid` identifies the user.
+            Self::Okta => raw.subject_claim.fill(ClaimPath::named("uid")),
             Self::Apple | Self::Auth0 | Self::Firebase | Self::Google | Self::Keycloak => {}
         }
     }
 
     fn apply_keys(self, raw: &mut RawIssuer) {
-        let is_said = !matches!(raw.jwks_file, Field::Absent)
-            || !matches!(raw.jwks_url, Field::Absent)
-            || !matches!(raw.discovery, Field::Absent)
-            || !matches!(raw.secret_file, Field::Absent);
-        if is_said {
+        let is_set = !raw.jwks_file.is_absent()
+            || !raw.jwks_url.is_absent()
+            || !raw.discovery.is_absent()
+            || !raw.secret_file.is_absent();
+        if is_set {
             return;
         }
         let url = match self {
@@ -119,11 +114,11 @@ impl Provider {
             | Self::Google
             | Self::Keycloak
             | Self::Okta => {
-                raw.discovery = Field::Given(true);
+                raw.discovery.fill(true);
                 return;
             }
         };
-        raw.jwks_url = known(url);
+        raw.jwks_url.fill(known(url));
     }
 
     fn rule_broken_by(self, issuer: &str, is_access: bool) -> Option<&'static str> {
@@ -131,11 +126,11 @@ impl Provider {
         let (good, rule) = match self {
             Self::Apple => (
                 issuer == "https://appleid.apple.com",
-                "Apple's is `https://appleid.apple.com`; leave it away",
+                "Apple's is `https://appleid.apple.com`; omit it",
             ),
             Self::Google => (
                 issuer == "https://accounts.google.com",
-                "Google's is `https://accounts.google.com`; leave it away",
+                "Google's is `https://accounts.google.com`; omit it",
             ),
             Self::Auth0 => (
                 issuer.ends_with('/'),
@@ -177,13 +172,7 @@ fn is_entra_v1(issuer: &str) -> bool {
     issuer.starts_with("https://sts.windows.net/") && issuer.ends_with('/')
 }
 
-fn unset<T>(field: &mut Field<T>, known: T) {
-    if matches!(field, Field::Absent) {
-        *field = Field::Given(known);
-    }
-}
-
-/// A value of ours, read as one of the operator's is.
-fn known<T: TryFrom<String, Error = Invalid>>(text: &str) -> Field<T> {
-    T::try_from(text.to_owned()).map_or_else(|rule| Field::Invalid(rule.to_string()), Field::Given)
+/// A preset, parsed like an operator's value.
+fn known<T: TryFrom<String, Error = Invalid>>(text: &str) -> T {
+    T::try_from(text.to_owned()).expect("presets are valid")
 }

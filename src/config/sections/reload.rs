@@ -1,24 +1,21 @@
-//! `[reload]`, resolved.
+//! `[reload]`: when the configuration is read again.
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::config::bounds::number;
+use crate::config::bounds::Millis;
 use crate::config::field::Field;
 use crate::config::problems::Problems;
 
-/// When the configuration is read again.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawReload {
-    /// Milliseconds, default 2000; 0 is never. SIGHUP has it read in any case.
-    pub(crate) watch_interval_ms: Field<u64>,
+    /// Default 2000; 0 is never. SIGHUP reloads in any case.
+    watch_interval_ms: Field<Millis<0, 600_000>>,
 }
 
-/// How often the files are looked at; never, where it is 0.
+/// How often the files are compared; `None` inside where they are not.
 pub(crate) fn resolve(raw: RawReload, problems: &mut Problems) -> Option<Option<Duration>> {
-    let key = "reload.watch_interval_ms";
-    let millis = number(problems, key, raw.watch_interval_ms, 0, 600_000, "milliseconds")?;
-    Some((millis > 0).then(|| Duration::from_millis(millis)))
+    let interval = Duration::from(problems.require(raw.watch_interval_ms)?);
+    Some((!interval.is_zero()).then_some(interval))
 }

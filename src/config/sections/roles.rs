@@ -4,23 +4,21 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::config::bounds::Secs;
 use crate::config::field::Field;
 use crate::config::problems::Problems;
 use appserver_domain::{MaxSessionDuration, RoleArn, RoleName};
 
-/// A RAM role.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawRole {
     /// Required.
-    pub(crate) arn: Field<RoleArn>,
-    /// Seconds, 3600 to 43200, default 3600. The role's own MaxSessionDuration in RAM.
-    pub(crate) max_session_duration_secs: Field<u32>,
+    arn: Field<RoleArn>,
+    /// Default 3600. The role's own MaxSessionDuration in RAM.
+    max_session_duration_secs: Field<Secs<3_600, 43_200>>,
     /// Default false. The role belongs to another account than the AccessKey.
-    pub(crate) cross_account: Field<bool>,
+    cross_account: Field<bool>,
 }
 
-/// A configured role.
 pub(crate) struct Role {
     pub(crate) arn: RoleArn,
     pub(crate) max_session_duration: MaxSessionDuration,
@@ -32,21 +30,13 @@ pub(crate) fn resolve(
     problems: &mut Problems,
 ) -> BTreeMap<RoleName, Role> {
     let mut resolve = |(name, raw): (String, RawRole)| {
-        let path = format!("roles.{name}");
-        let arn = problems.require(&format!("{path}.arn"), raw.arn);
-        let max_key = format!("{path}.max_session_duration_secs");
-        let max_session_duration = match raw.max_session_duration_secs {
-            Field::Absent => Some(MaxSessionDuration::DEFAULT),
-            given => problems.take(&max_key, given).and_then(|secs| {
-                let max = MaxSessionDuration::from_secs(secs);
-                if max.is_none() {
-                    problems.add(&max_key, format!("{secs} is not between 3600 and 43200 seconds"));
-                }
-                max
-            }),
-        };
-        let cross_account = problems.or(&format!("{path}.cross_account"), raw.cross_account, false);
-        let name = name.parse().map_err(|invalid| problems.add(&path, invalid)).ok();
+        let arn = problems.require(raw.arn);
+        let has_max = !raw.max_session_duration_secs.is_absent();
+        let max = problems.take(raw.max_session_duration_secs);
+        let max = max.and_then(|secs| MaxSessionDuration::from_secs(secs.get()));
+        let max_session_duration = if has_max { max } else { Some(MaxSessionDuration::DEFAULT) };
+        let cross_account = problems.or(raw.cross_account, false);
+        let name = problems.name(&format!("roles.{name}"), &name);
         let role = Role {
             arn: arn?,
             max_session_duration: max_session_duration?,

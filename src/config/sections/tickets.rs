@@ -1,4 +1,4 @@
-//! `[tickets]` and `server.public_url`, resolved.
+//! `[tickets]` and `server.public_url`: URLs that vend one grant, for SDKs that cannot send a header.
 
 use std::path::PathBuf;
 
@@ -7,35 +7,36 @@ use secrecy::ExposeSecret;
 use serde::Deserialize;
 
 use crate::auth::TicketSeal;
-use crate::config::bounds::number;
+use crate::config::bounds::Secs;
 use crate::config::environment::Mode;
-use crate::config::field::Field;
+use crate::config::field::{Clearable, Field};
 use crate::config::problems::Problems;
 use crate::config::secret_file::read_secret;
 use crate::config::secret_reads::SecretReads;
 use crate::http::{PublicUrl, TicketRules};
 use crate::seal::SealKey;
 
-/// URLs that vend one grant, for SDKs that cannot send a header.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize)]
 pub(crate) struct RawTickets {
-    /// Holds the key that seals tickets; without it there are none. White space at its end is trimmed.
-    pub(crate) key_file: Field<PathBuf>,
-    /// Holds a key that opens and does not seal, while keys are changed.
-    pub(crate) previous_key_file: Field<PathBuf>,
-    /// Seconds, 60 to 86400, default 86400. Asking for a longer life is refused.
-    pub(crate) max_lifetime_secs: Field<i64>,
+    /// Holds the key that encrypts tickets; without it there are none. White space at its end is trimmed.
+    key_file: Field<Clearable<PathBuf>>,
+    /// Holds a key that only decrypts, while keys are rotated.
+    previous_key_file: Field<Clearable<PathBuf>>,
+    /// Default 86400. A request for a longer life is refused.
+    max_lifetime_secs: Field<Secs<SHORTEST, DAY>>,
 }
 
-/// The longest that any ticket may live: it is good without a login.
-const DAY: i64 = 86_400;
+/// The longest life of a ticket: it needs no login.
+const DAY: u64 = 86_400;
+/// Must be `TicketRules::SHORTEST`.
+const SHORTEST: u64 = 60;
+const _: () = assert!(TicketRules::SHORTEST.num_seconds().unsigned_abs() == SHORTEST);
 
-/// How tickets are sealed; the files of the keys are not read yet.
+/// How tickets are made; the files of the keys are not read yet.
 #[derive(Clone, Debug)]
 pub(crate) struct TicketSource {
     keys: Keys,
-    /// None is the listener's own address, in the demo.
+    /// `None` for the listener's own address, in the demo.
     base: Option<PublicUrl>,
     longest: TimeDelta,
 }
@@ -52,64 +53,45 @@ enum Keys {
 
 pub(crate) fn resolve(
     raw: RawTickets,
-    public_url: Field<String>,
+    public_url: Field<Clearable<PublicUrl>>,
     mode: Mode,
     problems: &mut Problems,
     secret_reads: &mut SecretReads,
 ) -> Option<TicketSource> {
-    let mut sound = !public_url.is_invalid();
+    let url_is_valid = !public_url.is_invalid();
     let is_invalid = raw.key_file.is_invalid();
-    let base = problems.take("server.public_url", public_url).filter(|url| !url.is_empty());
-    let base = base.and_then(|url| {
-        let url = PublicUrl::try_from(url);
-        url.map_err(|invalid| {
-            sound = false;
-            problems.add("server.public_url", invalid);
-        })
-        .ok()
-    });
-    let mut file = |key: &'static str, field: Field<PathBuf>| {
-        // Empty is how a later layer takes back what an earlier one set.
-        let file = problems.take(key, field);
-        file.filter(|path| !path.as_os_str().is_empty()).map(|path| (key, path))
-    };
-    let key_file = file("tickets.key_file", raw.key_file);
-    let previous = file("tickets.previous_key_file", raw.previous_key_file);
+    let base = problems.take_set(public_url);
+    let key_file = problems.take_set(raw.key_file).map(|path| ("tickets.key_file", path));
+    let previous = problems.take_set(raw.previous_key_file);
+    let previous = previous.map(|path| ("tickets.previous_key_file", path));
     if key_file.is_none() && previous.is_some() && !is_invalid {
         problems.add_absence(
             "tickets.key_file",
             "a previous key goes with a new one: name a file that holds a key; `openssl rand -base64 32` makes one",
         );
     }
-    if key_file.is_some() && base.is_none() && sound && mode == Mode::Production {
+    if key_file.is_some() && base.is_none() && url_is_valid && mode == Mode::Production {
         problems.add_absence(
             "server.public_url",
-            "a ticket is a URL, and requests do not tell which: set it to where callers reach this service, such as \
-             `https://vend.example.com`",
+            "a ticket is a URL, and a request's Host is not trusted for it: set it to the URL at which callers reach this service, \
+             such as `https://vend.example.com`",
         );
     }
-    let longest = number(
-        problems,
-        "tickets.max_lifetime_secs",
-        raw.max_lifetime_secs,
-        TicketRules::SHORTEST.num_seconds(),
-        DAY,
-        "seconds",
-    );
+    let longest = problems.require(raw.max_lifetime_secs);
     let keys = match (key_file, mode) {
         (Some(newest), _) => Keys::Files([newest].into_iter().chain(previous).collect()),
-        // What is wrong hides no fault of the key before.
+        // The previous key is checked even without a new one.
         (None, _) if previous.is_some() => Keys::Files(previous.into_iter().collect()),
         (None, Mode::Demo) => Keys::Demo,
         (None, Mode::Production) => Keys::None,
     };
     let files = keys.clone();
     secret_reads.add(move || files.read());
-    Some(TicketSource { keys, base, longest: TimeDelta::seconds(longest?) })
+    Some(TicketSource { keys, base, longest: TimeDelta::seconds(longest?.get()) })
 }
 
 impl TicketSource {
-    /// Reads the keys. White space at the ends is trimmed: files tend to end in a newline.
+    /// Reads the keys.
     pub(crate) fn read(&self) -> Result<Option<TicketSeal>, Problems> {
         self.keys.read()
     }

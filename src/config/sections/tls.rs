@@ -1,10 +1,10 @@
-//! `[server.tls]`, resolved.
+//! `[server.tls]`: TLS of the public listener.
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::config::field::Field;
+use crate::config::field::{Clearable, Field};
 use crate::config::file_reads::read_text;
 use crate::config::problems::{Problem, Problems};
 use crate::config::secret_file::read_secret;
@@ -12,41 +12,26 @@ use crate::config::secret_reads::SecretReads;
 use crate::server::{ClientAuth, ClientTrust, TlsFile, TlsIdentity};
 use crate::telemetry::with_causes;
 
-/// TLS of the public listener.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
 pub(crate) struct RawTls {
-    /// Default none: plain HTTP. The certificate's chain in PEM, our own first.
-    pub(crate) certificate_file: Field<PathBuf>,
+    /// Default none: plain HTTP. The certificate's chain in PEM, the leaf first.
+    certificate_file: Field<Clearable<PathBuf>>,
     /// Required with `certificate_file`. Its private key in PEM.
-    pub(crate) key_file: Field<PathBuf>,
-    /// `off` (default), `optional` or `required`. Then a handshake without a good one fails.
-    pub(crate) client_certificates: Field<RawClientCertificates>,
-    /// Required unless `off`. The CAs whose certificates are good, in PEM.
-    pub(crate) client_ca_file: Field<PathBuf>,
+    key_file: Field<Clearable<PathBuf>>,
+    /// `off` (default), `optional` or `required`. With `required`, a handshake without a valid one fails.
+    client_certificates: Field<RawClientCertificates>,
+    /// Required unless `off`. The CAs that issue clients' certificates, in PEM.
+    client_ca_file: Field<Clearable<PathBuf>>,
     /// Default none. Lists of revoked certificates in PEM.
-    pub(crate) client_crl_file: Field<PathBuf>,
+    client_crl_file: Field<Clearable<PathBuf>>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
-#[serde(try_from = "String")]
-pub(crate) enum RawClientCertificates {
+#[serde(rename_all = "lowercase")]
+enum RawClientCertificates {
     Off,
     Optional,
     Required,
-}
-
-impl TryFrom<String> for RawClientCertificates {
-    type Error = &'static str;
-
-    fn try_from(word: String) -> Result<Self, Self::Error> {
-        match word.as_str() {
-            "off" => Ok(Self::Off),
-            "optional" => Ok(Self::Optional),
-            "required" => Ok(Self::Required),
-            _ => Err("it must be `off`, `optional` or `required`"),
-        }
-    }
 }
 
 const PATH: &str = "server.tls";
@@ -62,10 +47,10 @@ pub(crate) struct TlsSource {
 #[derive(Clone, Debug)]
 enum Clients {
     Off,
-    Shown { required: bool, authorities: PathBuf, revoked: Option<PathBuf> },
+    Requested { required: bool, authorities: PathBuf, revoked: Option<PathBuf> },
 }
 
-/// The certificate's files; inside, none where the listener speaks plain HTTP.
+/// The certificate's files; `None` inside where the listener speaks plain HTTP.
 pub(crate) fn resolve(
     raw: RawTls,
     problems: &mut Problems,
@@ -73,23 +58,18 @@ pub(crate) fn resolve(
 ) -> Option<Option<TlsSource>> {
     let files = [&raw.certificate_file, &raw.key_file, &raw.client_ca_file, &raw.client_crl_file];
     let is_invalid = files.iter().any(|file| file.is_invalid());
-    let mut file = |key: &str, field: Field<PathBuf>| {
-        // Empty is how a later layer takes back what an earlier one set.
-        let file = problems.take(&format!("{PATH}.{key}"), field);
-        file.filter(|path| !path.as_os_str().is_empty())
-    };
-    let certificate = file("certificate_file", raw.certificate_file);
-    let key = file("key_file", raw.key_file);
-    let authorities = file("client_ca_file", raw.client_ca_file);
-    let revoked = file("client_crl_file", raw.client_crl_file);
-    let mode = problems.require("server.tls.client_certificates", raw.client_certificates);
+    let certificate = problems.take_set(raw.certificate_file);
+    let key = problems.take_set(raw.key_file);
+    let authorities = problems.take_set(raw.client_ca_file);
+    let revoked = problems.take_set(raw.client_crl_file);
+    let mode = problems.require(raw.client_certificates);
     let named = [
         (TlsFile::Certificate, certificate.clone()),
         (TlsFile::Key, key.clone()),
         (TlsFile::ClientAuthorities, authorities.clone()),
         (TlsFile::ClientRevocations, revoked.clone()),
     ];
-    // How they go together is only known of all.
+    // The rules on keys together apply only if each of them is valid.
     let together = if is_invalid { None } else { mode };
     let source = together
         .and_then(|mode| source(mode, (certificate, key), (authorities, revoked), problems));
@@ -115,19 +95,19 @@ fn source(
         (RawClientCertificates::Off, _) => {
             problems.add_absence(
                 "server.tls.client_certificates",
-                "it is `off`, so nobody is asked for a certificate: set it to `optional` or `required`, or take \
-                 `client_ca_file` and `client_crl_file` out",
+                "it is `off`, so clients are not asked for a certificate: set it to `optional` or `required`, or \
+                 remove `client_ca_file` and `client_crl_file`",
             );
             return None;
         }
         (RawClientCertificates::Optional | RawClientCertificates::Required, None) => {
             problems.add_absence(
                 "server.tls.client_ca_file",
-                "name the CAs whose certificates are good; those of the system would let anybody in",
+                "name the CAs that issue clients' certificates; the system's CAs would accept anybody's",
             );
             return None;
         }
-        (mode, Some(authorities)) => Clients::Shown {
+        (mode, Some(authorities)) => Clients::Requested {
             required: mode == RawClientCertificates::Required,
             authorities,
             revoked,
@@ -138,10 +118,10 @@ fn source(
             Some(Some(TlsSource { certificate, key, clients }))
         }
         (None, None, Clients::Off) => Some(None),
-        (None, None, Clients::Shown { .. }) => {
+        (None, None, Clients::Requested { .. }) => {
             problems.add_absence(
                 "server.tls.client_certificates",
-                "client certificates are shown in TLS handshakes: name `certificate_file` and `key_file`",
+                "client certificates are presented in TLS handshakes: set `certificate_file` and `key_file`",
             );
             None
         }
@@ -153,9 +133,9 @@ fn source(
 }
 
 impl TlsSource {
-    /// Whether callers may prove themselves by a certificate.
-    pub(crate) fn asks_for_certificates(&self) -> bool {
-        matches!(self.clients, Clients::Shown { .. })
+    /// Whether clients are asked for a certificate.
+    pub(crate) fn requests_certificates(&self) -> bool {
+        matches!(self.clients, Clients::Requested { .. })
     }
 
     /// Reads the files. A certificate that has expired is read like any other; `TlsIdentity::warnings` says so.
@@ -165,7 +145,7 @@ impl TlsSource {
         let key = problems.gather(read_secret(&key_of(TlsFile::Key), &self.key));
         let clients = match &self.clients {
             Clients::Off => Some(ClientAuth::Off),
-            Clients::Shown { required, authorities, revoked } => {
+            Clients::Requested { required, authorities, revoked } => {
                 let authorities = problems.gather(read(TlsFile::ClientAuthorities, authorities));
                 let revoked = revoked.as_ref().map(|path| read(TlsFile::ClientRevocations, path));
                 let revoked = problems.gather(revoked.transpose());
@@ -182,11 +162,11 @@ impl TlsSource {
         };
         let identity = chain.zip(key).zip(clients).and_then(|((chain, key), clients)| {
             let read = TlsIdentity::read(&chain, &key, &clients);
-            let told = read.map_err(|(file, problem)| {
+            let read = read.map_err(|(file, problem)| {
                 let path = self.path(file).display();
                 Problems::one(key_of(file), format!("{path}: {}", with_causes(&problem)))
             });
-            problems.gather(told)
+            problems.gather(read)
         });
         problems.into_result(identity)
     }
@@ -194,8 +174,10 @@ impl TlsSource {
     fn path(&self, file: TlsFile) -> &Path {
         match (file, &self.clients) {
             (TlsFile::Key, _) => &self.key,
-            (TlsFile::ClientAuthorities, Clients::Shown { authorities, .. }) => authorities,
-            (TlsFile::ClientRevocations, Clients::Shown { revoked: Some(revoked), .. }) => revoked,
+            (TlsFile::ClientAuthorities, Clients::Requested { authorities, .. }) => authorities,
+            (TlsFile::ClientRevocations, Clients::Requested { revoked: Some(revoked), .. }) => {
+                revoked
+            }
             (TlsFile::Certificate | TlsFile::ClientAuthorities | TlsFile::ClientRevocations, _) => {
                 &self.certificate
             }
@@ -218,7 +200,7 @@ fn key_of(file: TlsFile) -> String {
     format!("{PATH}.{key}")
 }
 
-/// A certificate's warnings as one of the configuration's.
+/// A certificate's warning as a problem of its key.
 pub(crate) fn certificate_problem(message: String) -> Problem {
     Problem { path: key_of(TlsFile::Certificate), message }
 }

@@ -21,10 +21,10 @@ audit.max_file_bytes: 1 is not between 4096 and 1099511627776 bytes
 audit.max_files: 0 is not between 1 and 1000 files
 audit.max_refused_files: 0 is not between 1 and 1000 files
 audit.on_failure: it must be `refuse` or `continue`
-audit.refusals_per_second: it must be an integer from 1 to 4294967295
+audit.refusals_per_second: 0 is not between 1 and 4294967295 lines
 ");
     insta::assert_snapshot!(problems("[audit]\nsink = \"syslog\""), @"audit.sink: it must be `stdout`, `file` or `off`");
-    insta::assert_snapshot!(problems("[audit]\ndurability = \"disk\""), @"audit.durability: `disk` needs the sink `file`: what becomes of standard output is its reader's business");
+    insta::assert_snapshot!(problems("[audit]\ndurability = \"disk\""), @"audit.durability: `disk` needs the sink `file`: only its reader decides where standard output is stored");
 }
 
 #[test]

@@ -22,8 +22,8 @@ fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
     let told = told.map(Result::unwrap_err);
     insta::assert_snapshot!(told.join("\n"), @r"
 clients.app-one.limit.requests_per_second: is missing
-clients.app-one.limit.requests_per_second: it must be an integer from 1 to 4294967295
-clients.app-one.limit.burst: it must be an integer from 1 to 4294967295
+clients.app-one.limit.requests_per_second: 0 is not between 1 and 100000 requests
+clients.app-one.limit.burst: 0 is not between 1 and 100000 requests
 ");
 }
 
@@ -50,7 +50,7 @@ fn limits_are_enforced_unless_they_are_said_to_be_in_the_shadow() {
                  [auth_failure_limit]\nper_address_burst = 0\nper_client_per_minute = 100001\nmode = \"off\"";
     insta::assert_snapshot!(limits(wrong).unwrap_err(), @r"
 auth_failure_limit.mode: it must be `enforce` or `shadow`
-auth_failure_limit.per_address_burst: it must be an integer from 1 to 4294967295
+auth_failure_limit.per_address_burst: 0 is not between 1 and 100000 failures
 auth_failure_limit.per_client_per_minute: 100001 is not between 1 and 100000 failures
 clients.app-one.limit.mode: it must be `enforce` or `shadow`
 clients.app-one.subject_limit.burst: 100001 is not between 1 and 100000 requests

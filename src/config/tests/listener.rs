@@ -90,9 +90,7 @@ fn a_certificate_out_of_its_time_is_served_with_a_warning() {
     let warnings = |years| {
         let Pem { chain, key } = certificate(years);
         let secrets = read(OWN, &[("tls.crt", &chain), ("tls.key", &key)]).unwrap();
-        let at = |now| {
-            secrets.warnings(now).map(|warnings| format!("{}: {}", warnings.path, warnings.message))
-        };
+        let at = |now| secrets.warning(now).map(|note| format!("{}: {}", note.path, note.message));
         (at(now), at(now + chrono::TimeDelta::days(205)))
     };
     assert_eq!(warnings((2020, 2030)), (None, None));
@@ -130,7 +128,7 @@ fn what_contradicts_itself_in_the_listeners_keys_is_named() {
         certificates = ["dns:app.example.com"]
     "#;
     insta::assert_snapshot!(problems(wrong), @r#"
-clients.app-two.certificates: `dns:app.example.com` is a name of the client `app-three` already
+clients.app-two.certificates: `dns:app.example.com` already is a name of the client `app-three`
 server.forwarded_header: it has no effect without trusted proxies: list the networks of your proxies in `server.trusted_proxies`
 server.max_streams: 0 is not between 1 and 10000 requests
 server.proxy_protocol: it has no effect without trusted proxies: list the networks of your proxies in `server.trusted_proxies`
@@ -147,9 +145,9 @@ server.tls: `certificate_file` and `key_file` go together
         "[clients.app-two]\ngrants = []\ncertificates = [\"app.example.com\"]",
     ];
     insta::assert_snapshot!(each.map(problems).join("\n"), @r#"
-server.tls.client_ca_file: name the CAs whose certificates are good; those of the system would let anybody in
-server.tls.client_certificates: it is `off`, so nobody is asked for a certificate: set it to `optional` or `required`, or take `client_ca_file` and `client_crl_file` out
-server.tls.client_certificates: client certificates are shown in TLS handshakes: name `certificate_file` and `key_file`
+server.tls.client_ca_file: name the CAs that issue clients' certificates; the system's CAs would accept anybody's
+server.tls.client_certificates: it is `off`, so clients are not asked for a certificate: set it to `optional` or `required`, or remove `client_ca_file` and `client_crl_file`
+server.tls.client_certificates: client certificates are presented in TLS handshakes: set `certificate_file` and `key_file`
 server.tls.client_certificates: it must be `off`, `optional` or `required`
 server.trusted_proxies: it would trust every address; list only the networks of your proxies
 server.forwarded_header: it must be `none`, `x-forwarded-for` or `forwarded`

@@ -110,7 +110,7 @@ fn every_problem_is_reported_in_one_run_with_its_key() {
     insta::assert_snapshot!(problems(wrong), @r"
 clients.a: a client id is 2 to 32 characters of a-z, 0-9 and `-`
 clients.a.grants: is missing
-clients.app-two.grants: there is no grant `none`; add `[grants.none]` or take the name out
+clients.app-two.grants: there is no grant `none`; add `[grants.none]` or remove the name
 clients.app-two.secret_sha256: a secret's hash is the 64 hex digits of its SHA-256; `appserver client new` prints one
 grants.Loud: a grant's name is 1 to 32 characters of a-z, 0-9 and `-`
 grants.Loud.policy: <folder>/policies/album.json: Statement[0].Resource: `${params.album}` is not declared: declare the parameter with its kind and maximum length
@@ -119,7 +119,7 @@ grants.lost.role: there is no role `nobody`; add `[roles.nobody]` or name anothe
 roles.writer.arn: a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`
 server.colour: there is no such key; config/default.toml lists them all
 server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
-server.listen: plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set `server.behind_proxy = true` where someone else ends TLS in front of AppServer
+server.listen: plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set `server.behind_proxy = true` where a proxy in front of AppServer terminates TLS
 server.max_connections: it must be an integer
 sts.access_key: the source `files` needs `id_file` and `secret_file`
 sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at either end, such as `cn-hangzhou`
@@ -143,7 +143,7 @@ fn a_file_that_is_no_toml_is_named_with_line_and_column_and_so_is_every_other() 
 <folder>/four.toml:1:5: unclosed table, expected `]`
 <folder>/lost.toml: No such file or directory (os error 2)
 <folder>/one.toml:2:23: invalid basic string, expected `"`
-<folder>/three.toml:3:1: duplicate key `filter`: a table has each key once; take one of them out
+<folder>/three.toml:3:1: duplicate key `filter`: a table has each key once; remove one of them
 <folder>/two.toml:3:10: string values must be quoted, expected literal string
 "#);
 }
@@ -313,7 +313,7 @@ fn settings_that_contradict_each_other_are_refused() {
     );
     insta::assert_snapshot!(found, @r"
 admin.listen: it must be another address than `server.listen`
-sts.vpc: it goes with `sts.region`; `sts.endpoints` are taken as they are
+sts.vpc: it goes with `sts.region`; `sts.endpoints` are used as written
 ");
 }
 

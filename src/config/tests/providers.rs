@@ -336,8 +336,8 @@ fn a_provider_says_where_its_keys_are_and_what_is_set_wins() {
 #[test]
 fn an_issuer_that_cannot_be_the_providers_is_refused_with_the_right_form() {
     for (provider, issuer, way_out) in [
-        ("apple", "https://apple.com", "leave it away"),
-        ("google", "accounts.google.com", "leave it away"),
+        ("apple", "https://apple.com", "omit it"),
+        ("google", "accounts.google.com", "omit it"),
         ("auth0", "https://tenant.auth0.com", "ends with a slash"),
         ("cognito", "https://auth.example.com", "cognito-idp.REGION"),
         ("entra", "https://login.microsoftonline.com/common/v2.0", "one tenant"),

@@ -182,7 +182,7 @@ fn an_operator_says_why_users_are_the_same_people_and_not_for_nothing() {
         assert!(refused.unwrap_err().contains("shared_subjects: say why"), "{no_reason}");
     }
     insta::assert_snapshot!(with(&THREE, "shared_subjects = \" \"", "users/${subject}").unwrap_err(), @"grants.own.shared_subjects: say why users of different issuers are the same people");
-    insta::assert_snapshot!(with(&THREE[..1], shared, "users/${subject}").unwrap().join("\n"), @"grants.own.shared_subjects: users of one issuer at the most come by this grant: take it out, or the next issuer's would silently share");
+    insta::assert_snapshot!(with(&THREE[..1], shared, "users/${subject}").unwrap().join("\n"), @"grants.own.shared_subjects: this grant serves users of at most one issuer: remove it, or the next issuer's users would silently share");
 }
 
 /// What is advised can be done: in the form of the subject that the text has, and in the text that is meant.

@@ -21,8 +21,8 @@ fn each_problem_of_a_store_is_named_with_the_way_out() {
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
 store.redis.colour: there is no such key; config/default.toml lists them all
-store.redis.encryption_key_file: tokens are sealed before they leave for Redis: name a file that holds a key; `openssl rand -base64 32` makes one
-store.redis.expected_replicas: it must be an integer from 1 to 4294967295
+store.redis.encryption_key_file: tokens are encrypted before they leave for Redis: name a file that holds a key; `openssl rand -base64 32` makes one
+store.redis.expected_replicas: 0 is not between 1 and 1000 replicas
 store.redis.key_prefix: a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`
 store.redis.lease_ms: 100 is not between 500 and 60000 milliseconds
 store.redis.timeout_ms: 1 is not between 10 and 5000 milliseconds
@@ -123,19 +123,19 @@ fn each_problem_of_an_issuer_is_named_with_the_way_out() {
         audiences.photos = ["app-nine"]
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
-issuers.four.audiences.photos: there is no client `app-nine`; add `[clients.app-nine]` or take it out
+issuers.four.audiences.photos: there is no client `app-nine`; add `[clients.app-nine]` or remove it
 issuers.four.jwks_file: it is not a JSON Web Key Set: missing field `keys` at line 2 column 106
-issuers.one: say where its keys come from by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
+issuers.one: set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
 issuers.one.algorithms: an algorithm is ES256, ES384, Ed25519 (or EdDSA), RS256, RS384, RS512, PS256, PS384, PS512 or, with a shared secret, HS256
-issuers.one.audiences.photos: there is no client `app-two`; add `[clients.app-two]` or take it out
-issuers.one.audiences.photos: name one client, or several and the `client_claim` that tells them apart
+issuers.one.audiences.photos: there is no client `app-two`; add `[clients.app-two]` or remove it
+issuers.one.audiences.photos: name one client, or several and the `client_claim` that distinguishes them
 issuers.one.claims.no name: a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`
 issuers.one.leeway_secs: 301 is not between 0 and 300 seconds
-issuers.one.required.role: say one of what the claim `equals`, which `pattern` it matches as a whole, and what it `contains`
+issuers.one.required.role: set one of `equals`, `pattern` (for the whole text) and `contains`
 issuers.one.required.team.pattern: regex parse error: ( ^ error: unclosed group
 issuers.three.jwks_file: <folder>/not-there.json: No such file or directory (os error 2)
 issuers.two.algorithms: asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`
-issuers.two.audiences: name the audiences that are ours, each with its client
+issuers.two.audiences: name the accepted audiences, each with its client
 issuers.two.issuer: is missing
 issuers.two.jwks_file: <folder>/jwks.json: No such file or directory (os error 2)
 ");
@@ -229,7 +229,7 @@ fn a_table_of_clients_and_a_typed_claim_say_what_is_wrong_with_them() {
 issuers.one.claims.another: it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`
 issuers.one.claims.other: it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`
 issuers.one.claims.tenant: it must be a claim's name, or a table of `claim` and `type`: `string`, `integer` or `boolean`
-issuers.one.client_ids: name the claim that has these values: `client_claim`
+issuers.one.client_ids: set `client_claim` to the claim that has these values
 issuers.one.client_ids.A.b: no audience has the client `app-two`
 issuers.one.client_ids.c: a client id is 2 to 32 characters of a-z, 0-9 and `-`
 issuers.one.secret_file: <folder>/secret: No such file or directory (os error 2)

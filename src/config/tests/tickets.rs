@@ -17,7 +17,7 @@ fn tickets_need_a_key_and_a_public_url_and_each_problem_names_the_way_out() {
         ),
     ];
     insta::assert_snapshot!(all.join("\n"), @r"
-server.public_url: a ticket is a URL, and requests do not tell which: set it to where callers reach this service, such as `https://vend.example.com`
+server.public_url: a ticket is a URL, and a request's Host is not trusted for it: set it to the URL at which callers reach this service, such as `https://vend.example.com`
 tickets.key_file: a previous key goes with a new one: name a file that holds a key; `openssl rand -base64 32` makes one
 tickets.max_lifetime_secs: 86401 is not between 60 and 86400 seconds
 server.public_url: a public URL reads `https://<host>`, with a port and the beginning of a path if need be, without user, query or fragment, at most 256 characters; `http` is admitted on `localhost` and loopback addresses only

@@ -135,7 +135,7 @@ fn text_from_the_environment_becomes_what_its_key_takes() {
     ];
     insta::assert_snapshot!(loaded(SOUND, &wrong, Mode::Production).unwrap_err(), @r"
 server.behind_proxy: it must be `true` or `false`, without quotes
-server.listen_backlog: it must be an integer from 0 to 4294967295
+server.listen_backlog: -1 is not between 1 and 65535 connections
 server.max_connections: it must be an integer
 server.max_streams: it must be an integer
 ");

@@ -21,7 +21,7 @@ fn every_bound_of_vending_is_kept_and_told() {
         breaker.open_ms = 99
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
-sts.max_attempts: it must be an integer from 1 to 4294967295
+sts.max_attempts: 0 is not between 1 and 20 attempts
 vend.breaker.failures: 0 is not between 1 and 1000 attempts
 vend.breaker.open_ms: 99 is not between 100 and 60000 milliseconds
 vend.budget.burst: 0 is not between 1 and 1000 calls
@@ -140,7 +140,7 @@ fn a_grant_that_takes_what_no_token_brings_is_told_with_the_way_out() {
     let of = |resource: &str, grant: &str, issuers: &str| {
         warnings(resource, &format!("{grant}\n{clients}{issuers}")).join("\n")
     };
-    insta::assert_snapshot!(of("${subject}", "", ""), @"grants.own: it takes its user from a token, and no issuer serves a client that holds it, so each request for it is refused: list such a client in `audiences` of an issuer, or take the placeholders out");
+    insta::assert_snapshot!(of("${subject}", "", ""), @"grants.own: it takes its user from a token, and no issuer serves a client that holds it, so each request for it is refused: list such a client in `audiences` of an issuer, or remove the placeholders");
     insta::assert_snapshot!(of("${claims.team}", claims, ISSUER), @"grants.own.claims.team: no issuer of its clients passes this claim on, so each request for the grant is refused: add `team` to `[issuers.company.claims]`");
     assert_eq!(of("${claims.team}", claims, &format!("{ISSUER}claims.team = \"team\"\n")), "");
     assert_eq!(of("${subject}", "", ISSUER), "");
@@ -153,7 +153,7 @@ fn claims_and_addresses_that_are_written_as_few_are_called_are_told() {
         + "required.\"realm_access.roles\" = { contains = [\"a\"] }\n\
            required.\"https://example.com/roles\" = { contains = [\"a\"] }\nclaims.team = \"cognito:groups\"\n";
     insta::assert_snapshot!(warnings("a", &format!("{clients}{issuer}")).join("\n"), @r"
-issuers.company.jwks_url: it names a host and no path, where key sets are seldom: add the path, or set `discovery = true` and let the issuer say it
+issuers.company.jwks_url: it names a host and no path, where key sets are seldom: add the path, or set `discovery = true` so that the issuer provides it
 issuers.company.required.realm_access.roles: this is one claim with dots in its name, which few tokens have; a claim inside another is written `/realm_access/roles`
 ");
 }

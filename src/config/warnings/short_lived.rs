@@ -6,12 +6,11 @@ use crate::config::problems::Problem;
 use crate::grant::Grants;
 use crate::vend::Freshness;
 
-/// Who throws tokens away early, and with how many seconds left. Source: the SDKs' code.
+/// SDKs that discard tokens early, and with how many seconds left. Source: the SDKs' code.
 const DISCARDING: [(u64, &str); 2] =
     [(900, "the Java, Python and Node credentials SDKs"), (300, "the Android and iOS OSS SDKs")];
 
-/// Grants whose tokens come back at every use: a token may be handed out with no more left than what makes SDKs
-/// throw it away and ask again.
+/// Grants whose tokens may be handed out with so little time left that SDKs discard them and request another at every use.
 pub(in crate::config) fn short_lived(grants: &Grants, freshness: &Freshness) -> Vec<Problem> {
     let mut found: Vec<_> = grants
         .entitlements

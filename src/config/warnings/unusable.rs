@@ -35,8 +35,7 @@ fn of_client(
         found.push(Problem { path, message: message.to_owned() });
     };
     let is_served = issuers.iter().any(|issuer| issuer.serves(id));
-    // A ticket is made for a caller that has authenticated otherwise. Of certificates that nobody is asked for another
-    // warning speaks.
+    // A ticket needs a caller that has authenticated otherwise. Unused certificates have a warning of their own.
     if client.secrets.is_none() && client.certificates.is_empty() && !is_served {
         add(
             "",
@@ -60,7 +59,7 @@ fn of_client(
     found
 }
 
-/// What a grant takes from a token, where no token of its clients has it.
+/// What a grant uses of a token, where no token of its clients has it.
 fn of_grant(entitlement: &Entitlement, grants: &Grants, issuers: &[Issuer]) -> Vec<Problem> {
     let name = &entitlement.name;
     let holds =
@@ -75,7 +74,7 @@ fn of_grant(entitlement: &Entitlement, grants: &Grants, issuers: &[Issuer]) -> V
         uses.subject != SubjectUse::Unused || uses.issuer || !uses.claims.is_empty();
     if takes_a_token && serving.is_empty() {
         let message = "it takes its user from a token, and no issuer serves a client that holds it, so each request for it \
-                       is refused: list such a client in `audiences` of an issuer, or take the placeholders out";
+                       is refused: list such a client in `audiences` of an issuer, or remove the placeholders";
         return vec![Problem { path: format!("grants.{name}"), message: message.to_owned() }];
     }
     let missing = uses
@@ -121,8 +120,8 @@ fn of_issuer(issuer: &Issuer) -> Vec<Problem> {
     );
     let without_path = is_without_path.then(|| Problem {
         path: at("jwks_url"),
-        message: "it names a host and no path, where key sets are seldom: add the path, or set `discovery = true` and let \
-                  the issuer say it"
+        message: "it names a host and no path, where key sets are seldom: add the path, or set `discovery = true` so that \
+                  the issuer provides it"
             .to_owned(),
     });
     dotted.chain(without_path).collect()
