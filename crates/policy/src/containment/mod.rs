@@ -1,2 +1,4 @@
+//! Policies that callers send, and their containment in the policy of the grant.
+
 pub(crate) mod intersection;
 pub(crate) mod requested_policy;

@@ -1,3 +1,5 @@
+//! Policy documents: the tree, its parser, and every problem that a document can have.
+
 pub(crate) mod canonicalize;
 pub(crate) mod grammar;
 pub(crate) mod json;

@@ -1,3 +1,5 @@
+//! Warnings about policies that are valid and probably do not do what their author intended.
+
 pub(crate) mod avoidable_denials;
 pub(crate) mod checks;
 pub(crate) mod condition_values;
@@ -6,6 +8,5 @@ pub(crate) mod listings;
 pub(crate) mod oss_resource;
 pub(crate) mod policy_file;
 pub(crate) mod resources;
-pub(crate) mod services;
 pub(crate) mod unknown_names;
 pub(crate) mod warning;

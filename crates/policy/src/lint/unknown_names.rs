@@ -3,8 +3,8 @@
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::{Actions, Statement, Strings};
 use crate::lint::finding::Finding;
-use crate::lint::services;
 use crate::lint::warning::LintWarning;
+use crate::matching::pattern::Pattern;
 use crate::oss::catalogue::{self, KeyScope};
 use crate::oss::operation::{Operation, oss_name};
 
@@ -49,9 +49,9 @@ fn field(statement: &Statement<String>) -> &'static str {
 /// An action of an unknown service, or of a misspelt one.
 fn of_service(at: &str, action: &str, statement: &Statement<String>) -> Option<LintWarning> {
     let (service, name) = action.split_once(':')?;
-    let near = services::nearest_service(service);
+    let near = nearest_service(service);
     let slip = near == Some("oss") && catalogue::knows(name);
-    if services::knows_service(service) && !slip {
+    if knows_service(service) && !slip {
         return None;
     }
     let meant = near.map(|near| with(statement, action, &format!("{near}:{name}")));
@@ -64,10 +64,10 @@ fn of_resources(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let all = statement.resource.as_slice();
     let warnings = |resource: &String| {
         let service = resource.strip_prefix("acs:")?.split(':').next()?;
-        if services::knows_service(service) {
+        if knows_service(service) {
             return None;
         }
-        let near = services::nearest_service(service);
+        let near = nearest_service(service);
         let meant = near.map(|near| {
             let meant = resource.replacen(service, near, 1);
             let all = all.iter().map(|one| if one == resource { &meant } else { one }.clone());
@@ -173,6 +173,23 @@ pub(crate) fn of_request<'a>(action: &str, keys: impl Iterator<Item = &'a str>) 
         notes.push(finding.to_string());
     }
     notes
+}
+
+/// The names of services, OSS first: those that applications use beside OSS. The list is not complete.
+const SERVICES: &str = "oss ram sts kms ecs vpc slb alb nlb eci ess rds dds kvstore polardb ots log mns cms arms fc cs cr \
+                        sae cdn dcdn vod live mts imm nas hbr actiontrail config resourcemanager ros oos tag quotas \
+                        bss dns pvtz cen waf green emr dms dts hbase odps opensearch pai sls eventbridge apigateway";
+
+/// Whether the pattern matches a known service.
+fn knows_service(pattern: &str) -> bool {
+    let pattern = pattern.to_ascii_lowercase();
+    SERVICES.split_ascii_whitespace().any(|known| Pattern(&pattern).matches(known))
+}
+
+/// The service most like the name, such as `oss` for `os`: names so short allow one edit.
+fn nearest_service(name: &str) -> Option<&'static str> {
+    let name = name.to_ascii_lowercase();
+    SERVICES.split_ascii_whitespace().find(|known| strsim::osa_distance(&name, known) == 1)
 }
 
 #[cfg(test)]

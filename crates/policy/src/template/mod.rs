@@ -1,3 +1,5 @@
+//! Policy templates: documents with placeholders, and the rules by which no value reaches the objects of another.
+
 pub(crate) mod breadth;
 pub(crate) mod isolation;
 pub(crate) mod overlap;
