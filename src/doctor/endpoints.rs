@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
-use crate::sts::{Endpoint, NoAnswer, ProbeResult, StsSettings, probe};
+use crate::sts::{Endpoint, ProbeError, ProbeResult, StsSettings, probe};
 use crate::telemetry::with_causes;
 use appserver_domain::clock::Clock;
 
@@ -56,23 +56,23 @@ pub(super) async fn check(
     reached
 }
 
-fn fix(problem: &NoAnswer) -> &'static str {
+fn fix(problem: &ProbeError) -> &'static str {
     match problem {
-        NoAnswer::Name(_) => {
+        ProbeError::Name(_) => {
             "check `sts.endpoints`, `sts.region` and this machine's resolver; sts-vpc.… resolves inside its region's VPC \
              only"
         }
-        NoAnswer::Connection(_) => {
+        ProbeError::Connection(_) => {
             "allow outgoing connections to it, usually port 443; HTTP_PROXY and similar variables are ignored"
         }
-        NoAnswer::Certificates(_) => {
+        ProbeError::Certificates(_) => {
             "install the system's certificates (ca-certificates), or name them with SSL_CERT_FILE"
         }
-        NoAnswer::Tls(_) => {
+        ProbeError::Tls(_) => {
             "if a proxy terminates TLS, its certificate is not trusted; otherwise check the system's certificates"
         }
-        NoAnswer::Http(_) => "find out what closes the connection: a firewall or a proxy",
-        NoAnswer::Slow(..) => {
+        ProbeError::Http(_) => "find out what closes the connection: a firewall or a proxy",
+        ProbeError::Slow(..) => {
             "check the network path; if it is that slow, raise `sts.connect_timeout_ms` or `sts.attempt_timeout_ms`"
         }
     }

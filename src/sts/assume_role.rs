@@ -1,4 +1,4 @@
-//! AssumeRole: a role session becomes parameters, and the answer becomes credentials of that session and no other.
+//! AssumeRole: converts a role session into parameters, and the response into credentials of exactly that session.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -10,7 +10,7 @@ use super::rpc::Parameters;
 use super::timestamp;
 use appserver_domain::{AssumedRoleUser, Credentials};
 
-/// How far our clock may be from STS's: beyond that it refuses requests, and we learn its time from that.
+/// The clock difference that STS accepts. Beyond it STS refuses requests, and the client adjusts its clock.
 const SKEW: TimeDelta = TimeDelta::minutes(15);
 
 impl Call for RoleSession {
@@ -40,16 +40,16 @@ impl Call for RoleSession {
         const KEY_ID: &str = "/Credentials/AccessKeyId";
         let expiration = timestamp::read(answer.text(EXPIRATION)?)
             .ok_or(InvalidResponse::Malformed(EXPIRATION))?;
-        // Answers from before 2019 write the two in other ways.
+        // Responses from before 2019 spell these two fields differently.
         let arn = answer
             .text("/AssumedRoleUser/Arn")
             .or_else(|e| answer.text("/AssumedRoleUser/arn").map_err(|_| e))?;
         let id = answer
             .text("/AssumedRoleUser/AssumedRoleId")
             .or_else(|e| answer.text("/AssumedRoleUser/AssumedRoleUserId").map_err(|_| e))?;
-        self.compare(answer, arn, id)?;
-        // STS issues for what was asked or for less. If the end is further away than that, our
-        // clock is slow, by less than STS minds; the token must not seem to live longer for it.
+        self.check_session(answer, arn, id)?;
+        // STS issues for the requested duration or less. If the expiration is later than that, our clock is slow by
+        // less than STS accepts; the token must not seem to live longer because of it.
         let beyond = expiration - now - TimeDelta::seconds(self.duration.as_secs().into());
         if beyond > SKEW {
             return Err(InvalidResponse::NotAsked(EXPIRATION));
@@ -75,22 +75,27 @@ impl Call for RoleSession {
 }
 
 impl RoleSession {
-    /// Whether the answer's session is the one that was asked for, in all that an answer tells of it.
-    fn compare(&self, answer: &ResponseBody, arn: &str, id: &str) -> Result<(), InvalidResponse> {
+    /// Checks that the response is for the requested session, in all fields that identify it.
+    fn check_session(
+        &self,
+        answer: &ResponseBody,
+        arn: &str,
+        id: &str,
+    ) -> Result<(), InvalidResponse> {
         let name = self.name.as_str();
-        // RAM writes roles' names in ARNs in lower case, however they were given. Sessions' names are left as they are:
-        // `Alice` and `alice` may be two users.
+        // RAM writes role names in ARNs in lower case. Session names keep their case: `Alice` and `alice` may be two
+        // users.
         let is_our_arn = arn.rsplit_once('/').is_some_and(|(role, session)| {
             role.eq_ignore_ascii_case(self.role.as_str()) && session == name
         });
         if !is_our_arn {
             return Err(InvalidResponse::NotAsked("/AssumedRoleUser/Arn"));
         }
-        // The role's own id is nothing that we know.
+        // The role's own id is not known here.
         if id.split_once(':').is_none_or(|(_, session)| session != name) {
             return Err(InvalidResponse::NotAsked("/AssumedRoleUser/AssumedRoleId"));
         }
-        // One that was not asked for may come from a session that AppServer itself is in.
+        // If none was requested, it may come from AppServer's own session.
         const SOURCE: &str = "/SourceIdentity";
         match (&self.source_identity, answer.text(SOURCE)) {
             (Some(asked), Ok(told)) if asked.as_str() != told => {

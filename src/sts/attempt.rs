@@ -1,17 +1,17 @@
-//! One attempt's measurement, which is taken however the attempt ends.
+//! Metrics and trace span of one attempt at STS, recorded however the attempt ends.
 
 use tokio::time::Instant;
 
 use crate::telemetry::{Metrics, Span, SpanKind, StsCall};
 
-/// How an attempt ended whose caller went away before STS answered.
+/// The outcome of an attempt whose caller disconnected before STS answered.
 const ABANDONED: &str = "abandoned";
 pub(super) const SUCCESS: &str = "success";
 
-/// A running attempt. It is counted when it is dropped, so also with the future that it runs in.
+/// A running attempt. It is recorded on drop, so also if its future is dropped.
 pub(super) struct Attempt<'a> {
     action: &'static str,
-    /// The host that was asked.
+    /// The endpoint's host.
     endpoint: &'a str,
     /// From 1 within a call.
     number: u32,
@@ -33,12 +33,12 @@ impl<'a> Attempt<'a> {
         Self { action, endpoint, number, began: Instant::now(), outcome: ABANDONED, metrics, span }
     }
 
-    /// Ends it with an outcome of a closed set: it becomes a metric's label.
+    /// Ends it with an outcome of a closed set, which is a metric label.
     pub(super) fn end(mut self, outcome: &'static str) {
         self.outcome = outcome;
     }
 
-    fn tell(&self, span: &Span) {
+    fn record(&self, span: &Span) {
         span.set_text("rpc.service", "Sts");
         span.set_text("rpc.method", self.action);
         span.set_text("http.request.method", "POST");
@@ -52,7 +52,7 @@ impl<'a> Attempt<'a> {
     }
 }
 
-/// What its span is called: the conventions' `service/method`.
+/// The name of its span: `service/method`, by OpenTelemetry's conventions.
 fn name_of(action: &'static str) -> &'static str {
     match action {
         "AssumeRole" => "Sts/AssumeRole",
@@ -66,7 +66,7 @@ impl Drop for Attempt<'_> {
         let call = StsCall { action: self.action, outcome: self.outcome };
         self.metrics.sts_call(&call, self.began.elapsed());
         if let Some(span) = &self.span {
-            self.tell(span);
+            self.record(span);
         }
         if self.outcome == ABANDONED {
             tracing::debug!(

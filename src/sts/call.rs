@@ -1,4 +1,4 @@
-//! What can be asked of STS.
+//! The trait of calls to STS.
 
 use chrono::{DateTime, Utc};
 
@@ -8,9 +8,9 @@ use super::rpc::Parameters;
 use super::timestamp;
 use appserver_domain::AccessKeyId;
 
-/// One call, with everything but what changes from attempt to attempt.
+/// One call, without the parameters that differ between attempts.
 pub(super) trait Call {
-    /// What the call brings.
+    /// The result of the call.
     type Output;
     /// Its name in STS's API.
     const ACTION: &'static str;
@@ -18,7 +18,7 @@ pub(super) trait Call {
     /// The action's own parameters.
     fn parameters(&self) -> Parameters<'_>;
 
-    /// Reads the answer that came at `now`, by STS's clock.
+    /// Parses the response that arrived at `now`, by STS's clock.
     fn read(
         &self,
         answer: &ResponseBody,
@@ -47,7 +47,7 @@ pub(super) fn request<'a, C: Call>(
     parameters
 }
 
-/// Signs one attempt, for the benchmark; answers the form's length.
+/// Signs one attempt, for the benchmark; returns the form's length.
 #[cfg(feature = "bench")]
 pub(crate) fn signed_length(
     session: &super::RoleSession,

@@ -1,4 +1,4 @@
-//! Whose AccessKey it is.
+//! GetCallerIdentity: the identity of an AccessKey.
 
 use chrono::{DateTime, Utc};
 
@@ -8,7 +8,7 @@ use super::response_body::ResponseBody;
 use super::rpc::Parameters;
 use appserver_domain::AccountId;
 
-/// Whom STS takes us for.
+/// The identity that STS reports for the AccessKey.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct CallerIdentity {
     pub(crate) kind: IdentityKind,
@@ -17,10 +17,9 @@ pub(crate) struct CallerIdentity {
     pub(crate) arn: String,
 }
 
-/// What an AccessKey can belong to.
+/// The kinds of identity that an AccessKey can belong to.
 ///
-/// There is no "other": the start-up check that refuses an account's own key would let through what
-/// nobody knows.
+/// There is no "other": the start-up check that rejects an account's own key must not accept an unknown kind.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum IdentityKind {
     /// The Alibaba Cloud account itself, which may do everything.
@@ -29,7 +28,7 @@ pub(crate) enum IdentityKind {
     AssumedRole,
 }
 
-/// The call without parameters that needs no permission.
+/// A call without parameters that needs no permission.
 pub(super) struct GetCallerIdentity;
 
 impl Call for GetCallerIdentity {
@@ -67,8 +66,8 @@ impl Call for GetCallerIdentity {
 }
 
 impl IdentityKind {
-    /// Whether an ARN names one of this kind in the account. What is said twice must be the same: by the kind an
-    /// account's own key is refused.
+    /// Whether an ARN names an identity of this kind in the account. Both must agree, because an account's own key is
+    /// rejected by the kind.
     fn is_of(self, account: &AccountId, arn: &str) -> bool {
         let rest = arn.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(':'));
         rest.is_some_and(|(owner, whose)| {

@@ -1,4 +1,4 @@
-//! What an answer that is no success means.
+//! Converts an error response of STS into an [`StsError`].
 
 use std::time::Duration;
 
@@ -10,14 +10,13 @@ use super::refusal::{ErrorCode, Reason, Refusal};
 use super::response_body::ResponseBody;
 use super::sts_clock;
 
-/// The longest that throttling is believed to last. It ends up in `Retry-After`: phones that a broken
-/// header sends away for a year do not come back when STS does.
+/// The longest throttling that is accepted from STS. It is passed on in `Retry-After`: a broken header must not send
+/// apps away for a year.
 const LONGEST_THROTTLING: Duration = Duration::from_secs(300);
 
-/// The error behind an answer, told by its `Code`; by its status only where there is no code or an
-/// unknown one.
+/// The error of a response, by its `Code`; by its status only if the code is missing or unknown.
 ///
-/// `string_to_sign` is ours, to be compared with the one that STS echoes.
+/// `string_to_sign` is ours, compared with the one that STS echoes.
 pub(super) fn classify(
     status: StatusCode,
     headers: &HeaderMap,
@@ -41,7 +40,7 @@ pub(super) fn classify(
         }
         "InvalidAccessKeyId.Inactive" => Reason::KeyDisabled,
         key if key.starts_with("InvalidAccessKeyId") => Reason::KeyUnknown,
-        "SignatureDoesNotMatch" => whose_fault(answer, string_to_sign),
+        "SignatureDoesNotMatch" => signature_reason(answer, string_to_sign),
         "IncompleteSignature" | "InvalidTimeStamp.Format" => Reason::SigningBug,
         _ => match Reason::about_the_session(&code) {
             Some(reason) => reason,
@@ -62,7 +61,7 @@ fn is_throttling(code: &str) -> bool {
     matches!(code, "Throttling" | "Rejected.Throttling") || code.starts_with("Throttling.")
 }
 
-/// What a proxy in between wrote, or an STS that nobody has documented.
+/// A response of a proxy, or an undocumented one of STS.
 fn by_status(status: StatusCode, headers: &HeaderMap, answer: Option<&ResponseBody>) -> StsError {
     let request_id = answer.and_then(ResponseBody::request_id);
     if status == StatusCode::TOO_MANY_REQUESTS {
@@ -75,9 +74,8 @@ fn by_status(status: StatusCode, headers: &HeaderMap, answer: Option<&ResponseBo
     }
 }
 
-/// The same string signed to something else means that the secrets differ. The echo is compared and
-/// forgotten.
-fn whose_fault(answer: Option<&ResponseBody>, string_to_sign: &str) -> Reason {
+/// If STS signed the same string, the secrets differ. The echo is compared and not kept.
+fn signature_reason(answer: Option<&ResponseBody>, string_to_sign: &str) -> Reason {
     let message =
         answer.and_then(|a| a.text("/Message").or_else(|_| a.text("/message")).ok()).unwrap_or("");
     match message.split_once("string to sign is:") {
@@ -87,8 +85,7 @@ fn whose_fault(answer: Option<&ResponseBody>, string_to_sign: &str) -> Reason {
     }
 }
 
-/// What is left of the throttling, by the longer of its headers:
-/// `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`.
+/// The rest of the throttling, by the longer of its headers: `Limit:1,Remain:0,TimeLeft:2000,Reset:1234`.
 fn time_left(headers: &HeaderMap) -> Option<Duration> {
     let millis = |value: &str| -> Option<u64> {
         value.split(',').find_map(|part| part.trim().strip_prefix("TimeLeft:")?.trim().parse().ok())

@@ -1,4 +1,4 @@
-//! The client: sends signed calls to STS.
+//! The STS client: sends signed calls.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -27,42 +27,40 @@ use crate::telemetry::{Metrics, causes, current_trace_id};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, Credentials};
 
-/// The most that is read of an answer. An answer of STS has one or two kilobytes; tokens have no
-/// documented limit.
+/// The longest response body that is read. STS's have one or two kilobytes; tokens have no documented limit.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// How STS is reached.
+/// The settings of the STS client.
 #[derive(Debug)]
 pub(crate) struct StsSettings {
     /// Tried in turn.
     pub(crate) endpoints: Endpoints,
-    /// For name, connection and TLS of one attempt.
+    /// For DNS, connection and TLS of one attempt.
     pub(crate) connect_timeout: Duration,
     /// For one attempt as a whole.
     pub(crate) attempt_timeout: Duration,
-    /// At most so many times a call is sent, the first included.
+    /// The most attempts of a call, the first included.
     pub(crate) max_attempts: NonZeroU32,
 }
 
-/// Calls STS with the AccessKey of the moment. Connections are kept open between calls.
+/// Calls STS with the present AccessKey. Connections are kept open between calls.
 #[derive(Debug)]
 pub(crate) struct StsClient {
     http: reqwest::Client,
     settings: StsSettings,
-    /// Replaced when it is rotated; calls under way keep theirs.
+    /// Replaced on rotation; running calls keep theirs.
     key: ArcSwap<AccessKey>,
     clock: StsClock,
     metrics: Arc<Metrics>,
 }
 
-/// TLS cannot be set up, as in a container without certificates.
+/// The TLS client cannot be set up, as in a container without CA certificates.
 #[derive(Debug, thiserror::Error)]
 #[error("the system's certificates cannot be used to verify STS")]
 pub(crate) struct TlsProblem(#[source] reqwest::Error);
 
 impl StsClient {
-    /// A client that is not connected yet. It fails if an endpoint needs TLS and the system has no
-    /// certificates.
+    /// Makes a client without connecting. Fails if an endpoint needs TLS and the system has no CA certificates.
     pub(crate) fn new(
         settings: StsSettings,
         key: AccessKey,
@@ -74,7 +72,7 @@ impl StsClient {
         Ok(Self { http, settings, key, clock, metrics })
     }
 
-    /// Whose AccessKey it is, be it the one in use or one that may come after it. It needs no permission.
+    /// The identity of an AccessKey, the one in use or its successor. Needs no permission.
     pub(crate) async fn caller_identity(
         &self,
         key: &AccessKey,
@@ -98,7 +96,7 @@ impl StsClient {
         retrying(deadline, self.settings.max_attempts, attempt).await
     }
 
-    /// One attempt, cut off in time, measured, and learnt from.
+    /// One attempt with its time-out, metrics, fail-over and clock adjustment.
     async fn observed_attempt<C: Call>(
         &self,
         call: &C,
@@ -125,7 +123,7 @@ impl StsClient {
                 "an attempt at STS failed: {error}",
             );
             if error.should_fail_over() {
-                self.settings.endpoints.leave(in_use);
+                self.settings.endpoints.fail_over(in_use);
             }
             self.adjust_clock(error)
         })
@@ -158,8 +156,8 @@ impl StsClient {
         })
     }
 
-    /// The error, its time learnt. A time that is not believed is taken out of it: a retry would be
-    /// refused as this attempt was.
+    /// Adjusts the clock to the error's time. Removes an implausible time from the error: a retry would be refused
+    /// like this attempt.
     fn adjust_clock(&self, error: StsError) -> StsError {
         let StsError::ClockSkewed { sts_time: Some(theirs), request_id } = error else {
             return error;
@@ -168,15 +166,15 @@ impl StsClient {
             Ok(offset) => {
                 tracing::warn!(
                     clock.offset_secs = offset.num_seconds(),
-                    "this machine's clock is wrong; calls to STS use STS's time",
+                    "this machine's clock is wrong; signing with STS's time",
                 );
                 Some(theirs)
             }
             Err(ImplausibleTime { offset }) => {
                 tracing::error!(
                     clock.offset_secs = offset.num_seconds(),
-                    "STS's clock and this machine's differ by more than a day, which is not \
-                     corrected; there are no credentials until this machine's clock is set",
+                    "the clocks of STS and this machine differ by more than a day, which is not \
+                     corrected; no credentials until this machine's clock is set",
                 );
                 None
             }
@@ -205,9 +203,9 @@ pub(super) fn http(
     outbound::client(verifies_tls).connect_timeout(connect_timeout).build().map_err(TlsProblem)
 }
 
-/// Never the same again.
+/// A unique nonce.
 pub(super) fn nonce() -> String {
-    // The thread's own generator: uuid's asks the system each time.
+    // From the thread's generator: uuid's own calls the system each time.
     uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
@@ -219,7 +217,7 @@ pub(super) async fn read(response: &mut Response) -> Result<Vec<u8>, StsError> {
     })
 }
 
-/// An answer of which not even the request's id can be told.
+/// An error of a response without a request id.
 fn invalid_response(problem: InvalidResponse) -> StsError {
     StsError::InvalidResponse { problem, request_id: None }
 }

@@ -1,4 +1,4 @@
-//! Where STS is.
+//! An STS endpoint.
 
 use reqwest::Url;
 use serde::Deserialize;
@@ -8,8 +8,8 @@ use appserver_domain::{Invalid, is_loopback};
 
 /// An STS endpoint: scheme, host and port, nothing else.
 ///
-/// HTTPS is required because a man in the middle could otherwise hand out credentials of its own;
-/// plain HTTP never leaves the machine, so it is admitted there, for the emulator.
+/// HTTPS is required because an attacker on the path could otherwise return credentials of its own. Plain HTTP is
+/// accepted on loopback only, for the emulator.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) struct Endpoint(Url);
@@ -22,7 +22,7 @@ impl Endpoint {
             .expect("a region is one label of a host name")
     }
 
-    /// Where requests are sent.
+    /// The URL that requests are sent to.
     pub(super) fn url(&self) -> &Url {
         &self.0
     }
@@ -55,8 +55,7 @@ impl TryFrom<String> for Endpoint {
         );
         let (scheme, authority) = raw.split_once("://").ok_or(RULE)?;
         let authority = authority.strip_suffix('/').unwrap_or(authority);
-        // The letters of `host:port` and no others: nothing that starts a user, a path, a query or
-        // an escape.
+        // Only characters of `host:port`: none that starts a user, a path, a query or an escape.
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
         if !authority.bytes().all(plain) {
             return Err(RULE);

@@ -1,12 +1,11 @@
-//! The endpoints of one client, of which one is in use.
+//! The endpoints of one client and the one in use.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::endpoint::Endpoint;
 use appserver_domain::Invalid;
 
-/// One endpoint or more, tried in turn. Which one is in use outlives a call: what answered last is
-/// asked first.
+/// One or more endpoints, tried in turn. The one in use is kept between calls: the last that answered comes first.
 #[derive(Debug)]
 pub(crate) struct Endpoints {
     list: Vec<Endpoint>,
@@ -28,19 +27,19 @@ impl Endpoints {
     }
 
     /// Moves on from an endpoint that failed, unless a concurrent call has done so already.
-    pub(super) fn leave(&self, failed: InUse<'_>) {
+    pub(super) fn fail_over(&self, failed: InUse<'_>) {
         let next = (failed.index + 1) % self.list.len();
         let relaxed = Ordering::Relaxed;
-        // The error says that somebody else has moved on: just what is wanted.
+        // An error means that a concurrent call has moved on, which is the desired state.
         let _ = self.in_use.compare_exchange(failed.index, next, relaxed, relaxed);
     }
 
-    /// All of them, in the order in which they were named.
+    /// All endpoints in the configured order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
         self.list.iter()
     }
 
-    /// Whether any of them is reached by TLS.
+    /// Whether any endpoint uses TLS.
     pub(super) fn any_encrypted(&self) -> bool {
         self.list.iter().any(Endpoint::is_encrypted)
     }
@@ -74,10 +73,10 @@ mod tests {
         let endpoints =
             Endpoints::try_from(vec![region("cn-hangzhou"), region("cn-beijing")]).unwrap();
         let (mine, theirs) = (endpoints.in_use(), endpoints.in_use());
-        endpoints.leave(mine);
-        endpoints.leave(theirs);
+        endpoints.fail_over(mine);
+        endpoints.fail_over(theirs);
         assert_eq!(endpoints.in_use().endpoint.host(), "sts.cn-beijing.aliyuncs.com");
-        endpoints.leave(endpoints.in_use());
+        endpoints.fail_over(endpoints.in_use());
         assert_eq!(endpoints.in_use().endpoint.host(), "sts.cn-hangzhou.aliyuncs.com");
     }
 

@@ -1,4 +1,4 @@
-//! Why a call to STS brought nothing.
+//! Errors of calls to STS.
 
 use std::time::Duration;
 
@@ -7,43 +7,43 @@ use chrono::{DateTime, Utc};
 use super::refusal::{Refusal, RequestId};
 use appserver_domain::IncompleteCredentials;
 
-/// The outcome of a failed call, told by STS's `Code` where there is one: throttling, for one,
-/// comes with the HTTP status of a bad request.
+/// A failed call, classified by STS's `Code` if there is one: throttling, for example, has the HTTP status of a bad
+/// request.
 ///
-/// STS's own message is kept nowhere: that of a `SignatureDoesNotMatch` echoes the AccessKey's id,
-/// the role and the policy.
+/// STS's own message is never kept: that of `SignatureDoesNotMatch` echoes the AccessKey's id, the role and the
+/// policy.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StsError {
     /// The account's quota is spent.
     #[error("STS throttles the account")]
     Throttled {
-        /// What STS asked us to wait.
+        /// The wait that STS asked for.
         retry_after: Option<Duration>,
         request_id: Option<RequestId>,
     },
-    /// STS is in trouble, and says so.
+    /// STS answered with a server error.
     #[error("STS is in trouble, HTTP status {status}")]
     Unavailable { status: u16, request_id: Option<RequestId> },
-    /// STS took our request for a replay.
+    /// STS rejected the request as a replay.
     #[error("STS has seen the nonce before")]
     NonceUsed { request_id: Option<RequestId> },
     /// STS's clock and ours differ too much.
     #[error("STS found the timestamp too far off")]
     ClockSkewed {
-        /// What STS's clock showed, unless it is not believed.
+        /// STS's time, unless it is implausible.
         sts_time: Option<DateTime<Utc>>,
         request_id: Option<RequestId>,
     },
-    /// STS will not do it, now or later.
+    /// STS refused; a retry does not help.
     #[error("STS refused: {refusal}")]
     Refused { refusal: Refusal, request_id: Option<RequestId> },
-    /// There was no connection, or it broke.
+    /// The connection failed or broke.
     #[error("STS cannot be reached")]
     Unreachable(#[source] reqwest::Error),
-    /// The attempt's time or the caller's was up.
+    /// The attempt's time-out or the caller's deadline passed.
     #[error("STS did not answer in time")]
     TimedOut,
-    /// Something answered, but not as STS does.
+    /// The response is not one of STS.
     #[error("STS's answer cannot be used")]
     InvalidResponse {
         #[source]
@@ -52,25 +52,25 @@ pub(crate) enum StsError {
     },
 }
 
-/// What is wrong with an answer. It names places, never what stood there.
+/// What is wrong with a response. It contains paths of fields, never their values.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum InvalidResponse {
-    /// Also what a proxy or a load balancer in between writes.
+    /// For example the page of a proxy or a load balancer.
     #[error("it is not JSON")]
     NotJson,
-    /// A field is absent, empty or not text.
+    /// A field is missing, empty or not text.
     #[error("there is no text at `{0}`")]
     Lacks(&'static str),
-    /// A field holds text that it cannot hold.
+    /// A field contains invalid text.
     #[error("the text at `{0}` is not of its kind")]
     Malformed(&'static str),
-    /// A field holds something else than what was asked for.
-    #[error("what stands at `{0}` is not what was asked for")]
+    /// A field differs from the request.
+    #[error("the value at `{0}` differs from the request")]
     NotAsked(&'static str),
-    /// Credentials that nobody can use.
+    /// The credentials are not usable.
     #[error(transparent)]
     Credentials(#[from] IncompleteCredentials),
-    /// An answer of STS has one or two kilobytes.
+    /// A response of STS has one or two kilobytes.
     #[error("it is longer than {0} bytes")]
     TooLong(usize),
     /// Neither a success nor an error of STS's own, such as a redirect.
@@ -88,19 +88,18 @@ impl StsError {
             | Self::ClockSkewed { .. }
             | Self::Unreachable(_)
             | Self::TimedOut
-            // Not a decision of STS's, so nothing to remember: empty credentials, a proxy's page of
-            // apology.
+            // Not a decision of STS, for example empty credentials or a proxy's error page.
             | Self::InvalidResponse { .. } => true,
             Self::Refused { .. } => false,
         }
     }
 
-    /// Whether asking again soon for the same session would only spend quota on the same answer.
+    /// Whether another call for the same session would soon get the same response and only spend quota.
     pub(crate) fn is_worth_remembering(&self) -> bool {
         self.code_to_remember().is_some()
     }
 
-    /// The `Code` of a refusal that is worth remembering, for other replicas.
+    /// The `Code` of a refusal that is cached, for other replicas.
     pub(crate) fn code_to_remember(&self) -> Option<&str> {
         match self {
             Self::Refused { refusal, .. } => {
@@ -116,7 +115,7 @@ impl StsError {
         }
     }
 
-    /// STS's `Code`, of a refusal.
+    /// STS's `Code`, if it refused.
     pub(crate) fn code(&self) -> Option<&str> {
         match self {
             Self::Refused { refusal, .. } => Some(refusal.code().as_str()),
@@ -130,13 +129,13 @@ impl StsError {
         }
     }
 
-    /// A refusal that another replica was given and remembers by its `Code`.
+    /// A refusal that another replica received and cached by its `Code`.
     pub(crate) fn remembered(code: &str) -> Option<Self> {
         let refusal = Refusal::repeated(code)?;
         Some(Self::Refused { refusal, request_id: None })
     }
 
-    /// Whether STS was not there: no answer, or only that it is in trouble.
+    /// Whether STS is down: no response, or a server error.
     pub(crate) fn is_an_outage(&self) -> bool {
         match self {
             Self::Unavailable { .. } | Self::Unreachable(_) | Self::TimedOut => true,
@@ -144,17 +143,17 @@ impl StsError {
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
             | Self::Refused { .. }
-            // Something answered. What is wrong with one session's answer need not be with others'.
+            // A response arrived. An error in one session's response need not affect others.
             | Self::InvalidResponse { .. } => false,
         }
     }
 
-    /// Whether STS said that the account's quota is spent.
+    /// Whether STS throttles the account.
     pub(crate) fn is_throttling(&self) -> bool {
         matches!(self, Self::Throttled { .. })
     }
 
-    /// Whether another endpoint may do better: this one did not answer as STS.
+    /// Whether to try another endpoint: this one did not respond as STS does.
     pub(super) fn should_fail_over(&self) -> bool {
         match self {
             Self::Unavailable { .. }
@@ -168,7 +167,7 @@ impl StsError {
         }
     }
 
-    /// The outcome in a word, of a closed set: a metric's label.
+    /// The metric label of the outcome, of a closed set.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Throttled { .. } => "throttled",
@@ -196,7 +195,7 @@ impl StsError {
         }
     }
 
-    /// What Alibaba's support asks for.
+    /// STS's request id, which Alibaba's support asks for.
     pub(crate) fn request_id(&self) -> Option<&str> {
         let id = match self {
             Self::Throttled { request_id, .. }

@@ -1,7 +1,7 @@
 //! The Security Token Service: RPC signing, the client and its errors.
 //!
-//! What decides is pure: signing (`rpc`), reading answers (`answer`, `classify`), when to try again
-//! (`retry`). Only `client` waits.
+//! Signing (`rpc`), parsing (`response_body`, `classify`) and the decision to retry (`retry`) are pure. Only `client`
+//! and `probe` do I/O.
 
 mod assume_role;
 mod attempt;
@@ -33,7 +33,7 @@ pub(crate) use client::{StsClient, StsSettings};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use error::StsError;
-pub(crate) use probe::{NoAnswer, ProbeResult, probe};
+pub(crate) use probe::{ProbeError, ProbeResult, probe};
 pub(crate) use refusal::Reason;
 #[cfg(test)]
 pub(crate) use refusal::Refusal;

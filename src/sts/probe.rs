@@ -1,6 +1,6 @@
-//! Whether an endpoint is there at all: its name, a connection, TLS and an answer, step by step.
+//! Probes an endpoint step by step: DNS, connection, TLS and a response.
 //!
-//! For who looks for trouble. A call tells less of it, and leaves a broken endpoint for the next one.
+//! For `appserver doctor`. A call reports less, and fails over from a broken endpoint.
 
 use std::io;
 use std::net::SocketAddr;
@@ -15,20 +15,20 @@ use super::endpoint::Endpoint;
 use super::response_body::ResponseBody;
 use super::sts_clock;
 
-/// What an endpoint answered to a request that nobody had signed.
+/// The response of an endpoint to an unsigned request.
 #[derive(Debug)]
 pub(crate) struct ProbeResult {
-    /// The first of its addresses that took a connection.
+    /// The first of its addresses that accepted a connection.
     pub(crate) address: SocketAddr,
-    /// The time that its clock showed.
+    /// The time of its clock.
     pub(crate) shows: Option<DateTime<Utc>>,
-    /// Whether it is in the words of Alibaba's gateway, and not of a proxy or another server.
+    /// Whether Alibaba's gateway answered, and not a proxy or another server.
     pub(crate) is_an_api: bool,
 }
 
-/// The step that an endpoint was found wanting at.
+/// The step that failed.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoAnswer {
+pub(crate) enum ProbeError {
     #[error("its name is not known")]
     Name(#[source] io::Error),
     #[error("it takes no connection")]
@@ -43,25 +43,25 @@ pub(crate) enum NoAnswer {
     Slow(&'static str, Duration),
 }
 
-/// Asks an endpoint for an identity without a signature, which it refuses in its own words.
+/// Sends an unsigned GetCallerIdentity, which STS refuses in its own format.
 pub(crate) async fn probe(
     endpoint: &Endpoint,
     settings: &StsSettings,
-) -> Result<ProbeResult, NoAnswer> {
+) -> Result<ProbeResult, ProbeError> {
     let (connect, attempt) = (settings.connect_timeout, settings.attempt_timeout);
     let url = endpoint.url();
     let port = url.port_or_known_default().expect("both schemes have a port");
     let host = endpoint.host().trim_matches(['[', ']']);
     let addresses = timeout(connect, lookup_host((host, port))).await;
     let addresses: Vec<_> = addresses
-        .map_err(|_| NoAnswer::Slow("looking up its name", connect))?
-        .map_err(NoAnswer::Name)?
+        .map_err(|_| ProbeError::Slow("looking up its name", connect))?
+        .map_err(ProbeError::Name)?
         .collect();
     let connected = timeout(connect, TcpStream::connect(&*addresses)).await;
     let address = connected
-        .map_err(|_| NoAnswer::Slow("connecting to it", connect))?
+        .map_err(|_| ProbeError::Slow("connecting to it", connect))?
         .and_then(|stream| stream.peer_addr())
-        .map_err(NoAnswer::Connection)?;
+        .map_err(ProbeError::Connection)?;
 
     let http = client::http(connect, endpoint.is_encrypted())?;
     let mut asked = url.clone();
@@ -69,18 +69,18 @@ pub(crate) async fn probe(
     let exchange = async {
         let mut response = http.get(asked).send().await?;
         let shows = sts_clock::date_header(response.headers());
-        // Whatever is wrong with the rest of it: the time was shown.
+        // A broken body is ignored: the time is known.
         let body = client::read(&mut response).await.unwrap_or_default();
         let is_an_api =
             ResponseBody::parse(&body).is_ok_and(|answer| answer.request_id().is_some());
         Ok(ProbeResult { address, shows, is_an_api })
     };
-    timeout(attempt, exchange).await.map_err(|_| NoAnswer::Slow("its answer", attempt))?.map_err(
+    timeout(attempt, exchange).await.map_err(|_| ProbeError::Slow("its answer", attempt))?.map_err(
         |error: reqwest::Error| {
-            // A connection was just had, so what fails in making another is what comes after it.
+            // A TCP connection just succeeded, so a failure to connect is one of TLS.
             let tls = error.is_connect() && endpoint.is_encrypted();
             let error = error.without_url();
-            if tls { NoAnswer::Tls(error) } else { NoAnswer::Http(error) }
+            if tls { ProbeError::Tls(error) } else { ProbeError::Http(error) }
         },
     )
 }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::sts::scripted::{Reply, Scripted};
 
-    async fn knocked(url: &str) -> Result<ProbeResult, NoAnswer> {
+    async fn probed(url: &str) -> Result<ProbeResult, ProbeError> {
         let endpoint = Endpoint::try_from(url.to_owned()).unwrap();
         let settings = StsSettings {
             endpoints: endpoint.clone().into(),
@@ -115,7 +115,7 @@ mod tests {
                 Reply::Answer(head.into(), body.into())
             })
             .await;
-            let seen = knocked(server.endpoint().url().as_str()).await.unwrap();
+            let seen = probed(server.endpoint().url().as_str()).await.unwrap();
             assert_eq!(seen.shows, Some("2016-01-13T14:02:37Z".parse().unwrap()));
             assert_eq!(seen.is_an_api, is_an_api, "{body}");
         }
@@ -124,8 +124,8 @@ mod tests {
     #[tokio::test]
     async fn the_step_that_fails_is_told() {
         let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let refused = knocked(&format!("http://{deaf}")).await.unwrap_err();
-        assert!(matches!(refused, NoAnswer::Connection(_)), "{refused:?}");
+        let refused = probed(&format!("http://{deaf}")).await.unwrap_err();
+        assert!(matches!(refused, ProbeError::Connection(_)), "{refused:?}");
 
         let rude = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = rude.local_addr().unwrap();
@@ -134,7 +134,7 @@ mod tests {
                 drop(stream);
             }
         });
-        let cut = knocked(&format!("http://{address}")).await.unwrap_err();
-        assert!(matches!(cut, NoAnswer::Http(_)), "{cut:?}");
+        let cut = probed(&format!("http://{address}")).await.unwrap_err();
+        assert!(matches!(cut, ProbeError::Http(_)), "{cut:?}");
     }
 }

@@ -1,11 +1,11 @@
-//! What STS will not do.
+//! Refusals of STS.
 
 use std::fmt;
 use std::str::FromStr;
 
 use appserver_domain::Invalid;
 
-/// A decision of STS's: sending the same request again will not change it.
+/// A refusal of STS: sending the same request again does not change it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{reason} ({code})")]
 pub(crate) struct Refusal {
@@ -13,7 +13,7 @@ pub(crate) struct Refusal {
     code: ErrorCode,
 }
 
-/// STS's `Code`, such as `EntityNotExist.Role`. Only what looks like one is kept of an answer.
+/// STS's `Code`, such as `EntityNotExist.Role`. Only values of this form are taken from a response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ErrorCode(String);
 
@@ -38,7 +38,7 @@ impl fmt::Display for ErrorCode {
     }
 }
 
-/// STS's name for one request. Only what looks like one is kept of an answer.
+/// STS's name for one request. Only values of this form are taken from a response.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct RequestId(String);
 
@@ -57,13 +57,13 @@ impl FromStr for RequestId {
     }
 }
 
-/// Too short and too plain to carry a policy, a token or a line break into a log.
+/// Short and plain, so that no policy, token or line break can get into a log.
 fn is_plain(text: &str, punctuation: u8) -> bool {
     let admitted = |b: u8| b.is_ascii_alphanumeric() || b == punctuation;
     (1..=64).contains(&text.len()) && text.bytes().all(admitted)
 }
 
-/// Why STS refused, in so far as somebody would act differently on it. The texts are for operators.
+/// Why STS refused, as far as operators act differently on it. The texts are for operators.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Reason {
     #[error("the AccessKey's user may not assume the role, or the role does not trust it")]
@@ -89,12 +89,12 @@ pub(crate) enum Reason {
 }
 
 impl Refusal {
-    /// A refusal for the reason that STS's code stands for.
+    /// A refusal with the reason of its code.
     pub(crate) fn new(reason: Reason, code: ErrorCode) -> Self {
         Self { reason, code }
     }
 
-    /// A refusal that another replica was given, if STS would repeat it.
+    /// A refusal that another replica received, if STS would repeat it.
     pub(super) fn repeated(code: &str) -> Option<Self> {
         let code = code.parse().ok()?;
         Reason::about_the_session(&code).map(|reason| Self { reason, code })
@@ -105,14 +105,14 @@ impl Refusal {
         &self.code
     }
 
-    /// What it comes down to.
+    /// The reason.
     pub(crate) fn reason(&self) -> Reason {
         self.reason
     }
 }
 
 impl Reason {
-    /// What a code says about the session that was asked for, if that is what it is about.
+    /// The reason of a code that concerns the requested session.
     pub(super) fn about_the_session(code: &ErrorCode) -> Option<Self> {
         Some(match code.as_str() {
             "NoPermission" | "AuthenticationFail.NoPermission" => Self::NoPermission,
@@ -125,10 +125,10 @@ impl Reason {
         })
     }
 
-    /// Whether STS would decide the same about the same session again, and only an operator can change that.
+    /// Whether STS would refuse the same session again until an operator changes something.
     ///
-    /// What is wrong with the key or the signature is wrong for every session, and not remembered: it is mended
-    /// at a stroke, and every session should notice at once.
+    /// Refusals of the key or the signature concern every session and are not cached: once they are fixed, every
+    /// session must succeed at once.
     pub(super) fn is_about_the_session(self) -> bool {
         match self {
             Self::NoPermission | Self::NoSuchRole | Self::Policy | Self::Parameter => true,
@@ -141,7 +141,7 @@ impl Reason {
         }
     }
 
-    /// The reason in a word, of a closed set: a metric's label.
+    /// The metric label of the reason, of a closed set.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::NoPermission => "no_permission",

@@ -8,8 +8,8 @@ use appserver_domain::Invalid;
 
 /// A region, such as `cn-hangzhou`.
 ///
-/// There is no list of regions here: new ones follow the pattern. The rule is what keeps the id one
-/// label of the endpoint's host name.
+/// There is no list of regions: new ones follow the pattern. The rule keeps the id one label of the endpoint's host
+/// name.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) struct Region(String);

@@ -1,4 +1,4 @@
-//! When a failed call is worth another attempt, and how long to wait for it.
+//! The retry loop of calls to STS, and which errors are retried.
 
 use std::mem::replace;
 use std::num::NonZeroU32;
@@ -16,13 +16,12 @@ const FAILED: Backoff = Backoff::new(Duration::from_millis(100), LONGEST, 0.5);
 /// Waits after throttling without a `TimeLeft`.
 const THROTTLED: Backoff = Backoff::new(Duration::from_millis(500), LONGEST, 0.5);
 
-/// Attempts a call until it succeeds, fails for good, or no attempt is left that could begin by
-/// `deadline`.
+/// Runs attempts until one succeeds, an error is final, attempts are used up, or `deadline` passes.
 ///
-/// Nothing is attempted after the deadline; that an attempt *ends* by then is the attempt's
-/// business. The error is that of the last attempt. `attempt` is told which one it is, from 1.
+/// No attempt starts after the deadline; an attempt must itself end by then. The error is that of the last attempt.
+/// `attempt` gets its number, from 1.
 ///
-/// (The bound is not `AsyncFnMut`, because it cannot be told of its futures that they are `Send`.)
+/// (The bound is not `AsyncFnMut`, because its futures cannot be bounded by `Send`.)
 pub(crate) async fn retrying<T, F>(
     deadline: Instant,
     most: NonZeroU32,
@@ -31,7 +30,7 @@ pub(crate) async fn retrying<T, F>(
 where
     F: Future<Output = Result<T, StsError>>,
 {
-    let mut patience = Patience::default();
+    let mut retries = Retries::default();
     let mut last = StsError::TimedOut;
     for number in 1..=most.get() {
         if Instant::now() >= deadline {
@@ -42,7 +41,7 @@ where
             Err(error) => error,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        match patience.wait_after(&last, number) {
+        match retries.wait_after(&last, number) {
             Some(wait) if wait < left && number < most.get() => sleep(wait).await,
             _ => break,
         }
@@ -50,18 +49,17 @@ where
     Err(last)
 }
 
-/// What has been tried in a call. Most of it may be tried once: a second time, it has not helped.
+/// The retries of one call so far. Most causes are retried once: a second failure shows that a retry does not help.
 #[derive(Default)]
-struct Patience {
+struct Retries {
     nonce_was_renewed: bool,
     clock_was_set: bool,
-    was_asked_again: bool,
+    response_was_retried: bool,
     throttled_retries: u32,
 }
 
-impl Patience {
-    /// How long to wait after the error of attempt `number`, or `None` if another attempt is of no
-    /// use.
+impl Retries {
+    /// How long to wait after the error of attempt `number`; `None` if there is no retry.
     fn wait_after(&mut self, error: &StsError, number: u32) -> Option<Duration> {
         let at_once = |was_done: bool| (!was_done).then_some(Duration::ZERO);
         match error {
@@ -71,7 +69,7 @@ impl Patience {
             }
             StsError::ClockSkewed { sts_time: None, .. } | StsError::Refused { .. } => None,
             StsError::Throttled { retry_after, .. } => {
-                // An account over its quota must not get a multiple of its traffic for it.
+                // Retries must not multiply the calls of an account that is over its quota.
                 let most = if retry_after.is_some() { 2 } else { 1 };
                 let asked = retry_after.unwrap_or_default();
                 let wait = asked.max(THROTTLED.wait_after(number));
@@ -79,9 +77,9 @@ impl Patience {
                 self.throttled_retries += 1;
                 is_another.then_some(wait)
             }
-            // Each such answer may have cost a token that nobody will use.
+            // Each such response may have cost a token that is lost.
             StsError::InvalidResponse { .. } => {
-                (!replace(&mut self.was_asked_again, true)).then(|| FAILED.wait_after(number))
+                (!replace(&mut self.response_was_retried, true)).then(|| FAILED.wait_after(number))
             }
             StsError::Unavailable { .. } | StsError::Unreachable(_) | StsError::TimedOut => {
                 Some(FAILED.wait_after(number))

@@ -1,12 +1,11 @@
-//! What an AssumeRole call asks for.
+//! The parameters of an AssumeRole call.
 
 use appserver_domain::{ExternalId, RoleArn, SessionDuration, SessionName, SourceIdentity};
 use appserver_policy::SessionPolicy;
 
-/// Exactly what STS would see of a request: two that are equal may share one token, and nothing
-/// else may.
+/// Exactly what STS sees of a request: equal sessions may share one token, and no others may.
 ///
-/// There is no way to leave the policy out.
+/// The policy is not optional.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct RoleSession {
     pub(crate) role: RoleArn,

@@ -1,6 +1,6 @@
 //! Alibaba's RPC signature, version 1.0: a pure function of method, parameters and secret.
 //!
-//! Time and nonce are parameters like any other. Nothing here knows of HTTP.
+//! Time and nonce are parameters. Independent of HTTP.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub(super) type Parameters<'a> = BTreeMap<&'a str, Cow<'a, str>>;
 /// A signed request. It has no `Debug`: the string to sign holds the policy, the form also a valid
 /// signature.
 pub(super) struct Signed {
-    /// What STS should come to as well. It echoes its own when the two signatures differ.
+    /// The string that STS must derive as well. It echoes its own if the signatures differ.
     pub(super) string_to_sign: String,
     /// All parameters and the signature, as `application/x-www-form-urlencoded`.
     pub(super) form: String,
@@ -40,22 +40,21 @@ pub(super) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretStr
     string_to_sign.extend_from_slice(b"&%2F&");
     encode(&form, &mut string_to_sign);
     let signature = signature(&string_to_sign, secret);
-    // What is signed is at the same time a form: it is sent as it was signed, so the two cannot
-    // differ.
+    // The signed text is the form that is sent, so the two cannot differ.
     form.extend_from_slice(b"&Signature=");
     encode(signature.as_bytes(), &mut form);
     let text = |bytes| String::from_utf8(bytes).expect("what is encoded is ASCII");
     Signed { string_to_sign: text(string_to_sign), form: text(form) }
 }
 
-/// A request with a usual policy fits into it; a longer one makes it grow.
+/// Enough for a request with a usual policy; a longer one makes the buffer grow.
 const LIKELY_BYTES: usize = 2048;
 
-/// Appends the text. What stays as it is: `A-Z a-z 0-9 - . _ ~`. In particular a space is `%20`, never `+`, and `*`
+/// Appends the text percent-encoded, except `A-Z a-z 0-9 - . _ ~`. In particular a space is `%20`, never `+`, and `*`
 /// is `%2A`.
 ///
 /// By hand, because every call encodes its policy twice, and the quotes, braces and colons of JSON are the worst case
-/// of the usual crate: it was a quarter of all that a miss took.
+/// of the usual crate: it took a quarter of a cache miss.
 fn encode(text: &[u8], onto: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     const PLAIN: [bool; 256] = {

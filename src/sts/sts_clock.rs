@@ -1,4 +1,4 @@
-//! STS's time, as far as we know it.
+//! STS's time, estimated from its responses.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -7,30 +7,29 @@ use reqwest::header::{DATE, HeaderMap};
 
 use appserver_domain::clock::Clock;
 
-/// Clocks that differ by more are not both clocks: a machine without a battery that starts in 1970,
-/// a proxy's stale page. Where tokens begin and end is not taken from such a time.
-const MOST_BELIEVED: TimeDelta = TimeDelta::days(1);
+/// A larger difference is implausible: a machine that starts in 1970, or a proxy's stale page. It is not used to
+/// compute the times of tokens.
+const MAX_OFFSET: TimeDelta = TimeDelta::days(1);
 
-/// Our clock, corrected by what STS's answers taught us.
+/// Our clock, corrected by the times in STS's responses.
 ///
-/// STS refuses timestamps that are off by more than its window. A machine whose clock is wrong
-/// would be without tokens until somebody mends it, so the offset is learnt, and kept for the calls
-/// that follow.
+/// STS refuses timestamps outside its window. A machine with a wrong clock could not obtain tokens until its clock is
+/// fixed, so the offset is measured and kept for later calls.
 #[derive(Debug)]
 pub(super) struct StsClock {
     clock: Clock,
-    /// What is added to our clock. Relaxed is enough: nothing else is published with it.
+    /// Added to our clock. Relaxed is enough: nothing else is published with it.
     offset_millis: AtomicI64,
 }
 
-/// A time that STS is said to have, further from ours than is believed.
+/// A time of STS that differs from ours by more than is plausible.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct ImplausibleTime {
-    /// What would have to be added to our clock.
+    /// The difference from our clock.
     pub(super) offset: TimeDelta,
 }
 
-/// The time that STS's clock showed when it answered, if the answer says so.
+/// The `Date` of a response.
 pub(super) fn date_header(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     let date = headers.get(DATE)?.to_str().ok()?;
     Some(DateTime::parse_from_rfc2822(date).ok()?.to_utc())
@@ -46,23 +45,22 @@ impl StsClock {
         self.clock.now() + TimeDelta::milliseconds(self.offset_millis.load(Ordering::Relaxed))
     }
 
-    /// The moment, by STS's clock, of an answer that has just come: the time that it `shows`, for
-    /// ours may be wrong by less than STS minds. Ours, corrected, where there is none to believe.
-    pub(super) fn moment_of(&self, shows: Option<DateTime<Utc>>) -> DateTime<Utc> {
-        shows.filter(|theirs| self.believed(*theirs).is_ok()).unwrap_or_else(|| self.now())
+    /// The time, by STS's clock, of a response that has just arrived: its `Date`, because our clock may be wrong by
+    /// less than STS accepts. Our corrected clock if `Date` is missing or implausible.
+    pub(super) fn moment_of(&self, date: Option<DateTime<Utc>>) -> DateTime<Utc> {
+        date.filter(|theirs| self.plausible_offset(*theirs).is_ok()).unwrap_or_else(|| self.now())
     }
 
-    /// Learns that STS's clock showed `theirs` just now; answers by how much ours differs. What is
-    /// not believed is not learnt.
+    /// Adjusts to STS's present time; returns the offset of our clock. An implausible time changes nothing.
     pub(super) fn adjust(&self, theirs: DateTime<Utc>) -> Result<TimeDelta, ImplausibleTime> {
-        let offset = self.believed(theirs)?;
+        let offset = self.plausible_offset(theirs)?;
         self.offset_millis.store(offset.num_milliseconds(), Ordering::Relaxed);
         Ok(offset)
     }
 
-    fn believed(&self, theirs: DateTime<Utc>) -> Result<TimeDelta, ImplausibleTime> {
+    fn plausible_offset(&self, theirs: DateTime<Utc>) -> Result<TimeDelta, ImplausibleTime> {
         let offset = theirs - self.clock.now();
-        if offset.abs() > MOST_BELIEVED { Err(ImplausibleTime { offset }) } else { Ok(offset) }
+        if offset.abs() > MAX_OFFSET { Err(ImplausibleTime { offset }) } else { Ok(offset) }
     }
 }
 

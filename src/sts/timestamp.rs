@@ -1,4 +1,4 @@
-//! The one way in which Alibaba writes a moment: `2016-01-13T14:02:37Z`.
+//! Alibaba's time format: `2016-01-13T14:02:37Z`.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 
@@ -6,15 +6,15 @@ use appserver_domain::clock::Stamp;
 
 const FORMAT: &str = "%Y-%m-%dT%H:%M:%SZ";
 
-/// The moment as STS wants it: whole seconds, no offset.
+/// Formats a time for STS: whole seconds, no offset.
 pub(super) fn written(moment: DateTime<Utc>) -> String {
     Stamp::of(moment).as_str().to_owned()
 }
 
-/// The moment that the text names, if it is written in exactly this way.
+/// Parses a time of exactly this format.
 pub(super) fn read(text: &str) -> Option<DateTime<Utc>> {
     let moment = NaiveDateTime::parse_from_str(text, FORMAT).ok()?.and_utc();
-    // chrono also reads `2016-1-13` and a space before a number.
+    // chrono also accepts `2016-1-13` and a space before a number.
     (written(moment) == text).then_some(moment)
 }
 
