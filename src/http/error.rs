@@ -32,7 +32,7 @@ pub(crate) enum ApiError {
     UnsupportedMediaType,
     #[error("the body did not arrive in time")]
     BodyTimeout,
-    #[error("tickets are asked for, and `tickets.key_file` is not set")]
+    #[error("a ticket is requested, and `tickets.key_file` is not set")]
     NoTickets,
     #[error("the ticket would be too long for a URL")]
     TicketTooLong,
@@ -105,7 +105,7 @@ impl Public {
     }
 }
 
-/// How long callers are asked to stay away when nothing better is known.
+/// The wait before a retry when nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl ApiError {
@@ -117,7 +117,7 @@ impl ApiError {
     }
 
     /// Whether a line about each would only flood the log: what strangers can have without trying any credential, and
-    /// what is beyond a limit whose reaching was told. Metrics count them all.
+    /// requests beyond a limit that was logged when it was reached. Metrics count them all.
     pub(crate) fn is_noise(&self) -> bool {
         match self {
             Self::Unauthenticated(AuthError::Missing) | Self::NotFound | Self::MethodNotAllowed => {
@@ -145,7 +145,7 @@ impl ApiError {
     }
 
     /// Which bound was reached or what failed, of what the caller cannot fix. Callers learn a `Code`; this is for metrics
-    /// and the log, and tells apart what shares one.
+    /// and the log, and distinguishes errors that share one.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Vend(error) => Some(error.reason()),
@@ -243,7 +243,7 @@ impl ApiError {
             Self::AuditUnavailable(_) => Public::new(
                 Status::SERVICE_UNAVAILABLE,
                 "AuditUnavailable",
-                "The decision cannot be recorded, and no token leaves without its record; the token can be had later.",
+                "The decision cannot be recorded, and no token is issued without a record; retry later.",
             )
             .retry_after(RETRY_AFTER),
             Self::Panicked => Public::new(
@@ -297,7 +297,7 @@ fn value(problem: &ValueProblem) -> Public {
             Public::parameter(format!("Parameters.{name}"), problem.to_string())
         }
         ValueProblem::UnknownParameter => Public::parameter("Parameters", problem.to_string()),
-        // What a credential does not prove, its holder cannot mend by asking differently.
+        // What a credential does not prove, no other request of its holder can fix.
         ValueProblem::MissingSubject
         | ValueProblem::MissingIssuer
         | ValueProblem::RefusedSubject { .. }
@@ -334,7 +334,7 @@ fn throttled() -> Public {
     Public::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "Upstream.Throttled",
-        "Alibaba Cloud STS is throttling; the token can be had later.",
+        "Alibaba Cloud STS is throttling; retry later.",
     )
 }
 
@@ -342,7 +342,7 @@ fn unavailable() -> Public {
     Public::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "Upstream.Unavailable",
-        "Alibaba Cloud STS cannot be reached; the token can be had later.",
+        "Alibaba Cloud STS cannot be reached; retry later.",
     )
 }
 

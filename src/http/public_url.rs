@@ -9,7 +9,7 @@ use appserver_domain::{Invalid, is_loopback};
 
 /// What the URLs of tickets begin with: a scheme, a host, and a path's beginning where somebody in front takes one off.
 ///
-/// It is configured and never taken from a request: whoever could choose it would have others send their tickets there.
+/// It is configured and never taken from a request: a caller who could choose it would have others send their tickets there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PublicUrl(String);
 
@@ -37,7 +37,7 @@ impl TryFrom<String> for PublicUrl {
             Some((authority, path)) => (authority, Some(path)),
             None => (rest, None),
         };
-        // Letters that stand for themselves: nothing that starts a user, a query, a fragment or an escape.
+        // Literal characters only: nothing that starts a user, a query, a fragment or an escape.
         let of = |text: &str, signs: &[u8]| {
             text.bytes().all(|b| b.is_ascii_alphanumeric() || signs.contains(&b))
         };

@@ -14,6 +14,8 @@ use crate::audit::Event;
 pub(crate) struct Route {
     /// Its path, which is its label in logs and metrics, too.
     pub(crate) path: &'static str,
+    /// The contract's section that it is in.
+    pub(crate) tag: &'static str,
     /// The methods that its 405 names. The router would list HEAD wherever there is GET.
     pub(crate) allow: &'static str,
     pub(crate) kind: RouteKind,

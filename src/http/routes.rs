@@ -18,6 +18,7 @@ use super::v1::{explain, tickets, token, whoami};
 pub(super) static ROUTES: [Route; 7] = [
     Route {
         path: token::PATH,
+        tag: contract::TOKENS,
         allow: "GET, POST",
         kind: RouteKind::Token,
         handlers: |_| get(token::get_token).head(no_head).post(token::post_token),
@@ -27,6 +28,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: token::OSS_SDK_PATH,
+        tag: contract::TOKENS,
         allow: "GET",
         kind: RouteKind::OssSdkToken,
         handlers: |_| get(token::get_oss_sdk_token).head(no_head),
@@ -34,6 +36,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: tickets::PATH,
+        tag: contract::TOKENS,
         allow: "POST",
         kind: RouteKind::Ticket,
         handlers: |_| post(tickets::make_ticket),
@@ -41,6 +44,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: whoami::PATH,
+        tag: contract::LOOKING,
         allow: "GET, HEAD",
         kind: RouteKind::Other,
         handlers: |_| get(whoami::whoami),
@@ -48,6 +52,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: explain::PATH,
+        tag: contract::LOOKING,
         allow: "POST",
         kind: RouteKind::Other,
         handlers: |_| post(explain::explain),
@@ -55,6 +60,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: docs::DOCUMENT_PATH,
+        tag: contract::CONTRACT,
         allow: "GET, HEAD",
         kind: RouteKind::Other,
         handlers: |docs| docs.document(),
@@ -62,6 +68,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: docs::PAGE_PATH,
+        tag: contract::CONTRACT,
         allow: "GET, HEAD",
         kind: RouteKind::Other,
         handlers: |docs| docs.page(),
@@ -72,6 +79,7 @@ pub(super) static ROUTES: [Route; 7] = [
 /// What a request of any other path is counted and logged as.
 static UNMATCHED: Route = Route {
     path: "unmatched",
+    tag: "",
     allow: "",
     kind: RouteKind::Unmatched,
     handlers: |_| get(async || ApiError::NotFound),
@@ -87,7 +95,10 @@ pub(super) fn find(path: &str) -> &'static Route {
 pub(crate) fn router(api: Arc<Api>) -> RequestObserver {
     let operations = ROUTES.iter().flat_map(|route| {
         let methods = (route.operations)().into_iter();
-        methods.map(|(method, operation)| (route.path, method, operation))
+        methods.map(|(method, mut operation)| {
+            operation.tags = Some(vec![route.tag.to_owned()]);
+            (route.path, method, operation)
+        })
     });
     let docs = docs::Docs::new(&contract::document(operations));
     let table = ROUTES

@@ -26,10 +26,14 @@ const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud cred
                      members may be added to answers, so pass over what you do not know. What is no route is answered \
                      404, and a method that a route does not take 405, both in the shape of every error.";
 
+pub(super) const TOKENS: &str = "Tokens";
+pub(super) const LOOKING: &str = "Looking";
+pub(super) const CONTRACT: &str = "Contract";
+
 const TAGS: [(&str, &str); 3] = [
-    ("Tokens", "What the service is for."),
-    ("Looking", "What a caller may have, without having it. None of it costs a token."),
-    ("Contract", "This document. No credential is needed."),
+    (TOKENS, "What the service is for."),
+    (LOOKING, "What a caller may have, without vending it. None of it costs a token."),
+    (CONTRACT, "This document. No credential is needed."),
 ];
 
 /// The document of these operations, each of a path and method.
@@ -98,7 +102,7 @@ fn components() -> Components {
         "A ticket, in place of a header: see `POST /v1/tickets`.",
     );
     components.add_security_scheme("Ticket", SecurityScheme::ApiKey(ApiKey::Query(ticket)));
-    let about = "A client certificate, where the service asks for them.".to_owned();
+    let about = "A client certificate, where the service requests them.".to_owned();
     let certificate =
         SecurityScheme::MutualTls { description: Some(about), deprecated: None, extensions: None };
     components.add_security_scheme("Certificate", certificate);

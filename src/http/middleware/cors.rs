@@ -79,8 +79,8 @@ impl Cors {
 impl Sharing {
     /// The answer to a listed origin's preflight. That of another origin is answered as if it were none.
     pub(crate) fn preflight(&self, request: &Request) -> Option<Response> {
-        let asks = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        if !matches!(self, Self::With(_)) || request.method() != Method::OPTIONS || !asks {
+        let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+        if !matches!(self, Self::With(_)) || request.method() != Method::OPTIONS || !is_preflight {
             return None;
         }
         let mut response = Response::new(Body::empty());

@@ -423,7 +423,7 @@ mod tests {
         let started = tokio::time::Instant::now();
         let (status, body) = answer(get(std::future::pending::<Response>), api()).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        insta::assert_snapshot!(body, @r#"{"StatusCode":503,"Code":"Upstream.Unavailable","ErrorCode":"Upstream.Unavailable","ErrorMessage":"Alibaba Cloud STS cannot be reached; the token can be had later.","Message":"Alibaba Cloud STS cannot be reached; the token can be had later.","RequestId":"<id>"}"#);
+        insta::assert_snapshot!(body, @r#"{"StatusCode":503,"Code":"Upstream.Unavailable","ErrorCode":"Upstream.Unavailable","ErrorMessage":"Alibaba Cloud STS cannot be reached; retry later.","Message":"Alibaba Cloud STS cannot be reached; retry later.","RequestId":"<id>"}"#);
         assert_eq!(started.elapsed(), Duration::from_millis(15_500));
     }
 }

@@ -142,7 +142,6 @@ impl From<StatementVerdict> for StatementResult {
     post,
     path = PATH,
     operation_id = "explain",
-    tag = "Looking",
     summary = "What a token would allow, and why",
     description = "Names the statement of the session policy that decides, if one does.",
     request_body = ExplainRequest,

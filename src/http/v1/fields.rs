@@ -18,7 +18,7 @@ use serde_json::value::RawValue;
 use crate::http::error::ApiError;
 use appserver_domain::ValueName;
 
-/// The name by which a type asks for its field's JSON text: of an object, or of what a string holds.
+/// The name by which a type requests its field's JSON text: an object's, or a string's content.
 pub(crate) const JSON_TEXT: &str = "appserver::JsonText";
 
 /// What the names of a query begin with that are the members of `Parameters`.

@@ -77,10 +77,10 @@ mod tests {
     fn a_ticket_lives_an_hour_or_what_is_requested_within_its_bounds() {
         let day = rules(TimeDelta::days(1));
         let lives = [None, Some(59), Some(60), Some(86_400), Some(86_401), Some(u64::MAX)]
-            .map(|asked| life(&day, &caller(), asked));
+            .map(|secs| life(&day, &caller(), secs));
         assert_eq!(lives, [Some(3600), None, Some(60), Some(86_400), None, None]);
         let short = rules(TimeDelta::minutes(5));
-        let lives = [None, Some(300), Some(301)].map(|asked| life(&short, &caller(), asked));
+        let lives = [None, Some(300), Some(301)].map(|secs| life(&short, &caller(), secs));
         assert_eq!(lives, [Some(300), Some(300), None]);
     }
 
@@ -88,7 +88,7 @@ mod tests {
     fn a_ticket_does_not_outlive_a_login_that_binds_it() {
         let day = rules(TimeDelta::days(1));
         let caller = caller().logged_in_until(now().trunc_subsecs(0) + TimeDelta::minutes(20));
-        let lives = [None, Some(600), Some(86_400)].map(|asked| life(&day, &caller, asked));
+        let lives = [None, Some(600), Some(86_400)].map(|secs| life(&day, &caller, secs));
         assert_eq!(lives, [Some(1200), Some(600), Some(1200)]);
     }
 }

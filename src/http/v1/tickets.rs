@@ -83,7 +83,6 @@ pub(crate) struct TicketResponse<'a> {
     post,
     path = PATH,
     operation_id = "makeTicket",
-    tag = "Tokens",
     summary = "A URL that vends one grant",
     description = "For SDKs that can only get a URL. Whoever has the URL has the tokens: it is a secret, until `ExpiresAt`.",
     request_body = Option<TicketRequest>,

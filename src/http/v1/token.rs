@@ -59,7 +59,6 @@ pub(crate) async fn handle_get(
     get,
     path = PATH,
     operation_id = "getToken",
-    tag = "Tokens",
     summary = "A token",
     description = "What is not said is taken by default.",
     params(TokenQuery),
@@ -85,7 +84,6 @@ pub(crate) async fn get_token(
     get,
     path = OSS_SDK_PATH,
     operation_id = "getTokenForOssSdks",
-    tag = "Tokens",
     summary = "A token, always with HTTP 200",
     description = "For Android's stock `OSSAuthCredentialsProvider`, which cannot read the body of a 4xx: the real \
                    status is `StatusCode`.",
@@ -108,7 +106,6 @@ pub(crate) async fn get_oss_sdk_token(
     post,
     path = PATH,
     operation_id = "postToken",
-    tag = "Tokens",
     summary = "A token, requested in JSON",
     description = "A body has at most 16 KiB. Without one, all is taken by default.",
     request_body = Option<TokenRequest>,

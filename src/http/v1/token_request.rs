@@ -1,4 +1,4 @@
-//! What a caller may ask for, read from a JSON body or from a query into the same [`TokenRequest`].
+//! The request of a token, read from a JSON body or from a query into the same [`TokenRequest`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::fields::JSON_TEXT;
 use crate::grant::TokenParams;
 use appserver_policy::RequestedPolicy;
 
-/// What is asked for; every member may be left out. One that is there counts: `null` is refused.
+/// The request of a token; every member may be left out. One that is there counts: `null` is refused.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct TokenRequest {
@@ -141,7 +141,7 @@ mod tests {
         "Resource":"acs:oss:*:*:sample-bucket/albums/2015/a.jpg"}]}"#;
 
     #[test]
-    fn body_and_query_say_the_same() {
+    fn a_body_and_a_query_are_read_alike() {
         let with = |policy: &str| {
             body(&format!(
                 r#"{{"Grant":"one-album","DurationSeconds":1800,"Parameters":{{"album":"2015"}},"Policy":{policy}}}"#
@@ -153,13 +153,13 @@ mod tests {
             ("Parameters.album", "2015"),
             ("Policy", POLICY),
         ]);
-        let asked = with(POLICY).unwrap();
-        assert_eq!(asked, by_query.unwrap());
-        assert_eq!(asked, with(&serde_json::to_string(POLICY).unwrap()).unwrap());
+        let params = with(POLICY).unwrap();
+        assert_eq!(params, by_query.unwrap());
+        assert_eq!(params, with(&serde_json::to_string(POLICY).unwrap()).unwrap());
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
         let policy = Some(RequestedPolicy::parse(POLICY).unwrap());
         assert_eq!(
-            asked,
+            params,
             TokenParams {
                 grant: Some("one-album".into()),
                 duration_secs: Some(1800),
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_the_field_or_the_shape_that_is_wrong() {
         let refusals = [
             body(r#"{"Grant":7}"#),
             body(r#"{"DurationSeconds":"1800"}"#),

@@ -91,7 +91,6 @@ struct ParameterView<'a> {
     get,
     path = PATH,
     operation_id = "whoami",
-    tag = "Looking",
     summary = "The caller as the service sees it",
     description = "Its grants, each with its bounds and the parameters that it requires.",
     responses((status = 200, description = "The caller.", body = WhoamiResponse), CallFailures),

@@ -81,7 +81,6 @@ impl Answer {
     get,
     path = DOCUMENT_PATH,
     operation_id = "openapi",
-    tag = "Contract",
     summary = "This document",
     responses((status = 200, description = "OpenAPI 3.1.", body = Object), AnyFailures),
 )]
@@ -92,7 +91,6 @@ fn openapi() {}
     get,
     path = PAGE_PATH,
     operation_id = "docs",
-    tag = "Contract",
     summary = "The same as a page",
     responses(
         (status = 200, description = "HTML.", body = String, content_type = "text/html; charset=utf-8"),

@@ -38,16 +38,16 @@ pub(super) fn parts(document: &Value) -> BTreeSet<&str> {
 /// A parameter's or a member's line.
 pub(super) fn row(name: &str, required: bool, schema: &Value) -> String {
     let needed = if required { "" } else { " <small>optional</small>" };
-    let mut told = kind(schema);
+    let mut text = kind(schema);
     if let Some(about) = schema["description"].as_str() {
-        told = format!("{told}. {}", prose(about));
+        text = format!("{text}. {}", prose(about));
     }
     if let Some(example) = schema.get("example") {
         let example = example.as_str().map_or_else(|| example.to_string(), str::to_owned);
-        told =
-            format!("{told} <span class=example>Such as <code>{}</code></span>", escaped(&example));
+        text =
+            format!("{text} <span class=example>Such as <code>{}</code></span>", escaped(&example));
     }
-    format!("<tr><td><code>{}</code>{needed}<td>{told}\n", escaped(name))
+    format!("<tr><td><code>{}</code>{needed}<td>{text}\n", escaped(name))
 }
 
 /// What a value is, in a few words.

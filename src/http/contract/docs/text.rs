@@ -18,7 +18,7 @@ pub(super) fn escaped(text: &str) -> String {
     html
 }
 
-/// The same, with what stands between two backticks as code.
+/// The same, with text between two backticks as code.
 pub(super) fn prose(text: &str) -> String {
     let parts = text.split('`').enumerate().map(|(i, part)| match i % 2 {
         0 => escaped(part),
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_text_becomes_markup() {
-        let told = prose("a <b> & `<script>\"'` c");
-        assert_eq!(told, "a &lt;b&gt; &amp; <code>&lt;script&gt;&quot;&#39;</code> c");
+        let html = prose("a <b> & `<script>\"'` c");
+        assert_eq!(html, "a &lt;b&gt; &amp; <code>&lt;script&gt;&quot;&#39;</code> c");
     }
 }
