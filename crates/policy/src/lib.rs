@@ -9,6 +9,7 @@
 mod containment;
 mod document;
 mod evaluate;
+mod exact;
 mod lint;
 mod matching;
 mod oss;

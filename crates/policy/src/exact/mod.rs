@@ -1,0 +1,145 @@
+//! Whether one policy allows nothing that another denies, decided exactly: complete and sound, over unions of statements,
+//! denials, `NotAction` and conditions, for the reading of RAM by which [`Document::decide`] decides a request.
+//!
+//! It shares no code with `containment`, behind which it is the second lock, and none with the evaluator's matching. A
+//! request is an action, a resource and a value or none for each condition key. Each of these coordinates falls into
+//! finitely many classes that no statement tells apart; a class is which statements hold there, and one value that shows
+//! it. A policy allows more than another exactly if one choice of classes is allowed by the first and denied by the second.
+
+mod language;
+mod search;
+mod values;
+
+use std::collections::BTreeMap;
+
+use crate::document::tree::{Actions, Document, Statement};
+use language::{Class, Glob, classes};
+use search::{Coordinate, Sides};
+
+/// What of one policy another does not allow.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Inclusion {
+    /// Whatever the first allows, the second allows.
+    Included,
+    /// The first allows this request, and the second denies it.
+    Beyond(Witness),
+    /// Not decided within the bounds.
+    TooComplex(TooComplex),
+}
+
+/// One request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Witness {
+    pub(crate) action: String,
+    pub(crate) resource: String,
+    /// What it has of the condition keys that the policies name.
+    pub(crate) conditions: BTreeMap<String, String>,
+}
+
+/// The bound that a comparison met.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum TooComplex {
+    #[error("the two policies have more than {} statements", Sides::MAX_STATEMENTS)]
+    Statements,
+    #[error("the patterns overlap in too many ways; use fewer wildcards, or split the policy")]
+    Patterns,
+    #[error("the conditions combine in too many ways; use fewer of them, or split the policy")]
+    Conditions,
+    #[error(
+        "a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way"
+    )]
+    Kinds,
+}
+
+/// Names of actions, such as `oss:GetObject`.
+const ACTION: &str = "?*:?*";
+/// Names of resources, such as `acs:oss:*:*:sample-bucket/a`.
+const RESOURCE: &str = "acs:?*:*:*:?*";
+const RESOURCE_FIELDS: usize = 5;
+/// What stands for every character that no pattern names.
+const FRESH: &str = "xyzqjvwkXYZ0123456789abcdefghilmnoprstu-_~\u{e9}\u{4e00}";
+
+impl Document<String> {
+    /// Whether `other` allows all that this policy allows.
+    pub(crate) fn inclusion_in(&self, other: &Self) -> Inclusion {
+        match self.beyond(other) {
+            Ok(None) => Inclusion::Included,
+            Ok(Some(witness)) => Inclusion::Beyond(witness),
+            Err(bound) => Inclusion::TooComplex(bound),
+        }
+    }
+
+    fn beyond(&self, other: &Self) -> Result<Option<Witness>, TooComplex> {
+        let sides = Sides::of(self, other)?;
+        let statements: Vec<&Statement<String>> =
+            self.statements.iter().chain(&other.statements).collect();
+        let keys = values::keys(&statements);
+        let mut coordinates = vec![actions(&statements)?, resources(&statements)?];
+        for key in &keys {
+            coordinates.push(values::coordinate(&statements, key)?);
+        }
+        let Some(mut found) = sides.search(&coordinates)? else { return Ok(None) };
+        let conditions = found.split_off(2);
+        let conditions = keys.into_iter().zip(conditions);
+        let mut named = found.into_iter().map(Option::unwrap_or_default);
+        let action = named.next().unwrap_or_default();
+        Ok(Some(Witness {
+            action: as_written(action, &statements),
+            resource: named.next().unwrap_or_default(),
+            conditions: conditions
+                .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+                .collect(),
+        }))
+    }
+}
+
+/// The action as a statement spells it, if one does: the case of its letters does not count.
+fn as_written(action: String, statements: &[&Statement<String>]) -> String {
+    let mut written = statements.iter().flat_map(|statement| statement.actions.patterns());
+    written.find(|written| written.eq_ignore_ascii_case(&action)).cloned().unwrap_or(action)
+}
+
+fn actions(statements: &[&Statement<String>]) -> Result<Coordinate, TooComplex> {
+    let patterns = |statement: &Statement<String>| statement.actions.patterns().to_vec();
+    let globs = statements.iter().flat_map(|statement| patterns(statement));
+    let globs: Vec<_> = globs.map(|pattern| Glob::like_ignoring_case(&pattern)).collect();
+    let classes = classes(&globs, &Glob::fields(ACTION, 2, false), FRESH)?;
+    Ok(by_statement(&classes, statements, |statement| match &statement.actions {
+        Actions::Action(patterns) => (patterns.as_slice().len(), false),
+        Actions::NotAction(patterns) => (patterns.as_slice().len(), true),
+    }))
+}
+
+fn resources(statements: &[&Statement<String>]) -> Result<Coordinate, TooComplex> {
+    let patterns = statements.iter().flat_map(|statement| statement.resource.as_slice());
+    let glob = |pattern: &String| match pattern.matches(':').count() + 1 {
+        fields if fields < RESOURCE_FIELDS => Glob::like(pattern),
+        _ => Glob::fields(pattern, RESOURCE_FIELDS, true),
+    };
+    let globs: Vec<_> = patterns.map(glob).collect();
+    let classes = classes(&globs, &Glob::fields(RESOURCE, RESOURCE_FIELDS, true), FRESH)?;
+    Ok(by_statement(&classes, statements, |statement| (statement.resource.as_slice().len(), false)))
+}
+
+/// In which statements one of the patterns, of which each has so many, matches; or none, if it is turned round.
+fn by_statement(
+    classes: &[Class],
+    statements: &[&Statement<String>],
+    patterns: impl Fn(&Statement<String>) -> (usize, bool),
+) -> Coordinate {
+    let mut coordinate = Coordinate::default();
+    for class in classes {
+        let mut rest = class.matched.as_slice();
+        let holds = statements.iter().map(|statement| {
+            let (count, is_turned) = patterns(statement);
+            let (own, others) = rest.split_at(count);
+            rest = others;
+            own.contains(&true) != is_turned
+        });
+        coordinate.add(holds, Some(class.text.clone()));
+    }
+    coordinate
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The decision against the evaluator, over everything that a small alphabet can write.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::evaluate::request::Request;
+
+fn policy(statements: &str) -> Document<String> {
+    let json = format!(r#"{{"Version":"1","Statement":[{statements}]}}"#);
+    Document::read(&json, |_, raw| Ok(raw.to_owned())).unwrap()
+}
+
+fn allow(resource: &str) -> Document<String> {
+    policy(&format!(
+        r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:{resource}"}}"#
+    ))
+}
+
+/// All texts over the alphabet up to the length, the shortest first.
+fn texts(alphabet: &[char], longest: usize) -> Vec<String> {
+    let mut texts = vec![String::new()];
+    let mut last = texts.clone();
+    for _ in 0..longest {
+        last = last
+            .iter()
+            .flat_map(|text| alphabet.iter().map(move |c| format!("{text}{c}")))
+            .collect();
+        texts.extend(last.iter().cloned());
+    }
+    texts
+}
+
+/// Whether the evaluator, which shares nothing with the decision, agrees with the witness.
+fn shows(witness: &Witness, one: &Document<String>, other: &Document<String>) -> bool {
+    let Witness { action, resource, conditions } = witness.clone();
+    let request = Request::new(&action, &resource, conditions).unwrap();
+    one.decide(&request).is_allowed() && !other.decide(&request).is_allowed()
+}
+
+/// The longest pattern. `EXACT_LONGEST=4 cargo test --release -p appserver-policy short_patterns` tries 608,400 pairs.
+fn longest() -> usize {
+    #[expect(clippy::disallowed_methods, reason = "for the test alone")]
+    std::env::var("EXACT_LONGEST").map_or(3, |longest| longest.parse().unwrap())
+}
+
+/// Every pair of patterns up to three characters over `a`, `b`, `/`, `*` and `?`, as paths of resources, against all
+/// texts of up to six characters.
+#[test]
+fn inclusion_of_every_pair_of_short_patterns_is_what_all_short_texts_say() {
+    let patterns: Vec<_> = texts(&['a', 'b', '/', '*', '?'], longest()).split_off(1);
+    let requests: Vec<_> = texts(&['a', 'b', '/', 'x'], 6)
+        .split_off(1)
+        .into_iter()
+        .map(|text| {
+            let resource = format!("acs:oss:r:1:{text}");
+            Request::new("oss:GetObject", &resource, BTreeMap::new()).unwrap()
+        })
+        .collect();
+    let policies: Vec<_> = patterns.iter().map(|pattern| allow(pattern)).collect();
+    let allowed: Vec<Vec<u64>> = policies
+        .iter()
+        .map(|policy| {
+            let words = requests.chunks(64).map(|chunk| {
+                chunk.iter().enumerate().fold(0, |word, (i, request)| {
+                    word | (u64::from(policy.decide(request).is_allowed()) << i)
+                })
+            });
+            words.collect()
+        })
+        .collect();
+    let mut included = 0;
+    for (one, ours) in policies.iter().zip(&allowed) {
+        for (other, theirs) in policies.iter().zip(&allowed) {
+            let differ = ours.iter().zip(theirs).any(|(ours, theirs)| ours & !theirs != 0);
+            match one.inclusion_in(other) {
+                Inclusion::Included => {
+                    assert!(!differ, "{one:?} {other:?}");
+                    included += 1;
+                }
+                Inclusion::Beyond(witness) => {
+                    assert!(shows(&witness, one, other), "{witness:?} {one:?} {other:?}");
+                }
+                Inclusion::TooComplex(bound) => panic!("{bound} {one:?} {other:?}"),
+            }
+        }
+    }
+    println!("{} pairs, {included} of them included", policies.len() * policies.len());
+    assert!(included > policies.len());
+}
+
+#[test]
+fn unions_denials_negations_and_conditions_are_decided_exactly() {
+    let get = |resource: &str, more: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:{resource}"{more}}}"#
+        )
+    };
+    let when = |condition: &str| format!(r#","Condition":{{{condition}}}"#);
+    let deny = |resource: &str| get(resource, "").replace("Allow", "Deny");
+    let not = |actions: &str| {
+        format!(r#"{{"Effect":"Allow","NotAction":{actions},"Resource":"acs:oss:*:*:b/*"}}"#)
+    };
+    for (one, other, is_included) in [
+        // A union that none of its parts includes.
+        (get("b/?", ""), [get("b/a", ""), get("b/?", "")].join(","), true),
+        (get("b/*", ""), [get("b/a*", ""), get("b/b*", "")].join(","), false),
+        ([get("b/a", ""), get("b/b", "")].join(","), get("b/?", ""), true),
+        // Denials on either side.
+        ([get("b/*", ""), deny("b/a*")].join(","), get("b/*", ""), true),
+        (get("b/*", ""), [get("b/*", ""), deny("b/a*")].join(","), false),
+        ([get("b/*", ""), deny("b/a*")].join(","), [get("b/*", ""), deny("b/ab*")].join(","), true),
+        // NotAction.
+        (get("b/*", ""), not(r#""oss:Put*""#), true),
+        (not(r#""oss:*""#), not(r#""oss:Put*""#), true),
+        (not(r#""oss:Put*""#), not(r#"["oss:Put*","oss:Delete*"]"#), false),
+        // A smaller network, an earlier end, a lower number.
+        (
+            get("b/*", &when(r#""IpAddress":{"acs:SourceIp":"10.1.0.0/16"}"#)),
+            get("b/*", &when(r#""IpAddress":{"acs:SourceIp":["10.0.0.0/8","192.168.0.0/16"]}"#)),
+            true,
+        ),
+        (
+            get("b/*", &when(r#""IpAddress":{"acs:SourceIp":"10.0.0.0/7"}"#)),
+            get("b/*", &when(r#""IpAddress":{"acs:SourceIp":"10.0.0.0/8"}"#)),
+            false,
+        ),
+        (
+            get("b/*", &when(r#""DateLessThan":{"acs:CurrentTime":"2016-01-01T00:00:00Z"}"#)),
+            get("b/*", &when(r#""DateLessThanEquals":{"acs:CurrentTime":"2016-01-01T00:00:00Z"}"#)),
+            true,
+        ),
+        (
+            get("b/*", &when(r#""NumericLessThanEquals":{"oss:MaxKeys":"100"}"#)),
+            get("b/*", &when(r#""NumericLessThan":{"oss:MaxKeys":"100"}"#)),
+            false,
+        ),
+        // A negated operator holds where the key is absent.
+        (
+            get("b/*", &when(r#""StringNotLike":{"oss:Prefix":"a*"}"#)),
+            get("b/*", &when(r#""StringLike":{"oss:Prefix":"*"}"#)),
+            false,
+        ),
+        (
+            get("b/*", &when(r#""StringEquals":{"oss:Prefix":["a","b"]}"#)),
+            get("b/*", &when(r#""StringNotEquals":{"oss:Prefix":"c"}"#)),
+            true,
+        ),
+        (
+            get("b/*", &when(r#""StringEqualsIgnoreCase":{"oss:Prefix":"A"}"#)),
+            get("b/*", &when(r#""StringEquals":{"oss:Prefix":["a","A"]}"#)),
+            true,
+        ),
+        (
+            get("b/*", &when(r#""StringEqualsIgnoreCase":{"oss:Prefix":"k"}"#)),
+            get("b/*", &when(r#""StringEquals":{"oss:Prefix":["k","K"]}"#)),
+            false,
+        ),
+        // The two halves of what a key can be.
+        (
+            get("b/*", ""),
+            [
+                get("b/*", &when(r#""StringLike":{"oss:Prefix":"a*"}"#)),
+                get("b/*", &when(r#""StringNotLike":{"oss:Prefix":"a*"}"#)),
+            ]
+            .join(","),
+            true,
+        ),
+    ] {
+        let (one, other) = (policy(&one), policy(&other));
+        match one.inclusion_in(&other) {
+            Inclusion::Included => assert!(is_included, "{one:?} {other:?}"),
+            Inclusion::Beyond(witness) => {
+                assert!(!is_included, "{witness:?} {one:?} {other:?}");
+                assert!(shows(&witness, &one, &other), "{witness:?}");
+            }
+            Inclusion::TooComplex(bound) => panic!("{bound}"),
+        }
+    }
+}
+
+#[test]
+fn a_witness_reads_like_a_request_that_somebody_would_make() {
+    let one = allow("sample-bucket/users/*");
+    let other = allow("sample-bucket/users/alice/*");
+    let Inclusion::Beyond(witness) = one.inclusion_in(&other) else { panic!("it is wider") };
+    assert_eq!(
+        (witness.action.as_str(), witness.resource.as_str()),
+        ("oss:GetObject", "acs:oss:::sample-bucket/users/"),
+    );
+}
+
+#[test]
+fn what_has_too_many_ways_to_overlap_is_not_decided() {
+    let wild = |tail: usize| allow(&format!("b/*a{}", "?".repeat(tail)));
+    assert_eq!(wild(16).inclusion_in(&wild(15)), Inclusion::TooComplex(TooComplex::Patterns));
+}
