@@ -14,6 +14,7 @@ mod failure;
 mod healthcheck;
 mod output;
 mod policy;
+mod policy_compare;
 mod runtime;
 mod serve;
 mod signals;

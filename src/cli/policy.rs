@@ -1,4 +1,4 @@
-//! `appserver policy render`, `appserver policy explain` and `appserver policy lint`.
+//! `appserver policy render`, `appserver policy explain` and `appserver policy lint`; `compare` has a file of its own.
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
@@ -9,6 +9,7 @@ use clap::{Args, Subcommand};
 use super::config_files::ConfigFiles;
 use super::failure::{EXIT_CONFIG, Failure};
 use super::output::say;
+use super::policy_compare::{self, CompareArgs};
 use crate::auth::Caller;
 use crate::config::{self, Mode, Settings};
 use crate::grant::{Grants, Refusal, TokenParams};
@@ -25,6 +26,9 @@ pub(super) enum PolicyCommand {
     Render(CallArgs),
     /// Say whether a caller's token would allow an action, by which statement, and why
     Explain(ExplainArgs),
+    /// Say what a new policy or template also allows and what it no longer allows, each with a request that shows it;
+    /// the exit code is 1 if it allows more
+    Compare(CompareArgs),
     /// Print every problem of policy template files, or notes on what is sound and not what was meant; the exit code
     /// is 64 if there is a problem
     Lint {
@@ -95,6 +99,7 @@ pub(super) fn run(command: PolicyCommand) -> Result<(), Failure> {
     match command {
         PolicyCommand::Render(args) => render(args),
         PolicyCommand::Explain(args) => explain(args),
+        PolicyCommand::Compare(args) => policy_compare::run(&args),
         PolicyCommand::Lint { files, allow_broad } => {
             lint(&files, if allow_broad { Breadth::Broad } else { Breadth::Narrow })
         }
@@ -311,7 +316,7 @@ fn print_table(explanation: &Explanation) -> Result<(), Failure> {
     say(format_args!("\n{}\n\n{}", explanation.policy, explanation.scope))
 }
 
-fn read(file: &Path) -> Result<String, Failure> {
+pub(super) fn read(file: &Path) -> Result<String, Failure> {
     config::read_argument(file)
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("{}: {error}", file.display())))
 }

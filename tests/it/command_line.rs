@@ -177,3 +177,44 @@ async fn a_clean_stop_ends_with_a_line_and_without_an_error_though_the_audit_is_
         assert!(told.iter().all(|line| line.to_string().contains(&file)), "{log}");
     }
 }
+
+/// A template that was widened has a request that shows it, and one that is only written differently has none.
+#[test]
+fn policy_compare_shows_a_request_that_only_one_of_two_policies_allows() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, statements: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, format!(r#"{{"Version":"1","Statement":[{statements}]}}"#)).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let own = r#"{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:photos/users/${subject}/*"}"#;
+    let (get, put) =
+        (own.replace(r#","oss:PutObject""#, ""), own.replace(r#""oss:GetObject","#, ""));
+    let old = write("old.json", own);
+    let split = write("split.json", &format!("{put},{get}"));
+    let wider = write("wider.json", &own.replace("${subject}/*", "*"));
+    let fewer = write("fewer.json", &get);
+    for (new, code, said) in [
+        (&split, 0, format!("{old} and {split} allow the same\n")),
+        (
+            &wider,
+            1,
+            format!("{wider} also allows, for example, oss:GetObject on acs:oss:::photos/users/\n"),
+        ),
+        (
+            &fewer,
+            0,
+            format!(
+                "{fewer} no longer allows, for example, oss:PutObject on acs:oss:::photos/users/${{subject}}/\n"
+            ),
+        ),
+    ] {
+        let output = run(&["policy", "compare", &old, new], &[]);
+        assert_eq!(text(&output.stdout), said, "{}", text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{new}");
+    }
+    let broken = write("broken.json", r#"{"Effect":"Allow"}"#);
+    let output = run(&["policy", "compare", &old, &broken], &[]);
+    assert_eq!(output.status.code(), Some(64));
+    assert!(text(&output.stderr).contains("broken.json: "), "{}", text(&output.stderr));
+}

@@ -24,5 +24,5 @@ if [[ ${ADVISORY_DB:-} ]]; then
 else
   echo "no ADVISORY_DB: advisories are not checked"
 fi
-"$tools/bin/cargo-deny" --offline --log-level error check --config tests/supply-chain/deny.toml "${checks[@]}"
-"$tools/bin/cargo-machete"
+"$tools/bin/cargo-deny" --offline --config tests/supply-chain/deny.toml --log-level error check "${checks[@]}"
+"$tools/bin/cargo-machete" --with-metadata

@@ -21,6 +21,7 @@ pub use containment::requested_policy::RequestedPolicy;
 pub use document::problem::PolicyProblem;
 pub use evaluate::explanation::{Explanation, RolePolicy, StatementVerdict};
 pub use evaluate::request::{Request, RequestProblem};
+pub use exact::{ComparablePolicy, Inclusion, TooComplex, Witness};
 pub use lint::policy_file::{LintReport, lint_file};
 pub use session::grant_template::{
     GrantTemplate, GrantTemplateProblem, GrantTexts, RenderProblem, RenderedSession,

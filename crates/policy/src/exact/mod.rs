@@ -11,14 +11,33 @@ mod search;
 mod values;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use crate::document::problem::PolicyProblem;
 use crate::document::tree::{Actions, Document, Statement};
 use language::{Class, Glob, classes};
 use search::{Coordinate, Sides};
 
+/// A RAM policy to be compared with another. A template is one, too: a placeholder is taken for a text that occurs nowhere
+/// else, the same wherever the placeholder is written.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ComparablePolicy(Document<String>);
+
+impl ComparablePolicy {
+    /// Reads a policy, or says everything that is wrong with it.
+    pub fn parse(json: &str) -> Result<Self, Vec<PolicyProblem>> {
+        Document::read(json, |_, raw| Ok(raw.to_owned())).map(Self)
+    }
+
+    /// Whether `other` allows all that this policy allows.
+    pub fn inclusion_in(&self, other: &Self) -> Inclusion {
+        self.0.inclusion_in(&other.0)
+    }
+}
+
 /// What of one policy another does not allow.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Inclusion {
+pub enum Inclusion {
     /// Whatever the first allows, the second allows.
     Included,
     /// The first allows this request, and the second denies it.
@@ -29,16 +48,19 @@ pub(crate) enum Inclusion {
 
 /// One request.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Witness {
-    pub(crate) action: String,
-    pub(crate) resource: String,
+pub struct Witness {
+    /// Such as `oss:GetObject`.
+    pub action: String,
+    /// Such as `acs:oss:*:*:sample-bucket/a`.
+    pub resource: String,
     /// What it has of the condition keys that the policies name.
-    pub(crate) conditions: BTreeMap<String, String>,
+    pub conditions: BTreeMap<String, String>,
 }
 
 /// The bound that a comparison met.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-pub(crate) enum TooComplex {
+#[expect(missing_docs, reason = "each message says what its variant is")]
+pub enum TooComplex {
     #[error("the two policies have more than {} statements", Sides::MAX_STATEMENTS)]
     Statements,
     #[error("the patterns overlap in too many ways; use fewer wildcards, or split the policy")]
@@ -49,6 +71,18 @@ pub(crate) enum TooComplex {
         "a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way"
     )]
     Kinds,
+}
+
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}", self.action, self.resource)?;
+        let mut before = " with ";
+        for (key, value) in &self.conditions {
+            write!(f, "{before}{key}={value:?}")?;
+            before = ", ";
+        }
+        Ok(())
+    }
 }
 
 /// Names of actions, such as `oss:GetObject`.

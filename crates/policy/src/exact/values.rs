@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::language::{Glob, classes};
 use super::search::Coordinate;
 use super::{FRESH, TooComplex};
-use crate::document::tree::Statement;
 use crate::document::operator::ConditionOperator as Operator;
+use crate::document::tree::Statement;
 
 /// One value that a statement compares the key with, read as its operator reads it.
 #[derive(Clone, Debug)]
