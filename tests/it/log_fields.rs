@@ -10,7 +10,7 @@ use crate::stage::repository;
 /// The arguments of each logging macro in a source, up to its message.
 fn fields(source: &str) -> Vec<String> {
     let call = Regex::new(
-        r"tracing::(error|warn|info|debug|trace|event|(?:error|warn|info|debug|trace)_span)!\(|\btell!\(",
+        r"tracing::(error|warn|info|debug|trace|event|(?:error|warn|info|debug|trace)_span)!\(|\blog_request!\(",
     );
     let mut fields = Vec::new();
     for found in call.unwrap().captures_iter(source) {
