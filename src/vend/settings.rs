@@ -1,61 +1,61 @@
-//! How the vending engine is set. `config/default.toml` says what each number means to operators.
+//! The settings of vending. `config/default.toml` describes each of them for operators.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-/// Everything that operators decide about vending.
+/// All settings of vending.
 #[derive(Clone, Debug)]
 pub(crate) struct VendSettings {
-    /// Tokens that are kept; beyond it those that are asked for least go.
+    /// The capacity of the cache; beyond it the least used tokens are evicted.
     pub(crate) max_cached_tokens: usize,
     pub(crate) freshness: Freshness,
-    /// How long a refusal that would only be repeated is remembered.
+    /// How long a refusal that STS would repeat is cached.
     pub(crate) negative_cache_lifetime: Duration,
-    /// For one key's call from its turn on: its attempts, the pauses and the turns between them.
+    /// For one call from its turn on: its attempts, and the pauses and turns between them.
     pub(crate) call_timeout: Duration,
-    /// Attempts of one call, the first included. Each spends budget.
+    /// Attempts of one call, including the first. Each spends budget.
     pub(crate) max_attempts: NonZeroU32,
-    /// Callers who may wait at one time; one client's may be half of them.
+    /// The limit of waiting callers; those of one client may be half of them.
     pub(crate) max_waiting: usize,
     pub(crate) budget: BudgetSettings,
     pub(crate) breaker: BreakerSettings,
 }
 
-/// When a token is still handed out.
+/// How long before its expiration a token is still handed out.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Freshness {
-    /// What must be left of a token's life; `None` is half of it.
+    /// The minimum remaining lifetime; `None` is half of the lifetime.
     pub(crate) min_remaining: Option<Duration>,
-    /// The same while STS fails.
+    /// The minimum while STS fails.
     pub(crate) stale_remaining: Duration,
 }
 
 impl Freshness {
-    /// What must be left of a token that lives so long. At most three quarters of its life, or none would be handed
-    /// out twice; at least what is asked of a stale one.
+    /// The minimum remaining lifetime for a token of this lifetime. At most three quarters of it, or no token would be
+    /// handed out twice; at least the minimum of a stale one.
     pub(crate) fn least(&self, life: Duration) -> Duration {
         let wanted = self.min_remaining.unwrap_or(life / 2);
         wanted.min(life * 3 / 4).max(self.stale_remaining)
     }
 }
 
-/// The share of STS's quota that may be spent.
+/// The part of STS's quota that may be spent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BudgetSettings {
-    /// Calls a second.
+    /// Calls per second.
     pub(crate) per_second: u32,
     /// Calls at once after a pause.
     pub(crate) burst: u32,
-    /// The part of it that refreshing ahead may take, 0 to 1.
+    /// The fraction of it that refreshes may take, 0 to 1.
     pub(crate) refresh_share: f64,
 }
 
-/// When STS counts as gone.
+/// When STS counts as unreachable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BreakerSettings {
-    /// Attempts in a row that found no STS.
+    /// Consecutive attempts that did not reach STS.
     pub(crate) failures: u32,
-    /// How long nothing is then sent, until one call tries again.
+    /// How long no call is sent then, until one probes STS.
     pub(crate) open_for: Duration,
 }
 

@@ -1,15 +1,15 @@
-//! Callers who wait for STS, counted.
+//! The limit on callers that wait for STS.
 
 use std::collections::HashMap;
 
 use appserver_domain::ClientId;
 use parking_lot::{Mutex, MutexGuard};
 
-/// How many wait at one time. Each holds a request and its connection, so their number has a cap; and no client's
-/// callers take more than half of it, so that there is always room for others'.
+/// Counts the waiting callers. Each holds a request and its connection, so their number is limited; one client's callers
+/// may take at most half, so that others can always wait.
 #[derive(Debug)]
 pub(super) struct WaitLimit {
-    most: usize,
+    limit: usize,
     /// Held for a lookup, never across an await.
     counts: Mutex<Counts>,
 }
@@ -20,7 +20,7 @@ struct Counts {
     of_clients: HashMap<ClientId, usize>,
 }
 
-/// One who waits, until it is dropped.
+/// One waiting caller, counted until this is dropped.
 #[derive(Debug)]
 pub(super) struct WaitPermit<'a> {
     wait_limit: &'a WaitLimit,
@@ -28,15 +28,15 @@ pub(super) struct WaitPermit<'a> {
 }
 
 impl WaitLimit {
-    pub(super) fn new(most: usize) -> Self {
-        Self { most, counts: Mutex::default() }
+    pub(super) fn new(limit: usize) -> Self {
+        Self { limit, counts: Mutex::default() }
     }
 
-    /// Counts one more, if there is room.
+    /// Counts one more caller, unless a limit is reached.
     pub(super) fn admit<'a>(&'a self, client: &'a ClientId) -> Option<WaitPermit<'a>> {
         let mut counts = self.counts();
         let own = counts.of_clients.get(client).copied().unwrap_or(0);
-        if counts.all >= self.most || own >= self.most.div_ceil(2) {
+        if counts.all >= self.limit || own >= self.limit.div_ceil(2) {
             return None;
         }
         counts.all += 1;
@@ -49,7 +49,6 @@ impl WaitLimit {
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
-        // Nothing in here panics half way through a change.
         self.counts.lock()
     }
 }
@@ -72,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_client_fills_half_of_the_room_and_others_the_rest() {
+    fn one_client_may_take_half_of_the_limit_and_others_the_rest() {
         let wait_limit = WaitLimit::new(4);
         let [greedy, modest]: [ClientId; 2] = ["greedy", "modest"].map(|id| id.parse().unwrap());
         let mut inside = vec![];

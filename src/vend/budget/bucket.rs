@@ -8,15 +8,15 @@ use tokio::time::Instant;
 use crate::store::BudgetTerms;
 use crate::vend::settings::BudgetSettings;
 
-/// A throttled rate is cut to this part of itself, at most once a second: one overrun is reported by many calls.
+/// Throttling cuts the rate to this fraction, at most once a second: many calls report one overrun.
 const CUT: f64 = 0.5;
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// No cut goes below this part of the configured rate; somebody else may be spending the account's quota for long.
+/// No cut goes below this fraction of the configured rate, however long others spend the account's quota.
 const FLOOR: f64 = 0.1;
-/// What a second gives back of the configured rate: half of it in 25 seconds.
+/// The fraction of the configured rate that each second restores: half of it in 25 seconds.
 const REGAIN: f64 = 0.02;
 
-/// The terms of the budget that is shared, or of one part of it.
+/// The terms of the shared budget, or of one of `parts` equal parts of it.
 pub(super) fn terms(settings: BudgetSettings, parts: NonZeroU32) -> BudgetTerms {
     let part = |whole: u32| f64::from(whole) / f64::from(parts.get());
     let per_second = part(settings.per_second);
@@ -25,7 +25,7 @@ pub(super) fn terms(settings: BudgetSettings, parts: NonZeroU32) -> BudgetTerms 
         per_second,
         burst: part(settings.burst).max(1.0),
         spare_per_second,
-        // Refreshes come when they are due, not evenly: a second of them may come at once. None if there is no share.
+        // Refreshes are not evenly spread: those of one second may come at once. Without a share there are none.
         spare_burst: if spare_per_second > 0.0 { spare_per_second.max(1.0) } else { 0.0 },
         cut: CUT,
         floor: FLOOR,
@@ -34,7 +34,7 @@ pub(super) fn terms(settings: BudgetSettings, parts: NonZeroU32) -> BudgetTerms 
     }
 }
 
-/// How many calls may be made now. Each moment that it is told of must not lie before the last one.
+/// How many calls may be made now. The times passed to it must not decrease.
 #[derive(Debug)]
 pub(super) struct Bucket {
     full_rate: f64,
@@ -57,7 +57,7 @@ impl Bucket {
         }
     }
 
-    /// Brings it up to the moment.
+    /// Fills it for the time since the last call.
     pub(super) fn fill(&mut self, now: Instant) {
         let secs = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
@@ -65,12 +65,12 @@ impl Bucket {
         self.rate = (self.rate + self.full_rate * REGAIN * secs).min(self.full_rate);
     }
 
-    /// Takes out all there is.
+    /// Takes all calls.
     pub(super) fn drain(&mut self) {
         self.level = 0.0;
     }
 
-    /// Takes one call out, if there is one.
+    /// Takes one call, if there is one.
     pub(super) fn take(&mut self) -> bool {
         let can = self.holds_one();
         if can {
@@ -79,24 +79,24 @@ impl Bucket {
         can
     }
 
-    /// Whether it is so full that taking one out makes nobody wait who comes a moment later.
+    /// Whether it is full enough for a refresh not to make the next caller wait.
     pub(super) fn is_half_full(&self) -> bool {
         self.level >= (self.burst + 1.0) / 2.0
     }
 
     pub(super) fn holds_one(&self) -> bool {
-        // What nanoseconds lose in rounding must not cost a turn of the pump.
+        // A rounding error of nanoseconds must not cost an iteration of the pump.
         self.level >= 1.0 - 1e-6
     }
 
-    /// How long it takes until `calls` could have been taken out.
+    /// How long it takes until `calls` can be taken.
     pub(super) fn time_for(&self, calls: usize) -> Duration {
         let missing = (calls as f64 - self.level).max(0.0);
-        // A rate of 0 cannot be configured, and a cut has a floor.
+        // A rate of 0 cannot be configured, and cuts have a floor.
         Duration::try_from_secs_f64(missing / self.rate).unwrap_or(Duration::MAX)
     }
 
-    /// STS throttled.
+    /// Reduces the rate, because STS throttled a call.
     pub(super) fn cut(&mut self, now: Instant) {
         self.level = 0.0;
         if self.cut_at.is_some_and(|at| now.saturating_duration_since(at) < CUT_PAUSE) {
@@ -106,7 +106,7 @@ impl Bucket {
         self.rate = (self.rate * CUT).max(self.full_rate * FLOOR);
     }
 
-    /// Calls a second, at this moment.
+    /// The current rate in calls per second.
     pub(super) fn rate(&self) -> f64 {
         self.rate
     }

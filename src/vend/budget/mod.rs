@@ -1,4 +1,5 @@
-//! STS's quota, spent like money: a call is made when its turn has come, and nobody waits in vain.
+//! The budget of calls to STS: a call is made when its turn comes, and a caller whose turn would come too late is
+//! rejected at once.
 
 mod bucket;
 mod queue;
@@ -25,36 +26,36 @@ use shared_rate::SharedRate;
 
 pub(super) use turn::Turn;
 
-/// What a call to STS is taken to need once its turn has come: a turn that comes later is of no use to its
-/// deadline. STS answers in some 50 to 200 ms.
-const CALL: Duration = Duration::from_millis(250);
+/// The expected duration of a call to STS: a turn that comes later before the deadline is useless. STS answers in some 50
+/// to 200 ms.
+const CALL_DURATION: Duration = Duration::from_millis(250);
 
-/// The share of STS's quota that may be spent: by all replicas together while they share it, and otherwise this one's
-/// part of it.
+/// The part of STS's quota that may be spent: by all replicas together while they share it, and otherwise this replica's
+/// share of it.
 ///
-/// Every attempt at AssumeRole spends one, retries included. GetCallerIdentity is not counted: it is asked at the
-/// start only.
+/// Every attempt of AssumeRole spends one call, retries included. GetCallerIdentity is not counted: it is called for each
+/// AccessKey only once.
 #[derive(Debug)]
 pub(super) struct Budget {
     /// Held for a lookup in small maps, never across an await.
     state: Mutex<State>,
     store: Arc<Store>,
-    /// Of the budget that is shared.
+    /// Of the shared budget.
     terms: BudgetTerms,
     metrics: VendMetrics,
 }
 
 #[derive(Debug)]
 struct State {
-    /// This replica's own, for while nothing is shared.
+    /// This replica's own, for the time in which nothing is shared.
     bucket: Bucket,
-    /// What refreshing ahead may take of it.
+    /// The part of it that refreshes may take.
     spare: Bucket,
     /// How fast turns come while the budget is shared.
     shared_rate: Option<SharedRate>,
     queue: Queue,
     retry_schedule: RetrySchedule,
-    /// Whether the task that serves the queue is running. It runs only while somebody waits.
+    /// Whether the task that serves the queue is running. It runs only while calls are queued.
     pumping: bool,
 }
 
@@ -62,7 +63,7 @@ impl Budget {
     pub(super) fn new(settings: BudgetSettings, store: Arc<Store>, metrics: VendMetrics) -> Self {
         let now = Instant::now();
         let terms = bucket::terms(settings, NonZeroU32::MIN);
-        // Alone, each replica has its part. If there are more of them than expected, they spend more together.
+        // Without a store each replica has its part. More replicas than expected spend more together.
         let own = bucket::terms(settings, store.expected_replicas());
         let state = State {
             bucket: Bucket::new(own.per_second, own.burst, now),
@@ -75,8 +76,7 @@ impl Budget {
         Self { state: Mutex::new(state), store, terms, metrics }
     }
 
-    /// A place in the queue, or none if its turn would come too late for the deadline: then the caller is told at
-    /// once when to come back.
+    /// A turn for one call, or an error that says when to retry if the turn would come too late for the deadline.
     pub(super) fn enter(
         self: &Arc<Self>,
         client: &ClientId,
@@ -89,7 +89,7 @@ impl Budget {
         }
         let ahead = state.queue.ahead_of(client, deadline);
         let wait = state.time_for(ahead + 1, now);
-        if wait.saturating_add(CALL) > deadline.saturating_duration_since(now) {
+        if wait.saturating_add(CALL_DURATION) > deadline.saturating_duration_since(now) {
             return Err(state.overloaded(client, now, wait));
         }
         let (position, turn) = state.queue.join(client, deadline);
@@ -99,7 +99,7 @@ impl Budget {
         Ok(Turn::waiting(Arc::clone(self), client.clone(), position, turn))
     }
 
-    /// Refuses a caller for whom there is no room to wait at all.
+    /// The rejection of a caller that cannot wait because too many do.
     pub(super) fn reject(&self, client: &ClientId) -> VendError {
         let now = Instant::now();
         let mut state = self.up_to_date(now);
@@ -107,13 +107,13 @@ impl Budget {
         state.overloaded(client, now, wait)
     }
 
-    /// A turn that came and is not needed any more goes to the next who waits.
+    /// Gives a turn that is not needed any more to the next call in the queue.
     pub(super) fn refund(&self) {
         let mut state = self.state();
         while state.queue.next().is_some_and(|turn| turn.send(()).is_err()) {}
     }
 
-    /// Spends a call on refreshing ahead: only if nobody waits, and within the share.
+    /// Spends a call on a refresh: only if no call is queued, and within the share for refreshes.
     pub(super) async fn try_take_for_refresh(&self) -> bool {
         if !self.state().queue.is_empty() {
             return false;
@@ -130,7 +130,7 @@ impl Budget {
         may && state.spare.take() && state.bucket.take()
     }
 
-    /// STS has throttled: more is spent of the account's quota than we thought, or others spend it too.
+    /// Reduces the rate after STS throttled a call: others spend the account's quota too.
     pub(super) async fn cut(&self) {
         {
             let now = Instant::now();
@@ -145,7 +145,7 @@ impl Budget {
         }
     }
 
-    /// Calls a second at this moment, and how many wait for one.
+    /// The current rate in calls per second, and the length of the queue.
     pub(super) fn measure(&self) -> (f64, usize) {
         let now = Instant::now();
         let state = self.up_to_date(now);
@@ -165,7 +165,7 @@ impl Budget {
         }
     }
 
-    /// Reserves turns out of the shared budget and gives them out when they come; whether somebody still waits.
+    /// Reserves turns of the shared budget and hands them out when they come; true if calls are still queued.
     async fn serve_shared(&self, redis: &Redis) -> bool {
         let calls = {
             let mut state = self.state();
@@ -175,7 +175,7 @@ impl Budget {
             }
             state.queue.len().min(self.terms.calls_at_once()).max(1)
         };
-        // From before it is asked: a promise is kept by the Redis that gave it, or by none.
+        // Taken before the request: a reservation is valid only on the connection that made it.
         let changed = redis.changed();
         let Some(reserved) = redis.reserve(&self.terms, calls as u32).await else { return true };
         self.state().shared_rate = Some(SharedRate::new(&reserved, Instant::now()));
@@ -194,7 +194,7 @@ impl Budget {
         state.pumping
     }
 
-    /// Gives out what the bucket holds, and waits until it holds more; whether somebody waits for it.
+    /// Hands out what the bucket holds and waits until it holds more; true if calls are still queued.
     async fn serve(&self) -> bool {
         let Some(pause) = self.give_out() else { return false };
         sleep(pause).await;
@@ -206,24 +206,24 @@ impl Budget {
         while state.bucket.holds_one()
             && let Some(turn) = state.queue.next()
         {
-            // Nothing is spent on a place that was given up in this moment.
+            // A turn that was given up at this moment spends nothing.
             if turn.send(()).is_ok() {
                 state.bucket.take();
             }
         }
         state.pumping = !state.queue.is_empty();
-        // Timers are good to a millisecond; so is the pause.
+        // Timers have a resolution of a millisecond, and so has the pause.
         state.pumping.then(|| state.bucket.time_for(1).max(Duration::from_millis(1)))
     }
 
-    /// The state as it is now: filled, and shared or not.
+    /// The current state: filled, and switched between shared and own budget.
     fn up_to_date(&self, now: Instant) -> MutexGuard<'_, State> {
         let shared = self.store.shared().is_some();
         let mut state = self.state();
         state.bucket.fill(now);
         match (shared, state.shared_rate) {
             (true, None) => state.shared_rate = Some(SharedRate::unknown(&self.terms, now)),
-            // From a shared budget into its own: what the others have just spent is not there a second time.
+            // Back from the shared budget: what the other replicas have just spent must not be spent again.
             (false, Some(_)) => {
                 state.shared_rate = None;
                 state.bucket.drain();
@@ -234,13 +234,12 @@ impl Budget {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing in here panics half way through a change.
         self.state.lock()
     }
 }
 
 impl State {
-    /// How long it takes until `calls` could have been made.
+    /// How long it takes until `calls` can be made.
     fn time_for(&self, calls: usize, now: Instant) -> Duration {
         match &self.shared_rate {
             Some(shared_rate) => shared_rate.time_for(calls, now),
@@ -248,7 +247,7 @@ impl State {
         }
     }
 
-    /// Calls a second that this replica may make.
+    /// The rate in calls per second of this replica.
     fn rate(&self, now: Instant) -> f64 {
         self.shared_rate
             .as_ref()

@@ -1,4 +1,4 @@
-//! Who waits for the budget, and whose turn is next.
+//! The queue for the budget: which call is next.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -7,18 +7,18 @@ use tokio::time::Instant;
 
 use appserver_domain::ClientId;
 
-/// A line for each client, and the lines are served in turn: every call costs the same, so this is deficit round
-/// robin with nothing to carry over. Within a line the earlier deadline goes first, then who came first.
+/// One line for each client, served in turn: every call costs the same, so this is deficit round robin without a
+/// carry-over. Within a line the earlier deadline goes first, then the earlier arrival.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     lines: HashMap<ClientId, BTreeMap<QueuePosition, oneshot::Sender<()>>>,
     /// Each client that has a line, once.
     turns: VecDeque<ClientId>,
-    came: u64,
+    arrivals: u64,
     len: usize,
 }
 
-/// A place in a client's line.
+/// A position in a client's line.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(super) struct QueuePosition {
     deadline: Instant,
@@ -34,16 +34,15 @@ impl Queue {
         self.len == 0
     }
 
-    /// How many clients have someone waiting.
+    /// The number of clients with queued calls.
     pub(super) fn clients(&self) -> usize {
         self.turns.len()
     }
 
-    /// How many calls would be made before that of a newcomer: those before it in its own line, and as many turns
-    /// of everyone else.
+    /// The number of calls before a new one: those before it in its own line, and as many turns of each other client.
     pub(super) fn ahead_of(&self, client: &ClientId, deadline: Instant) -> usize {
         let own = self.lines.get(client).map_or(0, |line| {
-            // Deadlines mostly come in order, so the few that lie later are counted.
+            // Deadlines mostly arrive in order, so counting the few later ones is cheap.
             let last_equal = QueuePosition { deadline, number: u64::MAX };
             line.len() - line.range(last_equal..).count()
         });
@@ -51,14 +50,14 @@ impl Queue {
         own + others.map(|(_, line)| line.len().min(own + 1)).sum::<usize>()
     }
 
-    /// Takes a place; the receiver hears when it is its turn.
+    /// Queues a call; the receiver resolves when its turn comes.
     pub(super) fn join(
         &mut self,
         client: &ClientId,
         deadline: Instant,
     ) -> (QueuePosition, oneshot::Receiver<()>) {
-        self.came += 1;
-        let position = QueuePosition { deadline, number: self.came };
+        self.arrivals += 1;
+        let position = QueuePosition { deadline, number: self.arrivals };
         let (sender, receiver) = oneshot::channel();
         let line = self.lines.entry(client.clone()).or_default();
         if line.is_empty() {
@@ -69,7 +68,7 @@ impl Queue {
         (position, receiver)
     }
 
-    /// Gives a place up; one whose turn has come is gone already.
+    /// Removes a call from the queue. After its turn it is no longer there.
     pub(super) fn leave(&mut self, client: &ClientId, position: QueuePosition) {
         let Some(line) = self.lines.get_mut(client) else { return };
         if line.remove(&position).is_some() {
@@ -81,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// Whose turn it is.
+    /// Removes the next call and returns the sender of its turn.
     pub(super) fn next(&mut self) -> Option<oneshot::Sender<()>> {
         let client = self.turns.pop_front()?;
         let line = self.lines.get_mut(&client)?;
@@ -106,7 +105,7 @@ mod tests {
         name.parse().unwrap()
     }
 
-    /// Who waits where with which deadline, and in which order their turns come.
+    /// Queues calls of clients with deadlines, removes some, and returns the order of the turns.
     fn order(arrivals: &[(&str, u64)], gone: &[usize]) -> Vec<usize> {
         let now = Instant::now();
         let mut queue = Queue::default();
@@ -114,8 +113,8 @@ mod tests {
             .iter()
             .map(|(name, secs)| {
                 let client = client(name);
-                let (position, heard) = queue.join(&client, now + Duration::from_secs(*secs));
-                (client, position, heard)
+                let (position, received) = queue.join(&client, now + Duration::from_secs(*secs));
+                (client, position, received)
             })
             .collect();
         for index in gone {
@@ -124,8 +123,9 @@ mod tests {
         let mut order = vec![];
         while let Some(turn) = queue.next() {
             turn.send(()).unwrap();
-            let heard = positions.iter_mut().position(|(_, _, heard)| heard.try_recv().is_ok());
-            order.push(heard.unwrap());
+            let received =
+                positions.iter_mut().position(|(_, _, received)| received.try_recv().is_ok());
+            order.push(received.unwrap());
         }
         assert!(queue.is_empty() && queue.lines.is_empty() && queue.turns.is_empty());
         order
@@ -144,19 +144,19 @@ mod tests {
     }
 
     #[test]
-    fn who_leaves_is_not_waited_for() {
+    fn a_call_that_leaves_the_queue_takes_no_turn() {
         let arrivals = [("aa", 9), ("aa", 9), ("bb", 9), ("cc", 9)];
         assert_eq!(order(&arrivals, &[0, 2]), [1, 3]);
     }
 
     #[test]
-    fn a_newcomer_knows_how_many_are_served_before() {
+    fn a_new_call_knows_how_many_are_served_before_it() {
         let now = Instant::now();
         let [soon, late] = [1, 9].map(|secs| now + Duration::from_secs(secs));
         let mut queue = Queue::default();
-        let mut heard = vec![];
+        let mut received = vec![];
         for (name, count) in [("aa", 100), ("bb", 2), ("cc", 1)] {
-            heard.extend((0..count).map(|_| queue.join(&client(name), late).1));
+            received.extend((0..count).map(|_| queue.join(&client(name), late).1));
         }
         let ahead = [
             queue.ahead_of(&client("aa"), late),

@@ -1,4 +1,4 @@
-//! How fast a replica's turns come while all share one budget.
+//! The rate of this replica's turns while all replicas share one budget.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use tokio::time::Instant;
 
 use crate::store::{BudgetTerms, Reserved};
 
-/// How long the number of replicas that wait is taken for what it was.
+/// How long the last known number of waiting replicas is used.
 const RECENT: Duration = Duration::from_secs(1);
 
-/// What the last reservation told.
+/// The result of the last reservation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SharedRate {
-    /// Calls a second for all replicas.
+    /// Calls per second of all replicas.
     rate: f64,
     replicas: u32,
     at: Instant,
@@ -28,14 +28,14 @@ impl SharedRate {
         Self { rate: terms.per_second, replicas: 1, at }
     }
 
-    /// Calls a second for this replica: those that wait take turns.
+    /// Calls per second of this replica: the waiting replicas take turns.
     pub(super) fn rate(&self, now: Instant) -> f64 {
         let is_recent = now.saturating_duration_since(self.at) < RECENT;
         self.rate / f64::from(if is_recent { self.replicas } else { 1 })
     }
 
     pub(super) fn time_for(&self, calls: usize, now: Instant) -> Duration {
-        // A rate of 0 cannot be configured, and a cut has a floor.
+        // A rate of 0 cannot be configured, and cuts have a floor.
         Duration::try_from_secs_f64(calls as f64 / self.rate(now)).unwrap_or(Duration::MAX)
     }
 }

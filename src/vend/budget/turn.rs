@@ -1,4 +1,4 @@
-//! One call's place in the queue for the budget.
+//! One call's turn in the budget.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::Budget;
 use super::queue::QueuePosition;
 use appserver_domain::ClientId;
 
-/// A right to one call, now or when its turn comes. Dropping it gives the place to those behind.
+/// The right to one call, now or when its turn comes. Dropping it moves the queue up.
 #[derive(Debug)]
 pub(in crate::vend) struct Turn(Option<Waiting>);
 
@@ -23,7 +23,7 @@ struct Waiting {
 }
 
 impl Turn {
-    /// The budget had one left.
+    /// A turn that has come already.
     pub(super) fn served() -> Self {
         Self(None)
     }
@@ -37,7 +37,7 @@ impl Turn {
         Self(Some(Waiting { budget, client, position, turn, since: Instant::now() }))
     }
 
-    /// Gives the place to those behind: the call is made, or needs no turn of its own any more.
+    /// Leaves the queue: the call needs no turn of its own any more.
     pub(in crate::vend) fn release(&mut self) {
         self.0 = None;
     }
@@ -45,7 +45,7 @@ impl Turn {
     /// Waits for the turn.
     pub(in crate::vend) async fn wait(&mut self) {
         if let Some(waiting) = &mut self.0 {
-            // The sender goes only when it has sent, or with the process.
+            // The sender is dropped only after it has sent, or with the process.
             let _ = (&mut waiting.turn).await;
             waiting.budget.metrics.queued(waiting.since.elapsed());
             self.release();

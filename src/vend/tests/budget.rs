@@ -1,21 +1,21 @@
-//! The budget as callers meet it.
+//! The budget, as callers see it.
 
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn who_would_wait_in_vain_is_told_at_once_when_to_come_back() {
+async fn a_caller_that_would_wait_in_vain_is_rejected_at_once_with_a_time_to_retry() {
     let harness = harness_with(|settings| settings.budget.per_second = 10);
     let begun = Instant::now();
     let crowd: Vec<_> =
         (0..200).map(|n| harness.spawn("app-one", &format!("device-{n}"), secs(15))).collect();
     sleep(Duration::from_millis(1)).await;
     // 10 are called at once; the turns of 147 come in time for a call to end within 15 s.
-    let (told, waiting): (Vec<_>, Vec<_>) =
+    let (rejected, waiting): (Vec<_>, Vec<_>) =
         crowd.into_iter().partition(tokio::task::JoinHandle::is_finished);
-    assert_eq!((told.len(), waiting.len()), (43, 157));
+    assert_eq!((rejected.len(), waiting.len()), (43, 157));
     let mut times = vec![];
-    for told in told {
-        match told.await.unwrap().unwrap_err() {
+    for rejected in rejected {
+        match rejected.await.unwrap().unwrap_err() {
             VendError::Overloaded { retry_after } => times.push(retry_after.as_secs_f64()),
             other => panic!("{other:?}"),
         }
@@ -33,7 +33,7 @@ async fn who_would_wait_in_vain_is_told_at_once_when_to_come_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_everyone_has_hung_up_on_in_the_queue_is_not_made() {
+async fn a_queued_call_whose_callers_have_all_left_is_not_made() {
     let harness = harness_with(|settings| {
         settings.budget.per_second = 1;
         settings.budget.burst = 1;
@@ -87,7 +87,7 @@ async fn the_rate_follows_what_sts_allows_down_and_up_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beyond_the_cap_nobody_waits_and_one_client_takes_half_of_it() {
+async fn beyond_the_limit_no_caller_waits_and_one_client_takes_half_of_it() {
     let harness = harness_with(|settings| settings.max_waiting = 20);
     harness.sts.set(|sts| sts.behavior = StsBehavior::Silent);
     let crowd: Vec<_> = (0..30).map(|_| harness.spawn("app-one", "device", secs(4))).collect();

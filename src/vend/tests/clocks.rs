@@ -1,9 +1,9 @@
-//! T47: what is kept ends by whichever of the machine's clocks says so first, and what bounds load goes by the monotonic
-//! one. (What is left of a token at each moment is in `token`, verified JWTs and issuers' keys in `auth::jwt`.)
+//! T47: cached entries expire by whichever clock of the machine is ahead, and limits on load go by the monotonic clock.
+//! (The remaining lifetime of tokens is tested in `cache::token`, verified JWTs and issuers' keys in `auth::jwt`.)
 
 use super::*;
 
-/// How the clocks move while something ends.
+/// How the clocks move while an entry expires.
 #[derive(Clone, Copy, Debug)]
 enum Way {
     /// As on a machine that runs.
@@ -67,7 +67,7 @@ async fn a_token_past_its_end_is_not_handed_out_even_while_sts_is_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_is_remembered_for_a_minute_by_either_clock() {
+async fn a_refusal_is_cached_for_a_minute_by_either_clock() {
     for way in WAYS {
         let harness = harness();
         harness.sts.set(|sts| sts.behavior = StsBehavior::Refusing(Reason::NoPermission));

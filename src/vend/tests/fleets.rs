@@ -1,4 +1,4 @@
-//! Waves of devices, and the greedy.
+//! Waves of devices, and greedy clients.
 
 use super::*;
 
@@ -111,7 +111,7 @@ async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
 
 /// Where two clients need the same token, the line of the one that asked first is not the other's.
 #[tokio::test(start_paused = true)]
-async fn who_joins_a_greedy_clients_call_does_not_wait_in_its_line() {
+async fn a_caller_that_joins_a_greedy_clients_call_does_not_wait_in_its_queue() {
     let harness = harness_with(|settings| settings.budget.per_second = 10);
     let greedy: Vec<_> =
         (0..150).map(|n| harness.spawn("abuser", &format!("shared-{n}"), secs(15))).collect();

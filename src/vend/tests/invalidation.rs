@@ -1,4 +1,4 @@
-//! Tokens of clients that were disabled, and of grants that were changed.
+//! Tokens of removed clients and changed grants.
 
 use super::*;
 
@@ -7,14 +7,14 @@ fn only(clients: &[&str]) -> GrantHolders {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_kept_for_a_client_that_is_gone_is_dropped_and_the_others_stays() {
+async fn tokens_of_a_removed_client_are_removed_and_those_of_others_stay() {
     let harness = harness();
     for (client, name) in [("app-one", "one"), ("app-two", "two")] {
         harness.vend(client, name).await.unwrap();
     }
     harness.vendor.retain_holders(only(&["app-two"]));
     assert_eq!(harness.vend("app-two", "two").await.unwrap().id(), "STS.2");
-    // Whoever may still have the same is served anew.
+    // A grant holder that remains gets a new token.
     assert_eq!(harness.vend("app-two", "one").await.unwrap().id(), "STS.3");
 }
 
@@ -30,7 +30,7 @@ async fn a_grant_that_was_changed_is_another_holder() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_dropped_is_not_renewed() {
+async fn a_removed_token_is_not_refreshed() {
     let harness = harness();
     for _ in 0..2 {
         harness.vend("app-one", "one").await.unwrap();
@@ -42,7 +42,7 @@ async fn a_token_that_was_dropped_is_not_renewed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flight_that_was_under_way_serves_who_waits_and_is_not_kept() {
+async fn a_call_in_flight_during_a_removal_serves_its_waiters_and_is_not_cached() {
     let harness = harness();
     let waiting = harness.spawn("app-one", "device", Duration::from_secs(15));
     sleep(LATENCY / 2).await;

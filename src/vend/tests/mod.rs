@@ -25,7 +25,7 @@ use appserver_policy::SessionPolicy;
 /// How long STS takes.
 const LATENCY: Duration = Duration::from_millis(100);
 
-/// What STS does with calls.
+/// How STS answers calls.
 #[derive(Clone, Copy, Debug)]
 enum StsBehavior {
     Healthy,
@@ -39,7 +39,7 @@ enum StsBehavior {
     Panicking,
 }
 
-/// An STS that counts its calls, throttles beyond its quota as the real one does, and has behaviors.
+/// An STS that counts its calls, throttles beyond its quota as the real one does, and fails on request.
 #[derive(Clone, Debug)]
 struct FakeSts(Arc<Mutex<State>>);
 
@@ -148,7 +148,7 @@ impl AssumeRole for FakeSts {
                 Err(StsError::Unavailable { status: 503, request_id: None })
             }
             StsBehavior::Throttling => throttled(),
-            StsBehavior::Panicking => panic!("a bug, as the test wants it"),
+            StsBehavior::Panicking => panic!("a bug, as the test intends"),
             StsBehavior::Refusing(reason) => {
                 let refusal = Refusal::new(reason, "Code".parse().unwrap());
                 Err(StsError::Refused { refusal, request_id: None })
@@ -157,18 +157,18 @@ impl AssumeRole for FakeSts {
     }
 }
 
-/// A client with a grant that is like any other.
+/// A client with a grant.
 pub(super) fn holder(client: &str) -> GrantHolder {
     GrantHolder { client: client.parse().unwrap(), grant: Fingerprint::of([]) }
 }
 
-/// A vendor that is open, with its STS and its metrics.
+/// A vendor with a verified key, its STS and its metrics.
 #[derive(Clone)]
 struct Harness {
     vendor: Arc<Vendor<FakeSts>>,
     sts: FakeSts,
     metrics: VendMetrics,
-    /// The wall clock. It stands; the monotonic one is tokio's.
+    /// The wall clock, which does not move by itself; the monotonic clock is tokio's.
     clock: Clock,
 }
 
@@ -202,7 +202,7 @@ fn unverified_harness(change: impl FnOnce(&mut VendSettings)) -> Harness {
 }
 
 impl Harness {
-    /// A request for the session of `name`, with the patience of the server's default.
+    /// A request for the session of `name`, within the server's default time-out.
     async fn vend(&self, client: &str, name: &str) -> Result<Vended, VendError> {
         self.vend_within(client, &session(name), Duration::from_secs(15)).await
     }
@@ -211,9 +211,9 @@ impl Harness {
         &self,
         client: &str,
         session: &RoleSession,
-        patience: Duration,
+        timeout: Duration,
     ) -> Result<Vended, VendError> {
-        self.vendor.vend(&holder(client), session, Instant::now() + patience).await
+        self.vendor.vend(&holder(client), session, Instant::now() + timeout).await
     }
 
     /// The same on a task of its own.
@@ -221,10 +221,10 @@ impl Harness {
         &self,
         client: &str,
         name: &str,
-        patience: Duration,
+        timeout: Duration,
     ) -> tokio::task::JoinHandle<Result<Vended, VendError>> {
         let (harness, client, name) = (self.clone(), client.to_owned(), name.to_owned());
-        tokio::spawn(async move { harness.vend_within(&client, &session(&name), patience).await })
+        tokio::spawn(async move { harness.vend_within(&client, &session(&name), timeout).await })
     }
 
     fn remaining(&self, vended: &Vended) -> Duration {

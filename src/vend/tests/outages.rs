@@ -1,4 +1,4 @@
-//! STS fails, and callers notice as little as can be.
+//! STS fails, and callers notice as little as possible.
 
 use super::*;
 
@@ -29,7 +29,7 @@ async fn while_sts_fails_a_token_is_handed_out_until_five_minutes_are_left_and_n
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_for_good_ends_the_use_of_a_token_that_is_no_longer_fresh() {
+async fn a_permanent_refusal_ends_the_use_of_a_stale_token() {
     let harness = harness();
     harness.vend("app-one", "device").await.unwrap();
     sleep(secs(1900)).await;
@@ -50,7 +50,7 @@ async fn a_token_that_lives_shorter_does_not_take_the_place_of_one_that_lives_lo
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_breaker_spares_callers_the_wait_and_sts_the_calls() {
+async fn an_open_breaker_fails_callers_at_once_and_makes_no_calls() {
     let harness = harness();
     harness.sts.set(|sts| sts.behavior = StsBehavior::Silent);
     // Ten attempts in a row, of 5 s each, by callers who wait 15 s.
@@ -107,7 +107,7 @@ async fn sts_is_down_for_20_minutes_and_callers_with_usable_tokens_never_notice(
         let during = harness.sts.calls() - before;
         harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
         for device in devices {
-            // One second is the patience of who has a usable token; LATENCY that of the first call.
+            // With a usable token a caller waits for one second at most; the first call takes LATENCY.
             assert!(device.await.unwrap() <= secs(1), "{outage:?}");
         }
         assert!(harness.given(Lookup::Stale) > 200, "{outage:?}: {}", harness.given(Lookup::Stale));

@@ -1,4 +1,4 @@
-//! Refreshing ahead, and the SDKs that come back.
+//! Refreshes ahead of need, and SDKs that ask again.
 
 use super::*;
 use crate::telemetry::Traces;
@@ -96,7 +96,7 @@ async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_nobody_asks_for_again_is_not_refreshed() {
+async fn a_token_that_is_not_used_again_is_not_refreshed() {
     let harness = harness();
     harness.vend("app-one", "device").await.unwrap();
     sleep(secs(7200)).await;
@@ -104,7 +104,7 @@ async fn a_token_that_nobody_asks_for_again_is_not_refreshed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refreshing_never_displaces_callers_who_wait() {
+async fn refreshes_never_displace_waiting_callers() {
     let harness = harness_with(|settings| {
         settings.budget.per_second = 10;
         settings.budget.burst = 1;
@@ -176,7 +176,7 @@ fn held(harness: &Harness) -> (usize, usize) {
 
 /// T57: each of the keys is in use when it is evicted.
 #[tokio::test(start_paused = true)]
-async fn what_was_evicted_is_not_refreshed_and_leaves_no_timer_and_no_task() {
+async fn an_evicted_token_is_not_refreshed_and_leaves_no_timer_and_no_task() {
     let harness = harness_with(|settings| {
         settings.max_cached_tokens = 100;
         (settings.budget.per_second, settings.budget.burst) = (1000, 1000);

@@ -1,4 +1,4 @@
-//! What other replicas have is taken over for what is left of it.
+//! Tokens and refusals of other replicas are adopted for their remaining time.
 
 use super::*;
 use crate::store::Shared;
@@ -34,7 +34,7 @@ async fn another_replicas_token_is_handed_out_while_it_is_fresh_and_kept_while_i
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_replicas_refusal_is_remembered_for_what_is_left_of_it_and_a_minute_at_most() {
+async fn another_replicas_refusal_is_cached_for_its_remaining_time_and_a_minute_at_most() {
     for (left, remembered) in [(10, 10), (60, 60), (3600, 60)] {
         let harness = harness();
         let (key, engine) = (key("device"), &harness.vendor.engine);
@@ -50,7 +50,7 @@ async fn another_replicas_refusal_is_remembered_for_what_is_left_of_it_and_a_min
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_replicas_refusal_that_is_over_or_not_to_be_remembered_is_none() {
+async fn another_replicas_refusal_that_has_expired_or_may_not_be_cached_is_ignored() {
     let remembering =
         |for_secs| harness_with(|settings| settings.negative_cache_lifetime = secs(for_secs));
     for (remember_for, left) in [(60, 0), (0, 60)] {
@@ -65,7 +65,7 @@ async fn another_replicas_refusal_that_is_over_or_not_to_be_remembered_is_none()
 
 /// Its replica renews it by its whole life; what is left here is less.
 #[tokio::test(start_paused = true)]
-async fn another_replicas_token_is_renewed_by_what_is_left_of_it() {
+async fn another_replicas_token_is_refreshed_by_its_remaining_lifetime() {
     let harness = harness();
     let freshness = VendSettings::for_tests().freshness;
     let now = harness.vendor.engine.cache.now();

@@ -1,4 +1,4 @@
-//! Who shares a token, a call and an error.
+//! Which callers share a token, a call and an error.
 
 use proptest::prelude::*;
 
@@ -7,7 +7,7 @@ use crate::vend::cache::KeyHashing;
 use quick_cache::Equivalent;
 
 #[tokio::test(start_paused = true)]
-async fn a_herd_of_2000_on_one_cold_key_is_one_sts_call() {
+async fn a_cold_key_with_2000_callers_costs_one_sts_call() {
     let harness = harness();
     let begun = Instant::now();
     let callers: Vec<_> = (0..2000).map(|_| harness.spawn("app-one", "device", secs(15))).collect();
@@ -31,7 +31,7 @@ async fn a_hit_waits_for_nothing_and_costs_no_call() {
 
 /// T13.
 #[tokio::test(start_paused = true)]
-async fn the_first_caller_hangs_up_and_all_others_are_served_by_its_call() {
+async fn when_the_first_caller_leaves_its_call_serves_all_others() {
     let harness = harness();
     let leader = harness.spawn("app-one", "device", secs(15));
     sleep(LATENCY / 4).await;
@@ -45,7 +45,7 @@ async fn the_first_caller_hangs_up_and_all_others_are_served_by_its_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_goes_on_when_everyone_has_hung_up_and_the_next_caller_finds_its_token() {
+async fn a_call_goes_on_when_all_callers_have_left_and_the_next_caller_finds_its_token() {
     let harness = harness();
     let only = harness.spawn("app-one", "device", secs(15));
     sleep(LATENCY / 2).await;
@@ -69,7 +69,7 @@ async fn each_waiter_has_its_own_deadline() {
 
 /// T14.
 #[tokio::test(start_paused = true)]
-async fn all_who_waited_share_the_error_of_one_call() {
+async fn all_waiters_share_the_error_of_one_call() {
     let harness = harness();
     harness.sts.set(|sts| sts.behavior = StsBehavior::Refusing(Reason::Unknown));
     let callers: Vec<_> = (0..200).map(|_| harness.spawn("app-one", "device", secs(15))).collect();
@@ -83,7 +83,7 @@ async fn all_who_waited_share_the_error_of_one_call() {
 
 /// T15.
 #[tokio::test(start_paused = true)]
-async fn refusals_of_a_session_are_remembered_for_a_minute_and_nothing_else_is() {
+async fn refusals_of_a_session_are_cached_for_a_minute_and_other_errors_are_not() {
     use Reason::*;
     let behaviors = [
         (StsBehavior::Refusing(NoPermission), true),
@@ -104,7 +104,7 @@ async fn refusals_of_a_session_are_remembered_for_a_minute_and_nothing_else_is()
         let harness = harness();
         harness.sts.set(|sts| sts.behavior = behavior);
         harness.vend("app-one", "device").await.unwrap_err();
-        // Beyond the end of the call, which may be later than that of the caller's patience.
+        // Beyond the end of the call, which may be later than the caller's deadline.
         sleep(secs(1)).await;
         harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
         assert_eq!(harness.vend("app-one", "device").await.is_err(), remembered, "{behavior:?}");
@@ -115,7 +115,7 @@ async fn refusals_of_a_session_are_remembered_for_a_minute_and_nothing_else_is()
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_one_access_key_was_refused_the_next_one_asks_for() {
+async fn a_new_access_key_is_not_answered_with_refusals_of_the_one_before() {
     let harness = harness();
     harness.sts.set(|sts| sts.behavior = StsBehavior::Refusing(Reason::NoPermission));
     harness.vend("app-one", "device").await.unwrap_err();
@@ -127,7 +127,7 @@ async fn what_one_access_key_was_refused_the_next_one_asks_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_panics_fails_who_waits_at_once_and_leaves_its_key_free() {
+async fn a_call_that_panics_fails_its_waiters_at_once_and_frees_its_key() {
     let harness = harness();
     harness.sts.set(|sts| sts.behavior = StsBehavior::Panicking);
     let begun = Instant::now();
@@ -143,7 +143,7 @@ async fn a_call_that_panics_fails_who_waits_at_once_and_leaves_its_key_free() {
 
 /// T10.
 #[tokio::test(start_paused = true)]
-async fn a_tokens_life_is_what_sts_gave_and_not_what_was_asked_for() {
+async fn a_tokens_lifetime_is_what_sts_answered_and_not_what_was_requested() {
     let harness = harness();
     harness.sts.set(|sts| sts.life = Some(TimeDelta::seconds(1200)));
     harness.vend("app-one", "device").await.unwrap();
@@ -164,7 +164,7 @@ async fn nothing_is_vended_before_sts_has_verified_the_key() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_tokens_are_kept_than_the_cap() {
+async fn no_more_tokens_are_cached_than_the_limit() {
     let harness = harness_with(|settings| {
         settings.max_cached_tokens = 500;
         settings.budget.per_second = 10_000;
