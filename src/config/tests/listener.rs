@@ -70,7 +70,7 @@ server.tls.key_file: <folder>/tls.key: No such file or directory (os error 2)
 server.tls.certificate_file: <folder>/tls.crt: it contains no certificate; the file holds the chain in PEM, the server's own certificate first
 server.tls.key_file: <folder>/tls.key: it contains no private key; the file holds one in PEM (PKCS#8, SEC1 or PKCS#1), not encrypted
 server.tls.key_file: <folder>/tls.key: it is not the key of the certificate
-server.tls.certificate_file: <folder>/tls.crt: the certificate cannot be read
+server.tls.certificate_file: <folder>/tls.crt: the certificate is not valid X.509
 server.tls.certificate_file: <folder>/tls.crt: it is not valid PEM
 server.tls.client_ca_file: <folder>/ca: No such file or directory (os error 2)
 server.tls.client_ca_file: <folder>/ca: it contains no usable CA certificate in PEM
