@@ -12,8 +12,8 @@ use appserver_domain::clock::Clock;
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFiles,
-    /// Leave out the AccessKey, what else is read from secret files, and whether the audit's file can be written here,
-    /// as in a pipeline that must not hold secrets and is not the machine of the service
+    /// Skip the AccessKey, other secret files, and whether the audit file can be written: for a pipeline that has no secrets
+    /// and is not the machine of the service
     #[arg(long)]
     without_access_key: bool,
 }
@@ -31,7 +31,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     });
     match checked {
         Ok(warnings) => {
-            say("The configuration is sound.")?;
+            say("The configuration is valid.")?;
             for Problem { path, message } in &warnings {
                 say(format_args!("note: {path}: {message}"))?;
             }
@@ -39,7 +39,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
         // The problems are this command's result.
         Err(Failure { exit, message }) => {
             say(message)?;
-            return Err(Failure::new(exit, "not fit to be served"));
+            return Err(Failure::new(exit, "the configuration cannot be served"));
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use crate::config::{self, Mode, SecretsToo, Settings};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct ConfigFiles {
-    /// A configuration file; may be repeated, later files come over earlier ones
+    /// A configuration file; may be repeated, later files override earlier ones
     #[arg(long = "config", value_name = "FILE")]
     pub(super) files: Vec<PathBuf>,
 }
@@ -19,7 +19,7 @@ impl ConfigFiles {
         Ok(config::load(&self.files, &config::environment(), mode)?)
     }
 
-    /// All that is wrong, these secrets included.
+    /// Loads the settings or every problem, optionally including those of secret files.
     pub(super) fn load_for_check(&self, secrets: SecretsToo) -> Result<Settings, Failure> {
         let (environment, mode) = (config::environment(), Mode::Production);
         Ok(config::load_for_check(&self.files, &environment, mode, secrets)?)

@@ -25,19 +25,19 @@ pub(super) struct DevArgs {
     /// The emulator's configuration
     #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
     emulator_config: PathBuf,
-    /// The service's port; 0 is any free one
+    /// The service's port; 0 chooses a free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// The admin listener's port; 0 is any free one
+    /// The admin listener's port; 0 chooses a free one
     #[arg(long, default_value_t = 9090)]
     admin_port: u16,
-    /// The emulated STS's port; 0 is any free one
+    /// The emulated STS's port; 0 chooses a free one
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
     /// Servers, 1 to 10, each on the next two ports
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
     replicas: u16,
-    /// What they share: redis://127.0.0.1:6379; without it nothing
+    /// The Redis that they share, such as redis://127.0.0.1:6379; none by default
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
     #[command(flatten)]
@@ -55,7 +55,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let Some(emulator_settings) = signals.unless_stopped(emulator_settings).await? else {
             return Ok(());
         };
-        // Before the service's configuration is read: it names the emulator's address, which the system may choose.
+        // Before the service's configuration is read, which contains the emulator's address: the system may choose it.
         let buckets = emulator_settings.buckets.clone();
         let emulator = bind_emulator(emulator_settings, args.sts_port, &args.oss).await?;
         let sts = emulator.sts_addr();
@@ -68,7 +68,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         });
         let Some(settings) = signals.unless_stopped(each).await? else { return Ok(()) };
         let (log, _end) = start_log(&settings[0])?;
-        // The servers differ in nothing that the page tells.
+        // The page shows nothing in which the servers differ.
         let setup = Setup::of(&settings[0], &buckets, oss);
         let mut apps = Vec::new();
         for settings in settings {
@@ -82,7 +82,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
                 })
             };
             let Some(app) = signals.unless_stopped(started).await? else { return Ok(()) };
-            // No balancer sends callers here.
+            // There is no load balancer that must notice the drain first.
             app.prompt().cancel();
             apps.push(app);
         }
@@ -100,7 +100,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
             for ready in ready {
                 ready.cancelled().await;
             }
-            // Servers go on without a reader, as `serve` does.
+            // A closed standard output does not stop the servers.
             if let Err(Failure { message, .. }) = say(greeting(&addresses, sts, oss)) {
                 note(format_args!("appserver: {message}"));
             }
@@ -114,9 +114,9 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
     })
 }
 
-/// The settings of one of the servers.
+/// The settings of one server.
 fn settings(args: &DevArgs, index: u16, sts: SocketAddr) -> Result<Settings, Failure> {
-    // Port 0 is any free one, for each.
+    // Port 0 chooses a free one for each.
     let port = |first: u16| loopback(if first == 0 { 0 } else { first.saturating_add(index) });
     let mut environment = config::environment();
     let mut set = |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
@@ -131,7 +131,7 @@ fn settings(args: &DevArgs, index: u16, sts: SocketAddr) -> Result<Settings, Fai
     Ok(config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?)
 }
 
-/// Runs the servers until `stop`; if one ends before, all do.
+/// Runs the servers until `stop`; if one ends early, all end.
 async fn run_all(apps: Vec<App>, stop: CancellationToken) -> Result<(), Failure> {
     let running: Vec<_> = apps
         .into_iter()

@@ -19,7 +19,7 @@ pub(super) struct EmulatorArgs {
     /// The emulator's configuration
     #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
     config: PathBuf,
-    /// The emulated STS's port on loopback; 0 is any free one
+    /// The emulated STS's port on loopback; 0 chooses a free one
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
     #[command(flatten)]
@@ -28,10 +28,10 @@ pub(super) struct EmulatorArgs {
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct OssArgs {
-    /// The emulated OSS's port on loopback; 0 is any free one
+    /// The emulated OSS's port on loopback; 0 chooses a free one
     #[arg(long, default_value_t = 8091)]
     oss_port: u16,
-    /// Where the emulated OSS keeps its objects; in memory, if absent
+    /// The folder for the emulated OSS's objects; in memory by default
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -66,7 +66,7 @@ pub(super) fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure
     })
 }
 
-/// The files that the command reads by default lie in the repository; elsewhere the operator must name others.
+/// The default files are in the repository; elsewhere the operator must name others.
 pub(super) fn require_files(command: &str, files: &[(&str, &Path)]) -> Result<(), Failure> {
     let missing = files.iter().filter(|(_, path)| matches!(path.try_exists(), Ok(false)));
     let (options, paths): (Vec<_>, Vec<_>) = missing

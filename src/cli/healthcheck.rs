@@ -16,7 +16,7 @@ use crate::telemetry::with_causes;
 pub(super) struct HealthcheckArgs {
     #[command(flatten)]
     config: ConfigFiles,
-    /// Ask whether it can vend (/readyz), not only whether it lives (/healthz)
+    /// Ask whether it can vend (/readyz), not only whether it is alive (/healthz)
     #[arg(long)]
     ready: bool,
 }
@@ -31,17 +31,17 @@ pub(super) fn healthcheck(args: &HealthcheckArgs) -> Result<(), Failure> {
     });
     asked.map(|_| ()).map_err(|error| {
         let cause = with_causes(&error);
-        let way_out = match error.is_status() {
-            true => "GET it to see what is wrong",
+        let fix = match error.is_status() {
+            true => "GET it to see the problem",
             false => {
                 "`admin.listen` must be the address on which the service was started: give the same --config and variables"
             }
         };
-        Failure::new(EXIT_UNAVAILABLE, format!("admin.listen = \"{listen}\": {url}: {cause}; {way_out}"))
+        Failure::new(EXIT_UNAVAILABLE, format!("admin.listen = \"{listen}\": {url}: {cause}; {fix}"))
     })
 }
 
-/// Where a listener on every address is found from the inside.
+/// The loopback address of a listener on all addresses.
 fn reachable(mut listen: SocketAddr) -> SocketAddr {
     if listen.ip().is_unspecified() {
         listen.set_ip(match listen.ip() {

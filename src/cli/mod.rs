@@ -1,5 +1,5 @@
-//! The command line. Results go to standard output, everything else to standard error; both by `output`, and never by
-//! `println!`, which panics where nobody reads.
+//! The command line. Results go to standard output, everything else to standard error, both through `output`: `println!` panics if
+//! nobody reads.
 
 mod audit;
 mod check;
@@ -36,14 +36,14 @@ Examples:
   appserver dev                              everything on loopback, no cloud account needed
   appserver client new photo-app-ios         a client's secret, and its configuration
   appserver check --config appserver.toml    every problem of a configuration
-  appserver doctor --config appserver.toml   the same, tried on the real cloud
+  appserver doctor --config appserver.toml   the same, tested on the real cloud
   appserver serve --config appserver.toml    the service";
 #[cfg(not(feature = "emulator"))]
 const EXAMPLES: &str = "\
 Examples:
   appserver client new photo-app-ios         a client's secret, and its configuration
   appserver check --config appserver.toml    every problem of a configuration
-  appserver doctor --config appserver.toml   the same, tried on the real cloud
+  appserver doctor --config appserver.toml   the same, tested on the real cloud
   appserver serve --config appserver.toml    the service";
 
 /// Vends narrowed, temporary Alibaba Cloud credentials to mobile apps.
@@ -66,9 +66,9 @@ enum Command {
     Emulator(emulator::EmulatorArgs),
     /// Print every problem of a configuration; the exit code is 64 if there is one
     Check(check::CheckArgs),
-    /// Try a configuration on the real cloud: endpoints, clock, AccessKey, one AssumeRole for each role, the store
+    /// Test a configuration on the real cloud: endpoints, clock, AccessKey, one AssumeRole for each role, the store
     Doctor(doctor::DoctorArgs),
-    /// Try out policy templates
+    /// Test policy templates
     #[command(subcommand)]
     Policy(Box<policy::PolicyCommand>),
     /// Search the audit
@@ -77,7 +77,7 @@ enum Command {
     /// Register clients
     #[command(subcommand)]
     Client(ClientCommand),
-    /// Ask the admin listener whether the service lives; for containers without a shell
+    /// Ask the admin listener whether the service is alive; for containers without a shell
     Healthcheck(healthcheck::HealthcheckArgs),
 }
 
@@ -94,7 +94,7 @@ enum ClientCommand {
 pub fn run() -> ExitCode {
     // Before anything else: a signal that is not caught ends the process.
     let signals = Signals::catch_for(std::env::args_os().nth(1).as_deref());
-    // Before anything is read: what is read first may be secret, too.
+    // Before anything is read, which may be secret.
     log_panics();
     let command = Cli::parse().command;
     let signals = || signals.unwrap_or_else(Signals::catch);

@@ -1,18 +1,18 @@
-//! What commands print. A reader that has enough, such as `head`, or that is gone ends no command: what it would have read
-//! is not written, and the exit code stays the command's own.
+//! Prints results and messages. A closed pipe, as of `head`, does not end a command: the rest is not written, and the exit code stays
+//! that of the command.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
 use super::failure::{EXIT_IO, Failure};
 
-/// Prints a result, and the end of its line, to standard output.
+/// Prints a line of the result to standard output.
 pub(super) fn say(text: impl Display) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     written(writeln!(out, "{text}").and_then(|()| out.flush()))
 }
 
-/// What is said of results that were written by other means.
+/// Converts the outcome of writing to standard output.
 pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
     match result {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
@@ -22,7 +22,7 @@ pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
     }
 }
 
-/// Tells the operator something on standard error. If that fails, nobody is left to be told.
+/// Prints a message to standard error; a failure is ignored.
 pub(super) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }

@@ -29,13 +29,13 @@ pub(super) enum PolicyCommand {
     /// Say what a new policy or template also allows and what it no longer allows, each with a request that shows it;
     /// the exit code is 1 if it allows more
     Compare(CompareArgs),
-    /// Print every problem of policy template files, or notes on what is sound and not what was meant; the exit code
-    /// is 64 if there is a problem
+    /// Print every problem of policy template files, and warnings about valid but probably unintended parts; the exit
+    /// code is 64 if there is a problem
     Lint {
         /// Files of RAM JSON with placeholders
         #[arg(required = true)]
         files: Vec<PathBuf>,
-        /// Let in what allows every action or bucket, as a grant's `allow_broad` does
+        /// Accept a policy that allows every action or bucket, as a grant's `allow_broad` does
         #[arg(long)]
         allow_broad: bool,
     },
@@ -45,16 +45,16 @@ pub(super) enum PolicyCommand {
 pub(super) struct CallArgs {
     #[command(flatten)]
     config: ConfigFiles,
-    /// The client that would call
+    /// The calling client
     #[arg(long)]
     client: ClientId,
-    /// The grant; may be left out where the client has exactly one
+    /// The grant; optional if the client has exactly one
     #[arg(long)]
     grant: Option<String>,
-    /// The user behind the call
+    /// The user of the call
     #[arg(long)]
     subject: Option<Subject>,
-    /// The issuer of the user's token, a key of `issuers`; may be left out where only one has users of the client
+    /// The issuer of the user's token, a key of `issuers`; optional if only one has users of the client
     #[arg(long)]
     issuer: Option<IssuerName>,
     /// A parameter of the request
@@ -63,7 +63,7 @@ pub(super) struct CallArgs {
     /// A claim of the user's token
     #[arg(long = "claim", value_name = "NAME=VALUE", value_parser = pair)]
     claims: Vec<(String, String)>,
-    /// A file with the caller's own policy, which asks for less than the grant gives
+    /// A file with the policy that the caller requests within its grant
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
 }
@@ -72,20 +72,19 @@ pub(super) struct CallArgs {
 pub(super) struct ExplainArgs {
     #[command(flatten)]
     call: CallArgs,
-    /// What the token would be used for, such as oss:GetObject; an operation such as oss:HeadObject is decided by
-    /// the action that allows it
+    /// The action, such as oss:GetObject; an operation such as oss:HeadObject is decided by the action that allows it
     #[arg(long)]
     action: String,
-    /// What for: one bucket or object, such as acs:oss:*:*:sample-bucket/2015/grass.jpg
+    /// One bucket or object, such as acs:oss:*:*:sample-bucket/2015/grass.jpg
     #[arg(long)]
     resource: String,
     /// A condition key of the request, such as oss:Prefix=2015/
     #[arg(long = "condition", value_name = "KEY=VALUE", value_parser = pair)]
     conditions: Vec<(String, String)>,
-    /// A file with a policy of the role's own, to be asked as well; repeat it for each that the role has
+    /// A file with a policy of the role, which must allow the action too; repeat it for each policy of the role
     #[arg(long = "role-policy", value_name = "FILE")]
     role_policies: Vec<PathBuf>,
-    /// Print JSON, as `POST /v1/explain` answers it
+    /// Print JSON like the answer of `POST /v1/explain`
     #[arg(long)]
     json: bool,
 }
@@ -112,14 +111,14 @@ fn render(args: CallArgs) -> Result<(), Failure> {
 
 /// The policy that would go to STS.
 fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
-    // Nothing is served, so the demo's configuration may be tried out as well.
+    // Nothing is served, so the demo's configuration is accepted too.
     let settings = args.config.load(Mode::Demo)?;
     let grants = &settings.rules.grants;
     let parameters = each_once("--param", args.params)?;
     let claims = each_once("--claim", args.claims)?;
     let given = Given { parameters: &parameters, claims: &claims };
-    named_rightly(grants, &args.client, args.grant.as_deref(), given)?;
-    issued_by_one(&settings, &args.client, args.issuer.as_ref(), args.subject.is_some())?;
+    check_names(grants, &args.client, args.grant.as_deref(), given)?;
+    check_issuer(&settings, &args.client, args.issuer.as_ref(), args.subject.is_some())?;
     let mut issuers = settings.rules.issuers.iter().filter(|issuer| issuer.serves(&args.client));
     let only = match (issuers.next(), issuers.next()) {
         (Some(only), None) => Some(only.id.clone()),
@@ -128,18 +127,18 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     let issuer = args.issuer.or(only).filter(|_| args.subject.is_some());
     let caller = Caller::simulated(args.client, args.subject, claims).of_issuer(issuer);
     let policy = args.policy.map(|file| {
-        let unfit = |unfit| Failure::new(EXIT_CONFIG, format!("{}: {unfit}", file.display()));
-        RequestedPolicy::parse(&read(&file)?).map_err(unfit)
+        let problem = |problem| Failure::new(EXIT_CONFIG, format!("{}: {problem}", file.display()));
+        RequestedPolicy::parse(&read(&file)?).map_err(problem)
     });
     let policy = policy.transpose()?;
     let asked = TokenParams { grant: args.grant, duration_secs: None, parameters, policy };
     let grant = grants.decide(&caller, &asked, Clock::system().now());
-    let refused = |refusal| Failure::new(EXIT_CONFIG, with_way_out(&refusal, &caller));
+    let refused = |refusal| Failure::new(EXIT_CONFIG, with_fix(&refusal, &caller));
     Ok(grant.map_err(refused)?.policy().clone())
 }
 
-/// A refusal as the operator needs it: with the option that gives what is missing.
-fn with_way_out(refusal: &Refusal, caller: &Caller) -> String {
+/// A refusal with the option that fixes it.
+fn with_fix(refusal: &Refusal, caller: &Caller) -> String {
     let value = |problem: &ValueProblem| {
         match problem {
         ValueProblem::MissingParameter(name) => format!("give it by --param {name}=VALUE"),
@@ -161,7 +160,7 @@ fn with_way_out(refusal: &Refusal, caller: &Caller) -> String {
         ValueProblem::UnknownParameter => "leave out that --param".to_owned(),
     }
     };
-    let way_out = match refusal {
+    let fix = match refusal {
         Refusal::Unnamed(_) => "choose it by --grant NAME".to_owned(),
         Refusal::Value(problem) => value(problem),
         Refusal::NotGranted
@@ -169,18 +168,18 @@ fn with_way_out(refusal: &Refusal, caller: &Caller) -> String {
         | Refusal::LoginEndsSoon
         | Refusal::Policy(_) => return refusal.to_string(),
     };
-    format!("{refusal}; {way_out}")
+    format!("{refusal}; {fix}")
 }
 
-/// The values of a call, as the command line gives them.
+/// The values from the command line.
 #[derive(Clone, Copy)]
 struct Given<'a> {
     parameters: &'a BTreeMap<String, String>,
     claims: &'a BTreeMap<String, String>,
 }
 
-/// An issuer on the command line whose users the client does not have, or none where there are several to choose from.
-fn issued_by_one(
+/// Refuses an issuer that is not one of the client's, or none if there are several.
+fn check_issuer(
     settings: &Settings,
     client: &ClientId,
     issuer: Option<&IssuerName>,
@@ -202,8 +201,8 @@ fn issued_by_one(
     Err(Failure::new(EXIT_CONFIG, format!("{wrong}; its issuers are: {known}")))
 }
 
-/// Names on the command line that the configuration does not have. The operator learns what it has; callers do not.
-fn named_rightly(
+/// Refuses names that the configuration does not have, and lists those it has: the operator may know them, callers may not.
+fn check_names(
     grants: &Grants,
     client: &ClientId,
     grant: Option<&str>,
@@ -258,7 +257,7 @@ fn list(names: impl Iterator<Item = impl ToString>) -> String {
     names.join(", ")
 }
 
-/// What is given under each name; of two values for one, neither is taken in silence.
+/// The values by name; a repeated name is refused.
 fn each_once(
     option: &str,
     pairs: Vec<(String, String)>,
@@ -337,12 +336,12 @@ fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     match count {
         0 => Ok(()),
         _ => {
-            let way_out = if broad {
+            let fix = if broad {
                 "; for a grant that sets `allow_broad`, lint with --allow-broad"
             } else {
                 ""
             };
-            let problem = format!("{count} problem(s) in the policy templates{way_out}");
+            let problem = format!("{count} problem(s) in the policy templates{fix}");
             Err(Failure::new(EXIT_CONFIG, problem))
         }
     }

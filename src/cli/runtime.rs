@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-/// How long what is still going on may take to end: threads that read files which hang never do.
-const LEFT_OVER: Duration = Duration::from_millis(200);
+/// How long remaining tasks have to end: a thread that reads a hanging file never ends.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// A runtime for the commands that wait.
+/// Runs an asynchronous command.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.expect("the system gives us threads");
+    let runtime = runtime.expect("threads can be started");
     let done = runtime.block_on(future);
-    runtime.shutdown_timeout(LEFT_OVER);
+    runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     done
 }

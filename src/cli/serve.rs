@@ -14,7 +14,7 @@ use crate::config::{LogFormat, SecretsToo, Settings};
 use crate::telemetry::{self, LogEnd, LogFilter};
 use appserver_domain::clock::Clock;
 
-/// A configuration may take so long to be read. The files may lie on a network.
+/// The time limit for reading a configuration, whose files may be on a network.
 const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(super) fn serve(config: &ConfigFiles, signals: Signals) -> Result<(), Failure> {
@@ -22,7 +22,7 @@ pub(super) fn serve(config: &ConfigFiles, signals: Signals) -> Result<(), Failur
         let config = config.clone();
         let settings = read(move || config.load_for_check(SecretsToo::Yes));
         let Some(settings) = signals.unless_stopped(settings).await? else { return Ok(()) };
-        // To the end: what waits to be logged is written before this ends.
+        // Dropped last: buffered log lines are written then.
         let (log, _end) = start_log(&settings)?;
         let started = async { Ok(App::start(settings, Clock::system()).await?) };
         let Some(app) = signals.unless_stopped(started).await? else { return Ok(()) };
@@ -32,7 +32,7 @@ pub(super) fn serve(config: &ConfigFiles, signals: Signals) -> Result<(), Failur
     })
 }
 
-/// Runs the server until `stop`; an AccessKey that may not be used ends it with its own exit code.
+/// Runs the server until `stop`; an unusable AccessKey ends it with its own exit code.
 pub(super) async fn run(app: App, stop: CancellationToken) -> Result<(), Failure> {
     app.run(stop).await.map_err(|unfit| {
         tracing::error!("{unfit}");
@@ -45,7 +45,7 @@ pub(super) fn start_log(settings: &Settings) -> Result<(LogFilter, LogEnd), Fail
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))
 }
 
-/// Reads files on a thread that nobody has to wait for.
+/// Reads files on a thread, so that a hanging file does not block the command.
 pub(super) async fn read<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {

@@ -1,5 +1,5 @@
-//! The signals of a command that runs until it is stopped. They are caught from the first statement of the process on: a
-//! signal that comes before has the system's default effect, which ends the process.
+//! Signals of a command that runs until it is stopped. They are caught from the first statement of the process on; an earlier signal
+//! ends the process, as the system does by default.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -15,29 +15,27 @@ use crate::app::Reloads;
 /// 128 + SIGTERM, as a shell reports it.
 const EXIT_TERMINATED: i32 = 143;
 
-/// What the signals of the process ask for, those included that came before anything could answer them.
+/// The signals received so far, including those from before anything could act on them.
 pub(super) struct Signals {
-    /// Holds one SIGHUP until there is something to reload; further ones are the same request.
+    /// Holds one SIGHUP until a server can reload; further ones are merged with it.
     reload: Arc<Notify>,
     stop: CancellationToken,
-    /// The stop was a SIGINT: somebody waits at a terminal.
+    /// The stop was a SIGINT: a user waits at a terminal.
     interrupted: CancellationToken,
 }
 
 impl Signals {
-    /// The commands that run until they are stopped. Ctrl-C ends any other at once, as the system does by default.
+    /// The commands that run until they are stopped. Ctrl-C ends others at once, as the system does by default.
     const LONG_RUNNING: [&str; 3] = ["serve", "dev", "emulator"];
 
-    /// Catches them if the command line names such a command. It is not parsed yet: that takes longer than a supervisor
-    /// may wait.
+    /// Catches signals if the command line, which is not parsed yet, names such a command: a supervisor may not wait for parsing.
     pub(super) fn catch_for(command: Option<&OsStr>) -> Option<Self> {
         let is_long_running = |name: &OsStr| Self::LONG_RUNNING.iter().any(|own| *own == name);
         command.is_some_and(is_long_running).then(Self::catch)
     }
 
-    /// Catches them: the first SIGTERM or SIGINT stops, the second ends the process at once.
-    ///
-    /// A thread of its own waits for them. Tokio's streams need its runtime, whose start takes some milliseconds.
+    /// Catches signals: the first SIGTERM or SIGINT stops, the second ends the process at once. A thread waits for them, because
+    /// Tokio's streams need its runtime, which takes some milliseconds to start.
     pub(super) fn catch() -> Self {
         let mut caught = Caught::new([SIGHUP, SIGTERM, SIGINT])
             .expect("the system lets a process catch SIGHUP, SIGTERM and SIGINT");
@@ -64,11 +62,11 @@ impl Signals {
             }
         };
         let thread = std::thread::Builder::new().name("signals".into());
-        thread.spawn(wait).expect("the system gives us threads");
+        thread.spawn(wait).expect("threads can be started");
         signals
     }
 
-    /// The result of `work`; none if a stop comes first.
+    /// The result of `work`; `None` if a stop comes first.
     pub(super) async fn unless_stopped<T>(
         &self,
         work: impl Future<Output = Result<T, Failure>>,
@@ -81,8 +79,8 @@ impl Signals {
         self.stop.clone()
     }
 
-    /// From now on each SIGHUP, and one that came before, makes the servers read their configuration again; they log the
-    /// outcome. Returns the token that stops the servers. A SIGINT also cancels `prompt`, so that the stop has no delay.
+    /// Reloads the servers' configuration on each SIGHUP, including an earlier one; they log the outcome. Returns the token that
+    /// stops the servers. A SIGINT also cancels `prompt`, so that the stop has no delay.
     pub(super) fn reload_and_stop(
         self,
         servers: Vec<Reloads>,

@@ -1,4 +1,4 @@
-//! How well tokens are shared, in seven numbers.
+//! Counters of token sharing, read from the servers' metrics.
 
 use std::sync::Arc;
 
@@ -10,19 +10,19 @@ use crate::telemetry::Metrics;
 #[derive(Debug, Default, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Counters {
-    /// Tokens handed out.
+    /// Vended tokens.
     tokens: u64,
-    /// Of these, from memory and fresh.
+    /// Lookups answered from the cache.
     hits: u64,
-    /// Fetched from STS.
+    /// Lookups that needed STS.
     misses: u64,
-    /// Fetched by another server.
+    /// Lookups answered by a token of another server.
     shared: u64,
-    /// Callers who waited for a call that was under way.
+    /// Callers that waited for a call in flight.
     joined: u64,
-    /// AssumeRole calls, retries and refreshes ahead included.
+    /// AssumeRole calls, including retries and refresh-ahead.
     sts_calls: u64,
-    /// Tokens for which STS was not asked.
+    /// Tokens that needed no STS call.
     saved: u64,
 }
 
@@ -32,15 +32,15 @@ impl Counters {
         Self::read(&texts)
     }
 
-    /// Read from the text that Prometheus scrapes: the metrics themselves can be written and not read.
+    /// Reads the Prometheus text: the metrics themselves are write-only.
     fn read(texts: &[String]) -> Self {
         let sum = |name: &str, label: &str| -> u64 {
             let samples = texts.iter().flat_map(|text| text.lines()).filter_map(|line| {
                 let (series, count) = line.rsplit_once(' ')?;
                 let rest = series.strip_prefix(name)?;
-                // Another metric's name may begin alike.
-                let is_it = rest.is_empty() || rest.starts_with('{');
-                (is_it && rest.contains(label)).then(|| count.parse::<u64>().ok())?
+                // Another metric's name can have the same prefix.
+                let is_series = rest.is_empty() || rest.starts_with('{');
+                (is_series && rest.contains(label)).then(|| count.parse::<u64>().ok())?
             });
             samples.sum()
         };

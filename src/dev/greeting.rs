@@ -1,11 +1,11 @@
-//! What `appserver dev` prints once it serves.
+//! The commands that `appserver dev` prints once it serves.
 
 use std::net::SocketAddr;
 
 use appserver_domain::clock::Clock;
 use appserver_emulator::demo_jwt;
 
-/// Lines that work as they are, pasted into another terminal.
+/// Commands that can be pasted into another terminal.
 pub(crate) fn greeting(
     servers: &[(SocketAddr, SocketAddr)],
     sts: SocketAddr,
@@ -33,11 +33,11 @@ The photos of a user, whom their identity provider's token proves:
   curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
 The token of the identity provider's user `alice`, good for an hour, for your own app to send:
   {jwt}
-A token for an SDK that takes nothing but a URL:
+A token for an SDK that only supports a URL:
   curl \"$(curl -s -u client-002:client-002-demo-secret -X POST http://{public}/v1/tickets | jq -r .Url)\"
-What a client may have:
+The grants of a client:
   curl -u client-002:client-002-demo-secret http://{public}/v1/whoami
-What operators watch:
+The metrics:
   curl http://{admin}/metrics
 
 Ctrl-C ends it."

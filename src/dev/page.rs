@@ -1,7 +1,7 @@
-//! `http://127.0.0.1:8080/dev/`: a page to see what tokens are and are not good for.
+//! `http://127.0.0.1:8080/dev/`: a page that shows what tokens allow and deny.
 //!
-//! It is a client like any other: it asks the service's own routes with a demo client's secret, and the emulated OSS
-//! with the token. Only what no client could know comes from here.
+//! The page is a client: it calls the service with a demo client's secret, and the emulated OSS with the token. These routes serve the
+//! page, and the data that no client has.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ const CSS: &str = "text/css; charset=utf-8";
 const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-/// All that the page is made of, by its name below `/dev/`.
+/// The files of the page, by their name below `/dev/`.
 const ASSETS: [(&str, &str, &str); 12] = [
     ("", HTML, include_str!("assets/index.html")),
     ("page.css", CSS, include_str!("assets/page.css")),
@@ -53,16 +53,16 @@ pub(crate) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
         let answer = async move || ([(header::CONTENT_TYPE, media_type)], text);
         routes = routes.route(&format!("/dev/{name}"), get(answer));
     }
-    let framed = move |answer: Response| {
+    let with_headers = move |answer: Response| {
         let policy = policy.clone();
-        async move { frame(answer, policy) }
+        async move { add_headers(answer, policy) }
     };
-    routes.fallback(not_found).layer(axum::middleware::map_response(framed))
+    routes.fallback(not_found).layer(axum::middleware::map_response(with_headers))
 }
 
-/// A demo user's token, as their identity provider would give it to the app.
-async fn jwt(asked: Result<Query<Asked>, QueryRejection>) -> Response {
-    let user = asked.ok().map(|Query(Asked { user })| user);
+/// A demo user's token, as an identity provider gives it to the app.
+async fn jwt(query: Result<Query<JwtQuery>, QueryRejection>) -> Response {
+    let user = query.ok().map(|Query(JwtQuery { user })| user);
     match user.filter(|user| USERS.contains(&user.as_str())) {
         Some(user) => {
             let jwt = demo_jwt(&user, Clock::system().now());
@@ -81,7 +81,7 @@ async fn jwt(asked: Result<Query<Asked>, QueryRejection>) -> Response {
 }
 
 #[derive(Deserialize)]
-struct Asked {
+struct JwtQuery {
     user: String,
 }
 
@@ -89,7 +89,7 @@ async fn not_found() -> impl IntoResponse {
     (StatusCode::NOT_FOUND, Json(serde_json::json!({"Code": "NotFound"})))
 }
 
-/// What the page may load and whom it may ask: ourselves and the emulated OSS, and no script that stands in a page.
+/// The page loads from and connects to this server and the emulated OSS only; inline scripts are blocked.
 fn security_policy(setup: &Setup) -> HeaderValue {
     let oss = setup.oss_endpoint();
     let policy = format!(
@@ -99,12 +99,12 @@ fn security_policy(setup: &Setup) -> HeaderValue {
     policy.try_into().expect("an address is ASCII")
 }
 
-fn frame(mut answer: Response, policy: HeaderValue) -> Response {
+fn add_headers(mut answer: Response, policy: HeaderValue) -> Response {
     let fields: [(HeaderName, HeaderValue); 4] = [
         (header::CONTENT_SECURITY_POLICY, policy),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
         (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-        // A page of yesterday's build would be hard to understand.
+        // A cached page of an older build would not match the server.
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
     answer.headers_mut().extend(fields);
@@ -125,7 +125,7 @@ mod tests {
 
     const OSS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
 
-    /// Status, headers and text of what the demo's page answers.
+    /// Status, headers and text of an answer.
     async fn answer(path: &str) -> (u16, axum::http::HeaderMap, String) {
         let files = ["config/dev.toml".into()];
         let settings = config::load(&files, &Environment::new(), Mode::Demo).unwrap();
@@ -138,8 +138,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn everything_that_the_page_is_made_of_is_there_and_may_only_ask_us_and_the_emulated_oss()
-    {
+    async fn every_file_of_the_page_is_served_and_connects_only_to_us_and_the_emulated_oss() {
         for (name, media_type, text) in ASSETS {
             let (status, headers, body) = answer(&format!("/dev/{name}")).await;
             assert_eq!((status, body.as_str()), (200, text), "{name}");
@@ -154,14 +153,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_page_is_told_whom_it_may_pretend_to_be() {
+    async fn setup_json_lists_the_demo_clients_and_users() {
         let (status, _, body) = answer("/dev/setup.json").await;
         assert_eq!(status, 200);
         insta::assert_snapshot!(body, @r#"{"Buckets":[{"Name":"sample-bucket","Region":"cn-hangzhou"},{"Name":"sample-public","Region":"cn-hangzhou"}],"Clients":[{"ForUsers":false,"Id":"client-001","Secret":"client-001-demo-secret"},{"ForUsers":false,"Id":"client-002","Secret":"client-002-demo-secret"},{"ForUsers":false,"Id":"client-003","Secret":"client-003-demo-secret"},{"ForUsers":false,"Id":"client-004","Secret":"client-004-demo-secret"},{"ForUsers":true,"Id":"photo-app","Secret":"photo-app-demo-secret"}],"OssEndpoint":"http://127.0.0.1:8091","Users":["alice","bob"]}"#);
     }
 
     #[tokio::test]
-    async fn a_users_token_is_fresh_and_theirs() {
+    async fn a_users_token_is_valid_and_names_the_user() {
         let (status, _, body) = answer("/dev/jwt?user=alice").await;
         let body: serde_json::Value = serde_json::from_str(&body).unwrap();
         let claims = body["Jwt"].as_str().unwrap().split('.').nth(1).unwrap().to_owned();
@@ -173,7 +172,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_token_for_an_unknown_user_names_the_users_there_are() {
+    async fn an_unknown_user_gets_the_list_of_users() {
         for path in ["/dev/jwt", "/dev/jwt?user=zoe", "/dev/jwt?name=alice"] {
             let (status, _, body) = answer(path).await;
             assert_eq!(status, 404, "{path}");
@@ -184,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_the_page_does_not_have_is_not_found() {
+    async fn unknown_paths_are_not_found() {
         let (status, headers, body) = answer("/dev/nothing").await;
         assert_eq!((status, body.as_str()), (404, r#"{"Code":"NotFound"}"#));
         assert_eq!(headers["content-type"], "application/json");

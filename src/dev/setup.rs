@@ -1,4 +1,4 @@
-//! What the page has to be told: where the emulated OSS is, and whom it may pretend to be.
+//! The data that the page needs: the address of the emulated OSS, and the demo's clients and users.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use crate::config::Settings;
 use appserver_domain::ClientId;
 use appserver_emulator::BucketSettings;
 
-/// The users that the demo's issuer of JWTs knows.
+/// The users of the demo's issuer.
 pub(super) const USERS: [&str; 2] = ["alice", "bob"];
 
 /// `/dev/setup.json`.
@@ -32,9 +32,9 @@ struct BucketView {
 #[serde(rename_all = "PascalCase")]
 struct ClientView {
     id: String,
-    /// As the demo has it, whether or not it opens a client of another configuration.
+    /// The demo's secret; clients of another configuration may have other secrets.
     secret: String,
-    /// Whether a grant of it is for a user, whom the client's own secret does not prove.
+    /// Whether one of its grants needs a user, which the client's secret does not authenticate.
     for_users: bool,
 }
 

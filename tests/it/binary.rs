@@ -497,7 +497,7 @@ fn check_is_content_with_a_sound_configuration() {
     let output = run(&["check", "--without-access-key", "--config", &service.config()], &[]);
     assert_eq!(
         (output.status.code(), text(&output.stdout)),
-        (Some(0), "The configuration is sound.\n".into())
+        (Some(0), "The configuration is valid.\n".into())
     );
 }
 

@@ -1,11 +1,11 @@
-//! One line, read.
+//! One parsed audit line.
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-/// What is read of a line; members that it does not know are passed over.
+/// The members of an audit line; unknown members are ignored.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Entry<'a> {
@@ -30,7 +30,7 @@ pub(super) struct Entry<'a> {
     pub(super) peer: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) address: Option<Cow<'a, str>>,
-    /// How many requests the line stands for, where it is not one.
+    /// The number of requests, if the line summarizes several.
     pub(super) count: Option<u64>,
     pub(super) last: Option<DateTime<Utc>>,
     #[serde(borrow)]
@@ -56,19 +56,19 @@ pub(super) struct Entry<'a> {
 }
 
 impl Entry<'_> {
-    /// The user, and of which issuer: `alice of company`. Lines of older versions name no issuer.
+    /// The user with its issuer: `alice of company`. Lines of older versions have no issuer.
     pub(super) fn user(&self) -> Option<String> {
         let subject = self.subject.as_deref()?;
         let issuer = self.issuer.as_deref().map(|issuer| format!(" of {issuer}"));
         Some(format!("{subject}{}", issuer.unwrap_or_default()))
     }
 
-    /// The caller's address; of lines without one the peer's, without its port, which is another for each connection.
+    /// The caller's address, or else the peer's without its port, which differs for each connection.
     pub(super) fn address(&self) -> Option<&str> {
         self.address.as_deref().or_else(|| self.peer_address())
     }
 
-    /// Who called: the address, and where it is not the peer's, which proxy has said so.
+    /// The caller's address, and the proxy that reported it if it is not the peer's own.
     pub(super) fn from(&self) -> Cow<'_, str> {
         match (&self.address, self.peer.as_deref()) {
             (Some(address), Some(peer)) if self.peer_address() != Some(address) => {
@@ -90,7 +90,7 @@ impl Entry<'_> {
 }
 
 /// Text of an entry for a terminal: characters that would control the terminal are escaped.
-pub(super) fn shown(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let controls = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')

@@ -1,4 +1,4 @@
-//! The lines of all files, one at a time: files may be longer than memory.
+//! Reads the lines of all files one at a time: files can be larger than memory.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -11,16 +11,16 @@ use serde::Deserialize;
 use super::entry::Entry;
 use crate::cli::output::note;
 
-/// No line of ours is longer; what is, is passed over without being kept.
+/// The longest audit line; a longer line is skipped without buffering it.
 const LONGEST: u64 = 64 * 1024;
 
-/// So many lines of a file that cannot be read are named by their numbers; the rest are counted.
-const NAMED: usize = 10;
+/// The unreadable lines of a file that are reported by number; the rest are counted.
+const REPORTED_LINES: usize = 10;
 
 pub(super) struct Lines {
     /// The oldest first.
     files: VecDeque<OpenFile>,
-    /// Files in which no line is the audit's, and some line is nobody's.
+    /// Files without any audit line, and with unreadable lines.
     wrong: Vec<String>,
 }
 
@@ -28,25 +28,25 @@ struct OpenFile {
     name: String,
     reader: Box<dyn BufRead>,
     number: u64,
-    /// Whether a line of it was the audit's.
+    /// Whether it has an audit line.
     is_audit: bool,
-    /// The numbers of lines that cannot be read, and are not named yet.
+    /// The numbers of unreadable lines that are not reported yet.
     unnamed: Vec<u64>,
     unreadable: usize,
 }
 
-/// A line; none if it was too long or no text.
+/// A line; `None` if it is too long or not UTF-8.
 pub(super) struct Line(Option<String>);
 
 /// What a line is.
 pub(super) enum LineKind<'a> {
     Audit(Box<Entry<'a>>, &'a str),
-    /// Somebody else's, or empty.
+    /// A line of another log, or empty.
     Other,
     Unreadable,
 }
 
-/// Of a line that somebody else wrote, as where the log and the audit were collected together.
+/// Recognizes a line of another log, as when log and audit are collected together.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Mark {
@@ -60,22 +60,22 @@ struct When {
 }
 
 impl Lines {
-    /// Opens all files before anything is read. They are read in the order of their first lines' times, whatever
-    /// order they are named in: a shell names `audit.jsonl` before `audit.jsonl.1`, which is older.
+    /// Opens all files before reading any. They are read in the order of their first times, whatever the order of the arguments: a
+    /// shell lists `audit.jsonl` before `audit.jsonl.1`, which is older.
     pub(super) fn of(paths: &[PathBuf]) -> io::Result<Self> {
         let mut files = Vec::new();
         for path in paths {
             let name = path.display().to_string();
             let (reader, begins): (Box<dyn BufRead>, _) = if path == Path::new("-") {
-                // What is piped in cannot be looked at twice, and is mostly the newest.
+                // Standard input cannot be read twice, and is usually the newest.
                 (Box::new(BufReader::new(io::stdin())), None)
             } else {
                 let named =
                     |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
                 let file = File::open(path).map_err(named)?;
-                // What comes out of a pipe, as the shell's `<(…)` is, cannot be read twice either.
+                // A pipe, such as the shell's `<(…)`, cannot be read twice either.
                 let begins = match file.metadata().map_err(named)?.is_file() {
-                    true => begins(File::open(path).map_err(named)?).map_err(named)?,
+                    true => first_time(File::open(path).map_err(named)?).map_err(named)?,
                     false => None,
                 };
                 (Box::new(BufReader::new(file)), begins)
@@ -88,7 +88,7 @@ impl Lines {
         Ok(Self { files, wrong: Vec::new() })
     }
 
-    /// What the last line was found to be. Lines that cannot be read are reported, unless the whole file is wrong.
+    /// Records the kind of the last line. Unreadable lines are reported, unless the file has no audit line at all.
     pub(super) fn note(&mut self, read: &LineKind<'_>) {
         let Some(file) = self.files.front_mut() else { return };
         match read {
@@ -96,7 +96,7 @@ impl Lines {
             LineKind::Audit(..) => file.is_audit = true,
             LineKind::Unreadable => {
                 file.unreadable += 1;
-                if file.unreadable <= NAMED {
+                if file.unreadable <= REPORTED_LINES {
                     file.unnamed.push(file.number);
                 }
             }
@@ -104,12 +104,12 @@ impl Lines {
         if file.is_audit {
             for number in file.unnamed.drain(..) {
                 let name = &file.name;
-                note(format_args!("{name}:{number}: this line cannot be read, and is passed over"));
+                note(format_args!("{name}:{number}: this line cannot be read; skipping it"));
             }
         }
     }
 
-    /// The files that are no audit, once all are read: a line for each.
+    /// A message for each file that is not an audit file, once all are read.
     pub(super) fn wrong(&self) -> &[String] {
         &self.wrong
     }
@@ -119,15 +119,17 @@ impl Lines {
             return;
         };
         if unreadable > 0 && !is_audit {
-            self.wrong.push(format!("{name}: this is no audit: no line of it can be read as one"));
-        } else if let Some(more @ 1..) = unreadable.checked_sub(NAMED) {
-            note(format_args!("{name}: {more} more lines cannot be read, and are passed over"));
+            self.wrong.push(format!(
+                "{name}: this is not an audit file: no line can be read as an audit line"
+            ));
+        } else if let Some(more @ 1..) = unreadable.checked_sub(REPORTED_LINES) {
+            note(format_args!("{name}: {more} more lines cannot be read; skipping them"));
         }
     }
 }
 
 /// The time of the first line that has one.
-fn begins(file: File) -> io::Result<Option<DateTime<Utc>>> {
+fn first_time(file: File) -> io::Result<Option<DateTime<Utc>>> {
     let mut file = OpenFile::new(String::new(), Box::new(BufReader::new(file)));
     while let Some(Line(text)) = file.next()? {
         let when = text.and_then(|text| serde_json::from_str::<When>(&text).ok());

@@ -1,8 +1,8 @@
-//! Decisions as a list, one line each, and at its end what the tokens could do.
+//! Lists decisions, one a line, followed by the policies of their tokens.
 
 use std::io::{self, Write};
 
-use super::entry::{Entry, shown};
+use super::entry::{Entry, escaped};
 use super::policies::Policies;
 
 #[derive(Default)]
@@ -13,30 +13,31 @@ pub(super) struct Listed {
 impl Listed {
     pub(super) fn write(&mut self, out: &mut impl Write, entry: &Entry<'_>) -> io::Result<()> {
         self.policies.want(entry);
-        let text = |text: &Option<std::borrow::Cow<'_, str>>| shown(text.as_deref().unwrap_or("-"));
+        let text =
+            |text: &Option<std::borrow::Cow<'_, str>>| escaped(text.as_deref().unwrap_or("-"));
         write!(
             out,
             "{}  {:7}  {}",
             entry.time.format("%Y-%m-%dT%H:%M:%S%.3fZ"),
-            shown(&entry.decision),
+            escaped(&entry.decision),
             text(&entry.client),
         )?;
         if let Some(user) = entry.user() {
-            write!(out, " for {}", shown(&user))?;
+            write!(out, " for {}", escaped(&user))?;
         }
-        write!(out, "  grant {}  from {}", text(&entry.grant), shown(&entry.from()))?;
+        write!(out, "  grant {}  from {}", text(&entry.grant), escaped(&entry.from()))?;
         match &entry.sts_access_key_id {
             Some(id) => writeln!(
                 out,
                 "  {} until {} ({})  session {} of {}",
-                shown(id),
+                escaped(id),
                 text(&entry.expiration),
                 text(&entry.source),
                 text(&entry.session_name),
                 text(&entry.role),
             ),
             None => {
-                write!(out, "  {}: {}", shown(&entry.code), text(&entry.reason))?;
+                write!(out, "  {}: {}", escaped(&entry.code), text(&entry.reason))?;
                 if let (Some(count), Some(last)) = (entry.count, entry.last) {
                     write!(out, " ({count} times until {})", last.format("%Y-%m-%dT%H:%M:%SZ"))?;
                 }

@@ -23,68 +23,68 @@ use listed::Listed;
 use moment::Moment;
 use token::Token;
 
-/// Nothing was found, as grep says it.
+/// Nothing was found, as with grep.
 const EXIT_NOTHING: u8 = 1;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum AuditCommand {
-    /// Find decisions in audit files: who got which token, when, from where, and what it could do; the exit code is 1 if
+    /// Find decisions in audit files: who got which token, when, from where, and with which policy; the exit code is 1 if
     /// there is none
     Find(FindArgs),
 }
 
 #[derive(Debug, Args)]
 pub(super) struct FindArgs {
-    /// The audit's files, rotated ones too, in any order; - is standard input
+    /// Audit files, including rotated ones, in any order; - is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
     /// Everything about one token, by its AccessKeyId as ActionTrail and OSS's logs name it
     #[arg(long, value_name = "STS.…")]
     access_key_id: Option<String>,
-    /// Of this user
+    /// Only this user
     #[arg(long)]
     subject: Option<String>,
-    /// Of users of this issuer, as the configuration calls it
+    /// Only users of this issuer, a key of `issuers`
     #[arg(long)]
     issuer: Option<IssuerName>,
-    /// Of this client
+    /// Only this client
     #[arg(long)]
     client: Option<ClientId>,
-    /// For this grant
+    /// Only this grant
     #[arg(long)]
     grant: Option<GrantName>,
-    /// Asked for from this address: the caller's own, as a trusted proxy may have said it
+    /// Only this caller's address, which a trusted proxy may have reported
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
-    /// The one decision of this request
+    /// Only the decision of this request
     #[arg(long)]
     request_id: Option<String>,
-    /// From this moment on: 2016-01-13T14:02:37Z, or so long ago: 90s, 15m, 2h, 7d
+    /// From this time on: 2016-01-13T14:02:37Z, or a time ago: 90s, 15m, 2h, 7d
     #[arg(long, value_name = "TIME")]
     since: Option<Moment>,
-    /// Up to this moment
+    /// Up to this time
     #[arg(long, value_name = "TIME")]
     until: Option<Moment>,
-    /// Print the lines as they are
+    /// Print the original lines
     #[arg(long)]
     json: bool,
 }
 
-/// What is told about what is found.
+/// The output format.
 enum Report {
     Raw,
     Token(Box<Token>),
     Listed(Box<Listed>),
 }
 
-/// Which side of the search broke.
-enum Broken {
+/// The side on which I/O failed.
+enum IoFailure {
     Reading(io::Error),
     Writing(io::Error),
 }
 
-/// What is written with `?` goes to standard output.
-impl From<io::Error> for Broken {
+/// `?` is used for writing to standard output.
+impl From<io::Error> for IoFailure {
     fn from(error: io::Error) -> Self {
         Self::Writing(error)
     }
@@ -106,14 +106,14 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let (mut found, mut wrong) = (false, Vec::new());
-    let mut told = || -> Result<(), Broken> {
-        let mut lines = Lines::of(&args.files).map_err(Broken::Reading)?;
+    let mut search = || -> Result<(), IoFailure> {
+        let mut lines = Lines::of(&args.files).map_err(IoFailure::Reading)?;
         while let Some(line) = lines.next() {
-            let line = line.map_err(Broken::Reading)?;
+            let line = line.map_err(IoFailure::Reading)?;
             let read = line.read();
             lines.note(&read);
             let LineKind::Audit(entry, text) = read else { continue };
-            // The policy of a token may stand on a line that is not asked for.
+            // A line that does not match may have the policy of a token that does.
             match &mut report {
                 Report::Raw => {}
                 Report::Token(token) => token.policies.learn(&entry),
@@ -139,8 +139,8 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         wrong.extend_from_slice(lines.wrong());
         Ok(out.flush()?)
     };
-    match told() {
-        // Nothing can be found in them.
+    match search() {
+        // No file is an audit file.
         Ok(()) if wrong.len() == args.files.len() => {
             Err(Failure::new(EXIT_CONFIG, wrong.join("\n")))
         }
@@ -149,8 +149,8 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             let nothing = || Failure::new(EXIT_NOTHING, "there is no such decision in these files");
             found.then_some(()).ok_or_else(nothing)
         }
-        Err(Broken::Writing(error)) => written(Err(error)),
-        Err(Broken::Reading(error)) => Err(Failure::new(EXIT_CONFIG, error)),
+        Err(IoFailure::Writing(error)) => written(Err(error)),
+        Err(IoFailure::Reading(error)) => Err(Failure::new(EXIT_CONFIG, error)),
     }
 }
 

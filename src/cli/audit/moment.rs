@@ -1,4 +1,4 @@
-//! A moment as operators write it.
+//! A time as operators write it.
 
 use std::str::FromStr;
 

@@ -1,27 +1,27 @@
-//! What tokens could do: policies by their hashes, as they come by.
+//! The policies of tokens, by hash.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 
-use super::entry::{Entry, shown};
+use super::entry::{Entry, escaped};
 
-/// So many policies are remembered, 2 KB each at the most, in case that a later line names them; and so many are told.
-const REMEMBERED: usize = 10_000;
-const TOLD: usize = 1_000;
+/// The policies that are kept, at most 2 KB each, for later lines that refer to them; and those that are printed.
+const KEPT_POLICIES: usize = 10_000;
+const PRINTED_POLICIES: usize = 1_000;
 
 #[derive(Default)]
 pub(super) struct Policies {
     texts: BTreeMap<String, String>,
     /// Their hashes, the oldest first.
     order: VecDeque<String>,
-    /// Those that were found, by hash; a text if it came by.
+    /// The policies to print, by hash; with their text, if a line had it.
     wanted: BTreeMap<String, Option<String>>,
-    /// Whether more were found than can be told.
+    /// Whether more were found than are printed.
     more: bool,
 }
 
 impl Policies {
-    /// Any line may have one that another line names.
+    /// Keeps the policy of a line, which other lines may refer to.
     pub(super) fn learn(&mut self, entry: &Entry<'_>) {
         let (Some(hash), Some(text)) = (&entry.policy_sha256, &entry.policy) else { return };
         if let Some(wanted) = self.wanted.get_mut(&**hash) {
@@ -30,32 +30,32 @@ impl Policies {
         if self.texts.insert(hash.to_string(), text.to_string()).is_none() {
             self.order.push_back(hash.to_string());
         }
-        if self.order.len() > REMEMBERED
+        if self.order.len() > KEPT_POLICIES
             && let Some(oldest) = self.order.pop_front()
         {
             self.texts.remove(&oldest);
         }
     }
 
-    /// A line that is told names one.
+    /// Marks the policy of a printed line for printing.
     pub(super) fn want(&mut self, entry: &Entry<'_>) {
         let Some(hash) = entry.policy_sha256.as_deref() else { return };
         if self.wanted.contains_key(hash) {
             return;
         }
-        if self.wanted.len() == TOLD {
+        if self.wanted.len() == PRINTED_POLICIES {
             self.more = true;
             return;
         }
         self.wanted.insert(hash.to_owned(), self.texts.get(hash).cloned());
     }
 
-    /// All that were wanted.
+    /// Prints the marked policies.
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
         for (hash, text) in &self.wanted {
-            writeln!(out, "\nWhat it could do (PolicySha256 {}):", shown(hash))?;
+            writeln!(out, "\nWhat it could do (PolicySha256 {}):", escaped(hash))?;
             match text {
-                Some(text) => writeln!(out, "{}", shown(text))?,
+                Some(text) => writeln!(out, "{}", escaped(text))?,
                 None => writeln!(
                     out,
                     "  the policy's text is not in these files; look at earlier ones"
@@ -65,7 +65,7 @@ impl Policies {
         if self.more {
             writeln!(
                 out,
-                "\n(More policies than {TOLD} were found; search for less to read them all.)"
+                "\n(More policies than {PRINTED_POLICIES} were found; search for less to read them all.)"
             )?;
         }
         Ok(())

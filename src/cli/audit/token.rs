@@ -1,17 +1,17 @@
-//! One token: who has it, since when, from where, and what it could do. Its many lines become one account.
+//! Summarizes one token: its holders, times, addresses and policy.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use chrono::{DateTime, Utc};
 
-use super::entry::{Entry, shown};
+use super::entry::{Entry, escaped};
 use super::policies::Policies;
 
-/// So many different callers, addresses or replicas are counted; a token that more share is named by these.
+/// The different callers, addresses or replicas that are counted.
 const COUNTED: usize = 10_000;
-/// So many are named, those with most first.
-const NAMED: usize = 10;
+/// Those that are listed, most frequent first.
+const LISTED: usize = 10;
 
 pub(super) struct Token {
     pub(super) policies: Policies,
@@ -27,7 +27,7 @@ pub(super) struct Token {
     sts_request: Option<String>,
 }
 
-/// How often each of them was seen.
+/// How often each was seen.
 #[derive(Default)]
 struct Counts {
     of: BTreeMap<String, u64>,
@@ -69,7 +69,7 @@ impl Token {
             (&mut self.expiration, &entry.expiration),
             (&mut self.sts_request, &entry.sts_request_id),
         ] {
-            // The same on each line.
+            // Equal on every line.
             if let (None, Some(text)) = (&ours, theirs) {
                 *ours = Some(text.to_string());
             }
@@ -77,8 +77,8 @@ impl Token {
     }
 
     pub(super) fn write(&self, out: &mut impl Write) -> io::Result<()> {
-        writeln!(out, "{}", shown(&self.id))?;
-        let mut row = |name: &str, text: &str| writeln!(out, "  {name:12} {}", shown(text));
+        writeln!(out, "{}", escaped(&self.id))?;
+        let mut row = |name: &str, text: &str| writeln!(out, "  {name:12} {}", escaped(text));
         if let Some((first, last)) = self.seen {
             let [first, last] = [first, last].map(|time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ"));
             let times =
@@ -133,7 +133,7 @@ impl Counts {
         format!("{beyond}{count} {}", if count == 1 { one } else { more })
     }
 
-    /// Those with most, and how often if there are several.
+    /// The most frequent ones, with counts if there are several.
     fn named(&self) -> String {
         let mut all: Vec<_> = self.of.iter().collect();
         all.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
@@ -141,8 +141,8 @@ impl Counts {
             1 => name.to_string(),
             _ => format!("{name} ({count})"),
         };
-        let named: Vec<_> = all.iter().take(NAMED).map(one).collect();
-        let rest = if all.len() > NAMED { ", …" } else { "" };
+        let named: Vec<_> = all.iter().take(LISTED).map(one).collect();
+        let rest = if all.len() > LISTED { ", …" } else { "" };
         named.join(", ") + rest
     }
 }

@@ -161,9 +161,9 @@ async fn what_cannot_be_read_is_named_by_file_and_line() {
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), good));
     let said = text(&output.stderr).replace(&newer.display().to_string(), "<file>");
     insta::assert_snapshot!(said, @r#"
-<file>:1: this line cannot be read, and is passed over
-<file>:4: this line cannot be read, and is passed over
-<file>:8: this line cannot be read, and is passed over
+<file>:1: this line cannot be read; skipping it
+<file>:4: this line cannot be read; skipping it
+<file>:8: this line cannot be read; skipping it
 "#);
 }
 
@@ -199,7 +199,7 @@ fn a_file_that_is_no_audit_is_one_line() {
         let said = text(&output.stderr).replace(&folder.path().display().to_string(), "<folder>");
         (output.status.code(), text(&output.stdout).lines().count(), said)
     };
-    let no = "this is no audit: no line of it can be read as one";
+    let no = "this is not an audit file: no line can be read as an audit line";
     assert_eq!(said(&[&toml]), (Some(64), 0, format!("appserver: <folder>/app.toml: {no}\n")));
     assert_eq!(said(&[&picture]), (Some(64), 0, format!("appserver: <folder>/picture: {no}\n")));
     let (code, _, message) = said(&[&folder.path().display().to_string()]);
@@ -218,7 +218,7 @@ fn of_many_lines_that_cannot_be_read_ten_are_named_and_the_rest_counted() {
     let output = run(&["audit", "find", &path.display().to_string()], &[]);
     let said = text(&output.stderr);
     assert_eq!((output.status.code(), said.lines().count()), (Some(0), 11), "{said}");
-    assert!(said.ends_with("23 more lines cannot be read, and are passed over\n"), "{said}");
+    assert!(said.ends_with("23 more lines cannot be read; skipping them\n"), "{said}");
 }
 
 #[test]

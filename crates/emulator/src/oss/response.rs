@@ -65,7 +65,7 @@ impl Frame<'_> {
         if status == StatusCode::NOT_MODIFIED {
             return response;
         }
-        let text = self.error(refusal).to_xml();
+        let text = self.error(refusal).into_xml();
         if let Some(ec) = ec(refusal) {
             set(response.headers_mut(), "x-oss-ec", ec);
         }
@@ -173,11 +173,11 @@ struct ErrorDocument<'a> {
 
 impl ErrorDocument<'_> {
     /// Serializes to XML. Signed strings are left out one by one while the document is too long for oss2.
-    fn to_xml(mut self) -> String {
+    fn into_xml(mut self) -> String {
         let text = xml::write("Error", &self);
         let is_longer = self.string_to_sign_bytes.take().is_some()
             || self.canonical_request.take().is_some()
             || self.string_to_sign.take().is_some();
-        if text.len() > LONGEST_ERROR_BYTES && is_longer { self.to_xml() } else { text }
+        if text.len() > LONGEST_ERROR_BYTES && is_longer { self.into_xml() } else { text }
     }
 }
