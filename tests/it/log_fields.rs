@@ -88,7 +88,7 @@ fn fields_are_found_before_the_message() {
     let source = r#"
         tracing::warn!(request.id = id(a, "b, c"), kind, "a, {b}", c = 1);
         tracing::debug_span!("request", request.route = route);
-        tell!(DEBUG, context, response.status = 499, "gone");
+        log_request!(DEBUG, context, response.status = 499, "gone");
     "#;
     let expected =
         [r#"request.id = id(a, "b, c")"#, "kind", "request.route = route", "response.status = 499"];
