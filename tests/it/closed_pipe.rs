@@ -68,6 +68,13 @@ async fn every_command_ends_as_it_would_if_somebody_read_it() {
         [&["policy", "explain", "--json"], &demo[..], &action].concat(),
         vec!["policy", "lint", "config/policies/daily-photos.json"],
         vec!["policy", "lint", "config/dev.toml"],
+        vec![
+            "policy",
+            "compare",
+            "config/policies/daily-photos.json",
+            "config/policies/read-all.json",
+        ],
+        vec!["policy", "compare", "config/dev.toml", "config/dev.toml"],
         vec!["client", "new", "photo-app-ios"],
         vec!["audit", "find", vector],
         vec!["audit", "find", "--json", vector],

@@ -173,7 +173,7 @@ async fn users_of_different_issuers_are_different_users() {
     stage.reload().await.unwrap();
     let log = logs::since(start);
     assert!(
-        log.contains("grants.my-photos.policy") && log.contains("stay under the old ones"),
+        log.contains("grants.my-photos.policy") && log.contains("stay under the old paths"),
         "{log}"
     );
     assert!(

@@ -22,7 +22,7 @@ pub(crate) type RefreshSecs = Secs<60, 86_400>;
 pub(crate) type MaxAgeSecs = Secs<300, 604_800>;
 
 /// The settings of `[issuers.NAME]` that are about keys.
-pub(crate) struct RawKeys {
+pub(crate) struct UnresolvedKeys {
     pub(crate) jwks_file: Field<PathBuf>,
     pub(crate) jwks_url: Field<KeyAddress>,
     pub(crate) discovery: Field<bool>,
@@ -44,7 +44,7 @@ enum Source {
 /// Public keys for asymmetric algorithms, a shared secret for symmetric ones: never one for the other.
 pub(crate) fn resolve(
     path: &str,
-    raw: RawKeys,
+    raw: UnresolvedKeys,
     issuer: Option<&str>,
     algorithms: Option<&[SignatureAlgorithm]>,
     mode: Mode,

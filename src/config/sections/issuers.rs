@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::claims::{RawClaim, RawClaimRule, claim_rule, named_claim};
-use super::issuer_keys::{self, MaxAgeSecs, RawKeys, RefreshSecs};
+use super::issuer_keys::{self, MaxAgeSecs, RefreshSecs, UnresolvedKeys};
 use super::providers::Provider;
 use crate::auth::{ClaimPath, Issuer, KeyAddress, SignatureAlgorithm, SubjectType, TokenKind};
 use crate::config::bounds::Secs;
@@ -131,7 +131,7 @@ fn issuer(
         false => problems.require(raw.algorithms),
     };
     let algorithms = algorithms.map(|List(algorithms)| algorithms);
-    let keys = RawKeys {
+    let keys = UnresolvedKeys {
         jwks_file: raw.jwks_file,
         jwks_url: raw.jwks_url,
         discovery: raw.discovery,

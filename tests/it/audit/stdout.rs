@@ -53,7 +53,7 @@ async fn a_closed_standard_output_is_chosen_about_and_ends_nothing() {
         let output = running.ended();
         let log = text(&output.stderr);
         assert!(output.status.success(), "{log}");
-        let told = log.matches("the audit cannot be written").count();
+        let told = log.matches("audit lines cannot be written").count();
         assert_eq!(told, 1, "loud, and once: {log}");
     }
 }

@@ -6,10 +6,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::TooComplex;
+use super::too_complex::{MAX_STATES, TooComplex};
 
-/// The most states that are visited for one coordinate.
-const MAX_STATES: usize = 20_000;
+/// What stands for every character that no pattern names.
+pub(super) const FRESH: &str = "xyzqjvwkXYZ0123456789abcdefghilmnoprstu-_~\u{e9}\u{4e00}";
 
 /// A pattern as a row of symbols.
 #[derive(Clone, Debug)]

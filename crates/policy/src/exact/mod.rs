@@ -8,6 +8,7 @@
 
 mod language;
 mod search;
+mod too_complex;
 mod values;
 
 use std::collections::BTreeMap;
@@ -15,8 +16,9 @@ use std::fmt;
 
 use crate::document::problem::PolicyProblem;
 use crate::document::tree::{Actions, Document, Statement};
-use language::{Class, Glob, classes};
+use language::{Class, FRESH, Glob, classes};
 use search::{Coordinate, Sides};
+pub use too_complex::TooComplex;
 
 /// A RAM policy to be compared with another. A template is one, too: a placeholder is taken for a text that occurs nowhere
 /// else, the same wherever the placeholder is written.
@@ -57,22 +59,6 @@ pub struct Witness {
     pub conditions: BTreeMap<String, String>,
 }
 
-/// The bound that a comparison met.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[expect(missing_docs, reason = "each message says what its variant is")]
-pub enum TooComplex {
-    #[error("the two policies have more than {} statements", Sides::MAX_STATEMENTS)]
-    Statements,
-    #[error("the patterns overlap in too many ways; use fewer wildcards, or split the policy")]
-    Patterns,
-    #[error("the conditions combine in too many ways; use fewer of them, or split the policy")]
-    Conditions,
-    #[error(
-        "a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way"
-    )]
-    Kinds,
-}
-
 impl fmt::Display for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.action, self.resource)?;
@@ -90,8 +76,6 @@ const ACTION: &str = "?*:?*";
 /// Names of resources, such as `acs:oss:*:*:sample-bucket/a`.
 const RESOURCE: &str = "acs:?*:*:*:?*";
 const RESOURCE_FIELDS: usize = 5;
-/// What stands for every character that no pattern names.
-const FRESH: &str = "xyzqjvwkXYZ0123456789abcdefghilmnoprstu-_~\u{e9}\u{4e00}";
 
 impl Document<String> {
     /// Whether `other` allows all that this policy allows.

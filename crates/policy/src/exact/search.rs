@@ -2,14 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::TooComplex;
+use super::too_complex::{MAX_STATEMENTS, MAX_STEPS, TooComplex};
 use crate::document::tree::{Document, Effect};
 
 /// A set of statements of both policies.
 type Statements = u128;
 
-/// The most steps of a search.
-const MAX_STEPS: usize = 200_000;
+const _: () = assert!(MAX_STATEMENTS <= Statements::BITS as usize);
 
 /// What one coordinate of a request can be.
 #[derive(Debug, Default)]
@@ -37,10 +36,8 @@ pub(super) struct Sides {
 }
 
 impl Sides {
-    pub(super) const MAX_STATEMENTS: usize = Statements::BITS as usize;
-
     pub(super) fn of(one: &Document<String>, other: &Document<String>) -> Result<Self, TooComplex> {
-        if one.statements.len() + other.statements.len() > Self::MAX_STATEMENTS {
+        if one.statements.len() + other.statements.len() > MAX_STATEMENTS {
             return Err(TooComplex::Statements);
         }
         let set = |effect: Effect, side: usize| {

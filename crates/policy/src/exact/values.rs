@@ -6,9 +6,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
 
-use super::language::{Glob, classes};
+use super::language::{FRESH, Glob, classes};
 use super::search::Coordinate;
-use super::{FRESH, TooComplex};
+use super::too_complex::TooComplex;
 use crate::document::operator::ConditionOperator as Operator;
 use crate::document::tree::Statement;
 
