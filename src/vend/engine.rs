@@ -13,21 +13,22 @@ use tokio::time::{Instant, timeout_at};
 use super::budget::{Budget, Turn};
 use super::cache::{
     CacheLookup, GrantHolder, GrantHolders, Key, LookupKey, Prehashed, Token, TokenCache,
-    TokenOrigin, TokenSource,
+    TokenSource,
 };
+use super::call_runner::CallRunner;
 use super::error::{Outcome, VendError};
 use super::refresh::Refresher;
-use super::replicas::{LeaseAnswer, Replicas};
+use super::replicas::Replicas;
 use super::settings::VendSettings;
-use super::single_flight::{Entry, InFlightCall, InFlightCalls, Waiter};
+use super::single_flight::{Entry, InFlightCalls, Waiter};
 use super::sts_calls::{Payer, StsCalls};
 use super::turn_signal::TurnSignal;
 use super::wait_limit::WaitLimit;
-use crate::store::{Lease, Store};
+use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
-use crate::telemetry::{Lookup, Refresh, VendMetrics, current_trace_id, in_child_span};
+use crate::telemetry::{Lookup, Refresh, VendMetrics, in_child_span};
 use appserver_domain::ClientId;
-use appserver_domain::clock::{Clock, Moment, Stamp};
+use appserver_domain::clock::{Clock, Moment};
 
 /// How long a caller waits for a fresh token while a usable one is cached. STS answers within a fraction of it; if it
 /// does not, that is another form of failure.
@@ -36,18 +37,17 @@ const STALE_WAIT: Duration = Duration::from_secs(1);
 const REFRESH_RETRY: Duration = Duration::from_secs(10);
 
 type Calls = InFlightCalls<Arc<Key>, Outcome, TurnSignal, Prehashed>;
-type Call = InFlightCall<Arc<Key>, Outcome, TurnSignal, Prehashed>;
 
 /// The parts that all requests share.
 #[derive(Debug)]
 pub(super) struct Engine<S> {
     pub(super) cache: Arc<TokenCache>,
     pub(super) replicas: Arc<Replicas>,
-    pub(super) sts_calls: StsCalls<S>,
+    pub(super) sts_calls: Arc<StsCalls<S>>,
+    call_runner: Arc<CallRunner<S>>,
     in_flight: Arc<Calls>,
     refresher: Refresher,
     wait_limit: WaitLimit,
-    call_timeout: Duration,
     metrics: VendMetrics,
 }
 
@@ -61,14 +61,22 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     ) -> Self {
         let cache = Arc::new(TokenCache::new(settings, clock.clone()));
         let budget = Budget::new(settings.budget, Arc::clone(&store), metrics.clone());
+        let replicas = Arc::new(Replicas::new(store, Arc::clone(&cache)));
+        let sts_calls = Arc::new(StsCalls::new(sts, budget, settings, clock));
+        let call_runner = CallRunner::new(
+            Arc::clone(&cache),
+            Arc::clone(&replicas),
+            Arc::clone(&sts_calls),
+            settings.call_timeout,
+        );
         Self {
-            replicas: Arc::new(Replicas::new(store, Arc::clone(&cache))),
-            sts_calls: StsCalls::new(sts, budget, settings, clock),
             cache,
+            replicas,
+            sts_calls,
+            call_runner: Arc::new(call_runner),
             in_flight: Arc::default(),
             refresher: Refresher::default(),
             wait_limit: WaitLimit::new(settings.max_waiting),
-            call_timeout: settings.call_timeout,
             metrics,
         }
     }
@@ -181,123 +189,13 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             Entry::Started(waiter, call, turn) => {
                 let payer = Payer::Client(client.clone(), turn);
                 // A task of its own: the call goes on when its callers leave.
-                let running = Arc::clone(self).run(call, payer);
+                let running = Arc::clone(&self.call_runner).run(call, payer);
                 // Boxed: a future is moved several times until it runs, and this one is large.
                 tokio::spawn(in_child_span("flight", Box::pin(running)).map(drop));
                 (waiter, None)
             }
         };
         Ok(wait(waiter, own_turn))
-    }
-
-    /// Runs a call: waits for a turn, asks the replicas for the lease, calls STS, caches the result and hands it to all
-    /// waiters.
-    async fn run(self: Arc<Self>, call: Call, mut payer: Payer) -> Outcome {
-        let turn = async {
-            match &mut payer {
-                Payer::Client(_, turn) => turn.wait().await,
-                Payer::RefreshShare => {}
-            }
-        };
-        // A call in the queue has cost nothing yet, so it ends there if it is abandoned.
-        tokio::select! {
-            biased;
-            () = turn => {}
-            () = call.context().woken() => {}
-            () = call.abandoned() => return Err(VendError::TimedOut),
-        }
-        call.context().close();
-        if let Payer::Client(_, turn) = &mut payer {
-            turn.release();
-        }
-        let deadline = Instant::now() + self.call_timeout;
-        let lease = match self.lease(&call, &payer, deadline).await {
-            Ok(lease) => lease,
-            Err(outcome) => {
-                call.complete(outcome.clone());
-                return outcome;
-            }
-        };
-        let outcome = self.call_sts(&call, &payer, lease.as_ref(), deadline).await;
-        let key = Arc::clone(call.key());
-        call.complete(outcome.clone());
-        // The callers here have the outcome by now; a slow Redis delays none of them.
-        if let Some(lease) = lease {
-            self.replicas.share(&key, lease, &outcome).await;
-        }
-        outcome
-    }
-
-    /// The lease to call STS for all replicas, or the outcome that makes the call needless.
-    async fn lease(
-        &self,
-        call: &Call,
-        payer: &Payer,
-        deadline: Instant,
-    ) -> Result<Option<Lease>, Outcome> {
-        let budget = self.sts_calls.budget();
-        let beyond = match payer {
-            Payer::Client(..) => Duration::ZERO,
-            Payer::RefreshShare => self.replicas.beyond_ours(call.key()),
-        };
-        loop {
-            match self.replicas.take_lease(call.key(), beyond).await {
-                LeaseAnswer::Call(lease) => return Ok(lease),
-                LeaseAnswer::Found(outcome, lease) => {
-                    budget.refund();
-                    if let Some(lease) = lease {
-                        self.replicas.release(lease).await;
-                    }
-                    return Err(outcome);
-                }
-                LeaseAnswer::OtherReplicaCalls => budget.refund(),
-            }
-            // The other replica's result is shared. If it has none, it is this replica's turn again.
-            let Payer::Client(client, _) = payer else { return Err(Err(VendError::TimedOut)) };
-            let found = tokio::select! {
-                found = timeout_at(deadline, self.replicas.wait_for_other(call.key())) => found,
-                () = call.abandoned() => return Err(Err(VendError::TimedOut)),
-            };
-            match found {
-                Ok(Some(outcome)) => return Err(outcome),
-                Ok(None) => {
-                    let mut turn = budget.enter(client, deadline).map_err(Err)?;
-                    let waited = timeout_at(deadline, turn.wait()).await;
-                    waited.map_err(|_| Err(VendError::TimedOut))?;
-                }
-                Err(_) => return Err(Err(VendError::TimedOut)),
-            }
-        }
-    }
-
-    /// Calls STS while the lease is held, and caches the token or the refusal.
-    async fn call_sts(
-        &self,
-        call: &Call,
-        payer: &Payer,
-        lease: Option<&Lease>,
-        deadline: Instant,
-    ) -> Outcome {
-        let (key, started) = (call.key(), Instant::now());
-        let calling = self.sts_calls.call(key.session(), payer, || call.is_abandoned(), deadline);
-        match self.replicas.while_held(lease, calling).await {
-            Ok(issued) => {
-                let origin = match payer {
-                    Payer::Client(..) => TokenOrigin::Miss,
-                    Payer::RefreshShare => TokenOrigin::Refresh,
-                };
-                let (credentials, at) = (issued.credentials, issued.requested_at);
-                let token = Token::new(Arc::clone(key), credentials, at, origin);
-                log_minted(key.session(), payer, &token, started.elapsed());
-                Ok(self.cache.insert(Arc::new(token)))
-            }
-            Err(error) => {
-                if let VendError::Sts(error) = &error {
-                    self.cache.negative().record(key, error, self.cache.now());
-                }
-                Err(error)
-            }
-        }
     }
 
     /// Schedules the refresh of a token before it stops being fresh.
@@ -350,7 +248,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             Ok(Entry::Started(waiter, call, ())) => {
                 // Callers that join have waiters of their own.
                 drop::<Waiter<_>>(waiter);
-                match self.run(call, Payer::RefreshShare).await {
+                match Arc::clone(&self.call_runner).run(call, Payer::RefreshShare).await {
                     Ok(_) => Refresh::Success,
                     Err(_) => Refresh::Failed,
                 }
@@ -405,24 +303,4 @@ fn for_waiter(result: Option<Outcome>) -> Outcome {
         Some(outcome) => outcome,
         None => Err(VendError::CallLost),
     }
-}
-
-/// The one log line of a token, written when STS issues it; it is handed out many times after that. ActionTrail shows
-/// sessions under the same key id.
-fn log_minted(session: &RoleSession, payer: &Payer, token: &Token, took: Duration) {
-    let credentials = token.credentials();
-    let (client, message) = match payer {
-        Payer::Client(client, _) => (Some(client.as_str()), "minted a token"),
-        Payer::RefreshShare => (None, "renewed a token"),
-    };
-    tracing::info!(
-        client.id = client,
-        role.arn = session.role.as_str(),
-        session.name = session.name.as_str(),
-        trace.id = current_trace_id(),
-        token.access_key_id = credentials.access_key_id(),
-        token.expires_at = Stamp::of(credentials.expiration()).as_str(),
-        sts.took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        "{message}",
-    );
 }

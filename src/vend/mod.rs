@@ -5,11 +5,12 @@
 //! is cached and handed to all callers that wait.
 //!
 //! The rules are pure or a few instructions under a lock (`cache`, `budget::bucket`, `budget::queue`, `breaker`,
-//! `wait_limit`); only `engine`, `sts_calls`, `replicas` and `refresh` wait.
+//! `wait_limit`); only `engine`, `call_runner`, `sts_calls`, `replicas` and `refresh` wait.
 
 mod breaker;
 mod budget;
 mod cache;
+mod call_runner;
 mod engine;
 mod error;
 mod refresh;
