@@ -152,7 +152,7 @@ impl From<StatementVerdict> for StatementResult {
     ),
     security(("Basic" = []), ("Bearer" = []), ("Certificate" = [])),
     extensions(("x-codeSamples" = json!(curl(
-        r#"curl -u "$CLIENT:$security(("Basic" = []), ("Bearer" = []), ("Certificate" = []))RET" -H 'Content-Type: application/json' \
+        r#"curl -u "$CLIENT:$SECRET" -H 'Content-Type: application/json' \
   -d '{"Action": "oss:GetObject", "Resource": "acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg"}' \
   "$APPSERVER/v1/explain""#
     )))),

@@ -94,7 +94,7 @@ pub(crate) struct TicketResponse<'a> {
     ),
     security(("Basic" = []), ("Bearer" = []), ("Certificate" = [])),
     extensions(("x-codeSamples" = json!(curl(
-        r#"curl -u "$CLIENT:$security(("Basic" = []), ("Bearer" = []), ("Certificate" = []))RET" -H 'Content-Type: application/json' \
+        r#"curl -u "$CLIENT:$SECRET" -H 'Content-Type: application/json' \
   -d '{"Parameters": {"album": "2015"}, "ExpiresInSeconds": 3600}' "$APPSERVER/v1/tickets""#
     )))),
 )]

@@ -95,7 +95,7 @@ struct ParameterView<'a> {
     description = "Its grants, each with its bounds and the parameters that it requires.",
     responses((status = 200, description = "The caller.", body = WhoamiResponse), CallFailures),
     security(("Basic" = []), ("Bearer" = []), ("Certificate" = [])),
-    extensions(("x-codeSamples" = json!(curl(r#"curl -u "$CLIENT:$security(("Basic" = []), ("Bearer" = []), ("Certificate" = []))RET" "$APPSERVER/v1/whoami""#)))),
+    extensions(("x-codeSamples" = json!(curl(r#"curl -u "$CLIENT:$SECRET" "$APPSERVER/v1/whoami""#)))),
 )]
 pub(crate) async fn whoami(
     Extension(context): Extension<Arc<RequestContext>>,
