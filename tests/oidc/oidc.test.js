@@ -26,10 +26,10 @@ async function ask(path, jwt, body) {
   return { status: response.status, ...(await response.json()) };
 }
 
-/** The value of a metric of the provider's. */
+/** The value of a metric of the provider's keys. */
 async function metric(name) {
   const text = await (await fetch(`${ADMIN}/metrics`)).text();
-  const line = text.split("\n").find((line) => line.startsWith(`appserver_issuer_${name}`));
+  const line = text.split("\n").find((line) => line.startsWith(`appserver_jwks_${name}`));
   return line && Number(line.split(" ").at(-1));
 }
 
@@ -54,7 +54,7 @@ async function forged(jwt, key, kid) {
 
 const refused = async (jwt) => assert.equal((await ask("/v1/token", jwt)).Code, "Unauthenticated");
 
-test("the server is ready while the provider is down, and hears of it when it is there", async () => {
+test("the server is ready while the provider is down, and fetches its keys when it is up", async () => {
   assert.equal((await fetch(`${ADMIN}/readyz`)).status, 200);
   assert.equal(await metric('keys{issuer="provider"}'), 0);
   issuer.use(first);
@@ -83,7 +83,7 @@ test("a login that ends too soon is told to be renewed", async () => {
   assert.match(answer.Message, /Renew the login first/);
 });
 
-test("the first phone after a rotation gets in, without a restart", async () => {
+test("the first app after a rotation is authenticated, without a restart", async () => {
   const before = issuer.asked.length;
   issuer.use(second);
   const jwt = await issuer.accessToken();
@@ -105,7 +105,7 @@ test("what was signed with keys that the provider does not have proves nothing",
   await assertVended(good, "batch-7");
 });
 
-test("tokens are believed while the provider is gone", async () => {
+test("tokens are valid while the provider is down", async () => {
   const [seen, unseen] = [await issuer.accessToken(), await issuer.accessToken()];
   await assertVended(seen, "batch-7");
   await issuer.close();
