@@ -38,7 +38,7 @@ struct Chunk {
 /// Writes until the queue is closed and empty, or abandoned.
 pub(super) fn run(shared: &Shared, sinks: Sinks) {
     let mut writer = Writer { shared, sinks, file: 0 };
-    // Whoever abandoned the audit knows about it.
+    // The code that abandoned the audit has reported it.
     let _ = writer.run();
 }
 

@@ -74,7 +74,7 @@ impl Sketch {
         }
         let later = drained + self.interval();
         let reached = !self.beyond(later, now).is_zero();
-        // Somebody who goes on just reaches it again and again. Only who was half rid of it is told of anew.
+        // A source that continues reaches it again and again; it is reported anew only after its count has halved.
         let told = held & 1 == 1 && drained - now > self.room() / 2;
         let value = later << 1 | u64::from(reached || told);
         for cell in cells {

@@ -40,7 +40,7 @@ pub(super) struct Seen {
 type Script = dyn Fn(usize, &Form) -> Reply + Send + Sync;
 
 impl Scripted {
-    /// Starts a server whose `script` is told of each request, the first being number 0.
+    /// Starts a server whose `script` is called for each request, the first being number 0.
     pub(super) async fn start(
         script: impl Fn(usize, &Form) -> Reply + Send + Sync + 'static,
     ) -> Self {

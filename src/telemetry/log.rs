@@ -78,7 +78,7 @@ pub(crate) fn check_filter(filter: &str) -> Result<(), InvalidFilter> {
 }
 
 /// Logs where a panic happened, and not its message: a message is built from values, and values may be secret. Where
-/// nothing is logged yet, or never, standard error is told.
+/// nothing is logged yet, or never, it is written to standard error.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
         const BUG: &str = "a thread panicked; this is a bug, please report the location";

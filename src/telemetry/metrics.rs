@@ -67,7 +67,7 @@ pub(crate) struct Metrics {
     pub(crate) audit: AuditMetrics,
     /// Of the process's log.
     pub(crate) log: LogMetrics,
-    /// Of what is told to a collector.
+    /// Of spans exported to a collector.
     pub(crate) trace: TraceMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,

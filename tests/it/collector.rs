@@ -20,7 +20,7 @@ use crate::stage::PATIENCE;
 
 /// What a collector does with what it is sent.
 #[derive(Clone, Copy)]
-pub(crate) enum Mood {
+pub(crate) enum Behaviour {
     Takes,
     /// It takes all but the first so many.
     Rejects(i64),
@@ -43,7 +43,7 @@ pub(crate) struct Seen {
 
 impl Collector {
     /// It ends with the test.
-    pub(crate) async fn start(mood: Mood) -> Self {
+    pub(crate) async fn start(behaviour: Behaviour) -> Self {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::<Mutex<Vec<Seen>>>::default();
@@ -55,14 +55,14 @@ impl Collector {
                 let body = axum::body::to_bytes(body, 1 << 24).await.unwrap();
                 let path = parts.uri.to_string();
                 ours.lock().unwrap().push(Seen { path, headers: parts.headers, body });
-                let partial_success = match mood {
-                    Mood::Takes => None,
-                    Mood::Rejects(rejected_spans) => Some(ExportTracePartialSuccess {
+                let partial_success = match behaviour {
+                    Behaviour::Takes => None,
+                    Behaviour::Rejects(rejected_spans) => Some(ExportTracePartialSuccess {
                         rejected_spans,
                         error_message: "not these".to_owned(),
                     }),
-                    Mood::Refuses => return (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
-                    Mood::NeverAnswers => std::future::pending().await,
+                    Behaviour::Refuses => return (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
+                    Behaviour::NeverAnswers => std::future::pending().await,
                 };
                 let answer = ExportTraceServiceResponse { partial_success };
                 (StatusCode::OK, answer.encode_to_vec())

@@ -90,7 +90,7 @@ async fn a_new_key_is_fetched_for_the_first_token_that_names_it_and_once() {
     let provider = Provider::open(other_keys()).await;
     let stage = provider.stage("").await;
     let jwt = provider.token(&stage, 3600);
-    // Until the first keys are there, whoever comes waits for them; a metric tells that they are.
+    // Until the first keys are there, callers wait for them; a metric shows that they are.
     let fetched = "jwks_keys{issuer=\"fetched\"} 1";
     until("the keys are there", async || stage.admin("/metrics").await.1.contains(fetched)).await;
     *provider.keys.lock().unwrap() = demo_keys();
@@ -132,7 +132,7 @@ async fn a_server_starts_and_is_ready_while_an_issuer_is_down() {
     stage.close().await;
 }
 
-/// Credentials end with the login where its issuer is configured so, and a login that has too little left is told what to do.
+/// Credentials end with the login where its issuer is configured so, and a login with too little time left gets an error that says what to do.
 #[tokio::test]
 async fn credentials_end_with_the_login_that_they_are_for() {
     let provider = Provider::open(demo_keys()).await;

@@ -21,7 +21,7 @@ fn runtime() -> Option<String> {
     Handle::try_current().ok().map(|runtime| runtime.id().to_string())
 }
 
-/// Secrets of the demo; they may stand in no log, whoever writes it.
+/// Secrets of the demo; no log may contain them.
 const STANDING: [&str; 7] = [
     "testsecret",
     "client-001-demo-secret",

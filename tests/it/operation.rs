@@ -26,7 +26,7 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
             let is_count = line.contains("_count{")
                 || line.contains("_total") && !line.starts_with('#')
                 || line.starts_with("appserver_ready");
-            // What is shown at zero from the start is told by another test.
+            // What is shown at zero from the start is asserted by another test.
             is_count && !line.ends_with(" 0")
         })
         .collect();

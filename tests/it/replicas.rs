@@ -131,12 +131,12 @@ async fn a_sealed_token_with_one_bit_changed_is_refused_and_fetched_again() {
     let metrics = fleet.admin(1, "/metrics").await;
     assert!(!metrics.contains("appserver_store_decrypt_failures_total 0"), "{metrics}");
     // What took its place is good again.
-    let mended = async {
+    let recovered = async {
         while fleet.redis.values(":token").await[0].1 == sealed {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), mended).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), recovered).await.unwrap();
     fleet.close();
 }
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::binary::{Service, emulated_sts};
-use crate::collector::{Collector, Mood, shown, told};
+use crate::collector::{Behaviour, Collector, shown, told};
 use crate::logs;
 use crate::stage::{Answer, Setting, Stage, secret, until};
 
@@ -70,7 +70,7 @@ async fn until_counts(stage: &Stage, expected: &[&str]) {
 
 #[tokio::test]
 async fn a_request_is_a_part_of_its_caller_s_trace_with_all_that_it_waits_for() {
-    let collector = Collector::start(Mood::Takes).await;
+    let collector = Collector::start(Behaviour::Takes).await;
     let stage = stage(collector.address, "").await;
     let start = logs::since(0).len();
     let request = stage.request("GET", "/v1/token?Grant=daily-photos");
@@ -129,7 +129,7 @@ Sts/AssumeRole Client
 
 #[tokio::test]
 async fn what_fails_is_told_by_the_words_of_the_metrics_and_logged_with_its_trace() {
-    let collector = Collector::start(Mood::Takes).await;
+    let collector = Collector::start(Behaviour::Takes).await;
     let impatient = "[sts]\nmax_attempts = 2\nattempt_timeout_ms = 2000\n";
     let stage = stage(collector.address, impatient).await;
     let start = logs::since(0).len();
@@ -174,7 +174,7 @@ Sts/AssumeRole Client
         log.lines().find(|line| line.contains("failed: ") && line.contains("Upstream")).unwrap();
     assert!(line.contains(&format!("trace.id=\"{TRACE}\"")), "{line}");
 
-    // What the caller can mend is no failure of ours; one that is not recorded is still logged with its trace.
+    // What the caller can fix is no failure of ours; one that is not recorded is still logged with its trace.
     let refused = get(&stage, "client-002", "/v1/token?Grant=nothing", UNRECORDED).await;
     assert_eq!(refused.outcome(), "403 Forbidden.Grant");
     let refused = get(&stage, "client-002", "/canary-path?canary=query", PARENT).await;
@@ -196,7 +196,7 @@ GET Server
 
 #[tokio::test]
 async fn who_waits_for_another_s_call_is_linked_to_who_made_it() {
-    let collector = Collector::start(Mood::Takes).await;
+    let collector = Collector::start(Behaviour::Takes).await;
     let stage = stage(collector.address, "").await;
     stage.sts.script(Fault::Slow { delay_ms: 300 }.always());
     let other = PARENT.replace(TRACE, &"ab".repeat(16));
@@ -223,7 +223,7 @@ async fn who_waits_for_another_s_call_is_linked_to_who_made_it() {
 /// With a ratio of 0, as this stage has it, only callers' own traces are recorded; and none at all if they are not followed.
 #[tokio::test]
 async fn what_nobody_records_is_not_exported() {
-    let collector = Collector::start(Mood::Takes).await;
+    let collector = Collector::start(Behaviour::Takes).await;
     let following = stage(collector.address, "").await;
     following.get("client-002", "/v1/token").await;
     get(&following, "client-002", "/v1/token", UNRECORDED).await;
@@ -247,7 +247,7 @@ async fn what_nobody_records_is_not_exported() {
 #[tokio::test]
 async fn a_collector_that_is_gone_or_refuses_costs_its_spans_and_no_request() {
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
-    let refusing = Collector::start(Mood::Refuses).await;
+    let refusing = Collector::start(Behaviour::Refuses).await;
     for address in [gone, refusing.address] {
         let stage = stage(address, "").await;
         let start = logs::since(0).len();
@@ -260,7 +260,7 @@ async fn a_collector_that_is_gone_or_refuses_costs_its_spans_and_no_request() {
         assert!(log.contains("spans cannot be exported"), "{log}");
         stage.close().await;
     }
-    let choosy = Collector::start(Mood::Rejects(3)).await;
+    let choosy = Collector::start(Behaviour::Rejects(3)).await;
     let stage = stage(choosy.address, "").await;
     for _ in 0..10 {
         get(&stage, "client-002", "/v1/whoami", PARENT).await;
@@ -272,7 +272,7 @@ async fn a_collector_that_is_gone_or_refuses_costs_its_spans_and_no_request() {
 /// Four spans are in the export that nobody answers, four wait, and there is room for no more.
 #[tokio::test]
 async fn a_collector_that_never_answers_fills_no_memory_and_delays_nobody() {
-    let silent = Collector::start(Mood::NeverAnswers).await;
+    let silent = Collector::start(Behaviour::NeverAnswers).await;
     let stage = stage(silent.address, "max_queued_spans = 4\ntimeout_ms = 60000\n").await;
     for _ in 0..50 {
         let answer = get(&stage, "client-002", "/v1/whoami", PARENT).await;
@@ -287,7 +287,7 @@ async fn a_collector_that_never_answers_fills_no_memory_and_delays_nobody() {
 /// T29: whatever callers send and get, what is exported has none of it.
 #[tokio::test]
 async fn nothing_secret_is_exported() {
-    let collector = Collector::start(Mood::Takes).await;
+    let collector = Collector::start(Behaviour::Takes).await;
     let headers = "x-api-key = canary-collector-key\n\nx-tenant=one=1\n";
     let config = format!(
         "[tracing]\notlp_endpoint = \"http://{}\"\nsample_ratio = 1.0\nheaders_file = \"otlp-headers\"\n",
@@ -364,7 +364,7 @@ async fn relay(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
 /// STS is not ours: whose request a call was made for is none of its business. The command does all of it, too.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_trace_is_sent_upstream() {
-    let collector = Collector::start(Mood::Takes).await;
+    let collector = Collector::start(Behaviour::Takes).await;
     let (sts, _) = emulated_sts().await;
     let (sts, sent) = relay(sts).await;
     let service = Service::new(sts, "11223344");

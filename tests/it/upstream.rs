@@ -1,4 +1,4 @@
-//! STS in all its moods.
+//! STS with all its errors.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn other(field: &str, text: &str) -> Fault {
     Fault::OtherText { field: field.to_owned(), text: text.to_owned() }
 }
 
-/// T16, T18: what the caller is told by what STS did; never a token that is empty or dead.
+/// T16, T18: what the caller is answered for each answer of STS; never a token that is empty or dead.
 #[tokio::test]
 async fn each_failure_of_sts_has_its_answer() {
     let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;
@@ -197,7 +197,7 @@ async fn a_server_that_starts_without_sts_waits_for_it() {
     stage.close().await;
 }
 
-/// T35: health does not follow STS's moods.
+/// T35: health does not follow STS's errors.
 #[tokio::test]
 async fn readiness_does_not_flap_with_sts() {
     let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;

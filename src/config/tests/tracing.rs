@@ -35,7 +35,7 @@ tracing.timeout_ms: 0 is not between 100 and 60000 milliseconds
     insta::assert_snapshot!(problems(readable),  @"tracing.headers_file: the key in it would cross the network in the clear: `tracing.otlp_endpoint` must begin with `https://`");
 }
 
-/// The file holds a key: what is wrong with it is told without it.
+/// The file holds a secret: its problems are reported without its content.
 #[test]
 fn headers_are_read_from_their_file_and_told_to_nobody() {
     let read = |headers: &str| {

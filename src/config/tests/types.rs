@@ -38,7 +38,7 @@ fn all() -> Vec<(Vec<String>, Option<toml::Value>)> {
     all
 }
 
-/// What is told of this key when it has this value and nothing else is written.
+/// The problems of this key if it has this value and nothing else is configured.
 fn told(folder: &Path, path: &[String], value: &toml::Value) -> Vec<String> {
     let wrap =
         |value, key: &String| toml::Value::Table(toml::Table::from_iter([(key.clone(), value)]));

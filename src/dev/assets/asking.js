@@ -10,7 +10,7 @@ let grants = [];
 /** Choices overtake each other where answers do; only the latest counts. */
 let latest = 0;
 
-/** Fills the form. `onToken` is told of each new token. */
+/** Fills the form. `onToken` is called with each new token. */
 export async function start(setup, onToken) {
   clients = setup.Clients;
   element("client").replaceChildren(...clients.map(({ Id }) => new Option(Id)));

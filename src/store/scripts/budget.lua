@@ -34,7 +34,7 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], now + 1, '+inf')
 
 local done, wait = 1, 0
 if action == 'reserve' then
-  -- Who reserves what is not there yet is told when it will be. Each replica has one reservation at a time, so they
+  -- A reservation of calls that are not there yet is answered with the time when they will be. Each replica has one reservation at a time, so they
   -- take turns.
   wait = math.max(0, (calls - level) / rate)
   level = level - calls

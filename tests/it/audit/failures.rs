@@ -26,7 +26,7 @@ fn broken_text() -> [&'static str; 2] {
     ["audit_down", "\"Reason\":\"the audit cannot be written\""]
 }
 
-/// A path that leads to a full disk until `mend`.
+/// A path that leads to a full disk until `repair`.
 struct FullDisk {
     folder: tempfile::TempDir,
     path: PathBuf,
@@ -40,7 +40,7 @@ impl FullDisk {
         Self { folder, path }
     }
 
-    fn mend(&self) {
+    fn repair(&self) {
         let good = self.folder.path().join("good");
         File::create(&good).unwrap();
         std::fs::rename(good, &self.path).unwrap();
@@ -70,7 +70,7 @@ async fn on_a_full_disk_no_token_leaves_without_its_line() {
     assert_eq!(stage.get("client-002", "/v1/whoami").await.status, 200);
     assert_eq!(stage.get("client-002", "/v1/token?Grant=x").await.outcome(), "403 Forbidden.Grant");
 
-    disk.mend();
+    disk.repair();
     until("it is ready again", async || {
         stage.admin("/readyz").await == (200, r#"{"Status":"ready"}"#.into())
     })
@@ -101,7 +101,7 @@ async fn on_a_full_disk_tokens_leave_where_that_is_chosen_and_what_is_lost_is_co
     let lost = metric(&stage, "appserver_audit_lines_lost_total").await;
     assert_eq!((lost, metric(&stage, "appserver_audit_queue_length").await), (200, 100));
 
-    disk.mend();
+    disk.repair();
     until("all is written", async || metric(&stage, "appserver_audit_queue_length").await == 0)
         .await;
     assert_eq!(metric(&stage, "appserver_audit_up").await, 1);
@@ -125,7 +125,7 @@ fn reader(path: &Path) -> File {
     OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path).unwrap()
 }
 
-/// Reads the pipe until it is told to stop, so many bytes at a time with a pause between.
+/// Reads the pipe until it is stopped, so many bytes at a time with a pause between.
 struct Reading {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<Vec<u8>>,
@@ -187,7 +187,7 @@ async fn a_pipe_that_nobody_reads_holds_nobody_up_and_is_caught_up_with() {
     assert_eq!(vended(&reading.all(folder.path())), answered(&answers));
 }
 
-/// T60: whoever takes the lines gets no CPU for a second. That costs time, and no request its answer.
+/// T60: the reader of the lines gets no CPU for a second. That costs time, and no request its answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_pauses_for_a_second_costs_no_request_its_answer() {
     let folder = tempfile::tempdir().unwrap();
@@ -335,7 +335,7 @@ async fn no_ticket_leaves_without_its_line() {
     let made = tickets(&stage, 1).await;
     assert_eq!(outcomes(&made), [("503 AuditUnavailable".to_owned(), 1)].into());
     assert_eq!(made[0].body.get("Url"), None);
-    disk.mend();
+    disk.repair();
     until("it is ready again", async || stage.admin("/readyz").await.0 == 200).await;
     let more = tickets(&stage, 3).await;
     stage.close().await;

@@ -162,7 +162,7 @@ async fn a_caller_that_hangs_up_leaves_a_line_too() {
 "#);
 }
 
-/// What a token could do is told once for each file, and by each replica; who made it is known to all.
+/// A token's policy is written once for each file and replica; who made it is in every line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_shared_by_replicas_is_told_whole_by_each() {
     let folder = tempfile::tempdir().unwrap();

@@ -269,7 +269,7 @@ impl Tour {
         }
     }
 
-    /// Mistakes in the files of secrets, each mended again; and a new AccessKey, a wrong one first.
+    /// Mistakes in the files of secrets, each corrected again; and a new AccessKey, a wrong one first.
     async fn rotate(&mut self, running: &mut crate::binary::Running) {
         let misplaced = self.world.canaries.new_secret("misplaced-secret");
         let short = "nearly-a-shared-secret";

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::search::{Canaries, canary};
 use crate::binary::{Running, appserver};
 use crate::certificates::{Pki, Signed};
-use crate::collector::{Collector, Mood};
+use crate::collector::{Behaviour, Collector};
 use crate::ports::free_port;
 use crate::redis_server::RedisServer;
 use crate::stage::{PATIENCE, repository};
@@ -62,7 +62,7 @@ impl World {
         let (sts, answered) = overheard(sts).await;
         let redis =
             RedisServer::start_with_tls("appserver", &canaries.new_secret("redis-password")).await;
-        let collector = Collector::start(Mood::Takes).await;
+        let collector = Collector::start(Behaviour::Takes).await;
         let (issuer, asked) = issuer().await;
 
         let pki = Pki::new();

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{set, text_of};
 use crate::stage::{Setting, Stage, repository};
 
-/// Whoever has the URL has the token, as often as they like: that is its point, and why it ends soon.
+/// Anybody who has the URL gets tokens, as often as they like: that is its purpose, and why it ends soon.
 #[tokio::test]
 async fn a_ticket_works_until_it_expires_and_not_longer() {
     let stage = Stage::demo().await;

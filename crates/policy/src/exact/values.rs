@@ -87,7 +87,7 @@ pub(super) fn coordinate(
     let all = || comparisons.iter().flat_map(|of| &of.values);
     let is_text = |value: &Compared| matches!(value, Compared::Text(_));
     if all().any(is_text) {
-        // A text that is a number, too, is told apart by neither kind alone.
+        // A text that is also a number cannot be classified by one kind alone.
         if !all().all(is_text) {
             return Err(TooComplex::Kinds);
         }

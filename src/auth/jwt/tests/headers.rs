@@ -1,4 +1,4 @@
-//! T23, T24: what a header says of keys is neither believed nor followed.
+//! T23, T24: what a header says of keys is neither trusted nor followed.
 
 use super::signing::{rsa_signer, signer};
 use super::*;
@@ -11,7 +11,7 @@ fn with_keys(jwks: &Value, names: &[&str]) -> Issuers {
     issuers(Issuer { algorithms, keys: ConfiguredKeys::Static(keys), ..issuer(NAME) })
 }
 
-/// Whatever form of the public key an HMAC is made with, and also where HMACs are believed of another issuer.
+/// Whatever form of the public key an HMAC is made with, and also where HMACs of another issuer are accepted.
 #[test]
 fn a_public_key_is_no_shared_secret() {
     use base64::Engine;

@@ -62,7 +62,7 @@ async fn fetches_that_fail_are_tried_again_ever_more_seldom_and_old_keys_stay() 
     assert!(work.at_once(&token).is_ok(), "after {:?}", begun.elapsed());
 }
 
-/// An outage is survived up to the keys' greatest age. After it nothing is believed, not even what was verified before;
+/// An outage is survived up to the keys' greatest age. After it no token is valid, not even what was verified before;
 /// until the issuer is back.
 #[tokio::test]
 async fn keys_are_believed_through_an_outage_up_to_their_greatest_age() {
@@ -105,7 +105,7 @@ async fn the_first_phone_after_a_rotation_gets_in_and_costs_one_fetch() {
     assert_eq!(site.count("/jwks"), 2);
 }
 
-/// A key that the issuer takes back is not believed from the next fetch on, nor any token that it had verified.
+/// A key that the issuer withdraws is not trusted from the next fetch on, nor any token that it had verified.
 #[tokio::test]
 async fn a_key_that_the_issuer_takes_back_ends_with_the_next_fetch() {
     let _time = StandingTime::begin();

@@ -40,7 +40,7 @@ async fn an_issuer_that_did_not_change_keeps_its_keys_its_task_and_what_was_reme
     assert_eq!(site.count("/jwks"), 1, "the keys were not fetched again");
 }
 
-/// Nothing that was believed of an issuer outlives what the operator has said of it.
+/// No trust in an issuer outlives its configuration.
 #[tokio::test]
 async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_more() {
     let loader = Loader::new();
