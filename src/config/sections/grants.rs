@@ -305,7 +305,8 @@ fn durations(
     durations
 }
 
-/// Lint warnings of a grant's policy, and parameters that callers must send although nothing uses them.
+/// Lint warnings of a grant's policy, parameters that callers must send although nothing uses them, and claims that only
+/// seem to be required.
 fn policy_warnings(grant: &str, file: &Path, template: &GrantTemplate) -> Vec<Problem> {
     let warnings = template.lint_warnings().into_iter().map(|warning| Problem {
         path: format!("{grant}.policy"),
@@ -318,5 +319,11 @@ fn policy_warnings(grant: &str, file: &Path, template: &GrantTemplate) -> Vec<Pr
                   `${params.…}`"
                 .to_owned(),
     });
-    warnings.chain(unused).collect()
+    let unused_claims = template.unused_claims().map(|name| Problem {
+        path: format!("{grant}.claims.{name}"),
+        message: "no text of the grant uses it, so callers need not have it: take it out, or use `${claims.…}`; \
+                  `required` of an issuer demands a claim of every token"
+            .to_owned(),
+    });
+    warnings.chain(unused).chain(unused_claims).collect()
 }

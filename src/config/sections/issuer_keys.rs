@@ -69,15 +69,22 @@ pub(crate) fn resolve(
         Some(Source::JwksUrl(_) | Source::Discovery) | None => None,
     });
     let keys_in_file = files.into_iter().flatten().next();
+    let count = named.iter().flatten().count();
     let mut named = named.into_iter().flatten();
     let has_refresh_policy = !raw.refresh_secs.is_absent() || !raw.max_age_secs.is_absent();
     let refresh_policy = refresh_policy(raw.refresh_secs, raw.max_age_secs, path, problems);
     let (Some(source), None) = (named.next(), named.next()) else {
         if !is_invalid {
-            problems.add_absence(
-                path,
-                "set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`",
-            );
+            const SOURCES: &str = "`discovery`, `jwks_url`, `jwks_file` and `secret_file`";
+            if count == 0 {
+                problems
+                    .add_absence(path, &format!("set the source of its keys by one of {SOURCES}"));
+            } else {
+                problems.add(
+                    path,
+                    &format!("{count} of {SOURCES} are set; keep one source of its keys"),
+                );
+            }
         }
         return None;
     };
@@ -87,7 +94,11 @@ pub(crate) fn resolve(
         Source::SecretFile(_) => symmetric == algorithms.len(),
         Source::JwksFile(_) | Source::JwksUrl(_) | Source::Discovery => symmetric == 0,
     };
-    if !fits || algorithms.is_empty() {
+    if algorithms.is_empty() {
+        problems.add(at("algorithms"), "name at least one, such as \"RS256\"");
+        return None;
+    }
+    if !fits {
         problems.add(
             at("algorithms"),
             "asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`",

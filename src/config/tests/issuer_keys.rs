@@ -64,7 +64,7 @@ fn each_problem_of_an_issuers_keys_is_named_with_the_way_out() {
     insta::assert_snapshot!(told.join("\n"), @r"
 issuers.one: set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
 issuers.one: set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
-issuers.one: set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
+issuers.one: 2 of `discovery`, `jwks_url`, `jwks_file` and `secret_file` are set; keep one source of its keys
 issuers.one.jwks_url: keys are fetched from an `https` URL without user and fragment; `http` is admitted on `localhost` and loopback addresses only
 issuers.one.jwks_url: keys are fetched from an `https` URL without user and fragment; `http` is admitted on `localhost` and loopback addresses only
 issuers.one.algorithms: asymmetric algorithms go with `discovery`, `jwks_url` or `jwks_file`, and HS256 alone with `secret_file`

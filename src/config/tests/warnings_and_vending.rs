@@ -80,6 +80,8 @@ fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_correcte
         policy = "uploads.json"
         [grants.uploads.parameters.album]
         kind = "segment"
+        [grants.uploads.claims.dept]
+        kind = "segment"
         [clients.phone]
         grants = ["uploads"]
         secret_sha256 = ["1111111111111111111111111111111111111111111111111111111111111111"]
@@ -95,6 +97,7 @@ fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_correcte
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
 grants.uploads.policy: uploads.json: Statement[0].Action: large files go up in parts, and without `oss:AbortMultipartUpload` and `oss:ListParts` their upload can be neither resumed nor given up; perhaps {"Effect":"Allow","Action":["oss:PutObject","oss:AbortMultipartUpload","oss:ListParts"],"Resource":"acs:oss:*:*:sample-bucket/uploads/*"}
 grants.uploads.parameters.album: every request must bring it, and no text of the grant uses it: take it out, or use `${params.…}`
+grants.uploads.claims.dept: no text of the grant uses it, so callers need not have it: take it out, or use `${claims.…}`; `required` of an issuer demands a claim of every token
 "#);
 }
 

@@ -163,7 +163,7 @@ impl serde::de::Error for FieldError {
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::Rule(format!("it is {expected}"))
+        Self::Rule(format!("it must be {expected}"))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -287,7 +287,7 @@ impl<'de> Deserializer<'de> for Field<'_> {
         let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
         match plain.then(|| digits.parse().ok()).flatten() {
             Some(number) => visitor.visit_u64(number),
-            None => Err(FieldError::rule("it is a whole number of seconds")),
+            None => Err(FieldError::rule("it must be a whole number of seconds")),
         }
     }
 
@@ -297,7 +297,7 @@ impl<'de> Deserializer<'de> for Field<'_> {
             Value::Json(raw) => match serde_json::from_str::<Members<'_>>(raw.get()) {
                 Ok(members) => visitor.visit_map(Fields { parent, members: members.iter(), value }),
                 Err(_) => Err(FieldError::rule(
-                    "it is an object whose members are strings, each name once",
+                    "it must be an object whose members are strings, each name once",
                 )),
             },
             Value::Exploded(pairs) => {
@@ -306,7 +306,7 @@ impl<'de> Deserializer<'de> for Field<'_> {
             }
             Value::Text(_) => {
                 let name = self.name;
-                Err(FieldError::Rule(format!("in a query it is written `{name}.NAME=value`")))
+                Err(FieldError::Rule(format!("in a query it must be written `{name}.NAME=value`")))
             }
         }
     }

@@ -135,6 +135,11 @@ impl GrantTemplate {
         self.rules.params.keys().filter(|name| !self.uses.params.contains(*name))
     }
 
+    /// The claims that are declared and that no text uses: callers need not have them.
+    pub fn unused_claims(&self) -> impl Iterator<Item = &ValueName> {
+        self.rules.claims.keys().filter(|name| !self.uses.claims.contains(*name))
+    }
+
     /// The policy template in a form that is equal for equal templates.
     pub(crate) fn policy_template(&self) -> String {
         self.policy.written()
