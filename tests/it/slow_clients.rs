@@ -101,6 +101,28 @@ async fn a_body_that_does_not_arrive_is_answered_408() {
     stage.close().await;
 }
 
+/// It is the caller's fault, and no failure of STS.
+#[tokio::test]
+async fn a_get_whose_body_does_not_arrive_is_answered_400() {
+    let stage = bounded().await;
+    for body in ["Content-Length: 5", "Transfer-Encoding: chunked"] {
+        let mut slow = TcpStream::connect(stage.public).await.unwrap();
+        let head = format!(
+            "GET /v1/token HTTP/1.1\r\nHost: a\r\n{body}\r\n\
+             Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\n\r\n"
+        );
+        slow.write_all(head.as_bytes()).await.unwrap();
+        let (answer, _) = until_closed(slow).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        assert!(
+            answer.contains("a `GET` takes its parameters in the query and no body"),
+            "{answer}"
+        );
+    }
+    assert_eq!(stage.sts.calls(), []);
+    stage.close().await;
+}
+
 #[tokio::test]
 async fn connections_beyond_the_limit_are_refused_where_all_others_are_authenticated() {
     let config = "[server]\nmax_connections = 8\n";

@@ -78,11 +78,11 @@ pub(crate) fn resolve(
             const SOURCES: &str = "`discovery`, `jwks_url`, `jwks_file` and `secret_file`";
             if count == 0 {
                 problems
-                    .add_absence(path, &format!("set the source of its keys by one of {SOURCES}"));
+                    .add_absence(path, format!("set the source of its keys by one of {SOURCES}"));
             } else {
                 problems.add(
                     path,
-                    &format!("{count} of {SOURCES} are set; keep one source of its keys"),
+                    format!("{count} of {SOURCES} are set; keep one source of its keys"),
                 );
             }
         }

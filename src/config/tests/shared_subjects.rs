@@ -147,6 +147,9 @@ fn grants_of_different_issuers_are_refused_where_a_users_value_may_read_like_a_n
         ("${client}", "${subject}/${issuer}"),
         ("u/${issuer}", "u/${subject}/${issuer}"),
         ("users/${subject.hash}", "users/${subject}/${issuer}"),
+        // A hash that a subject spells together with the fixed digits beside it.
+        ("users/b${subject}", "users/${subject.hash}"),
+        ("users/${subject.hash}", "users/${subject}3"),
     ] {
         let refused = between(own, "", other).expect_err(&format!("{own} beside {other}"));
         assert!(refused.starts_with("grants."), "{refused}");

@@ -6,7 +6,8 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use super::too_complex::{MAX_STATES, TooComplex};
+use super::placeholders;
+use super::too_complex::{MAX_STATES, MAX_WORK, TooComplex};
 
 /// What stands for every character that no pattern names.
 pub(super) const FRESH: &str = "xyzqjvwkXYZ0123456789abcdefghilmnoprstu-_~\u{e9}\u{4e00}";
@@ -33,6 +34,8 @@ impl Symbol {
         match self {
             Self::Literal(literal) => literal == c,
             Self::Folded(letter) => c.to_lowercase().eq([letter.to_ascii_lowercase()]),
+            // A placeholder's value may have any length.
+            Self::One(_) if placeholders::is_one(c) => false,
             Self::One(colons) | Self::Any(colons) => colons || c != ':',
         }
     }
@@ -154,6 +157,7 @@ pub(super) fn classes(globs: &[Glob], shape: &Glob, fresh: &str) -> Result<Vec<C
     let mut queue = VecDeque::from([start]);
     let mut found: HashMap<Vec<bool>, usize> = HashMap::new();
     let mut classes = Vec::new();
+    let mut work = 0;
     while let Some(states) = queue.pop_front() {
         let number = numbers[&states];
         let mut matched: Vec<bool> =
@@ -161,6 +165,10 @@ pub(super) fn classes(globs: &[Glob], shape: &Glob, fresh: &str) -> Result<Vec<C
         if matched.pop() == Some(true) && !found.contains_key(&matched) {
             found.insert(matched.clone(), number);
             classes.push(Class { matched, text: text(&visited, number) });
+        }
+        work += alphabet.len() * all.len();
+        if work > MAX_WORK {
+            return Err(TooComplex::Patterns);
         }
         for &c in &alphabet {
             let next: Vec<State> =
@@ -218,6 +226,7 @@ fn alphabet(globs: &[Glob], shape: &Glob, fresh: &str) -> Vec<char> {
             named.push(c);
         }
     }
-    let unnamed = fresh.chars().find(|c| !named.contains(c));
+    // There is always one: the patterns name finitely many.
+    let unnamed = fresh.chars().chain('\u{a1}'..placeholders::FIRST).find(|c| !named.contains(c));
     unnamed.into_iter().chain(named.iter().copied()).collect()
 }

@@ -7,6 +7,7 @@
 //! it. A policy allows more than another exactly if one choice of classes is allowed by the first and denied by the second.
 
 mod language;
+mod placeholders;
 mod search;
 mod too_complex;
 mod values;
@@ -17,11 +18,12 @@ use std::fmt;
 use crate::document::problem::PolicyProblem;
 use crate::document::tree::{Actions, Document, Statement};
 use language::{Class, FRESH, Glob, classes};
+use placeholders::Placeholders;
 use search::{Coordinate, Sides};
 pub use too_complex::TooComplex;
 
-/// A RAM policy to be compared with another. A template is one, too: a placeholder is taken for a text that occurs nowhere
-/// else, the same wherever the placeholder is written.
+/// A RAM policy to be compared with another. A template is one, too: a placeholder is a value that
+/// only `*` is certain to match, the same wherever the placeholder is written.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ComparablePolicy(Document<String>);
 
@@ -33,7 +35,22 @@ impl ComparablePolicy {
 
     /// Whether `other` allows all that this policy allows.
     pub fn inclusion_in(&self, other: &Self) -> Inclusion {
-        self.0.inclusion_in(&other.0)
+        let placeholders = match Placeholders::of([&self.0, &other.0]) {
+            Ok(placeholders) => placeholders,
+            Err(bound) => return Inclusion::TooComplex(bound),
+        };
+        match placeholders.hidden(&self.0).inclusion_in(&placeholders.hidden(&other.0)) {
+            Inclusion::Beyond(Witness { action, resource, conditions }) => {
+                let shown = |text: String| placeholders.shown(&text);
+                let conditions = conditions.into_iter().map(|(key, value)| (key, shown(value)));
+                Inclusion::Beyond(Witness {
+                    action,
+                    resource: shown(resource),
+                    conditions: conditions.collect(),
+                })
+            }
+            decided => decided,
+        }
     }
 }
 

@@ -194,3 +194,68 @@ fn what_has_too_many_ways_to_overlap_is_not_decided() {
     let wild = |tail: usize| allow(&format!("b/*a{}", "?".repeat(tail)));
     assert_eq!(wild(16).inclusion_in(&wild(15)), Inclusion::TooComplex(TooComplex::Patterns));
 }
+
+/// Whether the new policy allows more, as `policy compare` says.
+fn is_wider(old: &str, new: &str) -> bool {
+    let parse = |statements: &str| {
+        ComparablePolicy::parse(&format!(r#"{{"Version":"1","Statement":[{statements}]}}"#))
+            .unwrap()
+    };
+    match parse(new).inclusion_in(&parse(old)) {
+        Inclusion::Included => false,
+        Inclusion::Beyond(_) => true,
+        Inclusion::TooComplex(bound) => panic!("{bound}"),
+    }
+}
+
+#[test]
+fn characters_that_no_pattern_names_are_never_used_up() {
+    let get = |resources: &str| {
+        format!(r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":[{resources}]}}"#)
+    };
+    let each = FRESH.chars().chain([':', '/', 'b']).map(|c| format!(r#""acs:oss:*:*:b/{c}""#));
+    let old = get(&each.collect::<Vec<_>>().join(","));
+    assert!(is_wider(&old, &get(r#""acs:oss:*:*:b/?""#)));
+}
+
+#[test]
+fn a_placeholder_is_matched_by_a_star_alone() {
+    let get = |resource: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:b/{resource}"}}"#
+        )
+    };
+    for old in ["*.*", "*album*", "$*", "????????????????*", "${params.other}"] {
+        assert!(is_wider(&get(old), &get("${params.album}")), "{old}");
+    }
+    for old in ["*", "${params.album}", "${params.album}*"] {
+        assert!(!is_wider(&get(old), &get("${params.album}")), "{old}");
+    }
+}
+
+#[test]
+fn the_ends_of_numbers_and_dates_are_tried_too() {
+    let when = |operator: &str, key: &str, value: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"*","Condition":{{"{operator}":{{"{key}":"{value}"}}}}}}"#
+        )
+    };
+    let most = format!("17{}", "0".repeat(307));
+    let (below, above) = ("NumericLessThanEquals", "NumericGreaterThanEquals");
+    let key = "oss:MaxKeys";
+    let old = [when(below, key, &format!("-{most}")), when(above, key, &most)].join(",");
+    assert!(is_wider(&old, &when(below, key, &most)));
+    let last = "9999-12-31T23:59:59-08:00";
+    let old = when("DateLessThan", "acs:CurrentTime", "2016-01-01T00:00:00Z");
+    let new = when("DateGreaterThanEquals", "acs:CurrentTime", last);
+    assert!(is_wider(&old, &[old.clone(), new].join(",")));
+}
+
+#[test]
+fn the_work_of_a_comparison_is_bounded() {
+    let many: Vec<_> = (0..2000).map(|i| format!(r#""acs:oss:*:*:b/{i:04}/*""#)).collect();
+    let one =
+        format!(r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":[{}]}}"#, many.join(","));
+    let one = policy(&one);
+    assert_eq!(one.inclusion_in(&one), Inclusion::TooComplex(TooComplex::Patterns));
+}

@@ -4,6 +4,8 @@
 pub(super) const MAX_STATEMENTS: usize = 128;
 /// The most states that are visited for one coordinate of a request.
 pub(super) const MAX_STATES: usize = 20_000;
+/// The most steps of patterns by a character for one coordinate: about a second.
+pub(super) const MAX_WORK: usize = 20_000_000;
 /// The most steps in the search over the coordinates.
 pub(super) const MAX_STEPS: usize = 200_000;
 
@@ -17,6 +19,10 @@ pub enum TooComplex {
     Patterns,
     #[error("the conditions combine in too many ways; use fewer of them, or split the policy")]
     Conditions,
+    #[error(
+        "a policy contains characters of Unicode's last plane, which stand for placeholders here"
+    )]
+    Characters,
     #[error(
         "a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way"
     )]

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 use ipnet::IpNet;
 
 use super::language::{FRESH, Glob, classes};
+use super::placeholders;
 use super::search::Coordinate;
 use super::too_complex::TooComplex;
 use crate::document::operator::ConditionOperator as Operator;
@@ -126,7 +127,7 @@ fn candidates(values: &[Compared]) -> Vec<String> {
             Compared::Number(number, _) => numbers.push(*number),
             Compared::Date(date, _) => {
                 let around = [-1, 0, 1].map(|seconds| *date + TimeDelta::seconds(seconds));
-                texts.extend(around.map(|date| date.format("%Y-%m-%dT%H:%M:%SZ").to_string()));
+                texts.extend(around.into_iter().filter_map(written));
             }
             Compared::Address(range) => {
                 texts
@@ -141,12 +142,21 @@ fn candidates(values: &[Compared]) -> Vec<String> {
     }
     numbers.sort_by(f64::total_cmp);
     if let (Some(least), Some(most)) = (numbers.first(), numbers.last()) {
-        let between = numbers.windows(2).map(|pair| pair[0] + (pair[1] - pair[0]) / 2.0);
+        let between = numbers.windows(2).map(|pair| pair[0] / 2.0 + pair[1] / 2.0);
         let outside = [least - 1.0 - least.abs(), most + 1.0 + most.abs()];
         let all = between.chain(outside).chain(numbers.iter().copied());
         texts.extend(all.filter(|number| number.is_finite()).map(|number| number.to_string()));
     }
     texts
+}
+
+/// The moment with a year of four digits, if some offset gives it one; no request has it if none does.
+fn written(moment: DateTime<Utc>) -> Option<String> {
+    let day = 86_340;
+    let offsets = [0, -day, day].into_iter().filter_map(FixedOffset::east_opt);
+    let mut texts = offsets
+        .map(|offset| moment.with_timezone(&offset).format("%Y-%m-%dT%H:%M:%S%:z").to_string());
+    texts.find(|text| date(text) == Some(moment))
 }
 
 /// The address after this one.
@@ -181,6 +191,11 @@ fn compares(value: &Compared, actual: &str) -> bool {
 fn read(operator: Operator, value: &str) -> Result<Compared, TooComplex> {
     use Operator as O;
     use Relation as R;
+    let is_text =
+        matches!(operator, O::StringEquals | O::StringNotEquals | O::StringLike | O::StringNotLike);
+    if !is_text && value.contains(placeholders::is_one) {
+        return Err(TooComplex::Kinds);
+    }
     let number = |relation| {
         number(value).map_or(Compared::Nothing, |number| Compared::Number(number, relation))
     };

@@ -3,10 +3,13 @@
 //! The property: for any two admissible callers of different issuers, what their rendered policies allow does not
 //! overlap, unless the operator wrote an overlap that exists for all values, such as a grant of a whole bucket.
 
+use std::collections::BTreeMap;
+
 use appserver_domain::{ClientId, IssuerName};
 use chrono::DateTime;
 
-use crate::document::tree::{Document, Effect, Statement};
+use crate::document::operator::ConditionOperator;
+use crate::document::tree::{Document, Effect, Statement, Strings};
 use crate::oss::catalogue::PREFIX_KEY;
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::subject_form::SubjectForm;
@@ -14,6 +17,9 @@ use crate::template::text::{Piece, Text};
 
 /// The callers of one client and one issuer.
 pub(crate) type CallerGroup<'a> = (&'a ClientId, &'a IssuerName);
+
+/// `${subject.hash}` is SHA-256 in hexadecimal digits.
+const HASH_DIGITS: usize = 64;
 
 /// One symbol of a text after client and issuer are filled in.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,21 +33,39 @@ enum Symbol {
     Run,
     /// A value of one segment: at least one character, and no `/`.
     Segment,
-    /// A hash of this issuer and a subject: it equals no other issuer's hash, and no fixed text.
-    HashOf(String),
+    /// A character of a hash of this issuer and a subject, by its place. A whole hash equals no other issuer's; but a value
+    /// beside fixed hexadecimal digits can spell one.
+    HashOf(String, usize),
     /// A value that no policy names.
     Unnamed,
+}
+
+impl Symbol {
+    /// The same, where the case of letters does not count.
+    fn folded(self) -> Self {
+        match self {
+            Self::Exactly(c) => Self::Exactly(c.to_lowercase().next().unwrap_or(c)),
+            other => other,
+        }
+    }
 }
 
 /// What an Allow covers: a resource, and the prefix of a listing if there is a condition on it.
 struct Reach<'a> {
     resource: &'a Text,
-    prefix: Option<&'a Text>,
+    prefix: Option<Prefix<'a>>,
+}
+
+/// A value that a condition allows for a listing's prefix.
+#[derive(Clone, Copy)]
+struct Prefix<'a> {
+    text: &'a Text,
+    ignores_case: bool,
 }
 
 impl Reach<'_> {
     fn texts(&self) -> impl Iterator<Item = &Text> {
-        std::iter::once(self.resource).chain(self.prefix)
+        std::iter::once(self.resource).chain(self.prefix.map(|prefix| prefix.text))
     }
 
     /// Whether it depends on the user, as the issuer describes it.
@@ -50,7 +74,7 @@ impl Reach<'_> {
     }
 
     fn written(&self) -> String {
-        self.prefix.unwrap_or(self.resource).written()
+        self.prefix.map_or(self.resource, |prefix| prefix.text).written()
     }
 }
 
@@ -87,7 +111,17 @@ fn by_their_values(
                 (Some(_) | None, _) => meet(one.resource, other.resource),
             };
         let prefixes = one.prefix.zip(other.prefix);
-        resources && prefixes.is_none_or(|(ours, theirs)| meet(ours, theirs))
+        resources
+            && prefixes.is_none_or(|(ours, theirs)| {
+                let ignores_case = ours.ignores_case || theirs.ignores_case;
+                let symbols = |of: Prefix<'_>, callers, unnamed| {
+                    let symbols = symbols(of.text, callers, unnamed).into_iter();
+                    symbols
+                        .map(|one| if ignores_case { one.folded() } else { one })
+                        .collect::<Vec<_>>()
+                };
+                self::meet(&symbols(ours, we, users[0]), &symbols(theirs, they, users[1]))
+            })
     };
     match [one.is_of_a_user(), other.is_of_a_user()] {
         // Shared by all callers of a grant.
@@ -116,11 +150,16 @@ fn reaches(document: &Document<Text>) -> Vec<Reach<'_>> {
 }
 
 /// The values that a condition allows for a listing's prefix.
-fn prefixes(statement: &Statement<Text>) -> Vec<&Text> {
-    let keys = statement.condition.iter().filter(|(operator, _)| !operator.is_negated());
-    let values = keys.flat_map(|(_, keys)| keys.iter());
-    let of_prefix = values.filter(|(key, _)| key.eq_ignore_ascii_case(PREFIX_KEY));
-    of_prefix.flat_map(|(_, values)| values.as_slice()).collect()
+fn prefixes(statement: &Statement<Text>) -> Vec<Prefix<'_>> {
+    let conditions = statement.condition.iter().filter(|(operator, _)| !operator.is_negated());
+    let of_operator = |(operator, keys): (&ConditionOperator, _)| {
+        let ignores_case = *operator == ConditionOperator::StringEqualsIgnoreCase;
+        let keys: &BTreeMap<String, Strings<Text>> = keys;
+        let of_prefix = keys.iter().filter(|(key, _)| key.eq_ignore_ascii_case(PREFIX_KEY));
+        let texts = of_prefix.flat_map(|(_, values)| values.as_slice());
+        texts.map(move |text| Prefix { text, ignores_case }).collect::<Vec<_>>()
+    };
+    conditions.flat_map(of_operator).collect()
 }
 
 fn of_user(placeholder: &Placeholder) -> bool {
@@ -138,7 +177,8 @@ fn symbols(text: &Text, (client, issuer): CallerGroup<'_>, unnamed: bool) -> Vec
                 Source::Client => symbols.extend(client.as_str().chars().map(Symbol::Exactly)),
                 Source::Issuer => symbols.extend(issuer.as_str().chars().map(Symbol::Exactly)),
                 Source::Subject(SubjectForm::Hash) => {
-                    symbols.push(Symbol::HashOf(issuer.as_str().to_owned()));
+                    let place = |place| Symbol::HashOf(issuer.as_str().to_owned(), place);
+                    symbols.extend((0..HASH_DIGITS).map(place));
                 }
                 // Each moment has the same characters at the same places, but for its digits.
                 Source::Now(format) => {
@@ -217,7 +257,8 @@ fn meet(ours: &[Symbol], theirs: &[Symbol]) -> bool {
 fn have_one_in_common(one: &Symbol, other: &Symbol) -> bool {
     match (one, other) {
         (Symbol::Exactly(one), Symbol::Exactly(other)) => one == other,
-        (Symbol::HashOf(one), Symbol::HashOf(other)) => one == other,
+        // At the same place of the hash the two are compared as wholes.
+        (Symbol::HashOf(one, at), Symbol::HashOf(other, there)) => one == other || at != there,
         (Symbol::Segment, Symbol::Exactly(c)) | (Symbol::Exactly(c), Symbol::Segment) => *c != '/',
         (Symbol::Digit, Symbol::Exactly(c)) | (Symbol::Exactly(c), Symbol::Digit) => {
             c.is_ascii_digit()
@@ -225,14 +266,15 @@ fn have_one_in_common(one: &Symbol, other: &Symbol) -> bool {
         (Symbol::Unnamed, other) | (other, Symbol::Unnamed) => {
             matches!(other, Symbol::Run | Symbol::Segment)
         }
-        (Symbol::HashOf(_), Symbol::Exactly(_) | Symbol::Digit)
-        | (Symbol::Exactly(_) | Symbol::Digit, Symbol::HashOf(_)) => false,
+        (Symbol::HashOf(..), Symbol::Exactly(c)) | (Symbol::Exactly(c), Symbol::HashOf(..)) => {
+            matches!(c, '0'..='9' | 'a'..='f')
+        }
         (
             Symbol::Any
             | Symbol::Run
             | Symbol::Segment
             | Symbol::Digit
-            | Symbol::HashOf(_)
+            | Symbol::HashOf(..)
             | Symbol::Exactly(_),
             _,
         ) => true,
