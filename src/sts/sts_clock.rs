@@ -85,7 +85,7 @@ mod tests {
     fn an_offset_of_more_than_a_day_is_not_learnt() {
         let ours = time("2016-01-13T14:00:00Z");
         let clock = StsClock::new(Clock::manual(ours));
-        for (theirs, believed) in [
+        for (theirs, is_plausible) in [
             ("2016-01-14T14:00:00Z", true),
             ("2016-01-12T14:00:00Z", true),
             ("2016-01-14T14:00:01Z", false),
@@ -95,9 +95,9 @@ mod tests {
         ] {
             clock.adjust(ours).unwrap();
             let offset = time(theirs) - ours;
-            let expected = if believed { Ok(offset) } else { Err(ImplausibleTime { offset }) };
+            let expected = if is_plausible { Ok(offset) } else { Err(ImplausibleTime { offset }) };
             assert_eq!(clock.adjust(time(theirs)), expected, "{theirs}");
-            assert_eq!(clock.now(), if believed { time(theirs) } else { ours }, "{theirs}");
+            assert_eq!(clock.now(), if is_plausible { time(theirs) } else { ours }, "{theirs}");
         }
     }
 
