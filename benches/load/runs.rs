@@ -13,7 +13,7 @@ use crate::process::{cpu_micros, memory_mb};
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// What takes longer than this will not happen.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How the answers came.
 #[derive(Default)]

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::rotation::rotate;
 
 /// After a failed rotation; until then the file grows.
-const RETRY_ROTATION_AFTER: Duration = Duration::from_secs(60);
+const RETRY_ROTATION_AFTER: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]
 pub(super) struct AuditFile {

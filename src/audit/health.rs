@@ -142,7 +142,7 @@ mod tests {
         tokio::time::advance(Duration::from_millis(1)).await;
         assert!(health.is_unavailable());
         health.write_succeeded();
-        tokio::time::advance(Duration::from_secs(3600)).await;
+        tokio::time::advance(Duration::from_hours(1)).await;
         assert!(!health.is_unavailable(), "an idle writer is available");
     }
 
@@ -152,7 +152,7 @@ mod tests {
         let health = Health::new();
         for _ in 0..5 {
             health.write_started();
-            tokio::time::advance(Duration::from_secs(60)).await;
+            tokio::time::advance(Duration::from_mins(1)).await;
             // Requests that run before the writer does.
             for _ in 0..32 {
                 assert!(!health.is_unavailable());

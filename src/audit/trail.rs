@@ -375,7 +375,7 @@ mod tests {
         };
         let (first, second) = (waiting("1\n"), waiting("2\n"));
         for _ in 0..10 {
-            tokio::time::advance(Duration::from_secs(60)).await;
+            tokio::time::advance(Duration::from_mins(1)).await;
             // All due timers fire before the writer runs.
             for _ in 0..10 {
                 tokio::task::yield_now().await;

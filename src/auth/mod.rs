@@ -215,9 +215,10 @@ impl Authenticator {
                 .get(caller.client())
                 .is_some_and(|client| client.has_credential(parent)),
         };
-        match is_valid {
-            true => Ok(caller),
-            false => Err(TicketProblem::ParentEnded(caller.client().clone()).into()),
+        if is_valid {
+            Ok(caller)
+        } else {
+            Err(TicketProblem::ParentEnded(caller.client().clone()).into())
         }
     }
 

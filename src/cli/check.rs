@@ -21,9 +21,10 @@ pub(super) struct CheckArgs {
 pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let secrets = if args.without_access_key { SecretsToo::No } else { SecretsToo::Yes };
     let settings = args.config.load_for_check(secrets);
-    let checked = settings.and_then(|settings| match args.without_access_key {
-        true => Ok(settings.warnings),
-        false => {
+    let checked = settings.and_then(|settings| {
+        if args.without_access_key {
+            Ok(settings.warnings)
+        } else {
             let secrets = settings.check_machine()?;
             let now = Clock::system().now();
             Ok(settings.warnings.into_iter().chain(secrets.warning(now)).collect())

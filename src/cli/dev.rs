@@ -37,7 +37,7 @@ pub(super) struct DevArgs {
     /// Servers, 1 to 10, each on the next two ports
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
     replicas: u16,
-    /// The Redis that they share, such as redis://127.0.0.1:6379; none by default
+    /// The Redis that they share, such as `redis://127.0.0.1:6379`; none by default
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
     #[command(flatten)]

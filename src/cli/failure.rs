@@ -6,13 +6,13 @@ use crate::app::StartError;
 use crate::config::Problems;
 use crate::telemetry::with_causes;
 
-/// The configuration or the command line is wrong (BSD's EX_USAGE).
+/// The configuration or the command line is wrong (BSD's `EX_USAGE`).
 pub(super) const EXIT_CONFIG: u8 = 64;
-/// A needed resource is unavailable, such as an address (EX_UNAVAILABLE).
+/// A needed resource is unavailable, such as an address (`EX_UNAVAILABLE`).
 pub(super) const EXIT_UNAVAILABLE: u8 = 69;
-/// Results cannot be written, as on a full disk (EX_IOERR).
+/// Results cannot be written, as on a full disk (`EX_IOERR`).
 pub(super) const EXIT_IO: u8 = 74;
-/// The AccessKey must not be used (EX_NOPERM).
+/// The AccessKey must not be used (`EX_NOPERM`).
 pub(super) const EXIT_KEY_REFUSED: u8 = 77;
 
 /// Why a command failed: exit code and message.

@@ -31,11 +31,8 @@ pub(super) fn healthcheck(args: &HealthcheckArgs) -> Result<(), Failure> {
     });
     asked.map(|_| ()).map_err(|error| {
         let cause = with_causes(&error);
-        let fix = match error.is_status() {
-            true => "GET it to see the problem",
-            false => {
-                "`admin.listen` must be the address on which the service was started: give the same --config and variables"
-            }
+        let fix = if error.is_status() { "GET it to see the problem" } else {
+            "`admin.listen` must be the address on which the service was started: give the same --config and variables"
         };
         Failure::new(EXIT_UNAVAILABLE, format!("admin.listen = \"{listen}\": {url}: {cause}; {fix}"))
     })

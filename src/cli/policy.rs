@@ -333,16 +333,15 @@ fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
         count += problems.len();
         broad |= problems.iter().any(PolicyProblem::is_breadth);
     }
-    match count {
-        0 => Ok(()),
-        _ => {
-            let fix = if broad {
-                "; for a grant that sets `allow_broad`, lint with --allow-broad"
-            } else {
-                ""
-            };
-            let problem = format!("{count} problem(s) in the policy templates{fix}");
-            Err(Failure::new(EXIT_CONFIG, problem))
-        }
+    if count == 0 {
+        Ok(())
+    } else {
+        let fix = if broad {
+            "; for a grant that sets `allow_broad`, lint with --allow-broad"
+        } else {
+            ""
+        };
+        let problem = format!("{count} problem(s) in the policy templates{fix}");
+        Err(Failure::new(EXIT_CONFIG, problem))
     }
 }

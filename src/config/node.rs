@@ -120,7 +120,7 @@ fn must_be(kind: &str) -> InvalidValue {
     InvalidValue(format!("it must be {kind}"))
 }
 
-impl<'de> IntoDeserializer<'de, InvalidValue> for Node {
+impl IntoDeserializer<'_, InvalidValue> for Node {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -63,20 +63,17 @@ pub(crate) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
 /// A demo user's token, as an identity provider gives it to the app.
 async fn jwt(query: Result<Query<JwtQuery>, QueryRejection>) -> Response {
     let user = query.ok().map(|Query(JwtQuery { user })| user);
-    match user.filter(|user| USERS.contains(&user.as_str())) {
-        Some(user) => {
-            let jwt = demo_jwt(&user, Clock::system().now());
-            Json(serde_json::json!({"Jwt": jwt})).into_response()
-        }
-        None => {
-            let message = format!(
-                "Name one of the demo's users, such as `/dev/jwt?user={}`; they are: {}.",
-                USERS[0],
-                USERS.join(", ")
-            );
-            let body = serde_json::json!({"Code": "NotFound", "Message": message});
-            (StatusCode::NOT_FOUND, Json(body)).into_response()
-        }
+    if let Some(user) = user.filter(|user| USERS.contains(&user.as_str())) {
+        let jwt = demo_jwt(&user, Clock::system().now());
+        Json(serde_json::json!({"Jwt": jwt})).into_response()
+    } else {
+        let message = format!(
+            "Name one of the demo's users, such as `/dev/jwt?user={}`; they are: {}.",
+            USERS[0],
+            USERS.join(", ")
+        );
+        let body = serde_json::json!({"Code": "NotFound", "Message": message});
+        (StatusCode::NOT_FOUND, Json(body)).into_response()
     }
 }
 

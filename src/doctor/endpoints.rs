@@ -39,10 +39,11 @@ pub(super) async fn check(
                 reached.push(Reached { endpoint: endpoint.clone(), host: host.clone(), ahead });
                 let how = if endpoint.is_encrypted() { "by TLS" } else { "without TLS" };
                 let answers = format!("{address} answers {how}");
-                match is_an_api {
-                    true => Finding::ok(CHECK, answers),
-                    false => Finding::warning(CHECK, format!("{answers}, but not as STS does"))
-                        .fix("find out which server answers there: a proxy, or another service"),
+                if is_an_api {
+                    Finding::ok(CHECK, answers)
+                } else {
+                    Finding::warning(CHECK, format!("{answers}, but not as STS does"))
+                        .fix("find out which server answers there: a proxy, or another service")
                 }
             }
             Ok(Err(problem)) => {

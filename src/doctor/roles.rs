@@ -104,7 +104,7 @@ fn group(grants: &Grants) -> Vec<GrantGroup<'_>> {
             sets_source_identity,
             duration: durations.longest(),
         };
-        let external = external_id.as_ref().map(|id| id.as_str());
+        let external = external_id.as_ref().map(appserver_domain::ExternalId::as_str);
         let group = groups
             .entry((role.as_str(), external, sets_source_identity))
             .or_insert_with(|| GrantGroup { probe, grants: Vec::new() });

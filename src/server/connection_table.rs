@@ -21,7 +21,7 @@ use crate::telemetry::{ConnectionLimit, Connections};
 /// enough to stay cheap when many new connections arrive.
 const SCAN_LIMIT: usize = 128;
 /// At most one warning per limit and interval.
-const WARN_INTERVAL: Duration = Duration::from_secs(60);
+const WARN_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The limits of a table.
 #[derive(Clone, Copy, Debug)]

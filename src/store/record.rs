@@ -116,7 +116,7 @@ mod tests {
         let read_after = read(&before.as_bytes().to_vec().into()).unwrap();
         assert_eq!((read_after.access_key_id(), read_after.sts_request_id()), ("STS.1", None));
         // Those before pass over what they do not know, as we do.
-        let later = before.replace("{", r#"{"novelty":[1],"#);
+        let later = before.replace('{', r#"{"novelty":[1],"#);
         assert!(read(&later.into_bytes().into()).is_some());
     }
 

@@ -66,9 +66,9 @@ pub(crate) enum CallResult<'a> {
 type RawView = (Option<Vec<u8>>, i64, Option<Vec<u8>>, i64, String, i64, i64);
 
 /// No token lives longer: the longest session of any role.
-const LONGEST_TOKEN: Duration = Duration::from_secs(12 * 60 * 60);
+const LONGEST_TOKEN: Duration = Duration::from_hours(12);
 /// No refusal is remembered longer, the most that can be configured.
-const LONGEST_REFUSAL: Duration = Duration::from_secs(60);
+const LONGEST_REFUSAL: Duration = Duration::from_mins(1);
 
 /// A script that tells what is ours by the functions of `ours.lua`.
 macro_rules! reading {

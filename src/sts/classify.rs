@@ -12,7 +12,7 @@ use super::sts_clock;
 
 /// The longest throttling that is accepted from STS. It is passed on in `Retry-After`: a broken header must not send
 /// apps away for a year.
-const LONGEST_THROTTLING: Duration = Duration::from_secs(300);
+const LONGEST_THROTTLING: Duration = Duration::from_mins(5);
 
 /// The error of a response, by its `Code`; by its status only if the code is missing or unknown.
 ///
@@ -210,7 +210,7 @@ mod tests {
             ("x-ratelimit-user", "Limit:1, Remain:0, TimeLeft:500, Reset:1234"),
         ];
         let left = |headers| classified(400, body, headers).retry_after();
-        assert_eq!(left(&both), Some(Duration::from_millis(2000)));
+        assert_eq!(left(&both), Some(Duration::from_secs(2)));
         assert_eq!(left(&both[1..]), Some(Duration::from_millis(500)));
         assert_eq!(left(&[]), None);
         assert_eq!(left(&[("x-ratelimit-user", "Limit:1,TimeLeft:soon")]), None);

@@ -139,7 +139,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn waits_double_with_jitter_until_the_attempts_are_used_up() {
         let (outcome, begun) =
-            begun(std::iter::repeat_with(unavailable), Duration::from_secs(60)).await;
+            begun(std::iter::repeat_with(unavailable), Duration::from_mins(1)).await;
         assert!(matches!(outcome, Err(StsError::Unavailable { .. })));
         let waits: Vec<u128> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(waits.len(), 4);
@@ -152,7 +152,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn throttling_is_waited_for_longer() {
         let (outcome, begun) =
-            begun([unavailable(), throttled(None)], Duration::from_secs(60)).await;
+            begun([unavailable(), throttled(None)], Duration::from_mins(1)).await;
         assert_eq!(outcome.unwrap(), 3);
         assert!((500..=1002).contains(&(begun[2] - begun[1])), "{begun:?}");
     }
@@ -167,7 +167,7 @@ mod tests {
         ] {
             let told = format!("{hints:?}");
             let errors = hints.into_iter().map(throttled);
-            let (outcome, begun) = begun(errors, Duration::from_secs(60)).await;
+            let (outcome, begun) = begun(errors, Duration::from_mins(1)).await;
             assert_eq!(
                 (outcome.unwrap_err().kind(), begun.len()),
                 ("throttled", attempts),
@@ -178,7 +178,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_time_that_sts_asked_for_is_waited() {
-        let (outcome, begun) = begun([throttled(Some(2000))], Duration::from_secs(60)).await;
+        let (outcome, begun) = begun([throttled(Some(2000))], Duration::from_mins(1)).await;
         assert_eq!(outcome.unwrap(), 2);
         assert!((2000..=2002).contains(&begun[1]), "{begun:?}");
     }
@@ -194,35 +194,35 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_wait_beyond_all_measure_is_an_error_and_no_panic() {
-        let (outcome, _) = begun([throttled(Some(u64::MAX))], Duration::from_secs(60)).await;
+        let (outcome, _) = begun([throttled(Some(u64::MAX))], Duration::from_mins(1)).await;
         let asked = Some(Duration::from_millis(u64::MAX));
         assert_eq!(outcome.unwrap_err().retry_after(), asked);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refusal_is_final() {
-        let (outcome, begun) = begun([refused()], Duration::from_secs(60)).await;
+        let (outcome, begun) = begun([refused()], Duration::from_mins(1)).await;
         assert!(matches!(outcome, Err(StsError::Refused { .. })));
         assert_eq!(begun, [0]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_used_nonce_is_renewed_once() {
-        let (outcome, begun) = begun([nonce_used()], Duration::from_secs(60)).await;
+        let (outcome, begun) = begun([nonce_used()], Duration::from_mins(1)).await;
         assert_eq!((outcome.unwrap(), begun), (2, vec![0, 0]));
         let (outcome, begun) =
-            self::begun([nonce_used(), nonce_used()], Duration::from_secs(60)).await;
+            self::begun([nonce_used(), nonce_used()], Duration::from_mins(1)).await;
         assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("nonce_used", 2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_clock_is_set_once_and_only_by_the_time_that_sts_has() {
         let time = || skewed(Some("2016-01-13T14:02:37Z"));
-        let (outcome, begun) = begun([time()], Duration::from_secs(60)).await;
+        let (outcome, begun) = begun([time()], Duration::from_mins(1)).await;
         assert_eq!((outcome.unwrap(), begun), (2, vec![0, 0]));
-        let (outcome, begun) = self::begun([time(), time()], Duration::from_secs(60)).await;
+        let (outcome, begun) = self::begun([time(), time()], Duration::from_mins(1)).await;
         assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("clock_skewed", 2));
-        let (outcome, begun) = self::begun([skewed(None)], Duration::from_secs(60)).await;
+        let (outcome, begun) = self::begun([skewed(None)], Duration::from_mins(1)).await;
         assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("clock_skewed", 1));
     }
 
@@ -230,10 +230,10 @@ mod tests {
     async fn an_answer_that_cannot_be_used_is_asked_for_once_more() {
         let garbled =
             || StsError::InvalidResponse { problem: InvalidResponse::NotJson, request_id: None };
-        let (outcome, _) = begun([garbled(), StsError::TimedOut], Duration::from_secs(60)).await;
+        let (outcome, _) = begun([garbled(), StsError::TimedOut], Duration::from_mins(1)).await;
         assert_eq!(outcome.unwrap(), 3);
         let (outcome, begun) =
-            self::begun([garbled(), StsError::TimedOut, garbled()], Duration::from_secs(60)).await;
+            self::begun([garbled(), StsError::TimedOut, garbled()], Duration::from_mins(1)).await;
         assert_eq!((outcome.unwrap_err().kind(), begun.len()), ("invalid_response", 3));
     }
 

@@ -42,7 +42,11 @@ where
         writer.write_str(r#","target":"#)?;
         write_text(&mut writer, event.metadata().target())?;
         let mut separator = r#","spans":["#;
-        for span in context.event_scope().into_iter().flat_map(|scope| scope.from_root()) {
+        for span in context
+            .event_scope()
+            .into_iter()
+            .flat_map(tracing_subscriber::registry::Scope::from_root)
+        {
             writer.write_str(separator)?;
             writer.write_str(r#"{"name":"#)?;
             write_text(&mut writer, span.name())?;

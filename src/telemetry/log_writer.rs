@@ -228,7 +228,7 @@ mod tests {
         /// So many calls of `write`, if they come within a minute.
         fn writes(&self, count: usize) -> Vec<String> {
             let writes = self.0.writes.lock().unwrap();
-            let minute = Duration::from_secs(60);
+            let minute = Duration::from_mins(1);
             let waited = self.0.wrote.wait_timeout_while(writes, minute, |w| w.len() < count);
             waited.unwrap().0.clone()
         }
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(writer.dropped().count(), 0);
     }
 
-    const HOUR: Duration = Duration::from_secs(3600);
+    const HOUR: Duration = Duration::from_hours(1);
 
     /// Lines that come one by one cost one wake-up together.
     #[test]

@@ -106,9 +106,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     ) -> Result<(Arc<Token>, TokenSource), VendError> {
         let error = match self.fetch_fresh(key, deadline).await {
             Ok(token) => {
-                let (lookup, source) = match token.is_of_replica() {
-                    true => (Lookup::Shared, TokenSource::Shared),
-                    false => (Lookup::Miss, TokenSource::Minted),
+                let (lookup, source) = if token.is_of_replica() {
+                    (Lookup::Shared, TokenSource::Shared)
+                } else {
+                    (Lookup::Miss, TokenSource::Minted)
                 };
                 self.metrics.looked_up(lookup);
                 return Ok((token, source));

@@ -65,8 +65,8 @@ impl VendSettings {
     pub(crate) fn for_tests() -> Self {
         Self {
             max_cached_tokens: 100_000,
-            freshness: Freshness { min_remaining: None, stale_remaining: Duration::from_secs(300) },
-            negative_cache_lifetime: Duration::from_secs(60),
+            freshness: Freshness { min_remaining: None, stale_remaining: Duration::from_mins(5) },
+            negative_cache_lifetime: Duration::from_mins(1),
             call_timeout: Duration::from_secs(15),
             max_attempts: NonZeroU32::new(4).unwrap(),
             max_waiting: 10_000,

@@ -137,7 +137,7 @@ fn close(schema: &mut Value, is_part: bool) {
     for (name, value) in members {
         match name.as_str() {
             "properties" => {
-                value.as_object_mut().unwrap().values_mut().for_each(|one| close(one, false))
+                value.as_object_mut().unwrap().values_mut().for_each(|one| close(one, false));
             }
             "items" => close(value, false),
             "oneOf" => value.as_array_mut().unwrap().iter_mut().for_each(|one| close(one, false)),

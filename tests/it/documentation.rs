@@ -281,7 +281,7 @@ async fn the_page_of_errors_has_every_code() {
     let pattern: String = serde_json::from_str(&pattern.captures(&document).unwrap()[0]).unwrap();
     let codes = pattern.trim_start_matches("^(").trim_end_matches(")$").split('|');
     let codes: Vec<_> =
-        codes.map(|code| code.split(r"\.[").next().unwrap().replace('\\', "").to_owned()).collect();
+        codes.map(|code| code.split(r"\.[").next().unwrap().replace('\\', "").clone()).collect();
     assert!(codes.len() > 15 && codes.contains(&"Forbidden.Grant".to_owned()), "{codes:?}");
     let page = std::fs::read_to_string(repository("docs/errors.md")).unwrap();
     let is_missing = |code: &&String| !page.contains(&format!(" | `{code}"));

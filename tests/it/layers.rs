@@ -99,7 +99,7 @@ impl Imports {
             syn::UseTree::Rename(rename) => self.note(&with(&rename.ident)),
             syn::UseTree::Glob(_) => self.note(prefix),
             syn::UseTree::Group(group) => {
-                group.items.iter().for_each(|item| self.walk(prefix, item))
+                group.items.iter().for_each(|item| self.walk(prefix, item));
             }
         }
     }

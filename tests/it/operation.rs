@@ -195,7 +195,7 @@ async fn no_path_logs_a_secret() {
     stage.post("client-003", &format!(r#"{{"Secret":"{canary}"}}"#)).await;
     stage.post("client-003", &format!(r#"{{"DurationSeconds":"{canary}"}}"#)).await;
     stage.post("client-003", &format!(r#"{{"Grant":"{canary}"}}"#)).await;
-    stage.post("client-003", &format!(r#"{{{canary}"#)).await;
+    stage.post("client-003", &format!(r"{{{canary}")).await;
     for (album, fault) in [
         Fault::Error {
             status: 403.try_into().unwrap(),

@@ -154,7 +154,7 @@ pub(super) fn audiences<'a>(
     Ok(members.iter().filter_map(Json::as_str))
 }
 
-/// A NumericDate of RFC 7519: seconds since the epoch, perhaps with a fraction.
+/// A `NumericDate` of RFC 7519: seconds since the epoch, perhaps with a fraction.
 pub(super) fn moment(
     claims: &Claims,
     claim: &'static str,

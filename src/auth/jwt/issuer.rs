@@ -191,9 +191,12 @@ impl Issuer {
             return only(&clients);
         };
         let named = claim.find(claims).and_then(Json::as_str);
-        let is_named = |client: &&ClientId| match self.client_ids.is_empty() {
-            true => named == Some(client.as_str()),
-            false => named.and_then(|named| self.client_ids.get(named)) == Some(*client),
+        let is_named = |client: &&ClientId| {
+            if self.client_ids.is_empty() {
+                named == Some(client.as_str())
+            } else {
+                named.and_then(|named| self.client_ids.get(named)) == Some(*client)
+            }
         };
         let clients: BTreeSet<_> = candidates.clone().filter(is_named).collect();
         if clients.is_empty() {

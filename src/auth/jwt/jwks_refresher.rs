@@ -18,7 +18,7 @@ use appserver_domain::clock::{Clock, Moment};
 /// Part of each wait that is random, so that replicas do not fetch together.
 const JITTER: f64 = 0.2;
 /// Waits after failed fetches, none longer than between two successful ones.
-const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60), JITTER);
+const RETRY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1), JITTER);
 
 /// Fetches in turn and on trigger, one fetch at a time.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, timeout};
 
 /// The least time between triggered fetches. Anyone can invent a `kid`; this bounds what it costs the issuer.
-const MIN_INTERVAL: Duration = Duration::from_secs(60);
+const MIN_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a request waits for the fetch.
 const WAIT: Duration = Duration::from_secs(2);
 

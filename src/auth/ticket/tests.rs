@@ -76,7 +76,7 @@ proptest! {
         parameters in proptest::collection::btree_map("\\PC{0,8}", "\\PC{0,24}", 0..12),
         duration_secs in proptest::option::of(1..u64::MAX),
     ) {
-        let ticket = Ticket { parameters, duration_secs, ..alices() };
+        let ticket = Ticket { duration_secs, parameters, ..alices() };
         let opened = seal(&[1]).open(&seal(&[1]).seal(&ticket).unwrap(), now()).unwrap();
         prop_assert_eq!(said(&opened), said(&ticket));
     }

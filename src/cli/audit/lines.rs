@@ -74,9 +74,10 @@ impl Lines {
                     |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
                 let file = File::open(path).map_err(named)?;
                 // A pipe, such as the shell's `<(…)`, cannot be read twice either.
-                let begins = match file.metadata().map_err(named)?.is_file() {
-                    true => first_time(File::open(path).map_err(named)?).map_err(named)?,
-                    false => None,
+                let begins = if file.metadata().map_err(named)?.is_file() {
+                    first_time(File::open(path).map_err(named)?).map_err(named)?
+                } else {
+                    None
                 };
                 (Box::new(BufReader::new(file)), begins)
             };

@@ -26,8 +26,8 @@ impl Listed {
             write!(out, " for {}", escaped(&user))?;
         }
         write!(out, "  grant {}  from {}", text(&entry.grant), escaped(&entry.from()))?;
-        match &entry.sts_access_key_id {
-            Some(id) => writeln!(
+        if let Some(id) = &entry.sts_access_key_id {
+            writeln!(
                 out,
                 "  {} until {} ({})  session {} of {}",
                 escaped(id),
@@ -35,14 +35,13 @@ impl Listed {
                 text(&entry.source),
                 text(&entry.session_name),
                 text(&entry.role),
-            ),
-            None => {
-                write!(out, "  {}: {}", escaped(&entry.code), text(&entry.reason))?;
-                if let (Some(count), Some(last)) = (entry.count, entry.last) {
-                    write!(out, " ({count} times until {})", last.format("%Y-%m-%dT%H:%M:%SZ"))?;
-                }
-                writeln!(out)
+            )
+        } else {
+            write!(out, "  {}: {}", escaped(&entry.code), text(&entry.reason))?;
+            if let (Some(count), Some(last)) = (entry.count, entry.last) {
+                write!(out, " ({count} times until {})", last.format("%Y-%m-%dT%H:%M:%SZ"))?;
             }
+            writeln!(out)
         }
     }
 }

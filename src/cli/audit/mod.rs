@@ -38,7 +38,7 @@ pub(super) struct FindArgs {
     /// Audit files, including rotated ones, in any order; - is standard input
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// Everything about one token, by its AccessKeyId as ActionTrail and OSS's logs name it
+    /// Everything about one token, by its `AccessKeyId` as ActionTrail and OSS's logs name it
     #[arg(long, value_name = "STS.…")]
     access_key_id: Option<String>,
     /// Only this user

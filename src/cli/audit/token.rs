@@ -138,7 +138,7 @@ impl Counts {
         let mut all: Vec<_> = self.of.iter().collect();
         all.sort_by_key(|(name, count)| (std::cmp::Reverse(**count), *name));
         let one = |(name, count): &(&String, &u64)| match all.len() {
-            1 => name.to_string(),
+            1 => (*name).clone(),
             _ => format!("{name} ({count})"),
         };
         let named: Vec<_> = all.iter().take(LISTED).map(one).collect();

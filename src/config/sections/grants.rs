@@ -177,7 +177,7 @@ fn entitlement(
                 problems.add_absence(at("policy"), format!("{}: {problem}", file.display()));
             }
             GrantTemplateProblem::SessionName(flaw) => {
-                problems.add_absence(at("session_name"), flaw)
+                problems.add_absence(at("session_name"), flaw);
             }
             GrantTemplateProblem::SourceIdentity(flaw) => {
                 problems.add_absence(at("source_identity"), flaw);

@@ -121,14 +121,13 @@ fn issuer(
     if let Some(provider) = provider {
         provider.apply(path, &mut raw, problems);
     }
-    let name = match raw.issuer.is_absent() && is_preset {
-        true => None,
-        false => problems.require(raw.issuer),
-    };
+    let name =
+        if raw.issuer.is_absent() && is_preset { None } else { problems.require(raw.issuer) };
     known.name.clone_from(&name);
-    let algorithms = match raw.algorithms.is_absent() && is_preset {
-        true => None,
-        false => problems.require(raw.algorithms),
+    let algorithms = if raw.algorithms.is_absent() && is_preset {
+        None
+    } else {
+        problems.require(raw.algorithms)
     };
     let algorithms = algorithms.map(|List(algorithms)| algorithms);
     let keys = UnresolvedKeys {

@@ -13,7 +13,7 @@ use appserver_domain::{MaxSessionDuration, RoleArn, RoleName};
 pub(crate) struct RawRole {
     /// Required.
     arn: Field<RoleArn>,
-    /// Default 3600. The role's own MaxSessionDuration in RAM.
+    /// Default 3600. The role's own `MaxSessionDuration` in RAM.
     max_session_duration_secs: Field<Secs<3_600, 43_200>>,
     /// Default false. The role belongs to another account than the AccessKey.
     cross_account: Field<bool>,

@@ -40,7 +40,7 @@ fn limits_are_enforced_unless_they_are_said_to_be_in_the_shadow() {
     let shown = |text: &str| limits(text).unwrap().map(Option::unwrap_or_default);
     assert_eq!(
         shown("[clients.app-one.subject_limit]\nrequests_per_minute = 10"),
-        ["".to_owned(), "10 requests a minute enforce".to_owned()]
+        [String::new(), "10 requests a minute enforce".to_owned()]
     );
     let both = "[clients.app-one.limit]\nrequests_per_second = 5\nmode = \"shadow\"\n\
                 [clients.app-one.subject_limit]\nrequests_per_minute = 10\nmode = \"enforce\"";

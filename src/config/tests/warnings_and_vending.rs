@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn every_bound_of_vending_is_kept_and_told() {
-    let wrong = r#"
+    let wrong = r"
         [sts]
         max_attempts = 0
         [vend]
@@ -19,7 +19,7 @@ fn every_bound_of_vending_is_kept_and_told() {
         budget.refresh_percent = 51
         breaker.failures = 0
         breaker.open_ms = 99
-    "#;
+    ";
     insta::assert_snapshot!(problems(wrong), @r"
 sts.max_attempts: 0 is not between 1 and 20 attempts
 vend.breaker.failures: 0 is not between 1 and 1000 attempts

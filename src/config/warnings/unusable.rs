@@ -49,7 +49,7 @@ fn of_client(
             "a hash of zeros is an example, and no secret has it: put the hash there that `appserver client new` prints",
         );
     }
-    if grants.of_clients.get(id).is_none_or(|own| own.is_empty()) {
+    if grants.of_clients.get(id).is_none_or(std::collections::BTreeSet::is_empty) {
         add(
             ".grants",
             "it holds no grant, so each of its requests for a token is refused with 403: name one of `[grants]`, or set \

@@ -71,9 +71,10 @@ pub(crate) fn record_denial(
     };
     let (code, reason) = (public.code(), with_causes(error));
     let why = DenialReason { code: &code, reason: &reason, session: context.requested() };
-    let decision = match public.status.is_server_error() {
-        true => Decision::Failed(why),
-        false => Decision::Refused(why),
+    let decision = if public.status.is_server_error() {
+        Decision::Failed(why)
+    } else {
+        Decision::Refused(why)
     };
     let names = Names::of(context);
     trail.denied(request(api, context, event, &names), &decision);

@@ -53,7 +53,7 @@ pub(crate) fn record(
         tracing::warn!(
             request.id = context.id.as_str(),
             peer.address = context.peer.as_str(),
-            client.id = client.map(|client| client.as_str()),
+            client.id = client.map(appserver_domain::ClientId::as_str),
             limit.name = limit.as_str(),
             limit.mode = failures.mode().as_str(),
             request.without_credential = matches!(error, AuthError::Missing).then_some(true),

@@ -138,7 +138,7 @@ pub(crate) async fn post_token(
 /// body is read.
 async fn has_body(mut body: Body) -> bool {
     while let Some(frame) = body.frame().await {
-        match frame.map(|frame| frame.into_data()) {
+        match frame.map(hyper::body::Frame::into_data) {
             Ok(Ok(data)) if data.is_empty() => {}
             Ok(Ok(_) | Err(_)) | Err(_) => return true,
         }

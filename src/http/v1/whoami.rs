@@ -107,8 +107,8 @@ pub(crate) async fn whoami(
     json(&WhoamiResponse {
         success: Success::new(context.id.as_str()),
         client: caller.client().as_str(),
-        issuer: caller.issuer().map(|issuer| issuer.as_str()),
-        subject: caller.subject().map(|subject| subject.as_str()),
+        issuer: caller.issuer().map(appserver_domain::IssuerName::as_str),
+        subject: caller.subject().map(appserver_domain::Subject::as_str),
         authenticated_by: caller.method().as_str(),
         grants: rules.grants.of(caller.client()).map(GrantView::from).collect(),
         limit: whole.map(LimitView::from),

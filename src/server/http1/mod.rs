@@ -93,10 +93,7 @@ where
         ended = &mut connection => return outcome(ended),
         () = shutdown.drain.cancelled() => Duration::MAX,
         // A request that has just arrived is still answered.
-        () = open.evicted() => match open.is_busy() {
-            false => return Outcome::Closed,
-            true => settings.header_timeout,
-        },
+        () = open.evicted() => if open.is_busy() { settings.header_timeout } else { return Outcome::Closed },
     };
     connection.as_mut().graceful_shutdown();
     // `abort` is only cancelled while draining, so nothing above watches it.

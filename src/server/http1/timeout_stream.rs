@@ -93,9 +93,10 @@ impl<S> TimeoutStream<S> {
 
     fn idle_timeout(&self) -> Duration {
         let Timeouts { idle, unauthenticated_idle, .. } = self.timeouts;
-        match self.request.connection().is_unauthenticated_client() {
-            true => unauthenticated_idle.min(idle),
-            false => idle,
+        if self.request.connection().is_unauthenticated_client() {
+            unauthenticated_idle.min(idle)
+        } else {
+            idle
         }
     }
 
@@ -402,7 +403,7 @@ mod tests {
         request(&mut peer, &mut stream, &state).await;
         let idle_since = Instant::now();
         tokio::spawn(async move {
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
             peer.write_u8(b'G').await.unwrap();
             std::future::pending::<()>().await;
         });

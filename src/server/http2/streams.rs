@@ -79,15 +79,15 @@ impl Streams {
         loop {
             let busy = self.active.load(Ordering::Acquire) > 0;
             let now = Instant::now();
-            let idle_timeout = match self.connection.is_unauthenticated_client() {
-                true => timeouts.unauthenticated_idle.min(timeouts.idle),
-                false => timeouts.idle,
+            let idle_timeout = if self.connection.is_unauthenticated_client() {
+                timeouts.unauthenticated_idle.min(timeouts.idle)
+            } else {
+                timeouts.idle
             };
-            let idle_since = match busy {
-                true => now,
-                false => {
-                    self.started + Duration::from_millis(self.idle_since.load(Ordering::Relaxed))
-                }
+            let idle_since = if busy {
+                now
+            } else {
+                self.started + Duration::from_millis(self.idle_since.load(Ordering::Relaxed))
             };
             if idle_since + idle_timeout <= now {
                 return CloseReason::Idle;
@@ -155,7 +155,7 @@ mod tests {
             // Longer than a connection may be idle, which this one is not.
             tokio::time::sleep(Duration::from_secs(100)).await;
             second.answered();
-            std::future::pending::<()>().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             ended = ended(&streams) => assert_eq!(ended, (CloseReason::Idle, 195)),
@@ -171,7 +171,7 @@ mod tests {
                 streams.begin().answered();
                 tokio::time::sleep(Duration::from_secs(74)).await;
             }
-            std::future::pending::<()>().await
+            std::future::pending::<()>().await;
         };
         tokio::select! {
             ended = ended(&streams) => assert_eq!(ended, (CloseReason::Idle, 9 * 74 + 75)),

@@ -159,7 +159,7 @@ impl Span {
     /// Sets a text attribute, named by the semantic conventions or with the prefix `appserver.`.
     pub(crate) fn set_text(&self, key: &'static str, text: &str) {
         self.change(|span| {
-            span.attributes.push(attribute(key, Value::StringValue(text.to_owned())))
+            span.attributes.push(attribute(key, Value::StringValue(text.to_owned())));
         });
     }
 

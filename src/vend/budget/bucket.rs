@@ -81,7 +81,7 @@ impl Bucket {
 
     /// Whether it is full enough for a refresh not to make the next caller wait.
     pub(super) fn is_half_full(&self) -> bool {
-        self.level >= (self.burst + 1.0) / 2.0
+        self.level >= f64::midpoint(self.burst, 1.0)
     }
 
     pub(super) fn holds_one(&self) -> bool {

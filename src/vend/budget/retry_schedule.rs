@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use appserver_domain::ClientId;
 
 /// No caller has to wait longer, however many were rejected before.
-const MAX_WAIT: Duration = Duration::from_secs(600);
+const MAX_WAIT: Duration = Duration::from_mins(10);
 
 /// The last time given to each client, so that no two callers get the same one: a crowd that does not fit into the queue
 /// returns one by one, at the rate at which it can be served.

@@ -92,8 +92,8 @@ impl Key {
             name.as_str().into(),
             policy.as_str().into(),
             duration.as_secs().to_string().into(),
-            given(external_id.as_ref().map(|id| id.as_str())),
-            given(source_identity.as_ref().map(|id| id.as_str())),
+            given(external_id.as_ref().map(appserver_domain::ExternalId::as_str)),
+            given(source_identity.as_ref().map(appserver_domain::SourceIdentity::as_str)),
         ]
     }
 }

@@ -32,12 +32,11 @@ impl RefreshSchedule {
     /// Schedules the refresh of the key's token, replacing an earlier schedule.
     pub(in crate::vend) fn schedule(&self, key: &Arc<Key>, at: Instant) {
         let State { due, positions } = &mut *self.state();
-        match positions.get(key) {
-            Some(position) => due.reset_at(position, at),
-            None => {
-                let position = due.insert_at(Arc::clone(key), at);
-                positions.insert(Arc::clone(key), position);
-            }
+        if let Some(position) = positions.get(key) {
+            due.reset_at(position, at)
+        } else {
+            let position = due.insert_at(Arc::clone(key), at);
+            positions.insert(Arc::clone(key), position);
         }
     }
 

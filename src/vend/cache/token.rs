@@ -217,7 +217,7 @@ pub(super) mod tests {
     use appserver_domain::{AssumedRoleUser, Fingerprint};
 
     const HALF: Freshness =
-        Freshness { min_remaining: None, stale_remaining: Duration::from_secs(300) };
+        Freshness { min_remaining: None, stale_remaining: Duration::from_mins(5) };
 
     /// A token of one hour for the session of this name, as if STS had just issued it.
     pub(in crate::vend) fn a_token(hashing: &KeyHashing, name: &str) -> Arc<Token> {

@@ -42,7 +42,7 @@ async fn another_replicas_refusal_is_cached_for_its_remaining_time_and_a_minute_
         let refusal = shared_refusal(secs(left));
         let adopted = engine.replicas.adopt(&key, now(), None, refusal, Duration::ZERO);
         assert!(matches!(adopted, Some(Err(VendError::Sts(_)))), "{adopted:?}");
-        sleep(secs(remembered) - Duration::from_millis(1)).await;
+        sleep(secs(remembered).checked_sub(Duration::from_millis(1)).unwrap()).await;
         assert!(engine.cache.negative().get(&key, now()).is_some(), "{left} s");
         sleep(Duration::from_millis(1)).await;
         assert!(engine.cache.negative().get(&key, now()).is_none(), "{left} s");

@@ -148,7 +148,7 @@ async fn a_tokens_lifetime_is_what_sts_answered_and_not_what_was_requested() {
     harness.sts.set(|sts| sts.life = Some(TimeDelta::seconds(1200)));
     harness.vend("app-one", "device").await.unwrap();
     // It is as old as the call that brought it.
-    sleep(secs(600) - LATENCY).await;
+    sleep(secs(600).checked_sub(LATENCY).unwrap()).await;
     let last = harness.vend("app-one", "device").await.unwrap();
     assert_eq!((last.id(), harness.remaining(&last)), ("STS.1", secs(600)));
     sleep(secs(1)).await;
@@ -204,8 +204,8 @@ fn seen(session: &RoleSession) -> [String; 6] {
         session.name.as_str().into(),
         session.policy.as_str().into(),
         session.duration.as_secs().to_string(),
-        id(session.external_id.as_ref().map(|id| id.as_str())),
-        id(session.source_identity.as_ref().map(|id| id.as_str())),
+        id(session.external_id.as_ref().map(appserver_domain::ExternalId::as_str)),
+        id(session.source_identity.as_ref().map(appserver_domain::SourceIdentity::as_str)),
     ]
 }
 

@@ -209,7 +209,7 @@ async fn no_line_holds_a_secret() {
         format!(r#"{{"DurationSeconds":"{canary}"}}"#),
         format!(r#"{{"Grant":"{canary}"}}"#),
         format!(r#"{{"Policy":"{canary}"}}"#),
-        format!(r#"{{{canary}"#),
+        format!(r"{{{canary}"),
     ] {
         stage.post("client-003", &body).await;
     }

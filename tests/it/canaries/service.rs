@@ -252,9 +252,11 @@ impl World {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, come).await.is_err() {
-            panic!("{text} does not come: {}", self.admin(path).await);
-        }
+        assert!(
+            !tokio::time::timeout(PATIENCE, come).await.is_err(),
+            "{text} does not come: {}",
+            self.admin(path).await
+        )
     }
 
     /// All that Redis holds, whatever its type.

@@ -136,9 +136,10 @@ impl AccessDecision {
     /// Compact JSON in ASCII, for a header.
     pub(crate) fn json(&self) -> String {
         let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
-        let escaped = |c: char| match c {
-            ' '..='~' => c.to_string(),
-            _ => {
+        let escaped = |c: char| {
+            if let ' '..='~' = c {
+                c.to_string()
+            } else {
                 let mut units = [0; 2];
                 c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")).collect()
             }

@@ -25,16 +25,16 @@ impl Head {
     /// begin with one or be a name of this machine.
     pub(crate) fn read(parts: Parts, is_bucket: impl Fn(&str) -> bool) -> Self {
         let host = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.or(parts.uri.authority().map(|authority| authority.as_str()));
+        let host = host.or(parts.uri.authority().map(axum::http::uri::Authority::as_str));
         let path = parts.uri.path();
         let path = path.strip_prefix('/').unwrap_or(path);
-        let (bucket, key) = match bucket_of_host(host.unwrap_or_default(), is_bucket) {
-            Some(bucket) => (Some(bucket), path),
-            None => {
+        let (bucket, key) =
+            if let Some(bucket) = bucket_of_host(host.unwrap_or_default(), is_bucket) {
+                (Some(bucket), path)
+            } else {
                 let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
                 (Some(decode(bucket)).filter(|bucket| !bucket.is_empty()), key)
-            }
-        };
+            };
         let key = Some(decode(key)).filter(|key| !key.is_empty());
         let query = Query::read(parts.uri.query());
         Self { method: parts.method, bucket, key, query, headers: parts.headers }
@@ -44,9 +44,10 @@ impl Head {
     pub(crate) fn url_of(&self, bucket: &str, key: &str) -> String {
         let host = self.header("host").unwrap_or_default();
         let key = encode(key).replace("%2F", "/");
-        match host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.')) {
-            true => format!("http://{host}/{key}"),
-            false => format!("http://{host}/{bucket}/{key}"),
+        if host.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.')) {
+            format!("http://{host}/{key}")
+        } else {
+            format!("http://{host}/{bucket}/{key}")
         }
     }
 

@@ -75,7 +75,7 @@ async fn answer(
         Some(response) => Ok(response),
         None => oss.outcome(&mut context, signed, operation, &mut body).await,
     };
-    let decision = context.decision.as_ref().map(|decision| decision.json());
+    let decision = context.decision.as_ref().map(super::access::AccessDecision::json);
     let frame = Frame { head: &head, request_id: &request_id, now, decision };
     let mut response = match outcome {
         Ok(response) => {

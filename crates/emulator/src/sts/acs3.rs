@@ -40,11 +40,12 @@ impl Acs3 {
             found.filter(|value| !value.is_empty()).ok_or(StsError::IncompleteSignature)
         };
         let signed: Vec<&str> = field("SignedHeaders")?.split(';').collect();
-        let must_be_signed = parts.headers.keys().map(|name| name.as_str()).filter(|name| {
-            *name == "host"
-                || *name == "x-acs-content-sha256"
-                || PARAMETER_HEADERS.iter().any(|(header, _)| header == name)
-        });
+        let must_be_signed =
+            parts.headers.keys().map(axum::http::HeaderName::as_str).filter(|name| {
+                *name == "host"
+                    || *name == "x-acs-content-sha256"
+                    || PARAMETER_HEADERS.iter().any(|(header, _)| header == name)
+            });
         if must_be_signed.into_iter().any(|name| !signed.contains(&name)) {
             return Err(StsError::IncompleteSignature);
         }

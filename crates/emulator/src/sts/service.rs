@@ -65,12 +65,11 @@ async fn answer(
     let now = sts.control.now() + skew;
 
     let refused = unreadable.or_else(|| wrong_target(&parts.method, parts.uri.path()));
-    let outcome = match refused {
-        Some(refusal) => Err(refusal),
-        None => {
-            let rpc = Proof::Rpc { method: parts.method.as_str() };
-            sts.outcome(&acs3.as_ref().map_or(rpc, Proof::Acs3), &params, now, peer)
-        }
+    let outcome = if let Some(refusal) = refused {
+        Err(refusal)
+    } else {
+        let rpc = Proof::Rpc { method: parts.method.as_str() };
+        sts.outcome(&acs3.as_ref().map_or(rpc, Proof::Acs3), &params, now, peer)
     };
 
     let (answer, fault) = match outcome {

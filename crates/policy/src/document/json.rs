@@ -1,4 +1,4 @@
-//! A JSON tree that keeps duplicate keys: the tree of serde_json silently keeps the last of two equal ones.
+//! A JSON tree that keeps duplicate keys: the tree of `serde_json` silently keeps the last of two equal ones.
 
 use std::fmt;
 

@@ -370,7 +370,7 @@ mod tests {
             r#"{"Version":1,"Statement":{}}"#,
             r#"{"Version":["1"],"Statement":["x"],"Id":"x"}"#,
             r#"{"Version":"1","Version":"1"}"#,
-            r#"{}"#,
+            r"{}",
         ];
         let problems: Vec<_> = documents.iter().map(|json| read(json).unwrap_err()).collect();
         insta::assert_snapshot!(problems.join("\n\n"), @r#"

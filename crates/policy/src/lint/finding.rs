@@ -142,9 +142,8 @@ impl fmt::Display for Finding {
             }
             Self::NearLimit { worst } => write!(
                 f,
-                "with the longest values this is {worst} bytes of the {} that STS admits, and a caller's own \
-                 policy has to fit beside the conditions and denials",
-                MAX_POLICY_BYTES
+                "with the longest values this is {worst} bytes of the {MAX_POLICY_BYTES} that STS admits, and a caller's own \
+                 policy has to fit beside the conditions and denials"
             ),
         }
     }

@@ -95,7 +95,7 @@ impl GrantTemplate {
         };
         let session_name = texts.session_name.unwrap_or(unwritten);
         let session_name = SessionNameTemplate::parse(session_name, &rules).map_err(|found| {
-            problems.extend(found.into_iter().map(GrantTemplateProblem::SessionName))
+            problems.extend(found.into_iter().map(GrantTemplateProblem::SessionName));
         });
         let source_identity = texts
             .source_identity

@@ -192,7 +192,7 @@ fn symbols(text: &Text, (client, issuer): CallerGroup<'_>, unnamed: bool) -> Vec
                 Source::Subject(SubjectForm::Plain | SubjectForm::Encoded)
                 | Source::Claim(_)
                 | Source::Parameter(_) => {
-                    symbols.push(if value.varies_in_depth { Symbol::Run } else { Symbol::Segment })
+                    symbols.push(if value.varies_in_depth { Symbol::Run } else { Symbol::Segment });
                 }
             },
         }

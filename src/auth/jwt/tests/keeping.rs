@@ -243,7 +243,7 @@ async fn fetches_are_counted_and_keys_have_an_age() {
     let issuer = site.issuer();
     let ConfiguredKeys::Fetched(from, _) = issuer.keys else { panic!("it is fetched") };
     let refresh_policy =
-        RefreshPolicy { refresh: Duration::from_secs(60), max_age: Duration::from_secs(300) };
+        RefreshPolicy { refresh: Duration::from_mins(1), max_age: Duration::from_mins(5) };
     let work = Work::begun(Issuer {
         keys: ConfiguredKeys::Fetched(from, refresh_policy),
         ..site.issuer()

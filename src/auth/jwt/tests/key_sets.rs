@@ -152,7 +152,7 @@ fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
     use crate::auth::jwt::active_jwks::{ActiveJwks, Change};
     use appserver_domain::clock::Moment;
     let at = Moment::at(now());
-    let hour = std::time::Duration::from_secs(3600);
+    let hour = std::time::Duration::from_hours(1);
     let other_modulus = |jwk: &Value| {
         let mut n = bytes(jwk, "n");
         n[100] ^= 1;

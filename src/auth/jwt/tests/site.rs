@@ -95,10 +95,8 @@ impl Site {
     /// An issuer whose keys are at the site's `/jwks`.
     pub(super) fn issuer(&self) -> Issuer {
         let from = JwksEndpoint::KeySet(self.address("/jwks"));
-        let refresh_policy = RefreshPolicy {
-            refresh: Duration::from_secs(300),
-            max_age: Duration::from_secs(86_400),
-        };
+        let refresh_policy =
+            RefreshPolicy { refresh: Duration::from_mins(5), max_age: Duration::from_hours(24) };
         Issuer {
             algorithms: algorithms(&["ES256"]),
             keys: ConfiguredKeys::Fetched(from, refresh_policy),

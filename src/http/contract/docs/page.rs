@@ -90,7 +90,7 @@ fn credentials(document: &Value) -> String {
 fn section(tag: &Value, operations: &[Operation<'_>]) -> String {
     let name = of(tag, "name");
     let of_tag = operations.iter().filter(|operation| operation.tree["tags"][0] == name);
-    let articles: String = of_tag.map(|operation| operation.written()).collect();
+    let articles: String = of_tag.map(Operation::written).collect();
     let about = prose(of(tag, "description"));
     format!("<section><h2>{}</h2>\n<p>{about}</p>\n{articles}</section>\n", escaped(name))
 }
@@ -151,18 +151,12 @@ impl Operation<'_> {
         let (mut own, mut failures) = (Vec::new(), Vec::new());
         for (status, response) in responses {
             let status = escaped(status);
-            match response["$ref"].as_str() {
-                Some(reference) => {
-                    let name = escaped(last(reference));
-                    failures.push(format!("<a href=\"#{name}\">{status} {name}</a>"));
-                }
-                None => {
-                    let about = prose(of(response, "description"));
-                    own.push(format!(
-                        "<tr><td><code>{status}</code><td>{about} {}\n",
-                        kinds(response)
-                    ));
-                }
+            if let Some(reference) = response["$ref"].as_str() {
+                let name = escaped(last(reference));
+                failures.push(format!("<a href=\"#{name}\">{status} {name}</a>"));
+            } else {
+                let about = prose(of(response, "description"));
+                own.push(format!("<tr><td><code>{status}</code><td>{about} {}\n", kinds(response)));
             }
         }
         // Behind the success: `default` is what is left.

@@ -116,7 +116,7 @@ pub(super) fn meta_of(head: &Head) -> Result<Meta, OssError> {
     if head.header("x-oss-object-acl").is_some_and(|acl| acl != "default") {
         return Err(OssError::NotImplemented);
     }
-    let names = head.headers.keys().map(|name| name.as_str());
+    let names = head.headers.keys().map(axum::http::HeaderName::as_str);
     let kept = names.filter(|name| KEPT.contains(name) || name.starts_with("x-oss-meta-"));
     let pairs = kept.filter_map(|name| Some((name.to_owned(), head.header(name)?.to_owned())));
     meta_from(pairs)

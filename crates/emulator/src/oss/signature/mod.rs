@@ -82,7 +82,7 @@ impl Signed {
             (Some(at), None) if (now - at).abs() > WINDOW => {
                 Err(OssError::TimeTooSkewed { request: at, server: now })
             }
-            (_, Some(_)) | (_, None) => Ok(()),
+            (_, Some(_) | None) => Ok(()),
         }
     }
 

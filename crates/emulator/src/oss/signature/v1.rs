@@ -96,7 +96,7 @@ pub(crate) fn is_valid(secret: &SecretString, text: &str, signature: &str) -> bo
 }
 
 fn canonical_headers(head: &Head) -> String {
-    let names = head.headers.keys().map(|name| name.as_str());
+    let names = head.headers.keys().map(axum::http::HeaderName::as_str);
     let mut names: Vec<&str> = names.filter(|name| name.starts_with("x-oss-")).collect();
     names.sort_unstable();
     let lines =

@@ -214,7 +214,7 @@ fn canonical_request(head: &Head, additional: &[String]) -> String {
         .into_iter()
         .map(|(name, value)| if value.is_empty() { name } else { format!("{name}={value}") })
         .collect();
-    let names = head.headers.keys().map(|name| name.as_str());
+    let names = head.headers.keys().map(axum::http::HeaderName::as_str);
     let mut names: Vec<&str> = names.filter(|name| is_always_signed(name)).collect();
     names.extend(additional.iter().map(String::as_str));
     names.sort_unstable();
