@@ -33,6 +33,7 @@ impl Tally {
         self.nanos.sort_unstable();
         let last = self.nanos.len() - 1;
         let micros = |part: f64| {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index")]
             let at = ((last as f64) * part).round() as usize;
             self.nanos[at] as f64 / 1000.0
         };

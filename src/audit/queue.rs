@@ -352,7 +352,9 @@ impl Lines {
     /// Lines of tokens without a policy.
     pub(super) fn all_granted(lines: &[&str]) -> Self {
         let queue = Queue::new(100, false);
-        lines.iter().for_each(|line| drop(queue.push(line, &mut None)));
+        for line in lines {
+            drop(queue.push(line, &mut None));
+        }
         std::mem::take(&mut queue.state().lines)
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
                     Failure::new(exit, message)
                 })
             };
-            let Some(app) = signals.unless_stopped(started).await? else { return Ok(()) };
+            let Some(app) = Box::pin(signals.unless_stopped(started)).await? else { return Ok(()) };
             // There is no load balancer that must notice the drain first.
             app.prompt().cancel();
             apps.push(app);

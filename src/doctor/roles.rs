@@ -77,10 +77,7 @@ async fn assume(
 ) -> Result<(), StsError> {
     loop {
         let attempt = |number| sts.assume_role(session, number, deadline);
-        let error = match retrying(deadline, attempts, attempt).await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
-        };
+        let Err(error) = retrying(deadline, attempts, attempt).await else { return Ok(()) };
         let wait = error.retry_after().unwrap_or(THROTTLE_PAUSE).max(THROTTLE_PAUSE);
         if !error.is_throttling() || Instant::now() + wait >= deadline {
             return Err(error);

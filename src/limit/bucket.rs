@@ -80,6 +80,7 @@ impl Bucket {
         }
         let rate = self.terms.per_second();
         let burst = self.terms.burst.get();
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
         let wanted = ((rate / PARTS_OF_A_SECOND).max(1.0) as u32).min(burst);
         let (given, wait) = redis.take_requests(name, rate, burst, wanted).await?;
         // Who is over the limit waits for as many as are asked for at once, or each would cost a call.

@@ -104,9 +104,11 @@ impl Sketch {
     }
 
     fn cells(&self, key: &impl Hash) -> [&AtomicU64; 2] {
-        let hash = self.hashing.hash_one(key);
+        let (hash, cells) = (self.hashing.hash_one(key), CELLS as u64);
         let [first, second] = &self.rows;
-        [&first[hash as usize % CELLS], &second[(hash >> 32) as usize % CELLS]]
+        #[expect(clippy::cast_possible_truncation, reason = "less than `CELLS`")]
+        let place = |hash: u64| (hash % cells) as usize;
+        [&first[place(hash & u64::from(u32::MAX))], &second[place(hash >> 32)]]
     }
 }
 
@@ -116,7 +118,7 @@ fn least([first, second]: [&AtomicU64; 2]) -> u64 {
 
 /// Of what is at most years.
 fn nanos(duration: Duration) -> u64 {
-    duration.as_nanos() as u64
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

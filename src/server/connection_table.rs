@@ -408,7 +408,9 @@ mod tests {
         let table = self::table(2, MANY);
         let third = table.open(10).unwrap();
         let both = [from(&table, "192.0.2.1").unwrap(), from(&table, "192.0.2.1").unwrap()];
-        both.iter().for_each(|entry| entry.connection().mark_authenticated());
+        for entry in &both {
+            entry.connection().mark_authenticated();
+        }
         both[0].connection().begin();
         third.count_for_address("192.0.2.1".parse().unwrap()).unwrap();
         assert_eq!(both.each_ref().map(evicted), [false, true]);

@@ -25,8 +25,9 @@ pub(crate) struct BudgetTerms {
 impl BudgetTerms {
     /// How many calls one reservation is for at the most: those of a hundredth of a second, so that the round trip to
     /// Redis does not become the limit.
-    pub(crate) fn calls_at_once(&self) -> usize {
-        (self.per_second / 100.0).ceil() as usize
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+    pub(crate) fn calls_at_once(&self) -> u32 {
+        (self.per_second / 100.0).ceil() as u32
     }
 
     /// How many replicas are counted as waiting at one time: more is not what this configuration can produce.
@@ -36,7 +37,7 @@ impl BudgetTerms {
 
     /// How many calls so many replicas have reserved ahead at the most. Each has one reservation at a time.
     pub(super) fn most_ahead(&self, replicas: u32) -> f64 {
-        f64::from(replicas) * self.calls_at_once() as f64
+        f64::from(replicas) * f64::from(self.calls_at_once())
     }
 }
 

@@ -82,6 +82,7 @@ impl RoleSession {
         arn: &str,
         id: &str,
     ) -> Result<(), InvalidResponse> {
+        const SOURCE: &str = "/SourceIdentity";
         let name = self.name.as_str();
         // RAM writes role names in ARNs in lower case. Session names keep their case: `Alice` and `alice` may be two
         // users.
@@ -96,7 +97,6 @@ impl RoleSession {
             return Err(InvalidResponse::NotAsked("/AssumedRoleUser/AssumedRoleId"));
         }
         // If none was requested, it may come from AppServer's own session.
-        const SOURCE: &str = "/SourceIdentity";
         match (&self.source_identity, answer.text(SOURCE)) {
             (Some(asked), Ok(told)) if asked.as_str() != told => {
                 Err(InvalidResponse::NotAsked(SOURCE))

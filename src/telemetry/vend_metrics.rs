@@ -122,8 +122,12 @@ impl VendMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
         let registry = registry.sub_registry_with_prefix("vend");
         let Self { lookups, hits: _, coalesced, refreshes, queue_wait, .. } = self.clone();
-        Lookup::ALL.iter().for_each(|outcome| drop(lookups.get_or_create(&outcome.label())));
-        Refresh::ALL.iter().for_each(|outcome| drop(refreshes.get_or_create(&outcome.label())));
+        for outcome in Lookup::ALL {
+            drop(lookups.get_or_create(&outcome.label()));
+        }
+        for outcome in Refresh::ALL {
+            drop(refreshes.get_or_create(&outcome.label()));
+        }
         registry.register("lookups", "Requests for a token, by outcome", lookups);
         registry.register(
             "coalesced",

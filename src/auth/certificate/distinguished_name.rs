@@ -43,7 +43,7 @@ fn hex_of(attribute: &AttributeTypeAndValue<'_>) -> String {
         _ => {
             let bytes = length.to_be_bytes();
             let bytes = &bytes[bytes.iter().take_while(|byte| **byte == 0).count()..];
-            ber.push(0x80 | bytes.len() as u8);
+            ber.push(0x80 | u8::try_from(bytes.len()).expect("at most 8 bytes"));
             ber.extend_from_slice(bytes);
         }
     }

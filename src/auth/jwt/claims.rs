@@ -165,6 +165,7 @@ pub(super) fn moment(
         None => return Ok(None),
     };
     // What lies beyond the calendar is no moment.
+    #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, beyond the calendar")]
     let moment = DateTime::from_timestamp(secs.floor() as i64, 0);
     moment.map(Some).ok_or(JwtProblem::Lacks(claim))
 }

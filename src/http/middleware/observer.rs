@@ -258,7 +258,7 @@ fn write_error(response: &mut Response, context: &RequestContext, public: &Publi
         // Up to half as much again, so that callers who were refused together do not return together; but no more
         // than a quarter of a minute: long waits come from the budget's queue, which gives each its own.
         let spread = wait.min(Duration::from_secs(30)).mul_f64(rand::random::<f64>() / 2.0);
-        let secs = (wait + spread).as_secs_f64().ceil().max(1.0) as u64;
+        let secs = whole_secs(wait + spread);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
     }
     if let Some(limit) = public.limit {
@@ -268,9 +268,14 @@ fn write_error(response: &mut Response, context: &RequestContext, public: &Publi
 
 /// The fields of draft-ietf-httpapi-ratelimit-headers: the bucket's size, the seconds in which it fills, that nothing is
 /// left, and the seconds until something is.
+/// At least one.
+fn whole_secs(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
 fn limit_fields(headers: &mut HeaderMap, Throttled { limit, terms, retry_after }: Throttled) {
     let (name, burst, window) = (limit.as_str(), terms.burst, terms.window_secs());
-    let wait = retry_after.as_secs_f64().ceil().max(1.0) as u64;
+    let wait = whole_secs(retry_after);
     let fields = [
         ("ratelimit-policy", format!(r#""{name}";q={burst};w={window}"#)),
         ("ratelimit", format!(r#""{name}";r=0;t={wait}"#)),

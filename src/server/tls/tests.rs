@@ -47,7 +47,9 @@ async fn connected(
     trusted: &[&CertificateDer<'static>],
 ) -> TlsStream<TcpStream> {
     let mut roots = RootCertStore::empty();
-    trusted.iter().for_each(|root| roots.add((*root).clone()).unwrap());
+    for root in trusted {
+        roots.add((*root).clone()).unwrap();
+    }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -173,11 +173,14 @@ impl Budget {
                 state.pumping = false;
                 return false;
             }
-            state.queue.len().min(self.terms.calls_at_once()).max(1)
+            u32::try_from(state.queue.len())
+                .unwrap_or(u32::MAX)
+                .min(self.terms.calls_at_once())
+                .max(1)
         };
         // Taken before the request: a reservation is valid only on the connection that made it.
         let changed = redis.changed();
-        let Some(reserved) = redis.reserve(&self.terms, calls as u32).await else { return true };
+        let Some(reserved) = redis.reserve(&self.terms, calls).await else { return true };
         self.state().shared_rate = Some(SharedRate::new(&reserved, Instant::now()));
         tokio::select! {
             () = sleep(reserved.wait) => {}
@@ -188,7 +191,7 @@ impl Budget {
         while left > 0
             && let Some(turn) = state.queue.next()
         {
-            left -= usize::from(turn.send(()).is_ok());
+            left -= u32::from(turn.send(()).is_ok());
         }
         state.pumping = !state.queue.is_empty();
         state.pumping

@@ -79,7 +79,7 @@ mod tests {
                         let attachments = &attachments;
                         scope.spawn(move || match n % 2 {
                             0 => *attachments.get_or_init(|| n),
-                            _ => u64::from(*attachments.get_or_init(|| n as u32)),
+                            _ => u64::from(*attachments.get_or_init(|| u32::try_from(n).unwrap())),
                         })
                     })
                     .collect();

@@ -33,7 +33,7 @@ impl RefreshSchedule {
     pub(in crate::vend) fn schedule(&self, key: &Arc<Key>, at: Instant) {
         let State { due, positions } = &mut *self.state();
         if let Some(position) = positions.get(key) {
-            due.reset_at(position, at)
+            due.reset_at(position, at);
         } else {
             let position = due.insert_at(Arc::clone(key), at);
             positions.insert(Arc::clone(key), position);

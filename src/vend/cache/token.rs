@@ -248,12 +248,12 @@ pub(super) mod tests {
     }
 
     fn at(token: &Token, secs: u64) -> Moment {
-        token.requested_at.moved(TimeDelta::seconds(secs as i64), Duration::from_secs(secs))
+        token.requested_at.moved(TimeDelta::seconds(secs.cast_signed()), Duration::from_secs(secs))
     }
 
     /// The ways in which at most this much time passes: both clocks run, one stops, the wall clock is set back.
     fn ways(token: &Token, secs: u64) -> [Moment; 4] {
-        let (wall, monotonic) = (TimeDelta::seconds(secs as i64), Duration::from_secs(secs));
+        let (wall, monotonic) = (TimeDelta::seconds(secs.cast_signed()), Duration::from_secs(secs));
         [
             token.requested_at.moved(wall, monotonic),
             token.requested_at.moved(wall, Duration::ZERO),

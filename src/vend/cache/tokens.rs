@@ -102,7 +102,9 @@ impl Tokens {
             stays
         });
         let removed = removed.into_inner();
-        removed.iter().for_each(|key| self.refresh_schedule.cancel(key));
+        for key in &removed {
+            self.refresh_schedule.cancel(key);
+        }
         removed
     }
 

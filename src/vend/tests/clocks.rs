@@ -20,7 +20,7 @@ const WAYS: [Way; 4] = [Way::Together, Way::WallAlone, Way::MonotonicAlone, Way:
 
 impl Harness {
     async fn pass(&self, way: Way, secs: u64) {
-        let wall = TimeDelta::seconds(secs as i64);
+        let wall = TimeDelta::seconds(secs.cast_signed());
         match way {
             Way::Together | Way::WallAlone => self.clock.advance(wall),
             Way::MonotonicAlone => {}

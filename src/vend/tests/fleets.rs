@@ -12,7 +12,7 @@ async fn device(harness: Harness, client: &'static str, name: String) -> (Durati
             Ok(_) => return (begun.elapsed(), asked),
             Err(VendError::Overloaded { retry_after }) => {
                 let jitter = retry_after.min(secs(30)).mul_f64(rand::random::<f64>() / 2.0);
-                sleep(secs((retry_after + jitter).as_secs_f64().ceil() as u64)).await;
+                sleep(secs((retry_after + jitter).as_secs() + 1)).await;
             }
             Err(error) => panic!("{error:?}"),
         }

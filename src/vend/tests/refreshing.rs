@@ -81,7 +81,10 @@ async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() 
     assert_eq!(harness.given(Lookup::Miss), 10_000);
     // Each key is renewed after 1440 s on average, that is 417 a minute; so it is from the first renewals on.
     let times = harness.sts.times();
-    let in_minute = |minute| times.iter().filter(|at| (**at / 60.0) as u64 == minute).count();
+    let in_minute = |minute: u32| {
+        let minute = f64::from(minute) * 60.0;
+        times.iter().filter(|at| (minute..minute + 60.0).contains(*at)).count()
+    };
     let rates: Vec<_> = (8..118).map(in_minute).collect();
     assert!(rates.iter().all(|rate| (260..=580).contains(rate)), "{rates:?}");
     let average = rates.iter().sum::<usize>() / rates.len();

@@ -461,7 +461,9 @@ async fn tour(format: &str, sink: &str) -> Tour {
     let answered = tour.world.answered.lock().unwrap().clone();
     let vended = vended(&answered);
     assert!(vended.len() > 10, "STS was not overheard");
-    vended.iter().for_each(|secret| tour.world.canaries.plant("of an answer of STS", secret));
+    for secret in &vended {
+        tour.world.canaries.plant("of an answer of STS", secret);
+    }
     tour
 }
 

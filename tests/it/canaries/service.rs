@@ -253,10 +253,10 @@ impl World {
             }
         };
         assert!(
-            !tokio::time::timeout(PATIENCE, come).await.is_err(),
+            tokio::time::timeout(PATIENCE, come).await.is_ok(),
             "{text} does not come: {}",
             self.admin(path).await
-        )
+        );
     }
 
     /// All that Redis holds, whatever its type.

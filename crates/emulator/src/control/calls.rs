@@ -179,7 +179,7 @@ impl Drop for Pending {
 impl Log {
     fn end(&mut self, number: Number, action: &str, outcome: &str) {
         if let Some((_, call)) = self.violations.iter_mut().find(|(other, _)| *other == number) {
-            call.outcome = outcome.to_owned();
+            outcome.clone_into(&mut call.outcome);
         }
         if number < self.first {
             return;
@@ -187,7 +187,7 @@ impl Log {
         let oldest = self.next - self.calls.len() as Number;
         let kept = number.checked_sub(oldest).and_then(|index| usize::try_from(index).ok());
         if let Some(call) = kept.and_then(|index| self.calls.get_mut(index)) {
-            call.outcome = outcome.to_owned();
+            outcome.clone_into(&mut call.outcome);
         }
         let is_counted = self.totals.len() < MOST_ACTIONS || self.totals.contains_key(action);
         let counted_as = if is_counted { action } else { OTHERS };

@@ -35,7 +35,7 @@ impl Placeholders {
         document.map(|text| {
             let part = |(fixed, name): (&str, Option<&str>)| {
                 let character = name.and_then(|name| self.0.iter().position(|one| one == name));
-                let character = character.map(|at| self.character(at).to_string());
+                let character = character.map(|at| Self::character(at).to_string());
                 fixed.to_owned() + &character.unwrap_or_default()
             };
             parts(text).into_iter().map(part).collect()
@@ -46,12 +46,12 @@ impl Placeholders {
     pub(super) fn shown(&self, text: &str) -> String {
         let mut shown = text.to_owned();
         for (at, name) in self.0.iter().enumerate() {
-            shown = shown.replace(self.character(at), name);
+            shown = shown.replace(Self::character(at), name);
         }
         shown
     }
 
-    fn character(&self, at: usize) -> char {
+    fn character(at: usize) -> char {
         let code = u32::from(FIRST) + u32::try_from(at).expect("a policy has few placeholders");
         char::from_u32(code).expect("a policy has few placeholders")
     }

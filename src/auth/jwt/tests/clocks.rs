@@ -11,8 +11,9 @@ use super::work::Work;
 use super::*;
 
 /// By how much the wall clock and the monotonic one move, in seconds, for so many to have passed.
-fn ways(secs: i64) -> [(i64, i64); 4] {
-    [(secs, secs), (secs, 0), (0, secs), (-secs, secs)]
+fn ways(secs: u32) -> [(i64, u64); 4] {
+    let (wall, monotonic) = (i64::from(secs), u64::from(secs));
+    [(wall, monotonic), (wall, 0), (0, monotonic), (-wall, monotonic)]
 }
 
 fn moved(clock: &Clock, wall: i64) -> DateTime<Utc> {
@@ -33,7 +34,7 @@ async fn a_token_that_was_verified_ends_by_either_clock_and_is_not_taken_again()
             let token = token(&claims);
             assert!(issuers.verify(&token, clock.now()).is_ok());
             let now = moved(&clock, wall);
-            advance(Duration::from_secs(monotonic as u64)).await;
+            advance(Duration::from_secs(monotonic)).await;
             for _ in 0..2 {
                 match (issuers.verify(&token, now), &expected) {
                     (Ok(_), None) => {}
@@ -64,7 +65,7 @@ async fn keys_reach_their_greatest_age_by_either_clock() {
         assert!(work.at_once(&seen).is_ok());
         site.fail();
         moved(&work.clock, wall);
-        advance(Duration::from_secs(monotonic as u64)).await;
+        advance(Duration::from_secs(monotonic)).await;
         for token in [&seen, &unseen] {
             assert_eq!(
                 work.at_once(token).unwrap_err(),
