@@ -3,8 +3,8 @@
 mod entry;
 mod lines;
 mod listed;
-mod moment;
 mod policies;
+mod time_bound;
 mod token;
 
 use std::io::{self, Write};
@@ -20,7 +20,7 @@ use appserver_domain::{ClientId, GrantName, IssuerName};
 use entry::Entry;
 use lines::{LineKind, Lines};
 use listed::Listed;
-use moment::Moment;
+use time_bound::TimeBound;
 use token::Token;
 
 /// Nothing was found, as with grep.
@@ -59,12 +59,12 @@ pub(super) struct FindArgs {
     /// Only the decision of this request
     #[arg(long)]
     request_id: Option<String>,
-    /// From this time on: 2016-01-13T14:02:37Z, or a time ago: 90s, 15m, 2h, 7d
+    /// From this time on: 2016-01-13T14:02:37Z, or an age: 90s, 15m, 2h, 7d, 1h 30m
     #[arg(long, value_name = "TIME")]
-    since: Option<Moment>,
-    /// Up to this time
+    since: Option<TimeBound>,
+    /// Up to this time, in the same forms
     #[arg(long, value_name = "TIME")]
-    until: Option<Moment>,
+    until: Option<TimeBound>,
     /// Print the original lines
     #[arg(long)]
     json: bool,
@@ -98,7 +98,8 @@ pub(super) fn run(command: AuditCommand) -> Result<(), Failure> {
 
 fn find(args: &FindArgs) -> Result<(), Failure> {
     let now = Clock::system().now();
-    let [since, until] = [&args.since, &args.until].map(|m| m.as_ref().map(|m| m.before(now)));
+    let [since, until] =
+        [&args.since, &args.until].map(|bound| bound.as_ref().map(|bound| bound.resolve(now)));
     let mut report = match &args.access_key_id {
         _ if args.json => Report::Raw,
         Some(id) => Report::Token(Box::new(Token::new(id.clone()))),
