@@ -3,12 +3,14 @@
 use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
 
+use tracing::Subscriber;
 use tracing_subscriber::filter::{LevelFilter, ParseError};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, fmt, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
-use super::json::{JsonLine, JsonMembers};
 use super::log_writer::{DroppedLines, LogEnd, LogWriter};
 
 /// The filter of this process's log, which can be changed while it runs.
@@ -41,16 +43,24 @@ pub(crate) fn start(json: bool, filter: &str) -> Result<(LogFilter, LogEnd), Par
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter)?);
     let (writer, end) = LogWriter::start(std::io::stderr());
     let dropped = writer.dropped();
-    let lines = fmt::layer().with_writer(writer);
     let filtered = tracing_subscriber::registry().with(filter);
     // Starting twice only happens in tests; the first one stays.
     let _ = if json {
-        filtered.with(lines.fmt_fields(JsonMembers).event_format(JsonLine)).try_init()
+        filtered.with(json_lines(writer)).try_init()
     } else {
-        let lines = lines.with_ansi(std::io::stderr().is_terminal()).with_target(false);
-        filtered.with(lines).try_init()
+        let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_target(false);
+        filtered.with(lines.with_writer(writer)).try_init()
     };
     Ok((LogFilter { handle, dropped }, end))
+}
+
+/// One object a line: time, level, the event's fields, target, and the spans around it from the outermost on.
+fn json_lines<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer)
 }
 
 /// Why a filter cannot be used. It is not repeated in the error's text.
@@ -97,6 +107,10 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use chrono::{DateTime, Utc};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
     use super::*;
 
     #[test]
@@ -123,6 +137,72 @@ mod tests {
 
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
+        }
+    }
+
+    /// The one line of JSON that `log` writes, without its time.
+    fn json_line(log: impl FnOnce()) -> Value {
+        let captured = Captured::default();
+        let writer = captured.clone();
+        let subscriber = tracing_subscriber::registry().with(json_lines(move || writer.clone()));
+        tracing::subscriber::with_default(subscriber, log);
+        let text = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+        assert!(text.ends_with("}\n") && text.lines().count() == 1, "{text}");
+        let mut line: Value = serde_json::from_str(&text).unwrap();
+        let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+        assert!(time.as_str().unwrap().parse::<DateTime<Utc>>().is_ok(), "{time}");
+        line
+    }
+
+    #[test]
+    fn fields_are_members_of_the_line_under_their_dotted_names() {
+        let line = json_line(|| {
+            tracing::warn!(
+                response.status = 503,
+                sts.took_ms = 0.5,
+                limit.x = f64::NAN,
+                "odd: {}",
+                7
+            );
+        });
+        let expected = json!({
+            "level": "WARN", "response.status": 503, "sts.took_ms": 0.5, "limit.x": null, "message": "odd: 7",
+            "target": module_path!(),
+        });
+        assert_eq!(line, expected);
+    }
+
+    #[test]
+    fn spans_have_the_fields_that_were_recorded_later() {
+        let line = json_line(|| {
+            let request = tracing::info_span!(
+                "request",
+                request.route = "/v1/token",
+                client.id = tracing::field::Empty
+            );
+            let _in_request = request.enter();
+            request.record("client.id", "client-002");
+            let _in_call = tracing::info_span!("call", sts.attempt = 2_u64).entered();
+            tracing::info!(response.status = 200, "answered");
+        });
+        let spans = json!([
+            {"name": "request", "request.route": "/v1/token", "client.id": "client-002"},
+            {"name": "call", "sts.attempt": 2},
+        ]);
+        let expected = json!({
+            "level": "INFO", "response.status": 200, "message": "answered", "target": module_path!(),
+            "spans": spans,
+        });
+        assert_eq!(line, expected);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_line_and_is_read_as_it_was_written(text in any::<String>()) {
+            let line = json_line(|| tracing::info!(text, shown = %text, debugged = ?text));
+            prop_assert_eq!(&line["text"], &text);
+            prop_assert_eq!(&line["shown"], &text);
+            prop_assert_eq!(&line["debugged"], &format!("{text:?}"));
         }
     }
 

@@ -6,7 +6,6 @@ mod config_metrics;
 mod connection_metrics;
 mod exposition;
 mod issuer_metrics;
-mod json;
 mod label;
 mod log;
 mod log_metrics;
