@@ -85,11 +85,11 @@ pub(crate) struct TokenFields {
 impl TokenFields {
     pub(crate) fn new(session: String, credentials: &Credentials) -> Self {
         let mut members = session;
-        member(&mut members, r#","StsAccessKeyId":""#, credentials.access_key_id());
+        member(&mut members, r#","StsAccessKeyId":"#, credentials.access_key_id());
         if let Some(id) = credentials.sts_request_id() {
-            member(&mut members, r#","StsRequestId":""#, id);
+            member(&mut members, r#","StsRequestId":"#, id);
         }
-        member(&mut members, r#","Expiration":""#, Stamp::of(credentials.expiration()).as_str());
+        member(&mut members, r#","Expiration":"#, Stamp::of(credentials.expiration()).as_str());
         Self { members, policy_file: AtomicU64::new(0) }
     }
 
@@ -106,16 +106,16 @@ impl TokenFields {
 /// The members of a role session. The policy is referred to by its hash: many tokens share it.
 pub(crate) fn session_fields(role: &RoleArn, session_name: &SessionName, policy: &str) -> String {
     let mut members = String::with_capacity(512);
-    member(&mut members, r#","Role":""#, role.as_str());
-    member(&mut members, r#","SessionName":""#, session_name.as_str());
-    member(&mut members, r#","PolicySha256":""#, &hex::encode(Sha256::digest(policy)));
+    member(&mut members, r#","Role":"#, role.as_str());
+    member(&mut members, r#","SessionName":"#, session_name.as_str());
+    member(&mut members, r#","PolicySha256":"#, &hex::encode(Sha256::digest(policy)));
     members
 }
 
 /// The member with the session policy, for [`insert`].
 pub(super) fn policy(text: &str) -> String {
     let mut members = String::with_capacity(text.len() * 5 / 4);
-    member(&mut members, r#","Policy":""#, text);
+    member(&mut members, r#","Policy":"#, text);
     members
 }
 
@@ -176,11 +176,11 @@ pub(super) fn format(request: &Request<'_>, decision: &Decision<'_>, tail: &str)
         Decision::Issued { .. } => line.push_str(r#","Decision":"Issued","Code":"Success""#),
         Decision::Refused(DenialReason { code, .. }) => {
             line.push_str(r#","Decision":"Refused""#);
-            member(&mut line, r#","Code":""#, code);
+            member(&mut line, r#","Code":"#, code);
         }
         Decision::Failed(DenialReason { code, .. }) => {
             line.push_str(r#","Decision":"Failed""#);
-            member(&mut line, r#","Code":""#, code);
+            member(&mut line, r#","Code":"#, code);
         }
     }
     if let Some(client) = request.client {
@@ -196,7 +196,7 @@ pub(super) fn format(request: &Request<'_>, decision: &Decision<'_>, tail: &str)
         unescaped_member(&mut line, r#","Issuer":""#, issuer);
     }
     if let Some(subject) = request.subject {
-        member(&mut line, r#","Subject":""#, subject);
+        member(&mut line, r#","Subject":"#, subject);
     }
     if let Some(ticket) = request.ticket {
         unescaped_member(&mut line, r#","Ticket":""#, ticket);
@@ -214,7 +214,7 @@ pub(super) fn format(request: &Request<'_>, decision: &Decision<'_>, tail: &str)
             unescaped_member(&mut line, r#","Expiration":""#, Stamp::of(*expires).as_str());
         }
         Decision::Refused(why) | Decision::Failed(why) => {
-            member(&mut line, r#","Reason":""#, why.reason);
+            member(&mut line, r#","Reason":"#, why.reason);
             line.push_str(why.session.unwrap_or_default());
         }
     }
@@ -226,24 +226,18 @@ pub(super) fn format(request: &Request<'_>, decision: &Decision<'_>, tail: &str)
 pub(super) fn tail(instance: &str) -> String {
     let mut tail = String::new();
     if !instance.is_empty() {
-        member(&mut tail, r#","Instance":""#, instance);
+        member(&mut tail, r#","Instance":"#, instance);
     }
     tail + "}\n"
 }
 
-/// Appends a member with any text. `name` is everything before the text, from the comma to the opening quote.
+/// Appends a member with any text. `name` is everything before the text's opening quote.
 fn member(line: &mut String, name: &str, text: &str) {
-    let escaped = |b: u8| b < b' ' || b == b'"' || b == b'\\';
-    // One pass over all bytes is vectorised, and hardly any text needs escapes.
-    if text.bytes().fold(false, |any, b| any | escaped(b)) {
-        line.push_str(&name[..name.len() - 1]);
-        line.push_str(&serde_json::to_string(text).expect("a text is plain JSON"));
-    } else {
-        unescaped_member(line, name, text);
-    }
+    line.push_str(name);
+    line.push_str(&serde_json::to_string(text).expect("a text is plain JSON"));
 }
 
-/// Appends a member whose text needs no escapes.
+/// Appends a member whose text needs no escapes. `name` ends with the text's opening quote.
 fn unescaped_member(line: &mut String, name: &str, text: &str) {
     line.push_str(name);
     line.push_str(text);
