@@ -1,5 +1,6 @@
 //! A certificate's subject as text, by RFC 4514.
 
+use x509_parser::asn1_rs::Class;
 use x509_parser::x509::{AttributeTypeAndValue, X509Name};
 
 /// The attribute types that RFC 4514 §3 has short names for, by their object identifiers.
@@ -26,18 +27,26 @@ pub(super) fn rfc4514(name: &X509Name<'_>) -> String {
 fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     let number = attribute.attr_type().to_id_string();
     let short = SHORT_NAMES.iter().find(|(of, _)| *of == number);
-    match (short, attribute.as_str()) {
-        (Some((_, short)), Ok(text)) => format!("{short}={}", escaped(text)),
-        (Some((_, kind)), Err(_)) => format!("{kind}=#{}", hex_of(attribute)),
+    match (short, text_of(attribute)) {
+        (Some((_, short)), Some(text)) => format!("{short}={}", escaped(text)),
+        (Some((_, kind)), None) => format!("{kind}=#{}", hex_of(attribute)),
         (None, _) => format!("{number}=#{}", hex_of(attribute)),
     }
+}
+
+/// The value, if it is a text. `as_str` looks at the tag's number alone, which says so in the universal class only.
+fn text_of<'a>(attribute: &AttributeTypeAndValue<'a>) -> Option<&'a str> {
+    let header = &attribute.attr_value().header;
+    let is_text = header.class() == Class::Universal && !header.constructed();
+    attribute.as_str().ok().filter(|_| is_text)
 }
 
 /// The value in BER, tag and length included.
 fn hex_of(attribute: &AttributeTypeAndValue<'_>) -> String {
     let value = attribute.attr_value();
+    let tag = value.header.raw_tag().expect("what was parsed has the tag as it was written");
     let length = value.data.len();
-    let mut ber = vec![u8::try_from(value.tag().0).unwrap_or(u8::MAX)];
+    let mut ber = tag.to_vec();
     match u8::try_from(length) {
         Ok(short) if short < 0x80 => ber.push(short),
         _ => {
@@ -69,6 +78,9 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+    use proptest::sample::select;
     use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
     use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -113,5 +125,69 @@ mod tests {
     fn a_type_without_a_short_name_is_written_by_number() {
         let serial = DnType::from_oid(&[2, 5, 4, 5]);
         assert_eq!(text(&[(serial, "7")]), "2.5.4.5=#0c0137");
+    }
+
+    /// A type, the identifier octet of the value, and its content.
+    type Attribute = (&'static [u8], u8, &'static str);
+
+    const CN: &[u8] = &[0x55, 4, 3];
+    /// Two types that are both called `id-alg`, by S/MIME and by PKIX.
+    const ALGORITHMS: [&[u8]; 2] =
+        [&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 3], &[0x2b, 6, 1, 5, 5, 7, 6]];
+    const UTF8: u8 = 12;
+
+    fn written(name: &[Vec<Attribute>]) -> String {
+        let element = |tag: u8, content: &[u8]| {
+            [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+        };
+        let rdn = |attributes: &Vec<Attribute>| {
+            let attribute = |(kind, tag, value): &Attribute| {
+                element(0x30, &[element(6, kind), element(*tag, value.as_bytes())].concat())
+            };
+            element(0x31, &attributes.iter().flat_map(attribute).collect::<Vec<_>>())
+        };
+        let der = element(0x30, &name.iter().flat_map(rdn).collect::<Vec<_>>());
+        rfc4514(&X509Name::from_der(&der).unwrap().1)
+    }
+
+    #[test]
+    fn attributes_of_one_part_are_joined_by_a_plus() {
+        let name = [vec![(CN, UTF8, "a"), (&[0x55, 4, 10], UTF8, "b")], vec![(CN, UTF8, "c")]];
+        assert_eq!(written(&name), "CN=c,CN=a+O=b");
+    }
+
+    #[test]
+    fn a_value_in_hexadecimal_has_its_whole_tag() {
+        let [universal, context, sequence] =
+            [UTF8, 0x8c, 0x30].map(|tag| written(&[vec![(CN, tag, "a")]]));
+        assert_eq!([&*universal, &*context, &*sequence], ["CN=a", "CN=#8c0161", "CN=#300161"]);
+    }
+
+    proptest! {
+        /// The text identifies a client: whoever is given one name must not be taken for the owner of another.
+        #[test]
+        fn different_names_have_different_texts(
+            names in vec(
+                vec(
+                    vec(
+                        (
+                            select(vec![CN, ALGORITHMS[0], ALGORITHMS[1], &[0x55, 4, 10]]),
+                            select(vec![UTF8, 0x8c, 0x4c, 0x2c, 0x10, 0x30, 30]),
+                            select(vec!["", "a", "#0c0161", " ", "a+CN=a", "a,CN=a", "\\", "\\,", "\0", "00"]),
+                        ),
+                        1..3,
+                    ),
+                    1..3,
+                ),
+                24,
+            ),
+        ) {
+            let texts: Vec<_> = names.iter().map(|name| written(name)).collect();
+            for (i, one) in names.iter().enumerate() {
+                for (j, other) in names[..i].iter().enumerate() {
+                    prop_assert_eq!(texts[i] == texts[j], one == other, "{:?} {:?}", one, other);
+                }
+            }
+        }
     }
 }
