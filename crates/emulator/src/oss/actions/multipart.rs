@@ -113,7 +113,7 @@ pub(super) async fn complete(
     let mut spool = Spool::new(oss.store.backend(), limits).await?;
     for part in &parts {
         let source = part.spooled.payload.source().map_err(OssError::Storage)?;
-        source.copy_into(0..part.spooled.length, &mut spool).await?;
+        spool.copy(source, 0..part.spooled.length).await?;
     }
     let spooled = spool.finish().await?;
     let mut new = NewObject::multipart(key.to_owned(), meta, spooled, etag_of(&parts), context.now);

@@ -59,7 +59,7 @@ pub(super) async fn copy(
     let Opened { object, source } = open_source(oss, context)?;
     let range = copied(context.head, object.length)?;
     let mut spool = Spool::new(oss.store.backend(), Limits::default()).await?;
-    source.copy_into(range, &mut spool).await?;
+    spool.copy(source, range).await?;
     let spooled = spool.finish().await?;
     let result = CopyPartResult { last_modified: xml_date(context.now), etag: spooled.etag() };
     target.store(context, bucket, spooled)?;

@@ -75,7 +75,7 @@ pub(super) async fn copy(
     let Opened { object, source } = open_source(oss, context)?;
     let meta = if replaces { meta_of(context.head)? } else { object.meta.clone() };
     let mut spool = Spool::new(oss.store.backend(), Limits::default()).await?;
-    source.copy_into(0..object.length, &mut spool).await?;
+    spool.copy(source, 0..object.length).await?;
     let mut new = NewObject::normal(key.to_owned(), meta, spool.finish().await?, context.now);
     new.only_if_absent = forbids_overwriting(context.head);
     let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;

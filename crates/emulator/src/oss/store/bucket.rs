@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use chrono::{DateTime, SubsecRound, Utc};
 
-use super::backend::Backend;
-use super::object::{Location, NewObject, Object};
-use super::source::{Payload, Source};
+use super::backend::{Backend, Payload};
+use super::new_object::NewObject;
+use super::object::{Location, Object};
+use super::source::Source;
 use super::upload::Upload;
 use crate::oss::access::{Acl, BucketAccess};
 use crate::oss::bucket_settings::BucketSettings;

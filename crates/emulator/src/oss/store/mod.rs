@@ -4,6 +4,7 @@ mod backend;
 mod bucket;
 mod folder;
 mod memory_quota;
+mod new_object;
 mod object;
 mod source;
 mod spool;
@@ -18,7 +19,8 @@ use chrono::{DateTime, Utc};
 
 pub(crate) use backend::Backend;
 pub(crate) use bucket::{Bucket, Opened};
-pub(crate) use object::{Meta, NewObject, Object};
+pub(crate) use new_object::NewObject;
+pub(crate) use object::{Meta, Object};
 pub(crate) use spool::{Limits, Spool, Spooled};
 pub(crate) use upload::{Part, Upload, etag_of};
 

@@ -5,12 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::memory_quota::Reservation;
-use super::source::Payload;
-use super::spool::Spooled;
 
 /// An object without its bytes.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -50,54 +48,6 @@ impl PartialEq for Location {
 }
 
 impl Eq for Location {}
-
-/// An object that is to be stored.
-pub(crate) struct NewObject {
-    pub(super) object: Object,
-    pub(super) payload: Payload,
-    /// Fails if there is an object with the same key.
-    pub(crate) only_if_absent: bool,
-}
-
-impl NewObject {
-    pub(crate) fn normal(key: String, meta: Meta, spooled: Spooled, now: DateTime<Utc>) -> Self {
-        let etag = spooled.etag();
-        Self::of_kind("Normal", key, meta, spooled, etag, now)
-    }
-
-    pub(crate) fn multipart(
-        key: String,
-        meta: Meta,
-        spooled: Spooled,
-        etag: String,
-        now: DateTime<Utc>,
-    ) -> Self {
-        Self::of_kind("Multipart", key, meta, spooled, etag, now)
-    }
-
-    fn of_kind(
-        kind: &str,
-        key: String,
-        meta: Meta,
-        spooled: Spooled,
-        etag: String,
-        now: DateTime<Utc>,
-    ) -> Self {
-        let Spooled { payload, crc64, length, .. } = spooled;
-        let object = Object {
-            key,
-            length,
-            etag,
-            crc64,
-            // OSS times have whole seconds.
-            last_modified: now.trunc_subsecs(0),
-            kind: kind.to_owned(),
-            meta,
-            location: Location::Unplaced,
-        };
-        Self { object, payload, only_if_absent: false }
-    }
-}
 
 impl Meta {
     pub(crate) fn of_type(content_type: &str) -> Self {

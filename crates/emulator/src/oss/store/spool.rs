@@ -1,17 +1,17 @@
 //! Receives bytes into memory or a file.
 
 use std::io;
-use std::path::PathBuf;
+use std::ops::Range;
 
 use axum::body::Bytes;
 use crc64fast::Digest as Crc64;
 use md5::{Digest, Md5};
 use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::backend::Backend;
+use super::backend::{Backend, Payload, Temporary};
 use super::memory_quota::Reservation;
-use super::source::Payload;
+use super::source::{CHUNK_BYTES, Source, reader, slice};
 use crate::oss::error::OssError;
 
 /// The longest part, and the longest object of one put: 5 GB.
@@ -49,17 +49,6 @@ pub(crate) struct Spooled {
     pub(crate) md5: [u8; 16],
     pub(crate) crc64: u64,
     pub(crate) length: u64,
-}
-
-/// A file that is removed on drop, unless it was renamed.
-#[derive(Debug)]
-pub(crate) struct Temporary(pub(crate) PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Absent if it was renamed; otherwise a failure is repaired at the next start.
-        let _ = std::fs::remove_file(&self.0);
-    }
 }
 
 impl Default for Limits {
@@ -101,6 +90,24 @@ impl Spool {
         self.md5.update(chunk);
         self.crc64.write(chunk);
         Ok(())
+    }
+
+    /// Copies the given range of a source, which must be within its bytes.
+    pub(crate) async fn copy(&mut self, source: Source, range: Range<u64>) -> Result<(), OssError> {
+        match source {
+            Source::Memory(bytes) => self.write(&slice(&bytes, range)).await,
+            Source::File(file) => {
+                let mut reader = reader(file, &range).await.map_err(OssError::Storage)?;
+                let mut chunk = vec![0; CHUNK_BYTES];
+                loop {
+                    let length = reader.read(&mut chunk).await.map_err(OssError::Storage)?;
+                    if length == 0 {
+                        return Ok(());
+                    }
+                    self.write(&chunk[..length]).await?;
+                }
+            }
+        }
     }
 
     pub(crate) async fn finish(self) -> Result<Spooled, OssError> {
