@@ -146,7 +146,7 @@ mod tests {
         assert!(!health.is_unavailable(), "an idle writer is available");
     }
 
-    /// T60: the process is stopped, or gets no CPU, in the middle of each write.
+    /// The process is stopped, or gets no CPU, in the middle of each write.
     #[tokio::test(start_paused = true)]
     async fn a_write_during_which_the_process_was_stopped_is_not_stalled() {
         let health = Health::new();

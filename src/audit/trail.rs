@@ -362,7 +362,7 @@ mod tests {
         assert_eq!((refused, began.elapsed()), (AuditUnavailable::Full, MAX_WAIT_FOR_SPACE));
     }
 
-    /// T60: a process that got no CPU for a minute finds all timers due before its writer could run.
+    /// A process that got no CPU for a minute finds all timers due before its writer could run.
     #[tokio::test(start_paused = true)]
     async fn time_without_cpu_does_not_count_as_waiting() {
         let trail = trail(Durability::Process);

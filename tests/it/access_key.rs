@@ -2,7 +2,7 @@
 
 use crate::binary::{Service, emulated_sts, text};
 
-/// T32: variables that happen to be set, such as those of another tool, say nothing where files are named.
+/// Variables that happen to be set, such as those of another tool, say nothing where files are named.
 #[tokio::test(flavor = "multi_thread")]
 async fn variables_do_not_win_over_the_files_that_are_configured_and_the_log_says_which_it_was() {
     let (sts, control) = emulated_sts().await;

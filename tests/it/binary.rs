@@ -352,7 +352,7 @@ async fn a_role_of_another_account_ends_the_server_unless_it_is_meant() {
     assert_eq!(running.ended().status.code(), Some(77));
 }
 
-/// T55: what a supervisor sends a process that has just begun. A Redis that says nothing holds it there for a while.
+/// What a supervisor sends a process that has just begun. A Redis that says nothing holds it there for a while.
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_during_the_start_are_heard() {
     for signals in [&["TERM"][..], &["INT"], &["HUP", "TERM"], &["HUP"]] {
@@ -393,7 +393,7 @@ async fn signals_during_the_start_are_heard() {
     }
 }
 
-/// T55: nothing that a configuration names is waited for that may never end.
+/// Nothing that a configuration names is waited for that may never end.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_in_place_of_a_file_is_a_problem_and_stops_nothing() {
     let (sts, _) = emulated_sts().await;

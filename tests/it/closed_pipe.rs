@@ -1,4 +1,4 @@
-//! T58: readers that have enough, or are gone. Every command ends as it would, and nothing is called a bug.
+//! Readers that have enough, or are gone. Every command ends as it would, and nothing is called a bug.
 
 use std::io::pipe;
 use std::process::{Output, Stdio};

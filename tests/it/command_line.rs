@@ -7,7 +7,7 @@ use crate::binary::{Service, appserver, emulated_sts, run, text};
 const KEY: [(&str, &str); 2] =
     [("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret")];
 
-/// T55: a device that never ends is not read to the end.
+/// A device that never ends is not read to the end.
 #[test]
 fn files_of_the_command_line_have_a_longest_length_and_may_be_pipes() {
     for arguments in [

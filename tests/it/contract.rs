@@ -1,4 +1,4 @@
-//! T37: answers as each known consumer parses them (`Code`, `StatusCode`, names, JSON types, the form of times).
+//! Answers as each known consumer parses them (`Code`, `StatusCode`, names, JSON types, the form of times).
 
 use chrono::NaiveDateTime;
 use serde_json::Value;

@@ -137,7 +137,7 @@ All works, with 2 warnings.
     assert_eq!(setup.control.totals()["AssumeRole"]["Success"], 2);
 }
 
-/// Trap T39: every reason for which a role can be refused.
+/// Every reason for which a role can be refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_role_that_cannot_be_assumed_is_explained() {
     let setup = Setup::new().await;

@@ -51,7 +51,6 @@ const FEW_FROM_AN_ADDRESS: &str =
 const FEW_FOR_A_CLIENT: &str =
     "[auth_failure_limit]\nper_client_per_minute = 1\nper_client_burst = 3\n";
 
-/// T25.
 #[tokio::test]
 async fn an_address_whose_failures_are_spent_gets_one_answer_to_all_that_it_tries_in_vain() {
     let config = FEW_FROM_AN_ADDRESS;
@@ -96,7 +95,7 @@ async fn an_address_whose_failures_are_spent_gets_one_answer_to_all_that_it_trie
     stage.close().await;
 }
 
-/// T25: a stranger neither locks a client out nor learns whether there is one.
+/// A stranger neither locks a client out nor learns whether there is one.
 #[tokio::test]
 async fn failures_in_a_clients_name_are_answered_alike_for_all_and_a_right_secret_passes() {
     let config = FEW_FOR_A_CLIENT;
@@ -186,7 +185,7 @@ async fn made_up_tickets_spend_the_limit_of_their_address_and_a_good_one_passes(
     stage.close().await;
 }
 
-/// T51: ten bad requests a second from a carrier's one address, for as long as anybody likes.
+/// Ten bad requests a second from a carrier's one address, for as long as anybody likes.
 #[tokio::test]
 async fn beside_bad_requests_right_secrets_and_new_users_of_the_same_address_are_served() {
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
@@ -315,7 +314,6 @@ async fn what_was_counted_survives_a_reload_and_another_mode_is_in_force_at_once
     stage.close().await;
 }
 
-/// T22.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_who_fails_without_end_does_not_disturb_a_hundred_clients() {
     let config = "[auth_failure_limit]\nper_address_per_minute = 60\nper_address_burst = 20\n"

@@ -1,4 +1,4 @@
-//! T53: somebody else writes to the keys of the replicas' Redis. Whatever stands there, callers are served soon, the
+//! Somebody else writes to the keys of the replicas' Redis. Whatever stands there, callers are served soon, the
 //! connection stays, and what is not ours is replaced and counted.
 
 use std::time::Duration;

@@ -134,7 +134,6 @@ async fn a_limit_in_the_shadow_serves_everybody_and_counts() {
     stage.close().await;
 }
 
-/// T22.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_user_at_twenty_times_their_limit_does_not_disturb_a_hundred_clients_and_their_users() {
     let config = "[clients.photo-app.subject_limit]\nrequests_per_minute = 60\nburst = 20\n\

@@ -15,7 +15,7 @@ fn last_policy(stage: &Stage) -> String {
     stage.assume_role_calls().last().unwrap().parameters["Policy"].clone()
 }
 
-/// T7: what is asked against what is granted.
+/// What is asked against what is granted.
 #[tokio::test]
 async fn a_client_gets_its_own_grants_and_no_more_than_their_actions() {
     let more = format!(

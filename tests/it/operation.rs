@@ -174,7 +174,7 @@ async fn a_wrong_secret_is_logged_with_the_client_and_the_peer() {
     stage.close().await;
 }
 
-/// T29: secrets go through every path at TRACE, and none of them comes out again.
+/// Secrets go through every path at TRACE, and none of them comes out again.
 #[tokio::test]
 async fn no_path_logs_a_secret() {
     let stage =

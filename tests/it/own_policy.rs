@@ -65,7 +65,6 @@ async fn a_policy_comes_as_object_as_string_or_by_query_and_equal_ones_share_a_t
     stage.close().await;
 }
 
-/// T4, T5, T7.
 #[tokio::test]
 async fn what_is_not_within_the_grant_is_refused_before_sts_hears_of_it() {
     let stage = Stage::demo().await;
@@ -141,7 +140,7 @@ more than STS admits: 400 InvalidParameter.Policy
     stage.close().await;
 }
 
-/// T52: what STS would refuse is refused before it is asked, and nothing that it takes is.
+/// What STS would refuse is refused before it is asked, and nothing that it takes is.
 #[tokio::test]
 async fn no_policy_of_a_callers_own_makes_us_call_sts_in_vain() {
     let stage = Stage::demo().await;

@@ -63,7 +63,7 @@ async fn the_log_has_the_client_address_from_a_trusted_proxy() {
     }
 }
 
-/// T26: any client can send the header.
+/// Any client can send the header.
 #[tokio::test]
 async fn forwarded_headers_of_untrusted_peers_are_ignored() {
     let stage =

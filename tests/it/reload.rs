@@ -102,7 +102,7 @@ async fn a_changed_policy_is_in_force_with_the_next_request() {
     stage.close().await;
 }
 
-/// T30: what is wrong changes nothing, and is loud.
+/// What is wrong changes nothing, and is loud.
 #[tokio::test]
 async fn a_bad_configuration_leaves_the_old_one_in_force() {
     let stage = Stage::demo().await;
@@ -148,7 +148,7 @@ async fn what_only_a_restart_changes_is_named() {
     stage.close().await;
 }
 
-/// T31: Kubernetes swaps a link; nobody says so.
+/// Kubernetes swaps a link; nobody says so.
 #[tokio::test]
 async fn a_config_map_that_is_swapped_is_noticed() {
     let stage =
@@ -183,7 +183,7 @@ id_file = "id"
 secret_file = "secret"
 "#;
 
-/// T33: the old key is signed with until STS knows the new one.
+/// The old key is signed with until STS knows the new one.
 #[tokio::test]
 async fn an_access_key_is_rotated_without_a_failed_request() {
     let files = [("id", "testid\n"), ("secret", "testsecret\n")];

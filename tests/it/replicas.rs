@@ -438,7 +438,7 @@ async fn a_token_that_comes_for_a_disabled_client_does_not_stay_in_redis() {
     fleet.close();
 }
 
-/// T19: nothing that STS sees is forgotten in the name by which replicas share. Six grants that differ in one thing each
+/// Nothing that STS sees is forgotten in the name by which replicas share. Six grants that differ in one thing each
 /// have the same policy, and none is served another's token.
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_a_token_only_where_sts_sees_no_difference_at_all() {
@@ -551,7 +551,7 @@ async fn a_token_is_not_renewed_ahead_while_the_shared_budget_has_nothing_to_spa
     .await;
 }
 
-/// T41: what was kept for users of any issuer is gone everywhere once a grant tells their issuers apart.
+/// What was kept for users of any issuer is gone everywhere once a grant tells their issuers apart.
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_from_before_a_policy_names_issuers_are_dropped_from_redis_too() {
     let folder = tempfile::tempdir().unwrap();

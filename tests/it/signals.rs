@@ -1,4 +1,4 @@
-//! T55: signals that a supervisor sends to a process that has just begun.
+//! Signals that a supervisor sends to a process that has just begun.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;

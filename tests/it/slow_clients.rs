@@ -1,4 +1,4 @@
-//! T36: clients that trickle, idle or open many connections do not affect others.
+//! Clients that trickle, idle or open many connections do not affect others.
 
 use std::time::Duration;
 
@@ -176,7 +176,7 @@ async fn counted(stage: &Stage, line: &str) {
     timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{line} is not counted"));
 }
 
-/// T50: an address with many connections affects only its own, and probes are answered.
+/// An address with many connections affects only its own, and probes are answered.
 #[tokio::test]
 async fn an_address_at_its_limit_loses_its_own_idle_connections_only() {
     let config = "[server]\nmax_connections = 30\nmax_connections_per_address = 10\n";

@@ -1,4 +1,4 @@
-//! T60: a process that gets no CPU is late. It turns no hit into a 5xx.
+//! A process that gets no CPU is late. It turns no hit into a 5xx.
 
 use std::time::Duration;
 

@@ -80,7 +80,7 @@ async fn without_tls_there_is_no_certificate_expiry_metric() {
     stage.close().await;
 }
 
-/// T36: clients that never finish their handshake do not delay others.
+/// Clients that never finish their handshake do not delay others.
 #[tokio::test]
 async fn a_stalled_handshake_ends_at_the_header_time_out_and_delays_no_other_client() {
     let pki = Pki::new();

@@ -284,7 +284,7 @@ async fn a_collector_that_never_answers_fills_no_memory_and_delays_nobody() {
     tokio::time::timeout(stopping, stage.close()).await.expect("it stops without the collector");
 }
 
-/// T29: whatever callers send and get, what is exported has none of it.
+/// Whatever callers send and get, what is exported has none of it.
 #[tokio::test]
 async fn nothing_secret_is_exported() {
     let collector = Collector::start(Behaviour::Takes).await;

@@ -23,7 +23,7 @@ fn other(field: &str, text: &str) -> Fault {
     Fault::OtherText { field: field.to_owned(), text: text.to_owned() }
 }
 
-/// T16, T18: what the caller is answered for each answer of STS; never a token that is empty or dead.
+/// What the caller is answered for each answer of STS; never a token that is empty or dead.
 #[tokio::test]
 async fn each_failure_of_sts_has_its_answer() {
     let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;
@@ -109,7 +109,7 @@ silence: 503 Upstream.Unavailable, come back in 5 to 8 s
     stage.close().await;
 }
 
-/// T20: the emulator refuses a nonce that it has seen, so a retry that repeated one would fail.
+/// The emulator refuses a nonce that it has seen, so a retry that repeated one would fail.
 #[tokio::test]
 async fn a_passing_failure_is_retried_with_a_new_nonce() {
     let stage = Stage::demo().await;
@@ -132,7 +132,7 @@ async fn a_passing_failure_is_retried_with_a_new_nonce() {
     stage.close().await;
 }
 
-/// T10: the token's life is what STS says, not what was asked for.
+/// The token's life is what STS says, not what was asked for.
 #[tokio::test]
 async fn a_shorter_life_than_asked_for_moves_everything_that_depends_on_it() {
     let stage = Stage::demo().await;
@@ -145,7 +145,7 @@ async fn a_shorter_life_than_asked_for_moves_everything_that_depends_on_it() {
     stage.close().await;
 }
 
-/// T21: a clock of ours that is 20 minutes off is noticed by STS, corrected from its Date header, and stays
+/// A clock of ours that is 20 minutes off is noticed by STS, corrected from its Date header, and stays
 /// corrected; the times in the answer are STS's.
 #[tokio::test]
 async fn a_skewed_clock_is_corrected_once_by_what_sts_says() {
@@ -197,7 +197,7 @@ async fn a_server_that_starts_without_sts_waits_for_it() {
     stage.close().await;
 }
 
-/// T35: health does not follow STS's errors.
+/// Health does not follow STS's errors.
 #[tokio::test]
 async fn readiness_does_not_flap_with_sts() {
     let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;

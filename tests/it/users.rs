@@ -63,7 +63,7 @@ async fn a_token_as_long_as_the_head_has_room_for_is_taken() {
     stage.close().await;
 }
 
-/// T25: whatever is wrong with a token, the answer is the one that a wrong secret gets.
+/// Whatever is wrong with a token, the answer is the one that a wrong secret gets.
 #[tokio::test]
 async fn a_token_that_proves_nothing_is_answered_like_a_wrong_secret() {
     let stage = Stage::demo().await;
@@ -140,7 +140,7 @@ fn more_issuers() -> String {
     ["partner", "social"].map(issuer).concat()
 }
 
-/// T41: three issuers have an `alice` each.
+/// Three issuers have an `alice` each.
 #[tokio::test]
 async fn users_of_different_issuers_are_different_users() {
     let config = "grants.my-photos.policy = \"photos.json\"\n";

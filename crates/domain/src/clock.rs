@@ -13,7 +13,7 @@ use tokio::time::Instant;
 /// clock cannot, but on Linux it stops while the machine is suspended. So:
 ///
 /// - What is cached for a while (a token, a refusal, a verified JWT, an issuer's keys) has a `Moment` from which its
-///   age is counted, by whichever clock shows more.
+///   age is counted, by the clock that shows more.
 /// - What carries a date from elsewhere (a JWT, a ticket) is compared with the wall clock.
 /// - What waits or bounds load (time-outs, pauses, backoff, the breaker, limits, the budget) uses the monotonic clock
 ///   alone. Setting the wall clock must neither end a wait nor renew a quota; after a suspend such a bound is at most
@@ -129,16 +129,15 @@ impl SharedEnd {
         }
     }
 
-    /// Sets the end to so much time after `now`.
-    pub fn set(&self, now: Moment, good_for: Duration) {
-        let millis = u64::try_from(good_for.as_millis()).unwrap_or(u64::MAX);
+    /// Sets the end to `valid_for` after `now`.
+    pub fn set(&self, now: Moment, valid_for: Duration) {
+        let millis = u64::try_from(valid_for.as_millis()).unwrap_or(u64::MAX);
         let wall = now.wall.timestamp_millis().saturating_add_unsigned(millis);
         self.wall.store(wall, Ordering::Relaxed);
         self.monotonic.store(self.millis(now).saturating_add(millis), Ordering::Relaxed);
     }
 
-    /// It has ended.
-    /// Reached from now on.
+    /// Sets the end to the past.
     pub fn set_over(&self) {
         self.wall.store(i64::MIN, Ordering::Relaxed);
         self.monotonic.store(0, Ordering::Relaxed);
@@ -222,9 +221,8 @@ mod tests {
         (31_536_000, 1, 31_536_000),
     ];
 
-    /// T47.
     #[tokio::test(start_paused = true)]
-    async fn an_age_is_counted_by_the_clock_that_shows_more() {
+    async fn an_age_is_the_longer_one_of_both_clocks() {
         for (wall, monotonic, expected) in MOVES {
             let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
             let before = clock.moment();
@@ -235,19 +233,18 @@ mod tests {
         }
     }
 
-    /// T47.
     #[tokio::test(start_paused = true)]
     async fn an_end_is_reached_when_either_clock_reaches_it() {
         for (wall, monotonic, age) in MOVES {
-            for good_for in [0, 1, 89, 90, 91, 7199, 7200, 7201] {
+            for valid_for in [0, 1, 89, 90, 91, 7199, 7200, 7201] {
                 let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
                 let end = SharedEnd::never();
                 assert!(!end.is_over(clock.moment()));
-                end.set(clock.moment(), Duration::from_secs(good_for));
+                end.set(clock.moment(), Duration::from_secs(valid_for));
                 clock.advance(TimeDelta::seconds(wall));
                 tokio::time::advance(Duration::from_secs(monotonic)).await;
                 let is_over = end.is_over(clock.moment());
-                assert_eq!(is_over, age >= good_for, "{wall} {monotonic} {good_for}");
+                assert_eq!(is_over, age >= valid_for, "{wall} {monotonic} {valid_for}");
                 end.set(clock.moment(), Duration::MAX);
                 assert!(!end.is_over(clock.moment()));
                 end.set_over();

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_or_dead_credentials_cannot_be_made() {
+    fn empty_or_expired_credentials_are_refused() {
         let refusals = [
             credentials("", "token", "2016-01-13T15:02:37Z"),
             credentials("secret", "", "2016-01-13T15:02:37Z"),
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn credentials_do_not_print_their_secrets() {
-        let shown =
+        let text =
             format!("{:?}", credentials("canary-secret", "canary-token", "2016-01-13T15:02:37Z"));
-        assert!(!shown.contains("canary"), "{shown}");
+        assert!(!text.contains("canary"), "{text}");
     }
 }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-/// A hash of the text that something was made from: different texts have different fingerprints, and the same text has
+/// A hash of configured text: different texts have different fingerprints, and the same text has
 /// the same fingerprint on each replica.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct Fingerprint([u8; 16]);

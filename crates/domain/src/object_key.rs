@@ -39,19 +39,19 @@ pub struct PolicyText(String);
 
 text_type!(
     PolicyText,
-    |s| s.chars().all(|c| stands_for_itself(c) || matches!(c, '*' | '?' | '/' | ':')) && is_nfc(s),
+    |s| s.chars().all(|c| is_literal(c) || matches!(c, '*' | '?' | '/' | ':')) && is_nfc(s),
     "a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC"
 );
 
 fn is_segment(raw: &str) -> bool {
     !matches!(raw, "" | "." | "..")
-        && raw.chars().all(stands_for_itself)
+        && raw.chars().all(is_literal)
         && is_nfc(raw)
         // No combining character that would merge with the text before it.
         && is_nfc_quick(raw.chars().take(1)) == IsNormalized::Yes
 }
 
-fn stands_for_itself(c: char) -> bool {
+fn is_literal(c: char) -> bool {
     let written = c.is_alphanumeric() || unicode_normalization::char::is_combining_mark(c);
     written && !is_invisible(c)
         || matches!(c, '-' | '_' | '.' | '~' | '@' | '+' | '=' | ',' | '(' | ')' | '!')
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_means_something_to_ram_json_or_a_path_is_refused() {
+    fn characters_special_to_ram_json_or_paths_are_refused() {
         let bad = [
             "", ".", "..", "*", "a*", "?", "$", "${x}", "{", "}", "\"", "\\", "a/b", "%2F", "a b",
             "a\n", "\0", "\u{7f}", "\u{85}", "\u{200d}", "\u{202e}", "\u{feff}", "e\u{301}",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn people_s_names_are_let_in() {
+    fn names_of_people_are_accepted() {
         for raw in [
             "alice",
             "alice@example.com",
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_policys_text_holds_wildcards_and_nothing_that_could_be_a_variable() {
+    fn a_policy_text_has_wildcards_and_no_variables() {
         for raw in
             ["acs:oss:*:*:sample-bucket/2015/*.jpg", "2015-01-01T00:00:00Z", "10.0.0.0/8", "zoë?"]
         {
@@ -144,7 +144,7 @@ mod tests {
     fn no_accepted_character_is_invisible() {
         // regex carries Unicode's own list.
         let ignorable = regex::Regex::new(r"\p{Default_Ignorable_Code_Point}").unwrap();
-        let accepted = (0..=0x10_ffff).filter_map(char::from_u32).filter(|&c| stands_for_itself(c));
+        let accepted = (0..=0x10_ffff).filter_map(char::from_u32).filter(|&c| is_literal(c));
         let invisible: Vec<_> = accepted.filter(|c| ignorable.is_match(&c.to_string())).collect();
         assert_eq!(invisible, Vec::<char>::new());
     }

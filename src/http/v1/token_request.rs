@@ -169,7 +169,7 @@ mod tests {
         );
     }
 
-    /// T46: read as absent, a `null` would widen: the whole grant for a policy, the longest life for a duration.
+    /// Read as absent, a `null` would widen: the whole grant for a policy, the longest life for a duration.
     #[test]
     fn null_is_never_absence() {
         let refusal = |json: &str| body(json).unwrap_err().public();

@@ -121,7 +121,7 @@ mod tests {
         proxies(header).client_address(peer.parse().unwrap(), &headers).to_string()
     }
 
-    /// T26: any client can send this header; only entries of trusted proxies count, and of those the last one.
+    /// Any client can send this header; only entries of trusted proxies count, and of those the last one.
     #[test]
     fn x_forwarded_for_counts_from_trusted_proxies_only() {
         let of = |peer: &str, lines: &[&str]| {

@@ -262,7 +262,7 @@ pub(super) mod tests {
         ]
     }
 
-    /// T11, T47: the ages up to which tokens are fresh, and up to which they are usable.
+    /// The ages up to which tokens are fresh, and up to which they are usable.
     #[test]
     fn fresh_is_half_of_the_life_and_valid_is_more_than_five_minutes() {
         let fixed = |secs| Freshness { min_remaining: Some(Duration::from_secs(secs)), ..HALF };

@@ -121,7 +121,6 @@ mod tests {
     use crate::vend::cache::key::KeyHashing;
     use crate::vend::cache::token::tests::{a_token, now};
 
-    /// T57.
     #[tokio::test(start_paused = true)]
     async fn a_stream_of_keys_used_twice_leaves_no_more_timers_than_tokens() {
         let (tokens, hashing) = (Tokens::new(1000), KeyHashing::default());

@@ -1,4 +1,4 @@
-//! T47: cached entries expire by whichever clock of the machine is ahead, and limits on load go by the monotonic clock.
+//! Cached entries expire by whichever clock of the machine is ahead, and limits on load go by the monotonic clock.
 //! (The remaining lifetime of tokens is tested in `cache::token`, verified JWTs and issuers' keys in `auth::jwt`.)
 
 use super::*;

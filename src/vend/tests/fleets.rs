@@ -66,7 +66,7 @@ async fn a_thousand_new_clients_at_200_a_second_are_served_in_ten_and_a_half_sec
     assert_eq!((harness.sts.calls(), harness.sts.throttled()), (1000, 0));
 }
 
-/// T22: 100 clients that together want half of the budget, beside one that wants ten times the whole.
+/// 100 clients that together want half of the budget, beside one that wants ten times the whole.
 #[tokio::test(start_paused = true)]
 async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
     let harness = harness();

@@ -2,7 +2,6 @@
 
 use super::*;
 
-/// T18.
 #[tokio::test(start_paused = true)]
 async fn while_sts_fails_a_token_is_handed_out_until_five_minutes_are_left_and_never_longer() {
     let harness = harness();

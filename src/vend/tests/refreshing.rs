@@ -26,7 +26,7 @@ async fn timer(harness: Harness, name: &'static str) -> usize {
     24
 }
 
-/// T11: with keys of their own, each SDK costs what its window makes of a token's hour: 3600 − 300 s, 3600 − 900 s;
+/// With keys of their own, each SDK costs what its window makes of a token's hour: 3600 − 300 s, 3600 − 900 s;
 /// the timer's key is renewed after 180 to 1620 s first, and then each 1260 to 1620 s.
 #[tokio::test(start_paused = true)]
 async fn two_hours_of_sdks_with_keys_of_their_own_cost_the_computed_calls() {
@@ -43,7 +43,7 @@ async fn two_hours_of_sdks_with_keys_of_their_own_cost_the_computed_calls() {
     assert!((5..=7).contains(&calls("ali-oss")), "{}", calls("ali-oss"));
 }
 
-/// T11: sharing one key, no SDK gets a token that it would throw away soon.
+/// Sharing one key, no SDK gets a token that it would throw away soon.
 #[tokio::test(start_paused = true)]
 async fn two_hours_of_sdks_that_share_a_key_cost_no_more_than_its_renewals() {
     let harness = harness();
@@ -57,7 +57,7 @@ async fn two_hours_of_sdks_that_share_a_key_cost_no_more_than_its_renewals() {
     assert!((5..=7).contains(&harness.sts.calls()), "{}", harness.sts.calls());
 }
 
-/// T17: 10,000 keys, fetched as fast as the budget allows, each asked for every two minutes.
+/// 10,000 keys, fetched as fast as the budget allows, each asked for every two minutes.
 #[tokio::test(start_paused = true)]
 async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() {
     let harness = harness();
@@ -177,7 +177,7 @@ fn held(harness: &Harness) -> (usize, usize) {
     (timers, tokio::runtime::Handle::current().metrics().num_alive_tasks())
 }
 
-/// T57: each of the keys is in use when it is evicted.
+/// Each of the keys is in use when it is evicted.
 #[tokio::test(start_paused = true)]
 async fn an_evicted_token_is_not_refreshed_and_leaves_no_timer_and_no_task() {
     let harness = harness_with(|settings| {
@@ -198,7 +198,7 @@ async fn an_evicted_token_is_not_refreshed_and_leaves_no_timer_and_no_task() {
     assert!(refreshed <= kept && kept <= 100, "{refreshed} {kept}");
 }
 
-/// T40: two days in which users come, ask for a while and go; some of their tokens live for twelve hours.
+/// Two days in which users come, ask for a while and go; some of their tokens live for twelve hours.
 #[tokio::test(start_paused = true)]
 async fn days_of_users_who_come_and_go_leave_nothing_behind() {
     let harness = harness_with(|settings| settings.max_cached_tokens = 200);

@@ -29,7 +29,6 @@ async fn a_hit_waits_for_nothing_and_costs_no_call() {
     assert_eq!(harness.given(Lookup::Hit), 1);
 }
 
-/// T13.
 #[tokio::test(start_paused = true)]
 async fn when_the_first_caller_leaves_its_call_serves_all_others() {
     let harness = harness();
@@ -67,7 +66,6 @@ async fn each_waiter_has_its_own_deadline() {
     assert_eq!(patient.await.unwrap().unwrap().id(), "STS.1");
 }
 
-/// T14.
 #[tokio::test(start_paused = true)]
 async fn all_waiters_share_the_error_of_one_call() {
     let harness = harness();
@@ -81,7 +79,6 @@ async fn all_waiters_share_the_error_of_one_call() {
     assert_eq!((harness.sts.calls(), begun.elapsed()), (1, LATENCY));
 }
 
-/// T15.
 #[tokio::test(start_paused = true)]
 async fn refusals_of_a_session_are_cached_for_a_minute_and_other_errors_are_not() {
     use Reason::*;
@@ -141,7 +138,6 @@ async fn a_call_that_panics_fails_its_waiters_at_once_and_frees_its_key() {
     assert_eq!(begun.elapsed(), 2 * LATENCY);
 }
 
-/// T10.
 #[tokio::test(start_paused = true)]
 async fn a_tokens_lifetime_is_what_sts_answered_and_not_what_was_requested() {
     let harness = harness();
@@ -210,7 +206,6 @@ fn seen(session: &RoleSession) -> [String; 6] {
 }
 
 proptest! {
-    /// T19.
     #[test]
     fn two_sessions_have_one_key_exactly_if_sts_sees_no_difference(a in sessions(), b in sessions()) {
         let hashing = KeyHashing::default();

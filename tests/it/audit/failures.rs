@@ -1,4 +1,4 @@
-//! T28: a sink that is slow, full or gone, under load. What was chosen is what happens, and it ends by itself.
+//! A sink that is slow, full or gone, under load. What was chosen is what happens, and it ends by itself.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -187,7 +187,7 @@ async fn a_pipe_that_nobody_reads_holds_nobody_up_and_is_caught_up_with() {
     assert_eq!(vended(&reading.all(folder.path())), answered(&answers));
 }
 
-/// T60: the reader of the lines gets no CPU for a second. That costs time, and no request its answer.
+/// The reader of the lines gets no CPU for a second. That costs time, and no request its answer.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_pauses_for_a_second_costs_no_request_its_answer() {
     let folder = tempfile::tempdir().unwrap();

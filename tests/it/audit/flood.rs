@@ -1,4 +1,4 @@
-//! T49: strangers can have refusals as they like, and these take nothing away from what is recorded of tokens.
+//! Strangers can have refusals as they like, and these take nothing away from what is recorded of tokens.
 
 use std::net::IpAddr;
 

@@ -190,7 +190,7 @@ async fn a_token_shared_by_replicas_is_told_whole_by_each() {
     fleet.close();
 }
 
-/// T29: secrets go through every decision, and none of them is in any line.
+/// Secrets go through every decision, and none of them is in any line.
 #[tokio::test]
 async fn no_line_holds_a_secret() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! T29: no secret stands in any output, whatever callers, operators and STS do wrong.
+//! No secret stands in any output, whatever callers, operators and STS do wrong.
 
 mod debug;
 mod search;

@@ -29,7 +29,7 @@ async fn a_ticket_works_until_it_expires_and_not_longer() {
     stage.close().await;
 }
 
-/// T27: each of these ends a ticket at once. (Two services with the demo's key stand for one before and after.)
+/// Each of these ends a ticket at once. (Two services with the demo's key stand for one before and after.)
 #[tokio::test]
 async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
     let folder = tempfile::tempdir().unwrap();
@@ -127,7 +127,6 @@ async fn a_rotated_key_opens_until_it_is_taken_away() {
 const DEMO_SECRET: &str = "cffdc2eddbb60842fb2edc562fada63d48e4f4d5b73b627d0f7939845f9190ed";
 const NEW_SECRET: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
 
-/// T48.
 #[tokio::test]
 async fn a_ticket_ends_when_the_secret_that_it_was_made_with_is_rotated_out() {
     let secrets = |hashes: &[&str]| format!("[clients.client-002]\nsecret_sha256 = {hashes:?}\n");
@@ -153,7 +152,7 @@ async fn a_ticket_ends_when_the_secret_that_it_was_made_with_is_rotated_out() {
     stage.close().await;
 }
 
-/// T48: an ordinary rotation of an issuer's keys is no change of the issuer.
+/// An ordinary rotation of an issuer's keys is no change of the issuer.
 #[tokio::test]
 async fn a_users_ticket_ends_with_its_issuer_and_not_with_the_issuers_key() {
     let app = format!(

@@ -10,8 +10,8 @@ use super::error::OssError;
 use super::head::Head;
 use super::store::{Backend, Limits, Spool, Spooled};
 
-/// The time limit for the rest of a refused body.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time that the rest of a refused body is read.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reads a whole body, up to a limit.
 pub(crate) async fn whole(body: &mut Body, limit_bytes: usize) -> Result<Bytes, OssError> {
@@ -44,5 +44,5 @@ pub(crate) async fn discard(body: &mut Body, head: &Head) {
     }
     let rest = async { while let Some(Ok(_)) = body.frame().await {} };
     // Slower clients may miss the answer.
-    let _ = tokio::time::timeout(PATIENCE, rest).await;
+    let _ = tokio::time::timeout(DISCARD_TIMEOUT, rest).await;
 }

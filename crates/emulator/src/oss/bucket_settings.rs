@@ -8,7 +8,7 @@ use appserver_domain::Bucket;
 pub struct BucketSettings {
     /// Its name.
     pub name: Bucket,
-    /// Its region, such as `oss-cn-hangzhou`.
+    /// Its region, such as `cn-hangzhou`.
     pub region: String,
     /// The account whose bucket it is.
     pub(crate) account: String,

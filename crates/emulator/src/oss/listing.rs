@@ -34,8 +34,8 @@ pub(crate) fn page<'a, T>(all: &'a BTreeMap<String, T>, request: &PageRequest<'_
             break;
         }
         let common = common_prefix(key, request);
-        let shown = common.unwrap_or(key);
-        if shown <= request.after || page.prefixes.last() == Some(&shown) {
+        let item = common.unwrap_or(key);
+        if item <= request.after || page.prefixes.last() == Some(&item) {
             continue;
         }
         if page.entries.len() + page.prefixes.len() == request.most {
@@ -46,7 +46,7 @@ pub(crate) fn page<'a, T>(all: &'a BTreeMap<String, T>, request: &PageRequest<'_
             Some(prefix) => page.prefixes.push(prefix),
             None => page.entries.push(entry),
         }
-        last = shown;
+        last = item;
     }
     page
 }
@@ -76,25 +76,25 @@ mod tests {
     #[test]
     fn a_delimiter_groups_keys_below_a_common_prefix() {
         let all = keys(&["a", "b/1", "b/2", "b0", "c/d/1", "é/1"]);
-        let shown = |request: &PageRequest<'_>| {
+        let select = |request: &PageRequest<'_>| {
             let page = page(&all, request);
             let entries = page.entries.into_iter().cloned().collect::<Vec<_>>().join(" ");
             (entries, page.prefixes.join(" "), page.next)
         };
         let text = |text: &str| text.to_owned();
         let root = PageRequest { delimiter: "/", most: 10, ..PageRequest::default() };
-        assert_eq!(shown(&root), (text("a b0"), text("b/ c/ é/"), None));
+        assert_eq!(select(&root), (text("a b0"), text("b/ c/ é/"), None));
         let below = PageRequest { prefix: "b/", ..root.clone() };
-        assert_eq!(shown(&below), (text("b/1 b/2"), text(""), None));
+        assert_eq!(select(&below), (text("b/1 b/2"), text(""), None));
         let two = PageRequest { most: 2, ..root.clone() };
-        assert_eq!(shown(&two), (text("a"), text("b/"), Some(text("b/"))));
+        assert_eq!(select(&two), (text("a"), text("b/"), Some(text("b/"))));
         let next = PageRequest { most: 2, after: "b/", ..root };
-        assert_eq!(shown(&next), (text("b0"), text("c/"), Some(text("c/"))));
+        assert_eq!(select(&next), (text("b0"), text("c/"), Some(text("c/"))));
     }
 
     proptest! {
         #[test]
-        fn pages_of_any_size_show_each_thing_once_and_what_one_page_shows(
+        fn pages_of_any_size_together_are_one_large_page(
             names in proptest::collection::btree_set("[ab/é]{1,6}", 0..30),
             prefix in "[ab/]{0,2}",
             delimiter in "(|/|b|/a)",
@@ -121,11 +121,11 @@ mod tests {
             prop_assert_eq!(&entries, &whole.entries);
             prop_assert_eq!(&prefixes, &whole.prefixes);
             // Counted in another way: every key with the prefix is listed, or below a listed prefix.
-            let shown: BTreeSet<&String> = entries.into_iter().collect();
+            let listed: BTreeSet<&String> = entries.into_iter().collect();
             for key in all.keys() {
                 let is_folded = prefixes.iter().any(|folded| key.starts_with(folded));
-                prop_assert_eq!(key.starts_with(&prefix), shown.contains(key) || is_folded);
-                prop_assert!(!(shown.contains(key) && is_folded));
+                prop_assert_eq!(key.starts_with(&prefix), listed.contains(key) || is_folded);
+                prop_assert!(!(listed.contains(key) && is_folded));
             }
         }
     }

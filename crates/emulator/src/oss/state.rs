@@ -1,4 +1,4 @@
-//! The state that all requests to OSS share. It is apart from `service`, which calls the actions that use it.
+//! The state that all requests to OSS share. It is not in `service`, because the actions that `service` calls use it.
 
 use super::error::OssError;
 use super::head::Head;

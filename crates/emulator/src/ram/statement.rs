@@ -77,7 +77,7 @@ impl<'de, V: Deserialize<'de>> Deserialize<'de> for Entries<V> {
                 let mut entries = Vec::new();
                 while let Some((name, value)) = map.next_entry::<String, V>()? {
                     if entries.iter().any(|(earlier, _)| *earlier == name) {
-                        return Err(A::Error::custom("a name stands twice"));
+                        return Err(A::Error::custom("a name occurs twice"));
                     }
                     entries.push((name, value));
                 }

@@ -163,9 +163,9 @@ async fn a_quota_limits_the_calls_of_a_second() {
 async fn a_slow_answer_is_delayed() {
     let emulated = Emulated::start().await;
     emulated.control.script(Fault::Slow { delay_ms: 60_000 }.times(1));
-    let patience = std::time::Duration::from_millis(50);
+    let limit = std::time::Duration::from_millis(50);
     let caller = Caller::assume_role();
-    let waited = tokio::time::timeout(patience, emulated.request(&caller).send()).await;
+    let waited = tokio::time::timeout(limit, emulated.request(&caller).send()).await;
     assert!(waited.is_err());
     assert_eq!(emulated.call(&caller).await.status, 200);
 }
@@ -197,7 +197,7 @@ async fn faults_that_decide_the_answer_apply_to_one_call_each_in_order() {
     assert_eq!(emulated.control.faults(), []);
 }
 
-/// T54: however many faults add up, the emulator's time can be formatted.
+/// The sum of many skews is limited, so that the emulator's time can be formatted.
 #[tokio::test]
 async fn skews_that_add_up_to_more_than_the_calendar_are_a_refused_timestamp() {
     let emulated = Emulated::start().await;

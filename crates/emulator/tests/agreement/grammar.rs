@@ -1,4 +1,4 @@
-//! T52: every parser of RAM policies in this product accepts the same, and what a caller sends is refused by us or accepted by STS.
+//! Every parser of RAM policies in this product accepts the same policies, and STS accepts every policy of a caller that the service accepts.
 
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -129,12 +129,12 @@ pub(super) fn objects_v2(
     let has_owner = head.query.get("fetch-owner") == Some("true");
     let found = find(head, bucket, &after, has_owner)?;
     let Found { encoding, .. } = found;
-    let shown = found.result.contents.len() + found.result.common_prefixes.len();
+    let count = found.result.contents.len() + found.result.common_prefixes.len();
     let result = ListBucketResult {
         start_after: start_after.map(|start_after| encoding.write(start_after)),
         continuation_token: token,
         next_continuation_token: found.next.map(|next| URL_SAFE.encode(next)),
-        key_count: Some(shown),
+        key_count: Some(count),
         ..found.result
     };
     Ok(document("ListBucketResult", &result))

@@ -156,7 +156,7 @@ pub(super) fn list(
     let contents = bucket.contents();
     let upload = of(&contents.uploads, id, key)?;
     let after = upload.parts.range(u32::saturating_add(marker, 1)..);
-    let shown: Vec<Listed> = after
+    let page: Vec<Listed> = after
         .clone()
         .take(max_parts)
         .map(|(number, part)| Listed {
@@ -167,7 +167,7 @@ pub(super) fn list(
             size: part.spooled.length,
         })
         .collect();
-    let is_truncated = after.count() > shown.len();
+    let is_truncated = after.count() > page.len();
     let result = ListPartsResult {
         bucket: &bucket.name,
         key: encoding.write(key),
@@ -175,10 +175,10 @@ pub(super) fn list(
         encoding_type: encoding.name(),
         storage_class: "Standard",
         part_number_marker: marker,
-        next_part_number_marker: shown.last().map_or(marker, |part| part.part_number),
+        next_part_number_marker: page.last().map_or(marker, |part| part.part_number),
         max_parts,
         is_truncated,
-        part: shown,
+        part: page,
     };
     Ok(document("ListPartsResult", &result))
 }

@@ -10,8 +10,8 @@ const ALICE: &str = r#"{"Version":"1","Statement":[
     {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/alice/","users/alice/*"]}}}]}"#;
 
 impl Emulated {
-    async fn outcome_for(&self, keys: &Keys, ask: Ask) -> String {
-        self.ask(&ask.signed(Scheme::V4, keys)).await.outcome()
+    async fn outcome_for(&self, keys: &Keys, request: OssRequest) -> String {
+        self.send(&request.signed(Scheme::V4, keys)).await.outcome()
     }
 }
 
@@ -24,30 +24,30 @@ async fn a_session_is_allowed_what_its_role_and_its_policy_both_allow() {
     let wider_than_role = emulated.session("oss-readonly", Some(ALICE));
     let denied = "403 AccessDenied";
     let table = [
-        (&daily, Ask::get(GRASS), "200"),
-        (&daily, Ask::get("2015/01/02/morning.jpg"), denied),
-        (&daily, Ask::get("2015/01/01/notes.txt"), denied),
+        (&daily, OssRequest::get(GRASS), "200"),
+        (&daily, OssRequest::get("2015/01/02/morning.jpg"), denied),
+        (&daily, OssRequest::get("2015/01/01/notes.txt"), denied),
         // Outside the policy the existence of a key is not revealed.
-        (&daily, Ask::get("2015/01/02/no-such.jpg"), denied),
-        (&daily, Ask::get("2015/01/01/no-such.jpg"), "404 NoSuchKey"),
-        (&daily, Ask::put(GRASS, ""), denied),
-        (&daily, Ask::list(&[]), denied),
-        (&whole_role, Ask::get("2015/01/02/morning.jpg"), "200"),
-        (&whole_role, Ask::put(GRASS, ""), denied),
-        (&wider_than_role, Ask::get("users/alice/garden.jpg"), "200"),
-        (&wider_than_role, Ask::put("users/alice/x", ""), denied),
-        (&alice, Ask::put("users/alice/x", ""), "200"),
-        (&alice, Ask::put("users/alicex", ""), denied),
-        (&alice, Ask::get("users/bob/lake.jpg"), denied),
-        (&alice, Ask::list(&[("prefix", "users/alice/")]), "200"),
-        (&alice, Ask::list(&[("prefix", "users/alice/2015/")]), "200"),
-        (&alice, Ask::list(&[("prefix", "users/")]), denied),
-        (&alice, Ask::list(&[]), denied),
-        (&alice, Ask::new("DELETE", "users/alice/garden.jpg"), "204"),
+        (&daily, OssRequest::get("2015/01/02/no-such.jpg"), denied),
+        (&daily, OssRequest::get("2015/01/01/no-such.jpg"), "404 NoSuchKey"),
+        (&daily, OssRequest::put(GRASS, ""), denied),
+        (&daily, OssRequest::list(&[]), denied),
+        (&whole_role, OssRequest::get("2015/01/02/morning.jpg"), "200"),
+        (&whole_role, OssRequest::put(GRASS, ""), denied),
+        (&wider_than_role, OssRequest::get("users/alice/garden.jpg"), "200"),
+        (&wider_than_role, OssRequest::put("users/alice/x", ""), denied),
+        (&alice, OssRequest::put("users/alice/x", ""), "200"),
+        (&alice, OssRequest::put("users/alicex", ""), denied),
+        (&alice, OssRequest::get("users/bob/lake.jpg"), denied),
+        (&alice, OssRequest::list(&[("prefix", "users/alice/")]), "200"),
+        (&alice, OssRequest::list(&[("prefix", "users/alice/2015/")]), "200"),
+        (&alice, OssRequest::list(&[("prefix", "users/")]), denied),
+        (&alice, OssRequest::list(&[]), denied),
+        (&alice, OssRequest::new("DELETE", "users/alice/garden.jpg"), "204"),
     ];
-    for (keys, ask, expected) in table {
-        let shown = format!("{} {} {:?}", ask.method, ask.key, ask.query);
-        assert_eq!(emulated.outcome_for(keys, ask).await, expected, "{shown}");
+    for (keys, request, expected) in table {
+        let text = format!("{} {} {:?}", request.method, request.key, request.query);
+        assert_eq!(emulated.outcome_for(keys, request).await, expected, "{text}");
     }
 }
 
@@ -55,8 +55,9 @@ async fn a_session_is_allowed_what_its_role_and_its_policy_both_allow() {
 async fn a_denial_says_which_policy_and_statement_decided() {
     let emulated = Emulated::start().await;
     let daily = emulated.session("oss-readonly", Some(DAILY));
-    let told = emulated.ask(&Ask::get("2015/01/02/é.jpg").signed(Scheme::V1, &daily)).await;
-    insta::assert_snapshot!(told.shown(), @r#"
+    let response =
+        emulated.send(&OssRequest::get("2015/01/02/é.jpg").signed(Scheme::V1, &daily)).await;
+    insta::assert_snapshot!(response.snapshot(), @r#"
 403
 content-length: …
 content-type: application/xml
@@ -69,15 +70,16 @@ x-oss-server-time: …
 <?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Access denied by authorizer's policy.</Message><RequestId>…</RequestId><HostId>127.0.0.1:…</HostId><EmulatorDecision>{"Verdict":"Denied","By":"SessionPolicy","Action":"oss:GetObject","Resource":"acs:oss:cn-hangzhou:11223344:sample-bucket/2015/01/02/\u00e9.jpg","SessionPolicy":{"Decision":"ImplicitlyDenied"},"IdentityPolicy":{"Decision":"Allowed","Policy":0,"Statement":0},"BucketAcl":"private"}</EmulatorDecision></Error>
 "#);
-    let decision = |told: &Told| {
-        let decision = told.decision();
+    let decision = |response: &OssResponse| {
+        let decision = response.decision();
         (decision["Verdict"].clone(), decision["By"].clone(), decision["IdentityPolicy"].clone())
     };
-    let allowed = emulated.ask(&Ask::get(GRASS).signed(Scheme::V1, &daily)).await;
+    let allowed = emulated.send(&OssRequest::get(GRASS).signed(Scheme::V1, &daily)).await;
     let by_role = json!({ "Decision": "Allowed", "Policy": 0, "Statement": 0 });
     assert_eq!(decision(&allowed), (json!("Allowed"), json!("IdentityPolicy"), by_role));
     let careful = Keys::of("careful");
-    let denied = emulated.ask(&Ask::new("DELETE", GRASS).signed(Scheme::V1, &careful)).await;
+    let denied =
+        emulated.send(&OssRequest::new("DELETE", GRASS).signed(Scheme::V1, &careful)).await;
     let by_user = json!({ "Decision": "ExplicitlyDenied", "Policy": 1, "Statement": 1 });
     assert_eq!(decision(&denied), (json!("Denied"), json!("IdentityPolicy"), by_user));
 }
@@ -86,28 +88,28 @@ x-oss-server-time: …
 async fn keys_of_users_and_accounts_have_their_own_rights() {
     let emulated = Emulated::start().await;
     let table = [
-        ("root", Ask::put("a", ""), "200"),
-        ("editor", Ask::put("a", ""), "200"),
-        ("careful", Ask::put("a", ""), "200"),
-        ("careful", Ask::new("DELETE", "a"), "403 AccessDenied"),
+        ("root", OssRequest::put("a", ""), "200"),
+        ("editor", OssRequest::put("a", ""), "200"),
+        ("careful", OssRequest::put("a", ""), "200"),
+        ("careful", OssRequest::new("DELETE", "a"), "403 AccessDenied"),
         // An ACL does not override a Deny.
-        ("careful", Ask::new("DELETE", "a").of("open-bucket"), "403 AccessDenied"),
-        ("intern", Ask::new("DELETE", "a").of("open-bucket"), "204"),
+        ("careful", OssRequest::new("DELETE", "a").of("open-bucket"), "403 AccessDenied"),
+        ("intern", OssRequest::new("DELETE", "a").of("open-bucket"), "204"),
         // AppServer's own user can only assume roles.
-        ("test", Ask::get("a"), "403 AccessDenied"),
-        ("intern", Ask::get("a"), "403 AccessDenied"),
-        ("disabled", Ask::get("a"), "403 InvalidAccessKeyId"),
-        ("nobody", Ask::get("a"), "403 InvalidAccessKeyId"),
+        ("test", OssRequest::get("a"), "403 AccessDenied"),
+        ("intern", OssRequest::get("a"), "403 AccessDenied"),
+        ("disabled", OssRequest::get("a"), "403 InvalidAccessKeyId"),
+        ("nobody", OssRequest::get("a"), "403 InvalidAccessKeyId"),
         // Policies and keys of another account grant nothing here.
-        ("foreign", Ask::get("a"), "403 AccessDenied"),
-        ("foreignuser", Ask::get("a"), "403 AccessDenied"),
-        ("foreign", Ask::get("welcome.svg").of("sample-public"), "200"),
-        ("foreignuser", Ask::get("welcome.svg").of("sample-public"), "200"),
-        ("intern", Ask::get("welcome.svg").of("sample-public"), "200"),
+        ("foreign", OssRequest::get("a"), "403 AccessDenied"),
+        ("foreignuser", OssRequest::get("a"), "403 AccessDenied"),
+        ("foreign", OssRequest::get("welcome.svg").of("sample-public"), "200"),
+        ("foreignuser", OssRequest::get("welcome.svg").of("sample-public"), "200"),
+        ("intern", OssRequest::get("welcome.svg").of("sample-public"), "200"),
     ];
-    for (name, ask, expected) in table {
-        let shown = format!("{name} {} {}", ask.method, ask.key);
-        assert_eq!(emulated.outcome_for(&Keys::of(name), ask).await, expected, "{shown}");
+    for (name, request, expected) in table {
+        let text = format!("{name} {} {}", request.method, request.key);
+        assert_eq!(emulated.outcome_for(&Keys::of(name), request).await, expected, "{text}");
     }
 }
 
@@ -121,22 +123,26 @@ async fn the_acl_decides_unsigned_requests() {
         ("open-bucket", ["404", "200", "200", "200", "204", "200", "403"]),
     ];
     for (bucket, expected) in table {
-        let asks = [
-            Ask::get("welcome.svg"),
-            Ask::list(&[]),
-            Ask::put("a", "1"),
-            Ask::put("b", "").header("x-oss-copy-source", format!("/{bucket}/a")),
-            Ask::new("DELETE", "b"),
-            Ask::new("POST", "").query("delete", "").body(delete),
-            Ask::get("").query("acl", ""),
+        let requests = [
+            OssRequest::get("welcome.svg"),
+            OssRequest::list(&[]),
+            OssRequest::put("a", "1"),
+            OssRequest::put("b", "").header("x-oss-copy-source", format!("/{bucket}/a")),
+            OssRequest::new("DELETE", "b"),
+            OssRequest::new("POST", "").query("delete", "").body(delete),
+            OssRequest::get("").query("acl", ""),
         ];
-        for (ask, expected) in asks.into_iter().zip(expected) {
-            let shown = format!("{bucket} {} {} {:?}", ask.method, ask.key, ask.query);
-            assert_eq!(emulated.ask(&ask.of(bucket)).await.status.to_string(), expected, "{shown}");
+        for (request, expected) in requests.into_iter().zip(expected) {
+            let text = format!("{bucket} {} {} {:?}", request.method, request.key, request.query);
+            assert_eq!(
+                emulated.send(&request.of(bucket)).await.status.to_string(),
+                expected,
+                "{text}"
+            );
         }
     }
-    let told = emulated.ask(&Ask::get(GRASS)).await;
-    insta::assert_snapshot!(told.text().split_once("<RequestId>").unwrap().0, @r#"
+    let response = emulated.send(&OssRequest::get(GRASS)).await;
+    insta::assert_snapshot!(response.text().split_once("<RequestId>").unwrap().0, @r#"
 <?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>AccessDenied</Code><Message>Anonymous user has no right to access this bucket.</Message>
 "#);
@@ -146,9 +152,9 @@ async fn the_acl_decides_unsigned_requests() {
 async fn a_session_policy_also_narrows_public_access() {
     let emulated = Emulated::start().await;
     let daily = emulated.session("oss-readonly", Some(DAILY));
-    let ask = Ask::get("welcome.svg").of("sample-public");
-    assert_eq!(emulated.outcome_for(&daily, ask.clone()).await, "403 AccessDenied");
-    assert_eq!(emulated.ask(&ask).await.status, 200);
+    let request = OssRequest::get("welcome.svg").of("sample-public");
+    assert_eq!(emulated.outcome_for(&daily, request.clone()).await, "403 AccessDenied");
+    assert_eq!(emulated.send(&request).await.status, 200);
 }
 
 #[tokio::test]
@@ -158,11 +164,14 @@ async fn one_denied_key_prevents_the_whole_deletion() {
     let key = |key: &str| format!("<Object><Key>{key}</Key></Object>");
     let (own, other) = (key("users/alice/garden.jpg"), key("users/bob/lake.jpg"));
     let delete = |keys: &str| {
-        Ask::new("POST", "").query("delete", "").body(format!("<Delete>{keys}</Delete>"))
+        OssRequest::new("POST", "").query("delete", "").body(format!("<Delete>{keys}</Delete>"))
     };
     let both = delete(&format!("{own}{other}"));
     assert_eq!(emulated.outcome_for(&alice, both).await, "403 AccessDenied");
-    assert_eq!(emulated.outcome_for(&alice, Ask::get("users/alice/garden.jpg")).await, "200");
+    assert_eq!(
+        emulated.outcome_for(&alice, OssRequest::get("users/alice/garden.jpg")).await,
+        "200"
+    );
     assert_eq!(emulated.outcome_for(&alice, delete(&own)).await, "200");
 }
 
@@ -172,7 +181,7 @@ async fn a_copy_needs_read_access_to_its_source() {
     let alice = emulated.session("oss-readwrite", Some(ALICE));
     let copy = |from: &str| {
         let source = format!("/sample-bucket/{from}");
-        Ask::put("users/alice/copy", "").header("x-oss-copy-source", source)
+        OssRequest::put("users/alice/copy", "").header("x-oss-copy-source", source)
     };
     assert_eq!(emulated.outcome_for(&alice, copy("users/alice/garden.jpg")).await, "200");
     assert_eq!(emulated.outcome_for(&alice, copy("users/bob/lake.jpg")).await, "403 AccessDenied");

@@ -8,11 +8,11 @@ const PAGE: &str = "http://127.0.0.1:8080";
 async fn a_preflight_lets_a_page_send_what_sdks_send() {
     let emulated = Emulated::start().await;
     let headers = "authorization,content-md5,content-type,x-oss-content-sha256,x-oss-date,x-oss-meta-a,x-oss-security-token";
-    let preflight = Ask::new("OPTIONS", "users/alice/a.jpg")
+    let preflight = OssRequest::new("OPTIONS", "users/alice/a.jpg")
         .header("origin", PAGE)
         .header("access-control-request-method", "PUT")
         .header("access-control-request-headers", headers);
-    insta::assert_snapshot!(emulated.ask(&preflight).await.shown(), @r"
+    insta::assert_snapshot!(emulated.send(&preflight).await.snapshot(), @r"
 200
 access-control-allow-headers: authorization,content-md5,content-type,x-oss-content-sha256,x-oss-date,x-oss-meta-a,x-oss-security-token
 access-control-allow-methods: GET, PUT, POST, DELETE, HEAD
@@ -31,20 +31,23 @@ x-oss-server-time: …
 #[tokio::test]
 async fn a_page_can_read_answers_and_errors() {
     let emulated = Emulated::start().await;
-    for ask in [Ask::get("welcome.svg").of("sample-public"), Ask::get(GRASS)] {
-        let told = emulated.ask(&ask.header("origin", PAGE)).await;
-        let exposed = &told.headers["access-control-expose-headers"];
-        assert_eq!(told.headers["access-control-allow-origin"], "*");
+    for request in [OssRequest::get("welcome.svg").of("sample-public"), OssRequest::get(GRASS)] {
+        let response = emulated.send(&request.header("origin", PAGE)).await;
+        let exposed = &response.headers["access-control-expose-headers"];
+        assert_eq!(response.headers["access-control-allow-origin"], "*");
         for name in ["ETag", "x-oss-request-id", "x-emulator-decision"] {
             assert!(exposed.contains(name), "{exposed}");
         }
     }
-    let told = emulated.ask(&Ask::get(GRASS)).await;
-    assert!(!told.headers.contains_key("access-control-allow-origin"));
+    let response = emulated.send(&OssRequest::get(GRASS)).await;
+    assert!(!response.headers.contains_key("access-control-allow-origin"));
 }
 
 #[tokio::test]
 async fn options_without_an_origin_is_not_a_preflight() {
     let emulated = Emulated::start().await;
-    assert_eq!(emulated.ask(&Ask::new("OPTIONS", "a")).await.outcome(), "405 MethodNotAllowed");
+    assert_eq!(
+        emulated.send(&OssRequest::new("OPTIONS", "a")).await.outcome(),
+        "405 MethodNotAllowed"
+    );
 }

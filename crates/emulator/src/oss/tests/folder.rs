@@ -8,20 +8,20 @@ use super::*;
 async fn objects_survive_a_restart_and_deleted_ones_stay_deleted() {
     let folder = tempfile::tempdir().unwrap();
     let emulated = Emulated::backend(Some(folder.path())).await;
-    let put = Ask::put("notes/ü b.txt", "hello").header("content-type", "text/plain");
+    let put = OssRequest::put("notes/ü b.txt", "hello").header("content-type", "text/plain");
     emulated.root(put.header("x-oss-meta-colour", "green")).await;
     emulated
-        .root(Ask::put("notes/ü b.txt", "hello again").header("x-oss-meta-colour", "blue"))
+        .root(OssRequest::put("notes/ü b.txt", "hello again").header("x-oss-meta-colour", "blue"))
         .await;
-    emulated.root(Ask::new("DELETE", GRASS)).await;
-    let before = emulated.root(Ask::get("notes/ü b.txt")).await.shown();
-    let painted = emulated.root(Ask::get("2015/01/02/morning.jpg")).await;
+    emulated.root(OssRequest::new("DELETE", GRASS)).await;
+    let before = emulated.root(OssRequest::get("notes/ü b.txt")).await.snapshot();
+    let painted = emulated.root(OssRequest::get("2015/01/02/morning.jpg")).await;
     emulated.stop().await;
 
     let emulated = Emulated::backend(Some(folder.path())).await;
-    assert_eq!(emulated.root(Ask::get("notes/ü b.txt")).await.shown(), before);
-    assert_eq!(emulated.root(Ask::get("2015/01/02/morning.jpg")).await.body, painted.body);
-    assert_eq!(emulated.root(Ask::get(GRASS)).await.outcome(), "404 NoSuchKey");
+    assert_eq!(emulated.root(OssRequest::get("notes/ü b.txt")).await.snapshot(), before);
+    assert_eq!(emulated.root(OssRequest::get("2015/01/02/morning.jpg")).await.body, painted.body);
+    assert_eq!(emulated.root(OssRequest::get(GRASS)).await.outcome(), "404 NoSuchKey");
 }
 
 impl Emulated {
@@ -42,20 +42,22 @@ impl Emulated {
 async fn everything_works_in_a_folder_too() {
     let folder = tempfile::tempdir().unwrap();
     let emulated = Emulated::backend(Some(folder.path())).await;
-    let begin = emulated.root(Ask::new("POST", "big").query("uploads", "")).await;
+    let begin = emulated.root(OssRequest::new("POST", "big").query("uploads", "")).await;
     let id = begin.tag("UploadId");
     for (number, body) in [("1", vec![7; 100 << 10]), ("2", b"end".to_vec())] {
-        let part = Ask::put("big", body).query("partNumber", number).query("uploadId", id.as_str());
+        let part =
+            OssRequest::put("big", body).query("partNumber", number).query("uploadId", id.as_str());
         assert_eq!(emulated.root(part).await.status, 200);
     }
-    let all =
-        Ask::new("POST", "big").query("uploadId", id.as_str()).header("x-oss-complete-all", "yes");
+    let all = OssRequest::new("POST", "big")
+        .query("uploadId", id.as_str())
+        .header("x-oss-complete-all", "yes");
     assert_eq!(emulated.root(all).await.status, 200);
-    let tail = emulated.root(Ask::get("big").header("range", "bytes=102399-")).await;
+    let tail = emulated.root(OssRequest::get("big").header("range", "bytes=102399-")).await;
     assert_eq!((tail.status, tail.body), (206, b"\x07end".to_vec()));
-    let copy = Ask::put("copy", "").header("x-oss-copy-source", "/sample-bucket/big");
+    let copy = OssRequest::put("copy", "").header("x-oss-copy-source", "/sample-bucket/big");
     assert_eq!(emulated.root(copy).await.status, 200);
-    assert_eq!(emulated.root(Ask::get("copy")).await.body.len(), (100 << 10) + 3);
+    assert_eq!(emulated.root(OssRequest::get("copy")).await.body.len(), (100 << 10) + 3);
     // No incomplete file is left.
     let incoming = std::fs::read_dir(folder.path().join(".incoming")).unwrap();
     assert_eq!(incoming.count(), 0);
@@ -68,8 +70,8 @@ async fn no_key_reaches_outside_its_bucket() {
     let emulated = Emulated::backend(Some(&data)).await;
     let keys = ["../escaped", "../../escaped", "a/../../../escaped", "nul\u{0}", "CON", ".lock"];
     for key in keys {
-        assert_eq!(emulated.root(Ask::put(key, key)).await.status, 200, "{key}");
-        assert_eq!(emulated.root(Ask::get(key)).await.text(), key);
+        assert_eq!(emulated.root(OssRequest::put(key, key)).await.status, 200, "{key}");
+        assert_eq!(emulated.root(OssRequest::get(key)).await.text(), key);
     }
     let names = |path: &Path| {
         let mut names: Vec<_> = std::fs::read_dir(path)
@@ -90,7 +92,7 @@ async fn no_key_reaches_outside_its_bucket() {
 async fn an_incomplete_object_file_is_ignored() {
     let folder = tempfile::tempdir().unwrap();
     let emulated = Emulated::backend(Some(folder.path())).await;
-    emulated.root(Ask::put("whole", "hello")).await;
+    emulated.root(OssRequest::put("whole", "hello")).await;
     emulated.stop().await;
     let bucket = folder.path().join("sample-bucket");
     let name = |key: &str| hex::encode(sha2::Sha256::digest(key));
@@ -100,9 +102,9 @@ async fn an_incomplete_object_file_is_ignored() {
     std::fs::write(bucket.join("empty"), "").unwrap();
     std::fs::write(folder.path().join(".incoming").join("left"), "over").unwrap();
     let emulated = Emulated::backend(Some(folder.path())).await;
-    assert_eq!(emulated.root(Ask::get("whole")).await.text(), "hello");
+    assert_eq!(emulated.root(OssRequest::get("whole")).await.text(), "hello");
     for key in ["cut", "renamed", "empty"] {
-        assert_eq!(emulated.root(Ask::get(key)).await.outcome(), "404 NoSuchKey", "{key}");
+        assert_eq!(emulated.root(OssRequest::get(key)).await.outcome(), "404 NoSuchKey", "{key}");
     }
     assert!(!folder.path().join(".incoming").join("left").exists());
 }
@@ -140,5 +142,8 @@ async fn an_interrupted_upload_leaves_nothing() {
     wait(1).await;
     drop(stream);
     wait(0).await;
-    assert_eq!(emulated.ask(&Ask::get("cut").of("open-bucket")).await.outcome(), "404 NoSuchKey");
+    assert_eq!(
+        emulated.send(&OssRequest::get("cut").of("open-bucket")).await.outcome(),
+        "404 NoSuchKey"
+    );
 }

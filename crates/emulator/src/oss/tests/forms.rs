@@ -51,7 +51,7 @@ impl Form {
             .with("policy", policy)
     }
 
-    fn ask(&self) -> Ask {
+    fn request(&self) -> OssRequest {
         let mut body = String::new();
         for (name, value) in &self.fields {
             body += &format!(
@@ -61,8 +61,8 @@ impl Form {
         body +=
             "--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"photo.jpg\"\r\n";
         body += &format!("Content-Type: image/jpeg\r\n\r\n{}\r\n--cut--\r\n", self.file);
-        let ask = Ask::new("POST", "").body(body);
-        ask.header("content-type", "multipart/form-data; boundary=cut")
+        let request = OssRequest::new("POST", "").body(body);
+        request.header("content-type", "multipart/form-data; boundary=cut")
     }
 }
 
@@ -81,17 +81,17 @@ async fn a_signed_form_puts_an_object() {
         Form::new("forms/${filename}").signed(&session, LATER, conditions),
         Form::new("forms/${filename}").signed_v4(&Keys::root(), LATER, conditions),
     ] {
-        let told = emulated.ask(&form.ask()).await;
+        let response = emulated.send(&form.request()).await;
         assert_eq!(
-            (told.outcome(), told.headers["etag"].as_str()),
+            (response.outcome(), response.headers["etag"].as_str()),
             ("204".to_owned(), "\"5D41402ABC4B2A76B9719D911017C592\"")
         );
-        let got = emulated.root(Ask::get("forms/photo.jpg")).await;
+        let got = emulated.root(OssRequest::get("forms/photo.jpg")).await;
         assert_eq!(
             (got.text(), got.headers["content-type"].as_str()),
             ("hello".to_owned(), "image/jpeg")
         );
-        emulated.root(Ask::new("DELETE", "forms/photo.jpg")).await;
+        emulated.root(OssRequest::new("DELETE", "forms/photo.jpg")).await;
     }
 }
 
@@ -99,8 +99,8 @@ async fn a_signed_form_puts_an_object() {
 async fn a_form_chooses_its_answer() {
     let emulated = Emulated::start().await;
     let form = || Form::new("a b").signed(&Keys::root(), LATER, "");
-    let created = emulated.ask(&form().with("success_action_status", "201").ask()).await;
-    insta::assert_snapshot!(created.shown().replace(&emulated.host, "…"), @r#"
+    let created = emulated.send(&form().with("success_action_status", "201").request()).await;
+    insta::assert_snapshot!(created.snapshot().replace(&emulated.host, "…"), @r#"
 201
 content-length: …
 content-type: application/xml
@@ -115,12 +115,12 @@ x-oss-server-time: …
 <?xml version="1.0" encoding="UTF-8"?>
 <PostResponse><Bucket>sample-bucket</Bucket><Location>http://…/sample-bucket/a%20b</Location><Key>a b</Key><ETag>"5D41402ABC4B2A76B9719D911017C592"</ETag></PostResponse>
 "#);
-    let ok = emulated.ask(&form().with("success_action_status", "200").ask()).await;
+    let ok = emulated.send(&form().with("success_action_status", "200").request()).await;
     assert_eq!((ok.status, ok.body.len()), (200, 0));
     let redirect = form().with("success_action_redirect", "http://127.0.0.1:8080/done?x=1");
-    let told = emulated.ask(&redirect.ask()).await;
+    let response = emulated.send(&redirect.request()).await;
     let to = "http://127.0.0.1:8080/done?x=1&bucket=sample-bucket&key=a%20b&etag=%225D41402ABC4B2A76B9719D911017C592%22";
-    assert_eq!((told.status, told.headers["location"].as_str()), (303, to));
+    assert_eq!((response.status, response.headers["location"].as_str()), (303, to));
 }
 
 #[tokio::test]
@@ -144,12 +144,12 @@ async fn a_form_is_limited_to_what_its_policy_allows() {
     ];
     for (condition, expected) in table {
         let form = Form::new("forms/a").signed(&root, LATER, condition);
-        assert_eq!(emulated.ask(&form.ask()).await.outcome(), expected, "{condition}");
+        assert_eq!(emulated.send(&form.request()).await.outcome(), expected, "{condition}");
     }
     let expired = Form::new("a").signed(&root, "2016-01-13T14:02:36Z", "");
-    let told = emulated.ask(&expired.ask()).await;
+    let response = emulated.send(&expired.request()).await;
     assert_eq!(
-        (told.outcome(), told.tag("Message")),
+        (response.outcome(), response.tag("Message")),
         ("403 AccessDenied".to_owned(), "Invalid according to Policy: Policy expired.".to_owned())
     );
 }
@@ -170,16 +170,18 @@ async fn access_of_a_form_is_decided_as_for_a_put() {
         (Form::new("").signed(&Keys::root(), LATER, ""), "400 InvalidArgument"),
         (Form::new("a").with("policy", "e30="), "400 InvalidArgument"),
     ] {
-        assert_eq!(emulated.ask(&form.ask()).await.outcome(), expected, "{:?}", form.fields);
+        assert_eq!(emulated.send(&form.request()).await.outcome(), expected, "{:?}", form.fields);
     }
-    assert_eq!(emulated.root(Ask::get("a")).await.outcome(), "404 NoSuchKey");
-    assert_eq!(emulated.ask(&Form::new("a").ask().of("open-bucket")).await.status, 204);
+    assert_eq!(emulated.root(OssRequest::get("a")).await.outcome(), "404 NoSuchKey");
+    assert_eq!(emulated.send(&Form::new("a").request().of("open-bucket")).await.status, 204);
 }
 
 #[tokio::test]
 async fn an_invalid_form_is_refused() {
     let emulated = Emulated::start().await;
-    let ask = |kind: &str, body: &str| Ask::new("POST", "").body(body).header("content-type", kind);
+    let request = |kind: &str, body: &str| {
+        OssRequest::new("POST", "").body(body).header("content-type", kind)
+    };
     let form = "multipart/form-data; boundary=cut";
     let without_file =
         "--cut\r\nContent-Disposition: form-data; name=\"key\"\r\n\r\na\r\n--cut--\r\n";
@@ -190,9 +192,9 @@ async fn an_invalid_form_is_refused() {
         (form, "--cut"),
         (form, without_file),
     ] {
-        let told = emulated.ask(&ask(kind, body)).await;
-        assert_eq!(told.outcome(), "400 MalformedPOSTRequest", "{kind} {body}");
+        let response = emulated.send(&request(kind, body)).await;
+        assert_eq!(response.outcome(), "400 MalformedPOSTRequest", "{kind} {body}");
     }
     let long = Form::new("a").with("x-oss-meta-long", "x".repeat(300 << 10));
-    assert_eq!(emulated.ask(&long.ask()).await.outcome(), "400 EntityTooLarge");
+    assert_eq!(emulated.send(&long.request()).await.outcome(), "400 EntityTooLarge");
 }

@@ -86,7 +86,7 @@ enum Scheme {
 
 /// A request as a client makes it.
 #[derive(Clone, Debug)]
-struct Ask {
+struct OssRequest {
     method: &'static str,
     bucket: &'static str,
     key: String,
@@ -96,9 +96,9 @@ struct Ask {
     at: DateTime<Utc>,
 }
 
-/// A completely read answer.
+/// A completely read response.
 #[derive(Clone, Debug)]
-struct Told {
+struct OssResponse {
     status: u16,
     headers: BTreeMap<String, String>,
     body: Vec<u8>,
@@ -148,18 +148,18 @@ impl Emulated {
         Keys { id: session.access_key_id, secret, token: Some(token) }
     }
 
-    async fn ask(&self, ask: &Ask) -> Told {
-        let url = format!("http://{}/{}{}", self.host, ask.path(), ask.wire_query());
-        let mut request = self.http.request(ask.method.parse().unwrap(), url);
-        for (name, value) in &ask.headers {
-            request = request.header(*name, value);
+    async fn send(&self, request: &OssRequest) -> OssResponse {
+        let url = format!("http://{}/{}{}", self.host, request.path(), request.wire_query());
+        let mut built = self.http.request(request.method.parse().unwrap(), url);
+        for (name, value) in &request.headers {
+            built = built.header(*name, value);
         }
-        Told::read(request.body(ask.body.clone()).send().await.unwrap()).await
+        OssResponse::read(built.body(request.body.clone()).send().await.unwrap()).await
     }
 
     /// As the account's own key, which may do everything.
-    async fn root(&self, ask: Ask) -> Told {
-        self.ask(&ask.signed(Scheme::V4, &Keys::root())).await
+    async fn root(&self, request: OssRequest) -> OssResponse {
+        self.send(&request.signed(Scheme::V4, &Keys::root())).await
     }
 }
 
@@ -174,7 +174,7 @@ impl Keys {
     }
 }
 
-impl Ask {
+impl OssRequest {
     fn new(method: &'static str, key: &str) -> Self {
         Self {
             method,
@@ -196,7 +196,7 @@ impl Ask {
     }
 
     fn list(query: &[(&'static str, &str)]) -> Self {
-        query.iter().fold(Self::get(""), |ask, (name, value)| ask.query(name, *value))
+        query.iter().fold(Self::get(""), |request, (name, value)| request.query(name, *value))
     }
 
     fn of(self, bucket: &'static str) -> Self {
@@ -235,7 +235,7 @@ impl Ask {
     }
 }
 
-impl Told {
+impl OssResponse {
     async fn read(response: reqwest::Response) -> Self {
         let status = response.status().as_u16();
         let headers = response
@@ -265,13 +265,13 @@ impl Told {
         format!("{} {}", self.status, self.tag("Code")).trim().to_owned()
     }
 
-    /// The decision that came with the answer.
+    /// The decision in the response.
     fn decision(&self) -> serde_json::Value {
         serde_json::from_str(&self.headers["x-emulator-decision"]).unwrap()
     }
 
-    /// The whole answer without its varying parts, whose format is checked.
-    fn shown(&self) -> String {
+    /// The whole response without its varying parts, whose format is checked.
+    fn snapshot(&self) -> String {
         let id = &self.headers["x-oss-request-id"];
         assert!(id.len() == 24 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
         assert!(self.headers["x-oss-server-time"].parse::<u32>().is_ok());
@@ -288,12 +288,12 @@ impl Told {
         } else {
             format!("({} bytes)", self.body.len())
         };
-        let mut shown = format!("{}\n\n{body}", lines.join("\n")).replace(id, "…");
-        if let Some((_, rest)) = shown.clone().split_once("<HostId>127.0.0.1:")
+        let mut text = format!("{}\n\n{body}", lines.join("\n")).replace(id, "…");
+        if let Some((_, rest)) = text.clone().split_once("<HostId>127.0.0.1:")
             && let Some((port, _)) = rest.split_once('<')
         {
-            shown = shown.replace(port, "…");
+            text = text.replace(port, "…");
         }
-        shown.trim_end().to_owned()
+        text.trim_end().to_owned()
     }
 }

@@ -6,16 +6,17 @@ const PART: usize = 100 << 10;
 
 impl Emulated {
     async fn begin(&self, key: &str) -> String {
-        let begin = Ask::new("POST", key).query("uploads", "").header("content-type", "image/jpeg");
+        let begin =
+            OssRequest::new("POST", key).query("uploads", "").header("content-type", "image/jpeg");
         self.root(begin).await.tag("UploadId")
     }
 
-    async fn part(&self, key: &str, id: &str, number: u32, body: Vec<u8>) -> Told {
-        let ask = Ask::put(key, body).query("partNumber", number.to_string());
-        self.root(ask.query("uploadId", id)).await
+    async fn part(&self, key: &str, id: &str, number: u32, body: Vec<u8>) -> OssResponse {
+        let request = OssRequest::put(key, body).query("partNumber", number.to_string());
+        self.root(request.query("uploadId", id)).await
     }
 
-    async fn complete(&self, key: &str, id: &str, parts: &[(u32, &str)]) -> Told {
+    async fn complete(&self, key: &str, id: &str, parts: &[(u32, &str)]) -> OssResponse {
         let parts: String = parts
             .iter()
             .map(|(n, etag)| {
@@ -23,14 +24,15 @@ impl Emulated {
             })
             .collect();
         let body = format!("<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>");
-        self.root(Ask::new("POST", key).query("uploadId", id).body(body)).await
+        self.root(OssRequest::new("POST", key).query("uploadId", id).body(body)).await
     }
 }
 
 #[tokio::test]
 async fn parts_become_an_object() {
     let emulated = Emulated::start().await;
-    let begun = Ask::new("POST", "big").query("uploads", "").header("content-type", "image/jpeg");
+    let begun =
+        OssRequest::new("POST", "big").query("uploads", "").header("content-type", "image/jpeg");
     let begun = emulated.root(begun).await;
     let id = begun.tag("UploadId");
     insta::assert_snapshot!(begun.text().replace(&id, "…"), @r#"
@@ -39,7 +41,7 @@ async fn parts_become_an_object() {
 "#);
 
     let first = emulated.part("big", &id, 1, vec![b'1'; PART]).await;
-    insta::assert_snapshot!(first.shown(), @r#"
+    insta::assert_snapshot!(first.snapshot(), @r#"
 200
 content-length: 0
 content-md5: UrCfy6LBmvuPFb7ZKQHSgQ==
@@ -53,16 +55,16 @@ x-oss-server-time: …
 "#);
     emulated.part("big", &id, 2, b"wrong".to_vec()).await;
     let second = emulated.part("big", &id, 2, b"end".to_vec()).await;
-    let listed = emulated.root(Ask::get("big").query("uploadId", id.as_str())).await;
+    let listed = emulated.root(OssRequest::get("big").query("uploadId", id.as_str())).await;
     insta::assert_snapshot!(listed.text().replace(&id, "…"), @r#"
 <?xml version="1.0" encoding="UTF-8"?>
 <ListPartsResult><Bucket>sample-bucket</Bucket><Key>big</Key><UploadId>…</UploadId><StorageClass>Standard</StorageClass><PartNumberMarker>0</PartNumberMarker><NextPartNumberMarker>2</NextPartNumberMarker><MaxParts>1000</MaxParts><IsTruncated>false</IsTruncated><Part><PartNumber>1</PartNumber><LastModified>2016-01-13T14:02:37.000Z</LastModified><ETag>"52B09FCBA2C19AFB8F15BED92901D281"</ETag><HashCrc64ecma>14737002453243379346</HashCrc64ecma><Size>102400</Size></Part><Part><PartNumber>2</PartNumber><LastModified>2016-01-13T14:02:37.000Z</LastModified><ETag>"7F021A1415B86F2D013B2618FB31AE53"</ETag><HashCrc64ecma>4454695006954721626</HashCrc64ecma><Size>3</Size></Part></ListPartsResult>
 "#);
-    assert_eq!(emulated.root(Ask::get("big")).await.outcome(), "404 NoSuchKey");
+    assert_eq!(emulated.root(OssRequest::get("big")).await.outcome(), "404 NoSuchKey");
 
     let etags = [(1, first.headers["etag"].as_str()), (2, second.headers["etag"].as_str())];
     let whole = emulated.complete("big", &id, &etags).await;
-    insta::assert_snapshot!(whole.shown().replace(&emulated.host, "…"), @r#"
+    insta::assert_snapshot!(whole.snapshot().replace(&emulated.host, "…"), @r#"
 200
 content-length: …
 content-type: application/xml
@@ -77,7 +79,7 @@ x-oss-server-time: …
 <?xml version="1.0" encoding="UTF-8"?>
 <CompleteMultipartUploadResult><Location>http://…/sample-bucket/big</Location><Bucket>sample-bucket</Bucket><Key>big</Key><ETag>"F3EED71ACDDF8C564720866D3CE92345-2"</ETag></CompleteMultipartUploadResult>
 "#);
-    let got = emulated.root(Ask::get("big")).await;
+    let got = emulated.root(OssRequest::get("big")).await;
     assert_eq!(got.body, [vec![b'1'; PART], b"end".to_vec()].concat());
     let header = |name: &str| got.headers[name].as_str();
     assert_eq!((header("content-type"), header("x-oss-object-type")), ("image/jpeg", "Multipart"));
@@ -100,8 +102,8 @@ async fn a_wrong_list_of_parts_is_refused() {
         (vec![(1, small), (2, large)], "400 EntityTooSmall"),
         (vec![(2, large)], "200"),
     ] {
-        let told = emulated.complete("big", &id, &parts).await;
-        assert_eq!(told.outcome(), expected, "{parts:?}");
+        let response = emulated.complete("big", &id, &parts).await;
+        assert_eq!(response.outcome(), expected, "{parts:?}");
     }
 }
 
@@ -116,7 +118,7 @@ async fn an_upload_belongs_to_one_key_and_can_be_aborted() {
             "400 InvalidArgument"
         );
     }
-    let abort = || Ask::new("DELETE", "big").query("uploadId", id.as_str());
+    let abort = || OssRequest::new("DELETE", "big").query("uploadId", id.as_str());
     assert_eq!(emulated.root(abort()).await.status, 204);
     assert_eq!(emulated.root(abort()).await.outcome(), "404 NoSuchUpload");
     assert_eq!(emulated.part("big", &id, 1, vec![1]).await.outcome(), "404 NoSuchUpload");
@@ -125,9 +127,9 @@ async fn an_upload_belongs_to_one_key_and_can_be_aborted() {
 #[tokio::test]
 async fn a_part_is_copied_from_an_object() {
     let emulated = Emulated::start().await;
-    emulated.root(Ask::put("from", "0123456789")).await;
+    emulated.root(OssRequest::put("from", "0123456789")).await;
     let id = emulated.begin("big").await;
-    let copy = Ask::put("big", "")
+    let copy = OssRequest::put("big", "")
         .query("partNumber", "1")
         .query("uploadId", id.as_str())
         .header("x-oss-copy-source", "/sample-bucket/from")
@@ -136,10 +138,11 @@ async fn a_part_is_copied_from_an_object() {
 <?xml version="1.0" encoding="UTF-8"?>
 <CopyPartResult><LastModified>2016-01-13T14:02:37.000Z</LastModified><ETag>"289DFF07669D7A23DE0EF88D2F7129E7"</ETag></CopyPartResult>
 "#);
-    let all =
-        Ask::new("POST", "big").query("uploadId", id.as_str()).header("x-oss-complete-all", "yes");
+    let all = OssRequest::new("POST", "big")
+        .query("uploadId", id.as_str())
+        .header("x-oss-complete-all", "yes");
     assert_eq!(emulated.root(all).await.status, 200);
-    assert_eq!(emulated.root(Ask::get("big")).await.text(), "234");
+    assert_eq!(emulated.root(OssRequest::get("big")).await.text(), "234");
 }
 
 #[tokio::test]
@@ -153,7 +156,7 @@ async fn unfinished_uploads_are_listed_page_by_page() {
     let (mut key, mut id) = (String::new(), String::new());
     let mut seen = Vec::new();
     loop {
-        let list = Ask::get("").query("uploads", "").query("max-uploads", "1");
+        let list = OssRequest::get("").query("uploads", "").query("max-uploads", "1");
         let list = list.query("key-marker", key.as_str()).query("upload-id-marker", id.as_str());
         let page = emulated.root(list).await;
         seen.push(page.tag("UploadId"));
@@ -164,7 +167,7 @@ async fn unfinished_uploads_are_listed_page_by_page() {
         }
     }
     assert_eq!(seen, ids);
-    let all = emulated.root(Ask::get("").query("uploads", "").query("prefix", "a")).await;
+    let all = emulated.root(OssRequest::get("").query("uploads", "").query("prefix", "a")).await;
     insta::assert_snapshot!(all.text().replace(&ids[0], "…"), @r#"
 <?xml version="1.0" encoding="UTF-8"?>
 <ListMultipartUploadsResult><Bucket>sample-bucket</Bucket><KeyMarker/><UploadIdMarker/><NextKeyMarker/><NextUploadIdMarker/><Delimiter/><Prefix>a</Prefix><MaxUploads>1000</MaxUploads><IsTruncated>false</IsTruncated><Upload><Key>a</Key><UploadId>…</UploadId><StorageClass>Standard</StorageClass><Initiated>2016-01-13T14:02:37.000Z</Initiated></Upload></ListMultipartUploadsResult>
@@ -179,17 +182,17 @@ async fn parts_are_listed_page_by_page() {
         emulated.part("big", &id, number, vec![1]).await;
     }
     let list = |marker: &str| {
-        let list = Ask::get("big").query("uploadId", id.as_str()).query("max-parts", "2");
+        let list = OssRequest::get("big").query("uploadId", id.as_str()).query("max-parts", "2");
         list.query("part-number-marker", marker)
     };
-    let numbers = |told: &Told| {
-        let text = told.text();
+    let numbers = |response: &OssResponse| {
+        let text = response.text();
         let numbers =
             text.split("<PartNumber>").skip(1).map(|rest| rest.split('<').next().unwrap());
         (
             numbers.collect::<Vec<_>>().join(" "),
-            told.tag("IsTruncated"),
-            told.tag("NextPartNumberMarker"),
+            response.tag("IsTruncated"),
+            response.tag("NextPartNumberMarker"),
         )
     };
     let text = |parts: [&str; 3]| (parts[0].to_owned(), parts[1].to_owned(), parts[2].to_owned());

@@ -14,13 +14,13 @@ async fn all_four_ways_to_sign_are_accepted_from_users_and_sessions() {
     let session = emulated.session("oss-readwrite", None);
     for keys in [&Keys::root(), &session] {
         for scheme in SCHEMES {
-            let put = Ask::put("ü b+c/*~.txt", "hello")
+            let put = OssRequest::put("ü b+c/*~.txt", "hello")
                 .header("content-type", "text/plain")
                 .header("x-oss-meta-a", "b");
-            assert_eq!(emulated.ask(&put.signed(scheme, keys)).await.status, 200, "{scheme:?}");
-            let get = Ask::get("ü b+c/*~.txt").query("response-content-type", "a/b+c d");
-            let told = emulated.ask(&get.signed(scheme, keys)).await;
-            assert_eq!((told.status, told.text()), (200, "hello".to_owned()), "{scheme:?}");
+            assert_eq!(emulated.send(&put.signed(scheme, keys)).await.status, 200, "{scheme:?}");
+            let get = OssRequest::get("ü b+c/*~.txt").query("response-content-type", "a/b+c d");
+            let response = emulated.send(&get.signed(scheme, keys)).await;
+            assert_eq!((response.status, response.text()), (200, "hello".to_owned()), "{scheme:?}");
         }
     }
 }
@@ -29,7 +29,7 @@ async fn all_four_ways_to_sign_are_accepted_from_users_and_sessions() {
 async fn a_wrong_signature_is_answered_with_the_servers_strings() {
     let emulated = Emulated::start().await;
     let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
-    let v1 = emulated.ask(&Ask::get("a&b").signed(Scheme::V1Url(60), &wrong)).await;
+    let v1 = emulated.send(&OssRequest::get("a&b").signed(Scheme::V1Url(60), &wrong)).await;
     insta::assert_snapshot!(without_signature(&v1), @r#"
 403
 content-length: …
@@ -47,7 +47,7 @@ x-oss-server-time: …
 1452693817
 /sample-bucket/a&amp;b</StringToSign><StringToSignBytes>…</StringToSignBytes><EC>0002-00000040</EC></Error>
 "#);
-    let v4 = emulated.ask(&Ask::get("a&b").signed(Scheme::V4, &wrong)).await;
+    let v4 = emulated.send(&OssRequest::get("a&b").signed(Scheme::V4, &wrong)).await;
     insta::assert_snapshot!(without_signature(&v4), @r#"
 403
 content-length: …
@@ -83,34 +83,35 @@ async fn an_error_for_a_long_token_stays_within_what_oss2_reads() {
     let session = emulated.session("oss-readonly", Some(&policy));
     let wrong = Keys { secret: "wrong".to_owned(), ..session };
     for scheme in SCHEMES {
-        let told = emulated.ask(&Ask::get(GRASS).signed(scheme, &wrong)).await;
-        assert_eq!(told.outcome(), "403 SignatureDoesNotMatch", "{scheme:?}");
-        assert_eq!(told.tag("OSSAccessKeyId"), wrong.id, "{scheme:?}");
-        assert!(told.body.len() <= 4096, "{scheme:?}: {} bytes", told.body.len());
-        assert!(!told.text().contains("StringToSignBytes"), "{scheme:?}");
+        let response = emulated.send(&OssRequest::get(GRASS).signed(scheme, &wrong)).await;
+        assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{scheme:?}");
+        assert_eq!(response.tag("OSSAccessKeyId"), wrong.id, "{scheme:?}");
+        assert!(response.body.len() <= 4096, "{scheme:?}: {} bytes", response.body.len());
+        assert!(!response.text().contains("StringToSignBytes"), "{scheme:?}");
     }
 }
 
-fn without_signature(told: &Told) -> String {
-    told.shown()
-        .replace(&told.tag("SignatureProvided"), "…")
-        .replace(&told.tag("StringToSignBytes"), "…")
+fn without_signature(response: &OssResponse) -> String {
+    response
+        .snapshot()
+        .replace(&response.tag("SignatureProvided"), "…")
+        .replace(&response.tag("StringToSignBytes"), "…")
 }
 
 #[tokio::test]
 async fn a_request_is_valid_for_fifteen_minutes_either_way() {
     let emulated = Emulated::start().await;
     for scheme in [Scheme::V1, Scheme::V4] {
-        let at = |offset| Ask::get(GRASS).at(start() + offset).signed(scheme, &Keys::root());
+        let at = |offset| OssRequest::get(GRASS).at(start() + offset).signed(scheme, &Keys::root());
         for good in [seconds(900), seconds(-900)] {
-            assert_eq!(emulated.ask(&at(good)).await.status, 200, "{scheme:?}");
+            assert_eq!(emulated.send(&at(good)).await.status, 200, "{scheme:?}");
         }
         for skewed in [seconds(901), seconds(-901)] {
-            let told = emulated.ask(&at(skewed)).await;
-            let server = told.tag("ServerTime");
+            let response = emulated.send(&at(skewed)).await;
+            let server = response.tag("ServerTime");
             let expected =
                 ("403 RequestTimeTooSkewed".to_owned(), "2016-01-13T14:02:37.000Z".to_owned());
-            assert_eq!((told.outcome(), server), expected, "{scheme:?}");
+            assert_eq!((response.outcome(), server), expected, "{scheme:?}");
         }
     }
 }
@@ -119,16 +120,16 @@ async fn a_request_is_valid_for_fifteen_minutes_either_way() {
 async fn an_expired_url_is_refused_whatever_its_signature() {
     let emulated = Emulated::start().await;
     for scheme in [Scheme::V1Url(60), Scheme::V4Url(60)] {
-        let ask = Ask::get(GRASS).signed(scheme, &Keys::root());
+        let request = OssRequest::get(GRASS).signed(scheme, &Keys::root());
         let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
-        let badly_signed = Ask::get(GRASS).signed(scheme, &wrong);
+        let badly_signed = OssRequest::get(GRASS).signed(scheme, &wrong);
         emulated.control.reset_clock();
         emulated.control.advance_clock(60);
-        assert_eq!(emulated.ask(&ask).await.status, 200, "{scheme:?}");
+        assert_eq!(emulated.send(&request).await.status, 200, "{scheme:?}");
         emulated.control.advance_clock(1);
-        for ask in [ask, badly_signed] {
-            let told = emulated.ask(&ask).await;
-            let said = (told.outcome(), told.tag("Message"));
+        for request in [request, badly_signed] {
+            let response = emulated.send(&request).await;
+            let said = (response.outcome(), response.tag("Message"));
             let expected = ("403 AccessDenied".to_owned(), "Request has expired.".to_owned());
             assert_eq!(said, expected, "{scheme:?}");
         }
@@ -139,16 +140,16 @@ async fn an_expired_url_is_refused_whatever_its_signature() {
 async fn a_v4_url_is_not_from_the_future_and_is_valid_for_a_week_at_most() {
     let emulated = Emulated::start().await;
     let url = |life, offset| {
-        Ask::get(GRASS).at(start() + offset).signed(Scheme::V4Url(life), &Keys::root())
+        OssRequest::get(GRASS).at(start() + offset).signed(Scheme::V4Url(life), &Keys::root())
     };
-    for (ask, expected) in [
+    for (request, expected) in [
         (url(604_800, seconds(0)), "200"),
         (url(604_801, seconds(0)), "400 InvalidArgument"),
         (url(0, seconds(0)), "400 InvalidArgument"),
         (url(60, seconds(900)), "200"),
         (url(60, seconds(901)), "403 RequestTimeTooSkewed"),
     ] {
-        assert_eq!(emulated.ask(&ask).await.outcome(), expected, "{:?}", ask.query);
+        assert_eq!(emulated.send(&request).await.outcome(), expected, "{:?}", request.query);
     }
 }
 
@@ -156,15 +157,16 @@ async fn a_v4_url_is_not_from_the_future_and_is_valid_for_a_week_at_most() {
 async fn a_token_expires_and_is_unknown_a_day_later() {
     let emulated = Emulated::start().await;
     let session = emulated.session("oss-readonly", None);
-    let ask = |scheme| Ask::get(GRASS).at(emulated.control.now()).signed(scheme, &session);
+    let request =
+        |scheme| OssRequest::get(GRASS).at(emulated.control.now()).signed(scheme, &session);
     for scheme in SCHEMES {
         emulated.control.reset_clock();
         emulated.control.advance_clock(3599);
-        assert_eq!(emulated.ask(&ask(scheme)).await.status, 200, "{scheme:?}");
+        assert_eq!(emulated.send(&request(scheme)).await.status, 200, "{scheme:?}");
         emulated.control.advance_clock(1);
-        assert_eq!(emulated.ask(&ask(scheme)).await.outcome(), "403 SecurityTokenExpired");
+        assert_eq!(emulated.send(&request(scheme)).await.outcome(), "403 SecurityTokenExpired");
         emulated.control.advance_clock(24 * 3600 + 1);
-        assert_eq!(emulated.ask(&ask(scheme)).await.outcome(), "403 InvalidAccessKeyId");
+        assert_eq!(emulated.send(&request(scheme)).await.outcome(), "403 InvalidAccessKeyId");
     }
 }
 
@@ -188,8 +190,8 @@ async fn id_secret_and_token_belong_together() {
     ];
     for (keys, expected) in table {
         for scheme in SCHEMES {
-            let told = emulated.ask(&Ask::get(GRASS).signed(scheme, &keys)).await;
-            assert_eq!(told.outcome(), expected, "{scheme:?} {keys:?}");
+            let response = emulated.send(&OssRequest::get(GRASS).signed(scheme, &keys)).await;
+            assert_eq!(response.outcome(), expected, "{scheme:?} {keys:?}");
         }
     }
 }
@@ -197,24 +199,25 @@ async fn id_secret_and_token_belong_together() {
 #[tokio::test]
 async fn a_signature_is_for_one_region_and_for_oss() {
     let emulated = Emulated::start().await;
-    let ask = Ask::get(GRASS).signed(Scheme::V4, &Keys::root());
+    let request = OssRequest::get(GRASS).signed(Scheme::V4, &Keys::root());
     for (from, to) in [("cn-hangzhou/oss/", "cn-beijing/oss/"), ("/oss/", "/oss-cloudbox/")] {
-        let mut elsewhere = ask.clone();
+        let mut elsewhere = request.clone();
         for (_, value) in &mut elsewhere.headers {
             *value = value.replace(from, to);
         }
-        assert_eq!(emulated.ask(&elsewhere).await.outcome(), "400 InvalidArgument", "{to}");
+        assert_eq!(emulated.send(&elsewhere).await.outcome(), "400 InvalidArgument", "{to}");
     }
 }
 
 #[tokio::test]
 async fn an_incomplete_signature_names_the_missing_part() {
     let emulated = Emulated::start().await;
-    let get = || Ask::get(GRASS);
+    let get = || OssRequest::get(GRASS);
     let date = "Wed, 13 Jan 2016 14:02:37 GMT";
     let header = |text: &str| get().header("authorization", text);
     let v4 = "OSS4-HMAC-SHA256 Credential=rootid/20160113/cn-hangzhou/oss/aliyun_v4_request,Signature=ab";
-    let unsigned_payload = |ask: Ask| ask.header("x-oss-content-sha256", "UNSIGNED-PAYLOAD");
+    let unsigned_payload =
+        |request: OssRequest| request.header("x-oss-content-sha256", "UNSIGNED-PAYLOAD");
     let both = get().signed(Scheme::V1, &Keys::root()).signed(Scheme::V1Url(60), &Keys::root());
     let token_twice =
         header("OSS a:b").header("x-oss-security-token", "t").query("security-token", "t");
@@ -243,14 +246,14 @@ async fn an_incomplete_signature_names_the_missing_part() {
         (both, "400 InvalidArgument"),
         (token_twice, "400 InvalidArgument"),
     ];
-    for (ask, expected) in table {
-        let told = emulated.ask(&ask).await;
-        assert_eq!(told.outcome(), expected, "{:?} {:?}", ask.headers, ask.query);
+    for (request, expected) in table {
+        let response = emulated.send(&request).await;
+        assert_eq!(response.outcome(), expected, "{:?} {:?}", request.headers, request.query);
     }
-    let told = emulated.ask(&get().query("OSSAccessKeyId", "rootid")).await;
+    let response = emulated.send(&get().query("OSSAccessKeyId", "rootid")).await;
     let expected =
         "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters";
-    assert_eq!(told.tag("Message"), expected);
+    assert_eq!(response.tag("Message"), expected);
 }
 
 #[tokio::test]
@@ -258,13 +261,13 @@ async fn the_bucket_may_be_in_the_host() {
     let emulated = Emulated::start().await;
     for host in ["sample-bucket.oss-cn-hangzhou.aliyuncs.com", "sample-bucket.localhost:8091"] {
         for scheme in SCHEMES {
-            let ask = Ask::get(GRASS).signed(scheme, &Keys::root());
-            let url = format!("http://{}/{GRASS}{}", emulated.host, ask.wire_query());
-            let mut request = emulated.http.get(url).header("host", host);
-            for (name, value) in &ask.headers {
-                request = request.header(*name, value);
+            let request = OssRequest::get(GRASS).signed(scheme, &Keys::root());
+            let url = format!("http://{}/{GRASS}{}", emulated.host, request.wire_query());
+            let mut built = emulated.http.get(url).header("host", host);
+            for (name, value) in &request.headers {
+                built = built.header(*name, value);
             }
-            assert_eq!(request.send().await.unwrap().status(), 200, "{host} {scheme:?}");
+            assert_eq!(built.send().await.unwrap().status(), 200, "{host} {scheme:?}");
         }
     }
 }
@@ -273,11 +276,13 @@ async fn the_bucket_may_be_in_the_host() {
 async fn requests_are_counted_and_logged_without_secrets() {
     let emulated = Emulated::start().await;
     let session = emulated.session("oss-readonly", None);
-    emulated.ask(&Ask::get(GRASS).signed(Scheme::V4Url(60), &session)).await;
-    emulated.ask(&Ask::list(&[("prefix", "2015/")]).signed(Scheme::V1Url(60), &session)).await;
-    emulated.ask(&Ask::put(GRASS, "").signed(Scheme::V1, &session)).await;
+    emulated.send(&OssRequest::get(GRASS).signed(Scheme::V4Url(60), &session)).await;
+    emulated
+        .send(&OssRequest::list(&[("prefix", "2015/")]).signed(Scheme::V1Url(60), &session))
+        .await;
+    emulated.send(&OssRequest::put(GRASS, "").signed(Scheme::V1, &session)).await;
     let calls = emulated.control.oss_calls();
-    let shown: Vec<_> = calls
+    let text: Vec<_> = calls
         .iter()
         .map(|call| {
             format!(
@@ -291,7 +296,7 @@ async fn requests_are_counted_and_logged_without_secrets() {
         "GET ListObjects Success sample-bucket",
         "PUT PutObject AccessDenied sample-bucket",
     ];
-    assert_eq!(shown, expected);
+    assert_eq!(text, expected);
     let names: Vec<_> = calls[0].parameters.keys().map(String::as_str).collect();
     let expected =
         ["AccessKeyId", "Bucket", "Key", "x-oss-date", "x-oss-expires", "x-oss-signature-version"];

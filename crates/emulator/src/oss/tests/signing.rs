@@ -4,7 +4,7 @@ use sha2::Digest;
 
 use super::*;
 
-impl Ask {
+impl OssRequest {
     /// Signs as documented, with the tests' own code.
     pub(super) fn signed(self, scheme: Scheme, keys: &Keys) -> Self {
         match scheme {
