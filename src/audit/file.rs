@@ -134,7 +134,7 @@ impl Open {
             File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
         }
         if regular && size > 0 && !ends_with_newline(path)? {
-            // A line that broke off when a process died must not run into ours.
+            // An incomplete line of a crashed process must not merge with the next line.
             size += file.write(b"\n")? as u64;
         }
         Ok(Self { file, identity: (metadata.dev(), metadata.ino()), size, regular })

@@ -23,7 +23,7 @@ const LOG_AGAIN_AFTER: Duration = Duration::from_secs(10);
 pub(super) struct Health {
     origin: Instant,
     /// The last write failed.
-    failing: AtomicBool,
+    has_failed: AtomicBool,
     /// When the current write began, in milliseconds from the origin and never 0; 0 if there is none.
     busy_since: AtomicU64,
     /// The write that was observed to take too long, by its `busy_since`.
@@ -40,7 +40,7 @@ impl Health {
     pub(super) fn new() -> Self {
         Self {
             origin: Instant::now(),
-            failing: AtomicBool::new(false),
+            has_failed: AtomicBool::new(false),
             busy_since: AtomicU64::new(0),
             suspected: AtomicU64::new(0),
             suspected_since: AtomicU64::new(0),
@@ -57,7 +57,7 @@ impl Health {
     /// A write succeeded.
     pub(super) fn write_succeeded(&self) {
         self.busy_since.store(0, Ordering::Relaxed);
-        self.failing.store(false, Ordering::Relaxed);
+        self.has_failed.store(false, Ordering::Relaxed);
         if self.logged.load(Ordering::Relaxed) && self.logged.swap(false, Ordering::Relaxed) {
             tracing::warn!("audit sink accepts lines again");
         }
@@ -65,7 +65,7 @@ impl Health {
 
     /// A write failed.
     pub(super) fn write_failed(&self, sink: &str, error: &std::io::Error) {
-        self.failing.store(true, Ordering::Relaxed);
+        self.has_failed.store(true, Ordering::Relaxed);
         self.busy_since.store(0, Ordering::Relaxed);
         if !self.logged.swap(true, Ordering::Relaxed) {
             let cause = with_causes(error);
@@ -82,7 +82,7 @@ impl Health {
 
     /// Why the sink is unavailable, if it is.
     pub(super) fn unavailable(&self) -> Option<AuditUnavailable> {
-        if self.failing.load(Ordering::Relaxed) {
+        if self.has_failed.load(Ordering::Relaxed) {
             return Some(AuditUnavailable::Failing);
         }
         let since = self.busy_since.load(Ordering::Relaxed);

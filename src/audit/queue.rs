@@ -262,7 +262,7 @@ impl Queue {
         self.wake.notify_all();
     }
 
-    /// Whether the writer should not retry: it was told to give up, or nothing is left to write.
+    /// Whether the writer should not retry: it was stopped, or nothing is left to write.
     pub(super) fn should_stop(&self) -> bool {
         let state = self.state();
         state.abandoned || state.is_drained()

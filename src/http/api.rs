@@ -1,4 +1,4 @@
-//! What requests are answered with: the parts that live as long as the server, and the configuration that a reload replaces.
+//! The state that handlers use: the parts that live as long as the server, and the configuration that a reload replaces.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::telemetry::{Metrics, Traces};
 use crate::vend::Vendor;
 use appserver_domain::clock::Clock;
 
-/// What the handlers of the public listener work with.
+/// The state of the handlers of the public listener.
 #[derive(Debug)]
 pub(crate) struct Api {
     /// Replaced as a whole by a reload; each request keeps those that it began with.
@@ -29,7 +29,7 @@ pub(crate) struct Api {
     pub(crate) clock: Clock,
 }
 
-/// The configuration that requests are decided by. A request keeps one of these from beginning to end, whatever is
+/// The configuration that a reload replaces. A request keeps one of these from beginning to end, even if another one is
 /// loaded meanwhile.
 #[derive(Debug)]
 pub(crate) struct Rules {

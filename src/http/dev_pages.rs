@@ -12,8 +12,8 @@ use crate::server::{ConnectionHandler, Peer};
 
 /// Serves `/dev` and what is below it from the pages, if there are any, and everything else from the API.
 ///
-/// In front of the API and not among its routes: pages are no part of the contract, nor counted or logged with it.
-/// A page that shows counters would change them by being viewed.
+/// In front of the API and not among its routes: pages are not part of the contract, and are neither counted nor logged
+/// (a page that shows counters would change them).
 #[derive(Clone)]
 pub(crate) struct WithDevPages {
     api: RequestObserver,

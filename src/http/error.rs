@@ -1,4 +1,4 @@
-//! The one table of what callers learn when something is wrong.
+//! The one table of errors as callers see them.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use appserver_policy::ValueProblem;
 /// The longest body of a request: a policy of 2 KiB and parameters fit several times.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
 
-/// Everything that can go wrong with a request. `Display` is for the log; what callers read is [`Public`].
+/// Every failure of a request. `Display` is for the log; callers see [`Public`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ApiError {
     #[error("the request is malformed: {0}")]
@@ -58,7 +58,7 @@ pub(crate) enum ApiError {
     Panicked,
 }
 
-/// What a caller learns. Nothing of causes, ARNs or upstream bodies is in here.
+/// An error as the caller sees it, without causes, ARNs and upstream bodies.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Public {
     pub(crate) status: StatusCode,
@@ -209,7 +209,7 @@ impl ApiError {
                 "MethodNotAllowed",
                 "The route does not take this method; the Allow header names those it takes.",
             ),
-            // One answer, whatever was wrong: callers must not learn which clients exist.
+            // One answer for every cause: callers must not learn which clients exist.
             Self::Unauthenticated(_) => Public::new(
                 Status::UNAUTHORIZED,
                 "Unauthenticated",
@@ -297,7 +297,7 @@ fn value(problem: &ValueProblem) -> Public {
             Public::parameter(format!("Parameters.{name}"), problem.to_string())
         }
         ValueProblem::UnknownParameter => Public::parameter("Parameters", problem.to_string()),
-        // What a credential does not prove, no other request of its holder can fix.
+        // No other request with the same credential would succeed.
         ValueProblem::MissingSubject
         | ValueProblem::MissingIssuer
         | ValueProblem::RefusedSubject { .. }
@@ -402,7 +402,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_vending_lacks_is_answered_503_with_the_time_that_it_names() {
+    fn vending_errors_are_answered_503_with_their_time_to_retry() {
         let secs = Duration::from_secs;
         let table = [
             (VendError::NotReady, "NotReady", secs(5)),

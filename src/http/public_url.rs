@@ -7,17 +7,17 @@ use reqwest::Url;
 
 use appserver_domain::{Invalid, is_loopback};
 
-/// What the URLs of tickets begin with: a scheme, a host, and a path's beginning where somebody in front takes one off.
+/// What the URLs of tickets begin with: a scheme, a host, and a path prefix if a proxy removes one.
 ///
-/// It is configured and never taken from a request: a caller who could choose it would have others send their tickets there.
+/// It is configured and never taken from a request: a caller who could choose it would receive the tickets of others.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PublicUrl(String);
 
 impl PublicUrl {
-    /// A longer one would leave no room for tickets.
+    /// A longer one would leave too little of a URL for tickets.
     const LONGEST: usize = 256;
 
-    /// The listener itself, for `appserver dev` and tests: there is nobody in front of it.
+    /// The listener itself, for `appserver dev` and tests, which have no proxy.
     pub(crate) fn of_listener(address: SocketAddr) -> Self {
         Self(format!("http://{address}"))
     }

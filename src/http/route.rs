@@ -1,4 +1,4 @@
-//! One route of the public listener: all that the router, the request context, metrics, audit and OpenAPI know of it.
+//! One route of the public listener, as the router, the request context, metrics, audit and OpenAPI use it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) struct Route {
     pub(crate) allow: &'static str,
     pub(crate) kind: RouteKind,
     pub(crate) handlers: fn(&Docs) -> MethodRouter<Arc<Api>>,
-    /// What the contract says of each of its methods.
+    /// The OpenAPI description of each of its methods.
     pub(crate) operations: fn() -> Vec<(HttpMethod, Operation)>,
 }
 

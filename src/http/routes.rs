@@ -76,7 +76,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
 ];
 
-/// What a request of any other path is counted and logged as.
+/// The route by which requests of all other paths are counted and logged.
 static UNMATCHED: Route = Route {
     path: "unmatched",
     tag: "",
@@ -86,7 +86,7 @@ static UNMATCHED: Route = Route {
     operations: Vec::new,
 };
 
-/// The route of a path: one of a closed set, whatever paths callers try.
+/// The route of a path: one of a closed set, also for unknown paths.
 pub(super) fn find(path: &str) -> &'static Route {
     ROUTES.iter().find(|route| route.path == path).unwrap_or(&UNMATCHED)
 }
@@ -111,12 +111,12 @@ pub(crate) fn router(api: Arc<Api>) -> RequestObserver {
     RequestObserver::new(router, find, api)
 }
 
-/// axum answers HEAD by GET without its body. A token that nobody reads would still cost a call to STS.
+/// axum answers HEAD by GET without its body. A token that the caller does not receive would still cost a call to STS.
 async fn no_head() -> ApiError {
     ApiError::MethodNotAllowed
 }
 
-/// What a handler's attribute says of it.
+/// The OpenAPI description from a handler's attribute.
 fn operation<P: Path>() -> (HttpMethod, Operation) {
     let method = P::methods().into_iter().next();
     (method.expect("an attribute names one method"), P::operation())

@@ -331,7 +331,7 @@ impl OpenConnection {
     pub(super) fn for_tests() -> Arc<Self> {
         let limits = Limits { per_address: None, memory: usize::MAX / 2 };
         let table = ConnectionTable::new(limits, Connections::default());
-        let entry = table.open(0).expect("there is room");
+        let entry = table.open(0).expect("the table is not full");
         Arc::clone(entry.connection())
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 /// The kernel's own limit of a backlog.
 const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";
 
-/// Listens with room for `backlog` connections that wait to be accepted. Beyond it the kernel drops packets, and clients
+/// Listens with a queue of `backlog` connections that wait to be accepted. Beyond it the kernel drops packets, and clients
 /// try again after a second or more.
 pub(crate) fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     let socket = match address {

@@ -7,7 +7,7 @@ use crate::auth::LONGEST_TOKEN;
 /// The longest request head. Clients send a credential and a query, which fit many times. hyper's own limit is 400 KB,
 /// which unauthenticated clients could make it hold for each connection.
 pub(super) const MAX_HEAD_BYTES: usize = 16 * 1024;
-// Any token that fits in a head is verified, whatever its length.
+// Tokens have no limit of their own: every token that fits in a head is verified.
 const _: () = assert!(LONGEST_TOKEN == MAX_HEAD_BYTES);
 
 /// The limits of one listener.

@@ -59,7 +59,7 @@ pub(crate) enum CallResult<'a> {
     Token(&'a Credentials, Duration),
     /// The `Code` of a refusal that STS would repeat, and how long it is taken for the answer.
     Refusal(&'a str, Duration),
-    Nothing,
+    NotShared,
 }
 
 /// What `view.lua` answers: token, refusal and lease, each with its milliseconds left; and how much was not ours.
@@ -238,7 +238,7 @@ impl Redis {
                 let plain = record::write_refusal(code, until);
                 ("refusal", self.seal.seal(refusal, &plain), left)
             }
-            CallResult::Nothing => ("nothing", Vec::new(), Duration::ZERO),
+            CallResult::NotShared => ("nothing", Vec::new(), Duration::ZERO),
         };
         let kind = if life < Duration::from_millis(1) { "nothing" } else { kind };
         let mut script = self.scripts.land.key(token);

@@ -99,7 +99,7 @@ impl<S: AssumeRole + Sync> CallRunner<S> {
                 }
                 LeaseAnswer::OtherReplicaCalls => budget.refund(),
             }
-            // The other replica's result is shared. If it has none, it is this replica's turn again.
+            // The other replica's result is shared. If it has none, this replica asks for the lease again.
             let Payer::Client(client, _) = payer else { return Err(Err(VendError::TimedOut)) };
             let found = tokio::select! {
                 found = timeout_at(deadline, self.replicas.wait_for_other(call.key())) => found,

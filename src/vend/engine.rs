@@ -30,8 +30,8 @@ use crate::telemetry::{Lookup, Refresh, VendMetrics, in_child_span};
 use appserver_domain::ClientId;
 use appserver_domain::clock::{Clock, Moment};
 
-/// How long a caller waits for a fresh token while a usable one is cached. STS answers within a fraction of it; if it
-/// does not, that is another form of failure.
+/// How long a caller waits for a fresh token while a usable one is cached. STS answers within a fraction of it; a
+/// slower answer counts as a failure.
 const STALE_WAIT: Duration = Duration::from_secs(1);
 /// The pause before a failed refresh is tried again, spread up to twice as long.
 const REFRESH_RETRY: Duration = Duration::from_secs(10);
@@ -180,7 +180,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             Entry::Joined(waiter, signal) => {
                 self.metrics.coalesced();
                 signal.link_trace();
-                // If the budget rejects it, the caller still has the call's own turn.
+                // If the budget rejects it, the caller still waits for the call's own turn.
                 let own_turn = signal
                     .add_queue_of(client)
                     .then_some(signal)
@@ -192,7 +192,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 // A task of its own: the call goes on when its callers leave.
                 let running = Arc::clone(&self.call_runner).run(call, payer);
                 // Boxed: a future is moved several times until it runs, and this one is large.
-                tokio::spawn(in_child_span("flight", Box::pin(running)).map(drop));
+                tokio::spawn(in_child_span("shared call", Box::pin(running)).map(drop));
                 (waiter, None)
             }
         };
@@ -209,7 +209,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         let engine = Arc::downgrade(self);
         self.refresher.ensure_started(self.cache.refresh_schedule(), move |key| {
             let engine = engine.upgrade()?;
-            // Only a token that was used, and has not expired into the hands of waiting callers.
+            // Only a token that was used, and for whose successor no caller waits yet.
             let token = engine.cache.peek_fresh(&key).filter(|token| token.is_used())?;
             Some(async move { engine.refresh_and_reschedule(token).await })
         });

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::cache::Token;
 use crate::sts::StsError;
 
-/// What a call brings, for all of its waiters.
+/// The outcome of a call, for all of its waiters.
 pub(super) type Outcome = Result<Arc<Token>, VendError>;
 
 /// What a caller gets instead of credentials. All waiters of one call share its error.

@@ -108,7 +108,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         let now = self.engine.cache.now();
         let (token, source, now) = match self.engine.lookup(session, holder, now) {
             CacheLookup::Fresh(token) => (token, TokenSource::Cached, now),
-            // Boxed: hits do not reserve room for it.
+            // Boxed, so that the future of a hit does not reserve memory for it.
             CacheLookup::Miss(lookup_key) => {
                 let fetched = self.engine.fetch(lookup_key, deadline);
                 let (token, source) = Box::pin(fetched).await?;

@@ -17,7 +17,7 @@ use crate::telemetry::Refresh;
 use appserver_domain::Credentials;
 use appserver_domain::clock::Moment;
 
-/// Between two looks at another replica's call. STS answers within 50 to 200 ms; a slower call is looked at less often.
+/// Between two polls of another replica's call. STS answers within 50 to 200 ms; a slower call is polled less often.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_millis(250);
 /// A shared token that lives longer than ours by less than this is the same one: clocks are not more precise.
@@ -57,7 +57,7 @@ impl Replicas {
     }
 
     /// What the replicas have, looked up once for all callers here. It waits while another replica calls STS, and
-    /// returns nothing if somebody has to call.
+    /// returns `None` if a call is needed.
     ///
     /// It costs no budget, so it comes before the queue: a replica that has just started finds what others cached.
     pub(super) async fn check(self: &Arc<Self>, key: &Arc<Key>) -> Option<Outcome> {
@@ -78,7 +78,7 @@ impl Replicas {
         waiter.result().await?
     }
 
-    /// What the replicas have, after another replica's call if one is in flight; nothing if somebody has to call.
+    /// What the replicas have, after another replica's call if one is in flight; `None` if a call is needed.
     pub(super) async fn wait_for_other(&self, key: &Arc<Key>) -> Option<Outcome> {
         let name = self.store.shared()?.name(&key.parts());
         let mut pause = FIRST_PAUSE;
@@ -166,7 +166,7 @@ impl Replicas {
     /// Gives the lease back without a result.
     pub(super) async fn release(&self, lease: Lease) {
         if let Some(redis) = self.store.shared() {
-            redis.complete(lease, CallResult::Nothing).await;
+            redis.complete(lease, CallResult::NotShared).await;
         }
     }
 
@@ -176,11 +176,11 @@ impl Replicas {
         let result = match outcome {
             Ok(token) => CallResult::Token(token.credentials(), token.remaining(self.cache.now())),
             Err(VendError::Sts(error)) => {
-                error.code_to_remember().map_or(CallResult::Nothing, |code| {
+                error.code_to_remember().map_or(CallResult::NotShared, |code| {
                     CallResult::Refusal(code, self.cache.negative().lifetime())
                 })
             }
-            Err(_) => CallResult::Nothing,
+            Err(_) => CallResult::NotShared,
         };
         redis.complete(lease, result).await;
         // Checked after it was stored: see `TokenCache::retain_holders`.

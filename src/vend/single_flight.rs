@@ -92,7 +92,7 @@ impl<K: Eq + Hash, T, C, S: BuildHasher> InFlightCall<K, T, C, S> {
         &self.context
     }
 
-    /// Resolves when nobody waits any more and nobody can join: only then may the call end without a result.
+    /// Resolves when no caller waits any more and none can join: only then may the call end without a result.
     pub(super) async fn abandoned(&self) {
         loop {
             self.result.closed().await;

@@ -25,7 +25,7 @@ pub(super) struct StsCalls<S> {
     clock: Clock,
 }
 
-/// Who pays for a call.
+/// What pays for a call.
 #[derive(Debug)]
 pub(super) enum Payer {
     /// A client whose caller waits, with its turn in the budget.
@@ -108,7 +108,7 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         timeout_at(deadline, turn.wait()).await.map_err(|_| VendError::TimedOut)
     }
 
-    /// One attempt, whose result the breaker and the budget learn. The inner error ends the call: nothing was sent.
+    /// One attempt, whose result is recorded in the breaker and the budget. The inner error ends the call: nothing was sent.
     async fn attempt(
         &self,
         session: &RoleSession,
@@ -120,7 +120,7 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         }
         // Taken before the call: the answer may be delayed on its way, and is older than it seems.
         let requested_at = self.clock.moment();
-        // Boxed: the futures around it would otherwise be moved with room for it.
+        // Boxed, because the futures around it are moved and would contain it.
         let result = Box::pin(self.sts.assume_role(session, number, deadline)).await;
         self.breaker.record(!result.as_ref().is_err_and(StsError::is_an_outage));
         if result.as_ref().is_err_and(StsError::is_throttling) {

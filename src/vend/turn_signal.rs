@@ -14,7 +14,7 @@ pub(super) struct TurnSignal {
     /// The clients in whose queues it waits; empty once it proceeds. Held for a lookup, never across an await.
     queues: Mutex<Vec<ClientId>>,
     turn: Notify,
-    /// The request that started the call, if that is traced.
+    /// The request that started the call, if it is traced.
     started_by: Option<SpanLink>,
 }
 

@@ -3,7 +3,7 @@
 use crate::sts::{CallerIdentity, IdentityKind};
 use appserver_domain::AccountId;
 
-/// An AccessKey whose owner is a RAM user or a role, as STS has confirmed. Nothing is vended without one.
+/// An AccessKey whose owner is a RAM user or a role, as STS has confirmed. No token is vended without one.
 #[derive(Clone, Debug)]
 pub(crate) struct VerifiedKey(CallerIdentity);
 

@@ -89,10 +89,10 @@ GET /v1/token Server
   appserver.code = Success
   appserver.client = client-002
   appserver.grant = daily-photos
-flight Internal
+shared call Internal
   below GET /v1/token
 Sts/AssumeRole Client
-  below flight
+  below shared call
   rpc.service = Sts
   rpc.method = AssumeRole
   http.request.method = POST
@@ -149,10 +149,10 @@ GET /v1/token Server
   appserver.grant = daily-photos
   error.type = Upstream.Unavailable
   status 2
-flight Internal
+shared call Internal
   below GET /v1/token
 Sts/AssumeRole Client
-  below flight
+  below shared call
   rpc.service = Sts
   rpc.method = AssumeRole
   http.request.method = POST
@@ -160,7 +160,7 @@ Sts/AssumeRole Client
   error.type = unavailable
   status 2
 Sts/AssumeRole Client
-  below flight
+  below shared call
   rpc.service = Sts
   rpc.method = AssumeRole
   http.request.method = POST
@@ -310,7 +310,7 @@ async fn nothing_secret_is_exported() {
             .await,
         stage.send(stage.request("GET", "/canary-path").header("x-canary", "canary-header")).await,
     ];
-    // Two tokens were minted; for each there is a flight and an attempt.
+    // Two tokens were minted; each has a shared call and an attempt.
     collector.until(6 + 4).await;
     let exported: Vec<u8> = collector.seen().iter().flat_map(|seen| seen.body.to_vec()).collect();
     let exported = String::from_utf8_lossy(&exported);

@@ -1,4 +1,4 @@
-//! The configuration that requests are decided by, as `/version` reports it.
+//! The active configuration, as `/version` reports it.
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};

@@ -9,7 +9,7 @@ use crate::vend::Vendor;
 
 /// Ready from the moment the AccessKey is verified until the drain begins; STS errors do not change it.
 ///
-/// A failing audit does where no token leaves without it: another replica's sink may work.
+/// An unavailable audit does, if no token may leave without it: another replica's sink may work.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     vendor: Arc<Vendor<StsClient>>,

@@ -26,7 +26,7 @@ pub(super) const CODES: [Code; 18] = [
         "MalformedRequest",
         "not JSON, not an object, something twice or of an unknown name, a query where none is taken",
     ),
-    code(401, "Unauthenticated", "whatever was wrong with the credential: one answer"),
+    code(401, "Unauthenticated", "the credential is not valid; the answer does not say why"),
     code(
         403,
         "Forbidden.Grant",

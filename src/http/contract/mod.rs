@@ -1,6 +1,6 @@
 //! The contract, as OpenAPI 3.1: the shapes are those of the wire types, the codes those of the error table.
 //!
-//! Each handler's attribute says what its route takes and answers. `tests/it/openapi.rs` holds all of it against the
+//! Each handler's attribute says what its route takes and answers. `tests/it/openapi.rs` compares all of it with the
 //! running server. A new kind of credential gets a scheme here.
 
 pub(super) mod codes;
@@ -65,7 +65,7 @@ fn info() -> Info {
         .build()
 }
 
-/// The shapes, with all that they are made of.
+/// The schemas, with those that they refer to.
 #[derive(utoipa::OpenApi)]
 #[openapi(components(schemas(
     TokenRequest,

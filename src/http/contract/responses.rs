@@ -12,7 +12,7 @@ use utoipa::openapi::{Content, Ref, RefOr, Response, ResponseBuilder, Schema};
 
 use super::codes::{self, CODES, Code};
 
-/// Headers by their names, and what they hold.
+/// Headers by their names, with their descriptions.
 const HEADERS: [(&str, Type, &str); 7] = [
     ("X-Request-Id", Type::String, "Names the request in the log and to support."),
     ("Cache-Control", Type::String, "`no-store`."),
@@ -27,7 +27,7 @@ const HEADERS: [(&str, Type, &str); 7] = [
     ("RateLimit-Policy", Type::String, "The limit: so many requests, in so many seconds."),
 ];
 
-/// What every answer carries.
+/// The headers of every answer.
 const ALWAYS: [&str; 2] = ["X-Request-Id", "Cache-Control"];
 
 /// The headers of a status besides those.

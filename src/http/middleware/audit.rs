@@ -1,4 +1,4 @@
-//! The audit record of a request: one for each request of a token or a ticket, whatever its outcome.
+//! The audit record of a request: one for each request of a token or a ticket, also for refused and failed ones.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ pub(crate) async fn record_ticket(
     Ok(trail.issued(request(api, context, event, &names), expires).await?)
 }
 
-/// Notes the session that no token was obtained for.
+/// Records the session for which no token was obtained.
 pub(crate) fn note_failed_session(api: &Api, context: &RequestContext, session: &RoleSession) {
     if api.audit.trail().is_some() {
         context.note_requested(requested(session));

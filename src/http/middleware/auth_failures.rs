@@ -9,7 +9,7 @@ use crate::limit::{LimitKind, LimitMode, Throttled};
 /// Bounds the work that an address beyond its limit of failures can cause.
 ///
 /// Thousands of well-behaved apps share the one address of a carrier's network, so a valid credential
-/// passes whatever its neighbours do. Checking a secret, or a token that was verified before, costs a hash; signatures
+/// passes even if its neighbours fail. Checking a secret, or a token that was verified before, costs a hash; signatures
 /// of other tokens are verified at a bounded rate for each such address.
 pub(crate) fn check(
     api: &Api,
@@ -37,7 +37,7 @@ pub(crate) fn record(
     let RequestContext { rules, address, started, .. } = context;
     let failures = &rules.failures;
     let noted = if error.is_attempt() {
-        // Beyond its limit an address gets one answer, whatever it tried and in whose name.
+        // Beyond its limit an address gets one answer for every credential and every client.
         let spent = failures.spent_by(*address, *started);
         if let Some(refusal) = spent.and_then(|spent| reject(api, context, spent)) {
             return refusal;
@@ -68,7 +68,7 @@ pub(crate) fn record(
 /// Counts a request beyond a limit, and rejects it if the limits are enforced.
 ///
 /// It is counted without a client, which the warning has named: the lookup of an existing client's count would take longer
-/// than that of an unknown client's.
+/// than that of an unknown client's, which reveals that the client exists.
 fn reject(api: &Api, context: &RequestContext, beyond: Throttled) -> Option<ApiError> {
     let mode = context.rules.failures.mode();
     api.metrics.throttled.beyond(None, beyond.limit.as_str(), mode.as_str());

@@ -46,7 +46,7 @@ pub(crate) async fn caller(
     Ok(caller)
 }
 
-/// A header takes precedence over a certificate: it names the caller of this one request.
+/// A header takes precedence over a certificate: it is specific to this request.
 fn presented(headers: &HeaderMap, context: &RequestContext) -> PresentedCredential {
     let mut headers = headers.get_all(AUTHORIZATION).iter();
     match (headers.next(), headers.next()) {

@@ -1,4 +1,4 @@
-//! The context of one request: its id, its deadline, and what its log lines, metrics and audit record name.
+//! The context of one request: its id, its deadline, and the fields of its log lines, metrics and audit record.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -18,11 +18,11 @@ use crate::http::route::Route;
 use crate::server::Peer;
 use appserver_domain::{ClientId, GrantName, IssuerName, Subject};
 
-/// Names one request in its answer, in the log and to support.
+/// Identifies one request in its answer, in the log and to support.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RequestId([u8; Hyphenated::LENGTH]);
 
-/// One request. Its span exists at DEBUG only, so what the log line of a failure names is kept here.
+/// One request. Its span exists at DEBUG only, so the fields of a failure's log line are kept here.
 #[derive(Debug)]
 pub(crate) struct RequestContext {
     pub(crate) id: RequestId,
@@ -40,7 +40,7 @@ pub(crate) struct RequestContext {
     grant: OnceLock<GrantName>,
     requested: OnceLock<String>,
     ticket: OnceLock<TicketId>,
-    /// Set by the audit: whether a record is on its way that says that the request was granted something.
+    /// Set by the audit: whether a record that grants the request something is queued.
     pub(crate) is_granted: AtomicBool,
 }
 
@@ -55,7 +55,7 @@ struct Identity {
 }
 
 impl RequestId {
-    /// Made for each request; an id that a caller sends is not taken over, so that logs cannot be forged.
+    /// Generated for each request; an id that a caller sends is ignored, so that logs cannot be forged.
     fn fresh() -> Self {
         // The thread's own generator: uuid's calls the system each time.
         let id = uuid::Builder::from_random_bytes(rand::random()).into_uuid();
@@ -116,9 +116,9 @@ impl RequestContext {
         }
     }
 
-    /// Notes the client that the credential names and does not prove.
+    /// Records the client that the unverified credential names.
     pub(crate) fn note_client(&self, client: &ClientId) {
-        // There is one credential, so one client.
+        // A request has one credential, so it has one client.
         let _ = self.identity.set(Identity {
             client: client.clone(),
             method: None,
@@ -127,7 +127,7 @@ impl RequestContext {
         });
     }
 
-    /// Notes the authenticated caller.
+    /// Records the authenticated caller.
     pub(crate) fn note_caller(&self, caller: &Caller) {
         self.peer.mark_authenticated();
         let client = caller.client().clone();
@@ -136,24 +136,24 @@ impl RequestContext {
         let _ = self.identity.set(Identity { client, method, issuer, subject });
     }
 
-    /// Notes the grant, once it is known to be the client's: also of a request that is refused later.
+    /// Records the grant, once it is known to be the client's: also of a request that is refused later.
     pub(crate) fn note_grant(&self, grant: &GrantName) {
         let _ = self.grant.set(grant.clone());
     }
 
-    /// Notes the grant that the request names or implies.
+    /// Records the grant that the request names or implies.
     pub(crate) fn note_requested_grant(&self, caller: &Caller, params: &TokenParams) {
         if let Some(grant) = self.rules.grants.asked(caller.client(), params.grant.as_deref()) {
             self.note_grant(grant);
         }
     }
 
-    /// Notes the role session that was requested from STS without success, as the audit writes it.
+    /// Records the role session that was requested from STS without success, in the audit's form.
     pub(crate) fn note_requested(&self, requested: String) {
         let _ = self.requested.set(requested);
     }
 
-    /// Notes the ticket that the request makes or presents.
+    /// Records the ticket that the request makes or presents.
     pub(crate) fn note_ticket(&self, ticket: TicketId) {
         let _ = self.ticket.set(ticket);
     }

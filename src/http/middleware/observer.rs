@@ -63,7 +63,7 @@ impl Drop for HangUpGuard<'_> {
     fn drop(&mut self) {
         if !self.answered {
             let took = self.context.started.elapsed();
-            // nginx's status for it; HTTP has none, as nobody reads it.
+            // nginx's status for it; HTTP has none, because it is not sent.
             self.api.metrics.request(self.context.route.path, 499, "ClientGone", took);
             if self.context.authenticated_by().is_some() {
                 log_request!(
@@ -256,7 +256,7 @@ fn write_error(response: &mut Response, context: &RequestContext, public: &Publi
     }
     if let Some(wait) = public.retry_after {
         // Up to half as much again, so that callers who were refused together do not return together; but no more
-        // than a quarter of a minute: long waits come from the budget's queue, which gives each its own.
+        // than a quarter of a minute: long waits come from the budget's queue, which gives each caller a different time.
         let spread = wait.min(Duration::from_secs(30)).mul_f64(rand::random::<f64>() / 2.0);
         let secs = whole_secs(wait + spread);
         headers.insert(header::RETRY_AFTER, HeaderValue::from(secs));
@@ -312,7 +312,7 @@ fn millis(took: Duration) -> u64 {
 }
 
 /// Each method that the configuration offers, one header field each: clients differ in how they read several challenges
-/// in one. The same for every refused request, whatever it carried.
+/// in one. The same for every refused request, so that it does not depend on the credential.
 fn challenges(authenticator: &Authenticator) -> impl Iterator<Item = &'static str> {
     const BASIC: &str = r#"Basic realm="AppServer", charset="UTF-8""#;
     const BEARER: &str = r#"Bearer realm="AppServer""#;
@@ -360,7 +360,7 @@ mod tests {
         client: LimitTerms { requests: NonZeroU32::MIN, per: Per::Minute, burst: NonZeroU32::MIN },
     };
 
-    /// An API that knows nobody; its STS is never called.
+    /// An API without clients; its STS is never called.
     fn api() -> Arc<Api> {
         let metrics = Arc::new(Metrics::new());
         let nowhere = Endpoint::try_from("http://127.0.0.1:1".to_owned()).unwrap();

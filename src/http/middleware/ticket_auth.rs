@@ -16,7 +16,7 @@ use appserver_policy::RequestedPolicy;
 /// The ticket's parameter in a query.
 pub(crate) const PARAMETER: &str = "Ticket";
 
-/// A ticket as it came, not verified yet.
+/// A received ticket, not verified yet.
 pub(crate) struct PresentedTicket {
     ticket: SecretString,
     /// Whether the query has other parameters, which a ticket does not take.

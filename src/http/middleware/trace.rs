@@ -6,7 +6,7 @@ use super::context::RequestContext;
 use crate::http::route::RouteKind;
 use crate::telemetry::Span;
 
-/// Records how a request was answered. Nothing that a caller invents is in it: no path or query, no subject, and only the
+/// Records how a request was answered. It contains no text that a caller chooses: no path or query, no subject, and only the
 /// fixed part of a code.
 pub(crate) fn record_response(
     span: &Span,

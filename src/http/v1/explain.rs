@@ -55,7 +55,7 @@ pub(crate) struct Conditions(BTreeMap<String, String>);
 
 impl<'de> Deserialize<'de> for Conditions {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // A key is no parameter's name, so the error names the field that holds it.
+        // A condition key is not a valid parameter name, so the error names the field that contains it.
         let conditions = BTreeMap::deserialize(deserializer).map(Self);
         conditions.map_err(|_| D::Error::custom(RequestProblem::Condition))
     }

@@ -31,7 +31,7 @@ pub(crate) fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError>
     read(members.iter())
 }
 
-/// Where the JSON is wrong. Its text is left out: it may be a secret.
+/// The position of the JSON error. The text is left out: it may be a secret.
 fn described(error: &serde_json::Error) -> Cow<'static, str> {
     let what = match error.classify() {
         Category::Data => "the body is not a JSON object, or names a member twice",
@@ -113,7 +113,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-/// A field's value as it came.
+/// A field's raw value.
 #[derive(Clone, Copy)]
 enum Value<'a> {
     Json(&'a RawValue),
@@ -146,7 +146,7 @@ impl FieldError {
 
     fn named(self, field: impl Into<String>, value: Value<'_>) -> Self {
         match self {
-            // Some clients write `null` for what they leave out, and must learn that it counts.
+            // Some clients write `null` for an absent value; the error says that it is not the same.
             Self::Rule(rule) if value.is_null() => Self::Named(ApiError::invalid(
                 field.into(),
                 format!("{rule}, and never `null`: leave the member out"),

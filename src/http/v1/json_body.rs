@@ -55,7 +55,7 @@ fn broken(error: &(dyn std::error::Error + 'static)) -> Cow<'static, str> {
 fn is_json(request: &Request<Body>) -> bool {
     let content_type =
         request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    // Compressed, it is another type than it says: read as it is, it would be what a proxy that unpacks it does not see.
+    // A compressed body is refused: a proxy that decompresses it would see another request than this server.
     let mut encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     encodings.all(|encoding| encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
         && content_type.is_some_and(|value| {

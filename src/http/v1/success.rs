@@ -7,7 +7,7 @@ use axum::response::Response;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// Room for the headers of an answer, those of the request observer and hyper included.
+/// The capacity for an answer's headers, including those of the request observer and hyper.
 const HEADERS: usize = 6;
 
 /// The first members of every successful answer.

@@ -47,7 +47,7 @@ pub(crate) async fn handle_get(
         Some(ticket) => Box::pin(ticket_auth::authenticate(api, context, &ticket)).await?,
     };
     // A body that is ignored could hold a narrower request, and its caller would get all of the grant.
-    // One that was announced and does not arrive is one, too.
+    // An announced body that does not arrive counts as a body.
     if !body.is_end_stream()
         && tokio::time::timeout_at(context.deadline, Box::pin(has_body(body))).await.unwrap_or(true)
     {
@@ -153,7 +153,7 @@ fn params_of(uri: &Uri) -> Result<TokenParams, ApiError> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| ApiError::Malformed("the query cannot be read".into()))?;
     if pairs.iter().any(|(name, _)| name == ticket_auth::PARAMETER) {
-        // There is a header, too: which of two credentials counts is not guessed.
+        // There is a header, too: with two credentials the request is refused.
         return Err(AuthError::Malformed.into());
     }
     Ok(fields::from_query::<TokenRequest>(&pairs)?.into())

@@ -190,7 +190,7 @@ mod tests {
             .map(|name| format!("InvalidParameter.{name}"));
         assert_eq!(codes, expected);
         for name in ["Grant", "DurationSeconds", "Policy", "Parameters"] {
-            // A grant may be called so; nothing else may.
+            // Only a grant may have this name.
             assert_eq!(query(&[(name, "null")]).is_ok(), name == "Grant", "{name}");
         }
     }

@@ -1,4 +1,4 @@
-//! The answer with a token, as every known consumer of it parses it.
+//! The answer with a token, in the form that every known consumer parses.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -81,7 +81,7 @@ pub(crate) fn token_response(request_id: &str, grant: &GrantName, vended: &Vende
         refresh_after: refresh_after.as_str(),
         grant: grant.as_str(),
     };
-    // Written once for all answers with the token: it is long, and serde looks at each of its bytes.
+    // Written once for all answers with the token: it is long, and serde examines each byte.
     let WrittenFields(token) =
         vended.token.attachment(|credentials| WrittenFields(token_fields(credentials).into()));
     TokenResponse { answer, token }.to_json()

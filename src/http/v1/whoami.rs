@@ -1,4 +1,4 @@
-//! `GET /v1/whoami`: the caller as the server sees it.
+//! `GET /v1/whoami`: the authenticated caller.
 
 use std::sync::Arc;
 

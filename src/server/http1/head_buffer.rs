@@ -116,8 +116,8 @@ mod tests {
     const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
     fn moved(heads: &mut HeadBuffer) -> Vec<u8> {
-        let mut room = [0; 64];
-        let mut buf = ReadBuf::new(&mut room);
+        let mut buffer = [0; 64];
+        let mut buf = ReadBuf::new(&mut buffer);
         heads.move_released(&mut buf);
         buf.filled().to_vec()
     }
@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn one_complete_head_stays_in_hypers_buffer() {
         let received = |bytes: &[u8]| {
-            let (mut room, mut heads) = ([0; 128], HeadBuffer::default());
-            let mut buf = ReadBuf::new(&mut room);
+            let (mut buffer, mut heads) = ([0; 128], HeadBuffer::default());
+            let mut buf = ReadBuf::new(&mut buffer);
             buf.put_slice(bytes);
             let error = heads.take_excess(&mut buf, 0);
             (buf.filled().to_vec(), heads.bytes, error)

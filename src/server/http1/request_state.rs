@@ -14,8 +14,8 @@ pub(super) const UNKNOWN_LENGTH: u64 = u64::MAX;
 /// Whether a request is being handled, and what is left of its body.
 #[derive(Debug)]
 pub(super) struct RequestState {
-    /// Odd while a request is handled. A count and no flag: the stream may not be polled between two requests, and must
-    /// still see that one has passed.
+    /// Odd while a request is handled. A count instead of a flag: the stream may not be polled between two requests, and
+    /// must still detect that one has ended.
     changes: AtomicUsize,
     /// Bytes of the request's body that have not been read.
     body_left: AtomicU64,

@@ -454,25 +454,25 @@ mod tests {
         let post = &bodies[..bodies.len() - 3 - HEAD.len() - 4];
         assert_eq!(read(&mut stream, post.len()).await, post);
         assert_eq!(state.begin_request(Some(3)), None);
-        let mut room = [0; 100];
-        assert_eq!(stream.read(&mut room).await.unwrap(), 3);
-        assert_eq!(&room[..3], b"abc");
+        let mut buffer = [0; 100];
+        assert_eq!(stream.read(&mut buffer).await.unwrap(), 3);
+        assert_eq!(&buffer[..3], b"abc");
         // The next request is not part of this body.
         assert!(tokio::time::timeout(Duration::from_secs(1), stream.read_u8()).await.is_err());
         state.end_request();
-        assert_eq!(stream.read(&mut room).await.unwrap(), HEAD.len());
-        assert_eq!(&room[..HEAD.len()], HEAD);
+        assert_eq!(stream.read(&mut buffer).await.unwrap(), HEAD.len());
+        assert_eq!(&buffer[..HEAD.len()], HEAD);
         state.begin_request(Some(0));
         drop(peer);
-        assert_eq!(stream.read(&mut room).await.unwrap(), 0, "the disconnect is not detected");
+        assert_eq!(stream.read(&mut buffer).await.unwrap(), 0, "the disconnect is not detected");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_error_of_a_head_belongs_to_its_own_request() {
         let (mut peer, mut stream, state) = stream(256);
         let error = async |stream: &mut TimeoutStream<DuplexStream>| {
-            let mut room = [0; 100];
-            assert!(stream.read(&mut room).await.unwrap() > 0);
+            let mut buffer = [0; 100];
+            assert!(stream.read(&mut buffer).await.unwrap() > 0);
             let error = state.begin_request(Some(0));
             state.end_request();
             error
@@ -511,7 +511,7 @@ mod tests {
         state.end_request();
         let started = Instant::now();
         let (mut reading, mut writing) = tokio::io::split(&mut stream);
-        // hyper reads while it writes, to notice who hangs up.
+        // hyper reads while it writes, to detect a disconnect.
         let both = async {
             tokio::select! {
                 biased;

@@ -21,18 +21,18 @@ use super::peer::Peer;
 use super::settings::{MAX_HEAD_BYTES, ServerSettings};
 use streams::{CloseReason, Streams};
 
-/// What a stream may send before it is read. A body has at most 16 KiB; the rest lets a longer one be detected.
+/// The bytes that a stream may send before they are read. A body has at most 16 KiB; the rest lets a longer one be detected.
 const STREAM_WINDOW: u32 = 32 * 1024;
 /// The same for all streams together: about the minimum that the protocol allows.
 const CONNECTION_WINDOW: u32 = 64 * 1024;
-/// What may wait to be written on one stream: an answer has a few kilobytes.
+/// The bytes that may wait to be written on one stream: an answer has a few kilobytes.
 const SEND_BUFFER: usize = 32 * 1024;
 /// Streams that the client resets before we have accepted them. Beyond it the connection ends (CVE-2023-44487, "Rapid
 /// Reset").
 const MAX_PENDING_RESETS: usize = 20;
 /// Streams that we reset for their errors. Beyond it the connection ends.
 const MAX_LOCAL_RESETS: usize = 64;
-/// What a connection is estimated at beyond one of HTTP/1.1: its tables, and data that streams have sent.
+/// The estimated memory of a connection beyond one of HTTP/1.1: its tables, and data that streams have sent.
 const MEMORY: usize = 16 * 1024;
 /// How often a connection is pinged; a client that lost its network does not close it.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -94,7 +94,7 @@ where
     };
     let drain_timeout = match reason {
         None => Duration::MAX,
-        // A client without requests has nothing to learn from a GOAWAY, and one that floods ignores it.
+        // A GOAWAY has no use for a client without requests, and a flooding client ignores it.
         Some(CloseReason::NoRequest) => return Outcome::Closed,
         Some(CloseReason::Flooding) => return Outcome::Malformed,
         Some(CloseReason::Idle) => settings.header_timeout,

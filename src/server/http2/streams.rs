@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::super::connection_table::OpenConnection;
 use super::super::settings::Timeouts;
 
-/// This many requests may be cancelled by the client, whatever share of all that is.
+/// The client may cancel this many requests, even if these are all of its requests.
 const ALLOWED_CANCELLATIONS: usize = 100;
 
 /// The requests of one connection.
@@ -152,7 +152,7 @@ mod tests {
         let requests = async {
             tokio::time::sleep(Duration::from_secs(20)).await;
             first.answered();
-            // Longer than a connection may be idle, which this one is not.
+            // Longer than the idle time-out, which does not apply to a connection with open requests.
             tokio::time::sleep(Duration::from_secs(100)).await;
             second.answered();
             std::future::pending::<()>().await;

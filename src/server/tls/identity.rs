@@ -113,7 +113,7 @@ impl TlsIdentity {
     }
 
     /// A warning about the certificate's validity. It does not prevent a start: clients that pin the certificate still
-    /// work, and a server that stops at night helps nobody.
+    /// work, and a server that does not start is worse.
     pub(crate) fn expiry_warning(&self, now: DateTime<Utc>) -> Option<String> {
         let (not_before, not_after) = (self.not_before, self.not_after);
         if now < not_before {

@@ -11,7 +11,7 @@ use crate::vend::settings::BudgetSettings;
 /// Throttling cuts the rate to this fraction, at most once a second: many calls report one overrun.
 const CUT: f64 = 0.5;
 const CUT_PAUSE: Duration = Duration::from_secs(1);
-/// No cut goes below this fraction of the configured rate, however long others spend the account's quota.
+/// No cut goes below this fraction of the configured rate, even if others spend the account's quota for a long time.
 const FLOOR: f64 = 0.1;
 /// The fraction of the configured rate that each second restores: half of it in 25 seconds.
 const REGAIN: f64 = 0.02;

@@ -48,7 +48,7 @@ impl Attachments {
     }
 }
 
-/// Attachments may hold secrets, so nothing of them is shown.
+/// Attachments may hold secrets, so they are not printed.
 impl fmt::Debug for Attachments {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Attachments").finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! What earlier calls left behind: tokens, refusals that STS would repeat, and the grant holders that tokens are kept for.
+//! The results of earlier calls: tokens, refusals that STS would repeat, and the grant holders that tokens are kept for.
 //!
 //! A token whose grant holder was removed does not stay here, not even one that arrives after the removal.
 

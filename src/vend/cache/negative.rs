@@ -13,7 +13,7 @@ use appserver_domain::clock::Moment;
 /// An entry is valid for at most a minute, in which the budget allows some thousands of calls.
 const MAX_ENTRIES: usize = 10_000;
 
-/// For each session that STS refused, the refusal and how long it is answered without a call.
+/// The refusal of each session that STS refused, and how long it is returned without a call.
 #[derive(Debug)]
 pub(in crate::vend) struct NegativeCache {
     lifetime: Duration,

@@ -264,7 +264,7 @@ pub(super) mod tests {
 
     /// The ages up to which tokens are fresh, and up to which they are usable.
     #[test]
-    fn fresh_is_half_of_the_life_and_valid_is_more_than_five_minutes() {
+    fn a_token_is_fresh_for_half_of_its_lifetime_and_usable_until_five_minutes_are_left() {
         let fixed = |secs| Freshness { min_remaining: Some(Duration::from_secs(secs)), ..HALF };
         for (life, freshness, fresh_until, usable_until) in [
             (3600, HALF, 1800, 3299),
@@ -286,7 +286,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_token_that_is_over_or_close_to_it_is_neither_fresh_nor_usable() {
+    fn a_token_that_has_expired_or_is_about_to_is_neither_fresh_nor_usable() {
         let token = token(250);
         for secs in [0, 249, 250, 251, 1_000_000] {
             for now in ways(&token, secs) {
@@ -296,7 +296,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn devices_come_back_when_there_is_a_new_token_and_before_their_sdks_want_one() {
+    fn refresh_after_is_after_a_new_token_is_available_and_before_sdks_discard_the_old_one() {
         for (life, age, first, last) in [
             (3600, 0, 1854, 2250),
             (3600, 1800, 1854, 2250),

@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test(start_paused = true)]
-async fn a_caller_that_would_wait_in_vain_is_rejected_at_once_with_a_time_to_retry() {
+async fn a_caller_whose_turn_would_come_too_late_is_rejected_at_once_with_a_time_to_retry() {
     let harness = harness_with(|settings| settings.budget.per_second = 10);
     let begun = Instant::now();
     let crowd: Vec<_> =
@@ -20,11 +20,11 @@ async fn a_caller_that_would_wait_in_vain_is_rejected_at_once_with_a_time_to_ret
             other => panic!("{other:?}"),
         }
     }
-    // In the order in which they came, a call's time apart, the first when half of the queue is served.
+    // They retry in their order of arrival, one call apart, the first one when half of the queue is served.
     let apart = times.windows(2).map(|pair| pair[1] - pair[0]);
     assert!(apart.into_iter().all(|apart| (0.099..0.101).contains(&apart)), "{times:?}");
     assert!((7.0..8.0).contains(&times[0]), "{times:?}");
-    // Of another client it is the first, so its turn comes soon.
+    // It is the first call of another client, so its turn comes soon.
     let other = harness.vend_within("app-two", &session("other"), secs(1)).await;
     assert!(other.is_ok() && begun.elapsed() < Duration::from_millis(400), "{other:?}");
     for device in waiting {
@@ -61,7 +61,7 @@ async fn retries_spend_the_budget_too() {
     assert_eq!(harness.sts.throttled(), 0);
 }
 
-/// Somebody else spends half of the account's quota for ten minutes.
+/// Another user of the account spends half of the account's quota for ten minutes.
 #[tokio::test(start_paused = true)]
 async fn the_rate_follows_what_sts_allows_down_and_up_again() {
     let harness = harness();

@@ -6,11 +6,11 @@ use super::*;
 /// How the clocks move while an entry expires.
 #[derive(Clone, Copy, Debug)]
 enum Way {
-    /// As on a machine that runs.
+    /// Normal operation.
     Together,
     /// Suspended, or the wall clock is set forward.
     WallAlone,
-    /// The wall clock stands, or is set back by as much as has passed.
+    /// The wall clock is set back by exactly the elapsed time.
     MonotonicAlone,
     /// The wall clock is set back by far more.
     Apart,
@@ -41,7 +41,7 @@ async fn a_token_is_handed_out_again_for_half_of_its_life_by_either_clock() {
         let harness = harness();
         harness.vend("app-one", "device").await.unwrap();
         harness.pass(way, 1790).await;
-        // Not asked for before: it would be renewed ahead.
+        // Not requested before, because a hit would schedule its refresh.
         assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.1", "{way:?}");
         harness.pass(way, 11).await;
         let vended = harness.vend("app-one", "device").await.unwrap();
@@ -50,7 +50,7 @@ async fn a_token_is_handed_out_again_for_half_of_its_life_by_either_clock() {
     }
 }
 
-/// The fault itself: the wall clock two hours on, the monotonic clock standing.
+/// After a suspend of two hours the monotonic clock has not moved.
 #[tokio::test(start_paused = true)]
 async fn a_token_past_its_end_is_not_handed_out_even_while_sts_is_down() {
     for way in WAYS {
@@ -79,9 +79,9 @@ async fn a_refusal_is_cached_for_a_minute_by_either_clock() {
     }
 }
 
-/// An answer that was on its way while the machine slept is as old as its question.
+/// The age of an answer that arrives during a suspend counts from its request.
 #[tokio::test(start_paused = true)]
-async fn a_token_that_came_before_a_suspend_and_is_read_after_it_is_as_old_as_its_call() {
+async fn the_age_of_a_token_that_arrives_during_a_suspend_counts_from_its_call() {
     let harness = harness();
     let waiting = harness.spawn("app-one", "device", secs(15));
     sleep(LATENCY / 2).await;
@@ -91,7 +91,7 @@ async fn a_token_that_came_before_a_suspend_and_is_read_after_it_is_as_old_as_it
     assert_eq!(vended.id(), "STS.2");
 }
 
-/// Set forward, a wall clock ends no pause and fills no budget.
+/// A wall clock that is set forward ends no pause and fills no budget.
 #[tokio::test(start_paused = true)]
 async fn waits_and_quotas_do_not_follow_a_wall_clock_that_is_set() {
     let harness = harness_with(|settings| {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// A device that honours `Retry-After`, as the HTTP side sends it: in whole seconds, with its jitter. When it got its
-/// token, and how often it asked.
+/// A device that honours `Retry-After` in whole seconds with jitter, as the HTTP layer sends it. Returns when it got its
+/// token, and the number of its requests.
 async fn device(harness: Harness, client: &'static str, name: String) -> (Duration, usize) {
     let begun = Instant::now();
     let session = session(&name);
@@ -21,7 +21,7 @@ async fn device(harness: Harness, client: &'static str, name: String) -> (Durati
 }
 
 #[tokio::test(start_paused = true)]
-async fn fifty_thousand_devices_waking_at_once_are_served_in_the_time_that_the_budget_dictates() {
+async fn fifty_thousand_devices_waking_at_once_are_served_at_the_rate_of_the_budget() {
     const DEVICES: usize = 50_000;
     let harness = harness();
     let devices: Vec<_> = (0..DEVICES)
@@ -35,7 +35,7 @@ async fn fifty_thousand_devices_waking_at_once_are_served_in_the_time_that_the_b
     let dictated = DEVICES as f64 / 90.0;
     assert!((last / dictated - 1.0).abs() < 0.1, "{last} s, the budget dictates {dictated} s");
     assert_eq!((harness.sts.calls(), harness.sts.throttled()), (DEVICES, 0));
-    // In order: of devices that came a minute of budget apart, the later one is served later.
+    // In order: of two devices whose turns are a minute apart, the later one is served later.
     let early = served.windows(5401).filter(|pair| pair[0].0 < pair[5400].0).count();
     assert!(early as f64 > 0.99 * (DEVICES - 5400) as f64, "{early}");
     let most_asked = served.iter().map(|(_, asked)| *asked).max();
@@ -46,7 +46,7 @@ async fn fifty_thousand_devices_waking_at_once_are_served_in_the_time_that_the_b
     assert!(asked < 3 * DEVICES, "{asked} requests");
 }
 
-/// A quota of 100 a second, spent to the last: 96 a second, and bursts of 4.
+/// A quota of 100 a second, spent wholly: 96 a second, and bursts of 4.
 #[tokio::test(start_paused = true)]
 async fn a_thousand_new_clients_at_200_a_second_are_served_in_ten_and_a_half_seconds() {
     let harness = harness_with(|settings| {
@@ -66,7 +66,7 @@ async fn a_thousand_new_clients_at_200_a_second_are_served_in_ten_and_a_half_sec
     assert_eq!((harness.sts.calls(), harness.sts.throttled()), (1000, 0));
 }
 
-/// 100 clients that together want half of the budget, beside one that wants ten times the whole.
+/// 100 clients that together use half of the budget, and one that requests ten times the budget.
 #[tokio::test(start_paused = true)]
 async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
     let harness = harness();
@@ -109,7 +109,7 @@ async fn one_abuser_does_not_delay_a_hundred_normal_clients() {
     assert_eq!(harness.sts.throttled(), 0);
 }
 
-/// Where two clients need the same token, the line of the one that asked first is not the other's.
+/// If two clients need the same token, the second one does not wait in the queue of the first.
 #[tokio::test(start_paused = true)]
 async fn a_caller_that_joins_a_greedy_clients_call_does_not_wait_in_its_queue() {
     let harness = harness_with(|settings| settings.budget.per_second = 10);

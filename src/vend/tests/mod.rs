@@ -29,7 +29,7 @@ const LATENCY: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 enum StsBehavior {
     Healthy,
-    /// Answers that it is in trouble.
+    /// Answers `ServiceUnavailable`.
     Unavailable,
     /// Does not answer within the attempt's time of 5 s.
     Silent,
@@ -48,11 +48,11 @@ struct State {
     behavior: StsBehavior,
     /// Calls a second.
     quota: usize,
-    /// What tokens live, where it is not what was asked for.
+    /// The lifetime of tokens, if it is not the requested one.
     life: Option<TimeDelta>,
-    /// When each call came, and for whom.
+    /// When each call arrived, and its session name.
     calls: Vec<(Instant, String)>,
-    /// Of those, the ones within the quota's second.
+    /// Those of the last second, which the quota counts.
     recent: VecDeque<Instant>,
     throttled: usize,
     start: Instant,
@@ -83,7 +83,7 @@ impl FakeSts {
         self.0.lock().unwrap().throttled
     }
 
-    /// For whom it was called, in order.
+    /// The session names of the calls, in order.
     fn names(&self) -> Vec<String> {
         self.0.lock().unwrap().calls.iter().map(|(_, name)| name.clone()).collect()
     }
@@ -94,7 +94,7 @@ impl FakeSts {
         state.calls.iter().map(|(at, _)| (*at - state.start).as_secs_f64()).collect()
     }
 
-    /// Notes a call; whether it is beyond the quota.
+    /// Records a call, and returns whether it is beyond the quota.
     fn note(&self, session: &RoleSession) -> (StsBehavior, bool) {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap();

@@ -20,7 +20,7 @@ async fn while_sts_fails_a_token_is_handed_out_until_five_minutes_are_left_and_n
     sleep(secs(2)).await;
     let refused = harness.vend("app-one", "device").await.unwrap_err();
     assert!(refused.is_passing(), "{refused:?}");
-    // A failed call has not cost the token its place; a successful one takes it.
+    // A failed call does not replace the cached token; a successful one does.
     harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
     sleep(secs(10)).await;
     let fresh = harness.vend("app-one", "device").await.unwrap();
@@ -37,7 +37,7 @@ async fn a_permanent_refusal_ends_the_use_of_a_stale_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_lives_shorter_does_not_take_the_place_of_one_that_lives_longer() {
+async fn a_token_with_a_shorter_lifetime_does_not_replace_one_with_a_longer_lifetime() {
     let harness = harness();
     harness.vend("app-one", "device").await.unwrap();
     sleep(secs(1900)).await;
@@ -76,10 +76,10 @@ async fn an_open_breaker_fails_callers_at_once_and_makes_no_calls() {
     assert!(harness.vend("app-one", "another").await.is_ok());
 }
 
-/// A fleet whose SDKs ask every five minutes, and STS is gone from the 50th to the 70th minute,
-/// in either way.
+/// The SDKs of a fleet request a token every five minutes, and STS fails from the 50th to the 70th minute, by errors or
+/// by silence.
 #[tokio::test(start_paused = true)]
-async fn sts_is_down_for_20_minutes_and_callers_with_usable_tokens_never_notice() {
+async fn callers_with_usable_tokens_do_not_notice_20_minutes_without_sts() {
     for outage in [StsBehavior::Unavailable, StsBehavior::Silent] {
         let harness = harness();
         let devices: Vec<_> = (0..300)
@@ -112,7 +112,7 @@ async fn sts_is_down_for_20_minutes_and_callers_with_usable_tokens_never_notice(
         assert!(harness.given(Lookup::Stale) > 200, "{outage:?}: {}", harness.given(Lookup::Stale));
         assert_eq!(harness.given(Lookup::Failed), 0, "{outage:?}");
         println!("{outage:?}: {} stale, {during} calls", harness.given(Lookup::Stale));
-        // Ten attempts open the breaker, a few are under way by then, and one probe is made each 5 s at most.
+        // Ten attempts open the breaker, a few are in flight by then, and at most one probe is made every 5 s.
         assert!(during < 10 + 20 + 240, "{during} calls while STS was down, {outage:?}");
     }
 }

@@ -1,10 +1,10 @@
-//! Refreshes ahead of need, and SDKs that ask again.
+//! Refreshes ahead of need, and SDKs that renew their tokens.
 
 use super::*;
 use crate::telemetry::Traces;
 
-/// An SDK that looks at its token each second, as one that is used all the time does, and fetches another once no
-/// more than `window` is left. How often it fetched in two hours.
+/// An SDK in constant use: it checks its token each second, and fetches another once no more than `window` is left.
+/// Returns the number of fetches in two hours.
 async fn sdk(harness: Harness, name: &'static str, window: Duration) -> usize {
     let (mut fetched, mut held) = (0, None::<Vended>);
     for _ in 0..7200 {
@@ -17,7 +17,7 @@ async fn sdk(harness: Harness, name: &'static str, window: Duration) -> usize {
     fetched
 }
 
-/// An SDK with a timer, as ali-oss.
+/// An SDK with a timer, such as ali-oss.
 async fn timer(harness: Harness, name: &'static str) -> usize {
     for _ in 0..24 {
         harness.vend("app-one", name).await.unwrap();
@@ -26,10 +26,10 @@ async fn timer(harness: Harness, name: &'static str) -> usize {
     24
 }
 
-/// With keys of their own, each SDK costs what its window makes of a token's hour: 3600 − 300 s, 3600 − 900 s;
-/// the timer's key is renewed after 180 to 1620 s first, and then each 1260 to 1620 s.
+/// An SDK with a key of its own renews after the token's hour less its window: 3600 − 300 s, 3600 − 900 s. The key of the
+/// SDK with a timer is refreshed after 180 to 1620 s first, and then every 1260 to 1620 s.
 #[tokio::test(start_paused = true)]
-async fn two_hours_of_sdks_with_keys_of_their_own_cost_the_computed_calls() {
+async fn sdks_with_keys_of_their_own_cost_the_computed_number_of_calls() {
     let harness = harness();
     let (android, python, ali_oss) = tokio::join!(
         sdk(harness.clone(), "android", secs(299)),
@@ -43,9 +43,9 @@ async fn two_hours_of_sdks_with_keys_of_their_own_cost_the_computed_calls() {
     assert!((5..=7).contains(&calls("ali-oss")), "{}", calls("ali-oss"));
 }
 
-/// Sharing one key, no SDK gets a token that it would throw away soon.
+/// SDKs that share one key get no token that they would discard soon.
 #[tokio::test(start_paused = true)]
-async fn two_hours_of_sdks_that_share_a_key_cost_no_more_than_its_renewals() {
+async fn sdks_that_share_a_key_cost_only_its_refreshes() {
     let harness = harness();
     let (android, python, _) = tokio::join!(
         sdk(harness.clone(), "shared", secs(299)),
@@ -57,9 +57,9 @@ async fn two_hours_of_sdks_that_share_a_key_cost_no_more_than_its_renewals() {
     assert!((5..=7).contains(&harness.sts.calls()), "{}", harness.sts.calls());
 }
 
-/// 10,000 keys, fetched as fast as the budget allows, each asked for every two minutes.
+/// 10,000 keys, fetched as fast as the budget allows, each requested every two minutes.
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() {
+async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_until_they_are_idle() {
     let harness = harness();
     let devices: Vec<_> = (0..10_000_u64)
         .map(|n| {
@@ -77,9 +77,9 @@ async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() 
     for device in devices {
         device.await.unwrap();
     }
-    // Nobody has waited since the first time.
+    // No caller has waited since the first request.
     assert_eq!(harness.given(Lookup::Miss), 10_000);
-    // Each key is renewed after 1440 s on average, that is 417 a minute; so it is from the first renewals on.
+    // Each key is refreshed after 1440 s on average, that is 417 a minute, from the first refreshes on.
     let times = harness.sts.times();
     let in_minute = |minute: u32| {
         let minute = f64::from(minute) * 60.0;
@@ -90,7 +90,7 @@ async fn ten_thousand_keys_are_refreshed_at_a_flat_rate_and_idle_ones_no_more() 
     let average = rates.iter().sum::<usize>() / rates.len();
     assert!((395..=435).contains(&average), "{average}");
 
-    // Keys that were used since their last renewal are renewed once more, and then no more.
+    // Keys that were used since their last refresh are refreshed once more.
     sleep(secs(1800)).await;
     let calls = harness.sts.calls();
     sleep(secs(36_000)).await;
@@ -115,7 +115,7 @@ async fn refreshes_never_displace_waiting_callers() {
     for _ in 0..2 {
         harness.vend("app-one", "device").await.unwrap();
     }
-    // From before the refresh is due until the token is no longer fresh, somebody always waits.
+    // From before the refresh is due until the token is no longer fresh, some caller always waits.
     let crowd = harness.clone();
     let crowd = tokio::spawn(async move {
         sleep(secs(100)).await;
@@ -131,7 +131,7 @@ async fn refreshes_never_displace_waiting_callers() {
     crowd.abort();
     sleep(secs(40)).await;
     let mine = harness.sts.names().iter().filter(|name| *name == "device").count();
-    assert_eq!(mine, 2, "once nobody waits, it has its turn");
+    assert_eq!(mine, 2, "it has its turn once no caller waits");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,9 +150,9 @@ async fn a_failed_refresh_is_tried_again_and_leaves_the_token_as_it_is() {
     assert_eq!(harness.metrics.refreshes(Refresh::Success), 1);
 }
 
-/// A refresh belongs to nobody's request. It is traced where the request is that it began with, in a trace of its own.
+/// A refresh is part of no request. It has a trace of its own if the request that scheduled it is traced.
 #[tokio::test(start_paused = true)]
-async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_began_with() {
+async fn a_refresh_has_a_trace_of_its_own_with_a_link_to_the_request_that_scheduled_it() {
     let (traces, mut spans) = Traces::for_tests();
     let harness = harness();
     harness.vend("app-one", "photos").await.unwrap();
@@ -171,7 +171,7 @@ async fn a_refresh_is_a_trace_of_its_own_with_a_link_to_the_request_that_it_bega
     assert_eq!(link.trace_id.iter().map(|byte| format!("{byte:02x}")).collect::<String>(), id);
 }
 
-/// What refreshing ahead holds: timers, and tasks of any kind.
+/// The number of timers, and of tasks of any kind.
 fn held(harness: &Harness) -> (usize, usize) {
     let timers = harness.vendor.engine.cache.refresh_schedule().len();
     (timers, tokio::runtime::Handle::current().metrics().num_alive_tasks())
@@ -198,9 +198,9 @@ async fn an_evicted_token_is_not_refreshed_and_leaves_no_timer_and_no_task() {
     assert!(refreshed <= kept && kept <= 100, "{refreshed} {kept}");
 }
 
-/// Two days in which users come, ask for a while and go; some of their tokens live for twelve hours.
+/// For two days users arrive, request tokens for a while and leave; some of their tokens are valid for twelve hours.
 #[tokio::test(start_paused = true)]
-async fn days_of_users_who_come_and_go_leave_nothing_behind() {
+async fn users_who_have_left_leave_no_timers_and_no_tasks() {
     let harness = harness_with(|settings| settings.max_cached_tokens = 200);
     for minute in 0..2 * 24 * 60 {
         let life = if minute % 3 == 0 { TimeDelta::hours(12) } else { TimeDelta::hours(1) };
@@ -210,14 +210,14 @@ async fn days_of_users_who_come_and_go_leave_nothing_behind() {
                 harness.vend("app-one", &format!("device-{minute}-{user}")).await.unwrap();
             }
         }
-        // Those who came half an hour ago are still there.
+        // Users who arrived half an hour ago are still active.
         harness.vend("app-one", &format!("device-{}-0", (minute - 30).max(0))).await.unwrap();
         sleep(secs(60)).await;
         let (timers, tasks) = held(&harness);
         assert!(timers <= harness.vendor.engine.cache.len(), "{minute}: {timers} timers");
         assert!(tasks <= 10, "{minute}: {tasks} tasks");
     }
-    // Nobody asks any more: each token that was used is renewed once more, and that is all.
+    // Without requests each used token is refreshed once more.
     sleep(secs(12 * 3600)).await;
     assert_eq!(held(&harness), (0, 1), "only the task that waits is left");
     drop(harness);
@@ -226,7 +226,7 @@ async fn days_of_users_who_come_and_go_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn however_many_are_due_at_once_few_are_refreshed_at_one_time() {
+async fn the_number_of_refreshes_at_one_time_is_limited() {
     let harness = harness_with(|settings| {
         (settings.budget.per_second, settings.budget.burst) = (10_000, 10_000);
         settings.breaker.failures = u32::MAX;
@@ -240,7 +240,7 @@ async fn however_many_are_due_at_once_few_are_refreshed_at_one_time() {
     }
     harness.sts.set(|sts| sts.behavior = StsBehavior::Silent);
     let mut most = 0;
-    // As after a suspend: all of them are due in one moment.
+    // As after a suspend: all of them are due at once.
     tokio::time::advance(secs(1650)).await;
     for _ in 0..100 {
         sleep(Duration::from_millis(100)).await;

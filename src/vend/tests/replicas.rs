@@ -9,7 +9,7 @@ fn key(name: &str) -> Arc<Key> {
     KeyHashing::default().key_of(&session, &holder).to_key()
 }
 
-/// A token of an hour, of which another replica has let some pass.
+/// A token of one hour that another replica has held for some time.
 fn shared_token(harness: &Harness, left: Duration) -> Option<Shared<Credentials>> {
     Some(Shared { value: harness.sts.mint(&session("device")), left })
 }
@@ -63,7 +63,7 @@ async fn another_replicas_refusal_that_has_expired_or_may_not_be_cached_is_ignor
     }
 }
 
-/// Its replica renews it by its whole life; what is left here is less.
+/// Its own replica refreshes it by its whole lifetime, this replica by what is left.
 #[tokio::test(start_paused = true)]
 async fn another_replicas_token_is_refreshed_by_its_remaining_lifetime() {
     let harness = harness();
@@ -71,7 +71,7 @@ async fn another_replicas_token_is_refreshed_by_its_remaining_lifetime() {
     let now = harness.vendor.engine.cache.now();
     let Shared { value, left } = shared_token(&harness, secs(2400)).unwrap();
     let token = Token::of_replica(key("device"), value, now, left);
-    // It is fresh for 600 s, and renewed after 70 to 90 % of them.
+    // It is fresh for 600 s, and refreshed after 70 to 90 % of them.
     let due = [0.0, 1.0].map(|spread| token.refresh_due(&freshness, spread) - now.monotonic());
     assert_eq!(due.map(|due| due.as_secs_f64().round()), [420.0, 540.0]);
 }

@@ -112,7 +112,7 @@ async fn refusals_of_a_session_are_cached_for_a_minute_and_other_errors_are_not(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_new_access_key_is_not_answered_with_refusals_of_the_one_before() {
+async fn a_new_access_key_gets_no_cached_refusals_of_the_previous_one() {
     let harness = harness();
     harness.sts.set(|sts| sts.behavior = StsBehavior::Refusing(Reason::NoPermission));
     harness.vend("app-one", "device").await.unwrap_err();
@@ -143,7 +143,7 @@ async fn a_tokens_lifetime_is_what_sts_answered_and_not_what_was_requested() {
     let harness = harness();
     harness.sts.set(|sts| sts.life = Some(TimeDelta::seconds(1200)));
     harness.vend("app-one", "device").await.unwrap();
-    // It is as old as the call that brought it.
+    // Its age counts from its call.
     sleep(secs(600).checked_sub(LATENCY).unwrap()).await;
     let last = harness.vend("app-one", "device").await.unwrap();
     assert_eq!((last.id(), harness.remaining(&last)), ("STS.1", secs(600)));
@@ -176,7 +176,7 @@ async fn no_more_tokens_are_cached_than_the_limit() {
     assert_eq!(harness.sts.calls(), 2000, "the newest is among those that are kept");
 }
 
-/// Sessions that often are alike, and differ in one field or another.
+/// Sessions that are often equal, and otherwise differ in some fields.
 fn sessions() -> impl Strategy<Value = RoleSession> {
     let id = || proptest::option::of(prop_oneof!["aa", "bb"]);
     let (role, name, keys) = ("role-[ab]", "name-[ab]", "[ab]/x");
@@ -213,7 +213,7 @@ proptest! {
         let (lookup_key, kept) = (hashing.key_of(&a, &one), hashing.key_of(&b, &other).to_key());
         prop_assert_eq!(lookup_key.equivalent(&kept), seen(&a) == seen(&b));
         prop_assert_eq!(lookup_key.to_key() == kept, seen(&a) == seen(&b));
-        // Nor do replicas, whose secrets differ, see any other difference.
+        // The names by which replicas share agree, though their secrets differ.
         prop_assert_eq!(lookup_key.to_key().parts() == kept.parts(), seen(&a) == seen(&b));
     }
 }

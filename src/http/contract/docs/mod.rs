@@ -28,7 +28,7 @@ const STYLE: &str = include_str!("page.css");
 pub(crate) const DOCUMENT_PATH: &str = "/openapi.json";
 pub(crate) const PAGE_PATH: &str = "/docs";
 
-/// What both routes answer.
+/// The responses of both routes.
 #[derive(Clone)]
 pub(crate) struct Docs {
     document: Answer,

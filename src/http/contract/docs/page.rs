@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::shape::{self, kind, last, row};
 use super::text::{escaped, of, prose};
 
-/// One operation, with where it is.
+/// One operation, with its path and method.
 struct Operation<'a> {
     path: &'a str,
     method: &'a str,
@@ -42,7 +42,7 @@ pub(super) fn written(document: &Value, style: &str) -> String {
     )
 }
 
-/// The shorter its path, the plainer an operation; it comes first.
+/// Operations with short paths are the simple ones; they come first.
 fn operations(document: &Value) -> Vec<Operation<'_>> {
     let paths = document["paths"].as_object().into_iter().flatten();
     let mut operations: Vec<_> = paths
@@ -145,7 +145,7 @@ impl Operation<'_> {
         html + &self.answers() + "</article>\n"
     }
 
-    /// What it answers by itself, and in one line the failures that are described below.
+    /// Its own responses, and in one line the failures that are described below.
     fn answers(&self) -> String {
         let responses = self.tree["responses"].as_object().into_iter().flatten();
         let (mut own, mut failures) = (Vec::new(), Vec::new());
@@ -159,7 +159,7 @@ impl Operation<'_> {
                 own.push(format!("<tr><td><code>{status}</code><td>{about} {}\n", kinds(response)));
             }
         }
-        // Behind the success: `default` is what is left.
+        // After the success, because `default` stands for all other statuses.
         if !failures.is_empty() {
             own.insert(1, format!("<tr><td>failures<td>{}\n", failures.join(", ")));
         }
@@ -174,7 +174,7 @@ fn parameter(parameter: &Value) -> String {
     row(of(parameter, "name"), parameter["required"] == true, &schema)
 }
 
-/// What a response's body is.
+/// The type of a response's body.
 fn kinds(response: &Value) -> String {
     let contents = response["content"].as_object().into_iter().flatten();
     contents.map(|(_, content)| kind(&content["schema"])).collect::<Vec<_>>().join(" or ")

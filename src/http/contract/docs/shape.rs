@@ -28,7 +28,7 @@ pub(super) fn written(document: &Value, name: &str) -> String {
     html + "</section>\n"
 }
 
-/// Schemas that need no place of their own: their members are shown where they are used.
+/// Schemas without a section of their own: their members are listed where they are used.
 pub(super) fn parts(document: &Value) -> BTreeSet<&str> {
     let schemas = document["components"]["schemas"].as_object().into_iter().flatten();
     let all_of = schemas.flat_map(|(_, schema)| schema["allOf"].as_array().into_iter().flatten());

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The text, as nothing but text.
+/// The text, with all markup escaped.
 pub(super) fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for c in text.chars() {
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_of_a_text_becomes_markup() {
+    fn text_is_never_markup() {
         let html = prose("a <b> & `<script>\"'` c");
         assert_eq!(html, "a &lt;b&gt; &amp; <code>&lt;script&gt;&quot;&#39;</code> c");
     }

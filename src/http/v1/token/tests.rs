@@ -1,4 +1,4 @@
-//! What a decision and the vending after it come to, together.
+//! The grant decision and the vending after it, together.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::vend::{GrantHolder, VendSettings, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AssumedRoleUser, Credentials};
 
-/// An STS that takes its time, issues at its end, and counts.
+/// A slow STS that issues at the end of its delay and counts its calls.
 #[derive(Clone, Debug)]
 struct Slow {
     begun: Instant,
@@ -28,7 +28,7 @@ struct Slow {
 }
 
 impl Slow {
-    /// By the virtual clock that all go by.
+    /// By the shared virtual clock.
     fn now(&self) -> DateTime<Utc> {
         let start: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         start + TimeDelta::from_std(self.begun.elapsed()).unwrap()
@@ -58,8 +58,8 @@ impl AssumeRole for Slow {
     }
 }
 
-/// Logins that end at different times share tokens, and none is given one that outlives it: not a new one, though it is
-/// issued as late as a request may take, nor one that is kept or was refreshed ahead, for however long it lives.
+/// Logins that end at different times share tokens, and none gets a token that outlives it: neither a new one, even if it
+/// is issued as late as a request may take, nor one that was cached or refreshed ahead.
 #[tokio::test(start_paused = true)]
 async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
@@ -84,12 +84,12 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
         let caller = Caller::simulated("photo-app".parse().unwrap(), subject, BTreeMap::new());
         (end, caller.logged_in_until(end))
     };
-    // Her devices signed in one after the other.
+    // The user's devices signed in one after the other.
     let devices = [4_000, 5_777, 7_301].map(|life_secs| user("alice", life_secs));
     let (mut given, mut closest) = (0, TimeDelta::MAX);
     for round in 0..600_u64 {
         *sts.latency.lock().unwrap() = Duration::from_millis(round % 15 * 1_000 + 900);
-        // And someone comes for the first time, whose login lasts just as long as it must.
+        // A new user, whose login lasts exactly as long as needed.
         let newcomer = user(&format!("user-{round}"), 915);
         for (end, caller) in devices.iter().chain([&newcomer]) {
             let deadline = Instant::now() + settings.rules.request_timeout;
@@ -105,7 +105,7 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
             let holder =
                 GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
             let session = grant.into_role_session();
-            // What comes too late for the request is kept all the same, for the next.
+            // A token that arrives too late for its request is cached for the next one.
             if let Ok(vended) = vendor.vend(&holder, &session, deadline).await {
                 let left = *end - vended.token.credentials().expiration();
                 assert!(left >= TimeDelta::zero(), "round {round}: by {left}");
