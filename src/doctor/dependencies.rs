@@ -19,8 +19,8 @@ pub(super) async fn store_finding(settings: &StoreSettings, deadline: Instant) -
         return Finding::ok(STORE, "in memory: replicas share nothing");
     };
     let address = redis.address.to_string();
-    let finding = match timeout_at(deadline, redis.examine()).await {
-        Ok(Ok(examined)) => rate(&examined),
+    let finding = match timeout_at(deadline, redis.check()).await {
+        Ok(Ok(check)) => rate(&check),
         Ok(Err(problem)) => Finding::failed(STORE, with_causes(&problem)).fix(
             "check `store.redis` against the server: address, TLS, user and password; until then each replica works \
              alone",

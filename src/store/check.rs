@@ -1,31 +1,31 @@
-//! Whether a Redis can be used, asked command by command; for who looks for trouble.
+//! Checks for `doctor` whether a Redis permits every command that the scripts use.
 
 use super::StoreError;
 use super::redis::client;
-use super::redis_connection::CONNECT;
+use super::redis_connection::CONNECT_TIMEOUT;
 use super::settings::RedisSettings;
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, Cmd, InfoDict, RedisError, cmd};
 
-/// A Redis that answers.
+/// The result of the check of a Redis that answers.
 #[derive(Debug)]
 pub(crate) struct RedisCheck {
-    /// If the user may ask for it, which is not needed.
+    /// `None` if the user may not run `INFO`, which the store does not need.
     pub(crate) version: Option<String>,
-    /// What the scripts need and the user may not do, as access lists name it.
+    /// Commands that the scripts need and the user may not run, as access lists name them.
     pub(crate) forbidden: Vec<&'static str>,
 }
 
 impl RedisSettings {
-    /// Connects, and does each thing that the scripts do once, to names of its own.
-    pub(crate) async fn examine(&self) -> Result<RedisCheck, StoreError> {
+    /// Connects, and runs each command of the scripts once, on keys that only this check uses.
+    pub(crate) async fn check(&self) -> Result<RedisCheck, StoreError> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(self.timeout));
         let client = client(self)?;
         let mut connection = client.get_multiplexed_async_connection_with_config(&config).await?;
         let mut forbidden = Vec::new();
-        for (name, command) in self.needed() {
+        for (name, command) in self.commands() {
             if !is_allowed(&command, &mut connection).await? {
                 forbidden.push(name);
             }
@@ -33,8 +33,8 @@ impl RedisSettings {
         Ok(RedisCheck { version: version(&mut connection).await?, forbidden })
     }
 
-    /// Every command of the scripts, and those that run them. The last one takes back what the others wrote.
-    fn needed(&self) -> Vec<(&'static str, Cmd)> {
+    /// Every command of the scripts, and those that run scripts. The last one deletes what the others wrote.
+    fn commands(&self) -> Vec<(&'static str, Cmd)> {
         let name = |kind: &str| format!("{}:{{common}}:doctor-{kind}", self.key_prefix);
         let (text, hash, set) = (name("text"), name("hash"), name("set"));
         let with = |command: &str, arguments: &[&str]| {
@@ -63,7 +63,6 @@ impl RedisSettings {
 }
 
 const SCRIPT: &str = "return 1";
-/// Of the script.
 const SCRIPT_SHA1: &str = "e0e1f9fabfc9d4800c877a703b823ac0578ff8db";
 
 async fn is_allowed(
@@ -73,7 +72,7 @@ async fn is_allowed(
     match command.query_async::<redis::Value>(connection).await {
         Ok(_) => Ok(true),
         Err(error) if error.code() == Some("NOPERM") => Ok(false),
-        // What may not be loaded is not there to be run, but may be run.
+        // The user may run scripts, but not load this one.
         Err(error) if error.code() == Some("NOSCRIPT") => Ok(true),
         Err(error) => Err(error),
     }
@@ -96,7 +95,7 @@ mod tests {
     use crate::store::KeyPrefix;
 
     #[test]
-    fn what_any_script_calls_is_tried() {
+    fn every_command_of_the_scripts_is_checked() {
         let settings = RedisSettings {
             address: "redis://127.0.0.1".to_owned().try_into().unwrap(),
             username: None,
@@ -104,11 +103,12 @@ mod tests {
             key_prefix: "app".parse::<KeyPrefix>().unwrap(),
             seal_keys: vec![SealKey::for_tests(1)],
             expected_replicas: std::num::NonZeroU32::MIN,
-            timeout: CONNECT,
-            lease: CONNECT,
+            timeout: CONNECT_TIMEOUT,
+            lease: CONNECT_TIMEOUT,
         };
-        let needed = settings.needed();
-        let tried: BTreeSet<_> = needed.iter().map(|(name, _)| name.to_ascii_uppercase()).collect();
+        let commands = settings.commands();
+        let checked: BTreeSet<_> =
+            commands.iter().map(|(name, _)| name.to_ascii_uppercase()).collect();
         let mut called = BTreeSet::new();
         for file in std::fs::read_dir("src/store/scripts").unwrap() {
             let script = std::fs::read_to_string(file.unwrap().path()).unwrap();
@@ -117,6 +117,6 @@ mod tests {
             called.extend(calls.map(|rest| rest.split('\'').next().unwrap().to_owned()));
         }
         assert!(called.len() > 8, "the scripts were not read");
-        assert_eq!(called.difference(&tried).collect::<Vec<_>>(), Vec::<&String>::new());
+        assert_eq!(called.difference(&checked).collect::<Vec<_>>(), Vec::<&String>::new());
     }
 }

@@ -1,15 +1,15 @@
-//! Who fetches a token for all replicas.
+//! The lease to fetch a session's token for all replicas.
 
 use rand::distr::{Alphanumeric, SampleString};
 
 use super::name::Name;
 
-/// The right to fetch a session's token. It ends by itself, so a replica that dies with it keeps others waiting for
-/// no longer than that.
+/// The right to fetch a session's token. It expires by itself, which bounds how long a replica that dies with it
+/// delays the others.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub(super) name: Name,
-    /// Tells this lease from every other: a replica that was slow must not give back another's.
+    /// Unique, so that a replica whose lease has expired cannot release that of another replica.
     pub(super) id: String,
 }
 

@@ -1,7 +1,6 @@
-//! What replicas share, so that any number of them behave as one: tokens, who fetches one, the budget, refusals.
+//! State that replicas share through Redis: tokens, refusals, the lease to call STS, the budget and the limits.
 //!
-//! Nothing here is needed to vend. Without Redis, or while it does not answer, every question is answered with
-//! nothing, and the replica goes on by itself.
+//! Vending never depends on it: without Redis, or while it does not answer, each replica works alone.
 
 mod budget;
 mod check;
@@ -11,7 +10,7 @@ mod record;
 mod redis;
 mod redis_connection;
 mod settings;
-mod view;
+mod shared_state;
 
 use std::num::NonZeroU32;
 
@@ -19,28 +18,28 @@ use crate::telemetry::StoreMetrics;
 use appserver_domain::clock::Clock;
 
 pub(crate) use self::redis::{CallResult, Redis};
-pub(crate) use budget::{BudgetTerms, Reserved};
+pub(crate) use budget::{BudgetTerms, Reservation};
 pub(crate) use check::RedisCheck;
 pub(crate) use lease::Lease;
 pub(crate) use name::KeyPrefix;
 pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};
-pub(crate) use view::{LeaseState, Shared, SharedState};
+pub(crate) use shared_state::{LeaseState, Shared, SharedState};
 
-/// Where what replicas share is kept.
+/// Where replicas keep shared state.
 #[derive(Debug)]
 pub(crate) enum Store {
-    /// Nowhere: this is the only replica.
+    /// Nothing is shared: this is the only replica.
     Memory,
     Redis(Box<Redis>),
 }
 
-/// Why there is no store.
+/// Why the store could not be opened or checked.
 #[derive(Debug, thiserror::Error)]
-#[error("Redis cannot be spoken to")]
+#[error("Redis cannot be used")]
 pub(crate) struct StoreError(#[from] ::redis::RedisError);
 
 impl Store {
-    /// The store, connected if it answers at once. If not it is tried again until it does.
+    /// Opens the store. If Redis does not answer, the store starts degraded and reconnects in the background.
     pub(crate) async fn open(
         settings: StoreSettings,
         clock: Clock,
@@ -54,7 +53,7 @@ impl Store {
         })
     }
 
-    /// What can be asked now: nothing where there is no Redis, or while it does not answer.
+    /// Redis, if one is configured and answers.
     pub(crate) fn shared(&self) -> Option<&Redis> {
         match self {
             Self::Memory => None,
@@ -62,7 +61,7 @@ impl Store {
         }
     }
 
-    /// Whether there is a Redis and it does not answer.
+    /// Whether Redis is configured but does not answer.
     pub(crate) fn is_degraded(&self) -> bool {
         match self {
             Self::Memory => false,
@@ -70,7 +69,7 @@ impl Store {
         }
     }
 
-    /// Among how many the budget is divided while nothing is shared.
+    /// The number of replicas that divide the budget among themselves while nothing is shared.
     pub(crate) fn expected_replicas(&self) -> NonZeroU32 {
         match self {
             Self::Memory => NonZeroU32::MIN,

@@ -1,4 +1,4 @@
-//! What things are called in Redis.
+//! The keys of shared state in Redis. They reveal no role, policy or caller.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use sha2::Sha256;
 use crate::seal::SealKey;
 use appserver_domain::text_type;
 
-/// What every key begins with. Who shares it shares tokens and the budget.
+/// The start of every key in Redis. Replicas with the same prefix share tokens and the budget.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) struct KeyPrefix(String);
@@ -21,10 +21,10 @@ text_type!(
     "a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`"
 );
 
-/// The names of what is shared of one session, one client or one user.
+/// The Redis keys of one session, one client or one user.
 ///
-/// The part in braces is a keyed hash, so that who reads Redis learns neither roles nor policies nor callers; and it
-/// is what a Redis Cluster goes by, so that one script may touch all of a session's.
+/// The part in braces is a keyed hash, so that somebody who reads Redis learns neither roles nor policies nor callers.
+/// A Redis Cluster chooses the slot by it, so that one script may use all keys of a session.
 #[derive(Clone, Debug)]
 pub(crate) struct Name {
     pub(super) token: String,
@@ -33,14 +33,14 @@ pub(crate) struct Name {
     pub(super) limit: String,
 }
 
-/// Makes names.
+/// Derives Redis keys from what they belong to.
 pub(super) struct Names {
     prefix: KeyPrefix,
     hash: Hmac<Sha256>,
 }
 
 impl Names {
-    /// Names that only who has the key can make.
+    /// Names that cannot be derived without the encryption key.
     pub(super) fn new(prefix: KeyPrefix, key: &SealKey) -> Self {
         let derived = key.derived("appserver store names 1");
         let hash =
@@ -48,15 +48,15 @@ impl Names {
         Self { prefix, hash }
     }
 
-    /// The names for what is identified by these parts.
+    /// The Redis keys of the session, client or user that these parts identify.
     pub(super) fn of(&self, parts: &[impl AsRef<str>]) -> Name {
         let mut hash = self.hash.clone();
         for part in parts.iter().map(AsRef::as_ref) {
-            // The length first: no two lists of parts are the same bytes.
+            // With the length in front, different lists of parts are different bytes.
             hash.update(&(part.len() as u64).to_be_bytes());
             hash.update(part.as_bytes());
         }
-        // 128 bits are enough: who could look for collisions has no key.
+        // 128 bits are enough: a search for collisions needs the key.
         let tag = hex::encode(&hash.finalize().into_bytes()[..16]);
         let name = |kind| format!("{}:{{{tag}}}:{kind}", self.prefix);
         Name {
@@ -67,7 +67,7 @@ impl Names {
         }
     }
 
-    /// A name that tells nothing, for what all replicas share.
+    /// The Redis key of something that belongs to no session, client or user.
     pub(super) fn common(&self, kind: &str) -> String {
         format!("{}:{{common}}:{kind}", self.prefix)
     }
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn names_show_nothing_and_are_in_one_slot() {
+    fn names_reveal_no_role_or_client_and_share_one_slot() {
         let name = names(1).of(&["acs:ram::11223344:role/oss-readonly", "client-002"]);
         let shown = [&name.token, &name.refusal, &name.lease].map(|name| {
             let (start, rest) = name.split_once('{').unwrap();

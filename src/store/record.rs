@@ -1,4 +1,4 @@
-//! How credentials are written before they are sealed, and read after.
+//! The JSON of credentials and refusals in Redis, before encryption and after decryption.
 
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use appserver_domain::{AssumedRoleUser, Credentials};
 
-/// Credentials as replicas hand them on. A field that is added gets a default, so that replicas of two versions
-/// understand each other.
+/// Credentials in Redis. A new field needs a default, so that replicas of two versions can read each other's records.
 #[derive(Deserialize, Serialize)]
 struct Record<T> {
     access_key_id: T,
@@ -36,7 +35,7 @@ pub(super) fn write(credentials: &Credentials) -> SecretSlice<u8> {
     serde_json::to_vec(&record).expect("text and times can be written").into()
 }
 
-/// The credentials, if that is what it is: what was sealed by us may still be of another version.
+/// Parses credentials. A decrypted value may still fail to parse: another version may have written it.
 pub(super) fn read(plain: &SecretSlice<u8>) -> Option<Credentials> {
     let record: Record<String> = serde_json::from_slice(plain.expose_secret()).ok()?;
     let credentials = Credentials::new(
@@ -50,8 +49,8 @@ pub(super) fn read(plain: &SecretSlice<u8>) -> Option<Credentials> {
     Some(credentials.ok()?.of_request(record.sts_request_id))
 }
 
-/// A refusal as replicas hand it on: its `Code`, and until when it is taken for the answer. Who writes to Redis can put
-/// it back later, but not change its end.
+/// A refusal in Redis: its `Code` and its expiry. The expiry is encrypted, so that somebody who writes to Redis can
+/// restore an old value but not extend it.
 #[derive(Deserialize, Serialize)]
 struct RefusalRecord<T> {
     code: T,
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn refusals_are_read_as_they_were_written() {
+    fn a_refusal_survives_write_and_read() {
         let until: DateTime<Utc> = "2016-01-13T14:02:37.250Z".parse().unwrap();
         let same = read_refusal(&write_refusal("NoPermission", until));
         assert_eq!(same, Some(("NoPermission".to_owned(), until)));
@@ -83,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_are_read_as_they_were_written() {
+    fn credentials_survive_write_and_read() {
         let issued_at: DateTime<Utc> = "2016-01-13T14:02:37.250Z".parse().unwrap();
         let credentials = Credentials::new(
             "STS.1".into(),
@@ -110,18 +109,18 @@ mod tests {
     }
 
     #[test]
-    fn replicas_of_before_and_after_the_request_id_understand_each_other() {
+    fn records_without_the_request_id_and_with_unknown_fields_are_read() {
         let before = r#"{"access_key_id":"STS.1","access_key_secret":"s","security_token":"t",
             "issued_at":"2016-01-13T14:02:37Z","expiration":"2016-01-13T15:02:37Z","arn":"a","id":"i"}"#;
         let read_after = read(&before.as_bytes().to_vec().into()).unwrap();
         assert_eq!((read_after.access_key_id(), read_after.sts_request_id()), ("STS.1", None));
-        // Those before pass over what they do not know, as we do.
+        // Older versions ignore unknown fields, as this one does.
         let later = before.replace('{', r#"{"novelty":[1],"#);
         assert!(read(&later.into_bytes().into()).is_some());
     }
 
     #[test]
-    fn what_is_no_credentials_is_nothing() {
+    fn other_json_and_other_text_are_no_credentials() {
         for other in ["", "{}", "[]", "NoPermission", r#"{"access_key_id":""}"#] {
             assert!(read(&other.as_bytes().to_vec().into()).is_none(), "{other}");
         }

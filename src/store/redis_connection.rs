@@ -1,4 +1,4 @@
-//! The connection to Redis, while there is one that answers.
+//! The connection to Redis. It is used only while Redis answers; a background task reconnects.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -12,29 +12,29 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::backoff::Backoff;
 use crate::telemetry::{StoreMetrics, StoreOperation};
 
-/// For a new connection: name, TCP, TLS, password.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
-/// Between attempts to reconnect. It does not grow: vending degraded costs more than an attempt a second.
-const RECONNECT: Backoff = Backoff::constant(Duration::from_secs(1), 0.5);
-/// Between looks whether Redis is still there: where all is served from memory nobody else asks.
-const WATCH: Duration = Duration::from_secs(5);
+/// The time limit of a new connection: DNS, TCP, TLS and password.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Between attempts to reconnect. It does not grow: degraded operation costs more than one attempt per second.
+const RECONNECT_DELAY: Backoff = Backoff::constant(Duration::from_secs(1), 0.5);
+/// Between probes: while all requests are served from memory nothing else would notice a lost Redis.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
-/// A Redis that is asked only while it answers.
+/// A connection to Redis with a circuit breaker.
 ///
-/// One call that fails or comes too late takes the connection down, and from then on nobody asks, so that no caller
-/// pays for a Redis that is slow or gone. A task tries until a new connection can run scripts.
+/// One call that fails or times out takes the connection down. Calls then return at once, so that no caller waits for
+/// a Redis that is slow or gone, until a task has opened a new connection that can run scripts.
 pub(super) struct RedisConnection {
     client: Client,
     timeout: Duration,
     probe: Probe,
     metrics: StoreMetrics,
-    /// Held to look or to swap, never across an await.
+    /// Held to read or to replace the state, never across an await.
     state: Mutex<State>,
-    /// Told when a connection goes or comes.
+    /// Notified when a connection is lost or opened.
     changes: watch::Sender<()>,
 }
 
-/// What shows that Redis can be used: not only that it is there.
+/// A script that shows that Redis can be used, and not only reached.
 pub(super) struct Probe {
     pub(super) script: Script,
     pub(super) key: String,
@@ -43,21 +43,21 @@ pub(super) struct Probe {
 #[derive(Default)]
 struct State {
     connection: Option<MultiplexedConnection>,
-    /// Counts connections: what failed on an old one says nothing of the present one.
+    /// Counts connections: a failure on an earlier one must not take the present one down.
     number: u64,
 }
 
-/// Why a call brought nothing.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
-enum Lost {
+enum CallError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error("no answer within {0:?}")]
-    Slow(Duration),
+    Timeout(Duration),
 }
 
 impl RedisConnection {
-    /// A link that is up if Redis can be used at once; otherwise it is tried for as long as the link is there.
+    /// Connects. If that fails, the connection starts down and a task reconnects until the connection is dropped.
     pub(super) async fn open(
         client: Client,
         timeout: Duration,
@@ -66,35 +66,35 @@ impl RedisConnection {
     ) -> Arc<Self> {
         let state = Mutex::default();
         let changes = watch::Sender::new(());
-        let link = Arc::new(Self { client, timeout, probe, metrics, state, changes });
-        link.metrics.degraded(true);
-        match link.connect().await {
-            Ok(connection) => link.is_back(connection),
-            Err(lost) => link.go_down(&lost),
+        let this = Arc::new(Self { client, timeout, probe, metrics, state, changes });
+        this.metrics.degraded(true);
+        match this.connect().await {
+            Ok(connection) => this.go_up(connection),
+            Err(error) => this.go_down(&error),
         }
-        tokio::spawn(keep_watch(Arc::downgrade(&link)));
-        link
+        tokio::spawn(probe_periodically(Arc::downgrade(&this)));
+        this
     }
 
     pub(super) fn is_up(&self) -> bool {
         self.state().connection.is_some()
     }
 
-    /// Of the present connection, or of the last one.
+    /// The number of the present connection, or of the last one while Redis does not answer.
     pub(super) fn number(&self) -> u64 {
         self.state().number
     }
 
-    /// Comes when a connection goes or comes after this call.
+    /// Resolves when the connection is lost or a new one opened after this call, even before the first poll.
     pub(super) fn changed(&self) -> impl Future<Output = ()> + use<> {
         let mut changes = self.changes.subscribe();
         async move {
-            // The sender is gone where the link is: that is a change as well.
+            // An error means that `self` was dropped, which is a change too.
             let _ = changes.changed().await;
         }
     }
 
-    /// Runs a script; nothing comes of it if the link is down, or goes down over it.
+    /// Runs a script. Returns `None` if the connection is down, or if the call fails and so takes it down.
     pub(super) async fn run<T: FromRedisValue>(
         self: &Arc<Self>,
         operation: StoreOperation,
@@ -105,60 +105,61 @@ impl RedisConnection {
             (state.connection.clone()?, state.number)
         };
         let began = Instant::now();
-        let outcome = self.in_time(script.invoke_async(&mut connection)).await;
+        let outcome = self.within_timeout(script.invoke_async(&mut connection)).await;
         self.metrics.called(operation, outcome.is_ok(), began.elapsed());
         match outcome {
             Ok(value) => Some(value),
-            Err(lost) => {
+            Err(error) => {
                 let mut state = self.state();
                 let is_present = state.number == number && state.connection.take().is_some();
                 drop(state);
                 if is_present {
-                    self.go_down(&lost);
+                    self.go_down(&error);
                 }
                 None
             }
         }
     }
 
-    async fn in_time<T>(
+    async fn within_timeout<T>(
         &self,
         call: impl Future<Output = Result<T, RedisError>>,
-    ) -> Result<T, Lost> {
-        Ok(timeout(self.timeout, call).await.map_err(|_| Lost::Slow(self.timeout))??)
+    ) -> Result<T, CallError> {
+        Ok(timeout(self.timeout, call).await.map_err(|_| CallError::Timeout(self.timeout))??)
     }
 
-    /// A new connection on which scripts run. Always a new one: on an old one, after a failover, nothing may come
-    /// for a quarter of an hour.
-    async fn connect(&self) -> Result<MultiplexedConnection, Lost> {
+    /// Opens a new connection and runs the probe on it. An old connection is never tried again: after a failover it may
+    /// stay silent for a quarter of an hour.
+    async fn connect(&self) -> Result<MultiplexedConnection, CallError> {
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            // `run` has the one time-out.
+            .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            // `within_timeout` bounds each call.
             .set_response_timeout(None);
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection =
-            timeout(CONNECT, connecting).await.map_err(|_| Lost::Slow(CONNECT))??;
-        self.in_time(self.probe.invocation().invoke_async::<()>(&mut connection)).await?;
+        let mut connection = timeout(CONNECT_TIMEOUT, connecting)
+            .await
+            .map_err(|_| CallError::Timeout(CONNECT_TIMEOUT))??;
+        self.within_timeout(self.probe.invocation().invoke_async::<()>(&mut connection)).await?;
         Ok(connection)
     }
 
-    fn is_back(&self, connection: MultiplexedConnection) {
+    fn go_up(&self, connection: MultiplexedConnection) {
         let mut state = self.state();
         state.number += 1;
         state.connection = Some(connection);
         drop(state);
         self.changes.send_replace(());
         self.metrics.degraded(false);
-        tracing::info!("Redis answers: tokens and the budget are shared");
+        tracing::info!("connected to Redis; sharing tokens and the budget with the other replicas");
     }
 
-    fn go_down(self: &Arc<Self>, lost: &Lost) {
+    fn go_down(self: &Arc<Self>, error: &CallError) {
         self.changes.send_replace(());
         self.metrics.degraded(true);
         tracing::warn!(
-            "store_degraded: Redis does not answer, this replica goes on by itself with its part of the budget: {lost}"
+            "store_degraded: Redis does not answer; this replica works alone with its part of the budget: {error}"
         );
-        tokio::spawn(recover(Arc::downgrade(self), lost.to_string()));
+        tokio::spawn(reconnect(Arc::downgrade(self), error.to_string()));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -173,27 +174,28 @@ impl Probe {
     }
 }
 
-/// Looks from time to time whether Redis is still there, for as long as the link is.
-async fn keep_watch(link: Weak<RedisConnection>) {
+/// Runs the probe at intervals until the connection is dropped.
+async fn probe_periodically(connection: Weak<RedisConnection>) {
     loop {
-        sleep(WATCH).await;
-        let Some(link) = link.upgrade() else { return };
-        let _: Option<()> = link.run(StoreOperation::Probe, &link.probe.invocation()).await;
+        sleep(PROBE_INTERVAL).await;
+        let Some(connection) = connection.upgrade() else { return };
+        let _: Option<()> =
+            connection.run(StoreOperation::Probe, &connection.probe.invocation()).await;
     }
 }
 
-/// Tries until the link is up again, or nobody needs it any more.
-async fn recover(link: Weak<RedisConnection>, mut told: String) {
+/// Tries to connect until it succeeds or the connection is dropped.
+async fn reconnect(down: Weak<RedisConnection>, mut last_error: String) {
     loop {
-        sleep(RECONNECT.wait_after(1)).await;
-        let Some(link) = link.upgrade() else { return };
-        match link.connect().await {
-            Ok(connection) => return link.is_back(connection),
-            // The same reason twice a second would drown the log.
-            Err(lost) if lost.to_string() == told => {}
-            Err(lost) => {
-                told = lost.to_string();
-                tracing::warn!("Redis still cannot be used: {told}");
+        sleep(RECONNECT_DELAY.wait_after(1)).await;
+        let Some(down) = down.upgrade() else { return };
+        match down.connect().await {
+            Ok(connection) => return down.go_up(connection),
+            // Logged once, and not at each attempt.
+            Err(error) if error.to_string() == last_error => {}
+            Err(error) => {
+                last_error = error.to_string();
+                tracing::warn!("Redis still does not answer; trying again: {last_error}");
             }
         }
     }
@@ -201,7 +203,7 @@ async fn recover(link: Weak<RedisConnection>, mut told: String) {
 
 impl std::fmt::Debug for RedisConnection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // The client holds the password.
+        // The client contains the password.
         f.debug_struct("RedisConnection").field("is_up", &self.is_up()).finish_non_exhaustive()
     }
 }

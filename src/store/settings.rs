@@ -1,4 +1,4 @@
-//! How the store is set. `config/default.toml` says what each value means to operators.
+//! The store's settings. `config/default.toml` explains each value to operators.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,31 +12,31 @@ use super::name::KeyPrefix;
 use crate::seal::SealKey;
 use appserver_domain::Invalid;
 
-/// Where what replicas share is kept, and how.
+/// Where replicas keep shared state.
 #[derive(Debug)]
 pub(crate) enum StoreSettings {
     Memory,
     Redis(Box<RedisSettings>),
 }
 
-/// How Redis is used.
+/// The settings of the shared Redis.
 #[derive(Debug)]
 pub(crate) struct RedisSettings {
     pub(crate) address: RedisAddress,
-    /// Of Redis's access list; the default user if there is none.
+    /// A user of Redis's access list; `None` is the default user.
     pub(crate) username: Option<String>,
     pub(crate) password: Option<SecretString>,
     pub(crate) key_prefix: KeyPrefix,
-    /// The first seals, all open. Not empty.
+    /// The first encrypts, all decrypt. Not empty.
     pub(crate) seal_keys: Vec<SealKey>,
     pub(crate) expected_replicas: NonZeroU32,
-    /// For one call.
+    /// The time limit of one call.
     pub(crate) timeout: Duration,
-    /// How long a flight of a replica that died keeps others waiting.
+    /// The lease's lifetime: how long a replica that died during a call to STS delays the others.
     pub(crate) lease: Duration,
 }
 
-/// Where Redis is: `redis://host:port/database`, or `rediss://` for TLS. It holds no password.
+/// The address of Redis: `redis://host:port/database`, or `rediss://` for TLS. It contains no password.
 #[derive(Clone, Debug)]
 pub(crate) struct RedisAddress(ConnectionInfo);
 
@@ -49,18 +49,18 @@ impl RedisAddress {
         self.0.redis_settings().db()
     }
 
-    /// Whether what is sent can be read on the way.
-    pub(crate) fn is_readable_on_the_way(&self) -> bool {
+    /// Whether the connection leaves this machine without TLS.
+    pub(crate) fn sends_plaintext_over_network(&self) -> bool {
         matches!(self.0.addr(), ConnectionAddr::Tcp(..)) && !self.is_loopback()
     }
 
-    /// Whether only this machine reaches it.
+    /// Whether the address is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.0.addr() {
             ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
                 host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
             }
-            // A socket of this machine; but an address is none.
+            // A Unix socket. `try_from` accepts none.
             _ => true,
         }
     }
@@ -71,8 +71,8 @@ impl TryFrom<String> for RedisAddress {
 
     fn try_from(text: String) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(
-            "a Redis address is `redis://host:port/database`, or `rediss://` for TLS; port and database may be left \
-             out, and user and password have keys of their own",
+            "a Redis address is `redis://host:port/database`, or `rediss://` for TLS; port and database are \
+             optional, and user and password have keys of their own",
         );
         let after_scheme = text.strip_prefix("redis://").or_else(|| text.strip_prefix("rediss://"));
         match after_scheme {
@@ -121,8 +121,8 @@ mod tests {
     }
 
     #[test]
-    fn what_crosses_a_network_in_the_clear_is_known() {
-        for (address, readable) in [
+    fn only_a_remote_address_without_tls_sends_plaintext() {
+        for (address, plaintext) in [
             ("redis://127.0.0.1", false),
             ("redis://localhost:6379", false),
             ("redis://[::1]:6379", false),
@@ -131,7 +131,7 @@ mod tests {
             ("redis://10.0.0.7", true),
         ] {
             let address: RedisAddress = address.to_owned().try_into().unwrap();
-            assert_eq!(address.is_readable_on_the_way(), readable, "{address}");
+            assert_eq!(address.sends_plaintext_over_network(), plaintext, "{address}");
         }
     }
 }

@@ -243,7 +243,7 @@ mod tests {
         metrics.throttled.beyond(None, "address-failures", "enforce");
         metrics.failed("breaker");
         metrics.ready(true);
-        metrics.store.called(StoreOperation::View, true, Duration::from_millis(1));
+        metrics.store.called(StoreOperation::Read, true, Duration::from_millis(1));
         metrics.config.active_config("abc", "2016-01-13T14:02:37Z".parse().unwrap());
         metrics.trace.begin();
         metrics.connections.transport.certificate_expires(1);

@@ -24,9 +24,9 @@ pub(crate) struct StoreMetrics {
 /// What was asked of Redis.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum StoreOperation {
-    View,
+    Read,
     Renew,
-    Land,
+    Complete,
     Budget,
     Limit,
     Forget,
@@ -45,14 +45,21 @@ struct ReplacedLabels {
 }
 
 impl StoreOperation {
-    const ALL: [Self; 7] =
-        [Self::View, Self::Renew, Self::Land, Self::Budget, Self::Limit, Self::Forget, Self::Probe];
+    const ALL: [Self; 7] = [
+        Self::Read,
+        Self::Renew,
+        Self::Complete,
+        Self::Budget,
+        Self::Limit,
+        Self::Forget,
+        Self::Probe,
+    ];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
-            Self::View => "view",
+            Self::Read => "read",
             Self::Renew => "renew",
-            Self::Land => "land",
+            Self::Complete => "complete",
             Self::Budget => "budget",
             Self::Limit => "limit",
             Self::Forget => "forget",

@@ -157,7 +157,7 @@ impl Replicas {
             (Some(lease), Some(redis)) => tokio::select! {
                 biased;
                 done = work => done,
-                never = redis.hold(lease) => match never {},
+                never = redis.keep_renewed(lease) => match never {},
             },
             _ => work.await,
         }

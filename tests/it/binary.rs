@@ -327,7 +327,7 @@ async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
     for mut service in running {
         service.terminate();
         let log = text(&service.ended().stderr);
-        assert!(log.contains("tokens and the budget are shared"), "{log}");
+        assert!(log.contains("sharing tokens and the budget"), "{log}");
         assert!(!log.contains("store_degraded") && !log.contains("canary-password"), "{log}");
     }
 }

@@ -491,7 +491,7 @@ failed   store <redis>: the user lacks rights to commands that are needed
          fix: give the user these rights: +hset +zcard
 appserver: 1 check failed
 
-failed   store <redis>: Redis cannot be spoken to: Password authentication failed - AuthenticationFailed
+failed   store <redis>: Redis cannot be used: Password authentication failed - AuthenticationFailed
          fix: check `store.redis` against the server: address, TLS, user and password; until then each replica works alone
 appserver: 1 check failed
 "#);

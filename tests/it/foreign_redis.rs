@@ -106,7 +106,7 @@ async fn no_number_in_the_budget_or_a_limit_stops_a_replica_and_each_is_made_sou
     let fields = [
         (BUDGET, "level", -320.0..=50.0),
         (BUDGET, "rate", 50.0..=500.0),
-        (BUDGET, "spare", 0.0..=500.0),
+        (BUDGET, "refresh", 0.0..=500.0),
         (BUDGET, "at", 1e9..=1e10),
         (BUDGET, "cut", 0.0..=1e12),
         (limit, "level", -0.01..=1000.0),
@@ -226,7 +226,7 @@ async fn whatever_stands_in_a_sessions_keys_its_token_is_fetched_and_shared_agai
             let _: i64 = run(&mut redis, &["DEL", token]).await;
         }
     }
-    assert!(is_replaced(&fleet, "view").await >= 20.0);
+    assert!(is_replaced(&fleet, "read").await >= 20.0);
     for replica in [0, 1] {
         assert_eq!(counted(&fleet, replica, "appserver_panics_total").await, 0.0);
     }
@@ -269,7 +269,7 @@ async fn who_waits_for_a_turn_that_redis_promised_waits_no_more_when_redis_is_go
     let now: (i64, i64) = cmd("TIME").query_async(&mut redis).await.unwrap();
     // Sixty reservations, as of sixty replicas: sound, and half a minute.
     let (at, level) = (now.0.to_string(), "-60");
-    let state = ["HSET", BUDGET, "level", level, "rate", "2", "spare", "0", "at", &at, "cut", "0"];
+    let state = ["HSET", BUDGET, "level", level, "rate", "2", "refresh", "0", "at", &at, "cut", "0"];
     let _: i64 = run(&mut redis, &state).await;
     let began = Instant::now();
     let waiting = fleet.album(0, "waiting");

@@ -535,7 +535,7 @@ async fn a_token_is_renewed_ahead_by_one_replica_for_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_not_renewed_ahead_while_the_shared_budget_has_nothing_to_spare() {
     // Until the time to come nothing is added.
-    let states = [("level", "499", "spare", "1000"), ("level", "1000", "spare", "0.5")];
+    let states = [("level", "499", "refresh", "1000"), ("level", "1000", "spare", "0.5")];
     join_all(states.map(|(level, calls, spare, for_refreshes)| async move {
         let fleet = Fleet::of(1, &format!("{AMPLE}{REFRESHED_SOON}")).await;
         let (old, _) = fetched_for_a_while(&fleet, "2015").await;

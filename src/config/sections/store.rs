@@ -158,7 +158,7 @@ impl StoreSource {
     pub(crate) fn warning(&self) -> Option<Problem> {
         let Self::Redis(redis) = self else { return None };
         let has_password = redis.secrets.password_file.is_some();
-        let message = match (has_password, redis.address.is_readable_on_the_way()) {
+        let message = match (has_password, redis.address.sends_plaintext_over_network()) {
             (true, true) => {
                 "the password crosses the network in the clear; `rediss://` encrypts it. (Tokens are encrypted either way.)"
             }

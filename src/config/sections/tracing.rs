@@ -86,7 +86,9 @@ pub(crate) fn resolve(
     let is_off = matches!(raw.otlp_endpoint.given(), Some(Clearable(None)));
     let collector = problems.take_set(raw.otlp_endpoint);
     let headers_file = problems.take_set(raw.headers_file);
-    if headers_file.is_some() && collector.as_ref().is_some_and(Collector::is_readable_on_the_way) {
+    if headers_file.is_some()
+        && collector.as_ref().is_some_and(Collector::sends_plaintext_over_network)
+    {
         problems.add(
             HEADERS_FILE,
             "the key in it would cross the network in the clear: `tracing.otlp_endpoint` must begin with `https://`",
@@ -117,7 +119,7 @@ pub(crate) fn resolve(
 impl TracingSource {
     /// Whether spans are exposed although the settings are valid.
     pub(crate) fn warning(&self) -> Option<Problem> {
-        self.settings.collector.is_readable_on_the_way().then(|| Problem {
+        self.settings.collector.sends_plaintext_over_network().then(|| Problem {
             path: ENDPOINT.to_owned(),
             message:
                 "spans cross the network in the clear; they hold no secret, but who calls and when"

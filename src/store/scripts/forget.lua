@@ -1,3 +1,4 @@
--- Drops what is kept for a session. A flight that is under way goes on.
+-- Deletes a session's token and refusal. A call to STS that is in flight continues.
 -- KEYS: token, refusal.
+-- Returns: the number of deleted keys.
 return redis.call('DEL', KEYS[1], KEYS[2])

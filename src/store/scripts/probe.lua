@@ -1,3 +1,3 @@
--- Whether scripts run and can write.
--- KEYS: a name of its own.
+-- Succeeds if scripts can run and write.
+-- KEYS: a key that only this script uses.
 return redis.call('SET', KEYS[1], '1', 'PX', 1000)

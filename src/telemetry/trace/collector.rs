@@ -21,7 +21,7 @@ impl Collector {
     }
 
     /// Whether what is sent to it can be read by others on its way.
-    pub(crate) fn is_readable_on_the_way(&self) -> bool {
+    pub(crate) fn sends_plaintext_over_network(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let stays = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
@@ -94,7 +94,7 @@ mod tests {
             ("http://10.0.0.1:4318", true),
         ] {
             let collector = Collector::try_from(base.to_owned()).unwrap();
-            assert_eq!(collector.is_readable_on_the_way(), readable, "{base}");
+            assert_eq!(collector.sends_plaintext_over_network(), readable, "{base}");
         }
     }
 }

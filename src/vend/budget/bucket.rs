@@ -14,22 +14,22 @@ const CUT_PAUSE: Duration = Duration::from_secs(1);
 /// No cut goes below this fraction of the configured rate, even if others spend the account's quota for a long time.
 const FLOOR: f64 = 0.1;
 /// The fraction of the configured rate that each second restores: half of it in 25 seconds.
-const REGAIN: f64 = 0.02;
+const RECOVERY: f64 = 0.02;
 
 /// The terms of the shared budget, or of one of `parts` equal parts of it.
 pub(super) fn terms(settings: BudgetSettings, parts: NonZeroU32) -> BudgetTerms {
     let part = |whole: u32| f64::from(whole) / f64::from(parts.get());
     let per_second = part(settings.per_second);
-    let spare_per_second = per_second * settings.refresh_share;
+    let refresh_per_second = per_second * settings.refresh_share;
     BudgetTerms {
         per_second,
         burst: part(settings.burst).max(1.0),
-        spare_per_second,
+        refresh_per_second,
         // Refreshes are not evenly spread: those of one second may come at once. Without a share there are none.
-        spare_burst: if spare_per_second > 0.0 { spare_per_second.max(1.0) } else { 0.0 },
+        refresh_burst: if refresh_per_second > 0.0 { refresh_per_second.max(1.0) } else { 0.0 },
         cut: CUT,
         floor: FLOOR,
-        regain: REGAIN,
+        recovery: RECOVERY,
         cut_pause: CUT_PAUSE,
     }
 }
@@ -62,7 +62,7 @@ impl Bucket {
         let secs = now.saturating_duration_since(self.filled_at).as_secs_f64();
         self.filled_at = now;
         self.level = (self.level + self.rate * secs).min(self.burst);
-        self.rate = (self.rate + self.full_rate * REGAIN * secs).min(self.full_rate);
+        self.rate = (self.rate + self.full_rate * RECOVERY * secs).min(self.full_rate);
     }
 
     /// Takes all calls.

@@ -67,7 +67,7 @@ impl Budget {
         let own = bucket::terms(settings, store.expected_replicas());
         let state = State {
             bucket: Bucket::new(own.per_second, own.burst, now),
-            spare: Bucket::new(own.spare_per_second, own.spare_burst, now),
+            spare: Bucket::new(own.refresh_per_second, own.refresh_burst, now),
             shared_rate: None,
             queue: Queue::default(),
             retry_schedule: RetrySchedule::default(),
@@ -175,15 +175,15 @@ impl Budget {
             }
             u32::try_from(state.queue.len())
                 .unwrap_or(u32::MAX)
-                .min(self.terms.calls_at_once())
+                .min(self.terms.calls_per_reservation())
                 .max(1)
         };
         // Taken before the request: a reservation is valid only on the connection that made it.
         let changed = redis.changed();
-        let Some(reserved) = redis.reserve(&self.terms, calls).await else { return true };
-        self.state().shared_rate = Some(SharedRate::new(&reserved, Instant::now()));
+        let Some(reservation) = redis.reserve(&self.terms, calls).await else { return true };
+        self.state().shared_rate = Some(SharedRate::new(&reservation, Instant::now()));
         tokio::select! {
-            () = sleep(reserved.wait) => {}
+            () = sleep(reservation.wait) => {}
             () = changed => return true,
         }
         let mut state = self.state();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::store::{BudgetTerms, Reserved};
+use crate::store::{BudgetTerms, Reservation};
 
 /// How long the last known number of waiting replicas is used.
 const RECENT: Duration = Duration::from_secs(1);
@@ -19,8 +19,8 @@ pub(super) struct SharedRate {
 }
 
 impl SharedRate {
-    pub(super) fn new(reserved: &Reserved, at: Instant) -> Self {
-        Self { rate: reserved.rate, replicas: reserved.replicas, at }
+    pub(super) fn new(reservation: &Reservation, at: Instant) -> Self {
+        Self { rate: reservation.rate, replicas: reservation.replicas, at }
     }
 
     /// Before the first reservation.
@@ -47,8 +47,8 @@ mod tests {
     #[test]
     fn replicas_that_wait_share_the_rate_as_long_as_they_are_known_to() {
         let now = Instant::now();
-        let reserved = Reserved { wait: Duration::ZERO, rate: 90.0, replicas: 3 };
-        let shared_rate = SharedRate::new(&reserved, now);
+        let reservation = Reservation { wait: Duration::ZERO, rate: 90.0, replicas: 3 };
+        let shared_rate = SharedRate::new(&reservation, now);
         assert_eq!(shared_rate.time_for(60, now), Duration::from_secs(2));
         assert_eq!(shared_rate.time_for(90, now + RECENT), Duration::from_secs(1));
     }

@@ -1,32 +1,33 @@
-//! What is known of a session among the replicas.
+//! The state that replicas share of one session.
 
 use std::time::Duration;
 
 use super::lease::Lease;
 use appserver_domain::Credentials;
 
-/// One look at what replicas share of a session.
+/// A session's shared state, read in one call.
 #[derive(Debug)]
 pub(crate) struct SharedState {
-    /// The last token that was fetched, and what is left of its life.
+    /// The last token that a replica fetched.
     pub(crate) token: Option<Shared<Credentials>>,
-    /// The `Code` of a refusal that STS would repeat, and how long it is taken for the answer.
+    /// The `Code` of a refusal that STS would repeat.
     pub(crate) refusal: Option<Shared<String>>,
     pub(crate) lease: LeaseState,
 }
 
-/// Something that is good for a while.
+/// A value that expires.
 #[derive(Debug)]
 pub(crate) struct Shared<T> {
     pub(crate) value: T,
+    /// The remaining lifetime, from the time of the read.
     pub(crate) left: Duration,
 }
 
-/// Who may fetch the token.
+/// Who holds the lease to fetch the token.
 #[derive(Debug)]
 pub(crate) enum LeaseState {
     Free,
     Ours(Lease),
-    /// Another replica's, for so long if it is not prolonged.
+    /// Another replica, which loses it after this time unless it renews it.
     OtherReplica(Duration),
 }

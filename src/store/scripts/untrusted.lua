@@ -1,8 +1,8 @@
--- In front of every script that reads: tells what a script of ours wrote from what somebody else did. What is not ours
--- is dropped and counted, and never ends a script: an error would take the connection down, at each call again.
+-- Prepended to every script that reads. A value that no script of AppServer can have written is foreign: it is deleted
+-- and counted. It never fails the script, because an error would close the connection, at each call again.
 local foreign = 0
 
--- A command's reply; nothing if the key holds another type, and then the key is dropped.
+-- Returns a command's reply; false if the key has another type, and then deletes the key.
 local function typed(key, reply)
   if type(reply) ~= 'table' or not reply.err then
     return reply
@@ -15,7 +15,8 @@ local function typed(key, reply)
   return false
 end
 
--- A text and its milliseconds left. Ours end, within `longest` milliseconds, and are a few kilobytes.
+-- Returns a string and its milliseconds left. Every string of AppServer expires, within `longest` milliseconds, and has
+-- a few kilobytes.
 local function text(key, longest)
   local value = typed(key, redis.pcall('GET', key))
   if not value then
@@ -30,8 +31,8 @@ local function text(key, longest)
   return value, left
 end
 
--- A number of a hash's field; nothing if there is none, or something else than a number within the bounds. NaN is
--- within no bounds.
+-- Returns the number in a hash's field; nil if the field is missing or no number within the bounds. NaN is within no
+-- bounds.
 local function number(field, least, most)
   local value = tonumber(field)
   if value and value >= least and value <= most then

@@ -1,6 +1,7 @@
--- Ends a flight: keeps what it brought, if anything, and gives the lease back if it is still the asker's.
--- KEYS: token, refusal, lease. ARGV: the asker's id, 'token' or 'refusal' or 'nothing', the value, its milliseconds.
--- Returns: values that were not ours.
+-- Stores the result of a call to STS, if there is one, and releases the lease if the caller still holds it.
+-- KEYS: token, refusal, lease.
+-- ARGV: the lease's id, the kind of result (`token`, `refusal` or `nothing`), its value, its lifetime in milliseconds.
+-- Returns: the number of foreign values.
 if ARGV[2] == 'token' then
   redis.call('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
   redis.call('DEL', KEYS[2])
