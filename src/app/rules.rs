@@ -28,7 +28,7 @@ pub(super) fn rules(
     let known = before.map(|before| before.authenticator.issuers());
     let issuers = Issuers::new(issuers, known, clock, &metrics.issuers)?;
     let limits = Limits::new(limits, Arc::clone(store), counted);
-    limits.show(&metrics.throttled);
+    limits.start_metrics(&metrics.throttled);
     let failures = Failures::new(failures, failed);
     for kind in [LimitKind::AddressFailures, LimitKind::ClientFailures] {
         metrics.throttled.begin(None, kind.as_str(), failures.mode().as_str());

@@ -1,4 +1,4 @@
-//! One token bucket: this replica's own, and what Redis has given of the one that all replicas share.
+//! The limit of one client or one user: a local token bucket, and a share of the bucket that all replicas have in Redis.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -12,35 +12,36 @@ use tokio::time::Instant;
 use super::LimitTerms;
 use crate::store::Redis;
 
-/// What is asked of Redis at once is what comes in this part of a second: so a busy client costs some twenty calls a
-/// second and replica, and not one for each request.
-const PARTS_OF_A_SECOND: f64 = 20.0;
-/// What was given and is not used for so long is given up. By the monotonic clock, as all of a limit: after a suspend these
-/// few are still there.
-const GOOD_FOR: Duration = Duration::from_millis(250);
+/// A busy client costs about this many calls to Redis per second and replica, and not one for each request: each call
+/// takes the requests of that interval.
+const CALLS_PER_SECOND: f64 = 20.0;
+/// A granted share that is not used within this time expires. The clock is monotonic, as for the whole limit: it does not
+/// count a suspend.
+const SHARE_LIFETIME: Duration = Duration::from_millis(250);
 
-/// How much of its limit one client, or one user, has left.
+/// What one client, or one user, has left of its limit.
 #[derive(Debug)]
 pub(super) struct Bucket {
     terms: LimitTerms,
-    /// This replica's own, for while nothing is shared.
+    /// Used while nothing is shared.
     own: RateLimiter<NotKeyed, InMemoryState, TokioClock>,
     /// Held for a few instructions, never across an await.
     shared: Mutex<Share>,
 }
 
-/// What Redis has said, on the connection of this number: on another one it may be another Redis, or an empty one.
+/// The last results of Redis. They are valid only on the connection with this number: another connection may lead to another
+/// Redis, or to an empty one.
 #[derive(Debug)]
 struct Share {
     connection: u64,
-    /// So many requests may be let through until `good_until`.
+    /// Requests that may be admitted until `valid_until`.
     left: u32,
-    good_until: Instant,
-    /// Redis holds nothing until then.
-    spent_until: Instant,
+    valid_until: Instant,
+    /// Redis grants nothing before this time.
+    exhausted_until: Instant,
 }
 
-/// Governor's view of tokio's clock, which tests pause.
+/// Tokio's clock, which tests can pause, for governor.
 #[derive(Clone, Copy, Debug)]
 struct TokioClock;
 
@@ -53,7 +54,7 @@ impl governor::clock::Clock for TokioClock {
 }
 
 impl Bucket {
-    /// A full bucket; while nothing is shared, one of so many parts of it.
+    /// A full bucket. The local one has one of `parts` equal parts of the limit.
     pub(super) fn new(terms: LimitTerms, parts: NonZeroU32) -> Self {
         let burst = NonZeroU32::new(terms.burst.get() / parts).unwrap_or(NonZeroU32::MIN);
         let period = terms.interval() * parts.get();
@@ -66,14 +67,15 @@ impl Bucket {
         self.terms
     }
 
-    /// Zero if a request may go, or else how long it takes until one may.
-    pub(super) fn decide_alone(&self) -> Duration {
+    /// Admits a request by the local bucket: zero if it is admitted, otherwise the time until the next one is.
+    pub(super) fn decide_locally(&self) -> Duration {
         let refused = self.own.check().err();
         refused.map_or(Duration::ZERO, |until| until.wait_time_from(TokioClock.now()))
     }
 
-    /// The same with what Redis gives of the bucket of this name; nothing if it is lost over it.
-    pub(super) async fn decide_with(&self, redis: &Redis, name: &[&str]) -> Option<Duration> {
+    /// Admits a request by the bucket of this name in Redis: zero if it is admitted, otherwise the time until the next one
+    /// is. Returns `None` if the call to Redis fails.
+    pub(super) async fn decide_shared(&self, redis: &Redis, name: &[&str]) -> Option<Duration> {
         let connection = redis.connection_number();
         if let Some(decided) = self.shared().decide(connection, Instant::now()) {
             return Some(decided);
@@ -81,11 +83,11 @@ impl Bucket {
         let rate = self.terms.per_second();
         let burst = self.terms.burst.get();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-        let wanted = ((rate / PARTS_OF_A_SECOND).max(1.0) as u32).min(burst);
-        let (given, wait) = redis.take_requests(name, rate, burst, wanted).await?;
-        // Who is over the limit waits for as many as are asked for at once, or each would cost a call.
-        let answer = (given, wait + self.terms.interval() * (wanted - 1));
-        Some(self.shared().answered(connection, answer, Instant::now()))
+        let requested = ((rate / CALLS_PER_SECOND).max(1.0) as u32).min(burst);
+        let (granted, wait) = redis.take_requests(name, rate, burst, requested).await?;
+        // A caller beyond the limit waits until a whole share is available, or each request would cost a call.
+        let answer = (granted, wait + self.terms.interval() * (requested - 1));
+        Some(self.shared().apply(connection, answer, Instant::now()))
     }
 
     fn shared(&self) -> MutexGuard<'_, Share> {
@@ -96,36 +98,35 @@ impl Bucket {
 
 impl Share {
     fn none(connection: u64, now: Instant) -> Self {
-        Self { connection, left: 0, good_until: now, spent_until: now }
+        Self { connection, left: 0, valid_until: now, exhausted_until: now }
     }
 
-    /// Zero if a request may go, or else how long it takes until one may; nothing if Redis has to be asked.
+    /// Zero if a request is admitted, otherwise the time until the next one is; `None` if Redis must decide.
     fn decide(&mut self, connection: u64, now: Instant) -> Option<Duration> {
         if self.connection != connection {
             *self = Self::none(connection, now);
         }
-        if now < self.good_until && self.left > 0 {
+        if now < self.valid_until && self.left > 0 {
             self.left -= 1;
             return Some(Duration::ZERO);
         }
-        // Who is over the limit costs Redis nothing.
-        (now < self.spent_until).then(|| self.spent_until - now)
+        // A caller beyond the limit costs no call to Redis.
+        (now < self.exhausted_until).then(|| self.exhausted_until - now)
     }
 
-    /// Decides by what Redis answered: how many it gave, or else when it has another. Others have asked meanwhile; what
-    /// all of them were given may be used.
-    fn answered(
+    /// Records a result of Redis, the number granted and the wait, and decides by it. Results of concurrent calls add up.
+    fn apply(
         &mut self,
         connection: u64,
-        (given, wait): (u32, Duration),
+        (granted, wait): (u32, Duration),
         now: Instant,
     ) -> Duration {
-        if given == 0 {
-            self.spent_until = self.spent_until.max(now + wait);
+        if granted == 0 {
+            self.exhausted_until = self.exhausted_until.max(now + wait);
         } else {
-            let kept = if now < self.good_until { self.left } else { 0 };
-            self.left = kept.saturating_add(given);
-            self.good_until = now + GOOD_FOR;
+            let kept = if now < self.valid_until { self.left } else { 0 };
+            self.left = kept.saturating_add(granted);
+            self.valid_until = now + SHARE_LIFETIME;
         }
         self.decide(connection, now).unwrap_or(wait)
     }

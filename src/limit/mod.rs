@@ -1,5 +1,5 @@
-//! How many requests each client and each of its users may make, of all replicas together; and how often who is not
-//! known may fail to prove itself, of each replica.
+//! Rate limits: requests of each client and of each of its users across all replicas, and failed authentications on
+//! each replica. A refused request spends nothing of a later limit.
 
 mod bucket;
 mod failures;
@@ -20,15 +20,15 @@ use appserver_domain::{ClientId, IssuerName, Subject};
 use bucket::Bucket;
 use subjects::Subjects;
 
-/// The clients' limits. A client without one is not limited here; its part of STS's quota is fair in any case.
+/// The clients' request limits. A client without one is not limited here; the budget still shares STS's quota fairly.
 #[derive(Debug)]
 pub(crate) struct Limits {
-    of_clients: HashMap<ClientId, OfClient>,
+    clients: HashMap<ClientId, LimitedClient>,
     subjects: Arc<Subjects>,
     store: Arc<Store>,
 }
 
-/// A client's limits, as they are configured.
+/// A client's configured limits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ClientLimits {
     /// Of the client as a whole.
@@ -37,7 +37,7 @@ pub(crate) struct ClientLimits {
     pub(crate) subject: Option<Limit>,
 }
 
-/// Somebody has made more requests than they may.
+/// A limit is exceeded.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("more than {terms} (limit `{}`)", .limit.as_str())]
 pub(crate) struct Throttled {
@@ -47,35 +47,36 @@ pub(crate) struct Throttled {
 }
 
 #[derive(Debug)]
-struct OfClient {
+struct LimitedClient {
     limits: ClientLimits,
-    /// Where the client as a whole has a limit.
+    /// `None` if the client as a whole has no limit.
     bucket: Option<Arc<Bucket>>,
 }
 
 impl Limits {
-    /// The limits by these terms. What `before` has counted goes on where the terms are the same.
+    /// Builds the limits. Counts of `previous` continue where the terms are the same.
     pub(crate) fn new(
         limits: HashMap<ClientId, ClientLimits>,
         store: Arc<Store>,
-        before: Option<&Self>,
+        previous: Option<&Self>,
     ) -> Self {
         let parts = store.expected_replicas();
-        let of_client = |(client, limits): (ClientId, ClientLimits)| {
-            let same = before.and_then(|before| before.of_clients.get(&client)?.bucket.as_ref());
+        let client_limits = |(client, limits): (ClientId, ClientLimits)| {
+            let same = previous.and_then(|previous| previous.clients.get(&client)?.bucket.as_ref());
             let bucket = limits.whole.map(|Limit { terms, .. }| {
                 let same = same.filter(|bucket| bucket.terms() == terms).map(Arc::clone);
                 same.unwrap_or_else(|| Arc::new(Bucket::new(terms, parts)))
             });
-            (client, OfClient { limits, bucket })
+            (client, LimitedClient { limits, bucket })
         };
-        let subjects = before.map(|before| Arc::clone(&before.subjects)).unwrap_or_default();
-        Self { of_clients: limits.into_iter().map(of_client).collect(), subjects, store }
+        let subjects = previous.map(|previous| Arc::clone(&previous.subjects)).unwrap_or_default();
+        Self { clients: limits.into_iter().map(client_limits).collect(), subjects, store }
     }
 
-    /// Shows each limit before the first request beyond it.
-    pub(crate) fn show(&self, counts: &ThrottleMetrics) {
-        for (client, OfClient { limits: ClientLimits { whole, subject }, .. }) in &self.of_clients {
+    /// Creates each limit's metric, so that it is exported as 0 before the first request beyond the limit.
+    pub(crate) fn start_metrics(&self, counts: &ThrottleMetrics) {
+        for (client, LimitedClient { limits: ClientLimits { whole, subject }, .. }) in &self.clients
+        {
             for (kind, limit) in [(LimitKind::Client, whole), (LimitKind::Subject, subject)] {
                 if let Some(limit) = limit {
                     counts.begin(Some(client), kind.as_str(), limit.mode.as_str());
@@ -85,19 +86,21 @@ impl Limits {
     }
 
     pub(crate) fn of(&self, client: &ClientId) -> ClientLimits {
-        self.of_clients.get(client).map(|of_client| of_client.limits).unwrap_or_default()
+        self.clients.get(client).map(|client_limits| client_limits.limits).unwrap_or_default()
     }
 
-    /// Lets a request of the client, or of a user of its, through, or says when one will be.
+    /// Admits a request of the client, or of one of its users, or returns the exceeded limit.
     ///
-    /// The user's limit comes first: what it refuses does not spend the client's.
+    /// The user's limit is checked first, so that a request that it refuses does not spend the client's.
     pub(crate) async fn admit(
         &self,
         client: &ClientId,
         user: Option<(&IssuerName, &Subject)>,
         counts: &ThrottleMetrics,
     ) -> Result<(), Throttled> {
-        let Some(OfClient { limits, bucket }) = self.of_clients.get(client) else { return Ok(()) };
+        let Some(LimitedClient { limits, bucket }) = self.clients.get(client) else {
+            return Ok(());
+        };
         if let (Some(limit), Some((issuer, subject))) = (limits.subject, user) {
             let parts = self.store.expected_replicas();
             let bucket = self.subjects.bucket(client, (issuer, subject), limit.terms, parts);
@@ -112,14 +115,14 @@ impl Limits {
         Ok(())
     }
 
-    /// Zero if a request may go, or else how long it takes until one may.
+    /// Zero if a request is admitted, otherwise the time until the next one is.
     async fn wait(&self, bucket: &Bucket, name: &[&str]) -> Duration {
         let decided = match self.store.shared() {
-            // Boxed: requests of clients without a limit have no room for it.
-            Some(redis) => Box::pin(bucket.decide_with(redis, name)).await,
+            // Boxed, so that the future of a client without a limit stays small.
+            Some(redis) => Box::pin(bucket.decide_shared(redis, name)).await,
             None => None,
         };
-        decided.unwrap_or_else(|| bucket.decide_alone())
+        decided.unwrap_or_else(|| bucket.decide_locally())
     }
 }
 

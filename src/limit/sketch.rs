@@ -1,9 +1,9 @@
 //! Token buckets for any number of keys in a table of fixed size.
 //!
-//! Strangers choose the keys, so nothing may grow with their number, and nobody may be forgotten for others' sake. Each
-//! key has one cell in each of two rows, by a keyed hash, shared with whatever else falls there; the lesser of the two
-//! counts. So a key is never counted for less than it did, and for more only where both of its cells are shared with
-//! busy ones: a limit can become too strict, and never too lax.
+//! Strangers choose the keys, so memory may not grow with their number, and no key may be evicted for others. A keyed
+//! hash gives each key one cell in each of two rows, which it shares with other keys; the lesser of the two cells counts.
+//! A count is therefore never too low, and too high only where both cells are shared with busy keys: a limit can become
+//! too strict, but never too lax.
 
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,28 +15,28 @@ use tokio::time::Instant;
 
 use super::LimitTerms;
 
-/// Cells of one row, of 8 bytes: a megabyte for both. Random keys wear a cell out only if they come faster than
-/// all cells together drain, which is 65,536 times what the limit lets one key do.
+/// Cells of one row, of 8 bytes: a megabyte for both. Random keys fill the cells only if they come faster than all cells
+/// together drain, which is 65,536 times the limit of one key.
 const CELLS: usize = 1 << 16;
 
-/// A cell holds the moment when all that was counted in it will have drained, in nanoseconds since the start, times two;
-/// and whether it was told that a limit was reached here.
+/// A count-min sketch of token buckets. A cell is the time at which its bucket will have drained, in nanoseconds since
+/// `start`, shifted left by one; the lowest bit is set once it was reported that the limit is reached.
 #[derive(Debug)]
 pub(super) struct Sketch {
     terms: LimitTerms,
     start: Instant,
     rows: [Box<[AtomicU64]>; 2],
     hashing: RandomState,
-    /// Held for a few instructions while something is counted. Who only looks does not take it.
+    /// Held for a few instructions while something is counted. Reads do not take it.
     counting: Mutex<()>,
 }
 
-/// What came of counting.
+/// The result of counting one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Counted {
-    /// How long the key was beyond its limit already; then it was not counted. Zero if it was within it.
+    /// Zero if the key was within its limit and is counted, otherwise the time until it is within it again.
     pub(super) wait: Duration,
-    /// This was the last that the limit let through, for the first time in a while.
+    /// This one reached the limit, and that was not reported recently.
     pub(super) reached: bool,
 }
 
@@ -56,46 +56,46 @@ impl Sketch {
         self.terms
     }
 
-    /// How long the key stays beyond its limit; zero if it is within it. Two reads of memory that is seldom written.
+    /// The time until the key is within its limit; zero if it is. Costs two reads of memory that is seldom written.
     pub(super) fn wait(&self, key: &impl Hash, now: Instant) -> Duration {
-        self.beyond(least(self.cells(key)) >> 1, self.nanos(now))
+        self.excess(minimum(self.cells(key)) >> 1, self.nanos(now))
     }
 
-    /// Counts one more for the key, if that is within its limit.
+    /// Counts one for the key, if the key is within its limit.
     pub(super) fn count(&self, key: &impl Hash, now: Instant) -> Counted {
         let (cells, now) = (self.cells(key), self.nanos(now));
         // Every change is a store or two, neither of which can panic.
         let _counting = self.counting.lock();
-        let held = least(cells);
-        let drained = (held >> 1).max(now);
-        let wait = self.beyond(drained, now);
+        let stored = minimum(cells);
+        let drained = (stored >> 1).max(now);
+        let wait = self.excess(drained, now);
         if !wait.is_zero() {
             return Counted { wait, reached: false };
         }
         let later = drained + self.interval();
-        let reached = !self.beyond(later, now).is_zero();
+        let reached = !self.excess(later, now).is_zero();
         // A source that continues reaches it again and again; it is reported anew only after its count has halved.
-        let told = held & 1 == 1 && drained - now > self.room() / 2;
-        let value = later << 1 | u64::from(reached || told);
+        let reported = stored & 1 == 1 && drained - now > self.capacity() / 2;
+        let value = later << 1 | u64::from(reached || reported);
         for cell in cells {
-            // What another key has more in it stays.
+            // A cell that another key has filled further stays as it is.
             cell.fetch_max(value, Ordering::Relaxed);
         }
-        Counted { wait: Duration::ZERO, reached: reached && !told }
+        Counted { wait: Duration::ZERO, reached: reached && !reported }
     }
 
-    /// By how much what drains then is more than the bucket holds.
-    fn beyond(&self, drained: u64, now: u64) -> Duration {
-        Duration::from_nanos(drained.saturating_sub(now + self.room()))
+    /// By how much a bucket that drains at `drained` is beyond its capacity.
+    fn excess(&self, drained: u64, now: u64) -> Duration {
+        Duration::from_nanos(drained.saturating_sub(now + self.capacity()))
     }
 
-    /// What one more takes to drain.
+    /// The nanoseconds in which one drains.
     fn interval(&self) -> u64 {
         nanos(self.terms.interval())
     }
 
-    /// How much may be left to drain for one more to be let through.
-    fn room(&self) -> u64 {
+    /// The most nanoseconds left to drain with which one more is admitted.
+    fn capacity(&self) -> u64 {
         self.interval() * u64::from(self.terms.burst.get() - 1)
     }
 
@@ -112,11 +112,11 @@ impl Sketch {
     }
 }
 
-fn least([first, second]: [&AtomicU64; 2]) -> u64 {
+fn minimum([first, second]: [&AtomicU64; 2]) -> u64 {
     first.load(Ordering::Relaxed).min(second.load(Ordering::Relaxed))
 }
 
-/// Of what is at most years.
+/// The nanoseconds of a duration of at most some years.
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -130,14 +130,14 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    /// So many a minute.
+    /// A sketch of limits per minute.
     fn sketch(requests: u32, burst: u32) -> Sketch {
         let [requests, burst] = [requests, burst].map(|n| NonZeroU32::new(n).unwrap());
         Sketch::new(LimitTerms { requests, per: Per::Minute, burst })
     }
 
     #[test]
-    fn a_key_gets_its_burst_and_then_its_rate_and_others_are_not_touched() {
+    fn a_key_gets_its_burst_and_then_its_rate_and_other_keys_are_unaffected() {
         let sketch = sketch(60, 3);
         let start = Instant::now();
         let waits = |after| sketch.count(&"greedy", start + after).wait;
@@ -149,20 +149,20 @@ mod tests {
     }
 
     #[test]
-    fn reaching_a_limit_is_told_once_until_half_of_it_is_free_again() {
+    fn a_reached_limit_is_reported_once_until_half_of_it_has_drained() {
         let sketch = sketch(60, 10);
         let start = Instant::now();
-        // Four times as often as it may, for ten minutes; a pause; and again.
-        let told = |from: u32| {
+        // At four times the rate for ten minutes; then a pause; then again.
+        let reported = |from: u32| {
             let times = (0..2400).map(|n| start + SECOND * from + SECOND / 4 * n);
             times.filter(|now| sketch.count(&"greedy", *now).reached).count()
         };
-        assert_eq!((told(0), told(602), told(1220)), (1, 0, 1));
+        assert_eq!((reported(0), reported(602), reported(1220)), (1, 0, 1));
     }
 
     /// T26.
     #[test]
-    fn a_million_keys_take_no_room_and_the_frequent_one_stays_limited() {
+    fn a_million_keys_take_no_memory_and_a_frequent_key_stays_limited() {
         let sketch = sketch(300, 100);
         let start = Instant::now();
         let bytes = || sketch.rows.iter().map(|row| size_of_val(&**row)).sum::<usize>();
@@ -175,9 +175,9 @@ mod tests {
                 frequent += u32::from(sketch.count(&"frequent", now).wait.is_zero());
             }
         }
-        // Its burst, and 5 for each of 10 seconds; it tries 1000 times in each. What falls on it only takes from that.
+        // Its burst, and 5 in each of 10 seconds, of 1000 attempts in each. Keys in the same cells only reduce that.
         assert!((75..=150).contains(&frequent), "{frequent} of 10000");
-        assert_eq!(strangers, 0, "of a million who tried once");
+        assert_eq!(strangers, 0, "of a million keys with one attempt");
         assert_eq!(bytes(), 1 << 20);
     }
 }

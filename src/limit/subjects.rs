@@ -1,9 +1,9 @@
-//! What each user of a client has left, of a bounded number of users.
+//! The buckets of users, at most `MAX_USERS`.
 //!
-//! A user whose bucket is dropped for others' gets a full one when they come again. That is rare and harmless: who asks
-//! often is kept before who does not, and who has not asked for a while has a full bucket in any case. Nobody can make
-//! users to push others out: each is proven by the client's identity provider. A table of fixed size that users share
-//! was left out: there a user could be refused for another's requests.
+//! A user whose bucket was evicted gets a full one with the next request. That is rare and harmless: the cache evicts
+//! idle users before frequent ones, and an idle user's bucket is full anyway. Nobody can invent users to evict others:
+//! the client's identity provider vouches for each. A table of fixed size, as for failures, was left out: users would
+//! share its cells, and one could be refused for another's requests.
 
 use std::hash::BuildHasher;
 use std::num::NonZeroU32;
@@ -17,9 +17,9 @@ use super::bucket::Bucket;
 use appserver_domain::{ClientId, IssuerName, Subject};
 
 /// Users of all clients together, some 200 bytes each.
-const MOST: usize = 100_000;
+const MAX_USERS: usize = 100_000;
 
-/// The buckets by a keyed hash of whose they are and of their terms: with other terms a user begins anew.
+/// The buckets by a keyed hash of client, user and terms: after a change of the terms a user begins with a full one.
 #[derive(Debug)]
 pub(super) struct Subjects {
     buckets: Cache<u64, Arc<Bucket>>,
@@ -28,7 +28,7 @@ pub(super) struct Subjects {
 
 impl Default for Subjects {
     fn default() -> Self {
-        Self { buckets: Cache::new(MOST), hashing: RandomState::default() }
+        Self { buckets: Cache::new(MAX_USERS), hashing: RandomState::default() }
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
 
     /// T26.
     #[tokio::test(start_paused = true)]
-    async fn a_million_users_are_bounded_and_the_greedy_one_stays_limited() {
+    async fn a_million_users_take_bounded_memory_and_a_greedy_one_stays_limited() {
         let count = |n| NonZeroU32::new(n).unwrap();
         let terms = LimitTerms { requests: count(10), per: Per::Minute, burst: count(5) };
         let subjects = Subjects::default();
@@ -67,12 +67,12 @@ mod tests {
         let mut admitted = 0;
         for n in 0..1_000_000 {
             let other = format!("user-{n}").parse().unwrap();
-            assert!(asks(&other).decide_alone().is_zero(), "their first request");
+            assert!(asks(&other).decide_locally().is_zero(), "their first request");
             if n % 1_000 == 0 {
-                admitted += usize::from(asks(&greedy).decide_alone().is_zero());
+                admitted += usize::from(asks(&greedy).decide_locally().is_zero());
             }
         }
         assert_eq!(admitted, 5, "of 1000");
-        assert!(subjects.buckets.len() <= MOST, "{}", subjects.buckets.len());
+        assert!(subjects.buckets.len() <= MAX_USERS, "{}", subjects.buckets.len());
     }
 }

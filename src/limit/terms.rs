@@ -1,4 +1,4 @@
-//! How much is let through, and what is done with the rest.
+//! The configured form of a limit: rate, burst and mode.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use appserver_domain::Invalid;
 
-/// A token bucket's size and how fast it fills.
+/// A token bucket's size and rate.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct LimitTerms {
     pub(crate) requests: NonZeroU32,
@@ -16,31 +16,31 @@ pub(crate) struct LimitTerms {
     pub(crate) burst: NonZeroU32,
 }
 
-/// In what time so many requests may be made: clients' are counted by the second, users' by the minute.
+/// The unit of a rate: seconds for clients, minutes for users.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Per {
     Second,
     Minute,
 }
 
-/// What is done with a request beyond a limit.
+/// What happens to a request beyond a limit.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
 pub(crate) enum LimitMode {
     /// It is refused.
     Enforce,
-    /// It is counted and served: to see whom a limit would hit before it does.
+    /// It is counted and served, to show whom the limit would refuse.
     Shadow,
 }
 
-/// A limit as it is configured.
+/// A configured limit.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limit {
     pub(crate) terms: LimitTerms,
     pub(crate) mode: LimitMode,
 }
 
-/// Which limit it is.
+/// What a limit counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum LimitKind {
     /// A client's requests.
@@ -54,12 +54,12 @@ pub(crate) enum LimitKind {
 }
 
 impl LimitTerms {
-    /// How long it takes until one more is let through.
+    /// The time between two requests at the full rate.
     pub(super) fn interval(self) -> Duration {
         Duration::from_secs(self.per.secs()) / self.requests.get()
     }
 
-    /// How many are let through in a second.
+    /// Requests per second.
     pub(super) fn per_second(self) -> f64 {
         f64::from(self.requests.get()) / self.per.secs() as f64
     }
@@ -115,7 +115,7 @@ impl TryFrom<String> for LimitMode {
 }
 
 impl LimitKind {
-    /// As metrics and the `RateLimit` fields call it.
+    /// The name in metrics and in the `RateLimit` header fields.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Client => "client",

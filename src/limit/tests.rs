@@ -10,9 +10,9 @@ fn limit(requests: u32, per: Per, burst: u32) -> Limit {
     Limit { terms: LimitTerms { requests, per, burst }, mode: LimitMode::Enforce }
 }
 
-fn limits(greedy: ClientLimits, before: Option<&Limits>) -> Limits {
+fn limits(greedy: ClientLimits, previous: Option<&Limits>) -> Limits {
     let limits = HashMap::from([("greedy".parse().unwrap(), greedy)]);
-    Limits::new(limits, Arc::new(Store::Memory), before)
+    Limits::new(limits, Arc::new(Store::Memory), previous)
 }
 
 fn whole(per_second: u32, burst: u32) -> Limits {
@@ -60,7 +60,7 @@ async fn a_client_without_a_limit_is_not_limited() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_greedy_users_refused_requests_do_not_spend_the_clients_limit() {
+async fn refused_requests_of_a_user_do_not_spend_the_clients_limit() {
     let both = ClientLimits {
         whole: Some(limit(10, Per::Second, 10)),
         subject: Some(limit(6, Per::Minute, 2)),
@@ -75,7 +75,7 @@ async fn a_greedy_users_refused_requests_do_not_spend_the_clients_limit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_shadow_mode_a_limit_only_counts_what_it_would_refuse() {
+async fn a_limit_in_shadow_mode_only_counts() {
     let shadow = |limit| Some(Limit { mode: LimitMode::Shadow, ..limit });
     let both = ClientLimits {
         whole: shadow(limit(10, Per::Second, 10)),
@@ -98,21 +98,21 @@ async fn in_shadow_mode_a_limit_only_counts_what_it_would_refuse() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_counted_goes_on_where_the_terms_are_the_same() {
+async fn counts_continue_after_a_reload_where_the_terms_are_the_same() {
     let both = |client, user| ClientLimits {
         whole: Some(limit(10, Per::Second, client)),
         subject: Some(limit(6, Per::Minute, user)),
     };
-    let before = limits(both(10, 2), None);
-    assert_eq!(admitted(&before, Some("user"), 100).await, 2);
-    assert_eq!(admitted(&before, None, 100).await, 8);
-    // Another mode is no reason to begin anew.
+    let previous = limits(both(10, 2), None);
+    assert_eq!(admitted(&previous, Some("user"), 100).await, 2);
+    assert_eq!(admitted(&previous, None, 100).await, 8);
+    // A change of the mode alone does not reset the count.
     let mut same = both(10, 2);
     same.whole = same.whole.map(|limit| Limit { mode: LimitMode::Shadow, ..limit });
-    assert_eq!(admitted(&limits(same, Some(&before)), Some("user"), 10).await, 0);
-    assert_eq!(admitted(&limits(both(10, 2), Some(&before)), None, 10).await, 0);
-    assert_eq!(admitted(&limits(both(20, 3), Some(&before)), Some("user"), 10).await, 3);
-    assert_eq!(admitted(&limits(both(20, 3), Some(&before)), None, 100).await, 20);
+    assert_eq!(admitted(&limits(same, Some(&previous)), Some("user"), 10).await, 0);
+    assert_eq!(admitted(&limits(both(10, 2), Some(&previous)), None, 10).await, 0);
+    assert_eq!(admitted(&limits(both(20, 3), Some(&previous)), Some("user"), 10).await, 3);
+    assert_eq!(admitted(&limits(both(20, 3), Some(&previous)), None, 100).await, 20);
 }
 
 /// T41: users of two issuers with one subject have a limit each.

@@ -269,7 +269,8 @@ async fn who_waits_for_a_turn_that_redis_promised_waits_no_more_when_redis_is_go
     let now: (i64, i64) = cmd("TIME").query_async(&mut redis).await.unwrap();
     // Sixty reservations, as of sixty replicas: sound, and half a minute.
     let (at, level) = (now.0.to_string(), "-60");
-    let state = ["HSET", BUDGET, "level", level, "rate", "2", "refresh", "0", "at", &at, "cut", "0"];
+    let state =
+        ["HSET", BUDGET, "level", level, "rate", "2", "refresh", "0", "at", &at, "cut", "0"];
     let _: i64 = run(&mut redis, &state).await;
     let began = Instant::now();
     let waiting = fleet.album(0, "waiting");

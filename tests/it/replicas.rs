@@ -535,13 +535,18 @@ async fn a_token_is_renewed_ahead_by_one_replica_for_all() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_not_renewed_ahead_while_the_shared_budget_has_nothing_to_spare() {
     // Until the time to come nothing is added.
-    let states = [("level", "499", "refresh", "1000"), ("level", "1000", "spare", "0.5")];
-    join_all(states.map(|(level, calls, spare, for_refreshes)| async move {
+    let states = [("level", "499", "refresh", "1000"), ("level", "1000", "refresh", "0.5")];
+    join_all(states.map(|(level, calls, refresh, refresh_calls)| async move {
         let fleet = Fleet::of(1, &format!("{AMPLE}{REFRESHED_SOON}")).await;
         let (old, _) = fetched_for_a_while(&fleet, "2015").await;
         let mut connection = fleet.redis.connection().await;
         let mut state = redis::cmd("HSET");
-        state.arg("appserver:{common}:budget").arg(level).arg(calls).arg(spare).arg(for_refreshes);
+        state
+            .arg("appserver:{common}:budget")
+            .arg(level)
+            .arg(calls)
+            .arg(refresh)
+            .arg(refresh_calls);
         let () = state.arg("at").arg("900000000000").query_async(&mut connection).await.unwrap();
         assert_eq!(fleet.album(0, "2015").await, old);
         until_refreshed(&fleet, "no_budget").await;

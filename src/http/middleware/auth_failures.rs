@@ -17,7 +17,7 @@ pub(crate) fn check(
     presented: &PresentedCredential,
 ) -> Result<(), ApiError> {
     let RequestContext { rules, address, started, .. } = context;
-    let Some(spent) = rules.failures.spent_by(*address, *started) else {
+    let Some(spent) = rules.failures.exceeded_by(*address, *started) else {
         return Ok(());
     };
     let is_costly = rules.authenticator.needs_signature_check(presented, api.clock.now());
@@ -36,19 +36,19 @@ pub(crate) fn record(
 ) -> ApiError {
     let RequestContext { rules, address, started, .. } = context;
     let failures = &rules.failures;
-    let noted = if error.is_attempt() {
+    let recorded = if error.is_attempt() {
         // Beyond its limit an address gets one answer for every credential and every client.
-        let spent = failures.spent_by(*address, *started);
+        let spent = failures.exceeded_by(*address, *started);
         if let Some(refusal) = spent.and_then(|spent| reject(api, context, spent)) {
             return refusal;
         }
-        failures.note(*address, presented.named_client(), *started)
+        failures.record(*address, presented.named_client(), *started)
     } else if matches!(error, AuthError::Missing) {
-        failures.note_bare(*address, *started)
+        failures.record_missing(*address, *started)
     } else {
         return error.into();
     };
-    for limit in noted.reached.into_iter().flatten() {
+    for limit in recorded.reached.into_iter().flatten() {
         let client = error.client().filter(|_| limit == LimitKind::ClientFailures);
         tracing::warn!(
             request.id = context.id.as_str(),
@@ -61,7 +61,7 @@ pub(crate) fn record(
              appserver_throttled_total and not logged",
         );
     }
-    let rejection = noted.beyond.and_then(|beyond| reject(api, context, beyond));
+    let rejection = recorded.beyond.and_then(|beyond| reject(api, context, beyond));
     rejection.unwrap_or_else(|| error.into())
 }
 
