@@ -1,4 +1,4 @@
-//! What a caller may have: (caller, request) → [`Grant`], or the reason why not. Pure.
+//! Decides what a caller may get: (caller, request) → [`Grant`] or [`Refusal`]. Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use appserver_policy::{
     SessionPolicy, ValueProblem,
 };
 
-/// A named entitlement, as the configuration gives it: everything that was checked when it was loaded.
+/// A configured grant. Everything in it was checked when the configuration was loaded.
 #[derive(Debug)]
 pub(crate) struct Entitlement {
     pub(crate) name: GrantName,
@@ -21,11 +21,11 @@ pub(crate) struct Entitlement {
     pub(crate) template: GrantTemplate,
     pub(crate) durations: Durations,
     pub(crate) external_id: Option<ExternalId>,
-    /// Of all that the configuration says of it: its role and its policy's text included.
+    /// Of the whole configuration of the grant, including its role and the text of its policy.
     pub(crate) fingerprint: Fingerprint,
 }
 
-/// How long a grant's tokens live: what callers get who do not ask, and what they may ask for.
+/// The durations of a grant's tokens: the bounds of a requested one, and the default.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Durations {
     shortest: SessionDuration,
@@ -34,7 +34,7 @@ pub(crate) struct Durations {
 }
 
 impl Durations {
-    /// The bounds in this order, if they are in order.
+    /// `None` if the three are not in ascending order.
     pub(crate) fn new(
         shortest: SessionDuration,
         default: SessionDuration,
@@ -55,37 +55,37 @@ impl Durations {
         self.longest
     }
 
-    fn choose(&self, asked_secs: Option<u64>) -> Result<SessionDuration, Refusal> {
-        let Some(secs) = asked_secs else { return Ok(self.default) };
+    fn choose(&self, requested_secs: Option<u64>) -> Result<SessionDuration, Refusal> {
+        let Some(secs) = requested_secs else { return Ok(self.default) };
         SessionDuration::between(self.shortest, self.longest, secs)
             .ok_or(Refusal::Duration { shortest: self.shortest, longest: self.longest })
     }
 }
 
-/// What a caller asks for; unread text but for its shape, and for the policy's.
+/// A caller's request for a token. Only its shape is checked, and the form of the policy.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct TokenParams {
     pub(crate) grant: Option<String>,
     pub(crate) duration_secs: Option<u64>,
     pub(crate) parameters: BTreeMap<String, String>,
-    /// To have less than the grant gives.
+    /// Restricts the token further than the grant does.
     pub(crate) policy: Option<RequestedPolicy>,
 }
 
-/// All grants, and which client may use which.
+/// All grants, and the grants of each client.
 #[derive(Debug)]
 pub(crate) struct Grants {
     pub(crate) entitlements: HashMap<GrantName, Entitlement>,
     pub(crate) of_clients: HashMap<ClientId, BTreeSet<GrantName>>,
-    /// How long after a decision the token that it was made for may be issued: the longest request.
+    /// The longest time between a decision and the issue of its token: the time limit of a request.
     pub(crate) issued_within: Duration,
 }
 
-/// Tokens that end with a login last whole steps of so many seconds. A duration for each second that a login has left would
-/// be a token for each call: tokens are kept by their duration, too.
+/// Durations that a login shortens are multiples of this. The duration is part of the cache key, so durations in seconds
+/// would make each call a miss.
 const STEP_SECS: u64 = 300;
 
-/// A grant that this caller may use, narrowed by what the caller is and said.
+/// A grant that this caller may use, with its policy rendered for the caller and the request.
 #[derive(Debug)]
 pub(crate) struct Grant<'a> {
     entitlement: &'a Entitlement,
@@ -93,14 +93,14 @@ pub(crate) struct Grant<'a> {
     session: RenderedSession,
 }
 
-/// Why there is no grant.
+/// Why a caller gets no grant.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The grant is not among the client's, or does not exist at all: callers are not told which.
+    /// The grant does not exist or is not one of the client's. Callers do not learn which.
     #[error("the client may not use this grant")]
     NotGranted,
     #[error("the client has several grants: name one of {}", names(.0))]
-    Unnamed(BTreeSet<GrantName>),
+    NameRequired(BTreeSet<GrantName>),
     #[error(
         "a duration for this grant is {} to {} seconds", .shortest.as_secs(), .longest.as_secs()
     )]
@@ -128,7 +128,7 @@ fn names(grants: &BTreeSet<GrantName>) -> String {
 }
 
 impl Grants {
-    /// The grants that the client may use, in the order of their names.
+    /// The client's grants in the order of their names.
     pub(crate) fn of(&self, client: &ClientId) -> impl Iterator<Item = &Entitlement> {
         self.of_clients
             .get(client)
@@ -137,15 +137,15 @@ impl Grants {
             .filter_map(|name| self.entitlements.get(name))
     }
 
-    /// The grant that the caller asks for, if it may have it as it asks.
+    /// Decides whether the caller may get what it requests.
     pub(crate) fn decide(
         &self,
         caller: &Caller,
-        asked: &TokenParams,
+        request: &TokenParams,
         now: DateTime<Utc>,
     ) -> Result<Grant<'_>, Refusal> {
-        let entitlement = self.entitlement(caller.client(), asked.grant.as_deref())?;
-        let chosen = entitlement.durations.choose(asked.duration_secs)?;
+        let entitlement = self.entitlement(caller.client(), request.grant.as_deref())?;
+        let chosen = entitlement.durations.choose(request.duration_secs)?;
         let duration = match caller.until() {
             None => chosen,
             Some(end) => self.within(chosen, end, now).ok_or(Refusal::LoginEndsSoon)?,
@@ -155,25 +155,29 @@ impl Grants {
             issuer: caller.issuer(),
             subject: caller.subject(),
             claims: caller.claims(),
-            params: &asked.parameters,
+            params: &request.parameters,
             now,
         };
-        let session = match &asked.policy {
+        let session = match &request.policy {
             None => entitlement.template.render(raw)?,
             Some(policy) => entitlement.template.render_within(raw, policy)?,
         };
         Ok(Grant { entitlement, duration, session })
     }
 
-    /// The grant that a request is for, whatever else is wrong with it; none if the client may not use it.
-    pub(crate) fn asked(&self, client: &ClientId, named: Option<&str>) -> Option<&GrantName> {
+    /// The name of the requested grant, even if the rest of the request is invalid; `None` if the client may not use it.
+    pub(crate) fn requested_name(
+        &self,
+        client: &ClientId,
+        named: Option<&str>,
+    ) -> Option<&GrantName> {
         self.entitlement(client, named).ok().map(|entitlement| &entitlement.name)
     }
 
-    /// What of a duration ends before the login does.
+    /// Shortens a duration so that the token expires before the login ends.
     ///
-    /// It does however late within the request the token is issued. A token that is kept was issued before: it was asked
-    /// for with the same duration, so it ends sooner still.
+    /// The result allows for a token that is issued as late as the request permits. A cached token has the same duration
+    /// and was issued earlier, so it expires earlier still.
     fn within(
         &self,
         chosen: SessionDuration,
@@ -184,8 +188,8 @@ impl Grants {
         chosen.at_most(left.as_secs() / STEP_SECS * STEP_SECS)
     }
 
-    /// The grant, if the client may use it.
-    pub(crate) fn held(&self, client: &ClientId, name: &GrantName) -> Option<&Entitlement> {
+    /// The grant of this name, if it is one of the client's.
+    pub(crate) fn find(&self, client: &ClientId, name: &GrantName) -> Option<&Entitlement> {
         let own = self.of_clients.get(client)?;
         own.contains(name).then(|| self.entitlements.get(name)).flatten()
     }
@@ -197,7 +201,7 @@ impl Grants {
             None => match (own.first(), own.len()) {
                 (Some(only), 1) => only,
                 (None, _) => return Err(Refusal::NotGranted),
-                (Some(_), _) => return Err(Refusal::Unnamed(own.clone())),
+                (Some(_), _) => return Err(Refusal::NameRequired(own.clone())),
             },
         };
         self.entitlements.get(name).ok_or(Refusal::NotGranted)
@@ -209,22 +213,21 @@ impl<'a> Grant<'a> {
         &self.entitlement.name
     }
 
-    /// Tells the grant from what it was before it was changed.
+    /// Changes when the configuration of the grant does.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.entitlement.fingerprint
     }
 
-    /// Whether what it gives depends on this claim of the caller's.
+    /// Whether the grant's template uses this claim of the caller.
     pub(crate) fn uses_claim(&self, claim: &str) -> bool {
         self.entitlement.template.uses().claims.iter().any(|used| used.as_str() == claim)
     }
 
-    /// What its tokens may do.
     pub(crate) fn policy(&self) -> &SessionPolicy {
         &self.session.policy
     }
 
-    /// What STS will be asked for: the role, narrowed by the rendered policy.
+    /// The parameters of the call to STS: the role, restricted by the rendered policy.
     pub(crate) fn into_role_session(self) -> RoleSession {
         let RenderedSession { policy, session_name, source_identity } = self.session;
         RoleSession {
@@ -291,15 +294,15 @@ mod tests {
     fn decide(
         client: &str,
         subject: Option<&str>,
-        asked: &TokenParams,
+        request: &TokenParams,
     ) -> Result<RoleSession, Refusal> {
         let subject = subject.map(|subject| subject.parse::<Subject>().unwrap());
         let caller = Caller::simulated(client.parse().unwrap(), subject, BTreeMap::new());
         let now = "2015-01-01T00:00:00Z".parse().unwrap();
-        grants().decide(&caller, asked, now).map(Grant::into_role_session)
+        grants().decide(&caller, request, now).map(Grant::into_role_session)
     }
 
-    fn asked(grant: Option<&str>, album: Option<&str>) -> TokenParams {
+    fn request(grant: Option<&str>, album: Option<&str>) -> TokenParams {
         let parameters = album.map(|album| ("album".to_owned(), album.to_owned()));
         TokenParams {
             grant: grant.map(str::to_owned),
@@ -311,25 +314,25 @@ mod tests {
 
     #[test]
     fn a_client_with_one_grant_need_not_name_it() {
-        let session = decide("reader", None, &asked(None, Some("2015"))).unwrap();
+        let session = decide("reader", None, &request(None, Some("2015"))).unwrap();
         insta::assert_snapshot!(session.policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/*"}]}"#);
         assert_eq!((session.name.as_str(), session.duration.as_secs()), ("reader", 1800));
     }
 
     #[test]
-    fn a_grant_of_others_and_one_that_does_not_exist_are_refused_alike() {
+    fn a_grant_of_other_clients_and_an_unknown_one_get_the_same_refusal() {
         for (client, grant) in
             [("reader", "own"), ("reader", "nothing"), ("none", "album"), ("nobody", "album")]
         {
-            let refused = decide(client, None, &asked(Some(grant), Some("2015")));
+            let refused = decide(client, None, &request(Some(grant), Some("2015")));
             assert_eq!(refused.unwrap_err(), Refusal::NotGranted, "{client} {grant}");
         }
-        assert_eq!(decide("none", None, &asked(None, None)).unwrap_err(), Refusal::NotGranted);
+        assert_eq!(decide("none", None, &request(None, None)).unwrap_err(), Refusal::NotGranted);
     }
 
     #[test]
     fn among_several_grants_one_must_be_named() {
-        let refusal = decide("both", None, &asked(None, Some("2015"))).unwrap_err();
+        let refusal = decide("both", None, &request(None, Some("2015"))).unwrap_err();
         assert_eq!(
             refusal.to_string(),
             "the client has several grants: name one of `album`, `own`"
@@ -338,22 +341,22 @@ mod tests {
 
     #[test]
     fn durations_outside_the_grants_bounds_are_refused() {
-        let with = |secs| TokenParams { duration_secs: Some(secs), ..asked(None, Some("2015")) };
+        let with = |secs| TokenParams { duration_secs: Some(secs), ..request(None, Some("2015")) };
         let got = [899, 900, 3600, 3601, u64::MAX].map(|secs| {
             decide("reader", None, &with(secs)).map(|session| session.duration.as_secs()).ok()
         });
         assert_eq!(got, [None, Some(900), Some(3600), None, None]);
     }
 
-    /// The lesser of the two, in steps of 300 s, and nothing where less than 900 s would be left.
+    /// In steps of 300 s, and refused where less than 900 s would be left.
     #[test]
-    fn a_duration_ends_with_the_login_that_it_is_for() {
+    fn a_token_expires_before_the_login_ends() {
         let now: DateTime<Utc> = "2015-01-01T00:00:00Z".parse().unwrap();
         let got = |secs: Option<u64>, left: i64| {
             let caller = Caller::simulated("reader".parse().unwrap(), None, BTreeMap::new())
                 .logged_in_until(now + chrono::TimeDelta::seconds(left));
-            let asked = TokenParams { duration_secs: secs, ..asked(None, Some("2015")) };
-            grants().decide(&caller, &asked, now).map(|grant| grant.duration.as_secs())
+            let request = TokenParams { duration_secs: secs, ..request(None, Some("2015")) };
+            grants().decide(&caller, &request, now).map(|grant| grant.duration.as_secs())
         };
         for (secs, left, expected) in [
             (None, 86_400, 1800),
@@ -374,11 +377,11 @@ mod tests {
     }
 
     #[test]
-    fn a_callers_own_policy_can_only_take_away() {
+    fn a_callers_own_policy_only_restricts_the_grant() {
         let with = |key: &str| {
             let json = ALBUM.replace("${params.album}/*", key);
             let policy = Some(RequestedPolicy::parse(&json).unwrap());
-            decide("reader", None, &TokenParams { policy, ..asked(None, Some("2015")) })
+            decide("reader", None, &TokenParams { policy, ..request(None, Some("2015")) })
         };
         let session = with("2015/01/*").unwrap();
         insta::assert_snapshot!(session.policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/*"}]}"#);
@@ -388,12 +391,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_not_declared_is_refused() {
+    fn missing_and_undeclared_values_are_refused() {
         let album = || "album".parse().unwrap();
         let refusals = [
-            decide("reader", None, &asked(None, None)),
-            decide("both", None, &asked(Some("own"), None)),
-            decide("both", Some("alice"), &asked(Some("own"), Some("2015"))),
+            decide("reader", None, &request(None, None)),
+            decide("both", None, &request(Some("own"), None)),
+            decide("both", Some("alice"), &request(Some("own"), Some("2015"))),
         ]
         .map(Result::unwrap_err);
         let expected = [

@@ -1,4 +1,5 @@
-//! What leaves and comes back is sealed: who holds it meanwhile, such as Redis or a phone, can neither read it nor make it.
+//! Authenticated encryption of values that others keep for the service, such as Redis or an app. They can neither read nor
+//! forge them.
 
 use std::fmt;
 
@@ -16,17 +17,17 @@ use appserver_domain::Invalid;
 
 const KEY_LENGTH: usize = 32;
 const NONCE_LENGTH: usize = 24;
-/// The version of the format, in front of each sealed value.
+/// The version of the format, the first byte of each encrypted value.
 const VERSION: u8 = 1;
-/// The key of `appserver dev`. It is published, so it seals nothing from those who can read.
+/// The key of `appserver dev`. It is published, so it protects nothing.
 const DEMO: [u8; KEY_LENGTH] = *b"appserver-demo-store-key-0000001";
 
-/// A secret that all replicas have: 256 random bits.
+/// A secret that all replicas share: 256 random bits.
 #[derive(Debug)]
 pub(crate) struct SealKey(SecretBox<[u8; KEY_LENGTH]>);
 
 impl SealKey {
-    /// A key as `openssl rand -base64 32` writes it; white space around it is nothing.
+    /// Parses the output of `openssl rand -base64 32`, without surrounding white space.
     pub(crate) fn from_base64(text: &str) -> Result<Self, Invalid> {
         const RULE: Invalid =
             Invalid("a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them");
@@ -34,7 +35,7 @@ impl SealKey {
         let key: [u8; KEY_LENGTH] = bytes.as_slice().try_into().map_err(|_| RULE)?;
         if key == DEMO {
             return Err(Invalid(
-                "this is the demo's key, which is published; make one of your own",
+                "this is the demo's key, which is published; make your own with `openssl rand -base64 32`",
             ));
         }
         Ok(Self(SecretBox::new(Box::new(key))))
@@ -44,7 +45,7 @@ impl SealKey {
         Self(SecretBox::new(Box::new(DEMO)))
     }
 
-    /// A key for one purpose.
+    /// Derives a key for one purpose.
     pub(crate) fn derived(&self, purpose: &str) -> Zeroizing<[u8; KEY_LENGTH]> {
         let mut hash = <Hmac<Sha256> as hmac::KeyInit>::new_from_slice(self.0.expose_secret())
             .expect("HMAC takes a key of any length");
@@ -58,19 +59,19 @@ impl SealKey {
     }
 }
 
-/// Seals for one purpose with the newest key, opens with any.
+/// Encrypts for one purpose with the newest key, and decrypts with any.
 pub(crate) struct Seal {
     ciphers: Vec<XChaCha20Poly1305>,
 }
 
 impl Seal {
-    /// What is sealed for another purpose is not opened, even where the keys are the same.
+    /// A value that was encrypted for another purpose does not decrypt, even with the same keys.
     pub(crate) fn new(purpose: &str, keys: &[SealKey]) -> Self {
         let cipher = |key: &SealKey| XChaCha20Poly1305::new(&Key::from(*key.derived(purpose)));
         Self { ciphers: keys.iter().map(cipher).collect() }
     }
 
-    /// Seals for one place: moved to another name, it does not open.
+    /// Encrypts and binds the result to `name`: under another name it does not decrypt.
     pub(crate) fn seal(&self, name: &str, plain: &SecretSlice<u8>) -> Vec<u8> {
         let mut nonce = [0; NONCE_LENGTH];
         rand::rng().fill_bytes(&mut nonce);
@@ -82,7 +83,7 @@ impl Seal {
         [&[VERSION], nonce.as_slice(), &sealed].concat()
     }
 
-    /// What was sealed for this name with one of the keys; nothing if anything is different.
+    /// Decrypts a value that was encrypted for this name with one of the keys; `None` if it was not.
     pub(crate) fn open(&self, name: &str, sealed: &[u8]) -> Option<SecretSlice<u8>> {
         let (version, rest) = sealed.split_first()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LENGTH>()?;
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_same_name_and_one_of_the_keys_open_it() {
+    fn a_value_decrypts_only_under_its_name_and_with_one_of_the_keys() {
         let sealed = seal(&[1]).seal("app:{a}:token", &plain());
         let opens = |keys: &[u8], name| {
             let opened = seal(keys).open(name, &sealed);
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sealed_for_one_purpose_does_not_open_for_another() {
+    fn a_value_for_one_purpose_does_not_decrypt_for_another() {
         let [one, other] =
             ["one", "other"].map(|purpose| Seal::new(purpose, &[SealKey::for_tests(1)]));
         let sealed = one.seal("name", &plain());
@@ -141,14 +142,14 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_key_seals() {
+    fn the_newest_key_encrypts() {
         let sealed = seal(&[2, 1]).seal("name", &plain());
         assert!(seal(&[1]).open("name", &sealed).is_none());
         assert!(seal(&[2]).open("name", &sealed).is_some());
     }
 
     #[test]
-    fn any_changed_bit_and_any_cut_are_refused() {
+    fn any_changed_bit_and_any_truncation_is_refused() {
         let (seal, name) = (seal(&[1]), "name");
         let sealed = seal.seal(name, &plain());
         for bit in 0..sealed.len() * 8 {
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_sealed_twice_looks_the_same_or_shows_what_it_is() {
+    fn encryption_is_randomized_and_hides_the_plaintext() {
         let seal = seal(&[1]);
         let [one, other] = [(); 2].map(|()| seal.seal("name", &plain()));
         assert_ne!(one, other);

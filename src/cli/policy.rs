@@ -161,7 +161,7 @@ fn with_fix(refusal: &Refusal, caller: &Caller) -> String {
     }
     };
     let fix = match refusal {
-        Refusal::Unnamed(_) => "choose it by --grant NAME".to_owned(),
+        Refusal::NameRequired(_) => "choose it by --grant NAME".to_owned(),
         Refusal::Value(problem) => value(problem),
         Refusal::NotGranted
         | Refusal::Duration { .. }

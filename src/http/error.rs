@@ -280,7 +280,7 @@ fn refused(refusal: &Refusal) -> Public {
             "Forbidden.Grant",
             "The login ends too soon: credentials end with it and last 900 seconds at least. Renew the login first.",
         ),
-        Refusal::Unnamed(_) => Public::parameter("Grant", refusal.to_string()),
+        Refusal::NameRequired(_) => Public::parameter("Grant", refusal.to_string()),
         Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
         Refusal::Value(problem) => value(problem),
         Refusal::Policy(excess) => Public::new(

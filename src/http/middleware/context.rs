@@ -143,7 +143,9 @@ impl RequestContext {
 
     /// Records the grant that the request names or implies.
     pub(crate) fn note_requested_grant(&self, caller: &Caller, params: &TokenParams) {
-        if let Some(grant) = self.rules.grants.asked(caller.client(), params.grant.as_deref()) {
+        if let Some(grant) =
+            self.rules.grants.requested_name(caller.client(), params.grant.as_deref())
+        {
             self.note_grant(grant);
         }
     }

@@ -72,7 +72,7 @@ pub(crate) async fn authenticate(
     let Ticket { caller, grant, fingerprint, .. } = ticket;
     let caller = rules.authenticator.authenticate_ticket(caller).map_err(failed)?;
     let same = |held: &Entitlement| held.fingerprint == fingerprint;
-    if !rules.grants.held(caller.client(), &grant).is_some_and(same) {
+    if !rules.grants.find(caller.client(), &grant).is_some_and(same) {
         let client = caller.client().clone();
         return Err(failed(TicketProblem::GrantChanged(client).into()));
     }
