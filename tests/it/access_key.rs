@@ -4,7 +4,7 @@ use crate::binary::{Service, emulated_sts, text};
 
 /// Variables that happen to be set, such as those of another tool, say nothing where files are named.
 #[tokio::test(flavor = "multi_thread")]
-async fn variables_do_not_win_over_the_files_that_are_configured_and_the_log_says_which_it_was() {
+async fn configured_key_files_take_precedence_over_variables_and_the_log_names_the_source() {
     let (sts, control) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let folder = tempfile::tempdir().unwrap();

@@ -170,7 +170,7 @@ pub(crate) async fn emulated_sts() -> (SocketAddr, EmulatorControl) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn serve_vends_and_ends_well_on_sigterm() {
+async fn serve_vends_and_ends_cleanly_on_sigterm() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let mut running = service.start(("testid", "testsecret"));
@@ -345,7 +345,7 @@ async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_role_of_another_account_ends_the_server_unless_it_is_meant() {
+async fn a_role_of_another_account_ends_the_server_unless_configured() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "55667788");
     let running = service.start(("testid", "testsecret"));
@@ -354,7 +354,7 @@ async fn a_role_of_another_account_ends_the_server_unless_it_is_meant() {
 
 /// What a supervisor sends a process that has just begun. A Redis that says nothing holds it there for a while.
 #[tokio::test(flavor = "multi_thread")]
-async fn signals_during_the_start_are_heard() {
+async fn signals_during_the_start_are_handled() {
     for signals in [&["TERM"][..], &["INT"], &["HUP", "TERM"], &["HUP"]] {
         let (sts, _) = emulated_sts().await;
         let redis = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
@@ -395,7 +395,7 @@ async fn signals_during_the_start_are_heard() {
 
 /// Nothing that a configuration names is waited for that may never end.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_in_place_of_a_file_is_a_problem_and_stops_nothing() {
+async fn a_pipe_in_place_of_a_file_is_a_problem_and_blocks_nothing() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let mut running = service.start_with(
@@ -433,8 +433,7 @@ async fn a_pipe_in_place_of_a_file_is_a_problem_and_stops_nothing() {
 
 /// Balancers have a moment to notice; who sits before it does not wait for them.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_sigterm_callers_are_served_until_balancers_have_noticed_and_sigint_waits_for_nobody()
-{
+async fn after_sigterm_callers_are_served_for_the_lame_duck_period_and_after_sigint_not() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let long = [("APPSERVER__SERVER__LAME_DUCK_MS", "600000"), ("APPSERVER__AUDIT__SINK", "off")];
@@ -466,7 +465,7 @@ async fn after_sigterm_callers_are_served_until_balancers_have_noticed_and_sigin
 }
 
 #[test]
-fn a_taken_port_is_said_so() {
+fn a_port_in_use_is_reported() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
     let environment = [
@@ -497,7 +496,7 @@ sts.access_key: the source `demo` works in `appserver dev` only; use `environmen
 }
 
 #[test]
-fn check_is_content_with_a_sound_configuration() {
+fn check_accepts_a_valid_configuration() {
     let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
     let output = run(&["check", "--without-access-key", "--config", &service.config()], &[]);
     assert_eq!(
@@ -507,7 +506,7 @@ fn check_is_content_with_a_sound_configuration() {
 }
 
 #[test]
-fn policy_render_prints_what_sts_would_be_sent() {
+fn policy_render_prints_the_policy_that_sts_would_get() {
     let render = |rest: &[&str]| {
         run(&[&["policy", "render", "--config", "config/dev.toml"], rest].concat(), &[])
     };
@@ -520,7 +519,7 @@ fn policy_render_prints_what_sts_would_be_sent() {
 }
 
 #[test]
-fn policy_explain_says_which_statement_decides_and_asks_the_roles_policies_too() {
+fn policy_explain_names_the_deciding_statement_and_includes_the_roles_policies() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, statement: &str| {
         let path = folder.path().join(name);
@@ -618,7 +617,7 @@ fn policy_lint_names_file_and_statement() {
 }
 
 #[test]
-fn policy_render_names_what_the_configuration_does_not_have() {
+fn policy_render_names_unknown_clients_and_grants() {
     let refused = |arguments: &[&str]| {
         let render = ["policy", "render", "--config", "config/dev.toml"];
         let output = run(&[&render[..], arguments].concat(), &[]);
@@ -646,7 +645,7 @@ appserver: --issuer: `client-002` has no users of `demo`; its issuers are: none
 }
 
 #[test]
-fn client_new_prints_a_secret_that_its_hash_belongs_to() {
+fn client_new_prints_a_secret_and_its_hash() {
     use sha2::{Digest, Sha256};
     let printed = text(&run(&["client", "new", "photo-app-ios"], &[]).stdout);
     let secret = printed.lines().find(|line| line.trim().len() == 43).unwrap().trim();

@@ -42,7 +42,7 @@ fn commands(of: &[&str]) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_command_ends_as_it_would_if_somebody_read_it() {
+async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let config = service.config();
@@ -105,7 +105,7 @@ async fn every_command_ends_as_it_would_if_somebody_read_it() {
 
 /// A result that is lost is no success.
 #[test]
-fn a_full_disk_is_said_and_has_an_exit_code_of_its_own() {
+fn a_full_disk_is_reported_with_an_exit_code_of_its_own() {
     let audit = "tests/vectors/audit/audit.jsonl";
     for row in [
         &["client", "new", "photo-app"][..],
@@ -122,7 +122,7 @@ fn a_full_disk_is_said_and_has_an_exit_code_of_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_serve_on_without_a_reader_and_end_well() {
+async fn servers_continue_without_a_reader_and_end_cleanly() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let ports: Vec<_> = (0..6).map(|_| free_port().to_string()).collect();

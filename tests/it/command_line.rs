@@ -9,7 +9,7 @@ const KEY: [(&str, &str); 2] =
 
 /// A device that never ends is not read to the end.
 #[test]
-fn files_of_the_command_line_have_a_longest_length_and_may_be_pipes() {
+fn files_of_the_command_line_have_a_length_limit_and_may_be_pipes() {
     for arguments in [
         &["policy", "lint", "/dev/zero"][..],
         &[
@@ -39,7 +39,7 @@ fn files_of_the_command_line_have_a_longest_length_and_may_be_pipes() {
 }
 
 #[test]
-fn policy_render_names_the_option_that_gives_what_is_missing() {
+fn policy_render_names_the_option_for_a_missing_value() {
     let folder = tempfile::tempdir().unwrap();
     let policy = |name: &str, key: &str| {
         let text = format!(
@@ -124,7 +124,7 @@ appserver: there is no file `config/emulator.toml`: run `appserver emulator` in 
 
 /// `check` on the machine of the service; a pipeline has not its directories.
 #[test]
-fn check_names_an_audit_file_that_cannot_be_made() {
+fn check_names_an_audit_file_that_cannot_be_created() {
     let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
     let file = service.folder().join("missing/audit.jsonl").display().to_string();
     let audit = [("APPSERVER__AUDIT__SINK", "file"), ("APPSERVER__AUDIT__FILE", &file)];
@@ -142,7 +142,7 @@ audit.file: the directory `<folder>/missing` does not exist: create it, or name 
 
 /// A stop says how it ended; an audit file that was never written has lost nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clean_stop_ends_with_a_line_and_without_an_error_though_the_audit_is_broken() {
+async fn a_clean_stop_is_logged_without_an_error_even_if_the_audit_is_unavailable() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let file = service.folder().join("missing/audit.jsonl").display().to_string();

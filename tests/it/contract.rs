@@ -90,7 +90,7 @@ async fn every_consumer_reads_a_success() {
 }
 
 #[tokio::test]
-async fn no_consumer_takes_a_failure_for_credentials() {
+async fn no_consumer_reads_a_failure_as_credentials() {
     let stage = Stage::demo().await;
     for path in ["/v1/token?Grant=nothing", "/v1/oss-sdk/token?Grant=nothing"] {
         let answer = stage.get("client-002", path).await;
@@ -107,7 +107,7 @@ async fn no_consumer_takes_a_failure_for_credentials() {
 
 /// Android's stock provider cannot read the body of a 4xx, so it is given none.
 #[tokio::test]
-async fn android_reads_why_it_was_refused() {
+async fn android_reads_the_reason_of_a_refusal() {
     let stage = Stage::demo().await;
     let answer = stage.get("client-002", "/v1/oss-sdk/token?Grant=nothing").await;
     assert_eq!((answer.status, answer.body["ErrorCode"].as_str()), (200, Some("Forbidden.Grant")));

@@ -33,7 +33,7 @@ async fn preflight(stage: &Stage, path: &str, origin: Option<&str>) -> (u16, Str
 }
 
 #[tokio::test]
-async fn a_listed_page_is_told_before_its_request_what_it_may_send() {
+async fn a_listed_page_gets_its_preflight_answered() {
     let stage = set().await;
     let (status, told) = preflight(&stage, "/v1/token", Some(PAGE)).await;
     assert_eq!(status, 204);
@@ -68,7 +68,7 @@ vary: Origin
 }
 
 #[tokio::test]
-async fn answers_and_errors_may_be_read_by_listed_pages_only() {
+async fn only_listed_pages_may_read_answers_and_errors() {
     let stage = set().await;
     let shared = "access-control-allow-origin: https://app.example.com\n\
                   access-control-expose-headers: X-Request-Id, Retry-After, RateLimit, RateLimit-Policy\n\
@@ -93,7 +93,7 @@ async fn answers_and_errors_may_be_read_by_listed_pages_only() {
 }
 
 #[tokio::test]
-async fn without_a_list_nothing_is_said_of_origins() {
+async fn without_listed_origins_no_cors_header_is_sent() {
     let stage = Stage::demo().await;
     let (status, told) = preflight(&stage, "/v1/token", Some(PAGE)).await;
     assert_eq!((status, told.as_str()), (405, "allow: GET, POST"));

@@ -331,7 +331,7 @@ appserver: 1 check failed
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_is_waited_out_until_the_time_is_up() {
+async fn throttled_calls_are_retried_until_the_deadline() {
     let setup = Setup::new().await;
     setup.control.script(Fault::Throttle { time_left_ms: 300 }.times(4).only("AssumeRole"));
     let Ended(code, printed) = setup.run("");

@@ -52,7 +52,7 @@ fn default_toml_documents_every_key() {
 }
 
 #[test]
-fn the_page_of_sdks_names_those_that_are_tested_with_their_versions() {
+fn the_page_of_sdks_names_the_tested_sdks_and_versions() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let read = |path: &str| std::fs::read_to_string(root.join(path)).unwrap();
     let package: serde_json::Value =
@@ -109,7 +109,7 @@ const OF_FETCHED_KEYS: [&str; 2] = ["appserver_jwks_keys", "appserver_jwks_age_s
 
 /// What operators copy into an alert has to be there: under just this name, with its `_total`.
 #[tokio::test]
-async fn every_metric_that_the_documents_name_is_one() {
+async fn every_metric_in_the_documents_exists() {
     // With TLS, for what is shown of certificates.
     let pki = Pki::new();
     let config = format!("[server]\n{}", pki.config("off"));
@@ -152,7 +152,7 @@ async fn every_metric_that_the_documents_name_is_one() {
 
 /// Prometheus sees no increase in a series that appears with its first event: what an alert watches is there before it.
 #[tokio::test]
-async fn every_metric_of_the_alert_table_is_shown_right_after_the_start() {
+async fn every_metric_of_the_alert_table_exists_right_after_the_start() {
     let pki = Pki::new();
     let config = format!("[server]\n{}", pki.config("off"));
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
@@ -188,7 +188,7 @@ async fn every_metric_of_the_alert_table_is_shown_right_after_the_start() {
 /// The pages' blocks of TOML are pasted into configurations. All of them together, over the example for production,
 /// have no problem but files that are not here, what `…` stands for, and a client that a reader has and we have not.
 #[test]
-fn the_configuration_that_the_pages_show_loads() {
+fn the_configuration_in_the_pages_loads() {
     let pages: String = pages().iter().map(|(_, text)| text.as_str()).collect();
     let blocks: Vec<_> = pages.split("\n```toml\n").skip(1).collect();
     assert!(blocks.len() >= 10, "the blocks were not read");
@@ -290,7 +290,7 @@ async fn the_page_of_errors_has_every_code() {
 
 /// Keys are written as `section.key`.
 #[test]
-fn every_configuration_key_that_the_pages_name_is_one() {
+fn every_configuration_key_in_the_pages_exists() {
     let keys = keys();
     let sections = "server|admin|log|tracing|reload|audit|sts|vend|store|failures|tickets";
     let named = Regex::new(&format!(r"`(?:{sections})((?:\.[a-z_]+)+)[` ]")).unwrap();
@@ -313,7 +313,7 @@ fn every_configuration_key_that_the_pages_name_is_one() {
 
 /// A reviewer goes from a threat to its test.
 #[test]
-fn every_test_that_the_pages_name_is_there() {
+fn every_test_named_in_the_pages_exists() {
     let (sources, keys) = (rust_files(&["src", "crates", "tests/it"]), keys());
     let named = Regex::new("`([a-z0-9]+(?:_[a-z0-9]+){3,})`").unwrap();
     let mut count = 0;

@@ -52,7 +52,7 @@ const FEW_FOR_A_CLIENT: &str =
     "[auth_failure_limit]\nper_client_per_minute = 1\nper_client_burst = 3\n";
 
 #[tokio::test]
-async fn an_address_whose_failures_are_spent_gets_one_answer_to_all_that_it_tries_in_vain() {
+async fn an_address_beyond_its_failure_limit_gets_one_answer_to_every_invalid_credential() {
     let config = FEW_FROM_AN_ADDRESS;
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
@@ -97,7 +97,7 @@ async fn an_address_whose_failures_are_spent_gets_one_answer_to_all_that_it_trie
 
 /// A stranger neither locks a client out nor learns whether there is one.
 #[tokio::test]
-async fn failures_in_a_clients_name_are_answered_alike_for_all_and_a_right_secret_passes() {
+async fn failures_in_a_clients_name_get_one_answer_and_a_valid_secret_passes() {
     let config = FEW_FOR_A_CLIENT;
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let [here, there] =
@@ -138,7 +138,7 @@ async fn failures_in_a_clients_name_are_answered_alike_for_all_and_a_right_secre
 }
 
 #[tokio::test]
-async fn reaching_a_limit_is_one_warning_and_what_is_beyond_it_leaves_no_line() {
+async fn reaching_a_limit_is_logged_once_and_requests_beyond_it_are_not() {
     let clients = "[clients.noisy-app]\ngrants = []\n";
     let config = FEW_FOR_A_CLIENT.to_owned() + clients;
     let start = logs::capture();
@@ -159,7 +159,7 @@ async fn reaching_a_limit_is_one_warning_and_what_is_beyond_it_leaves_no_line() 
 
 /// A made-up ticket is a failed credential as any other: counted, and beyond the limit neither looked up nor logged.
 #[tokio::test]
-async fn made_up_tickets_spend_the_limit_of_their_address_and_a_good_one_passes() {
+async fn invalid_tickets_spend_the_limit_of_their_address_and_a_valid_one_passes() {
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
     let asked = stage.request("POST", "/v1/tickets");
@@ -187,7 +187,7 @@ async fn made_up_tickets_spend_the_limit_of_their_address_and_a_good_one_passes(
 
 /// Ten bad requests a second from a carrier's one address, for as long as anybody likes.
 #[tokio::test]
-async fn beside_bad_requests_right_secrets_and_new_users_of_the_same_address_are_served() {
+async fn valid_secrets_and_new_users_are_served_at_an_address_with_many_failures() {
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
     for n in 0..40 {
@@ -239,7 +239,7 @@ async fn signatures_of_an_address_beyond_its_limit_are_verified_at_a_bounded_rat
 
 /// Some HTTP libraries ask once without a credential, and only then send it.
 #[tokio::test]
-async fn a_request_without_a_credential_is_no_attempt_and_has_a_limit_of_its_own() {
+async fn requests_without_a_credential_are_no_failures_and_have_a_limit_of_their_own() {
     let start = logs::capture();
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
@@ -266,7 +266,7 @@ async fn a_request_without_a_credential_is_no_attempt_and_has_a_limit_of_its_own
 }
 
 #[tokio::test]
-async fn limits_of_failures_in_the_shadow_only_count() {
+async fn failure_limits_in_shadow_mode_only_count() {
     let config = "[auth_failure_limit]\nper_address_per_minute = 1\nper_address_burst = 5\n\
                   per_client_per_minute = 1\nper_client_burst = 3\nmode = \"shadow\"\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
@@ -283,7 +283,7 @@ async fn limits_of_failures_in_the_shadow_only_count() {
 
 /// Behind a proxy that is not looked through, all callers have its address.
 #[tokio::test]
-async fn where_all_callers_have_the_proxys_address_it_is_not_counted() {
+async fn a_proxys_address_that_all_callers_share_is_not_counted() {
     let config = FEW_FROM_AN_ADDRESS.to_owned() + "[server]\nbehind_proxy = true\n";
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
     for n in 0..20 {
@@ -296,7 +296,7 @@ async fn where_all_callers_have_the_proxys_address_it_is_not_counted() {
 }
 
 #[tokio::test]
-async fn what_was_counted_survives_a_reload_and_another_mode_is_in_force_at_once() {
+async fn counts_survive_a_reload_and_a_new_mode_takes_effect_at_once() {
     let config = FEW_FROM_AN_ADDRESS;
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
@@ -315,7 +315,7 @@ async fn what_was_counted_survives_a_reload_and_another_mode_is_in_force_at_once
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stranger_who_fails_without_end_does_not_disturb_a_hundred_clients() {
+async fn a_stranger_with_endless_failures_does_not_affect_a_hundred_clients() {
     let config = "[auth_failure_limit]\nper_address_per_minute = 60\nper_address_burst = 20\n"
         .to_owned()
         + &crowd::config();

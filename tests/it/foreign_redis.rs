@@ -96,7 +96,7 @@ async fn is_replaced(fleet: &Fleet, operation: &str) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_number_in_the_budget_or_a_limit_stops_a_replica_and_each_is_made_sound() {
+async fn invalid_numbers_in_the_budget_or_a_limit_stop_no_replica_and_are_replaced() {
     let fleet = Fleet::of(2, CONFIG).await;
     let mut redis = fleet.redis.connection().await;
     is_served(&fleet, 0, "first", "as it is").await;
@@ -134,7 +134,7 @@ async fn no_number_in_the_budget_or_a_limit_stops_a_replica_and_each_is_made_sou
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_of_the_budget_or_a_limit_that_has_another_type_is_replaced() {
+async fn a_key_of_the_budget_or_a_limit_with_another_type_is_replaced() {
     let fleet = Fleet::of(2, CONFIG).await;
     let mut redis = fleet.redis.connection().await;
     is_served(&fleet, 0, "first", "as it is").await;
@@ -159,7 +159,7 @@ async fn a_key_of_the_budget_or_a_limit_that_has_another_type_is_replaced() {
 
 /// Those who wait take turns, so a crowd that nobody has would make each replica's turns rare.
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_that_there_are_not_do_not_slow_those_that_there_are() {
+async fn invented_replicas_do_not_slow_the_real_ones() {
     let fleet = Fleet::of(2, CONFIG).await;
     let mut redis = fleet.redis.connection().await;
     for (number, score) in ["+inf", "1e300", "99999999999", "-inf"].into_iter().enumerate() {
@@ -178,7 +178,7 @@ async fn replicas_that_there_are_not_do_not_slow_those_that_there_are() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whatever_stands_in_a_sessions_keys_its_token_is_fetched_and_shared_again() {
+async fn a_session_with_foreign_values_in_redis_is_fetched_and_shared_again() {
     let fleet = Fleet::of(2, CONFIG).await;
     let mut redis = fleet.redis.connection().await;
     let huge = "x".repeat(2 << 20);
@@ -235,7 +235,7 @@ async fn whatever_stands_in_a_sessions_keys_its_token_is_fetched_and_shared_agai
 
 /// A refusal is sealed with its end, so nobody can make it last.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_that_is_kept_or_put_back_beyond_its_time_is_not_believed() {
+async fn an_expired_refusal_that_is_kept_or_put_back_is_ignored() {
     let fleet = Fleet::of(2, CONFIG).await;
     let mut redis = fleet.redis.connection().await;
     for (album, keep, later) in [
@@ -261,7 +261,7 @@ async fn a_refusal_that_is_kept_or_put_back_beyond_its_time_is_not_believed() {
 
 /// What Redis promised is void when it is gone: nobody waits for the turns of a budget that is no more.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_a_turn_that_redis_promised_waits_no_more_when_redis_is_gone() {
+async fn a_reserved_turn_is_void_when_redis_is_gone() {
     let config = "[store.redis]\ntimeout_ms = 5000\nexpected_replicas = 1\n\
                   [vend.budget]\ncalls_per_second = 2\nburst = 1\n";
     let fleet = Fleet::of(2, config).await;

@@ -16,7 +16,7 @@ const BASIC: &str = r#"Basic realm="AppServer", charset="UTF-8""#;
 const BEARER: &str = r#"Bearer realm="AppServer""#;
 
 #[tokio::test]
-async fn a_refused_request_is_offered_every_method_that_the_configuration_has_and_no_other() {
+async fn a_refused_request_is_offered_exactly_the_configured_authentication_methods() {
     let stage = Stage::demo().await;
     assert_eq!(refused(&stage, "/v1/token").await, [BASIC, BEARER]);
     assert_eq!(refused(&stage, "/v1/oss-sdk/token").await, [BASIC, BEARER]);
@@ -35,7 +35,7 @@ async fn a_refused_request_is_offered_every_method_that_the_configuration_has_an
 }
 
 #[tokio::test]
-async fn no_answer_may_be_taken_for_another_type_than_it_says() {
+async fn no_answer_allows_content_sniffing() {
     let stage = Stage::demo().await;
     for path in ["/v1/token", "/v1/nothing", "/openapi.json", "/docs"] {
         let answer = reqwest::get(format!("http://{}{path}", stage.public)).await.unwrap();
@@ -51,7 +51,7 @@ async fn no_answer_may_be_taken_for_another_type_than_it_says() {
 }
 
 #[tokio::test]
-async fn where_tls_ends_here_browsers_are_told_to_stay_with_it() {
+async fn with_tls_answers_have_strict_transport_security() {
     let pki = Pki::new();
     let config = format!("[server]\n{}", pki.config("off"));
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;

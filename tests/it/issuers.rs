@@ -134,7 +134,7 @@ async fn a_server_starts_and_is_ready_while_an_issuer_is_down() {
 
 /// Credentials end with the login where its issuer is configured so, and a login with too little time left gets an error that says what to do.
 #[tokio::test]
-async fn credentials_end_with_the_login_that_they_are_for() {
+async fn credentials_expire_with_their_login() {
     let provider = Provider::open(demo_keys()).await;
     let stage = provider.stage("expire_with_token = true").await;
     let get = async |life_secs: i64| {

@@ -16,7 +16,7 @@ async fn get_as(stage: &Stage, user: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_client_beyond_its_limit_is_told_when_to_come_back_and_others_are_served() {
+async fn a_client_beyond_its_limit_gets_retry_after_and_others_are_served() {
     let config = "[clients.client-002.limit]\nrequests_per_second = 1\nburst = 3\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     for _ in 0..3 {
@@ -60,7 +60,7 @@ async fn whoami_shows_the_limit() {
 }
 
 #[tokio::test]
-async fn whoami_shows_users_what_they_may_ask_for() {
+async fn whoami_shows_the_limit_of_a_user() {
     let config = "[clients.photo-app.subject_limit]\n\
                   requests_per_minute = 10\nburst = 20\nmode = \"shadow\"\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
@@ -75,7 +75,7 @@ async fn whoami_shows_users_what_they_may_ask_for() {
 }
 
 #[tokio::test]
-async fn a_user_beyond_their_limit_is_told_when_to_come_back_and_other_users_are_served() {
+async fn a_user_beyond_their_limit_gets_retry_after_and_other_users_are_served() {
     let config = "[clients.photo-app.subject_limit]\nrequests_per_minute = 6\nburst = 3\n\
                   [clients.photo-app.limit]\nrequests_per_second = 1\nburst = 7\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
@@ -112,7 +112,7 @@ async fn a_user_beyond_their_limit_is_told_when_to_come_back_and_other_users_are
 }
 
 #[tokio::test]
-async fn a_limit_in_the_shadow_serves_everybody_and_counts() {
+async fn a_limit_in_shadow_mode_rejects_no_request_and_counts() {
     let config = "[clients.photo-app.subject_limit]\n\
                   requests_per_minute = 1\nmode = \"shadow\"\n\
                   [clients.photo-app.limit]\n\
@@ -135,7 +135,7 @@ async fn a_limit_in_the_shadow_serves_everybody_and_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_at_twenty_times_their_limit_does_not_disturb_a_hundred_clients_and_their_users() {
+async fn a_user_at_twenty_times_their_limit_does_not_affect_a_hundred_clients_and_their_users() {
     let config = "[clients.photo-app.subject_limit]\nrequests_per_minute = 60\nburst = 20\n\
                   [clients.photo-app.limit]\nrequests_per_second = 100\nburst = 100\n";
     let config = config.to_owned() + &crowd::config();
@@ -154,7 +154,7 @@ async fn a_user_at_twenty_times_their_limit_does_not_disturb_a_hundred_clients_a
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_count_a_users_requests_together_and_redis_does_not_learn_who_they_are() {
+async fn replicas_count_a_users_requests_together_and_redis_holds_no_subject() {
     let config = "store.redis.timeout_ms = 5000\n\
                   [clients.photo-app.subject_limit]\nrequests_per_minute = 6\nburst = 9\n";
     let fleet = Fleet::of(3, config).await;
@@ -194,7 +194,7 @@ async fn replicas_count_a_clients_requests_together() {
 /// Above twenty requests a second each replica takes several of them from Redis at once: what it was given is used up and
 /// no more, and who is over the limit costs Redis nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_share_a_limit_of_two_hundred_a_second_and_ask_redis_for_a_part_of_it_only() {
+async fn replicas_share_a_limit_of_two_hundred_a_second_with_few_requests_to_redis() {
     let config = "store.redis.timeout_ms = 5000\n\
                   [clients.client-003.limit]\nrequests_per_second = 200\nburst = 100\n";
     let fleet = Fleet::of(2, config).await;
@@ -244,7 +244,7 @@ async fn replicas_share_a_limit_of_two_hundred_a_second_and_ask_redis_for_a_part
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_redis_each_replica_lets_its_part_through() {
+async fn without_redis_each_replica_admits_its_part_of_a_limit() {
     let config = "store.redis.expected_replicas = 3\n\
                   [clients.client-003.limit]\nrequests_per_second = 1\nburst = 30\n";
     let fleet = Fleet::of(1, config).await;

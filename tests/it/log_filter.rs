@@ -8,7 +8,7 @@ use crate::binary::{Service, emulated_sts};
 use crate::stage::PATIENCE;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn debug_lines_come_with_a_reload_and_go_with_the_next() {
+async fn a_reload_turns_debug_lines_on_and_the_next_one_off() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let plain = std::fs::read_to_string(service.config()).unwrap();

@@ -71,7 +71,7 @@ async fn every_route_is_in_the_document_and_every_path_of_it_is_served_with_its_
 
 /// Each sample runs as it is printed, with the three variables set.
 #[tokio::test(flavor = "multi_thread")]
-async fn every_sample_of_the_document_runs_as_it_is_printed() {
+async fn every_sample_of_the_document_runs_as_printed() {
     let stage = Stage::demo().await;
     let answer = stage.send(stage.request("GET", "/openapi.json")).await;
     let mut count = 0;
@@ -127,7 +127,7 @@ const EXPLAINED: &str =
     r#"{"Action":"oss:HeadObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg"}"#;
 
 #[tokio::test]
-async fn every_success_is_as_the_document_says_and_no_more() {
+async fn every_success_matches_the_document_exactly() {
     let limit = "[clients.client-002.limit]\nrequests_per_second = 50\n";
     let stage = Stage::set(Setting { config: limit, ..Setting::default() }).await;
     let jwt = demo_jwt("alice", stage.clock.now());
@@ -159,7 +159,7 @@ async fn every_success_is_as_the_document_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn every_failure_is_as_the_document_says_and_no_more() {
+async fn every_failure_matches_the_document_exactly() {
     let differences = "[clients.client-001]\nenabled = false\n\
                        [clients.client-004.limit]\nrequests_per_second = 1\nburst = 1\n\
                        [sts]\nmax_attempts = 1\n[vend]\nnegative_cache_secs = 0\n\
@@ -230,7 +230,7 @@ async fn every_failure_is_as_the_document_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_ready_answers_as_the_document_says() {
+async fn answers_of_a_server_that_is_not_ready_match_the_document() {
     let unproven = Setting {
         before: Some(|sts| sts.script(Fault::Cut { mid_body: false }.always())),
         ..Setting::default()
@@ -266,7 +266,7 @@ async fn stalled(stage: &Stage, path: &str) -> Answer {
 
 /// What the document lets in is not refused for its shape, and the reverse.
 #[tokio::test]
-async fn requests_are_shaped_as_the_document_says() {
+async fn requests_match_the_document() {
     let stage = Stage::demo().await;
     let document = Document::of(&stage).await;
     let policy = json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": "oss:GetObject",
@@ -338,7 +338,7 @@ async fn requests_are_shaped_as_the_document_says() {
 }
 
 #[tokio::test]
-async fn the_page_shows_every_operation_and_code_and_lets_in_nothing_from_elsewhere() {
+async fn the_page_shows_every_operation_and_code_and_loads_no_other_resources() {
     let stage = Stage::demo().await;
     let document = Document::of(&stage).await;
     let response = stage.request("GET", "/docs").send().await.unwrap();

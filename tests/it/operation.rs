@@ -62,7 +62,7 @@ appserver_vend_lookups_total{outcome="miss"} 1
 
 /// Prometheus's own linter reads the text format; what it dislikes it says on standard error.
 #[tokio::test]
-async fn promtool_finds_nothing_to_say_about_the_metrics() {
+async fn promtool_accepts_the_metrics() {
     let stage = Stage::demo().await;
     // Every family that has a line only once something has happened.
     stage.get("client-002", "/v1/token").await;
@@ -79,7 +79,7 @@ async fn promtool_finds_nothing_to_say_about_the_metrics() {
 }
 
 #[tokio::test]
-async fn a_scraper_that_asks_for_open_metrics_gets_them_and_any_other_the_text_format() {
+async fn the_format_of_metrics_follows_the_accept_header() {
     let stage = Stage::demo().await;
     let scrape = async |accept: Option<&str>| {
         let mut request = reqwest::Client::new().get(format!("http://{}/metrics", stage.admin));
@@ -111,7 +111,7 @@ async fn version_names_the_build_and_the_configuration() {
 
 /// One line a failure, one a token when it comes from STS, and none for those who are given it again.
 #[tokio::test]
-async fn failures_and_new_tokens_leave_one_line_each_and_kept_tokens_none() {
+async fn failures_and_new_tokens_are_logged_once_and_cached_tokens_not() {
     let stage = Stage::demo().await;
     let start = logs::since(0).len();
     let [minted, kept, refused] = [

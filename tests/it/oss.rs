@@ -33,7 +33,7 @@ async fn read(stage: &Stage, token: &Answer, key: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_vended_token_opens_what_its_grant_names_and_nothing_else() {
+async fn a_vended_token_reads_exactly_the_objects_of_its_grant() {
     let stage = Stage::demo().await;
     let day = stage.get("client-002", "/v1/token").await;
     let album = stage.get("client-003", "/v1/token?Parameters.album=2015").await;
@@ -61,7 +61,7 @@ async fn a_vended_token_opens_what_its_grant_names_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_vended_token_ends_when_it_says() {
+async fn a_vended_token_expires_at_its_expiration() {
     let stage = Stage::demo().await;
     let token = stage.get("client-002", "/v1/token").await;
     let left = token.time("Expiration") - stage.clock.now();

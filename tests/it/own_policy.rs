@@ -26,7 +26,7 @@ async fn explain(stage: &Stage, client: &str, body: &Value) -> Answer {
 }
 
 #[tokio::test]
-async fn a_token_of_a_callers_own_policy_does_what_it_says_and_no_more() {
+async fn a_token_with_a_callers_own_policy_allows_exactly_that_policy() {
     let stage = Stage::demo().await;
     assert_eq!(token(&stage, &reading("albums/2015/grass/*")).await.outcome(), "200 Success");
     let sent = stage.assume_role_calls().last().unwrap().parameters["Policy"].clone();
@@ -41,7 +41,7 @@ async fn a_token_of_a_callers_own_policy_does_what_it_says_and_no_more() {
 }
 
 #[tokio::test]
-async fn a_policy_comes_as_object_as_string_or_by_query_and_equal_ones_share_a_token() {
+async fn a_policy_is_an_object_a_string_or_in_the_query_and_equal_ones_share_a_token() {
     let stage = Stage::demo().await;
     let policy = json!({"Statement": [
         {"Action": ["oss:GetObject"], "Resource": ["acs:oss:*:*:sample-bucket/albums/2015/b",
@@ -66,7 +66,7 @@ async fn a_policy_comes_as_object_as_string_or_by_query_and_equal_ones_share_a_t
 }
 
 #[tokio::test]
-async fn what_is_not_within_the_grant_is_refused_before_sts_hears_of_it() {
+async fn a_policy_beyond_the_grant_is_refused_without_a_call_to_sts() {
     let stage = Stage::demo().await;
     let own = "acs:oss:*:*:sample-bucket/albums/2015/*";
     let one = |action: &str, resource: &str| json!({"Version": "1", "Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]});
@@ -142,7 +142,7 @@ more than STS admits: 400 InvalidParameter.Policy
 
 /// What STS would refuse is refused before it is asked, and nothing that it takes is.
 #[tokio::test]
-async fn no_policy_of_a_callers_own_makes_us_call_sts_in_vain() {
+async fn no_policy_that_sts_would_refuse_is_sent_to_it() {
     let stage = Stage::demo().await;
     let corpus: Value =
         serde_json::from_str(include_str!("../vectors/policy-grammar.json")).unwrap();

@@ -190,7 +190,7 @@ async fn a_method_is_answered_405_exactly_where_allow_does_not_list_it() {
 }
 
 #[tokio::test]
-async fn a_refused_value_is_named_with_its_rule_and_not_repeated() {
+async fn a_refused_value_is_named_with_its_rule_and_not_echoed() {
     let stage = Stage::demo().await;
     let answer = stage.post("client-003", r#"{"Parameters":{"album":"canary*"}}"#).await;
     insta::assert_json_snapshot!(answer.steady(), @r#"
@@ -207,7 +207,7 @@ async fn a_refused_value_is_named_with_its_rule_and_not_repeated() {
 }
 
 #[tokio::test]
-async fn the_sdk_route_answers_200_and_says_the_rest_in_the_body() {
+async fn the_sdk_route_always_answers_200_with_the_status_in_the_body() {
     let stage = Stage::demo().await;
     let wrong = stage.request("GET", "/v1/oss-sdk/token").basic_auth("client-002", Some("wrong"));
     let answers = [
@@ -233,7 +233,7 @@ async fn the_sdk_route_answers_200_and_says_the_rest_in_the_body() {
 
 /// Whatever is wrong with a credential, the answer is one.
 #[tokio::test]
-async fn nobody_learns_which_clients_exist() {
+async fn answers_do_not_reveal_which_clients_exist() {
     let stage = Stage::demo().await;
     let basic =
         |id: &str, secret: &str| stage.request("GET", "/v1/token").basic_auth(id, Some(secret));

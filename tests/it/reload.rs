@@ -65,7 +65,7 @@ async fn a_client_is_disabled_and_enabled_again_without_a_restart() {
 }
 
 #[tokio::test]
-async fn what_is_kept_and_counted_for_others_survives() {
+async fn cached_tokens_and_counters_of_others_survive_a_reload() {
     let limit = "[clients.client-003.limit]\nrequests_per_second = 1\nburst = 2\n";
     let stage = Stage::set(Setting { config: limit, ..Setting::default() }).await;
     let album = "/v1/token?Parameters.album=2015";
@@ -82,7 +82,7 @@ async fn what_is_kept_and_counted_for_others_survives() {
 
 /// The grant's own file: what it allows is another token from the next request on.
 #[tokio::test]
-async fn a_changed_policy_is_in_force_with_the_next_request() {
+async fn a_changed_policy_applies_to_the_next_request() {
     let config = "grants.daily-photos.policy = \"daily.json\"";
     let policy = |day: &str| {
         format!(
@@ -104,7 +104,7 @@ async fn a_changed_policy_is_in_force_with_the_next_request() {
 
 /// What is wrong changes nothing, and is loud.
 #[tokio::test]
-async fn a_bad_configuration_leaves_the_old_one_in_force() {
+async fn an_invalid_configuration_leaves_the_old_one_active() {
     let stage = Stage::demo().await;
     let start = logs::since(0).len();
     for (bad, problem) in [
@@ -138,7 +138,7 @@ async fn a_bad_configuration_leaves_the_old_one_in_force() {
 }
 
 #[tokio::test]
-async fn what_only_a_restart_changes_is_named() {
+async fn keys_that_need_a_restart_are_named() {
     let stage = Stage::demo().await;
     let start = logs::since(0).len();
     stage.write("over.toml", "vend.budget.burst = 7\nserver.drain_timeout_ms = 1");
@@ -150,7 +150,7 @@ async fn what_only_a_restart_changes_is_named() {
 
 /// Kubernetes swaps a link; nobody says so.
 #[tokio::test]
-async fn a_config_map_that_is_swapped_is_noticed() {
+async fn a_swapped_config_map_is_detected() {
     let stage =
         Stage::set(Setting { config: "reload.watch_interval_ms = 20", ..Setting::default() }).await;
     let at = |name: &str| stage.folder().join(name);

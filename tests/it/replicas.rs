@@ -37,7 +37,7 @@ async fn three_replicas_and_a_thousand_keys_cost_one_sts_call_for_each_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replica_that_starts_finds_what_the_others_have_kept() {
+async fn a_new_replica_uses_the_tokens_of_the_others() {
     let scarce = "store.redis.timeout_ms = 5000\n[vend.budget]\ncalls_per_second = 1\nburst = 1\n";
     let mut fleet = Fleet::of(1, scarce).await;
     let first = fleet.album(0, "2015").await;
@@ -60,7 +60,7 @@ async fn a_replica_that_starts_finds_what_the_others_have_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refusal_is_remembered_by_all() {
+async fn a_refusal_is_cached_by_all_replicas() {
     let fleet = Fleet::of(2, AMPLE).await;
     let message = "canary".to_owned();
     let status = 403.try_into().unwrap();
@@ -73,7 +73,7 @@ async fn a_refusal_is_remembered_by_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn redis_learns_neither_secrets_nor_roles_nor_policies_nor_callers() {
+async fn redis_holds_no_secret_role_policy_or_caller_in_plain_text() {
     let fleet = Fleet::of(1, AMPLE).await;
     assert!(success(&fleet.album(0, "canary-album").await));
     let token = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
@@ -155,7 +155,7 @@ async fn a_token_moved_to_another_name_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_waits_for_a_lease_that_does_not_end() {
+async fn no_caller_waits_for_a_lease_without_an_end() {
     let fleet = Fleet::of(2, AMPLE).await;
     assert!(success(&fleet.album(0, "2015").await));
     let (token, _) = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
@@ -171,7 +171,7 @@ async fn nobody_waits_for_a_lease_that_does_not_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_put_back_after_its_time_is_not_handed_out() {
+async fn an_expired_token_that_is_put_back_is_not_handed_out() {
     let fleet = Fleet::of(2, AMPLE).await;
     let first = fleet.album(0, "2015").await;
     let (name, sealed) = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
@@ -185,7 +185,7 @@ async fn a_token_put_back_after_its_time_is_not_handed_out() {
 
 /// The first key seals, both open, and who has only the old one refuses what it cannot open.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_is_rotated_with_two_at_once_and_a_wrong_one_opens_nothing() {
+async fn an_encryption_key_is_rotated_with_two_keys_and_a_wrong_one_decrypts_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str, base64: &str| {
         let path = folder.path().join(name);
@@ -331,7 +331,7 @@ async fn replicas_spend_one_budget_and_take_turns() {
 
 /// A turn that comes for a key which another replica has fetched meanwhile is not lost: it goes to the next who waits.
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_that_want_the_same_tokens_waste_none_of_the_budget_on_each_other() {
+async fn replicas_that_need_the_same_tokens_spend_the_budget_once() {
     let config = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n\
                   [vend.budget]\ncalls_per_second = 30\nburst = 1\n";
     let fleet = Fleet::of(3, config).await;
@@ -352,7 +352,7 @@ async fn replicas_that_want_the_same_tokens_waste_none_of_the_budget_on_each_oth
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn alone_each_replica_spends_its_part_of_the_budget() {
+async fn without_redis_each_replica_spends_its_part_of_the_budget() {
     let config =
         "[vend.budget]\ncalls_per_second = 60\nburst = 6\n[store.redis]\nexpected_replicas = 3\n";
     let fleet = Fleet::of(1, config).await;
@@ -375,7 +375,7 @@ async fn alone_each_replica_spends_its_part_of_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn throttling_that_one_replica_met_slows_all_down() {
+async fn throttling_of_one_replica_slows_all_replicas() {
     let fleet = Fleet::of(2, "store.redis.timeout_ms = 5000").await;
     fleet.sts.script(Fault::Throttle { time_left_ms: 10 }.times(1).only("AssumeRole"));
     assert!(success(&fleet.album(0, "throttled").await));
@@ -391,7 +391,7 @@ async fn throttling_that_one_replica_met_slows_all_down() {
 
 /// What a disabled client had is gone everywhere, Redis included, and what others have is not.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_disabled_client_had_is_dropped_from_redis_too() {
+async fn tokens_of_a_disabled_client_are_removed_from_redis_too() {
     let config = |enabled| format!("{AMPLE}[clients.client-003]\nenabled = {enabled}\n");
     let fleet = Fleet::of(2, &config(true)).await;
     let first = fleet.album(0, "2015").await;
@@ -420,7 +420,7 @@ async fn what_a_disabled_client_had_is_dropped_from_redis_too() {
 
 /// The answer comes when the client was disabled already: it is given to who waits, and not left for anybody.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_that_comes_for_a_disabled_client_does_not_stay_in_redis() {
+async fn a_token_that_arrives_for_a_disabled_client_does_not_stay_in_redis() {
     let config = |enabled| format!("{AMPLE}[clients.client-003]\nenabled = {enabled}\n");
     let fleet = Fleet::of(1, &config(true)).await;
     fleet.sts.script(Fault::Slow { delay_ms: 500 }.times(1).only("AssumeRole"));
@@ -441,7 +441,7 @@ async fn a_token_that_comes_for_a_disabled_client_does_not_stay_in_redis() {
 /// Nothing that STS sees is forgotten in the name by which replicas share. Six grants that differ in one thing each
 /// have the same policy, and none is served another's token.
 #[tokio::test(flavor = "multi_thread")]
-async fn replicas_share_a_token_only_where_sts_sees_no_difference_at_all() {
+async fn replicas_share_a_token_only_if_sts_sees_no_difference() {
     let policy = repository("config/policies/one-album.json").display().to_string();
     let grants = [
         ("one", "role = \"oss-readonly\""),
@@ -504,7 +504,7 @@ async fn until_refreshed(fleet: &Fleet, outcome: &str) {
 /// A token that another replica has renewed is taken over, one that another is about to renew is left to it, and any
 /// other is renewed for all.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_renewed_ahead_by_one_replica_for_all() {
+async fn a_token_is_refreshed_ahead_by_one_replica_for_all() {
     let fleet = Fleet::of(2, &format!("{AMPLE}{REFRESHED_SOON}")).await;
     // As if the other replica had renewed it already: it has one that lives longer.
     let (_, name) = fetched_for_a_while(&fleet, "renewed-elsewhere").await;
@@ -533,7 +533,7 @@ async fn a_token_is_renewed_ahead_by_one_replica_for_all() {
 
 /// Refreshing ahead spends its own part of the budget of all replicas, and only what nobody would wait for.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_is_not_renewed_ahead_while_the_shared_budget_has_nothing_to_spare() {
+async fn a_token_is_not_refreshed_ahead_without_spare_budget() {
     // Until the time to come nothing is added.
     let states = [("level", "499", "refresh", "1000"), ("level", "1000", "refresh", "0.5")];
     join_all(states.map(|(level, calls, refresh, refresh_calls)| async move {
@@ -558,7 +558,7 @@ async fn a_token_is_not_renewed_ahead_while_the_shared_budget_has_nothing_to_spa
 
 /// What was kept for users of any issuer is gone everywhere once a grant tells their issuers apart.
 #[tokio::test(flavor = "multi_thread")]
-async fn tokens_from_before_a_policy_names_issuers_are_dropped_from_redis_too() {
+async fn tokens_from_before_a_policy_names_issuers_are_removed_from_redis_too() {
     let folder = tempfile::tempdir().unwrap();
     let policy = folder.path().join("photos.json");
     let plain = std::fs::read_to_string(repository("config/policies/my-photos.json")).unwrap();

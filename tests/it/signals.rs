@@ -41,7 +41,7 @@ fn sent(number: u32, name: &str, arguments: &[&str]) -> (bool, Running) {
 
 /// The runtime's threads take milliseconds to start, the configuration longer.
 #[test]
-fn signals_are_caught_before_anything_else_is_done() {
+fn signal_handlers_are_installed_first() {
     let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
     let config = service.config();
     let ports = ["--sts-port", "0", "--oss-port", "0"];

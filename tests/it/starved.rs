@@ -9,7 +9,7 @@ const STARVED: Duration = Duration::from_millis(2_600);
 
 /// Server and client share one thread here, and who blocks it stops all of them in the middle of what they do.
 #[tokio::test]
-async fn hits_are_served_after_the_process_was_not_run_for_longer_than_any_time_out() {
+async fn hits_are_served_after_a_pause_of_the_process_longer_than_any_time_out() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("audit.jsonl");
     let config = format!(

@@ -7,7 +7,7 @@ use crate::stage::PATIENCE;
 
 /// Standard error is a pipe, and this test never reads it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_reads_stops_no_request_and_not_the_end() {
+async fn an_unread_log_blocks_no_request_and_no_shutdown() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let more = [("APPSERVER__LOG__FILTER", "trace"), ("APPSERVER__AUDIT__SINK", "off")];

@@ -175,7 +175,7 @@ fn proven(answer: &Answer) -> String {
 }
 
 #[tokio::test]
-async fn a_certificate_is_a_credential_and_a_header_wins_over_it() {
+async fn a_certificate_is_a_credential_and_a_header_takes_precedence() {
     let pki = Pki::new();
     let stage = secured(&pki, "optional", "").await;
     let [two, uri, four, nobody, both] = [

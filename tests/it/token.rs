@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use crate::stage::{Setting, Stage};
 
 #[tokio::test]
-async fn client_002_gets_the_seeds_narrowed_token() {
+async fn client_002_gets_the_demos_narrowed_token() {
     let stage = Stage::demo().await;
     let answer = stage.get("client-002", "/v1/token").await;
 
@@ -74,7 +74,7 @@ async fn get_post_and_the_sdk_route_answer_alike() {
 
 /// Through HTTP: one call for all, one token, and for each its own request id and its own time to come back.
 #[tokio::test]
-async fn two_hundred_phones_at_once_share_a_token_and_none_shares_a_moment() {
+async fn two_hundred_apps_at_once_share_a_token_and_spread_their_refreshes() {
     let stage = Stage::demo().await;
     let herd: Vec<_> = (0..200)
         .map(|_| {
@@ -100,7 +100,7 @@ async fn two_hundred_phones_at_once_share_a_token_and_none_shares_a_moment() {
 }
 
 #[tokio::test]
-async fn an_asked_duration_is_what_sts_is_asked_for() {
+async fn a_requested_duration_is_sent_to_sts() {
     let stage = Stage::demo().await;
     let answer = stage.post("client-002", r#"{"DurationSeconds":1000}"#).await;
     let issued = answer.time("LastUpdated");
@@ -128,7 +128,7 @@ async fn external_id_and_source_identity_go_to_sts_where_the_grant_sets_them() {
 }
 
 #[tokio::test]
-async fn whoami_shows_the_caller_as_the_server_sees_it() {
+async fn whoami_shows_the_authenticated_caller() {
     let stage = Stage::demo().await;
     let answer = stage.get("client-003", "/v1/whoami").await;
     assert_eq!((answer.status, stage.assume_role_calls().len()), (200, 0));

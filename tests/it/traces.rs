@@ -69,7 +69,7 @@ async fn until_counts(stage: &Stage, expected: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_request_is_a_part_of_its_caller_s_trace_with_all_that_it_waits_for() {
+async fn a_request_and_its_calls_are_part_of_the_callers_trace() {
     let collector = Collector::start(Behaviour::Takes).await;
     let stage = stage(collector.address, "").await;
     let start = logs::since(0).len();
@@ -128,7 +128,7 @@ Sts/AssumeRole Client
 }
 
 #[tokio::test]
-async fn what_fails_is_told_by_the_words_of_the_metrics_and_logged_with_its_trace() {
+async fn failures_have_the_labels_of_the_metrics_and_are_logged_with_their_trace() {
     let collector = Collector::start(Behaviour::Takes).await;
     let impatient = "[sts]\nmax_attempts = 2\nattempt_timeout_ms = 2000\n";
     let stage = stage(collector.address, impatient).await;
@@ -195,7 +195,7 @@ GET Server
 }
 
 #[tokio::test]
-async fn who_waits_for_another_s_call_is_linked_to_who_made_it() {
+async fn a_waiting_request_is_linked_to_the_request_that_started_the_call() {
     let collector = Collector::start(Behaviour::Takes).await;
     let stage = stage(collector.address, "").await;
     stage.sts.script(Fault::Slow { delay_ms: 300 }.always());
@@ -222,7 +222,7 @@ async fn who_waits_for_another_s_call_is_linked_to_who_made_it() {
 
 /// With a ratio of 0, as this stage has it, only callers' own traces are recorded; and none at all if they are not followed.
 #[tokio::test]
-async fn what_nobody_records_is_not_exported() {
+async fn unsampled_requests_are_not_exported() {
     let collector = Collector::start(Behaviour::Takes).await;
     let following = stage(collector.address, "").await;
     following.get("client-002", "/v1/token").await;
@@ -245,7 +245,7 @@ async fn what_nobody_records_is_not_exported() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_gone_or_refuses_costs_its_spans_and_no_request() {
+async fn a_missing_or_refusing_collector_loses_spans_and_no_request() {
     let gone = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     let refusing = Collector::start(Behaviour::Refuses).await;
     for address in [gone, refusing.address] {
@@ -271,7 +271,7 @@ async fn a_collector_that_is_gone_or_refuses_costs_its_spans_and_no_request() {
 
 /// Four spans are in the export that nobody answers, four wait, and there is room for no more.
 #[tokio::test]
-async fn a_collector_that_never_answers_fills_no_memory_and_delays_nobody() {
+async fn a_silent_collector_uses_bounded_memory_and_delays_no_request() {
     let silent = Collector::start(Behaviour::NeverAnswers).await;
     let stage = stage(silent.address, "max_queued_spans = 4\ntimeout_ms = 60000\n").await;
     for _ in 0..50 {

@@ -25,7 +25,7 @@ fn other(field: &str, text: &str) -> Fault {
 
 /// What the caller is answered for each answer of STS; never a token that is empty or dead.
 #[tokio::test]
-async fn each_failure_of_sts_has_its_answer() {
+async fn every_failure_of_sts_has_its_answer() {
     let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;
     let faults = [
         ("throttled, which comes as HTTP 400", Fault::Throttle { time_left_ms: 30_000 }),
@@ -111,7 +111,7 @@ silence: 503 Upstream.Unavailable, come back in 5 to 8 s
 
 /// The emulator refuses a nonce that it has seen, so a retry that repeated one would fail.
 #[tokio::test]
-async fn a_passing_failure_is_retried_with_a_new_nonce() {
+async fn a_temporary_failure_is_retried_with_a_new_nonce() {
     let stage = Stage::demo().await;
     for (album, fault) in [
         ("2015", Fault::Throttle { time_left_ms: 50 }),
@@ -134,7 +134,7 @@ async fn a_passing_failure_is_retried_with_a_new_nonce() {
 
 /// The token's life is what STS says, not what was asked for.
 #[tokio::test]
-async fn a_shorter_life_than_asked_for_moves_everything_that_depends_on_it() {
+async fn a_shorter_lifetime_than_requested_applies_to_all_dependent_times() {
     let stage = Stage::demo().await;
     stage.sts.script(Fault::ShortLived { seconds: 1200 }.always());
     let answer = stage.get("client-002", "/v1/token").await;
@@ -148,7 +148,7 @@ async fn a_shorter_life_than_asked_for_moves_everything_that_depends_on_it() {
 /// A clock of ours that is 20 minutes off is noticed by STS, corrected from its Date header, and stays
 /// corrected; the times in the answer are STS's.
 #[tokio::test]
-async fn a_skewed_clock_is_corrected_once_by_what_sts_says() {
+async fn a_skewed_clock_is_corrected_once_by_the_date_of_sts() {
     for seconds in [1200, -1200] {
         let before: fn(&EmulatorControl) = match seconds {
             1200 => |sts| sts.script(Fault::SkewedClock { seconds: 1200 }.always()),

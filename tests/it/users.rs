@@ -12,7 +12,7 @@ async fn get(stage: &Stage, path: &str, jwt: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn each_user_gets_a_token_for_their_own_prefix_and_nobody_elses() {
+async fn each_user_gets_a_token_for_their_own_prefix_only() {
     let stage = Stage::demo().await;
     for user in ["alice", "bob"] {
         stage.sts.clear_calls();
@@ -44,7 +44,7 @@ async fn whoami_shows_the_user_and_how_they_were_proven() {
 
 /// A user with many groups has a long token. What the head of a request has room for is read, in both versions of HTTP.
 #[tokio::test]
-async fn a_token_as_long_as_the_head_has_room_for_is_taken() {
+async fn a_token_that_just_fits_into_the_head_is_accepted() {
     let stage = Stage::demo().await;
     let token = |bytes: usize| {
         let claims = |groups: usize| {
@@ -65,7 +65,7 @@ async fn a_token_as_long_as_the_head_has_room_for_is_taken() {
 
 /// Whatever is wrong with a token, the answer is the one that a wrong secret gets.
 #[tokio::test]
-async fn a_token_that_proves_nothing_is_answered_like_a_wrong_secret() {
+async fn an_invalid_token_is_answered_like_a_wrong_secret() {
     let stage = Stage::demo().await;
     let wrong = stage.request("GET", "/v1/token").basic_auth("client-002", Some("wrong"));
     let expected = stage.send(wrong).await.steady();
@@ -209,7 +209,7 @@ async fn users_of_different_issuers_are_different_users() {
 
 /// Subjects as identity providers issue them, in paths and in sessions' names.
 #[tokio::test]
-async fn any_subject_has_a_path_where_the_grant_encodes_or_hashes_it() {
+async fn any_subject_has_a_path_if_the_grant_encodes_or_hashes_it() {
     let config = "grants.my-photos.policy = \"photos.json\"\n";
     let files = [("photos.json", photos_of("users/${subject.encoded}"))];
     let files = files.each_ref().map(|(name, text)| (*name, text.as_str()));

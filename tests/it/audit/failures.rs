@@ -90,7 +90,7 @@ async fn on_a_full_disk_no_token_leaves_without_its_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn on_a_full_disk_tokens_leave_where_that_is_chosen_and_what_is_lost_is_counted() {
+async fn on_a_full_disk_tokens_leave_if_so_configured_and_lost_lines_are_counted() {
     let disk = FullDisk::new();
     let stage = staged(&disk.path, "on_failure = \"continue\"\nbuffer_lines = 100").await;
     let mut answers = crowd(&stage, 250).await;
@@ -159,7 +159,7 @@ impl Reading {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_that_nobody_reads_holds_nobody_up_and_is_caught_up_with() {
+async fn an_unread_pipe_delays_no_caller_and_gets_its_lines_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());
     let pipe = reader(&path);
@@ -205,7 +205,7 @@ async fn a_reader_that_pauses_for_a_second_costs_no_request_its_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_that_nobody_reads_costs_lines_and_no_time_where_that_is_chosen() {
+async fn an_unread_pipe_loses_lines_and_delays_no_caller_if_so_configured() {
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());
     let pipe = reader(&path);
@@ -249,7 +249,7 @@ async fn a_slow_reader_gets_every_line_of_every_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pipe_whose_reader_goes_is_waited_for_and_lines_go_to_the_next() {
+async fn after_a_pipes_reader_ends_its_lines_go_to_the_next_reader() {
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());
     let first = Reading::of(reader(&path), PIPE, Duration::ZERO);
@@ -298,7 +298,7 @@ async fn a_server_whose_audit_cannot_be_opened_is_not_ready_until_it_can() {
 
 /// The end of the server is bounded, and says what it could not write.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stop_waits_for_the_last_lines_and_not_for_ever() {
+async fn a_stop_waits_a_bounded_time_for_the_last_lines() {
     let folder = tempfile::tempdir().unwrap();
     let path = fifo(folder.path());
     let slow = Reading::of(reader(&path), 4096, Duration::from_millis(10));

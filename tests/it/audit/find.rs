@@ -72,7 +72,7 @@ impl Day {
 }
 
 #[tokio::test]
-async fn a_tokens_many_lines_become_one_account_of_it() {
+async fn all_lines_of_a_token_are_summarized() {
     let day = day().await;
     insta::assert_snapshot!(day.printed(&["--access-key-id", &day.key]), @r#"
 <alice's>
@@ -91,7 +91,7 @@ What it could do (PolicySha256 03627bab182685798b7514ebe57270c3ac34de5a7344e5e8c
 }
 
 #[tokio::test]
-async fn decisions_are_listed_in_their_order_whatever_the_order_of_files() {
+async fn decisions_are_listed_by_time_for_any_order_of_files() {
     let day = day().await;
     insta::assert_snapshot!(day.printed(&["--client", "client-002"]), @r#"
 2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Minted)  session client-002 of acs:ram::11223344:role/oss-readonly
@@ -129,14 +129,14 @@ What it could do (PolicySha256 0d51b40c319fdf199e50dab5ab78023065628d0ef51c5b936
 }
 
 #[tokio::test]
-async fn json_is_the_lines_as_they_were_written() {
+async fn json_output_is_the_lines_as_written() {
     let day = day().await;
     let [newer, older] = day.files().map(|file| std::fs::read_to_string(file).unwrap());
     assert_eq!(text(&day.find(&["--json"]).stdout), older + &newer);
 }
 
 #[tokio::test]
-async fn nothing_found_and_nothing_readable_have_exit_codes_of_their_own() {
+async fn no_match_and_no_readable_line_have_different_exit_codes() {
     let day = day().await;
     let none = day.find(&["--subject", "nobody"]);
     assert_eq!((none.status.code(), text(&none.stdout)), (Some(1), String::new()));
@@ -149,7 +149,7 @@ async fn nothing_found_and_nothing_readable_have_exit_codes_of_their_own() {
 
 /// Lines that are no lines are reported and passed over; those of the log beside them are nobody's mistake.
 #[tokio::test]
-async fn what_cannot_be_read_is_named_by_file_and_line() {
+async fn unreadable_lines_are_named_by_file_and_number() {
     let day = day().await;
     let [newer, _] = day.files();
     let good = std::fs::read_to_string(&newer).unwrap();
@@ -168,7 +168,7 @@ async fn what_cannot_be_read_is_named_by_file_and_line() {
 }
 
 #[tokio::test]
-async fn standard_input_is_a_file_too() {
+async fn standard_input_is_read_as_a_file() {
     let day = day().await;
     let piped = |path: &Path| {
         let mut command = appserver(&["audit", "find", "--json", "-"], &[]);
@@ -183,7 +183,7 @@ async fn standard_input_is_a_file_too() {
 
 /// As where somebody names the log, the configuration or a picture.
 #[test]
-fn a_file_that_is_no_audit_is_one_line() {
+fn a_file_that_is_no_audit_is_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
     let wrong = |name: &str, text: &[u8]| {
         let path = folder.path().join(name);
@@ -210,7 +210,7 @@ fn a_file_that_is_no_audit_is_one_line() {
 }
 
 #[test]
-fn of_many_lines_that_cannot_be_read_ten_are_named_and_the_rest_counted() {
+fn of_many_unreadable_lines_ten_are_named_and_the_rest_counted() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let good = std::fs::read_to_string("tests/vectors/audit/audit.jsonl").unwrap();
@@ -222,7 +222,7 @@ fn of_many_lines_that_cannot_be_read_ten_are_named_and_the_rest_counted() {
 }
 
 #[test]
-fn decisions_are_found_by_the_callers_address_and_refusals_that_were_counted_by_their_time() {
+fn decisions_are_found_by_address_and_counted_refusals_by_time() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let line = |id: &str, rest: &str| {

@@ -55,7 +55,7 @@ async fn a_flood_of_refusals_rotates_no_tokens_line_away() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refusals_beyond_the_rate_are_told_together_and_none_is_left_out() {
+async fn refusals_beyond_the_rate_are_reported_together_and_none_is_lost() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let config = to_file(

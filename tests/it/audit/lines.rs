@@ -164,7 +164,7 @@ async fn a_caller_that_hangs_up_leaves_a_line_too() {
 
 /// A token's policy is written once for each file and replica; who made it is in every line.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_shared_by_replicas_is_told_whole_by_each() {
+async fn every_replica_records_a_shared_token_in_full() {
     let folder = tempfile::tempdir().unwrap();
     let mut fleet = Fleet::without_replicas().await;
     let paths = ["a", "b"].map(|name| folder.path().join(name));
@@ -248,7 +248,7 @@ async fn no_line_holds_a_secret() {
 
 /// Who was given a URL, and which URL a token came by; never the URL itself.
 #[tokio::test]
-async fn a_ticket_leaves_a_line_when_it_is_made_and_its_name_whenever_it_is_shown() {
+async fn a_ticket_is_recorded_when_it_is_made_and_by_its_id_whenever_it_is_used() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let config = to_file(&path, "");
@@ -281,7 +281,7 @@ async fn a_ticket_leaves_a_line_when_it_is_made_and_its_name_whenever_it_is_show
 
 /// Whom a trusted proxy calls for is who has the token.
 #[tokio::test]
-async fn a_line_has_the_callers_address_beside_its_proxys() {
+async fn a_line_has_the_addresses_of_the_caller_and_its_proxy() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let proxies =

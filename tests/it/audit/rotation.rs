@@ -6,7 +6,7 @@ use super::{answered, crowd, lines, to_file, until, vended};
 use crate::stage::{Setting, Stage};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rotation_under_load_loses_no_line_and_tears_none() {
+async fn rotation_under_load_loses_and_splits_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let config = to_file(&path, "max_file_bytes = 20000\nmax_files = 100");
@@ -31,7 +31,7 @@ async fn rotation_under_load_loses_no_line_and_tears_none() {
 
 /// So that a file is read by itself, and the one before may be gone.
 #[tokio::test(flavor = "multi_thread")]
-async fn each_file_tells_what_its_tokens_may_do() {
+async fn each_file_contains_the_policies_of_its_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let config = to_file(&path, "max_file_bytes = 40000\nmax_files = 100");
@@ -50,7 +50,7 @@ async fn each_file_tells_what_its_tokens_may_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_so_many_files_are_kept() {
+async fn no_more_files_are_kept_than_configured() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let config = to_file(&path, "max_file_bytes = 4096\nmax_files = 3");
@@ -71,7 +71,7 @@ async fn only_so_many_files_are_kept() {
 
 /// By logrotate, or by hand.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_that_is_moved_or_deleted_is_begun_anew_with_what_its_tokens_may_do() {
+async fn after_a_file_is_moved_or_deleted_the_new_one_contains_the_policies_of_its_tokens() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
     let config = to_file(&path, "");

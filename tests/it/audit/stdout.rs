@@ -30,7 +30,7 @@ async fn ready_is(service: &Service, status: u16) {
 
 /// As where the log collector has died.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_closed_standard_output_is_chosen_about_and_ends_nothing() {
+async fn a_closed_standard_output_has_the_configured_effect_and_does_not_end_the_server() {
     let (sts, _) = emulated_sts().await;
     for (policy, expected, ready) in [("refuse", 503, 503), ("continue", 200, 200)] {
         let service = Service::new(sts, "11223344");
@@ -59,7 +59,7 @@ async fn a_closed_standard_output_is_chosen_about_and_ends_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standard_output_that_nobody_reads_is_caught_up_with_later() {
+async fn an_unread_standard_output_gets_its_lines_later() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let more = [("APPSERVER__AUDIT__BUFFER_LINES", "50")];

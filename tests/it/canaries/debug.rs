@@ -8,7 +8,7 @@ use super::search::canary;
 use super::service::World;
 
 #[tokio::test]
-async fn what_a_service_is_made_of_shows_no_secret() {
+async fn debug_output_of_the_service_contains_no_secret() {
     let mut world = World::new().await;
     let plain = world.redis.url();
     let environment = [

@@ -481,18 +481,18 @@ async fn nothing_is_found(format: &str, sink: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_stands_in_any_output_with_a_log_in_json() {
+async fn no_output_contains_a_secret_with_a_log_in_json() {
     nothing_is_found("json", "stdout").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_stands_in_any_output_with_a_log_for_people() {
+async fn no_output_contains_a_secret_with_a_log_in_text() {
     nothing_is_found("pretty", "file").await;
 }
 
 /// What is expected of the system may fail: here no file may be opened, and so no runtime be made.
 #[test]
-fn a_panic_of_a_command_is_told_by_its_place_and_not_by_its_message() {
+fn a_panic_is_reported_by_its_location_without_its_message() {
     let mut command = std::process::Command::new("sh");
     // The fourth is for the loader, which opens one library after the other.
     command.args(["-c", "ulimit -n 4; exec \"$0\" healthcheck", env!("CARGO_BIN_EXE_appserver")]);

@@ -9,7 +9,7 @@ use crate::stage::{Setting, Stage, repository};
 
 /// Anybody who has the URL gets tokens, as often as they like: that is its purpose, and why it ends soon.
 #[tokio::test]
-async fn a_ticket_works_until_it_expires_and_not_longer() {
+async fn a_ticket_is_valid_until_it_expires() {
     let stage = Stage::demo().await;
     let wrong = stage.stranger().await;
     let ticket = stage.ticket("client-002", r#"{"ExpiresInSeconds":5400}"#).await;
@@ -82,7 +82,7 @@ async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
 }
 
 #[tokio::test]
-async fn a_ticket_of_a_client_that_is_gone_is_no_credential() {
+async fn a_ticket_of_a_removed_client_is_not_valid() {
     let registered = set("[clients.guest-app]\ngrants = [\"daily-photos\"]\nsecret_sha256 = [\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"]\n").await;
     let asked = registered.request("POST", "/v1/tickets").basic_auth("guest-app", Some("abc"));
     let ticket = text_of(&registered.send(asked).await);
@@ -94,7 +94,7 @@ async fn a_ticket_of_a_client_that_is_gone_is_no_credential() {
 }
 
 #[tokio::test]
-async fn a_rotated_key_opens_until_it_is_taken_away() {
+async fn a_previous_ticket_key_decrypts_until_it_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).display().to_string();
     for (name, letter) in [("first", "A"), ("second", "I")] {
@@ -154,7 +154,7 @@ async fn a_ticket_ends_when_the_secret_that_it_was_made_with_is_rotated_out() {
 
 /// An ordinary rotation of an issuer's keys is no change of the issuer.
 #[tokio::test]
-async fn a_users_ticket_ends_with_its_issuer_and_not_with_the_issuers_key() {
+async fn a_users_ticket_ends_with_its_issuer_but_not_with_the_issuers_key() {
     let app = format!(
         "[clients.guest-app]\ngrants = [\"daily-photos\"]\nsecret_sha256 = [\"{NEW_SECRET}\"]\n"
     );

@@ -8,7 +8,7 @@ use crate::stage::{Answer, Stage};
 
 /// What it is for is fixed: nothing may stand beside it, and it opens no other door.
 #[tokio::test]
-async fn a_ticket_goes_with_no_other_parameter_credential_or_route() {
+async fn a_ticket_excludes_other_parameters_credentials_and_routes() {
     let stage = Stage::demo().await;
     let wrong = stage.stranger().await;
     let ticket = stage.ticket("client-003", r#"{"Parameters":{"album":"2015"}}"#).await;
@@ -47,7 +47,7 @@ async fn a_ticket_goes_with_no_other_parameter_credential_or_route() {
 }
 
 #[tokio::test]
-async fn a_ticket_that_was_changed_cut_or_made_up_is_answered_like_a_wrong_secret() {
+async fn a_changed_truncated_or_invented_ticket_is_answered_like_a_wrong_secret() {
     let stage = Stage::demo().await;
     let wrong = stage.stranger().await;
     let ticket = stage.ticket("client-002", "").await;

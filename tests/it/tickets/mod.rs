@@ -55,7 +55,7 @@ async fn set(config: &str) -> Stage {
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
 #[tokio::test]
-async fn a_ticket_is_a_url_that_a_bare_get_has_a_token_from() {
+async fn a_get_of_a_tickets_url_returns_a_token() {
     let stage = Stage::demo().await;
     let body = r#"{"Parameters":{"album":"2015"},"DurationSeconds":1800}"#;
     let made = stage.ask_ticket("client-003", body).await;
@@ -82,7 +82,7 @@ async fn a_ticket_is_a_url_that_a_bare_get_has_a_token_from() {
 }
 
 #[tokio::test]
-async fn a_users_ticket_is_good_for_their_own_photos_alone_and_outlives_their_login() {
+async fn a_users_ticket_allows_only_their_own_photos_and_outlives_their_login() {
     let stage = Stage::demo().await;
     for user in ["alice", "bob"] {
         let ticket = stage.users_ticket(user).await;
@@ -109,7 +109,7 @@ async fn a_users_ticket_is_good_for_their_own_photos_alone_and_outlives_their_lo
 
 /// Errors come when the ticket is made, and not on the phone.
 #[tokio::test]
-async fn what_a_token_would_be_refused_for_a_ticket_is() {
+async fn a_ticket_is_refused_like_a_token() {
     let stage = set("[tickets]\nmax_lifetime_secs = 7200\n").await;
     let long = json!({"Parameters": {"album": "2015"}, "Policy": "x".repeat(9000)}).to_string();
     for (client, body, code) in [
@@ -145,7 +145,7 @@ async fn what_a_token_would_be_refused_for_a_ticket_is() {
 }
 
 #[tokio::test]
-async fn a_callers_own_policy_goes_with_the_ticket() {
+async fn a_ticket_includes_the_callers_own_policy() {
     let stage = Stage::demo().await;
     let body = r#"{"Policy":{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],"Resource":"acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg"}]}}"#;
     let ticket = stage.ticket("client-002", body).await;
@@ -169,7 +169,7 @@ async fn a_callers_own_policy_goes_with_the_ticket() {
 }
 
 #[tokio::test]
-async fn the_day_in_a_policy_is_that_of_the_redemption() {
+async fn the_day_in_a_policy_is_the_day_of_use() {
     let stage = set(&format!(
         "[grants.today]\nrole = \"oss-readonly\"\npolicy = \"{}\"\n[clients.client-002]\ngrants = [\"today\"]\n",
         repository("config/policies/todays-photos.json").display()
