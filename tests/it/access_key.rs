@@ -1,8 +1,8 @@
-//! Which AccessKey is signed with: that of the one source which the configuration names.
+//! The AccessKey comes from the one source that the configuration names.
 
 use crate::binary::{Service, emulated_sts, text};
 
-/// Variables that happen to be set, such as those of another tool, say nothing where files are named.
+/// Variables that are set by chance, such as those of another tool, have no effect if files are configured.
 #[tokio::test(flavor = "multi_thread")]
 async fn configured_key_files_take_precedence_over_variables_and_the_log_names_the_source() {
     let (sts, control) = emulated_sts().await;
@@ -18,7 +18,7 @@ async fn configured_key_files_take_precedence_over_variables_and_the_log_names_t
         ("APPSERVER__STS__ACCESS_KEY__ID_FILE", &id),
         ("APPSERVER__STS__ACCESS_KEY__SECRET_FILE", &secret),
     ];
-    // Another user of the emulated account, whose key STS would take, too.
+    // Another user of the emulated account, whose key STS would accept, too.
     let mut running = service.start_with(("internid", "internsecret"), &files);
     service.ready().await;
     running.terminate();

@@ -1,4 +1,4 @@
-//! The command as operators start it: exit codes, signals, what it prints.
+//! The command as operators start it: exit codes, signals and output.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ports::free_port;
 use crate::redis_server::RedisServer;
-use crate::stage::{PATIENCE, repository};
+use crate::stage::{TIME_LIMIT, repository};
 
-/// The command in the repository, with no variables but those given.
+/// The command in the repository, with only the given variables.
 pub(crate) fn appserver(arguments: &[&str], environment: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_appserver"));
     command
@@ -30,18 +30,18 @@ pub(crate) fn run(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Running::start(&mut appserver(arguments, environment)).ended()
 }
 
-/// What blocks, done while somebody watches the time; `None` if it takes too long.
+/// Runs blocking work with a time limit; `None` if it takes too long.
 pub(crate) fn in_time<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(work()));
-    receiver.recv_timeout(PATIENCE).ok()
+    receiver.recv_timeout(TIME_LIMIT).ok()
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-/// A process. It is ended with the test if the test does not end it.
+/// A process, killed on drop.
 pub(crate) struct Running(Option<Child>);
 
 impl Drop for Running {
@@ -72,13 +72,13 @@ impl Running {
         assert!(status.unwrap().success());
     }
 
-    /// Waits for the end, and reads what was printed and not read before.
+    /// Waits for the end, and reads the remaining output.
     pub(crate) fn ended(mut self) -> Output {
         let child = self.0.take().expect("it is there until it has ended");
         let id = child.id().to_string();
         in_time(|| child.wait_with_output().unwrap()).unwrap_or_else(|| {
             let _ = Command::new("kill").args(["-KILL", &id]).status();
-            panic!("the process has not ended after {PATIENCE:?}")
+            panic!("the process has not ended after {TIME_LIMIT:?}")
         })
     }
 }
@@ -154,8 +154,8 @@ impl Service {
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };
-        let ready = tokio::time::timeout(PATIENCE, ready).await;
-        assert!(ready.is_ok(), "the service is not ready after {PATIENCE:?}");
+        let ready = tokio::time::timeout(TIME_LIMIT, ready).await;
+        assert!(ready.is_ok(), "the service is not ready after {TIME_LIMIT:?}");
     }
 }
 
@@ -181,7 +181,7 @@ async fn serve_vends_and_ends_cleanly_on_sigterm() {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let answer = client.get(url).basic_auth("client-002", Some("abc")).send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    // The page is `dev`'s alone.
+    // Only `dev` has the page.
     for page in ["dev", "dev/", "dev/setup.json"] {
         let url = format!("http://127.0.0.1:{}/{page}", service.public);
         let answer = client.get(url).send().await.unwrap();
@@ -189,10 +189,10 @@ async fn serve_vends_and_ends_cleanly_on_sigterm() {
         let body: serde_json::Value = serde_json::from_str(&answer.text().await.unwrap()).unwrap();
         assert_eq!(body["Code"], "NotFound", "{page}");
     }
-    // Without a key there are no tickets, and none is good.
+    // Without a key there are no tickets, and none is valid.
     let url = format!("http://127.0.0.1:{}/v1", service.public);
-    let asked = client.post(format!("{url}/tickets")).basic_auth("client-002", Some("abc"));
-    let refused = asked.send().await.unwrap();
+    let request = client.post(format!("{url}/tickets")).basic_auth("client-002", Some("abc"));
+    let refused = request.send().await.unwrap();
     assert_eq!(refused.status(), 404);
     let body = refused.text().await.unwrap();
     assert!(body.contains("This service is not set up to make tickets."), "{body}");
@@ -203,7 +203,7 @@ async fn serve_vends_and_ends_cleanly_on_sigterm() {
     let output = running.ended();
     let log = text(&output.stderr);
     assert!(output.status.success(), "{log}");
-    // The log belongs to standard error; this is the audit, of a service for which nothing else was said.
+    // The log goes to standard error; this is the audit, which goes to standard output by default.
     let audit = text(&output.stdout);
     let decisions: Vec<_> = audit
         .lines()
@@ -231,7 +231,7 @@ async fn serve_vends_and_ends_cleanly_on_sigterm() {
     assert_eq!(health.status.code(), Some(69));
 }
 
-/// What operators of a managed Redis have: TLS, a user of its own that may do no more than is needed, a password.
+/// As with a managed Redis: TLS, a user with only the needed permissions, a password.
 /// The whole process at TRACE, its libraries included.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_ticket_points_to_the_public_url_and_is_logged_by_its_id_alone() {
@@ -332,7 +332,7 @@ async fn redis_is_reached_by_tls_with_a_user_and_a_password() {
     }
 }
 
-/// The seeds forbid the account's own AccessKey.
+/// The AccessKey of the account itself is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_root_accounts_key_ends_the_server_before_anything_is_vended() {
     let (sts, control) = emulated_sts().await;
@@ -352,7 +352,7 @@ async fn a_role_of_another_account_ends_the_server_unless_configured() {
     assert_eq!(running.ended().status.code(), Some(77));
 }
 
-/// What a supervisor sends a process that has just begun. A Redis that says nothing holds it there for a while.
+/// Signals of a supervisor to a process that has just started. A silent Redis delays the start.
 #[tokio::test(flavor = "multi_thread")]
 async fn signals_during_the_start_are_handled() {
     for signals in [&["TERM"][..], &["INT"], &["HUP", "TERM"], &["HUP"]] {
@@ -383,7 +383,7 @@ async fn signals_during_the_start_are_handled() {
                     tokio::time::sleep(Duration::from_millis(25)).await;
                 }
             };
-            tokio::time::timeout(PATIENCE, reloaded).await.expect("it is read again");
+            tokio::time::timeout(TIME_LIMIT, reloaded).await.expect("it is read again");
             running.terminate();
         }
         let output = running.ended();
@@ -393,7 +393,7 @@ async fn signals_during_the_start_are_handled() {
     }
 }
 
-/// Nothing that a configuration names is waited for that may never end.
+/// A configured file that never ends does not block the start.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pipe_in_place_of_a_file_is_a_problem_and_blocks_nothing() {
     let (sts, _) = emulated_sts().await;
@@ -419,7 +419,7 @@ async fn a_pipe_in_place_of_a_file_is_a_problem_and_blocks_nothing() {
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.expect("the pipe is refused");
+    tokio::time::timeout(TIME_LIMIT, refused).await.expect("the pipe is refused");
     running.terminate();
     let output = running.ended();
     let log = text(&output.stderr);
@@ -431,7 +431,7 @@ async fn a_pipe_in_place_of_a_file_is_a_problem_and_blocks_nothing() {
     assert!(text(&output.stderr).contains("it must be a regular file, and is a pipe"));
 }
 
-/// Balancers have a moment to notice; who sits before it does not wait for them.
+/// After SIGTERM load balancers have time to notice; SIGINT, which a person sends, does not wait for them.
 #[tokio::test(flavor = "multi_thread")]
 async fn after_sigterm_callers_are_served_for_the_lame_duck_period_and_after_sigint_not() {
     let (sts, _) = emulated_sts().await;
@@ -453,8 +453,8 @@ async fn after_sigterm_callers_are_served_for_the_lame_duck_period_and_after_sig
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, drains).await.expect("readyz says so");
-    // Each by a connection of its own.
+    tokio::time::timeout(TIME_LIMIT, drains).await.expect("readyz says so");
+    // Each on a connection of its own.
     for _ in 0..20 {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let request = client.get(url(service.public, "v1/token"));
@@ -475,8 +475,8 @@ fn a_port_in_use_is_reported() {
     ];
     let output = run(&["serve", "--config", &service.config()], &environment);
     assert_eq!(output.status.code(), Some(69));
-    let said = text(&output.stderr);
-    assert!(said.contains("server.listen") && said.contains("in use"), "{said}");
+    let printed = text(&output.stderr);
+    assert!(printed.contains("server.listen") && printed.contains("in use"), "{printed}");
 }
 
 #[test]
@@ -662,7 +662,7 @@ fn client_new_prints_a_secret_and_its_hash() {
 fn dev_prints_curl_lines_that_work_when_pasted() {
     let any = ["--port", "--admin-port", "--sts-port", "--oss-port"].map(|flag| [flag, "0"]);
     let arguments = [["dev"].as_slice(), &any.concat()].concat();
-    // Its end waits for no balancer, whatever a configuration says.
+    // Its shutdown has no lame duck period, even if one is configured.
     let environment = [("APPSERVER__SERVER__LAME_DUCK_MS", "600000")];
     let mut running = Running::start(&mut appserver(&arguments, &environment));
     let mut printed = BufReader::new(running.child().stdout.take().unwrap());

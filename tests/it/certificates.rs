@@ -1,4 +1,4 @@
-//! Certificates of tests: an authority for the server's, another for callers', and clients that trust the first.
+//! Certificates for tests: a CA for the server's, another for callers', and clients that trust the first.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use rcgen::{
 };
 use reqwest::ClientBuilder;
 
-/// One that signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
@@ -67,7 +67,7 @@ impl Authority {
     }
 }
 
-/// A server's files, and who believes them.
+/// A server's files, and the clients that trust them.
 pub(crate) struct Pki {
     folder: tempfile::TempDir,
     server: Authority,
@@ -97,13 +97,13 @@ impl Pki {
         self.folder.path().join(name)
     }
 
-    /// From the next reload on, certificates of callers are those that this authority has signed and not revoked.
+    /// From the next reload on, clients' certificates are valid if this authority has signed and not revoked them.
     pub(crate) fn trust(&self, clients: &Authority, revoked: &[u64]) {
         std::fs::write(self.file("clients.crt"), &clients.pem).unwrap();
         std::fs::write(self.file("clients.crl"), clients.revoking(revoked)).unwrap();
     }
 
-    /// `[server.tls]`, in which callers show certificates or do not.
+    /// `[server.tls]`, with or without client certificates.
     pub(crate) fn config(&self, client_certificates: &str) -> String {
         let trust = match client_certificates {
             "off" => String::new(),
@@ -120,13 +120,13 @@ impl Pki {
         )
     }
 
-    /// A client that trusts the server and nobody else.
+    /// A client that trusts only this server.
     pub(crate) fn client(&self) -> ClientBuilder {
         let authority = reqwest::Certificate::from_pem(self.server.pem.as_bytes()).unwrap();
         reqwest::Client::builder().no_proxy().tls_certs_only([authority])
     }
 
-    /// For clients that do by hand what `reqwest` hides.
+    /// For clients without `reqwest`.
     pub(crate) fn connector(&self, protocol: &[u8]) -> tokio_rustls::TlsConnector {
         use rustls::pki_types::{CertificateDer, pem::PemObject};
         let mut roots = rustls::RootCertStore::empty();

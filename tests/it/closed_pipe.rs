@@ -1,4 +1,4 @@
-//! Readers that have enough, or are gone. Every command ends as it would, and nothing is called a bug.
+//! Readers that close a pipe early, or are gone. Every command ends normally, and reports no panic.
 
 use std::io::pipe;
 use std::process::{Output, Stdio};
@@ -8,7 +8,7 @@ use crate::binary::{Running, Service, appserver, emulated_sts, run, text};
 use crate::ports::free_port;
 use crate::stage::until;
 
-/// Which of its streams nobody reads.
+/// The streams without a reader.
 #[derive(Clone, Copy, Debug)]
 enum Closed {
     Stdout,
@@ -27,13 +27,13 @@ fn into_nothing(arguments: &[&str], environment: &[(&str, &str)], closed: Closed
         command.stderr(closed_pipe());
     }
     let mut running = Running::start(&mut command);
-    // The command holds the pipe's end open, or the next one would.
+    // Dropped here, because the command would keep the pipe's end open.
     drop(command);
     running.child();
     running.ended()
 }
 
-/// The words that `--help` lists as commands.
+/// The commands that `--help` lists.
 fn commands(of: &[&str]) -> Vec<String> {
     let help = text(&run(&[of, &["--help"]].concat(), &[]).stdout);
     let list = help.lines().skip_while(|line| *line != "Commands:").skip(1);
@@ -82,7 +82,7 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
         vec!["audit", "find", "config/dev.toml"],
         vec!["healthcheck", "--config", &config],
     ];
-    // Nobody adds a command that is not tried: here, or below as a server.
+    // Every command is tested here, or below as a server.
     let servers = ["serve", "dev", "emulator"];
     for of in [&[][..], &["policy"], &["client"], &["audit"]] {
         for command in commands(of) {
@@ -103,7 +103,7 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
     }
 }
 
-/// A result that is lost is no success.
+/// A lost result is a failure.
 #[test]
 fn a_full_disk_is_reported_with_an_exit_code_of_its_own() {
     let audit = "tests/vectors/audit/audit.jsonl";
@@ -115,9 +115,9 @@ fn a_full_disk_is_reported_with_an_exit_code_of_its_own() {
     ] {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let output = Running::start(appserver(row, &[]).stdout(full)).ended();
-        let said = text(&output.stderr);
-        assert_eq!(said, "appserver: standard output: No space left on device (os error 28)\n");
-        assert_eq!(output.status.code(), Some(74), "{row:?} {said}");
+        let printed = text(&output.stderr);
+        assert_eq!(printed, "appserver: standard output: No space left on device (os error 28)\n");
+        assert_eq!(output.status.code(), Some(74), "{row:?} {printed}");
     }
 }
 
@@ -151,12 +151,12 @@ async fn servers_continue_without_a_reader_and_end_cleanly() {
             Err(_) => false,
         };
         until("it serves", answers).await;
-        // The greeting has had its time.
+        // The start message has been written by now.
         tokio::time::sleep(Duration::from_millis(200)).await;
         running.terminate();
         let output = running.ended();
-        let said = text(&output.stderr);
-        assert!(output.status.success(), "{said}");
-        assert!(!said.contains("panicked") && !said.contains("bug"), "{said}");
+        let printed = text(&output.stderr);
+        assert!(output.status.success(), "{printed}");
+        assert!(!printed.contains("panicked") && !printed.contains("bug"), "{printed}");
     }
 }

@@ -1,4 +1,4 @@
-//! A collector of traces that takes OTLP over HTTP, or does not.
+//! A collector of traces that accepts OTLP over HTTP, or fails.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -16,14 +16,14 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use opentelemetry_proto::tonic::trace::v1::span::SpanKind;
 use prost::Message;
 
-use crate::stage::PATIENCE;
+use crate::stage::TIME_LIMIT;
 
-/// What a collector does with what it is sent.
+/// How a collector answers exports.
 #[derive(Clone, Copy)]
 pub(crate) enum Behaviour {
-    Takes,
-    /// It takes all but the first so many.
-    Rejects(i64),
+    Accepts,
+    /// It refuses the first exports, this many.
+    RejectsFirst(i64),
     Refuses,
     NeverAnswers,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Seen {
 }
 
 impl Collector {
-    /// It ends with the test.
+    /// Stopped on drop.
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -56,8 +56,8 @@ impl Collector {
                 let path = parts.uri.to_string();
                 ours.lock().unwrap().push(Seen { path, headers: parts.headers, body });
                 let partial_success = match behaviour {
-                    Behaviour::Takes => None,
-                    Behaviour::Rejects(rejected_spans) => Some(ExportTracePartialSuccess {
+                    Behaviour::Accepts => None,
+                    Behaviour::RejectsFirst(rejected_spans) => Some(ExportTracePartialSuccess {
                         rejected_spans,
                         error_message: "not these".to_owned(),
                     }),
@@ -84,14 +84,14 @@ impl Collector {
         resources.flat_map(|resource| resource.scope_spans).flat_map(|scope| scope.spans).collect()
     }
 
-    /// Waits for so many.
+    /// Waits for this many spans.
     pub(crate) async fn until(&self, count: usize) -> Vec<Span> {
         let come = async {
             while self.spans().len() < count {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let come = tokio::time::timeout(PATIENCE, come).await;
+        let come = tokio::time::timeout(TIME_LIMIT, come).await;
         let spans = self.spans();
         assert!(come.is_ok(), "only {} of {count} spans have come", spans.len());
         spans
@@ -105,7 +105,7 @@ impl Seen {
 }
 
 /// Attributes as `name = value`, in their order.
-pub(crate) fn told(attributes: &[KeyValue]) -> Vec<String> {
+pub(crate) fn attribute_lines(attributes: &[KeyValue]) -> Vec<String> {
     let value = |attribute: &KeyValue| match attribute.value.clone().unwrap().value.unwrap() {
         Value::StringValue(text) => text,
         Value::IntValue(number) => number.to_string(),
@@ -115,7 +115,7 @@ pub(crate) fn told(attributes: &[KeyValue]) -> Vec<String> {
 }
 
 /// A span on a few lines: its name, what it is below and linked to by their names, its attributes and its status.
-pub(crate) fn shown(span: &Span, among: &[Span]) -> String {
+pub(crate) fn span_text(span: &Span, among: &[Span]) -> String {
     let named = |id: &[u8]| {
         let found = among.iter().find(|other| other.span_id == id);
         found.map_or_else(|| hex::encode(id), |other| other.name.clone())
@@ -123,7 +123,7 @@ pub(crate) fn shown(span: &Span, among: &[Span]) -> String {
     let mut lines = vec![format!("{} {:?}", span.name, SpanKind::try_from(span.kind).unwrap())];
     lines.push(format!("  below {}", named(&span.parent_span_id)));
     lines.extend(span.links.iter().map(|link| format!("  linked to {}", named(&link.span_id))));
-    lines.extend(told(&span.attributes).iter().map(|line| format!("  {line}")));
+    lines.extend(attribute_lines(&span.attributes).iter().map(|line| format!("  {line}")));
     lines.extend(span.status.iter().map(|status| format!("  status {}", status.code)));
     lines.join("\n")
 }

@@ -1,4 +1,4 @@
-//! What the commands say of what they are given: each message names the place, the rule and the way out.
+//! Messages of the commands: each names the argument, the rule and the way out.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use crate::binary::{Service, appserver, emulated_sts, run, text};
 const KEY: [(&str, &str); 2] =
     [("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret")];
 
-/// A device that never ends is not read to the end.
+/// A device without an end is read up to a limit.
 #[test]
 fn files_of_the_command_line_have_a_length_limit_and_may_be_pipes() {
     for arguments in [
@@ -25,9 +25,12 @@ fn files_of_the_command_line_have_a_length_limit_and_may_be_pipes() {
         &["emulator", "--config", "/dev/zero"],
     ] {
         let output = run(arguments, &[]);
-        let said = text(&output.stderr);
-        assert_eq!(output.status.code(), Some(64), "{said}");
-        assert!(said.contains("/dev/zero: ") && said.contains("longer than 64 MiB"), "{said}");
+        let printed = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(64), "{printed}");
+        assert!(
+            printed.contains("/dev/zero: ") && printed.contains("longer than 64 MiB"),
+            "{printed}"
+        );
     }
     let lint = format!(
         "{} policy lint <(cat config/policies/daily-photos.json)",
@@ -95,26 +98,26 @@ appserver: --claim team: the grant `own` declares no claims
 fn healthcheck_names_the_key_of_the_address_that_it_tried() {
     let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
     let output = run(&["healthcheck", "--config", &service.config()], &[]);
-    let said = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(69), "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(69), "{printed}");
     let admin = service.admin();
     let begin = format!(
         "appserver: admin.listen = \"127.0.0.1:{admin}\": http://127.0.0.1:{admin}/healthz: "
     );
-    assert!(said.starts_with(&begin) && said.contains("the same --config"), "{said}");
+    assert!(printed.starts_with(&begin) && printed.contains("the same --config"), "{printed}");
 }
 
 #[test]
 fn dev_outside_the_repository_names_the_files_once_and_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
-    let said = |arguments: &[&str]| {
+    let printed = |arguments: &[&str]| {
         let mut command = appserver(arguments, &[]);
         let output = command.current_dir(folder.path()).output().unwrap();
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(64), String::new()));
         text(&output.stderr)
     };
     let config = crate::stage::repository("config/dev.toml").display().to_string();
-    let lines = [said(&["dev"]), said(&["dev", "--config", &config]), said(&["emulator"])];
+    let lines = [printed(&["dev"]), printed(&["dev", "--config", &config]), printed(&["emulator"])];
     insta::assert_snapshot!(lines.concat(), @r"
 appserver: there is no file `config/dev.toml` and no file `config/emulator.toml`: run `appserver dev` in AppServer's repository, or name other files by --config FILE and --emulator-config FILE
 appserver: there is no file `config/emulator.toml`: run `appserver dev` in AppServer's repository, or name other files by --emulator-config FILE
@@ -122,7 +125,7 @@ appserver: there is no file `config/emulator.toml`: run `appserver emulator` in 
 ");
 }
 
-/// `check` on the machine of the service; a pipeline has not its directories.
+/// `check` on the machine of the service; in a pipeline its directories are missing.
 #[test]
 fn check_names_an_audit_file_that_cannot_be_created() {
     let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
@@ -130,9 +133,9 @@ fn check_names_an_audit_file_that_cannot_be_created() {
     let audit = [("APPSERVER__AUDIT__SINK", "file"), ("APPSERVER__AUDIT__FILE", &file)];
     let environment = [&KEY[..], &audit].concat();
     let output = run(&["check", "--config", &service.config()], &environment);
-    let said = text(&output.stdout).replace(&service.folder().display().to_string(), "<folder>");
-    assert_eq!(output.status.code(), Some(64), "{said}");
-    insta::assert_snapshot!(said, @r"
+    let printed = text(&output.stdout).replace(&service.folder().display().to_string(), "<folder>");
+    assert_eq!(output.status.code(), Some(64), "{printed}");
+    insta::assert_snapshot!(printed, @r"
 the configuration has 1 problem:
 audit.file: the directory `<folder>/missing` does not exist: create it, or name a file in another
 ");
@@ -140,23 +143,23 @@ audit.file: the directory `<folder>/missing` does not exist: create it, or name 
     assert!(output.status.success(), "{}", text(&output.stdout));
 }
 
-/// A stop says how it ended; an audit file that was never written has lost nothing.
+/// A stop is logged with its outcome; an audit file that was never opened has lost no line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clean_stop_is_logged_without_an_error_even_if_the_audit_is_unavailable() {
     let (sts, _) = emulated_sts().await;
     let service = Service::new(sts, "11223344");
     let file = service.folder().join("missing/audit.jsonl").display().to_string();
     let audit = [("APPSERVER__AUDIT__SINK", "file"), ("APPSERVER__AUDIT__FILE", file.as_str())];
-    for (more, errors) in [(&[("APPSERVER__AUDIT__SINK", "off")][..], 0), (&audit, 1)] {
+    for (more, error_count) in [(&[("APPSERVER__AUDIT__SINK", "off")][..], 0), (&audit, 1)] {
         let mut running = service.start_with(("testid", "testsecret"), more);
-        // It is not ready while its audit is broken.
+        // It is not ready while its audit is unavailable.
         let url = format!("http://127.0.0.1:{}/healthz", service.admin());
         let lives = async {
             while reqwest::get(&url).await.is_err() {
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(crate::stage::PATIENCE, lives).await.expect("it lives");
+        tokio::time::timeout(crate::stage::TIME_LIMIT, lives).await.expect("it lives");
         running.terminate();
         let output = running.ended();
         let log = text(&output.stderr);
@@ -172,13 +175,13 @@ async fn a_clean_stop_is_logged_without_an_error_even_if_the_audit_is_unavailabl
             "{log}"
         );
         assert!(fields["stop.took_ms"].as_u64().is_some_and(|took| took < 2000), "{log}");
-        let told: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
-        assert_eq!(told.len(), errors, "{log}");
-        assert!(told.iter().all(|line| line.to_string().contains(&file)), "{log}");
+        let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
+        assert_eq!(errors.len(), error_count, "{log}");
+        assert!(errors.iter().all(|line| line.to_string().contains(&file)), "{log}");
     }
 }
 
-/// A template that was widened has a request that shows it, and one that is only written differently has none.
+/// For a widened template there is a request that only the new one allows; for a rewritten one there is none.
 #[test]
 fn policy_compare_shows_a_request_that_only_one_of_two_policies_allows() {
     let folder = tempfile::tempdir().unwrap();
@@ -194,7 +197,7 @@ fn policy_compare_shows_a_request_that_only_one_of_two_policies_allows() {
     let split = write("split.json", &format!("{put},{get}"));
     let wider = write("wider.json", &own.replace("${subject}/*", "*"));
     let fewer = write("fewer.json", &get);
-    for (new, code, said) in [
+    for (new, code, printed) in [
         (&split, 0, format!("{old} and {split} allow the same\n")),
         (
             &wider,
@@ -210,7 +213,7 @@ fn policy_compare_shows_a_request_that_only_one_of_two_policies_allows() {
         ),
     ] {
         let output = run(&["policy", "compare", &old, new], &[]);
-        assert_eq!(text(&output.stdout), said, "{}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), printed, "{}", text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{new}");
     }
     let broken = write("broken.json", r#"{"Effect":"Allow"}"#);

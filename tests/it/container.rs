@@ -1,4 +1,4 @@
-//! The documented start of the container, without a container: its command's mount and variables, and nothing else.
+//! The documented start of the container, without a container: only the mount and the variables of its command.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,12 +7,12 @@ use crate::binary::{Running, appserver, emulated_sts, run, text};
 use crate::ports::free_port;
 use crate::stage::repository;
 
-/// What a `docker run` gives to the process inside.
+/// The environment that a `docker run` gives to the process inside.
 #[derive(Debug, Eq, PartialEq)]
 struct Start {
-    /// A folder of the host, and where the container has it.
+    /// A folder of the host, and its path in the container.
     mount: (String, String),
-    /// Variables that are handed through.
+    /// Variables that are passed through.
     variables: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ async fn the_documented_container_start_vends_a_token() {
     let command: Vec<_> = command.iter().map(in_host).collect();
     let command: Vec<_> = command.iter().map(String::as_str).collect();
 
-    // What stands in for the cloud, and for the container's own network.
+    // In place of the cloud and of the container's network.
     let (sts, _) = emulated_sts().await;
     let (port, admin) = (free_port(), free_port());
     let elsewhere = [
@@ -112,10 +112,10 @@ async fn the_documented_container_start_vends_a_token() {
             tokio::time::sleep(std::time::Duration::from_millis(25)).await;
         }
     };
-    tokio::time::timeout(crate::stage::PATIENCE, ready).await.expect("it is ready in time");
+    tokio::time::timeout(crate::stage::TIME_LIMIT, ready).await.expect("it is ready in time");
     let url = format!("http://127.0.0.1:{port}/v1/token?Parameters.album=2015");
-    let asked = reqwest::Client::new().get(url).basic_auth("photo-app-ios", Some(secret));
-    let answer = asked.send().await.unwrap().text().await.unwrap();
+    let request = reqwest::Client::new().get(url).basic_auth("photo-app-ios", Some(secret));
+    let answer = request.send().await.unwrap().text().await.unwrap();
     let answer: serde_json::Value = serde_json::from_str(&answer).unwrap();
     assert_eq!(
         (answer["Code"].as_str(), answer["Grant"].as_str()),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::stage::{Answer, Stage};
 
-/// What a consumer takes out of a success.
+/// The values that a consumer reads from a success.
 type Parsed = Option<[String; 4]>;
 type Consumer = fn(&Answer) -> Parsed;
 

@@ -1,4 +1,4 @@
-//! CORS: pages of listed origins may read answers, errors included; nobody else's may.
+//! CORS: pages of listed origins may read answers, errors included; other pages may not.
 
 use reqwest::header::HeaderMap;
 
@@ -12,14 +12,14 @@ async fn set() -> Stage {
     Stage::set(Setting { config, ..Setting::default() }).await
 }
 
-fn told(headers: &HeaderMap) -> String {
-    let told = headers.iter().filter(|(name, _)| {
+fn cors_headers(headers: &HeaderMap) -> String {
+    let cors_headers = headers.iter().filter(|(name, _)| {
         name.as_str().starts_with("access-control") || *name == "vary" || *name == "allow"
     });
-    let mut told: Vec<_> =
-        told.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-    told.sort_unstable();
-    told.join("\n")
+    let mut cors_headers: Vec<_> =
+        cors_headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+    cors_headers.sort_unstable();
+    cors_headers.join("\n")
 }
 
 async fn preflight(stage: &Stage, path: &str, origin: Option<&str>) -> (u16, String) {
@@ -29,15 +29,15 @@ async fn preflight(stage: &Stage, path: &str, origin: Option<&str>) -> (u16, Str
         request = request.header("Origin", origin);
     }
     let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), told(answer.headers()))
+    (answer.status().as_u16(), cors_headers(answer.headers()))
 }
 
 #[tokio::test]
 async fn a_listed_page_gets_its_preflight_answered() {
     let stage = set().await;
-    let (status, told) = preflight(&stage, "/v1/token", Some(PAGE)).await;
+    let (status, cors_headers) = preflight(&stage, "/v1/token", Some(PAGE)).await;
     assert_eq!(status, 204);
-    insta::assert_snapshot!(told, @r"
+    insta::assert_snapshot!(cors_headers, @r"
 access-control-allow-headers: Authorization, Content-Type, Traceparent, Tracestate
 access-control-allow-methods: GET, POST
 access-control-allow-origin: https://app.example.com
@@ -55,14 +55,14 @@ vary: Origin
         Some("https://app.example.com:8443"),
         Some("HTTPS://APP.EXAMPLE.COM"),
     ] {
-        let (status, told) = preflight(&stage, "/v1/token", stranger).await;
+        let (status, cors_headers) = preflight(&stage, "/v1/token", stranger).await;
         assert_eq!(
-            (status, told.as_str()),
+            (status, cors_headers.as_str()),
             (405, "allow: GET, POST\nvary: Origin"),
             "{stranger:?}"
         );
     }
-    // No page has business outside of the API.
+    // Routes outside of the API allow no page.
     assert_eq!(preflight(&stage, "/dev", Some(PAGE)).await, (404, String::new()));
     stage.close().await;
 }
@@ -86,7 +86,7 @@ async fn only_listed_pages_may_read_answers_and_errors() {
             let request = stage.request("GET", path).basic_auth("client-002", Some(password));
             let answer = stage.send(request.header("Origin", origin)).await;
             assert_eq!(answer.status, status);
-            assert_eq!(told(&answer.headers), expected, "{path} for {origin}");
+            assert_eq!(cors_headers(&answer.headers), expected, "{path} for {origin}");
         }
     }
     stage.close().await;
@@ -95,11 +95,11 @@ async fn only_listed_pages_may_read_answers_and_errors() {
 #[tokio::test]
 async fn without_listed_origins_no_cors_header_is_sent() {
     let stage = Stage::demo().await;
-    let (status, told) = preflight(&stage, "/v1/token", Some(PAGE)).await;
-    assert_eq!((status, told.as_str()), (405, "allow: GET, POST"));
+    let (status, cors_headers) = preflight(&stage, "/v1/token", Some(PAGE)).await;
+    assert_eq!((status, cors_headers.as_str()), (405, "allow: GET, POST"));
     let request = stage.request("GET", "/v1/token");
     let request = request.basic_auth("client-002", Some(secret("client-002")));
     let answer = stage.send(request.header("Origin", PAGE)).await;
-    assert_eq!(self::told(&answer.headers), "");
+    assert_eq!(self::cors_headers(&answer.headers), "");
     stage.close().await;
 }

@@ -1,4 +1,4 @@
-//! A hundred clients that do nothing wrong, for tests of somebody who does.
+//! A hundred well-behaved clients, for tests of an abusive one.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -8,10 +8,10 @@ use futures_util::future::join_all;
 use crate::stage::{Stage, secret};
 
 const CLIENTS: usize = 100;
-/// Each asks so often; together they stay far within what one second may cost STS.
+/// The requests of each client; together they stay far within STS's quota of one second.
 const ROUNDS: usize = 5;
 
-/// How many of their requests were served, and how many of the one beside them were refused and were not.
+/// The number of their served requests, and of the abuser's refused and served ones.
 #[derive(Debug)]
 pub(crate) struct Crowd {
     served: usize,
@@ -19,7 +19,7 @@ pub(crate) struct Crowd {
     pub(crate) abuser_passed: usize,
 }
 
-/// The abuser has spent what it may with so many requests before the others come, and sends so many at a time.
+/// The abuser's requests before the others start, which spend its limit, and its concurrent requests.
 const AHEAD: usize = 400;
 const AT_A_TIME: usize = 10;
 
@@ -35,8 +35,8 @@ pub(crate) fn config() -> String {
 }
 
 impl Crowd {
-    /// All of them ask at once, again and again, beside somebody who does not stop; `abuse` is one request of theirs,
-    /// and answers whether it was refused with 429.
+    /// All clients send requests at once, repeatedly, while the abuser sends without a pause; `abuse` is one request of
+    /// the abuser and returns whether it was refused with 429.
     pub(crate) async fn beside(stage: &Stage, abuse: impl AsyncFn() -> bool) -> Self {
         let [refused, passed] = [AtomicUsize::new(0), AtomicUsize::new(0)];
         let abuse = async || {
@@ -66,7 +66,7 @@ impl Crowd {
     }
 }
 
-/// How many of one client's requests were served.
+/// The number of one client's served requests.
 async fn client(stage: &Stage, n: usize) -> usize {
     let mut served = 0;
     for _ in 0..ROUNDS {

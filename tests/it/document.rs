@@ -1,4 +1,4 @@
-//! The service's own OpenAPI document, as a judge of its answers.
+//! Checks answers against the service's own OpenAPI document.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::stage::{Answer, Stage};
 
-/// What every answer of hyper's has, and what the document says by its media types.
-const UNTOLD_HEADERS: [&str; 4] =
+/// The headers that hyper adds, and those that the document expresses by media types.
+const UNDOCUMENTED_HEADERS: [&str; 4] =
     ["content-type", "content-length", "date", "x-content-type-options"];
 
 pub(crate) struct Document {
     pub(crate) tree: Value,
-    /// Its components, with every shape closed: what it does not name may not be there.
+    /// Its components, with every schema closed: unknown members are errors.
     closed: Value,
 }
 
@@ -42,11 +42,11 @@ impl Document {
         paths.iter().map(|(path, item)| (path.clone(), methods(item))).collect()
     }
 
-    /// What an operation is said to answer with a status; what is not said of it by itself is nothing.
+    /// The documented response of an operation with a status.
     pub(crate) fn response(&self, method: &str, path: &str, status: u16) -> &Value {
         let operation = &self.tree["paths"][path][method.to_ascii_lowercase()];
         let response = &operation["responses"][status.to_string()];
-        assert!(response.is_object(), "{method} {path} is not said to answer {status}");
+        assert!(response.is_object(), "{method} {path} is not documented to answer {status}");
         self.resolved(response)
     }
 
@@ -55,29 +55,34 @@ impl Document {
         &self.tree["components"]["responses"][name]
     }
 
-    /// Fails unless the answer is as the response says: its headers, its code and each member of its body.
+    /// Fails unless the answer matches the response: its headers, its code and each member of its body.
     pub(crate) fn judge(&self, what: &str, response: &Value, answer: &Answer) {
-        let said: BTreeSet<_> = response["headers"]
+        let documented: BTreeSet<_> = response["headers"]
             .as_object()
             .unwrap()
             .keys()
             .map(|name| name.to_ascii_lowercase())
             .collect();
-        let had: BTreeSet<_> = answer.headers.keys().map(ToString::to_string).collect();
-        let had: BTreeSet<_> =
-            had.into_iter().filter(|name| !UNTOLD_HEADERS.contains(&name.as_str())).collect();
-        assert_eq!(had, said, "{what}: the headers");
+        let present: BTreeSet<_> = answer.headers.keys().map(ToString::to_string).collect();
+        let present: BTreeSet<_> = present
+            .into_iter()
+            .filter(|name| !UNDOCUMENTED_HEADERS.contains(&name.as_str()))
+            .collect();
+        assert_eq!(present, documented, "{what}: the headers");
 
         let code = answer.body["Code"].as_str().unwrap();
-        // The route that always answers 200 says nothing of codes.
+        // The route that always answers 200 documents no codes.
         if answer.status != 200 {
             let class = if code.starts_with("InvalidParameter.") {
                 "InvalidParameter.<Name>"
             } else {
                 code
             };
-            let told = response["description"].as_str().unwrap();
-            assert!(told.contains(&format!("`{class}`")), "{what}: {code} is not among: {told}");
+            let description = response["description"].as_str().unwrap();
+            assert!(
+                description.contains(&format!("`{class}`")),
+                "{what}: {code} is not among: {description}"
+            );
             assert_eq!(answer.body["StatusCode"], answer.status, "{what}");
         }
 
@@ -87,7 +92,7 @@ impl Document {
         assert_eq!(problems, "", "{what}: {}", answer.body);
     }
 
-    /// What is wrong with a value by one of the document's shapes, as it is published.
+    /// The errors of a value by one of the document's schemas, as published.
     pub(crate) fn problems(&self, shape: &str, value: &Value) -> String {
         let schema = json!({
             "components": self.tree["components"],
@@ -120,7 +125,7 @@ fn problems(validator: &Validator, value: &Value) -> String {
     validator.iter_errors(value).map(|problem| problem.to_string()).collect::<Vec<_>>().join("\n")
 }
 
-/// Shapes that others are put together from: alone they are not whole.
+/// Schemas that are only parts of others.
 fn parts(components: &Value) -> BTreeSet<String> {
     let schemas = components["schemas"].as_object().unwrap().values();
     let all_of = schemas.flat_map(|schema| schema["allOf"].as_array().into_iter().flatten());
@@ -128,7 +133,7 @@ fn parts(components: &Value) -> BTreeSet<String> {
     named.map(|reference| reference.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
-/// Lets in nothing that a schema does not name, at any depth. Parts of one are closed by their whole.
+/// Forbids unknown members at any depth. Parts of a schema are closed by the whole.
 fn close(schema: &mut Value, is_part: bool) {
     let Some(members) = schema.as_object_mut() else { return };
     if !is_part && (members.contains_key("properties") || members.contains_key("allOf")) {

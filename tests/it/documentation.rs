@@ -1,4 +1,4 @@
-//! What is written for operators keeps up with the code.
+//! The documents for operators match the code.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ fn keys() -> Vec<String> {
     for file in files {
         let file = syn::parse_file(&std::fs::read_to_string(file).unwrap()).unwrap();
         let structs = file.items.iter().filter_map(|item| match item {
-            // What a section resolves to stands beside its raw form.
+            // The resolved form of a section is next to its raw form.
             syn::Item::Struct(item) if item.ident.to_string().starts_with("Raw") => Some(item),
             _ => None,
         });
@@ -59,7 +59,7 @@ fn the_page_of_sdks_names_the_tested_sdks_and_versions() {
         serde_json::from_str(&read("tests/sdk/node/package.json")).unwrap();
     let node = package["dependencies"].as_object().unwrap().iter();
     let node = node.map(|(name, version)| (name.clone(), version.as_str().unwrap().to_owned()));
-    // What the tests import stands first, up to an empty line.
+    // The imports of the tests are first, up to an empty line.
     let requirements = read("tests/sdk/python/requirements.txt");
     let python = requirements.lines().take_while(|line| !line.is_empty());
     let python = python.filter_map(|line| line.split_once("=="));
@@ -104,21 +104,21 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
     starts.map(name).filter(|name| !name.ends_with('_')).collect()
 }
 
-/// Shown of issuers whose keys are fetched, and the demo has none.
+/// Present for issuers whose keys are fetched; the demo has none.
 const OF_FETCHED_KEYS: [&str; 2] = ["appserver_jwks_keys", "appserver_jwks_age_seconds"];
 
-/// What operators copy into an alert has to be there: under just this name, with its `_total`.
+/// A metric that operators copy into an alert exists under exactly this name, including `_total`.
 #[tokio::test]
 async fn every_metric_in_the_documents_exists() {
-    // With TLS, for what is shown of certificates.
+    // With TLS, for the metrics of certificates.
     let pki = Pki::new();
     let config = format!("[server]\n{}", pki.config("off"));
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
     let (_, text) = stage.admin("/metrics").await;
     stage.close().await;
-    let mut shown = metrics_in(&text);
-    shown.extend(OF_FETCHED_KEYS.map(str::to_owned));
-    // Counters and histograms with labels show nothing before they have counted something; their names stand in the code.
+    let mut present = metrics_in(&text);
+    present.extend(OF_FETCHED_KEYS.map(str::to_owned));
+    // Counters and histograms with labels are absent before their first event; their names are in the code.
     let telemetry = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry");
     let code = std::fs::read_dir(telemetry).unwrap().map(|file| file.unwrap().path());
     let code: String = code
@@ -141,7 +141,7 @@ async fn every_metric_in_the_documents_exists() {
         let Ok(text) = std::fs::read_to_string(&document) else { continue };
         for name in metrics_in(&text) {
             named += 1;
-            if !shown.contains(&name) && !is_registered(&name) {
+            if !present.contains(&name) && !is_registered(&name) {
                 unknown.push(format!("{}: {name}", document.display()));
             }
         }
@@ -150,7 +150,7 @@ async fn every_metric_in_the_documents_exists() {
     assert_eq!(unknown, Vec::<String>::new());
 }
 
-/// Prometheus sees no increase in a series that appears with its first event: what an alert watches is there before it.
+/// Prometheus sees no increase in a series that appears with its first event, so the series of alerts exist before.
 #[tokio::test]
 async fn every_metric_of_the_alert_table_exists_right_after_the_start() {
     let pki = Pki::new();
@@ -160,7 +160,7 @@ async fn every_metric_of_the_alert_table_exists_right_after_the_start() {
     stage.close().await;
     let samples: BTreeSet<_> =
         text.lines().filter(|line| !line.starts_with('#')).flat_map(metrics_in).collect();
-    // A row of the table begins with what to watch for.
+    // A row of the table begins with the metric.
     let page = std::fs::read_to_string(repository("docs/operate/alerts.md")).unwrap();
     let rows = page.lines().filter(|line| line.starts_with("| "));
     let rows = rows.map(|row| row.split(" | ").next().unwrap());
@@ -181,12 +181,12 @@ async fn every_metric_of_the_alert_table_exists_right_after_the_start() {
         r#"appserver_vend_lookups_total{outcome="stale"} 0"#,
         r#"appserver_vend_refreshes_total{outcome="failed"} 0"#,
     ] {
-        assert!(text.lines().any(|shown| shown == line), "{line} is not in {text}");
+        assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
     }
 }
 
 /// The pages' blocks of TOML are pasted into configurations. All of them together, over the example for production,
-/// have no problem but files that are not here, what `…` stands for, and a client that a reader has and we have not.
+/// have no problems except missing files, the placeholder `…`, and a client that only the reader has.
 #[test]
 fn the_configuration_in_the_pages_loads() {
     let pages: String = pages().iter().map(|(_, text)| text.as_str()).collect();
@@ -210,7 +210,7 @@ issuers.company.client_ids.com.example.Photos: no audience has the client `photo
 ");
 }
 
-/// What an operator gives to Redis's user is what the tests' user has, and they need nothing else.
+/// The documented permissions of Redis's user are those of the tests' user, and the tests need no others.
 #[test]
 fn the_documented_rights_in_redis_are_those_of_the_tests() {
     let page = std::fs::read_to_string(repository("docs/operate/replicas.md")).unwrap();
@@ -263,7 +263,7 @@ fn the_page_of_metrics_has_every_metric() {
         .map(|found| format!("_{}", &found[1]))
         .collect();
     assert!(names.len() > 30, "the metrics were not read");
-    // Groups may share an end: as many as are registered have to be documented.
+    // Groups may share an end: as many must be documented as are registered.
     let is_missing = |name: &&String| {
         let registered = names.iter().filter(|other| other == name).count();
         documented.iter().filter(|known| known.ends_with(*name)).count() < registered
@@ -296,7 +296,7 @@ fn every_configuration_key_in_the_pages_exists() {
     let named = Regex::new(&format!(r"`(?:{sections})((?:\.[a-z_]+)+)[` ]")).unwrap();
     let mut count = 0;
     let mut unknown = Vec::new();
-    // Fields of the log are written alike.
+    // Fields of the log have the same form.
     for (page, text) in pages().into_iter().filter(|(page, _)| page != "docs/operate/logs.md") {
         for found in named.captures_iter(&text) {
             let parts = found[1].trim_start_matches('.').split('.');
@@ -311,7 +311,7 @@ fn every_configuration_key_in_the_pages_exists() {
     assert_eq!(unknown, Vec::<String>::new());
 }
 
-/// A reviewer goes from a threat to its test.
+/// A reviewer can find the test of each threat.
 #[test]
 fn every_test_named_in_the_pages_exists() {
     let (sources, keys) = (rust_files(&["src", "crates", "tests/it"]), keys());
@@ -333,7 +333,7 @@ fn every_test_named_in_the_pages_exists() {
     assert_eq!(missing, Vec::<String>::new());
 }
 
-/// Who reads Chinese copies the same commands and configuration.
+/// Readers of the Chinese pages copy the same commands and configuration.
 #[test]
 fn the_translations_have_the_same_blocks_as_the_english_pages() {
     let folder = repository("docs/zh-CN");

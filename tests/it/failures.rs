@@ -1,4 +1,4 @@
-//! Who fails to prove themselves too often.
+//! Limits of failed authentications.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -37,8 +37,8 @@ impl<'a> Host<'a> {
     }
 }
 
-/// What the metric says of a limit of failures, by limit and mode. It names no client: names that strangers give are no
-/// labels, and finding those that exist would take its time.
+/// The metric of a failure limit, by limit and mode. It has no client label: names that strangers send are no labels,
+/// and a look-up of existing clients would be measurable.
 async fn counted(stage: &Stage, limit: &str, mode: &str) -> u32 {
     let (_, metrics) = stage.admin("/metrics").await;
     let start = format!(r#"appserver_throttled_total{{client="",limit="{limit}",mode="{mode}"}} "#);
@@ -58,7 +58,7 @@ async fn an_address_beyond_its_failure_limit_gets_one_answer_to_every_invalid_cr
     let host = Host::at(ELSEWHERE, &stage);
     let known = demo_jwt("alice", stage.clock.now());
     assert_eq!(host.bearer(&known).await.outcome(), "200 Success");
-    // Whatever the credential is; one after the other in as many names.
+    // With every kind of credential, each in the name of another client.
     assert_eq!(host.bearer("no.such.token").await.outcome(), "401 Unauthenticated");
     for n in 0..4 {
         let failed = host.basic(&format!("client-00{n}"), "wrong").await;
@@ -90,12 +90,12 @@ async fn an_address_beyond_its_failure_limit_gets_one_answer_to_every_invalid_cr
     }
     assert_eq!(host.bearer(&known).await.outcome(), "200 Success", "it was verified before");
     assert_eq!(counted(&stage, "address-failures", "enforce").await, 4);
-    // Others are elsewhere.
+    // Callers of other addresses are not affected.
     assert_eq!(stage.get("client-002", "/v1/whoami").await.outcome(), "200 Success");
     stage.close().await;
 }
 
-/// A stranger neither locks a client out nor learns whether there is one.
+/// A stranger can neither lock a client out nor find out whether it exists.
 #[tokio::test]
 async fn failures_in_a_clients_name_get_one_answer_and_a_valid_secret_passes() {
     let config = FEW_FOR_A_CLIENT;
@@ -111,7 +111,7 @@ async fn failures_in_a_clients_name_get_one_answer_and_a_valid_secret_passes() {
             for varying in ["date", "x-request-id", "retry-after", "content-length"] {
                 headers.remove(varying);
             }
-            // A second may pass.
+            // A second may have passed.
             let wait = headers.remove("ratelimit").map(|_| "some seconds");
             one.push((Answer { status, headers: headers.clone(), body }.steady(), headers, wait));
         }
@@ -157,13 +157,13 @@ async fn reaching_a_limit_is_logged_once_and_requests_beyond_it_are_not() {
     stage.close().await;
 }
 
-/// A made-up ticket is a failed credential as any other: counted, and beyond the limit neither looked up nor logged.
+/// An invented ticket is a failed credential like any other: counted, and beyond the limit neither looked up nor logged.
 #[tokio::test]
 async fn invalid_tickets_spend_the_limit_of_their_address_and_a_valid_one_passes() {
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
     let host = Host::at(ELSEWHERE, &stage);
-    let asked = stage.request("POST", "/v1/tickets");
-    let made = stage.send(asked.basic_auth("client-002", Some(secret("client-002")))).await;
+    let request = stage.request("POST", "/v1/tickets");
+    let made = stage.send(request.basic_auth("client-002", Some(secret("client-002")))).await;
     let (_, good) = made.body["Url"].as_str().unwrap().split_once('?').unwrap();
     let get = async |query: &str| {
         stage.send(host.http.get(stage.url(&format!("/v1/token?{query}")))).await
@@ -179,13 +179,13 @@ async fn invalid_tickets_spend_the_limit_of_their_address_and_a_valid_one_passes
     assert_eq!(counted(&stage, "address-failures", "enforce").await, 20);
     let log = logs::since(start);
     assert!(!log.contains(" INFO "), "{log}");
-    // One limit for all credentials; and a ticket that proves somebody is no failure.
+    // One limit for all credentials; a valid ticket is no failure.
     assert_eq!(host.basic("client-002", "wrong").await.outcome(), "429 Throttled.Client");
     assert_eq!(get(good).await.outcome(), "200 Success");
     stage.close().await;
 }
 
-/// Ten bad requests a second from a carrier's one address, for as long as anybody likes.
+/// Ten invalid requests a second from the shared address of a carrier, without end.
 #[tokio::test]
 async fn valid_secrets_and_new_users_are_served_at_an_address_with_many_failures() {
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
@@ -213,7 +213,7 @@ async fn valid_secrets_and_new_users_are_served_at_an_address_with_many_failures
     stage.close().await;
 }
 
-/// The work for an address beyond its limit is bounded; what it has proven before stays.
+/// The work for an address beyond its limit is bounded; credentials that were verified before stay valid.
 #[tokio::test]
 async fn signatures_of_an_address_beyond_its_limit_are_verified_at_a_bounded_rate() {
     let stage = Stage::set(Setting { config: FEW_FROM_AN_ADDRESS, ..Setting::default() }).await;
@@ -237,7 +237,7 @@ async fn signatures_of_an_address_beyond_its_limit_are_verified_at_a_bounded_rat
     stage.close().await;
 }
 
-/// Some HTTP libraries ask once without a credential, and only then send it.
+/// Some HTTP libraries send a request without a credential first.
 #[tokio::test]
 async fn requests_without_a_credential_are_no_failures_and_have_a_limit_of_their_own() {
     let start = logs::capture();
@@ -253,7 +253,7 @@ async fn requests_without_a_credential_are_no_failures_and_have_a_limit_of_their
     assert_eq!(host.basic("client-002", "wrong").await.outcome(), "401 Unauthenticated");
     let right = host.basic("client-002", &secret("client-002")).await;
     assert_eq!(right.outcome(), "200 Success");
-    // Nor do they fill the log; neither do routes and methods that strangers make up.
+    // They do not fill the log either, nor do invented routes and methods.
     host.stage.send(host.http.get(stage.url("/v1/canary-route"))).await;
     host.stage.send(host.http.delete(stage.url("/v1/token"))).await;
     let log = logs::since(start);
@@ -281,7 +281,7 @@ async fn failure_limits_in_shadow_mode_only_count() {
     stage.close().await;
 }
 
-/// Behind a proxy that is not looked through, all callers have its address.
+/// Behind a proxy that is not configured as trusted, all callers have its address.
 #[tokio::test]
 async fn a_proxys_address_that_all_callers_share_is_not_counted() {
     let config = FEW_FROM_AN_ADDRESS.to_owned() + "[server]\nbehind_proxy = true\n";

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::logs;
 use crate::redis_server::RedisServer;
-use crate::stage::{PATIENCE, START, repository, secret};
+use crate::stage::{START, TIME_LIMIT, repository, secret};
 
 /// One emulated STS, one Redis, and replicas that come and go.
 pub(crate) struct Fleet {
@@ -29,19 +29,19 @@ pub(crate) struct Fleet {
     log_start: usize,
 }
 
-/// A server that does not know that it is a test's.
+/// A server as in production.
 pub(crate) struct Replica {
     public: SocketAddr,
     admin: SocketAddr,
     reloads: Reloads,
     /// Holds its `over.toml`.
     folder: tempfile::TempDir,
-    /// Whatever it was doing ends with it.
+    /// Dropping it aborts all of its tasks.
     runtime: Option<Runtime>,
 }
 
 impl Fleet {
-    /// So many replicas, configured alike.
+    /// A number of replicas with the same configuration.
     pub(crate) async fn of(replicas: usize, config: &str) -> Self {
         let mut fleet = Self::without_replicas().await;
         for _ in 0..replicas {
@@ -97,8 +97,8 @@ impl Fleet {
         let (public, admin, ready) = (app.public_addr(), app.admin_addr(), app.ready());
         let reloads = app.reloads();
         runtime.spawn(app.run(CancellationToken::new()));
-        let ready = tokio::time::timeout(PATIENCE, ready.cancelled_owned()).await;
-        assert!(ready.is_ok(), "the replica is not ready after {PATIENCE:?}");
+        let ready = tokio::time::timeout(TIME_LIMIT, ready.cancelled_owned()).await;
+        assert!(ready.is_ok(), "the replica is not ready after {TIME_LIMIT:?}");
         self.replicas.push(Replica { public, admin, reloads, folder, runtime: Some(runtime) });
         self.sts.clear_calls();
     }
@@ -143,13 +143,13 @@ impl Fleet {
         (text("Code"), text("AccessKeyId"))
     }
 
-    /// What the admin listener of a replica says.
+    /// A page of a replica's admin listener.
     pub(crate) async fn admin(&self, replica: usize, path: &str) -> String {
         let url = format!("http://{}{path}", self.replicas[replica].admin);
         self.http.get(url).send().await.unwrap().text().await.unwrap()
     }
 
-    /// Whether each replica says that Redis is gone, by `/readyz` and the metric alike.
+    /// Whether each replica reports Redis as gone, in `/readyz` and by the metric.
     pub(crate) async fn degraded(&self) -> Vec<bool> {
         let mut degraded = Vec::new();
         for replica in 0..self.replicas.len() {
@@ -169,17 +169,17 @@ impl Fleet {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        let reached = tokio::time::timeout(PATIENCE, reached).await;
-        assert!(reached.is_ok(), "after {PATIENCE:?}: {:?}", self.degraded().await);
+        let reached = tokio::time::timeout(TIME_LIMIT, reached).await;
+        assert!(reached.is_ok(), "after {TIME_LIMIT:?}: {:?}", self.degraded().await);
     }
 
-    /// How often STS was asked for a token, failed calls included.
+    /// The number of AssumeRole calls, failed ones included.
     pub(crate) fn sts_calls(&self) -> u64 {
         let totals = self.sts.totals();
         totals.get("AssumeRole").map_or(0, |outcomes| outcomes.values().sum())
     }
 
-    /// Looks over what nobody looked for: roles taken whole, secrets in the log.
+    /// Checks what every test must not cause: calls without a policy, secrets in the log.
     pub(crate) fn close(self) {
         assert_eq!(self.sts.narrowing_violations(), [], "a role was taken whole");
         let handed_out = self.handed_out.into_inner().unwrap();
@@ -192,7 +192,7 @@ impl Replica {
         self.public
     }
 
-    /// Ends it without a word: flights, leases and connections are left as they are.
+    /// Kills it: calls in flight, leases and connections are left as they are.
     pub(crate) fn kill(&mut self) {
         self.runtime.take().unwrap().shutdown_background();
     }

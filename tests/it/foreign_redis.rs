@@ -1,5 +1,5 @@
-//! Somebody else writes to the keys of the replicas' Redis. Whatever stands there, callers are served soon, the
-//! connection stays, and what is not ours is replaced and counted.
+//! Another program writes to the keys of the replicas in Redis. With any value there, callers are served soon, the
+//! connection stays open, and foreign values are replaced and counted.
 
 use std::time::Duration;
 
@@ -11,17 +11,17 @@ use tokio::time::{Instant, timeout};
 use crate::fleet::Fleet;
 use crate::stage::until;
 
-/// So much budget that no sound wait is felt, and a limit for each of whose requests Redis is asked.
+/// A budget without noticeable waits, and a limit that asks Redis for each request.
 const CONFIG: &str = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n\
                       [vend.budget]\ncalls_per_second = 500\nburst = 50\n\
                       [clients.client-003.limit]\nrequests_per_second = 20\nburst = 1000\n";
-/// Of a busy machine; what waits for what stands in Redis takes longer.
+/// The time limit on a busy machine; a wait caused by a foreign value would take longer.
 const SOON: Duration = Duration::from_secs(5);
 
 const BUDGET: &str = "appserver:{common}:budget";
 const WAITING: &str = "appserver:{common}:waiting";
 
-/// What no field of ours holds, or what one holds at the end of what it can.
+/// Invalid values of fields, and extreme ones.
 const NUMBERS: [&str; 18] = [
     "",
     "abc",
@@ -50,7 +50,7 @@ async fn run<T: FromRedisValue>(connection: &mut MultiplexedConnection, words: &
     command.query_async(connection).await.unwrap()
 }
 
-/// Replaces a key by one of another type than `ours`, of each in turn; the commands that do.
+/// The commands that replace a key by one of each type other than `ours`.
 fn of_other_types<'a>(key: &'a str, ours: &str) -> Vec<Vec<&'a str>> {
     [
         ("string", vec!["SET", key, "foreign"]),
@@ -66,7 +66,7 @@ fn of_other_types<'a>(key: &'a str, ours: &str) -> Vec<Vec<&'a str>> {
     .collect()
 }
 
-/// Asks a replica for a token that it does not have yet, and again where the limit is used up for a moment.
+/// Requests a token that the replica does not have yet, and again while the limit is used up.
 async fn is_served(fleet: &Fleet, replica: usize, album: &str, what: &str) {
     let answer = async {
         loop {
@@ -83,7 +83,7 @@ async fn is_served(fleet: &Fleet, replica: usize, album: &str, what: &str) {
     assert_eq!(fleet.degraded().await, [false; 2], "{what}: the connection was dropped");
 }
 
-/// A counter of a replica's, all its labels together.
+/// A counter of a replica, summed over its labels.
 async fn counted(fleet: &Fleet, replica: usize, name: &str) -> f64 {
     let metrics = fleet.admin(replica, "/metrics").await;
     let lines = metrics.lines().filter(|line| line.starts_with(name));
@@ -112,13 +112,13 @@ async fn invalid_numbers_in_the_budget_or_a_limit_stop_no_replica_and_are_replac
         (limit, "level", -0.01..=1000.0),
         (limit, "at", 1e9..=1e10),
     ];
-    let mut asked = 0;
+    let mut requests = 0;
     for (key, field, sound) in fields {
         for number in NUMBERS {
-            asked += 1;
+            requests += 1;
             let what = format!("{key} {field} {number:?}");
             let _: i64 = run(&mut redis, &["HSET", key, field, number]).await;
-            is_served(&fleet, asked % 2, &format!("album-{asked}"), &what).await;
+            is_served(&fleet, requests % 2, &format!("album-{requests}"), &what).await;
             let stored: String = run(&mut redis, &["HGET", key, field]).await;
             let stored: f64 = stored.parse().unwrap();
             assert!(sound.contains(&stored), "{what} became {stored}");
@@ -141,13 +141,13 @@ async fn a_key_of_the_budget_or_a_limit_with_another_type_is_replaced() {
     let [limit] = &run::<Vec<String>>(&mut redis, &["KEYS", "*:limit"]).await[..] else {
         panic!("not one limit")
     };
-    let mut asked = 0;
+    let mut requests = 0;
     for (key, ours) in [(BUDGET, "hash"), (WAITING, "zset"), (limit, "hash")] {
         for foreign in of_other_types(key, ours) {
-            asked += 1;
+            requests += 1;
             let _: i64 = run(&mut redis, &["DEL", key]).await;
             let _: redis::Value = run(&mut redis, &foreign).await;
-            is_served(&fleet, 0, &format!("album-{asked}"), &foreign.join(" ")).await;
+            is_served(&fleet, 0, &format!("album-{requests}"), &foreign.join(" ")).await;
             let kind: String = run(&mut redis, &["TYPE", key]).await;
             assert_eq!(kind, ours, "{foreign:?}");
         }
@@ -157,7 +157,7 @@ async fn a_key_of_the_budget_or_a_limit_with_another_type_is_replaced() {
     fleet.close();
 }
 
-/// Those who wait take turns, so a crowd that nobody has would make each replica's turns rare.
+/// Waiting replicas take turns, so invented replicas would make the turns of the real ones rare.
 #[tokio::test(flavor = "multi_thread")]
 async fn invented_replicas_do_not_slow_the_real_ones() {
     let fleet = Fleet::of(2, CONFIG).await;
@@ -184,8 +184,8 @@ async fn a_session_with_foreign_values_in_redis_is_fetched_and_shared_again() {
     let huge = "x".repeat(2 << 20);
     let mut number = 0;
     for kind in ["token", "refusal", "lease"] {
-        // Of each poison one: the key's name is that of a token which was there before.
-        for poison in 0..10 {
+        // One of each kind: the key's name is that of an earlier token.
+        for index in 0..10 {
             number += 1;
             let album = format!("album-{number}");
             is_served(&fleet, 0, &album, "as it is").await;
@@ -198,19 +198,19 @@ async fn a_session_with_foreign_values_in_redis_is_fetched_and_shared_again() {
             let mut poisons = of_other_types(&key, "string");
             poisons.extend([
                 vec!["SET", &key, "foreign"],
-                // A lease like that may be another replica's, and is waited for.
+                // Such a lease may be another replica's, so it is waited for.
                 vec!["SET", &key, "", "PX", if kind == "lease" { "300" } else { "15000" }],
                 vec!["SET", &key, &huge, "PX", "15000"],
-                // An hour is no refusal's life, nor a lease's; a token has it, and this is none.
+                // No refusal and no lease lives for an hour; a token does, and this is none.
                 vec!["SET", &key, "foreign", "EX", "3600"],
                 vec!["SET", &key, "foreign", "PX", "9000000000000"],
             ]);
-            let foreign = &poisons[poison];
-            let shown = format!("{kind}: {:.60}", foreign.join(" "));
+            let foreign = &poisons[index];
+            let case = format!("{kind}: {:.60}", foreign.join(" "));
             let _: redis::Value = run(&mut redis, foreign).await;
-            is_served(&fleet, 1, &album, &shown).await;
-            // The flight lands when its caller has been answered already.
-            let landed = async || {
+            is_served(&fleet, 1, &album, &case).await;
+            // The call completes after its caller has been answered.
+            let completed = async || {
                 let ours = [("token", "string"), ("refusal", "none"), ("lease", "none")];
                 let mut redis = fleet.redis.connection().await;
                 let mut are_ours = true;
@@ -220,9 +220,9 @@ async fn a_session_with_foreign_values_in_redis_is_fetched_and_shared_again() {
                 }
                 are_ours
             };
-            until(&format!("{shown} is healed"), landed).await;
+            until(&format!("{case} is healed"), completed).await;
             let left: i64 = run(&mut redis, &["PTTL", token]).await;
-            assert!((1..=3_600_000).contains(&left), "{shown}: {left}");
+            assert!((1..=3_600_000).contains(&left), "{case}: {left}");
             let _: i64 = run(&mut redis, &["DEL", token]).await;
         }
     }
@@ -233,7 +233,7 @@ async fn a_session_with_foreign_values_in_redis_is_fetched_and_shared_again() {
     fleet.close();
 }
 
-/// A refusal is sealed with its end, so nobody can make it last.
+/// A refusal is encrypted together with its expiry, so its lifetime cannot be extended.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_expired_refusal_that_is_kept_or_put_back_is_ignored() {
     let fleet = Fleet::of(2, CONFIG).await;
@@ -259,7 +259,7 @@ async fn an_expired_refusal_that_is_kept_or_put_back_is_ignored() {
     fleet.close();
 }
 
-/// What Redis promised is void when it is gone: nobody waits for the turns of a budget that is no more.
+/// Reservations are void when Redis is gone: no caller waits for turns of the lost budget.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reserved_turn_is_void_when_redis_is_gone() {
     let config = "[store.redis]\ntimeout_ms = 5000\nexpected_replicas = 1\n\
@@ -267,7 +267,7 @@ async fn a_reserved_turn_is_void_when_redis_is_gone() {
     let fleet = Fleet::of(2, config).await;
     let mut redis = fleet.redis.connection().await;
     let now: (i64, i64) = cmd("TIME").query_async(&mut redis).await.unwrap();
-    // Sixty reservations, as of sixty replicas: sound, and half a minute.
+    // Sixty valid reservations, as of sixty replicas: half a minute.
     let (at, level) = (now.0.to_string(), "-60");
     let state =
         ["HSET", BUDGET, "level", level, "rate", "2", "refresh", "0", "at", &at, "cut", "0"];
@@ -281,7 +281,7 @@ async fn a_reserved_turn_is_void_when_redis_is_gone() {
         };
         until("a turn is reserved", reserved).await;
         fleet.redis.kill();
-        // Somebody notices.
+        // A replica detects it.
         fleet.album(0, "noticed").await
     };
     let (answer, _) = tokio::join!(waiting, killed);

@@ -4,14 +4,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::stage::{PATIENCE, Stage};
+use crate::stage::{Stage, TIME_LIMIT};
 
 /// All answers to these bytes, until the server closes the connection or the last answer is complete.
 async fn answered(to: std::net::SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(to).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut read = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended");
+    let _ = timeout(TIME_LIMIT, stream.read_to_end(&mut read)).await.expect("it is ended");
     String::from_utf8_lossy(&read).into_owned()
 }
 
@@ -36,7 +36,7 @@ const HIDDEN: &str = "GET /v1/whoami HTTP/1.1\r\nHost: a\r\n\r\n";
 #[tokio::test]
 async fn an_ambiguous_head_is_answered_400_and_ends_its_connection() {
     let stage = Stage::demo().await;
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for (head, body) in [
         ("HTTP/1.1\r\n", ""),
         ("HTTP/1.1\r\nHost: a\r\nHost: b\r\n", ""),
@@ -67,9 +67,9 @@ async fn an_ambiguous_head_is_answered_400_and_ends_its_connection() {
         let outcomes = outcomes(&answered(stage.public, &request).await);
         assert_eq!(outcomes.len(), 1, "{request:?}: {outcomes:?}");
         assert!(outcomes[0].starts_with("400"), "{request:?}: {outcomes:?}");
-        told.push(outcomes[0].clone());
+        answers.push(outcomes[0].clone());
     }
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(answers.join("\n"), @r"
 400 The request is malformed: it has no `Host`.
 400 The request is malformed: it has more than one `Host`.
 400 The request is malformed: it has more than one `Host`.
@@ -128,7 +128,7 @@ async fn pipelined_requests_are_each_answered() {
             tokio::task::yield_now().await;
         }
         let mut read = Vec::new();
-        timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended").unwrap();
+        timeout(TIME_LIMIT, stream.read_to_end(&mut read)).await.expect("it is ended").unwrap();
         assert_eq!(outcomes(&String::from_utf8_lossy(&read)), ["200", "404", "404"]);
     }
     stage.close().await;
@@ -140,7 +140,7 @@ async fn a_chunked_body_with_ambiguous_framing_is_answered_400_and_ends_its_conn
     let stage = Stage::demo().await;
     let proven = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\nContent-Type: application/json\r\n";
     let long = "x".repeat(17 << 10);
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for body in [
         "2\n{}\r\n0\r\n\r\n",
         "2 \r\n{}\r\n0\r\n\r\n",
@@ -172,7 +172,7 @@ async fn a_chunked_body_with_ambiguous_framing_is_answered_400_and_ends_its_conn
                 let _ = stream.write_all(piece).await;
             }
             let mut read = Vec::new();
-            let _ = timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended");
+            let _ = timeout(TIME_LIMIT, stream.read_to_end(&mut read)).await.expect("it is ended");
             // Unread bytes end a connection with a reset, which may arrive before the answer.
             if body.len() > 1024 && read.is_empty() {
                 continue;
@@ -181,12 +181,12 @@ async fn a_chunked_body_with_ambiguous_framing_is_answered_400_and_ends_its_conn
             assert_eq!(outcomes.len(), 1, "{size} {body:?}: {outcomes:?}");
             assert!(outcomes[0].starts_with("400"), "{size} {body:?}: {outcomes:?}");
             if size == 5 && body.len() < 1024 {
-                told.push(outcomes[0].clone());
+                answers.push(outcomes[0].clone());
             }
         }
     }
     assert_eq!(stage.sts.calls(), []);
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(answers.join("\n"), @r"
 400 The request is malformed: the size of a chunk must be 1 to 16 hexadecimal digits, followed by `;` or CR LF.
 400 The request is malformed: the size of a chunk must be 1 to 16 hexadecimal digits, followed by `;` or CR LF.
 400 The request is malformed: a line of the chunked body contains a control character or does not end in CR LF.

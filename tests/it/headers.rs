@@ -1,4 +1,4 @@
-//! What every answer says beside its body.
+//! The headers of every answer.
 
 use crate::certificates::Pki;
 use crate::stage::{Setting, Stage, secret};

@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::client::TlsStream;
 
 use crate::certificates::Pki;
-use crate::stage::{PATIENCE, Setting, Stage, secret};
+use crate::stage::{Setting, Stage, TIME_LIMIT, secret};
 
 async fn set(pki: &Pki, server: &str) -> Stage {
     let config = format!("[server]\n{server}\n{}", pki.config("off"));
@@ -63,7 +63,7 @@ async fn malformed(stage: &Stage, times: u32) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, counted).await.expect("it is counted");
+    timeout(TIME_LIMIT, counted).await.expect("it is counted");
 }
 
 /// HTTP/2 does not announce a body; one with parameters must not be ignored.
@@ -76,7 +76,7 @@ async fn a_get_with_a_body_is_refused_and_one_without_is_served() {
         sender = sender.clone().ready().await.unwrap();
         let (answer, mut stream) = sender.send_request(request(&stage, path), false).unwrap();
         stream.send_data(Bytes::from_static(data), true).unwrap();
-        timeout(PATIENCE, answer).await.unwrap().unwrap().status().as_u16()
+        timeout(TIME_LIMIT, answer).await.unwrap().unwrap().status().as_u16()
     };
     let asks_for_less = br#"{"Policy":{"Version":"1","Statement":[]}}"#;
     assert_eq!(status_of("/v1/token", asks_for_less).await, 400);
@@ -121,12 +121,12 @@ async fn streams_beyond_the_limit_are_refused_and_the_others_answered() {
         .map(|_| sender.send_request(request(&stage, "/v1/token"), true).unwrap().0)
         .collect();
     let driven = tokio::spawn(connection);
-    let mut told = join_all(answers).await.into_iter().map(|answer| match answer {
+    let mut outcomes = join_all(answers).await.into_iter().map(|answer| match answer {
         Ok(answer) => answer.status().as_u16().to_string(),
         Err(error) => format!("{:?}", error.reason().unwrap()),
     });
     let mut counted = std::collections::BTreeMap::new();
-    told.by_ref().for_each(|told| *counted.entry(told).or_insert(0) += 1);
+    outcomes.by_ref().for_each(|outcome| *counted.entry(outcome).or_insert(0) += 1);
     assert_eq!(counted, [("200".to_owned(), 4), ("REFUSED_STREAM".to_owned(), 16)].into());
     drop(sender);
     driven.await.unwrap().unwrap();
@@ -155,7 +155,7 @@ async fn streams_reset_at_once_end_their_connection_and_no_other() {
             }
         }
     };
-    timeout(PATIENCE, flood).await.expect("the flood is ended");
+    timeout(TIME_LIMIT, flood).await.expect("the flood is ended");
     assert!(opened < 10_000, "{opened} streams were accepted");
     assert!(driven.await.unwrap().is_err());
     malformed(&stage, 1).await;
@@ -186,7 +186,7 @@ async fn requests_cancelled_after_they_begin_end_their_connection_too() {
             opened += 1;
         }
     };
-    timeout(PATIENCE, flood).await.expect("the flood is ended");
+    timeout(TIME_LIMIT, flood).await.expect("the flood is ended");
     assert!((100..200).contains(&opened), "{opened} requests were accepted");
     let _ = driven.await.unwrap();
     malformed(&stage, 1).await;
@@ -223,7 +223,7 @@ async fn a_head_of_endless_continuations_ends_its_connection() {
             written += field.len();
         }
     };
-    timeout(PATIENCE, flood).await.expect("the flood is ended");
+    timeout(TIME_LIMIT, flood).await.expect("the flood is ended");
     assert!(written < 8 << 20, "{written} bytes were accepted");
     let _ = reading.await;
     malformed(&stage, 1).await;
@@ -254,11 +254,11 @@ async fn http2_connections_time_out_before_the_first_request_and_after_the_last(
     let mut used = used.ready().await.unwrap();
     let (answer, _) = used.send_request(request(&stage, "/v1/nothing"), true).unwrap();
     assert_eq!(answer.await.unwrap().status(), 404);
-    let _ = timeout(PATIENCE, silently).await.expect("it is ended").unwrap();
+    let _ = timeout(TIME_LIMIT, silently).await.expect("it is ended").unwrap();
     let silent_for = started.elapsed();
     assert!((290..850).contains(&silent_for.as_millis()), "silent for {silent_for:?}");
     // With GOAWAY, which is no error.
-    timeout(PATIENCE, driven).await.expect("it is ended").unwrap().unwrap();
+    timeout(TIME_LIMIT, driven).await.expect("it is ended").unwrap().unwrap();
     let idle_for = started.elapsed();
     assert!((890..2_500).contains(&idle_for.as_millis()), "idle for {idle_for:?}");
     stage.close().await;
@@ -278,14 +278,14 @@ async fn the_drain_finishes_open_streams() {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, asked).await.expect("STS is asked");
-    let told = Instant::now();
+    timeout(TIME_LIMIT, asked).await.expect("STS is asked");
+    let begun = Instant::now();
     stage.close().await;
     for answer in answers {
         assert_eq!(answer.await.unwrap().status(), 200);
     }
     driven.await.unwrap().unwrap();
-    assert!(told.elapsed() < Duration::from_secs(4), "it took {:?}", told.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
 }
 
 /// The checks of [`crate::framing`], as far as they apply to HTTP/2.
@@ -337,6 +337,6 @@ async fn an_http2_request_without_one_host_is_refused() {
             assert!(stream.read_buf(&mut read).await.unwrap() > 0, "{read:?}");
         }
     };
-    timeout(PATIENCE, came).await.expect("the stream is reset");
+    timeout(TIME_LIMIT, came).await.expect("the stream is reset");
     stage.close().await;
 }

@@ -16,7 +16,7 @@ use crate::stage::{Setting, Stage, repository, until};
 struct Provider {
     origin: String,
     keys: Arc<Mutex<Value>>,
-    asked: Arc<AtomicUsize>,
+    key_requests: Arc<AtomicUsize>,
 }
 
 /// The demo's public key, which `sign` signs for.
@@ -41,22 +41,22 @@ impl Provider {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let description = json!({"issuer": origin, "jwks_uri": format!("{origin}/jwks")});
         let keys = Arc::new(Mutex::new(keys));
-        let asked = Arc::<AtomicUsize>::default();
-        let (shown, count) = (Arc::clone(&keys), Arc::clone(&asked));
+        let key_requests = Arc::<AtomicUsize>::default();
+        let (served, count) = (Arc::clone(&keys), Arc::clone(&key_requests));
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(async move || description.to_string()))
             .route(
                 "/jwks",
                 get(async move || {
                     count.fetch_add(1, Ordering::Relaxed);
-                    shown.lock().unwrap().to_string()
+                    served.lock().unwrap().to_string()
                 }),
             );
         tokio::spawn(axum::serve(listener, router).into_future());
-        Self { origin, keys, asked }
+        Self { origin, keys, key_requests }
     }
 
-    /// What makes a stage believe it, and how.
+    /// The configuration by which a stage trusts it.
     fn config(&self, more: &str) -> String {
         format!(
             "{SHARED}[issuers.fetched]\nissuer = \"{}\"\ndiscovery = true\nalgorithms = [\"ES256\"]\n{more}\n\
@@ -74,8 +74,8 @@ impl Provider {
         sign(&json!({"iss": self.origin, "aud": "photos", "sub": "alice", "exp": exp}))
     }
 
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
+    fn key_requests(&self) -> usize {
+        self.key_requests.load(Ordering::Relaxed)
     }
 }
 
@@ -83,26 +83,26 @@ async fn outcome(stage: &Stage, jwt: &str) -> String {
     stage.send(stage.request("GET", "/v1/token").bearer_auth(jwt)).await.outcome()
 }
 
-/// The first phone after a rotation is let in; the flood of tokens with unknown keys after it costs no fetch, and each is
+/// The first user after a rotation is authenticated; the flood of tokens with unknown keys after it costs no fetch, and each is
 /// refused as any other credential is.
 #[tokio::test]
 async fn a_new_key_is_fetched_for_the_first_token_that_names_it_and_once() {
     let provider = Provider::open(other_keys()).await;
     let stage = provider.stage("").await;
     let jwt = provider.token(&stage, 3600);
-    // Until the first keys are there, callers wait for them; a metric shows that they are.
+    // Callers wait for the first keys; a metric shows when they are fetched.
     let fetched = "jwks_keys{issuer=\"fetched\"} 1";
     until("the keys are there", async || stage.admin("/metrics").await.1.contains(fetched)).await;
     *provider.keys.lock().unwrap() = demo_keys();
     let outcomes = join_all((0..20).map(|_| outcome(&stage, &jwt))).await;
     assert_eq!(outcomes, ["200 Success"; 20]);
-    assert_eq!(provider.asked(), 2);
+    assert_eq!(provider.key_requests(), 2);
 
     *provider.keys.lock().unwrap() = other_keys();
     let unknown = jwt.replace(jwt.split('.').next().unwrap(), UNKNOWN_KEY);
     let outcomes = join_all((0..20).map(|_| outcome(&stage, &unknown))).await;
     assert_eq!(outcomes, ["401 Unauthenticated"; 20]);
-    assert_eq!((provider.asked(), outcome(&stage, &jwt).await.as_str()), (2, "200 Success"));
+    assert_eq!((provider.key_requests(), outcome(&stage, &jwt).await.as_str()), (2, "200 Success"));
     let wrong = stage.request("GET", "/v1/token").basic_auth("client-002", Some("wrong"));
     let expected = stage.send(wrong).await.steady();
     let refused = stage.send(stage.request("GET", "/v1/token").bearer_auth(&unknown)).await;
@@ -127,7 +127,7 @@ async fn a_server_starts_and_is_ready_while_an_issuer_is_down() {
         &json!({"iss": format!("http://{nobody}"), "aud": "photos", "sub": "alice", "exp": exp}),
     );
     assert_eq!(outcome(&stage, &jwt).await, "401 Unauthenticated");
-    // Others are served as ever.
+    // Other callers are served as before.
     assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "200 Success");
     stage.close().await;
 }

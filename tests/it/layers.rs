@@ -26,11 +26,11 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("http", &["server", "audit", "auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
         ("config", &["server", "http", "audit", "auth", "limit", "grant", "vend", "sts", "store", "seal", "policy", "domain"]),
         ("app", &["backoff", "config", "limit", "server", "http", "audit", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
-        // Like `app` it begins with settings and builds what it needs of them, to try it and not to serve.
+        // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
         ("doctor", &["config", "auth", "grant", "vend", "sts", "store", "policy", "domain"]),
         ("dev", &["config", "emulator", "domain"]),
         ("cli", &["app", "outbound", "config", "doctor", "dev", "auth", "grant", "policy", "sts", "emulator", "domain"]),
-        // The steps of all layers, each by itself; nothing may import it in return.
+        // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "http", "auth", "grant", "vend", "store", "sts", "domain"]),
         ("main", &["cli"]),
     ];
@@ -40,18 +40,18 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         .collect()
 }
 
-/// What an import of the whole crate by another name is noted as; no row of the table allows it.
+/// An import of the whole crate under another name; no row of the table allows it.
 const ROOT: &str = "(the crate's root)";
 
 /// Collects the top-level module of every path that begins at the crate or at the module it stands in.
 struct Imports {
-    /// Where the reading is now, from the crate's root.
+    /// The current module, from the crate's root.
     module: Vec<String>,
     found: BTreeSet<String>,
 }
 
 impl Imports {
-    /// What a file's source imports. The file is named from `src`.
+    /// The imports of a file's source. The file is named from `src`.
     fn of(file: &Path, source: &str) -> BTreeSet<String> {
         let mut module: Vec<String> =
             file.with_extension("").iter().map(|part| part.to_str().unwrap().to_owned()).collect();
@@ -126,7 +126,7 @@ impl Visit<'_> for Imports {
     fn visit_vis_restricted(&mut self, _: &syn::VisRestricted) {}
 
     fn visit_item_mod(&mut self, item: &syn::ItemMod) {
-        // Tests may look upwards.
+        // Tests may import anything.
         if item.ident != "tests" {
             self.module.push(item.ident.to_string());
             syn::visit::visit_item_mod(self, item);
@@ -170,7 +170,7 @@ fn imports_point_one_way() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// What a release build of a member is made of, of ours.
+/// The members of the workspace in a release build of a member.
 #[test]
 fn members_of_the_workspace_depend_one_way() {
     for (member, expected) in

@@ -1,4 +1,4 @@
-//! What a client may ask for in a second, and each of its users in a minute.
+//! The limits of requests: of a client per second, and of each of its users per minute.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ async fn a_client_beyond_its_limit_gets_retry_after_and_others_are_served() {
       "StatusCode": 429
     }
     "#);
-    // Who is not authenticated spends nobody's limit, and others have their own.
+    // Unauthenticated requests spend no limit, and other clients have their own.
     let stranger = stage.request("GET", "/v1/token").basic_auth("client-002", Some("wrong"));
     assert_eq!(stage.send(stranger).await.outcome(), "401 Unauthenticated");
     for _ in 0..10 {
@@ -100,7 +100,7 @@ async fn a_user_beyond_their_limit_gets_retry_after_and_other_users_are_served()
       "StatusCode": 429
     }
     "#);
-    // What she was refused did not spend the client's 7.
+    // The user's refused requests did not spend the client's 7.
     for _ in 0..3 {
         assert_eq!(get_as(&stage, "bob").await.outcome(), "200 Success");
     }
@@ -161,11 +161,11 @@ async fn replicas_count_a_users_requests_together_and_redis_holds_no_subject() {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let served = async |user: &str| {
         let jwt = demo_jwt(user, fleet.clock.now());
-        let asked = (0..30).map(|number| {
+        let requests = (0..30).map(|number| {
             let url = format!("http://{}/v1/whoami", fleet.replicas[number % 3].public_addr());
             http.get(url).bearer_auth(&jwt).send()
         });
-        let answers = join_all(asked).await.into_iter();
+        let answers = join_all(requests).await.into_iter();
         answers.filter(|answer| answer.as_ref().unwrap().status() == 200).count()
     };
     let (alices, bobs) = (served("alice").await, served("bob").await);
@@ -184,15 +184,15 @@ async fn replicas_count_a_clients_requests_together() {
     let config = "store.redis.timeout_ms = 5000\n\
                   [clients.client-003.limit]\nrequests_per_second = 1\nburst = 30\n";
     let fleet = Fleet::of(3, config).await;
-    let asked = (0..90).map(|number| fleet.album(number % 3, "2015"));
-    let served = join_all(asked).await.into_iter().filter(|(code, _)| code == "Success").count();
+    let requests = (0..90).map(|number| fleet.album(number % 3, "2015"));
+    let served = join_all(requests).await.into_iter().filter(|(code, _)| code == "Success").count();
     // 30, and one more for each second that it took.
     assert!((30..=36).contains(&served), "{served} of 90");
     fleet.close();
 }
 
-/// Above twenty requests a second each replica takes several of them from Redis at once: what it was given is used up and
-/// no more, and who is over the limit costs Redis nothing.
+/// Above twenty requests a second each replica takes several from Redis at once: it spends exactly its share, and
+/// requests beyond the limit cost Redis nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_a_limit_of_two_hundred_a_second_with_few_requests_to_redis() {
     let config = "store.redis.timeout_ms = 5000\n\
@@ -203,16 +203,16 @@ async fn replicas_share_a_limit_of_two_hundred_a_second_with_few_requests_to_red
         fleet.album(replica, "2015").await;
     }
     let asked_redis = async || {
-        let mut asked = 0.0;
+        let mut requests = 0.0;
         for replica in [0, 1] {
             let metrics = fleet.admin(replica, "/metrics").await;
             let start = "appserver_store_call_duration_seconds_count{operation=\"limit\"";
             let lines = metrics.lines().filter(|line| line.starts_with(start));
-            asked += lines
+            requests += lines
                 .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
                 .sum::<f64>();
         }
-        asked
+        requests
     };
     let before = asked_redis().await;
     let began = Instant::now();
@@ -234,11 +234,11 @@ async fn replicas_share_a_limit_of_two_hundred_a_second_with_few_requests_to_red
     let calls = asked_redis().await - before;
     println!("{served} served, {refused} refused, {calls} calls to Redis in {took} s");
     assert!(served <= 100.0 + 200.0 * took + 20.0, "{served} of 200 a second in {took} s");
-    // Of a machine that stood still for a while in between, too.
+    // Also on a machine that paused in between.
     if refused > 0 {
         assert!(served >= 0.5 * (90.0 + 200.0 * took), "{served} of 200 a second in {took} s");
     }
-    // Each twentieth of a second each replica asks until there is nothing, and then once more.
+    // Every twentieth of a second each replica asks until nothing is left, and then once more.
     assert!(calls <= 2.0 * 65.0 * took + 20.0, "{calls} calls to Redis");
     fleet.close();
 }
@@ -251,8 +251,8 @@ async fn without_redis_each_replica_admits_its_part_of_a_limit() {
     fleet.redis.kill();
     fleet.album(0, "2015").await;
     fleet.until_degraded(true).await;
-    let asked = (0..60).map(|_| fleet.album(0, "2015"));
-    let served = join_all(asked).await.into_iter().filter(|(code, _)| code == "Success").count();
+    let requests = (0..60).map(|_| fleet.album(0, "2015"));
+    let served = join_all(requests).await.into_iter().filter(|(code, _)| code == "Success").count();
     assert!((9..=13).contains(&served), "{served} of 60");
     fleet.close();
 }

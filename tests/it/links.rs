@@ -1,4 +1,4 @@
-//! Links inside the repository's Markdown lead somewhere: to a file, and to a heading where they name one.
+//! Links inside the repository's Markdown have a target: a file, and a heading if they name one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path, PathBuf};
@@ -16,7 +16,7 @@ fn pages() -> Vec<PathBuf> {
             let name = entry.as_ref().unwrap().file_name().into_string().unwrap();
             let path = folder.join(&name);
             if entry.unwrap().file_type().unwrap().is_dir() {
-                // What is built or fetched, and not in the repository.
+                // Built or downloaded files, which are not in the repository.
                 if !name.starts_with('.') && name != "target" && name != "node_modules" {
                     folders.push(path);
                 }
@@ -68,7 +68,7 @@ fn anchors(text: &str) -> BTreeSet<String> {
     anchors
 }
 
-/// Where the links of a page lead: those in brackets, the definitions of named ones, and the pictures of HTML.
+/// The targets of a page's links: those in brackets, the definitions of named ones, and the images of HTML.
 fn links(text: &str) -> Vec<String> {
     let prose = prose(text);
     let text = Regex::new("`[^`\n]*`").unwrap().replace_all(&prose, "");
@@ -95,7 +95,7 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// Why a page's link leads nowhere.
+/// Why a page's link has no target.
 fn broken(page: &Path, target: &str) -> Option<String> {
     if target.contains("://") || target.starts_with("mailto:") {
         return None;

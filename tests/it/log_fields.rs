@@ -29,7 +29,7 @@ fn fields(source: &str) -> Vec<String> {
     fields
 }
 
-/// What stands between the commas up to the parenthesis that ends the call.
+/// The arguments up to the parenthesis that ends the call.
 fn arguments(rest: &str) -> Vec<String> {
     let mut arguments = vec![String::new()];
     let (mut depth, mut in_text, mut escaped) = (0, false, false);
@@ -65,7 +65,7 @@ fn every_field_of_the_log_is_dotted_and_on_the_page_of_logs() {
     let field = Regex::new(r"^([a-z_]+(?:\.[a-z_]+)+) = ").unwrap();
     let (mut used, mut malformed) = (BTreeSet::new(), Vec::new());
     for (file, source) in rust_files(&["src"]) {
-        // What tests of the format log is no field of the product.
+        // Fields in tests of the format are not the product's.
         let code = source.split("#[cfg(test)]\nmod tests").next().unwrap();
         for argument in fields(code) {
             match field.captures(&argument) {

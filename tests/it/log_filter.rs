@@ -1,11 +1,11 @@
-//! The log's filter, changed while the process runs: the one thing of it that is the whole process's.
+//! The log's filter, changed while the process runs: it is the only part of the log that is global to the process.
 
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::binary::{Service, emulated_sts};
-use crate::stage::PATIENCE;
+use crate::stage::TIME_LIMIT;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reload_turns_debug_lines_on_and_the_next_one_off() {
@@ -31,7 +31,9 @@ async fn a_reload_turns_debug_lines_on_and_the_next_one_off() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
             };
-            tokio::time::timeout(PATIENCE, reloaded).await.expect("the configuration is reloaded");
+            tokio::time::timeout(TIME_LIMIT, reloaded)
+                .await
+                .expect("the configuration is reloaded");
         }
         let url = format!("http://127.0.0.1:{}/v1/token", service.public);
         let answer = client.get(url).basic_auth("client-002", Some("abc")).send().await.unwrap();
@@ -44,6 +46,6 @@ async fn a_reload_turns_debug_lines_on_and_the_next_one_off() {
     // Of the three requests, the one in the middle.
     assert_eq!(answered.len(), 1, "{log}");
     assert_eq!(answered[0]["level"], "DEBUG");
-    // Nothing of it waits for a restart.
+    // No part of it needs a restart.
     assert!(!log.contains("restart"), "{log}");
 }

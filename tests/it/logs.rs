@@ -1,6 +1,6 @@
 //! Everything that the whole process logs at TRACE, searched for secrets; each test sees its own lines.
 //!
-//! Tests run at the same time in one process, and each has a runtime of its own: that is whose a line is. Threads
+//! Tests run at the same time in one process, and each has a runtime of its own, by which lines are attributed. Threads
 //! outside of any runtime, such as the audit's, write into the log of every test that has begun.
 
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Begins to capture, once for all tests of the process; answers where this test's log stands.
+/// Starts the capture, once for all tests of the process; returns the position in this test's log.
 pub(crate) fn capture() -> usize {
     let subscriber =
         tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(Log);
@@ -66,7 +66,7 @@ pub(crate) fn capture() -> usize {
     logs().entry(runtime().expect("tests that log are async")).or_default().len()
 }
 
-/// What this test has logged since.
+/// The lines of this test since a position.
 pub(crate) fn since(start: usize) -> String {
     let runtime = runtime().expect("tests that log are async");
     let logs = logs();
@@ -78,7 +78,7 @@ pub(crate) fn since(start: usize) -> String {
 pub(crate) fn assert_free_of<'a>(start: usize, secrets: impl Iterator<Item = &'a str>) {
     let log = since(start);
     assert!(!log.is_empty(), "the log was not captured");
-    // In one pass: some tests are handed thousands.
+    // In one pass: some tests have thousands of secrets.
     let any = STANDING.into_iter().chain(secrets).map(regex::escape).collect::<Vec<_>>().join("|");
     let any = regex::RegexBuilder::new(&any).size_limit(1 << 30).build().unwrap();
     let line = log.lines().find(|line| any.is_match(line));

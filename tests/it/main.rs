@@ -1,4 +1,4 @@
-//! The service as its users meet it: through HTTP, against the emulator, on ports of the system's choice.
+//! The service as its users see it: through HTTP, against the emulator, on ports of the system's choice.
 #![cfg(feature = "emulator")]
 #![expect(clippy::unwrap_used, reason = "all of this is tests")]
 

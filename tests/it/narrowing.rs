@@ -1,21 +1,21 @@
-//! No token is wider than its grant, as the emulator's own evaluator sees it.
+//! No token allows more than its grant, by the emulator's own evaluator.
 
 use appserver_emulator::ram::{Policy, Request};
 
 use crate::stage::{Setting, Stage, repository};
 
-/// What a token's session policy lets through; the emulator's evaluator shares no code with the templates.
+/// The requests that a token's session policy allows; the emulator's evaluator shares no code with the templates.
 fn allows(policy: &str, action: &str, key: &str) -> bool {
     let resource = format!("acs:oss:oss-cn-hangzhou:11223344:{key}");
     Policy::parse(policy).unwrap().decide(&Request::new(action, &resource)).is_allowed()
 }
 
-/// The policy that STS was last asked for.
+/// The policy of the latest call to STS.
 fn last_policy(stage: &Stage) -> String {
     stage.assume_role_calls().last().unwrap().parameters["Policy"].clone()
 }
 
-/// What is asked against what is granted.
+/// Requested grants against configured ones.
 #[tokio::test]
 async fn a_client_gets_its_own_grants_and_no_more_than_their_actions() {
     let more = format!(
@@ -45,8 +45,8 @@ async fn a_client_gets_its_own_grants_and_no_more_than_their_actions() {
     }
     let calls = stage.assume_role_calls();
     assert_eq!(calls.len(), granted.len());
-    // What each token may do, of everything that is asked here; a read grant writes nothing, and the reverse.
-    let asked = [
+    // The requests that each token allows; a read grant allows no writing, and the reverse.
+    let requests = [
         ("oss:GetObject", "sample-bucket/2015/01/01/grass.jpg"),
         ("oss:GetObject", "sample-bucket/albums/2015/a.jpg"),
         ("oss:GetObject", "sample-bucket/uploads/client-003/a.jpg"),
@@ -62,7 +62,7 @@ async fn a_client_gets_its_own_grants_and_no_more_than_their_actions() {
     ];
     let lines = granted.iter().zip(&calls).map(|((client, grant), call)| {
         let policy = &call.parameters["Policy"];
-        let may = asked.iter().filter(|(action, key)| allows(policy, action, key));
+        let may = requests.iter().filter(|(action, key)| allows(policy, action, key));
         let may: Vec<_> = may.map(|(action, key)| format!("{action} {key}")).collect();
         format!("{client} {grant}: {}", may.join(", "))
     });

@@ -1,4 +1,4 @@
-//! The contract and the service agree: on routes, on every kind of answer, on what may be asked.
+//! The contract and the service agree on routes, on every kind of answer, and on valid requests.
 
 use std::collections::BTreeSet;
 
@@ -54,14 +54,17 @@ const ROUTES: [&str; 7] = [
 async fn every_route_is_in_the_document_and_every_path_of_it_is_served_with_its_methods() {
     let stage = Stage::demo().await;
     let document = Document::of(&stage).await;
-    let told = document.routes();
-    assert_eq!(told.keys().cloned().collect::<BTreeSet<_>>(), ROUTES.map(str::to_owned).into());
-    for (path, methods) in told {
+    let documented = document.routes();
+    assert_eq!(
+        documented.keys().cloned().collect::<BTreeSet<_>>(),
+        ROUTES.map(str::to_owned).into()
+    );
+    for (path, methods) in documented {
         let refused = stage.send(stage.request("OPTIONS", &path)).await;
         assert_eq!(refused.outcome(), "405 MethodNotAllowed", "{path}");
         document.judge(&path, document.common("MethodNotAllowed"), &refused);
         let allowed = refused.headers["allow"].to_str().unwrap().split(',').map(str::trim);
-        // HEAD is said by no document: it is GET without its body, or refused.
+        // The document has no HEAD: it is GET without its body, or refused.
         let allowed: BTreeSet<_> =
             allowed.filter(|method| *method != "HEAD").map(str::to_owned).collect();
         assert_eq!(allowed, methods, "{path}");
@@ -69,7 +72,7 @@ async fn every_route_is_in_the_document_and_every_path_of_it_is_served_with_its_
     stage.close().await;
 }
 
-/// Each sample runs as it is printed, with the three variables set.
+/// Each sample runs as printed, with the three variables set.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_sample_of_the_document_runs_as_printed() {
     let stage = Stage::demo().await;
@@ -103,13 +106,13 @@ async fn every_sample_of_the_document_runs_as_printed() {
     stage.close().await;
 }
 
-/// What is asked, and the answer to it.
-struct Asked(&'static str, &'static str, Answer);
+/// A request, and its answer.
+struct Exchange(&'static str, &'static str, Answer);
 
-async fn judged(stage: &Stage, asked: Vec<Asked>) -> BTreeSet<String> {
+async fn judged(stage: &Stage, exchanges: Vec<Exchange>) -> BTreeSet<String> {
     let document = Document::of(stage).await;
     let mut outcomes = BTreeSet::new();
-    for Asked(method, path, answer) in asked {
+    for Exchange(method, path, answer) in exchanges {
         let what = format!("{method} {path}: {}", answer.outcome());
         document.judge(&what, document.response(method, path, answer.status), &answer);
         outcomes.insert(answer.outcome());
@@ -133,27 +136,27 @@ async fn every_success_matches_the_document_exactly() {
     let jwt = demo_jwt("alice", stage.clock.now());
     let user = async |path: &str| stage.send(stage.request("GET", path).bearer_auth(&jwt)).await;
     let denied = EXPLAINED.replace("oss:HeadObject", "oss:PutObject");
-    let asked = vec![
-        Asked("GET", "/v1/token", stage.get("client-002", "/v1/token").await),
-        Asked("GET", "/v1/token", user("/v1/token").await),
-        Asked(
+    let exchanges = vec![
+        Exchange("GET", "/v1/token", stage.get("client-002", "/v1/token").await),
+        Exchange("GET", "/v1/token", user("/v1/token").await),
+        Exchange(
             "POST",
             "/v1/token",
             stage.post("client-003", r#"{"Parameters":{"album":"2015"}}"#).await,
         ),
-        Asked("GET", "/v1/oss-sdk/token", stage.get("client-002", "/v1/oss-sdk/token").await),
-        Asked(
+        Exchange("GET", "/v1/oss-sdk/token", stage.get("client-002", "/v1/oss-sdk/token").await),
+        Exchange(
             "GET",
             "/v1/oss-sdk/token",
             stage.get("client-002", "/v1/oss-sdk/token?Grant=nothing").await,
         ),
-        Asked("GET", "/v1/whoami", stage.get("client-002", "/v1/whoami").await),
-        Asked("GET", "/v1/whoami", stage.get("client-003", "/v1/whoami").await),
-        Asked("GET", "/v1/whoami", user("/v1/whoami").await),
-        Asked("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", EXPLAINED).await),
-        Asked("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", &denied).await),
+        Exchange("GET", "/v1/whoami", stage.get("client-002", "/v1/whoami").await),
+        Exchange("GET", "/v1/whoami", stage.get("client-003", "/v1/whoami").await),
+        Exchange("GET", "/v1/whoami", user("/v1/whoami").await),
+        Exchange("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", EXPLAINED).await),
+        Exchange("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", &denied).await),
     ];
-    let outcomes = judged(&stage, asked).await;
+    let outcomes = judged(&stage, exchanges).await;
     assert_eq!(outcomes, ["200 Forbidden.Grant", "200 Success"].map(str::to_owned).into());
     stage.close().await;
 }
@@ -167,8 +170,8 @@ async fn every_failure_matches_the_document_exactly() {
     let stage = Stage::set(Setting { config: differences, ..Setting::default() }).await;
     let too_large = format!(r#"{{"Grant":"{}"}}"#, "x".repeat(16 * 1024));
     let wide = r#"{"Policy":{"Version":"1","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}}"#;
-    let mut asked =
-        vec![Asked("GET", "/v1/token", stage.send(stage.request("GET", "/v1/token")).await)];
+    let mut exchanges =
+        vec![Exchange("GET", "/v1/token", stage.send(stage.request("GET", "/v1/token")).await)];
     stage.get("client-004", "/v1/whoami").await;
     for (client, path) in [
         ("client-002", "/v1/token?Colour=red"),
@@ -178,18 +181,18 @@ async fn every_failure_matches_the_document_exactly() {
         ("client-001", "/v1/token"),
         ("client-004", "/v1/token"),
     ] {
-        asked.push(Asked("GET", "/v1/token", stage.get(client, path).await));
+        exchanges.push(Exchange("GET", "/v1/token", stage.get(client, path).await));
     }
-    asked.push(Asked("GET", "/v1/whoami", stage.get("client-002", "/v1/whoami?x=y").await));
-    asked.push(Asked("GET", "/docs", stage.get("client-002", "/docs?x=y").await));
+    exchanges.push(Exchange("GET", "/v1/whoami", stage.get("client-002", "/v1/whoami?x=y").await));
+    exchanges.push(Exchange("GET", "/docs", stage.get("client-002", "/docs?x=y").await));
     for path in ["/v1/token", "/v1/explain"] {
         for body in ["{", &too_large, wide] {
-            asked.push(Asked("POST", path, post(&stage, "client-002", path, body).await));
+            exchanges.push(Exchange("POST", path, post(&stage, "client-002", path, body).await));
         }
         let request =
             stage.request("POST", path).basic_auth("client-002", Some(secret("client-002")));
-        asked.push(Asked("POST", path, stage.send(request.body("a=b")).await));
-        asked.push(Asked("POST", path, stalled(&stage, path).await));
+        exchanges.push(Exchange("POST", path, stage.send(request.body("a=b")).await));
+        exchanges.push(Exchange("POST", path, stalled(&stage, path).await));
     }
     let refused = Fault::Error {
         status: ErrorStatus::try_from(403).unwrap(),
@@ -202,9 +205,9 @@ async fn every_failure_matches_the_document_exactly() {
         Fault::Html { status: ErrorStatus::try_from(502).unwrap() },
     ] {
         stage.sts.script(fault.times(1).only("AssumeRole"));
-        asked.push(Asked("GET", "/v1/token", stage.get("client-002", "/v1/token").await));
+        exchanges.push(Exchange("GET", "/v1/token", stage.get("client-002", "/v1/token").await));
     }
-    let outcomes = judged(&stage, asked).await;
+    let outcomes = judged(&stage, exchanges).await;
     insta::assert_snapshot!(outcomes.into_iter().collect::<Vec<_>>().join("\n"), @r#"
 400 InvalidParameter.Action
 400 InvalidParameter.Colour
@@ -236,12 +239,12 @@ async fn answers_of_a_server_that_is_not_ready_match_the_document() {
         ..Setting::default()
     };
     let stage = Stage::set_unready(unproven).await;
-    let asked = vec![Asked("GET", "/v1/token", stage.get("client-002", "/v1/token").await)];
-    assert_eq!(judged(&stage, asked).await, ["503 NotReady".to_owned()].into());
+    let exchanges = vec![Exchange("GET", "/v1/token", stage.get("client-002", "/v1/token").await)];
+    assert_eq!(judged(&stage, exchanges).await, ["503 NotReady".to_owned()].into());
     stage.close().await;
 }
 
-/// A body that never comes.
+/// A body that never arrives.
 async fn stalled(stage: &Stage, path: &str) -> Answer {
     let mut stream = TcpStream::connect(stage.public).await.unwrap();
     // Of client-002.
@@ -264,7 +267,7 @@ async fn stalled(stage: &Stage, path: &str) -> Answer {
     Answer { status, headers: headers.collect(), body: serde_json::from_str(body).unwrap() }
 }
 
-/// What the document lets in is not refused for its shape, and the reverse.
+/// A request is refused for its shape exactly if the document does not allow it.
 #[tokio::test]
 async fn requests_match_the_document() {
     let stage = Stage::demo().await;

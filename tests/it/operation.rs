@@ -1,4 +1,4 @@
-//! What operators see.
+//! Metrics and logs as operators see them.
 
 use std::io::Write;
 
@@ -26,7 +26,7 @@ async fn metrics_count_requests_tokens_and_sts_calls() {
             let is_count = line.contains("_count{")
                 || line.contains("_total") && !line.starts_with('#')
                 || line.starts_with("appserver_ready");
-            // What is shown at zero from the start is asserted by another test.
+            // Another test covers the series that exist with zero from the start.
             is_count && !line.ends_with(" 0")
         })
         .collect();
@@ -48,7 +48,7 @@ appserver_vend_lookups_total{outcome="failed"} 1
 appserver_vend_lookups_total{outcome="hit"} 1
 appserver_vend_lookups_total{outcome="miss"} 1
 "#);
-    // What STS throttled, the budget has taken to heart; one token is kept.
+    // The budget was reduced after STS throttled; one token is cached.
     let gauge = |name: &str| {
         let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().parse::<f64>().unwrap()
@@ -60,11 +60,11 @@ appserver_vend_lookups_total{outcome="miss"} 1
     stage.close().await;
 }
 
-/// Prometheus's own linter reads the text format; what it dislikes it says on standard error.
+/// Prometheus's own linter reads the text format; it reports problems on standard error.
 #[tokio::test]
 async fn promtool_accepts_the_metrics() {
     let stage = Stage::demo().await;
-    // Every family that has a line only once something has happened.
+    // Every metric that is absent before its first event.
     stage.get("client-002", "/v1/token").await;
     stage.get("client-003", "/v1/token").await;
     let (_, text) = stage.admin("/metrics").await;
@@ -73,8 +73,8 @@ async fn promtool_accepts_the_metrics() {
     promtool.stdin(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let mut promtool = promtool.spawn().expect("promtool is there (Debian's package `prometheus`)");
     promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let said = promtool.wait_with_output().unwrap();
-    assert!(said.status.success() && said.stderr.is_empty(), "{said:?}\n{text}");
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}\n{text}");
     stage.close().await;
 }
 
@@ -109,7 +109,7 @@ async fn version_names_the_build_and_the_configuration() {
     stage.close().await;
 }
 
-/// One line a failure, one a token when it comes from STS, and none for those who are given it again.
+/// One line per failure, one per token that STS issues, and none for cached tokens.
 #[tokio::test]
 async fn failures_and_new_tokens_are_logged_once_and_cached_tokens_not() {
     let stage = Stage::demo().await;
@@ -122,8 +122,8 @@ async fn failures_and_new_tokens_are_logged_once_and_cached_tokens_not() {
     let log = logs::since(start);
     let lines_with = |answer: &crate::stage::Answer, field: &str| {
         let name = answer.body[field].as_str().unwrap();
-        let told = |line: &&str| !line.contains("DEBUG") && !line.contains("TRACE");
-        log.lines().filter(told).filter(|line| line.contains(name)).collect::<Vec<_>>()
+        let is_shown = |line: &&str| !line.contains("DEBUG") && !line.contains("TRACE");
+        log.lines().filter(is_shown).filter(|line| line.contains(name)).collect::<Vec<_>>()
     };
     let by_id = [&minted, &kept].map(|answer| lines_with(answer, "RequestId"));
     assert_eq!(by_id, [[""; 0]; 2]);
@@ -140,7 +140,7 @@ async fn failures_and_new_tokens_are_logged_once_and_cached_tokens_not() {
     stage.close().await;
 }
 
-/// When STS is slow, phones give up first; that must be seen.
+/// When STS is slow, apps time out first; operators must see that.
 #[tokio::test]
 async fn a_caller_that_hangs_up_is_logged_and_counted() {
     let stage = Stage::demo().await;
@@ -161,7 +161,7 @@ async fn a_caller_that_hangs_up_is_logged_and_counted() {
     stage.close().await;
 }
 
-/// Who is trying which door: a wrong secret is logged with the client that it was tried on, and from where.
+/// A wrong secret is logged with the client that it was tried for, and the caller's address.
 #[tokio::test]
 async fn a_wrong_secret_is_logged_with_the_client_and_the_peer() {
     let stage = Stage::demo().await;
@@ -174,7 +174,7 @@ async fn a_wrong_secret_is_logged_with_the_client_and_the_peer() {
     stage.close().await;
 }
 
-/// Secrets go through every path at TRACE, and none of them comes out again.
+/// Every path handles secrets, and none is logged at TRACE.
 #[tokio::test]
 async fn no_path_logs_a_secret() {
     let stage =
@@ -216,15 +216,15 @@ async fn no_path_logs_a_secret() {
     {
         stage.sts.clear_faults();
         stage.sts.script(fault.always());
-        // Each meets a session of its own: a refusal is remembered.
+        // Each has a session of its own, because refusals are cached.
         stage.get("client-003", &format!("/v1/token?Parameters.album={album}")).await;
     }
     stage.sts.clear_faults();
     stage.get("client-002", "/v1/token").await;
     let (_, metrics) = stage.admin("/metrics").await;
     assert!(!metrics.contains(canary));
-    // Our own client and server libraries at TRACE show what they read as they like, the emulator's side and the
-    // test's own client included; what counts here is what AppServer's process would write.
+    // At TRACE the client and server libraries log what they read, also for the emulator and for the test's own
+    // client; only lines that AppServer's process would write count here.
     let encoded = "Y2FuYXJ5LThmZDFjMGZmZWU";
     logs::assert_free_of(start, [canary, encoded].into_iter());
     stage.close().await;

@@ -1,4 +1,4 @@
-//! What vended tokens open, and what not, at an OSS that decides like the real one.
+//! Access with vended tokens to an OSS that decides like the real one.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -8,7 +8,7 @@ use sha1::Sha1;
 
 use crate::stage::{Answer, Stage};
 
-/// `GET` with a token, signed as V1 wants it.
+/// `GET` with a token, signed with V1.
 async fn read(stage: &Stage, token: &Answer, key: &str) -> String {
     let field = |name: &str| token.body[name].as_str().unwrap();
     let date = stage.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();

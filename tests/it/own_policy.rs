@@ -1,4 +1,4 @@
-//! A caller's own policy, and the explanation of any.
+//! Policies of callers, and explanations of policies.
 
 use appserver_emulator::ram::{Policy, Request};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -140,7 +140,7 @@ more than STS admits: 400 InvalidParameter.Policy
     stage.close().await;
 }
 
-/// What STS would refuse is refused before it is asked, and nothing that it takes is.
+/// Exactly the policies that STS would refuse are refused without a call.
 #[tokio::test]
 async fn no_policy_that_sts_would_refuse_is_sent_to_it() {
     let stage = Stage::demo().await;

@@ -1,4 +1,4 @@
-//! Ports for processes that have to be told theirs.
+//! Ports for processes that cannot choose their own.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 10_000;
 const COUNT: u16 = 20_000;
 
-/// A port that was free a moment ago, and that no other test of this run is given.
+/// A port that was free a moment ago, and that no other test of this run gets.
 pub(crate) fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Runs side by side begin at different places.
+    // Concurrent runs start at different ports.
     let start = std::process::id().wrapping_mul(97);
     loop {
         let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));

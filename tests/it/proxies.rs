@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use crate::logs;
-use crate::stage::{PATIENCE, Setting, Stage};
+use crate::stage::{Setting, Stage, TIME_LIMIT};
 
 const GET: &str = "GET /v1/nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
 
@@ -23,7 +23,7 @@ async fn answered(stage: &Stage, parts: &[&[u8]]) -> String {
         sleep(Duration::from_millis(20)).await;
     }
     let mut read = Vec::new();
-    let _ = timeout(PATIENCE, stream.read_to_end(&mut read)).await.expect("it is ended");
+    let _ = timeout(TIME_LIMIT, stream.read_to_end(&mut read)).await.expect("it is ended");
     String::from_utf8_lossy(&read).into_owned()
 }
 
@@ -122,7 +122,7 @@ async fn connections_without_a_valid_proxy_header_are_closed_and_counted() {
                 sleep(Duration::from_millis(5)).await;
             }
         };
-        timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{reason} is not counted"));
+        timeout(TIME_LIMIT, counted).await.unwrap_or_else(|_| panic!("{reason} is not counted"));
     };
     let stage =
         set("trusted_proxies = [\"127.0.0.1\"]\nproxy_protocol = true\nheader_timeout_ms = 300")

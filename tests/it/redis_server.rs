@@ -7,13 +7,13 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 
 use crate::ports::free_port;
-use crate::stage::PATIENCE;
+use crate::stage::TIME_LIMIT;
 
-/// What AppServer needs of Redis and no more: the words of docs/operate/replicas.md.
+/// Exactly the permissions that AppServer needs, from docs/operate/replicas.md.
 pub(crate) const RIGHTS: &str = "~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
                       +pexpire +expire +hmget +hset +zadd +zcard +zremrangebyscore";
 
-/// It ends with the test.
+/// Stopped on drop.
 pub(crate) struct RedisServer {
     child: Child,
     arguments: Vec<String>,
@@ -23,7 +23,7 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// A server that keeps nothing on disk.
+    /// A server without persistence.
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::start_in(folder, 0, &[]).await
@@ -75,7 +75,7 @@ impl RedisServer {
         self.folder.path().join("authority.pem").display().to_string()
     }
 
-    /// Without a word to anybody.
+    /// Kills it without closing connections.
     pub(crate) fn kill(&self) {
         self.signal("-KILL");
     }
@@ -106,7 +106,7 @@ impl RedisServer {
         client.get_multiplexed_async_connection().await.unwrap()
     }
 
-    /// Every text whose name ends so.
+    /// Every string whose key ends like this.
     pub(crate) async fn values(&self, ending: &str) -> Vec<(String, Vec<u8>)> {
         let mut connection = self.connection().await;
         let pattern = format!("*{ending}");
@@ -126,11 +126,11 @@ impl RedisServer {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let there = tokio::time::timeout(PATIENCE, there).await;
-        assert!(there.is_ok(), "nothing is called `{ending}` after {PATIENCE:?}");
+        let there = tokio::time::timeout(TIME_LIMIT, there).await;
+        assert!(there.is_ok(), "nothing is called `{ending}` after {TIME_LIMIT:?}");
     }
 
-    /// Puts another value in the place of one, for as long as that would have been there.
+    /// Replaces a value and keeps its time to live.
     pub(crate) async fn replace(&self, name: &str, value: &[u8]) {
         let mut connection = self.connection().await;
         let left: i64 = redis::cmd("PTTL").arg(name).query_async(&mut connection).await.unwrap();
@@ -144,7 +144,7 @@ impl RedisServer {
             redis::cmd("DEL").arg(name).query_async(&mut self.connection().await).await.unwrap();
     }
 
-    /// Puts a text there, for so many milliseconds.
+    /// Sets a string with a time to live in milliseconds.
     pub(crate) async fn put(&self, name: &str, text: &str, millis: u64) {
         let mut set = redis::cmd("SET");
         set.arg(name).arg(text).arg("PX").arg(millis);
@@ -158,8 +158,8 @@ impl RedisServer {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let answers = tokio::time::timeout(PATIENCE, answers).await;
-        assert!(answers.is_ok(), "redis-server does not answer after {PATIENCE:?}");
+        let answers = tokio::time::timeout(TIME_LIMIT, answers).await;
+        assert!(answers.is_ok(), "redis-server does not answer after {TIME_LIMIT:?}");
     }
 }
 

@@ -1,8 +1,8 @@
-//! What is refused is refused in one shape, and before STS hears of it.
+//! Refusals have one shape and cost no call to STS.
 
 use crate::stage::{Answer, Setting, Stage, secret};
 
-/// Every kind of refused request, by what it is answered.
+/// Every kind of refused request, with its answer.
 #[tokio::test]
 async fn every_refusal_has_its_code_and_costs_no_sts_call() {
     let disabled = "[clients.client-001]\nenabled = false";
@@ -75,7 +75,7 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
     let frame = Ok::<_, std::io::Error>(hyper::body::Frame::data(axum::body::Bytes::from("{}")));
     let streamed = http_body_util::StreamBody::new(futures_util::stream::iter([frame]));
     let streamed = reqwest::Body::wrap(streamed);
-    // hyper sends no body of a `GET` unless its length or coding is said.
+    // hyper sends the body of a `GET` only with a length or coding.
     let streamed = authorized("GET", "/v1/token?Parameters.album=2015")
         .header("Transfer-Encoding", "chunked")
         .body(streamed);
@@ -144,7 +144,7 @@ a body of unknown length beside a query: 400 MalformedRequest
     stage.close().await;
 }
 
-/// RFC 9110 §15.5.6: a 405 says what is taken, and what it says is true.
+/// RFC 9110 §15.5.6: a 405 lists the allowed methods, and the list is correct.
 #[tokio::test]
 async fn a_method_is_answered_405_exactly_where_allow_does_not_list_it() {
     let stage = Stage::demo().await;
@@ -162,7 +162,7 @@ async fn a_method_is_answered_405_exactly_where_allow_does_not_list_it() {
     let urls: Vec<_> =
         urls.chain(admin.map(|path| format!("http://{}{path}", stage.admin))).collect();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut told = Vec::new();
+    let mut answered = Vec::new();
     for url in urls {
         let (mut taken, mut allowed) = (Vec::new(), std::collections::BTreeSet::new());
         for method in ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE", "X"] {
@@ -181,11 +181,11 @@ async fn a_method_is_answered_405_exactly_where_allow_does_not_list_it() {
         }
         let allowed: Vec<_> = allowed.into_iter().collect();
         assert_eq!(allowed, [taken.join(",")], "{url}");
-        told.push(taken.join(","));
+        answered.push(taken.join(","));
     }
     let expected = ["GET,POST", "GET", "POST", "GET,HEAD", "POST", "GET,HEAD", "GET,HEAD"];
-    assert_eq!(told[..7], expected);
-    assert!(told[7..].iter().all(|told| told == "GET,HEAD"), "{told:?}");
+    assert_eq!(answered[..7], expected);
+    assert!(answered[7..].iter().all(|answered| answered == "GET,HEAD"), "{answered:?}");
     stage.close().await;
 }
 
@@ -215,7 +215,7 @@ async fn the_sdk_route_always_answers_200_with_the_status_in_the_body() {
         stage.get("client-002", "/v1/oss-sdk/token?Grant=nothing").await,
         stage.get("client-002", "/v1/oss-sdk/token?DurationSeconds=1").await,
     ];
-    let seen = answers.each_ref().map(|answer| {
+    let parts = answers.each_ref().map(|answer| {
         (
             answer.status,
             answer.body["StatusCode"].as_u64().unwrap(),
@@ -227,11 +227,11 @@ async fn the_sdk_route_always_answers_200_with_the_status_in_the_body() {
         (200, 403, "Forbidden.Grant"),
         (200, 400, "InvalidParameter.DurationSeconds"),
     ];
-    assert_eq!(seen, expected);
+    assert_eq!(parts, expected);
     stage.close().await;
 }
 
-/// Whatever is wrong with a credential, the answer is one.
+/// Every invalid credential gets the same answer.
 #[tokio::test]
 async fn answers_do_not_reveal_which_clients_exist() {
     let stage = Stage::demo().await;
@@ -281,7 +281,7 @@ async fn answers_do_not_reveal_which_clients_exist() {
 }
 
 /// The work behind an unknown client and behind a wrong secret is the same; medians of interleaved requests show
-/// it. A slow hash for known clients only would be some hundred times dearer; the bound leaves room for noise.
+/// it. A slow hash for known clients only would take some hundred times as long; the bound allows for noise.
 #[tokio::test]
 async fn an_unknown_client_is_refused_as_slowly_as_a_wrong_secret() {
     let stage = Stage::demo().await;

@@ -1,4 +1,4 @@
-//! A configuration that is changed while the server runs: all of it or nothing, and nobody notices but who is meant.
+//! A configuration that changes while the server runs applies wholly or not at all, and only to the callers that it concerns.
 
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use appserver_emulator::Fault;
 
 use crate::logs;
-use crate::stage::{PATIENCE, Setting, Stage, secret};
+use crate::stage::{Setting, Stage, TIME_LIMIT, secret};
 
 const DISABLED: &str = "clients.client-002.enabled = false";
 
@@ -27,14 +27,14 @@ async fn metric(stage: &Stage, name: &str) -> String {
     line.unwrap_or_else(|| panic!("no {name} in\n{metrics}")).to_owned()
 }
 
-/// Asks until it is so.
+/// Polls until the condition holds.
 async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
     let waiting = async {
         while !is_so().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "not {what}");
+    assert!(tokio::time::timeout(TIME_LIMIT, waiting).await.is_ok(), "not {what}");
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_client_is_disabled_and_enabled_again_without_a_restart() {
     };
     assert_ne!(hash(&before), hash(&after));
 
-    // What it had is gone with it.
+    // Its tokens are removed, too.
     stage.write("over.toml", "");
     stage.reload().await.unwrap();
     let second = stage.get("client-002", "/v1/token").await;
@@ -80,7 +80,7 @@ async fn cached_tokens_and_counters_of_others_survive_a_reload() {
     stage.close().await;
 }
 
-/// The grant's own file: what it allows is another token from the next request on.
+/// The grant's policy file: the next request gets another token.
 #[tokio::test]
 async fn a_changed_policy_applies_to_the_next_request() {
     let config = "grants.daily-photos.policy = \"daily.json\"";
@@ -102,7 +102,7 @@ async fn a_changed_policy_applies_to_the_next_request() {
     stage.close().await;
 }
 
-/// What is wrong changes nothing, and is loud.
+/// An invalid configuration changes nothing, and is logged.
 #[tokio::test]
 async fn an_invalid_configuration_leaves_the_old_one_active() {
     let stage = Stage::demo().await;
@@ -148,7 +148,7 @@ async fn keys_that_need_a_restart_are_named() {
     stage.close().await;
 }
 
-/// Kubernetes swaps a link; nobody says so.
+/// Kubernetes swaps a link without a signal.
 #[tokio::test]
 async fn a_swapped_config_map_is_detected() {
     let stage =
@@ -183,7 +183,7 @@ id_file = "id"
 secret_file = "secret"
 "#;
 
-/// The old key is signed with until STS knows the new one.
+/// The old key signs until STS accepts the new one.
 #[tokio::test]
 async fn an_access_key_is_rotated_without_a_failed_request() {
     let files = [("id", "testid\n"), ("secret", "testsecret\n")];
@@ -195,7 +195,7 @@ async fn an_access_key_is_rotated_without_a_failed_request() {
     };
     assert_eq!(signed_with("one").await, "testid");
 
-    // RAM has made the new key, and STS does not know it everywhere yet.
+    // RAM has created the new key, and not every STS endpoint knows it yet.
     let unknown = Fault::Error {
         status: 404.try_into().unwrap(),
         code: "InvalidAccessKeyId.NotFound".to_owned(),
@@ -231,7 +231,7 @@ async fn a_key_that_must_not_be_used_is_never_signed_with() {
         .collect();
     assert_eq!(signed, ["testid"]);
 
-    // An empty file is a bad configuration, and no key at all.
+    // An empty file is an invalid configuration, not a missing key.
     stage.write("secret", "\n");
     stage.reload().await.unwrap_err();
     stage.write("id", "testid");
@@ -241,24 +241,24 @@ async fn a_key_that_must_not_be_used_is_never_signed_with() {
     stage.close().await;
 }
 
-/// The issue's own figure: 10,000 requests during 20 reloads, and none fails.
+/// None of 10,000 requests during 20 reloads fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_requests_do_not_notice_twenty_reloads() {
     const REQUESTS: usize = 10_000;
     const RELOADS: usize = 20;
     let stage = Stage::demo().await;
-    let (asked, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let (sent, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let callers: Vec<_> = (0..16)
         .map(|_| {
-            let (asked, done, url) = (
-                Arc::clone(&asked),
+            let (sent, done, url) = (
+                Arc::clone(&sent),
                 Arc::clone(&done),
                 stage.url("/v1/token?Parameters.album=2015"),
             );
             let http = reqwest::Client::builder().no_proxy().build().unwrap();
             tokio::spawn(async move {
                 let mut failed = Vec::new();
-                while asked.fetch_add(1, Ordering::Relaxed) < REQUESTS
+                while sent.fetch_add(1, Ordering::Relaxed) < REQUESTS
                     || !done.load(Ordering::Relaxed)
                 {
                     let request =
@@ -276,9 +276,9 @@ async fn ten_thousand_requests_do_not_notice_twenty_reloads() {
         })
         .collect();
     for reload in 1..=RELOADS {
-        // All along the load: each is in force before the next 500 requests are over.
+        // During the load: each is active before the next 500 requests have ended.
         until("on its way", async || {
-            asked.load(Ordering::Relaxed) >= reload * REQUESTS / (RELOADS + 1)
+            sent.load(Ordering::Relaxed) >= reload * REQUESTS / (RELOADS + 1)
         })
         .await;
         let enabled = reload % 2 == 0;
@@ -291,8 +291,8 @@ async fn ten_thousand_requests_do_not_notice_twenty_reloads() {
     for caller in callers {
         assert_eq!(caller.await.unwrap(), Vec::<String>::new());
     }
-    assert!(asked.load(Ordering::Relaxed) >= REQUESTS);
-    // One for all of client-003's requests: its token was kept through all reloads.
+    assert!(sent.load(Ordering::Relaxed) >= REQUESTS);
+    // One for all of client-003's requests: its token stayed cached through all reloads.
     let albums = stage.assume_role_calls().into_iter();
     let albums = albums.filter(|call| call.parameters["RoleSessionName"] == "client-003");
     assert_eq!(albums.count(), 1);

@@ -1,4 +1,4 @@
-//! Replicas behave as one, against a real redis-server; and each goes on alone when Redis does not.
+//! Replicas behave as one with a real redis-server; and each continues alone without it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::fleet::Fleet;
 use crate::stage::{repository, until};
 
-/// So much budget that it is in nobody's way, and so much time for Redis that a busy machine is.
+/// A budget that delays no caller, and a time-out of Redis that suits a busy machine.
 const AMPLE: &str = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n[vend.budget]\ncalls_per_second = 5000\nburst = 1000\n";
 
 fn success(answer: &(String, String)) -> bool {
@@ -20,16 +20,16 @@ fn success(answer: &(String, String)) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn three_replicas_and_a_thousand_keys_cost_one_sts_call_for_each_key() {
     let fleet = Fleet::of(3, AMPLE).await;
-    // All three are asked for the same key at once, two hundred keys at a time.
+    // All three get requests for the same key at once, two hundred keys at a time.
     for hundreds in 0..5 {
         let keys: Vec<_> = (0..200).map(|key| format!("album-{}", hundreds * 200 + key)).collect();
-        let asked = keys.iter().map(|album| async {
+        let requests = keys.iter().map(|album| async {
             let (one, two, three) =
                 tokio::join!(fleet.album(0, album), fleet.album(1, album), fleet.album(2, album));
             assert!(success(&one), "{one:?}");
             assert_eq!((&one, &one), (&two, &three), "{:?}", fleet.degraded().await);
         });
-        join_all(asked).await;
+        join_all(requests).await;
     }
     assert_eq!(fleet.sts_calls(), 1000);
     assert_eq!(fleet.degraded().await, [false; 3]);
@@ -42,14 +42,14 @@ async fn a_new_replica_uses_the_tokens_of_the_others() {
     let mut fleet = Fleet::of(1, scarce).await;
     let first = fleet.album(0, "2015").await;
     fleet.add(scarce).await;
-    // Neither a budget that is spent is in the way nor a caller who waits for it.
+    // Neither a spent budget nor a caller that waits for it delays this.
     let (waited, found) = tokio::join!(fleet.album(0, "2016"), async {
         let began = Instant::now();
         assert_eq!(fleet.album(1, "2015").await, first);
         began.elapsed()
     });
     assert!(success(&waited) && found < Duration::from_millis(800), "{found:?}");
-    // Nor an STS that is gone.
+    // Nor does an STS outage.
     fleet.add(scarce).await;
     fleet.sts.script(Fault::Cut { mid_body: false }.always());
     assert_eq!(fleet.album(2, "2015").await, first);
@@ -90,10 +90,10 @@ async fn redis_holds_no_secret_role_policy_or_caller_in_plain_text() {
     }
     let dump: Vec<Vec<u8>> = {
         let mut dumps = Vec::new();
-        // What shows that Redis can be written to lives for a second, and holds nothing.
+        // The write probe lives for a second and is empty.
         for name in names.iter().filter(|name| !name.ends_with(":probe")) {
             let mut command = redis::cmd("DUMP");
-            // One that is gone has no dump, which is none of an empty value.
+            // An expired key has no dump; that differs from the dump of an empty value.
             let dump: Option<Vec<u8>> =
                 command.arg(name).query_async(&mut connection).await.unwrap();
             let dump = dump.unwrap_or_else(|| panic!("{name} is gone"));
@@ -103,9 +103,9 @@ async fn redis_holds_no_secret_role_policy_or_caller_in_plain_text() {
         dumps
     };
     let all = [dump.concat(), token.1, names.concat().into_bytes()].concat();
-    for told in ["STS.", "acs:", "oss", "canary", "client-003", "Statement", "2016"] {
-        let found = all.windows(told.len()).any(|bytes| bytes == told.as_bytes());
-        assert!(!found, "`{told}` can be read in Redis");
+    for text in ["STS.", "acs:", "oss", "canary", "client-003", "Statement", "2016"] {
+        let found = all.windows(text.len()).any(|bytes| bytes == text.as_bytes());
+        assert!(!found, "`{text}` can be read in Redis");
     }
     fleet.close();
 }
@@ -130,7 +130,7 @@ async fn a_sealed_token_with_one_bit_changed_is_refused_and_fetched_again() {
     assert_eq!(fleet.sts_calls(), 2);
     let metrics = fleet.admin(1, "/metrics").await;
     assert!(!metrics.contains("appserver_store_decrypt_failures_total 0"), "{metrics}");
-    // What took its place is good again.
+    // Its replacement is valid.
     let recovered = async {
         while fleet.redis.values(":token").await[0].1 == sealed {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -175,7 +175,7 @@ async fn an_expired_token_that_is_put_back_is_not_handed_out() {
     let fleet = Fleet::of(2, AMPLE).await;
     let first = fleet.album(0, "2015").await;
     let (name, sealed) = wait_for_values(&fleet, ":token", 1).await.pop().unwrap();
-    // Redis says that there is an hour left, but STS said otherwise.
+    // By Redis an hour is left, by STS it has expired.
     fleet.clock.advance(chrono::TimeDelta::minutes(58));
     fleet.redis.replace(&name, &sealed).await;
     let second = fleet.album(1, "2015").await;
@@ -183,7 +183,7 @@ async fn an_expired_token_that_is_put_back_is_not_handed_out() {
     fleet.close();
 }
 
-/// The first key seals, both open, and who has only the old one refuses what it cannot open.
+/// The first key encrypts, both decrypt, and a replica with only the old one ignores what it cannot decrypt.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_encryption_key_is_rotated_with_two_keys_and_a_wrong_one_decrypts_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -215,7 +215,7 @@ async fn a_replica_killed_in_flight_delays_others_by_no_more_than_the_lease() {
     let lease = Duration::from_millis(1500);
     let config = AMPLE.replace("20000", &lease.as_millis().to_string());
     let mut fleet = Fleet::of(2, &config).await;
-    // Longer than a lease: it has to be prolonged while its replica lives.
+    // Longer than a lease: it is renewed while its replica lives.
     fleet.sts.script(Fault::Slow { delay_ms: 3_000 }.times(1).only("AssumeRole"));
     let mut doomed = fleet.replicas.remove(0);
     let url = format!("http://{}/v1/token?Parameters.album=2015", doomed.public_addr());
@@ -258,7 +258,7 @@ async fn redis_is_killed_under_load_and_no_caller_notices() {
         half(0).await;
         let began = Instant::now();
         let second_half = half(60);
-        // Killed while requests are under way.
+        // Killed while requests are in flight.
         let kill = async {
             tokio::time::sleep(Duration::from_millis(5)).await;
             fleet.redis.kill();
@@ -329,7 +329,7 @@ async fn replicas_spend_one_budget_and_take_turns() {
     fleet.close();
 }
 
-/// A turn that comes for a key which another replica has fetched meanwhile is not lost: it goes to the next who waits.
+/// A turn that comes for a key which another replica has fetched meanwhile is not lost: it goes to the next waiting caller.
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_need_the_same_tokens_spend_the_budget_once() {
     let config = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 20000\n\
@@ -379,7 +379,7 @@ async fn throttling_of_one_replica_slows_all_replicas() {
     let fleet = Fleet::of(2, "store.redis.timeout_ms = 5000").await;
     fleet.sts.script(Fault::Throttle { time_left_ms: 10 }.times(1).only("AssumeRole"));
     assert!(success(&fleet.album(0, "throttled").await));
-    // The one that was throttled is no longer among those that wait: the rate is the other's alone.
+    // The throttled replica does not wait any more: the other one has the whole rate.
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert!(success(&fleet.album(1, "other").await));
     let metrics = fleet.admin(1, "/metrics").await;
@@ -389,7 +389,7 @@ async fn throttling_of_one_replica_slows_all_replicas() {
     fleet.close();
 }
 
-/// What a disabled client had is gone everywhere, Redis included, and what others have is not.
+/// Tokens of a disabled client are removed everywhere, Redis included; those of others are not.
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_of_a_disabled_client_are_removed_from_redis_too() {
     let config = |enabled| format!("{AMPLE}[clients.client-003]\nenabled = {enabled}\n");
@@ -418,7 +418,7 @@ async fn tokens_of_a_disabled_client_are_removed_from_redis_too() {
     fleet.close();
 }
 
-/// The answer comes when the client was disabled already: it is given to who waits, and not left for anybody.
+/// The answer arrives after the client was disabled: the waiting caller gets it, and it is not cached.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_arrives_for_a_disabled_client_does_not_stay_in_redis() {
     let config = |enabled| format!("{AMPLE}[clients.client-003]\nenabled = {enabled}\n");
@@ -429,7 +429,7 @@ async fn a_token_that_arrives_for_a_disabled_client_does_not_stay_in_redis() {
         fleet.reconfigure(0, &config(false)).await;
     });
     assert!(success(&answer), "{answer:?}");
-    // It lands, and is taken back.
+    // It completes, and is removed.
     let forgets =
         "appserver_store_call_duration_seconds_count{operation=\"forget\",outcome=\"success\"} 1";
     until("it is taken back", async || fleet.admin(0, "/metrics").await.contains(forgets)).await;
@@ -438,8 +438,8 @@ async fn a_token_that_arrives_for_a_disabled_client_does_not_stay_in_redis() {
     fleet.close();
 }
 
-/// Nothing that STS sees is forgotten in the name by which replicas share. Six grants that differ in one thing each
-/// have the same policy, and none is served another's token.
+/// The name by which replicas share includes everything that STS sees. Six grants with the same policy differ in one
+/// value each, and none gets another's token.
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_a_token_only_if_sts_sees_no_difference() {
     let policy = repository("config/policies/one-album.json").display().to_string();
@@ -472,7 +472,7 @@ async fn replicas_share_a_token_only_if_sts_sees_no_difference() {
         let first = fleet.token(number % 2, "client-002", &query).await;
         assert!(success(&first), "{name}: {first:?}");
         wait_for_values(&fleet, ":token", number + 1).await;
-        // The other client's needs are equal, as STS sees them.
+        // The other client's session is equal for STS.
         assert_eq!(fleet.token(1 - number % 2, "client-003", &query).await, first, "{name}");
         tokens.insert(first.1);
     }
@@ -480,10 +480,10 @@ async fn replicas_share_a_token_only_if_sts_sees_no_difference() {
     fleet.close();
 }
 
-/// So that the one refresh that a test waits for comes within 9 s: tokens of 70 s, handed out while 60 s are left.
+/// Tokens of 70 s that are handed out while 60 s are left, so that a refresh happens within 9 s.
 const REFRESHED_SOON: &str = "[vend]\nmin_remaining_secs = 60\nstale_remaining_secs = 60\n";
 
-/// Has a replica fetch a token of 70 s; the token, and its name in Redis.
+/// Makes a replica fetch a token of 70 s; returns the token, and its name in Redis.
 async fn fetched_for_a_while(fleet: &Fleet, album: &str) -> ((String, String), String) {
     let before = fleet.redis.values(":token").await;
     fleet.sts.script(Fault::ShortLived { seconds: 70 }.times(1).only("AssumeRole"));
@@ -494,19 +494,19 @@ async fn fetched_for_a_while(fleet: &Fleet, album: &str) -> ((String, String), S
     (token, after.pop().unwrap().0)
 }
 
-/// Waits until a refresh of the first replica has ended so.
+/// Waits until a refresh of the first replica has this outcome.
 async fn until_refreshed(fleet: &Fleet, outcome: &str) {
     let line = format!("appserver_vend_refreshes_total{{outcome=\"{outcome}\"}} 1");
     let ended = async || fleet.admin(0, "/metrics").await.lines().any(|other| other == line);
     until(&format!("a refresh ends in `{outcome}`"), ended).await;
 }
 
-/// A token that another replica has renewed is taken over, one that another is about to renew is left to it, and any
-/// other is renewed for all.
+/// A token that another replica has refreshed is adopted, one that another is refreshing is left to it, and any other
+/// is refreshed for all.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_refreshed_ahead_by_one_replica_for_all() {
     let fleet = Fleet::of(2, &format!("{AMPLE}{REFRESHED_SOON}")).await;
-    // As if the other replica had renewed it already: it has one that lives longer.
+    // As if the other replica had refreshed it already: its token lives longer.
     let (_, name) = fetched_for_a_while(&fleet, "renewed-elsewhere").await;
     fleet.redis.delete(&name).await;
     let renewed = fleet.album(1, "renewed-elsewhere").await;
@@ -515,7 +515,7 @@ async fn a_token_is_refreshed_ahead_by_one_replica_for_all() {
     fleet.redis.put(&name.replace(":token", ":lease"), "another's", 19_000).await;
     let (old, _) = fetched_for_a_while(&fleet, "renewed-here").await;
     let calls = fleet.sts_calls();
-    // What is used is renewed.
+    // A used token is refreshed.
     for album in ["renewed-elsewhere", "under-way", "renewed-here"] {
         assert!(success(&fleet.album(0, album).await));
     }
@@ -531,10 +531,10 @@ async fn a_token_is_refreshed_ahead_by_one_replica_for_all() {
     fleet.close();
 }
 
-/// Refreshing ahead spends its own part of the budget of all replicas, and only what nobody would wait for.
+/// Refreshing ahead spends its own part of the shared budget, and only if it delays no caller.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_not_refreshed_ahead_without_spare_budget() {
-    // Until the time to come nothing is added.
+    // No budget is added until a future time.
     let states = [("level", "499", "refresh", "1000"), ("level", "1000", "refresh", "0.5")];
     join_all(states.map(|(level, calls, refresh, refresh_calls)| async move {
         let fleet = Fleet::of(1, &format!("{AMPLE}{REFRESHED_SOON}")).await;
@@ -556,7 +556,7 @@ async fn a_token_is_not_refreshed_ahead_without_spare_budget() {
     .await;
 }
 
-/// What was kept for users of any issuer is gone everywhere once a grant tells their issuers apart.
+/// Tokens for users of any issuer are removed everywhere once a grant distinguishes issuers.
 #[tokio::test(flavor = "multi_thread")]
 async fn tokens_from_before_a_policy_names_issuers_are_removed_from_redis_too() {
     let folder = tempfile::tempdir().unwrap();

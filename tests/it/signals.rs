@@ -1,4 +1,4 @@
-//! Signals that a supervisor sends to a process that has just begun.
+//! Signals to a process that has just started.
 
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
@@ -11,14 +11,14 @@ const KEY: [(&str, &str); 2] =
     [("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret")];
 const HANGUP: i32 = 1;
 const TERMINATE: i32 = 15;
-/// Between two processes' signals: 40 of them cover 20 ms.
+/// The difference between the delays of two processes' signals: 40 of them cover 20 ms.
 const STEP: Duration = Duration::from_micros(500);
 
-/// Whether the process catches the signal, as the system knows it.
+/// Whether the process catches the signal, according to the system.
 fn catches(process: u32, signal: i32) -> bool {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
-    // It has none once it has ended.
+    // It catches none once it has ended.
     let caught = u64::from_str_radix(caught.unwrap_or("0").trim(), 16).unwrap();
     caught >> (signal - 1) & 1 == 1
 }
@@ -53,14 +53,14 @@ fn signal_handlers_are_installed_first() {
             let process = running.child().id();
             let began = Instant::now();
             loop {
-                // In this order: the second look is the later one.
+                // In this order: the second check is the later one.
                 let threads = threads(process);
                 let is_caught = [HANGUP, TERMINATE].iter().all(|&signal| catches(process, signal));
                 assert!(is_caught || threads == 1, "{command:?}: {threads} threads before");
                 if is_caught {
                     break;
                 }
-                assert!(began.elapsed() < crate::stage::PATIENCE);
+                assert!(began.elapsed() < crate::stage::TIME_LIMIT);
             }
             running.signal("HUP");
             running.terminate();
@@ -94,13 +94,13 @@ async fn a_signal_in_the_first_milliseconds_kills_no_server() {
     }
 }
 
-/// Ctrl-C ends what nobody stops in order.
+/// Ctrl-C ends commands without an orderly shutdown.
 #[test]
 fn other_commands_leave_signals_to_the_system() {
     let folder = tempfile::tempdir().unwrap();
     let pipe = folder.path().join("pipe").display().to_string();
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    // It waits for who writes into the pipe.
+    // It waits for a writer of the pipe.
     let mut running = Running::start(&mut appserver(&["policy", "lint", &pipe], &[]));
     assert!(!catches(running.child().id(), TERMINATE));
     running.terminate();

@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::stage::{PATIENCE, Setting, Stage};
+use crate::stage::{Setting, Stage, TIME_LIMIT};
 
 /// The Authorization of `client-002`.
 const PROVEN: &str = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\n";
@@ -26,7 +26,7 @@ async fn bounded() -> Stage {
     Stage::set(Setting { config: BOUNDS, ..Setting::default() }).await
 }
 
-/// Waits for a call to STS, which need not have been answered.
+/// Waits for a call to STS, answered or not.
 async fn asked_for_a_token(stage: &Stage) {
     let asked = async {
         while stage.assume_role_calls().is_empty() {
@@ -173,7 +173,7 @@ async fn counted(stage: &Stage, line: &str) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(PATIENCE, counted).await.unwrap_or_else(|_| panic!("{line} is not counted"));
+    timeout(TIME_LIMIT, counted).await.unwrap_or_else(|_| panic!("{line} is not counted"));
 }
 
 /// An address with many connections affects only its own, and probes are answered.
@@ -357,9 +357,9 @@ async fn the_drain_ends_at_its_deadline() {
         stage.request("GET", "/v1/token").basic_auth("client-002", Some("client-002-demo-secret"));
     let under_way = tokio::spawn(request.send());
     asked_for_a_token(&stage).await;
-    let told = Instant::now();
+    let begun = Instant::now();
     stage.close().await;
-    assert!(told.elapsed() < Duration::from_secs(2), "the drain took {:?}", told.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(2), "the drain took {:?}", begun.elapsed());
     assert!(under_way.await.unwrap().is_err());
 }
 
@@ -370,7 +370,7 @@ async fn a_first_request_sent_during_shutdown_is_answered_and_silence_ends_soon(
     let silent = TcpStream::connect(stage.public).await.unwrap();
     let mut late = TcpStream::connect(stage.public).await.unwrap();
     counted(&stage, "\nappserver_connections 2\n").await;
-    let told = Instant::now();
+    let begun = Instant::now();
     let public = stage.public;
     let closing = tokio::spawn(stage.close());
     let refused = async {
@@ -378,11 +378,11 @@ async fn a_first_request_sent_during_shutdown_is_answered_and_silence_ends_soon(
             sleep(Duration::from_millis(2)).await;
         }
     };
-    timeout(PATIENCE, refused).await.expect("no more connections are taken");
+    timeout(TIME_LIMIT, refused).await.expect("no more connections are taken");
     late.write_all(b"GET /v1/nothing HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let (answer, _) = until_closed(late).await;
     assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     closing.await.unwrap();
-    assert!(told.elapsed() < Duration::from_secs(4), "it took {:?}", told.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "it took {:?}", begun.elapsed());
     drop(silent);
 }

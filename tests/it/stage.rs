@@ -1,4 +1,4 @@
-//! A server, an emulated STS and OSS and a clock, set up for one test and looked over at its end.
+//! A server, an emulated STS and OSS and a clock, set up for one test and checked at its end.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::logs;
 
-/// The moment at which every stage's clock stands at first: the seeds' own.
+/// The initial time of every stage's clock.
 pub(crate) const START: &str = "2016-01-13T14:02:37Z";
 
-/// What takes longer than this will not happen: the test fails and does not hang.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// The time limit of every wait: the test fails instead of hanging.
+pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
@@ -35,15 +35,15 @@ pub(crate) struct Stage {
     stop: CancellationToken,
     ready: CancellationToken,
     reloads: Reloads,
-    /// Holds `over.toml`, and whatever a test puts beside it.
+    /// Contains `over.toml`, and other files of the test.
     folder: tempfile::TempDir,
     http: reqwest::Client,
-    /// Secrets that callers were given; none may be logged.
+    /// Secrets that callers got; none may be logged.
     handed_out: Mutex<Vec<String>>,
     log_start: usize,
 }
 
-/// An answer with all of it read.
+/// A completely read answer.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -51,16 +51,16 @@ pub(crate) struct Answer {
     pub(crate) body: Value,
 }
 
-/// How a stage differs from the demo.
+/// The differences of a stage from the demo.
 #[derive(Default)]
 pub(crate) struct Setting<'a> {
-    /// TOML that comes over `config/dev.toml`.
+    /// TOML that overrides `config/dev.toml`.
     pub(crate) config: &'a str,
     /// Environment variables.
     pub(crate) environment: &'a [(&'a str, &'a str)],
-    /// Files beside that TOML, which may name them.
+    /// Files next to that TOML, which it can name.
     pub(crate) files: &'a [(&'a str, &'a str)],
-    /// What STS has to go through before the server starts.
+    /// The fault of STS before the server starts.
     pub(crate) before: Option<fn(&EmulatorControl)>,
 }
 
@@ -73,13 +73,13 @@ impl Stage {
     /// A demo with differences, ready to vend.
     pub(crate) async fn set(setting: Setting<'_>) -> Self {
         let stage = Self::set_unready(setting).await;
-        let ready = tokio::time::timeout(PATIENCE, stage.ready()).await;
-        assert!(ready.is_ok(), "the server is not ready after {PATIENCE:?}");
+        let ready = tokio::time::timeout(TIME_LIMIT, stage.ready()).await;
+        assert!(ready.is_ok(), "the server is not ready after {TIME_LIMIT:?}");
         stage.sts.clear_calls();
         stage
     }
 
-    /// A server that may not be ready, or never become so.
+    /// A server that may never become ready.
     pub(crate) async fn set_unready(setting: Setting<'_>) -> Self {
         let log_start = logs::capture();
         let clock = Clock::manual(START.parse().unwrap());
@@ -153,7 +153,7 @@ impl Stage {
         self.folder.path()
     }
 
-    /// Has the server read its configuration again; the problems, if it does not take it.
+    /// Makes the server reload its configuration; returns the problems if it refuses it.
     pub(crate) async fn reload(&self) -> Result<(), String> {
         self.reloads.reload().await.map_err(|problems| problems.to_string())
     }
@@ -170,7 +170,7 @@ impl Stage {
         self.send(request.header("Content-Type", "application/json").body(body.to_owned())).await
     }
 
-    /// A request as the test makes it.
+    /// Sends the test's own request.
     pub(crate) fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
         self.http.request(method.parse().unwrap(), self.url(path))
     }
@@ -190,7 +190,7 @@ impl Stage {
         answer
     }
 
-    /// What the admin listener says, as text.
+    /// A page of the admin listener, as text.
     pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
         let response = self.http.get(format!("http://{}{path}", self.admin)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
@@ -201,7 +201,7 @@ impl Stage {
         self.sts.calls().into_iter().filter(|call| call.action == "AssumeRole").collect()
     }
 
-    /// Ends the server and looks over what nobody looked for: roles taken whole, secrets in the log.
+    /// Ends the server and checks what every test must not cause: calls without a policy, secrets in the log.
     pub(crate) async fn close(self) {
         self.stop.cancel();
         self.server.await.unwrap().unwrap();
@@ -221,7 +221,7 @@ impl Answer {
         self.body[field].as_str().unwrap().parse().unwrap()
     }
 
-    /// The body, with what differs at each run replaced by its name.
+    /// The body, with its varying parts replaced by their names.
     pub(crate) fn steady(&self) -> Value {
         let mut body = self.body.clone();
         for field in
@@ -235,15 +235,15 @@ impl Answer {
     }
 }
 
-/// Waits for what comes by itself; the test fails and does not hang if it does not.
+/// Waits for a condition; the test fails at the time limit.
 pub(crate) async fn until(what: &str, come: impl AsyncFn() -> bool) {
     let wait = async {
         while !come().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let waited = tokio::time::timeout(PATIENCE, wait).await;
-    assert!(waited.is_ok(), "not after {PATIENCE:?}: {what}");
+    let waited = tokio::time::timeout(TIME_LIMIT, wait).await;
+    assert!(waited.is_ok(), "not after {TIME_LIMIT:?}: {what}");
 }
 
 /// A demo client's published secret.

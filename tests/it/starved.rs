@@ -1,13 +1,13 @@
-//! A process that gets no CPU is late. It turns no hit into a 5xx.
+//! A process without CPU is late. No hit fails with a 5xx because of it.
 
 use std::time::Duration;
 
 use crate::stage::{Setting, Stage};
 
-/// More than any pause that something inside waits for a moment: the audit's two seconds, the requests' own time-out.
+/// Longer than every internal time-out: the audit's two seconds, the requests' own.
 const STARVED: Duration = Duration::from_millis(2_600);
 
-/// Server and client share one thread here, and who blocks it stops all of them in the middle of what they do.
+/// Server and client share one thread here, so blocking it pauses all of them at any point.
 #[tokio::test]
 async fn hits_are_served_after_a_pause_of_the_process_longer_than_any_time_out() {
     let folder = tempfile::tempdir().unwrap();
@@ -20,7 +20,7 @@ async fn hits_are_served_after_a_pause_of_the_process_longer_than_any_time_out()
     assert_eq!(stage.get("client-002", "/v1/token").await.status, 200);
     let requests = (0..32).map(|_| stage.get("client-002", "/v1/token"));
     let blocked = async {
-        // Until requests are on their way, in all stages of it.
+        // Until requests are in flight, in all stages.
         for _ in 0..40 {
             tokio::task::yield_now().await;
         }

@@ -1,9 +1,9 @@
-//! A log that nobody reads: T28's other half.
+//! A log that is not read.
 
 use std::time::Duration;
 
 use crate::binary::{Service, emulated_sts};
-use crate::stage::PATIENCE;
+use crate::stage::TIME_LIMIT;
 
 /// Standard error is a pipe, and this test never reads it.
 #[tokio::test(flavor = "multi_thread")]
@@ -13,7 +13,7 @@ async fn an_unread_log_blocks_no_request_and_no_shutdown() {
     let more = [("APPSERVER__LOG__FILTER", "trace"), ("APPSERVER__AUDIT__SINK", "off")];
     let mut running = service.start_with(("testid", "testsecret"), &more);
     service.ready().await;
-    let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE / 3).build().unwrap();
+    let http = reqwest::Client::builder().no_proxy().timeout(TIME_LIMIT / 3).build().unwrap();
     let url = format!("http://127.0.0.1:{}/v1/token", service.public());
     let metrics = format!("http://127.0.0.1:{}/metrics", service.admin());
     let dropped = async || {
@@ -27,7 +27,7 @@ async fn an_unread_log_blocks_no_request_and_no_shutdown() {
             let request = http.get(&url).basic_auth("client-002", Some("abc"));
             assert_eq!(request.send().await.unwrap().status(), 200);
         }
-        assert!(begun.elapsed() < PATIENCE, "nothing is dropped");
+        assert!(begun.elapsed() < TIME_LIMIT, "nothing is dropped");
     }
     running.terminate();
     let ended = async {
@@ -38,5 +38,5 @@ async fn an_unread_log_blocks_no_request_and_no_shutdown() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, ended).await.unwrap().success());
+    assert!(tokio::time::timeout(TIME_LIMIT, ended).await.unwrap().success());
 }

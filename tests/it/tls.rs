@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::certificates::{Authority, Pki, REVOKED, Signed};
-use crate::stage::{Answer, PATIENCE, Setting, Stage, secret, until};
+use crate::stage::{Answer, Setting, Stage, TIME_LIMIT, secret, until};
 
 const CLIENTS: &str = r#"
 [clients.client-002]
@@ -41,10 +41,10 @@ async fn failed(stage: &Stage, reason: &str, times: u32) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    if timeout(PATIENCE, counted).await.is_err() {
+    if timeout(TIME_LIMIT, counted).await.is_err() {
         let (_, metrics) = stage.admin("/metrics").await;
-        let told: Vec<_> = metrics.lines().filter(|line| line.contains("handshakes")).collect();
-        panic!("{line} is not among {told:#?}");
+        let counters: Vec<_> = metrics.lines().filter(|line| line.contains("handshakes")).collect();
+        panic!("{line} is not among {counters:#?}");
     }
 }
 
@@ -95,7 +95,7 @@ async fn a_stalled_handshake_ends_at_the_header_time_out_and_delays_no_other_cli
     let other = other.basic_auth("client-002", Some(secret("client-002")));
     assert_eq!(other.send().await.unwrap().status(), 200);
     for stalled in [&mut silent, &mut begun] {
-        let ended = timeout(PATIENCE, stalled.read_to_end(&mut Vec::new())).await;
+        let ended = timeout(TIME_LIMIT, stalled.read_to_end(&mut Vec::new())).await;
         let _ = ended.expect("it is ended");
         let took = started.elapsed();
         assert!((390..3_000).contains(&took.as_millis()), "it took {took:?}");
@@ -114,7 +114,7 @@ async fn failed_handshakes_are_counted_by_reason() {
     let mut plain = TcpStream::connect(stage.public).await.unwrap();
     plain.write_all(b"GET /v1/token HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
-    let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
+    let _ = timeout(TIME_LIMIT, plain.read_to_end(&mut answer)).await.unwrap();
     assert!(!answer.starts_with(b"HTTP"), "plain HTTP was answered");
     failed(&stage, "malformed", 1).await;
 
@@ -263,12 +263,12 @@ async fn a_certificate_is_renewed_without_a_restart() {
 }
 
 /// One open connection with a client certificate.
-struct Kept<'a> {
+struct OpenConnection<'a> {
     stage: &'a Stage,
     client: reqwest::Client,
 }
 
-impl<'a> Kept<'a> {
+impl<'a> OpenConnection<'a> {
     fn new(pki: &Pki, stage: &'a Stage, certificate: &Signed, speaks_http2: bool) -> Self {
         let client = pki.client().identity(certificate.identity()).pool_max_idle_per_host(1);
         let client = if speaks_http2 { client } else { client.http1_only() };
@@ -303,14 +303,14 @@ async fn an_expired_certificate_authenticates_no_request_of_an_open_connection()
     for speaks_http2 in [false, true] {
         for header in [None, Some(good)] {
             let stage = secured(&pki, "optional", "").await;
-            let kept = Kept::new(&pki, &stage, &two, speaks_http2);
-            assert_eq!(kept.whoami(None).await, "200 Success client-002 ClientCertificate");
+            let connection = OpenConnection::new(&pki, &stage, &two, speaks_http2);
+            assert_eq!(connection.whoami(None).await, "200 Success client-002 ClientCertificate");
             let last = "3000-01-01T00:00:00Z".parse::<chrono::DateTime<chrono::Utc>>().unwrap();
             stage.clock.advance(last - stage.clock.now());
-            assert_eq!(kept.whoami(None).await, "200 Success client-002 ClientCertificate");
+            assert_eq!(connection.whoami(None).await, "200 Success client-002 ClientCertificate");
             stage.clock.advance(TimeDelta::seconds(1));
-            assert_eq!(kept.whoami(header).await, "401 Unauthenticated");
-            kept.is_closed().await;
+            assert_eq!(connection.whoami(header).await, "401 Unauthenticated");
+            connection.is_closed().await;
             stage.close().await;
         }
     }
@@ -340,8 +340,8 @@ async fn after_a_reload_an_open_connection_is_authenticated_by_the_new_configura
             params.serial_number = Some(815.into());
             let two = pki.clients.signed(&params);
             let stage = secured(&pki, "optional", "").await;
-            let kept = Kept::new(&pki, &stage, &two, speaks_http2);
-            assert_eq!(kept.whoami(None).await, CERTIFICATE);
+            let connection = OpenConnection::new(&pki, &stage, &two, speaks_http2);
+            assert_eq!(connection.whoami(None).await, CERTIFICATE);
             match what {
                 "the CA" => pki.trust(&Authority::new("others"), &[]),
                 "the revocations" => pki.trust(&pki.clients, &[815]),
@@ -349,9 +349,9 @@ async fn after_a_reload_an_open_connection_is_authenticated_by_the_new_configura
             }
             stage.write("over.toml", &format!("[server]\n{}{clients}", pki.config(mode)));
             stage.reload().await.unwrap();
-            assert_eq!(kept.whoami(None).await, expected, "{what}, HTTP/2: {speaks_http2}");
+            assert_eq!(connection.whoami(None).await, expected, "{what}, HTTP/2: {speaks_http2}");
             if is_closed {
-                kept.is_closed().await;
+                connection.is_closed().await;
             }
             stage.close().await;
         }
@@ -364,12 +364,12 @@ async fn after_a_reload_that_requires_certificates_a_connection_without_one_is_c
     let pki = Pki::new();
     let stage = secured(&pki, "optional", "").await;
     let client = pki.client().http1_only().build().unwrap();
-    let kept = Kept { stage: &stage, client };
+    let connection = OpenConnection { stage: &stage, client };
     let good = Some(("client-003", "client-003-demo-secret"));
-    assert_eq!(kept.whoami(good).await, "200 Success client-003 ClientSecret");
+    assert_eq!(connection.whoami(good).await, "200 Success client-003 ClientSecret");
     stage.write("over.toml", &format!("[server]\n{}{CLIENTS}", pki.config("required")));
     stage.reload().await.unwrap();
-    assert_eq!(kept.whoami(good).await, "401 Unauthenticated");
-    kept.is_closed().await;
+    assert_eq!(connection.whoami(good).await, "401 Unauthenticated");
+    connection.is_closed().await;
     stage.close().await;
 }

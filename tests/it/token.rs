@@ -1,4 +1,4 @@
-//! The main job: a narrowed token.
+//! Narrowed tokens.
 
 use std::collections::BTreeSet;
 
@@ -35,9 +35,9 @@ async fn client_002_gets_the_demos_narrowed_token() {
 "#);
     let calls = stage.assume_role_calls();
     assert_eq!(calls.len(), 1);
-    let mut asked = calls[0].parameters.clone();
-    asked.retain(|name, _| !["SignatureNonce", "Timestamp"].contains(&name.as_str()));
-    insta::assert_json_snapshot!(asked, @r#"
+    let mut parameters = calls[0].parameters.clone();
+    parameters.retain(|name, _| !["SignatureNonce", "Timestamp"].contains(&name.as_str()));
+    insta::assert_json_snapshot!(parameters, @r#"
 {
   "AccessKeyId": "testid",
   "DurationSeconds": "3600",
@@ -72,7 +72,7 @@ async fn get_post_and_the_sdk_route_answer_alike() {
     stage.close().await;
 }
 
-/// Through HTTP: one call for all, one token, and for each its own request id and its own time to come back.
+/// Through HTTP: one call and one token for all, and a request id and a refresh time for each.
 #[tokio::test]
 async fn two_hundred_apps_at_once_share_a_token_and_spread_their_refreshes() {
     let stage = Stage::demo().await;
@@ -121,8 +121,9 @@ async fn external_id_and_source_identity_go_to_sts_where_the_grant_sets_them() {
     "#;
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     assert_eq!(stage.get("client-002", "/v1/token").await.status, 200);
-    let asked = &stage.assume_role_calls()[0].parameters;
-    let sent = ["ExternalId", "SourceIdentity", "RoleSessionName"].map(|name| asked[name].as_str());
+    let parameters = &stage.assume_role_calls()[0].parameters;
+    let sent =
+        ["ExternalId", "SourceIdentity", "RoleSessionName"].map(|name| parameters[name].as_str());
     assert_eq!(sent, ["partner-7", "app-client-002", "phone.client-002"]);
     stage.close().await;
 }

@@ -1,4 +1,4 @@
-//! Traces, as a collector gets them.
+//! Traces, as a collector receives them.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::binary::{Service, emulated_sts};
-use crate::collector::{Behaviour, Collector, shown, told};
+use crate::collector::{Behaviour, Collector, attribute_lines, span_text};
 use crate::logs;
 use crate::stage::{Answer, Setting, Stage, secret, until};
 
@@ -18,7 +18,7 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const UNRECORDED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
-/// A demo that tells this collector.
+/// A demo that exports to this collector.
 async fn stage(collector: SocketAddr, more: &str) -> Stage {
     let config =
         format!("[tracing]\notlp_endpoint = \"http://{collector}\"\nsample_ratio = 0.0\n{more}");
@@ -30,13 +30,14 @@ async fn get(stage: &Stage, client: &str, path: &str, traceparent: &str) -> Answ
     stage.send(request.header("traceparent", traceparent)).await
 }
 
-/// All of them from the outermost on, each request's id replaced.
-fn picture(spans: &[Span], answer: &Answer) -> String {
-    let shown: Vec<_> = outermost_first(spans).iter().map(|span| shown(span, spans)).collect();
-    shown.join("\n").replace(answer.body["RequestId"].as_str().unwrap(), "<id>")
+/// All spans from the outermost on, with request ids replaced.
+fn snapshot(spans: &[Span], answer: &Answer) -> String {
+    let span_text: Vec<_> =
+        outermost_first(spans).iter().map(|span| span_text(span, spans)).collect();
+    span_text.join("\n").replace(answer.body["RequestId"].as_str().unwrap(), "<id>")
 }
 
-/// What ends first comes first, and that is what is below.
+/// Inner spans end first, so they are exported first.
 fn outermost_first(spans: &[Span]) -> Vec<&Span> {
     let above = |span: &Span| spans.iter().find(|other| other.span_id == span.parent_span_id);
     let depth = |span: &&Span| std::iter::successors(above(span), |span| above(span)).count();
@@ -64,13 +65,13 @@ async fn until_counts(stage: &Stage, expected: &[&str]) {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    let counted = tokio::time::timeout(crate::stage::PATIENCE, counted).await;
+    let counted = tokio::time::timeout(crate::stage::TIME_LIMIT, counted).await;
     assert!(counted.is_ok(), "not {expected:?}: {:?}", counts(stage).await);
 }
 
 #[tokio::test]
 async fn a_request_and_its_calls_are_part_of_the_callers_trace() {
-    let collector = Collector::start(Behaviour::Takes).await;
+    let collector = Collector::start(Behaviour::Accepts).await;
     let stage = stage(collector.address, "").await;
     let start = logs::since(0).len();
     let request = stage.request("GET", "/v1/token?Grant=daily-photos");
@@ -79,7 +80,7 @@ async fn a_request_and_its_calls_are_part_of_the_callers_trace() {
     let answer = stage.send(request).await;
     assert_eq!(answer.outcome(), "200 Success");
     let spans = collector.until(3).await;
-    insta::assert_snapshot!(picture(&spans, &answer), @r"
+    insta::assert_snapshot!(snapshot(&spans, &answer), @r"
 GET /v1/token Server
   below 00f067aa0ba902b7
   http.request.method = GET
@@ -103,7 +104,7 @@ Sts/AssumeRole Client
             (hex::encode(&span.trace_id).as_str(), span.trace_state.as_str()),
             (TRACE, "rojo=1")
         );
-        // The moment at which the stage's clock stands.
+        // The time of the stage's clock.
         assert_eq!(span.start_time_unix_nano, 1_452_693_757_000_000_000);
         assert!(span.end_time_unix_nano > span.start_time_unix_nano);
     }
@@ -114,13 +115,13 @@ Sts/AssumeRole Client
     assert_eq!(export.path, "/v1/traces");
     assert_eq!(export.headers["content-type"], "application/x-protobuf");
     let resource = export.decoded().resource_spans[0].resource.clone().unwrap();
-    let resource = told(&resource.attributes);
+    let resource = attribute_lines(&resource.attributes);
     assert_eq!(resource[0], "service.name = appserver");
     assert!(
         resource[1].starts_with("service.version = ")
             && resource[2].starts_with("service.instance.id = ")
     );
-    // Who sees the token's line in the log finds the trace, and the other way round.
+    // The token's line in the log names the trace.
     let log = logs::since(start);
     let minted = log.lines().find(|line| line.contains("minted a token")).unwrap();
     assert!(minted.contains(&format!("trace.id=\"{TRACE}\"")), "{minted}");
@@ -129,7 +130,7 @@ Sts/AssumeRole Client
 
 #[tokio::test]
 async fn failures_have_the_labels_of_the_metrics_and_are_logged_with_their_trace() {
-    let collector = Collector::start(Behaviour::Takes).await;
+    let collector = Collector::start(Behaviour::Accepts).await;
     let impatient = "[sts]\nmax_attempts = 2\nattempt_timeout_ms = 2000\n";
     let stage = stage(collector.address, impatient).await;
     let start = logs::since(0).len();
@@ -137,7 +138,7 @@ async fn failures_have_the_labels_of_the_metrics_and_are_logged_with_their_trace
     let failed = get(&stage, "client-002", "/v1/token", PARENT).await;
     assert_eq!(failed.outcome(), "503 Upstream.Unavailable");
     let spans = collector.until(4).await;
-    insta::assert_snapshot!(picture(&spans, &failed), @r"
+    insta::assert_snapshot!(snapshot(&spans, &failed), @r"
 GET /v1/token Server
   below 00f067aa0ba902b7
   http.request.method = GET
@@ -174,13 +175,13 @@ Sts/AssumeRole Client
         log.lines().find(|line| line.contains("failed: ") && line.contains("Upstream")).unwrap();
     assert!(line.contains(&format!("trace.id=\"{TRACE}\"")), "{line}");
 
-    // What the caller can fix is no failure of ours; one that is not recorded is still logged with its trace.
+    // A caller's error is no failure of the service; an unsampled one is still logged with its trace.
     let refused = get(&stage, "client-002", "/v1/token?Grant=nothing", UNRECORDED).await;
     assert_eq!(refused.outcome(), "403 Forbidden.Grant");
     let refused = get(&stage, "client-002", "/canary-path?canary=query", PARENT).await;
     let spans = collector.until(5).await;
     assert_eq!(spans.len(), 5);
-    insta::assert_snapshot!(picture(&spans[4..], &refused), @r"
+    insta::assert_snapshot!(snapshot(&spans[4..], &refused), @r"
 GET Server
   below 00f067aa0ba902b7
   http.request.method = GET
@@ -196,7 +197,7 @@ GET Server
 
 #[tokio::test]
 async fn a_waiting_request_is_linked_to_the_request_that_started_the_call() {
-    let collector = Collector::start(Behaviour::Takes).await;
+    let collector = Collector::start(Behaviour::Accepts).await;
     let stage = stage(collector.address, "").await;
     stage.sts.script(Fault::Slow { delay_ms: 300 }.always());
     let other = PARENT.replace(TRACE, &"ab".repeat(16));
@@ -209,7 +210,7 @@ async fn a_waiting_request_is_linked_to_the_request_that_started_the_call() {
     let spans = collector.until(4).await;
     let of = |answer: &Answer| {
         let id = format!("appserver.request_id = {}", answer.body["RequestId"].as_str().unwrap());
-        spans.iter().find(|span| told(&span.attributes).contains(&id)).unwrap()
+        spans.iter().find(|span| attribute_lines(&span.attributes).contains(&id)).unwrap()
     };
     let (started, joined) = (of(&started), of(&joined));
     assert_eq!(hex::encode(&joined.trace_id), "ab".repeat(16));
@@ -220,10 +221,10 @@ async fn a_waiting_request_is_linked_to_the_request_that_started_the_call() {
     stage.close().await;
 }
 
-/// With a ratio of 0, as this stage has it, only callers' own traces are recorded; and none at all if they are not followed.
+/// With a ratio of 0, as this stage has it, only callers' own traces are recorded; and none if remote parents are not trusted.
 #[tokio::test]
 async fn unsampled_requests_are_not_exported() {
-    let collector = Collector::start(Behaviour::Takes).await;
+    let collector = Collector::start(Behaviour::Accepts).await;
     let following = stage(collector.address, "").await;
     following.get("client-002", "/v1/token").await;
     get(&following, "client-002", "/v1/token", UNRECORDED).await;
@@ -233,7 +234,7 @@ async fn unsampled_requests_are_not_exported() {
     get(&deaf, "client-002", "/v1/token", PARENT).await;
     deaf.close().await;
     assert_eq!(collector.seen().len(), 0);
-    // Each, on the other hand, with a ratio of 1. A server that stops tells what it has first.
+    // With a ratio of 1 every request is recorded. A stopping server exports the rest first.
     let config = format!(
         "[tracing]\notlp_endpoint = \"http://{}\"\nsample_ratio = 1.0\n",
         collector.address
@@ -260,7 +261,7 @@ async fn a_missing_or_refusing_collector_loses_spans_and_no_request() {
         assert!(log.contains("spans cannot be exported"), "{log}");
         stage.close().await;
     }
-    let choosy = Collector::start(Behaviour::Rejects(3)).await;
+    let choosy = Collector::start(Behaviour::RejectsFirst(3)).await;
     let stage = stage(choosy.address, "").await;
     for _ in 0..10 {
         get(&stage, "client-002", "/v1/whoami", PARENT).await;
@@ -269,7 +270,7 @@ async fn a_missing_or_refusing_collector_loses_spans_and_no_request() {
     stage.close().await;
 }
 
-/// Four spans are in the export that nobody answers, four wait, and there is room for no more.
+/// Four spans are in the unanswered export, four wait, and the queue is full.
 #[tokio::test]
 async fn a_silent_collector_uses_bounded_memory_and_delays_no_request() {
     let silent = Collector::start(Behaviour::NeverAnswers).await;
@@ -284,10 +285,10 @@ async fn a_silent_collector_uses_bounded_memory_and_delays_no_request() {
     tokio::time::timeout(stopping, stage.close()).await.expect("it stops without the collector");
 }
 
-/// Whatever callers send and get, what is exported has none of it.
+/// Exports contain nothing that callers send or get.
 #[tokio::test]
 async fn nothing_secret_is_exported() {
-    let collector = Collector::start(Behaviour::Takes).await;
+    let collector = Collector::start(Behaviour::Accepts).await;
     let headers = "x-api-key = canary-collector-key\n\nx-tenant=one=1\n";
     let config = format!(
         "[tracing]\notlp_endpoint = \"http://{}\"\nsample_ratio = 1.0\nheaders_file = \"otlp-headers\"\n",
@@ -335,7 +336,7 @@ async fn nothing_secret_is_exported() {
     stage.close().await;
 }
 
-/// Passes on what is sent to `target`, and keeps it.
+/// A proxy to `target` that records requests.
 async fn relay(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -361,10 +362,10 @@ async fn relay(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
     (address, sent)
 }
 
-/// STS is not ours: whose request a call was made for is none of its business. The command does all of it, too.
+/// STS is not part of the service, so it gets no trace context. Tested with the command as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_trace_is_sent_upstream() {
-    let collector = Collector::start(Behaviour::Takes).await;
+    let collector = Collector::start(Behaviour::Accepts).await;
     let (sts, _) = emulated_sts().await;
     let (sts, sent) = relay(sts).await;
     let service = Service::new(sts, "11223344");
@@ -380,7 +381,7 @@ async fn nothing_of_a_trace_is_sent_upstream() {
     running.terminate();
     let log = String::from_utf8(running.ended().stderr).unwrap();
     assert!(log.contains(&format!(r#""trace.id":"{TRACE}""#)), "{log}");
-    // It was told before the process ended.
+    // It was exported before the process ended.
     assert_eq!(collector.spans().len(), 3);
     let sent = String::from_utf8_lossy(&sent.lock().unwrap()).to_lowercase();
     assert!(sent.contains("action=assumerole"), "{sent}");

@@ -1,4 +1,4 @@
-//! STS with all its errors.
+//! The errors of STS.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 
 use crate::stage::{Setting, Stage};
 
-/// A server that gives up soon, so that tests of failures are short.
+/// A server with short time-outs, so that tests of failures are short.
 const IMPATIENT: &str = "[sts]\nmax_attempts = 1\nattempt_timeout_ms = 500\n";
 
 fn status(number: u16) -> appserver_emulator::ErrorStatus {
@@ -23,7 +23,7 @@ fn other(field: &str, text: &str) -> Fault {
     Fault::OtherText { field: field.to_owned(), text: text.to_owned() }
 }
 
-/// What the caller is answered for each answer of STS; never a token that is empty or dead.
+/// The caller's answer for each answer of STS; never an empty or expired token.
 #[tokio::test]
 async fn every_failure_of_sts_has_its_answer() {
     let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;
@@ -61,7 +61,7 @@ async fn every_failure_of_sts_has_its_answer() {
     for (what, fault) in faults {
         stage.sts.clear_faults();
         stage.sts.script(fault.always().only("AssumeRole"));
-        // A refusal is remembered, so each fault meets a session of its own.
+        // Refusals are cached, so each fault has a session of its own.
         let album = what.replace([' ', ',', '\''], "-");
         let answer = stage.get("client-003", &format!("/v1/token?Parameters.album={album}")).await;
         let retry = answer
@@ -75,9 +75,9 @@ async fn every_failure_of_sts_has_its_answer() {
             Some(other) => panic!("{what}: Retry-After {other}"),
         };
         lines.push(format!("{what}: {}{retry}", answer.outcome()));
-        let told = answer.body.to_string();
+        let body = answer.body.to_string();
         for secret in ["canary", "Canary", "acs:", "NoPermission", "testid"] {
-            assert!(!told.contains(secret), "{what}: {told}");
+            assert!(!body.contains(secret), "{what}: {body}");
         }
         assert_eq!(answer.body.get("SecurityToken"), None);
     }
@@ -132,7 +132,7 @@ async fn a_temporary_failure_is_retried_with_a_new_nonce() {
     stage.close().await;
 }
 
-/// The token's life is what STS says, not what was asked for.
+/// The token's lifetime is that of STS's answer, not the requested one.
 #[tokio::test]
 async fn a_shorter_lifetime_than_requested_applies_to_all_dependent_times() {
     let stage = Stage::demo().await;
@@ -145,8 +145,8 @@ async fn a_shorter_lifetime_than_requested_applies_to_all_dependent_times() {
     stage.close().await;
 }
 
-/// A clock of ours that is 20 minutes off is noticed by STS, corrected from its Date header, and stays
-/// corrected; the times in the answer are STS's.
+/// STS refuses a clock that is 20 minutes off; it is corrected from STS's Date header and stays corrected. The times in
+/// the answer are STS's.
 #[tokio::test]
 async fn a_skewed_clock_is_corrected_once_by_the_date_of_sts() {
     for seconds in [1200, -1200] {
@@ -174,7 +174,7 @@ async fn a_skewed_clock_is_corrected_once_by_the_date_of_sts() {
     }
 }
 
-/// STS out of reach at the start: alive, not ready, nothing vended; ready by itself once STS is back.
+/// Without STS at the start the server is alive, not ready, and vends nothing; it becomes ready once STS is back.
 #[tokio::test]
 async fn a_server_that_starts_without_sts_waits_for_it() {
     let setting = Setting {
@@ -197,7 +197,7 @@ async fn a_server_that_starts_without_sts_waits_for_it() {
     stage.close().await;
 }
 
-/// Health does not follow STS's errors.
+/// Readiness does not depend on STS's errors.
 #[tokio::test]
 async fn readiness_does_not_flap_with_sts() {
     let stage = Stage::set(Setting { config: IMPATIENT, ..Setting::default() }).await;

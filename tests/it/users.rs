@@ -1,4 +1,4 @@
-//! Users of an app, whom their identity provider's token proves.
+//! Users of an app, authenticated by tokens of their identity provider.
 
 use appserver_emulator::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
 use chrono::TimeDelta;
@@ -34,15 +34,15 @@ async fn each_user_gets_a_token_for_their_own_prefix_only() {
 async fn whoami_shows_the_user_and_how_they_were_proven() {
     let stage = Stage::demo().await;
     let answer = get(&stage, "/v1/whoami", &demo_jwt("alice", stage.clock.now())).await;
-    let shown = ["Client", "Issuer", "Subject", "AuthenticatedBy"];
-    let shown = shown.map(|field| answer.body[field].clone());
-    assert_eq!(shown, ["photo-app", "demo", "alice", "Jwt"]);
+    let fields = ["Client", "Issuer", "Subject", "AuthenticatedBy"];
+    let fields = fields.map(|field| answer.body[field].clone());
+    assert_eq!(fields, ["photo-app", "demo", "alice", "Jwt"]);
     let without = stage.get("client-002", "/v1/whoami").await;
     assert_eq!((without.body.get("Issuer"), without.body.get("Subject")), (None, None));
     stage.close().await;
 }
 
-/// A user with many groups has a long token. What the head of a request has room for is read, in both versions of HTTP.
+/// A user with many groups has a long token. Every token that fits into a request's head is accepted, in both versions of HTTP.
 #[tokio::test]
 async fn a_token_that_just_fits_into_the_head_is_accepted() {
     let stage = Stage::demo().await;
@@ -63,7 +63,7 @@ async fn a_token_that_just_fits_into_the_head_is_accepted() {
     stage.close().await;
 }
 
-/// Whatever is wrong with a token, the answer is the one that a wrong secret gets.
+/// Every invalid token gets the answer of a wrong secret.
 #[tokio::test]
 async fn an_invalid_token_is_answered_like_a_wrong_secret() {
     let stage = Stage::demo().await;
@@ -91,7 +91,7 @@ async fn an_invalid_token_is_answered_like_a_wrong_secret() {
     stage.close().await;
 }
 
-/// The operator finds in the log what the caller is not told: which claim of which issuer's token was at fault.
+/// The log names what the answer does not: the invalid claim, and the token's issuer.
 #[tokio::test]
 async fn the_log_says_why_a_token_was_refused_and_never_the_token() {
     let stage = Stage::demo().await;
@@ -111,7 +111,7 @@ async fn the_log_says_why_a_token_was_refused_and_never_the_token() {
     stage.close().await;
 }
 
-/// A user whose name would widen the policy is refused, whatever the identity provider let them be called.
+/// A user whose subject would widen the policy is refused.
 #[tokio::test]
 async fn a_users_name_cannot_widen_their_policy() {
     let stage = Stage::demo().await;
@@ -123,7 +123,7 @@ async fn a_users_name_cannot_widen_their_policy() {
     stage.close().await;
 }
 
-/// `config/policies/my-photos.json` with another place for users.
+/// `config/policies/my-photos.json` with another path for users.
 fn photos_of(users: &str) -> String {
     let policy = std::fs::read_to_string(repository("config/policies/my-photos.json")).unwrap();
     policy.replace("users/${subject}", users)
@@ -156,7 +156,7 @@ async fn users_of_different_issuers_are_different_users() {
     let first = get(&stage, "/v1/token", &demo).await;
     assert_eq!(first.outcome(), "200 Success");
 
-    // As it is, one would be another; nothing of it comes into force.
+    // Without a change, users of two issuers would be one; the configuration is refused.
     let three = format!("{config}{}", more_issuers());
     stage.write("over.toml", &three);
     let refused = stage.reload().await.unwrap_err();
@@ -167,7 +167,7 @@ async fn users_of_different_issuers_are_different_users() {
     let kept = get(&stage, "/v1/token", &demo).await;
     assert_eq!(kept.body["AccessKeyId"], first.body["AccessKeyId"]);
 
-    // Told apart: the tokens for the old paths are gone, and each has one for its own.
+    // With the issuer in the path: the tokens for the old paths are removed, and each user has a path of their own.
     let start = logs::since(0).len();
     stage.write("photos.json", &photos_of("users/${issuer}/${subject}"));
     stage.reload().await.unwrap();
@@ -197,7 +197,7 @@ async fn users_of_different_issuers_are_different_users() {
     }
     assert_eq!(stage.assume_role_calls().len(), 3);
 
-    // Or the operator says that they are the same people: then they share.
+    // Or the operator declares that they are the same users: then they share.
     let shared = "[grants.my-photos]\npolicy = \"photos.json\"\nshared_subjects = \"one directory feeds all three\"\n";
     stage.write("over.toml", &format!("{shared}{}", more_issuers()));
     stage.write("photos.json", &plain);

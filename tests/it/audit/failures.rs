@@ -1,4 +1,4 @@
-//! A sink that is slow, full or gone, under load. What was chosen is what happens, and it ends by itself.
+//! A slow, full or missing sink under load has the configured effect, and the service recovers by itself.
 
 use std::fs::{File, OpenOptions};
 use std::io::Read;
@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::{answered, crowd, decisions, lines, metric, outcomes, refused, to_file, until, vended};
 use crate::stage::{Answer, Setting, Stage, secret};
 
-/// The kernel holds so much of a pipe that nobody reads, some hundred lines.
+/// The kernel's buffer of an unread pipe, some hundred lines.
 const PIPE: usize = 64 * 1024;
 
 async fn staged(path: &Path, more: &str) -> Stage {
@@ -51,7 +51,7 @@ impl FullDisk {
 async fn on_a_full_disk_no_token_leaves_without_its_line() {
     let disk = FullDisk::new();
     let stage = staged(&disk.path, "").await;
-    // They have waited for their lines, and nothing has left.
+    // They have waited for their lines, and no token has left.
     let mut answers = crowd(&stage, 50).await;
     assert_eq!(outcomes(&answers), [("503 AuditUnavailable".to_owned(), 50)].into());
     until("the failure is known", async || stage.admin("/readyz").await.0 == 503).await;
@@ -66,7 +66,7 @@ async fn on_a_full_disk_no_token_leaves_without_its_line() {
     assert!(denied.iter().all(|answer| answer.headers.contains_key("retry-after")));
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(stage.assume_role_calls().len(), calls, "a token was fetched that cannot leave");
-    // Everything else goes on.
+    // Other requests are served.
     assert_eq!(stage.get("client-002", "/v1/whoami").await.status, 200);
     assert_eq!(stage.get("client-002", "/v1/token?Grant=x").await.outcome(), "403 Forbidden.Grant");
 
@@ -119,13 +119,13 @@ fn fifo(folder: &Path) -> PathBuf {
     path
 }
 
-/// Opens the pipe for reading at once, whether anyone writes.
+/// Opens the pipe for reading at once, without waiting for a writer.
 fn reader(path: &Path) -> File {
     const O_NONBLOCK: i32 = 0o4000;
     OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path).unwrap()
 }
 
-/// Reads the pipe until it is stopped, so many bytes at a time with a pause between.
+/// Reads the pipe until it is stopped, a number of bytes at a time with a pause between.
 struct Reading {
     stop: Arc<AtomicBool>,
     thread: std::thread::JoinHandle<Vec<u8>>,
@@ -134,11 +134,11 @@ struct Reading {
 impl Reading {
     fn of(mut pipe: File, at_once: usize, pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
+        let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let (mut all, mut buffer) = (Vec::new(), vec![0; at_once]);
             loop {
-                let ending = told.load(Ordering::Relaxed);
+                let ending = stopped.load(Ordering::Relaxed);
                 match pipe.read(&mut buffer) {
                     Ok(0) | Err(_) if ending => return all,
                     Ok(0) | Err(_) => std::thread::sleep(Duration::from_millis(5)),
@@ -167,7 +167,7 @@ async fn an_unread_pipe_delays_no_caller_and_gets_its_lines_later() {
     let began = Instant::now();
     let mut answers = crowd(&stage, 600).await;
     let served = answered(&answers).len();
-    // What the pipe holds, and then no more.
+    // As much as the pipe holds, and then no more.
     assert!((40..300).contains(&served), "{served}");
     let denied = outcomes(&answers)["503 AuditUnavailable"];
     assert_eq!(served + denied, 600);
@@ -176,7 +176,7 @@ async fn an_unread_pipe_delays_no_caller_and_gets_its_lines_later() {
     let began = Instant::now();
     answers.extend(crowd(&stage, 100).await);
     assert_eq!(stage.get("client-002", "/v1/whoami").await.status, 200);
-    // Nobody waits for room in vain any more.
+    // No request waits for space any more.
     assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
 
     let reading = Reading::of(pipe, PIPE, Duration::ZERO);
@@ -187,7 +187,7 @@ async fn an_unread_pipe_delays_no_caller_and_gets_its_lines_later() {
     assert_eq!(vended(&reading.all(folder.path())), answered(&answers));
 }
 
-/// The reader of the lines gets no CPU for a second. That costs time, and no request its answer.
+/// The reader of the lines gets no CPU for a second. Requests are delayed, and none fails.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_pauses_for_a_second_costs_no_request_its_answer() {
     let folder = tempfile::tempdir().unwrap();
@@ -225,7 +225,7 @@ async fn an_unread_pipe_loses_lines_and_delays_no_caller_if_so_configured() {
     assert_eq!(written.len() as u64 + lost, 600);
 }
 
-/// Some 200 KB a second, and nothing is refused: requests wait a little for room.
+/// Some 200 KB a second, and no request is refused: they wait briefly for space.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_slow_reader_gets_every_line_of_every_token() {
     let folder = tempfile::tempdir().unwrap();
@@ -243,8 +243,8 @@ async fn a_slow_reader_gets_every_line_of_every_token() {
     stage.close().await;
     let lines = reading.all(folder.path());
     assert_eq!(vended(&lines), served);
-    let told = lines.iter().filter(|line| line["Decision"] == "Vended").count();
-    let taken_back = told - served.len();
+    let vended = lines.iter().filter(|line| line["Decision"] == "Vended").count();
+    let taken_back = vended - served.len();
     assert_eq!(decisions(&lines) - taken_back as u64 + lost, 600);
 }
 
@@ -276,7 +276,7 @@ async fn after_a_pipes_reader_ends_its_lines_go_to_the_next_reader() {
     assert_eq!(read.len(), 92, "the one whose line could not be written, and was taken back");
 }
 
-/// As where a volume is not mounted yet.
+/// As if a volume is not mounted yet.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_whose_audit_cannot_be_opened_is_not_ready_until_it_can() {
     let folder = tempfile::tempdir().unwrap();
@@ -296,7 +296,7 @@ async fn a_server_whose_audit_cannot_be_opened_is_not_ready_until_it_can() {
     assert_eq!(refused(&path)[0]["Code"], "AuditUnavailable");
 }
 
-/// The end of the server is bounded, and says what it could not write.
+/// The shutdown takes a bounded time and reports what it could not write.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stop_waits_a_bounded_time_for_the_last_lines() {
     let folder = tempfile::tempdir().unwrap();
@@ -317,19 +317,19 @@ async fn a_stop_waits_a_bounded_time_for_the_last_lines() {
     assert!(log.contains("audit lines could not be written before the stop"), "{log}");
 }
 
-/// So many tickets, asked for at once.
+/// A number of tickets, requested at once.
 async fn tickets(stage: &Stage, count: usize) -> Vec<Answer> {
-    let ask = || {
+    let request = || {
         let request = stage.request("POST", "/v1/tickets");
         stage.send(request.basic_auth("client-002", Some(secret("client-002"))))
     };
-    futures_util::future::join_all((0..count).map(|_| ask())).await
+    futures_util::future::join_all((0..count).map(|_| request())).await
 }
 
-/// What vends tokens for a day is as good as they are.
+/// A ticket vends tokens for a day, so it is recorded as they are.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_ticket_leaves_without_its_line() {
-    // Nothing is known of the disk yet when the first is made.
+    // The state of the disk is not known yet when the first ticket is made.
     let disk = FullDisk::new();
     let stage = staged(&disk.path, "").await;
     let made = tickets(&stage, 1).await;
@@ -341,7 +341,7 @@ async fn no_ticket_leaves_without_its_line() {
     stage.close().await;
     assert_eq!(vended(&lines(&disk.path)), answered(&more));
 
-    // The queue is full before anybody knows that the pipe's reader hangs.
+    // The queue is full before the hanging reader of the pipe is detected.
     for durability in ["queue", "process"] {
         let folder = tempfile::tempdir().unwrap();
         let path = fifo(folder.path());
@@ -360,7 +360,7 @@ async fn no_ticket_leaves_without_its_line() {
     }
 }
 
-/// The queue is all that a token waits for where that is chosen, and the disk where that is.
+/// A token waits for the queue or for the disk, as configured.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_durability_records_every_token() {
     for durability in ["queue", "process", "disk"] {

@@ -1,4 +1,4 @@
-//! `appserver audit find`: who held which token.
+//! `appserver audit find`: which caller held which token.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ async fn day() -> Day {
     let refused = folder.path().join("audit.jsonl.refused");
     let [granted, others] = [&path, &refused].map(|path| std::fs::read_to_string(path).unwrap());
     std::fs::remove_file(refused).unwrap();
-    // In the order of their times, and as rotation leaves it: the newest without a number.
+    // Ordered by time, as after a rotation: the newest file has no number.
     let mut all: Vec<_> = granted.lines().chain(others.lines()).map(|l| format!("{l}\n")).collect();
     all.sort_by_key(|line| line[..40].to_owned());
     let all = all.concat();
@@ -62,7 +62,7 @@ impl Day {
         run(&[&["audit", "find"], arguments, &files].concat(), &[])
     }
 
-    /// Printed, with what differs at each run replaced.
+    /// The output, with varying parts replaced.
     fn printed(&self, arguments: &[&str]) -> String {
         let output = self.find(arguments);
         assert_eq!(text(&output.stderr), "");
@@ -147,7 +147,7 @@ async fn no_match_and_no_readable_line_have_different_exit_codes() {
     assert_eq!(run(&["audit", "find"], &[]).status.code(), Some(2));
 }
 
-/// Lines that are no lines are reported and passed over; those of the log beside them are nobody's mistake.
+/// Invalid lines are reported and skipped; lines of the log between them are no error.
 #[tokio::test]
 async fn unreadable_lines_are_named_by_file_and_number() {
     let day = day().await;
@@ -159,8 +159,8 @@ async fn unreadable_lines_are_named_by_file_and_number() {
     std::fs::write(&newer, text_of).unwrap();
     let output = run(&["audit", "find", "--json", &newer.display().to_string()], &[]);
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), good));
-    let said = text(&output.stderr).replace(&newer.display().to_string(), "<file>");
-    insta::assert_snapshot!(said, @r#"
+    let printed = text(&output.stderr).replace(&newer.display().to_string(), "<file>");
+    insta::assert_snapshot!(printed, @r#"
 <file>:1: this line cannot be read; skipping it
 <file>:4: this line cannot be read; skipping it
 <file>:8: this line cannot be read; skipping it
@@ -181,7 +181,7 @@ async fn standard_input_is_read_as_a_file() {
     assert_eq!(found, given);
 }
 
-/// As where somebody names the log, the configuration or a picture.
+/// As if the log, the configuration or an image is named.
 #[test]
 fn a_file_that_is_no_audit_is_reported_in_one_line() {
     let folder = tempfile::tempdir().unwrap();
@@ -194,17 +194,18 @@ fn a_file_that_is_no_audit_is_reported_in_one_line() {
         wrong("app.toml", "[server]\nlisten = \"127.0.0.1:8080\"\n".repeat(500).as_bytes()),
         wrong("picture", &[0, 159, 146, 150, b'\n'].repeat(500)),
     ];
-    let said = |files: &[&str]| {
+    let printed = |files: &[&str]| {
         let output = run(&[&["audit", "find"], files].concat(), &[]);
-        let said = text(&output.stderr).replace(&folder.path().display().to_string(), "<folder>");
-        (output.status.code(), text(&output.stdout).lines().count(), said)
+        let printed =
+            text(&output.stderr).replace(&folder.path().display().to_string(), "<folder>");
+        (output.status.code(), text(&output.stdout).lines().count(), printed)
     };
     let no = "this is not an audit file: no line can be read as an audit line";
-    assert_eq!(said(&[&toml]), (Some(64), 0, format!("appserver: <folder>/app.toml: {no}\n")));
-    assert_eq!(said(&[&picture]), (Some(64), 0, format!("appserver: <folder>/picture: {no}\n")));
-    let (code, _, message) = said(&[&folder.path().display().to_string()]);
+    assert_eq!(printed(&[&toml]), (Some(64), 0, format!("appserver: <folder>/app.toml: {no}\n")));
+    assert_eq!(printed(&[&picture]), (Some(64), 0, format!("appserver: <folder>/picture: {no}\n")));
+    let (code, _, message) = printed(&[&folder.path().display().to_string()]);
     assert_eq!((code, message.lines().count()), (Some(64), 1), "{message}");
-    let (code, lines, message) = said(&[&toml, "tests/vectors/audit/audit.jsonl"]);
+    let (code, lines, message) = printed(&[&toml, "tests/vectors/audit/audit.jsonl"]);
     assert_eq!((code, message), (Some(0), format!("<folder>/app.toml: {no}\n")));
     assert!(lines > 0);
 }
@@ -216,9 +217,9 @@ fn of_many_unreadable_lines_ten_are_named_and_the_rest_counted() {
     let good = std::fs::read_to_string("tests/vectors/audit/audit.jsonl").unwrap();
     std::fs::write(&path, "torn\n".repeat(30) + &good + &"torn\n".repeat(3)).unwrap();
     let output = run(&["audit", "find", &path.display().to_string()], &[]);
-    let said = text(&output.stderr);
-    assert_eq!((output.status.code(), said.lines().count()), (Some(0), 11), "{said}");
-    assert!(said.ends_with("23 more lines cannot be read; skipping them\n"), "{said}");
+    let printed = text(&output.stderr);
+    assert_eq!((output.status.code(), printed.lines().count()), (Some(0), 11), "{printed}");
+    assert!(printed.ends_with("23 more lines cannot be read; skipping them\n"), "{printed}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Strangers can have refusals as they like, and these take nothing away from what is recorded of tokens.
+//! Strangers can cause any number of refusals; the records of tokens are not affected.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{answered, crowd, decisions, lines, refused, to_file, vended};
 use crate::stage::{Setting, Stage};
 
-/// All lines of this file and of those that it was rotated into.
+/// All lines of this file and of its rotated files.
 fn all_of(folder: &std::path::Path, name: &str) -> (Vec<Value>, u64) {
     let (mut all, mut bytes) = (Vec::new(), 0);
     for file in std::fs::read_dir(folder).unwrap() {
@@ -27,7 +27,7 @@ fn all_of(folder: &std::path::Path, name: &str) -> (Vec<Value>, u64) {
 async fn a_flood_of_refusals_rotates_no_tokens_line_away() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
-    // Room for some fifty lines in all, and for twenty of refusals.
+    // Space for some fifty lines in all, and for twenty of refusals.
     let more = "max_file_bytes = 16384\nmax_files = 1\nmax_refused_files = 1\nrefusals_per_second = 1000\n";
     let config = to_file(&path, more);
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;

@@ -1,4 +1,4 @@
-//! A server that is killed: what has left is in the audit.
+//! A server that is killed: every token that left is in the audit.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{lines, vended};
 use crate::binary::{Service, emulated_sts, in_time};
 
-/// Asks for tokens, eight at a time, until nobody answers; the requests that were handed one.
+/// Requests tokens, eight at a time, until the server is gone; returns the ids of the answered requests.
 async fn asked_until_it_is_gone(service: &Service, soon: impl Fn()) -> BTreeMap<String, usize> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}/v1/token", service.public());
@@ -32,7 +32,7 @@ async fn asked_until_it_is_gone(service: &Service, soon: impl Fn()) -> BTreeMap<
     served.into_inner().unwrap()
 }
 
-/// Of 62,054 tokens in twelve such rounds, 232 were in no line while they left as soon as their lines were queued.
+/// With lines that were only queued when their tokens left, 232 of 62,054 tokens in twelve such rounds had no line.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_loses_no_line_of_a_token_that_has_left() {
     let (sts, _) = emulated_sts().await;
@@ -51,7 +51,7 @@ async fn a_kill_loses_no_line_of_a_token_that_has_left() {
         let served = asked_until_it_is_gone(&service, kill).await;
         running.into_inner().unwrap().ended();
         assert!(served.len() >= 150, "{}", served.len());
-        // The last line may have broken off, of a token that has not left.
+        // The last line may be incomplete; its token has not left.
         let text = std::fs::read_to_string(&path).unwrap();
         let whole = text.rfind('\n').map_or(0, |end| end + 1);
         std::fs::write(&path, &text[..whole]).unwrap();
@@ -61,7 +61,7 @@ async fn a_kill_loses_no_line_of_a_token_that_has_left() {
     }
 }
 
-/// What is written to a pipe is with its reader, whatever becomes of us.
+/// The reader of a pipe has what was written, even if the server is killed.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kill_loses_no_line_on_standard_output_either() {
     let (sts, _) = emulated_sts().await;

@@ -1,4 +1,4 @@
-//! What the lines say.
+//! The contents of the lines.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use super::{lines, refused, to_file, until};
 use crate::fleet::Fleet;
 use crate::stage::{Setting, Stage, secret};
 
-/// A line with what differs at each run replaced by its name.
+/// A line with its varying parts replaced by their names.
 fn steady(mut line: Value) -> String {
     for field in ["RequestId", "Peer", "StsAccessKeyId", "StsRequestId", "PolicySha256"] {
         if let Some(value) = line.get_mut(field) {
@@ -22,7 +22,7 @@ fn steady(mut line: Value) -> String {
     line.to_string()
 }
 
-/// Each row of the table is a request, and leaves exactly the line below it.
+/// Each row of the table is a request, and causes exactly the line below it.
 #[tokio::test]
 async fn every_decision_leaves_its_line_and_nothing_else_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -32,40 +32,40 @@ async fn every_decision_leaves_its_line_and_nothing_else_does() {
         [clients.client-004.limit]\nrequests_per_second = 1\nburst = 1\n";
     let config = to_file(&path, more);
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
-    let mut told = Vec::new();
+    let mut recorded = Vec::new();
     let mut ids = Vec::new();
     {
-        let mut tell = |what: &str, answer: crate::stage::Answer| {
-            told.push(format!("{what}: {}", answer.outcome()));
+        let mut record = |what: &str, answer: crate::stage::Answer| {
+            recorded.push(format!("{what}: {}", answer.outcome()));
             ids.push(answer.body["RequestId"].clone());
         };
-        tell("minted", stage.get("client-002", "/v1/token").await);
-        tell("kept", stage.get("client-002", "/v1/oss-sdk/token").await);
+        record("minted", stage.get("client-002", "/v1/token").await);
+        record("kept", stage.get("client-002", "/v1/oss-sdk/token").await);
         let album = r#"{"DurationSeconds":1800,"Parameters":{"album":"2015"}}"#;
-        tell("by POST", stage.post("client-003", album).await);
-        tell("not a grant of its", stage.get("client-002", "/v1/token?Grant=read-all").await);
-        tell("a bad parameter", stage.get("client-003", "/v1/token?Parameters.album=*").await);
-        tell("a bad body", stage.post("client-003", "{").await);
-        tell("no user", stage.get("photo-app", "/v1/token").await);
-        tell("disabled", stage.get("client-001", "/v1/token").await);
+        record("by POST", stage.post("client-003", album).await);
+        record("not a grant of its", stage.get("client-002", "/v1/token?Grant=read-all").await);
+        record("a bad parameter", stage.get("client-003", "/v1/token?Parameters.album=*").await);
+        record("a bad body", stage.post("client-003", "{").await);
+        record("no user", stage.get("photo-app", "/v1/token").await);
+        record("disabled", stage.get("client-001", "/v1/token").await);
         let basic = |id: &str| stage.request("GET", "/v1/token").basic_auth(id, Some("wrong"));
-        tell("a wrong secret", stage.send(basic("client-002")).await);
-        tell("an unknown client", stage.send(basic("client-999")).await);
-        tell("nobody", stage.send(stage.request("GET", "/v1/oss-sdk/token")).await);
+        record("a wrong secret", stage.send(basic("client-002")).await);
+        record("an unknown client", stage.send(basic("client-999")).await);
+        record("nobody", stage.send(stage.request("GET", "/v1/oss-sdk/token")).await);
         let bearer = stage.request("POST", "/v1/token").header("Authorization", "Bearer a.b.c");
-        tell("a bad JWT", stage.send(bearer).await);
-        tell("a wrong method", stage.send(stage.request("DELETE", "/v1/token")).await);
+        record("a bad JWT", stage.send(bearer).await);
+        record("a wrong method", stage.send(stage.request("DELETE", "/v1/token")).await);
         stage.get("client-004", "/v1/whoami").await;
-        tell("throttled", stage.get("client-004", "/v1/token?Grant=album-guest").await);
+        record("throttled", stage.get("client-004", "/v1/token?Grant=album-guest").await);
         let no = Fault::Error {
             status: 403.try_into().unwrap(),
             code: "NoPermission".into(),
             message: "no".into(),
         };
         stage.sts.script(no.times(1).only("AssumeRole"));
-        tell("refused by STS", stage.get("client-003", "/v1/token?Parameters.album=b").await);
+        record("refused by STS", stage.get("client-003", "/v1/token?Parameters.album=b").await);
     }
-    // These decide about no token.
+    // These requests are no decisions about a token.
     stage.get("client-002", "/v1/whoami").await;
     stage.get("client-002", "/v1/nothing").await;
     let explain = r#"{"Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#;
@@ -87,8 +87,11 @@ async fn every_decision_leaves_its_line_and_nothing_else_does() {
         }
     }
     assert_eq!(lines[0]["StsAccessKeyId"], lines[1]["StsAccessKeyId"]);
-    let written: Vec<_> =
-        told.iter().zip(lines).map(|(told, line)| format!("{told}\n  {}", steady(line))).collect();
+    let written: Vec<_> = recorded
+        .iter()
+        .zip(lines)
+        .map(|(recorded, line)| format!("{recorded}\n  {}", steady(line)))
+        .collect();
     insta::assert_snapshot!(written.join("\n"), @r#"
 minted: 200 Success
   {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
@@ -123,7 +126,7 @@ refused by STS: 502 Upstream.Refused
 "#);
 }
 
-/// Users may be called anything; STS's request is named on other replicas' lines too.
+/// A subject may be any text; the lines of other replicas name the request to STS too.
 #[tokio::test]
 async fn users_with_odd_names_stay_one_line_each() {
     let folder = tempfile::tempdir().unwrap();
@@ -162,7 +165,7 @@ async fn a_caller_that_hangs_up_leaves_a_line_too() {
 "#);
 }
 
-/// A token's policy is written once for each file and replica; who made it is in every line.
+/// A token's policy is written once for each file and replica; its caller is in every line.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_replica_records_a_shared_token_in_full() {
     let folder = tempfile::tempdir().unwrap();
@@ -181,7 +184,7 @@ async fn every_replica_records_a_shared_token_in_full() {
     let source = |line: &Value| (line["Source"].clone(), line.get("Policy").is_some());
     let sources = [&a[0], &a[1], &b[0], &b[1]].map(source);
     let expected = [("Minted", true), ("Cached", false), ("Shared", true), ("Cached", false)];
-    assert_eq!(sources, expected.map(|(source, told)| (source.into(), told)));
+    assert_eq!(sources, expected.map(|(source, recorded)| (source.into(), recorded)));
     for field in ["StsAccessKeyId", "StsRequestId", "PolicySha256", "Expiration", "Role"] {
         let values: BTreeSet<_> =
             a.iter().chain(&b).map(|line| line[field].as_str().unwrap()).collect();
@@ -190,7 +193,7 @@ async fn every_replica_records_a_shared_token_in_full() {
     fleet.close();
 }
 
-/// Secrets go through every decision, and none of them is in any line.
+/// Every decision handles secrets, and no line contains one.
 #[tokio::test]
 async fn no_line_holds_a_secret() {
     let folder = tempfile::tempdir().unwrap();
@@ -246,7 +249,7 @@ async fn no_line_holds_a_secret() {
     }
 }
 
-/// Who was given a URL, and which URL a token came by; never the URL itself.
+/// Which caller got a ticket, and by which ticket a token was vended; never the URL itself.
 #[tokio::test]
 async fn a_ticket_is_recorded_when_it_is_made_and_by_its_id_whenever_it_is_used() {
     let folder = tempfile::tempdir().unwrap();
@@ -256,30 +259,30 @@ async fn a_ticket_is_recorded_when_it_is_made_and_by_its_id_whenever_it_is_used(
     let jwt = demo_jwt("alice", stage.clock.now());
     let made = stage.send(stage.request("POST", "/v1/tickets").bearer_auth(&jwt)).await;
     let url = made.body["Url"].as_str().unwrap().to_owned();
-    let shown = url.split_once("/v1/").unwrap().1.to_owned();
-    let vended = stage.send(stage.request("GET", &format!("/v1/{shown}"))).await;
+    let used = url.split_once("/v1/").unwrap().1.to_owned();
+    let vended = stage.send(stage.request("GET", &format!("/v1/{used}"))).await;
     assert_eq!((made.status, vended.status), (200, 200));
     stage.close().await;
 
     let read = lines(&path);
-    let told = |line: &serde_json::Value| {
+    let recorded = |line: &serde_json::Value| {
         ["Event", "Decision", "Client", "Subject", "AuthenticatedBy"]
             .map(|member| line[member].as_str().unwrap().to_owned())
             .join(" ")
     };
     assert_eq!(
-        read.iter().map(told).collect::<Vec<_>>(),
+        read.iter().map(recorded).collect::<Vec<_>>(),
         ["Ticket Issued photo-app alice Jwt", "Token Vended photo-app alice Ticket"]
     );
     for line in &read {
         assert_eq!(line["Ticket"], made.body["TicketId"]);
     }
     assert_eq!(read[0]["Expiration"], made.body["ExpiresAt"]);
-    let sealed = shown.split_once("Ticket=").unwrap().1;
+    let sealed = used.split_once("Ticket=").unwrap().1;
     assert!(!std::fs::read_to_string(&path).unwrap().contains(sealed));
 }
 
-/// Whom a trusted proxy calls for is who has the token.
+/// The caller is the client that a trusted proxy names.
 #[tokio::test]
 async fn a_line_has_the_addresses_of_the_caller_and_its_proxy() {
     let folder = tempfile::tempdir().unwrap();
@@ -288,13 +291,13 @@ async fn a_line_has_the_addresses_of_the_caller_and_its_proxy() {
         "[server]\nforwarded_header = \"x-forwarded-for\"\ntrusted_proxies = [\"127.0.0.0/8\"]\n";
     let config = to_file(&path, "") + proxies;
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
-    let ask = |forwarded: &str, secret: &str| {
+    let request = |forwarded: &str, secret: &str| {
         let request = stage.request("GET", "/v1/token").basic_auth("client-002", Some(secret));
         stage.send(request.header("X-Forwarded-For", forwarded))
     };
-    ask("203.0.113.7", &secret("client-002")).await;
-    ask("2001:db8::7", &secret("client-002")).await;
-    ask("198.51.100.9", "wrong").await;
+    request("203.0.113.7", &secret("client-002")).await;
+    request("2001:db8::7", &secret("client-002")).await;
+    request("198.51.100.9", "wrong").await;
     stage.get("client-002", "/v1/token").await;
     stage.close().await;
     let addresses = |lines: Vec<Value>| {

@@ -13,14 +13,14 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::stage::{Answer, PATIENCE, Stage, until};
+use crate::stage::{Answer, Stage, TIME_LIMIT, until};
 
 /// `[audit]` for a stage: this file, and more keys.
 fn to_file(path: &Path, more: &str) -> String {
     format!("[audit]\nsink = \"file\"\nfile = {path:?}\n{more}\n")
 }
 
-/// The lines of a file, each of which must be one.
+/// The lines of a file; each must be JSON.
 fn lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
     assert!(text.is_empty() || text.ends_with('\n'), "a line is torn: {text}");
@@ -28,7 +28,7 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(read).collect()
 }
 
-/// The lines of what was refused or failed, which a file has beside it.
+/// The lines of refused and failed requests, in the file next to it.
 fn refused(path: &Path) -> Vec<Value> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".refused");
@@ -36,12 +36,12 @@ fn refused(path: &Path) -> Vec<Value> {
     if beside.exists() { lines(beside) } else { Vec::new() }
 }
 
-/// How many decisions lines tell of.
+/// The number of decisions in these lines.
 fn decisions(lines: &[Value]) -> u64 {
     lines.iter().map(|line| line["Count"].as_u64().unwrap_or(1)).sum()
 }
 
-/// How often each request was handed a token or a ticket, by the audit: a failure that stands behind takes it back.
+/// How many tokens or tickets each request got according to the audit: a later failure retracts one.
 pub(super) fn vended(lines: &[Value]) -> BTreeMap<String, usize> {
     let mut times = BTreeMap::new();
     for line in lines {
@@ -54,13 +54,13 @@ pub(super) fn vended(lines: &[Value]) -> BTreeMap<String, usize> {
     times
 }
 
-/// The requests that were handed a token, by their answers; once each.
+/// The requests that got a token according to their answers; each once.
 fn answered(answers: &[Answer]) -> BTreeMap<String, usize> {
     let successes = answers.iter().filter(|answer| answer.status == 200);
     successes.map(|answer| (answer.body["RequestId"].as_str().unwrap().to_owned(), 1)).collect()
 }
 
-/// How many answers of each kind there are.
+/// The number of answers of each kind.
 fn outcomes(answers: &[Answer]) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for answer in answers {
@@ -69,14 +69,14 @@ fn outcomes(answers: &[Answer]) -> BTreeMap<String, usize> {
     counts
 }
 
-/// So many requests of one client for its token, all at once.
+/// A number of requests of one client for its token, all at once.
 async fn crowd(stage: &Stage, count: usize) -> Vec<Answer> {
     let requests = (0..count).map(|_| stage.get("client-002", "/v1/token"));
     let all = futures_util::future::join_all(requests);
-    tokio::time::timeout(PATIENCE, all).await.expect("nobody waits for the audit for long")
+    tokio::time::timeout(TIME_LIMIT, all).await.expect("nobody waits for the audit for long")
 }
 
-/// A figure of `/metrics`.
+/// A value of `/metrics`.
 async fn metric(stage: &Stage, name: &str) -> u64 {
     let (_, text) = stage.admin("/metrics").await;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

@@ -1,4 +1,4 @@
-//! Files that grow, move and vanish while lines are written.
+//! Files that grow, are moved or deleted while lines are written.
 
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ async fn rotation_under_load_loses_and_splits_no_line() {
     assert_eq!(vended(&all), answered(&answers));
 }
 
-/// So that a file is read by itself, and the one before may be gone.
+/// So that a file can be read alone, even if the earlier ones are gone.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_file_contains_the_policies_of_its_tokens() {
     let folder = tempfile::tempdir().unwrap();
@@ -44,8 +44,11 @@ async fn each_file_contains_the_policies_of_its_tokens() {
         std::fs::read_dir(folder.path()).unwrap().map(|f| lines(&f.unwrap().path())).collect();
     assert!(files.len() > 3, "{}", files.len());
     for lines in files {
-        let told: Vec<_> = lines.iter().map(|line| line.get("Policy").is_some()).collect();
-        assert!(told[0] && !told[1..].contains(&true), "in its first line alone: {told:?}");
+        let have_policies: Vec<_> = lines.iter().map(|line| line.get("Policy").is_some()).collect();
+        assert!(
+            have_policies[0] && !have_policies[1..].contains(&true),
+            "in its first line alone: {have_policies:?}"
+        );
     }
 }
 

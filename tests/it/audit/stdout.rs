@@ -5,9 +5,9 @@ use std::io::Read;
 use serde_json::Value;
 
 use crate::binary::{Running, Service, emulated_sts, in_time, text};
-use crate::stage::PATIENCE;
+use crate::stage::TIME_LIMIT;
 
-/// So many requests for the service's one token; their outcomes.
+/// A number of requests for the service's one token, and their outcomes.
 async fn ask(service: &Service, count: usize) -> Vec<(u16, String)> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}/v1/token", service.public());
@@ -19,7 +19,7 @@ async fn ask(service: &Service, count: usize) -> Vec<(u16, String)> {
         (status, body["RequestId"].as_str().unwrap().to_owned())
     });
     let all = futures_util::future::join_all(asks);
-    tokio::time::timeout(PATIENCE, all).await.expect("nobody waits for the audit for long")
+    tokio::time::timeout(TIME_LIMIT, all).await.expect("nobody waits for the audit for long")
 }
 
 async fn ready_is(service: &Service, status: u16) {
@@ -28,7 +28,7 @@ async fn ready_is(service: &Service, status: u16) {
     super::until("readyz changes", come).await;
 }
 
-/// As where the log collector has died.
+/// As if the log collector has died.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_standard_output_has_the_configured_effect_and_does_not_end_the_server() {
     let (sts, _) = emulated_sts().await;
@@ -38,7 +38,7 @@ async fn a_closed_standard_output_has_the_configured_effect_and_does_not_end_the
         let mut running = service.start_with(("testid", "testsecret"), &more);
         service.ready().await;
         drop(running.child().stdout.take());
-        // The first finds it out.
+        // The first write detects it.
         assert_eq!(ask(&service, 1).await[0].0, expected);
         let metrics = format!("http://127.0.0.1:{}/metrics", service.admin());
         let known = async || {
@@ -53,8 +53,8 @@ async fn a_closed_standard_output_has_the_configured_effect_and_does_not_end_the
         let output = running.ended();
         let log = text(&output.stderr);
         assert!(output.status.success(), "{log}");
-        let told = log.matches("audit lines cannot be written").count();
-        assert_eq!(told, 1, "loud, and once: {log}");
+        let logged = log.matches("audit lines cannot be written").count();
+        assert_eq!(logged, 1, "loud, and once: {log}");
     }
 }
 

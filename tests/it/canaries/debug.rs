@@ -1,4 +1,4 @@
-//! What a service is made of, written out by `{:?}`.
+//! The parts of the service, printed by `{:?}`.
 
 use appserver::app::App;
 use appserver::config::{self, Mode};

@@ -1,4 +1,4 @@
-//! No secret stands in any output, whatever callers, operators and STS do wrong.
+//! No output contains a secret, for any mistake of callers, operators and STS.
 
 mod debug;
 mod search;
@@ -18,7 +18,7 @@ use crate::certificates::Authority;
 use search::{Canaries, canary};
 use service::{CLIENT, FETCHED, SHARED, World};
 
-/// A service that runs, and what was got out of it.
+/// A running service, and its outputs so far.
 struct Tour {
     world: World,
     outputs: Vec<(String, Vec<u8>)>,
@@ -30,9 +30,9 @@ impl Tour {
         self.outputs.push((name.into(), output.into()));
     }
 
-    /// Sends it. The answer is an output, without what its caller was to get, which is a secret from then on.
+    /// Sends the request. The answer is an output, except the vended secrets, which are canaries from then on.
     async fn ask(&mut self, request: RequestBuilder) -> Value {
-        // A connection on which a body was not read may be closed just then.
+        // A connection with an unread body may be closed at this moment.
         let again = request.try_clone().unwrap();
         let answer = match request.send().await {
             Ok(answer) => answer,
@@ -60,7 +60,7 @@ impl Tour {
         format!("https://127.0.0.1:{}{path}", self.world.public)
     }
 
-    /// What callers do, right and wrong, by one protocol.
+    /// Valid and invalid requests of callers, by one protocol.
     async fn call(&mut self, http: &Client) {
         let secret = canary("client");
         let wrong = self.world.canaries.new_secret("wrong-secret");
@@ -69,7 +69,7 @@ impl Tour {
             |path: &str| http.post(self.url(path)).basic_auth(CLIENT, Some(canary("client")));
         let good = || get("/v1/token?Parameters.album=seen").basic_auth(CLIENT, Some(&secret));
 
-        // Credentials in headers: right, wrong, in the wrong place, of the wrong form.
+        // Credentials in headers: valid, wrong, misplaced, malformed.
         let mut requests = vec![
             good(),
             get("/v1/oss-sdk/token?Parameters.album=seen").basic_auth(CLIENT, Some(&secret)),
@@ -186,7 +186,7 @@ impl Tour {
         for path in ["/v1/token", "/v1/tickets", "/v1/explain", "/v1/whoami"] {
             let huge = http.post(self.url(path)).basic_auth(CLIENT, Some(&secret));
             let huge = huge.header("Content-Type", "application/json").body(secret.repeat(1000));
-            // The connection may be closed before all of it was sent, and the answer is lost then.
+            // The connection may be closed before all of it was sent; then the answer is lost.
             if let Ok(answer) = huge.send().await {
                 let text = answer.text().await.unwrap();
                 self.keep(format!("the answer to {path}"), text);
@@ -218,7 +218,7 @@ impl Tour {
         }
     }
 
-    /// What STS may do wrong, each to a token that is not kept yet.
+    /// Failures of STS, each for a token that is not cached yet.
     async fn trouble(&mut self, http: &Client) {
         let echo = self.world.canaries.new_secret("echo-of-sts");
         let error = |status: u16, code: &str| Fault::Error {
@@ -256,7 +256,7 @@ impl Tour {
         }
     }
 
-    /// Reads the configuration again, which is taken or refused.
+    /// Reloads the configuration, which is accepted or refused.
     async fn reload(&mut self, running: &mut crate::binary::Running, outcome: usize) {
         running.signal("HUP");
         self.reloads[outcome] += 1;
@@ -269,7 +269,7 @@ impl Tour {
         }
     }
 
-    /// Mistakes in the files of secrets, each corrected again; and a new AccessKey, a wrong one first.
+    /// Mistakes in the files of secrets, each corrected afterwards; and a new AccessKey, a wrong one first.
     async fn rotate(&mut self, running: &mut crate::binary::Running) {
         let misplaced = self.world.canaries.new_secret("misplaced-secret");
         let short = "nearly-a-shared-secret";
@@ -306,7 +306,7 @@ impl Tour {
         self.world.until("/readyz", r#"{"Status":"ready"}"#).await;
     }
 
-    /// What commands print about this configuration, and about mistakes in it.
+    /// The output of commands about this configuration, and about mistakes in it.
     fn commands(&mut self) {
         let config = self.world.path("app.toml").display().to_string();
         let misplaced = canary("misplaced-secret");
@@ -372,7 +372,7 @@ impl Tour {
     }
 }
 
-/// The values of what STS answers, however broken the answer is.
+/// The values in the answers of STS, even in malformed ones.
 fn vended(answers: &[u8]) -> Vec<Vec<u8>> {
     let secrets =
         Regex::new(r#""(?:AccessKeySecret|SecurityToken)": *"([A-Za-z0-9+/=._-]+)"#).unwrap();
@@ -432,7 +432,7 @@ async fn tour(format: &str, sink: &str) -> Tour {
     let audit = tour.world.read("audit.jsonl");
     tour.keep("the audit", audit);
 
-    // A Redis that does not know us.
+    // A Redis that refuses our password.
     tour.world.write("wrong-password", &canary("wrong-secret"));
     let wrong = tour.world.path("wrong-password").display().to_string();
     let wrong = [("APPSERVER__STORE__REDIS__PASSWORD_FILE", wrong.as_str())];
@@ -469,7 +469,7 @@ async fn tour(format: &str, sink: &str) -> Tour {
 
 async fn nothing_is_found(format: &str, sink: &str) {
     let tour = tour(format, sink).await;
-    // What may be said is found, by the same search.
+    // The same search finds text that is allowed.
     let mut allowed = Canaries::default();
     allowed.plant("the client's name", CLIENT);
     let found = allowed.found_in(&tour.outputs);
@@ -490,11 +490,11 @@ async fn no_output_contains_a_secret_with_a_log_in_text() {
     nothing_is_found("pretty", "file").await;
 }
 
-/// What is expected of the system may fail: here no file may be opened, and so no runtime be made.
+/// The system may fail: here no file can be opened, so no runtime can be created.
 #[test]
 fn a_panic_is_reported_by_its_location_without_its_message() {
     let mut command = std::process::Command::new("sh");
-    // The fourth is for the loader, which opens one library after the other.
+    // The fourth descriptor is for the loader, which opens one library after the other.
     command.args(["-c", "ulimit -n 4; exec \"$0\" healthcheck", env!("CARGO_BIN_EXE_appserver")]);
     let output = command.env_clear().output().unwrap();
     let told = String::from_utf8(output.stderr).unwrap();

@@ -1,22 +1,22 @@
-//! Secrets that can be recognised, and the search for them in whatever was put out.
+//! Recognisable secrets (canaries), and the search for them in outputs.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use percent_encoding::{NON_ALPHANUMERIC, percent_encode};
 use regex::bytes::RegexBuilder;
 
-/// A run of 39 characters of a long secret holds one of its pieces whole.
+/// The piece length: 39 consecutive characters of a long secret contain one whole piece.
 const PIECE: usize = 20;
-/// Of a longer secret, what comes before it is looked for in all forms.
+/// Only the beginning of a longer secret is searched for in all forms.
 const HEAD: usize = 45;
 
-/// A secret that no text has by chance. Long enough for a shared secret, with characters that are written in other ways
-/// elsewhere.
+/// A secret that no text contains by chance. Long enough for a shared secret, with characters that some encodings
+/// change.
 pub(super) fn canary(name: &str) -> String {
     format!("Canary+{name}/is-nobodys-business=")
 }
 
-/// What may not be found.
+/// The secrets that no output may contain.
 #[derive(Default)]
 pub(super) struct Canaries(Vec<(String, Vec<u8>)>);
 
@@ -27,25 +27,25 @@ impl Canaries {
         self.0.push((name.to_owned(), secret));
     }
 
-    /// Plants a new one.
+    /// Makes a new canary.
     pub(super) fn new_secret(&mut self, name: &str) -> String {
         let secret = canary(name);
         self.plant(name, &secret);
         secret
     }
 
-    /// A private key's lines, each of which is a part of the secret.
+    /// The lines of a private key, each of which is a part of the secret.
     pub(super) fn plant_pem(&mut self, name: &str, pem: &str) {
         let lines = pem.lines().filter(|line| !line.starts_with('-') && line.len() >= PIECE);
         lines.for_each(|line| self.plant(name, line));
     }
 
-    /// The part of a JWT that nobody else can make.
+    /// The signature of a JWT.
     pub(super) fn plant_jwt(&mut self, name: &str, jwt: &str) {
         self.plant(name, jwt.rsplit('.').next().unwrap());
     }
 
-    /// Every output in which one stands, each with the canary's name and the text around it.
+    /// Every output that contains one, with the canary's name and the text around it.
     pub(super) fn found_in(&self, outputs: &[(String, Vec<u8>)]) -> Vec<String> {
         let mut forms: Vec<(String, &str)> = Vec::new();
         for (name, secret) in &self.0 {
@@ -68,17 +68,17 @@ impl Canaries {
     }
 }
 
-/// All the ways in which a secret may be written.
+/// All encodings of a secret.
 fn forms_of(secret: &[u8]) -> Vec<String> {
     let head = &secret[..secret.len().min(HEAD)];
     let mut forms = vec![
         hex::encode(head),
         hex::encode_upper(head),
         percent_encode(head, NON_ALPHANUMERIC).to_string(),
-        // As `Debug` writes bytes.
+        // As `Debug` prints bytes.
         format!("{head:?}").trim_matches(['[', ']']).to_owned(),
     ];
-    // Wherever it begins in what is encoded: without the characters that depend on what stands beside it.
+    // At each offset in the encoded bytes: without the characters that depend on its neighbours.
     for before in 0..3 {
         let shifted = [&[0; 2][..before], head].concat();
         let whole = shifted.len() / 3 * 4;
@@ -97,7 +97,7 @@ fn forms_of(secret: &[u8]) -> Vec<String> {
     forms
 }
 
-/// The search finds what it is there for.
+/// The search finds every encoding.
 #[test]
 fn a_canary_is_found_in_every_form() {
     let mut canaries = Canaries::default();

@@ -1,4 +1,4 @@
-//! A service with everything switched on, all of whose secrets can be recognised.
+//! A service with all features, and a canary for each secret.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -24,13 +24,13 @@ use crate::certificates::{Pki, Signed};
 use crate::collector::{Behaviour, Collector};
 use crate::ports::free_port;
 use crate::redis_server::RedisServer;
-use crate::stage::{PATIENCE, repository};
+use crate::stage::{TIME_LIMIT, repository};
 
 pub(super) const CLIENT: &str = "seen-client-by-its-name";
 pub(super) const SHARED: &str = "https://shared.example.com/";
 pub(super) const FETCHED: &str = "https://fetched.example.com/";
 
-/// All that takes part, but for the service itself.
+/// Everything around the service.
 pub(super) struct World {
     folder: tempfile::TempDir,
     pub(super) public: u16,
@@ -40,9 +40,9 @@ pub(super) struct World {
     pub(super) redis: RedisServer,
     pub(super) collector: Collector,
     pub(super) sts: EmulatorControl,
-    /// What STS answered.
+    /// The answers of STS.
     pub(super) answered: Arc<Mutex<Vec<u8>>>,
-    /// What the issuer was asked.
+    /// The requests to the issuer.
     pub(super) asked: Arc<Mutex<String>>,
     pub(super) canaries: Canaries,
 }
@@ -62,7 +62,7 @@ impl World {
         let (sts, answered) = overheard(sts).await;
         let redis =
             RedisServer::start_with_tls("appserver", &canaries.new_secret("redis-password")).await;
-        let collector = Collector::start(Behaviour::Takes).await;
+        let collector = Collector::start(Behaviour::Accepts).await;
         let (issuer, asked) = issuer().await;
 
         let pki = Pki::new();
@@ -73,7 +73,7 @@ impl World {
         let key_file = tls.lines().find_map(|line| line.strip_prefix("key_file = ")).unwrap();
         let tls_key = std::fs::read_to_string(key_file.trim_matches('"')).unwrap();
         canaries.plant_pem("key of the listener's certificate", &tls_key);
-        // Here it can be changed.
+        // A copy that tests can change.
         let tls = tls.replace(key_file, "\"tls-key\"");
 
         let (public, admin) = (free_port(), free_port());
@@ -216,14 +216,14 @@ impl World {
         std::fs::read(self.path(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
     }
 
-    /// A command of ours on this configuration, and what it prints.
+    /// Runs a command with this configuration and returns its output.
     pub(super) fn run(&self, arguments: &[&str], more: &[(&str, &str)]) -> (String, Vec<u8>) {
         let output = self.command(arguments, more).output().unwrap();
         let name = format!("`{}` with {more:?}", arguments.join(" "));
         (name, [output.stdout, output.stderr].concat())
     }
 
-    /// `serve`, with its outputs going to files of this name.
+    /// `serve`, with its outputs written to files of this name.
     pub(super) fn serve(&self, name: &str, more: &[(&str, &str)]) -> Running {
         let config = self.path("app.toml").display().to_string();
         let mut command = self.command(&["serve", "--config", &config], more);
@@ -245,7 +245,7 @@ impl World {
         }
     }
 
-    /// Waits until a page of the admin listener has this.
+    /// Waits until a page of the admin listener contains this text.
     pub(super) async fn until(&self, path: &str, text: &str) {
         let come = async {
             while !self.admin(path).await.contains(text) {
@@ -253,13 +253,13 @@ impl World {
             }
         };
         assert!(
-            tokio::time::timeout(PATIENCE, come).await.is_ok(),
+            tokio::time::timeout(TIME_LIMIT, come).await.is_ok(),
             "{text} does not come: {}",
             self.admin(path).await
         );
     }
 
-    /// All that Redis holds, whatever its type.
+    /// All values in Redis, of any type.
     pub(super) async fn stored(&self) -> Vec<u8> {
         let mut connection = self.redis.connection().await;
         let names: Vec<String> =
@@ -295,7 +295,7 @@ fn flatten(value: &redis::Value, into: &mut Vec<u8>) {
     }
 }
 
-/// Passes on what is sent to `target`, and keeps what it answers.
+/// A proxy to `target` that records the answers.
 async fn overheard(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -321,7 +321,7 @@ async fn overheard(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
     (address, answered)
 }
 
-/// Shows the demo's public key under a name that signs for it, and keeps what it is asked.
+/// Serves the demo's public key and records the requests.
 async fn issuer() -> (SocketAddr, Arc<Mutex<String>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! What ends a ticket.
+//! The end of tickets.
 
 use appserver_emulator::sign;
 use chrono::TimeDelta;
@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{set, text_of};
 use crate::stage::{Setting, Stage, repository};
 
-/// Anybody who has the URL gets tokens, as often as they like: that is its purpose, and why it ends soon.
+/// Everyone with the URL gets tokens, any number of times: that is its purpose, and why it ends soon.
 #[tokio::test]
 async fn a_ticket_is_valid_until_it_expires() {
     let stage = Stage::demo().await;
@@ -22,14 +22,14 @@ async fn a_ticket_is_valid_until_it_expires() {
     let over = stage.redeem(&ticket).await;
     assert_eq!(over.steady(), wrong);
     assert!(over.headers.contains_key("www-authenticate"));
-    // STS's tokens live a quarter of an hour at the least, so a token may outlive the ticket that it was had with.
+    // STS's tokens live for at least a quarter of an hour, so a token may outlive its ticket.
     let made = stage.ask_ticket("client-001", r#"{"ExpiresInSeconds":60}"#).await;
     let token = stage.redeem(&text_of(&made)).await;
     assert_eq!(token.time("Expiration") - made.time("ExpiresAt"), TimeDelta::minutes(59));
     stage.close().await;
 }
 
-/// Each of these ends a ticket at once. (Two services with the demo's key stand for one before and after.)
+/// Each of these ends a ticket at once. (Two services with the demo's key represent one service before and after the change.)
 #[tokio::test]
 async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
     let folder = tempfile::tempdir().unwrap();
@@ -70,7 +70,7 @@ async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
     let disabled = set(&with("[clients.client-002]\nenabled = false")).await;
     assert_eq!(disabled.redeem(&ticket).await.outcome(), "403 Forbidden.ClientDisabled");
     disabled.close().await;
-    // What has nothing to do with it leaves it as it is.
+    // Unrelated changes do not affect it.
     let other = set(&with("[clients.client-002]\ngrants = [\"daily-photos\", \"read-all\"]")).await;
     assert_eq!(other.redeem(&ticket).await.outcome(), "200 Success");
     other.close().await;
@@ -84,8 +84,8 @@ async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
 #[tokio::test]
 async fn a_ticket_of_a_removed_client_is_not_valid() {
     let registered = set("[clients.guest-app]\ngrants = [\"daily-photos\"]\nsecret_sha256 = [\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"]\n").await;
-    let asked = registered.request("POST", "/v1/tickets").basic_auth("guest-app", Some("abc"));
-    let ticket = text_of(&registered.send(asked).await);
+    let request = registered.request("POST", "/v1/tickets").basic_auth("guest-app", Some("abc"));
+    let ticket = text_of(&registered.send(request).await);
     assert_eq!(registered.redeem(&ticket).await.outcome(), "200 Success");
     registered.close().await;
     let without = Stage::demo().await;
@@ -134,11 +134,11 @@ async fn a_ticket_ends_when_the_secret_that_it_was_made_with_is_rotated_out() {
     let of_old = stage.ticket("client-002", "").await;
     let others = stage.ticket("client-001", "").await;
 
-    // While both secrets work, so do both secrets' tickets.
+    // While both secrets are valid, so are the tickets of both.
     stage.write("over.toml", &secrets(&[NEW_SECRET, DEMO_SECRET]));
     stage.reload().await.unwrap();
-    let asked = stage.request("POST", "/v1/tickets").basic_auth("client-002", Some("abc"));
-    let of_new = text_of(&stage.send(asked).await);
+    let request = stage.request("POST", "/v1/tickets").basic_auth("client-002", Some("abc"));
+    let of_new = text_of(&stage.send(request).await);
     for ticket in [&of_old, &of_new] {
         assert_eq!(stage.redeem(ticket).await.outcome(), "200 Success");
     }
@@ -189,7 +189,7 @@ async fn a_users_ticket_ends_with_its_issuer_but_not_with_the_issuers_key() {
         assert_eq!(stage.redeem(&ticket).await.steady(), stage.stranger().await, "{what}");
         assert_eq!(stage.redeem(&by_secret).await.outcome(), "200 Success", "{what}");
     }
-    // As it was, it is the same issuer.
+    // Restored, it is the same issuer.
     stage.write("over.toml", &config);
     stage.reload().await.unwrap();
     assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");

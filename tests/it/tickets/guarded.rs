@@ -1,4 +1,4 @@
-//! What a ticket does not do, and where it does not stand.
+//! The limits of a ticket, and the outputs that do not contain it.
 
 use appserver_emulator::demo_jwt;
 
@@ -6,7 +6,7 @@ use super::{HOUR, set, text_of};
 use crate::logs;
 use crate::stage::{Answer, Stage};
 
-/// What it is for is fixed: nothing may stand beside it, and it opens no other door.
+/// Its request is fixed: no other parameter is allowed, and no other route accepts it.
 #[tokio::test]
 async fn a_ticket_excludes_other_parameters_credentials_and_routes() {
     let stage = Stage::demo().await;
@@ -27,7 +27,7 @@ async fn a_ticket_excludes_other_parameters_credentials_and_routes() {
     }
     let two = stage.bare(&format!("/v1/token?Ticket={ticket}&Ticket={ticket}")).await;
     assert_eq!(two.steady(), wrong);
-    // With another credential, whether that is good or not.
+    // With another credential, valid or not.
     let path = format!("/v1/token?Ticket={ticket}");
     assert_eq!(stage.get("client-003", &path).await.steady(), wrong);
     let jwt = demo_jwt("alice", stage.clock.now());
@@ -93,7 +93,7 @@ async fn a_tickets_requests_count_for_its_clients_limit() {
     stage.close().await;
 }
 
-/// `close` looks for the ticket itself in all that was logged at TRACE.
+/// `close` searches everything that was logged at TRACE for the ticket itself.
 #[tokio::test]
 async fn the_log_names_a_ticket_by_its_id_and_why_it_was_refused() {
     let stage = Stage::demo().await;

@@ -1,4 +1,4 @@
-//! Tickets: T27, a URL for SDKs that cannot send a header, and nothing more than that.
+//! Tickets: URLs for SDKs that cannot send a header.
 
 mod ends;
 mod guarded;
@@ -16,12 +16,12 @@ impl Stage {
         self.send(request.header("Content-Type", "application/json").body(body.to_owned())).await
     }
 
-    /// A ticket of a demo client's.
+    /// A ticket of a demo client.
     async fn ticket(&self, client: &str, body: &str) -> String {
         text_of(&self.ask_ticket(client, body).await)
     }
 
-    /// A ticket of a user's.
+    /// A ticket of a user.
     async fn users_ticket(&self, user: &str) -> String {
         let jwt = demo_jwt(user, self.clock.now());
         text_of(&self.send(self.request("POST", "/v1/tickets").bearer_auth(jwt)).await)
@@ -31,12 +31,12 @@ impl Stage {
         self.bare(&format!("/v1/token?Ticket={ticket}")).await
     }
 
-    /// All that an SDK does with a URL.
+    /// Requests a ticket's URL as an SDK does.
     async fn bare(&self, path: &str) -> Answer {
         self.send(self.request("GET", path)).await
     }
 
-    /// What a wrong secret is answered.
+    /// The answer to a wrong secret.
     async fn stranger(&self) -> Value {
         let wrong = self.request("GET", "/v1/token").basic_auth("client-002", Some("wrong"));
         self.send(wrong).await.steady()
@@ -73,8 +73,8 @@ async fn a_get_of_a_tickets_url_returns_a_token() {
     assert_eq!(stage.assume_role_calls(), [], "a ticket is no token");
 
     let by_ticket = stage.redeem(&ticket).await;
-    let asked = "/v1/token?Parameters.album=2015&DurationSeconds=1800";
-    let by_secret = stage.get("client-003", asked).await;
+    let request = "/v1/token?Parameters.album=2015&DurationSeconds=1800";
+    let by_secret = stage.get("client-003", request).await;
     assert_eq!(by_ticket.steady(), by_secret.steady());
     assert_eq!(by_ticket.body["AccessKeyId"], by_secret.body["AccessKeyId"], "it is shared");
     assert_eq!(stage.assume_role_calls().len(), 1);
@@ -107,7 +107,7 @@ async fn a_users_ticket_allows_only_their_own_photos_and_outlives_their_login() 
     stage.close().await;
 }
 
-/// Errors come when the ticket is made, and not on the phone.
+/// Errors are reported when the ticket is made, and not to the app.
 #[tokio::test]
 async fn a_ticket_is_refused_like_a_token() {
     let stage = set("[tickets]\nmax_lifetime_secs = 7200\n").await;
@@ -156,7 +156,7 @@ async fn a_ticket_includes_the_callers_own_policy() {
     let [call] = stage.assume_role_calls().try_into().unwrap();
     let policy = &call.parameters["Policy"];
     assert!(policy.contains("grass.jpg") && !policy.contains("*.jpg"), "{policy}");
-    // The longest that there can be still makes a URL that every proxy takes.
+    // The longest possible ticket makes a URL that every proxy accepts.
     let resources: Vec<_> =
         (10..51).map(|n| format!("acs:oss:*:*:sample-bucket/2015/01/01/{n}.jpg")).collect();
     let long = json!({"Version": "1", "Statement": [
@@ -186,7 +186,7 @@ async fn the_day_in_a_policy_is_the_day_of_use() {
     stage.close().await;
 }
 
-/// What the grant makes nothing of stays out of the URL.
+/// Claims that the grant does not use are not in the URL.
 #[tokio::test]
 async fn a_ticket_carries_the_claims_that_its_grant_uses_and_no_others() {
     let folder = tempfile::tempdir().unwrap();
@@ -205,8 +205,8 @@ async fn a_ticket_carries_the_claims_that_its_grant_uses_and_no_others() {
     for note in [1, 1000] {
         let note = "x".repeat(note);
         let claims = json!({"iss": DEMO_ISSUER, "aud": DEMO_AUDIENCE, "sub": "alice", "org": "acme", "note": note, "exp": exp});
-        let asked = stage.request("POST", "/v1/tickets").bearer_auth(sign(&claims));
-        let ticket = text_of(&stage.send(asked).await);
+        let request = stage.request("POST", "/v1/tickets").bearer_auth(sign(&claims));
+        let ticket = text_of(&stage.send(request).await);
         assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
         lengths.push(ticket.len());
     }
