@@ -40,7 +40,7 @@ unpack_promtool() {
   (cd target/tools && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
 }
 
-# What any part needs.
+# Needed by every part.
 install_needs() {
   need curl curl
   need openssl openssl
@@ -53,7 +53,7 @@ install_needs() {
   need node nodejs
   need npm npm
   command -v promtool >/dev/null || unpack_promtool
-  # Debian's python3 comes without what makes environments.
+  # Debian's python3 lacks the module for environments.
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 }
 
@@ -89,7 +89,7 @@ doc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --do
 # The page of `appserver dev`, in Chromium.
 page() { tests/page/run.sh; }
 
-# What README.md and docs/ show, run as a stranger would.
+# The commands in README.md and docs/, run as a new user would.
 docs() { tests/readme.py; }
 
 # Licences, sources, bans and duplicates of the dependencies, and dependencies that nothing uses. Not a default part: it

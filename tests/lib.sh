@@ -1,14 +1,14 @@
-# What the suites in the folders beside this file have in common. They source it from the repository's root; `made` is
+# The common parts of the suites in the folders beside this file. They source it from the repository's root; `made` is
 # the suite's own folder below target/.
 # shellcheck shell=bash disable=SC2034,SC2154
 
-# All of it is on this machine, whatever proxy the way out takes; not every SDK heeds NO_PROXY. Not before packages are
-# installed, which may need it.
+# All requests stay on this machine, so no proxy is used; not every SDK respects NO_PROXY. Set after packages are
+# installed, which may need the proxy.
 without_proxies() {
   unset http_proxy HTTP_PROXY https_proxy HTTPS_PROXY all_proxy ALL_PROXY
 }
 
-# python_of FOLDER REQUIREMENTS: a Python of its own with what is pinned and nothing else, made once.
+# python_of FOLDER REQUIREMENTS: a Python environment with exactly the pinned packages, created once.
 python_of() {
   cmp -s "$2" "$1/requirements.txt" && return
   rm -rf "$1"
@@ -30,12 +30,12 @@ stop() {
 }
 trap stop EXIT
 
-# start_dev FLAGS…: `appserver dev` on free ports; returns when it has greeted, which is when it is ready. `urls` are
-# those of the service, the admin listener, STS and OSS, and one more that is free. A suite that has to write them down
-# somewhere first does it in a function `configure`.
+# start_dev FLAGS…: `appserver dev` on free ports; returns when it is ready. `urls` are
+# those of the service, the admin listener, STS and OSS, and one more that is free. A suite that needs them before the
+# start defines a function `configure`.
 start_dev() {
   local ports attempt
-  # Somebody else may take a free port before the service does.
+  # Another process may take a free port before the service does.
   for attempt in 1 2 3; do
     read -ra ports < <(python3 -c '
 import socket

@@ -19,7 +19,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVER = "cargo run -- dev"
 MARK = "--- a command ends here ---"
-# With fewer commands than this in all pages, blocks were lost.
+# With fewer commands than this in all pages, blocks are missing.
 LEAST = 60
 
 

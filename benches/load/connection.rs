@@ -17,12 +17,12 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// From the request's first byte sent to the answer's last byte read, in nanoseconds.
     pub(crate) nanos: u64,
-    /// Head and body as they came.
+    /// Head and body as received.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl Connection {
-    /// Opens a connection; waits for nothing but the kernel.
+    /// Opens a connection; waits for the kernel only.
     pub(crate) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
         stream.set_nodelay(true).expect("a TCP socket");
@@ -35,13 +35,13 @@ impl Connection {
         self.sent.is_some()
     }
 
-    /// Sends a whole request. An idle connection's buffer in the kernel has room for it.
+    /// Sends a whole request. It fits into the kernel's buffer of an idle connection.
     pub(crate) fn send(&mut self, request: &[u8], now: Instant) {
         self.stream.write_all(request).expect("a request fits into an empty buffer");
         self.sent = Some(now);
     }
 
-    /// The answer, once all of it has come.
+    /// The answer, once it is complete.
     pub(crate) fn poll(&mut self) -> Option<Answer> {
         let sent = self.sent?;
         let mut chunk = [0; 4096];

@@ -1,4 +1,4 @@
-//! The load tool of `benches/load.sh`: it sends requests, and tells how the server fared.
+//! The load tool of `benches/load.sh`: it sends requests and measures the server.
 //!
 //! It spins and never sleeps. A tool that sleeps lets the server run dry between two requests, and on a virtual machine
 //! each wake-up that follows counts as the server's CPU. So give it a core of its own. Every command prints one line of
@@ -24,7 +24,7 @@ struct Cli {
     command: Command,
 }
 
-/// Whom to ask, and for what.
+/// The server and the request.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Target {
     /// The server's address
@@ -51,11 +51,11 @@ enum Command {
         connections: usize,
         #[arg(long)]
         seconds: f64,
-        /// The server, whose CPU and memory are told
+        /// The server's process, whose CPU and memory are measured
         #[arg(long)]
         pid: u32,
     },
-    /// Sends so many requests on one connection, for those who count instructions
+    /// Sends so many requests on one connection, to count instructions
     Count {
         #[command(flatten)]
         target: Target,
@@ -69,7 +69,7 @@ enum Command {
         #[arg(long)]
         connections: usize,
     },
-    /// Sends one request from each of many new clients, so many a second
+    /// Sends one request from each of many new clients, at a fixed rate
     Fleet {
         #[command(flatten)]
         target: Target,
@@ -101,7 +101,7 @@ enum Command {
         #[arg(long)]
         file: PathBuf,
     },
-    /// Counts the TCP connections that lead to the address
+    /// Counts the TCP connections to the address
     ConnectionsTo {
         #[arg(long)]
         address: SocketAddr,
@@ -122,14 +122,14 @@ impl Target {
 
     /// The requests, each with a number of its own.
     fn requests(&self) -> impl Iterator<Item = Vec<u8>> {
-        // One that is always the same is written once.
+        // A constant request is written once.
         let fixed = (!self.path.contains("{}")).then(|| self.request(0));
         (self.first..).map(move |number| fixed.clone().unwrap_or_else(|| self.request(number)))
     }
 }
 
 fn main() {
-    // Connections by the thousand; by hand it would be unsafe code.
+    // For thousands of connections; our own code for it would be unsafe.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let line = match Cli::parse().command {
         Command::Closed { target, connections, seconds, pid } => {

@@ -1,4 +1,4 @@
-//! What the kernel knows about the server's process.
+//! Measurements of the server's process, by the kernel.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,14 +21,17 @@ pub(crate) fn cpu_micros(pid: u32) -> f64 {
 pub(crate) fn memory_mb(pid: u32) -> (f64, f64) {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the process lives");
     let megabytes = |name: &str| {
-        let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("memory is told");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .expect("the status has the memory");
         let kibibytes = line.trim().trim_end_matches(" kB").parse::<f64>();
         kibibytes.expect("a number of kB") * 1.024 / 1000.0
     };
     (megabytes("VmRSS:"), megabytes("VmHWM:"))
 }
 
-/// How many TCP connections lead to the address, those counted that have lately been closed.
+/// The number of TCP connections to the address, including recently closed ones.
 pub(crate) fn connections_to(address: SocketAddr) -> usize {
     let table = fs::read_to_string("/proc/net/tcp").expect("Linux");
     let port = format!(":{:04X}", address.port());

@@ -1,4 +1,4 @@
-//! The runs: what is sent when, and what is told of it.
+//! The runs: each sends requests in its own pattern and reports the results.
 
 use std::net::TcpStream;
 use std::process::{Command, Stdio};
@@ -9,13 +9,13 @@ use crate::Target;
 use crate::connection::{Answer, Connection};
 use crate::process::{cpu_micros, memory_mb};
 
-/// Before it counts: connections open, caches fill, branches are learnt.
+/// The warm-up, which is not measured: connections open, caches fill, branches are learnt.
 const WARM_UP: Duration = Duration::from_millis(500);
 
-/// What takes longer than this will not happen.
+/// The time limit of a wait.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How the answers came.
+/// The results of the answers.
 #[derive(Default)]
 struct Tally {
     nanos: Vec<u64>,
@@ -29,7 +29,7 @@ impl Tally {
     }
 
     /// Median, 99th and 99.9th percentile and longest, in microseconds.
-    fn told(mut self) -> String {
+    fn report(mut self) -> String {
         self.nanos.sort_unstable();
         let last = self.nanos.len() - 1;
         let micros = |part: f64| {
@@ -68,7 +68,7 @@ pub(crate) fn closed(target: &Target, connections: usize, seconds: f64, pid: u32
                 }
             }
             if !answered {
-                // Spins on, but lets an emulator have the core that shares it.
+                // Keeps spinning, but yields to an emulator on the same core.
                 yield_now();
             }
         }
@@ -81,7 +81,7 @@ pub(crate) fn closed(target: &Target, connections: usize, seconds: f64, pid: u32
     let cpu = (cpu_micros(pid) - before) / answers;
     let (memory, _) = memory_mb(pid);
     let per_second = answers / took.as_secs_f64();
-    format!("per_second={per_second:.0} cpu={cpu:.2} memory={memory:.1} {}", tally.told())
+    format!("per_second={per_second:.0} cpu={cpu:.2} memory={memory:.1} {}", tally.report())
 }
 
 /// One after the other on one connection.
@@ -92,7 +92,7 @@ pub(crate) fn count(target: &Target, requests: u64) -> String {
         connection.send(&request, Instant::now());
         tally.note(&answer_of(&mut connection));
     }
-    tally.told()
+    tally.report()
 }
 
 /// All at once, on connections that are open already.
@@ -104,10 +104,10 @@ pub(crate) fn herd(target: &Target, connections: usize) -> String {
         connection.send(&request, Instant::now());
     }
     let tally = all_answers(&mut open);
-    format!("took={:.1} {}", millis(started), tally.told())
+    format!("took={:.1} {}", millis(started), tally.report())
 }
 
-/// New clients, each with a connection of its own, come at their own pace, whatever the server does.
+/// New clients, each with a connection of its own, arrive at a fixed rate that does not depend on the server.
 pub(crate) fn fleet(target: &Target, clients: u64, per_second: f64) -> String {
     let mut open = Vec::new();
     let mut tally = Tally::default();
@@ -128,10 +128,10 @@ pub(crate) fn fleet(target: &Target, clients: u64, per_second: f64) -> String {
         yield_now();
         assert!(started.elapsed() < PATIENCE, "clients still wait after {PATIENCE:?}");
     }
-    format!("took={:.1} {}", millis(started), tally.told())
+    format!("took={:.1} {}", millis(started), tally.report())
 }
 
-/// Phones that have their token, and keep the connection.
+/// Apps that have their token and keep the connection open.
 pub(crate) fn idle(target: &Target, connections: usize, pid: u32) -> String {
     let mut open: Vec<_> = (0..connections).map(|_| Connection::open(target.address)).collect();
     let silent = settled_memory(pid);
@@ -141,10 +141,10 @@ pub(crate) fn idle(target: &Target, connections: usize, pid: u32) -> String {
         tally.note(&answer_of(connection));
     }
     let served = settled_memory(pid);
-    format!("silent={silent:.1} served={served:.1} {}", tally.told())
+    format!("silent={silent:.1} served={served:.1} {}", tally.report())
 }
 
-/// From the start of a process to its first good answer.
+/// The time from the start of a process to its first successful answer.
 pub(crate) fn start(target: &Target, command: &[String]) -> String {
     let (program, arguments) = command.split_first().expect("a command is given");
     let started = Instant::now();
@@ -194,7 +194,7 @@ fn all_answers(open: &mut [Connection]) -> Tally {
     tally
 }
 
-/// The server's memory once it has taken in what came.
+/// The server's memory after it has processed the requests.
 fn settled_memory(pid: u32) -> f64 {
     let mut last = cpu_micros(pid);
     loop {

@@ -1,4 +1,4 @@
-//! Narrowed tokens.
+//! Tokens of grants, from request to response.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-// A certified OpenID provider on this machine, whose keys a test may change and which it may end.
+// A certified OpenID provider on this machine, whose keys tests can change and which they can stop.
 
 import { createServer } from "node:http";
 
@@ -120,7 +120,7 @@ export class Issuer {
     const asked = { client_id: "photo-web", response_type: "code", scope: "openid", redirect_uri: REDIRECT };
     let at = await visit(`/auth?${new URLSearchParams(asked)}`);
     for (const form of [{ prompt: "login", login: user, password: "any" }, { prompt: "consent" }]) {
-      // The page with the form, what becomes of it, and on to where that leads.
+      // The page with the form, its submission, and the redirects after it.
       at = await visit(at, form);
       at = await visit(at);
     }

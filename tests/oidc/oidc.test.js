@@ -1,4 +1,4 @@
-// A real OpenID provider's users get credentials, through its outages and as its keys change. The tests are steps of one story.
+// Users of a real OpenID provider get credentials, also during its outages and while its keys change. The tests run in order.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -59,7 +59,7 @@ test("the server is ready while the provider is down, and fetches its keys when 
   assert.equal(await metric('keys{issuer="provider"}'), 0);
   issuer.use(first);
   await issuer.listen();
-  // The longest wait between two tries is a minute, and only after many.
+  // The longest wait between two attempts is a minute, after many attempts.
   for (let tries = 0; (await metric('keys{issuer="provider"}')) !== 2; tries += 1) {
     assert.ok(tries < 900, "its keys were not fetched");
     await sleep(100);
@@ -67,17 +67,17 @@ test("the server is ready while the provider is down, and fetches its keys when 
   assert.deepEqual(issuer.asked.slice(0, 2), ["/.well-known/openid-configuration", "/jwks"]);
 });
 
-test("a program's access token proves it, and its credentials end with the token", async () => {
+test("a program authenticates by its access token, and its credentials expire with the token", async () => {
   await assertVended(await issuer.accessToken(), "batch-7");
 });
 
-test("a signed-in user's ID token proves the user", async () => {
+test("a signed-in user authenticates by the ID token", async () => {
   const [alice, bob] = [await issuer.idToken("alice"), await issuer.idToken("bob")];
   await assertVended(alice, "alice");
   await assertVended(bob, "bob");
 });
 
-test("a login that ends too soon is told to be renewed", async () => {
+test("a login that ends too soon gets an error that asks to renew it", async () => {
   const answer = await ask("/v1/token", await issuer.accessToken("urn:photos:short"));
   assert.equal(`${answer.status} ${answer.Code}`, "403 Forbidden.Grant");
   assert.match(answer.Message, /Renew the login first/);
@@ -93,7 +93,7 @@ test("the first app after a rotation is authenticated, without a restart", async
   assert.equal(asked.length, 1, "one fetch for all of them");
 });
 
-test("what was signed with keys that the provider does not have proves nothing", async () => {
+test("tokens that are signed with unknown keys are refused", async () => {
   const good = await issuer.accessToken();
   const [old] = first;
   const before = issuer.asked.length;

@@ -10,13 +10,13 @@ mkdir -p "$made/config/policies"
 # shellcheck source=tests/lib.sh
 source tests/lib.sh
 
-# What the lock file says, without anybody's install scripts.
+# Exactly the locked packages, without install scripts.
 if ! cmp -s tests/oidc/package-lock.json "$made/installed.json"; then
   cp tests/oidc/package.json tests/oidc/package-lock.json "$made/"
   (cd "$made" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
   cp tests/oidc/package-lock.json "$made/installed.json"
 fi
-# Modules are found from where a test lies.
+# Node resolves modules from the folder of the test.
 cp tests/oidc/*.js "$made/"
 cp config/policies/my-photos.json "$made/config/policies/"
 cargo build --locked --quiet
@@ -33,7 +33,7 @@ NODE_NO_WARNINGS=1 timeout 300 node --test --test-reporter=spec --test-reporter-
   cat "$made/service.log" >&2
   exit 1
 }
-# A suite that found nothing to run, or skipped it, has passed nothing.
+# A run without tests, or with skipped ones, is a failure.
 passed=$(sed -n 's/^# pass //p' "$made/oidc.tap") skipped=$(sed -n 's/^# skipped //p' "$made/oidc.tap")
 ((passed >= 7 && skipped == 0)) || {
   echo "tests/oidc/run.sh: $passed tests passed and $skipped were skipped: these are not all" >&2

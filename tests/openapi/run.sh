@@ -20,8 +20,8 @@ url=${urls[0]}
 curl -sS --fail "$url/openapi.json" -o "$made/openapi.json"
 "$made/venv/bin/openapi-spec-validator" --schema 3.1 --validation-errors all "$made/openapi.json"
 
-# Made-up requests, good and bad, at the service itself: every answer is as the document says.
-# (It leaves notes where it runs.)
+# Generated requests, valid and invalid, to the service: every answer matches the document.
+# (The tool writes files to its current folder.)
 rules=$PWD/tests/openapi/schemathesis.toml
 cd "$made"
 venv/bin/schemathesis --config-file "$rules" run --no-color "$url/openapi.json"

@@ -19,7 +19,7 @@ async function painting(page, name, side) {
     const canvas = Object.assign(document.createElement("canvas"), { width: side, height: side });
     const paint = canvas.getContext("2d");
     const noise = paint.createImageData(side, side);
-    // What PNG cannot make small.
+    // Data that PNG cannot compress.
     noise.data.forEach((_, at) => (noise.data[at] = at % 4 === 3 ? 255 : Math.random() * 256));
     paint.putImageData(noise, 0, 0);
     return canvas.toDataURL("image/png").split(",")[1];
@@ -29,7 +29,7 @@ async function painting(page, name, side) {
   return path;
 }
 
-test("a token comes with its policy and a life that runs", () =>
+test("a token is shown with its policy and its remaining lifetime", () =>
   visit(browser, {}, async (page) => {
     await token(page, "client-002");
     await reads(page, "#facts", /STS\.[^]*role\/oss-readonly\/client-002/);
@@ -41,7 +41,7 @@ test("a token comes with its policy and a life that runs", () =>
     await reads(page, "#life-text", /Good for another 59:\d\d\. A phone would come back for the next in \d\d:\d\d\./);
   }));
 
-test("a picture is uploaded with progress and comes back as a thumbnail", () =>
+test("an image is uploaded with progress and shown as a thumbnail", () =>
   visit(browser, {}, async (page, seen) => {
     await choose(page, "client-004", "album-guest");
     await fill(page, "#parameter-album", "2016");
@@ -61,7 +61,7 @@ test("a picture is uploaded with progress and comes back as a thumbnail", () =>
     });
     const file = await painting(page, "meadow (1)+é.png", 900);
     await (await page.$("#file")).uploadFile(file);
-    // Slow enough for the bar to be seen on its way.
+    // Slow enough for the progress bar to be visible.
     const network = { offline: false, latency: 5, downloadThroughput: -1, uploadThroughput: 2_000_000 };
     const session = await page.createCDPSession();
     await session.send("Network.enable");
@@ -83,7 +83,7 @@ test("a picture is uploaded with progress and comes back as a thumbnail", () =>
     assert.equal(seen.refused, 0);
   }));
 
-test("a key that no statement allows is refused by OSS and explained by the closest", () =>
+test("a key that no statement allows is refused by OSS and explained by the closest statement", () =>
   visit(browser, {}, async (page, seen) => {
     await token(page, "client-004", "album-guest");
     await page.waitForSelector("#thumbnails img");
@@ -118,7 +118,7 @@ test("a key that a statement denies is explained by that statement", () =>
     assert.equal(seen.refused, 1);
   }));
 
-test("a token that may not list says so, and why", () =>
+test("a token that may not list shows the denial and its reason", () =>
   visit(browser, {}, async (page, seen) => {
     await token(page, "client-003");
     await reads(page, "#look-said", /The token may not list `albums\/2015\/`: Access denied/);
@@ -126,7 +126,7 @@ test("a token that may not list says so, and why", () =>
     assert.equal(seen.refused, 1);
   }));
 
-test("what the service refuses is said in its words", () =>
+test("a refusal is shown with the service's code and message", () =>
   visit(browser, {}, async (page, seen) => {
     await choose(page, "client-003");
     await fill(page, "#parameter-album", "*");
@@ -136,7 +136,7 @@ test("what the service refuses is said in its words", () =>
     assert.equal(seen.refused, 1);
   }));
 
-test("less than the grant gives can be asked for", () =>
+test("a policy narrower than the grant can be requested", () =>
   visit(browser, {}, async (page) => {
     await page.waitForSelector("#ask button:enabled");
     await page.click("summary");
@@ -148,17 +148,17 @@ test("less than the grant gives can be asked for", () =>
     }));
     await token(page, "client-001");
     await reads(page, "#statements", /Statement\[0\]: Allow[^]*2015\/01\/01\/grass\.jpg/);
-    // Not only shown: OSS keeps the token to it, where the grant would let it read.
+    // Not only in the page: OSS enforces it, although the grant would allow the read.
     await fill(page, "#key", "2015/01/01/hills.jpg");
     await page.click("#try button");
     await reads(page, "#verdict-said", /403 AccessDenied[^]*No statement allows it\. Closest: Statement\[0\]/);
   }));
 
-test("the counters tell a hit from a miss and what it saved", () =>
+test("the counters show hits, misses and saved calls", () =>
   visit(browser, {}, async (page) => {
     const count = async (name) => Number(await reads(page, `#count-${name}`, /^\d+$/));
     const counts = async () => [await count("Tokens"), await count("Hits"), await count("Misses"), await count("Saved")];
-    // A parameter that nobody has used yet in this run.
+    // A parameter that this run has not used yet.
     const album = `fresh-${Date.now()}`;
     await choose(page, "client-003");
     await fill(page, "#parameter-album", album);
@@ -170,7 +170,7 @@ test("the counters tell a hit from a miss and what it saved", () =>
     assert.deepEqual(await counts(), [tokens + 3, hits + 2, misses + 1, saved + 2]);
   }));
 
-test("users get their own photos and nobody else's", () =>
+test("users get only their own photos", () =>
   visit(browser, {}, async (page, seen) => {
     await choose(page, "photo-app");
     await page.select("#user", "bob");
@@ -190,7 +190,7 @@ test("users get their own photos and nobody else's", () =>
     assert.equal(seen.refused, 1);
   }));
 
-test("users of a server where nobody vouches for them are told so", () =>
+test("users of a server without an identity provider get an explanation", () =>
   visit(browser, {}, async (page) => {
     await page.waitForSelector("#ask button:enabled");
     await page.setRequestInterception(true);
@@ -203,7 +203,7 @@ test("users of a server where nobody vouches for them are told so", () =>
     assert.equal(await page.$eval("#ask button", ({ disabled }) => disabled), true);
   }));
 
-test("the browser signs as the published vector has it", () =>
+test("the browser's signature matches the published vector", () =>
   visit(browser, {}, async (page) => {
     const vector = JSON.parse(await readFile(process.env.PAGE_VECTOR, "utf8"));
     const { Authorization: expected, "x-oss-head1": head, "content-type": type } = vector.headers;
@@ -224,14 +224,14 @@ test("the browser signs as the published vector has it", () =>
   }));
 
 for (const scheme of ["light", "dark"]) {
-  test(`nothing is in the way of anybody, ${scheme}`, () =>
+  test(`the page has no accessibility violations, ${scheme}`, () =>
     visit(browser, { scheme }, async (page) => {
       await used(page);
       assert.deepEqual(await violations(page), []);
       await shot(page, `${scheme}.png`);
     }));
 
-  test(`a phone's width is enough, ${scheme}`, () =>
+  test(`the page fits the width of a phone, ${scheme}`, () =>
     visit(browser, { scheme, width: 360, height: 740 }, async (page) => {
       assert.equal(await overflow(page), 0);
       await used(page);
@@ -241,7 +241,7 @@ for (const scheme of ["light", "dark"]) {
     }));
 }
 
-test("the keyboard alone is enough, and sees where it is", () =>
+test("the page works by keyboard with a visible focus", () =>
   visit(browser, { motion: "reduce" }, async (page) => {
     await page.waitForSelector("#ask button:enabled");
     const focus = () => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
@@ -263,7 +263,7 @@ test("the keyboard alone is enough, and sees where it is", () =>
     assert.equal(moves, "none");
   }));
 
-test("the picture that docs/emulator.md shows", () =>
+test("the screenshot of docs/emulator.md is taken", () =>
   visit(browser, { width: 1240, height: 900 }, async (page) => {
     await used(page);
     await shot(page, "page.webp", { fullPage: true, quality: 80 });
@@ -280,7 +280,7 @@ async function used(page) {
 }
 
 async function violations(page) {
-  // As a script of the protocol's and not of the page's, whose policy lets none in.
+  // As a script of the debugging protocol, because the page's policy allows none.
   await page.evaluate(await readFile(AXE, "utf8"));
   const { violations } = await page.evaluate(() => window.axe.run(document));
   return violations.map(({ id, impact, nodes }) => `${impact} ${id}: ${nodes.map(({ html }) => html).join(" ")}`);

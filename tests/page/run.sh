@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # The page of `appserver dev` in Debian's Chromium: starts the command on free ports, runs page.test.js, ends it.
 #
-#   tests/page/run.sh            what it saw is in target/page/shots afterwards
+#   tests/page/run.sh            screenshots are in target/page/shots afterwards
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 out=target/page
 mkdir -p "$out/shots"
-# What npm puts beside a package.json belongs below target/, and modules are found from where a test lies.
+# npm's files belong below target/, and Node resolves modules from the folder of the test.
 cp tests/page/package.json tests/page/package-lock.json tests/page/*.js "$out"
 (cd "$out" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error)
 cargo build --locked --quiet
 
-# Ports that are free, below those that the system takes for itself.
+# Free ports, below the range of outgoing connections.
 free() {
   local port
   while :; do
@@ -32,7 +32,7 @@ export PAGE_ORIGIN="http://127.0.0.1:$public" PAGE_OSS="http://127.0.0.1:$oss" P
 export PAGE_VECTOR="$PWD/tests/vectors/oss/v4-header-token.json"
 timeout 600 node --test --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$out/page.tap" "$out/page.test.js"
-# A suite that found nothing to run, or skipped it, has passed nothing.
+# A run without tests, or with skipped ones, is a failure.
 passed=$(sed -n 's/^# pass //p' "$out/page.tap") skipped=$(sed -n 's/^# skipped //p' "$out/page.tap")
 ((passed >= 15 && skipped == 0)) || {
   echo "tests/page/run.sh: $passed tests passed and $skipped were skipped: these are not all" >&2

@@ -1,4 +1,4 @@
-// One browser and one page of it for each test, looked over at the end: no errors, nothing asked beyond this machine.
+// One browser and one page for each test, checked at the end: no errors, and no requests beyond this machine.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -16,7 +16,7 @@ const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsS
 export const launch = () =>
   puppeteer.launch({
     executablePath: CHROMIUM ?? assert.fail("there is no chromium: run tests/all.sh, which installs it"),
-    // Containers run as root and have a small /dev/shm; neither suits Chromium's own walls. All that is shown is ours.
+    // Containers run as root and have a small /dev/shm; neither suits Chromium's sandbox. All content is ours.
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
   });
 
@@ -27,7 +27,7 @@ export async function visit(browser, { width = 1200, height = 900, scheme = "lig
   const seen = { errors: [], asked: [], refused: 0 };
   page.on("pageerror", (error) => seen.errors.push(String(error)));
   page.on("console", (message) => {
-    // Chromium writes a line for each answer of 4xx; those are counted and compared with what the test meant.
+    // Chromium writes a line for each answer of 4xx; those are counted and compared with the test's expectation.
     const isRefusal = message.text().startsWith("Failed to load resource: the server responded with a status of");
     if (isRefusal) {
       seen.refused += 1;

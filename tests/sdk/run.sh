@@ -2,7 +2,7 @@
 # Official SDKs against AppServer and its emulator: pinned, in environments of their own under target/sdk/.
 #
 #   tests/sdk/run.sh            all of them
-#   tests/sdk/run.sh python     pytest alone; what follows is handed to it
+#   tests/sdk/run.sh python     pytest alone; further arguments are passed to it
 #   tests/sdk/run.sh node       node:test alone
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ source tests/lib.sh
 # Python: a venv from pinned requirements.
 python_of "$made/python" tests/sdk/python/requirements.txt
 
-# Node: what the lock file says, without anybody's install scripts.
+# Node: exactly the locked packages, without install scripts.
 if ! cmp -s tests/sdk/node/package-lock.json "$made/node/installed.json"; then
   rm -rf "$made/node"
   mkdir -p "$made/node"
@@ -25,7 +25,7 @@ fi
 
 cargo build --locked --quiet
 
-# The ready policies as they are, and the secret that the tests sign users' JWTs with.
+# The ready policies unchanged, and the secret with which the tests sign users' JWTs.
 rm -rf "$made/config"
 mkdir -p "$made/config/policies"
 cp tests/sdk/service.toml "$made/config/"
@@ -34,7 +34,7 @@ head -c 32 /dev/urandom | base64 >"$made/config/issuer-secret"
 ISSUER_SECRET=$(<"$made/config/issuer-secret")
 export ISSUER_SECRET
 
-# What the examples of README.md and docs/connect/ are run against: `dev` as it is.
+# The server for the examples of README.md and docs/connect/: `dev` without changes.
 without_proxies
 start_dev
 export README_URL=${urls[0]} README_OSS_URL=${urls[3]}
@@ -50,7 +50,7 @@ node_suite() {
   NODE_PATH=$made/node/node_modules NODE_NO_WARNINGS=1 node --test --test-concurrency=1 \
     --test-reporter=spec --test-reporter-destination=stdout \
     --test-reporter=tap --test-reporter-destination="$made/node.tap" tests/sdk/node/*.test.js
-  # A test that is left out is no test.
+  # Skipped tests are a failure.
   for none in skipped todo cancelled; do
     grep -qx "# $none 0" "$made/node.tap" || {
       echo "tests/sdk/run.sh: a test of the Node suite is $none" >&2

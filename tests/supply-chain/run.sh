@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The dependencies: licences, bans and sources by cargo-deny, and by cargo-machete those that nothing uses. The tools are
+# The dependencies: licences, bans and sources by cargo-deny, and unused ones by cargo-machete. The tools are
 # pinned and compiled into target/tools.
 #
 #   tests/supply-chain/run.sh

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What sslyze must have seen of a listener; prints what is otherwise, and fails then."""
+"""Checks sslyze's results of a listener; prints the differences, and fails if there are any."""
 
 import json
 import sys

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# TLS of the public listener as strangers see it: sslyze, pinned, in an environment of its own under target/tls/, and
+# TLS of the public listener from outside: sslyze, pinned, in an environment of its own under target/tls/, and
 # curl by both protocols and with a client certificate.
 #
-#   tests/tls/run.sh            what sslyze has seen is in target/tls/scan.json afterwards
+#   tests/tls/run.sh            sslyze's results are in target/tls/scan.json afterwards
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 made=$PWD/target/tls
@@ -13,7 +13,7 @@ source tests/lib.sh
 python_of "$made/python" tests/tls/requirements.txt
 cargo build --locked --quiet
 
-# Certificates of both sides, by a CA that exists for this run.
+# Certificates of both sides, by a CA for this run.
 openssl ecparam -name prime256v1 -genkey -noout -out "$made/pki/ca.key"
 openssl req -x509 -new -key "$made/pki/ca.key" -days 30 -subj "/CN=AppServer test CA" \
   -addext keyUsage=critical,keyCertSign,cRLSign -out "$made/pki/ca.crt"
@@ -27,7 +27,7 @@ signed() {
 signed localhost "subjectAltName=DNS:localhost"
 signed client "subjectAltName=URI:spiffe://example/client-002"
 
-# The demo, with a certificate of its own and clients that have some.
+# The demo, with certificates for the server and for clients.
 subject=$(openssl x509 -in "$made/pki/localhost.crt" -noout -subject -nameopt RFC2253 | sed 's/^subject=/subject:/')
 rm -rf "$made/config"
 cp -r config "$made/config"
@@ -46,7 +46,7 @@ without_proxies
 start_dev --config "$made/config/dev.toml"
 port=${urls[0]##*:}
 
-# saw EXPECTED CURL-OPTION…: curl's answer, made short, is this.
+# saw EXPECTED CURL-OPTION…: curl's shortened answer must be EXPECTED.
 saw() {
   local expected=$1 seen
   shift
@@ -70,12 +70,12 @@ mapfile -t client < <(of client)
 mapfile -t other < <(of localhost)
 saw "HTTP/2 200 Success client-002" "${client[@]}" "$url/v1/whoami"
 saw "HTTP/1.1 200 Success client-002" --http1.1 "${client[@]}" "$url/v1/whoami"
-# By its subject, which openssl writes as AppServer reads it.
+# By its subject, which openssl writes in AppServer's form.
 saw "HTTP/2 200 Success client-003" "${other[@]}" "$url/v1/whoami"
 saw "HTTP/2 401 Unauthenticated -" "$url/v1/whoami"
 curl -sS "${urls[1]}/metrics" | grep -q '^appserver_tls_certificate_expiry_timestamp_seconds [1-9]'
 
-# The client certificate is optional, so that the scanner, which shows none, is let in.
+# The client certificate is optional, so that the scanner, which has none, can connect.
 PYTHONWARNINGS=ignore "$made/python/bin/sslyze" --quiet --mozilla_config=intermediate --certinfo_ca_file="$made/pki/ca.crt" \
   --sslv2 --sslv3 --tlsv1 --tlsv1_1 --tlsv1_2 --tlsv1_3 --certinfo --compression --early_data --heartbleed \
   --openssl_ccs --robot --reneg --resum --fallback --ems --elliptic_curves \

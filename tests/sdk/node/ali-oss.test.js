@@ -1,5 +1,5 @@
 'use strict';
-// ali-oss, with signatures V1 and V4: everything that a grant gives, and nothing beyond it.
+// ali-oss, with signatures V1 and V4: everything that a grant allows, and nothing beyond it.
 
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
@@ -13,7 +13,7 @@ const OSS = require('ali-oss');
 const stage = require('./stage');
 const { DENIED, PART, refused } = stage;
 
-// A client with a token, as the SDK's documentation sets one up.
+// A client with a token, as in the SDK's documentation.
 function clientWith(token, options) {
   return new OSS({
     region: stage.REGION,
@@ -22,18 +22,18 @@ function clientWith(token, options) {
     accessKeyId: token.AccessKeyId,
     accessKeySecret: token.AccessKeySecret,
     stsToken: token.SecurityToken,
-    // Else it says at each start that this is better set.
+    // Without it the SDK prints a recommendation at each start.
     refreshSTSToken: async () => token,
     ...options,
   });
 }
 
-// The account itself: it arranges what tests find.
+// The client with the account's own key, to prepare and check objects.
 function owner() {
   return new OSS({ endpoint: stage.OSS, bucket: stage.BUCKET, accessKeyId: 'rootid', accessKeySecret: 'rootsecret' });
 }
 
-// A file that is gone when the test is over.
+// A file that is deleted after the test.
 function file(t, content) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'appserver-sdk-'));
   t.after(() => fs.rmSync(folder, { recursive: true }));
@@ -47,7 +47,7 @@ for (const authorizationV4 of [false, true]) {
     const connect = (token, options) => clientWith(token, { authorizationV4, ...options });
     const own = async (user) => connect(await stage.token('my-photos', { user }));
 
-    test('what is put is got, listed and deleted', async () => {
+    test('an object is put, read, listed and deleted', async () => {
       const user = stage.newUser();
       const client = await own(user);
       const key = `users/${user}/a picture+of 50% ~é中!'(*).jpg`;
@@ -70,7 +70,7 @@ for (const authorizationV4 of [false, true]) {
       await refused({ ...gone, message: 'Object not exists' }, () => client.head(key));
     });
 
-    test('all pages of both listings arrive', async () => {
+    test('both listings return all pages', async () => {
       const user = stage.newUser();
       const client = await own(user);
       const prefix = `users/${user}/`;
@@ -97,7 +97,7 @@ for (const authorizationV4 of [false, true]) {
       assert.deepEqual((await client.list({ prefix })).objects ?? [], []);
     });
 
-    test('an upload in parts is resumed where it broke off, with the next token', async (t) => {
+    test('a multipart upload is resumed with the next token', async (t) => {
       const user = stage.newUser();
       const key = `users/${user}/film.mp4`;
       const content = crypto.randomBytes(4 * PART + 77);
@@ -113,7 +113,7 @@ for (const authorizationV4 of [false, true]) {
         },
       });
       await assert.rejects(broken, { name: 'cancel' });
-      // As an app keeps it between two starts.
+      // As an app stores it between two starts.
       checkpoint = JSON.parse(JSON.stringify(checkpoint));
       const second = connect(await stage.token('my-photos', { user, duration: 3599 }));
       assert.notEqual(first.options.accessKeyId, second.options.accessKeyId);
@@ -129,7 +129,7 @@ for (const authorizationV4 of [false, true]) {
       assert.deepEqual(numbers, ['1', '2', '3', '4', '5'], 'no part was sent twice');
     });
 
-    test('an upload that is given up is gone', async () => {
+    test('an aborted upload is removed', async () => {
       const user = stage.newUser();
       const client = await own(user);
       const key = `users/${user}/film.mp4`;
@@ -173,7 +173,7 @@ for (const authorizationV4 of [false, true]) {
       assert.match(refusal.text, /<Code>AccessDenied<\/Code>/);
     });
 
-    test('nothing outside the grant is done', async () => {
+    test('requests outside the grant are refused', async () => {
       const user = stage.newUser();
       const client = await own(user);
       const others = 'users/bob/lake.jpg';
@@ -197,13 +197,13 @@ for (const authorizationV4 of [false, true]) {
       for (const act of acts) await refused(DENIED, act);
     });
 
-    test('an expired token is refused, and refreshSTSToken brings the next one', async () => {
+    test('an expired token is refused, and refreshSTSToken fetches the next one', async () => {
       const user = stage.newUser();
       const key = `users/${user}/a.jpg`;
       let refreshed = 0;
       const client = connect(await stage.shortLivedToken('my-photos', 600, { user }), {
         refreshSTSTokenInterval: 300_000,
-        // Our JSON as it is: the SDK finds its own names in it.
+        // Our JSON unchanged: the SDK reads its own names from it.
         refreshSTSToken: () => {
           refreshed += 1;
           return stage.token('my-photos', { user });
@@ -216,7 +216,7 @@ for (const authorizationV4 of [false, true]) {
         await refused({ code: 'SecurityTokenExpired', message }, () => client.put(key, Buffer.from('grass')));
         assert.equal(refreshed, 0);
 
-        // As if five minutes had gone by: the SDK goes by nothing else.
+        // As if five minutes had passed; the SDK checks nothing else.
         client.options.refreshSTSTokenInterval = 0;
         assert.equal((await client.put(key, Buffer.from('grass'))).res.status, 200);
         client.options.refreshSTSTokenInterval = 300_000;
@@ -227,7 +227,7 @@ for (const authorizationV4 of [false, true]) {
       assert.equal((await client.get(key)).content.toString(), 'grass');
     });
 
-    test('a clock that is wrong is refused as such', async () => {
+    test('a wrong clock is refused with its own error', async () => {
       const user = stage.newUser();
       const client = await own(user);
       const message = 'The difference between the request time and the current time is too large.';
@@ -235,7 +235,7 @@ for (const authorizationV4 of [false, true]) {
         refused({ code: 'RequestTimeTooSkewed', message }, () => client.get(`users/${user}/a.jpg`)));
     });
 
-    test('a token opens nothing without its own key', async () => {
+    test('a token needs its own key', async () => {
       const [user, other] = [stage.newUser(), stage.newUser()];
       const mine = await stage.token('my-photos', { user });
       const others = await stage.token('my-photos', { user: other });
@@ -256,7 +256,7 @@ for (const authorizationV4 of [false, true]) {
       await refused({ code: 'InvalidAccessKeyId', message: unknown }, get({ SecurityToken: undefined }));
     });
 
-    test('the ready policies let in what they name', async () => {
+    test('the ready policies allow what they name', async () => {
       const client = async (grant, parameters) => connect(await stage.token(grant, parameters));
       const names = async (from, prefix) => (await from.list({ prefix })).objects.map(({ name }) => name);
       const grass = '2015/01/01/grass.jpg';

@@ -1,5 +1,5 @@
 'use strict';
-// @alicloud/credentials, which fetches its credentials from a URL and renews them by itself.
+// @alicloud/credentials, which fetches its credentials from a URL and renews them automatically.
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -32,9 +32,9 @@ test('a credentials URI is all that ali-oss needs', async () => {
   assert.equal(await stage.vended(), before + 1, 'one token for all');
 });
 
-test('a token near its end is fetched again, and a fresh one is kept', async () => {
+test('a token near its expiry is replaced, and a fresh one is reused', async () => {
   const user = stage.newUser();
-  // The SDK drops what has a quarter of an hour left: these from the beginning.
+  // The SDK discards tokens with a quarter of an hour left, so it discards these at once.
   const short = credentialOf(await stage.ticket('my-photos', { user, duration: 900 }));
   const fresh = credentialOf(await stage.ticket('my-photos', { user }));
   const before = await stage.vended();
@@ -53,9 +53,9 @@ test('a token near its end is fetched again, and a fresh one is kept', async () 
   assert.equal(first, second);
 });
 
-test('a ticket that is over is shown with its code', async () => {
+test('an expired ticket is reported with its code', async () => {
   const url = await stage.ticket('my-photos', { user: stage.newUser() });
-  // Nobody wants to wait for its end: a changed one is answered alike.
+  // A changed token gets the same answer as an expired one, without the wait.
   const credential = credentialOf(`${url.slice(0, -4)}AAAA`);
 
   await assert.rejects(credential.getCredential(), (error) => {

@@ -1,5 +1,5 @@
 'use strict';
-// What README.md and docs/connect/javascript.md show is run as it is printed; only the ports are this run's own.
+// Runs the examples of README.md and docs/connect/javascript.md as printed, with the ports of this run.
 
 const assert = require('node:assert/strict');
 const { execFileSync } = require('node:child_process');
@@ -7,7 +7,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 
-// The one block in a language on a page.
+// The only block of a language on a page.
 function block(page, language) {
   const text = fs.readFileSync(path.join(__dirname, '../../..', page), 'utf8');
   const found = [...text.matchAll(new RegExp(`^\`\`\`${language}\n(.*?)^\`\`\`$`, 'gms'))];
@@ -22,7 +22,7 @@ for (const page of ['README.md', 'docs/connect/javascript.md']) {
       .replaceAll('http://127.0.0.1:8080', process.env.README_URL)
       .replaceAll('http://127.0.0.1:8091', process.env.README_OSS_URL);
     assert.notEqual(here, shown);
-    // `import` looks for packages from where the file is.
+    // `import` resolves packages from the file's folder.
     const file = path.join(path.dirname(process.env.NODE_PATH), 'readme.mjs');
     fs.writeFileSync(file, here);
     t.after(() => fs.rmSync(file));

@@ -1,5 +1,5 @@
 'use strict';
-// AppServer and its emulator as tests/sdk/run.sh has started them.
+// AppServer and its emulator as started by tests/sdk/run.sh.
 
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
@@ -15,15 +15,15 @@ const REGION = 'oss-cn-hangzhou';
 
 const CREDENTIAL = `Basic ${Buffer.from('sdk-tests:sdk-tests-demo-secret').toString('base64')}`;
 
-// The least that OSS takes as a part that is not the last.
+// The minimum size of a part other than the last.
 const PART = 100 * 1024;
 
-// A user whom no other test knows; their objects lie under `users/<user>/`.
+// A user that no other test uses; their objects are under `users/<user>/`.
 function newUser() {
   return `u-${crypto.randomBytes(6).toString('hex')}`;
 }
 
-// What a user's identity provider would give to the app.
+// A token as the user's identity provider issues it.
 function jwt(user) {
   const claims = {
     iss: 'https://login.sdk-tests.invalid/', aud: 'photo-app', sub: user, exp: Math.floor(Date.now() / 1000) + 600,
@@ -33,12 +33,12 @@ function jwt(user) {
   return `${signed}.${crypto.createHmac('sha256', process.env.ISSUER_SECRET).update(signed).digest('base64url')}`;
 }
 
-// What an app shows: a user's credential, or the client's own.
+// An app's credential: a user's, or the client's own.
 function authorization(user) {
   return user ? `Bearer ${jwt(user)}` : CREDENTIAL;
 }
 
-// A token of AppServer's, as an app fetches it: for a user, or for the client itself.
+// A token of AppServer, as an app fetches it: for a user, or for the client itself.
 async function token(grant, { duration, user, ...parameters } = {}) {
   const asked = new URLSearchParams({ Grant: grant });
   if (duration) asked.set('DurationSeconds', duration);
@@ -48,7 +48,7 @@ async function token(grant, { duration, user, ...parameters } = {}) {
   return answer.json();
 }
 
-// The URL that an SDK is given, which sends a bare GET to it.
+// The URL for an SDK, which sends a plain GET to it.
 async function ticket(grant, { duration, user, ...parameters } = {}) {
   const answer = await fetch(`${APPSERVER}/v1/tickets`, {
     method: 'POST',
@@ -59,7 +59,7 @@ async function ticket(grant, { duration, user, ...parameters } = {}) {
   return (await answer.json()).Url;
 }
 
-// How many tokens AppServer has handed out to users.
+// The number of tokens that AppServer has vended to users.
 async function vended() {
   const metrics = await (await fetch(`${ADMIN}/metrics`)).text();
   const found = metrics.match(/^appserver_tokens_vended_total\{client="photo-app",.*\} (\d+)$/m);
@@ -73,19 +73,19 @@ async function control(method, path, body) {
   return answer.status === 204 ? undefined : answer.json();
 }
 
-// A token that ends sooner than it was asked for.
+// A token with a shorter lifetime than requested.
 async function shortLivedToken(grant, seconds, parameters) {
   const fault = { Fault: { ShortLived: { Seconds: seconds } }, Times: 1, Action: 'AssumeRole' };
   await control('POST', 'faults', fault);
   try {
-    // A duration that nobody else asks for, so that this is nobody else's token.
+    // A duration that no other test requests, so that no other test shares this token.
     return await token(grant, { ...parameters, duration: 962 });
   } finally {
     await control('DELETE', 'faults');
   }
 }
 
-// Moves the emulator's clock on for a while. Requests may be 15 minutes off, so no further than that.
+// Moves the emulator's clock forward for a while, by at most the 15 minutes that requests may differ.
 async function later(seconds, act) {
   await control('POST', 'clock', { AdvanceSeconds: seconds });
   try {
@@ -95,13 +95,13 @@ async function later(seconds, act) {
   }
 }
 
-// What the emulated OSS was asked about an object.
+// The requests to the emulated OSS about an object.
 async function ossCalls(key) {
   const { Calls: calls } = await control('GET', 'oss/calls');
   return calls.filter((call) => call.Parameters.Key === key);
 }
 
-// Gets a URL of any name, from this machine: not every resolver knows what ends in `.localhost`.
+// Gets a URL of any name, from this machine: not every resolver knows names that end in `.localhost`.
 function fetchUrl(url) {
   const { host, port, pathname, search } = new URL(url);
   return new Promise((resolve, reject) => {
@@ -116,7 +116,7 @@ function fetchUrl(url) {
   });
 }
 
-// What is refused must be refused in just this way.
+// Checks that a call is refused with exactly this error.
 async function refused(expected, act) {
   await assert.rejects(act, (error) => {
     const { status, code, name, message } = error;

@@ -1,5 +1,5 @@
 'use strict';
-// The emulated STS, asked by ali-oss (HMAC-SHA1) and by Alibaba's own client (ACS3-HMAC-SHA256).
+// The emulated STS with ali-oss (HMAC-SHA1) and with Alibaba's own client (ACS3-HMAC-SHA256).
 
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
@@ -11,7 +11,7 @@ const sts20150401 = require('@alicloud/sts20150401');
 const stage = require('./stage');
 
 const ROLE = 'acs:ram::11223344:role/oss-readonly';
-// With all that signers get wrong.
+// With all characters that signers often encode wrongly.
 const POLICY = {
   Version: '1',
   Statement: [
@@ -36,7 +36,7 @@ async function opensTheAlbum(credentials) {
   await stage.refused(stage.DENIED, () => client.get('albums/2016/autumn.jpg'));
 }
 
-test("ali-oss's STS class assumes a role, and its token opens what the policy says", async () => {
+test("ali-oss's STS class assumes a role, and its token allows what the policy allows", async () => {
   const sts = new OSS.STS({ endpoint: stage.STS, accessKeyId: 'testid', accessKeySecret: 'testsecret' });
 
   const { credentials, res } = await sts.assumeRole(ROLE, POLICY, 1800, 'sdk-tests');
@@ -47,7 +47,7 @@ test("ali-oss's STS class assumes a role, and its token opens what the policy sa
   await opensTheAlbum({ accessKeyId, accessKeySecret, securityToken });
 });
 
-test("ali-oss's STS class is told what it may not", async () => {
+test("ali-oss's STS class gets STS's refusals", async () => {
   const assume = (accessKeyId, accessKeySecret, role = ROLE, policy = POLICY) => {
     const sts = new OSS.STS({ endpoint: stage.STS, accessKeyId, accessKeySecret });
     return sts.assumeRole(role, policy, 1800, 'sdk-tests');
@@ -70,7 +70,7 @@ test("ali-oss's STS class is told what it may not", async () => {
   }
 });
 
-// Alibaba's client with somebody's key.
+// Alibaba's client with a given key.
 function client(accessKeyId, accessKeySecret, securityToken) {
   const config = { accessKeyId, accessKeySecret, securityToken, protocol: 'http' };
   return new sts20150401.default(new Config({ ...config, endpoint: stage.STS.replace('http://', '') }));
@@ -81,7 +81,7 @@ function assume(from, changed) {
   return from.assumeRole(new sts20150401.AssumeRoleRequest({ ...asked, ...changed }));
 }
 
-test("Alibaba's STS client assumes a role, and its token opens what the policy says", async () => {
+test("Alibaba's STS client assumes a role, and its token allows what the policy allows", async () => {
   const answer = await assume(client('testid', 'testsecret'));
 
   assert.equal(answer.statusCode, 200);
@@ -89,7 +89,7 @@ test("Alibaba's STS client assumes a role, and its token opens what the policy s
   await opensTheAlbum(answer.body.credentials);
 });
 
-test("Alibaba's STS client is told who asks", async () => {
+test("Alibaba's STS client gets the caller's identity", async () => {
   const token = await stage.token('daily-photos');
   const user = await client('testid', 'testsecret').getCallerIdentity();
   const session = client(token.AccessKeyId, token.AccessKeySecret, token.SecurityToken);
@@ -100,7 +100,7 @@ test("Alibaba's STS client is told who asks", async () => {
   assert.equal(role.body.arn, 'acs:ram::11223344:assumed-role/oss-readonly/sdk-tests');
 });
 
-test("Alibaba's STS client is told what it may not", async () => {
+test("Alibaba's STS client gets STS's refusals", async () => {
   const table = [
     [400, 'SignatureDoesNotMatch', () => assume(client('testid', 'wrong'))],
     [404, 'InvalidAccessKeyId.NotFound', () => assume(client('nobody', 'testsecret'))],

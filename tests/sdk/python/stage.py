@@ -1,4 +1,4 @@
-"""AppServer and its emulator as tests/sdk/run.sh has started them."""
+"""AppServer and its emulator as started by tests/sdk/run.sh."""
 
 import base64
 import contextlib
@@ -23,15 +23,15 @@ REGION = "cn-hangzhou"
 
 CREDENTIAL = "Basic " + base64.b64encode(b"sdk-tests:sdk-tests-demo-secret").decode()
 
-# The least that OSS takes as a part that is not the last.
+# The minimum size of a part other than the last.
 PART = 100 * 1024
 
-# What OSS says where a policy does not let a request through.
+# OSS's error for a request that a policy denies.
 NOT_BY_POLICY = "Access denied by authorizer's policy."
 
 
 def jwt(user):
-    """What a user's identity provider would give to the app."""
+    """A token as the user's identity provider issues it."""
 
     def encoded(part):
         return base64.urlsafe_b64encode(part).rstrip(b"=")
@@ -50,7 +50,7 @@ def authorization(user):
 
 
 def token(grant, duration=None, user=None, **parameters):
-    """A token of AppServer's: for a user, or for the client itself."""
+    """A token of AppServer, for a user or for the client itself."""
     asked = {"Grant": grant} | {f"Parameters.{name}": value for name, value in parameters.items()}
     if duration:
         asked["DurationSeconds"] = duration
@@ -61,9 +61,9 @@ def token(grant, duration=None, user=None, **parameters):
 
 
 def ticket(grant, duration=None, user=None, **parameters):
-    """The URL that an SDK is given, which sends a bare GET to it."""
+    """The URL for an SDK, which sends a plain GET to it."""
     asked = {"Grant": grant, "Parameters": parameters, "DurationSeconds": duration}
-    # What is not asked for is left out: `null` is refused.
+    # Absent values are left out, because `null` is refused.
     asked = {name: value for name, value in asked.items() if value is not None}
     headers = {"Authorization": authorization(user), "Content-Type": "application/json"}
     url, body = f"{APPSERVER}/v1/tickets", json.dumps(asked).encode()
@@ -72,7 +72,7 @@ def ticket(grant, duration=None, user=None, **parameters):
 
 
 def vended():
-    """How many tokens AppServer has handed out to users."""
+    """The number of tokens that AppServer has vended to users."""
     with urllib.request.urlopen(f"{ADMIN}/metrics", timeout=30) as answer:
         metrics = answer.read().decode()
     found = re.search(r'^appserver_tokens_vended_total\{client="photo-app",.*\} (\d+)$', metrics, re.MULTILINE)
@@ -89,11 +89,11 @@ def control(method, path, body=None):
 
 
 def short_lived_token(grant, seconds, **parameters):
-    """A token that ends sooner than it was asked for."""
+    """A token with a shorter lifetime than requested."""
     fault = {"Fault": {"ShortLived": {"Seconds": seconds}}, "Times": 1, "Action": "AssumeRole"}
     control("POST", "faults", fault)
     try:
-        # A duration that nobody else asks for, so that this is nobody else's token.
+        # A duration that no other test requests, so that no other test shares this token.
         return token(grant, duration=961, **parameters)
     finally:
         control("DELETE", "faults")
@@ -101,7 +101,7 @@ def short_lived_token(grant, seconds, **parameters):
 
 @contextlib.contextmanager
 def later(seconds):
-    """The emulator's clock, moved on for a while. Requests may be 15 minutes off, so no further than that."""
+    """Moves the emulator's clock forward for a while, by at most the 15 minutes that requests may differ."""
     control("POST", "clock", {"AdvanceSeconds": seconds})
     try:
         yield
@@ -110,11 +110,11 @@ def later(seconds):
 
 
 def oss_calls(key):
-    """What the emulated OSS was asked about an object: (operation, part number or nothing, outcome)."""
+    """The requests to the emulated OSS about an object: (operation, part number or None, outcome)."""
     calls = [call for call in control("GET", "oss/calls")["Calls"] if call["Parameters"].get("Key") == key]
     return [(call["Action"], call["Parameters"].get("partNumber"), call["Outcome"]) for call in calls]
 
 
 def owner():
-    """The bucket, in the hands of the account itself: it arranges what tests find."""
+    """The bucket with the account's own key, to prepare and check objects."""
     return oss2.Bucket(oss2.Auth("rootid", "rootsecret"), OSS, BUCKET)

@@ -1,4 +1,4 @@
-"""SDKs that fetch their credentials from a URL, and renew them by themselves."""
+"""SDKs that fetch their credentials from a URL and renew them automatically."""
 
 import asyncio
 import json
@@ -15,12 +15,12 @@ import stage
 
 
 def client_of(url):
-    """alibabacloud_credentials, as an app would set it up."""
+    """alibabacloud_credentials, as an app configures it."""
     return Client(Config(type="credentials_uri", credentials_uri=url))
 
 
 class FromUri(CredentialsProvider):
-    """alibabacloud_credentials' tokens for oss2, which asks for them at each request."""
+    """Passes alibabacloud_credentials' tokens to oss2, which fetches them for each request."""
 
     def __init__(self, client):
         self.client = client
@@ -45,8 +45,8 @@ def test_a_credentials_uri_is_all_that_oss2_needs(user):
     assert stage.vended() == before + 1, "one token for all"
 
 
-def test_a_token_near_its_end_is_fetched_again_and_a_fresh_one_is_kept(user):
-    # The SDK drops what has a quarter of an hour left: these from the beginning.
+def test_a_token_near_its_expiry_is_replaced_and_a_fresh_one_is_reused(user):
+    # The SDK discards tokens with a quarter of an hour left, so it discards these at once.
     short = client_of(stage.ticket("my-photos", duration=900, user=user))
     fresh = client_of(stage.ticket("my-photos", user=user))
     before = stage.vended()
@@ -61,14 +61,14 @@ def test_a_token_near_its_end_is_fetched_again_and_a_fresh_one_is_kept(user):
     assert second.provider_name == "credential_uri"
 
 
-def test_the_asynchronous_way_brings_the_same_token(user):
+def test_the_asynchronous_client_gets_the_same_token(user):
     client = client_of(stage.ticket("my-photos", user=user))
     assert asyncio.run(client.get_credential_async()).access_key_id == client.get_credential().access_key_id
 
 
-def test_a_ticket_that_is_over_is_shown_with_its_code(user):
+def test_an_expired_ticket_is_reported_with_its_code(user):
     url = stage.ticket("my-photos", user=user)
-    # Nobody wants to wait for its end: a changed one is answered alike.
+    # A changed token gets the same answer as an expired one, without the wait.
     client = client_of(url[:-4] + "AAAA")
     with pytest.raises(CredentialException) as caught:
         client.get_credential()
@@ -76,7 +76,7 @@ def test_a_ticket_that_is_over_is_shown_with_its_code(user):
     assert '"Code":"Unauthenticated"' in str(caught.value)
 
 
-def test_oss2s_metadata_provider_takes_a_token_for_what_it_is(user):
+def test_oss2s_metadata_provider_reads_the_lifetime_of_a_token(user):
     before = stage.vended()
     provider = EcsRamRoleCredentialsProvider(stage.ticket("my-photos", user=user), max_retries=1)
     bucket = oss2.Bucket(oss2.ProviderAuth(provider), stage.OSS, stage.BUCKET)
@@ -85,7 +85,7 @@ def test_oss2s_metadata_provider_takes_a_token_for_what_it_is(user):
 
     assert bucket.get_object(f"users/{user}/a.jpg").read() == b"grass"
     assert stage.vended() == before + 1
-    # Without `LastUpdated` it would take the token for one of six hours, and renew it all the time.
+    # Without `LastUpdated` it would assume a lifetime of six hours, and renew the token all the time.
     assert provider.get_credentials().duration in range(3590, 3601)
 
 

@@ -1,4 +1,4 @@
-"""oss2, with signatures V1 and V4: everything that a grant gives, and nothing beyond it."""
+"""oss2, with signatures V1 and V4: everything that a grant allows, and nothing beyond it."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def bucket(bucket_with, user):
 
 
 def refused(status, code, message, act):
-    """Runs what must be refused in just this way; hands the error back."""
+    """Calls `act`, which must be refused with this error; returns the error."""
     with pytest.raises(oss2.exceptions.ServerError) as caught:
         act()
     error = caught.value
@@ -44,13 +44,13 @@ def refused(status, code, message, act):
 
 
 def denied(act):
-    """Runs what no policy allows; hands the emulator's decision back."""
+    """Calls `act`, which no policy allows; returns the emulator's decision."""
     error = refused(403, "AccessDenied", stage.NOT_BY_POLICY, act)
     assert type(error) is oss2.exceptions.AccessDenied
     return json.loads(error.details["EmulatorDecision"])
 
 
-def test_what_is_put_is_got_listed_and_deleted(bucket, user):
+def test_an_object_is_put_read_listed_and_deleted(bucket, user):
     key = f"users/{user}/a picture+of 50% ~é中.jpg"
     content = os.urandom(5000)
 
@@ -68,7 +68,7 @@ def test_what_is_put_is_got_listed_and_deleted(bucket, user):
     assert not bucket.object_exists(key)
 
 
-def test_all_pages_of_both_listings_arrive(bucket, user):
+def test_both_listings_return_all_pages(bucket, user):
     prefix = f"users/{user}/"
     keys = [f"{prefix}{folder}/{number} é+.jpg" for folder in "ab" for number in range(3)]
     for key in keys:
@@ -82,7 +82,7 @@ def test_all_pages_of_both_listings_arrive(bucket, user):
     assert bucket.list_objects(prefix=prefix).object_list == []
 
 
-def test_an_upload_in_parts_arrives_whole(bucket, user):
+def test_a_multipart_upload_is_complete(bucket, user):
     key = f"users/{user}/film.mp4"
     content = os.urandom(2 * stage.PART + 77)
     upload = bucket.init_multipart_upload(key).upload_id
@@ -97,7 +97,7 @@ def test_an_upload_in_parts_arrives_whole(bucket, user):
     assert bucket.get_object(key).read() == content
 
 
-def test_an_upload_that_is_given_up_is_gone(bucket, user):
+def test_an_aborted_upload_is_removed(bucket, user):
     key = f"users/{user}/film.mp4"
     upload = bucket.init_multipart_upload(key).upload_id
     bucket.upload_part(key, upload, 1, b"x" * stage.PART)
@@ -110,7 +110,7 @@ def test_an_upload_that_is_given_up_is_gone(bucket, user):
     assert not bucket.object_exists(key)
 
 
-def test_an_upload_is_resumed_where_it_broke_off_with_the_next_token(bucket_with, user, tmp_path):
+def test_an_interrupted_upload_is_resumed_with_the_next_token(bucket_with, user, tmp_path):
     key = f"users/{user}/film.mp4"
     film = tmp_path / "film.mp4"
     film.write_bytes(os.urandom(4 * stage.PART))
@@ -143,7 +143,7 @@ def test_an_upload_is_resumed_where_it_broke_off_with_the_next_token(bucket_with
     assert bucket_with(second).get_object(key).read() == film.read_bytes()
 
 
-def test_a_download_in_ranges_arrives_whole(bucket, user, tmp_path):
+def test_a_download_in_ranges_is_complete(bucket, user, tmp_path):
     key = f"users/{user}/film.mp4"
     content = os.urandom(3 * stage.PART)
     bucket.put_object(key, content)
@@ -178,7 +178,7 @@ def test_a_presigned_url_carries_the_token(bucket, user):
     denied(lambda: bucket.get_object_with_url(foreign))
 
 
-def test_nothing_outside_the_grant_is_done(bucket, user, tmp_path):
+def test_requests_outside_the_grant_are_refused(bucket, user, tmp_path):
     others = "users/bob/lake.jpg"
     outside = {
         "oss:GetObject": [
@@ -215,11 +215,11 @@ def test_nothing_outside_the_grant_is_done(bucket, user, tmp_path):
             assert said == (action, "SessionPolicy", {"Decision": "ImplicitlyDenied"}), decision
 
     assert stage.owner().get_object(others).read() == before
-    # Without a body there is a header with the same.
+    # For an answer without a body the same text is in a header.
     refused(403, "AccessDenied", stage.NOT_BY_POLICY, lambda: bucket.head_object(others))
 
 
-def test_an_expired_token_is_refused_as_such(bucket_with, user):
+def test_an_expired_token_is_refused_with_its_own_error(bucket_with, user):
     bucket = bucket_with(stage.short_lived_token("my-photos", 600, user=user))
     bucket.put_object(f"users/{user}/a.jpg", b"grass")
 
@@ -233,7 +233,7 @@ def test_an_expired_token_is_refused_as_such(bucket_with, user):
     assert bucket.get_object(f"users/{user}/a.jpg").read() == b"grass"
 
 
-def test_a_clock_that_is_wrong_is_refused_as_such(bucket, user):
+def test_a_wrong_clock_is_refused_with_its_own_error(bucket, user):
     with stage.later(1000):
         refused(
             403, "RequestTimeTooSkewed",
@@ -242,7 +242,7 @@ def test_a_clock_that_is_wrong_is_refused_as_such(bucket, user):
         )
 
 
-def test_a_token_opens_nothing_without_its_own_key(bucket_with, user):
+def test_a_token_needs_its_own_key(bucket_with, user):
     mine = stage.token("my-photos", user=user)
     others = stage.token("my-photos", user=f"{user}-2")
     get = f"users/{user}/a.jpg"

@@ -35,7 +35,7 @@ def client(client_with, user):
 
 
 def refused(status, code, message, act):
-    """Runs what must be refused in just this way; hands the error back."""
+    """Calls `act`, which must be refused with this error; returns the error."""
     with pytest.raises(oss.exceptions.OperationError) as caught:
         act()
     error = caught.value.unwrap()
@@ -44,7 +44,7 @@ def refused(status, code, message, act):
     return error
 
 
-def test_what_is_put_is_got_listed_and_deleted(client, user):
+def test_an_object_is_put_read_listed_and_deleted(client, user):
     key = f"users/{user}/a picture+of 50% ~é中.jpg"
     content = os.urandom(5000)
 
@@ -62,7 +62,7 @@ def test_what_is_put_is_got_listed_and_deleted(client, user):
     assert not client.is_object_exist(stage.BUCKET, key)
 
 
-def test_an_upload_in_parts_is_resumed_with_the_next_token(client_with, user, tmp_path):
+def test_a_multipart_upload_is_resumed_with_the_next_token(client_with, user, tmp_path):
     key = f"users/{user}/film.mp4"
     film = tmp_path / "film.mp4"
     film.write_bytes(os.urandom(4 * stage.PART))
@@ -106,7 +106,7 @@ def test_a_presigned_url_carries_the_token(client, user):
         assert answer.read() == b"grass"
 
 
-def test_nothing_outside_the_grant_is_done(client, user):
+def test_requests_outside_the_grant_are_refused(client, user):
     others = "users/bob/lake.jpg"
     for act in (
         lambda: client.get_object(oss.GetObjectRequest(stage.BUCKET, others)),
@@ -123,7 +123,7 @@ def test_nothing_outside_the_grant_is_done(client, user):
     refused(403, "AccessDenied", stage.NOT_BY_POLICY, lambda: client.head_object(head))
 
 
-def test_an_expired_token_and_a_strange_one_are_refused_as_such(client_with, user):
+def test_expired_and_invalid_tokens_are_refused_with_their_own_errors(client_with, user):
     get = oss.GetObjectRequest(stage.BUCKET, f"users/{user}/a.jpg")
     short = stage.short_lived_token("my-photos", 600, user=user)
     mine = stage.token("my-photos", user=user)

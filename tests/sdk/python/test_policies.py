@@ -1,4 +1,4 @@
-"""The ready policies of config/policies, each by what oss2 can do with it and what not."""
+"""The ready policies of config/policies: what oss2 can do with each of them, and what not."""
 
 import datetime
 import json
@@ -41,7 +41,7 @@ def keys(bucket, prefix):
 
 
 def writes(bucket, key):
-    """All that changes an object."""
+    """All operations that change an object."""
     return [
         lambda: bucket.put_object(key, b"x"),
         lambda: bucket.init_multipart_upload(key),
@@ -52,7 +52,7 @@ def writes(bucket, key):
 
 
 def multipart(bucket, key, content):
-    """An upload in parts that asks what has arrived, as one that is resumed does."""
+    """A multipart upload that lists its parts, as a resumed one does."""
     upload = bucket.init_multipart_upload(key).upload_id
     parts = [
         oss2.models.PartInfo(number, bucket.upload_part(key, upload, number, content[at : at + stage.PART]).etag)
@@ -62,7 +62,7 @@ def multipart(bucket, key, content):
     bucket.complete_multipart_upload(key, upload, parts)
 
 
-def test_daily_photos_are_read_and_nothing_else_is(bucket_of):
+def test_only_daily_photos_are_read(bucket_of):
     bucket = bucket_of("daily-photos")
 
     assert bucket.get_object("2015/01/01/grass.jpg").read()
@@ -94,7 +94,7 @@ def test_todays_photos_are_read_and_yesterdays_are_not(bucket_of):
     )
 
 
-def test_one_album_is_read_by_keys_that_are_known(bucket_of):
+def test_one_album_is_read_by_known_keys(bucket_of):
     bucket = bucket_of("one-album", album="2015")
 
     assert bucket.get_object("albums/2015/spring.jpg").read()
@@ -161,7 +161,7 @@ def test_list_only_lists_and_reads_nothing(bucket_of):
     )
 
 
-def test_a_users_own_prefix_is_theirs_and_nobody_elses_is(bucket_of, user):
+def test_users_access_only_their_own_prefix(bucket_of, user):
     bucket = bucket_of("my-photos", user=user)
     content = os.urandom(2 * stage.PART + 5)
 
@@ -181,7 +181,7 @@ def test_a_users_own_prefix_is_theirs_and_nobody_elses_is(bucket_of, user):
     )
 
 
-def test_upload_only_uploads_resumes_and_gives_up_and_reads_nothing(bucket_of, user):
+def test_upload_only_uploads_resumes_and_aborts_and_reads_nothing(bucket_of, user):
     bucket = bucket_of("upload-only")
     key = f"uploads/sdk-tests/{user}.mp4"
     content = os.urandom(2 * stage.PART + 5)
@@ -213,5 +213,5 @@ def test_read_all_reads_and_lists_what_the_role_can_and_writes_nothing(bucket_of
     denied(*writes(bucket, "users/bob/lake.jpg"))
 
 
-def test_no_ready_policy_is_left_untried():
+def test_every_ready_policy_has_a_test():
     assert TRIED == POLICIES

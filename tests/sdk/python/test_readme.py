@@ -1,4 +1,4 @@
-"""What docs/connect/python.md shows is run as it is printed; only the ports are this run's own."""
+"""Runs the example of docs/connect/python.md as printed, with the ports of this run."""
 
 import os
 import pathlib
@@ -10,7 +10,7 @@ PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/connect/python.md"
 
 
 def block(language):
-    """The one block in a language on the page."""
+    """The only block of a language on the page."""
     [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
     return found
 

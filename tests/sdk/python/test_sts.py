@@ -1,4 +1,4 @@
-"""The emulated STS, asked by Alibaba's own client, which signs with ACS3-HMAC-SHA256."""
+"""The emulated STS with Alibaba's own client, which signs with ACS3-HMAC-SHA256."""
 
 import json
 
@@ -14,7 +14,7 @@ import stage
 
 ROLE = "acs:ram::11223344:role/oss-readonly"
 
-# With all that signers get wrong.
+# With all characters that signers often encode wrongly.
 POLICY = json.dumps(
     {
         "Version": "1",
@@ -31,7 +31,7 @@ POLICY = json.dumps(
 
 
 def sts(key="testid", secret="testsecret", token=None):
-    """The client with somebody's key."""
+    """The client with a given key."""
     return Client(
         Config(
             access_key_id=key, access_key_secret=secret, security_token=token,
@@ -52,7 +52,7 @@ def refused(status, code, act):
     return caught.value
 
 
-def test_a_role_is_assumed_and_its_token_opens_what_the_policy_says():
+def test_a_role_is_assumed_and_its_token_allows_what_the_policy_allows():
     answer = assume(sts())
 
     assert answer.status_code == 200
@@ -65,7 +65,7 @@ def test_a_role_is_assumed_and_its_token_opens_what_the_policy_says():
         bucket.get_object("albums/2016/autumn.jpg")
 
 
-def test_callers_are_told_who_they_are():
+def test_get_caller_identity_returns_the_caller():
     user = sts().get_caller_identity().body
     assert (user.identity_type, user.account_id, user.arn) == (
         "RAMUser", "11223344", "acs:ram::11223344:user/appserver",
@@ -77,7 +77,7 @@ def test_callers_are_told_who_they_are():
     assert role.arn == "acs:ram::11223344:assumed-role/oss-readonly/sdk-tests"
 
 
-def test_refusals_arrive_as_what_they_are():
+def test_refusals_have_their_documented_codes():
     refused(400, "SignatureDoesNotMatch", lambda: assume(sts(secret="wrong")))
     refused(404, "InvalidAccessKeyId.NotFound", lambda: assume(sts(key="nobody")))
     refused(400, "InvalidAccessKeyId.Inactive", lambda: assume(sts(key="disabledid", secret="disabledsecret")))
@@ -90,7 +90,7 @@ def test_refusals_arrive_as_what_they_are():
         refused(400, "InvalidTimeStamp.Expired", lambda: assume(sts()))
 
 
-def test_throttling_arrives_as_such_and_ends():
+def test_throttling_is_reported_and_ends():
     stage.control("POST", "faults", {"Fault": {"Throttle": {"TimeLeftMs": 700}}, "Times": 1, "Action": "AssumeRole"})
     refused(400, "Throttling.User", lambda: assume(sts()))
     assert assume(sts()).status_code == 200
