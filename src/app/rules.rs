@@ -31,7 +31,7 @@ pub(super) fn rules(
     limits.start_metrics(&metrics.throttled);
     let failures = Failures::new(failures, failed);
     for kind in [LimitKind::AddressFailures, LimitKind::ClientFailures] {
-        metrics.throttled.begin(None, kind.as_str(), failures.mode().as_str());
+        metrics.throttled.create_series(None, kind.as_str(), failures.mode().as_str());
     }
     Ok(Rules {
         authenticator: Authenticator::new(clients.into_iter().collect(), issuers),

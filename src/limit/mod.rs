@@ -79,7 +79,7 @@ impl Limits {
         {
             for (kind, limit) in [(LimitKind::Client, whole), (LimitKind::Subject, subject)] {
                 if let Some(limit) = limit {
-                    counts.begin(Some(client), kind.as_str(), limit.mode.as_str());
+                    counts.create_series(Some(client), kind.as_str(), limit.mode.as_str());
                 }
             }
         }

@@ -1,10 +1,10 @@
-//! How the audit does.
+//! Metrics of the audit.
 
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
-/// The audit's metrics; clones count together.
+/// Metrics of the audit. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AuditMetrics {
     written: Counter,
@@ -31,7 +31,7 @@ impl AuditMetrics {
         self.lost.inc_by(lines as u64);
     }
 
-    /// Brings the gauges up to date.
+    /// Sets the gauges.
     pub(crate) fn measured(&self, queued: usize, broken: bool) {
         self.queued.set(i64::try_from(queued).unwrap_or(i64::MAX));
         self.up.set((!broken).into());

@@ -1,4 +1,4 @@
-//! An error with everything behind it, for the log and for operators; never for callers.
+//! Error messages with their causes, for the log and for operators; never for callers.
 
 use std::error::Error;
 

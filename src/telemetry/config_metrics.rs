@@ -1,4 +1,4 @@
-//! Which configuration is in force, and whether the files' present one is another.
+//! Metrics of the active configuration and of reloads.
 
 use chrono::{DateTime, Utc};
 use prometheus_client::encoding::EncodeLabelSet;
@@ -13,15 +13,15 @@ pub(crate) struct ConfigMetrics {
     reloads: Family<ReloadLabels, Counter>,
     loaded: Gauge,
     hash: Family<HashLabels, Gauge>,
-    /// 0 while the files hold a configuration that was refused.
+    /// 0 while the files contain a configuration that was refused.
     last_reload_successful: Gauge,
-    /// 1 where a key was changed that is only read at the start.
+    /// 1 if a key was changed that is only read at the start.
     pub(crate) needs_restart: Gauge,
     /// 1 while a new AccessKey waits for STS to verify it; the old one still signs.
     pub(crate) key_unverified: Gauge,
 }
 
-/// How reading the configuration again ended.
+/// The outcome of a reload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reload {
     Applied,
@@ -40,25 +40,25 @@ struct HashLabels {
 
 impl ConfigMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        // From the start: an alert on the first refusal needs the zero before it.
+        // Created at zero: an alert on the first refusal needs the zero before it.
         for outcome in ["applied", "refused"] {
             drop(self.reloads.get_or_create(&ReloadLabels { outcome }));
         }
         registry.register(
             "config_reloads",
-            "Times that the configuration was read again, by outcome",
+            "Reloads of the configuration, by outcome",
             self.reloads.clone(),
         );
         registry.register_with_unit(
             "config_loaded_timestamp",
-            "When the configuration in force was loaded, since the Unix epoch",
+            "When the active configuration was loaded, since the Unix epoch",
             Unit::Seconds,
             self.loaded.clone(),
         );
         registry.register("config_in_force", "1, by the configuration's hash", self.hash.clone());
         registry.register(
             "config_last_reload_successful",
-            "Whether the last read of the files was applied; 0 while they hold a configuration that was refused",
+            "Whether the last reload was applied; 0 while the files contain a configuration that was refused",
             self.last_reload_successful.clone(),
         );
         registry.register(
@@ -73,7 +73,7 @@ impl ConfigMetrics {
         );
     }
 
-    /// A configuration is in force from now on.
+    /// A configuration became active.
     pub(crate) fn active_config(&self, hash: &str, since: DateTime<Utc>) {
         self.hash.clear();
         self.hash.get_or_create(&HashLabels { hash: hash.to_owned() }).set(1);
@@ -81,7 +81,7 @@ impl ConfigMetrics {
         self.last_reload_successful.set(1);
     }
 
-    /// Whether the files' last configuration was applied.
+    /// Whether the last reload was applied.
     pub(crate) fn last_reload_successful(&self) -> bool {
         self.last_reload_successful.get() == 1
     }

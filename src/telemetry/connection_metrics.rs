@@ -8,7 +8,7 @@ use prometheus_client::registry::Registry;
 
 use super::TransportMetrics;
 
-/// One listener's connections. Clones count together.
+/// One listener's connections. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Connections {
     /// Open connections.

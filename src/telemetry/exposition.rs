@@ -1,13 +1,13 @@
-//! The two text formats in which scrapers read metrics.
+//! The two text formats of metrics, and their negotiation.
 
 use std::collections::HashSet;
 
-/// How a scraper wants them.
+/// The text format of a response to a scraper.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum MetricsFormat {
-    /// OpenMetrics 1.0, which Prometheus asks for and `prometheus-client` writes.
+    /// OpenMetrics 1.0, which Prometheus requests and `prometheus-client` writes.
     OpenMetrics,
-    /// Prometheus's own text format 0.0.4, for everything else: it is the one that plain scrapers and `promtool` read.
+    /// Prometheus's text format 0.0.4, for all other scrapers and `promtool`.
     Text,
 }
 
@@ -25,7 +25,7 @@ impl MetricsFormat {
         }
     }
 
-    /// From what `prometheus-client` has written.
+    /// Converts the output of `prometheus-client` to this format.
     pub(crate) fn write(self, open_metrics: String) -> String {
         match self {
             Self::OpenMetrics => open_metrics,
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_scraper_gets_open_metrics_only_if_it_asks_for_them() {
+    fn a_scraper_gets_open_metrics_only_on_request() {
         let prometheus = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
         for (accept, expected) in [
             (Some(prometheus), MetricsFormat::OpenMetrics),
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_format_names_counters_as_their_samples_and_knows_neither_units_nor_an_end() {
+    fn the_text_format_names_counters_like_their_samples_and_has_no_units_and_no_end_mark() {
         let open_metrics = "\
 # HELP requests Requests, # TYPE a counter.
 # TYPE requests counter

@@ -1,4 +1,4 @@
-//! How fetching the keys of issuers does.
+//! Metrics of issuers' keys and of their fetches.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -11,14 +11,14 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
-/// The issuers' metrics; clones count together.
+/// Metrics of issuers' keys. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IssuerMetrics {
     fetches: Family<FetchLabels, Counter>,
     keys: Family<IssuerLabels, Gauge>,
     age: Family<IssuerLabels, Gauge>,
-    /// Of issuers whose keys are fetched. One that is not configured any more has gone by itself; after a reload the
-    /// later of two with one name counts.
+    /// The issuers whose keys are fetched. An issuer that was removed from the configuration leaves by itself; while a reload
+    /// replaces an issuer, the newer one counts.
     issuers: Arc<Mutex<Vec<Shown>>>,
 }
 
@@ -38,7 +38,7 @@ const FETCH_OUTCOMES: [&str; 10] = [
 
 type Shown = (IssuerLabels, Weak<IssuerKeys>);
 
-/// What is shown of one issuer's keys.
+/// The exported state of one issuer's keys.
 #[derive(Debug, Default)]
 pub(crate) struct IssuerKeys {
     count: AtomicUsize,
@@ -71,7 +71,7 @@ impl IssuerMetrics {
         );
     }
 
-    /// An issuer whose keys are fetched, shown for as long as what this answers lives.
+    /// Adds an issuer whose keys are fetched. Its series are exported until the result is dropped.
     pub(crate) fn issuer(&self, id: &str) -> Arc<IssuerKeys> {
         let keys = Arc::new(IssuerKeys::default());
         for outcome in FETCH_OUTCOMES {
@@ -89,7 +89,7 @@ impl IssuerMetrics {
         self.fetches.get_or_create(&labels).inc();
     }
 
-    /// These metrics alone, as they are scraped.
+    /// These metrics alone, as text.
     #[cfg(test)]
     pub(crate) fn encoded(&self) -> String {
         let mut registry = Registry::default();
@@ -100,7 +100,7 @@ impl IssuerMetrics {
         text
     }
 
-    /// Brings the gauges up to date. An issuer that has not been heard of has no age.
+    /// Updates the gauges. An issuer without a successful fetch has no age.
     pub(super) fn measure(&self) {
         let now = Instant::now();
         self.keys.clear();
@@ -120,8 +120,8 @@ impl IssuerMetrics {
 }
 
 impl IssuerKeys {
-    /// So many keys came just now.
-    pub(crate) fn came(&self, count: usize) {
+    /// A fetch succeeded with this number of keys.
+    pub(crate) fn fetched_keys(&self, count: usize) {
         self.count.store(count, Ordering::Relaxed);
         *self.moment() = Some(Instant::now());
     }

@@ -1,12 +1,12 @@
-//! A configured name as the value of a metric's label.
+//! Configured names as values of metric labels.
 //!
-//! A file of its own because neither the trait nor the names are this crate's, and every family of metrics needs it.
+//! A wrapper, because neither the trait nor the names belong to this crate.
 
 use std::fmt::{Display, Result, Write};
 
 use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
 
-/// A client's id or a grant's name. The set of them is closed: the configuration lists them.
+/// A client's id or a grant's name. The configuration lists them, so the set is closed.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(super) struct Label<T>(pub(super) T);
 

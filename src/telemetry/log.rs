@@ -1,4 +1,4 @@
-//! The log: on standard error, one line an event, never a secret.
+//! The log on standard error: one line per event, never a secret.
 
 use std::io::{IsTerminal, Write};
 use std::panic::PanicHookInfo;
@@ -13,10 +13,10 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use super::log_writer::{DroppedLines, LogEnd, LogWriter};
 
-/// The filter of this process's log, which can be changed while it runs.
+/// The filter of the process's log. It can be changed at run time.
 ///
-/// What the filter leaves out costs as little as before: each place in the code remembers whether it is of interest,
-/// and a change only has them all ask again. What is logged takes one read lock more.
+/// Filtered events cost no more than with a fixed filter: each call site caches its interest, and a change only resets
+/// these caches. Each logged event takes one more read lock.
 #[derive(Clone, Debug)]
 pub(crate) struct LogFilter {
     handle: reload::Handle<EnvFilter, Registry>,
@@ -24,21 +24,21 @@ pub(crate) struct LogFilter {
 }
 
 impl LogFilter {
-    /// Logs by these directives from now on.
+    /// Replaces the filter.
     pub(crate) fn change(&self, filter: &str) -> Result<(), ParseError> {
         let filter = EnvFilter::try_new(filter)?;
-        // It fails where another log was started before this one, as in tests.
+        // It fails if another log was started before this one, as in tests.
         let _ = self.handle.reload(filter);
         Ok(())
     }
 
-    /// What was dropped of the log, for the metrics.
+    /// The counter of dropped lines, for the metrics.
     pub(crate) fn dropped(&self) -> DroppedLines {
         self.dropped.clone()
     }
 }
 
-/// Starts the log of this process, which is written until its end. `filter` is a level or `EnvFilter` directives.
+/// Starts the process's log, which is written until [`LogEnd`] is dropped. `filter` is a level or `EnvFilter` directives.
 pub(crate) fn start(json: bool, filter: &str) -> Result<(LogFilter, LogEnd), ParseError> {
     let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter)?);
     let (writer, end) = LogWriter::start(std::io::stderr());
@@ -54,7 +54,7 @@ pub(crate) fn start(json: bool, filter: &str) -> Result<(LogFilter, LogEnd), Par
     Ok((LogFilter { handle, dropped }, end))
 }
 
-/// One object a line: time, level, the event's fields, target, and the spans around it from the outermost on.
+/// One JSON object per line: time, level, the event's fields, target, and its spans from the outermost to the innermost.
 fn json_lines<S, W>(writer: W) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -63,13 +63,13 @@ where
     fmt::layer().json().flatten_event(true).with_current_span(false).with_writer(writer)
 }
 
-/// Why a filter cannot be used. It is not repeated in the error's text.
+/// Why a filter is invalid. The message does not repeat the filter.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidFilter {
     #[error(transparent)]
     Unreadable(#[from] ParseError),
-    /// `EnvFilter` takes such a word for the name of a module of which all is logged, and of everything else nothing: a
-    /// level that is misspelt would silence the log.
+    /// `EnvFilter` takes a single word for a module, and logs everything of that module and nothing else: a misspelt level
+    /// would silence the log.
     #[error(
         "a word alone is a level: `off`, `error`, `warn`, `info`, `debug` or `trace`; a module is written with its \
          level, such as `info,appserver=debug`"
@@ -77,18 +77,18 @@ pub(crate) enum InvalidFilter {
     NotALevel,
 }
 
-/// Whether a filter can be used.
+/// Checks that a filter is valid.
 pub(crate) fn check_filter(filter: &str) -> Result<(), InvalidFilter> {
     EnvFilter::try_new(filter)?;
     let mut words = filter.split(',').map(str::trim).filter(|word| !word.is_empty());
-    let is_understood = |word: &str| {
+    let is_directive = |word: &str| {
         word.contains(['=', '[']) || word.contains("::") || word.parse::<LevelFilter>().is_ok()
     };
-    if words.all(is_understood) { Ok(()) } else { Err(InvalidFilter::NotALevel) }
+    if words.all(is_directive) { Ok(()) } else { Err(InvalidFilter::NotALevel) }
 }
 
-/// Logs where a panic happened, and not its message: a message is built from values, and values may be secret. Where
-/// nothing is logged yet, or never, it is written to standard error.
+/// Logs the location of each panic but not its message: messages are built from values, which may be secret. Without a
+/// log, the location is written to standard error.
 pub(crate) fn log_panics() {
     std::panic::set_hook(Box::new(|panic: &PanicHookInfo<'_>| {
         const BUG: &str = "a thread panicked; this is a bug, please report the location";
@@ -96,7 +96,7 @@ pub(crate) fn log_panics() {
         if tracing::dispatcher::has_been_set() {
             tracing::error!(panic.location = location, "{BUG}");
         } else {
-            // Nobody is left to tell if this fails.
+            // There is no place left to report a failure.
             let _ = writeln!(std::io::stderr(), "{BUG}: {}", location.unwrap_or_default());
         }
     }));
@@ -115,10 +115,10 @@ mod tests {
 
     #[test]
     fn a_misspelt_level_is_refused_and_does_not_silence_the_log() {
-        for sound in
+        for valid in
             ["info", "WARN", "off", "", "info,appserver=debug", "appserver::http", "warn,h2=off"]
         {
-            assert!(check_filter(sound).is_ok(), "{sound}");
+            assert!(check_filter(valid).is_ok(), "{valid}");
         }
         for wrong in ["warning", "loud", "infos", "info,appserver", "appserver=debug,verbose"] {
             assert!(matches!(check_filter(wrong), Err(InvalidFilter::NotALevel)), "{wrong}");
@@ -140,7 +140,7 @@ mod tests {
         }
     }
 
-    /// The one line of JSON that `log` writes, without its time.
+    /// The single line of JSON that `log` writes, without its time.
     fn json_line(log: impl FnOnce()) -> Value {
         let captured = Captured::default();
         let writer = captured.clone();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_have_the_fields_that_were_recorded_later() {
+    fn fields_recorded_after_a_span_began_are_logged() {
         let line = json_line(|| {
             let request = tracing::info_span!(
                 "request",
@@ -198,7 +198,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_one_line_and_is_read_as_it_was_written(text in any::<String>()) {
+        fn any_text_is_logged_on_one_line_and_parses_to_the_same_text(text in any::<String>()) {
             let line = json_line(|| tracing::info!(text, shown = %text, debugged = ?text));
             prop_assert_eq!(&line["text"], &text);
             prop_assert_eq!(&line["shown"], &text);
@@ -207,11 +207,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_is_logged_by_its_place_and_not_by_its_message() {
+    fn a_panic_is_logged_with_its_location_and_without_its_message() {
         let captured = Captured::default();
         let writer = captured.clone();
         let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
-        // The hook is the process's; a panic of another test in this moment would go unreported, not unnoticed.
+        // The hook belongs to the process: a panic of another test at this moment would not be printed, but still fail it.
         let usual = std::panic::take_hook();
         log_panics();
         let panicked = tracing::subscriber::with_default(subscriber, || {

@@ -1,4 +1,4 @@
-//! How the log does.
+//! Metrics of the log.
 
 use std::sync::OnceLock;
 
@@ -7,11 +7,11 @@ use prometheus_client::registry::Registry;
 
 use super::log_writer::DroppedLines;
 
-/// The log's metrics. The log is the process's, and older than any server in it.
+/// Metrics of the process's log, which starts before any server in the process.
 #[derive(Debug, Default)]
 pub(crate) struct LogMetrics {
     dropped: Counter,
-    /// Nothing where the log is not ours, as in tests.
+    /// Unset if the log was not started by the program, as in tests.
     lines: OnceLock<DroppedLines>,
 }
 
@@ -21,13 +21,13 @@ impl LogMetrics {
         registry.register("log_lines_dropped", help, self.dropped.clone());
     }
 
-    /// Counts what is dropped of this log.
+    /// Exports the dropped lines of this log.
     pub(crate) fn follow(&self, lines: DroppedLines) {
-        // A server has one log, and it stays.
+        // A server has one log for its whole life.
         let _ = self.lines.set(lines);
     }
 
-    /// Brings the counter up to date.
+    /// Updates the counter.
     pub(super) fn measure(&self) {
         if let Some(lines) = self.lines.get() {
             self.dropped.inc_by(lines.count().saturating_sub(self.dropped.get()));

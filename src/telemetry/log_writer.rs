@@ -1,7 +1,8 @@
-//! The log's own thread. Standard error is often a pipe, whose reader may be slow or stuck: no request waits for it.
+//! Writes the log in a thread of its own. Standard error is often a pipe with a slow or stuck reader; no request waits for
+//! it.
 //!
-//! Not `tracing-appender`: it bounds lines and not bytes, and where its queue is full at the end it prints to standard
-//! output, which is the audit's.
+//! `tracing-appender` bounds lines and not bytes, and if its queue is full at the end it prints to standard output, which
+//! may be the audit's.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -13,28 +14,28 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use tracing::{Level, Metadata};
 use tracing_subscriber::fmt::MakeWriter;
 
-/// Bytes that may wait; lines beyond them are dropped and counted. Some thousand lines.
+/// Bytes that may wait, some thousand lines; lines beyond them are dropped and counted.
 const MAX_WAITING: usize = 1024 * 1024;
-/// How long lines gather: waking the thread for each would cost a new token more than its line. Errors do not wait.
-const GATHER: Duration = Duration::from_millis(5);
-/// Written at once, so that a slow reader shows that it still reads.
+/// How long the thread collects lines: one wake-up per line would cost more than the line. Errors are written at once.
+const BATCH_DELAY: Duration = Duration::from_millis(5);
+/// Bytes per write: small, so that progress with a slow reader is visible.
 const CHUNK: usize = 16 * 1024;
-/// How long the end of the process waits for standard error to take more, in steps of a millisecond.
-const LAST_PATIENCE_MS: u32 = 1000;
+/// How long the end of the process waits for standard error to make progress.
+const FINAL_WAIT_MS: u32 = 1000;
 
-/// Takes lines and never waits.
+/// Queues lines and never waits.
 #[derive(Clone, Debug)]
 pub(super) struct LogWriter {
     shared: Arc<Shared>,
-    /// Whether what is written here is to be read at once.
+    /// Whether lines are written without delay.
     is_urgent: bool,
 }
 
-/// How many lines of the log were dropped so far.
+/// Counts the dropped lines of the log.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DroppedLines(Arc<AtomicU64>);
 
-/// Held for as long as something may be logged. Then what waits is written, unless nobody takes it.
+/// Dropped at the end of the process: waits until the queued lines are written, unless standard error is stuck.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct LogEnd(Arc<Shared>);
@@ -43,7 +44,6 @@ pub(crate) struct LogEnd(Arc<Shared>);
 struct Shared {
     /// Held to copy a line or to swap buffers, never across a write.
     waiting: Mutex<Waiting>,
-    /// Wakes the thread.
     wake: Condvar,
     dropped: DroppedLines,
 }
@@ -51,11 +51,11 @@ struct Shared {
 #[derive(Debug, Default)]
 struct Waiting {
     lines: Vec<u8>,
-    /// Bytes that the thread has taken and not written.
+    /// Bytes that the thread has taken but not yet written.
     unwritten: usize,
     thread: Thread,
-    /// Something is to be read at once, or nothing may be logged any more.
-    hurry: bool,
+    /// The thread must write without delay: an error was logged, or the process ends.
+    flush_now: bool,
     ending: bool,
 }
 
@@ -64,19 +64,21 @@ enum Thread {
     #[default]
     Busy,
     Asleep,
-    Gathering,
+    Batching,
 }
 
 impl LogWriter {
     pub(super) fn start(to: impl Write + Send + 'static) -> (Self, LogEnd) {
-        Self::start_gathering(to, GATHER)
+        Self::start_with_delay(to, BATCH_DELAY)
     }
 
-    fn start_gathering(to: impl Write + Send + 'static, gather: Duration) -> (Self, LogEnd) {
+    fn start_with_delay(to: impl Write + Send + 'static, delay: Duration) -> (Self, LogEnd) {
         let shared = Arc::<Shared>::default();
-        let ours = Arc::clone(&shared);
+        let thread_shared = Arc::clone(&shared);
         let thread = thread::Builder::new().name("log".to_owned());
-        thread.spawn(move || ours.write_all(to, gather)).expect("the system gives us threads");
+        thread
+            .spawn(move || thread_shared.write_all(to, delay))
+            .expect("the system gives us threads");
         (Self { shared: Arc::clone(&shared), is_urgent: false }, LogEnd(shared))
     }
 
@@ -93,15 +95,15 @@ impl Shared {
             return;
         }
         waiting.lines.extend_from_slice(line);
-        waiting.hurry |= is_urgent;
+        waiting.flush_now |= is_urgent;
         self.wake_if_needed(waiting);
     }
 
-    /// Once: until it sleeps again, the thread looks for itself.
+    /// Wakes the thread if it waits. A busy thread looks for new lines itself.
     fn wake_if_needed(&self, mut waiting: MutexGuard<'_, Waiting>) {
         let wakes = match waiting.thread {
             Thread::Asleep => true,
-            Thread::Gathering => waiting.hurry || waiting.len() > MAX_WAITING / 2,
+            Thread::Batching => waiting.flush_now || waiting.len() > MAX_WAITING / 2,
             Thread::Busy => false,
         };
         if wakes {
@@ -111,11 +113,11 @@ impl Shared {
         }
     }
 
-    /// The thread: until the process ends. What cannot be written is lost, as nobody could be told.
-    fn write_all(&self, mut to: impl Write, gather: Duration) {
+    /// The thread's loop, until the process ends. Lines that cannot be written are lost: there is no place to report it.
+    fn write_all(&self, mut to: impl Write, delay: Duration) {
         let mut lines = Vec::new();
         loop {
-            self.take(&mut lines, gather);
+            self.take(&mut lines, delay);
             for chunk in lines.chunks(CHUNK) {
                 let _ = to.write_all(chunk);
                 self.waiting().unwritten -= chunk.len();
@@ -123,20 +125,20 @@ impl Shared {
         }
     }
 
-    fn take(&self, lines: &mut Vec<u8>, gather: Duration) {
+    fn take(&self, lines: &mut Vec<u8>, delay: Duration) {
         lines.clear();
-        // What a bad time has made long is given back.
+        // Releases the memory of a burst.
         lines.shrink_to(4 * CHUNK);
         let mut waiting = self.waiting();
         waiting.thread = Thread::Asleep;
-        let none = |waiting: &mut Waiting| waiting.lines.is_empty();
-        self.wake.wait_while(&mut waiting, none);
-        waiting.thread = Thread::Gathering;
-        let calm = |waiting: &mut Waiting| {
-            !waiting.hurry && !waiting.ending && waiting.lines.len() <= MAX_WAITING / 2
+        let is_empty = |waiting: &mut Waiting| waiting.lines.is_empty();
+        self.wake.wait_while(&mut waiting, is_empty);
+        waiting.thread = Thread::Batching;
+        let may_wait = |waiting: &mut Waiting| {
+            !waiting.flush_now && !waiting.ending && waiting.lines.len() <= MAX_WAITING / 2
         };
-        self.wake.wait_while_for(&mut waiting, calm, gather);
-        (waiting.thread, waiting.hurry) = (Thread::Busy, false);
+        self.wake.wait_while_for(&mut waiting, may_wait, delay);
+        (waiting.thread, waiting.flush_now) = (Thread::Busy, false);
         std::mem::swap(lines, &mut waiting.lines);
         waiting.unwritten = lines.len();
     }
@@ -153,7 +155,7 @@ impl Waiting {
 }
 
 impl Write for LogWriter {
-    /// One call for each line.
+    /// Called once for each line.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.shared.push(line, self.is_urgent);
         Ok(line.len())
@@ -185,15 +187,15 @@ impl DroppedLines {
 impl Drop for LogEnd {
     fn drop(&mut self) {
         let mut waiting = self.0.waiting();
-        (waiting.hurry, waiting.ending) = (true, true);
+        (waiting.flush_now, waiting.ending) = (true, true);
         self.0.wake_if_needed(waiting);
-        let (mut before, mut patience) = (usize::MAX, LAST_PATIENCE_MS);
+        let (mut before, mut remaining_ms) = (usize::MAX, FINAL_WAIT_MS);
         loop {
             match self.0.waiting().len() {
                 0 => return,
-                waiting if waiting < before => (before, patience) = (waiting, LAST_PATIENCE_MS),
-                _ if patience == 0 => return,
-                _ => patience -= 1,
+                waiting if waiting < before => (before, remaining_ms) = (waiting, FINAL_WAIT_MS),
+                _ if remaining_ms == 0 => return,
+                _ => remaining_ms -= 1,
             }
             thread::sleep(Duration::from_millis(1));
         }
@@ -206,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    /// What was written, and whether more may be.
+    /// Records what is written, and blocks writes until it is opened.
     #[derive(Clone, Default)]
     struct Gate(Arc<Inside>);
 
@@ -214,7 +216,7 @@ mod tests {
     struct Inside {
         state: Mutex<(Vec<u8>, bool)>,
         opened: Condvar,
-        /// What each call of `write` brought.
+        /// The text of each call of `write`.
         writes: Mutex<Vec<String>>,
         wrote: Condvar,
     }
@@ -225,7 +227,7 @@ mod tests {
             self.0.opened.notify_all();
         }
 
-        /// So many calls of `write`, if they come within a minute.
+        /// Waits for this number of calls of `write`, up to a minute.
         fn writes(&self, count: usize) -> Vec<String> {
             let writes = self.0.writes.lock().unwrap();
             let minute = Duration::from_mins(1);
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_reads_delays_nobody_and_what_has_no_room_is_counted() {
+    fn a_stuck_reader_delays_no_writer_and_lines_beyond_the_bound_are_counted() {
         let gate = Gate::default();
         let (mut writer, end) = LogWriter::start(gate.clone());
         let line = [b'x'; 1024];
@@ -258,14 +260,14 @@ mod tests {
             writer.write_all(&line).unwrap();
         }
         assert_eq!(writer.dropped().count(), 10);
-        // Once it is read again, all comes that had room, and the end waits for it.
+        // Once the reader continues, all queued lines are written, and the end waits for them.
         gate.open();
         drop(end);
         assert_eq!(gate.0.state.lock().unwrap().0.len(), 1024 * 1024);
     }
 
     #[test]
-    fn the_end_does_not_wait_for_who_never_reads() {
+    fn the_end_does_not_wait_for_a_stuck_reader() {
         let (mut writer, end) = LogWriter::start(Gate::default());
         writer.write_all(b"last words").unwrap();
         drop(end);
@@ -274,12 +276,11 @@ mod tests {
 
     const HOUR: Duration = Duration::from_hours(1);
 
-    /// Lines that come one by one cost one wake-up together.
     #[test]
-    fn lines_gather_and_an_error_is_written_at_once_with_those_before_it() {
+    fn lines_are_written_in_batches_and_an_error_at_once_with_those_before_it() {
         let gate = Gate::default();
         gate.open();
-        let (mut writer, end) = LogWriter::start_gathering(gate.clone(), HOUR);
+        let (mut writer, end) = LogWriter::start_with_delay(gate.clone(), HOUR);
         for line in ["a\n", "b\n", "c\n"] {
             writer.write_all(line.as_bytes()).unwrap();
         }
@@ -298,10 +299,10 @@ mod tests {
     }
 
     #[test]
-    fn the_end_does_not_let_lines_gather() {
+    fn the_end_writes_queued_lines_without_delay() {
         let gate = Gate::default();
         gate.open();
-        let (mut writer, end) = LogWriter::start_gathering(gate.clone(), HOUR);
+        let (mut writer, end) = LogWriter::start_with_delay(gate.clone(), HOUR);
         writer.write_all(b"last words\n").unwrap();
         drop(end);
         assert_eq!(gate.writes(1), ["last words\n"]);

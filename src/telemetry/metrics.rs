@@ -1,4 +1,4 @@
-//! Everything that `/metrics` shows. Labels come from closed sets: nothing a caller wrote becomes one.
+//! All metrics of a server. Label values come from closed sets: none is taken from a request.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use appserver_domain::{ClientId, GrantName};
 const LATENCY_BOUNDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
-/// Every reason of a 5xx. From the start: an alert on the first one needs the zero before it.
+/// Every reason of a 5xx. Created at zero: an alert on the first one needs the zero before it.
 const FAILURES: [&str; 19] = [
     "audit_failing",
     "audit_full",
@@ -43,21 +43,21 @@ const FAILURES: [&str; 19] = [
     "sts_unreachable",
 ];
 
-/// One server's metrics. A value, not a global: servers in one process keep their counts apart.
+/// One server's metrics. Not global, so that servers in one process count separately.
 #[derive(Debug)]
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Histogram, fn() -> Histogram>,
-    /// Of `requests`, looked up once: what nearly all callers get must not search for its histogram.
+    /// The histogram of nearly all requests, looked up once.
     tokens_answered: Histogram,
     vended: Family<VendedLabels, Counter>,
     failed: Family<FailedLabel, Counter>,
     sts_calls: Family<StsCall, Histogram, fn() -> Histogram>,
     /// Of the vending engine.
     pub(crate) vend: VendMetrics,
-    /// Of what replicas share.
+    /// Of the store that replicas share.
     pub(crate) store: StoreMetrics,
-    /// Of the configuration in force.
+    /// Of the active configuration.
     pub(crate) config: ConfigMetrics,
     /// Of issuers' keys.
     pub(crate) issuers: IssuerMetrics,
@@ -71,7 +71,7 @@ pub(crate) struct Metrics {
     pub(crate) trace: TraceMetrics,
     /// Of the public listener.
     pub(crate) connections: Connections,
-    /// Handlers that panicked. Anything but 0 is a bug of ours.
+    /// Handlers that panicked. Anything but 0 is a bug.
     pub(crate) panics: Counter,
     ready: Gauge,
 }
@@ -83,8 +83,8 @@ struct RequestLabels {
     code: &'static str,
 }
 
-/// A token by the usual route.
-const TOKEN_ANSWERED: RequestLabels =
+/// The labels of a token by the usual route.
+const TOKEN_VENDED: RequestLabels =
     RequestLabels { route: "/v1/token", status: 200, code: "Success" };
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -98,12 +98,12 @@ struct FailedLabel {
     reason: &'static str,
 }
 
-/// One attempt at STS: what was asked, and how it ended.
+/// The labels of one attempt at STS.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct StsCall {
     /// `AssumeRole` or `GetCallerIdentity`.
     pub(crate) action: &'static str,
-    /// `success`, `abandoned` where the caller went away, or the kind of error.
+    /// `success`, `abandoned` if the caller disconnected, or the kind of error.
     pub(crate) outcome: &'static str,
 }
 
@@ -111,7 +111,7 @@ impl Metrics {
     pub(crate) fn new() -> Self {
         let latency: fn() -> Histogram = || Histogram::new(LATENCY_BOUNDS);
         let requests = Family::new_with_constructor(latency);
-        let tokens_answered = Histogram::clone(&requests.get_or_create(&TOKEN_ANSWERED));
+        let tokens_answered = Histogram::clone(&requests.get_or_create(&TOKEN_VENDED));
         let metrics = Self {
             registry: Registry::default(),
             tokens_answered,
@@ -147,12 +147,12 @@ impl Metrics {
         );
         registry.register(
             "tokens_vended",
-            "Tokens handed out, by client and grant",
+            "Tokens vended, by client and grant",
             self.vended.clone(),
         );
         registry.register(
             "requests_failed",
-            "Requests answered 5xx, by the bound that was reached or what failed",
+            "Requests answered 5xx, by reason",
             self.failed.clone(),
         );
         registry.register_with_unit(
@@ -175,7 +175,7 @@ impl Metrics {
         self
     }
 
-    /// A request was answered. `code` is the answer's `Code` without what a caller wrote.
+    /// A request was answered. `code` is the response's `Code`, which is of a closed set.
     pub(crate) fn request(
         &self,
         route: &'static str,
@@ -184,14 +184,14 @@ impl Metrics {
         took: Duration,
     ) {
         let labels = RequestLabels { route, status, code };
-        if labels == TOKEN_ANSWERED {
+        if labels == TOKEN_VENDED {
             self.tokens_answered.observe(took.as_secs_f64());
         } else {
             self.requests.get_or_create(&labels).observe(took.as_secs_f64());
         }
     }
 
-    /// A token was handed out. Client and grant are configured, so their number is bounded.
+    /// A token was vended. Client and grant are configured, so their number is bounded.
     pub(crate) fn vended(&self, client: &ClientId, grant: &GrantName) {
         let labels = VendedLabels { client: Label(client.clone()), grant: Label(grant.clone()) };
         self.vended.get_or_create(&labels).inc();
@@ -203,7 +203,7 @@ impl Metrics {
         self.failed.get_or_create(&FailedLabel { reason }).inc();
     }
 
-    /// STS was asked once; a retry is another call.
+    /// An attempt at STS ended. A retry is another attempt.
     pub(crate) fn sts_call(&self, call: &StsCall, took: Duration) {
         self.sts_calls.get_or_create(call).observe(took.as_secs_f64());
     }
@@ -213,7 +213,7 @@ impl Metrics {
         self.ready.set(ready.into());
     }
 
-    /// All of it as OpenMetrics; [`super::MetricsFormat`] makes of it what a scraper asks for.
+    /// All metrics as OpenMetrics. [`super::MetricsFormat`] converts them to the requested format.
     pub(crate) fn encoded(&self) -> String {
         self.issuers.measure();
         self.log.measure();
@@ -245,10 +245,10 @@ mod tests {
         metrics.ready(true);
         metrics.store.called(StoreOperation::Read, true, Duration::from_millis(1));
         metrics.config.active_config("abc", "2016-01-13T14:02:37Z".parse().unwrap());
-        metrics.trace.begin();
+        metrics.trace.create_series();
         metrics.connections.transport.certificate_expires(1);
         let keys = metrics.issuers.issuer("company");
-        keys.came(2);
+        keys.fetched_keys(2);
         let text = metrics.encoded();
         for line in [
             r#"appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 1"#,
@@ -266,7 +266,7 @@ mod tests {
         let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE appserver_"));
         let mut families: Vec<_> = types.collect();
         families.sort_unstable();
-        // A family without a sample is not written: one that is registered and not here was forgotten above.
+        // A family without a sample is not written; a missing one needs a sample above.
         assert_eq!(families.len(), registrations(), "{families:#?}");
         insta::assert_snapshot!(families.join("\n"), @r"
         access_key_unverified gauge
@@ -314,7 +314,7 @@ mod tests {
         ");
     }
 
-    /// How many metrics the code of this folder registers.
+    /// The number of metrics that the code of this folder registers.
     fn registrations() -> usize {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/telemetry");
         let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());

@@ -1,4 +1,4 @@
-//! What operators see: metrics, traces and the log.
+//! Metrics, traces and the log.
 
 mod audit_metrics;
 mod causes;

@@ -1,4 +1,4 @@
-//! How Redis does, where replicas share one.
+//! Metrics of the Redis that replicas share.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
-/// Bounds of the histogram of calls, in seconds: from one in the same rack to the longest time-out.
+/// Bounds of the histogram of calls, in seconds: from a Redis in the same rack to the longest time-out.
 const CALL_BOUNDS: [f64; 8] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
 
-/// The store's metrics; clones count together.
+/// Metrics of the store. Clones share their values.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreMetrics {
     degraded: Gauge,
@@ -21,7 +21,7 @@ pub(crate) struct StoreMetrics {
     replaced: Family<ReplacedLabels, Counter>,
 }
 
-/// What was asked of Redis.
+/// The store's operations, one per script.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum StoreOperation {
     Read,
@@ -108,7 +108,7 @@ impl StoreMetrics {
         );
     }
 
-    /// Redis has gone or come back.
+    /// Sets whether Redis does not answer.
     pub(crate) fn degraded(&self, degraded: bool) {
         self.degraded.set(degraded.into());
     }
@@ -120,12 +120,12 @@ impl StoreMetrics {
         self.calls.get_or_create(&labels).observe(took.as_secs_f64());
     }
 
-    /// A value was not sealed by a key of ours.
+    /// A value could not be decrypted with the configured keys.
     pub(crate) fn decrypt_failed(&self) {
         self.decrypt_failed.inc();
     }
 
-    /// Values that none of our scripts wrote were replaced.
+    /// A script replaced values that AppServer did not write.
     pub(crate) fn replaced(&self, operation: StoreOperation, values: u64) {
         let labels = ReplacedLabels { operation: operation.label() };
         self.replaced.get_or_create(&labels).inc_by(values);

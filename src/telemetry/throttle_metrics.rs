@@ -1,4 +1,4 @@
-//! What limits refuse, or would.
+//! Metrics of requests beyond a limit.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -9,7 +9,7 @@ use appserver_domain::ClientId;
 
 use super::label::Label;
 
-/// The limits' metrics; clones count together.
+/// Metrics of the limits. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ThrottleMetrics {
     beyond: Family<BeyondLabels, Counter>,
@@ -17,7 +17,7 @@ pub(crate) struct ThrottleMetrics {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct BeyondLabels {
-    /// Empty for failures: names that strangers give are no labels.
+    /// Empty for failed authentications: names from strangers must not become labels.
     client: Option<Label<ClientId>>,
     limit: &'static str,
     mode: &'static str,
@@ -32,8 +32,13 @@ impl ThrottleMetrics {
         );
     }
 
-    /// A limit is in force: it is shown before the first request beyond it.
-    pub(crate) fn begin(&self, client: Option<&ClientId>, limit: &'static str, mode: &'static str) {
+    /// Creates a limit's series at zero, before the first request beyond it.
+    pub(crate) fn create_series(
+        &self,
+        client: Option<&ClientId>,
+        limit: &'static str,
+        mode: &'static str,
+    ) {
         let labels = BeyondLabels { client: client.cloned().map(Label), limit, mode };
         drop(self.beyond.get_or_create(&labels));
     }

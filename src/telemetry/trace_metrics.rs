@@ -1,24 +1,24 @@
-//! What became of spans.
+//! Metrics of exported and dropped spans.
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
-/// Counts of spans; clones count together. Nothing is shown where no traces are wanted.
+/// Counts of spans. Clones share their values. Without a collector no series is exported.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct TraceMetrics(Family<SpanLabels, Counter>);
 
-/// What became of a span.
+/// What happened to a span.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SpanOutcome {
-    /// The collector took it.
+    /// The collector accepted it.
     Exported,
-    /// Dropped: too many were waiting.
+    /// Dropped: the queue was full.
     QueueFull,
-    /// Dropped: the collector did not take what was sent.
+    /// Dropped: the export failed.
     ExportFailed,
-    /// The collector took others that were sent with it.
+    /// The collector rejected it and accepted others of the same export.
     Rejected,
 }
 
@@ -45,8 +45,8 @@ impl TraceMetrics {
         registry.register("trace_spans", "Spans, by what became of them", self.0.clone());
     }
 
-    /// From the start: an alert on the first drop needs the zero before it.
-    pub(super) fn begin(&self) {
+    /// Creates the series at zero: an alert on the first drop needs the zero before it.
+    pub(super) fn create_series(&self) {
         for outcome in SpanOutcome::ALL {
             self.spans(outcome, 0);
         }

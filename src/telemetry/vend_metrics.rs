@@ -13,7 +13,7 @@ use prometheus_client::registry::{Registry, Unit};
 /// Bounds of the histogram of waits for the budget, in seconds.
 const WAIT_BOUNDS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 
-/// The metrics of vending; clones share their counters.
+/// Metrics of vending. Clones share their values.
 #[derive(Clone, Debug)]
 pub(crate) struct VendMetrics {
     lookups: Family<OutcomeLabel, Counter>,
@@ -44,7 +44,7 @@ pub(crate) enum Lookup {
     Failed,
 }
 
-/// How a refresh ahead of need ended.
+/// How a refresh ahead of expiry ended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Refresh {
     Success,
@@ -168,7 +168,7 @@ impl VendMetrics {
         self.coalesced.inc();
     }
 
-    /// Counts a refresh ahead of need.
+    /// Counts a refresh ahead of expiry.
     pub(crate) fn refreshed(&self, outcome: Refresh) {
         self.refreshes.get_or_create(&outcome.label()).inc();
     }
@@ -195,12 +195,12 @@ impl VendMetrics {
 
 #[cfg(test)]
 impl VendMetrics {
-    /// How many requests ended so.
+    /// The number of requests with this outcome.
     pub(crate) fn given(&self, outcome: Lookup) -> u64 {
         self.lookups.get_or_create(&outcome.label()).get()
     }
 
-    /// How many refreshes ended so.
+    /// The number of refreshes with this outcome.
     pub(crate) fn refreshes(&self, outcome: Refresh) -> u64 {
         self.refreshes.get_or_create(&outcome.label()).get()
     }

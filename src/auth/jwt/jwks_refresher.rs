@@ -85,7 +85,7 @@ impl JwksRefresher {
         let now = self.clock.moment();
         let Change { added, removed, count } =
             self.ring.replace(keys, now, self.refresh_policy.max_age);
-        self.shown.came(count);
+        self.shown.fetched_keys(count);
         let was_away = history.failures > 0 || history.fetched.is_none();
         if added > 0 || removed > 0 || was_away {
             tracing::info!(

@@ -1,4 +1,4 @@
-//! Where spans are exported to.
+//! The address of the collector that spans are exported to.
 
 use std::net::IpAddr;
 
@@ -6,12 +6,12 @@ use reqwest::Url;
 
 use appserver_domain::Invalid;
 
-/// An OTLP collector by its base address, as OpenTelemetry's own settings give it: `/v1/traces` is added to it.
+/// The base address of an OTLP collector, as in OpenTelemetry's settings: `/v1/traces` is appended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Collector(Url);
 
 impl Collector {
-    /// Where spans are sent.
+    /// The URL of the spans.
     pub(super) fn traces(&self) -> Url {
         self.0.clone()
     }
@@ -20,7 +20,7 @@ impl Collector {
         self.0.scheme() == "https"
     }
 
-    /// Whether what is sent to it can be read by others on its way.
+    /// Whether spans leave this machine without TLS.
     pub(crate) fn sends_plaintext_over_network(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
@@ -34,12 +34,12 @@ impl TryFrom<String> for Collector {
 
     fn try_from(raw: String) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(
-            "a collector's address reads `https://<host>:<port>` or `http://<host>:<port>`, with a path or without, but \
-             without user and query; `/v1/traces` is added to it",
+            "a collector's address is `https://<host>:<port>` or `http://<host>:<port>`, with or without a path, without \
+             user and query; `/v1/traces` is appended",
         );
         let mut url = Url::parse(&raw).map_err(|_| RULE)?;
         let spoken = ["http", "https"].contains(&url.scheme()) && url.host_str().is_some();
-        // By its sign: the parser drops an empty user.
+        // Looks for `@`, because the parser drops an empty user.
         let plain = !raw.contains(['@', '?', '#', '\\']) && !raw.contains(char::is_whitespace);
         if !spoken || !plain || !raw.contains("://") {
             return Err(RULE);
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_address_is_refused() {
+    fn an_invalid_base_address_is_refused() {
         for bad in [
             "127.0.0.1:4318",
             "grpc://127.0.0.1:4317",
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_encrypted_or_on_this_machine_nobody_reads_it() {
+    fn only_a_remote_address_without_tls_sends_plaintext() {
         for (base, readable) in [
             ("http://127.0.0.1:4318", false),
             ("http://[::1]:4318", false),

@@ -76,7 +76,7 @@ impl Exporter {
             ],
             ..Resource::default()
         };
-        metrics.begin();
+        metrics.create_series();
         Ok(Self {
             queued,
             max_batch: MAX_BATCH.min(settings.max_queued),

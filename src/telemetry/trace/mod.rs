@@ -72,7 +72,7 @@ impl Traces {
     /// A request whose caller does not record the trace gets an unrecorded span: failures are logged with the trace's id.
     pub(crate) fn start_request(&self, headers: &HeaderMap) -> Option<Span> {
         let tracer = self.0.as_ref()?;
-        let parent = if tracer.trust_remote_parent { Parent::of(headers) } else { None };
+        let parent = if tracer.trust_remote_parent { Parent::from_headers(headers) } else { None };
         match parent {
             Some(parent) if parent.sampled => {
                 Some(Span::with_remote_parent(tracer, &parent, parent::state(headers)))

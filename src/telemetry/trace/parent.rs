@@ -1,22 +1,22 @@
-//! What a caller says of the trace that its request belongs to (W3C Trace Context).
+//! The headers of W3C Trace Context: the caller's span, and the vendors' state.
 
 use reqwest::header::HeaderMap;
 
-/// The longest list of vendors' notes that is taken over; W3C has everyone carry so much.
-const LONGEST_STATE: usize = 512;
+/// The longest `tracestate` that is propagated; W3C requires at least this.
+const MAX_STATE_LENGTH: usize = 512;
 
-/// The caller's span, as `traceparent` names it.
+/// The caller's span in `traceparent`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Parent {
     pub(super) trace_id: [u8; 16],
     pub(super) span_id: [u8; 8],
-    /// Whether the caller records it.
+    /// Whether the caller records the trace.
     pub(super) sampled: bool,
 }
 
 impl Parent {
-    /// None without the header, with two of it, or with one that does not say what it should.
-    pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
+    /// `None` if the header is missing, occurs twice or is invalid.
+    pub(super) fn from_headers(headers: &HeaderMap) -> Option<Self> {
         let mut all = headers.get_all("traceparent").iter();
         match (all.next(), all.next()) {
             (Some(only), None) => Self::parse(only.as_bytes()),
@@ -24,7 +24,7 @@ impl Parent {
         }
     }
 
-    /// `00-<trace id>-<span id>-<flags>`; later versions may say more behind another dash.
+    /// Parses `00-<trace id>-<span id>-<flags>`. Later versions may add fields after another dash.
     fn parse(text: &[u8]) -> Option<Self> {
         let (head, rest) = text.split_at_checked(55)?;
         let dashes = [2, 35, 52].into_iter().all(|at| head[at] == b'-');
@@ -41,7 +41,7 @@ impl Parent {
     }
 }
 
-/// Bytes from hexadecimal digits, which W3C writes small.
+/// Decodes hexadecimal digits, which must be in lower case.
 fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let mut bytes = [0; N];
     if digits.iter().any(u8::is_ascii_uppercase) {
@@ -51,7 +51,7 @@ fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     Some(bytes)
 }
 
-/// The list of `tracestate`, from all headers of that name; empty if it is none or too long.
+/// The members of all `tracestate` headers; empty if they are invalid or too long.
 pub(super) fn state(headers: &HeaderMap) -> String {
     let mut list = String::new();
     for header in headers.get_all("tracestate") {
@@ -60,7 +60,7 @@ pub(super) fn state(headers: &HeaderMap) -> String {
             list.push(',');
         }
         list.push_str(text.trim());
-        if list.len() > LONGEST_STATE {
+        if list.len() > MAX_STATE_LENGTH {
             return String::new();
         }
     }
@@ -80,11 +80,11 @@ mod tests {
     }
 
     fn parent(values: &[&str]) -> Option<Parent> {
-        Parent::of(&headers("traceparent", values))
+        Parent::from_headers(&headers("traceparent", values))
     }
 
     #[test]
-    fn the_caller_s_span_is_read_with_its_decision() {
+    fn a_traceparent_names_the_span_and_the_sampling_decision() {
         let got = parent(&[GOOD]).unwrap();
         assert_eq!(hex::encode(got.trace_id), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!((hex::encode(got.span_id).as_str(), got.sampled), ("00f067aa0ba902b7", true));
@@ -92,13 +92,13 @@ mod tests {
             let text = format!("{}{flags}", &GOOD[..53]);
             assert_eq!(parent(&[&text]).map(|parent| parent.sampled), Some(sampled), "{flags}");
         }
-        // A version that is not known yet begins as this one does.
+        // A later version begins with the fields of this one.
         assert_eq!(parent(&[&format!("cc{}", &GOOD[2..])]), Some(got));
         assert_eq!(parent(&[&format!("cc{}-what-comes", &GOOD[2..])]), Some(got));
     }
 
     #[test]
-    fn what_is_no_traceparent_begins_a_new_trace() {
+    fn an_invalid_missing_or_repeated_traceparent_is_ignored() {
         let bad = [
             String::new(),
             GOOD[..54].to_owned(),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_vendors_list_is_joined_and_bounded() {
+    fn tracestate_headers_are_joined_and_bounded() {
         let state = |values: &[&str]| super::state(&headers("tracestate", values));
         assert_eq!(
             state(&["rojo=00f067aa0ba902b7", " congo=t61rcWkgMzE"]),
@@ -129,7 +129,7 @@ mod tests {
         );
         assert_eq!(state(&[]), "");
         assert_eq!(state(&["no list"]), "");
-        let long = format!("a={}", "b".repeat(LONGEST_STATE - 2));
+        let long = format!("a={}", "b".repeat(MAX_STATE_LENGTH - 2));
         assert_eq!(state(&[&long]), long);
         assert_eq!(state(&[&long, "c=d"]), "");
     }

@@ -19,7 +19,7 @@ const REMOTE_KNOWN: u32 = 0x100;
 const REMOTE: u32 = 0x200;
 
 tokio::task_local! {
-    /// The innermost span of the task; unset where no trace is wanted.
+    /// The innermost span of the task; unset without a trace.
     static CURRENT: Span;
 }
 

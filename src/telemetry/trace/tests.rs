@@ -1,4 +1,4 @@
-//! The decision, and the queue that never fills memory or stalls.
+//! Sampling, and the bounded queue of ended spans.
 
 use reqwest::header::HeaderName;
 
@@ -24,7 +24,7 @@ fn traces(settings: TraceSettings) -> (Traces, Exporter, TraceMetrics) {
     (traces, exporter, metrics)
 }
 
-/// Whether each of a thousand requests is recorded, and whether it has a part in a trace at all.
+/// How many of a thousand requests are recorded, and how many get a span at all.
 fn recorded(settings: TraceSettings, flags: Option<u8>) -> (usize, usize) {
     let (traces, _exporter, _) = traces(settings);
     let headers: HeaderMap = flags
@@ -34,17 +34,17 @@ fn recorded(settings: TraceSettings, flags: Option<u8>) -> (usize, usize) {
         })
         .into_iter()
         .collect();
-    let parts: Vec<_> = (0..1000).filter_map(|_| traces.start_request(&headers)).collect();
-    (parts.iter().filter(|part| part.is_recorded()).count(), parts.len())
+    let spans: Vec<_> = (0..1000).filter_map(|_| traces.start_request(&headers)).collect();
+    (spans.iter().filter(|span| span.is_recorded()).count(), spans.len())
 }
 
 #[test]
-fn callers_decide_and_otherwise_the_ratio() {
+fn a_trusted_callers_decision_precedes_the_ratio() {
     assert_eq!(recorded(settings(0.0, true), None), (0, 0));
     assert_eq!(recorded(settings(1.0, true), None), (1000, 1000));
     assert_eq!(recorded(settings(0.0, true), Some(1)), (1000, 1000));
     assert_eq!(recorded(settings(1.0, true), Some(0)), (0, 1000));
-    // Strangers have nothing recorded.
+    // The decision of an untrusted caller is ignored.
     assert_eq!(recorded(settings(0.0, false), Some(1)), (0, 0));
     assert_eq!(recorded(settings(1.0, false), Some(0)), (1000, 1000));
     let (some, _) = recorded(settings(0.25, true), None);
@@ -53,7 +53,7 @@ fn callers_decide_and_otherwise_the_ratio() {
 }
 
 #[test]
-fn what_finds_the_queue_full_is_dropped_and_counted() {
+fn spans_beyond_a_full_queue_are_dropped_and_counted() {
     let (traces, exporter, metrics) = traces(settings(1.0, true));
     for _ in 0..100 {
         drop(traces.start_request(&HeaderMap::new()));
@@ -62,9 +62,9 @@ fn what_finds_the_queue_full_is_dropped_and_counted() {
     drop(exporter);
 }
 
-/// Nothing is exported twice, nothing is forgotten: each span is counted once, whatever became of it.
+/// Each span is counted exactly once.
 #[tokio::test]
-async fn a_collector_that_is_gone_costs_the_spans_and_nothing_else() {
+async fn an_unreachable_collector_loses_the_spans_and_they_are_counted() {
     let (traces, exporter, metrics) = traces(settings(1.0, true));
     let stop = tokio_util::sync::CancellationToken::new();
     let exporter = tokio::spawn(exporter.run(stop.clone()));
@@ -78,7 +78,7 @@ async fn a_collector_that_is_gone_costs_the_spans_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn within_a_part_it_is_the_current_one_and_beside_it_there_is_none() {
+async fn the_current_span_is_set_only_within_its_scope_and_in_child_tasks() {
     let (traces, _exporter, _) = traces(settings(1.0, true));
     let trace = traces.start_request(&HeaderMap::new()).unwrap();
     let id = trace.id();
