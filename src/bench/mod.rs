@@ -1,6 +1,10 @@
 //! The steps of a request one by one, for `benches/steps.rs`; only with the feature `bench`.
 //!
-//! They run with the demo's configuration and a constant STS, so that only AppServer's own code is measured.
+//! They run with the demo's configuration and a constant STS, so that only AppServer's own code is measured; [`SharedLimits`] alone
+//! needs a Redis.
+
+mod shared_limits;
+mod spans;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,6 +27,9 @@ use crate::telemetry::Metrics;
 use crate::vend::{GrantHolder, KeyHashing, Vended, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, AssumedRoleUser, Credentials};
+use spans::Spans;
+
+pub use shared_limits::SharedLimits;
 
 /// One caller's request for one album, with its token in the cache.
 #[derive(Debug)]
@@ -31,7 +38,7 @@ pub struct Steps {
     authenticator: Authenticator,
     grants: Grants,
     caller: Caller,
-    asked: TokenParams,
+    params: TokenParams,
     now: DateTime<Utc>,
     session: RoleSession,
     holder: GrantHolder,
@@ -39,6 +46,7 @@ pub struct Steps {
     vendor: Vendor<Constant>,
     vended: Vended,
     access_key: AccessKey,
+    spans: Spans,
     /// The cache needs timers; the runtime never runs.
     runtime: Runtime,
 }
@@ -77,38 +85,29 @@ impl AssumeRole for Constant {
     }
 }
 
-impl Default for Steps {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Steps {
-    /// The demo's client, its grant with a parameter, and a token.
+    /// The demo's client, its grant with a parameter, and a token; and the demo's users with tokens of that time.
     ///
     /// # Panics
     /// If the repository's configuration cannot be loaded.
-    pub fn new() -> Self {
+    pub fn new(now: DateTime<Utc>) -> Self {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
         let settings = config::load(&[demo], &BTreeMap::new(), Mode::Demo);
         let Settings { rules, vend, access_key, .. } = settings.expect("it is tested");
-        let RuleSettings { grants, clients, .. } = rules;
+        let RuleSettings { grants, clients, issuers, .. } = rules;
         let authorization = STANDARD.encode(format!("{CLIENT}:{CLIENT}-demo-secret"));
         let caller = Caller::simulated(CLIENT.parse().expect("it is an id"), None, BTreeMap::new());
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
-        let asked = TokenParams { parameters, ..TokenParams::default() };
-        let now = Clock::system().now();
-        let session = session(&grants, &caller, &asked, now);
+        let params = TokenParams { parameters, ..TokenParams::default() };
+        let session = session(&grants, &caller, &params, now);
 
         let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
         let holder = GrantHolder { client: caller.client().clone(), grant };
-        let vendor = Vendor::new(
-            Constant,
-            Arc::new(Store::Memory),
-            vend,
-            Metrics::new().vend,
-            Clock::system(),
-        );
+        let metrics = Metrics::new();
+        let issuers = Issuers::new(issuers, None, &Clock::system(), &metrics.issuers);
+        let issuers = issuers.expect("the demo's issuer needs no TLS");
+        let vendor =
+            Vendor::new(Constant, Arc::new(Store::Memory), vend, metrics.vend, Clock::system());
         let identity = CallerIdentity {
             kind: IdentityKind::RamUser,
             account: "11223344".parse().expect("it is an account"),
@@ -122,10 +121,10 @@ impl Steps {
 
         Self {
             authorization: format!("Basic {authorization}"),
-            authenticator: Authenticator::new(clients.into_iter().collect(), Issuers::default()),
+            authenticator: Authenticator::new(clients.into_iter().collect(), issuers),
             grants,
             caller,
-            asked,
+            params,
             now,
             session,
             holder,
@@ -133,6 +132,7 @@ impl Steps {
             vendor,
             vended: vended.expect("the constant answers"),
             access_key: access_key.read().expect("the demo has one"),
+            spans: Spans::default(),
             runtime,
         }
     }
@@ -143,9 +143,20 @@ impl Steps {
         self.authenticator.authenticate_at_once(&presented, self.now).is_ok()
     }
 
+    /// The same for a user's token.
+    pub fn user_token(&self, authorization: &str) -> bool {
+        let presented = PresentedCredential::from_authorization(authorization.as_bytes());
+        self.authenticator.authenticate_at_once(&presented, self.now).is_ok()
+    }
+
+    /// Starts and ends a request's span where all are sampled, or where none is; returns whether there was one.
+    pub fn span(&self, sampled: bool) -> bool {
+        self.spans.start(sampled)
+    }
+
     /// Decides about the grant and renders its templates; returns the policy's length.
     pub fn template_render(&self) -> usize {
-        session(&self.grants, &self.caller, &self.asked, self.now).policy.as_str().len()
+        session(&self.grants, &self.caller, &self.params, self.now).policy.as_str().len()
     }
 
     /// Hashes the cache key.
@@ -180,9 +191,9 @@ impl Steps {
 fn session(
     grants: &Grants,
     caller: &Caller,
-    asked: &TokenParams,
+    params: &TokenParams,
     now: DateTime<Utc>,
 ) -> RoleSession {
-    let grant = grants.decide(caller, asked, now).map(Grant::into_role_session);
+    let grant = grants.decide(caller, params, now).map(Grant::into_role_session);
     grant.expect("the client may have it")
 }
