@@ -7,6 +7,7 @@
 //! grant's policy. An [`Explanation`] evaluates a [`Request`] against the session policy that would be sent.
 
 mod containment;
+mod disjoint;
 mod document;
 mod evaluate;
 mod exact;
@@ -18,6 +19,9 @@ mod template;
 
 pub use containment::intersection::ContainmentError;
 pub use containment::requested_policy::RequestedPolicy;
+pub use disjoint::{
+    Callers, Disjointness, SharedReach, SharedResource, SharedResourceProblem, Unproven,
+};
 pub use document::problem::PolicyProblem;
 pub use evaluate::explanation::{Explanation, RolePolicy, StatementVerdict};
 pub use evaluate::request::{Request, RequestProblem};

@@ -1,6 +1,6 @@
 //! What holds between the parts: nothing that is contained reaches further.
 
-mod draw;
+pub(crate) mod draw;
 mod issuers;
 mod overlap;
 mod reading;

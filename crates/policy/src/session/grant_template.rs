@@ -4,6 +4,7 @@ use appserver_domain::{SessionName, SourceIdentity, ValueName};
 
 use crate::containment::intersection::ContainmentError;
 use crate::containment::requested_policy::RequestedPolicy;
+use crate::disjoint::{self, Callers, Disjointness, SharedResource};
 use crate::document::problem::PolicyProblem;
 use crate::lint::checks;
 use crate::lint::warning::LintWarning;
@@ -189,6 +190,11 @@ impl GrantTemplate {
         they: CallerGroup<'_>,
     ) -> Option<(String, String)> {
         overlap::of_callers(&self.policy.document, we, &other.policy.document, they)
+    }
+
+    /// Whether two different callers of the grant never reach the same data, outside what may be shared.
+    pub fn disjointness(&self, callers: &Callers, shared: &[SharedResource]) -> Disjointness {
+        disjoint::decide(&self.policy, &self.rules, callers, shared)
     }
 
     /// Whether its sessions have a source identity, which ActionTrail records.

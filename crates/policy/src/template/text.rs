@@ -88,6 +88,23 @@ impl Text {
         any(&of_user) && !any(&tells)
     }
 
+    /// What follows so many fields, each ended by a colon of the fixed text, if there are as many.
+    pub(crate) fn after_fields(&self, mut fields: usize) -> Option<Self> {
+        for (i, piece) in self.0.iter().enumerate() {
+            let Piece::Fixed(text) = piece else { continue };
+            let colons = text.match_indices(':').map(|(at, _)| at);
+            let colons: Vec<_> = colons.collect();
+            if let Some(last) = colons.get(fields - 1) {
+                let rest = Piece::Fixed(text[last + 1..].to_owned());
+                return Some(Self(
+                    [rest].into_iter().chain(self.0[i + 1..].iter().cloned()).collect(),
+                ));
+            }
+            fields -= colons.len();
+        }
+        None
+    }
+
     /// The text as it was written.
     pub(crate) fn written(&self) -> String {
         self.fill(|placeholder| Cow::Owned(placeholder.to_string()))

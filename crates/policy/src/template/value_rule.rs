@@ -123,6 +123,14 @@ impl ValueRule {
         }
     }
 
+    /// The values to choose from, if the rule lists them.
+    pub(crate) fn choices(&self) -> Option<impl Iterator<Item = &str>> {
+        match &self.0 {
+            Kind::Text { .. } => None,
+            Kind::OneOf(values) => Some(values.iter().map(KeyPath::as_str)),
+        }
+    }
+
     /// The length in bytes of the longest value.
     pub(crate) fn longest(&self) -> usize {
         match &self.0 {

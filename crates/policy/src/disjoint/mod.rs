@@ -1,0 +1,171 @@
+//! The proof that different callers of one template reach different data.
+//!
+//! A caller is the values of the template's per-caller placeholders: the subject, the claims, the client and the
+//! issuer. The property: for any two callers that differ in one of these values, and any parameters that either
+//! chooses, no object key is reached by both. A key is reached by an action on the object, and by a listing whose
+//! prefix it begins with. Denials are ignored in the proof, so what only a denial separates is not proven.
+//!
+//! The proof shares no code with `template::isolation`, `template::path_rules` and `template::overlap`.
+
+mod automaton;
+mod confirm;
+mod reach;
+mod search;
+mod shared_resource;
+
+use std::fmt;
+
+use appserver_domain::{ClientId, IssuerName};
+
+use crate::template::placeholder::{Placeholder, Source};
+use crate::template::policy_template::PolicyTemplate;
+use crate::template::text::Text;
+use crate::template::value_rule::ValueRules;
+use automaton::Alphabet;
+pub use shared_resource::{SharedResource, SharedResourceProblem};
+
+/// The clients that hold a grant and the issuers of its users. An empty list stands for any.
+#[derive(Clone, Debug, Default)]
+#[expect(missing_docs, reason = "the type's description names both")]
+pub struct Callers {
+    pub clients: Vec<ClientId>,
+    pub issuers: Vec<IssuerName>,
+}
+
+/// Whether two different callers of a template never reach the same key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Disjointness {
+    /// They never do, outside the resources that may be shared.
+    Proven,
+    /// These two callers do; the evaluator confirmed it.
+    Shared(Box<SharedReach>),
+    /// Neither is shown.
+    Unproven(Box<Unproven>),
+}
+
+/// Two callers and what both reach.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SharedReach {
+    /// The placeholders' values of each caller, such as `${subject}=alice`.
+    values: [String; 2],
+    /// The request of each caller; often they are equal.
+    requests: [String; 2],
+}
+
+/// Two texts for which the property is not shown.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Unproven {
+    placeholder: String,
+    texts: [String; 2],
+    reason: UnprovenReason,
+}
+
+/// Why a template is neither proven nor refuted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum UnprovenReason {
+    /// The texts have keys in common, but no pair of callers that was tried reaches one.
+    Unconfirmed,
+    /// The search reached its bound.
+    TooComplex,
+}
+
+/// Candidates that are tried before the proof gives up.
+const MAX_CANDIDATES: usize = 64;
+
+/// Decides whether different callers of the template reach different keys.
+pub(crate) fn decide(
+    template: &PolicyTemplate,
+    rules: &ValueRules,
+    callers: &Callers,
+    shared: &[SharedResource],
+) -> Disjointness {
+    let mut placeholders: Vec<&Placeholder> = Vec::new();
+    for placeholder in template.document.values().flat_map(Text::placeholders) {
+        if !placeholders.contains(&placeholder) {
+            placeholders.push(placeholder);
+        }
+    }
+    let alphabet = Alphabet { placeholders: &placeholders, rules, callers };
+    let differing: Vec<usize> =
+        (0..placeholders.len()).filter(|&at| differs(placeholders[at], callers)).collect();
+    if differing.is_empty() {
+        return Disjointness::Proven;
+    }
+    let reaches = reach::reaches(&template.document, &alphabet);
+    let mut unproven = None;
+    let mut candidates = 0;
+    'pairs: for (i, one) in reaches.iter().enumerate() {
+        for (other, &placeholder) in
+            reaches[i..].iter().flat_map(|other| differing.iter().map(move |at| (other, at)))
+        {
+            let reason = match search::common_key([one, other], placeholder, &alphabet, shared) {
+                search::Outcome::None => continue,
+                search::Outcome::TooComplex => UnprovenReason::TooComplex,
+                search::Outcome::Found(candidate) => {
+                    let pair = confirm::Pair { reaches: [one, other], placeholder, candidate };
+                    if let Some(found) = pair.confirmed(template, &alphabet, shared) {
+                        return Disjointness::Shared(Box::new(found));
+                    }
+                    UnprovenReason::Unconfirmed
+                }
+            };
+            let placeholder = placeholders[placeholder].to_string();
+            let texts = [one.written(), other.written()];
+            unproven.get_or_insert(Unproven { placeholder, texts, reason });
+            candidates += 1;
+            // Each costs a search or a rendering, and one without a proof is enough to refuse the template.
+            if reason == UnprovenReason::TooComplex || candidates == MAX_CANDIDATES {
+                break 'pairs;
+            }
+        }
+    }
+    unproven.map_or(Disjointness::Proven, |unproven| Disjointness::Unproven(Box::new(unproven)))
+}
+
+/// Whether two callers may have different values of the placeholder that neither of them chooses.
+fn differs(placeholder: &Placeholder, callers: &Callers) -> bool {
+    match placeholder.source {
+        Source::Client => callers.clients.len() != 1,
+        Source::Issuer => callers.issuers.len() != 1,
+        Source::Subject(_) | Source::Claim(_) => true,
+        Source::Parameter(_) | Source::Now(_) => false,
+    }
+}
+
+impl fmt::Display for SharedReach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [we, they] = &self.values;
+        let [ours, theirs] = &self.requests;
+        if ours == theirs {
+            write!(f, "a caller with {we} and one with {they} are both allowed {ours}")
+        } else {
+            write!(
+                f,
+                "a caller with {we} is allowed {ours}, and one with {they} is allowed {theirs}: they reach the same data"
+            )
+        }
+    }
+}
+
+impl fmt::Display for Unproven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { placeholder, texts: [one, other], reason } = self;
+        match reason {
+            UnprovenReason::Unconfirmed => write!(
+                f,
+                "it is not proven that callers with different {placeholder} reach different data by `{one}` and \
+                 `{other}`: the texts have keys in common, and only a denial, a condition or a value's rule may keep \
+                 callers from them"
+            ),
+            UnprovenReason::TooComplex => write!(
+                f,
+                "it is not proven that callers with different {placeholder} reach different data by `{one}` and \
+                 `{other}`: the proof would take more than {} steps",
+                search::MAX_STATES
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! The keys that a template's Allows reach: by actions on objects, and by listings.
+
+use super::automaton::{Alphabet, Automaton, Case, Set, Step, Wildcards};
+use crate::document::operator::ConditionOperator as Operator;
+use crate::document::tree::{Actions, Document, Effect, Statement};
+use crate::oss::catalogue::PREFIX_KEY;
+use crate::oss::operation::Level;
+use crate::template::text::Text;
+
+/// The actions that list keys.
+pub(super) const LISTINGS: [&str; 3] =
+    ["oss:ListObjects", "oss:ListObjectVersions", "oss:ListMultipartUploads"];
+
+/// The service whose data is protected.
+const SERVICE: &str = "oss";
+
+/// The keys that one resource of one Allow reaches, as an automaton over `bucket/key`.
+pub(super) struct Reach<'a> {
+    pub(super) statement: &'a Statement<Text>,
+    resource: &'a Text,
+    prefix: Option<&'a Text>,
+    pub(super) kind: Kind,
+    pub(super) automaton: Automaton,
+}
+
+/// How keys are reached.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Kind {
+    Object,
+    /// With a condition on the prefix.
+    LimitedListing,
+    /// Whatever the prefix.
+    Listing,
+}
+
+impl Reach<'_> {
+    /// The text that decides, as the template has it.
+    pub(super) fn written(&self) -> String {
+        self.prefix.unwrap_or(self.resource).written()
+    }
+}
+
+/// Everything that the template's Allows reach.
+pub(super) fn reaches<'a>(document: &'a Document<Text>, alphabet: &Alphabet<'_>) -> Vec<Reach<'a>> {
+    let allows = document.statements.iter().filter(|one| one.effect == Effect::Allow);
+    let mut reaches = Vec::new();
+    for statement in allows {
+        for resource in statement.resource.as_slice() {
+            if !is_of_oss(resource) {
+                continue;
+            }
+            let reach =
+                |prefix, kind, automaton| Reach { statement, resource, prefix, kind, automaton };
+            if acts_on_objects(&statement.actions) {
+                let mut automaton = Automaton::new();
+                path(&mut automaton, resource, Set::Any, alphabet);
+                reaches.push(reach(None, Kind::Object, automaton));
+            }
+            let lists = LISTINGS.iter().any(|action| statement.actions.covers(action));
+            // Listings are requests for a bucket, whose name has no slash.
+            if !lists || resource.outline().contains('/') {
+                continue;
+            }
+            let listing = |automaton: &mut Automaton| {
+                path(automaton, resource, Set::NotSlash, alphabet);
+                automaton.then(Step::Take(Set::Only('/'), Case::Kept));
+            };
+            let limits = limits(statement);
+            if limits.is_empty() {
+                let mut automaton = Automaton::new();
+                listing(&mut automaton);
+                automaton.then(Step::PrefixEnd);
+                automaton.run(Set::Any);
+                reaches.push(reach(None, Kind::Listing, automaton));
+            }
+            for (prefix, reading) in limits {
+                let mut automaton = Automaton::new();
+                listing(&mut automaton);
+                automaton.text(prefix, reading, Set::Any, alphabet);
+                automaton.then(Step::PrefixEnd);
+                automaton.run(Set::Any);
+                reaches.push(reach(Some(prefix), Kind::LimitedListing, automaton));
+            }
+        }
+    }
+    reaches
+}
+
+/// The values that limit a listing's prefix: of one operator, since each condition alone must hold. A negated operator
+/// limits nothing here.
+fn limits(statement: &Statement<Text>) -> Vec<(&Text, (Wildcards, Case))> {
+    let readings = [
+        (Operator::StringEquals, (Wildcards::Literal, Case::Kept)),
+        (Operator::StringLike, (Wildcards::Match, Case::Kept)),
+        (Operator::StringEqualsIgnoreCase, (Wildcards::Literal, Case::Ignored)),
+    ];
+    let limit = readings.into_iter().find_map(|(operator, reading)| {
+        let values = statement.condition.get(&operator)?.get(PREFIX_KEY)?;
+        Some(values.as_slice().iter().map(|text| (text, reading)).collect())
+    });
+    limit.unwrap_or_default()
+}
+
+/// Whether an action may be one on an object.
+fn acts_on_objects(actions: &Actions) -> bool {
+    let may = |action: &String| {
+        let service = action.split_once(':').map_or("*", |(service, _)| service);
+        let of_oss = service.contains(['*', '?']) || service.eq_ignore_ascii_case(SERVICE);
+        of_oss && !matches!(Level::of(action), Some(Level::Bucket | Level::Service))
+    };
+    match actions {
+        Actions::Action(patterns) => patterns.as_slice().iter().any(may),
+        Actions::NotAction(_) => true,
+    }
+}
+
+/// Whether the resource may be one of OSS.
+fn is_of_oss(resource: &Text) -> bool {
+    let outline = resource.outline();
+    let service = outline.split(':').nth(1).unwrap_or("*");
+    service.contains(['*', '?', '$']) || service == SERVICE
+}
+
+/// Adds the path of a resource; a shorter pattern covers any path.
+fn path(automaton: &mut Automaton, resource: &Text, any: Set, alphabet: &Alphabet<'_>) {
+    let reading = (Wildcards::Match, Case::Kept);
+    match resource.after_fields(4) {
+        Some(path) => automaton.text(&path, reading, any, alphabet),
+        None => automaton.run(any),
+    }
+}
