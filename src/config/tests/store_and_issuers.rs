@@ -26,7 +26,7 @@ store.redis.expected_replicas: 0 is not between 1 and 1000 replicas
 store.redis.key_prefix: a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`
 store.redis.lease_ms: 100 is not between 500 and 60000 milliseconds
 store.redis.timeout_ms: 1 is not between 10 and 5000 milliseconds
-store.redis.url: a Redis address is `redis://host:port/database`, or `rediss://` for TLS; port and database may be left out, and user and password have keys of their own
+store.redis.url: a Redis address is `redis://host:port/database`, or `rediss://` for TLS; port and database are optional, and user and password have keys of their own
 ");
     insta::assert_snapshot!(problems("[store]\nkind = \"etcd\""), @r"store.kind: it must be `memory` or `redis`");
     // What is not used is not asked for.
