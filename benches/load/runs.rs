@@ -13,7 +13,7 @@ use crate::process::{cpu_micros, memory_mb};
 const WARM_UP: Duration = Duration::from_millis(500);
 
 /// The time limit of a wait.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 
 /// The results of the answers.
 #[derive(Default)]
@@ -126,7 +126,7 @@ pub(crate) fn fleet(target: &Target, clients: u64, per_second: f64) -> String {
         }
         open.retain(Connection::waits);
         yield_now();
-        assert!(started.elapsed() < PATIENCE, "clients still wait after {PATIENCE:?}");
+        assert!(started.elapsed() < TIME_LIMIT, "clients still wait after {TIME_LIMIT:?}");
     }
     format!("took={:.1} {}", millis(started), tally.report())
 }
@@ -158,7 +158,7 @@ pub(crate) fn start(target: &Target, command: &[String]) -> String {
         if TcpStream::connect(target.address).is_ok() && one(target).status == 200 {
             break millis(started);
         }
-        assert!(started.elapsed() < PATIENCE, "no answer after {PATIENCE:?}");
+        assert!(started.elapsed() < TIME_LIMIT, "no answer after {TIME_LIMIT:?}");
     };
     child.kill().expect("it runs");
     child.wait().expect("it is ours");
@@ -179,7 +179,7 @@ fn answer_of(connection: &mut Connection) -> Answer {
             return answer;
         }
         yield_now();
-        assert!(started.elapsed() < PATIENCE, "no answer after {PATIENCE:?}");
+        assert!(started.elapsed() < TIME_LIMIT, "no answer after {TIME_LIMIT:?}");
     }
 }
 
@@ -189,7 +189,7 @@ fn all_answers(open: &mut [Connection]) -> Tally {
         for answer in open.iter_mut().filter_map(Connection::poll) {
             tally.note(&answer);
         }
-        assert!(started.elapsed() < PATIENCE, "callers still wait after {PATIENCE:?}");
+        assert!(started.elapsed() < TIME_LIMIT, "callers still wait after {TIME_LIMIT:?}");
     }
     tally
 }

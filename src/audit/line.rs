@@ -119,7 +119,7 @@ pub(super) fn policy(text: &str) -> String {
     members
 }
 
-/// The members of a line that stands for many requests, for [`insert`].
+/// The members of a line that summarizes many requests, for [`insert`].
 pub(super) fn count_members(count: u64, first: DateTime<Utc>, last: DateTime<Utc>) -> String {
     let [first, last] = [first, last].map(Stamp::of);
     format!(r#","Count":{count},"First":"{}","Last":"{}""#, first.as_str(), last.as_str())
@@ -133,7 +133,7 @@ pub(super) fn insert(lines: &mut Vec<u8>, line: &[u8], members: &str, tail: usiz
     lines.extend_from_slice(tail);
 }
 
-/// A line that stands for requests of many kinds, without what is true of one of them only.
+/// A line that summarizes requests of many kinds, without the members of a single one.
 pub(super) fn format_various(request: &Request<'_>, decision: &Decision<'_>, tail: &str) -> String {
     let of_many = Request {
         peer: "",

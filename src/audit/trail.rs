@@ -103,7 +103,7 @@ impl Audit {
         Self(None)
     }
 
-    /// Starts the writer. Failures of the sink are logged, shown by [`Audit::is_unavailable`], and retried.
+    /// Starts the writer. Failures of the sink are logged, reported by [`Audit::is_unavailable`], and retried.
     pub(crate) fn start(settings: AuditSettings, metrics: AuditMetrics) -> Self {
         let AuditSettings {
             sink,

@@ -144,7 +144,7 @@ impl ApiError {
         }
     }
 
-    /// Which bound was reached or what failed, of what the caller cannot fix. Callers learn a `Code`; this is for metrics
+    /// Which bound was reached or what failed, of what the caller cannot fix. Callers get a `Code`; this is for metrics
     /// and the log, and distinguishes errors that share one.
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
@@ -209,7 +209,7 @@ impl ApiError {
                 "MethodNotAllowed",
                 "The route does not take this method; the Allow header names those it takes.",
             ),
-            // One answer for every cause: callers must not learn which clients exist.
+            // One answer for every cause: callers must not find out which clients exist.
             Self::Unauthenticated(_) => Public::new(
                 Status::UNAUTHORIZED,
                 "Unauthenticated",

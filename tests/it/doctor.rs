@@ -507,7 +507,7 @@ async fn an_invalid_configuration_is_not_tested() {
 appserver: the configuration has 1 problem:
 server.colour: there is no such key; config/default.toml lists them all
 "#);
-    let Ended(keyless, told) = setup.run_as(("testid", ""), "", &[]);
-    assert!(told.contains("sts.access_key: an AccessKey's secret is not empty"), "{told}");
+    let Ended(keyless, output) = setup.run_as(("testid", ""), "", &[]);
+    assert!(output.contains("sts.access_key: an AccessKey's secret is not empty"), "{output}");
     assert_eq!((code, keyless, setup.control.calls().len()), (Some(64), Some(64), 0));
 }

@@ -115,16 +115,16 @@ const UNKNOWN_KEY: &str = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im1hZGUtdXAifQ";
 
 #[tokio::test]
 async fn a_server_starts_and_is_ready_while_an_issuer_is_down() {
-    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let config = format!(
-        "{SHARED}[issuers.gone]\nissuer = \"http://{nobody}\"\ndiscovery = true\nalgorithms = [\"ES256\"]\n\
+        "{SHARED}[issuers.gone]\nissuer = \"http://{closed}\"\ndiscovery = true\nalgorithms = [\"ES256\"]\n\
          audiences.photos = [\"photo-app\"]\n"
     );
     let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
     assert_eq!(stage.admin("/readyz").await.0, 200);
     let exp = stage.clock.now().timestamp() + 3600;
     let jwt = sign(
-        &json!({"iss": format!("http://{nobody}"), "aud": "photos", "sub": "alice", "exp": exp}),
+        &json!({"iss": format!("http://{closed}"), "aud": "photos", "sub": "alice", "exp": exp}),
     );
     assert_eq!(outcome(&stage, &jwt).await, "401 Unauthenticated");
     // Other callers are served as before.
@@ -164,6 +164,6 @@ async fn credentials_expire_with_their_login() {
     let jwt = provider.token(&stage, 60);
     let answer = stage.send(stage.request("GET", "/v1/token").bearer_auth(jwt)).await;
     let life = answer.time("Expiration") - answer.time("LastUpdated");
-    assert_eq!(life.num_seconds(), 3600, "unless it is said, a login only opens the door");
+    assert_eq!(life.num_seconds(), 3600, "by default credentials may outlive their login");
     stage.close().await;
 }

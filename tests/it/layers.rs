@@ -43,7 +43,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
 /// An import of the whole crate under another name; no row of the table allows it.
 const ROOT: &str = "(the crate's root)";
 
-/// Collects the top-level module of every path that begins at the crate or at the module it stands in.
+/// Collects the top-level module of every path that begins at the crate or at the current module.
 struct Imports {
     /// The current module, from the crate's root.
     module: Vec<String>,

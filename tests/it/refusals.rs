@@ -82,7 +82,7 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
     table.push(("a body of unknown length beside a query", stage.send(streamed).await));
 
     let head = authorized("HEAD", "/v1/token").send().await.unwrap();
-    assert_eq!(head.status(), 405, "a HEAD would cost a token that nobody reads");
+    assert_eq!(head.status(), 405, "a HEAD would cost a token that the caller does not get");
 
     let lines: Vec<_> =
         table.iter().map(|(what, answer)| format!("{what}: {}", answer.outcome())).collect();

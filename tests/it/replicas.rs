@@ -227,7 +227,7 @@ async fn a_replica_killed_in_flight_delays_others_by_no_more_than_the_lease() {
     let waiting = fleet.album(0, "2015");
     let killed = async {
         tokio::time::sleep(Duration::from_millis(1_800)).await;
-        assert_eq!(fleet.sts.calls().len(), 1, "the lease was prolonged, so nobody else called");
+        assert_eq!(fleet.sts.calls().len(), 1, "the lease was renewed, so no other replica called");
         doomed.kill();
         Instant::now()
     };

@@ -178,7 +178,7 @@ fn proven(answer: &Answer) -> String {
 async fn a_certificate_is_a_credential_and_a_header_takes_precedence() {
     let pki = Pki::new();
     let stage = secured(&pki, "optional", "").await;
-    let [two, uri, four, nobody, both] = [
+    let [two, uri, four, unregistered, both] = [
         &["two.example.com"][..],
         &["any.example.com", "spiffe://example/two"],
         &["four.example.com"],
@@ -201,7 +201,7 @@ async fn a_certificate_is_a_credential_and_a_header_takes_precedence() {
         (None, Some(good), "200 Success client-003 ClientSecret"),
         (Some(&four), None, "403 Forbidden.ClientDisabled"),
         (Some(&two), Some(wrong), "401 Unauthenticated"),
-        (Some(&nobody), None, "401 Unauthenticated"),
+        (Some(&unregistered), None, "401 Unauthenticated"),
         (Some(&both), None, "401 Unauthenticated"),
         (None, None, "401 Unauthenticated"),
     ] {
@@ -209,7 +209,7 @@ async fn a_certificate_is_a_credential_and_a_header_takes_precedence() {
         assert_eq!(proven(&answer), expected);
     }
     // The same answer for every cause.
-    let unnamed = whoami(&pki, &stage, Some(&nobody), None).await;
+    let unnamed = whoami(&pki, &stage, Some(&unregistered), None).await;
     assert_eq!(unnamed.steady(), whoami(&pki, &stage, None, Some(wrong)).await.steady());
 
     let client = pki.client().identity(two.identity()).http1_only().build().unwrap();

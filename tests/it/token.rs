@@ -84,8 +84,8 @@ async fn two_hundred_apps_at_once_share_a_token_and_spread_their_refreshes() {
         })
         .collect();
     let (mut ids, mut keys, mut moments) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
-    for phone in herd {
-        let response = phone.await.unwrap().unwrap();
+    for app in herd {
+        let response = app.await.unwrap().unwrap();
         let body: serde_json::Value =
             serde_json::from_str(&response.text().await.unwrap()).unwrap();
         let field = |name: &str| body[name].as_str().unwrap().to_owned();

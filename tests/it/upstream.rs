@@ -42,7 +42,7 @@ async fn every_failure_of_sts_has_its_answer() {
         ("no such role", error("EntityNotExist.Role")),
         ("a policy that STS does not take", error("InvalidParameter.PolicyGrammar")),
         ("an unknown key", error("InvalidAccessKeyId.NotFound")),
-        ("a code that nobody knows", error("Canary.Code")),
+        ("an unknown code", error("Canary.Code")),
         ("cut before the answer", Fault::Cut { mid_body: false }),
         ("cut in the answer", Fault::Cut { mid_body: true }),
         ("half an answer", Fault::Malformed),
@@ -89,7 +89,7 @@ no permission: 502 Upstream.Refused
 no such role: 502 Upstream.Refused
 a policy that STS does not take: 502 Upstream.Refused
 an unknown key: 502 Upstream.Refused
-a code that nobody knows: 502 Upstream.Refused
+an unknown code: 502 Upstream.Refused
 cut before the answer: 503 Upstream.Unavailable, come back in 5 to 8 s
 cut in the answer: 503 Upstream.Unavailable, come back in 5 to 8 s
 half an answer: 503 Upstream.Unavailable, come back in 5 to 8 s

@@ -51,7 +51,7 @@ async fn every_decision_leaves_its_line_and_nothing_else_does() {
         let basic = |id: &str| stage.request("GET", "/v1/token").basic_auth(id, Some("wrong"));
         record("a wrong secret", stage.send(basic("client-002")).await);
         record("an unknown client", stage.send(basic("client-999")).await);
-        record("nobody", stage.send(stage.request("GET", "/v1/oss-sdk/token")).await);
+        record("no credential", stage.send(stage.request("GET", "/v1/oss-sdk/token")).await);
         let bearer = stage.request("POST", "/v1/token").header("Authorization", "Bearer a.b.c");
         record("a bad JWT", stage.send(bearer).await);
         record("a wrong method", stage.send(stage.request("DELETE", "/v1/token")).await);
@@ -113,7 +113,7 @@ a wrong secret: 401 Unauthenticated
   {"Address":"127.0.0.1","Client":"client-002","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the secret is wrong","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 an unknown client: 401 Unauthenticated
   {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the client is not registered","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
-nobody: 200 Unauthenticated
+no credential: 200 Unauthenticated
   {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: no credential was presented","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad JWT: 401 Unauthenticated
   {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the token is no signed JWT","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}

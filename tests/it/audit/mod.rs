@@ -73,7 +73,7 @@ fn outcomes(answers: &[Answer]) -> BTreeMap<String, usize> {
 async fn crowd(stage: &Stage, count: usize) -> Vec<Answer> {
     let requests = (0..count).map(|_| stage.get("client-002", "/v1/token"));
     let all = futures_util::future::join_all(requests);
-    tokio::time::timeout(TIME_LIMIT, all).await.expect("nobody waits for the audit for long")
+    tokio::time::timeout(TIME_LIMIT, all).await.expect("no request waits for the audit for long")
 }
 
 /// A value of `/metrics`.

@@ -19,7 +19,7 @@ async fn ask(service: &Service, count: usize) -> Vec<(u16, String)> {
         (status, body["RequestId"].as_str().unwrap().to_owned())
     });
     let all = futures_util::future::join_all(asks);
-    tokio::time::timeout(TIME_LIMIT, all).await.expect("nobody waits for the audit for long")
+    tokio::time::timeout(TIME_LIMIT, all).await.expect("no request waits for the audit for long")
 }
 
 async fn ready_is(service: &Service, status: u16) {

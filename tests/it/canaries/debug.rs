@@ -25,7 +25,7 @@ async fn debug_output_of_the_service_contains_no_secret() {
     let mut outputs = vec![("Settings".to_owned(), format!("{settings:?} {settings:#?}").into())];
     let app = App::start(settings, Clock::system()).await.unwrap();
     outputs.push(("App".to_owned(), format!("{app:?} {app:#?}").into()));
-    assert!(outputs.iter().all(|(_, shown): &(_, Vec<u8>)| shown.len() > 1000));
+    assert!(outputs.iter().all(|(_, output): &(_, Vec<u8>)| output.len() > 1000));
     let found = world.canaries.found_in(&outputs);
     assert!(found.is_empty(), "{}", found.join("\n\n"));
 }

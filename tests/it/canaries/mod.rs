@@ -246,12 +246,12 @@ impl Tour {
             Fault::Throttle { time_left_ms: 1 },
         ];
         for (fault, number) in faults.into_iter().zip(0..) {
-            let shown = format!("{fault:?}");
+            let name = format!("{fault:?}");
             self.world.sts.script(fault.times(1).only("AssumeRole"));
             let path = format!("/v1/token?Parameters.album=trouble-{number}");
             let request = http.get(self.url(&path)).basic_auth(CLIENT, Some(canary("client")));
             let answer = self.ask(request).await;
-            assert_ne!(answer["Code"], "Success", "{shown}");
+            assert_ne!(answer["Code"], "Success", "{name}");
             self.world.sts.clear_faults();
         }
     }
@@ -365,9 +365,9 @@ impl Tour {
             self.world.run(&["audit", "find", "--json", &audit], &[]),
         ];
         let [.., healthy, _, _, found, _] = &ran;
-        let shown = |(_, output): &(String, Vec<u8>)| String::from_utf8_lossy(output).into_owned();
-        assert!(shown(healthy).contains("All "), "{}", shown(healthy));
-        assert!(shown(found).contains(CLIENT), "{}", shown(found));
+        let text = |(_, output): &(String, Vec<u8>)| String::from_utf8_lossy(output).into_owned();
+        assert!(text(healthy).contains("All "), "{}", text(healthy));
+        assert!(text(found).contains(CLIENT), "{}", text(found));
         self.outputs.extend(ran);
     }
 }
@@ -455,7 +455,7 @@ async fn tour(format: &str, sink: &str) -> Tour {
         let mut headers = export.headers;
         // Its own.
         assert_eq!(headers.remove("x-api-key").unwrap(), canary("otlp-key").as_str());
-        tour.keep("what the collector was told", format!("{} {headers:?}", export.path));
+        tour.keep("the exported traces", format!("{} {headers:?}", export.path));
         tour.keep("the spans", export.body);
     }
     let answered = tour.world.answered.lock().unwrap().clone();
@@ -497,8 +497,8 @@ fn a_panic_is_reported_by_its_location_without_its_message() {
     // The fourth descriptor is for the loader, which opens one library after the other.
     command.args(["-c", "ulimit -n 4; exec \"$0\" healthcheck", env!("CARGO_BIN_EXE_appserver")]);
     let output = command.env_clear().output().unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(output.status.code(), Some(101), "{told}");
-    assert!(told.starts_with("a thread panicked; ") && told.contains("src/cli/"), "{told}");
-    assert!(!told.contains("Too many open files"), "{told}");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(101), "{stderr}");
+    assert!(stderr.starts_with("a thread panicked; ") && stderr.contains("src/cli/"), "{stderr}");
+    assert!(!stderr.contains("Too many open files"), "{stderr}");
 }

@@ -23,7 +23,7 @@ pub(super) struct Canaries(Vec<(String, Vec<u8>)>);
 impl Canaries {
     pub(super) fn plant(&mut self, name: &str, secret: impl AsRef<[u8]>) {
         let secret = secret.as_ref().to_vec();
-        assert!(secret.len() >= PIECE, "`{name}` is too short to be told from other text");
+        assert!(secret.len() >= PIECE, "`{name}` is too short to differ from all other text");
         self.0.push((name.to_owned(), secret));
     }
 

@@ -66,8 +66,8 @@ pub(crate) fn check_key(key: &str) -> Result<(), OssError> {
     if is_good { Ok(()) } else { Err(OssError::InvalidObjectName) }
 }
 
-/// The bucket at the start of a Host: `BUCKET.oss-cn-hangzhou.aliyuncs.com` whatever address was connected
-/// to, `BUCKET.localhost`, or any name whose first label is a bucket.
+/// The bucket at the start of a Host: `BUCKET.oss-cn-hangzhou.aliyuncs.com` at any address,
+/// `BUCKET.localhost`, or any name whose first label is a bucket.
 fn bucket_of_host(host: &str, is_bucket: impl Fn(&str) -> bool) -> Option<String> {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) => name,

@@ -190,8 +190,8 @@ mod tests {
             r#"{"Effect":"Allow","Action":"*","Resource":"*","Sid":"x"}"#,
             r#"{"Effect":"Allow","Action":"*","Resource":"*","Condition":{"Bool":{"a":true}}}"#,
         ] {
-            let shown = refusal(&with_statement(statement));
-            assert_eq!(shown, "not the JSON of a policy", "{statement}");
+            let message = refusal(&with_statement(statement));
+            assert_eq!(message, "not the JSON of a policy", "{statement}");
         }
     }
 

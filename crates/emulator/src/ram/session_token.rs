@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_session_and_its_key_do_not_print_their_secrets() {
-        let shown = format!("{:?} {:?}", session(), key("a"));
-        assert!(!shown.contains("canary-secret") && !shown.contains("aaaa"), "{shown}");
+        let text = format!("{:?} {:?}", session(), key("a"));
+        assert!(!text.contains("canary-secret") && !text.contains("aaaa"), "{text}");
     }
 }

@@ -164,9 +164,9 @@ acl = "private"
     #[test]
     fn a_value_of_the_wrong_type_is_located_without_showing_the_line() {
         let text = "token_key = \"canary\"\n[[accounts]]\nid = \"1\"\nroot_keys = [{ id = \"canary\", secret = 5 }]";
-        let shown = problems(text);
+        let found = problems(text);
         assert_eq!(
-            shown,
+            found,
             "line 4, column 40: invalid type: integer `5`, expected a string, in `accounts.root_keys.secret`"
         );
     }

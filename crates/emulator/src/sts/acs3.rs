@@ -86,7 +86,7 @@ impl Acs3 {
     }
 }
 
-/// Hashes the body itself, whatever `x-acs-content-sha256` says.
+/// Hashes the body itself and ignores `x-acs-content-sha256`.
 fn canonical_request(parts: &Parts, signed: &[&str], body: &[u8]) -> Result<String, StsError> {
     let query = Params::read(parts.uri.query(), None, b"")?;
     let pairs: Vec<String> =

@@ -9,10 +9,10 @@ async fn faults_are_scripted_shown_and_cleared_over_http() {
     let url = format!("{}/_emulator/faults", emulated.url);
     let script =
         json!({"Fault": {"Throttle": {"TimeLeftMs": 500}}, "Times": 3, "Action": "AssumeRole"});
-    let shown = json!({ "Faults": [script] });
+    let listed = json!({ "Faults": [script] });
 
     let added = emulated.http.post(&url).body(script.to_string()).send().await.unwrap();
-    assert_eq!(answered(added).await, Answered { status: 200, body: shown.clone() });
+    assert_eq!(answered(added).await, Answered { status: 200, body: listed.clone() });
     let expected = Fault::Throttle { time_left_ms: 500 }.times(3).only("AssumeRole");
     assert_eq!(emulated.control.faults(), [expected]);
 
@@ -95,10 +95,10 @@ async fn calls_are_logged_without_secrets() {
     assert_eq!(calls[1].outcome, "SignatureDoesNotMatch");
 
     let url = format!("{}/_emulator/calls", emulated.url);
-    let shown = answered(emulated.http.get(&url).send().await.unwrap()).await.body;
-    assert_eq!(shown["Calls"][0]["Outcome"], "Success");
+    let listed = answered(emulated.http.get(&url).send().await.unwrap()).await.body;
+    assert_eq!(listed["Calls"][0]["Outcome"], "Success");
     assert_eq!(
-        shown["Totals"],
+        listed["Totals"],
         json!({"GetCallerIdentity": {"SignatureDoesNotMatch": 1, "Success": 1}})
     );
     assert_eq!(emulated.http.delete(&url).send().await.unwrap().status(), 204);
@@ -145,16 +145,16 @@ async fn the_clock_is_moved_shown_and_reset_over_http() {
     let emulated = Emulated::start().await;
     let url = format!("{}/_emulator/clock", emulated.url);
     let moved = |body: &'static str| emulated.http.post(&url).body(body).send();
-    let told = |now: &str, offset: i64| Answered {
+    let clock = |now: &str, offset: i64| Answered {
         status: 200,
         body: json!({ "Now": now, "OffsetSeconds": offset }),
     };
     let later = answered(moved(r#"{"AdvanceSeconds":3600}"#).await.unwrap()).await;
-    assert_eq!(later, told("2016-01-13T15:02:37Z", 3600));
+    assert_eq!(later, clock("2016-01-13T15:02:37Z", 3600));
     let earlier = answered(moved(r#"{"AdvanceSeconds":-3660}"#).await.unwrap()).await;
-    assert_eq!(earlier, told("2016-01-13T14:01:37Z", -60));
-    let shown = answered(emulated.http.get(&url).send().await.unwrap()).await;
-    assert_eq!((shown, emulated.control.clock_offset_seconds()), (earlier, -60));
+    assert_eq!(earlier, clock("2016-01-13T14:01:37Z", -60));
+    let listed = answered(emulated.http.get(&url).send().await.unwrap()).await;
+    assert_eq!((listed, emulated.control.clock_offset_seconds()), (earlier, -60));
 
     for body in ["", r#"{"AdvanceSeconds":"1"}"#, r#"{"Advance":1}"#] {
         let refused = answered(moved(body).await.unwrap()).await;
