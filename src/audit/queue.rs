@@ -329,12 +329,12 @@ impl Lines {
 
     /// Empties it and gives back what a buffer has grown beyond this size.
     fn clear(&mut self) {
-        const KEPT: usize = 1024 * 1024;
+        const RETAINED_BYTES: usize = 1024 * 1024;
         self.granted_lines.clear();
         self.refused_lines = 0;
         for buffer in [&mut self.granted, &mut self.refused] {
             buffer.clear();
-            buffer.shrink_to(KEPT);
+            buffer.shrink_to(RETAINED_BYTES);
         }
     }
 }

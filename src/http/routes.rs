@@ -44,7 +44,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: whoami::PATH,
-        tag: contract::LOOKING,
+        tag: contract::INSPECTION,
         allow: "GET, HEAD",
         kind: RouteKind::Other,
         handlers: |_| get(whoami::whoami),
@@ -52,7 +52,7 @@ pub(super) static ROUTES: [Route; 7] = [
     },
     Route {
         path: explain::PATH,
-        tag: contract::LOOKING,
+        tag: contract::INSPECTION,
         allow: "POST",
         kind: RouteKind::Other,
         handlers: |_| post(explain::explain),

@@ -118,7 +118,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         };
         // Another replica's token may have arrived meanwhile.
         match self.cache.get(&key) {
-            Some(token) if error.is_passing() && self.cache.is_usable(&token) => {
+            Some(token) if error.is_temporary() && self.cache.is_usable(&token) => {
                 self.metrics.looked_up(Lookup::Stale);
                 Ok((token, TokenSource::Stale))
             }

@@ -38,7 +38,7 @@ pub(crate) enum VendError {
 
 impl VendError {
     /// Whether the failure is temporary: until it is over, a token that is still valid is better than none.
-    pub(super) fn is_passing(&self) -> bool {
+    pub(super) fn is_temporary(&self) -> bool {
         match self {
             Self::Sts(error) => error.is_transient(),
             Self::Overloaded { .. }

@@ -56,7 +56,7 @@ impl Document {
     }
 
     /// Fails unless the answer matches the response: its headers, its code and each member of its body.
-    pub(crate) fn judge(&self, what: &str, response: &Value, answer: &Answer) {
+    pub(crate) fn check_answer(&self, what: &str, response: &Value, answer: &Answer) {
         let documented: BTreeSet<_> = response["headers"]
             .as_object()
             .unwrap()

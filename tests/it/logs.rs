@@ -22,7 +22,7 @@ fn runtime() -> Option<String> {
 }
 
 /// Secrets of the demo; no log may contain them.
-const STANDING: [&str; 7] = [
+const DEMO_SECRETS: [&str; 7] = [
     "testsecret",
     "client-001-demo-secret",
     "client-002-demo-secret",
@@ -79,7 +79,8 @@ pub(crate) fn assert_free_of<'a>(start: usize, secrets: impl Iterator<Item = &'a
     let log = since(start);
     assert!(!log.is_empty(), "the log was not captured");
     // In one pass: some tests have thousands of secrets.
-    let any = STANDING.into_iter().chain(secrets).map(regex::escape).collect::<Vec<_>>().join("|");
+    let any =
+        DEMO_SECRETS.into_iter().chain(secrets).map(regex::escape).collect::<Vec<_>>().join("|");
     let any = regex::RegexBuilder::new(&any).size_limit(1 << 30).build().unwrap();
     let line = log.lines().find(|line| any.is_match(line));
     assert_eq!(line, None, "a secret was logged");

@@ -62,7 +62,7 @@ async fn every_route_is_in_the_document_and_every_path_of_it_is_served_with_its_
     for (path, methods) in documented {
         let refused = stage.send(stage.request("OPTIONS", &path)).await;
         assert_eq!(refused.outcome(), "405 MethodNotAllowed", "{path}");
-        document.judge(&path, document.common("MethodNotAllowed"), &refused);
+        document.check_answer(&path, document.common("MethodNotAllowed"), &refused);
         let allowed = refused.headers["allow"].to_str().unwrap().split(',').map(str::trim);
         // The document has no HEAD: it is GET without its body, or refused.
         let allowed: BTreeSet<_> =
@@ -109,12 +109,12 @@ async fn every_sample_of_the_document_runs_as_printed() {
 /// A request, and its answer.
 struct Exchange(&'static str, &'static str, Answer);
 
-async fn judged(stage: &Stage, exchanges: Vec<Exchange>) -> BTreeSet<String> {
+async fn checked(stage: &Stage, exchanges: Vec<Exchange>) -> BTreeSet<String> {
     let document = Document::of(stage).await;
     let mut outcomes = BTreeSet::new();
     for Exchange(method, path, answer) in exchanges {
         let what = format!("{method} {path}: {}", answer.outcome());
-        document.judge(&what, document.response(method, path, answer.status), &answer);
+        document.check_answer(&what, document.response(method, path, answer.status), &answer);
         outcomes.insert(answer.outcome());
     }
     outcomes
@@ -156,7 +156,7 @@ async fn every_success_matches_the_document_exactly() {
         Exchange("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", EXPLAINED).await),
         Exchange("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", &denied).await),
     ];
-    let outcomes = judged(&stage, exchanges).await;
+    let outcomes = checked(&stage, exchanges).await;
     assert_eq!(outcomes, ["200 Forbidden.Grant", "200 Success"].map(str::to_owned).into());
     stage.close().await;
 }
@@ -207,7 +207,7 @@ async fn every_failure_matches_the_document_exactly() {
         stage.sts.script(fault.times(1).only("AssumeRole"));
         exchanges.push(Exchange("GET", "/v1/token", stage.get("client-002", "/v1/token").await));
     }
-    let outcomes = judged(&stage, exchanges).await;
+    let outcomes = checked(&stage, exchanges).await;
     insta::assert_snapshot!(outcomes.into_iter().collect::<Vec<_>>().join("\n"), @r#"
 400 InvalidParameter.Action
 400 InvalidParameter.Colour
@@ -228,7 +228,7 @@ async fn every_failure_matches_the_document_exactly() {
 
     let document = Document::of(&stage).await;
     let nothing = stage.get("client-002", "/v1/nothing").await;
-    document.judge("no such route", document.common("NotFound"), &nothing);
+    document.check_answer("no such route", document.common("NotFound"), &nothing);
     stage.close().await;
 }
 
@@ -240,7 +240,7 @@ async fn answers_of_a_server_that_is_not_ready_match_the_document() {
     };
     let stage = Stage::set_unready(unproven).await;
     let exchanges = vec![Exchange("GET", "/v1/token", stage.get("client-002", "/v1/token").await)];
-    assert_eq!(judged(&stage, exchanges).await, ["503 NotReady".to_owned()].into());
+    assert_eq!(checked(&stage, exchanges).await, ["503 NotReady".to_owned()].into());
     stage.close().await;
 }
 

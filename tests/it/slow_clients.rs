@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::stage::{Setting, Stage, TIME_LIMIT};
 
 /// The Authorization of `client-002`.
-const PROVEN: &str = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\n";
+const AUTHENTICATED: &str = "Authorization: Basic Y2xpZW50LTAwMjpjbGllbnQtMDAyLWRlbW8tc2VjcmV0\r\n";
 
 /// Low limits, so that they are reached quickly.
 const BOUNDS: &str = "
@@ -27,7 +27,7 @@ async fn bounded() -> Stage {
 }
 
 /// Waits for a call to STS, answered or not.
-async fn asked_for_a_token(stage: &Stage) {
+async fn sts_call_begins(stage: &Stage) {
     let asked = async {
         while stage.assume_role_calls().is_empty() {
             sleep(Duration::from_millis(5)).await;
@@ -130,7 +130,7 @@ async fn connections_beyond_the_limit_are_refused_where_all_others_are_authentic
     let mut held = Vec::new();
     for _ in 0..8 {
         let mut stream = TcpStream::connect(stage.public).await.unwrap();
-        let request = format!("GET /v1/whoami HTTP/1.1\r\nHost: a\r\n{PROVEN}\r\n");
+        let request = format!("GET /v1/whoami HTTP/1.1\r\nHost: a\r\n{AUTHENTICATED}\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut byte = [0; 1];
         stream.read_exact(&mut byte).await.unwrap();
@@ -280,7 +280,7 @@ async fn the_idle_time_out_is_shorter_after_an_unauthenticated_request() {
     let config = "[server]\nunauthenticated_idle_timeout_ms = 300\n";
     let stage = Stage::set(Setting { config, ..Setting::default() }).await;
     let mut proven = TcpStream::connect(stage.public).await.unwrap();
-    let request = format!("HEAD /v1/whoami HTTP/1.1\r\nHost: a\r\n{PROVEN}\r\n");
+    let request = format!("HEAD /v1/whoami HTTP/1.1\r\nHost: a\r\n{AUTHENTICATED}\r\n");
     proven.write_all(request.as_bytes()).await.unwrap();
     let mut stranger = TcpStream::connect(stage.public).await.unwrap();
     stranger.write_all(b"GET /v1/token HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
@@ -340,7 +340,7 @@ async fn the_drain_finishes_open_requests() {
     let request =
         stage.request("GET", "/v1/token").basic_auth("client-002", Some("client-002-demo-secret"));
     let under_way = tokio::spawn(request.send());
-    asked_for_a_token(&stage).await;
+    sts_call_begins(&stage).await;
     assert_eq!(stage.assume_role_calls()[0].outcome, "", "STS has not answered yet");
     stage.close().await;
     assert_eq!(under_way.await.unwrap().unwrap().status(), 200);
@@ -356,7 +356,7 @@ async fn the_drain_ends_at_its_deadline() {
     let request =
         stage.request("GET", "/v1/token").basic_auth("client-002", Some("client-002-demo-secret"));
     let under_way = tokio::spawn(request.send());
-    asked_for_a_token(&stage).await;
+    sts_call_begins(&stage).await;
     let begun = Instant::now();
     stage.close().await;
     assert!(begun.elapsed() < Duration::from_secs(2), "the drain took {:?}", begun.elapsed());

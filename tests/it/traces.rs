@@ -16,7 +16,7 @@ use crate::stage::{Answer, Setting, Stage, secret, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-const UNRECORDED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+const UNSAMPLED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
 
 /// A demo that exports to this collector.
 async fn stage(collector: SocketAddr, more: &str) -> Stage {
@@ -176,7 +176,7 @@ Sts/AssumeRole Client
     assert!(line.contains(&format!("trace.id=\"{TRACE}\"")), "{line}");
 
     // A caller's error is no failure of the service; an unsampled one is still logged with its trace.
-    let refused = get(&stage, "client-002", "/v1/token?Grant=nothing", UNRECORDED).await;
+    let refused = get(&stage, "client-002", "/v1/token?Grant=nothing", UNSAMPLED).await;
     assert_eq!(refused.outcome(), "403 Forbidden.Grant");
     let refused = get(&stage, "client-002", "/canary-path?canary=query", PARENT).await;
     let spans = collector.until(5).await;
@@ -227,7 +227,7 @@ async fn unsampled_requests_are_not_exported() {
     let collector = Collector::start(Behaviour::Accepts).await;
     let following = stage(collector.address, "").await;
     following.get("client-002", "/v1/token").await;
-    get(&following, "client-002", "/v1/token", UNRECORDED).await;
+    get(&following, "client-002", "/v1/token", UNSAMPLED).await;
     get(&following, "client-002", "/v1/token", "not-a-traceparent").await;
     following.close().await;
     let deaf = stage(collector.address, "trust_remote_parent = false\n").await;

@@ -65,15 +65,17 @@ impl ConnectionHandler for Router {
 }
 
 async fn readyz(State(admin): State<Arc<Admin>>) -> Response {
-    match admin.readiness.obstacle() {
+    match admin.readiness.not_ready_reason() {
         None => match details(&admin).as_slice() {
             [] => Json(json!({"Status": "ready"})).into_response(),
             details => Json(json!({"Status": "ready", "Details": details})).into_response(),
         },
-        Some(obstacle) => {
+        Some(not_ready_reason) => {
             let body = match details(&admin).as_slice() {
-                [] => json!({"Status": "not ready", "Reason": obstacle}),
-                details => json!({"Status": "not ready", "Reason": obstacle, "Details": details}),
+                [] => json!({"Status": "not ready", "Reason": not_ready_reason}),
+                details => {
+                    json!({"Status": "not ready", "Reason": not_ready_reason, "Details": details})
+                }
             };
             (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
         }
@@ -94,7 +96,7 @@ fn details(admin: &Admin) -> Vec<&'static str> {
 }
 
 async fn metrics_text(State(admin): State<Arc<Admin>>, headers: HeaderMap) -> impl IntoResponse {
-    admin.metrics.ready(admin.readiness.obstacle().is_none());
+    admin.metrics.ready(admin.readiness.not_ready_reason().is_none());
     admin.readiness.measure();
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
     let format = MetricsFormat::accepted(accept);

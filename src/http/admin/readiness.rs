@@ -44,7 +44,7 @@ impl Readiness {
     }
 
     /// Why the server is not ready, if it is not.
-    pub(crate) fn obstacle(&self) -> Option<&'static str> {
+    pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {
             Some("draining")
         } else if !self.vendor.is_open() {

@@ -24,13 +24,13 @@ pub(super) const CODES: [Code; 18] = [
     code(
         400,
         "MalformedRequest",
-        "not JSON, not an object, something twice or of an unknown name, a query where none is taken",
+        "not JSON, not an object, a repeated or unknown member, or a query that the route does not take",
     ),
     code(401, "Unauthenticated", "the credential is not valid; the answer does not say why"),
     code(
         403,
         "Forbidden.Grant",
-        "not a grant of this client's, or the credential does not prove what the grant needs",
+        "not a grant of this client, or the credential does not fit the grant",
     ),
     code(
         403,
@@ -52,7 +52,7 @@ pub(super) const CODES: [Code; 18] = [
         "Throttled.Client",
         "more requests than the client's limit or its user's allows, or more failed authentications",
     ),
-    code(500, "Internal", "a fault of the service; the answer says nothing of the cause"),
+    code(500, "Internal", "a fault of the service; the answer does not name the cause"),
     code(502, "Upstream.Refused", "STS refused for a reason that only the operator can fix"),
     code(503, "Upstream.Throttled", "STS's quota, or this service's share of it, is spent"),
     code(503, "Upstream.Unavailable", "STS did not answer, or is known to be unreachable"),

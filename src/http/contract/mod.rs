@@ -23,16 +23,19 @@ use super::v1::whoami::WhoamiResponse;
 const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud credentials. Names are PascalCase, as in \
                      Alibaba's own APIs. All times are UTC, exactly `YYYY-MM-DDTHH:MM:SSZ`. Every answer of the API is a \
                      JSON object with `Cache-Control: no-store` and an `X-Request-Id`, which is its `RequestId`. Further \
-                     members may be added to answers, so pass over what you do not know. What is no route is answered \
-                     404, and a method that a route does not take 405, both in the shape of every error.";
+                     members may be added to answers, so ignore unknown members. An unknown path is answered 404, and a \
+                     method that a route does not allow 405, both in the shape of every error.";
 
 pub(super) const TOKENS: &str = "Tokens";
-pub(super) const LOOKING: &str = "Looking";
+pub(super) const INSPECTION: &str = "Inspection";
 pub(super) const CONTRACT: &str = "Contract";
 
 const TAGS: [(&str, &str); 3] = [
     (TOKENS, "What the service is for."),
-    (LOOKING, "What a caller may have, without vending it. None of it costs a token."),
+    (
+        INSPECTION,
+        "The grants, limits and permissions of the caller. No request of these vends a token.",
+    ),
     (CONTRACT, "This document. No credential is needed."),
 ];
 

@@ -14,7 +14,7 @@ use super::codes::{self, CODES, Code};
 
 /// Headers by their names, with their descriptions.
 const HEADERS: [(&str, Type, &str); 7] = [
-    ("X-Request-Id", Type::String, "Names the request in the log and to support."),
+    ("X-Request-Id", Type::String, "Identifies the request in the log and to support."),
     ("Cache-Control", Type::String, "`no-store`."),
     ("WWW-Authenticate", Type::String, "`Basic`, with the realm."),
     ("Allow", Type::String, "The methods that the route takes."),
@@ -22,9 +22,9 @@ const HEADERS: [(&str, Type, &str); 7] = [
     (
         "RateLimit",
         Type::String,
-        "That nothing is left of the limit, and in how many seconds something is.",
+        "The remaining requests (none), and the seconds until one is available.",
     ),
-    ("RateLimit-Policy", Type::String, "The limit: so many requests, in so many seconds."),
+    ("RateLimit-Policy", Type::String, "The limit: a number of requests in a number of seconds."),
 ];
 
 /// The headers of every answer.

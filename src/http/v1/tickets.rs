@@ -84,7 +84,7 @@ pub(crate) struct TicketResponse<'a> {
     path = PATH,
     operation_id = "makeTicket",
     summary = "A URL that vends one grant",
-    description = "For SDKs that can only get a URL. Anybody with the URL gets the tokens: it is a secret, until `ExpiresAt`.",
+    description = "For SDKs that can only get a URL. Everyone with the URL gets the tokens: it is a secret until `ExpiresAt`.",
     request_body = Option<TicketRequest>,
     responses(
         (status = 200, description = "A ticket.", body = TicketResponse),

@@ -63,7 +63,7 @@ pub(crate) async fn handle_get(
     path = PATH,
     operation_id = "getToken",
     summary = "A token",
-    description = "What is not said is taken by default.",
+    description = "Absent parameters have their defaults.",
     params(TokenQuery),
     responses(
         (status = 200, description = "A token.", body = TokenResponse),
@@ -91,7 +91,7 @@ pub(crate) async fn get_token(
     description = "For Android's stock `OSSAuthCredentialsProvider`, which cannot read the body of a 4xx: the real \
                    status is `StatusCode`.",
     params(TokenQuery),
-    responses((status = 200, description = "A token, or what is wrong.", body = inline(TokenOrError))),
+    responses((status = 200, description = "A token, or an error.", body = inline(TokenOrError))),
     security(("Basic" = []), ("Bearer" = []), ("Certificate" = []), ("Ticket" = [])),
     extensions(("x-codeSamples" = json!(curl(
         r#"curl -u "$CLIENT:$SECRET" "$APPSERVER/v1/oss-sdk/token""#
@@ -110,7 +110,7 @@ pub(crate) async fn get_oss_sdk_token(
     path = PATH,
     operation_id = "postToken",
     summary = "A token, requested in JSON",
-    description = "A body has at most 16 KiB. Without one, all is taken by default.",
+    description = "A body has at most 16 KiB. Without one, all members have their defaults.",
     request_body = Option<TokenRequest>,
     responses(
         (status = 200, description = "A token.", body = TokenResponse),

@@ -60,7 +60,7 @@ impl IntoParams for TokenQuery {
         let seconds = ObjectBuilder::new().schema_type(Type::Integer);
         let seconds = seconds.minimum(Some(900)).maximum(Some(43_200));
         let duration = "Within the grant's bounds; left out for its default.";
-        let policy = "A RAM policy as JSON: to have less than the grant gives.";
+        let policy = "A RAM policy as JSON, for a token that allows less than the grant.";
         // Each member of an exploded object is a parameter of the query by itself.
         let names = text().pattern(Some(r"^Parameters\.[A-Za-z0-9_-]{1,32}$"));
         let values =
@@ -116,7 +116,7 @@ impl PartialSchema for Policy {
         OneOfBuilder::new()
             .item(kind(Type::Object))
             .item(kind(Type::String))
-            .description(Some("A RAM policy, as an object or as a string of JSON: to have less than the grant gives."))
+            .description(Some("A RAM policy, as an object or as a string of JSON, for a token that allows less than the grant."))
             .into()
     }
 }

@@ -91,7 +91,7 @@ struct ParameterView<'a> {
     get,
     path = PATH,
     operation_id = "whoami",
-    summary = "The caller as the service sees it",
+    summary = "The authenticated caller",
     description = "Its grants, each with its bounds and the parameters that it requires.",
     responses((status = 200, description = "The caller.", body = WhoamiResponse), CallFailures),
     security(("Basic" = []), ("Bearer" = []), ("Certificate" = [])),

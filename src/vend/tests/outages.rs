@@ -19,7 +19,7 @@ async fn while_sts_fails_a_token_is_handed_out_until_five_minutes_are_left_and_n
     assert_eq!(harness.given(Lookup::Stale), 3);
     sleep(secs(2)).await;
     let refused = harness.vend("app-one", "device").await.unwrap_err();
-    assert!(refused.is_passing(), "{refused:?}");
+    assert!(refused.is_temporary(), "{refused:?}");
     // A failed call does not replace the cached token; a successful one does.
     harness.sts.set(|sts| sts.behavior = StsBehavior::Healthy);
     sleep(secs(10)).await;

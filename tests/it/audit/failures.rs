@@ -22,7 +22,7 @@ async fn staged(path: &Path, more: &str) -> Stage {
     Stage::set(Setting { config: &config, ..Setting::default() }).await
 }
 
-fn broken_text() -> [&'static str; 2] {
+fn unavailable_text() -> [&'static str; 2] {
     ["audit_down", "\"Reason\":\"the audit cannot be written\""]
 }
 
@@ -56,7 +56,7 @@ async fn on_a_full_disk_no_token_leaves_without_its_line() {
     assert_eq!(outcomes(&answers), [("503 AuditUnavailable".to_owned(), 50)].into());
     until("the failure is known", async || stage.admin("/readyz").await.0 == 503).await;
     let (_, ready) = stage.admin("/readyz").await;
-    assert!(broken_text().iter().all(|part| ready.contains(part)), "{ready}");
+    assert!(unavailable_text().iter().all(|part| ready.contains(part)), "{ready}");
     assert_eq!(metric(&stage, "appserver_audit_up").await, 0);
 
     let calls = stage.assume_role_calls().len();

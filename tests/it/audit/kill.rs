@@ -10,7 +10,7 @@ use super::{lines, vended};
 use crate::binary::{Service, emulated_sts, in_time};
 
 /// Requests tokens, eight at a time, until the server is gone; returns the ids of the answered requests.
-async fn asked_until_it_is_gone(service: &Service, soon: impl Fn()) -> BTreeMap<String, usize> {
+async fn tokens_until_it_is_gone(service: &Service, soon: impl Fn()) -> BTreeMap<String, usize> {
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let url = format!("http://127.0.0.1:{}/v1/token", service.public());
     let served = Mutex::new(BTreeMap::new());
@@ -48,7 +48,7 @@ async fn a_kill_loses_no_line_of_a_token_that_has_left() {
         let running = Mutex::new(service.start_with(("testid", "testsecret"), &more));
         service.ready().await;
         let kill = || running.lock().unwrap().child().kill().unwrap();
-        let served = asked_until_it_is_gone(&service, kill).await;
+        let served = tokens_until_it_is_gone(&service, kill).await;
         running.into_inner().unwrap().ended();
         assert!(served.len() >= 150, "{}", served.len());
         // The last line may be incomplete; its token has not left.
@@ -75,7 +75,7 @@ async fn a_kill_loses_no_line_on_standard_output_either() {
     service.ready().await;
     let running = Arc::new(Mutex::new(running));
     let kill = || running.lock().unwrap().child().kill().unwrap();
-    let served = asked_until_it_is_gone(&service, kill).await;
+    let served = tokens_until_it_is_gone(&service, kill).await;
     let all = in_time(|| read.join().unwrap().unwrap()).unwrap();
     let whole = all.iter().rposition(|&b| b == b'\n').map_or(0, |end| end + 1);
     let path = service.folder().join("read");

@@ -460,7 +460,7 @@ async fn tour(format: &str, sink: &str) -> Tour {
     }
     let answered = tour.world.answered.lock().unwrap().clone();
     let vended = vended(&answered);
-    assert!(vended.len() > 10, "STS was not overheard");
+    assert!(vended.len() > 10, "the answers of STS were not recorded");
     for secret in &vended {
         tour.world.canaries.plant("of an answer of STS", secret);
     }

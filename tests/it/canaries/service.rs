@@ -59,7 +59,7 @@ impl World {
         let emulator = Emulator::bind(settings, loopback.into(), Clock::system()).await.unwrap();
         let (sts, control) = (emulator.sts_addr(), emulator.control());
         tokio::spawn(emulator.serve(CancellationToken::new()));
-        let (sts, answered) = overheard(sts).await;
+        let (sts, answered) = recording_proxy(sts).await;
         let redis =
             RedisServer::start_with_tls("appserver", &canaries.new_secret("redis-password")).await;
         let collector = Collector::start(Behaviour::Accepts).await;
@@ -296,7 +296,7 @@ fn flatten(value: &redis::Value, into: &mut Vec<u8>) {
 }
 
 /// A proxy to `target` that records the answers.
-async fn overheard(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
+async fn recording_proxy(target: SocketAddr) -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let address = listener.local_addr().unwrap();
     let answered = Arc::<Mutex<Vec<u8>>>::default();

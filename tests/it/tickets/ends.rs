@@ -14,17 +14,17 @@ async fn a_ticket_is_valid_until_it_expires() {
     let wrong = stage.stranger().await;
     let ticket = stage.ticket("client-002", r#"{"ExpiresInSeconds":5400}"#).await;
     for _ in 0..3 {
-        assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+        assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
     }
     stage.clock.advance(TimeDelta::seconds(5399));
-    assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
     stage.clock.advance(TimeDelta::seconds(1));
-    let over = stage.redeem(&ticket).await;
+    let over = stage.use_ticket(&ticket).await;
     assert_eq!(over.steady(), wrong);
     assert!(over.headers.contains_key("www-authenticate"));
     // STS's tokens live for at least a quarter of an hour, so a token may outlive its ticket.
     let made = stage.ask_ticket("client-001", r#"{"ExpiresInSeconds":60}"#).await;
-    let token = stage.redeem(&text_of(&made)).await;
+    let token = stage.use_ticket(&text_of(&made)).await;
     assert_eq!(token.time("Expiration") - made.time("ExpiresAt"), TimeDelta::minutes(59));
     stage.close().await;
 }
@@ -44,7 +44,7 @@ async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
         |more: &str| format!("{more}\n[grants.daily-photos]\npolicy = \"{}\"\n", policy.display());
     let before = set(&with("")).await;
     let ticket = before.ticket("client-002", "").await;
-    assert_eq!(before.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(before.use_ticket(&ticket).await.outcome(), "200 Success");
 
     let wrong = before.stranger().await;
     before.close().await;
@@ -63,21 +63,21 @@ async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
         ("whose it is", with("[clients.client-002]\ngrants = [\"read-all\"]")),
     ] {
         let after = set(&config).await;
-        assert_eq!(after.redeem(&ticket).await.steady(), wrong, "{what}");
+        assert_eq!(after.use_ticket(&ticket).await.steady(), wrong, "{what}");
         assert_eq!(after.assume_role_calls(), [], "{what}");
         after.close().await;
     }
     let disabled = set(&with("[clients.client-002]\nenabled = false")).await;
-    assert_eq!(disabled.redeem(&ticket).await.outcome(), "403 Forbidden.ClientDisabled");
+    assert_eq!(disabled.use_ticket(&ticket).await.outcome(), "403 Forbidden.ClientDisabled");
     disabled.close().await;
     // Unrelated changes do not affect it.
     let other = set(&with("[clients.client-002]\ngrants = [\"daily-photos\", \"read-all\"]")).await;
-    assert_eq!(other.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(other.use_ticket(&ticket).await.outcome(), "200 Success");
     other.close().await;
     // The policy's text, in the same file.
     write("sample-public");
     let after = set(&with("")).await;
-    assert_eq!(after.redeem(&ticket).await.steady(), wrong);
+    assert_eq!(after.use_ticket(&ticket).await.steady(), wrong);
     after.close().await;
 }
 
@@ -86,10 +86,10 @@ async fn a_ticket_of_a_removed_client_is_not_valid() {
     let registered = set("[clients.guest-app]\ngrants = [\"daily-photos\"]\nsecret_sha256 = [\"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\"]\n").await;
     let request = registered.request("POST", "/v1/tickets").basic_auth("guest-app", Some("abc"));
     let ticket = text_of(&registered.send(request).await);
-    assert_eq!(registered.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(registered.use_ticket(&ticket).await.outcome(), "200 Success");
     registered.close().await;
     let without = Stage::demo().await;
-    assert_eq!(without.redeem(&ticket).await.steady(), without.stranger().await);
+    assert_eq!(without.use_ticket(&ticket).await.steady(), without.stranger().await);
     without.close().await;
 }
 
@@ -103,21 +103,21 @@ async fn a_previous_ticket_key_decrypts_until_it_is_removed() {
     let key = |name: &str| format!("[tickets]\nkey_file = \"{}\"\n", path(name));
     let first = set(&key("first")).await;
     let ticket = first.ticket("client-002", "").await;
-    assert_eq!(first.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(first.use_ticket(&ticket).await.outcome(), "200 Success");
 
     let both = format!("{}previous_key_file = \"{}\"\n", key("second"), path("first"));
     let both = set(&both).await;
-    assert_eq!(both.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(both.use_ticket(&ticket).await.outcome(), "200 Success");
     let newer = both.ticket("client-002", "").await;
 
     let second = set(&key("second")).await;
-    assert_eq!(second.redeem(&newer).await.outcome(), "200 Success");
+    assert_eq!(second.use_ticket(&newer).await.outcome(), "200 Success");
     let wrong = second.stranger().await;
-    assert_eq!(second.redeem(&ticket).await.steady(), wrong);
-    assert_eq!(first.redeem(&newer).await.steady(), wrong);
+    assert_eq!(second.use_ticket(&ticket).await.steady(), wrong);
+    assert_eq!(first.use_ticket(&newer).await.steady(), wrong);
     // A service of the demo has a key of its own.
     let demo = Stage::demo().await;
-    assert_eq!(demo.redeem(&newer).await.steady(), wrong);
+    assert_eq!(demo.use_ticket(&newer).await.steady(), wrong);
     for stage in [first, both, second, demo] {
         stage.close().await;
     }
@@ -140,14 +140,14 @@ async fn a_ticket_ends_when_the_secret_that_it_was_made_with_is_rotated_out() {
     let request = stage.request("POST", "/v1/tickets").basic_auth("client-002", Some("abc"));
     let of_new = text_of(&stage.send(request).await);
     for ticket in [&of_old, &of_new] {
-        assert_eq!(stage.redeem(ticket).await.outcome(), "200 Success");
+        assert_eq!(stage.use_ticket(ticket).await.outcome(), "200 Success");
     }
 
     stage.write("over.toml", &secrets(&[NEW_SECRET]));
     stage.reload().await.unwrap();
-    assert_eq!(stage.redeem(&of_old).await.steady(), stage.stranger().await);
+    assert_eq!(stage.use_ticket(&of_old).await.steady(), stage.stranger().await);
     for ticket in [&of_new, &others] {
-        assert_eq!(stage.redeem(ticket).await.outcome(), "200 Success");
+        assert_eq!(stage.use_ticket(ticket).await.outcome(), "200 Success");
     }
     stage.close().await;
 }
@@ -177,7 +177,7 @@ async fn a_users_ticket_ends_with_its_issuer_but_not_with_the_issuers_key() {
     stage.reload().await.unwrap();
     let get = stage.send(stage.request("GET", "/v1/token").bearer_auth(&jwt)).await;
     assert_eq!(get.outcome(), "401 Unauthenticated", "its key is gone");
-    assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
 
     for (what, after) in [
         ("changed", config.replace("audiences", "leeway_secs = 59\naudiences")),
@@ -186,12 +186,12 @@ async fn a_users_ticket_ends_with_its_issuer_but_not_with_the_issuers_key() {
     ] {
         stage.write("over.toml", &after);
         stage.reload().await.unwrap();
-        assert_eq!(stage.redeem(&ticket).await.steady(), stage.stranger().await, "{what}");
-        assert_eq!(stage.redeem(&by_secret).await.outcome(), "200 Success", "{what}");
+        assert_eq!(stage.use_ticket(&ticket).await.steady(), stage.stranger().await, "{what}");
+        assert_eq!(stage.use_ticket(&by_secret).await.outcome(), "200 Success", "{what}");
     }
     // Restored, it is the same issuer.
     stage.write("over.toml", &config);
     stage.reload().await.unwrap();
-    assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
     stage.close().await;
 }

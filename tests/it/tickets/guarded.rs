@@ -70,12 +70,12 @@ async fn a_changed_truncated_or_invented_ticket_is_answered_like_a_wrong_secret(
         format!("+{ticket}"),
     ];
     for changed in (0..length).step_by(7).map(flip).chain(made_up) {
-        let refused = stage.redeem(&changed).await;
+        let refused = stage.use_ticket(&changed).await;
         assert_eq!(refused.steady(), wrong, "{changed}");
         let on_200 = stage.bare(&format!("/v1/oss-sdk/token?Ticket={changed}")).await;
         assert_eq!((on_200.status, on_200.steady()), (200, wrong.clone()), "{changed}");
     }
-    assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
     let mobile = stage.bare(&format!("/v1/oss-sdk/token?Ticket={ticket}")).await;
     assert_eq!(mobile.outcome(), "200 Success");
     stage.close().await;
@@ -86,9 +86,9 @@ async fn a_tickets_requests_count_for_its_clients_limit() {
     let stage = set("[clients.client-002.limit]\nrequests_per_second = 1\nburst = 3\n").await;
     let ticket = stage.ticket("client-002", "").await;
     for _ in 0..2 {
-        assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+        assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
     }
-    assert_eq!(stage.redeem(&ticket).await.outcome(), "429 Throttled.Client");
+    assert_eq!(stage.use_ticket(&ticket).await.outcome(), "429 Throttled.Client");
     assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "429 Throttled.Client");
     stage.close().await;
 }
@@ -101,10 +101,10 @@ async fn the_log_names_a_ticket_by_its_id_and_why_it_was_refused() {
     let made = stage.ask_ticket("client-002", "").await;
     let (ticket, id) = (text_of(&made), made.body["TicketId"].as_str().unwrap().to_owned());
     let request_id = |answer: &Answer| answer.body["RequestId"].as_str().unwrap().to_owned();
-    let good = request_id(&stage.redeem(&ticket).await);
-    let changed = request_id(&stage.redeem(&format!("B{}", &ticket[1..])).await);
+    let good = request_id(&stage.use_ticket(&ticket).await);
+    let changed = request_id(&stage.use_ticket(&format!("B{}", &ticket[1..])).await);
     stage.clock.advance(HOUR);
-    let over = request_id(&stage.redeem(&ticket).await);
+    let over = request_id(&stage.use_ticket(&ticket).await);
     let log = logs::since(start);
     let line = |parts: &[&str]| {
         let found = log.lines().find(|line| parts.iter().all(|part| line.contains(part)));

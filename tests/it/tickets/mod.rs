@@ -27,7 +27,7 @@ impl Stage {
         text_of(&self.send(self.request("POST", "/v1/tickets").bearer_auth(jwt)).await)
     }
 
-    async fn redeem(&self, ticket: &str) -> Answer {
+    async fn use_ticket(&self, ticket: &str) -> Answer {
         self.bare(&format!("/v1/token?Ticket={ticket}")).await
     }
 
@@ -72,7 +72,7 @@ async fn a_get_of_a_tickets_url_returns_a_token() {
     assert_eq!(made.headers["cache-control"], "no-store");
     assert_eq!(stage.assume_role_calls(), [], "a ticket is no token");
 
-    let by_ticket = stage.redeem(&ticket).await;
+    let by_ticket = stage.use_ticket(&ticket).await;
     let request = "/v1/token?Parameters.album=2015&DurationSeconds=1800";
     let by_secret = stage.get("client-003", request).await;
     assert_eq!(by_ticket.steady(), by_secret.steady());
@@ -87,7 +87,7 @@ async fn a_users_ticket_allows_only_their_own_photos_and_outlives_their_login() 
     for user in ["alice", "bob"] {
         let ticket = stage.users_ticket(user).await;
         stage.sts.clear_calls();
-        let answer = stage.redeem(&ticket).await;
+        let answer = stage.use_ticket(&ticket).await;
         let arn = format!("acs:ram::11223344:role/oss-readwrite/photo-app.{user}");
         assert_eq!(answer.body["AssumedRoleUser"]["Arn"], arn);
         let [call] = stage.assume_role_calls().try_into().unwrap();
@@ -103,7 +103,7 @@ async fn a_users_ticket_allows_only_their_own_photos_and_outlives_their_login() 
     stage.clock.advance(HOUR * 23);
     let again = stage.request("GET", "/v1/token").bearer_auth(&jwt);
     assert_eq!(stage.send(again).await.outcome(), "401 Unauthenticated");
-    assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+    assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
     stage.close().await;
 }
 
@@ -150,7 +150,7 @@ async fn a_ticket_includes_the_callers_own_policy() {
     let body = r#"{"Policy":{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject"],"Resource":"acs:oss:*:*:sample-bucket/2015/01/01/grass.jpg"}]}}"#;
     let ticket = stage.ticket("client-002", body).await;
     let [by_ticket, by_secret] =
-        [stage.redeem(&ticket).await, stage.post("client-002", body).await];
+        [stage.use_ticket(&ticket).await, stage.post("client-002", body).await];
     assert_eq!(by_ticket.outcome(), "200 Success");
     assert_eq!(by_ticket.body["AccessKeyId"], by_secret.body["AccessKeyId"]);
     let [call] = stage.assume_role_calls().try_into().unwrap();
@@ -164,7 +164,7 @@ async fn a_ticket_includes_the_callers_own_policy() {
     assert!((1900..2047).contains(&long.to_string().len()), "{}", long.to_string().len());
     let made = stage.ask_ticket("client-002", &json!({"Policy": long}).to_string()).await;
     assert!(made.body["OssSdkUrl"].as_str().unwrap().len() < 4096);
-    assert_eq!(stage.redeem(&text_of(&made)).await.outcome(), "200 Success");
+    assert_eq!(stage.use_ticket(&text_of(&made)).await.outcome(), "200 Success");
     stage.close().await;
 }
 
@@ -178,7 +178,7 @@ async fn the_day_in_a_policy_is_the_day_of_use() {
     let ticket = stage.ticket("client-002", r#"{"ExpiresInSeconds":86400}"#).await;
     for day in ["2016/01/13", "2016/01/14"] {
         stage.sts.clear_calls();
-        assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+        assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
         let [call] = stage.assume_role_calls().try_into().unwrap();
         assert!(call.parameters["Policy"].contains(day), "{day}");
         stage.clock.advance(HOUR * 12);
@@ -207,7 +207,7 @@ async fn a_ticket_carries_the_claims_that_its_grant_uses_and_no_others() {
         let claims = json!({"iss": DEMO_ISSUER, "aud": DEMO_AUDIENCE, "sub": "alice", "org": "acme", "note": note, "exp": exp});
         let request = stage.request("POST", "/v1/tickets").bearer_auth(sign(&claims));
         let ticket = text_of(&stage.send(request).await);
-        assert_eq!(stage.redeem(&ticket).await.outcome(), "200 Success");
+        assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
         lengths.push(ticket.len());
     }
     assert_eq!(lengths[0], lengths[1]);

@@ -17,7 +17,7 @@ use crate::oss::state::Oss;
 use crate::oss::store::{Bucket, Limits, Meta, NewObject, Opened, Spool, Spooled};
 
 /// Headers stored with an object and returned with it, besides `x-oss-meta-…`.
-const KEPT: [&str; 6] = [
+const STORED_HEADERS: [&str; 6] = [
     "cache-control",
     "content-disposition",
     "content-encoding",
@@ -117,8 +117,9 @@ pub(super) fn meta_of(head: &Head) -> Result<Meta, OssError> {
         return Err(OssError::NotImplemented);
     }
     let names = head.headers.keys().map(axum::http::HeaderName::as_str);
-    let kept = names.filter(|name| KEPT.contains(name) || name.starts_with("x-oss-meta-"));
-    let pairs = kept.filter_map(|name| Some((name.to_owned(), head.header(name)?.to_owned())));
+    let stored =
+        names.filter(|name| STORED_HEADERS.contains(name) || name.starts_with("x-oss-meta-"));
+    let pairs = stored.filter_map(|name| Some((name.to_owned(), head.header(name)?.to_owned())));
     meta_from(pairs)
 }
 
@@ -136,7 +137,7 @@ pub(super) fn meta_from(pairs: impl Iterator<Item = (String, String)>) -> Result
 
 /// Whether a header is stored with an object.
 pub(super) fn is_stored(name: &str) -> bool {
-    KEPT.contains(&name) || name.starts_with("x-oss-meta-")
+    STORED_HEADERS.contains(&name) || name.starts_with("x-oss-meta-")
 }
 
 pub(super) fn check_md5(digest: Option<&str>, spooled: &Spooled) -> Result<(), OssError> {
