@@ -201,7 +201,7 @@ impl ApiError {
             Self::TicketTooLong => Public::new(
                 Status::BAD_REQUEST,
                 "MalformedRequest",
-                "What the ticket would hold is too long for a URL: send a shorter `Policy` or shorter `Parameters`.",
+                "The ticket would be too long for a URL: send a shorter `Policy` or shorter `Parameters`.",
             ),
             Self::NotFound => Public::new(Status::NOT_FOUND, "NotFound", "There is no such route."),
             Self::MethodNotAllowed => Public::new(
@@ -249,7 +249,7 @@ impl ApiError {
             Self::Panicked => Public::new(
                 Status::INTERNAL_SERVER_ERROR,
                 "Internal",
-                "The service failed; the operator finds the cause by the RequestId.",
+                "The service failed; quote the RequestId to the operator.",
             ),
         }
     }
@@ -260,10 +260,10 @@ fn too_many(Throttled { limit, terms, .. }: &Throttled) -> Cow<'static, str> {
         LimitKind::Client => format!("The client makes more than {terms}.").into(),
         LimitKind::Subject => format!("The user makes more than {terms}.").into(),
         LimitKind::AddressFailures => {
-            "Too many requests from this address had no valid credential.".into()
+            "Too many requests from this address had no valid credential; retry later.".into()
         }
         LimitKind::ClientFailures => {
-            "Too many requests in this client's name had no valid credential.".into()
+            "Too many requests in this client's name had no valid credential; retry later.".into()
         }
     }
 }
@@ -318,7 +318,7 @@ fn upstream(error: &StsError) -> Public {
         StsError::Refused { .. } => Public::new(
             StatusCode::BAD_GATEWAY,
             "Upstream.Refused",
-            "Alibaba Cloud STS refused; the operator finds the cause by the RequestId.",
+            "Alibaba Cloud STS refused; quote the RequestId to the operator.",
         ),
         StsError::Unavailable { .. }
         | StsError::NonceUsed { .. }

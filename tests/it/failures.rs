@@ -74,8 +74,8 @@ async fn an_address_beyond_its_failure_limit_gets_one_answer_to_every_invalid_cr
     {
       "Code": "Throttled.Client",
       "ErrorCode": "Throttled.Client",
-      "ErrorMessage": "Too many requests from this address had no valid credential.",
-      "Message": "Too many requests from this address had no valid credential.",
+      "ErrorMessage": "Too many requests from this address had no valid credential; retry later.",
+      "Message": "Too many requests from this address had no valid credential; retry later.",
       "RequestId": "<RequestId>",
       "StatusCode": 429
     }
@@ -125,8 +125,8 @@ async fn failures_in_a_clients_name_get_one_answer_and_a_valid_secret_passes() {
     {
       "Code": "Throttled.Client",
       "ErrorCode": "Throttled.Client",
-      "ErrorMessage": "Too many requests in this client's name had no valid credential.",
-      "Message": "Too many requests in this client's name had no valid credential.",
+      "ErrorMessage": "Too many requests in this client's name had no valid credential; retry later.",
+      "Message": "Too many requests in this client's name had no valid credential; retry later.",
       "RequestId": "<RequestId>",
       "StatusCode": 429
     }

@@ -1,4 +1,4 @@
-//! Names that the product once had and that the field does not use stay away.
+//! Names and words that the field does not use stay away.
 
 use regex::Regex;
 
@@ -21,6 +21,13 @@ const DENIED: &[&str] = &[
     "remember_refusals_secs",
     "seal_key_file",
     // Vending.
+    "Flight",
+    "Flights",
+    "Holders",
+    "PATIENCE",
+    "Pace",
+    "Passengers",
+    "deserted",
     "Boarding",
     "Departure",
     "Fare",
@@ -34,6 +41,12 @@ const DENIED: &[&str] = &[
     "take_spare",
     "turn_away",
     // STS, authentication and the store.
+    "Cadence",
+    "Keeper",
+    "Remembered",
+    "examine",
+    "is_alone",
+    "withdraw",
     "IssuerClock",
     "KeyRing",
     "Knocked",
@@ -46,10 +59,15 @@ const DENIED: &[&str] = &[
     "shown_by",
     "unopened",
     // Policies.
+    "Excess",
     "AskedPolicy",
     "Narrowed",
     "Narrowing",
     // The server, the audit, traces and the configuration.
+    "InForce",
+    "Phase",
+    "Told",
+    "look_at",
     "KeyKeeper",
     "TokenPart",
     "Unproxied",
@@ -57,13 +75,47 @@ const DENIED: &[&str] = &[
     "Watched",
     "sought_part",
     "unasked",
-    // The emulator's demo.
+    // The emulator.
     "painting",
+    // English that has to be decoded.
+    "believed",
+    "believes",
+    "mend",
+    "mended",
+    "mends",
+    "mood",
+    "moods",
+];
+
+/// Ordinary words that say nothing as the name of a type.
+const DENIED_TYPES: &[&str] = &[
+    "Answers",
+    "Asked",
+    "Brings",
+    "Demand",
+    "Fixed",
+    "Holder",
+    "Kept",
+    "Link",
+    "Place",
+    "Presented",
+    "Returns",
+    "Supply",
+    "View",
+    "Visit",
+    "Visitor",
+    "Whose",
+    "Wrong",
 ];
 
 #[test]
 fn denied_names_are_not_used() {
-    let denied = Regex::new(&format!(r"\b({})\b", DENIED.join("|"))).unwrap();
+    let denied = Regex::new(&format!(
+        r"\b({}|(?:struct|enum|trait|type) (?:{}))\b",
+        DENIED.join("|"),
+        DENIED_TYPES.join("|")
+    ))
+    .unwrap();
     let mut texts = rust_files(&["src", "crates", "tests/it", "benches"]);
     texts.retain(|(file, _)| file != "tests/it/words.rs");
     let sources = texts.len();

@@ -419,7 +419,7 @@ mod tests {
         let api = api();
         let (status, body) = answer(get(broken), Arc::clone(&api)).await;
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        insta::assert_snapshot!(body, @r#"{"StatusCode":500,"Code":"Internal","ErrorCode":"Internal","ErrorMessage":"The service failed; the operator finds the cause by the RequestId.","Message":"The service failed; the operator finds the cause by the RequestId.","RequestId":"<id>"}"#);
+        insta::assert_snapshot!(body, @r#"{"StatusCode":500,"Code":"Internal","ErrorCode":"Internal","ErrorMessage":"The service failed; quote the RequestId to the operator.","Message":"The service failed; quote the RequestId to the operator.","RequestId":"<id>"}"#);
         assert_eq!(api.metrics.panics.get(), 1);
     }
 

@@ -19,7 +19,7 @@ use appserver_policy::ValueRule;
 
 pub(crate) const PATH: &str = "/v1/whoami";
 
-/// The caller as the service sees it.
+/// The authenticated caller.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct WhoamiResponse<'a> {
