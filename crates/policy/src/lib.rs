@@ -20,7 +20,8 @@ mod template;
 pub use containment::intersection::ContainmentError;
 pub use containment::requested_policy::RequestedPolicy;
 pub use disjoint::{
-    Callers, Disjointness, SharedReach, SharedResource, SharedResourceProblem, Unproven,
+    Callers, Disjointness, NotDisjoint, SharedReach, SharedResource, SharedResourceProblem,
+    Unproven,
 };
 pub use document::problem::PolicyProblem;
 pub use evaluate::explanation::{Explanation, RolePolicy, StatementVerdict};

@@ -5,7 +5,7 @@
 
 use chrono::DateTime;
 
-use super::Callers;
+use super::callers::Callers;
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::subject_form::{HASH_BYTES, SubjectForm};
 use crate::template::text::{Piece, Text};

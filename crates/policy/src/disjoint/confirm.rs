@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use appserver_domain::{ClientId, IssuerName, Subject};
 use chrono::{DateTime, Utc};
 
-use super::SharedReach;
+use super::answer::SharedReach;
 use super::automaton::{Alphabet, Values as PossibleValues};
 use super::reach::{Kind, LISTINGS, Reach};
 use super::search::Candidate;

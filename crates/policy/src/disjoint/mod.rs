@@ -7,67 +7,23 @@
 //!
 //! The proof shares no code with `template::isolation`, `template::path_rules` and `template::overlap`.
 
+mod answer;
 mod automaton;
+mod callers;
 mod confirm;
 mod reach;
 mod search;
 mod shared_resource;
 
-use std::fmt;
-
-use appserver_domain::{ClientId, IssuerName};
-
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::policy_template::PolicyTemplate;
 use crate::template::text::Text;
 use crate::template::value_rule::ValueRules;
+use answer::UnprovenReason;
+pub use answer::{Disjointness, NotDisjoint, SharedReach, Unproven};
 use automaton::Alphabet;
+pub use callers::Callers;
 pub use shared_resource::{SharedResource, SharedResourceProblem};
-
-/// The clients that hold a grant and the issuers of its users. An empty list stands for any.
-#[derive(Clone, Debug, Default)]
-#[expect(missing_docs, reason = "the type's description names both")]
-pub struct Callers {
-    pub clients: Vec<ClientId>,
-    pub issuers: Vec<IssuerName>,
-}
-
-/// Whether two different callers of a template never reach the same key.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Disjointness {
-    /// They never do, outside the resources that may be shared.
-    Proven,
-    /// These two callers do; the evaluator confirmed it.
-    Shared(Box<SharedReach>),
-    /// Neither is shown.
-    Unproven(Box<Unproven>),
-}
-
-/// Two callers and what both reach.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SharedReach {
-    /// The placeholders' values of each caller, such as `${subject}=alice`.
-    values: [String; 2],
-    /// The request of each caller; often they are equal.
-    requests: [String; 2],
-}
-
-/// Two texts for which the property is not shown.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Unproven {
-    placeholder: String,
-    texts: [String; 2],
-    reason: UnprovenReason,
-}
-
-/// Why a template is neither proven nor refuted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum UnprovenReason {
-    /// The texts have keys in common, but no pair of callers that was tried reaches one.
-    Unconfirmed,
-    /// The search reached its bound.
-    TooComplex,
-}
 
 /// Candidates that are tried before the proof gives up.
 const MAX_CANDIDATES: usize = 64;
@@ -129,41 +85,6 @@ fn differs(placeholder: &Placeholder, callers: &Callers) -> bool {
         Source::Issuer => callers.issuers.len() != 1,
         Source::Subject(_) | Source::Claim(_) => true,
         Source::Parameter(_) | Source::Now(_) => false,
-    }
-}
-
-impl fmt::Display for SharedReach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [we, they] = &self.values;
-        let [ours, theirs] = &self.requests;
-        if ours == theirs {
-            write!(f, "a caller with {we} and one with {they} are both allowed {ours}")
-        } else {
-            write!(
-                f,
-                "a caller with {we} is allowed {ours}, and one with {they} is allowed {theirs}: they reach the same data"
-            )
-        }
-    }
-}
-
-impl fmt::Display for Unproven {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { placeholder, texts: [one, other], reason } = self;
-        match reason {
-            UnprovenReason::Unconfirmed => write!(
-                f,
-                "it is not proven that callers with different {placeholder} reach different data by `{one}` and \
-                 `{other}`: the texts have keys in common, and only a denial, a condition or a value's rule may keep \
-                 callers from them"
-            ),
-            UnprovenReason::TooComplex => write!(
-                f,
-                "it is not proven that callers with different {placeholder} reach different data by `{one}` and \
-                 `{other}`: the proof would take more than {} steps",
-                search::MAX_STATES
-            ),
-        }
     }
 }
 

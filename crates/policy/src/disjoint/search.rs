@@ -2,12 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::answer::MAX_STATES;
 use super::automaton::{Alphabet, Case, Set, Step};
 use super::reach::{Kind, Reach};
 use super::shared_resource::{self, Positions, SharedResource};
-
-/// The most states that one search visits.
-pub(super) const MAX_STATES: usize = 100_000;
 
 /// Characters in the order in which a key prefers them.
 const LETTERS: &str = "abcdefghijklmnopqrstuvwxyz";
