@@ -107,7 +107,7 @@ pub(super) mod work {
         DONE.set(work);
     }
 
-    /// What this thread has done since it was last asked.
+    /// The work of this thread since the last call.
     pub(crate) fn taken() -> Work {
         DONE.take()
     }
@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hash_is_what_sha256_of_the_secret_is() {
+    fn a_secret_hash_is_the_sha256_of_the_secret() {
         // FIPS 180-4: SHA-256 of "abc".
         let published = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
         assert_eq!(SecretHash::of(&"abc".into()).to_hex(), published);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_differs_in_any_one_bit_is_another() {
+    fn hashes_that_differ_in_one_bit_are_different() {
         let hash = SecretHash::of(&"abc".into());
         assert!(hash.is_same(&hash.clone()));
         for bit in 0..256 {
@@ -137,15 +137,15 @@ mod tests {
         }
     }
 
-    /// `==` would end at the first difference, and its time would tell how much of a guess was right.
+    /// `==` would end at the first difference, and its time would reveal how much of a guess is right.
     #[test]
-    fn what_is_compared_with_a_guess_has_no_equality_sign() {
+    fn a_secret_hash_has_no_equality_operator() {
         struct Probe<T>(std::marker::PhantomData<T>);
         trait WithoutEq {
             const HAS_EQ: bool = false;
         }
         impl<T> WithoutEq for Probe<T> {}
-        // Wins over the trait's where it applies.
+        // An inherent function takes precedence over the trait's.
         impl<T: PartialEq> Probe<T> {
             const HAS_EQ: bool = true;
         }
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_is_not_hashed_is_no_hash() {
+    fn an_unhashed_secret_is_refused_as_a_hash() {
         for bad in ["", "client-002-demo-secret", &"g".repeat(64), &"a".repeat(63), &"a".repeat(66)]
         {
             assert!(SecretHash::try_from(bad.to_owned()).is_err(), "{bad}");
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_secret_holds_256_bits_and_is_never_the_same() {
+    fn a_generated_secret_has_256_random_bits() {
         let [a, b] = [ClientSecret::generate(), ClientSecret::generate()].map(SecretString::from);
         assert_eq!(URL_SAFE_NO_PAD.decode(a.expose_secret()).unwrap().len(), 32);
         assert_ne!(a.expose_secret(), b.expose_secret());

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_becomes_exactly_its_parameters() {
+    fn a_session_is_converted_to_exactly_its_parameters() {
         let mut session = a_session();
         let mut expected = Parameters::from([
             ("DurationSeconds", "3600".into()),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_becomes_the_credentials_it_holds() {
+    fn a_response_is_converted_to_credentials() {
         let credentials = read(&an_answer()).unwrap();
         let expected = AssumedRoleUser {
             arn: "acs:ram::11223344:role/oss-readonly/client-002".into(),
@@ -162,9 +162,9 @@ mod tests {
         assert_eq!(timestamp::written(credentials.expiration()), "2016-01-13T15:02:37Z");
     }
 
-    /// It is for support and the audit: an answer that is whole but for it is used, and what is no id is not kept.
+    /// The request id is only for support and the audit: a response without a valid one is still used.
     #[test]
-    fn credentials_do_without_a_request_id() {
+    fn credentials_may_lack_a_request_id() {
         for odd in [Value::Null, "".into(), 7.into(), "a\nb".into(), "x".repeat(65).into()] {
             let credentials = read(&changed("/RequestId", odd)).unwrap();
             assert_eq!(credentials.sts_request_id(), None);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shorter_life_than_asked_for_is_taken_as_it_is() {
+    fn a_shorter_lifetime_than_requested_is_accepted() {
         let short = changed("/Credentials/Expiration", "2016-01-13T14:17:37Z".into());
         let credentials = read(&short).unwrap();
         let life = credentials.expiration() - credentials.issued_at();
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_clock_of_ours_does_not_lengthen_a_life() {
+    fn a_slow_local_clock_does_not_extend_a_lifetime() {
         let ahead = changed("/Credentials/Expiration", "2016-01-13T15:12:37Z".into());
         let credentials = read(&ahead).unwrap();
         assert_eq!(timestamp::written(credentials.issued_at()), "2016-01-13T14:12:37Z");
@@ -218,16 +218,16 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_is_dead_on_arrival_is_an_error() {
+    fn an_expired_token_in_a_response_is_an_error() {
         for dead in [NOW, "2016-01-13T14:02:36Z", "1970-01-01T00:00:00Z"] {
             let refused = read(&changed("/Credentials/Expiration", dead.into())).unwrap_err();
             assert_eq!(refused, InvalidResponse::Credentials(IncompleteCredentials::Expired));
         }
     }
 
-    /// T54: nor is anything computed from it first.
+    /// T54: it is rejected before anything is computed from it.
     #[test]
-    fn an_expiration_beyond_what_was_asked_for_is_an_error() {
+    fn an_expiration_beyond_the_requested_duration_is_an_error() {
         for late in ["2016-01-13T15:17:38Z", "2016-01-14T02:02:37Z", "9999-12-31T23:59:59Z"] {
             let refused = read(&changed("/Credentials/Expiration", late.into())).unwrap_err();
             assert_eq!(refused, InvalidResponse::NotAsked("/Credentials/Expiration"), "{late}");
@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_of_another_session_than_the_one_that_was_asked_for_are_an_error() {
+    fn credentials_of_another_session_than_the_requested_one_are_an_error() {
         const ARN: &str = "/AssumedRoleUser/Arn";
         const ID: &str = "/AssumedRoleUser/AssumedRoleId";
         for (place, other) in [
@@ -257,9 +257,9 @@ mod tests {
         }
     }
 
-    /// RAM writes `role/adminrole` for a role that is called `AdminRole`.
+    /// RAM writes `role/adminrole` for the role `AdminRole`.
     #[test]
-    fn a_roles_name_comes_in_any_letter_case() {
+    fn a_role_name_is_compared_without_case() {
         let role = "acs:ram::11223344:role/OSS-ReadOnly".to_owned().try_into().unwrap();
         let session = RoleSession { role, ..a_session() };
         let answer = ResponseBody::parse(an_answer().to_string().as_bytes()).unwrap();
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_identity_is_the_one_that_was_asked_for() {
+    fn a_source_identity_must_be_the_requested_one() {
         let asked = RoleSession { source_identity: Some("alice".parse().unwrap()), ..a_session() };
         let read = |session: &RoleSession, told: Value| {
             let mut answer = an_answer();
@@ -276,7 +276,7 @@ mod tests {
             session.read(&answer, NOW.parse().unwrap()).map(|_| ())
         };
         assert_eq!(read(&asked, "alice".into()), Ok(()));
-        // Endpoints of before 2025 do not tell it.
+        // Endpoints from before 2025 do not return it.
         assert_eq!(read(&asked, Value::Null), Ok(()));
         assert_eq!(read(&asked, "bob".into()), Err(InvalidResponse::NotAsked("/SourceIdentity")));
         assert_eq!(read(&a_session(), "appserver".into()), Ok(()), "it is AppServer's own");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn names_from_before_2019_and_unknown_fields_are_understood() {
+    fn field_names_from_before_2019_and_unknown_fields_are_accepted() {
         let mut answer = an_answer();
         answer["AssumedRoleUser"] = json!({
             "arn": "acs:ram::11223344:role/oss-readonly/client-002",

@@ -18,7 +18,7 @@ pub(super) struct Attempt<'a> {
     began: Instant,
     outcome: &'static str,
     metrics: &'a Metrics,
-    /// Its part of a span. The other end is not told of it: STS is not ours.
+    /// Its trace span. It is not propagated to STS, which is another organisation's service.
     span: Option<Span>,
 }
 

@@ -64,7 +64,7 @@ mod tests {
     use crate::sts::caller_identity::GetCallerIdentity;
 
     #[test]
-    fn a_request_says_all_that_rpc_style_apis_want() {
+    fn a_request_has_all_parameters_of_rpc_style_apis() {
         let key = "testid".parse().unwrap();
         let now = "2016-01-13T14:02:37.5Z".parse().unwrap();
         let request = request(&GetCallerIdentity, &key, "nonce-1".into(), now);

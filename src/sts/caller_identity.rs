@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_identity_is_told_apart() {
+    fn every_kind_of_identity_is_distinguished() {
         for (text, kind, arn) in [
             ("Account", IdentityKind::Account, "acs:ram::11223344:root"),
             ("RAMUser", IdentityKind::RamUser, USER),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn an_identity_that_is_not_understood_is_an_error() {
+    fn an_unknown_kind_of_identity_is_an_error() {
         let read = |kind, account| read(kind, account, USER);
         assert_eq!(read("", "1".into()), Err(InvalidResponse::Lacks("/IdentityType")));
         assert_eq!(read("Martian", "1".into()), Err(InvalidResponse::Malformed("/IdentityType")));
@@ -123,7 +123,7 @@ mod tests {
 
     /// An account's own key that is called a user's would pass the check at the start.
     #[test]
-    fn an_identity_whose_arn_says_something_else_is_an_error() {
+    fn an_identity_whose_arn_contradicts_its_kind_is_an_error() {
         for (kind, arn) in [
             ("RAMUser", "acs:ram::11223344:root"),
             ("AssumedRoleUser", "acs:ram::11223344:root"),

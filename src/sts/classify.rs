@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_documented_code_has_its_meaning_whatever_its_status() {
+    fn every_documented_code_is_classified_regardless_of_its_status() {
         let table = [
             ("InvalidParameter", "bad_parameter", false),
             ("InvalidParameter.RoleArn", "bad_parameter", false),
@@ -173,13 +173,13 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_code_of_a_5xx_is_trouble_of_theirs() {
+    fn an_unknown_code_with_a_5xx_means_unavailable() {
         assert_eq!(error(500, "Novelty", "canary").kind(), "unavailable");
         assert_eq!(error(400, "Novelty", "canary").kind(), "refused");
     }
 
     #[test]
-    fn a_wrong_secret_is_told_from_a_signing_bug_by_the_echoed_string() {
+    fn the_echoed_string_distinguishes_a_wrong_secret_from_a_signing_bug() {
         let prefix = "Specified signature is not matched with our calculation.";
         let message = |rest: &str| error(400, "SignatureDoesNotMatch", &format!("{prefix}{rest}"));
         let wrong_secret = message(&format!(" server string to sign is:{OURS}"));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_errors_text_says_what_is_wrong_and_never_what_sts_wrote() {
+    fn an_error_message_never_contains_text_of_sts() {
         let error = error(403, "NoPermission", "canary");
         let told = "STS refused: the AccessKey's user may not assume the role, \
                     or the role does not trust it (NoPermission)";
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_time_left_is_waited_for() {
+    fn the_longest_time_left_is_used() {
         let body = r#"{"Code":"Throttling.User","RequestId":"1"}"#;
         let both = [
             ("x-ratelimit-user-api", "Limit:1,Remain:0,TimeLeft:2000,Reset:1234"),
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn no_throttling_is_believed_to_last_longer_than_five_minutes() {
+    fn throttling_is_limited_to_five_minutes() {
         for (millis, secs) in
             [(299_000, 299), (300_001, 300), (i64::MAX as u64, 300), (u64::MAX, 300)]
         {
@@ -230,14 +230,14 @@ mod tests {
     }
 
     #[test]
-    fn lower_case_error_bodies_are_understood() {
+    fn lower_case_error_bodies_are_parsed() {
         let body = r#"{"requestId":"1-A","code":"EntityNotExist.Role","message":"canary"}"#;
         let error = classified(404, body, &[]);
         assert_eq!((error.kind(), error.request_id()), ("no_such_role", Some("1-A")));
     }
 
     #[test]
-    fn a_body_that_is_not_stss_is_judged_by_its_status() {
+    fn a_foreign_response_body_is_classified_by_its_status() {
         for body in ["<html>canary</html>", "", "{}", r#"{"Code":"can ary"}"#, r#"{"Code":7}"#] {
             let kinds = [500, 502, 503, 429, 403, 302].map(|s| classified(s, body, &[]).kind());
             let expected = [
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skewed_clock_comes_with_the_time_that_sts_has() {
+    fn a_clock_skew_error_contains_the_time_of_sts() {
         let body = r#"{"Code":"InvalidTimeStamp.Expired"}"#;
         let time = |headers| match classified(400, body, headers) {
             StsError::ClockSkewed { sts_time, .. } => sts_time,

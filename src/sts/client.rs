@@ -280,7 +280,7 @@ mod tests {
         forms.iter().map(|form| form["SignatureNonce"].as_str()).collect()
     }
 
-    /// How often the action ended with the outcome.
+    /// The number of attempts of the action with this outcome.
     fn counted(client: &StsClient, action: &str, outcome: &str) -> Option<String> {
         let count = format!(
             "appserver_sts_call_duration_seconds_count{{action=\"{action}\",outcome=\"{outcome}\"}} "
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_is_sent_as_a_form_and_its_credentials_come_back() {
+    async fn a_session_is_sent_as_a_form_and_credentials_are_returned() {
         let server = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client(&server);
         let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_caller_s_identity_is_asked_for() {
+    async fn caller_identity_is_requested_and_parsed() {
         let arn = "acs:ram::11223344:user/appserver";
         let body = json!({"IdentityType": "RAMUser", "AccountId": "11223344", "Arn": arn});
         let server = Scripted::start(move |_, _| ok(&body)).await;
@@ -369,7 +369,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn throttling_by_http_400_is_waited_out() {
+    async fn throttling_by_http_400_is_retried_after_its_wait() {
         let server = Scripted::start(|number, _| match number {
             0 => {
                 let head = "HTTP/1.1 400 Bad Request\r\n\
@@ -394,7 +394,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn empty_or_dead_credentials_with_http_200_are_an_error() {
+    async fn empty_or_expired_credentials_with_http_200_are_an_error() {
         for (place, bad) in [("/Credentials/SecurityToken", ""), ("/Credentials/Expiration", NOW)] {
             let mut answer = an_answer();
             *answer.pointer_mut(place).unwrap() = bad.into();
@@ -406,8 +406,8 @@ mod tests {
         }
     }
 
-    /// An STS that minds its clock as the real one does: 15 minutes either way.
-    fn minding_the_time(true_time: DateTime<Utc>) -> impl Fn(usize, &Form) -> Reply {
+    /// An STS that accepts timestamps within 15 minutes of its clock, as the real one does.
+    fn checking_timestamps(true_time: DateTime<Utc>) -> impl Fn(usize, &Form) -> Reply {
         move |_, form| {
             let sent: DateTime<Utc> = form["Timestamp"].parse().unwrap();
             if (sent - true_time).abs() <= TimeDelta::minutes(15) {
@@ -419,10 +419,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_clock_twenty_minutes_off_costs_one_call_and_is_remembered() {
+    async fn a_clock_twenty_minutes_off_costs_one_call_and_is_corrected() {
         for skew in [TimeDelta::minutes(20), TimeDelta::minutes(-20)] {
             let true_time = clock().now();
-            let server = Scripted::start(minding_the_time(true_time)).await;
+            let server = Scripted::start(checking_timestamps(true_time)).await;
             let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
             let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), true_time);
@@ -433,17 +433,17 @@ mod tests {
         }
     }
 
-    /// The beginning of an answer that shows the time.
+    /// The head of a response with a `Date`.
     fn dated(status: &str, date: DateTime<Utc>) -> String {
         format!("HTTP/1.1 {status}\r\nDate: {}", date.format("%a, %d %b %Y %H:%M:%S GMT"))
     }
 
     #[tokio::test]
-    async fn a_clock_of_ours_that_sts_does_not_mind_moves_no_token_s_begin() {
+    async fn a_small_local_clock_error_does_not_change_a_tokens_issue_time() {
         for skew in [880, -880].map(TimeDelta::seconds) {
             let true_time = clock().now();
             let mut answer = an_answer();
-            // Shorter than asked for, so that the begin does not follow from the end.
+            // Shorter than requested, so that the issue time does not follow from the expiration.
             answer["Credentials"]["Expiration"] = "2016-01-13T14:32:37Z".into();
             let server = Scripted::start(move |_, _| {
                 Reply::Answer(dated("200 OK", true_time), answer.to_string())
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn without_a_date_to_believe_a_token_begins_by_our_clock() {
+    async fn without_a_plausible_date_the_local_clock_gives_the_issue_time() {
         for date in ["X-None: 1", "Date: today", "Date: Thu, 01 Jan 1970 00:00:00 GMT"] {
             let head = format!("HTTP/1.1 200 OK\r\n{date}");
             let server =
@@ -472,7 +472,7 @@ mod tests {
         let log = Log::default();
         let _captured = log.captured();
         let true_time = clock().now();
-        let server = Scripted::start(minding_the_time(true_time)).await;
+        let server = Scripted::start(checking_timestamps(true_time)).await;
         let wrong = Clock::manual(true_time - TimeDelta::days(2));
         let client = client_of(vec![server.endpoint()], wrong);
         for calls in [1, 2] {
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_beyond_the_cap_is_not_read() {
+    async fn a_response_beyond_the_size_limit_is_an_error() {
         for (longer, kind) in [(0, "success"), (1, "invalid_response")] {
             let mut answer = an_answer();
             answer["Padding"] = "".into();
@@ -512,7 +512,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_cut_answer_is_asked_for_again() {
+    async fn a_truncated_response_is_retried() {
         let server =
             Scripted::start(|number, _| if number == 0 { Reply::Cut } else { ok(&an_answer()) });
         let server = server.await;
@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_without_an_answer_ends_in_time_and_is_made_again() {
+    async fn an_attempt_without_a_response_times_out_and_is_retried() {
         let server =
             Scripted::start(|number, _| if number == 0 { Reply::Hang } else { ok(&an_answer()) });
         let server = server.await;
@@ -545,7 +545,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_attempt_whose_caller_goes_away_is_counted_and_logged() {
+    async fn an_attempt_whose_caller_disconnects_is_counted_and_logged() {
         let log = Log::default();
         let _captured = log.captured();
         let server = Scripted::start(|_, _| Reply::Hang).await;
@@ -568,7 +568,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_in_trouble_is_left_for_the_next_and_stays_left() {
+    async fn a_failing_endpoint_is_replaced_by_the_next_for_later_calls() {
         let first = Scripted::start(|_, _| error(503, "ServiceUnavailable")).await;
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client_of(vec![first.endpoint(), second.endpoint()], clock());
@@ -579,9 +579,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_endpoint_that_does_not_listen_is_left_for_the_next() {
+    async fn an_unreachable_endpoint_is_replaced_by_the_next() {
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
-        let client = client_of(vec![deaf_endpoint(), second.endpoint()], clock());
+        let client = client_of(vec![unreachable_endpoint(), second.endpoint()], clock());
         client.call(&a_session(), &key(), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
     }
@@ -598,13 +598,13 @@ mod tests {
         assert_eq!(second.seen().connections, 0);
     }
 
-    /// An address where nobody listens.
-    fn deaf_endpoint() -> Endpoint {
+    /// An address without a listener.
+    fn unreachable_endpoint() -> Endpoint {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         Endpoint::try_from(format!("http://127.0.0.1:{port}")).unwrap()
     }
 
-    /// Runs another test in a process of its own, for only that can have an environment of its own.
+    /// Runs another test in a child process, because the environment belongs to the process.
     fn passes_with(environment: impl IntoIterator<Item = (&'static str, String)>) {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "sts::client::tests::calls_share_a_connection"])
@@ -618,9 +618,9 @@ mod tests {
     }
 
     #[test]
-    fn a_proxy_of_the_environment_is_not_used() {
+    fn proxy_environment_variables_are_ignored() {
         let names = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"];
-        passes_with(names.map(|name| (name, deaf_endpoint().url().to_string())));
+        passes_with(names.map(|name| (name, unreachable_endpoint().url().to_string())));
     }
 
     #[test]
@@ -629,7 +629,7 @@ mod tests {
         passes_with(names.map(|name| (name, "/dev/null".to_owned())));
     }
 
-    /// What is logged while it lives.
+    /// Captures the log until it is dropped.
     #[derive(Clone, Default)]
     struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -658,7 +658,7 @@ mod tests {
         }
     }
 
-    /// What STS answers to a request that was signed with another secret.
+    /// STS's response to a request that was signed with another secret.
     fn echoing(form: &Form) -> Reply {
         let signed_ones = form.iter().filter(|(name, _)| *name != "Signature");
         let parameters =

@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_shows_the_time_and_whose_words_it_is_in() {
+    async fn a_probe_reports_the_time_and_whether_sts_answered() {
         for (body, is_an_api) in
             [(r#"{"Code":"MissingAccessKeyId","RequestId":"1-A"}"#, true), ("<html>", false)]
         {
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_step_that_fails_is_told() {
+    async fn a_probe_error_names_the_failed_step() {
         let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let refused = probed(&format!("http://{deaf}")).await.unwrap_err();
         assert!(matches!(refused, ProbeError::Connection(_)), "{refused:?}");

@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_looks_like_a_code_or_a_request_id_is_kept() {
+    fn only_well_formed_codes_and_request_ids_are_kept() {
         for good in ["NoPermission", "InvalidParameter.PolicyGrammar", "Throttling"] {
             assert!(good.parse::<ErrorCode>().is_ok(), "{good}");
         }

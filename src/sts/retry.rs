@@ -121,7 +121,7 @@ mod tests {
         StsError::NonceUsed { request_id: None }
     }
 
-    /// How a call ends whose attempts fail so, and at which milliseconds they begin.
+    /// The result of a call whose attempts fail with these errors, and the start of each attempt in milliseconds.
     async fn begun(
         errors: impl IntoIterator<Item = StsError>,
         patience: Duration,
@@ -144,13 +144,13 @@ mod tests {
         let waits: Vec<u128> = begun.windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert_eq!(waits.len(), 4);
         for (wait, most) in waits.into_iter().zip([100, 200, 400, 800]) {
-            // Timers are only good to a millisecond.
+            // Timers have a resolution of a millisecond.
             assert!((most / 2..=most + 2).contains(&wait), "{wait} of {most}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn throttling_is_waited_for_longer() {
+    async fn throttling_has_a_longer_wait() {
         let (outcome, begun) =
             begun([unavailable(), throttled(None)], Duration::from_mins(1)).await;
         assert_eq!(outcome.unwrap(), 3);
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_throttled_account_is_asked_once_more_or_twice_if_sts_said_when() {
+    async fn throttling_is_retried_once_or_twice_if_sts_gives_a_time() {
         for (hints, attempts) in [
             (vec![None; 5], 2),
             (vec![Some(1); 5], 3),
@@ -177,14 +177,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_time_that_sts_asked_for_is_waited() {
+    async fn the_wait_that_sts_requests_is_observed() {
         let (outcome, begun) = begun([throttled(Some(2000))], Duration::from_mins(1)).await;
         assert_eq!(outcome.unwrap(), 2);
         assert!((2000..=2002).contains(&begun[1]), "{begun:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_that_the_deadline_does_not_allow_is_not_begun() {
+    async fn a_wait_beyond_the_deadline_is_not_started() {
         let patience = Duration::from_millis(1999);
         let start = Instant::now();
         let (outcome, begun) = begun([throttled(Some(2000))], patience).await;
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_beyond_all_measure_is_an_error_and_no_panic() {
+    async fn an_overflowing_wait_is_an_error_and_no_panic() {
         let (outcome, _) = begun([throttled(Some(u64::MAX))], Duration::from_mins(1)).await;
         let asked = Some(Duration::from_millis(u64::MAX));
         assert_eq!(outcome.unwrap_err().retry_after(), asked);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_is_set_once_and_only_by_the_time_that_sts_has() {
+    async fn the_clock_is_adjusted_once_and_only_to_the_time_of_sts() {
         let time = || skewed(Some("2016-01-13T14:02:37Z"));
         let (outcome, begun) = begun([time()], Duration::from_mins(1)).await;
         assert_eq!((outcome.unwrap(), begun), (2, vec![0, 0]));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_cannot_be_used_is_asked_for_once_more() {
+    async fn an_invalid_response_is_retried_once() {
         let garbled =
             || StsError::InvalidResponse { problem: InvalidResponse::NotJson, request_id: None };
         let (outcome, _) = begun([garbled(), StsError::TimedOut], Duration::from_mins(1)).await;

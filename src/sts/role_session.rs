@@ -26,7 +26,7 @@ pub(super) mod tests {
     use appserver_domain::MaxSessionDuration;
     use appserver_policy::{Breadth, GrantTemplate, GrantTexts, RawValues, ValueRules};
 
-    /// A grant's policy for these keys of `sample-bucket`: there is no other way to a session policy, in tests neither.
+    /// A grant's policy for these keys of `sample-bucket`. Tests too can only obtain a session policy from a grant.
     pub(crate) fn policy_for(keys: &str) -> SessionPolicy {
         let policy = format!(
             r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":["oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/{keys}"]}}]}}"#
@@ -62,7 +62,7 @@ pub(super) mod tests {
         }
     }
 
-    /// What STS answers to it at 2016-01-13T14:02:37Z.
+    /// STS's response to it at 2016-01-13T14:02:37Z.
     pub(in crate::sts) fn an_answer() -> Value {
         json!({
             "RequestId": "6894B13B-6D71-4EF5-88FA-F32781734A7F",

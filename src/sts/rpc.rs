@@ -100,7 +100,7 @@ mod tests {
 
     use super::*;
 
-    /// One file of `tests/vectors/rpc/`. What the source does not publish is left out there.
+    /// One file of `tests/vectors/rpc/`. Parts that the source does not publish are absent.
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Vector {
@@ -196,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_sent_decodes_to_what_was_signed(parameters in some_parameters()) {
+        fn the_sent_form_decodes_to_the_signed_parameters(parameters in some_parameters()) {
             let signed = sign("POST", &borrowed(&parameters), &"secret".into());
             prop_assert!(!signed.form.contains(['+', ' ']), "{}", signed.form);
             let mut form = form_of(&signed);

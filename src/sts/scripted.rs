@@ -1,4 +1,4 @@
-//! An STS on a real socket that does what a test tells it to, for what only sockets show.
+//! A scripted STS on a loopback socket, for behaviour that needs real connections.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,13 +9,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::endpoint::Endpoint;
 
-/// What is done with a request.
+/// The response to a request.
 pub(super) enum Reply {
     /// Status line and headers, without their blank line, and the body.
     Answer(String, String),
-    /// The connection is closed in the middle of an answer.
+    /// The connection is closed in the middle of a response.
     Cut,
-    /// Nothing is ever answered.
+    /// No response is sent.
     Hang,
 }
 
@@ -81,7 +81,7 @@ async fn serve(stream: TcpStream, seen: Arc<Mutex<Seen>>, script: Arc<Script>) {
         match script(number, &form) {
             Reply::Answer(head, body) => {
                 let answer = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
-                // The client may have hung up.
+                // The client may have disconnected.
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
             Reply::Cut => {

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learnt_holds_as_time_goes_on() {
+    fn a_measured_offset_applies_to_later_times() {
         let ours = Clock::manual(time("2016-01-13T14:00:00Z"));
         let clock = StsClock::new(ours.clone());
         assert_eq!(clock.adjust(time("2016-01-13T13:40:00Z")), Ok(TimeDelta::minutes(-20)));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offset_of_more_than_a_day_is_not_learnt() {
+    fn an_offset_of_more_than_a_day_is_rejected() {
         let ours = time("2016-01-13T14:00:00Z");
         let clock = StsClock::new(Clock::manual(ours));
         for (theirs, is_plausible) in [
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_came_when_it_says_and_otherwise_by_the_corrected_clock() {
+    fn the_date_header_gives_the_time_of_a_response_or_else_the_corrected_clock() {
         let clock = StsClock::new(Clock::manual(time("2016-01-13T14:00:00Z")));
         let corrected = time("2016-01-13T13:40:00Z");
         clock.adjust(corrected).unwrap();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_time_of_an_answer_is_its_date_header() {
+    fn the_date_header_is_parsed() {
         let shown =
             |date: &str| date_header(&[(DATE, date.parse().unwrap())].into_iter().collect());
         assert_eq!(shown("Wed, 13 Jan 2016 14:02:37 GMT"), Some(time("2016-01-13T14:02:37Z")));

@@ -23,14 +23,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_moment_is_written_in_whole_seconds_and_read_back() {
+    fn a_time_is_formatted_in_whole_seconds_and_parsed_back() {
         let moment = "2016-01-13T14:02:37.987Z".parse().unwrap();
         assert_eq!(written(moment), "2016-01-13T14:02:37Z");
         assert_eq!(read("2016-01-13T14:02:37Z"), Some("2016-01-13T14:02:37Z".parse().unwrap()));
     }
 
     #[test]
-    fn any_other_way_to_write_a_moment_is_refused() {
+    fn any_other_time_format_is_refused() {
         let others = [
             "",
             "2016-01-13",

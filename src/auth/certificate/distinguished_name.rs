@@ -34,7 +34,7 @@ fn attribute(attribute: &AttributeTypeAndValue<'_>) -> String {
     }
 }
 
-/// The value, if it is a text. `as_str` looks at the tag's number alone, which says so in the universal class only.
+/// The value, if it is a string. `as_str` checks only the tag's number, which means a string in the universal class only.
 fn text_of<'a>(attribute: &AttributeTypeAndValue<'a>) -> Option<&'a str> {
     let header = &attribute.attr_value().header;
     let is_text = header.class() == Class::Universal && !header.constructed();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_part_comes_first() {
+    fn a_name_is_written_from_the_last_part_to_the_first() {
         let parts = [
             (DnType::CountryName, "CN"),
             (DnType::OrganizationName, "Example"),
@@ -106,9 +106,9 @@ mod tests {
         assert_eq!(text(&parts), "CN=app,O=Example,C=CN");
     }
 
-    /// Or a common name could pretend to be a name of two parts.
+    /// Otherwise a common name could imitate a name of two parts.
     #[test]
-    fn what_means_something_to_the_form_is_escaped() {
+    fn special_characters_of_rfc_4514_are_escaped() {
         for (value, expected) in [
             ("app,O=Example", r"CN=app\,O=Example"),
             (r#"a"b+c;d<e>f\g"#, r#"CN=a\"b\+c\;d\<e\>f\\g"#),
@@ -120,18 +120,18 @@ mod tests {
         }
     }
 
-    /// RFC 4514's own example of it is of another type.
+    /// RFC 4514's example has another attribute type.
     #[test]
-    fn a_type_without_a_short_name_is_written_by_number() {
+    fn an_attribute_type_without_a_short_name_is_written_as_its_oid() {
         let serial = DnType::from_oid(&[2, 5, 4, 5]);
         assert_eq!(text(&[(serial, "7")]), "2.5.4.5=#0c0137");
     }
 
-    /// A type, the identifier octet of the value, and its content.
+    /// An attribute type, the identifier octet of the value, and its content.
     type Attribute = (&'static [u8], u8, &'static str);
 
     const CN: &[u8] = &[0x55, 4, 3];
-    /// Two types that are both called `id-alg`, by S/MIME and by PKIX.
+    /// Two types with the short name `id-alg`, of S/MIME and of PKIX.
     const ALGORITHMS: [&[u8]; 2] =
         [&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 16, 3], &[0x2b, 6, 1, 5, 5, 7, 6]];
     const UTF8: u8 = 12;
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_of_one_part_are_joined_by_a_plus() {
+    fn attributes_of_one_rdn_are_joined_by_a_plus() {
         let name = [vec![(CN, UTF8, "a"), (&[0x55, 4, 10], UTF8, "b")], vec![(CN, UTF8, "c")]];
         assert_eq!(written(&name), "CN=c,CN=a+O=b");
     }
@@ -164,7 +164,7 @@ mod tests {
     }
 
     proptest! {
-        /// The text identifies a client: whoever is given one name must not be taken for the owner of another.
+        /// The text identifies a client: the owner of one name must not be able to imitate another.
         #[test]
         fn different_names_have_different_texts(
             names in vec(

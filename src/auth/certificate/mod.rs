@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificates_names_are_those_that_a_configuration_writes() {
+    fn names_of_a_certificate_have_the_form_of_the_configuration() {
         let mut params = CertificateParams::new(vec!["App.Example.com".to_owned()]).unwrap();
         params.subject_alt_names.extend([
             SanType::URI("spiffe://example/app".try_into().unwrap()),
@@ -137,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_has_no_names() {
+    fn an_unreadable_certificate_has_no_names() {
         assert_eq!(CertificateNames::of(b"no DER").iter().count(), 0);
     }
 
     #[test]
-    fn a_name_says_what_it_is_and_is_whole() {
+    fn a_configured_name_needs_a_known_kind() {
         for wrong in
             ["app.example.com", "dns:", "dns: a", "dns:a b", "ip:192.0.2.1", "subject:app", "DNS:a"]
         {

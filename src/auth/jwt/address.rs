@@ -153,9 +153,9 @@ mod tests {
         }
     }
 
-    /// T23: a description may name another host, and nothing that is not encrypted unless it came so itself.
+    /// T23: a discovery document may name another host, and plain HTTP only on loopback if it was fetched from loopback.
     #[test]
-    fn a_description_names_encrypted_keys_unless_it_is_of_this_machine() {
+    fn a_remote_discovery_document_must_name_an_https_jwks_uri() {
         let named = |from: &str, uri: &str| {
             KeyAddress::try_from(from.to_owned()).unwrap().named_by_this(uri).is_some()
         };

@@ -146,7 +146,7 @@ impl Issuer {
             Err(JwtRefusal::new(problem, detail))
         };
         let expires = claims::moment(claims, "exp")?.ok_or(JwtProblem::Lacks("exp"))?;
-        // A token may name any moment of the calendar, also its first and its last.
+        // A token may contain any time of the calendar, even the first and the last.
         let until = expires.checked_add_signed(self.leeway).unwrap_or(expires);
         if until <= now {
             return at(JwtProblem::Expired, "exp", expires);

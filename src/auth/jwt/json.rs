@@ -113,7 +113,7 @@ impl<'de> Deserialize<'de> for Members {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
                 let mut members = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry()? {
-                    // RFC 7519 §4: names must be unique. Which of two counts, two readers would decide differently.
+                    // RFC 7519 §4: names must be unique. Two parsers might choose different ones of two.
                     if members.insert(name, value).is_some() {
                         return Err(A::Error::custom("a name occurs twice"));
                     }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn an_integer_is_its_own_text_and_any_other_number_is_none() {
+    fn an_integer_keeps_its_text_and_other_numbers_are_no_integers() {
         let integer = |number: &str| {
             let claims = read(&format!(r#"{{"n": {number} }}"#)).unwrap();
             claims.get("n").unwrap().as_integer().map(str::to_owned)
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_two_readers_could_read_differently_is_refused() {
+    fn ambiguous_or_deeply_nested_json_is_refused() {
         for text in [r#"{"a":1,"a":2}"#, r#"{"a":1,"\u0061":1}"#, r#"{"b":{"a":1,"a":1}}"#, "[]"] {
             assert!(read(text).is_err(), "{text}");
         }
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn every_kind_of_value_is_read_as_it_is() {
+    fn every_kind_of_json_value_is_read() {
         let claims = read(r#"{"o":{"l":["x",1,true,null]}}"#).unwrap();
         let list = vec![
             Json::String("x".to_owned()),

@@ -1,7 +1,7 @@
-//! What a ticket says, as few bytes: it becomes a part of a URL.
+//! The compact binary encoding of tickets, which become part of a URL.
 //!
-//! Numbers have seven bits a byte, the lowest first, as in LEB128; texts have their length before them; what is absent is
-//! 0 or an empty text, which nothing that is present can be.
+//! Numbers are encoded as LEB128, and strings with their length in front. An absent value is 0 or an empty string, which no
+//! present value can be.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::{Ticket, TicketId};
 use crate::auth::Caller;
 use appserver_domain::Fingerprint;
 
-/// The version of what follows, in front of it. One that is not known is no ticket.
+/// The version of the encoding, the first byte. Unknown versions are refused.
 const VERSION: u8 = 2;
 
 pub(super) fn write(ticket: &Ticket) -> SecretSlice<u8> {
@@ -36,7 +36,7 @@ pub(super) fn write(ticket: &Ticket) -> SecretSlice<u8> {
     plain.0.into()
 }
 
-/// The ticket, if this is all of one of this version.
+/// Decodes a ticket; `None` unless the input is exactly one ticket of this version.
 pub(super) fn read(plain: &[u8]) -> Option<Ticket> {
     let mut plain = Reader(plain);
     if plain.bytes()? != [VERSION] {
@@ -84,7 +84,7 @@ impl Writer {
         self.0.push(number.to_le_bytes()[0]);
     }
 
-    /// In whole seconds; what is before 1970 never comes here.
+    /// In whole seconds. Times before 1970 do not occur.
     fn moment(&mut self, moment: Option<DateTime<Utc>>) {
         let secs = moment.map_or(0, |moment| moment.timestamp());
         self.number(u64::try_from(secs).unwrap_or(0));

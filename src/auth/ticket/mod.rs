@@ -1,8 +1,7 @@
 //! Tickets: a short-lived URL that vends one grant, for SDKs that cannot send a header.
 //!
-//! A ticket is not stored by the service: its holder keeps it. It is sealed, so that the holder can neither read nor
-//! change it. It holds the caller and the request, never permissions: these are decided by the present configuration
-//! each time the ticket is used.
+//! The service stores no tickets. A ticket is encrypted, so that its holder can neither read nor change it. It contains the
+//! caller and the request, never permissions: the present configuration decides these each time the ticket is used.
 
 mod encoding;
 mod seal;

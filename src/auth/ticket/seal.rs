@@ -1,4 +1,4 @@
-//! Seals tickets into text and opens them.
+//! Encrypts tickets to text and decrypts them.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,10 +10,10 @@ use crate::seal::{Seal, SealKey};
 
 /// The longest ticket, in characters: a URL of 4 KB passes through every proxy and SDK.
 const LONGEST: usize = 3584;
-/// The associated data of sealed tickets.
+/// The associated data of encrypted tickets.
 const NAME: &str = "ticket";
 
-/// Seals and opens tickets.
+/// Encrypts and decrypts tickets.
 #[derive(Debug)]
 pub(crate) struct TicketSeal(Seal);
 
@@ -22,7 +22,7 @@ pub(crate) struct TicketSeal(Seal);
 pub(crate) struct TooLong;
 
 impl TicketSeal {
-    /// The first key seals, all open.
+    /// The first key encrypts, all decrypt.
     pub(crate) fn new(keys: &[SealKey]) -> Self {
         Self(Seal::new("appserver ticket seal 1", keys))
     }
@@ -35,8 +35,8 @@ impl TicketSeal {
 
     /// The ticket, if it is authentic and has not expired.
     ///
-    /// Every text in the form of a ticket takes the same work until its seal is verified, so that the time reveals
-    /// nothing about a forgery.
+    /// Every text in the form of a ticket takes the same work until it is authenticated, so that the time reveals nothing
+    /// about a forgery.
     pub(crate) fn open(
         &self,
         text: &SecretString,

@@ -1,4 +1,4 @@
-//! What is sealed comes back as it was, and nothing else does.
+//! Encrypted tickets decrypt to the same ticket, and nothing else decrypts.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +43,7 @@ fn alices() -> Ticket {
     }
 }
 
-/// All that a ticket says, but for how its caller is proven now.
+/// The content of a ticket, except for the caller's present authentication method.
 fn said(ticket: &Ticket) -> String {
     let Ticket { id, caller, proven_by, grant, fingerprint, duration_secs, .. } = ticket;
     let user = (caller.issuer(), caller.subject());
@@ -53,12 +53,12 @@ fn said(ticket: &Ticket) -> String {
 }
 
 #[test]
-fn what_is_sealed_is_what_is_opened() {
+fn an_encrypted_ticket_decrypts_to_the_same_ticket() {
     let ticket = alices();
     let opened = seal(&[1]).open(&seal(&[1]).seal(&ticket).unwrap(), now()).unwrap();
     assert_eq!(said(&opened), said(&ticket));
     assert_eq!((opened.caller.method(), opened.proven_by.as_str()), (Method::Ticket, "Jwt"));
-    // Nothing is lost where there is nothing.
+    // Absent parts stay absent.
     let plain = Ticket {
         caller: Caller::by_secret("client-002".parse().unwrap(), Fingerprint::of([])),
         duration_secs: None,
@@ -72,7 +72,7 @@ fn what_is_sealed_is_what_is_opened() {
 
 proptest! {
     #[test]
-    fn any_parameters_that_fit_come_back(
+    fn any_parameters_that_fit_survive_encryption(
         parameters in proptest::collection::btree_map("\\PC{0,8}", "\\PC{0,24}", 0..12),
         duration_secs in proptest::option::of(1..u64::MAX),
     ) {
@@ -82,9 +82,9 @@ proptest! {
     }
 }
 
-/// T27: the holder can change nothing, and read nothing.
+/// T27: the holder can neither change nor read a ticket.
 #[test]
-fn any_changed_bit_and_any_cut_or_added_letter_is_refused() {
+fn any_change_or_truncation_of_a_ticket_is_refused() {
     let (seal, ticket) = (seal(&[1]), alices());
     let text = seal.seal(&ticket).unwrap().expose_secret().to_owned();
     let opens = |text: &str| seal.open(&text.into(), now()).is_ok();
@@ -95,7 +95,7 @@ fn any_changed_bit_and_any_cut_or_added_letter_is_refused() {
         changed[bit / 8] ^= 1 << (bit % 8);
         assert!(!opens(&URL_SAFE_NO_PAD.encode(changed)), "bit {bit}");
     }
-    // As text, too: bits that base64 leaves over mean nothing, and are refused all the same.
+    // Changes of the text too: unused bits of base64 must be zero.
     for at in 0..text.len() {
         for bit in 0..7 {
             let mut changed = text.clone().into_bytes();
@@ -113,7 +113,7 @@ fn any_changed_bit_and_any_cut_or_added_letter_is_refused() {
 }
 
 #[test]
-fn a_ticket_is_over_at_its_end() {
+fn a_ticket_expires_at_its_end() {
     let (seal, ticket) = (seal(&[1]), alices());
     let text = seal.seal(&ticket).unwrap();
     assert!(seal.open(&text, ticket.expires_at - TimeDelta::seconds(1)).is_ok());
@@ -123,26 +123,26 @@ fn a_ticket_is_over_at_its_end() {
 }
 
 #[test]
-fn the_key_before_opens_and_a_key_that_is_gone_does_not() {
+fn tickets_decrypt_with_the_previous_key_and_not_with_a_removed_one() {
     let before = seal(&[1]).seal(&alices()).unwrap();
     let opened = |keys: &[u8]| seal(keys).open(&before, now()).map(|_| ());
     assert_eq!(opened(&[2, 1]), Ok(()));
     assert_eq!(opened(&[3, 2]), Err(TicketProblem::Unsealed));
-    // What is made meanwhile is of the newest.
+    // New tickets are encrypted with the newest key.
     let newer = seal(&[2, 1]).seal(&alices()).unwrap();
     assert!(seal(&[2]).open(&newer, now()).is_ok());
     assert!(seal(&[1]).open(&newer, now()).is_err());
 }
 
 #[test]
-fn what_is_no_ticket_is_told_apart_for_the_log() {
+fn the_log_distinguishes_kinds_of_invalid_tickets() {
     let open = |text: SecretString| seal(&[1]).open(&text, now()).unwrap_err();
     assert_eq!(open("".into()), TicketProblem::Unsealed);
     assert_eq!(open("canary".into()), TicketProblem::Malformed);
     assert_eq!(open("not base64".into()), TicketProblem::Malformed);
     assert_eq!(open("A".repeat(4000).into()), TicketProblem::Malformed);
     assert_eq!(open("A".repeat(3000).into()), TicketProblem::Unsealed);
-    // Of a service before or to come, with the same key.
+    // Of an older or a newer version with the same key.
     let plain = super::encoding::write(&alices()).expose_secret().to_vec();
     let sealed = |plain: &[u8]| {
         let seal = Seal::new("appserver ticket seal 1", &[SealKey::for_tests(1)]);
@@ -159,7 +159,7 @@ fn what_is_no_ticket_is_told_apart_for_the_log() {
 }
 
 #[test]
-fn what_is_too_long_for_a_url_is_not_sealed() {
+fn a_ticket_too_long_for_a_url_is_refused() {
     let with = |bytes| Ticket { policy: Some("x".repeat(bytes)), ..alices() };
     let text = seal(&[1]).seal(&with(2047)).unwrap();
     assert!(text.expose_secret().len() < 3584);

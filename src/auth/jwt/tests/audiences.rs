@@ -1,4 +1,4 @@
-//! Whom a token is for, and what it must say besides.
+//! Audiences, clients and required claims.
 
 use super::*;
 
@@ -53,9 +53,9 @@ fn the_client_of_a_token_does_not_depend_on_the_order_of_its_audiences() {
     }
 }
 
-/// Cognito's access tokens have no `aud`. Where another claim stands for it and there is an `aud` after all, both must fit.
+/// Cognito's access tokens have no `aud`. If another claim is configured and the token has an `aud`, both must match.
 #[test]
-fn another_claim_may_stand_for_the_audience_and_an_audience_is_heeded_all_the_same() {
+fn a_configured_audience_claim_does_not_replace_the_check_of_aud() {
     let by_client_id = || Issuer { audience_claim: path("client_id"), ..issuer(NAME) };
     let with = |aud: Value| {
         let mut claims = changed("aud", aud);
@@ -79,7 +79,7 @@ fn another_claim_may_stand_for_the_audience_and_an_audience_is_heeded_all_the_sa
 
 /// 42 and "42" are never one user: an issuer's subjects are of one type.
 #[test]
-fn the_json_type_of_a_subject_is_the_issuers() {
+fn a_subject_must_have_the_configured_json_type() {
     let of = |subject_type| Issuer { subject_type, ..issuer(NAME) };
     let subject = |kind, claim: Value| {
         let caller = verify_with(of(kind), &changed("sub", claim))?;
@@ -104,7 +104,7 @@ fn the_json_type_of_a_subject_is_the_issuers() {
 }
 
 #[test]
-fn a_claim_inside_another_is_found_by_its_path_and_by_nothing_else() {
+fn a_nested_claim_is_found_only_by_its_path() {
     let mut claims = good();
     claims["realm_access"] = json!({"roles": ["offline_access", "photos"]});
     claims["a/b"] = json!({"~": "x"});
@@ -160,7 +160,7 @@ fn lists_and_scopes_contain_what_is_required_in_any_order() {
     assert!(!contains("scope", both, json!("photos.readphotos.write")));
     assert!(!contains("scope", &["read"], json!("photos.read")));
     assert!(!contains("scope", both, Value::Null));
-    // A user may have chosen a text with spaces.
+    // A user may have chosen a string with spaces.
     assert!(!contains("name", &["admin"], json!("admin Alice")));
     assert!(contains("name", &["admin"], json!("admin")));
     assert!(contains("groups", &["7"], json!([7])));

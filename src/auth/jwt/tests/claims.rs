@@ -1,11 +1,11 @@
-//! T43: what a token says reaches a policy unchanged, and different tokens say different things.
+//! T43: claims reach a policy unchanged, and different claims stay different.
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::*;
 
-/// A token with these members of its claims, written as they are.
+/// A token with these members in its claims, verbatim.
 fn token_saying(members: &str) -> SecretString {
     let secs = now().timestamp() + 3600;
     let claims = format!(
@@ -27,14 +27,14 @@ fn typed() -> Issuer {
     Issuer { claims: kinds.into(), ..issuer("https://login.example.com/") }
 }
 
-/// What `c` becomes, by the type that it is read as.
+/// The rendering of `c` for each type.
 fn renderings(issuers: &Issuers, written: &str) -> BTreeMap<String, String> {
     let token = token_saying(&format!(r#""c":{written}"#));
     issuers.verify(&token, now()).unwrap().claims().clone()
 }
 
 #[test]
-fn integers_beyond_64_bits_stay_different_and_other_numbers_are_no_claim() {
+fn integers_beyond_64_bits_stay_distinct_and_other_numbers_yield_no_claim() {
     let issuers = issuers(typed());
     let integer = |text: &str| renderings(&issuers, text).remove("integer");
     for text in ["20251129000000000001", "20251129000000000002", "-18446744073709551616", "0"] {
@@ -62,7 +62,7 @@ fn a_claim_of_another_json_type_than_the_configured_one_is_absent() {
 }
 
 #[test]
-fn a_token_that_names_a_claim_twice_proves_nothing() {
+fn a_token_with_a_duplicate_claim_is_refused() {
     let issuers = issuers(typed());
     for members in [r#""c":1,"c":2"#, r#""sub":"bob""#, r#""o":{"c":1,"c":1}"#] {
         let refused = issuers.verify(&token_saying(members), now()).unwrap_err();
@@ -71,7 +71,7 @@ fn a_token_that_names_a_claim_twice_proves_nothing() {
 }
 
 #[test]
-fn an_issuers_own_names_for_clients_are_looked_up_in_its_table_and_nowhere_else() {
+fn client_claim_values_are_looked_up_only_in_the_issuers_table() {
     let ids = [
         ("3F2504E0-4F89-41D3-9A0C-0305E82C3301", "ios"),
         ("com.example.Photos", "android"),
@@ -96,7 +96,7 @@ fn an_issuers_own_names_for_clients_are_looked_up_in_its_table_and_nowhere_else(
     }
     for other in [
         json!("3f2504e0-4f89-41d3-9a0c-0305e82c3301"),
-        // A client of another audience, and ids that are not in the table.
+        // A client of another audience, and values that are not in the table.
         json!("elsewhere"),
         json!("ios"),
         json!("photo-app"),
@@ -107,7 +107,7 @@ fn an_issuers_own_names_for_clients_are_looked_up_in_its_table_and_nowhere_else(
     }
 }
 
-/// Numbers that floating point would confuse, and texts that look like them.
+/// Numbers that are equal in floating point, and strings that look like them.
 fn written() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "-?[1-9][0-9]{0,25}",
@@ -135,7 +135,7 @@ proptest! {
 }
 
 #[test]
-fn a_pattern_is_shown_as_its_operator_wrote_it() {
+fn a_pattern_is_displayed_without_its_anchors() {
     assert_eq!(ClaimRule::pattern("a|b").unwrap().to_string(), "a match of \"a|b\"");
     for (bad, shown) in [("(", "(\n"), ("a)|(?:b", "a)|(?:b\n"), ("(?x)a # b", "leave out the `#`")]
     {

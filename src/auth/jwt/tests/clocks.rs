@@ -1,4 +1,4 @@
-//! T47: what was seen of a token or a key ends by whichever of the machine's clocks says so first.
+//! T47: cached tokens and keys expire by the wall clock or the monotonic clock, whichever is first.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::site::{Site, StandingTime};
 use super::work::Work;
 use super::*;
 
-/// By how much the wall clock and the monotonic one move, in seconds, for so many to have passed.
+/// Steps of the wall clock and of the monotonic clock, in seconds, by which one of them reaches `secs`.
 fn ways(secs: u32) -> [(i64, u64); 4] {
     let (wall, monotonic) = (i64::from(secs), u64::from(secs));
     [(wall, monotonic), (wall, 0), (0, monotonic), (-wall, monotonic)]
@@ -22,13 +22,13 @@ fn moved(clock: &Clock, wall: i64) -> DateTime<Utc> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_was_verified_ends_by_either_clock_and_is_not_taken_again() {
-    // An hour, and the leeway of a minute.
+async fn a_verified_token_expires_by_either_clock() {
+    // The lifetime of an hour and the leeway of a minute.
     for (passed, expected) in [(3659, None), (3660, Some(JwtProblem::Expired))] {
         for (wall, monotonic) in ways(passed) {
             let clock = Clock::manual(now());
             let issuers = issuers(issuer("https://login.example.com/"));
-            // Of a moment before, so that a wall clock that is set back finds nothing in the future.
+            // Issued long ago, so that the token is valid after the wall clock is set back.
             let mut claims = good();
             (claims["iat"], claims["nbf"]) = (json!(0), json!(0));
             let token = token(&claims);
@@ -49,7 +49,7 @@ async fn a_token_that_was_verified_ends_by_either_clock_and_is_not_taken_again()
 }
 
 #[tokio::test]
-async fn keys_reach_their_greatest_age_by_either_clock() {
+async fn keys_reach_their_maximum_age_by_either_clock() {
     let _time = StandingTime::begin();
     for (wall, monotonic) in ways(86_401) {
         let signer = signer(0, "one");

@@ -1,4 +1,4 @@
-//! Keys that are fetched from an issuer.
+//! Fetches of an issuer's keys.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn fetcher(site: &Site, from: JwksEndpoint) -> Fetcher {
     Fetcher::new(from, site.origin.clone(), algorithms(&["ES256"])).unwrap()
 }
 
-/// What a fetch from a place comes to: `success`, or the problem's kind.
+/// The outcome of a fetch: `success`, or the problem's kind.
 async fn outcome(site: &Site, from: JwksEndpoint) -> &'static str {
     fetcher(site, from).fetch().await.map_or_else(|problem| problem.kind(), |_| "success")
 }
@@ -32,7 +32,7 @@ fn from_description(site: &Site) -> JwksEndpoint {
 }
 
 #[tokio::test]
-async fn keys_come_from_a_url_or_from_where_the_issuer_says_that_they_are() {
+async fn keys_are_fetched_from_a_url_or_by_discovery() {
     let signer = signer(0, "one");
     for (from, asked_for) in [
         (from_set as fn(&Site) -> JwksEndpoint, vec!["/jwks"]),
@@ -54,9 +54,9 @@ async fn keys_come_from_a_url_or_from_where_the_issuer_says_that_they_are() {
     }
 }
 
-/// T23: nobody is followed anywhere, and nobody's answer is taken for keys that are none.
+/// T23: redirects are not followed, and other responses are not taken for keys.
 #[tokio::test]
-async fn an_answer_that_is_no_key_set_brings_no_keys() {
+async fn a_response_that_is_no_key_set_is_an_error() {
     let elsewhere = Site::with_keys(&[&signer(0, "one")]).await;
     let redirect = |status: &str| {
         Page::Raw(format!(
@@ -101,16 +101,16 @@ async fn an_answer_that_is_no_key_set_brings_no_keys() {
     assert_eq!(elsewhere.heads(), Vec::<String>::new(), "a redirect was followed");
 }
 
-/// T23: an issuer that is described must be the one that is configured, and its keys lie where keys may be.
+/// T23: the discovery document must name the configured issuer and an allowed `jwks_uri`.
 #[tokio::test]
-async fn a_description_of_another_issuer_or_of_keys_elsewhere_brings_no_keys() {
+async fn a_discovery_document_of_another_issuer_or_with_an_unsafe_jwks_uri_is_an_error() {
     let site = Site::with_keys(&[&signer(0, "one")]).await;
     let neighbour = Site::with_keys(&[&signer(0, "one")]).await;
     let origin = site.origin.clone();
     let jwks = format!("{origin}/jwks");
     for (description, expected) in [
         (json!({"issuer": origin, "jwks_uri": jwks}), "success"),
-        // Where an issuer's keys are is its own affair.
+        // An issuer may keep its keys on another host.
         (json!({"issuer": origin, "jwks_uri": format!("{}/jwks", neighbour.origin)}), "success"),
         (json!({"issuer": format!("{origin}/"), "jwks_uri": jwks}), "other_issuer"),
         (json!({"issuer": origin.to_uppercase(), "jwks_uri": jwks}), "other_issuer"),
@@ -128,7 +128,7 @@ async fn a_description_of_another_issuer_or_of_keys_elsewhere_brings_no_keys() {
 }
 
 #[tokio::test]
-async fn an_answer_that_does_not_come_or_end_is_given_up_after_five_seconds() {
+async fn a_fetch_times_out_after_five_seconds() {
     for begun in ["", "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n{"] {
         let _time = StandingTime::begin();
         let site = Site::open().await;
@@ -147,9 +147,9 @@ async fn an_answer_that_does_not_come_or_end_is_given_up_after_five_seconds() {
     }
 }
 
-/// A certificate that nobody here trusts, and a server that speaks no TLS at all: neither is a network that is down.
+/// An untrusted certificate and a server without TLS are TLS failures; a closed port is a network failure.
 #[tokio::test]
-async fn a_failure_of_tls_is_called_one() {
+async fn tls_failures_are_distinguished_from_network_failures() {
     let site = Site::open().await;
     let certified = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     let key = rustls::pki_types::PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
@@ -188,7 +188,7 @@ async fn a_failure_of_tls_is_called_one() {
 }
 
 #[tokio::test]
-async fn a_byte_order_mark_before_an_answer_is_taken() {
+async fn a_response_may_begin_with_a_byte_order_mark() {
     let site = Site::with_keys(&[&signer(0, "one")]).await;
     for path in ["/jwks", DESCRIPTION] {
         let description =
@@ -201,7 +201,7 @@ async fn a_byte_order_mark_before_an_answer_is_taken() {
 }
 
 #[tokio::test]
-async fn a_key_that_cannot_be_read_does_not_take_the_others_with_it() {
+async fn an_unreadable_key_does_not_affect_the_others() {
     let signer = signer(0, "one");
     let site = Site::open().await;
     let odd = [

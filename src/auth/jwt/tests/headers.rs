@@ -1,4 +1,4 @@
-//! T23, T24: what a header says of keys is neither trusted nor followed.
+//! T23, T24: keys and key URLs in a token's header are neither trusted nor fetched.
 
 use super::signing::{rsa_signer, signer};
 use super::*;
@@ -11,9 +11,9 @@ fn with_keys(jwks: &Value, names: &[&str]) -> Issuers {
     issuers(Issuer { algorithms, keys: ConfiguredKeys::Static(keys), ..issuer(NAME) })
 }
 
-/// Whatever form of the public key an HMAC is made with, and also where HMACs of another issuer are accepted.
+/// In any encoding of the public key, and even if another issuer uses HMACs.
 #[test]
-fn a_public_key_is_no_shared_secret() {
+fn a_public_key_is_not_accepted_as_an_hmac_secret() {
     use base64::Engine;
     use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
     let rsa = rsa_signer("rsa");
@@ -53,13 +53,13 @@ fn a_public_key_is_no_shared_secret() {
         let confused = signed(&header, &good(), secret);
         assert_eq!(issuers.verify(&confused, now()).unwrap_err(), JwtProblem::Algorithm);
     }
-    // Nor does one issuer's key sign for another.
+    // One issuer's key does not verify tokens of another issuer.
     let foreign = rsa.token(&changed("iss", json!("https://other.example.com/")));
     assert_eq!(issuers.verify(&foreign, now()).unwrap_err(), JwtProblem::Algorithm);
 }
 
 #[test]
-fn a_key_or_an_address_of_one_in_the_header_changes_nothing() {
+fn keys_and_key_urls_in_a_header_are_ignored() {
     let (own, attacker) = (signer(0, "own"), signer(1, "own"));
     let issuers = with_keys(&json!({"keys": [own.jwk()]}), &["ES256"]);
     let url = || Some("https://evil.example.com/jwks".to_owned());
@@ -81,7 +81,7 @@ fn a_key_or_an_address_of_one_in_the_header_changes_nothing() {
 }
 
 #[test]
-fn a_keys_name_is_compared_and_nothing_else() {
+fn a_kid_is_compared_exactly() {
     let own = signer(0, "own");
     let issuers = with_keys(&json!({"keys": [own.jwk(), signer(1, "x").jwk()]}), &["ES256"]);
     for kid in [

@@ -1,4 +1,4 @@
-//! Keys that change, and an issuer that comes and goes.
+//! Key rotation and outages of an issuer.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::work::{Work, pass, settle};
 use super::*;
 
 #[tokio::test]
-async fn an_issuer_that_is_down_at_the_start_is_believed_as_soon_as_it_is_there() {
+async fn an_issuer_that_is_down_at_the_start_is_accepted_once_it_is_up() {
     let _time = StandingTime::begin();
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;
@@ -25,9 +25,9 @@ async fn an_issuer_that_is_down_at_the_start_is_believed_as_soon_as_it_is_there(
     assert!(work.at_once(&token).is_ok());
 }
 
-/// The request that comes while the first fetch is under way waits for it.
+/// A request during the first fetch waits for it.
 #[tokio::test]
-async fn a_token_that_comes_before_the_first_keys_waits_for_them() {
+async fn a_token_before_the_first_keys_waits_for_the_fetch() {
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;
     let work = Work::begin(site.issuer());
@@ -36,7 +36,7 @@ async fn a_token_that_comes_before_the_first_keys_waits_for_them() {
 }
 
 #[tokio::test]
-async fn fetches_that_fail_are_tried_again_ever_more_seldom_and_old_keys_stay() {
+async fn failed_fetches_back_off_and_keep_the_old_keys() {
     let _time = StandingTime::begin();
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;
@@ -62,10 +62,9 @@ async fn fetches_that_fail_are_tried_again_ever_more_seldom_and_old_keys_stay() 
     assert!(work.at_once(&token).is_ok(), "after {:?}", begun.elapsed());
 }
 
-/// An outage is survived up to the keys' greatest age. After it no token is valid, not even what was verified before;
-/// until the issuer is back.
+/// Beyond the maximum age no token is valid, not even a cached one, until the issuer is back.
 #[tokio::test]
-async fn keys_are_believed_through_an_outage_up_to_their_greatest_age() {
+async fn keys_stay_valid_in_an_outage_up_to_their_maximum_age() {
     let _time = StandingTime::begin();
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;
@@ -84,13 +83,13 @@ async fn keys_are_believed_through_an_outage_up_to_their_greatest_age() {
         assert_eq!(work.at_once(token).unwrap_err(), JwtProblem::UnknownKey);
     }
     site.show_keys(&[&signer]);
-    // The first who comes then brings it about.
+    // The first request afterwards triggers the fetch.
     assert!(work.verify(&seen).await.is_ok() && work.at_once(&unseen).is_ok());
     assert_eq!(work.fetches(), 2);
 }
 
 #[tokio::test]
-async fn the_first_phone_after_a_rotation_gets_in_and_costs_one_fetch() {
+async fn the_first_caller_after_a_rotation_succeeds_and_costs_one_fetch() {
     let _time = StandingTime::begin();
     let (old, new) = (signer(0, "old"), signer(1, "new"));
     let site = Site::with_keys(&[&old]).await;
@@ -105,9 +104,9 @@ async fn the_first_phone_after_a_rotation_gets_in_and_costs_one_fetch() {
     assert_eq!(site.count("/jwks"), 2);
 }
 
-/// A key that the issuer withdraws is not trusted from the next fetch on, nor any token that it had verified.
+/// From the next fetch on, tokens that the removed key verified are invalid too.
 #[tokio::test]
-async fn a_key_that_the_issuer_takes_back_ends_with_the_next_fetch() {
+async fn a_key_that_the_issuer_removes_is_revoked_at_the_next_fetch() {
     let _time = StandingTime::begin();
     let (lost, other) = (signer(0, "lost"), signer(1, "other"));
     let site = Site::with_keys(&[&lost, &other]).await;
@@ -120,17 +119,16 @@ async fn a_key_that_the_issuer_takes_back_ends_with_the_next_fetch() {
     work.fetched(2).await;
     assert_eq!(work.at_once(&by_lost).unwrap_err(), JwtProblem::UnknownKey);
     assert!(work.at_once(&by_other).is_ok());
-    // The same name for another key is another key.
+    // Another key with the same `kid` is a different key.
     site.show_keys(&[&signer(2, "other")]);
     pass(&work, 300).await;
     work.fetched(3).await;
     assert_eq!(work.at_once(&by_other).unwrap_err(), JwtProblem::Signature);
 }
 
-/// A key that was replaced under its old name: the first token that it has signed has the keys fetched, and a flood of
-/// forged signatures after it costs one fetch a minute.
+/// The first token of the new key triggers a fetch, and a flood of forged signatures afterwards costs one fetch a minute.
 #[tokio::test]
-async fn a_key_that_was_replaced_under_its_name_is_fetched_for_the_first_token_that_it_signed() {
+async fn a_key_replaced_under_the_same_kid_is_fetched_for_its_first_token() {
     let _time = StandingTime::begin();
     let (old, new) = (signer(0, "one"), signer(1, "one"));
     let site = Site::with_keys(&[&old]).await;
@@ -158,7 +156,7 @@ async fn a_key_that_was_replaced_under_its_name_is_fetched_for_the_first_token_t
     assert!(work.at_once(&with_new).is_ok());
 }
 
-/// T24: however many names of keys are made up, the issuer is asked once a minute for all of them.
+/// T24: any number of made-up `kid`s costs one fetch a minute together.
 #[tokio::test]
 async fn a_flood_of_unknown_keys_costs_the_issuer_one_fetch_a_minute() {
     let _time = StandingTime::begin();
@@ -189,9 +187,9 @@ async fn a_flood_of_unknown_keys_costs_the_issuer_one_fetch_a_minute() {
     assert!(work.at_once(&signer.token(&site.claims())).is_ok());
 }
 
-/// Who meets an unknown key waits for two seconds and not for the issuer.
+/// A request with an unknown key does not wait for a slow issuer.
 #[tokio::test]
-async fn an_unknown_key_keeps_a_request_for_two_seconds_at_most() {
+async fn an_unknown_key_delays_a_request_by_at_most_two_seconds() {
     let _time = StandingTime::begin();
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;
@@ -210,9 +208,9 @@ async fn an_unknown_key_keeps_a_request_for_two_seconds_at_most() {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
-/// T24: what no key of the issuer's could make good does not trouble it.
+/// T24: a token that no key could make valid triggers no fetch.
 #[tokio::test]
-async fn a_token_that_is_wrong_before_its_key_costs_no_fetch() {
+async fn a_token_with_a_fault_other_than_its_key_costs_no_fetch() {
     let _time = StandingTime::begin();
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;

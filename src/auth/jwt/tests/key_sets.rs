@@ -1,4 +1,4 @@
-//! What a key set may hold, and what can be wrong with a key of it.
+//! Parsing of key sets, and the faults of single keys.
 
 use super::signing::{
     Signer, ed25519_signer, key_set, p384_signer, rsa_signer, rsa_signer_with, signer,
@@ -17,7 +17,7 @@ fn issuers_with(set: &Value) -> Issuers {
     issuers(Issuer { algorithms: algorithms(&ALL), keys, ..issuer("https://login.example.com/") })
 }
 
-/// The signer's public half with some members changed; `null` takes one away.
+/// The signer's public key with some members changed; `null` removes a member.
 fn jwk(signer: &Signer, more: Value) -> Value {
     let mut jwk = signer.jwk();
     for (name, value) in more.as_object().unwrap() {
@@ -50,7 +50,6 @@ fn signers() -> Vec<Signer> {
     rsa.into_iter().chain([signer(0, "one"), p384_signer("one"), ed25519_signer("one")]).collect()
 }
 
-/// Each with its own key, and with that of no other.
 #[test]
 fn every_algorithm_verifies_with_its_own_key_and_no_other() {
     for own in signers() {
@@ -66,13 +65,13 @@ fn every_algorithm_verifies_with_its_own_key_and_no_other() {
         let changed = String::from_utf8(changed).unwrap().into();
         assert!(!accepts(std::slice::from_ref(&plain), &changed), "{plain}");
         for other in signers().into_iter().filter(|other| other.jwk()["alg"] != plain["alg"]) {
-            // A key for one algorithm is not used with another, also where its kind would allow it.
+            // A key for one algorithm is not used with another, even if its type would allow it.
             assert!(!accepts(&[other.jwk()], &token), "{plain} {}", other.jwk());
         }
     }
 }
 
-/// RFC 9864 has a new name for what `EdDSA` was with such a key; tokens, keys and configurations use either.
+/// RFC 9864 renames `EdDSA` with such a key; tokens, keys and configurations use either name.
 #[test]
 fn ed25519_has_two_names() {
     let signer = ed25519_signer("one");
@@ -91,7 +90,7 @@ fn ed25519_has_two_names() {
     assert_eq!(refusal, JwtProblem::Algorithm);
 }
 
-/// T56: keys that are listed twice, names that several have, and tokens that name none: each key that fits is tried.
+/// T56: duplicate keys, keys that share a `kid`, and tokens without a `kid`.
 #[test]
 fn every_key_that_fits_a_token_is_tried_in_whatever_order() {
     let (one, two) = (signer(0, "one"), signer(1, "one"));
@@ -119,13 +118,13 @@ fn every_key_that_fits_a_token_is_tried_in_whatever_order() {
         2,
         "each is held once"
     );
-    // None of several is as good as another.
+    // A token that no key verifies is refused.
     assert!(!accepts(&[two.jwk(), signer(2, "one").jwk()], &token));
 }
 
-/// What a forged token may cost is bounded, and where the bound is reached no order decides.
+/// The cost of a forged token is bounded, and beyond the bound the order of the keys does not matter.
 #[test]
-fn so_many_keys_are_tried_and_with_more_none() {
+fn a_token_that_too_many_keys_fit_is_refused() {
     let own = signer(0, "own");
     let nameless = own.token_with(&Header { kid: None, ..own.header() }, &good());
     let others = |count: usize| {
@@ -145,10 +144,9 @@ fn so_many_keys_are_tried_and_with_more_none() {
     }
 }
 
-/// A key that is fetched again is the key that it was, so that what it has verified stays verified; and one that differs
-/// in anything is another, whatever its name.
+/// Tokens that an unchanged key verified stay cached. A key that differs in any member is a new key, even with the same `kid`.
 #[test]
-fn a_key_that_is_fetched_again_is_the_same_and_one_that_differs_is_not() {
+fn an_unchanged_key_keeps_its_identity_across_fetches() {
     use crate::auth::jwt::active_jwks::{ActiveJwks, Change};
     use appserver_domain::clock::Moment;
     let at = Moment::at(now());
@@ -198,9 +196,9 @@ fn bytes(jwk: &Value, member: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(jwk[member].as_str().unwrap()).unwrap()
 }
 
-/// What is only written in another way is the same key.
+/// Another encoding of the same numbers is the same key.
 #[test]
-fn numbers_of_a_key_may_have_zeroes_before_them_and_padding_after_them() {
+fn leading_zeroes_and_base64_padding_of_a_key_are_accepted() {
     let zeroes = |jwk: &Value, member: &str| base64(&[&[0, 0][..], &bytes(jwk, member)].concat());
     let padded = |jwk: &Value, member: &str| {
         let text = jwk[member].as_str().unwrap();
@@ -230,9 +228,9 @@ fn numbers_of_a_key_may_have_zeroes_before_them_and_padding_after_them() {
     }
 }
 
-/// A coordinate that begins with a zero byte, which some leave away. This is 379 times the base point of P-256.
+/// Some issuers omit a leading zero byte of a coordinate. This point is 379 times the base point of P-256.
 #[test]
-fn a_coordinate_without_its_zero_is_the_same_coordinate() {
+fn a_coordinate_without_its_leading_zero_byte_is_accepted() {
     let full = json!({
         "kty": "EC", "crv": "P-256", "kid": "one",
         "x": "AFVDiUrz0A7X10Cr29dclrBod7eH219w7qeLkKjXwAo", "y": "u0yFo9jqKe-q-iRAaRLdhNWxTcMr9lbvbGvVil2UP5I",
@@ -253,7 +251,7 @@ fn a_coordinate_without_its_zero_is_the_same_coordinate() {
 }
 
 #[test]
-fn each_fault_of_a_key_is_named_and_takes_no_other_key_with_it() {
+fn each_fault_of_a_key_is_named_and_affects_no_other_key() {
     let rsa = rsa_signer("rsa");
     let (ec, ed) = (signer(0, "ec"), ed25519_signer("ed"));
     let mut other_x = bytes(&ec.jwk(), "x");
@@ -330,9 +328,9 @@ the key "ed" cannot be used: `x` has 31 bytes, and not 32
     insta::assert_snapshot!(alone.to_string(), @r#"no key in it can verify a signature of the configured algorithms; the key "rsa" cannot be used: `kty` is "rsa"; it is written "RSA"; the key "rsa" cannot be used: `kty` is no text"#);
 }
 
-/// What a set holds for others is no fault: RFC 7517 §5 has it passed over.
+/// RFC 7517 §5: unsupported keys of a set are ignored.
 #[test]
-fn keys_for_others_are_passed_over_without_a_word() {
+fn keys_for_other_purposes_are_ignored_silently() {
     let rsa = rsa_signer("rsa");
     let (ec, ed) = (signer(0, "ec"), ed25519_signer("ed"));
     let others = [
@@ -351,13 +349,13 @@ fn keys_for_others_are_passed_over_without_a_word() {
     let keys: Vec<_> = others.iter().cloned().chain([good_key.jwk()]).collect();
     let read_keys = read(&set(&keys)).unwrap();
     assert_eq!((read_keys.len(), read_keys.faulty()), (1, &[][..]));
-    // And what is for verifying by one of its operations is taken.
+    // A key is used if `verify` is one of its operations.
     for more in
         [json!({"key_ops": ["verify"]}), json!({"use": "sig", "key_ops": ["sign", "verify"]})]
     {
         assert!(accepts(&[jwk(&rsa, more)], &rsa.token(&good())));
     }
-    // Certificates are not looked at, whatever is in them.
+    // Certificates are ignored, whatever they contain.
     for x5c in [json!("no list"), json!([7]), json!(["MIIB"])] {
         let key = jwk(&rsa, json!({"x5c": x5c, "x5t": 7}));
         assert!(accepts(&[key], &rsa.token(&good())));
@@ -365,23 +363,23 @@ fn keys_for_others_are_passed_over_without_a_word() {
 }
 
 #[test]
-fn a_byte_order_mark_before_a_key_set_is_taken() {
+fn a_key_set_may_begin_with_a_byte_order_mark() {
     let signer = signer(0, "one");
     let marked = [b"\xef\xbb\xbf".as_slice(), key_set(&[&signer]).as_bytes()].concat();
     let keys = Jwks::from_jwks(&marked, &algorithms(&["ES256"])).unwrap();
     assert_eq!(keys.len(), 1);
 }
 
-/// Users with many groups have long tokens: what fits the head of a request is read.
+/// Users with many groups have long tokens: every token that fits a request's head is read.
 #[test]
-fn the_longest_token_is_read_and_a_longer_one_is_not() {
+fn tokens_are_read_up_to_the_maximum_length() {
     let issuers = issuers(issuer("https://login.example.com/"));
     let with = |groups: usize| {
         let mut claims = good();
         claims["groups"] = json!("g".repeat(groups));
         token(&claims)
     };
-    // Four characters of a token for three of a text.
+    // Base64 has four characters for three bytes.
     let room = LONGEST_TOKEN - with(0).expose_secret().len();
     let longest = (0..).map(|less| with(room / 4 * 3 + 3 - less));
     let longest =

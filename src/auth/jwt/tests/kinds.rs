@@ -1,10 +1,10 @@
-//! T45: which kind a token is of, in every shape that a standard or a provider documents.
+//! T45: the kind of a token, in every shape that a standard or a provider documents.
 
 use super::*;
 
 const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// A header, and claims that are put over the good ones.
+/// A description, a header, and claims that replace those of a valid token.
 type Shape = (&'static str, Value, Value);
 
 fn outcome(token_kind: TokenKind, header: &Value, more: &Value) -> Result<Caller, JwtRefusal> {
@@ -103,7 +103,7 @@ fn shapes_of_id_tokens() -> Vec<Shape> {
 }
 
 #[test]
-fn tokens_that_are_neither_access_nor_id_tokens_are_refused_by_every_mark() {
+fn tokens_that_are_neither_access_nor_id_tokens_are_refused() {
     for (name, header, claims) in shapes_that_are_neither() {
         for kind in KINDS {
             let refusal = outcome(kind, &header, &claims).map(drop).expect_err(name);
@@ -114,14 +114,14 @@ fn tokens_that_are_neither_access_nor_id_tokens_are_refused_by_every_mark() {
 }
 
 #[test]
-fn an_issuer_takes_access_tokens_id_tokens_or_both() {
+fn an_issuer_accepts_access_tokens_id_tokens_or_both() {
     for (shapes, accepted) in [
         (shapes_of_access_tokens(), [true, true, false]),
         (shapes_of_id_tokens(), [true, false, true]),
     ] {
         for (name, header, claims) in shapes {
             let outcomes = KINDS.map(|kind| outcome(kind, &header, &claims));
-            // Nothing in an access token of Simple JWT's or in the good claims says more than that.
+            // Access tokens of Simple JWT, and tokens without any sign of their kind.
             assert_eq!(outcomes.each_ref().map(Result::is_ok), accepted, "{name}: {outcomes:?}");
         }
     }
@@ -129,9 +129,9 @@ fn an_issuer_takes_access_tokens_id_tokens_or_both() {
     assert_eq!(unmarked, [true; 3]);
 }
 
-/// A value that is no text is no word for an access or ID token, whatever it holds.
+/// Only a string can name an access or ID token.
 #[test]
-fn a_claim_that_names_the_kind_and_is_no_text_is_refused() {
+fn a_kind_claim_that_is_not_a_string_is_refused() {
     for claim in ["typ", "token_use", "token_type", "type", "tty"] {
         for value in [
             json!(null),
@@ -153,10 +153,10 @@ fn a_claim_that_names_the_kind_and_is_no_text_is_refused() {
     }
 }
 
-/// An issuer whose `type` or `typ` means something else says so by what it requires of it; security events stay what they
-/// are to it.
+/// The operator declares by a required value that `type` or `typ` means something else for this issuer. Security events are
+/// refused even then.
 #[test]
-fn a_claim_of_which_something_is_required_is_no_mark() {
+fn a_kind_claim_with_a_required_value_does_not_decide_the_kind() {
     let requiring = |claim: &str, word: &str| Issuer {
         required: BTreeMap::from([(path(claim), ClaimRule::Equals(word.to_owned()))]),
         ..issuer("https://login.example.com/")

@@ -1,4 +1,4 @@
-//! What the log says of a refused token.
+//! Log messages of refused tokens.
 
 use super::*;
 
@@ -63,7 +63,7 @@ issuer `company`: the token is not valid yet: `iat` is 1999999999, now is 145269
 }
 
 #[test]
-fn a_refusal_before_the_claims_names_what_of_the_header_is_at_fault() {
+fn a_refusal_by_the_header_names_the_faulty_member() {
     let signer = signing::signer(0, "one");
     let keys =
         Jwks::from_jwks(signing::key_set(&[&signer]).as_bytes(), &algorithms(&["ES256"])).unwrap();

@@ -1,4 +1,4 @@
-//! A table of tokens, each different from a good one in one thing.
+//! Tokens that differ from a valid one in a single fault.
 
 mod audiences;
 mod claims;
@@ -32,7 +32,7 @@ fn now() -> DateTime<Utc> {
     NOW.parse().unwrap()
 }
 
-/// Whose tokens are signed with a shared secret: what is tested here is what they say.
+/// An issuer with a shared secret: these tests concern the claims and not the signature.
 fn issuer(name: &str) -> Issuer {
     Issuer {
         id: "company".parse().unwrap(),
@@ -69,7 +69,7 @@ fn algorithms(names: &[&str]) -> Vec<SignatureAlgorithm> {
     names.iter().map(|name| (*name).to_owned().try_into().unwrap()).collect()
 }
 
-/// The one issuer, from the start.
+/// A single issuer, without a previous configuration.
 fn issuers(issuer: Issuer) -> Issuers {
     let clock = Clock::manual(now());
     Issuers::new(vec![issuer], None, &clock, &IssuerMetrics::default()).unwrap()
@@ -99,7 +99,7 @@ fn verify(claims: &Value) -> Result<Caller, JwtRefusal> {
     verify_with(issuer("https://login.example.com/"), claims)
 }
 
-/// The good claims with one of them changed; `null` takes it away.
+/// The valid claims with one of them changed; `null` removes it.
 fn changed(claim: &str, value: Value) -> Value {
     let mut claims = good();
     match value {
@@ -110,7 +110,7 @@ fn changed(claim: &str, value: Value) -> Value {
 }
 
 #[test]
-fn a_good_token_proves_a_client_a_subject_and_the_claims_that_are_named() {
+fn a_valid_token_yields_client_subject_and_configured_claims() {
     let caller = verify(&good()).unwrap();
     assert_eq!(caller.client().as_str(), "photo-app");
     assert_eq!(caller.subject().unwrap().as_str(), "alice");
@@ -119,7 +119,7 @@ fn a_good_token_proves_a_client_a_subject_and_the_claims_that_are_named() {
 }
 
 #[test]
-fn each_thing_that_is_wrong_with_a_token_proves_nothing() {
+fn a_token_with_any_single_fault_is_refused() {
     let secs = now().timestamp();
     let table = [
         ("iss", json!("https://login.example.com"), JwtProblem::UnknownIssuer),
@@ -148,9 +148,9 @@ fn each_thing_that_is_wrong_with_a_token_proves_nothing() {
     }
 }
 
-/// T21: clocks differ, by so much and no more.
+/// T21: the leeway allows for clocks that differ.
 #[test]
-fn leeway_is_granted_to_the_second() {
+fn leeway_is_exact_to_the_second() {
     let secs = now().timestamp();
     for (claim, value) in [("exp", secs - 59), ("nbf", secs + 60), ("iat", secs + 60)] {
         assert!(verify(&changed(claim, json!(value))).is_ok(), "{claim}");
@@ -161,7 +161,7 @@ fn leeway_is_granted_to_the_second() {
 }
 
 #[test]
-fn a_claim_tells_the_clients_of_one_audience_apart() {
+fn a_claim_selects_the_client_of_a_shared_audience() {
     let by_claim =
         || Issuer { client_claim: Some(path("azp")), ..issuer("https://login.example.com/") };
     let claims = |client: Value| {
@@ -171,14 +171,14 @@ fn a_claim_tells_the_clients_of_one_audience_apart() {
     };
     let caller = verify_with(by_claim(), &claims(json!("android"))).unwrap();
     assert_eq!(caller.client().as_str(), "android");
-    // Also a client that is registered, but for another audience.
+    // A registered client of another audience is refused too.
     for other in [json!("photo-app"), json!("windows"), json!(["android"]), Value::Null] {
         assert_eq!(verify_with(by_claim(), &claims(other)).unwrap_err(), JwtProblem::Client);
     }
 }
 
 #[test]
-fn required_claims_are_exact_or_match_as_a_whole() {
+fn required_claims_are_equal_or_match_the_whole_pattern() {
     let requiring = |rule| Issuer {
         required: BTreeMap::from([(path("role"), rule)]),
         ..issuer("https://login.example.com/")
@@ -201,7 +201,7 @@ fn required_claims_are_exact_or_match_as_a_whole() {
     }
 }
 
-/// T23, T24 and their kin: what a header asks for is not granted.
+/// T23, T24: nothing in a header changes how a token is verified.
 #[test]
 fn a_header_chooses_neither_algorithm_nor_key_nor_rules() {
     let issuers = issuers(issuer("https://login.example.com/"));
@@ -222,9 +222,9 @@ fn a_header_chooses_neither_algorithm_nor_key_nor_rules() {
     assert!(issuers.verify(&signed(&access, &good(), SECRET), now()).is_ok());
 }
 
-/// T24: a token that nobody signed, and one signed with the text of a public key.
+/// T24: an unsigned token, and one signed with the text of a public key.
 #[test]
-fn no_signature_and_a_confused_one_prove_nothing() {
+fn unsigned_and_algorithm_confused_tokens_are_refused() {
     use base64::Engine;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     let jwks = include_str!("../../../../config/demo.jwks.json");
@@ -249,7 +249,7 @@ fn no_signature_and_a_confused_one_prove_nothing() {
 }
 
 #[test]
-fn what_is_no_token_is_refused_whatever_its_size() {
+fn text_that_is_no_token_is_refused_at_any_size() {
     let issuers = issuers(issuer("https://login.example.com/"));
     let long = "x".repeat(LONGEST_TOKEN + 1);
     for other in ["", ".", "..", "a.b.c", "eyJhbGciOiJIUzI1NiJ9.e30", &long] {
@@ -259,7 +259,7 @@ fn what_is_no_token_is_refused_whatever_its_size() {
 }
 
 #[test]
-fn a_verified_token_is_remembered_until_its_end_and_no_longer() {
+fn a_verified_token_is_cached_until_it_expires() {
     let issuers = issuers(issuer("https://login.example.com/"));
     let token = token(&good());
     for secs in [0, 1, 3659] {
@@ -270,7 +270,7 @@ fn a_verified_token_is_remembered_until_its_end_and_no_longer() {
 }
 
 #[test]
-fn a_remembered_token_does_not_vouch_for_another() {
+fn a_cached_token_does_not_authenticate_a_changed_one() {
     let issuers = issuers(issuer("https://login.example.com/"));
     let good = token(&good());
     issuers.verify(&good, now()).unwrap();
@@ -287,7 +287,7 @@ fn a_remembered_token_does_not_vouch_for_another() {
 }
 
 #[test]
-fn keys_for_other_uses_and_symmetric_ones_are_passed_over() {
+fn keys_for_other_uses_and_symmetric_keys_are_ignored() {
     let key = |more: Value| {
         let mut key = json!({
             "kty": "EC", "crv": "P-256", "kid": "one",

@@ -1,4 +1,4 @@
-//! A configuration that is loaded again, beside the one that serves.
+//! Reloads of the issuers while the previous configuration serves.
 
 use super::signing::signer;
 use super::site::{Page, Site, StandingTime};
@@ -24,7 +24,7 @@ async fn fetched(issuers: &Issuers, name: &str, times: u64) {
 }
 
 #[tokio::test]
-async fn an_issuer_that_did_not_change_keeps_its_keys_its_task_and_what_was_remembered() {
+async fn an_unchanged_issuer_keeps_its_keys_its_task_and_its_cached_tokens() {
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;
     let loader = Loader::new();
@@ -40,9 +40,9 @@ async fn an_issuer_that_did_not_change_keeps_its_keys_its_task_and_what_was_reme
     assert_eq!(site.count("/jwks"), 1, "the keys were not fetched again");
 }
 
-/// No trust in an issuer outlives its configuration.
+/// Trust in an issuer ends with its configuration.
 #[tokio::test]
-async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_more() {
+async fn cached_tokens_of_a_changed_or_removed_issuer_are_invalid() {
     let loader = Loader::new();
     let own = || issuer("https://login.example.com/");
     let other = || issuer("https://other.example.com/");
@@ -67,13 +67,13 @@ async fn tokens_of_an_issuer_that_was_changed_or_taken_out_are_not_believed_any_
         assert_eq!(after.verify(&of_own, now()).unwrap_err(), problem);
         assert_eq!(after.verified.len(), 1, "the other's is remembered");
     }
-    // What serves is not touched by what is loaded beside it and perhaps never serves.
+    // A configuration that is loaded but not yet applied does not affect the active one.
     assert!(before.verify(&of_own, now()).is_ok());
 }
 
-/// A change of something else must not wait for an issuer that is down.
+/// A change of another setting must not depend on an issuer that is down.
 #[tokio::test]
-async fn an_issuer_whose_keys_would_be_had_in_the_same_way_keeps_them() {
+async fn an_issuer_with_the_same_key_source_keeps_its_keys() {
     let signer = signer(0, "one");
     let site = Site::with_keys(&[&signer]).await;
     let loader = Loader::new();
@@ -93,7 +93,7 @@ async fn an_issuer_whose_keys_would_be_had_in_the_same_way_keeps_them() {
 }
 
 #[tokio::test]
-async fn the_task_of_an_issuer_that_is_gone_ends_also_within_a_fetch() {
+async fn the_task_of_a_removed_issuer_ends_even_during_a_fetch() {
     let _time = StandingTime::begin();
     let site = Site::with_keys(&[&signer(0, "one")]).await;
     let loader = Loader::new();
@@ -114,9 +114,9 @@ async fn the_task_of_an_issuer_that_is_gone_ends_also_within_a_fetch() {
     }
 }
 
-/// T48: what a ticket of an issuer's user depends on.
+/// T48: the parent of tickets of an issuer's users.
 #[test]
-fn an_issuer_is_the_same_parent_with_other_public_keys_and_not_with_another_secret() {
+fn a_new_shared_secret_changes_the_parent_and_new_public_keys_do_not() {
     let with = |keys| Issuer {
         keys: ConfiguredKeys::Static(keys),
         ..issuer("https://login.example.com/")

@@ -1,4 +1,4 @@
-//! Keys of issuers that exist in tests only.
+//! Keys of issuers, for tests only.
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -6,7 +6,7 @@ use jsonwebtoken::jwk::Jwk;
 
 use super::*;
 
-/// Made with `openssl ecparam -genkey -name prime256v1`; they sign nothing anywhere.
+/// Made with `openssl ecparam -genkey -name prime256v1`; not used anywhere else.
 const EC: [&str; 3] = [
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgLtdTNO0yoemJCd085R1VgIOCdRIgrjGjMUA3SPkQxfShRANCAAQxVvgujSqlOVIOqD/XC+g4y/jvj6tv62fGt5/MLjM97l8rIon09puYRE9UgNkYbC/WIm139vmSI26FwtyaEGbL",
     "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgJyoWBGKzypt5256El97MxKYnY4smjDPeeWTz84XbptShRANCAAR/+9l7oLf3IJt05k7yMPhU2oNHM7o9O0Wk6nr72Nse4QWw7urB+y+R0nm3w/1qYtpEXoMxQnLezJ58+c2dIIeq",
@@ -20,14 +20,14 @@ const EC_384: &str = "MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDCXMsPbYdRXZ8
 /// Made with `openssl genpkey -algorithm ed25519`.
 const ED25519: &str = "MC4CAQAwBQYDK2VwBCIEIFdbOJDp1b3AXMwTSEmloaZvb93qepWVh0hds1y8nRZB";
 
-/// A key under a name.
+/// A private key and its `kid`.
 pub(super) struct Signer {
     kid: &'static str,
     algorithm: Algorithm,
     key: EncodingKey,
 }
 
-/// The ES256 key of that number.
+/// The ES256 key with this number.
 pub(super) fn signer(number: usize, kid: &'static str) -> Signer {
     let key = EncodingKey::from_ec_der(&STANDARD.decode(EC[number]).unwrap());
     Signer { kid, algorithm: Algorithm::ES256, key }
@@ -52,7 +52,7 @@ pub(super) fn ed25519_signer(kid: &'static str) -> Signer {
 }
 
 impl Signer {
-    /// The public half, as a key set has it.
+    /// The public key as a member of a key set.
     pub(super) fn jwk(&self) -> Value {
         let mut jwk = Jwk::from_encoding_key(&self.key, self.algorithm).unwrap();
         jwk.common.key_id = Some(self.kid.to_owned());
@@ -67,7 +67,7 @@ impl Signer {
         self.token_with(&self.header(), claims)
     }
 
-    /// With a header that the library would not write.
+    /// Signs with a header that the library would not write.
     pub(super) fn token_with_header(&self, header: &Value, claims: &Value) -> SecretString {
         let part = |json: &Value| URL_SAFE_NO_PAD.encode(json.to_string());
         let message = format!("{}.{}", part(header), part(claims));
@@ -80,7 +80,7 @@ impl Signer {
     }
 }
 
-/// A key set of these.
+/// A key set of these public keys.
 pub(super) fn key_set(signers: &[&Signer]) -> String {
     json!({"keys": signers.iter().map(|signer| signer.jwk()).collect::<Vec<_>>()}).to_string()
 }

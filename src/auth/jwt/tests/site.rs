@@ -1,4 +1,4 @@
-//! An issuer on a real socket of this machine that does what a test tells it to, and time that only a test moves.
+//! A scripted issuer on a loopback socket, and a clock that only the test advances.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -13,14 +13,14 @@ use super::super::address::KeyAddress;
 use super::super::configured_keys::{JwksEndpoint, RefreshPolicy};
 use super::*;
 
-/// What is done with a request for a path.
+/// The response to a request for a path.
 #[derive(Clone)]
 pub(super) enum Page {
-    /// Answered with 200.
+    /// The body of a 200.
     Text(String),
-    /// Sent as it is, head and all; then the connection is closed.
+    /// A raw response with its head; then the connection is closed.
     Raw(String),
-    /// Sent as it is, and then nothing.
+    /// A raw beginning of a response, and then nothing.
     Stalls(String),
 }
 
@@ -50,7 +50,7 @@ impl Site {
         site
     }
 
-    /// A site that describes itself and has these keys.
+    /// A site with a discovery document and these keys.
     pub(super) async fn with_keys(signers: &[&signing::Signer]) -> Self {
         let site = Self::open().await;
         let description =
@@ -68,7 +68,7 @@ impl Site {
         self.show("/jwks", Page::Text(signing::key_set(signers)));
     }
 
-    /// Answers nothing useful from now on.
+    /// Answers 503 from now on.
     pub(super) fn fail(&self) {
         self.show("/jwks", Page::Raw("HTTP/1.1 503 Down\r\ncontent-length: 0\r\n\r\n".to_owned()));
     }
@@ -77,7 +77,7 @@ impl Site {
         format!("{}{path}", self.origin).try_into().unwrap()
     }
 
-    /// How often it was asked for a path.
+    /// The number of requests for a path.
     pub(super) fn count(&self, path: &str) -> usize {
         let head = format!("GET {path} HTTP/1.1\r\n");
         self.heads.lock().unwrap().iter().filter(|seen| seen.starts_with(&head)).count()
@@ -87,7 +87,7 @@ impl Site {
         self.heads.lock().unwrap().clone()
     }
 
-    /// Waits until it has been asked so often, whatever for.
+    /// Waits for this number of requests for any path.
     pub(super) async fn asked(&self, times: usize) {
         self.asked.subscribe().wait_for(|count| *count >= times).await.unwrap();
     }
@@ -104,10 +104,10 @@ impl Site {
         }
     }
 
-    /// The good claims of a token of this site.
+    /// The claims of a valid token of this site.
     pub(super) fn claims(&self) -> Value {
         let mut claims = changed("iss", json!(self.origin));
-        // Of weeks, for tests that wait for days.
+        // Valid for weeks, for tests that advance the clock by days.
         claims["exp"] = json!(now().timestamp() + 2_000_000);
         claims
     }
@@ -135,7 +135,7 @@ async fn serve(
         Some(Page::Stalls(text)) => (text, true),
         None => (answer("404 Not Found", ""), false),
     };
-    // The other side may have heard enough.
+    // The client may have disconnected.
     let _ = stream.write_all(text.as_bytes()).await;
     if stalls {
         std::future::pending::<()>().await;
@@ -149,17 +149,17 @@ pub(super) fn answer(status: &str, body: &str) -> String {
     )
 }
 
-/// Timers stand still until the test moves them, while sockets work as ever; for as long as this lives.
+/// Stops timers until the test advances them, while sockets work as usual, until it is dropped.
 ///
-/// Paused time goes to the next timer as soon as all tasks wait, also if they wait for a socket: each time-out would be over
-/// before its answer came. It does not while a blocking task runs, so one does.
+/// Tokio advances a paused clock to the next timer when all tasks wait, even for a socket, so time-outs would pass before
+/// a response arrives. It does not while a blocking task runs, so one does.
 pub(super) struct StandingTime(#[expect(dead_code, reason = "its end ends the task")] Sender<()>);
 
 impl StandingTime {
     pub(super) fn begin() -> Self {
         tokio::time::pause();
         let (ends, ended) = channel();
-        // A test that waits in vain fails after a while, by time-outs that run again.
+        // Bounds a test that would wait forever: time-outs run again.
         tokio::task::spawn_blocking(move || ended.recv_timeout(Duration::from_secs(20)));
         Self(ends)
     }

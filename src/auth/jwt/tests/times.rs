@@ -1,11 +1,11 @@
-//! When a token is good, and whose login has an end.
+//! The validity of tokens, and logins that end.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn a_login_ends_with_its_token_where_the_issuer_is_configured_so() {
+fn a_login_ends_with_its_token_if_so_configured() {
     let bound =
         |expire_with_token| Issuer { expire_with_token, ..issuer("https://login.example.com/") };
     let until = |issuer| verify_with(issuer, &good()).unwrap().until();
@@ -14,7 +14,7 @@ fn a_login_ends_with_its_token_where_the_issuer_is_configured_so() {
     assert_eq!(until(bound(false)), None);
 }
 
-/// The times of a token, judged without a signature: what is asked here is arithmetic.
+/// Checks the times of a token without its signature.
 fn judged(claims: &Value) -> Result<Caller, JwtRefusal> {
     let text = token(claims);
     let parsed = Parsed::read(text.expose_secret())?;
@@ -22,7 +22,7 @@ fn judged(claims: &Value) -> Result<Caller, JwtRefusal> {
     issuer.proven(&parsed, now()).map(|(caller, _)| caller)
 }
 
-/// The ends of the calendar, of what JSON holds exactly, and of the integers.
+/// The bounds of the calendar, of exact numbers in JSON, and of the integers.
 fn seconds() -> impl Strategy<Value = i64> {
     let (first, last) =
         (DateTime::<Utc>::MIN_UTC.timestamp(), DateTime::<Utc>::MAX_UTC.timestamp());
@@ -36,9 +36,9 @@ fn seconds() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
-    /// T54: any moment that a token names is judged, and none panics.
+    /// T54: no time in a token panics.
     #[test]
-    fn every_moment_of_a_token_is_judged_by_the_calendar(secs in seconds()) {
+    fn any_time_in_a_token_is_checked_without_overflow(secs in seconds()) {
         let at = now().timestamp();
         let in_calendar = DateTime::from_timestamp(secs, 0).is_some();
         for claim in ["nbf", "iat"] {
@@ -52,18 +52,18 @@ proptest! {
         }
     }
 
-    /// The same with fractions, and numbers that no integer holds.
+    /// The same with fractions, and with numbers beyond the integers.
     #[test]
-    fn no_number_for_a_moment_panics(secs in any::<f64>()) {
+    fn no_number_as_a_time_panics(secs in any::<f64>()) {
         for claim in ["nbf", "iat", "exp"] {
             let _ = judged(&changed(claim, json!(secs)));
         }
     }
 }
 
-/// The moment that made a server panic: the first of the calendar, of which no leeway can be taken.
+/// The first time of the calendar, from which no leeway can be subtracted, once panicked.
 #[test]
-fn a_token_that_begins_with_the_calendar_is_good() {
+fn a_token_valid_from_the_first_representable_time_is_accepted() {
     for claim in ["nbf", "iat"] {
         assert!(verify(&changed(claim, json!(-8_334_601_228_800_i64))).is_ok(), "{claim}");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Issuers at work, seen from inside.
+//! A running issuer, with access to its state.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::advance;
 
 use super::*;
 
-/// Issuers of which one is at work, and the clock that they go by.
+/// A single issuer and its clock.
 pub(super) struct Work {
     pub(super) issuers: Arc<Issuers>,
     pub(super) clock: Clock,
@@ -22,7 +22,7 @@ impl Work {
         Self { issuers: Arc::new(issuers), clock, metrics, name }
     }
 
-    /// With the first fetch behind it.
+    /// After the first fetch.
     pub(super) async fn begun(issuer: Issuer) -> Self {
         let work = Self::begin(issuer);
         work.fetched(1).await;
@@ -33,13 +33,13 @@ impl Work {
         &self.issuers.by_name[&self.name]
     }
 
-    /// Waits until so many fetches have ended.
+    /// Waits until this number of fetches has ended.
     pub(super) async fn fetched(&self, times: u64) {
         self.live().fetches().wait_for(|count| *count >= times).await.unwrap();
         settle().await;
     }
 
-    /// The fetches that have ended.
+    /// The number of fetches that have ended.
     pub(super) fn fetches(&self) -> u64 {
         *self.live().fetches().borrow()
     }
@@ -48,7 +48,7 @@ impl Work {
         self.issuers.verify(token, self.clock.now())
     }
 
-    /// As a request has its token verified.
+    /// Verifies the token as a request does.
     pub(super) async fn verify(&self, token: &SecretString) -> Result<Caller, JwtRefusal> {
         match self.at_once(token) {
             Err(refusal) if refusal.may_end_with_newer_keys() => {
@@ -59,14 +59,14 @@ impl Work {
     }
 }
 
-/// Lets every task do what it can without a timer.
+/// Lets every task run until it waits for a timer or a socket.
 pub(super) async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Moves the timers and then the clock, as a machine would.
+/// Advances the timers and then the wall clock.
 pub(super) async fn pass(work: &Work, secs: u64) {
     work.clock.advance(TimeDelta::seconds(secs.try_into().unwrap()));
     advance(Duration::from_secs(secs)).await;
