@@ -2,7 +2,7 @@
 
 use unicode_normalization::{IsNormalized, is_nfc, is_nfc_quick};
 
-use super::text_type;
+use super::{Invalid, text_type};
 
 /// One segment of an object key, such as `2015` in `photos/2015/grass.jpg`.
 ///
@@ -42,6 +42,72 @@ text_type!(
     |s| s.chars().all(|c| is_literal(c) || matches!(c, '*' | '?' | '/' | ':')) && is_nfc(s),
     "a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC"
 );
+
+impl PolicyText {
+    /// A resource. If its path has no wildcard, the path may be any object key of characters that show, without those
+    /// that JSON escapes (`"`, `\\`) and those that a variable is written with (`$`, `{`, `}`). A
+    /// `%` before two hexadecimal digits could be decoded, to a wildcard for example, and is refused.
+    pub fn resource(raw: &str) -> Result<Self, Invalid> {
+        let path = raw.splitn(5, ':').nth(4).unwrap_or_default();
+        if !path.contains(['*', '?'])
+            && path.chars().all(is_literal_or_shows)
+            && !has_percent_encoding(path)
+        {
+            // What is before the path is text as elsewhere.
+            let _: Self = raw[..raw.len() - path.len()].parse()?;
+            return Ok(Self(raw.to_owned()));
+        }
+        raw.parse().map_err(|_| {
+            Invalid(
+                "a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and \
+                 `?` in its path, the path may have spaces and all visible characters but `\" \\ $ { }`, and no `%` \
+                 before two hexadecimal digits",
+            )
+        })
+    }
+}
+
+/// A character that has no meaning to RAM or to JSON in the path of a resource, and that is not invisible.
+fn is_literal_or_shows(c: char) -> bool {
+    let is_visible = if c.is_ascii() {
+        c == ' ' || c.is_ascii_graphic()
+    } else {
+        !c.is_control() && !c.is_whitespace() && !is_format_or_private(c) && !is_invisible(c)
+    };
+    is_visible && !matches!(c, '*' | '?' | '"' | '\\' | '$' | '{' | '}')
+}
+
+fn has_percent_encoding(path: &str) -> bool {
+    let mut after = path.split('%').skip(1).map(|after| after.bytes().take(2));
+    after.any(|digits| digits.filter(u8::is_ascii_hexdigit).count() == 2)
+}
+
+/// Unicode's format characters, those for private use, and the other characters that are ignored when text is shown.
+fn is_format_or_private(c: char) -> bool {
+    matches!(
+        c,
+        '\u{ad}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{e000}'..='\u{f8ff}'
+            | '\u{fdd0}'..='\u{fdef}'
+            | '\u{feff}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{10ffff}'
+    ) || u32::from(c) & 0xfffe == 0xfffe
+}
 
 fn is_segment(raw: &str) -> bool {
     !matches!(raw, "" | "." | "..")
@@ -138,6 +204,54 @@ mod tests {
         ] {
             assert!(raw.parse::<PolicyText>().is_err(), "{raw:?}");
         }
+    }
+
+    #[test]
+    fn a_resource_without_wildcards_in_its_path_is_any_key_of_visible_characters() {
+        let path = |path: &str| PolicyText::resource(&format!("acs:oss:*:*:{path}"));
+        for raw in [
+            "b/summer 2015/Alice's cat & dog #1 [a] 100%;<|>^`.jpg",
+            "b/\u{1f600}",
+            "b/Zoe\u{308}",
+            "b/a:b",
+            "b/東京/…",
+        ] {
+            assert!(path(raw).is_ok(), "{raw:?}");
+        }
+        for raw in [
+            "b/${x}",
+            "b/{",
+            "b/\"",
+            "b/a\\b",
+            "b/\n",
+            "b/\u{85}",
+            "b/\u{200d}",
+            "b/\u{202e}",
+            "b/\u{fe0f}",
+            "b/\u{a0}",
+            "b/\u{e000}",
+            "b/\u{10fffd}",
+            "b/a b*",
+            "b/%2A",
+            "b/%%2f",
+            "b/#?",
+            "b/Zoe\u{308}*",
+        ] {
+            assert!(path(raw).is_err(), "{raw:?}");
+        }
+        assert!(PolicyText::resource("acs:oss:*: :b/a").is_err());
+        assert!(PolicyText::resource("acs:oss:* *").is_err());
+    }
+
+    #[test]
+    fn no_accepted_character_of_a_resource_is_invisible() {
+        let hidden =
+            regex::Regex::new(r"[\p{Default_Ignorable_Code_Point}\p{Cf}\p{Cc}\p{Co}\p{Z}&&[^ ]]");
+        let hidden = hidden.unwrap();
+        let accepted =
+            (0..=0x10_ffff).filter_map(char::from_u32).filter(|&c| is_literal_or_shows(c));
+        let invisible: Vec<_> = accepted.filter(|c| hidden.is_match(&c.to_string())).collect();
+        assert_eq!(invisible, Vec::<char>::new());
     }
 
     #[test]

@@ -2,18 +2,22 @@
 //!
 //! Sound: whatever the result allows, the grant allows. That relies on nothing that RAM leaves undocumented (whether
 //! the case of actions counts, whether `*` crosses a colon, what `?` counts, how values of a negated operator combine):
-//! where readings differ, containment holds under each of them or is refused.
+//! where readings differ, containment holds under each of them or is refused. Where the letter case of an action or of a
+//! condition key differs from the grant's, the result has the grant's.
 //!
-//! Incomplete on purpose: a requested action on a requested resource must lie in *one* Allow of the grant, and in one
-//! pattern of each of its lists; nothing lies in an Allow with `NotAction`; of conditions on the same key under the
-//! same operator, one list of values must contain the other, where only `StringLike` is understood, and under negating
-//! operators they must be the same.
+//! Incomplete on purpose: a requested action on a requested resource, with a value of one condition, must lie in *one*
+//! Allow of the grant, and in one pattern of each of its lists; of conditions on the same key under the same operator,
+//! one list of values must imply the other.
 
+use std::collections::BTreeMap;
+
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::containment::condition::both;
 use crate::containment::requested_policy::RequestedPolicy;
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::MAX_POLICY_BYTES;
 use crate::document::tree::{Actions, Condition, Document, Effect, Statement, Strings};
-use crate::matching::pattern::Pattern;
 use crate::matching::resource::ResourcePattern;
 
 /// Why a requested policy is not provably within its grant's. It quotes what the caller sent.
@@ -49,7 +53,7 @@ impl RequestedPolicy {
         let mut statements = Vec::new();
         for (i, statement) in requested.statements.iter().enumerate() {
             match statement.effect {
-                Effect::Allow => statements.extend(narrowed(i, statement, granted)?),
+                Effect::Allow => statements.extend(narrowed_or_split(i, statement, granted)?),
                 Effect::Deny => statements.push(statement.clone()),
             }
         }
@@ -59,14 +63,65 @@ impl RequestedPolicy {
     }
 }
 
-/// A requested Allow, split by the Allows of the grant that contain its parts.
-fn narrowed(
+/// A requested Allow, narrowed as a whole, or else by the values of the condition that no Allow of the grant contains.
+///
+/// The values of a condition are alternatives unless the operator is negated, so a statement allows what it allows with
+/// each of its values alone.
+fn narrowed_or_split(
     at: usize,
     requested: &Statement<String>,
     granted: &Document<String>,
 ) -> Result<Vec<Statement<String>>, ContainmentError> {
+    let granted: Vec<_> =
+        granted.statements.iter().filter(|granted| granted.effect == Effect::Allow).collect();
+    let whole = narrowed(at, requested, &granted);
+    let Err(ContainmentError::Condition { operator, key, .. }) = &whole else { return whole };
+    match by_containing_allows(requested, &granted, *operator, key) {
+        Some(parts) => {
+            let parts = parts.iter().map(|part| narrowed(at, part, &granted));
+            let parts: Result<Vec<_>, _> = parts.collect();
+            // The values may have been split in vain: the error is that of the statement as it was sent.
+            parts.map_or(whole, |parts| Ok(parts.concat()))
+        }
+        None => whole,
+    }
+}
+
+/// The statement once for each set of Allows whose conditions its values can be compared with, with these values only.
+/// `None` if that does not split it.
+fn by_containing_allows(
+    requested: &Statement<String>,
+    granted: &[&Statement<String>],
+    operator: ConditionOperator,
+    key: &str,
+) -> Option<Vec<Statement<String>>> {
+    if operator.is_negated() {
+        return None;
+    }
+    let mut keys = requested.condition.get(&operator)?.iter();
+    let (key, values) = keys.find(|(own, _)| own.to_lowercase() == key.to_lowercase())?;
+    let with = |values: Vec<String>| {
+        let mut part = requested.clone();
+        part.condition.entry(operator).or_default().insert(key.clone(), Strings::of(values));
+        part
+    };
+    let mut parts: BTreeMap<Vec<bool>, Vec<String>> = BTreeMap::new();
+    for value in values.as_slice() {
+        let alone = with(vec![value.clone()]).condition;
+        let containing = granted.iter().map(|granted| both(&alone, &granted.condition).is_ok());
+        parts.entry(containing.collect()).or_default().push(value.clone());
+    }
+    (parts.len() > 1).then(|| parts.into_values().map(with).collect())
+}
+
+/// A requested Allow, split by the Allows of the grant that contain its parts.
+fn narrowed(
+    at: usize,
+    requested: &Statement<String>,
+    granted: &[&Statement<String>],
+) -> Result<Vec<Statement<String>>, ContainmentError> {
     let (mut shares, mut incomparable) = (Vec::new(), Vec::new());
-    for granted in granted.statements.iter().filter(|granted| granted.effect == Effect::Allow) {
+    for granted in granted {
         let Some(share) = Share::of(requested, granted) else { continue };
         match both(&requested.condition, &granted.condition) {
             Ok(condition) => shares.push((share, condition)),
@@ -83,7 +138,7 @@ fn narrowed(
         let cover =
             if condition == requested.condition { Cover::Whole } else { Cover::Conditional };
         let mut adds = false;
-        for &action in &share.actions {
+        for &(action, _) in &share.actions {
             for &resource in &share.resources {
                 let pair = &mut allowed[action * resources.len() + resource];
                 adds |= *pair < Cover::Whole;
@@ -98,8 +153,10 @@ fn narrowed(
         return Ok(statements);
     };
     let (action, resource) = (pair / resources.len(), pair % resources.len());
-    let lies_in =
-        |share: &Share| share.actions.contains(&action) && share.resources.contains(&resource);
+    let lies_in = |share: &Share| {
+        share.actions.iter().any(|(place, _)| *place == action)
+            && share.resources.contains(&resource)
+    };
     Err(match incomparable.into_iter().find(|(share, _)| lies_in(share)) {
         Some((_, (operator, key))) => ContainmentError::Condition { statement: at, operator, key },
         None => ContainmentError::Beyond {
@@ -119,20 +176,24 @@ enum Cover {
     Whole,
 }
 
-/// The indexes of the requested actions and resources that lie in one Allow of the grant; neither list is empty.
+/// The requested actions and resources that lie in one Allow of the grant, by index; neither list is empty.
 struct Share {
-    actions: Vec<usize>,
+    /// With the letter case of the grant.
+    actions: Vec<(usize, String)>,
     resources: Vec<usize>,
 }
 
 impl Share {
     fn of(requested: &Statement<String>, granted: &Statement<String>) -> Option<Self> {
-        let actions =
-            places(requested.actions.patterns(), |action| granted.actions.contains(action));
-        let resources = places(requested.resource.as_slice(), |resource| {
-            let mut wide = granted.resource.as_slice().iter();
-            wide.any(|wide| ResourcePattern::contains(wide, resource))
-        });
+        let actions = requested.actions.patterns().iter().enumerate();
+        let actions: Vec<_> = actions
+            .filter_map(|(place, action)| Some((place, granted.actions.spelling_of(action)?)))
+            .collect();
+        let resources = requested.resource.as_slice().iter().enumerate();
+        let resources: Vec<_> = resources
+            .filter(|(_, resource)| lies_in(resource, granted.resource.as_slice()))
+            .map(|(place, _)| place)
+            .collect();
         (!actions.is_empty() && !resources.is_empty()).then_some(Self { actions, resources })
     }
 
@@ -141,72 +202,24 @@ impl Share {
         requested: &Statement<String>,
         condition: Condition<String>,
     ) -> Statement<String> {
-        let at = |places: &[usize], texts: &[String]| {
-            Strings::Many(places.iter().map(|&place| texts[place].clone()).collect())
-        };
+        let actions = self.actions.iter().map(|(_, action)| action.clone());
+        let resources = requested.resource.as_slice();
+        let resources = self.resources.iter().map(|&place| resources[place].clone());
         Statement {
             effect: Effect::Allow,
-            actions: Actions::Action(at(&self.actions, requested.actions.patterns())),
-            resource: at(&self.resources, requested.resource.as_slice()),
+            actions: Actions::Action(Strings::Many(actions.collect())),
+            resource: Strings::Many(resources.collect()),
             condition,
         }
     }
 }
 
-fn places(texts: &[String], lies_in: impl Fn(&str) -> bool) -> Vec<usize> {
-    texts.iter().enumerate().filter(|(_, text)| lies_in(text)).map(|(place, _)| place).collect()
-}
-
-/// A condition that holds when both do, or the operator and key for which none can be written.
-///
-/// RAM's JSON has room for one list of values for each operator and key, so where both have one, the narrower list must
-/// imply both.
-fn both(
-    requested: &Condition<String>,
-    granted: &Condition<String>,
-) -> Result<Condition<String>, (ConditionOperator, String)> {
-    let mut merged = requested.clone();
-    for (&operator, keys) in granted {
-        let own = merged.entry(operator).or_default();
-        for (key, granted) in keys {
-            let alike = own.iter().find(|(own, _)| own.to_lowercase() == key.to_lowercase());
-            let values = match alike {
-                None => Some(granted),
-                Some((own, requested)) if own == key => narrower(operator, requested, granted),
-                // Implementations may treat the two keys as one, and use either list.
-                Some(_) => None,
-            };
-            let values = values.cloned().ok_or_else(|| (operator, key.clone()))?;
-            own.insert(key.clone(), values);
-        }
-    }
-    Ok(merged)
-}
-
-/// The list of values whose condition implies the other's.
-fn narrower<'a>(
-    operator: ConditionOperator,
-    requested: &'a Strings<String>,
-    granted: &'a Strings<String>,
-) -> Option<&'a Strings<String>> {
-    let lie_in = |narrow: &Strings<String>, wide: &Strings<String>| {
-        let lies = |narrow: &String| {
-            wide.as_slice().iter().any(|wide| match operator {
-                ConditionOperator::StringLike => Pattern(wide).contains(Pattern(narrow)),
-                _ => wide == narrow,
-            })
-        };
-        narrow.as_slice().iter().all(lies)
-    };
-    match (lie_in(requested, granted), lie_in(granted, requested)) {
-        (true, true) => Some(requested),
-        // More values make a negated condition narrower, or wider if each is negated by itself: RAM does not
-        // document which.
-        _ if operator.is_negated() => None,
-        (true, false) => Some(requested),
-        (false, true) => Some(granted),
-        (false, false) => None,
-    }
+/// Whether one pattern of the grant contains the resource, as it is written and in Unicode NFC: RAM does not say that it
+/// compares names byte by byte.
+fn lies_in(resource: &str, granted: &[String]) -> bool {
+    let lies_in =
+        |resource: &str| granted.iter().any(|wide| ResourcePattern::contains(wide, resource));
+    lies_in(resource) && (is_nfc(resource) || lies_in(&resource.nfc().collect::<String>()))
 }
 
 #[cfg(test)]
@@ -262,7 +275,6 @@ mod tests {
             requested(r#""oss:DeleteObject""#, own),
             requested(r#""oss:*""#, own),
             requested(r#""*""#, own),
-            requested(r#""oss:getobject""#, own),
             requested(r#""*:GetObject""#, own),
             requested(r#""oss:GetObject""#, r#""*""#),
             requested(r#""oss:GetObject""#, r#""acs:oss:*""#),
@@ -283,7 +295,6 @@ mod tests {
 Statement[0]: no statement of the grant allows all of `oss:DeleteObject` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
 Statement[0]: no statement of the grant allows all of `oss:*` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
 Statement[0]: no statement of the grant allows all of `*` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:getobject` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
 Statement[0]: no statement of the grant allows all of `*:GetObject` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
 Statement[0]: no statement of the grant allows all of `oss:GetObject` on `*` (letter case counts)
 Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*` (letter case counts)
@@ -341,13 +352,13 @@ Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:os
 {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"alice/2015/*"}}}
 {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["alice/","alice/*"]}}}
 Statement[0].Condition.StringLike.oss:Prefix: its values reach beyond the grant's, or cannot be compared with them; leave the key out, and the grant's apply
-Statement[0].Condition.StringLike.oss:Prefix: its values reach beyond the grant's, or cannot be compared with them; leave the key out, and the grant's apply
+{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"alice/2015/*"}}}
 {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringEquals":{"oss:Prefix":"bob/"},"StringLike":{"oss:Prefix":["alice/","alice/*"]}}}
 Statement[0].Condition.StringEquals.oss:Prefix: its values reach beyond the grant's, or cannot be compared with them; leave the key out, and the grant's apply
 Statement[0].Condition.StringNotLike.oss:Prefix: its values reach beyond the grant's, or cannot be compared with them; leave the key out, and the grant's apply
 {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringNotLike":{"oss:Prefix":["a","b"]}}}
 {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"NumericLessThan":{"oss:MaxKeys":"10"}}}
-Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the grant's, or cannot be compared with them; leave the key out, and the grant's apply
+{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"NumericLessThan":{"oss:MaxKeys":"5"}}}
 "#);
     }
 
@@ -428,10 +439,43 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
     }
 
     #[test]
-    fn nothing_lies_in_an_allow_of_what_is_not_named() {
-        let granted = r#"{"Effect":"Allow","NotAction":"oss:Delete*","Resource":"*"}"#;
-        let requested = r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"*"}"#;
-        assert!(within(granted, requested).starts_with("Statement[0]: no statement of the grant"));
+    fn an_allow_of_all_others_contains_what_meets_none_of_its_exceptions() {
+        let granted = r#"{"Effect":"Allow","NotAction":["oss:Delete*","ram:*"],"Resource":"*"}"#;
+        let requested = |action: &str| {
+            within(granted, &format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"*"}}"#))
+        };
+        for within in ["oss:GetObject", "oss:Get*", "o?s:Put*"] {
+            assert!(requested(within).starts_with('{'), "{within}");
+        }
+        for beyond in ["oss:DeleteObject", "OSS:deleteobject", "oss:*Object", "*", "*:GetUser"] {
+            let refused = requested(beyond);
+            assert!(refused.starts_with("Statement[0]: no statement of the grant"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_resource_lies_in_the_grant_as_written_and_normalised() {
+        let get = |path: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/{path}"}}"#
+            )
+        };
+        assert!(within(&get("a/*"), &get("a/e\u{301} #1")).starts_with('{'));
+        assert!(within(&get("a/e*"), &get("a/e\u{301}")).starts_with("Statement[0]: "));
+    }
+
+    #[test]
+    fn a_condition_key_is_sent_as_the_grant_writes_it() {
+        let list = |condition: &str| {
+            format!(
+                r#"{{"Effect":"Allow","Action":"oss:ListObjects","Resource":"*","Condition":{{{condition}}}}}"#
+            )
+        };
+        let granted = list(r#""StringLike":{"oss:Prefix":"a/*"}"#);
+        let requested = list(r#""StringLike":{"OSS:prefix":"a/b/*"}"#);
+        insta::assert_snapshot!(within(&granted, &requested), @r#"{"Effect":"Allow","Action":"oss:ListObjects","Resource":"*","Condition":{"StringLike":{"oss:Prefix":"a/b/*"}}}"#);
+        let twice = list(r#""StringLike":{"oss:Prefix":"a/*","oss:prefix":"a/*"}"#);
+        assert!(within(&twice, &requested).starts_with("Statement[0].Condition"));
     }
 
     #[test]
@@ -450,6 +494,7 @@ Statement[0].Condition.NumericLessThan.oss:MaxKeys: its values reach beyond the 
         let elsewhere = requested.replace("oss:PutObject", "oss:GetObject").replace("/a/b", "/c");
         insta::assert_snapshot!(within(granted, &elsewhere), @r#"{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/c","Condition":{"Bool":{"acs:SecureTransport":"true"}}}"#);
     }
+
     /// As much work as policies of STS's size can make of it.
     #[test]
     fn nasty_policies_do_not_stall() {

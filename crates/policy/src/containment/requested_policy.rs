@@ -51,7 +51,11 @@ impl RequestedPolicy {
 
 /// A literal value: a requested policy has no placeholders.
 fn literal(place: ValuePlace<'_>, raw: &str) -> Result<String, Vec<ValueFlaw>> {
-    let text: PolicyText = raw.parse().map_err(|rule| vec![ValueFlaw::FromOutside(rule)])?;
+    let text = match place {
+        ValuePlace::Resource => PolicyText::resource(raw),
+        ValuePlace::Condition { .. } => raw.parse(),
+    };
+    let text = text.map_err(|rule| vec![ValueFlaw::FromOutside(rule)])?;
     let flaws = path_rules::flaws(place, &Text::fixed(&text));
     if flaws.is_empty() { Ok(raw.to_owned()) } else { Err(flaws) }
 }
@@ -182,7 +186,7 @@ mod tests {
             get(r#""acs:oss:*:*:sample-bucket/${client}/*""#),
             get(r#""acs:oss:*:*:sample-bucket/%2A""#),
             get("\"acs:oss:*:*:sample-bucket/a\u{200b}b\""),
-            get("\"acs:oss:*:*:sample-bucket/e\u{301}\""),
+            get("\"acs:oss:*:*:sample-bucket/e\u{301}*\""),
             get(r#""acs:oss:*:*:sample-bucket/a\u0000""#),
             get(r#""acs:oss:*:*:Bucket/a""#),
             get(r#""sample-bucket/*""#),
@@ -215,11 +219,11 @@ Statement[0].Action: an action begins with its service and a colon: write `oss:G
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Action: `Action` is empty, and covers nothing: write an action such as "oss:GetObject", or a list of actions
-Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
-Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
-Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
-Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
-Statement[0].Resource: a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC
+Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
+Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
+Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
+Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
+Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
 Statement[0].Resource: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource[1]: this must be a string, not a number (RAM writes numbers and booleans in quotes, too)

@@ -42,6 +42,21 @@ impl Network {
         }
     }
 
+    /// Whether this range holds every address of the other one, whether or not a range holds its first and its last
+    /// address, and whether or not IPv4 addresses written as IPv6 are IPv4.
+    pub(crate) fn contains(self, narrower: Self) -> bool {
+        let (wide, narrow) = match (self, narrower) {
+            (Self::Any, _) => return true,
+            (Self::Range(_), Self::Any) => return false,
+            (Self::Range(wide), Self::Range(narrow)) => (wide, narrow),
+        };
+        let is_of_borders = narrow.max_prefix_len() - narrow.prefix_len() <= 1;
+        let has_border =
+            narrow.network() == wide.network() || narrow.broadcast() == wide.broadcast();
+        let is_mapped = matches!(narrow.network(), IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some());
+        wide == narrow || (wide.contains(&narrow) && !(is_of_borders && has_border) && !is_mapped)
+    }
+
     pub(crate) fn holds(self, address: IpAddr) -> bool {
         match self {
             Self::Any => true,
@@ -96,6 +111,40 @@ mod tests {
             ("::/0", "10.0.0.0"),
         ] {
             assert!(!border(network, address), "{network} {address}");
+        }
+    }
+
+    #[test]
+    fn a_range_contains_ranges_whose_addresses_it_holds_in_each_reading() {
+        let contains = |wide: &str, narrow: &str| {
+            Network::parse(wide).unwrap().contains(Network::parse(narrow).unwrap())
+        };
+        for (wide, narrow) in [
+            ("*", "*"),
+            ("*", "::/0"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("10.0.0.0/8", "10.0.0.0/9"),
+            ("10.0.0.0/8", "10.255.255.252/30"),
+            ("10.0.0.0/8", "10.0.0.1"),
+            ("10.0.0.0/8", "10.9.9.9/16"),
+            ("10.0.0.1", "10.0.0.1/32"),
+            ("2001:db8::/32", "2001:db8:1::/48"),
+        ] {
+            assert!(contains(wide, narrow), "{wide} {narrow}");
+        }
+        for (wide, narrow) in [
+            ("10.0.0.0/8", "*"),
+            ("0.0.0.0/0", "*"),
+            ("10.0.0.0/8", "10.0.0.0/7"),
+            ("10.0.0.0/8", "11.0.0.0/16"),
+            ("10.0.0.0/8", "10.0.0.0"),
+            ("10.0.0.0/8", "10.255.255.254/31"),
+            ("10.0.0.0/31", "10.0.0.0"),
+            ("::/0", "10.0.0.0/8"),
+            ("0.0.0.0/0", "::/0"),
+            ("::/0", "::ffff:10.0.0.0/104"),
+        ] {
+            assert!(!contains(wide, narrow), "{wide} {narrow}");
         }
     }
 

@@ -61,7 +61,7 @@ fn denied(at: &str, allow: &Statement<String>, document: &Document<String>) -> O
     let by = document.statements.iter().position(|deny| {
         deny.effect == Effect::Deny
             && deny.condition.is_empty()
-            && actions.as_slice().iter().all(|action| deny.actions.contains(action))
+            && actions.as_slice().iter().all(|action| deny.actions.spelling_of(action).is_some())
             && lie_in(&allow.resource, deny)
     })?;
     Some(LintWarning::new(at.to_owned(), Finding::Denied { by }, None))

@@ -14,17 +14,40 @@ impl Actions {
         }
     }
 
-    /// Whether everything that the pattern `narrower` matches is provably covered, whether or not case counts.
-    ///
-    /// Nothing is proven about `NotAction`, which would take a proof about what does *not* match.
-    pub(crate) fn contains(&self, narrower: &str) -> bool {
+    /// The pattern `narrower` in the letter case of these patterns, if all that it then matches is provably covered,
+    /// whether or not case counts.
+    pub(crate) fn spelling_of(&self, narrower: &str) -> Option<String> {
         match self {
             Self::Action(patterns) => {
-                patterns.as_slice().iter().any(|wide| contains(wide, narrower))
+                patterns.as_slice().iter().find_map(|wide| spelling_in(wide, narrower))
             }
-            Self::NotAction(_) => false,
+            Self::NotAction(patterns) => {
+                let folded = narrower.to_ascii_lowercase();
+                let meets = |pattern: &String| {
+                    Pattern(&pattern.to_ascii_lowercase()).intersects(Pattern(&folded))
+                };
+                (!patterns.as_slice().iter().any(meets)).then(|| narrower.to_owned())
+            }
         }
     }
+}
+
+/// The pattern, with the letters that stand before and after the wildcards of `wide` as they are written there, if
+/// `wide` contains it.
+fn spelling_in(wide: &str, narrower: &str) -> Option<String> {
+    if contains(wide, narrower) {
+        return Some(narrower.to_owned());
+    }
+    let is_wildcard = |c| matches!(c, '*' | '?');
+    let Some((first, last)) = wide.find(is_wildcard).zip(wide.rfind(is_wildcard)) else {
+        return wide.eq_ignore_ascii_case(narrower).then(|| wide.to_owned());
+    };
+    let (before, after) = (&wide[..first], &wide[last + 1..]);
+    let (head, rest) = narrower.split_at_checked(before.len())?;
+    let (middle, tail) = rest.split_at_checked(rest.len().checked_sub(after.len())?)?;
+    let spelled = [before, middle, after].concat();
+    let is_alike = head.eq_ignore_ascii_case(before) && tail.eq_ignore_ascii_case(after);
+    (is_alike && contains(wide, &spelled)).then_some(spelled)
 }
 
 /// Containment by service and by name, which implies containment of the whole text.
@@ -61,16 +84,42 @@ mod tests {
         let granted = actions(&["oss:Get*", "oss:PutObject"]);
         for within in ["oss:GetObject", "oss:Get*", "oss:Get*Acl", "oss:Get?bject", "oss:PutObject"]
         {
-            assert!(granted.contains(within), "{within}");
+            assert_eq!(granted.spelling_of(within).as_deref(), Some(within));
         }
-        for beyond in
-            ["*", "oss:*", "*:GetObject", "oss:getobject", "oss:Put*", "oss:PutObjec?", "oss:?et*"]
-        {
-            assert!(!granted.contains(beyond), "{beyond}");
+        for beyond in ["*", "oss:*", "*:GetObject", "oss:Put*", "oss:PutObjec?", "oss:?et*"] {
+            assert_eq!(granted.spelling_of(beyond), None, "{beyond}");
         }
-        assert!(actions(&["*"]).contains("*") && actions(&["*"]).contains("oss:*"));
-        assert!(!actions(&["*:*"]).contains("*"), "a star may not be cut at a colon");
-        let all_but = Actions::NotAction(Strings::One("oss:DeleteObject".to_owned()));
-        assert!(!all_but.contains("oss:GetObject"));
+        let any = actions(&["*"]);
+        assert!(any.spelling_of("*").is_some() && any.spelling_of("oss:*").is_some());
+        let every = actions(&["*:*"]);
+        assert_eq!(every.spelling_of("*"), None, "a star may not be cut at a colon");
+    }
+
+    #[test]
+    fn letters_are_written_as_the_grant_writes_them() {
+        let granted = actions(&["oss:Get*Acl", "oss:PutObject"]);
+        for (written, spelled) in [
+            ("oss:putobject", Some("oss:PutObject")),
+            ("OSS:PUTOBJECT", Some("oss:PutObject")),
+            ("oss:getobjectACL", Some("oss:GetobjectAcl")),
+            ("oss:get*acl", Some("oss:Get*Acl")),
+            ("oss:getacl", Some("oss:GetAcl")),
+            ("oss:getac", None),
+            ("oss:g", None),
+            ("oss:put*", None),
+        ] {
+            assert_eq!(granted.spelling_of(written).as_deref(), spelled, "{written}");
+        }
+    }
+
+    #[test]
+    fn an_exception_is_met_in_either_case_and_over_colons() {
+        let all_but = Actions::NotAction(Strings::Many(vec!["oss:Delete*".into(), "r*r".into()]));
+        for within in ["oss:GetObject", "oss:Get*"] {
+            assert_eq!(all_but.spelling_of(within).as_deref(), Some(within));
+        }
+        for met in ["oss:DeleteObject", "oss:deleteobject", "oss:*", "*", "ram:GetUser", "*:D*"] {
+            assert_eq!(all_but.spelling_of(met), None, "{met}");
+        }
     }
 }

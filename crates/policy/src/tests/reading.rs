@@ -12,41 +12,70 @@ pub(super) struct Reading {
     question_marks_are_bytes: bool,
     values_are_negated_one_by_one: bool,
     case_of_keys_counts: bool,
+    borders_are_outside: bool,
 }
 
 pub(super) fn readings() -> impl Iterator<Item = Reading> {
-    (0..32u8).map(|bits| Reading {
+    (0..64u8).map(|bits| Reading {
         stars_cross_colons: bits & 1 != 0,
         case_of_actions_counts: bits & 2 != 0,
         question_marks_are_bytes: bits & 4 != 0,
         values_are_negated_one_by_one: bits & 8 != 0,
         case_of_keys_counts: bits & 16 != 0,
+        borders_are_outside: bits & 32 != 0,
     })
 }
 
 // RAM's evaluation once more, from the JSON and with none of this crate's code.
 impl Reading {
     pub(super) fn allows(self, policy: &Value, probe: &Probe) -> bool {
+        self.allows_by(&[self], policy, probe)
+    }
+
+    /// Whether a policy allows the request if the letter case of each action and key in its Allows may count or not: what
+    /// is sent has the case of the grant.
+    pub(super) fn allows_in_another_case(self, policy: &Value, probe: &Probe) -> bool {
+        let folding = Self { case_of_actions_counts: false, case_of_keys_counts: false, ..self };
+        self.allows_by(&[self, folding], policy, probe)
+    }
+
+    fn allows_by(self, of_allows: &[Self], policy: &Value, probe: &Probe) -> bool {
         let statements = policy["Statement"].as_array().unwrap();
+        let of_denials = [self];
         let effects: Vec<_> = statements
             .iter()
-            .filter(|statement| self.applies(statement, probe))
+            .filter(|statement| {
+                let is_allow = statement["Effect"] == "Allow";
+                Self::applies(if is_allow { of_allows } else { &of_denials }, statement, probe)
+            })
             .map(|statement| statement["Effect"].as_str().unwrap())
             .collect();
         effects.contains(&"Allow") && !effects.contains(&"Deny")
     }
 
-    fn applies(self, statement: &Value, probe: &Probe) -> bool {
-        let named =
-            |list: &Value| strings(list).iter().any(|pattern| self.names(pattern, probe.action));
-        let acts = statement.get("Action").map_or_else(|| !named(&statement["NotAction"]), named);
-        acts && strings(&statement["Resource"]).iter().any(|p| self.is_on(p, &probe.resource))
+    /// Whether each part of the statement is about the request in one of the readings.
+    fn applies(readings: &[Self], statement: &Value, probe: &Probe) -> bool {
+        let any = |holds: &dyn Fn(&Self) -> bool| readings.iter().any(holds);
+        let named = |list: &Value, reading: &Self| {
+            strings(list).iter().any(|pattern| reading.names(pattern, probe.action))
+        };
+        let acts = any(&|reading| match statement.get("Action") {
+            Some(list) => named(list, reading),
+            None => !named(&statement["NotAction"], reading),
+        });
+        let resources = strings(&statement["Resource"]);
+        acts && any(&|reading| resources.iter().any(|p| reading.is_on(p, &probe.resource)))
             && statement.get("Condition").is_none_or(|condition| {
                 condition.as_object().unwrap().iter().all(|(operator, keys)| {
                     let keys = keys.as_object().unwrap();
-                    let last = |key: &String| keys.keys().rfind(|other| self.same_key(other, key));
-                    let mut counting = keys.iter().filter(|(key, _)| last(key) == Some(key));
-                    counting.all(|(key, values)| self.holds(operator, key, &strings(values), probe))
+                    keys.iter().all(|(key, values)| {
+                        any(&|reading| {
+                            let mut alike =
+                                keys.keys().rev().filter(|other| reading.same_key(other, key));
+                            alike.next() != Some(key)
+                                || reading.holds(operator, key, &strings(values), probe)
+                        })
+                    })
                 })
             })
     }
@@ -98,10 +127,23 @@ impl Reading {
             "StringLike" => self.glob(value, actual),
             "NumericEquals" => numbers().is_some_and(|(value, actual)| actual == value),
             "NumericLessThan" => numbers().is_some_and(|(value, actual)| actual < value),
-            // All that requests here hold is 10.1.2.3.
-            "IpAddress" => actual == "10.1.2.3" && value.starts_with("10."),
+            "DateLessThan" => is_date(actual) && actual < value,
+            "DateGreaterThanEquals" => is_date(actual) && actual >= value,
+            "IpAddress" => self.is_in(value, actual),
             other => panic!("{other}"),
         }
+    }
+
+    fn is_in(self, range: &str, actual: &str) -> bool {
+        let Some(actual) = bits(actual) else { return false };
+        let (address, length) = range.split_once('/').unwrap_or((range, "32"));
+        let (Some(address), Ok(length)) = (bits(address), length.parse::<u32>()) else {
+            return false;
+        };
+        let span = (1u64 << (32 - length)) - 1;
+        let (first, last) = (address & !span, address | span);
+        let is_border = span > 0 && (actual == first || actual == last);
+        (first..=last).contains(&actual) && !(self.borders_are_outside && is_border)
     }
 
     fn glob(self, pattern: &str, text: &str) -> bool {
@@ -125,6 +167,19 @@ impl Reading {
             glob(&chars(pattern), &chars(text), &'*', &'?')
         }
     }
+}
+
+/// Dates of the worlds are all in UTC, so that their order is that of their texts.
+fn is_date(text: &str) -> bool {
+    text.len() == 20 && text.ends_with('Z')
+}
+
+/// An IPv4 address.
+fn bits(address: &str) -> Option<u64> {
+    let numbers = address.split('.').map(|number| number.parse::<u8>().ok());
+    let numbers = numbers.collect::<Option<Vec<_>>>()?;
+    (numbers.len() == 4)
+        .then(|| numbers.iter().fold(0, |bits, number| bits << 8 | u64::from(*number)))
 }
 
 fn strings(value: &Value) -> Vec<&str> {

@@ -14,6 +14,20 @@ pub(crate) struct Probe {
     pub(crate) conditions: BTreeMap<String, String>,
 }
 
+const RANGES: &[&str] = &[
+    "10.0.0.0/8",
+    "10.1.0.0/16",
+    "10.1.2.0/24",
+    "10.1.2.0",
+    "10.1.2.3",
+    "10.1.2.254/31",
+    "::/0",
+    "b::1",
+];
+const ADDRESSES: &[&str] =
+    &["10.1.2.3", "10.0.0.0", "10.1.2.0", "10.1.2.255", "10.1.3.9", "11.0.0.1"];
+const DATES: &[&str] = &["2015-01-01T00:00:00Z", "2016-01-01T00:00:00Z", "2017-01-01T00:00:00Z"];
+
 fn action() -> impl Strategy<Value = String> {
     const ALL: &[&str] = &[
         "oss:GetObject",
@@ -55,18 +69,20 @@ pub(crate) fn condition() -> impl Strategy<Value = Value> {
     );
     let numbers = prop::collection::vec("[0-9]", 1..3);
     let numeric = select(&["NumericLessThan", "NumericEquals", "NumericNotEquals"][..]);
-    let ranges =
-        prop::collection::vec(select(&["10.0.0.0/8", "10.1.0.0/16", "::/0", "b::1"][..]), 1..3);
+    let ranges = prop::collection::vec(select(RANGES), 1..3);
     let addresses = select(&["IpAddress", "NotIpAddress"][..]);
     // One operator, with one key or several.
     let keyed = |operator: BoxedStrategy<&'static str>, values: BoxedStrategy<Vec<String>>| {
         (operator, prop::collection::vec((key.clone(), values), 1..4))
     };
+    let dates = prop::collection::vec(select(DATES), 1..3);
+    let bounds = select(&["DateLessThan", "DateGreaterThanEquals"][..]);
     let owned = |ranges: Vec<&str>| ranges.into_iter().map(str::to_owned).collect();
     let one = prop_oneof![
         4 => keyed(strings.boxed(), texts().boxed()),
         1 => keyed(numeric.boxed(), numbers.boxed()),
-        1 => keyed(addresses.boxed(), ranges.prop_map(owned).boxed()),
+        2 => keyed(addresses.boxed(), ranges.prop_map(owned).boxed()),
+        1 => keyed(bounds.boxed(), dates.prop_map(owned).boxed()),
     ];
     prop::collection::vec(one, 1..3).prop_map(|all| {
         let mut condition = json!({});
@@ -125,7 +141,8 @@ pub(crate) fn probe() -> impl Strategy<Value = Probe> {
         1 => Just("acs:oss:r:1:oth/b:bkt/a".to_owned()),
         1 => Just("acs:ram:r:1:bkt/a".to_owned()),
     ];
-    let value = prop_oneof![3 => "[ab/é]{0,3}", 1 => "[0-9]", 1 => Just("10.1.2.3".to_owned())];
+    let value = prop_oneof![3 => "[ab/é]{0,3}", 1 => "[0-9]", 1 => select(ADDRESSES).prop_map(str::to_owned),
+        1 => select(DATES).prop_map(str::to_owned)];
     let key = select(&["oss:Prefix", "acs:SourceIp"][..]).prop_map(str::to_owned);
     let conditions = prop::collection::btree_map(key, value, 0..4);
     (action, resource, conditions).prop_map(|(action, resource, conditions)| Probe {
