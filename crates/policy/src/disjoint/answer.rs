@@ -94,8 +94,7 @@ impl fmt::Display for Unproven {
             UnprovenReason::TooComplex => write!(
                 f,
                 "it is not proven that callers with different {placeholder} reach different data by `{one}` and \
-                 `{other}`: the proof would take more than {} steps",
-                MAX_STATES
+                 `{other}`: the proof would take more than {MAX_STATES} steps"
             ),
         }
     }

@@ -322,7 +322,6 @@ fn reached(document: &Document<String>, keys: &[String]) -> Vec<bool> {
     keys.iter().map(reach).collect()
 }
 
-/// T64.
 #[test]
 fn no_key_of_a_small_world_is_reached_by_two_callers_of_a_proven_template() {
     let keys = texts(5);
