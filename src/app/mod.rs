@@ -1,6 +1,7 @@
 //! Builds the server from its settings and runs it. No other layer constructs the parts.
 
 mod access_key;
+mod grant_changes;
 mod reload;
 mod rules;
 mod watch;
@@ -29,6 +30,7 @@ use appserver_domain::clock::Clock;
 use reload::Reloader;
 use watch::Watch;
 
+pub(crate) use grant_changes::{ChangeKind, GrantChange};
 pub use reload::Reloads;
 
 /// A server that is bound to its two addresses and does not serve yet.

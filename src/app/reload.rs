@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
 
 use super::access_key::Candidate;
+use super::grant_changes::GrantChange;
 use super::rules::{holders, rules};
 use super::watch::Watch;
 use crate::config::{FileReads, Problem, Problems, RestartOnly, Secrets, Settings, Source};
@@ -61,6 +63,7 @@ struct Next {
     hash: String,
     restart_only: RestartOnly,
     warnings: Vec<Problem>,
+    grant_changes: Vec<GrantChange>,
 }
 
 /// The handle and the reloader's receiver. Requests during a reload cause one more.
@@ -148,19 +151,43 @@ impl Reloader {
         let Settings { mut warnings, log_filter, hash, restart_only, rules: settings, .. } =
             settings;
         warnings.extend(certificate);
-        let holders = holders(&settings);
         let before = self.api.rules.load_full();
+        // Beside the threads that serve: an exact comparison computes for up to some seconds.
+        let old = Arc::clone(&before);
+        let compared =
+            spawn_blocking(move || (GrantChange::between(&old.grants, &settings.grants), settings));
+        let (grant_changes, settings) = compared.await.expect("a comparison does not panic");
+        let holders = holders(&settings);
         warnings.extend(moved_paths(&before.grants, &settings.grants));
         let metrics = &self.api.metrics;
         let rules = rules(settings, tickets, Some(&before), &self.store, &self.api.clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
-        Ok(Next { rules, holders, candidate, tls, log_filter, hash, restart_only, warnings })
+        Ok(Next {
+            rules,
+            holders,
+            candidate,
+            tls,
+            log_filter,
+            hash,
+            restart_only,
+            warnings,
+            grant_changes,
+        })
     }
 
     /// Activates the configuration; cannot fail.
     fn apply(&self, next: Next) {
-        let Next { rules, holders, candidate, tls, log_filter, hash, restart_only, warnings } =
-            next;
+        let Next {
+            rules,
+            holders,
+            candidate,
+            tls,
+            log_filter,
+            hash,
+            restart_only,
+            warnings,
+            grant_changes,
+        } = next;
         if let Some(log) = &self.log {
             let checked = "a filter that cannot be used is a problem of the settings";
             log.change(&log_filter).expect(checked);
@@ -181,6 +208,8 @@ impl Reloader {
         }
         let metrics = &self.api.metrics.config;
         metrics.needs_restart.set(i64::from(!waiting.is_empty()));
+        // Before the rules: in the audit a changed grant comes before the tokens of it.
+        self.report(&grant_changes);
         self.api.rules.store(Arc::new(rules));
         // After the rules: tokens that requests of the old rules still obtain are not cached.
         self.api.vendor.retain_holders(holders);
@@ -201,5 +230,16 @@ impl Reloader {
         tracing::info!(config.hash = hash, "configuration reloaded and active");
         self.active_config.replace(hash.clone());
         metrics.active_config(&hash, self.active_config.since());
+    }
+
+    /// Logs and audits what changed about the grants.
+    fn report(&self, changes: &[GrantChange]) {
+        for change in changes {
+            change.log();
+            if let Some(trail) = self.api.audit.trail() {
+                let notes = change.notes().join("; ");
+                trail.grant_changed(&change.record(self.api.clock.now(), &notes));
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@
 //! `writer`, which alone uses a `sink`.
 
 mod file;
+mod grant_line;
 mod health;
 mod line;
 mod queue;
@@ -18,6 +19,7 @@ mod sink;
 mod trail;
 mod writer;
 
+pub(crate) use grant_line::{GrantRecord, Width};
 pub(crate) use line::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
 pub(crate) use settings::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
 pub(crate) use trail::{Audit, AuditUnavailable};

@@ -114,8 +114,9 @@ impl Queue {
         Some(batch)
     }
 
-    /// Adds the line that retracts an earlier one, behind it in the same file. It needs no free space.
-    pub(super) fn push_retraction(&self, line: &str) -> bool {
+    /// Adds a line behind the earlier ones of tokens, in the same file, even if there is no space: one that retracts an
+    /// earlier line, or tells of a changed grant.
+    pub(super) fn push_beyond_limit(&self, line: &str) -> bool {
         let mut state = self.state();
         if state.closed {
             return false;

@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use super::grant_line::GrantRecord;
 use super::health::Health;
 use super::line::{self, Decision, Request, TokenFields};
 use super::queue::{Batch, Queue, TokenPolicy};
@@ -258,13 +259,21 @@ impl Trail {
         }
     }
 
+    /// Records that a reload changes a grant; called before the change is active. The line needs no space and keeps its
+    /// place before those of later tokens, so that no token of the changed grant is written, or waited for, before it.
+    pub(crate) fn grant_changed(&self, record: &GrantRecord<'_>) {
+        if !self.shared.queue.push_beyond_limit(&record.line(&self.shared.tail)) {
+            self.shared.count_lost();
+        }
+    }
+
     /// Records that nothing leaves. The line is written if there is space, and beyond a rate together with others. A line
     /// that retracts an earlier line of the same request is always queued.
     pub(crate) fn denied(&self, request: Request<'_>, decision: &Decision<'_>) {
         let Shared { queue, refusals, tail, .. } = &*self.shared;
         if request.is_granted.load(Ordering::Relaxed) {
             let line = line::format(&request, decision, tail);
-            if !queue.push_retraction(&line) {
+            if !queue.push_beyond_limit(&line) {
                 self.shared.count_lost();
             }
             return;

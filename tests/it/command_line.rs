@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use crate::binary::{Service, appserver, emulated_sts, run, text};
+use crate::stage::repository;
 
 const KEY: [(&str, &str); 2] =
     [("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"), ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret")];
@@ -178,6 +179,63 @@ async fn a_clean_stop_is_logged_without_an_error_even_if_the_audit_is_unavailabl
         let errors: Vec<_> = lines.iter().filter(|line| line["level"] == "ERROR").collect();
         assert_eq!(errors.len(), error_count, "{log}");
         assert!(errors.iter().all(|line| line.to_string().contains(&file)), "{log}");
+    }
+}
+
+/// The grants of two configurations: a widened template has a request, and one that is written differently has no line.
+#[test]
+fn policy_compare_of_configurations_names_each_grant_that_differs() {
+    let folder = tempfile::tempdir().unwrap();
+    let allow = |action: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":{action},"Resource":"acs:oss:*:*:photos/${{client}}/*"}}"#
+        )
+    };
+    let write = |name: &str, statements: &str, more: &str| {
+        let policy = format!("{name}.json");
+        let text = format!(r#"{{"Version":"1","Statement":[{statements}]}}"#);
+        std::fs::write(folder.path().join(&policy), text).unwrap();
+        let dev = std::fs::read_to_string(repository("config/dev.toml")).unwrap();
+        let policies = repository("config/policies");
+        let dev = dev.replace("policies/", &format!("{}/", policies.display()));
+        let keys = repository("config/demo.jwks.json").display().to_string();
+        let dev = dev.replace("demo.jwks.json", &keys);
+        let daily = format!("{}/daily-photos.json", policies.display());
+        assert!(dev.contains(&daily));
+        let file = folder.path().join(format!("{name}.toml"));
+        std::fs::write(&file, dev.replace(&daily, &policy) + more).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let both = allow(r#"["oss:GetObject","oss:PutObject"]"#);
+    let get = allow(r#""oss:GetObject""#);
+    let old = write("old", &both, "");
+    let split = write("split", &format!("{},{get}", allow(r#""oss:PutObject""#)), "");
+    let wider = write("wider", &both.replace("oss:PutObject", "oss:DeleteObject"), "");
+    let fewer = write("fewer", &get, "");
+    let extra =
+        format!("\n[grants.extra]\nrole = \"oss-readonly\"\npolicy = \"{}\"\n", "extra.json");
+    let extra = write("extra", &both, &extra);
+    for (old, new, code, printed) in [
+        (&old, &split, 0, ""),
+        (
+            &old,
+            &wider,
+            1,
+            "grants.daily-photos: no longer allows, for example, oss:PutObject on acs:oss:::photos/${client}/\n\
+             grants.daily-photos: also allows, for example, oss:DeleteObject on acs:oss:::photos/${client}/\n",
+        ),
+        (
+            &old,
+            &fewer,
+            0,
+            "grants.daily-photos: no longer allows, for example, oss:PutObject on acs:oss:::photos/${client}/\n",
+        ),
+        (&old, &extra, 1, "grants.extra: added\n"),
+        (&extra, &old, 0, "grants.extra: removed\n"),
+    ] {
+        let output = run(&["policy", "compare", "--config", old, new], &[]);
+        assert_eq!(text(&output.stdout), printed, "{}", text(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{new}: {}", text(&output.stderr));
     }
 }
 

@@ -102,6 +102,76 @@ async fn a_changed_policy_applies_to_the_next_request() {
     stage.close().await;
 }
 
+/// A reload logs and audits what a changed template also allows and no longer allows, before the first token of it. A
+/// template that is written differently and allows the same causes neither.
+#[tokio::test]
+async fn a_widened_grant_is_logged_and_audited_before_its_first_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit.jsonl");
+    let config = format!(
+        "[grants.daily-photos]\npolicy = \"daily.json\"\n[audit]\nsink = \"file\"\nfile = {audit:?}\n"
+    );
+    let policy = |actions: &str, day: &str| {
+        format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":{actions},"Resource":"acs:oss:*:*:sample-bucket/{day}/*"}}]}}"#
+        )
+    };
+    let own = policy(r#""oss:GetObject""#, "2015/01/01");
+    let files = [("daily.json", own.as_str())];
+    let stage = Stage::set(Setting { config: &config, files: &files, ..Setting::default() }).await;
+    let start = logs::since(0).len();
+    let same = policy(r#"["oss:GetObject","oss:GetObject"]"#, "2015/01/01");
+    for text in [&same, &policy(r#"["oss:PutObject"]"#, "2015/01/01")] {
+        stage.write("daily.json", text);
+        stage.reload().await.unwrap();
+        stage.get("client-002", "/v1/token").await;
+    }
+    let log = logs::since(start);
+    let changed: Vec<_> =
+        log.lines().filter(|line| line.contains("grant's policy changed")).collect();
+    assert_eq!(changed.len(), 1, "{log}");
+    for part in [
+        " WARN ",
+        "grant.name=\"daily-photos\"",
+        "policy.also_allows=\"oss:PutObject on acs:oss:::sample-bucket/2015/01/01/\"",
+        "policy.no_longer_allows=\"oss:GetObject on acs:oss:::sample-bucket/2015/01/01/\"",
+    ] {
+        assert!(changed[0].contains(part), "{part}: {}", changed[0]);
+    }
+
+    let without = "clients.client-002.grants = [\"read-all\"]\nclients.client-001.grants = [\"daily-photos\", \"read-all\"]\n";
+    stage.write("over.toml", &format!("{without}{config}"));
+    stage.reload().await.unwrap();
+    stage.close().await;
+    let text = std::fs::read_to_string(&audit).unwrap();
+    let lines: Vec<serde_json::Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let events: Vec<_> = lines
+        .iter()
+        .map(|line| {
+            ["Event", "Decision", "Code", "Grant"].map(|key| line[key].as_str().unwrap()).join(" ")
+        })
+        .collect();
+    assert_eq!(
+        events,
+        [
+            "Token Vended Success daily-photos",
+            "Grant Changed Wider daily-photos",
+            "Token Vended Success daily-photos",
+            "Grant Changed Wider daily-photos",
+            "Grant Changed Wider read-all",
+        ]
+    );
+    let change = &lines[1];
+    assert_eq!(change["AlsoAllows"], "oss:PutObject on acs:oss:::sample-bucket/2015/01/01/");
+    assert_eq!(change["NoLongerAllows"], "oss:GetObject on acs:oss:::sample-bucket/2015/01/01/");
+    assert_ne!(change["TemplateSha256"], change["TemplateSha256Before"]);
+    assert_eq!(
+        lines[3]["Reason"],
+        "client `client-001` may use it now; client `client-002` may no longer use it"
+    );
+}
+
 /// An invalid configuration changes nothing, and is logged.
 #[tokio::test]
 async fn an_invalid_configuration_leaves_the_old_one_active() {

@@ -11,7 +11,7 @@ use serde::Deserialize;
 pub(super) struct Entry<'a> {
     pub(super) time: DateTime<Utc>,
     #[serde(borrow)]
-    pub(super) request_id: Cow<'a, str>,
+    pub(super) request_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) decision: Cow<'a, str>,
     #[serde(borrow)]
@@ -37,6 +37,11 @@ pub(super) struct Entry<'a> {
     pub(super) source: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) reason: Option<Cow<'a, str>>,
+    /// Of a changed grant: requests that only the new and only the old template allows.
+    #[serde(borrow)]
+    pub(super) also_allows: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) no_longer_allows: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) role: Option<Cow<'a, str>>,
     #[serde(borrow)]

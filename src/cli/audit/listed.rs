@@ -38,6 +38,13 @@ impl Listed {
             )
         } else {
             write!(out, "  {}: {}", escaped(&entry.code), text(&entry.reason))?;
+            for (verb, request) in
+                [("also allows", &entry.also_allows), ("no longer allows", &entry.no_longer_allows)]
+            {
+                if let Some(request) = request {
+                    write!(out, "; {verb} {}", escaped(request))?;
+                }
+            }
             if let (Some(count), Some(last)) = (entry.count, entry.last) {
                 write!(out, " ({count} times until {})", last.format("%Y-%m-%dT%H:%M:%SZ"))?;
             }

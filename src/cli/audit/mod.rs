@@ -166,6 +166,6 @@ impl FindArgs {
             && self.address.is_none_or(|wanted| {
                 entry.address().and_then(|address| address.parse().ok()) == Some(wanted)
             })
-            && is(self.request_id.as_deref(), Some(&*entry.request_id))
+            && is(self.request_id.as_deref(), entry.request_id.as_deref())
     }
 }

@@ -33,6 +33,10 @@ impl ComparablePolicy {
         Document::read(json, |_, raw| Ok(raw.to_owned())).map(Self)
     }
 
+    pub(crate) fn of(document: Document<String>) -> Self {
+        Self(document)
+    }
+
     /// Whether `other` allows all that this policy allows.
     pub fn inclusion_in(&self, other: &Self) -> Inclusion {
         let placeholders = match Placeholders::of([&self.0, &other.0]) {

@@ -6,6 +6,7 @@ use crate::containment::intersection::ContainmentError;
 use crate::containment::requested_policy::RequestedPolicy;
 use crate::disjoint::{self, Callers, Disjointness, SharedResource};
 use crate::document::problem::PolicyProblem;
+use crate::exact::ComparablePolicy;
 use crate::lint::checks;
 use crate::lint::warning::LintWarning;
 use crate::matching::resource::ResourcePattern;
@@ -142,8 +143,13 @@ impl GrantTemplate {
     }
 
     /// The policy template in a form that is equal for equal templates.
-    pub(crate) fn policy_template(&self) -> String {
+    pub fn policy_template(&self) -> String {
         self.policy.written()
+    }
+
+    /// The policy template, to be compared with another.
+    pub fn comparable_policy(&self) -> ComparablePolicy {
+        ComparablePolicy::of(self.policy.document.map(Text::written))
     }
 
     /// Whether the policy distinguishes users by their issuers.

@@ -8,7 +8,7 @@ use regex::{Regex, RegexBuilder};
 use appserver_domain::{Invalid, KeyPath, Segment, ValueName};
 
 /// The rules that a grant declares for the values in its texts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ValueRules {
     /// The parameters of a request: each is required, and no other is accepted.
     pub params: BTreeMap<ValueName, ValueRule>,
@@ -22,10 +22,10 @@ pub struct ValueRules {
 ///
 /// Whatever its pattern, a rule admits only segments or paths of [`Segment`]'s characters; its
 /// [`Display`](fmt::Display) is the sentence shown to callers.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ValueRule(Kind);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Kind {
     Text { shape: Shape, pattern: Option<Pattern>, max_bytes: usize },
     OneOf(Vec<KeyPath>),
@@ -47,6 +47,14 @@ struct Pattern {
     /// The same between `^(?:` and `)$`.
     anchored: Regex,
 }
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.written == other.written
+    }
+}
+
+impl Eq for Pattern {}
 
 /// The problem of a pattern that is valid alone and not when it is anchored.
 const OPEN_END: &str =
