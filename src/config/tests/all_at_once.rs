@@ -65,7 +65,7 @@ audiences.photos = ["app", "nobody"]
 "#;
 
 #[test]
-fn one_broken_thing_of_every_kind_is_told_in_one_run_with_the_secrets() {
+fn every_kind_of_problem_is_reported_in_one_run_with_those_of_secrets() {
     let folder = folder(&[("appserver.toml", WRONG), ("policy.json", "{")]);
     let file = folder.path().join("appserver.toml");
     let wrong = load_for_check(&[file], &Environment::new(), Mode::Production, SecretsToo::Yes);
@@ -121,7 +121,7 @@ fn paths(text: &str, files: &[(&str, &str)]) -> Vec<String> {
 
 /// A file of a secret is read whatever is wrong beside it.
 #[test]
-fn files_are_read_beside_another_wrong_key_of_their_table() {
+fn a_file_is_read_if_another_key_of_its_table_is_invalid() {
     let text = format!(
         "{SOUND}\n[server]\nmax_streams = 0\n[server.tls]\ncertificate_file = \"no-chain\"\n\
          [sts.access_key]\nsource = \"files\"\nid_file = \"no-id\"\n\
@@ -154,7 +154,7 @@ fn files_are_read_beside_another_wrong_key_of_their_table() {
 
 /// The rule that cannot be read is replaced by one that lets everything in that any rule does.
 #[test]
-fn a_wrong_parameter_does_not_hide_what_is_wrong_with_the_policy() {
+fn an_invalid_parameter_does_not_hide_problems_of_the_policy() {
     let policy = r#"{"Version":"1","Statement":[{"Effect":"Perhaps","Action":"oss:GetObject",
         "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
     for rule in
@@ -168,9 +168,9 @@ fn a_wrong_parameter_does_not_hide_what_is_wrong_with_the_policy() {
     }
 }
 
-/// Each of these is one fault, and told as one.
+/// Each of these is one fault, and reported as one.
 #[test]
-fn what_only_follows_from_another_problem_is_not_told() {
+fn problems_that_only_follow_from_another_are_not_reported() {
     let issuer = "[issuers.company]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"ES256\"]\n\
                   jwks_url = \"https://login.example.com/jwks\"\naudiences.photos = [\"app-one\"]\n";
     for (wrong, path) in [
@@ -215,7 +215,7 @@ fn what_only_follows_from_another_problem_is_not_told() {
 }
 
 #[test]
-fn what_stands_in_the_place_of_a_table_hides_nothing_else() {
+fn a_value_in_place_of_a_table_hides_no_other_problem() {
     let text = "server = 3\nclients = { app = 7 }\nissuers = [1]\n[vend]\nbudget = \"all\"\nmax_cached_tokens = 0\n";
     let expected = ["clients.app", "issuers", "server", "vend.budget", "vend.max_cached_tokens"];
     assert_eq!(paths(text, &[]), expected);
@@ -229,7 +229,7 @@ server: it must be a table: in the environment each of its keys is a variable, `
 
 /// What is missing may be in the file that cannot be read; what is wrong in another one is wrong.
 #[test]
-fn a_file_that_cannot_be_read_hides_no_wrong_value_of_the_others() {
+fn an_unreadable_file_hides_no_problem_of_the_others() {
     let text = "[vend]\nmax_cached_tokens = 0\ncolour = 1\n[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = 1\n\
                 [grants.one]\nrole = \"elsewhere\"\npolicy = \"one.json\"\n[clients.app]\ngrants = [\"other\"]\n";
     let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",

@@ -4,7 +4,7 @@ use super::*;
 use crate::audit::{Durability, OnFailure, SinkSettings};
 
 #[test]
-fn each_problem_of_an_audit_is_named_with_the_way_out() {
+fn each_problem_of_the_audit_is_reported_with_the_way_out() {
     let wrong = format!(
         "[audit]\nsink = \"file\"\non_failure = \"panic\"\nmax_file_bytes = 1\nmax_files = 0\nbuffer_lines = 1\n\
          max_refused_files = 0\nrefusals_per_second = 0\ndurability = \"paper\"\n\
@@ -28,7 +28,7 @@ audit.refusals_per_second: 0 is not between 1 and 4294967295 lines
 }
 
 #[test]
-fn nothing_said_is_the_safer_way_and_a_files_path_starts_at_its_configuration() {
+fn the_audit_defaults_to_refuse_and_its_file_is_relative_to_the_configuration() {
     let audit = |text: &str| {
         let loaded = loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production);
         loaded.unwrap().audit
@@ -47,7 +47,7 @@ fn nothing_said_is_the_safer_way_and_a_files_path_starts_at_its_configuration() 
 
 /// What only this machine knows; nothing is left behind.
 #[test]
-fn a_file_that_cannot_be_made_is_named_with_the_way_out() {
+fn an_audit_file_that_cannot_be_created_is_reported_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     std::fs::create_dir(at("folder")).unwrap();

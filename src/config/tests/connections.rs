@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::*;
 
 #[test]
-fn the_defaults_fit_what_docker_gives_a_stop_and_bound_each_address() {
+fn the_defaults_fit_dockers_grace_period_and_limit_each_address() {
     let settings = loaded(SOUND, &[], Mode::Production).unwrap();
     let server = settings.server;
     assert_eq!((settings.lame_duck.as_secs(), server.drain_timeout.as_secs()), (3, 5));
@@ -19,7 +19,7 @@ fn the_defaults_fit_what_docker_gives_a_stop_and_bound_each_address() {
 
 /// All connections of a balancer have its address, unless it says of each whose it is.
 #[test]
-fn addresses_are_not_bounded_where_they_are_the_balancers() {
+fn connections_per_address_are_unlimited_where_the_address_is_the_balancers() {
     let bound = |server: &str| {
         let text = format!("{SOUND}\n[server]\n{server}");
         let server = loaded(&text, &[], Mode::Production).unwrap().server;
@@ -34,7 +34,7 @@ fn addresses_are_not_bounded_where_they_are_the_balancers() {
 }
 
 #[test]
-fn bounds_beyond_their_bounds_are_named() {
+fn connection_limits_out_of_range_are_reported() {
     let wrong = "[server]\nlisten_backlog = 0\nmax_connection_memory_bytes = 5\n\
                  max_connections_per_address = 1000001\nunauthenticated_idle_timeout_ms = 1";
     insta::assert_snapshot!(problems(wrong), @r"
@@ -47,7 +47,7 @@ server.unauthenticated_idle_timeout_ms: 1 is not between 100 and 3600000 millise
 
 /// T55: whatever a configuration names, and the file itself.
 #[test]
-fn a_pipe_in_place_of_any_file_is_a_problem_and_not_waited_for() {
+fn a_pipe_in_place_of_any_file_is_a_problem_without_a_wait() {
     let issuer = "[issuers.one]\nissuer = \"https://login.example.com/\"\n\
                   audiences.photos = [\"app-one\"]\n";
     let tls = "[server.tls]\ncertificate_file = \"policies/album.json\"\n\
@@ -95,11 +95,11 @@ fn a_pipe_in_place_of_any_file_is_a_problem_and_not_waited_for() {
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
         for file in ["app.toml", "pipe"] {
             let file = folder.path().join(file);
-            let (told, problems) = mpsc::channel();
+            let (reported, problems) = mpsc::channel();
             std::thread::spawn(move || {
                 let loaded = load(&[file], &Environment::new(), Mode::Demo);
                 let read = loaded.and_then(|settings| settings.read_secrets());
-                let _ = told.send(read.map(|_| ()).unwrap_err().to_string());
+                let _ = reported.send(read.map(|_| ()).unwrap_err().to_string());
             });
             let problems = problems.recv_timeout(Duration::from_secs(30));
             let problems = problems.unwrap_or_else(|_| panic!("{named}: a pipe is waited for"));

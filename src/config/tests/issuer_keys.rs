@@ -22,7 +22,7 @@ fn refresh_policy(refresh: u64, max_age: u64) -> RefreshPolicy {
 }
 
 #[test]
-fn keys_are_fetched_from_a_url_or_from_where_the_issuer_says() {
+fn keys_are_fetched_from_a_url_or_through_discovery() {
     let at = |url: &str| KeyAddress::try_from(url.to_owned()).unwrap();
     let given = source(
         "jwks_url = \"https://keys.example.com/jwks\"\nkeys_refresh_secs = 60\nkeys_max_age_secs = 300",
@@ -38,8 +38,8 @@ fn keys_are_fetched_from_a_url_or_from_where_the_issuer_says() {
 }
 
 #[test]
-fn each_problem_of_an_issuers_keys_is_named_with_the_way_out() {
-    let told = [
+fn each_problem_of_an_issuers_keys_is_reported_with_the_way_out() {
+    let reported = [
         "",
         "discovery = false",
         "discovery = true\njwks_url = \"https://keys.example.com/jwks\"",
@@ -61,7 +61,7 @@ fn each_problem_of_an_issuers_keys_is_named_with_the_way_out() {
         let text = format!("{SOUND}\n{}\n{more}", issuer.collect::<Vec<_>>().join("\n"));
         loaded(&text, &[], Mode::Production).map(drop).unwrap_err()
     });
-    insta::assert_snapshot!(told.join("\n"), @r"
+    insta::assert_snapshot!(reported.join("\n"), @r"
 issuers.one: set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
 issuers.one: set the source of its keys by one of `discovery`, `jwks_url`, `jwks_file` and `secret_file`
 issuers.one: 2 of `discovery`, `jwks_url`, `jwks_file` and `secret_file` are set; keep one source of its keys

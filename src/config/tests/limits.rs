@@ -4,7 +4,7 @@ use super::*;
 use crate::limit::{ClientLimits, LimitMode};
 
 #[test]
-fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
+fn the_burst_of_a_limit_defaults_to_one_second_of_its_rate() {
     let limit = |text: &str| {
         let text = format!("{SOUND}\n[clients.app-one.limit]\n{text}");
         loaded(&text, &[], Mode::Production).map(|settings| {
@@ -14,13 +14,13 @@ fn a_limit_has_a_rate_and_its_burst_is_a_seconds_unless_it_is_said() {
     };
     assert_eq!(limit("requests_per_second = 50"), Ok((50, 50)));
     assert_eq!(limit("requests_per_second = 50\nburst = 7"), Ok((50, 7)));
-    let told = [
+    let reported = [
         limit("burst = 7"),
         limit("requests_per_second = 0"),
         limit("requests_per_second = 1\nburst = 0"),
     ];
-    let told = told.map(Result::unwrap_err);
-    insta::assert_snapshot!(told.join("\n"), @r"
+    let reported = reported.map(Result::unwrap_err);
+    insta::assert_snapshot!(reported.join("\n"), @r"
 clients.app-one.limit.requests_per_second: is missing
 clients.app-one.limit.requests_per_second: 0 is not between 1 and 100000 requests
 clients.app-one.limit.burst: 0 is not between 1 and 100000 requests
@@ -28,7 +28,7 @@ clients.app-one.limit.burst: 0 is not between 1 and 100000 requests
 }
 
 #[test]
-fn limits_are_enforced_unless_they_are_said_to_be_in_the_shadow() {
+fn limits_are_enforced_unless_their_mode_is_shadow() {
     let limits = |text: &str| {
         let text = format!("{SOUND}\n{text}");
         loaded(&text, &[], Mode::Production).map(|settings| {
@@ -60,7 +60,7 @@ clients.app-one.subject_limit.requests_per_second: there is no such key; config/
 }
 
 #[test]
-fn failures_of_addresses_are_counted_where_they_are_the_callers_own() {
+fn failures_per_address_are_counted_where_the_address_is_the_callers() {
     let failures = |text: &str| {
         loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production).unwrap().rules.failures
     };

@@ -39,7 +39,7 @@ fn read(tls: &str, files: &[(&str, &str)]) -> Result<Secrets, String> {
 const OWN: &str = "certificate_file = \"tls.crt\"\nkey_file = \"tls.key\"";
 
 #[test]
-fn each_problem_of_a_certificate_is_named_with_its_file() {
+fn each_problem_of_a_certificate_is_reported_with_its_file() {
     let (own, other) = (certificate((2020, 4000)), certificate((2020, 4000)));
     let trusting = format!("{OWN}\nclient_certificates = \"required\"\nclient_ca_file = \"ca\"\n");
     let revoking = format!("{trusting}client_crl_file = \"crl\"\n");
@@ -63,8 +63,8 @@ fn each_problem_of_a_certificate_is_named_with_its_file() {
             &[("tls.crt", &own.chain), ("tls.key", &own.key), ("ca", &own.chain), ("crl", "x")],
         ),
     ];
-    let told = tables.map(|(tls, files)| read(tls, files).err().unwrap());
-    insta::assert_snapshot!(told.join("\n"), @r#"
+    let reported = tables.map(|(tls, files)| read(tls, files).err().unwrap());
+    insta::assert_snapshot!(reported.join("\n"), @r#"
 server.tls.certificate_file: <folder>/tls.crt: No such file or directory (os error 2)
 server.tls.key_file: <folder>/tls.key: No such file or directory (os error 2)
 server.tls.certificate_file: <folder>/tls.crt: it contains no certificate; the file holds the chain in PEM, the server's own certificate first
@@ -85,7 +85,7 @@ server.tls.client_crl_file: <folder>/crl: it contains no usable certificate revo
 
 /// A server that does not start helps nobody; one whose certificate has expired may still help some.
 #[test]
-fn a_certificate_out_of_its_time_is_served_with_a_warning() {
+fn an_expired_certificate_is_served_with_a_warning() {
     let now = Clock::manual("2026-06-01T00:00:00Z".parse().unwrap()).now();
     let warnings = |years| {
         let Pem { chain, key } = certificate(years);
@@ -110,7 +110,7 @@ fn a_certificate_out_of_its_time_is_served_with_a_warning() {
 }
 
 #[test]
-fn what_contradicts_itself_in_the_listeners_keys_is_named() {
+fn contradictions_between_the_listeners_keys_are_reported() {
     let wrong = r#"
         [server]
         listen = "0.0.0.0:8443"
@@ -157,18 +157,18 @@ clients.app-two.certificates: a certificate's name is `dns:`, `uri:`, `email:` o
 }
 
 #[test]
-fn proxies_that_are_trusted_with_nothing_and_certificates_that_nobody_can_show_are_noted() {
+fn unused_proxies_and_unused_certificate_names_cause_warnings() {
     let text = format!(
         "{SOUND}\n[server]\ntrusted_proxies = [\"10.0.0.0/8\"]\n[clients.app-two]\ngrants = [\"album\"]\n\
          certificates = [\"dns:a\"]\n"
     );
     let warnings = loaded(&text, &[], Mode::Production).unwrap().warnings;
-    let told: Vec<_> = warnings.iter().map(|problem| problem.path.as_str()).collect();
-    assert_eq!(told, ["server.trusted_proxies", "clients.app-two.certificates"]);
+    let reported: Vec<_> = warnings.iter().map(|problem| problem.path.as_str()).collect();
+    assert_eq!(reported, ["server.trusted_proxies", "clients.app-two.certificates"]);
 }
 
 #[test]
-fn a_listener_with_a_certificate_may_be_reached_from_elsewhere() {
+fn a_listener_with_a_certificate_may_listen_beyond_loopback() {
     let text = format!("{SOUND}\n[server]\nlisten = \"0.0.0.0:8443\"\n[server.tls]\n{OWN}");
     let settings = loaded(&text, &[], Mode::Production).unwrap();
     assert!(settings.tls.is_some());

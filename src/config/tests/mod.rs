@@ -128,7 +128,7 @@ sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at e
 
 /// Editors and terminals open the file at such a place; the line itself may hold a secret.
 #[test]
-fn a_file_that_is_no_toml_is_named_with_line_and_column_and_so_is_every_other() {
+fn each_file_that_is_not_valid_toml_is_reported_with_line_and_column() {
     let folder = folder(&[
         ("one.toml", "[server]\nlisten = \"127.0.0.1:80\nmax_connections = 7\n"),
         ("two.toml", "# é\n[sts]\nregion = canary-secret\n"),
@@ -149,7 +149,7 @@ fn a_file_that_is_no_toml_is_named_with_line_and_column_and_so_is_every_other() 
 }
 
 #[test]
-fn an_address_to_listen_on_is_shown_by_example() {
+fn an_invalid_listen_address_is_reported_with_an_example() {
     let wrong = "[server]\nlisten = \"8080\"\n[admin]\nlisten = \"localhost:9090\"\n";
     insta::assert_snapshot!(problems(wrong), @r"
 admin.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::]:8080`
@@ -160,7 +160,7 @@ server.listen: it must be an IP address and a port, such as `127.0.0.1:8080`, `0
 }
 
 #[test]
-fn later_layers_come_over_earlier_ones() {
+fn later_layers_override_earlier_ones() {
     let environment = [
         ("APPSERVER__SERVER__LISTEN", "127.0.0.1:8081"),
         (
@@ -184,7 +184,7 @@ fn later_layers_come_over_earlier_ones() {
 }
 
 #[test]
-fn demo_secrets_and_the_demo_key_work_in_the_demo_only() {
+fn demo_secrets_and_the_demo_access_key_are_valid_in_the_demo_only() {
     let hash = crate::auth::SecretHash::of(&"app-two-demo-secret".into()).to_hex();
     let text = format!(
         "{SOUND}\n[clients.app-two]\ngrants = []\nsecret_sha256 = [\"{hash}\"]\n[sts.access_key]\nsource = \"demo\"\n"
@@ -217,7 +217,7 @@ fn a_broad_grant_needs_its_reason() {
 }
 
 #[test]
-fn the_hash_tells_configurations_and_policies_apart() {
+fn the_hash_differs_for_different_configurations_and_policies() {
     let hash = |text: &str| loaded(text, &[], Mode::Production).unwrap().hash;
     assert_eq!(hash(SOUND), hash(SOUND));
     assert_ne!(hash(SOUND), hash(&format!("{SOUND}\n[log]\nfilter = \"debug\"\n")));
@@ -236,7 +236,7 @@ fn a_demo_secret_under_another_name_is_still_refused() {
 
 /// A secret that stands in the wrong place is not repeated in the report.
 #[test]
-fn no_problem_repeats_what_stood_there() {
+fn no_problem_repeats_the_invalid_value() {
     let found = problems(
         r#"
         [server]
@@ -266,7 +266,7 @@ fn no_problem_repeats_what_stood_there() {
 
 /// The example for production names files; the environment can take them back.
 #[test]
-fn an_empty_value_takes_back_what_an_earlier_layer_set() {
+fn an_empty_value_unsets_a_value_of_an_earlier_layer() {
     let text = format!(
         "{SOUND}\n[sts]\nregion = \"cn-hangzhou\"\n[sts.access_key]\nsource = \"files\"\n\
          id_file = \"id\"\nsecret_file = \"secret\"\n"
@@ -284,7 +284,7 @@ fn an_empty_value_takes_back_what_an_earlier_layer_set() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
+fn an_unreadable_file_is_reported_by_name() {
     let folder = folder(&[("broken.toml", "[server\n")]);
     let problem = |name: &str| {
         let problems = load(&[folder.path().join(name)], &Environment::new(), Mode::Production);

@@ -82,7 +82,7 @@ impl World {
 
 /// Server Administration Guide, and what a realm of version 26 issues.
 #[test]
-fn keycloak_s_access_tokens_are_taken_and_its_other_tokens_are_not() {
+fn keycloak_access_tokens_are_accepted_and_its_other_tokens_refused() {
     let world = World::of(
         r#"
         provider = "keycloak"
@@ -117,7 +117,7 @@ fn keycloak_s_access_tokens_are_taken_and_its_other_tokens_are_not() {
 
 /// "Access Token Profiles" and "ID Token Structure".
 #[test]
-fn auth0_s_access_tokens_of_both_profiles_are_taken_and_its_id_tokens_are_not() {
+fn auth0_access_tokens_of_both_profiles_are_accepted_and_its_id_tokens_refused() {
     let world = World::of(
         r#"
         provider = "auth0"
@@ -144,7 +144,7 @@ fn auth0_s_access_tokens_of_both_profiles_are_taken_and_its_id_tokens_are_not() 
 
 /// "Understanding the access token" and "Understanding the identity (ID) token".
 #[test]
-fn cognito_s_access_tokens_are_taken_by_their_client_id() {
+fn cognito_access_tokens_are_accepted_by_their_client_id() {
     let world = World::of(
         r#"
         provider = "cognito"
@@ -174,7 +174,7 @@ fn cognito_s_access_tokens_are_taken_by_their_client_id() {
 
 /// "Access token claims reference" and "ID token claims reference".
 #[test]
-fn entra_s_access_tokens_are_taken_and_id_tokens_without_any_mark_are_not() {
+fn entra_access_tokens_are_accepted_and_unmarked_id_tokens_refused() {
     let tenant = "aaaabbbb-0000-cccc-1111-dddd2222eeee";
     for (issuer, app, version) in [
         (format!("https://login.microsoftonline.com/{tenant}/v2.0"), "azp", "2.0"),
@@ -204,7 +204,7 @@ fn entra_s_access_tokens_are_taken_and_id_tokens_without_any_mark_are_not() {
 
 /// "Validate access tokens" and "ID token claims" of the API reference.
 #[test]
-fn okta_s_access_tokens_prove_the_user_and_not_a_login_name() {
+fn okta_access_tokens_identify_the_user_by_uid_and_not_by_login_name() {
     let world = World::of(
         r#"
         provider = "okta"
@@ -235,7 +235,7 @@ fn okta_s_access_tokens_prove_the_user_and_not_a_login_name() {
 
 /// "OpenID Connect: an ID token's payload".
 #[test]
-fn google_s_id_tokens_are_taken() {
+fn google_id_tokens_are_accepted() {
     let client = "1234987819200.apps.googleusercontent.com";
     let world = World::of(&format!(
         "provider = \"google\"\naudiences.\"{client}\" = [\"app-one\"]\nrequired.email_verified.equals = \"true\""
@@ -254,7 +254,7 @@ fn google_s_id_tokens_are_taken() {
 
 /// "Verify ID tokens using a third-party JWT library".
 #[test]
-fn firebase_s_id_tokens_are_taken_and_anonymous_users_can_be_left_out() {
+fn firebase_id_tokens_are_accepted_and_anonymous_users_can_be_excluded() {
     let world = World::of(
         r#"
         provider = "firebase"
@@ -280,7 +280,7 @@ fn firebase_s_id_tokens_are_taken_and_anonymous_users_can_be_left_out() {
 
 /// "Authenticating users with Sign in with Apple" and "Processing changes for Sign in with Apple accounts".
 #[test]
-fn apple_s_id_tokens_are_taken_and_its_notifications_are_not() {
+fn apple_id_tokens_are_accepted_and_its_notifications_refused() {
     let world = World::of(
         "provider = \"apple\"\naudiences.\"com.mytest.app\" = [\"app-one\"]\nrequired.email_verified.equals = \"true\"",
     );
@@ -300,7 +300,7 @@ fn apple_s_id_tokens_are_taken_and_its_notifications_are_not() {
 }
 
 #[test]
-fn a_provider_says_where_its_keys_are_and_what_is_set_wins() {
+fn a_provider_presets_its_keys_and_explicit_settings_win() {
     let keys = |config: &str| {
         let text = format!("{SOUND}\n[issuers.one]\naudiences.x = [\"app-one\"]\n{config}");
         let mut settings = loaded(&text, &[], Mode::Production).unwrap();
@@ -334,7 +334,7 @@ fn a_provider_says_where_its_keys_are_and_what_is_set_wins() {
 }
 
 #[test]
-fn an_issuer_that_cannot_be_the_providers_is_refused_with_the_right_form() {
+fn an_issuer_that_cannot_be_the_providers_is_refused_with_the_expected_form() {
     for (provider, issuer, way_out) in [
         ("apple", "https://apple.com", "omit it"),
         ("google", "accounts.google.com", "omit it"),
@@ -348,9 +348,12 @@ fn an_issuer_that_cannot_be_the_providers_is_refused_with_the_right_form() {
         ("okta", "https://example.okta.com", "/oauth2/default"),
         ("myspace", "https://example.com", "known providers are"),
     ] {
-        let told = problems(&format!(
+        let reported = problems(&format!(
             "[issuers.one]\nprovider = \"{provider}\"\nissuer = \"{issuer}\"\naudiences.x = [\"app-one\"]"
         ));
-        assert!(told.starts_with("issuers.one") && told.contains(way_out), "{provider}: {told}");
+        assert!(
+            reported.starts_with("issuers.one") && reported.contains(way_out),
+            "{provider}: {reported}"
+        );
     }
 }

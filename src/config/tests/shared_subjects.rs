@@ -43,17 +43,17 @@ fn with_other_path(
         ("secret", &secret),
     ]);
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
-    let told = |settings: Settings| {
+    let reported = |settings: Settings| {
         let warnings = settings.warnings.iter().filter(|one| one.path.ends_with("shared_subjects"));
         warnings.map(|one| format!("{}: {}", one.path, one.message)).collect()
     };
-    settings.map(told).map_err(|problems| problems.to_string())
+    settings.map(reported).map_err(|problems| problems.to_string())
 }
 
 const THREE: [(&str, &str); 3] = [("company", "photo"), ("partner", "photo"), ("social", "photo")];
 
 #[test]
-fn issuers_of_one_client_are_refused_unless_the_grant_tells_their_users_apart() {
+fn issuers_of_one_client_are_refused_unless_the_grant_distinguishes_their_users() {
     insta::assert_snapshot!(with(&THREE, "", "users/${subject}").unwrap_err(), @r"
 grants.own.policy: users of the issuers `company`, `partner`, `social` whose subjects or claims are alike would be one user in `acs:oss:*:*:sample-bucket/users/${subject}/*`: write `${issuer}` beside them, as in `users/${issuer}/${subject}/` (paths move with it: objects that are there stay under the old ones), write `${subject.hash}`, or say in `shared_subjects` why they are the same people
 grants.own.session_name: users of the issuers `company`, `partner`, `social` whose subjects or claims are alike would be one user in `${client}.${subject}`: write `${issuer}` beside them, as in `${issuer}.${subject}`, write `${subject.hash}`, or say in `shared_subjects` why they are the same people
@@ -83,7 +83,7 @@ grants.own.session_name: users of the issuers `company`, `partner`, `social` who
 }
 
 #[test]
-fn issuers_of_different_clients_with_one_grant_are_as_those_of_one() {
+fn issuers_of_different_clients_with_one_grant_are_checked_like_those_of_one_client() {
     let two = [("company", "photo"), ("partner", "video")];
     insta::assert_snapshot!(with(&two, "", "users/${subject}").unwrap_err(), @r"
 grants.own.policy: users of the issuers `company`, `partner` whose subjects or claims are alike would be one user in `acs:oss:*:*:sample-bucket/users/${subject}/*`: write `${issuer}` or `${client}` beside them, as in `users/${issuer}/${subject}/` (paths move with it: objects that are there stay under the old ones), write `${subject.hash}`, or say in `shared_subjects` why they are the same people
@@ -96,7 +96,7 @@ grants.own.policy: users of the issuers `company`, `partner` whose subjects or c
 
 /// One app that writes a user's objects and another that reads them: each with a grant and an issuer of its own.
 #[test]
-fn grants_by_which_users_reach_the_same_objects_are_looked_at_together() {
+fn grants_for_the_same_objects_are_checked_together() {
     let with_other = |policy: &str| {
         let other = format!(
             "[grants.other]\nrole = \"writer\"\npolicy = \"{policy}\"\n\
@@ -118,7 +118,7 @@ fn grants_by_which_users_reach_the_same_objects_are_looked_at_together() {
 /// Users of `company` come by the grant `own`, those of `partner` by `other`; a value of one must not read like a name
 /// of the other.
 #[test]
-fn grants_of_different_issuers_are_refused_where_a_users_value_may_read_like_a_name_in_the_other() {
+fn grants_of_different_issuers_are_refused_where_a_users_value_may_equal_a_name_in_the_other() {
     let between = |own: &str, keys: &str, path: &str| {
         let team =
             |path: &str| if path.contains("team") { "claims.team.kind = \"segment\"" } else { "" };
@@ -177,7 +177,7 @@ grants.other.policy: a user of the issuer `partner` and one of `company` could r
 }
 
 #[test]
-fn an_operator_says_why_users_are_the_same_people_and_not_for_nothing() {
+fn shared_subjects_needs_a_reason_and_a_use() {
     let shared = "shared_subjects = \"one directory feeds all three\"";
     assert_eq!(with(&THREE, shared, "users/${subject}"), Ok(vec![]));
     for no_reason in ["\"true\"", "\"yes\"", "\"1\"", "\"...\""] {
@@ -190,7 +190,7 @@ fn an_operator_says_why_users_are_the_same_people_and_not_for_nothing() {
 
 /// What is advised can be done: in the form of the subject that the text has, and in the text that is meant.
 #[test]
-fn the_advice_fits_the_text_that_merges_users() {
+fn the_suggestion_fits_the_text_that_merges_users() {
     let encoded = with(&THREE, "session_name = \"${client}\"", "users/${subject.encoded}");
     insta::assert_snapshot!(encoded.unwrap_err(), @"grants.own.policy: users of the issuers `company`, `partner`, `social` whose subjects or claims are alike would be one user in `acs:oss:*:*:sample-bucket/users/${subject.encoded}/*`: write `${issuer}` beside them, as in `users/${issuer}/${subject.encoded}/` (paths move with it: objects that are there stay under the old ones), write `${subject.hash}`, or say in `shared_subjects` why they are the same people");
     let name = with(&THREE, "session_name = \"${subject.encoded}\"", "shared").unwrap_err();
@@ -200,7 +200,7 @@ fn the_advice_fits_the_text_that_merges_users() {
 
 /// Nor does the fault wait until everything else is sound.
 #[test]
-fn users_of_two_issuers_are_told_apart_also_in_a_configuration_with_other_faults() {
+fn shared_subjects_are_checked_in_a_configuration_with_other_problems() {
     let faults = "min_duration_secs = 1\nexternal_id = \"*\"\n[clients.photo]\nenabled = \"perhaps\"\n\
                   [issuers.company]\nleeway_secs = 1000";
     let text = |issuer: &str| {

@@ -63,7 +63,7 @@ fn tasks(policy: &str, folder: &str) -> String {
 }
 
 #[test]
-fn the_shipped_policies_let_sdks_do_what_they_are_for_and_nothing_next_to_it() {
+fn the_shipped_policies_allow_their_purpose_and_nothing_beside_it() {
     let mut lines = Vec::new();
     for (policy, own, next) in [
         ("read-all", "2015/", "bob/"),
@@ -94,7 +94,7 @@ upload-only: put multipart resume abort | nothing
 }
 
 #[test]
-fn of_the_shipped_policies_there_is_nothing_to_say() {
+fn the_shipped_policies_cause_no_warnings() {
     for file in std::fs::read_dir(POLICIES).unwrap() {
         let path = file.unwrap().path();
         // It is broad on purpose, and so is its grant.

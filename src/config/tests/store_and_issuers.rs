@@ -6,7 +6,7 @@ use crate::auth::ClaimKind;
 const JWKS: &str = include_str!("../../../config/demo.jwks.json");
 
 #[test]
-fn each_problem_of_a_store_is_named_with_the_way_out() {
+fn each_problem_of_a_store_is_reported_with_the_way_out() {
     let wrong = r#"
         [store]
         kind = "redis"
@@ -34,7 +34,7 @@ store.redis.url: a Redis address is `redis://host:port/database`, or `rediss://`
 }
 
 #[test]
-fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong() {
+fn secrets_of_a_store_are_read_when_needed_and_reported_if_invalid() {
     let text = format!(
         "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"redis://cache\"\nencryption_key_file = \"key\"\n\
          password_file = \"password\""
@@ -51,9 +51,9 @@ fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong(
         let warnings: Vec<_> =
             settings.warnings.iter().map(|problem| problem.path.clone()).collect();
         let root = folder.path().display().to_string();
-        let told = settings.store.read().err();
-        let told = told.map(|problems| problems.to_string().replace(&root, "<folder>"));
-        (warnings, told)
+        let reported = settings.store.read().err();
+        let reported = reported.map(|problems| problems.to_string().replace(&root, "<folder>"));
+        (warnings, reported)
     };
     let good = "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n";
     let warnings = vec!["store.redis.url".to_owned()];
@@ -62,8 +62,8 @@ fn secrets_of_a_store_are_read_when_they_are_needed_and_named_if_they_are_wrong(
         (warnings, None),
         "a password in the clear is advised against"
     );
-    let told = [read("canary", "canary").1, read(good, " \n").1].map(Option::unwrap);
-    insta::assert_snapshot!(told.join("\n"), @r"
+    let reported = [read("canary", "canary").1, read(good, " \n").1].map(Option::unwrap);
+    insta::assert_snapshot!(reported.join("\n"), @r"
 store.redis.encryption_key_file: a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
 store.redis.password_file: <folder>/password: the file is empty
 ");
@@ -71,7 +71,7 @@ store.redis.password_file: <folder>/password: the file is empty
 
 /// Anyone who reaches a Redis without a password can write to it.
 #[test]
-fn a_redis_without_a_password_beyond_this_machine_is_advised_against() {
+fn a_remote_redis_without_a_password_causes_a_warning() {
     let warnings = |url: &str| {
         let text = format!(
             "{SOUND}\n[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nencryption_key_file = \"key\""
@@ -87,13 +87,16 @@ fn a_redis_without_a_password_beyond_this_machine_is_advised_against() {
         assert_eq!(warnings(url), Vec::<String>::new(), "{url}");
     }
     for url in ["redis://cache", "redis://10.0.0.7:6380/2", "rediss://cache"] {
-        let [told] = &warnings(url)[..] else { panic!("{url}") };
-        assert!(told.starts_with("Redis is used without a password beyond this machine"), "{told}");
+        let [reported] = &warnings(url)[..] else { panic!("{url}") };
+        assert!(
+            reported.starts_with("Redis is used without a password beyond this machine"),
+            "{reported}"
+        );
     }
 }
 
 #[test]
-fn each_problem_of_an_issuer_is_named_with_the_way_out() {
+fn each_problem_of_an_issuer_is_reported_with_the_way_out() {
     let wrong = r#"
         [issuers.one]
         issuer = "https://login.example.com/"
@@ -142,7 +145,7 @@ issuers.two.jwks_file: <folder>/jwks.json: No such file or directory (os error 2
 }
 
 #[test]
-fn the_demo_issuers_key_is_taken_in_the_demo_only_and_no_issuer_twice() {
+fn the_demo_issuers_key_is_valid_in_the_demo_only_and_issuers_are_unique() {
     let issuer = |name: &str| {
         format!(
             "[issuers.{name}]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"ES256\"]\n\
@@ -208,7 +211,7 @@ fn an_issuers_own_names_keep_their_case_and_dots() {
 }
 
 #[test]
-fn a_table_of_clients_and_a_typed_claim_say_what_is_wrong_with_them() {
+fn problems_of_client_ids_and_typed_claims_are_reported() {
     let wrong = r#"
         [clients.app-two]
         grants = ["album"]

@@ -4,15 +4,15 @@ use super::*;
 
 #[test]
 fn tickets_need_a_key_and_a_public_url_and_each_problem_names_the_way_out() {
-    let told = |text: &str| {
+    let reported = |text: &str| {
         loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production).map(|_| ()).unwrap_err()
     };
     let url = "[server]\npublic_url = \"https://vend.example.com\"\n";
     let all = [
-        told("[tickets]\nkey_file = \"key\"\n"),
-        told(&format!("{url}[tickets]\nprevious_key_file = \"key\"\n")),
-        told(&format!("{url}[tickets]\nkey_file = \"key\"\nmax_lifetime_secs = 86401\n")),
-        told(
+        reported("[tickets]\nkey_file = \"key\"\n"),
+        reported(&format!("{url}[tickets]\nprevious_key_file = \"key\"\n")),
+        reported(&format!("{url}[tickets]\nkey_file = \"key\"\nmax_lifetime_secs = 86401\n")),
+        reported(
             "[server]\npublic_url = \"http://canary.example.com\"\n[tickets]\nkey_file = \"key\"\n",
         ),
     ];
@@ -33,7 +33,7 @@ server.public_url: a public URL reads `https://<host>`, with a port and the begi
 }
 
 #[test]
-fn the_keys_are_read_beside_their_file_and_what_is_wrong_with_both_is_told_at_once() {
+fn problems_of_both_ticket_keys_are_reported_at_once() {
     let text = format!(
         "{SOUND}\n[server]\npublic_url = \"https://vend.example.com\"\n\
          [tickets]\nkey_file = \"new\"\nprevious_key_file = \"old\"\n"

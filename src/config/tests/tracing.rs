@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn nothing_is_traced_unless_a_collector_is_named() {
+fn tracing_is_off_unless_a_collector_is_set() {
     assert!(loaded(SOUND, &[], Mode::Production).unwrap().tracing.is_none());
     let endpoint = [("APPSERVER__TRACING__OTLP_ENDPOINT", "http://127.0.0.1:4318")];
     let settings = loaded(SOUND, &endpoint, Mode::Production).unwrap();
@@ -13,7 +13,7 @@ fn nothing_is_traced_unless_a_collector_is_named() {
 }
 
 #[test]
-fn each_problem_of_tracing_is_named_with_the_way_out() {
+fn each_problem_of_tracing_is_reported_with_the_way_out() {
     let wrong = r#"
         [tracing]
         otlp_endpoint = "grpc://collector:4317"
@@ -37,7 +37,7 @@ tracing.timeout_ms: 0 is not between 100 and 60000 milliseconds
 
 /// The file holds a secret: its problems are reported without its content.
 #[test]
-fn headers_are_read_from_their_file_and_told_to_nobody() {
+fn headers_are_read_from_their_file_and_never_printed() {
     let read = |headers: &str| {
         let config =
             "[tracing]\notlp_endpoint = \"https://otlp.example.com\"\nheaders_file = \"headers\"";
@@ -57,7 +57,7 @@ fn headers_are_read_from_their_file_and_told_to_nobody() {
     assert_eq!(settings.headers["authorization"], "Bearer canary=");
     assert_eq!(settings.headers["x-tenant"], "one");
     assert!(!format!("{settings:?}").contains("canary"), "{settings:?}");
-    for (bad, told) in [
+    for (bad, reported) in [
         ("", "the file is empty"),
         ("canary", "line 1 is not `name=value`, as a header can be"),
         ("a=1\nno name=canary", "line 2 is not `name=value`, as a header can be"),
@@ -65,6 +65,6 @@ fn headers_are_read_from_their_file_and_told_to_nobody() {
         ("a=", "line 1 is not `name=value`, as a header can be"),
     ] {
         let problem = read(bad).unwrap_err();
-        assert_eq!(problem, format!("tracing.headers_file: <folder>/headers: {told}"));
+        assert_eq!(problem, format!("tracing.headers_file: <folder>/headers: {reported}"));
     }
 }

@@ -39,7 +39,7 @@ fn all() -> Vec<(Vec<String>, Option<toml::Value>)> {
 }
 
 /// The problems of this key if it has this value and nothing else is configured.
-fn told(folder: &Path, path: &[String], value: &toml::Value) -> Vec<String> {
+fn reported(folder: &Path, path: &[String], value: &toml::Value) -> Vec<String> {
     let wrap =
         |value, key: &String| toml::Value::Table(toml::Table::from_iter([(key.clone(), value)]));
     let file = path.iter().rev().fold(value.clone(), wrap);
@@ -51,7 +51,7 @@ fn told(folder: &Path, path: &[String], value: &toml::Value) -> Vec<String> {
 }
 
 #[test]
-fn every_key_refuses_every_other_type_by_name_with_the_type_that_it_takes() {
+fn every_key_refuses_every_other_type_and_names_its_own() {
     let folder = tempfile::tempdir().unwrap();
     let kinds: toml::Table = toml::from_str(
         "a = true\nb = 1\nc = 1.5\nd = \"true\"\ne = [\"1\"]\nf = { one = 1 }\ng = 2015-01-01\nh = \"1\"\n",
@@ -88,10 +88,10 @@ fn every_key_refuses_every_other_type_by_name_with_the_type_that_it_takes() {
                 }
                 _ => (wrong.clone(), entry),
             };
-            let told = told(folder.path(), entry, &value);
+            let reported = reported(folder.path(), entry, &value);
             assert!(
-                matches!(&told[..], [told] if told.contains(&format!("it must be {expected}"))),
-                "{} = {wrong}: {told:?}",
+                matches!(&reported[..], [reported] if reported.contains(&format!("it must be {expected}"))),
+                "{} = {wrong}: {reported:?}",
                 path.join("."),
             );
         }
@@ -100,23 +100,24 @@ fn every_key_refuses_every_other_type_by_name_with_the_type_that_it_takes() {
 }
 
 #[test]
-fn every_table_refuses_what_is_none() {
+fn every_table_refuses_other_values() {
     let folder = tempfile::tempdir().unwrap();
     let tables = all().into_iter().filter(|(path, shown)| {
         shown.is_none() && !(path[0] == "issuers" && path.len() == 4 && path[2] == "claims")
     });
     for (path, _) in tables {
         for wrong in [toml::Value::Integer(3), "three".into(), toml::Value::Array(vec![])] {
-            let told = told(folder.path(), &path, &wrong);
-            let is_told = matches!(&told[..], [told] if told.starts_with("it must be a table"));
-            assert!(is_told, "{path:?} = {wrong}: {told:?}");
+            let reported = reported(folder.path(), &path, &wrong);
+            let is_told =
+                matches!(&reported[..], [reported] if reported.starts_with("it must be a table"));
+            assert!(is_told, "{path:?} = {wrong}: {reported:?}");
         }
     }
 }
 
 /// It has no other type.
 #[test]
-fn text_from_the_environment_becomes_what_its_key_takes() {
+fn text_from_the_environment_is_converted_to_the_type_of_its_key() {
     let variables = [
         ("APPSERVER__SERVER__BEHIND_PROXY", "yes"),
         ("APPSERVER__SERVER__MAX_CONNECTIONS", "7"),

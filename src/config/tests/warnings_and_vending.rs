@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn every_bound_of_vending_is_kept_and_told() {
+fn vending_values_out_of_range_are_reported() {
     let wrong = r"
         [sts]
         max_attempts = 0
@@ -37,7 +37,7 @@ vend.stale_remaining_secs: 59 is not between 60 and 3600 seconds
 }
 
 #[test]
-fn numbers_of_vending_arrive_where_they_belong() {
+fn vending_values_reach_their_settings() {
     let text = "[vend]\nmin_remaining_secs = 2400\nmax_cached_tokens = 7\n[vend.budget]\nrefresh_percent = 50\n\
                 [sts]\nmax_attempts = 3\n";
     let vend = loaded(&format!("{SOUND}\n{text}"), &[], Mode::Production).unwrap().vend;
@@ -50,7 +50,7 @@ fn numbers_of_vending_arrive_where_they_belong() {
 
 /// T12.
 #[test]
-fn tokens_that_sdks_would_throw_away_at_once_are_noted_with_the_sdks_names() {
+fn tokens_that_sdks_would_discard_at_once_cause_a_warning_that_names_the_sdks() {
     let warnings = |variables: &[(&str, &str)]| {
         let settings = loaded(SOUND, variables, Mode::Production).unwrap();
         let of_grants = settings.warnings.iter().filter(|note| note.path.starts_with("grants."));
@@ -67,7 +67,7 @@ fn tokens_that_sdks_would_throw_away_at_once_are_noted_with_the_sdks_names() {
 }
 
 #[test]
-fn what_a_grants_policy_will_not_do_as_meant_is_told_with_the_statement_corrected() {
+fn a_warning_about_a_grants_policy_suggests_the_corrected_statement() {
     let folder = tempfile::tempdir().unwrap();
     let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject",
         "Resource":"acs:oss:*:*:sample-bucket/uploads/*"}]}"#;
@@ -122,7 +122,7 @@ const ISSUER: &str = "[issuers.company]\nissuer = \"https://login.example.com/\"
      jwks_url = \"https://login.example.com/jwks\"\naudiences.photos = [\"app\"]\n";
 
 #[test]
-fn a_client_that_every_request_of_is_refused_is_told_with_the_way_out() {
+fn a_client_whose_every_request_is_refused_causes_a_warning() {
     let app = |lines: &str| warnings("a", &format!("[clients.app]\n{lines}\n"));
     assert_eq!(app(&format!("grants = [\"own\"]\n{SECRET}")), [""; 0]);
     assert_eq!(app(&format!("grants = [\"own\"]\n{ISSUER}")), [""; 0]);
@@ -137,7 +137,7 @@ clients.app.grants: it holds no grant, so each of its requests for a token is re
 }
 
 #[test]
-fn a_grant_that_takes_what_no_token_brings_is_told_with_the_way_out() {
+fn a_grant_that_needs_a_claim_of_no_token_causes_a_warning() {
     let claims = "claims.team.kind = \"segment\"";
     let clients = format!("[clients.app]\ngrants = [\"own\"]\n{SECRET}\n");
     let of = |resource: &str, grant: &str, issuers: &str| {
@@ -150,7 +150,7 @@ fn a_grant_that_takes_what_no_token_brings_is_told_with_the_way_out() {
 }
 
 #[test]
-fn claims_and_addresses_that_are_written_as_few_are_called_are_told() {
+fn unusual_claim_names_and_key_urls_cause_a_warning() {
     let clients = "[clients.app]\ngrants = [\"own\"]\n";
     let issuer = ISSUER.replace("/jwks", "")
         + "required.\"realm_access.roles\" = { contains = [\"a\"] }\n\
