@@ -34,7 +34,7 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
         Ok(warnings) => {
             say("The configuration is valid.")?;
             for Problem { path, message } in &warnings {
-                say(format_args!("note: {path}: {message}"))?;
+                say(format_args!("warning: {path}: {message}"))?;
             }
         }
         // The problems are this command's result.

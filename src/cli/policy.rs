@@ -328,7 +328,7 @@ fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
             say(format_args!("{}: {problem}", file.display()))?;
         }
         for warning in &warnings {
-            say(format_args!("note: {}: {warning}", file.display()))?;
+            say(format_args!("warning: {}: {warning}", file.display()))?;
         }
         count += problems.len();
         broad |= problems.iter().any(PolicyProblem::is_breadth);

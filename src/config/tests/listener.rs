@@ -90,7 +90,9 @@ fn an_expired_certificate_is_served_with_a_warning() {
     let warnings = |years| {
         let Pem { chain, key } = certificate(years);
         let secrets = read(OWN, &[("tls.crt", &chain), ("tls.key", &key)]).unwrap();
-        let at = |now| secrets.warning(now).map(|note| format!("{}: {}", note.path, note.message));
+        let at = |now| {
+            secrets.warning(now).map(|warning| format!("{}: {}", warning.path, warning.message))
+        };
         (at(now), at(now + chrono::TimeDelta::days(205)))
     };
     assert_eq!(warnings((2020, 2030)), (None, None));

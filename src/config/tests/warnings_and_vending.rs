@@ -53,8 +53,9 @@ fn vending_values_reach_their_settings() {
 fn tokens_that_sdks_would_discard_at_once_cause_a_warning_that_names_the_sdks() {
     let warnings = |variables: &[(&str, &str)]| {
         let settings = loaded(SOUND, variables, Mode::Production).unwrap();
-        let of_grants = settings.warnings.iter().filter(|note| note.path.starts_with("grants."));
-        let lines = of_grants.map(|note| format!("{}: {}", note.path, note.message));
+        let of_grants =
+            settings.warnings.iter().filter(|warning| warning.path.starts_with("grants."));
+        let lines = of_grants.map(|warning| format!("{}: {}", warning.path, warning.message));
         lines.collect::<Vec<_>>().join("\n")
     };
     assert_eq!(warnings(&[]), "");
@@ -113,7 +114,7 @@ fn warnings(resource: &str, text: &str) -> Vec<String> {
     let folder = folder(&[("app.toml", &toml), ("own.json", &policy)]);
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
     let warnings = settings.unwrap().warnings;
-    warnings.into_iter().map(|note| format!("{}: {}", note.path, note.message)).collect()
+    warnings.into_iter().map(|warning| format!("{}: {}", warning.path, warning.message)).collect()
 }
 
 const SECRET: &str =
