@@ -14,6 +14,9 @@ use super::line::TokenFields;
 /// How long the writer collects lines that no request waits for. A wake-up for each line would cost more than the rest
 /// of a cache hit.
 const BATCH_FOR: Duration = Duration::from_millis(5);
+/// The most lines beyond the queue's limit with which a changed grant still finds space: about 10 MB. Each reload adds such
+/// lines, and with a stuck sink nothing removes them.
+const MAX_BEYOND_FOR_GRANTS: usize = 10_000;
 /// How often counted refusals are written.
 const REPORT_EVERY: Duration = Duration::from_secs(10);
 
@@ -114,11 +117,19 @@ impl Queue {
         Some(batch)
     }
 
-    /// Adds a line behind the earlier ones of tokens, in the same file, even if there is no space: one that retracts an
-    /// earlier line, or tells of a changed grant.
-    pub(super) fn push_beyond_limit(&self, line: &str) -> bool {
+    /// Adds the line that retracts an earlier one, behind it in the same file. It needs no free space.
+    pub(super) fn push_retraction(&self, line: &str) -> bool {
+        self.push_below(usize::MAX, line)
+    }
+
+    /// Adds the line of a changed grant behind the earlier ones of tokens, even if there is no space for tokens.
+    pub(super) fn push_grant(&self, line: &str) -> bool {
+        self.push_below(self.max_lines.saturating_add(MAX_BEYOND_FOR_GRANTS), line)
+    }
+
+    fn push_below(&self, max_lines: usize, line: &str) -> bool {
         let mut state = self.state();
-        if state.closed {
+        if state.len() >= max_lines || state.closed {
             return false;
         }
         state.lines.grant(line, None);
@@ -380,6 +391,15 @@ mod tests {
         let refused = (0..8).filter(|_| queue.push_refused("{}\n")).count();
         let granted = (0..8).filter(|_| push(&queue, "{}\n")).count();
         assert_eq!((refused, granted, queue.len()), (6, 2, 8));
+    }
+
+    #[test]
+    fn changed_grants_find_space_in_a_full_queue_and_not_without_bound() {
+        let queue = Queue::new(2, false);
+        assert!(push(&queue, "a\n") && push(&queue, "b\n") && !push(&queue, "c\n"));
+        let grants = (0..2 * MAX_BEYOND_FOR_GRANTS).filter(|_| queue.push_grant("{}\n")).count();
+        assert_eq!(grants, MAX_BEYOND_FOR_GRANTS);
+        assert!(queue.push_retraction("d\n"));
     }
 
     #[test]

@@ -259,10 +259,10 @@ impl Trail {
         }
     }
 
-    /// Records that a reload changes a grant; called before the change is active. The line needs no space and keeps its
-    /// place before those of later tokens, so that no token of the changed grant is written, or waited for, before it.
+    /// Records that a reload changes a grant; called before the change is active. The line is queued even
+    /// if there is no space for tokens, up to a bound, and keeps its place before those of later tokens.
     pub(crate) fn grant_changed(&self, record: &GrantRecord<'_>) {
-        if !self.shared.queue.push_beyond_limit(&record.line(&self.shared.tail)) {
+        if !self.shared.queue.push_grant(&record.line(&self.shared.tail)) {
             self.shared.count_lost();
         }
     }
@@ -273,7 +273,7 @@ impl Trail {
         let Shared { queue, refusals, tail, .. } = &*self.shared;
         if request.is_granted.load(Ordering::Relaxed) {
             let line = line::format(&request, decision, tail);
-            if !queue.push_beyond_limit(&line) {
+            if !queue.push_retraction(&line) {
                 self.shared.count_lost();
             }
             return;

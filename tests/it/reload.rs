@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use appserver_emulator::Fault;
 
+use crate::binary::{run, text};
 use crate::logs;
 use crate::stage::{Setting, Stage, TIME_LIMIT, secret};
 
@@ -170,6 +171,55 @@ async fn a_widened_grant_is_logged_and_audited_before_its_first_token() {
         lines[3]["Reason"],
         "client `client-001` may use it now; client `client-002` may no longer use it"
     );
+}
+
+/// A reload that adds a grant, makes another incomparable, and one that removes the first: each is in the log and in the
+/// audit, where `audit find` lists it.
+#[tokio::test]
+async fn added_removed_and_incomparable_grants_are_logged_and_audited() {
+    let folder = tempfile::tempdir().unwrap();
+    let audit = folder.path().join("audit.jsonl");
+    let config = format!(
+        "[grants.daily-photos]\npolicy = \"daily.json\"\n[audit]\nsink = \"file\"\nfile = {audit:?}\n"
+    );
+    let own = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket"}]}"#;
+    let two_kinds = r#","Condition":{"StringLike":{"oss:Prefix":"a*"},"NumericLessThan":{"oss:Prefix":"5"}}}]}"#;
+    let files = [("daily.json", own), ("extra.json", own)];
+    let stage = Stage::set(Setting { config: &config, files: &files, ..Setting::default() }).await;
+    let start = logs::since(0).len();
+    stage.write("daily.json", &own.replace("}]}", two_kinds));
+    let extra = "[grants.extra]\nrole = \"oss-readonly\"\npolicy = \"extra.json\"\n";
+    for text in [format!("{extra}{config}"), config] {
+        stage.write("over.toml", &text);
+        stage.reload().await.unwrap();
+    }
+    stage.close().await;
+    let log = logs::since(start);
+    for parts in [
+        [" INFO ", "grant added", "grant.name=\"extra\""],
+        [" INFO ", "grant removed", "grant.name=\"extra\""],
+        [" WARN ", "grant's policy changed", "policy.undecided=\"a condition key is compared"],
+    ] {
+        let lines = log.lines().filter(|line| parts.iter().all(|part| line.contains(part)));
+        assert_eq!(lines.count(), 1, "{parts:?}: {log}");
+    }
+    let found = |grant: &str| {
+        let file = audit.display().to_string();
+        text(&run(&["audit", "find", "--grant", grant, &file], &[]).stdout)
+            .lines()
+            .filter_map(|line| Some(line.split_once("Z  ")?.1.to_owned()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        found("extra"),
+        [
+            "Added    -  grant extra  from -  Wider: -",
+            "Removed  -  grant extra  from -  NotWider: -",
+        ]
+    );
+    let incomparable = found("daily-photos").concat();
+    let expected = "Changed  -  grant daily-photos  from -  Undecided: its templates cannot be compared: a condition key";
+    assert!(incomparable.starts_with(expected), "{incomparable}");
 }
 
 /// An invalid configuration changes nothing, and is logged.
