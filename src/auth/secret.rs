@@ -41,6 +41,11 @@ impl SecretHash {
         self.is_same(&Self([0; 32]))
     }
 
+    /// For comparing configured hashes with each other. An offered secret is compared with [`SecretHash::is_same`].
+    pub(crate) fn digest(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// Identifies the secret in tickets that are issued with it.
     pub(super) fn as_parent(&self) -> Fingerprint {
         Fingerprint::of([b"secret".as_slice(), &self.0])

@@ -21,6 +21,7 @@ mod settings;
 mod shared_subjects;
 mod source;
 mod tables;
+mod unknown_keys;
 mod warnings;
 
 use std::net::SocketAddr;
@@ -56,6 +57,11 @@ pub(crate) fn load_for_check(
     secrets: SecretsToo,
 ) -> Result<Settings, Problems> {
     Source::new(files, environment, mode).load_for(secrets)
+}
+
+/// The built-in defaults, with every key and its documentation.
+pub(crate) fn defaults() -> &'static str {
+    layers::DEFAULTS
 }
 
 /// The admin listener's address, whatever else is wrong with the configuration.

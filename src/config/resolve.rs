@@ -20,7 +20,7 @@ use super::sections::{
 use super::settings::{RuleSettings, Settings};
 use super::shared_subjects::{self, Users};
 use super::source::Source;
-use super::warnings;
+use super::{unknown_keys, warnings};
 use appserver_domain::ClientId;
 
 pub(super) fn resolve(
@@ -41,7 +41,8 @@ pub(super) fn resolve(
     for path in unknown {
         // serde_ignored's notation for optional tables.
         let path = path.replace(".?", "");
-        problems.add(path, "there is no such key; config/default.toml lists them all");
+        let message = unknown_keys::message(&path);
+        problems.add(path, message);
     }
 
     let public_url = std::mem::take(&mut raw.server.public_url);
@@ -87,6 +88,7 @@ pub(super) fn resolve(
     let of_issuers = shared_subjects::check(&users, &shared, &mut problems);
     // Without a server nothing is resolved, whatever the value is.
     let request_timeout = server.as_ref().map(|server| server.request_timeout).unwrap_or_default();
+    let repeated_grants = warnings::repeated_grants(&holders);
     let grants = grants::grants(entitlements, holders, request_timeout);
 
     if secrets == SecretsToo::Yes && !problems.is_empty() {
@@ -104,6 +106,10 @@ pub(super) fn resolve(
         warnings.extend(tracing.as_ref().and_then(TracingSource::warning));
         warnings.extend(of_policies);
         warnings.extend(of_issuers);
+        warnings.extend(repeated_grants);
+        warnings.extend(warnings::unused_roles(&json));
+        warnings.extend(warnings::unread_variables(&environment));
+        warnings.extend(admin_listen.and_then(admin::warning));
         let (server, log) = (server?, log?);
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));

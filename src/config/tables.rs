@@ -43,6 +43,28 @@ const TABLES: &[&str] = &[
     "vend.budget",
 ];
 
+/// The tables at the top.
+pub(super) fn sections() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().copied().filter(|table| !table.contains('.'))
+}
+
+/// The tables directly in this one, by their names in it; `""` is the top.
+pub(super) fn tables_in(parent: &str) -> impl Iterator<Item = &'static str> {
+    let below = move |table: &&'static str| match table.rsplit_once('.') {
+        Some((above, name)) => (above == parent && name != "*").then_some(name),
+        None => parent.is_empty().then_some(*table),
+    };
+    TABLES.iter().filter_map(below)
+}
+
+/// The entry of [`TABLES`] that this path is one of; `""` for the top.
+pub(super) fn table_of(path: &[&str]) -> Option<&'static str> {
+    if path.is_empty() {
+        return Some("");
+    }
+    TABLES.iter().copied().find(|table| fits(table, path))
+}
+
 /// Replaces other values by an empty table where a table belongs, and notes the paths.
 pub(super) fn correct(layer: &mut Value, problems: &mut Problems, corrected: &mut Vec<String>) {
     correct_below(layer, &mut Vec::new(), problems, corrected);
@@ -93,10 +115,11 @@ pub(super) fn correct_variables(
 }
 
 fn is_table(path: &[String]) -> bool {
-    let fits = |table: &&str| {
-        let names = table.split('.');
-        names.clone().count() == path.len()
-            && names.zip(path).all(|(name, own)| name == "*" || name == own)
-    };
-    TABLES.iter().any(fits)
+    TABLES.iter().any(|table| fits(table, path))
+}
+
+fn fits(table: &str, path: &[impl AsRef<str>]) -> bool {
+    let names = table.split('.');
+    names.clone().count() == path.len()
+        && names.zip(path).all(|(name, own)| name == "*" || name == own.as_ref())
 }

@@ -279,3 +279,18 @@ fn policy_compare_shows_a_request_that_only_one_of_two_policies_allows() {
     assert_eq!(output.status.code(), Some(64));
     assert!(text(&output.stderr).contains("broken.json: "), "{}", text(&output.stderr));
 }
+
+#[test]
+fn check_takes_the_file_with_and_without_the_option_and_prints_the_defaults() {
+    let file = "config/production.example.toml";
+    let check = |arguments: &[&str]| {
+        let output = run(&[&["check", "--without-access-key"], arguments].concat(), &[]);
+        (output.status.code(), text(&output.stdout))
+    };
+    let named = check(&["--config", file]);
+    assert_eq!(named.0, Some(0), "{}", named.1);
+    assert_eq!(check(&[file]), named);
+    let defaults = run(&["check", "--defaults"], &[]);
+    let documented = std::fs::read_to_string(crate::stage::repository("config/default.toml"));
+    assert_eq!(text(&defaults.stdout), documented.unwrap());
+}

@@ -505,7 +505,7 @@ async fn an_invalid_configuration_is_not_tested() {
     let Ended(code, printed) = setup.run("[server]\ncolour = \"red\"");
     insta::assert_snapshot!(printed, @r#"
 appserver: the configuration has 1 problem:
-server.colour: there is no such key; config/default.toml lists them all
+server.colour: there is no such key; `appserver check --defaults` prints all keys
 "#);
     let Ended(keyless, output) = setup.run_as(("testid", ""), "", &[]);
     assert!(output.contains("sts.access_key: an AccessKey's secret is not empty"), "{output}");

@@ -6,6 +6,10 @@ use crate::auth::{ClaimKind, ClaimPath, ClaimRule, NamedClaim};
 use crate::config::field::{Field, List};
 use crate::config::problems::Problems;
 
+/// The message about a pattern that matches only the empty text.
+pub(super) const EMPTY_PATTERN: &str =
+    "it must not be empty: write a regular expression for the whole text, or remove the key";
+
 /// A claim for policies: its name, if it is a JSON string, or its name and JSON type.
 #[derive(Debug, Deserialize)]
 #[serde(
@@ -70,6 +74,10 @@ pub(crate) fn claim_rule(
     let contains = problems.take(raw.contains);
     match (equals, pattern, contains) {
         (Some(text), None, None) => Some(ClaimRule::Equals(text)),
+        (None, Some(pattern), None) if pattern.is_empty() => {
+            problems.add(format!("{path}.pattern"), EMPTY_PATTERN);
+            None
+        }
         (None, Some(pattern), None) => ClaimRule::pattern(&pattern)
             .map_err(|error| problems.add_error(format!("{path}.pattern"), &error))
             .ok(),

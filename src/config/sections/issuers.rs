@@ -143,6 +143,13 @@ fn issuer(
         issuer_keys::resolve(path, keys, name.as_deref(), algorithms.as_deref(), mode, problems);
     let (mut audiences, mut audiences_are_invalid) = (BTreeMap::new(), false);
     for (audience, clients) in raw.audiences {
+        if audience.is_empty() {
+            problems.add(
+                at("audiences"),
+                "an audience must not be empty: write the `aud` of the tokens",
+            );
+            audiences_are_invalid = true;
+        }
         let path = format!("{path}.audiences.{audience}");
         let Some(List(clients)) = problems.take(clients) else {
             audiences_are_invalid = true;
@@ -174,6 +181,9 @@ fn issuer(
     }
     let mut client_ids = BTreeMap::new();
     for (value, client) in raw.client_ids {
+        if value.is_empty() {
+            problems.add(at("client_ids"), "a value must not be empty: write the claim's value");
+        }
         let path = format!("{path}.client_ids.{value}");
         let Some(client) = problems.take(client) else { continue };
         let is_named = audiences.values().any(|clients: &Vec<_>| clients.contains(&client));

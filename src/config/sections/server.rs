@@ -162,6 +162,6 @@ fn proxies(
     Some((TrustedProxies::new(trusted, header), warning))
 }
 
-fn is_loopback(ip: IpAddr) -> bool {
+pub(crate) fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }

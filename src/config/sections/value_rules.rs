@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::claims::EMPTY_PATTERN;
 use crate::config::bounds::{Bounded, Bytes};
 use crate::config::field::{Field, List};
 use crate::config::problems::Problems;
@@ -43,8 +44,12 @@ pub(crate) fn value_rules(
     let mut resolve = |(name, raw): (String, RawValueRule)| {
         let path = format!("{path}.{name}");
         let kind = problems.require(raw.kind);
-        let pattern_is_invalid = raw.pattern.is_invalid();
+        let mut pattern_is_invalid = raw.pattern.is_invalid();
         let pattern = problems.take(raw.pattern);
+        if pattern.as_deref() == Some("") {
+            problems.add(format!("{path}.pattern"), EMPTY_PATTERN);
+            pattern_is_invalid = true;
+        }
         let max_length = problems.or(raw.max_length_bytes, const { MaxLength::new(64) });
         let max_length: Option<usize> = max_length.map(Bounded::get);
         let values_are_invalid = raw.values.is_invalid();

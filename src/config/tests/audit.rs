@@ -13,7 +13,7 @@ fn each_problem_of_the_audit_is_reported_with_the_way_out() {
     );
     insta::assert_snapshot!(problems(&wrong), @r"
 audit.buffer_lines: 1 is not between 10 and 1000000 lines
-audit.colour: there is no such key; config/default.toml lists them all
+audit.colour: there is no such key; `appserver check --defaults` prints all keys
 audit.durability: it must be `queue`, `process` or `disk`
 audit.file: it is missing: the sink `file` needs a path
 audit.instance: it is at most 64 characters long, and none of them is a control character

@@ -55,7 +55,7 @@ auth_failure_limit.per_client_per_minute: 100001 is not between 1 and 100000 fai
 clients.app-one.limit.mode: it must be `enforce` or `shadow`
 clients.app-one.subject_limit.burst: 100001 is not between 1 and 100000 requests
 clients.app-one.subject_limit.requests_per_minute: is missing
-clients.app-one.subject_limit.requests_per_second: there is no such key; config/default.toml lists them all
+clients.app-one.subject_limit.requests_per_second: there is no such key; `appserver check --defaults` prints all keys
 ");
 }
 

@@ -117,7 +117,7 @@ grants.Loud.policy: <folder>/policies/album.json: Statement[0].Resource: `${para
 grants.lost.policy: <folder>/policies/lost.json: No such file or directory (os error 2)
 grants.lost.role: there is no role `nobody`; add `[roles.nobody]` or name another
 roles.writer.arn: a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`
-server.colour: there is no such key; config/default.toml lists them all
+server.colour: there is no such key; `appserver check --defaults` prints all keys
 server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
 server.listen: plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set `server.behind_proxy = true` where a proxy in front of AppServer terminates TLS
 server.max_connections: it must be an integer
@@ -358,4 +358,37 @@ fn a_grant_may_be_called_as_a_path_key_is() {
     ]);
     let loaded = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
     assert_eq!(loaded.map(|_| ()), Ok(()));
+}
+
+#[test]
+fn the_message_about_an_unknown_key_suggests_the_nearest_key_of_its_table() {
+    let text = r#"
+        [severs]
+        listen = "127.0.0.1:80"
+        [server]
+        lisen = "127.0.0.1:80"
+        tsl.key_file = "key"
+        [clients.app-two]
+        grants = ["album"]
+        certificate = ["dns:a"]
+        limit.request_per_second = 1
+        colour = "red"
+        [issuers.one]
+        issuer = "https://login.example.com/"
+        algorithms = ["ES256"]
+        jwk_url = "https://login.example.com/jwks"
+        jwks_url = "https://login.example.com/jwks"
+        audiences.photos = ["app-two"]
+    "#;
+    let reported = problems(text);
+    let suggested = reported.lines().filter(|line| line.contains("no such key"));
+    insta::assert_snapshot!(suggested.collect::<Vec<_>>().join("\n"), @r"
+clients.app-two.certificate: there is no such key; is `certificates` meant? `appserver check --defaults` prints all keys
+clients.app-two.colour: there is no such key; `appserver check --defaults` prints all keys
+clients.app-two.limit.request_per_second: there is no such key; is `requests_per_second` meant? `appserver check --defaults` prints all keys
+issuers.one.jwk_url: there is no such key; is `jwks_url` meant? `appserver check --defaults` prints all keys
+server.lisen: there is no such key; is `listen` meant? `appserver check --defaults` prints all keys
+server.tsl: there is no such key; is `tls` meant? `appserver check --defaults` prints all keys
+severs: there is no such key; is `server` meant? `appserver check --defaults` prints all keys
+");
 }

@@ -20,7 +20,7 @@ fn each_problem_of_a_store_is_reported_with_the_way_out() {
         colour = "red"
     "#;
     insta::assert_snapshot!(problems(wrong), @r"
-store.redis.colour: there is no such key; config/default.toml lists them all
+store.redis.colour: there is no such key; `appserver check --defaults` prints all keys
 store.redis.encryption_key_file: tokens are encrypted before they leave for Redis: name a file that holds a key; `openssl rand -base64 32` makes one
 store.redis.expected_replicas: 0 is not between 1 and 1000 replicas
 store.redis.key_prefix: a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`
@@ -236,5 +236,31 @@ issuers.one.client_ids: set `client_claim` to the claim that has these values
 issuers.one.client_ids.A.b: no audience has the client `app-two`
 issuers.one.client_ids.c: a client id is 2 to 32 characters of a-z, 0-9 and `-`
 issuers.one.secret_file: <folder>/secret: No such file or directory (os error 2)
+");
+}
+
+#[test]
+fn empty_audiences_values_and_patterns_are_problems() {
+    let text = r#"
+        [grants.album.parameters.album]
+        kind = "segment"
+        pattern = ""
+        [issuers.one]
+        issuer = "https://login.example.com/"
+        algorithms = ["ES256"]
+        jwks_url = "https://login.example.com/jwks"
+        client_claim = "azp"
+        audiences."" = ["app-one"]
+        audiences.photos = ["app-one"]
+        client_ids."" = "app-one"
+        required.hd.pattern = ""
+    "#;
+    let sound = SOUND.replace("[grants.album.parameters.album]\n    kind = \"segment\"\n", "");
+    let reported = loaded(&format!("{sound}\n{text}"), &[], Mode::Production).unwrap_err();
+    insta::assert_snapshot!(reported, @r"
+grants.album.parameters.album.pattern: it must not be empty: write a regular expression for the whole text, or remove the key
+issuers.one.audiences: an audience must not be empty: write the `aud` of the tokens
+issuers.one.client_ids: a value must not be empty: write the claim's value
+issuers.one.required.hd.pattern: it must not be empty: write a regular expression for the whole text, or remove the key
 ");
 }

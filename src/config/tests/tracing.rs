@@ -27,7 +27,7 @@ fn each_problem_of_tracing_is_reported_with_the_way_out() {
 tracing.max_queued_spans: 0 is not between 1 and 1000000 spans
 tracing.otlp_endpoint: a collector's address is `https://<host>:<port>` or `http://<host>:<port>`, with or without a path, without user and query; `/v1/traces` is appended
 tracing.sample_ratio: 5 is not between 0 and 1 of all requests
-tracing.sampler: there is no such key; config/default.toml lists them all
+tracing.sampler: there is no such key; `appserver check --defaults` prints all keys
 tracing.service_name: it must have 1 to 255 characters
 tracing.timeout_ms: 0 is not between 100 and 60000 milliseconds
 ");

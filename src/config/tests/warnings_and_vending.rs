@@ -161,3 +161,32 @@ issuers.company.jwks_url: it names a host and no path, where key sets are seldom
 issuers.company.required.realm_access.roles: this is one claim with dots in its name, which few tokens have; a claim inside another is written `/realm_access/roles`
 ");
 }
+
+#[test]
+fn repeated_and_unused_entries_and_a_public_admin_listener_cause_warnings() {
+    let text = format!(
+        "{SOUND}\n[clients.app-two]\ngrants = [\"album\", \"album\"]\n{SECRET}\n\
+         [roles.spare]\narn = \"acs:ram::11223344:role/spare\"\n[admin]\nlisten = \"0.0.0.0:9090\"\n"
+    );
+    let variables = [
+        ("APPSERVER_LOG__FILTER", "debug"),
+        ("APPSERVER_SERVER_LISTEN", "127.0.0.1:80"),
+        // Of Kubernetes, for Services named `appserver` and `appserver-admin`.
+        ("APPSERVER_SERVICE_HOST", "10.0.0.1"),
+        ("APPSERVER_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("APPSERVER_ADMIN_SERVICE_HOST", "10.0.0.1"),
+        ("APPSERVER_ADMIN_PORT", "tcp://10.0.0.1:9090"),
+        ("APPSERVER_ADMIN_PORT_9090_TCP_ADDR", "10.0.0.1"),
+    ];
+    let warnings = loaded(&text, &variables, Mode::Production).unwrap().warnings;
+    let lines = warnings.iter().map(|warning| format!("{}: {}", warning.path, warning.message));
+    insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r"
+clients.app-two.secret_sha256: the client `app-one` has the same secret, so each can call as the other: give each its own, made by `appserver client new`
+clients.app-two.grants: `album` is listed more than once: remove the repetition
+roles.spare: no grant assumes this role: remove it, or name it in `role` of a grant
+APPSERVER_LOG__FILTER: this variable is not read: two underscores follow `APPSERVER` and separate keys, as in `APPSERVER__LOG__FILTER`
+APPSERVER_SERVER_LISTEN: this variable is not read: two underscores follow `APPSERVER` and separate keys, as in `APPSERVER__LOG__FILTER`
+admin.listen: these routes need no authentication, and this address is not loopback: let probes and Prometheus alone reach the port, by a firewall or a network policy
+");
+    assert_eq!(loaded(SOUND, &[], Mode::Production).unwrap().warnings, []);
+}

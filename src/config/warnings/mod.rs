@@ -1,7 +1,10 @@
 //! Warnings about a valid configuration: it loads, and will not do what its author expects.
 
+mod redundant;
 mod short_lived;
 mod unusable;
+
+pub(super) use redundant::{repeated_grants, unread_variables, unused_roles};
 
 use super::problems::Problem;
 use super::sections::clients::ResolvedClient;
@@ -18,5 +21,6 @@ pub(super) fn across_sections(
 ) -> Vec<Problem> {
     let mut found = short_lived::short_lived(grants, freshness);
     found.extend(unusable::unusable(clients, grants, issuers));
+    found.extend(redundant::shared_secrets(clients));
     found
 }

@@ -1,0 +1,40 @@
+//! The message about a key that does not exist: it suggests the nearest key of the same table.
+
+use super::layers::DEFAULTS;
+use super::tables;
+
+/// The message about this path.
+pub(super) fn message(path: &str) -> String {
+    let all = "`appserver check --defaults` prints all keys";
+    match nearest(path) {
+        Some(key) => format!("there is no such key; is `{key}` meant? {all}"),
+        None => format!("there is no such key; {all}"),
+    }
+}
+
+/// The key of the same table that differs in the fewest letters, at most three and a third of them.
+fn nearest(path: &str) -> Option<&'static str> {
+    let names: Vec<_> = path.split('.').collect();
+    let (name, parent) = names.split_last()?;
+    let table = tables::table_of(parent)?;
+    let known = keys_of(table).chain(tables::tables_in(table));
+    let distance = |known: &'static str| (strsim::osa_distance(name, known), known);
+    let (distance, key) = known.map(distance).min()?;
+    (distance <= 3 && distance * 3 <= key.len()).then_some(key)
+}
+
+/// The keys of a table in the documented file, also those that are commented out there.
+fn keys_of(table: &'static str) -> impl Iterator<Item = &'static str> {
+    let mut current = Some("");
+    let lines = DEFAULTS.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
+    lines.filter_map(move |line| {
+        if let Some(header) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            let path: Vec<_> = header.split('.').collect();
+            current = tables::table_of(&path);
+            return None;
+        }
+        let (key, _) = line.split_once(" = ")?;
+        let is_key = key.bytes().all(|c| c == b'_' || c.is_ascii_lowercase() || c.is_ascii_digit());
+        (current == Some(table) && is_key).then_some(key)
+    })
+}
