@@ -28,6 +28,10 @@ fn steps(criterion: &mut Criterion) {
         b.iter_batched(&mut new, |token| assert!(steps.user_token(&token)), BatchSize::SmallInput);
     });
     criterion.bench_function("template render", |b| b.iter(|| black_box(&steps).template_render()));
+    criterion.bench_function("own policy", |b| b.iter(|| black_box(&steps).own_policy()));
+    criterion.bench_function("own policy, second proof", |b| {
+        b.iter(|| assert!(black_box(&steps).second_proof()));
+    });
     criterion.bench_function("key", |b| b.iter(|| black_box(&steps).key()));
     criterion.bench_function("hit", |b| b.iter(|| black_box(&steps).hit()));
     criterion.bench_function("signing", |b| b.iter(|| black_box(&steps).signing()));

@@ -9,7 +9,7 @@ use crate::auth::Caller;
 use crate::sts::RoleSession;
 use appserver_domain::{ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration};
 use appserver_policy::{
-    ContainmentError, GrantTemplate, RawValues, RenderProblem, RenderedSession, RequestedPolicy,
+    GrantTemplate, PolicyRefusal, RawValues, RenderProblem, RenderedSession, RequestedPolicy,
     SessionPolicy, ValueProblem,
 };
 
@@ -111,14 +111,14 @@ pub(crate) enum Refusal {
     Value(#[from] ValueProblem),
     /// The caller's own policy is not within the grant's.
     #[error(transparent)]
-    Policy(#[from] ContainmentError),
+    Policy(#[from] PolicyRefusal),
 }
 
 impl From<RenderProblem> for Refusal {
     fn from(problem: RenderProblem) -> Self {
         match problem {
             RenderProblem::Value(problem) => Self::Value(problem),
-            RenderProblem::Policy(excess) => Self::Policy(excess),
+            RenderProblem::Policy(refusal) => Self::Policy(refusal),
         }
     }
 }
@@ -387,7 +387,7 @@ mod tests {
         insta::assert_snapshot!(session.policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/*"}]}"#);
         assert_eq!(session.name.as_str(), "reader");
         let refusal = with("2016/*").unwrap_err();
-        insta::assert_snapshot!(refusal, @r"Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/2016/*` (letter case counts)");
+        insta::assert_snapshot!(refusal, @r"Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/2016/*`; the policy allows oss:GetObject on acs:oss:::sample-bucket/2016/, and the grant does not");
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Steps {
     grants: Grants,
     caller: Caller,
     params: TokenParams,
+    own_policy: TokenParams,
+    proved: (ComparablePolicy, ComparablePolicy),
     now: DateTime<Utc>,
     session: RoleSession,
     holder: GrantHolder,
@@ -100,6 +102,10 @@ impl Steps {
         let parameters = BTreeMap::from([("album".to_owned(), "2015".to_owned())]);
         let params = TokenParams { parameters, ..TokenParams::default() };
         let session = session(&grants, &caller, &params, now);
+        let policy = Some(RequestedPolicy::parse(OWN_POLICY).expect("it is valid"));
+        let own_policy = TokenParams { policy, ..params.clone() };
+        let comparable = |json| ComparablePolicy::parse(json).expect("it is valid");
+        let proved = (comparable(OWN_POLICY), comparable(session.policy.as_str()));
 
         let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
         let holder = GrantHolder { client: caller.client().clone(), grant };
@@ -125,6 +131,8 @@ impl Steps {
             grants,
             caller,
             params,
+            own_policy,
+            proved,
             now,
             session,
             holder,
@@ -178,6 +186,17 @@ impl Steps {
     /// Signs the call to STS; returns the form's length.
     pub fn signing(&self) -> usize {
         sts::signed_length(&self.session, &self.access_key, self.now)
+    }
+
+    /// Renders a session for a policy of the caller's own.
+    pub fn own_policy(&self) -> usize {
+        session(&self.grants, &self.caller, &self.own_policy, self.now).policy.as_str().len()
+    }
+
+    /// The second proof of the same policy alone.
+    pub fn second_proof(&self) -> bool {
+        let (own, granted) = &self.proved;
+        own.inclusion_in(granted) == Inclusion::Included
     }
 
     /// Writes the answer's body.

@@ -14,7 +14,7 @@ use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::sts::StsError;
 use crate::vend::VendError;
-use appserver_policy::ValueProblem;
+use appserver_policy::{PolicyRefusal, ValueProblem, Witness};
 
 /// The longest body of a request: a policy of 2 KiB and parameters fit several times.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -141,6 +141,14 @@ impl ApiError {
             | Self::AuditUnavailable(_)
             | Self::TimedOut
             | Self::Panicked => false,
+        }
+    }
+
+    /// The request about which the two proofs of containment disagree, if they do.
+    pub(crate) fn disagreement(&self) -> Option<&Witness> {
+        match self {
+            Self::Refused(Refusal::Policy(PolicyRefusal::Disagreement(witness))) => Some(witness),
+            _ => None,
         }
     }
 
@@ -283,10 +291,13 @@ fn refused(refusal: &Refusal) -> Public {
         Refusal::NameRequired(_) => Public::parameter("Grant", refusal.to_string()),
         Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
         Refusal::Value(problem) => value(problem),
-        Refusal::Policy(excess) => Public::new(
+        Refusal::Policy(refusal @ PolicyRefusal::TooComplex(_)) => {
+            Public::parameter("Policy", format!("this policy is too complex: {refusal}"))
+        }
+        Refusal::Policy(refusal) => Public::new(
             StatusCode::FORBIDDEN,
             "Forbidden.Policy",
-            format!("The policy is not within the grant: {excess}."),
+            format!("The policy is not within the grant: {refusal}."),
         ),
     }
 }

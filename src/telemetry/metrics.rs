@@ -73,6 +73,8 @@ pub(crate) struct Metrics {
     pub(crate) connections: Connections,
     /// Handlers that panicked. Anything but 0 is a bug.
     pub(crate) panics: Counter,
+    /// Policies of callers about which the two proofs of containment disagree. Anything but 0 is a bug.
+    pub(crate) policy_disagreements: Counter,
     ready: Gauge,
 }
 
@@ -129,6 +131,7 @@ impl Metrics {
             trace: TraceMetrics::default(),
             connections: Connections::default(),
             panics: Counter::default(),
+            policy_disagreements: Counter::default(),
             ready: Gauge::default(),
         };
         metrics.registered()
@@ -171,6 +174,11 @@ impl Metrics {
         self.log.register(registry);
         self.connections.register(registry);
         registry.register("panics", "Handlers that panicked", self.panics.clone());
+        registry.register(
+            "policy_disagreements",
+            "Policies of callers about which the two proofs of containment disagree",
+            self.policy_disagreements.clone(),
+        );
         registry.register("ready", "Whether /readyz answers 200", self.ready.clone());
         self
     }
@@ -289,6 +297,7 @@ mod tests {
         jwks_keys gauge
         log_lines_dropped counter
         panics counter
+        policy_disagreements counter
         proxy_protocol_errors counter
         ready gauge
         requests_failed counter

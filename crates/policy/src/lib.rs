@@ -31,6 +31,7 @@ pub use lint::policy_file::{LintReport, lint_file};
 pub use session::grant_template::{
     GrantTemplate, GrantTemplateProblem, GrantTexts, RenderProblem, RenderedSession,
 };
+pub use session::policy_refusal::PolicyRefusal;
 pub use session::session_policy::SessionPolicy;
 pub use template::policy_template::Breadth;
 pub use template::value_rule::{Shape, ValueRule, ValueRules};

@@ -26,6 +26,7 @@ use crate::http::v1::token;
 use crate::limit::Throttled;
 use crate::server::{ConnectionHandler, FramingError, Peer};
 use crate::telemetry::{Span, causes, current_trace_id};
+use appserver_policy::Witness;
 
 /// The time that handlers get beyond the deadline, so that they can report it themselves.
 const GRACE: Duration = Duration::from_millis(500);
@@ -214,6 +215,10 @@ async fn observe(
             if matches!(*error, ApiError::Panicked) {
                 api.metrics.panics.inc();
             }
+            if let Some(witness) = error.disagreement() {
+                api.metrics.policy_disagreements.inc();
+                log_disagreement(context, witness);
+            }
             (public.status, public.class)
         }
     };
@@ -266,13 +271,13 @@ fn write_error(response: &mut Response, context: &RequestContext, public: &Publi
     }
 }
 
-/// The fields of draft-ietf-httpapi-ratelimit-headers: the bucket's size, the seconds in which it fills, that nothing is
-/// left, and the seconds until something is.
 /// At least one.
 fn whole_secs(wait: Duration) -> u64 {
     (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
+/// The fields of draft-ietf-httpapi-ratelimit-headers: the bucket's size, the seconds in which it fills, that nothing is
+/// left, and the seconds until something is.
 fn limit_fields(headers: &mut HeaderMap, Throttled { limit, terms, retry_after }: Throttled) {
     let (name, burst, window) = (limit.as_str(), terms.burst, terms.window_secs());
     let wait = whole_secs(retry_after);
@@ -304,6 +309,12 @@ fn log_failure(context: &RequestContext, error: &ApiError, public: &Public, took
     } else {
         log_request!(INFO, context, response.status = status, response.code = %code, request.took_ms = took_ms, error.cause = cause, "refused: {error}");
     }
+}
+
+/// One of the two proofs has a bug; no token was issued.
+fn log_disagreement(context: &RequestContext, witness: &Witness) {
+    let action = &witness.action;
+    log_request!(ERROR, context, policy.action = ?action, policy.resource = ?witness.resource, policy.conditions = ?witness.conditions, "two proofs disagree whether a caller's policy is within its grant; refused");
 }
 
 /// As a number that JSON logs can hold.
@@ -345,6 +356,7 @@ mod tests {
     use crate::audit::Audit;
     use crate::auth::Issuers;
     use crate::grant::Grants;
+    use crate::grant::Refusal;
     use crate::http::api::Rules;
     use crate::http::routes::find;
     use crate::limit::{FailureSettings, Failures, LimitMode, LimitTerms, Limits, Per};
@@ -353,6 +365,7 @@ mod tests {
     use crate::telemetry::{Metrics, Traces};
     use crate::vend::{VendSettings, Vendor};
     use appserver_domain::clock::Clock;
+    use appserver_policy::PolicyRefusal;
 
     const FAILURES: FailureSettings = FailureSettings {
         mode: LimitMode::Enforce,
@@ -421,6 +434,20 @@ mod tests {
         assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
         insta::assert_snapshot!(body, @r#"{"StatusCode":500,"Code":"Internal","ErrorCode":"Internal","ErrorMessage":"The service failed; quote the RequestId to the operator.","Message":"The service failed; quote the RequestId to the operator.","RequestId":"<id>"}"#);
         assert_eq!(api.metrics.panics.get(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_disagreement_of_the_two_proofs_is_refused_and_counted() {
+        async fn disagreed() -> ApiError {
+            let (action, resource) = ("oss:GetObject".to_owned(), "canary-secret".to_owned());
+            let witness = Witness { action, resource, conditions: Default::default() };
+            Refusal::Policy(PolicyRefusal::Disagreement(witness)).into()
+        }
+        let api = api();
+        let (status, body) = answer(get(disagreed), Arc::clone(&api)).await;
+        assert_eq!(status, StatusCode::FORBIDDEN);
+        insta::assert_snapshot!(body, @r#"{"StatusCode":403,"Code":"Forbidden.Policy","ErrorCode":"Forbidden.Policy","ErrorMessage":"The policy is not within the grant: two proofs disagree about it; quote the RequestId to the operator.","Message":"The policy is not within the grant: two proofs disagree about it; quote the RequestId to the operator.","RequestId":"<id>"}"#);
+        assert_eq!(api.metrics.policy_disagreements.get(), 1);
     }
 
     #[tokio::test(start_paused = true)]

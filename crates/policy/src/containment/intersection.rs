@@ -25,8 +25,7 @@ use crate::matching::resource::ResourcePattern;
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ContainmentError {
     #[error(
-        "Statement[{statement}]: no statement of the grant allows all of `{action}` on `{resource}` (letter \
-         case counts)"
+        "Statement[{statement}]: no statement of the grant allows all of `{action}` on `{resource}`"
     )]
     Beyond { statement: usize, action: String, resource: String },
     #[error(
@@ -292,17 +291,17 @@ mod tests {
             ),
         ];
         insta::assert_snapshot!(beyond.join("\n"), @r"
-Statement[0]: no statement of the grant allows all of `oss:DeleteObject` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:*` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `*` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `*:GetObject` on `acs:oss:*:*:sample-bucket/alice/*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:GetObject` on `*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:*/alice/*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/alice*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/?lice/*` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:other-bucket/x:sample-bucket/alice/y` (letter case counts)
-Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket` (letter case counts)
+Statement[0]: no statement of the grant allows all of `oss:DeleteObject` on `acs:oss:*:*:sample-bucket/alice/*`
+Statement[0]: no statement of the grant allows all of `oss:*` on `acs:oss:*:*:sample-bucket/alice/*`
+Statement[0]: no statement of the grant allows all of `*` on `acs:oss:*:*:sample-bucket/alice/*`
+Statement[0]: no statement of the grant allows all of `*:GetObject` on `acs:oss:*:*:sample-bucket/alice/*`
+Statement[0]: no statement of the grant allows all of `oss:GetObject` on `*`
+Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*`
+Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:*/alice/*`
+Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/alice*`
+Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/?lice/*`
+Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:other-bucket/x:sample-bucket/alice/y`
+Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket`
 ");
         let second = format!(
             r#"{{"Effect":"Allow","Action":"oss:GetObject","Resource":{own}}},

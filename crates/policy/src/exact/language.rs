@@ -7,7 +7,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::placeholders;
-use super::too_complex::{MAX_STATES, MAX_WORK, TooComplex};
+use super::too_complex::{Bounds, TooComplex};
 
 /// What stands for every character that no pattern names.
 pub(super) const FRESH: &str = "xyzqjvwkXYZ0123456789abcdefghilmnoprstu-_~\u{e9}\u{4e00}";
@@ -126,6 +126,12 @@ impl Glob {
         next
     }
 
+    /// The characters by which a text may go on from here, but for what a wildcard matches.
+    fn next_literals(&self, state: &State) -> impl Iterator<Item = Symbol> {
+        let symbols = state.places.iter().filter_map(|&place| self.symbols.get(place).copied());
+        symbols.filter(|symbol| matches!(symbol, Symbol::Literal(_) | Symbol::Folded(_)))
+    }
+
     fn accepts(&self, state: &State) -> bool {
         state.places.last() == Some(&self.symbols.len())
     }
@@ -147,7 +153,14 @@ pub(super) struct Class {
 /// All combinations of these patterns that a text which matches `shape` has.
 ///
 /// `fresh` are characters of which the first that no pattern names stands for all that none names.
-pub(super) fn classes(globs: &[Glob], shape: &Glob, fresh: &str) -> Result<Vec<Class>, TooComplex> {
+///
+/// The work is taken from the bounds.
+pub(super) fn classes(
+    globs: &[Glob],
+    shape: &Glob,
+    fresh: &str,
+    bounds: &mut Bounds,
+) -> Result<Vec<Class>, TooComplex> {
     let alphabet = alphabet(globs, shape, fresh);
     let all: Vec<&Glob> = globs.iter().chain([shape]).collect();
     let start: Vec<State> = all.iter().map(|glob| glob.start()).collect();
@@ -157,7 +170,6 @@ pub(super) fn classes(globs: &[Glob], shape: &Glob, fresh: &str) -> Result<Vec<C
     let mut queue = VecDeque::from([start]);
     let mut found: HashMap<Vec<bool>, usize> = HashMap::new();
     let mut classes = Vec::new();
-    let mut work = 0;
     while let Some(states) = queue.pop_front() {
         let number = numbers[&states];
         let mut matched: Vec<bool> =
@@ -166,11 +178,17 @@ pub(super) fn classes(globs: &[Glob], shape: &Glob, fresh: &str) -> Result<Vec<C
             found.insert(matched.clone(), number);
             classes.push(Class { matched, text: text(&visited, number) });
         }
-        work += alphabet.len() * all.len();
-        if work > MAX_WORK {
-            return Err(TooComplex::Patterns);
-        }
-        for &c in &alphabet {
+        let named = all.iter().zip(&states).flat_map(|(glob, state)| glob.next_literals(state));
+        let named: Vec<Symbol> = named.collect();
+        // All other characters lead where the first one leads, which no pattern names.
+        let differs = |c: &char| {
+            *c == alphabet[0]
+                || *c == ':'
+                || placeholders::is_one(*c)
+                || named.iter().any(|symbol| symbol.takes(*c))
+        };
+        for &c in alphabet.iter().filter(|c| differs(c)) {
+            bounds.work = bounds.work.checked_sub(all.len()).ok_or(TooComplex::Patterns)?;
             let next: Vec<State> =
                 all.iter().zip(&states).map(|(glob, state)| glob.step(state, c)).collect();
             // Out of shape for good.
@@ -179,7 +197,7 @@ pub(super) fn classes(globs: &[Glob], shape: &Glob, fresh: &str) -> Result<Vec<C
             {
                 continue;
             }
-            if visited.len() == MAX_STATES {
+            if visited.len() == bounds.states {
                 return Err(TooComplex::Patterns);
             }
             numbers.insert(next.clone(), visited.len());

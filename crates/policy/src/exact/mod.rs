@@ -1,7 +1,7 @@
 //! Whether one policy allows nothing that another denies, decided exactly: complete and sound, over unions of statements,
 //! denials, `NotAction` and conditions, for the reading of RAM by which [`Document::decide`] decides a request.
 //!
-//! `policy compare` uses it. It shares no code with `containment`, and none with the evaluator's matching. A
+//! `policy compare` uses it, and it is the second lock behind `containment`. It shares no code with `containment`, and none with the evaluator's matching. A
 //! request is an action, a resource and a value or none for each condition key. Each of these coordinates falls into
 //! finitely many classes that no statement tells apart; a class is which statements hold there, and one value that shows
 //! it. A policy allows more than another exactly if one choice of classes is allowed by the first and denied by the second.
@@ -20,6 +20,7 @@ use crate::document::tree::{Actions, Document, Statement};
 use language::{Class, FRESH, Glob, classes};
 use placeholders::Placeholders;
 use search::{Coordinate, Sides};
+pub(crate) use too_complex::Bounds;
 pub use too_complex::TooComplex;
 
 /// A RAM policy to be compared with another. A template is one, too: a placeholder is a value that
@@ -80,6 +81,14 @@ pub struct Witness {
     pub conditions: BTreeMap<String, String>,
 }
 
+impl Witness {
+    /// Of a text that is no policy.
+    fn unknown() -> Self {
+        let any = || "*".to_owned();
+        Self { action: any(), resource: any(), conditions: BTreeMap::new() }
+    }
+}
+
 impl fmt::Display for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}", self.action, self.resource)?;
@@ -101,23 +110,29 @@ const RESOURCE_FIELDS: usize = 5;
 impl Document<String> {
     /// Whether `other` allows all that this policy allows.
     pub(crate) fn inclusion_in(&self, other: &Self) -> Inclusion {
-        match self.beyond(other) {
+        self.inclusion_within(other, Bounds::OFFLINE)
+    }
+
+    /// The same at this cost at most.
+    pub(crate) fn inclusion_within(&self, other: &Self, bounds: Bounds) -> Inclusion {
+        match self.beyond(other, bounds) {
             Ok(None) => Inclusion::Included,
             Ok(Some(witness)) => Inclusion::Beyond(witness),
             Err(bound) => Inclusion::TooComplex(bound),
         }
     }
 
-    fn beyond(&self, other: &Self) -> Result<Option<Witness>, TooComplex> {
+    fn beyond(&self, other: &Self, mut bounds: Bounds) -> Result<Option<Witness>, TooComplex> {
         let sides = Sides::of(self, other)?;
         let statements: Vec<&Statement<String>> =
             self.statements.iter().chain(&other.statements).collect();
         let keys = values::keys(&statements);
-        let mut coordinates = vec![actions(&statements)?, resources(&statements)?];
+        let mut coordinates =
+            vec![actions(&statements, &mut bounds)?, resources(&statements, &mut bounds)?];
         for key in &keys {
-            coordinates.push(values::coordinate(&statements, key)?);
+            coordinates.push(values::coordinate(&statements, key, &mut bounds)?);
         }
-        let Some(mut found) = sides.search(&coordinates)? else { return Ok(None) };
+        let Some(mut found) = sides.search(&coordinates, bounds.steps)? else { return Ok(None) };
         let conditions = found.split_off(2);
         let conditions = keys.into_iter().zip(conditions);
         let mut named = found.into_iter().map(Option::unwrap_or_default);
@@ -132,31 +147,47 @@ impl Document<String> {
     }
 }
 
+/// Whether a policy allows all that the policy of this text allows, at the cost of a request at most.
+///
+/// A text that is no policy is beyond any other: nothing is known of it.
+pub(crate) fn inclusion_of_text(json: &str, other: &Document<String>) -> Inclusion {
+    match Document::read(json, |_, raw| Ok(raw.to_owned())) {
+        Ok(policy) => policy.inclusion_within(other, Bounds::REQUEST),
+        Err(_) => Inclusion::Beyond(Witness::unknown()),
+    }
+}
+
 /// The action as a statement spells it, if one does: the case of its letters does not count.
 fn as_written(action: String, statements: &[&Statement<String>]) -> String {
     let mut written = statements.iter().flat_map(|statement| statement.actions.patterns());
     written.find(|written| written.eq_ignore_ascii_case(&action)).cloned().unwrap_or(action)
 }
 
-fn actions(statements: &[&Statement<String>]) -> Result<Coordinate, TooComplex> {
+fn actions(
+    statements: &[&Statement<String>],
+    bounds: &mut Bounds,
+) -> Result<Coordinate, TooComplex> {
     let patterns = |statement: &Statement<String>| statement.actions.patterns().to_vec();
     let globs = statements.iter().flat_map(|statement| patterns(statement));
     let globs: Vec<_> = globs.map(|pattern| Glob::like_ignoring_case(&pattern)).collect();
-    let classes = classes(&globs, &Glob::fields(ACTION, 2, false), FRESH)?;
+    let classes = classes(&globs, &Glob::fields(ACTION, 2, false), FRESH, bounds)?;
     Ok(by_statement(&classes, statements, |statement| match &statement.actions {
         Actions::Action(patterns) => (patterns.as_slice().len(), false),
         Actions::NotAction(patterns) => (patterns.as_slice().len(), true),
     }))
 }
 
-fn resources(statements: &[&Statement<String>]) -> Result<Coordinate, TooComplex> {
+fn resources(
+    statements: &[&Statement<String>],
+    bounds: &mut Bounds,
+) -> Result<Coordinate, TooComplex> {
     let patterns = statements.iter().flat_map(|statement| statement.resource.as_slice());
     let glob = |pattern: &String| match pattern.matches(':').count() + 1 {
         fields if fields < RESOURCE_FIELDS => Glob::like(pattern),
         _ => Glob::fields(pattern, RESOURCE_FIELDS, true),
     };
     let globs: Vec<_> = patterns.map(glob).collect();
-    let classes = classes(&globs, &Glob::fields(RESOURCE, RESOURCE_FIELDS, true), FRESH)?;
+    let classes = classes(&globs, &Glob::fields(RESOURCE, RESOURCE_FIELDS, true), FRESH, bounds)?;
     Ok(by_statement(&classes, statements, |statement| (statement.resource.as_slice().len(), false)))
 }
 
@@ -180,5 +211,7 @@ fn by_statement(
     coordinate
 }
 
+#[cfg(test)]
+mod cost;
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::too_complex::{MAX_STATEMENTS, MAX_STEPS, TooComplex};
+use super::too_complex::{MAX_STATEMENTS, TooComplex};
 use crate::document::tree::{Document, Effect};
 
 /// A set of statements of both policies.
@@ -61,8 +61,9 @@ impl Sides {
     pub(super) fn search(
         self,
         coordinates: &[Coordinate],
+        steps: usize,
     ) -> Result<Option<Vec<Option<String>>>, TooComplex> {
-        let mut search = Search { sides: self, vain: HashSet::new(), steps: 0 };
+        let mut search = Search { sides: self, vain: HashSet::new(), steps };
         let found = search.descend(coordinates, Statements::MAX)?;
         // The last coordinate was found first.
         Ok(found.map(|values| values.into_iter().rev().collect()))
@@ -92,10 +93,7 @@ impl Search {
             return Ok(None);
         }
         for (class, shown) in &next.classes {
-            self.steps += 1;
-            if self.steps > MAX_STEPS {
-                return Err(TooComplex::Conditions);
-            }
+            self.steps = self.steps.checked_sub(1).ok_or(TooComplex::Conditions)?;
             if let Some(mut values) = self.descend(rest, holding & class)? {
                 values.push(shown.clone());
                 return Ok(Some(values));

@@ -2,12 +2,24 @@
 
 /// The most statements of both policies together: a set of them is one number.
 pub(super) const MAX_STATEMENTS: usize = 128;
-/// The most states that are visited for one coordinate of a request.
-pub(super) const MAX_STATES: usize = 20_000;
-/// The most steps of patterns by a character for one coordinate: about a second.
-pub(super) const MAX_WORK: usize = 20_000_000;
-/// The most steps in the search over the coordinates.
-pub(super) const MAX_STEPS: usize = 200_000;
+
+/// How much one decision may cost.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The states that are visited for one coordinate of a request.
+    pub(super) states: usize,
+    /// The steps of patterns by a character, for all coordinates.
+    pub(super) work: usize,
+    /// The steps in the search over the coordinates.
+    pub(super) steps: usize,
+}
+
+impl Bounds {
+    /// For a command or a reload: about a second.
+    pub(crate) const OFFLINE: Self = Self { states: 20_000, work: 20_000_000, steps: 200_000 };
+    /// For a request: some ten milliseconds, which `exact::cost` measures.
+    pub(crate) const REQUEST: Self = Self { states: 4_000, work: 200_000, steps: 20_000 };
+}
 
 /// The bound that a comparison met.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]

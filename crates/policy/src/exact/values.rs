@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::language::{FRESH, Glob, classes};
 use super::placeholders;
 use super::search::Coordinate;
-use super::too_complex::TooComplex;
+use super::too_complex::{Bounds, TooComplex};
 use crate::document::operator::ConditionOperator as Operator;
 use crate::document::tree::Statement;
 
@@ -64,6 +64,7 @@ struct Comparison {
 pub(super) fn coordinate(
     statements: &[&Statement<String>],
     key: &str,
+    bounds: &mut Bounds,
 ) -> Result<Coordinate, TooComplex> {
     let mut comparisons = Vec::new();
     for (statement, of) in statements.iter().enumerate() {
@@ -106,7 +107,7 @@ pub(super) fn coordinate(
                 Some(own)
             })
             .collect();
-        for class in classes(&globs, &Glob::like("*"), FRESH)? {
+        for class in classes(&globs, &Glob::like("*"), FRESH, bounds)? {
             add(&|i, value| class.matched[starts[i] + value], Some(class.text.clone()));
         }
         return Ok(coordinate);

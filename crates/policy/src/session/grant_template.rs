@@ -2,17 +2,18 @@
 
 use appserver_domain::{SessionName, SourceIdentity, ValueName};
 
-use crate::containment::intersection::ContainmentError;
 use crate::containment::requested_policy::RequestedPolicy;
 use crate::disjoint::{self, Callers, Disjointness, SharedResource};
 use crate::document::problem::PolicyProblem;
-use crate::exact::ComparablePolicy;
+use crate::document::tree::Document;
+use crate::exact::{self, ComparablePolicy, Inclusion};
 use crate::lint::checks;
 use crate::lint::warning::LintWarning;
 use crate::matching::resource::ResourcePattern;
 use crate::session::name_template::{
     NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate,
 };
+use crate::session::policy_refusal::PolicyRefusal;
 use crate::session::session_policy::SessionPolicy;
 use crate::template::overlap::{self, CallerGroup};
 use crate::template::placeholder::Source;
@@ -65,7 +66,7 @@ pub enum RenderProblem {
     #[error(transparent)]
     Value(#[from] ValueProblem),
     #[error(transparent)]
-    Policy(#[from] ContainmentError),
+    Policy(#[from] PolicyRefusal),
 }
 
 /// What STS receives for one caller of a grant.
@@ -221,8 +222,12 @@ impl GrantTemplate {
         requested: &RequestedPolicy,
     ) -> Result<RenderedSession, RenderProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
-        let common = requested.within(&self.policy.fill(&values))?;
-        Ok(self.named(&values, SessionPolicy::contained(common.minified())?))
+        let granted = self.policy.fill(&values);
+        let common = requested
+            .within(&granted)
+            .map_err(|error| PolicyRefusal::not_contained(error, &requested.0, &granted))?;
+        let policy = checked_again(common.minified(), &granted)?;
+        Ok(self.named(&values, policy))
     }
 
     fn named(&self, values: &Values, policy: SessionPolicy) -> RenderedSession {
@@ -237,6 +242,22 @@ impl GrantTemplate {
 impl std::fmt::Debug for GrantTemplate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GrantTemplate").finish_non_exhaustive()
+    }
+}
+
+/// The policy as STS receives it, which a second procedure finds within the grant's.
+///
+/// It reads the very text that is sent, and shares no code with `containment`, so that one bug cannot widen a token.
+fn checked_again(
+    policy: String,
+    granted: &Document<String>,
+) -> Result<SessionPolicy, PolicyRefusal> {
+    let policy = SessionPolicy::contained(policy)
+        .map_err(|error| PolicyRefusal::NotContained { error, inclusion: None })?;
+    match exact::inclusion_of_text(policy.as_str(), granted) {
+        Inclusion::Included => Ok(policy),
+        Inclusion::Beyond(witness) => Err(PolicyRefusal::Disagreement(witness)),
+        Inclusion::TooComplex(bound) => Err(PolicyRefusal::TooComplex(bound)),
     }
 }
 
@@ -255,6 +276,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::containment::intersection::ContainmentError;
     use crate::template::value_rule::{Shape, ValueRule};
     use crate::template::values::SubjectUse;
     use appserver_domain::Subject;
@@ -598,6 +620,26 @@ mod tests {
         insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @r#"the parameter `album` must be path segments, joined by single `/`, of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
     }
 
+    /// What a bug in containment would let through.
+    #[test]
+    fn a_policy_that_containment_accepts_and_that_is_wider_is_refused_by_the_second_proof() {
+        let document = |resource: &str| -> Document<String> {
+            let json = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:{resource}"}}]}}"#
+            );
+            Document::read(&json, |_, raw| Ok(raw.to_owned())).unwrap()
+        };
+        let granted = document("sample-bucket/users/alice/*");
+        let within = checked_again(document("sample-bucket/users/alice/a").minified(), &granted);
+        assert!(within.is_ok(), "{within:?}");
+        for wider in ["sample-bucket/users/*", "sample-bucket/users/alice*", "*"] {
+            let refused = checked_again(document(wider).minified(), &granted);
+            assert!(matches!(refused, Err(PolicyRefusal::Disagreement(_))), "{refused:?}");
+        }
+        let no_policy = checked_again("{}".to_owned(), &granted);
+        assert!(matches!(no_policy, Err(PolicyRefusal::Disagreement(_))), "{no_policy:?}");
+    }
+
     /// T6: the requested policy fits by itself; what the grant adds to it counts as well.
     #[test]
     fn a_requested_policy_with_the_grants_additions_is_at_most_2047_bytes() {
@@ -628,7 +670,9 @@ mod tests {
             assert!(render(multibyte).is_ok_and(|found| (size - 2..=size).contains(&found)));
         }
         let refused = render("x".repeat(2048 - beside)).unwrap_err();
-        assert_eq!(refused, RenderProblem::Policy(ContainmentError::TooLong { size: 2048 }));
+        let error = ContainmentError::TooLong { size: 2048 };
+        let expected = PolicyRefusal::NotContained { error, inclusion: None };
+        assert_eq!(refused, RenderProblem::Policy(expected));
     }
 
     #[test]

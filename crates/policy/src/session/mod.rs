@@ -3,4 +3,5 @@
 
 pub(crate) mod grant_template;
 pub(crate) mod name_template;
+pub(crate) mod policy_refusal;
 pub(crate) mod session_policy;
