@@ -27,6 +27,7 @@ use crate::telemetry::Metrics;
 use crate::vend::{GrantHolder, KeyHashing, Vended, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, AssumedRoleUser, Credentials};
+use appserver_policy::{ComparablePolicy, Inclusion, RequestedPolicy};
 use spans::Spans;
 
 pub use shared_limits::SharedLimits;
@@ -58,6 +59,7 @@ pub struct Steps {
 struct Constant;
 
 const CLIENT: &str = "client-003";
+const OWN_POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":["acs:oss:*:*:sample-bucket/albums/2015/first.jpg","acs:oss:*:*:sample-bucket/albums/2015/second.jpg"]}]}"#;
 const HOUR: TimeDelta = TimeDelta::hours(1);
 
 impl AssumeRole for Constant {
