@@ -10,12 +10,12 @@ use crate::exact::{Bounds, Inclusion, TooComplex, Witness};
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PolicyRefusal {
     /// The policy is not within the grant's, or not in a form in which containment proves it.
-    #[error("{error}{}", Compared(inclusion.as_ref()))]
+    #[error("{error}{}", Compared(inclusion.as_deref()))]
     NotContained {
         /// The part that containment does not find in the grant.
         error: ContainmentError,
         /// What the exact comparison of this part says, if it was compared.
-        inclusion: Option<Inclusion>,
+        inclusion: Option<Box<Inclusion>>,
     },
     /// Containment accepts the policy, and the exact comparison finds this request beyond the grant. One of them has a bug.
     #[error("two proofs disagree about it; quote the RequestId to the operator")]
@@ -51,8 +51,8 @@ impl PolicyRefusal {
         }
         let statements = requested.statements.get(statement).cloned().into_iter().collect();
         let requested = Document { version: requested.version, statements };
-        let inclusion = Some(requested.inclusion_within(&granted, Bounds::REQUEST));
-        Self::NotContained { error, inclusion }
+        let inclusion = requested.inclusion_within(&granted, Bounds::REQUEST);
+        Self::NotContained { error, inclusion: Some(Box::new(inclusion)) }
     }
 }
 
