@@ -91,6 +91,7 @@ fn no_policy_of_a_caller_costs_more_than_the_bounds_of_a_request() {
         ),
     ];
     for (name, policy) in policies {
+        #[expect(clippy::disallowed_methods, reason = "the cost is printed")]
         let started = Instant::now();
         let inclusion = inclusion_of_text(&policy, &granted);
         let took = started.elapsed();
