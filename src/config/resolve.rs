@@ -109,7 +109,6 @@ pub(super) fn resolve(
         warnings.extend(repeated_grants);
         warnings.extend(warnings::unused_roles(&json));
         warnings.extend(warnings::unread_variables(&environment));
-        warnings.extend(admin_listen.and_then(admin::warning));
         let (server, log) = (server?, log?);
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));

@@ -80,7 +80,7 @@ async fn a_policy_beyond_the_grant_is_refused_without_a_call_to_sts() {
         ("to write", one("oss:PutObject", own)),
         ("every action", one("*", own)),
         ("every action of OSS", one("oss:*", own)),
-        ("a bucket in another letter case", one("oss:GetObject", &own.replace("sample", "Sample"))),
+        ("a key in another letter case", one("oss:GetObject", &own.replace("albums", "Albums"))),
         ("every object", one("oss:GetObject", "*")),
         ("another album", reading("albums/2016/*")),
         ("an album that begins alike", reading("albums/2015*")),
@@ -110,7 +110,7 @@ async fn a_policy_beyond_the_grant_is_refused_without_a_call_to_sts() {
 to write: 403 Forbidden.Policy
 every action: 403 Forbidden.Policy
 every action of OSS: 403 Forbidden.Policy
-a bucket in another letter case: 403 Forbidden.Policy
+a key in another letter case: 403 Forbidden.Policy
 every object: 403 Forbidden.Policy
 another album: 403 Forbidden.Policy
 an album that begins alike: 403 Forbidden.Policy

@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 
 use serde::Deserialize;
 
-use super::server::is_loopback;
 use crate::config::field::Field;
-use crate::config::problems::{Problem, Problems};
+use crate::config::problems::Problems;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawAdmin {
@@ -46,14 +45,4 @@ pub(crate) fn resolve(
         problems.add("admin.listen", "it must be another address than `server.listen`");
     }
     Some(listen)
-}
-
-/// Warns of an address that other machines reach.
-pub(crate) fn warning(listen: SocketAddr) -> Option<Problem> {
-    (!is_loopback(listen.ip())).then(|| Problem {
-        path: "admin.listen".to_owned(),
-        message: "these routes need no authentication, and this address is not loopback: let probes and Prometheus alone \
-                  reach the port, by a firewall or a network policy"
-            .to_owned(),
-    })
 }

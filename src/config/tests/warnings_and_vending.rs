@@ -163,10 +163,10 @@ issuers.company.required.realm_access.roles: this is one claim with dots in its 
 }
 
 #[test]
-fn repeated_and_unused_entries_and_a_public_admin_listener_cause_warnings() {
+fn repeated_and_unused_entries_cause_warnings() {
     let text = format!(
         "{SOUND}\n[clients.app-two]\ngrants = [\"album\", \"album\"]\n{SECRET}\n\
-         [roles.spare]\narn = \"acs:ram::11223344:role/spare\"\n[admin]\nlisten = \"0.0.0.0:9090\"\n"
+         [roles.spare]\narn = \"acs:ram::11223344:role/spare\"\n"
     );
     let variables = [
         ("APPSERVER_LOG__FILTER", "debug"),
@@ -186,7 +186,6 @@ clients.app-two.grants: `album` is listed more than once: remove the repetition
 roles.spare: no grant assumes this role: remove it, or name it in `role` of a grant
 APPSERVER_LOG__FILTER: this variable is not read: two underscores follow `APPSERVER` and separate keys, as in `APPSERVER__LOG__FILTER`
 APPSERVER_SERVER_LISTEN: this variable is not read: two underscores follow `APPSERVER` and separate keys, as in `APPSERVER__LOG__FILTER`
-admin.listen: these routes need no authentication, and this address is not loopback: let probes and Prometheus alone reach the port, by a firewall or a network policy
 ");
     assert_eq!(loaded(SOUND, &[], Mode::Production).unwrap().warnings, []);
 }

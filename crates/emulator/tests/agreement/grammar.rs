@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::draw::{draw, or_any};
 use super::{rendered, sts_takes, undeclared, within_everything};
 use appserver_policy::{
-    Breadth, ContainmentError, GrantTemplate, GrantTexts, RenderProblem, RequestedPolicy,
-    RolePolicy, Shape, ValueRule, ValueRules, lint_file,
+    Breadth, ContainmentError, GrantTemplate, GrantTexts, PolicyRefusal, RenderProblem,
+    RequestedPolicy, RolePolicy, Shape, ValueRule, ValueRules, lint_file,
 };
 
 const CORPUS: &str = include_str!("../../../../tests/vectors/policy-grammar.json");
@@ -28,7 +28,10 @@ const READERS: [(&str, Reader); 5] = [
         match within_everything(&asked) {
             Ok(rendered) => Some(rendered.policy.into_json()),
             // It is accepted, and only too long to be sent.
-            Err(RenderProblem::Policy(ContainmentError::TooLong { .. })) => Some(String::new()),
+            Err(RenderProblem::Policy(PolicyRefusal::NotContained {
+                error: ContainmentError::TooLong { .. },
+                ..
+            })) => Some(String::new()),
             Err(problem) => panic!("everything is granted: {problem}"),
         }
     }),
