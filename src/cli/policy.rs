@@ -17,7 +17,7 @@ use appserver_domain::clock::Clock;
 use appserver_domain::{ClientId, IssuerName, Subject};
 use appserver_policy::{
     Breadth, Explanation, LintReport, PolicyProblem, Request, RequestedPolicy, RolePolicy,
-    SessionPolicy, StatementVerdict, ValueProblem, lint_file,
+    SessionPolicy, SharedResource, StatementVerdict, ValueProblem, lint_file,
 };
 
 #[derive(Debug, Subcommand)]
@@ -38,6 +38,9 @@ pub(super) enum PolicyCommand {
         /// Accept a policy that allows every action or bucket, as a grant's `allow_broad` does
         #[arg(long)]
         allow_broad: bool,
+        /// Accept objects that different callers share, as a grant's `allow_shared` does; repeat it for each resource
+        #[arg(long = "allow-shared", value_name = "RESOURCE")]
+        allow_shared: Vec<SharedResource>,
     },
 }
 
@@ -99,8 +102,9 @@ pub(super) fn run(command: PolicyCommand) -> Result<(), Failure> {
         PolicyCommand::Render(args) => render(args),
         PolicyCommand::Explain(args) => explain(args),
         PolicyCommand::Compare(args) => policy_compare::run(&args),
-        PolicyCommand::Lint { files, allow_broad } => {
-            lint(&files, if allow_broad { Breadth::Broad } else { Breadth::Narrow })
+        PolicyCommand::Lint { files, allow_broad, allow_shared } => {
+            let breadth = if allow_broad { Breadth::Broad } else { Breadth::Narrow };
+            lint(&files, breadth, &allow_shared)
         }
     }
 }
@@ -320,17 +324,22 @@ pub(super) fn read(file: &Path) -> Result<String, Failure> {
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("{}: {error}", file.display())))
 }
 
-fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
-    let (mut count, mut broad) = (0, false);
+fn lint(files: &[PathBuf], breadth: Breadth, shared: &[SharedResource]) -> Result<(), Failure> {
+    let (mut count, mut broad, mut shares) = (0, false, false);
     for file in files {
-        let LintReport { problems, warnings } = lint_file(&read(file)?, breadth);
+        let LintReport { problems, not_disjoint, warnings } =
+            lint_file(&read(file)?, breadth, shared);
         for problem in &problems {
+            say(format_args!("{}: {problem}", file.display()))?;
+        }
+        if let Some(problem) = &not_disjoint {
             say(format_args!("{}: {problem}", file.display()))?;
         }
         for warning in &warnings {
             say(format_args!("warning: {}: {warning}", file.display()))?;
         }
-        count += problems.len();
+        count += problems.len() + usize::from(not_disjoint.is_some());
+        shares |= not_disjoint.is_some();
         broad |= problems.iter().any(PolicyProblem::is_breadth);
     }
     if count == 0 {
@@ -338,6 +347,8 @@ fn lint(files: &[PathBuf], breadth: Breadth) -> Result<(), Failure> {
     } else {
         let fix = if broad {
             "; for a grant that sets `allow_broad`, lint with --allow-broad"
+        } else if shares {
+            "; for a grant that sets `allow_shared`, lint with --allow-shared RESOURCE"
         } else {
             ""
         };

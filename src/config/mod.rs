@@ -5,6 +5,7 @@
 //! collide with variables that Kubernetes injects for a Service of that name).
 
 mod bounds;
+mod disjoint_callers;
 mod environment;
 mod field;
 mod file_reads;

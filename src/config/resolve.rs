@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::disjoint_callers;
 use super::environment::Mode;
 use super::files::Files;
 use super::layers::Merged;
@@ -75,6 +76,7 @@ pub(super) fn resolve(
         grants::entitlements(raw.grants, (&roles, &role_names), &json, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.warnings);
     let shared = std::mem::take(&mut entitlements.shared);
+    let shared_resources = std::mem::take(&mut entitlements.shared_resources);
     // Invalid clients included: each of their problems is reported once.
     let registered: Vec<ClientId> = raw.clients.keys().filter_map(|id| id.parse().ok()).collect();
     let (clients, holders) =
@@ -85,7 +87,8 @@ pub(super) fn resolve(
     let others = entitlements.other_templates.iter().map(|(name, template)| (name, template));
     let grants: Vec<_> = valid.chain(others).collect();
     let users = Users { grants: &grants, holders: &holders, issuers: &serving };
-    let of_issuers = shared_subjects::check(&users, &shared, &mut problems);
+    let mut of_callers = shared_subjects::check(&users, &shared, &mut problems);
+    of_callers.extend(disjoint_callers::check(&users, &shared_resources, &mut problems));
     // Without a server nothing is resolved, whatever the value is.
     let request_timeout = server.as_ref().map(|server| server.request_timeout).unwrap_or_default();
     let repeated_grants = warnings::repeated_grants(&holders);
@@ -109,6 +112,7 @@ pub(super) fn resolve(
         warnings.extend(repeated_grants);
         warnings.extend(warnings::unused_roles(&json));
         warnings.extend(warnings::unread_variables(&environment));
+        warnings.extend(of_callers);
         let (server, log) = (server?, log?);
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));

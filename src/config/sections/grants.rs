@@ -11,14 +11,16 @@ use sha2::{Digest, Sha256};
 use super::roles::Role;
 use super::value_rules::{RawValueRule, value_rules};
 use crate::config::bounds::{Bounded, Bytes};
-use crate::config::field::Field;
+use crate::config::field::{Field, List};
 use crate::config::file_reads::read_text;
 use crate::config::problems::{Problem, Problems};
 use crate::grant::{Durations, Entitlement, Grants};
 use appserver_domain::{
     ClientId, ExternalId, Fingerprint, GrantName, MaxSessionDuration, RoleName,
 };
-use appserver_policy::{Breadth, GrantTemplate, GrantTemplateProblem, GrantTexts, ValueRules};
+use appserver_policy::{
+    Breadth, GrantTemplate, GrantTemplateProblem, GrantTexts, SharedResource, ValueRules,
+};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawGrant {
@@ -45,12 +47,22 @@ pub(crate) struct RawGrant {
     allow_broad_reason: Field<String>,
     /// Why users of different issuers with the same subject or claim are one user. Without it such a grant is refused.
     shared_subjects: Field<String>,
+    /// Default none. What callers of the grant may share, each resource with a reason; all else must be disjoint.
+    allow_shared: Field<List<RawSharedResource>>,
     /// Default 128. Policies that use the subject refuse a longer one.
     subject_max_length_bytes: Field<Bounded<Bytes, 1, 256>>,
     /// Values that a request must have, by name.
     parameters: BTreeMap<String, RawValueRule>,
     /// Values that the token must have, by claim.
     claims: BTreeMap<String, RawValueRule>,
+}
+
+/// Objects that callers of a grant may share.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSharedResource {
+    resource: String,
+    reason: String,
 }
 
 /// The grants, as far as they are valid.
@@ -62,6 +74,8 @@ pub(crate) struct Entitlements {
     pub(crate) names: BTreeSet<String>,
     /// The grants with `shared_subjects`.
     pub(crate) shared: BTreeSet<GrantName>,
+    /// What callers of a grant may share; `None` if the grant's `allow_shared` is invalid.
+    pub(crate) shared_resources: BTreeMap<GrantName, Option<Vec<SharedResource>>>,
     pub(crate) warnings: Vec<Problem>,
 }
 
@@ -74,7 +88,13 @@ pub(crate) fn entitlements(
 ) -> Entitlements {
     let names = raw.keys().cloned().collect();
     let (mut warnings, mut shared) = (Vec::new(), BTreeSet::new());
+    let mut shared_resources = BTreeMap::new();
     for (name, raw) in &mut raw {
+        let resources = std::mem::take(&mut raw.allow_shared);
+        if let Ok(grant) = name.parse::<GrantName>() {
+            let path = format!("grants.{name}.allow_shared");
+            shared_resources.insert(grant, allowed_sharing(&path, resources, problems));
+        }
         let path = format!("grants.{name}.shared_subjects");
         let reason = std::mem::take(&mut raw.shared_subjects);
         if reason.is_absent() {
@@ -96,7 +116,7 @@ pub(crate) fn entitlements(
             Read::Nothing => {}
         }
     }
-    Entitlements { valid, other_templates, names, shared, warnings }
+    Entitlements { valid, other_templates, names, shared, shared_resources, warnings }
 }
 
 pub(crate) fn grants(
@@ -236,6 +256,25 @@ fn is_reason(reason: &str) -> bool {
     let reason = reason.trim().to_ascii_lowercase();
     let flags = ["true", "false", "yes", "no", "on", "off"];
     reason.contains(char::is_alphabetic) && !flags.contains(&reason.as_str())
+}
+
+/// What may be shared, or `None` if an entry is invalid.
+fn allowed_sharing(
+    path: &str,
+    entries: Field<List<RawSharedResource>>,
+    problems: &mut Problems,
+) -> Option<Vec<SharedResource>> {
+    let List(entries) = problems.or(entries, List(Vec::new()))?;
+    let entry = |RawSharedResource { resource, reason }| {
+        if !is_reason(&reason) {
+            problems.add(path, format!("`{resource}`: say in `reason` why callers may share it"));
+            return None;
+        }
+        let parsed = resource.parse::<SharedResource>();
+        parsed.map_err(|problem| problems.add(path, format!("`{resource}`: {problem}"))).ok()
+    };
+    let parsed: Vec<_> = entries.into_iter().map(entry).collect();
+    parsed.into_iter().collect()
 }
 
 fn breadth(

@@ -21,7 +21,7 @@ const READERS: [(&str, Reader); 5] = [
         let template = undeclared(json, Breadth::Broad)?;
         Some(rendered(&template, "x").expect("nothing is asked for").into_json())
     }),
-    ("lint", |json| lint_file(json, Breadth::Broad).problems.is_empty().then(String::new)),
+    ("lint", |json| lint_file(json, Breadth::Broad, &[]).problems.is_empty().then(String::new)),
     ("role", |json| RolePolicy::parse(json).ok().map(|_| String::new())),
     ("own", |json| {
         let asked = RequestedPolicy::parse(json).ok()?;

@@ -2,6 +2,7 @@
 
 use regex::Regex;
 
+use crate::disjoint::{self, Callers, NotDisjoint, SharedResource};
 use crate::document::problem::PolicyProblem;
 use crate::document::tree::Document;
 use crate::lint::checks;
@@ -16,12 +17,15 @@ use appserver_domain::ValueName;
 pub struct LintReport {
     /// Everything for which loading would refuse it.
     pub problems: Vec<PolicyProblem>,
+    /// Why different callers are not proven to reach different data, if there are no other problems.
+    pub not_disjoint: Option<NotDisjoint>,
     /// Probable mistakes in what is valid. If there are problems, only warnings about valid statements.
     pub warnings: Vec<LintWarning>,
 }
 
-/// Lints a template as if each parameter and claim in it were declared as a segment of 64 bytes.
-pub fn lint_file(json: &str, breadth: Breadth) -> LintReport {
+/// Lints a template as if each parameter and claim in it were declared as a segment of 64 bytes, and any client of any
+/// issuer held its grant. Callers may share `shared`.
+pub fn lint_file(json: &str, breadth: Breadth, shared: &[SharedResource]) -> LintReport {
     let names = Regex::new(r"\$\{(params|claims)\.([A-Za-z0-9_-]+)\}");
     let names = names.expect("it is a regular expression");
     let mut rules = ValueRules {
@@ -38,10 +42,16 @@ pub fn lint_file(json: &str, breadth: Breadth) -> LintReport {
     }
     match PolicyTemplate::parse(json, &rules, breadth) {
         Ok(template) => {
-            LintReport { problems: Vec::new(), warnings: checks::template_warnings(&template) }
+            let disjointness = disjoint::decide(&template, &rules, &Callers::default(), shared);
+            LintReport {
+                problems: Vec::new(),
+                not_disjoint: disjointness.problem(),
+                warnings: checks::template_warnings(&template),
+            }
         }
         Err(problems) => LintReport {
             problems,
+            not_disjoint: None,
             warnings: checks::statement_warnings(&Document::sound_parts(json)),
         },
     }
