@@ -62,7 +62,8 @@ pub(crate) struct RawGrant {
 #[serde(deny_unknown_fields)]
 pub(crate) struct RawSharedResource {
     resource: String,
-    reason: String,
+    /// Required; one that is absent is reported as an empty one is.
+    reason: Option<String>,
 }
 
 /// The grants, as far as they are valid.
@@ -266,7 +267,7 @@ fn allowed_sharing(
 ) -> Option<Vec<SharedResource>> {
     let List(entries) = problems.or(entries, List(Vec::new()))?;
     let entry = |RawSharedResource { resource, reason }| {
-        if !is_reason(&reason) {
+        if !reason.is_some_and(|reason| is_reason(&reason)) {
             problems.add(path, format!("`{resource}`: say in `reason` why callers may share it"));
             return None;
         }

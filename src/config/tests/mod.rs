@@ -3,6 +3,7 @@
 mod all_at_once;
 mod audit;
 mod connections;
+mod disjoint_callers;
 mod issuer_keys;
 mod limits;
 mod listener;
