@@ -108,11 +108,10 @@ pub(super) fn resolve(
         warnings.extend(store.warning());
         warnings.extend(tracing.as_ref().and_then(TracingSource::warning));
         warnings.extend(of_policies);
-        warnings.extend(of_issuers);
+        warnings.extend(of_callers);
         warnings.extend(repeated_grants);
         warnings.extend(warnings::unused_roles(&json));
         warnings.extend(warnings::unread_variables(&environment));
-        warnings.extend(of_callers);
         let (server, log) = (server?, log?);
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));
