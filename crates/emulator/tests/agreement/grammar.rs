@@ -27,13 +27,11 @@ const READERS: [(&str, Reader); 5] = [
         let asked = RequestedPolicy::parse(json).ok()?;
         match within_everything(&asked) {
             Ok(rendered) => Some(rendered.policy.into_json()),
-            // It is accepted, and only too long to be sent.
-            Err(RenderProblem::Policy(PolicyRefusal::NotContained {
-                error: ContainmentError::TooLong { .. },
-                ..
-            }))
-            // It is valid, and not compared with what is granted.
-            | Err(RenderProblem::Policy(PolicyRefusal::TooComplex(_))) => Some(String::new()),
+            // It is valid, and only too long to be sent, or not compared with what is granted.
+            Err(RenderProblem::Policy(
+                PolicyRefusal::NotContained { error: ContainmentError::TooLong { .. }, .. }
+                | PolicyRefusal::TooComplex(_),
+            )) => Some(String::new()),
             Err(problem) => panic!("everything is granted: {problem}"),
         }
     }),
