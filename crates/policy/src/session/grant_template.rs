@@ -247,7 +247,7 @@ impl std::fmt::Debug for GrantTemplate {
 
 /// The policy as STS receives it, which a second procedure finds within the grant's.
 ///
-/// It reads the very text that is sent, and shares no code with `containment`, so that one bug cannot widen a token.
+/// It reads the very text that is sent, and shares only the parser with `containment`: a bug in one does not widen a token.
 fn checked_again(
     policy: String,
     granted: &Document<String>,
