@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::contract::codes::ErrorCode;
-use super::error::Public;
+use super::public_error::Public;
 
 /// A failure in the two vocabularies that SDKs know: `ErrorCode` and `ErrorMessage` of the mobile SDKs,
 /// `Code` and `Message` of everyone else.

@@ -8,6 +8,7 @@ mod dev_pages;
 mod error;
 mod error_response;
 mod middleware;
+mod public_error;
 mod public_url;
 mod route;
 mod routes;
