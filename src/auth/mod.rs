@@ -315,7 +315,7 @@ mod tests {
         assert_eq!(refusal(PresentedCredential::Nothing), AuthError::Missing);
     }
 
-    /// T25: the time of a rejection reveals nothing.
+    /// The time of a rejection reveals nothing.
     #[test]
     fn an_unknown_client_costs_the_same_work_as_a_wrong_secret() {
         let auth = authenticator();
@@ -372,7 +372,6 @@ mod tests {
         }
     }
 
-    /// T48.
     #[test]
     fn a_ticket_is_valid_as_long_as_the_credential_it_was_issued_with() {
         let with = |secrets: [&str; 2], names: &[&str]| {

@@ -1,5 +1,5 @@
 //! The command line. Results go to standard output, everything else to standard error, both through `output`: `println!` panics if
-//! nobody reads.
+//! the pipe is closed.
 
 mod audit;
 mod check;

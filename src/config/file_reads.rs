@@ -144,14 +144,14 @@ mod tests {
         File::create(at("long")).unwrap().set_len(MAX_BYTES + 1).unwrap();
         std::fs::write(at("text"), "text").unwrap();
         std::os::unix::fs::symlink("text", at("link")).unwrap();
-        let told = |path: &Path| read_text(path).unwrap_or_else(|error| format!("({error})"));
+        let read = |path: &Path| read_text(path).unwrap_or_else(|error| format!("({error})"));
         let mut all: Vec<_> = ["pipe", "socket", "bytes", "long", "link", "none"]
             .map(at)
             .iter()
-            .map(|p| told(p))
+            .map(|p| read(p))
             .collect();
-        all.push(told(folder.path()));
-        all.push(told(Path::new("/dev/zero")));
+        all.push(read(folder.path()));
+        all.push(read(Path::new("/dev/zero")));
         insta::assert_snapshot!(all.join("\n"), @r"
 (it must be a regular file, and is a pipe)
 (it must be a regular file, and is a socket)
@@ -164,7 +164,7 @@ text
 ");
     }
 
-    /// T55: what a pipe or a device yields on the command line has the limit of a file.
+    /// A pipe or a device on the command line has the same limit as a file.
     #[test]
     fn an_argument_may_be_a_pipe_and_no_longer_than_a_file() {
         let folder = tempfile::tempdir().unwrap();
@@ -180,9 +180,9 @@ text
         assert_eq!(endless.to_string(), "it is longer than 64 MiB");
     }
 
-    /// T55: a mount that hangs holds one thread, however often it is looked at, and is read again when it no longer does.
+    /// A mount that hangs blocks one thread, however often it is read, and is read again once it no longer hangs.
     #[tokio::test]
-    async fn a_reading_that_hangs_is_given_up_and_not_begun_again_before_it_ends() {
+    async fn a_read_that_hangs_times_out_and_is_not_repeated_before_it_ends() {
         let mut reads = FileReads { timeout: Duration::from_millis(20), ..FileReads::default() };
         let (end, hangs) = mpsc::channel::<()>();
         let hang = reads.read(move || hangs.recv()).await.unwrap_err();
@@ -200,7 +200,7 @@ text
         }
     }
 
-    /// As a watch does when it is asked to reload meanwhile.
+    /// As a watch does when a reload is requested meanwhile.
     #[tokio::test]
     async fn a_reading_that_nobody_waits_for_any_more_does_not_hang() {
         let mut reads = FileReads::default();

@@ -56,7 +56,7 @@ mod tests {
 
     use super::*;
 
-    /// T31: how Kubernetes changes what a ConfigMap holds.
+    /// How Kubernetes changes the content of a ConfigMap.
     #[test]
     fn a_swapped_link_in_the_middle_of_a_path_is_a_change() {
         let folder = tempfile::tempdir().unwrap();

@@ -35,7 +35,7 @@ const PATH_KEYS: [&str; 14] = [
     "previous_key_file",
 ];
 
-/// The one of them that the service writes.
+/// The path key whose file the service writes.
 const WRITTEN_KEY: &str = "file";
 
 /// The merged layers.

@@ -60,7 +60,7 @@ impl Problems {
         problems
     }
 
-    /// Notes an error together with its causes.
+    /// Adds an error together with its causes.
     pub(super) fn add_error(&mut self, path: impl Into<String>, error: &dyn Error) {
         // Some libraries print several lines; a problem is one.
         self.add(path, with_causes(error).split_whitespace().collect::<Vec<_>>().join(" "));
@@ -71,7 +71,7 @@ impl Problems {
         self.0.push(Found { problem, of_absence: false });
     }
 
-    /// Notes that something is missing which another layer could set.
+    /// Adds a problem about a missing value that another layer could set.
     pub(super) fn add_absence(&mut self, path: impl Into<String>, message: impl fmt::Display) {
         let problem = Problem { path: path.into(), message: message.to_string() };
         self.0.push(Found { problem, of_absence: true });
@@ -97,12 +97,12 @@ impl Problems {
         self.0.extend(more);
     }
 
-    /// The resolved value; otherwise its problems are noted.
+    /// The resolved value; otherwise adds its problems.
     pub(super) fn gather<T>(&mut self, resolved: Result<T, Self>) -> Option<T> {
         resolved.map_err(|Self(more)| self.0.extend(more)).ok()
     }
 
-    /// The field's value, if it has one; an invalid one is noted.
+    /// The field's value, if it has one; an invalid one is a problem.
     pub(super) fn take<T>(&mut self, field: Field<T>) -> Option<T> {
         match field.into_parts() {
             (_, FieldValue::Absent) => None,
@@ -114,12 +114,12 @@ impl Problems {
         }
     }
 
-    /// The field's value, unless it is empty; an invalid one is noted.
+    /// The field's value, unless it is empty; an invalid one is a problem.
     pub(super) fn take_set<T>(&mut self, field: Field<Clearable<T>>) -> Option<T> {
         self.take(field).and_then(|Clearable(value)| value)
     }
 
-    /// The field's value; an invalid or missing one is noted.
+    /// The field's value; an invalid or missing one is a problem.
     pub(super) fn require<T>(&mut self, field: Field<T>) -> Option<T> {
         match field.into_parts() {
             (path, FieldValue::Absent) => {
@@ -134,13 +134,13 @@ impl Problems {
         }
     }
 
-    /// The field's value, or `default` where it is absent; an invalid one is noted.
+    /// The field's value, or `default` where it is absent; an invalid one is a problem.
     pub(super) fn or<T>(&mut self, mut field: Field<T>, default: T) -> Option<T> {
         field.fill(default);
         self.take(field)
     }
 
-    /// The name of a table at this path; an invalid one is noted.
+    /// The name of a table at this path; an invalid one is a problem.
     pub(super) fn name<T: FromStr<Err: fmt::Display>>(
         &mut self,
         path: &str,
@@ -149,7 +149,7 @@ impl Problems {
         name.parse().map_err(|invalid| self.add(path, invalid)).ok()
     }
 
-    /// The items of a list, or none where it is absent; an invalid one is noted.
+    /// The items of a list, or none where it is absent; an invalid one is a problem.
     pub(super) fn items<T>(&mut self, field: Field<List<T>>) -> Vec<T> {
         self.take(field).map_or_else(Vec::new, |List(items)| items)
     }

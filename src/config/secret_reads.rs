@@ -18,7 +18,7 @@ impl SecretReads {
         self.0.push(Box::new(|| read().err()));
     }
 
-    /// Reads the files and notes their problems.
+    /// Reads the files and adds their problems.
     pub(crate) fn run(self, problems: &mut Problems) {
         self.0.into_iter().filter_map(|read| read()).for_each(|found| problems.add_all(found));
     }

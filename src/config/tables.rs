@@ -65,7 +65,7 @@ pub(super) fn table_of(path: &[&str]) -> Option<&'static str> {
     TABLES.iter().copied().find(|table| fits(table, path))
 }
 
-/// Replaces other values by an empty table where a table belongs, and notes the paths.
+/// Replaces other values by an empty table where a table belongs, and records the paths.
 pub(super) fn correct(layer: &mut Value, problems: &mut Problems, corrected: &mut Vec<String>) {
     correct_below(layer, &mut Vec::new(), problems, corrected);
 }

@@ -160,7 +160,6 @@ mod tests {
         assert_eq!((reported(0), reported(602), reported(1220)), (1, 0, 1));
     }
 
-    /// T26.
     #[test]
     fn a_million_keys_take_no_memory_and_a_frequent_key_stays_limited() {
         let sketch = sketch(300, 100);

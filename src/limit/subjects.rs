@@ -52,7 +52,6 @@ mod tests {
     use super::*;
     use crate::limit::Per;
 
-    /// T26.
     #[tokio::test(start_paused = true)]
     async fn a_million_users_take_bounded_memory_and_a_greedy_one_stays_limited() {
         let count = |n| NonZeroU32::new(n).unwrap();

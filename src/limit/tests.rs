@@ -115,7 +115,7 @@ async fn counts_continue_after_a_reload_where_the_terms_are_the_same() {
     assert_eq!(admitted(&limits(both(20, 3), Some(&previous)), None, 100).await, 20);
 }
 
-/// T41: users of two issuers with one subject have a limit each.
+/// Users of two issuers with one subject have a limit each.
 #[tokio::test(start_paused = true)]
 async fn users_of_two_issuers_with_one_subject_have_a_limit_each() {
     let limits =

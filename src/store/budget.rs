@@ -112,7 +112,7 @@ mod tests {
     }
 
     proptest! {
-        /// T53: whatever Redis answers, the wait is bounded and the rate is within the configured bounds.
+        /// Whatever Redis answers, the wait is bounded and the rate is within the configured bounds.
         #[test]
         fn a_result_of_the_script_is_clamped_to_the_configured_bounds(
             answer: (i64, i64, i64),

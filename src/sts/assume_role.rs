@@ -225,7 +225,7 @@ mod tests {
         }
     }
 
-    /// T54: it is rejected before anything is computed from it.
+    /// It is rejected before anything is computed from it.
     #[test]
     fn an_expiration_beyond_the_requested_duration_is_an_error() {
         for late in ["2016-01-13T15:17:38Z", "2016-01-14T02:02:37Z", "9999-12-31T23:59:59Z"] {

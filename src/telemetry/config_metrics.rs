@@ -55,7 +55,7 @@ impl ConfigMetrics {
             Unit::Seconds,
             self.loaded.clone(),
         );
-        registry.register("config_in_force", "1, by the configuration's hash", self.hash.clone());
+        registry.register("config_info", "1, by the configuration's hash", self.hash.clone());
         registry.register(
             "config_last_reload_successful",
             "Whether the last reload was applied; 0 while the files contain a configuration that was refused",

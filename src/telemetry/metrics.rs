@@ -282,7 +282,7 @@ mod tests {
         audit_lines_written counter
         audit_queue_length gauge
         audit_up gauge
-        config_in_force gauge
+        config_info gauge
         config_last_reload_successful gauge
         config_loaded_timestamp_seconds gauge
         config_needs_restart gauge

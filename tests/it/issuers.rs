@@ -1,4 +1,4 @@
-//! Issuers whose keys come by URL, as callers meet them.
+//! Issuers whose keys are fetched by URL, end to end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

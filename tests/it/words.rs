@@ -10,6 +10,7 @@ const DENIED: &[&str] = &[
     "access_key_unproven",
     "audit_broken",
     "config_refused",
+    "config_in_force",
     "connections_unproxied",
     "store_unopened",
     "vend_joined",
@@ -49,11 +50,13 @@ const DENIED: &[&str] = &[
     "withdraw",
     "IssuerClock",
     "KeyRing",
+    "RawView",
     "Knocked",
     "UnverifiableIssuers",
     "Unintelligible",
     "believe_until",
     "imagined",
+    "is_wanted",
     "is_the_endpoints",
     "knock",
     "shown_by",
@@ -65,6 +68,7 @@ const DENIED: &[&str] = &[
     "Narrowing",
     // The server, the audit, traces and the configuration.
     "InForce",
+    "in force",
     "Phase",
     "Told",
     "look_at",
@@ -74,10 +78,14 @@ const DENIED: &[&str] = &[
     "Unrecorded",
     "Watched",
     "sought_part",
+    "unmet",
     "unasked",
     // The emulator.
     "painting",
     // English that has to be decoded.
+    "come by",
+    "is told",
+    "said for nothing",
     "believed",
     "believes",
     "mend",
@@ -108,10 +116,13 @@ const DENIED_TYPES: &[&str] = &[
     "Wrong",
 ];
 
+/// Comments say a fact themselves; `T12:` needs a list that the repository does not have.
+const NUMBERED_FACT: &str = r"//[/!]? T[0-9]{1,3}[.,:]";
+
 #[test]
 fn denied_names_are_not_used() {
     let denied = Regex::new(&format!(
-        r"\b({}|(?:struct|enum|trait|type) (?:{}))\b",
+        r"(\b(?:{}|(?:struct|enum|trait|type) (?:{}))\b|{NUMBERED_FACT})",
         DENIED.join("|"),
         DENIED_TYPES.join("|")
     ))

@@ -186,7 +186,7 @@ fn policies_that_say_the_same_in_another_order_are_sent_as_the_same_bytes() {
 }
 
 proptest! {
-    /// T2, for policies from outside.
+    /// For policies from outside the repository.
     #[test]
     fn no_text_of_a_caller_breaks_out_of_its_json_string(
         (action, resource, key, value) in (

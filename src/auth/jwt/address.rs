@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    /// T23: a discovery document may name another host, and plain HTTP only on loopback if it was fetched from loopback.
+    /// A discovery document may name another host, and plain HTTP only on loopback if it was fetched from loopback.
     #[test]
     fn a_remote_discovery_document_must_name_an_https_jwks_uri() {
         let named = |from: &str, uri: &str| {

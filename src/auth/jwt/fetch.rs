@@ -46,24 +46,22 @@ pub(crate) enum FetchProblem {
     #[error("the issuer cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error(
-        "TLS with the issuer failed: its certificate is not trusted here, or it speaks no TLS that is"
+        "TLS with the issuer failed: its certificate is not trusted, or its TLS version is not supported"
     )]
     Handshake(#[source] reqwest::Error),
     #[error("the issuer did not answer within {} seconds", FETCH_TIMEOUT.as_secs())]
     TimedOut,
     #[error(
-        "the issuer answered with HTTP status {0}; only 200 is taken, and no redirect is followed"
+        "the issuer answered with HTTP status {0}; it must be 200, and redirects are not followed"
     )]
     Status(u16),
-    #[error("the issuer's answer has more than {LONGEST_ANSWER} bytes")]
+    #[error("the issuer's answer is longer than {LONGEST_ANSWER} bytes")]
     TooLong,
-    #[error("the issuer does not describe itself as OpenID Connect Discovery says")]
+    #[error("the discovery document is not one of OpenID Connect Discovery 1.0")]
     NoDescription(#[source] serde_json::Error),
-    #[error(
-        "the description is of another issuer than the configured one, which must be the same to the letter"
-    )]
+    #[error("the discovery document's `issuer` is not exactly the configured issuer")]
     OtherIssuer,
-    #[error("the description's `jwks_uri` is none that keys may be fetched from")]
+    #[error("keys must not be fetched from the discovery document's `jwks_uri`")]
     KeysElsewhere,
     #[error("the issuer's keys cannot be used")]
     Jwks(#[source] KeyProblem),

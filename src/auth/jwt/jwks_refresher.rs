@@ -64,7 +64,7 @@ impl JwksRefresher {
             let next = Instant::now() + self.wait(history.failures);
             tokio::select! {
                 () = sleep_until(next) => {}
-                () = self.trigger.wanted() => {}
+                () = self.trigger.triggered() => {}
             }
         }
     }

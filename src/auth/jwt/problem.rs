@@ -8,11 +8,11 @@ use appserver_domain::ClientId;
 /// What is wrong with a token.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum JwtProblem {
-    #[error("the token is no signed JWT")]
+    #[error("the token is not a signed JWT")]
     Malformed,
-    #[error("the token's header says that it is of another type")]
+    #[error("the token's header declares another type")]
     Type,
-    #[error("the token's header asks for something that is not understood")]
+    #[error("the token's header has a critical extension that is not supported")]
     Critical,
     #[error("the token's issuer is not configured")]
     UnknownIssuer,
@@ -20,11 +20,11 @@ pub(crate) enum JwtProblem {
     Algorithm,
     #[error("the issuer has no such key")]
     UnknownKey,
-    #[error("too many of the issuer's keys fit the token")]
+    #[error("too many of the issuer's keys match the token")]
     ManyKeys,
     #[error("the token's signature is wrong")]
     Signature,
-    #[error("the token has no `{0}`, or it is of another kind")]
+    #[error("the token has no `{0}`, or one of another JSON type")]
     Lacks(&'static str),
     #[error("the token is of a kind that is not accepted")]
     Kind,
@@ -34,11 +34,11 @@ pub(crate) enum JwtProblem {
     Expired,
     #[error("the token is not valid yet")]
     NotYetValid,
-    #[error("the token's subject cannot be used")]
+    #[error("the token's subject is not allowed")]
     Subject,
-    #[error("the token does not say for which client it is")]
+    #[error("the token identifies no client")]
     Client,
-    #[error("the token is for several clients")]
+    #[error("the token identifies several clients")]
     SeveralClients,
     #[error("a required claim is missing or different")]
     Required,

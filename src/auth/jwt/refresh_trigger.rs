@@ -11,7 +11,7 @@ const MIN_INTERVAL: Duration = Duration::from_mins(1);
 /// How long a request waits for the fetch.
 const WAIT: Duration = Duration::from_secs(2);
 
-/// Between requests, which want keys, and the one task that fetches them.
+/// Connects requests, which need keys, and the one task that fetches them.
 ///
 /// A waiting request holds one receiver and no lock; the connection limit bounds their number.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub(super) struct RefreshTrigger {
     /// Held for a few instructions, never across an await.
     state: Mutex<State>,
     /// Wakes the task.
-    wanted: Notify,
+    triggered: Notify,
     /// Counts the fetches that have ended; wakes the waiting requests.
     ended: watch::Sender<u64>,
 }
@@ -28,13 +28,13 @@ pub(super) struct RefreshTrigger {
 struct State {
     /// The earliest time of the next triggered fetch.
     next: Option<Instant>,
-    is_wanted: bool,
+    is_triggered: bool,
     is_under_way: bool,
 }
 
 impl Default for RefreshTrigger {
     fn default() -> Self {
-        Self { state: Mutex::default(), wanted: Notify::new(), ended: watch::Sender::new(0) }
+        Self { state: Mutex::default(), triggered: Notify::new(), ended: watch::Sender::new(0) }
     }
 }
 
@@ -51,29 +51,29 @@ impl RefreshTrigger {
     fn join_or_trigger(&self) -> bool {
         let now = Instant::now();
         self.with_state(|state| {
-            if state.is_under_way || state.is_wanted {
+            if state.is_under_way || state.is_triggered {
                 return true;
             }
             if state.next.is_some_and(|next| now < next) {
                 return false;
             }
             state.next = Some(now + MIN_INTERVAL);
-            state.is_wanted = true;
-            self.wanted.notify_one();
+            state.is_triggered = true;
+            self.triggered.notify_one();
             true
         })
     }
 
     /// Returns when a fetch is triggered.
-    pub(super) async fn wanted(&self) {
+    pub(super) async fn triggered(&self) {
         // A scheduled fetch that began meanwhile satisfies the trigger.
-        while !self.with_state(|state| state.is_wanted) {
-            self.wanted.notified().await;
+        while !self.with_state(|state| state.is_triggered) {
+            self.triggered.notified().await;
         }
     }
 
     pub(super) fn begins(&self) {
-        self.with_state(|state| (state.is_wanted, state.is_under_way) = (false, true));
+        self.with_state(|state| (state.is_triggered, state.is_under_way) = (false, true));
     }
 
     pub(super) fn ends(&self) {

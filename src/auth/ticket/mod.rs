@@ -57,19 +57,19 @@ impl fmt::Display for TicketId {
 /// Why a ticket is invalid. The holder learns none of it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TicketProblem {
-    #[error("the ticket is too long, or no base64")]
+    #[error("the ticket is too long or not base64")]
     Malformed,
-    #[error("the ticket was changed, or sealed with a key that is not ours any more")]
+    #[error("the ticket was changed, or is encrypted with a key that is no longer configured")]
     Unsealed,
-    #[error("the ticket is of a version that is not known")]
+    #[error("the ticket's version is unknown")]
     Version,
     #[error("the ticket has expired")]
     Expired { ticket: TicketId, client: ClientId },
-    #[error("the ticket's grant was changed, or is not the client's any more")]
+    #[error("the ticket's grant was changed, or the client no longer has it")]
     GrantChanged(ClientId),
     #[error(
-        "the credential that the ticket was made with is not valid any more: the secret or the certificate's name was taken \
-         away, or its issuer was changed"
+        "the credential that the ticket was issued with is no longer valid: the secret or the certificate's name was \
+         removed, or its issuer was changed"
     )]
     ParentEnded(ClientId),
 }

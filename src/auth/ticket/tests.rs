@@ -82,7 +82,7 @@ proptest! {
     }
 }
 
-/// T27: the holder can neither change nor read a ticket.
+/// The holder can neither change nor read a ticket.
 #[test]
 fn any_change_or_truncation_of_a_ticket_is_refused() {
     let (seal, ticket) = (seal(&[1]), alices());

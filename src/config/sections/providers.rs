@@ -47,7 +47,7 @@ impl TryFrom<String> for Provider {
 }
 
 impl Provider {
-    /// Fills in the presets, and notes an `issuer` that cannot be one of the provider's.
+    /// Fills in the presets, and adds a problem if `issuer` cannot be one of the provider's.
     pub(crate) fn apply(self, path: &str, raw: &mut RawIssuer, problems: &mut Problems) {
         if let Self::Apple = self {
             raw.issuer.fill("https://appleid.apple.com".to_owned());
@@ -55,10 +55,10 @@ impl Provider {
         if let Self::Google = self {
             raw.issuer.fill("https://accounts.google.com".to_owned());
         }
-        // The default of all of them.
+        // The default of every provider.
         raw.algorithms.fill(List(vec![known("RS256")]));
         let kind = match self {
-            // Their access tokens are opaque and meant for themselves.
+            // The access tokens of these providers are opaque, for the provider's own APIs.
             Self::Apple | Self::Firebase | Self::Google => TokenKind::Id,
             Self::Auth0 | Self::Cognito | Self::Entra | Self::Keycloak | Self::Okta => {
                 TokenKind::Access

@@ -44,7 +44,7 @@ pub(crate) struct TicketSource {
 /// Where the keys are.
 #[derive(Clone, Debug)]
 enum Keys {
-    /// There are none, and so no tickets.
+    /// No keys, and so no tickets.
     None,
     Demo,
     /// The newest first.

@@ -1,8 +1,8 @@
-//! T59: all that is wrong is reported in one run, also where one thing stands in another's way.
+//! Every problem is reported in one run, also where one hinders the check of another.
 
 use super::*;
 
-/// One thing of every kind is wrong, secrets and what depends on something that is wrong included.
+/// One problem of every kind, including those of secrets and of values that depend on invalid ones.
 const WRONG: &str = r#"
 server.listen = "nowhere"
 server.no_such_key = 1
@@ -119,7 +119,7 @@ fn paths(text: &str, files: &[(&str, &str)]) -> Vec<String> {
     loaded.unwrap_err().iter().map(|problem| problem.path.clone()).collect()
 }
 
-/// A file of a secret is read whatever is wrong beside it.
+/// A secret's file is read whatever other problems there are.
 #[test]
 fn a_file_is_read_if_another_key_of_its_table_is_invalid() {
     let text = format!(
@@ -152,7 +152,7 @@ fn a_file_is_read_if_another_key_of_its_table_is_invalid() {
     assert_eq!(paths(&text, &[("policies/album.json", POLICY)]), expected);
 }
 
-/// The rule that cannot be read is replaced by one that lets everything in that any rule does.
+/// An invalid rule is replaced by one that admits every policy that some rule admits.
 #[test]
 fn an_invalid_parameter_does_not_hide_problems_of_the_policy() {
     let policy = r#"{"Version":"1","Statement":[{"Effect":"Perhaps","Action":"oss:GetObject",
@@ -168,7 +168,7 @@ fn an_invalid_parameter_does_not_hide_problems_of_the_policy() {
     }
 }
 
-/// Each of these is one fault, and reported as one.
+/// Each of these is one mistake, and is reported as one problem.
 #[test]
 fn problems_that_only_follow_from_another_are_not_reported() {
     let issuer = "[issuers.company]\nissuer = \"https://login.example.com/\"\nalgorithms = [\"ES256\"]\n\
@@ -227,7 +227,7 @@ server: it must be a table: in the environment each of its keys is a variable, `
 ");
 }
 
-/// What is missing may be in the file that cannot be read; what is wrong in another one is wrong.
+/// A missing value may be in the file that cannot be read; an invalid value in another file is a problem.
 #[test]
 fn an_unreadable_file_hides_no_problem_of_the_others() {
     let text = "[vend]\nmax_cached_tokens = 0\ncolour = 1\n[server]\nlisten = \"0.0.0.0:80\"\nbehind_proxy = 1\n\

@@ -1,4 +1,4 @@
-//! `[audit]`: where lines go, and what can be wrong with it.
+//! `[audit]`: where lines are written, and its problems.
 
 use super::*;
 use crate::audit::{Durability, OnFailure, SinkSettings};
@@ -45,7 +45,7 @@ fn the_audit_defaults_to_refuse_and_its_file_is_relative_to_the_configuration() 
     assert_eq!(filed.instance, "a");
 }
 
-/// What only this machine knows; nothing is left behind.
+/// Problems that depend on this machine; the check leaves no file behind.
 #[test]
 fn an_audit_file_that_cannot_be_created_is_reported_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The bounds of connections, what a stop waits for, and files that are none.
+//! The bounds of connections, what a stop waits for, and pipes in place of files.
 
 use std::process::Command;
 use std::sync::mpsc;
@@ -17,7 +17,7 @@ fn the_defaults_fit_dockers_grace_period_and_limit_each_address() {
     assert_eq!((server.max_connections_per_address, server.knows_addresses), (Some(1_000), true));
 }
 
-/// All connections of a balancer have its address, unless it says of each whose it is.
+/// All connections of a load balancer have its address, unless it sends the PROXY protocol.
 #[test]
 fn connections_per_address_are_unlimited_where_the_address_is_the_balancers() {
     let bound = |server: &str| {
@@ -45,7 +45,7 @@ server.unauthenticated_idle_timeout_ms: 1 is not between 100 and 3600000 millise
 ");
 }
 
-/// T55: whatever a configuration names, and the file itself.
+/// Every file that a configuration names, and the configuration file itself.
 #[test]
 fn a_pipe_in_place_of_any_file_is_a_problem_without_a_wait() {
     let issuer = "[issuers.one]\nissuer = \"https://login.example.com/\"\n\

@@ -1,4 +1,4 @@
-//! Where an issuer's keys come from: what can be wrong, and what is made of what is right.
+//! Where an issuer's keys come from: the problems, and the resolved keys.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn each_problem_of_an_issuers_keys_is_reported_with_the_way_out() {
         "jwks_file = \"policies/album.json\"\nkeys_refresh_secs = 600",
     ]
     .map(|more| {
-        // A key may stand only once.
+        // A key may occur only once.
         let issuer = ISSUER.lines().filter(|line| {
             line.split_once(" = ")
                 .is_none_or(|(key, _)| !more.contains(&format!("{} = ", key.trim())))

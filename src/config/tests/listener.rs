@@ -83,7 +83,7 @@ server.tls.client_crl_file: <folder>/crl: it contains no usable certificate revo
     assert!(read(one, &[("tls.pem", &both)]).is_ok());
 }
 
-/// A server that does not start helps nobody; one whose certificate has expired may still help some.
+/// A server whose certificate has expired may still serve some callers; one that does not start serves none.
 #[test]
 fn an_expired_certificate_is_served_with_a_warning() {
     let now = Clock::manual("2026-06-01T00:00:00Z".parse().unwrap()).now();

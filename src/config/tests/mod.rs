@@ -66,7 +66,7 @@ fn the_shipped_files_load() {
     let file = |name: &str| [repository.join("config").join(name)];
     load(&file("dev.toml"), &Environment::new(), Mode::Demo).unwrap();
     load(&file("production.example.toml"), &Environment::new(), Mode::Production).unwrap();
-    // The defaults are complete but for what only an operator knows.
+    // The defaults lack only the keys that the operator must set.
     let defaults = load(&[], &Environment::new(), Mode::Production).unwrap_err();
     assert_eq!(
         defaults.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(),
@@ -127,7 +127,7 @@ sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at e
 ");
 }
 
-/// Editors and terminals open the file at such a place; the line itself may hold a secret.
+/// Editors and terminals can open such a place; the line itself may contain a secret.
 #[test]
 fn each_file_that_is_not_valid_toml_is_reported_with_line_and_column() {
     let folder = folder(&[
@@ -169,7 +169,7 @@ fn later_layers_override_earlier_ones() {
             "https://sts.cn-beijing.aliyuncs.com,https://sts.aliyuncs.com",
         ),
         ("APPSERVER__CLIENTS__APP-ONE__ENABLED", "false"),
-        // What Kubernetes sets for a Service named `appserver`.
+        // Kubernetes sets these for a Service named `appserver`.
         ("APPSERVER_PORT", "tcp://10.0.0.1:8080"),
         ("APPSERVER_SERVICE_HOST", "10.0.0.1"),
     ];
@@ -235,7 +235,7 @@ fn a_demo_secret_under_another_name_is_still_refused() {
     );
 }
 
-/// A secret that stands in the wrong place is not repeated in the report.
+/// A secret in the wrong place is not repeated in the report.
 #[test]
 fn no_problem_repeats_the_invalid_value() {
     let found = problems(
@@ -265,7 +265,7 @@ fn no_problem_repeats_the_invalid_value() {
     assert!(!found.contains("canary"), "{found}");
 }
 
-/// The example for production names files; the environment can take them back.
+/// The example for production names files; an empty variable unsets such a key.
 #[test]
 fn an_empty_value_unsets_a_value_of_an_earlier_layer() {
     let text = format!(
@@ -318,7 +318,7 @@ sts.vpc: it goes with `sts.region`; `sts.endpoints` are used as written
 ");
 }
 
-/// What is wrong with one part of a grant hides nothing of the others.
+/// A problem with one part of a grant hides no problem of the others.
 #[test]
 fn every_part_of_a_grant_is_checked() {
     let found = problems(

@@ -1,4 +1,4 @@
-//! Known identity providers: their tokens, as their documents show them, by nothing but `provider` and audiences.
+//! Known identity providers: tokens as their documentation shows them, verified with only `provider` and audiences set.
 
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, jwk::Jwk};
@@ -15,7 +15,7 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(NOW, 0).unwrap()
 }
 
-/// A key of an issuer that exists in tests only.
+/// The key of an issuer that exists only in tests.
 fn key() -> EncodingKey {
     EncodingKey::from_ec_der(&rcgen::KeyPair::generate().unwrap().serialize_der())
 }
@@ -43,7 +43,7 @@ impl World {
         Self { key, issuers }
     }
 
-    /// The client and the user that a token proves, or why it proves none.
+    /// The client and the user that a token identifies, or why it is refused.
     fn verify(&self, mut header: Value, mut claims: Value) -> Result<(String, String), String> {
         use base64::Engine;
         use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -66,7 +66,7 @@ impl World {
         assert_eq!(self.verify(header.clone(), claims.clone()), expected, "{claims}");
     }
 
-    /// The same token with some claims changed proves nothing, for a reason that names this.
+    /// The same token with some claims changed is refused, with a reason that contains this.
     fn refuses(&self, header: &Value, claims: &Value, more: &Value, reason: &str) {
         let mut claims = claims.clone();
         for (claim, value) in more.as_object().unwrap() {

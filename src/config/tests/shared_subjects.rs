@@ -1,4 +1,4 @@
-//! T41: which grants users of different issuers may come by.
+//! Which grants users of different issuers may get.
 
 use super::*;
 
@@ -61,7 +61,7 @@ grants.own.session_name: users of the issuers `company`, `partner`, `social` who
     for path in ["users/${issuer}/${subject}", "users/${subject.hash}", "shared", "${client}"] {
         assert_eq!(with(&THREE, "", path), Ok(vec![]), "{path}");
     }
-    // Each text that takes a subject or a claim.
+    // Each text with a subject or a claim.
     for (grant, key) in [
         ("session_name = \"${client}.${subject}\"", "session_name"),
         ("source_identity = \"${subject}\"", "source_identity"),
@@ -78,7 +78,7 @@ grants.own.session_name: users of the issuers `company`, `partner`, `social` who
         let qualified = grant.replace("= \"$", "= \"${issuer}.$");
         assert_eq!(with(&THREE, &qualified, "users/${issuer}/${subject}"), Ok(vec![]));
     }
-    // One issuer has no other to be mistaken for.
+    // Users of a single issuer cannot be confused.
     assert_eq!(with(&THREE[..1], "", "users/${subject}"), Ok(vec![]));
 }
 
@@ -89,7 +89,7 @@ fn issuers_of_different_clients_with_one_grant_are_checked_like_those_of_one_cli
 grants.own.policy: users of the issuers `company`, `partner` whose subjects or claims are alike would be one user in `acs:oss:*:*:sample-bucket/users/${subject}/*`: write `${issuer}` or `${client}` beside them, as in `users/${issuer}/${subject}/` (paths move with it: objects that are there stay under the old ones), write `${subject.hash}`, or say in `shared_subjects` why they are the same people
 ");
     assert_eq!(with(&two, "", "${client}/${subject}"), Ok(vec![]));
-    // But where one of the clients has both, its id tells nothing.
+    // If one of the clients has both issuers, its id does not identify the issuer.
     let mixed = [("company", "photo"), ("partner", "video"), ("social", "video")];
     assert!(with(&mixed, "", "${client}/${subject}").is_err());
 }
@@ -115,8 +115,8 @@ fn grants_for_the_same_objects_are_checked_together() {
     assert_eq!(with_other("far.json"), Ok(vec![]));
 }
 
-/// Users of `company` come by the grant `own`, those of `partner` by `other`; a value of one must not read like a name
-/// of the other.
+/// Users of `company` get the grant `own`, those of `partner` get `other`; a value of one must not equal a name of the
+/// other.
 #[test]
 fn grants_of_different_issuers_are_refused_where_a_users_value_may_equal_a_name_in_the_other() {
     let between = |own: &str, keys: &str, path: &str| {
@@ -138,7 +138,7 @@ fn grants_of_different_issuers_are_refused_where_a_users_value_may_equal_a_name_
         ("users/${subject}", "users/${issuer}/${subject}"),
         ("users/${issuer}/${subject}", "users/${subject}"),
         ("users/${issuer}/${subject}", "users/${subject}/${issuer}"),
-        // A fixed segment that is the issuer's name, and one where a subject stands.
+        // A fixed segment that is the issuer's name, and one in the place of a subject.
         ("users/partner/${subject}", "users/${issuer}/${subject}"),
         ("users/shared", "users/${subject}"),
         ("users/shared", "users/${subject}/${issuer}"),
@@ -162,7 +162,7 @@ fn grants_of_different_issuers_are_refused_where_a_users_value_may_equal_a_name_
         ("users/videos/${subject}", "users/${issuer}/${subject}"),
         ("users/${issuer}/${subject}", "users/${issuer}/${claims.team}"),
         ("x/${subject}/y", "users/${subject}/z"),
-        // What the operator opened to everybody is no likeness of values.
+        // Objects that the operator shares with everybody are not a confusion of values.
         ("users", "users/${issuer}/${subject}"),
         ("shared", "shared"),
     ] {
@@ -171,7 +171,7 @@ fn grants_of_different_issuers_are_refused_where_a_users_value_may_equal_a_name_
     insta::assert_snapshot!(between("users/${issuer}/${subject}", "", "users/${subject}/${issuer}").unwrap_err(), @r"
 grants.other.policy: a user of the issuer `partner` and one of `company` could reach the same objects, by `acs:oss:*:*:sample-bucket/users/${subject}/${issuer}/*` and, in the grant `own`, `acs:oss:*:*:sample-bucket/users/${issuer}/${subject}/*`, where a subject or a claim of one reads like a name in the other: begin them with different fixed segments, write `${issuer}` at the same place in both, or say in `shared_subjects` why they are the same people
 ");
-    // What is said is not said for nothing.
+    // A `shared_subjects` without effect is a warning.
     let shared = "shared_subjects = \"one directory feeds both\"";
     assert_eq!(between("users/${subject}", shared, "users/${issuer}/${subject}"), Ok(vec![]));
 }
@@ -188,7 +188,7 @@ fn shared_subjects_needs_a_reason_and_a_use() {
     insta::assert_snapshot!(with(&THREE[..1], shared, "users/${subject}").unwrap().join("\n"), @"grants.own.shared_subjects: this grant serves users of at most one issuer: remove it, or the next issuer's users would silently share");
 }
 
-/// What is advised can be done: in the form of the subject that the text has, and in the text that is meant.
+/// The advice works: it names the form of the subject that the text has, and the text that is to change.
 #[test]
 fn the_suggestion_fits_the_text_that_merges_users() {
     let encoded = with(&THREE, "session_name = \"${client}\"", "users/${subject.encoded}");
@@ -198,7 +198,7 @@ fn the_suggestion_fits_the_text_that_merges_users() {
     assert!(!name.contains("paths"), "{name}");
 }
 
-/// Nor does the fault wait until everything else is sound.
+/// The problem is reported beside others.
 #[test]
 fn shared_subjects_are_checked_in_a_configuration_with_other_problems() {
     let faults = "min_duration_secs = 1\nexternal_id = \"*\"\n[clients.photo]\nenabled = \"perhaps\"\n\

@@ -1,4 +1,4 @@
-//! What the shipped policies are good for.
+//! The tasks that the shipped policies allow.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use appserver_policy::{
 
 const POLICIES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/policies");
 
-/// T8: what SDKs do, by the operations that they call for it.
+/// Tasks of SDKs, with the operations that they call for each.
 const TASKS: [(&str, &[&str]); 7] = [
     ("get", &["oss:GetObject", "oss:HeadObject"]),
     ("put", &["oss:PutObject"]),
@@ -23,7 +23,7 @@ const TASKS: [(&str, &[&str]); 7] = [
     ("list", &["oss:ListObjects", "oss:ListObjectsV2"]),
 ];
 
-/// The tasks that a shipped policy lets a caller do in a folder.
+/// The tasks that a shipped policy allows in a folder.
 fn tasks(policy: &str, folder: &str) -> String {
     let json = std::fs::read_to_string(format!("{POLICIES}/{policy}.json")).unwrap();
     let album = || ("album".parse().unwrap(), ValueRule::text(Shape::Segment, None, 64).unwrap());
@@ -97,7 +97,7 @@ upload-only: put multipart resume abort | nothing
 fn the_shipped_policies_cause_no_warnings() {
     for file in std::fs::read_dir(POLICIES).unwrap() {
         let path = file.unwrap().path();
-        // It is broad on purpose, and so is its grant.
+        // It is broad on purpose, and its grant allows that.
         let broad = path.ends_with("read-all.json");
         let breadth = if broad { Breadth::Broad } else { Breadth::Narrow };
         let linted = lint_file(&std::fs::read_to_string(&path).unwrap(), breadth, &[]);

@@ -1,4 +1,4 @@
-//! What can be wrong with `[store]` and `[issuers]`.
+//! Problems of `[store]` and `[issuers]`.
 
 use super::*;
 use crate::auth::ClaimKind;
@@ -29,7 +29,7 @@ store.redis.timeout_ms: 1 is not between 10 and 5000 milliseconds
 store.redis.url: a Redis address is `redis://host:port/database`, or `rediss://` for TLS; port and database are optional, and user and password have keys of their own
 ");
     insta::assert_snapshot!(problems("[store]\nkind = \"etcd\""), @r"store.kind: it must be `memory` or `redis`");
-    // What is not used is not asked for.
+    // Keys that are not used are not required.
     assert!(loaded(SOUND, &[], Mode::Production).is_ok());
 }
 
@@ -166,7 +166,7 @@ fn the_demo_issuers_key_is_valid_in_the_demo_only_and_issuers_are_unique() {
     insta::assert_snapshot!(load_with(&twice, Mode::Demo).unwrap_err(), @r"issuers.two.issuer: another entry has the same `issuer`; list all audiences in one");
 }
 
-/// What an identity provider calls its applications and audiences is its own: neither case nor dots are changed.
+/// Names of an identity provider's applications and audiences are not changed, neither their case nor their dots.
 #[test]
 fn an_issuers_own_names_keep_their_case_and_dots() {
     let text = r#"

@@ -22,12 +22,12 @@ tickets.key_file: a previous key goes with a new one: name a file that holds a k
 tickets.max_lifetime_secs: 86401 is not between 60 and 86400 seconds
 server.public_url: a public URL reads `https://<host>`, with a port and the beginning of a path if need be, without user, query or fragment, at most 256 characters; `http` is admitted on `localhost` and loopback addresses only
 ");
-    // Without a key there are no tickets, which is no problem; and what needs no key may be there.
+    // Without a key there are no tickets, which is no problem; other keys may be set.
     for sound in ["", url, "[tickets]\nmax_lifetime_secs = 60\n"] {
         let settings = loaded(&format!("{SOUND}\n{sound}"), &[], Mode::Production).unwrap();
         assert!(settings.tickets.read().unwrap().is_none());
     }
-    // In the demo the listener's own address does, and a key that is published.
+    // In the demo the listener's own address is used, and a published key.
     let settings = loaded(SOUND, &[], Mode::Demo).unwrap();
     assert!(settings.tickets.read().unwrap().is_some());
 }

@@ -1,4 +1,4 @@
-//! Where traces go.
+//! Where traces are exported.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! `[vend]`, and what is sound and will still disappoint.
+//! `[vend]`, and valid configurations that do not do what their author expects.
 
 use super::*;
 
@@ -48,7 +48,6 @@ fn vending_values_reach_their_settings() {
     assert_eq!(vend.freshness.min_remaining, None);
 }
 
-/// T12.
 #[test]
 fn tokens_that_sdks_would_discard_at_once_cause_a_warning_that_names_the_sdks() {
     let warnings = |variables: &[(&str, &str)]| {

@@ -116,7 +116,7 @@ an unknown client: 401 Unauthenticated
 no credential: 200 Unauthenticated
   {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: no credential was presented","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad JWT: 401 Unauthenticated
-  {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the token is no signed JWT","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","Code":"Unauthenticated","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"not authenticated: the token is not a signed JWT","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a wrong method: 405 MethodNotAllowed
   {"Address":"127.0.0.1","Code":"MethodNotAllowed","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the route has no such method","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 throttled: 429 Throttled.Client

@@ -86,7 +86,7 @@ impl Statement<String> {
         } else if !self.resource.as_slice().iter().any(matches) {
             Relevance::OtherResources
         } else {
-            self.unmet(request).unwrap_or(Relevance::Applies)
+            self.failed_condition(request).unwrap_or(Relevance::Applies)
         }
     }
 
@@ -101,7 +101,7 @@ impl Statement<String> {
     }
 
     /// The first condition that does not hold; all keys under all operators must.
-    fn unmet(&self, request: &Request) -> Option<Relevance<'_>> {
+    fn failed_condition(&self, request: &Request) -> Option<Relevance<'_>> {
         let conditions = self.condition.iter().flat_map(|(operator, keys)| {
             keys.iter().map(move |(key, values)| (*operator, key, values))
         });
@@ -182,7 +182,7 @@ mod tests {
         let (prefix, delimiter, tls) =
             (("oss:Prefix", "b/x"), ("oss:Delimiter", "/"), ("acs:SecureTransport", "true"));
         assert_eq!(relevance(&[prefix, delimiter, tls]), "Applies");
-        for (conditions, unmet) in [
+        for (conditions, expected) in [
             (vec![], r#"Unmet { operator: Bool, key: "acs:SecureTransport" }"#),
             (vec![prefix, tls], r#"Unmet { operator: StringLike, key: "oss:Delimiter" }"#),
             (
@@ -190,7 +190,7 @@ mod tests {
                 r#"Unmet { operator: StringLike, key: "oss:Prefix" }"#,
             ),
         ] {
-            assert_eq!(relevance(&conditions), unmet);
+            assert_eq!(relevance(&conditions), expected);
         }
     }
 }

@@ -640,7 +640,7 @@ mod tests {
         assert!(matches!(no_policy, Err(PolicyRefusal::Disagreement(_))), "{no_policy:?}");
     }
 
-    /// T6: the requested policy fits by itself; what the grant adds to it counts as well.
+    /// The requested policy fits by itself; what the grant adds to it counts as well.
     #[test]
     fn a_requested_policy_with_the_grants_additions_is_at_most_2047_bytes() {
         let granted = r#"{"Version":"1","Statement":[

@@ -180,7 +180,6 @@ mod tests {
         )
     }
 
-    /// T44.
     #[test]
     fn actions_that_are_not_named_require_allow_broad_in_any_spelling() {
         for broad in [
@@ -283,7 +282,6 @@ mod tests {
         assert_eq!(problems(denied, Breadth::Narrow), "");
     }
 
-    /// T44.
     #[test]
     fn buckets_that_are_not_named_require_allow_broad_in_any_spelling() {
         let before = ["acs:oss:*:*:", "acs:oss:oss-cn-hangzhou:11223344:"];

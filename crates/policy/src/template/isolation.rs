@@ -240,7 +240,6 @@ mod tests {
         ours || operator.contains("IgnoreCase") && folds.iter().any(|fold| fold(one) == fold(other))
     }
 
-    /// T42.
     #[test]
     fn under_no_operator_does_one_admissible_value_match_another() {
         let (mut accepted, mut compared) = (BTreeSet::new(), 0);

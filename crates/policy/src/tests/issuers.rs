@@ -1,4 +1,4 @@
-//! T41: pairs of issuer and subject never meet, where a template tells issuers apart.
+//! Pairs of issuer and subject never meet, where a template tells issuers apart.
 
 use std::collections::BTreeMap;
 

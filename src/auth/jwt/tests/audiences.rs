@@ -26,7 +26,7 @@ fn permutations(members: &[&str]) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// T56: a set has no order.
+/// A set has no order.
 #[test]
 fn the_client_of_a_token_does_not_depend_on_the_order_of_its_audiences() {
     let several: &[(&str, &[&str])] =

@@ -1,4 +1,4 @@
-//! T43: claims reach a policy unchanged, and different claims stay different.
+//! Claims reach a policy unchanged, and different claims stay different.
 
 use proptest::prelude::*;
 use serde_json::value::RawValue;

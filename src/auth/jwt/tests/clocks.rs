@@ -1,4 +1,4 @@
-//! T47: cached tokens and keys expire by the wall clock or the monotonic clock, whichever is first.
+//! Cached tokens and keys expire by the wall clock or the monotonic clock, whichever is first.
 
 use std::time::Duration;
 

@@ -54,7 +54,7 @@ async fn keys_are_fetched_from_a_url_or_by_discovery() {
     }
 }
 
-/// T23: redirects are not followed, and other responses are not taken for keys.
+/// Redirects are not followed, and other responses are not taken for keys.
 #[tokio::test]
 async fn a_response_that_is_no_key_set_is_an_error() {
     let elsewhere = Site::with_keys(&[&signer(0, "one")]).await;
@@ -101,7 +101,7 @@ async fn a_response_that_is_no_key_set_is_an_error() {
     assert_eq!(elsewhere.heads(), Vec::<String>::new(), "a redirect was followed");
 }
 
-/// T23: the discovery document must name the configured issuer and an allowed `jwks_uri`.
+/// The discovery document must name the configured issuer and an allowed `jwks_uri`.
 #[tokio::test]
 async fn a_discovery_document_of_another_issuer_or_with_an_unsafe_jwks_uri_is_an_error() {
     let site = Site::with_keys(&[&signer(0, "one")]).await;

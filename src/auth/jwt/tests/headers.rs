@@ -1,4 +1,4 @@
-//! T23, T24: keys and key URLs in a token's header are neither trusted nor fetched.
+//! Keys and key URLs in a token's header are neither trusted nor fetched.
 
 use super::signing::{rsa_signer, signer};
 use super::*;

@@ -156,7 +156,7 @@ async fn a_key_replaced_under_the_same_kid_is_fetched_for_its_first_token() {
     assert!(work.at_once(&with_new).is_ok());
 }
 
-/// T24: any number of made-up `kid`s costs one fetch a minute together.
+/// Any number of made-up `kid`s costs one fetch a minute together.
 #[tokio::test]
 async fn a_flood_of_unknown_keys_costs_the_issuer_one_fetch_a_minute() {
     let _time = StandingTime::begin();
@@ -208,7 +208,7 @@ async fn an_unknown_key_delays_a_request_by_at_most_two_seconds() {
     assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
-/// T24: a token that no key could make valid triggers no fetch.
+/// A token that no key could make valid triggers no fetch.
 #[tokio::test]
 async fn a_token_with_a_fault_other_than_its_key_costs_no_fetch() {
     let _time = StandingTime::begin();

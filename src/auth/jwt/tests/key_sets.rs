@@ -90,7 +90,7 @@ fn ed25519_has_two_names() {
     assert_eq!(refusal, JwtProblem::Algorithm);
 }
 
-/// T56: duplicate keys, keys that share a `kid`, and tokens without a `kid`.
+/// Duplicate keys, keys that share a `kid`, and tokens without a `kid`.
 #[test]
 fn every_key_that_fits_a_token_is_tried_in_whatever_order() {
     let (one, two) = (signer(0, "one"), signer(1, "one"));

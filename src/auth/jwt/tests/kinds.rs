@@ -1,4 +1,4 @@
-//! T45: the kind of a token, in every shape that a standard or a provider documents.
+//! The kind of a token, in every shape that a standard or a provider documents.
 
 use super::*;
 

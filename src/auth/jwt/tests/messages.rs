@@ -48,15 +48,15 @@ the token's issuer is not configured: `iss` is "https://evil.example.com/\u{1b}[
 the token's issuer is not configured: `iss` is "<120 x>"…
 issuer `company`: the token is for another audience: `aud` is ["account", "https://api.example.com"]; `audiences` has all, photos
 issuer `company`: the token is for another audience: `aud` is null; expected a text or a list of texts
-issuer `company`: the token does not say for which client it is: `azp` is "windows"; expected android or ios
-issuer `company`: the token does not say for which client it is: `azp` is null; expected android or ios
+issuer `company`: the token identifies no client: `azp` is "windows"; expected android or ios
+issuer `company`: the token identifies no client: `azp` is null; expected android or ios
 issuer `company`: the token is of a kind that is not accepted: it is an ID token by its `nonce`; `token_kind` is "access"
 issuer `company`: the token is of a kind that is not accepted: `token_use` is "refresh": neither an access token nor an ID token
 issuer `company`: the token is of a kind that is not accepted: the claim `events` is there, so it is a logout token or another security event
 issuer `company`: client `ios`: a required claim is missing or different: `/realm_access/roles` is different; expected a list that contains ["photos"]
 issuer `company`: client `ios`: a required claim is missing or different: `/realm_access/roles` is missing; expected a list that contains ["photos"]
-issuer `company`: client `ios`: the token's subject cannot be used: `sub`: not a text, as `subject_type` says
-issuer `company`: client `ios`: the token's subject cannot be used: `sub`: a subject is 1 to 256 bytes of text without control characters
+issuer `company`: client `ios`: the token's subject is not allowed: `sub`: not a text, as `subject_type` says
+issuer `company`: client `ios`: the token's subject is not allowed: `sub`: a subject is 1 to 256 bytes of text without control characters
 issuer `company`: the token has expired: `exp` is 1, now is 1452693757, `leeway_secs` is 60
 issuer `company`: the token is not valid yet: `iat` is 1999999999, now is 1452693757, `leeway_secs` is 60
 "#);
@@ -95,8 +95,8 @@ fn a_refusal_by_the_header_names_the_faulty_member() {
 issuer `company`: the token's algorithm is not one of its issuer's: `alg` is "RS256"; `algorithms` has ES256
 issuer `company`: the token's algorithm is not one of its issuer's: `alg` is "none"; `algorithms` has ES256
 issuer `company`: the issuer has no such key: it has `kid` "two", and `alg` is ES256
-the token's header says that it is of another type: `typ` is "logout+jwt"; expected JWT or at+jwt
-the token's header asks for something that is not understood
+the token's header declares another type: `typ` is "logout+jwt"; expected JWT or at+jwt
+the token's header has a critical extension that is not supported
 issuer `company`: the token's signature is wrong
 "#);
 }

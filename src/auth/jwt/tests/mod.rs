@@ -148,7 +148,7 @@ fn a_token_with_any_single_fault_is_refused() {
     }
 }
 
-/// T21: the leeway allows for clocks that differ.
+/// The leeway allows for clocks that differ.
 #[test]
 fn leeway_is_exact_to_the_second() {
     let secs = now().timestamp();
@@ -201,7 +201,7 @@ fn required_claims_are_equal_or_match_the_whole_pattern() {
     }
 }
 
-/// T23, T24: nothing in a header changes how a token is verified.
+/// Nothing in a header changes how a token is verified.
 #[test]
 fn a_header_chooses_neither_algorithm_nor_key_nor_rules() {
     let issuers = issuers(issuer("https://login.example.com/"));
@@ -222,7 +222,7 @@ fn a_header_chooses_neither_algorithm_nor_key_nor_rules() {
     assert!(issuers.verify(&signed(&access, &good(), SECRET), now()).is_ok());
 }
 
-/// T24: an unsigned token, and one signed with the text of a public key.
+/// An unsigned token, and one signed with the text of a public key.
 #[test]
 fn unsigned_and_algorithm_confused_tokens_are_refused() {
     use base64::Engine;

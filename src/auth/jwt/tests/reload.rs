@@ -114,7 +114,7 @@ async fn the_task_of_a_removed_issuer_ends_even_during_a_fetch() {
     }
 }
 
-/// T48: the parent of tickets of an issuer's users.
+/// The parent of tickets of an issuer's users.
 #[test]
 fn a_new_shared_secret_changes_the_parent_and_new_public_keys_do_not() {
     let with = |keys| Issuer {

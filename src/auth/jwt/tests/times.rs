@@ -36,7 +36,7 @@ fn seconds() -> impl Strategy<Value = i64> {
 }
 
 proptest! {
-    /// T54: no time in a token panics.
+    /// No time in a token panics.
     #[test]
     fn any_time_in_a_token_is_checked_without_overflow(secs in seconds()) {
         let at = now().timestamp();
