@@ -55,9 +55,9 @@ impl Emulator {
     ) -> io::Result<Self> {
         let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
-        let EmulatorSettings { ram, token_key, buckets } = settings;
+        let EmulatorSettings { ram, token_key, buckets, issuer_keys } = settings;
         let gateway = Gateway { ram: Arc::new(ram), token_key, nonces: Nonces::default() };
-        let sts = Sts { gateway, control: EmulatorControl::new(clock) };
+        let sts = Sts { gateway, control: EmulatorControl::new(clock), issuer_keys };
         Ok(Self { listener, addr, sts, buckets, oss: None })
     }
 

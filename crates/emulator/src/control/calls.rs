@@ -15,7 +15,7 @@ const MOST_VIOLATIONS: usize = 1_000;
 /// A call has about twenty parameters; the longest, a policy, has fewer than 2048 bytes.
 const MOST_PARAMETERS: usize = 50;
 const LONGEST_TEXT_BYTES: usize = 4096;
-/// STS has two actions; too many different unknown ones are counted under `OTHERS`.
+/// STS has three actions; too many different unknown ones are counted under `OTHERS`.
 const MOST_ACTIONS: usize = 100;
 const OTHERS: &str = "(others)";
 /// The outcome of a call whose client disconnected before the answer.
@@ -31,7 +31,7 @@ pub struct Call {
     pub method: String,
     /// As requested; empty if absent.
     pub action: String,
-    /// All except the action, `Signature` and `SecurityToken`.
+    /// All except the action, `Signature`, `SecurityToken` and `OIDCToken`.
     pub parameters: BTreeMap<String, String>,
     /// `Success`, an error code, `Fault.` and the name of a scripted fault, or `Abandoned` if the client disconnected; empty while
     /// there is no answer.
@@ -82,7 +82,7 @@ impl Call {
         request_id: &str,
     ) -> Self {
         let is_kept = |(name, _): &(&String, &String)| {
-            !["Action", "Signature", "SecurityToken"].contains(&name.as_str())
+            !["Action", "Signature", "SecurityToken", "OIDCToken"].contains(&name.as_str())
         };
         let parameters = params.iter().filter(is_kept).take(MOST_PARAMETERS);
         Self {
@@ -218,6 +218,7 @@ mod tests {
             ("Action", "AssumeRole"),
             ("Policy", "{}"),
             ("SecurityToken", "canary"),
+            ("OIDCToken", "canary"),
             ("Signature", "canary"),
         ]);
         let expected = Call {

@@ -255,6 +255,25 @@ impl Faults {
 }
 
 impl Fault {
+    /// The outcome of a call in whose answer the fault shows.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Throttle { .. } => "Fault.Throttle",
+            Self::Error { .. } => "Fault.Error",
+            Self::Html { .. } => "Fault.Html",
+            Self::Slow { .. } => "Fault.Slow",
+            Self::Cut { .. } => "Fault.Cut",
+            Self::Malformed => "Fault.Malformed",
+            Self::MissingField { .. } => "Fault.MissingField",
+            Self::OtherText { .. } => "Fault.OtherText",
+            Self::EmptyCredentials => "Fault.EmptyCredentials",
+            Self::Oversized { .. } => "Fault.Oversized",
+            Self::ShortLived { .. } => "Fault.ShortLived",
+            Self::SkewedClock { .. } => "Fault.SkewedClock",
+            Self::Quota { .. } => "Fault.Quota",
+        }
+    }
+
     fn moment(&self) -> Moment {
         match self {
             Self::Slow { .. } | Self::SkewedClock { .. } => Moment::Arrival,

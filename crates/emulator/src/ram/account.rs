@@ -6,6 +6,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use super::evaluate::{Request, decide};
+use super::issuers::OidcProvider;
 use super::policy::Policy;
 use super::session_token::Session;
 use super::trust::TrustPolicy;
@@ -18,6 +19,8 @@ pub(crate) struct Ram {
     pub(crate) keys: HashMap<String, Key>,
     /// By ARN.
     pub(crate) roles: HashMap<String, Role>,
+    /// By ARN.
+    pub(crate) oidc_providers: HashMap<String, OidcProvider>,
 }
 
 /// A long-lived AccessKey.

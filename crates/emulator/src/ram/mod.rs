@@ -5,6 +5,7 @@
 mod account;
 mod condition;
 mod evaluate;
+mod issuers;
 mod network;
 mod pattern;
 mod policy;
@@ -16,8 +17,9 @@ mod trust;
 pub(crate) use account::{Key, Owner, Principal, Ram, Role, User};
 pub use condition::ConditionProblem;
 pub use evaluate::{Deciding, Decision, Request, decide};
+pub(crate) use issuers::{IssuerKeys, OidcProvider};
 pub use policy::{Policy, PolicyProblem};
 pub use session_token::{Session, TokenKey, TokenProblem};
 pub use statement::StatementProblem;
 pub(crate) use system::system_policy;
-pub(crate) use trust::TrustPolicy;
+pub(crate) use trust::{TrustPolicy, Trustee};

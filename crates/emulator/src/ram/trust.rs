@@ -17,8 +17,21 @@ enum Trusted {
     Account(String),
     /// One user or role, by ARN.
     One(String),
-    /// A service or identity provider, which the emulator does not have.
-    Outsider,
+    /// A cloud service, such as `ecs.aliyuncs.com`.
+    Service(String),
+    /// An identity provider, by ARN.
+    Provider(String),
+}
+
+/// Who asks for a session of a role.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Trustee<'a> {
+    /// A user, or the role of a session.
+    Identity { account: &'a str, arn: &'a str },
+    /// A cloud service, such as `ecs.aliyuncs.com`.
+    Service(&'a str),
+    /// An identity provider, by ARN.
+    Provider(&'a str),
 }
 
 impl TrustPolicy {
@@ -42,12 +55,17 @@ impl TrustPolicy {
         Ok(Self { statements })
     }
 
-    /// Whether the policy trusts the user or role `arn` of `account` with the request, such as `sts:AssumeRole`.
-    pub(crate) fn decide(&self, account: &str, arn: &str, request: &Request<'_>) -> Decision {
-        let is_about = |trusted: &Trusted| match trusted {
-            Trusted::Account(trusted) => trusted == account,
-            Trusted::One(trusted) => trusted == arn,
-            Trusted::Outsider => false,
+    /// Whether the policy trusts the trustee with the request, such as `sts:AssumeRole`.
+    pub(crate) fn decide(&self, trustee: Trustee<'_>, request: &Request<'_>) -> Decision {
+        let is_about = |trusted: &Trusted| match (trusted, trustee) {
+            (Trusted::Account(trusted), Trustee::Identity { account, .. }) => trusted == account,
+            (Trusted::One(trusted), Trustee::Identity { arn, .. }) => trusted == arn,
+            (Trusted::Service(trusted), Trustee::Service(name)) => trusted == name,
+            (Trusted::Provider(trusted), Trustee::Provider(arn)) => trusted == arn,
+            (
+                Trusted::Account(_) | Trusted::One(_) | Trusted::Service(_) | Trusted::Provider(_),
+                Trustee::Identity { .. } | Trustee::Service(_) | Trustee::Provider(_),
+            ) => false,
         };
         let applying = self
             .statements
@@ -73,7 +91,8 @@ fn read(kind: &str, name: &str) -> Option<Trusted> {
                 _ => None,
             }
         }
-        "Service" | "Federated" => Some(Trusted::Outsider),
+        "Service" => Some(Trusted::Service(name.to_owned())),
+        "Federated" => Some(Trusted::Provider(name.to_owned())),
         _ => None,
     }
 }
@@ -92,7 +111,7 @@ mod tests {
 
     fn admits(policy: &TrustPolicy, account: &str, arn: &str) -> bool {
         let request = Request::new("sts:AssumeRole", "acs:ram::11223344:role/r");
-        policy.decide(account, arn, &request).is_allowed()
+        policy.decide(Trustee::Identity { account, arn }, &request).is_allowed()
     }
 
     #[test]
@@ -112,6 +131,25 @@ mod tests {
     }
 
     #[test]
+    fn a_service_and_a_provider_are_trusted_by_name_and_the_account_covers_neither() {
+        const PROVIDER: &str = "acs:ram::11223344:oidc-provider/cluster";
+        let account = trusting(r#"{"RAM":["acs:ram::11223344:root"]}"#, "");
+        let service = trusting(r#"{"Service":["ecs.aliyuncs.com"]}"#, "");
+        let provider = trusting(&format!(r#"{{"Federated":["{PROVIDER}"]}}"#), "");
+        let request = Request::new("sts:AssumeRole", "acs:ram::11223344:role/r");
+        let trustees = [
+            Trustee::Service("ecs.aliyuncs.com"),
+            Trustee::Service("fc.aliyuncs.com"),
+            Trustee::Provider(PROVIDER),
+            Trustee::Provider("acs:ram::11223344:oidc-provider/other"),
+        ];
+        let admitted = [&account, &service, &provider]
+            .map(|policy| trustees.map(|trustee| policy.decide(trustee, &request).is_allowed()));
+        let expected = [[false; 4], [true, false, false, false], [false, false, true, false]];
+        assert_eq!(admitted, expected);
+    }
+
+    #[test]
     fn an_external_id_can_be_required() {
         let policy = trusting(
             r#"{"RAM":["acs:ram::11223344:root"]}"#,
@@ -119,7 +157,8 @@ mod tests {
         );
         let request = Request::new("sts:AssumeRole", "acs:ram::11223344:role/r");
         let decide = |request: &Request<'_>| {
-            policy.decide("11223344", "acs:ram::11223344:user/alice", request).is_allowed()
+            let (account, arn) = ("11223344", "acs:ram::11223344:user/alice");
+            policy.decide(Trustee::Identity { account, arn }, request).is_allowed()
         };
         let admitted = [
             decide(&request),

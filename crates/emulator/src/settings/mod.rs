@@ -9,18 +9,19 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use crate::oss::BucketSettings;
-use crate::ram::{Ram, TokenKey};
+use crate::ram::{IssuerKeys, Ram, TokenKey};
 use files::read_text;
 use problem::Problems;
 pub use problem::{EmulatorProblem, Field, FieldProblem};
 use raw::RawSettings;
 use world_builder::WorldBuilder;
 
-/// Accounts with their users, roles and buckets, and the key that encrypts security tokens.
+/// Accounts with their users, roles, OIDC providers and buckets, the keys of issuers, and the key that encrypts security tokens.
 #[derive(Debug)]
 pub struct EmulatorSettings {
     pub(crate) ram: Ram,
     pub(crate) token_key: TokenKey,
+    pub(crate) issuer_keys: IssuerKeys,
     /// The buckets of the emulated OSS.
     pub buckets: Vec<BucketSettings>,
 }
@@ -57,14 +58,17 @@ impl EmulatorSettings {
             problems,
             keys: HashMap::new(),
             roles: HashMap::new(),
+            oidc_providers: HashMap::new(),
             buckets: Vec::new(),
         };
+        let issuer_keys = builder.issuer_keys(raw.issuer_keys);
         for (index, account) in raw.accounts.into_iter().enumerate() {
             builder.add_account(&format!("accounts.{index}"), account);
         }
-        let WorldBuilder { problems, keys, roles, buckets, .. } = builder;
+        let WorldBuilder { problems, keys, roles, oidc_providers, buckets, .. } = builder;
+        let ram = Ram { keys, roles, oidc_providers };
         match (token_key, problems.into_result()) {
-            (Some(token_key), Ok(())) => Ok(Self { ram: Ram { keys, roles }, token_key, buckets }),
+            (Some(token_key), Ok(())) => Ok(Self { ram, token_key, issuer_keys, buckets }),
             (_, Err(problem)) => Err(problem),
             (None, Ok(())) => unreachable!("a missing key is among the problems"),
         }
@@ -141,12 +145,23 @@ objects = ["a", "/b", ""]
 name = "photos"
 region = "cn-hangzhou"
 acl = "private"
+[[accounts.oidc_providers]]
+name = "c"
+issuer = "http://login.example.com"
+client_ids = []
+[[accounts.oidc_providers]]
+name = "c"
+issuer = "https://login.example.com"
+client_ids = ["x"]
+[issuer_keys]
+"https://login.example.com" = {{ json = '{{}}' }}
 "#
         );
         let expected = "\
 `accounts.0.users.0.colour`: there is no such key
 `colour`: there is no such key
 `token_key`: 64 hexadecimal digits are needed
+`issuer_keys.https://login.example.com.json`: a JSON Web Key Set is needed, as the issuer publishes it: missing field `keys` at line 1 column 2
 `accounts.0.policies.both`: either `json` or `file` is needed
 `accounts.0.policies.gone.file`: the file cannot be read: No such file or directory (os error 2)
 `accounts.0.policies.wide.json`: `Version` is \"1\"
@@ -154,6 +169,9 @@ acl = "private"
 `accounts.0.users.0.policies.0`: there is no system policy and no policy of the account with this name
 `accounts.0.users.0.keys.0.id`: it is defined twice
 `accounts.0.roles.0.max_session_duration_secs`: 3600 to 43200 seconds are needed
+`accounts.0.oidc_providers.0.issuer`: an issuer's URL is needed, such as `https://login.example.com`, exactly as in `iss` of its tokens
+`accounts.0.oidc_providers.0.client_ids`: at least one client id is needed, such as `sts.aliyuncs.com`
+`accounts.0.oidc_providers.1.name`: it is defined twice
 `accounts.0.buckets.0.region`: a region's name is needed, such as `cn-hangzhou`, without `oss-`
 `accounts.0.buckets.0.objects.1`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
 `accounts.0.buckets.0.objects.2`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`

@@ -62,7 +62,7 @@ pub enum FieldProblem {
     /// The token key.
     #[error("64 hexadecimal digits are needed")]
     TokenKey,
-    /// The name of a user or role.
+    /// The name of a user, role or OIDC provider.
     #[error("1 to 64 characters of A-Z, a-z, 0-9, `.`, `_` and `-` are needed")]
     Name,
     /// The region of a bucket.
@@ -71,7 +71,7 @@ pub enum FieldProblem {
     /// The key of an object.
     #[error("1 to 1023 bytes are needed, the first of them no `/` or `\\`")]
     Key,
-    /// Access key ids, roles and buckets are unique.
+    /// Access key ids, roles, OIDC providers and buckets are unique.
     #[error("it is defined twice")]
     Taken,
     /// A role's maximum session duration.
@@ -80,15 +80,26 @@ pub enum FieldProblem {
     /// The name of an attached policy.
     #[error("there is no system policy and no policy of the account with this name")]
     NoPolicy,
+    /// The issuer of an OIDC provider.
+    #[error(
+        "an issuer's URL is needed, such as `https://login.example.com`, exactly as in `iss` of its tokens"
+    )]
+    Issuer,
+    /// The audiences of an OIDC provider.
+    #[error("at least one client id is needed, such as `sts.aliyuncs.com`")]
+    ClientIds,
     /// A document has neither, or both.
     #[error("either `json` or `file` is needed")]
     Document,
-    /// The file of a policy.
+    /// The file of a policy or key set.
     #[error("the file cannot be read")]
     Unreadable(#[source] std::io::Error),
     /// The JSON of a policy.
     #[error(transparent)]
     Policy(PolicyProblem),
+    /// The JSON of an issuer's keys.
+    #[error("a JSON Web Key Set is needed, as the issuer publishes it")]
+    KeySet(#[source] serde_json::Error),
 }
 
 /// All problems of one configuration.

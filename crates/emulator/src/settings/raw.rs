@@ -14,6 +14,9 @@ pub(super) struct RawSettings {
     /// 64 hexadecimal digits.
     #[serde(deserialize_with = "secret")]
     pub(super) token_key: SecretString,
+    /// JSON Web Key Sets by the issuer's URL.
+    #[serde(default)]
+    pub(super) issuer_keys: BTreeMap<String, RawDocument>,
     #[serde(default)]
     pub(super) accounts: Vec<RawAccount>,
 }
@@ -28,6 +31,8 @@ pub(super) struct RawAccount {
     pub(super) users: Vec<RawUser>,
     #[serde(default)]
     pub(super) roles: Vec<RawRole>,
+    #[serde(default)]
+    pub(super) oidc_providers: Vec<RawOidcProvider>,
     #[serde(default)]
     pub(super) buckets: Vec<RawBucket>,
     /// Custom policies by name.
@@ -66,6 +71,15 @@ pub(super) struct RawRole {
 }
 
 #[derive(Deserialize)]
+pub(super) struct RawOidcProvider {
+    pub(super) name: String,
+    /// `iss` of its tokens.
+    pub(super) issuer: String,
+    /// Values of `aud`.
+    pub(super) client_ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
 pub(super) struct RawBucket {
     pub(super) name: Bucket,
     /// Such as `cn-hangzhou`.
@@ -75,7 +89,7 @@ pub(super) struct RawBucket {
     pub(super) objects: Vec<String>,
 }
 
-/// A policy document: inline JSON, or a file.
+/// A document: inline JSON, or a file.
 #[derive(Deserialize)]
 pub(super) struct RawDocument {
     pub(super) json: Option<String>,

@@ -1,14 +1,17 @@
 //! Turns the raw form into accounts, keys, roles and buckets, and collects every problem on the way.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use super::files::read_text;
 use super::problem::{FieldProblem, Problems};
-use super::raw::{RawAccount, RawBucket, RawDocument, RawKey, RawRole};
+use super::raw::{RawAccount, RawBucket, RawDocument, RawKey, RawOidcProvider, RawRole};
 use crate::oss::{BucketSettings, check_key};
-use crate::ram::{Key, Owner, Policy, PolicyProblem, Role, TrustPolicy, User, system_policy};
+use crate::ram::{
+    IssuerKeys, Key, OidcProvider, Owner, Policy, PolicyProblem, Role, TrustPolicy, User,
+    system_policy,
+};
 use appserver_domain::MaxSessionDuration;
 
 /// The parts that are read so far, and their problems.
@@ -17,16 +20,29 @@ pub(super) struct WorldBuilder<'a> {
     pub(super) problems: Problems,
     pub(super) keys: HashMap<String, Key>,
     pub(super) roles: HashMap<String, Role>,
+    pub(super) oidc_providers: HashMap<String, OidcProvider>,
     pub(super) buckets: Vec<BucketSettings>,
 }
 
 impl WorldBuilder<'_> {
+    pub(super) fn issuer_keys(&mut self, raw: BTreeMap<String, RawDocument>) -> IssuerKeys {
+        let mut keys = HashMap::new();
+        for (issuer, document) in raw {
+            let path = format!("issuer_keys.{issuer}");
+            let parse = |json: &str| serde_json::from_str(json).map_err(FieldProblem::KeySet);
+            if let Some(set) = self.document(&path, document, parse) {
+                keys.insert(issuer, set);
+            }
+        }
+        IssuerKeys(keys)
+    }
+
     pub(super) fn add_account(&mut self, path: &str, account: RawAccount) {
         let id = account.id.as_str();
         let mut custom = HashMap::new();
         for (name, document) in account.policies {
             let path = format!("{path}.policies.{name}");
-            if let Some(policy) = self.document(&path, document, Policy::parse) {
+            if let Some(policy) = self.policy(&path, document, Policy::parse) {
                 custom.insert(name, Arc::new(policy));
             }
         }
@@ -49,6 +65,9 @@ impl WorldBuilder<'_> {
         for (index, role) in account.roles.into_iter().enumerate() {
             self.add_role(&format!("{path}.roles.{index}"), id, role, &custom);
         }
+        for (index, provider) in account.oidc_providers.into_iter().enumerate() {
+            self.add_oidc_provider(&format!("{path}.oidc_providers.{index}"), id, provider);
+        }
         for (index, bucket) in account.buckets.into_iter().enumerate() {
             self.add_bucket(&format!("{path}.buckets.{index}"), id, bucket);
         }
@@ -70,7 +89,7 @@ impl WorldBuilder<'_> {
     ) {
         self.check_name(path, &raw.name);
         let policies = self.attached(path, &raw.policies, custom);
-        let trust = self.document(&format!("{path}.trust"), raw.trust, TrustPolicy::parse);
+        let trust = self.policy(&format!("{path}.trust"), raw.trust, TrustPolicy::parse);
         let secs = raw.max_session_duration_secs;
         let max_session_duration =
             secs.map_or(Some(MaxSessionDuration::DEFAULT), MaxSessionDuration::from_secs);
@@ -86,6 +105,22 @@ impl WorldBuilder<'_> {
             if self.roles.insert(arn, role).is_some() {
                 self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
             }
+        }
+    }
+
+    fn add_oidc_provider(&mut self, path: &str, account: &str, raw: RawOidcProvider) {
+        self.check_name(path, &raw.name);
+        let RawOidcProvider { name, issuer, client_ids } = raw;
+        if !issuer.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()) {
+            self.problems.add(&format!("{path}.issuer"), FieldProblem::Issuer);
+        }
+        if client_ids.is_empty() {
+            self.problems.add(&format!("{path}.client_ids"), FieldProblem::ClientIds);
+        }
+        let arn = format!("acs:ram::{account}:oidc-provider/{name}");
+        let provider = OidcProvider { issuer, client_ids };
+        if self.oidc_providers.insert(arn, provider).is_some() {
+            self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
         }
     }
 
@@ -133,11 +168,20 @@ impl WorldBuilder<'_> {
         policies
     }
 
-    fn document<T>(
+    fn policy<T>(
         &mut self,
         path: &str,
         raw: RawDocument,
         parse: impl Fn(&str) -> Result<T, PolicyProblem>,
+    ) -> Option<T> {
+        self.document(path, raw, |json| parse(json).map_err(FieldProblem::Policy))
+    }
+
+    fn document<T>(
+        &mut self,
+        path: &str,
+        raw: RawDocument,
+        parse: impl Fn(&str) -> Result<T, FieldProblem>,
     ) -> Option<T> {
         let (path, json) = match (raw.json, raw.file) {
             (Some(json), None) => (format!("{path}.json"), Ok(json)),
@@ -149,7 +193,7 @@ impl WorldBuilder<'_> {
             }
             (Some(_), Some(_)) | (None, None) => (path.to_owned(), Err(FieldProblem::Document)),
         };
-        match json.and_then(|json| parse(&json).map_err(FieldProblem::Policy)) {
+        match json.and_then(|json| parse(&json)) {
             Ok(document) => Some(document),
             Err(problem) => {
                 self.problems.add(&path, problem);

@@ -2,6 +2,8 @@
 
 use axum::http::StatusCode;
 
+use super::oidc_token::OidcProblem;
+
 /// Why a call is refused, with the HTTP status, code and message that Alibaba Cloud documents.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum StsError {
@@ -34,6 +36,7 @@ pub(crate) enum StsError {
     /// The role's trust policy does not allow it.
     NotTrusted,
     RoleNotFound,
+    Oidc(OidcProblem),
     Throttled {
         time_left_ms: u64,
     },
@@ -52,6 +55,7 @@ impl StsError {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Api | Self::AccessKeyNotFound | Self::RoleNotFound => StatusCode::NOT_FOUND,
             Self::NotAuthorized | Self::RootAccount | Self::NotTrusted => StatusCode::FORBIDDEN,
+            Self::Oidc(_) => StatusCode::UNAUTHORIZED,
             Self::Missing(_)
             | Self::Version
             | Self::ContentType
@@ -98,6 +102,7 @@ impl StsError {
             Self::PolicyGrammar => "InvalidParameter.PolicyGrammar",
             Self::NotAuthorized | Self::RootAccount | Self::NotTrusted => "NoPermission",
             Self::RoleNotFound => "EntityNotExist.Role",
+            Self::Oidc(problem) => oidc_code(problem),
             Self::Throttled { .. } => "Throttling.User",
         };
         code.to_owned()
@@ -118,6 +123,7 @@ impl StsError {
                 );
             }
             Self::Scripted { message, .. } => return message.clone(),
+            Self::Oidc(problem) => return problem.to_string(),
             Self::Method => "This http method is not supported.",
             Self::Api => "Specified api is not found, please check your url and method.",
             Self::Version => "Specified parameter Version is not valid.",
@@ -152,5 +158,26 @@ impl StsError {
             Self::Throttled { .. } => "Request was denied due to user flow control.",
         };
         message.to_owned()
+    }
+}
+
+impl From<OidcProblem> for StsError {
+    fn from(problem: OidcProblem) -> Self {
+        Self::Oidc(problem)
+    }
+}
+
+fn oidc_code(problem: &OidcProblem) -> &'static str {
+    match problem {
+        OidcProblem::UnknownProvider | OidcProblem::NotTrusted => "AuthenticationFail.NoPermission",
+        OidcProblem::NoToken
+        | OidcProblem::Parts
+        | OidcProblem::Encoding
+        | OidcProblem::Algorithm(_)
+        | OidcProblem::Content => "AuthenticationFail.OIDCToken.Invalid",
+        OidcProblem::Signature => "AuthenticationFail.OIDCToken.InvalidSignature",
+        OidcProblem::Expired => "AuthenticationFail.OIDCToken.Expired",
+        OidcProblem::Audience => "AuthenticationFail.OIDCToken.AudienceNotMatch",
+        OidcProblem::NoKeys => "AuthenticationFail.OIDCToken.HttpsUrlInvalid",
     }
 }

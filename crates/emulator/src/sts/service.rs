@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::acs3::Acs3;
 use super::assume_role::{AssumeRoleCall, assume_role};
+use super::assume_role_with_oidc::{WithOidcCall, assume_role_with_oidc};
 use super::caller_identity::caller_identity;
 use super::error::StsError;
 use super::gateway::{Action, Gateway, Proof};
@@ -22,6 +23,7 @@ use super::response::{Answer, Format, Frame, html};
 use crate::control::Call;
 use crate::control::EmulatorControl;
 use crate::control::Fault;
+use crate::ram::IssuerKeys;
 
 /// The longest body that STS accepts.
 const BODY_LIMIT_BYTES: usize = 10 << 20;
@@ -29,6 +31,7 @@ const BODY_LIMIT_BYTES: usize = 10 << 20;
 pub(crate) struct Sts {
     pub(crate) gateway: Gateway,
     pub(crate) control: EmulatorControl,
+    pub(crate) issuer_keys: IssuerKeys,
 }
 
 pub(crate) fn routes(sts: Sts) -> Router {
@@ -74,7 +77,7 @@ async fn answer(
 
     let (answer, fault) = match outcome {
         Ok(Outcome { answer, fault, name }) => {
-            pending.answered(fault.as_ref().map_or(name, |fault| fault_name(fault).to_owned()));
+            pending.answered(fault.as_ref().map_or(name, |fault| fault.name().to_owned()));
             (answer, fault)
         }
         Err(refusal) => {
@@ -106,7 +109,7 @@ impl Sts {
         now: DateTime<Utc>,
         peer: SocketAddr,
     ) -> Result<Outcome, StsError> {
-        let (action, principal) = self.gateway.admit(proof, params, now)?;
+        let action = self.gateway.admit(proof, params, now)?;
         let name = params.need("Action")?;
         let faults = &self.control.faults;
         // The quota follows the emulator's clock: a scripted skew must not change it.
@@ -120,20 +123,20 @@ impl Sts {
         if let Some(Fault::Error { status, code, message }) = fault {
             return Err(StsError::Scripted { status: status.into(), code, message });
         }
-        let acted = match action {
-            Action::AssumeRole => {
-                let source_ip = peer.ip().to_string();
+        let source_ip = peer.ip().to_string();
+        let acted = match &action {
+            Action::AssumeRole(principal) => {
                 let scripted_lifetime = faults.lifetime(name);
-                let call = AssumeRoleCall {
-                    principal: &principal,
-                    params,
-                    now,
-                    source_ip,
-                    scripted_lifetime,
-                };
+                let call = AssumeRoleCall { principal, params, now, source_ip, scripted_lifetime };
                 assume_role(&self.gateway, &call)
             }
-            Action::GetCallerIdentity => caller_identity(&self.gateway.ram, &principal),
+            Action::AssumeRoleWithOidc => {
+                let scripted_lifetime = faults.lifetime(name);
+                let issuer_keys = &self.issuer_keys;
+                let call = WithOidcCall { params, issuer_keys, now, source_ip, scripted_lifetime };
+                assume_role_with_oidc(&self.gateway, &call)
+            }
+            Action::GetCallerIdentity(principal) => caller_identity(&self.gateway.ram, principal),
         };
         Ok(match acted {
             Ok(fields) => {
@@ -159,23 +162,5 @@ async fn read_body(body: Body) -> Result<Bytes, StsError> {
         Ok(collected) => Ok(collected.to_bytes()),
         // Any other error ends the connection too, so that the answer is not read.
         Err(_) => Err(StsError::TooLarge),
-    }
-}
-
-fn fault_name(fault: &Fault) -> &'static str {
-    match fault {
-        Fault::Throttle { .. } => "Fault.Throttle",
-        Fault::Error { .. } => "Fault.Error",
-        Fault::Html { .. } => "Fault.Html",
-        Fault::Slow { .. } => "Fault.Slow",
-        Fault::Cut { .. } => "Fault.Cut",
-        Fault::Malformed => "Fault.Malformed",
-        Fault::MissingField { .. } => "Fault.MissingField",
-        Fault::OtherText { .. } => "Fault.OtherText",
-        Fault::EmptyCredentials => "Fault.EmptyCredentials",
-        Fault::Oversized { .. } => "Fault.Oversized",
-        Fault::ShortLived { .. } => "Fault.ShortLived",
-        Fault::SkewedClock { .. } => "Fault.SkewedClock",
-        Fault::Quota { .. } => "Fault.Quota",
     }
 }

@@ -118,3 +118,27 @@ async fn a_session_assumes_a_role_only_if_its_role_and_its_policy_allow_it() {
     ];
     assert_eq!(statuses, [200, 403, 403]);
 }
+
+#[tokio::test]
+async fn a_chain_of_roles_keeps_the_source_identity_of_its_first_session() {
+    let emulated = Emulated::start().await;
+    let deputy = Caller::assume_role()
+        .with("RoleArn", "acs:ram::11223344:role/deputy")
+        .with("SourceIdentity", "alice")
+        .without("Policy");
+    let first = Issued::of(&emulated, deputy).await;
+    let second = first.sign(Caller::assume_role().with("SourceIdentity", "bob"));
+    assert_eq!(emulated.call(&second).await.body["SourceIdentity"], "alice");
+}
+
+#[tokio::test]
+async fn a_trust_policy_may_name_the_role_of_the_session_that_assumes_it() {
+    let emulated = Emulated::start().await;
+    let role = |name: &str| format!("acs:ram::11223344:role/{name}");
+    let deputy = Caller::assume_role().with("RoleArn", role("deputy")).without("Policy");
+    let deputy = Issued::of(&emulated, deputy).await;
+    let wanted = || Caller::assume_role().with("RoleArn", role("deputys"));
+    let by_user = emulated.call(&wanted()).await.status;
+    let by_session = emulated.call(&deputy.sign(wanted())).await.status;
+    assert_eq!((by_user, by_session), (403, 200));
+}

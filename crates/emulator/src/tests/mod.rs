@@ -2,6 +2,7 @@
 
 mod acs3;
 mod assume_role;
+mod assume_role_with_oidc;
 mod caller_identity;
 mod control;
 mod faults;
@@ -45,6 +46,11 @@ name = "deputy"
 id = "4"
 policies = ["AliyunSTSAssumeRoleAccess"]
 trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:root"]}}]}'
+
+[[accounts.roles]]
+name = "deputys"
+id = "5"
+trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:role/deputy"]}}]}'
 "#;
 
 struct Emulated {
