@@ -25,4 +25,5 @@ mod server;
 mod store;
 mod sts;
 mod telemetry;
+mod upstream;
 mod vend;

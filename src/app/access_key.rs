@@ -11,7 +11,7 @@ use crate::backoff::Backoff;
 use crate::sts::StsClient;
 use crate::telemetry::ConfigMetrics;
 use crate::vend::{KeyRefused, Vendor, VerifiedKey};
-use appserver_domain::{AccessKey, AccountId};
+use appserver_domain::{AccountId, SigningCredentials};
 
 /// The pause after STS could not be reached. Jitter keeps replicas that started together from calling together.
 const AFTER_UNREACHABLE: Backoff = Backoff::constant(Duration::from_secs(4), 0.5);
@@ -21,7 +21,7 @@ const AFTER_REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::fr
 /// An AccessKey of the configuration that is not verified yet.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
-    pub(super) key: AccessKey,
+    pub(super) key: SigningCredentials,
     /// The accounts of the configured roles; the key must belong to them.
     pub(super) accounts: Vec<AccountId>,
 }
@@ -54,7 +54,7 @@ impl KeyVerifier {
             };
             match verified {
                 Ok(verified) => {
-                    let (id, owner) = (key.id.to_string(), verified.arn().to_owned());
+                    let (id, owner) = (key.id().to_string(), verified.arn().to_owned());
                     self.vendor.sts().sign_with(key);
                     self.vendor.open(verified);
                     self.metrics.key_unverified.set(0);
@@ -67,7 +67,7 @@ impl KeyVerifier {
                 }
                 Err(refused) if !self.vendor.is_open() => return Err(refused),
                 Err(refused) => {
-                    let access_key_id = key.id.as_str();
+                    let access_key_id = key.id().as_str();
                     tracing::error!(
                         access_key.id = access_key_id,
                         "new AccessKey must not be used; still signing with the previous one: {refused}"
@@ -83,7 +83,7 @@ impl KeyVerifier {
 
 async fn verify(
     sts: &StsClient,
-    key: &AccessKey,
+    key: &SigningCredentials,
     accounts: &[AccountId],
 ) -> Result<VerifiedKey, KeyRefused> {
     let mut refusals = 0_u32;
@@ -92,7 +92,7 @@ async fn verify(
         let wait = match sts.caller_identity(key, deadline).await {
             Ok(identity) => return VerifiedKey::admit(identity, accounts),
             Err(error) => {
-                let (kind, access_key_id) = (error.kind(), key.id.as_str());
+                let (kind, access_key_id) = (error.kind(), key.id().as_str());
                 tracing::warn!(
                     error.kind = kind,
                     access_key.id = access_key_id,

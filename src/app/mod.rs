@@ -107,10 +107,13 @@ impl App {
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
         let certificate = secrets.warning(clock.now());
-        let Secrets { access_key: key, store, tickets, tls, tracing } = secrets;
+        let Secrets { identity, store, tickets, tls, tracing } = secrets;
+        let key = identity.access_key().ok_or_else(|| {
+            Problems::one("sts.identity.source", "this version signs with `access-key` only")
+        })?;
         tracing::info!(
-            access_key.id = %key.id,
-            access_key.source = %settings.access_key,
+            access_key.id = %key.id(),
+            access_key.source = %settings.identity,
             config.hash = settings.hash,
             "configuration loaded"
         );

@@ -141,8 +141,11 @@ impl Reloader {
         let settings = settings?;
         let secrets = secrets.expect("they are read if the settings are")?;
         let certificate = secrets.warning(self.api.clock.now());
-        let Secrets { access_key: key, tickets, tls, store: _, tracing: _ } = secrets;
+        let Secrets { identity, tickets, tls, store: _, tracing: _ } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
+        let key = identity.access_key().ok_or_else(|| {
+            Problems::one("sts.identity.source", "this version signs with `access-key` only")
+        })?;
         let candidate = Candidate { key, accounts: settings.accounts.clone() };
         if self.candidates.borrow().key == candidate.key {
             let admitted = self.api.vendor.admits(&candidate.accounts);
@@ -217,7 +220,7 @@ impl Reloader {
             let is_new_key = present.key != candidate.key;
             if is_new_key {
                 metrics.key_unverified.set(1);
-                let access_key_id = candidate.key.id.as_str();
+                let access_key_id = candidate.key.id().as_str();
                 tracing::info!(
                     access_key.id = access_key_id,
                     "new AccessKey configured; signing with the previous one until STS has verified it"

@@ -24,9 +24,10 @@ use crate::http::token_response;
 use crate::store::Store;
 use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::Metrics;
+use crate::upstream::UpstreamIdentity;
 use crate::vend::{GrantHolder, KeyHashing, Vended, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
-use appserver_domain::{AccessKey, AssumedRoleUser, Credentials};
+use appserver_domain::{AssumedRoleUser, Credentials, SigningCredentials};
 use appserver_policy::{ComparablePolicy, Inclusion, RequestedPolicy};
 use spans::Spans;
 
@@ -48,7 +49,7 @@ pub struct Steps {
     hashing: KeyHashing,
     vendor: Vendor<Constant>,
     vended: Vended,
-    access_key: AccessKey,
+    signing: SigningCredentials,
     spans: Spans,
     /// The cache needs timers; the runtime never runs.
     runtime: Runtime,
@@ -97,7 +98,7 @@ impl Steps {
     pub fn new(now: DateTime<Utc>) -> Self {
         let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
         let settings = config::load(&[demo], &BTreeMap::new(), Mode::Demo);
-        let Settings { rules, vend, access_key, .. } = settings.expect("it is tested");
+        let Settings { rules, vend, identity: source, .. } = settings.expect("it is tested");
         let RuleSettings { grants, clients, issuers, .. } = rules;
         let authorization = STANDARD.encode(format!("{CLIENT}:{CLIENT}-demo-secret"));
         let caller = Caller::simulated(CLIENT.parse().expect("it is an id"), None, BTreeMap::new());
@@ -141,7 +142,10 @@ impl Steps {
             hashing: KeyHashing::default(),
             vendor,
             vended: vended.expect("the constant answers"),
-            access_key: access_key.read().expect("the demo has one"),
+            signing: match source.read() {
+                Ok(UpstreamIdentity::AccessKey(key)) => key,
+                other => panic!("the demo has an AccessKey, and not {other:?}"),
+            },
             spans: Spans::default(),
             runtime,
         }
@@ -187,7 +191,7 @@ impl Steps {
 
     /// Signs the call to STS; returns the form's length.
     pub fn signing(&self) -> usize {
-        sts::signed_length(&self.session, &self.access_key, self.now)
+        sts::signed_length(&self.session, &self.signing, self.now)
     }
 
     /// Renders a session for a policy of the caller's own.

@@ -11,7 +11,7 @@ use super::config_files::ConfigFiles;
 use super::failure::{EXIT_UNAVAILABLE, Failure};
 use super::output::say;
 use super::runtime::block_on;
-use crate::config::{Mode, Secrets};
+use crate::config::{Mode, Problems, Secrets};
 use crate::doctor::{Finding, Input, Outcome, run_checks};
 use appserver_domain::clock::Clock;
 
@@ -36,7 +36,10 @@ struct Report<'a> {
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let settings = args.config.load(Mode::Production)?;
-    let Secrets { access_key: key, store, .. } = settings.read_secrets()?;
+    let Secrets { identity, store, .. } = settings.read_secrets()?;
+    let key = identity.access_key().ok_or_else(|| {
+        Problems::one("sts.identity.source", "this version signs with `access-key` only")
+    })?;
     let (mut findings, mut printed) = (Vec::new(), Ok(()));
     let colours = std::io::stdout().is_terminal();
     block_on(async {

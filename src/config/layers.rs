@@ -18,13 +18,15 @@ pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 const ENVIRONMENT: &str = "the environment";
 
 /// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 14] = [
+const PATH_KEYS: [&str; 16] = [
     WRITTEN_KEY,
+    TOKEN_KEY,
     "headers_file",
     "jwks_file",
     "policy",
     "id_file",
     "secret_file",
+    "security_token_file",
     "password_file",
     "encryption_key_file",
     "previous_encryption_key_file",
@@ -37,6 +39,8 @@ const PATH_KEYS: [&str; 14] = [
 
 /// The path key whose file the service writes.
 const WRITTEN_KEY: &str = "file";
+/// The one that is read at each use: Kubernetes replaces the token every hour, which is no change of the configuration.
+const TOKEN_KEY: &str = "token_file";
 
 /// The merged layers.
 pub(super) struct Merged {
@@ -186,8 +190,8 @@ fn anchor(value: &mut Value, named: &mut Vec<String>) {
             if let Some(folder) = folder {
                 *path = folder.join(&*path).display().to_string();
             }
-            // The file that is written is no part of the configuration.
-            if key != WRITTEN_KEY {
+            // The contents of these two are no part of the configuration.
+            if key != WRITTEN_KEY && key != TOKEN_KEY {
                 named.push(path.clone());
             }
         }

@@ -12,7 +12,7 @@ use super::layers::Merged;
 use super::problems::Problems;
 use super::restart::RestartOnly;
 use super::secret_reads::{SecretReads, SecretsToo};
-use super::sections::access_key::AccessKeySource;
+use super::sections::identity::IdentitySource;
 use super::sections::tracing::TracingSource;
 use super::sections::{
     RawSettings, admin, audit, clients, grants, issuers, limits, log, reload, roles, server, store,
@@ -59,9 +59,9 @@ pub(super) fn resolve(
     let tracing = tracing::resolve(raw.tracing, &mut problems, &mut secret_reads);
     let log = log::resolve(raw.log, &mut problems);
     let audit = audit::resolve(raw.audit, &mut problems);
-    let access_key = raw.sts.access_key.clone();
-    let access_key =
-        AccessKeySource::resolve(access_key, &environment, mode, &mut problems, &mut secret_reads);
+    let identity = raw.sts.identity.clone();
+    let identity =
+        IdentitySource::resolve(identity, &environment, mode, &mut problems, &mut secret_reads);
     let sts = sts::resolve(raw.sts, &mut problems);
     let max_attempts = sts.as_ref().map(|sts| sts.max_attempts);
     let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
@@ -131,7 +131,7 @@ pub(super) fn resolve(
             tickets: tickets?,
             tracing,
             warnings,
-            access_key: access_key?,
+            identity: identity?,
             rules: RuleSettings {
                 grants,
                 limits: clients.iter().map(|c| (c.id.clone(), c.limits)).collect(),

@@ -19,7 +19,7 @@ const RELOADED: &[&str] = &[
     "server.request_timeout_ms",
     "server.tls",
     "server.trusted_proxies",
-    "sts.access_key",
+    "sts.identity.access_key",
     "tickets",
 ];
 

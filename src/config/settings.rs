@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use super::files::Files;
 use super::problems::{Problem, Problems};
 use super::restart::RestartOnly;
-use super::sections::access_key::AccessKeySource;
 use super::sections::audit;
+use super::sections::identity::IdentitySource;
 use super::sections::log::LogFormat;
 use super::sections::store::StoreSource;
 use super::sections::tickets::TicketSource;
@@ -26,8 +26,9 @@ use crate::server::{ServerSettings, TlsIdentity, TrustedProxies};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
 use crate::telemetry::TraceSettings;
+use crate::upstream::UpstreamIdentity;
 use crate::vend::VendSettings;
-use appserver_domain::{AccessKey, AccountId, ClientId};
+use appserver_domain::{AccountId, ClientId};
 
 /// What [`crate::app`] builds the server from.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ pub struct Settings {
     pub(crate) tickets: TicketSource,
     /// Where traces are exported, if they are.
     pub(crate) tracing: Option<TracingSource>,
-    pub(crate) access_key: AccessKeySource,
+    pub(crate) identity: IdentitySource,
     pub(crate) rules: RuleSettings,
     /// The accounts of the roles without `cross_account`, which must be the AccessKey's own.
     pub(crate) accounts: Vec<AccountId>,
@@ -88,7 +89,7 @@ pub(crate) struct RuleSettings {
 /// The contents of the files that the configuration names.
 #[derive(Debug)]
 pub(crate) struct Secrets {
-    pub(crate) access_key: AccessKey,
+    pub(crate) identity: UpstreamIdentity,
     pub(crate) store: StoreSettings,
     /// `None` where there are no tickets.
     pub(crate) tickets: Option<TicketSeal>,
@@ -109,14 +110,14 @@ impl Settings {
     /// Reads the secrets, or lists all problems.
     pub(crate) fn read_secrets(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
-        let access_key = problems.gather(self.access_key.read());
+        let identity = problems.gather(self.identity.read());
         let store = problems.gather(self.store.read());
         let tickets = problems.gather(self.tickets.read());
         let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
         let tracing = problems.gather(self.tracing.as_ref().map(TracingSource::read).transpose());
         let secrets = (|| {
-            let (access_key, store, tracing) = (access_key?, store?, tracing?);
-            Some(Secrets { access_key, store, tickets: tickets?, tls: tls?, tracing })
+            let (identity, store, tracing) = (identity?, store?, tracing?);
+            Some(Secrets { identity, store, tickets: tickets?, tls: tls?, tracing })
         })();
         problems.into_result(secrets)
     }

@@ -4,22 +4,22 @@ use tokio::time::Instant;
 
 use super::Finding;
 use super::sts_errors;
-use crate::config::AccessKeySource;
+use crate::config::IdentitySource;
 use crate::sts::{CallerIdentity, StsClient};
 use crate::vend::{KeyRefused, VerifiedKey};
-use appserver_domain::{AccessKey, AccountId};
+use appserver_domain::{AccountId, SigningCredentials};
 
 const CHECK: &str = "identity";
 
 /// Which AccessKey is used, so that an unexpected source is noticed.
-pub(super) fn key_finding(source: &AccessKeySource, key: &AccessKey) -> Finding {
-    Finding::ok("access key", format!("`{}`, from: {source}", key.id))
+pub(super) fn key_finding(source: &IdentitySource, key: &SigningCredentials) -> Finding {
+    Finding::ok("access key", format!("`{}`, from: {source}", key.id()))
 }
 
 /// Returns a working client and the identity, if roles can be tested with them.
 pub(super) async fn check<'a>(
     clients: &'a [(String, StsClient)],
-    key: &AccessKey,
+    key: &SigningCredentials,
     role_accounts: &[AccountId],
     deadline: Instant,
     report: &mut impl FnMut(Finding),

@@ -18,7 +18,7 @@ use crate::config::Settings;
 use crate::store::StoreSettings;
 use crate::sts::{Endpoint, Endpoints, StsClient, StsSettings};
 use crate::telemetry::Metrics;
-use appserver_domain::AccessKey;
+use appserver_domain::SigningCredentials;
 use appserver_domain::clock::Clock;
 
 pub(crate) use finding::{Finding, Outcome};
@@ -26,7 +26,7 @@ pub(crate) use finding::{Finding, Outcome};
 /// A complete configuration, and what testing it needs.
 pub(crate) struct Input {
     pub(crate) settings: Settings,
-    pub(crate) key: AccessKey,
+    pub(crate) key: SigningCredentials,
     pub(crate) store: StoreSettings,
     pub(crate) clock: Clock,
     /// When all checks end.
@@ -36,7 +36,7 @@ pub(crate) struct Input {
 /// Runs all checks and reports each finding as it is made.
 pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
     let Input { settings, key, store, clock, deadline } = input;
-    report(identity::key_finding(&settings.access_key, &key));
+    report(identity::key_finding(&settings.identity, &key));
     let reached = endpoints::check(&settings.sts, &clock, deadline, &mut report).await;
     endpoints::clock_findings(&reached).into_iter().for_each(&mut report);
     let clients: Vec<_> = reached
@@ -62,7 +62,7 @@ pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
 fn client_of(
     settings: &StsSettings,
     endpoint: &Endpoint,
-    key: &AccessKey,
+    key: &SigningCredentials,
     clock: &Clock,
 ) -> StsClient {
     let settings = StsSettings {

@@ -1,12 +1,13 @@
 //! The trait of calls to STS.
 
 use chrono::{DateTime, Utc};
+use secrecy::ExposeSecret;
 
 use super::error::InvalidResponse;
 use super::response_body::ResponseBody;
 use super::rpc::Parameters;
 use super::timestamp;
-use appserver_domain::AccessKeyId;
+use appserver_domain::SigningCredentials;
 
 /// One call, without the parameters that differ between attempts.
 pub(super) trait Call {
@@ -29,13 +30,13 @@ pub(super) trait Call {
 /// All parameters of one attempt. A retry is a new request: new nonce, new timestamp.
 pub(super) fn request<'a, C: Call>(
     call: &'a C,
-    key: &'a AccessKeyId,
+    key: &'a SigningCredentials,
     nonce: String,
     now: DateTime<Utc>,
 ) -> Parameters<'a> {
     let mut parameters = call.parameters();
     parameters.extend([
-        ("AccessKeyId", key.as_str().into()),
+        ("AccessKeyId", key.id().as_str().into()),
         ("Action", C::ACTION.into()),
         ("Format", "JSON".into()),
         ("SignatureMethod", "HMAC-SHA1".into()),
@@ -44,6 +45,9 @@ pub(super) fn request<'a, C: Call>(
         ("Timestamp", timestamp::written(now).into()),
         ("Version", "2015-04-01".into()),
     ]);
+    if let Some(token) = key.security_token() {
+        parameters.insert("SecurityToken", token.expose_secret().into());
+    }
     parameters
 }
 
@@ -51,11 +55,11 @@ pub(super) fn request<'a, C: Call>(
 #[cfg(feature = "bench")]
 pub(crate) fn signed_length(
     session: &super::RoleSession,
-    key: &appserver_domain::AccessKey,
+    key: &SigningCredentials,
     now: DateTime<Utc>,
 ) -> usize {
-    let parameters = request(session, &key.id, super::client::nonce(), now);
-    super::rpc::sign("POST", &parameters, &key.secret).form.len()
+    let parameters = request(session, key, super::client::nonce(), now);
+    super::rpc::sign("POST", &parameters, key.secret()).form.len()
 }
 
 #[cfg(test)]
@@ -65,7 +69,8 @@ mod tests {
 
     #[test]
     fn a_request_has_all_parameters_of_rpc_style_apis() {
-        let key = "testid".parse().unwrap();
+        let key = appserver_domain::AccessKey::new("testid", "testsecret".into()).unwrap();
+        let key = SigningCredentials::of_key(key, None);
         let now = "2016-01-13T14:02:37.5Z".parse().unwrap();
         let request = request(&GetCallerIdentity, &key, "nonce-1".into(), now);
         let expected = Parameters::from([
@@ -79,5 +84,14 @@ mod tests {
             ("Version", "2015-04-01".into()),
         ]);
         assert_eq!(request, expected);
+    }
+
+    #[test]
+    fn temporary_credentials_send_their_security_token() {
+        let key = appserver_domain::AccessKey::new("STS.1", "testsecret".into()).unwrap();
+        let key = SigningCredentials::of_key(key, Some("token".into()));
+        let now = "2016-01-13T14:02:37Z".parse().unwrap();
+        let request = request(&GetCallerIdentity, &key, "nonce-1".into(), now);
+        assert_eq!(request["SecurityToken"], "token");
     }
 }

@@ -25,7 +25,7 @@ use super::sts_clock::{self, ImplausibleTime, StsClock};
 use crate::outbound::{self, BodyError};
 use crate::telemetry::{Metrics, causes, current_trace_id};
 use appserver_domain::clock::Clock;
-use appserver_domain::{AccessKey, Credentials};
+use appserver_domain::{Credentials, SigningCredentials};
 
 /// The longest response body that is read. STS's have one or two kilobytes; tokens have no documented limit.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -43,13 +43,13 @@ pub(crate) struct StsSettings {
     pub(crate) max_attempts: NonZeroU32,
 }
 
-/// Calls STS with the present AccessKey. Connections are kept open between calls.
+/// Calls STS with the present credentials. Connections are kept open between calls.
 #[derive(Debug)]
 pub(crate) struct StsClient {
     http: reqwest::Client,
     settings: StsSettings,
     /// Replaced on rotation; running calls keep theirs.
-    key: ArcSwap<AccessKey>,
+    key: ArcSwap<SigningCredentials>,
     clock: StsClock,
     metrics: Arc<Metrics>,
 }
@@ -63,7 +63,7 @@ impl StsClient {
     /// Makes a client without connecting. Fails if an endpoint needs TLS and the system has no CA certificates.
     pub(crate) fn new(
         settings: StsSettings,
-        key: AccessKey,
+        key: SigningCredentials,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, TlsProblem> {
@@ -72,24 +72,24 @@ impl StsClient {
         Ok(Self { http, settings, key, clock, metrics })
     }
 
-    /// The identity of an AccessKey, the one in use or its successor. Needs no permission.
+    /// The identity of credentials, those in use or their successors. Needs no permission.
     pub(crate) async fn caller_identity(
         &self,
-        key: &AccessKey,
+        key: &SigningCredentials,
         deadline: Instant,
     ) -> Result<CallerIdentity, StsError> {
         self.call(&GetCallerIdentity, key, deadline).await
     }
 
     /// Signs with this key from now on.
-    pub(crate) fn sign_with(&self, key: AccessKey) {
+    pub(crate) fn sign_with(&self, key: SigningCredentials) {
         self.key.store(Arc::new(key));
     }
 
     async fn call<C: Call>(
         &self,
         call: &C,
-        key: &AccessKey,
+        key: &SigningCredentials,
         deadline: Instant,
     ) -> Result<C::Output, StsError> {
         let attempt = |number| self.observed_attempt(call, key, number, deadline);
@@ -100,7 +100,7 @@ impl StsClient {
     async fn observed_attempt<C: Call>(
         &self,
         call: &C,
-        key: &AccessKey,
+        key: &SigningCredentials,
         number: u32,
         deadline: Instant,
     ) -> Result<C::Output, StsError> {
@@ -132,11 +132,11 @@ impl StsClient {
     async fn attempt<C: Call>(
         &self,
         call: &C,
-        key: &AccessKey,
+        key: &SigningCredentials,
         at: &Endpoint,
     ) -> Result<C::Output, StsError> {
-        let parameters = call::request(call, &key.id, nonce(), self.clock.now());
-        let signed = rpc::sign("POST", &parameters, &key.secret);
+        let parameters = call::request(call, key, nonce(), self.clock.now());
+        let signed = rpc::sign("POST", &parameters, key.secret());
         let request = self.http.post(at.url().clone()).body(signed.form);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let mut response = request.send().await?;
@@ -254,8 +254,9 @@ mod tests {
         Clock::manual(NOW.parse().unwrap())
     }
 
-    fn key() -> AccessKey {
-        AccessKey { id: "testid".parse().unwrap(), secret: "canary-key-secret".into() }
+    fn key() -> SigningCredentials {
+        let key = appserver_domain::AccessKey::new("testid", "canary-key-secret".into()).unwrap();
+        SigningCredentials::of_key(key, None)
     }
 
     fn client_of(endpoints: Vec<Endpoint>, clock: Clock) -> StsClient {
@@ -306,8 +307,8 @@ mod tests {
         let session = a_session();
         let nonce = seen.forms[0]["SignatureNonce"].clone();
         let key = key();
-        let expected = call::request(&session, &key.id, nonce, clock().now());
-        assert_eq!(seen.bodies, [rpc::sign("POST", &expected, &key.secret).form]);
+        let expected = call::request(&session, &key, nonce, clock().now());
+        assert_eq!(seen.bodies, [rpc::sign("POST", &expected, key.secret()).form]);
         assert_eq!(counted(&client, "AssumeRole", "success").as_deref(), Some("1"));
     }
 

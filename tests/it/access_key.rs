@@ -14,9 +14,9 @@ async fn configured_key_files_take_precedence_over_variables_and_the_log_names_t
         path.display().to_string()
     });
     let files = [
-        ("APPSERVER__STS__ACCESS_KEY__SOURCE", "files"),
-        ("APPSERVER__STS__ACCESS_KEY__ID_FILE", &id),
-        ("APPSERVER__STS__ACCESS_KEY__SECRET_FILE", &secret),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SOURCE", "files"),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__ID_FILE", &id),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SECRET_FILE", &secret),
     ];
     // Another user of the emulated account, whose key STS would accept, too.
     let mut running = service.start_with(("internid", "internsecret"), &files);

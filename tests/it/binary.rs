@@ -491,7 +491,7 @@ clients.client-003.secret_sha256: the demo secret is public and works in `appser
 clients.client-004.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.photo-app.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 issuers.demo.jwks_file: the demo issuer's key is published and works in `appserver dev` only
-sts.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
+sts.identity.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
 ");
 }
 

@@ -508,6 +508,9 @@ appserver: the configuration has 1 problem:
 server.colour: there is no such key; `appserver check --defaults` prints all keys
 "#);
     let Ended(keyless, output) = setup.run_as(("testid", ""), "", &[]);
-    assert!(output.contains("sts.access_key: an AccessKey's secret is not empty"), "{output}");
+    assert!(
+        output.contains("sts.identity.access_key: an AccessKey's secret is not empty"),
+        "{output}"
+    );
     assert_eq!((code, keyless, setup.control.calls().len()), (Some(64), Some(64), 0));
 }

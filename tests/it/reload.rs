@@ -297,7 +297,7 @@ async fn a_swapped_config_map_is_detected() {
 }
 
 const ROTATING: &str = r#"
-[sts.access_key]
+[sts.identity.access_key]
 source = "files"
 id_file = "id"
 secret_file = "secret"

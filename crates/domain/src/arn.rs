@@ -17,6 +17,40 @@ text_type!(
     "an account id is 1 to 32 digits"
 );
 
+/// The name of a RAM role, such as `oss-readonly`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
+#[serde(try_from = "String")]
+pub struct RamRoleName(Arc<str>);
+
+text_type!(
+    RamRoleName,
+    |s| (1..=64).contains(&s.len()) && s.bytes().all(is_of_a_role_name),
+    "a RAM role's name is 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`"
+);
+
+fn is_of_a_role_name(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'-' || b == b'.'
+}
+
+/// An OIDC provider in RAM, `acs:ram::<account>:oidc-provider/<name>`.
+#[derive(Clone, Debug, Deserialize, Eq, Hash, PartialEq)]
+#[serde(try_from = "String")]
+pub struct OidcProviderArn(Arc<str>);
+
+text_type!(
+    OidcProviderArn,
+    |s| {
+        let parts = s.strip_prefix("acs:ram::").and_then(|rest| rest.split_once(":oidc-provider/"));
+        parts.is_some_and(|(account, name)| {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+            let is_name = (1..=128).contains(&name.len()) && name.bytes().all(plain);
+            is_name && account.parse::<AccountId>().is_ok()
+        })
+    },
+    "an OIDC provider's ARN reads `acs:ram::<account id>:oidc-provider/<provider name>`, the name 1 to 128 characters of \
+     A-Z, a-z, 0-9, `.`, `_` and `-`"
+);
+
 /// A RAM role, `acs:ram::<account>:role/<name>`.
 ///
 /// RAM lower-cases role names in ARNs; the name is kept as it was written.
@@ -51,8 +85,7 @@ impl TryFrom<String> for RoleArn {
             .strip_prefix("acs:ram::")
             .and_then(|rest| rest.split_once(":role/"))
             .ok_or(RULE)?;
-        let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'.';
-        if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(is_of_a_role_name) {
             return Err(RULE);
         }
         let account = account.parse().map_err(|_| RULE)?;
@@ -94,6 +127,22 @@ mod tests {
         ];
         for arn in bad {
             assert!(RoleArn::try_from(arn.to_owned()).is_err(), "{arn}");
+        }
+    }
+
+    #[test]
+    fn an_oidc_providers_arn_is_one_provider_of_one_account() {
+        let read = |arn: &str| OidcProviderArn::try_from(arn.to_owned());
+        assert!(read("acs:ram::11223344:oidc-provider/ack-rrsa-c1").is_ok());
+        for bad in [
+            "",
+            "ack-rrsa-c1",
+            "acs:ram::*:oidc-provider/a",
+            "acs:ram::1:role/a",
+            "acs:ram::1:oidc-provider/",
+            "acs:ram::1:oidc-provider/a/b",
+        ] {
+            assert!(read(bad).is_err(), "{bad}");
         }
     }
 }

@@ -14,9 +14,10 @@ mod loopback;
 mod names;
 mod object_key;
 mod session_name;
+mod signing_credentials;
 
 pub use access_key::{AccessKey, AccessKeyId};
-pub use arn::{AccountId, RoleArn};
+pub use arn::{AccountId, OidcProviderArn, RamRoleName, RoleArn};
 pub use bucket::Bucket;
 pub use credentials::{AssumedRoleUser, Credentials, IncompleteCredentials};
 pub use duration::{MaxSessionDuration, SessionDuration};
@@ -26,6 +27,7 @@ pub use loopback::is_loopback;
 pub use names::{ClientId, GrantName, IssuerName, RoleName, ValueName};
 pub use object_key::{KeyPath, PolicyText, Segment};
 pub use session_name::SessionName;
+pub use signing_credentials::{SigningCredentials, UnusableCredentials};
 
 /// A value that its type does not admit; the message states the rule, never the value.
 ///

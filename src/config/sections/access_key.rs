@@ -1,39 +1,55 @@
-//! `[sts.access_key]`: where the RAM user's AccessKey comes from. One explicit source, no silent fallback.
+//! `[sts.identity.access_key]`: where the RAM user's AccessKey comes from. One explicit source, no silent fallback.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
+use super::identity::is_set;
 use crate::config::environment::{Environment, Mode};
 use crate::config::field::{Clearable, Field};
 use crate::config::file_reads::read_text;
 use crate::config::problems::Problems;
 use crate::config::secret_reads::SecretReads;
-use appserver_domain::AccessKey;
+use appserver_domain::{AccessKey, Invalid, SigningCredentials};
 
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RawAccessKey {
     /// `environment` (default), `files` or `demo`.
-    source: Field<RawSource>,
+    source: Field<Clearable<RawSource>>,
     /// For `files`: holds the AccessKey id. White space at its end is trimmed.
     id_file: Field<Clearable<PathBuf>>,
     /// For `files`: holds the AccessKey secret. White space at its end is trimmed.
     secret_file: Field<Clearable<PathBuf>>,
+    /// For `files`: holds the security token of temporary credentials. White space at its end is trimmed.
+    security_token_file: Field<Clearable<PathBuf>>,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug)]
 enum RawSource {
     Environment,
     Files,
     Demo,
 }
 
+impl TryFrom<String> for RawSource {
+    type Error = Invalid;
+
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        match text.as_str() {
+            "environment" => Ok(Self::Environment),
+            "files" => Ok(Self::Files),
+            "demo" => Ok(Self::Demo),
+            _ => Err(Invalid("it must be `environment`, `files` or `demo`")),
+        }
+    }
+}
+
 const ID_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const SECRET_VARIABLE: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
-const PATH: &str = "sts.access_key";
+const TOKEN_VARIABLE: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
+const PATH: &str = "sts.identity.access_key";
 
 /// The configured source, not read yet.
 #[derive(Clone, Debug)]
@@ -44,24 +60,51 @@ pub(crate) enum AccessKeySource {
         id: Option<String>,
         /// `ALIBABA_CLOUD_ACCESS_KEY_SECRET`.
         secret: Option<SecretString>,
+        /// `ALIBABA_CLOUD_SECURITY_TOKEN`, which only temporary credentials have.
+        security_token: Option<SecretString>,
     },
-    /// Two mounted files.
-    Files {
-        /// Holds the id.
-        id: PathBuf,
-        /// Holds the secret.
-        secret: PathBuf,
-    },
+    /// Mounted files.
+    Files(KeyFiles),
     /// The emulator's RAM user.
     Demo,
+}
+
+/// The files of a key.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyFiles {
+    id: PathBuf,
+    secret: PathBuf,
+    /// Only temporary credentials have one.
+    security_token: Option<PathBuf>,
 }
 
 impl fmt::Display for AccessKeySource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Environment { .. } => write!(f, "environment ({ID_VARIABLE})"),
-            Self::Files { id, .. } => write!(f, "files ({})", id.display()),
+            Self::Files(KeyFiles { id, .. }) => write!(f, "files ({})", id.display()),
             Self::Demo => write!(f, "demo"),
+        }
+    }
+}
+
+impl RawAccessKey {
+    /// The keys that a layer sets.
+    pub(super) fn set_keys(&self) -> Vec<&'static str> {
+        let set = [
+            (is_set(&self.source), "source"),
+            (is_set(&self.id_file), "id_file"),
+            (is_set(&self.secret_file), "secret_file"),
+            (is_set(&self.security_token_file), "security_token_file"),
+        ];
+        set.into_iter().filter_map(|(is_set, key)| is_set.then_some(key)).collect()
+    }
+
+    /// Notes invalid values, where another source is chosen.
+    pub(super) fn note_invalid(self, problems: &mut Problems) {
+        problems.take(self.source);
+        for file in [self.id_file, self.secret_file, self.security_token_file] {
+            problems.take(file);
         }
     }
 }
@@ -74,20 +117,24 @@ impl AccessKeySource {
         problems: &mut Problems,
         secret_reads: &mut SecretReads,
     ) -> Option<Self> {
-        let is_invalid = raw.id_file.is_invalid() || raw.secret_file.is_invalid();
-        let source = problems.require(raw.source);
-        let id_file = problems.take_set(raw.id_file);
-        let secret_file = problems.take_set(raw.secret_file);
-        let named = [("id_file", id_file.clone()), ("secret_file", secret_file.clone())];
+        let is_invalid = raw.source.is_invalid()
+            || raw.id_file.is_invalid()
+            || raw.secret_file.is_invalid()
+            || raw.security_token_file.is_invalid();
+        let source = problems.take_set(raw.source).unwrap_or(RawSource::Environment);
+        let files = [
+            ("id_file", problems.take_set(raw.id_file)),
+            ("secret_file", problems.take_set(raw.secret_file)),
+            ("security_token_file", problems.take_set(raw.security_token_file)),
+        ];
         // The rules on keys together apply only if each of them is valid.
-        let together = source.filter(|_| !is_invalid);
-        let resolved = together.and_then(|source| {
-            Self::of(source, (id_file, secret_file), environment, mode, problems)
-        });
+        let together = (!is_invalid).then_some(source);
+        let resolved = together
+            .and_then(|source| Self::of(source, files.clone(), environment, mode, problems));
         if let Some(whole) = resolved.clone() {
             secret_reads.add(move || whole.read());
         } else {
-            for (key, file) in named {
+            for (key, file) in files {
                 secret_reads.add(move || file.map(|file| read(key, &file)).transpose());
             }
         }
@@ -96,29 +143,40 @@ impl AccessKeySource {
 
     fn of(
         source: RawSource,
-        (id_file, secret_file): (Option<PathBuf>, Option<PathBuf>),
+        [(_, id), (_, secret), (_, security_token)]: [(&str, Option<PathBuf>); 3],
         environment: &Environment,
         mode: Mode,
         problems: &mut Problems,
     ) -> Option<Self> {
-        match (source, id_file, secret_file) {
-            (RawSource::Files, Some(id), Some(secret)) => Some(Self::Files { id, secret }),
-            (RawSource::Files, _, _) => {
-                problems.add_absence(PATH, "the source `files` needs `id_file` and `secret_file`");
+        let has_files = id.is_some() || secret.is_some() || security_token.is_some();
+        match source {
+            RawSource::Files => {
+                let Some((id, secret)) = id.zip(secret) else {
+                    let needed = "the source `files` needs `id_file` and `secret_file`";
+                    problems.add_absence(PATH, needed);
+                    return None;
+                };
+                Some(Self::Files(KeyFiles { id, secret, security_token }))
+            }
+            RawSource::Environment | RawSource::Demo if has_files => {
+                problems.add_absence(
+                    PATH,
+                    "`id_file`, `secret_file` and `security_token_file` go with the source `files` only; set them to \"\" where \
+                     an earlier layer names them",
+                );
                 None
             }
-            (RawSource::Environment | RawSource::Demo, Some(_), _)
-            | (RawSource::Environment | RawSource::Demo, _, Some(_)) => {
-                problems.add_absence(PATH, "`id_file` and `secret_file` go with the source `files` only; set them to \"\" where an earlier \
-                     layer names them");
-                None
+            RawSource::Environment => {
+                let secret = |name| environment.get(name).map(|text| text.as_str().into());
+                let is_empty = |token: &SecretString| token.expose_secret().trim().is_empty();
+                Some(Self::Environment {
+                    id: environment.get(ID_VARIABLE).cloned(),
+                    secret: secret(SECRET_VARIABLE),
+                    security_token: secret(TOKEN_VARIABLE).filter(|token| !is_empty(token)),
+                })
             }
-            (RawSource::Environment, None, None) => Some(Self::Environment {
-                id: environment.get(ID_VARIABLE).cloned(),
-                secret: environment.get(SECRET_VARIABLE).map(|secret| secret.as_str().into()),
-            }),
-            (RawSource::Demo, None, None) if mode == Mode::Demo => Some(Self::Demo),
-            (RawSource::Demo, None, None) => {
+            RawSource::Demo if mode == Mode::Demo => Some(Self::Demo),
+            RawSource::Demo => {
                 problems.add(
                     PATH,
                     "the source `demo` works in `appserver dev` only; use `environment` or `files`",
@@ -129,18 +187,32 @@ impl AccessKeySource {
     }
 
     /// Reads the AccessKey. White space at the ends is trimmed: files tend to end in a newline.
-    pub(crate) fn read(&self) -> Result<AccessKey, Problems> {
-        let (id, secret) = match self {
-            Self::Environment { id, secret } => {
+    pub(crate) fn read(&self) -> Result<SigningCredentials, Problems> {
+        let (id, secret, token) = match self {
+            Self::Environment { id, secret, security_token } => {
                 let id = id.clone().ok_or_else(|| unset(ID_VARIABLE));
-                both(id, secret.clone().ok_or_else(|| unset(SECRET_VARIABLE)))?
+                let (id, secret) = both(id, secret.clone().ok_or_else(|| unset(SECRET_VARIABLE)))?;
+                (id, secret, security_token.clone())
             }
-            Self::Files { id, secret } => {
-                both(read("id_file", id), read("secret_file", secret).map(SecretString::from))?
+            Self::Files(KeyFiles { id, secret, security_token }) => {
+                let key = both(read("id_file", id), read("secret_file", secret));
+                let token = security_token.as_deref();
+                let token = token.map(|file| read("security_token_file", file)).transpose();
+                let ((id, secret), token) = both(key, token)?;
+                if token.as_ref().is_some_and(|token| token.trim().is_empty()) {
+                    let key = format!("{PATH}.security_token_file");
+                    return Err(Problems::one(
+                        key,
+                        "the file is empty; an AccessKey without a token needs no such file",
+                    ));
+                }
+                (id, secret.into(), token.map(SecretString::from))
             }
-            Self::Demo => ("testid".to_owned(), "testsecret".into()),
+            Self::Demo => ("testid".to_owned(), "testsecret".into(), None),
         };
-        AccessKey::new(&id, secret).map_err(|invalid| Problems::one(PATH, invalid))
+        let key = AccessKey::new(&id, secret).map_err(|invalid| Problems::one(PATH, invalid))?;
+        let token = token.map(|token| token.expose_secret().trim().into());
+        Ok(SigningCredentials::of_key(key, token))
     }
 }
 
@@ -163,8 +235,6 @@ fn read(key: &str, path: &Path) -> Result<String, Problems> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[test]
@@ -175,20 +245,25 @@ mod tests {
             std::fs::write(&files[0], id).unwrap();
             std::fs::write(&files[1], secret).unwrap();
             let [id, secret] = files;
-            let key = AccessKeySource::Files { id, secret }.read().unwrap();
-            assert_eq!((key.id.as_str(), key.secret.expose_secret()), ("testid", "testsecret"));
+            let files = KeyFiles { id, secret, security_token: None };
+            let key = AccessKeySource::Files(files).read().unwrap();
+            let read = (key.id().as_str(), key.secret().expose_secret());
+            assert_eq!(read, ("testid", "testsecret"));
         }
     }
 
     #[test]
     fn an_unset_variable_and_an_empty_secret_are_named() {
-        let unset = AccessKeySource::Environment { id: Some("testid".into()), secret: None };
-        let empty =
-            AccessKeySource::Environment { id: Some("testid".into()), secret: Some("\n".into()) };
+        let of = |secret: Option<SecretString>| AccessKeySource::Environment {
+            id: Some("testid".into()),
+            secret,
+            security_token: None,
+        };
+        let (unset, empty) = (of(None), of(Some("\n".into())));
         let shown = [unset, empty].map(|source| source.read().unwrap_err().to_string());
         let expected = [
-            "sts.access_key: the variable ALIBABA_CLOUD_ACCESS_KEY_SECRET is not set",
-            "sts.access_key: an AccessKey's secret is not empty",
+            "sts.identity.access_key: the variable ALIBABA_CLOUD_ACCESS_KEY_SECRET is not set",
+            "sts.identity.access_key: an AccessKey's secret is not empty",
         ];
         assert_eq!(shown, expected);
     }

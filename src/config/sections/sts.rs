@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::access_key::RawAccessKey;
+use super::identity::RawIdentity;
 use crate::config::bounds::{Attempts, Bounded, Millis};
 use crate::config::field::{Clearable, Field, List};
 use crate::config::problems::Problems;
@@ -22,7 +22,7 @@ pub(crate) struct RawSts {
     attempt_timeout_ms: Field<Millis<10, 60_000>>,
     /// Default 4. Then the caller is answered 503.
     max_attempts: Field<Bounded<Attempts, 1, 20>>,
-    pub(crate) access_key: RawAccessKey,
+    pub(crate) identity: RawIdentity,
 }
 
 pub(crate) fn resolve(raw: RawSts, problems: &mut Problems) -> Option<StsSettings> {

@@ -17,7 +17,7 @@ max_files = 0
 
 [sts]
 max_attempts = 0
-access_key = { source = "files", id_file = "no-id", secret_file = "no-secret" }
+identity.access_key = { source = "files", id_file = "no-id", secret_file = "no-secret" }
 
 [vend]
 max_cached_tokens = 0
@@ -99,8 +99,8 @@ fn every_kind_of_problem_is_reported_in_one_run_with_those_of_secrets() {
          store.redis.encryption_key_file\n\
          store.redis.password_file\n\
          store.redis.previous_encryption_key_file\n\
-         sts.access_key.id_file\n\
-         sts.access_key.secret_file\n\
+         sts.identity.access_key.id_file\n\
+         sts.identity.access_key.secret_file\n\
          sts.max_attempts\n\
          tickets.key_file\n\
          tickets.previous_key_file\n\
@@ -124,7 +124,7 @@ fn paths(text: &str, files: &[(&str, &str)]) -> Vec<String> {
 fn a_file_is_read_if_another_key_of_its_table_is_invalid() {
     let text = format!(
         "{SOUND}\n[server]\nmax_streams = 0\n[server.tls]\ncertificate_file = \"no-chain\"\n\
-         [sts.access_key]\nsource = \"files\"\nid_file = \"no-id\"\n\
+         [sts.identity.access_key]\nsource = \"files\"\nid_file = \"no-id\"\n\
          [store]\nkind = \"redis\"\n[store.redis]\nurl = \"nowhere\"\npassword_file = \"no-password\"\n\
          encryption_key_file = \"no-key\"\n\
          [tickets]\nkey_file = \"no-ticket-key\"\nmax_lifetime_secs = 1\n\
@@ -142,8 +142,8 @@ fn a_file_is_read_if_another_key_of_its_table_is_invalid() {
         "store.redis.encryption_key_file",
         "store.redis.password_file",
         "store.redis.url",
-        "sts.access_key",
-        "sts.access_key.id_file",
+        "sts.identity.access_key",
+        "sts.identity.access_key.id_file",
         "tickets.key_file",
         "tickets.max_lifetime_secs",
         "tracing.headers_file",
@@ -196,8 +196,8 @@ fn problems_that_only_follow_from_another_are_not_reported() {
             "server.tls.certificate_file",
         ),
         (
-            "[sts.access_key]\nsource = \"files\"\nid_file = 1\nsecret_file = \"app.toml\"",
-            "sts.access_key.id_file",
+            "[sts.identity.access_key]\nsource = \"files\"\nid_file = 1\nsecret_file = \"app.toml\"",
+            "sts.identity.access_key.id_file",
         ),
         ("[sts]\nregion = 1\nvpc = true", "sts.region"),
         ("[audit]\nsink = \"file\"\nfile = 1", "audit.file"),

@@ -61,7 +61,7 @@ fn a_pipe_in_place_of_any_file_is_a_problem_without_a_wait() {
         assert!(table.contains(&line), "{key}");
         table.replace(&line, &format!("\n{key} = \"pipe\"\n"))
     };
-    let key = "[sts.access_key]\nsource = \"files\"\n";
+    let key = "[sts.identity.access_key]\nsource = \"files\"\n";
     let public = "[server]\npublic_url = \"https://vend.example.com\"\n[tickets]\n";
     let tables = [
         ("policy", "[grants.two]\nrole = \"reader\"\npolicy = \"pipe\"".to_owned()),

@@ -20,7 +20,7 @@ fn certificate(years: (i32, i32)) -> Pem {
 /// The configuration beside these files, read with its secrets.
 fn read(tls: &str, files: &[(&str, &str)]) -> Result<Secrets, String> {
     let text = format!(
-        "{SOUND}\n[server.tls]\n{tls}\n[sts.access_key]\nsource = \"files\"\nid_file = \"id\"\nsecret_file = \"secret\"\n"
+        "{SOUND}\n[server.tls]\n{tls}\n[sts.identity.access_key]\nsource = \"files\"\nid_file = \"id\"\nsecret_file = \"secret\"\n"
     );
     let standing = [
         ("app.toml", text.as_str()),

@@ -4,6 +4,7 @@ mod all_at_once;
 mod audit;
 mod connections;
 mod disjoint_callers;
+mod identity;
 mod issuer_keys;
 mod limits;
 mod listener;
@@ -92,7 +93,7 @@ fn every_problem_is_reported_in_one_run_with_its_key() {
         colour = "red"
         [sts]
         region = "cn.hangzhou"
-        [sts.access_key]
+        [sts.identity.access_key]
         source = "files"
         [roles.writer]
         arn = "acs:ram::11223344:user/appserver"
@@ -122,7 +123,7 @@ server.colour: there is no such key; `appserver check --defaults` prints all key
 server.header_timeout_ms: 5 is not between 100 and 600000 milliseconds
 server.listen: plain HTTP leaves this machine: listen on loopback, name a certificate in `[server.tls]`, or set `server.behind_proxy = true` where a proxy in front of AppServer terminates TLS
 server.max_connections: it must be an integer
-sts.access_key: the source `files` needs `id_file` and `secret_file`
+sts.identity.access_key: the source `files` needs `id_file` and `secret_file`
 sts.region: a region is 3 to 32 characters of a-z, 0-9 and `-`, with no `-` at either end, such as `cn-hangzhou`
 ");
 }
@@ -188,12 +189,12 @@ fn later_layers_override_earlier_ones() {
 fn demo_secrets_and_the_demo_access_key_are_valid_in_the_demo_only() {
     let hash = crate::auth::SecretHash::of(&"app-two-demo-secret".into()).to_hex();
     let text = format!(
-        "{SOUND}\n[clients.app-two]\ngrants = []\nsecret_sha256 = [\"{hash}\"]\n[sts.access_key]\nsource = \"demo\"\n"
+        "{SOUND}\n[clients.app-two]\ngrants = []\nsecret_sha256 = [\"{hash}\"]\n[sts.identity.access_key]\nsource = \"demo\"\n"
     );
     assert!(loaded(&text, &[], Mode::Demo).is_ok());
     insta::assert_snapshot!(loaded(&text, &[], Mode::Production).unwrap_err(), @r"
 clients.app-two.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
-sts.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
+sts.identity.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
 ");
 }
 
@@ -250,7 +251,7 @@ fn no_problem_repeats_the_invalid_value() {
         [sts]
         endpoints = ["canary"]
         region = "canary canary"
-        [sts.access_key]
+        [sts.identity.access_key]
         source = "canary"
         [roles.other]
         arn = "canary"
@@ -269,15 +270,15 @@ fn no_problem_repeats_the_invalid_value() {
 #[test]
 fn an_empty_value_unsets_a_value_of_an_earlier_layer() {
     let text = format!(
-        "{SOUND}\n[sts]\nregion = \"cn-hangzhou\"\n[sts.access_key]\nsource = \"files\"\n\
+        "{SOUND}\n[sts]\nregion = \"cn-hangzhou\"\n[sts.identity.access_key]\nsource = \"files\"\n\
          id_file = \"id\"\nsecret_file = \"secret\"\n"
     );
     let environment = [
         ("APPSERVER__STS__REGION", ""),
         ("APPSERVER__STS__ENDPOINTS", "https://sts.aliyuncs.com"),
-        ("APPSERVER__STS__ACCESS_KEY__SOURCE", "environment"),
-        ("APPSERVER__STS__ACCESS_KEY__ID_FILE", ""),
-        ("APPSERVER__STS__ACCESS_KEY__SECRET_FILE", ""),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SOURCE", "environment"),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__ID_FILE", ""),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SECRET_FILE", ""),
     ];
     assert!(loaded(&text, &environment, Mode::Production).is_ok());
     let without = loaded(&text, &environment[..3], Mode::Production).unwrap_err();

@@ -385,6 +385,7 @@ mod tests {
             max_attempts: NonZeroU32::MIN,
         };
         let key = appserver_domain::AccessKey::new("testid", "testsecret".into()).unwrap();
+        let key = appserver_domain::SigningCredentials::of_key(key, None);
         let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
         Arc::new(Api {
             rules: ArcSwap::from_pointee(Rules {

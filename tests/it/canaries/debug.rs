@@ -14,9 +14,9 @@ async fn debug_output_of_the_service_contains_no_secret() {
     let environment = [
         ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid".to_owned()),
         ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", canary("access-key")),
-        ("APPSERVER__STS__ACCESS_KEY__SOURCE", "environment".to_owned()),
-        ("APPSERVER__STS__ACCESS_KEY__ID_FILE", String::new()),
-        ("APPSERVER__STS__ACCESS_KEY__SECRET_FILE", String::new()),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SOURCE", "environment".to_owned()),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__ID_FILE", String::new()),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SECRET_FILE", String::new()),
         ("APPSERVER__STORE__REDIS__URL", plain),
         ("SOMEBODY_ELSES_SECRET", world.canaries.new_secret("somebody-else")),
     ];

@@ -318,7 +318,7 @@ impl Tour {
             server.cors_origins = ["https://user:{misplaced}@app.example.com"]
             tracing.otlp_endpoint = "https://user:{misplaced}@collector.example.com"
             sts.endpoints = ["https://user:{misplaced}@sts.aliyuncs.com"]
-            sts.access_key.secret = "{misplaced}"
+            sts.identity.access_key.secret = "{misplaced}"
             store.redis.url = "redis://user:{misplaced}@localhost"
             store.redis.password = "{misplaced}"
             tickets.key = "{misplaced}"
@@ -339,9 +339,9 @@ impl Tour {
             ("APPSERVER__SERVER__LISTEN", &misplaced),
         ];
         let key = [
-            ("APPSERVER__STS__ACCESS_KEY__SOURCE", "environment"),
-            ("APPSERVER__STS__ACCESS_KEY__ID_FILE", ""),
-            ("APPSERVER__STS__ACCESS_KEY__SECRET_FILE", ""),
+            ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SOURCE", "environment"),
+            ("APPSERVER__STS__IDENTITY__ACCESS_KEY__ID_FILE", ""),
+            ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SECRET_FILE", ""),
             ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", &*misplaced),
         ];
         self.world.write("wrong-password", &canary("wrong-secret"));

@@ -102,7 +102,7 @@ impl World {
             [sts]
             endpoints = ["http://{sts}"]
             max_attempts = 1
-            [sts.access_key]
+            [sts.identity.access_key]
             source = "files"
             id_file = "id"
             secret_file = "secret"

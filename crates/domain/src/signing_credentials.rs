@@ -1,0 +1,134 @@
+//! What the service signs its calls with: a long-lived AccessKey, or temporary credentials with a security token.
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use subtle::ConstantTimeEq;
+
+use super::{AccessKey, AccessKeyId, Invalid};
+
+/// An AccessKey, with the security token and the expiration that temporary ones have.
+#[derive(Clone, Debug)]
+pub struct SigningCredentials {
+    key: AccessKey,
+    security_token: Option<SecretString>,
+    expiration: Option<DateTime<Utc>>,
+}
+
+/// Why credentials of a source cannot sign.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum UnusableCredentials {
+    /// The id or the secret is not valid.
+    #[error(transparent)]
+    Key(#[from] Invalid),
+    /// Temporary credentials need their security token.
+    #[error("`SecurityToken` is empty")]
+    NoToken,
+    /// They had expired on arrival.
+    #[error("`Expiration` is not in the future")]
+    Expired,
+}
+
+impl SigningCredentials {
+    /// A key of the configuration. It has a security token if it is one of STS, and no known expiration.
+    pub fn of_key(key: AccessKey, security_token: Option<SecretString>) -> Self {
+        Self { key, security_token, expiration: None }
+    }
+
+    /// Temporary credentials that arrived at `now`.
+    pub fn temporary(
+        id: &str,
+        secret: SecretString,
+        security_token: SecretString,
+        expiration: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, UnusableCredentials> {
+        let key = AccessKey::new(id, secret)?;
+        if security_token.expose_secret().is_empty() {
+            return Err(UnusableCredentials::NoToken);
+        }
+        if expiration <= now {
+            return Err(UnusableCredentials::Expired);
+        }
+        Ok(Self { key, security_token: Some(security_token), expiration: Some(expiration) })
+    }
+
+    /// Identifies the credentials, also in logs.
+    pub fn id(&self) -> &AccessKeyId {
+        &self.key.id
+    }
+
+    /// Signs requests.
+    pub fn secret(&self) -> &SecretString {
+        &self.key.secret
+    }
+
+    /// Accompanies each request that temporary credentials sign.
+    pub fn security_token(&self) -> Option<&SecretString> {
+        self.security_token.as_ref()
+    }
+
+    /// When temporary credentials end, as their source says.
+    pub fn expiration(&self) -> Option<DateTime<Utc>> {
+        self.expiration
+    }
+}
+
+impl PartialEq for SigningCredentials {
+    fn eq(&self, other: &Self) -> bool {
+        let token = |credentials: &Self| {
+            credentials.security_token.clone().unwrap_or_else(|| SecretString::from(""))
+        };
+        let [ours, theirs] = [token(self), token(other)];
+        let same_token = ours.expose_secret().as_bytes().ct_eq(theirs.expose_secret().as_bytes());
+        self.key == other.key && self.expiration == other.expiration && bool::from(same_token)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn temporary(
+        id: &str,
+        secret: &str,
+        token: &str,
+        end: &str,
+    ) -> Result<SigningCredentials, UnusableCredentials> {
+        let now = "2016-01-13T14:02:37Z".parse().unwrap();
+        SigningCredentials::temporary(id, secret.into(), token.into(), end.parse().unwrap(), now)
+    }
+
+    #[test]
+    fn incomplete_and_expired_credentials_do_not_sign() {
+        let end = "2016-01-13T15:02:37Z";
+        assert!(temporary("STS.1", "secret", "token", end).is_ok());
+        let refusals = [
+            temporary("", "secret", "token", end),
+            temporary("STS.1", "", "token", end),
+            temporary("STS.1", "secret", "", end),
+            temporary("STS.1", "secret", "token", "2016-01-13T14:02:37Z"),
+        ]
+        .map(|refused| refused.unwrap_err().to_string());
+        let expected = [
+            "an AccessKey id is 1 to 128 characters of A-Z, a-z, 0-9, `.`, `_` and `-`",
+            "an AccessKey's secret is not empty",
+            "`SecurityToken` is empty",
+            "`Expiration` is not in the future",
+        ];
+        assert_eq!(refusals, expected);
+    }
+
+    #[test]
+    fn credentials_that_differ_in_any_part_are_different() {
+        let end = "2016-01-13T15:02:37Z";
+        let one = temporary("STS.1", "secret", "token", end).unwrap();
+        assert_eq!(one, temporary("STS.1", "secret", "token", end).unwrap());
+        let others = [
+            temporary("STS.2", "secret", "token", end),
+            temporary("STS.1", "other", "token", end),
+            temporary("STS.1", "secret", "other", end),
+            temporary("STS.1", "secret", "token", "2016-01-13T16:02:37Z"),
+        ];
+        assert!(others.into_iter().all(|other| other.unwrap() != one));
+    }
+}
