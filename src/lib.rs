@@ -22,6 +22,7 @@ mod limit;
 mod outbound;
 mod seal;
 mod server;
+mod setup;
 mod store;
 mod sts;
 mod telemetry;

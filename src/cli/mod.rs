@@ -17,6 +17,7 @@ mod policy;
 mod policy_compare;
 mod runtime;
 mod serve;
+mod setup;
 mod signals;
 
 use std::process::ExitCode;
@@ -68,6 +69,9 @@ enum Command {
     Check(check::CheckArgs),
     /// Test a configuration on the real cloud: endpoints, clock, AccessKey, one AssumeRole for each role, the store
     Doctor(doctor::DoctorArgs),
+    /// Plan what AppServer needs in an Alibaba Cloud account
+    #[command(subcommand)]
+    Setup(Box<setup::SetupCommand>),
     /// Test policy templates
     #[command(subcommand)]
     Policy(Box<policy::PolicyCommand>),
@@ -106,6 +110,7 @@ pub fn run() -> ExitCode {
         Command::Emulator(args) => emulator::emulator(&args, signals()),
         Command::Check(args) => check::check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Setup(command) => setup::run(&command),
         Command::Policy(command) => policy::run(*command),
         Command::Audit(command) => audit::run(*command),
         Command::Client(ClientCommand::New { id }) => client::new(&id),

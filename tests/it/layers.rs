@@ -29,8 +29,10 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("app", &["backoff", "config", "limit", "server", "http", "audit", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
         ("doctor", &["config", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
+        // A plan begins with settings, too.
+        ("setup", &["config", "grant", "upstream", "policy", "domain"]),
         ("dev", &["config", "emulator", "domain"]),
-        ("cli", &["app", "outbound", "config", "doctor", "dev", "auth", "grant", "policy", "upstream", "sts", "emulator", "domain"]),
+        ("cli", &["app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "http", "auth", "grant", "limit", "vend", "store", "seal", "sts", "policy", "domain"]),
         ("main", &["cli"]),

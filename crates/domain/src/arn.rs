@@ -67,6 +67,16 @@ impl RoleArn {
         &self.text
     }
 
+    /// The role of that name in an account. A name has the rules of the ARN's.
+    pub fn of(account: &AccountId, name: &str) -> Result<Self, Invalid> {
+        Self::try_from(format!("acs:ram::{account}:role/{name}"))
+    }
+
+    /// The role's name in RAM, as it is written.
+    pub fn name(&self) -> &str {
+        self.text.rsplit('/').next().expect("a split text has a last part")
+    }
+
     /// The account that owns the role.
     pub fn account(&self) -> &AccountId {
         &self.account
@@ -110,6 +120,8 @@ mod tests {
             (arn.account().as_str(), arn.as_str()),
             ("11223344", "acs:ram::11223344:role/oss-readonly")
         );
+        assert_eq!(arn.name(), "oss-readonly");
+        assert_eq!(RoleArn::of(arn.account(), arn.name()), Ok(arn));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod identity;
 mod loopback;
 mod names;
 mod object_key;
+mod ram_names;
 mod session_name;
 mod signing_credentials;
 
@@ -26,6 +27,7 @@ pub use identity::{ExternalId, SourceIdentity, Subject};
 pub use loopback::is_loopback;
 pub use names::{ClientId, GrantName, IssuerName, RoleName, ValueName};
 pub use object_key::{KeyPath, PolicyText, Segment};
+pub use ram_names::{PolicyName, ProviderName, UserName};
 pub use session_name::SessionName;
 pub use signing_credentials::{SigningCredentials, UnusableCredentials};
 

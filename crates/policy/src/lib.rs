@@ -16,6 +16,7 @@ mod matching;
 mod oss;
 mod session;
 mod template;
+mod union;
 
 pub use containment::intersection::ContainmentError;
 pub use containment::requested_policy::RequestedPolicy;
@@ -36,6 +37,7 @@ pub use session::session_policy::SessionPolicy;
 pub use template::policy_template::Breadth;
 pub use template::value_rule::{Shape, ValueRule, ValueRules};
 pub use template::values::{RawValues, SubjectUse, ValueProblem};
+pub use union::{GrantUnion, MAX_ROLE_POLICY_BYTES};
 
 #[cfg(test)]
 mod tests;

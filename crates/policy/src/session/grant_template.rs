@@ -153,6 +153,11 @@ impl GrantTemplate {
         ComparablePolicy::of(self.policy.document.map(Text::written))
     }
 
+    /// The policy's tree.
+    pub(crate) fn document(&self) -> &Document<Text> {
+        &self.policy.document
+    }
+
     /// Whether the policy distinguishes users by their issuers.
     pub fn policy_uses_issuer(&self) -> bool {
         self.policy.uses().issuer

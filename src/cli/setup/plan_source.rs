@@ -1,0 +1,46 @@
+//! The options that every `setup` command makes its plan of.
+
+use appserver_domain::{AccountId, UserName};
+use clap::Args;
+use ipnet::IpNet;
+
+use crate::cli::config_files::ConfigFiles;
+use crate::cli::failure::{EXIT_CONFIG, Failure};
+use crate::config::Mode;
+use crate::setup::plan::{AccountPlan, PlanOptions};
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct PlanSource {
+    #[command(flatten)]
+    config: ConfigFiles,
+    /// The account: its number, of the roles' ARNs
+    #[arg(long, value_name = "UID")]
+    account: AccountId,
+    /// The name of the RAM user whose AccessKey AppServer uses
+    #[arg(long, value_name = "NAME", default_value = "appserver")]
+    user: UserName,
+    /// An address or a range from which the AccessKey may be used; may be repeated
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    egress: Vec<IpNet>,
+}
+
+impl PlanSource {
+    /// Reads the configuration, without its secrets: an account without a key yet has no key files yet.
+    pub(super) fn plan(&self) -> Result<AccountPlan, Failure> {
+        // Nothing is served, so the demo's configuration is accepted too.
+        let settings = self.config.load(Mode::Demo)?;
+        let options = PlanOptions {
+            account: self.account.clone(),
+            user: self.user.clone(),
+            egress: self.egress.clone(),
+        };
+        AccountPlan::of(&settings, &options).map_err(|error| Failure::new(EXIT_CONFIG, error))
+    }
+}
+
+fn network(raw: &str) -> Result<IpNet, &'static str> {
+    let address = raw.parse::<std::net::IpAddr>().map(IpNet::from);
+    address.or_else(|_| raw.parse()).map_err(
+        |_| "an address or a range, such as `203.0.113.1`, `198.51.100.0/24` or `2001:db8::/32`",
+    )
+}

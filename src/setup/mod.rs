@@ -1,0 +1,3 @@
+//! What AppServer needs in an Alibaba Cloud account.
+
+pub(crate) mod plan;
