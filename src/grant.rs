@@ -402,7 +402,10 @@ mod tests {
         let expected = [
             Refusal::Value(ValueProblem::MissingParameter(album())),
             Refusal::Value(ValueProblem::MissingSubject),
-            Refusal::Value(ValueProblem::UnknownParameter),
+            Refusal::Value(ValueProblem::UnknownParameter {
+                name: Some(album()),
+                declared: vec![],
+            }),
         ];
         assert_eq!(refusals, expected);
     }

@@ -206,7 +206,11 @@ impl Authenticator {
 
     /// The caller of a ticket, if the credential that the ticket was issued with is still valid.
     pub(crate) fn authenticate_ticket(&self, caller: Caller) -> Result<Caller, AuthError> {
-        let caller = self.registered(caller)?;
+        let client = caller.client().clone();
+        let caller = self.registered(caller).map_err(|error| match error {
+            AuthError::UnknownClient => TicketProblem::ParentEnded(client).into(),
+            other => other,
+        })?;
         let parent = caller.parent();
         let is_valid = match caller.issuer() {
             Some(issuer) => self.issuers.parent(issuer) == Some(parent),

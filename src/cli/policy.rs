@@ -161,7 +161,7 @@ fn with_fix(refusal: &Refusal, caller: &Caller) -> String {
         }
         ValueProblem::RefusedClaim { name, .. } => format!("give another by --claim {name}=VALUE"),
         ValueProblem::RefusedSubject { .. } => "name another by --subject SUBJECT".to_owned(),
-        ValueProblem::UnknownParameter => "leave out that --param".to_owned(),
+        ValueProblem::UnknownParameter { .. } => "leave out that --param".to_owned(),
     }
     };
     let fix = match refusal {

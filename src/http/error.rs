@@ -172,6 +172,11 @@ impl ApiError {
                 "The route does not take this method; the Allow header names those it takes.",
             ),
             // One answer for every cause: callers must not find out which clients exist.
+            Self::Unauthenticated(AuthError::Ticket(_)) => Public::new(
+                Status::UNAUTHORIZED,
+                "Unauthenticated",
+                "The ticket is not valid, or no longer valid; get a new ticket from the app's backend.",
+            ),
             Self::Unauthenticated(_) => Public::new(
                 Status::UNAUTHORIZED,
                 "Unauthenticated",
@@ -261,7 +266,9 @@ fn value(problem: &ValueProblem) -> Public {
         ValueProblem::MissingParameter(name) | ValueProblem::RefusedParameter { name, .. } => {
             Public::parameter(format!("Parameters.{name}"), problem.to_string())
         }
-        ValueProblem::UnknownParameter => Public::parameter("Parameters", problem.to_string()),
+        ValueProblem::UnknownParameter { .. } => {
+            Public::parameter("Parameters", problem.to_string())
+        }
         // No other request with the same credential would succeed.
         ValueProblem::MissingSubject
         | ValueProblem::MissingIssuer

@@ -73,7 +73,8 @@ impl LimitTerms {
 
 impl fmt::Display for LimitTerms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} requests a {}", self.requests, self.per.as_str())
+        let noun = if self.requests.get() == 1 { "request" } else { "requests" };
+        write!(f, "{} {noun} a {}", self.requests, self.per.as_str())
     }
 }
 

@@ -33,8 +33,8 @@ async fn a_client_beyond_its_limit_gets_retry_after_and_others_are_served() {
     {
       "Code": "Throttled.Client",
       "ErrorCode": "Throttled.Client",
-      "ErrorMessage": "The client makes more than 1 requests a second.",
-      "Message": "The client makes more than 1 requests a second.",
+      "ErrorMessage": "The client makes more than 1 request a second.",
+      "Message": "The client makes more than 1 request a second.",
       "RequestId": "<RequestId>",
       "StatusCode": 429
     }

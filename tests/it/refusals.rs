@@ -16,6 +16,7 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
         ("another client's grant", "/v1/token?Grant=one-album"),
         ("too short", "/v1/token?DurationSeconds=899"),
         ("too long", "/v1/token?DurationSeconds=3601"),
+        ("no time at all", "/v1/token?DurationSeconds=0"),
         ("not a number", "/v1/token?DurationSeconds=1h"),
         ("an unknown query parameter", "/v1/token?grant=daily-photos"),
         ("a repeated query parameter", "/v1/token?Grant=daily-photos&Grant=daily-photos"),
@@ -64,6 +65,9 @@ async fn every_refusal_has_its_code_and_costs_no_sts_call() {
     let packed = authorized("POST", "/v1/token").header("Content-Encoding", "gzip");
     let packed = packed.header("Content-Type", "application/json").body("{}");
     table.push(("a body that is compressed", stage.send(packed).await));
+    let typed_twice = authorized("POST", "/v1/token").header("Content-Type", "application/json");
+    let typed_twice = typed_twice.header("Content-Type", "application/json").body("{}");
+    table.push(("two media types", stage.send(typed_twice).await));
     table.push(("another method", stage.send(authorized("DELETE", "/v1/token")).await));
 
     let made_up = "M".repeat(2_000);
@@ -91,6 +95,7 @@ no such grant: 403 Forbidden.Grant
 another client's grant: 403 Forbidden.Grant
 too short: 400 InvalidParameter.DurationSeconds
 too long: 400 InvalidParameter.DurationSeconds
+no time at all: 400 InvalidParameter.DurationSeconds
 not a number: 400 InvalidParameter.DurationSeconds
 an unknown query parameter: 400 InvalidParameter.grant
 a repeated query parameter: 400 MalformedRequest
@@ -124,6 +129,7 @@ not UTF-8 JSON: 400 MalformedRequest
 a body that is too large: 413 PayloadTooLarge
 another media type: 415 UnsupportedMediaType
 a body that is compressed: 415 UnsupportedMediaType
+two media types: 400 MalformedRequest
 another method: 405 MethodNotAllowed
 a method that is made up: 405 MethodNotAllowed
 a query beside a body: 400 MalformedRequest
@@ -138,6 +144,23 @@ a body of unknown length beside a query: 400 MalformedRequest
         assert_eq!(headers["cache-control"], "no-store", "{what}");
         assert_eq!(headers["content-type"], "application/json", "{what}");
     }
+    let message_of = |name: &str| {
+        let (_, answer) = table.iter().find(|(what, _)| *what == name).unwrap();
+        answer.body["Message"].as_str().unwrap()
+    };
+    let messages = [
+        "no time at all",
+        "a repeated query parameter",
+        "an undeclared parameter",
+        "two media types",
+    ]
+    .map(message_of);
+    insta::assert_snapshot!(messages.join("\n"), @"
+    DurationSeconds: a duration for this grant is 900 to 3600 seconds.
+    The request is malformed: the parameter `Grant` is repeated in the query.
+    Parameters: the grant does not declare the parameter `album`: it declares none.
+    The request is malformed: it has more than one `Content-Type`.
+    ");
     let (_, other_method) = table.iter().find(|(what, _)| *what == "another method").unwrap();
     assert_eq!(other_method.headers["allow"], "GET, POST");
     assert_eq!(stage.sts.calls(), [], "a refused request reached STS");

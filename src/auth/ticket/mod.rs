@@ -57,6 +57,10 @@ impl fmt::Display for TicketId {
 /// Why a ticket is invalid. The holder learns none of it.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum TicketProblem {
+    #[error("a ticket is presented, and `tickets.key_file` is not set")]
+    NotConfigured,
+    #[error("the query has several tickets")]
+    Several,
     #[error("the ticket is too long or not base64")]
     Malformed,
     #[error("the ticket was changed, or is encrypted with a key that is no longer configured")]
@@ -68,8 +72,8 @@ pub(crate) enum TicketProblem {
     #[error("the ticket's grant was changed, or the client no longer has it")]
     GrantChanged(ClientId),
     #[error(
-        "the credential that the ticket was issued with is no longer valid: the secret or the certificate's name was \
-         removed, or its issuer was changed"
+        "the credential that the ticket was issued with is no longer valid: its client, its secret \
+         or the certificate's name was removed, or its issuer was changed"
     )]
     ParentEnded(ClientId),
 }
@@ -81,7 +85,11 @@ impl TicketProblem {
             Self::Expired { client, .. }
             | Self::GrantChanged(client)
             | Self::ParentEnded(client) => Some(client),
-            Self::Malformed | Self::Unsealed | Self::Version => None,
+            Self::NotConfigured
+            | Self::Several
+            | Self::Malformed
+            | Self::Unsealed
+            | Self::Version => None,
         }
     }
 }

@@ -39,7 +39,7 @@ pub(crate) fn presented(
     let Some(at) = pairs.iter().position(|(name, _)| name == PARAMETER) else { return Ok(None) };
     let (_, ticket) = pairs.swap_remove(at);
     if pairs.iter().any(|(name, _)| name == PARAMETER) {
-        return Err(AuthError::Malformed);
+        return Err(TicketProblem::Several.into());
     }
     Ok(Some(PresentedTicket { ticket: ticket.into(), accompanied: !pairs.is_empty() }))
 }
@@ -52,7 +52,8 @@ pub(crate) async fn authenticate(
 ) -> Result<(Caller, TokenParams), ApiError> {
     let rules = &context.rules;
     let failed = |error| auth_failures::record(api, context, &PresentedCredential::Other, error);
-    let tickets = rules.tickets.as_ref().ok_or(AuthError::NotOffered).map_err(failed)?;
+    let tickets = rules.tickets.as_ref().ok_or(TicketProblem::NotConfigured);
+    let tickets = tickets.map_err(|problem| failed(problem.into()))?;
     let opened = tickets.seal.open(&presented.ticket, api.clock.now()).inspect_err(|problem| {
         if let TicketProblem::Expired { ticket, client } = problem {
             context.note_ticket(*ticket);

@@ -45,8 +45,11 @@ pub(crate) fn from_query<T: DeserializeOwned>(pairs: &[(String, String)]) -> Res
     let repeated = |(i, (name, _)): (usize, &(String, String))| {
         pairs[..i].iter().any(|(earlier, _)| earlier == name)
     };
-    if pairs.iter().enumerate().any(repeated) {
-        return Err(ApiError::Malformed("a parameter is repeated in the query".into()));
+    if let Some((_, (name, _))) = pairs.iter().enumerate().find(|pair| repeated(*pair)) {
+        let named = parameter(name).unwrap_or(name).parse::<ValueName>().is_ok();
+        let which =
+            if named { format!("the parameter `{name}`") } else { "a parameter".to_owned() };
+        return Err(ApiError::Malformed(format!("{which} is repeated in the query").into()));
     }
     let (parameters, others): (Vec<_>, Vec<_>) = pairs
         .iter()
@@ -283,11 +286,14 @@ impl<'de> Deserializer<'de> for Field<'_> {
             Value::Json(raw) => raw.get(),
             Value::Exploded(_) => "",
         };
-        // `parse` would take `+1800` and `01800` as well.
-        let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !digits.starts_with('0');
+        // `parse` would take `+1800` and `01800` as well. 0 is a number, and out of the grant's range.
+        let has_leading_zero = digits.starts_with('0') && digits != "0";
+        let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !has_leading_zero;
         match plain.then(|| digits.parse().ok()).flatten() {
             Some(number) => visitor.visit_u64(number),
-            None => Err(FieldError::rule("it must be a whole number of seconds")),
+            None => Err(FieldError::rule(
+                "it must be a whole number of seconds, without a sign or leading zeros",
+            )),
         }
     }
 

@@ -22,6 +22,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        // Two servers in a row may each read another one of them.
+        if request.headers().get_all(header::CONTENT_TYPE).iter().nth(1).is_some() {
+            return Err(ApiError::Malformed("it has more than one `Content-Type`".into()));
+        }
         let declared_json = is_json(&request);
         let deadline = RequestContext::within(request.extensions()).deadline;
         let limited = Limited::new(request.into_body(), MAX_BODY_BYTES);

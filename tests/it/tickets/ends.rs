@@ -11,7 +11,7 @@ use crate::stage::{Setting, Stage, repository};
 #[tokio::test]
 async fn a_ticket_is_valid_until_it_expires() {
     let stage = Stage::demo().await;
-    let wrong = stage.stranger().await;
+    let wrong = stage.invalid_ticket().await;
     let ticket = stage.ticket("client-002", r#"{"ExpiresInSeconds":5400}"#).await;
     for _ in 0..3 {
         assert_eq!(stage.use_ticket(&ticket).await.outcome(), "200 Success");
@@ -46,7 +46,7 @@ async fn a_ticket_ends_with_its_client_its_grant_and_each_part_of_the_grant() {
     let ticket = before.ticket("client-002", "").await;
     assert_eq!(before.use_ticket(&ticket).await.outcome(), "200 Success");
 
-    let wrong = before.stranger().await;
+    let wrong = before.invalid_ticket().await;
     before.close().await;
     let grant = |line: &str| format!("{}{line}\n", with(""));
     for (what, config) in [
@@ -89,7 +89,7 @@ async fn a_ticket_of_a_removed_client_is_not_valid() {
     assert_eq!(registered.use_ticket(&ticket).await.outcome(), "200 Success");
     registered.close().await;
     let without = Stage::demo().await;
-    assert_eq!(without.use_ticket(&ticket).await.steady(), without.stranger().await);
+    assert_eq!(without.use_ticket(&ticket).await.steady(), without.invalid_ticket().await);
     without.close().await;
 }
 
@@ -112,7 +112,7 @@ async fn a_previous_ticket_key_decrypts_until_it_is_removed() {
 
     let second = set(&key("second")).await;
     assert_eq!(second.use_ticket(&newer).await.outcome(), "200 Success");
-    let wrong = second.stranger().await;
+    let wrong = second.invalid_ticket().await;
     assert_eq!(second.use_ticket(&ticket).await.steady(), wrong);
     assert_eq!(first.use_ticket(&newer).await.steady(), wrong);
     // A service of the demo has a key of its own.
@@ -145,7 +145,7 @@ async fn a_ticket_ends_when_the_secret_that_it_was_made_with_is_rotated_out() {
 
     stage.write("over.toml", &secrets(&[NEW_SECRET]));
     stage.reload().await.unwrap();
-    assert_eq!(stage.use_ticket(&of_old).await.steady(), stage.stranger().await);
+    assert_eq!(stage.use_ticket(&of_old).await.steady(), stage.invalid_ticket().await);
     for ticket in [&of_new, &others] {
         assert_eq!(stage.use_ticket(ticket).await.outcome(), "200 Success");
     }
@@ -186,7 +186,11 @@ async fn a_users_ticket_ends_with_its_issuer_but_not_with_the_issuers_key() {
     ] {
         stage.write("over.toml", &after);
         stage.reload().await.unwrap();
-        assert_eq!(stage.use_ticket(&ticket).await.steady(), stage.stranger().await, "{what}");
+        assert_eq!(
+            stage.use_ticket(&ticket).await.steady(),
+            stage.invalid_ticket().await,
+            "{what}"
+        );
         assert_eq!(stage.use_ticket(&by_secret).await.outcome(), "200 Success", "{what}");
     }
     // Restored, it is the same issuer.

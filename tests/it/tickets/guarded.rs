@@ -26,7 +26,7 @@ async fn a_ticket_excludes_other_parameters_credentials_and_routes() {
         }
     }
     let two = stage.bare(&format!("/v1/token?Ticket={ticket}&Ticket={ticket}")).await;
-    assert_eq!(two.steady(), wrong);
+    assert_eq!(two.steady(), stage.invalid_ticket().await);
     // With another credential, valid or not.
     let path = format!("/v1/token?Ticket={ticket}");
     assert_eq!(stage.get("client-003", &path).await.steady(), wrong);
@@ -47,9 +47,19 @@ async fn a_ticket_excludes_other_parameters_credentials_and_routes() {
 }
 
 #[tokio::test]
-async fn a_changed_truncated_or_invented_ticket_is_answered_like_a_wrong_secret() {
+async fn every_changed_truncated_or_invented_ticket_has_one_answer_that_asks_for_a_new_ticket() {
     let stage = Stage::demo().await;
-    let wrong = stage.stranger().await;
+    let wrong = stage.invalid_ticket().await;
+    insta::assert_json_snapshot!(wrong, @r#"
+{
+  "Code": "Unauthenticated",
+  "ErrorCode": "Unauthenticated",
+  "ErrorMessage": "The ticket is not valid, or no longer valid; get a new ticket from the app's backend.",
+  "Message": "The ticket is not valid, or no longer valid; get a new ticket from the app's backend.",
+  "RequestId": "<RequestId>",
+  "StatusCode": 401
+}
+"#);
     let ticket = stage.ticket("client-002", "").await;
     let length = ticket.len();
     let flip = |at: usize| {

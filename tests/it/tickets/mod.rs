@@ -36,6 +36,11 @@ impl Stage {
         self.send(self.request("GET", path)).await
     }
 
+    /// The answer to every ticket that is not valid.
+    async fn invalid_ticket(&self) -> Value {
+        self.use_ticket("invented").await.steady()
+    }
+
     /// The answer to a wrong secret.
     async fn stranger(&self) -> Value {
         let wrong = self.request("GET", "/v1/token").basic_auth("client-002", Some("wrong"));

@@ -51,6 +51,9 @@ impl RequestedPolicy {
 
 /// A literal value: a requested policy has no placeholders.
 fn literal(place: ValuePlace<'_>, raw: &str) -> Result<String, Vec<ValueFlaw>> {
+    if raw.contains("${") {
+        return Err(vec![ValueFlaw::PlaceholderRequested]);
+    }
     let text = match place {
         ValuePlace::Resource => PolicyText::resource(raw),
         ValuePlace::Condition { .. } => raw.parse(),
@@ -116,7 +119,13 @@ impl InvalidRequestedPolicy {
         let mut words: Vec<_> = problems
             .iter()
             .take(SHOWN)
-            .map(|problem| problem.to_string().chars().take(CHARACTERS).map(visible).collect())
+            .map(|PolicyProblem { at, flaw }| match flaw {
+                PolicyFlaw::PlaceholderElsewhere => {
+                    format!("{at}: {}", ValueFlaw::PlaceholderRequested)
+                }
+                flaw => format!("{at}: {flaw}"),
+            })
+            .map(|problem| problem.chars().take(CHARACTERS).map(visible).collect())
             .collect();
         if problems.len() > SHOWN {
             words.push(format!("and {} more problems", problems.len() - SHOWN));
@@ -184,6 +193,7 @@ mod tests {
             allow(r#""Action":"*","Resource":"?*""#),
             allow(r#""Action":[],"Resource":"*""#),
             get(r#""acs:oss:*:*:sample-bucket/${client}/*""#),
+            allow(r#""Action":"oss:${client}","Resource":"*""#),
             get(r#""acs:oss:*:*:sample-bucket/%2A""#),
             get("\"acs:oss:*:*:sample-bucket/a\u{200b}b\""),
             get("\"acs:oss:*:*:sample-bucket/e\u{301}*\""),
@@ -219,7 +229,8 @@ Statement[0].Action: an action begins with its service and a colon: write `oss:G
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Action: `Action` is empty, and covers nothing: write an action such as "oss:GetObject", or a list of actions
-Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
+Statement[0].Resource: a policy that a caller sends has no placeholders: write the value itself, such as `alice` for `${subject}`
+Statement[0].Action: a policy that a caller sends has no placeholders: write the value itself, such as `alice` for `${subject}`
 Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
 Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
 Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits

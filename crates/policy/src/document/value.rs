@@ -76,6 +76,10 @@ pub enum ValueFlaw {
     PlaceholderInBucket,
     #[error(transparent)]
     Bucket(Invalid),
+    #[error(
+        "a policy that a caller sends has no placeholders: write the value itself, such as `alice` for `${{subject}}`"
+    )]
+    PlaceholderRequested,
     #[error(transparent)]
     FromOutside(Invalid),
 }

@@ -620,8 +620,8 @@ mod tests {
         let of = |policy: &str, value: &str| {
             render(&grant(policy, Breadth::Narrow), value).unwrap_err().to_string()
         };
-        insta::assert_snapshot!(of(&shipped("my-photos"), "secret*"), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
-        insta::assert_snapshot!(of(&shipped("my-photos"), &"x".repeat(129)), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
+        insta::assert_snapshot!(of(&shipped("my-photos"), "secret*"), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes; a policy with `${subject.encoded}` takes any subject"#);
+        insta::assert_snapshot!(of(&shipped("my-photos"), &"x".repeat(129)), @r#"the subject must be one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes; a policy with `${subject.encoded}` takes any subject"#);
         insta::assert_snapshot!(of(&shipped("one-album"), "secret*"), @r#"the parameter `album` must be path segments, joined by single `/`, of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 128 bytes"#);
     }
 
@@ -702,7 +702,12 @@ mod tests {
             raw(&[], &["tenant"], alice),
             Err(ValueProblem::MissingParameter(name("album")))
         );
-        assert_eq!(raw(&["album", "x"], &["tenant"], alice), Err(ValueProblem::UnknownParameter));
+        let unknown = |text: &str| raw(&["album", text], &["tenant"], alice).unwrap_err();
+        let declared = vec![name("album")];
+        let named = ValueProblem::UnknownParameter { name: Some(name("x")), declared };
+        assert_eq!(unknown("x"), named);
+        insta::assert_snapshot!(named, @"the grant does not declare the parameter `x`; it declares `album`");
+        insta::assert_snapshot!(unknown("a secret"), @"the grant does not declare one of the parameters; it declares `album`");
         assert_eq!(raw(&["album"], &[], alice), Err(ValueProblem::MissingClaim(name("tenant"))));
         assert_eq!(raw(&["album"], &["tenant"], None), Err(ValueProblem::MissingSubject));
         // Neither subject nor claims are used here.

@@ -117,8 +117,12 @@ pub(crate) struct Values {
 pub enum ValueProblem {
     #[error("the parameter `{0}` is missing")]
     MissingParameter(ValueName),
-    #[error("a parameter is not among those that the grant declares")]
-    UnknownParameter,
+    #[error("{}", undeclared(name.as_ref(), declared))]
+    UnknownParameter {
+        /// `None` for text that cannot be a parameter's name: it may be a secret.
+        name: Option<ValueName>,
+        declared: Vec<ValueName>,
+    },
     #[error("the parameter `{name}` must be {rule}")]
     RefusedParameter { name: ValueName, rule: String },
     #[error("the grant needs a subject, and the credential names none")]
@@ -148,9 +152,10 @@ impl Values {
                 .map_err(|rule| ValueProblem::RefusedParameter { name: name.clone(), rule })?;
             params.insert(name.clone(), value);
         }
-        // All declared parameters are present, so a further one is undeclared.
-        if raw.params.len() > params.len() {
-            return Err(ValueProblem::UnknownParameter);
+        let is_declared = |name: &str| rules.params.keys().any(|own| own.as_str() == name);
+        if let Some(name) = raw.params.keys().find(|name| !is_declared(name)) {
+            let declared = rules.params.keys().cloned().collect();
+            return Err(ValueProblem::UnknownParameter { name: name.parse().ok(), declared });
         }
 
         let mut claims = BTreeMap::new();
@@ -182,7 +187,10 @@ impl Values {
             (SubjectUse::Segment, Some(subject)) => {
                 let subject =
                     admitted(&ValueRule::subject(rules.subject_max_bytes), subject.as_str());
-                Some(subject.map_err(|rule| ValueProblem::RefusedSubject { rule })?)
+                let subject = subject.map_err(|rule| ValueProblem::RefusedSubject {
+                    rule: format!("{rule}; a policy with `${{subject.encoded}}` takes any subject"),
+                });
+                Some(subject?)
             }
         };
         let issuer = match (uses.issuer, raw.issuer) {
@@ -214,6 +222,18 @@ impl Values {
             Source::Now(format) => return Cow::Owned(format.write(self.now)),
         })
     }
+}
+
+fn undeclared(name: Option<&ValueName>, declared: &[ValueName]) -> String {
+    let unknown = match name {
+        Some(name) => format!("the grant does not declare the parameter `{name}`"),
+        None => "the grant does not declare one of the parameters".to_owned(),
+    };
+    if declared.is_empty() {
+        return format!("{unknown}: it declares none");
+    }
+    let declared: Vec<_> = declared.iter().map(|name| format!("`{name}`")).collect();
+    format!("{unknown}; it declares {}", declared.join(", "))
 }
 
 fn admitted(rule: &ValueRule, value: &str) -> Result<String, String> {
