@@ -16,10 +16,15 @@ const DEMO_KEY: &str = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgw6UTVMoi
 
 /// A token for a user of the demo's photo app, valid for an hour.
 pub fn demo_jwt(user: &str, now: DateTime<Utc>) -> String {
+    demo_jwt_for(user, DEMO_AUDIENCE, now)
+}
+
+/// A token for any subject and audience, valid for an hour.
+pub fn demo_jwt_for(subject: &str, audience: &str, now: DateTime<Utc>) -> String {
     let claims = json!({
         "iss": DEMO_ISSUER,
-        "aud": DEMO_AUDIENCE,
-        "sub": user,
+        "aud": audience,
+        "sub": subject,
         "iat": now.timestamp(),
         "exp": (now + TimeDelta::hours(1)).timestamp(),
     });

@@ -1,11 +1,12 @@
-//! Local STS, OSS and RAM for development and tests.
+//! Local STS, OSS, RAM and ECS metadata for development and tests.
 //!
-//! `server` binds the listeners and serves `sts`, `oss` and `control` on them; both services decide by `ram`. The emulator shares no
+//! `server` binds the listeners and serves `sts`, `oss`, `metadata` and `control` on them; all services decide by `ram`. The emulator shares no
 //! code with the clients that call it: it verifies signatures and reads policies with its own.
 
 mod connections;
 mod control;
 mod demo_issuer;
+mod metadata;
 mod oss;
 mod percent;
 pub mod ram;
@@ -18,7 +19,7 @@ mod tests;
 pub use control::{
     Call, EmulatorControl, ErrorStatus, Fault, NoErrorStatus, ScriptedFault, Totals,
 };
-pub use demo_issuer::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, sign};
+pub use demo_issuer::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, demo_jwt_for, sign};
 pub use oss::BucketSettings;
 pub use ram::{Session, TokenKey, TokenProblem};
 pub use server::{Emulator, OssProblem};

@@ -10,24 +10,33 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections;
 use super::control::{self, EmulatorControl};
+use super::metadata::{self, Instance, Metadata};
 use super::oss::{self, BucketSettings, Identities, Oss, Store};
 use super::settings::EmulatorSettings;
 use super::sts::{self, Gateway, Nonces, Sts};
 use appserver_domain::clock::Clock;
 
-/// An emulated STS and optionally an emulated OSS. They are bound at once and answer from [`Emulator::serve`] on.
+/// An emulated STS, and optionally an emulated OSS and metadata server. They are bound at once and answer from [`Emulator::serve`] on.
 pub struct Emulator {
     listener: TcpListener,
     addr: SocketAddr,
     sts: Sts,
     buckets: Vec<BucketSettings>,
     oss: Option<OssServer>,
+    instance: Instance,
+    metadata: Option<MetadataServer>,
 }
 
 struct OssServer {
     listener: TcpListener,
     addr: SocketAddr,
     oss: Oss,
+}
+
+struct MetadataServer {
+    listener: TcpListener,
+    addr: SocketAddr,
+    metadata: Metadata,
 }
 
 /// Why the emulated OSS cannot start.
@@ -55,10 +64,10 @@ impl Emulator {
     ) -> io::Result<Self> {
         let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
-        let EmulatorSettings { ram, token_key, buckets, issuer_keys } = settings;
+        let EmulatorSettings { ram, token_key, buckets, issuer_keys, instance } = settings;
         let gateway = Gateway { ram: Arc::new(ram), token_key, nonces: Nonces::default() };
         let sts = Sts { gateway, control: EmulatorControl::new(clock), issuer_keys };
-        Ok(Self { listener, addr, sts, buckets, oss: None })
+        Ok(Self { listener, addr, sts, buckets, oss: None, instance, metadata: None })
     }
 
     /// Adds an OSS on its own loopback address; port 0 chooses a free one. Objects are stored in the folder, or without one in
@@ -79,6 +88,17 @@ impl Emulator {
         Ok(self)
     }
 
+    /// Adds the metadata server of an instance on its own loopback address; port 0 chooses a free one.
+    pub async fn with_metadata(mut self, addr: SocketAddr) -> io::Result<Self> {
+        let listener = listen(addr).await?;
+        let addr = listener.local_addr()?;
+        let Gateway { ram, token_key, .. } = &self.sts.gateway;
+        let (ram, token_key) = (Arc::clone(ram), token_key.clone());
+        let metadata = Metadata::new(self.instance.clone(), ram, token_key, self.control());
+        self.metadata = Some(MetadataServer { listener, addr, metadata });
+        Ok(self)
+    }
+
     /// The address of STS; the control routes are below `/_emulator/` there.
     pub fn sts_addr(&self) -> SocketAddr {
         self.addr
@@ -87,6 +107,11 @@ impl Emulator {
     /// The address of OSS, if there is one.
     pub fn oss_addr(&self) -> Option<SocketAddr> {
         self.oss.as_ref().map(|oss| oss.addr)
+    }
+
+    /// The address of the metadata server, if there is one.
+    pub fn metadata_addr(&self) -> Option<SocketAddr> {
+        self.metadata.as_ref().map(|metadata| metadata.addr)
     }
 
     /// Controls the emulator before and while it serves.
@@ -98,12 +123,18 @@ impl Emulator {
     pub async fn serve(self, shutdown: CancellationToken) {
         let router = control::routes(self.sts.control.clone()).merge(sts::routes(self.sts));
         let sts = connections::serve(self.listener, router, shutdown.clone());
+        let oss_shutdown = shutdown.clone();
         let oss = async {
             if let Some(OssServer { listener, oss, .. }) = self.oss {
-                connections::serve(listener, oss::routes(oss), shutdown).await;
+                connections::serve(listener, oss::routes(oss), oss_shutdown).await;
             }
         };
-        tokio::join!(sts, oss);
+        let metadata = async {
+            if let Some(MetadataServer { listener, metadata, .. }) = self.metadata {
+                connections::serve(listener, metadata::routes(metadata), shutdown).await;
+            }
+        };
+        tokio::join!(sts, oss, metadata);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The log of calls to STS and OSS, with their outcomes.
+//! The log of calls to STS, OSS and the metadata server, with their outcomes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -112,6 +112,17 @@ impl Call {
             outcome: String::new(),
             request_id: request_id.to_owned(),
         }
+    }
+
+    /// A request to the metadata server, truncated likewise.
+    pub(crate) fn of_metadata(
+        at: DateTime<Utc>,
+        method: &str,
+        operation: &str,
+        parameters: BTreeMap<String, String>,
+        request_id: &str,
+    ) -> Self {
+        Self::of_oss(at, method, operation, parameters, request_id)
     }
 
     /// Whether the call assumes a role without narrowing it: no policy, or one that allows nothing that it names.

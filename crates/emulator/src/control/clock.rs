@@ -10,7 +10,7 @@ use appserver_domain::clock::Clock;
 /// A hundred years: beyond every expiry, and within the dates that can be formatted.
 const FURTHEST_SECONDS: i64 = 100 * 365 * 86_400;
 
-/// The clock that the emulator was started with, plus an offset. STS and OSS share it; clones share the offset.
+/// The clock that the emulator was started with, plus an offset. All emulated services share it; clones share the offset.
 ///
 /// The underlying clock is not moved: it may be the machine's, or shared with the server under test.
 #[derive(Clone, Debug)]

@@ -15,6 +15,8 @@ pub struct EmulatorControl {
     pub(crate) faults: Arc<Faults>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) oss_calls: Arc<Calls>,
+    pub(crate) metadata_faults: Arc<Faults>,
+    pub(crate) metadata_calls: Arc<Calls>,
     pub(crate) clock: MovableClock,
 }
 
@@ -24,6 +26,8 @@ impl EmulatorControl {
             faults: Arc::default(),
             calls: Arc::default(),
             oss_calls: Arc::default(),
+            metadata_faults: Arc::default(),
+            metadata_calls: Arc::default(),
             clock: MovableClock::of(clock),
         }
     }
@@ -80,6 +84,36 @@ impl EmulatorControl {
         self.oss_calls.clear();
     }
 
+    /// Adds a fault of the metadata server; its actions are `CreateToken`, `GetRoleName` and `GetCredentials`. Throttled requests get 429.
+    pub fn script_metadata(&self, fault: ScriptedFault) {
+        self.metadata_faults.add(fault);
+    }
+
+    /// Removes all faults of the metadata server.
+    pub fn clear_metadata_faults(&self) {
+        self.metadata_faults.clear();
+    }
+
+    /// The active faults of the metadata server.
+    pub fn metadata_faults(&self) -> Vec<ScriptedFault> {
+        self.metadata_faults.list()
+    }
+
+    /// The latest 10,000 requests to the metadata server, oldest first.
+    pub fn metadata_calls(&self) -> Vec<Call> {
+        self.metadata_calls.list()
+    }
+
+    /// The number of ended requests to the metadata server since its log was cleared, by operation and outcome.
+    pub fn metadata_totals(&self) -> Totals {
+        self.metadata_calls.totals()
+    }
+
+    /// Clears the log of requests to the metadata server.
+    pub fn clear_metadata_calls(&self) {
+        self.metadata_calls.clear();
+    }
+
     /// The emulator's time.
     pub fn now(&self) -> DateTime<Utc> {
         self.clock.now()
@@ -90,7 +124,7 @@ impl EmulatorControl {
         self.clock.offset_seconds()
     }
 
-    /// Moves the clock of STS and OSS forward, or back if negative, at most a hundred years from the one the emulator was started
+    /// Moves the emulator's clock forward, or back if negative, at most a hundred years from the one the emulator was started
     /// with.
     pub fn advance_clock(&self, seconds: i64) {
         self.clock.advance(seconds);

@@ -1,10 +1,10 @@
-//! Control over HTTP: faults, recorded calls and the clock, for every process on this machine.
+//! Control over HTTP: faults, recorded calls, the clock and tokens of the demo's issuer, for every process on this machine.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{Response, StatusCode, header};
 use axum::routing::get;
 use chrono::SecondsFormat;
@@ -13,12 +13,19 @@ use serde_json::{Value, json};
 
 use super::emulator_control::EmulatorControl;
 use super::faults::ScriptedFault;
+use crate::demo_issuer::demo_jwt_for;
 
 pub(crate) fn routes(control: EmulatorControl) -> Router {
     Router::new()
         .route("/_emulator/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/_emulator/calls", get(calls).delete(clear_calls))
         .route("/_emulator/oss/calls", get(oss_calls).delete(clear_oss_calls))
+        .route(
+            "/_emulator/metadata/faults",
+            get(metadata_faults).post(add_metadata_fault).delete(clear_metadata_faults),
+        )
+        .route("/_emulator/metadata/calls", get(metadata_calls).delete(clear_metadata_calls))
+        .route("/_emulator/jwt", get(jwt))
         .route("/_emulator/clock", get(clock).post(move_clock).delete(reset_clock))
         .with_state(Arc::new(control))
 }
@@ -64,6 +71,54 @@ async fn oss_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body
 async fn clear_oss_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
     control.clear_oss_calls();
     StatusCode::NO_CONTENT
+}
+
+async fn metadata_faults(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
+    answer(StatusCode::OK, &json!({ "Faults": control.metadata_faults() }))
+}
+
+async fn add_metadata_fault(
+    State(control): State<Arc<EmulatorControl>>,
+    body: Bytes,
+) -> Response<Body> {
+    match serde_json::from_slice::<ScriptedFault>(&body) {
+        Ok(fault) => {
+            control.script_metadata(fault);
+            metadata_faults(State(control)).await
+        }
+        Err(error) => malformed("not a scripted fault", &error),
+    }
+}
+
+async fn clear_metadata_faults(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
+    control.clear_metadata_faults();
+    StatusCode::NO_CONTENT
+}
+
+async fn metadata_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
+    let body = json!({ "Calls": control.metadata_calls(), "Totals": control.metadata_totals() });
+    answer(StatusCode::OK, &body)
+}
+
+async fn clear_metadata_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
+    control.clear_metadata_calls();
+    StatusCode::NO_CONTENT
+}
+
+/// The query of a request for a token of the demo's issuer.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JwtQuery {
+    sub: String,
+    aud: String,
+}
+
+/// A token of the demo's issuer, valid for an hour of the emulator's clock, as text.
+async fn jwt(
+    State(control): State<Arc<EmulatorControl>>,
+    Query(JwtQuery { sub, aud }): Query<JwtQuery>,
+) -> String {
+    demo_jwt_for(&sub, &aud, control.now())
 }
 
 /// The body of a request to move the clock.

@@ -8,8 +8,10 @@ mod world_builder;
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::metadata::Instance;
 use crate::oss::BucketSettings;
 use crate::ram::{IssuerKeys, Ram, TokenKey};
+use crate::sts::is_role_arn;
 use files::read_text;
 use problem::Problems;
 pub use problem::{EmulatorProblem, Field, FieldProblem};
@@ -22,6 +24,7 @@ pub struct EmulatorSettings {
     pub(crate) ram: Ram,
     pub(crate) token_key: TokenKey,
     pub(crate) issuer_keys: IssuerKeys,
+    pub(crate) instance: Instance,
     /// The buckets of the emulated OSS.
     pub buckets: Vec<BucketSettings>,
 }
@@ -53,6 +56,9 @@ impl EmulatorSettings {
         if token_key.is_none() {
             problems.add("token_key", FieldProblem::TokenKey);
         }
+        if raw.metadata.role_arn.as_deref().is_some_and(|arn| !is_role_arn(arn)) {
+            problems.add("metadata.role_arn", FieldProblem::RoleArn);
+        }
         let mut builder = WorldBuilder {
             folder,
             problems,
@@ -68,7 +74,9 @@ impl EmulatorSettings {
         let WorldBuilder { problems, keys, roles, oidc_providers, buckets, .. } = builder;
         let ram = Ram { keys, roles, oidc_providers };
         match (token_key, problems.into_result()) {
-            (Some(token_key), Ok(())) => Ok(Self { ram, token_key, issuer_keys, buckets }),
+            (Some(token_key), Ok(())) => {
+                Ok(Self { ram, token_key, issuer_keys, instance: raw.metadata, buckets })
+            }
             (_, Err(problem)) => Err(problem),
             (None, Ok(())) => unreachable!("a missing key is among the problems"),
         }
@@ -153,6 +161,8 @@ client_ids = []
 name = "c"
 issuer = "https://login.example.com"
 client_ids = ["x"]
+[metadata]
+role_arn = "appserver-instance"
 [issuer_keys]
 "https://login.example.com" = {{ json = '{{}}' }}
 "#
@@ -161,6 +171,7 @@ client_ids = ["x"]
 `accounts.0.users.0.colour`: there is no such key
 `colour`: there is no such key
 `token_key`: 64 hexadecimal digits are needed
+`metadata.role_arn`: the ARN of a role is needed, such as `acs:ram::11223344:role/appserver-instance`
 `issuer_keys.https://login.example.com.json`: a JSON Web Key Set is needed, as the issuer publishes it: missing field `keys` at line 1 column 2
 `accounts.0.policies.both`: either `json` or `file` is needed
 `accounts.0.policies.gone.file`: the file cannot be read: No such file or directory (os error 2)

@@ -80,6 +80,9 @@ pub enum FieldProblem {
     /// The name of an attached policy.
     #[error("there is no system policy and no policy of the account with this name")]
     NoPolicy,
+    /// The role of the metadata server's instance.
+    #[error("the ARN of a role is needed, such as `acs:ram::11223344:role/appserver-instance`")]
+    RoleArn,
     /// The issuer of an OIDC provider.
     #[error(
         "an issuer's URL is needed, such as `https://login.example.com`, exactly as in `iss` of its tokens"

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
+use crate::metadata::Instance;
 use crate::oss::Acl;
 use appserver_domain::{AccessKeyId, AccountId, Bucket};
 
@@ -17,6 +18,9 @@ pub(super) struct RawSettings {
     /// JSON Web Key Sets by the issuer's URL.
     #[serde(default)]
     pub(super) issuer_keys: BTreeMap<String, RawDocument>,
+    /// The instance of the metadata server.
+    #[serde(default)]
+    pub(super) metadata: Instance,
     #[serde(default)]
     pub(super) accounts: Vec<RawAccount>,
 }

@@ -21,6 +21,7 @@ mod service;
 
 pub(crate) use gateway::Gateway;
 pub(crate) use nonces::Nonces;
+pub(crate) use parameter_rules::is_role_arn;
 #[cfg(test)]
 pub(crate) use params::Params;
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod caller_identity;
 mod control;
 mod faults;
 mod gateway;
+mod metadata;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header;
@@ -55,6 +56,7 @@ trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:Assume
 
 struct Emulated {
     url: String,
+    metadata_url: String,
     control: EmulatorControl,
     clock: Clock,
     http: reqwest::Client,
@@ -88,18 +90,30 @@ struct Caller<'a> {
 
 impl Emulated {
     async fn start() -> Self {
-        let text = format!("{}{MORE_ROLES}", include_str!("../../../../config/emulator.toml"));
+        Self::start_with("").await
+    }
+
+    /// With another line in `[metadata]`, in place of the shipped one if it names the same key.
+    async fn start_with(metadata: &str) -> Self {
+        let shipped = include_str!("../../../../config/emulator.toml");
+        let key = metadata.split(' ').next().unwrap_or_default();
+        let kept = shipped.lines().filter(|line| key.is_empty() || !line.starts_with(key));
+        let text = kept.collect::<Vec<_>>().join("\n");
+        let text = text.replacen("[metadata]", &format!("[metadata]\n{metadata}"), 1);
+        let text = format!("{text}{MORE_ROLES}");
         let settings = || EmulatorSettings::from_toml(&text).unwrap();
         let clock = Clock::manual(START.parse().unwrap());
         let addr = "127.0.0.1:0".parse().unwrap();
         let emulator = Emulator::bind(settings(), addr, clock.clone()).await.unwrap();
+        let emulator = emulator.with_metadata(addr).await.unwrap();
         let url = format!("http://{}", emulator.sts_addr());
+        let metadata_url = format!("http://{}", emulator.metadata_addr().unwrap());
         let control = emulator.control();
         let shutdown = CancellationToken::new();
         tokio::spawn(emulator.serve(shutdown.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let settings = settings();
-        Self { url, control, clock, http, settings, _serving: shutdown.drop_guard() }
+        Self { url, metadata_url, control, clock, http, settings, _serving: shutdown.drop_guard() }
     }
 
     fn request(&self, caller: &Caller<'_>) -> reqwest::RequestBuilder {
