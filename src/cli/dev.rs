@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::emulator::{OssArgs, bind_emulator, emulator_settings, loopback, require_files};
+use super::emulator::{
+    EmulatedServicesArgs, bind_emulator, emulator_settings, loopback, require_files,
+};
 use super::failure::Failure;
 use super::output::{note, say};
 use super::runtime::block_on;
@@ -41,7 +43,7 @@ pub(super) struct DevArgs {
     #[arg(long, value_name = "URL")]
     redis: Option<String>,
     #[command(flatten)]
-    oss: OssArgs,
+    services: EmulatedServicesArgs,
 }
 
 pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
@@ -57,9 +59,10 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         };
         // Before the service's configuration is read, which contains the emulator's address: the system may choose it.
         let buckets = emulator_settings.buckets.clone();
-        let emulator = bind_emulator(emulator_settings, args.sts_port, &args.oss).await?;
+        let emulator = bind_emulator(emulator_settings, args.sts_port, &args.services).await?;
         let sts = emulator.sts_addr();
         let oss = emulator.oss_addr().expect("`bind_emulator` has bound it");
+        let metadata = emulator.metadata_addr().expect("`bind_emulator` has bound it");
         let asked = args.clone();
         let each = read(move || {
             (0..asked.replicas)
@@ -76,7 +79,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
                 App::start(settings, Clock::system()).await.map_err(|error| {
                     let Failure { exit, message } = error.into();
                     let message = format!(
-                        "{message}; --port, --admin-port, --sts-port and --oss-port choose other ports"
+                        "{message}; --port, --admin-port, --sts-port, --oss-port and --metadata-port choose other ports"
                     );
                     Failure::new(exit, message)
                 })
@@ -96,12 +99,13 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let addresses: Vec<_> =
             apps.iter().map(|app| (app.public_addr(), app.admin_addr())).collect();
         let ready: Vec<_> = apps.iter().map(App::ready).collect();
+        let emulated = [("STS", sts), ("OSS", oss), ("metadata", metadata)];
         let greeting = async move {
             for ready in ready {
                 ready.cancelled().await;
             }
             // A closed standard output does not stop the servers.
-            if let Err(Failure { message, .. }) = say(greeting(&addresses, sts, oss)) {
+            if let Err(Failure { message, .. }) = say(greeting(&addresses, &emulated)) {
                 note(format_args!("appserver: {message}"));
             }
         };

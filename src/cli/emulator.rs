@@ -1,4 +1,4 @@
-//! `appserver emulator`: the emulated STS and OSS on loopback.
+//! `appserver emulator`: the emulated STS, OSS and ECS metadata on loopback.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -23,14 +23,17 @@ pub(super) struct EmulatorArgs {
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
     #[command(flatten)]
-    oss: OssArgs,
+    services: EmulatedServicesArgs,
 }
 
 #[derive(Clone, Debug, Args)]
-pub(super) struct OssArgs {
+pub(super) struct EmulatedServicesArgs {
     /// The emulated OSS's port on loopback; 0 chooses a free one
     #[arg(long, default_value_t = 8091)]
     oss_port: u16,
+    /// The emulated ECS metadata server's port on loopback; 0 chooses a free one
+    #[arg(long, default_value_t = 8093)]
+    metadata_port: u16,
     /// The folder for the emulated OSS's objects; in memory by default
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
@@ -46,10 +49,13 @@ pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Fail
             emulator_settings(&path)
         });
         let Some(settings) = signals.unless_stopped(settings).await? else { return Ok(()) };
-        let emulator = bind_emulator(settings, args.sts_port, &args.oss).await?;
+        let emulator = bind_emulator(settings, args.sts_port, &args.services).await?;
         say(format_args!("Emulated STS on http://{}", emulator.sts_addr()))?;
         if let Some(oss) = emulator.oss_addr() {
             say(format_args!("Emulated OSS on http://{oss}"))?;
+        }
+        if let Some(metadata) = emulator.metadata_addr() {
+            say(format_args!("Emulated metadata on http://{metadata}"))?;
         }
         emulator.serve(signals.stop()).await;
         Ok(())
@@ -86,7 +92,7 @@ pub(super) fn require_files(command: &str, files: &[(&str, &Path)]) -> Result<()
 pub(super) async fn bind_emulator(
     settings: EmulatorSettings,
     port: u16,
-    oss: &OssArgs,
+    services: &EmulatedServicesArgs,
 ) -> Result<Emulator, Failure> {
     let address = loopback(port);
     let emulator = Emulator::bind(settings, address, Clock::system()).await.map_err(|error| {
@@ -95,16 +101,24 @@ pub(super) async fn bind_emulator(
         );
         Failure::new(EXIT_UNAVAILABLE, message)
     })?;
-    let address = loopback(oss.oss_port);
-    emulator.with_oss(address, oss.data.as_deref()).await.map_err(|problem| {
-        let message = match problem {
-            OssProblem::Listen(error) => format!(
-                "cannot listen on {address} (emulated OSS): {error}; choose another --oss-port"
-            ),
-            OssProblem::Data(error) => {
-                format!("the emulated OSS cannot keep objects in --data: {error}")
-            }
-        };
+    let address = loopback(services.oss_port);
+    let emulator =
+        emulator.with_oss(address, services.data.as_deref()).await.map_err(|problem| {
+            let message = match problem {
+                OssProblem::Listen(error) => format!(
+                    "cannot listen on {address} (emulated OSS): {error}; choose another --oss-port"
+                ),
+                OssProblem::Data(error) => {
+                    format!("the emulated OSS cannot keep objects in --data: {error}")
+                }
+            };
+            Failure::new(EXIT_UNAVAILABLE, message)
+        })?;
+    let address = loopback(services.metadata_port);
+    emulator.with_metadata(address).await.map_err(|error| {
+        let message = format!(
+            "cannot listen on {address} (emulated metadata): {error}; choose another --metadata-port"
+        );
         Failure::new(EXIT_UNAVAILABLE, message)
     })
 }

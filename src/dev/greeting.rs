@@ -8,18 +8,20 @@ use appserver_emulator::demo_jwt;
 /// Commands that can be pasted into another terminal.
 pub(crate) fn greeting(
     servers: &[(SocketAddr, SocketAddr)],
-    sts: SocketAddr,
-    oss: SocketAddr,
+    emulated: &[(&str, SocketAddr)],
 ) -> String {
     let (public, admin) = servers[0];
     let others: String = servers[1..]
         .iter()
         .map(|(public, admin)| format!("Another on http://{public} (admin http://{admin}).\n"))
         .collect();
+    let emulated: Vec<_> =
+        emulated.iter().map(|(name, address)| format!("{name} http://{address}")).collect();
+    let emulated = emulated.join(", ");
     let jwt = demo_jwt("alice", Clock::system().now());
     format!(
         "
-AppServer vends on http://{public} (admin http://{admin}, emulated STS http://{sts}, OSS http://{oss}).
+AppServer vends on http://{public} (admin http://{admin}, emulated {emulated}).
 {others}
 See a token work:
   http://{public}/dev/

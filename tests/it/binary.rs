@@ -660,7 +660,8 @@ fn client_new_prints_a_secret_and_its_hash() {
 /// standing for themselves. Otherwise it is as it is printed.
 #[test]
 fn dev_prints_curl_lines_that_work_when_pasted() {
-    let any = ["--port", "--admin-port", "--sts-port", "--oss-port"].map(|flag| [flag, "0"]);
+    let ports = ["--port", "--admin-port", "--sts-port", "--oss-port", "--metadata-port"];
+    let any = ports.map(|flag| [flag, "0"]);
     let arguments = [["dev"].as_slice(), &any.concat()].concat();
     // Its shutdown has no lame duck period, even if one is configured.
     let environment = [("APPSERVER__SERVER__LAME_DUCK_MS", "600000")];

@@ -134,8 +134,11 @@ async fn servers_continue_without_a_reader_and_end_cleanly() {
         ],
     );
     let [port, admin, sts, oss, sts_alone, oss_alone] = &ports[..] else { unreachable!() };
+    let any = ["--metadata-port", "0"];
     let dev = ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts, "--oss-port", oss];
+    let dev = [&dev[..], &any].concat();
     let emulator = ["emulator", "--sts-port", sts_alone, "--oss-port", oss_alone];
+    let emulator = [&emulator[..], &any].concat();
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (mut command, url) in [
         (serve, format!("http://127.0.0.1:{}/readyz", service.admin())),
