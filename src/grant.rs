@@ -387,7 +387,7 @@ mod tests {
         insta::assert_snapshot!(session.policy.as_str(), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/*"}]}"#);
         assert_eq!(session.name.as_str(), "reader");
         let refusal = with("2016/*").unwrap_err();
-        insta::assert_snapshot!(refusal, @r"Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/2016/*`; the policy allows oss:GetObject on acs:oss:::sample-bucket/2016/, and the grant does not");
+        insta::assert_snapshot!(refusal, @r"Statement[0]: no statement of the grant allows all of `oss:GetObject` on `acs:oss:*:*:sample-bucket/2016/*`; the policy allows oss:GetObject on acs:oss:*:*:sample-bucket/2016/object, and the grant does not");
     }
 
     #[test]

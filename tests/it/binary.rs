@@ -583,7 +583,7 @@ This is what the session policy and the given policies of the role say together.
     ];
     let refused = run(&render, &[]);
     assert_eq!(refused.status.code(), Some(64));
-    insta::assert_snapshot!(text(&refused.stderr), @r"appserver: Statement[0]: no statement of the grant allows all of `oss:*` on `*`; the policy allows oss:x on acs:x:::x, and the grant does not");
+    insta::assert_snapshot!(text(&refused.stderr), @r"appserver: Statement[0]: no statement of the grant allows all of `oss:*` on `*`; the policy allows oss:PutObject on acs:oss:*:*:bucket/object, and the grant does not");
 }
 
 #[test]

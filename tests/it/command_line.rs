@@ -221,14 +221,14 @@ fn policy_compare_of_configurations_names_each_grant_that_differs() {
             &old,
             &wider,
             1,
-            "grants.daily-photos: no longer allows, for example, oss:PutObject on acs:oss:::photos/${client}/\n\
-             grants.daily-photos: also allows, for example, oss:DeleteObject on acs:oss:::photos/${client}/\n",
+            "grants.daily-photos: no longer allows, for example, oss:PutObject on acs:oss:*:*:photos/${client}/object\n\
+             grants.daily-photos: also allows, for example, oss:DeleteObject on acs:oss:*:*:photos/${client}/object\n",
         ),
         (
             &old,
             &fewer,
             0,
-            "grants.daily-photos: no longer allows, for example, oss:PutObject on acs:oss:::photos/${client}/\n",
+            "grants.daily-photos: no longer allows, for example, oss:PutObject on acs:oss:*:*:photos/${client}/object\n",
         ),
         (&old, &extra, 1, "grants.extra: added\n"),
         (&extra, &old, 0, "grants.extra: removed\n"),
@@ -260,13 +260,15 @@ fn policy_compare_shows_a_request_that_only_one_of_two_policies_allows() {
         (
             &wider,
             1,
-            format!("{wider} also allows, for example, oss:GetObject on acs:oss:::photos/users/\n"),
+            format!(
+                "{wider} also allows, for example, oss:GetObject on acs:oss:*:*:photos/users/object\n"
+            ),
         ),
         (
             &fewer,
             0,
             format!(
-                "{fewer} no longer allows, for example, oss:PutObject on acs:oss:::photos/users/${{subject}}/\n"
+                "{fewer} no longer allows, for example, oss:PutObject on acs:oss:*:*:photos/users/${{subject}}/object\n"
             ),
         ),
     ] {

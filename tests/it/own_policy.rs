@@ -130,8 +130,8 @@ more than STS admits: 400 InvalidParameter.Policy
 {
   "Code": "Forbidden.Policy",
   "ErrorCode": "Forbidden.Policy",
-  "ErrorMessage": "The policy is not within the grant: Statement[0]: no statement of the grant allows all of `oss:PutObject` on `acs:oss:*:*:sample-bucket/albums/2015/*`; the policy allows oss:PutObject on acs:oss:::sample-bucket/albums/2015/, and the grant does not.",
-  "Message": "The policy is not within the grant: Statement[0]: no statement of the grant allows all of `oss:PutObject` on `acs:oss:*:*:sample-bucket/albums/2015/*`; the policy allows oss:PutObject on acs:oss:::sample-bucket/albums/2015/, and the grant does not.",
+  "ErrorMessage": "The policy is not within the grant: Statement[0]: no statement of the grant allows all of `oss:PutObject` on `acs:oss:*:*:sample-bucket/albums/2015/*`; the policy allows oss:PutObject on acs:oss:*:*:sample-bucket/albums/2015/object, and the grant does not.",
+  "Message": "The policy is not within the grant: Statement[0]: no statement of the grant allows all of `oss:PutObject` on `acs:oss:*:*:sample-bucket/albums/2015/*`; the policy allows oss:PutObject on acs:oss:*:*:sample-bucket/albums/2015/object, and the grant does not.",
   "RequestId": "<RequestId>",
   "StatusCode": 403
 }

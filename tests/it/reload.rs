@@ -134,8 +134,8 @@ async fn a_widened_grant_is_logged_and_audited_before_its_first_token() {
     for part in [
         " WARN ",
         "grant.name=\"daily-photos\"",
-        "policy.also_allows=\"oss:PutObject on acs:oss:::sample-bucket/2015/01/01/\"",
-        "policy.no_longer_allows=\"oss:GetObject on acs:oss:::sample-bucket/2015/01/01/\"",
+        "policy.also_allows=\"oss:PutObject on acs:oss:*:*:sample-bucket/2015/01/01/object\"",
+        "policy.no_longer_allows=\"oss:GetObject on acs:oss:*:*:sample-bucket/2015/01/01/object\"",
     ] {
         assert!(changed[0].contains(part), "{part}: {}", changed[0]);
     }
@@ -164,8 +164,14 @@ async fn a_widened_grant_is_logged_and_audited_before_its_first_token() {
         ]
     );
     let change = &lines[1];
-    assert_eq!(change["AlsoAllows"], "oss:PutObject on acs:oss:::sample-bucket/2015/01/01/");
-    assert_eq!(change["NoLongerAllows"], "oss:GetObject on acs:oss:::sample-bucket/2015/01/01/");
+    assert_eq!(
+        change["AlsoAllows"],
+        "oss:PutObject on acs:oss:*:*:sample-bucket/2015/01/01/object"
+    );
+    assert_eq!(
+        change["NoLongerAllows"],
+        "oss:GetObject on acs:oss:*:*:sample-bucket/2015/01/01/object"
+    );
     assert_ne!(change["TemplateSha256"], change["TemplateSha256Before"]);
     assert_eq!(
         lines[3]["Reason"],

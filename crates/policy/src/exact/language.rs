@@ -93,6 +93,11 @@ impl Glob {
         Self { symbols: pattern.chars().map(symbol).collect() }
     }
 
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let state = text.chars().fold(self.start(), |state, c| self.step(&state, c));
+        self.accepts(&state)
+    }
+
     fn start(&self) -> State {
         let mut state = State::default();
         self.reach(0, &mut state);

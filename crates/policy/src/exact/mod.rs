@@ -7,44 +7,64 @@
 //! it. A policy allows more than another exactly if one choice of classes is allowed by the first and denied by the second.
 
 mod language;
+mod patterns;
 mod placeholders;
 mod search;
 mod too_complex;
 mod values;
-
-use std::collections::BTreeMap;
-use std::fmt;
+mod witness;
 
 use crate::document::problem::PolicyProblem;
-use crate::document::tree::{Actions, Document, Statement};
-use language::{Class, FRESH, Glob, classes};
+use crate::document::tree::{Document, Statement};
+use patterns::Patterns;
 use placeholders::Placeholders;
-use search::{Coordinate, Sides};
+use search::Sides;
 pub(crate) use too_complex::Bounds;
 pub use too_complex::TooComplex;
+pub use witness::Witness;
 
-/// A RAM policy to be compared with another. A template is one, too: a placeholder is a value that
-/// only `*` is certain to match, the same wherever the placeholder is written.
+/// RAM policies to be compared with others: what one of them allows is allowed. A template is a policy, too: a
+/// placeholder is a value that only `*` is certain to match, the same wherever the placeholder is written.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct ComparablePolicy(Document<String>);
+pub struct ComparablePolicy(Vec<Document<String>>);
 
 impl ComparablePolicy {
     /// Reads a policy, or says everything that is wrong with it.
     pub fn parse(json: &str) -> Result<Self, Vec<PolicyProblem>> {
-        Document::read(json, |_, raw| Ok(raw.to_owned())).map(Self)
+        Document::read(json, |_, raw| Ok(raw.to_owned())).map(Self::of)
     }
 
     pub(crate) fn of(document: Document<String>) -> Self {
-        Self(document)
+        Self(vec![document])
+    }
+
+    /// What one of the policies allows, such as the sessions of several grants: a denial of one denies nothing that
+    /// another allows.
+    pub fn any_of(policies: impl IntoIterator<Item = Self>) -> Self {
+        Self(policies.into_iter().flat_map(|policy| policy.0).collect())
+    }
+
+    /// This policy and the other on one identity, such as two policies of a role: a denial of one denies what the other
+    /// allows.
+    #[must_use]
+    pub fn attached_with(&self, other: &Self) -> Self {
+        let both = |one: &Document<String>, other: &Document<String>| {
+            let statements = one.statements.iter().chain(&other.statements).cloned().collect();
+            Document { version: one.version, statements }
+        };
+        Self(self.0.iter().flat_map(|one| other.0.iter().map(|other| both(one, other))).collect())
     }
 
     /// Whether `other` allows all that this policy allows.
     pub fn inclusion_in(&self, other: &Self) -> Inclusion {
-        let placeholders = match Placeholders::of([&self.0, &other.0]) {
+        let placeholders = match Placeholders::of(self.0.iter().chain(&other.0)) {
             Ok(placeholders) => placeholders,
             Err(bound) => return Inclusion::TooComplex(bound),
         };
-        match placeholders.hidden(&self.0).inclusion_in(&placeholders.hidden(&other.0)) {
+        let [ours, theirs] = [self, other].map(|policy| {
+            policy.0.iter().map(|document| placeholders.hidden(document)).collect::<Vec<_>>()
+        });
+        match inclusion(&ours, &theirs, Bounds::OFFLINE) {
             Inclusion::Beyond(Witness { action, resource, conditions }) => {
                 let shown = |text: String| placeholders.shown(&text);
                 let conditions = conditions.into_iter().map(|(key, value)| (key, shown(value)));
@@ -70,81 +90,52 @@ pub enum Inclusion {
     TooComplex(TooComplex),
 }
 
-/// One request.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Witness {
-    /// Such as `oss:GetObject`.
-    pub action: String,
-    /// Such as `acs:oss:*:*:sample-bucket/a`.
-    pub resource: String,
-    /// What it has of the condition keys that the policies name.
-    pub conditions: BTreeMap<String, String>,
-}
-
-impl Witness {
-    /// Of a text that is no policy.
-    fn unknown() -> Self {
-        let any = || "*".to_owned();
-        Self { action: any(), resource: any(), conditions: BTreeMap::new() }
-    }
-}
-
-impl fmt::Display for Witness {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}", self.action, self.resource)?;
-        let mut before = " with ";
-        for (key, value) in &self.conditions {
-            write!(f, "{before}{key}={value:?}")?;
-            before = ", ";
-        }
-        Ok(())
-    }
-}
-
-/// Names of actions, such as `oss:GetObject`.
-const ACTION: &str = "?*:?*";
-/// Names of resources, such as `acs:oss:*:*:sample-bucket/a`.
-const RESOURCE: &str = "acs:?*:*:*:?*";
-const RESOURCE_FIELDS: usize = 5;
-
 impl Document<String> {
     /// Whether `other` allows all that this policy allows.
+    #[cfg(test)]
     pub(crate) fn inclusion_in(&self, other: &Self) -> Inclusion {
         self.inclusion_within(other, Bounds::OFFLINE)
     }
 
-    /// The same at this cost at most.
+    /// Whether `other` allows all that this policy allows, decided at this cost at most.
     pub(crate) fn inclusion_within(&self, other: &Self, bounds: Bounds) -> Inclusion {
-        match self.beyond(other, bounds) {
-            Ok(None) => Inclusion::Included,
-            Ok(Some(witness)) => Inclusion::Beyond(witness),
-            Err(bound) => Inclusion::TooComplex(bound),
-        }
+        inclusion(std::slice::from_ref(self), std::slice::from_ref(other), bounds)
     }
+}
 
-    fn beyond(&self, other: &Self, mut bounds: Bounds) -> Result<Option<Witness>, TooComplex> {
-        let sides = Sides::of(self, other)?;
-        let statements: Vec<&Statement<String>> =
-            self.statements.iter().chain(&other.statements).collect();
-        let keys = values::keys(&statements);
-        let mut coordinates =
-            vec![actions(&statements, &mut bounds)?, resources(&statements, &mut bounds)?];
-        for key in &keys {
-            coordinates.push(values::coordinate(&statements, key, &mut bounds)?);
-        }
-        let Some(mut found) = sides.search(&coordinates, bounds.steps)? else { return Ok(None) };
-        let conditions = found.split_off(2);
-        let conditions = keys.into_iter().zip(conditions);
-        let mut named = found.into_iter().map(Option::unwrap_or_default);
-        let action = named.next().unwrap_or_default();
-        Ok(Some(Witness {
-            action: as_written(action, &statements),
-            resource: named.next().unwrap_or_default(),
-            conditions: conditions
-                .filter_map(|(key, value)| Some((key.to_owned(), value?)))
-                .collect(),
-        }))
+/// Whether one of `theirs` allows whatever one of `ours` allows.
+fn inclusion(ours: &[Document<String>], theirs: &[Document<String>], bounds: Bounds) -> Inclusion {
+    match beyond(ours, theirs, bounds) {
+        Ok(None) => Inclusion::Included,
+        Ok(Some(witness)) => Inclusion::Beyond(witness),
+        Err(bound) => Inclusion::TooComplex(bound),
     }
+}
+
+fn beyond(
+    ours: &[Document<String>],
+    theirs: &[Document<String>],
+    mut bounds: Bounds,
+) -> Result<Option<Witness>, TooComplex> {
+    let sides = Sides::of([ours, theirs])?;
+    let statements: Vec<&Statement<String>> =
+        ours.iter().chain(theirs).flat_map(|document| &document.statements).collect();
+    let keys = values::keys(&statements);
+    let (actions, resources) =
+        (Patterns::of_actions(&statements), Patterns::of_resources(&statements));
+    let mut coordinates =
+        vec![actions.coordinate(&mut bounds)?, resources.coordinate(&mut bounds)?];
+    for key in &keys {
+        coordinates.push(values::coordinate(&statements, key, &mut bounds)?);
+    }
+    let Some(mut found) = sides.search(&coordinates, bounds.steps)? else { return Ok(None) };
+    let conditions = keys.into_iter().zip(found.split_off(2));
+    let mut named = found.into_iter().map(Option::unwrap_or_default);
+    let (action, resource) = (named.next().unwrap_or_default(), named.next().unwrap_or_default());
+    let (action, resource) =
+        witness::realistic(action, resource, [&actions, &resources], &mut bounds);
+    let conditions = conditions.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
+    Ok(Some(Witness { action, resource, conditions }))
 }
 
 /// Whether a policy allows all that the policy of this text allows, at the cost of a request at most.
@@ -155,60 +146,6 @@ pub(crate) fn inclusion_of_text(json: &str, other: &Document<String>) -> Inclusi
         Ok(policy) => policy.inclusion_within(other, Bounds::REQUEST),
         Err(_) => Inclusion::Beyond(Witness::unknown()),
     }
-}
-
-/// The action as a statement spells it, if one does: the case of its letters does not count.
-fn as_written(action: String, statements: &[&Statement<String>]) -> String {
-    let mut written = statements.iter().flat_map(|statement| statement.actions.patterns());
-    written.find(|written| written.eq_ignore_ascii_case(&action)).cloned().unwrap_or(action)
-}
-
-fn actions(
-    statements: &[&Statement<String>],
-    bounds: &mut Bounds,
-) -> Result<Coordinate, TooComplex> {
-    let patterns = |statement: &Statement<String>| statement.actions.patterns().to_vec();
-    let globs = statements.iter().flat_map(|statement| patterns(statement));
-    let globs: Vec<_> = globs.map(|pattern| Glob::like_ignoring_case(&pattern)).collect();
-    let classes = classes(&globs, &Glob::fields(ACTION, 2, false), FRESH, bounds)?;
-    Ok(by_statement(&classes, statements, |statement| match &statement.actions {
-        Actions::Action(patterns) => (patterns.as_slice().len(), false),
-        Actions::NotAction(patterns) => (patterns.as_slice().len(), true),
-    }))
-}
-
-fn resources(
-    statements: &[&Statement<String>],
-    bounds: &mut Bounds,
-) -> Result<Coordinate, TooComplex> {
-    let patterns = statements.iter().flat_map(|statement| statement.resource.as_slice());
-    let glob = |pattern: &String| match pattern.matches(':').count() + 1 {
-        fields if fields < RESOURCE_FIELDS => Glob::like(pattern),
-        _ => Glob::fields(pattern, RESOURCE_FIELDS, true),
-    };
-    let globs: Vec<_> = patterns.map(glob).collect();
-    let classes = classes(&globs, &Glob::fields(RESOURCE, RESOURCE_FIELDS, true), FRESH, bounds)?;
-    Ok(by_statement(&classes, statements, |statement| (statement.resource.as_slice().len(), false)))
-}
-
-/// In which statements one of the patterns, of which each has so many, matches; or none, if it is turned round.
-fn by_statement(
-    classes: &[Class],
-    statements: &[&Statement<String>],
-    patterns: impl Fn(&Statement<String>) -> (usize, bool),
-) -> Coordinate {
-    let mut coordinate = Coordinate::default();
-    for class in classes {
-        let mut rest = class.matched.as_slice();
-        let holds = statements.iter().map(|statement| {
-            let (count, is_turned) = patterns(statement);
-            let (own, others) = rest.split_at(count);
-            rest = others;
-            own.contains(&true) != is_turned
-        });
-        coordinate.add(holds, Some(class.text.clone()));
-    }
-    coordinate
 }
 
 #[cfg(test)]

@@ -16,12 +16,14 @@ pub(super) fn is_one(c: char) -> bool {
     c >= FIRST
 }
 
-/// The placeholders of two templates.
+/// The placeholders of templates.
 pub(super) struct Placeholders(Vec<String>);
 
 impl Placeholders {
-    pub(super) fn of(documents: [&Document<String>; 2]) -> Result<Self, TooComplex> {
-        let texts = || documents.into_iter().flat_map(Document::values);
+    pub(super) fn of<'a>(
+        documents: impl Iterator<Item = &'a Document<String>> + Clone,
+    ) -> Result<Self, TooComplex> {
+        let texts = || documents.clone().flat_map(Document::values);
         if texts().any(|text| text.contains(is_one)) {
             return Err(TooComplex::Characters);
         }

@@ -1,12 +1,12 @@
-//! A choice of one class for each coordinate, if there is one, that one policy allows and the other denies.
+//! A choice of one class for each coordinate, if there is one, that one side allows and the other denies.
 
 use std::collections::HashSet;
 
 use super::too_complex::{MAX_STATEMENTS, TooComplex};
 use crate::document::tree::{Document, Effect};
 
-/// A set of statements of both policies.
-type Statements = u128;
+/// A set of statements of both sides.
+pub(super) type Statements = u128;
 
 const _: () = assert!(MAX_STATEMENTS <= Statements::BITS as usize);
 
@@ -18,46 +18,62 @@ pub(super) struct Coordinate {
 }
 
 impl Coordinate {
-    /// Adds a class by whether each statement holds there, unless there is one like it.
-    pub(super) fn add(&mut self, holds: impl Iterator<Item = bool>, shown: Option<String>) {
-        let holding =
-            holds.enumerate().fold(0, |set, (i, holds)| set | (Statements::from(holds) << i));
+    /// Adds a class by the statements that hold there, unless there is one like it.
+    pub(super) fn add(&mut self, holding: Statements, shown: Option<String>) {
         if self.classes.iter().all(|(other, _)| *other != holding) {
             self.classes.push((holding, shown));
         }
     }
 }
 
-/// Which statements are whose, and what they do.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sides {
-    allows: [Statements; 2],
-    denies: [Statements; 2],
+/// The statements for which this is true, in their order.
+pub(super) fn holding(holds: impl Iterator<Item = bool>) -> Statements {
+    holds.enumerate().fold(0, |set, (i, holds)| set | (Statements::from(holds) << i))
 }
 
+/// The statements of one policy, by what they do.
+#[derive(Clone, Copy, Debug)]
+struct Policy {
+    allows: Statements,
+    denies: Statements,
+}
+
+/// The policies of each side, of which one allows a request if the side does.
+#[derive(Clone, Debug)]
+pub(super) struct Sides([Vec<Policy>; 2]);
+
 impl Sides {
-    pub(super) fn of(one: &Document<String>, other: &Document<String>) -> Result<Self, TooComplex> {
-        if one.statements.len() + other.statements.len() > MAX_STATEMENTS {
+    pub(super) fn of(sides: [&[Document<String>]; 2]) -> Result<Self, TooComplex> {
+        let count: usize = sides.iter().copied().flatten().map(|one| one.statements.len()).sum();
+        if count > MAX_STATEMENTS {
             return Err(TooComplex::Statements);
         }
-        let set = |effect: Effect, side: usize| {
-            let sides = one.statements.iter().map(|of| (0, of));
-            let both = sides.chain(other.statements.iter().map(|of| (1, of))).enumerate();
-            both.filter(|(_, (of, statement))| *of == side && statement.effect == effect)
-                .fold(0, |set, (i, _)| set | (1 << i))
+        let mut next = 0;
+        let mut policy = |document: &Document<String>| {
+            let mut policy = Policy { allows: 0, denies: 0 };
+            for statement in &document.statements {
+                match statement.effect {
+                    Effect::Allow => policy.allows |= 1 << next,
+                    Effect::Deny => policy.denies |= 1 << next,
+                }
+                next += 1;
+            }
+            policy
         };
-        Ok(Self {
-            allows: [set(Effect::Allow, 0), set(Effect::Allow, 1)],
-            denies: [set(Effect::Deny, 0), set(Effect::Deny, 1)],
-        })
+        Ok(Self(sides.map(|side| side.iter().map(&mut policy).collect())))
     }
 
-    /// Whether a policy allows a request for which just these statements hold.
-    fn allowed(self, side: usize, holding: Statements) -> bool {
-        holding & self.allows[side] != 0 && holding & self.denies[side] == 0
+    /// Whether a side allows a request for which just these statements hold.
+    fn allowed(&self, side: usize, holding: Statements) -> bool {
+        self.0[side].iter().any(|one| holding & one.allows != 0 && holding & one.denies == 0)
     }
 
-    /// For each coordinate a value, so that the first policy allows the request and the second denies it.
+    /// Whether no request for which some of these statements hold is allowed by the first side.
+    fn is_vain(&self, holding: Statements) -> bool {
+        self.0[0].iter().all(|one| holding & one.allows == 0)
+    }
+
+    /// For each coordinate a value, so that the first side allows the request and the second denies it.
     pub(super) fn search(
         self,
         coordinates: &[Coordinate],
@@ -89,7 +105,7 @@ impl Search {
             return Ok(differs.then(Vec::new));
         };
         // Each coordinate only takes statements away.
-        if holding & self.sides.allows[0] == 0 || !self.vain.insert((left.len(), holding)) {
+        if self.sides.is_vain(holding) || !self.vain.insert((left.len(), holding)) {
             return Ok(None);
         }
         for (class, shown) in &next.classes {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::language::FRESH;
 use super::*;
 use crate::containment::requested_policy::RequestedPolicy;
 use crate::evaluate::request::Request;
@@ -207,8 +208,72 @@ fn a_witness_reads_like_a_request_that_somebody_would_make() {
     let Inclusion::Beyond(witness) = one.inclusion_in(&other) else { panic!("it is wider") };
     assert_eq!(
         (witness.action.as_str(), witness.resource.as_str()),
-        ("oss:GetObject", "acs:oss:::sample-bucket/users/"),
+        ("oss:GetObject", "acs:oss:*:*:sample-bucket/users/object"),
     );
+}
+
+/// Names that serve are those that OSS has, whatever the automata found first.
+#[test]
+fn a_witness_has_names_of_oss_where_any_name_serves() {
+    let one = |action: &str, resource: &str| {
+        policy(&format!(r#"{{"Effect":"Allow","Action":"{action}","Resource":"{resource}"}}"#))
+    };
+    let nothing = one("ram:GetUser", "acs:ram:*:*:user/nobody");
+    let shown = |action: &str, resource: &str, other: &Document<String>| {
+        let Inclusion::Beyond(witness) = one(action, resource).inclusion_in(other) else {
+            panic!("it is wider")
+        };
+        assert!(shows(&witness, &one(action, resource), other), "{witness}");
+        witness.to_string()
+    };
+    let lines = [
+        shown("*", "*", &nothing),
+        shown("oss:*", "acs:oss:*:*:sample-bucket", &nothing),
+        shown("oss:*", "*", &one("oss:Get*", "*")),
+        shown("oss:List*", "*", &nothing),
+        shown("oss:getobject", "acs:oss:*:*:sample-bucket/2015/*.jpg", &nothing),
+        shown("oss:GetObject", "acs:oss:oss-cn-hangzhou:*:sample-bucket/*", &nothing),
+        shown("*", "*", &one("oss:*", "*")),
+        shown("ram:*", "acs:ram:*:*:user/*", &nothing),
+    ];
+    insta::assert_snapshot!(lines.join("\n"), @r"
+oss:GetObject on acs:oss:*:*:bucket/object
+oss:ListObjects on acs:oss:*:*:sample-bucket
+oss:PutObject on acs:oss:*:*:bucket/object
+oss:ListParts on acs:oss:*:*:bucket/object
+oss:getobject on acs:oss:*:*:sample-bucket/2015/object.jpg
+oss:GetObject on acs:oss:oss-cn-hangzhou::sample-bucket/object
+ram:GetUser on acs:x:::x
+ram:x on acs:ram:::user/
+");
+}
+
+/// Of two policies of one identity a denial of one counts for both; of two sessions it does not.
+#[test]
+fn a_union_of_policies_is_compared_as_a_whole() {
+    let get = |effect: &str, path: &str| {
+        let json = format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"{effect}","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/{path}"}}]}}"#
+        );
+        ComparablePolicy::parse(&json).unwrap()
+    };
+    let (all, a, secret) = (get("Allow", "*"), get("Allow", "a*"), get("Deny", "secret/*"));
+    let guarded = all.attached_with(&secret);
+    let any_of = |policies: &[&ComparablePolicy]| {
+        ComparablePolicy::any_of(policies.iter().map(|one| (*one).clone()))
+    };
+    let included = Inclusion::Included;
+    assert_eq!(guarded.inclusion_in(&all), included);
+    assert_eq!(a.inclusion_in(&guarded), included);
+    let Inclusion::Beyond(witness) = all.inclusion_in(&guarded) else { panic!("it is wider") };
+    assert!(witness.resource.starts_with("acs:oss:*:*:bucket/secret/"), "{witness}");
+    // The other session may read what the first one denies itself.
+    assert_eq!(all.inclusion_in(&any_of(&[&guarded, &get("Allow", "secret/*")])), included);
+    assert_eq!(any_of(&[&guarded, &a]).inclusion_in(&guarded), included);
+    assert!(matches!(any_of(&[&guarded, &all]).inclusion_in(&guarded), Inclusion::Beyond(_)));
+    // No policy allows nothing.
+    assert_eq!(any_of(&[]).inclusion_in(&a), included);
+    assert!(matches!(a.inclusion_in(&any_of(&[])), Inclusion::Beyond(_)));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 
 use super::language::{FRESH, Glob, classes};
 use super::placeholders;
-use super::search::Coordinate;
+use super::search::{Coordinate, holding};
 use super::too_complex::{Bounds, TooComplex};
 use crate::document::operator::ConditionOperator as Operator;
 use crate::document::tree::Statement;
@@ -82,7 +82,7 @@ pub(super) fn coordinate(
                 |(i, of)| (0..of.values.len()).any(|value| compares(i, value)) != of.is_negated,
             )
         });
-        coordinate.add(holds, shown);
+        coordinate.add(holding(holds), shown);
     };
     add(&|_, _| false, None);
 
