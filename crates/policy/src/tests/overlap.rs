@@ -58,6 +58,14 @@ fn key() -> impl Strategy<Value = String> {
 }
 
 fn template(key: &str) -> Option<GrantTemplate> {
+    let policy = format!(
+        r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
+            "Resource":"acs:oss:*:*:sample-bucket/{key}"}}]}}"#
+    );
+    of_policy(&policy)
+}
+
+fn of_policy(policy: &str) -> Option<GrantTemplate> {
     let rule = |shape| ValueRule::text(shape, None, 64).unwrap();
     let name = |raw: &str| raw.parse().unwrap();
     let rules = ValueRules {
@@ -68,12 +76,8 @@ fn template(key: &str) -> Option<GrantTemplate> {
         ]),
         subject_max_bytes: 64,
     };
-    let policy = format!(
-        r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject",
-            "Resource":"acs:oss:*:*:sample-bucket/{key}"}}]}}"#
-    );
     let texts = GrantTexts {
-        policy: &policy,
+        policy,
         breadth: Breadth::Narrow,
         session_name: Some("name"),
         source_identity: None,
@@ -178,6 +182,36 @@ fn policies_that_do_not_overlap_share_no_object() {
     // Otherwise the test would prove nothing.
     assert!(disjoint > 2500, "only {disjoint} pairs do not overlap");
     assert!(witnessed.get() > 50, "only {} overlaps have a witness", witnessed.get());
+}
+
+/// Under an operator that ignores case, `Alice` lists what is under `alice`.
+#[test]
+fn prefixes_meet_in_another_letter_case_where_a_condition_ignores_case() {
+    let listing = |operator: &str, prefix: &str| {
+        let policy = format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:ListObjects",
+                "Resource":"acs:oss:*:*:sample-bucket","Condition":{{"{operator}":{{"oss:Prefix":"{prefix}"}}}}}}]}}"#
+        );
+        of_policy(&policy).unwrap()
+    };
+    let overlap = |ours: &GrantTemplate, theirs: &GrantTemplate| {
+        let names = ["photo", "a", "company"].map(str::to_owned);
+        let [client, a, company] = &names;
+        let we = (&client.parse().unwrap(), &a.parse().unwrap());
+        let they = (&client.parse().unwrap(), &company.parse().unwrap());
+        ours.overlaps(we, theirs, they).is_some()
+    };
+    let users = listing("StringEquals", "${subject}/");
+    for (operator, prefix, expected) in [
+        ("StringEqualsIgnoreCase", "USERS/${client}/", true),
+        ("StringEquals", "USERS/${client}/", false),
+        ("StringEquals", "users/${client}/", true),
+    ] {
+        let named = listing("StringEquals", "users/${subject}/");
+        let other = listing(operator, prefix);
+        assert_eq!(overlap(&named, &other), expected, "{operator} {prefix}");
+        assert!(!overlap(&users, &other), "{operator} {prefix}");
+    }
 }
 
 #[test]
