@@ -39,7 +39,7 @@ pub struct PolicyText(String);
 
 text_type!(
     PolicyText,
-    |s| s.chars().all(|c| is_literal(c) || matches!(c, '*' | '?' | '/' | ':')) && is_nfc(s),
+    |s| s.chars().all(is_policy_character) && is_nfc(s),
     "a value is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC"
 );
 
@@ -65,6 +65,22 @@ impl PolicyText {
             )
         })
     }
+
+    /// The first character for which a resource is refused; none if it is refused as a whole, because it is not in
+    /// Unicode NFC or has a percent-encoding.
+    pub fn forbidden_character(raw: &str) -> Option<char> {
+        let path = raw.splitn(5, ':').nth(4).unwrap_or_default();
+        let before = &raw[..raw.len() - path.len()];
+        let has_wildcards = path.contains(['*', '?']);
+        let in_path =
+            |&c: &char| !(is_policy_character(c) || !has_wildcards && is_literal_or_shows(c));
+        let mut outside = before.chars().filter(|&c| !is_policy_character(c));
+        outside.next().or_else(|| path.chars().find(in_path))
+    }
+}
+
+fn is_policy_character(c: char) -> bool {
+    is_literal(c) || matches!(c, '*' | '?' | '/' | ':')
 }
 
 /// A character that has no meaning to RAM or to JSON in the path of a resource, and that is not invisible.
@@ -239,6 +255,17 @@ mod tests {
         ] {
             assert!(path(raw).is_err(), "{raw:?}");
         }
+        for (raw, named) in [
+            ("b/a\u{200b}", Some('\u{200b}')),
+            ("b/a b*", Some(' ')),
+            ("b/a $", Some('$')),
+            ("b/%2A", None),
+            ("b/Zoe\u{308}*", None),
+        ] {
+            let resource = format!("acs:oss:*:*:{raw}");
+            assert_eq!(PolicyText::forbidden_character(&resource), named, "{raw:?}");
+        }
+        assert_eq!(PolicyText::forbidden_character("acs:oss:*: :b/a"), Some(' '));
         assert!(PolicyText::resource("acs:oss:*: :b/a").is_err());
         assert!(PolicyText::resource("acs:oss:* *").is_err());
     }

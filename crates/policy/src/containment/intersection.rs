@@ -19,13 +19,15 @@ use crate::document::operator::ConditionOperator;
 use crate::document::tree::MAX_POLICY_BYTES;
 use crate::document::tree::{Actions, Condition, Document, Effect, Statement, Strings};
 use crate::matching::resource::ResourcePattern;
+use crate::oss::operation::Operation;
 
 /// Why a requested policy is not provably within its grant's. It quotes what the caller sent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ContainmentError {
     #[error(
-        "Statement[{statement}]: no statement of the grant allows all of `{action}` on `{resource}`"
+        "Statement[{statement}]: no statement of the grant allows all of `{action}` on `{resource}`{}",
+        decided_as(action)
     )]
     Beyond { statement: usize, action: String, resource: String },
     #[error(
@@ -38,6 +40,17 @@ pub enum ContainmentError {
         MAX_POLICY_BYTES
     )]
     TooLong { size: usize },
+}
+
+/// The action to name instead of an operation that OSS decides as another.
+fn decided_as(action: &str) -> String {
+    match Operation::named(action) {
+        Operation::AllowedBy(by) => format!("; `{action}` is decided as `{by}`: name that"),
+        Operation::Copies => format!(
+            "; `{action}` is decided as `oss:GetObject` on the source and `oss:PutObject` on the target: name these"
+        ),
+        Operation::Action => String::new(),
+    }
 }
 
 impl RequestedPolicy {
@@ -272,6 +285,8 @@ mod tests {
         let own = r#""acs:oss:*:*:sample-bucket/alice/*""#;
         let beyond = [
             requested(r#""oss:DeleteObject""#, own),
+            requested(r#""oss:HeadObject""#, own),
+            requested(r#""oss:CopyObject""#, own),
             requested(r#""oss:*""#, own),
             requested(r#""*""#, own),
             requested(r#""*:GetObject""#, own),
@@ -292,6 +307,8 @@ mod tests {
         ];
         insta::assert_snapshot!(beyond.join("\n"), @r"
 Statement[0]: no statement of the grant allows all of `oss:DeleteObject` on `acs:oss:*:*:sample-bucket/alice/*`
+Statement[0]: no statement of the grant allows all of `oss:HeadObject` on `acs:oss:*:*:sample-bucket/alice/*`; `oss:HeadObject` is decided as `oss:GetObject`: name that
+Statement[0]: no statement of the grant allows all of `oss:CopyObject` on `acs:oss:*:*:sample-bucket/alice/*`; `oss:CopyObject` is decided as `oss:GetObject` on the source and `oss:PutObject` on the target: name these
 Statement[0]: no statement of the grant allows all of `oss:*` on `acs:oss:*:*:sample-bucket/alice/*`
 Statement[0]: no statement of the grant allows all of `*` on `acs:oss:*:*:sample-bucket/alice/*`
 Statement[0]: no statement of the grant allows all of `*:GetObject` on `acs:oss:*:*:sample-bucket/alice/*`

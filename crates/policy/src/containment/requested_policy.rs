@@ -55,10 +55,15 @@ fn literal(place: ValuePlace<'_>, raw: &str) -> Result<String, Vec<ValueFlaw>> {
         return Err(vec![ValueFlaw::PlaceholderRequested]);
     }
     let text = match place {
-        ValuePlace::Resource => PolicyText::resource(raw),
-        ValuePlace::Condition { .. } => raw.parse(),
+        ValuePlace::Resource => {
+            PolicyText::resource(raw).map_err(|rule| match PolicyText::forbidden_character(raw) {
+                Some(character) => ValueFlaw::ForbiddenCharacter { character, rule },
+                None => ValueFlaw::FromOutside(rule),
+            })
+        }
+        ValuePlace::Condition { .. } => raw.parse().map_err(ValueFlaw::FromOutside),
     };
-    let text = text.map_err(|rule| vec![ValueFlaw::FromOutside(rule)])?;
+    let text = text.map_err(|flaw| vec![flaw])?;
     let flaws = path_rules::flaws(place, &Text::fixed(&text));
     if flaws.is_empty() { Ok(raw.to_owned()) } else { Err(flaws) }
 }
@@ -232,9 +237,9 @@ Statement[0].Action: `Action` is empty, and covers nothing: write an action such
 Statement[0].Resource: a policy that a caller sends has no placeholders: write the value itself, such as `alice` for `${subject}`
 Statement[0].Action: a policy that a caller sends has no placeholders: write the value itself, such as `alice` for `${subject}`
 Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
+Statement[0].Resource: `\u{200b}` (U+200B) is forbidden: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
 Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
-Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
-Statement[0].Resource: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
+Statement[0].Resource: `\0` (U+0000) is forbidden: a resource is letters, digits and `- _ . ~ @ + = , ( ) ! / : * ?` in Unicode NFC; without `*` and `?` in its path, the path may have spaces and all visible characters but `" \ $ { }`, and no `%` before two hexadecimal digits
 Statement[0].Resource: a bucket's name is 3 to 63 characters of a-z, 0-9 and `-`, with no `-` at either end
 Statement[0].Resource: a resource reads `acs:oss:*:*:bucket/key`, or begins so and ends in the `*` that stands for the rest, or is `*` alone
 Statement[0].Resource[1]: this must be a string, not a number (RAM writes numbers and booleans in quotes, too)

@@ -82,4 +82,15 @@ pub enum ValueFlaw {
     PlaceholderRequested,
     #[error(transparent)]
     FromOutside(Invalid),
+    #[error("`{shown}` (U+{code:04X}) is forbidden: {rule}", shown = shown(*character), code = u32::from(*character))]
+    ForbiddenCharacter { character: char, rule: Invalid },
+}
+
+/// The character, escaped if it would not show.
+fn shown(character: char) -> String {
+    if character.is_ascii_graphic() {
+        character.to_string()
+    } else {
+        character.escape_debug().to_string()
+    }
 }
