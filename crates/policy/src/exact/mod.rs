@@ -92,7 +92,6 @@ pub enum Inclusion {
 
 impl Document<String> {
     /// Whether `other` allows all that this policy allows.
-    #[cfg(test)]
     pub(crate) fn inclusion_in(&self, other: &Self) -> Inclusion {
         self.inclusion_within(other, Bounds::OFFLINE)
     }
