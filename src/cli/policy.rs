@@ -71,6 +71,9 @@ pub(super) struct CallArgs {
     policy: Option<PathBuf>,
 }
 
+/// The action is denied, with `--exit-code`.
+const EXIT_DENIED: u8 = 1;
+
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
     #[command(flatten)]
@@ -90,6 +93,9 @@ pub(super) struct ExplainArgs {
     /// Print JSON like the answer of `POST /v1/explain`
     #[arg(long)]
     json: bool,
+    /// Exit with 1 if the action is denied; without this option a denial is a result like any other, with exit code 0
+    #[arg(long)]
+    exit_code: bool,
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
@@ -290,10 +296,14 @@ fn explain(args: ExplainArgs) -> Result<(), Failure> {
     let explanation = Explanation::of(&policy, roles.collect::<Result<_, _>>()?, &request);
     if args.json {
         let json = serde_json::to_string(&explanation);
-        say(json.expect("an explanation is plain JSON"))
+        say(json.expect("an explanation is plain JSON"))?;
     } else {
-        print_table(&explanation)
+        print_table(&explanation)?;
     }
+    if args.exit_code && !explanation.allowed {
+        return Err(Failure::new(EXIT_DENIED, "the action is denied"));
+    }
+    Ok(())
 }
 
 fn print_table(explanation: &Explanation) -> Result<(), Failure> {

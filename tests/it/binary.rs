@@ -570,6 +570,22 @@ This is what the session policy and the given policies of the role say together.
     let json: serde_json::Value = serde_json::from_str(&explain(&["--json"])).unwrap();
     assert_eq!(json["DecidedBy"], "Statement[0]");
 
+    let decision_on_other_bucket = |action: &str| {
+        let call = ["policy", "explain", "--config", "config/dev.toml", "--client", "client-002"];
+        let object = ["--resource", "acs:oss:*:*:other-bucket/a", "--action", action];
+        let exit_code = |more: &[&str]| {
+            let output = run(&[&call[..], &object, more].concat(), &[]);
+            assert!(text(&output.stdout).starts_with("ImplicitlyDenied"));
+            (output.status.code(), text(&output.stderr))
+        };
+        (exit_code(&[]), exit_code(&["--exit-code"]))
+    };
+    let denied = "appserver: the action is denied\n".to_owned();
+    assert_eq!(
+        decision_on_other_bucket("oss:GetObject"),
+        ((Some(0), String::new()), (Some(1), denied))
+    );
+
     let beyond = file("beyond.json", r#"{"Effect":"Allow","Action":"oss:*","Resource":"*"}"#);
     let render = [
         "policy",

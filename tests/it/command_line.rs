@@ -1,6 +1,7 @@
 //! Messages of the commands: each names the argument, the rule and the way out.
 
 use std::process::Command;
+use std::time::Duration;
 
 use crate::binary::{Service, appserver, emulated_sts, run, text};
 use crate::stage::repository;
@@ -106,6 +107,33 @@ fn healthcheck_names_the_key_of_the_address_that_it_tried() {
         "appserver: admin.listen = \"127.0.0.1:{admin}\": http://127.0.0.1:{admin}/healthz: "
     );
     assert!(printed.starts_with(&begin) && printed.contains("the same --config"), "{printed}");
+}
+
+/// Before STS has verified the AccessKey: nothing listens at the address of STS.
+#[tokio::test]
+async fn healthcheck_prints_why_the_service_is_not_ready() {
+    let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
+    let _running = service.start(("testid", "testsecret"));
+    let health = || run(&["healthcheck", "--ready", "--config", &service.config()], &[]);
+    let mut output = health();
+    for _ in 0..600 {
+        if !text(&output.stderr).contains("give the same --config") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        output = health();
+    }
+    let admin = service.admin();
+    assert_eq!(
+        (output.status.code(), text(&output.stderr)),
+        (
+            Some(69),
+            format!(
+                "appserver: admin.listen = \"127.0.0.1:{admin}\": http://127.0.0.1:{admin}/readyz: HTTP status 503: \
+                 STS has not verified the AccessKey yet\n"
+            )
+        )
+    );
 }
 
 #[test]

@@ -291,8 +291,10 @@ fn breadth(
         (false, true) => Some(Breadth::Narrow),
         (true, false) if is_reason(&reason) => Some(Breadth::Broad),
         (true, _) => {
-            problems
-                .add(format!("{path}.allow_broad_reason"), "say why the grant may be this broad");
+            problems.add(
+                format!("{path}.allow_broad_reason"),
+                "say why the grant may allow actions or buckets that its policy does not name",
+            );
             None
         }
         (false, false) => {
@@ -355,14 +357,14 @@ fn policy_warnings(grant: &str, file: &Path, template: &GrantTemplate) -> Vec<Pr
     let unused = template.unused_parameters().map(|name| Problem {
         path: format!("{grant}.parameters.{name}"),
         message:
-            "every request must bring it, and no text of the grant uses it: take it out, or use \
-                  `${params.…}`"
+            "every request must have it, but neither the policy nor `session_name` nor `source_identity` uses it: \
+             remove it, or use `${params.…}`"
                 .to_owned(),
     });
     let unused_claims = template.unused_claims().map(|name| Problem {
         path: format!("{grant}.claims.{name}"),
-        message: "no text of the grant uses it, so callers need not have it: take it out, or use `${claims.…}`; \
-                  `required` of an issuer demands a claim of every token"
+        message: "neither the policy nor `session_name` nor `source_identity` uses it, so callers need not have it: \
+                  remove it, or use `${claims.…}`; `required` of an issuer demands a claim of every token"
             .to_owned(),
     });
     warnings.chain(unused).chain(unused_claims).collect()

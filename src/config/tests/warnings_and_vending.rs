@@ -96,8 +96,8 @@ fn a_warning_about_a_grants_policy_suggests_the_corrected_statement() {
         .map(|Problem { path, message }| format!("{path}: {}", message.replace(&beside, "")));
     insta::assert_snapshot!(lines.collect::<Vec<_>>().join("\n"), @r#"
 grants.uploads.policy: uploads.json: Statement[0].Action: large files go up in parts, and without `oss:AbortMultipartUpload` and `oss:ListParts` their upload can be neither resumed nor given up; perhaps {"Effect":"Allow","Action":["oss:PutObject","oss:AbortMultipartUpload","oss:ListParts"],"Resource":"acs:oss:*:*:sample-bucket/uploads/*"}
-grants.uploads.parameters.album: every request must bring it, and no text of the grant uses it: take it out, or use `${params.…}`
-grants.uploads.claims.dept: no text of the grant uses it, so callers need not have it: take it out, or use `${claims.…}`; `required` of an issuer demands a claim of every token
+grants.uploads.parameters.album: every request must have it, but neither the policy nor `session_name` nor `source_identity` uses it: remove it, or use `${params.…}`
+grants.uploads.claims.dept: neither the policy nor `session_name` nor `source_identity` uses it, so callers need not have it: remove it, or use `${claims.…}`; `required` of an issuer demands a claim of every token
 "#);
 }
 
@@ -144,7 +144,7 @@ fn a_grant_that_needs_a_claim_of_no_token_causes_a_warning() {
         warnings(resource, &format!("{grant}\n{clients}{issuers}")).join("\n")
     };
     insta::assert_snapshot!(of("${subject}", "", ""), @"grants.own: it takes its user from a token, and no issuer serves a client that holds it, so each request for it is refused: list such a client in `audiences` of an issuer, or remove the placeholders");
-    insta::assert_snapshot!(of("${claims.team}", claims, ISSUER), @"grants.own.claims.team: no issuer of its clients passes this claim on, so each request for the grant is refused: add `team` to `[issuers.company.claims]`");
+    insta::assert_snapshot!(of("${claims.team}", claims, ISSUER), @"grants.own.claims.team: no issuer of its clients has the claim `team` for policies, so each request for the grant is refused: add `team` to `[issuers.company.claims]`");
     assert_eq!(of("${claims.team}", claims, &format!("{ISSUER}claims.team = \"team\"\n")), "");
     assert_eq!(of("${subject}", "", ISSUER), "");
 }

@@ -87,7 +87,7 @@ fn of_grant(entitlement: &Entitlement, grants: &Grants, issuers: &[Issuer]) -> V
         .map(|claim| Problem {
             path: format!("grants.{name}.claims.{claim}"),
             message: format!(
-                "no issuer of its clients passes this claim on, so each request for the grant is refused: add `{claim}` to {}",
+                "no issuer of its clients has the claim `{claim}` for policies, so each request for the grant is refused: add `{claim}` to {}",
                 names.join(" or "),
             ),
         })
