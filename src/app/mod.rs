@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::audit::Audit;
 use crate::config::{FileReads, Problem, Problems, Secrets, Settings};
 use crate::http::{self, ActiveConfig, Api, PublicUrl, Readiness};
+use crate::outbound::EgressByTarget;
 use crate::server::{self, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
@@ -107,7 +108,8 @@ impl App {
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
         let certificate = secrets.warning(clock.now());
-        let Secrets { identity, store, tickets, tls, tracing } = secrets;
+        let Secrets { identity, egress, store, tickets, tls, tracing } = secrets;
+        let EgressByTarget { sts: to_sts, issuers: to_issuers, tracing: to_collector } = egress;
         let key = identity.access_key().ok_or_else(|| {
             Problems::one("sts.identity.source", "this version signs with `access-key` only")
         })?;
@@ -121,10 +123,12 @@ impl App {
             tracing::warn!(config.key = path, "{message}");
         }
         let metrics = Arc::new(Metrics::new());
-        let tracing = tracing.map(|to| Traces::to(to, clock.clone(), metrics.trace.clone()));
+        let tracing =
+            tracing.map(|to| Traces::to(to, to_collector, clock.clone(), metrics.trace.clone()));
         let tracing = tracing.transpose().map_err(|problem| StartError::Tracing(problem.into()))?;
         let (traces, exporter) = tracing.unzip();
-        let sts = StsClient::new(settings.sts, key.clone(), clock.clone(), Arc::clone(&metrics))
+        let (signing, counting) = (key.clone(), Arc::clone(&metrics));
+        let sts = StsClient::new(settings.sts, to_sts, signing, clock.clone(), counting)
             .map_err(|problem| StartError::Tls(problem.into()))?;
         let store = Store::open(store, clock.clone(), metrics.store.clone())
             .await
@@ -141,8 +145,9 @@ impl App {
         let listener =
             PublicUrl::of_listener(public.local_addr().expect("a bound listener has an address"));
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, listener.clone()));
-        let rules = rules::rules(settings.rules, tickets, None, &store, &clock, &metrics)
-            .map_err(|problem| StartError::IssuersTls(problem.into()))?;
+        let rules =
+            rules::rules(settings.rules, tickets, None, &to_issuers, &store, &clock, &metrics)
+                .map_err(|problem| StartError::IssuersTls(problem.into()))?;
         let audit = match settings.audit {
             Some(audit) => Audit::start(audit, metrics.audit.clone()),
             None => Audit::off(),
@@ -168,6 +173,7 @@ impl App {
             reloader: Reloader {
                 api: Arc::clone(&api),
                 store,
+                to_issuers,
                 listener,
                 active_config: Arc::clone(&active_config),
                 tls: tls.clone(),

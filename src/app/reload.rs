@@ -12,6 +12,7 @@ use super::watch::Watch;
 use crate::config::{FileReads, Problem, Problems, RestartOnly, Secrets, Settings, Source};
 use crate::grant::{Entitlement, Grants};
 use crate::http::{ActiveConfig, Api, PublicUrl, Rules};
+use crate::outbound::Egress;
 use crate::server::{Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
@@ -38,6 +39,8 @@ impl Reloads {
 pub(super) struct Reloader {
     pub(super) api: Arc<Api>,
     pub(super) store: Arc<Store>,
+    /// How issuers are reached.
+    pub(super) to_issuers: Egress,
     pub(super) listener: PublicUrl,
     pub(super) active_config: Arc<ActiveConfig>,
     /// The certificate for new connections.
@@ -141,7 +144,8 @@ impl Reloader {
         let settings = settings?;
         let secrets = secrets.expect("they are read if the settings are")?;
         let certificate = secrets.warning(self.api.clock.now());
-        let Secrets { identity, tickets, tls, store: _, tracing: _ } = secrets;
+        // Those that are left out are read to find their problems; only a restart applies them.
+        let Secrets { identity, tickets, tls, egress: _, store: _, tracing: _ } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let key = identity.access_key().ok_or_else(|| {
             Problems::one("sts.identity.source", "this version signs with `access-key` only")
@@ -163,7 +167,8 @@ impl Reloader {
         let holders = holders(&settings);
         warnings.extend(moved_paths(&before.grants, &settings.grants));
         let metrics = &self.api.metrics;
-        let rules = rules(settings, tickets, Some(&before), &self.store, &self.api.clock, metrics);
+        let (egress, store, clock) = (&self.to_issuers, &self.store, &self.api.clock);
+        let rules = rules(settings, tickets, Some(&before), egress, store, clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
         Ok(Next {
             rules,

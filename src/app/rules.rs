@@ -6,6 +6,7 @@ use crate::auth::{Authenticator, IssuerTlsError, Issuers};
 use crate::config::RuleSettings;
 use crate::http::{Rules, TicketRules};
 use crate::limit::{Failures, LimitKind, Limits};
+use crate::outbound::Egress;
 use crate::store::Store;
 use crate::telemetry::Metrics;
 use crate::vend::{GrantHolder, GrantHolders};
@@ -17,6 +18,7 @@ pub(super) fn rules(
     settings: RuleSettings,
     tickets: Option<TicketRules>,
     before: Option<&Rules>,
+    to_issuers: &Egress,
     store: &Arc<Store>,
     clock: &Clock,
     metrics: &Metrics,
@@ -26,7 +28,7 @@ pub(super) fn rules(
     let counted = before.map(|before| &before.limits);
     let failed = before.map(|before| &before.failures);
     let known = before.map(|before| before.authenticator.issuers());
-    let issuers = Issuers::new(issuers, known, clock, &metrics.issuers)?;
+    let issuers = Issuers::new(issuers, known, to_issuers, clock, &metrics.issuers)?;
     let limits = Limits::new(limits, Arc::clone(store), counted);
     limits.start_metrics(&metrics.throttled);
     let failures = Failures::new(failures, failed);

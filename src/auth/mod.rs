@@ -13,8 +13,8 @@ use std::collections::HashMap;
 pub(crate) use caller::Caller;
 pub(crate) use certificate::{CertificateName, CertificateNames};
 pub(crate) use jwt::{
-    ClaimKind, ClaimPath, ClaimRule, ConfiguredKeys, Issuer, IssuerTlsError, Issuers, Jwks,
-    JwksEndpoint, JwtRefusal, KeyAddress, LONGEST_TOKEN, NamedClaim, RefreshPolicy,
+    ClaimKind, ClaimPath, ClaimRule, ConfiguredKeys, FetchProblem, Issuer, IssuerTlsError, Issuers,
+    Jwks, JwksEndpoint, JwtRefusal, KeyAddress, LONGEST_TOKEN, NamedClaim, RefreshPolicy,
     SignatureAlgorithm, SubjectType, TokenKind,
 };
 pub(crate) use presented_credential::PresentedCredential;

@@ -21,6 +21,7 @@ use crate::auth::{Authenticator, Caller, Issuers, PresentedCredential};
 use crate::config::{self, Mode, RuleSettings, Settings};
 use crate::grant::{Grant, Grants, TokenParams};
 use crate::http::token_response;
+use crate::outbound::Egress;
 use crate::store::Store;
 use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
 use crate::telemetry::Metrics;
@@ -113,7 +114,8 @@ impl Steps {
         let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
         let holder = GrantHolder { client: caller.client().clone(), grant };
         let metrics = Metrics::new();
-        let issuers = Issuers::new(issuers, None, &Clock::system(), &metrics.issuers);
+        let issuers =
+            Issuers::new(issuers, None, &Egress::default(), &Clock::system(), &metrics.issuers);
         let issuers = issuers.expect("the demo's issuer needs no TLS");
         let vendor =
             Vendor::new(Constant, Arc::new(Store::Memory), vend, metrics.vend, Clock::system());

@@ -3,6 +3,7 @@
 use reqwest::header::HeaderMap;
 use tokio::time::Duration;
 
+use crate::outbound::Egress;
 use crate::telemetry::{Collector, Exporter, TraceMetrics, TraceSettings, Traces};
 use appserver_domain::clock::Clock;
 
@@ -28,7 +29,8 @@ impl Default for Spans {
                 timeout: Duration::from_secs(1),
                 max_queued: 1,
             };
-            let traces = Traces::to(settings, Clock::system(), TraceMetrics::default());
+            let egress = Egress::default();
+            let traces = Traces::to(settings, egress, Clock::system(), TraceMetrics::default());
             traces.expect("a client without TLS can be built")
         });
         Self { none, all, _exporters: [first, second] }

@@ -36,7 +36,7 @@ struct Report<'a> {
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let settings = args.config.load(Mode::Production)?;
-    let Secrets { identity, store, .. } = settings.read_secrets()?;
+    let Secrets { identity, egress, store, .. } = settings.read_secrets()?;
     let key = identity.access_key().ok_or_else(|| {
         Problems::one("sts.identity.source", "this version signs with `access-key` only")
     })?;
@@ -44,7 +44,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let colours = std::io::stdout().is_terminal();
     block_on(async {
         let deadline = Instant::now() + Duration::from_secs(args.timeout);
-        let input = Input { settings, key, store, clock: Clock::system(), deadline };
+        let input = Input { settings, key, egress, store, clock: Clock::system(), deadline };
         let report = |finding: Finding| {
             if !args.json && printed.is_ok() {
                 printed = print(&finding, colours);

@@ -18,7 +18,7 @@ pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 const ENVIRONMENT: &str = "the environment";
 
 /// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 16] = [
+const PATH_KEYS: [&str; 18] = [
     WRITTEN_KEY,
     TOKEN_KEY,
     "headers_file",
@@ -35,6 +35,8 @@ const PATH_KEYS: [&str; 16] = [
     "client_ca_file",
     "client_crl_file",
     "previous_key_file",
+    "proxy_user_file",
+    "ca_file",
 ];
 
 /// The path key whose file the service writes.

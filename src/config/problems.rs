@@ -89,6 +89,17 @@ impl Problems {
         });
     }
 
+    /// Drops all but the first of equal problems.
+    pub(super) fn drop_repeated(&mut self) {
+        let mut seen: Vec<Found> = Vec::new();
+        for found in std::mem::take(&mut self.0) {
+            if !seen.contains(&found) {
+                seen.push(found);
+            }
+        }
+        self.0 = seen;
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

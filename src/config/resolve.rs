@@ -15,8 +15,8 @@ use super::secret_reads::{SecretReads, SecretsToo};
 use super::sections::identity::IdentitySource;
 use super::sections::tracing::TracingSource;
 use super::sections::{
-    RawSettings, admin, audit, clients, grants, issuers, limits, log, reload, roles, server, store,
-    sts, tickets, tls, tracing, vend,
+    RawSettings, admin, audit, clients, egress, grants, issuers, limits, log, reload, roles,
+    server, store, sts, tickets, tls, tracing, vend,
 };
 use super::settings::{RuleSettings, Settings};
 use super::shared_subjects::{self, Users};
@@ -56,6 +56,7 @@ pub(super) fn resolve(
     let failures = limits::of_failures(raw.auth_failure_limit, knows_addresses, &mut problems);
     let admin_listen = admin::resolve(raw.admin, listen, &mut problems);
     let watch_interval = reload::resolve(raw.reload, &mut problems);
+    let egress = egress::resolve(raw.egress, &mut problems, &mut secret_reads);
     let tracing = tracing::resolve(raw.tracing, &mut problems, &mut secret_reads);
     let log = log::resolve(raw.log, &mut problems);
     let audit = audit::resolve(raw.audit, &mut problems);
@@ -103,9 +104,11 @@ pub(super) fn resolve(
     }
 
     let resolved = (|| {
-        let (vend, store, tracing, tls) = (vend?, store?, tracing?, tls?);
+        let (vend, store, egress, tracing, tls) = (vend?, store?, egress?, tracing?, tls?);
         let mut warnings = warnings::across_sections(&clients, &grants, &issuers, &vend.freshness);
         warnings.extend(store.warning());
+        warnings.extend(egress.warnings());
+        warnings.extend(warnings::unread_proxies(&environment));
         warnings.extend(tracing.as_ref().and_then(TracingSource::warning));
         warnings.extend(of_policies);
         warnings.extend(of_callers);
@@ -132,6 +135,7 @@ pub(super) fn resolve(
             tracing,
             warnings,
             identity: identity?,
+            egress,
             rules: RuleSettings {
                 grants,
                 limits: clients.iter().map(|c| (c.id.clone(), c.limits)).collect(),

@@ -10,6 +10,7 @@ use super::files::Files;
 use super::problems::{Problem, Problems};
 use super::restart::RestartOnly;
 use super::sections::audit;
+use super::sections::egress::EgressSource;
 use super::sections::identity::IdentitySource;
 use super::sections::log::LogFormat;
 use super::sections::store::StoreSource;
@@ -22,6 +23,7 @@ use crate::auth::{Client, Issuer, TicketSeal};
 use crate::grant::Grants;
 use crate::http::Cors;
 use crate::limit::{ClientLimits, FailureSettings};
+use crate::outbound::EgressByTarget;
 use crate::server::{ServerSettings, TlsIdentity, TrustedProxies};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
@@ -57,6 +59,8 @@ pub struct Settings {
     /// Where traces are exported, if they are.
     pub(crate) tracing: Option<TracingSource>,
     pub(crate) identity: IdentitySource,
+    /// The ways out, by target.
+    pub(crate) egress: EgressSource,
     pub(crate) rules: RuleSettings,
     /// The accounts of the roles without `cross_account`, which must be the AccessKey's own.
     pub(crate) accounts: Vec<AccountId>,
@@ -90,6 +94,7 @@ pub(crate) struct RuleSettings {
 #[derive(Debug)]
 pub(crate) struct Secrets {
     pub(crate) identity: UpstreamIdentity,
+    pub(crate) egress: EgressByTarget,
     pub(crate) store: StoreSettings,
     /// `None` where there are no tickets.
     pub(crate) tickets: Option<TicketSeal>,
@@ -111,13 +116,15 @@ impl Settings {
     pub(crate) fn read_secrets(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let identity = problems.gather(self.identity.read());
+        let egress = problems.gather(self.egress.read());
         let store = problems.gather(self.store.read());
         let tickets = problems.gather(self.tickets.read());
         let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
         let tracing = problems.gather(self.tracing.as_ref().map(TracingSource::read).transpose());
         let secrets = (|| {
-            let (identity, store, tracing) = (identity?, store?, tracing?);
-            Some(Secrets { identity, store, tickets: tickets?, tls: tls?, tracing })
+            let (identity, egress, store) = (identity?, egress?, store?);
+            let (tickets, tls, tracing) = (tickets?, tls?, tracing?);
+            Some(Secrets { identity, egress, store, tickets, tls, tracing })
         })();
         problems.into_result(secrets)
     }

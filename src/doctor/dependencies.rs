@@ -3,8 +3,9 @@
 use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
-use crate::auth::Issuer;
+use crate::auth::{FetchProblem, Issuer};
 use crate::config::Problem;
+use crate::outbound::Egress;
 use crate::store::{RedisCheck, StoreSettings};
 use crate::telemetry::with_causes;
 
@@ -54,9 +55,13 @@ fn rate(RedisCheck { version, forbidden }: &RedisCheck) -> Finding {
 
 /// Fetches the keys of issuers that have a URL, as the service does. Key files were read with the configuration, whose problems they
 /// are.
-pub(super) async fn check_issuers(issuers: &[Issuer], report: &mut impl FnMut(Finding)) {
+pub(super) async fn check_issuers(
+    issuers: &[Issuer],
+    egress: &Egress,
+    report: &mut impl FnMut(Finding),
+) {
     for issuer in issuers {
-        let finding = match issuer.fetched_keys().await {
+        let finding = match issuer.fetched_keys(egress).await {
             Ok(None) => Finding::ok(ISSUER, "its keys were read"),
             Ok(Some(keys)) => {
                 for faulty in keys.faulty() {
@@ -66,8 +71,11 @@ pub(super) async fn check_issuers(issuers: &[Issuer], report: &mut impl FnMut(Fi
                 }
                 Finding::ok(ISSUER, format!("{} keys were fetched", keys.len()))
             }
-            Err(problem) => Finding::failed(ISSUER, with_causes(&problem))
-                .fix("check `issuer`, `jwks_url` and `discovery`, and whether this machine can reach the issuer"),
+            Err(problem) => Finding::failed(ISSUER, with_causes(&problem)).fix(match &problem {
+                FetchProblem::Proxy(error) => error.fix(),
+                FetchProblem::Handshake(_) => "if the issuer's certificate is of a private authority, name that in `egress.ca_file`; otherwise find out what on the way terminates TLS",
+                _ => "check `issuer`, `jwks_url` and `discovery`, and whether this machine can reach the issuer",
+            }),
         };
         report(finding.of(issuer.name.as_str()));
     }

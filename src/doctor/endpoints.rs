@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
-use crate::sts::{Endpoint, ProbeError, ProbeResult, StsSettings, probe};
+use crate::outbound::Egress;
+use crate::sts::{Endpoint, ProbeError, ProbeResult, ProbeRoute, StsSettings, probe};
 use crate::telemetry::with_causes;
 use appserver_domain::clock::Clock;
 
@@ -26,6 +27,7 @@ pub(super) struct Reached {
 
 pub(super) async fn check(
     settings: &StsSettings,
+    egress: &Egress,
     clock: &Clock,
     deadline: Instant,
     report: &mut impl FnMut(Finding),
@@ -33,12 +35,17 @@ pub(super) async fn check(
     let mut reached = Vec::new();
     for endpoint in settings.endpoints.iter() {
         let host = endpoint.host().to_owned();
-        let found = match timeout_at(deadline, probe(endpoint, settings)).await {
-            Ok(Ok(ProbeResult { address, shows, is_an_api })) => {
+        let found = match timeout_at(deadline, probe(endpoint, settings, egress)).await {
+            Ok(Ok(ProbeResult { route, shows, is_an_api })) => {
                 let ahead = shows.map(|theirs| theirs - clock.now());
                 reached.push(Reached { endpoint: endpoint.clone(), host: host.clone(), ahead });
                 let how = if endpoint.is_encrypted() { "by TLS" } else { "without TLS" };
-                let answers = format!("{address} answers {how}");
+                let answers = match route {
+                    ProbeRoute::Direct(address) => format!("{address} answers {how}"),
+                    ProbeRoute::Proxy(proxy) => {
+                        format!("it answers {how} through the proxy {proxy}")
+                    }
+                };
                 if is_an_api {
                     Finding::ok(CHECK, answers)
                 } else {
@@ -64,13 +71,16 @@ fn fix(problem: &ProbeError) -> &'static str {
              only"
         }
         ProbeError::Connection(_) => {
-            "allow outgoing connections to it, usually port 443; HTTP_PROXY and similar variables are ignored"
+            "allow outgoing connections to it, usually port 443, or name a proxy in `egress.proxy`; HTTPS_PROXY and similar \
+             variables are not read"
         }
+        ProbeError::Proxy(error) => error.fix(),
         ProbeError::Certificates(_) => {
             "install the system's certificates (ca-certificates), or name them with SSL_CERT_FILE"
         }
         ProbeError::Tls(_) => {
-            "if a proxy terminates TLS, its certificate is not trusted; otherwise check the system's certificates"
+            "if something on the way terminates TLS, its certificate authority is not trusted: name it in `egress.ca_file`; \
+             otherwise check the system's certificates"
         }
         ProbeError::Http(_) => "find out what closes the connection: a firewall or a proxy",
         ProbeError::Slow(..) => {

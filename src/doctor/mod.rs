@@ -15,6 +15,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::config::Settings;
+use crate::outbound::{Egress, EgressByTarget};
 use crate::store::StoreSettings;
 use crate::sts::{Endpoint, Endpoints, StsClient, StsSettings};
 use crate::telemetry::Metrics;
@@ -27,6 +28,7 @@ pub(crate) use finding::{Finding, Outcome};
 pub(crate) struct Input {
     pub(crate) settings: Settings,
     pub(crate) key: SigningCredentials,
+    pub(crate) egress: EgressByTarget,
     pub(crate) store: StoreSettings,
     pub(crate) clock: Clock,
     /// When all checks end.
@@ -35,14 +37,15 @@ pub(crate) struct Input {
 
 /// Runs all checks and reports each finding as it is made.
 pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
-    let Input { settings, key, store, clock, deadline } = input;
+    let Input { settings, key, egress, store, clock, deadline } = input;
     report(identity::key_finding(&settings.identity, &key));
-    let reached = endpoints::check(&settings.sts, &clock, deadline, &mut report).await;
+    let reached = endpoints::check(&settings.sts, &egress.sts, &clock, deadline, &mut report).await;
     endpoints::clock_findings(&reached).into_iter().for_each(&mut report);
     let clients: Vec<_> = reached
         .iter()
         .map(|reached| {
-            (reached.host.clone(), client_of(&settings.sts, &reached.endpoint, &key, &clock))
+            let client = client_of(&settings.sts, &egress.sts, &reached.endpoint, &key, &clock);
+            (reached.host.clone(), client)
         })
         .collect();
     let grants = &settings.rules.grants;
@@ -54,13 +57,14 @@ pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
         None => roles::skipped(grants).into_iter().for_each(&mut report),
     }
     report(dependencies::store_finding(&store, deadline).await);
-    dependencies::check_issuers(&settings.rules.issuers, &mut report).await;
+    dependencies::check_issuers(&settings.rules.issuers, &egress.issuers, &mut report).await;
     dependencies::warning_findings(&settings.warnings).into_iter().for_each(&mut report);
 }
 
 /// A client of only this endpoint, which has just answered: no other endpoint can answer in its place.
 fn client_of(
     settings: &StsSettings,
+    egress: &Egress,
     endpoint: &Endpoint,
     key: &SigningCredentials,
     clock: &Clock,
@@ -71,6 +75,7 @@ fn client_of(
         attempt_timeout: settings.attempt_timeout,
         max_attempts: settings.max_attempts,
     };
-    let client = StsClient::new(settings, key.clone(), clock.clone(), Arc::new(Metrics::new()));
+    let (egress, metrics) = (egress.clone(), Arc::new(Metrics::new()));
+    let client = StsClient::new(settings, egress, key.clone(), clock.clone(), metrics);
     client.expect("the endpoint was just reached with the same certificates")
 }

@@ -143,6 +143,7 @@ fn fix(error: &StsError, group: &GrantGroup<'_>, account: &AccountId) -> String 
         | StsError::NonceUsed { .. }
         | StsError::ClockSkewed { .. }
         | StsError::Unreachable(_)
+        | StsError::Proxy(_)
         | StsError::TimedOut
         | StsError::InvalidResponse { .. } => None,
     };

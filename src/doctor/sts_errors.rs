@@ -30,6 +30,7 @@ pub(super) fn fix(error: &StsError) -> &'static str {
         StsError::Unreachable(_) | StsError::TimedOut => {
             "check the network path to STS; it answered a moment ago, so run it again"
         }
+        StsError::Proxy(error) => error.fix(),
         StsError::InvalidResponse { .. } => {
             "find out which server answers there: a proxy, or another service"
         }

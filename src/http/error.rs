@@ -296,6 +296,7 @@ fn upstream(error: &StsError) -> Public {
         | StsError::NonceUsed { .. }
         | StsError::ClockSkewed { .. }
         | StsError::Unreachable(_)
+        | StsError::Proxy(_)
         | StsError::TimedOut
         | StsError::InvalidResponse { .. } => unavailable().retry_after(RETRY_AFTER),
     }

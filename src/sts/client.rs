@@ -22,7 +22,7 @@ use super::retry::retrying;
 use super::role_session::RoleSession;
 use super::rpc;
 use super::sts_clock::{self, ImplausibleTime, StsClock};
-use crate::outbound::{self, BodyError};
+use crate::outbound::{self, BodyError, Egress};
 use crate::telemetry::{Metrics, causes, current_trace_id};
 use appserver_domain::clock::Clock;
 use appserver_domain::{Credentials, SigningCredentials};
@@ -47,6 +47,7 @@ pub(crate) struct StsSettings {
 #[derive(Debug)]
 pub(crate) struct StsClient {
     http: reqwest::Client,
+    egress: Egress,
     settings: StsSettings,
     /// Replaced on rotation; running calls keep theirs.
     key: ArcSwap<SigningCredentials>,
@@ -63,13 +64,14 @@ impl StsClient {
     /// Makes a client without connecting. Fails if an endpoint needs TLS and the system has no CA certificates.
     pub(crate) fn new(
         settings: StsSettings,
+        egress: Egress,
         key: SigningCredentials,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, TlsProblem> {
-        let http = http(settings.connect_timeout, settings.endpoints.any_encrypted())?;
+        let http = http(&egress, settings.connect_timeout, settings.endpoints.any_encrypted())?;
         let (key, clock) = (ArcSwap::from_pointee(key), StsClock::new(clock));
-        Ok(Self { http, settings, key, clock, metrics })
+        Ok(Self { http, egress, settings, key, clock, metrics })
     }
 
     /// The identity of credentials, those in use or their successors. Needs no permission.
@@ -139,7 +141,9 @@ impl StsClient {
         let signed = rpc::sign("POST", &parameters, key.secret());
         let request = self.http.post(at.url().clone()).body(signed.form);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
-        let mut response = request.send().await?;
+        let mut response = request.send().await.map_err(|error| {
+            self.egress.proxy_error(error).map_or_else(StsError::from, StsError::Proxy)
+        })?;
 
         let body = read(&mut response).await?;
         let answer = ResponseBody::parse(&body);
@@ -197,10 +201,11 @@ impl AssumeRole for StsClient {
 
 /// The HTTP client of calls and probes.
 pub(super) fn http(
+    egress: &Egress,
     connect_timeout: Duration,
     verifies_tls: bool,
 ) -> Result<reqwest::Client, TlsProblem> {
-    outbound::client(verifies_tls).connect_timeout(connect_timeout).build().map_err(TlsProblem)
+    egress.client(verifies_tls).connect_timeout(connect_timeout).build().map_err(TlsProblem)
 }
 
 /// A unique nonce.
@@ -266,7 +271,8 @@ mod tests {
             attempt_timeout: Duration::from_secs(5),
             max_attempts: NonZeroU32::new(3).unwrap(),
         };
-        StsClient::new(settings, key(), clock, Arc::new(Metrics::new())).unwrap()
+        let metrics = Arc::new(Metrics::new());
+        StsClient::new(settings, Egress::default(), key(), clock, metrics).unwrap()
     }
 
     fn client(server: &Scripted) -> StsClient {

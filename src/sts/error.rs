@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::refusal::{Refusal, RequestId};
+use crate::outbound::ProxyError;
 use appserver_domain::IncompleteCredentials;
 
 /// A failed call, classified by STS's `Code` if there is one: throttling, for example, has the HTTP status of a bad
@@ -40,6 +41,9 @@ pub(crate) enum StsError {
     /// The connection failed or broke.
     #[error("STS cannot be reached")]
     Unreachable(#[source] reqwest::Error),
+    /// The proxy on the way made no connection.
+    #[error(transparent)]
+    Proxy(ProxyError),
     /// The attempt's time-out or the caller's deadline passed.
     #[error("STS did not answer in time")]
     TimedOut,
@@ -87,6 +91,7 @@ impl StsError {
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
             | Self::Unreachable(_)
+            | Self::Proxy(_)
             | Self::TimedOut
             // Not a decision of STS, for example empty credentials or a proxy's error page.
             | Self::InvalidResponse { .. } => true,
@@ -110,6 +115,7 @@ impl StsError {
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
             | Self::Unreachable(_)
+            | Self::Proxy(_)
             | Self::TimedOut
             | Self::InvalidResponse { .. } => None,
         }
@@ -124,6 +130,7 @@ impl StsError {
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
             | Self::Unreachable(_)
+            | Self::Proxy(_)
             | Self::TimedOut
             | Self::InvalidResponse { .. } => None,
         }
@@ -138,7 +145,10 @@ impl StsError {
     /// Whether STS is down: no response, or a server error.
     pub(crate) fn is_an_outage(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Unreachable(_) | Self::TimedOut => true,
+            Self::Unavailable { .. }
+            | Self::Unreachable(_)
+            | Self::Proxy(_)
+            | Self::TimedOut => true,
             Self::Throttled { .. }
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
@@ -158,6 +168,8 @@ impl StsError {
         match self {
             Self::Unavailable { .. }
             | Self::Unreachable(_)
+            // The proxy may allow another host, or another endpoint may need no proxy.
+            | Self::Proxy(_)
             | Self::TimedOut
             | Self::InvalidResponse { .. } => true,
             Self::Throttled { .. }
@@ -176,6 +188,7 @@ impl StsError {
             Self::ClockSkewed { .. } => "clock_skewed",
             Self::Refused { refusal, .. } => refusal.reason().label(),
             Self::Unreachable(_) => "unreachable",
+            Self::Proxy(error) => error.kind(),
             Self::TimedOut => "timed_out",
             Self::InvalidResponse { .. } => "invalid_response",
         }
@@ -190,6 +203,7 @@ impl StsError {
             | Self::ClockSkewed { .. }
             | Self::Refused { .. }
             | Self::Unreachable(_)
+            | Self::Proxy(_)
             | Self::TimedOut
             | Self::InvalidResponse { .. } => None,
         }
@@ -204,7 +218,7 @@ impl StsError {
             | Self::ClockSkewed { request_id, .. }
             | Self::Refused { request_id, .. }
             | Self::InvalidResponse { request_id, .. } => request_id.as_ref(),
-            Self::Unreachable(_) | Self::TimedOut => None,
+            Self::Unreachable(_) | Self::Proxy(_) | Self::TimedOut => None,
         };
         id.map(RequestId::as_str)
     }

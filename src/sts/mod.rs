@@ -33,7 +33,7 @@ pub(crate) use client::{StsClient, StsSettings};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use error::StsError;
-pub(crate) use probe::{ProbeError, ProbeResult, probe};
+pub(crate) use probe::{ProbeError, ProbeResult, ProbeRoute, probe};
 pub(crate) use refusal::Reason;
 #[cfg(test)]
 pub(crate) use refusal::Refusal;

@@ -14,16 +14,25 @@ use super::client::{self, StsSettings, TlsProblem};
 use super::endpoint::Endpoint;
 use super::response_body::ResponseBody;
 use super::sts_clock;
+use crate::outbound::{Egress, ProxyAddress, ProxyError};
 
 /// The response of an endpoint to an unsigned request.
 #[derive(Debug)]
 pub(crate) struct ProbeResult {
-    /// The first of its addresses that accepted a connection.
-    pub(crate) address: SocketAddr,
+    pub(crate) route: ProbeRoute,
     /// The time of its clock.
     pub(crate) shows: Option<DateTime<Utc>>,
     /// Whether Alibaba's gateway answered, and not a proxy or another server.
     pub(crate) is_an_api: bool,
+}
+
+/// How the endpoint was reached.
+#[derive(Debug)]
+pub(crate) enum ProbeRoute {
+    /// The first of its addresses that accepted a connection.
+    Direct(SocketAddr),
+    /// The proxy resolved its name.
+    Proxy(ProxyAddress),
 }
 
 /// The step that failed.
@@ -33,6 +42,8 @@ pub(crate) enum ProbeError {
     Name(#[source] io::Error),
     #[error("it takes no connection")]
     Connection(#[source] io::Error),
+    #[error(transparent)]
+    Proxy(ProxyError),
     #[error(transparent)]
     Certificates(#[from] TlsProblem),
     #[error("TLS fails")]
@@ -47,23 +58,15 @@ pub(crate) enum ProbeError {
 pub(crate) async fn probe(
     endpoint: &Endpoint,
     settings: &StsSettings,
+    egress: &Egress,
 ) -> Result<ProbeResult, ProbeError> {
     let (connect, attempt) = (settings.connect_timeout, settings.attempt_timeout);
     let url = endpoint.url();
-    let port = url.port_or_known_default().expect("both schemes have a port");
-    let host = endpoint.host().trim_matches(['[', ']']);
-    let addresses = timeout(connect, lookup_host((host, port))).await;
-    let addresses: Vec<_> = addresses
-        .map_err(|_| ProbeError::Slow("looking up its name", connect))?
-        .map_err(ProbeError::Name)?
-        .collect();
-    let connected = timeout(connect, TcpStream::connect(&*addresses)).await;
-    let address = connected
-        .map_err(|_| ProbeError::Slow("connecting to it", connect))?
-        .and_then(|stream| stream.peer_addr())
-        .map_err(ProbeError::Connection)?;
-
-    let http = client::http(connect, endpoint.is_encrypted())?;
+    let route = match egress.proxy_for(url) {
+        Some(proxy) => ProbeRoute::Proxy(proxy.clone()),
+        None => ProbeRoute::Direct(connected(endpoint, connect).await?),
+    };
+    let http = client::http(egress, connect, endpoint.is_encrypted())?;
     let mut asked = url.clone();
     asked.set_query(Some("Action=GetCallerIdentity&Format=JSON&Version=2015-04-01"));
     let exchange = async {
@@ -73,16 +76,35 @@ pub(crate) async fn probe(
         let body = client::read(&mut response).await.unwrap_or_default();
         let is_an_api =
             ResponseBody::parse(&body).is_ok_and(|answer| answer.request_id().is_some());
-        Ok(ProbeResult { address, shows, is_an_api })
+        Ok(ProbeResult { route, shows, is_an_api })
     };
-    timeout(attempt, exchange).await.map_err(|_| ProbeError::Slow("its answer", attempt))?.map_err(
-        |error: reqwest::Error| {
-            // A TCP connection just succeeded, so a failure to connect is one of TLS.
-            let tls = error.is_connect() && endpoint.is_encrypted();
-            let error = error.without_url();
-            if tls { ProbeError::Tls(error) } else { ProbeError::Http(error) }
-        },
-    )
+    let answer = timeout(attempt, exchange).await;
+    answer.map_err(|_| ProbeError::Slow("its answer", attempt))?.map_err(|error: reqwest::Error| {
+        match egress.proxy_error(error) {
+            Ok(error) => ProbeError::Proxy(error),
+            // A connection just succeeded, or the proxy made one, so a failure to connect is one of TLS.
+            Err(error) if error.is_connect() && endpoint.is_encrypted() => {
+                ProbeError::Tls(error.without_url())
+            }
+            Err(error) => ProbeError::Http(error.without_url()),
+        }
+    })
+}
+
+/// The first address of the endpoint that accepts a connection.
+async fn connected(endpoint: &Endpoint, limit: Duration) -> Result<SocketAddr, ProbeError> {
+    let port = endpoint.url().port_or_known_default().expect("both schemes have a port");
+    let host = endpoint.host().trim_matches(['[', ']']);
+    let addresses = timeout(limit, lookup_host((host, port))).await;
+    let addresses: Vec<_> = addresses
+        .map_err(|_| ProbeError::Slow("looking up its name", limit))?
+        .map_err(ProbeError::Name)?
+        .collect();
+    let connected = timeout(limit, TcpStream::connect(&*addresses)).await;
+    connected
+        .map_err(|_| ProbeError::Slow("connecting to it", limit))?
+        .and_then(|stream| stream.peer_addr())
+        .map_err(ProbeError::Connection)
 }
 
 #[cfg(test)]
@@ -102,7 +124,7 @@ mod tests {
             attempt_timeout: Duration::from_secs(5),
             max_attempts: NonZeroU32::MIN,
         };
-        probe(&endpoint, &settings).await
+        probe(&endpoint, &settings, &Egress::default()).await
     }
 
     #[tokio::test]

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use super::error::StsError;
 use crate::backoff::Backoff;
+use crate::outbound::ProxyError;
 
 /// The longest wait between two attempts, unless STS asks for a longer one: an app waits for the response.
 const LONGEST: Duration = Duration::from_secs(5);
@@ -81,9 +82,12 @@ impl Retries {
             StsError::InvalidResponse { .. } => {
                 (!replace(&mut self.response_was_retried, true)).then(|| FAILED.wait_after(number))
             }
-            StsError::Unavailable { .. } | StsError::Unreachable(_) | StsError::TimedOut => {
-                Some(FAILED.wait_after(number))
-            }
+            // A proxy may lock a user after some wrong passwords.
+            StsError::Proxy(ProxyError::Authentication { .. }) => None,
+            StsError::Unavailable { .. }
+            | StsError::Unreachable(_)
+            | StsError::Proxy(ProxyError::Unreachable { .. } | ProxyError::Refused { .. })
+            | StsError::TimedOut => Some(FAILED.wait_after(number)),
         }
     }
 }

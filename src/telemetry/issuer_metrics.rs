@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 use tokio::time::Instant;
 
+use crate::outbound::PROXY_ERROR_KINDS;
+
 /// Metrics of issuers' keys. Clones share their values.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IssuerMetrics {
@@ -23,8 +25,11 @@ pub(crate) struct IssuerMetrics {
 }
 
 /// Every outcome of a fetch.
-const FETCH_OUTCOMES: [&str; 10] = [
+const FETCH_OUTCOMES: [&str; 13] = [
     "success",
+    PROXY_ERROR_KINDS[0],
+    PROXY_ERROR_KINDS[1],
+    PROXY_ERROR_KINDS[2],
     "tls",
     "unreachable",
     "timed_out",

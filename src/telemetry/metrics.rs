@@ -21,7 +21,7 @@ const LATENCY_BOUNDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 /// Every reason of a 5xx. Created at zero: an alert on the first one needs the zero before it.
-const FAILURES: [&str; 19] = [
+const FAILURES: [&str; 20] = [
     "audit_failing",
     "audit_full",
     "audit_stalled",
@@ -41,6 +41,7 @@ const FAILURES: [&str; 19] = [
     "sts_timed_out",
     "sts_unavailable",
     "sts_unreachable",
+    "sts_proxy",
 ];
 
 /// One server's metrics. Not global, so that servers in one process count separately.
@@ -310,6 +311,7 @@ mod tests {
         tls_certificate_expiry_timestamp_seconds gauge
         tls_handshakes_failed counter
         tokens_vended counter
+        trace_failed_exports counter
         trace_spans counter
         vend_breaker_open gauge
         vend_budget_rate gauge

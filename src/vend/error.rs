@@ -62,6 +62,7 @@ impl VendError {
                 StsError::ClockSkewed { .. } => "sts_clock_skewed",
                 StsError::Refused { .. } => "sts_refused",
                 StsError::Unreachable(_) => "sts_unreachable",
+                StsError::Proxy(_) => "sts_proxy",
                 StsError::TimedOut => "sts_timed_out",
                 StsError::InvalidResponse { .. } => "sts_invalid_response",
             },

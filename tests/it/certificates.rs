@@ -31,6 +31,11 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
+    /// Its own certificate.
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
     pub(crate) fn signed(&self, params: &CertificateParams) -> Signed {
         let key = KeyPair::generate().unwrap();
         let chain = params.signed_by(&key, &self.issuer).unwrap().pem();

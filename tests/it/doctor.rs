@@ -304,9 +304,9 @@ async fn a_broken_fallback_is_found_while_the_other_endpoint_works() {
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
-         fix: allow outgoing connections to it, usually port 443; HTTP_PROXY and similar variables are ignored
+         fix: allow outgoing connections to it, usually port 443, or name a proxy in `egress.proxy`; HTTPS_PROXY and similar variables are not read
 failed   endpoint 127.0.0.1: TLS fails: error sending request: client error (Connect): received corrupt message of type InvalidContentType
-         fix: if a proxy terminates TLS, its certificate is not trusted; otherwise check the system's certificates
+         fix: if something on the way terminates TLS, its certificate authority is not trusted: name it in `egress.ca_file`; otherwise check the system's certificates
 ok       endpoint 127.0.0.1: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
@@ -320,7 +320,7 @@ appserver: 2 checks failed
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
-         fix: allow outgoing connections to it, usually port 443; HTTP_PROXY and similar variables are ignored
+         fix: allow outgoing connections to it, usually port 443, or name a proxy in `egress.proxy`; HTTPS_PROXY and similar variables are not read
 skipped  clock: no endpoint answered
 skipped  identity: no endpoint answered
 skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with

@@ -12,7 +12,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     #[rustfmt::skip]
     let table: &[(&str, &[&str])] = &[
         ("backoff", &[]),
-        ("outbound", &[]),
+        ("outbound", &["domain"]),
         ("telemetry", &["outbound", "domain"]),
         ("audit", &["vend", "domain"]),
         ("sts", &["backoff", "outbound", "policy", "domain"]),
@@ -25,16 +25,16 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("grant", &["auth", "sts", "policy", "domain"]),
         ("server", &["auth", "limit", "domain"]),
         ("http", &["server", "audit", "auth", "limit", "grant", "vend", "store", "sts", "policy", "domain"]),
-        ("config", &["server", "http", "audit", "auth", "limit", "grant", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
-        ("app", &["backoff", "config", "limit", "server", "http", "audit", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
+        ("config", &["outbound", "server", "http", "audit", "auth", "limit", "grant", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
+        ("app", &["backoff", "config", "outbound", "limit", "server", "http", "audit", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
-        ("doctor", &["config", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
+        ("doctor", &["config", "outbound", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // A plan begins with settings, too.
         ("setup", &["config", "grant", "upstream", "policy", "domain"]),
         ("dev", &["config", "emulator", "domain"]),
         ("cli", &["app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
-        ("bench", &["config", "http", "auth", "grant", "limit", "vend", "store", "seal", "sts", "policy", "domain"]),
+        ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "sts", "policy", "domain"]),
         ("main", &["cli"]),
     ];
     table

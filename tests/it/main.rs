@@ -17,6 +17,7 @@ mod crowd;
 mod doctor;
 mod document;
 mod documentation;
+mod egress;
 mod failures;
 mod fleet;
 mod foreign_redis;

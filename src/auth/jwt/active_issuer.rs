@@ -12,6 +12,7 @@ use super::issuer::Issuer;
 use super::jwks::Jwks;
 use super::jwks_refresher::JwksRefresher;
 use super::refresh_trigger::RefreshTrigger;
+use crate::outbound::Egress;
 use crate::telemetry::IssuerMetrics;
 use appserver_domain::clock::Clock;
 
@@ -38,12 +39,13 @@ impl ActiveIssuer {
     pub(super) fn start(
         issuer: Issuer,
         before: Option<&Self>,
+        egress: &Egress,
         clock: &Clock,
         metrics: &IssuerMetrics,
     ) -> Result<Self, IssuerTlsError> {
         let supply = match before.filter(|before| before.issuer.has_keys_of(&issuer)) {
             Some(before) => Arc::clone(&before.supply),
-            None => Arc::new(JwksSource::start(&issuer, clock, metrics)?),
+            None => Arc::new(JwksSource::start(&issuer, egress, clock, metrics)?),
         };
         Ok(Self { issuer, supply })
     }
@@ -75,6 +77,7 @@ impl ActiveIssuer {
 impl JwksSource {
     fn start(
         issuer: &Issuer,
+        egress: &Egress,
         clock: &Clock,
         metrics: &IssuerMetrics,
     ) -> Result<Self, IssuerTlsError> {
@@ -89,7 +92,12 @@ impl JwksSource {
         let trigger = Arc::new(RefreshTrigger::default());
         let refresher = JwksRefresher {
             id: issuer.id.to_string(),
-            fetcher: Fetcher::new(from, issuer.name.clone(), issuer.algorithms.clone())?,
+            fetcher: Fetcher::new(
+                from,
+                issuer.name.clone(),
+                issuer.algorithms.clone(),
+                egress.clone(),
+            )?,
             refresh_policy,
             ring: Arc::clone(&ring),
             trigger: Arc::clone(&trigger),

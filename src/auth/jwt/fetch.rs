@@ -14,7 +14,7 @@ use super::address::KeyAddress;
 use super::configured_keys::{ConfiguredKeys, JwksEndpoint};
 use super::issuer::Issuer;
 use super::jwks::{Jwks, KeyProblem, without_mark};
-use crate::outbound::{self, BodyError};
+use crate::outbound::{self, BodyError, Egress, ProxyError};
 
 /// For DNS, connection and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -27,6 +27,7 @@ const LONGEST_ANSWER: usize = 256 * 1024;
 #[derive(Debug)]
 pub(super) struct Fetcher {
     http: reqwest::Client,
+    egress: Egress,
     from: JwksEndpoint,
     /// `iss`, which a discovery document must repeat exactly.
     issuer: String,
@@ -43,6 +44,8 @@ pub(crate) struct IssuerTlsError(#[source] reqwest::Error);
 pub(crate) enum FetchProblem {
     #[error(transparent)]
     Tls(#[from] IssuerTlsError),
+    #[error(transparent)]
+    Proxy(ProxyError),
     #[error("the issuer cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error(
@@ -72,6 +75,7 @@ impl FetchProblem {
     pub(super) fn kind(&self) -> &'static str {
         match self {
             Self::Tls(_) | Self::Handshake(_) => "tls",
+            Self::Proxy(error) => error.kind(),
             Self::Unreachable(_) => "unreachable",
             Self::TimedOut => "timed_out",
             Self::Status(_) => "status",
@@ -86,9 +90,10 @@ impl FetchProblem {
 
 impl Issuer {
     /// Fetches the issuer's keys once, if they are fetched at all; for `appserver doctor`.
-    pub(crate) async fn fetched_keys(&self) -> Result<Option<Jwks>, FetchProblem> {
+    pub(crate) async fn fetched_keys(&self, egress: &Egress) -> Result<Option<Jwks>, FetchProblem> {
         let ConfiguredKeys::Fetched(from, _) = &self.keys else { return Ok(None) };
-        let fetcher = Fetcher::new(from.clone(), self.name.clone(), self.algorithms.clone())?;
+        let (issuer, algorithms) = (self.name.clone(), self.algorithms.clone());
+        let fetcher = Fetcher::new(from.clone(), issuer, algorithms, egress.clone())?;
         Ok(Some(fetcher.fetch().await?))
     }
 }
@@ -98,13 +103,15 @@ impl Fetcher {
         from: JwksEndpoint,
         issuer: String,
         algorithms: Vec<SignatureAlgorithm>,
+        egress: Egress,
     ) -> Result<Self, IssuerTlsError> {
-        let http = outbound::client(from.address().is_encrypted())
+        let http = egress
+            .client(from.address().is_encrypted())
             .connect_timeout(CONNECT_TIMEOUT)
             // The next fetch is minutes away; servers close idle connections sooner.
             .pool_max_idle_per_host(0);
         let http = http.build().map_err(IssuerTlsError)?;
-        Ok(Self { http, from, issuer, algorithms })
+        Ok(Self { http, egress, from, issuer, algorithms })
     }
 
     pub(super) fn address(&self) -> &KeyAddress {
@@ -146,7 +153,9 @@ impl Fetcher {
     async fn get(&self, address: &KeyAddress) -> Result<Vec<u8>, FetchProblem> {
         let request = self.http.get(address.url().clone());
         let request = request.header(ACCEPT, HeaderValue::from_static("application/json"));
-        let response = request.send().await.map_err(unreachable)?;
+        let response = request.send().await.map_err(|error| {
+            self.egress.proxy_error(error).map_or_else(unreachable, FetchProblem::Proxy)
+        })?;
         match response.status().as_u16() {
             200 => read(response).await,
             other => Err(FetchProblem::Status(other)),

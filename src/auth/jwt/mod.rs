@@ -33,6 +33,7 @@ use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Caller;
+use crate::outbound::Egress;
 use crate::telemetry::IssuerMetrics;
 use active_issuer::ActiveIssuer;
 use appserver_domain::clock::{Clock, Moment};
@@ -46,7 +47,7 @@ pub(crate) use address::KeyAddress;
 pub(crate) use claim_path::ClaimPath;
 pub(crate) use claims::{ClaimKind, ClaimRule, NamedClaim};
 pub(crate) use configured_keys::{ConfiguredKeys, JwksEndpoint, RefreshPolicy};
-pub(crate) use fetch::IssuerTlsError;
+pub(crate) use fetch::{FetchProblem, IssuerTlsError};
 pub(crate) use issuer::{Issuer, SubjectType};
 pub(crate) use jwks::Jwks;
 use problem::JwtProblem;
@@ -100,6 +101,7 @@ impl Issuers {
     pub(crate) fn new(
         issuers: Vec<Issuer>,
         previous: Option<&Self>,
+        egress: &Egress,
         clock: &Clock,
         metrics: &IssuerMetrics,
     ) -> Result<Self, IssuerTlsError> {
@@ -109,7 +111,7 @@ impl Issuers {
                 Some(live) if live.issuer == issuer => Arc::clone(live),
                 before => {
                     let before = before.map(|before| &**before);
-                    Arc::new(ActiveIssuer::start(issuer, before, clock, metrics)?)
+                    Arc::new(ActiveIssuer::start(issuer, before, egress, clock, metrics)?)
                 }
             };
             Ok((live.issuer.name.clone(), live))

@@ -6,6 +6,7 @@ pub(super) mod admin;
 pub(super) mod audit;
 pub(super) mod claims;
 pub(super) mod clients;
+pub(super) mod egress;
 pub(super) mod grants;
 pub(super) mod identity;
 pub(super) mod issuer_keys;
@@ -29,6 +30,7 @@ use std::collections::BTreeMap;
 use admin::RawAdmin;
 use audit::RawAudit;
 use clients::RawClient;
+use egress::RawEgress;
 use grants::RawGrant;
 use issuers::RawIssuer;
 use limits::RawFailures;
@@ -52,6 +54,7 @@ pub(super) struct RawSettings {
     pub(super) reload: RawReload,
     pub(super) audit: RawAudit,
     pub(super) tracing: RawTracing,
+    pub(super) egress: RawEgress,
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
     pub(super) store: RawStore,

@@ -4,6 +4,7 @@ mod all_at_once;
 mod audit;
 mod connections;
 mod disjoint_callers;
+mod egress;
 mod identity;
 mod issuer_keys;
 mod limits;

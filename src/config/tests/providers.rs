@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::{ConfiguredKeys, Issuers};
+use crate::outbound::Egress;
 use crate::telemetry::IssuerMetrics;
 use appserver_domain::clock::Clock;
 
@@ -39,7 +40,9 @@ impl World {
         let settings =
             load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production).unwrap();
         let (clock, metrics) = (Clock::manual(now()), IssuerMetrics::default());
-        let issuers = Issuers::new(settings.rules.issuers, None, &clock, &metrics).unwrap();
+        let issuers =
+            Issuers::new(settings.rules.issuers, None, &Egress::default(), &clock, &metrics)
+                .unwrap();
         Self { key, issuers }
     }
 

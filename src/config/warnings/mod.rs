@@ -4,7 +4,7 @@ mod redundant;
 mod short_lived;
 mod unusable;
 
-pub(super) use redundant::{repeated_grants, unread_variables, unused_roles};
+pub(super) use redundant::{repeated_grants, unread_proxies, unread_variables, unused_roles};
 
 use super::problems::Problem;
 use super::sections::clients::ResolvedClient;

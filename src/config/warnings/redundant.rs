@@ -89,3 +89,19 @@ pub(in crate::config) fn unread_variables(environment: &Environment) -> Vec<Prob
     };
     environment.keys().filter(is_meant).map(problem).collect()
 }
+
+/// Variables by which other programs choose a proxy. Their values, which may contain passwords, are not repeated.
+pub(in crate::config) fn unread_proxies(environment: &Environment) -> Vec<Problem> {
+    const NAMES: [&str; 3] = ["https_proxy", "http_proxy", "all_proxy"];
+    let is_set = |(name, value): &(&String, &String)| {
+        NAMES.contains(&name.to_ascii_lowercase().as_str()) && !value.is_empty()
+    };
+    let problem = |(name, _): (&String, &String)| {
+        Problem {
+        path: name.clone(),
+        message: "this variable is not read: outgoing connections use the proxy in `egress.proxy`, and none if that is empty"
+            .to_owned(),
+    }
+    };
+    environment.iter().filter(is_set).map(problem).collect()
+}

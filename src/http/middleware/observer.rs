@@ -386,7 +386,14 @@ mod tests {
         };
         let key = appserver_domain::AccessKey::new("testid", "testsecret".into()).unwrap();
         let key = appserver_domain::SigningCredentials::of_key(key, None);
-        let sts = StsClient::new(settings, key, Clock::system(), Arc::clone(&metrics)).unwrap();
+        let sts = StsClient::new(
+            settings,
+            crate::outbound::Egress::default(),
+            key,
+            Clock::system(),
+            Arc::clone(&metrics),
+        )
+        .unwrap();
         Arc::new(Api {
             rules: ArcSwap::from_pointee(Rules {
                 authenticator: Authenticator::new(Default::default(), Issuers::default()),

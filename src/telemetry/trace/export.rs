@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::span::attribute;
 use super::{Collector, TraceSettings};
-use crate::outbound::{self, BodyError};
+use crate::outbound::{self, BodyError, Egress, ProxyError};
 use crate::telemetry::{SpanOutcome, TraceMetrics, with_causes};
 
 /// The most spans of one export.
@@ -40,6 +40,7 @@ pub(crate) struct Exporter {
     max_batch: usize,
     collector: Collector,
     http: Client,
+    egress: Egress,
     timeout: Duration,
     resource: Resource,
     metrics: TraceMetrics,
@@ -52,21 +53,38 @@ pub(crate) struct Exporter {
 enum ExportError {
     #[error("the collector did not answer in time")]
     TimedOut,
+    #[error(transparent)]
+    Proxy(ProxyError),
     #[error("the collector cannot be reached")]
     Unreachable(#[source] reqwest::Error),
     #[error("the collector answered {0}")]
     Refused(StatusCode),
 }
 
+impl ExportError {
+    /// The label of the error in metrics and logs, one of [`TraceMetrics`]'s.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed_out",
+            Self::Proxy(error) => error.kind(),
+            Self::Unreachable(_) => "unreachable",
+            Self::Refused(_) => "status",
+        }
+    }
+}
+
 impl Exporter {
     pub(super) fn new(
         settings: TraceSettings,
+        egress: Egress,
         queued: mpsc::Receiver<OtlpSpan>,
         metrics: TraceMetrics,
     ) -> Result<Self, reqwest::Error> {
-        let http = outbound::client(settings.collector.is_encrypted())
+        let http = egress
+            .client(settings.collector.is_encrypted())
             .default_headers(settings.headers)
-            .connect_timeout(settings.timeout);
+            // Before the export's own limit, so that a proxy that hangs is named.
+            .connect_timeout(settings.timeout * 3 / 4);
         let text = |key, text: &str| attribute(key, Value::StringValue(text.to_owned()));
         let resource = Resource {
             attributes: vec![
@@ -82,6 +100,7 @@ impl Exporter {
             max_batch: MAX_BATCH.min(settings.max_queued),
             collector: settings.collector,
             http: http.build()?,
+            egress,
             timeout: settings.timeout,
             resource,
             metrics,
@@ -138,9 +157,12 @@ impl Exporter {
             }
             Err(error) => {
                 self.metrics.spans(SpanOutcome::ExportFailed, count);
+                self.metrics.export_failed(error.kind());
                 if !std::mem::replace(&mut self.failing, true) {
+                    let kind = error.kind();
                     let error: &dyn Error = &error;
                     tracing::warn!(
+                        error.kind = kind,
                         error.cause = with_causes(error),
                         "spans cannot be exported; they are dropped and counted until they can be"
                     );
@@ -165,7 +187,10 @@ impl Exporter {
         let request = ExportTraceServiceRequest { resource_spans: vec![of_resource] };
         let request = self.http.post(self.collector.traces()).body(request.encode_to_vec());
         let request = request.header(CONTENT_TYPE, "application/x-protobuf");
-        let mut response = request.send().await.map_err(ExportError::Unreachable)?;
+        let mut response = request.send().await.map_err(|error| {
+            let error = self.egress.proxy_error(error);
+            error.map_or_else(ExportError::Unreachable, ExportError::Proxy)
+        })?;
         if !response.status().is_success() {
             return Err(ExportError::Refused(response.status()));
         }

@@ -15,6 +15,7 @@ use reqwest::header::HeaderMap;
 use tokio::sync::mpsc;
 
 use super::{SpanOutcome, TraceMetrics};
+use crate::outbound::Egress;
 use appserver_domain::clock::Clock;
 use parent::Parent;
 
@@ -57,12 +58,13 @@ impl Traces {
     /// The source of spans and their exporter, which must be run.
     pub(crate) fn to(
         settings: TraceSettings,
+        egress: Egress,
         clock: Clock,
         metrics: TraceMetrics,
     ) -> Result<(Self, Exporter), reqwest::Error> {
         let (queue, queued) = mpsc::channel(settings.max_queued);
         let TraceSettings { sample_ratio, trust_remote_parent, .. } = settings;
-        let exporter = Exporter::new(settings, queued, metrics.clone())?;
+        let exporter = Exporter::new(settings, egress, queued, metrics.clone())?;
         let tracer = Tracer { sample_ratio, trust_remote_parent, queue, clock, metrics };
         Ok((Self(Some(Arc::new(tracer))), exporter))
     }

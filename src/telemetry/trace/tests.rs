@@ -20,7 +20,8 @@ fn settings(sample_ratio: f64, trust_remote_parent: bool) -> TraceSettings {
 
 fn traces(settings: TraceSettings) -> (Traces, Exporter, TraceMetrics) {
     let metrics = TraceMetrics::default();
-    let (traces, exporter) = Traces::to(settings, Clock::system(), metrics.clone()).unwrap();
+    let (clock, egress) = (Clock::system(), Egress::default());
+    let (traces, exporter) = Traces::to(settings, egress, clock, metrics.clone()).unwrap();
     (traces, exporter, metrics)
 }
 

@@ -15,7 +15,7 @@ use super::*;
 const DESCRIPTION: &str = "/.well-known/openid-configuration";
 
 fn fetcher(site: &Site, from: JwksEndpoint) -> Fetcher {
-    Fetcher::new(from, site.origin.clone(), algorithms(&["ES256"])).unwrap()
+    Fetcher::new(from, site.origin.clone(), algorithms(&["ES256"]), Egress::default()).unwrap()
 }
 
 /// The outcome of a fetch: `success`, or the problem's kind.

@@ -30,6 +30,7 @@ fn a_public_key_is_not_accepted_as_an_hmac_secret() {
     let issuers = Issuers::new(
         vec![asymmetric, symmetric],
         None,
+        &Egress::default(),
         &Clock::manual(now()),
         &IssuerMetrics::default(),
     )

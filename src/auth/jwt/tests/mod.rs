@@ -72,7 +72,7 @@ fn algorithms(names: &[&str]) -> Vec<SignatureAlgorithm> {
 /// A single issuer, without a previous configuration.
 fn issuers(issuer: Issuer) -> Issuers {
     let clock = Clock::manual(now());
-    Issuers::new(vec![issuer], None, &clock, &IssuerMetrics::default()).unwrap()
+    Issuers::new(vec![issuer], None, &Egress::default(), &clock, &IssuerMetrics::default()).unwrap()
 }
 
 fn good() -> Value {

@@ -15,7 +15,7 @@ impl Loader {
     }
 
     fn load(&self, issuers: Vec<Issuer>, previous: Option<&Issuers>) -> Issuers {
-        Issuers::new(issuers, previous, &self.clock, &self.metrics).unwrap()
+        Issuers::new(issuers, previous, &Egress::default(), &self.clock, &self.metrics).unwrap()
     }
 }
 

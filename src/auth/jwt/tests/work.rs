@@ -18,7 +18,8 @@ impl Work {
     pub(super) fn begin(issuer: Issuer) -> Self {
         let (clock, metrics) = (Clock::manual(now()), IssuerMetrics::default());
         let name = issuer.name.clone();
-        let issuers = Issuers::new(vec![issuer], None, &clock, &metrics).unwrap();
+        let issuers =
+            Issuers::new(vec![issuer], None, &Egress::default(), &clock, &metrics).unwrap();
         Self { issuers: Arc::new(issuers), clock, metrics, name }
     }
 

@@ -1,9 +1,22 @@
-//! Outgoing HTTP: one place that builds clients and reads response bodies up to a limit.
+//! Outgoing HTTP: the only place that builds clients. Also reads response bodies up to a limit.
+
+mod egress;
+mod no_proxy;
+mod proxy;
+mod proxy_error;
 
 use reqwest::{Client, ClientBuilder, Response};
 
+pub(crate) use egress::{Egress, EgressByTarget, certificates};
+pub(crate) use no_proxy::NoProxyEntry;
+pub(crate) use proxy::{Proxy, ProxyAddress, authorization};
+pub(crate) use proxy_error::{PROXY_ERROR_KINDS, ProxyError};
+
 /// A builder of clients that send a request to the host of its URL and to no other, and send it once: it ignores
 /// `HTTP_PROXY`, follows no redirect and does not retry by itself, since requests carry signatures, keys or nonces.
+///
+/// For targets that a proxy must never see, such as this machine and instance metadata; [`Egress::client`] is for all
+/// others.
 ///
 /// `verifies_tls` is whether any URL is `https`. Without one the system's certificates are neither needed nor loaded; a
 /// container may have none.
