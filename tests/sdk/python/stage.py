@@ -17,6 +17,7 @@ APPSERVER = os.environ["APPSERVER_URL"]
 ADMIN = os.environ["ADMIN_URL"]
 STS = os.environ["STS_URL"]
 OSS = os.environ["OSS_URL"]
+METADATA = os.environ["METADATA_URL"]
 
 BUCKET = "sample-bucket"
 REGION = "cn-hangzhou"
