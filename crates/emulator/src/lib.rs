@@ -6,6 +6,7 @@
 mod connections;
 mod control;
 mod demo_issuer;
+mod gateway;
 mod metadata;
 mod oss;
 mod percent;

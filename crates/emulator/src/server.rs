@@ -10,17 +10,22 @@ use tokio_util::sync::CancellationToken;
 
 use super::connections;
 use super::control::{self, EmulatorControl};
+use super::gateway::{self, Gateway, Nonces, Service};
 use super::metadata::{self, Instance, Metadata};
 use super::oss::{self, BucketSettings, Identities, Oss, Store};
+use super::ram::{IssuerKeys, SharedRam, TokenKey};
 use super::settings::EmulatorSettings;
-use super::sts::{self, Gateway, Nonces, Sts};
+use super::sts::Sts;
 use appserver_domain::clock::Clock;
 
 /// An emulated STS, and optionally an emulated OSS and metadata server. They are bound at once and answer from [`Emulator::serve`] on.
 pub struct Emulator {
     listener: TcpListener,
     addr: SocketAddr,
-    sts: Sts,
+    ram: Arc<SharedRam>,
+    token_key: TokenKey,
+    issuer_keys: IssuerKeys,
+    control: EmulatorControl,
     buckets: Vec<BucketSettings>,
     oss: Option<OssServer>,
     instance: Instance,
@@ -65,9 +70,19 @@ impl Emulator {
         let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
         let EmulatorSettings { ram, token_key, buckets, issuer_keys, instance } = settings;
-        let gateway = Gateway { ram: Arc::new(ram), token_key, nonces: Nonces::default() };
-        let sts = Sts { gateway, control: EmulatorControl::new(clock), issuer_keys };
-        Ok(Self { listener, addr, sts, buckets, oss: None, instance, metadata: None })
+        let (ram, control) = (Arc::new(SharedRam::new(ram)), EmulatorControl::new(clock));
+        Ok(Self {
+            listener,
+            addr,
+            ram,
+            token_key,
+            issuer_keys,
+            control,
+            buckets,
+            oss: None,
+            instance,
+            metadata: None,
+        })
     }
 
     /// Adds an OSS on its own loopback address; port 0 chooses a free one. Objects are stored in the folder, or without one in
@@ -82,8 +97,8 @@ impl Emulator {
         let control = self.control();
         let buckets = std::mem::take(&mut self.buckets);
         let store = Store::open(buckets, data, control.now()).map_err(OssProblem::Data)?;
-        let Gateway { ram, token_key, .. } = &self.sts.gateway;
-        let identities = Identities { ram: Arc::clone(ram), token_key: token_key.clone() };
+        let identities =
+            Identities { ram: Arc::clone(&self.ram), token_key: self.token_key.clone() };
         self.oss = Some(OssServer { listener, addr, oss: Oss { identities, store, control } });
         Ok(self)
     }
@@ -92,8 +107,7 @@ impl Emulator {
     pub async fn with_metadata(mut self, addr: SocketAddr) -> io::Result<Self> {
         let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
-        let Gateway { ram, token_key, .. } = &self.sts.gateway;
-        let (ram, token_key) = (Arc::clone(ram), token_key.clone());
+        let (ram, token_key) = (Arc::clone(&self.ram), self.token_key.clone());
         let metadata = Metadata::new(self.instance.clone(), ram, token_key, self.control());
         self.metadata = Some(MetadataServer { listener, addr, metadata });
         Ok(self)
@@ -116,12 +130,29 @@ impl Emulator {
 
     /// Controls the emulator before and while it serves.
     pub fn control(&self) -> EmulatorControl {
-        self.sts.control.clone()
+        self.control.clone()
     }
 
     /// Serves until the shutdown; running calls then have two seconds to end.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let router = control::routes(self.sts.control.clone()).merge(sts::routes(self.sts));
+        let sts = Sts {
+            ram: Arc::clone(&self.ram),
+            token_key: self.token_key.clone(),
+            issuer_keys: self.issuer_keys,
+            faults: Arc::clone(&self.control.faults),
+        };
+        let sts = Service {
+            gateway: Gateway {
+                ram: self.ram,
+                token_key: self.token_key,
+                nonces: Nonces::default(),
+            },
+            product: sts,
+            faults: Arc::clone(&self.control.faults),
+            calls: Arc::clone(&self.control.calls),
+            clock: self.control.clock.clone(),
+        };
+        let router = control::routes(self.control).merge(gateway::routes(sts));
         let sts = connections::serve(self.listener, router, shutdown.clone());
         let oss_shutdown = shutdown.clone();
         let oss = async {

@@ -74,8 +74,8 @@ pub(crate) struct Pending {
 }
 
 impl Call {
-    /// A call to STS. Texts longer than any valid call's are truncated.
-    pub(crate) fn of_sts(
+    /// A call to STS or RAM. Texts longer than any valid call's are truncated.
+    pub(crate) fn of_rpc(
         at: DateTime<Utc>,
         method: &str,
         params: &BTreeMap<String, String>,
@@ -220,7 +220,7 @@ mod tests {
     }
 
     fn call(params: &BTreeMap<String, String>) -> Call {
-        Call::of_sts("2016-01-13T14:02:37Z".parse().unwrap(), "POST", params, "ID")
+        Call::of_rpc("2016-01-13T14:02:37Z".parse().unwrap(), "POST", params, "ID")
     }
 
     #[test]

@@ -6,7 +6,10 @@ mod emulator_control;
 mod faults;
 mod routes;
 
+pub(crate) use calls::Calls;
 pub use calls::{Call, Totals};
+pub(crate) use clock::MovableClock;
 pub use emulator_control::EmulatorControl;
+pub(crate) use faults::Faults;
 pub use faults::{ErrorStatus, Fault, NoErrorStatus, ScriptedFault};
 pub(crate) use routes::routes;

@@ -24,11 +24,3 @@ pub(crate) enum HttpTokens {
     /// Version 1 only, as before there were metadata tokens.
     Unsupported,
 }
-
-impl Instance {
-    /// The ARN and the name of its role.
-    pub(super) fn role(&self) -> Option<(&str, &str)> {
-        let arn = self.role_arn.as_deref()?;
-        Some((arn, arn.rsplit_once('/')?.1))
-    }
-}

@@ -18,7 +18,8 @@ use super::instance::{HttpTokens, Instance};
 use super::metadata_tokens::MetadataTokens;
 use super::role_credentials::{InstanceSession, RoleCredentials};
 use crate::control::{Call, EmulatorControl, Fault};
-use crate::ram::{Ram, Request as RamRequest, TokenKey, Trustee};
+use crate::gateway::format_time;
+use crate::ram::{Request as RamRequest, Role, SharedRam, TokenKey, Trustee};
 
 const TOKEN_PATH: &str = "/latest/api/token";
 const ROLE_PATH: &str = "/latest/meta-data/ram/security-credentials";
@@ -29,7 +30,7 @@ const ECS: &str = "ecs.aliyuncs.com";
 
 pub(crate) struct Metadata {
     instance: Instance,
-    ram: Arc<Ram>,
+    ram: Arc<SharedRam>,
     control: EmulatorControl,
     tokens: MetadataTokens,
     credentials: RoleCredentials,
@@ -80,7 +81,7 @@ async fn answer(State(metadata): State<Arc<Metadata>>, request: Request) -> Resp
 impl Metadata {
     pub(crate) fn new(
         instance: Instance,
-        ram: Arc<Ram>,
+        ram: Arc<SharedRam>,
         token_key: TokenKey,
         control: EmulatorControl,
     ) -> Self {
@@ -105,11 +106,11 @@ impl Metadata {
                 Answer::Refusal(StatusCode::FORBIDDEN)
             }
             Operation::GetRoleName => match self.role() {
-                Some((_, name)) => Answer::Text(name.to_owned()),
+                Some(role) => Answer::Text(role.name.clone()),
                 None => Answer::Refusal(StatusCode::NOT_FOUND),
             },
-            Operation::GetCredentials { role } => match self.role() {
-                Some((arn, name)) if name == role => self.document(arn, now, scripted_life),
+            Operation::GetCredentials { role: name } => match self.role() {
+                Some(role) if role.name == name => self.document(&role, now, scripted_life),
                 Some(_) | None => Answer::Refusal(StatusCode::NOT_FOUND),
             },
             Operation::Unknown => Answer::Refusal(StatusCode::NOT_FOUND),
@@ -141,25 +142,23 @@ impl Metadata {
         }
     }
 
-    /// The ARN and the name of the instance's role, if the role exists.
-    fn role(&self) -> Option<(&str, &str)> {
-        self.instance.role().filter(|(arn, _)| self.ram.roles.contains_key(*arn))
+    /// The instance's role, if it exists.
+    fn role(&self) -> Option<Arc<Role>> {
+        self.ram.load().roles.get(self.instance.role_arn.as_deref()?).cloned()
     }
 
     /// The document with the role's credentials; without them if the role does not trust ECS.
     fn document(
         &self,
-        role_arn: &str,
+        role: &Role,
         now: DateTime<Utc>,
         scripted_life: Option<TimeDelta>,
     ) -> Answer {
-        let request = RamRequest::new("sts:AssumeRole", role_arn);
-        let trusts_ecs = |role: &crate::ram::Role| {
-            role.trust.decide(Trustee::Service(ECS), &request).is_allowed()
-        };
-        let document = if self.ram.roles.get(role_arn).is_some_and(trusts_ecs) {
+        let arn = role.arn();
+        let request = RamRequest::new("sts:AssumeRole", &arn);
+        let document = if role.trust.parsed().decide(Trustee::Service(ECS), &request).is_allowed() {
             let InstanceSession { session, security_token, last_updated } =
-                self.credentials.at(now, role_arn, scripted_life);
+                self.credentials.at(now, role, scripted_life);
             json!({
                 "AccessKeyId": session.access_key_id,
                 "AccessKeySecret": session.access_key_secret.expose_secret(),
@@ -212,8 +211,4 @@ fn recorded(headers: &HeaderMap) -> BTreeMap<String, String> {
         ("ForwardedFor", text("x-forwarded-for")),
     ];
     recorded.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
-}
-
-fn format_time(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

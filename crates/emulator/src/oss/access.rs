@@ -1,11 +1,9 @@
 //! Access decisions by session policy, identity policy and bucket ACL, in OSS's order.
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 
 use super::error::Denied;
-use crate::ram::{Decision, Policy, Principal, Ram, Request, decide};
+use crate::ram::{Decision, Policy, Principal, Ram, Request};
 
 /// The ACL of a bucket: the access of everyone.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -88,10 +86,14 @@ pub(crate) fn decide_access(
         None => (None, None),
         Some(Principal::Root(account)) => (Some(account.as_str()), None),
         Some(Principal::User(user)) => {
-            (Some(user.account.as_str()), Some(attached(&user.policies, request)))
+            let decision = ram.decide(&user.account, &user.attached, request);
+            (Some(user.account.as_str()), Some(decision))
         }
-        Some(Principal::Session(session)) => match ram.roles.get(&session.role_arn) {
-            Some(role) => (Some(role.account.as_str()), Some(attached(&role.policies, request))),
+        Some(Principal::Session(session)) => match ram.role_of(session) {
+            Some(role) => {
+                let decision = ram.decide(&role.account, &role.attached, request);
+                (Some(role.account.as_str()), Some(decision))
+            }
             // Sessions of a deleted role are invalid.
             None => (None, Some(Decision::ImplicitlyDenied)),
         },
@@ -192,8 +194,4 @@ fn session_decision(principal: Option<&Principal>, request: &Request<'_>) -> Opt
     // STS accepts only valid policies; an unreadable one denies everything.
     let decision = Policy::parse(json).map(|policy| policy.decide(request));
     Some(decision.unwrap_or(Decision::ImplicitlyDenied))
-}
-
-fn attached(policies: &[Arc<Policy>], request: &Request<'_>) -> Decision {
-    decide(policies.iter().map(Arc::as_ref), request)
 }

@@ -1,20 +1,20 @@
 //! Finds the owner of an AccessKey, and the secret that the signature must match.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
 use super::error::OssError;
-use crate::ram::{Principal, Ram};
-use crate::ram::{TokenKey, TokenProblem};
+use crate::ram::{Principal, SharedRam, TokenKey, TokenProblem};
 
 /// How long an expired session is still reported as expired. The documentation says only that a long-expired one is unknown.
 const EXPIRED_KNOWN_FOR: TimeDelta = TimeDelta::hours(24);
 
 /// The AccessKeys and the token key.
 pub(crate) struct Identities {
-    pub(crate) ram: Arc<Ram>,
+    pub(crate) ram: Arc<SharedRam>,
     pub(crate) token_key: TokenKey,
 }
 
@@ -25,6 +25,7 @@ impl Identities {
         id: &str,
         token: Option<&str>,
         now: DateTime<Utc>,
+        source_ip: IpAddr,
     ) -> Result<(Principal, SecretString), OssError> {
         let session = token.map(|token| self.token_key.open(token, now));
         let session = match session {
@@ -44,11 +45,13 @@ impl Identities {
             Some(_) => Err(OssError::TokenOfAnotherKey),
             // A session's AccessKey without its token is not found.
             None => {
-                let key = self.ram.keys.get(id).ok_or(OssError::AccessKeyNotFound)?;
-                if !key.active {
+                let ram = self.ram.load();
+                let (key, principal) = ram.key(id).ok_or(OssError::AccessKeyNotFound)?;
+                // A key outside the networks of its policy is answered like a disabled one.
+                if !key.active || !key.admits(source_ip) {
                     return Err(OssError::AccessKeyInactive);
                 }
-                Ok((key.owner.clone().into(), key.secret.clone()))
+                Ok((principal, key.secret.clone()))
             }
         }
     }

@@ -50,7 +50,8 @@ impl RequestContext<'_> {
             }
         }
         let principal = self.signer.as_ref().map(|signer| &signer.principal);
-        let decision = decide_access(&identities.ram, principal, &request, Some(bucket.access()));
+        let decision =
+            decide_access(&identities.ram.load(), principal, &request, Some(bucket.access()));
         self.enforce(decision)
     }
 
@@ -63,7 +64,7 @@ impl RequestContext<'_> {
         let resource = format!("acs:oss:*:{account}:*");
         let request = self.request("oss:ListBuckets", &resource);
         let principal = self.signer.as_ref().map(|signer| &signer.principal);
-        let decision = decide_access(&identities.ram, principal, &request, None);
+        let decision = decide_access(&identities.ram.load(), principal, &request, None);
         self.enforce(decision)
     }
 

@@ -111,6 +111,7 @@ impl Oss {
                 &signed.access_key_id,
                 signed.token.as_deref(),
                 context.now,
+                context.source_ip,
             )?;
             let region = head.bucket.as_deref().and_then(|name| self.store.bucket(name));
             signed.check_scope(region.map(|bucket| bucket.region.as_str()))?;

@@ -25,6 +25,8 @@ pub struct Session {
     pub access_key_secret: SecretString,
     /// Such as `acs:ram::11223344:role/oss-readonly`.
     pub role_arn: String,
+    /// The role's id, which a role of the same name that is created later does not have.
+    pub role_id: String,
     /// `RoleSessionName`.
     pub session_name: String,
     /// The JSON of the session policy; without one the session has all permissions of its role.
@@ -84,6 +86,7 @@ impl TokenKey {
             access_key_id: &session.access_key_id,
             access_key_secret: session.access_key_secret.expose_secret(),
             role_arn: &session.role_arn,
+            role_id: &session.role_id,
             session_name: &session.session_name,
             policy: session.policy.as_deref(),
             source_identity: session.source_identity.as_deref(),
@@ -119,6 +122,7 @@ impl TokenKey {
             access_key_id: opened.access_key_id,
             access_key_secret: opened.access_key_secret.into(),
             role_arn: opened.role_arn,
+            role_id: opened.role_id,
             session_name: opened.session_name,
             policy: opened.policy,
             source_identity: opened.source_identity,
@@ -138,6 +142,7 @@ struct Sealed<'a> {
     access_key_id: &'a str,
     access_key_secret: &'a str,
     role_arn: &'a str,
+    role_id: &'a str,
     session_name: &'a str,
     policy: Option<&'a str>,
     source_identity: Option<&'a str>,
@@ -149,6 +154,7 @@ struct Opened {
     access_key_id: String,
     access_key_secret: String,
     role_arn: String,
+    role_id: String,
     session_name: String,
     policy: Option<String>,
     source_identity: Option<String>,
@@ -170,6 +176,7 @@ mod tests {
             access_key_id: "STS.canary".to_owned(),
             access_key_secret: "canary-secret".into(),
             role_arn: "acs:ram::11223344:role/oss-readonly".to_owned(),
+            role_id: "391578752573972854".to_owned(),
             session_name: "client-002".to_owned(),
             policy: Some("{}".to_owned()),
             source_identity: Some("alice".to_owned()),

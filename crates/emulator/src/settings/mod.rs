@@ -5,7 +5,6 @@ mod problem;
 mod raw;
 mod world_builder;
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use crate::metadata::Instance;
@@ -59,20 +58,13 @@ impl EmulatorSettings {
         if raw.metadata.role_arn.as_deref().is_some_and(|arn| !is_role_arn(arn)) {
             problems.add("metadata.role_arn", FieldProblem::RoleArn);
         }
-        let mut builder = WorldBuilder {
-            folder,
-            problems,
-            keys: HashMap::new(),
-            roles: HashMap::new(),
-            oidc_providers: HashMap::new(),
-            buckets: Vec::new(),
-        };
+        let mut builder =
+            WorldBuilder { folder, problems, ram: Ram::default(), buckets: Vec::new() };
         let issuer_keys = builder.issuer_keys(raw.issuer_keys);
         for (index, account) in raw.accounts.into_iter().enumerate() {
             builder.add_account(&format!("accounts.{index}"), account);
         }
-        let WorldBuilder { problems, keys, roles, oidc_providers, buckets, .. } = builder;
-        let ram = Ram { keys, roles, oidc_providers };
+        let WorldBuilder { problems, ram, buckets, .. } = builder;
         match (token_key, problems.into_result()) {
             (Some(token_key), Ok(())) => {
                 Ok(Self { ram, token_key, issuer_keys, instance: raw.metadata, buckets })
@@ -102,8 +94,7 @@ mod tests {
     fn the_shipped_configuration_is_valid() {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/emulator.toml"));
         let settings = EmulatorSettings::from_file(path).unwrap();
-        let mut keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
-        keys.sort_unstable();
+        let keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
         assert_eq!(keys, ["disabledid", "internid", "nextid", "rootid", "testid"]);
     }
 

@@ -4,23 +4,26 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::files::read_text;
 use super::problem::{FieldProblem, Problems};
 use super::raw::{RawAccount, RawBucket, RawDocument, RawKey, RawOidcProvider, RawRole};
 use crate::oss::{BucketSettings, check_key};
 use crate::ram::{
-    IssuerKeys, Key, OidcProvider, Owner, Policy, PolicyProblem, Role, TrustPolicy, User,
-    system_policy,
+    AccessKey, Attachment, CustomPolicy, Document, IssuerKeys, OidcProvider, Owner, Parsed,
+    PolicyType, Ram, Role, User,
 };
 use appserver_domain::MaxSessionDuration;
+
+/// `CreateDate` of all that the configuration contains: it has no dates.
+const CONFIGURED_AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
 
 /// The parts that are read so far, and their problems.
 pub(super) struct WorldBuilder<'a> {
     pub(super) folder: &'a Path,
     pub(super) problems: Problems,
-    pub(super) keys: HashMap<String, Key>,
-    pub(super) roles: HashMap<String, Role>,
-    pub(super) oidc_providers: HashMap<String, OidcProvider>,
+    pub(super) ram: Ram,
     pub(super) buckets: Vec<BucketSettings>,
 }
 
@@ -39,11 +42,11 @@ impl WorldBuilder<'_> {
 
     pub(super) fn add_account(&mut self, path: &str, account: RawAccount) {
         let id = account.id.as_str();
-        let mut custom = HashMap::new();
         for (name, document) in account.policies {
             let path = format!("{path}.policies.{name}");
-            if let Some(policy) = self.policy(&path, document, Policy::parse) {
-                custom.insert(name, Arc::new(policy));
+            if let Some(document) = self.policy(&path, document) {
+                let policy = CustomPolicy::new(id, &name, "", document, CONFIGURED_AT);
+                self.ram.policies.insert(policy.arn(), Arc::new(policy));
             }
         }
         for (index, key) in account.root_keys.into_iter().enumerate() {
@@ -52,18 +55,27 @@ impl WorldBuilder<'_> {
         for (index, raw) in account.users.into_iter().enumerate() {
             let path = format!("{path}.users.{index}");
             self.check_name(&path, &raw.name);
-            let user = Arc::new(User {
+            let user = User {
                 account: id.to_owned(),
-                arn: format!("acs:ram::{id}:user/{}", raw.name),
                 id: raw.id,
-                policies: self.attached(&path, &raw.policies, &custom),
-            });
+                display_name: raw.name.clone(),
+                name: raw.name,
+                mobile_phone: String::new(),
+                email: String::new(),
+                comments: String::new(),
+                created: CONFIGURED_AT,
+                attached: self.attached(&path, id, raw.policies),
+            };
+            let arn = user.arn();
             for (index, key) in raw.keys.into_iter().enumerate() {
-                self.add_key(&format!("{path}.keys.{index}"), key, Owner::User(Arc::clone(&user)));
+                self.add_key(&format!("{path}.keys.{index}"), key, Owner::User(arn.clone()));
+            }
+            if self.ram.users.insert(arn, Arc::new(user)).is_some() {
+                self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
             }
         }
         for (index, role) in account.roles.into_iter().enumerate() {
-            self.add_role(&format!("{path}.roles.{index}"), id, role, &custom);
+            self.add_role(&format!("{path}.roles.{index}"), id, role);
         }
         for (index, provider) in account.oidc_providers.into_iter().enumerate() {
             self.add_oidc_provider(&format!("{path}.oidc_providers.{index}"), id, provider);
@@ -75,21 +87,16 @@ impl WorldBuilder<'_> {
 
     fn add_key(&mut self, path: &str, key: RawKey, owner: Owner) {
         let RawKey { id, secret, active } = key;
-        if self.keys.insert(id.as_str().to_owned(), Key { secret, active, owner }).is_some() {
+        let key = AccessKey { secret, active, owner, created: CONFIGURED_AT, network: None };
+        if self.ram.keys.insert(id.as_str().to_owned(), key).is_some() {
             self.problems.add(&format!("{path}.id"), FieldProblem::Taken);
         }
     }
 
-    fn add_role(
-        &mut self,
-        path: &str,
-        account: &str,
-        raw: RawRole,
-        custom: &HashMap<String, Arc<Policy>>,
-    ) {
+    fn add_role(&mut self, path: &str, account: &str, raw: RawRole) {
         self.check_name(path, &raw.name);
-        let policies = self.attached(path, &raw.policies, custom);
-        let trust = self.policy(&format!("{path}.trust"), raw.trust, TrustPolicy::parse);
+        let attached = self.attached(path, account, raw.policies);
+        let trust = self.policy(&format!("{path}.trust"), raw.trust);
         let secs = raw.max_session_duration_secs;
         let max_session_duration =
             secs.map_or(Some(MaxSessionDuration::DEFAULT), MaxSessionDuration::from_secs);
@@ -98,11 +105,18 @@ impl WorldBuilder<'_> {
                 .add(&format!("{path}.max_session_duration_secs"), FieldProblem::SessionDuration);
         }
         if let (Some(trust), Some(max_session_duration)) = (trust, max_session_duration) {
-            let arn = format!("acs:ram::{account}:role/{}", raw.name);
-            let account = account.to_owned();
-            let (id, name) = (raw.id, raw.name);
-            let role = Role { account, id, name, max_session_duration, trust, policies };
-            if self.roles.insert(arn, role).is_some() {
+            let role = Role {
+                account: account.to_owned(),
+                id: raw.id,
+                name: raw.name,
+                description: String::new(),
+                max_session_duration,
+                trust,
+                created: CONFIGURED_AT,
+                updated: CONFIGURED_AT,
+                attached,
+            };
+            if self.ram.roles.insert(role.arn(), Arc::new(role)).is_some() {
                 self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
             }
         }
@@ -117,9 +131,17 @@ impl WorldBuilder<'_> {
         if client_ids.is_empty() {
             self.problems.add(&format!("{path}.client_ids"), FieldProblem::ClientIds);
         }
-        let arn = format!("acs:ram::{account}:oidc-provider/{name}");
-        let provider = OidcProvider { issuer, client_ids };
-        if self.oidc_providers.insert(arn, provider).is_some() {
+        let provider = OidcProvider {
+            account: account.to_owned(),
+            name,
+            description: String::new(),
+            issuer,
+            client_ids,
+            fingerprints: Vec::new(),
+            created: CONFIGURED_AT,
+            updated: CONFIGURED_AT,
+        };
+        if self.ram.oidc_providers.insert(provider.arn(), Arc::new(provider)).is_some() {
             self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
         }
     }
@@ -149,32 +171,25 @@ impl WorldBuilder<'_> {
         }
     }
 
-    fn attached(
-        &mut self,
-        path: &str,
-        names: &[String],
-        custom: &HashMap<String, Arc<Policy>>,
-    ) -> Vec<Arc<Policy>> {
-        let mut policies = Vec::new();
-        for (index, name) in names.iter().enumerate() {
-            let system = || system_policy(name).and_then(|json| Policy::parse(json).ok());
-            match custom.get(name).cloned().or_else(|| system().map(Arc::new)) {
-                Some(policy) => policies.push(policy),
-                None => {
+    fn attached(&mut self, path: &str, account: &str, names: Vec<String>) -> Vec<Attachment> {
+        let mut attached = Vec::new();
+        for (index, policy) in names.into_iter().enumerate() {
+            let policy_type =
+                if self.ram.policies.contains_key(&CustomPolicy::arn_of(account, &policy)) {
+                    PolicyType::Custom
+                } else if self.ram.system_policies.get(&policy).is_some() {
+                    PolicyType::System
+                } else {
                     self.problems.add(&format!("{path}.policies.{index}"), FieldProblem::NoPolicy);
-                }
-            }
+                    continue;
+                };
+            attached.push(Attachment { policy_type, policy, attached: CONFIGURED_AT });
         }
-        policies
+        attached
     }
 
-    fn policy<T>(
-        &mut self,
-        path: &str,
-        raw: RawDocument,
-        parse: impl Fn(&str) -> Result<T, PolicyProblem>,
-    ) -> Option<T> {
-        self.document(path, raw, |json| parse(json).map_err(FieldProblem::Policy))
+    fn policy<T: Parsed>(&mut self, path: &str, raw: RawDocument) -> Option<Document<T>> {
+        self.document(path, raw, |json| Document::parse(json).map_err(FieldProblem::Policy))
     }
 
     fn document<T>(

@@ -4,11 +4,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 
 use super::error::StsError;
-use super::gateway::Gateway;
 use super::parameter_rules::{is_external_id, is_source_identity};
-use super::params::Params;
-use super::requested_session::{RequestedSession, format_time};
-use crate::ram::{Principal, Request, Trustee};
+use super::requested_session::RequestedSession;
+use crate::gateway::{Params, format_time};
+use crate::ram::{Principal, Ram, Request, TokenKey, Trustee};
 
 /// One call, and its circumstances.
 pub(crate) struct AssumeRoleCall<'a> {
@@ -22,7 +21,8 @@ pub(crate) struct AssumeRoleCall<'a> {
 
 /// New credentials of a role, if the caller's own policies and the role's trust policy both allow it.
 pub(crate) fn assume_role(
-    gateway: &Gateway,
+    ram: &Ram,
+    token_key: &TokenKey,
     call: &AssumeRoleCall<'_>,
 ) -> Result<Map<String, Value>, StsError> {
     let requested = RequestedSession::read(call.params)?;
@@ -35,11 +35,15 @@ pub(crate) fn assume_role(
         return Err(StsError::WronglyFormed("SourceIdentity"));
     }
 
+    let user_arn;
     let (account, arn) = match call.principal {
         Principal::Root(_) => return Err(StsError::RootAccount),
-        Principal::User(user) => (user.account.as_str(), user.arn.as_str()),
+        Principal::User(user) => {
+            user_arn = user.arn();
+            (user.account.as_str(), user_arn.as_str())
+        }
         Principal::Session(session) => {
-            let role = gateway.ram.roles.get(&session.role_arn).ok_or(StsError::NotAuthorized)?;
+            let role = ram.role_of(session).ok_or(StsError::NotAuthorized)?;
             (role.account.as_str(), session.role_arn.as_str())
         }
     };
@@ -51,11 +55,11 @@ pub(crate) fn assume_role(
     if let Some(external_id) = external_id {
         request = request.with("sts:ExternalId", external_id);
     }
-    if !gateway.ram.permits(call.principal, &request) {
+    if !ram.permits(call.principal, &request) {
         return Err(StsError::NotAuthorized);
     }
-    let role = requested.role(&gateway.ram)?;
-    if !role.trust.decide(Trustee::Identity { account, arn }, &request).is_allowed() {
+    let role = requested.role(ram)?;
+    if !role.trust.parsed().decide(Trustee::Identity { account, arn }, &request).is_allowed() {
         return Err(StsError::NotTrusted);
     }
 
@@ -65,6 +69,6 @@ pub(crate) fn assume_role(
         Principal::Root(_) | Principal::User(_) => source_identity,
     };
     let expiration = requested.expiration(call.now, call.scripted_lifetime);
-    let session = requested.session(source_identity, expiration);
-    Ok(requested.answer(role, &session, &gateway.token_key))
+    let session = requested.session(role, source_identity, expiration);
+    Ok(requested.answer(role, &session, token_key))
 }

@@ -23,11 +23,11 @@ pub(crate) fn caller_identity(
             ("AccountId", &user.account),
             ("PrincipalId", &user.id),
             ("UserId", &user.id),
-            ("Arn", &user.arn),
+            ("Arn", &user.arn()),
         ])),
         Principal::Session(session) => {
             // Sessions of a deleted role are invalid.
-            let role = ram.roles.get(&session.role_arn).ok_or(StsError::RoleNotFound)?;
+            let role = ram.role_of(session).ok_or(StsError::RoleNotFound)?;
             let name = &session.session_name;
             Ok(fields([
                 ("IdentityType", "AssumedRoleUser"),

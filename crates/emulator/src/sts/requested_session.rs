@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::StsError;
 use super::parameter_rules::{is_role_arn, is_session_name};
-use super::params::Params;
+use crate::gateway::{Params, format_time};
 use crate::ram::{Policy, Ram, Role, Session, TokenKey};
 
 const DEFAULT_SECONDS: u32 = 3600;
@@ -70,6 +70,7 @@ impl<'a> RequestedSession<'a> {
     /// A new session with an AccessKey of its own.
     pub(super) fn session(
         &self,
+        role: &Role,
         source_identity: Option<&str>,
         expiration: DateTime<Utc>,
     ) -> Session {
@@ -78,6 +79,7 @@ impl<'a> RequestedSession<'a> {
             access_key_id,
             access_key_secret,
             role_arn: self.role_arn.to_owned(),
+            role_id: role.id.clone(),
             session_name: self.session_name.to_owned(),
             policy: self.policy.map(str::to_owned),
             source_identity: source_identity.map(str::to_owned),
@@ -115,9 +117,4 @@ impl<'a> RequestedSession<'a> {
         }
         answer
     }
-}
-
-/// Exactly `YYYY-MM-DDTHH:MM:SSZ`: several SDKs can read nothing else.
-pub(super) fn format_time(time: DateTime<Utc>) -> String {
-    time.format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

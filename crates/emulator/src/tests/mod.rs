@@ -14,9 +14,8 @@ use reqwest::header;
 use serde_json::{Value, json};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::gateway::{Params, sign};
 use super::percent::encode;
-use super::sts::Params;
-use super::sts::sign;
 use super::{Emulator, EmulatorControl, EmulatorSettings};
 use appserver_domain::clock::Clock;
 

@@ -109,7 +109,8 @@ pub(super) fn list(
         Some(Principal::Root(account)) => account.clone(),
         Some(Principal::User(user)) => user.account.clone(),
         Some(Principal::Session(session)) => {
-            let role = oss.identities.ram.roles.get(&session.role_arn);
+            let ram = oss.identities.ram.load();
+            let role = ram.role_of(session);
             role.map(|role| role.account.clone()).unwrap_or_default()
         }
     };

@@ -140,7 +140,7 @@ fn authenticate(
         None => (id.to_owned(), None),
     };
     let token = field("x-oss-security-token");
-    let (principal, secret) = oss.identities.find(&id, token, context.now)?;
+    let (principal, secret) = oss.identities.find(&id, token, context.now, context.source_ip)?;
     let is_valid = |secret: &SecretString| match &scope {
         Some(scope) => SigningKey::derive(secret, scope).is_valid(policy, signature),
         None => is_valid_v1(secret, policy, signature),

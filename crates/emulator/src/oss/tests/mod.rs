@@ -133,11 +133,18 @@ impl Emulated {
 
     /// A session of a role for an hour.
     fn session(&self, role: &str, policy: Option<&str>) -> Keys {
+        let role_arn = format!("acs:ram::11223344:role/{role}");
         let (access_key_id, access_key_secret) = Session::new_access_key();
         let session = Session {
             access_key_id,
             access_key_secret,
-            role_arn: format!("acs:ram::11223344:role/{role}"),
+            role_id: self
+                .settings
+                .ram
+                .roles
+                .get(&role_arn)
+                .map_or_else(String::new, |r| r.id.clone()),
+            role_arn,
             session_name: "alice".to_owned(),
             policy: policy.map(str::to_owned),
             source_identity: None,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use percent_encoding::percent_decode;
 
-use super::error::StsError;
+use super::error::GatewayError;
 
 /// The decoded parameters of a call, sorted by the bytes of their names, as signatures need them.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -16,7 +16,7 @@ impl Params {
         query: Option<&str>,
         content_type: Option<&str>,
         body: &[u8],
-    ) -> Result<Self, StsError> {
+    ) -> Result<Self, GatewayError> {
         let mut params = Self::default();
         params.add(query.unwrap_or_default().as_bytes());
         let media_type = content_type.map(|value| value.split(';').next().unwrap_or(value).trim());
@@ -25,7 +25,7 @@ impl Params {
             // Accepted, but without parameters: RPC calls carry none in JSON.
             Some("application/json") => {}
             Some(_) if body.is_empty() => {}
-            Some(_) => return Err(StsError::ContentType),
+            Some(_) => return Err(GatewayError::ContentType),
         }
         Ok(params)
     }
@@ -36,8 +36,8 @@ impl Params {
     }
 
     /// The value of a mandatory parameter.
-    pub(crate) fn need(&self, name: &'static str) -> Result<&str, StsError> {
-        self.get(name).ok_or(StsError::Missing(name))
+    pub(crate) fn need(&self, name: &'static str) -> Result<&str, GatewayError> {
+        self.get(name).ok_or(GatewayError::Missing(name))
     }
 
     /// All parameters in order, including empty ones.
@@ -114,7 +114,7 @@ mod tests {
             Ok(Params::from([("a", "1")])),
             Ok(Params::default()),
             Ok(Params::default()),
-            Err(StsError::ContentType),
+            Err(GatewayError::ContentType),
         ];
         assert_eq!(outcomes, expected);
     }

@@ -6,12 +6,16 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 
-use super::error::StsError;
+use super::error::GatewayError;
 use super::params::Params;
 use crate::percent::encode;
 
 /// Verifies that the method and all parameters were signed with the secret.
-pub(crate) fn verify(method: &str, params: &Params, secret: &SecretString) -> Result<(), StsError> {
+pub(crate) fn verify(
+    method: &str,
+    params: &Params,
+    secret: &SecretString,
+) -> Result<(), GatewayError> {
     let string_to_sign = string_to_sign(method, params);
     let key = format!("{}&", secret.expose_secret());
     let mac = Hmac::<Sha1>::new_from_slice(key.as_bytes())
@@ -19,7 +23,7 @@ pub(crate) fn verify(method: &str, params: &Params, secret: &SecretString) -> Re
         .chain_update(string_to_sign.as_bytes());
     let signature = STANDARD.decode(params.need("Signature")?).unwrap_or_default();
     // Compares in constant time.
-    mac.verify_slice(&signature).map_err(|_| StsError::SignatureDoesNotMatch { string_to_sign })
+    mac.verify_slice(&signature).map_err(|_| GatewayError::SignatureDoesNotMatch { string_to_sign })
 }
 
 pub(crate) fn string_to_sign(method: &str, params: &Params) -> String {

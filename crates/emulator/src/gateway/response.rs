@@ -5,7 +5,7 @@ use axum::http::{HeaderName, Response, StatusCode, header};
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
-use super::error::StsError;
+use super::error::Refusal;
 use super::params::Params;
 use crate::connections::{CutBody, HangUp};
 use crate::control::Fault;
@@ -49,28 +49,18 @@ impl Answer {
         Self { status: StatusCode::OK, root, fields, rate_limit: None }
     }
 
-    pub(crate) fn refusal(refusal: &StsError) -> Self {
-        let code = refusal.code();
-        let fields = [
-            ("HostId", "sts.aliyuncs.com".to_owned()),
-            ("Message", refusal.message()),
-            ("Recommend", format!("https://api.aliyun.com/troubleshoot?q={code}&product=Sts")),
-            ("Code", code),
-        ];
-        let rate_limit = if let StsError::Throttled { time_left_ms } = refusal {
-            Some(format!("Limit:100,Remain:0,TimeLeft:{time_left_ms},Reset:{time_left_ms}"))
-        } else {
-            None
-        };
-        Self {
-            status: refusal.status(),
-            root: "Error".to_owned(),
-            fields: fields
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), value.into()))
-                .collect(),
-            rate_limit,
-        }
+    /// A refusal of a product, such as `Sts`.
+    pub(crate) fn refusal(product: &str, refusal: Refusal) -> Self {
+        let Refusal { status, code, message, time_left_ms, access_denied } = refusal;
+        let recommend = format!("https://api.aliyun.com/troubleshoot?q={code}&product={product}");
+        let host = format!("{}.aliyuncs.com", product.to_lowercase());
+        let texts =
+            [("HostId", host), ("Message", message), ("Recommend", recommend), ("Code", code)];
+        let texts = texts.into_iter().map(|(name, text)| (name.to_owned(), Value::from(text)));
+        let denied = access_denied.map(|detail| ("AccessDeniedDetail".to_owned(), detail));
+        let rate_limit =
+            time_left_ms.map(|ms| format!("Limit:100,Remain:0,TimeLeft:{ms},Reset:{ms}"));
+        Self { status, root: "Error".to_owned(), fields: texts.chain(denied).collect(), rate_limit }
     }
 
     /// Serializes the answer, changed by the fault if there is one.
@@ -170,12 +160,16 @@ fn xml(root: &str, fields: Map<String, Value>) -> String {
 }
 
 fn element(text: &mut String, name: &str, value: &Value) {
+    // The items of a list repeat its name.
+    if let Value::Array(items) = value {
+        return items.iter().for_each(|item| element(text, name, item));
+    }
     text.push_str(&format!("<{name}>"));
     match value {
         Value::Object(fields) => fields.iter().for_each(|(name, value)| element(text, name, value)),
         Value::String(value) => text.push_str(&escape(value)),
-        Value::Null => {}
-        Value::Bool(_) | Value::Number(_) | Value::Array(_) => text.push_str(&value.to_string()),
+        Value::Null | Value::Array(_) => {}
+        Value::Bool(_) | Value::Number(_) => text.push_str(&value.to_string()),
     }
     text.push_str(&format!("</{name}>"));
 }

@@ -6,7 +6,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-use super::error::StsError;
+use super::error::GatewayError;
 use super::params::Params;
 use crate::percent::encode;
 
@@ -31,13 +31,13 @@ pub(crate) struct Acs3 {
 
 impl Acs3 {
     /// Reads the signature, if the request carries one.
-    pub(crate) fn read(parts: &Parts, body: &[u8]) -> Result<Option<Self>, StsError> {
+    pub(crate) fn read(parts: &Parts, body: &[u8]) -> Result<Option<Self>, GatewayError> {
         let authorization = text(&parts.headers, "authorization");
         let Some(fields) = authorization.strip_prefix(ALGORITHM) else { return Ok(None) };
         let field = |wanted| {
             let mut fields = fields.split(',').filter_map(|field| field.trim().split_once('='));
             let found = fields.find(|(name, _)| *name == wanted).map(|(_, value)| value);
-            found.filter(|value| !value.is_empty()).ok_or(StsError::IncompleteSignature)
+            found.filter(|value| !value.is_empty()).ok_or(GatewayError::IncompleteSignature)
         };
         let signed: Vec<&str> = field("SignedHeaders")?.split(';').collect();
         let must_be_signed =
@@ -47,7 +47,7 @@ impl Acs3 {
                     || PARAMETER_HEADERS.iter().any(|(header, _)| header == name)
             });
         if must_be_signed.into_iter().any(|name| !signed.contains(&name)) {
-            return Err(StsError::IncompleteSignature);
+            return Err(GatewayError::IncompleteSignature);
         }
         let canonical = canonical_request(parts, &signed, body)?;
         Ok(Some(Self {
@@ -74,20 +74,20 @@ impl Acs3 {
         params
     }
 
-    pub(crate) fn verify(&self, secret: &SecretString) -> Result<(), StsError> {
+    pub(crate) fn verify(&self, secret: &SecretString) -> Result<(), GatewayError> {
         let mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
             .expect("HMAC takes a key of any length")
             .chain_update(&self.string_to_sign);
         let signature = hex::decode(&self.signature).unwrap_or_default();
         // Compares in constant time.
-        mac.verify_slice(&signature).map_err(|_| StsError::SignatureDoesNotMatch {
+        mac.verify_slice(&signature).map_err(|_| GatewayError::SignatureDoesNotMatch {
             string_to_sign: self.string_to_sign.clone(),
         })
     }
 }
 
 /// Hashes the body itself and ignores `x-acs-content-sha256`.
-fn canonical_request(parts: &Parts, signed: &[&str], body: &[u8]) -> Result<String, StsError> {
+fn canonical_request(parts: &Parts, signed: &[&str], body: &[u8]) -> Result<String, GatewayError> {
     let query = Params::read(parts.uri.query(), None, b"")?;
     let pairs: Vec<String> =
         query.iter().map(|(name, value)| format!("{}={}", encode(name), encode(value))).collect();
@@ -185,6 +185,6 @@ mod tests {
             request = request.header(name, value);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        assert_eq!(Acs3::read(&parts, b"").unwrap_err(), StsError::IncompleteSignature);
+        assert_eq!(Acs3::read(&parts, b"").unwrap_err(), GatewayError::IncompleteSignature);
     }
 }

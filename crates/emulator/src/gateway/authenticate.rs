@@ -1,29 +1,21 @@
 //! The checks before every action, in the real gateway's order: parameters, version, time, AccessKey, signature, nonce.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use secrecy::SecretString;
 
 use super::acs3::Acs3;
-use super::error::StsError;
+use super::error::GatewayError;
 use super::nonces::Nonces;
 use super::params::Params;
+use super::product::Product;
 use super::rpc_signature;
-use crate::ram::{Principal, Ram};
-use crate::ram::{Session, TokenKey, TokenProblem};
+use crate::ram::{Principal, Session, SharedRam, TokenKey, TokenProblem};
 
 /// The accepted difference of a timestamp from now, either way. (The current documentation says 31 minutes in all.)
 const WINDOW: TimeDelta = TimeDelta::minutes(15);
-
-/// The actions of the emulated STS, with the authenticated callers of those that are signed.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    AssumeRole(Principal),
-    /// Unsigned: the action authenticates the call by its token.
-    AssumeRoleWithOidc,
-    GetCallerIdentity(Principal),
-}
 
 /// The parameters that every call needs, in the order of the checks.
 const MANDATORY: [&str; 5] = ["Action", "Version", "AccessKeyId", "SignatureNonce", "Timestamp"];
@@ -50,24 +42,27 @@ pub(crate) enum Proof<'a> {
 
 /// Authenticates calls before the actions run.
 pub(crate) struct Gateway {
-    pub(crate) ram: Arc<Ram>,
+    pub(crate) ram: Arc<SharedRam>,
     pub(crate) token_key: TokenKey,
     pub(crate) nonces: Nonces,
 }
 
 impl Gateway {
-    /// The action and its authenticated caller. The action checks its own parameters later.
+    /// The authenticated caller of an action that the product has, if its calls are signed. The action checks its own parameters
+    /// later.
     pub(crate) fn admit(
         &self,
+        product: &impl Product,
         proof: &Proof<'_>,
         params: &Params,
         now: DateTime<Utc>,
-    ) -> Result<Action, StsError> {
-        if params.get("Action") == Some("AssumeRoleWithOIDC") {
+        source_ip: IpAddr,
+    ) -> Result<Option<Principal>, GatewayError> {
+        if let Some(action) = params.get("Action").filter(|action| !product.is_signed(action)) {
             // Some SDKs send no nonce, and a signature would have no key.
-            require_version(params)?;
+            product.check(action, params.need("Version")?)?;
             require_recent(params, now)?;
-            return Ok(Action::AssumeRoleWithOidc);
+            return Ok(None);
         }
         let mandatory: &[&'static str] = match proof {
             Proof::Rpc { .. } => &MANDATORY_IN_RPC,
@@ -76,13 +71,8 @@ impl Gateway {
         for name in mandatory {
             params.need(name)?;
         }
-        let action = match params.need("Action")? {
-            "AssumeRole" => Action::AssumeRole,
-            "GetCallerIdentity" => Action::GetCallerIdentity,
-            _ => return Err(StsError::Api),
-        };
-        require_version(params)?;
-        Ok(action(self.authenticate(proof, params, now)?))
+        product.check(params.need("Action")?, params.need("Version")?)?;
+        self.authenticate(proof, params, now, source_ip).map(Some)
     }
 
     /// The principal whose signature is valid.
@@ -91,17 +81,18 @@ impl Gateway {
         proof: &Proof<'_>,
         params: &Params,
         now: DateTime<Utc>,
-    ) -> Result<Principal, StsError> {
+        source_ip: IpAddr,
+    ) -> Result<Principal, GatewayError> {
         let timestamp = require_recent(params, now)?;
         let id = params.need("AccessKeyId")?;
-        let (principal, secret) = self.find(id, params.get("SecurityToken"), now)?;
+        let (principal, secret) = self.find(id, params.get("SecurityToken"), now, source_ip)?;
         match proof {
             Proof::Rpc { method } => {
                 if params.need("SignatureMethod")? != "HMAC-SHA1"
                     || params.need("SignatureVersion")? != "1.0"
                     || params.get("SignatureType").is_some()
                 {
-                    return Err(StsError::IncompleteSignature);
+                    return Err(GatewayError::IncompleteSignature);
                 }
                 rpc_signature::verify(method, params, &secret)?;
             }
@@ -109,7 +100,7 @@ impl Gateway {
         }
         let nonce = params.need("SignatureNonce")?;
         if !self.nonces.is_new(id, nonce, now, timestamp + WINDOW) {
-            return Err(StsError::NonceUsed);
+            return Err(GatewayError::NonceUsed);
         }
         Ok(principal)
     }
@@ -120,40 +111,41 @@ impl Gateway {
         id: &str,
         token: Option<&str>,
         now: DateTime<Utc>,
-    ) -> Result<(Principal, SecretString), StsError> {
+        source_ip: IpAddr,
+    ) -> Result<(Principal, SecretString), GatewayError> {
         if id.starts_with("STS.") {
-            let token = token.ok_or(StsError::Missing("SecurityToken"))?;
+            let token = token.ok_or(GatewayError::Missing("SecurityToken"))?;
             let session: Session =
                 self.token_key.open(token, now).map_err(|problem| match problem {
-                    TokenProblem::Malformed => StsError::TokenMalformed,
-                    TokenProblem::Expired { .. } => StsError::TokenExpired,
+                    TokenProblem::Malformed => GatewayError::TokenMalformed,
+                    TokenProblem::Expired { .. } => GatewayError::TokenExpired,
                 })?;
             if session.access_key_id != id {
-                return Err(StsError::TokenOfAnotherKey);
+                return Err(GatewayError::TokenOfAnotherKey);
             }
             let secret = session.access_key_secret.clone();
             return Ok((Principal::Session(session), secret));
         }
-        let key = self.ram.keys.get(id).ok_or(StsError::AccessKeyNotFound)?;
+        let ram = self.ram.load();
+        let (key, principal) = ram.key(id).ok_or(GatewayError::AccessKeyNotFound)?;
         if !key.active {
-            return Err(StsError::AccessKeyInactive);
+            return Err(GatewayError::AccessKeyInactive);
         }
         if token.is_some() {
-            return Err(StsError::TokenOfAnotherKey);
+            return Err(GatewayError::TokenOfAnotherKey);
         }
-        Ok((key.owner.clone().into(), key.secret.clone()))
+        if !key.admits(source_ip) {
+            return Err(GatewayError::AccessKeyElsewhere);
+        }
+        Ok((principal, key.secret.clone()))
     }
 }
 
-fn require_version(params: &Params) -> Result<(), StsError> {
-    if params.need("Version")? == "2015-04-01" { Ok(()) } else { Err(StsError::Version) }
-}
-
 /// The call's time, if it is near enough to now.
-fn require_recent(params: &Params, now: DateTime<Utc>) -> Result<DateTime<Utc>, StsError> {
-    let timestamp = timestamp(params.need("Timestamp")?).ok_or(StsError::TimestampFormat)?;
+fn require_recent(params: &Params, now: DateTime<Utc>) -> Result<DateTime<Utc>, GatewayError> {
+    let timestamp = timestamp(params.need("Timestamp")?).ok_or(GatewayError::TimestampFormat)?;
     if (now - timestamp).abs() > WINDOW {
-        return Err(StsError::TimestampExpired);
+        return Err(GatewayError::TimestampExpired);
     }
     Ok(timestamp)
 }

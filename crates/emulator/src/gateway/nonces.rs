@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-/// More than 100 calls a second (STS's quota) use in the half hour for which a signature can be valid. Beyond it the nonces that end
+/// More than 100 calls a second (the quota of STS) use in the half hour for which a signature can be valid. Beyond it the nonces that end
 /// first are dropped.
 const MAX_NONCES: usize = 200_000;
 
