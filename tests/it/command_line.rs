@@ -265,6 +265,27 @@ fn policy_compare_of_configurations_names_each_grant_that_differs() {
         assert_eq!(text(&output.stdout), printed, "{}", text(&output.stderr));
         assert_eq!(output.status.code(), Some(code), "{new}: {}", text(&output.stderr));
     }
+
+    // What cannot be decided is an error, and never an answer.
+    let two_kinds =
+        r#","Condition":{"StringLike":{"oss:Prefix":"a*"},"NumericLessThan":{"oss:Prefix":"5"}}}"#;
+    let two_kinds = write("two-kinds", &get.replace(r#"*"}"#, &format!(r#"*"{two_kinds}"#)), "");
+    let many = |tail: usize| get.replace("/*", &format!("/*a{}", "?".repeat(tail)));
+    let (sixteen, fifteen) = (write("sixteen", &many(16), ""), write("fifteen", &many(15), ""));
+    let mut lines = Vec::new();
+    for (old, new) in [(&old, &two_kinds), (&two_kinds, &old), (&fifteen, &sixteen)] {
+        let output = run(&["policy", "compare", "--config", old, new], &[]);
+        assert_eq!(output.status.code(), Some(64), "{new}: {}", text(&output.stderr));
+        lines.push(text(&output.stdout) + &text(&output.stderr));
+    }
+    insta::assert_snapshot!(lines.concat(), @r"
+grants.daily-photos: its templates cannot be compared: a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way
+appserver: some grants cannot be compared: a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way
+grants.daily-photos: its templates cannot be compared: a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way
+appserver: some grants cannot be compared: a condition key is compared as values of two kinds, or ignoring case beyond ASCII; compare it in one way
+grants.daily-photos: its templates cannot be compared: the patterns overlap in too many ways; use fewer wildcards, or split the policy
+appserver: some grants cannot be compared: the patterns overlap in too many ways; use fewer wildcards, or split the policy
+");
 }
 
 /// For a widened template there is a request that only the new one allows; for a rewritten one there is none.
