@@ -3,7 +3,8 @@
 //! A caller is the values of the template's per-caller placeholders: the subject, the claims, the client and the
 //! issuer. The property: for any two callers that differ in one of these values, and any parameters that either
 //! chooses, no object key is reached by both. A key is reached by an action on the object, and by a listing whose
-//! prefix it begins with. Denials are ignored in the proof, so what only a denial separates is not proven.
+//! prefix it begins with. Of denials only those count that have neither a placeholder nor a condition, so what only
+//! another denial separates is not proven.
 //!
 //! The proof shares no code with `template::isolation`, `template::path_rules` and `template::overlap`.
 
@@ -11,6 +12,7 @@ mod answer;
 mod automaton;
 mod callers;
 mod confirm;
+mod denied;
 mod reach;
 mod search;
 mod shared_resource;
@@ -48,13 +50,16 @@ pub(crate) fn decide(
         return Disjointness::Proven;
     }
     let reaches = reach::reaches(&template.document, &alphabet);
+    let denials = denied::denials(&template.document);
     let mut unproven = None;
     let mut candidates = 0;
     'pairs: for (i, one) in reaches.iter().enumerate() {
         for (other, &placeholder) in
             reaches[i..].iter().flat_map(|other| differing.iter().map(move |at| (other, at)))
         {
-            let reason = match search::common_key([one, other], placeholder, &alphabet, shared) {
+            let denied = denied::denied_to_one(&denials, [one, other]);
+            let exempt = search::Exempt { shared, denied: &denied };
+            let reason = match search::common_key([one, other], placeholder, &alphabet, exempt) {
                 search::Outcome::None => continue,
                 search::Outcome::TooComplex => UnprovenReason::TooComplex,
                 search::Outcome::Found(candidate) => {

@@ -74,22 +74,33 @@ enum Move {
 /// The number of the state before and what led from it; none for the first.
 type Origin = Option<(usize, Move)>;
 
-/// Searches for a key that both reach with different values of the placeholder, outside what may be shared.
+/// Keys that do not count.
+#[derive(Clone, Copy)]
+pub(super) struct Exempt<'a> {
+    /// What callers may share.
+    pub(super) shared: &'a [SharedResource],
+    /// Objects that one of the two does not reach.
+    pub(super) denied: &'a [SharedResource],
+}
+
+/// Searches for a key that both reach with different values of the placeholder, outside what is exempt.
 pub(super) fn common_key(
     reaches: [&Reach<'_>; 2],
     placeholder: usize,
     alphabet: &Alphabet<'_>,
-    shared: &[SharedResource],
+    exempt: Exempt<'_>,
 ) -> Outcome {
+    let all = [exempt.shared, exempt.denied].concat();
     let one_case = alphabet.has_one_case(alphabet.placeholders[placeholder]);
     let mut search = Search {
         reaches,
         placeholder,
         one_case,
-        shared,
-        literals: shared.iter().flat_map(|one| one.path().iter().copied()).collect(),
-        positions: vec![shared_resource::start(shared)],
-        numbers: HashMap::from([(shared_resource::start(shared), 0)]),
+        shared: exempt.shared.len(),
+        literals: all.iter().flat_map(|one| one.path().iter().copied()).collect(),
+        positions: vec![shared_resource::start(&all)],
+        numbers: HashMap::from([(shared_resource::start(&all), 0)]),
+        exempt: all,
         states: Vec::new(),
         seen: HashSet::new(),
     };
@@ -100,8 +111,11 @@ struct Search<'a> {
     reaches: [&'a Reach<'a>; 2],
     placeholder: usize,
     one_case: bool,
-    shared: &'a [SharedResource],
-    /// The characters that shared resources tell apart.
+    /// What may be shared, and after it what is denied.
+    exempt: Vec<SharedResource>,
+    /// How many of them may be shared.
+    shared: usize,
+    /// The characters that they tell apart.
     literals: Vec<char>,
     positions: Vec<Positions>,
     numbers: HashMap<Positions, usize>,
@@ -154,11 +168,16 @@ impl Search<'_> {
             && state.part == Part::Key
             && state.span != Span::Equal
             && (state.chosen[0].is_none() || state.chosen[0] != state.chosen[1])
-            && !(has_object && self.is_shared(state))
+            && !(has_object && shared_resource::is_shared(&self.exempt, self.positions_of(state)))
     }
 
     fn is_shared(&self, state: &State) -> bool {
-        shared_resource::is_shared(self.shared, &self.positions[state.shared])
+        let shared = self.positions_of(state).iter().filter(|(pattern, _)| *pattern < self.shared);
+        shared_resource::is_shared(&self.exempt, &shared.copied().collect())
+    }
+
+    fn positions_of(&self, state: &State) -> &Positions {
+        &self.positions[state.shared]
     }
 
     /// The steps that take no character.
@@ -257,7 +276,7 @@ impl Search<'_> {
     }
 
     fn shared_after(&mut self, number: usize, c: char) -> usize {
-        let after = shared_resource::after(self.shared, &self.positions[number], c);
+        let after = shared_resource::after(&self.exempt, &self.positions[number], c);
         let next = self.positions.len();
         let number = *self.numbers.entry(after.clone()).or_insert(next);
         if number == next {
