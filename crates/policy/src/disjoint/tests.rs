@@ -320,7 +320,9 @@ fn template() -> impl Strategy<Value = String> {
         &["StringLike", "StringEquals", "StringEqualsIgnoreCase", "StringEqualsIgnoreCase"][..],
     );
     let own = text().prop_map(|text| format!("{text}/${{subject}}/"));
-    let listing = prop::option::weighted(0.5, (operator, text()));
+    // Half of the listings have the prefix of the objects, so that many of them are proven under each operator.
+    let prefix = prop_oneof![text().prop_map(Some), Just(None)];
+    let listing = prop::option::weighted(0.7, (operator, prefix));
     let denial = prop::option::weighted(0.3, prop_oneof![text(), Just("a*".to_owned())]);
     (text(), prop::option::weighted(0.3, own), listing, denial).prop_map(
         |(object, own, listing, denial)| {
@@ -329,6 +331,7 @@ fn template() -> impl Strategy<Value = String> {
             let mut statements =
                 vec![json!({"Effect": "Allow", "Action": "oss:GetObject", "Resource": resources})];
             if let Some((operator, prefix)) = listing {
+                let prefix = prefix.unwrap_or_else(|| object.replace('*', ""));
                 statements.push(json!({"Effect": "Allow", "Action": "oss:ListObjects",
                     "Resource": "acs:oss:*:*:bkt", "Condition": {operator: {"oss:Prefix": prefix}}}));
             }
