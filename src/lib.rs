@@ -20,6 +20,7 @@ mod grant;
 mod http;
 mod limit;
 mod outbound;
+mod ram;
 mod seal;
 mod server;
 mod setup;

@@ -35,20 +35,32 @@ pub(super) fn request<'a, C: Call>(
     now: DateTime<Utc>,
 ) -> Parameters<'a> {
     let mut parameters = call.parameters();
+    add_common(&mut parameters, C::ACTION, "2015-04-01", key, nonce, now);
+    parameters
+}
+
+/// Adds what every call of an RPC-style API has, and the security token of temporary credentials.
+pub(crate) fn add_common<'a>(
+    parameters: &mut Parameters<'a>,
+    action: &'static str,
+    version: &'static str,
+    key: &'a SigningCredentials,
+    nonce: String,
+    now: DateTime<Utc>,
+) {
     parameters.extend([
         ("AccessKeyId", key.id().as_str().into()),
-        ("Action", C::ACTION.into()),
+        ("Action", action.into()),
         ("Format", "JSON".into()),
         ("SignatureMethod", "HMAC-SHA1".into()),
         ("SignatureNonce", nonce.into()),
         ("SignatureVersion", "1.0".into()),
         ("Timestamp", timestamp::written(now).into()),
-        ("Version", "2015-04-01".into()),
+        ("Version", version.into()),
     ]);
     if let Some(token) = key.security_token() {
         parameters.insert("SecurityToken", token.expose_secret().into());
     }
-    parameters
 }
 
 /// Signs one attempt, for the benchmark; returns the form's length.

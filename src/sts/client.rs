@@ -209,7 +209,7 @@ pub(super) fn http(
 }
 
 /// A unique nonce.
-pub(super) fn nonce() -> String {
+pub(crate) fn nonce() -> String {
     // From the thread's generator: uuid's own calls the system each time.
     uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }

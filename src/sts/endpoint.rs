@@ -23,7 +23,7 @@ impl Endpoint {
     }
 
     /// The URL that requests are sent to.
-    pub(super) fn url(&self) -> &Url {
+    pub(crate) fn url(&self) -> &Url {
         &self.0
     }
 
@@ -50,7 +50,7 @@ impl TryFrom<String> for Endpoint {
 
     fn try_from(raw: String) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(
-            "an STS endpoint reads `https://<host>` or `https://<host>:<port>`, without user, path \
+            "an endpoint reads `https://<host>` or `https://<host>:<port>`, without user, path \
              or query; `http` is admitted on `localhost` and loopback addresses only",
         );
         let (scheme, authority) = raw.split_once("://").ok_or(RULE)?;

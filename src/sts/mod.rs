@@ -20,7 +20,7 @@ mod retry;
 mod role_session;
 mod rpc;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 mod sts_clock;
 mod timestamp;
 
@@ -28,20 +28,22 @@ use tokio::time::Instant;
 
 use appserver_domain::Credentials;
 
+pub(crate) use call::add_common;
 pub(crate) use caller_identity::{CallerIdentity, IdentityKind};
-pub(crate) use client::{StsClient, StsSettings};
+pub(crate) use client::{StsClient, StsSettings, nonce};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use error::StsError;
 pub(crate) use probe::{ProbeError, ProbeResult, ProbeRoute, probe};
-pub(crate) use refusal::Reason;
 #[cfg(test)]
 pub(crate) use refusal::Refusal;
+pub(crate) use refusal::{ErrorCode, Reason, RequestId};
 pub(crate) use region::Region;
 pub(crate) use retry::retrying;
 pub(crate) use role_session::RoleSession;
 #[cfg(test)]
 pub(crate) use role_session::tests::policy_for;
+pub(crate) use rpc::{Parameters, sign as sign_rpc};
 
 #[cfg(feature = "bench")]
 pub(crate) use call::signed_length;

@@ -18,7 +18,7 @@ pub(crate) struct Refusal {
 pub(crate) struct ErrorCode(String);
 
 impl ErrorCode {
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -43,7 +43,7 @@ impl fmt::Display for ErrorCode {
 pub(crate) struct RequestId(String);
 
 impl RequestId {
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -13,19 +13,19 @@ use sha1::Sha1;
 
 /// The parameters of one request, in the order in which they are signed: by the bytes of their
 /// names.
-pub(super) type Parameters<'a> = BTreeMap<&'a str, Cow<'a, str>>;
+pub(crate) type Parameters<'a> = BTreeMap<&'a str, Cow<'a, str>>;
 
 /// A signed request. It has no `Debug`: the string to sign holds the policy, the form also a valid
 /// signature.
-pub(super) struct Signed {
+pub(crate) struct Signed {
     /// The string that STS must derive as well. It echoes its own if the signatures differ.
-    pub(super) string_to_sign: String,
+    pub(crate) string_to_sign: String,
     /// All parameters and the signature, as `application/x-www-form-urlencoded`.
-    pub(super) form: String,
+    pub(crate) form: String,
 }
 
 /// Signs `parameters`, which hold everything but the signature itself.
-pub(super) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretString) -> Signed {
+pub(crate) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretString) -> Signed {
     let mut form = Vec::with_capacity(LIKELY_BYTES);
     for (name, value) in parameters {
         if !form.is_empty() {

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::endpoint::Endpoint;
 
 /// The response to a request.
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Status line and headers, without their blank line, and the body.
     Answer(String, String),
     /// The connection is closed in the middle of a response.
@@ -20,28 +20,28 @@ pub(super) enum Reply {
 }
 
 /// The parameters of a request.
-pub(super) type Form = BTreeMap<String, String>;
+pub(crate) type Form = BTreeMap<String, String>;
 
 /// A listening server. It stops with the test's runtime.
-pub(super) struct Scripted {
+pub(crate) struct Scripted {
     endpoint: Endpoint,
     seen: Arc<Mutex<Seen>>,
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Seen {
-    pub(super) connections: usize,
+pub(crate) struct Seen {
+    pub(crate) connections: usize,
     /// Request line and headers of each request.
-    pub(super) heads: Vec<String>,
-    pub(super) bodies: Vec<String>,
-    pub(super) forms: Vec<Form>,
+    pub(crate) heads: Vec<String>,
+    pub(crate) bodies: Vec<String>,
+    pub(crate) forms: Vec<Form>,
 }
 
 type Script = dyn Fn(usize, &Form) -> Reply + Send + Sync;
 
 impl Scripted {
     /// Starts a server whose `script` is called for each request, the first being number 0.
-    pub(super) async fn start(
+    pub(crate) async fn start(
         script: impl Fn(usize, &Form) -> Reply + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -58,11 +58,11 @@ impl Scripted {
         Self { endpoint: Endpoint::try_from(url).unwrap(), seen }
     }
 
-    pub(super) fn endpoint(&self) -> Endpoint {
+    pub(crate) fn endpoint(&self) -> Endpoint {
         self.endpoint.clone()
     }
 
-    pub(super) fn seen(&self) -> Seen {
+    pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }
 }
