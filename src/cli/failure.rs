@@ -6,6 +6,10 @@ use crate::app::StartError;
 use crate::config::Problems;
 use crate::telemetry::with_causes;
 
+/// An account differs from its plan.
+pub(super) const EXIT_DRIFT: u8 = 1;
+/// An account could not be read or changed.
+pub(super) const EXIT_NOT_EXAMINED: u8 = 2;
 /// The configuration or the command line is wrong (BSD's `EX_USAGE`).
 pub(super) const EXIT_CONFIG: u8 = 64;
 /// A needed resource is unavailable, such as an address (`EX_UNAVAILABLE`).

@@ -1,3 +1,14 @@
-//! What AppServer needs in an Alibaba Cloud account.
+//! What AppServer needs in an Alibaba Cloud account: the plan, the account's differences from it, and the steps that make
+//! what is missing.
 
+pub(crate) mod apply;
+pub(crate) mod drift;
+pub(crate) mod key_files;
+pub(crate) mod key_situation;
+mod network_drift;
+mod permission_set;
 pub(crate) mod plan;
+pub(crate) mod state;
+pub(crate) mod steps;
+#[cfg(test)]
+mod tests;

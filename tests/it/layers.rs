@@ -17,6 +17,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("audit", &["vend", "domain"]),
         ("sts", &["backoff", "outbound", "policy", "domain"]),
         ("upstream", &["backoff", "outbound", "sts", "domain"]),
+        ("ram", &["backoff", "outbound", "sts", "domain"]),
         ("seal", &["domain"]),
         ("store", &["backoff", "seal", "domain"]),
         ("limit", &["store", "domain"]),
@@ -30,9 +31,9 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
         ("doctor", &["config", "outbound", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // A plan begins with settings, too.
-        ("setup", &["config", "grant", "upstream", "policy", "domain"]),
+        ("setup", &["config", "grant", "upstream", "ram", "policy", "domain"]),
         ("dev", &["config", "emulator", "domain"]),
-        ("cli", &["app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "sts", "emulator", "domain"]),
+        ("cli", &["app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "sts", "policy", "domain"]),
         ("main", &["cli"]),

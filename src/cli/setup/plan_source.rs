@@ -6,7 +6,7 @@ use ipnet::IpNet;
 
 use crate::cli::config_files::ConfigFiles;
 use crate::cli::failure::{EXIT_CONFIG, Failure};
-use crate::config::Mode;
+use crate::config::{Mode, Settings};
 use crate::setup::plan::{AccountPlan, PlanOptions};
 
 #[derive(Clone, Debug, Args)]
@@ -27,6 +27,11 @@ pub(super) struct PlanSource {
 impl PlanSource {
     /// Reads the configuration, without its secrets: an account without a key yet has no key files yet.
     pub(super) fn plan(&self) -> Result<AccountPlan, Failure> {
+        Ok(self.settings_and_plan()?.1)
+    }
+
+    /// The plan with the settings that it is made of.
+    pub(super) fn settings_and_plan(&self) -> Result<(Settings, AccountPlan), Failure> {
         // Nothing is served, so the demo's configuration is accepted too.
         let settings = self.config.load(Mode::Demo)?;
         let options = PlanOptions {
@@ -34,7 +39,9 @@ impl PlanSource {
             user: self.user.clone(),
             egress: self.egress.clone(),
         };
-        AccountPlan::of(&settings, &options).map_err(|error| Failure::new(EXIT_CONFIG, error))
+        let plan = AccountPlan::of(&settings, &options);
+        let plan = plan.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
+        Ok((settings, plan))
     }
 }
 

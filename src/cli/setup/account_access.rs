@@ -1,0 +1,96 @@
+//! The options of the `setup` commands that look at an account: its services' endpoints, and an administrator's AccessKey.
+
+use clap::Args;
+
+use super::plan_source::PlanSource;
+use crate::cli::failure::{EXIT_NOT_EXAMINED, Failure};
+use crate::config::{Environment, environment};
+use crate::ram::{RamClient, RamError, RamSettings};
+use crate::setup::drift::Needs;
+use crate::setup::plan::AccountPlan;
+use crate::sts::Endpoint;
+use crate::telemetry::with_causes;
+use appserver_domain::clock::Clock;
+use appserver_domain::{AccessKey, Invalid, SigningCredentials};
+
+const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
+const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
+const TOKEN: &str = "ALIBABA_CLOUD_SECURITY_TOKEN";
+
+#[derive(Clone, Debug, Args)]
+pub(super) struct AccountAccess {
+    #[command(flatten)]
+    source: PlanSource,
+    /// RAM's endpoint; `http` only on loopback
+    #[arg(long, value_name = "URL", default_value = "https://ram.aliyuncs.com", value_parser = endpoint)]
+    ram_endpoint: Endpoint,
+    /// IMS's endpoint; `http` only on loopback
+    #[arg(long, value_name = "URL", default_value = "https://ims.aliyuncs.com", value_parser = endpoint)]
+    ims_endpoint: Endpoint,
+}
+
+/// A plan, and the account that it is for.
+pub(super) struct Account {
+    pub(super) plan: AccountPlan,
+    pub(super) needs: Needs,
+    pub(super) ram: RamClient,
+}
+
+impl AccountAccess {
+    /// Makes the plan and a client. Nothing is sent yet.
+    pub(super) fn open(&self) -> Result<Account, Failure> {
+        let (settings, plan) = self.source.settings_and_plan()?;
+        let key = administrator(&environment())?;
+        let sts = settings.sts.endpoints.iter().next().cloned().unwrap_or_default();
+        let (ram, ims) = (self.ram_endpoint.clone(), self.ims_endpoint.clone());
+        let settings_of_ram = RamSettings { ram, ims, sts, account: plan.account.clone() };
+        let egress = settings.egress.read()?.sts;
+        let ram = RamClient::new(settings_of_ram, key, egress, Clock::system());
+        let ram = ram.map_err(|error| Failure::new(EXIT_NOT_EXAMINED, with_causes(&error)))?;
+        Ok(Account { needs: Needs::of(&settings.rules.grants), plan, ram })
+    }
+}
+
+impl Account {
+    /// Whether the administrator is one of the account.
+    pub(super) async fn check_administrator(&self) -> Result<(), Failure> {
+        let identity = self.ram.identity().await.map_err(failed)?;
+        let (theirs, planned) = (&identity.account, &self.plan.account);
+        if theirs == planned {
+            return Ok(());
+        }
+        let message = format!(
+            "the administrator's AccessKey is of account {theirs} ({}), and --account is {planned}: set {ID} and {SECRET} \
+             to a key of account {planned}",
+            identity.arn,
+        );
+        Err(Failure::new(EXIT_NOT_EXAMINED, message))
+    }
+}
+
+/// A call to the account failed.
+pub(super) fn failed(error: RamError) -> Failure {
+    Failure::new(EXIT_NOT_EXAMINED, with_causes(&error))
+}
+
+fn administrator(environment: &Environment) -> Result<SigningCredentials, Failure> {
+    let variable = |name: &str| environment.get(name).filter(|value| !value.trim().is_empty());
+    let needed = |name: &str| {
+        variable(name).ok_or_else(|| {
+            let message = format!(
+                "{name} is not set: an administrator's AccessKey is read from {ID} and {SECRET}, and {TOKEN} if it is a \
+                 temporary one; reading needs AliyunRAMReadOnlyAccess, `setup apply` AliyunRAMFullAccess"
+            );
+            Failure::new(EXIT_NOT_EXAMINED, message)
+        })
+    };
+    let key = AccessKey::new(needed(ID)?, needed(SECRET)?.as_str().into());
+    let key =
+        key.map_err(|Invalid(rule)| Failure::new(EXIT_NOT_EXAMINED, format!("{ID}: {rule}")))?;
+    let token = variable(TOKEN).map(|token| token.trim().into());
+    Ok(SigningCredentials::of_key(key, token))
+}
+
+fn endpoint(raw: &str) -> Result<Endpoint, Invalid> {
+    Endpoint::try_from(raw.to_owned())
+}

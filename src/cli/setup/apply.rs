@@ -1,0 +1,127 @@
+//! `appserver setup apply`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use tokio::time::sleep;
+
+use super::account_access::{Account, AccountAccess, failed};
+use super::check::{outcome, print};
+use crate::cli::failure::{EXIT_CONFIG, EXIT_DRIFT, EXIT_NOT_EXAMINED, Failure};
+use crate::cli::output::{say, written};
+use crate::cli::runtime::block_on;
+use crate::setup::apply::{Applier, ApplyError};
+use crate::setup::drift::{Drift, DriftKind, drift};
+use crate::setup::key_files::{FoundKey, KeyFiles};
+use crate::setup::key_situation::KeySituation;
+use crate::setup::state::AccountState;
+use crate::setup::steps::{Step, steps};
+use crate::telemetry::with_causes;
+use appserver_domain::clock::Clock;
+
+/// How often, and how far apart, an account is looked at until what was made is visible: RAM is eventually consistent.
+const LOOKS: u32 = 5;
+const BETWEEN_LOOKS: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    #[command(flatten)]
+    access: AccountAccess,
+    /// The directory of a new AccessKey's two files, `access-key-id` and `access-key-secret`; made if it does not exist
+    #[arg(long, value_name = "DIR")]
+    key_dir: Option<PathBuf>,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn apply(args: &ApplyArgs) -> Result<(), Failure> {
+    let account = args.access.open()?;
+    let files = args.key_dir.clone().map(KeyFiles::at);
+    let found = match &files {
+        Some(files) => {
+            files.found().map_err(|error| Failure::new(EXIT_CONFIG, with_causes(&error)))?
+        }
+        None => FoundKey::default(),
+    };
+    block_on(run(args, &account, files.as_ref(), &found))
+}
+
+async fn run(
+    args: &ApplyArgs,
+    account: &Account,
+    files: Option<&KeyFiles>,
+    found: &FoundKey,
+) -> Result<(), Failure> {
+    account.check_administrator().await?;
+    let Account { plan, needs, ram } = account;
+    let state = AccountState::read(ram, plan).await.map_err(failed)?;
+    let keys = KeySituation::of(plan, &state, found, files.is_some());
+    let steps = steps(plan, &state, needs, &keys.steps);
+    if steps.is_empty() {
+        say("Nothing is missing that can be made.")?;
+    } else {
+        if keys.steps.creates && files.is_none() {
+            return Err(Failure::new(EXIT_CONFIG, ApplyError::NoDirectory));
+        }
+        confirm(args, account, &steps)?;
+    }
+    let applier = Applier { ram, files, clock: Clock::system() };
+    for step in &steps {
+        applier.carry_out(step).await.map_err(|error| {
+            let message = format!("cannot {step}: {}", with_causes(&error));
+            Failure::new(EXIT_NOT_EXAMINED, message)
+        })?;
+        say(step.done())?;
+    }
+    if let Some(files) = files
+        && found.is_interrupted()
+        && !keys.steps.creates
+    {
+        files.tidy().map_err(|error| Failure::new(EXIT_CONFIG, with_causes(&error)))?;
+    }
+    let mut differences = remaining(account, !steps.is_empty()).await?;
+    differences.extend(keys.differences);
+    print(account, &differences)?;
+    outcome(&differences)
+}
+
+/// What still differs, once what was made is visible.
+async fn remaining(account: &Account, has_made: bool) -> Result<Vec<Drift>, Failure> {
+    let Account { plan, needs, ram } = account;
+    let mut looks = if has_made { LOOKS } else { 1 };
+    loop {
+        let state = AccountState::read(ram, plan).await.map_err(failed)?;
+        let found = drift(plan, &state, needs);
+        looks -= 1;
+        if looks == 0 || !found.iter().any(|drift| drift.kind == DriftKind::Missing) {
+            return Ok(found);
+        }
+        sleep(BETWEEN_LOOKS).await;
+    }
+}
+
+/// Shows the steps, and asks.
+fn confirm(args: &ApplyArgs, account: &Account, steps: &[Step<'_>]) -> Result<(), Failure> {
+    say(format_args!("To do in account {}:", account.plan.account))?;
+    for step in steps {
+        say(format_args!("  {step}"))?;
+    }
+    if args.yes {
+        return Ok(());
+    }
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        let message = "nobody can be asked without a terminal: read the steps, and run the command again with --yes";
+        return Err(Failure::new(EXIT_CONFIG, message));
+    }
+    let mut out = io::stdout().lock();
+    written(write!(out, "Do this? [y/N] ").and_then(|()| out.flush()))?;
+    let mut answer = String::new();
+    let is_read = io::stdin().read_line(&mut answer).is_ok();
+    if is_read && ["y", "yes"].contains(&answer.trim().to_ascii_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(Failure::new(EXIT_DRIFT, "nothing was done"))
+}

@@ -1,0 +1,203 @@
+//! Carries out the steps. Each can be interrupted and done again: what a lost answer leaves unknown is read back.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::drift::{is_same, is_same_trust};
+use super::key_files::{KeyFileError, KeyFiles};
+use super::plan::{NetworkPolicy, PlannedPolicy, PlannedRole, PlannedUser};
+use super::steps::Step;
+use crate::ram::{PolicyKind, RamClient, RamError};
+use appserver_domain::AccessKeyId;
+use appserver_domain::clock::Clock;
+
+/// The most attempts at one creation.
+const ATTEMPTS: u32 = 3;
+/// Before a thing whose creation was not answered is created again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Carries out steps.
+pub(crate) struct Applier<'a> {
+    pub(crate) ram: &'a RamClient,
+    /// Where a new AccessKey is written.
+    pub(crate) files: Option<&'a KeyFiles>,
+    pub(crate) clock: Clock,
+}
+
+/// Why a step failed. What was done before stays; the same command continues.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApplyError {
+    #[error(transparent)]
+    Ram(#[from] RamError),
+    #[error("a new AccessKey needs --key-dir DIR: its id and its secret go into two files there")]
+    NoDirectory,
+    #[error(transparent)]
+    Files(#[from] KeyFileError),
+    #[error(
+        "AccessKey {id} was made, and its files could not be written; the key is deleted again, so correct the cause and \
+         run the command again"
+    )]
+    NotKept {
+        id: AccessKeyId,
+        #[source]
+        cause: KeyFileError,
+    },
+    #[error(
+        "AccessKey {id} was made, its files could not be written ({cause}), and it could not be deleted: delete it with \
+         `aliyun ram DeleteAccessKey --UserName {user} --UserAccessKeyId {id}`"
+    )]
+    NotDeleted {
+        id: AccessKeyId,
+        user: String,
+        cause: KeyFileError,
+        #[source]
+        deletion: Box<RamError>,
+    },
+    #[error(
+        "{0} was made by someone else meanwhile and is not what the plan says: run `appserver setup check`"
+    )]
+    Differs(String),
+    #[error("the answers to CreateAccessKey are lost again and again; run the command again")]
+    KeysLost,
+}
+
+impl Applier<'_> {
+    pub(crate) async fn carry_out(&self, step: &Step<'_>) -> Result<(), ApplyError> {
+        match step {
+            Step::CreatePolicy(policy) => self.create_policy(policy).await,
+            Step::CreateUser(user) => self.create_user(user).await,
+            Step::CreateRole(role) => self.create_role(role).await,
+            Step::Attach { policy, holder } => {
+                Ok(self.ram.attach(policy.name.as_str(), *holder).await?)
+            }
+            Step::DeleteLostKey { user, key } => {
+                Ok(self.ram.delete_access_key(user.name.as_str(), key).await?)
+            }
+            Step::CreateAccessKey(user) => self.create_key(user).await,
+            Step::SetNetworkPolicy { user, network } => self.set_network(user, network).await,
+        }
+    }
+
+    async fn create_policy(&self, policy: &PlannedPolicy) -> Result<(), ApplyError> {
+        let (name, document) = (policy.name.as_str(), policy.document.as_str());
+        create(
+            async || self.ram.create_policy(name, document, &policy.description).await,
+            async || {
+                let found = self.ram.policy(PolicyKind::Custom, name).await?;
+                Ok(found.map(|found| is_same(name, document, &found)))
+            },
+            || format!("policy {name}"),
+        )
+        .await
+    }
+
+    async fn create_user(&self, user: &PlannedUser) -> Result<(), ApplyError> {
+        let name = user.name.as_str();
+        create(
+            async || self.ram.create_user(name, "AppServer").await,
+            async || Ok(self.ram.has_user(name).await?.then_some(true)),
+            || format!("user {name}"),
+        )
+        .await
+    }
+
+    async fn create_role(&self, role: &PlannedRole) -> Result<(), ApplyError> {
+        const DESCRIPTION: &str = "AppServer: vends tokens of this role";
+        let (name, max) = (role.arn.name(), u64::from(role.max_session.as_secs()));
+        create(
+            async || self.ram.create_role(name, &role.trust, max, DESCRIPTION).await,
+            async || {
+                let found = self.ram.role(name).await?;
+                Ok(found.map(|found| is_same_trust(&role.trust, &found.trust)))
+            },
+            || format!("role {name}"),
+        )
+        .await
+    }
+
+    /// The files and the note are ready before the key is made, so that only the writing itself can still fail.
+    async fn create_key(&self, user: &PlannedUser) -> Result<(), ApplyError> {
+        let files = self.files.ok_or(ApplyError::NoDirectory)?;
+        let name = user.name.as_str();
+        let before = self.ram.access_keys(name).await?;
+        let prepared = files.prepare(name, &before, self.clock.now())?;
+        for _ in 0..ATTEMPTS {
+            let key = match self.ram.create_access_key(name).await {
+                Ok(made) => made.0,
+                Err(error) if error.may_be_done() => {
+                    self.delete_new_keys(name, &before).await?;
+                    sleep(PAUSE).await;
+                    continue;
+                }
+                Err(error) => {
+                    files.finish()?;
+                    return Err(error.into());
+                }
+            };
+            let Err(cause) = prepared.keep(&key) else { return Ok(()) };
+            let id = key.id;
+            return match self.ram.delete_access_key(name, id.as_str()).await {
+                Ok(()) => Err(ApplyError::NotKept { id, cause }),
+                Err(deletion) => Err(ApplyError::NotDeleted {
+                    id,
+                    user: name.to_owned(),
+                    cause,
+                    deletion: Box::new(deletion),
+                }),
+            };
+        }
+        Err(ApplyError::KeysLost)
+    }
+
+    /// Deletes the keys of which the answer was lost, and with it the secret.
+    async fn delete_new_keys(
+        &self,
+        user: &str,
+        before: &[crate::ram::KeyEntry],
+    ) -> Result<(), ApplyError> {
+        for key in self.ram.access_keys(user).await? {
+            if !before.iter().any(|known| known.id == key.id) {
+                self.ram.delete_access_key(user, key.id.as_str()).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn set_network(
+        &self,
+        user: &PlannedUser,
+        network: &NetworkPolicy,
+    ) -> Result<(), ApplyError> {
+        let files = self.files.ok_or(ApplyError::NoDirectory)?;
+        let id = files.found()?.id.ok_or(ApplyError::NoDirectory)?;
+        let (user, document) = (user.name.as_str(), network.document());
+        Ok(self.ram.set_network_policy(user, id.as_str(), &document).await?)
+    }
+}
+
+/// Creates a thing, or finds that it is there as planned. `found` is `None` while it is not there, and otherwise whether
+/// it is as planned.
+async fn create(
+    create: impl AsyncFn() -> Result<(), RamError>,
+    found: impl AsyncFn() -> Result<Option<bool>, RamError>,
+    name: impl FnOnce() -> String,
+) -> Result<(), ApplyError> {
+    let mut number = 1;
+    loop {
+        let error = match create().await {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        if !error.is_already_there() && !error.may_be_done() {
+            return Err(error.into());
+        }
+        match found().await? {
+            Some(true) => return Ok(()),
+            Some(false) => return Err(ApplyError::Differs(name())),
+            None if number == ATTEMPTS => return Err(error.into()),
+            None => sleep(PAUSE).await,
+        }
+        number += 1;
+    }
+}

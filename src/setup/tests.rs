@@ -1,0 +1,312 @@
+//! Drift and apply against a scripted account.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use futures_util::future::join_all;
+
+use super::apply::{Applier, ApplyError};
+use super::drift::{Drift, DriftKind, Needs, drift};
+use super::key_files::KeyFiles;
+use super::key_situation::KeySituation;
+use super::plan::{AccountPlan, PlanOptions};
+use super::state::AccountState;
+use super::steps::steps;
+use crate::config::{self, Mode};
+use crate::ram::RamClient;
+use crate::ram::scripted_account::{ACCOUNT, Contents, Interruption, NOW, ScriptedAccount};
+use crate::telemetry::with_causes;
+use appserver_domain::clock::Clock;
+
+/// The demo's plan, with a network policy.
+fn demo(egress: &[&str]) -> (AccountPlan, Needs) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
+    let settings = config::load(&[file], &BTreeMap::new(), Mode::Demo).unwrap();
+    let options = PlanOptions {
+        account: ACCOUNT.parse().unwrap(),
+        user: "appserver".parse().unwrap(),
+        egress: egress.iter().map(|range| range.parse().unwrap()).collect(),
+    };
+    let plan = AccountPlan::of(&settings, &options).unwrap();
+    (plan, Needs::of(&settings.rules.grants))
+}
+
+/// The account of `config/emulator.toml`.
+fn seeds() -> Contents {
+    let trust = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:root"]}}]}"#;
+    let attached = |holder: &str, policy: &str| (holder.into(), "System".into(), policy.into());
+    Contents {
+        users: vec!["appserver".into()],
+        keys: [("testid".into(), "appserver".into())].into(),
+        roles: ["oss-readonly", "oss-readwrite"]
+            .map(|name| (name.into(), (trust.into(), 3600)))
+            .into(),
+        attached: vec![
+            attached("role/oss-readonly", "AliyunOSSReadOnlyAccess"),
+            attached("role/oss-readwrite", "AliyunOSSFullAccess"),
+            attached("user/appserver", "AliyunSTSAssumeRoleAccess"),
+        ],
+        ..Contents::default()
+    }
+}
+
+/// One run of `setup apply`: the differences that remain.
+async fn apply(
+    ram: &RamClient,
+    (plan, needs): &(AccountPlan, Needs),
+    directory: &Path,
+) -> Result<Vec<Drift>, ApplyError> {
+    let files = KeyFiles::at(directory.to_owned());
+    let found = files.found()?;
+    let state = AccountState::read(ram, plan).await?;
+    let keys = KeySituation::of(plan, &state, &found, true);
+    let clock = Clock::manual(NOW.parse().unwrap());
+    let applier = Applier { ram, files: Some(&files), clock };
+    for step in steps(plan, &state, needs, &keys.steps) {
+        applier.carry_out(&step).await?;
+    }
+    if found.is_interrupted() && !keys.steps.creates {
+        files.tidy()?;
+    }
+    let mut remaining = drift(plan, &AccountState::read(ram, plan).await?, needs);
+    remaining.extend(keys.differences);
+    Ok(remaining)
+}
+
+async fn check(contents: Contents, (plan, needs): &(AccountPlan, Needs)) -> Vec<Drift> {
+    let account = ScriptedAccount::start(contents, None).await;
+    let state = AccountState::read(&account.client(), plan).await.unwrap();
+    drift(plan, &state, needs)
+}
+
+fn lines(found: &[Drift]) -> String {
+    let line =
+        |Drift { kind, subject, message, .. }: &Drift| format!("{kind:?} {subject}: {message}");
+    found.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// A directory for key files, which does not exist yet.
+fn key_directory() -> (tempfile::TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().join("keys");
+    (folder, directory)
+}
+
+/// The account without what differs between runs of equal outcome.
+fn outcome(contents: &Contents) -> Contents {
+    let count = contents.keys.len();
+    let keys = (0..count).map(|i| (i.to_string(), "appserver".into())).collect();
+    let networks = contents.networks.values().cloned().map(|policy| (String::new(), policy));
+    Contents { keys, keys_made: count, networks: networks.collect(), ..contents.clone() }
+}
+
+/// The one key of the account is the one in the files, and it alone has the network policy.
+fn assert_key_is_kept(contents: &Contents, directory: &Path) {
+    let read = |name: &str| std::fs::read_to_string(directory.join(name)).unwrap();
+    let id = read("access-key-id");
+    assert_eq!(contents.keys.keys().collect::<Vec<_>>(), [&id]);
+    assert_eq!(contents.networks.keys().collect::<Vec<_>>(), [&id]);
+    assert_eq!(read("access-key-secret"), format!("canary-new-secret-{}", &id[4..]));
+    assert_eq!(std::fs::read_dir(directory).unwrap().count(), 2, "something unfinished is left");
+}
+
+#[tokio::test]
+async fn an_empty_account_gets_what_is_planned_and_has_no_drift_then() {
+    let demo = demo(&["203.0.113.0/24"]);
+    let before = check(Contents::default(), &demo).await;
+    assert!(before.iter().all(|drift| drift.kind == DriftKind::Missing), "{}", lines(&before));
+    let account = ScriptedAccount::start(Contents::default(), None).await;
+    let (_folder, directory) = key_directory();
+    let remaining = apply(&account.client(), &demo, &directory).await.unwrap();
+    assert_eq!(lines(&remaining), "");
+    let actions = account.actions();
+    let made: Vec<_> = actions
+        .iter()
+        .filter(|action| !action.starts_with("Get") && !action.starts_with("List"))
+        .map(String::as_str)
+        .collect();
+    let expected = [
+        "CreatePolicy",
+        "CreatePolicy",
+        "CreatePolicy",
+        "CreateUser",
+        "CreateRole",
+        "CreateRole",
+        "AttachPolicyToUser",
+        "AttachPolicyToRole",
+        "AttachPolicyToRole",
+        "CreateAccessKey",
+        "SetAccessKeyPolicy",
+    ];
+    assert_eq!(made, expected);
+    assert_key_is_kept(&account.contents(), &directory);
+
+    let calls = account.actions().len();
+    let again = apply(&account.client(), &demo, &directory).await.unwrap();
+    assert_eq!(lines(&again), "");
+    let reads = |action: &String| action.starts_with("Get") || action.starts_with("List");
+    assert!(account.actions()[calls..].iter().all(reads), "a second run changes something");
+}
+
+/// Each call of a whole run is interrupted in turn: its answer is lost; that and all later answers are lost, as if the
+/// process had ended there; or it is refused. Run again, each account is the same.
+#[tokio::test]
+async fn a_run_that_is_interrupted_anywhere_and_repeated_ends_in_the_same_state() {
+    let demo = demo(&["203.0.113.0/24"]);
+    let whole = ScriptedAccount::start(Contents::default(), None).await;
+    let (_folder, directory) = key_directory();
+    apply(&whole.client(), &demo, &directory).await.unwrap();
+    let (calls, expected) = (whole.actions().len(), outcome(&whole.contents()));
+    let demo = &demo;
+    let interruptions = (0..calls).flat_map(|at| {
+        [
+            Interruption::LoseAnswer(at),
+            Interruption::LoseAllAnswers(at),
+            Interruption::Refuse(at, 403, "NoPermission"),
+        ]
+    });
+    let runs = interruptions.map(async |interruption| {
+        let (_folder, directory) = key_directory();
+        let first = ScriptedAccount::start(Contents::default(), Some(interruption)).await;
+        let first_run = apply(&first.client(), demo, &directory).await;
+        if matches!(interruption, Interruption::LoseAnswer(_)) {
+            assert!(first_run.is_ok(), "{interruption:?}: {first_run:?}");
+        }
+        let second = ScriptedAccount::start(first.contents(), None).await;
+        let remaining = apply(&second.client(), demo, &directory).await;
+        let remaining = remaining.unwrap_or_else(|error| panic!("{interruption:?}: {error:?}"));
+        assert_eq!(lines(&remaining), "", "{interruption:?}");
+        assert_eq!(outcome(&second.contents()), expected, "{interruption:?}");
+        assert_key_is_kept(&second.contents(), &directory);
+    });
+    join_all(runs).await;
+}
+
+/// The seeds give their user and roles more than the demo's grants need, and lack nothing.
+#[tokio::test]
+async fn the_wider_choices_of_the_seeds_are_named_and_nothing_else_is() {
+    let found = check(seeds(), &demo(&[])).await;
+    insta::assert_snapshot!(lines(&found), @r#"
+    WiderThanNeeded user/appserver: AliyunSTSAssumeRoleAccess allows sts:AssumeRole on acs:ram:::role/x, which no role needs: {"Action":"sts:AssumeRole","Effect":"Allow","Resource":"*"}
+    WiderThanNeeded role/oss-readonly: it trusts `acs:ram::11223344:root`, every user and role of that account: {"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"RAM":["acs:ram::11223344:root"]}}
+    WiderThanNeeded role/oss-readwrite: it trusts `acs:ram::11223344:root`, every user and role of that account: {"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"RAM":["acs:ram::11223344:root"]}}
+    WiderThanNeeded role/oss-readwrite: AliyunOSSFullAccess allows oss:GetObjectAcl on acs:oss:*:*:bucket/object, which no grant needs: {"Action":"oss:*","Effect":"Allow","Resource":"*"}
+    "#);
+}
+
+#[tokio::test]
+async fn apply_changes_nothing_in_an_account_that_only_allows_more() {
+    let account = ScriptedAccount::start(seeds(), None).await;
+    let (_folder, directory) = key_directory();
+    let remaining = apply(&account.client(), &demo(&[]), &directory).await.unwrap();
+    assert_eq!(account.contents(), seeds());
+    let last = remaining.last().unwrap();
+    assert!(
+        last.message.contains("it has the AccessKey testid, and --key-dir has no files"),
+        "{last:?}"
+    );
+    assert!(!directory.exists());
+}
+
+/// Attaching it would give the role what the plan does not.
+#[tokio::test]
+async fn a_policy_of_a_planned_name_that_allows_something_else_is_not_attached() {
+    let wide =
+        r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:*","Resource":"*"}]}"#;
+    let name = "oss-readonly-appserver";
+    let contents =
+        Contents { policies: [(name.into(), wide.into())].into(), ..Contents::default() };
+    let account = ScriptedAccount::start(contents, None).await;
+    let (_folder, directory) = key_directory();
+    let remaining = apply(&account.client(), &demo(&[]), &directory).await.unwrap();
+    assert_eq!(account.contents().policies[name], wide);
+    assert!(!account.contents().attached.iter().any(|(_, _, attached)| attached == name));
+    let [one] = remaining.as_slice() else { panic!("{}", lines(&remaining)) };
+    assert_eq!((one.kind, one.subject.as_str()), (DriftKind::Missing, "role/oss-readonly"));
+    assert!(one.fix.contains("a policy of this name exists and allows something else"), "{one:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_lacks_something_is_narrower_than_a_grant_needs() {
+    let demo = demo(&["203.0.113.0/24", "198.51.100.1/32"]);
+    let account = ScriptedAccount::start(Contents::default(), None).await;
+    let (_folder, directory) = key_directory();
+    apply(&account.client(), &demo, &directory).await.unwrap();
+    let mut contents = account.contents();
+    let narrow = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:ListObjects"],"Resource":"*"}]}"#;
+    contents.policies.insert("oss-readwrite-appserver".into(), narrow.into());
+    let trust = contents.roles["oss-readonly"].0.replace("user/appserver", "user/someone");
+    contents.roles.insert("oss-readonly".into(), (trust, 900));
+    contents.keys.insert("LTAI9".into(), "appserver".into());
+    for policy in contents.networks.values_mut() {
+        *policy = policy.replace("198.51.100.1", "192.0.2.1");
+    }
+    let found = check(contents, &demo).await;
+    insta::assert_snapshot!(lines(&found), @r#"
+    WiderThanNeeded user/appserver: AccessKey LTAI1 may be used from 192.0.2.1/32, which --egress does not name
+    NarrowerThanNeeded user/appserver: AccessKey LTAI1 may not be used from 198.51.100.1/32, which --egress names
+    Missing user/appserver: AccessKey LTAI9 has no network policy and may be used from everywhere
+    NarrowerThanNeeded role/oss-readonly: it does not trust the identity of the plan; grant daily-photos and 3 more need it
+    WiderThanNeeded role/oss-readonly: it trusts `acs:ram::11223344:user/someone`, which the plan does not name: {"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"RAM":["acs:ram::11223344:user/someone"]}}
+    NarrowerThanNeeded role/oss-readonly: its longest session is 900 seconds, and its grants ask for 3600
+    NarrowerThanNeeded role/oss-readwrite: it does not allow what grant album-guest needs, for example oss:ListParts on acs:oss:*:*:sample-bucket/albums//object
+    NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:ListParts on acs:oss:*:*:sample-bucket/users//object
+    WiderThanNeeded role/oss-readwrite: oss-readwrite-appserver allows oss:GetObject on acs:oss:*:*:bucket/object, which no grant needs: {"Action":["oss:GetObject","oss:ListObjects"],"Effect":"Allow","Resource":"*"}
+    "#);
+}
+
+#[tokio::test]
+async fn a_key_whose_files_cannot_be_written_is_deleted_again() {
+    let (_folder, directory) = key_directory();
+    let in_the_way = directory.join("access-key-id");
+    let account = ScriptedAccount::start_with(Contents::default(), None, move |form, _| {
+        if form["Action"] == "CreateAccessKey" {
+            std::fs::write(&in_the_way, "mine").unwrap();
+        }
+    })
+    .await;
+    let error = apply(&account.client(), &demo(&[]), &directory).await.unwrap_err();
+    let message = with_causes(&error);
+    assert!(
+        message.starts_with("AccessKey LTAI1 was made, and its files could not be written"),
+        "{message}"
+    );
+    assert!(!format!("{message} {error:?}").contains("canary"), "{error:?}");
+    let contents = account.contents();
+    assert_eq!((contents.keys.len(), contents.keys_made), (0, 1));
+    assert_eq!(std::fs::read_to_string(directory.join("access-key-id")).unwrap(), "mine");
+    assert!(!directory.join("access-key-secret").exists());
+}
+
+/// A key of someone else is never deleted, however an interrupted run ended.
+#[tokio::test]
+async fn a_key_that_an_interrupted_run_did_not_make_is_kept() {
+    let (_folder, directory) = key_directory();
+    let demo = demo(&[]);
+    let account = ScriptedAccount::start(
+        Contents::default(),
+        Some(Interruption::RefuseAction("CreateAccessKey", 403, "NoPermission")),
+    )
+    .await;
+    apply(&account.client(), &demo, &directory).await.unwrap_err();
+    let mut contents = account.contents();
+    contents.keys.insert("LTAI9".into(), "appserver".into());
+    let account = ScriptedAccount::start(contents.clone(), None).await;
+    let remaining = apply(&account.client(), &demo, &directory).await.unwrap();
+    assert_eq!(account.contents().keys, contents.keys);
+    assert!(lines(&remaining).contains("it has the AccessKey LTAI9"), "{}", lines(&remaining));
+}
+
+#[tokio::test]
+async fn a_limit_of_ram_is_named_with_what_to_delete() {
+    let refusal = Interruption::RefuseAction("CreatePolicy", 409, "LimitExceeded.Policy");
+    let account = ScriptedAccount::start(Contents::default(), Some(refusal)).await;
+    let (_folder, directory) = key_directory();
+    let error = apply(&account.client(), &demo(&[]), &directory).await.unwrap_err();
+    let message = with_causes(&error);
+    assert!(
+        message
+            .contains("as many custom policies as RAM admits (LimitExceeded.Policy); delete one"),
+        "{message}"
+    );
+}
