@@ -105,7 +105,7 @@ export ALIBABA_CLOUD_ACCESS_KEY_ID=testid ALIBABA_CLOUD_ACCESS_KEY_SECRET=testse
 hit=(--address "127.0.0.1:$public" --user "same:$secret")
 miss=(--address "127.0.0.1:$public" --user "other:$secret" --path '/v1/token?Parameters.album=a{}')
 
-taskset -c "$LOAD_CORE" "$appserver" emulator --sts-port "$sts" --oss-port 0 --metadata-port 0 >/dev/null 2>"$dir/emulator.log" &
+taskset -c "$LOAD_CORE" "$appserver" emulator --sts-port "$sts" --oss-port 0 --ram-port 0 --metadata-port 0 >/dev/null 2>"$dir/emulator.log" &
 running[$!]=emulator
 emulator=http://127.0.0.1:$sts/_emulator
 until_true curl -fs "$emulator/calls"

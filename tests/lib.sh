@@ -31,20 +31,20 @@ stop() {
 trap stop EXIT
 
 # start_dev FLAGS…: `appserver dev` on free ports; returns when it is ready. `urls` are
-# those of the service, the admin listener, STS, OSS, one more that is free, and the metadata server. A suite that needs them before the
-# start defines a function `configure`.
+# those of the service, the admin listener, STS, OSS, one more that is free, the metadata server, and RAM. A suite that
+# needs them before the start defines a function `configure`.
 start_dev() {
   local ports attempt
   # Another process may take a free port before the service does.
   for attempt in 1 2 3; do
     read -ra ports < <(python3 -c '
 import socket
-taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(6)]
+taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(7)]
 print(*(s.getsockname()[1] for s in taken))')
     urls=("${ports[@]/#/http://127.0.0.1:}")
     if declare -F configure >/dev/null; then configure; fi
     greeted "$@" --port "${ports[0]}" --admin-port "${ports[1]}" --sts-port "${ports[2]}" --oss-port "${ports[3]}" \
-      --metadata-port "${ports[5]}" && return
+      --metadata-port "${ports[5]}" --ram-port "${ports[6]}" && return
   done
   cat "$made/service.log" >&2
   exit 1

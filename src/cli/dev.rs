@@ -62,6 +62,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let emulator = bind_emulator(emulator_settings, args.sts_port, &args.services).await?;
         let sts = emulator.sts_addr();
         let oss = emulator.oss_addr().expect("`bind_emulator` has bound it");
+        let ram = emulator.ram_addr().expect("`bind_emulator` has bound it");
         let metadata = emulator.metadata_addr().expect("`bind_emulator` has bound it");
         let asked = args.clone();
         let each = read(move || {
@@ -79,7 +80,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
                 App::start(settings, Clock::system()).await.map_err(|error| {
                     let Failure { exit, message } = error.into();
                     let message = format!(
-                        "{message}; --port, --admin-port, --sts-port, --oss-port and --metadata-port choose other ports"
+                        "{message}; --port, --admin-port, --sts-port, --oss-port, --ram-port and --metadata-port choose other ports"
                     );
                     Failure::new(exit, message)
                 })
@@ -99,7 +100,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let addresses: Vec<_> =
             apps.iter().map(|app| (app.public_addr(), app.admin_addr())).collect();
         let ready: Vec<_> = apps.iter().map(App::ready).collect();
-        let emulated = [("STS", sts), ("OSS", oss), ("metadata", metadata)];
+        let emulated = [("STS", sts), ("OSS", oss), ("RAM", ram), ("metadata", metadata)];
         let greeting = async move {
             for ready in ready {
                 ready.cancelled().await;

@@ -1,4 +1,4 @@
-//! `appserver emulator`: the emulated STS, OSS and ECS metadata on loopback.
+//! `appserver emulator`: the emulated STS, OSS, RAM and ECS metadata on loopback.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use super::serve::read;
 use super::signals::Signals;
 use crate::telemetry;
 use appserver_domain::clock::Clock;
-use appserver_emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem};
+use appserver_emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem, RamProblem};
 
 #[derive(Debug, Args)]
 pub(super) struct EmulatorArgs {
@@ -31,10 +31,13 @@ pub(super) struct EmulatedServicesArgs {
     /// The emulated OSS's port on loopback; 0 chooses a free one
     #[arg(long, default_value_t = 8091)]
     oss_port: u16,
+    /// The port of the emulated RAM and IMS on loopback; 0 chooses a free one
+    #[arg(long, default_value_t = 8092)]
+    ram_port: u16,
     /// The emulated ECS metadata server's port on loopback; 0 chooses a free one
     #[arg(long, default_value_t = 8093)]
     metadata_port: u16,
-    /// The folder for the emulated OSS's objects; in memory by default
+    /// The folder for the emulated OSS's objects and the emulated RAM's changes; in memory by default
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
@@ -53,6 +56,9 @@ pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Fail
         say(format_args!("Emulated STS on http://{}", emulator.sts_addr()))?;
         if let Some(oss) = emulator.oss_addr() {
             say(format_args!("Emulated OSS on http://{oss}"))?;
+        }
+        if let Some(ram) = emulator.ram_addr() {
+            say(format_args!("Emulated RAM on http://{ram}"))?;
         }
         if let Some(metadata) = emulator.metadata_addr() {
             say(format_args!("Emulated metadata on http://{metadata}"))?;
@@ -111,6 +117,17 @@ pub(super) async fn bind_emulator(
                 OssProblem::Data(error) => {
                     format!("the emulated OSS cannot keep objects in --data: {error}")
                 }
+            };
+            Failure::new(EXIT_UNAVAILABLE, message)
+        })?;
+    let address = loopback(services.ram_port);
+    let emulator =
+        emulator.with_ram(address, services.data.as_deref()).await.map_err(|problem| {
+            let message = match problem {
+                RamProblem::Listen(error) => format!(
+                    "cannot listen on {address} (emulated RAM): {error}; choose another --ram-port"
+                ),
+                RamProblem::Data(problem) => format!("the emulated RAM cannot start: {problem}"),
             };
             Failure::new(EXIT_UNAVAILABLE, message)
         })?;

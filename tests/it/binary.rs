@@ -676,9 +676,10 @@ fn client_new_prints_a_secret_and_its_hash() {
 /// standing for themselves. Otherwise it is as it is printed.
 #[test]
 fn dev_prints_curl_lines_that_work_when_pasted() {
-    let ports = ["--port", "--admin-port", "--sts-port", "--oss-port", "--metadata-port"];
-    let any = ports.map(|flag| [flag, "0"]);
-    let arguments = [["dev"].as_slice(), &any.concat()].concat();
+    let services = ["--sts-port", "--oss-port", "--ram-port", "--metadata-port"];
+    let ports = [["--port", "--admin-port"].as_slice(), &services].concat();
+    let any: Vec<_> = ports.iter().flat_map(|flag| [*flag, "0"]).collect();
+    let arguments = [["dev"].as_slice(), &any].concat();
     // Its shutdown has no lame duck period, even if one is configured.
     let environment = [("APPSERVER__SERVER__LAME_DUCK_MS", "600000")];
     let mut running = Running::start(&mut appserver(&arguments, &environment));

@@ -134,7 +134,7 @@ async fn servers_continue_without_a_reader_and_end_cleanly() {
         ],
     );
     let [port, admin, sts, oss, sts_alone, oss_alone] = &ports[..] else { unreachable!() };
-    let any = ["--metadata-port", "0"];
+    let any = ["--ram-port", "0", "--metadata-port", "0"];
     let dev = ["dev", "--port", port, "--admin-port", admin, "--sts-port", sts, "--oss-port", oss];
     let dev = [&dev[..], &any].concat();
     let emulator = ["emulator", "--sts-port", sts_alone, "--oss-port", oss_alone];

@@ -44,7 +44,7 @@ fn sent(number: u32, name: &str, arguments: &[&str]) -> (bool, Running) {
 fn signal_handlers_are_installed_first() {
     let service = Service::new("127.0.0.1:1".parse().unwrap(), "11223344");
     let config = service.config();
-    let ports = ["--sts-port", "0", "--oss-port", "0", "--metadata-port", "0"];
+    let ports = ["--sts-port", "0", "--oss-port", "0", "--ram-port", "0", "--metadata-port", "0"];
     let dev = [&["dev", "--port", "0", "--admin-port", "0"], &ports[..]].concat();
     let emulator = [&["emulator"], &ports[..]].concat();
     for command in [&["serve", "--config", &config][..], &dev, &emulator] {

@@ -19,8 +19,8 @@ free() {
     (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
   done
 }
-public=$(free) admin=$(free) sts=$(free) oss=$(free) metadata=$(free)
-"${CARGO_TARGET_DIR:-target}/debug/appserver" dev --port "$public" --admin-port "$admin" --sts-port "$sts" --oss-port "$oss" --metadata-port "$metadata" > "$out/dev.log" 2>&1 &
+public=$(free) admin=$(free) sts=$(free) oss=$(free) ram=$(free) metadata=$(free)
+"${CARGO_TARGET_DIR:-target}/debug/appserver" dev --port "$public" --admin-port "$admin" --sts-port "$sts" --oss-port "$oss" --ram-port "$ram" --metadata-port "$metadata" > "$out/dev.log" 2>&1 &
 server=$!
 trap 'kill "$server" 2>/dev/null || true; wait "$server" 2>/dev/null || true' EXIT
 curl -fsS --retry 60 --retry-connrefused --retry-delay 1 --retry-all-errors -o /dev/null "http://127.0.0.1:$admin/readyz" || {

@@ -1,6 +1,6 @@
 //! Local STS, OSS, RAM and ECS metadata for development and tests.
 //!
-//! `server` binds the listeners and serves `sts`, `oss`, `metadata` and `control` on them; all services decide by `ram`. The emulator shares no
+//! `server` binds the listeners and serves `sts`, `oss`, `ram_api`, `metadata` and `control` on them; all services decide by `ram`. The emulator shares no
 //! code with the clients that call it: it verifies signatures and reads policies with its own.
 
 mod connections;
@@ -11,6 +11,7 @@ mod metadata;
 mod oss;
 mod percent;
 pub mod ram;
+mod ram_api;
 mod server;
 mod settings;
 mod sts;
@@ -22,6 +23,6 @@ pub use control::{
 };
 pub use demo_issuer::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, demo_jwt_for, sign};
 pub use oss::BucketSettings;
-pub use ram::{Session, TokenKey, TokenProblem};
-pub use server::{Emulator, OssProblem};
+pub use ram::{Session, StateFileProblem, TokenKey, TokenProblem};
+pub use server::{Emulator, OssProblem, RamProblem};
 pub use settings::{EmulatorProblem, EmulatorSettings, Field, FieldProblem};

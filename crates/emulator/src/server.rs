@@ -13,12 +13,13 @@ use super::control::{self, EmulatorControl};
 use super::gateway::{self, Gateway, Nonces, Service};
 use super::metadata::{self, Instance, Metadata};
 use super::oss::{self, BucketSettings, Identities, Oss, Store};
-use super::ram::{IssuerKeys, SharedRam, TokenKey};
+use super::ram::{IssuerKeys, SharedRam, StateFileProblem, TokenKey};
+use super::ram_api::RamApi;
 use super::settings::EmulatorSettings;
 use super::sts::Sts;
 use appserver_domain::clock::Clock;
 
-/// An emulated STS, and optionally an emulated OSS and metadata server. They are bound at once and answer from [`Emulator::serve`] on.
+/// An emulated STS, and optionally an emulated OSS, RAM and metadata server. They are bound at once and answer from [`Emulator::serve`] on.
 pub struct Emulator {
     listener: TcpListener,
     addr: SocketAddr,
@@ -28,8 +29,14 @@ pub struct Emulator {
     control: EmulatorControl,
     buckets: Vec<BucketSettings>,
     oss: Option<OssServer>,
+    ram_server: Option<RamServer>,
     instance: Instance,
     metadata: Option<MetadataServer>,
+}
+
+struct RamServer {
+    listener: TcpListener,
+    addr: SocketAddr,
 }
 
 struct OssServer {
@@ -53,6 +60,17 @@ pub enum OssProblem {
     /// The folder for objects cannot be used; another emulator may hold it.
     #[error("the folder for objects cannot be used")]
     Data(#[source] io::Error),
+}
+
+/// Why the emulated RAM cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum RamProblem {
+    /// The address is in use, or not on loopback.
+    #[error("the emulated RAM cannot listen")]
+    Listen(#[source] io::Error),
+    /// The file with its state cannot be used.
+    #[error(transparent)]
+    Data(StateFileProblem),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +98,7 @@ impl Emulator {
             control,
             buckets,
             oss: None,
+            ram_server: None,
             instance,
             metadata: None,
         })
@@ -103,6 +122,24 @@ impl Emulator {
         Ok(self)
     }
 
+    /// Adds the API of RAM and IMS on its own loopback address; port 0 chooses a free one.
+    ///
+    /// With a folder, the state that its file holds takes the place of the configured users, roles and policies, and each change is
+    /// written to it. The folder is locked by [`Emulator::with_oss`], which is to be called first with the same one.
+    pub async fn with_ram(
+        mut self,
+        addr: SocketAddr,
+        data: Option<&Path>,
+    ) -> Result<Self, RamProblem> {
+        let listener = listen(addr).await.map_err(RamProblem::Listen)?;
+        let addr = listener.local_addr().map_err(RamProblem::Listen)?;
+        if let Some(folder) = data {
+            self.ram.keep_in(folder).map_err(RamProblem::Data)?;
+        }
+        self.ram_server = Some(RamServer { listener, addr });
+        Ok(self)
+    }
+
     /// Adds the metadata server of an instance on its own loopback address; port 0 chooses a free one.
     pub async fn with_metadata(mut self, addr: SocketAddr) -> io::Result<Self> {
         let listener = listen(addr).await?;
@@ -123,6 +160,11 @@ impl Emulator {
         self.oss.as_ref().map(|oss| oss.addr)
     }
 
+    /// The address of RAM and IMS, if they are served.
+    pub fn ram_addr(&self) -> Option<SocketAddr> {
+        self.ram_server.as_ref().map(|ram| ram.addr)
+    }
+
     /// The address of the metadata server, if there is one.
     pub fn metadata_addr(&self) -> Option<SocketAddr> {
         self.metadata.as_ref().map(|metadata| metadata.addr)
@@ -135,25 +177,39 @@ impl Emulator {
 
     /// Serves until the shutdown; running calls then have two seconds to end.
     pub async fn serve(self, shutdown: CancellationToken) {
-        let sts = Sts {
+        let gateway = || Gateway {
             ram: Arc::clone(&self.ram),
             token_key: self.token_key.clone(),
-            issuer_keys: self.issuer_keys,
-            faults: Arc::clone(&self.control.faults),
+            nonces: Nonces::default(),
         };
+        let control = &self.control;
         let sts = Service {
-            gateway: Gateway {
-                ram: self.ram,
-                token_key: self.token_key,
-                nonces: Nonces::default(),
+            gateway: gateway(),
+            product: Sts {
+                ram: Arc::clone(&self.ram),
+                token_key: self.token_key.clone(),
+                issuer_keys: self.issuer_keys,
+                faults: Arc::clone(&control.faults),
             },
-            product: sts,
-            faults: Arc::clone(&self.control.faults),
-            calls: Arc::clone(&self.control.calls),
-            clock: self.control.clock.clone(),
+            faults: Arc::clone(&control.faults),
+            calls: Arc::clone(&control.calls),
+            clock: control.clock.clone(),
+        };
+        let ram = Service {
+            gateway: gateway(),
+            product: RamApi { ram: Arc::clone(&self.ram) },
+            faults: Arc::clone(&control.ram_faults),
+            calls: Arc::clone(&control.ram_calls),
+            clock: control.clock.clone(),
         };
         let router = control::routes(self.control).merge(gateway::routes(sts));
         let sts = connections::serve(self.listener, router, shutdown.clone());
+        let ram_shutdown = shutdown.clone();
+        let ram = async {
+            if let Some(RamServer { listener, .. }) = self.ram_server {
+                connections::serve(listener, gateway::routes(ram), ram_shutdown).await;
+            }
+        };
         let oss_shutdown = shutdown.clone();
         let oss = async {
             if let Some(OssServer { listener, oss, .. }) = self.oss {
@@ -165,7 +221,7 @@ impl Emulator {
                 connections::serve(listener, metadata::routes(metadata), shutdown).await;
             }
         };
-        tokio::join!(sts, oss, metadata);
+        tokio::join!(sts, oss, ram, metadata);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The log of calls to STS, OSS and the metadata server, with their outcomes.
+//! The log of calls to STS, OSS, RAM and the metadata server, with their outcomes.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,10 @@ use crate::ram::Policy;
 const MOST_CALLS: usize = 10_000;
 /// Of the narrowing violations the first ones are kept: they show the cause.
 const MOST_VIOLATIONS: usize = 1_000;
-/// A call has about twenty parameters; the longest, a policy, has fewer than 2048 bytes.
+/// A call has about twenty parameters; the longest, a policy of RAM, has at most 6144 bytes.
 const MOST_PARAMETERS: usize = 50;
-const LONGEST_TEXT_BYTES: usize = 4096;
-/// STS has three actions; too many different unknown ones are counted under `OTHERS`.
+const LONGEST_TEXT_BYTES: usize = 8192;
+/// STS has three actions and RAM some thirty; too many different unknown ones are counted under `OTHERS`.
 const MOST_ACTIONS: usize = 100;
 const OTHERS: &str = "(others)";
 /// The outcome of a call whose client disconnected before the answer.

@@ -15,6 +15,8 @@ pub struct EmulatorControl {
     pub(crate) faults: Arc<Faults>,
     pub(crate) calls: Arc<Calls>,
     pub(crate) oss_calls: Arc<Calls>,
+    pub(crate) ram_faults: Arc<Faults>,
+    pub(crate) ram_calls: Arc<Calls>,
     pub(crate) metadata_faults: Arc<Faults>,
     pub(crate) metadata_calls: Arc<Calls>,
     pub(crate) clock: MovableClock,
@@ -26,6 +28,8 @@ impl EmulatorControl {
             faults: Arc::default(),
             calls: Arc::default(),
             oss_calls: Arc::default(),
+            ram_faults: Arc::default(),
+            ram_calls: Arc::default(),
             metadata_faults: Arc::default(),
             metadata_calls: Arc::default(),
             clock: MovableClock::of(clock),
@@ -82,6 +86,36 @@ impl EmulatorControl {
     /// Clears the log of requests to OSS.
     pub fn clear_oss_calls(&self) {
         self.oss_calls.clear();
+    }
+
+    /// Adds a fault of RAM and IMS. A closed connection loses the answer of a call that was carried out.
+    pub fn script_ram(&self, fault: ScriptedFault) {
+        self.ram_faults.add(fault);
+    }
+
+    /// Removes all faults of RAM and IMS.
+    pub fn clear_ram_faults(&self) {
+        self.ram_faults.clear();
+    }
+
+    /// The active faults of RAM and IMS.
+    pub fn ram_faults(&self) -> Vec<ScriptedFault> {
+        self.ram_faults.list()
+    }
+
+    /// The latest 10,000 calls to RAM and IMS, oldest first.
+    pub fn ram_calls(&self) -> Vec<Call> {
+        self.ram_calls.list()
+    }
+
+    /// The number of ended calls to RAM and IMS since their log was cleared, by action and outcome.
+    pub fn ram_totals(&self) -> Totals {
+        self.ram_calls.totals()
+    }
+
+    /// Clears the log of calls to RAM and IMS.
+    pub fn clear_ram_calls(&self) {
+        self.ram_calls.clear();
     }
 
     /// Adds a fault of the metadata server; its actions are `CreateToken`, `GetRoleName` and `GetCredentials`. Throttled requests get 429.

@@ -11,45 +11,59 @@ use chrono::SecondsFormat;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::calls::Calls;
 use super::emulator_control::EmulatorControl;
-use super::faults::ScriptedFault;
+use super::faults::{Faults, ScriptedFault};
 use crate::demo_issuer::demo_jwt_for;
 
 pub(crate) fn routes(control: EmulatorControl) -> Router {
-    Router::new()
-        .route("/_emulator/faults", get(faults).post(add_fault).delete(clear_faults))
-        .route("/_emulator/calls", get(calls).delete(clear_calls))
-        .route("/_emulator/oss/calls", get(oss_calls).delete(clear_oss_calls))
-        .route(
-            "/_emulator/metadata/faults",
-            get(metadata_faults).post(add_metadata_fault).delete(clear_metadata_faults),
-        )
-        .route("/_emulator/metadata/calls", get(metadata_calls).delete(clear_metadata_calls))
+    let faults = [
+        ("/_emulator/faults", &control.faults),
+        ("/_emulator/ram/faults", &control.ram_faults),
+        ("/_emulator/metadata/faults", &control.metadata_faults),
+    ];
+    let calls = [
+        ("/_emulator/oss/calls", &control.oss_calls),
+        ("/_emulator/ram/calls", &control.ram_calls),
+        ("/_emulator/metadata/calls", &control.metadata_calls),
+    ];
+    let faults = faults.map(|(path, faults)| fault_routes(path, Arc::clone(faults)));
+    let calls = calls.map(|(path, calls)| call_routes(path, Arc::clone(calls)));
+    let own = Router::new()
+        .route("/_emulator/calls", get(sts_calls).delete(clear_sts_calls))
         .route("/_emulator/jwt", get(jwt))
         .route("/_emulator/clock", get(clock).post(move_clock).delete(reset_clock))
-        .with_state(Arc::new(control))
+        .with_state(Arc::new(control));
+    faults.into_iter().chain(calls).fold(own, Router::merge)
 }
 
-async fn faults(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
-    answer(StatusCode::OK, &json!({ "Faults": control.faults() }))
+/// The faults of one service.
+fn fault_routes(path: &str, faults: Arc<Faults>) -> Router {
+    Router::new()
+        .route(path, get(list_faults).post(add_fault).delete(clear_faults))
+        .with_state(faults)
 }
 
-async fn add_fault(State(control): State<Arc<EmulatorControl>>, body: Bytes) -> Response<Body> {
+async fn list_faults(State(faults): State<Arc<Faults>>) -> Response<Body> {
+    answer(StatusCode::OK, &json!({ "Faults": faults.list() }))
+}
+
+async fn add_fault(State(faults): State<Arc<Faults>>, body: Bytes) -> Response<Body> {
     match serde_json::from_slice::<ScriptedFault>(&body) {
         Ok(fault) => {
-            control.script(fault);
-            faults(State(control)).await
+            faults.add(fault);
+            list_faults(State(faults)).await
         }
         Err(error) => malformed("not a scripted fault", &error),
     }
 }
 
-async fn clear_faults(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
-    control.clear_faults();
+async fn clear_faults(State(faults): State<Arc<Faults>>) -> StatusCode {
+    faults.clear();
     StatusCode::NO_CONTENT
 }
 
-async fn calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
+async fn sts_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
     let body = json!({
         "Calls": control.calls(),
         "Totals": control.totals(),
@@ -58,50 +72,22 @@ async fn calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
     answer(StatusCode::OK, &body)
 }
 
-async fn clear_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
+async fn clear_sts_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
     control.clear_calls();
     StatusCode::NO_CONTENT
 }
 
-async fn oss_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
-    let body = json!({ "Calls": control.oss_calls(), "Totals": control.oss_totals() });
-    answer(StatusCode::OK, &body)
+/// The log of calls of a service other than STS.
+fn call_routes(path: &str, calls: Arc<Calls>) -> Router {
+    Router::new().route(path, get(list_calls).delete(clear_log)).with_state(calls)
 }
 
-async fn clear_oss_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
-    control.clear_oss_calls();
-    StatusCode::NO_CONTENT
+async fn list_calls(State(calls): State<Arc<Calls>>) -> Response<Body> {
+    answer(StatusCode::OK, &json!({ "Calls": calls.list(), "Totals": calls.totals() }))
 }
 
-async fn metadata_faults(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
-    answer(StatusCode::OK, &json!({ "Faults": control.metadata_faults() }))
-}
-
-async fn add_metadata_fault(
-    State(control): State<Arc<EmulatorControl>>,
-    body: Bytes,
-) -> Response<Body> {
-    match serde_json::from_slice::<ScriptedFault>(&body) {
-        Ok(fault) => {
-            control.script_metadata(fault);
-            metadata_faults(State(control)).await
-        }
-        Err(error) => malformed("not a scripted fault", &error),
-    }
-}
-
-async fn clear_metadata_faults(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
-    control.clear_metadata_faults();
-    StatusCode::NO_CONTENT
-}
-
-async fn metadata_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body> {
-    let body = json!({ "Calls": control.metadata_calls(), "Totals": control.metadata_totals() });
-    answer(StatusCode::OK, &body)
-}
-
-async fn clear_metadata_calls(State(control): State<Arc<EmulatorControl>>) -> StatusCode {
-    control.clear_metadata_calls();
+async fn clear_log(State(calls): State<Arc<Calls>>) -> StatusCode {
+    calls.clear();
     StatusCode::NO_CONTENT
 }
 

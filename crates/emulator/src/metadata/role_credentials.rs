@@ -96,6 +96,7 @@ mod tests {
             description: String::new(),
             max_session_duration: MaxSessionDuration::DEFAULT,
             trust: Document::parse(trust).unwrap(),
+            allow_console_login: false,
             created: DateTime::UNIX_EPOCH,
             updated: DateTime::UNIX_EPOCH,
             attached: Vec::new(),

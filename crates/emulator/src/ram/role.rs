@@ -20,6 +20,7 @@ pub(crate) struct Role {
     #[serde(serialize_with = "as_secs", deserialize_with = "from_secs")]
     pub(crate) max_session_duration: MaxSessionDuration,
     pub(crate) trust: Document<TrustPolicy>,
+    pub(crate) allow_console_login: bool,
     pub(crate) created: DateTime<Utc>,
     pub(crate) updated: DateTime<Utc>,
     pub(crate) attached: Vec<Attachment>,

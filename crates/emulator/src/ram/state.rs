@@ -64,6 +64,15 @@ impl Ram {
         }
     }
 
+    /// Whether there may be such a user or role: those of accounts that are not emulated are not known.
+    pub(crate) fn may_exist(&self, arn: &str) -> bool {
+        let account = |arn: &str| arn.split(':').nth(3).map(str::to_owned);
+        let is_emulated = |known: &String| account(known) == account(arn);
+        self.users.contains_key(arn)
+            || self.roles.contains_key(arn)
+            || !self.users.keys().chain(self.roles.keys()).any(is_emulated)
+    }
+
     /// Evaluates the policies that are attached to a user or role of the account.
     pub(crate) fn decide(
         &self,

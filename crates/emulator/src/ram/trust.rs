@@ -55,6 +55,16 @@ impl TrustPolicy {
         Ok(Self { statements })
     }
 
+    /// The users and roles that it names, by ARN.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(|statement| &statement.about).filter_map(|trusted| {
+            match trusted {
+                Trusted::One(arn) => Some(arn.as_str()),
+                Trusted::Account(_) | Trusted::Service(_) | Trusted::Provider(_) => None,
+            }
+        })
+    }
+
     /// Whether the policy trusts the trustee with the request, such as `sts:AssumeRole`.
     pub(crate) fn decide(&self, trustee: Trustee<'_>, request: &Request<'_>) -> Decision {
         let is_about = |trusted: &Trusted| match (trusted, trustee) {

@@ -52,3 +52,9 @@ impl PolicyType {
         }
     }
 }
+
+impl Attachment {
+    pub(crate) fn is(&self, policy_type: PolicyType, policy: &str) -> bool {
+        self.policy_type == policy_type && self.policy == policy
+    }
+}

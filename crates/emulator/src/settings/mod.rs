@@ -95,7 +95,25 @@ mod tests {
         let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config/emulator.toml"));
         let settings = EmulatorSettings::from_file(path).unwrap();
         let keys: Vec<_> = settings.ram.keys.keys().map(String::as_str).collect();
-        assert_eq!(keys, ["disabledid", "internid", "nextid", "rootid", "testid"]);
+        assert_eq!(keys, ["adminid", "disabledid", "internid", "nextid", "rootid", "testid"]);
+    }
+
+    #[test]
+    fn the_shipped_empty_account_has_an_administrator_and_the_same_buckets_and_nothing_else() {
+        let read = |name: &str| {
+            let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config"));
+            EmulatorSettings::from_file(&folder.join(name)).unwrap()
+        };
+        let (empty, demo) = (read("emulator.empty.toml"), read("emulator.toml"));
+        let keys: Vec<_> = empty.ram.keys.keys().map(String::as_str).collect();
+        let users: Vec<_> = empty.ram.users.keys().map(String::as_str).collect();
+        assert_eq!(
+            (keys, users),
+            (vec!["adminid", "rootid"], vec!["acs:ram::11223344:user/admin"])
+        );
+        let others = (&empty.ram.roles, &empty.ram.policies, &empty.ram.oidc_providers);
+        assert!(others.0.is_empty() && others.1.is_empty() && others.2.is_empty());
+        assert_eq!(format!("{:?}", empty.buckets), format!("{:?}", demo.buckets));
     }
 
     #[test]

@@ -112,6 +112,7 @@ impl WorldBuilder<'_> {
                 description: String::new(),
                 max_session_duration,
                 trust,
+                allow_console_login: false,
                 created: CONFIGURED_AT,
                 updated: CONFIGURED_AT,
                 attached,
