@@ -8,6 +8,7 @@ mod control;
 mod faults;
 mod gateway;
 mod metadata;
+mod ram;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header;
@@ -55,6 +56,7 @@ trust.json = '{"Version":"1","Statement":[{"Effect":"Allow","Action":"sts:Assume
 
 struct Emulated {
     url: String,
+    ram_url: String,
     metadata_url: String,
     control: EmulatorControl,
     clock: Clock,
@@ -104,18 +106,25 @@ impl Emulated {
         let clock = Clock::manual(START.parse().unwrap());
         let addr = "127.0.0.1:0".parse().unwrap();
         let emulator = Emulator::bind(settings(), addr, clock.clone()).await.unwrap();
+        let emulator = emulator.with_ram(addr, None).await.unwrap();
         let emulator = emulator.with_metadata(addr).await.unwrap();
         let url = format!("http://{}", emulator.sts_addr());
+        let ram_url = format!("http://{}", emulator.ram_addr().unwrap());
         let metadata_url = format!("http://{}", emulator.metadata_addr().unwrap());
         let control = emulator.control();
         let shutdown = CancellationToken::new();
         tokio::spawn(emulator.serve(shutdown.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let settings = settings();
-        Self { url, metadata_url, control, clock, http, settings, _serving: shutdown.drop_guard() }
+        let _serving = shutdown.drop_guard();
+        Self { url, ram_url, metadata_url, control, clock, http, settings, _serving }
     }
 
     fn request(&self, caller: &Caller<'_>) -> reqwest::RequestBuilder {
+        self.request_to(&self.url, caller)
+    }
+
+    fn request_to(&self, url: &str, caller: &Caller<'_>) -> reqwest::RequestBuilder {
         let signed = caller.signed();
         let common = ["Action", "Version", "AccessKeyId", "Format", "Timestamp", "SecurityToken"];
         let in_query = |name: &str| match caller.placement {
@@ -131,7 +140,7 @@ impl Emulated {
                 .collect();
             pairs.join("&")
         };
-        let url = format!("{}/?{}", self.url, encoded(true));
+        let url = format!("{url}/?{}", encoded(true));
         let request = self.http.request(caller.method.parse().unwrap(), url);
         match caller.placement {
             Placement::Query => request,
