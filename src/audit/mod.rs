@@ -21,5 +21,7 @@ mod writer;
 
 pub(crate) use grant_line::{GrantRecord, Width};
 pub(crate) use line::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
-pub(crate) use settings::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
+pub(crate) use settings::{
+    AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,
+};
 pub(crate) use trail::{Audit, AuditUnavailable};

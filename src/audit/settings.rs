@@ -1,7 +1,8 @@
 //! The audit's resolved settings.
 
+use std::ffi::OsString;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Settings of an enabled audit.
 #[derive(Clone, Debug)]
@@ -34,6 +35,13 @@ pub(crate) struct FileSettings {
     pub(crate) max_files: u32,
     /// Rotated files of refusals that are kept.
     pub(crate) max_refused_files: u32,
+}
+
+/// The file of refusals beside the audit's own.
+pub(crate) fn refusals_file(path: &Path) -> PathBuf {
+    let mut beside = OsString::from(path);
+    beside.push(".refused");
+    beside.into()
 }
 
 /// What happens while lines cannot be written.

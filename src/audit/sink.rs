@@ -1,13 +1,12 @@
 //! The destinations of lines: standard output or files.
 
 use std::borrow::Cow;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 
 use super::file::AuditFile;
-use super::settings::{Durability, FileSettings, SinkSettings};
+use super::settings::{Durability, FileSettings, SinkSettings, refusals_file};
 
 /// The sink of tokens and tickets, and that of refusals: two files, or one stream.
 #[derive(Debug)]
@@ -31,9 +30,7 @@ impl Sinks {
             SinkSettings::Stdout => return Self { granted: Sink::Stdout(None), refused: None },
             SinkSettings::File(settings) => settings,
         };
-        let mut beside = OsString::from(&path);
-        beside.push(".refused");
-        let refused = AuditFile::new(beside.into(), max_bytes, max_refused_files, false);
+        let refused = AuditFile::new(refusals_file(&path), max_bytes, max_refused_files, false);
         let synced = durability == Durability::Disk;
         let granted = AuditFile::new(path, max_bytes, max_files, synced);
         Self { granted: Sink::File(granted), refused: Some(Sink::File(refused)) }

@@ -36,17 +36,18 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let settings = config.load_for_check(secrets);
     let checked = settings.and_then(|settings| {
         if args.without_access_key {
-            Ok(settings.warnings)
+            Ok((settings.rollout_warnings(secrets), settings.warnings))
         } else {
-            let secrets = settings.check_machine()?;
-            let now = Clock::system().now();
-            Ok(settings.warnings.into_iter().chain(secrets.warning(now)).collect())
+            let certificate = settings.check_machine()?.warning(Clock::system().now());
+            let mut of_rollout = settings.rollout_warnings(secrets);
+            of_rollout.extend(certificate);
+            Ok((of_rollout, settings.warnings))
         }
     });
     match checked {
-        Ok(warnings) => {
+        Ok((of_rollout, warnings)) => {
             say("The configuration is valid.")?;
-            for Problem { path, message } in &warnings {
+            for Problem { path, message } in warnings.iter().chain(&of_rollout) {
                 say(format_args!("warning: {path}: {message}"))?;
             }
         }

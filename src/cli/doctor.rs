@@ -11,7 +11,7 @@ use super::config_files::ConfigFiles;
 use super::failure::{EXIT_UNAVAILABLE, Failure};
 use super::output::say;
 use super::runtime::block_on;
-use crate::config::{Mode, Problems, Secrets};
+use crate::config::{Problems, Secrets, SecretsToo};
 use crate::doctor::{Finding, Input, Outcome, run_checks};
 use appserver_domain::clock::Clock;
 
@@ -35,8 +35,11 @@ struct Report<'a> {
 }
 
 pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
-    let settings = args.config.load(Mode::Production)?;
-    let Secrets { identity, egress, store, .. } = settings.read_secrets()?;
+    let settings = args.config.load_for_check(SecretsToo::Yes)?;
+    let secrets = settings.read_secrets()?;
+    let mut warnings = settings.rollout_warnings(SecretsToo::Yes);
+    warnings.extend(secrets.warning(Clock::system().now()));
+    let Secrets { identity, egress, store, .. } = secrets;
     let key = identity.access_key().ok_or_else(|| {
         Problems::one("sts.identity.source", "this version signs with `access-key` only")
     })?;
@@ -44,7 +47,8 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let colours = std::io::stdout().is_terminal();
     block_on(async {
         let deadline = Instant::now() + Duration::from_secs(args.timeout);
-        let input = Input { settings, key, egress, store, clock: Clock::system(), deadline };
+        let input =
+            Input { settings, warnings, key, egress, store, clock: Clock::system(), deadline };
         let report = |finding: Finding| {
             if !args.json && printed.is_ok() {
                 printed = print(&finding, colours);

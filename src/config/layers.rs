@@ -44,6 +44,27 @@ const WRITTEN_KEY: &str = "file";
 /// The one that is read at each use: Kubernetes replaces the token every hour, which is no change of the configuration.
 const TOKEN_KEY: &str = "token_file";
 
+/// The keys whose files must not be read by other users of the machine.
+const SECRET_KEYS: [&str; 9] = [
+    "headers_file",
+    "secret_file",
+    "security_token_file",
+    "password_file",
+    "encryption_key_file",
+    "previous_encryption_key_file",
+    "key_file",
+    "previous_key_file",
+    "proxy_user_file",
+];
+
+/// A file that a key of the configuration names.
+#[derive(Clone, Debug)]
+pub(crate) struct NamedFile {
+    pub(super) key: String,
+    pub(super) path: PathBuf,
+    pub(super) is_secret: bool,
+}
+
 /// The merged layers.
 pub(super) struct Merged {
     pub(super) tree: Node,
@@ -51,7 +72,7 @@ pub(super) struct Merged {
     pub(super) json: serde_json::Value,
     pub(super) environment: Environment,
     /// The files that the tree names.
-    pub(super) named: Vec<String>,
+    pub(super) named: Vec<NamedFile>,
     /// The problems of the layers themselves.
     pub(super) problems: Problems,
     /// The parts that could not be read, where a layer may set what is missing.
@@ -122,7 +143,7 @@ pub(super) fn merge(files: &[PathBuf], environment: &Environment) -> Merged {
     );
     let json = serde_json::Value::deserialize(tree.clone()).unwrap_or_default();
     let mut named = Vec::new();
-    anchor(&mut tree, &mut named);
+    anchor(&mut tree, "", &mut named);
     let tree = Node::root(tree, ENVIRONMENT);
     Merged { tree, json, environment: environment.clone(), named, problems, gaps }
 }
@@ -175,12 +196,13 @@ fn one_line(text: &str, error: &toml::de::Error) -> String {
 }
 
 /// Makes the paths in the tree independent of the working directory, and lists them.
-fn anchor(value: &mut Value, named: &mut Vec<String>) {
+fn anchor(value: &mut Value, at: &str, named: &mut Vec<NamedFile>) {
     let ValueKind::Table(table) = &mut value.kind else { return };
     for (key, value) in table {
+        let full_key = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         // A table with such a name is a grant or a client that the operator named so.
         if !PATH_KEYS.contains(&key.as_str()) || matches!(value.kind, ValueKind::Table(_)) {
-            anchor(value, named);
+            anchor(value, &full_key, named);
             continue;
         }
         // A value's origin is its file, or a word such as "the environment".
@@ -194,7 +216,8 @@ fn anchor(value: &mut Value, named: &mut Vec<String>) {
             }
             // The contents of these two are no part of the configuration.
             if key != WRITTEN_KEY && key != TOKEN_KEY {
-                named.push(path.clone());
+                let is_secret = SECRET_KEYS.contains(&key.as_str());
+                named.push(NamedFile { key: full_key, path: PathBuf::from(&*path), is_secret });
             }
         }
     }

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::disjoint_callers;
 use super::environment::Mode;
 use super::files::Files;
-use super::layers::Merged;
+use super::layers::{Merged, NamedFile};
 use super::problems::Problems;
 use super::restart::RestartOnly;
 use super::secret_reads::{SecretReads, SecretsToo};
@@ -31,7 +31,7 @@ pub(super) fn resolve(
     files: Files,
     secrets: SecretsToo,
 ) -> Result<Settings, Problems> {
-    let Merged { tree, json, environment, named: _, mut problems, gaps } = merged;
+    let Merged { tree, json, environment, named, mut problems, gaps } = merged;
     // Of the tree, and of the policies' texts as they are read. No secret can be recovered from it: clients' secrets are
     // hashes of 256 random bits, and the AccessKey is not in the tree.
     let mut hash = Sha256::new_with_prefix(json.to_string());
@@ -59,7 +59,18 @@ pub(super) fn resolve(
     let egress = egress::resolve(raw.egress, &mut problems, &mut secret_reads);
     let tracing = tracing::resolve(raw.tracing, &mut problems, &mut secret_reads);
     let log = log::resolve(raw.log, &mut problems);
-    let audit = audit::resolve(raw.audit, &mut problems);
+    let audit = audit::resolve(raw.audit, &mut problems, &mut secret_reads);
+    if let Some(Some(audit)) = &audit {
+        let config_files = source.files().iter().map(|path| NamedFile {
+            key: "--config".to_owned(),
+            path: path.clone(),
+            is_secret: false,
+        });
+        let named: Vec<_> = named.iter().cloned().chain(config_files).collect();
+        if let Some(problem) = audit::collision(audit, &named) {
+            problems.add("audit.file", problem);
+        }
+    }
     let identity = raw.sts.identity.clone();
     let identity =
         IdentitySource::resolve(identity, &environment, mode, &mut problems, &mut secret_reads);
@@ -97,10 +108,6 @@ pub(super) fn resolve(
 
     if secrets == SecretsToo::Yes && !problems.is_empty() {
         secret_reads.run(&mut problems);
-        let unwritable = audit.as_ref().and_then(|audit| audit::unwritable(audit.as_ref()?));
-        if let Some(problem) = unwritable {
-            problems.add("audit.file", problem);
-        }
     }
 
     let resolved = (|| {
@@ -115,7 +122,9 @@ pub(super) fn resolve(
         warnings.extend(repeated_grants);
         warnings.extend(warnings::unused_roles(&json));
         warnings.extend(warnings::unread_variables(&environment));
-        let (server, log) = (server?, log?);
+        warnings.extend(warnings::unknown_region(&json));
+        let (server, log, sts) = (server?, log?, sts?);
+        let placeholders = warnings::placeholders(&json, sts.endpoints.any_remote());
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));
         Some(Settings {
@@ -128,12 +137,14 @@ pub(super) fn resolve(
             listen_backlog: server.listen_backlog,
             lame_duck: server.lame_duck,
             tls,
-            sts: sts?,
+            sts,
             vend,
             store,
             tickets: tickets?,
             tracing,
             warnings,
+            placeholders,
+            secret_files: named.into_iter().filter(|file| file.is_secret).collect(),
             identity: identity?,
             egress,
             rules: RuleSettings {

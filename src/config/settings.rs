@@ -2,13 +2,16 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 use super::files::Files;
+use super::layers::NamedFile;
 use super::problems::{Problem, Problems};
 use super::restart::RestartOnly;
+use super::secret_reads::SecretsToo;
 use super::sections::audit;
 use super::sections::egress::EgressSource;
 use super::sections::identity::IdentitySource;
@@ -18,7 +21,8 @@ use super::sections::tickets::TicketSource;
 use super::sections::tls::{TlsSource, certificate_problem};
 use super::sections::tracing::TracingSource;
 use super::source::Source;
-use crate::audit::AuditSettings;
+use super::warnings;
+use crate::audit::{AuditSettings, FileSettings, SinkSettings};
 use crate::auth::{Client, Issuer, TicketSeal};
 use crate::grant::Grants;
 use crate::http::Cors;
@@ -45,6 +49,10 @@ pub struct Settings {
     pub log_filter: String,
     /// What is valid and will not do what its author expects.
     pub warnings: Vec<Problem>,
+    /// Values of the example that are left.
+    pub(crate) placeholders: Vec<Problem>,
+    /// Files that only the service should read.
+    pub(crate) secret_files: Vec<NamedFile>,
     /// `None` where it is off.
     pub(crate) audit: Option<AuditSettings>,
     pub(crate) server: ServerSettings,
@@ -129,11 +137,29 @@ impl Settings {
         problems.into_result(secrets)
     }
 
+    /// The audit's file, or why it cannot be written; `None` where the audit has none.
+    pub(crate) fn audit_file(&self) -> Option<Result<&Path, String>> {
+        let SinkSettings::File(FileSettings { path, .. }) = &self.audit.as_ref()?.sink else {
+            return None;
+        };
+        Some(audit::unwritable(path).map_or(Ok(path), Err))
+    }
+
+    /// What a rollout should not begin with although it would start: values of the example. With `secrets`, files of secrets that
+    /// other users can read, too.
+    pub(crate) fn rollout_warnings(&self, secrets: SecretsToo) -> Vec<Problem> {
+        let mut found = self.placeholders.clone();
+        if secrets == SecretsToo::Yes {
+            found.extend(warnings::exposed_files(&self.secret_files));
+        }
+        found
+    }
+
     /// Reads the secrets, and checks whether the audit's file can be written. Lists all problems.
     pub(crate) fn check_machine(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let secrets = problems.gather(self.read_secrets());
-        if let Some(problem) = self.audit.as_ref().and_then(audit::unwritable) {
+        if let Some(Err(problem)) = self.audit_file() {
             problems.add("audit.file", problem);
         }
         problems.into_result(secrets)

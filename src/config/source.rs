@@ -1,7 +1,7 @@
 //! Where a configuration is read from, so that it can be read again.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::environment::{Environment, Mode};
 use super::files::Files;
@@ -48,6 +48,11 @@ impl Source {
         self.load_once(secrets)
     }
 
+    /// The `--config` files.
+    pub(super) fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
     /// The `--config` files as they are now.
     pub(crate) fn look(&self) -> Files {
         Files::look(self.files.iter().map(PathBuf::as_path))
@@ -75,6 +80,6 @@ impl fmt::Debug for Source {
 
 impl layers::Merged {
     fn look(&self) -> Files {
-        Files::look(self.named.iter().map(Path::new))
+        Files::look(self.named.iter().map(|named| named.path.as_path()))
     }
 }

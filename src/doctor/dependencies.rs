@@ -4,7 +4,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::Finding;
 use crate::auth::{FetchProblem, Issuer};
-use crate::config::Problem;
+use crate::config::{Problem, Settings};
 use crate::outbound::Egress;
 use crate::store::{RedisCheck, StoreSettings};
 use crate::telemetry::with_causes;
@@ -13,6 +13,7 @@ const STORE: &str = "store";
 /// The oldest Redis whose Lua the scripts run on.
 const OLDEST_MAJOR: u32 = 5;
 const ISSUER: &str = "issuer";
+const AUDIT: &str = "audit";
 
 /// Executes each command that the store needs.
 pub(super) async fn store_finding(settings: &StoreSettings, deadline: Instant) -> Finding {
@@ -81,10 +82,19 @@ pub(super) async fn check_issuers(
     }
 }
 
+/// Whether the audit's file can be written by this user on this machine.
+pub(super) fn audit_finding(settings: &Settings) -> Option<Finding> {
+    Some(match settings.audit_file()? {
+        Ok(path) => Finding::ok(AUDIT, format!("`{}` can be written", path.display())),
+        Err(problem) => Finding::failed(AUDIT, problem)
+            .fix("run doctor where the service runs and as its user, or correct `audit.file`"),
+    })
+}
+
 /// The warnings that `appserver check` prints for the same configuration.
-pub(super) fn warning_findings(warnings: &[Problem]) -> Vec<Finding> {
+pub(super) fn warning_findings<'a>(warnings: impl Iterator<Item = &'a Problem>) -> Vec<Finding> {
     let finding = |Problem { path, message }: &Problem| {
         Finding::warning("configuration", message.as_str()).of(path.as_str())
     };
-    warnings.iter().map(finding).collect()
+    warnings.map(finding).collect()
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::config::Settings;
+use crate::config::{Problem, Settings};
 use crate::outbound::{Egress, EgressByTarget};
 use crate::store::StoreSettings;
 use crate::sts::{Endpoint, Endpoints, StsClient, StsSettings};
@@ -27,6 +27,8 @@ pub(crate) use finding::{Finding, Outcome};
 /// A complete configuration, and what testing it needs.
 pub(crate) struct Input {
     pub(crate) settings: Settings,
+    /// Those that `appserver check` prints beside the settings' own.
+    pub(crate) warnings: Vec<Problem>,
     pub(crate) key: SigningCredentials,
     pub(crate) egress: EgressByTarget,
     pub(crate) store: StoreSettings,
@@ -37,7 +39,7 @@ pub(crate) struct Input {
 
 /// Runs all checks and reports each finding as it is made.
 pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
-    let Input { settings, key, egress, store, clock, deadline } = input;
+    let Input { settings, warnings, key, egress, store, clock, deadline } = input;
     report(identity::key_finding(&settings.identity, &key));
     let reached = endpoints::check(&settings.sts, &egress.sts, &clock, deadline, &mut report).await;
     endpoints::clock_findings(&reached).into_iter().for_each(&mut report);
@@ -58,7 +60,9 @@ pub(crate) async fn run_checks(input: Input, mut report: impl FnMut(Finding)) {
     }
     report(dependencies::store_finding(&store, deadline).await);
     dependencies::check_issuers(&settings.rules.issuers, &egress.issuers, &mut report).await;
-    dependencies::warning_findings(&settings.warnings).into_iter().for_each(&mut report);
+    dependencies::audit_finding(&settings).into_iter().for_each(&mut report);
+    let warnings = settings.warnings.iter().chain(&warnings);
+    dependencies::warning_findings(warnings).into_iter().for_each(&mut report);
 }
 
 /// A client of only this endpoint, which has just answered: no other endpoint can answer in its place.

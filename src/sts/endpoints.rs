@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::endpoint::Endpoint;
-use appserver_domain::Invalid;
+use appserver_domain::{Invalid, is_loopback};
 
 /// One or more endpoints, tried in turn. The one in use is kept between calls: the last that answered comes first.
 #[derive(Debug)]
@@ -37,6 +37,11 @@ impl Endpoints {
     /// All endpoints in the configured order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Endpoint> {
         self.list.iter()
+    }
+
+    /// Whether any endpoint is not on this machine, where only an emulator can be.
+    pub(crate) fn any_remote(&self) -> bool {
+        self.list.iter().any(|endpoint| !is_loopback(endpoint.host()))
     }
 
     /// Whether any endpoint uses TLS.

@@ -38,7 +38,7 @@ pub(crate) use probe::{ProbeError, ProbeResult, ProbeRoute, probe};
 #[cfg(test)]
 pub(crate) use refusal::Refusal;
 pub(crate) use refusal::{ErrorCode, Reason, RequestId};
-pub(crate) use region::Region;
+pub(crate) use region::{KNOWN_REGIONS, Region};
 pub(crate) use retry::retrying;
 pub(crate) use role_session::RoleSession;
 #[cfg(test)]

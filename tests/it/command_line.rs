@@ -1,5 +1,6 @@
 //! Messages of the commands: each names the argument, the rule and the way out.
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
@@ -344,4 +345,41 @@ fn check_takes_the_file_with_and_without_the_option_and_prints_the_defaults() {
     let defaults = run(&["check", "--defaults"], &[]);
     let documented = std::fs::read_to_string(crate::stage::repository("config/default.toml"));
     assert_eq!(text(&defaults.stdout), documented.unwrap());
+}
+
+#[test]
+fn check_warns_of_what_is_left_of_the_example_and_of_files_that_others_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("ticket-key");
+    std::fs::write(&key, "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=").unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let key = key.display().to_string();
+    let environment = [
+        ("ALIBABA_CLOUD_ACCESS_KEY_ID", "testid"),
+        ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testsecret"),
+        ("APPSERVER__STS__REGION", "cn-hangzhuo"),
+        ("APPSERVER__TICKETS__KEY_FILE", &key),
+        ("APPSERVER_LOG__FILTER", "debug"),
+        ("https_proxy", "http://canary@proxy.example.com"),
+    ];
+    let check = |arguments: &[&str]| {
+        let command = [&["check", "config/production.example.toml"], arguments].concat();
+        let output = run(&command, &environment);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout).replace(&key, "<key>")
+    };
+    let (with_files, without) = (check(&[]), check(&["--without-access-key"]));
+    insta::assert_snapshot!(with_files, @r"
+The configuration is valid.
+warning: clients.photo-app-ios.secret_sha256: a hash of zeros is an example, and no secret has it: put the hash there that `appserver client new` prints
+warning: https_proxy: this variable is not read: outgoing connections use the proxy in `egress.proxy`, and none if that is empty
+warning: APPSERVER_LOG__FILTER: this variable is not read: two underscores follow `APPSERVER` and separate keys, as in `APPSERVER__LOG__FILTER`
+warning: sts.region: this version knows no region of this name; is `cn-hangzhou` meant? A newer region works if `appserver doctor` reaches its endpoint
+warning: server.behind_proxy: all callers have the proxy's address, in limits, the log and the audit: list its networks in `server.trusted_proxies`, and set `server.forwarded_header` or `server.proxy_protocol`
+warning: roles.oss-readonly.arn: 11223344 is the account of the example: put the number of yours there
+warning: server.public_url: vend.example.com is the host of the example: put the URL there at which apps reach this service; URLs of tickets begin with it
+warning: tickets.key_file: every user of this machine can read or change `<key>` (mode 0644), which holds a secret: set mode 0600, or in Kubernetes `defaultMode: 0440` with an `fsGroup`
+");
+    let differ = with_files.lines().filter(|line| !without.contains(line)).count();
+    assert_eq!(differ, 1, "the files are not looked at: {without}");
 }

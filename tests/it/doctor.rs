@@ -1,6 +1,8 @@
 //! `appserver doctor`: problems at the cloud's side are found before clients meet them, each with its fix.
 
+use std::fs::Permissions;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
 
 use appserver_domain::clock::Clock;
 use appserver_emulator::{Emulator, EmulatorControl, EmulatorSettings, ErrorStatus, Fault};
@@ -444,6 +446,9 @@ async fn redis_is_tested_command_by_command() {
     std::fs::write(&seal_key, "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=").unwrap();
     let password = setup.folder.path().join("password");
     std::fs::write(&password, "abc").unwrap();
+    for secret in [&seal_key, &password] {
+        std::fs::set_permissions(secret, Permissions::from_mode(0o600)).unwrap();
+    }
     let store = |url: &str, username: &str, password: &str| {
         format!(
             "store.kind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nusername = \"{username}\"\n{password}\n\

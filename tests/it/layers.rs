@@ -35,7 +35,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("dev", &["config", "emulator", "domain"]),
         ("cli", &["app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
-        ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "sts", "policy", "domain"]),
+        ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "upstream", "sts", "policy", "domain"]),
         ("main", &["cli"]),
     ];
     table

@@ -6,10 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::audit::{AuditSettings, Durability, FileSettings, OnFailure, SinkSettings};
+use crate::audit::{
+    AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,
+};
 use crate::config::bounds::{Bounded, Bytes, FileCount, Lines};
 use crate::config::field::{Clearable, Field};
+use crate::config::layers::NamedFile;
 use crate::config::problems::Problems;
+use crate::config::secret_reads::SecretReads;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawAudit {
@@ -74,14 +78,26 @@ impl TryFrom<String> for InstanceName {
     }
 }
 
+const FILE: &str = "audit.file";
+
 /// Where Linux has the name of the machine or the container.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 /// The audit; `None` inside where it is off.
-pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<AuditSettings>> {
+pub(crate) fn resolve(
+    raw: RawAudit,
+    problems: &mut Problems,
+    secret_reads: &mut SecretReads,
+) -> Option<Option<AuditSettings>> {
     let sink = problems.require(raw.sink);
     let is_invalid = raw.file.is_invalid();
     let file = problems.take_set(raw.file);
+    if let (Some(RawSink::File), Some(file)) = (sink, file.clone()) {
+        secret_reads.add(move || match unwritable(&file) {
+            Some(problem) => Err(Problems::one(FILE, problem)),
+            None => Ok(()),
+        });
+    }
     let max_bytes = problems.require(raw.max_file_bytes);
     let max_files = problems.require(raw.max_files);
     let max_refused_files = problems.require(raw.max_refused_files);
@@ -104,7 +120,7 @@ pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
         }
         RawSink::File => {
             if file.is_none() && !is_invalid {
-                problems.add_absence("audit.file", "it is missing: the sink `file` needs a path");
+                problems.add_absence(FILE, "it is missing: the sink `file` needs a path");
             }
             SinkSettings::File(FileSettings {
                 path: file?,
@@ -135,10 +151,19 @@ pub(crate) fn resolve(raw: RawAudit, problems: &mut Problems) -> Option<Option<A
     }))
 }
 
-/// Why the audit's file cannot be written on this machine. Nothing is written to the file, and a pipe or a device is not
-/// opened: opening could wait for its reader.
-pub(crate) fn unwritable(settings: &AuditSettings) -> Option<String> {
-    let SinkSettings::File(FileSettings { path, .. }) = &settings.sink else { return None };
+/// Why the audit's files cannot be written on this machine. Nothing is written to them, and a pipe or a device is not opened:
+/// opening could wait for its reader.
+pub(crate) fn unwritable(path: &Path) -> Option<String> {
+    // A pipe or a device gets all lines; only a file has one of refusals beside it.
+    let has_refusals = fs::metadata(path).map_or(true, |there| there.is_file());
+    let of_refusals = || {
+        let problem = unwritable_file(&refusals_file(path)).filter(|_| has_refusals)?;
+        Some(format!("the file of refusals beside it: {problem}"))
+    };
+    unwritable_file(path).or_else(of_refusals)
+}
+
+fn unwritable_file(path: &Path) -> Option<String> {
     let shown = path.display();
     let refused = |error: io::Error| {
         format!(
@@ -152,25 +177,47 @@ pub(crate) fn unwritable(settings: &AuditSettings) -> Option<String> {
         }
         Ok(_) => None,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = |path: &Path| match path.parent() {
-                Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
-                Some(_) | None => PathBuf::from("."),
-            };
             // A link may point to a file that does not exist yet.
-            let target = fs::read_link(path).map(|target| folder(path).join(target));
-            let folder = folder(&target.unwrap_or_else(|_| path.clone()));
+            let target = fs::read_link(path).map(|target| folder_of(path).join(target));
+            let target = target.unwrap_or_else(|_| path.to_owned());
+            let folder = folder_of(&target);
             if !folder.is_dir() {
                 let folder = folder.display();
                 return Some(format!(
                     "the directory `{folder}` does not exist: create it, or name a file in another"
                 ));
             }
-            let probe = folder.join(format!(".appserver-check-{}", std::process::id()));
-            let made = OpenOptions::new().write(true).create_new(true).open(&probe);
-            made.and_then(|_| fs::remove_file(&probe)).err().map(refused)
+            creatable(&target).err().map(refused)
         }
         Err(error) => Some(refused(error)),
     }
+}
+
+/// Whether a file can be created beside this one. Leaves nothing behind.
+fn creatable(path: &Path) -> io::Result<()> {
+    let probe = folder_of(path).join(format!(".appserver-check-{}", std::process::id()));
+    OpenOptions::new().write(true).create_new(true).open(&probe)?;
+    fs::remove_file(&probe)
+}
+
+fn folder_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+/// Another file of the configuration that the audit would write into.
+pub(crate) fn collision(settings: &AuditSettings, named: &[NamedFile]) -> Option<String> {
+    let SinkSettings::File(FileSettings { path, .. }) = &settings.sink else { return None };
+    // A link to the other file is the other file.
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let written = [path.clone(), refusals_file(path)].map(|path| real(&path));
+    let other = named.iter().find(|named| written.contains(&real(&named.path)))?;
+    let (path, key) = (other.path.display(), &other.key);
+    Some(format!(
+        "the audit would write into `{path}`, the file of `{key}`: name a file of its own"
+    ))
 }
 
 /// Empty where the system does not provide it.

@@ -99,6 +99,7 @@ pub(crate) fn resolve(
     let proxy_protocol = problems.require(raw.proxy_protocol);
     let header_names_callers =
         raw.forwarded_header.given().is_some_and(|header| *header != ForwardedHeader::None);
+    let trusts_none = raw.trusted_proxies.given().is_none_or(|List(trusted)| trusted.is_empty());
     let trusted = (raw.trusted_proxies, raw.forwarded_header);
     let proxies = proxies(trusted, proxy_protocol, problems);
     let origins = problems.require(raw.cors_origins);
@@ -118,6 +119,13 @@ pub(crate) fn resolve(
         knows_addresses: knows_peers,
     };
     let (proxies, warning) = proxies?;
+    let hides_callers = behind_proxy == Some(true) && trusts_none;
+    let warning = warning.or_else(|| hides_callers.then(|| Problem {
+        path: "server.behind_proxy".to_owned(),
+        message: "all callers have the proxy's address, in limits, the log and the audit: list its networks in \
+                  `server.trusted_proxies`, and set `server.forwarded_header` or `server.proxy_protocol`"
+            .to_owned(),
+    }));
     Some(ResolvedServer {
         listen_backlog: listen_backlog?.get(),
         settings,

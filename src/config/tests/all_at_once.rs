@@ -7,15 +7,25 @@ const WRONG: &str = r#"
 server.listen = "nowhere"
 server.no_such_key = 1
 server.request_timeout_ms = 1
+server.tls.certificate_file = "no-chain"
+server.tls.key_file = "no-tls-key"
 admin.listen = "nowhere"
 log.format = "loud"
 reload.watch = "often"
 
 [audit]
 sink = "file"
+file = "no-folder/audit.jsonl"
 max_files = 0
 
+[egress]
+proxy = "http://user:word@proxy.example.com"
+proxy_user_file = "no-user"
+ca_file = "no-authorities.pem"
+tracing.no_proxy = ["*"]
+
 [sts]
+region = "oss-cn-hangzhou"
 max_attempts = 0
 identity.access_key = { source = "files", id_file = "no-id", secret_file = "no-secret" }
 
@@ -76,6 +86,10 @@ fn every_kind_of_problem_is_reported_in_one_run_with_those_of_secrets() {
          audit.max_files\n\
          clients.app.enabled\n\
          clients.app.grants\n\
+         egress.ca_file\n\
+         egress.proxy\n\
+         egress.proxy_user_file\n\
+         egress.tracing.no_proxy\n\
          grants.broad.min_duration_secs\n\
          grants.broad.parameters.album\n\
          grants.broad.parameters.album.kind\n\
@@ -96,12 +110,15 @@ fn every_kind_of_problem_is_reported_in_one_run_with_those_of_secrets() {
          server.no_such_key\n\
          server.public_url\n\
          server.request_timeout_ms\n\
+         server.tls.certificate_file\n\
+         server.tls.key_file\n\
          store.redis.encryption_key_file\n\
          store.redis.password_file\n\
          store.redis.previous_encryption_key_file\n\
          sts.identity.access_key.id_file\n\
          sts.identity.access_key.secret_file\n\
          sts.max_attempts\n\
+         sts.region\n\
          tickets.key_file\n\
          tickets.previous_key_file\n\
          tracing.headers_file\n\

@@ -57,7 +57,7 @@ fn an_audit_file_that_cannot_be_created_is_reported_with_the_way_out() {
         let path = at(name);
         let text = format!("{SOUND}\n[audit]\nsink = \"file\"\nfile = {path:?}");
         let settings = loaded(&text, &[], Mode::Production).unwrap();
-        let found = crate::config::sections::audit::unwritable(settings.audit.as_ref().unwrap());
+        let found = settings.audit_file().unwrap().err();
         let found = found.unwrap_or_else(|| "sound".to_owned());
         format!("{name}: {}", found.replace(&folder.path().display().to_string(), "<folder>"))
     };
@@ -73,4 +73,57 @@ present.jsonl/audit: `<folder>/present.jsonl/audit` cannot be written: Not a dir
 ");
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 3);
     assert_eq!(std::fs::read_to_string(at("present.jsonl")).unwrap(), "line\n");
+}
+
+/// Otherwise the next line of the audit would destroy a key, or the configuration.
+#[test]
+fn an_audit_file_that_is_another_file_of_the_configuration_is_refused() {
+    let folder =
+        folder(&[("policies/album.json", POLICY), ("ticket-key", "key"), ("b.refused", "key")]);
+    std::os::unix::fs::symlink("ticket-key", folder.path().join("link")).unwrap();
+    let config = folder.path().join("app.toml");
+    let found = |audit: &str, key: &str| {
+        let text = format!(
+            "{SOUND}\n[audit]\nsink = \"file\"\nfile = {audit:?}\n[tickets]\nkey_file = {key:?}\n\
+             [server]\npublic_url = \"https://vend.example.net\""
+        );
+        std::fs::write(&config, text).unwrap();
+        let loaded = load(&[config.clone()], &Environment::new(), Mode::Production);
+        let found = loaded.err().map(|problems| problems.to_string()).unwrap_or_default();
+        found.replace(&folder.path().display().to_string(), "<folder>")
+    };
+    let cases = [
+        ("policies/../policies/album.json", "ticket-key"),
+        ("app.toml", "ticket-key"),
+        ("link", "ticket-key"),
+        ("b", "b.refused"),
+        ("audit.jsonl", "ticket-key"),
+    ];
+    insta::assert_snapshot!(cases.map(|(audit, key)| found(audit, key)).join("\n"), @r"
+audit.file: the audit would write into `<folder>/policies/album.json`, the file of `grants.album.policy`: name a file of its own
+audit.file: the audit would write into `<folder>/app.toml`, the file of `--config`: name a file of its own
+audit.file: the audit would write into `<folder>/ticket-key`, the file of `tickets.key_file`: name a file of its own
+audit.file: the audit would write into `<folder>/b.refused`, the file of `tickets.key_file`: name a file of its own
+");
+}
+
+#[test]
+fn the_file_of_refusals_is_checked_beside_the_audits_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    std::fs::write(&path, "line\n").unwrap();
+    let refused = folder.path().join("audit.jsonl.refused");
+    // Root may write everywhere, so that a mode would prove nothing.
+    std::os::unix::fs::symlink("missing/file", &refused).unwrap();
+    let text = format!("{SOUND}\n[audit]\nsink = \"file\"\nfile = {path:?}");
+    let settings = loaded(&text, &[], Mode::Production).unwrap();
+    let found = settings.audit_file().unwrap().unwrap_err();
+    let missing = folder.path().join("missing");
+    let expected = format!(
+        "the file of refusals beside it: the directory `{}` does not exist",
+        missing.display()
+    );
+    assert!(found.starts_with(&expected), "{found}");
+    std::fs::remove_file(&path).unwrap();
+    assert!(settings.audit_file().unwrap().is_err(), "also before the first line");
 }

@@ -1,9 +1,13 @@
 //! Warnings about a valid configuration: it loads, and will not do what its author expects.
 
+mod exposed_files;
+mod placeholders;
 mod redundant;
 mod short_lived;
 mod unusable;
 
+pub(super) use exposed_files::exposed_files;
+pub(super) use placeholders::{placeholders, unknown_region};
 pub(super) use redundant::{repeated_grants, unread_proxies, unread_variables, unused_roles};
 
 use super::problems::Problem;

@@ -1,0 +1,98 @@
+//! Values that are taken from an example or mistyped, and that no rule refuses.
+
+use serde_json::Value;
+
+use crate::config::problems::Problem;
+use crate::sts::KNOWN_REGIONS;
+
+/// The account and the host of `config/production.example.toml`.
+const ACCOUNT: &str = "acs:ram::11223344:";
+const HOST: &str = "//vend.example.com";
+
+/// What is left of the example. The account is also the emulator's, where it is no mistake.
+pub(in crate::config) fn placeholders(json: &Value, calls_the_real_sts: bool) -> Vec<Problem> {
+    let mut found = Vec::new();
+    let roles = json.get("roles").and_then(Value::as_object).into_iter().flatten();
+    let of_example = roles.filter(|(_, role)| {
+        let arn = role.get("arn").and_then(Value::as_str);
+        calls_the_real_sts && arn.is_some_and(|arn| arn.starts_with(ACCOUNT))
+    });
+    found.extend(of_example.map(|(name, _)| Problem {
+        path: format!("roles.{name}.arn"),
+        message: "11223344 is the account of the example: put the number of yours there".to_owned(),
+    }));
+    let url = json.pointer("/server/public_url").and_then(Value::as_str);
+    if url.is_some_and(|url| url.contains(HOST)) {
+        found.push(Problem {
+            path: "server.public_url".to_owned(),
+            message: "vend.example.com is the host of the example: put the URL there at which apps reach this service; URLs \
+                      of tickets begin with it"
+                .to_owned(),
+        });
+    }
+    found
+}
+
+/// A region that is none of Alibaba Cloud's known ones: its endpoint may not exist.
+pub(in crate::config) fn unknown_region(json: &Value) -> Option<Problem> {
+    let region = json.pointer("/sts/region").and_then(Value::as_str)?;
+    if region.is_empty() || KNOWN_REGIONS.contains(&region) {
+        return None;
+    }
+    let distance = |known: &'static str| (strsim::osa_distance(region, known), known);
+    let nearest = KNOWN_REGIONS.iter().map(|known| distance(known)).min();
+    let meant = match nearest {
+        Some((..=3, known)) => format!("is `{known}` meant? "),
+        Some(_) | None => String::new(),
+    };
+    Some(Problem {
+        path: "sts.region".to_owned(),
+        message: format!(
+            "this version knows no region of this name; {meant}A newer region works if `appserver doctor` reaches its endpoint"
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn lines(found: impl IntoIterator<Item = Problem>) -> String {
+        let line = |Problem { path, message }| format!("{path}: {message}");
+        found.into_iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn what_is_left_of_the_example_is_named() {
+        let json = json!({
+            "server": {"public_url": "https://vend.example.com"},
+            "roles": {"own": {"arn": "acs:ram::112233445:role/a"}, "left": {"arn": "acs:ram::11223344:role/a"}},
+        });
+        insta::assert_snapshot!(lines(placeholders(&json, true)), @r"
+roles.left.arn: 11223344 is the account of the example: put the number of yours there
+server.public_url: vend.example.com is the host of the example: put the URL there at which apps reach this service; URLs of tickets begin with it
+");
+        // The emulator's account is this one.
+        assert_eq!(placeholders(&json, false).len(), 1);
+        assert_eq!(
+            placeholders(&json!({"server": {"public_url": "https://vend.example.net"}}), true),
+            []
+        );
+    }
+
+    #[test]
+    fn an_unknown_region_is_warned_of_with_the_nearest_one() {
+        let found = |region: &str| lines(unknown_region(&json!({"sts": {"region": region}})));
+        assert!(
+            found("cn-hangzhuo").contains("is `cn-hangzhou` meant?"),
+            "{}",
+            found("cn-hangzhuo")
+        );
+        assert!(found("mars-north-1").starts_with("sts.region: this version knows no region"));
+        for known in ["", "cn-hangzhou", "ap-southeast-1"] {
+            assert_eq!(found(known), "");
+        }
+    }
+}
