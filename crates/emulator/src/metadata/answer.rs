@@ -1,7 +1,8 @@
 //! Answers of the metadata server, and the faults that change them.
 
 use axum::body::Body;
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderValue, Response, StatusCode, header};
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::connections::{CutBody, HangUp};
@@ -24,8 +25,16 @@ impl Answer {
         }
     }
 
-    /// The answer, changed by the fault if there is one.
-    pub(super) fn into_response(self, fault: Option<&Fault>) -> Response<Body> {
+    /// The answer, changed by the fault if there is one, with the date of the emulator's clock: clients compare `Expiration` with it.
+    pub(super) fn into_response(self, now: DateTime<Utc>, fault: Option<&Fault>) -> Response<Body> {
+        let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        let mut response = self.changed_by(fault);
+        let date = HeaderValue::from_str(&date).expect("a date is plain ASCII");
+        response.headers_mut().insert(header::DATE, date);
+        response
+    }
+
+    fn changed_by(self, fault: Option<&Fault>) -> Response<Body> {
         let (status, content_type, mut text) = match self {
             Self::Text(text) => (StatusCode::OK, "text/plain", padded(text, fault)),
             Self::Document(document) => {

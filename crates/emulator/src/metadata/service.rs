@@ -64,6 +64,7 @@ async fn answer(State(metadata): State<Arc<Metadata>>, request: Request) -> Resp
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
+    let now = control.now() + skew;
     let is_beyond_quota = faults.beyond_quota(operation.name(), control.now()).is_some();
     let fault = if is_beyond_quota { None } else { faults.on_answer(operation.name()) };
     let is_throttled = is_beyond_quota || matches!(fault, Some(Fault::Throttle { .. }));
@@ -71,11 +72,11 @@ async fn answer(State(metadata): State<Arc<Metadata>>, request: Request) -> Resp
         Answer::Refusal(StatusCode::TOO_MANY_REQUESTS)
     } else {
         let life = faults.lifetime(operation.name());
-        metadata.answer(operation, &parts.headers, control.now() + skew, life)
+        metadata.answer(operation, &parts.headers, now, life)
     };
     let outcome = fault.as_ref().map(|fault| fault.name().to_owned());
     pending.answered(outcome.unwrap_or_else(|| answer.outcome()));
-    answer.into_response(fault.as_ref())
+    answer.into_response(now, fault.as_ref())
 }
 
 impl Metadata {

@@ -131,6 +131,17 @@ async fn a_role_that_does_not_trust_ecs_has_no_credentials() {
 }
 
 #[tokio::test]
+async fn answers_have_the_date_of_the_emulators_clock() {
+    let emulated = Emulated::start().await;
+    emulated.control.script_metadata(Fault::Html { status: 500.try_into().unwrap() }.times(1));
+    for _ in 0..2 {
+        let url = format!("{}{ROLE}", emulated.metadata_url);
+        let answer = emulated.http.get(url).send().await.unwrap();
+        assert_eq!(answer.headers()[header::DATE], "Wed, 13 Jan 2016 14:02:37 GMT");
+    }
+}
+
+#[tokio::test]
 async fn the_old_credentials_are_valid_beside_the_new_ones() {
     let emulated = Emulated::start().await;
     let old = emulated.credentials().await;
