@@ -4,6 +4,8 @@ use super::document;
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::{Actions, Statement, Strings};
 use crate::exact::{Bounds, Inclusion};
+use crate::matching::pattern::Pattern;
+use crate::matching::resource::ResourcePattern;
 
 /// Statements that allow exactly what these allow: without parts that the others include, and joined where they differ in
 /// one list only. All of them are `Allow`.
@@ -39,8 +41,32 @@ fn without_repetition(mut statements: Vec<Statement<String>>) -> Vec<Statement<S
 }
 
 fn is_included(statement: &Statement<String>, others: &[Statement<String>]) -> bool {
-    let (one, others) = (document(vec![statement.clone()]), document(others.to_vec()));
-    one.inclusion_within(&others, Bounds::REQUEST) == Inclusion::Included
+    // The rest cannot include a part of it, and the comparison costs less without.
+    let others: Vec<_> = others.iter().filter_map(|other| meeting(statement, other)).collect();
+    let one = document(vec![statement.clone()]);
+    !others.is_empty()
+        && one.inclusion_within(&document(others), Bounds::REQUEST) == Inclusion::Included
+}
+
+/// The other statement without the actions and resources that have nothing in common with this one.
+fn meeting(statement: &Statement<String>, other: &Statement<String>) -> Option<Statement<String>> {
+    let mut meeting = other.clone();
+    let resources = other.resource.as_slice().iter().filter(|theirs| {
+        let mut ours = statement.resource.as_slice().iter();
+        ours.any(|ours| ResourcePattern::intersects(ours, theirs))
+    });
+    meeting.resource = Strings::of(resources.cloned().collect());
+    if let (Actions::Action(ours), Actions::Action(theirs)) = (&statement.actions, &other.actions) {
+        let actions = theirs.as_slice().iter().filter(|theirs| {
+            let theirs = theirs.to_ascii_lowercase();
+            let mut ours = ours.as_slice().iter();
+            ours.any(|ours| Pattern(&ours.to_ascii_lowercase()).intersects(Pattern(&theirs)))
+        });
+        meeting.actions = Actions::Action(Strings::of(actions.cloned().collect()));
+    }
+    let is_empty = meeting.resource.as_slice().is_empty()
+        || matches!(&meeting.actions, Actions::Action(actions) if actions.as_slice().is_empty());
+    (!is_empty).then_some(meeting)
 }
 
 /// The statement without the entries of its lists that its rest and the others include.

@@ -69,3 +69,6 @@ impl GrantTemplate {
 fn document(statements: Vec<Statement<String>>) -> Document<String> {
     Document { version: Version::One, statements }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,220 @@
+//! The union against what grants render, by the exact comparison.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::session::grant_template::GrantTexts;
+use crate::template::policy_template::Breadth;
+use crate::template::value_rule::{Shape, ValueRule, ValueRules};
+use crate::template::values::RawValues;
+use crate::tests::draw::draw;
+
+fn grant(policy: &str) -> Option<GrantTemplate> {
+    let rules = ValueRules {
+        params: BTreeMap::from([(
+            "album".parse().unwrap(),
+            ValueRule::text(Shape::Segment, None, 16).unwrap(),
+        )]),
+        claims: BTreeMap::new(),
+        subject_max_bytes: 16,
+    };
+    let texts = GrantTexts {
+        policy,
+        breadth: Breadth::Broad,
+        session_name: Some("${client}"),
+        source_identity: None,
+    };
+    GrantTemplate::parse(texts, rules).ok()
+}
+
+fn shipped(name: &str) -> GrantTemplate {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/policies");
+    grant(&std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap()
+}
+
+fn read(json: &str) -> Document<String> {
+    Document::read(json, |_, raw| Ok(raw.to_owned())).unwrap()
+}
+
+/// The policies as RAM evaluates them: together.
+fn together(policies: &[String]) -> Document<String> {
+    assert!(policies.iter().all(|policy| policy.len() <= MAX_ROLE_POLICY_BYTES));
+    document(policies.iter().flat_map(|policy| read(policy).statements).collect())
+}
+
+fn rendered(grant: &GrantTemplate, subject: &str, album: &str) -> Document<String> {
+    let raw = RawValues {
+        issuer: None,
+        client: &"photo-app".parse().unwrap(),
+        subject: Some(&subject.parse().unwrap()),
+        claims: &BTreeMap::new(),
+        params: &BTreeMap::from([("album".to_owned(), album.to_owned())]),
+        now: "2016-01-13T14:02:37Z".parse().unwrap(),
+    };
+    read(grant.render(raw).unwrap().policy.as_str())
+}
+
+fn lines(names: &[&str]) -> String {
+    let grants: Vec<_> = names.iter().map(|name| shipped(name)).collect();
+    GrantUnion::of(&grants).policies().join("\n")
+}
+
+#[test]
+fn the_shipped_policies_become_what_an_administrator_would_write() {
+    insta::assert_snapshot!(lines(&["my-photos"]), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"users/*/*"}}},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:DeleteObject","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/users/*/*"}]}"#);
+    insta::assert_snapshot!(lines(&["album-guest", "my-photos"]), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["albums/*/*","users/*/*"]}}},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:DeleteObject","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/users/*/*"},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/albums/*/*"}]}"#);
+    insta::assert_snapshot!(lines(&["daily-photos", "one-album", "shared-album"]), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":["acs:oss:*:*:sample-bucket/2015/01/01/*.jpg","acs:oss:*:*:sample-bucket/albums/*/*"]},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"albums/*/*"}}}]}"#);
+    // One grant includes the others.
+    insta::assert_snapshot!(lines(&["daily-photos", "one-album", "read-all", "shared-album"]), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:Get*","oss:List*"],"Resource":"acs:oss:*:*:*"}]}"#);
+}
+
+#[test]
+fn the_order_of_grants_makes_no_difference() {
+    let names = ["album-guest", "my-photos", "one-album"];
+    let reversed: Vec<_> = names.iter().rev().copied().collect();
+    assert_eq!(lines(&names), lines(&reversed));
+}
+
+/// A policy of these statements.
+fn policy(statements: &[Value]) -> String {
+    json!({ "Version": "1", "Statement": statements }).to_string()
+}
+
+fn reading(resource: &str, more: Value) -> Value {
+    let mut statement =
+        json!({ "Effect": "Allow", "Action": "oss:GetObject", "Resource": resource });
+    statement.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    statement
+}
+
+fn union(policies: &[String]) -> String {
+    let grants: Vec<_> = policies.iter().map(|policy| grant(policy).unwrap()).collect();
+    GrantUnion::of(&grants).policies().join("\n")
+}
+
+#[test]
+fn a_denial_stays_only_if_no_grant_loses_by_it() {
+    let denial = |resource: &str| json!({ "Effect": "Deny", "Action": "oss:GetObject", "Resource": resource });
+    let all = reading("acs:oss:*:*:bucket/*", json!({}));
+    let denying = policy(&[all.clone(), denial("acs:oss:*:*:bucket/secret/*")]);
+    insta::assert_snapshot!(union(std::slice::from_ref(&denying)), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/*"},{"Effect":"Deny","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/secret/*"}]}"#);
+    // The other grant reads just what the first denies.
+    let other = policy(&[reading("acs:oss:*:*:bucket/secret/a", json!({}))]);
+    insta::assert_snapshot!(union(&[denying, other]), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/*"}]}"#);
+    let per_caller = policy(&[all, denial("acs:oss:*:*:bucket/${subject}/*")]);
+    insta::assert_snapshot!(union(&[per_caller]), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/*"}]}"#);
+}
+
+#[test]
+fn a_condition_on_a_value_is_kept_where_a_wildcard_can_stand_for_it() {
+    let when = |condition: Value| {
+        union(&[policy(&[reading("acs:oss:*:*:bucket/a", json!({ "Condition": condition }))])])
+    };
+    insta::assert_snapshot!(when(json!({ "StringEquals": { "oss:Prefix": ["${subject}/", "a"] } })), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/a","Condition":{"StringLike":{"oss:Prefix":["*/","a"]}}}]}"#);
+    insta::assert_snapshot!(when(json!({ "StringEquals": { "oss:Prefix": ["a*"] } })), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/a","Condition":{"StringEquals":{"oss:Prefix":"a*"}}}]}"#);
+    insta::assert_snapshot!(when(json!({ "DateLessThan": { "acs:CurrentTime": "${now:%Y-%m-%dT%H}:00:00Z" } })), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:bucket/a"}]}"#);
+}
+
+#[test]
+fn many_grants_are_divided_among_documents_that_ram_takes() {
+    let number = |i: u32| {
+        let resources: Vec<_> = (0..20)
+            .map(|j| format!("acs:oss:*:*:bucket-{i}/{}/{j}", "folder/".repeat(4)))
+            .collect();
+        policy(&[json!({ "Effect": "Allow", "Action": "oss:GetObject", "Resource": resources })])
+    };
+    let texts: Vec<_> = (0..20).map(number).collect();
+    let grants: Vec<_> = texts.iter().map(|text| grant(text).unwrap()).collect();
+    let policies = GrantUnion::of(&grants).policies();
+    assert!(policies.len() > 3, "{}", policies.len());
+    let resources =
+        |document: &Document<String>| -> BTreeSet<String> { document.values().cloned().collect() };
+    // Without placeholders and wildcards nothing can be left out but repetition.
+    let needed = texts.iter().flat_map(|text| resources(&read(text))).collect();
+    assert_eq!(resources(&together(&policies)), needed);
+}
+
+fn statement() -> impl Strategy<Value = Value> {
+    let actions =
+        subsequence(&["oss:GetObject", "oss:PutObject", "oss:Get*", "oss:getobject"][..], 1..=3);
+    let resources = subsequence(
+        &[
+            "acs:oss:*:*:bucket/users/${subject}/*",
+            "acs:oss:*:*:bucket/users/alice/*",
+            "acs:oss:*:*:bucket/users/*",
+            "acs:oss:*:*:bucket/albums/${params.album}/*.jpg",
+            "acs:oss:*:*:bucket/albums/2015/?.jpg",
+            "acs:oss:*:*:bucket/${now:%Y/%m}/*",
+            "acs:oss:*:*:bucket/${client}/a",
+            "acs:oss:*:*:bucket",
+        ][..],
+        1..=3,
+    );
+    let condition = select(vec![
+        json!({}),
+        json!({}),
+        json!({ "StringLike": { "oss:Prefix": ["users/${subject}/*", "users/${subject}/"] } }),
+        json!({ "StringLike": { "oss:Prefix": "users/*" } }),
+        json!({ "StringEquals": { "oss:Prefix": ["users/${subject}/", "a*"] } }),
+        json!({ "StringEquals": { "oss:Prefix": "users/${subject}/" }, "StringLike": { "oss:Prefix": "users/*" } }),
+        json!({ "StringNotLike": { "oss:Prefix": ["users/bob/*", "a"] } }),
+        json!({ "StringNotLike": { "oss:Prefix": "users/${subject}/*" } }),
+        json!({ "IpAddress": { "acs:SourceIp": ["10.0.0.0/8", "11.0.0.0/8"] } }),
+        json!({ "NumericEquals": { "oss:MaxKeys": "${now:%Y}" } }),
+        json!({ "Bool": { "acs:SecureTransport": "true" } }),
+    ]);
+    let effect = select(&["Allow", "Allow", "Allow", "Deny"][..]);
+    let name = select(&["Action", "Action", "Action", "Action", "NotAction"][..]);
+    (effect, name, actions, resources, condition).prop_map(
+        |(effect, name, actions, resources, condition)| {
+            let mut statement = json!({ "Effect": effect, "Resource": resources });
+            statement[name] = json!(actions);
+            if condition != json!({}) {
+                statement["Condition"] = condition;
+            }
+            statement
+        },
+    )
+}
+
+#[test]
+fn whatever_a_grant_renders_is_within_the_union() {
+    let policies = prop::collection::vec(prop::collection::vec(statement(), 1..4), 1..5);
+    let values = (select(&["alice", "bob", "a"][..]), select(&["2015", "x.y"][..]));
+    let checked = draw(400, &(policies, values), |(policies, (subject, album))| {
+        let grants: Vec<_> = policies.iter().filter_map(|of| grant(&policy(of))).collect();
+        let union = together(&GrantUnion::of(&grants).policies());
+        for grant in &grants {
+            let rendered = rendered(grant, subject, album);
+            let found = rendered.inclusion_in(&union);
+            assert_eq!(found, Inclusion::Included, "{rendered:?}\n{union:?}\n{policies:?}");
+        }
+        grants.len() > 1
+    });
+    assert!(checked > 100, "{checked}");
+}
+
+#[test]
+fn the_union_of_one_grant_without_placeholders_is_the_grant() {
+    let values = [
+        ("${subject}", "alice"),
+        ("${params.album}", "2015"),
+        ("${now:%Y/%m}", "2016/01"),
+        ("${now:%Y}", "2016"),
+        ("${client}", "photo-app"),
+    ];
+    let checked = draw(200, &prop::collection::vec(statement(), 1..5), |statements| {
+        let text = policy(&statements);
+        let text = values.iter().fold(text, |text, (from, to)| text.replace(from, to));
+        let Some(grant) = grant(&text) else { return false };
+        let (union, own) = (together(&GrantUnion::of([&grant]).policies()), read(&text));
+        assert_eq!(union.inclusion_in(&own), Inclusion::Included, "{text}");
+        assert_eq!(own.inclusion_in(&union), Inclusion::Included, "{text}");
+        true
+    });
+    assert!(checked > 50, "{checked}");
+}
