@@ -34,7 +34,7 @@ pub(crate) use files::Files;
 pub use problems::{Problem, Problems};
 pub(crate) use restart::RestartOnly;
 pub(crate) use secret_reads::SecretsToo;
-pub(crate) use sections::identity::IdentitySource;
+pub(crate) use sections::identity::{IdentitySource, OidcSource};
 pub use sections::log::LogFormat;
 pub use settings::Settings;
 pub(crate) use settings::{RuleSettings, Secrets};

@@ -51,6 +51,18 @@ text_type!(
      A-Z, a-z, 0-9, `.`, `_` and `-`"
 );
 
+impl OidcProviderArn {
+    /// The account that owns the provider.
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(3).expect("it has an account")
+    }
+
+    /// The provider's name.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().expect("a split text has a last part")
+    }
+}
+
 /// A RAM role, `acs:ram::<account>:role/<name>`.
 ///
 /// RAM lower-cases role names in ARNs; the name is kept as it was written.
@@ -122,6 +134,8 @@ mod tests {
         );
         assert_eq!(arn.name(), "oss-readonly");
         assert_eq!(RoleArn::of(arn.account(), arn.name()), Ok(arn));
+        let provider: OidcProviderArn = "acs:ram::11223344:oidc-provider/ack".parse().unwrap();
+        assert_eq!((provider.account(), provider.name()), ("11223344", "ack"));
     }
 
     #[test]

@@ -3,7 +3,9 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::setup::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
+use crate::setup::plan::{
+    AccountPlan, OidcAudience, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser,
+};
 
 #[derive(Serialize)]
 struct Plan<'a> {
@@ -18,6 +20,15 @@ struct Plan<'a> {
 #[serde(tag = "kind", rename_all = "kebab-case")]
 enum Identity<'a> {
     User { name: &'a str, policies: Vec<Policy<'a>>, access_key_policy: Option<Box<RawValue>> },
+    InstanceRole { role: Role<'a> },
+    OidcRole { provider: Provider<'a>, role: Role<'a> },
+}
+
+#[derive(Serialize)]
+struct Provider<'a> {
+    name: &'a str,
+    issuer: &'a str,
+    audiences: Vec<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -55,6 +66,15 @@ fn identity(identity: &PlannedIdentity) -> Identity<'_> {
             name: name.as_str(),
             policies: policies.iter().map(policy).collect(),
             access_key_policy: network.as_ref().map(|network| raw(network.document())),
+        },
+        PlannedIdentity::InstanceRole(of) => Identity::InstanceRole { role: role(of) },
+        PlannedIdentity::OidcRole { provider, role: of } => Identity::OidcRole {
+            provider: Provider {
+                name: provider.name.as_str(),
+                issuer: provider.issuer.as_str(),
+                audiences: provider.audiences.iter().map(OidcAudience::as_str).collect(),
+            },
+            role: role(of),
         },
     }
 }

@@ -3,9 +3,13 @@
 mod account_access;
 mod apply;
 mod check;
+mod cli_format;
 mod json_format;
 mod plan;
 mod plan_source;
+mod ros_format;
+mod terraform_format;
+mod text_format;
 
 use clap::Subcommand;
 

@@ -7,7 +7,9 @@ use ipnet::IpNet;
 use crate::cli::config_files::ConfigFiles;
 use crate::cli::failure::{EXIT_CONFIG, Failure};
 use crate::config::{Mode, Settings};
-use crate::setup::plan::{AccountPlan, PlanOptions};
+use crate::setup::plan::{
+    AccountPlan, OidcAudience, OidcIssuer, OidcSubject, PlanOptions, TrustedToken,
+};
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct PlanSource {
@@ -16,12 +18,22 @@ pub(super) struct PlanSource {
     /// The account: its number, of the roles' ARNs
     #[arg(long, value_name = "UID")]
     account: AccountId,
-    /// The name of the RAM user whose AccessKey AppServer uses
+    /// The name of the RAM user whose AccessKey AppServer uses; with `sts.identity.source = "ecs-ram-role"`, of its role, if the
+    /// configuration names none
     #[arg(long, value_name = "NAME", default_value = "appserver")]
     user: UserName,
     /// An address or a range from which the AccessKey may be used; may be repeated
     #[arg(long, value_name = "CIDR", value_parser = network)]
     egress: Vec<IpNet>,
+    /// With `sts.identity.source = "oidc"`: the `iss` of the tokens for which STS gives the identity's role
+    #[arg(long, value_name = "URL", requires_all = ["oidc_audience", "oidc_subject"])]
+    oidc_issuer: Option<OidcIssuer>,
+    /// Their `aud`, for RRSA `sts.aliyuncs.com`; may be repeated
+    #[arg(long, value_name = "AUD", requires_all = ["oidc_issuer", "oidc_subject"])]
+    oidc_audience: Vec<OidcAudience>,
+    /// Their `sub`, for RRSA `system:serviceaccount:<namespace>:<service account>`
+    #[arg(long, value_name = "SUB", requires_all = ["oidc_issuer", "oidc_audience"])]
+    oidc_subject: Option<OidcSubject>,
 }
 
 impl PlanSource {
@@ -38,10 +50,16 @@ impl PlanSource {
             account: self.account.clone(),
             user: self.user.clone(),
             egress: self.egress.clone(),
+            oidc: self.token(),
         };
         let plan = AccountPlan::of(&settings, &options);
         let plan = plan.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
         Ok((settings, plan))
+    }
+
+    fn token(&self) -> Option<TrustedToken> {
+        let (issuer, subject) = self.oidc_issuer.clone().zip(self.oidc_subject.clone())?;
+        Some(TrustedToken { issuer, audiences: self.oidc_audience.clone(), subject })
     }
 }
 

@@ -1,38 +1,115 @@
 //! The identity that AppServer signs with.
 
-use appserver_domain::{PolicyName, RoleArn};
+use std::collections::BTreeSet;
+
+use appserver_domain::{AccountId, MaxSessionDuration, PolicyName, RoleArn};
 use appserver_policy::MAX_ROLE_POLICY_BYTES;
 use serde_json::json;
 
-use super::trust::Principal;
+use super::trust::{Principal, trust};
 use super::{
-    NetworkPolicy, PlanError, PlanOptions, PlannedIdentity, PlannedPolicy, PlannedUser, name,
+    NetworkPolicy, PlanError, PlanOptions, PlannedIdentity, PlannedPolicy, PlannedProvider,
+    PlannedRole, PlannedUser, TrustedToken, name,
 };
+use crate::config::{IdentitySource, OidcSource};
 
 /// The policy of the identity.
 const POLICY: &str = "appserver-assume-roles";
 
+/// The identity that the configuration chooses, which may assume these roles.
 pub(super) fn of(
+    source: &IdentitySource,
     options: &PlanOptions,
     roles: &[RoleArn],
-    _warnings: &mut Vec<String>,
 ) -> Result<PlannedIdentity, PlanError> {
-    Ok(PlannedIdentity::User(PlannedUser {
-        name: options.user.clone(),
-        policies: policies(roles)?,
-        network: NetworkPolicy::of(&options.egress)?,
-    }))
+    let without_key = |source| match options.egress.first() {
+        Some(_) => Err(PlanError::EgressWithoutKey(source)),
+        None => Ok(()),
+    };
+    let without_token = || options.oidc.as_ref().map_or(Ok(()), |_| Err(PlanError::UnusedToken));
+    match source {
+        IdentitySource::AccessKey(_) => {
+            without_token()?;
+            Ok(PlannedIdentity::User(PlannedUser {
+                name: options.user.clone(),
+                policies: policies(roles)?,
+                network: NetworkPolicy::of(&options.egress)?,
+            }))
+        }
+        IdentitySource::EcsRamRole(settings) => {
+            without_key("ecs-ram-role")?;
+            without_token()?;
+            let role = settings.role.as_ref().map_or(options.user.as_str(), |role| role.as_str());
+            let arn = RoleArn::of(&options.account, role)
+                .map_err(|rule| PlanError::Name { name: role.to_owned(), rule })?;
+            let principal = Principal::Service("ecs.aliyuncs.com");
+            Ok(PlannedIdentity::InstanceRole(identity_role(arn, &principal, roles)?))
+        }
+        IdentitySource::Oidc(settings) => {
+            without_key("oidc")?;
+            let token = options.oidc.clone().ok_or(PlanError::NoToken)?;
+            oidc_role(settings, options, token, roles)
+        }
+        IdentitySource::CredentialsUri(_) => Err(PlanError::UnknownIdentity),
+    }
 }
 
 impl PlannedIdentity {
-    /// What the trust policies of the vending roles name.
-    pub(super) fn trusted_by_roles(&self, options: &PlanOptions) -> Principal {
-        match self {
-            Self::User(user) => {
-                Principal::Ram(format!("acs:ram::{}:user/{}", options.account, user.name))
-            }
-        }
+    /// What the trust policies of the roles name.
+    pub(super) fn principal(&self, account: &AccountId) -> Principal {
+        Principal::Ram(match self {
+            Self::User(user) => format!("acs:ram::{account}:user/{}", user.name),
+            Self::InstanceRole(role) | Self::OidcRole { role, .. } => role.arn.to_string(),
+        })
     }
+}
+
+fn oidc_role(
+    settings: &OidcSource,
+    options: &PlanOptions,
+    token: TrustedToken,
+    roles: &[RoleArn],
+) -> Result<PlannedIdentity, PlanError> {
+    let unnamed = PlanError::UnnamedOidc;
+    let arn = settings.role.clone().ok_or(unnamed("role_arn", "ALIBABA_CLOUD_ROLE_ARN"))?;
+    let provider = settings.provider.as_ref();
+    let provider = provider.ok_or(unnamed("provider_arn", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN"))?;
+    let named = [(arn.account().as_str(), arn.as_str()), (provider.account(), provider.as_str())];
+    if let Some((_, arn)) = named.iter().find(|(account, _)| *account != options.account.as_str()) {
+        let (given, arn) = (options.account.clone(), (*arn).to_owned());
+        return Err(PlanError::ForeignIdentity { given, arn });
+    }
+    let mut audiences = token.audiences.clone();
+    audiences.sort();
+    audiences.dedup();
+    let token = TrustedToken { audiences: audiences.clone(), ..token };
+    let issuer = token.issuer.clone();
+    let planned = PlannedProvider { name: name(provider.name().to_owned())?, issuer, audiences };
+    let principal = Principal::Oidc(provider.to_string(), token);
+    let role = identity_role(arn, &principal, roles)?;
+    Ok(PlannedIdentity::OidcRole { provider: planned, role })
+}
+
+fn identity_role(
+    arn: RoleArn,
+    principal: &Principal,
+    roles: &[RoleArn],
+) -> Result<PlannedRole, PlanError> {
+    if let Some(vending) = roles.iter().find(|role| is_same(role, &arn)) {
+        return Err(PlanError::OwnRole(vending.clone()));
+    }
+    Ok(PlannedRole {
+        trust: trust(principal, &BTreeSet::new()),
+        max_session: MaxSessionDuration::DEFAULT,
+        policies: policies(roles)?,
+        grants: Vec::new(),
+        arn,
+    })
+}
+
+/// RAM compares the names of roles without regard to case.
+pub(super) fn is_same(one: &RoleArn, two: &RoleArn) -> bool {
+    one.as_str().eq_ignore_ascii_case(two.as_str())
 }
 
 /// The policies that allow `sts:AssumeRole` on exactly these roles.

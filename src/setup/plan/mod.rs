@@ -4,6 +4,7 @@
 
 mod identity;
 mod network_policy;
+mod oidc;
 mod roles;
 mod trust;
 
@@ -13,6 +14,7 @@ use appserver_domain::{
 use ipnet::IpNet;
 
 pub(crate) use network_policy::NetworkPolicy;
+pub(crate) use oidc::{OidcAudience, OidcIssuer, OidcSubject, PlannedProvider, TrustedToken};
 
 use crate::config::Settings;
 
@@ -34,6 +36,10 @@ pub(crate) struct AccountPlan {
 pub(crate) enum PlannedIdentity {
     /// A RAM user, which needs an AccessKey.
     User(PlannedUser),
+    /// A role of the ECS instances that AppServer runs on, whose credentials the metadata server gives out.
+    InstanceRole(PlannedRole),
+    /// A role that STS gives for the token of an OIDC provider, as RRSA does in ACK.
+    OidcRole { provider: PlannedProvider, role: PlannedRole },
 }
 
 /// A RAM user with an AccessKey.
@@ -70,10 +76,12 @@ pub(crate) struct PlannedPolicy {
 #[derive(Clone, Debug)]
 pub(crate) struct PlanOptions {
     pub(crate) account: AccountId,
-    /// The name of the identity's RAM user.
+    /// The name of the identity's RAM user, or of its role where the configuration names none.
     pub(crate) user: UserName,
     /// The addresses from which the AccessKey may be used; empty if they are not restricted.
     pub(crate) egress: Vec<IpNet>,
+    /// The token for which STS gives the identity's role.
+    pub(crate) oidc: Option<TrustedToken>,
 }
 
 /// Why there is no plan.
@@ -96,6 +104,35 @@ pub(crate) enum PlanError {
         "--egress {0} is every address and restricts nothing: leave it out, or name the addresses"
     )]
     EveryAddress(IpNet),
+    #[error(
+        "--egress restricts an AccessKey, and with `sts.identity.source = \"{0}\"` there is none: leave it out"
+    )]
+    EgressWithoutKey(&'static str),
+    #[error(
+        "`sts.identity.source` is \"oidc\": add --oidc-issuer, --oidc-audience and --oidc-subject, which the trust policy of \
+         the identity's role demands of a token"
+    )]
+    NoToken,
+    #[error(
+        "--oidc-issuer, --oidc-audience and --oidc-subject go with `sts.identity.source = \"oidc\"`: leave them out"
+    )]
+    UnusedToken,
+    #[error(
+        "`sts.identity.oidc.{0}` is not set: set it, or the variable {1}, so that the plan can name it"
+    )]
+    UnnamedOidc(&'static str, &'static str),
+    #[error(
+        "a grant's role is the identity's own, {0}: give the grant another role, or the identity another name by --user or in \
+         `sts.identity`"
+    )]
+    OwnRole(RoleArn),
+    #[error("--account is {given}, and `sts.identity.oidc` names {arn} of another account")]
+    ForeignIdentity { given: AccountId, arn: String },
+    #[error(
+        "with `sts.identity.source = \"credentials-uri\"` the configuration does not say whose credentials are used: plan with \
+         `access-key`, `ecs-ram-role` or `oidc`"
+    )]
+    UnknownIdentity,
     #[error("the name `{name}` cannot be used: {rule}")]
     Name { name: String, rule: Invalid },
 }
@@ -113,8 +150,9 @@ impl AccountPlan {
                 role: role.clone(),
             });
         }
-        let identity = identity::of(options, &arns, &mut warnings)?;
-        let roles = roles::of(grants, &arns, &identity.trusted_by_roles(options), &mut warnings)?;
+        let identity = identity::of(&settings.identity, options, &arns)?;
+        let trusted = identity.principal(&options.account);
+        let roles = roles::of(grants, &arns, &trusted, &mut warnings)?;
         let (roles, foreign_roles) =
             roles.into_iter().partition(|role| *role.arn.account() == options.account);
         let account = options.account.clone();

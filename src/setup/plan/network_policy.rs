@@ -35,7 +35,10 @@ impl NetworkPolicy {
     /// Minified JSON, as `SetAccessKeyPolicy` of IMS takes it.
     pub(crate) fn document(&self) -> String {
         let addresses: Vec<_> = self.addresses().collect();
-        let statement = json!({ "Type": "ClassicWhiteList", "IPList": addresses });
-        json!({ "Version": 1, "Status": "Active", "Statements": [statement] }).to_string()
+        let addresses = json!(addresses);
+        // The order of the members does not depend on the features of `serde_json`.
+        format!(
+            r#"{{"Version":1,"Status":"Active","Statements":[{{"Type":"ClassicWhiteList","IPList":{addresses}}}]}}"#
+        )
     }
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use appserver_domain::{MaxSessionDuration, RoleArn};
 use appserver_policy::{GrantUnion, MAX_ROLE_POLICY_BYTES};
 
-use super::identity::numbered;
+use super::identity::{is_same, numbered};
 use super::trust::{Principal, trust};
 use super::{PlanError, PlannedPolicy, PlannedRole};
 use crate::grant::{Entitlement, Grants};
@@ -39,7 +39,7 @@ pub(super) fn of(
             return Err(PlanError::SameName(other.clone(), arn.clone()));
         }
         let mut own = sorted(grants);
-        own.retain(|grant| grant.role.as_str().eq_ignore_ascii_case(arn.as_str()));
+        own.retain(|grant| is_same(&grant.role, arn));
         roles.push(role(arn, &base, &own, trusted, warnings)?);
     }
     Ok(roles)

@@ -4,11 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
+use super::oidc::{OidcAudience, TrustedToken};
+
 /// Who may assume a role.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Principal {
     /// A RAM user or role, by its ARN.
     Ram(String),
+    /// The instances of a service, such as those of ECS that the role is attached to.
+    Service(&'static str),
+    /// The holder of such a token of the provider with this ARN.
+    Oidc(String, TrustedToken),
 }
 
 #[derive(Serialize)]
@@ -48,8 +54,16 @@ impl<'a> Values<'a> {
 pub(super) fn trust(principal: &Principal, external_ids: &BTreeSet<&str>) -> String {
     let (kind, arn) = match principal {
         Principal::Ram(arn) => ("RAM", arn.as_str()),
+        Principal::Service(name) => ("Service", *name),
+        Principal::Oidc(arn, _) => ("Federated", arn.as_str()),
     };
     let mut equals = BTreeMap::new();
+    if let Principal::Oidc(_, token) = principal {
+        let audiences = token.audiences.iter().map(OidcAudience::as_str);
+        equals.insert("oidc:aud", Values::of(audiences));
+        equals.insert("oidc:iss", Values::One(token.issuer.as_str()));
+        equals.insert("oidc:sub", Values::One(token.subject.as_str()));
+    }
     if !external_ids.is_empty() {
         equals.insert("sts:ExternalId", Values::of(external_ids.iter().copied()));
     }
