@@ -43,6 +43,7 @@ mod redis_server;
 mod refusals;
 mod reload;
 mod replicas;
+mod setup;
 mod signals;
 mod slow_clients;
 mod sources;

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use appserver_domain::AccountId;
+
 use crate::setup::plan::{
     AccountPlan, PlannedIdentity, PlannedPolicy, PlannedProvider, PlannedRole, PlannedUser,
 };
@@ -36,7 +38,7 @@ fn written(plan: &AccountPlan, out: &mut String) -> fmt::Result {
     };
     for role in &plan.roles {
         writeln!(out, "\n{number}. The role {}", role.arn.name())?;
-        of_role(role, &trusted, plan.account.as_str(), out)?;
+        of_role(role, &trusted, out)?;
         number += 1;
     }
     last_step(&plan.identity, number, out)?;
@@ -47,8 +49,9 @@ fn written(plan: &AccountPlan, out: &mut String) -> fmt::Result {
             "\nIn account {account}, by its administrator: the role {}",
             role.arn.name()
         )?;
-        of_role(role, &trusted, plan.account.as_str(), out)?;
+        of_role(role, &trusted, out)?;
     }
+    wider_choices(&plan.account, out)?;
     for warning in &plan.warnings {
         writeln!(out, "\nwarning: {warning}")?;
     }
@@ -87,21 +90,14 @@ fn of_oidc_role(provider: &PlannedProvider, role: &PlannedRole, out: &mut String
 
 fn identity_policies(policies: &[PlannedPolicy], out: &mut String) -> fmt::Result {
     for policy in policies {
-        writeln!(
-            out,
-            "   Policy {}: it may assume the configured roles, and no others.",
-            policy.name
-        )?;
-        writeln!(
-            out,
-            "   (The system policy AliyunSTSAssumeRoleAccess would allow it every role.)"
-        )?;
+        let name = &policy.name;
+        writeln!(out, "   Policy {name}: it may assume the configured roles, and no others.")?;
         document(&policy.document, out)?;
     }
-    Ok(())
+    writeln!(out, "   (The system policy AliyunSTSAssumeRoleAccess would allow it every role.)")
 }
 
-fn of_role(role: &PlannedRole, trusted: &str, account: &str, out: &mut String) -> fmt::Result {
+fn of_role(role: &PlannedRole, trusted: &str, out: &mut String) -> fmt::Result {
     let grants: Vec<_> = role.grants.iter().map(ToString::to_string).collect();
     let secs = role.max_session.as_secs();
     writeln!(out, "   Grants: {}.", grants.join(", "))?;
@@ -110,10 +106,6 @@ fn of_role(role: &PlannedRole, trusted: &str, account: &str, out: &mut String) -
         "   Maximum session duration: {secs} seconds, for the longest token of these grants."
     )?;
     writeln!(out, "   Trust policy: only {trusted} may assume it.")?;
-    writeln!(
-        out,
-        "   (The principal acs:ram::{account}:root would let in every user and role of the account that may assume roles.)"
-    )?;
     document(&role.trust, out)?;
     for policy in &role.policies {
         let name = &policy.name;
@@ -124,6 +116,16 @@ fn of_role(role: &PlannedRole, trusted: &str, account: &str, out: &mut String) -
         document(&policy.document, out)?;
     }
     Ok(())
+}
+
+/// The usual choices that allow more than the plan.
+fn wider_choices(account: &AccountId, out: &mut String) -> fmt::Result {
+    writeln!(
+        out,
+        "\nWider, and not needed for a role: the principal acs:ram::{account}:root lets in every user and role of the account \
+         that may\nassume roles; the system policies AliyunOSSReadOnlyAccess and AliyunOSSFullAccess reach every bucket of the \
+         account."
+    )
 }
 
 fn last_step(identity: &PlannedIdentity, number: u32, out: &mut String) -> fmt::Result {

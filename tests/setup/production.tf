@@ -1,0 +1,50 @@
+# What AppServer needs in account 11223344: printed by `appserver setup plan`.
+
+terraform {
+  required_providers {
+    alicloud = {
+      source  = "aliyun/alicloud"
+      version = ">= 1.252.0"
+    }
+  }
+}
+
+resource "alicloud_ram_user" "appserver" {
+  name = "appserver"
+}
+
+resource "alicloud_ram_policy" "policy_appserver_assume_roles" {
+  policy_name     = "appserver-assume-roles"
+  description     = "AppServer: assume the configured roles and no others"
+  policy_document = "{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"sts:AssumeRole\",\"Resource\":\"acs:ram::11223344:role/oss-readonly\"}]}"
+  rotate_strategy = "DeleteOldestNonDefaultVersionWhenLimitExceeded"
+}
+
+resource "alicloud_ram_user_policy_attachment" "policy_appserver_assume_roles" {
+  policy_name = alicloud_ram_policy.policy_appserver_assume_roles.policy_name
+  policy_type = alicloud_ram_policy.policy_appserver_assume_roles.type
+  user_name   = alicloud_ram_user.appserver.name
+}
+
+# The AccessKey is not made here: its secret would be in the state. Create it outside, into two files that only AppServer
+# can read.
+
+resource "alicloud_ram_role" "role_oss_readonly" {
+  role_name                   = "oss-readonly"
+  max_session_duration        = 3600
+  assume_role_policy_document = "{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"sts:AssumeRole\",\"Principal\":{\"RAM\":[\"acs:ram::11223344:user/appserver\"]}}]}"
+  depends_on                  = [alicloud_ram_user.appserver]
+}
+
+resource "alicloud_ram_policy" "policy_oss_readonly_appserver" {
+  policy_name     = "oss-readonly-appserver"
+  description     = "AppServer: everything that the grants of the role can render"
+  policy_document = "{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/albums/*/*\"}]}"
+  rotate_strategy = "DeleteOldestNonDefaultVersionWhenLimitExceeded"
+}
+
+resource "alicloud_ram_role_policy_attachment" "policy_oss_readonly_appserver" {
+  policy_name = alicloud_ram_policy.policy_oss_readonly_appserver.policy_name
+  policy_type = alicloud_ram_policy.policy_oss_readonly_appserver.type
+  role_name   = alicloud_ram_role.role_oss_readonly.role_name
+}
