@@ -16,12 +16,9 @@ pub(super) fn minimise(statements: Vec<Statement<String>>) -> Vec<Statement<Stri
     let mut i = 0;
     while i < statements.len() {
         let statement = statements.remove(i);
-        match reduced(statement, &statements) {
-            Some(reduced) => {
-                statements.insert(i, reduced);
-                i += 1;
-            }
-            None => continue,
+        if let Some(reduced) = reduced(statement, &statements) {
+            statements.insert(i, reduced);
+            i += 1;
         }
     }
     joined(statements)
