@@ -57,7 +57,7 @@ install_needs() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 }
 
-default_parts=(scripts format lints unit sdk oidc tls openapi doc page docs)
+default_parts=(scripts format lints unit sdk oidc tls openapi setup doc page docs)
 
 scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh .ci/run; }
 
@@ -83,6 +83,9 @@ tls() { tests/tls/run.sh; }
 
 # The OpenAPI document against the standard, and the service against the document.
 openapi() { tests/openapi/run.sh; }
+
+# The formats of `setup plan`, by parsers of their languages.
+setup() { tests/setup/run.sh; }
 
 doc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items; }
 
