@@ -8,7 +8,7 @@ mod split;
 mod widen;
 
 use crate::document::tree::{Document, Effect, Statement, Version};
-use crate::exact::{ComparablePolicy, Inclusion};
+use crate::exact::Inclusion;
 use crate::session::grant_template::GrantTemplate;
 
 /// The longest document of a custom policy, in bytes. Source: RAM `CreatePolicyVersion`.
@@ -47,20 +47,10 @@ impl GrantUnion {
     pub fn policies(&self) -> Vec<String> {
         split::split(&self.0.statements, MAX_ROLE_POLICY_BYTES)
     }
-
-    /// The union, to be compared with the policies that a role has.
-    pub fn comparable_policy(&self) -> ComparablePolicy {
-        ComparablePolicy::of(self.0.clone())
-    }
 }
 
 impl GrantTemplate {
-    /// Everything that the grant can render, to be compared with the policies that its role has.
-    pub fn widest_policy(&self) -> ComparablePolicy {
-        ComparablePolicy::of(widen::widest(self.document()))
-    }
-
-    /// The bytes that this takes of its role's policies if nothing is shared with other grants.
+    /// The bytes that everything it can render takes of its role's policies, if nothing is shared with other grants.
     pub fn widest_bytes(&self) -> usize {
         widen::widest(self.document()).minified().len()
     }
