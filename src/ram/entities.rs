@@ -153,7 +153,6 @@ pub(super) fn network_policy(answer: &Value) -> Parsed<Option<Value>> {
 }
 
 impl Provider {
-    #[expect(dead_code, reason = "the plan of an OIDC identity comes later")]
     pub(super) fn read(answer: &Value) -> Parsed<Self> {
         const IDS: &str = "ClientIds";
         let provider = member(answer, "OIDCProvider")?;

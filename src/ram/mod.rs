@@ -16,6 +16,6 @@ mod tests;
 mod writes;
 
 pub(crate) use client::{RamClient, RamSettings};
-pub(crate) use entities::{KeyEntry, PolicyKind, Role};
+pub(crate) use entities::{KeyEntry, PolicyKind, Provider, Role};
 pub(crate) use error::RamError;
 pub(crate) use reads::Holder;

@@ -108,7 +108,6 @@ impl RamClient {
         Ok(there(self.call(&call, network_policy).await)?.flatten())
     }
 
-    #[expect(dead_code, reason = "the plan of an OIDC identity comes later")]
     pub(crate) async fn provider(&self, name: &str) -> Result<Option<Provider>, RamError> {
         let own = vec![("OIDCProviderName", name.into())];
         let subject = format!("oidc-provider/{name}");

@@ -115,12 +115,11 @@ impl RamClient {
         self.call(&call, nothing).await
     }
 
-    #[expect(dead_code, reason = "the plan of an OIDC identity comes later")]
     pub(crate) async fn create_provider(
         &self,
         name: &str,
         issuer: &str,
-        audiences: &[String],
+        audiences: &[&str],
         description: &str,
     ) -> Result<(), RamError> {
         let own = vec![

@@ -6,7 +6,9 @@ use tokio::time::sleep;
 
 use super::drift::{is_same, is_same_trust};
 use super::key_files::{KeyFileError, KeyFiles};
-use super::plan::{NetworkPolicy, PlannedPolicy, PlannedRole, PlannedUser};
+use super::plan::{
+    NetworkPolicy, OidcAudience, PlannedPolicy, PlannedProvider, PlannedRole, PlannedUser,
+};
 use super::steps::Step;
 use crate::ram::{PolicyKind, RamClient, RamError};
 use appserver_domain::AccessKeyId;
@@ -67,6 +69,7 @@ impl Applier<'_> {
         match step {
             Step::CreatePolicy(policy) => self.create_policy(policy).await,
             Step::CreateUser(user) => self.create_user(user).await,
+            Step::CreateProvider(provider) => self.create_provider(provider).await,
             Step::CreateRole(role) => self.create_role(role).await,
             Step::Attach { policy, holder } => {
                 Ok(self.ram.attach(policy.name.as_str(), *holder).await?)
@@ -98,6 +101,21 @@ impl Applier<'_> {
             async || self.ram.create_user(name, "AppServer").await,
             async || Ok(self.ram.has_user(name).await?.then_some(true)),
             || format!("user {name}"),
+        )
+        .await
+    }
+
+    async fn create_provider(&self, provider: &PlannedProvider) -> Result<(), ApplyError> {
+        const DESCRIPTION: &str = "AppServer: its tokens are exchanged for the role of AppServer";
+        let (name, issuer) = (provider.name.as_str(), provider.issuer.as_str());
+        let audiences: Vec<_> = provider.audiences.iter().map(OidcAudience::as_str).collect();
+        create(
+            async || self.ram.create_provider(name, issuer, &audiences, DESCRIPTION).await,
+            async || {
+                let found = self.ram.provider(name).await?;
+                Ok(found.map(|found| found.issuer == issuer))
+            },
+            || format!("OIDC provider {name}"),
         )
         .await
     }

@@ -4,46 +4,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
+use super::difference::{Drift, DriftKind};
 use super::network_drift;
 use super::permission_set::{Excess, Incomparable, PermissionSet};
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
+use super::provider_drift;
 use super::state::{AccountState, AttachedDocument, RoleState};
 use crate::grant::{Entitlement, Grants};
 use appserver_domain::GrantName;
 use appserver_policy::GrantUnion;
-
-/// One difference.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Drift {
-    pub(crate) kind: DriftKind,
-    /// Such as `role/oss-readonly`.
-    pub(crate) subject: String,
-    pub(crate) message: String,
-    /// The statement that allows too much, minified JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) statement: Option<String>,
-    /// A request that shows the difference.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) request: Option<String>,
-    /// What to do by hand.
-    pub(crate) fix: String,
-}
-
-/// The kinds of difference.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
-pub(crate) enum DriftKind {
-    /// It does not exist. `setup apply` makes it.
-    Missing,
-    /// It allows what no grant needs.
-    WiderThanNeeded,
-    /// It does not allow what a grant needs.
-    NarrowerThanNeeded,
-    /// It cannot be compared.
-    Undecided,
-}
 
 /// The policies that each grant needs of its role.
 #[derive(Debug, Default)]
@@ -62,36 +31,16 @@ impl Needs {
     }
 }
 
-impl DriftKind {
-    /// The words of it in a report.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::WiderThanNeeded => "wider than needed",
-            Self::NarrowerThanNeeded => "narrower than needed",
-            Self::Undecided => "undecided",
-        }
-    }
-}
-
-impl Drift {
-    pub(super) fn new(kind: DriftKind, subject: &str, message: String, fix: String) -> Self {
-        let (subject, statement, request) = (subject.to_owned(), None, None);
-        Self { kind, subject, message, statement, request, fix }
-    }
-
-    fn undecided(subject: &str, problem: &Incomparable) -> Self {
-        let message = format!("its policies cannot be compared: {problem}");
-        let fix = "compare them by hand with those of `appserver setup plan`".to_owned();
-        Self::new(DriftKind::Undecided, subject, message, fix)
-    }
-}
-
 /// All differences, those of the identity first.
 pub(crate) fn drift(plan: &AccountPlan, state: &AccountState, needs: &Needs) -> Vec<Drift> {
     let mut found = Vec::new();
     match &plan.identity {
         PlannedIdentity::User(user) => of_user(plan, user, state, &mut found),
+        PlannedIdentity::InstanceRole(role) => of_identity_role(plan, role, state, &mut found),
+        PlannedIdentity::OidcRole { provider, role } => {
+            provider_drift::of(provider, state, &mut found);
+            of_identity_role(plan, role, state, &mut found);
+        }
     }
     for role in &plan.roles {
         of_role(role, state, needs, &mut found);
@@ -111,26 +60,7 @@ fn of_user(
         found.push(missing(&subject, message));
         return missing_policies(&subject, &planned.policies, &[], state, None, found);
     };
-    let needed_by = |role: &str| {
-        let role = plan.roles.iter().find(|one| one.arn.as_str().eq_ignore_ascii_case(role));
-        role.and_then(|role| role.grants.first())
-    };
-    let compared = policies(&planned.policies).and_then(|needed| {
-        let has = attached(&user.attached)?;
-        let lacks = has.lacks_of(&needed)?;
-        Ok((has.excess_over(&needed)?, lacks))
-    });
-    match compared {
-        Err(problem) => found.push(Drift::undecided(&subject, &problem)),
-        Ok((excess, lacks)) => {
-            if let Some(request) = lacks {
-                let grant = needed_by(&request.resource);
-                let lack = grant.map(|grant| Lack { grant, request: request.to_string() });
-                missing_policies(&subject, &planned.policies, &user.attached, state, lack, found);
-            }
-            found.extend(excess.into_iter().map(|excess| wider(&subject, excess, "role")));
-        }
-    }
+    of_identity_policies(plan, &subject, &planned.policies, &user.attached, state, found);
     if !user.keys.iter().any(|key| key.is_active) {
         let what = if user.keys.is_empty() { "no AccessKey" } else { "no active AccessKey" };
         found.push(missing(&subject, format!("it has {what}")));
@@ -138,6 +68,66 @@ fn of_user(
     if let Some(planned) = &planned.network {
         network_drift::of(&subject, planned, user, found);
     }
+}
+
+/// The policies of the identity allow it to assume the roles.
+fn of_identity_policies(
+    plan: &AccountPlan,
+    subject: &str,
+    planned: &[PlannedPolicy],
+    has: &[AttachedDocument],
+    state: &AccountState,
+    found: &mut Vec<Drift>,
+) {
+    let compared = policies(planned).and_then(|needed| {
+        let has = attached(has)?;
+        let lacks = has.lacks_of(&needed)?;
+        Ok((has.excess_over(&needed)?, lacks))
+    });
+    let needed_by = |role: &str| {
+        let mut roles = plan.roles.iter().chain(&plan.foreign_roles);
+        let role = roles.find(|one| one.arn.as_str().eq_ignore_ascii_case(role));
+        role.and_then(|role| role.grants.first())
+    };
+    match compared {
+        Err(problem) => found.push(Drift::undecided(subject, &problem)),
+        Ok((excess, lacks)) => {
+            if let Some(request) = lacks {
+                let grant = needed_by(&request.resource);
+                let lack = grant.map(|grant| Lack { grant, request: request.to_string() });
+                missing_policies(subject, planned, has, state, lack, found);
+            }
+            found.extend(excess.into_iter().map(|excess| wider(subject, excess, "role")));
+        }
+    }
+}
+
+fn of_identity_role(
+    plan: &AccountPlan,
+    planned: &PlannedRole,
+    state: &AccountState,
+    found: &mut Vec<Drift>,
+) {
+    let subject = format!("role/{}", planned.arn.name());
+    let Some(role) = existing(&subject, planned, state, found) else { return };
+    trust(&subject, planned, role, found);
+    of_identity_policies(plan, &subject, &planned.policies, &role.attached, state, found);
+}
+
+/// The role; if it does not exist, that is a difference.
+fn existing<'a>(
+    subject: &str,
+    planned: &PlannedRole,
+    state: &'a AccountState,
+    found: &mut Vec<Drift>,
+) -> Option<&'a RoleState> {
+    let role = state.roles.get(planned.arn.name());
+    if role.is_none() {
+        let message = format!("it does not exist{}", needed_by(planned));
+        found.push(missing(subject, message));
+        missing_policies(subject, &planned.policies, &[], state, None, found);
+    }
+    role
 }
 
 /// What a grant needs and a policy does not allow.
@@ -148,11 +138,7 @@ struct Lack<'a> {
 
 fn of_role(planned: &PlannedRole, state: &AccountState, needs: &Needs, found: &mut Vec<Drift>) {
     let subject = format!("role/{}", planned.arn.name());
-    let Some(role) = state.roles.get(planned.arn.name()) else {
-        let message = format!("it does not exist{}", needed_by(planned));
-        found.push(missing(&subject, message));
-        return missing_policies(&subject, &planned.policies, &[], state, None, found);
-    };
+    let Some(role) = existing(&subject, planned, state, found) else { return };
     trust(&subject, planned, role, found);
     let (has, needed) = (role.role.max_session_secs, u64::from(planned.max_session.as_secs()));
     if has < needed {
@@ -296,9 +282,9 @@ fn missing_policies(
     }
 }
 
-/// Whether a user's policies do not allow all that is planned.
-pub(super) fn user_lacks_policies(planned: &PlannedUser, has: &[AttachedDocument]) -> bool {
-    let lacks = || attached(has)?.lacks_of(&policies(&planned.policies)?);
+/// Whether the policies of an identity do not allow all that is planned.
+pub(super) fn lacks_planned(planned: &[PlannedPolicy], has: &[AttachedDocument]) -> bool {
+    let lacks = || attached(has)?.lacks_of(&policies(planned)?);
     matches!(lacks(), Ok(Some(_)))
 }
 

@@ -1,6 +1,6 @@
 //! What is to be done about the user's AccessKey, and what only a person can decide about it. Pure.
 
-use super::drift::{Drift, DriftKind};
+use super::difference::{Drift, DriftKind};
 use super::key_files::FoundKey;
 use super::plan::{AccountPlan, PlannedIdentity, PlannedUser};
 use super::state::AccountState;
@@ -21,7 +21,7 @@ impl<'a> KeySituation<'a> {
         found: &FoundKey,
         has_directory: bool,
     ) -> Self {
-        let PlannedIdentity::User(user) = &plan.identity;
+        let PlannedIdentity::User(user) = &plan.identity else { return Self::default() };
         let state = state.user.as_ref();
         let keys = state.map_or(&[][..], |state| &state.keys);
         let lost = found.lost(user.name.as_str(), keys);

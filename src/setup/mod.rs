@@ -2,12 +2,14 @@
 //! what is missing.
 
 pub(crate) mod apply;
+pub(crate) mod difference;
 pub(crate) mod drift;
 pub(crate) mod key_files;
 pub(crate) mod key_situation;
 mod network_drift;
 mod permission_set;
 pub(crate) mod plan;
+mod provider_drift;
 pub(crate) mod state;
 pub(crate) mod steps;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 use serde_json::Value;
 
-use super::drift::{Drift, DriftKind};
+use super::difference::{Drift, DriftKind};
 use super::plan::NetworkPolicy;
 use super::state::UserState;
 

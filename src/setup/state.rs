@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
-use crate::ram::{Holder, KeyEntry, PolicyKind, RamClient, RamError, Role};
+use crate::ram::{Holder, KeyEntry, PolicyKind, Provider, RamClient, RamError, Role};
 use serde_json::Value;
 
 /// The state of an account, as far as a plan is about it.
@@ -11,6 +11,8 @@ use serde_json::Value;
 pub(crate) struct AccountState {
     /// The user of the identity.
     pub(super) user: Option<UserState>,
+    /// The OIDC provider of the identity.
+    pub(super) provider: Option<Provider>,
     /// Roles by name, as the plan spells it.
     pub(super) roles: BTreeMap<String, RoleState>,
     /// The documents of custom policies with a planned name.
@@ -48,8 +50,12 @@ impl AccountState {
                 state.user = reader.user(user).await?;
                 reader.planned(&user.policies, &mut state).await?;
             }
+            PlannedIdentity::InstanceRole(_) => {}
+            PlannedIdentity::OidcRole { provider, .. } => {
+                state.provider = ram.provider(provider.name.as_str()).await?;
+            }
         }
-        for role in &plan.roles {
+        for role in plan.identity.role().into_iter().chain(&plan.roles) {
             if let Some(found) = reader.role(role).await? {
                 state.roles.insert(role.arn.name().to_owned(), found);
             }

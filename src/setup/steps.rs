@@ -5,9 +5,10 @@
 
 use std::fmt;
 
-use super::drift::{Needs, is_foreign, lacks_policies, not_attached, user_lacks_policies};
+use super::drift::{Needs, is_foreign, lacks_planned, lacks_policies, not_attached};
 use super::plan::{
-    AccountPlan, NetworkPolicy, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser,
+    AccountPlan, NetworkPolicy, PlannedIdentity, PlannedPolicy, PlannedProvider, PlannedRole,
+    PlannedUser,
 };
 use super::state::{AccountState, AttachedDocument, UserState};
 use crate::ram::{Holder, KeyEntry};
@@ -17,6 +18,7 @@ use crate::ram::{Holder, KeyEntry};
 pub(crate) enum Step<'a> {
     CreatePolicy(&'a PlannedPolicy),
     CreateUser(&'a PlannedUser),
+    CreateProvider(&'a PlannedProvider),
     CreateRole(&'a PlannedRole),
     Attach {
         policy: &'a PlannedPolicy,
@@ -60,19 +62,30 @@ pub(crate) fn steps<'a>(
             if state.user.is_none() {
                 made.push(Step::CreateUser(user));
             }
-            if user_lacks_policies(user, has) {
+            if lacks_planned(&user.policies, has) {
                 let holder = Holder::User(user.name.as_str());
                 attached.extend(attachable(&user.policies, has, state).map(|p| (p, holder)));
             }
         }
+        PlannedIdentity::InstanceRole(_) => {}
+        PlannedIdentity::OidcRole { provider, .. } => {
+            if state.provider.is_none() {
+                made.push(Step::CreateProvider(provider));
+            }
+        }
     }
-    for role in &plan.roles {
+    // The vending roles trust the identity's, which must exist before them.
+    for role in plan.identity.role().into_iter().chain(&plan.roles) {
         let has = state.roles.get(role.arn.name());
         if has.is_none() {
             made.push(Step::CreateRole(role));
         }
         let has = has.map_or(&[][..], |role| &role.attached);
-        if lacks_policies(role, has, needs) {
+        let lacks = match role.grants.as_slice() {
+            [] => lacks_planned(&role.policies, has),
+            _ => lacks_policies(role, has, needs),
+        };
+        if lacks {
             let holder = Holder::Role(role.arn.name());
             attached.extend(attachable(&role.policies, has, state).map(|p| (p, holder)));
         }
@@ -84,6 +97,7 @@ pub(crate) fn steps<'a>(
     steps.extend(attached.into_iter().map(|(policy, holder)| Step::Attach { policy, holder }));
     match &plan.identity {
         PlannedIdentity::User(user) => steps.extend(of_keys(user, keys)),
+        PlannedIdentity::InstanceRole(_) | PlannedIdentity::OidcRole { .. } => {}
     }
     steps
 }
@@ -135,6 +149,9 @@ impl Step<'_> {
         match self {
             Self::CreatePolicy(policy) => write!(f, "{create} policy {}", policy.name),
             Self::CreateUser(user) => write!(f, "{create} user {}", user.name),
+            Self::CreateProvider(provider) => {
+                write!(f, "{create} OIDC provider {}", provider.name)
+            }
             Self::CreateRole(role) => write!(f, "{create} role {}", role.arn.name()),
             Self::Attach { policy, holder } => {
                 let attach = verb("attach", "attached");

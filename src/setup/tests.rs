@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use futures_util::future::join_all;
 
 use super::apply::{Applier, ApplyError};
-use super::drift::{Drift, DriftKind, Needs, drift};
+use super::difference::{Drift, DriftKind};
+use super::drift::{Needs, drift};
 use super::key_files::KeyFiles;
 use super::key_situation::KeySituation;
 use super::plan::{AccountPlan, PlanOptions};
@@ -26,6 +27,7 @@ fn demo(egress: &[&str]) -> (AccountPlan, Needs) {
         account: ACCOUNT.parse().unwrap(),
         user: "appserver".parse().unwrap(),
         egress: egress.iter().map(|range| range.parse().unwrap()).collect(),
+        oidc: None,
     };
     let plan = AccountPlan::of(&settings, &options).unwrap();
     (plan, Needs::of(&settings.rules.grants))

@@ -7,7 +7,8 @@ use super::account_access::{Account, AccountAccess, failed};
 use crate::cli::failure::{EXIT_DRIFT, Failure};
 use crate::cli::output::{note, say};
 use crate::cli::runtime::block_on;
-use crate::setup::drift::{Drift, drift};
+use crate::setup::difference::Drift;
+use crate::setup::drift::drift;
 use crate::setup::state::AccountState;
 
 #[derive(Debug, Args)]

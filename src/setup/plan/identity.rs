@@ -55,6 +55,14 @@ pub(super) fn of(
 }
 
 impl PlannedIdentity {
+    /// The role that it is, unless it is a user.
+    pub(crate) fn role(&self) -> Option<&PlannedRole> {
+        match self {
+            Self::User(_) => None,
+            Self::InstanceRole(role) | Self::OidcRole { role, .. } => Some(role),
+        }
+    }
+
     /// What the trust policies of the roles name.
     pub(super) fn principal(&self, account: &AccountId) -> Principal {
         Principal::Ram(match self {
