@@ -126,7 +126,7 @@ impl WorldBuilder<'_> {
     fn add_oidc_provider(&mut self, path: &str, account: &str, raw: RawOidcProvider) {
         self.check_name(path, &raw.name);
         let RawOidcProvider { name, issuer, client_ids } = raw;
-        if !issuer.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()) {
+        if issuer.strip_prefix("https://").is_none_or(str::is_empty) {
             self.problems.add(&format!("{path}.issuer"), FieldProblem::Issuer);
         }
         if client_ids.is_empty() {

@@ -11,6 +11,8 @@ const TTL: &str = "X-aliyun-ecs-metadata-token-ttl-seconds";
 const WITH_TOKEN: &str = "X-aliyun-ecs-metadata-token";
 
 type Headers<'a> = &'a [(&'a str, &'a str)];
+/// Whether a body shows a fault.
+type Shows = fn(&str) -> bool;
 
 impl Emulated {
     async fn with_metadata(http_tokens: &str) -> Self {
@@ -162,7 +164,7 @@ async fn each_fault_of_the_metadata_server_shows_in_its_answer() {
     let code = Fault::OtherText { field: "Code".to_owned(), text: "Failed".to_owned() };
     let error =
         Fault::Error { status: status(500), code: String::new(), message: "down".to_owned() };
-    let table: [(Fault, u16, fn(&str) -> bool); 10] = [
+    let table: [(Fault, u16, Shows); 10] = [
         (Fault::Html { status: status(502) }, 502, |body| body.starts_with("<html>")),
         (error, 500, |body| body == "down"),
         (Fault::Throttle { time_left_ms: 1 }, 429, |body| body.contains("429")),
