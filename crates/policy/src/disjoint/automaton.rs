@@ -98,15 +98,27 @@ impl Set {
         }
     }
 
-    /// Whether the set holds the character. Without case, any character beyond ASCII may match: RAM does not document
-    /// its folding.
+    /// Whether the set holds the character. Without case, letters may also match any character beyond ASCII: RAM does
+    /// not document its folding. A character of ASCII that is no letter has no case.
     pub(super) fn takes(self, c: char, case: Case) -> bool {
+        let folds = |c: char| c.is_ascii_alphabetic() || !c.is_ascii();
         self.holds(c)
             || case == Case::Ignored
-                && (!c.is_ascii()
-                    || matches!(self, Self::Only(own) if !own.is_ascii())
-                    || self.holds(c.to_ascii_lowercase())
-                    || self.holds(c.to_ascii_uppercase()))
+                && folds(c)
+                && (self.holds(c.to_ascii_lowercase())
+                    || self.holds(c.to_ascii_uppercase())
+                    || match self {
+                        Self::Only(own) if c.is_ascii() => !own.is_ascii(),
+                        Self::Only(own) => folds(own),
+                        Self::Digit => false,
+                        Self::Any
+                        | Self::NotSlash
+                        | Self::Segment
+                        | Self::Path
+                        | Self::Encoded
+                        | Self::Name
+                        | Self::Hexadecimal => true,
+                    })
     }
 }
 
