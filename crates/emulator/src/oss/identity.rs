@@ -56,3 +56,31 @@ impl Identities {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EmulatorSettings;
+    use crate::ram::{NetworkPolicy, StateFileProblem};
+
+    #[test]
+    fn a_key_outside_the_networks_of_its_policy_is_answered_like_a_disabled_one() {
+        let text = include_str!("../../../../config/emulator.toml");
+        let EmulatorSettings { ram, token_key, .. } = EmulatorSettings::from_toml(text).unwrap();
+        let identities = Identities { ram: Arc::new(SharedRam::new(ram)), token_key };
+        let from = |address: &str| {
+            let now = "2016-01-13T14:02:37Z".parse().unwrap();
+            identities.find("testid", None, now, address.parse().unwrap()).map(|_| ())
+        };
+        assert!(from("203.0.113.7").is_ok() && from("198.51.100.7").is_ok());
+        let policy = r#"{"Status":"Active","Statements":[{"Type":"ClassicWhiteList","IPList":["203.0.113.0/24"]}]}"#;
+        let changed: Result<(), StateFileProblem> = identities.ram.change(|ram| {
+            let key = ram.keys.get_mut("testid").unwrap();
+            key.network = Some(NetworkPolicy::parse(policy).unwrap());
+            Ok(())
+        });
+        changed.unwrap();
+        assert!(from("203.0.113.7").is_ok());
+        assert!(matches!(from("198.51.100.7"), Err(OssError::AccessKeyInactive)));
+    }
+}

@@ -134,8 +134,11 @@ impl Frame<'_> {
 
 /// The known codes of the documentation's second numbering (EC).
 fn ec(refusal: &OssError) -> Option<&'static str> {
-    let is_mismatch = matches!(refusal, OssError::SignatureDoesNotMatch(_));
-    is_mismatch.then_some("0002-00000040")
+    match refusal {
+        OssError::SignatureDoesNotMatch(_) => Some("0002-00000040"),
+        OssError::AccessKeyInactive => Some("0002-00000904"),
+        _ => None,
+    }
 }
 
 #[derive(Default, Serialize)]
