@@ -1,4 +1,4 @@
-//! CreateAccessKey, ListAccessKeys, UpdateAccessKey and DeleteAccessKey, of RAM and of IMS.
+//! `CreateAccessKey`, `ListAccessKeys`, `UpdateAccessKey` and `DeleteAccessKey`, of RAM and of IMS.
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! AttachPolicyTo…, DetachPolicyFrom… and ListPoliciesFor…, of users and of roles.
+//! `AttachPolicyTo…`, `DetachPolicyFrom…` and `ListPoliciesFor…`, of users and of roles.
 
 use serde_json::{Value, json};
 

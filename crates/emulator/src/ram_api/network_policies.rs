@@ -1,4 +1,4 @@
-//! SetAccessKeyPolicy and GetAccessKeyPolicy of IMS.
+//! `SetAccessKeyPolicy` and `GetAccessKeyPolicy` of IMS.
 
 use super::access_keys::KeyOwner;
 use super::api_call::ApiCall;

@@ -1,4 +1,4 @@
-//! CreateOIDCProvider, GetOIDCProvider and DeleteOIDCProvider of IMS. Their rules, errors and answers are inferred from the fields of
+//! `CreateOIDCProvider`, `GetOIDCProvider` and `DeleteOIDCProvider` of IMS. Their rules, errors and answers are inferred from the fields of
 //! the official SDK.
 
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     let name = new_name(call, "OIDCProviderName", 128, ".-_")?;
     let (issuer, client_ids) = (call.need("IssuerUrl")?, call.need("ClientIds")?);
     call.require(ram, &format!("oidc-provider/{name}"))?;
-    if !issuer.strip_prefix("https://").is_some_and(|rest| !rest.is_empty()) {
+    if issuer.strip_prefix("https://").is_none_or(str::is_empty) {
         return Err(RamError::Format("IssuerUrl"));
     }
     let client_ids = list(client_ids);

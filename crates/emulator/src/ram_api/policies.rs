@@ -1,4 +1,4 @@
-//! CreatePolicy, GetPolicy and DeletePolicy.
+//! `CreatePolicy`, `GetPolicy` and `DeletePolicy`.
 
 use std::sync::Arc;
 

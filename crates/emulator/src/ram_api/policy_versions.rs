@@ -1,4 +1,4 @@
-//! CreatePolicyVersion, GetPolicyVersion, ListPolicyVersions, SetDefaultPolicyVersion and DeletePolicyVersion.
+//! `CreatePolicyVersion`, `GetPolicyVersion`, `ListPolicyVersions`, `SetDefaultPolicyVersion` and `DeletePolicyVersion`.
 
 use serde_json::{Value, json};
 

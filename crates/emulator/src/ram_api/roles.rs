@@ -1,4 +1,4 @@
-//! CreateRole, GetRole, UpdateRole, ListRoles and DeleteRole.
+//! `CreateRole`, `GetRole`, `UpdateRole`, `ListRoles` and `DeleteRole`.
 
 use std::sync::Arc;
 
@@ -85,6 +85,9 @@ pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     let view = |role: &Role| {
         let mut shown = view(role);
         shown["UpdateDate"] = format_time(role.updated).into();
+        if let Some(shown) = shown.as_object_mut() {
+            shown.remove("AssumeRolePolicyDocument");
+        }
         shown
     };
     page(call, ("Roles", "Role"), roles, |role| &role.name, view)

@@ -1,4 +1,4 @@
-//! CreateUser, GetUser, ListUsers and DeleteUser.
+//! `CreateUser`, `GetUser`, `ListUsers` and `DeleteUser`.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
 pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     let name = call.need("UserName")?;
     call.require(ram, &format!("user/{name}"))?;
-    let mut user = view(entities::user(ram, call.account, name)?);
+    let mut user = view_updated(entities::user(ram, call.account, name)?);
     // Never logged in to the console, which the emulator does not have.
     user["LastLoginDate"] = "".into();
     Ok(fields([("User", user)]))
@@ -54,7 +54,7 @@ pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
 pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     call.require(ram, "user/*")?;
     let users = ram.users.values().map(Arc::as_ref).filter(|user| user.account == call.account);
-    page(call, ("Users", "User"), users, |user| &user.name, view)
+    page(call, ("Users", "User"), users, |user| &user.name, view_updated)
 }
 
 pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
@@ -72,6 +72,13 @@ pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(fields([]))
 }
 
+/// No action changes a user.
+fn view_updated(user: &User) -> Value {
+    let mut shown = view(user);
+    shown["UpdateDate"] = format_time(user.created).into();
+    shown
+}
+
 fn view(user: &User) -> Value {
     json!({
         "UserId": user.id,
@@ -81,6 +88,5 @@ fn view(user: &User) -> Value {
         "Email": user.email,
         "Comments": user.comments,
         "CreateDate": format_time(user.created),
-        "UpdateDate": format_time(user.created),
     })
 }

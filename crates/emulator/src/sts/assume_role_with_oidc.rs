@@ -1,4 +1,4 @@
-//! AssumeRoleWithOIDC: a token of an OIDC provider in place of a signature.
+//! `AssumeRoleWithOIDC`: a token of an OIDC provider in place of a signature.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};

@@ -1,4 +1,4 @@
-//! The parameters that AssumeRole and AssumeRoleWithOIDC share, and the session that they make.
+//! The parameters that AssumeRole and `AssumeRoleWithOIDC` share, and the session that they make.
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use secrecy::ExposeSecret;
