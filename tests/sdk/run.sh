@@ -40,7 +40,7 @@ start_dev
 export README_URL=${urls[0]} README_OSS_URL=${urls[3]}
 start_dev --config "$made/config/service.toml"
 export APPSERVER_URL=${urls[0]} ADMIN_URL=${urls[1]} STS_URL=${urls[2]} OSS_URL=${urls[3]}
-export METADATA_URL=${urls[5]}
+export METADATA_URL=${urls[5]} RAM_URL=${urls[6]}
 
 python_suite() {
   PYTHONDONTWRITEBYTECODE=1 "$made/python/bin/pytest" -q -p no:cacheprovider --strict-config --strict-markers \

@@ -10,6 +10,7 @@ const ADMIN = process.env.ADMIN_URL;
 const STS = process.env.STS_URL;
 const OSS = process.env.OSS_URL;
 const METADATA = process.env.METADATA_URL;
+const RAM = process.env.RAM_URL;
 
 const BUCKET = 'sample-bucket';
 const REGION = 'oss-cn-hangzhou';
@@ -129,6 +130,6 @@ async function refused(expected, act) {
 const DENIED = { code: 'AccessDenied', message: "Access denied by authorizer's policy." };
 
 module.exports = {
-  BUCKET, DENIED, METADATA, OSS, PART, REGION, STS, control, fetchUrl, later, newUser, ossCalls, refused, shortLivedToken,
-  ticket, token, vended,
+  BUCKET, DENIED, METADATA, OSS, PART, RAM, REGION, STS, control, fetchUrl, later, newUser, ossCalls, refused,
+  shortLivedToken, ticket, token, vended,
 };

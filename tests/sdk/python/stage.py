@@ -18,6 +18,7 @@ ADMIN = os.environ["ADMIN_URL"]
 STS = os.environ["STS_URL"]
 OSS = os.environ["OSS_URL"]
 METADATA = os.environ["METADATA_URL"]
+RAM = os.environ["RAM_URL"]
 
 BUCKET = "sample-bucket"
 REGION = "cn-hangzhou"
