@@ -6,11 +6,11 @@ use appserver_domain::{AccountId, MaxSessionDuration, PolicyName, RoleArn};
 use appserver_policy::MAX_ROLE_POLICY_BYTES;
 use serde_json::json;
 
+use super::network_policy::NetworkPolicy;
+use super::oidc::{PlannedProvider, TrustedToken};
+use super::plan_error::{PlanError, name};
+use super::planned::{PlanOptions, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
 use super::trust::{Principal, trust};
-use super::{
-    NetworkPolicy, PlanError, PlanOptions, PlannedIdentity, PlannedPolicy, PlannedProvider,
-    PlannedRole, PlannedUser, TrustedToken, name,
-};
 use crate::config::{IdentitySource, OidcSource};
 
 /// The policy of the identity.

@@ -3,7 +3,7 @@
 use ipnet::IpNet;
 use serde_json::json;
 
-use super::PlanError;
+use super::plan_error::PlanError;
 
 /// The addresses from which an AccessKey may be used. It binds the AccessKey alone, and no token of STS.
 #[derive(Clone, Debug, Eq, PartialEq)]

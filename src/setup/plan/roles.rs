@@ -6,8 +6,9 @@ use appserver_domain::{MaxSessionDuration, RoleArn};
 use appserver_policy::{GrantUnion, MAX_ROLE_POLICY_BYTES};
 
 use super::identity::{is_same, numbered};
+use super::plan_error::PlanError;
+use super::planned::{PlannedPolicy, PlannedRole};
 use super::trust::{Principal, trust};
-use super::{PlanError, PlannedPolicy, PlannedRole};
 use crate::grant::{Entitlement, Grants};
 
 /// RAM's default quota of custom policies for a role.
