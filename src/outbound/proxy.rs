@@ -1,6 +1,7 @@
 //! An HTTP proxy: its address, its credentials, and which requests go through it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -22,10 +23,10 @@ pub(crate) struct Proxy {
     pub(crate) no_proxy: Vec<NoProxyEntry>,
 }
 
-/// The URL of a proxy: scheme, host and port, nothing else.
+/// The URL of a proxy: scheme, host and port, nothing else. Shared, because errors contain it and must be small.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
-pub(crate) struct ProxyAddress(Url);
+pub(crate) struct ProxyAddress(Arc<Url>);
 
 impl Proxy {
     /// Whether a request to this URL goes through the proxy. Plain HTTP does not: the proxy could read it.
@@ -40,7 +41,8 @@ impl Proxy {
     pub(super) fn for_client(&self) -> reqwest::Proxy {
         let this = self.clone();
         let ProxyAddress(address) = this.address.clone();
-        let proxy = reqwest::Proxy::custom(move |url| this.serves(url).then(|| address.clone()));
+        let proxy =
+            reqwest::Proxy::custom(move |url| this.serves(url).then(|| Url::clone(&address)));
         match &self.authorization {
             Some(authorization) => proxy.custom_http_auth(authorization.clone()),
             None => proxy,
@@ -84,7 +86,7 @@ impl TryFrom<String> for ProxyAddress {
         if !["http", "https"].contains(&scheme) || !authority.bytes().all(plain) {
             return Err(RULE);
         }
-        Url::parse(&raw).map(Self).map_err(|_| RULE)
+        Url::parse(&raw).map(|url| Self(Arc::new(url))).map_err(|_| RULE)
     }
 }
 

@@ -74,12 +74,11 @@ enum TunnelFailure {
 }
 
 /// The failure of CONNECT among the causes. hyper-util does not export the type of this error, so that its text is read;
-/// the tests below fail if another version words it differently.
+/// `tests/it/egress.rs` fails if another version words it differently.
 fn tunnel_failure(error: &reqwest::Error) -> Option<TunnelFailure> {
     let causes = std::iter::successors(error.source(), |&cause| cause.source());
-    let texts = causes.map(ToString::to_string);
-    let text =
-        texts.filter_map(|text| Some(text.strip_prefix("tunnel error: ")?.to_owned())).next()?;
+    let mut texts = causes.map(ToString::to_string);
+    let text = texts.find_map(|text| Some(text.strip_prefix("tunnel error: ")?.to_owned()))?;
     Some(match text.as_str() {
         "proxy authorization required" => TunnelFailure::Authentication,
         "failed to create underlying connection"

@@ -210,6 +210,20 @@ mod tests {
         assert_eq!(begun, [0]);
     }
 
+    /// Some proxies lock a user after a few wrong passwords.
+    #[tokio::test(start_paused = true)]
+    async fn a_password_that_the_proxy_rejects_is_not_sent_again() {
+        let proxy = || "http://proxy.example.com:3128".to_owned().try_into().unwrap();
+        for (error, attempts) in [
+            (ProxyError::Authentication { proxy: proxy() }, 1),
+            (ProxyError::Refused { proxy: proxy() }, 2),
+        ] {
+            let errors = [StsError::Proxy(error)];
+            let (outcome, begun) = begun(errors, Duration::from_mins(1)).await;
+            assert_eq!(begun.len(), attempts, "{outcome:?}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_used_nonce_is_renewed_once() {
         let (outcome, begun) = begun([nonce_used()], Duration::from_mins(1)).await;

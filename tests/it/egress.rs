@@ -277,6 +277,9 @@ async fn sts_issuers_and_collectors_are_reached_through_the_proxy_by_tls_of_thei
     // A target with a proxy of its own needs a user of its own.
     let user = setup.file("proxy-user-of-sts", USER);
     setup.set("EGRESS__STS__PROXY", &to_sts.url());
+    // The shared one speaks TLS itself.
+    let by_tls = tls_front(&authority, &["localhost"], to_others.address).await;
+    setup.set("EGRESS__PROXY", &format!("https://localhost:{}", by_tls.port()));
     setup.set("EGRESS__STS__PROXY_USER_FILE", &user);
     setup.environment.push(("HTTPS_PROXY".into(), format!("http://{USER}@127.0.0.1:1")));
 

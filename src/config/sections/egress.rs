@@ -55,8 +55,16 @@ pub(crate) struct EgressSource {
 /// One target's way out.
 #[derive(Clone, Debug, Default)]
 struct TargetSource {
-    proxy: Option<(Keyed<ProxyAddress>, Option<Keyed<PathBuf>>, Vec<NoProxyEntry>)>,
+    proxy: Option<ProxySource>,
     ca_file: Option<Keyed<PathBuf>>,
+}
+
+/// A proxy, whose user is not read yet.
+#[derive(Clone, Debug)]
+struct ProxySource {
+    address: Keyed<ProxyAddress>,
+    user_file: Option<Keyed<PathBuf>>,
+    no_proxy: Vec<NoProxyEntry>,
 }
 
 /// A value, and the key that it was written at.
@@ -148,20 +156,20 @@ impl TargetSource {
     fn of(own: &Table, shared: &Table) -> Self {
         let proxy = own.keyed("proxy", own.proxy.as_ref());
         let user = own.keyed("proxy_user_file", own.user_file.as_ref());
-        let (proxy, user) = match proxy {
-            Some(proxy) => (proxy, user.flatten()),
-            None => {
-                let of_shared = shared.keyed("proxy_user_file", shared.user_file.as_ref());
-                let proxy = shared.keyed("proxy", shared.proxy.as_ref());
-                (proxy.flatten(), user.or(of_shared).flatten())
-            }
+        let (proxy, user_file) = if let Some(proxy) = proxy {
+            (proxy, user.flatten())
+        } else {
+            let of_shared = shared.keyed("proxy_user_file", shared.user_file.as_ref());
+            let proxy = shared.keyed("proxy", shared.proxy.as_ref());
+            (proxy.flatten(), user.or(of_shared).flatten())
         };
         let no_proxy = own.no_proxy.as_ref().or(shared.no_proxy.as_ref());
         let no_proxy = no_proxy.cloned().unwrap_or_default();
         let ca_file = own.keyed("ca_file", own.ca_file.as_ref());
         let ca_file =
             ca_file.or_else(|| shared.keyed("ca_file", shared.ca_file.as_ref())).flatten();
-        Self { proxy: proxy.map(|proxy| (proxy, user, no_proxy)), ca_file }
+        let proxy = proxy.map(|address| ProxySource { address, user_file, no_proxy });
+        Self { proxy, ca_file }
     }
 
     fn read(&self, problems: &mut Problems) -> Option<Egress> {
@@ -169,8 +177,8 @@ impl TargetSource {
         let authorities = problems.gather(authorities);
         let proxy = match &self.proxy {
             None => Some(None),
-            Some((address, user, no_proxy)) => {
-                let authorization = problems.gather(user.as_ref().map(read_user).transpose());
+            Some(ProxySource { address, user_file, no_proxy }) => {
+                let authorization = problems.gather(user_file.as_ref().map(read_user).transpose());
                 authorization.map(|authorization| {
                     let (address, no_proxy) = (address.value.clone(), no_proxy.clone());
                     Some(Proxy { address, authorization, no_proxy })
@@ -190,8 +198,8 @@ impl EgressSource {
     pub(crate) fn warnings(&self) -> Vec<Problem> {
         let mut found: Vec<Problem> = Vec::new();
         let proxies = self.targets().into_iter().filter_map(|target| target.proxy.as_ref());
-        for (address, user, _) in proxies {
-            let is_exposed = user.is_some() && address.value.sends_plaintext_over_network();
+        for ProxySource { address, user_file, .. } in proxies {
+            let is_exposed = user_file.is_some() && address.value.sends_plaintext_over_network();
             if is_exposed && found.iter().all(|problem| problem.path != address.key) {
                 found.push(Problem {
                     path: address.key.clone(),

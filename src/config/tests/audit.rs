@@ -88,7 +88,7 @@ fn an_audit_file_that_is_another_file_of_the_configuration_is_refused() {
              [server]\npublic_url = \"https://vend.example.net\""
         );
         std::fs::write(&config, text).unwrap();
-        let loaded = load(&[config.clone()], &Environment::new(), Mode::Production);
+        let loaded = load(std::slice::from_ref(&config), &Environment::new(), Mode::Production);
         let found = loaded.err().map(|problems| problems.to_string()).unwrap_or_default();
         found.replace(&folder.path().display().to_string(), "<folder>")
     };
