@@ -116,8 +116,16 @@ impl Emulated {
         tokio::spawn(emulator.serve(shutdown.clone()));
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let settings = settings();
-        let _serving = shutdown.drop_guard();
-        Self { url, ram_url, metadata_url, control, clock, http, settings, _serving }
+        Self {
+            url,
+            ram_url,
+            metadata_url,
+            control,
+            clock,
+            http,
+            settings,
+            _serving: shutdown.drop_guard(),
+        }
     }
 
     fn request(&self, caller: &Caller<'_>) -> reqwest::RequestBuilder {
