@@ -1,4 +1,5 @@
 //! Verifies AccessKeys with STS: the first one before anything is vended, each later one before it replaces the current.
+//! That of temporary credentials, which their source renews, is one of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +8,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit::{Audit, IdentityRecord};
 use crate::backoff::Backoff;
 use crate::sts::StsClient;
-use crate::telemetry::ConfigMetrics;
+use crate::telemetry::Metrics;
 use crate::vend::{KeyRefused, Vendor, VerifiedKey};
+use appserver_domain::clock::{Clock, Stamp};
 use appserver_domain::{AccountId, SigningCredentials};
 
 /// The pause after STS could not be reached. Jitter keeps replicas that started together from calling together.
@@ -18,10 +21,11 @@ const AFTER_UNREACHABLE: Backoff = Backoff::constant(Duration::from_secs(4), 0.5
 /// The pauses after STS refused the key, which grow: a new key takes a while to be known everywhere.
 const AFTER_REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30), 0.5);
 
-/// An AccessKey of the configuration that is not verified yet.
+/// Credentials of the configuration, or of the source that it names, which may not be verified yet.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
-    pub(super) key: SigningCredentials,
+    /// None until the source has answered.
+    pub(super) key: Option<SigningCredentials>,
     /// The accounts of the configured roles; the key must belong to them.
     pub(super) accounts: Vec<AccountId>,
 }
@@ -31,7 +35,11 @@ pub(super) struct Candidate {
 pub(super) struct KeyVerifier {
     pub(super) vendor: Arc<Vendor<StsClient>>,
     pub(super) candidates: watch::Receiver<Candidate>,
-    pub(super) metrics: ConfigMetrics,
+    /// The source in `sts.identity.source`.
+    pub(super) source: &'static str,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) audit: Audit,
+    pub(super) clock: Clock,
     /// Cancelled once the server vends.
     pub(super) ready: CancellationToken,
 }
@@ -45,6 +53,12 @@ impl KeyVerifier {
     pub(super) async fn run(mut self) -> Result<(), KeyRefused> {
         loop {
             let Candidate { key, accounts } = self.candidates.borrow_and_update().clone();
+            let Some(key) = key.filter(|key| !self.signs_already(key, &accounts)) else {
+                match self.candidates.changed().await {
+                    Ok(()) => continue,
+                    Err(_) => return Ok(()),
+                }
+            };
             let verified = tokio::select! {
                 verified = verify(self.vendor.sts(), &key, &accounts) => verified,
                 changed = self.candidates.changed() => match changed {
@@ -54,15 +68,16 @@ impl KeyVerifier {
             };
             match verified {
                 Ok(verified) => {
-                    let (id, owner) = (key.id().to_string(), verified.arn().to_owned());
-                    self.vendor.sts().sign_with(key);
-                    self.vendor.open(verified);
-                    self.metrics.key_unverified.set(0);
+                    let expires_at = key.expiration().map(Stamp::of);
                     tracing::info!(
-                        access_key.id = id,
-                        access_key.owner = owner,
+                        access_key.id = %key.id(),
+                        access_key.owner = verified.arn(),
+                        access_key.expires_at = expires_at.as_ref().map(Stamp::as_str),
                         "AccessKey verified by STS; now signing with it"
                     );
+                    self.record(&key, verified.arn());
+                    self.sign_with(key);
+                    self.vendor.open(verified);
                     self.ready.cancel();
                 }
                 Err(refused) if !self.vendor.is_open() => return Err(refused),
@@ -78,6 +93,34 @@ impl KeyVerifier {
                 return Ok(());
             }
         }
+    }
+
+    /// Whether these temporary credentials sign already. The rest of their life may be known better by now.
+    fn signs_already(&self, key: &SigningCredentials, accounts: &[AccountId]) -> bool {
+        let signs = key.expiration().is_some()
+            && self.vendor.is_open()
+            && self.vendor.sts().signs_with(key)
+            && self.vendor.admits(accounts).is_ok();
+        if signs {
+            self.sign_with(key.clone());
+        }
+        signs
+    }
+
+    /// Audits temporary credentials: ActionTrail shows calls under their ids.
+    fn record(&self, key: &SigningCredentials, owner: &str) {
+        if let (Some(expiration), Some(trail)) = (key.expiration(), self.audit.trail()) {
+            let (now, id) = (self.clock.now(), key.id().as_str());
+            trail.identity_changed(&IdentityRecord::new(now, self.source, id, owner, expiration));
+        }
+    }
+
+    fn sign_with(&self, key: SigningCredentials) {
+        if let Some(expiration) = key.expiration() {
+            self.metrics.identity.signs(self.source, expiration);
+        }
+        self.vendor.sts().sign_with(key);
+        self.metrics.config.key_unverified.set(0);
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod access_key;
 mod grant_changes;
+mod identity_renewal;
 mod reload;
 mod rules;
 mod watch;
@@ -25,9 +26,11 @@ use crate::server::{self, ServerSettings, Tls};
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
+use crate::upstream::{RenewedIdentity, UpstreamIdentity};
 use crate::vend::{KeyRefused, Vendor};
 use access_key::{Candidate, KeyVerifier};
 use appserver_domain::clock::Clock;
+use identity_renewal::IdentityRenewer;
 use reload::Reloader;
 use watch::Watch;
 
@@ -49,6 +52,7 @@ pub struct App {
     reloader: Reloader,
     reloads: Reloads,
     key_verifier: KeyVerifier,
+    identity_renewer: Option<IdentityRenewer>,
     exporter: Option<Exporter>,
     ready: CancellationToken,
     #[cfg(feature = "emulator")]
@@ -77,6 +81,9 @@ pub enum StartError {
     /// The system's CA certificates cannot be loaded, so STS cannot be authenticated.
     #[error("TLS to STS cannot be set up")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The same for the source of the credentials that sign.
+    #[error("TLS to the source of credentials cannot be set up (`sts.identity`)")]
+    IdentityTls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The same for the issuers of JWTs.
     #[error("TLS to the issuers cannot be set up")]
     IssuersTls(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -110,11 +117,12 @@ impl App {
         let certificate = secrets.warning(clock.now());
         let Secrets { identity, egress, store, tickets, tls, tracing } = secrets;
         let EgressByTarget { sts: to_sts, issuers: to_issuers, tracing: to_collector } = egress;
-        let key = identity.access_key().ok_or_else(|| {
-            Problems::one("sts.identity.source", "this version signs with `access-key` only")
-        })?;
+        let (key, renewed) = match identity {
+            UpstreamIdentity::AccessKey(key) => (Some(key), None),
+            UpstreamIdentity::Renewed(identity) => (None, Some(identity)),
+        };
         tracing::info!(
-            access_key.id = %key.id(),
+            access_key.id = key.as_ref().map(|key| key.id().as_str()),
             access_key.source = %settings.identity,
             config.hash = settings.hash,
             "configuration loaded"
@@ -161,10 +169,18 @@ impl App {
             clock: clock.clone(),
         });
         metrics.config.active_config(&settings.hash, clock.now());
-        let active_config = Arc::new(ActiveConfig::new(settings.hash, clock));
+        let active_config = Arc::new(ActiveConfig::new(settings.hash, clock.clone()));
         let ready = CancellationToken::new();
         let (candidates, candidate) =
             tokio::sync::watch::channel(Candidate { key, accounts: settings.accounts });
+        let source = renewed.as_ref().map_or("access-key", RenewedIdentity::name);
+        let identity_renewer = renewed.map(|identity| {
+            let (vendor, candidates) = (Arc::clone(&vendor), candidates.clone());
+            IdentityRenewer::new(identity, vendor, candidates, Arc::clone(&metrics), clock.clone())
+        });
+        let identity_renewer = identity_renewer
+            .transpose()
+            .map_err(|problem| StartError::IdentityTls(problem.into()))?;
         let (reloads, requests) = reload::requests();
         let tls = tls.map(|identity| Tls::new(identity, metrics.connections.transport.clone()));
         Ok(Self {
@@ -178,6 +194,7 @@ impl App {
                 active_config: Arc::clone(&active_config),
                 tls: tls.clone(),
                 candidates,
+                reads_access_key: identity_renewer.is_none(),
                 source: settings.source,
                 restart_only: settings.restart_only,
                 watch: Watch::new(settings.files, settings.watch_interval),
@@ -189,9 +206,13 @@ impl App {
             key_verifier: KeyVerifier {
                 vendor: Arc::clone(&vendor),
                 candidates: candidate,
-                metrics: metrics.config.clone(),
+                source,
+                metrics,
+                audit: audit.clone(),
+                clock,
                 ready: ready.clone(),
             },
+            identity_renewer,
             api,
             exporter,
             readiness: Arc::new(Readiness::new(vendor, audit)),
@@ -279,6 +300,7 @@ impl App {
             prompt,
             reloader,
             key_verifier,
+            identity_renewer,
             exporter,
             ready,
             ..
@@ -324,8 +346,12 @@ impl App {
         let stop_exporter = CancellationToken::new();
         let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(stop_exporter.clone())));
         let reloader = tokio::spawn(reloader.run());
+        let renewer = identity_renewer.map(|renewer| tokio::spawn(renewer.run()));
         let unfit = stop.run_until_cancelled(key_verifier.run()).await;
         reloader.abort();
+        if let Some(renewer) = renewer {
+            renewer.abort();
+        }
         let verified = unfit.unwrap_or(Ok(()));
         if verified.is_ok() {
             tracing::info!("stopping; /readyz answers 503, requests in progress are completed");

@@ -16,6 +16,7 @@ use crate::outbound::Egress;
 use crate::server::{Tls, TlsIdentity};
 use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
+use crate::upstream::UpstreamIdentity;
 use crate::vend::GrantHolders;
 use appserver_domain::GrantName;
 
@@ -46,6 +47,8 @@ pub(super) struct Reloader {
     /// The certificate for new connections.
     pub(super) tls: Option<Tls>,
     pub(super) candidates: watch::Sender<Candidate>,
+    /// Whether the credentials that sign are an AccessKey of the configuration.
+    pub(super) reads_access_key: bool,
     pub(super) source: Source,
     /// The settings that only a restart changes.
     pub(super) restart_only: RestartOnly,
@@ -60,6 +63,7 @@ pub(super) struct Reloader {
 struct Next {
     rules: Rules,
     holders: GrantHolders,
+    /// Without a key where the present one stays.
     candidate: Candidate,
     tls: Option<TlsIdentity>,
     log_filter: String,
@@ -147,14 +151,17 @@ impl Reloader {
         // Those that are left out are read to find their problems; only a restart applies them.
         let Secrets { identity, tickets, tls, egress: _, store: _, tracing: _ } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
-        let key = identity.access_key().ok_or_else(|| {
-            Problems::one("sts.identity.source", "this version signs with `access-key` only")
-        })?;
-        let candidate = Candidate { key, accounts: settings.accounts.clone() };
-        if self.candidates.borrow().key == candidate.key {
-            let admitted = self.api.vendor.admits(&candidate.accounts);
+        // A change of the source needs a restart; until then the first source's credentials sign.
+        let key = match identity {
+            UpstreamIdentity::AccessKey(key) if self.reads_access_key => Some(key),
+            UpstreamIdentity::AccessKey(_) | UpstreamIdentity::Renewed(_) => None,
+        };
+        let is_present = key.is_none() || self.candidates.borrow().key == key;
+        if is_present {
+            let admitted = self.api.vendor.admits(&settings.accounts);
             admitted.map_err(|refused| Problems::one("roles", refused))?;
         }
+        let candidate = Candidate { key, accounts: settings.accounts.clone() };
         let Settings { mut warnings, log_filter, hash, restart_only, rules: settings, .. } =
             settings;
         warnings.extend(certificate);
@@ -222,17 +229,19 @@ impl Reloader {
         // After the rules: tokens that requests of the old rules still obtain are not cached.
         self.api.vendor.retain_holders(holders);
         self.candidates.send_if_modified(|present| {
-            let is_new_key = present.key != candidate.key;
-            if is_new_key {
+            let new_key = candidate.key.filter(|key| present.key.as_ref() != Some(key));
+            if let Some(key) = &new_key {
                 metrics.key_unverified.set(1);
-                let access_key_id = candidate.key.id().as_str();
                 tracing::info!(
-                    access_key.id = access_key_id,
+                    access_key.id = key.id().as_str(),
                     "new AccessKey configured; signing with the previous one until STS has verified it"
                 );
             }
-            let differs = is_new_key || present.accounts != candidate.accounts;
-            *present = candidate;
+            let differs = new_key.is_some() || present.accounts != candidate.accounts;
+            present.accounts = candidate.accounts;
+            if new_key.is_some() {
+                present.key = new_key;
+            }
             differs
         });
         tracing::info!(config.hash = hash, "configuration reloaded and active");

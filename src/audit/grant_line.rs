@@ -69,6 +69,6 @@ impl<'a> GrantRecord<'a> {
     }
 }
 
-fn millis<S: serde::Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
+pub(super) fn millis<S: serde::Serializer>(time: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(&time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }

@@ -10,6 +10,7 @@
 mod file;
 mod grant_line;
 mod health;
+mod identity_line;
 mod line;
 mod queue;
 mod refusals;
@@ -20,6 +21,7 @@ mod trail;
 mod writer;
 
 pub(crate) use grant_line::{GrantRecord, Width};
+pub(crate) use identity_line::IdentityRecord;
 pub(crate) use line::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
 pub(crate) use settings::{
     AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,

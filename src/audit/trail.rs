@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::grant_line::GrantRecord;
 use super::health::Health;
+use super::identity_line::IdentityRecord;
 use super::line::{self, Decision, Request, TokenFields};
 use super::queue::{Batch, Queue, TokenPolicy};
 use super::refusals::{RefusalOutcome, Refusals};
@@ -262,6 +263,13 @@ impl Trail {
     /// Records that a reload changes a grant; called before the change is active. The line is queued even
     /// if there is no space for tokens, up to a bound, and keeps its place before those of later tokens.
     pub(crate) fn grant_changed(&self, record: &GrantRecord<'_>) {
+        if !self.shared.queue.push_grant(&record.line(&self.shared.tail)) {
+            self.shared.count_lost();
+        }
+    }
+
+    /// Records which credentials sign from now on. The line has the space of changed grants: there are few of them.
+    pub(crate) fn identity_changed(&self, record: &IdentityRecord<'_>) {
         if !self.shared.queue.push_grant(&record.line(&self.shared.tail)) {
             self.shared.count_lost();
         }

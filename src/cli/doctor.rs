@@ -11,7 +11,7 @@ use super::config_files::ConfigFiles;
 use super::failure::{EXIT_UNAVAILABLE, Failure};
 use super::output::say;
 use super::runtime::block_on;
-use crate::config::{Problems, Secrets, SecretsToo};
+use crate::config::{Secrets, SecretsToo};
 use crate::doctor::{Finding, Input, Outcome, run_checks};
 use appserver_domain::clock::Clock;
 
@@ -40,15 +40,12 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let mut warnings = settings.rollout_warnings(SecretsToo::Yes);
     warnings.extend(secrets.warning(Clock::system().now()));
     let Secrets { identity, egress, store, .. } = secrets;
-    let key = identity.access_key().ok_or_else(|| {
-        Problems::one("sts.identity.source", "this version signs with `access-key` only")
-    })?;
     let (mut findings, mut printed) = (Vec::new(), Ok(()));
     let colours = std::io::stdout().is_terminal();
     block_on(async {
         let deadline = Instant::now() + Duration::from_secs(args.timeout);
-        let input =
-            Input { settings, warnings, key, egress, store, clock: Clock::system(), deadline };
+        let clock = Clock::system();
+        let input = Input { settings, warnings, identity, egress, store, clock, deadline };
         let report = |finding: Finding| {
             if !args.json && printed.is_ok() {
                 printed = print(&finding, colours);

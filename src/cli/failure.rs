@@ -46,6 +46,7 @@ impl From<StartError> for Failure {
             StartError::Secrets(problems) => problems.into(),
             StartError::Listen { .. }
             | StartError::Tls(_)
+            | StartError::IdentityTls(_)
             | StartError::IssuersTls(_)
             | StartError::Tracing(_)
             | StartError::Store(_) => Self::new(EXIT_UNAVAILABLE, with_causes(&error)),

@@ -19,11 +19,15 @@ pub(super) fn key_finding(source: &IdentitySource, key: &SigningCredentials) -> 
 /// Returns a working client and the identity, if roles can be tested with them.
 pub(super) async fn check<'a>(
     clients: &'a [(String, StsClient)],
-    key: &SigningCredentials,
+    key: Option<&SigningCredentials>,
     role_accounts: &[AccountId],
     deadline: Instant,
     report: &mut impl FnMut(Finding),
 ) -> Option<(&'a StsClient, CallerIdentity)> {
+    let Some(key) = key else {
+        report(Finding::skipped(CHECK, "there are no credentials"));
+        return None;
+    };
     if clients.is_empty() {
         report(Finding::skipped(CHECK, "no endpoint answered"));
     }

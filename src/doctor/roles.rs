@@ -145,6 +145,7 @@ fn fix(error: &StsError, group: &GrantGroup<'_>, account: &AccountId) -> String 
         | StsError::Unreachable(_)
         | StsError::Proxy(_)
         | StsError::TimedOut
+        | StsError::NoCredentials
         | StsError::InvalidResponse { .. } => None,
     };
     match (reason, error.code()) {

@@ -31,6 +31,9 @@ pub(super) fn fix(error: &StsError) -> &'static str {
             "check the network path to STS; it answered a moment ago, so run it again"
         }
         StsError::Proxy(error) => error.fix(),
+        StsError::NoCredentials => {
+            "see the check of the credentials; they have to be valid for some seconds more"
+        }
         StsError::InvalidResponse { .. } => {
             "find out which server answers there: a proxy, or another service"
         }
@@ -42,6 +45,15 @@ pub(super) fn fix(error: &StsError) -> &'static str {
             Reason::WrongSecret | Reason::Signature => {
                 "the secret probably belongs to another AccessKey id: create a new AccessKey in RAM, whose secret is shown \
                  once"
+            }
+            Reason::SecurityToken => {
+                "temporary credentials end: get new ones, or let AppServer renew them by another `sts.identity.source`"
+            }
+            Reason::OidcTokenExpired => {
+                "check that whoever writes `sts.identity.oidc.token_file` replaces it, and this machine's clock"
+            }
+            Reason::OidcAudience | Reason::OidcToken => {
+                "compare the OIDC provider in RAM (issuer, client ids, certificate fingerprints) with the token's `iss` and `aud`"
             }
             Reason::SigningBug => "please report this, with AppServer's version",
             Reason::NoPermission | Reason::NoSuchRole => "check the RAM user and its policies",

@@ -198,6 +198,7 @@ impl ApiError {
                 Public::new(Status::SERVICE_UNAVAILABLE, "NotReady", "The service is starting.")
                     .retry_after(RETRY_AFTER)
             }
+            Self::Vend(VendError::NoCredentials) => no_credentials(),
             Self::Vend(VendError::Sts(error)) => upstream(error),
             Self::Vend(
                 VendError::Overloaded { retry_after } | VendError::Crowded { retry_after },
@@ -292,6 +293,7 @@ fn upstream(error: &StsError) -> Public {
             "Upstream.Refused",
             "Alibaba Cloud STS refused; quote the RequestId to the operator.",
         ),
+        StsError::NoCredentials => no_credentials(),
         StsError::Unavailable { .. }
         | StsError::NonceUsed { .. }
         | StsError::ClockSkewed { .. }
@@ -317,6 +319,16 @@ fn unavailable() -> Public {
         "Upstream.Unavailable",
         "Alibaba Cloud STS cannot be reached; retry later.",
     )
+}
+
+/// The source of our own credentials has given none for so long that the last ones have ended.
+fn no_credentials() -> Public {
+    Public::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "UpstreamIdentity",
+        "The service has no valid credentials of its own at present; retry later.",
+    )
+    .retry_after(RETRY_AFTER)
 }
 
 impl From<AuthError> for ApiError {
@@ -382,6 +394,8 @@ mod tests {
             (VendError::Overloaded { retry_after: secs(77) }, "Upstream.Throttled", secs(77)),
             (VendError::CircuitOpen { retry_after: secs(3) }, "Upstream.Unavailable", secs(3)),
             (VendError::Crowded { retry_after: secs(9) }, "Upstream.Throttled", secs(9)),
+            (VendError::NoCredentials, "UpstreamIdentity", secs(5)),
+            (VendError::Sts(Arc::new(StsError::NoCredentials)), "UpstreamIdentity", secs(5)),
             (VendError::TimedOut, "Upstream.Unavailable", secs(5)),
             (VendError::CallTimedOut, "Upstream.Unavailable", secs(5)),
             (VendError::CallLost, "Upstream.Unavailable", secs(5)),

@@ -68,7 +68,7 @@ impl<'a> RamCall<'a> {
         };
         let own = self.own.iter().map(|(name, value)| (*name, value.as_ref().into()));
         let mut parameters: Parameters<'a> = own.collect();
-        add_common(&mut parameters, self.action, version, key, nonce, now);
+        add_common(&mut parameters, self.action, version, Some(key), nonce, now);
         parameters
     }
 }

@@ -27,10 +27,10 @@ pub(super) trait Call {
     ) -> Result<Self::Output, InvalidResponse>;
 }
 
-/// All parameters of one attempt. A retry is a new request: new nonce, new timestamp.
+/// All parameters of one attempt; without a key, of one that is not signed. A retry is a new request: new nonce, new timestamp.
 pub(super) fn request<'a, C: Call>(
     call: &'a C,
-    key: &'a SigningCredentials,
+    key: Option<&'a SigningCredentials>,
     nonce: String,
     now: DateTime<Utc>,
 ) -> Parameters<'a> {
@@ -44,23 +44,32 @@ pub(crate) fn add_common<'a>(
     parameters: &mut Parameters<'a>,
     action: &'static str,
     version: &'static str,
-    key: &'a SigningCredentials,
+    key: Option<&'a SigningCredentials>,
     nonce: String,
     now: DateTime<Utc>,
 ) {
     parameters.extend([
-        ("AccessKeyId", key.id().as_str().into()),
         ("Action", action.into()),
         ("Format", "JSON".into()),
-        ("SignatureMethod", "HMAC-SHA1".into()),
         ("SignatureNonce", nonce.into()),
-        ("SignatureVersion", "1.0".into()),
         ("Timestamp", timestamp::written(now).into()),
         ("Version", version.into()),
     ]);
-    if let Some(token) = key.security_token() {
-        parameters.insert("SecurityToken", token.expose_secret().into());
+    if let Some(key) = key {
+        parameters.extend([
+            ("AccessKeyId", key.id().as_str().into()),
+            ("SignatureMethod", "HMAC-SHA1".into()),
+            ("SignatureVersion", "1.0".into()),
+        ]);
+        let token = key.security_token();
+        parameters.extend(token.map(|token| ("SecurityToken", token.expose_secret().into())));
     }
+}
+
+/// A unique nonce.
+pub(crate) fn nonce() -> String {
+    // From the thread's generator: uuid's own calls the system each time.
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
 /// Signs one attempt, for the benchmark; returns the form's length.
@@ -70,7 +79,7 @@ pub(crate) fn signed_length(
     key: &SigningCredentials,
     now: DateTime<Utc>,
 ) -> usize {
-    let parameters = request(session, key, super::client::nonce(), now);
+    let parameters = request(session, Some(key), nonce(), now);
     super::rpc::sign("POST", &parameters, key.secret()).form.len()
 }
 
@@ -84,7 +93,7 @@ mod tests {
         let key = appserver_domain::AccessKey::new("testid", "testsecret".into()).unwrap();
         let key = SigningCredentials::of_key(key, None);
         let now = "2016-01-13T14:02:37.5Z".parse().unwrap();
-        let request = request(&GetCallerIdentity, &key, "nonce-1".into(), now);
+        let request = request(&GetCallerIdentity, Some(&key), "nonce-1".into(), now);
         let expected = Parameters::from([
             ("AccessKeyId", "testid".into()),
             ("Action", "GetCallerIdentity".into()),
@@ -103,7 +112,7 @@ mod tests {
         let key = appserver_domain::AccessKey::new("STS.1", "testsecret".into()).unwrap();
         let key = SigningCredentials::of_key(key, Some("token".into()));
         let now = "2016-01-13T14:02:37Z".parse().unwrap();
-        let request = request(&GetCallerIdentity, &key, "nonce-1".into(), now);
+        let request = request(&GetCallerIdentity, Some(&key), "nonce-1".into(), now);
         assert_eq!(request["SecurityToken"], "token");
     }
 }

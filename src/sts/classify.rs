@@ -40,6 +40,10 @@ pub(super) fn classify(
         }
         "InvalidAccessKeyId.Inactive" => Reason::KeyDisabled,
         key if key.starts_with("InvalidAccessKeyId") => Reason::KeyUnknown,
+        token if token.starts_with("InvalidSecurityToken") => Reason::SecurityToken,
+        "AuthenticationFail.OIDCToken.Expired" => Reason::OidcTokenExpired,
+        "AuthenticationFail.OIDCToken.AudienceNotMatch" => Reason::OidcAudience,
+        token if token.starts_with("AuthenticationFail.OIDCToken.") => Reason::OidcToken,
         "SignatureDoesNotMatch" => signature_reason(answer, string_to_sign),
         "IncompleteSignature" | "InvalidTimeStamp.Format" => Reason::SigningBug,
         _ => match Reason::about_the_session(&code) {

@@ -4,14 +4,16 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
+use chrono::{DateTime, Utc};
 use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
 use tokio::time::{Instant, timeout_at};
 
 use super::AssumeRole;
+use super::assume_role_with_oidc::AssumeRoleWithOidc;
 use super::attempt::{Attempt, SUCCESS};
-use super::call::{self, Call};
+use super::call::{self, Call, nonce};
 use super::caller_identity::{CallerIdentity, GetCallerIdentity};
 use super::classify::classify;
 use super::endpoint::Endpoint;
@@ -24,11 +26,14 @@ use super::rpc;
 use super::sts_clock::{self, ImplausibleTime, StsClock};
 use crate::outbound::{self, BodyError, Egress};
 use crate::telemetry::{Metrics, causes, current_trace_id};
-use appserver_domain::clock::Clock;
+use appserver_domain::clock::{Clock, Moment};
 use appserver_domain::{Credentials, SigningCredentials};
 
 /// The longest response body that is read. STS's have one or two kilobytes; tokens have no documented limit.
 const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// Credentials with less than this left sign no more: an attempt takes a while, and clocks differ.
+const LAST_USE: Duration = Duration::from_secs(10);
 
 /// The settings of the STS client.
 #[derive(Debug)]
@@ -49,8 +54,8 @@ pub(crate) struct StsClient {
     http: reqwest::Client,
     egress: Egress,
     settings: StsSettings,
-    /// Replaced on rotation; running calls keep theirs.
-    key: ArcSwap<SigningCredentials>,
+    /// Replaced on rotation; running calls keep theirs. None until a source of temporary ones has answered.
+    key: ArcSwapOption<SigningCredentials>,
     clock: StsClock,
     metrics: Arc<Metrics>,
 }
@@ -65,12 +70,12 @@ impl StsClient {
     pub(crate) fn new(
         settings: StsSettings,
         egress: Egress,
-        key: SigningCredentials,
+        key: Option<SigningCredentials>,
         clock: Clock,
         metrics: Arc<Metrics>,
     ) -> Result<Self, TlsProblem> {
         let http = http(&egress, settings.connect_timeout, settings.endpoints.any_encrypted())?;
-        let (key, clock) = (ArcSwap::from_pointee(key), StsClock::new(clock));
+        let (key, clock) = (ArcSwapOption::from_pointee(key), StsClock::new(clock));
         Ok(Self { http, egress, settings, key, clock, metrics })
     }
 
@@ -80,18 +85,38 @@ impl StsClient {
         key: &SigningCredentials,
         deadline: Instant,
     ) -> Result<CallerIdentity, StsError> {
-        self.call(&GetCallerIdentity, key, deadline).await
+        self.call(&GetCallerIdentity, Some(key), deadline).await
     }
 
-    /// Signs with this key from now on.
+    /// The credentials of a role for an OIDC token, which takes the place of a signature.
+    pub(crate) async fn assume_role_with_oidc(
+        &self,
+        role: &AssumeRoleWithOidc<'_>,
+        deadline: Instant,
+    ) -> Result<SigningCredentials, StsError> {
+        self.call(role, None, deadline).await
+    }
+
+    /// Signs with these credentials from now on.
     pub(crate) fn sign_with(&self, key: SigningCredentials) {
-        self.key.store(Arc::new(key));
+        self.key.store(Some(Arc::new(key)));
+    }
+
+    /// The present moment, as far as the time in the headers of a response just now can tell it: this machine's clock may be
+    /// wrong.
+    pub(crate) fn time_of(&self, headers: &HeaderMap) -> DateTime<Utc> {
+        self.clock.moment_of(sts_clock::date_header(headers))
+    }
+
+    /// Whether these are the credentials that sign.
+    pub(crate) fn signs_with(&self, key: &SigningCredentials) -> bool {
+        self.key.load().as_ref().is_some_and(|present| **present == *key)
     }
 
     async fn call<C: Call>(
         &self,
         call: &C,
-        key: &SigningCredentials,
+        key: Option<&SigningCredentials>,
         deadline: Instant,
     ) -> Result<C::Output, StsError> {
         let attempt = |number| self.observed_attempt(call, key, number, deadline);
@@ -102,7 +127,7 @@ impl StsClient {
     async fn observed_attempt<C: Call>(
         &self,
         call: &C,
-        key: &SigningCredentials,
+        key: Option<&SigningCredentials>,
         number: u32,
         deadline: Instant,
     ) -> Result<C::Output, StsError> {
@@ -134,11 +159,18 @@ impl StsClient {
     async fn attempt<C: Call>(
         &self,
         call: &C,
-        key: &SigningCredentials,
+        key: Option<&SigningCredentials>,
         at: &Endpoint,
     ) -> Result<C::Output, StsError> {
+        let moment = self.clock.moment();
+        if key.is_some_and(|key| !can_sign(key, moment)) {
+            return Err(StsError::NoCredentials);
+        }
         let parameters = call::request(call, key, nonce(), self.clock.now());
-        let signed = rpc::sign("POST", &parameters, key.secret());
+        let signed = match key {
+            Some(key) => rpc::sign("POST", &parameters, key.secret()),
+            None => rpc::unsigned(&parameters),
+        };
         let request = self.http.post(at.url().clone()).body(signed.form);
         let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
         let mut response = request.send().await.map_err(|error| {
@@ -194,9 +226,18 @@ impl AssumeRole for StsClient {
         attempt: u32,
         deadline: Instant,
     ) -> Result<Credentials, StsError> {
-        let key = self.key.load_full();
-        self.observed_attempt(session, &key, attempt, deadline).await
+        let key = self.key.load_full().ok_or(StsError::NoCredentials)?;
+        self.observed_attempt(session, Some(&key), attempt, deadline).await
     }
+
+    fn can_sign(&self) -> bool {
+        self.key.load().as_ref().is_some_and(|key| can_sign(key, self.clock.moment()))
+    }
+}
+
+/// Whether the credentials will still be valid when a request that they sign arrives.
+fn can_sign(key: &SigningCredentials, now: Moment) -> bool {
+    key.left(now).is_none_or(|left| left > LAST_USE)
 }
 
 /// The HTTP client of calls and probes.
@@ -206,12 +247,6 @@ pub(super) fn http(
     verifies_tls: bool,
 ) -> Result<reqwest::Client, TlsProblem> {
     egress.client(verifies_tls).connect_timeout(connect_timeout).build().map_err(TlsProblem)
-}
-
-/// A unique nonce.
-pub(crate) fn nonce() -> String {
-    // From the thread's generator: uuid's own calls the system each time.
-    uuid::Builder::from_random_bytes(rand::random()).into_uuid().to_string()
 }
 
 /// The whole body, up to the limit.
@@ -234,7 +269,7 @@ mod tests {
     use std::process::Command;
     use std::sync::Mutex;
 
-    use chrono::{DateTime, TimeDelta, Utc};
+    use chrono::TimeDelta;
     use serde_json::{Value, json};
     use tracing::level_filters::LevelFilter;
     use uuid::Uuid;
@@ -272,7 +307,7 @@ mod tests {
             max_attempts: NonZeroU32::new(3).unwrap(),
         };
         let metrics = Arc::new(Metrics::new());
-        StsClient::new(settings, Egress::default(), key(), clock, metrics).unwrap()
+        StsClient::new(settings, Egress::default(), Some(key()), clock, metrics).unwrap()
     }
 
     fn client(server: &Scripted) -> StsClient {
@@ -300,7 +335,7 @@ mod tests {
     async fn a_session_is_sent_as_a_form_and_credentials_are_returned() {
         let server = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client(&server);
-        let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
+        let credentials = client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         assert_eq!(credentials.access_key_id(), "STS.L4aBSCSJVMuKg5U1");
 
         let seen = server.seen();
@@ -313,7 +348,7 @@ mod tests {
         let session = a_session();
         let nonce = seen.forms[0]["SignatureNonce"].clone();
         let key = key();
-        let expected = call::request(&session, &key, nonce, clock().now());
+        let expected = call::request(&session, Some(&key), nonce, clock().now());
         assert_eq!(seen.bodies, [rpc::sign("POST", &expected, key.secret()).form]);
         assert_eq!(counted(&client, "AssumeRole", "success").as_deref(), Some("1"));
     }
@@ -338,7 +373,7 @@ mod tests {
         let server = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client(&server);
         for _ in 0..5 {
-            client.call(&a_session(), &key(), soon()).await.unwrap();
+            client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         }
         let seen = server.seen();
         assert_eq!((seen.connections, seen.forms.len()), (1, 5));
@@ -354,7 +389,7 @@ mod tests {
         })
         .await;
         let client = client_of(vec![server.endpoint()], clock);
-        client.call(&a_session(), &key(), soon()).await.unwrap();
+        client.call(&a_session(), Some(&key()), soon()).await.unwrap();
 
         let forms = server.seen().forms;
         let timestamps: Vec<&str> = forms.iter().map(|form| form["Timestamp"].as_str()).collect();
@@ -388,14 +423,14 @@ mod tests {
         })
         .await;
         let client = client(&server);
-        client.call(&a_session(), &key(), soon()).await.unwrap();
+        client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "throttled").as_deref(), Some("1"));
     }
 
     #[tokio::test]
     async fn a_refusal_costs_one_call() {
         let server = Scripted::start(|_, _| error(403, "NoPermission")).await;
-        let refused = client(&server).call(&a_session(), &key(), soon()).await.unwrap_err();
+        let refused = client(&server).call(&a_session(), Some(&key()), soon()).await.unwrap_err();
         assert_eq!((refused.kind(), refused.request_id()), ("no_permission", Some("1-A")));
         assert_eq!(server.seen().forms.len(), 1);
     }
@@ -407,7 +442,7 @@ mod tests {
             *answer.pointer_mut(place).unwrap() = bad.into();
             let server = Scripted::start(move |_, _| ok(&answer)).await;
             let client = client(&server);
-            let refused = client.call(&a_session(), &key(), soon()).await.unwrap_err();
+            let refused = client.call(&a_session(), Some(&key()), soon()).await.unwrap_err();
             assert_eq!((refused.kind(), refused.is_transient()), ("invalid_response", true));
             assert_eq!(counted(&client, "AssumeRole", "invalid_response").as_deref(), Some("2"));
         }
@@ -431,9 +466,9 @@ mod tests {
             let true_time = clock().now();
             let server = Scripted::start(checking_timestamps(true_time)).await;
             let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
-            let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), Some(&key()), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), true_time);
-            client.call(&a_session(), &key(), soon()).await.unwrap();
+            client.call(&a_session(), Some(&key()), soon()).await.unwrap();
             let forms = server.seen().forms;
             assert_eq!((forms.len(), nonces(&forms).len()), (3, 3));
             assert_eq!(counted(&client, "AssumeRole", "clock_skewed").as_deref(), Some("1"));
@@ -457,7 +492,7 @@ mod tests {
             });
             let server = server.await;
             let client = client_of(vec![server.endpoint()], Clock::manual(true_time + skew));
-            let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), Some(&key()), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), true_time, "ours is off by {skew}");
         }
     }
@@ -469,7 +504,7 @@ mod tests {
             let server =
                 Scripted::start(move |_, _| Reply::Answer(head.clone(), an_answer().to_string()));
             let client = client(&server.await);
-            let credentials = client.call(&a_session(), &key(), soon()).await.unwrap();
+            let credentials = client.call(&a_session(), Some(&key()), soon()).await.unwrap();
             assert_eq!(credentials.issued_at(), clock().now(), "{date}");
         }
     }
@@ -483,7 +518,7 @@ mod tests {
         let wrong = Clock::manual(true_time - TimeDelta::days(2));
         let client = client_of(vec![server.endpoint()], wrong);
         for calls in [1, 2] {
-            let refused = client.call(&a_session(), &key(), soon()).await.unwrap_err();
+            let refused = client.call(&a_session(), Some(&key()), soon()).await.unwrap_err();
             assert_eq!((refused.kind(), server.seen().forms.len()), ("clock_skewed", calls));
         }
         let logged = log.text();
@@ -499,7 +534,8 @@ mod tests {
             let head = format!("HTTP/1.1 {status} X\r\nLocation: {location}");
             let server =
                 Scripted::start(move |_, _| Reply::Answer(head.clone(), String::new())).await;
-            let refused = client(&server).call(&a_session(), &key(), soon()).await.unwrap_err();
+            let refused =
+                client(&server).call(&a_session(), Some(&key()), soon()).await.unwrap_err();
             assert_eq!(refused.kind(), "invalid_response");
         }
         assert_eq!(elsewhere.seen().connections, 0);
@@ -513,7 +549,7 @@ mod tests {
             let padding = LONGEST_ANSWER - answer.to_string().len() + longer;
             answer["Padding"] = "x".repeat(padding).into();
             let server = Scripted::start(move |_, _| ok(&answer)).await;
-            let outcome = client(&server).call(&a_session(), &key(), soon()).await;
+            let outcome = client(&server).call(&a_session(), Some(&key()), soon()).await;
             assert_eq!(outcome.map_or_else(|e| e.kind(), |_| "success"), kind);
         }
     }
@@ -524,7 +560,7 @@ mod tests {
             Scripted::start(|number, _| if number == 0 { Reply::Cut } else { ok(&an_answer()) });
         let server = server.await;
         let client = client(&server);
-        client.call(&a_session(), &key(), soon()).await.unwrap();
+        client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
         assert_eq!(nonces(&server.seen().forms).len(), 2);
     }
@@ -536,7 +572,7 @@ mod tests {
         let server = server.await;
         let mut client = client(&server);
         client.settings.attempt_timeout = Duration::from_millis(100);
-        client.call(&a_session(), &key(), soon()).await.unwrap();
+        client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "timed_out").as_deref(), Some("1"));
     }
 
@@ -544,7 +580,7 @@ mod tests {
     async fn the_callers_deadline_ends_an_attempt() {
         let server = Scripted::start(|_, _| Reply::Hang).await;
         let deadline = Instant::now() + Duration::from_millis(100);
-        let late = client(&server).call(&a_session(), &key(), deadline).await.unwrap_err();
+        let late = client(&server).call(&a_session(), Some(&key()), deadline).await.unwrap_err();
         assert_eq!(late.kind(), "timed_out");
         let over = deadline.elapsed();
         assert!(over < Duration::from_secs(2), "{over:?} after the deadline");
@@ -565,7 +601,7 @@ mod tests {
         };
         let key = key();
         tokio::select! {
-            answered = client.call(&session, &key, soon()) => panic!("{answered:?}"),
+            answered = client.call(&session, Some(&key), soon()) => panic!("{answered:?}"),
             () = has_arrived => {}
         }
         assert_eq!(counted(&client, "AssumeRole", "abandoned").as_deref(), Some("1"));
@@ -580,7 +616,7 @@ mod tests {
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client_of(vec![first.endpoint(), second.endpoint()], clock());
         for _ in 0..2 {
-            client.call(&a_session(), &key(), soon()).await.unwrap();
+            client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         }
         assert_eq!((first.seen().forms.len(), second.seen().forms.len()), (1, 2));
     }
@@ -589,7 +625,7 @@ mod tests {
     async fn an_unreachable_endpoint_is_replaced_by_the_next() {
         let second = Scripted::start(|_, _| ok(&an_answer())).await;
         let client = client_of(vec![unreachable_endpoint(), second.endpoint()], clock());
-        client.call(&a_session(), &key(), soon()).await.unwrap();
+        client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         assert_eq!(counted(&client, "AssumeRole", "unreachable").as_deref(), Some("1"));
     }
 
@@ -600,7 +636,7 @@ mod tests {
         let mut client = client_of(vec![first.endpoint(), second.endpoint()], clock());
         client.settings.max_attempts = NonZeroU32::MIN;
         for _ in 0..2 {
-            client.call(&a_session(), &key(), soon()).await.unwrap_err();
+            client.call(&a_session(), Some(&key()), soon()).await.unwrap_err();
         }
         assert_eq!(second.seen().connections, 0);
     }
@@ -665,6 +701,42 @@ mod tests {
         }
     }
 
+    fn temporary(left_secs: i64) -> SigningCredentials {
+        let (now, moment) = (clock().now(), clock().moment());
+        let end = now + TimeDelta::seconds(left_secs);
+        let (secret, token) = ("canary-secret".into(), "canary-token".into());
+        SigningCredentials::temporary("STS.1", secret, token, end, now, moment).unwrap()
+    }
+
+    #[tokio::test]
+    async fn temporary_credentials_sign_until_ten_seconds_before_their_end() {
+        let server = Scripted::start(|_, _| ok(&an_answer())).await;
+        let client = client(&server);
+        client.sign_with(temporary(60));
+        assert!(client.can_sign());
+        client.assume_role(&a_session(), 1, soon()).await.unwrap();
+        assert_eq!(server.seen().forms[0]["SecurityToken"], "canary-token");
+        client.sign_with(temporary(10));
+        assert!(!client.can_sign());
+        let error = client.assume_role(&a_session(), 1, soon()).await.unwrap_err();
+        assert!(matches!(error, StsError::NoCredentials), "{error:?}");
+        let error = client.caller_identity(&temporary(5), soon()).await.unwrap_err();
+        assert!(matches!(error, StsError::NoCredentials), "{error:?}");
+        assert_eq!(server.seen().forms.len(), 1, "nothing else was sent");
+    }
+
+    /// Until the source of temporary credentials has answered.
+    #[tokio::test]
+    async fn without_credentials_nothing_is_sent() {
+        let server = Scripted::start(|_, _| ok(&an_answer())).await;
+        let mut client = client(&server);
+        client.key = ArcSwapOption::empty();
+        assert!(!client.can_sign());
+        let error = client.assume_role(&a_session(), 1, soon()).await.unwrap_err();
+        assert!(matches!(error, StsError::NoCredentials), "{error:?}");
+        assert_eq!(server.seen().connections, 0);
+    }
+
     /// STS's response to a request that was signed with another secret.
     fn echoing(form: &Form) -> Reply {
         let signed_ones = form.iter().filter(|(name, _)| *name != "Signature");
@@ -693,9 +765,9 @@ mod tests {
         .await;
         let client = client(&server);
         let mut told = format!("{client:?}");
-        client.call(&a_session(), &key(), soon()).await.unwrap();
+        client.call(&a_session(), Some(&key()), soon()).await.unwrap();
         for kind in ["unreachable", "wrong_secret"] {
-            let error = client.call(&a_session(), &key(), soon()).await.unwrap_err();
+            let error = client.call(&a_session(), Some(&key()), soon()).await.unwrap_err();
             assert_eq!(error.kind(), kind);
             told.push_str(&format!("{error} {error:?} {:?}", causes(&error)));
         }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use super::refusal::{Refusal, RequestId};
 use crate::outbound::ProxyError;
-use appserver_domain::IncompleteCredentials;
+use appserver_domain::{IncompleteCredentials, UnusableCredentials};
 
 /// A failed call, classified by STS's `Code` if there is one: throttling, for example, has the HTTP status of a bad
 /// request.
@@ -47,6 +47,9 @@ pub(crate) enum StsError {
     /// The attempt's time-out or the caller's deadline passed.
     #[error("STS did not answer in time")]
     TimedOut,
+    /// Nothing was sent: there are no credentials to sign with, or they are about to expire.
+    #[error("there are no valid credentials to sign with")]
+    NoCredentials,
     /// The response is not one of STS.
     #[error("STS's answer cannot be used")]
     InvalidResponse {
@@ -74,6 +77,9 @@ pub(crate) enum InvalidResponse {
     /// The credentials are not usable.
     #[error(transparent)]
     Credentials(#[from] IncompleteCredentials),
+    /// The same about credentials that are to sign.
+    #[error(transparent)]
+    Signing(#[from] UnusableCredentials),
     /// A response of STS has one or two kilobytes.
     #[error("it is longer than {0} bytes")]
     TooLong(usize),
@@ -93,6 +99,7 @@ impl StsError {
             | Self::Unreachable(_)
             | Self::Proxy(_)
             | Self::TimedOut
+            | Self::NoCredentials
             // Not a decision of STS, for example empty credentials or a proxy's error page.
             | Self::InvalidResponse { .. } => true,
             Self::Refused { .. } => false,
@@ -117,6 +124,7 @@ impl StsError {
             | Self::Unreachable(_)
             | Self::Proxy(_)
             | Self::TimedOut
+            | Self::NoCredentials
             | Self::InvalidResponse { .. } => None,
         }
     }
@@ -132,6 +140,7 @@ impl StsError {
             | Self::Unreachable(_)
             | Self::Proxy(_)
             | Self::TimedOut
+            | Self::NoCredentials
             | Self::InvalidResponse { .. } => None,
         }
     }
@@ -153,6 +162,7 @@ impl StsError {
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
             | Self::Refused { .. }
+            | Self::NoCredentials
             // A response arrived. An error in one session's response need not affect others.
             | Self::InvalidResponse { .. } => false,
         }
@@ -175,7 +185,8 @@ impl StsError {
             Self::Throttled { .. }
             | Self::NonceUsed { .. }
             | Self::ClockSkewed { .. }
-            | Self::Refused { .. } => false,
+            | Self::Refused { .. }
+            | Self::NoCredentials => false,
         }
     }
 
@@ -190,6 +201,7 @@ impl StsError {
             Self::Unreachable(_) => "unreachable",
             Self::Proxy(error) => error.kind(),
             Self::TimedOut => "timed_out",
+            Self::NoCredentials => "no_credentials",
             Self::InvalidResponse { .. } => "invalid_response",
         }
     }
@@ -205,6 +217,7 @@ impl StsError {
             | Self::Unreachable(_)
             | Self::Proxy(_)
             | Self::TimedOut
+            | Self::NoCredentials
             | Self::InvalidResponse { .. } => None,
         }
     }
@@ -218,7 +231,7 @@ impl StsError {
             | Self::ClockSkewed { request_id, .. }
             | Self::Refused { request_id, .. }
             | Self::InvalidResponse { request_id, .. } => request_id.as_ref(),
-            Self::Unreachable(_) | Self::Proxy(_) | Self::TimedOut => None,
+            Self::Unreachable(_) | Self::Proxy(_) | Self::TimedOut | Self::NoCredentials => None,
         };
         id.map(RequestId::as_str)
     }

@@ -4,6 +4,7 @@
 //! and `probe` do I/O.
 
 mod assume_role;
+mod assume_role_with_oidc;
 mod attempt;
 mod call;
 mod caller_identity;
@@ -28,9 +29,10 @@ use tokio::time::Instant;
 
 use appserver_domain::Credentials;
 
-pub(crate) use call::add_common;
+pub(crate) use assume_role_with_oidc::AssumeRoleWithOidc;
+pub(crate) use call::{add_common, nonce};
 pub(crate) use caller_identity::{CallerIdentity, IdentityKind};
-pub(crate) use client::{StsClient, StsSettings, nonce};
+pub(crate) use client::{StsClient, StsSettings};
 pub(crate) use endpoint::Endpoint;
 pub(crate) use endpoints::Endpoints;
 pub(crate) use error::StsError;
@@ -60,4 +62,9 @@ pub(crate) trait AssumeRole {
         attempt: u32,
         deadline: Instant,
     ) -> impl Future<Output = Result<Credentials, StsError>> + Send;
+
+    /// Whether there are credentials to sign a call with.
+    fn can_sign(&self) -> bool {
+        true
+    }
 }

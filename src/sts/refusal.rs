@@ -80,6 +80,18 @@ pub(crate) enum Reason {
     KeyDisabled,
     #[error("the AccessKey's secret is wrong")]
     WrongSecret,
+    #[error("the security token is wrong or has expired")]
+    SecurityToken,
+    #[error("the OIDC token has expired: its file is not replaced in time")]
+    OidcTokenExpired,
+    #[error(
+        "the OIDC token is not for this service: its audience is not one of the OIDC provider's client ids"
+    )]
+    OidcAudience,
+    #[error(
+        "STS does not accept the OIDC token: its issuer, its keys or its form differ from the OIDC provider's"
+    )]
+    OidcToken,
     #[error("the request was signed in a way that STS does not follow, a bug of this program")]
     SigningBug,
     #[error("the signature is wrong, STS did not say what it should have been over")]
@@ -137,6 +149,10 @@ impl Reason {
             | Self::WrongSecret
             | Self::SigningBug
             | Self::Signature
+            | Self::SecurityToken
+            | Self::OidcTokenExpired
+            | Self::OidcAudience
+            | Self::OidcToken
             | Self::Unknown => false,
         }
     }
@@ -153,6 +169,10 @@ impl Reason {
             Self::WrongSecret => "wrong_secret",
             Self::SigningBug => "signing_bug",
             Self::Signature => "bad_signature",
+            Self::SecurityToken => "bad_security_token",
+            Self::OidcTokenExpired => "oidc_token_expired",
+            Self::OidcAudience => "oidc_audience",
+            Self::OidcToken => "oidc_token",
             Self::Unknown => "refused",
         }
     }

@@ -68,7 +68,9 @@ impl Retries {
             StsError::ClockSkewed { sts_time: Some(_), .. } => {
                 at_once(replace(&mut self.clock_was_set, true))
             }
-            StsError::ClockSkewed { sts_time: None, .. } | StsError::Refused { .. } => None,
+            StsError::ClockSkewed { sts_time: None, .. }
+            | StsError::NoCredentials
+            | StsError::Refused { .. } => None,
             StsError::Throttled { retry_after, .. } => {
                 // Retries must not multiply the calls of an account that is over its quota.
                 let most = if retry_after.is_some() { 2 } else { 1 };

@@ -26,15 +26,7 @@ pub(crate) struct Signed {
 
 /// Signs `parameters`, which hold everything but the signature itself.
 pub(crate) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretString) -> Signed {
-    let mut form = Vec::with_capacity(LIKELY_BYTES);
-    for (name, value) in parameters {
-        if !form.is_empty() {
-            form.push(b'&');
-        }
-        encode(name.as_bytes(), &mut form);
-        form.push(b'=');
-        encode(value.as_bytes(), &mut form);
-    }
+    let mut form = encoded(parameters);
     let mut string_to_sign = Vec::with_capacity(LIKELY_BYTES);
     string_to_sign.extend_from_slice(method.as_bytes());
     string_to_sign.extend_from_slice(b"&%2F&");
@@ -45,6 +37,26 @@ pub(crate) fn sign(method: &str, parameters: &Parameters<'_>, secret: &SecretStr
     encode(signature.as_bytes(), &mut form);
     let text = |bytes| String::from_utf8(bytes).expect("what is encoded is ASCII");
     Signed { string_to_sign: text(string_to_sign), form: text(form) }
+}
+
+/// The form of parameters that nothing signs.
+pub(super) fn unsigned(parameters: &Parameters<'_>) -> Signed {
+    let form = String::from_utf8(encoded(parameters)).expect("what is encoded is ASCII");
+    Signed { string_to_sign: String::new(), form }
+}
+
+/// `name=value&…`, in the order of the names.
+fn encoded(parameters: &Parameters<'_>) -> Vec<u8> {
+    let mut form = Vec::with_capacity(LIKELY_BYTES);
+    for (name, value) in parameters {
+        if !form.is_empty() {
+            form.push(b'&');
+        }
+        encode(name.as_bytes(), &mut form);
+        form.push(b'=');
+        encode(value.as_bytes(), &mut form);
+    }
+    form
 }
 
 /// Enough for a request with a usual policy; a longer one makes the buffer grow.

@@ -62,6 +62,11 @@ impl Scripted {
         self.endpoint.clone()
     }
 
+    /// Its URL, with a slash at the end.
+    pub(crate) fn url(&self) -> String {
+        self.endpoint.url().to_string()
+    }
+
     pub(crate) fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{DATE, HeaderMap};
 
-use appserver_domain::clock::Clock;
+use appserver_domain::clock::{Clock, Moment};
 
 /// A larger difference is implausible: a machine that starts in 1970, or a proxy's stale page. It is not used to
 /// compute the times of tokens.
@@ -38,6 +38,11 @@ pub(super) fn date_header(headers: &HeaderMap) -> Option<DateTime<Utc>> {
 impl StsClock {
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, offset_millis: AtomicI64::new(0) }
+    }
+
+    /// The present moment by our own clocks.
+    pub(super) fn moment(&self) -> Moment {
+        self.clock.moment()
     }
 
     /// The present moment by STS's clock.

@@ -11,8 +11,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::label::Label;
 use super::{
-    AuditMetrics, ConfigMetrics, Connections, IssuerMetrics, LogMetrics, StoreMetrics,
-    ThrottleMetrics, TraceMetrics, VendMetrics,
+    AuditMetrics, ConfigMetrics, Connections, IdentityMetrics, IssuerMetrics, LogMetrics,
+    StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
 };
 use appserver_domain::{ClientId, GrantName};
 
@@ -21,7 +21,7 @@ const LATENCY_BOUNDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 /// Every reason of a 5xx. Created at zero: an alert on the first one needs the zero before it.
-const FAILURES: [&str; 20] = [
+const FAILURES: [&str; 21] = [
     "audit_failing",
     "audit_full",
     "audit_stalled",
@@ -30,6 +30,7 @@ const FAILURES: [&str; 20] = [
     "call_lost",
     "call_timeout",
     "max_waiting",
+    "no_credentials",
     "not_ready",
     "panic",
     "request_timeout",
@@ -60,6 +61,8 @@ pub(crate) struct Metrics {
     pub(crate) store: StoreMetrics,
     /// Of the active configuration.
     pub(crate) config: ConfigMetrics,
+    /// Of the credentials that sign.
+    pub(crate) identity: IdentityMetrics,
     /// Of issuers' keys.
     pub(crate) issuers: IssuerMetrics,
     /// Of limits.
@@ -125,6 +128,7 @@ impl Metrics {
             vend: VendMetrics::new(),
             store: StoreMetrics::new(),
             config: ConfigMetrics::default(),
+            identity: IdentityMetrics::default(),
             issuers: IssuerMetrics::default(),
             throttled: ThrottleMetrics::default(),
             audit: AuditMetrics::default(),
@@ -168,6 +172,7 @@ impl Metrics {
         self.vend.register(registry);
         self.store.register(registry);
         self.config.register(registry);
+        self.identity.register(registry);
         self.trace.register(registry);
         self.issuers.register(registry);
         self.throttled.register(registry);
@@ -254,6 +259,7 @@ mod tests {
         metrics.ready(true);
         metrics.store.called(StoreOperation::Read, true, Duration::from_millis(1));
         metrics.config.active_config("abc", "2016-01-13T14:02:37Z".parse().unwrap());
+        metrics.identity.signs("oidc", "2016-01-13T14:02:37Z".parse().unwrap());
         metrics.trace.create_series();
         metrics.connections.transport.certificate_expires(1);
         let keys = metrics.issuers.issuer("company");
@@ -313,6 +319,8 @@ mod tests {
         tokens_vended counter
         trace_failed_exports counter
         trace_spans counter
+        upstream_identity_expiry_timestamp_seconds gauge
+        upstream_identity_renewals counter
         vend_breaker_open gauge
         vend_budget_rate gauge
         vend_cached_tokens gauge

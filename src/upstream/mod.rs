@@ -1,7 +1,20 @@
-//! The upstream identity: where the credentials come from that sign the calls to STS.
+//! The upstream identity: where the credentials come from that sign the calls to STS, and their renewal.
+//!
+//! `fetcher` asks a source once; `renewal` asks it again in time. Nothing here signs: new credentials are published, and
+//! sign once STS has verified them.
 
+mod credentials_uri;
+mod document;
+mod ecs_ram_role;
+mod error;
+mod fetcher;
+mod oidc_token;
+mod renewal;
 mod settings;
 
+pub(crate) use error::FetchError;
+pub(crate) use fetcher::Fetcher;
+pub(crate) use renewal::Renewal;
 pub(crate) use settings::{
     CredentialsUri, EcsRamRole, MetadataEndpoint, OidcRole, RenewedIdentity, UpstreamIdentity,
 };

@@ -19,22 +19,31 @@ pub(crate) enum UpstreamIdentity {
     Renewed(RenewedIdentity),
 }
 
-impl UpstreamIdentity {
-    /// The AccessKey of the configuration.
-    pub(crate) fn access_key(self) -> Option<SigningCredentials> {
-        match self {
-            Self::AccessKey(key) => Some(key),
-            Self::Renewed(_) => None,
-        }
-    }
-}
-
 /// A source of temporary credentials.
 #[derive(Clone, Debug)]
 pub(crate) enum RenewedIdentity {
     EcsRamRole(EcsRamRole),
     Oidc(OidcRole),
     CredentialsUri(CredentialsUri),
+}
+
+impl RenewedIdentity {
+    /// The name in `sts.identity.source`, of a closed set.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::EcsRamRole(_) => "ecs-ram-role",
+            Self::Oidc(_) => "oidc",
+            Self::CredentialsUri(_) => "credentials-uri",
+        }
+    }
+
+    /// Whether it is reached over TLS. The OIDC token is sent by the STS client, which has its own connections.
+    pub(super) fn is_encrypted(&self) -> bool {
+        match self {
+            Self::EcsRamRole(_) | Self::Oidc(_) => false,
+            Self::CredentialsUri(uri) => uri.is_encrypted(),
+        }
+    }
 }
 
 /// The RAM role of the ECS instance that the service runs on.

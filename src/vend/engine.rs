@@ -172,7 +172,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             if let Some(refusal) = self.cache.negative().get(key, self.cache.now()) {
                 return Err(Err(VendError::Sts(refusal)));
             }
-            self.sts_calls.breaker().check().map_err(Err)?;
+            self.sts_calls.check().map_err(Err)?;
             let turn = budget.enter(client, deadline).map_err(Err)?;
             Ok((TurnSignal::of(Some(client)), turn))
         })?;
@@ -237,8 +237,10 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         if self.cache.negative().get(key, self.cache.now()).is_some() {
             return Refresh::Failed;
         }
-        if self.sts_calls.breaker().check().is_err() {
-            return Refresh::CircuitOpen;
+        match self.sts_calls.check() {
+            Ok(()) => {}
+            Err(VendError::NoCredentials) => return Refresh::Failed,
+            Err(_) => return Refresh::CircuitOpen,
         }
         if !self.sts_calls.budget().try_take_for_refresh().await {
             return Refresh::NoBudget;

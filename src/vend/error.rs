@@ -14,6 +14,9 @@ pub(super) type Outcome = Result<Arc<Token>, VendError>;
 pub(crate) enum VendError {
     #[error("the AccessKey has not been verified yet")]
     NotReady,
+    /// STS was not called: there is nothing to sign with.
+    #[error("there are no valid credentials to sign with (`sts.identity`)")]
+    NoCredentials,
     #[error("STS gave no credentials")]
     Sts(#[source] Arc<StsError>),
     /// The budget is spent; STS was not called.
@@ -41,7 +44,8 @@ impl VendError {
     pub(super) fn is_temporary(&self) -> bool {
         match self {
             Self::Sts(error) => error.is_transient(),
-            Self::Overloaded { .. }
+            Self::NoCredentials
+            | Self::Overloaded { .. }
             | Self::Crowded { .. }
             | Self::CircuitOpen { .. }
             | Self::TimedOut
@@ -55,6 +59,7 @@ impl VendError {
     pub(crate) fn reason(&self) -> &'static str {
         match self {
             Self::NotReady => "not_ready",
+            Self::NoCredentials => "no_credentials",
             Self::Sts(error) => match &**error {
                 StsError::Throttled { .. } => "sts_throttled",
                 StsError::Unavailable { .. } => "sts_unavailable",
@@ -64,6 +69,7 @@ impl VendError {
                 StsError::Unreachable(_) => "sts_unreachable",
                 StsError::Proxy(_) => "sts_proxy",
                 StsError::TimedOut => "sts_timed_out",
+                StsError::NoCredentials => "no_credentials",
                 StsError::InvalidResponse { .. } => "sts_invalid_response",
             },
             Self::Overloaded { .. } => "budget",

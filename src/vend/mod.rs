@@ -93,6 +93,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         self.is_open.load(Ordering::Acquire)
     }
 
+    /// Whether there are credentials to call STS with. Without them only cached tokens are vended.
+    pub(crate) fn can_sign(&self) -> bool {
+        self.engine.sts_calls.sts().can_sign()
+    }
+
     /// Credentials for exactly this role session, or an error by the deadline.
     ///
     /// The client of `holder` pays from the budget; the holder is no part of the cache key.

@@ -64,6 +64,16 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         &self.breaker
     }
 
+    /// Whether a call makes sense now: there are credentials to sign it with, and the breaker would admit it.
+    pub(super) fn check(&self) -> Result<(), VendError> {
+        self.can_sign()?;
+        self.breaker.check()
+    }
+
+    fn can_sign(&self) -> Result<(), VendError> {
+        if self.sts.can_sign() { Ok(()) } else { Err(VendError::NoCredentials) }
+    }
+
     /// Calls STS until it answers, fails for good, or no attempt, budget or time is left. A call that is abandoned is
     /// not attempted again.
     pub(super) async fn call(
@@ -115,8 +125,9 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         number: u32,
         deadline: Instant,
     ) -> Result<Result<Issued, VendError>, StsError> {
-        if let Err(open) = self.breaker.admit() {
-            return Ok(Err(open));
+        // Before the breaker, which would wait for the outcome of an attempt that it admits.
+        if let Err(reason) = self.can_sign().and_then(|()| self.breaker.admit()) {
+            return Ok(Err(reason));
         }
         // Taken before the call: the answer may be delayed on its way, and is older than it seems.
         let requested_at = self.clock.moment();

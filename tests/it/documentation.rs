@@ -104,8 +104,12 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
     starts.map(name).filter(|name| !name.ends_with('_')).collect()
 }
 
-/// Present for issuers whose keys are fetched; the demo has none.
-const OF_FETCHED_KEYS: [&str; 2] = ["appserver_jwks_keys", "appserver_jwks_age_seconds"];
+/// Present for issuers whose keys are fetched, and for credentials that expire; the demo has neither.
+const OF_FETCHED: [&str; 3] = [
+    "appserver_jwks_keys",
+    "appserver_jwks_age_seconds",
+    "appserver_upstream_identity_expiry_timestamp_seconds",
+];
 
 /// A metric that operators copy into an alert exists under exactly this name, including `_total`.
 #[tokio::test]
@@ -117,7 +121,7 @@ async fn every_metric_in_the_documents_exists() {
     let (_, text) = stage.admin("/metrics").await;
     stage.close().await;
     let mut present = metrics_in(&text);
-    present.extend(OF_FETCHED_KEYS.map(str::to_owned));
+    present.extend(OF_FETCHED.map(str::to_owned));
     // Counters and histograms with labels are absent before their first event; their names are in the code.
     let telemetry = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/telemetry");
     let code = std::fs::read_dir(telemetry).unwrap().map(|file| file.unwrap().path());
@@ -168,7 +172,7 @@ async fn every_metric_of_the_alert_table_exists_right_after_the_start() {
     assert!(watched.len() > 15, "the table was not read: {watched:?}");
     let missing: Vec<_> = watched
         .iter()
-        .filter(|name| !samples.contains(*name) && !OF_FETCHED_KEYS.contains(&name.as_str()))
+        .filter(|name| !samples.contains(*name) && !OF_FETCHED.contains(&name.as_str()))
         .collect();
     assert_eq!(missing, Vec::<&String>::new());
     // Each reason, bound, limit and operation has its own series.
@@ -180,27 +184,34 @@ async fn every_metric_of_the_alert_table_exists_right_after_the_start() {
         r#"appserver_proxy_protocol_errors_total{reason="untrusted"} 0"#,
         r#"appserver_vend_lookups_total{outcome="stale"} 0"#,
         r#"appserver_vend_refreshes_total{outcome="failed"} 0"#,
+        r#"appserver_upstream_identity_renewals_total{outcome="failed"} 0"#,
     ] {
         assert!(text.lines().any(|other| other == line), "{line} is not in {text}");
     }
 }
 
 /// The pages' blocks of TOML are pasted into configurations. All of them together, over the example for production,
-/// have no problems except missing files, the placeholder `…`, and a client that only the reader has.
+/// have no problems except missing files, the placeholder `…`, and a client that only the reader has. Those that choose an
+/// upstream identity exclude each other, and are valid one by one.
 #[test]
 fn the_configuration_in_the_pages_loads() {
     let pages: String = pages().iter().map(|(_, text)| text.as_str()).collect();
-    let blocks: Vec<_> = pages.split("\n```toml\n").skip(1).collect();
-    assert!(blocks.len() >= 10, "the blocks were not read");
+    let blocks = pages.split("\n```toml\n").skip(1);
+    let (identities, blocks): (Vec<_>, Vec<_>) =
+        blocks.partition(|block| block.starts_with("[sts.identity]\n"));
+    assert!(blocks.len() >= 10 && identities.len() >= 3, "the blocks were not read");
     let folder = tempfile::tempdir().unwrap();
     let block = |(number, block): (usize, &&str)| {
         let file = folder.path().join(format!("{number:02}.toml"));
         std::fs::write(&file, block.split("\n```").next().unwrap()).unwrap();
         file
     };
+    let example = repository("config/production.example.toml");
+    for file in identities.iter().enumerate().map(block) {
+        config::load(&[example.clone(), file], &Environment::new(), Mode::Production).unwrap();
+    }
     let files = blocks.iter().enumerate().map(block);
-    let files: Vec<_> =
-        [repository("config/production.example.toml")].into_iter().chain(files).collect();
+    let files: Vec<_> = [example].into_iter().chain(files).collect();
     let problems = config::load(&files, &Environment::new(), Mode::Production).unwrap_err();
     let root = std::fs::canonicalize(folder.path()).unwrap().display().to_string();
     insta::assert_snapshot!(problems.to_string().replace(&root, "<folder>"), @r"

@@ -1,9 +1,12 @@
 //! What the service signs its calls with: a long-lived AccessKey, or temporary credentials with a security token.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use super::clock::Moment;
 use super::{AccessKey, AccessKeyId, Invalid};
 
 /// An AccessKey, with the security token and the expiration that temporary ones have.
@@ -11,7 +14,17 @@ use super::{AccessKey, AccessKeyId, Invalid};
 pub struct SigningCredentials {
     key: AccessKey,
     security_token: Option<SecretString>,
-    expiration: Option<DateTime<Utc>>,
+    end: Option<End>,
+}
+
+/// The end of temporary credentials.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// As the source says.
+    expiration: DateTime<Utc>,
+    /// When they arrived, and how long they were valid then.
+    obtained: Moment,
+    life: Duration,
 }
 
 /// Why credentials of a source cannot sign.
@@ -31,25 +44,28 @@ pub enum UnusableCredentials {
 impl SigningCredentials {
     /// A key of the configuration. It has a security token if it is one of STS, and no known expiration.
     pub fn of_key(key: AccessKey, security_token: Option<SecretString>) -> Self {
-        Self { key, security_token, expiration: None }
+        Self { key, security_token, end: None }
     }
 
-    /// Temporary credentials that arrived at `now`.
+    /// Temporary credentials that arrived at `obtained`, which was `now` by the clock of whoever issued them.
     pub fn temporary(
         id: &str,
         secret: SecretString,
         security_token: SecretString,
         expiration: DateTime<Utc>,
         now: DateTime<Utc>,
+        obtained: Moment,
     ) -> Result<Self, UnusableCredentials> {
         let key = AccessKey::new(id, secret)?;
         if security_token.expose_secret().is_empty() {
             return Err(UnusableCredentials::NoToken);
         }
-        if expiration <= now {
+        let life = (expiration - now).to_std().unwrap_or_default();
+        if life.is_zero() {
             return Err(UnusableCredentials::Expired);
         }
-        Ok(Self { key, security_token: Some(security_token), expiration: Some(expiration) })
+        let end = End { expiration, obtained, life };
+        Ok(Self { key, security_token: Some(security_token), end: Some(end) })
     }
 
     /// Identifies the credentials, also in logs.
@@ -69,7 +85,12 @@ impl SigningCredentials {
 
     /// When temporary credentials end, as their source says.
     pub fn expiration(&self) -> Option<DateTime<Utc>> {
-        self.expiration
+        self.end.map(|end| end.expiration)
+    }
+
+    /// How long temporary credentials are still valid, by the clock that shows less.
+    pub fn left(&self, now: Moment) -> Option<Duration> {
+        self.end.map(|end| end.life.saturating_sub(now.since(end.obtained)))
     }
 }
 
@@ -80,12 +101,14 @@ impl PartialEq for SigningCredentials {
         };
         let [ours, theirs] = [token(self), token(other)];
         let same_token = ours.expose_secret().as_bytes().ct_eq(theirs.expose_secret().as_bytes());
-        self.key == other.key && self.expiration == other.expiration && bool::from(same_token)
+        self.key == other.key && self.expiration() == other.expiration() && bool::from(same_token)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
 
     fn temporary(
@@ -95,7 +118,8 @@ mod tests {
         end: &str,
     ) -> Result<SigningCredentials, UnusableCredentials> {
         let now = "2016-01-13T14:02:37Z".parse().unwrap();
-        SigningCredentials::temporary(id, secret.into(), token.into(), end.parse().unwrap(), now)
+        let end = end.parse().unwrap();
+        SigningCredentials::temporary(id, secret.into(), token.into(), end, now, Moment::at(now))
     }
 
     #[test]
@@ -116,6 +140,22 @@ mod tests {
             "`Expiration` is not in the future",
         ];
         assert_eq!(refusals, expected);
+    }
+
+    /// The machine's clock may be wrong by an hour: what counts is the life that the issuer's clock gives.
+    #[test]
+    fn the_rest_of_the_life_is_counted_from_the_arrival() {
+        let issuers = "2016-01-13T14:02:37Z".parse().unwrap();
+        let ours = Moment::at("2016-01-13T15:02:37Z".parse().unwrap());
+        let end = "2016-01-13T14:32:37Z".parse().unwrap();
+        let credentials =
+            SigningCredentials::temporary("STS.1", "s".into(), "t".into(), end, issuers, ours)
+                .unwrap();
+        let left = |secs| {
+            let by_wall = ours.moved(TimeDelta::seconds(secs), Duration::ZERO);
+            credentials.left(by_wall).unwrap().as_secs()
+        };
+        assert_eq!([left(0), left(600), left(1800), left(9999)], [1800, 1200, 0, 0]);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::vend::Vendor;
 
 /// Ready from the moment the AccessKey is verified until the drain begins; STS errors do not change it.
 ///
-/// An unavailable audit does, if no token may leave without it: another replica's sink may work.
+/// Without valid credentials to sign with it is not ready: another replica may still have some. An unavailable audit does, if no token may leave without it: another replica's sink may work.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     vendor: Arc<Vendor<StsClient>>,
@@ -47,6 +47,9 @@ impl Readiness {
     pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {
             Some("draining")
+        } else if !self.vendor.can_sign() {
+            // The source of the credentials that sign has given none for so long that the last ones ended.
+            Some("UpstreamIdentity")
         } else if !self.vendor.is_open() {
             Some("STS has not verified the AccessKey yet")
         } else {

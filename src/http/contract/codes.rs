@@ -15,7 +15,7 @@ const fn code(status: u16, class: &'static str, when: &'static str) -> Code {
     Code { status, class, when }
 }
 
-pub(super) const CODES: [Code; 18] = [
+pub(super) const CODES: [Code; 19] = [
     code(
         400,
         "InvalidParameter",
@@ -60,6 +60,11 @@ pub(super) const CODES: [Code; 18] = [
         503,
         "AuditUnavailable",
         "the decision cannot be recorded, and no token is issued without a record",
+    ),
+    code(
+        503,
+        "UpstreamIdentity",
+        "the service has no valid credentials of its own to call STS with",
     ),
     code(503, "NotReady", "the service is starting"),
 ];

@@ -389,7 +389,7 @@ mod tests {
         let sts = StsClient::new(
             settings,
             crate::outbound::Egress::default(),
-            key,
+            Some(key),
             Clock::system(),
             Arc::clone(&metrics),
         )

@@ -46,6 +46,8 @@ struct FakeSts(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     behavior: StsBehavior,
+    /// Whether there are credentials to sign with.
+    can_sign: bool,
     /// Calls a second.
     quota: usize,
     /// The lifetime of tokens, if it is not the requested one.
@@ -62,6 +64,7 @@ impl FakeSts {
     fn new() -> Self {
         Self(Arc::new(Mutex::new(State {
             behavior: StsBehavior::Healthy,
+            can_sign: true,
             quota: 100,
             life: None,
             calls: vec![],
@@ -154,6 +157,10 @@ impl AssumeRole for FakeSts {
                 Err(StsError::Refused { refusal, request_id: None })
             }
         }
+    }
+
+    fn can_sign(&self) -> bool {
+        self.0.lock().unwrap().can_sign
     }
 }
 

@@ -116,3 +116,26 @@ async fn callers_with_usable_tokens_do_not_notice_20_minutes_without_sts() {
         assert!(during < 10 + 20 + 240, "{during} calls while STS was down, {outage:?}");
     }
 }
+
+/// The source of our own credentials is down for so long that the last ones end.
+#[tokio::test(start_paused = true)]
+async fn without_credentials_to_sign_with_cached_tokens_are_vended_and_sts_is_not_called() {
+    let harness = harness();
+    harness.vend("app-one", "device").await.unwrap();
+    harness.sts.set(|sts| sts.can_sign = false);
+    let begun = Instant::now();
+    for n in 0..100 {
+        let refused = harness.vend("app-one", &format!("other-{n}")).await.unwrap_err();
+        assert!(matches!(refused, VendError::NoCredentials), "{refused:?}");
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO, "none of them waits for the budget");
+    for age in [1000, 1900, 3000] {
+        sleep_until(begun + secs(age)).await;
+        assert_eq!(harness.vend("app-one", "device").await.unwrap().id(), "STS.1", "at {age} s");
+    }
+    assert_eq!(harness.sts.calls(), 1);
+    harness.sts.set(|sts| sts.can_sign = true);
+    assert!(harness.vend("app-one", "other-1").await.is_ok());
+    sleep(secs(30)).await;
+    assert_ne!(harness.vend("app-one", "device").await.unwrap().id(), "STS.1");
+}
