@@ -24,6 +24,7 @@ mod foreign_redis;
 mod framing;
 mod headers;
 mod http2;
+mod identity;
 mod import_circles;
 mod issuers;
 mod layers;

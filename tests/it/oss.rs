@@ -9,7 +9,7 @@ use sha1::Sha1;
 use crate::stage::{Answer, Stage};
 
 /// `GET` with a token, signed with V1.
-async fn read(stage: &Stage, token: &Answer, key: &str) -> String {
+pub(crate) async fn read(stage: &Stage, token: &Answer, key: &str) -> String {
     let field = |name: &str| token.body[name].as_str().unwrap();
     let date = stage.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let signed = format!(

@@ -1,4 +1,4 @@
-//! A server, an emulated STS and OSS and a clock, set up for one test and checked at its end.
+//! A server, an emulated STS, OSS and metadata server and a clock, set up for one test and checked at its end.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -24,7 +24,7 @@ pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 const LOOPBACK: (Ipv4Addr, u16) = (Ipv4Addr::LOCALHOST, 0);
 
-/// One running server against one emulated STS, with an emulated OSS beside it.
+/// One running server against one emulated STS, with an emulated OSS and metadata server beside it.
 pub(crate) struct Stage {
     pub(crate) public: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -54,13 +54,16 @@ pub(crate) struct Answer {
 /// The differences of a stage from the demo.
 #[derive(Default)]
 pub(crate) struct Setting<'a> {
-    /// TOML that overrides `config/dev.toml`.
+    /// TOML that overrides `config/dev.toml`. `{metadata}` stands for the address of the metadata server, `{folder}` for
+    /// the folder of the files.
     pub(crate) config: &'a str,
     /// Environment variables.
     pub(crate) environment: &'a [(&'a str, &'a str)],
     /// Files next to that TOML, which it can name.
     pub(crate) files: &'a [(&'a str, &'a str)],
-    /// The fault of STS before the server starts.
+    /// Lines of `config/emulator.toml`, and the ones in their place.
+    pub(crate) emulator: &'a [(&'a str, &'a str)],
+    /// The faults of the emulator before the server starts.
     pub(crate) before: Option<fn(&EmulatorControl)>,
 }
 
@@ -83,10 +86,16 @@ impl Stage {
     pub(crate) async fn set_unready(setting: Setting<'_>) -> Self {
         let log_start = logs::capture();
         let clock = Clock::manual(START.parse().unwrap());
-        let file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
+        let mut file = std::fs::read_to_string(repository("config/emulator.toml")).unwrap();
+        for (line, other) in setting.emulator {
+            assert!(file.contains(line), "config/emulator.toml has no `{line}`");
+            file = file.replace(line, other);
+        }
         let cloud = EmulatorSettings::from_toml(&file).unwrap();
         let emulator = Emulator::bind(cloud, LOOPBACK.into(), clock.clone()).await.unwrap();
         let emulator = emulator.with_oss(LOOPBACK.into(), None).await.unwrap();
+        let emulator = emulator.with_metadata(LOOPBACK.into()).await.unwrap();
+        let metadata = emulator.metadata_addr().unwrap();
         let (sts, oss) = (emulator.control(), emulator.oss_addr().unwrap());
         if let Some(before) = setting.before {
             before(&sts);
@@ -104,7 +113,9 @@ impl Stage {
         set("STS__ENDPOINTS", format!("http://{}", emulator.sts_addr()));
         let folder = tempfile::tempdir().unwrap();
         let over = folder.path().join("over.toml");
-        std::fs::write(&over, setting.config).unwrap();
+        let config = setting.config.replace("{metadata}", &metadata.to_string());
+        let config = config.replace("{folder}", folder.path().to_str().unwrap());
+        std::fs::write(&over, config).unwrap();
         for (name, text) in setting.files {
             std::fs::write(folder.path().join(name), text).unwrap();
         }
