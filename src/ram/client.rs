@@ -98,7 +98,11 @@ impl RamClient {
             sleep(WAITS.wait_after(number)).await;
             number += 1;
         };
-        Err(RamError { action: call.action, subject: call.subject.clone(), problem })
+        Err(RamError {
+            action: call.action,
+            subject: call.subject.clone(),
+            problem: Box::new(problem),
+        })
     }
 
     async fn attempt(&self, call: &RamCall<'_>) -> Result<Value, RamProblem> {

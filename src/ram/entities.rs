@@ -115,7 +115,7 @@ impl AttachedPolicy {
     }
 }
 
-/// The document in force of a policy.
+/// The document of a policy's default version.
 pub(super) fn policy_document(answer: &Value) -> Parsed<String> {
     Ok(text(member(answer, "DefaultPolicyVersion")?, "PolicyDocument")?.into())
 }

@@ -12,7 +12,7 @@ pub(crate) struct RamError {
     /// Such as `role/oss-readonly`.
     pub(super) subject: String,
     #[source]
-    pub(super) problem: RamProblem,
+    pub(super) problem: Box<RamProblem>,
 }
 
 /// Why a call failed, each with the way out.
@@ -89,7 +89,7 @@ impl RamError {
     }
 
     fn refusal(&self) -> Option<&Refusal> {
-        match &self.problem {
+        match &*self.problem {
             RamProblem::Refused { refusal, .. } => Some(refusal),
             _ => None,
         }

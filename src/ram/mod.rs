@@ -18,4 +18,4 @@ mod writes;
 pub(crate) use client::{RamClient, RamSettings};
 pub(crate) use entities::{KeyEntry, PolicyKind, Provider, Role};
 pub(crate) use error::RamError;
-pub(crate) use reads::Holder;
+pub(crate) use reads::AttachmentTarget;

@@ -12,12 +12,12 @@ use super::error::RamError;
 
 /// Whom a policy is attached to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Holder<'a> {
+pub(crate) enum AttachmentTarget<'a> {
     User(&'a str),
     Role(&'a str),
 }
 
-impl fmt::Display for Holder<'_> {
+impl fmt::Display for AttachmentTarget<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(name) => write!(f, "user {name}"),
@@ -26,7 +26,7 @@ impl fmt::Display for Holder<'_> {
     }
 }
 
-impl Holder<'_> {
+impl AttachmentTarget<'_> {
     /// As RAM's ARNs name it.
     pub(super) fn subject(self) -> String {
         match self {
@@ -73,11 +73,11 @@ impl RamClient {
     /// The policies that are attached directly to a user or a role.
     pub(crate) async fn attached(
         &self,
-        holder: Holder<'_>,
+        holder: AttachmentTarget<'_>,
     ) -> Result<Vec<AttachedPolicy>, RamError> {
         let action = match holder {
-            Holder::User(_) => "ListPoliciesForUser",
-            Holder::Role(_) => "ListPoliciesForRole",
+            AttachmentTarget::User(_) => "ListPoliciesForUser",
+            AttachmentTarget::Role(_) => "ListPoliciesForRole",
         };
         let (parameter, name) = holder.parameter();
         let own = vec![(parameter, name.into())];
@@ -85,7 +85,7 @@ impl RamClient {
         Ok(there(self.call(&call, AttachedPolicy::list).await)?.unwrap_or_default())
     }
 
-    /// The document in force of a policy.
+    /// The document of a policy's default version.
     pub(crate) async fn policy(
         &self,
         kind: PolicyKind,

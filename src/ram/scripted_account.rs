@@ -143,10 +143,8 @@ impl Contents {
             "GetCallerIdentity" => Ok(json!({
                 "IdentityType": "RAMUser", "AccountId": ACCOUNT, "Arn": "acs:ram::11223344:user/admin",
             })),
-            "GetUser" => match self.users.contains(&user) {
-                true => Ok(json!({"User": {"UserName": user}})),
-                false => Err((404, "EntityNotExist.User")),
-            },
+            "GetUser" if !self.users.contains(&user) => Err((404, "EntityNotExist.User")),
+            "GetUser" => Ok(json!({"User": {"UserName": user}})),
             "CreateUser" if self.users.contains(&user) => Err((409, "EntityAlreadyExists.User")),
             "CreateUser" => {
                 self.users.push(user);

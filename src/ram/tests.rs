@@ -86,12 +86,12 @@ async fn a_policy_that_is_attached_already_is_a_success() {
     let account = account(None).await;
     let client = account.client();
     for _ in 0..2 {
-        client.attach("p", Holder::User("appserver")).await.unwrap();
+        client.attach("p", AttachmentTarget::User("appserver")).await.unwrap();
     }
     assert_eq!(account.contents().attached.len(), 1);
 }
 
-/// Each documented code, and what an operator is told.
+/// Each documented code, with the message for the operator.
 #[tokio::test]
 async fn each_refusal_names_its_code_and_the_way_out() {
     for (status, code, told) in [

@@ -5,7 +5,7 @@ use super::call::{Effect, RamCall, Service};
 use super::client::RamClient;
 use super::entities::{NewAccessKey, PolicyKind};
 use super::error::RamError;
-use super::reads::Holder;
+use super::reads::AttachmentTarget;
 
 /// Of a created thing nothing is read from the answer: what exists is read back if it matters.
 fn nothing(_: &serde_json::Value) -> Result<(), super::error::InvalidAnswer> {
@@ -57,10 +57,14 @@ impl RamClient {
 
     /// Attaches a custom policy. One that is attached already is a success: attaching is the same however often it is
     /// done.
-    pub(crate) async fn attach(&self, policy: &str, holder: Holder<'_>) -> Result<(), RamError> {
+    pub(crate) async fn attach(
+        &self,
+        policy: &str,
+        holder: AttachmentTarget<'_>,
+    ) -> Result<(), RamError> {
         let action = match holder {
-            Holder::User(_) => "AttachPolicyToUser",
-            Holder::Role(_) => "AttachPolicyToRole",
+            AttachmentTarget::User(_) => "AttachPolicyToUser",
+            AttachmentTarget::Role(_) => "AttachPolicyToRole",
         };
         let (parameter, name) = holder.parameter();
         let own = vec![

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::difference::{Drift, DriftKind};
 use super::network_drift;
-use super::permission_set::{Excess, Incomparable, PermissionSet};
+use super::permission_set::{Incomparable, PermissionSet, WiderStatement};
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
 use super::provider_drift;
 use super::state::{AccountState, AttachedDocument, RoleState};
@@ -208,11 +208,11 @@ fn trust(subject: &str, planned: &PlannedRole, role: &RoleState, found: &mut Vec
                     format!("it does not trust the identity of the plan{}", needed_by(planned));
                 found.push(Drift::new(DriftKind::NarrowerThanNeeded, subject, message, fix()));
             }
-            for Excess { origin, statement, .. } in excess {
+            for WiderStatement { origin, statement, .. } in excess {
                 let whom = match origin.strip_suffix(":root") {
                     Some(_) => format!("`{origin}`, every user and role of that account"),
                     None if needed.names(&origin) => {
-                        format!("`{origin}` under fewer conditions than the plan does")
+                        format!("`{origin}` under other conditions than the plan does")
                     }
                     None => format!("`{origin}`, which the plan does not name"),
                 };
@@ -335,8 +335,8 @@ pub(super) fn is_same_trust(one: &str, other: &str) -> bool {
 }
 
 /// A statement that allows more than the plan. `by` is what would have to need it.
-fn wider(subject: &str, excess: Excess, by: &str) -> Drift {
-    let Excess { origin, statement, request } = excess;
+fn wider(subject: &str, excess: WiderStatement, by: &str) -> Drift {
+    let WiderStatement { origin, statement, request } = excess;
     let request = request.to_string();
     let message = format!("{origin} allows {request}, which no {by} needs: {statement}");
     let fix = format!("narrow {origin}, or detach it once the policies of the plan are attached");

@@ -25,7 +25,7 @@ struct Part {
 
 /// A statement that allows what is not needed.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) struct Excess {
+pub(super) struct WiderStatement {
     /// The name of its policy; of a trust policy, the principal.
     pub(super) origin: String,
     /// Minified JSON.
@@ -87,7 +87,7 @@ impl PermissionSet {
     }
 
     /// Every statement that allows a request which `needed` does not allow.
-    pub(super) fn excess_over(&self, needed: &Self) -> Result<Vec<Excess>, Incomparable> {
+    pub(super) fn excess_over(&self, needed: &Self) -> Result<Vec<WiderStatement>, Incomparable> {
         let needed = needed.whole()?;
         if beyond(&self.whole()?, &needed)?.is_none() {
             return Ok(Vec::new());
@@ -97,7 +97,7 @@ impl PermissionSet {
             let alone = self.with_denials(&part.origin, vec![&part.compared])?;
             if let Some(request) = beyond(&alone, &needed)? {
                 let (origin, statement) = (part.origin.clone(), part.written.clone());
-                excess.push(Excess { origin, statement, request });
+                excess.push(WiderStatement { origin, statement, request });
             }
         }
         Ok(excess)
@@ -186,7 +186,7 @@ fn unify_resources(statement: &mut Value) {
     let every = if are_all_of("oss:") {
         "acs:oss:*:*:*"
     } else if are_all_of("sts:") {
-        "acs:ram::*:role/*"
+        "acs:ram::*:role/?*"
     } else {
         "*"
     };

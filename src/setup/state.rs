@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
-use crate::ram::{Holder, KeyEntry, PolicyKind, Provider, RamClient, RamError, Role};
+use crate::ram::{AttachmentTarget, KeyEntry, PolicyKind, Provider, RamClient, RamError, Role};
 use serde_json::Value;
 
 /// The state of an account, as far as a plan is about it.
@@ -33,7 +33,7 @@ pub(super) struct RoleState {
     pub(super) attached: Vec<AttachedDocument>,
 }
 
-/// A policy that is attached, with its document in force.
+/// A policy that is attached, with the document of its default version.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct AttachedDocument {
     pub(super) name: String,
@@ -87,17 +87,20 @@ impl Reader<'_> {
                 }
             }
         }
-        let attached = self.attached(Holder::User(name)).await?;
+        let attached = self.attached(AttachmentTarget::User(name)).await?;
         Ok(Some(UserState { keys, attached, networks }))
     }
 
     async fn role(&mut self, planned: &PlannedRole) -> Result<Option<RoleState>, RamError> {
         let name = planned.arn.name();
         let Some(role) = self.ram.role(name).await? else { return Ok(None) };
-        Ok(Some(RoleState { role, attached: self.attached(Holder::Role(name)).await? }))
+        Ok(Some(RoleState { role, attached: self.attached(AttachmentTarget::Role(name)).await? }))
     }
 
-    async fn attached(&mut self, holder: Holder<'_>) -> Result<Vec<AttachedDocument>, RamError> {
+    async fn attached(
+        &mut self,
+        holder: AttachmentTarget<'_>,
+    ) -> Result<Vec<AttachedDocument>, RamError> {
         let mut attached = Vec::new();
         for policy in self.ram.attached(holder).await? {
             // One that was deleted in between allows nothing any more.

@@ -11,7 +11,7 @@ use super::plan::{
     PlannedUser,
 };
 use super::state::{AccountState, AttachedDocument, UserState};
-use crate::ram::{Holder, KeyEntry};
+use crate::ram::{AttachmentTarget, KeyEntry};
 
 /// One change of the account.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -22,7 +22,7 @@ pub(crate) enum Step<'a> {
     CreateRole(&'a PlannedRole),
     Attach {
         policy: &'a PlannedPolicy,
-        holder: Holder<'a>,
+        holder: AttachmentTarget<'a>,
     },
     DeleteLostKey {
         user: &'a PlannedUser,
@@ -54,7 +54,7 @@ pub(crate) fn steps<'a>(
     needs: &Needs,
     keys: &KeySteps<'_>,
 ) -> Vec<Step<'a>> {
-    let mut attached: Vec<(&'a PlannedPolicy, Holder<'a>)> = Vec::new();
+    let mut attached: Vec<(&'a PlannedPolicy, AttachmentTarget<'a>)> = Vec::new();
     let mut made = Vec::new();
     match &plan.identity {
         PlannedIdentity::User(user) => {
@@ -63,7 +63,7 @@ pub(crate) fn steps<'a>(
                 made.push(Step::CreateUser(user));
             }
             if lacks_planned(&user.policies, has) {
-                let holder = Holder::User(user.name.as_str());
+                let holder = AttachmentTarget::User(user.name.as_str());
                 attached.extend(attachable(&user.policies, has, state).map(|p| (p, holder)));
             }
         }
@@ -86,7 +86,7 @@ pub(crate) fn steps<'a>(
             _ => lacks_policies(role, has, needs),
         };
         if lacks {
-            let holder = Holder::Role(role.arn.name());
+            let holder = AttachmentTarget::Role(role.arn.name());
             attached.extend(attachable(&role.policies, has, state).map(|p| (p, holder)));
         }
     }

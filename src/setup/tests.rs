@@ -1,6 +1,6 @@
 //! Drift and apply against a scripted account.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
@@ -10,7 +10,7 @@ use super::difference::{Drift, DriftKind};
 use super::drift::{Needs, drift};
 use super::key_files::KeyFiles;
 use super::key_situation::KeySituation;
-use super::plan::{AccountPlan, PlanOptions};
+use super::plan::{AccountPlan, PlanOptions, TrustedToken};
 use super::state::AccountState;
 use super::steps::steps;
 use crate::config::{self, Mode};
@@ -21,13 +21,27 @@ use appserver_domain::clock::Clock;
 
 /// The demo's plan, with a network policy.
 fn demo(egress: &[&str]) -> (AccountPlan, Needs) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
+    planned("config/dev.toml", egress, None)
+}
+
+/// The plan of an identity without an AccessKey.
+fn oidc() -> (AccountPlan, Needs) {
+    let token = TrustedToken {
+        issuer: "https://oidc.example.com/c0ffee".parse().unwrap(),
+        audiences: vec!["sts.aliyuncs.com".parse().unwrap()],
+        subject: "system:serviceaccount:default:appserver".parse().unwrap(),
+    };
+    planned("tests/setup/oidc.toml", &[], Some(token))
+}
+
+fn planned(file: &str, egress: &[&str], oidc: Option<TrustedToken>) -> (AccountPlan, Needs) {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let settings = config::load(&[file], &BTreeMap::new(), Mode::Demo).unwrap();
     let options = PlanOptions {
         account: ACCOUNT.parse().unwrap(),
         user: "appserver".parse().unwrap(),
         egress: egress.iter().map(|range| range.parse().unwrap()).collect(),
-        oidc: None,
+        oidc,
     };
     let plan = AccountPlan::of(&settings, &options).unwrap();
     (plan, Needs::of(&settings.rules.grants))
@@ -182,6 +196,45 @@ async fn a_run_that_is_interrupted_anywhere_and_repeated_ends_in_the_same_state(
         assert_key_is_kept(&second.contents(), &directory);
     });
     join_all(runs).await;
+}
+
+/// Neither a user nor a key is made; the roles trust the identity's role, which exists before them.
+#[tokio::test]
+async fn an_identity_of_an_oidc_provider_needs_no_key() {
+    let oidc = oidc();
+    let account = ScriptedAccount::start(Contents::default(), None).await;
+    let (_folder, directory) = key_directory();
+    let remaining = apply(&account.client(), &oidc, &directory).await.unwrap();
+    assert_eq!(lines(&remaining), "");
+    let actions = account.actions();
+    let made: Vec<_> = actions.iter().filter(|action| action.starts_with("Create")).collect();
+    let expected =
+        ["CreatePolicy", "CreatePolicy", "CreateOIDCProvider", "CreateRole", "CreateRole"];
+    assert_eq!(made, expected);
+    let roles: Vec<_> =
+        account.forms().iter().filter_map(|form| form.get("RoleName").cloned()).collect();
+    assert_eq!(
+        roles.iter().collect::<BTreeSet<_>>().len(),
+        2,
+        "a role of another account is touched"
+    );
+    assert!(!directory.exists());
+
+    // Another condition in place of `oidc:sub`.
+    let mut contents = account.contents();
+    let name = contents.providers.keys().next().unwrap().clone();
+    contents.providers.insert(name, ("https://other.example.com".into(), "another".into()));
+    let (trust, max) = contents.roles["appserver"].clone();
+    let other = trust.replace("oidc:sub", "oidc:aud");
+    assert_ne!(other, trust);
+    contents.roles.insert("appserver".into(), (other, max));
+    insta::assert_snapshot!(lines(&check(contents, &oidc).await), @r#"
+    NarrowerThanNeeded oidc-provider/ack-rrsa-c0ffee: its issuer is https://other.example.com, and the plan's is https://oidc.example.com/c0ffee
+    WiderThanNeeded oidc-provider/ack-rrsa-c0ffee: it admits tokens for the audience another, which the plan does not name
+    NarrowerThanNeeded oidc-provider/ack-rrsa-c0ffee: it does not admit tokens for the audience sts.aliyuncs.com
+    NarrowerThanNeeded role/appserver: it does not trust the identity of the plan
+    WiderThanNeeded role/appserver: it trusts `acs:ram::11223344:oidc-provider/ack-rrsa-c0ffee` under other conditions than the plan does: {"Action":"sts:AssumeRole","Condition":{"StringEquals":{"oidc:aud":"system:serviceaccount:default:appserver","oidc:iss":"https://oidc.example.com/c0ffee"}},"Effect":"Allow","Principal":{"Federated":["acs:ram::11223344:oidc-provider/ack-rrsa-c0ffee"]}}
+    "#);
 }
 
 /// The seeds give their user and roles more than the demo's grants need, and lack nothing.

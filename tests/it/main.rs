@@ -45,6 +45,7 @@ mod refusals;
 mod reload;
 mod replicas;
 mod setup;
+mod setup_apply;
 mod signals;
 mod slow_clients;
 mod sources;

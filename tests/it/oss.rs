@@ -1,17 +1,29 @@
 //! Access with vended tokens to an OSS that decides like the real one.
 
+use std::net::SocketAddr;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
 use sha1::Sha1;
 
 use crate::stage::{Answer, Stage};
 
-/// `GET` with a token, signed with V1.
 pub(crate) async fn read(stage: &Stage, token: &Answer, key: &str) -> String {
-    let field = |name: &str| token.body[name].as_str().unwrap();
-    let date = stage.clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    read_object(stage.oss, stage.clock.now(), &token.body, key).await
+}
+
+/// `GET` with a token, signed with V1: the status, and the code of an error.
+pub(crate) async fn read_object(
+    oss: SocketAddr,
+    now: DateTime<Utc>,
+    token: &Value,
+    key: &str,
+) -> String {
+    let field = |name: &str| token[name].as_str().unwrap();
+    let date = now.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let signed = format!(
         "GET\n\n\n{date}\nx-oss-date:{date}\nx-oss-security-token:{}\n/sample-bucket/{key}",
         field("SecurityToken")
@@ -20,7 +32,7 @@ pub(crate) async fn read(stage: &Stage, token: &Answer, key: &str) -> String {
     let signature = STANDARD.encode(mac.chain_update(signed).finalize().into_bytes());
     let request = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = request
-        .get(format!("http://{}/sample-bucket/{key}", stage.oss))
+        .get(format!("http://{oss}/sample-bucket/{key}"))
         .header("x-oss-date", date)
         .header("x-oss-security-token", field("SecurityToken"))
         .header("authorization", format!("OSS {}:{signature}", field("AccessKeyId")));
