@@ -15,7 +15,7 @@ use appserver_domain::{OidcProviderArn, RoleArn, SigningCredentials};
 
 /// The name of the session in ActionTrail.
 const SESSION_NAME: &str = "appserver";
-/// The shortest MaxSessionDuration that a role has, so that every role allows it.
+/// The shortest `MaxSessionDuration` that a role has, so that every role allows it.
 const DURATION_SECS: &str = "3600";
 
 /// A role, and the token that proves who assumes it.
