@@ -17,44 +17,25 @@ pub(super) const DEFAULTS: &str = include_str!("../../config/default.toml");
 /// The origin of the values that variables set. A file of that name is given a folder.
 const ENVIRONMENT: &str = "the environment";
 
-/// Keys whose relative paths start at the file that names them.
-const PATH_KEYS: [&str; 18] = [
-    WRITTEN_KEY,
-    TOKEN_KEY,
-    "headers_file",
-    "jwks_file",
-    "policy",
-    "id_file",
-    "secret_file",
-    "security_token_file",
-    "password_file",
-    "encryption_key_file",
-    "previous_encryption_key_file",
-    "certificate_file",
-    "key_file",
-    "client_ca_file",
-    "client_crl_file",
-    "previous_key_file",
-    "proxy_user_file",
-    "ca_file",
-];
+/// Whether a key's value is a path, which starts at the file that names it.
+fn is_path(key: &str) -> bool {
+    key == WRITTEN_KEY || key == "policy" || key.ends_with("_file")
+}
 
 /// The path key whose file the service writes.
 const WRITTEN_KEY: &str = "file";
 /// The one that is read at each use: Kubernetes replaces the token every hour, which is no change of the configuration.
 const TOKEN_KEY: &str = "token_file";
 
-/// The keys whose files must not be read by other users of the machine.
-const SECRET_KEYS: [&str; 9] = [
-    "headers_file",
-    "secret_file",
-    "security_token_file",
-    "password_file",
-    "encryption_key_file",
-    "previous_encryption_key_file",
-    "key_file",
-    "previous_key_file",
-    "proxy_user_file",
+/// The keys whose files other users of the machine may read. Every other file is a secret.
+const PUBLIC_KEYS: [&str; 7] = [
+    "ca_file",
+    "certificate_file",
+    "client_ca_file",
+    "client_crl_file",
+    "id_file",
+    "jwks_file",
+    "policy",
 ];
 
 /// A file that a key of the configuration names.
@@ -195,13 +176,22 @@ fn one_line(text: &str, error: &toml::de::Error) -> String {
     }
 }
 
+/// Whether the operator chooses the keys of the table: they are names of claims and clients, however they end.
+fn has_chosen_keys(table: &str) -> bool {
+    let path: Vec<_> = table.splitn(3, '.').collect();
+    matches!(path[..], ["issuers", _, "audiences" | "claims" | "client_ids"])
+}
+
 /// Makes the paths in the tree independent of the working directory, and lists them.
 fn anchor(value: &mut Value, at: &str, named: &mut Vec<NamedFile>) {
     let ValueKind::Table(table) = &mut value.kind else { return };
+    if has_chosen_keys(at) {
+        return;
+    }
     for (key, value) in table {
         let full_key = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
         // A table with such a name is a grant or a client that the operator named so.
-        if !PATH_KEYS.contains(&key.as_str()) || matches!(value.kind, ValueKind::Table(_)) {
+        if !is_path(key) || matches!(value.kind, ValueKind::Table(_)) {
             anchor(value, &full_key, named);
             continue;
         }
@@ -216,7 +206,7 @@ fn anchor(value: &mut Value, at: &str, named: &mut Vec<NamedFile>) {
             }
             // The contents of these two are no part of the configuration.
             if key != WRITTEN_KEY && key != TOKEN_KEY {
-                let is_secret = SECRET_KEYS.contains(&key.as_str());
+                let is_secret = !PUBLIC_KEYS.contains(&key.as_str());
                 named.push(NamedFile { key: full_key, path: PathBuf::from(&*path), is_secret });
             }
         }

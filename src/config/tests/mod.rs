@@ -363,6 +363,37 @@ fn a_grant_may_be_called_as_a_path_key_is() {
     assert_eq!(loaded.map(|_| ()), Ok(()));
 }
 
+/// Names of claims and clients that a key for a file could have too.
+#[test]
+fn a_claim_or_client_may_be_called_as_a_path_key_is() {
+    let issuer = r#"
+        [issuers.company]
+        issuer = "https://login.example.com/"
+        jwks_file = "company.jwks.json"
+        algorithms = ["ES256"]
+        client_claim = "azp"
+        [issuers.company.audiences]
+        profile_file = ["app-one"]
+        [issuers.company.claims]
+        policy = "policy_id"
+        tenant_file = "tenant"
+        [issuers.company.client_ids]
+        app_file = "app-one"
+    "#;
+    let config = format!("{SOUND}\n{issuer}");
+    let files = [
+        ("app.toml", config.as_str()),
+        ("policies/album.json", POLICY),
+        ("company.jwks.json", include_str!("../../../config/demo.jwks.json")),
+    ];
+    let folder = folder(&files);
+    let loaded = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Demo);
+    let watched = format!("{:?}", loaded.unwrap().files);
+    for name in ["policy_id", "tenant", "app-one"] {
+        assert!(!watched.contains(name), "{watched}");
+    }
+}
+
 #[test]
 fn the_message_about_an_unknown_key_suggests_the_nearest_key_of_its_table() {
     let text = r#"
