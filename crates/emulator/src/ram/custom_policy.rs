@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::document::Document;
 use super::policy::Policy;
 
-/// A custom policy. One of its versions is in force.
+/// A custom policy. RAM evaluates its default version.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(try_from = "RawCustomPolicy")]
 pub(crate) struct CustomPolicy {
@@ -17,7 +17,7 @@ pub(crate) struct CustomPolicy {
     pub(crate) updated: DateTime<Utc>,
     /// Oldest first; never empty.
     versions: Vec<PolicyVersion>,
-    /// The number of the version in force, which is among `versions`.
+    /// The number of the default version, which is among `versions`.
     default_version: u32,
     /// Numbers are not used again.
     next_version: u32,
@@ -119,7 +119,7 @@ impl CustomPolicy {
         version.number == self.default_version
     }
 
-    /// The version in force.
+    /// The version that RAM evaluates.
     pub(crate) fn default_version(&self) -> &PolicyVersion {
         self.version(self.default_version).expect("the default version is among the versions")
     }
@@ -141,7 +141,7 @@ impl CustomPolicy {
         version
     }
 
-    /// Puts another version in force; `false` if there is none with the number.
+    /// Makes another version the default; `false` if there is none with the number.
     pub(crate) fn set_default(&mut self, number: u32, now: DateTime<Utc>) -> bool {
         let exists = self.version(number).is_some();
         if exists {
@@ -151,13 +151,13 @@ impl CustomPolicy {
         exists
     }
 
-    /// Removes a version that is not in force.
+    /// Removes a version that is not the default.
     pub(crate) fn remove_version(&mut self, number: u32) {
         self.versions
             .retain(|version| version.number != number || version.number == self.default_version);
     }
 
-    /// The oldest version that is not in force.
+    /// The oldest version that is not the default.
     pub(crate) fn oldest_not_default(&self) -> Option<u32> {
         let mut others = self.versions.iter().filter(|version| !self.is_default(version));
         others.next().map(|version| version.number)

@@ -83,7 +83,7 @@ impl Ram {
         decide(attached.iter().filter_map(|attachment| self.policy(account, attachment)), request)
     }
 
-    /// The document in force of an attached policy.
+    /// The document of the default version of an attached policy.
     fn policy(&self, account: &str, attachment: &Attachment) -> Option<&Policy> {
         match attachment.policy_type {
             PolicyType::System => {

@@ -3,10 +3,9 @@
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::fields;
 use super::error::{Limit, Missing, RamError};
-use super::service::Answered;
 use crate::gateway::format_time;
 use crate::ram::{AccessKey, Owner, Principal, Ram, User};
 
@@ -71,7 +70,7 @@ impl KeyOwner {
     }
 }
 
-pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let owner = KeyOwner::of(call)?;
     call.require(ram, &owner.resource)?;
     owner.require_exists(ram)?;
@@ -86,7 +85,7 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(fields([("AccessKey", shown)]))
 }
 
-pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let owner = KeyOwner::of(call)?;
     call.require(ram, &owner.resource)?;
     owner.require_exists(ram)?;
@@ -95,7 +94,7 @@ pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     Ok(fields([("AccessKeys", json!({ "AccessKey": keys }))]))
 }
 
-pub(super) fn update(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn update(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let (id, status) = (call.need("UserAccessKeyId")?, call.need("Status")?);
     let owner = KeyOwner::of(call)?;
     call.require(ram, &owner.resource)?;
@@ -108,7 +107,7 @@ pub(super) fn update(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(fields([]))
 }
 
-pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let id = call.need("UserAccessKeyId")?;
     let owner = KeyOwner::of(call)?;
     call.require(ram, &owner.resource)?;

@@ -1,12 +1,15 @@
 //! One call to RAM: its caller, its parameters, and whether the caller may make it.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::access::{self, PermissionDenied};
 use super::error::RamError;
 use crate::gateway::{AdmittedCall, GatewayError, format_time};
 use crate::ram::{Principal, Ram, Request};
+
+/// The fields of an answer, without `RequestId`.
+pub(super) type ActionResult = Result<Map<String, Value>, RamError>;
 
 pub(super) struct ApiCall<'a> {
     call: &'a AdmittedCall<'a>,

@@ -2,12 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::{self, fields};
 use super::error::{Existing, Limit, Missing, RamError};
 use super::parameter_rules::policy_type;
 use super::policies::require_policy;
-use super::service::Answered;
 use crate::gateway::format_time;
 use crate::ram::{Attachment, PolicyType, Ram};
 
@@ -16,12 +15,12 @@ const MOST_CUSTOM: usize = 5;
 const MOST_SYSTEM: usize = 20;
 
 /// The user or role that a call is about.
-enum Holder<'a> {
+enum AttachmentTarget<'a> {
     User(&'a str),
     Role(&'a str),
 }
 
-impl<'a> Holder<'a> {
+impl<'a> AttachmentTarget<'a> {
     fn of(call: &ApiCall<'a>) -> Result<Self, RamError> {
         if call.action().ends_with("User") {
             call.need("UserName").map(Self::User)
@@ -69,11 +68,11 @@ impl<'a> Holder<'a> {
 }
 
 /// Needs the permission on the user or role and on the policy. (That both are needed is inferred.)
-pub(super) fn attach(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
-    let holder = Holder::of(call)?;
+pub(super) fn attach(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
+    let target = AttachmentTarget::of(call)?;
     let name = call.need("PolicyName")?;
     let policy_type = policy_type(call)?;
-    call.require(ram, &holder.resource())?;
+    call.require(ram, &target.resource())?;
     require_policy(call, ram, policy_type, name)?;
     let most = match policy_type {
         PolicyType::System => {
@@ -85,8 +84,8 @@ pub(super) fn attach(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
             MOST_CUSTOM
         }
     };
-    let (limit, existing, _) = holder.errors();
-    let attached = holder.attached_mut(ram, call.account)?;
+    let (limit, existing, _) = target.errors();
+    let attached = target.attached_mut(ram, call.account)?;
     if attached.iter().any(|attachment| attachment.is(policy_type, name)) {
         return Err(RamError::Exists(existing));
     }
@@ -99,14 +98,14 @@ pub(super) fn attach(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(fields([]))
 }
 
-pub(super) fn detach(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
-    let holder = Holder::of(call)?;
+pub(super) fn detach(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
+    let target = AttachmentTarget::of(call)?;
     let name = call.need("PolicyName")?;
     let policy_type = policy_type(call)?;
-    call.require(ram, &holder.resource())?;
+    call.require(ram, &target.resource())?;
     require_policy(call, ram, policy_type, name)?;
-    let (.., missing) = holder.errors();
-    let attached = holder.attached_mut(ram, call.account)?;
+    let (.., missing) = target.errors();
+    let attached = target.attached_mut(ram, call.account)?;
     let before = attached.len();
     attached.retain(|attachment| !attachment.is(policy_type, name));
     if attached.len() == before {
@@ -115,10 +114,10 @@ pub(super) fn detach(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(fields([]))
 }
 
-pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
-    let holder = Holder::of(call)?;
-    call.require(ram, &holder.resource())?;
-    let attached = holder.attached(ram, call.account)?;
+pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
+    let target = AttachmentTarget::of(call)?;
+    call.require(ram, &target.resource())?;
+    let attached = target.attached(ram, call.account)?;
     let policies: Vec<Value> =
         attached.iter().map(|attachment| view(ram, call.account, attachment)).collect();
     Ok(fields([("Policies", json!({ "Policy": policies }))]))

@@ -1,13 +1,12 @@
 //! `SetAccessKeyPolicy` and `GetAccessKeyPolicy` of IMS.
 
 use super::access_keys::KeyOwner;
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::fields;
 use super::error::RamError;
-use super::service::Answered;
 use crate::ram::{AccessKey, NetworkPolicy, Ram};
 
-pub(super) fn set(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn set(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let (id, json) = (call.need("UserAccessKeyId")?, call.need("AccessKeyPolicy")?);
     let owner = KeyOwner::of(call)?;
     call.require(ram, &owner.resource)?;
@@ -18,7 +17,7 @@ pub(super) fn set(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(answer(id, key))
 }
 
-pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let id = call.need("UserAccessKeyId")?;
     let owner = KeyOwner::of(call)?;
     call.require(ram, &owner.resource)?;

@@ -5,18 +5,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::fields;
 use super::error::{Existing, Limit, Missing, RamError};
 use super::parameter_rules::{new_name, text};
-use super::service::Answered;
 use crate::gateway::format_time;
 use crate::ram::{OidcProvider, Ram};
 
 const MOST_PROVIDERS: usize = 100;
 const MOST_CLIENT_IDS: usize = 50;
 
-pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = new_name(call, "OIDCProviderName", 128, ".-_")?;
     let (issuer, client_ids) = (call.need("IssuerUrl")?, call.need("ClientIds")?);
     call.require(ram, &format!("oidc-provider/{name}"))?;
@@ -50,7 +49,7 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(answer)
 }
 
-pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let name = call.need("OIDCProviderName")?;
     call.require(ram, &format!("oidc-provider/{name}"))?;
     let provider = ram.oidc_providers.get(&OidcProvider::arn_of(call.account, name));
@@ -58,7 +57,7 @@ pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     Ok(fields([("OIDCProvider", view(provider))]))
 }
 
-pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = call.need("OIDCProviderName")?;
     call.require(ram, &format!("oidc-provider/{name}"))?;
     let removed = ram.oidc_providers.remove(&OidcProvider::arn_of(call.account, name));

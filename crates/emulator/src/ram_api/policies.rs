@@ -4,19 +4,18 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::{self, fields};
 use super::error::{Conflict, Existing, Limit, Missing, RamError};
 use super::parameter_rules::{LONGEST_POLICY, document, new_name, policy_type, text};
 use super::policy_versions;
-use super::service::Answered;
 use crate::gateway::format_time;
 use crate::ram::{Attachment, CustomPolicy, PolicyType, Ram};
 
 /// The default quota.
 const MOST_POLICIES: usize = 200;
 
-pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = new_name(call, "PolicyName", 128, "-")?;
     let json = call.need("PolicyDocument")?;
     call.require(ram, &format!("policy/{name}"))?;
@@ -46,8 +45,8 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(answer)
 }
 
-/// The policy and the document in force.
-pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+/// The policy and the document of its default version.
+pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let name = call.need("PolicyName")?;
     let policy_type = policy_type(call)?;
     require_policy(call, ram, policy_type, name)?;
@@ -79,7 +78,7 @@ pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
 }
 
 /// `CascadingDelete` detaches the policy and deletes its versions; inferred from its name.
-pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = call.need("PolicyName")?;
     call.require(ram, &format!("policy/{name}"))?;
     let cascades = call.flag("CascadingDelete")?;

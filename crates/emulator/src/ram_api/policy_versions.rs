@@ -2,12 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::{self, fields};
 use super::error::{Conflict, Limit, Missing, RamError};
 use super::parameter_rules::{LONGEST_POLICY, document, policy_type, version_id};
 use super::policies::require_policy;
-use super::service::Answered;
 use crate::gateway::format_time;
 use crate::ram::{CustomPolicy, PolicyType, PolicyVersion, Ram, SystemPolicy};
 
@@ -15,7 +14,7 @@ const MOST_VERSIONS: usize = 5;
 /// The emulator's system policies have one version of one date.
 pub(super) const SYSTEM_POLICY_DATE: &str = "2015-04-28T00:00:00Z";
 
-pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = call.need("PolicyName")?;
     let json = call.need("PolicyDocument")?;
     call.require(ram, &format!("policy/{name}"))?;
@@ -37,7 +36,7 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(fields([("PolicyVersion", view(policy, &version))]))
 }
 
-pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let name = call.need("PolicyName")?;
     let policy_type = policy_type(call)?;
     let number = version_id(call)?;
@@ -57,7 +56,7 @@ pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     Ok(fields([("PolicyVersion", version)]))
 }
 
-pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let name = call.need("PolicyName")?;
     let policy_type = policy_type(call)?;
     require_policy(call, ram, policy_type, name)?;
@@ -74,7 +73,7 @@ pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     Ok(fields([("PolicyVersions", json!({ "PolicyVersion": versions }))]))
 }
 
-pub(super) fn set_default(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn set_default(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = call.need("PolicyName")?;
     let number = version_id(call)?;
     call.require(ram, &format!("policy/{name}"))?;
@@ -86,7 +85,7 @@ pub(super) fn set_default(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     }
 }
 
-pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = call.need("PolicyName")?;
     let number = version_id(call)?;
     call.require(ram, &format!("policy/{name}"))?;

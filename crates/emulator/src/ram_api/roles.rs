@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::{self, fields, new_id, page};
 use super::error::{Conflict, Existing, Limit, RamError};
 use super::parameter_rules::{LONGEST_TRUST_POLICY, document, new_name, text};
-use super::service::Answered;
 use crate::gateway::format_time;
 use crate::ram::{Document, Ram, Role, TrustPolicy};
 use appserver_domain::MaxSessionDuration;
@@ -16,7 +15,7 @@ use appserver_domain::MaxSessionDuration;
 /// The default quota.
 const MOST_ROLES: usize = 100;
 
-pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = new_name(call, "RoleName", 64, ".-@")?;
     let trust = call.need("AssumeRolePolicyDocument")?;
     call.require(ram, &format!("role/{name}"))?;
@@ -44,7 +43,7 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(answer)
 }
 
-pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let name = call.need("RoleName")?;
     call.require(ram, &format!("role/{name}"))?;
     let found = entities::role(ram, call.account, name)?;
@@ -56,7 +55,7 @@ pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
 }
 
 /// Changes what is given. Inferred from "the default value is used": without `NewMaxSessionDuration` it becomes 3600.
-pub(super) fn update(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn update(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     const TRUST: &str = "NewAssumeRolePolicyDocument";
     let name = call.need("RoleName")?;
     call.require(ram, &format!("role/{name}"))?;
@@ -79,7 +78,7 @@ pub(super) fn update(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(fields([("Role", shown)]))
 }
 
-pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     call.require(ram, "role/*")?;
     let roles = ram.roles.values().map(Arc::as_ref).filter(|role| role.account == call.account);
     let view = |role: &Role| {
@@ -93,7 +92,7 @@ pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     page(call, ("Roles", "Role"), roles, |role| &role.name, view)
 }
 
-pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = call.need("RoleName")?;
     call.require(ram, &format!("role/{name}"))?;
     let role = entities::role(ram, call.account, name)?;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::api_call::ApiCall;
-use super::error::RamError;
+use super::api_call::{ActionResult, ApiCall};
 use super::{
     access_keys, attachments, network_policies, oidc_providers, policies, policy_versions, roles,
     users,
@@ -21,13 +20,10 @@ pub(crate) struct RamApi {
     pub(crate) ram: Arc<SharedRam>,
 }
 
-/// The fields of an answer, without `RequestId`.
-pub(super) type Answered = Result<Map<String, Value>, RamError>;
-
 enum Handler {
-    Read(fn(&ApiCall<'_>, &Ram) -> Answered),
+    Read(fn(&ApiCall<'_>, &Ram) -> ActionResult),
     /// Authorization, checks and change are one step.
-    Change(fn(&ApiCall<'_>, &mut Ram) -> Answered),
+    Change(fn(&ApiCall<'_>, &mut Ram) -> ActionResult),
 }
 
 use Handler::{Change, Read};

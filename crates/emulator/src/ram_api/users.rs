@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::api_call::ApiCall;
+use super::api_call::{ActionResult, ApiCall};
 use super::entities::{self, fields, new_id, page};
 use super::error::{Conflict, Existing, Limit, RamError};
 use super::parameter_rules::{email, mobile_phone, new_name, text};
-use super::service::Answered;
 use crate::gateway::format_time;
 use crate::ram::{Owner, Ram, User};
 
 /// The default quota.
 const MOST_USERS: usize = 100;
 
-pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = new_name(call, "UserName", 64, "._-")?;
     call.require(ram, &format!("user/{name}"))?;
     let display_name = text(call, "DisplayName", 128)?;
@@ -42,7 +41,7 @@ pub(super) fn create(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
     Ok(answer)
 }
 
-pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     let name = call.need("UserName")?;
     call.require(ram, &format!("user/{name}"))?;
     let mut user = view_updated(entities::user(ram, call.account, name)?);
@@ -51,13 +50,13 @@ pub(super) fn get(call: &ApiCall<'_>, ram: &Ram) -> Answered {
     Ok(fields([("User", user)]))
 }
 
-pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> Answered {
+pub(super) fn list(call: &ApiCall<'_>, ram: &Ram) -> ActionResult {
     call.require(ram, "user/*")?;
     let users = ram.users.values().map(Arc::as_ref).filter(|user| user.account == call.account);
     page(call, ("Users", "User"), users, |user| &user.name, view_updated)
 }
 
-pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> Answered {
+pub(super) fn delete(call: &ApiCall<'_>, ram: &mut Ram) -> ActionResult {
     let name = call.need("UserName")?;
     call.require(ram, &format!("user/{name}"))?;
     let user = entities::user(ram, call.account, name)?;

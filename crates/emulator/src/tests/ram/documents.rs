@@ -59,7 +59,7 @@ async fn a_policy_is_answered_as_documented() {
 }
 
 #[tokio::test]
-async fn a_new_version_is_in_force_only_if_set_as_default_and_there_are_five() {
+async fn a_new_version_is_evaluated_only_if_set_as_default_and_there_are_at_most_five() {
     let emulated = Emulated::start().await;
     let other = READ_PHOTOS.replace("GetObject", "PutObject");
     emulated
@@ -69,7 +69,7 @@ async fn a_new_version_is_in_force_only_if_set_as_default_and_there_are_five() {
         let call = ram("CreatePolicyVersion", &[("PolicyName", "p"), ("PolicyDocument", &other)]);
         extra.iter().fold(call, |call, (name, value)| call.with(name, *value))
     };
-    let in_force = || async {
+    let default_version = || async {
         let named = [("PolicyName", "p"), ("PolicyType", "Custom")];
         emulated.done(ram("GetPolicy", &named)).await["DefaultPolicyVersion"]["VersionId"].clone()
     };
@@ -79,10 +79,10 @@ async fn a_new_version_is_in_force_only_if_set_as_default_and_there_are_five() {
         (&version["VersionId"], &version["IsDefaultVersion"]),
         (&json!("v2"), &json!(false))
     );
-    assert_eq!(in_force().await, json!("v1"));
+    assert_eq!(default_version().await, json!("v1"));
     // Python sends `True`.
     emulated.done(new(&[("SetAsDefault", "True")])).await;
-    assert_eq!(in_force().await, json!("v3"));
+    assert_eq!(default_version().await, json!("v3"));
     emulated.done(new(&[])).await;
     emulated.done(new(&[])).await;
     let beyond = (409, "LimitExceeded.Policy.Version".to_owned());
@@ -105,7 +105,7 @@ async fn a_new_version_is_in_force_only_if_set_as_default_and_there_are_five() {
     emulated
         .done(ram("SetDefaultPolicyVersion", &[("PolicyName", "p"), ("VersionId", "v2")]))
         .await;
-    assert_eq!(in_force().await, json!("v2"));
+    assert_eq!(default_version().await, json!("v2"));
 }
 
 #[tokio::test]
