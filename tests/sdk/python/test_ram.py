@@ -125,7 +125,7 @@ def test_a_whole_account_is_set_up_and_its_key_reads_an_object(names):
     assert bucket.get_object("albums/2015/spring.jpg").status == 200
 
 
-def test_a_policy_is_updated_with_a_version_in_force(names):
+def test_a_policy_is_updated_with_a_version_as_default(names):
     ram, policy, role = client(Ram), names["policy"], names["role"]
     ram.create_policy(models.CreatePolicyRequest(policy_name=policy, policy_document=longest_policy()))
 
