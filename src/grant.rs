@@ -7,7 +7,9 @@ use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
 use crate::sts::RoleSession;
-use appserver_domain::{ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration};
+use appserver_domain::{
+    ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration, UpstreamName,
+};
 use appserver_policy::{
     GrantTemplate, PolicyRefusal, RawValues, RenderProblem, RenderedSession, RequestedPolicy,
     SessionPolicy, ValueProblem,
@@ -18,6 +20,8 @@ use appserver_policy::{
 pub(crate) struct Entitlement {
     pub(crate) name: GrantName,
     pub(crate) role: RoleArn,
+    /// Whose credentials assume it.
+    pub(crate) upstream: UpstreamName,
     pub(crate) template: GrantTemplate,
     pub(crate) durations: Durations,
     pub(crate) external_id: Option<ExternalId>,
@@ -218,6 +222,11 @@ impl<'a> Grant<'a> {
         self.entitlement.fingerprint
     }
 
+    /// Whose credentials assume the role.
+    pub(crate) fn upstream(&self) -> &'a UpstreamName {
+        &self.entitlement.upstream
+    }
+
     /// Whether the grant's template uses this claim of the caller.
     pub(crate) fn uses_claim(&self, claim: &str) -> bool {
         self.entitlement.template.uses().claims.iter().any(|used| used.as_str() == claim)
@@ -270,6 +279,7 @@ mod tests {
         Entitlement {
             name: name.parse().unwrap(),
             role: "acs:ram::11223344:role/oss".to_owned().try_into().unwrap(),
+            upstream: UpstreamName::default(),
             template: GrantTemplate::parse(texts, rules).unwrap(),
             durations: Durations::new(shortest, default, longest).unwrap(),
             external_id: None,

@@ -12,7 +12,7 @@ use crate::audit::{Audit, IdentityRecord};
 use crate::backoff::Backoff;
 use crate::sts::StsClient;
 use crate::telemetry::Metrics;
-use crate::vend::{KeyRefused, Vendor, VerifiedKey};
+use crate::vend::{KeyRefused, Vendor, Vendors, VerifiedKey};
 use appserver_domain::clock::{Clock, Stamp};
 use appserver_domain::{AccountId, SigningCredentials};
 
@@ -34,13 +34,14 @@ pub(super) struct Candidate {
 #[derive(Debug)]
 pub(super) struct KeyVerifier {
     pub(super) vendor: Arc<Vendor<StsClient>>,
+    pub(super) vendors: Arc<Vendors<StsClient>>,
     pub(super) candidates: watch::Receiver<Candidate>,
     /// The source in `sts.identity.source`.
     pub(super) source: &'static str,
     pub(super) metrics: Arc<Metrics>,
     pub(super) audit: Audit,
     pub(super) clock: Clock,
-    /// Cancelled once the server vends.
+    /// Cancelled once the server vends from each upstream.
     pub(super) ready: CancellationToken,
 }
 
@@ -60,7 +61,7 @@ impl KeyVerifier {
                 }
             };
             let verified = tokio::select! {
-                verified = verify(self.vendor.sts(), &key, &accounts) => verified,
+                verified = verify(&self.vendor, &key, &accounts) => verified,
                 changed = self.candidates.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return Ok(()),
@@ -70,6 +71,7 @@ impl KeyVerifier {
                 Ok(verified) => {
                     let expires_at = key.expiration().map(Stamp::of);
                     tracing::info!(
+                        upstream.name = self.vendor.upstream().of_table(),
                         access_key.id = %key.id(),
                         access_key.owner = verified.arn(),
                         access_key.expires_at = expires_at.as_ref().map(Stamp::as_str),
@@ -78,12 +80,15 @@ impl KeyVerifier {
                     self.record(&key, verified.arn());
                     self.sign_with(key);
                     self.vendor.open(verified);
-                    self.ready.cancel();
+                    if self.vendors.are_open() {
+                        self.ready.cancel();
+                    }
                 }
                 Err(refused) if !self.vendor.is_open() => return Err(refused),
                 Err(refused) => {
                     let access_key_id = key.id().as_str();
                     tracing::error!(
+                        upstream.name = self.vendor.upstream().of_table(),
                         access_key.id = access_key_id,
                         "new AccessKey must not be used; still signing with the previous one: {refused}"
                     );
@@ -111,32 +116,41 @@ impl KeyVerifier {
     fn record(&self, key: &SigningCredentials, owner: &str) {
         if let (Some(expiration), Some(trail)) = (key.expiration(), self.audit.trail()) {
             let (now, id) = (self.clock.now(), key.id().as_str());
-            trail.identity_changed(&IdentityRecord::new(now, self.source, id, owner, expiration));
+            let upstream = self.vendor.upstream();
+            trail.identity_changed(&IdentityRecord::new(
+                now,
+                upstream,
+                self.source,
+                id,
+                owner,
+                expiration,
+            ));
         }
     }
 
     fn sign_with(&self, key: SigningCredentials) {
         if let Some(expiration) = key.expiration() {
-            self.metrics.identity.signs(self.source, expiration);
+            self.metrics.identity.of(self.vendor.upstream()).signs(self.source, expiration);
         }
         self.vendor.sts().sign_with(key);
-        self.metrics.config.key_unverified.set(0);
+        self.metrics.config.key_unverified(self.vendor.upstream()).set(0);
     }
 }
 
 async fn verify(
-    sts: &StsClient,
+    vendor: &Vendor<StsClient>,
     key: &SigningCredentials,
     accounts: &[AccountId],
 ) -> Result<VerifiedKey, KeyRefused> {
     let mut refusals = 0_u32;
     loop {
         let deadline = Instant::now() + Duration::from_secs(15);
-        let wait = match sts.caller_identity(key, deadline).await {
+        let wait = match vendor.sts().caller_identity(key, deadline).await {
             Ok(identity) => return VerifiedKey::admit(identity, accounts),
             Err(error) => {
                 let (kind, access_key_id) = (error.kind(), key.id().as_str());
                 tracing::warn!(
+                    upstream.name = vendor.upstream().of_table(),
                     error.kind = kind,
                     access_key.id = access_key_id,
                     "AccessKey not verified by STS; trying again: {error}"

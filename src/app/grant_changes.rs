@@ -77,6 +77,11 @@ impl GrantChange {
             let role = format!("its role was {before} and is {after}");
             self.others.push((role, Width::Undecided));
         }
+        if old.upstream != new.upstream {
+            let (before, after) = (&old.upstream, &new.upstream);
+            let upstream = format!("its upstream was {before} and is {after}");
+            self.others.push((upstream, Width::Undecided));
+        }
         if old.template.rules() != new.template.rules() {
             let values = "the rules of its parameters, claims or subjects changed";
             self.others.push((values.to_owned(), Width::Undecided));

@@ -31,7 +31,8 @@ impl IdentityRenewer {
         clock: Clock,
     ) -> Result<Self, reqwest::Error> {
         let fetcher = Fetcher::new(identity, clock.clone())?;
-        let renewal = Renewal::new(clock, metrics.identity.clone());
+        let upstream = vendor.upstream();
+        let renewal = Renewal::new(clock, upstream.clone(), metrics.identity.of(upstream));
         Ok(Self { fetcher, renewal, vendor, candidates, metrics })
     }
 
@@ -41,7 +42,7 @@ impl IdentityRenewer {
         let fetch = || fetcher.fetch(vendor.sts());
         let publish = |credentials| {
             if !vendor.sts().signs_with(&credentials) {
-                metrics.config.key_unverified.set(1);
+                metrics.config.key_unverified(vendor.upstream()).set(1);
             }
             candidates.send_modify(|present| present.key = Some(credentials));
         };

@@ -5,6 +5,7 @@ mod grant_changes;
 mod identity_renewal;
 mod reload;
 mod rules;
+mod upstream;
 mod watch;
 
 use std::io;
@@ -13,25 +14,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
-use crate::config::{FileReads, Problem, Problems, Secrets, Settings};
+use crate::config::{FileReads, Problem, Problems, Secrets, Settings, UpstreamSettings};
 use crate::http::{self, ActiveConfig, Api, PublicUrl, Readiness};
 use crate::outbound::EgressByTarget;
 use crate::server::{self, ServerSettings, Tls};
 use crate::store::Store;
-use crate::sts::StsClient;
 use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
-use crate::upstream::{RenewedIdentity, UpstreamIdentity};
-use crate::vend::{KeyRefused, Vendor};
-use access_key::{Candidate, KeyVerifier};
+use crate::vend::{Budgets, KeyRefused, Vendors};
+use access_key::KeyVerifier;
 use appserver_domain::clock::Clock;
+use appserver_domain::{AccessKeyId, Upstreams};
 use identity_renewal::IdentityRenewer;
 use reload::Reloader;
+use upstream::Upstream;
 use watch::Watch;
 
 pub(crate) use grant_changes::{ChangeKind, GrantChange};
@@ -51,8 +53,10 @@ pub struct App {
     prompt: CancellationToken,
     reloader: Reloader,
     reloads: Reloads,
-    key_verifier: KeyVerifier,
-    identity_renewer: Option<IdentityRenewer>,
+    /// One for each upstream.
+    key_verifiers: Vec<KeyVerifier>,
+    /// For upstreams with temporary credentials.
+    identity_renewers: Vec<IdentityRenewer>,
     exporter: Option<Exporter>,
     ready: CancellationToken,
     #[cfg(feature = "emulator")]
@@ -115,14 +119,10 @@ impl App {
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
         let certificate = secrets.warning(clock.now());
-        let Secrets { identity, egress, store, tickets, tls, tracing } = secrets;
+        let Secrets { identities, egress, store, tickets, tls, tracing } = secrets;
         let EgressByTarget { sts: to_sts, issuers: to_issuers, tracing: to_collector } = egress;
-        let (key, renewed) = match identity {
-            UpstreamIdentity::AccessKey(key) => (Some(key), None),
-            UpstreamIdentity::Renewed(identity) => (None, Some(identity)),
-        };
         tracing::info!(
-            access_key.id = key.as_ref().map(|key| key.id().as_str()),
+            access_key.id = identities.of_sts().access_key_id().map(AccessKeyId::as_str),
             access_key.source = %settings.identity,
             config.hash = settings.hash,
             "configuration loaded"
@@ -135,20 +135,25 @@ impl App {
             tracing.map(|to| Traces::to(to, to_collector, clock.clone(), metrics.trace.clone()));
         let tracing = tracing.transpose().map_err(|problem| StartError::Tracing(problem.into()))?;
         let (traces, exporter) = tracing.unzip();
-        let (signing, counting) = (key.clone(), Arc::clone(&metrics));
-        let sts = StsClient::new(settings.sts, to_sts, signing, clock.clone(), counting)
-            .map_err(|problem| StartError::Tls(problem.into()))?;
         let store = Store::open(store, clock.clone(), metrics.store.clone())
             .await
             .map_err(|problem| StartError::Store(problem.into()))
             .map(Arc::new)?;
-        let vendor = Arc::new(Vendor::new(
-            sts,
-            Arc::clone(&store),
-            settings.vend,
-            metrics.vend.clone(),
-            clock.clone(),
-        ));
+        let own = UpstreamSettings {
+            sts: settings.sts,
+            identity: settings.identity,
+            vend: settings.vend,
+            accounts: settings.accounts,
+        };
+        let upstreams = Upstreams::new(own, settings.upstreams);
+        let budgets =
+            Budgets::new(Arc::clone(&store), upstreams.are_several(), metrics.vend.clone());
+        let budgets = Arc::new(budgets);
+        let upstreams = identities.zip(upstreams).try_map(|name, (identity, settings)| {
+            Upstream::new(name, settings, identity, &to_sts, &budgets, &metrics, &clock)
+        })?;
+        let vendors = upstreams.map_ref(Upstream::vendor);
+        let vendors = Arc::new(Vendors::new(vendors, metrics.vend.clone()));
         let public = bind("server.listen", settings.listen, settings.listen_backlog)?;
         let listener =
             PublicUrl::of_listener(public.local_addr().expect("a bound listener has an address"));
@@ -162,7 +167,7 @@ impl App {
         };
         let api = Arc::new(Api {
             rules: ArcSwap::from_pointee(rules),
-            vendor: Arc::clone(&vendor),
+            vendors: Arc::clone(&vendors),
             metrics: Arc::clone(&metrics),
             audit: audit.clone(),
             traces: traces.unwrap_or_default(),
@@ -171,16 +176,13 @@ impl App {
         metrics.config.active_config(&settings.hash, clock.now());
         let active_config = Arc::new(ActiveConfig::new(settings.hash, clock.clone()));
         let ready = CancellationToken::new();
-        let (candidates, candidate) =
-            tokio::sync::watch::channel(Candidate { key, accounts: settings.accounts });
-        let source = renewed.as_ref().map_or("access-key", RenewedIdentity::name);
-        let identity_renewer = renewed.map(|identity| {
-            let (vendor, candidates) = (Arc::clone(&vendor), candidates.clone());
-            IdentityRenewer::new(identity, vendor, candidates, Arc::clone(&metrics), clock.clone())
-        });
-        let identity_renewer = identity_renewer
-            .transpose()
-            .map_err(|problem| StartError::IdentityTls(problem.into()))?;
+        let key_verifiers = upstreams
+            .values()
+            .map(|upstream| upstream.verifier(&vendors, &metrics, &audit, &clock, &ready))
+            .collect();
+        let candidates = upstreams.map_ref(|upstream| upstream.candidates.clone());
+        let identity_renewers =
+            upstreams.into_values().filter_map(|(_, upstream)| upstream.renewer).collect();
         let (reloads, requests) = reload::requests();
         let tls = tls.map(|identity| Tls::new(identity, metrics.connections.transport.clone()));
         Ok(Self {
@@ -194,7 +196,6 @@ impl App {
                 active_config: Arc::clone(&active_config),
                 tls: tls.clone(),
                 candidates,
-                reads_access_key: identity_renewer.is_none(),
                 source: settings.source,
                 restart_only: settings.restart_only,
                 watch: Watch::new(settings.files, settings.watch_interval),
@@ -203,19 +204,11 @@ impl App {
                 reads: FileReads::default(),
             },
             reloads,
-            key_verifier: KeyVerifier {
-                vendor: Arc::clone(&vendor),
-                candidates: candidate,
-                source,
-                metrics,
-                audit: audit.clone(),
-                clock,
-                ready: ready.clone(),
-            },
-            identity_renewer,
+            key_verifiers,
+            identity_renewers,
             api,
             exporter,
-            readiness: Arc::new(Readiness::new(vendor, audit)),
+            readiness: Arc::new(Readiness::new(vendors, audit)),
             active_config,
             server: ServerSettings {
                 max_connections: server::affordable_connections(settings.server.max_connections),
@@ -299,8 +292,8 @@ impl App {
             lame_duck,
             prompt,
             reloader,
-            key_verifier,
-            identity_renewer,
+            key_verifiers,
+            identity_renewers,
             exporter,
             ready,
             ..
@@ -346,13 +339,14 @@ impl App {
         let stop_exporter = CancellationToken::new();
         let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(stop_exporter.clone())));
         let reloader = tokio::spawn(reloader.run());
-        let renewer = identity_renewer.map(|renewer| tokio::spawn(renewer.run()));
-        let unfit = stop.run_until_cancelled(key_verifier.run()).await;
+        let renewers: Vec<_> =
+            identity_renewers.into_iter().map(|renewer| tokio::spawn(renewer.run())).collect();
+        // Each ends only if its first key must not be used.
+        let verifiers = try_join_all(key_verifiers.into_iter().map(KeyVerifier::run));
+        let unfit = stop.run_until_cancelled(verifiers).await;
         reloader.abort();
-        if let Some(renewer) = renewer {
-            renewer.abort();
-        }
-        let verified = unfit.unwrap_or(Ok(()));
+        renewers.iter().for_each(tokio::task::JoinHandle::abort);
+        let verified = unfit.unwrap_or(Ok(Vec::new()));
         if verified.is_ok() {
             tracing::info!("stopping; /readyz answers 503, requests in progress are completed");
         }

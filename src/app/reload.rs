@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_blocking;
 
 use super::access_key::Candidate;
 use super::grant_changes::GrantChange;
 use super::rules::{holders, rules};
+use super::upstream::Candidates;
 use super::watch::Watch;
 use crate::config::{FileReads, Problem, Problems, RestartOnly, Secrets, Settings, Source};
 use crate::grant::{Entitlement, Grants};
@@ -18,7 +19,7 @@ use crate::store::Store;
 use crate::telemetry::{LogFilter, Reload, with_causes};
 use crate::upstream::UpstreamIdentity;
 use crate::vend::GrantHolders;
-use appserver_domain::GrantName;
+use appserver_domain::{GrantName, UpstreamName, Upstreams};
 
 /// A handle that makes a running server reload its configuration.
 #[derive(Clone, Debug)]
@@ -46,9 +47,7 @@ pub(super) struct Reloader {
     pub(super) active_config: Arc<ActiveConfig>,
     /// The certificate for new connections.
     pub(super) tls: Option<Tls>,
-    pub(super) candidates: watch::Sender<Candidate>,
-    /// Whether the credentials that sign are an AccessKey of the configuration.
-    pub(super) reads_access_key: bool,
+    pub(super) candidates: Upstreams<Candidates>,
     pub(super) source: Source,
     /// The settings that only a restart changes.
     pub(super) restart_only: RestartOnly,
@@ -64,7 +63,7 @@ struct Next {
     rules: Rules,
     holders: GrantHolders,
     /// Without a key where the present one stays.
-    candidate: Candidate,
+    candidates: Vec<(UpstreamName, Candidate)>,
     tls: Option<TlsIdentity>,
     log_filter: String,
     hash: String,
@@ -149,19 +148,9 @@ impl Reloader {
         let secrets = secrets.expect("they are read if the settings are")?;
         let certificate = secrets.warning(self.api.clock.now());
         // Those that are left out are read to find their problems; only a restart applies them.
-        let Secrets { identity, tickets, tls, egress: _, store: _, tracing: _ } = secrets;
+        let Secrets { identities, tickets, tls, egress: _, store: _, tracing: _ } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
-        // A change of the source needs a restart; until then the first source's credentials sign.
-        let key = match identity {
-            UpstreamIdentity::AccessKey(key) if self.reads_access_key => Some(key),
-            UpstreamIdentity::AccessKey(_) | UpstreamIdentity::Renewed(_) => None,
-        };
-        let is_present = key.is_none() || self.candidates.borrow().key == key;
-        if is_present {
-            let admitted = self.api.vendor.admits(&settings.accounts);
-            admitted.map_err(|refused| Problems::one("roles", refused))?;
-        }
-        let candidate = Candidate { key, accounts: settings.accounts.clone() };
+        let candidates = self.next_candidates(&settings, identities)?;
         let Settings { mut warnings, log_filter, hash, restart_only, rules: settings, .. } =
             settings;
         warnings.extend(certificate);
@@ -180,7 +169,7 @@ impl Reloader {
         Ok(Next {
             rules,
             holders,
-            candidate,
+            candidates,
             tls,
             log_filter,
             hash,
@@ -195,7 +184,7 @@ impl Reloader {
         let Next {
             rules,
             holders,
-            candidate,
+            candidates,
             tls,
             log_filter,
             hash,
@@ -227,12 +216,61 @@ impl Reloader {
         self.report(&grant_changes);
         self.api.rules.store(Arc::new(rules));
         // After the rules: tokens that requests of the old rules still obtain are not cached.
-        self.api.vendor.retain_holders(holders);
-        self.candidates.send_if_modified(|present| {
+        self.api.vendors.retain_holders(&holders);
+        for (upstream, candidate) in candidates {
+            self.propose(&upstream, candidate);
+        }
+        tracing::info!(config.hash = hash, "configuration reloaded and active");
+        self.active_config.replace(hash.clone());
+        metrics.active_config(&hash, self.active_config.since());
+    }
+
+    /// The credentials of the upstreams that run. Fails if the present ones may not assume the new roles, or if a grant needs an
+    /// upstream that does not run.
+    fn next_candidates(
+        &self,
+        settings: &Settings,
+        identities: Upstreams<UpstreamIdentity>,
+    ) -> Result<Vec<(UpstreamName, Candidate)>, Problems> {
+        let grants = &settings.rules.grants.entitlements;
+        let absent = grants.values().find(|grant| self.candidates.get(&grant.upstream).is_none());
+        if let Some(Entitlement { name, upstream, .. }) = absent {
+            return Err(Problems::one(
+                format!("grants.{name}.role"),
+                format!(
+                    "its role names the upstream `{upstream}`, which the running server does not have: restart it, as new \
+                     upstreams need"
+                ),
+            ));
+        }
+        let mut candidates = Vec::new();
+        for (upstream, identity) in identities.into_values() {
+            let Some(running) = self.candidates.get(&upstream) else { continue };
+            // A change of the source needs a restart; until then the first source's credentials sign.
+            let key = match identity {
+                UpstreamIdentity::AccessKey(key) if running.reads_access_key => Some(key),
+                UpstreamIdentity::AccessKey(_) | UpstreamIdentity::Renewed(_) => None,
+            };
+            let accounts = settings.accounts_of(&upstream);
+            let is_present = key.is_none() || running.sender.borrow().key == key;
+            if is_present && let Some(vendor) = self.api.vendors.get(&upstream) {
+                let admitted = vendor.admits(&accounts);
+                admitted.map_err(|refused| Problems::one("roles", refused))?;
+            }
+            candidates.push((upstream, Candidate { key, accounts }));
+        }
+        Ok(candidates)
+    }
+
+    /// Hands new credentials of the upstream to their verifier.
+    fn propose(&self, upstream: &UpstreamName, candidate: Candidate) {
+        let Some(Candidates { sender, .. }) = self.candidates.get(upstream) else { return };
+        sender.send_if_modified(|present| {
             let new_key = candidate.key.filter(|key| present.key.as_ref() != Some(key));
             if let Some(key) = &new_key {
-                metrics.key_unverified.set(1);
+                self.api.metrics.config.key_unverified(upstream).set(1);
                 tracing::info!(
+                    upstream.name = upstream.of_table(),
                     access_key.id = key.id().as_str(),
                     "new AccessKey configured; signing with the previous one until STS has verified it"
                 );
@@ -244,9 +282,6 @@ impl Reloader {
             }
             differs
         });
-        tracing::info!(config.hash = hash, "configuration reloaded and active");
-        self.active_config.replace(hash.clone());
-        metrics.active_config(&hash, self.active_config.since());
     }
 
     /// Logs and audits what changed about the grants.

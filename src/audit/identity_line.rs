@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use super::grant_line::millis;
+use appserver_domain::UpstreamName;
 use appserver_domain::clock::Stamp;
 
 /// Which temporary credentials sign from now on, and where they come from.
@@ -15,7 +16,10 @@ pub(crate) struct IdentityRecord<'a> {
     event: &'static str,
     decision: &'static str,
     code: &'static str,
-    /// `sts.identity.source`.
+    /// The upstream that they are for; `[sts]` itself has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upstream: Option<&'a str>,
+    /// The `source` of its identity.
     source: &'static str,
     /// Their id and their owner, as ActionTrail has them.
     access_key_id: &'a str,
@@ -26,6 +30,7 @@ pub(crate) struct IdentityRecord<'a> {
 impl<'a> IdentityRecord<'a> {
     pub(crate) fn new(
         time: DateTime<Utc>,
+        upstream: &'a UpstreamName,
         source: &'static str,
         access_key_id: &'a str,
         owner: &'a str,
@@ -33,7 +38,8 @@ impl<'a> IdentityRecord<'a> {
     ) -> Self {
         let (event, decision, code) = ("Identity", "Signing", "Success");
         let expiration = Stamp::of(expiration).as_str().to_owned();
-        Self { time, event, decision, code, source, access_key_id, owner, expiration }
+        let upstream = upstream.of_table();
+        Self { time, event, decision, code, upstream, source, access_key_id, owner, expiration }
     }
 
     /// The complete line; `tail` ends it.
@@ -54,7 +60,8 @@ mod tests {
         let time = "2016-01-13T14:02:37.5Z".parse().unwrap();
         let end = "2016-01-13T15:02:37Z".parse().unwrap();
         let owner = "acs:ram::11223344:role/appserver/appserver";
-        let line = IdentityRecord::new(time, "oidc", "STS.1", owner, end).line("}\n");
+        let line = IdentityRecord::new(time, &UpstreamName::default(), "oidc", "STS.1", owner, end)
+            .line("}\n");
         insta::assert_snapshot!(line, @r#"{"Time":"2016-01-13T14:02:37.500Z","Event":"Identity","Decision":"Signing","Code":"Success","Source":"oidc","AccessKeyId":"STS.1","Owner":"acs:ram::11223344:role/appserver/appserver","Expiration":"2016-01-13T15:02:37Z"}"#);
     }
 }

@@ -118,7 +118,7 @@ impl Steps {
             Issuers::new(issuers, None, &Egress::default(), &Clock::system(), &metrics.issuers);
         let issuers = issuers.expect("the demo's issuer needs no TLS");
         let vendor =
-            Vendor::new(Constant, Arc::new(Store::Memory), vend, metrics.vend, Clock::system());
+            Vendor::only(Constant, Arc::new(Store::Memory), vend, &metrics.vend, Clock::system());
         let identity = CallerIdentity {
             kind: IdentityKind::RamUser,
             account: "11223344".parse().expect("it is an account"),

@@ -39,13 +39,13 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
     let secrets = settings.read_secrets()?;
     let mut warnings = settings.rollout_warnings(SecretsToo::Yes);
     warnings.extend(secrets.warning(Clock::system().now()));
-    let Secrets { identity, egress, store, .. } = secrets;
+    let Secrets { identities, egress, store, .. } = secrets;
     let (mut findings, mut printed) = (Vec::new(), Ok(()));
     let colours = std::io::stdout().is_terminal();
     block_on(async {
         let deadline = Instant::now() + Duration::from_secs(args.timeout);
         let clock = Clock::system();
-        let input = Input { settings, warnings, identity, egress, store, clock, deadline };
+        let input = Input { settings, warnings, identities, egress, store, clock, deadline };
         let report = |finding: Finding| {
             if !args.json && printed.is_ok() {
                 printed = print(&finding, colours);
@@ -75,7 +75,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> Result<(), Failure> {
 }
 
 fn print(finding: &Finding, colours: bool) -> Result<(), Failure> {
-    let Finding { check, outcome, subject, message, fix } = finding;
+    let Finding { check, outcome, upstream, subject, message, fix } = finding;
     let (word, colour) = match outcome {
         Outcome::Ok => ("ok", "\u{1b}[32m"),
         Outcome::Warning => ("warning", "\u{1b}[33m"),
@@ -83,8 +83,10 @@ fn print(finding: &Finding, colours: bool) -> Result<(), Failure> {
         Outcome::Skipped => ("skipped", "\u{1b}[2m"),
     };
     let (colour, plain) = if colours { (colour, "\u{1b}[0m") } else { ("", "") };
+    let upstream =
+        upstream.as_ref().map_or_else(String::new, |name| format!(" of the upstream `{name}`"));
     let subject = subject.as_ref().map_or_else(String::new, |subject| format!(" {subject}"));
-    say(format_args!("{colour}{word:7}{plain}  {check}{subject}: {message}"))?;
+    say(format_args!("{colour}{word:7}{plain}  {check}{upstream}{subject}: {message}"))?;
     match fix {
         Some(fix) => say(format_args!("         fix: {fix}")),
         None => Ok(()),

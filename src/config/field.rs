@@ -42,6 +42,20 @@ impl<T> Field<T> {
         }
     }
 
+    /// Itself, or the other's value where no layer sets it. An invalid value of the other has the other's problem.
+    pub(crate) fn or(self, other: &Self) -> Self
+    where
+        T: Clone,
+    {
+        match (&self.value, &other.value) {
+            (FieldValue::Absent, FieldValue::Given(value)) => {
+                Self { path: self.path, value: FieldValue::Given(value.clone()) }
+            }
+            (FieldValue::Absent, FieldValue::Invalid(_)) => other.clone(),
+            _ => self,
+        }
+    }
+
     pub(crate) fn is_absent(&self) -> bool {
         matches!(self.value, FieldValue::Absent)
     }

@@ -36,6 +36,7 @@ pub(crate) use restart::RestartOnly;
 pub(crate) use secret_reads::SecretsToo;
 pub(crate) use sections::identity::{IdentitySource, OidcSource};
 pub use sections::log::LogFormat;
+pub(crate) use sections::upstreams::UpstreamSettings;
 pub use settings::Settings;
 pub(crate) use settings::{RuleSettings, Secrets};
 pub(crate) use source::Source;

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use super::field::{Clearable, Field, FieldValue, List};
 use crate::telemetry::with_causes;
+use appserver_domain::UpstreamName;
 
 /// One problem, at one key.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,6 +88,18 @@ impl Problems {
             let is_in_a_gap = gaps.tables.iter().any(|table| is_below(&problem.path, table));
             !of_absence || !(gaps.of_files || is_in_a_gap)
         });
+    }
+
+    /// The same problems, found in the identity of this upstream instead of in that of `[sts]`.
+    pub(super) fn of_upstream(mut self, upstream: &UpstreamName) -> Self {
+        let (of_sts, own) = ("sts.identity", format!("{}.identity", upstream.path()));
+        for Found { problem: Problem { path, message }, .. } in &mut self.0 {
+            if let Some(below) = path.strip_prefix(of_sts) {
+                *path = format!("{own}{below}");
+            }
+            *message = message.replace(of_sts, &own);
+        }
+        self
     }
 
     /// Drops all but the first of equal problems.

@@ -14,6 +14,7 @@ use super::restart::RestartOnly;
 use super::secret_reads::{SecretReads, SecretsToo};
 use super::sections::identity::IdentitySource;
 use super::sections::tracing::TracingSource;
+use super::sections::upstreams::NamedUpstreams;
 use super::sections::{
     RawSettings, admin, audit, clients, egress, grants, issuers, limits, log, reload, roles,
     server, store, sts, tickets, tls, tracing, vend,
@@ -22,7 +23,7 @@ use super::settings::{RuleSettings, Settings};
 use super::shared_subjects::{self, Users};
 use super::source::Source;
 use super::{unknown_keys, warnings};
-use appserver_domain::ClientId;
+use appserver_domain::{ClientId, UpstreamName};
 
 pub(super) fn resolve(
     merged: Merged,
@@ -74,6 +75,14 @@ pub(super) fn resolve(
     let identity = raw.sts.identity.clone();
     let identity =
         IdentitySource::resolve(identity, &environment, mode, &mut problems, &mut secret_reads);
+    let upstreams = NamedUpstreams::resolve(
+        &mut raw.sts,
+        &raw.vend,
+        &environment,
+        mode,
+        &mut problems,
+        &mut secret_reads,
+    );
     let sts = sts::resolve(raw.sts, &mut problems);
     let max_attempts = sts.as_ref().map(|sts| sts.max_attempts);
     let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
@@ -81,9 +90,8 @@ pub(super) fn resolve(
     let tickets = tickets::resolve(raw.tickets, public_url, mode, &mut problems, &mut secret_reads);
     let role_names = raw.roles.keys().cloned().collect();
     let roles = roles::resolve(raw.roles, &mut problems);
-    let accounts =
-        roles.values().filter(|role| !role.cross_account).map(|role| role.arn.account().clone());
-    let accounts = accounts.collect();
+    upstreams.check_roles(&roles, &mut problems);
+    let accounts = roles::accounts_of(&UpstreamName::default(), &roles);
     let mut entitlements =
         grants::entitlements(raw.grants, (&roles, &role_names), &json, &mut hash, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.warnings);
@@ -121,12 +129,14 @@ pub(super) fn resolve(
         warnings.extend(of_callers);
         warnings.extend(repeated_grants);
         warnings.extend(warnings::unused_roles(&json));
+        warnings.extend(upstreams.unused(&roles));
         warnings.extend(warnings::unread_variables(&environment));
-        warnings.extend(warnings::unknown_region(&json));
+        warnings.extend(warnings::unknown_regions(&json));
         let (server, log, sts) = (server?, log?, sts?);
         let placeholders = warnings::placeholders(&json, sts.endpoints.any_remote());
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));
+        let named_upstreams = upstreams.settings(&vend, &roles);
         Some(Settings {
             listen: listen?,
             admin_listen: admin_listen?,
@@ -158,6 +168,7 @@ pub(super) fn resolve(
                 request_timeout,
             },
             accounts,
+            upstreams: named_upstreams,
             watch_interval: watch_interval?,
             hash: hex::encode(hash.finalize()),
             source,
@@ -165,6 +176,8 @@ pub(super) fn resolve(
             restart_only: RestartOnly::of(&json),
         })
     })();
+    // Upstreams inherit values of other tables, and their problems.
+    problems.drop_repeated();
     problems.drop_consequences(&gaps);
     problems.into_result(resolved)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Tables and keys that a reload changes. All others are read only at the start.
+/// Tables and keys that a reload changes; `*` is a name that the operator chooses. All others are read only at the start.
 const RELOADED: &[&str] = &[
     "clients",
     "auth_failure_limit",
@@ -20,6 +20,7 @@ const RELOADED: &[&str] = &[
     "server.tls",
     "server.trusted_proxies",
     "sts.identity.access_key",
+    "sts.upstreams.*.identity.access_key",
     "tickets",
 ];
 
@@ -45,7 +46,7 @@ impl RestartOnly {
 }
 
 fn collect(value: &Value, path: String, restart_only: &mut BTreeMap<String, Value>) {
-    if RELOADED.contains(&path.as_str()) {
+    if RELOADED.iter().any(|reloaded| is_path(reloaded, &path)) {
         return;
     }
     match value {
@@ -61,6 +62,12 @@ fn collect(value: &Value, path: String, restart_only: &mut BTreeMap<String, Valu
     }
 }
 
+fn is_path(pattern: &str, path: &str) -> bool {
+    let (names, own) = (pattern.split('.'), path.split('.'));
+    names.clone().count() == own.clone().count()
+        && names.zip(own).all(|(name, own)| name == "*" || name == own)
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -73,13 +80,15 @@ mod tests {
             "server": {"listen": "127.0.0.1:8080", "request_timeout_ms": 1},
             "store": {"kind": "memory"},
             "clients": {"client-001": {"enabled": true}},
+            "sts": {"upstreams": {"eu": {"region": "eu-central-1", "identity": {"access_key": {"id_file": "1"}}}}},
         });
         let after = json!({
             "server": {"listen": "127.0.0.1:8081", "request_timeout_ms": 2},
             "store": {"kind": "memory", "redis": {"url": "redis://127.0.0.1"}},
             "clients": {"client-001": {"enabled": false}},
+            "sts": {"upstreams": {"eu": {"region": "eu-west-1", "identity": {"access_key": {"id_file": "2"}}}}},
         });
         let differing = RestartOnly::of(&before).differing(&RestartOnly::of(&after)).join(" ");
-        assert_eq!(differing, "server.listen store.redis.url");
+        assert_eq!(differing, "server.listen store.redis.url sts.upstreams.eu.region");
     }
 }

@@ -1,6 +1,6 @@
 //! A resolved configuration: every value in it is valid.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::sections::store::StoreSource;
 use super::sections::tickets::TicketSource;
 use super::sections::tls::{TlsSource, certificate_problem};
 use super::sections::tracing::TracingSource;
+use super::sections::upstreams::UpstreamSettings;
 use super::source::Source;
 use super::warnings;
 use crate::audit::{AuditSettings, FileSettings, SinkSettings};
@@ -34,7 +35,7 @@ use crate::sts::StsSettings;
 use crate::telemetry::TraceSettings;
 use crate::upstream::UpstreamIdentity;
 use crate::vend::VendSettings;
-use appserver_domain::{AccountId, ClientId};
+use appserver_domain::{AccountId, ClientId, UpstreamName, Upstreams};
 
 /// What [`crate::app`] builds the server from.
 #[derive(Debug)]
@@ -72,6 +73,8 @@ pub struct Settings {
     pub(crate) rules: RuleSettings,
     /// The accounts of the roles without `cross_account`, which must be the AccessKey's own.
     pub(crate) accounts: Vec<AccountId>,
+    /// Those of `[sts.upstreams]`, each with its part of the above.
+    pub(crate) upstreams: BTreeMap<UpstreamName, UpstreamSettings>,
     /// How often the files are compared, if they are.
     pub(crate) watch_interval: Option<Duration>,
     /// SHA-256 of the merged configuration, policies included.
@@ -81,6 +84,17 @@ pub struct Settings {
     /// The files that it was read from.
     pub(crate) files: Files,
     pub(crate) restart_only: RestartOnly,
+}
+
+/// Why no upstream was selected.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UpstreamNotChosen {
+    #[error(
+        "the configuration has several upstreams, each with an identity of its own: name one with --upstream: {0}"
+    )]
+    Several(String),
+    #[error("there is no upstream `{0}`; --upstream is one of {1}")]
+    Unknown(UpstreamName, String),
 }
 
 /// The rules that decide requests. A reload replaces them as a whole.
@@ -101,7 +115,7 @@ pub(crate) struct RuleSettings {
 /// The contents of the files that the configuration names.
 #[derive(Debug)]
 pub(crate) struct Secrets {
-    pub(crate) identity: UpstreamIdentity,
+    pub(crate) identities: Upstreams<UpstreamIdentity>,
     pub(crate) egress: EgressByTarget,
     pub(crate) store: StoreSettings,
     /// `None` where there are no tickets.
@@ -120,10 +134,55 @@ impl Secrets {
 }
 
 impl Settings {
+    /// The settings of one upstream alone: its STS and identity, and the grants whose roles it assumes.
+    pub(crate) fn of_upstream(
+        mut self,
+        name: Option<&UpstreamName>,
+    ) -> Result<Self, UpstreamNotChosen> {
+        let known = || {
+            let named = self.upstreams.keys().map(|name| format!("`{name}`"));
+            named.fold(format!("`{}`", UpstreamName::default()), |names, name| {
+                format!("{names}, {name}")
+            })
+        };
+        let name = match name {
+            Some(name) => name.clone(),
+            None if self.upstreams.is_empty() => UpstreamName::default(),
+            None => return Err(UpstreamNotChosen::Several(known())),
+        };
+        if !name.is_default() && !self.upstreams.contains_key(&name) {
+            return Err(UpstreamNotChosen::Unknown(name, known()));
+        }
+        if let Some(UpstreamSettings { sts, identity, vend, accounts }) =
+            self.upstreams.remove(&name)
+        {
+            (self.sts, self.identity, self.vend, self.accounts) = (sts, identity, vend, accounts);
+        }
+        self.upstreams.clear();
+        self.rules.grants.entitlements.retain(|_, grant| grant.upstream == name);
+        Ok(self)
+    }
+
+    /// The accounts that the credentials of this upstream must belong to.
+    pub(crate) fn accounts_of(&self, upstream: &UpstreamName) -> Vec<AccountId> {
+        if upstream.is_default() {
+            return self.accounts.clone();
+        }
+        self.upstreams.get(upstream).map(|own| own.accounts.clone()).unwrap_or_default()
+    }
+
     /// Reads the secrets, or lists all problems.
     pub(crate) fn read_secrets(&self) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let identity = problems.gather(self.identity.read());
+        let named: Vec<_> = self
+            .upstreams
+            .iter()
+            .filter_map(|(name, UpstreamSettings { identity, .. })| {
+                let read = identity.read().map_err(|found| found.of_upstream(name));
+                Some((name.clone(), problems.gather(read)?))
+            })
+            .collect();
         let egress = problems.gather(self.egress.read());
         let store = problems.gather(self.store.read());
         let tickets = problems.gather(self.tickets.read());
@@ -132,7 +191,9 @@ impl Settings {
         let secrets = (|| {
             let (identity, egress, store) = (identity?, egress?, store?);
             let (tickets, tls, tracing) = (tickets?, tls?, tracing?);
-            Some(Secrets { identity, egress, store, tickets, tls, tracing })
+            // One that is missing has a problem.
+            let identities = Upstreams::new(identity, named);
+            Some(Secrets { identities, egress, store, tickets, tls, tracing })
         })();
         problems.into_result(secrets)
     }

@@ -66,6 +66,7 @@ mod tests {
 
     use super::*;
     use crate::telemetry::{Lookup, StsCall};
+    use appserver_domain::UpstreamName;
 
     #[test]
     fn the_counters_of_all_servers_are_read_from_their_metrics() {
@@ -78,7 +79,10 @@ mod tests {
             }
             metrics.vend.coalesced();
             for action in ["AssumeRole", "GetCallerIdentity"] {
-                metrics.sts_call(&StsCall { action, outcome: "success" }, Duration::ZERO);
+                metrics.sts_call(
+                    &StsCall::new(action, "success", &UpstreamName::default()),
+                    Duration::ZERO,
+                );
             }
             Arc::new(metrics)
         };

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use appserver_domain::UpstreamName;
+
 /// One line of the result.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
@@ -9,6 +11,9 @@ pub(crate) struct Finding {
     /// The check, of a closed set: `endpoint`, `role` and so on.
     pub(crate) check: &'static str,
     pub(crate) outcome: Outcome,
+    /// The upstream that it is about; `[sts]` itself has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) upstream: Option<String>,
     /// The tested item, if a check has several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) subject: Option<String>,
@@ -55,11 +60,15 @@ impl Finding {
         Self { subject: Some(subject.into()), ..self }
     }
 
+    pub(super) fn of_upstream(self, upstream: &UpstreamName) -> Self {
+        Self { upstream: upstream.of_table().map(str::to_owned), ..self }
+    }
+
     pub(super) fn fix(self, fix: impl Into<String>) -> Self {
         Self { fix: Some(fix.into()), ..self }
     }
 
     fn new(check: &'static str, outcome: Outcome, message: String) -> Self {
-        Self { check, outcome, subject: None, message, fix: None }
+        Self { check, outcome, upstream: None, subject: None, message, fix: None }
     }
 }

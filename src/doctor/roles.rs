@@ -15,7 +15,9 @@ use super::sts_errors;
 use crate::auth::Caller;
 use crate::grant::{Durations, Entitlement, Grant, Grants, TokenParams};
 use crate::sts::{AssumeRole, CallerIdentity, Reason, RoleSession, StsClient, StsError, retrying};
-use appserver_domain::{AccountId, ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration};
+use appserver_domain::{
+    AccountId, ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration, UpstreamName,
+};
 use appserver_policy::{Breadth, GrantTemplate, GrantTexts, ValueRules};
 
 const CHECK: &str = "role";
@@ -35,10 +37,14 @@ struct GrantGroup<'a> {
     grants: Vec<&'a str>,
 }
 
+/// The grants of one upstream.
+#[derive(Clone, Copy)]
+pub(super) struct GrantsOf<'a>(pub(super) &'a Grants, pub(super) &'a UpstreamName);
+
 pub(super) async fn check(
     sts: &StsClient,
     identity: &CallerIdentity,
-    grants: &Grants,
+    grants: &GrantsOf<'_>,
     attempts: NonZeroU32,
     deadline: Instant,
     report: &mut impl FnMut(Finding),
@@ -60,7 +66,7 @@ pub(super) async fn check(
 }
 
 /// The findings if no identity is known to test them with.
-pub(super) fn skipped(grants: &Grants) -> Vec<Finding> {
+pub(super) fn skipped(grants: &GrantsOf<'_>) -> Vec<Finding> {
     let skipped = |group: GrantGroup<'_>| {
         Finding::skipped(CHECK, "not tested: there is no identity to assume it with")
             .of(group.subject())
@@ -87,13 +93,13 @@ async fn assume(
 }
 
 /// Groups the grants by what decides whether STS allows the call, each with its longest duration.
-fn group(grants: &Grants) -> Vec<GrantGroup<'_>> {
-    let mut entitlements: Vec<&Entitlement> = grants.entitlements.values().collect();
+fn group<'a>(GrantsOf(grants, upstream): &GrantsOf<'a>) -> Vec<GrantGroup<'a>> {
+    let own = |grant: &&Entitlement| grant.upstream == **upstream;
+    let mut entitlements: Vec<&Entitlement> = grants.entitlements.values().filter(own).collect();
     entitlements.sort_by_key(|entitlement| &entitlement.name);
     let mut groups = BTreeMap::new();
     for entitlement in entitlements {
-        let Entitlement { name, role, template, durations, external_id, fingerprint: _ } =
-            entitlement;
+        let Entitlement { name, role, template, durations, external_id, .. } = entitlement;
         let sets_source_identity = template.sets_source_identity();
         let probe = Probe {
             role,
@@ -203,6 +209,7 @@ fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> RoleSession {
     let entitlement = Entitlement {
         name: NAME.parse().expect("it is a grant's name"),
         role: probe.role.clone(),
+        upstream: UpstreamName::default(),
         template: GrantTemplate::parse(texts, rules).expect("the texts are sound"),
         durations: Durations::new(only, only, only).expect("they are in order"),
         external_id: probe.external_id.cloned(),

@@ -14,7 +14,7 @@ use crate::limit::{Failures, Limits};
 use crate::server::TrustedProxies;
 use crate::sts::StsClient;
 use crate::telemetry::{Metrics, Traces};
-use crate::vend::Vendor;
+use crate::vend::Vendors;
 use appserver_domain::clock::Clock;
 
 /// The state of the handlers of the public listener.
@@ -22,7 +22,7 @@ use appserver_domain::clock::Clock;
 pub(crate) struct Api {
     /// Replaced as a whole by a reload; each request keeps those that it began with.
     pub(crate) rules: ArcSwap<Rules>,
-    pub(crate) vendor: Arc<Vendor<StsClient>>,
+    pub(crate) vendors: Arc<Vendors<StsClient>>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) audit: Audit,
     pub(crate) traces: Traces,

@@ -21,7 +21,7 @@ pub(crate) use self::redis::{CallResult, Redis};
 pub(crate) use budget::{BudgetTerms, Reservation};
 pub(crate) use check::RedisCheck;
 pub(crate) use lease::Lease;
-pub(crate) use name::KeyPrefix;
+pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use sha2::Sha256;
 
 use crate::seal::SealKey;
-use appserver_domain::text_type;
+use appserver_domain::{AccountId, text_type};
 
 /// The start of every key in Redis. Replicas with the same prefix share tokens and the budget.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -33,6 +33,13 @@ pub(crate) struct Name {
     pub(super) limit: String,
 }
 
+/// The Redis keys of a budget of calls. One script uses both, so they share a slot.
+#[derive(Debug)]
+pub(super) struct BudgetName {
+    pub(super) level: String,
+    pub(super) waiting: String,
+}
+
 /// Derives Redis keys from what they belong to.
 pub(super) struct Names {
     prefix: KeyPrefix,
@@ -50,14 +57,7 @@ impl Names {
 
     /// The Redis keys of the session, client or user that these parts identify.
     pub(super) fn of(&self, parts: &[impl AsRef<str>]) -> Name {
-        let mut hash = self.hash.clone();
-        for part in parts.iter().map(AsRef::as_ref) {
-            // With the length in front, different lists of parts are different bytes.
-            hash.update(&(part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        // 128 bits are enough: a search for collisions needs the key.
-        let tag = hex::encode(&hash.finalize().into_bytes()[..16]);
+        let tag = self.tag(parts);
         let name = |kind| format!("{}:{{{tag}}}:{kind}", self.prefix);
         Name {
             token: name("token"),
@@ -65,6 +65,29 @@ impl Names {
             lease: name("lease"),
             limit: name("limit"),
         }
+    }
+
+    fn tag(&self, parts: &[impl AsRef<str>]) -> String {
+        let mut hash = self.hash.clone();
+        for part in parts.iter().map(AsRef::as_ref) {
+            // With the length in front, different lists of parts are different bytes.
+            hash.update(&(part.len() as u64).to_be_bytes());
+            hash.update(part.as_bytes());
+        }
+        // 128 bits are enough: a search for collisions needs the key.
+        hex::encode(&hash.finalize().into_bytes()[..16])
+    }
+
+    /// The Redis keys of the budget of this account; of the only budget where there is one upstream.
+    pub(super) fn budget(&self, account: Option<&AccountId>) -> BudgetName {
+        let name = |kind| match account {
+            None => self.common(kind),
+            Some(account) => {
+                let tag = self.tag(&["budget", account.as_str()]);
+                format!("{}:{{{tag}}}:{kind}", self.prefix)
+            }
+        };
+        BudgetName { level: name("budget"), waiting: name("waiting") }
     }
 
     /// The Redis key of something that belongs to no session, client or user.
@@ -114,5 +137,16 @@ mod tests {
         let distinct: std::collections::BTreeSet<_> = all.iter().collect();
         assert_eq!(distinct.len(), all.len());
         assert_eq!(of(1, &["ab", "c"]), all[0]);
+    }
+
+    #[test]
+    fn accounts_have_budgets_of_their_own_and_their_names_reveal_none() {
+        let accounts = ["11223344", "55667788"].map(|account| account.parse().unwrap());
+        let [one, other] = accounts.map(|account| names(1).budget(Some(&account)));
+        assert_ne!(one.level, other.level);
+        assert!(!one.level.contains("11223344"), "{one:?}");
+        let slot = |name: &str| name.rsplit_once(':').unwrap().0.to_owned();
+        assert_eq!(slot(&one.level), slot(&one.waiting));
+        assert_eq!(names(1).budget(None).level, "app:{common}:budget");
     }
 }

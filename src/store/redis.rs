@@ -24,8 +24,8 @@ use super::settings::RedisSettings;
 use super::shared_state::{LeaseState, Shared, SharedState};
 use crate::seal::Seal;
 use crate::telemetry::{StoreMetrics, StoreOperation};
-use appserver_domain::Credentials;
 use appserver_domain::clock::Clock;
+use appserver_domain::{AccountId, Credentials};
 
 /// A Redis that replicas share.
 #[derive(Debug)]
@@ -248,19 +248,29 @@ impl Redis {
         self.report_replaced(StoreOperation::Complete, foreign.unwrap_or(0));
     }
 
-    /// Reserves calls in the shared budget.
-    pub(crate) async fn reserve(&self, terms: &BudgetTerms, calls: u32) -> Option<Reservation> {
-        self.budget(terms, BudgetAction::Reserve(calls)).await.map(|(_, reservation)| reservation)
+    /// Reserves calls in the shared budget of the account.
+    pub(crate) async fn reserve(
+        &self,
+        account: Option<&AccountId>,
+        terms: &BudgetTerms,
+        calls: u32,
+    ) -> Option<Reservation> {
+        let reserved = self.budget(account, terms, BudgetAction::Reserve(calls)).await;
+        reserved.map(|(_, reservation)| reservation)
     }
 
     /// Takes one call for a refresh ahead of expiry, if the budget's share for refreshes and its level allow it.
-    pub(crate) async fn try_take_for_refresh(&self, terms: &BudgetTerms) -> Option<bool> {
-        self.budget(terms, BudgetAction::TakeForRefresh).await.map(|(done, _)| done)
+    pub(crate) async fn try_take_for_refresh(
+        &self,
+        account: Option<&AccountId>,
+        terms: &BudgetTerms,
+    ) -> Option<bool> {
+        self.budget(account, terms, BudgetAction::TakeForRefresh).await.map(|(done, _)| done)
     }
 
     /// Reduces the shared budget after STS throttled a call.
-    pub(crate) async fn cut(&self, terms: &BudgetTerms) {
-        self.budget(terms, BudgetAction::Cut).await;
+    pub(crate) async fn cut(&self, account: Option<&AccountId>, terms: &BudgetTerms) {
+        self.budget(account, terms, BudgetAction::Cut).await;
     }
 
     /// Takes requests out of the shared limit of the client or user that these parts identify.
@@ -286,12 +296,14 @@ impl Redis {
 
     async fn budget(
         &self,
+        account: Option<&AccountId>,
         terms: &BudgetTerms,
         action: BudgetAction,
     ) -> Option<(bool, Reservation)> {
         let (action, calls) = action.arguments();
-        let mut script = self.scripts.budget.key(self.names.common("budget"));
-        script.key(self.names.common("waiting")).arg(action).arg(calls).arg(&self.replica);
+        let name = self.names.budget(account);
+        let mut script = self.scripts.budget.key(name.level);
+        script.key(name.waiting).arg(action).arg(calls).arg(&self.replica);
         for term in [
             terms.per_second,
             terms.burst,

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use crate::telemetry::{Metrics, Span, SpanKind, StsCall};
+use appserver_domain::UpstreamName;
 
 /// The outcome of an attempt whose caller disconnected before STS answered.
 const ABANDONED: &str = "abandoned";
@@ -17,6 +18,7 @@ pub(super) struct Attempt<'a> {
     number: u32,
     began: Instant,
     outcome: &'static str,
+    upstream: &'a UpstreamName,
     metrics: &'a Metrics,
     /// Its trace span. It is not propagated to STS, which is another organisation's service.
     span: Option<Span>,
@@ -27,10 +29,12 @@ impl<'a> Attempt<'a> {
         action: &'static str,
         endpoint: &'a str,
         number: u32,
+        upstream: &'a UpstreamName,
         metrics: &'a Metrics,
     ) -> Self {
         let span = Span::current().map(|span| span.child(name_of(action), SpanKind::Client));
-        Self { action, endpoint, number, began: Instant::now(), outcome: ABANDONED, metrics, span }
+        let (began, outcome) = (Instant::now(), ABANDONED);
+        Self { action, endpoint, number, began, outcome, upstream, metrics, span }
     }
 
     /// Ends it with an outcome of a closed set, which is a metric label.
@@ -63,7 +67,7 @@ fn name_of(action: &'static str) -> &'static str {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        let call = StsCall { action: self.action, outcome: self.outcome };
+        let call = StsCall::new(self.action, self.outcome, self.upstream);
         self.metrics.sts_call(&call, self.began.elapsed());
         if let Some(span) = &self.span {
             self.record(span);

@@ -27,7 +27,7 @@ use super::sts_clock::{self, ImplausibleTime, StsClock};
 use crate::outbound::{self, BodyError, Egress};
 use crate::telemetry::{Metrics, causes, current_trace_id};
 use appserver_domain::clock::{Clock, Moment};
-use appserver_domain::{Credentials, SigningCredentials};
+use appserver_domain::{Credentials, SigningCredentials, UpstreamName};
 
 /// The longest response body that is read. STS's have one or two kilobytes; tokens have no documented limit.
 const LONGEST_ANSWER: usize = 64 * 1024;
@@ -38,6 +38,8 @@ const LAST_USE: Duration = Duration::from_secs(10);
 /// The settings of the STS client.
 #[derive(Debug)]
 pub(crate) struct StsSettings {
+    /// For metrics and the log.
+    pub(crate) upstream: UpstreamName,
     /// Tried in turn.
     pub(crate) endpoints: Endpoints,
     /// For DNS, connection and TLS of one attempt.
@@ -132,7 +134,8 @@ impl StsClient {
         deadline: Instant,
     ) -> Result<C::Output, StsError> {
         let in_use = self.settings.endpoints.in_use();
-        let measured = Attempt::begin(C::ACTION, in_use.endpoint.host(), number, &self.metrics);
+        let (host, upstream) = (in_use.endpoint.host(), &self.settings.upstream);
+        let measured = Attempt::begin(C::ACTION, host, number, upstream, &self.metrics);
         let until = deadline.min(Instant::now() + self.settings.attempt_timeout);
         let outcome = timeout_at(until, self.attempt(call, key, in_use.endpoint)).await;
         let outcome = outcome.unwrap_or(Err(StsError::TimedOut));
@@ -140,6 +143,7 @@ impl StsClient {
         measured.end(kind);
         outcome.map_err(|error| {
             tracing::warn!(
+                upstream.name = upstream.of_table(),
                 sts.action = C::ACTION,
                 sts.endpoint = in_use.endpoint.host(),
                 sts.attempt = number,
@@ -301,6 +305,7 @@ mod tests {
 
     fn client_of(endpoints: Vec<Endpoint>, clock: Clock) -> StsClient {
         let settings = StsSettings {
+            upstream: UpstreamName::default(),
             endpoints: endpoints.try_into().unwrap(),
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(5),

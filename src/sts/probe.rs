@@ -119,6 +119,7 @@ mod tests {
     async fn probed(url: &str) -> Result<ProbeResult, ProbeError> {
         let endpoint = Endpoint::try_from(url.to_owned()).unwrap();
         let settings = StsSettings {
+            upstream: appserver_domain::UpstreamName::default(),
             endpoints: endpoint.clone().into(),
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(5),

@@ -7,6 +7,9 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::by_upstream::ByUpstream;
+use appserver_domain::UpstreamName;
+
 /// Metrics of the configuration and of the AccessKey.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConfigMetrics {
@@ -18,7 +21,7 @@ pub(crate) struct ConfigMetrics {
     /// 1 if a key was changed that is only read at the start.
     pub(crate) needs_restart: Gauge,
     /// 1 while a new AccessKey waits for STS to verify it; the old one still signs.
-    pub(crate) key_unverified: Gauge,
+    key_unverified: ByUpstream<Gauge>,
 }
 
 /// The outcome of a reload.
@@ -71,6 +74,16 @@ impl ConfigMetrics {
             "Whether a new AccessKey waits for STS to verify it",
             self.key_unverified.clone(),
         );
+    }
+
+    /// 1 while a new AccessKey of this upstream waits for STS to verify it.
+    pub(crate) fn key_unverified(&self, upstream: &UpstreamName) -> Gauge {
+        self.key_unverified.of(upstream)
+    }
+
+    /// Whether a new AccessKey of any upstream waits for STS to verify it.
+    pub(crate) fn is_a_key_unverified(&self) -> bool {
+        self.key_unverified.all().iter().any(|gauge| gauge.get() != 0)
     }
 
     /// A configuration became active.

@@ -7,12 +7,16 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::by_upstream::UpstreamLabel;
+use appserver_domain::UpstreamName;
+
 /// Metrics of the credentials that sign, and of their renewal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct IdentityMetrics {
     /// Without a value where they do not expire.
     expiry: Family<SourceLabels, Gauge>,
     renewals: Family<RenewalLabels, Counter>,
+    upstream: UpstreamLabel,
 }
 
 /// The outcome of one request to the source.
@@ -27,11 +31,15 @@ pub(crate) enum IdentityRenewal {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct SourceLabels {
     source: &'static str,
+    #[prometheus(flatten)]
+    upstream: UpstreamLabel,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct RenewalLabels {
     outcome: &'static str,
+    #[prometheus(flatten)]
+    upstream: UpstreamLabel,
 }
 
 impl IdentityRenewal {
@@ -48,10 +56,7 @@ impl IdentityRenewal {
 
 impl IdentityMetrics {
     pub(super) fn register(&self, registry: &mut Registry) {
-        // Created at zero: an alert on the first failure needs the zero before it.
-        for outcome in IdentityRenewal::ALL.map(IdentityRenewal::label) {
-            drop(self.renewals.get_or_create(&RenewalLabels { outcome }));
-        }
+        self.create_series();
         registry.register_with_unit(
             "upstream_identity_expiry_timestamp",
             "When the credentials that sign expire, since the Unix epoch",
@@ -65,12 +70,29 @@ impl IdentityMetrics {
         );
     }
 
+    /// The same metrics for this upstream.
+    pub(crate) fn of(&self, upstream: &UpstreamName) -> Self {
+        let of_upstream = Self { upstream: UpstreamLabel(upstream.clone()), ..self.clone() };
+        of_upstream.create_series();
+        of_upstream
+    }
+
+    /// Creates them at zero: an alert on the first failure needs the zero before it.
+    fn create_series(&self) {
+        for outcome in IdentityRenewal::ALL.map(IdentityRenewal::label) {
+            let upstream = self.upstream.clone();
+            drop(self.renewals.get_or_create(&RenewalLabels { outcome, upstream }));
+        }
+    }
+
     /// Credentials of this source sign from now on.
     pub(crate) fn signs(&self, source: &'static str, expiration: DateTime<Utc>) {
-        self.expiry.get_or_create(&SourceLabels { source }).set(expiration.timestamp());
+        let upstream = self.upstream.clone();
+        self.expiry.get_or_create(&SourceLabels { source, upstream }).set(expiration.timestamp());
     }
 
     pub(crate) fn renewed(&self, outcome: IdentityRenewal) {
-        self.renewals.get_or_create(&RenewalLabels { outcome: outcome.label() }).inc();
+        let (outcome, upstream) = (outcome.label(), self.upstream.clone());
+        self.renewals.get_or_create(&RenewalLabels { outcome, upstream }).inc();
     }
 }

@@ -9,12 +9,13 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::by_upstream::UpstreamLabel;
 use super::label::Label;
 use super::{
     AuditMetrics, ConfigMetrics, Connections, IdentityMetrics, IssuerMetrics, LogMetrics,
     StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
 };
-use appserver_domain::{ClientId, GrantName};
+use appserver_domain::{ClientId, GrantName, UpstreamName};
 
 /// Bounds of latency histograms, in seconds: from a cached answer to the longest time-out.
 const LATENCY_BOUNDS: [f64; 12] =
@@ -111,6 +112,18 @@ pub(crate) struct StsCall {
     pub(crate) action: &'static str,
     /// `success`, `abandoned` if the caller disconnected, or the kind of error.
     pub(crate) outcome: &'static str,
+    #[prometheus(flatten)]
+    upstream: UpstreamLabel,
+}
+
+impl StsCall {
+    pub(crate) fn new(
+        action: &'static str,
+        outcome: &'static str,
+        upstream: &UpstreamName,
+    ) -> Self {
+        Self { action, outcome, upstream: UpstreamLabel(upstream.clone()) }
+    }
 }
 
 impl Metrics {
@@ -250,7 +263,7 @@ mod tests {
         metrics.request("/v1/token", 200, "Success", Duration::from_millis(3));
         metrics.vended(&"client-002".parse().unwrap(), &"daily-photos".parse().unwrap());
         metrics.sts_call(
-            &StsCall { action: "AssumeRole", outcome: "success" },
+            &StsCall::new("AssumeRole", "success", &UpstreamName::default()),
             Duration::from_millis(40),
         );
         metrics.throttled.beyond(Some(&"client-002".parse().unwrap()), "subject", "shadow");
@@ -331,6 +344,33 @@ mod tests {
         vend_refreshes counter
         vend_waiting gauge
         ");
+    }
+
+    #[test]
+    fn the_series_of_another_upstream_have_its_name() {
+        let metrics = Metrics::new();
+        let partner: UpstreamName = "partner".parse().unwrap();
+        metrics.vend.of(&UpstreamName::default()).measured(90.0, 0, false);
+        metrics.vend.of(&partner).measured(9.0, 3, true);
+        metrics.config.key_unverified(&partner).set(1);
+        metrics.identity.of(&partner).signs("oidc", "2016-01-13T14:02:37Z".parse().unwrap());
+        let call = StsCall::new("AssumeRole", "timed_out", &partner);
+        metrics.sts_call(&call, Duration::from_millis(40));
+        let text = metrics.encoded();
+        for line in [
+            "appserver_vend_breaker_open 0",
+            r#"appserver_vend_breaker_open{upstream="partner"} 1"#,
+            r#"appserver_vend_queue_length{upstream="partner"} 3"#,
+            "appserver_vend_budget_rate 90.0",
+            r#"appserver_vend_budget_rate{upstream="partner"} 9.0"#,
+            "appserver_access_key_unverified 0",
+            r#"appserver_access_key_unverified{upstream="partner"} 1"#,
+            r#"appserver_upstream_identity_renewals_total{outcome="failed",upstream="partner"} 0"#,
+            r#"appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="timed_out",upstream="partner"} 1"#,
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} not in\n{text}");
+        }
+        assert!(!text.contains("{}"), "{text}");
     }
 
     /// The number of metrics that the code of this folder registers.

@@ -1,6 +1,7 @@
 //! Metrics, traces and the log.
 
 mod audit_metrics;
+mod by_upstream;
 mod causes;
 mod config_metrics;
 mod connection_metrics;

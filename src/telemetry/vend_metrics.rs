@@ -10,6 +10,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::by_upstream::ByUpstream;
+use appserver_domain::UpstreamName;
+
 /// Bounds of the histogram of waits for the budget, in seconds.
 const WAIT_BOUNDS: [f64; 9] = [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0];
 
@@ -22,11 +25,23 @@ pub(crate) struct VendMetrics {
     coalesced: Counter,
     refreshes: Family<OutcomeLabel, Counter>,
     queue_wait: Histogram,
-    queued: Gauge,
     waiting: Gauge,
     cached_tokens: Gauge,
-    rate: Gauge<f64, AtomicU64>,
+    by_upstream: UpstreamGauges,
+    /// Those of the upstream whose engine has these metrics.
+    queued: Gauge,
+    rate: Rate,
     breaker: Gauge,
+}
+
+type Rate = Gauge<f64, AtomicU64>;
+
+/// The gauges that each upstream has for itself.
+#[derive(Clone, Debug, Default)]
+struct UpstreamGauges {
+    queued: ByUpstream<Gauge>,
+    rate: ByUpstream<Rate>,
+    breaker: ByUpstream<Gauge>,
 }
 
 /// How a request for a token ended.
@@ -105,17 +120,30 @@ impl VendMetrics {
     pub(crate) fn new() -> Self {
         let lookups = Family::<OutcomeLabel, Counter>::default();
         let hits = lookups.get_or_create(&Lookup::Hit.label()).clone();
+        let (by_upstream, of_sts) = (UpstreamGauges::default(), UpstreamName::default());
         Self {
             lookups,
             hits,
             coalesced: Counter::default(),
             refreshes: Family::default(),
             queue_wait: Histogram::new(WAIT_BOUNDS),
-            queued: Gauge::default(),
             waiting: Gauge::default(),
             cached_tokens: Gauge::default(),
-            rate: Gauge::default(),
-            breaker: Gauge::default(),
+            queued: by_upstream.queued.of(&of_sts),
+            rate: by_upstream.rate.of(&of_sts),
+            breaker: by_upstream.breaker.of(&of_sts),
+            by_upstream,
+        }
+    }
+
+    /// The same metrics, with the gauges of this upstream.
+    pub(crate) fn of(&self, upstream: &UpstreamName) -> Self {
+        let UpstreamGauges { queued, rate, breaker } = &self.by_upstream;
+        Self {
+            queued: queued.of(upstream),
+            rate: rate.of(upstream),
+            breaker: breaker.of(upstream),
+            ..self.clone()
         }
     }
 
@@ -141,7 +169,8 @@ impl VendMetrics {
             Unit::Seconds,
             queue_wait,
         );
-        let Self { queued, waiting, cached_tokens, rate, breaker, .. } = self.clone();
+        let Self { waiting, cached_tokens, by_upstream, .. } = self.clone();
+        let UpstreamGauges { queued, rate, breaker } = by_upstream;
         registry.register("queue_length", "Calls that queue for the budget", queued);
         registry.register("waiting", "Callers that wait for STS", waiting);
         registry.register("cached_tokens", "Tokens in the cache", cached_tokens);
@@ -178,19 +207,22 @@ impl VendMetrics {
         self.queue_wait.observe(wait.as_secs_f64());
     }
 
-    /// Sets the gauges: cached tokens, calls per second, queued calls, waiting callers.
-    pub(crate) fn measured(&self, cached_tokens: usize, rate: f64, queued: usize, waiting: usize) {
-        let count = |number| i64::try_from(number).unwrap_or(i64::MAX);
+    /// Sets the gauges of all upstreams together: cached tokens, waiting callers.
+    pub(crate) fn totals(&self, cached_tokens: usize, waiting: usize) {
         self.cached_tokens.set(count(cached_tokens));
-        self.rate.set(rate);
-        self.queued.set(count(queued));
         self.waiting.set(count(waiting));
     }
 
-    /// Sets whether the circuit breaker is open.
-    pub(crate) fn breaker(&self, open: bool) {
-        self.breaker.set(open.into());
+    /// Sets the gauges of one upstream: calls per second, queued calls, whether its circuit breaker is open.
+    pub(crate) fn measured(&self, rate: f64, queued: usize, breaker_open: bool) {
+        self.rate.set(rate);
+        self.queued.set(count(queued));
+        self.breaker.set(breaker_open.into());
     }
+}
+
+fn count(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

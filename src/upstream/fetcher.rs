@@ -115,6 +115,7 @@ mod tests {
 
     fn sts(endpoint: Endpoint) -> StsClient {
         let settings = StsSettings {
+            upstream: appserver_domain::UpstreamName::default(),
             endpoints: endpoint.into(),
             connect_timeout: Duration::from_secs(5),
             attempt_timeout: Duration::from_secs(5),

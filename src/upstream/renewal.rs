@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use super::error::FetchError;
 use crate::backoff::{Backoff, jittered};
 use crate::telemetry::{IdentityMetrics, IdentityRenewal, causes};
-use appserver_domain::SigningCredentials;
 use appserver_domain::clock::{Clock, Stamp};
+use appserver_domain::{SigningCredentials, UpstreamName};
 
 /// The pauses after failures. Replicas that failed together do not return together.
 const AFTER_FAILURE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_mins(1), 0.5);
@@ -28,6 +28,8 @@ const LOOK: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Renewal {
     clock: Clock,
+    /// For the log.
+    upstream: UpstreamName,
     metrics: IdentityMetrics,
     /// The last credentials of the source.
     present: Option<SigningCredentials>,
@@ -36,8 +38,8 @@ pub(crate) struct Renewal {
 }
 
 impl Renewal {
-    pub(crate) fn new(clock: Clock, metrics: IdentityMetrics) -> Self {
-        Self { clock, metrics, present: None, failures: 0 }
+    pub(crate) fn new(clock: Clock, upstream: UpstreamName, metrics: IdentityMetrics) -> Self {
+        Self { clock, upstream, metrics, present: None, failures: 0 }
     }
 
     /// Asks at once, and again in time, forever. Everything that the source hands out is published, unchanged credentials too:
@@ -75,6 +77,7 @@ impl Renewal {
         self.metrics.renewed(IdentityRenewal::Renewed);
         let expires_at = credentials.expiration().map(Stamp::of);
         tracing::info!(
+            upstream.name = self.upstream.of_table(),
             access_key.id = %credentials.id(),
             access_key.expires_at = expires_at.as_ref().map(Stamp::as_str),
             "new credentials from the source of the upstream identity"
@@ -89,6 +92,7 @@ impl Renewal {
         let now = self.clock.moment();
         let left = self.present.as_ref().and_then(|present| present.left(now));
         tracing::warn!(
+            upstream.name = self.upstream.of_table(),
             error.kind = error.kind(),
             error.cause = causes(error),
             access_key.left_secs = left.map(|left| left.as_secs()),
@@ -185,7 +189,11 @@ mod tests {
 
         /// Runs the renewal for so long.
         async fn run(&self, for_long: Duration) {
-            let renewal = Renewal::new(self.clock.clone(), self.metrics.identity.clone());
+            let renewal = Renewal::new(
+                self.clock.clone(),
+                UpstreamName::default(),
+                self.metrics.identity.clone(),
+            );
             let fetch = || self.clone().fetch();
             let publish = |credentials| {
                 self.published.lock().unwrap().push((self.now(), credentials));

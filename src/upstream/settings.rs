@@ -7,7 +7,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use appserver_domain::{
-    Invalid, OidcProviderArn, RamRoleName, RoleArn, SigningCredentials, is_loopback,
+    AccessKeyId, Invalid, OidcProviderArn, RamRoleName, RoleArn, SigningCredentials, is_loopback,
 };
 
 /// Where the credentials come from that sign the calls to STS.
@@ -17,6 +17,16 @@ pub(crate) enum UpstreamIdentity {
     AccessKey(SigningCredentials),
     /// A source that is asked for new credentials before the present ones end.
     Renewed(RenewedIdentity),
+}
+
+impl UpstreamIdentity {
+    /// The id of the AccessKey, if it is one.
+    pub(crate) fn access_key_id(&self) -> Option<&AccessKeyId> {
+        match self {
+            Self::AccessKey(key) => Some(key.id()),
+            Self::Renewed(_) => None,
+        }
+    }
 }
 
 /// A source of temporary credentials.

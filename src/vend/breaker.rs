@@ -7,11 +7,14 @@ use tokio::time::Instant;
 
 use super::error::VendError;
 use super::settings::BreakerSettings;
+use appserver_domain::UpstreamName;
 
 /// Counts consecutive attempts that did not reach STS, and opens after too many.
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
+    /// For the log.
+    upstream: UpstreamName,
     /// Held for a few instructions, never across an await.
     state: Mutex<State>,
 }
@@ -24,8 +27,8 @@ struct State {
 }
 
 impl Breaker {
-    pub(super) fn new(settings: BreakerSettings) -> Self {
-        Self { settings, state: Mutex::default() }
+    pub(super) fn new(settings: BreakerSettings, upstream: UpstreamName) -> Self {
+        Self { settings, upstream, state: Mutex::default() }
     }
 
     /// Whether an attempt would be admitted now, without admitting one.
@@ -52,7 +55,10 @@ impl Breaker {
         let mut state = self.state();
         if reached {
             if state.next_probe.is_some() {
-                tracing::info!("STS is reachable again; the circuit breaker is closed");
+                tracing::info!(
+                    upstream.name = self.upstream.of_table(),
+                    "STS is reachable again; the circuit breaker is closed"
+                );
             }
             *state = State::default();
             return;
@@ -61,6 +67,7 @@ impl Breaker {
         if state.failures >= self.settings.failures {
             if state.next_probe.is_none() {
                 tracing::warn!(
+                    upstream.name = self.upstream.of_table(),
                     sts.attempts = state.failures,
                     "STS is unreachable; the circuit breaker is open and only one call at a time probes STS",
                 );
@@ -88,8 +95,10 @@ mod tests {
     use super::*;
 
     fn opened() -> Breaker {
-        let breaker =
-            Breaker::new(BreakerSettings { failures: 3, open_for: Duration::from_secs(5) });
+        let breaker = Breaker::new(
+            BreakerSettings { failures: 3, open_for: Duration::from_secs(5) },
+            UpstreamName::default(),
+        );
         for _ in 0..3 {
             breaker.admit().unwrap();
             breaker.record(false);
@@ -99,8 +108,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn it_opens_after_failures_in_a_row_only() {
-        let breaker =
-            Breaker::new(BreakerSettings { failures: 3, open_for: Duration::from_secs(5) });
+        let breaker = Breaker::new(
+            BreakerSettings { failures: 3, open_for: Duration::from_secs(5) },
+            UpstreamName::default(),
+        );
         for reached in [false, false, true, false, false] {
             breaker.record(reached);
         }

@@ -10,7 +10,8 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::{Budget, Turn};
+use super::budget::Turn;
+use super::budgets::Budgets;
 use super::cache::{
     CacheLookup, GrantHolder, GrantHolders, Key, LookupKey, Prehashed, Token, TokenCache,
     TokenSource,
@@ -24,11 +25,10 @@ use super::single_flight::{Entry, InFlightCalls, Waiter};
 use super::sts_calls::{Payer, StsCalls};
 use super::turn_signal::TurnSignal;
 use super::wait_limit::WaitLimit;
-use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::{Lookup, Refresh, VendMetrics, in_child_span};
-use appserver_domain::ClientId;
 use appserver_domain::clock::{Clock, Moment};
+use appserver_domain::{ClientId, UpstreamName};
 
 /// How long a caller waits for a fresh token while a usable one is cached. STS answers within a fraction of it; a
 /// slower answer counts as a failure.
@@ -53,16 +53,20 @@ pub(super) struct Engine<S> {
 
 impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
     pub(super) fn new(
+        upstream: &UpstreamName,
         sts: S,
-        store: Arc<Store>,
+        budgets: &Budgets,
         settings: &VendSettings,
         metrics: VendMetrics,
         clock: Clock,
     ) -> Self {
         let cache = Arc::new(TokenCache::new(settings, clock.clone()));
-        let budget = Budget::new(settings.budget, Arc::clone(&store), metrics.clone());
-        let replicas = Arc::new(Replicas::new(store, Arc::clone(&cache)));
-        let sts_calls = Arc::new(StsCalls::new(sts, budget, settings, clock));
+        let budget = budgets.unused(settings.budget);
+        let store = Arc::clone(budgets.store());
+        let replicas = Replicas::new(store, upstream.clone(), Arc::clone(&cache));
+        let replicas = Arc::new(replicas);
+        let sts_calls = StsCalls::new(sts, upstream.clone(), budget, settings, clock);
+        let sts_calls = Arc::new(sts_calls);
         let call_runner = CallRunner::new(
             Arc::clone(&cache),
             Arc::clone(&replicas),
@@ -278,11 +282,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
         });
     }
 
-    /// Updates the gauges.
-    pub(super) fn measure(&self) {
+    /// Updates the gauges of the upstream. Returns the cached tokens and the waiting callers.
+    pub(super) fn measure(&self) -> (usize, usize) {
         let (rate, queued) = self.sts_calls.budget().measure();
-        self.metrics.measured(self.cache.len(), rate, queued, self.wait_limit.len());
-        self.metrics.breaker(self.sts_calls.breaker().is_open());
+        self.metrics.measured(rate, queued, self.sts_calls.breaker().is_open());
+        (self.cache.len(), self.wait_limit.len())
     }
 }
 

@@ -9,6 +9,7 @@
 
 mod breaker;
 mod budget;
+mod budgets;
 mod cache;
 mod call_runner;
 mod engine;
@@ -19,6 +20,7 @@ mod settings;
 mod single_flight;
 mod sts_calls;
 mod turn_signal;
+mod vendors;
 mod verified_key;
 mod wait_limit;
 
@@ -29,25 +31,31 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+#[cfg(any(test, feature = "bench"))]
 use crate::store::Store;
 use crate::sts::{AssumeRole, RoleSession};
 use crate::telemetry::VendMetrics;
-use appserver_domain::AccountId;
 use appserver_domain::clock::Clock;
+use appserver_domain::{AccountId, UpstreamName};
 use cache::CacheLookup;
 use engine::Engine;
 
+pub(crate) use budgets::Budgets;
 #[cfg(feature = "bench")]
 pub(crate) use cache::KeyHashing;
 pub(crate) use cache::{GrantHolder, GrantHolders, Token, TokenSource};
 pub(crate) use error::VendError;
 pub(crate) use settings::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
+pub(crate) use vendors::Vendors;
 pub(crate) use verified_key::{KeyRefused, VerifiedKey};
 
 /// Vends credentials: cached ones while they are fresh, and otherwise by one STS call for all callers that need the same.
 #[derive(Debug)]
 pub(crate) struct Vendor<S> {
+    upstream: UpstreamName,
     engine: Arc<Engine<S>>,
+    budgets: Arc<Budgets>,
+    budget: BudgetSettings,
     /// The AccessKey that signs; none until GetCallerIdentity has answered, and before that nothing is vended. Held to
     /// read or to set it, never across an await.
     key: Mutex<Option<VerifiedKey>>,
@@ -65,22 +73,52 @@ pub(crate) struct Vended {
 }
 
 impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
+    /// The vendor of one upstream. It spends from `budgets`, by the account that its key proves to be of.
     pub(crate) fn new(
+        upstream: UpstreamName,
+        sts: S,
+        budgets: Arc<Budgets>,
+        settings: VendSettings,
+        metrics: &VendMetrics,
+        clock: Clock,
+    ) -> Self {
+        let metrics = metrics.of(&upstream);
+        let engine = Engine::new(&upstream, sts, &budgets, &settings, metrics, clock);
+        Self {
+            upstream,
+            engine: Arc::new(engine),
+            budgets,
+            budget: settings.budget,
+            key: Mutex::default(),
+            is_open: AtomicBool::new(false),
+        }
+    }
+
+    /// The vendor of the only upstream.
+    #[cfg(any(test, feature = "bench"))]
+    pub(crate) fn only(
         sts: S,
         store: Arc<Store>,
         settings: VendSettings,
-        metrics: VendMetrics,
+        metrics: &VendMetrics,
         clock: Clock,
     ) -> Self {
-        let engine = Arc::new(Engine::new(sts, store, &settings, metrics, clock));
-        Self { engine, key: Mutex::default(), is_open: AtomicBool::new(false) }
+        let budgets = Arc::new(Budgets::new(store, false, metrics.clone()));
+        Self::new(UpstreamName::default(), sts, budgets, settings, metrics, clock)
     }
 
     /// Vends from now on, with this key. STS may grant it what it refused to the key before.
     pub(crate) fn open(&self, key: VerifiedKey) {
+        // Before anything is vended: no call may spend a budget that is not its account's.
+        let budget = self.budgets.of_account(key.account(), &self.upstream, self.budget);
+        self.engine.sts_calls.spend(budget);
         self.engine.cache.negative().clear();
         *self.key.lock() = Some(key);
         self.is_open.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn upstream(&self) -> &UpstreamName {
+        &self.upstream
     }
 
     /// Whether the current key may assume roles of these accounts. A key that is not verified yet is checked then.
@@ -129,9 +167,9 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         self.engine.retain_holders(holders);
     }
 
-    /// Updates the gauges before the metrics are read.
-    pub(crate) fn measure(&self) {
-        self.engine.measure();
+    /// Updates the gauges of the upstream before the metrics are read. Returns the cached tokens and the waiting callers.
+    fn measure(&self) -> (usize, usize) {
+        self.engine.measure()
     }
 
     /// Whether a store is configured for the replicas but does not answer.

@@ -2,6 +2,7 @@
 //!
 //! Where nothing is shared, or while Redis does not answer, each method answers as if this were the only replica.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +12,11 @@ use tokio::time::sleep;
 use super::cache::{Key, Prehashed, Token, TokenCache};
 use super::error::{Outcome, VendError};
 use super::single_flight::{Entry, InFlightCalls};
-use crate::store::{CallResult, Lease, LeaseState, Shared, SharedState, Store};
+use crate::store::{CallResult, Lease, LeaseState, Name, Redis, Shared, SharedState, Store};
 use crate::sts::StsError;
 use crate::telemetry::Refresh;
-use appserver_domain::Credentials;
 use appserver_domain::clock::Moment;
+use appserver_domain::{Credentials, UpstreamName};
 
 /// Between two polls of another replica's call. STS answers within 50 to 200 ms; a slower call is polled less often.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -27,6 +28,7 @@ const SAME_TOKEN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Replicas {
     store: Arc<Store>,
+    upstream: UpstreamName,
     cache: Arc<TokenCache>,
     /// Lookups in the store, shared by callers here.
     lookups: Arc<InFlightCalls<Arc<Key>, Option<Outcome>, (), Prehashed>>,
@@ -43,8 +45,15 @@ pub(super) enum LeaseAnswer {
 }
 
 impl Replicas {
-    pub(super) fn new(store: Arc<Store>, cache: Arc<TokenCache>) -> Self {
-        Self { store, cache, lookups: Arc::default() }
+    pub(super) fn new(store: Arc<Store>, upstream: UpstreamName, cache: Arc<TokenCache>) -> Self {
+        Self { store, upstream, cache, lookups: Arc::default() }
+    }
+
+    /// The names of the session in Redis. Upstreams share none: STS may refuse to one what it grants to another.
+    fn name(&self, redis: &Redis, key: &Key) -> Name {
+        let mut parts = key.parts().to_vec();
+        parts.extend(self.upstream.of_table().map(Cow::Borrowed));
+        redis.name(&parts)
     }
 
     /// Whether a store is configured but does not answer.
@@ -80,7 +89,7 @@ impl Replicas {
 
     /// What the replicas have, after another replica's call if one is in flight; `None` if a call is needed.
     pub(super) async fn wait_for_other(&self, key: &Arc<Key>) -> Option<Outcome> {
-        let name = self.store.shared()?.name(&key.parts());
+        let name = self.name(self.store.shared()?, key);
         let mut pause = FIRST_PAUSE;
         loop {
             let requested_at = self.cache.now();
@@ -131,7 +140,7 @@ impl Replicas {
     pub(super) async fn take_lease(&self, key: &Arc<Key>, beyond: Duration) -> LeaseAnswer {
         let Some(redis) = self.store.shared() else { return LeaseAnswer::Call(None) };
         let requested_at = self.cache.now();
-        let Some(state) = redis.take_lease(&redis.name(&key.parts())).await else {
+        let Some(state) = redis.take_lease(&self.name(redis, key)).await else {
             return LeaseAnswer::Call(None);
         };
         let SharedState { token, refusal, lease } = state;
@@ -193,7 +202,7 @@ impl Replicas {
     pub(super) async fn refreshed_elsewhere(&self, key: &Arc<Key>) -> Option<Refresh> {
         let redis = self.store.shared()?;
         let requested_at = self.cache.now();
-        let state = redis.look(&redis.name(&key.parts())).await?;
+        let state = redis.look(&self.name(redis, key)).await?;
         let SharedState { token, refusal, lease } = state;
         match (self.adopt(key, requested_at, token, refusal, self.beyond_ours(key)), lease) {
             (Some(Ok(_)), _) => Some(Refresh::Shared),
@@ -212,7 +221,7 @@ impl Replicas {
     /// Removes what the replicas share of a key. While Redis does not answer nothing is removed; it expires by itself.
     pub(super) async fn forget(&self, key: &Arc<Key>) {
         if let Some(redis) = self.store.shared() {
-            redis.forget(&redis.name(&key.parts())).await;
+            redis.forget(&self.name(redis, key)).await;
         }
     }
 }

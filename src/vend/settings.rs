@@ -40,7 +40,7 @@ impl Freshness {
 }
 
 /// The part of STS's quota that may be spent.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct BudgetSettings {
     /// Calls per second.
     pub(crate) per_second: u32,
@@ -48,6 +48,17 @@ pub(crate) struct BudgetSettings {
     pub(crate) burst: u32,
     /// The fraction of it that refreshes may take, 0 to 1.
     pub(crate) refresh_share: f64,
+}
+
+impl BudgetSettings {
+    /// The smaller of each value: of an account whose upstreams have different budgets.
+    pub(super) fn at_most(self, other: Self) -> Self {
+        Self {
+            per_second: self.per_second.min(other.per_second),
+            burst: self.burst.min(other.burst),
+            refresh_share: self.refresh_share.min(other.refresh_share),
+        }
+    }
 }
 
 /// When STS counts as unreachable.

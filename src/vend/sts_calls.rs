@@ -5,6 +5,7 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::time::{Instant, timeout_at};
 
 use super::breaker::Breaker;
@@ -13,13 +14,14 @@ use super::error::VendError;
 use super::settings::VendSettings;
 use crate::sts::{AssumeRole, RoleSession, StsError, retrying};
 use appserver_domain::clock::{Clock, Moment};
-use appserver_domain::{ClientId, Credentials};
+use appserver_domain::{ClientId, Credentials, UpstreamName};
 
 /// STS, with the limits on calling it.
 #[derive(Debug)]
 pub(super) struct StsCalls<S> {
     sts: S,
-    budget: Arc<Budget>,
+    /// Of the account that the credentials belong to; replaced when they are verified.
+    budget: ArcSwap<Budget>,
     breaker: Breaker,
     max_attempts: NonZeroU32,
     clock: Clock,
@@ -42,11 +44,17 @@ pub(super) struct Issued {
 }
 
 impl<S: AssumeRole + Sync> StsCalls<S> {
-    pub(super) fn new(sts: S, budget: Budget, settings: &VendSettings, clock: Clock) -> Self {
+    pub(super) fn new(
+        sts: S,
+        upstream: UpstreamName,
+        budget: Arc<Budget>,
+        settings: &VendSettings,
+        clock: Clock,
+    ) -> Self {
         Self {
             sts,
-            budget: Arc::new(budget),
-            breaker: Breaker::new(settings.breaker),
+            budget: ArcSwap::new(budget),
+            breaker: Breaker::new(settings.breaker, upstream),
             max_attempts: settings.max_attempts,
             clock,
         }
@@ -56,8 +64,13 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         &self.sts
     }
 
-    pub(super) fn budget(&self) -> &Arc<Budget> {
-        &self.budget
+    pub(super) fn budget(&self) -> Arc<Budget> {
+        self.budget.load_full()
+    }
+
+    /// Spends this budget from now on. Calls that queue for another one keep their turns in it.
+    pub(super) fn spend(&self, budget: Arc<Budget>) {
+        self.budget.store(budget);
     }
 
     pub(super) fn breaker(&self) -> &Breaker {
@@ -113,7 +126,7 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         if is_abandoned() {
             return Err(VendError::TimedOut);
         }
-        let mut turn = self.budget.enter(client, deadline)?;
+        let mut turn = self.budget().enter(client, deadline)?;
         // The turn comes in time, unless the budget shrinks meanwhile.
         timeout_at(deadline, turn.wait()).await.map_err(|_| VendError::TimedOut)
     }
@@ -135,7 +148,7 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         let result = Box::pin(self.sts.assume_role(session, number, deadline)).await;
         self.breaker.record(!result.as_ref().is_err_and(StsError::is_an_outage));
         if result.as_ref().is_err_and(StsError::is_throttling) {
-            self.budget.cut().await;
+            self.budget().cut().await;
         }
         result.map(|credentials| Ok(Issued { credentials, requested_at }))
     }

@@ -36,6 +36,11 @@ impl VerifiedKey {
         Ok(verified)
     }
 
+    /// The account that it belongs to.
+    pub(super) fn account(&self) -> &AccountId {
+        &self.0.account
+    }
+
     /// Whether it may assume roles of these accounts.
     pub(super) fn admits<'a>(
         &self,

@@ -103,6 +103,11 @@ impl Fleet {
         self.sts.clear_calls();
     }
 
+    /// Where the emulated STS listens.
+    pub(crate) fn sts_addr(&self) -> SocketAddr {
+        self.sts_addr
+    }
+
     /// Changes a replica's configuration while it runs.
     pub(crate) async fn reconfigure(&self, replica: usize, config: &str) {
         let Replica { folder, reloads, .. } = &self.replicas[replica];

@@ -56,5 +56,6 @@ mod tls;
 mod token;
 mod traces;
 mod upstream;
+mod upstreams;
 mod users;
 mod words;

@@ -16,6 +16,7 @@ mod object_key;
 mod ram_names;
 mod session_name;
 mod signing_credentials;
+mod upstreams;
 
 pub use access_key::{AccessKey, AccessKeyId};
 pub use arn::{AccountId, OidcProviderArn, RamRoleName, RoleArn};
@@ -30,6 +31,7 @@ pub use object_key::{KeyPath, PolicyText, Segment};
 pub use ram_names::{PolicyName, ProviderName, UserName};
 pub use session_name::SessionName;
 pub use signing_credentials::{SigningCredentials, UnusableCredentials};
+pub use upstreams::{UpstreamName, Upstreams};
 
 /// A value that its type does not admit; the message states the rule, never the value.
 ///

@@ -68,7 +68,7 @@ text_type!(
     "a parameter's or claim's name is 1 to 32 characters of A-Z, a-z, 0-9, `_` and `-`"
 );
 
-fn is_name(raw: &str, shortest: usize) -> bool {
+pub(super) fn is_name(raw: &str, shortest: usize) -> bool {
     (shortest..=32).contains(&raw.len())
         && raw.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
 }

@@ -1,6 +1,6 @@
 //! The options that every `setup` command makes its plan of.
 
-use appserver_domain::{AccountId, UserName};
+use appserver_domain::{AccountId, UpstreamName, UserName};
 use clap::Args;
 use ipnet::IpNet;
 
@@ -22,6 +22,9 @@ pub(super) struct PlanSource {
     /// configuration names none
     #[arg(long, value_name = "NAME", default_value = "appserver")]
     user: UserName,
+    /// Whose identity and roles are planned, if the configuration has several upstreams: a key of `sts.upstreams`, or `default`
+    #[arg(long, value_name = "NAME")]
+    upstream: Option<UpstreamName>,
     /// An address or a range from which the AccessKey may be used; may be repeated
     #[arg(long, value_name = "CIDR", value_parser = network)]
     egress: Vec<IpNet>,
@@ -45,7 +48,8 @@ impl PlanSource {
     /// The plan with the settings that it is made of.
     pub(super) fn settings_and_plan(&self) -> Result<(Settings, AccountPlan), Failure> {
         // Nothing is served, so the demo's configuration is accepted too.
-        let settings = self.config.load(Mode::Demo)?;
+        let settings = self.config.load(Mode::Demo)?.of_upstream(self.upstream.as_ref());
+        let settings = settings.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
         let options = PlanOptions {
             account: self.account.clone(),
             user: self.user.clone(),

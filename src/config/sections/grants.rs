@@ -230,6 +230,7 @@ fn entitlement(
     Read::Valid(Box::new(Entitlement {
         name,
         role: role.arn.clone(),
+        upstream: role.upstream.clone(),
         template,
         durations,
         external_id,

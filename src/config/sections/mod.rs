@@ -22,6 +22,7 @@ pub(super) mod sts;
 pub(super) mod tickets;
 pub(super) mod tls;
 pub(super) mod tracing;
+pub(super) mod upstreams;
 pub(super) mod value_rules;
 pub(super) mod vend;
 

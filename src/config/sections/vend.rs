@@ -23,13 +23,13 @@ pub(crate) struct RawVend {
     call_timeout_ms: Field<Millis<100, 600_000>>,
     /// Default 10000. A caller beyond it is answered 503.
     max_waiting: Field<Bounded<Callers, 2, 1_000_000>>,
-    budget: RawBudget,
-    breaker: RawBreaker,
+    pub(super) budget: RawBudget,
+    pub(super) breaker: RawBreaker,
 }
 
 /// The share of STS's quota that may be spent.
-#[derive(Debug, Deserialize)]
-struct RawBudget {
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct RawBudget {
     /// Default 90. Callers beyond it wait, or are answered 503 if their turn would come too late.
     calls_per_second: Field<Bounded<Calls, 1, 10_000>>,
     /// Default 10. Calls that may be made at once after a pause.
@@ -39,8 +39,8 @@ struct RawBudget {
 }
 
 /// When STS counts as down.
-#[derive(Debug, Deserialize)]
-struct RawBreaker {
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct RawBreaker {
     /// Default 10. After so many attempts in a row without an answer, none is made for a while.
     failures: Field<Bounded<Attempts, 1, 1_000>>,
     /// Default 5000. Then one call tries again.
@@ -76,7 +76,25 @@ pub(crate) fn resolve(
     })
 }
 
-fn budget(raw: RawBudget, problems: &mut Problems) -> Option<BudgetSettings> {
+impl RawBudget {
+    /// The same, with what `[vend.budget]` has where this table has no value.
+    pub(super) fn or(self, vend: &Self) -> Self {
+        Self {
+            calls_per_second: self.calls_per_second.or(&vend.calls_per_second),
+            burst: self.burst.or(&vend.burst),
+            refresh_percent: self.refresh_percent.or(&vend.refresh_percent),
+        }
+    }
+}
+
+impl RawBreaker {
+    /// The same, with what `[vend.breaker]` has where this table has no value.
+    pub(super) fn or(self, vend: &Self) -> Self {
+        Self { failures: self.failures.or(&vend.failures), open_ms: self.open_ms.or(&vend.open_ms) }
+    }
+}
+
+pub(super) fn budget(raw: RawBudget, problems: &mut Problems) -> Option<BudgetSettings> {
     let per_second = problems.require(raw.calls_per_second);
     let burst = problems.require(raw.burst);
     let percent = problems.require(raw.refresh_percent);
@@ -87,7 +105,7 @@ fn budget(raw: RawBudget, problems: &mut Problems) -> Option<BudgetSettings> {
     })
 }
 
-fn breaker(raw: RawBreaker, problems: &mut Problems) -> Option<BreakerSettings> {
+pub(super) fn breaker(raw: RawBreaker, problems: &mut Problems) -> Option<BreakerSettings> {
     let failures = problems.require(raw.failures);
     let open_for = problems.require(raw.open_ms);
     Some(BreakerSettings { failures: failures?.get(), open_for: open_for?.into() })

@@ -16,6 +16,7 @@ mod store_and_issuers;
 mod tickets;
 mod tracing;
 mod types;
+mod upstreams;
 mod warnings_and_vending;
 
 use std::path::Path;

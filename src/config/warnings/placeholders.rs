@@ -33,9 +33,18 @@ pub(in crate::config) fn placeholders(json: &Value, calls_the_real_sts: bool) ->
     found
 }
 
-/// A region that is none of Alibaba Cloud's known ones: its endpoint may not exist.
-pub(in crate::config) fn unknown_region(json: &Value) -> Option<Problem> {
-    let region = json.pointer("/sts/region").and_then(Value::as_str)?;
+/// Regions that are none of Alibaba Cloud's known ones: their endpoints may not exist.
+pub(in crate::config) fn unknown_regions(json: &Value) -> Vec<Problem> {
+    let upstreams = json.pointer("/sts/upstreams").and_then(Value::as_object).into_iter().flatten();
+    let upstreams =
+        upstreams.map(|(name, upstream)| (format!("sts.upstreams.{name}.region"), upstream));
+    let of_sts = json.get("sts").map(|sts| ("sts.region".to_owned(), sts));
+    let all = of_sts.into_iter().chain(upstreams);
+    all.filter_map(|(path, upstream)| unknown_region(path, upstream)).collect()
+}
+
+fn unknown_region(path: String, upstream: &Value) -> Option<Problem> {
+    let region = upstream.get("region").and_then(Value::as_str)?;
     if region.is_empty() || KNOWN_REGIONS.contains(&region) {
         return None;
     }
@@ -46,7 +55,7 @@ pub(in crate::config) fn unknown_region(json: &Value) -> Option<Problem> {
         Some(_) | None => String::new(),
     };
     Some(Problem {
-        path: "sts.region".to_owned(),
+        path,
         message: format!(
             "this version knows no region of this name; {meant}A newer region works if `appserver doctor` reaches its endpoint"
         ),
@@ -84,13 +93,18 @@ server.public_url: vend.example.com is the host of the example: put the URL ther
 
     #[test]
     fn an_unknown_region_is_warned_of_with_the_nearest_one() {
-        let found = |region: &str| lines(unknown_region(&json!({"sts": {"region": region}})));
+        let found = |region: &str| lines(unknown_regions(&json!({"sts": {"region": region}})));
         assert!(
             found("cn-hangzhuo").contains("is `cn-hangzhou` meant?"),
             "{}",
             found("cn-hangzhuo")
         );
         assert!(found("mars-north-1").starts_with("sts.region: this version knows no region"));
+        let upstream =
+            json!({"sts": {"region": "", "upstreams": {"eu": {"region": "eu-cental-1"}}}});
+        let found_there = lines(unknown_regions(&upstream));
+        assert!(found_there.starts_with("sts.upstreams.eu.region: "), "{found_there}");
+        assert!(found_there.contains("is `eu-central-1` meant?"), "{found_there}");
         for known in ["", "cn-hangzhou", "ap-southeast-1"] {
             assert_eq!(found(known), "");
         }

@@ -90,7 +90,7 @@ fn details(admin: &Admin) -> Vec<&'static str> {
         (admin.readiness.is_unaudited(), "audit_down"),
         (!config.last_reload_successful(), "config_last_reload_failed"),
         (config.needs_restart.get() != 0, "config_needs_restart"),
-        (config.key_unverified.get() != 0, "access_key_unverified"),
+        (config.is_a_key_unverified(), "access_key_unverified"),
     ];
     table.into_iter().filter_map(|(is, detail)| is.then_some(detail)).collect()
 }

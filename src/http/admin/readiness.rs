@@ -5,21 +5,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::audit::Audit;
 use crate::sts::StsClient;
-use crate::vend::Vendor;
+use crate::vend::Vendors;
 
 /// Ready from the moment the AccessKey is verified until the drain begins; STS errors do not change it.
 ///
 /// Without valid credentials to sign with it is not ready: another replica may still have some. An unavailable audit does, if no token may leave without it: another replica's sink may work.
 #[derive(Debug)]
 pub(crate) struct Readiness {
-    vendor: Arc<Vendor<StsClient>>,
+    vendors: Arc<Vendors<StsClient>>,
     audit: Audit,
     draining: AtomicBool,
 }
 
 impl Readiness {
-    pub(crate) fn new(vendor: Arc<Vendor<StsClient>>, audit: Audit) -> Self {
-        Self { vendor, audit, draining: AtomicBool::new(false) }
+    pub(crate) fn new(vendors: Arc<Vendors<StsClient>>, audit: Audit) -> Self {
+        Self { vendors, audit, draining: AtomicBool::new(false) }
     }
 
     /// The server is about to stop; load balancers should use other replicas.
@@ -29,13 +29,13 @@ impl Readiness {
 
     /// Updates the gauges.
     pub(crate) fn measure(&self) {
-        self.vendor.measure();
+        self.vendors.measure();
         self.audit.measure();
     }
 
     /// Whether the shared store is configured and not reachable.
     pub(crate) fn is_degraded(&self) -> bool {
-        self.vendor.is_degraded()
+        self.vendors.is_degraded()
     }
 
     /// Whether decisions cannot be recorded.
@@ -47,10 +47,10 @@ impl Readiness {
     pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {
             Some("draining")
-        } else if !self.vendor.can_sign() {
+        } else if !self.vendors.can_any_sign() {
             // The source of the credentials that sign has given none for so long that the last ones ended.
             Some("UpstreamIdentity")
-        } else if !self.vendor.is_open() {
+        } else if !self.vendors.are_open() {
             Some("STS has not verified the AccessKey yet")
         } else {
             self.audit.blocks_tokens().then_some("the audit cannot be written")

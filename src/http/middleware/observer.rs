@@ -364,7 +364,8 @@ mod tests {
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
     use crate::telemetry::{Metrics, Traces};
-    use crate::vend::{VendSettings, Vendor};
+    use crate::vend::{VendSettings, Vendor, Vendors};
+    use appserver_domain::Upstreams;
     use appserver_domain::clock::Clock;
     use appserver_policy::PolicyRefusal;
 
@@ -379,6 +380,7 @@ mod tests {
         let metrics = Arc::new(Metrics::new());
         let nowhere = Endpoint::try_from("http://127.0.0.1:1".to_owned()).unwrap();
         let settings = StsSettings {
+            upstream: appserver_domain::UpstreamName::default(),
             endpoints: nowhere.into(),
             connect_timeout: Duration::from_secs(1),
             attempt_timeout: Duration::from_secs(1),
@@ -409,12 +411,18 @@ mod tests {
                 tickets: None,
                 request_timeout: Duration::from_secs(15),
             }),
-            vendor: Arc::new(Vendor::new(
-                sts,
-                Arc::new(Store::Memory),
-                VendSettings::for_tests(),
+            vendors: Arc::new(Vendors::new(
+                Upstreams::new(
+                    Arc::new(Vendor::only(
+                        sts,
+                        Arc::new(Store::Memory),
+                        VendSettings::for_tests(),
+                        &metrics.vend,
+                        Clock::system(),
+                    )),
+                    [],
+                ),
                 metrics.vend.clone(),
-                Clock::system(),
             )),
             metrics,
             audit: Audit::off(),

@@ -27,6 +27,7 @@ use crate::http::middleware::context::RequestContext;
 use crate::http::middleware::{audit, auth_failures, authenticate, ticket_auth};
 use crate::sts::RoleSession;
 use crate::vend::{GrantHolder, Vended};
+use appserver_domain::UpstreamName;
 
 pub(crate) const PATH: &str = "/v1/token";
 pub(crate) const OSS_SDK_PATH: &str = "/v1/oss-sdk/token";
@@ -167,10 +168,10 @@ async fn vend(
 ) -> Result<Response, ApiError> {
     context.note_requested_grant(caller, params);
     let grant = context.rules.grants.decide(caller, params, api.clock.now())?;
-    let name = grant.name();
+    let (name, upstream) = (grant.name(), grant.upstream());
     let holder = GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
     let session = grant.into_role_session();
-    let vended = vended(api, context, &holder, &session)
+    let vended = vended(api, context, upstream, &holder, &session)
         .await
         .inspect_err(|_| audit::note_failed_session(api, context, &session))?;
     let body = token_response(context.id.as_str(), name, &vended);
@@ -188,11 +189,12 @@ async fn vend(
 async fn vended(
     api: &Api,
     context: &RequestContext,
+    upstream: &UpstreamName,
     holder: &GrantHolder,
     session: &RoleSession,
 ) -> Result<Vended, ApiError> {
     audit::check(api)?;
-    Ok(api.vendor.vend(holder, session, context.deadline).await?)
+    Ok(api.vendors.vend(upstream, holder, session, context.deadline).await?)
 }
 
 /// The answer of the route that is always 200.

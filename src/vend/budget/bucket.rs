@@ -65,6 +65,14 @@ impl Bucket {
         self.rate = (self.rate + self.full_rate * RECOVERY * secs).min(self.full_rate);
     }
 
+    /// Allows no more than this from now on.
+    pub(super) fn restrict(&mut self, per_second: f64, burst: f64) {
+        self.full_rate = self.full_rate.min(per_second);
+        self.rate = self.rate.min(self.full_rate);
+        self.burst = self.burst.min(burst);
+        self.level = self.level.min(self.burst);
+    }
+
     /// Takes all calls.
     pub(super) fn drain(&mut self) {
         self.level = 0.0;

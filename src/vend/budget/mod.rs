@@ -18,7 +18,7 @@ use super::error::VendError;
 use super::settings::BudgetSettings;
 use crate::store::{BudgetTerms, Redis, Store};
 use crate::telemetry::VendMetrics;
-use appserver_domain::ClientId;
+use appserver_domain::{AccountId, ClientId};
 use bucket::Bucket;
 use queue::Queue;
 use retry_schedule::RetrySchedule;
@@ -40,13 +40,16 @@ pub(super) struct Budget {
     /// Held for a lookup in small maps, never across an await.
     state: Mutex<State>,
     store: Arc<Store>,
-    /// Of the shared budget.
-    terms: BudgetTerms,
+    /// The account whose quota it is, in the names of Redis; `None` if there is only one upstream.
+    account: Option<AccountId>,
     metrics: VendMetrics,
 }
 
 #[derive(Debug)]
 struct State {
+    settings: BudgetSettings,
+    /// Of the shared budget.
+    terms: BudgetTerms,
     /// This replica's own, for the time in which nothing is shared.
     bucket: Bucket,
     /// The part of it that refreshes may take.
@@ -60,12 +63,19 @@ struct State {
 }
 
 impl Budget {
-    pub(super) fn new(settings: BudgetSettings, store: Arc<Store>, metrics: VendMetrics) -> Self {
+    pub(super) fn new(
+        settings: BudgetSettings,
+        account: Option<AccountId>,
+        store: Arc<Store>,
+        metrics: VendMetrics,
+    ) -> Self {
         let now = Instant::now();
         let terms = bucket::terms(settings, NonZeroU32::MIN);
         // Without a store each replica has its part. More replicas than expected spend more together.
         let own = bucket::terms(settings, store.expected_replicas());
         let state = State {
+            settings,
+            terms,
             bucket: Bucket::new(own.per_second, own.burst, now),
             spare: Bucket::new(own.refresh_per_second, own.refresh_burst, now),
             shared_rate: None,
@@ -73,7 +83,29 @@ impl Budget {
             retry_schedule: RetrySchedule::default(),
             pumping: false,
         };
-        Self { state: Mutex::new(state), store, terms, metrics }
+        Self { state: Mutex::new(state), store, account, metrics }
+    }
+
+    /// Allows no more than these settings do from now on: another upstream of the account has them. Returns the settings
+    /// that apply.
+    pub(super) fn restrict(&self, settings: BudgetSettings) -> BudgetSettings {
+        let mut state = self.state();
+        let settings = state.settings.at_most(settings);
+        let own = bucket::terms(settings, self.store.expected_replicas());
+        state.settings = settings;
+        state.terms = bucket::terms(settings, NonZeroU32::MIN);
+        state.bucket.restrict(own.per_second, own.burst);
+        state.spare.restrict(own.refresh_per_second, own.refresh_burst);
+        settings
+    }
+
+    pub(super) fn settings(&self) -> BudgetSettings {
+        self.state().settings
+    }
+
+    /// Where Redis has it, and its terms there.
+    fn shared_terms(&self) -> (Option<&AccountId>, BudgetTerms) {
+        (self.account.as_ref(), self.state().terms)
     }
 
     /// A turn for one call, or an error that says when to retry if the turn would come too late for the deadline.
@@ -118,8 +150,9 @@ impl Budget {
         if !self.state().queue.is_empty() {
             return false;
         }
+        let (account, terms) = self.shared_terms();
         if let Some(redis) = self.store.shared()
-            && let Some(taken) = redis.try_take_for_refresh(&self.terms).await
+            && let Some(taken) = redis.try_take_for_refresh(account, &terms).await
         {
             return taken;
         }
@@ -141,7 +174,8 @@ impl Budget {
             }
         }
         if let Some(redis) = self.store.shared() {
-            redis.cut(&self.terms).await;
+            let (account, terms) = self.shared_terms();
+            redis.cut(account, &terms).await;
         }
     }
 
@@ -175,12 +209,13 @@ impl Budget {
             }
             u32::try_from(state.queue.len())
                 .unwrap_or(u32::MAX)
-                .min(self.terms.calls_per_reservation())
+                .min(state.terms.calls_per_reservation())
                 .max(1)
         };
         // Taken before the request: a reservation is valid only on the connection that made it.
         let changed = redis.changed();
-        let Some(reservation) = redis.reserve(&self.terms, calls).await else { return true };
+        let (account, terms) = self.shared_terms();
+        let Some(reservation) = redis.reserve(account, &terms, calls).await else { return true };
         self.state().shared_rate = Some(SharedRate::new(&reservation, Instant::now()));
         tokio::select! {
             () = sleep(reservation.wait) => {}
@@ -225,7 +260,7 @@ impl Budget {
         let mut state = self.state();
         state.bucket.fill(now);
         match (shared, state.shared_rate) {
-            (true, None) => state.shared_rate = Some(SharedRate::unknown(&self.terms, now)),
+            (true, None) => state.shared_rate = Some(SharedRate::unknown(&state.terms, now)),
             // Back from the shared budget: what the other replicas have just spent must not be spent again.
             (false, Some(_)) => {
                 state.shared_rate = None;

@@ -12,7 +12,7 @@ pub(crate) struct GrantHolder {
 }
 
 /// The grant holders that tokens may be kept for.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum GrantHolders {
     /// All of them: no client or grant has been removed since the start.
     All,

@@ -8,6 +8,7 @@ mod outages;
 mod refreshing;
 mod replicas;
 mod sharing;
+mod upstreams;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -204,7 +205,7 @@ fn unverified_harness(change: impl FnOnce(&mut VendSettings)) -> Harness {
     let (sts, metrics) = (FakeSts::new(), VendMetrics::new());
     let clock = Clock::manual("2016-01-13T14:02:37Z".parse().unwrap());
     let store = Arc::new(Store::Memory);
-    let vendor = Vendor::new(sts.clone(), store, settings, metrics.clone(), clock.clone());
+    let vendor = Vendor::only(sts.clone(), store, settings, &metrics, clock.clone());
     Harness { vendor: Arc::new(vendor), sts, metrics, clock }
 }
 

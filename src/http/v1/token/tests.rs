@@ -65,11 +65,11 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
     let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
     let settings = config::load(&[demo], &Environment::new(), Mode::Demo).unwrap();
     let sts = Slow { begun: Instant::now(), latency: Arc::default(), calls: Arc::default() };
-    let vendor = Vendor::new(
+    let vendor = Vendor::only(
         sts.clone(),
         Arc::new(Store::Memory),
         VendSettings::for_tests(),
-        VendMetrics::new(),
+        &VendMetrics::new(),
         Clock::manual(sts.now()),
     );
     let identity = CallerIdentity {
