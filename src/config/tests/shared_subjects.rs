@@ -14,6 +14,16 @@ fn with_other_path(
     path: &str,
     other: &str,
 ) -> Result<Vec<String>, String> {
+    with_policies(issuers, grant, &one_action("PutObject", path), &one_action("GetObject", other))
+}
+
+/// The same with whole policies.
+fn with_policies(
+    issuers: &[(&str, &str)],
+    grant: &str,
+    own: &str,
+    other: &str,
+) -> Result<Vec<String>, String> {
     let mut text = format!(
         "[roles.writer]\narn = \"acs:ram::11223344:role/oss-readwrite\"\n\
          [grants.own]\nrole = \"writer\"\npolicy = \"own.json\"\n{grant}\n"
@@ -28,18 +38,13 @@ fn with_other_path(
              secret_file = \"secret\"\naudiences.photos = [\"{client}\"]\n"
         );
     }
-    let policy = |action: &str, path: &str| {
-        format!(
-            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:{action}","Resource":"acs:oss:*:*:sample-bucket/{path}/*"}}]}}"#
-        )
-    };
     let secret = "x".repeat(32);
     let folder = folder(&[
         ("app.toml", &text),
-        ("own.json", &policy("PutObject", path)),
-        ("near.json", &policy("GetObject", "users/${subject}/inbox")),
-        ("far.json", &policy("GetObject", "inbox/${subject}")),
-        ("other.json", &policy("GetObject", other)),
+        ("own.json", own),
+        ("near.json", &one_action("GetObject", "users/${subject}/inbox")),
+        ("far.json", &one_action("GetObject", "inbox/${subject}")),
+        ("other.json", other),
         ("secret", &secret),
     ]);
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
@@ -48,6 +53,16 @@ fn with_other_path(
         warnings.map(|one| format!("{}: {}", one.path, one.message)).collect()
     };
     settings.map(reported).map_err(|problems| problems.to_string())
+}
+
+fn one_action(action: &str, path: &str) -> String {
+    format!(r#"{{"Version":"1","Statement":[{}]}}"#, allow(action, path))
+}
+
+fn allow(action: &str, path: &str) -> String {
+    format!(
+        r#"{{"Effect":"Allow","Action":"oss:{action}","Resource":"acs:oss:*:*:sample-bucket/{path}/*"}}"#
+    )
 }
 
 const THREE: [(&str, &str); 3] = [("company", "photo"), ("partner", "photo"), ("social", "photo")];
@@ -115,23 +130,72 @@ fn grants_for_the_same_objects_are_checked_together() {
     assert_eq!(with_other("far.json"), Ok(vec![]));
 }
 
+/// The grants `own` of users of `company` and `other` of users of `partner`.
+fn second_grant(own: &str, keys: &str, other: &str) -> String {
+    let team =
+        |path: &str| if path.contains("team") { "claims.team.kind = \"segment\"" } else { "" };
+    format!(
+        "session_name = \"${{client}}\"\n{keys}\n{}\n\
+         [grants.other]\nrole = \"writer\"\npolicy = \"other.json\"\nsession_name = \"${{client}}\"\n{}\n\
+         [clients.video]\ngrants = [\"other\"]\n\
+         [issuers.partner]\nissuer = \"https://partner.example.com/\"\nalgorithms = [\"HS256\"]\n\
+         secret_file = \"secret\"\naudiences.videos = [\"video\"]\n",
+        team(own),
+        team(other)
+    )
+}
+
+/// A listing reaches the objects under its prefix and the listings of longer prefixes.
+#[test]
+fn grants_of_different_issuers_are_refused_where_one_lists_what_the_other_reaches() {
+    let policy = |statements: &[String]| {
+        format!(r#"{{"Version":"1","Statement":[{}]}}"#, statements.join(","))
+    };
+    let objects = |path: &str| allow("GetObject", path);
+    let listing = |operator: &str, prefix: &str| {
+        format!(
+            r#"{{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{{"{operator}":{{"oss:Prefix":"{prefix}"}}}}}}"#
+        )
+    };
+    let (like, equals) = ("StringLike", "StringEquals");
+    let between = |own: &[String], other: &[String]| {
+        let (own, other) = (policy(own), policy(other));
+        with_policies(&THREE[..1], &second_grant(&own, "", &other), &own, &other)
+    };
+    let of_issuer =
+        [objects("users/${issuer}/${subject}"), listing(equals, "users/${issuer}/${subject}/")];
+    for (own, other) in [
+        // The objects of one that the other lists.
+        (&[objects("users/${subject}")][..], &[listing(like, "users/${subject}/*")][..]),
+        (&[objects("users/${subject}")], &[listing(like, "users/${claims.team}/*")]),
+        (&[objects("users/${issuer}/${subject}")], &[listing(equals, "users/${subject}/")]),
+        // A subject that is called like the other issuer lists all its users.
+        (&of_issuer, &[objects("other/${subject}"), listing(equals, "users/${subject}/")]),
+        (&of_issuer[1..], &[listing(equals, "users/${subject}/")]),
+    ] {
+        for (own, other) in [(own, other), (other, own)] {
+            let refused = between(own, other).expect_err(&format!("{own:?} beside {other:?}"));
+            assert!(refused.starts_with("grants."), "{refused}");
+            assert!(refused.lines().all(|line| line.contains(".policy: ")), "{refused}");
+        }
+    }
+    for (own, other) in [
+        (&of_issuer[..], &of_issuer[..]),
+        (&of_issuer, &[listing(like, "other/${issuer}/${subject}/*")]),
+        (&[objects("users/${subject}")], &[listing(equals, "other/${subject}/")]),
+        // A listing that the operator opened to everybody.
+        (&of_issuer, &[listing(equals, "users/")]),
+    ] {
+        assert_eq!(between(own, other), Ok(vec![]), "{own:?} beside {other:?}");
+    }
+}
+
 /// Users of `company` get the grant `own`, those of `partner` get `other`; a value of one must not equal a name of the
 /// other.
 #[test]
 fn grants_of_different_issuers_are_refused_where_a_users_value_may_equal_a_name_in_the_other() {
     let between = |own: &str, keys: &str, path: &str| {
-        let team =
-            |path: &str| if path.contains("team") { "claims.team.kind = \"segment\"" } else { "" };
-        let grants = format!(
-            "session_name = \"${{client}}\"\n{keys}\n{}\n\
-             [grants.other]\nrole = \"writer\"\npolicy = \"other.json\"\nsession_name = \"${{client}}\"\n{}\n\
-             [clients.video]\ngrants = [\"other\"]\n\
-             [issuers.partner]\nissuer = \"https://partner.example.com/\"\nalgorithms = [\"HS256\"]\n\
-             secret_file = \"secret\"\naudiences.videos = [\"video\"]\n",
-            team(own),
-            team(path)
-        );
-        with_other_path(&THREE[..1], &grants, own, path)
+        with_other_path(&THREE[..1], &second_grant(own, keys, path), own, path)
     };
     for (own, other) in [
         // A subject that is the issuer's name, whichever of the two is qualified.

@@ -6,7 +6,8 @@
 //! prefix it begins with. Of denials only those count that have neither a placeholder nor a condition, so what only
 //! another denial separates is not proven.
 //!
-//! The proof shares no code with `template::isolation`, `template::path_rules` and `template::overlap`.
+//! The proof shares no code with `template::isolation` and `template::path_rules`; `template::overlap`, which compares
+//! callers of different grants, learns from it which listings a statement allows.
 
 mod answer;
 mod automaton;
@@ -25,6 +26,7 @@ use answer::UnprovenReason;
 pub use answer::{Disjointness, NotDisjoint, SharedReach, Unproven};
 use automaton::Alphabet;
 pub use callers::Callers;
+pub(crate) use reach::{Prefix, listings};
 pub use shared_resource::{SharedResource, SharedResourceProblem};
 
 /// Candidates that are tried before the proof gives up.

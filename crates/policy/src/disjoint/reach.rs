@@ -23,6 +23,14 @@ pub(super) struct Reach<'a> {
     pub(super) automaton: Automaton,
 }
 
+/// A value that a condition allows for a listing's prefix.
+#[derive(Clone, Copy)]
+pub(crate) struct Prefix<'a> {
+    pub(crate) text: &'a Text,
+    pub(crate) ignores_case: bool,
+    wildcards: Wildcards,
+}
+
 /// How keys are reached.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Kind {
@@ -56,47 +64,54 @@ pub(super) fn reaches<'a>(document: &'a Document<Text>, alphabet: &Alphabet<'_>)
                 path(&mut automaton, resource, Set::Any, alphabet);
                 reaches.push(reach(None, Kind::Object, automaton));
             }
-            let lists = LISTINGS.iter().any(|action| statement.actions.covers(action));
-            // Listings are requests for a bucket, whose name has no slash.
-            if !lists || resource.outline().contains('/') {
-                continue;
-            }
             let listing = |automaton: &mut Automaton| {
                 path(automaton, resource, Set::NotSlash, alphabet);
                 automaton.then(Step::Take(Set::Only('/'), Case::Kept));
             };
-            let limits = limits(statement);
-            if limits.is_empty() {
+            for limit in listings(statement, resource) {
                 let mut automaton = Automaton::new();
                 listing(&mut automaton);
+                if let Some(Prefix { text, wildcards, ignores_case }) = limit {
+                    let case = if ignores_case { Case::Ignored } else { Case::Kept };
+                    automaton.text(text, (wildcards, case), Set::Any, alphabet);
+                }
                 automaton.then(Step::PrefixEnd);
                 automaton.run(Set::Any);
-                reaches.push(reach(None, Kind::Listing, automaton));
-            }
-            for (prefix, reading) in limits {
-                let mut automaton = Automaton::new();
-                listing(&mut automaton);
-                automaton.text(prefix, reading, Set::Any, alphabet);
-                automaton.then(Step::PrefixEnd);
-                automaton.run(Set::Any);
-                reaches.push(reach(Some(prefix), Kind::LimitedListing, automaton));
+                let kind = limit.map_or(Kind::Listing, |_| Kind::LimitedListing);
+                reaches.push(reach(limit.map(|limit| limit.text), kind, automaton));
             }
         }
     }
     reaches
 }
 
+/// The listings of the keys of a bucket that a statement allows on one of its resources, each with the prefix that it is
+/// limited to, if it is.
+pub(crate) fn listings<'a>(
+    statement: &'a Statement<Text>,
+    resource: &Text,
+) -> Vec<Option<Prefix<'a>>> {
+    let lists = LISTINGS.iter().any(|action| statement.actions.covers(action));
+    // Listings are requests for a bucket, whose name has no slash.
+    if !lists || !is_of_oss(resource) || resource.outline().contains('/') {
+        return vec![];
+    }
+    let limits = limits(statement);
+    if limits.is_empty() { vec![None] } else { limits.into_iter().map(Some).collect() }
+}
+
 /// The values that limit a listing's prefix: of one operator, since each condition alone must hold. A negated operator
 /// limits nothing here.
-fn limits(statement: &Statement<Text>) -> Vec<(&Text, (Wildcards, Case))> {
+fn limits(statement: &Statement<Text>) -> Vec<Prefix<'_>> {
     let readings = [
-        (Operator::StringEquals, (Wildcards::Literal, Case::Kept)),
-        (Operator::StringLike, (Wildcards::Match, Case::Kept)),
-        (Operator::StringEqualsIgnoreCase, (Wildcards::Literal, Case::Ignored)),
+        (Operator::StringEquals, Wildcards::Literal, false),
+        (Operator::StringLike, Wildcards::Match, false),
+        (Operator::StringEqualsIgnoreCase, Wildcards::Literal, true),
     ];
-    let limit = readings.into_iter().find_map(|(operator, reading)| {
+    let limit = readings.into_iter().find_map(|(operator, wildcards, ignores_case)| {
         let values = statement.condition.get(&operator)?.get(PREFIX_KEY)?;
-        Some(values.as_slice().iter().map(|text| (text, reading)).collect())
+        let prefix = |text| Prefix { text, wildcards, ignores_case };
+        Some(values.as_slice().iter().map(prefix).collect())
     });
     limit.unwrap_or_default()
 }

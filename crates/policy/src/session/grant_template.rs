@@ -9,7 +9,6 @@ use crate::document::tree::Document;
 use crate::exact::{self, ComparablePolicy, Inclusion};
 use crate::lint::checks;
 use crate::lint::warning::LintWarning;
-use crate::matching::resource::ResourcePattern;
 use crate::session::name_template::{
     NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate,
 };
@@ -183,14 +182,10 @@ impl GrantTemplate {
     }
 
     /// Whether a user of the one grant may reach what another user of the other reaches: both have the same policy, or
-    /// a text in each uses the user and not the issuer, and the two texts can be equal.
+    /// a resource or listing in each uses the user and not the issuer, and the two can have a key in common.
     pub fn shares_users_with(&self, other: &Self) -> bool {
-        let texts = |one: &Self| -> Vec<_> {
-            one.policy.issuer_collisions(false).iter().map(|text| of_any_value(text)).collect()
-        };
-        let (ours, theirs) = (texts(self), texts(other));
         self.policy_template() == other.policy_template()
-            || ours.iter().any(|one| theirs.iter().any(|two| ResourcePattern::intersects(one, two)))
+            || overlap::of_equal_users(&self.policy.document, &other.policy.document)
     }
 
     /// Two texts of the policies by which a caller of this grant could reach what a caller of the other reaches,
@@ -264,13 +259,6 @@ fn checked_again(
         Inclusion::Beyond(witness) => Err(PolicyRefusal::Disagreement(witness)),
         Inclusion::TooComplex(bound) => Err(PolicyRefusal::TooComplex(bound)),
     }
-}
-
-/// The text as written, with a `*` for each placeholder.
-fn of_any_value(written: &str) -> String {
-    let mut parts = written.split("${");
-    let fixed = parts.next().unwrap_or_default().to_owned();
-    parts.fold(fixed, |text, part| text + "*" + part.split_once('}').map_or("", |(_, rest)| rest))
 }
 
 #[cfg(test)]

@@ -1,22 +1,23 @@
 //! Whether two callers of different issuers could reach one object because a value of one equals a name of the other.
 //!
 //! The property: for any two admissible callers of different issuers, what their rendered policies allow does not
-//! overlap, unless the operator wrote an overlap that exists for all values, such as a grant of a whole bucket.
-
-use std::collections::BTreeMap;
+//! overlap, unless the operator wrote an overlap that exists for all values, such as a grant of a whole bucket. A
+//! listing reaches every key that begins with its prefix.
 
 use appserver_domain::{ClientId, IssuerName};
 use chrono::DateTime;
 
-use crate::document::operator::ConditionOperator;
-use crate::document::tree::{Document, Effect, Statement, Strings};
-use crate::oss::catalogue::PREFIX_KEY;
+use crate::disjoint::{self, Prefix};
+use crate::document::tree::{Document, Effect};
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::subject_form::SubjectForm;
 use crate::template::text::{Piece, Text};
 
 /// The callers of one client and one issuer.
 pub(crate) type CallerGroup<'a> = (&'a ClientId, &'a IssuerName);
+
+/// The fields of a resource: `acs`, the service, the region, the account and the path.
+const FIELDS: usize = 5;
 
 /// `${subject.hash}` is SHA-256 in hexadecimal digits.
 const HASH_DIGITS: usize = 64;
@@ -50,22 +51,20 @@ impl Symbol {
     }
 }
 
-/// What an Allow covers: a resource, and the prefix of a listing if there is a condition on it.
+/// What an Allow covers: a resource, or the keys of a bucket that a listing reaches.
 struct Reach<'a> {
     resource: &'a Text,
-    prefix: Option<Prefix<'a>>,
-}
-
-/// A value that a condition allows for a listing's prefix.
-#[derive(Clone, Copy)]
-struct Prefix<'a> {
-    text: &'a Text,
-    ignores_case: bool,
+    listing: Option<Option<Prefix<'a>>>,
 }
 
 impl Reach<'_> {
     fn texts(&self) -> impl Iterator<Item = &Text> {
-        std::iter::once(self.resource).chain(self.prefix.map(|prefix| prefix.text))
+        std::iter::once(self.resource).chain(self.prefix().map(|prefix| prefix.text))
+    }
+
+    /// The prefix that a listing is limited to.
+    fn prefix(&self) -> Option<Prefix<'_>> {
+        self.listing.flatten()
     }
 
     /// Whether it depends on the user, as the issuer describes it.
@@ -74,7 +73,26 @@ impl Reach<'_> {
     }
 
     fn written(&self) -> String {
-        self.prefix.map_or(self.resource, |prefix| prefix.text).written()
+        self.prefix().map_or(self.resource, |prefix| prefix.text).written()
+    }
+
+    /// The five fields of the resources that it reaches, so that a `*` of one cannot match the next. A shorter pattern
+    /// ends in the `*` of the others.
+    fn fields(&self, symbols: impl Fn(&Text) -> Vec<Symbol>) -> Vec<Vec<Symbol>> {
+        let resource = symbols(self.resource);
+        let mut fields: Vec<_> = resource
+            .splitn(FIELDS, |one| *one == Symbol::Exactly(':'))
+            .map(<[Symbol]>::to_vec)
+            .collect();
+        fields.resize(FIELDS, vec![Symbol::Run]);
+        if self.listing.is_some() {
+            let prefix = self.prefix().map(|prefix| symbols(prefix.text)).unwrap_or_default();
+            let path = &mut fields[FIELDS - 1];
+            path.push(Symbol::Exactly('/'));
+            path.extend(prefix);
+            path.push(Symbol::Run);
+        }
+        fields
     }
 }
 
@@ -92,6 +110,20 @@ pub(crate) fn of_callers(
     })
 }
 
+/// Whether a user of the one and an equally named user of the other could reach the same objects: each reach is of a user
+/// and does not distinguish issuers.
+pub(crate) fn of_equal_users(ours: &Document<Text>, theirs: &Document<Text>) -> bool {
+    let merging = |document| {
+        let merges = |reach: &Reach<'_>| reach.texts().any(|text| text.merges_issuers(false));
+        reaches(document).into_iter().filter(merges).collect::<Vec<_>>()
+    };
+    let (ours, theirs) = (merging(ours), merging(theirs));
+    let any_value = |text: &Text| text.any_value().chars().map(wildcard_or_not).collect::<Vec<_>>();
+    let both =
+        |one: &Reach<'_>, other: &Reach<'_>| overlap([one, other], |_, text| any_value(text));
+    ours.iter().any(|one| theirs.iter().any(|other| both(one, other)))
+}
+
 /// Whether they overlap for some values of the users, and not for all.
 fn by_their_values(
     one: &Reach<'_>,
@@ -100,28 +132,7 @@ fn by_their_values(
     they: CallerGroup<'_>,
 ) -> bool {
     let overlap = |users: [bool; 2]| {
-        let meet = |ours: &Text, theirs: &Text| {
-            meet(&symbols(ours, we, users[0]), &symbols(theirs, they, users[1]))
-        };
-        let resources =
-            match (fields(one.resource, we, users[0]), fields(other.resource, they, users[1])) {
-                (Some(ours), Some(theirs)) => {
-                    ours.iter().zip(&theirs).all(|(a, b)| self::meet(a, b))
-                }
-                (Some(_) | None, _) => meet(one.resource, other.resource),
-            };
-        let prefixes = one.prefix.zip(other.prefix);
-        resources
-            && prefixes.is_none_or(|(ours, theirs)| {
-                let ignores_case = ours.ignores_case || theirs.ignores_case;
-                let symbols = |of: Prefix<'_>, callers, unnamed| {
-                    let symbols = symbols(of.text, callers, unnamed).into_iter();
-                    symbols
-                        .map(|one| if ignores_case { one.folded() } else { one })
-                        .collect::<Vec<_>>()
-                };
-                self::meet(&symbols(ours, we, users[0]), &symbols(theirs, they, users[1]))
-            })
+        overlap([one, other], |side, text| symbols(text, [we, they][side], users[side]))
     };
     match [one.is_of_a_user(), other.is_of_a_user()] {
         // Shared by all callers of a grant.
@@ -132,34 +143,29 @@ fn by_their_values(
     }
 }
 
-fn reaches(document: &Document<Text>) -> Vec<Reach<'_>> {
-    let allows = document.statements.iter().filter(|one| one.effect == Effect::Allow);
-    let of_statement = |statement| {
-        let prefixes = prefixes(statement);
-        let limited = move |resource| -> Vec<_> {
-            match &prefixes[..] {
-                [] => vec![Reach { resource, prefix: None }],
-                prefixes => {
-                    prefixes.iter().map(|&one| Reach { resource, prefix: Some(one) }).collect()
-                }
-            }
-        };
-        statement.resource.as_slice().iter().flat_map(limited)
+/// Whether some resource is reached by both, with the symbols of a text of each side.
+fn overlap(reaches: [&Reach<'_>; 2], symbols: impl Fn(usize, &Text) -> Vec<Symbol>) -> bool {
+    let ignores_case =
+        reaches.iter().filter_map(|reach| reach.prefix()).any(|prefix| prefix.ignores_case);
+    let folded = |symbols: Vec<Symbol>| {
+        let fold = |one: Symbol| if ignores_case { one.folded() } else { one };
+        symbols.into_iter().map(fold).collect()
     };
-    allows.flat_map(of_statement).collect()
+    let [ours, theirs] =
+        [0, 1].map(|side| reaches[side].fields(|text| folded(symbols(side, text))));
+    ours.iter().zip(&theirs).all(|(one, other)| meet(one, other))
 }
 
-/// The values that a condition allows for a listing's prefix.
-fn prefixes(statement: &Statement<Text>) -> Vec<Prefix<'_>> {
-    let conditions = statement.condition.iter().filter(|(operator, _)| !operator.is_negated());
-    let of_operator = |(operator, keys): (&ConditionOperator, _)| {
-        let ignores_case = *operator == ConditionOperator::StringEqualsIgnoreCase;
-        let keys: &BTreeMap<String, Strings<Text>> = keys;
-        let of_prefix = keys.iter().filter(|(key, _)| key.eq_ignore_ascii_case(PREFIX_KEY));
-        let texts = of_prefix.flat_map(|(_, values)| values.as_slice());
-        texts.map(move |text| Prefix { text, ignores_case }).collect::<Vec<_>>()
-    };
-    conditions.flat_map(of_operator).collect()
+fn reaches(document: &Document<Text>) -> Vec<Reach<'_>> {
+    let mut reaches = Vec::new();
+    for statement in document.statements.iter().filter(|one| one.effect == Effect::Allow) {
+        for resource in statement.resource.as_slice() {
+            reaches.push(Reach { resource, listing: None });
+            let listings = disjoint::listings(statement, resource).into_iter().map(Some);
+            reaches.extend(listings.map(|listing| Reach { resource, listing }));
+        }
+    }
+    reaches
 }
 
 fn of_user(placeholder: &Placeholder) -> bool {
@@ -206,14 +212,6 @@ fn wildcard_or_not(c: char) -> Symbol {
         '?' => Symbol::Any,
         c => Symbol::Exactly(c),
     }
-}
-
-/// The five fields of a resource, so that a `*` of one cannot match the next; `None` for a shorter pattern.
-fn fields(text: &Text, callers: CallerGroup<'_>, unnamed: bool) -> Option<Vec<Vec<Symbol>>> {
-    let symbols = symbols(text, callers, unnamed);
-    let fields: Vec<_> =
-        symbols.splitn(5, |one| *one == Symbol::Exactly(':')).map(<[Symbol]>::to_vec).collect();
-    (fields.len() == 5).then_some(fields)
 }
 
 /// Whether some text matches both. It visits every pair of positions that can be reached together once.
