@@ -519,3 +519,46 @@ server.colour: there is no such key; `appserver check --defaults` prints all key
     );
     assert_eq!((code, keyless, setup.control.calls().len()), (Some(64), Some(64), 0));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_upstream_is_tested_with_its_own_credentials_and_roles() {
+    let setup = Setup::new().await;
+    std::fs::write(setup.folder.path().join("id"), "internid").unwrap();
+    std::fs::write(setup.folder.path().join("secret"), "internsecret").unwrap();
+    let upstream = format!(
+        "[sts.upstreams.partner]
+        endpoints = [\"http://{}\"]
+        [sts.upstreams.partner.identity]
+        source = \"access-key\"
+        [sts.upstreams.partner.identity.access_key]
+        source = \"files\"
+        id_file = \"id\"
+        secret_file = \"secret\"\n",
+        setup.sts
+    );
+    let theirs =
+        grant("theirs", "oss-readonly", "").replacen("arn =", "upstream = \"partner\"\narn =", 1);
+    let Ended(exit, printed) = setup.run(&format!("{upstream}{theirs}"));
+    let folder = setup.folder.path().display().to_string();
+    let upstreams = printed.lines().filter(|line| !line.starts_with("warning"));
+    let upstreams = upstreams.collect::<Vec<_>>().join("\n").replace(&folder, "<folder>");
+    insta::assert_snapshot!(upstreams, @r"
+ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
+ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       clock: this machine and STS agree
+ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
+ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
+ok       access key of the upstream `partner`: `internid`, from: files (<folder>/id)
+ok       endpoint of the upstream `partner` 127.0.0.1: <sts> answers without TLS
+ok       clock of the upstream `partner`: this machine and STS agree
+ok       identity of the upstream `partner`: the AccessKey belongs to acs:ram::11223344:user/intern
+failed   role of the upstream `partner` acs:ram::11223344:role/oss-readonly (grant `theirs`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/oss-readonly; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+ok       store: in memory: replicas share nothing
+appserver: 1 check failed
+");
+    assert_eq!(exit, Some(69));
+    let Ended(_, json) =
+        setup.run_as(("testid", "testsecret"), &format!("{upstream}{theirs}"), &["--json"]);
+    assert!(json.contains(r#""Check":"access key","Outcome":"Ok","Upstream":"partner""#), "{json}");
+}
