@@ -8,12 +8,12 @@ use chrono::{DateTime, Utc};
 
 use super::answer::SharedReach;
 use super::automaton::{Alphabet, Values as PossibleValues};
-use super::reach::{Kind, LISTINGS, Reach};
+use super::reach::{Kind, Reach};
 use super::search::Candidate;
 use super::shared_resource::{self, SharedResource};
 use crate::document::tree::{Actions, Document, Statement};
 use crate::evaluate::request::Request;
-use crate::oss::catalogue::PREFIX_KEY;
+use crate::oss::catalogue::{self, PREFIX_KEY};
 use crate::oss::operation::Level;
 use crate::template::placeholder::{Placeholder, Source};
 use crate::template::policy_template::PolicyTemplate;
@@ -227,9 +227,12 @@ impl std::fmt::Display for Written {
 /// Actions of the reach, known ones first.
 fn actions(reach: &Reach<'_>) -> Vec<String> {
     let actions = &reach.statement.actions;
-    let is_listing = |action: &str| LISTINGS.iter().any(|one| one.eq_ignore_ascii_case(action));
-    let known: &[&str] = if reach.kind == Kind::Object { &ON_OBJECTS } else { &LISTINGS };
-    let known = known.iter().filter(|action| actions.covers(action)).map(ToString::to_string);
+    let known: Vec<String> = match reach.kind {
+        Kind::Object => ON_OBJECTS.iter().map(ToString::to_string).collect(),
+        Kind::LimitedListing => catalogue::listings().collect(),
+        Kind::Listing => catalogue::listings().chain(catalogue::of_all_keys()).collect(),
+    };
+    let is_listing = |action: &str| known.iter().any(|one| one.eq_ignore_ascii_case(action));
     let written = match actions {
         Actions::Action(patterns) => patterns.as_slice(),
         Actions::NotAction(_) => &[],
@@ -242,7 +245,8 @@ fn actions(reach: &Reach<'_>) -> Vec<String> {
         };
         is_name && fits
     });
-    known.chain(own.cloned()).collect()
+    let own: Vec<_> = own.cloned().collect();
+    known.into_iter().filter(|action| actions.covers(action)).chain(own).collect()
 }
 
 /// Condition keys with which the statement's fixed conditions probably hold.

@@ -3,13 +3,9 @@
 use super::automaton::{Alphabet, Automaton, Case, Set, Step, Wildcards};
 use crate::document::operator::ConditionOperator as Operator;
 use crate::document::tree::{Actions, Document, Effect, Statement};
-use crate::oss::catalogue::PREFIX_KEY;
+use crate::oss::catalogue::{self, PREFIX_KEY};
 use crate::oss::operation::Level;
 use crate::template::text::Text;
-
-/// The actions that list keys.
-pub(super) const LISTINGS: [&str; 3] =
-    ["oss:ListObjects", "oss:ListObjectVersions", "oss:ListMultipartUploads"];
 
 /// The service whose data is protected.
 const SERVICE: &str = "oss";
@@ -86,18 +82,22 @@ pub(super) fn reaches<'a>(document: &'a Document<Text>, alphabet: &Alphabet<'_>)
 }
 
 /// The listings of the keys of a bucket that a statement allows on one of its resources, each with the prefix that it is
-/// limited to, if it is.
+/// limited to, if it is. An action that names or copies all keys of a bucket is a listing that no prefix limits.
 pub(crate) fn listings<'a>(
     statement: &'a Statement<Text>,
     resource: &Text,
 ) -> Vec<Option<Prefix<'a>>> {
-    let lists = LISTINGS.iter().any(|action| statement.actions.covers(action));
     // Listings are requests for a bucket, whose name has no slash.
-    if !lists || !is_of_oss(resource) || resource.outline().contains('/') {
+    if !is_of_oss(resource) || resource.outline().contains('/') {
         return vec![];
     }
+    let covers = |action: String| statement.actions.covers(&action);
     let limits = limits(statement);
-    if limits.is_empty() { vec![None] } else { limits.into_iter().map(Some).collect() }
+    let lists = catalogue::listings().any(covers);
+    // Whether OSS reads a prefix in another request than a listing is not documented; it would not limit the answer.
+    let unlimited = lists && limits.is_empty() || catalogue::of_all_keys().any(covers);
+    let limited = limits.into_iter().filter(|_| lists).map(Some);
+    limited.chain(unlimited.then_some(None)).collect()
 }
 
 /// The values that limit a listing's prefix: of one operator, since each condition alone must hold. A negated operator

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::document::tree::Document;
 use crate::evaluate::request::Request;
+use crate::oss::catalogue;
 use crate::template::value_rule::{Shape, ValueRule};
 use crate::template::values::{RawValues, Values};
 use crate::tests::draw::draw;
@@ -153,6 +154,51 @@ a caller with ${subject}=`o` and one with ${subject}=`alice` are both allowed `o
 a caller with ${subject}=`u`, ${claims.tenant}=`alice` and one with ${subject}=`u`, ${claims.tenant}=`bob` are both allowed `oss:GetObject` on `acs:oss:*:*:sample-bucket/users/u/`
 a caller with ${subject}=`alice`, ${params.dir}=`alice` and one with ${subject}=`bob`, ${params.dir}=`alice` are both allowed `oss:GetObject` on `acs:oss:*:*:sample-bucket/shared/`
 ");
+}
+
+/// Every action of OSS on a whole bucket, beside objects of one's own.
+#[test]
+fn each_action_that_reaches_all_keys_of_a_bucket_is_a_listing_and_no_other_is() {
+    let beside = |action: &str, shared: &[&str]| {
+        let policy = policy(&[
+            ("oss:GetObject", "sample-bucket/users/${subject}/*", Value::Null),
+            (action, "sample-bucket", Value::Null),
+        ]);
+        decided(&policy, &Callers::default(), shared)
+    };
+    let refused = catalogue::actions().map(|name| format!("oss:{name}")).filter(|action| {
+        match beside(action, &[]) {
+            Disjointness::Proven => false,
+            Disjointness::Shared(shared) => {
+                assert!(shared.to_string().contains(action), "{action}: {shared}");
+                true
+            }
+            Disjointness::Unproven(unproven) => panic!("{action}: {unproven}"),
+        }
+    });
+    insta::assert_snapshot!(refused.collect::<Vec<_>>().join("\n"), @r"
+oss:ListObjects
+oss:ListObjectVersions
+oss:ListMultipartUploads
+oss:DoMetaQuery
+oss:PutBucketInventory
+oss:PutBucketLogging
+oss:PutBucketReplication
+oss:PutBucketRTC
+oss:ReplicateList
+");
+    for pattern in ["oss:Do*", "oss:*Query", "OSS:dometaquery"] {
+        assert!(matches!(beside(pattern, &[]), Disjointness::Shared(_)), "{pattern}");
+    }
+    let all = ["acs:oss:*:*:sample-bucket/*"];
+    assert_eq!(beside("oss:DoMetaQuery", &all), Disjointness::Proven);
+    // Only a listing has a prefix.
+    let limited = policy(&[(
+        "oss:DoMetaQuery",
+        "sample-bucket",
+        json!({"StringLike": {"oss:Prefix": "users/${subject}/*"}}),
+    )]);
+    assert_ne!(decided_for_any(&limited), Disjointness::Proven);
 }
 
 #[test]

@@ -7,31 +7,39 @@ use std::fmt;
 
 use crate::oss::operation::Operation;
 
-/// By the kind of resource: the service, a bucket, an object, a resource pool, vectors.
-const ACTIONS: [&str; 5] = [SERVICE, BUCKET, OBJECT, RESOURCE_POOL, VECTOR];
+/// By the kind of resource: the service, a bucket (by what they reach of its keys), an object, a resource pool, vectors.
+const ACTIONS: [&str; 7] = [SERVICE, LISTING, ALL_KEYS, BUCKET, OBJECT, RESOURCE_POOL, VECTOR];
 
 const SERVICE: &str = "\
     ListBuckets ListUserDataRedundancyTransition ActivateProduct CreateOrder PutPublicAccessBlock \
     GetPublicAccessBlock DeletePublicAccessBlock";
 
+/// On a bucket: they name its keys that begin with the request's prefix.
+const LISTING: &str = "ListObjects ListObjectVersions ListMultipartUploads";
+
+/// On a bucket: they name or copy its keys, whatever their names: in the answer, or in reports, logs and copies that OSS
+/// writes where the request says.
+const ALL_KEYS: &str = "DoMetaQuery PutBucketInventory PutBucketLogging PutBucketReplication PutBucketRTC ReplicateList";
+
+/// On a bucket: its settings and figures, which name none of its keys.
 const BUCKET: &str = "\
-    PutBucket ListObjects GetBucketInfo GetBucketLocation GetBucketStat PutBucketVersioning GetBucketVersioning \
-    ListObjectVersions PutBucketAcl GetBucketAcl DeleteBucket InitiateBucketWorm AbortBucketWorm \
-    CompleteBucketWorm ExtendBucketWorm GetBucketWorm PutBucketLogging GetBucketLogging DeleteBucketLogging \
+    PutBucket GetBucketInfo GetBucketLocation GetBucketStat PutBucketVersioning GetBucketVersioning \
+    PutBucketAcl GetBucketAcl DeleteBucket InitiateBucketWorm AbortBucketWorm \
+    CompleteBucketWorm ExtendBucketWorm GetBucketWorm GetBucketLogging DeleteBucketLogging \
     PutBucketWebsite GetBucketWebsite DeleteBucketWebsite PutBucketReferer GetBucketReferer PutBucketLifecycle \
     GetBucketLifecycle DeleteBucketLifecycle PutBucketTransferAcceleration GetBucketTransferAcceleration \
-    ListMultipartUploads PutBucketCors GetBucketCors DeleteBucketCors PutBucketPolicy GetBucketPolicy \
+    PutBucketCors GetBucketCors DeleteBucketCors PutBucketPolicy GetBucketPolicy \
     DeleteBucketPolicy PutBucketTagging GetBucketTagging DeleteBucketTagging PutBucketEncryption \
     GetBucketEncryption DeleteBucketEncryption PutBucketRequestPayment GetBucketRequestPayment \
-    PutBucketReplication PutBucketRTC GetBucketReplication DeleteBucketReplication GetBucketReplicationLocation \
-    GetBucketReplicationProgress PutBucketInventory GetBucketInventory DeleteBucketInventory \
-    PutBucketAccessMonitor GetBucketAccessMonitor OpenMetaQuery GetMetaQueryStatus DoMetaQuery CloseMetaQuery \
+    GetBucketReplication DeleteBucketReplication GetBucketReplicationLocation \
+    GetBucketReplicationProgress GetBucketInventory DeleteBucketInventory \
+    PutBucketAccessMonitor GetBucketAccessMonitor OpenMetaQuery GetMetaQueryStatus CloseMetaQuery \
     InitUserAntiDDosInfo UpdateUserAntiDDosInfo GetUserAntiDDosInfo InitBucketAntiDDosInfo \
     UpdateBucketAntiDDosInfo ListBucketAntiDDosInfo PutBucketResourceGroup GetBucketResourceGroup \
     CreateCnameToken GetCnameToken PutCname ListCname DeleteCname PutStyle GetStyle ListStyle DeleteStyle \
     PutBucketArchiveDirectRead GetBucketArchiveDirectRead CreateAccessPoint GetAccessPoint DeleteAccessPoint \
     ListAccessPoints PutAccessPointPolicy GetAccessPointPolicy DeleteAccessPointPolicy PutBucketHttpsConfig \
-    GetBucketHttpsConfig ReplicateList CreateAccessPointForObjectProcess GetAccessPointForObjectProcess \
+    GetBucketHttpsConfig CreateAccessPointForObjectProcess GetAccessPointForObjectProcess \
     DeleteAccessPointForObjectProcess ListAccessPointsForObjectProcess PutAccessPointConfigForObjectProcess \
     GetAccessPointConfigForObjectProcess PutAccessPointPolicyForObjectProcess \
     GetAccessPointPolicyForObjectProcess DeleteAccessPointPolicyForObjectProcess WriteGetObjectResponse \
@@ -58,6 +66,16 @@ const RESOURCE_POOL: &str = "\
 const VECTOR: &str = "\
     PutVectorBucket GetVectorBucket ListVectorBuckets DeleteVectorBucket PutVectorIndex GetVectorIndex \
     ListVectorIndexes DeleteVectorIndex PutVectors GetVectors ListVectors QueryVectors DeleteVectors";
+
+/// The actions that list the keys of a bucket under a prefix.
+pub(crate) fn listings() -> impl Iterator<Item = String> {
+    LISTING.split_ascii_whitespace().map(|name| format!("oss:{name}"))
+}
+
+/// The actions that reach all keys of a bucket, because nothing limits them to a prefix.
+pub(crate) fn of_all_keys() -> impl Iterator<Item = String> {
+    ALL_KEYS.split_ascii_whitespace().map(|name| format!("oss:{name}"))
+}
 
 /// The names of all actions, without their service.
 pub(crate) fn actions() -> impl Iterator<Item = &'static str> {
@@ -211,6 +229,8 @@ mod tests {
             names.split_ascii_whitespace().filter_map(level).collect::<Vec<_>>()
         };
         assert!(levels(SERVICE).iter().all(|level| *level == Level::Service));
+        assert!(levels(LISTING).iter().all(|level| *level == Level::Bucket));
+        assert!(levels(ALL_KEYS).iter().all(|level| *level == Level::Bucket));
         assert!(levels(BUCKET).iter().all(|level| *level == Level::Bucket));
         assert!(levels(OBJECT).iter().all(|level| *level == Level::Object));
         assert_eq!(levels(VECTOR), []);
