@@ -251,7 +251,7 @@ fn refused(refusal: &Refusal) -> Public {
         Refusal::NameRequired(_) => Public::parameter("Grant", refusal.to_string()),
         Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
         Refusal::Value(problem) => value(problem),
-        Refusal::Policy(refusal @ PolicyRefusal::TooComplex(_)) => {
+        Refusal::Policy(refusal @ PolicyRefusal::TooComplex { .. }) => {
             Public::parameter("Policy", format!("this policy is too complex: {refusal}"))
         }
         Refusal::Policy(refusal) => Public::new(

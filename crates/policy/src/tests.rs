@@ -5,6 +5,7 @@ pub(crate) mod draw;
 mod issuers;
 mod overlap;
 mod reading;
+mod refusals;
 mod requested_policy;
 mod worlds;
 

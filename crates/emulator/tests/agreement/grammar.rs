@@ -30,7 +30,7 @@ const READERS: [(&str, Reader); 5] = [
             // It is valid, and only too long to be sent, or not compared with what is granted.
             Err(RenderProblem::Policy(
                 PolicyRefusal::NotContained { error: ContainmentError::TooLong { .. }, .. }
-                | PolicyRefusal::TooComplex(_),
+                | PolicyRefusal::TooComplex { .. },
             )) => Some(String::new()),
             Err(problem) => panic!("everything is granted: {problem}"),
         }

@@ -32,7 +32,7 @@ fn no_policy_of_a_caller_costs_more_than_the_bounds_of_a_request() {
     };
     let condition = |n: usize, values: &str| {
         format!(
-            r#"{{"Effect":"Deny","Action":"oss:*","Resource":"*","Condition":{{"StringLike":{{"oss:K{n}":[{values}]}}}}}}"#
+            r#"{{"Effect":"Allow","Action":"oss:*","Resource":"*","Condition":{{"StringLike":{{"oss:K{n}":[{values}]}}}}}}"#
         )
     };
     let one = |inner: String| format!(r#"{{"Version":"1","Statement":[{inner}]}}"#);
@@ -85,7 +85,7 @@ fn no_policy_of_a_caller_costs_more_than_the_bounds_of_a_request() {
         (
             "numbers",
             one(format!(
-                r#"{{"Effect":"Deny","Action":"oss:*","Resource":"*","Condition":{{"NumericLessThan":{{"oss:N":[{}]}}}}}}"#,
+                r#"{{"Effect":"Allow","Action":"oss:*","Resource":"*","Condition":{{"NumericLessThan":{{"oss:N":[{}]}}}}}}"#,
                 list(&|n| n.to_string(), 300)
             )),
         ),

@@ -15,7 +15,7 @@ mod values;
 mod witness;
 
 use crate::document::problem::PolicyProblem;
-use crate::document::tree::{Document, Statement};
+use crate::document::tree::{Document, Effect, Statement};
 use patterns::Patterns;
 use placeholders::Placeholders;
 use search::Sides;
@@ -139,11 +139,18 @@ fn beyond(
 
 /// Whether a policy allows all that the policy of this text allows, at the cost of a request at most.
 ///
-/// A text that is no policy is beyond any other: nothing is known of it.
+/// A denial only takes away: a policy is included if it is included without those of its denials that the other does not
+/// have, which are left out first. A text that is no policy is beyond any other: nothing is known of it.
 pub(crate) fn inclusion_of_text(json: &str, other: &Document<String>) -> Inclusion {
-    match Document::read(json, |_, raw| Ok(raw.to_owned())) {
-        Ok(policy) => policy.inclusion_within(other, Bounds::REQUEST),
-        Err(_) => Inclusion::Beyond(Witness::unknown()),
+    let Ok(policy) = Document::read(json, |_, raw| Ok(raw.to_owned())) else {
+        return Inclusion::Beyond(Witness::unknown());
+    };
+    let theirs = other.clone().canonicalize().statements;
+    let mut wider = policy.clone();
+    wider.statements.retain(|one| one.effect == Effect::Allow || theirs.contains(one));
+    match wider.inclusion_within(other, Bounds::REQUEST) {
+        Inclusion::Beyond(_) if wider != policy => policy.inclusion_within(other, Bounds::REQUEST),
+        decided => decided,
     }
 }
 

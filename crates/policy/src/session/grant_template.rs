@@ -226,7 +226,8 @@ impl GrantTemplate {
         let common = requested
             .within(&granted)
             .map_err(|error| PolicyRefusal::not_contained(error, &requested.0, &granted))?;
-        let policy = checked_again(common.minified(), &granted)?;
+        let policy = checked_again(common.minified(), &granted)
+            .map_err(|refusal| refusal.located(&requested.0))?;
         Ok(self.named(&values, policy))
     }
 
@@ -253,11 +254,11 @@ fn checked_again(
     granted: &Document<String>,
 ) -> Result<SessionPolicy, PolicyRefusal> {
     let policy = SessionPolicy::contained(policy)
-        .map_err(|error| PolicyRefusal::NotContained { error, inclusion: None })?;
+        .map_err(|error| PolicyRefusal::NotContained { error, comparison: None })?;
     match exact::inclusion_of_text(policy.as_str(), granted) {
         Inclusion::Included => Ok(policy),
         Inclusion::Beyond(witness) => Err(PolicyRefusal::Disagreement(witness)),
-        Inclusion::TooComplex(bound) => Err(PolicyRefusal::TooComplex(bound)),
+        Inclusion::TooComplex(bound) => Err(PolicyRefusal::TooComplex { bound, statement: None }),
     }
 }
 
@@ -664,7 +665,7 @@ mod tests {
         }
         let refused = render("x".repeat(2048 - beside)).unwrap_err();
         let error = ContainmentError::TooLong { size: 2048 };
-        let expected = PolicyRefusal::NotContained { error, inclusion: None };
+        let expected = PolicyRefusal::NotContained { error, comparison: None };
         assert_eq!(refused, RenderProblem::Policy(expected));
     }
 

@@ -3,30 +3,48 @@
 use std::fmt;
 
 use crate::containment::intersection::ContainmentError;
-use crate::document::tree::{Document, Effect};
+use crate::document::tree::{Document, Effect, Statement};
 use crate::exact::{Bounds, Inclusion, TooComplex, Witness};
+use crate::oss::operation::Operation;
 
 /// Why a request with a policy of its own is refused. It quotes what the caller sent.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum PolicyRefusal {
     /// The policy is not within the grant's, or not in a form in which containment proves it.
-    #[error("{error}{}", Compared(inclusion.as_deref()))]
+    #[error("{error}{}", Compared(comparison.as_deref()))]
     NotContained {
         /// The part that containment does not find in the grant.
         error: ContainmentError,
-        /// What the exact comparison of this part says, if it was compared.
-        inclusion: Option<Box<Inclusion>>,
+        /// What the exact comparison of this part says, if it was compared and decided.
+        comparison: Option<Box<Comparison>>,
     },
     /// Containment accepts the policy, and the exact comparison finds this request beyond the grant. One of them has a bug.
     #[error("two proofs disagree about it; quote the RequestId to the operator")]
     Disagreement(Witness),
     /// The exact comparison is not decided within the bounds of a request.
-    #[error("{}", simpler(*.0))]
-    TooComplex(TooComplex),
+    #[error("{}{}", simpler(*bound), FirstIn(*statement))]
+    TooComplex {
+        /// The bound that was met.
+        bound: TooComplex,
+        /// The requested statement that contributes most to it, if there is one.
+        statement: Option<usize>,
+    },
+}
+
+/// What the exact comparison says about a statement that containment does not find in the grant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Comparison {
+    /// The requested policy allows this request, and the grant does not.
+    Beyond(Witness),
+    /// Only denials of the requested policy keep the statement within the grant.
+    WithinByDenials,
+    /// The grant allows the statement in several parts.
+    InParts,
 }
 
 impl PolicyRefusal {
-    /// With the exact comparison of the statement in which containment failed.
+    /// With the exact comparison of the statement in which containment failed, beside the denials of the requested
+    /// policy.
     ///
     /// Conditions and denials of the grant are added to what is sent, so they are no reason why an action on a resource is
     /// refused.
@@ -36,10 +54,16 @@ impl PolicyRefusal {
         granted: &Document<String>,
     ) -> Self {
         let (statement, compares_conditions) = match &error {
+            // A request for the operation is decided as one for another action, so none shows what the grant lacks.
+            ContainmentError::Beyond { action, .. }
+                if Operation::named(action) != Operation::Action =>
+            {
+                return Self::NotContained { error, comparison: None };
+            }
             ContainmentError::Beyond { statement, .. } => (*statement, false),
             ContainmentError::Condition { statement, .. } => (*statement, true),
             ContainmentError::TooLong { .. } => {
-                return Self::NotContained { error, inclusion: None };
+                return Self::NotContained { error, comparison: None };
             }
         };
         let mut granted = granted.clone();
@@ -49,25 +73,71 @@ impl PolicyRefusal {
                 statement.condition.clear();
             }
         }
-        let statements = requested.statements.get(statement).cloned().into_iter().collect();
-        let requested = Document { version: requested.version, statements };
-        let inclusion = requested.inclusion_within(&granted, Bounds::REQUEST);
-        Self::NotContained { error, inclusion: Some(Box::new(inclusion)) }
+        let alone: Vec<_> = requested.statements.get(statement).cloned().into_iter().collect();
+        let denials = requested.statements.iter().filter(|one| one.effect == Effect::Deny);
+        let included = |statements| {
+            let requested = Document { version: requested.version, statements };
+            requested.inclusion_within(&granted, Bounds::REQUEST)
+        };
+        let comparison = match included(alone.iter().chain(denials).cloned().collect()) {
+            Inclusion::Beyond(witness) => Some(Comparison::Beyond(witness)),
+            Inclusion::TooComplex(_) => None,
+            Inclusion::Included => match included(alone) {
+                Inclusion::Included => Some(Comparison::InParts),
+                Inclusion::Beyond(_) => Some(Comparison::WithinByDenials),
+                Inclusion::TooComplex(_) => None,
+            },
+        };
+        Self::NotContained { error, comparison: comparison.map(Box::new) }
+    }
+
+    /// With the requested statement that contributes most to the bound.
+    pub(super) fn located(self, requested: &Document<String>) -> Self {
+        let Self::TooComplex { bound, .. } = self else { return self };
+        let weight = |statement: &Statement<String>| match bound {
+            TooComplex::Patterns => {
+                let texts =
+                    statement.actions.patterns().iter().chain(statement.resource.as_slice());
+                texts.flat_map(|text| text.chars()).filter(|c| matches!(c, '*' | '?')).count()
+            }
+            TooComplex::Conditions => {
+                let keys = statement.condition.values().flatten();
+                keys.map(|(_, values)| values.as_slice().len()).sum()
+            }
+            TooComplex::Statements | TooComplex::Characters | TooComplex::Kinds => 0,
+        };
+        let weights = requested.statements.iter().map(weight).enumerate();
+        let heaviest = weights.filter(|(_, weight)| *weight > 0).max_by_key(|(_, weight)| *weight);
+        Self::TooComplex { bound, statement: heaviest.map(|(statement, _)| statement) }
     }
 }
 
-struct Compared<'a>(Option<&'a Inclusion>);
+struct Compared<'a>(Option<&'a Comparison>);
 
 impl fmt::Display for Compared<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(Inclusion::Beyond(witness)) => {
+            Some(Comparison::Beyond(witness)) => {
                 write!(f, "; the policy allows {witness}, and the grant does not")
             }
-            Some(Inclusion::Included) => f.write_str(
+            Some(Comparison::WithinByDenials) => f.write_str(
+                "; a Deny of the policy itself does not count here: leave out of the Allow what it denies",
+            ),
+            Some(Comparison::InParts) => f.write_str(
                 "; the grant allows it in several parts: split the statement, so that each statement lies in one of them",
             ),
-            Some(Inclusion::TooComplex(_)) | None => Ok(()),
+            None => Ok(()),
+        }
+    }
+}
+
+struct FirstIn(Option<usize>);
+
+impl fmt::Display for FirstIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(statement) => write!(f, ", first in Statement[{statement}], which has the most"),
+            None => Ok(()),
         }
     }
 }
