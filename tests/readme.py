@@ -4,11 +4,14 @@
     tests/readme.py                     README.md, then every page of docs/
     tests/readme.py docs/api.md …       these pages
 
-In a block marked `console`, a line that starts with `$ ` is a command; the lines up to the next one are its output.
+In a block marked `console`, a line that starts with `$ ` is a command; the lines up to the next one are its output. The
+text of a command that ends in `<<'EOF'` goes up to the line `EOF`.
 `…` in the output matches any text. A block that begins with `cargo run -- dev` is run in the background once, from
-before the first page to the end: all pages share one server. A background command of a page (`… &`) ends with its block.
+before the first page to the end: all pages share one server. Each block has a shell of its own, except in a page with the
+comment `<!-- one terminal -->`, whose blocks share one. A background command (`… &`) ends with its shell.
 """
 
+import itertools
 import pathlib
 import re
 import signal
@@ -19,6 +22,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SERVER = "cargo run -- dev"
 MARK = "--- a command ends here ---"
+ONE_TERMINAL = "<!-- one terminal -->"
 # With fewer commands than this in all pages, blocks are missing.
 LEAST = 60
 
@@ -30,12 +34,19 @@ def pages():
 
 
 def blocks(text):
-    """The `console` blocks, each a list of (command, expected output)."""
-    for block in re.findall(r"^```console\n(.*?)^```$", text, re.S | re.M):
+    """The `console` blocks, each a list of (command, expected output). With one terminal they are one block."""
+    found = re.findall(r"^```console\n(.*?)^```$", text, re.S | re.M)
+    if ONE_TERMINAL in text:
+        found = ["".join(found)]
+    for block in found:
         steps = []
-        for line in block.splitlines():
+        lines = iter(block.splitlines())
+        for line in lines:
             if line.startswith("$ "):
-                steps.append((line[2:], []))
+                command = [line[2:]]
+                if line.endswith("<<'EOF'"):
+                    command += [*itertools.takewhile(lambda text: text != "EOF", lines), "EOF"]
+                steps.append(("\n".join(command), []))
             else:
                 steps[-1][1].append(line)
         yield [(command, "\n".join(output)) for command, output in steps]
@@ -52,11 +63,15 @@ def run(block):
     script = "".join(f"{command}\necho '{MARK}'\n" for command, _ in block)
     # curl shows a progress meter that a terminal would not.
     quiet = 'curl() { command curl -sS "$@"; }\n'
+    # In each shell whatever a command left in the background ends, also after a failure.
+    ending = "trap 'kill $(jobs -p) 2> /dev/null' EXIT\n"
     done = subprocess.run(
-        ["bash", "-c", quiet + script], cwd=ROOT, text=True, timeout=600, check=False,
+        ["bash", "-c", quiet + ending + script], cwd=ROOT, text=True, timeout=600, check=False,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )
     outputs = done.stdout.split(MARK + "\n")
+    # A command that ends the shell keeps the others from being run.
+    outputs += ["(not run)"] * len(block)
     for (command, expected), printed in zip(block, outputs, strict=False):
         yield command, expected, printed
 
