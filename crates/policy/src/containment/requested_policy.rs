@@ -250,7 +250,7 @@ Statement[0].Condition.Bool.acs:SecureTransport: `Bool` takes "true" or "false":
 Statement[0].Condition.Bool.acs:Secure Transport: a condition key reads `oss:Prefix` or `acs:SourceIp`
 Statement[0].Condition.StringLike.oss:Prefix: this is empty: leave it out, or say what it covers
 Statement[0].Condition: a key is not among the condition operators that RAM and OSS document: StringEquals, StringLike and their like, Numeric…, Date…, Bool, IpAddress, NotIpAddress and IpAddressIncludeBorder
-the policy: this is not JSON (line 1, column 128)
+the policy: this is nested more than 127 levels deep, and no policy is (line 1, column 128)
 it has more than 8192 bytes
 the policy: without white space this is 2113 bytes and STS admits 2047
 Statement[0].Effect: an effect is "Allow" or "Deny"; Statement[0]: `Action` is missing, and every statement has it: write an action such as "oss:GetObject", or a list of actions; Statement[0]: `Resource` is missing, and every statement has it: write a resource such as "acs:oss:*:*:bucket/key", or a list of resources; and 24 more problems

@@ -371,6 +371,9 @@ mod tests {
             r#"{"Version":["1"],"Statement":["x"],"Id":"x"}"#,
             r#"{"Version":"1","Version":"1"}"#,
             r"{}",
+            r#"{"Version":"\ud800"}"#,
+            r#"{"Version":"\ud83dx"}"#,
+            &"[".repeat(200),
         ];
         let problems: Vec<_> = documents.iter().map(|json| read(json).unwrap_err()).collect();
         insta::assert_snapshot!(problems.join("\n\n"), @r#"
@@ -393,6 +396,12 @@ mod tests {
 
         the policy: `Version` is missing, and every policy has it: write `"Version": "1"`
         the policy: `Statement` is missing, and every policy has it: write a list of statements, each an object with `Effect`, `Action` and `Resource`
+
+        the policy: this is not JSON: the `\u` escape is half of a surrogate pair: write both halves, or the character itself (line 1, column 19)
+
+        the policy: this is not JSON: the `\u` escape is half of a surrogate pair: write both halves, or the character itself (line 1, column 19)
+
+        the policy: this is nested more than 127 levels deep, and no policy is (line 1, column 128)
         "#);
     }
 

@@ -41,7 +41,7 @@ fn quoted(key: &str) -> String {
 /// The rules of a policy document.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PolicyFlaw {
-    #[error("this is not JSON (line {line}, column {column})", line = .0.line(), column = .0.column())]
+    #[error("{what} (line {line}, column {column})", what = not_json(.0), line = .0.line(), column = .0.column())]
     NotJson(#[source] serde_json::Error),
     #[error("a policy is an object with `Version` and `Statement`, not {found}")]
     NotAPolicy { found: &'static str },
@@ -169,4 +169,17 @@ pub(crate) enum PolicyFlaw {
         max = MAX_POLICY_BYTES
     )]
     TooLong { worst: usize, heaviest: String, share: usize },
+}
+
+/// What about a text is not JSON, where that is not visible at its place. `serde_json` has no kinds for these.
+fn not_json(error: &serde_json::Error) -> &'static str {
+    let text = error.to_string();
+    let begins = |beginning: &str| text.starts_with(beginning);
+    if begins("recursion limit exceeded") {
+        "this is nested more than 127 levels deep, and no policy is"
+    } else if begins("lone leading surrogate") || begins("unexpected end of hex escape") {
+        "this is not JSON: the `\\u` escape is half of a surrogate pair: write both halves, or the character itself"
+    } else {
+        "this is not JSON"
+    }
 }
