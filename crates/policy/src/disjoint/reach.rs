@@ -129,11 +129,11 @@ fn acts_on_objects(actions: &Actions) -> bool {
     }
 }
 
-/// Whether the resource may be one of OSS.
+/// Whether the resource may be one of OSS, in whatever letter case: RAM does not say that the case of a service counts.
 fn is_of_oss(resource: &Text) -> bool {
     let outline = resource.outline();
     let service = outline.split(':').nth(1).unwrap_or("*");
-    service.contains(['*', '?', '$']) || service == SERVICE
+    service.contains(['*', '?', '$']) || service.eq_ignore_ascii_case(SERVICE)
 }
 
 /// Adds the path of a resource; a shorter pattern covers any path.

@@ -156,6 +156,19 @@ a caller with ${subject}=`alice`, ${params.dir}=`alice` and one with ${subject}=
 ");
 }
 
+/// Whether RAM reads `acs:OSS` as `acs:oss` is not documented; lint says that it probably matches nothing.
+#[test]
+fn a_service_in_another_letter_case_is_not_left_out_of_the_proof() {
+    for resource in ["acs:OSS:*:*:sample-bucket/*", "acs:Oss:*:*:sample-bucket/users/${subject}*"] {
+        let own = policy(&[
+            ("oss:GetObject", "sample-bucket/users/${subject}/*", Value::Null),
+            ("oss:PutObject", "OTHER", Value::Null),
+        ]);
+        let decided = decided_for_any(&own.replace("acs:oss:*:*:OTHER", resource));
+        assert_ne!(decided, Disjointness::Proven, "{resource}");
+    }
+}
+
 /// Every action of OSS on a whole bucket, beside objects of one's own.
 #[test]
 fn each_action_that_reaches_all_keys_of_a_bucket_is_a_listing_and_no_other_is() {

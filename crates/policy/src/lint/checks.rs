@@ -168,12 +168,20 @@ mod tests {
             ),
             allow(r#"["oss:GetObject","oss:GetBucketInfo"]"#, r#""acs:oss:*:*:sample-bucket""#),
             allow(r#""oss:ListBuckets""#, r#""acs:oss:*:*:sample-bucket""#),
+            allow(r#""oss:InitiateMultipartUpload""#, r#""acs:oss:*:*:sample-bucket""#),
+            allow(r#""oss:GetBucketV2""#, r#""acs:oss:*:*:sample-bucket/2015/*""#),
+            allow(r#""oss:Head*""#, r#""acs:oss:*:*:sample-bucket""#),
         ]
         .map(|statement| warnings(&statement));
         insta::assert_snapshot!(lines.join("\n"), @r#"
 Statement[0].Action: OSS decides `oss:ListObjects` on a bucket, `acs:oss:*:*:bucket`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["2015/","2015/*"]}}}
 Statement[0].Action: OSS decides `oss:GetObject` on an object, `acs:oss:*:*:bucket/key`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/*"}
 Statement[0].Action: OSS decides `oss:ListBuckets` on all buckets, `acs:oss:*:*:*`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:ListBuckets","Resource":"acs:oss:*:*:*"}
+Statement[0].Action: `oss:InitiateMultipartUpload` is an operation and no action of RAM: `oss:PutObject` allows it; perhaps {"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/*"}
+Statement[0].Action: OSS decides `oss:PutObject` on an object, `acs:oss:*:*:bucket/key`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/*"}
+Statement[0].Action: `oss:GetBucketV2` is an operation and no action of RAM: `oss:ListObjects` allows it; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["2015/","2015/*"]}}}
+Statement[0].Action: OSS decides `oss:ListObjects` on a bucket, `acs:oss:*:*:bucket`, and no resource here is one, so it never matches; perhaps {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["2015/","2015/*"]}}}
+Statement[0].Action: `oss:Head*` matches no action of RAM that is known here: `HeadObject` is an operation, which `oss:GetObject` allows; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/*"}
 "#);
         assert_eq!(warnings(&allow(r#""oss:GetBucketInfo""#, r#""acs:oss:*:*:sample-*""#)), "");
         assert_eq!(warnings(&allow(r#""oss:GetObject""#, r#""acs:oss:*:*:sample-*""#)), "");

@@ -48,19 +48,35 @@ fn actions_without_resource(at: &str, statement: &Statement<String>) -> Vec<Lint
     let Actions::Action(actions) = &statement.actions else { return vec![] };
     let resources = OssResource::all(statement.resource.as_slice());
     let stray = |action: &String| {
-        let level = match Operation::named(action) {
-            Operation::Action => Level::of(action)?,
-            Operation::AllowedBy(_) | Operation::Copies => return None,
+        let action = match Operation::named(action) {
+            Operation::Action => action,
+            Operation::AllowedBy(by) => by,
+            Operation::Copies => return None,
         };
-        let none =
-            !resources.is_empty() && !resources.iter().any(|resource| resource.may_be(level));
-        none.then(|| {
-            let finding = Finding::NeverMatches { action: action.clone(), level };
-            let corrected = moved(statement, action, level, &resources);
-            LintWarning::new(format!("{at}.Action"), finding, Some(&corrected))
-        })
+        let level = missing_level(action, &resources)?;
+        let finding = Finding::NeverMatches { action: action.to_owned(), level };
+        let corrected = moved(statement, action, level, &resources);
+        Some(LintWarning::new(format!("{at}.Action"), finding, Some(&corrected)))
     };
     actions.as_slice().iter().filter_map(stray).collect()
+}
+
+/// The action alone on a resource of its level, if no resource of the statement is one.
+pub(crate) fn moved_to_its_level(
+    statement: &Statement<String>,
+    action: &str,
+) -> Option<Statement<String>> {
+    let resources = OssResource::all(statement.resource.as_slice());
+    let level = missing_level(action, &resources)?;
+    Some(moved(statement, action, level, &resources))
+}
+
+/// The level that the action is decided on, if none of the resources is of it.
+fn missing_level(action: &str, resources: &[OssResource<'_>]) -> Option<Level> {
+    let level = Level::of(action)?;
+    let is_missing =
+        !resources.is_empty() && !resources.iter().any(|resource| resource.may_be(level));
+    is_missing.then_some(level)
 }
 
 /// The action alone, on a resource of its level; a prefix that was meant to limit a listing becomes a condition.

@@ -3,6 +3,7 @@
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::{Actions, Statement, Strings};
 use crate::lint::finding::Finding;
+use crate::lint::resources;
 use crate::lint::warning::LintWarning;
 use crate::matching::pattern::Pattern;
 use crate::oss::catalogue::{self, KeyScope};
@@ -35,7 +36,11 @@ fn of_action(at: &str, action: &str, statement: &Statement<String>) -> Option<Li
             (Finding::UnknownAction { action: action.to_owned(), near: near.clone() }, near)
         }
     };
-    let meant = meant.map(|meant| with(statement, action, &meant));
+    let meant = meant.map(|meant| match &statement.actions {
+        Actions::Action(_) => resources::moved_to_its_level(statement, &meant)
+            .unwrap_or_else(|| with(statement, action, &meant)),
+        Actions::NotAction(_) => with(statement, action, &meant),
+    });
     Some(LintWarning::new(format!("{at}.{}", field(statement)), finding, meant.as_ref()))
 }
 
@@ -64,10 +69,14 @@ fn of_resources(at: &str, statement: &Statement<String>) -> Vec<LintWarning> {
     let all = statement.resource.as_slice();
     let warnings = |resource: &String| {
         let service = resource.strip_prefix("acs:")?.split(':').next()?;
-        if knows_service(service) {
+        // The letter case of a resource counts, unlike that of an action.
+        if knows_service(service) && service == service.to_ascii_lowercase() {
             return None;
         }
-        let near = nearest_service(service);
+        let mut known = SERVICES.split_ascii_whitespace();
+        let near = known
+            .find(|known| known.eq_ignore_ascii_case(service))
+            .or_else(|| nearest_service(service));
         let meant = near.map(|near| {
             let meant = resource.replacen(service, near, 1);
             let all = all.iter().map(|one| if one == resource { &meant } else { one }.clone());
@@ -261,14 +270,15 @@ Statement[0].Action: `frobnicator` is no service of RAM that is known here, or n
             lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
         };
         insta::assert_snapshot!(messages("acs:os:*:*:sample-bucket/a"), @r#"Statement[0].Resource: `os` is no service of RAM that is known here, or none with such an action, so this probably matches nothing: `oss` is one; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#);
+        // The letter case of a resource counts.
+        insta::assert_snapshot!(messages("acs:OSS:*:*:sample-bucket/a"), @r#"Statement[0].Resource: `OSS` is no service of RAM that is known here, or none with such an action, so this probably matches nothing: `oss` is one; perhaps {"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#);
+        assert!(messages("acs:OTS:*:*:x").contains(": `ots` is one"));
         assert!(
             messages("acs:oxx*:*:*:x").contains("`oxx*` is no service"),
             "{}",
             messages("acs:oxx*:*:*:x")
         );
-        for fine in
-            ["*", "acs:*", "acs:oss:*", "acs:o?s:*:*:x", "acs:OSS:*:*:x", "acs:ram::1:role/x"]
-        {
+        for fine in ["*", "acs:*", "acs:oss:*", "acs:o?s:*:*:x", "acs:ram::1:role/x"] {
             assert_eq!(messages(fine), "", "{fine}");
         }
     }

@@ -18,6 +18,7 @@ pub(crate) type CallerGroup<'a> = (&'a ClientId, &'a IssuerName);
 
 /// The fields of a resource: `acs`, the service, the region, the account and the path.
 const FIELDS: usize = 5;
+const SERVICE: usize = 1;
 
 /// `${subject.hash}` is SHA-256 in hexadecimal digits.
 const HASH_DIGITS: usize = 64;
@@ -85,6 +86,8 @@ impl Reach<'_> {
             .map(<[Symbol]>::to_vec)
             .collect();
         fields.resize(FIELDS, vec![Symbol::Run]);
+        // RAM does not say that the letter case of a service counts.
+        fields[SERVICE] = fields[SERVICE].iter().cloned().map(Symbol::folded).collect();
         if self.listing.is_some() {
             let prefix = self.prefix().map(|prefix| symbols(prefix.text)).unwrap_or_default();
             let path = &mut fields[FIELDS - 1];

@@ -109,7 +109,9 @@ impl<'a> Resource<'a> {
         let bucket = self.container();
         if bucket.contains('$') {
             Some(ValueFlaw::PlaceholderInBucket)
-        } else if Pattern(self.service).matches("oss") && !bucket.contains(['*', '?']) {
+        } else if Pattern(&self.service.to_ascii_lowercase()).matches("oss")
+            && !bucket.contains(['*', '?'])
+        {
             bucket.parse::<Bucket>().err().map(ValueFlaw::Bucket)
         } else {
             None
