@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
+use crate::oss_bucket::OssBucket;
 use crate::sts::RoleSession;
 use appserver_domain::{
     ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration, UpstreamName,
@@ -25,7 +26,9 @@ pub(crate) struct Entitlement {
     pub(crate) template: GrantTemplate,
     pub(crate) durations: Durations,
     pub(crate) external_id: Option<ExternalId>,
-    /// Of the whole configuration of the grant, including its role and the text of its policy.
+    /// What answers tell clients about the bucket. It changes no token.
+    pub(crate) oss: Option<OssBucket>,
+    /// Of the whole configuration of the grant except `oss`, including its role and the text of its policy.
     pub(crate) fingerprint: Fingerprint,
 }
 
@@ -227,6 +230,11 @@ impl<'a> Grant<'a> {
         &self.entitlement.upstream
     }
 
+    /// The bucket that answers name, where the operator names one.
+    pub(crate) fn oss(&self) -> Option<&'a OssBucket> {
+        self.entitlement.oss.as_ref()
+    }
+
     /// Whether the grant's template uses this claim of the caller.
     pub(crate) fn uses_claim(&self, claim: &str) -> bool {
         self.entitlement.template.uses().claims.iter().any(|used| used.as_str() == claim)
@@ -283,6 +291,7 @@ mod tests {
             template: GrantTemplate::parse(texts, rules).unwrap(),
             durations: Durations::new(shortest, default, longest).unwrap(),
             external_id: None,
+            oss: None,
             fingerprint: Fingerprint::of([policy.as_bytes()]),
         }
     }

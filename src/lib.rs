@@ -19,6 +19,7 @@ mod doctor;
 mod grant;
 mod http;
 mod limit;
+mod oss_bucket;
 mod outbound;
 mod ram;
 mod seal;

@@ -86,6 +86,10 @@ impl GrantChange {
             let values = "the rules of its parameters, claims or subjects changed";
             self.others.push((values.to_owned(), Width::Undecided));
         }
+        if old.oss != new.oss {
+            let bucket = "the bucket that its answers name, or how clients reach it, changed";
+            self.others.push((bucket.to_owned(), Width::NotWider));
+        }
         if self.templates[0] == self.templates[1] {
             return;
         }

@@ -211,7 +211,7 @@ impl Steps {
     pub fn response(&self) -> Vec<u8> {
         let request_id = "6894B13B-6D71-4EF5-88FA-F32781734A7F";
         let grant = self.grants.of(self.caller.client()).next().expect("it has one");
-        token_response(request_id, &grant.name, &self.vended)
+        token_response(request_id, &grant.name, grant.oss.as_ref(), &self.vended)
     }
 }
 

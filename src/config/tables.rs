@@ -21,6 +21,7 @@ const TABLES: &[&str] = &[
     "grants.*",
     "grants.*.claims",
     "grants.*.claims.*",
+    "grants.*.oss",
     "grants.*.parameters",
     "grants.*.parameters.*",
     "issuers",

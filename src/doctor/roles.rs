@@ -213,6 +213,7 @@ fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> RoleSession {
         template: GrantTemplate::parse(texts, rules).expect("the texts are sound"),
         durations: Durations::new(only, only, only).expect("they are in order"),
         external_id: probe.external_id.cloned(),
+        oss: None,
         fingerprint: Fingerprint::of([NOTHING.as_bytes()]),
     };
     let name = entitlement.name.clone();

@@ -5,6 +5,7 @@
 mod access_key;
 mod audit;
 mod binary;
+mod bucket;
 mod canaries;
 mod certificates;
 mod closed_pipe;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::grant_oss::{RawOss, oss_bucket, unnamed_bucket};
 use super::roles::Role;
 use super::value_rules::{RawValueRule, value_rules};
 use crate::config::bounds::{Bounded, Bytes};
@@ -51,6 +52,8 @@ pub(crate) struct RawGrant {
     allow_shared: Field<List<RawSharedResource>>,
     /// Default 128. Policies that use the subject refuse a longer one.
     subject_max_length_bytes: Field<Bounded<Bytes, 1, 256>>,
+    /// Default none. What answers say about the bucket.
+    oss: Option<RawOss>,
     /// Values that a request must have, by name.
     parameters: BTreeMap<String, RawValueRule>,
     /// Values that the token must have, by claim.
@@ -151,7 +154,7 @@ fn entitlement(
     let at = |key: &str| format!("{path}.{key}");
 
     let role_name = problems.require(raw.role);
-    let mut written = vec![json["grants"][&name].to_string()];
+    let mut written = vec![without_oss(&json["grants"][&name]).to_string()];
     let role = role_name.and_then(|name| {
         written.push(json["roles"][name.as_str()].to_string());
         let role = roles.get(&name);
@@ -214,6 +217,11 @@ fn entitlement(
         Some(template)
     });
     let external_id = problems.take(raw.external_id);
+    let oss_path = at("oss");
+    let oss = raw.oss.map(|raw| oss_bucket(&oss_path, raw, problems));
+    if let (Some(Some(oss)), Some(template)) = (&oss, &template) {
+        warnings.extend(unnamed_bucket(&oss_path, oss, template));
+    }
     // For an unknown role, the longest that any role may allow.
     let longest = role.map(|role| role.max_session_duration);
     let longest = longest.or_else(|| MaxSessionDuration::from_secs(43_200));
@@ -224,7 +232,9 @@ fn entitlement(
     let name = problems.name(&path, &name);
 
     let (Some(name), Some(template)) = (name, template) else { return Read::Nothing };
-    let (Some(role), Some(durations), Some(_)) = (role, durations, breadth) else {
+    let (Some(role), Some(durations), Some(_), Some(oss)) =
+        (role, durations, breadth, oss.map_or(Some(None), |oss| oss.map(Some)))
+    else {
         return Read::Template(name, Box::new(template));
     };
     Read::Valid(Box::new(Entitlement {
@@ -234,8 +244,18 @@ fn entitlement(
         template,
         durations,
         external_id,
+        oss,
         fingerprint: Fingerprint::of(written.iter().map(String::as_bytes)),
     }))
+}
+
+/// The grant as written, without what changes none of its tokens: an edit of it must not cost a call to STS for each.
+fn without_oss(grant: &Value) -> Value {
+    let mut grant = grant.clone();
+    if let Some(grant) = grant.as_object_mut() {
+        grant.remove("oss");
+    }
+    grant
 }
 
 fn policy_text(

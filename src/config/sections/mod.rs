@@ -7,6 +7,7 @@ pub(super) mod audit;
 pub(super) mod claims;
 pub(super) mod clients;
 pub(super) mod egress;
+pub(super) mod grant_oss;
 pub(super) mod grants;
 pub(super) mod identity;
 pub(super) mod issuer_keys;

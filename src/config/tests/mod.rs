@@ -5,6 +5,7 @@ mod audit;
 mod connections;
 mod disjoint_callers;
 mod egress;
+mod grant_oss;
 mod identity;
 mod issuer_keys;
 mod limits;

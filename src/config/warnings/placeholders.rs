@@ -39,12 +39,19 @@ pub(in crate::config) fn unknown_regions(json: &Value) -> Vec<Problem> {
     let upstreams =
         upstreams.map(|(name, upstream)| (format!("sts.upstreams.{name}.region"), upstream));
     let of_sts = json.get("sts").map(|sts| ("sts.region".to_owned(), sts));
-    let all = of_sts.into_iter().chain(upstreams);
-    all.filter_map(|(path, upstream)| unknown_region(path, upstream)).collect()
+    let of_sts = of_sts.into_iter().chain(upstreams).filter_map(|(path, upstream)| {
+        unknown_region(path, upstream, "if `appserver doctor` reaches its endpoint")
+    });
+    let grants = json.get("grants").and_then(Value::as_object).into_iter().flatten();
+    let of_grants = grants.filter_map(|(name, grant)| {
+        let path = format!("grants.{name}.oss.region");
+        unknown_region(path, grant.get("oss")?, "if OSS has an endpoint there")
+    });
+    of_sts.chain(of_grants).collect()
 }
 
-fn unknown_region(path: String, upstream: &Value) -> Option<Problem> {
-    let region = upstream.get("region").and_then(Value::as_str)?;
+fn unknown_region(path: String, table: &Value, works: &str) -> Option<Problem> {
+    let region = table.get("region").and_then(Value::as_str)?;
     if region.is_empty() || KNOWN_REGIONS.contains(&region) {
         return None;
     }
@@ -57,7 +64,7 @@ fn unknown_region(path: String, upstream: &Value) -> Option<Problem> {
     Some(Problem {
         path,
         message: format!(
-            "this version knows no region of this name; {meant}A newer region works if `appserver doctor` reaches its endpoint"
+            "this version knows no region of this name; {meant}A newer region works {works}"
         ),
     })
 }
@@ -108,5 +115,11 @@ server.public_url: vend.example.com is the host of the example: put the URL ther
         for known in ["", "cn-hangzhou", "ap-southeast-1"] {
             assert_eq!(found(known), "");
         }
+        let of_grant = json!({"grants": {"album": {"oss": {"region": "cn-hangzhuo"}}}});
+        assert_eq!(
+            lines(unknown_regions(&of_grant)),
+            "grants.album.oss.region: this version knows no region of this name; is `cn-hangzhou` meant? A newer region works \
+             if OSS has an endpoint there"
+        );
     }
 }

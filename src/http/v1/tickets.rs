@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::json_body::ApiJson;
 use super::no_query::NoQuery;
+use super::oss_view::OssView;
 use super::success::{Success, json};
 use super::token;
 use super::token_request::Policy;
@@ -77,6 +78,9 @@ pub(crate) struct TicketResponse<'a> {
     ticket_id: String,
     /// The grant of its tokens.
     grant: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    oss: Option<OssView<'a>>,
 }
 
 #[utoipa::path(
@@ -136,6 +140,7 @@ pub(crate) async fn make_ticket(
         expires_at: Stamp::of(expires_at).as_str(),
         ticket_id: ticket.id.to_string(),
         grant: grant.name().as_str(),
+        oss: grant.oss().map(OssView::from),
     }))
 }
 

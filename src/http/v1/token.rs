@@ -168,13 +168,13 @@ async fn vend(
 ) -> Result<Response, ApiError> {
     context.note_requested_grant(caller, params);
     let grant = context.rules.grants.decide(caller, params, api.clock.now())?;
-    let (name, upstream) = (grant.name(), grant.upstream());
+    let (name, upstream, oss) = (grant.name(), grant.upstream(), grant.oss());
     let holder = GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
     let session = grant.into_role_session();
     let vended = vended(api, context, upstream, &holder, &session)
         .await
         .inspect_err(|_| audit::note_failed_session(api, context, &session))?;
-    let body = token_response(context.id.as_str(), name, &vended);
+    let body = token_response(context.id.as_str(), name, oss, &vended);
     // The last step that can fail: a caller with an audit record of a token, and none of a failure after it, has the token.
     audit::record_token(api, context, session, &vended).await?;
     api.metrics.vended(caller.client(), name);

@@ -6,7 +6,9 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AllOfBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use super::oss_view::OssView;
 use crate::http::contract::schemas::Time;
+use crate::oss_bucket::OssBucket;
 use crate::vend::Vended;
 use appserver_domain::clock::Stamp;
 use appserver_domain::{Credentials, GrantName};
@@ -36,6 +38,10 @@ struct AnswerFields<'a> {
     /// The grant that was used.
     #[schema(example = "daily-photos")]
     grant: &'a str,
+    // Not among the token's members: grants with the same session share a token and may differ in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    oss: Option<OssView<'a>>,
 }
 
 /// The members that are the same in each answer with one token.
@@ -72,7 +78,12 @@ struct AssumedRoleUser<'a> {
 }
 
 /// The body of an answer with the token.
-pub(crate) fn token_response(request_id: &str, grant: &GrantName, vended: &Vended) -> Vec<u8> {
+pub(crate) fn token_response(
+    request_id: &str,
+    grant: &GrantName,
+    oss: Option<&OssBucket>,
+    vended: &Vended,
+) -> Vec<u8> {
     let refresh_after = Stamp::of(vended.refresh_after);
     let answer = AnswerFields {
         status_code: 200,
@@ -80,6 +91,7 @@ pub(crate) fn token_response(request_id: &str, grant: &GrantName, vended: &Vende
         request_id,
         refresh_after: refresh_after.as_str(),
         grant: grant.as_str(),
+        oss: oss.map(OssView::from),
     };
     // Written once for all answers with the token: it is long, and serde examines each byte.
     let WrittenFields(token) =
@@ -163,6 +175,7 @@ mod tests {
                 request_id: "id",
                 refresh_after: "2016-01-13T14:33:10Z",
                 grant: "daily-photos",
+                oss: None,
             };
             let written = TokenResponse { answer, token: &token }.to_json();
             let written: Value = serde_json::from_slice(&written).unwrap();

@@ -8,6 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::no_query::NoQuery;
+use super::oss_view::OssView;
 use super::success::{Success, json};
 use crate::auth::Caller;
 use crate::grant::Entitlement;
@@ -75,6 +76,9 @@ struct GrantView<'a> {
     /// Whether the credential must prove a user.
     needs_subject: bool,
     parameters: Vec<ParameterView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    oss: Option<OssView<'a>>,
 }
 
 /// A parameter that a request must name.
@@ -146,6 +150,7 @@ impl<'a> From<&'a Entitlement> for GrantView<'a> {
             max_duration_seconds: durations.longest().as_secs(),
             needs_subject: entitlement.template.uses().needs_user(),
             parameters: parameters.map(view).collect(),
+            oss: entitlement.oss.as_ref().map(OssView::from),
         }
     }
 }

@@ -1,14 +1,16 @@
 //! Everything that a grant renders for one request.
 
-use appserver_domain::{SessionName, SourceIdentity, ValueName};
+use appserver_domain::{Bucket, SessionName, SourceIdentity, ValueName};
 
 use crate::containment::requested_policy::RequestedPolicy;
 use crate::disjoint::{self, Callers, Disjointness, SharedResource};
 use crate::document::problem::PolicyProblem;
-use crate::document::tree::Document;
+use crate::document::tree::{Document, Effect};
 use crate::exact::{self, ComparablePolicy, Inclusion};
 use crate::lint::checks;
 use crate::lint::warning::LintWarning;
+use crate::matching::pattern::Pattern;
+use crate::matching::resource::fields;
 use crate::session::name_template::{
     NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate,
 };
@@ -155,6 +157,23 @@ impl GrantTemplate {
     /// The policy's tree.
     pub(crate) fn document(&self) -> &Document<Text> {
         &self.policy.document
+    }
+
+    /// Whether a statement allows something on the bucket or in it. No placeholder is part of a bucket's name.
+    pub fn names_bucket(&self, bucket: &Bucket) -> bool {
+        let statements = self.policy.document.statements.iter();
+        let allows = statements.filter(|one| one.effect == Effect::Allow);
+        allows.flat_map(|one| one.resource.as_slice()).any(|text| {
+            let text = text.written();
+            match fields(&text) {
+                Some([_, service, .., path]) => {
+                    let of_path = path.split('/').next().unwrap_or_default();
+                    Pattern(service).matches("oss") && Pattern(of_path).matches(bucket.as_str())
+                }
+                // Fewer fields than a name has: a wildcard covers the rest.
+                None => Pattern(&text).matches(&format!("acs:oss:*:*:{}", bucket.as_str())),
+            }
+        })
     }
 
     /// Whether the policy distinguishes users by their issuers.
@@ -311,6 +330,31 @@ mod tests {
         let texts =
             GrantTexts { policy, breadth, session_name: Some("${client}"), source_identity: None };
         GrantTemplate::parse(texts, rules)
+    }
+
+    #[test]
+    fn a_bucket_is_named_by_the_resources_that_a_policy_allows() {
+        let names = |effect: &str, resource: &str, bucket: &str| {
+            let policy = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:other/*"}},
+                {{"Effect":"{effect}","Action":"oss:GetObject","Resource":"{resource}"}}]}}"#
+            );
+            grant(&policy, Breadth::Broad).names_bucket(&bucket.parse().unwrap())
+        };
+        for resource in [
+            "acs:oss:*:*:photos",
+            "acs:oss:*:*:photos/${client}/*",
+            "acs:oss:oss-cn-hangzhou:11223344:photos/a",
+            "acs:oss:*:*:ph*/a",
+            "acs:oss:*:*:*",
+            "acs:oss:*",
+            "*",
+        ] {
+            assert!(names("Allow", resource, "photos"), "{resource}");
+            assert!(!names("Deny", resource, "photos"), "{resource}");
+        }
+        assert!(!names("Allow", "acs:oss:*:*:photos/*", "photos-2"));
+        assert!(!names("Allow", "acs:oss:*:*:photos/photos-2/*", "photos-2"));
     }
 
     /// `value` as subject, claim and parameter, as far as each is requested.
