@@ -110,7 +110,7 @@ fn limits(statement: &Statement<Text>) -> Vec<Prefix<'_>> {
     ];
     let limit = readings.into_iter().find_map(|(operator, wildcards, ignores_case)| {
         let values = statement.condition.get(&operator)?.get(PREFIX_KEY)?;
-        let prefix = |text| Prefix { text, wildcards, ignores_case };
+        let prefix = |text| Prefix { text, ignores_case, wildcards };
         Some(values.as_slice().iter().map(prefix).collect())
     });
     limit.unwrap_or_default()
