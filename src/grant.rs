@@ -419,7 +419,7 @@ mod tests {
         ]
         .map(Result::unwrap_err);
         let expected = [
-            Refusal::Value(ValueProblem::MissingParameter(album())),
+            Refusal::Value(ValueProblem::MissingParameter { name: album(), undeclared: None }),
             Refusal::Value(ValueProblem::MissingSubject),
             Refusal::Value(ValueProblem::UnknownParameter {
                 name: Some(album()),

@@ -50,7 +50,9 @@ pub(crate) struct Client {
     pub(crate) enabled: bool,
 }
 
-/// Why authentication failed. Callers get the same response to all variants but the last; the log has the reason.
+/// Why authentication failed. The log has the reason. Callers get one response to a ticket, and one to every other credential; only
+/// a caller whose credential is valid learns that it sent [several](AuthError::Several) or that its client is
+/// [disabled](AuthError::Disabled).
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum AuthError {
     #[error("no credential was presented")]
@@ -73,6 +75,8 @@ pub(crate) enum AuthError {
     Jwt(#[from] JwtRefusal),
     #[error(transparent)]
     Ticket(#[from] TicketProblem),
+    #[error("several credentials: an `Authorization` header and a ticket")]
+    Several,
     #[error("the client is disabled")]
     Disabled(ClientId),
 }
@@ -89,7 +93,8 @@ impl AuthError {
             | Self::NotOffered
             | Self::UnknownClient
             | Self::UnknownCertificate
-            | Self::EndedCertificate => None,
+            | Self::EndedCertificate
+            | Self::Several => None,
         }
     }
 }
@@ -99,7 +104,7 @@ impl AuthError {
     /// before they send the credential.
     pub(crate) fn is_attempt(&self) -> bool {
         match self {
-            Self::Missing | Self::Disabled(_) => false,
+            Self::Missing | Self::Several | Self::Disabled(_) => false,
             Self::Malformed
             | Self::NotOffered
             | Self::UnknownClient

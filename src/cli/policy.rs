@@ -151,7 +151,7 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
 fn with_fix(refusal: &Refusal, caller: &Caller) -> String {
     let value = |problem: &ValueProblem| {
         match problem {
-        ValueProblem::MissingParameter(name) => format!("give it by --param {name}=VALUE"),
+        ValueProblem::MissingParameter { name, .. } => format!("give it by --param {name}=VALUE"),
         ValueProblem::MissingClaim(name) => format!("give it by --claim {name}=VALUE"),
         ValueProblem::MissingSubject => "name one by --subject SUBJECT".to_owned(),
         ValueProblem::MissingIssuer if caller.subject().is_none() => {

@@ -70,7 +70,7 @@ impl ApiError {
         Self::InvalidParameter { name: name.into(), rule: rule.into() }
     }
 
-    /// Whether a line about each would only flood the log: what strangers can have without trying any credential, and
+    /// Whether a line about each would only flood the log: what anyone can cause without a credential, and
     /// requests beyond a limit that was logged when it was reached. Metrics count them all.
     pub(crate) fn is_noise(&self) -> bool {
         match self {
@@ -177,6 +177,11 @@ impl ApiError {
                 "Unauthenticated",
                 "The ticket is not valid, or no longer valid; get a new ticket from the app's backend.",
             ),
+            Self::Unauthenticated(AuthError::Several) => Public::new(
+                Status::UNAUTHORIZED,
+                "Unauthenticated",
+                "The request carries several credentials; send one credential: a ticket, or the `Authorization` header.",
+            ),
             Self::Unauthenticated(_) => Public::new(
                 Status::UNAUTHORIZED,
                 "Unauthenticated",
@@ -186,7 +191,7 @@ impl ApiError {
             Self::ClientDisabled => Public::new(
                 Status::FORBIDDEN,
                 "Forbidden.ClientDisabled",
-                "The client is disabled.",
+                "The client is disabled; only the operator of the service can enable it again.",
             ),
             Self::Throttled(throttled) => Public {
                 limit: Some(*throttled),
@@ -195,8 +200,12 @@ impl ApiError {
             },
             Self::Refused(refusal) => refused(refusal),
             Self::Vend(VendError::NotReady) => {
-                Public::new(Status::SERVICE_UNAVAILABLE, "NotReady", "The service is starting.")
-                    .retry_after(RETRY_AFTER)
+                Public::new(
+                    Status::SERVICE_UNAVAILABLE,
+                    "NotReady",
+                    "The service is starting; retry later.",
+                )
+                .retry_after(RETRY_AFTER)
             }
             Self::Vend(VendError::NoCredentials) => no_credentials(),
             Self::Vend(VendError::Sts(error)) => upstream(error),
@@ -264,7 +273,8 @@ fn refused(refusal: &Refusal) -> Public {
 
 fn value(problem: &ValueProblem) -> Public {
     match problem {
-        ValueProblem::MissingParameter(name) | ValueProblem::RefusedParameter { name, .. } => {
+        ValueProblem::MissingParameter { name, .. }
+        | ValueProblem::RefusedParameter { name, .. } => {
             Public::parameter(format!("Parameters.{name}"), problem.to_string())
         }
         ValueProblem::UnknownParameter { .. } => {
@@ -341,6 +351,7 @@ impl From<AuthError> for ApiError {
             | AuthError::UnknownClient
             | AuthError::UnknownCertificate
             | AuthError::EndedCertificate
+            | AuthError::Several
             | AuthError::Jwt(_)
             | AuthError::Ticket(_)
             | AuthError::WrongSecret(_) => Self::Unauthenticated(error),

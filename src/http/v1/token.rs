@@ -154,8 +154,8 @@ fn params_of(uri: &Uri) -> Result<TokenParams, ApiError> {
     let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
         .map_err(|_| ApiError::Malformed("the query cannot be read".into()))?;
     if pairs.iter().any(|(name, _)| name == ticket_auth::PARAMETER) {
-        // There is a header, too: with two credentials the request is refused.
-        return Err(AuthError::Malformed.into());
+        // The caller is authenticated by its header.
+        return Err(AuthError::Several.into());
     }
     Ok(fields::from_query::<TokenRequest>(&pairs)?.into())
 }

@@ -29,10 +29,18 @@ async fn a_ticket_excludes_other_parameters_credentials_and_routes() {
     assert_eq!(two.steady(), stage.invalid_ticket().await);
     // With another credential, valid or not.
     let path = format!("/v1/token?Ticket={ticket}");
-    assert_eq!(stage.get("client-003", &path).await.steady(), wrong);
     let jwt = demo_jwt("alice", stage.clock.now());
+    let start = logs::since(0).len();
+    for several in [
+        stage.get("client-003", &path).await,
+        stage.send(stage.request("GET", &path).bearer_auth(&jwt)).await,
+    ] {
+        assert_eq!(several.outcome(), "401 Unauthenticated");
+        let message = "The request carries several credentials; send one credential: a ticket, or the `Authorization` header.";
+        assert_eq!(several.body["Message"], message);
+    }
+    assert_eq!(logs::since(start).matches("several credentials: an `Authorization`").count(), 2);
     for request in [
-        stage.request("GET", &path).bearer_auth(&jwt),
         stage.request("GET", &path).bearer_auth(&ticket),
         stage.request("GET", "/v1/token").bearer_auth(&ticket),
         stage.request("GET", &format!("/v1/whoami?Ticket={ticket}")),

@@ -733,8 +733,13 @@ mod tests {
         assert_eq!(raw(&["album"], &["tenant", "iss"], alice), Ok(()));
         assert_eq!(
             raw(&[], &["tenant"], alice),
-            Err(ValueProblem::MissingParameter(name("album")))
+            Err(ValueProblem::MissingParameter { name: name("album"), undeclared: None })
         );
+        let misspelt = raw(&["Album"], &["tenant"], alice).unwrap_err();
+        insta::assert_snapshot!(misspelt, @"the parameter `album` is missing; the grant does not declare the parameter `Album`");
+        // What cannot be a parameter's name may be a secret.
+        let unnamed = raw(&["a secret"], &["tenant"], alice).unwrap_err();
+        insta::assert_snapshot!(unnamed, @"the parameter `album` is missing");
         let unknown = |text: &str| raw(&["album", text], &["tenant"], alice).unwrap_err();
         let declared = vec![name("album")];
         let named = ValueProblem::UnknownParameter { name: Some(name("x")), declared };

@@ -115,8 +115,12 @@ pub(crate) struct Values {
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[expect(missing_docs, reason = "each message says what its variant is")]
 pub enum ValueProblem {
-    #[error("the parameter `{0}` is missing")]
-    MissingParameter(ValueName),
+    #[error("the parameter `{name}` is missing{}", instead(undeclared.as_ref()))]
+    MissingParameter {
+        name: ValueName,
+        /// A parameter of the request that the grant does not declare: probably this one, misspelt.
+        undeclared: Option<ValueName>,
+    },
     #[error("{}", undeclared(name.as_ref(), declared))]
     UnknownParameter {
         /// `None` for text that cannot be a parameter's name: it may be a secret.
@@ -144,16 +148,20 @@ impl Values {
         uses: &Uses,
         raw: RawValues<'_>,
     ) -> Result<Self, ValueProblem> {
+        let is_declared = |name: &str| rules.params.keys().any(|own| own.as_str() == name);
+        let undeclared = || raw.params.keys().filter(|name| !is_declared(name));
         let mut params = BTreeMap::new();
         for (name, rule) in &rules.params {
             let value = raw.params.get(name.as_str());
-            let value = value.ok_or_else(|| ValueProblem::MissingParameter(name.clone()))?;
+            let value = value.ok_or_else(|| ValueProblem::MissingParameter {
+                name: name.clone(),
+                undeclared: undeclared().find_map(|name| name.parse().ok()),
+            })?;
             let value = admitted(rule, value)
                 .map_err(|rule| ValueProblem::RefusedParameter { name: name.clone(), rule })?;
             params.insert(name.clone(), value);
         }
-        let is_declared = |name: &str| rules.params.keys().any(|own| own.as_str() == name);
-        if let Some(name) = raw.params.keys().find(|name| !is_declared(name)) {
+        if let Some(name) = undeclared().next() {
             let declared = rules.params.keys().cloned().collect();
             return Err(ValueProblem::UnknownParameter { name: name.parse().ok(), declared });
         }
@@ -222,6 +230,12 @@ impl Values {
             Source::Now(format) => return Cow::Owned(format.write(self.now)),
         })
     }
+}
+
+fn instead(undeclared: Option<&ValueName>) -> String {
+    undeclared.map_or_else(String::new, |name| {
+        format!("; the grant does not declare the parameter `{name}`")
+    })
 }
 
 fn undeclared(name: Option<&ValueName>, declared: &[ValueName]) -> String {
