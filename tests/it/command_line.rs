@@ -131,7 +131,7 @@ async fn healthcheck_prints_why_the_service_is_not_ready() {
             Some(69),
             format!(
                 "appserver: admin.listen = \"127.0.0.1:{admin}\": http://127.0.0.1:{admin}/readyz: HTTP status 503: \
-                 STS has not verified the AccessKey yet\n"
+                 AccessKeyUnverified\n"
             )
         )
     );

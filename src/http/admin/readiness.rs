@@ -9,7 +9,8 @@ use crate::vend::Vendors;
 
 /// Ready from the moment the AccessKey is verified until the drain begins; STS errors do not change it.
 ///
-/// Without valid credentials to sign with it is not ready: another replica may still have some. An unavailable audit does, if no token may leave without it: another replica's sink may work.
+/// It is not ready without valid credentials to sign with, nor while the audit cannot be written and no token may leave without a
+/// record: another replica may have credentials, or an audit that works.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     vendors: Arc<Vendors<StsClient>>,
@@ -43,17 +44,17 @@ impl Readiness {
         self.audit.is_unavailable()
     }
 
-    /// Why the server is not ready, if it is not.
+    /// Why the server is not ready, if it is not: a code like those of the API.
     pub(crate) fn not_ready_reason(&self) -> Option<&'static str> {
         if self.draining.load(Ordering::Relaxed) {
-            Some("draining")
+            Some("Draining")
         } else if !self.vendors.can_any_sign() {
             // The source of the credentials that sign has given none for so long that the last ones ended.
             Some("UpstreamIdentity")
         } else if !self.vendors.are_open() {
-            Some("STS has not verified the AccessKey yet")
+            Some("AccessKeyUnverified")
         } else {
-            self.audit.blocks_tokens().then_some("the audit cannot be written")
+            self.audit.blocks_tokens().then_some("AuditUnavailable")
         }
     }
 }

@@ -23,7 +23,7 @@ async fn staged(path: &Path, more: &str) -> Stage {
 }
 
 fn unavailable_text() -> [&'static str; 2] {
-    ["audit_down", "\"Reason\":\"the audit cannot be written\""]
+    ["audit_down", "\"Reason\":\"AuditUnavailable\""]
 }
 
 /// A path that leads to a full disk until `repair`.
