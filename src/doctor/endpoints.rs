@@ -34,7 +34,7 @@ pub(super) async fn check(
 ) -> Vec<Reached> {
     let mut reached = Vec::new();
     for endpoint in settings.endpoints.iter() {
-        let host = endpoint.host().to_owned();
+        let host = endpoint.authority().to_owned();
         let found = match timeout_at(deadline, probe(endpoint, settings, egress)).await {
             Ok(Ok(ProbeResult { route, shows, is_an_api })) => {
                 let ahead = shows.map(|theirs| theirs - clock.now());

@@ -16,14 +16,14 @@ pub(super) fn key_finding(source: &IdentitySource, key: &SigningCredentials) -> 
     Finding::ok("access key", format!("`{}`, from: {source}", key.id()))
 }
 
-/// Returns a working client and the identity, if roles can be tested with them.
+/// Returns a working client, if roles can be tested with it.
 pub(super) async fn check<'a>(
     clients: &'a [(String, StsClient)],
     key: Option<&SigningCredentials>,
     role_accounts: &[AccountId],
     deadline: Instant,
     report: &mut impl FnMut(Finding),
-) -> Option<(&'a StsClient, CallerIdentity)> {
+) -> Option<&'a StsClient> {
     let Some(key) = key else {
         report(Finding::skipped(CHECK, "there are no credentials"));
         return None;
@@ -31,7 +31,7 @@ pub(super) async fn check<'a>(
     if clients.is_empty() {
         report(Finding::skipped(CHECK, "no endpoint answered"));
     }
-    let mut known: Option<(&StsClient, CallerIdentity)> = None;
+    let mut known = None;
     for (host, sts) in clients {
         match sts.caller_identity(key, deadline).await {
             Ok(identity) => {
@@ -42,7 +42,7 @@ pub(super) async fn check<'a>(
                     if !admitted {
                         return None;
                     }
-                    known = Some((sts, identity));
+                    known = Some(sts);
                 }
             }
             Err(error) => report(sts_errors::failed(CHECK, &error).of(host.as_str())),
@@ -59,8 +59,8 @@ fn rate(identity: &CallerIdentity, role_accounts: &[AccountId]) -> (Finding, boo
         Err(refused) => {
             let fix = match &refused {
                 KeyRefused::RootAccount(_) => {
-                    "in RAM, create a user for AppServer with an AccessKey and the system policy \
-                     AliyunSTSAssumeRoleAccess; use that key, and delete the account's own"
+                    "use the AccessKey of a RAM user that may assume the configured roles and do nothing else, as `appserver \
+                     setup plan` prints it and `appserver setup apply` makes it, and delete the account's own"
                 }
                 KeyRefused::ForeignRole { .. } => {
                     "compare the roles' `arn` with the AccessKey: one of them belongs to another account"

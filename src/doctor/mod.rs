@@ -97,9 +97,9 @@ impl Upstream<'_> {
         let client = |reached: &Reached| (reached.host.clone(), client(reached, key.clone()));
         let clients: Vec<_> = reached.iter().map(client).collect();
         match identity::check(&clients, key.as_ref(), accounts, deadline, &mut report).await {
-            Some((client, identity)) => {
+            Some(client) => {
                 let attempts = sts.max_attempts;
-                roles::check(client, &identity, &grants, attempts, deadline, &mut report).await;
+                roles::check(client, &grants, attempts, deadline, &mut report).await;
             }
             None => roles::skipped(&grants).into_iter().for_each(&mut report),
         }

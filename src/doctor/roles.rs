@@ -14,10 +14,8 @@ use super::Finding;
 use super::sts_errors;
 use crate::auth::Caller;
 use crate::grant::{Durations, Entitlement, Grant, Grants, TokenParams};
-use crate::sts::{AssumeRole, CallerIdentity, Reason, RoleSession, StsClient, StsError, retrying};
-use appserver_domain::{
-    AccountId, ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration, UpstreamName,
-};
+use crate::sts::{AssumeRole, Reason, RoleSession, StsClient, StsError, retrying};
+use appserver_domain::{ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration, UpstreamName};
 use appserver_policy::{Breadth, GrantTemplate, GrantTexts, ValueRules};
 
 const CHECK: &str = "role";
@@ -43,7 +41,6 @@ pub(super) struct GrantsOf<'a>(pub(super) &'a Grants, pub(super) &'a UpstreamNam
 
 pub(super) async fn check(
     sts: &StsClient,
-    identity: &CallerIdentity,
     grants: &GrantsOf<'_>,
     attempts: NonZeroU32,
     deadline: Instant,
@@ -55,11 +52,9 @@ pub(super) async fn check(
         let finding = match assume(sts, &session, attempts, deadline).await {
             // The credentials are dropped unread.
             Ok(()) => Finding::ok(CHECK, assumed(&group)),
-            Err(error) => Finding::failed(CHECK, sts_errors::message(&error)).fix(fix(
-                &error,
-                &group,
-                &identity.account,
-            )),
+            Err(error) => {
+                Finding::failed(CHECK, sts_errors::message(&error)).fix(fix(&error, &group))
+            }
         };
         report(finding.of(group.subject()));
     }
@@ -140,7 +135,7 @@ fn assumed(group: &GrantGroup<'_>) -> String {
     format!("it can be assumed for {} s{with}", group.probe.duration.as_secs())
 }
 
-fn fix(error: &StsError, group: &GrantGroup<'_>, account: &AccountId) -> String {
+fn fix(error: &StsError, group: &GrantGroup<'_>) -> String {
     let Probe { role, external_id, sets_source_identity, duration } = group.probe;
     let reason = match error {
         StsError::Refused { refusal, .. } => Some(refusal.reason()),
@@ -168,9 +163,9 @@ fn fix(error: &StsError, group: &GrantGroup<'_>, account: &AccountId) -> String 
                 ""
             };
             format!(
-                "in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on \
-                 {role}; and check that the role's trust policy names acs:ram::{account}:root or the user as its \
-                 Principal; {external}{source}"
+                "in RAM, allow this identity sts:AssumeRole on {role}, and name it as the Principal of the role's trust policy: \
+                 `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; \
+                 {external}{source}"
             )
         }
         (Some(Reason::NoSuchRole), _) => {

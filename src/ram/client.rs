@@ -122,7 +122,7 @@ impl RamClient {
                 Err(cause) => cause.without_url(),
             };
             if cause.is_connect() {
-                RamProblem::Unreachable { service, host: endpoint.host().into(), cause }
+                RamProblem::Unreachable { service, host: endpoint.authority().into(), cause }
             } else {
                 RamProblem::Broken { service, cause }
             }

@@ -134,7 +134,7 @@ impl StsClient {
         deadline: Instant,
     ) -> Result<C::Output, StsError> {
         let in_use = self.settings.endpoints.in_use();
-        let (host, upstream) = (in_use.endpoint.host(), &self.settings.upstream);
+        let (host, upstream) = (in_use.endpoint.authority(), &self.settings.upstream);
         let measured = Attempt::begin(C::ACTION, host, number, upstream, &self.metrics);
         let until = deadline.min(Instant::now() + self.settings.attempt_timeout);
         let outcome = timeout_at(until, self.attempt(call, key, in_use.endpoint)).await;
@@ -145,7 +145,7 @@ impl StsClient {
             tracing::warn!(
                 upstream.name = upstream.of_table(),
                 sts.action = C::ACTION,
-                sts.endpoint = in_use.endpoint.host(),
+                sts.endpoint = in_use.endpoint.authority(),
                 sts.attempt = number,
                 error.kind = kind,
                 sts.request_id = error.request_id(),

@@ -27,9 +27,14 @@ impl Endpoint {
         &self.0
     }
 
-    /// Names the endpoint in logs.
+    /// The host to connect to.
     pub(crate) fn host(&self) -> &str {
         self.0.host_str().expect("both schemes have a host")
+    }
+
+    /// Names the endpoint in messages: the host, and the port if it is not the scheme's default.
+    pub(crate) fn authority(&self) -> &str {
+        self.0.authority()
     }
 
     /// Whether a connection to it is encrypted.
@@ -92,6 +97,19 @@ mod tests {
             "https://sts-vpc.cn-hangzhou.aliyuncs.com/",
         ];
         assert_eq!(urls, expected);
+    }
+
+    #[test]
+    fn the_authority_has_the_port_unless_it_is_the_default() {
+        let authorities = [
+            "https://sts.aliyuncs.com",
+            "https://sts.aliyuncs.com:443",
+            "https://10.0.0.1:8443",
+            "http://[::1]:8090",
+        ]
+        .map(|raw| Endpoint::try_from(raw.to_owned()).unwrap().authority().to_owned());
+        let expected = ["sts.aliyuncs.com", "sts.aliyuncs.com", "10.0.0.1:8443", "[::1]:8090"];
+        assert_eq!(authorities, expected);
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(crate) struct VerifiedKey(CallerIdentity);
 pub(crate) enum KeyRefused {
     #[error(
         "the AccessKey belongs to the Alibaba Cloud account `{0}` itself; it can do everything, and STS does \
-         not let it assume roles: use the AccessKey of a RAM user with AliyunSTSAssumeRoleAccess"
+         not let it assume roles: use the AccessKey of a RAM user (`appserver setup plan`)"
     )]
     RootAccount(AccountId),
     #[error(

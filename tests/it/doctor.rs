@@ -124,7 +124,7 @@ async fn a_valid_configuration_passes_with_one_call_per_role() {
     let Ended(code, printed) = setup.run(&(writer.to_owned() + &grants.concat()));
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
@@ -155,7 +155,7 @@ async fn a_role_that_cannot_be_assumed_is_explained() {
     let Ended(code, printed) = setup.run(&grants.concat());
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 failed   role acs:ram::11223344:role/nobody (grant `gone`): STS refused: the role does not exist (EntityNotExist.Role); STS's RequestId is <id>
@@ -164,12 +164,12 @@ ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can
 failed   role acs:ram::11223344:role/oss-readwrite (grant `longer`): STS refused: a parameter is missing or malformed (InvalidParameter.DurationSeconds); STS's RequestId is <id>
          fix: its grants allow 7200 s, more than the role's maximum session duration in RAM: raise that, or lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`
 failed   role acs:ram::11223344:role/partner (grant `partner-without`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       role acs:ram::11223344:role/partner (grant `partner-right`): it can be assumed for 3600 s, with the external id
 failed   role acs:ram::11223344:role/partner (grant `partner-wrong`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/partner; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; check that its condition on sts:ExternalId matches the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; check that its condition on sts:ExternalId matches the grant's `external_id`
 failed   role acs:ram::11223344:role/untrusting (grant `untrusting`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/untrusting; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/untrusting, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
 ok       store: in memory: replicas share nothing
 appserver: 5 checks failed
 "#);
@@ -196,43 +196,43 @@ async fn an_unusable_key_is_explained_and_no_role_is_tested() {
     assert_eq!(code, Some(69));
     insta::assert_snapshot!(all + &printed, @r#"
 ok       access key: `rootid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity: the AccessKey belongs to acs:ram::11223344:root, and the server would exit at once: the AccessKey belongs to the Alibaba Cloud account `11223344` itself; it can do everything, and STS does not let it assume roles: use the AccessKey of a RAM user with AliyunSTSAssumeRoleAccess
-         fix: in RAM, create a user for AppServer with an AccessKey and the system policy AliyunSTSAssumeRoleAccess; use that key, and delete the account's own
+failed   identity: the AccessKey belongs to acs:ram::11223344:root, and the server would exit at once: the AccessKey belongs to the Alibaba Cloud account `11223344` itself; it can do everything, and STS does not let it assume roles: use the AccessKey of a RAM user (`appserver setup plan`)
+         fix: use the AccessKey of a RAM user that may assume the configured roles and do nothing else, as `appserver setup plan` prints it and `appserver setup apply` makes it, and delete the account's own
 skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `nobodysid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity 127.0.0.1: STS refused: the AccessKey does not exist (InvalidAccessKeyId.NotFound); STS's RequestId is <id>
+failed   identity <sts>: STS refused: the AccessKey does not exist (InvalidAccessKeyId.NotFound); STS's RequestId is <id>
          fix: copy the AccessKey id from RAM again: this one does not exist or was deleted
 skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `disabledid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity 127.0.0.1: STS refused: the AccessKey is disabled (InvalidAccessKeyId.Inactive); STS's RequestId is <id>
+failed   identity <sts>: STS refused: the AccessKey is disabled (InvalidAccessKeyId.Inactive); STS's RequestId is <id>
          fix: enable the AccessKey in RAM, or use another one
 skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity 127.0.0.1: STS refused: the AccessKey's secret is wrong (SignatureDoesNotMatch); STS's RequestId is <id>
+failed   identity <sts>: STS refused: the AccessKey's secret is wrong (SignatureDoesNotMatch); STS's RequestId is <id>
          fix: the secret probably belongs to another AccessKey id: create a new AccessKey in RAM, whose secret is shown once
 skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 failed   identity: the AccessKey belongs to acs:ram::11223344:user/appserver, and the server would exit at once: the AccessKey belongs to account `11223344`, but a configured role to account `55667788`; set `cross_account = true` on the role if that is intended
          fix: compare the roles' `arn` with the AccessKey: one of them belongs to another account
@@ -249,11 +249,11 @@ async fn the_missing_permission_of_a_user_is_named() {
     let Ended(code, printed) = setup.run_as(("internid", "internsecret"), "", &[]);
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `internid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/intern
 failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/oss-readonly; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
@@ -274,7 +274,7 @@ async fn a_wrong_clock_is_a_warning_until_sts_refuses_it() {
     }
     insta::assert_snapshot!(all, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 warning  clock: this machine is 3 minutes behind STS
          fix: synchronize it by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs depend on it too
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
@@ -284,7 +284,7 @@ ok       store: in memory: replicas share nothing
 All works, with 1 warning.
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 failed   clock: this machine is 20 minutes ahead of STS, which accepts 15 minutes at most
          fix: synchronize it by NTP (chronyd, systemd-timesyncd); users' tokens and presigned URLs depend on it too
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
@@ -303,13 +303,14 @@ async fn a_broken_fallback_is_found_while_the_other_endpoint_works() {
     let endpoints =
         format!(r#"sts.endpoints = ["http://{deaf}", "https://{plain}", "http://{plain}"]"#);
     let Ended(code, printed) = setup.run(&endpoints);
+    let printed = printed.replace(&deaf.to_string(), "<deaf>");
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
+failed   endpoint <deaf>: it takes no connection: Connection refused (os error 111)
          fix: allow outgoing connections to it, usually port 443, or name a proxy in `egress.proxy`; HTTPS_PROXY and similar variables are not read
-failed   endpoint 127.0.0.1: TLS fails: error sending request: client error (Connect): received corrupt message of type InvalidContentType
+failed   endpoint <sts>: TLS fails: error sending request: client error (Connect): received corrupt message of type InvalidContentType
          fix: if something on the way terminates TLS, its certificate authority is not trusted: name it in `egress.ca_file`; otherwise check the system's certificates
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
@@ -319,9 +320,10 @@ appserver: 2 checks failed
     assert_eq!(code, Some(69));
 
     let Ended(code, printed) = setup.run(&format!(r#"sts.endpoints = ["http://{deaf}"]"#));
+    let printed = printed.replace(&deaf.to_string(), "<deaf>");
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-failed   endpoint 127.0.0.1: it takes no connection: Connection refused (os error 111)
+failed   endpoint <deaf>: it takes no connection: Connection refused (os error 111)
          fix: allow outgoing connections to it, usually port 443, or name a proxy in `egress.proxy`; HTTPS_PROXY and similar variables are not read
 skipped  clock: no endpoint answered
 skipped  identity: no endpoint answered
@@ -342,7 +344,7 @@ async fn throttled_calls_are_retried_until_the_deadline() {
     let Ended(code, printed) = setup.run_as(("testid", "testsecret"), "", &["--timeout", "3"]);
     insta::assert_snapshot!(printed, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS throttles the account; STS's RequestId is <id>
@@ -364,7 +366,7 @@ async fn an_sts_outage_is_distinguished_from_a_proxy() {
     let Ended(code, proxy) = setup.run("");
     insta::assert_snapshot!(trouble + "\n" + &proxy, @r#"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS is in trouble, HTTP status 503
@@ -373,9 +375,9 @@ ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
-failed   identity 127.0.0.1: STS's answer cannot be used: it is not JSON
+failed   identity <sts>: STS's answer cannot be used: it is not JSON
          fix: find out which server answers there: a proxy, or another service
 skipped  role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): not tested: there is no identity to assume it with
 ok       store: in memory: replicas share nothing
@@ -402,7 +404,7 @@ async fn json_is_one_object_that_includes_the_warnings_of_check() {
       "Check": "endpoint",
       "Message": "<sts> answers without TLS",
       "Outcome": "Ok",
-      "Subject": "127.0.0.1"
+      "Subject": "<sts>"
     },
     {
       "Check": "clock",
