@@ -135,7 +135,7 @@ impl<S: AssumeRole + Sync> CallRunner<S> {
                 };
                 let (credentials, at) = (issued.credentials, issued.requested_at);
                 let token = Token::new(Arc::clone(key), credentials, at, origin);
-                log_minted(key.session(), payer, &token, started.elapsed());
+                log_issued(key.session(), payer, &token, started.elapsed());
                 Ok(self.cache.insert(Arc::new(token)))
             }
             Err(error) => {
@@ -150,10 +150,10 @@ impl<S: AssumeRole + Sync> CallRunner<S> {
 
 /// The one log line of a token, written when STS issues it; it is handed out many times after that. ActionTrail shows
 /// sessions under the same key id.
-fn log_minted(session: &RoleSession, payer: &Payer, token: &Token, took: Duration) {
+fn log_issued(session: &RoleSession, payer: &Payer, token: &Token, took: Duration) {
     let credentials = token.credentials();
     let (client, message) = match payer {
-        Payer::Client(client, _) => (Some(client.as_str()), "minted a token"),
+        Payer::Client(client, _) => (Some(client.as_str()), "issued a token"),
         Payer::RefreshShare => (None, "renewed a token"),
     };
     tracing::info!(

@@ -113,7 +113,7 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
                 let (lookup, source) = if token.is_of_replica() {
                     (Lookup::Shared, TokenSource::Shared)
                 } else {
-                    (Lookup::Miss, TokenSource::Minted)
+                    (Lookup::Miss, TokenSource::Issued)
                 };
                 self.metrics.looked_up(lookup);
                 return Ok((token, source));

@@ -25,8 +25,10 @@ pub(crate) enum VendError {
     /// Too many callers wait already.
     #[error("the maximum number of callers wait for STS already (`vend.max_waiting`)")]
     Crowded { retry_after: Duration },
-    /// STS has not answered for a while, and was not called again.
-    #[error("STS is unreachable, and the next probe is not due yet")]
+    /// The last attempts at STS failed, and it was not called again.
+    #[error(
+        "the circuit breaker is open after repeated failures of STS, which the log names (`vend.breaker`)"
+    )]
     CircuitOpen { retry_after: Duration },
     /// The caller's deadline passed.
     #[error("the request's time-out came before a token (`server.request_timeout_ms`)")]

@@ -114,7 +114,7 @@ async fn version_names_the_build_and_the_configuration() {
 async fn failures_and_new_tokens_are_logged_once_and_cached_tokens_not() {
     let stage = Stage::demo().await;
     let start = logs::since(0).len();
-    let [minted, kept, refused] = [
+    let [issued, kept, refused] = [
         stage.get("client-002", "/v1/token").await,
         stage.get("client-002", "/v1/token").await,
         stage.get("client-002", "/v1/token?Grant=nothing").await,
@@ -125,10 +125,10 @@ async fn failures_and_new_tokens_are_logged_once_and_cached_tokens_not() {
         let is_shown = |line: &&str| !line.contains("DEBUG") && !line.contains("TRACE");
         log.lines().filter(is_shown).filter(|line| line.contains(name)).collect::<Vec<_>>()
     };
-    let by_id = [&minted, &kept].map(|answer| lines_with(answer, "RequestId"));
+    let by_id = [&issued, &kept].map(|answer| lines_with(answer, "RequestId"));
     assert_eq!(by_id, [[""; 0]; 2]);
     for (lines, words) in [
-        (lines_with(&minted, "AccessKeyId"), ["minted a token", "client-002", "oss-readonly"]),
+        (lines_with(&issued, "AccessKeyId"), ["issued a token", "client-002", "oss-readonly"]),
         (lines_with(&refused, "RequestId"), ["Forbidden.Grant", "client-002", "127.0.0.1:"]),
     ] {
         assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -136,7 +136,7 @@ async fn failures_and_new_tokens_are_logged_once_and_cached_tokens_not() {
             assert!(lines[0].contains(word), "{word} is not in {}", lines[0]);
         }
     }
-    assert_eq!(minted.body["AccessKeyId"], kept.body["AccessKeyId"]);
+    assert_eq!(issued.body["AccessKeyId"], kept.body["AccessKeyId"]);
     stage.close().await;
 }
 

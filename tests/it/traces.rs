@@ -123,8 +123,8 @@ Sts/AssumeRole Client
     );
     // The token's line in the log names the trace.
     let log = logs::since(start);
-    let minted = log.lines().find(|line| line.contains("minted a token")).unwrap();
-    assert!(minted.contains(&format!("trace.id=\"{TRACE}\"")), "{minted}");
+    let issued = log.lines().find(|line| line.contains("issued a token")).unwrap();
+    assert!(issued.contains(&format!("trace.id=\"{TRACE}\"")), "{issued}");
     stage.close().await;
 }
 
@@ -311,7 +311,7 @@ async fn nothing_secret_is_exported() {
             .await,
         stage.send(stage.request("GET", "/canary-path").header("x-canary", "canary-header")).await,
     ];
-    // Two tokens were minted; each has a shared call and an attempt.
+    // Two tokens were issued; each has a shared call and an attempt.
     collector.until(6 + 4).await;
     let exported: Vec<u8> = collector.seen().iter().flat_map(|seen| seen.body.to_vec()).collect();
     let exported = String::from_utf8_lossy(&exported);

@@ -52,7 +52,7 @@ pub(crate) enum TokenSource {
     /// From this replica's cache, fresh.
     Cached,
     /// From STS: this request called, or shared the call.
-    Minted,
+    Issued,
     /// From another replica.
     Shared,
     /// From this replica's cache, no longer fresh, because no other token was available.
@@ -63,7 +63,7 @@ impl TokenSource {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Cached => "Cached",
-            Self::Minted => "Minted",
+            Self::Issued => "Issued",
             Self::Shared => "Shared",
             Self::Stale => "Stale",
         }

@@ -94,7 +94,7 @@ What it could do (PolicySha256 03627bab182685798b7514ebe57270c3ac34de5a7344e5e8c
 async fn decisions_are_listed_by_time_for_any_order_of_files() {
     let day = day().await;
     insta::assert_snapshot!(day.printed(&["--client", "client-002"]), @r#"
-2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Minted)  session client-002 of acs:ram::11223344:role/oss-readonly
+2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Issued)  session client-002 of acs:ram::11223344:role/oss-readonly
 2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Cached)  session client-002 of acs:ram::11223344:role/oss-readonly
 2016-01-13T14:04:37.000Z  Vended   client-002  grant daily-photos  from <…>  <…> until 2016-01-13T15:04:37Z (Cached)  session client-002 of acs:ram::11223344:role/oss-readonly
 2016-01-13T14:04:37.000Z  Refused  client-002  grant -  from <…>  Forbidden.Grant: the client may not use this grant
@@ -103,7 +103,7 @@ What it could do (PolicySha256 de2f11847ed08e7dbc3972dd54c1b8c2f5496e380583cb8f4
 {"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg"}]}
 "#);
     insta::assert_snapshot!(day.printed(&["--subject", "bob"]), @r#"
-2016-01-13T14:03:37.000Z  Vended   photo-app for bob of demo  grant my-photos  from <…>  <…> until 2016-01-13T15:03:37Z (Minted)  session photo-app.bob of acs:ram::11223344:role/oss-readwrite
+2016-01-13T14:03:37.000Z  Vended   photo-app for bob of demo  grant my-photos  from <…>  <…> until 2016-01-13T15:03:37Z (Issued)  session photo-app.bob of acs:ram::11223344:role/oss-readwrite
 
 What it could do (PolicySha256 0d51b40c319fdf199e50dab5ab78023065628d0ef51c5b9366bc65d882f6a989):
 {"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject","oss:AbortMultipartUpload","oss:ListParts","oss:DeleteObject"],"Resource":"acs:oss:*:*:sample-bucket/users/bob/*"},{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/bob/","users/bob/*"]}}}]}

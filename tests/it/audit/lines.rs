@@ -39,7 +39,7 @@ async fn every_decision_leaves_its_line_and_nothing_else_does() {
             recorded.push(format!("{what}: {}", answer.outcome()));
             ids.push(answer.body["RequestId"].clone());
         };
-        record("minted", stage.get("client-002", "/v1/token").await);
+        record("issued", stage.get("client-002", "/v1/token").await);
         record("kept", stage.get("client-002", "/v1/oss-sdk/token").await);
         let album = r#"{"DurationSeconds":1800,"Parameters":{"album":"2015"}}"#;
         record("by POST", stage.post("client-003", album).await);
@@ -93,12 +93,12 @@ async fn every_decision_leaves_its_line_and_nothing_else_does() {
         .map(|(recorded, line)| format!("{recorded}\n  {}", steady(line)))
         .collect();
     insta::assert_snapshot!(written.join("\n"), @r#"
-minted: 200 Success
-  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+issued: 200 Success
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/2015/01/01/*.jpg\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Issued","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
 kept: 200 Success
   {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T15:02:37Z","Grant":"daily-photos","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-002","Source":"Cached","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
 by POST: 200 Success
-  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T14:32:37Z","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/albums/2015/*\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Source":"Minted","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Success","Decision":"Vended","Event":"Token","Expiration":"2016-01-13T14:32:37Z","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","Policy":"{\"Version\":\"1\",\"Statement\":[{\"Effect\":\"Allow\",\"Action\":\"oss:GetObject\",\"Resource\":\"acs:oss:*:*:sample-bucket/albums/2015/*\"}]}","PolicySha256":"<PolicySha256>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Source":"Issued","StsAccessKeyId":"<StsAccessKeyId>","StsRequestId":"<StsRequestId>","Time":"2016-01-13T14:02:37.000Z"}
 not a grant of its: 403 Forbidden.Grant
   {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-002","Code":"Forbidden.Grant","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"the client may not use this grant","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 a bad parameter: 400 InvalidParameter.Parameters.album
@@ -183,7 +183,7 @@ async fn every_replica_records_a_shared_token_in_full() {
     let [a, b] = paths.map(|path| lines(&path));
     let source = |line: &Value| (line["Source"].clone(), line.get("Policy").is_some());
     let sources = [&a[0], &a[1], &b[0], &b[1]].map(source);
-    let expected = [("Minted", true), ("Cached", false), ("Shared", true), ("Cached", false)];
+    let expected = [("Issued", true), ("Cached", false), ("Shared", true), ("Cached", false)];
     assert_eq!(sources, expected.map(|(source, recorded)| (source.into(), recorded)));
     for field in ["StsAccessKeyId", "StsRequestId", "PolicySha256", "Expiration", "Role"] {
         let values: BTreeSet<_> =
