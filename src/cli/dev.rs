@@ -36,7 +36,7 @@ pub(super) struct DevArgs {
     /// The emulated STS's port; 0 chooses a free one
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
-    /// Servers, 1 to 10, each on the next two ports
+    /// Replicas of the service, 1 to 10; each listens on the ports after those of the one before
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=10))]
     replicas: u16,
     /// The Redis that they share, such as `redis://127.0.0.1:6379`; none by default

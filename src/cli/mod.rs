@@ -37,6 +37,8 @@ Examples:
   appserver dev                              everything on loopback, no cloud account needed
   appserver client new photo-app-ios         a client's secret, and its configuration
   appserver check --config appserver.toml    every problem of a configuration
+  appserver setup plan --config appserver.toml --account UID
+                                             what it needs in an Alibaba Cloud account
   appserver doctor --config appserver.toml   the same, tested on the real cloud
   appserver serve --config appserver.toml    the service";
 #[cfg(not(feature = "emulator"))]
@@ -44,6 +46,8 @@ const EXAMPLES: &str = "\
 Examples:
   appserver client new photo-app-ios         a client's secret, and its configuration
   appserver check --config appserver.toml    every problem of a configuration
+  appserver setup plan --config appserver.toml --account UID
+                                             what it needs in an Alibaba Cloud account
   appserver doctor --config appserver.toml   the same, tested on the real cloud
   appserver serve --config appserver.toml    the service";
 
@@ -59,17 +63,17 @@ struct Cli {
 enum Command {
     /// Run the service
     Serve(ConfigFiles),
-    /// Run everything at once on loopback: the service with its demo clients, and emulated STS and OSS
+    /// Run everything at once on loopback: the service with its demo clients, and emulated STS, OSS, RAM and ECS metadata
     #[cfg(feature = "emulator")]
     Dev(dev::DevArgs),
-    /// Run the emulated STS and OSS alone, for other projects' tests
+    /// Run the emulated STS, OSS, RAM and ECS metadata alone, for other projects' tests
     #[cfg(feature = "emulator")]
     Emulator(emulator::EmulatorArgs),
     /// Print every problem of a configuration; the exit code is 64 if there is one
     Check(check::CheckArgs),
-    /// Test a configuration on the real cloud: endpoints, clock, AccessKey, one AssumeRole for each role, the store
+    /// Test a configuration on the real cloud: endpoints, clock, identity, one AssumeRole for each role, the store
     Doctor(doctor::DoctorArgs),
-    /// Plan what AppServer needs in an Alibaba Cloud account
+    /// Plan, make and check what AppServer needs in an Alibaba Cloud account
     #[command(subcommand)]
     Setup(Box<setup::SetupCommand>),
     /// Test policy templates

@@ -15,7 +15,7 @@ use crate::setup::plan::{
 pub(super) struct PlanSource {
     #[command(flatten)]
     config: ConfigFiles,
-    /// The account: its number, of the roles' ARNs
+    /// The number of the account that the roles' ARNs name, such as 11223344
     #[arg(long, value_name = "UID")]
     account: AccountId,
     /// The name of the RAM user whose AccessKey AppServer uses; with `sts.identity.source = "ecs-ram-role"`, of its role, if the
