@@ -71,7 +71,7 @@ impl KeyVerifier {
                 Ok(verified) => {
                     let expires_at = key.expiration().map(Stamp::of);
                     tracing::info!(
-                        upstream.name = self.vendor.upstream().of_table(),
+                        upstream.name = self.vendor.upstream().name_unless_default(),
                         access_key.id = %key.id(),
                         access_key.owner = verified.arn(),
                         access_key.expires_at = expires_at.as_ref().map(Stamp::as_str),
@@ -88,7 +88,7 @@ impl KeyVerifier {
                 Err(refused) => {
                     let access_key_id = key.id().as_str();
                     tracing::error!(
-                        upstream.name = self.vendor.upstream().of_table(),
+                        upstream.name = self.vendor.upstream().name_unless_default(),
                         access_key.id = access_key_id,
                         "new AccessKey must not be used; still signing with the previous one: {refused}"
                     );
@@ -150,7 +150,7 @@ async fn verify(
             Err(error) => {
                 let (kind, access_key_id) = (error.kind(), key.id().as_str());
                 tracing::warn!(
-                    upstream.name = vendor.upstream().of_table(),
+                    upstream.name = vendor.upstream().name_unless_default(),
                     error.kind = kind,
                     access_key.id = access_key_id,
                     "AccessKey not verified by STS; trying again: {error}"

@@ -36,7 +36,7 @@ impl IdentityRenewer {
         Ok(Self { fetcher, renewal, vendor, candidates, metrics })
     }
 
-    /// Renews forever.
+    /// Renews until the task is aborted; never returns.
     pub(super) async fn run(self) {
         let Self { fetcher, renewal, vendor, candidates, metrics } = self;
         let fetch = || fetcher.fetch(vendor.sts());

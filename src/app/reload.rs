@@ -10,7 +10,7 @@ use super::grant_changes::GrantChange;
 use super::rules::{holders, rules};
 use super::upstream::Candidates;
 use super::watch::Watch;
-use crate::config::{FileReads, Problem, Problems, RestartOnly, Secrets, Settings, Source};
+use crate::config::{ConfigSource, FileReads, Problem, Problems, RestartOnly, Secrets, Settings};
 use crate::grant::{Entitlement, Grants};
 use crate::http::{ActiveConfig, Api, PublicUrl, Rules};
 use crate::outbound::Egress;
@@ -48,7 +48,7 @@ pub(super) struct Reloader {
     /// The certificate for new connections.
     pub(super) tls: Option<Tls>,
     pub(super) candidates: Upstreams<Candidates>,
-    pub(super) source: Source,
+    pub(super) source: ConfigSource,
     /// The settings that only a restart changes.
     pub(super) restart_only: RestartOnly,
     pub(super) watch: Watch,
@@ -270,7 +270,7 @@ impl Reloader {
             if let Some(key) = &new_key {
                 self.api.metrics.config.key_unverified(upstream).set(1);
                 tracing::info!(
-                    upstream.name = upstream.of_table(),
+                    upstream.name = upstream.name_unless_default(),
                     access_key.id = key.id().as_str(),
                     "new AccessKey configured; signing with the previous one until STS has verified it"
                 );

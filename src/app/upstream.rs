@@ -51,7 +51,7 @@ impl Upstream {
             UpstreamIdentity::AccessKey(key) => (Some(key), None),
             UpstreamIdentity::Renewed(identity) => (None, Some(identity)),
         };
-        if let Some(upstream) = name.of_table() {
+        if let Some(upstream) = name.name_unless_default() {
             tracing::info!(
                 upstream.name = upstream,
                 access_key.id = key.as_ref().map(|key| key.id().as_str()),

@@ -49,12 +49,12 @@ impl Health {
         }
     }
 
-    /// A write begins.
+    /// Records that a write starts.
     pub(super) fn write_started(&self) {
         self.busy_since.store(self.now(), Ordering::Relaxed);
     }
 
-    /// A write succeeded.
+    /// Records that a write succeeded.
     pub(super) fn write_succeeded(&self) {
         self.busy_since.store(0, Ordering::Relaxed);
         self.has_failed.store(false, Ordering::Relaxed);

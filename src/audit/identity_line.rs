@@ -38,7 +38,7 @@ impl<'a> IdentityRecord<'a> {
     ) -> Self {
         let (event, decision, code) = ("Identity", "Signing", "Success");
         let expiration = Stamp::of(expiration).as_str().to_owned();
-        let upstream = upstream.of_table();
+        let upstream = upstream.name_unless_default();
         Self { time, event, decision, code, upstream, source, access_key_id, owner, expiration }
     }
 

@@ -20,7 +20,7 @@ const BURST_SECS: u32 = 10;
 const MAX_KINDS: usize = 100;
 
 #[derive(Debug)]
-pub(super) struct Refusals {
+pub(super) struct RefusalSummary {
     per_second: NonZeroU32,
     /// Held while a count changes, or the first line of a kind is written.
     state: Mutex<State>,
@@ -51,7 +51,7 @@ pub(super) enum RefusalOutcome {
     Counted(bool),
 }
 
-impl Refusals {
+impl RefusalSummary {
     pub(super) fn new(per_second: NonZeroU32) -> Self {
         let state = State {
             theoretical_arrival: Instant::now(),
@@ -142,7 +142,7 @@ mod tests {
 
     /// Records a wrong secret of this client from that address, `at` milliseconds after the start.
     fn note(
-        refusals: &Refusals,
+        refusals: &RefusalSummary,
         client: &str,
         address: &str,
         at: u32,
@@ -168,7 +168,7 @@ mod tests {
         refusals.record(&request, &Decision::Refused(why), "}\n", now)
     }
 
-    fn report(refusals: &Refusals) -> Vec<Value> {
+    fn report(refusals: &RefusalSummary) -> Vec<Value> {
         let mut lines = Vec::new();
         let count = refusals.report(&mut lines, "}\n");
         let lines = String::from_utf8(lines).unwrap();
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn refusals_beyond_the_rate_are_counted_by_kind_with_the_first_one_in_full() {
-        let (refusals, began) = (Refusals::new(NonZeroU32::new(2).unwrap()), Instant::now());
+        let (refusals, began) = (RefusalSummary::new(NonZeroU32::new(2).unwrap()), Instant::now());
         let noted: Vec<_> =
             (0..100).map(|at| note(&refusals, "photo-app", "192.0.2.9", at, began)).collect();
         assert!(
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_report_about_10000_addresses_is_short_and_counts_them_all() {
-        let (refusals, began) = (Refusals::new(NonZeroU32::MIN), Instant::now());
+        let (refusals, began) = (RefusalSummary::new(NonZeroU32::MIN), Instant::now());
         for n in 0..10_000 {
             note(&refusals, "photo-app", &format!("2001:db8::{n:x}"), 0, began);
         }

@@ -15,7 +15,7 @@ use super::health::Health;
 use super::identity_line::IdentityRecord;
 use super::line::{self, Decision, Request, TokenFields};
 use super::queue::{Batch, Queue, TokenPolicy};
-use super::refusals::{RefusalOutcome, Refusals};
+use super::refusals::{RefusalOutcome, RefusalSummary};
 use super::settings::{AuditSettings, Durability, OnFailure};
 use super::sink::Sinks;
 use super::writer;
@@ -49,7 +49,7 @@ pub(crate) struct Trail {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) queue: Queue,
-    pub(super) refusals: Refusals,
+    pub(super) refusals: RefusalSummary,
     pub(super) health: Health,
     pub(super) metrics: AuditMetrics,
     pub(super) durability: Durability,
@@ -332,7 +332,7 @@ impl Shared {
     ) -> Self {
         Self {
             queue: Queue::new(buffer_lines, durability != Durability::Queue),
-            refusals: Refusals::new(refusals_per_second),
+            refusals: RefusalSummary::new(refusals_per_second),
             health: Health::new(),
             metrics,
             durability,

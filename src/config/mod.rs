@@ -39,7 +39,7 @@ pub use sections::log::LogFormat;
 pub(crate) use sections::upstreams::UpstreamSettings;
 pub use settings::Settings;
 pub(crate) use settings::{RuleSettings, Secrets};
-pub(crate) use source::Source;
+pub(crate) use source::ConfigSource;
 
 /// Reads the layers and resolves them.
 pub fn load(
@@ -47,7 +47,7 @@ pub fn load(
     environment: &Environment,
     mode: Mode,
 ) -> Result<Settings, Problems> {
-    Source::new(files, environment, mode).load()
+    ConfigSource::new(files, environment, mode).load()
 }
 
 /// Like [`load`]; if the configuration has problems, the files of secrets are checked as well when `secrets` says so, so
@@ -58,7 +58,7 @@ pub(crate) fn load_for_check(
     mode: Mode,
     secrets: SecretsToo,
 ) -> Result<Settings, Problems> {
-    Source::new(files, environment, mode).load_for(secrets)
+    ConfigSource::new(files, environment, mode).load_for(secrets)
 }
 
 /// The built-in defaults, with every key and its documentation.

@@ -21,14 +21,14 @@ use super::sections::{
 };
 use super::settings::{RuleSettings, Settings};
 use super::shared_subjects::{self, Users};
-use super::source::Source;
+use super::source::ConfigSource;
 use super::{unknown_keys, warnings};
 use appserver_domain::{ClientId, UpstreamName};
 
 pub(super) fn resolve(
     merged: Merged,
     mode: Mode,
-    source: Source,
+    source: ConfigSource,
     files: Files,
     secrets: SecretsToo,
 ) -> Result<Settings, Problems> {

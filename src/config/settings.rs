@@ -21,7 +21,7 @@ use super::sections::tickets::TicketSource;
 use super::sections::tls::{TlsSource, certificate_problem};
 use super::sections::tracing::TracingSource;
 use super::sections::upstreams::UpstreamSettings;
-use super::source::Source;
+use super::source::ConfigSource;
 use super::warnings;
 use crate::audit::{AuditSettings, FileSettings, SinkSettings};
 use crate::auth::{Client, Issuer, TicketSeal};
@@ -68,7 +68,7 @@ pub struct Settings {
     /// Where traces are exported, if they are.
     pub(crate) tracing: Option<TracingSource>,
     pub(crate) identity: IdentitySource,
-    /// The ways out, by target.
+    /// Outgoing connections, by target.
     pub(crate) egress: EgressSource,
     pub(crate) rules: RuleSettings,
     /// The accounts of the roles without `cross_account`, which must be the AccessKey's own.
@@ -80,7 +80,7 @@ pub struct Settings {
     /// SHA-256 of the merged configuration, policies included.
     pub(crate) hash: String,
     /// Where the configuration can be read again.
-    pub(crate) source: Source,
+    pub(crate) source: ConfigSource,
     /// The files that it was read from.
     pub(crate) files: Files,
     pub(crate) restart_only: RestartOnly,

@@ -52,10 +52,11 @@ pub(super) fn check(
         }
         // Those that use the user without the issuer have a problem already; the rest may overlap by how they name issuers.
         let merges = |one: &Grant<'_>| !one.1.issuer_collisions(by_client).is_empty();
-        let mut apart: Vec<_> = others.into_iter().filter(|one| !merges(one)).collect();
-        apart.sort_by_key(|(name, _)| *name);
-        for (i, one) in apart.iter().enumerate() {
-            if let Some(overlap) = apart[i..].iter().find_map(|other| overlap(one, other, users)) {
+        let mut unmerged: Vec<_> = others.into_iter().filter(|one| !merges(one)).collect();
+        unmerged.sort_by_key(|(name, _)| *name);
+        for (i, one) in unmerged.iter().enumerate() {
+            if let Some(overlap) = unmerged[i..].iter().find_map(|other| overlap(one, other, users))
+            {
                 problems.add_absence(format!("grants.{}.policy", one.0), overlap);
             }
         }
@@ -72,11 +73,11 @@ fn groups<'a>(users: &Users<'a>) -> Vec<Vec<Grant<'a>>> {
             other.1.shares_users_with(template)
                 || overlap(other, &(name, template), users).is_some()
         };
-        let (sharing, apart): (Vec<_>, Vec<_>) =
+        let (sharing, unmerged): (Vec<_>, Vec<_>) =
             groups.into_iter().partition(|group: &Vec<_>| group.iter().any(shares));
         let mut group: Vec<_> = sharing.into_iter().flatten().collect();
         group.push((name, template));
-        groups = apart;
+        groups = unmerged;
         groups.push(group);
     }
     groups

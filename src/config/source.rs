@@ -15,13 +15,13 @@ const TRIES: usize = 5;
 
 /// The layers' locations.
 #[derive(Clone)]
-pub(crate) struct Source {
+pub(crate) struct ConfigSource {
     files: Vec<PathBuf>,
     environment: Environment,
     mode: Mode,
 }
 
-impl Source {
+impl ConfigSource {
     pub(super) fn new(files: &[PathBuf], environment: &Environment, mode: Mode) -> Self {
         Self { files: files.to_vec(), environment: environment.clone(), mode }
     }
@@ -71,10 +71,13 @@ impl Source {
 }
 
 /// Without the environment: it may hold the AccessKey and other secrets.
-impl fmt::Debug for Source {
+impl fmt::Debug for ConfigSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { files, environment: _, mode } = self;
-        f.debug_struct("Source").field("files", files).field("mode", mode).finish_non_exhaustive()
+        f.debug_struct("ConfigSource")
+            .field("files", files)
+            .field("mode", mode)
+            .finish_non_exhaustive()
     }
 }
 

@@ -61,7 +61,7 @@ impl Finding {
     }
 
     pub(super) fn of_upstream(self, upstream: &UpstreamName) -> Self {
-        Self { upstream: upstream.of_table().map(str::to_owned), ..self }
+        Self { upstream: upstream.name_unless_default().map(str::to_owned), ..self }
     }
 
     pub(super) fn fix(self, fix: impl Into<String>) -> Self {

@@ -112,7 +112,7 @@ impl ApiError {
         match self {
             Self::Vend(error) => Some(error.reason()),
             Self::TimedOut => Some("request_timeout"),
-            Self::AuditUnavailable(unrecorded) => Some(unrecorded.reason()),
+            Self::AuditUnavailable(unavailable) => Some(unavailable.reason()),
             Self::Panicked => Some("panic"),
             Self::Malformed(_)
             | Self::InvalidParameter { .. }
@@ -378,8 +378,8 @@ impl From<VendError> for ApiError {
 }
 
 impl From<AuditUnavailable> for ApiError {
-    fn from(unrecorded: AuditUnavailable) -> Self {
-        Self::AuditUnavailable(unrecorded)
+    fn from(unavailable: AuditUnavailable) -> Self {
+        Self::AuditUnavailable(unavailable)
     }
 }
 

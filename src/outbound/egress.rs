@@ -1,4 +1,4 @@
-//! The way out: through which proxy, and which certificate authorities are trusted beside the system's.
+//! Outgoing connections: through which proxy, and which certificate authorities are trusted beside the system's.
 
 use reqwest::{Certificate, ClientBuilder, Url};
 use rustls::RootCertStore;

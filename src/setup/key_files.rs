@@ -1,7 +1,7 @@
-//! The two files that a new AccessKey is written to, and nothing else of it is: not the terminal, not the log.
+//! The two files that a new AccessKey is written to. Its secret goes nowhere else: not to the terminal, not into the log.
 //!
-//! Before the key is made a note is left of what the user had. A run that is interrupted between the key and its files
-//! leaves a key whose secret nobody has; the next run knows it by the note and deletes it. No file is ever overwritten.
+//! Before the key is made, a third file records which keys the user has. A run that is interrupted between the key and its files
+//! leaves a key whose secret nobody has; the next run finds it by comparing the user's keys with that file, and deletes it. No file is ever overwritten.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -54,12 +54,12 @@ pub(crate) enum KeyFileError {
     #[error("{0} is not a directory: name one, or one that does not exist yet, with --key-dir")]
     NotADirectory(PathBuf),
     #[error("{0} may be read by others: `chmod 700 {0}`, or name another directory with --key-dir")]
-    Open(PathBuf),
+    ReadableByOthers(PathBuf),
     #[error(
         "{0} exists and its counterpart does not: move it away, or name another directory with --key-dir; it is not \
          overwritten"
     )]
-    Half(PathBuf),
+    CounterpartMissing(PathBuf),
     #[error("{0} is not an AccessKey's id: move it away, or name another directory with --key-dir")]
     NotAnId(PathBuf),
     #[error("{path} cannot be {what}")]
@@ -87,7 +87,7 @@ impl KeyFiles {
             return Err(KeyFileError::NotADirectory(directory.clone()));
         }
         if metadata.mode() & 0o077 != 0 {
-            return Err(KeyFileError::Open(directory.clone()));
+            return Err(KeyFileError::ReadableByOthers(directory.clone()));
         }
         let note = match fs::read(self.path(NOTE)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -103,8 +103,8 @@ impl KeyFiles {
             }
             (false, false) => None,
             _ if note.is_some() => None,
-            (true, false) => return Err(KeyFileError::Half(id_file)),
-            (false, true) => return Err(KeyFileError::Half(secret_file)),
+            (true, false) => return Err(KeyFileError::CounterpartMissing(id_file)),
+            (false, true) => return Err(KeyFileError::CounterpartMissing(secret_file)),
         };
         Ok(FoundKey { id, note })
     }
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(names(&directory), [ID]);
         assert_eq!(fs::read_to_string(directory.join(ID)).unwrap(), "mine");
         let half = files.found().unwrap_err();
-        assert!(matches!(half, KeyFileError::Half(_)), "{half:?}");
+        assert!(matches!(half, KeyFileError::CounterpartMissing(_)), "{half:?}");
     }
 
     #[test]

@@ -239,7 +239,7 @@ async fn an_identity_of_an_oidc_provider_needs_no_key() {
 
 /// The seeds give their user and roles more than the demo's grants need, and lack nothing.
 #[tokio::test]
-async fn the_wider_choices_of_the_seeds_are_named_and_nothing_else_is() {
+async fn the_demo_account_differs_from_the_plan_only_by_system_policies_and_root_trust() {
     let found = check(seeds(), &demo(&[])).await;
     insta::assert_snapshot!(lines(&found), @r#"
     WiderThanNeeded user/appserver: AliyunSTSAssumeRoleAccess allows sts:AssumeRole on acs:ram:::role/x, which no role needs: {"Action":"sts:AssumeRole","Effect":"Allow","Resource":"*"}

@@ -2,6 +2,7 @@
 
 use tokio::time::Instant;
 
+use super::endpoint::Endpoint;
 use crate::telemetry::{Metrics, Span, SpanKind, StsCall};
 use appserver_domain::UpstreamName;
 
@@ -12,8 +13,7 @@ pub(super) const SUCCESS: &str = "success";
 /// A running attempt. It is recorded on drop, so also if its future is dropped.
 pub(super) struct Attempt<'a> {
     action: &'static str,
-    /// The endpoint's host.
-    endpoint: &'a str,
+    endpoint: &'a Endpoint,
     /// From 1 within a call.
     number: u32,
     began: Instant,
@@ -27,7 +27,7 @@ pub(super) struct Attempt<'a> {
 impl<'a> Attempt<'a> {
     pub(super) fn begin(
         action: &'static str,
-        endpoint: &'a str,
+        endpoint: &'a Endpoint,
         number: u32,
         upstream: &'a UpstreamName,
         metrics: &'a Metrics,
@@ -46,7 +46,7 @@ impl<'a> Attempt<'a> {
         span.set_text("rpc.service", "Sts");
         span.set_text("rpc.method", self.action);
         span.set_text("http.request.method", "POST");
-        span.set_text("server.address", self.endpoint);
+        span.set_text("server.address", self.endpoint.host());
         if self.number > 1 {
             span.set_number("http.request.resend_count", i64::from(self.number) - 1);
         }
@@ -75,7 +75,7 @@ impl Drop for Attempt<'_> {
         if self.outcome == ABANDONED {
             tracing::debug!(
                 sts.action = self.action,
-                sts.endpoint = self.endpoint,
+                sts.endpoint = self.endpoint.authority(),
                 sts.attempt = self.number,
                 "an attempt at STS was abandoned: its caller went away",
             );

@@ -134,18 +134,18 @@ impl StsClient {
         deadline: Instant,
     ) -> Result<C::Output, StsError> {
         let in_use = self.settings.endpoints.in_use();
-        let (host, upstream) = (in_use.endpoint.authority(), &self.settings.upstream);
-        let measured = Attempt::begin(C::ACTION, host, number, upstream, &self.metrics);
+        let (endpoint, upstream) = (in_use.endpoint, &self.settings.upstream);
+        let measured = Attempt::begin(C::ACTION, endpoint, number, upstream, &self.metrics);
         let until = deadline.min(Instant::now() + self.settings.attempt_timeout);
-        let outcome = timeout_at(until, self.attempt(call, key, in_use.endpoint)).await;
+        let outcome = timeout_at(until, self.attempt(call, key, endpoint)).await;
         let outcome = outcome.unwrap_or(Err(StsError::TimedOut));
         let kind = outcome.as_ref().map_or_else(StsError::kind, |_| SUCCESS);
         measured.end(kind);
         outcome.map_err(|error| {
             tracing::warn!(
-                upstream.name = upstream.of_table(),
+                upstream.name = upstream.name_unless_default(),
                 sts.action = C::ACTION,
-                sts.endpoint = in_use.endpoint.authority(),
+                sts.endpoint = endpoint.authority(),
                 sts.attempt = number,
                 error.kind = kind,
                 sts.request_id = error.request_id(),

@@ -112,7 +112,7 @@ impl Refusal {
         Reason::about_the_session(&code).map(|reason| Self { reason, code })
     }
 
-    /// STS's `Code`.
+    /// The `Code` that STS answered.
     pub(super) fn code(&self) -> &ErrorCode {
         &self.code
     }

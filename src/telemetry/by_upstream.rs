@@ -18,7 +18,9 @@ pub(super) struct UpstreamLabel(pub(super) UpstreamName);
 
 impl EncodeLabelSet for UpstreamLabel {
     fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result {
-        self.0.of_table().map_or(Ok(()), |name| ("upstream", name).encode(encoder.encode_label()))
+        self.0
+            .name_unless_default()
+            .map_or(Ok(()), |name| ("upstream", name).encode(encoder.encode_label()))
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct IssuerMetrics {
     age: Family<IssuerLabels, Gauge>,
     /// The issuers whose keys are fetched. An issuer that was removed from the configuration leaves by itself; while a reload
     /// replaces an issuer, the newer one counts.
-    issuers: Arc<Mutex<Vec<Shown>>>,
+    issuers: Arc<Mutex<Vec<MeasuredIssuer>>>,
 }
 
 /// Every outcome of a fetch.
@@ -41,7 +41,7 @@ const FETCH_OUTCOMES: [&str; 13] = [
     "unusable_keys",
 ];
 
-type Shown = (IssuerLabels, Weak<IssuerKeys>);
+type MeasuredIssuer = (IssuerLabels, Weak<IssuerKeys>);
 
 /// The exported state of one issuer's keys.
 #[derive(Debug, Default)]

@@ -210,7 +210,7 @@ mod tests {
 
     /// Records what is written, and blocks writes until it is opened.
     #[derive(Clone, Default)]
-    struct Gate(Arc<Inside>);
+    struct BlockedSink(Arc<Inside>);
 
     #[derive(Default)]
     struct Inside {
@@ -221,7 +221,7 @@ mod tests {
         wrote: Condvar,
     }
 
-    impl Gate {
+    impl BlockedSink {
         fn open(&self) {
             self.0.state.lock().unwrap().1 = true;
             self.0.opened.notify_all();
@@ -236,7 +236,7 @@ mod tests {
         }
     }
 
-    impl Write for Gate {
+    impl Write for BlockedSink {
         fn write(&mut self, line: &[u8]) -> io::Result<usize> {
             let state = self.0.state.lock().unwrap();
             let mut state = self.0.opened.wait_while(state, |(_, open)| !*open).unwrap();
@@ -253,22 +253,22 @@ mod tests {
 
     #[test]
     fn a_stuck_reader_delays_no_writer_and_lines_beyond_the_bound_are_counted() {
-        let gate = Gate::default();
-        let (mut writer, end) = LogWriter::start(gate.clone());
+        let sink = BlockedSink::default();
+        let (mut writer, end) = LogWriter::start(sink.clone());
         let line = [b'x'; 1024];
         for _ in 0..1034 {
             writer.write_all(&line).unwrap();
         }
         assert_eq!(writer.dropped().count(), 10);
         // Once the reader continues, all queued lines are written, and the end waits for them.
-        gate.open();
+        sink.open();
         drop(end);
-        assert_eq!(gate.0.state.lock().unwrap().0.len(), 1024 * 1024);
+        assert_eq!(sink.0.state.lock().unwrap().0.len(), 1024 * 1024);
     }
 
     #[test]
     fn the_end_does_not_wait_for_a_stuck_reader() {
-        let (mut writer, end) = LogWriter::start(Gate::default());
+        let (mut writer, end) = LogWriter::start(BlockedSink::default());
         writer.write_all(b"last words").unwrap();
         drop(end);
         assert_eq!(writer.dropped().count(), 0);
@@ -278,9 +278,9 @@ mod tests {
 
     #[test]
     fn lines_are_written_in_batches_and_an_error_at_once_with_those_before_it() {
-        let gate = Gate::default();
-        gate.open();
-        let (mut writer, end) = LogWriter::start_with_delay(gate.clone(), HOUR);
+        let sink = BlockedSink::default();
+        sink.open();
+        let (mut writer, end) = LogWriter::start_with_delay(sink.clone(), HOUR);
         for line in ["a\n", "b\n", "c\n"] {
             writer.write_all(line.as_bytes()).unwrap();
         }
@@ -294,17 +294,17 @@ mod tests {
             tracing::warn!("d");
             tracing::error!("e");
         });
-        assert_eq!(gate.writes(1), ["a\nb\nc\n WARN d\nERROR e\n"]);
+        assert_eq!(sink.writes(1), ["a\nb\nc\n WARN d\nERROR e\n"]);
         drop(end);
     }
 
     #[test]
     fn the_end_writes_queued_lines_without_delay() {
-        let gate = Gate::default();
-        gate.open();
-        let (mut writer, end) = LogWriter::start_with_delay(gate.clone(), HOUR);
+        let sink = BlockedSink::default();
+        sink.open();
+        let (mut writer, end) = LogWriter::start_with_delay(sink.clone(), HOUR);
         writer.write_all(b"last words\n").unwrap();
         drop(end);
-        assert_eq!(gate.writes(1), ["last words\n"]);
+        assert_eq!(sink.writes(1), ["last words\n"]);
     }
 }

@@ -23,14 +23,14 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Asks one source.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
-    source: Source,
+    source: FetcherSource,
     http: Client,
     timeout: Duration,
     clock: Clock,
 }
 
 #[derive(Debug)]
-enum Source {
+enum FetcherSource {
     Document(RenewedIdentity),
     Oidc(OidcRole, OidcTokenFile),
 }
@@ -44,10 +44,10 @@ impl Fetcher {
         let source = match identity {
             RenewedIdentity::Oidc(role) => {
                 let file = OidcTokenFile::new(role.token_file.clone());
-                Source::Oidc(role, file)
+                FetcherSource::Oidc(role, file)
             }
             other @ (RenewedIdentity::EcsRamRole(_) | RenewedIdentity::CredentialsUri(_)) => {
-                Source::Document(other)
+                FetcherSource::Document(other)
             }
         };
         Ok(Self { source, http, timeout: TIMEOUT, clock })
@@ -61,22 +61,24 @@ impl Fetcher {
 
     async fn ask(&self, sts: &StsClient) -> Result<SigningCredentials, FetchError> {
         match &self.source {
-            Source::Oidc(OidcRole { role, provider, .. }, file) => {
+            FetcherSource::Oidc(OidcRole { role, provider, .. }, file) => {
                 let token = file.read().await?;
                 let asked = self.clock.moment();
                 let call = AssumeRoleWithOidc { role, provider, token: &token, asked };
                 let deadline = Instant::now() + self.timeout;
                 sts.assume_role_with_oidc(&call, deadline).await.map_err(FetchError::Sts)
             }
-            Source::Document(RenewedIdentity::EcsRamRole(settings)) => {
+            FetcherSource::Document(RenewedIdentity::EcsRamRole(settings)) => {
                 let response = ecs_ram_role::ask(settings, &self.http).await?;
                 self.read(response, Code::Required, sts).await
             }
-            Source::Document(RenewedIdentity::CredentialsUri(uri)) => {
+            FetcherSource::Document(RenewedIdentity::CredentialsUri(uri)) => {
                 let response = credentials_uri::ask(uri, &self.http).await?;
                 self.read(response, Code::IfPresent, sts).await
             }
-            Source::Document(RenewedIdentity::Oidc(_)) => unreachable!("it has its own source"),
+            FetcherSource::Document(RenewedIdentity::Oidc(_)) => {
+                unreachable!("it has its own source")
+            }
         }
     }
 

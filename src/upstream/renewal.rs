@@ -28,12 +28,12 @@ const LOOK: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(crate) struct Renewal {
     clock: Clock,
-    /// For the log.
+    /// Named in log lines.
     upstream: UpstreamName,
     metrics: IdentityMetrics,
     /// The last credentials of the source.
     present: Option<SigningCredentials>,
-    /// In a row.
+    /// Consecutive ones.
     failures: u32,
 }
 
@@ -42,7 +42,7 @@ impl Renewal {
         Self { clock, upstream, metrics, present: None, failures: 0 }
     }
 
-    /// Asks at once, and again in time, forever. Everything that the source hands out is published, unchanged credentials too:
+    /// Asks at once and then before the credentials end, and never returns. Everything that the source hands out is published, unchanged credentials too:
     /// the rest of their life may be known better by now.
     pub(crate) async fn run<F>(
         mut self,
@@ -64,7 +64,7 @@ impl Renewal {
         }
     }
 
-    /// Notes the credentials, and returns the pause until the next renewal.
+    /// Keeps the credentials, and returns the pause until the next renewal.
     fn succeeded(&mut self, credentials: &SigningCredentials) -> Duration {
         self.failures = 0;
         let left = credentials.left(self.clock.moment()).unwrap_or_default();
@@ -77,7 +77,7 @@ impl Renewal {
         self.metrics.renewed(IdentityRenewal::Renewed);
         let expires_at = credentials.expiration().map(Stamp::of);
         tracing::info!(
-            upstream.name = self.upstream.of_table(),
+            upstream.name = self.upstream.name_unless_default(),
             access_key.id = %credentials.id(),
             access_key.expires_at = expires_at.as_ref().map(Stamp::as_str),
             "new credentials from the source of the upstream identity"
@@ -92,7 +92,7 @@ impl Renewal {
         let now = self.clock.moment();
         let left = self.present.as_ref().and_then(|present| present.left(now));
         tracing::warn!(
-            upstream.name = self.upstream.of_table(),
+            upstream.name = self.upstream.name_unless_default(),
             error.kind = error.kind(),
             error.cause = causes(error),
             access_key.left_secs = left.map(|left| left.as_secs()),

@@ -13,7 +13,7 @@ use appserver_domain::UpstreamName;
 #[derive(Debug)]
 pub(super) struct Breaker {
     settings: BreakerSettings,
-    /// For the log.
+    /// Named in log lines.
     upstream: UpstreamName,
     /// Held for a few instructions, never across an await.
     state: Mutex<State>,
@@ -56,7 +56,7 @@ impl Breaker {
         if reached {
             if state.next_probe.is_some() {
                 tracing::info!(
-                    upstream.name = self.upstream.of_table(),
+                    upstream.name = self.upstream.name_unless_default(),
                     "STS is reachable again; the circuit breaker is closed"
                 );
             }
@@ -67,7 +67,7 @@ impl Breaker {
         if state.failures >= self.settings.failures {
             if state.next_probe.is_none() {
                 tracing::warn!(
-                    upstream.name = self.upstream.of_table(),
+                    upstream.name = self.upstream.name_unless_default(),
                     sts.attempts = state.failures,
                     "STS is unreachable; the circuit breaker is open and only one call at a time probes STS",
                 );

@@ -52,7 +52,7 @@ impl Replicas {
     /// The names of the session in Redis. Upstreams share none: STS may refuse to one what it grants to another.
     fn name(&self, redis: &Redis, key: &Key) -> Name {
         let mut parts = key.parts().to_vec();
-        parts.extend(self.upstream.of_table().map(Cow::Borrowed));
+        parts.extend(self.upstream.name_unless_default().map(Cow::Borrowed));
         redis.name(&parts)
     }
 

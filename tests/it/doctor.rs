@@ -78,7 +78,7 @@ impl Setup {
         let command = ["doctor", "--config", &base, "--config", &over];
         let output = run(&[&command, arguments].concat(), &environment);
         assert_eq!(
-            self.control.narrowing_violations(),
+            self.control.unrestricted_calls(),
             [],
             "a role was assumed without a session policy"
         );

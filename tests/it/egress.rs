@@ -1,4 +1,4 @@
-//! The way out: a proxy between the service and STS, an issuer and a collector, and targets of a private authority.
+//! Outgoing connections: a proxy between the service and STS, an issuer and a collector, and targets of a private authority.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};

@@ -186,7 +186,7 @@ impl Fleet {
 
     /// Checks what every test must not cause: calls without a policy, secrets in the log.
     pub(crate) fn close(self) {
-        assert_eq!(self.sts.narrowing_violations(), [], "a role was taken whole");
+        assert_eq!(self.sts.unrestricted_calls(), [], "a role was taken whole");
         let handed_out = self.handed_out.into_inner().unwrap();
         logs::assert_free_of(self.log_start, handed_out.iter().map(String::as_str));
     }

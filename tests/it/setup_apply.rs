@@ -134,7 +134,7 @@ async fn an_empty_account_becomes_one_whose_apps_read_their_objects_and_no_other
     assert_eq!(read_object(cloud.oss, now, &token, "2015/01/01/grass.jpg").await, "200");
     let other = read_object(cloud.oss, now, &token, "users/bob/lake.jpg").await;
     assert_eq!(other, "403 AccessDenied");
-    assert_eq!(cloud.control.narrowing_violations(), []);
+    assert_eq!(cloud.control.unrestricted_calls(), []);
     serving.terminate();
     serving.ended();
 }

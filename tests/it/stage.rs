@@ -216,7 +216,7 @@ impl Stage {
     pub(crate) async fn close(self) {
         self.stop.cancel();
         self.server.await.unwrap().unwrap();
-        assert_eq!(self.sts.narrowing_violations(), [], "a role was taken whole");
+        assert_eq!(self.sts.unrestricted_calls(), [], "a role was taken whole");
         let handed_out = self.handed_out.into_inner().unwrap();
         logs::assert_free_of(self.log_start, handed_out.iter().map(String::as_str));
     }

@@ -124,7 +124,7 @@ async fn roles_of_two_accounts_are_assumed_with_their_own_keys_and_one_that_fail
         assert!(metrics.lines().any(|one| one == line), "{line} not in\n{metrics}");
     }
     assert_eq!(stage.admin("/readyz").await.0, 200);
-    assert_eq!(partner.narrowing_violations(), []);
+    assert_eq!(partner.unrestricted_calls(), []);
     stage.close().await;
 }
 
@@ -184,7 +184,7 @@ async fn a_reload_moves_roles_between_upstreams_and_replaces_keys_and_adds_no_up
     assert!(metrics.lines().any(|line| line == unverified), "{metrics}");
     assert!(metrics.lines().any(|line| line == "appserver_access_key_unverified 0"), "{metrics}");
     assert_eq!(album(&stage, "client-001", "2017").await.outcome(), "200 Success");
-    assert_eq!(partner.narrowing_violations(), []);
+    assert_eq!(partner.unrestricted_calls(), []);
     stage.close().await;
 }
 

@@ -39,6 +39,8 @@ const DENIED: &[&str] = &[
     "keep_for",
     "look_around",
     "pass_on",
+    "pump",
+    "pumping",
     "take_spare",
     "turn_away",
     // STS, authentication and the store.
@@ -66,6 +68,9 @@ const DENIED: &[&str] = &[
     "AskedPolicy",
     "Narrowed",
     "Narrowing",
+    "narrowing_violations",
+    "narrowed_or_split",
+    "second lock",
     // The server, the audit, traces and the configuration.
     "InForce",
     "in force",
@@ -80,6 +85,8 @@ const DENIED: &[&str] = &[
     "sought_part",
     "unmet",
     "unasked",
+    "RawSource",
+    "of_table",
     // The emulator.
     "painting",
     // English that has to be decoded.
@@ -106,8 +113,12 @@ const DENIED_TYPES: &[&str] = &[
     "Kept",
     "Link",
     "Place",
+    "Keys",
     "Presented",
+    "Refusals",
     "Returns",
+    "Shown",
+    "Source",
     "Supply",
     "View",
     "Visit",

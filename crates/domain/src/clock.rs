@@ -24,10 +24,10 @@ use tokio::time::Instant;
 ///
 /// Clones of a manual clock move together. It is the wall clock of a test, whose monotonic clock is tokio's.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock(ClockSource);
 
 #[derive(Clone, Debug)]
-enum Source {
+enum ClockSource {
     System,
     /// Microseconds since the Unix epoch.
     Manual(Arc<AtomicI64>),
@@ -36,20 +36,20 @@ enum Source {
 impl Clock {
     /// The machine's own clock.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(ClockSource::System)
     }
 
     /// A clock that stays at `start` until it is moved.
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start.timestamp_micros()))))
+        Self(ClockSource::Manual(Arc::new(AtomicI64::new(start.timestamp_micros()))))
     }
 
     /// The present moment.
     pub fn now(&self) -> DateTime<Utc> {
         match &self.0 {
             #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-            Source::System => Utc::now(),
-            Source::Manual(micros) => {
+            ClockSource::System => Utc::now(),
+            ClockSource::Manual(micros) => {
                 DateTime::from_timestamp_micros(micros.load(Ordering::Relaxed))
                     .expect("a manual clock is only ever set to valid times")
             }
@@ -68,8 +68,10 @@ impl Clock {
     pub fn advance(&self, by: TimeDelta) {
         let moved = self.now() + by;
         match &self.0 {
-            Source::System => panic!("the machine's clock cannot be moved"),
-            Source::Manual(micros) => micros.store(moved.timestamp_micros(), Ordering::Relaxed),
+            ClockSource::System => panic!("the machine's clock cannot be moved"),
+            ClockSource::Manual(micros) => {
+                micros.store(moved.timestamp_micros(), Ordering::Relaxed)
+            }
         }
     }
 }

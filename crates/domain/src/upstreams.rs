@@ -34,13 +34,14 @@ impl UpstreamName {
     }
 
     /// The name of an upstream that has a table of its own.
-    pub fn of_table(&self) -> Option<&str> {
+    pub fn name_unless_default(&self) -> Option<&str> {
         (!self.is_default()).then_some(self.as_str())
     }
 
     /// The path of its table in the configuration.
     pub fn path(&self) -> String {
-        self.of_table().map_or_else(|| "sts".to_owned(), |name| format!("sts.upstreams.{name}"))
+        self.name_unless_default()
+            .map_or_else(|| "sts".to_owned(), |name| format!("sts.upstreams.{name}"))
     }
 }
 

@@ -144,7 +144,7 @@ impl Jwks {
 }
 
 impl Key {
-    /// A key without an end.
+    /// A key that does not expire.
     pub(super) fn new(
         id: Option<String>,
         algorithms: Vec<Algorithm>,

@@ -117,8 +117,8 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             // A line that does not match may have the policy of a token that does.
             match &mut report {
                 Report::Raw => {}
-                Report::Token(token) => token.policies.learn(&entry),
-                Report::Listed(listed) => listed.policies.learn(&entry),
+                Report::Token(token) => token.policies.remember(&entry),
+                Report::Listed(listed) => listed.policies.remember(&entry),
             }
             let is_in_time = since.is_none_or(|since| entry.last.unwrap_or(entry.time) >= since)
                 && until.is_none_or(|until| entry.time <= until);

@@ -22,7 +22,7 @@ pub(super) struct Policies {
 
 impl Policies {
     /// Keeps the policy of a line, which other lines may refer to.
-    pub(super) fn learn(&mut self, entry: &Entry<'_>) {
+    pub(super) fn remember(&mut self, entry: &Entry<'_>) {
         let (Some(hash), Some(text)) = (&entry.policy_sha256, &entry.policy) else { return };
         if let Some(wanted) = self.wanted.get_mut(&**hash) {
             wanted.get_or_insert_with(|| text.to_string());

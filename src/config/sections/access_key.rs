@@ -17,7 +17,7 @@ use appserver_domain::{AccessKey, Invalid, SigningCredentials};
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RawAccessKey {
     /// `environment` (default), `files` or `demo`.
-    source: Field<Clearable<RawSource>>,
+    source: Field<Clearable<RawAccessKeySource>>,
     /// For `files`: holds the AccessKey id. White space at its end is trimmed.
     id_file: Field<Clearable<PathBuf>>,
     /// For `files`: holds the AccessKey secret. White space at its end is trimmed.
@@ -27,13 +27,13 @@ pub(crate) struct RawAccessKey {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum RawSource {
+enum RawAccessKeySource {
     Environment,
     Files,
     Demo,
 }
 
-impl TryFrom<String> for RawSource {
+impl TryFrom<String> for RawAccessKeySource {
     type Error = Invalid;
 
     fn try_from(text: String) -> Result<Self, Invalid> {
@@ -121,7 +121,7 @@ impl AccessKeySource {
             || raw.id_file.is_invalid()
             || raw.secret_file.is_invalid()
             || raw.security_token_file.is_invalid();
-        let source = problems.take_set(raw.source).unwrap_or(RawSource::Environment);
+        let source = problems.take_set(raw.source).unwrap_or(RawAccessKeySource::Environment);
         let files = [
             ("id_file", problems.take_set(raw.id_file)),
             ("secret_file", problems.take_set(raw.secret_file)),
@@ -142,7 +142,7 @@ impl AccessKeySource {
     }
 
     fn of(
-        source: RawSource,
+        source: RawAccessKeySource,
         [(_, id), (_, secret), (_, security_token)]: [(&str, Option<PathBuf>); 3],
         environment: &Environment,
         mode: Mode,
@@ -150,7 +150,7 @@ impl AccessKeySource {
     ) -> Option<Self> {
         let has_files = id.is_some() || secret.is_some() || security_token.is_some();
         match source {
-            RawSource::Files => {
+            RawAccessKeySource::Files => {
                 let Some((id, secret)) = id.zip(secret) else {
                     let needed = "the source `files` needs `id_file` and `secret_file`";
                     problems.add_absence(PATH, needed);
@@ -158,7 +158,7 @@ impl AccessKeySource {
                 };
                 Some(Self::Files(KeyFiles { id, secret, security_token }))
             }
-            RawSource::Environment | RawSource::Demo if has_files => {
+            RawAccessKeySource::Environment | RawAccessKeySource::Demo if has_files => {
                 problems.add_absence(
                     PATH,
                     "`id_file`, `secret_file` and `security_token_file` go with the source `files` only; set them to \"\" where \
@@ -166,7 +166,7 @@ impl AccessKeySource {
                 );
                 None
             }
-            RawSource::Environment => {
+            RawAccessKeySource::Environment => {
                 let secret = |name| environment.get(name).map(|text| text.as_str().into());
                 let is_empty = |token: &SecretString| token.expose_secret().trim().is_empty();
                 Some(Self::Environment {
@@ -175,8 +175,8 @@ impl AccessKeySource {
                     security_token: secret(TOKEN_VARIABLE).filter(|token| !is_empty(token)),
                 })
             }
-            RawSource::Demo if mode == Mode::Demo => Some(Self::Demo),
-            RawSource::Demo => {
+            RawAccessKeySource::Demo if mode == Mode::Demo => Some(Self::Demo),
+            RawAccessKeySource::Demo => {
                 problems.add(
                     PATH,
                     "the source `demo` works in `appserver dev` only; use `environment` or `files`",

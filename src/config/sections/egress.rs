@@ -44,7 +44,7 @@ struct RawTargetEgress {
     ca_file: Field<Clearable<PathBuf>>,
 }
 
-/// The ways out by target, whose files are not read yet.
+/// The egress of each target, whose files are not read yet.
 #[derive(Clone, Debug)]
 pub(crate) struct EgressSource {
     sts: TargetSource,
@@ -52,7 +52,7 @@ pub(crate) struct EgressSource {
     tracing: TargetSource,
 }
 
-/// One target's way out.
+/// One target's egress.
 #[derive(Clone, Debug, Default)]
 struct TargetSource {
     proxy: Option<ProxySource>,

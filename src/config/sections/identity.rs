@@ -18,7 +18,7 @@ use appserver_domain::{Invalid, OidcProviderArn, RamRoleName, RoleArn};
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct RawIdentity {
     /// `access-key` (default), `ecs-ram-role`, `oidc` or `credentials-uri`.
-    source: Field<RawSource>,
+    source: Field<RawIdentitySource>,
     access_key: RawAccessKey,
     ecs_ram_role: RawEcsRamRole,
     oidc: RawOidc,
@@ -27,14 +27,14 @@ pub(crate) struct RawIdentity {
 
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
 #[serde(rename_all = "kebab-case")]
-enum RawSource {
+enum RawIdentitySource {
     AccessKey,
     EcsRamRole,
     Oidc,
     CredentialsUri,
 }
 
-impl RawSource {
+impl RawIdentitySource {
     fn as_str(self) -> &'static str {
         match self {
             Self::AccessKey => "access-key",
@@ -122,7 +122,7 @@ impl IdentitySource {
     ) -> Option<Self> {
         let chosen = problems.require(raw.source);
         let is_chosen = |source| chosen.is_none_or(|chosen| chosen == source);
-        let mut foreign = |source: RawSource, table: &str, set: &[&str]| {
+        let mut foreign = |source: RawIdentitySource, table: &str, set: &[&str]| {
             if is_chosen(source) {
                 return;
             }
@@ -137,10 +137,14 @@ impl IdentitySource {
                 );
             }
         };
-        foreign(RawSource::AccessKey, "access_key", &raw.access_key.set_keys());
-        foreign(RawSource::EcsRamRole, "ecs_ram_role", &raw.ecs_ram_role.set_keys());
-        foreign(RawSource::Oidc, "oidc", &raw.oidc.set_keys());
-        foreign(RawSource::CredentialsUri, "credentials_uri", &raw.credentials_uri.set_keys());
+        foreign(RawIdentitySource::AccessKey, "access_key", &raw.access_key.set_keys());
+        foreign(RawIdentitySource::EcsRamRole, "ecs_ram_role", &raw.ecs_ram_role.set_keys());
+        foreign(RawIdentitySource::Oidc, "oidc", &raw.oidc.set_keys());
+        foreign(
+            RawIdentitySource::CredentialsUri,
+            "credentials_uri",
+            &raw.credentials_uri.set_keys(),
+        );
 
         // Every table is read, so that invalid values of each are reported.
         let ecs_ram_role = raw.ecs_ram_role.resolve(problems);
@@ -149,7 +153,7 @@ impl IdentitySource {
         let uri_is_invalid = raw.credentials_uri.uri.is_invalid();
         let uri = problems.take_set(raw.credentials_uri.uri);
         match chosen {
-            Some(RawSource::AccessKey) | None => {
+            Some(RawIdentitySource::AccessKey) | None => {
                 let key = raw.access_key;
                 let key = AccessKeySource::resolve(key, environment, mode, problems, secret_reads);
                 // Without a valid source the files of a key are read all the same.
@@ -158,9 +162,9 @@ impl IdentitySource {
             Some(other) => {
                 raw.access_key.note_invalid(problems);
                 match other {
-                    RawSource::AccessKey => None,
-                    RawSource::EcsRamRole => ecs_ram_role.map(Self::EcsRamRole),
-                    RawSource::Oidc => {
+                    RawIdentitySource::AccessKey => None,
+                    RawIdentitySource::EcsRamRole => ecs_ram_role.map(Self::EcsRamRole),
+                    RawIdentitySource::Oidc => {
                         let oidc = oidc.or_variables(environment, problems)?;
                         if oidc_is_invalid {
                             return None;
@@ -169,7 +173,7 @@ impl IdentitySource {
                         secret_reads.add(move || whole.read());
                         Some(Self::Oidc(oidc))
                     }
-                    RawSource::CredentialsUri => {
+                    RawIdentitySource::CredentialsUri => {
                         if uri.is_none() && !uri_is_invalid {
                             problems.add_absence(
                                 "sts.identity.credentials_uri.uri",

@@ -34,7 +34,7 @@ pub(crate) struct UnresolvedKeys {
 }
 
 /// The one source that is set.
-enum Source {
+enum JwksOrigin {
     JwksFile(PathBuf),
     JwksUrl(KeyAddress),
     Discovery,
@@ -57,16 +57,18 @@ pub(crate) fn resolve(
         || raw.discovery.is_invalid()
         || raw.secret_file.is_invalid();
     let named = [
-        problems.take(raw.jwks_file).map(Source::JwksFile),
-        problems.take(raw.jwks_url).map(Source::JwksUrl),
-        problems.take(raw.discovery).filter(|is| *is).map(|_| Source::Discovery),
-        problems.take(raw.secret_file).map(Source::SecretFile),
+        problems.take(raw.jwks_file).map(JwksOrigin::JwksFile),
+        problems.take(raw.jwks_url).map(JwksOrigin::JwksUrl),
+        problems.take(raw.discovery).filter(|is| *is).map(|_| JwksOrigin::Discovery),
+        problems.take(raw.secret_file).map(JwksOrigin::SecretFile),
     ];
     // Files are read whatever else is invalid: their content has problems of its own.
     let files = named.each_ref().map(|named| match named {
-        Some(Source::JwksFile(file)) => in_file(&at("jwks_file"), file, algorithms, mode, problems),
-        Some(Source::SecretFile(file)) => shared_secret(&at("secret_file"), file, problems),
-        Some(Source::JwksUrl(_) | Source::Discovery) | None => None,
+        Some(JwksOrigin::JwksFile(file)) => {
+            in_file(&at("jwks_file"), file, algorithms, mode, problems)
+        }
+        Some(JwksOrigin::SecretFile(file)) => shared_secret(&at("secret_file"), file, problems),
+        Some(JwksOrigin::JwksUrl(_) | JwksOrigin::Discovery) | None => None,
     });
     let keys_in_file = files.into_iter().flatten().next();
     let count = named.iter().flatten().count();
@@ -91,8 +93,8 @@ pub(crate) fn resolve(
     let algorithms = algorithms?;
     let symmetric = algorithms.iter().filter(|algorithm| algorithm.is_symmetric()).count();
     let fits = match source {
-        Source::SecretFile(_) => symmetric == algorithms.len(),
-        Source::JwksFile(_) | Source::JwksUrl(_) | Source::Discovery => symmetric == 0,
+        JwksOrigin::SecretFile(_) => symmetric == algorithms.len(),
+        JwksOrigin::JwksFile(_) | JwksOrigin::JwksUrl(_) | JwksOrigin::Discovery => symmetric == 0,
     };
     if algorithms.is_empty() {
         problems.add(at("algorithms"), "name at least one, such as \"RS256\"");
@@ -105,18 +107,20 @@ pub(crate) fn resolve(
         );
         return None;
     }
-    if has_refresh_policy && matches!(source, Source::JwksFile(_) | Source::SecretFile(_)) {
+    if has_refresh_policy && matches!(source, JwksOrigin::JwksFile(_) | JwksOrigin::SecretFile(_)) {
         problems.add(
             path,
             "`keys_refresh_secs` and `keys_max_age_secs` go with `discovery` or `jwks_url`: files are read once",
         );
     }
     match source {
-        Source::JwksFile(_) | Source::SecretFile(_) => keys_in_file.map(ConfiguredKeys::Static),
-        Source::JwksUrl(address) => {
+        JwksOrigin::JwksFile(_) | JwksOrigin::SecretFile(_) => {
+            keys_in_file.map(ConfiguredKeys::Static)
+        }
+        JwksOrigin::JwksUrl(address) => {
             Some(ConfiguredKeys::Fetched(JwksEndpoint::KeySet(address), refresh_policy?))
         }
-        Source::Discovery => {
+        JwksOrigin::Discovery => {
             let address = KeyAddress::of_discovery(issuer?);
             let address = address.map_err(|rule| problems.add(at("issuer"), rule)).ok()?;
             Some(ConfiguredKeys::Fetched(JwksEndpoint::Discovery(address), refresh_policy?))

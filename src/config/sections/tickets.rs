@@ -35,7 +35,7 @@ const _: () = assert!(TicketRules::SHORTEST.num_seconds().unsigned_abs() == SHOR
 /// How tickets are made; the files of the keys are not read yet.
 #[derive(Clone, Debug)]
 pub(crate) struct TicketSource {
-    keys: Keys,
+    keys: TicketKeys,
     /// `None` for the listener's own address, in the demo.
     base: Option<PublicUrl>,
     longest: TimeDelta,
@@ -43,7 +43,7 @@ pub(crate) struct TicketSource {
 
 /// Where the keys are.
 #[derive(Clone, Debug)]
-enum Keys {
+enum TicketKeys {
     /// No keys, and so no tickets.
     None,
     Demo,
@@ -79,11 +79,11 @@ pub(crate) fn resolve(
     }
     let longest = problems.require(raw.max_lifetime_secs);
     let keys = match (key_file, mode) {
-        (Some(newest), _) => Keys::Files([newest].into_iter().chain(previous).collect()),
+        (Some(newest), _) => TicketKeys::Files([newest].into_iter().chain(previous).collect()),
         // The previous key is checked even without a new one.
-        (None, _) if previous.is_some() => Keys::Files(previous.into_iter().collect()),
-        (None, Mode::Demo) => Keys::Demo,
-        (None, Mode::Production) => Keys::None,
+        (None, _) if previous.is_some() => TicketKeys::Files(previous.into_iter().collect()),
+        (None, Mode::Demo) => TicketKeys::Demo,
+        (None, Mode::Production) => TicketKeys::None,
     };
     let files = keys.clone();
     secret_reads.add(move || files.read());
@@ -103,7 +103,7 @@ impl TicketSource {
     }
 }
 
-impl Keys {
+impl TicketKeys {
     fn read(&self) -> Result<Option<TicketSeal>, Problems> {
         let files = match self {
             Self::None => return Ok(None),

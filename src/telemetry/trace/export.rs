@@ -45,7 +45,7 @@ pub(crate) struct Exporter {
     resource: Resource,
     metrics: TraceMetrics,
     /// Whether the last export failed; a failure is logged once.
-    failing: bool,
+    last_export_failed: bool,
 }
 
 /// Why an export failed.
@@ -104,7 +104,7 @@ impl Exporter {
             timeout: settings.timeout,
             resource,
             metrics,
-            failing: false,
+            last_export_failed: false,
         })
     }
 
@@ -151,14 +151,14 @@ impl Exporter {
                 let rejected = rejected.min(count);
                 self.metrics.spans(SpanOutcome::Exported, count - rejected);
                 self.metrics.spans(SpanOutcome::Rejected, rejected);
-                if std::mem::take(&mut self.failing) {
+                if std::mem::take(&mut self.last_export_failed) {
                     tracing::info!("span export works again");
                 }
             }
             Err(error) => {
                 self.metrics.spans(SpanOutcome::ExportFailed, count);
                 self.metrics.export_failed(error.kind());
-                if !std::mem::replace(&mut self.failing, true) {
+                if !std::mem::replace(&mut self.last_export_failed, true) {
                     let kind = error.kind();
                     let error: &dyn Error = &error;
                     tracing::warn!(

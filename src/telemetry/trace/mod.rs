@@ -79,7 +79,7 @@ impl Traces {
             Some(parent) if parent.sampled => {
                 Some(Span::with_remote_parent(tracer, &parent, parent::state(headers)))
             }
-            Some(parent) => Some(Span::unrecorded(parent.trace_id)),
+            Some(parent) => Some(Span::not_exported(parent.trace_id)),
             None if rand::random::<f64>() < tracer.sample_ratio => {
                 Some(Span::root(tracer, SpanKind::Server))
             }

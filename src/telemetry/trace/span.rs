@@ -88,7 +88,7 @@ impl Span {
     }
 
     /// A span that is not recorded, of a trace whose id is known.
-    pub(super) fn unrecorded(trace_id: [u8; 16]) -> Self {
+    pub(super) fn not_exported(trace_id: [u8; 16]) -> Self {
         Self(Arc::new(SpanState { trace_id, recording: None }))
     }
 

@@ -93,7 +93,7 @@ impl Bucket {
     }
 
     pub(super) fn holds_one(&self) -> bool {
-        // A rounding error of nanoseconds must not cost an iteration of the pump.
+        // A rounding error of nanoseconds must not cost an iteration of the task that serves the queue.
         self.level >= 1.0 - 1e-6
     }
 

@@ -48,18 +48,18 @@ pub(super) struct Budget {
 #[derive(Debug)]
 struct State {
     settings: BudgetSettings,
-    /// Of the shared budget.
+    /// The terms of the budget that replicas share.
     terms: BudgetTerms,
     /// This replica's own, for the time in which nothing is shared.
     bucket: Bucket,
     /// The part of it that refreshes may take.
-    spare: Bucket,
+    refresh_bucket: Bucket,
     /// How fast turns come while the budget is shared.
     shared_rate: Option<SharedRate>,
     queue: Queue,
     retry_schedule: RetrySchedule,
     /// Whether the task that serves the queue is running. It runs only while calls are queued.
-    pumping: bool,
+    serving_queue: bool,
 }
 
 impl Budget {
@@ -77,11 +77,11 @@ impl Budget {
             settings,
             terms,
             bucket: Bucket::new(own.per_second, own.burst, now),
-            spare: Bucket::new(own.refresh_per_second, own.refresh_burst, now),
+            refresh_bucket: Bucket::new(own.refresh_per_second, own.refresh_burst, now),
             shared_rate: None,
             queue: Queue::default(),
             retry_schedule: RetrySchedule::default(),
-            pumping: false,
+            serving_queue: false,
         };
         Self { state: Mutex::new(state), store, account, metrics }
     }
@@ -95,7 +95,7 @@ impl Budget {
         state.settings = settings;
         state.terms = bucket::terms(settings, NonZeroU32::MIN);
         state.bucket.restrict(own.per_second, own.burst);
-        state.spare.restrict(own.refresh_per_second, own.refresh_burst);
+        state.refresh_bucket.restrict(own.refresh_per_second, own.refresh_burst);
         settings
     }
 
@@ -125,8 +125,8 @@ impl Budget {
             return Err(state.overloaded(client, now, wait));
         }
         let (position, turn) = state.queue.join(client, deadline);
-        if !std::mem::replace(&mut state.pumping, true) {
-            tokio::spawn(Arc::clone(self).pump());
+        if !std::mem::replace(&mut state.serving_queue, true) {
+            tokio::spawn(Arc::clone(self).serve_queue());
         }
         Ok(Turn::waiting(Arc::clone(self), client.clone(), position, turn))
     }
@@ -158,17 +158,17 @@ impl Budget {
         }
         let now = Instant::now();
         let mut state = self.up_to_date(now);
-        state.spare.fill(now);
+        state.refresh_bucket.fill(now);
         let may = state.queue.is_empty() && state.bucket.is_half_full();
-        may && state.spare.take() && state.bucket.take()
+        may && state.refresh_bucket.take() && state.bucket.take()
     }
 
     /// Reduces the rate after STS throttled a call: others spend the account's quota too.
     pub(super) async fn cut(&self) {
         {
             let now = Instant::now();
-            let State { bucket, spare, .. } = &mut *self.state();
-            for bucket in [bucket, spare] {
+            let State { bucket, refresh_bucket, .. } = &mut *self.state();
+            for bucket in [bucket, refresh_bucket] {
                 bucket.fill(now);
                 bucket.cut(now);
             }
@@ -187,7 +187,7 @@ impl Budget {
     }
 
     /// Serves the queue until it is empty.
-    async fn pump(self: Arc<Self>) {
+    async fn serve_queue(self: Arc<Self>) {
         loop {
             let waits = match self.store.shared() {
                 Some(redis) => self.serve_shared(redis).await,
@@ -204,7 +204,7 @@ impl Budget {
         let calls = {
             let mut state = self.state();
             if state.queue.is_empty() {
-                state.pumping = false;
+                state.serving_queue = false;
                 return false;
             }
             u32::try_from(state.queue.len())
@@ -228,8 +228,8 @@ impl Budget {
         {
             left -= u32::from(turn.send(()).is_ok());
         }
-        state.pumping = !state.queue.is_empty();
-        state.pumping
+        state.serving_queue = !state.queue.is_empty();
+        state.serving_queue
     }
 
     /// Hands out what the bucket holds and waits until it holds more; true if calls are still queued.
@@ -249,9 +249,9 @@ impl Budget {
                 state.bucket.take();
             }
         }
-        state.pumping = !state.queue.is_empty();
+        state.serving_queue = !state.queue.is_empty();
         // Timers have a resolution of a millisecond, and so has the pause.
-        state.pumping.then(|| state.bucket.time_for(1).max(Duration::from_millis(1)))
+        state.serving_queue.then(|| state.bucket.time_for(1).max(Duration::from_millis(1)))
     }
 
     /// The current state: filled, and switched between shared and own budget.

@@ -10,8 +10,8 @@ use crate::ram::Policy;
 
 /// The log keeps the latest calls.
 const MOST_CALLS: usize = 10_000;
-/// Of the narrowing violations the first ones are kept: they show the cause.
-const MOST_VIOLATIONS: usize = 1_000;
+/// Of the unrestricted calls the first ones are kept: they show the cause.
+const MOST_UNRESTRICTED: usize = 1_000;
 /// A call has about twenty parameters; the longest, a policy of RAM, has at most 6144 bytes.
 const MOST_PARAMETERS: usize = 50;
 const LONGEST_TEXT_BYTES: usize = 8192;
@@ -54,7 +54,7 @@ pub(crate) struct Calls {
 struct Log {
     /// The latest calls, without gaps.
     calls: VecDeque<Call>,
-    violations: Vec<(Number, Call)>,
+    unrestricted: Vec<(Number, Call)>,
     totals: Totals,
     /// The number of the next call.
     next: Number,
@@ -125,24 +125,24 @@ impl Call {
         Self::of_oss(at, method, operation, parameters, request_id)
     }
 
-    /// Whether the call assumes a role without narrowing it: no policy, or one that allows nothing that it names.
-    fn is_unnarrowed(&self) -> bool {
-        let narrows =
+    /// Whether the call assumes a role without restricting it: no policy, or one that allows nothing that it names.
+    fn is_unrestricted(&self) -> bool {
+        let restricts =
             |json: &String| Policy::parse(json).is_ok_and(|policy| policy.allows_something_named());
-        self.action == "AssumeRole" && !self.parameters.get("Policy").is_some_and(narrows)
+        self.action == "AssumeRole" && !self.parameters.get("Policy").is_some_and(restricts)
     }
 }
 
 impl Calls {
     /// Records a call on arrival, so that it is in the log even if it is never answered.
     pub(crate) fn arrived(self: &Arc<Self>, call: Call) -> Pending {
-        let is_unnarrowed = call.is_unnarrowed();
+        let is_unrestricted = call.is_unrestricted();
         let action = call.action.clone();
         let mut log = self.log.lock().expect("nothing panics while it is held");
         let number = log.next;
         log.next += 1;
-        if is_unnarrowed && log.violations.len() < MOST_VIOLATIONS {
-            log.violations.push((number, call.clone()));
+        if is_unrestricted && log.unrestricted.len() < MOST_UNRESTRICTED {
+            log.unrestricted.push((number, call.clone()));
         }
         if log.calls.len() == MOST_CALLS {
             log.calls.pop_front();
@@ -159,12 +159,12 @@ impl Calls {
         self.log.lock().expect("nothing panics while it is held").totals.clone()
     }
 
-    pub(crate) fn violations(&self) -> Vec<Call> {
+    pub(crate) fn unrestricted(&self) -> Vec<Call> {
         let log = self.log.lock().expect("nothing panics while it is held");
-        log.violations.iter().map(|(_, call)| call.clone()).collect()
+        log.unrestricted.iter().map(|(_, call)| call.clone()).collect()
     }
 
-    /// Keeps the violations: clearing the log for one test must not hide them.
+    /// Keeps the unrestricted calls: clearing the log for one test must not hide them.
     pub(crate) fn clear(&self) {
         let mut log = self.log.lock().expect("nothing panics while it is held");
         log.calls.clear();
@@ -189,7 +189,7 @@ impl Drop for Pending {
 
 impl Log {
     fn end(&mut self, number: Number, action: &str, outcome: &str) {
-        if let Some((_, call)) = self.violations.iter_mut().find(|(other, _)| *other == number) {
+        if let Some((_, call)) = self.unrestricted.iter_mut().find(|(other, _)| *other == number) {
             outcome.clone_into(&mut call.outcome);
         }
         if number < self.first {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn an_assume_role_call_that_narrows_nothing_is_a_violation() {
+    fn an_assume_role_call_whose_policy_restricts_nothing_is_unrestricted() {
         let calls = Arc::new(Calls::default());
         let narrow = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:b/*"}]}"#;
         let broad =
@@ -257,7 +257,7 @@ mod tests {
         calls.arrived(call(&params([("Action", "AssumeRole")])));
         calls.arrived(call(&params([("Action", "GetCallerIdentity")])));
         let policies: Vec<_> = calls
-            .violations()
+            .unrestricted()
             .into_iter()
             .map(|call| call.parameters.get("Policy").cloned())
             .collect();
@@ -284,12 +284,15 @@ mod tests {
     }
 
     #[test]
-    fn the_log_is_bounded_and_the_totals_count_on() {
+    fn the_log_of_calls_is_bounded_and_the_totals_are_not() {
         let calls = Arc::new(Calls::default());
         for _ in 0..MOST_CALLS + 5 {
             calls.arrived(call(&params([("Action", "AssumeRole")])));
         }
-        assert_eq!((calls.list().len(), calls.violations().len()), (MOST_CALLS, MOST_VIOLATIONS));
+        assert_eq!(
+            (calls.list().len(), calls.unrestricted().len()),
+            (MOST_CALLS, MOST_UNRESTRICTED)
+        );
         assert_eq!(calls.totals()["AssumeRole"][ABANDONED], (MOST_CALLS + 5) as u64);
     }
 
@@ -304,17 +307,17 @@ mod tests {
         let arrived = || calls.arrived(call(&params([("Action", "AssumeRole")])));
         let (first, second) = (arrived(), arrived());
         assert_eq!(outcomes(&calls), (vec![String::new(), String::new()], Totals::new()));
-        assert_eq!(calls.violations().len(), 2);
+        assert_eq!(calls.unrestricted().len(), 2);
         second.answered("Success".to_owned());
         drop(first);
         let ended = ["Abandoned", "Success"].map(str::to_owned);
         let totals = ended.clone().map(|outcome| (outcome, 1)).into();
         assert_eq!(outcomes(&calls), (ended.to_vec(), [("AssumeRole".to_owned(), totals)].into()));
-        assert_eq!(calls.violations(), calls.list());
+        assert_eq!(calls.unrestricted(), calls.list());
     }
 
     #[test]
-    fn clearing_hides_no_violation_and_a_late_answer_falls_on_no_other_call() {
+    fn clearing_hides_no_unrestricted_call_and_a_late_answer_changes_no_other_call() {
         let calls = Arc::new(Calls::default());
         let arrived = || calls.arrived(call(&params([("Action", "AssumeRole")])));
         let before = arrived();
@@ -323,7 +326,7 @@ mod tests {
         before.answered("Success".to_owned());
         assert_eq!(outcomes(&calls), (vec![String::new()], Totals::new()));
         drop(after);
-        let violations = calls.violations().into_iter().map(|call| call.outcome);
-        assert_eq!(violations.collect::<Vec<_>>(), ["Success", "Abandoned"]);
+        let unrestricted = calls.unrestricted().into_iter().map(|call| call.outcome);
+        assert_eq!(unrestricted.collect::<Vec<_>>(), ["Success", "Abandoned"]);
     }
 }

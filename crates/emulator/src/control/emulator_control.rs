@@ -64,11 +64,11 @@ impl EmulatorControl {
 
     /// The first 1,000 AssumeRole calls without a narrowing session policy: `Policy` was absent, malformed, or allowed nothing that
     /// it names. Clearing the log keeps them.
-    pub fn narrowing_violations(&self) -> Vec<Call> {
-        self.calls.violations()
+    pub fn unrestricted_calls(&self) -> Vec<Call> {
+        self.calls.unrestricted()
     }
 
-    /// Clears the log of calls to STS, except the narrowing violations.
+    /// Clears the log of calls to STS, except the unrestricted calls.
     pub fn clear_calls(&self) {
         self.calls.clear();
     }

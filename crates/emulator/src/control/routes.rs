@@ -67,7 +67,7 @@ async fn sts_calls(State(control): State<Arc<EmulatorControl>>) -> Response<Body
     let body = json!({
         "Calls": control.calls(),
         "Totals": control.totals(),
-        "NarrowingViolations": control.narrowing_violations(),
+        "UnrestrictedCalls": control.unrestricted_calls(),
     });
     answer(StatusCode::OK, &body)
 }

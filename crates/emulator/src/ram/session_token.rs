@@ -50,7 +50,7 @@ pub enum TokenProblem {
     /// The session has ended.
     #[error("the token has expired")]
     Expired {
-        /// When.
+        /// When it expired.
         at: DateTime<Utc>,
     },
 }

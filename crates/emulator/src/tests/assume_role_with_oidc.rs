@@ -217,5 +217,5 @@ async fn the_log_of_calls_has_no_token_and_the_call_needs_no_session_policy() {
     let calls = emulated.control.calls();
     assert_eq!((calls.len(), calls[0].outcome.as_str()), (1, "Success"));
     assert!(!calls[0].parameters.contains_key("OIDCToken"), "{:?}", calls[0]);
-    assert_eq!(emulated.control.narrowing_violations(), []);
+    assert_eq!(emulated.control.unrestricted_calls(), []);
 }

@@ -106,15 +106,15 @@ async fn calls_are_logged_without_secrets() {
 }
 
 #[tokio::test]
-async fn an_assume_role_call_without_a_policy_is_a_violation() {
+async fn an_assume_role_call_without_a_policy_is_unrestricted() {
     let emulated = Emulated::start().await;
     emulated.call(&Caller::assume_role()).await;
-    assert_eq!(emulated.control.narrowing_violations(), []);
+    assert_eq!(emulated.control.unrestricted_calls(), []);
     emulated.call(&Caller::assume_role().without("Policy")).await;
-    let violations = [emulated.control.calls()[1].clone()];
-    assert_eq!(emulated.control.narrowing_violations(), violations);
+    let unrestricted = [emulated.control.calls()[1].clone()];
+    assert_eq!(emulated.control.unrestricted_calls(), unrestricted);
     emulated.control.clear_calls();
-    assert_eq!(emulated.control.narrowing_violations(), violations);
+    assert_eq!(emulated.control.unrestricted_calls(), unrestricted);
 }
 
 #[tokio::test]

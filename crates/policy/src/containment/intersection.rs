@@ -65,7 +65,7 @@ impl RequestedPolicy {
         let mut statements = Vec::new();
         for (i, statement) in requested.statements.iter().enumerate() {
             match statement.effect {
-                Effect::Allow => statements.extend(narrowed_or_split(i, statement, granted)?),
+                Effect::Allow => statements.extend(contained_or_split(i, statement, granted)?),
                 Effect::Deny => statements.push(statement.clone()),
             }
         }
@@ -79,18 +79,18 @@ impl RequestedPolicy {
 ///
 /// The values of a condition are alternatives unless the operator is negated, so a statement allows what it allows with
 /// each of its values alone.
-fn narrowed_or_split(
+fn contained_or_split(
     at: usize,
     requested: &Statement<String>,
     granted: &Document<String>,
 ) -> Result<Vec<Statement<String>>, ContainmentError> {
     let granted: Vec<_> =
         granted.statements.iter().filter(|granted| granted.effect == Effect::Allow).collect();
-    let whole = narrowed(at, requested, &granted);
+    let whole = intersection_of(at, requested, &granted);
     let Err(ContainmentError::Condition { operator, key, .. }) = &whole else { return whole };
     match by_containing_allows(requested, &granted, *operator, key) {
         Some(parts) => {
-            let parts = parts.iter().map(|part| narrowed(at, part, &granted));
+            let parts = parts.iter().map(|part| intersection_of(at, part, &granted));
             let parts: Result<Vec<_>, _> = parts.collect();
             // The values may have been split in vain: the error is that of the statement as it was sent.
             parts.map_or(whole, |parts| Ok(parts.concat()))
@@ -127,7 +127,7 @@ fn by_containing_allows(
 }
 
 /// A requested Allow, split by the Allows of the grant that contain its parts.
-fn narrowed(
+fn intersection_of(
     at: usize,
     requested: &Statement<String>,
     granted: &[&Statement<String>],

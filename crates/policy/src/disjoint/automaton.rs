@@ -6,7 +6,7 @@
 use chrono::DateTime;
 
 use super::callers::Callers;
-use crate::template::placeholder::{Placeholder, Source};
+use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::subject_form::{HASH_BYTES, SubjectForm};
 use crate::template::text::{Piece, Text};
 use crate::template::value_rule::ValueRules;
@@ -135,27 +135,27 @@ impl Alphabet<'_> {
             _ => Values::Listed(names),
         };
         let rule = match &placeholder.source {
-            Source::Client => {
+            ValueSource::Client => {
                 return names(
                     self.callers.clients.iter().map(ToString::to_string).collect(),
                     CLIENT_LEAST,
                 );
             }
-            Source::Issuer => {
+            ValueSource::Issuer => {
                 return names(self.callers.issuers.iter().map(ToString::to_string).collect(), 1);
             }
-            Source::Subject(SubjectForm::Plain) => return any(Set::Segment),
-            Source::Subject(SubjectForm::Encoded) => return any(Set::Encoded),
-            Source::Subject(SubjectForm::Hash) => {
+            ValueSource::Subject(SubjectForm::Plain) => return any(Set::Segment),
+            ValueSource::Subject(SubjectForm::Encoded) => return any(Set::Encoded),
+            ValueSource::Subject(SubjectForm::Hash) => {
                 return Values::Characters {
                     set: Set::Hexadecimal,
                     least: HASH_BYTES,
                     more: false,
                 };
             }
-            Source::Now(_) => return any(Set::Path),
-            Source::Claim(name) => self.rules.claims.get(name),
-            Source::Parameter(name) => self.rules.params.get(name),
+            ValueSource::Now(_) => return any(Set::Path),
+            ValueSource::Claim(name) => self.rules.claims.get(name),
+            ValueSource::Parameter(name) => self.rules.params.get(name),
         };
         match rule.and_then(|rule| rule.choices()) {
             Some(choices) => Values::Listed(choices.map(str::to_owned).collect()),
@@ -228,7 +228,7 @@ impl Automaton {
     fn value(&mut self, placeholder: &Placeholder, case: Case, alphabet: &Alphabet<'_>) {
         let number = alphabet.number(placeholder);
         self.then(Step::Begin(number));
-        if let Source::Now(format) = &placeholder.source {
+        if let ValueSource::Now(format) = &placeholder.source {
             // Each moment has the same characters at the same places, but for its digits.
             for c in format.write(DateTime::UNIX_EPOCH).chars() {
                 let set = if c.is_ascii_digit() { Set::Digit } else { Set::Only(c) };

@@ -15,7 +15,7 @@ use crate::document::tree::{Actions, Document, Statement};
 use crate::evaluate::request::Request;
 use crate::oss::catalogue::{self, PREFIX_KEY};
 use crate::oss::operation::Level;
-use crate::template::placeholder::{Placeholder, Source};
+use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::policy_template::PolicyTemplate;
 use crate::template::subject_form::SubjectForm;
 use crate::template::text::Text;
@@ -74,7 +74,7 @@ impl Pair<'_> {
         let requests = self.requests(&documents, shared)?;
         let used = |values: &Assigned| {
             let each = alphabet.placeholders.iter().zip(values);
-            let each = each.filter(|(one, _)| !matches!(one.source, Source::Now(_)));
+            let each = each.filter(|(one, _)| !matches!(one.source, ValueSource::Now(_)));
             each.map(|(one, value)| format!("{one}=`{value}`")).collect::<Vec<_>>().join(", ")
         };
         Some(SharedReach { values: [used(&values[0]), used(&values[1])], requests })
@@ -89,7 +89,7 @@ impl Pair<'_> {
                 return None;
             }
             let [ours, theirs] = read.map(Result::unwrap_or_default);
-            let is_chosen = matches!(placeholder.source, Source::Parameter(_));
+            let is_chosen = matches!(placeholder.source, ValueSource::Parameter(_));
             let first = |other: Option<&String>| {
                 let skipped = if is_chosen { attempt } else { 0 };
                 let mut samples = samples(placeholder, alphabet);
@@ -270,9 +270,12 @@ fn samples(placeholder: &Placeholder, alphabet: &Alphabet<'_>) -> Vec<String> {
         return values;
     }
     let rule = match &placeholder.source {
-        Source::Claim(name) => alphabet.rules.claims.get(name),
-        Source::Parameter(name) => alphabet.rules.params.get(name),
-        Source::Client | Source::Issuer | Source::Subject(_) | Source::Now(_) => None,
+        ValueSource::Claim(name) => alphabet.rules.claims.get(name),
+        ValueSource::Parameter(name) => alphabet.rules.params.get(name),
+        ValueSource::Client
+        | ValueSource::Issuer
+        | ValueSource::Subject(_)
+        | ValueSource::Now(_) => None,
     };
     let samples = SAMPLES.into_iter().filter(|text| rule.is_none_or(|rule| rule.admits(text)));
     samples.map(str::to_owned).collect()
@@ -297,20 +300,20 @@ fn rendered(
     }
     for (placeholder, value) in alphabet.placeholders.iter().zip(assigned) {
         match &placeholder.source {
-            Source::Client => client = value.parse().ok()?,
-            Source::Issuer => issuer = value.parse().ok()?,
+            ValueSource::Client => client = value.parse().ok()?,
+            ValueSource::Issuer => issuer = value.parse().ok()?,
             // What a hash is of cannot be found from it; a sample is a subject.
-            Source::Subject(SubjectForm::Hash) if !SAMPLES.contains(&value.as_str()) => {
+            ValueSource::Subject(SubjectForm::Hash) if !SAMPLES.contains(&value.as_str()) => {
                 return None;
             }
-            Source::Subject(_) => subject = Some(value.parse().ok()?),
-            Source::Claim(name) => {
+            ValueSource::Subject(_) => subject = Some(value.parse().ok()?),
+            ValueSource::Claim(name) => {
                 claims.insert(name.to_string(), value.clone());
             }
-            Source::Parameter(name) => {
+            ValueSource::Parameter(name) => {
                 params.insert(name.to_string(), value.clone());
             }
-            Source::Now(format) => {
+            ValueSource::Now(format) => {
                 let mut moments =
                     MOMENTS.iter().filter_map(|text| text.parse::<DateTime<Utc>>().ok());
                 now = moments.find(|at| format.write(*at) == *value).unwrap_or(now);

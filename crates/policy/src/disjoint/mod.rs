@@ -18,7 +18,7 @@ mod reach;
 mod search;
 mod shared_resource;
 
-use crate::template::placeholder::{Placeholder, Source};
+use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::policy_template::PolicyTemplate;
 use crate::template::text::Text;
 use crate::template::value_rule::ValueRules;
@@ -88,10 +88,10 @@ pub(crate) fn decide(
 /// Whether two callers may have different values of the placeholder that neither of them chooses.
 fn differs(placeholder: &Placeholder, callers: &Callers) -> bool {
     match placeholder.source {
-        Source::Client => callers.clients.len() != 1,
-        Source::Issuer => callers.issuers.len() != 1,
-        Source::Subject(_) | Source::Claim(_) => true,
-        Source::Parameter(_) | Source::Now(_) => false,
+        ValueSource::Client => callers.clients.len() != 1,
+        ValueSource::Issuer => callers.issuers.len() != 1,
+        ValueSource::Subject(_) | ValueSource::Claim(_) => true,
+        ValueSource::Parameter(_) | ValueSource::Now(_) => false,
     }
 }
 

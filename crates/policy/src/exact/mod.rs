@@ -1,7 +1,7 @@
 //! Whether one policy allows nothing that another denies, decided exactly: complete and sound, over unions of statements,
 //! denials, `NotAction` and conditions, for the reading of RAM by which [`Document::decide`] decides a request.
 //!
-//! `policy compare` uses it, and it is the second lock behind `containment`. It shares no code with `containment`, and none with the evaluator's matching. A
+//! `policy compare` uses it, and it is the second proof behind `containment`. It shares no code with `containment`, and none with the evaluator's matching. A
 //! request is an action, a resource and a value or none for each condition key. Each of these coordinates falls into
 //! finitely many classes that no statement tells apart; a class is which statements hold there, and one value that shows
 //! it. A policy allows more than another exactly if one choice of classes is allowed by the first and denied by the second.

@@ -12,7 +12,7 @@ use crate::lint::warning::LintWarning;
 use crate::matching::pattern::Pattern;
 use crate::matching::resource::{ResourcePattern, fields};
 use crate::oss::catalogue;
-use crate::template::placeholder::Source;
+use crate::template::placeholder::ValueSource;
 use crate::template::text::Text;
 
 /// Every denial that a caller can avoid.
@@ -94,7 +94,8 @@ fn free(allowed: &Text, denied: &Text) -> Option<String> {
 
 /// The last parameter in the text, as written.
 fn parameter(text: &Text) -> Option<String> {
-    let parameters = text.placeholders().filter(|one| matches!(one.source, Source::Parameter(_)));
+    let parameters =
+        text.placeholders().filter(|one| matches!(one.source, ValueSource::Parameter(_)));
     parameters.last().map(ToString::to_string)
 }
 

@@ -17,7 +17,7 @@ use crate::session::name_template::{
 use crate::session::policy_refusal::PolicyRefusal;
 use crate::session::session_policy::SessionPolicy;
 use crate::template::overlap::{self, CallerGroup};
-use crate::template::placeholder::Source;
+use crate::template::placeholder::ValueSource;
 use crate::template::policy_template::{Breadth, PolicyTemplate};
 use crate::template::text::Text;
 use crate::template::value_rule::ValueRules;
@@ -184,7 +184,7 @@ impl GrantTemplate {
     /// Whether the policy differs between the clients of the grant.
     pub fn policy_uses_client(&self) -> bool {
         let mut placeholders = self.policy.document.values().flat_map(Text::placeholders);
-        placeholders.any(|placeholder| placeholder.source == Source::Client)
+        placeholders.any(|placeholder| placeholder.source == ValueSource::Client)
     }
 
     /// The keys of a grant with the texts in which users of different issuers could be confused.

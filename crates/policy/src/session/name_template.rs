@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use appserver_domain::{Invalid, SessionName, SourceIdentity};
 
 use crate::document::value::ValueFlaw;
-use crate::template::placeholder::Source;
+use crate::template::placeholder::ValueSource;
 use crate::template::text::{Piece, Text};
 use crate::template::value_rule::ValueRules;
 use crate::template::values::{Uses, Values};
@@ -151,7 +151,7 @@ fn flaws<N: RecordedName>(text: &Text) -> Vec<NameFlaw> {
                 }
             }
             Piece::Value(placeholder) => {
-                if matches!(placeholder.source, Source::Now(_)) {
+                if matches!(placeholder.source, ValueSource::Now(_)) {
                     flaws.push(NameFlaw::Now(placeholder.to_string()));
                 }
                 if placeholder.varies_in_depth {

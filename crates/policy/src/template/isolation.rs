@@ -8,7 +8,7 @@ use crate::document::operator::ConditionOperator as Operator;
 use crate::document::problem::{PolicyFlaw, PolicyProblem};
 use crate::document::tree::{Document, Effect, Statement};
 use crate::matching::pattern::Pattern;
-use crate::template::placeholder::{Placeholder, Source};
+use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::text::Text;
 
 /// Every condition in which one value could match another.
@@ -80,7 +80,7 @@ fn keeps_apart(operator: Operator, placeholder: &Placeholder) -> bool {
         | Operator::NumericGreaterThanEquals
         | Operator::NumericLessThan
         | Operator::NumericLessThanEquals
-        | Operator::NumericNotEquals => matches!(placeholder.source, Source::Now(_)),
+        | Operator::NumericNotEquals => matches!(placeholder.source, ValueSource::Now(_)),
     }
 }
 

@@ -9,7 +9,7 @@ use chrono::DateTime;
 
 use crate::disjoint::{self, Prefix};
 use crate::document::tree::{Document, Effect};
-use crate::template::placeholder::{Placeholder, Source};
+use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::subject_form::SubjectForm;
 use crate::template::text::{Piece, Text};
 
@@ -172,7 +172,7 @@ fn reaches(document: &Document<Text>) -> Vec<Reach<'_>> {
 }
 
 fn of_user(placeholder: &Placeholder) -> bool {
-    matches!(placeholder.source, Source::Subject(_) | Source::Claim(_))
+    matches!(placeholder.source, ValueSource::Subject(_) | ValueSource::Claim(_))
 }
 
 /// `unnamed`: whether the values of the user are ones that no policy names.
@@ -183,14 +183,14 @@ fn symbols(text: &Text, (client, issuer): CallerGroup<'_>, unnamed: bool) -> Vec
             Piece::Fixed(text) => symbols.extend(text.chars().map(wildcard_or_not)),
             Piece::Value(value) if unnamed && of_user(value) => symbols.push(Symbol::Unnamed),
             Piece::Value(value) => match &value.source {
-                Source::Client => symbols.extend(client.as_str().chars().map(Symbol::Exactly)),
-                Source::Issuer => symbols.extend(issuer.as_str().chars().map(Symbol::Exactly)),
-                Source::Subject(SubjectForm::Hash) => {
+                ValueSource::Client => symbols.extend(client.as_str().chars().map(Symbol::Exactly)),
+                ValueSource::Issuer => symbols.extend(issuer.as_str().chars().map(Symbol::Exactly)),
+                ValueSource::Subject(SubjectForm::Hash) => {
                     let place = |place| Symbol::HashOf(issuer.as_str().to_owned(), place);
                     symbols.extend((0..HASH_DIGITS).map(place));
                 }
                 // Each moment has the same characters at the same places, but for its digits.
-                Source::Now(format) => {
+                ValueSource::Now(format) => {
                     let moment = format.write(DateTime::UNIX_EPOCH);
                     let symbol = |c: char| match c {
                         '0'..='9' => Symbol::Digit,
@@ -198,9 +198,9 @@ fn symbols(text: &Text, (client, issuer): CallerGroup<'_>, unnamed: bool) -> Vec
                     };
                     symbols.extend(moment.chars().map(symbol));
                 }
-                Source::Subject(SubjectForm::Plain | SubjectForm::Encoded)
-                | Source::Claim(_)
-                | Source::Parameter(_) => {
+                ValueSource::Subject(SubjectForm::Plain | SubjectForm::Encoded)
+                | ValueSource::Claim(_)
+                | ValueSource::Parameter(_) => {
                     symbols.push(if value.varies_in_depth { Symbol::Run } else { Symbol::Segment });
                 }
             },

@@ -23,11 +23,11 @@ pub(crate) fn flaws(place: ValuePlace<'_>, text: &Text) -> Vec<ValueFlaw> {
             Some(resource) => {
                 // A bucket depends on no value, so there is no place to the left of its wildcard.
                 let in_bucket = resource.container().contains('*');
-                let advice = |flaw| match flaw {
+                let for_bucket = |flaw| match flaw {
                     ValueFlaw::WildcardBefore if in_bucket => ValueFlaw::WildcardInBucket,
                     other => other,
                 };
-                let in_path = in_path(resource.path).into_iter().map(advice);
+                let in_path = in_path(resource.path).into_iter().map(for_bucket);
                 resource.flaw().into_iter().chain(in_path).collect()
             }
             None if grammar::is_resource(&outline) => vec![],

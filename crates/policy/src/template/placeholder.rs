@@ -17,7 +17,7 @@ use crate::template::value_rule::ValueRules;
 pub(crate) struct Placeholder {
     /// The text between `${` and `}`.
     written: String,
-    pub(crate) source: Source,
+    pub(crate) source: ValueSource,
     /// The length in bytes of the longest value.
     pub(crate) longest: usize,
     /// Whether two values may differ in their number of segments.
@@ -28,7 +28,7 @@ pub(crate) struct Placeholder {
 
 /// The source of a placeholder's value.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Source {
+pub(crate) enum ValueSource {
     Client,
     Issuer,
     Subject(SubjectForm),
@@ -39,14 +39,14 @@ pub(crate) enum Source {
 
 impl Placeholder {
     pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, ValueFlaw> {
-        let placeholder = |source: Source, longest, varies_in_depth| {
+        let placeholder = |source: ValueSource, longest, varies_in_depth| {
             let one_case = source.has_one_case(rules);
             Ok(Self { written: written.to_owned(), source, longest, varies_in_depth, one_case })
         };
         if written == "client" {
-            placeholder(Source::Client, CLIENT_BYTES, false)
+            placeholder(ValueSource::Client, CLIENT_BYTES, false)
         } else if written == "issuer" {
-            placeholder(Source::Issuer, ISSUER_BYTES, false)
+            placeholder(ValueSource::Issuer, ISSUER_BYTES, false)
         } else if let Some(form) = subject(written) {
             let longest = match form {
                 SubjectForm::Plain | SubjectForm::Encoded => {
@@ -54,26 +54,26 @@ impl Placeholder {
                 }
                 SubjectForm::Hash => HASH_BYTES,
             };
-            placeholder(Source::Subject(form), longest, false)
+            placeholder(ValueSource::Subject(form), longest, false)
         } else if let Some(name) = written.strip_prefix("claims.") {
             let (name, rule) = declared(&rules.claims, name)
                 .ok_or_else(|| ValueFlaw::UndeclaredClaim(written.to_owned()))?;
-            placeholder(Source::Claim(name), rule.longest(), rule.varies_in_depth())
+            placeholder(ValueSource::Claim(name), rule.longest(), rule.varies_in_depth())
         } else if let Some(name) = written.strip_prefix("params.") {
             let (name, rule) = declared(&rules.params, name)
                 .ok_or_else(|| ValueFlaw::UndeclaredParameter(written.to_owned()))?;
-            placeholder(Source::Parameter(name), rule.longest(), rule.varies_in_depth())
+            placeholder(ValueSource::Parameter(name), rule.longest(), rule.varies_in_depth())
         } else if let Some(format) = written.strip_prefix("now:") {
             let format = TimeFormat::parse(format).ok_or(ValueFlaw::TimeFormat)?;
             let length = format.length();
-            placeholder(Source::Now(format), length, false)
+            placeholder(ValueSource::Now(format), length, false)
         } else {
             Err(ValueFlaw::Unknown(written.to_owned()))
         }
     }
 }
 
-impl Source {
+impl ValueSource {
     /// Whether all values are lower-case, or the case of their letters is always the same.
     fn has_one_case(&self, rules: &ValueRules) -> bool {
         let lower = |rule: Option<&ValueRule>| rule.is_some_and(ValueRule::is_lower_case);

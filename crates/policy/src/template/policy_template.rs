@@ -10,7 +10,7 @@ use crate::document::tree::{Document, Effect};
 use crate::template::breadth;
 use crate::template::isolation;
 use crate::template::path_rules;
-use crate::template::placeholder::Source;
+use crate::template::placeholder::ValueSource;
 use crate::template::text::{Piece, Text};
 use crate::template::value_rule::ValueRules;
 use crate::template::values::{Uses, Values};
@@ -155,12 +155,12 @@ fn mixed_subjects(document: &Document<Text>) -> Option<PolicyProblem> {
     let placeholders = document.values().flat_map(Text::placeholders);
     let forms: BTreeSet<_> = placeholders
         .filter_map(|placeholder| match placeholder.source {
-            Source::Subject(form) => Some(form),
-            Source::Client
-            | Source::Issuer
-            | Source::Claim(_)
-            | Source::Parameter(_)
-            | Source::Now(_) => None,
+            ValueSource::Subject(form) => Some(form),
+            ValueSource::Client
+            | ValueSource::Issuer
+            | ValueSource::Claim(_)
+            | ValueSource::Parameter(_)
+            | ValueSource::Now(_) => None,
         })
         .collect();
     (forms.len() > 1)
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_counts_for_no_more_than_a_subject_can_be() {
+    fn a_subject_is_counted_with_the_greatest_length_of_a_subject() {
         let rules = ValueRules { subject_max_bytes: usize::MAX, ..rules(64) };
         let json = reading("\"acs:oss:*:*:sample-bucket/${subject}/*\"");
         assert!(PolicyTemplate::parse(&json, &rules, Breadth::Narrow).is_ok());

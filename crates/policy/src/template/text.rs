@@ -7,7 +7,7 @@ use chrono::DateTime;
 use appserver_domain::PolicyText;
 
 use crate::document::value::ValueFlaw;
-use crate::template::placeholder::{Placeholder, Source};
+use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::subject_form::SubjectForm;
 use crate::template::value_rule::ValueRules;
 
@@ -75,16 +75,19 @@ impl Text {
     /// Each placeholder has path segments of its own at a fixed place, so one placeholder that differs between issuers
     /// is enough. Where each client has one issuer, the client's id is such a placeholder.
     pub(crate) fn merges_issuers(&self, by_client: bool) -> bool {
-        let tells = |source: &Source| match source {
-            Source::Issuer | Source::Subject(SubjectForm::Hash) => true,
-            Source::Client => by_client,
-            Source::Subject(SubjectForm::Plain | SubjectForm::Encoded)
-            | Source::Claim(_)
-            | Source::Parameter(_)
-            | Source::Now(_) => false,
+        let tells = |source: &ValueSource| match source {
+            ValueSource::Issuer | ValueSource::Subject(SubjectForm::Hash) => true,
+            ValueSource::Client => by_client,
+            ValueSource::Subject(SubjectForm::Plain | SubjectForm::Encoded)
+            | ValueSource::Claim(_)
+            | ValueSource::Parameter(_)
+            | ValueSource::Now(_) => false,
         };
-        let of_user = |source: &Source| matches!(source, Source::Subject(_) | Source::Claim(_));
-        let any = |holds: &dyn Fn(&Source) -> bool| self.placeholders().any(|p| holds(&p.source));
+        let of_user = |source: &ValueSource| {
+            matches!(source, ValueSource::Subject(_) | ValueSource::Claim(_))
+        };
+        let any =
+            |holds: &dyn Fn(&ValueSource) -> bool| self.placeholders().any(|p| holds(&p.source));
         any(&of_user) && !any(&tells)
     }
 
@@ -121,15 +124,15 @@ impl Text {
 
     /// The text at some moment, if the time is its only placeholder. Every moment has the same form.
     pub(crate) fn at_some_moment(&self) -> Option<String> {
-        let timed = |placeholder: &Placeholder| matches!(placeholder.source, Source::Now(_));
+        let timed = |placeholder: &Placeholder| matches!(placeholder.source, ValueSource::Now(_));
         self.placeholders().all(timed).then(|| {
             self.fill(|placeholder| match &placeholder.source {
-                Source::Now(format) => Cow::Owned(format.write(DateTime::UNIX_EPOCH)),
-                Source::Client
-                | Source::Issuer
-                | Source::Subject(_)
-                | Source::Claim(_)
-                | Source::Parameter(_) => Cow::Borrowed(""),
+                ValueSource::Now(format) => Cow::Owned(format.write(DateTime::UNIX_EPOCH)),
+                ValueSource::Client
+                | ValueSource::Issuer
+                | ValueSource::Subject(_)
+                | ValueSource::Claim(_)
+                | ValueSource::Parameter(_) => Cow::Borrowed(""),
             })
         })
     }

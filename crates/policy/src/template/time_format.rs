@@ -92,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_moment_has_the_length_that_was_counted_on(micros in any::<i64>()) {
+        fn a_formatted_time_has_the_length_that_its_format_states(micros in any::<i64>()) {
             let format = TimeFormat::parse("%Y/%m/%d-%j_%H").unwrap();
             let at = DateTime::from_timestamp_micros(micros);
             if let Some(at) = at {

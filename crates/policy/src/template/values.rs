@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use appserver_domain::{ClientId, IssuerName, Subject, ValueName};
 
-use crate::template::placeholder::{Placeholder, Source};
+use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::subject_form::{SubjectForm, encoded, hash, looks_encoded};
 use crate::template::value_rule::{ValueRule, ValueRules};
 
@@ -61,7 +61,7 @@ impl Uses {
         let mut uses = Self::default();
         for placeholder in placeholders {
             match &placeholder.source {
-                Source::Subject(form) => {
+                ValueSource::Subject(form) => {
                     let needed = match form {
                         SubjectForm::Plain if in_policy => SubjectUse::Segment,
                         SubjectForm::Encoded if in_policy => SubjectUse::Encoded,
@@ -72,14 +72,14 @@ impl Uses {
                     uses.subject = uses.subject.max(needed);
                     uses.issuer |= *form == SubjectForm::Hash;
                 }
-                Source::Issuer => uses.issuer = true,
-                Source::Claim(name) => {
+                ValueSource::Issuer => uses.issuer = true,
+                ValueSource::Claim(name) => {
                     uses.claims.insert(name.clone());
                 }
-                Source::Parameter(name) => {
+                ValueSource::Parameter(name) => {
                     uses.params.insert(name.clone());
                 }
-                Source::Client | Source::Now(_) => {}
+                ValueSource::Client | ValueSource::Now(_) => {}
             }
         }
         uses
@@ -213,9 +213,9 @@ impl Values {
     pub(crate) fn of(&self, placeholder: &Placeholder) -> Cow<'_, str> {
         let admitted = "a text's values are admitted by its own uses and rules";
         Cow::Borrowed(match &placeholder.source {
-            Source::Client => self.client.as_str(),
-            Source::Issuer => self.issuer.as_ref().expect(admitted).as_str(),
-            Source::Subject(form) => {
+            ValueSource::Client => self.client.as_str(),
+            ValueSource::Issuer => self.issuer.as_ref().expect(admitted).as_str(),
+            ValueSource::Subject(form) => {
                 let subject = self.subject.as_ref().expect(admitted);
                 return match form {
                     SubjectForm::Plain => Cow::Borrowed(subject),
@@ -225,9 +225,9 @@ impl Values {
                     }
                 };
             }
-            Source::Claim(name) => self.claims.get(name).expect(admitted),
-            Source::Parameter(name) => self.params.get(name).expect(admitted),
-            Source::Now(format) => return Cow::Owned(format.write(self.now)),
+            ValueSource::Claim(name) => self.claims.get(name).expect(admitted),
+            ValueSource::Parameter(name) => self.params.get(name).expect(admitted),
+            ValueSource::Now(format) => return Cow::Owned(format.write(self.now)),
         })
     }
 }

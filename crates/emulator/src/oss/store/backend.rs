@@ -9,7 +9,7 @@ use axum::body::Bytes;
 
 use super::folder::Folder;
 use super::memory_quota::{MemoryQuota, Reservation};
-use super::source::Source;
+use super::source::ObjectSource;
 
 /// Memory, or the folder of `--data`.
 #[derive(Clone)]
@@ -26,10 +26,10 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
-    pub(crate) fn source(&self) -> io::Result<Source> {
+    pub(crate) fn source(&self) -> io::Result<ObjectSource> {
         match self {
-            Self::Memory { bytes, .. } => Ok(Source::Memory(bytes.clone())),
-            Self::File(path) => Ok(Source::File(File::open(&path.0)?)),
+            Self::Memory { bytes, .. } => Ok(ObjectSource::Memory(bytes.clone())),
+            Self::File(path) => Ok(ObjectSource::File(File::open(&path.0)?)),
         }
     }
 }

@@ -10,7 +10,7 @@ use chrono::{DateTime, SubsecRound, Utc};
 use super::backend::{Backend, Payload};
 use super::new_object::NewObject;
 use super::object::{Location, Object};
-use super::source::Source;
+use super::source::ObjectSource;
 use super::upload::Upload;
 use crate::oss::access::{Acl, BucketAccess};
 use crate::oss::bucket_settings::BucketSettings;
@@ -39,7 +39,7 @@ pub(crate) struct Contents {
 /// An object and its bytes.
 pub(crate) struct Opened {
     pub(crate) object: Arc<Object>,
-    pub(crate) source: Source,
+    pub(crate) source: ObjectSource,
 }
 
 impl Bucket {
@@ -84,9 +84,9 @@ impl Bucket {
         let contents = self.contents();
         let object = contents.objects.get(key).cloned().ok_or(OssError::NoSuchKey)?;
         let source = match &object.location {
-            Location::Memory(stored) => Source::Memory(stored.0.clone()),
+            Location::Memory(stored) => ObjectSource::Memory(stored.0.clone()),
             Location::File(path) => {
-                Source::File(std::fs::File::open(path).map_err(OssError::Storage)?)
+                ObjectSource::File(std::fs::File::open(path).map_err(OssError::Storage)?)
             }
             Location::Unplaced => return Err(OssError::NoSuchKey),
         };

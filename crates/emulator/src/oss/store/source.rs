@@ -14,12 +14,12 @@ use crate::oss::error::OssError;
 pub(super) const CHUNK_BYTES: usize = 64 << 10;
 
 /// An open source of bytes. It keeps its content if the object is replaced meanwhile.
-pub(crate) enum Source {
+pub(crate) enum ObjectSource {
     Memory(Bytes),
     File(File),
 }
 
-impl Source {
+impl ObjectSource {
     /// A body of the given range, which must be within the bytes.
     pub(crate) async fn into_body(self, range: Range<u64>) -> Result<Body, OssError> {
         match self {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::backend::{Backend, Payload, Temporary};
 use super::memory_quota::Reservation;
-use super::source::{CHUNK_BYTES, Source, reader, slice};
+use super::source::{CHUNK_BYTES, ObjectSource, reader, slice};
 use crate::oss::error::OssError;
 
 /// The longest part, and the longest object of one put: 5 GB.
@@ -93,10 +93,14 @@ impl Spool {
     }
 
     /// Copies the given range of a source, which must be within its bytes.
-    pub(crate) async fn copy(&mut self, source: Source, range: Range<u64>) -> Result<(), OssError> {
+    pub(crate) async fn copy(
+        &mut self,
+        source: ObjectSource,
+        range: Range<u64>,
+    ) -> Result<(), OssError> {
         match source {
-            Source::Memory(bytes) => self.write(&slice(&bytes, range)).await,
-            Source::File(file) => {
+            ObjectSource::Memory(bytes) => self.write(&slice(&bytes, range)).await,
+            ObjectSource::File(file) => {
                 let mut reader = reader(file, &range).await.map_err(OssError::Storage)?;
                 let mut chunk = vec![0; CHUNK_BYTES];
                 loop {

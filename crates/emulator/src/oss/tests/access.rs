@@ -10,7 +10,7 @@ const ALICE: &str = r#"{"Version":"1","Statement":[
     {"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":["users/alice/","users/alice/*"]}}}]}"#;
 
 impl Emulated {
-    async fn outcome_for(&self, keys: &Keys, request: OssRequest) -> String {
+    async fn outcome_for(&self, keys: &SigningKeys, request: OssRequest) -> String {
         self.send(&request.signed(Scheme::V4, keys)).await.outcome()
     }
 }
@@ -77,7 +77,7 @@ x-oss-server-time: …
     let allowed = emulated.send(&OssRequest::get(GRASS).signed(Scheme::V1, &daily)).await;
     let by_role = json!({ "Decision": "Allowed", "Policy": 0, "Statement": 0 });
     assert_eq!(decision(&allowed), (json!("Allowed"), json!("IdentityPolicy"), by_role));
-    let careful = Keys::of("careful");
+    let careful = SigningKeys::of("careful");
     let denied =
         emulated.send(&OssRequest::new("DELETE", GRASS).signed(Scheme::V1, &careful)).await;
     let by_user = json!({ "Decision": "ExplicitlyDenied", "Policy": 1, "Statement": 1 });
@@ -109,7 +109,7 @@ async fn keys_of_users_and_accounts_have_their_own_rights() {
     ];
     for (name, request, expected) in table {
         let text = format!("{name} {} {}", request.method, request.key);
-        assert_eq!(emulated.outcome_for(&Keys::of(name), request).await, expected, "{text}");
+        assert_eq!(emulated.outcome_for(&SigningKeys::of(name), request).await, expected, "{text}");
     }
 }
 

@@ -20,7 +20,7 @@ impl Form {
         self
     }
 
-    fn signed(self, keys: &Keys, expiration: &str, conditions: &str) -> Self {
+    fn signed(self, keys: &SigningKeys, expiration: &str, conditions: &str) -> Self {
         let policy = policy(expiration, conditions);
         let mac = Hmac::<sha1::Sha1>::new_from_slice(keys.secret.as_bytes()).unwrap();
         let signature = STANDARD.encode(mac.chain_update(&policy).finalize().into_bytes());
@@ -34,7 +34,7 @@ impl Form {
         }
     }
 
-    fn signed_v4(self, keys: &Keys, expiration: &str, conditions: &str) -> Self {
+    fn signed_v4(self, keys: &SigningKeys, expiration: &str, conditions: &str) -> Self {
         let policy = policy(expiration, conditions);
         let scope = "20160113/cn-hangzhou/oss/aliyun_v4_request";
         let hmac = |key: &[u8], text: &str| {
@@ -77,9 +77,9 @@ async fn a_signed_form_puts_an_object() {
     let conditions = r#"{"bucket":"sample-bucket"},["starts-with","$key","forms/"]"#;
     let form = Form::new("forms/${filename}").with("x-oss-meta-colour", "green");
     for form in [
-        form.signed(&Keys::root(), LATER, conditions),
+        form.signed(&SigningKeys::root(), LATER, conditions),
         Form::new("forms/${filename}").signed(&session, LATER, conditions),
-        Form::new("forms/${filename}").signed_v4(&Keys::root(), LATER, conditions),
+        Form::new("forms/${filename}").signed_v4(&SigningKeys::root(), LATER, conditions),
     ] {
         let response = emulated.send(&form.request()).await;
         assert_eq!(
@@ -98,7 +98,7 @@ async fn a_signed_form_puts_an_object() {
 #[tokio::test]
 async fn a_form_chooses_its_answer() {
     let emulated = Emulated::start().await;
-    let form = || Form::new("a b").signed(&Keys::root(), LATER, "");
+    let form = || Form::new("a b").signed(&SigningKeys::root(), LATER, "");
     let created = emulated.send(&form().with("success_action_status", "201").request()).await;
     insta::assert_snapshot!(created.snapshot().replace(&emulated.host, "…"), @r#"
 201
@@ -126,7 +126,7 @@ x-oss-server-time: …
 #[tokio::test]
 async fn a_form_is_limited_to_what_its_policy_allows() {
     let emulated = Emulated::start().await;
-    let root = Keys::root();
+    let root = SigningKeys::root();
     let table = [
         (r#"["eq","$key","forms/a"]"#, "204"),
         (r#"["eq","$key","forms/b"]"#, "403 AccessDenied"),
@@ -157,17 +157,17 @@ async fn a_form_is_limited_to_what_its_policy_allows() {
 #[tokio::test]
 async fn access_of_a_form_is_decided_as_for_a_put() {
     let emulated = Emulated::start().await;
-    let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
+    let wrong = SigningKeys { secret: "wrong".to_owned(), ..SigningKeys::root() };
     let read_only = emulated.session("oss-readonly", None);
-    let no_token = Keys { token: None, ..read_only.clone() };
+    let no_token = SigningKeys { token: None, ..read_only.clone() };
     for (form, expected) in [
         (Form::new("a").signed(&wrong, LATER, ""), "403 SignatureDoesNotMatch"),
         (Form::new("a").signed_v4(&wrong, LATER, ""), "403 SignatureDoesNotMatch"),
         (Form::new("a").signed(&read_only, LATER, ""), "403 AccessDenied"),
         (Form::new("a").signed(&no_token, LATER, ""), "403 InvalidAccessKeyId"),
         (Form::new("a"), "403 AccessDenied"),
-        (Form::new("/a").signed(&Keys::root(), LATER, ""), "400 InvalidObjectName"),
-        (Form::new("").signed(&Keys::root(), LATER, ""), "400 InvalidArgument"),
+        (Form::new("/a").signed(&SigningKeys::root(), LATER, ""), "400 InvalidObjectName"),
+        (Form::new("").signed(&SigningKeys::root(), LATER, ""), "400 InvalidArgument"),
         (Form::new("a").with("policy", "e30="), "400 InvalidArgument"),
     ] {
         assert_eq!(emulated.send(&form.request()).await.outcome(), expected, "{:?}", form.fields);

@@ -39,7 +39,7 @@ async fn version_2_of_a_list() {
         ("fetch-owner", "true"),
     ];
     // V1 signs the token, of all queries of a list.
-    let second = OssRequest::list(&query).signed(Scheme::V1, &Keys::root());
+    let second = OssRequest::list(&query).signed(Scheme::V1, &SigningKeys::root());
     insta::assert_snapshot!(emulated.send(&second).await.text(), @r#"
 <?xml version="1.0" encoding="UTF-8"?>
 <ListBucketResult><Name>sample-bucket</Name><Prefix>albums/</Prefix><ContinuationToken>YWxidW1zLzIwMTUvc3VtbWVyLmpwZw==</ContinuationToken><MaxKeys>100</MaxKeys><Delimiter/><IsTruncated>false</IsTruncated><Contents><Key>albums/2016/autumn.jpg</Key><LastModified>2016-01-13T14:02:37.000Z</LastModified><ETag>"79DE1A6C7FF4621EB8A31A818560FC10"</ETag><Type>Normal</Type><Size>5152</Size><StorageClass>Standard</StorageClass><Owner><ID>11223344</ID><DisplayName>11223344</DisplayName></Owner></Contents><KeyCount>1</KeyCount></ListBucketResult>

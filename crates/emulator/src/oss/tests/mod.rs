@@ -69,7 +69,7 @@ struct Emulated {
 }
 
 #[derive(Clone, Debug)]
-struct Keys {
+struct SigningKeys {
     id: String,
     secret: String,
     token: Option<String>,
@@ -132,7 +132,7 @@ impl Emulated {
     }
 
     /// A session of a role for an hour.
-    fn session(&self, role: &str, policy: Option<&str>) -> Keys {
+    fn session(&self, role: &str, policy: Option<&str>) -> SigningKeys {
         let role_arn = format!("acs:ram::11223344:role/{role}");
         let (access_key_id, access_key_secret) = Session::new_access_key();
         let session = Session {
@@ -152,7 +152,7 @@ impl Emulated {
         };
         let token = self.settings.token_key().seal(&session).expose_secret().to_owned();
         let secret = session.access_key_secret.expose_secret().to_owned();
-        Keys { id: session.access_key_id, secret, token: Some(token) }
+        SigningKeys { id: session.access_key_id, secret, token: Some(token) }
     }
 
     async fn send(&self, request: &OssRequest) -> OssResponse {
@@ -166,11 +166,11 @@ impl Emulated {
 
     /// As the account's own key, which may do everything.
     async fn root(&self, request: OssRequest) -> OssResponse {
-        self.send(&request.signed(Scheme::V4, &Keys::root())).await
+        self.send(&request.signed(Scheme::V4, &SigningKeys::root())).await
     }
 }
 
-impl Keys {
+impl SigningKeys {
     fn root() -> Self {
         Self::of("root")
     }

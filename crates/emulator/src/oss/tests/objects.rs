@@ -135,7 +135,7 @@ async fn a_range_is_cut_out() {
 async fn a_signed_query_overrides_headers_of_the_answer() {
     let emulated = Emulated::start().await;
     let request = OssRequest::get(GRASS).query("response-content-type", "text/plain");
-    let response = emulated.send(&request.signed(Scheme::V1Url(60), &Keys::root())).await;
+    let response = emulated.send(&request.signed(Scheme::V1Url(60), &SigningKeys::root())).await;
     assert_eq!((response.status, response.headers["content-type"].as_str()), (200, "text/plain"));
     let unsigned =
         OssRequest::get("welcome.svg").of("sample-public").query("response-content-type", "x/y");

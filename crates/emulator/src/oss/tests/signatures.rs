@@ -12,7 +12,7 @@ fn seconds(n: i64) -> TimeDelta {
 async fn all_four_ways_to_sign_are_accepted_from_users_and_sessions() {
     let emulated = Emulated::start().await;
     let session = emulated.session("oss-readwrite", None);
-    for keys in [&Keys::root(), &session] {
+    for keys in [&SigningKeys::root(), &session] {
         for scheme in SCHEMES {
             let put = OssRequest::put("ü b+c/*~.txt", "hello")
                 .header("content-type", "text/plain")
@@ -28,7 +28,7 @@ async fn all_four_ways_to_sign_are_accepted_from_users_and_sessions() {
 #[tokio::test]
 async fn a_wrong_signature_is_answered_with_the_servers_strings() {
     let emulated = Emulated::start().await;
-    let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
+    let wrong = SigningKeys { secret: "wrong".to_owned(), ..SigningKeys::root() };
     let v1 = emulated.send(&OssRequest::get("a&b").signed(Scheme::V1Url(60), &wrong)).await;
     insta::assert_snapshot!(without_signature(&v1), @r#"
 403
@@ -81,7 +81,7 @@ async fn an_error_for_a_long_token_stays_within_what_oss2_reads() {
         r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"{resource}"}}]}}"#
     );
     let session = emulated.session("oss-readonly", Some(&policy));
-    let wrong = Keys { secret: "wrong".to_owned(), ..session };
+    let wrong = SigningKeys { secret: "wrong".to_owned(), ..session };
     for scheme in SCHEMES {
         let response = emulated.send(&OssRequest::get(GRASS).signed(scheme, &wrong)).await;
         assert_eq!(response.outcome(), "403 SignatureDoesNotMatch", "{scheme:?}");
@@ -102,7 +102,9 @@ fn without_signature(response: &OssResponse) -> String {
 async fn a_request_is_valid_for_fifteen_minutes_either_way() {
     let emulated = Emulated::start().await;
     for scheme in [Scheme::V1, Scheme::V4] {
-        let at = |offset| OssRequest::get(GRASS).at(start() + offset).signed(scheme, &Keys::root());
+        let at = |offset| {
+            OssRequest::get(GRASS).at(start() + offset).signed(scheme, &SigningKeys::root())
+        };
         for good in [seconds(900), seconds(-900)] {
             assert_eq!(emulated.send(&at(good)).await.status, 200, "{scheme:?}");
         }
@@ -120,8 +122,8 @@ async fn a_request_is_valid_for_fifteen_minutes_either_way() {
 async fn an_expired_url_is_refused_whatever_its_signature() {
     let emulated = Emulated::start().await;
     for scheme in [Scheme::V1Url(60), Scheme::V4Url(60)] {
-        let request = OssRequest::get(GRASS).signed(scheme, &Keys::root());
-        let wrong = Keys { secret: "wrong".to_owned(), ..Keys::root() };
+        let request = OssRequest::get(GRASS).signed(scheme, &SigningKeys::root());
+        let wrong = SigningKeys { secret: "wrong".to_owned(), ..SigningKeys::root() };
         let badly_signed = OssRequest::get(GRASS).signed(scheme, &wrong);
         emulated.control.reset_clock();
         emulated.control.advance_clock(60);
@@ -140,7 +142,9 @@ async fn an_expired_url_is_refused_whatever_its_signature() {
 async fn a_v4_url_is_not_from_the_future_and_is_valid_for_a_week_at_most() {
     let emulated = Emulated::start().await;
     let url = |life, offset| {
-        OssRequest::get(GRASS).at(start() + offset).signed(Scheme::V4Url(life), &Keys::root())
+        OssRequest::get(GRASS)
+            .at(start() + offset)
+            .signed(Scheme::V4Url(life), &SigningKeys::root())
     };
     for (request, expected) in [
         (url(604_800, seconds(0)), "200"),
@@ -175,17 +179,22 @@ async fn id_secret_and_token_belong_together() {
     let emulated = Emulated::start().await;
     let session = emulated.session("oss-readonly", None);
     let other = emulated.session("oss-readonly", None);
-    let with =
-        |keys: &Keys, token: Option<&str>| Keys { token: token.map(str::to_owned), ..keys.clone() };
+    let with = |keys: &SigningKeys, token: Option<&str>| SigningKeys {
+        token: token.map(str::to_owned),
+        ..keys.clone()
+    };
     let other_token = other.token.as_deref();
     let table = [
         (with(&session, None), "403 InvalidAccessKeyId"),
         (with(&session, other_token), "403 AccessKeyIdAndSecurityTokenNotMatch"),
         (with(&session, Some("CAISnonsense")), "403 InvalidSecurityToken"),
-        (with(&Keys::root(), other_token), "403 AccessKeyIdAndSecurityTokenNotMatch"),
-        (Keys { secret: other.secret.clone(), ..session.clone() }, "403 SignatureDoesNotMatch"),
-        (Keys::of("nobody"), "403 InvalidAccessKeyId"),
-        (Keys::of("disabled"), "403 InvalidAccessKeyId"),
+        (with(&SigningKeys::root(), other_token), "403 AccessKeyIdAndSecurityTokenNotMatch"),
+        (
+            SigningKeys { secret: other.secret.clone(), ..session.clone() },
+            "403 SignatureDoesNotMatch",
+        ),
+        (SigningKeys::of("nobody"), "403 InvalidAccessKeyId"),
+        (SigningKeys::of("disabled"), "403 InvalidAccessKeyId"),
         (session, "200"),
     ];
     for (keys, expected) in table {
@@ -199,7 +208,7 @@ async fn id_secret_and_token_belong_together() {
 #[tokio::test]
 async fn a_signature_is_for_one_region_and_for_oss() {
     let emulated = Emulated::start().await;
-    let request = OssRequest::get(GRASS).signed(Scheme::V4, &Keys::root());
+    let request = OssRequest::get(GRASS).signed(Scheme::V4, &SigningKeys::root());
     for (from, to) in [("cn-hangzhou/oss/", "cn-beijing/oss/"), ("/oss/", "/oss-cloudbox/")] {
         let mut elsewhere = request.clone();
         for (_, value) in &mut elsewhere.headers {
@@ -218,7 +227,9 @@ async fn an_incomplete_signature_names_the_missing_part() {
     let v4 = "OSS4-HMAC-SHA256 Credential=rootid/20160113/cn-hangzhou/oss/aliyun_v4_request,Signature=ab";
     let unsigned_payload =
         |request: OssRequest| request.header("x-oss-content-sha256", "UNSIGNED-PAYLOAD");
-    let both = get().signed(Scheme::V1, &Keys::root()).signed(Scheme::V1Url(60), &Keys::root());
+    let both = get()
+        .signed(Scheme::V1, &SigningKeys::root())
+        .signed(Scheme::V1Url(60), &SigningKeys::root());
     let token_twice =
         header("OSS a:b").header("x-oss-security-token", "t").query("security-token", "t");
     let table = [
@@ -261,7 +272,7 @@ async fn the_bucket_may_be_in_the_host() {
     let emulated = Emulated::start().await;
     for host in ["sample-bucket.oss-cn-hangzhou.aliyuncs.com", "sample-bucket.localhost:8091"] {
         for scheme in SCHEMES {
-            let request = OssRequest::get(GRASS).signed(scheme, &Keys::root());
+            let request = OssRequest::get(GRASS).signed(scheme, &SigningKeys::root());
             let url = format!("http://{}/{GRASS}{}", emulated.host, request.wire_query());
             let mut built = emulated.http.get(url).header("host", host);
             for (name, value) in &request.headers {

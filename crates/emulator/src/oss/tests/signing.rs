@@ -6,7 +6,7 @@ use super::*;
 
 impl OssRequest {
     /// Signs as documented, with the tests' own code.
-    pub(super) fn signed(self, scheme: Scheme, keys: &Keys) -> Self {
+    pub(super) fn signed(self, scheme: Scheme, keys: &SigningKeys) -> Self {
         match scheme {
             Scheme::V1 => self.signed_v1(keys),
             Scheme::V1Url(life) => self.signed_v1_url(keys, life),
@@ -15,7 +15,7 @@ impl OssRequest {
         }
     }
 
-    fn signed_v1(mut self, keys: &Keys) -> Self {
+    fn signed_v1(mut self, keys: &SigningKeys) -> Self {
         let date = self.at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
         self = self.header("x-oss-date", date.as_str());
         if let Some(token) = &keys.token {
@@ -25,7 +25,7 @@ impl OssRequest {
         self.header("authorization", format!("OSS {}:{signature}", keys.id))
     }
 
-    fn signed_v1_url(mut self, keys: &Keys, life: i64) -> Self {
+    fn signed_v1_url(mut self, keys: &SigningKeys, life: i64) -> Self {
         let expires = (self.at.timestamp() + life).to_string();
         if let Some(token) = &keys.token {
             self = self.query("security-token", token);
@@ -36,7 +36,7 @@ impl OssRequest {
             .query("Signature", signature)
     }
 
-    fn v1_signature(&self, time: &str, keys: &Keys) -> String {
+    fn v1_signature(&self, time: &str, keys: &SigningKeys) -> String {
         let signed =
             ["acl", "uploads", "uploadId", "partNumber", "delete", "bucketInfo", "location"];
         let also = ["security-token", "continuation-token", "response-content-type", "objectMeta"];
@@ -67,7 +67,7 @@ impl OssRequest {
         STANDARD.encode(mac.chain_update(text).finalize().into_bytes())
     }
 
-    fn signed_v4(mut self, keys: &Keys) -> Self {
+    fn signed_v4(mut self, keys: &SigningKeys) -> Self {
         let time = self.v4_time();
         self = self.header("x-oss-date", time).header("x-oss-content-sha256", "UNSIGNED-PAYLOAD");
         if let Some(token) = &keys.token {
@@ -80,7 +80,7 @@ impl OssRequest {
         self.header("authorization", authorization)
     }
 
-    fn signed_v4_url(mut self, keys: &Keys, life: i64) -> Self {
+    fn signed_v4_url(mut self, keys: &SigningKeys, life: i64) -> Self {
         let credential = format!("{}/{}", keys.id, self.v4_scope());
         let time = self.v4_time();
         self = self
@@ -103,7 +103,7 @@ impl OssRequest {
         format!("{}/cn-hangzhou/oss/aliyun_v4_request", self.at.format("%Y%m%d"))
     }
 
-    fn v4_signature(&self, keys: &Keys) -> String {
+    fn v4_signature(&self, keys: &SigningKeys) -> String {
         let mut pairs: Vec<String> = self
             .query
             .iter()
