@@ -546,16 +546,16 @@ async fn each_upstream_is_tested_with_its_own_credentials_and_roles() {
     let upstreams = upstreams.collect::<Vec<_>>().join("\n").replace(&folder, "<folder>");
     insta::assert_snapshot!(upstreams, @r"
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
-ok       endpoint 127.0.0.1: <sts> answers without TLS
+ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
 ok       access key of the upstream `partner`: `internid`, from: files (<folder>/id)
-ok       endpoint of the upstream `partner` 127.0.0.1: <sts> answers without TLS
+ok       endpoint of the upstream `partner` <sts>: <sts> answers without TLS
 ok       clock of the upstream `partner`: this machine and STS agree
 ok       identity of the upstream `partner`: the AccessKey belongs to acs:ram::11223344:user/intern
 failed   role of the upstream `partner` acs:ram::11223344:role/oss-readonly (grant `theirs`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, give the AccessKey's user the system policy AliyunSTSAssumeRoleAccess, or sts:AssumeRole on acs:ram::11223344:role/oss-readonly; and check that the role's trust policy names acs:ram::11223344:root or the user as its Principal; if it has a condition on sts:ExternalId, set the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 ");
