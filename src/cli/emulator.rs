@@ -12,7 +12,9 @@ use super::serve::read;
 use super::signals::Signals;
 use crate::telemetry;
 use appserver_domain::clock::Clock;
-use appserver_emulator::{Emulator, EmulatorProblem, EmulatorSettings, OssProblem, RamProblem};
+use appserver_emulator::{
+    Emulator, EmulatorProblem, EmulatorSettings, NewAccountRules, OssProblem, RamProblem,
+};
 
 #[derive(Debug, Args)]
 pub(super) struct EmulatorArgs {
@@ -40,6 +42,12 @@ pub(super) struct EmulatedServicesArgs {
     /// The folder for the emulated OSS's objects and the emulated RAM's changes; in memory by default
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The emulated OSS refuses V1 signatures, as OSS does for new accounts and buckets, and logs the SDK's setting for V4
+    #[arg(long)]
+    refuse_v1: bool,
+    /// The emulated OSS serves objects at custom domains of buckets only, as OSS does for new accounts in the Chinese mainland
+    #[arg(long)]
+    refuse_public_endpoint: bool,
 }
 
 pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Failure> {
@@ -107,6 +115,10 @@ pub(super) async fn bind_emulator(
         );
         Failure::new(EXIT_UNAVAILABLE, message)
     })?;
+    let emulator = emulator.with_new_account_rules(NewAccountRules {
+        refuse_v1: services.refuse_v1,
+        refuse_public_endpoint: services.refuse_public_endpoint,
+    });
     let address = loopback(services.oss_port);
     let emulator =
         emulator.with_oss(address, services.data.as_deref()).await.map_err(|problem| {

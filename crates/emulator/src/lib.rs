@@ -22,7 +22,7 @@ pub use control::{
     Call, EmulatorControl, ErrorStatus, Fault, NoErrorStatus, ScriptedFault, Totals,
 };
 pub use demo_issuer::{DEMO_AUDIENCE, DEMO_ISSUER, demo_jwt, demo_jwt_for, sign};
-pub use oss::BucketSettings;
+pub use oss::{BucketSettings, NewAccountRules};
 pub use ram::{Session, StateFileProblem, TokenKey, TokenProblem};
 pub use server::{Emulator, OssProblem, RamProblem};
 pub use settings::{EmulatorProblem, EmulatorSettings, Field, FieldProblem};

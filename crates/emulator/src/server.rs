@@ -12,7 +12,7 @@ use super::connections;
 use super::control::{self, EmulatorControl};
 use super::gateway::{self, Gateway, Nonces, Service};
 use super::metadata::{self, Instance, Metadata};
-use super::oss::{self, BucketSettings, Identities, Oss, Store};
+use super::oss::{self, BucketSettings, Identities, NewAccountRules, Oss, Store};
 use super::ram::{IssuerKeys, SharedRam, StateFileProblem, TokenKey};
 use super::ram_api::RamApi;
 use super::settings::EmulatorSettings;
@@ -28,6 +28,7 @@ pub struct Emulator {
     issuer_keys: IssuerKeys,
     control: EmulatorControl,
     buckets: Vec<BucketSettings>,
+    new_account_rules: NewAccountRules,
     oss: Option<OssServer>,
     ram_server: Option<RamServer>,
     instance: Instance,
@@ -97,11 +98,19 @@ impl Emulator {
             issuer_keys,
             control,
             buckets,
+            new_account_rules: NewAccountRules::default(),
             oss: None,
             ram_server: None,
             instance,
             metadata: None,
         })
+    }
+
+    /// Makes OSS treat every account as one that is new since 2025. To be called before [`Emulator::with_oss`].
+    #[must_use]
+    pub fn with_new_account_rules(mut self, rules: NewAccountRules) -> Self {
+        self.new_account_rules = rules;
+        self
     }
 
     /// Adds an OSS on its own loopback address; port 0 chooses a free one. Objects are stored in the folder, or without one in
@@ -118,7 +127,8 @@ impl Emulator {
         let store = Store::open(buckets, data, control.now()).map_err(OssProblem::Data)?;
         let identities =
             Identities { ram: Arc::clone(&self.ram), token_key: self.token_key.clone() };
-        self.oss = Some(OssServer { listener, addr, oss: Oss { identities, store, control } });
+        let oss = Oss { identities, store, control, rules: self.new_account_rules };
+        self.oss = Some(OssServer { listener, addr, oss });
         Ok(self)
     }
 

@@ -13,6 +13,8 @@ pub struct BucketSettings {
     /// The account whose bucket it is.
     pub(crate) account: String,
     pub(crate) acl: Acl,
+    /// Hosts that are bound to it, in lower case.
+    pub(crate) domains: Vec<String>,
     /// Keys of the objects that it begins with; what they hold is made from the keys.
     pub(crate) objects: Vec<String>,
 }

@@ -38,6 +38,13 @@ pub(crate) enum OssError {
     /// Over a limit of the emulator; the real OSS has no such error.
     Full(&'static str),
     NoSuchBucket,
+    NoSuchCors,
+    /// A preflight to a bucket without CORS rules.
+    CorsNotEnabled,
+    /// A preflight that no CORS rule of the bucket fits.
+    CorsNotAllowed,
+    /// Data of a new account at a default endpoint.
+    PublicEndpointForbidden,
     NoSuchKey,
     NoSuchUpload,
     AlreadyExists,
@@ -62,6 +69,8 @@ pub(crate) enum Denied {
     RequestExpired,
     NoDate,
     IncompleteQuery,
+    /// A V1 signature of a new account.
+    SignatureV1,
     /// A form's policy has expired.
     FormExpired,
     /// A condition of a form's policy does not hold.
@@ -107,6 +116,11 @@ impl OssError {
             Self::EntityTooLarge => (StatusCode::BAD_REQUEST, "EntityTooLarge"),
             Self::Full(_) => (StatusCode::CONFLICT, "EmulatorIsFull"),
             Self::NoSuchBucket => (StatusCode::NOT_FOUND, "NoSuchBucket"),
+            Self::NoSuchCors => (StatusCode::NOT_FOUND, "NoSuchCORSConfiguration"),
+            Self::CorsNotEnabled | Self::CorsNotAllowed => {
+                (StatusCode::FORBIDDEN, "AccessForbidden")
+            }
+            Self::PublicEndpointForbidden => (StatusCode::BAD_REQUEST, "PublicEndpointForbidden"),
             Self::NoSuchKey => (StatusCode::NOT_FOUND, "NoSuchKey"),
             Self::NoSuchUpload => (StatusCode::NOT_FOUND, "NoSuchUpload"),
             Self::AlreadyExists => (StatusCode::CONFLICT, "FileAlreadyExists"),
@@ -160,6 +174,16 @@ impl OssError {
             }
             Self::EntityTooLarge => "Your proposed upload exceeds the maximum allowed object size.",
             Self::NoSuchBucket => "The specified bucket does not exist.",
+            Self::NoSuchCors => "The CORS Configuration does not exist.",
+            Self::CorsNotEnabled => "CORSResponse: CORS is not enabled for this bucket.",
+            Self::CorsNotAllowed => {
+                "CORSResponse: This CORS request is not allowed. This is usually because the evalution of Origin, \
+                 request method / Access-Control-Request-Method or Access-Control-Requet-Headers are not whitelisted \
+                 by the resource's CORS spec."
+            }
+            Self::PublicEndpointForbidden => {
+                "Not allowed using the OSS public endpoint , please use CNAME instead."
+            }
             Self::NoSuchKey => "The specified key does not exist.",
             Self::NoSuchUpload => {
                 "The specified upload does not exist. The upload ID may be invalid, or the upload may have been \
@@ -190,6 +214,9 @@ impl Denied {
             Self::NoDate => "OSS authentication requires a valid Date.",
             Self::IncompleteQuery => {
                 "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters"
+            }
+            Self::SignatureV1 => {
+                "Signature version V1 is refused for this account; sign with version V4."
             }
             Self::FormExpired => "Invalid according to Policy: Policy expired.",
             Self::FormCondition(condition) => {

@@ -15,6 +15,9 @@ pub(crate) enum Operation {
     GetBucketInfo,
     GetBucketLocation,
     GetBucketAcl,
+    PutBucketCors,
+    GetBucketCors,
+    DeleteBucketCors,
     ListMultipartUploads,
     DeleteMultipleObjects,
     PostObject,
@@ -77,6 +80,9 @@ impl Operation {
                 ("GET", ["bucketInfo"]) => Ok(Self::GetBucketInfo),
                 ("GET", ["location"]) => Ok(Self::GetBucketLocation),
                 ("GET", ["acl"]) => Ok(Self::GetBucketAcl),
+                ("PUT", ["cors"]) => Ok(Self::PutBucketCors),
+                ("GET", ["cors"]) => Ok(Self::GetBucketCors),
+                ("DELETE", ["cors"]) => Ok(Self::DeleteBucketCors),
                 ("GET", ["uploads"]) => Ok(Self::ListMultipartUploads),
                 ("POST", ["delete"]) => Ok(Self::DeleteMultipleObjects),
                 ("POST", []) => Ok(Self::PostObject),
@@ -111,6 +117,9 @@ impl Operation {
             Self::GetBucketInfo => "GetBucketInfo",
             Self::GetBucketLocation => "GetBucketLocation",
             Self::GetBucketAcl => "GetBucketAcl",
+            Self::PutBucketCors => "PutBucketCors",
+            Self::GetBucketCors => "GetBucketCors",
+            Self::DeleteBucketCors => "DeleteBucketCors",
             Self::ListMultipartUploads => "ListMultipartUploads",
             Self::DeleteMultipleObjects => "DeleteMultipleObjects",
             Self::PostObject => "PostObject",
@@ -130,6 +139,20 @@ impl Operation {
         }
     }
 
+    /// Whether it reads, writes or lists objects, rather than managing a bucket.
+    pub(crate) fn is_on_data(self) -> bool {
+        !matches!(
+            self,
+            Self::ListBuckets
+                | Self::GetBucketInfo
+                | Self::GetBucketLocation
+                | Self::GetBucketAcl
+                | Self::PutBucketCors
+                | Self::GetBucketCors
+                | Self::DeleteBucketCors
+        )
+    }
+
     /// The RAM action that it needs on its key or bucket.
     pub(crate) fn action(self) -> &'static str {
         match self {
@@ -138,6 +161,9 @@ impl Operation {
             Self::GetBucketInfo => "oss:GetBucketInfo",
             Self::GetBucketLocation => "oss:GetBucketLocation",
             Self::GetBucketAcl => "oss:GetBucketAcl",
+            Self::PutBucketCors => "oss:PutBucketCors",
+            Self::GetBucketCors => "oss:GetBucketCors",
+            Self::DeleteBucketCors => "oss:DeleteBucketCors",
             Self::ListMultipartUploads => "oss:ListMultipartUploads",
             Self::GetObject | Self::HeadObject | Self::GetObjectMeta => "oss:GetObject",
             Self::GetObjectAcl => "oss:GetObjectAcl",

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::error::{Mismatch, OssError};
+use super::error::{Denied, Mismatch, OssError};
 use super::head::Head;
 use super::xml;
 
@@ -137,6 +137,8 @@ fn ec(refusal: &OssError) -> Option<&'static str> {
     match refusal {
         OssError::SignatureDoesNotMatch(_) => Some("0002-00000040"),
         OssError::AccessKeyInactive => Some("0002-00000904"),
+        OssError::AccessDenied(Denied::SignatureV1) => Some("0002-00000080"),
+        OssError::PublicEndpointForbidden => Some("0048-00000401"),
         _ => None,
     }
 }

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::actions;
 use super::body::discard;
 use super::cors;
+use super::cors_rules::CorsRules;
 use super::error::OssError;
 use super::head::{Head, check_key};
 use super::operation::Operation;
@@ -22,6 +23,7 @@ use super::request_context::{RequestContext, Signer};
 use super::response::Frame;
 use super::signature::Signed;
 use super::state::Oss;
+use super::store::Bucket;
 use crate::control::Call;
 
 /// Query parameters left out of the log: credentials, or of no interest.
@@ -46,17 +48,25 @@ async fn answer(
 ) -> Response<Body> {
     let started = Instant::now();
     let (parts, mut body) = request.into_parts();
-    let head = Head::read(parts, |name| oss.store.bucket(name).is_some());
+    let head = Head::read(
+        parts,
+        |name| oss.store.bucket(name).is_some(),
+        |host| oss.store.bucket_of_domain(host).map(|bucket| bucket.name.clone()),
+    );
     let request_id = Uuid::new_v4().simple().to_string()[..24].to_uppercase();
     let now = oss.control.now();
     let operation = Operation::of(&head);
-    let preflight = cors::preflight(&head);
+    let is_preflight = cors::is_preflight(&head);
+    // Without a bucket an answer is an error, which a page may read.
+    let bucket = head.bucket.as_deref().and_then(|name| oss.store.bucket(name));
+    let of_none = || Some(Arc::new(CorsRules::of_development()));
+    let cors_rules = bucket.map_or_else(of_none, Bucket::cors);
     let signed = Signed::read(&head);
 
-    let name = match (&preflight, &operation) {
-        (Some(_), _) => "OptionObject",
-        (None, Ok(operation)) => operation.name(),
-        (None, Err(_)) => "",
+    let name = match (is_preflight, &operation) {
+        (true, _) => "OptionObject",
+        (false, Ok(operation)) => operation.name(),
+        (false, Err(_)) => "",
     };
     let access_key_id =
         signed.as_ref().ok().and_then(Option::as_ref).map(|s| s.access_key_id.as_str());
@@ -71,9 +81,10 @@ async fn answer(
 
     let mut context =
         RequestContext { head: &head, now, source_ip: peer.ip(), signer: None, decision: None };
-    let outcome = match preflight {
-        Some(response) => Ok(response),
-        None => oss.outcome(&mut context, signed, operation, &mut body).await,
+    let outcome = if is_preflight {
+        cors::preflight(&head, cors_rules.as_deref())
+    } else {
+        oss.outcome(&mut context, signed, operation, &mut body).await
     };
     let decision = context.decision.as_ref().map(super::access::AccessDecision::json);
     let frame = Frame { head: &head, request_id: &request_id, now, decision };
@@ -92,7 +103,7 @@ async fn answer(
         }
     };
     frame.complete(&mut response, started.elapsed());
-    cors::allow_origin(&head, response.headers_mut());
+    cors::allow_origin(&head, cors_rules.as_deref(), response.headers_mut());
     response
 }
 
@@ -106,6 +117,9 @@ impl Oss {
     ) -> Result<Response<Body>, OssError> {
         let head = context.head;
         if let Some(signed) = signed? {
+            if signed.is_v1() {
+                self.rules.check_v1(head)?;
+            }
             signed.check_time(context.now)?;
             let (principal, secret) = self.identities.find(
                 &signed.access_key_id,

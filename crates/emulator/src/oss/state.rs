@@ -3,6 +3,7 @@
 use super::error::OssError;
 use super::head::Head;
 use super::identity::Identities;
+use super::new_account_rules::NewAccountRules;
 use super::store::{Bucket, Store};
 use crate::control::EmulatorControl;
 
@@ -10,6 +11,7 @@ pub(crate) struct Oss {
     pub(crate) identities: Identities,
     pub(crate) store: Store,
     pub(crate) control: EmulatorControl,
+    pub(crate) rules: NewAccountRules,
 }
 
 impl Oss {

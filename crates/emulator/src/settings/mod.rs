@@ -157,11 +157,13 @@ trust = {TRUST}
 name = "photos"
 region = "oss-cn-hangzhou"
 acl = "private"
+domains = ["Photos.example.test", "a.aliyuncs.com", "127.0.0.1", "photos", "photos.example.test"]
 objects = ["a", "/b", ""]
 [[accounts.buckets]]
 name = "photos"
 region = "cn-hangzhou"
 acl = "private"
+domains = ["photos.example.test"]
 [[accounts.oidc_providers]]
 name = "c"
 issuer = "http://login.example.com"
@@ -195,6 +197,11 @@ role_arn = "appserver-instance"
 `accounts.0.buckets.0.region`: a region's name is needed, such as `cn-hangzhou`, without `oss-`
 `accounts.0.buckets.0.objects.1`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
 `accounts.0.buckets.0.objects.2`: 1 to 1023 bytes are needed, the first of them no `/` or `\\`
+`accounts.0.buckets.0.domains.0`: a host in lower case is needed, without a port and not of aliyuncs.com, such as `photos.example.test`
+`accounts.0.buckets.0.domains.1`: a host in lower case is needed, without a port and not of aliyuncs.com, such as `photos.example.test`
+`accounts.0.buckets.0.domains.2`: a host in lower case is needed, without a port and not of aliyuncs.com, such as `photos.example.test`
+`accounts.0.buckets.0.domains.3`: a host in lower case is needed, without a port and not of aliyuncs.com, such as `photos.example.test`
+`accounts.0.buckets.1.domains.0`: it is defined twice
 `accounts.0.buckets.1.name`: it is defined twice";
         assert_eq!(problems(&text), expected);
     }

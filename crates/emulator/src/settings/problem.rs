@@ -68,10 +68,15 @@ pub enum FieldProblem {
     /// The region of a bucket.
     #[error("a region's name is needed, such as `cn-hangzhou`, without `oss-`")]
     Region,
+    /// A host that is bound to a bucket.
+    #[error(
+        "a host in lower case is needed, without a port and not of aliyuncs.com, such as `photos.example.test`"
+    )]
+    Domain,
     /// The key of an object.
     #[error("1 to 1023 bytes are needed, the first of them no `/` or `\\`")]
     Key,
-    /// Access key ids, roles, OIDC providers and buckets are unique.
+    /// Access key ids, roles, OIDC providers, buckets and their domains are unique.
     #[error("it is defined twice")]
     Taken,
     /// A role's maximum session duration.

@@ -89,6 +89,9 @@ pub(super) struct RawBucket {
     /// Such as `cn-hangzhou`.
     pub(super) region: String,
     pub(super) acl: Acl,
+    /// Custom domains that are bound to it.
+    #[serde(default)]
+    pub(super) domains: Vec<String>,
     #[serde(default)]
     pub(super) objects: Vec<String>,
 }

@@ -148,7 +148,7 @@ impl WorldBuilder<'_> {
     }
 
     fn add_bucket(&mut self, path: &str, account: &str, raw: RawBucket) {
-        let RawBucket { name, region, acl, objects } = raw;
+        let RawBucket { name, region, acl, domains, objects } = raw;
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if region.is_empty() || !region.bytes().all(plain) || region.starts_with("oss-") {
             self.problems.add(&format!("{path}.region"), FieldProblem::Region);
@@ -158,11 +158,20 @@ impl WorldBuilder<'_> {
                 self.problems.add(&format!("{path}.objects.{index}"), FieldProblem::Key);
             }
         }
+        for (index, domain) in domains.iter().enumerate() {
+            let at = format!("{path}.domains.{index}");
+            let bound = self.buckets.iter().flat_map(|bucket| &bucket.domains);
+            if !is_custom_domain(domain) {
+                self.problems.add(&at, FieldProblem::Domain);
+            } else if bound.chain(&domains[..index]).any(|other| other == domain) {
+                self.problems.add(&at, FieldProblem::Taken);
+            }
+        }
         if self.buckets.iter().any(|bucket| bucket.name == name) {
             self.problems.add(&format!("{path}.name"), FieldProblem::Taken);
         }
         let account = account.to_owned();
-        self.buckets.push(BucketSettings { name, region, account, acl, objects });
+        self.buckets.push(BucketSettings { name, region, account, acl, domains, objects });
     }
 
     fn check_name(&mut self, path: &str, name: &str) {
@@ -217,4 +226,14 @@ impl WorldBuilder<'_> {
             }
         }
     }
+}
+
+/// Whether a host can be bound to a bucket. Names of Alibaba Cloud's own are endpoints.
+fn is_custom_domain(host: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    let label = |label: &str| !label.is_empty() && label.bytes().all(plain);
+    host.contains('.')
+        && host.split('.').all(label)
+        && host.parse::<std::net::IpAddr>().is_err()
+        && !host.ends_with(".aliyuncs.com")
 }

@@ -135,6 +135,9 @@ fn authenticate(
         }
         false => None,
     };
+    if !is_v4 {
+        oss.rules.check_v1(context.head)?;
+    }
     let (id, scope) = match scope {
         Some((id, scope)) => (id, Some(scope)),
         None => (id.to_owned(), None),

@@ -1,6 +1,7 @@
 //! The operations, each with the access that it requires.
 
 mod buckets;
+mod cors;
 mod delete;
 mod form;
 mod form_policy;
@@ -30,6 +31,7 @@ pub(crate) async fn act(
         return buckets::list(oss, context);
     }
     let bucket = oss.bucket(context.head)?;
+    oss.rules.check_endpoint(context.head, operation, bucket)?;
     // The keys of these two are in their bodies.
     if operation == Operation::PostObject {
         return form::post(oss, context, bucket, body).await;
@@ -50,6 +52,9 @@ pub(crate) async fn act(
         Operation::GetBucketInfo => Ok(buckets::info(bucket)),
         Operation::GetBucketLocation => Ok(buckets::location(bucket)),
         Operation::GetBucketAcl => Ok(buckets::acl(bucket)),
+        Operation::PutBucketCors => cors::put(bucket, body).await,
+        Operation::GetBucketCors => cors::get(bucket),
+        Operation::DeleteBucketCors => Ok(cors::delete(bucket)),
         Operation::GetObject => read::get(context, bucket, key).await,
         Operation::HeadObject => read::head(context, bucket, key),
         Operation::GetObjectMeta => read::meta(bucket, key),

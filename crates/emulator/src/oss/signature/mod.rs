@@ -64,6 +64,10 @@ impl Signed {
         }
     }
 
+    pub(crate) fn is_v1(&self) -> bool {
+        matches!(self.scheme, Scheme::V1(_))
+    }
+
     /// Checks the signature's time. The expiry of a URL is checked first.
     pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), OssError> {
         let (signed_at, expires) = match &self.scheme {

@@ -39,6 +39,8 @@ impl Vector {
         Head {
             method: self.method.parse().unwrap(),
             bucket: Some(self.bucket.clone()),
+            is_custom_domain: false,
+            is_internal: false,
             key: self.key.clone(),
             query: self.query.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect::<Query>(),
             headers,

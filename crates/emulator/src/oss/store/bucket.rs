@@ -14,6 +14,7 @@ use super::source::ObjectSource;
 use super::upload::Upload;
 use crate::oss::access::{Acl, BucketAccess};
 use crate::oss::bucket_settings::BucketSettings;
+use crate::oss::cors_rules::CorsRules;
 use crate::oss::error::OssError;
 
 /// Each usually has a few hundred bytes of metadata.
@@ -25,6 +26,10 @@ pub(crate) struct Bucket {
     pub(crate) account: String,
     pub(crate) acl: Acl,
     pub(crate) created: DateTime<Utc>,
+    /// Hosts that are bound to it.
+    pub(crate) domains: Vec<String>,
+    /// Replaced as a whole; `None` after their deletion. A plain mutex, held briefly and never across an await.
+    cors: Mutex<Option<Arc<CorsRules>>>,
     /// A plain mutex, held briefly and never across an await. Files are renamed and opened under it, so that an object and its bytes
     /// always match.
     contents: Mutex<Contents>,
@@ -59,6 +64,8 @@ impl Bucket {
             account: settings.account.clone(),
             acl: settings.acl,
             created: now.trunc_subsecs(0),
+            domains: settings.domains.clone(),
+            cors: Mutex::new(Some(Arc::new(CorsRules::of_development()))),
             contents: Mutex::new(contents),
         }
     }
@@ -74,6 +81,14 @@ impl Bucket {
 
     pub(crate) fn contents(&self) -> MutexGuard<'_, Contents> {
         self.contents.lock().expect("nothing panics while it is held")
+    }
+
+    pub(crate) fn cors(&self) -> Option<Arc<CorsRules>> {
+        self.cors.lock().expect("nothing panics while it is held").clone()
+    }
+
+    pub(crate) fn set_cors(&self, rules: Option<CorsRules>) {
+        *self.cors.lock().expect("nothing panics while it is held") = rules.map(Arc::new);
     }
 
     pub(crate) fn find(&self, key: &str) -> Result<Arc<Object>, OssError> {

@@ -72,6 +72,11 @@ impl Store {
         self.buckets.get(name)
     }
 
+    /// The bucket that a host is bound to.
+    pub(crate) fn bucket_of_domain(&self, host: &str) -> Option<&Bucket> {
+        self.buckets().find(|bucket| bucket.domains.iter().any(|domain| domain == host))
+    }
+
     pub(crate) fn buckets(&self) -> impl Iterator<Item = &Bucket> {
         self.buckets.values()
     }

@@ -2,25 +2,25 @@
 
 use super::*;
 
-const LATER: &str = "2016-01-13T15:00:00.000Z";
+pub(super) const LATER: &str = "2016-01-13T15:00:00.000Z";
 
 /// A form's fields, the file last.
-struct Form {
+pub(super) struct Form {
     fields: Vec<(&'static str, String)>,
     file: &'static str,
 }
 
 impl Form {
-    fn new(key: &str) -> Self {
+    pub(super) fn new(key: &str) -> Self {
         Self { fields: vec![("key", key.to_owned())], file: "hello" }
     }
 
-    fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.fields.push((name, value.into()));
         self
     }
 
-    fn signed(self, keys: &SigningKeys, expiration: &str, conditions: &str) -> Self {
+    pub(super) fn signed(self, keys: &SigningKeys, expiration: &str, conditions: &str) -> Self {
         let policy = policy(expiration, conditions);
         let mac = Hmac::<sha1::Sha1>::new_from_slice(keys.secret.as_bytes()).unwrap();
         let signature = STANDARD.encode(mac.chain_update(&policy).finalize().into_bytes());
@@ -34,7 +34,7 @@ impl Form {
         }
     }
 
-    fn signed_v4(self, keys: &SigningKeys, expiration: &str, conditions: &str) -> Self {
+    pub(super) fn signed_v4(self, keys: &SigningKeys, expiration: &str, conditions: &str) -> Self {
         let policy = policy(expiration, conditions);
         let scope = "20160113/cn-hangzhou/oss/aliyun_v4_request";
         let hmac = |key: &[u8], text: &str| {
@@ -51,7 +51,7 @@ impl Form {
             .with("policy", policy)
     }
 
-    fn request(&self) -> OssRequest {
+    pub(super) fn request(&self) -> OssRequest {
         let mut body = String::new();
         for (name, value) in &self.fields {
             body += &format!(

@@ -6,6 +6,7 @@ mod folder;
 mod forms;
 mod listings;
 mod multipart;
+mod new_accounts;
 mod objects;
 mod signatures;
 mod signing;
@@ -21,7 +22,7 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::percent::encode;
-use crate::{Emulator, EmulatorControl, EmulatorSettings, Session};
+use crate::{Emulator, EmulatorControl, EmulatorSettings, NewAccountRules, Session};
 use appserver_domain::clock::Clock;
 
 const START: &str = "2016-01-13T14:02:37Z";
@@ -119,8 +120,13 @@ impl Emulated {
     }
 
     async fn backend(data: Option<&Path>) -> Self {
+        Self::with(NewAccountRules::default(), data).await
+    }
+
+    async fn with(rules: NewAccountRules, data: Option<&Path>) -> Self {
         let addr = "127.0.0.1:0".parse().unwrap();
         let emulator = Emulator::bind(settings(), addr, Clock::manual(start())).await.unwrap();
+        let emulator = emulator.with_new_account_rules(rules);
         let emulator = emulator.with_oss(addr, data).await.unwrap();
         let host = emulator.oss_addr().unwrap().to_string();
         let control = emulator.control();
@@ -158,6 +164,17 @@ impl Emulated {
     async fn send(&self, request: &OssRequest) -> OssResponse {
         let url = format!("http://{}/{}{}", self.host, request.path(), request.wire_query());
         let mut built = self.http.request(request.method.parse().unwrap(), url);
+        for (name, value) in &request.headers {
+            built = built.header(*name, value);
+        }
+        OssResponse::read(built.body(request.body.clone()).send().await.unwrap()).await
+    }
+
+    /// As a client that has this host as its endpoint: the path has no bucket.
+    async fn send_to(&self, host: &str, request: &OssRequest) -> OssResponse {
+        let url = format!("http://{}/{}{}", self.host, encode(&request.key), request.wire_query());
+        let mut built =
+            self.http.request(request.method.parse().unwrap(), url).header("host", host);
         for (name, value) in &request.headers {
             built = built.header(*name, value);
         }

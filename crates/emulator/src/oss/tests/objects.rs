@@ -314,7 +314,7 @@ async fn unsupported_operations_are_refused() {
     for request in [
         OssRequest::put("", "").of("new-bucket"),
         OssRequest::new("DELETE", ""),
-        OssRequest::put("", "<CORSConfiguration/>").query("cors", ""),
+        OssRequest::put("", "<WebsiteConfiguration/>").query("website", ""),
         OssRequest::put("a", "").query("tagging", ""),
         OssRequest::new("POST", "a").query("append", "").query("position", "0"),
         OssRequest::get(GRASS).query("x-oss-process", "image/resize,w_100"),
