@@ -70,7 +70,7 @@ impl Clock {
         match &self.0 {
             ClockSource::System => panic!("the machine's clock cannot be moved"),
             ClockSource::Manual(micros) => {
-                micros.store(moved.timestamp_micros(), Ordering::Relaxed)
+                micros.store(moved.timestamp_micros(), Ordering::Relaxed);
             }
         }
     }
