@@ -60,7 +60,11 @@ fn role(
     warnings: &mut Vec<String>,
 ) -> Result<PlannedRole, PlanError> {
     let names = grants.iter().map(|grant| grant.name.clone()).collect();
-    let documents = GrantUnion::of(grants.iter().map(|grant| &grant.template)).policies();
+    let union = GrantUnion::of(grants.iter().map(|grant| &grant.template));
+    let documents = union.policies();
+    if !union.is_complete() {
+        warnings.push(incomplete(arn));
+    }
     if documents.len() > USUAL_POLICIES {
         warnings.push(too_many(arn, documents.len(), grants));
     }
@@ -110,6 +114,14 @@ fn source_identity(arn: &RoleArn, grants: &[&Entitlement]) -> Option<String> {
          `appserver doctor` assumes the role with one and says so if it is refused",
         grant.name
     ))
+}
+
+fn incomplete(arn: &RoleArn) -> String {
+    format!(
+        "{arn}: its grants overlap in too many ways to be merged wholly. The planned policies allow all that the grants need; \
+         they may repeat what they allow elsewhere, or lack a `Deny` that they could have. Use fewer wildcards in the grants' \
+         policies, or divide the grants among several roles"
+    )
 }
 
 fn too_many(arn: &RoleArn, count: usize, grants: &[&Entitlement]) -> String {

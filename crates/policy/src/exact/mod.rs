@@ -64,7 +64,7 @@ impl ComparablePolicy {
         let [ours, theirs] = [self, other].map(|policy| {
             policy.0.iter().map(|document| placeholders.hidden(document)).collect::<Vec<_>>()
         });
-        match inclusion(&ours, &theirs, Bounds::OFFLINE) {
+        match inclusion(&ours, &theirs, &mut { Bounds::OFFLINE }) {
             Inclusion::Beyond(Witness { action, resource, conditions }) => {
                 let shown = |text: String| placeholders.shown(&text);
                 let conditions = conditions.into_iter().map(|(key, value)| (key, shown(value)));
@@ -92,18 +92,28 @@ pub enum Inclusion {
 
 impl Document<String> {
     /// Whether `other` allows all that this policy allows.
+    #[cfg(test)]
     pub(crate) fn inclusion_in(&self, other: &Self) -> Inclusion {
         self.inclusion_within(other, Bounds::OFFLINE)
     }
 
     /// Whether `other` allows all that this policy allows, decided at this cost at most.
-    pub(crate) fn inclusion_within(&self, other: &Self, bounds: Bounds) -> Inclusion {
+    pub(crate) fn inclusion_within(&self, other: &Self, mut bounds: Bounds) -> Inclusion {
+        self.inclusion_charged_to(other, &mut bounds)
+    }
+
+    /// The same, and what it costs is taken from the bounds.
+    pub(crate) fn inclusion_charged_to(&self, other: &Self, bounds: &mut Bounds) -> Inclusion {
         inclusion(std::slice::from_ref(self), std::slice::from_ref(other), bounds)
     }
 }
 
 /// Whether one of `theirs` allows whatever one of `ours` allows.
-fn inclusion(ours: &[Document<String>], theirs: &[Document<String>], bounds: Bounds) -> Inclusion {
+fn inclusion(
+    ours: &[Document<String>],
+    theirs: &[Document<String>],
+    bounds: &mut Bounds,
+) -> Inclusion {
     match beyond(ours, theirs, bounds) {
         Ok(None) => Inclusion::Included,
         Ok(Some(witness)) => Inclusion::Beyond(witness),
@@ -114,7 +124,7 @@ fn inclusion(ours: &[Document<String>], theirs: &[Document<String>], bounds: Bou
 fn beyond(
     ours: &[Document<String>],
     theirs: &[Document<String>],
-    mut bounds: Bounds,
+    bounds: &mut Bounds,
 ) -> Result<Option<Witness>, TooComplex> {
     let sides = Sides::of([ours, theirs])?;
     let statements: Vec<&Statement<String>> =
@@ -122,17 +132,15 @@ fn beyond(
     let keys = values::keys(&statements);
     let (actions, resources) =
         (Patterns::of_actions(&statements), Patterns::of_resources(&statements));
-    let mut coordinates =
-        vec![actions.coordinate(&mut bounds)?, resources.coordinate(&mut bounds)?];
+    let mut coordinates = vec![actions.coordinate(bounds)?, resources.coordinate(bounds)?];
     for key in &keys {
-        coordinates.push(values::coordinate(&statements, key, &mut bounds)?);
+        coordinates.push(values::coordinate(&statements, key, bounds)?);
     }
-    let Some(mut found) = sides.search(&coordinates, bounds.steps)? else { return Ok(None) };
+    let Some(mut found) = sides.search(&coordinates, &mut bounds.steps)? else { return Ok(None) };
     let conditions = keys.into_iter().zip(found.split_off(2));
     let mut named = found.into_iter().map(Option::unwrap_or_default);
     let (action, resource) = (named.next().unwrap_or_default(), named.next().unwrap_or_default());
-    let (action, resource) =
-        witness::realistic(action, resource, [&actions, &resources], &mut bounds);
+    let (action, resource) = witness::realistic(action, resource, [&actions, &resources], bounds);
     let conditions = conditions.filter_map(|(key, value)| Some((key.to_owned(), value?))).collect();
     Ok(Some(Witness { action, resource, conditions }))
 }

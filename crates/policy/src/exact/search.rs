@@ -77,7 +77,7 @@ impl Sides {
     pub(super) fn search(
         self,
         coordinates: &[Coordinate],
-        steps: usize,
+        steps: &mut usize,
     ) -> Result<Option<Vec<Option<String>>>, TooComplex> {
         let mut search = Search { sides: self, vain: HashSet::new(), steps };
         let found = search.descend(coordinates, Statements::MAX)?;
@@ -86,14 +86,14 @@ impl Sides {
     }
 }
 
-struct Search {
+struct Search<'a> {
     sides: Sides,
     /// How many coordinates were left, and what held before them, where nothing was found.
     vain: HashSet<(usize, Statements)>,
-    steps: usize,
+    steps: &'a mut usize,
 }
 
-impl Search {
+impl Search<'_> {
     /// Values of the coordinates that are left, the last one first.
     fn descend(
         &mut self,
@@ -109,7 +109,7 @@ impl Search {
             return Ok(None);
         }
         for (class, shown) in &next.classes {
-            self.steps = self.steps.checked_sub(1).ok_or(TooComplex::Conditions)?;
+            *self.steps = self.steps.checked_sub(1).ok_or(TooComplex::Conditions)?;
             if let Some(mut values) = self.descend(rest, holding & class)? {
                 values.push(shown.clone());
                 return Ok(Some(values));

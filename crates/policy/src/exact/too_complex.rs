@@ -7,11 +7,11 @@ pub(super) const MAX_STATEMENTS: usize = 128;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     /// The states that are visited for one coordinate of a request.
-    pub(super) states: usize,
+    pub(crate) states: usize,
     /// The steps of patterns by a character, for all coordinates.
-    pub(super) work: usize,
+    pub(crate) work: usize,
     /// The steps in the search over the coordinates.
-    pub(super) steps: usize,
+    pub(crate) steps: usize,
 }
 
 impl Bounds {

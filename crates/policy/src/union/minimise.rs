@@ -1,22 +1,23 @@
 //! Fewer and shorter statements that allow the same.
 
+use super::comparison::UnionComparison;
 use super::document;
 use crate::document::operator::ConditionOperator;
 use crate::document::tree::{Actions, Statement, Strings};
-use crate::exact::{Bounds, Inclusion};
-use crate::matching::pattern::Pattern;
-use crate::matching::resource::ResourcePattern;
 
 /// Statements that allow exactly what these allow: without parts that the others include, and joined where they differ in
 /// one list only. All of them are `Allow`.
 ///
-/// What the exact comparison does not decide within its bounds stays.
-pub(super) fn minimise(statements: Vec<Statement<String>>) -> Vec<Statement<String>> {
-    let mut statements = without_repetition(statements);
+/// What the comparison does not decide within its bounds stays.
+pub(super) fn minimise(
+    statements: Vec<Statement<String>>,
+    comparison: &mut UnionComparison,
+) -> Vec<Statement<String>> {
+    let mut statements = without_repetition(statements, comparison);
     let mut i = 0;
     while i < statements.len() {
         let statement = statements.remove(i);
-        if let Some(reduced) = reduced(statement, &statements) {
+        if let Some(reduced) = reduced(statement, &statements, comparison) {
             statements.insert(i, reduced);
             i += 1;
         }
@@ -24,12 +25,15 @@ pub(super) fn minimise(statements: Vec<Statement<String>>) -> Vec<Statement<Stri
     joined(statements)
 }
 
-/// The statements that no other one includes.
-fn without_repetition(mut statements: Vec<Statement<String>>) -> Vec<Statement<String>> {
+/// The statements that the others do not include. What is not decided here is decided entry by entry afterwards.
+fn without_repetition(
+    mut statements: Vec<Statement<String>>,
+    comparison: &mut UnionComparison,
+) -> Vec<Statement<String>> {
     let mut i = 0;
     while i < statements.len() {
         let statement = statements.remove(i);
-        if !is_included(&statement, &statements) {
+        if comparison.includes(&statements, &statement) != Some(true) {
             statements.insert(i, statement);
             i += 1;
         }
@@ -37,50 +41,23 @@ fn without_repetition(mut statements: Vec<Statement<String>>) -> Vec<Statement<S
     statements
 }
 
-fn is_included(statement: &Statement<String>, others: &[Statement<String>]) -> bool {
-    // The rest cannot include a part of it, and the comparison costs less without.
-    let others: Vec<_> = others.iter().filter_map(|other| meeting(statement, other)).collect();
-    let one = document(vec![statement.clone()]);
-    !others.is_empty()
-        && one.inclusion_within(&document(others), Bounds::REQUEST) == Inclusion::Included
-}
-
-/// The other statement without the actions and resources that have nothing in common with this one.
-fn meeting(statement: &Statement<String>, other: &Statement<String>) -> Option<Statement<String>> {
-    let mut meeting = other.clone();
-    let resources = other.resource.as_slice().iter().filter(|theirs| {
-        let mut ours = statement.resource.as_slice().iter();
-        ours.any(|ours| ResourcePattern::intersects(ours, theirs))
-    });
-    meeting.resource = Strings::of(resources.cloned().collect());
-    if let (Actions::Action(ours), Actions::Action(theirs)) = (&statement.actions, &other.actions) {
-        let actions = theirs.as_slice().iter().filter(|theirs| {
-            let theirs = theirs.to_ascii_lowercase();
-            let mut ours = ours.as_slice().iter();
-            ours.any(|ours| Pattern(&ours.to_ascii_lowercase()).intersects(Pattern(&theirs)))
-        });
-        meeting.actions = Actions::Action(Strings::of(actions.cloned().collect()));
-    }
-    let is_empty = meeting.resource.as_slice().is_empty()
-        || matches!(&meeting.actions, Actions::Action(actions) if actions.as_slice().is_empty());
-    (!is_empty).then_some(meeting)
-}
-
 /// The statement without the entries of its lists that its rest and the others include.
 fn reduced(
     statement: Statement<String>,
     others: &[Statement<String>],
+    comparison: &mut UnionComparison,
 ) -> Option<Statement<String>> {
     let mut statement = statement;
     for list in lists(&statement) {
         let mut at = 0;
         while let Some((entry, rest)) = list.without(&statement, at) {
-            let mut others = others.to_vec();
-            others.extend(rest.clone());
-            if is_included(&entry, &others) {
-                statement = rest?;
-            } else {
-                at += 1;
+            match comparison.includes(others.iter().chain(&rest), &entry) {
+                Some(true) => statement = rest?,
+                Some(false) => at += 1,
+                None => {
+                    comparison.set_incomplete();
+                    at += 1;
+                }
             }
         }
     }
@@ -167,6 +144,12 @@ fn joined(statements: Vec<Statement<String>>) -> Vec<Statement<String>> {
 }
 
 fn join(one: &Statement<String>, two: &Statement<String>) -> Option<Statement<String>> {
+    // Most pairs differ in more than one list, which is seen without a copy of them.
+    let differences =
+        [one.actions != two.actions, one.resource != two.resource, one.condition != two.condition];
+    if differences.into_iter().filter(|differs| *differs).count() > 1 {
+        return None;
+    }
     lists(one).into_iter().find_map(|list| {
         let entries = list.of(two);
         let is_same_otherwise = list.with(one, entries) == *two;

@@ -3,12 +3,14 @@
 //! A placeholder becomes `*`, because RAM knows nothing of its values. Whatever a grant renders is included; the union is
 //! minimised by the exact comparison of [`crate::exact`], and split into documents that RAM accepts.
 
+mod comparison;
 mod minimise;
 mod split;
 mod widen;
 
+use comparison::UnionComparison;
+
 use crate::document::tree::{Document, Effect, Statement, Version};
-use crate::exact::Inclusion;
 use crate::session::grant_template::GrantTemplate;
 
 /// The longest document of a custom policy, in bytes. Source: RAM `CreatePolicyVersion`.
@@ -16,7 +18,10 @@ pub const MAX_ROLE_POLICY_BYTES: usize = 6144;
 
 /// The permissions of the role of some grants.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct GrantUnion(Document<String>);
+pub struct GrantUnion {
+    document: Document<String>,
+    is_complete: bool,
+}
 
 impl GrantUnion {
     /// The union of what the grants can render. The result does not depend on their order.
@@ -29,23 +34,33 @@ impl GrantUnion {
                 all.filter(|statement| statement.effect == effect).cloned().collect();
             document(statements).canonicalize().statements
         };
-        let mut union = document(minimise::minimise(statements(Effect::Allow)));
+        let mut comparison = UnionComparison::new();
+        let mut union = document(minimise::minimise(statements(Effect::Allow), &mut comparison));
         // A denial of one grant would also bind the others. It stays if no grant loses anything by it.
         for denial in statements(Effect::Deny) {
-            let mut denied = union.clone();
-            denied.statements.push(denial);
-            let is_included =
-                |grant: &Document<String>| grant.inclusion_in(&denied) == Inclusion::Included;
-            if widest.iter().all(is_included) {
-                union = denied;
+            let keeps_all = |grant| {
+                let loses = comparison.loses(grant, &denial);
+                if loses.is_none() {
+                    comparison.set_incomplete();
+                }
+                loses == Some(false)
+            };
+            if widest.iter().all(keeps_all) {
+                union.statements.push(denial);
             }
         }
-        Self(union)
+        Self { document: union, is_complete: comparison.is_complete() }
+    }
+
+    /// Whether all comparisons ended within their bounds. If not, it allows all that the grants need, and may repeat what it
+    /// allows elsewhere or lack a denial that it could have.
+    pub fn is_complete(&self) -> bool {
+        self.is_complete
     }
 
     /// The union as RAM policies of at most [`MAX_ROLE_POLICY_BYTES`] each, minified. Together they allow what it allows.
     pub fn policies(&self) -> Vec<String> {
-        split::split(&self.0.statements, MAX_ROLE_POLICY_BYTES)
+        split::split(&self.document.statements, MAX_ROLE_POLICY_BYTES)
     }
 }
 

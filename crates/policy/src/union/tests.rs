@@ -7,6 +7,7 @@ use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::exact::Inclusion;
 use crate::session::grant_template::GrantTexts;
 use crate::template::policy_template::Breadth;
 use crate::template::value_rule::{Shape, ValueRule, ValueRules};
@@ -136,6 +137,54 @@ fn many_grants_are_divided_among_documents_that_ram_takes() {
     // Without placeholders and wildcards nothing can be left out but repetition.
     let needed = texts.iter().flat_map(|text| resources(&read(text))).collect();
     assert_eq!(resources(&together(&policies)), needed);
+}
+
+/// Grants whose resources have wildcards in many places, so that most comparisons are as expensive as they can be.
+fn entangled(grants: u64, resources: u64) -> Vec<GrantTemplate> {
+    let mut seed = 1_u64;
+    let mut next = |most: u64| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) % most
+    };
+    let mut resource = || {
+        let segments =
+            (0..9).map(|_| ["*", "*", "*", "a", "bb", "aaa"][usize::try_from(next(6)).unwrap()]);
+        format!("acs:oss:*:*:bucket/{}/*", segments.collect::<Vec<_>>().join("/"))
+    };
+    let mut texts = Vec::new();
+    for _ in 0..grants {
+        let resources: Vec<_> = (0..resources).map(|_| resource()).collect();
+        let actions = ["oss:GetObject", "oss:PutObject"];
+        texts.push(policy(&[
+            json!({ "Effect": "Allow", "Action": actions, "Resource": resources }),
+        ]));
+    }
+    texts.iter().map(|text| grant(text).unwrap()).collect()
+}
+
+#[test]
+fn grants_that_are_too_entangled_to_be_merged_get_a_union_at_a_bounded_cost() {
+    #[expect(clippy::disallowed_methods, reason = "the cost is bounded in time, too")]
+    let started = std::time::Instant::now();
+    let grants = entangled(20, 18);
+    let union = GrantUnion::of(&grants);
+    let took = started.elapsed();
+    println!("{took:?}, {} policies", union.policies().len());
+    assert!(!union.is_complete());
+    assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+    // Nothing is lost: each resource is there, or another that includes it.
+    let union = together(&union.policies());
+    let resources =
+        |document: &Document<String>| -> BTreeSet<String> { document.values().cloned().collect() };
+    for grant in &grants {
+        let needed = resources(&rendered(grant, "alice", "2015"));
+        let is_covered = |one: &String| {
+            let mut wide = union.values();
+            wide.any(|wide| crate::matching::resource::ResourcePattern::contains(wide, one))
+        };
+        assert!(needed.iter().all(is_covered));
+    }
+    assert!(GrantUnion::of(&entangled(2, 3)).is_complete());
 }
 
 fn statement() -> impl Strategy<Value = Value> {
