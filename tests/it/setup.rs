@@ -188,7 +188,7 @@ fn what_cannot_be_planned_is_refused_with_the_way_out() {
     let refused = cases.iter().map(|(tables, arguments)| planned(tables, arguments).unwrap_err());
     insta::assert_snapshot!(refused.collect::<Vec<_>>().join("\n"), @r#"
     appserver: --account is 11223344, and the configured role `acs:ram::1:role/r` is of another account: give --account 1, correct the role's `arn`, or set `cross_account = true` if the role does belong to another account
-    appserver: --egress 0.0.0.0/0 is every address and restricts nothing: leave it out, or name the addresses
+    appserver: --egress allows every address of 0.0.0.0/0 and restricts nothing: leave it out, or name the addresses
     appserver: --oidc-issuer, --oidc-audience and --oidc-subject go with `sts.identity.source = "oidc"`: leave them out
     appserver: --egress restricts an AccessKey, and with `sts.identity.source = "ecs-ram-role"` there is none: leave it out
     appserver: the name `a_b` cannot be used: a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`

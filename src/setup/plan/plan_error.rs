@@ -20,9 +20,11 @@ pub(crate) enum PlanError {
     )]
     SameName(RoleArn, RoleArn),
     #[error(
-        "--egress {0} is every address and restricts nothing: leave it out, or name the addresses"
+        "--egress allows every address of {0} and restricts nothing: leave it out, or name the addresses"
     )]
     EveryAddress(IpNet),
+    #[error("--egress {given} is IPv4 written as IPv6: write {as_ipv4}")]
+    MappedAddress { given: IpNet, as_ipv4: IpNet },
     #[error(
         "--egress restricts an AccessKey, and with `sts.identity.source = \"{0}\"` there is none: leave it out"
     )]
