@@ -19,6 +19,8 @@ pub(crate) struct Contents {
     pub(crate) users: Vec<String>,
     /// Keys by id, each with its user.
     pub(crate) keys: BTreeMap<String, String>,
+    /// The keys that are inactive.
+    pub(crate) inactive: Vec<String>,
     /// How many keys were ever made.
     pub(crate) keys_made: usize,
     /// Trust policies and longest sessions by name.
@@ -152,8 +154,9 @@ impl Contents {
             }
             "ListAccessKeys" => {
                 let keys = self.keys.iter().filter(|(_, owner)| **owner == user);
-                let entry =
-                    |id: &String| json!({"AccessKeyId": id, "Status": "Active", "CreateDate": NOW});
+                let status =
+                    |id: &String| if self.inactive.contains(id) { "Inactive" } else { "Active" };
+                let entry = |id: &String| json!({"AccessKeyId": id, "Status": status(id), "CreateDate": NOW});
                 let keys: Vec<_> = keys.map(|(id, _)| entry(id)).collect();
                 Ok(json!({"AccessKeys": {"AccessKey": keys}}))
             }

@@ -81,7 +81,7 @@ impl RamClient {
         }
     }
 
-    /// Makes an AccessKey. If the answer is lost, so is the secret: the caller finds the key in the list and deletes it.
+    /// Makes an AccessKey. If the answer is lost, so is the secret.
     pub(crate) async fn create_access_key(&self, user: &str) -> Result<NewAccessKey, RamError> {
         let own = vec![("UserName", user.into())];
         let subject = format!("user/{user}");

@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use super::drift::{is_same, is_same_trust};
 use super::key_files::{KeyFileError, KeyFiles};
+use super::key_situation::listed;
 use super::plan::{
     NetworkPolicy, OidcAudience, PlannedPolicy, PlannedProvider, PlannedRole, PlannedUser,
 };
@@ -60,8 +61,30 @@ pub(crate) enum ApplyError {
         "{0} was made by someone else meanwhile and is not what the plan says: run `appserver setup check`"
     )]
     Differs(String),
-    #[error("the answers to CreateAccessKey are lost again and again; run the command again")]
-    KeysLost,
+    #[error(
+        "the answer to CreateAccessKey is lost, and no AccessKey of user {user} is listed: run the command again in a minute"
+    )]
+    AnswerLost {
+        user: String,
+        #[source]
+        cause: Box<RamError>,
+    },
+    #[error(
+        "the answer to CreateAccessKey is lost, and with it the key's secret. User {user} had no AccessKey and now has \
+         {keys}. Nothing is deleted. Unless someone else made it, run `aliyun ram DeleteAccessKey --UserName {user} \
+         --UserAccessKeyId {example}` and then this command again"
+    )]
+    SecretLost {
+        user: String,
+        keys: String,
+        example: String,
+        #[source]
+        cause: Box<RamError>,
+    },
+    #[error(
+        "user {user} has {keys} by now, which someone else made meanwhile; none was made: run the command again"
+    )]
+    KeyAppeared { user: String, keys: String },
 }
 
 impl Applier<'_> {
@@ -73,9 +96,6 @@ impl Applier<'_> {
             Step::CreateRole(role) => self.create_role(role).await,
             Step::Attach { policy, holder } => {
                 Ok(self.ram.attach(policy.name.as_str(), *holder).await?)
-            }
-            Step::DeleteLostKey { user, key } => {
-                Ok(self.ram.delete_access_key(user.name.as_str(), key).await?)
             }
             Step::CreateAccessKey(user) => self.create_key(user).await,
             Step::SetNetworkPolicy { user, network } => self.set_network(user, network).await,
@@ -134,52 +154,49 @@ impl Applier<'_> {
         .await
     }
 
-    /// The files and the note are ready before the key is made, so that only the writing itself can still fail.
+    /// The files and the note are ready before the key is made, so that only the writing itself can still fail. A key is
+    /// deleted only if its id was in the answer: any other key may be someone else's.
     async fn create_key(&self, user: &PlannedUser) -> Result<(), ApplyError> {
         let files = self.files.ok_or(ApplyError::NoDirectory)?;
         let name = user.name.as_str();
         let before = self.ram.access_keys(name).await?;
-        let prepared = files.prepare(name, &before, self.clock.now())?;
-        for _ in 0..ATTEMPTS {
-            let key = match self.ram.create_access_key(name).await {
-                Ok(made) => made.0,
-                Err(error) if error.may_be_done() => {
-                    self.delete_new_keys(name, &before).await?;
-                    sleep(PAUSE).await;
-                    continue;
-                }
-                Err(error) => {
-                    files.finish()?;
-                    return Err(error.into());
-                }
-            };
-            let Err(cause) = prepared.keep(&key) else { return Ok(()) };
-            let id = key.id;
-            return match self.ram.delete_access_key(name, id.as_str()).await {
-                Ok(()) => Err(ApplyError::NotKept { id, cause }),
-                Err(deletion) => Err(ApplyError::NotDeleted {
-                    id,
-                    user: name.to_owned(),
-                    cause,
-                    deletion: Box::new(deletion),
-                }),
-            };
+        if !before.is_empty() {
+            return Err(ApplyError::KeyAppeared { user: name.to_owned(), keys: listed(&before) });
         }
-        Err(ApplyError::KeysLost)
+        let prepared = files.prepare(name, self.clock.now())?;
+        let key = match self.ram.create_access_key(name).await {
+            Ok(made) => made.0,
+            Err(error) if error.may_be_done() => return Err(self.answer_lost(name, error).await?),
+            Err(error) => {
+                files.finish()?;
+                return Err(error.into());
+            }
+        };
+        let Err(cause) = prepared.keep(&key) else { return Ok(()) };
+        let id = key.id;
+        match self.ram.delete_access_key(name, id.as_str()).await {
+            Ok(()) => Err(ApplyError::NotKept { id, cause }),
+            Err(deletion) => Err(ApplyError::NotDeleted {
+                id,
+                user: name.to_owned(),
+                cause,
+                deletion: Box::new(deletion),
+            }),
+        }
     }
 
-    /// Deletes the keys of which the answer was lost, and with it the secret.
-    async fn delete_new_keys(
-        &self,
-        user: &str,
-        before: &[crate::ram::KeyEntry],
-    ) -> Result<(), ApplyError> {
-        for key in self.ram.access_keys(user).await? {
-            if !before.iter().any(|known| known.id == key.id) {
-                self.ram.delete_access_key(user, key.id.as_str()).await?;
+    /// Names the keys of which one may be the one whose secret is lost.
+    async fn answer_lost(&self, user: &str, cause: RamError) -> Result<ApplyError, ApplyError> {
+        let (keys, user, cause) =
+            (self.ram.access_keys(user).await?, user.to_owned(), Box::new(cause));
+        Ok(match keys.as_slice() {
+            [] => ApplyError::AnswerLost { user, cause },
+            [first, others @ ..] => {
+                let example = if others.is_empty() { first.id.as_str() } else { "ID" };
+                let (keys, example) = (listed(&keys), example.to_owned());
+                ApplyError::SecretLost { user, keys, example, cause }
             }
-        }
-        Ok(())
+        })
     }
 
     async fn set_network(

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::difference::{Drift, DriftKind};
+use super::key_situation;
 use super::network_drift;
 use super::permission_set::{Incomparable, PermissionSet, WiderStatement};
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
@@ -61,9 +62,10 @@ fn of_user(
         return missing_policies(&subject, &planned.policies, &[], state, None, found);
     };
     of_identity_policies(plan, &subject, &planned.policies, &user.attached, state, found);
-    if !user.keys.iter().any(|key| key.is_active) {
-        let what = if user.keys.is_empty() { "no AccessKey" } else { "no active AccessKey" };
-        found.push(missing(&subject, format!("it has {what}")));
+    if user.keys.is_empty() {
+        found.push(missing(&subject, "it has no AccessKey".to_owned()));
+    } else if !user.keys.iter().any(|key| key.is_active) {
+        found.push(key_situation::inactive(planned, &user.keys));
     }
     if let Some(planned) = &planned.network {
         network_drift::of(&subject, planned, user, found);

@@ -1,26 +1,24 @@
 //! The two files that a new AccessKey is written to. Its secret goes nowhere else: not to the terminal, not into the log.
 //!
-//! Before the key is made, a third file records which keys the user has. A run that is interrupted between the key and its files
-//! leaves a key whose secret nobody has; the next run finds it by comparing the user's keys with that file, and deletes it. No file is ever overwritten.
+//! Before the key is made, a third file records that one is being made. A run that is interrupted between the key and its files
+//! leaves a key whose secret nobody has; the next run says so, and deletes nothing. No file is ever overwritten, and none is
+//! removed that a run did not write.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use crate::ram::KeyEntry;
 use appserver_domain::{AccessKey, AccessKeyId};
 
 const ID: &str = "access-key-id";
 const SECRET: &str = "access-key-secret";
 /// The note of a key that is being made.
 const NOTE: &str = ".access-key.pending";
-/// A key that was made longer than this after the note, or before it, is not ours: RAM's clock is not this machine's.
-const LATEST: TimeDelta = TimeDelta::minutes(5);
 
 /// A directory for the two files.
 #[derive(Clone, Debug)]
@@ -31,7 +29,7 @@ pub(crate) struct KeyFiles {
 /// What the directory holds.
 #[derive(Debug, Default)]
 pub(crate) struct FoundKey {
-    /// The id, if both files are there.
+    /// The id, if both files are there, or the run that was interrupted between them has written both.
     pub(crate) id: Option<AccessKeyId>,
     /// What an interrupted run noted before it made a key.
     note: Option<Note>,
@@ -41,12 +39,12 @@ pub(crate) struct FoundKey {
 #[serde(rename_all = "PascalCase")]
 struct Note {
     user: String,
-    /// The AccessKeys that the user had.
-    before: Vec<AccessKeyText>,
     at: DateTime<Utc>,
 }
 
-type AccessKeyText = String;
+/// Keeps other runs from the directory until it is dropped.
+#[derive(Debug)]
+pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "the open file is the lock")] File);
 
 /// Why the files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +60,11 @@ pub(crate) enum KeyFileError {
     CounterpartMissing(PathBuf),
     #[error("{0} is not an AccessKey's id: move it away, or name another directory with --key-dir")]
     NotAnId(PathBuf),
-    #[error("{path} cannot be {what}")]
+    #[error(
+        "another `setup apply` is using {0}: wait until it has ended, and run the command again"
+    )]
+    Locked(PathBuf),
+    #[error("{path} cannot be {what}: correct the cause, or name another directory with --key-dir")]
     Io {
         path: PathBuf,
         what: &'static str,
@@ -74,6 +76,36 @@ pub(crate) enum KeyFileError {
 impl KeyFiles {
     pub(crate) fn at(directory: PathBuf) -> Self {
         Self { directory }
+    }
+
+    /// Locks the directory, if it exists.
+    pub(crate) fn lock(&self) -> Result<Option<DirectoryLock>, KeyFileError> {
+        let directory = &self.directory;
+        let file = match File::open(directory) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(failed(directory, "read"))?,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(DirectoryLock(file))),
+            Err(TryLockError::WouldBlock) => Err(KeyFileError::Locked(directory.clone())),
+            Err(TryLockError::Error(cause)) => Err(failed(directory, "locked")(cause)),
+        }
+    }
+
+    /// Makes the directory, unless it exists.
+    pub(crate) fn make(&self) -> Result<(), KeyFileError> {
+        match DirBuilder::new().mode(0o700).create(&self.directory) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            made => made.map_err(failed(&self.directory, "made")),
+        }
+    }
+
+    /// Whether files can be made in the directory.
+    pub(crate) fn probe(&self) -> Result<(), KeyFileError> {
+        let name = temporary("probe");
+        self.remove(&name)?;
+        self.create(&name)?;
+        self.remove(&name)
     }
 
     /// What is there. Nothing is changed.
@@ -97,12 +129,9 @@ impl KeyFiles {
         };
         let (id_file, secret_file) = (self.path(ID), self.path(SECRET));
         let id = match (id_file.exists(), secret_file.exists()) {
-            (true, true) => {
-                let text = fs::read_to_string(&id_file).map_err(failed(&id_file, "read"))?;
-                Some(text.trim().parse().map_err(|_| KeyFileError::NotAnId(id_file))?)
-            }
+            (true, true) => Some(self.read_id(ID)?),
             (false, false) => None,
-            _ if note.is_some() => None,
+            (false, true) if self.is_half_published() => Some(self.read_id(&temporary(ID))?),
             (true, false) => return Err(KeyFileError::CounterpartMissing(id_file)),
             (false, true) => return Err(KeyFileError::CounterpartMissing(secret_file)),
         };
@@ -114,48 +143,56 @@ impl KeyFiles {
     pub(super) fn prepare(
         &self,
         user: &str,
-        before: &[KeyEntry],
         now: DateTime<Utc>,
     ) -> Result<PreparedFiles<'_>, KeyFileError> {
-        let directory = &self.directory;
-        match DirBuilder::new().mode(0o700).create(directory) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            made => made.map_err(failed(directory, "made"))?,
-        }
-        if self.found()?.note.is_some() {
-            // An interrupted run may have put one of the files in its place. Its key is gone or about to be.
-            [ID, SECRET].iter().try_for_each(|name| self.remove(name))?;
-        }
-        [temporary(ID), temporary(SECRET), NOTE.into()]
-            .iter()
-            .try_for_each(|name| self.remove(name))?;
+        self.make()?;
+        self.found()?;
+        self.remove_unfinished()?;
         let files = PreparedFiles {
             id: self.create(&temporary(ID))?,
             secret: self.create(&temporary(SECRET))?,
             at: self,
         };
-        let before = before.iter().map(|key| key.id.as_str().to_owned()).collect();
-        let note = Note { user: user.to_owned(), before, at: now };
+        let note = Note { user: user.to_owned(), at: now };
         let note = serde_json::to_vec(&note).expect("texts are always JSON");
         self.write(self.create(NOTE)?, NOTE, &note)?;
         self.sync()?;
         Ok(files)
     }
 
-    /// Removes what an interrupted run left after its key's files were complete, or before it made a key.
+    /// Completes or removes what an interrupted run left.
     pub(crate) fn tidy(&self) -> Result<(), KeyFileError> {
-        if self.found()?.id.is_none() {
-            [ID, SECRET].iter().try_for_each(|name| self.remove(name))?;
+        if self.is_half_published() && !self.path(ID).exists() {
+            self.publish(ID)?;
         }
         self.finish()
     }
 
     /// Removes the note and what is unfinished.
     pub(super) fn finish(&self) -> Result<(), KeyFileError> {
-        [temporary(ID), temporary(SECRET), NOTE.into()]
-            .iter()
-            .try_for_each(|name| self.remove(name))?;
+        self.remove_unfinished()?;
         self.sync()
+    }
+
+    fn remove_unfinished(&self) -> Result<(), KeyFileError> {
+        let unfinished = [temporary(ID), temporary(SECRET), NOTE.into()];
+        unfinished.iter().try_for_each(|name| self.remove(name))
+    }
+
+    /// Whether a run has put the secret in its place and was interrupted before it did so with the id: the file is still
+    /// linked from its temporary name. Both were written before.
+    fn is_half_published(&self) -> bool {
+        let file = |name: &str| {
+            let metadata = fs::symlink_metadata(self.path(name)).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        file(SECRET).is_some() && file(SECRET) == file(&temporary(SECRET))
+    }
+
+    fn read_id(&self, name: &str) -> Result<AccessKeyId, KeyFileError> {
+        let path = self.path(name);
+        let text = fs::read_to_string(&path).map_err(failed(&path, "read"))?;
+        text.trim().parse().map_err(|_| KeyFileError::NotAnId(path))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -221,18 +258,10 @@ impl PreparedFiles<'_> {
 }
 
 impl FoundKey {
-    /// The keys that an interrupted run made for the user and whose secrets nobody has.
-    pub(super) fn lost<'a>(&self, user: &str, keys: &'a [KeyEntry]) -> Vec<&'a KeyEntry> {
-        let Some(note) = self.note.as_ref().filter(|note| note.user == user && self.id.is_none())
-        else {
-            return Vec::new();
-        };
-        let is_lost = |key: &&KeyEntry| {
-            let created = key.created.parse::<DateTime<Utc>>();
-            let is_near = created.is_ok_and(|created| (created - note.at).abs() <= LATEST);
-            is_near && !note.before.iter().any(|id| id == key.id.as_str())
-        };
-        keys.iter().filter(is_lost).collect()
+    /// When an interrupted run was about to make a key for the user, whose files are not there.
+    pub(super) fn interrupted_at(&self, user: &str) -> Option<DateTime<Utc>> {
+        let note = self.note.as_ref().filter(|note| note.user == user && self.id.is_none());
+        note.map(|note| note.at)
     }
 
     /// Whether an interrupted run has left something to tidy.
@@ -264,10 +293,6 @@ mod tests {
         AccessKey { id: "LTAI1".parse().unwrap(), secret: "canary-new-secret".into() }
     }
 
-    fn entry(id: &str, created: &str) -> KeyEntry {
-        KeyEntry { id: id.parse().unwrap(), is_active: true, created: created.into() }
-    }
-
     fn names(directory: &Path) -> Vec<String> {
         let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name());
         let mut names: Vec<_> = entries.map(|name| name.into_string().unwrap()).collect();
@@ -280,7 +305,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("keys");
         let files = KeyFiles::at(directory.clone());
-        files.prepare("appserver", &[], now()).unwrap().keep(&key()).unwrap();
+        files.prepare("appserver", now()).unwrap().keep(&key()).unwrap();
         assert_eq!(names(&directory), [ID, SECRET]);
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(&directory), 0o700);
@@ -297,7 +322,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let directory = folder.path().join("keys");
         let files = KeyFiles::at(directory.clone());
-        let prepared = files.prepare("appserver", &[], now()).unwrap();
+        let prepared = files.prepare("appserver", now()).unwrap();
         fs::write(directory.join(ID), "mine").unwrap();
         let error = prepared.keep(&key()).unwrap_err();
         assert!(matches!(error, KeyFileError::Io { what: "made", .. }), "{error:?}");
@@ -320,44 +345,62 @@ mod tests {
         assert!(matches!(error, KeyFileError::NotADirectory(_)), "{error:?}");
     }
 
-    #[test]
-    fn only_a_key_that_an_interrupted_run_can_have_made_is_lost() {
-        let folder = tempfile::tempdir().unwrap();
-        let files = KeyFiles::at(folder.path().join("keys"));
-        let earlier = entry("LTAI0", NOW);
-        files.prepare("appserver", std::slice::from_ref(&earlier), now()).unwrap();
-        let found = files.found().unwrap();
-        let keys = [
-            earlier,
-            entry("LTAI1", "2016-01-13T14:03:00Z"),
-            entry("LTAI2", "2016-01-13T15:00:00Z"),
-            entry("LTAI3", "someday"),
-        ];
-        let lost: Vec<_> =
-            found.lost("appserver", &keys).iter().map(|key| key.id.as_str()).collect();
-        assert_eq!(lost, ["LTAI1"]);
-        assert!(found.lost("another", &keys).is_empty());
-    }
-
     /// The process can end after each step of writing.
     #[test]
-    fn what_an_interrupted_run_left_is_replaced() {
-        for left in [&[][..], &[SECRET], &[SECRET, ID]] {
+    fn what_an_interrupted_run_left_is_completed_or_replaced() {
+        for published in [&[][..], &[SECRET], &[SECRET, ID]] {
             let folder = tempfile::tempdir().unwrap();
             let directory = folder.path().join("keys");
             let files = KeyFiles::at(directory.clone());
-            files.prepare("appserver", &[], now()).unwrap();
-            for name in left {
-                fs::write(directory.join(name), "LTAI0").unwrap();
+            let PreparedFiles { id, secret, .. } = files.prepare("appserver", now()).unwrap();
+            if !published.is_empty() {
+                files.write(secret, SECRET, b"canary-old-secret").unwrap();
+                files.write(id, ID, b"LTAI0").unwrap();
+                published.iter().for_each(|name| files.publish(name).unwrap());
             }
             let found = files.found().unwrap();
-            assert_eq!(found.id.is_some(), left.len() == 2, "{left:?}");
+            assert!(found.is_interrupted());
+            assert_eq!(found.id.is_some(), !published.is_empty(), "{published:?}");
+            assert_eq!(found.interrupted_at("appserver").is_some(), published.is_empty());
+            assert_eq!(found.interrupted_at("another"), None);
             if found.id.is_none() {
-                files.prepare("appserver", &[], now()).unwrap().keep(&key()).unwrap();
+                files.prepare("appserver", now()).unwrap().keep(&key()).unwrap();
             } else {
-                files.finish().unwrap();
+                files.tidy().unwrap();
+                assert_eq!(files.found().unwrap().id.unwrap().as_str(), "LTAI0");
             }
-            assert_eq!(names(&directory), [ID, SECRET], "{left:?}");
+            assert_eq!(names(&directory), [ID, SECRET], "{published:?}");
         }
+    }
+
+    /// A note is older than the file: the operator put the secret there by hand.
+    #[test]
+    fn a_file_that_no_run_wrote_is_refused_and_kept_despite_a_note() {
+        for name in [ID, SECRET] {
+            let folder = tempfile::tempdir().unwrap();
+            let directory = folder.path().join("keys");
+            let files = KeyFiles::at(directory.clone());
+            files.prepare("appserver", now()).unwrap();
+            fs::write(directory.join(name), "mine").unwrap();
+            let half = files.found().unwrap_err();
+            assert!(matches!(half, KeyFileError::CounterpartMissing(_)), "{half:?}");
+            files.prepare("appserver", now()).unwrap_err();
+            files.tidy().unwrap();
+            assert_eq!(fs::read_to_string(directory.join(name)).unwrap(), "mine");
+        }
+    }
+
+    #[test]
+    fn a_directory_is_locked_by_one_run_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = KeyFiles::at(folder.path().join("keys"));
+        assert!(files.lock().unwrap().is_none());
+        files.make().unwrap();
+        files.probe().unwrap();
+        let lock = files.lock().unwrap().unwrap();
+        let error = files.lock().unwrap_err();
+        assert!(matches!(error, KeyFileError::Locked(_)), "{error:?}");
+        drop(lock);
+        assert!(files.lock().unwrap().is_some());
     }
 }

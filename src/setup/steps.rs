@@ -1,7 +1,6 @@
 //! What is to be made so that nothing of a plan is missing, in the order in which it can be made. Pure.
 //!
-//! No step replaces, widens or removes what exists. The one key that is deleted is one that an interrupted run made and
-//! whose secret nobody has.
+//! No step replaces, widens or removes what exists.
 
 use std::fmt;
 
@@ -11,7 +10,7 @@ use super::plan::{
     PlannedUser,
 };
 use super::state::{AccountState, AttachedDocument, UserState};
-use crate::ram::{AttachmentTarget, KeyEntry};
+use crate::ram::AttachmentTarget;
 
 /// One change of the account.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,10 +23,6 @@ pub(crate) enum Step<'a> {
         policy: &'a PlannedPolicy,
         holder: AttachmentTarget<'a>,
     },
-    DeleteLostKey {
-        user: &'a PlannedUser,
-        key: String,
-    },
     CreateAccessKey(&'a PlannedUser),
     /// For the key whose files are in the directory.
     SetNetworkPolicy {
@@ -37,10 +32,8 @@ pub(crate) enum Step<'a> {
 }
 
 /// What is to be done about the user's AccessKey.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct KeySteps<'a> {
-    /// Those that an interrupted run left.
-    pub(crate) lost: Vec<&'a KeyEntry>,
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct KeySteps {
     /// Whether one is made.
     pub(crate) creates: bool,
     /// Whether the key of the files gets the network policy.
@@ -52,7 +45,7 @@ pub(crate) fn steps<'a>(
     plan: &'a AccountPlan,
     state: &AccountState,
     needs: &Needs,
-    keys: &KeySteps<'_>,
+    keys: KeySteps,
 ) -> Vec<Step<'a>> {
     let mut attached: Vec<(&'a PlannedPolicy, AttachmentTarget<'a>)> = Vec::new();
     let mut made = Vec::new();
@@ -111,9 +104,8 @@ fn attachable<'a>(
     not_attached(planned, has).into_iter().filter(|policy| !is_foreign(policy, state))
 }
 
-fn of_keys<'a>(user: &'a PlannedUser, keys: &KeySteps<'_>) -> Vec<Step<'a>> {
-    let deleted = |key: &&KeyEntry| Step::DeleteLostKey { user, key: key.id.as_str().into() };
-    let mut steps: Vec<_> = keys.lost.iter().map(deleted).collect();
+fn of_keys<'a>(user: &'a PlannedUser, keys: KeySteps) -> Vec<Step<'a>> {
+    let mut steps = Vec::new();
     if keys.creates {
         steps.push(Step::CreateAccessKey(user));
     }
@@ -123,21 +115,16 @@ fn of_keys<'a>(user: &'a PlannedUser, keys: &KeySteps<'_>) -> Vec<Step<'a>> {
     steps
 }
 
-impl<'a> KeySteps<'a> {
-    /// `kept` is the id in the files; `lost` are the keys of an interrupted run.
-    pub(super) fn of(
-        user: &PlannedUser,
-        state: Option<&'a UserState>,
-        kept: Option<&str>,
-        lost: Vec<&'a KeyEntry>,
-    ) -> Self {
+impl KeySteps {
+    /// `kept` is the id in the files.
+    pub(super) fn of(user: &PlannedUser, state: Option<&UserState>, kept: Option<&str>) -> Self {
         let keys = state.map_or(&[][..], |state| &state.keys);
-        let creates = kept.is_none() && keys.len() == lost.len();
+        let creates = kept.is_none() && keys.is_empty();
         let has_policy = |id: &str| state.is_some_and(|state| state.networks.contains_key(id));
         let is_own = |id: &str| keys.iter().any(|key| key.id.as_str() == id);
         let sets_network = user.network.is_some()
             && (creates || kept.is_some_and(|id| is_own(id) && !has_policy(id)));
-        Self { lost, creates, sets_network }
+        Self { creates, sets_network }
     }
 }
 
@@ -156,14 +143,6 @@ impl Step<'_> {
             Self::Attach { policy, holder } => {
                 let attach = verb("attach", "attached");
                 write!(f, "{attach} policy {} to {holder}", policy.name)
-            }
-            Self::DeleteLostKey { user, key } => {
-                let delete = verb("delete", "deleted");
-                write!(
-                    f,
-                    "{delete} AccessKey {key} of user {}, which an interrupted run made and whose secret is lost",
-                    user.name
-                )
             }
             Self::CreateAccessKey(user) => {
                 write!(f, "{create} an AccessKey of user {}, in two files", user.name)

@@ -139,6 +139,31 @@ async fn an_empty_account_becomes_one_whose_apps_read_their_objects_and_no_other
     serving.ended();
 }
 
+/// Both would make a key, and the second would overwrite or delete the first's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_apply_with_the_same_key_directory_ends_and_changes_nothing() {
+    let cloud = Cloud::of("emulator.empty.toml").await;
+    let service = Service::new(cloud.sts, "11223344");
+    let keys = service.folder().join("keys");
+    std::fs::create_dir(&keys).unwrap();
+    std::fs::set_permissions(&keys, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let first = std::fs::File::open(&keys).unwrap();
+    first.try_lock().unwrap();
+    let more = ["--yes", "--key-dir", &keys.display().to_string()];
+    let (code, printed, error) = cloud.setup("apply", ADMIN, &service.config(), &more);
+    assert_eq!((code, printed.as_str()), (2, ""));
+    assert!(error.contains("another `setup apply` is using"), "{error}");
+    drop(first);
+
+    // What stands in the way of the files is found before the first change.
+    let missing = service.folder().join("missing/keys").display().to_string();
+    let more = ["--yes", "--key-dir", &missing];
+    let (code, printed, error) = cloud.setup("apply", ADMIN, &service.config(), &more);
+    assert_eq!(code, 64, "{error}");
+    assert!(!printed.contains("created"), "{printed}");
+    assert!(error.contains("name another directory with --key-dir"), "{error}");
+}
+
 /// The example of `docs/setup.md`.
 #[tokio::test(flavor = "multi_thread")]
 async fn check_names_the_wider_choices_of_the_demo_account() {

@@ -15,7 +15,7 @@ use crate::cli::runtime::block_on;
 use crate::setup::apply::{Applier, ApplyError};
 use crate::setup::difference::{Drift, DriftKind};
 use crate::setup::drift::drift;
-use crate::setup::key_files::{FoundKey, KeyFiles};
+use crate::setup::key_files::{DirectoryLock, FoundKey, KeyFileError, KeyFiles};
 use crate::setup::key_situation::KeySituation;
 use crate::setup::state::AccountState;
 use crate::setup::steps::{Step, steps};
@@ -41,13 +41,42 @@ pub(crate) struct ApplyArgs {
 pub(super) fn apply(args: &ApplyArgs) -> Result<(), Failure> {
     let account = args.access.open()?;
     let files = args.key_dir.clone().map(KeyFiles::at);
+    // Held to the end of the run.
+    let lock = files.as_ref().map(KeyFiles::lock).transpose().map_err(unusable)?.flatten();
     let found = match &files {
-        Some(files) => {
-            files.found().map_err(|error| Failure::new(EXIT_CONFIG, with_causes(&error)))?
-        }
+        Some(files) => files.found().map_err(unusable)?,
         None => FoundKey::default(),
     };
-    block_on(run(args, &account, files.as_ref(), &found))
+    block_on(run(args, &account, files.as_ref(), &found, lock))
+}
+
+/// Makes the directory of a new key and locks it, before the account is changed.
+fn prepare(
+    files: &KeyFiles,
+    lock: Option<DirectoryLock>,
+) -> Result<Option<DirectoryLock>, Failure> {
+    let prepared = || {
+        let lock = match lock {
+            None => {
+                files.make()?;
+                files.lock()?
+            }
+            held => held,
+        };
+        files.probe()?;
+        Ok(lock)
+    };
+    prepared().map_err(unusable)
+}
+
+/// The files cannot be used.
+#[expect(clippy::needless_pass_by_value, reason = "it is the argument of map_err")]
+fn unusable(error: KeyFileError) -> Failure {
+    let code = match error {
+        KeyFileError::Locked(_) => EXIT_NOT_EXAMINED,
+        _ => EXIT_CONFIG,
+    };
+    Failure::new(code, with_causes(&error))
 }
 
 async fn run(
@@ -55,12 +84,13 @@ async fn run(
     account: &Account,
     files: Option<&KeyFiles>,
     found: &FoundKey,
+    mut lock: Option<DirectoryLock>,
 ) -> Result<(), Failure> {
     account.check_administrator().await?;
     let Account { plan, needs, ram } = account;
     let state = AccountState::read(ram, plan).await.map_err(failed)?;
     let keys = KeySituation::of(plan, &state, found, files.is_some());
-    let steps = steps(plan, &state, needs, &keys.steps);
+    let steps = steps(plan, &state, needs, keys.steps);
     if steps.is_empty() {
         say("Nothing is missing that can be made.")?;
     } else {
@@ -68,12 +98,15 @@ async fn run(
             return Err(Failure::new(EXIT_CONFIG, ApplyError::NoDirectory));
         }
         confirm(args, account, &steps)?;
+        if let Some(files) = files.filter(|_| keys.steps.creates) {
+            lock = prepare(files, lock)?;
+        }
     }
     let applier = Applier { ram, files, clock: Clock::system() };
     for step in &steps {
         applier.carry_out(step).await.map_err(|error| {
             let message = format!("cannot {step}: {}", with_causes(&error));
-            Failure::new(EXIT_NOT_EXAMINED, message)
+            Failure::new(exit_code(&error), message)
         })?;
         say(step.done())?;
     }
@@ -81,12 +114,28 @@ async fn run(
         && found.is_interrupted()
         && !keys.steps.creates
     {
-        files.tidy().map_err(|error| Failure::new(EXIT_CONFIG, with_causes(&error)))?;
+        files.tidy().map_err(unusable)?;
     }
     let mut differences = remaining(account, !steps.is_empty()).await?;
     differences.extend(keys.differences);
+    drop(lock);
     print(account, &differences)?;
     outcome(&differences)
+}
+
+/// A lost answer leaves a difference that a person decides about.
+fn exit_code(error: &ApplyError) -> u8 {
+    match error {
+        ApplyError::AnswerLost { .. }
+        | ApplyError::SecretLost { .. }
+        | ApplyError::KeyAppeared { .. } => EXIT_DRIFT,
+        ApplyError::Ram(_)
+        | ApplyError::NoDirectory
+        | ApplyError::Files(_)
+        | ApplyError::NotKept { .. }
+        | ApplyError::NotDeleted { .. }
+        | ApplyError::Differs(_) => EXIT_NOT_EXAMINED,
+    }
 }
 
 /// What still differs, once what was made is visible.
