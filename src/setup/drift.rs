@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::difference::{Drift, DriftKind};
 use super::key_situation;
 use super::network_drift;
-use super::permission_set::{Incomparable, PermissionSet, WiderStatement};
+use super::permission_set::{DenyingStatement, Incomparable, PermissionSet, WiderStatement};
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
 use super::provider_drift;
 use super::state::{AccountState, AttachedDocument, RoleState};
@@ -82,9 +82,10 @@ fn of_identity_policies(
     found: &mut Vec<Drift>,
 ) {
     let compared = policies(planned).and_then(|needed| {
-        let has = attached(has)?;
-        let lacks = has.lacks_of(&needed)?;
-        Ok((has.excess_over(&needed)?, lacks))
+        let set = attached(has)?;
+        let lacks = set.without_denials().lacks_of(&needed)?;
+        let denial = denial(&set, planned, has, &needed)?;
+        Ok((set.excess_over(&needed)?, lacks, denial))
     });
     let needed_by = |role: &str| {
         let mut roles = plan.roles.iter().chain(&plan.foreign_roles);
@@ -93,7 +94,8 @@ fn of_identity_policies(
     };
     match compared {
         Err(problem) => found.push(Drift::undecided(subject, &problem)),
-        Ok((excess, lacks)) => {
+        Ok((excess, lacks, denial)) => {
+            found.extend(denial.map(|denial| denied(subject, denial)));
             if let Some(request) = lacks {
                 let grant = needed_by(&request.resource);
                 let lack = grant.map(|grant| Lack { grant, request: request.to_string() });
@@ -167,12 +169,19 @@ fn permissions(
     found: &mut Vec<Drift>,
 ) -> Result<(), Incomparable> {
     let has = attached(&role.attached)?;
+    let allowed = has.without_denials();
     let mut lacks = Vec::new();
+    let mut denial = None;
     for grant in &planned.grants {
-        if let Some(request) = has.lacks_of(&needs.of_grant(grant)?)? {
+        let needed = needs.of_grant(grant)?;
+        if let Some(request) = allowed.lacks_of(&needed)? {
             lacks.push(Lack { grant, request: request.to_string() });
         }
+        if denial.is_none() {
+            denial = self::denial(&has, &planned.policies, &role.attached, &needed)?;
+        }
     }
+    found.extend(denial.map(|denial| denied(subject, denial)));
     let not_attached = not_attached(&planned.policies, &role.attached);
     let mut lacks = lacks.into_iter();
     if not_attached.is_empty() {
@@ -228,6 +237,29 @@ fn trust(subject: &str, planned: &PlannedRole, role: &RoleState, found: &mut Vec
     }
 }
 
+/// The statement that denies what is needed and would do so once the planned policies are attached.
+fn denial(
+    has: &PermissionSet,
+    planned: &[PlannedPolicy],
+    attached: &[AttachedDocument],
+    needed: &PermissionSet,
+) -> Result<Option<DenyingStatement>, Incomparable> {
+    has.clone().with(policies(not_attached(planned, attached))?).denial_of(needed)
+}
+
+fn denied(subject: &str, denial: DenyingStatement) -> Drift {
+    let DenyingStatement { origin, statement, request } = denial;
+    let request = request.to_string();
+    let message = format!("{origin} denies what is needed, for example {request}: {statement}");
+    let fix = format!(
+        "narrow this statement of {origin}, or detach the policy if nothing else relies on it; no other policy can allow \
+         what it denies"
+    );
+    let mut drift = Drift::new(DriftKind::NarrowerThanNeeded, subject, message, fix);
+    (drift.statement, drift.request) = (Some(statement), Some(request));
+    drift
+}
+
 fn missing(subject: &str, message: String) -> Drift {
     Drift::new(DriftKind::Missing, subject, message, "`appserver setup apply` makes it".to_owned())
 }
@@ -275,28 +307,35 @@ fn missing_policies(
         let message = format!("policy {name} is not attached{why}");
         let mut drift = missing(subject, message);
         if is_foreign(policy, state) {
-            "a policy of this name exists and allows something else: change it to what `appserver setup plan` prints, or \
-             delete it, and run `appserver setup apply`"
-                .clone_into(&mut drift.fix);
+            let other = if subject.starts_with("user/") {
+                "choose another `--user`"
+            } else {
+                "give this one a role of another name"
+            };
+            drift.fix = format!(
+                "a policy of this name exists and allows something else: if another deployment uses it, {other}; if none \
+                 does, change it to what `appserver setup plan` prints, or delete it, and run `appserver setup apply`"
+            );
         }
         drift.request = lack.as_ref().map(|lack| lack.request.clone());
         found.push(drift);
     }
 }
 
-/// Whether the policies of an identity do not allow all that is planned.
+/// Whether the policies of an identity do not allow all that is planned. What they deny, no further policy allows.
 pub(super) fn lacks_planned(planned: &[PlannedPolicy], has: &[AttachedDocument]) -> bool {
-    let lacks = || attached(has)?.lacks_of(&policies(planned)?);
+    let lacks = || attached(has)?.without_denials().lacks_of(&policies(planned)?);
     matches!(lacks(), Ok(Some(_)))
 }
 
-/// Whether a role's policies do not allow all that its grants need.
+/// Whether a role's policies do not allow all that its grants need. What they deny, no further policy allows.
 pub(super) fn lacks_policies(
     planned: &PlannedRole,
     has: &[AttachedDocument],
     needs: &Needs,
 ) -> bool {
     let Ok(has) = attached(has) else { return false };
+    let has = has.without_denials();
     let lacks = |grant| has.lacks_of(&needs.of_grant(grant)?);
     planned.grants.iter().any(|grant| matches!(lacks(grant), Ok(Some(_))))
 }
@@ -347,8 +386,11 @@ fn wider(subject: &str, excess: WiderStatement, by: &str) -> Drift {
     drift
 }
 
-fn policies(planned: &[PlannedPolicy]) -> Result<PermissionSet, Incomparable> {
-    PermissionSet::of(planned.iter().map(|policy| (policy.name.as_str(), policy.document.as_str())))
+fn policies<'a>(
+    planned: impl IntoIterator<Item = &'a PlannedPolicy>,
+) -> Result<PermissionSet, Incomparable> {
+    let documents = planned.into_iter();
+    PermissionSet::of(documents.map(|policy| (policy.name.as_str(), policy.document.as_str())))
 }
 
 fn attached(has: &[AttachedDocument]) -> Result<PermissionSet, Incomparable> {

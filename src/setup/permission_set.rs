@@ -9,10 +9,10 @@ use appserver_policy::{ComparablePolicy, Inclusion, Witness};
 #[derive(Clone, Debug, Default)]
 pub(super) struct PermissionSet {
     allowing: Vec<Part>,
-    denying: Vec<Value>,
+    denying: Vec<Part>,
 }
 
-/// One statement that allows something.
+/// One statement.
 #[derive(Clone, Debug)]
 struct Part {
     /// The name of its policy; of a trust policy, the principal.
@@ -31,6 +31,17 @@ pub(super) struct WiderStatement {
     /// Minified JSON.
     pub(super) statement: String,
     /// A request that it allows.
+    pub(super) request: Witness,
+}
+
+/// A statement that denies what is needed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct DenyingStatement {
+    /// The name of its policy; of a trust policy, the principal.
+    pub(super) origin: String,
+    /// Minified JSON.
+    pub(super) statement: String,
+    /// A request that is needed and denied by it.
     pub(super) request: Witness,
 }
 
@@ -78,12 +89,10 @@ impl PermissionSet {
     }
 
     fn add(&mut self, origin: &str, statement: &Value, compared: Value) {
-        if compared["Effect"] == "Allow" {
-            let (origin, written) = (origin.to_owned(), statement.to_string());
-            self.allowing.push(Part { origin, written, compared });
-        } else {
-            self.denying.push(compared);
-        }
+        let is_allowing = compared["Effect"] == "Allow";
+        let (origin, written) = (origin.to_owned(), statement.to_string());
+        let part = Part { origin, written, compared };
+        if is_allowing { self.allowing.push(part) } else { self.denying.push(part) }
     }
 
     /// Every statement that allows a request which `needed` does not allow.
@@ -108,6 +117,36 @@ impl PermissionSet {
         beyond(&needed.whole()?, &self.whole()?)
     }
 
+    /// The same without what is denied.
+    pub(super) fn without_denials(&self) -> Self {
+        Self { allowing: self.allowing.clone(), denying: Vec::new() }
+    }
+
+    /// Both together.
+    pub(super) fn with(mut self, other: Self) -> Self {
+        self.allowing.extend(other.allowing);
+        self.denying.extend(other.denying);
+        self
+    }
+
+    /// The first statement that denies a request which `needed` allows, if nothing else is lacking.
+    pub(super) fn denial_of(
+        &self,
+        needed: &Self,
+    ) -> Result<Option<DenyingStatement>, Incomparable> {
+        if self.denying.is_empty() || self.without_denials().lacks_of(needed)?.is_some() {
+            return Ok(None);
+        }
+        for part in &self.denying {
+            let alone = Self { allowing: self.allowing.clone(), denying: vec![part.clone()] };
+            if let Some(request) = alone.lacks_of(needed)? {
+                let (origin, statement) = (part.origin.clone(), part.written.clone());
+                return Ok(Some(DenyingStatement { origin, statement, request }));
+            }
+        }
+        Ok(None)
+    }
+
     /// Whether a statement that allows something is about this principal.
     pub(super) fn names(&self, origin: &str) -> bool {
         self.allowing.iter().any(|part| part.origin.eq_ignore_ascii_case(origin))
@@ -123,7 +162,7 @@ impl PermissionSet {
         origin: &str,
         mut statements: Vec<&'a Value>,
     ) -> Result<ComparablePolicy, Incomparable> {
-        statements.extend(&self.denying);
+        statements.extend(self.denying.iter().map(|part| &part.compared));
         comparable(origin, &statements)
     }
 }
@@ -296,6 +335,20 @@ mod tests {
             request.resource.starts_with("acs:oss:") && request.resource.contains("b/x/secret"),
             "{request}"
         );
+    }
+
+    #[test]
+    fn the_statement_that_denies_what_is_needed_is_named_unless_it_is_not_allowed_at_all() {
+        let deny = |key: &str| {
+            allows("oss:GetObject", &format!("acs:oss:*:*:b/{key}")).replace("Allow", "Deny")
+        };
+        let (other, cause) = (deny("y/*"), deny("x/secret*"));
+        let needed = set(&[&allows("oss:GetObject", "acs:oss:*:*:b/x/*")]);
+        let denied = set(&[&allows("oss:GetObject", "acs:oss:*:*:b/x/*"), &other, &cause]);
+        let denial = denied.denial_of(&needed).unwrap().unwrap();
+        assert!(denial.statement.contains("b/x/secret*"), "{}", denial.statement);
+        assert_eq!(set(&[&other, &cause]).denial_of(&needed).unwrap(), None);
+        assert_eq!(denied.denial_of(&set(&[&other])).unwrap(), None);
     }
 
     #[test]

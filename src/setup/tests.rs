@@ -278,6 +278,40 @@ async fn apply_changes_nothing_in_an_account_that_only_allows_more() {
     assert!(!directory.exists());
 }
 
+/// Attaching the planned policy could not help.
+#[tokio::test]
+async fn a_denial_of_what_a_grant_needs_is_named_and_nothing_is_attached_for_it() {
+    let demo = demo(&["203.0.113.0/24"]);
+    let account = ScriptedAccount::start(Contents::default(), None).await;
+    let (_folder, directory) = key_directory();
+    apply(&account.client(), &demo, &directory).await.unwrap();
+    let mut contents = account.contents();
+    let deny = r#"{"Version":"1","Statement":[{"Effect":"Deny","Action":"oss:PutObject","Resource":"*"}]}"#;
+    let own = contents.policies["oss-readwrite-appserver"].clone();
+    contents.policies.insert("no-writes".into(), deny.into());
+    contents.policies.insert("own".into(), own);
+    contents.attached.retain(|(_, _, name)| name != "oss-readwrite-appserver");
+    for name in ["no-writes", "own"] {
+        contents.attached.push(("role/oss-readwrite".into(), "Custom".into(), name.into()));
+    }
+    let account = ScriptedAccount::start(contents.clone(), None).await;
+    let remaining = apply(&account.client(), &demo, &directory).await.unwrap();
+    assert_eq!(account.contents(), contents);
+    let [one] = remaining.as_slice() else { panic!("{}", lines(&remaining)) };
+    assert_eq!(
+        (one.kind, one.subject.as_str()),
+        (DriftKind::NarrowerThanNeeded, "role/oss-readwrite")
+    );
+    assert!(
+        one.message.starts_with("no-writes denies what is needed, for example oss:PutObject on"),
+        "{one:?}"
+    );
+    assert!(
+        one.message.ends_with(r#"{"Action":"oss:PutObject","Effect":"Deny","Resource":"*"}"#),
+        "{one:?}"
+    );
+}
+
 /// Attaching it would give the role what the plan does not.
 #[tokio::test]
 async fn a_policy_of_a_planned_name_that_allows_something_else_is_not_attached() {

@@ -13,8 +13,11 @@ use super::planned::{PlanOptions, PlannedIdentity, PlannedPolicy, PlannedRole, P
 use super::trust::{Principal, trust};
 use crate::config::{IdentitySource, OidcSource};
 
-/// The policy of the identity.
-const POLICY: &str = "appserver-assume-roles";
+/// The name of the identity's policy, which begins with that of its user or role: another deployment in the account has
+/// another user, and so a policy of its own. Names of policies have neither `.` nor `_`.
+fn policy_name(identity: &str) -> String {
+    format!("{}-assume-roles", identity.replace(['.', '_'], "-"))
+}
 
 /// The identity that the configuration chooses, which may assume these roles.
 pub(super) fn of(
@@ -32,7 +35,7 @@ pub(super) fn of(
             without_token()?;
             Ok(PlannedIdentity::User(PlannedUser {
                 name: options.user.clone(),
-                policies: policies(roles)?,
+                policies: policies(options.user.as_str(), roles)?,
                 network: NetworkPolicy::of(&options.egress)?,
             }))
         }
@@ -109,7 +112,7 @@ fn identity_role(
     Ok(PlannedRole {
         trust: trust(principal, &BTreeSet::new()),
         max_session: MaxSessionDuration::DEFAULT,
-        policies: policies(roles)?,
+        policies: policies(arn.name(), roles)?,
         grants: Vec::new(),
         arn,
     })
@@ -121,7 +124,7 @@ pub(super) fn is_same(one: &RoleArn, two: &RoleArn) -> bool {
 }
 
 /// The policies that allow `sts:AssumeRole` on exactly these roles.
-fn policies(roles: &[RoleArn]) -> Result<Vec<PlannedPolicy>, PlanError> {
+fn policies(identity: &str, roles: &[RoleArn]) -> Result<Vec<PlannedPolicy>, PlanError> {
     let mut parts: Vec<Vec<&str>> = vec![Vec::new()];
     for role in roles {
         let last = parts.last_mut().expect("there is a first part");
@@ -133,7 +136,7 @@ fn policies(roles: &[RoleArn]) -> Result<Vec<PlannedPolicy>, PlanError> {
     }
     let policy = |(i, roles): (usize, &Vec<&str>)| {
         Ok(PlannedPolicy {
-            name: numbered(POLICY, i)?,
+            name: numbered(&policy_name(identity), i)?,
             document: document(roles),
             description: "AppServer: assume the configured roles and no others".to_owned(),
         })
