@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::audit::{Audit, IdentityRecord};
 use crate::backoff::Backoff;
-use crate::sts::StsClient;
+use crate::sts::{StsClient, StsError};
 use crate::telemetry::Metrics;
 use crate::vend::{KeyRefused, Vendor, Vendors, VerifiedKey};
 use appserver_domain::clock::{Clock, Stamp};
@@ -18,7 +18,8 @@ use appserver_domain::{AccountId, SigningCredentials};
 
 /// The pause after STS could not be reached. Jitter keeps replicas that started together from calling together.
 const AFTER_UNREACHABLE: Backoff = Backoff::constant(Duration::from_secs(4), 0.5);
-/// The pauses after STS refused the key, which grow: a new key takes a while to be known everywhere.
+/// The pauses after STS refused the key, which grow: a new key takes a while to be known everywhere. Also after the proxy
+/// asked for another password: it may lock a user who sends a wrong one often.
 const AFTER_REFUSED: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30), 0.5);
 
 /// Credentials of the configuration, or of the source that it names, which may not be verified yet.
@@ -142,7 +143,7 @@ async fn verify(
     key: &SigningCredentials,
     accounts: &[AccountId],
 ) -> Result<VerifiedKey, KeyRefused> {
-    let mut refusals = 0_u32;
+    let mut refusals = 0;
     loop {
         let deadline = Instant::now() + Duration::from_secs(15);
         let wait = match vendor.sts().caller_identity(key, deadline).await {
@@ -155,14 +156,42 @@ async fn verify(
                     access_key.id = access_key_id,
                     "AccessKey not verified by STS; trying again: {error}"
                 );
-                if error.is_transient() {
-                    AFTER_UNREACHABLE.wait_after(1)
-                } else {
-                    refusals = refusals.saturating_add(1);
-                    AFTER_REFUSED.wait_after(refusals)
-                }
+                pause_after(&error, &mut refusals)
             }
         };
         tokio::time::sleep(wait).await;
+    }
+}
+
+/// The pause before the next call, and counts refusals.
+fn pause_after(error: &StsError, refusals: &mut u32) -> Duration {
+    if error.is_transient() && !error.is_proxy_authentication() {
+        return AFTER_UNREACHABLE.wait_after(1);
+    }
+    *refusals = refusals.saturating_add(1);
+    AFTER_REFUSED.wait_after(*refusals)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::ProxyError;
+
+    /// The whole pauses, each shortened by half at most.
+    fn pauses(error: &StsError) -> Vec<Duration> {
+        let mut refusals = 0;
+        (0..8).map(|_| pause_after(error, &mut refusals)).collect()
+    }
+
+    #[test]
+    fn a_proxy_that_asks_for_another_password_is_asked_with_growing_pauses() {
+        let proxy = "http://proxy.example.com:3128".to_owned().try_into().unwrap();
+        let refused = pauses(&StsError::Proxy(ProxyError::Authentication { proxy }));
+        for (pause, whole) in refused.iter().zip([2, 4, 8, 16, 30, 30, 30, 30]) {
+            let whole = Duration::from_secs(whole);
+            assert!((whole / 2..=whole).contains(pause), "{refused:?}");
+        }
+        let unreachable = pauses(&StsError::TimedOut);
+        assert!(unreachable.iter().all(|pause| pause.as_secs() <= 4), "{unreachable:?}");
     }
 }

@@ -168,6 +168,11 @@ impl StsError {
         }
     }
 
+    /// Whether the proxy asks for another user or password. Some proxies lock a user after a few wrong passwords.
+    pub(crate) fn is_proxy_authentication(&self) -> bool {
+        matches!(self, Self::Proxy(ProxyError::Authentication { .. }))
+    }
+
     /// Whether STS throttles the account.
     pub(crate) fn is_throttling(&self) -> bool {
         matches!(self, Self::Throttled { .. })

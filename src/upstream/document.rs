@@ -60,9 +60,9 @@ pub(super) fn parse(
 fn plain(code: &str) -> String {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b == b'.' || b == b'_';
     if (1..=64).contains(&code.len()) && code.bytes().all(is_plain) {
-        format!("`{code}`")
+        format!("the `Code` `{code}`")
     } else {
-        "that is no plain word".to_owned()
+        "a `Code` that is no plain word".to_owned()
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
             (
                 "Code",
                 json!("canary secret"),
-                "the source's answer has the `Code` that is no plain word, and not `Success`",
+                "the source's answer has a `Code` that is no plain word, and not `Success`",
             ),
             ("Code", json!(7), "the source's answer is malformed at `Code`"),
             ("AccessKeyId", json!(""), "the source's answer has no text at `AccessKeyId`"),

@@ -25,13 +25,13 @@ pub(crate) enum FetchError {
     Status(u16),
     #[error("the source's answer cannot be read")]
     Body(#[source] BodyError),
-    #[error("the source's answer is not JSON")]
+    #[error("the source's answer is not a JSON object")]
     NotJson,
     #[error("the source's answer has no text at `{0}`")]
     Lacks(&'static str),
     #[error("the source's answer is malformed at `{0}`")]
     Malformed(&'static str),
-    #[error("the source's answer has the `Code` {0}, and not `Success`")]
+    #[error("the source's answer has {0}, and not `Success`")]
     Failed(String),
     #[error("the source's credentials cannot be used")]
     Unusable(#[from] UnusableCredentials),
@@ -62,6 +62,11 @@ impl FetchError {
             Self::TokenFile(_) | Self::NoToken => "token_file",
             Self::Sts(error) => error.kind(),
         }
+    }
+
+    /// Whether a proxy asks for another user or password.
+    pub(super) fn is_proxy_authentication(&self) -> bool {
+        matches!(self, Self::Sts(error) if error.is_proxy_authentication())
     }
 }
 

@@ -244,7 +244,7 @@ the instance has no RAM role, or not the configured one: the metadata server ans
 the instance has no RAM role, or not the configured one: the metadata server answered HTTP status 404
 the source answered HTTP status 403, not 200
 the source's answer has the `Code` `Failed`, and not `Success`
-the source's answer is not JSON
+the source's answer is not a JSON object
 the source's answer is malformed at `/latest/meta-data/ram/security-credentials/`
 the source's answer is malformed at `/latest/meta-data/ram/security-credentials/`
 the source's answer cannot be read: the body is longer than 65536 bytes

@@ -19,6 +19,8 @@ const AFTER_FAILURE: Backoff = Backoff::new(Duration::from_secs(1), Duration::fr
 const UNCHANGED: Duration = Duration::from_mins(1);
 /// The part by which waits are shortened at random.
 const JITTER: f64 = 0.05;
+/// The longest pause after a failure while no credentials are left: callers are refused.
+const WITHOUT_CREDENTIALS: Duration = Duration::from_secs(5);
 /// No pause is shorter, however little is left.
 const SHORTEST: Duration = Duration::from_secs(1);
 /// How often a long wait looks at the clocks: the monotonic one stops while the machine is suspended.
@@ -91,15 +93,25 @@ impl Renewal {
         self.metrics.renewed(IdentityRenewal::Failed);
         let now = self.clock.moment();
         let left = self.present.as_ref().and_then(|present| present.left(now));
+        let left = left.filter(|left| !left.is_zero());
+        let consequence = match (left, &self.present) {
+            (Some(_), _) => "the last credentials are used to their end",
+            (None, Some(_)) => "the last credentials have expired",
+            (None, None) => "there have been no credentials yet",
+        };
         tracing::warn!(
             upstream.name = self.upstream.name_unless_default(),
             error.kind = error.kind(),
             error.cause = causes(error),
             access_key.left_secs = left.map(|left| left.as_secs()),
-            "renewing the upstream identity failed; the last credentials are used to their end: {error}"
+            "renewing the upstream identity failed; {consequence}: {error}"
         );
-        let longest = left.filter(|left| !left.is_zero()).map_or(UNCHANGED, |left| left / 2);
-        AFTER_FAILURE.at_most(longest).wait_after(self.failures).max(SHORTEST / 2)
+        // Not sooner even if no credentials are left: a proxy may lock a user who sends a wrong password often.
+        if error.is_proxy_authentication() {
+            return AFTER_FAILURE.wait_after(self.failures);
+        }
+        let longest = (left.unwrap_or_default() / 2).max(WITHOUT_CREDENTIALS);
+        AFTER_FAILURE.at_most(longest).wait_after(self.failures)
     }
 
     async fn wait(&self, pause: Duration) {
@@ -123,6 +135,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::outbound::ProxyError;
+    use crate::sts::StsError;
     use crate::telemetry::Metrics;
 
     /// A source in virtual time: the wall clock stands still, and tokio's moves.
@@ -144,6 +158,7 @@ mod tests {
         Until(u64, u64),
         Fails,
         Slow(Duration),
+        WrongProxyPassword,
     }
 
     const EPOCH: &str = "2016-01-13T14:00:00Z";
@@ -180,6 +195,11 @@ mod tests {
                     self.clock.moment(),
                 )?),
                 Answer::Fails => Err(FetchError::Status(500)),
+                Answer::WrongProxyPassword => {
+                    let proxy = "http://proxy.example.com:3128".to_owned().try_into().unwrap();
+                    let error = ProxyError::Authentication { proxy };
+                    Err(FetchError::Sts(StsError::Proxy(error)))
+                }
                 Answer::Slow(for_long) => {
                     sleep(for_long).await;
                     Err(FetchError::TimedOut)
@@ -282,18 +302,47 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_long_outage_the_source_is_asked_within_a_minute() {
+    async fn once_no_credentials_are_left_the_source_is_asked_each_five_seconds() {
         let world = World::new(|now| match now {
             0 => Answer::Until(1, HOUR),
-            1..20_000 => Answer::Fails,
-            _ => Answer::Until(2, 20_000 + HOUR),
+            1..5000 => Answer::Fails,
+            _ => Answer::Until(2, 5000 + HOUR),
         });
-        world.run(secs(21_000)).await;
+        world.run(secs(6000)).await;
         let new = world.new_ones();
-        assert!((20_000..=20_061).contains(&new[1].0), "{new:?}");
-        // Each failure costs one request, and no more than about one in 30 seconds.
-        let failed = world.count("failed");
-        assert!((290..=620).contains(&failed), "{failed}");
+        assert!((5000..=5005).contains(&new[1].0), "{new:?}");
+        let asked = world.asked.lock().unwrap().clone();
+        let pauses = |span: std::ops::Range<u64>| -> Vec<u64> {
+            let of_span = asked.windows(2).filter(|pair| span.contains(&pair[0]));
+            of_span.map(|pair| pair[1] - pair[0]).collect()
+        };
+        // From shortly before the end on; seconds are counted whole.
+        let without = pauses(HOUR - 10..5000);
+        assert!(without.iter().all(|pause| (2..=6).contains(pause)), "{without:?}");
+        // Before that no more than about one request in 30 seconds.
+        let with = pauses(2400..HOUR - 120);
+        assert!(with.len() <= 45, "{with:?}");
+    }
+
+    /// At the start there are none, either.
+    #[tokio::test(start_paused = true)]
+    async fn the_first_credentials_are_asked_for_each_five_seconds() {
+        let world = World::new(|now| match now {
+            ..600 => Answer::Fails,
+            now => Answer::Until(1, now + HOUR),
+        });
+        world.run(secs(700)).await;
+        let new = world.new_ones();
+        assert!((600..=605).contains(&new[0].0), "{new:?}");
+    }
+
+    /// Some proxies lock a user after a few wrong passwords.
+    #[tokio::test(start_paused = true)]
+    async fn a_proxy_that_asks_for_another_password_is_asked_once_a_minute_at_last() {
+        let world = World::new(|_| Answer::WrongProxyPassword);
+        world.run(secs(HOUR)).await;
+        let asked = world.asked.lock().unwrap().len();
+        assert!((60..=130).contains(&asked), "{asked}");
     }
 
     #[tokio::test(start_paused = true)]
