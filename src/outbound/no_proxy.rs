@@ -2,10 +2,8 @@
 
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use serde::Deserialize;
-
-use appserver_domain::Invalid;
 
 /// A host that is reached without the proxy. Names are compared as they are written in a URL and never resolved.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -17,6 +15,18 @@ pub(crate) enum NoProxyEntry {
     Below(String),
     /// `10.0.0.0/8` or `10.1.2.3`: hosts that are written as an address.
     Network(IpNet),
+}
+
+/// Why a text is no entry.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub(crate) enum InvalidNoProxy {
+    #[error(
+        "it is a list of hosts: `example.com` (with all names below it), `.example.com` (only the names below it), an \
+         address such as `10.1.2.3` or a network such as `10.0.0.0/8`; without scheme, port and `*`"
+    )]
+    Unreadable,
+    #[error("{0} is an address within a network; the network is {1}")]
+    HostBits(IpNet, IpNet),
 }
 
 impl NoProxyEntry {
@@ -31,25 +41,25 @@ impl NoProxyEntry {
             Self::Below(name) => below(name),
             Self::Network(network) => {
                 let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-                address.is_ok_and(|address| network.contains(&address))
+                address.is_ok_and(|address| {
+                    network.contains(&address) || network.contains(&address.to_canonical())
+                })
             }
         }
     }
 }
 
 impl TryFrom<String> for NoProxyEntry {
-    type Error = Invalid;
+    type Error = InvalidNoProxy;
 
-    fn try_from(raw: String) -> Result<Self, Invalid> {
-        const RULE: Invalid = Invalid(
-            "it is a list of hosts: `example.com` (with all names below it), `.example.com` (only the names below it), an \
-             address such as `10.1.2.3` or a network such as `10.0.0.0/8`; without scheme, port and `*`",
-        );
-        if let Ok(address) = raw.parse::<IpAddr>() {
-            return Ok(Self::Network(address.into()));
-        }
-        if let Ok(network) = raw.parse::<IpNet>() {
-            return Ok(Self::Network(network));
+    fn try_from(raw: String) -> Result<Self, InvalidNoProxy> {
+        let address = || raw.parse::<IpAddr>().map(IpNet::from).ok();
+        if let Some(network) = raw.parse::<IpNet>().ok().or_else(address) {
+            return if network.trunc() == network {
+                Ok(Self::Network(canonical(network)))
+            } else {
+                Err(InvalidNoProxy::HostBits(network, network.trunc()))
+            };
         }
         let (name, is_below) = match raw.strip_prefix('.') {
             Some(name) => (name, true),
@@ -61,7 +71,7 @@ impl TryFrom<String> for NoProxyEntry {
         let is_name =
             name.split('.').all(is_label) && name.bytes().any(|b| b.is_ascii_alphabetic());
         if !is_name {
-            return Err(RULE);
+            return Err(InvalidNoProxy::Unreadable);
         }
         // `Url` writes hosts in lower case.
         let name = name.to_ascii_lowercase();
@@ -69,11 +79,22 @@ impl TryFrom<String> for NoProxyEntry {
     }
 }
 
+/// An IPv4-mapped network as the IPv4 network that it is.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = || {
+        let (IpNet::V6(_), IpAddr::V4(address)) = (network, network.addr().to_canonical()) else {
+            return None;
+        };
+        Ipv4Net::new(address, network.prefix_len().checked_sub(96)?).ok().map(IpNet::V4)
+    };
+    mapped().unwrap_or(network)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn entry(raw: &str) -> Result<NoProxyEntry, Invalid> {
+    fn entry(raw: &str) -> Result<NoProxyEntry, InvalidNoProxy> {
         NoProxyEntry::try_from(raw.to_owned())
     }
 
@@ -90,8 +111,15 @@ mod tests {
                 &["login.example.com", "a.b.example.com"],
                 &["example.com", ".example.com"],
             ),
-            ("10.0.0.0/8", &["10.1.2.3"], &["11.0.0.1", "ten.example.com", "10.example.com"]),
+            (
+                "10.0.0.0/8",
+                &["10.1.2.3", "[::ffff:10.1.2.3]", "[::ffff:a01:203]"],
+                &["11.0.0.1", "ten.example.com", "10.example.com"],
+            ),
             ("10.1.2.3", &["10.1.2.3"], &["10.1.2.4"]),
+            ("::ffff:10.1.2.3", &["10.1.2.3", "[::ffff:10.1.2.3]"], &["10.1.2.4"]),
+            ("::ffff:10.1.2.0/120", &["10.1.2.3"], &["10.1.3.3"]),
+            ("::/0", &["[fd00::1]", "[::ffff:10.1.2.3]"], &["10.1.2.3"]),
             ("fd00::/8", &["[fd00::1]"], &["[fe80::1]", "fd00.example.com"]),
             ("collector", &["collector"], &["collector.monitoring"]),
         ] {
@@ -102,6 +130,18 @@ mod tests {
             for host in others {
                 assert!(!entry.contains(host), "{raw} {host}");
             }
+        }
+    }
+
+    #[test]
+    fn a_network_with_host_bits_is_refused_with_the_network_that_is_meant() {
+        for (bad, network) in [
+            ("10.255.255.1/24", "10.255.255.0/24"),
+            ("fd00::1/8", "fd00::/8"),
+            ("::ffff:10.1.2.3/120", "::ffff:10.1.2.0/120"),
+        ] {
+            let message = entry(bad).unwrap_err().to_string();
+            assert!(message.ends_with(&format!("; the network is {network}")), "{message}");
         }
     }
 

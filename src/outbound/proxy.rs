@@ -32,8 +32,11 @@ impl Proxy {
     /// Whether a request to this URL goes through the proxy. Plain HTTP does not: the proxy could read it.
     pub(super) fn serves(&self, url: &Url) -> bool {
         let host = url.host_str().unwrap_or_default();
+        // `sts.example.com.` is the same host, and `*.localhost` is this machine (RFC 6761).
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let is_this_machine = is_loopback(host) || host.ends_with(".localhost");
         url.scheme() == "https"
-            && !is_loopback(host)
+            && !is_this_machine
             && !self.no_proxy.iter().any(|entry| entry.contains(host))
     }
 
@@ -161,7 +164,13 @@ mod tests {
             ("https://localhost:8443/", false),
             ("https://127.0.0.1:8443/", false),
             ("https://[::1]/", false),
+            ("https://[::ffff:127.0.0.1]/", false),
+            ("https://LOCALHOST.:8443/", false),
+            ("https://api.localhost/", false),
+            ("https://localhost.example.com/", true),
             ("https://login.internal/jwks", false),
+            ("https://login.internal./jwks", false),
+            ("https://[::ffff:10.1.2.3]/", false),
             ("https://10.1.2.3/", false),
         ] {
             assert_eq!(proxy.serves(&url.parse().unwrap()), serves, "{url}");

@@ -1,7 +1,6 @@
 //! The store's settings. `config/default.toml` explains each value to operators.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use secrecy::SecretString;
 
 use super::name::KeyPrefix;
 use crate::seal::SealKey;
-use appserver_domain::Invalid;
+use appserver_domain::{Invalid, is_loopback};
 
 /// Where replicas keep shared state.
 #[derive(Debug)]
@@ -57,9 +56,7 @@ impl RedisAddress {
     /// Whether the address is on this machine.
     pub(crate) fn is_loopback(&self) -> bool {
         match self.0.addr() {
-            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => {
-                host == "localhost" || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
-            }
+            ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => is_loopback(host),
             // A Unix socket. `try_from` accepts none.
             _ => true,
         }

@@ -1,10 +1,8 @@
 //! The address of the collector that spans are exported to.
 
-use std::net::IpAddr;
-
 use reqwest::Url;
 
-use appserver_domain::Invalid;
+use appserver_domain::{Invalid, is_loopback};
 
 /// The base address of an OTLP collector, as in OpenTelemetry's settings: `/v1/traces` is appended.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -23,9 +21,7 @@ impl Collector {
     /// Whether spans leave this machine without TLS.
     pub(crate) fn sends_plaintext_over_network(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
-        let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        let stays = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
-        !self.is_encrypted() && !stays
+        !self.is_encrypted() && !is_loopback(host)
     }
 }
 
