@@ -17,29 +17,42 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a whole file of a configuration. A pipe or a device, which may never end, is an error at once.
 pub(super) fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    let metadata = std::fs::metadata(path)?;
-    if !metadata.is_file() {
-        return Err(refused(format!("it must be a regular file, and is {}", kind(&metadata))));
-    }
-    bounded(path)
+    regular(path, MAX_BYTES)
 }
 
-/// The same for text.
+/// Reads a whole text file of a configuration, likewise.
 pub(super) fn read_text(path: &Path) -> io::Result<String> {
     text(read_bytes(path)?)
+}
+
+/// The same with a limit of its own.
+pub(super) fn read_text_up_to(limit: u64, path: &Path) -> io::Result<String> {
+    text(regular(path, limit)?)
 }
 
 /// Reads a file that is named on the command line. It may be a pipe, as the shell's `<(…)` is, with the same maximum
 /// length.
 pub(crate) fn read_argument(path: &Path) -> io::Result<String> {
-    text(bounded(path)?)
+    text(bounded(path, MAX_BYTES)?)
 }
 
-fn bounded(path: &Path) -> io::Result<Vec<u8>> {
+fn regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() {
+        return Err(refused(format!("it must be a regular file, and is {}", kind(&metadata))));
+    }
+    bounded(path, limit)
+}
+
+fn bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(refused(format!("it is longer than {} MiB", MAX_BYTES >> 20)));
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        let limit = match limit >> 20 {
+            0 => format!("{} KiB", limit >> 10),
+            mebibytes => format!("{mebibytes} MiB"),
+        };
+        return Err(refused(format!("it is longer than {limit}")));
     }
     Ok(bytes)
 }

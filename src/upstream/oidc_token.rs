@@ -43,6 +43,11 @@ impl OidcTokenFile {
     }
 }
 
+/// Checks that the file has a token, as each renewal will.
+pub(crate) fn check_oidc_token(path: &Path) -> Result<(), FetchError> {
+    token(&text_of(path).map_err(FetchError::TokenFile)?).map(drop)
+}
+
 fn text_of(path: &Path) -> io::Result<Vec<u8>> {
     // A pipe or a device may never end.
     if !std::fs::metadata(path)?.is_file() {

@@ -9,8 +9,8 @@ use serde::Deserialize;
 use super::identity::is_set;
 use crate::config::environment::{Environment, Mode};
 use crate::config::field::{Clearable, Field};
-use crate::config::file_reads::read_text;
 use crate::config::problems::Problems;
+use crate::config::secret_file::read_line;
 use crate::config::secret_reads::SecretReads;
 use appserver_domain::{AccessKey, Invalid, SigningCredentials};
 
@@ -228,9 +228,7 @@ fn unset(variable: &str) -> Problems {
 }
 
 fn read(key: &str, path: &Path) -> Result<String, Problems> {
-    read_text(path).map_err(|error| {
-        Problems::one(format!("{PATH}.{key}"), format!("{}: {error}", path.display()))
-    })
+    read_line(&format!("{PATH}.{key}"), path)
 }
 
 #[cfg(test)]
@@ -250,6 +248,29 @@ mod tests {
             let read = (key.id().as_str(), key.secret().expose_secret());
             assert_eq!(read, ("testid", "testsecret"));
         }
+    }
+
+    /// Such as one that holds the id and the secret, or an old secret and a new one.
+    #[test]
+    fn a_secret_file_with_two_lines_or_200_kilobytes_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("good"), "testid\n").unwrap();
+        std::fs::write(at("two"), "canary\ncanary\n").unwrap();
+        std::fs::write(at("long"), "c".repeat(200_000)).unwrap();
+        let read = |id, secret, token| {
+            let files =
+                KeyFiles { id: at(id), secret: at(secret), security_token: Some(at(token)) };
+            let problems = AccessKeySource::Files(files).read().unwrap_err();
+            problems.to_string().replace(folder.path().to_str().unwrap(), "<folder>")
+        };
+        insta::assert_snapshot!(read("two", "two", "two"), @r"
+sts.identity.access_key.id_file: <folder>/two: the file must hold one line and nothing else
+sts.identity.access_key.secret_file: <folder>/two: the file must hold one line and nothing else
+sts.identity.access_key.security_token_file: <folder>/two: the file must hold one line and nothing else
+");
+        let long = read("good", "long", "good");
+        insta::assert_snapshot!(long, @"sts.identity.access_key.secret_file: <folder>/long: it is longer than 64 KiB");
     }
 
     #[test]

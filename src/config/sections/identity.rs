@@ -10,8 +10,10 @@ use crate::config::environment::{Environment, Mode};
 use crate::config::field::{Clearable, Field};
 use crate::config::problems::Problems;
 use crate::config::secret_reads::SecretReads;
+use crate::telemetry::with_causes;
 use crate::upstream::{
     CredentialsUri, EcsRamRole, MetadataEndpoint, OidcRole, RenewedIdentity, UpstreamIdentity,
+    check_oidc_token,
 };
 use appserver_domain::{Invalid, OidcProviderArn, RamRoleName, RoleArn};
 
@@ -187,7 +189,8 @@ impl IdentitySource {
         }
     }
 
-    /// Reads what the source needs from this machine: an AccessKey, or the names in RRSA's variables.
+    /// Reads what the source needs from this machine: an AccessKey, or the names in RRSA's variables. An OIDC token is
+    /// only checked: each renewal reads it.
     pub(crate) fn read(&self) -> Result<UpstreamIdentity, Problems> {
         let renewed = match self {
             Self::AccessKey(source) => return source.read().map(UpstreamIdentity::AccessKey),
@@ -280,6 +283,12 @@ impl OidcSource {
             missing("token_file", TOKEN_FILE_VARIABLE);
         }
         let Self { role, provider, token_file } = self.clone();
+        if let Some(file) = &token_file
+            && let Err(error) = check_oidc_token(file)
+        {
+            let problem = format!("{}: {}", file.display(), with_causes(&error));
+            problems.add(format!("{PATH}.oidc.token_file"), problem);
+        }
         let whole = role.zip(provider).zip(token_file);
         problems.into_result(whole.map(|((role, provider), token_file)| OidcRole {
             role,

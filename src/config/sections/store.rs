@@ -9,7 +9,7 @@ use crate::config::bounds::{Bounded, Millis, Replicas};
 use crate::config::environment::Mode;
 use crate::config::field::{Clearable, Field};
 use crate::config::problems::{Problem, Problems};
-use crate::config::secret_file::read_secret;
+use crate::config::secret_file::{read_secret, read_secret_line};
 use crate::config::secret_reads::SecretReads;
 use crate::seal::SealKey;
 use crate::store::{KeyPrefix, RedisAddress, RedisSettings, StoreSettings};
@@ -193,7 +193,7 @@ impl StoreSource {
 
 impl RedisSecrets {
     fn read(&self) -> Result<(Option<SecretString>, Vec<SealKey>), Problems> {
-        let password = |path: &Path| read_secret(PASSWORD_FILE, path);
+        let password = |path: &Path| read_secret_line(PASSWORD_FILE, path);
         let password = self.password_file.as_deref().map(password);
         let mut problems = Problems::default();
         let password = problems.gather(password.transpose()).flatten();

@@ -213,7 +213,7 @@ fn problems_that_only_follow_from_another_are_not_reported() {
             "server.tls.certificate_file",
         ),
         (
-            "[sts.identity.access_key]\nsource = \"files\"\nid_file = 1\nsecret_file = \"app.toml\"",
+            "[sts.identity.access_key]\nsource = \"files\"\nid_file = 1\nsecret_file = \"secret\"",
             "sts.identity.access_key.id_file",
         ),
         ("[sts]\nregion = 1\nvpc = true", "sts.region"),
@@ -226,7 +226,11 @@ fn problems_that_only_follow_from_another_are_not_reported() {
     ] {
         let policy = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
             "Resource":"acs:oss:*:*:sample-bucket/a/*"}]}"#;
-        let files = [("policies/album.json", POLICY), ("policies/plain.json", policy)];
+        let files = [
+            ("policies/album.json", POLICY),
+            ("policies/plain.json", policy),
+            ("secret", "secret"),
+        ];
         assert_eq!(paths(&format!("{SOUND}\n{wrong}\n"), &files), [path], "{wrong}");
     }
 }

@@ -1,5 +1,7 @@
 //! `[sts.identity]`: exactly one source, and no setting of another.
 
+use std::process::Command;
+
 use super::*;
 use crate::upstream::{RenewedIdentity, UpstreamIdentity};
 
@@ -99,12 +101,16 @@ fn an_access_key_may_have_a_security_token() {
 #[test]
 fn the_variables_of_rrsa_are_the_defaults_of_oidc() {
     let text = "[sts.identity]\nsource = \"oidc\"";
-    let (shown, identity) = renewed(text, &RRSA);
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "a.b.c\n").unwrap();
+    let mut variables = RRSA;
+    variables[2].1 = token.path().to_str().unwrap();
+    let (shown, identity) = renewed(text, &variables);
     assert_eq!(shown, "oidc (acs:ram::11223344:role/appserver)");
     let RenewedIdentity::Oidc(oidc) = identity else { panic!("{identity:?}") };
-    assert_eq!(oidc.token_file, Path::new("/var/run/token"));
-    let (shown, _) =
-        renewed(&format!("{text}\noidc.role_arn = \"acs:ram::11223344:role/other\""), &RRSA);
+    assert_eq!(oidc.token_file, token.path());
+    let other = format!("{text}\noidc.role_arn = \"acs:ram::11223344:role/other\"");
+    let (shown, _) = renewed(&other, &variables);
     assert_eq!(shown, "oidc (acs:ram::11223344:role/other)");
 
     // A pipeline that checks the configuration does not have them.
@@ -116,6 +122,27 @@ sts.identity.oidc.token_file: the source `oidc` needs it: set it, or the variabl
     let mut wrong = RRSA;
     wrong[0].1 = "canary";
     insta::assert_snapshot!(read(text, &wrong).unwrap_err(), @"sts.identity.oidc.role_arn: the variable ALIBABA_CLOUD_ROLE_ARN: a role's ARN reads `acs:ram::<account id>:role/<role name>`, the name 1 to 64 characters of A-Z, a-z, 0-9, `.` and `-`");
+}
+
+/// Otherwise a rollout would begin with a replica that never gets ready.
+#[test]
+fn a_token_file_that_is_missing_or_holds_no_token_is_refused() {
+    let text = "[sts.identity]\nsource = \"oidc\"";
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(at("other"), "canary").unwrap();
+    assert!(Command::new("mkfifo").arg(at("pipe")).status().unwrap().success());
+    let refused = ["none", "other", "pipe"].map(|name| {
+        let (mut variables, path) = (RRSA, at(name));
+        variables[2].1 = &path;
+        let problems = read(text, &variables).unwrap_err();
+        problems.replace(folder.path().to_str().unwrap(), "<folder>")
+    });
+    insta::assert_snapshot!(refused.join("\n"), @r"
+sts.identity.oidc.token_file: <folder>/none: the file of the OIDC token cannot be read (`sts.identity.oidc.token_file`): No such file or directory (os error 2)
+sts.identity.oidc.token_file: <folder>/other: the file of the OIDC token has no JSON Web Token (`sts.identity.oidc.token_file`)
+sts.identity.oidc.token_file: <folder>/pipe: the file of the OIDC token cannot be read (`sts.identity.oidc.token_file`): it must be a regular file
+");
 }
 
 #[test]
