@@ -1,12 +1,14 @@
 //! Obtains credentials from a source that hands out temporary ones, as the server does before it can sign.
 
+use std::borrow::Cow;
+
 use tokio::time::{Instant, timeout_at};
 
 use super::{Finding, sts_errors};
 use crate::config::IdentitySource;
-use crate::sts::StsClient;
+use crate::sts::{Reason, StsClient, StsError};
 use crate::telemetry::with_causes;
-use crate::upstream::{FetchError, Fetcher, RenewedIdentity};
+use crate::upstream::{FetchError, Fetcher, OidcRole, RenewedIdentity};
 use appserver_domain::SigningCredentials;
 use appserver_domain::clock::{Clock, Stamp};
 
@@ -25,6 +27,7 @@ pub(super) async fn obtain(
         report(Finding::skipped(CHECK, "no endpoint answered"));
         return None;
     };
+    let asked = identity.clone();
     let fetcher = match Fetcher::new(identity, clock.clone()) {
         Ok(fetcher) => fetcher,
         Err(problem) => {
@@ -47,7 +50,7 @@ pub(super) async fn obtain(
                 other => with_causes(other),
             };
             let message = format!("none from {source}: {told}");
-            (Finding::failed(CHECK, message).fix(fix(&error)), None)
+            (Finding::failed(CHECK, message).fix(fix(&error, &asked)), None)
         }
         Err(_) => (Finding::out_of_time(CHECK), None),
     };
@@ -55,12 +58,20 @@ pub(super) async fn obtain(
     credentials
 }
 
-fn fix(error: &FetchError) -> &'static str {
-    match error {
-        FetchError::Unreachable(_) | FetchError::TimedOut => {
-            "check that this machine reaches the source: instance metadata answers on ECS only, and from a container only \
-             where its network lets requests pass to 100.100.100.200"
-        }
+/// What to do about the error of this source.
+fn fix(error: &FetchError, asked: &RenewedIdentity) -> Cow<'static, str> {
+    let fix = match error {
+        FetchError::Unreachable(_) | FetchError::TimedOut => match asked {
+            RenewedIdentity::EcsRamRole(_) => {
+                "check that this machine reaches the metadata server: it answers on ECS only, and from a container only where \
+                 its network lets requests pass to 100.100.100.200"
+            }
+            RenewedIdentity::CredentialsUri(_) => {
+                "check that the server of `sts.identity.credentials_uri.uri` runs, and that this machine reaches it; on a \
+                 loopback address it must run on this machine, and in the same container or pod"
+            }
+            RenewedIdentity::Oidc(_) => "check the network path to STS",
+        },
         FetchError::NoMetadataToken(_) => {
             "enable version 2 of the metadata (HttpTokens) for the instance; or, where that is not possible, set \
              `sts.identity.ecs_ram_role.imds_v1 = true`"
@@ -80,6 +91,83 @@ fn fix(error: &FetchError) -> &'static str {
         FetchError::TokenFile(_) | FetchError::NoToken => {
             "mount the service account's token there; on ACK, enable RRSA for the cluster and the namespace"
         }
-        FetchError::Sts(error) => sts_errors::fix(error),
+        FetchError::Sts(error) => match asked {
+            RenewedIdentity::Oidc(role) => return fix_of_oidc(error, role),
+            RenewedIdentity::EcsRamRole(_) | RenewedIdentity::CredentialsUri(_) => {
+                sts_errors::fix(error)
+            }
+        },
+    };
+    fix.into()
+}
+
+/// The call is not signed: a refusal is about the role, the provider or the token.
+fn fix_of_oidc(error: &StsError, OidcRole { role, provider, .. }: &OidcRole) -> Cow<'static, str> {
+    let reason = match error {
+        StsError::Refused { refusal, .. } => Some(refusal.reason()),
+        StsError::Throttled { .. }
+        | StsError::Unavailable { .. }
+        | StsError::NonceUsed { .. }
+        | StsError::ClockSkewed { .. }
+        | StsError::Unreachable(_)
+        | StsError::Proxy(_)
+        | StsError::TimedOut
+        | StsError::NoCredentials
+        | StsError::InvalidResponse { .. } => None,
+    };
+    match reason {
+        Some(Reason::NoPermission) => format!(
+            "in RAM, let the trust policy of {role} name the provider {provider} as its Principal (`Federated`), with \
+             conditions on `oidc:iss`, `oidc:aud` and `oidc:sub` that this token meets: its `sub` is the service account, \
+             `system:serviceaccount:<namespace>:<name>`; `appserver setup plan` prints the policy"
+        )
+        .into(),
+        Some(Reason::NoSuchRole) => format!(
+            "create the role {role} in RAM, or correct `sts.identity.oidc.role_arn` (or the variable ALIBABA_CLOUD_ROLE_ARN)"
+        )
+        .into(),
+        Some(Reason::OidcAudience | Reason::OidcToken) => format!(
+            "compare the provider {provider} in RAM (issuer, client ids, certificate fingerprints) with the `iss` and `aud` \
+             of the token"
+        )
+        .into(),
+        _ => sts_errors::fix(error).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sts::Refusal;
+    use crate::upstream::CredentialsUri;
+
+    #[test]
+    fn a_refusal_for_an_oidc_token_is_explained_by_provider_role_and_subject() {
+        let (role, provider) =
+            ("acs:ram::11223344:role/appserver", "acs:ram::11223344:oidc-provider/ack");
+        let asked = RenewedIdentity::Oidc(OidcRole {
+            role: role.to_owned().try_into().unwrap(),
+            provider: provider.parse().unwrap(),
+            token_file: "token".into(),
+        });
+        for (reason, code, named) in [
+            (Reason::NoPermission, "NoPermission", &[role, provider, "`oidc:sub`"][..]),
+            (Reason::NoSuchRole, "EntityNotExist.Role", &[role]),
+            (Reason::OidcAudience, "AuthenticationFail.OIDCToken.Audience", &[provider, "`aud`"]),
+        ] {
+            let refusal = Refusal::new(reason, code.parse().unwrap());
+            let error = FetchError::Sts(StsError::Refused { refusal, request_id: None });
+            let fix = fix(&error, &asked);
+            assert!(named.iter().all(|name| fix.contains(name)), "{fix}");
+            assert!(!fix.contains("RAM user") && !fix.contains("AccessKey"), "{fix}");
+        }
+    }
+
+    #[test]
+    fn a_credentials_uri_that_does_not_answer_is_no_matter_of_ecs() {
+        let uri = CredentialsUri::try_from("http://127.0.0.1:7070/x".to_owned()).unwrap();
+        let fix = fix(&FetchError::TimedOut, &RenewedIdentity::CredentialsUri(uri));
+        assert!(fix.contains("`sts.identity.credentials_uri.uri`"), "{fix}");
+        assert!(!fix.contains("ECS"), "{fix}");
     }
 }

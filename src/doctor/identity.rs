@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Finding;
 use super::sts_errors;
 use crate::config::IdentitySource;
-use crate::sts::{CallerIdentity, StsClient};
+use crate::sts::{CallerIdentity, Reason, StsClient, StsError};
 use crate::vend::{KeyRefused, VerifiedKey};
 use appserver_domain::{AccountId, SigningCredentials};
 
@@ -45,10 +45,33 @@ pub(super) async fn check<'a>(
                     known = Some(sts);
                 }
             }
-            Err(error) => report(sts_errors::failed(CHECK, &error).of(host.as_str())),
+            Err(error) => report(failed(&error, key).of(host.as_str())),
         }
     }
     known
+}
+
+/// Credentials that a source gave are not in any setting, so that the usual fixes do not help.
+fn failed(error: &StsError, key: &SigningCredentials) -> Finding {
+    let finding = sts_errors::failed(CHECK, error);
+    let is_about_key = match error {
+        StsError::Refused { refusal, .. } => matches!(
+            refusal.reason(),
+            Reason::KeyUnknown
+                | Reason::KeyDisabled
+                | Reason::WrongSecret
+                | Reason::Signature
+                | Reason::SecurityToken
+        ),
+        _ => false,
+    };
+    if is_about_key && key.expiration().is_some() {
+        return finding.fix(
+            "STS does not accept what the source of `sts.identity` gave: check that its role exists in RAM, and which server \
+             answers as the source",
+        );
+    }
+    finding
 }
 
 /// The finding, and whether the service would vend with the key.

@@ -56,7 +56,9 @@ pub(super) fn fix(error: &StsError) -> &'static str {
                 "compare the OIDC provider in RAM (issuer, client ids, certificate fingerprints) with the token's `iss` and `aud`"
             }
             Reason::SigningBug => "please report this, with AppServer's version",
-            Reason::NoPermission | Reason::NoSuchRole => "check the RAM user and its policies",
+            Reason::NoPermission | Reason::NoSuchRole => {
+                "check the RAM user or role that signs, and its policies"
+            }
             Reason::Policy | Reason::Parameter | Reason::Unknown => {
                 "https://api.aliyun.com/troubleshoot explains STS's codes and RequestIds"
             }

@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn an_error_message_never_contains_text_of_sts() {
         let error = error(403, "NoPermission", "canary");
-        let told = "STS refused: the AccessKey's user may not assume the role, \
+        let told = "STS refused: the identity may not assume the role, \
                     or the role does not trust it (NoPermission)";
         assert_eq!(error.to_string(), told);
         assert!(!format!("{error:?}").contains("canary"));

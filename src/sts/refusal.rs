@@ -66,7 +66,7 @@ fn is_plain(text: &str, punctuation: u8) -> bool {
 /// Why STS refused, as far as operators act differently on it. The texts are for operators.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Reason {
-    #[error("the AccessKey's user may not assume the role, or the role does not trust it")]
+    #[error("the identity may not assume the role, or the role does not trust it")]
     NoPermission,
     #[error("the role does not exist")]
     NoSuchRole,

@@ -163,12 +163,12 @@ failed   role acs:ram::11223344:role/nobody (grant `gone`): STS refused: the rol
 ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can be assumed for 3600 s
 failed   role acs:ram::11223344:role/oss-readwrite (grant `longer`): STS refused: a parameter is missing or malformed (InvalidParameter.DurationSeconds); STS's RequestId is <id>
          fix: its grants allow 7200 s, more than the role's maximum session duration in RAM: raise that, or lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`
-failed   role acs:ram::11223344:role/partner (grant `partner-without`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+failed   role acs:ram::11223344:role/partner (grant `partner-without`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
          fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       role acs:ram::11223344:role/partner (grant `partner-right`): it can be assumed for 3600 s, with the external id
-failed   role acs:ram::11223344:role/partner (grant `partner-wrong`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+failed   role acs:ram::11223344:role/partner (grant `partner-wrong`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
          fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; check that its condition on sts:ExternalId matches the grant's `external_id`
-failed   role acs:ram::11223344:role/untrusting (grant `untrusting`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+failed   role acs:ram::11223344:role/untrusting (grant `untrusting`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
          fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/untrusting, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
 ok       store: in memory: replicas share nothing
 appserver: 5 checks failed
@@ -252,7 +252,7 @@ ok       access key: `internid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/intern
-failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
          fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
@@ -554,7 +554,7 @@ ok       access key of the upstream `partner`: `internid`, from: files (<folder>
 ok       endpoint of the upstream `partner` <sts>: <sts> answers without TLS
 ok       clock of the upstream `partner`: this machine and STS agree
 ok       identity of the upstream `partner`: the AccessKey belongs to acs:ram::11223344:user/intern
-failed   role of the upstream `partner` acs:ram::11223344:role/oss-readonly (grant `theirs`): STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
+failed   role of the upstream `partner` acs:ram::11223344:role/oss-readonly (grant `theirs`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
          fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed

@@ -122,7 +122,7 @@ a wrong method: 405 MethodNotAllowed
 throttled: 429 Throttled.Client
   {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-004","Code":"Throttled.Client","Decision":"Refused","Event":"Token","Instance":"replica-\"1\"","Peer":"<Peer>","Reason":"more than 1 request a second (limit `client`)","RequestId":"<RequestId>","Time":"2016-01-13T14:02:37.000Z"}
 refused by STS: 502 Upstream.Refused
-  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Upstream.Refused","Decision":"Failed","Event":"Token","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","Reason":"STS gave no credentials: STS refused: the AccessKey's user may not assume the role, or the role does not trust it (NoPermission)","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Time":"2016-01-13T14:02:37.000Z"}
+  {"Address":"127.0.0.1","AuthenticatedBy":"ClientSecret","Client":"client-003","Code":"Upstream.Refused","Decision":"Failed","Event":"Token","Grant":"one-album","Instance":"replica-\"1\"","Peer":"<Peer>","PolicySha256":"<PolicySha256>","Reason":"STS gave no credentials: STS refused: the identity may not assume the role, or the role does not trust it (NoPermission)","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readonly","SessionName":"client-003","Time":"2016-01-13T14:02:37.000Z"}
 "#);
 }
 
