@@ -13,21 +13,19 @@ use super::provider_drift;
 use super::state::{AccountState, AttachedDocument, RoleState};
 use crate::grant::{Entitlement, Grants};
 use appserver_domain::GrantName;
-use appserver_policy::GrantUnion;
 
-/// The policies that each grant needs of its role.
+/// What each grant needs of its role, as a policy.
 #[derive(Debug, Default)]
-pub(crate) struct Needs(BTreeMap<GrantName, Vec<String>>);
+pub(crate) struct Needs(BTreeMap<GrantName, String>);
 
 impl Needs {
     pub(crate) fn of(grants: &Grants) -> Self {
-        let needed = |grant: &Entitlement| GrantUnion::of([&grant.template]).policies();
-        let grants = grants.entitlements.values();
-        Self(grants.map(|grant| (grant.name.clone(), needed(grant))).collect())
+        let needed = |grant: &Entitlement| (grant.name.clone(), grant.template.widest_policy());
+        Self(grants.entitlements.values().map(needed).collect())
     }
 
     fn of_grant(&self, grant: &GrantName) -> Result<PermissionSet, Incomparable> {
-        let documents = self.0.get(grant).into_iter().flatten();
+        let documents = self.0.get(grant).into_iter();
         PermissionSet::of(documents.map(|document| (grant.as_str(), document.as_str())))
     }
 }

@@ -353,8 +353,8 @@ async fn a_role_that_lacks_something_is_narrower_than_a_grant_needs() {
     NarrowerThanNeeded role/oss-readonly: it does not trust the identity of the plan; grant daily-photos and 3 more need it
     WiderThanNeeded role/oss-readonly: it trusts `acs:ram::11223344:user/someone`, which the plan does not name: {"Action":"sts:AssumeRole","Effect":"Allow","Principal":{"RAM":["acs:ram::11223344:user/someone"]}}
     NarrowerThanNeeded role/oss-readonly: its longest session is 900 seconds, and its grants ask for 3600
-    NarrowerThanNeeded role/oss-readwrite: it does not allow what grant album-guest needs, for example oss:ListParts on acs:oss:*:*:sample-bucket/albums//object
-    NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:ListParts on acs:oss:*:*:sample-bucket/users//object
+    NarrowerThanNeeded role/oss-readwrite: it does not allow what grant album-guest needs, for example oss:PutObject on acs:oss:*:*:sample-bucket/albums/x/object
+    NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:PutObject on acs:oss:*:*:sample-bucket/users/x/object
     WiderThanNeeded role/oss-readwrite: oss-readwrite-appserver allows oss:GetObject on acs:oss:*:*:bucket/object, which no grant needs: {"Action":["oss:GetObject","oss:ListObjects"],"Effect":"Allow","Resource":"*"}
     "#);
 }

@@ -24,6 +24,8 @@ pub(crate) struct Placeholder {
     pub(crate) varies_in_depth: bool,
     /// Whether no two values differ in letter case alone, under any case folding.
     pub(crate) one_case: bool,
+    /// Its values, if the rule lists them; else none.
+    pub(crate) choices: Vec<String>,
 }
 
 /// The source of a placeholder's value.
@@ -41,7 +43,8 @@ impl Placeholder {
     pub(crate) fn parse(written: &str, rules: &ValueRules) -> Result<Self, ValueFlaw> {
         let placeholder = |source: ValueSource, longest, varies_in_depth| {
             let one_case = source.has_one_case(rules);
-            Ok(Self { written: written.to_owned(), source, longest, varies_in_depth, one_case })
+            let (written, choices) = (written.to_owned(), source.choices(rules));
+            Ok(Self { written, source, longest, varies_in_depth, one_case, choices })
         };
         if written == "client" {
             placeholder(ValueSource::Client, CLIENT_BYTES, false)
@@ -74,6 +77,17 @@ impl Placeholder {
 }
 
 impl ValueSource {
+    /// All values, if the rules list them.
+    fn choices(&self, rules: &ValueRules) -> Vec<String> {
+        let rule = match self {
+            Self::Claim(name) => rules.claims.get(name),
+            Self::Parameter(name) => rules.params.get(name),
+            Self::Client | Self::Issuer | Self::Subject(_) | Self::Now(_) => None,
+        };
+        let choices = rule.and_then(ValueRule::choices).into_iter().flatten();
+        choices.map(str::to_owned).collect()
+    }
+
     /// Whether all values are lower-case, or the case of their letters is always the same.
     fn has_one_case(&self, rules: &ValueRules) -> bool {
         let lower = |rule: Option<&ValueRule>| rule.is_some_and(ValueRule::is_lower_case);

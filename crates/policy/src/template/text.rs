@@ -1,6 +1,7 @@
 //! Text with placeholders.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use chrono::DateTime;
 
@@ -10,6 +11,9 @@ use crate::document::value::ValueFlaw;
 use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::subject_form::SubjectForm;
 use crate::template::value_rule::ValueRules;
+
+/// How many patterns a text with listed values becomes at most.
+const MAX_WRITTEN_OUT: usize = 16;
 
 /// Fixed text and placeholders in turn, such as `users/${subject}/*`.
 #[derive(Clone, Debug)]
@@ -146,5 +150,48 @@ impl Text {
     /// The pattern of all values of the text: `*` for each placeholder.
     pub(crate) fn any_value(&self) -> String {
         self.fill(|_| Cow::Borrowed("*"))
+    }
+
+    /// The patterns of all values of the text: a placeholder whose values are listed is written out, and `any` stands for
+    /// each other one.
+    pub(crate) fn patterns(&self, any: &str) -> Vec<String> {
+        let pattern = |chosen: &BTreeMap<String, &str>| {
+            self.fill(|placeholder| {
+                let value = chosen.get(&placeholder.to_string()).copied();
+                Cow::Owned(value.unwrap_or(any).to_owned())
+            })
+        };
+        self.written_out().iter().map(pattern).collect()
+    }
+
+    /// Whether every placeholder is written out in the patterns.
+    pub(crate) fn is_written_out(&self) -> bool {
+        let written_out = self.written_out();
+        let is_chosen = |placeholder: &Placeholder| {
+            written_out.iter().all(|chosen| chosen.contains_key(&placeholder.to_string()))
+        };
+        self.placeholders().all(is_chosen)
+    }
+
+    /// The combinations of listed values; those of a placeholder that makes too many of them are left out.
+    fn written_out(&self) -> Vec<BTreeMap<String, &str>> {
+        let mut combinations = vec![BTreeMap::new()];
+        for placeholder in self.placeholders() {
+            let (name, choices) = (placeholder.to_string(), &placeholder.choices);
+            let is_known = combinations.iter().any(|chosen| chosen.contains_key(&name));
+            let is_few = (1..=MAX_WRITTEN_OUT).contains(&(combinations.len() * choices.len()));
+            if is_known || !is_few {
+                continue;
+            }
+            let with_each = |chosen: &BTreeMap<String, _>| {
+                let with = |choice| {
+                    let added = (name.clone(), String::as_str(choice));
+                    chosen.clone().into_iter().chain([added]).collect()
+                };
+                choices.iter().map(with).collect::<Vec<_>>()
+            };
+            combinations = combinations.iter().flat_map(with_each).collect();
+        }
+        combinations
     }
 }

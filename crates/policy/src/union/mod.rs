@@ -1,6 +1,6 @@
 //! The permissions that a role needs: everything that its grants can render, and as little else as RAM can express.
 //!
-//! A placeholder becomes `*`, because RAM knows nothing of its values. Whatever a grant renders is included; the union is
+//! A placeholder becomes its values, if they are listed and few, and else `*`, because RAM knows nothing of them. Whatever a grant renders is included; the union is
 //! minimised by the exact comparison of [`crate::exact`], and split into documents that RAM accepts.
 
 mod comparison;
@@ -27,7 +27,7 @@ impl GrantUnion {
     /// The union of what the grants can render. The result does not depend on their order.
     pub fn of<'a>(grants: impl IntoIterator<Item = &'a GrantTemplate>) -> Self {
         let widest: Vec<_> =
-            grants.into_iter().map(|grant| widen::widest(grant.document())).collect();
+            grants.into_iter().map(|grant| widen::widest(grant.document(), "*")).collect();
         let statements = |effect: Effect| {
             let all = widest.iter().flat_map(|document| &document.statements);
             let statements: Vec<_> =
@@ -65,9 +65,15 @@ impl GrantUnion {
 }
 
 impl GrantTemplate {
+    /// Everything that it can render, to be compared with the policies of a role. No value is empty, so a role may require
+    /// a character, and the policy may be longer than RAM takes.
+    pub fn widest_policy(&self) -> String {
+        widen::widest(self.document(), "?*").minified()
+    }
+
     /// The bytes that everything it can render takes of its role's policies, if nothing is shared with other grants.
     pub fn widest_bytes(&self) -> usize {
-        widen::widest(self.document()).minified().len()
+        widen::widest(self.document(), "*").minified().len()
     }
 }
 
