@@ -203,7 +203,7 @@ fn grants_that_are_too_entangled_to_be_merged_get_a_union_at_a_bounded_cost() {
     let took = started.elapsed();
     println!("{took:?}, {} policies", union.policies().len());
     assert!(!union.is_complete());
-    assert!(took < std::time::Duration::from_secs(60), "{took:?}");
+    assert!(took < std::time::Duration::from_mins(1), "{took:?}");
     // Nothing is lost: each resource is there, or another that includes it.
     let union = together(&union.policies());
     let resources =
