@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::drift::{is_same, is_same_trust};
+use super::drift::is_same;
 use super::key_files::{KeyFileError, KeyFiles};
 use super::key_situation::listed;
 use super::plan::{
     NetworkPolicy, OidcAudience, PlannedPolicy, PlannedProvider, PlannedRole, PlannedUser,
 };
 use super::steps::Step;
+use super::trust_drift::is_same_trust;
 use crate::ram::{PolicyKind, RamClient, RamError};
 use appserver_domain::AccessKeyId;
 use appserver_domain::clock::Clock;

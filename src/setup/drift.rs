@@ -11,6 +11,7 @@ use super::permission_set::{DenyingStatement, Incomparable, PermissionSet, Wider
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
 use super::provider_drift;
 use super::state::{AccountState, AttachedDocument, RoleState};
+use super::trust_drift;
 use crate::grant::{Entitlement, Grants};
 use appserver_domain::GrantName;
 
@@ -112,7 +113,7 @@ fn of_identity_role(
 ) {
     let subject = format!("role/{}", planned.arn.name());
     let Some(role) = existing(&subject, planned, state, found) else { return };
-    trust(&subject, planned, role, found);
+    trust_drift::of(&subject, planned, role, found);
     of_identity_policies(plan, &subject, &planned.policies, &role.attached, state, found);
 }
 
@@ -125,7 +126,7 @@ fn existing<'a>(
 ) -> Option<&'a RoleState> {
     let role = state.roles.get(planned.arn.name());
     if role.is_none() {
-        let message = format!("it does not exist{}", needed_by(planned));
+        let message = format!("it does not exist{}", trust_drift::needed_by(planned));
         found.push(missing(subject, message));
         missing_policies(subject, &planned.policies, &[], state, None, found);
     }
@@ -141,7 +142,7 @@ struct Lack<'a> {
 fn of_role(planned: &PlannedRole, state: &AccountState, needs: &Needs, found: &mut Vec<Drift>) {
     let subject = format!("role/{}", planned.arn.name());
     let Some(role) = existing(&subject, planned, state, found) else { return };
-    trust(&subject, planned, role, found);
+    trust_drift::of(&subject, planned, role, found);
     let (has, needed) = (role.role.max_session_secs, u64::from(planned.max_session.as_secs()));
     if has < needed {
         let message =
@@ -195,46 +196,6 @@ fn permissions(
     Ok(())
 }
 
-fn trust(subject: &str, planned: &PlannedRole, role: &RoleState, found: &mut Vec<Drift>) {
-    let compared = PermissionSet::of_trust(&planned.trust).and_then(|needed| {
-        let has = PermissionSet::of_trust(&role.role.trust)?;
-        let lacks = has.lacks_of(&needed)?.is_some();
-        Ok((has.excess_over(&needed)?, lacks, needed))
-    });
-    let fix = || {
-        format!(
-            "`aliyun ram UpdateRole --RoleName {} --NewMaxSessionDuration {} --NewAssumeRolePolicyDocument '{}'`",
-            planned.arn.name(),
-            role.role.max_session_secs.max(u64::from(planned.max_session.as_secs())),
-            planned.trust,
-        )
-    };
-    match compared {
-        Err(problem) => found.push(Drift::undecided(subject, &problem)),
-        Ok((excess, lacks, needed)) => {
-            if lacks {
-                let message =
-                    format!("it does not trust the identity of the plan{}", needed_by(planned));
-                found.push(Drift::new(DriftKind::NarrowerThanNeeded, subject, message, fix()));
-            }
-            for WiderStatement { origin, statement, .. } in excess {
-                let whom = match origin.strip_suffix(":root") {
-                    Some(_) => format!("`{origin}`, every user and role of that account"),
-                    None if needed.names(&origin) => {
-                        format!("`{origin}` under other conditions than the plan does")
-                    }
-                    None => format!("`{origin}`, which the plan does not name"),
-                };
-                let message = format!("it trusts {whom}: {statement}");
-                let mut drift = Drift::new(DriftKind::WiderThanNeeded, subject, message, fix());
-                drift.request = Some(format!("sts:AssumeRole by {origin}"));
-                drift.statement = Some(statement);
-                found.push(drift);
-            }
-        }
-    }
-}
-
 /// The statement that denies what is needed and would do so once the planned policies are attached.
 fn denial(
     has: &PermissionSet,
@@ -260,15 +221,6 @@ fn denied(subject: &str, denial: DenyingStatement) -> Drift {
 
 fn missing(subject: &str, message: String) -> Drift {
     Drift::new(DriftKind::Missing, subject, message, "`appserver setup apply` makes it".to_owned())
-}
-
-/// `; grants a and b need it`
-fn needed_by(role: &PlannedRole) -> String {
-    match role.grants.as_slice() {
-        [] => String::new(),
-        [one] => format!("; grant {one} needs it"),
-        [one, others @ ..] => format!("; grant {one} and {} more need it", others.len()),
-    }
 }
 
 fn narrower(subject: &str, lack: &Lack<'_>) -> Drift {
@@ -359,15 +311,6 @@ pub(super) fn is_foreign(planned: &PlannedPolicy, state: &AccountState) -> bool 
 pub(super) fn is_same(name: &str, one: &str, other: &str) -> bool {
     let same = || {
         let (one, other) = (PermissionSet::of([(name, one)])?, PermissionSet::of([(name, other)])?);
-        Ok::<_, Incomparable>(one.lacks_of(&other)?.is_none() && other.lacks_of(&one)?.is_none())
-    };
-    same().unwrap_or(false)
-}
-
-/// Whether two trust policies trust the same.
-pub(super) fn is_same_trust(one: &str, other: &str) -> bool {
-    let same = || {
-        let (one, other) = (PermissionSet::of_trust(one)?, PermissionSet::of_trust(other)?);
         Ok::<_, Incomparable>(one.lacks_of(&other)?.is_none() && other.lacks_of(&one)?.is_none())
     };
     same().unwrap_or(false)

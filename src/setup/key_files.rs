@@ -356,7 +356,9 @@ mod tests {
             if !published.is_empty() {
                 files.write(secret, SECRET, b"canary-old-secret").unwrap();
                 files.write(id, ID, b"LTAI0").unwrap();
-                published.iter().for_each(|name| files.publish(name).unwrap());
+                for name in published {
+                    files.publish(name).unwrap();
+                }
             }
             let found = files.found().unwrap();
             assert!(found.is_interrupted());

@@ -14,3 +14,4 @@ pub(crate) mod state;
 pub(crate) mod steps;
 #[cfg(test)]
 mod tests;
+mod trust_drift;

@@ -147,6 +147,12 @@ impl PermissionSet {
         Ok(None)
     }
 
+    /// A statement that allows something to whom `other` allows something, as it was written.
+    pub(super) fn statement_about(&self, other: &Self) -> Option<&str> {
+        let part = self.allowing.iter().find(|part| other.names(&part.origin));
+        part.map(|part| part.written.as_str())
+    }
+
     /// Whether a statement that allows something is about this principal.
     pub(super) fn names(&self, origin: &str) -> bool {
         self.allowing.iter().any(|part| part.origin.eq_ignore_ascii_case(origin))

@@ -104,7 +104,7 @@ fn attachable<'a>(
     not_attached(planned, has).into_iter().filter(|policy| !is_foreign(policy, state))
 }
 
-fn of_keys<'a>(user: &'a PlannedUser, keys: KeySteps) -> Vec<Step<'a>> {
+fn of_keys(user: &PlannedUser, keys: KeySteps) -> Vec<Step<'_>> {
     let mut steps = Vec::new();
     if keys.creates {
         steps.push(Step::CreateAccessKey(user));

@@ -247,7 +247,7 @@ async fn an_identity_of_an_oidc_provider_needs_no_key() {
     NarrowerThanNeeded oidc-provider/ack-rrsa-c0ffee: its issuer is https://other.example.com, and the plan's is https://oidc.example.com/c0ffee
     WiderThanNeeded oidc-provider/ack-rrsa-c0ffee: it admits tokens for the audience another, which the plan does not name
     NarrowerThanNeeded oidc-provider/ack-rrsa-c0ffee: it does not admit tokens for the audience sts.aliyuncs.com
-    NarrowerThanNeeded role/appserver: it does not trust the identity of the plan
+    NarrowerThanNeeded role/appserver: it trusts the identity of the plan only under conditions or for actions other than the plan's: {"Action":"sts:AssumeRole","Condition":{"StringEquals":{"oidc:aud":"system:serviceaccount:default:appserver","oidc:iss":"https://oidc.example.com/c0ffee"}},"Effect":"Allow","Principal":{"Federated":["acs:ram::11223344:oidc-provider/ack-rrsa-c0ffee"]}}
     WiderThanNeeded role/appserver: it trusts `acs:ram::11223344:oidc-provider/ack-rrsa-c0ffee` under other conditions than the plan does: {"Action":"sts:AssumeRole","Condition":{"StringEquals":{"oidc:aud":"system:serviceaccount:default:appserver","oidc:iss":"https://oidc.example.com/c0ffee"}},"Effect":"Allow","Principal":{"Federated":["acs:ram::11223344:oidc-provider/ack-rrsa-c0ffee"]}}
     "#);
 }
@@ -276,6 +276,31 @@ async fn apply_changes_nothing_in_an_account_that_only_allows_more() {
         "{last:?}"
     );
     assert!(!directory.exists());
+}
+
+#[tokio::test]
+async fn a_trust_policy_with_a_condition_or_a_denial_is_named_with_it() {
+    let trust = r#"{"Effect":"Allow","Action":"sts:AssumeRole","Principal":{"RAM":["acs:ram::11223344:user/appserver"]}}"#;
+    let condition = trust.replace("]}}", r#"]},"Condition":{"Bool":{"acs:MFAPresent":"true"}}}"#);
+    let denial = format!("{trust},{}", trust.replace("Allow", "Deny"));
+    for (statements, told) in [
+        (
+            condition,
+            r#"conditions or for actions other than the plan's: {"Action":"sts:AssumeRole","Condition":{"Bool":{"acs:MFAPresent":"true"}}"#,
+        ),
+        (
+            denial,
+            r#"it denies the identity of the plan: {"Action":"sts:AssumeRole","Effect":"Deny""#,
+        ),
+    ] {
+        let mut contents = seeds();
+        let document = format!(r#"{{"Version":"1","Statement":[{statements}]}}"#);
+        contents.roles.insert("oss-readonly".into(), (document, 3600));
+        let found = check(contents, &demo(&[])).await;
+        let one = found.iter().find(|one| one.kind == DriftKind::NarrowerThanNeeded).unwrap();
+        assert_eq!(one.subject, "role/oss-readonly");
+        assert!(one.message.contains(told), "{one:?}");
+    }
 }
 
 /// Attaching the planned policy could not help.
