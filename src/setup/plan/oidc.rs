@@ -25,7 +25,7 @@ pub(crate) struct OidcIssuer(String);
 
 text_type!(
     OidcIssuer,
-    |s| s.strip_prefix("https://").is_some_and(|rest| has_plain_host(rest))
+    |s| s.strip_prefix("https://").is_some_and(has_plain_host)
         && s.len() <= 1024
         && s.bytes().all(|b| b.is_ascii_graphic() && !b"\"\\?#".contains(&b)),
     "an issuer is an `https` URL without user, query and fragment, as the `iss` of its tokens writes it"
