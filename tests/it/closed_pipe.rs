@@ -53,6 +53,9 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
     let demo = ["--config", "config/dev.toml", "--client", "client-002"];
     let action = ["--action", "oss:GetObject", "--resource", "acs:oss:*:*:sample-bucket/a"];
     let vector = "tests/vectors/audit/audit.jsonl";
+    let account = ["--config", &config, "--account", "11223344"];
+    let port = format!("http://127.0.0.1:{}", free_port());
+    let nowhere = ["--ram-endpoint", &port, "--ims-endpoint", &port];
     let table: Vec<Vec<&str>> = vec![
         vec!["--help"],
         vec!["help"],
@@ -81,10 +84,13 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
         vec!["audit", "find", "--subject", "nobody", vector],
         vec!["audit", "find", "config/dev.toml"],
         vec!["healthcheck", "--config", &config],
+        [&["setup", "plan"], &account[..]].concat(),
+        [&["setup", "check"], &account[..], &nowhere].concat(),
+        [&["setup", "apply", "--yes"], &account[..], &nowhere].concat(),
     ];
     // Every command is tested here, or below as a server.
     let servers = ["serve", "dev", "emulator"];
-    for of in [&[][..], &["policy"], &["client"], &["audit"]] {
+    for of in [&[][..], &["policy"], &["client"], &["audit"], &["setup"]] {
         for command in commands(of) {
             let is_tried = table.iter().any(|row| row.starts_with(&[of, &[&command[..]]].concat()));
             let is_server = of.is_empty() && servers.contains(&command.as_str());

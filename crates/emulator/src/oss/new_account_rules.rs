@@ -14,7 +14,7 @@ pub struct NewAccountRules {
     pub refuse_public_endpoint: bool,
 }
 
-/// How an SDK is told to sign V4, by the beginning of its user agent.
+/// The setting that makes an SDK sign V4, by the beginning of its user agent.
 const V4_SETTINGS: [(&str, &str); 6] = [
     (
         "aliyun-sdk-android",

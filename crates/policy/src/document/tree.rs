@@ -147,6 +147,11 @@ impl<T> Document<T> {
 }
 
 impl Document<String> {
+    /// A document of these statements.
+    pub(crate) fn of(statements: Vec<Statement<String>>) -> Self {
+        Self { version: Version::One, statements }
+    }
+
     /// Canonical JSON without white space: fixed order of fields, sorted conditions, text beyond ASCII raw.
     pub(crate) fn minified(&self) -> String {
         serde_json::to_string(self).expect("strings, lists and maps of strings are always JSON")

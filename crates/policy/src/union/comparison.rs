@@ -2,7 +2,6 @@
 
 use std::borrow::Borrow;
 
-use super::document;
 use crate::document::tree::{Actions, Document, Effect, Statement, Strings};
 use crate::exact::{Bounds, Inclusion};
 use crate::matching::pattern::Pattern;
@@ -51,7 +50,7 @@ impl UnionComparison {
         if meeting.is_empty() || has_example_beyond(statement, &meeting) {
             return Some(false);
         }
-        self.decide(&document(vec![statement.clone()]), &document(meeting))
+        self.decide(&Document::of(vec![statement.clone()]), &Document::of(meeting))
     }
 
     /// Whether a grant loses something by this denial in its role. `None` if that is not decided.
@@ -73,7 +72,7 @@ impl UnionComparison {
             resource: Strings::One("*".to_owned()),
             condition: [].into(),
         };
-        let others = document(vec![everything, denial.clone()]);
+        let others = Document::of(vec![everything, denial.clone()]);
         self.decide(grant, &others).map(|is_included| !is_included)
     }
 

@@ -1,9 +1,8 @@
 //! Fewer and shorter statements that allow the same.
 
 use super::comparison::UnionComparison;
-use super::document;
 use crate::document::operator::ConditionOperator;
-use crate::document::tree::{Actions, Statement, Strings};
+use crate::document::tree::{Actions, Document, Statement, Strings};
 
 /// Statements that allow exactly what these allow: without parts that the others include, and joined where they differ in
 /// one list only. All of them are `Allow`.
@@ -130,7 +129,7 @@ impl List {
 
 /// The statements, those that differ in one list of alternatives as one.
 fn joined(statements: Vec<Statement<String>>) -> Vec<Statement<String>> {
-    let mut statements = document(statements).canonicalize().statements;
+    let mut statements = Document::of(statements).canonicalize().statements;
     loop {
         let pairs = (0..statements.len()).flat_map(|i| (0..i).map(move |j| (j, i)));
         let found = pairs
@@ -139,7 +138,7 @@ fn joined(statements: Vec<Statement<String>>) -> Vec<Statement<String>> {
         let Some((i, j, both)) = found else { return statements };
         statements.remove(j);
         statements[i] = both;
-        statements = document(statements).canonicalize().statements;
+        statements = Document::of(statements).canonicalize().statements;
     }
 }
 

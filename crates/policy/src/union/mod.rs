@@ -10,7 +10,7 @@ mod widen;
 
 use comparison::UnionComparison;
 
-use crate::document::tree::{Document, Effect, Statement, Version};
+use crate::document::tree::{Document, Effect};
 use crate::session::grant_template::GrantTemplate;
 
 /// The longest document of a custom policy, in bytes. Source: RAM `CreatePolicyVersion`.
@@ -32,10 +32,11 @@ impl GrantUnion {
             let all = widest.iter().flat_map(|document| &document.statements);
             let statements: Vec<_> =
                 all.filter(|statement| statement.effect == effect).cloned().collect();
-            document(statements).canonicalize().statements
+            Document::of(statements).canonicalize().statements
         };
         let mut comparison = UnionComparison::new();
-        let mut union = document(minimise::minimise(statements(Effect::Allow), &mut comparison));
+        let mut union =
+            Document::of(minimise::minimise(statements(Effect::Allow), &mut comparison));
         // A denial of one grant would also bind the others. It stays if no grant loses anything by it.
         for denial in statements(Effect::Deny) {
             let keeps_all = |grant| {
@@ -75,10 +76,6 @@ impl GrantTemplate {
     pub fn widest_bytes(&self) -> usize {
         widen::widest(self.document(), "*").minified().len()
     }
-}
-
-fn document(statements: Vec<Statement<String>>) -> Document<String> {
-    Document { version: Version::One, statements }
 }
 
 #[cfg(test)]

@@ -1,8 +1,7 @@
 //! Documents that are short enough for RAM.
 
-use super::document;
 use super::minimise::lists;
-use crate::document::tree::Statement;
+use crate::document::tree::{Document, Statement};
 
 /// The statements in as many documents as they need, in their order.
 ///
@@ -22,7 +21,7 @@ pub(super) fn split(statements: &[Statement<String>], most: usize) -> Vec<String
             documents.push(vec![part]);
         }
     }
-    documents.into_iter().map(|statements| document(statements).minified()).collect()
+    documents.into_iter().map(|statements| Document::of(statements).minified()).collect()
 }
 
 /// Statements that allow or deny together what this one does, each of them in a document that is not too long.
@@ -40,5 +39,5 @@ fn divided(statement: &Statement<String>, most: usize) -> Vec<Statement<String>>
 }
 
 fn bytes(statements: &[Statement<String>]) -> usize {
-    document(statements.to_vec()).minified().len()
+    Document::of(statements.to_vec()).minified().len()
 }

@@ -50,7 +50,7 @@ fn read(json: &str) -> Document<String> {
 /// The policies as RAM evaluates them: together.
 fn together(policies: &[String]) -> Document<String> {
     assert!(policies.iter().all(|policy| policy.len() <= MAX_ROLE_POLICY_BYTES));
-    document(policies.iter().flat_map(|policy| read(policy).statements).collect())
+    Document::of(policies.iter().flat_map(|policy| read(policy).statements).collect())
 }
 
 fn rendered(grant: &GrantTemplate, subject: &str, album: &str) -> Document<String> {
