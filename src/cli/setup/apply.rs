@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use super::account_access::{Account, AccountAccess, failed};
 use super::check::{outcome, print};
+use super::text_format::text;
 use crate::cli::failure::{EXIT_CONFIG, EXIT_DRIFT, EXIT_NOT_EXAMINED, Failure};
 use crate::cli::output::{say, written};
 use crate::cli::runtime::block_on;
@@ -153,8 +154,12 @@ async fn remaining(account: &Account, has_made: bool) -> Result<Vec<Drift>, Fail
     }
 }
 
-/// Shows the steps, and asks.
+/// Shows the steps, and asks; somebody who is asked sees the plan first.
 fn confirm(args: &ApplyArgs, account: &Account, steps: &[Step<'_>]) -> Result<(), Failure> {
+    let can_ask = io::stdin().is_terminal() && io::stdout().is_terminal();
+    if can_ask && !args.yes {
+        say(format_args!("{}\n", text(&account.plan).trim_end()))?;
+    }
     say(format_args!("To do in account {}:", account.plan.account))?;
     for step in steps {
         say(format_args!("  {step}"))?;
@@ -162,7 +167,7 @@ fn confirm(args: &ApplyArgs, account: &Account, steps: &[Step<'_>]) -> Result<()
     if args.yes {
         return Ok(());
     }
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+    if !can_ask {
         let message = "nobody can be asked without a terminal: read the steps, and run the command again with --yes";
         return Err(Failure::new(EXIT_CONFIG, message));
     }
