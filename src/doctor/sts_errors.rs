@@ -50,7 +50,7 @@ pub(super) fn fix(error: &StsError) -> &'static str {
                 "temporary credentials end: get new ones, or let AppServer renew them by another `sts.identity.source`"
             }
             Reason::OidcTokenExpired => {
-                "check that whoever writes `sts.identity.oidc.token_file` replaces it, and this machine's clock"
+                "check that `sts.identity.oidc.token_file` is replaced before its token expires, and this machine's clock"
             }
             Reason::OidcAudience | Reason::OidcToken => {
                 "compare the OIDC provider in RAM (issuer, client ids, certificate fingerprints) with the token's `iss` and `aud`"

@@ -348,7 +348,7 @@ async fn each_failure_of_the_proxy_has_its_reason_in_log_metrics_and_doctor() {
     }
 }
 
-/// Otherwise whoever runs the proxy could read the AccessKey's calls and hand out tokens of its own.
+/// Otherwise the operator of the proxy could read the AccessKey's calls and hand out tokens of its own.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_that_ends_tls_itself_is_refused() {
     let (sts, control) = emulated_sts().await;

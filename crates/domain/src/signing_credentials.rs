@@ -47,7 +47,7 @@ impl SigningCredentials {
         Self { key, security_token, end: None }
     }
 
-    /// Temporary credentials that arrived at `obtained`, which was `now` by the clock of whoever issued them.
+    /// Temporary credentials that arrived at `obtained`, which was `now` by the clock of their issuer.
     pub fn temporary(
         id: &str,
         secret: SecretString,
