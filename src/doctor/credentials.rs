@@ -103,19 +103,7 @@ fn fix(error: &FetchError, asked: &RenewedIdentity) -> Cow<'static, str> {
 
 /// The call is not signed: a refusal is about the role, the provider or the token.
 fn fix_of_oidc(error: &StsError, OidcRole { role, provider, .. }: &OidcRole) -> Cow<'static, str> {
-    let reason = match error {
-        StsError::Refused { refusal, .. } => Some(refusal.reason()),
-        StsError::Throttled { .. }
-        | StsError::Unavailable { .. }
-        | StsError::NonceUsed { .. }
-        | StsError::ClockSkewed { .. }
-        | StsError::Unreachable(_)
-        | StsError::Proxy(_)
-        | StsError::TimedOut
-        | StsError::NoCredentials
-        | StsError::InvalidResponse { .. } => None,
-    };
-    match reason {
+    match error.refused_for() {
         Some(Reason::NoPermission) => format!(
             "in RAM, let the trust policy of {role} name the provider {provider} as its Principal (`Federated`), with \
              conditions on `oidc:iss`, `oidc:aud` and `oidc:sub` that this token meets: its `sub` is the service account, \

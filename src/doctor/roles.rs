@@ -137,19 +137,7 @@ fn assumed(group: &GrantGroup<'_>) -> String {
 
 fn fix(error: &StsError, group: &GrantGroup<'_>) -> String {
     let Probe { role, external_id, sets_source_identity, duration } = group.probe;
-    let reason = match error {
-        StsError::Refused { refusal, .. } => Some(refusal.reason()),
-        StsError::Throttled { .. }
-        | StsError::Unavailable { .. }
-        | StsError::NonceUsed { .. }
-        | StsError::ClockSkewed { .. }
-        | StsError::Unreachable(_)
-        | StsError::Proxy(_)
-        | StsError::TimedOut
-        | StsError::NoCredentials
-        | StsError::InvalidResponse { .. } => None,
-    };
-    match (reason, error.code()) {
+    match (error.refused_for(), error.code()) {
         (Some(Reason::NoPermission), _) => {
             let external = match external_id {
                 Some(_) => {

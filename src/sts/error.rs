@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
-use super::refusal::{Refusal, RequestId};
+use super::refusal::{Reason, Refusal, RequestId};
 use crate::outbound::ProxyError;
 use appserver_domain::{IncompleteCredentials, UnusableCredentials};
 
@@ -89,6 +89,22 @@ pub(crate) enum InvalidResponse {
 }
 
 impl StsError {
+    /// Why STS refused, if it did.
+    pub(crate) fn refused_for(&self) -> Option<Reason> {
+        match self {
+            Self::Refused { refusal, .. } => Some(refusal.reason()),
+            Self::Throttled { .. }
+            | Self::Unavailable { .. }
+            | Self::NonceUsed { .. }
+            | Self::ClockSkewed { .. }
+            | Self::Unreachable(_)
+            | Self::Proxy(_)
+            | Self::TimedOut
+            | Self::NoCredentials
+            | Self::InvalidResponse { .. } => None,
+        }
+    }
+
     /// Whether the same call may succeed if it is sent again.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
