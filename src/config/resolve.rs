@@ -133,10 +133,12 @@ pub(super) fn resolve(
         warnings.extend(warnings::unread_variables(&environment));
         warnings.extend(warnings::unknown_regions(&json));
         let (server, log, sts) = (server?, log?, sts?);
-        let placeholders = warnings::placeholders(&json, sts.endpoints.any_remote());
+        let named_upstreams = upstreams.settings(&vend, &roles);
+        let calls_the_real_sts = sts.endpoints.any_remote()
+            || named_upstreams.values().any(|upstream| upstream.sts.endpoints.any_remote());
+        let placeholders = warnings::placeholders(&json, calls_the_real_sts);
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));
-        let named_upstreams = upstreams.settings(&vend, &roles);
         Some(Settings {
             listen: listen?,
             admin_listen: admin_listen?,

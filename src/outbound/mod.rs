@@ -4,6 +4,7 @@ mod egress;
 mod no_proxy;
 mod proxy;
 mod proxy_error;
+mod secure_url;
 
 use reqwest::{Client, ClientBuilder, Response};
 
@@ -11,6 +12,7 @@ pub(crate) use egress::{Egress, EgressByTarget, certificates};
 pub(crate) use no_proxy::NoProxyEntry;
 pub(crate) use proxy::{Proxy, ProxyAddress, authorization};
 pub(crate) use proxy_error::{PROXY_ERROR_KINDS, ProxyError};
+pub(crate) use secure_url::SecureUrl;
 
 /// A builder of clients that send a request to the host of its URL and to no other, and send it once: it ignores
 /// `HTTP_PROXY`, follows no redirect and does not retry by itself, since requests carry signatures, keys or nonces.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::outbound::SecureUrl;
 use appserver_domain::{
     AccessKeyId, Invalid, OidcProviderArn, RamRoleName, RoleArn, SigningCredentials, is_loopback,
 };
@@ -127,15 +128,15 @@ impl fmt::Display for MetadataEndpoint {
 /// contain a secret, so neither `Debug` nor `Display` shows them.
 #[derive(Clone, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
-pub(crate) struct CredentialsUri(Url);
+pub(crate) struct CredentialsUri(SecureUrl);
 
 impl CredentialsUri {
     pub(super) fn url(&self) -> &Url {
-        &self.0
+        self.0.url()
     }
 
     pub(super) fn is_encrypted(&self) -> bool {
-        self.0.scheme() == "https"
+        self.0.is_encrypted()
     }
 }
 
@@ -147,24 +148,13 @@ impl TryFrom<String> for CredentialsUri {
             "a credentials URI is an `https` URL without user and fragment; `http` is admitted on `localhost` and \
              loopback addresses only",
         );
-        // `Url` would remove white space and turn backslashes into slashes.
-        let graphic = raw.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-        let url = Url::parse(&raw).ok().filter(|_| graphic).ok_or(RULE)?;
-        let authority = raw.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
-        let plain = !authority.contains('@') && url.fragment().is_none();
-        let host = url.host_str().ok_or(RULE)?;
-        match url.scheme() {
-            "https" if plain => Ok(Self(url)),
-            "http" if plain && is_loopback(host) => Ok(Self(url)),
-            _ => Err(RULE),
-        }
+        SecureUrl::parse(&raw).map(Self).ok_or(RULE)
     }
 }
 
 impl fmt::Display for CredentialsUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.origin().ascii_serialization())
+        f.write_str(&self.0.origin())
     }
 }
 
