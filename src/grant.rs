@@ -84,6 +84,8 @@ pub(crate) struct TokenParams {
 pub(crate) struct Grants {
     pub(crate) entitlements: HashMap<GrantName, Entitlement>,
     pub(crate) of_clients: HashMap<ClientId, BTreeSet<GrantName>>,
+    /// The grant, one of the client's, of requests that name none.
+    pub(crate) defaults: HashMap<ClientId, GrantName>,
     /// The longest time between a decision and the issue of its token: the time limit of a request.
     pub(crate) issued_within: Duration,
 }
@@ -201,15 +203,18 @@ impl Grants {
         own.contains(name).then(|| self.entitlements.get(name)).flatten()
     }
 
+    /// The name of the grant of requests that name none: the client's default, or its only one.
+    pub(crate) fn unnamed(&self, client: &ClientId) -> Option<&GrantName> {
+        let only = || self.of_clients.get(client).filter(|own| own.len() == 1)?.first();
+        self.defaults.get(client).or_else(only)
+    }
+
     fn entitlement(&self, client: &ClientId, named: Option<&str>) -> Result<&Entitlement, Refusal> {
         let own = self.of_clients.get(client).ok_or(Refusal::NotGranted)?;
         let name = match named {
             Some(name) => own.iter().find(|own| own.as_str() == name).ok_or(Refusal::NotGranted)?,
-            None => match (own.first(), own.len()) {
-                (Some(only), 1) => only,
-                (None, _) => return Err(Refusal::NotGranted),
-                (Some(_), _) => return Err(Refusal::NameRequired(own.clone())),
-            },
+            None if own.is_empty() => return Err(Refusal::NotGranted),
+            None => self.unnamed(client).ok_or_else(|| Refusal::NameRequired(own.clone()))?,
         };
         self.entitlements.get(name).ok_or(Refusal::NotGranted)
     }
@@ -304,8 +309,10 @@ mod tests {
             of_clients: HashMap::from([
                 ("reader".parse().unwrap(), own(&["album"])),
                 ("both".parse().unwrap(), own(&["album", "own"])),
+                ("chooser".parse().unwrap(), own(&["album", "own"])),
                 ("none".parse().unwrap(), own(&[])),
             ]),
+            defaults: HashMap::from([("chooser".parse().unwrap(), "own".parse().unwrap())]),
             issued_within: Duration::from_secs(15),
         }
     }
@@ -356,6 +363,19 @@ mod tests {
             refusal.to_string(),
             "the client has several grants: name one of `album`, `own`"
         );
+    }
+
+    #[test]
+    fn the_default_grant_is_that_of_requests_that_name_none() {
+        let policy = |request| {
+            let session = decide("chooser", Some("alice"), &request).unwrap();
+            session.policy.as_str().to_owned()
+        };
+        assert!(policy(request(None, None)).contains("users/alice/"));
+        assert!(policy(request(Some("own"), None)).contains("users/alice/"));
+        assert!(policy(request(Some("album"), Some("2015"))).contains("2015/"));
+        let refusal = decide("chooser", Some("alice"), &request(Some("other"), None)).unwrap_err();
+        assert_eq!(refusal, Refusal::NotGranted);
     }
 
     #[test]

@@ -51,7 +51,7 @@ pub(super) struct CallArgs {
     /// The calling client
     #[arg(long)]
     client: ClientId,
-    /// The grant; optional if the client has exactly one
+    /// The grant; optional if the client has a default or exactly one
     #[arg(long)]
     grant: Option<String>,
     /// The user of the call
@@ -226,8 +226,8 @@ fn check_names(
     let own: Vec<_> = grants.of(client).collect();
     let chosen = match grant {
         Some(name) => own.iter().find(|own| own.name.as_str() == name),
-        // Of several, one must be named, and the refusal says so.
-        None => own.first().filter(|_| own.len() == 1),
+        // Of several without a default, one must be named, and the refusal says so.
+        None => own.iter().find(|own| Some(&own.name) == grants.unnamed(client)),
     };
     let Some(chosen) = chosen else {
         return match grant {

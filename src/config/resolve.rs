@@ -112,7 +112,9 @@ pub(super) fn resolve(
     // Without a server nothing is resolved, whatever the value is.
     let request_timeout = server.as_ref().map(|server| server.request_timeout).unwrap_or_default();
     let repeated_grants = warnings::repeated_grants(&holders);
-    let grants = grants::grants(entitlements, holders, request_timeout);
+    let defaults =
+        clients.iter().filter_map(|one| Some((one.id.clone(), one.default_grant.clone()?)));
+    let grants = grants::grants(entitlements, holders, defaults.collect(), request_timeout);
 
     if secrets == SecretsToo::Yes && !problems.is_empty() {
         secret_reads.run(&mut problems);

@@ -203,6 +203,7 @@ fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> RoleSession {
     let grants = Grants {
         entitlements: HashMap::from([(name.clone(), entitlement)]),
         of_clients: HashMap::from([(client.clone(), [name].into())]),
+        defaults: HashMap::new(),
         issued_within: Duration::ZERO,
     };
     let caller = Caller::simulated(client, None, BTreeMap::new());

@@ -81,6 +81,25 @@ async fn cached_tokens_and_counters_of_others_survive_a_reload() {
     stage.close().await;
 }
 
+#[tokio::test]
+async fn a_clients_default_grant_applies_from_the_next_request_on() {
+    let stage = Stage::demo().await;
+    let album = "/v1/token?Parameters.album=2015";
+    let named = |answer: &crate::stage::Answer| answer.body["Grant"].as_str().map(str::to_owned);
+    assert_eq!(stage.get("client-004", album).await.outcome(), "400 InvalidParameter.Grant");
+    assert!(stage.get("client-004", "/v1/whoami").await.body.get("DefaultGrant").is_none());
+    for grant in ["album-guest", "shared-album"] {
+        stage.write("over.toml", &format!("clients.client-004.default_grant = \"{grant}\""));
+        stage.reload().await.unwrap();
+        assert_eq!(named(&stage.get("client-004", album).await).as_deref(), Some(grant));
+        let whoami = stage.get("client-004", "/v1/whoami").await;
+        assert_eq!(whoami.body["DefaultGrant"], grant);
+    }
+    let other = stage.get("client-004", &format!("{album}&Grant=album-guest")).await;
+    assert_eq!(named(&other).as_deref(), Some("album-guest"));
+    stage.close().await;
+}
+
 /// The grant's policy file: the next request gets another token.
 #[tokio::test]
 async fn a_changed_policy_applies_to_the_next_request() {

@@ -18,6 +18,8 @@ use appserver_domain::{ClientId, GrantName};
 pub(crate) struct RawClient {
     /// Keys of `grants`.
     grants: Field<List<GrantName>>,
+    /// One of `grants`: that of requests that name none. Default: the only one, if there is only one.
+    default_grant: Field<GrantName>,
     /// SHA-256 of the client's secret: none, one, or two while it is rotated.
     secret_sha256: Field<List<SecretHash>>,
     /// Names in the client's certificates, default none. No two clients may have one in common.
@@ -39,6 +41,8 @@ pub(crate) struct ResolvedClient {
     pub(crate) id: ClientId,
     pub(crate) client: Client,
     pub(crate) limits: ClientLimits,
+    /// The grant of requests that name none.
+    pub(crate) default_grant: Option<GrantName>,
 }
 
 /// The registered clients; and every client with a valid id, with the grants it lists.
@@ -63,6 +67,15 @@ pub(crate) fn resolve(
             problems.add_absence(
                 format!("{path}.grants"),
                 format!("there is no grant `{grant}`; add `[grants.{grant}]` or remove the name"),
+            );
+        }
+        let default_grant = problems.take(raw.default_grant);
+        if let (Some(grants), Some(default)) = (&grants, &default_grant)
+            && !grants.contains(default)
+        {
+            problems.add_absence(
+                format!("{path}.default_grant"),
+                format!("`{default}` is none of the client's `grants`: list it there, or name one of them"),
             );
         }
         let hashes = problems.items(raw.secret_sha256);
@@ -102,7 +115,7 @@ pub(crate) fn resolve(
         }
         let client = Client { secrets: secrets?, certificates, enabled: enabled? };
         grants?;
-        Some(ResolvedClient { id: id?, client, limits })
+        Some(ResolvedClient { id: id?, client, limits, default_grant })
     };
     let resolved: Vec<_> = raw.into_iter().filter_map(&mut resolve).collect();
     check_unique(&named, problems);

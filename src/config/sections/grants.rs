@@ -126,12 +126,13 @@ pub(crate) fn entitlements(
 pub(crate) fn grants(
     entitlements: Entitlements,
     of_clients: Vec<(ClientId, Vec<GrantName>)>,
+    defaults: HashMap<ClientId, GrantName>,
     issued_within: Duration,
 ) -> Grants {
     let of_clients =
         of_clients.into_iter().map(|(client, grants)| (client, grants.into_iter().collect()));
     let entitlements = entitlements.valid;
-    Grants { entitlements, of_clients: of_clients.collect(), issued_within }
+    Grants { entitlements, of_clients: of_clients.collect(), defaults, issued_within }
 }
 
 /// How much of a grant is valid.

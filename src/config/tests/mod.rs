@@ -397,6 +397,26 @@ fn a_claim_or_client_may_be_called_as_a_path_key_is() {
 }
 
 #[test]
+fn a_default_grant_is_one_of_the_clients_grants() {
+    let with = |line: &str| {
+        let text = SOUND.replace("grants = [", &format!("{line}\ngrants = ["));
+        let settings = loaded(&text, &[], Mode::Production);
+        settings.map(|settings| {
+            let defaults = settings.rules.grants.defaults;
+            defaults.into_iter().map(|(client, grant)| format!("{client}: {grant}")).collect()
+        })
+    };
+    assert_eq!(with(""), Ok(vec![]));
+    assert_eq!(with("default_grant = \"album\""), Ok(vec!["app-one: album".to_owned()]));
+    let refused =
+        ["default_grant = \"own\"", "default_grant = 7"].map(|line| with(line).unwrap_err());
+    insta::assert_snapshot!(refused.join("\n"), @r"
+clients.app-one.default_grant: `own` is none of the client's `grants`: list it there, or name one of them
+clients.app-one.default_grant: it must be text in quotes
+");
+}
+
+#[test]
 fn the_message_about_an_unknown_key_suggests_the_nearest_key_of_its_table() {
     let text = r#"
         [severs]

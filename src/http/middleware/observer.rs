@@ -404,6 +404,7 @@ mod tests {
                 grants: Grants {
                     entitlements: Default::default(),
                     of_clients: Default::default(),
+                    defaults: Default::default(),
                     issued_within: Duration::from_secs(15),
                 },
                 proxies: Default::default(),

@@ -30,7 +30,7 @@ pub(crate) const PATH: &str = "/v1/explain";
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct ExplainRequest {
-    /// One of the client's grants. May be left out where it has exactly one.
+    /// One of the client's grants. May be left out where it has a default or exactly one.
     #[schema(nullable = false)]
     grant: Option<String>,
     /// Exactly those that the grant declares.

@@ -33,7 +33,7 @@ pub(crate) const PATH: &str = "/v1/tickets";
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct TicketRequest {
-    /// One of the client's grants. May be left out where it has exactly one.
+    /// One of the client's grants. May be left out where it has a default or exactly one.
     #[schema(nullable = false)]
     grant: Option<String>,
     /// Of the tokens, within the grant's bounds; left out for its default.

@@ -18,7 +18,7 @@ use appserver_policy::RequestedPolicy;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(crate) struct TokenRequest {
-    /// One of the client's grants. May be left out where it has exactly one.
+    /// One of the client's grants. May be left out where it has a default or exactly one.
     #[schema(nullable = false, example = "one-album")]
     grant: Option<String>,
     /// Within the grant's bounds; left out for its default.
@@ -56,7 +56,8 @@ impl IntoParams for TokenQuery {
                 .schema(Some(schema))
         };
         let text = || ObjectBuilder::new().schema_type(Type::String);
-        let grant = "One of the client's grants. May be left out where it has exactly one.";
+        let grant =
+            "One of the client's grants. May be left out where it has a default or exactly one.";
         let seconds = ObjectBuilder::new().schema_type(Type::Integer);
         let seconds = seconds.minimum(Some(900)).maximum(Some(43_200));
         let duration = "Within the grant's bounds; left out for its default.";

@@ -15,7 +15,7 @@ use crate::grant::Entitlement;
 use crate::http::contract::responses::{CallFailures, curl};
 use crate::http::middleware::context::RequestContext;
 use crate::limit::{ClientLimits, Limit, Per};
-use appserver_domain::ValueName;
+use appserver_domain::{GrantName, ValueName};
 use appserver_policy::ValueRule;
 
 pub(crate) const PATH: &str = "/v1/whoami";
@@ -38,6 +38,10 @@ pub(crate) struct WhoamiResponse<'a> {
     #[schema(pattern = "^(ClientSecret|Jwt|ClientCertificate)$")]
     authenticated_by: &'static str,
     grants: Vec<GrantView<'a>>,
+    /// The grant of requests that name none, where the operator sets one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    default_grant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     limit: Option<LimitView>,
@@ -115,6 +119,7 @@ pub(crate) async fn whoami(
         subject: caller.subject().map(appserver_domain::Subject::as_str),
         authenticated_by: caller.method().as_str(),
         grants: rules.grants.of(caller.client()).map(GrantView::from).collect(),
+        default_grant: rules.grants.defaults.get(caller.client()).map(GrantName::as_str),
         limit: whole.map(LimitView::from),
         subject_limit: subject.filter(|_| caller.subject().is_some()).map(LimitView::from),
     })
