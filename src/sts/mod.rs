@@ -45,7 +45,7 @@ pub(crate) use retry::retrying;
 pub(crate) use role_session::RoleSession;
 #[cfg(test)]
 pub(crate) use role_session::tests::policy_for;
-pub(crate) use rpc::{Parameters, sign as sign_rpc};
+pub(crate) use rpc::{Parameters, encode as percent_encode, sign as sign_rpc};
 
 #[cfg(feature = "bench")]
 pub(crate) use call::signed_length;

@@ -67,7 +67,7 @@ const LIKELY_BYTES: usize = 2048;
 ///
 /// By hand, because every call encodes its policy twice, and the quotes, braces and colons of JSON are the worst case
 /// of the usual crate: it took a quarter of a cache miss.
-fn encode(text: &[u8], onto: &mut Vec<u8>) {
+pub(crate) fn encode(text: &[u8], onto: &mut Vec<u8>) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     const PLAIN: [bool; 256] = {
         let mut plain = [false; 256];
