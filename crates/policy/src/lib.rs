@@ -4,7 +4,8 @@
 //! [`GrantTemplate`] is the entry point. It parses a grant's texts when the configuration loads and reports every
 //! problem in them; for a request it turns the values into a [`RenderedSession`] with its [`SessionPolicy`]. A caller
 //! that wants less than its grant gives sends a [`RequestedPolicy`], which is rendered only if it lies within the
-//! grant's policy. An [`Explanation`] evaluates a [`Request`] against the session policy that would be sent.
+//! grant's policy. An [`Explanation`] evaluates a [`Request`] against the session policy that would be sent. A
+//! [`GrantSessionPolicy`] is what the server itself signs with for all callers of a grant.
 
 mod containment;
 mod disjoint;
@@ -29,6 +30,7 @@ pub use evaluate::explanation::{Explanation, RolePolicy, StatementVerdict};
 pub use evaluate::request::{Request, RequestProblem};
 pub use exact::{ComparablePolicy, Inclusion, TooComplex, Witness};
 pub use lint::policy_file::{LintReport, lint_file};
+pub use session::grant_session_policy::{GrantSessionPolicy, GrantSessionProblem, ObjectActions};
 pub use session::grant_template::{
     GrantTemplate, GrantTemplateProblem, GrantTexts, RenderProblem, RenderedSession,
 };

@@ -21,7 +21,7 @@ pub(crate) type SourceIdentityTemplate = NameTemplate<SourceIdentity>;
 /// A template of a name: any values give a valid name, and different values give different names.
 ///
 /// If the values can be read back from the plain text, that is the name. Otherwise (invalid characters, too long, too
-/// short, ambiguous) it is `hash-` and 160 bits of a hash of all values, which no plain text looks like. Neither form
+/// short, ambiguous, or beginning as the name of a grant's own session) it is `hash-` and 160 bits of a hash of all values, which no plain text looks like. Neither form
 /// reveals more than the values do. After `${client}`, `.`, `@` and `_` keep names plain; a `-` may be part of a
 /// client's id, and then the name is a hash.
 pub(crate) struct NameTemplate<N> {
@@ -32,16 +32,29 @@ pub(crate) struct NameTemplate<N> {
 
 /// A name that STS records: 2 to 64 characters of its own set.
 pub(crate) trait RecordedName: TryFrom<String, Error = Invalid> {
+    /// The beginning of names that are not of callers, if there are some.
+    const NOT_OF_CALLERS: Option<&str>;
+
     fn admits(c: char) -> bool;
+
+    /// Whether the text begins as names do that no plain text has.
+    fn is_reserved(text: &str) -> bool {
+        text.starts_with(RESERVED)
+            || Self::NOT_OF_CALLERS.is_some_and(|prefix| text.starts_with(prefix))
+    }
 }
 
 impl RecordedName for SessionName {
+    const NOT_OF_CALLERS: Option<&str> = Some(SessionName::OF_GRANT);
+
     fn admits(c: char) -> bool {
         SessionName::admits(c)
     }
 }
 
 impl RecordedName for SourceIdentity {
+    const NOT_OF_CALLERS: Option<&str> = None;
+
     fn admits(c: char) -> bool {
         c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
     }
@@ -60,6 +73,12 @@ pub enum NameFlaw {
     Character(char),
     #[error("`{RESERVED}` at the start is kept for names that replace odd or long values")]
     Reserved,
+    #[error(
+        "`{}` at the start is kept for the sessions that sign for all callers of a grant: begin the name with \
+         something else",
+        SessionName::OF_GRANT
+    )]
+    OfGrant,
     #[error(
         "two placeholders touch, so that two callers could get one name: put a `.` between them"
     )]
@@ -120,7 +139,7 @@ impl<N: RecordedName> NameTemplate<N> {
         };
         (SHORTEST..=LONGEST).contains(&plain.len())
             && plain.chars().all(N::admits)
-            && !plain.starts_with(RESERVED)
+            && !N::is_reserved(plain)
             && self.text.pieces().array_windows().all(ends_clearly)
     }
 
@@ -148,6 +167,8 @@ fn flaws<N: RecordedName>(text: &Text) -> Vec<NameFlaw> {
                 flaws.extend(text.chars().filter(|&c| !N::admits(c)).map(NameFlaw::Character));
                 if i == 0 && text.starts_with(RESERVED) {
                     flaws.push(NameFlaw::Reserved);
+                } else if i == 0 && N::is_reserved(text) {
+                    flaws.push(NameFlaw::OfGrant);
                 }
             }
             Piece::Value(placeholder) => {
@@ -238,6 +259,23 @@ mod tests {
     }
 
     #[test]
+    fn no_caller_has_the_session_name_of_a_grant() {
+        for (written, subject) in [
+            ("${subject}", "grant@photo-upload"),
+            ("${subject}", "grant@"),
+            ("gr${subject}", "ant@a"),
+            ("grant${subject}", "@photo-upload"),
+        ] {
+            let name = name(written, "t", subject);
+            assert!(name.starts_with("hash-"), "{written}: {name}");
+        }
+        assert_eq!(name("${subject}", "t", "grant"), "grant");
+        // A source identity names no session.
+        let source = render(&template::<SourceIdentity>("${subject}"), "t", "grant@a");
+        assert_eq!(source.as_str(), "grant@a");
+    }
+
+    #[test]
     fn values_that_could_be_read_in_two_ways_have_names_of_their_own() {
         let values = ["b", "-a", "bb", "b-a", "-ab", "-a-a", "b-ab", "-ab-a", "hash-", "sh-"];
         let template = template::<SessionName>("${claims.tenant}-a${subject}.");
@@ -269,6 +307,7 @@ mod tests {
             "",
             "a",
             "hash-${subject}",
+            "grant@${subject}",
             "a b${subject}:",
             "${client}${subject}",
             "${now:%Y}",
@@ -284,6 +323,7 @@ mod tests {
         : a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
         a: a name's fixed text is at most 64 characters, and at least 2 if there is no placeholder
         hash-${subject}: `hash-` at the start is kept for names that replace odd or long values
+        grant@${subject}: `grant@` at the start is kept for the sessions that sign for all callers of a grant: begin the name with something else
         a b${subject}:: ` ` may not stand in a name
         a b${subject}:: `:` may not stand in a name
         ${client}${subject}: two placeholders touch, so that two callers could get one name: put a `.` between them
@@ -302,11 +342,12 @@ mod tests {
             one in (tenant(), subject()),
             two in (tenant(), subject()),
         ) {
-            for written in ["${subject}", "ha${subject}", "${claims.tenant}-a${subject}."] {
+            for written in ["${subject}", "ha${subject}", "gran${subject}", "${claims.tenant}-a${subject}."] {
                 let template = template::<SessionName>(written);
                 let first = render(&template, &one.0, &one.1);
                 prop_assert_eq!(&first, &render(&template, &one.0, &one.1));
 
+                prop_assert!(!first.as_str().starts_with(SessionName::OF_GRANT), "{:?}", first);
                 let plain = |b: u8| b.is_ascii_alphanumeric() || b".@-_".contains(&b);
                 let text = first.as_str();
                 prop_assert!((2..=64).contains(&text.len()) && text.bytes().all(plain), "{}", text);
@@ -335,6 +376,7 @@ mod tests {
             3 => "[a|]{1,3}".prop_map(hashed),
             3 => "[a|]{1,3}".prop_map(move |odd| hashed(odd).replacen("ha", "", 1)),
             1 => "[a-z]{64}a{0,2}",
+            1 => "(gran)?t@[a-z-]{0,3}",
             1 => "\\PC{1,40}".prop_filter("a subject", legal),
         ]
     }

@@ -79,4 +79,4 @@ impl GrantTemplate {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

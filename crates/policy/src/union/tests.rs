@@ -14,7 +14,7 @@ use crate::template::value_rule::{Shape, ValueRule, ValueRules};
 use crate::template::values::RawValues;
 use crate::tests::draw::draw;
 
-fn grant(policy: &str) -> Option<GrantTemplate> {
+pub(crate) fn grant(policy: &str) -> Option<GrantTemplate> {
     let listed = |count: usize| {
         let values = ["large", "small"].map(str::to_owned).into_iter();
         let more = (2..count).map(|i| format!("v{i}"));
@@ -43,17 +43,17 @@ fn shipped(name: &str) -> GrantTemplate {
     grant(&std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap()
 }
 
-fn read(json: &str) -> Document<String> {
+pub(crate) fn read(json: &str) -> Document<String> {
     Document::read(json, |_, raw| Ok(raw.to_owned())).unwrap()
 }
 
 /// The policies as RAM evaluates them: together.
-fn together(policies: &[String]) -> Document<String> {
+pub(crate) fn together(policies: &[String]) -> Document<String> {
     assert!(policies.iter().all(|policy| policy.len() <= MAX_ROLE_POLICY_BYTES));
     Document::of(policies.iter().flat_map(|policy| read(policy).statements).collect())
 }
 
-fn rendered(grant: &GrantTemplate, subject: &str, album: &str) -> Document<String> {
+pub(crate) fn rendered(grant: &GrantTemplate, subject: &str, album: &str) -> Document<String> {
     let raw = RawValues {
         issuer: None,
         client: &"photo-app".parse().unwrap(),
@@ -89,7 +89,7 @@ fn the_order_of_grants_makes_no_difference() {
 }
 
 /// A policy of these statements.
-fn policy(statements: &[Value]) -> String {
+pub(crate) fn policy(statements: &[Value]) -> String {
     json!({ "Version": "1", "Statement": statements }).to_string()
 }
 
@@ -219,7 +219,7 @@ fn grants_that_are_too_entangled_to_be_merged_get_a_union_at_a_bounded_cost() {
     assert!(GrantUnion::of(&entangled(2, 3)).is_complete());
 }
 
-fn statement() -> impl Strategy<Value = Value> {
+pub(crate) fn statement() -> impl Strategy<Value = Value> {
     let actions =
         subsequence(&["oss:GetObject", "oss:PutObject", "oss:Get*", "oss:getobject"][..], 1..=3);
     let resources = subsequence(
