@@ -11,6 +11,8 @@ mod auth;
 mod backoff;
 #[cfg(feature = "bench")]
 pub mod bench;
+#[expect(dead_code, reason = "no route uses it yet")]
+mod callback;
 pub mod cli;
 pub mod config;
 #[cfg(feature = "emulator")]

@@ -6,6 +6,7 @@ mod budget;
 mod check;
 mod lease;
 mod name;
+mod once;
 mod record;
 mod redis;
 mod redis_connection;
@@ -22,6 +23,7 @@ pub(crate) use budget::{BudgetTerms, Reservation};
 pub(crate) use check::RedisCheck;
 pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
+pub(crate) use once::{Once, OnceClaim};
 pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};
 

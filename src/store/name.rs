@@ -21,7 +21,7 @@ text_type!(
     "a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`"
 );
 
-/// The Redis keys of one session, one client or one user.
+/// The Redis keys of one session, one client, one user or one upload.
 ///
 /// The part in braces is a keyed hash, so that somebody who reads Redis learns neither roles nor policies nor callers.
 /// A Redis Cluster chooses the slot by it, so that one script may use all keys of a session.
@@ -31,6 +31,7 @@ pub(crate) struct Name {
     pub(super) refusal: String,
     pub(super) lease: String,
     pub(super) limit: String,
+    pub(super) once: String,
 }
 
 /// The Redis keys of a budget of calls. One script uses both, so they share a slot.
@@ -64,6 +65,7 @@ impl Names {
             refusal: name("refusal"),
             lease: name("lease"),
             limit: name("limit"),
+            once: name("once"),
         }
     }
 

@@ -30,10 +30,10 @@ use appserver_domain::{AccountId, Credentials};
 /// A Redis that replicas share.
 #[derive(Debug)]
 pub(crate) struct Redis {
-    connection: Arc<RedisConnection>,
-    names: Names,
-    seal: Seal,
-    scripts: Scripts,
+    pub(super) connection: Arc<RedisConnection>,
+    pub(super) names: Names,
+    pub(super) seal: Seal,
+    pub(super) scripts: Scripts,
     /// This replica's id in the shared budget; new at each start.
     replica: String,
     lease: Duration,
@@ -43,13 +43,14 @@ pub(crate) struct Redis {
 }
 
 #[derive(Debug)]
-struct Scripts {
+pub(super) struct Scripts {
     read: Script,
     renew: Script,
     complete: Script,
     budget: Script,
     limit: Script,
     forget: Script,
+    pub(super) once: Script,
 }
 
 /// The result of a call to STS, to be shared.
@@ -103,6 +104,7 @@ impl Redis {
                 budget: with_untrusted!("scripts/budget.lua"),
                 limit: with_untrusted!("scripts/limit.lua"),
                 forget: Script::new(include_str!("scripts/forget.lua")),
+                once: with_untrusted!("scripts/once.lua"),
             },
             replica: Lease::new_id(),
             lease: settings.lease,
@@ -168,7 +170,7 @@ impl Redis {
     }
 
     /// Decrypts and parses a value. One that cannot be decrypted counts as absent; the next result replaces it.
-    fn decrypt<T>(
+    pub(super) fn decrypt<T>(
         &self,
         name: &str,
         sealed: Option<Vec<u8>>,
@@ -195,7 +197,7 @@ impl Redis {
     }
 
     /// Counts and logs foreign values that a script has replaced.
-    fn report_replaced(&self, operation: StoreOperation, foreign: i64) {
+    pub(super) fn report_replaced(&self, operation: StoreOperation, foreign: i64) {
         if let Ok(values @ 1..) = u64::try_from(foreign) {
             self.metrics.replaced(operation, values);
             tracing::warn!(
@@ -342,7 +344,7 @@ pub(super) fn client(settings: &RedisSettings) -> Result<Client, RedisError> {
     Client::open(settings.address.clone().with(login))
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
 }
 

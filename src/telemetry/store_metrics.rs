@@ -30,6 +30,7 @@ pub(crate) enum StoreOperation {
     Budget,
     Limit,
     Forget,
+    Once,
     Probe,
 }
 
@@ -45,13 +46,14 @@ struct ReplacedLabels {
 }
 
 impl StoreOperation {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Read,
         Self::Renew,
         Self::Complete,
         Self::Budget,
         Self::Limit,
         Self::Forget,
+        Self::Once,
         Self::Probe,
     ];
 
@@ -63,6 +65,7 @@ impl StoreOperation {
             Self::Budget => "budget",
             Self::Limit => "limit",
             Self::Forget => "forget",
+            Self::Once => "once",
             Self::Probe => "probe",
         }
     }

@@ -23,6 +23,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("store", &["backoff", "seal", "domain"]),
         ("limit", &["store", "domain"]),
         ("vend", &["sts", "store", "policy", "domain"]),
+        ("callback", &["backoff", "outbound", "oss_bucket", "seal", "sign", "sts", "store", "vend", "domain"]),
         ("auth", &["backoff", "outbound", "seal", "domain"]),
         ("grant", &["auth", "oss_bucket", "sign", "sts", "policy", "domain"]),
         ("sign", &["sts", "domain"]),

@@ -1,0 +1,49 @@
+//! How the report of one upload ended, as it is remembered and answered again.
+
+use secrecy::{ExposeSecret, SecretSlice};
+use serde::{Deserialize, Serialize};
+
+/// The longest answer of a backend that is passed on and remembered.
+pub(super) const MAX_ANSWER_BYTES: usize = 16 << 10;
+
+/// How a report ended.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(crate) enum Outcome {
+    /// The backend has it. OSS gets this JSON.
+    Answered(String),
+    /// The object in the bucket is not the reported one. Nothing was forwarded.
+    Contradicted,
+    /// It is kept and delivered again; OSS gets an error.
+    Kept(Obstacle),
+    /// There is no space to keep it; OSS gets an error.
+    Dropped(Obstacle),
+}
+
+/// What kept a report from the backend.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+pub(crate) enum Obstacle {
+    /// The object could not be looked at: OSS or STS failed.
+    Unconfirmed,
+    /// The backend is not reachable, or answered with another status than 2xx.
+    BackendFailed,
+    /// Nobody answered in time.
+    TimedOut,
+}
+
+impl Outcome {
+    pub(super) fn to_json(&self) -> SecretSlice<u8> {
+        serde_json::to_vec(self).expect("text can be written").into()
+    }
+
+    pub(super) fn from_json(json: &SecretSlice<u8>) -> Option<Self> {
+        serde_json::from_slice(json.expose_secret()).ok()
+    }
+
+    /// How much memory it takes beside its fixed size.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Answered(json) => json.len(),
+            Self::Contradicted | Self::Kept(_) | Self::Dropped(_) => 0,
+        }
+    }
+}
