@@ -31,8 +31,8 @@ stop() {
 trap stop EXIT
 
 # start_dev FLAGS…: `appserver dev` on free ports; returns when it is ready. `urls` are
-# those of the service, the admin listener, STS, OSS, one more that is free, the metadata server, and RAM. A suite that
-# needs them before the start defines a function `configure`.
+# those of the service, the admin listener, STS, OSS, one more that is free, the metadata server, and RAM; `log` is the
+# file of its standard error. A suite that needs them before the start defines a function `configure`.
 start_dev() {
   local ports attempt
   # Another process may take a free port before the service does.
@@ -46,7 +46,7 @@ print(*(s.getsockname()[1] for s in taken))')
     greeted "$@" --port "${ports[0]}" --admin-port "${ports[1]}" --sts-port "${ports[2]}" --oss-port "${ports[3]}" \
       --metadata-port "${ports[5]}" --ram-port "${ports[6]}" && return
   done
-  cat "$made/service.log" >&2
+  cat "$log" >&2
   exit 1
 }
 
@@ -54,7 +54,9 @@ greeted() {
   local line
   rm -f "$made/greeting"
   mkfifo "$made/greeting"
-  "${CARGO_TARGET_DIR:-target}/debug/appserver" dev "$@" >"$made/greeting" 2>"$made/service.log" &
+  # Of its own: a later service would overwrite it.
+  log=$made/service-${#services[@]}.log
+  "${CARGO_TARGET_DIR:-target}/debug/appserver" dev "$@" >"$made/greeting" 2>"$log" &
   services+=("$!")
   while read -r line; do
     [[ $line != "Ctrl-C ends it."* ]] || return 0

@@ -30,7 +30,7 @@ start_dev --config "$made/config/service.toml"
 
 NODE_NO_WARNINGS=1 timeout 300 node --test --test-reporter=spec --test-reporter-destination=stdout \
   --test-reporter=tap --test-reporter-destination="$made/oidc.tap" "$made/oidc.test.js" || {
-  cat "$made/service.log" >&2
+  cat "$log" >&2
   exit 1
 }
 # A run without tests, or with skipped ones, is a failure.

@@ -41,6 +41,11 @@ export README_URL=${urls[0]} README_OSS_URL=${urls[3]}
 start_dev --config "$made/config/service.toml"
 export APPSERVER_URL=${urls[0]} ADMIN_URL=${urls[1]} STS_URL=${urls[2]} OSS_URL=${urls[3]}
 export METADATA_URL=${urls[5]} RAM_URL=${urls[6]}
+# The emulated OSS as accounts and buckets get it that are new since 2025. The emulators share the key of session tokens.
+start_dev --refuse-v1
+export OSS_WITHOUT_V1_URL=${urls[3]} WITHOUT_V1_LOG=$log
+start_dev --refuse-public-endpoint
+export OSS_WITHOUT_PUBLIC_ENDPOINT_URL=${urls[3]} WITHOUT_PUBLIC_ENDPOINT_LOG=$log
 
 python_suite() {
   PYTHONDONTWRITEBYTECODE=1 "$made/python/bin/pytest" -q -p no:cacheprovider --strict-config --strict-markers \
