@@ -1,7 +1,7 @@
 //! `appserver dev`: the service, the emulated cloud and the page on loopback.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -15,9 +15,12 @@ use super::runtime::block_on;
 use super::serve::{read, run, start_log};
 use super::signals::Signals;
 use crate::app::App;
-use crate::config::{self, Mode, Settings};
+use crate::config::{self, Mode, Settings, read_argument};
 use crate::dev::{Setup, greeting, routes};
 use appserver_domain::clock::Clock;
+
+/// The emulated OSS's address without `--oss-port`, as `config/dev.toml` has it.
+const EMULATED_OSS: &str = "http://127.0.0.1:8091";
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct DevArgs {
@@ -67,7 +70,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let asked = args.clone();
         let each = read(move || {
             (0..asked.replicas)
-                .map(|index| settings(&asked, index, sts))
+                .map(|index| settings(&asked, index, sts, oss))
                 .collect::<Result<Vec<_>, _>>()
         });
         let Some(settings) = signals.unless_stopped(each).await? else { return Ok(()) };
@@ -120,7 +123,12 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
 }
 
 /// The settings of one server.
-fn settings(args: &DevArgs, index: u16, sts: SocketAddr) -> Result<Settings, Failure> {
+fn settings(
+    args: &DevArgs,
+    index: u16,
+    sts: SocketAddr,
+    oss: SocketAddr,
+) -> Result<Settings, Failure> {
     // Port 0 chooses a free one for each.
     let port = |first: u16| loopback(if first == 0 { 0 } else { first.saturating_add(index) });
     let mut environment = config::environment();
@@ -128,12 +136,28 @@ fn settings(args: &DevArgs, index: u16, sts: SocketAddr) -> Result<Settings, Fai
     set("SERVER__LISTEN", port(args.port).to_string());
     set("ADMIN__LISTEN", port(args.admin_port).to_string());
     set("STS__ENDPOINTS", format!("http://{sts}"));
+    for grant in grants_on_emulated_oss(&args.config) {
+        set(&format!("GRANTS__{grant}__OSS__ENDPOINT"), format!("http://{oss}"));
+    }
     if let Some(url) = &args.redis {
         set("STORE__KIND", "redis".to_owned());
         set("STORE__REDIS__URL", url.clone());
         set("STORE__REDIS__EXPECTED_REPLICAS", args.replicas.to_string());
     }
     Ok(config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?)
+}
+
+/// The grants whose bucket is at the emulated OSS's default address, which `--oss-port` changes. None of a file that cannot
+/// be read: loading it lists its problems.
+fn grants_on_emulated_oss(config: &Path) -> Vec<String> {
+    let table: toml::Table =
+        read_argument(config).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let grants = table.get("grants").and_then(toml::Value::as_table).into_iter().flatten();
+    let is_on_it = |grant: &toml::Value| {
+        let endpoint = grant.get("oss").and_then(|oss| oss.get("endpoint"));
+        endpoint.and_then(toml::Value::as_str) == Some(EMULATED_OSS)
+    };
+    grants.filter(|(_, grant)| is_on_it(grant)).map(|(name, _)| name.clone()).collect()
 }
 
 /// Runs the servers until `stop`; if one ends early, all end.

@@ -694,13 +694,13 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
         let mut command = Command::new("sh");
         command.args(["-c", &line.replacen("curl", "curl -sg", 1)]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let text = text(&Running::start(&mut command).ended().stdout);
-        let code =
-            serde_json::from_str::<serde_json::Value>(&text).map(|body| body["Code"].to_string());
-        code.unwrap_or_else(|_| text.lines().last().unwrap_or_default().to_owned())
+        text(&Running::start(&mut command).ended().stdout)
     });
     let mut answers: Vec<_> = answers.collect();
     let metrics = answers.pop().unwrap();
+    let answers: Vec<serde_json::Value> =
+        answers.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    let codes: Vec<_> = answers.iter().map(|answer| answer["Code"].to_string()).collect();
     let expected = [
         "\"Success\"",
         "\"Success\"",
@@ -709,8 +709,14 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
         "\"Success\"",
         "\"Success\"",
     ];
-    assert_eq!(answers, expected, "{greeting:#?}");
-    assert!(metrics.starts_with("appserver_"), "{metrics}");
+    assert_eq!(codes, expected, "{greeting:#?}");
+    assert!(metrics.lines().last().unwrap().starts_with("appserver_"), "{metrics}");
+    // A token's bucket is at the port that the emulated OSS listens on.
+    let named: Vec<_> =
+        answers.iter().filter_map(|answer| answer["Oss"]["Endpoint"].as_str()).collect();
+    let [endpoint] = named[..] else { panic!("{named:?}") };
+    let is_greeted = |line: &String| line.contains(&format!(" OSS {endpoint},"));
+    assert!(greeting.iter().any(is_greeted), "{endpoint}: {greeting:#?}");
     running.terminate();
     assert!(running.ended().status.success());
 }
