@@ -3,3 +3,4 @@
 pub(crate) mod decision;
 pub(crate) mod explanation;
 pub(crate) mod request;
+pub(crate) mod signing;
