@@ -9,13 +9,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::public_error::Public;
+use super::refusal_error::refused;
 use crate::audit::AuditUnavailable;
 use crate::auth::AuthError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::sts::StsError;
 use crate::vend::VendError;
-use appserver_policy::{PolicyRefusal, ValueProblem, Witness};
+use appserver_policy::{PolicyRefusal, Witness};
 
 /// The longest body of a request: a policy of 2 KiB and parameters fit several times.
 pub(crate) const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -242,54 +243,6 @@ fn too_many(Throttled { limit, terms, .. }: &Throttled) -> Cow<'static, str> {
         LimitKind::ClientFailures => {
             "Too many requests in this client's name had no valid credential; retry later.".into()
         }
-    }
-}
-
-fn refused(refusal: &Refusal) -> Public {
-    match refusal {
-        Refusal::NotGranted => Public::new(
-            StatusCode::FORBIDDEN,
-            "Forbidden.Grant",
-            "The client may not use this grant; `GET /v1/whoami` lists those it may use.",
-        ),
-        Refusal::LoginEndsSoon => Public::new(
-            StatusCode::FORBIDDEN,
-            "Forbidden.Grant",
-            "The login ends too soon: credentials end with it and last 900 seconds at least. Renew the login first.",
-        ),
-        Refusal::NameRequired(_) => Public::parameter("Grant", refusal.to_string()),
-        Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
-        Refusal::Value(problem) => value(problem),
-        Refusal::Policy(refusal @ PolicyRefusal::TooComplex { .. }) => {
-            Public::parameter("Policy", format!("this policy is too complex: {refusal}"))
-        }
-        Refusal::Policy(refusal) => Public::new(
-            StatusCode::FORBIDDEN,
-            "Forbidden.Policy",
-            format!("The policy is not within the grant: {refusal}."),
-        ),
-    }
-}
-
-fn value(problem: &ValueProblem) -> Public {
-    match problem {
-        ValueProblem::MissingParameter { name, .. }
-        | ValueProblem::RefusedParameter { name, .. } => {
-            Public::parameter(format!("Parameters.{name}"), problem.to_string())
-        }
-        ValueProblem::UnknownParameter { .. } => {
-            Public::parameter("Parameters", problem.to_string())
-        }
-        // No other request with the same credential would succeed.
-        ValueProblem::MissingSubject
-        | ValueProblem::MissingIssuer
-        | ValueProblem::RefusedSubject { .. }
-        | ValueProblem::MissingClaim(_)
-        | ValueProblem::RefusedClaim { .. } => Public::new(
-            StatusCode::FORBIDDEN,
-            "Forbidden.Grant",
-            format!("This credential does not fit the grant: {problem}."),
-        ),
     }
 }
 

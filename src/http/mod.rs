@@ -10,6 +10,7 @@ mod error_response;
 mod middleware;
 mod public_error;
 mod public_url;
+mod refusal_error;
 mod route;
 mod routes;
 mod v1;

@@ -4,7 +4,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A row of the table in `http/error.rs` and `http/public_error.rs`.
+/// A row of the table in `http/error.rs`, `http/refusal_error.rs` and `http/public_error.rs`.
 pub(super) struct Code {
     pub(super) status: u16,
     pub(super) class: &'static str,
@@ -103,7 +103,11 @@ mod tests {
 
     #[test]
     fn every_row_of_the_error_table_is_here_and_no_other() {
-        let tables = [include_str!("../error.rs"), include_str!("../public_error.rs")];
+        let tables = [
+            include_str!("../error.rs"),
+            include_str!("../refusal_error.rs"),
+            include_str!("../public_error.rs"),
+        ];
         let source = tables.map(|file| file.split("#[cfg(test)]").next().unwrap()).concat();
         let made = Regex::new(r#"(?:Public|Self)::new\(\s*Status(?:Code)?::(\w+),\s*"([\w.]+)""#);
         let status = |name: &str| {

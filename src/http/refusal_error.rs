@@ -1,0 +1,55 @@
+//! What a caller sees of a refusal by its grants.
+
+use axum::http::StatusCode;
+
+use super::public_error::Public;
+use crate::grant::Refusal;
+use appserver_policy::{PolicyRefusal, ValueProblem};
+
+pub(super) fn refused(refusal: &Refusal) -> Public {
+    match refusal {
+        Refusal::NotGranted => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            "The client may not use this grant; `GET /v1/whoami` lists those it may use.",
+        ),
+        Refusal::LoginEndsSoon => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            "The login ends too soon: credentials end with it and last 900 seconds at least. Renew the login first.",
+        ),
+        Refusal::NameRequired(_) => Public::parameter("Grant", refusal.to_string()),
+        Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
+        Refusal::Value(problem) => value(problem),
+        Refusal::Policy(refusal @ PolicyRefusal::TooComplex { .. }) => {
+            Public::parameter("Policy", format!("this policy is too complex: {refusal}"))
+        }
+        Refusal::Policy(refusal) => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Policy",
+            format!("The policy is not within the grant: {refusal}."),
+        ),
+    }
+}
+
+fn value(problem: &ValueProblem) -> Public {
+    match problem {
+        ValueProblem::MissingParameter { name, .. }
+        | ValueProblem::RefusedParameter { name, .. } => {
+            Public::parameter(format!("Parameters.{name}"), problem.to_string())
+        }
+        ValueProblem::UnknownParameter { .. } => {
+            Public::parameter("Parameters", problem.to_string())
+        }
+        // No other request with the same credential would succeed.
+        ValueProblem::MissingSubject
+        | ValueProblem::MissingIssuer
+        | ValueProblem::RefusedSubject { .. }
+        | ValueProblem::MissingClaim(_)
+        | ValueProblem::RefusedClaim { .. } => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            format!("This credential does not fit the grant: {problem}."),
+        ),
+    }
+}
