@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
 use crate::oss_bucket::OssBucket;
-use crate::sts::RoleSession;
+use crate::sts::CallerSession;
 use appserver_domain::{
     ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration, UpstreamName,
 };
@@ -250,22 +250,18 @@ impl<'a> Grant<'a> {
     }
 
     /// The parameters of the call to STS: the role, restricted by the rendered policy.
-    pub(crate) fn into_role_session(self) -> RoleSession {
+    pub(crate) fn into_caller_session(self) -> CallerSession {
         let RenderedSession { policy, session_name, source_identity } = self.session;
-        RoleSession {
-            role: self.entitlement.role.clone(),
-            name: session_name,
-            policy,
-            duration: self.duration,
-            external_id: self.entitlement.external_id.clone(),
-            source_identity,
-        }
+        let (role, external_id) =
+            (self.entitlement.role.clone(), self.entitlement.external_id.clone());
+        CallerSession::new(role, session_name, policy, self.duration, external_id, source_identity)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sts::RoleSession;
     use appserver_domain::Subject;
     use appserver_policy::{Breadth, GrantTexts, Shape, ValueRule, ValueRules};
 
@@ -325,7 +321,9 @@ mod tests {
         let subject = subject.map(|subject| subject.parse::<Subject>().unwrap());
         let caller = Caller::simulated(client.parse().unwrap(), subject, BTreeMap::new());
         let now = "2015-01-01T00:00:00Z".parse().unwrap();
-        grants().decide(&caller, request, now).map(Grant::into_role_session)
+        grants()
+            .decide(&caller, request, now)
+            .map(|grant| grant.into_caller_session().into_role_session())
     }
 
     fn request(grant: Option<&str>, album: Option<&str>) -> TokenParams {

@@ -23,7 +23,9 @@ use crate::grant::{Grant, Grants, TokenParams};
 use crate::http::token_response;
 use crate::outbound::Egress;
 use crate::store::Store;
-use crate::sts::{self, AssumeRole, CallerIdentity, IdentityKind, RoleSession, StsError};
+use crate::sts::{
+    self, AssumeRole, CallerIdentity, CallerSession, IdentityKind, RoleSession, StsError,
+};
 use crate::telemetry::Metrics;
 use crate::upstream::UpstreamIdentity;
 use crate::vend::{GrantHolder, KeyHashing, Vended, Vendor, VerifiedKey};
@@ -45,7 +47,7 @@ pub struct Steps {
     own_policy: TokenParams,
     proved: (ComparablePolicy, ComparablePolicy),
     now: DateTime<Utc>,
-    session: RoleSession,
+    session: CallerSession,
     holder: GrantHolder,
     hashing: KeyHashing,
     vendor: Vendor<Constant>,
@@ -109,7 +111,7 @@ impl Steps {
         let policy = Some(RequestedPolicy::parse(OWN_POLICY).expect("it is valid"));
         let own_policy = TokenParams { policy, ..params.clone() };
         let comparable = |json| ComparablePolicy::parse(json).expect("it is valid");
-        let proved = (comparable(OWN_POLICY), comparable(session.policy.as_str()));
+        let proved = (comparable(OWN_POLICY), comparable(session.role_session().policy.as_str()));
 
         let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
         let holder = GrantHolder { client: caller.client().clone(), grant };
@@ -172,12 +174,12 @@ impl Steps {
 
     /// Decides about the grant and renders its templates; returns the policy's length.
     pub fn template_render(&self) -> usize {
-        session(&self.grants, &self.caller, &self.params, self.now).policy.as_str().len()
+        policy_length(&session(&self.grants, &self.caller, &self.params, self.now))
     }
 
     /// Hashes the cache key.
     pub fn key(&self) -> u64 {
-        self.hashing.key_of(&self.session, &self.holder).hash()
+        self.hashing.key_of(self.session.role_session(), &self.holder).hash()
     }
 
     /// Finds the cached token; returns when to refresh it.
@@ -193,12 +195,12 @@ impl Steps {
 
     /// Signs the call to STS; returns the form's length.
     pub fn signing(&self) -> usize {
-        sts::signed_length(&self.session, &self.signing, self.now)
+        sts::signed_length(self.session.role_session(), &self.signing, self.now)
     }
 
     /// Renders a session for a policy of the caller's own.
     pub fn own_policy(&self) -> usize {
-        session(&self.grants, &self.caller, &self.own_policy, self.now).policy.as_str().len()
+        policy_length(&session(&self.grants, &self.caller, &self.own_policy, self.now))
     }
 
     /// The second proof of the same policy alone.
@@ -220,7 +222,11 @@ fn session(
     caller: &Caller,
     params: &TokenParams,
     now: DateTime<Utc>,
-) -> RoleSession {
-    let grant = grants.decide(caller, params, now).map(Grant::into_role_session);
+) -> CallerSession {
+    let grant = grants.decide(caller, params, now).map(Grant::into_caller_session);
     grant.expect("the client may have it")
+}
+
+fn policy_length(session: &CallerSession) -> usize {
+    session.role_session().policy.as_str().len()
 }

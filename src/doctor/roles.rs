@@ -14,7 +14,7 @@ use super::Finding;
 use super::sts_errors;
 use crate::auth::Caller;
 use crate::grant::{Durations, Entitlement, Grant, Grants, TokenParams};
-use crate::sts::{AssumeRole, Reason, RoleSession, StsClient, StsError, retrying};
+use crate::sts::{AssumeRole, CallerSession, Reason, StsClient, StsError, retrying};
 use appserver_domain::{ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration, UpstreamName};
 use appserver_policy::{Breadth, GrantTemplate, GrantTexts, ValueRules};
 
@@ -72,12 +72,12 @@ pub(super) fn skipped(grants: &GrantsOf<'_>) -> Vec<Finding> {
 /// One call with the usual retries; throttling is waited out until the deadline.
 async fn assume(
     sts: &StsClient,
-    session: &RoleSession,
+    session: &CallerSession,
     attempts: NonZeroU32,
     deadline: Instant,
 ) -> Result<(), StsError> {
     loop {
-        let attempt = |number| sts.assume_role(session, number, deadline);
+        let attempt = |number| sts.assume_role(session.role_session(), number, deadline);
         let Err(error) = retrying(deadline, attempts, attempt).await else { return Ok(()) };
         let wait = error.retry_after().unwrap_or(THROTTLE_PAUSE).max(THROTTLE_PAUSE);
         if !error.is_throttling() || Instant::now() + wait >= deadline {
@@ -178,7 +178,7 @@ struct Probe<'a> {
     duration: SessionDuration,
 }
 
-fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> RoleSession {
+fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> CallerSession {
     let client: ClientId = NAME.parse().expect("it is a client id");
     let texts = GrantTexts {
         policy: NOTHING,
@@ -208,7 +208,7 @@ fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> RoleSession {
     };
     let caller = Caller::simulated(client, None, BTreeMap::new());
     let granted =
-        grants.decide(&caller, &TokenParams::default(), now).map(Grant::into_role_session);
+        grants.decide(&caller, &TokenParams::default(), now).map(Grant::into_caller_session);
     granted.expect("the only client has the only grant, which needs no value")
 }
 
@@ -227,7 +227,7 @@ mod tests {
             sets_source_identity: true,
             duration: MaxSessionDuration::from_secs(43_200).unwrap().admit(43_200).unwrap(),
         };
-        let session = probe_session(probe, DateTime::UNIX_EPOCH);
+        let session = probe_session(probe, DateTime::UNIX_EPOCH).into_role_session();
         assert_eq!(session.policy.as_str(), NOTHING);
         assert_eq!(session.name.as_str(), "appserver-doctor");
         assert_eq!(session.duration.as_secs(), 43_200);

@@ -42,9 +42,9 @@ pub(crate) use refusal::Refusal;
 pub(crate) use refusal::{ErrorCode, Reason, RequestId};
 pub(crate) use region::{KNOWN_REGIONS, Region};
 pub(crate) use retry::retrying;
-pub(crate) use role_session::RoleSession;
 #[cfg(test)]
-pub(crate) use role_session::tests::policy_for;
+pub(crate) use role_session::tests::{grant_policy_for, policy_for};
+pub(crate) use role_session::{CallerSession, GrantSession, InlinePolicy, RoleSession};
 pub(crate) use rpc::{Parameters, encode as percent_encode, sign as sign_rpc};
 
 #[cfg(feature = "bench")]

@@ -1,19 +1,111 @@
-//! The parameters of an AssumeRole call.
+//! The parameters of an AssumeRole call, and the two kinds of sessions that calls are for.
 
-use appserver_domain::{ExternalId, RoleArn, SessionDuration, SessionName, SourceIdentity};
-use appserver_policy::SessionPolicy;
+use appserver_domain::{
+    ExternalId, GrantName, RoleArn, SessionDuration, SessionName, SourceIdentity,
+};
+use appserver_policy::{GrantSessionPolicy, SessionPolicy};
 
-/// Exactly what STS sees of a request: equal sessions may share one token, and no others may.
+/// Exactly what STS sees of a request, and for whom it is: equal sessions may share one token, and no others may.
 ///
 /// The policy is not optional.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct RoleSession {
     pub(crate) role: RoleArn,
     pub(crate) name: SessionName,
-    pub(crate) policy: SessionPolicy,
+    pub(crate) policy: InlinePolicy,
     pub(crate) duration: SessionDuration,
     pub(crate) external_id: Option<ExternalId>,
     pub(crate) source_identity: Option<SourceIdentity>,
+}
+
+/// The policy of a session. Two of different kinds are never equal, even if their texts are: the credentials of the one
+/// go to a caller, and those of the other never do.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum InlinePolicy {
+    Caller(SessionPolicy),
+    Grant(GrantSessionPolicy),
+}
+
+/// A session whose credentials its caller gets.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct CallerSession(RoleSession);
+
+/// A grant's own session. The server signs with its credentials for all callers of the grant, and hands them to none.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct GrantSession(RoleSession);
+
+impl InlinePolicy {
+    /// The JSON as it goes to STS.
+    pub(crate) fn as_str(&self) -> &str {
+        match self {
+            Self::Caller(policy) => policy.as_str(),
+            Self::Grant(policy) => policy.as_str(),
+        }
+    }
+
+    /// The JSON, without a copy.
+    fn into_json(self) -> String {
+        match self {
+            Self::Caller(policy) => policy.into_json(),
+            Self::Grant(policy) => policy.into_json(),
+        }
+    }
+
+    /// What distinguishes the kinds where policies are compared as texts.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Caller(_) => "caller",
+            Self::Grant(_) => "grant",
+        }
+    }
+}
+
+impl CallerSession {
+    pub(crate) fn new(
+        role: RoleArn,
+        name: SessionName,
+        policy: SessionPolicy,
+        duration: SessionDuration,
+        external_id: Option<ExternalId>,
+        source_identity: Option<SourceIdentity>,
+    ) -> Self {
+        let policy = InlinePolicy::Caller(policy);
+        Self(RoleSession { role, name, policy, duration, external_id, source_identity })
+    }
+
+    pub(crate) fn role_session(&self) -> &RoleSession {
+        &self.0
+    }
+
+    /// The JSON of its policy, without a copy.
+    pub(crate) fn into_policy_json(self) -> String {
+        self.0.policy.into_json()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn into_role_session(self) -> RoleSession {
+        self.0
+    }
+}
+
+impl GrantSession {
+    /// The session of this grant, under a name that no caller's session has. It has no source identity: it acts for no
+    /// caller in particular.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nothing signs yet"))]
+    pub(crate) fn new(
+        role: RoleArn,
+        grant: &GrantName,
+        policy: GrantSessionPolicy,
+        duration: SessionDuration,
+        external_id: Option<ExternalId>,
+    ) -> Self {
+        let (name, policy) = (SessionName::of_grant(grant), InlinePolicy::Grant(policy));
+        Self(RoleSession { role, name, policy, duration, external_id, source_identity: None })
+    }
+
+    pub(crate) fn role_session(&self) -> &RoleSession {
+        &self.0
+    }
 }
 
 #[cfg(test)]
@@ -29,7 +121,7 @@ pub(super) mod tests {
     /// A grant's policy for these keys of `sample-bucket`. Tests too can only obtain a session policy from a grant.
     pub(crate) fn policy_for(keys: &str) -> SessionPolicy {
         let policy = format!(
-            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":["oss:GetObject"],"Resource":["acs:oss:*:*:sample-bucket/{keys}"]}}]}}"#
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/{keys}"}}]}}"#
         );
         let texts = GrantTexts {
             policy: &policy,
@@ -55,7 +147,7 @@ pub(super) mod tests {
         RoleSession {
             role: "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
             name: "client-002".parse().unwrap(),
-            policy: policy_for("2015/01/01/*.jpg"),
+            policy: InlinePolicy::Caller(policy_for("2015/01/01/*.jpg")),
             duration: MaxSessionDuration::DEFAULT.admit(3600).unwrap(),
             external_id: None,
             source_identity: None,
@@ -79,17 +171,25 @@ pub(super) mod tests {
         })
     }
 
+    /// The same text as that of a caller's policy for these keys.
+    pub(crate) fn grant_policy_for(keys: &str) -> GrantSessionPolicy {
+        GrantSessionPolicy::reading(&"sample-bucket".parse().unwrap(), keys).unwrap()
+    }
+
     #[test]
     fn sessions_that_differ_in_anything_sts_sees_are_not_equal() {
         let session = a_session();
         assert_eq!(session, a_session());
+        let of_grant = InlinePolicy::Grant(grant_policy_for("2015/01/01/*.jpg"));
+        assert_eq!(of_grant.as_str(), session.policy.as_str());
         let other = [
             RoleSession {
                 role: "acs:ram::11223344:role/oss-readwrite".to_owned().try_into().unwrap(),
                 ..a_session()
             },
             RoleSession { name: "client-003".parse().unwrap(), ..a_session() },
-            RoleSession { policy: policy_for("2015/*"), ..a_session() },
+            RoleSession { policy: InlinePolicy::Caller(policy_for("2015/*")), ..a_session() },
+            RoleSession { policy: of_grant, ..a_session() },
             RoleSession {
                 duration: MaxSessionDuration::DEFAULT.admit(900).unwrap(),
                 ..a_session()

@@ -14,6 +14,7 @@ mod cache;
 mod call_runner;
 mod engine;
 mod error;
+mod grant_credentials;
 mod refresh;
 mod replicas;
 mod settings;
@@ -33,9 +34,9 @@ use tokio::time::Instant;
 
 #[cfg(any(test, feature = "bench"))]
 use crate::store::Store;
-use crate::sts::{AssumeRole, RoleSession};
+use crate::sts::{AssumeRole, CallerSession, GrantSession, RoleSession};
 use crate::telemetry::VendMetrics;
-use appserver_domain::clock::Clock;
+use appserver_domain::clock::{Clock, Moment};
 use appserver_domain::{AccountId, UpstreamName};
 use cache::CacheLookup;
 use engine::Engine;
@@ -45,6 +46,7 @@ pub(crate) use budgets::Budgets;
 pub(crate) use cache::KeyHashing;
 pub(crate) use cache::{GrantHolder, GrantHolders, Token, TokenSource};
 pub(crate) use error::VendError;
+pub(crate) use grant_credentials::GrantCredentials;
 pub(crate) use settings::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
 pub(crate) use vendors::Vendors;
 pub(crate) use verified_key::{KeyRefused, VerifiedKey};
@@ -136,30 +138,52 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         self.engine.sts_calls.sts().can_sign()
     }
 
-    /// Credentials for exactly this role session, or an error by the deadline.
+    /// Credentials for exactly this caller's session, or an error by the deadline.
     ///
     /// The client of `holder` pays from the budget; the holder is no part of the cache key.
     pub(crate) async fn vend(
         &self,
         holder: &GrantHolder,
-        session: &RoleSession,
+        session: &CallerSession,
         deadline: Instant,
     ) -> Result<Vended, VendError> {
+        let (token, source, now) = self.obtain(holder, session.role_session(), deadline).await?;
+        let refresh_after = token.refresh_after(now, self.engine.cache.freshness(), rand::random());
+        Ok(Vended { token, source, refresh_after })
+    }
+
+    /// Credentials of a grant's own session, to sign with, or an error by the deadline. They are shared and renewed as
+    /// tokens are, and no caller gets them.
+    pub(crate) async fn grant_credentials(
+        &self,
+        holder: &GrantHolder,
+        session: &GrantSession,
+        deadline: Instant,
+    ) -> Result<GrantCredentials, VendError> {
+        let (token, source, now) = self.obtain(holder, session.role_session(), deadline).await?;
+        Ok(GrantCredentials::new(token, source, now))
+    }
+
+    /// The session's token and the time at which it was found.
+    async fn obtain(
+        &self,
+        holder: &GrantHolder,
+        session: &RoleSession,
+        deadline: Instant,
+    ) -> Result<(Arc<Token>, TokenSource, Moment), VendError> {
         if !self.is_open() {
             return Err(VendError::NotReady);
         }
         let now = self.engine.cache.now();
-        let (token, source, now) = match self.engine.lookup(session, holder, now) {
-            CacheLookup::Fresh(token) => (token, TokenSource::Cached, now),
+        match self.engine.lookup(session, holder, now) {
+            CacheLookup::Fresh(token) => Ok((token, TokenSource::Cached, now)),
             // Boxed, so that the future of a hit does not reserve memory for it.
             CacheLookup::Miss(lookup_key) => {
                 let fetched = self.engine.fetch(lookup_key, deadline);
                 let (token, source) = Box::pin(fetched).await?;
-                (token, source, self.engine.cache.now())
+                Ok((token, source, self.engine.cache.now()))
             }
-        };
-        let refresh_after = token.refresh_after(now, self.engine.cache.freshness(), rand::random());
-        Ok(Vended { token, source, refresh_after })
+        }
     }
 
     /// Keeps tokens for these grant holders only. Those of others are removed, here and where replicas share them.

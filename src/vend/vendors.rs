@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::cache::{GrantHolder, GrantHolders};
 use super::error::VendError;
-use super::{Vended, Vendor};
-use crate::sts::{AssumeRole, RoleSession};
+use super::{GrantCredentials, Vended, Vendor};
+use crate::sts::{AssumeRole, CallerSession, GrantSession};
 use crate::telemetry::VendMetrics;
 use appserver_domain::{UpstreamName, Upstreams};
 
@@ -33,11 +33,26 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendors<S> {
         &self,
         upstream: &UpstreamName,
         holder: &GrantHolder,
-        session: &RoleSession,
+        session: &CallerSession,
         deadline: Instant,
     ) -> Result<Vended, VendError> {
         match self.get(upstream) {
             Some(vendor) => vendor.vend(holder, session, deadline).await,
+            None => Err(VendError::NotReady),
+        }
+    }
+
+    /// Credentials of this upstream to sign with, as [`Vendor::grant_credentials`].
+    #[expect(dead_code, reason = "nothing signs yet")]
+    pub(crate) async fn grant_credentials(
+        &self,
+        upstream: &UpstreamName,
+        holder: &GrantHolder,
+        session: &GrantSession,
+        deadline: Instant,
+    ) -> Result<GrantCredentials, VendError> {
+        match self.get(upstream) {
+            Some(vendor) => vendor.grant_credentials(holder, session, deadline).await,
             None => Err(VendError::NotReady),
         }
     }

@@ -10,7 +10,7 @@ use crate::audit::{Decision, DenialReason, Event, Request, TokenFields, session_
 use crate::http::api::Api;
 use crate::http::error::ApiError;
 use crate::http::public_error::Public;
-use crate::sts::RoleSession;
+use crate::sts::CallerSession;
 use crate::telemetry::with_causes;
 use crate::vend::Vended;
 
@@ -26,7 +26,7 @@ pub(crate) fn check(api: &Api) -> Result<(), ApiError> {
 pub(crate) async fn record_token(
     api: &Api,
     context: &RequestContext,
-    session: RoleSession,
+    session: CallerSession,
     vended: &Vended,
 ) -> Result<(), ApiError> {
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
@@ -37,7 +37,7 @@ pub(crate) async fn record_token(
         .attachment(|credentials| Arc::new(TokenFields::new(requested(&session), credentials)));
     let names = Names::of(context);
     let request = request(api, context, event, &names);
-    Ok(trail.vended(request, vended.source, part, session.policy.into_json()).await?)
+    Ok(trail.vended(request, vended.source, part, session.into_policy_json()).await?)
 }
 
 /// Records a ticket that is ready. It, too, may leave only if this succeeds.
@@ -54,7 +54,7 @@ pub(crate) async fn record_ticket(
 }
 
 /// Records the session for which no token was obtained.
-pub(crate) fn note_failed_session(api: &Api, context: &RequestContext, session: &RoleSession) {
+pub(crate) fn note_failed_session(api: &Api, context: &RequestContext, session: &CallerSession) {
     if api.audit.trail().is_some() {
         context.note_requested(requested(session));
     }
@@ -128,6 +128,7 @@ fn request<'a>(
     }
 }
 
-fn requested(session: &RoleSession) -> String {
+fn requested(session: &CallerSession) -> String {
+    let session = session.role_session();
     session_fields(&session.role, &session.name, session.policy.as_str())
 }

@@ -25,7 +25,7 @@ use crate::http::contract::responses::{BodyFailures, CallFailures, StsFailures, 
 use crate::http::error::ApiError;
 use crate::http::middleware::context::RequestContext;
 use crate::http::middleware::{audit, auth_failures, authenticate, ticket_auth};
-use crate::sts::RoleSession;
+use crate::sts::CallerSession;
 use crate::vend::{GrantHolder, Vended};
 use appserver_domain::UpstreamName;
 
@@ -170,7 +170,7 @@ async fn vend(
     let grant = context.rules.grants.decide(caller, params, api.clock.now())?;
     let (name, upstream, oss) = (grant.name(), grant.upstream(), grant.oss());
     let holder = GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
-    let session = grant.into_role_session();
+    let session = grant.into_caller_session();
     let vended = vended(api, context, upstream, &holder, &session)
         .await
         .inspect_err(|_| audit::note_failed_session(api, context, &session))?;
@@ -191,7 +191,7 @@ async fn vended(
     context: &RequestContext,
     upstream: &UpstreamName,
     holder: &GrantHolder,
-    session: &RoleSession,
+    session: &CallerSession,
 ) -> Result<Vended, ApiError> {
     audit::check(api)?;
     Ok(api.vendors.vend(upstream, holder, session, context.deadline).await?)

@@ -79,8 +79,8 @@ impl Key {
         &self.session
     }
 
-    /// The whole session as text, which replicas agree on: their hashes differ, since each has its own secret.
-    pub(in crate::vend) fn parts(&self) -> [Cow<'_, str>; 6] {
+    /// The whole session as text, with the kind of its policy, which replicas agree on: their hashes differ, since each has its own secret.
+    pub(in crate::vend) fn parts(&self) -> [Cow<'_, str>; 7] {
         let RoleSession { role, name, policy, duration, external_id, source_identity } =
             &self.session;
         // An absent value differs from an empty one, although neither of the two can be empty.
@@ -90,6 +90,7 @@ impl Key {
         [
             role.as_str().into(),
             name.as_str().into(),
+            policy.kind().into(),
             policy.as_str().into(),
             duration.as_secs().to_string().into(),
             given(external_id.as_ref().map(appserver_domain::ExternalId::as_str)),

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::attachments::Attachments;
 use super::key::Key;
+use crate::sts::InlinePolicy;
 use crate::telemetry::{self, Span};
 use crate::vend::settings::Freshness;
 use appserver_domain::Credentials;
@@ -29,6 +30,8 @@ pub(crate) struct Token {
     left: Duration,
     lifetime: Duration,
     origin: TokenOrigin,
+    /// Whether it is of a grant's own session, whose credentials sign what is valid for up to half of their lifetime.
+    signs: bool,
     /// Set by the first hit: only tokens that are used are refreshed ahead. It holds the span of that request if it is
     /// traced, because the refresh is then traced too. Boxed, because few requests are traced.
     first_use: OnceLock<Option<Box<telemetry::SpanLink>>>,
@@ -102,6 +105,7 @@ impl Token {
         let lifetime =
             (credentials.expiration() - credentials.issued_at()).to_std().unwrap_or_default();
         Self {
+            signs: matches!(key.session().policy, InlinePolicy::Grant(_)),
             key,
             credentials,
             requested_at,
@@ -137,7 +141,13 @@ impl Token {
 
     /// Whether it is valid long enough to be handed out while STS can issue another.
     pub(in crate::vend) fn is_fresh(&self, now: Moment, freshness: &Freshness) -> bool {
-        self.remaining(now) >= freshness.least(self.lifetime)
+        self.remaining(now) >= self.least(freshness)
+    }
+
+    /// The minimum remaining lifetime of a fresh token.
+    fn least(&self, freshness: &Freshness) -> Duration {
+        let least = freshness.least(self.lifetime);
+        if self.signs { least.max(self.lifetime / 2) } else { least }
     }
 
     /// Whether it may be handed out while STS fails.
@@ -175,7 +185,7 @@ impl Token {
     /// time. Every later refresh comes after 70 to 90 %, which keeps the wave flat. The last tenth is left for second
     /// attempts. A token of another replica is mostly refreshed by that replica, so it is due late as well.
     pub(in crate::vend) fn refresh_due(&self, freshness: &Freshness, spread: f64) -> Instant {
-        let fresh_for = self.left.saturating_sub(freshness.least(self.lifetime));
+        let fresh_for = self.left.saturating_sub(self.least(freshness));
         let fraction = match self.origin {
             TokenOrigin::Miss => 0.1 + 0.8 * spread,
             TokenOrigin::Refresh | TokenOrigin::Replica => 0.7 + 0.2 * spread,
@@ -196,7 +206,7 @@ impl Token {
         freshness: &Freshness,
         spread: f64,
     ) -> DateTime<Utc> {
-        let (remaining, least) = (self.remaining(now), freshness.least(self.lifetime));
+        let (remaining, least) = (self.remaining(now), self.least(freshness));
         let left_then = if remaining >= least {
             least.mul_f64(0.97 - 0.22 * spread)
         } else {
@@ -230,7 +240,7 @@ pub(super) mod tests {
 
     fn token_for(hashing: &KeyHashing, name: &str, life_secs: i64) -> Token {
         let holder = GrantHolder { client: "app-one".parse().unwrap(), grant: Fingerprint::of([]) };
-        let key = hashing.key_of(&session(name), &holder).to_key();
+        let key = hashing.key_of(session(name).role_session(), &holder).to_key();
         let issued_at: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         let credentials = Credentials::new(
             "STS.1".into(),

@@ -3,6 +3,7 @@
 mod budget;
 mod clocks;
 mod fleets;
+mod grant_sessions;
 mod invalidation;
 mod outages;
 mod refreshing;
@@ -18,7 +19,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::*;
-use crate::sts::{CallerIdentity, IdentityKind, Reason, Refusal, StsError, policy_for};
+use crate::sts::{
+    CallerIdentity, IdentityKind, Reason, Refusal, StsError, grant_policy_for, policy_for,
+};
 use crate::telemetry::{Lookup, Refresh};
 use appserver_domain::{AssumedRoleUser, Credentials, Fingerprint, MaxSessionDuration};
 use appserver_policy::SessionPolicy;
@@ -218,7 +221,7 @@ impl Harness {
     async fn vend_within(
         &self,
         client: &str,
-        session: &RoleSession,
+        session: &CallerSession,
         timeout: Duration,
     ) -> Result<Vended, VendError> {
         self.vendor.vend(&holder(client), session, Instant::now() + timeout).await
@@ -251,17 +254,17 @@ impl Vended {
 }
 
 /// One hour of `oss-readonly` under a name.
-pub(super) fn session(name: &str) -> RoleSession {
+pub(super) fn session(name: &str) -> CallerSession {
     // Rendered once: some tests have sessions by the thousand.
     static POLICY: LazyLock<SessionPolicy> = LazyLock::new(|| policy_for("2015/*"));
-    RoleSession {
-        role: "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
-        name: name.parse().unwrap(),
-        policy: POLICY.clone(),
-        duration: MaxSessionDuration::DEFAULT.admit(3600).unwrap(),
-        external_id: None,
-        source_identity: None,
-    }
+    CallerSession::new(
+        "acs:ram::11223344:role/oss-readonly".to_owned().try_into().unwrap(),
+        name.parse().unwrap(),
+        POLICY.clone(),
+        MaxSessionDuration::DEFAULT.admit(3600).unwrap(),
+        None,
+        None,
+    )
 }
 
 fn secs(secs: u64) -> Duration {

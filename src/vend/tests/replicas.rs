@@ -6,12 +6,12 @@ use crate::vend::cache::{Key, KeyHashing};
 
 fn key(name: &str) -> Arc<Key> {
     let (session, holder): (_, GrantHolder) = (session(name), holder("app-one"));
-    KeyHashing::default().key_of(&session, &holder).to_key()
+    KeyHashing::default().key_of(session.role_session(), &holder).to_key()
 }
 
 /// A token of one hour that another replica has held for some time.
 fn shared_token(harness: &Harness, left: Duration) -> Option<Shared<Credentials>> {
-    Some(Shared { value: harness.sts.mint(&session("device")), left })
+    Some(Shared { value: harness.sts.mint(session("device").role_session()), left })
 }
 
 fn shared_refusal(left: Duration) -> Option<Shared<String>> {

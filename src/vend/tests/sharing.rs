@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::sts::InlinePolicy;
 use crate::vend::cache::KeyHashing;
 use quick_cache::Equivalent;
 
@@ -179,12 +180,19 @@ async fn no_more_tokens_are_cached_than_the_limit() {
 /// Sessions that are often equal, and otherwise differ in some fields.
 fn sessions() -> impl Strategy<Value = RoleSession> {
     let id = || proptest::option::of(prop_oneof!["aa", "bb"]);
-    let (role, name, keys) = ("role-[ab]", "name-[ab]", "[ab]/x");
-    (role, name, keys, prop_oneof![Just(900), Just(3600)], id(), id()).prop_map(
-        |(role, name, keys, duration, external_id, source_identity)| RoleSession {
+    let (role, name) = ("role-[ab]", "name-[ab]");
+    let policy = ("[ab]/x", any::<bool>()).prop_map(|(keys, is_callers)| {
+        if is_callers {
+            InlinePolicy::Caller(policy_for(&keys))
+        } else {
+            InlinePolicy::Grant(grant_policy_for(&keys))
+        }
+    });
+    (role, name, policy, prop_oneof![Just(900), Just(3600)], id(), id()).prop_map(
+        |(role, name, policy, duration, external_id, source_identity)| RoleSession {
             role: format!("acs:ram::11223344:role/{role}").try_into().unwrap(),
             name: name.parse().unwrap(),
-            policy: policy_for(&keys),
+            policy,
             duration: MaxSessionDuration::DEFAULT.admit(duration).unwrap(),
             external_id: external_id.map(|id| id.parse().unwrap()),
             source_identity: source_identity.map(|id| id.parse().unwrap()),
@@ -192,13 +200,17 @@ fn sessions() -> impl Strategy<Value = RoleSession> {
     )
 }
 
-/// What STS sees of a session, read from its fields one by one.
-fn seen(session: &RoleSession) -> [String; 6] {
+/// What STS sees of a session, read from its fields one by one, and whose it is.
+fn seen(session: &RoleSession) -> [String; 7] {
     let id = |text: Option<&str>| format!("{text:?}");
     [
         session.role.as_str().into(),
         session.name.as_str().into(),
         session.policy.as_str().into(),
+        match session.policy {
+            InlinePolicy::Caller(_) => "of a caller".into(),
+            InlinePolicy::Grant(_) => "of a grant".into(),
+        },
         session.duration.as_secs().to_string(),
         id(session.external_id.as_ref().map(appserver_domain::ExternalId::as_str)),
         id(session.source_identity.as_ref().map(appserver_domain::SourceIdentity::as_str)),

@@ -140,6 +140,11 @@ impl GrantSessionPolicy {
         }
     }
 
+    /// The JSON, without a copy.
+    pub fn into_json(self) -> String {
+        self.0
+    }
+
     /// The JSON as it goes to STS.
     pub fn as_str(&self) -> &str {
         &self.0
