@@ -129,6 +129,9 @@ pub(super) async fn bind_emulator(
                 OssProblem::Data(error) => {
                     format!("the emulated OSS cannot keep objects in --data: {error}")
                 }
+                OssProblem::Callbacks(error) => {
+                    format!("the emulated OSS cannot send callbacks: {error}")
+                }
             };
             Failure::new(EXIT_UNAVAILABLE, message)
         })?;

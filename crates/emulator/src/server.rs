@@ -12,7 +12,10 @@ use super::connections;
 use super::control::{self, EmulatorControl};
 use super::gateway::{self, Gateway, Nonces, Service};
 use super::metadata::{self, Instance, Metadata};
-use super::oss::{self, BucketSettings, Identities, NewAccountRules, Oss, Store};
+use super::oss::{
+    self, BucketSettings, CallbackSender, CallbackSettings, Identities, NewAccountRules, Oss,
+    PUBLIC_KEY_PATH, Store,
+};
 use super::ram::{IssuerKeys, SharedRam, StateFileProblem, TokenKey};
 use super::ram_api::RamApi;
 use super::settings::EmulatorSettings;
@@ -28,6 +31,7 @@ pub struct Emulator {
     issuer_keys: IssuerKeys,
     control: EmulatorControl,
     buckets: Vec<BucketSettings>,
+    callbacks: CallbackSettings,
     new_account_rules: NewAccountRules,
     oss: Option<OssServer>,
     ram_server: Option<RamServer>,
@@ -61,6 +65,9 @@ pub enum OssProblem {
     /// The folder for objects cannot be used; another emulator may hold it.
     #[error("the folder for objects cannot be used")]
     Data(#[source] io::Error),
+    /// The client that sends callbacks cannot be built.
+    #[error("callbacks cannot be sent")]
+    Callbacks(#[source] reqwest::Error),
 }
 
 /// Why the emulated RAM cannot start.
@@ -88,7 +95,8 @@ impl Emulator {
     ) -> io::Result<Self> {
         let listener = listen(addr).await?;
         let addr = listener.local_addr()?;
-        let EmulatorSettings { ram, token_key, buckets, issuer_keys, instance } = settings;
+        let EmulatorSettings { ram, token_key, buckets, issuer_keys, instance, callbacks } =
+            settings;
         let (ram, control) = (Arc::new(SharedRam::new(ram)), EmulatorControl::new(clock));
         Ok(Self {
             listener,
@@ -98,6 +106,7 @@ impl Emulator {
             issuer_keys,
             control,
             buckets,
+            callbacks,
             new_account_rules: NewAccountRules::default(),
             oss: None,
             ram_server: None,
@@ -127,7 +136,8 @@ impl Emulator {
         let store = Store::open(buckets, data, control.now()).map_err(OssProblem::Data)?;
         let identities =
             Identities { ram: Arc::clone(&self.ram), token_key: self.token_key.clone() };
-        let oss = Oss { identities, store, control, rules: self.new_account_rules };
+        let callbacks = CallbackSender::new(self.callbacks, addr).map_err(OssProblem::Callbacks)?;
+        let oss = Oss { identities, store, control, rules: self.new_account_rules, callbacks };
         self.oss = Some(OssServer { listener, addr, oss });
         Ok(self)
     }
@@ -168,6 +178,11 @@ impl Emulator {
     /// The address of OSS, if there is one.
     pub fn oss_addr(&self) -> Option<SocketAddr> {
         self.oss.as_ref().map(|oss| oss.addr)
+    }
+
+    /// Where OSS serves the key that verifies its callbacks, if there is an OSS.
+    pub fn oss_callback_key_url(&self) -> Option<String> {
+        self.oss_addr().map(|oss| format!("http://{oss}/{PUBLIC_KEY_PATH}"))
     }
 
     /// The address of RAM and IMS, if they are served.

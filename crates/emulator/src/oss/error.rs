@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 
+use super::callback::{CallbackFailure, CallbackProblem};
+
 /// Why a request is refused, with the HTTP status, code and message that Alibaba Cloud documents, where it does.
 #[derive(Debug)]
 pub(crate) enum OssError {
@@ -20,6 +22,10 @@ pub(crate) enum OssError {
     },
     /// With the problem.
     InvalidArgument(&'static str),
+    /// A callback that nothing is stored for.
+    InvalidCallback(Box<CallbackProblem>),
+    /// The object is stored, but its callback failed.
+    CallbackFailed(CallbackFailure),
     InvalidObjectName,
     InvalidDigest,
     InvalidPart,
@@ -102,7 +108,12 @@ impl OssError {
             }
             Self::SignatureDoesNotMatch(_) => (StatusCode::FORBIDDEN, "SignatureDoesNotMatch"),
             Self::TimeTooSkewed { .. } => (StatusCode::FORBIDDEN, "RequestTimeTooSkewed"),
-            Self::InvalidArgument(_) => (StatusCode::BAD_REQUEST, "InvalidArgument"),
+            Self::InvalidArgument(_) | Self::InvalidCallback(_) => {
+                (StatusCode::BAD_REQUEST, "InvalidArgument")
+            }
+            Self::CallbackFailed(_) => {
+                (StatusCode::NON_AUTHORITATIVE_INFORMATION, "CallbackFailed")
+            }
             Self::InvalidObjectName => (StatusCode::BAD_REQUEST, "InvalidObjectName"),
             Self::InvalidDigest => (StatusCode::BAD_REQUEST, "InvalidDigest"),
             Self::InvalidPart => (StatusCode::BAD_REQUEST, "InvalidPart"),
@@ -135,6 +146,8 @@ impl OssError {
     pub(crate) fn message(&self) -> String {
         let message = match self {
             Self::AccessDenied(denied) => return denied.message(),
+            Self::CallbackFailed(failure) => return failure.message(),
+            Self::InvalidCallback(problem) => problem.kind.message(),
             Self::AccessKeyNotFound => {
                 "The OSS Access Key Id you provided does not exist in our records."
             }
@@ -226,5 +239,11 @@ impl Denied {
             }
         };
         message.to_owned()
+    }
+}
+
+impl From<CallbackProblem> for OssError {
+    fn from(problem: CallbackProblem) -> Self {
+        Self::InvalidCallback(Box::new(problem))
     }
 }

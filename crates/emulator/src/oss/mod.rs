@@ -1,12 +1,13 @@
 //! The emulated OSS.
 //!
 //! A request passes `service` (reads it) → `head` (bucket and key) → `signature`, `identity` (authentication) → `operation` →
-//! `request_context`, `access` (authorization) → `actions` on `store` → `response`.
+//! `request_context`, `access` (authorization) → `actions` on `store` → `callback`, for an upload that asks for one → `response`.
 
 mod access;
 mod actions;
 mod body;
 mod bucket_settings;
+mod callback;
 mod cors;
 mod cors_rules;
 mod demo_images;
@@ -28,6 +29,7 @@ mod xml;
 
 pub(crate) use access::Acl;
 pub use bucket_settings::BucketSettings;
+pub(crate) use callback::{CallbackSender, CallbackSettings, PUBLIC_KEY_PATH};
 pub(crate) use head::check_key;
 pub(crate) use identity::Identities;
 pub use new_account_rules::NewAccountRules;

@@ -38,6 +38,9 @@ pub(crate) enum Operation {
 
 /// Sub-resources that only modify another operation.
 const COLOURS: &[&str] = &[
+    // Only three operations have callbacks; what the real OSS does with these elsewhere is not documented.
+    "callback",
+    "callback-var",
     "continuation-token",
     "response-cache-control",
     "response-content-disposition",

@@ -14,6 +14,7 @@ use crate::ram::{Principal, Request};
 /// A request with a valid signature, or without one.
 pub(crate) struct RequestContext<'a> {
     pub(crate) head: &'a Head,
+    pub(crate) request_id: &'a str,
     pub(crate) now: DateTime<Utc>,
     pub(crate) source_ip: IpAddr,
     /// `None` if the request is unsigned.

@@ -17,6 +17,8 @@ const XML: HeaderValue = HeaderValue::from_static("application/xml");
 
 /// oss2 reads no more of an error, and finds no code in a truncated one. The real OSS may send more.
 const LONGEST_ERROR_BYTES: usize = 4096;
+/// So that an error with it stays below that.
+const LONGEST_ARGUMENT_CHARS: usize = 512;
 
 /// An answer without a body.
 pub(crate) fn empty(status: StatusCode) -> Response<Body> {
@@ -104,6 +106,11 @@ impl Frame<'_> {
         if let OssError::AccessDenied(_) = refusal {
             error.emulator_decision = self.decision.as_deref();
         }
+        if let OssError::InvalidCallback(problem) = refusal {
+            error.argument_name = Some(problem.argument);
+            error.argument_value =
+                Some(problem.value.chars().take(LONGEST_ARGUMENT_CHARS).collect());
+        }
         if let OssError::NoSuchBucket = refusal {
             error.bucket_name = self.head.bucket.as_deref();
         }
@@ -139,6 +146,8 @@ fn ec(refusal: &OssError) -> Option<&'static str> {
         OssError::AccessKeyInactive => Some("0002-00000904"),
         OssError::AccessDenied(Denied::SignatureV1) => Some("0002-00000080"),
         OssError::PublicEndpointForbidden => Some("0048-00000401"),
+        OssError::InvalidCallback(problem) => problem.kind.ec(),
+        OssError::CallbackFailed(failure) => failure.ec(),
         _ => None,
     }
 }
@@ -150,6 +159,10 @@ struct ErrorDocument<'a> {
     message: String,
     request_id: &'a str,
     host_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argument_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    argument_value: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     bucket_name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,20 +7,21 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::Response;
+use axum::http::{Method, Response};
 use axum::routing::any;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::actions;
 use super::body::discard;
+use super::callback::{PUBLIC_KEY_PATH, PUBLIC_KEY_PEM};
 use super::cors;
 use super::cors_rules::CorsRules;
 use super::error::OssError;
 use super::head::{Head, check_key};
 use super::operation::Operation;
 use super::request_context::{RequestContext, Signer};
-use super::response::Frame;
+use super::response::{Frame, set};
 use super::signature::Signed;
 use super::state::Oss;
 use super::store::Bucket;
@@ -53,6 +54,9 @@ async fn answer(
         |name| oss.store.bucket(name).is_some(),
         |host| oss.store.bucket_of_domain(host).map(|bucket| bucket.name.clone()),
     );
+    if is_of_callback_key(&head) {
+        return callback_key();
+    }
     let request_id = Uuid::new_v4().simple().to_string()[..24].to_uppercase();
     let now = oss.control.now();
     let operation = Operation::of(&head);
@@ -79,8 +83,14 @@ async fn answer(
     );
     let pending = oss.control.oss_calls.arrived(call);
 
-    let mut context =
-        RequestContext { head: &head, now, source_ip: peer.ip(), signer: None, decision: None };
+    let mut context = RequestContext {
+        head: &head,
+        request_id: &request_id,
+        now,
+        source_ip: peer.ip(),
+        signer: None,
+        decision: None,
+    };
     let outcome = if is_preflight {
         cors::preflight(&head, cors_rules.as_deref())
     } else {
@@ -104,6 +114,19 @@ async fn answer(
     };
     frame.complete(&mut response, started.elapsed());
     cors::allow_origin(&head, cors_rules.as_deref(), response.headers_mut());
+    response
+}
+
+/// Whether the request reads the key that callbacks are signed with. No bucket can have the name.
+fn is_of_callback_key(head: &Head) -> bool {
+    head.method == Method::GET
+        && head.bucket.as_deref() == Some(PUBLIC_KEY_PATH)
+        && head.key.is_none()
+}
+
+fn callback_key() -> Response<Body> {
+    let mut response = Response::new(Body::from(PUBLIC_KEY_PEM));
+    set(response.headers_mut(), "content-type", "application/x-pem-file");
     response
 }
 

@@ -1,5 +1,6 @@
 //! The state that all requests to OSS share. It is not in `service`, because the actions that `service` calls use it.
 
+use super::callback::CallbackSender;
 use super::error::OssError;
 use super::head::Head;
 use super::identity::Identities;
@@ -12,6 +13,7 @@ pub(crate) struct Oss {
     pub(crate) store: Store,
     pub(crate) control: EmulatorControl,
     pub(crate) rules: NewAccountRules,
+    pub(crate) callbacks: CallbackSender,
 }
 
 impl Oss {

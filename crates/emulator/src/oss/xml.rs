@@ -1,6 +1,7 @@
 //! Reads and writes XML.
 
 use axum::body::Bytes;
+use quick_xml::events::Event;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -22,4 +23,22 @@ fn in_xml(xml: &str) -> String {
 pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, OssError> {
     let text = std::str::from_utf8(body).map_err(|_| OssError::MalformedXml)?;
     quick_xml::de::from_str(text).map_err(|_| OssError::MalformedXml)
+}
+
+/// Whether the bytes are an XML document.
+pub(crate) fn is_well_formed(body: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(body) else { return false };
+    let mut reader = quick_xml::Reader::from_str(text);
+    let (mut has_root, mut depth) = (false, 0_usize);
+    loop {
+        match reader.read_event() {
+            // The reader refuses an end that fits no start, but not a start without an end.
+            Ok(Event::Eof) => return has_root && depth == 0,
+            Ok(Event::Start(_)) => (has_root, depth) = (true, depth + 1),
+            Ok(Event::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Event::Empty(_)) => has_root = true,
+            Ok(_) => {}
+            Err(_) => return false,
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use jsonwebtoken::jwk::JwkSet;
 
-/// The keys of token issuers, by `iss`. The real STS fetches them from each issuer; the emulator makes no requests.
+/// The keys of token issuers, by `iss`. The real STS fetches them from each issuer; the emulator fetches none.
 #[derive(Debug, Default)]
 pub(crate) struct IssuerKeys(pub(crate) HashMap<String, JwkSet>);
 

@@ -8,7 +8,7 @@ mod world_builder;
 use std::path::Path;
 
 use crate::metadata::Instance;
-use crate::oss::BucketSettings;
+use crate::oss::{BucketSettings, CallbackSettings};
 use crate::ram::{IssuerKeys, Ram, TokenKey};
 use crate::sts::is_role_arn;
 use files::read_text;
@@ -24,6 +24,7 @@ pub struct EmulatorSettings {
     pub(crate) token_key: TokenKey,
     pub(crate) issuer_keys: IssuerKeys,
     pub(crate) instance: Instance,
+    pub(crate) callbacks: CallbackSettings,
     /// The buckets of the emulated OSS.
     pub buckets: Vec<BucketSettings>,
 }
@@ -67,7 +68,8 @@ impl EmulatorSettings {
         let WorldBuilder { problems, ram, buckets, .. } = builder;
         match (token_key, problems.into_result()) {
             (Some(token_key), Ok(())) => {
-                Ok(Self { ram, token_key, issuer_keys, instance: raw.metadata, buckets })
+                let (instance, callbacks) = (raw.metadata, raw.callbacks);
+                Ok(Self { ram, token_key, issuer_keys, instance, callbacks, buckets })
             }
             (_, Err(problem)) => Err(problem),
             (None, Ok(())) => unreachable!("a missing key is among the problems"),

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 
 use crate::metadata::Instance;
-use crate::oss::Acl;
+use crate::oss::{Acl, CallbackSettings};
 use appserver_domain::{AccessKeyId, AccountId, Bucket};
 
 #[derive(Deserialize)]
@@ -21,6 +21,9 @@ pub(super) struct RawSettings {
     /// The instance of the metadata server.
     #[serde(default)]
     pub(super) metadata: Instance,
+    /// The upload callbacks of OSS.
+    #[serde(default)]
+    pub(super) callbacks: CallbackSettings,
     #[serde(default)]
     pub(super) accounts: Vec<RawAccount>,
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyDataStream;
 use multer::{Field, Multipart};
 use secrecy::SecretString;
@@ -11,8 +13,10 @@ use serde::Serialize;
 
 use super::form_policy;
 use super::write::{is_stored, meta_from};
+use crate::oss::callback::{CallbackRequest, Uploaded};
 use crate::oss::error::{Denied, Mismatch, OssError};
 use crate::oss::head::check_key;
+use crate::oss::operation::Operation;
 use crate::oss::request_context::{RequestContext, Signer};
 use crate::oss::response::{document, empty, set};
 use crate::oss::signature::{SigningKey, credential_of, is_valid_v1};
@@ -49,6 +53,9 @@ pub(super) async fn post(
     check_key(&key)?;
     context.require_access(&oss.identities, "oss:PutObject", bucket, Some(&key))?;
 
+    let callback = CallbackRequest::of_form(&fields, context.head);
+    let callback = oss.callbacks.accept(callback).await?;
+
     let of_file = file.content_type().map(ToString::to_string);
     let kept = fields.iter().filter(|(name, _)| is_stored(name));
     let mut pairs: BTreeMap<_, _> = kept.map(|(n, v)| (n.clone(), v.clone())).collect();
@@ -57,11 +64,19 @@ pub(super) async fn post(
     }
     let meta = meta_from(pairs.into_iter())?;
     let spooled = take(file, oss, limits).await?;
+    let md5 = STANDARD.encode(spooled.md5);
     let mut new = NewObject::normal(key.clone(), meta, spooled, context.now);
     new.only_if_absent = fields.get("x-oss-forbid-overwrite").is_some_and(|value| value == "true");
     let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;
 
-    let mut response = posted(context, bucket, &fields, &key, &object.etag);
+    let mut response = match callback {
+        None => posted(context, bucket, &fields, &key, &object.etag),
+        Some(callback) => {
+            let operation = Operation::PostObject;
+            let uploaded = Uploaded { bucket, object: &object, operation, content_md5: Some(&md5) };
+            oss.callbacks.answer(context, &callback, uploaded).await?
+        }
+    };
     let headers = response.headers_mut();
     set(headers, "etag", &object.etag);
     set(headers, "x-oss-hash-crc64ecma", &object.crc64.to_string());

@@ -8,7 +8,9 @@ use uuid::Uuid;
 use super::lists::KeyEncoding;
 use super::write::{forbids_overwriting, meta_of};
 use crate::oss::body::whole;
+use crate::oss::callback::{CallbackRequest, Uploaded};
 use crate::oss::error::OssError;
+use crate::oss::operation::Operation;
 use crate::oss::request_context::RequestContext;
 use crate::oss::response::{document, empty, set};
 use crate::oss::state::Oss;
@@ -95,6 +97,7 @@ pub(super) async fn complete(
 ) -> Result<Response<Body>, OssError> {
     let head = context.head;
     let id = head.query.get("uploadId").unwrap_or_default();
+    let callback = oss.callbacks.accept(CallbackRequest::of_head(head)).await?;
     let takes_all = head.header("x-oss-complete-all") == Some("yes");
     let body = whole(body, MOST_BYTES).await?;
     let request: Option<CompleteRequest> = if takes_all { None } else { Some(xml_of(&body)?) };
@@ -129,7 +132,14 @@ pub(super) async fn complete(
         key: encoding.write(key),
         etag: &object.etag,
     };
-    let mut response = document("CompleteMultipartUploadResult", &result);
+    let mut response = match callback {
+        None => document("CompleteMultipartUploadResult", &result),
+        Some(callback) => {
+            let operation = Operation::CompleteMultipartUpload;
+            let uploaded = Uploaded { bucket, object: &object, operation, content_md5: None };
+            oss.callbacks.answer(context, &callback, uploaded).await?
+        }
+    };
     set(response.headers_mut(), "etag", &object.etag);
     set(response.headers_mut(), "x-oss-hash-crc64ecma", &object.crc64.to_string());
     Ok(response)

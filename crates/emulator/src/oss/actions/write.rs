@@ -8,8 +8,10 @@ use serde::Serialize;
 
 use super::read::Conditions;
 use crate::oss::body::spool;
+use crate::oss::callback::{CallbackRequest, Uploaded};
 use crate::oss::error::OssError;
 use crate::oss::head::{Head, check_key};
+use crate::oss::operation::Operation;
 use crate::oss::query::decode;
 use crate::oss::request_context::RequestContext;
 use crate::oss::response::{document, empty, set, xml_date};
@@ -35,6 +37,7 @@ pub(super) async fn put(
     key: &str,
     body: &mut Body,
 ) -> Result<Response<Body>, OssError> {
+    let callback = oss.callbacks.accept(CallbackRequest::of_head(context.head)).await?;
     let meta = meta_of(context.head)?;
     let digest = context.head.header("content-md5").map(str::to_owned);
     let spooled = spool(body, oss.store.backend()).await?;
@@ -43,7 +46,14 @@ pub(super) async fn put(
     let mut new = NewObject::normal(key.to_owned(), meta, spooled, context.now);
     new.only_if_absent = forbids_overwriting(context.head);
     let object = bucket.put(oss.store.backend(), new).map_err(OssError::Storage)?.done()?;
-    let mut response = empty(StatusCode::OK);
+    let mut response = match callback {
+        None => empty(StatusCode::OK),
+        Some(callback) => {
+            let operation = Operation::PutObject;
+            let uploaded = Uploaded { bucket, object: &object, operation, content_md5: Some(&md5) };
+            oss.callbacks.answer(context, &callback, uploaded).await?
+        }
+    };
     let headers = response.headers_mut();
     set(headers, "etag", &object.etag);
     set(headers, "content-md5", &md5);

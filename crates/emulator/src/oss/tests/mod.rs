@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod callbacks;
 mod folder;
 mod forms;
 mod listings;
@@ -124,8 +125,12 @@ impl Emulated {
     }
 
     async fn with(rules: NewAccountRules, data: Option<&Path>) -> Self {
+        Self::of(settings(), rules, data).await
+    }
+
+    async fn of(served: EmulatorSettings, rules: NewAccountRules, data: Option<&Path>) -> Self {
         let addr = "127.0.0.1:0".parse().unwrap();
-        let emulator = Emulator::bind(settings(), addr, Clock::manual(start())).await.unwrap();
+        let emulator = Emulator::bind(served, addr, Clock::manual(start())).await.unwrap();
         let emulator = emulator.with_new_account_rules(rules);
         let emulator = emulator.with_oss(addr, data).await.unwrap();
         let host = emulator.oss_addr().unwrap().to_string();

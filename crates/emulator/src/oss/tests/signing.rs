@@ -104,16 +104,14 @@ impl OssRequest {
     }
 
     fn v4_signature(&self, keys: &SigningKeys) -> String {
-        let mut pairs: Vec<String> = self
-            .query
-            .iter()
-            .map(
-                |(n, v)| {
-                    if v.is_empty() { encode(n) } else { format!("{}={}", encode(n), encode(v)) }
-                },
-            )
+        // By name and then by value, so that `callback` is before `callback-var`.
+        let mut query: Vec<(String, String)> =
+            self.query.iter().map(|(n, v)| (encode(n), encode(v))).collect();
+        query.sort();
+        let pairs: Vec<String> = query
+            .into_iter()
+            .map(|(n, v)| if v.is_empty() { n } else { format!("{n}={v}") })
             .collect();
-        pairs.sort();
         let lines = lines(&self.headers, |n| {
             n.starts_with("x-oss-") || ["content-type", "content-md5"].contains(&n)
         });
