@@ -33,11 +33,11 @@ update_packages() {
   [[ ${apt_updated:-} ]] || { "${sudo[@]}" apt-get update -qq; apt_updated=yes; }
 }
 
-# Prometheus's linter of metrics, out of its package: installed whole, that starts a server on the port of `dev`.
-unpack_promtool() {
+# unpack PACKAGE: one program out of a package that would start a server if it were installed, on the port of `dev` even.
+unpack() {
   update_packages
   mkdir -p target/tools
-  (cd target/tools && apt-get download -qq prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb)
+  (cd target/tools && apt-get download -qq "$1" && dpkg -x "$1"_*.deb . && rm "$1"_*.deb)
 }
 
 # Needed by every part.
@@ -52,12 +52,15 @@ install_needs() {
   need chromium chromium
   need node nodejs
   need npm npm
-  command -v promtool >/dev/null || unpack_promtool
+  need strace strace
+  need systemd-analyze systemd
+  command -v promtool >/dev/null || [[ -x target/tools/usr/bin/promtool ]] || unpack prometheus
+  command -v nginx >/dev/null || [[ -x target/tools/usr/sbin/nginx ]] || unpack nginx
   # Debian's python3 lacks the module for environments.
   python3 -c 'import ensurepip, venv' 2>/dev/null || install_package ensurepip python3-venv
 }
 
-default_parts=(scripts format lints unit sdk oidc tls openapi setup doc page docs)
+default_parts=(scripts format lints unit sdk oidc tls openapi setup deploy doc page docs)
 
 scripts() { shellcheck tests/*.sh tests/*/*.sh benches/*.sh .ci/run; }
 
@@ -86,6 +89,9 @@ openapi() { tests/openapi/run.sh; }
 
 # The formats of `setup plan`, by parsers of their languages.
 setup() { tests/setup/run.sh; }
+
+# The files below deploy/, by the schemas and programs of their own worlds.
+deploy() { tests/deploy/run.sh; }
 
 doc() { RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --document-private-items; }
 

@@ -11,6 +11,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use super::by_upstream::UpstreamLabel;
 use super::label::Label;
+use super::process_metrics::ProcessMetrics;
 use super::{
     AuditMetrics, ConfigMetrics, Connections, IdentityMetrics, IssuerMetrics, LogMetrics,
     StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
@@ -105,6 +106,11 @@ struct FailedLabel {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct BuildLabels {
+    version: &'static str,
+}
+
 /// The labels of one attempt at STS.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct StsCall {
@@ -159,7 +165,11 @@ impl Metrics {
         for reason in FAILURES {
             drop(self.failed.get_or_create(&FailedLabel { reason }));
         }
+        self.registry.register_collector(Box::new(ProcessMetrics));
         let registry = self.registry.sub_registry_with_prefix("appserver");
+        let build: Family<BuildLabels, Gauge> = Family::default();
+        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        registry.register("build_info", "1, by the version", build);
         registry.register_with_unit(
             "http_request_duration",
             "Requests answered, by route, status and code",
@@ -302,6 +312,7 @@ mod tests {
         audit_lines_written counter
         audit_queue_length gauge
         audit_up gauge
+        build_info gauge
         config_info gauge
         config_last_reload_successful gauge
         config_loaded_timestamp_seconds gauge

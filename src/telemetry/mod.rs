@@ -13,6 +13,7 @@ mod log;
 mod log_metrics;
 mod log_writer;
 mod metrics;
+mod process_metrics;
 mod store_metrics;
 mod throttle_metrics;
 mod trace;

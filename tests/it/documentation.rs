@@ -94,9 +94,19 @@ fn documents() -> Vec<PathBuf> {
     found
 }
 
-/// The metrics that a text names; `appserver_vend_…` is a group of them and not one.
+/// The metrics that a text names; `appserver_vend_…` is a group of them and not one. Those of the process have no prefix of
+/// ours.
 fn metrics_in(text: &str) -> BTreeSet<String> {
-    let starts = text.match_indices("appserver_").map(|(start, _)| &text[start..]);
+    let starts = [
+        "appserver_",
+        "process_cpu_",
+        "process_resident_",
+        "process_virtual_",
+        "process_open_",
+        "process_max_",
+    ];
+    let starts = starts.into_iter().flat_map(|start| text.match_indices(start));
+    let starts = starts.map(|(start, _)| &text[start..]);
     let name = |rest: &str| {
         let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_');
         rest[..end.unwrap_or(rest.len())].to_owned()
@@ -104,8 +114,9 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
     starts.map(name).filter(|name| !name.ends_with('_')).collect()
 }
 
-/// Present for issuers whose keys are fetched, and for credentials that expire; the demo has neither.
-const OF_FETCHED: [&str; 3] = [
+/// Present for issuers whose keys are fetched, for credentials that expire, and with tracing; the demo has none of these.
+const OF_FETCHED: [&str; 4] = [
+    "appserver_trace_failed_exports_total",
     "appserver_jwks_keys",
     "appserver_jwks_age_seconds",
     "appserver_upstream_identity_expiry_timestamp_seconds",
