@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
+#[cfg(feature = "emulator")]
+use crate::telemetry::RecentLines;
+
 /// Settings of an enabled audit.
 #[derive(Clone, Debug)]
 pub(crate) struct AuditSettings {
@@ -23,6 +26,24 @@ pub(crate) struct AuditSettings {
 pub(crate) enum SinkSettings {
     Stdout,
     File(FileSettings),
+    /// Memory, for the page of `appserver dev`.
+    #[cfg(feature = "emulator")]
+    Recent(RecentLines),
+}
+
+#[cfg(feature = "emulator")]
+impl AuditSettings {
+    /// An audit in memory: nothing waits for it, and a stop loses it.
+    pub(crate) fn recent(lines: RecentLines) -> Self {
+        Self {
+            sink: SinkSettings::Recent(lines),
+            on_failure: OnFailure::Continue,
+            durability: Durability::Queue,
+            buffer_lines: 10_000,
+            refusals_per_second: NonZeroU32::MAX,
+            instance: String::new(),
+        }
+    }
 }
 
 /// Two files that are rotated by size: one of tokens and tickets, and one of refused and failed requests, so that

@@ -7,6 +7,8 @@ use std::os::fd::AsFd;
 
 use super::file::AuditFile;
 use super::settings::{Durability, FileSettings, SinkSettings, refusals_file};
+#[cfg(feature = "emulator")]
+use crate::telemetry::RecentLines;
 
 /// The sink of tokens and tickets, and that of refusals: two files, or one stream.
 #[derive(Debug)]
@@ -20,6 +22,8 @@ pub(super) enum Sink {
     /// A copy of the descriptor: the buffer of `std::io::stdout` would hide what was written.
     Stdout(Option<File>),
     File(AuditFile),
+    #[cfg(feature = "emulator")]
+    Recent(RecentLines),
     #[cfg(test)]
     Scripted(tests::Scripted),
 }
@@ -29,6 +33,10 @@ impl Sinks {
         let FileSettings { path, max_bytes, max_files, max_refused_files } = match settings {
             SinkSettings::Stdout => return Self { granted: Sink::Stdout(None), refused: None },
             SinkSettings::File(settings) => settings,
+            #[cfg(feature = "emulator")]
+            SinkSettings::Recent(lines) => {
+                return Self { granted: Sink::Recent(lines), refused: None };
+            }
         };
         let refused = AuditFile::new(refusals_file(&path), max_bytes, max_refused_files, false);
         let synced = durability == Durability::Disk;
@@ -59,6 +67,8 @@ impl Sink {
                 Ok(true)
             }
             Self::File(file) => file.ready(coming),
+            #[cfg(feature = "emulator")]
+            Self::Recent(_) => Ok(false),
             #[cfg(test)]
             Self::Scripted(script) => script.ready(),
         }
@@ -70,6 +80,8 @@ impl Sink {
             Self::Stdout(Some(out)) => out.write(bytes)?,
             Self::Stdout(None) => return Err(io::ErrorKind::NotFound.into()),
             Self::File(file) => file.write(bytes)?,
+            #[cfg(feature = "emulator")]
+            Self::Recent(lines) => lines.write(bytes)?,
             #[cfg(test)]
             Self::Scripted(script) => script.write(bytes)?,
         };
@@ -81,6 +93,8 @@ impl Sink {
         match self {
             Self::Stdout(_) => Ok(()),
             Self::File(file) => file.sync(),
+            #[cfg(feature = "emulator")]
+            Self::Recent(_) => Ok(()),
             #[cfg(test)]
             Self::Scripted(script) => script.sync(),
         }
@@ -91,6 +105,8 @@ impl Sink {
         match self {
             Self::Stdout(_) => {}
             Self::File(file) => file.write_failed(),
+            #[cfg(feature = "emulator")]
+            Self::Recent(_) => {}
             #[cfg(test)]
             Self::Scripted(_) => {}
         }
@@ -101,6 +117,8 @@ impl Sink {
         match self {
             Self::Stdout(_) => Cow::Borrowed("standard output"),
             Self::File(file) => file.path().to_string_lossy(),
+            #[cfg(feature = "emulator")]
+            Self::Recent(_) => Cow::Borrowed("memory"),
             #[cfg(test)]
             Self::Scripted(_) => Cow::Borrowed("a script"),
         }
@@ -111,6 +129,8 @@ impl Sink {
         match self {
             Self::File(file) => file.max_write(),
             Self::Stdout(_) => usize::MAX,
+            #[cfg(feature = "emulator")]
+            Self::Recent(_) => usize::MAX,
             #[cfg(test)]
             Self::Scripted(_) => usize::MAX,
         }
@@ -120,6 +140,8 @@ impl Sink {
         match self {
             Self::File(file) => file.is_regular(),
             Self::Stdout(_) => false,
+            #[cfg(feature = "emulator")]
+            Self::Recent(_) => false,
             #[cfg(test)]
             Self::Scripted(_) => false,
         }

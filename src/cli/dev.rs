@@ -12,11 +12,12 @@ use super::emulator::{
 use super::failure::Failure;
 use super::output::{note, say};
 use super::runtime::block_on;
-use super::serve::{read, run, start_log};
+use super::serve::{read, run, start_log_with_copy};
 use super::signals::Signals;
 use crate::app::App;
 use crate::config::{self, Mode, Settings, read_argument};
-use crate::dev::{Setup, greeting, routes};
+use crate::dev::{RecordSources, Setup, greeting, routes};
+use crate::telemetry::RecentLines;
 use appserver_domain::clock::Clock;
 
 /// The emulated OSS's address without `--oss-port`, as `config/dev.toml` has it.
@@ -73,8 +74,13 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
                 .map(|index| settings(&asked, index, sts, oss))
                 .collect::<Result<Vec<_>, _>>()
         });
-        let Some(settings) = signals.unless_stopped(each).await? else { return Ok(()) };
-        let (log, _end) = start_log(&settings[0])?;
+        let Some(mut settings) = signals.unless_stopped(each).await? else { return Ok(()) };
+        // The page shows what each request leaves in them.
+        let (audit_lines, log_lines) = (RecentLines::default(), RecentLines::default());
+        for settings in &mut settings {
+            settings.audit_in_memory(&audit_lines);
+        }
+        let (log, _end) = start_log_with_copy(&settings[0], log_lines.clone())?;
         // The page shows nothing in which the servers differ.
         let setup = Setup::of(&settings[0], &buckets, oss);
         let mut apps = Vec::new();
@@ -93,7 +99,9 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
             app.prompt().cancel();
             apps.push(app);
         }
-        let pages = routes(&setup, apps.iter().map(App::metrics).collect());
+        let records =
+            RecordSources { audit: audit_lines, log: log_lines, emulator: emulator.control() };
+        let pages = routes(&setup, apps.iter().map(App::metrics).collect(), records);
         let apps = apps.into_iter();
         let apps: Vec<_> =
             apps.map(|app| app.with_pages(pages.clone()).with_log(log.clone())).collect();

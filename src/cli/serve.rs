@@ -11,6 +11,8 @@ use super::runtime::block_on;
 use super::signals::Signals;
 use crate::app::App;
 use crate::config::{LogFormat, SecretsToo, Settings};
+#[cfg(feature = "emulator")]
+use crate::telemetry::RecentLines;
 use crate::telemetry::{self, LogEnd, LogFilter};
 use appserver_domain::clock::Clock;
 
@@ -42,6 +44,16 @@ pub(super) async fn run(app: App, stop: CancellationToken) -> Result<(), Failure
 
 pub(super) fn start_log(settings: &Settings) -> Result<(LogFilter, LogEnd), Failure> {
     telemetry::start_log(settings.log_format == LogFormat::Json, &settings.log_filter)
+        .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))
+}
+
+#[cfg(feature = "emulator")]
+pub(super) fn start_log_with_copy(
+    settings: &Settings,
+    copy: RecentLines,
+) -> Result<(LogFilter, LogEnd), Failure> {
+    let is_json = settings.log_format == LogFormat::Json;
+    telemetry::start_log_with_copy(is_json, &settings.log_filter, copy)
         .map_err(|error| Failure::new(EXIT_CONFIG, format!("log.filter: {error}")))
 }
 

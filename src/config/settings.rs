@@ -32,6 +32,8 @@ use crate::outbound::EgressByTarget;
 use crate::server::{ServerSettings, TlsIdentity, TrustedProxies};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
+#[cfg(feature = "emulator")]
+use crate::telemetry::RecentLines;
 use crate::telemetry::TraceSettings;
 use crate::upstream::UpstreamIdentity;
 use crate::vend::VendSettings;
@@ -204,6 +206,12 @@ impl Settings {
             return None;
         };
         Some(audit::unwritable(path).map_or(Ok(path), Err))
+    }
+
+    /// Keeps the audit in memory where the configuration has none, for the page of `appserver dev`.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn audit_in_memory(&mut self, lines: &RecentLines) {
+        self.audit.get_or_insert_with(|| AuditSettings::recent(lines.clone()));
     }
 
     /// What a rollout should not begin with although it would start: values of the example. With `secrets`, files of secrets that

@@ -3,8 +3,10 @@
 mod counters;
 mod greeting;
 mod page;
+mod request_record;
 mod setup;
 
 pub(crate) use greeting::greeting;
 pub(crate) use page::routes;
+pub(crate) use request_record::RecordSources;
 pub(crate) use setup::Setup;

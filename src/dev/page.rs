@@ -6,14 +6,15 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Json, Redirect, Response};
 use axum::routing::get;
 use serde::Deserialize;
 
 use super::counters::Counters;
+use super::request_record::{RecordSources, RequestRecord};
 use super::setup::{Setup, USERS};
 use crate::telemetry::Metrics;
 use appserver_domain::clock::Clock;
@@ -25,29 +26,45 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// The files of the page, by their name below `/dev/`.
-const ASSETS: [(&str, &str, &str); 12] = [
+const ASSETS: [(&str, &str, &str); 25] = [
     ("", HTML, include_str!("assets/index.html")),
-    ("page.css", CSS, include_str!("assets/page.css")),
-    ("icon.svg", SVG, include_str!("assets/icon.svg")),
-    ("page.js", JS, include_str!("assets/page.js")),
+    ("advice.js", JS, include_str!("assets/advice.js")),
     ("asking.js", JS, include_str!("assets/asking.js")),
-    ("service.js", JS, include_str!("assets/service.js")),
-    ("oss.js", JS, include_str!("assets/oss.js")),
-    ("signature.js", JS, include_str!("assets/signature.js")),
-    ("policy.js", JS, include_str!("assets/policy.js")),
-    ("pictures.js", JS, include_str!("assets/pictures.js")),
-    ("life.js", JS, include_str!("assets/life.js")),
+    ("code.js", JS, include_str!("assets/code.js")),
     ("counters.js", JS, include_str!("assets/counters.js")),
+    ("exchange.js", JS, include_str!("assets/exchange.js")),
+    ("flow.css", CSS, include_str!("assets/flow.css")),
+    ("flow.js", JS, include_str!("assets/flow.js")),
+    ("icon.svg", SVG, include_str!("assets/icon.svg")),
+    ("life.js", JS, include_str!("assets/life.js")),
+    ("oss.js", JS, include_str!("assets/oss.js")),
+    ("page.css", CSS, include_str!("assets/page.css")),
+    ("page.js", JS, include_str!("assets/page.js")),
+    ("painting.js", JS, include_str!("assets/painting.js")),
+    ("phone.css", CSS, include_str!("assets/phone.css")),
+    ("pictures.js", JS, include_str!("assets/pictures.js")),
+    ("policy.js", JS, include_str!("assets/policy.js")),
+    ("service.js", JS, include_str!("assets/service.js")),
+    ("signature.js", JS, include_str!("assets/signature.js")),
+    ("step.js", JS, include_str!("assets/step.js")),
+    ("text.js", JS, include_str!("assets/text.js")),
+    ("texts-en.js", JS, include_str!("assets/texts-en.js")),
+    ("texts-zh.js", JS, include_str!("assets/texts-zh.js")),
+    ("vending.js", JS, include_str!("assets/vending.js")),
+    ("verdict.js", JS, include_str!("assets/verdict.js")),
 ];
 
-/// The routes below `/dev`. The counters are those of all servers together.
-pub(crate) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>) -> Router {
+/// The routes below `/dev`, and `/`, which leads there. The counters are those of all servers together.
+pub(crate) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>, records: RecordSources) -> Router {
     let policy = security_policy(setup);
     let setup = serde_json::to_value(setup).expect("names and addresses are plain JSON");
+    let record = async move |Path(id): Path<String>| Json(RequestRecord::find(&records, &id));
     let mut routes = Router::new()
+        .route("/", get(async || Redirect::temporary("/dev/")))
         .route("/dev", get(async || Redirect::permanent("/dev/")))
         .route("/dev/setup.json", get(async || Json(setup)))
         .route("/dev/jwt", get(jwt))
+        .route("/dev/requests/{id}", get(record))
         .route("/dev/counters.json", get(async move || Json(Counters::of(&servers))));
     for (name, media_type, text) in ASSETS {
         let answer = async move || ([(header::CONTENT_TYPE, media_type)], text);
@@ -118,7 +135,8 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Environment, Mode};
-    use appserver_emulator::EmulatorSettings;
+    use crate::telemetry::RecentLines;
+    use appserver_emulator::{Emulator, EmulatorSettings};
 
     const OSS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
 
@@ -127,7 +145,14 @@ mod tests {
         let files = ["config/dev.toml".into()];
         let settings = config::load(&files, &Environment::new(), Mode::Demo).unwrap();
         let cloud = EmulatorSettings::from_file("config/emulator.toml".as_ref()).unwrap();
-        let routes = routes(&Setup::of(&settings, &cloud.buckets, OSS), vec![]);
+        let setup = Setup::of(&settings, &cloud.buckets, OSS);
+        let emulator = Emulator::bind(cloud, (Ipv4Addr::LOCALHOST, 0).into(), Clock::system());
+        let records = RecordSources {
+            audit: RecentLines::default(),
+            log: RecentLines::default(),
+            emulator: emulator.await.unwrap().control(),
+        };
+        let routes = routes(&setup, vec![], records);
         let request = Request::get(path).body(Body::empty()).unwrap();
         let (parts, body) = routes.oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -186,5 +211,7 @@ mod tests {
         assert_eq!(headers["content-type"], "application/json");
         let (status, headers, _) = answer("/dev").await;
         assert_eq!((status, &headers["location"]), (308, &HeaderValue::from_static("/dev/")));
+        let (status, headers, _) = answer("/").await;
+        assert_eq!((status, &headers["location"]), (307, &HeaderValue::from_static("/dev/")));
     }
 }

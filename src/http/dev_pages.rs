@@ -10,7 +10,7 @@ use axum::response::Response;
 use super::middleware::observer::RequestObserver;
 use crate::server::{ConnectionHandler, Peer};
 
-/// Serves `/dev` and what is below it from the pages, if there are any, and everything else from the API.
+/// Serves `/`, `/dev` and what is below it from the pages, if there are any, and everything else from the API.
 ///
 /// In front of the API and not among its routes: pages are not part of the contract, and are neither counted nor logged
 /// (a page that shows counters would change them).
@@ -30,7 +30,7 @@ impl ConnectionHandler for WithDevPages {
     async fn handle(&self, request: Request, peer: Arc<Peer>) -> Response {
         let path = request.uri().path();
         match &self.pages {
-            Some(pages) if path == "/dev" || path.starts_with("/dev/") => {
+            Some(pages) if path == "/" || path == "/dev" || path.starts_with("/dev/") => {
                 pages.handle(request, peer).await
             }
             _ => self.api.handle(request, peer).await,

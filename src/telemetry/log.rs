@@ -12,6 +12,8 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use super::log_writer::{DroppedLines, LogEnd, LogWriter};
+#[cfg(feature = "emulator")]
+use super::recent_lines::RecentLines;
 
 /// The filter of the process's log. It can be changed at run time.
 ///
@@ -48,10 +50,38 @@ pub(crate) fn start(json: bool, filter: &str) -> Result<(LogFilter, LogEnd), Par
     let _ = if json {
         filtered.with(json_lines(writer)).try_init()
     } else {
-        let lines = fmt::layer().with_ansi(std::io::stderr().is_terminal()).with_target(false);
-        filtered.with(lines.with_writer(writer)).try_init()
+        filtered.with(pretty_lines(writer)).try_init()
     };
     Ok((LogFilter { handle, dropped }, end))
+}
+
+/// The same, with a copy of this crate's lines from DEBUG on, as JSON, for the page of `appserver dev`.
+///
+/// Here the filter is one of a layer: each line takes more time than with [`start`].
+#[cfg(feature = "emulator")]
+pub(crate) fn start_with_copy(
+    json: bool,
+    filter: &str,
+    copy: RecentLines,
+) -> Result<(LogFilter, LogEnd), ParseError> {
+    let (filter, handle) = reload::Layer::new(EnvFilter::try_new(filter)?);
+    let (writer, end) = LogWriter::start(std::io::stderr());
+    let dropped = writer.dropped();
+    let lines = if json { json_lines(writer).boxed() } else { pretty_lines(writer).boxed() };
+    let copied = json_lines(copy).with_filter(EnvFilter::try_new("appserver=debug")?);
+    // Starting twice only happens in tests; the first one stays.
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).with(copied).try_init();
+    Ok((LogFilter { handle, dropped }, end))
+}
+
+/// Lines for people, in colour on a terminal.
+fn pretty_lines<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + 'static,
+{
+    let is_terminal = std::io::stderr().is_terminal();
+    fmt::layer().with_ansi(is_terminal).with_target(false).with_writer(writer)
 }
 
 /// One JSON object per line: time, level, the event's fields, target, and its spans from the outermost to the innermost.

@@ -14,6 +14,8 @@ mod log_metrics;
 mod log_writer;
 mod metrics;
 mod process_metrics;
+#[cfg(feature = "emulator")]
+mod recent_lines;
 mod store_metrics;
 mod throttle_metrics;
 mod trace;
@@ -28,10 +30,14 @@ pub(crate) use connection_metrics::{ConnectionLimit, Connections};
 pub(crate) use exposition::MetricsFormat;
 pub(crate) use identity_metrics::{IdentityMetrics, IdentityRenewal};
 pub(crate) use issuer_metrics::{IssuerKeys, IssuerMetrics};
+#[cfg(feature = "emulator")]
+pub(crate) use log::start_with_copy as start_log_with_copy;
 pub(crate) use log::{LogFilter, check_filter, log_panics, start as start_log};
 pub(crate) use log_metrics::LogMetrics;
 pub(crate) use log_writer::LogEnd;
 pub(crate) use metrics::{Metrics, StsCall};
+#[cfg(feature = "emulator")]
+pub(crate) use recent_lines::RecentLines;
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
 pub(crate) use throttle_metrics::ThrottleMetrics;
 pub(crate) use trace::{

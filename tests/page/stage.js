@@ -20,11 +20,12 @@ export const launch = () =>
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
   });
 
-/** A page of the browser with what it is to be like; `work` is a test on it. */
-export async function visit(browser, { width = 1200, height = 900, scheme = "light", motion = "no-preference" }, work) {
+/** A page of the browser with what it is to be like; `work` is a test on it. The page has its first token. */
+export async function visit(browser, { width = 1200, height = 900, scheme = "light", motion = "no-preference", language = "en" }, work) {
   const context = await browser.createBrowserContext();
   const page = await context.newPage();
   const seen = { errors: [], asked: [], refused: 0 };
+  await page.evaluateOnNewDocument((language) => Object.defineProperty(navigator, "language", { get: () => language }), language);
   page.on("pageerror", (error) => seen.errors.push(String(error)));
   page.on("console", (message) => {
     // Chromium writes a line for each answer of 4xx; those are counted and compared with the test's expectation.
@@ -43,6 +44,7 @@ export async function visit(browser, { width = 1200, height = 900, scheme = "lig
   ]);
   try {
     await page.goto(`${ORIGIN}/dev/`, { waitUntil: "networkidle0" });
+    await page.waitForSelector("#ask button:enabled");
     await work(page, seen);
   } catch (error) {
     await page.screenshot({ path: join(SHOTS, "failed.png"), fullPage: true });
@@ -90,9 +92,11 @@ export async function choose(page, client, grant) {
 
 /** Gets the token that is chosen. */
 export async function ask(page, client) {
+  // What the last token left must not pass for what this one brings.
+  await page.$eval("#ask-said", (said) => said.replaceChildren());
   await page.click("#ask button");
   await reads(page, "#ask-said", new RegExp(`A token for ${client}`));
-  await page.waitForSelector("#policy li");
+  await page.waitForSelector("#ask button:enabled");
 }
 
 export async function token(page, client, grant) {

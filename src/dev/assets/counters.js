@@ -1,37 +1,27 @@
-// How often STS did not have to be asked.
+// How often STS did not have to be called.
 
 import * as service from "./service.js";
+import { made } from "./text.js";
 
-const NAMES = {
-  Tokens: "tokens handed out",
-  Hits: "hits",
-  Misses: "misses",
-  Shared: "from other servers",
-  Joined: "joined a call",
-  StsCalls: "STS calls",
-  Saved: "STS calls saved",
-};
+const NAMES = ["Tokens", "Hits", "Misses", "Shared", "Joined", "StsCalls", "Saved"];
 const EVERY_MS = 2000;
 
 export function start() {
-  const list = document.getElementById("counters");
-  for (const [field, name] of Object.entries(NAMES)) {
+  document.getElementById("counters").append(...NAMES.map((field) => {
     const pair = document.createElement("div");
-    const [term, count] = [document.createElement("dt"), document.createElement("dd")];
-    term.textContent = name;
-    count.id = `count-${field}`;
-    count.textContent = "–";
-    pair.append(term, count);
-    list.append(pair);
-  }
-  refresh();
+    const count = Object.assign(document.createElement("dd"), { id: `count-${field}`, textContent: "–" });
+    pair.append(made("dt", `counters.${field}`), count);
+    return pair;
+  }));
   setInterval(() => document.hidden || refresh(), EVERY_MS);
+  return refresh();
 }
 
-/** Shows how they stand; where the server is gone they stay as they were. */
+/** Shows the current counts and answers them; while the server is gone the last ones stay. */
 export async function refresh() {
   const counters = await service.counters().catch(() => ({}));
   for (const [field, count] of Object.entries(counters)) {
     document.getElementById(`count-${field}`).textContent = count.toLocaleString("en");
   }
+  return counters;
 }

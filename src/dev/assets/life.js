@@ -1,5 +1,7 @@
 // How long the token still lives, as a ring and in words.
 
+import { write } from "./text.js";
+
 const element = (id) => document.getElementById(id);
 let timer;
 
@@ -10,8 +12,9 @@ export function show(token) {
   const tick = () => {
     const now = Date.now();
     const left = Math.max(0, until - now);
-    element("ring-text").textContent = left ? clock(left) : "over";
-    element("life-text").textContent = left ? words(left, due - now) : "The token is over. Ask for another.";
+    left ? (element("ring-text").textContent = clock(left)) : write(element("ring-text"), "life.over");
+    const key = !left ? "life.ended" : due > now ? "life.left" : "life.due";
+    write(element("life-text"), key, { left: clock(left), due: clock(Math.max(0, due - now)) });
     const part = Math.min(1, left / (until - from));
     document.querySelector("#ring .left").setAttribute("stroke-dashoffset", 100 * (1 - part));
     element("ring").classList.toggle("due", now >= due);
@@ -30,9 +33,4 @@ export function clock(millis) {
   const two = (number) => String(number).padStart(2, "0");
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
   return hours ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
-}
-
-function words(left, untilDue) {
-  const due = untilDue > 0 ? `A phone would come back for the next in ${clock(untilDue)}.` : "It is time for the next.";
-  return `Good for another ${clock(left)}. ${due}`;
 }

@@ -1,70 +1,134 @@
 // The page: a token is asked for, and then it is put to use.
 
+import { adviceOn, adviceOnOss } from "./advice.js";
 import * as asking from "./asking.js";
+import * as code from "./code.js";
 import * as counters from "./counters.js";
+import * as flow from "./flow.js";
+import * as vending from "./vending.js";
 import * as life from "./life.js";
 import { Bucket } from "./oss.js";
+import { painted } from "./painting.js";
 import * as pictures from "./pictures.js";
 import * as policy from "./policy.js";
 import * as service from "./service.js";
+import { clear, start as startTexts, write } from "./text.js";
+import { judge, question } from "./verdict.js";
 
 const element = (id) => document.getElementById(id);
-/** Keys of the demo that are somebody else's for most tokens. */
+/** Keys of the demo that are another user's for most tokens. */
 const FORBIDDEN = ["users/bob/lake.jpg", "users/alice/portrait.svg"];
-/** Who had the last word, in words. */
-const LAYERS = {
-  SessionPolicy: "the token’s own policy",
-  IdentityPolicy: "the role’s policies",
-  BucketAcl: "the bucket’s ACL",
-};
-let endpoint;
-let buckets;
+const ACTIONS = ["GetObject", "PutObject", "DeleteObject", "ListObjects", "GetObjectMeta", "PutObjectAcl", "DeleteBucket"];
+let setup;
 /** The token that is in use: `{ bucket, explain }`. */
 let use;
 
-async function hasToken({ token, explain }) {
-  const start = await explain(question("GetObject", "", buckets[0]));
-  const bucket = policy.bucket(start.Policy, buckets);
-  use = { bucket: new Bucket(endpoint, bucket, token), explain };
+async function hasToken(issued) {
+  const { token, exchange, explain, client, user } = issued;
+  const record = await service.record(token.RequestId);
+  const source = vending.show(exchange, record, client);
+  const { Policy: rendered } = await explain(question("oss:GetObject", "", setup.Buckets[0].Name));
+  const bucket = policy.bucket(rendered, setup.Buckets);
+  const folder = policy.folder(rendered);
+  use = { bucket: new Bucket(setup.OssEndpoint, bucket, token), explain };
   life.show(token);
   facts(token);
-  policy.show(start.Policy);
-  const folder = policy.folder(start.Policy);
+  policy.show(rendered);
+  const forbidden = FORBIDDEN.find((key) => !folder || !key.startsWith(folder));
   element("folder").value = folder;
-  element("bucket").textContent = bucket.Name;
-  element("key").value = FORBIDDEN.find((key) => !folder || !key.startsWith(folder));
-  element("upload-said").textContent = "";
+  element("key").value = forbidden;
+  write(element("forbidden"), "phone.forbidden", { key: forbidden }).dataset.key = forbidden;
+  const holder = client.ForUsers ? user : "backend";
+  write(element("holder"), "phone.holder", { client: client.Id, user: holder });
+  clear(element("upload-said"));
   element("progress").value = 0;
-  ["token", "policy", "pictures", "trying"].forEach((id) => (element(id).hidden = false));
-  element("verdict").hidden = true;
+  code.show({ ...issued, setup, bucket, folder });
+  ["token", "afterwards", "code"].forEach((id) => (element(id).hidden = false));
   await counters.refresh();
-  await look();
+  await list();
+  return source;
 }
 
-function facts(token) {
-  const all = {
-    "Access key": token.AccessKeyId,
-    "Session": token.AssumedRoleUser.Arn,
-    "Good until": token.Expiration,
-  };
-  element("facts").replaceChildren(...Object.entries(all).flatMap(([name, value]) => term(name, value)));
+async function refused(error, client) {
+  const requestId = error.exchange?.answer?.headers["x-request-id"];
+  vending.refused(error, requestId ? await service.record(requestId) : undefined, client);
 }
 
-async function look() {
+function facts({ AccessKeyId, AssumedRoleUser, Grant }) {
+  const facts = { "token.id": AccessKeyId, "token.session": AssumedRoleUser.Arn, "token.grant": Grant };
+  element("facts").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => {
+    const dd = Object.assign(document.createElement("dd"), { textContent: value, className: "mono" });
+    return [write(document.createElement("dt"), name), dd];
+  }));
+}
+
+/** Asks OSS, and shows the answer on the picture with the service's explanation of it. */
+async function perform(operation, key, work) {
+  const title = { key: "step.use", values: { operation: `${operation} ${key}` } };
+  flow.running("use");
+  let answer;
+  try {
+    answer = await work(use.bucket);
+  } catch (error) {
+    flow.ended("use", "bad", { key: "hop.unreachable" }, { title, about: adviceOn(error), exchange: error.exchange });
+    throw error;
+  }
+  const explanation = await use.explain(question(`oss:${operation}`, key, use.bucket.name));
+  const verdict = (element) => judge(element, explanation, answer, key);
+  const detail = { title, about: { key: "step.use-about" }, exchange: answer.exchange, verdict };
+  flow.ended("use", answer.ok ? "good" : "bad", flow.took(answer.exchange), detail);
+  return answer;
+}
+
+async function list() {
   const folder = element("folder").value;
-  const answer = await pictures.list(use.bucket, folder);
-  if (!answer.ok) {
-    await judge("ListObjects", folder, answer);
+  const listed = await perform("ListObjects", folder, (bucket) => bucket.list(folder));
+  await pictures.show(use.bucket, folder, listed, { open, remove });
+}
+
+async function open(key) {
+  flow.choose("use");
+  return perform("GetObject", key, (bucket) => bucket.read(key));
+}
+
+async function remove(key) {
+  flow.choose("use");
+  const name = key.split("/").at(-1);
+  const answer = await perform("DeleteObject", key, (bucket) => bucket.remove(key));
+  if (answer.ok) {
+    document.querySelector(`#thumbnails li[data-key="${CSS.escape(key)}"]`)?.remove();
+    pictures.say("look-said", "good", "phone.deleted", { name });
+  } else {
+    pictures.say("look-said", "bad", "phone.not-deleted", { name, advice: adviceOnOss(answer) });
   }
 }
 
 async function upload() {
-  const [file] = element("file").files;
-  const { key, answer } = await pictures.upload(use.bucket, element("folder").value, file);
-  await judge("PutObject", key, answer);
-  if (answer.ok) {
-    // A token may well write and not list; the verdict shown stays the upload's.
-    await pictures.list(use.bucket, element("folder").value);
+  const file = element("file").files[0] ?? (await painted());
+  const [folder, bar] = [element("folder").value, element("progress")];
+  const before = await counters.refresh();
+  flow.choose("use");
+  bar.value = 0;
+  const progress = (part) => (bar.value = Math.round(part * 100));
+  const key = folder + file.name;
+  const answer = await perform("PutObject", key, (bucket) => bucket.write(key, file, progress));
+  const after = await counters.refresh();
+  if (!answer.ok) {
+    pictures.say("upload-said", "bad", "phone.not-uploaded", { name: file.name, advice: adviceOnOss(answer) });
+    return;
+  }
+  bar.value = 100;
+  pictures.say("upload-said", "good", "phone.uploaded", {
+    name: file.name,
+    bytes: file.size.toLocaleString("en"),
+    ms: Math.round(answer.exchange.ms),
+    calls: after.StsCalls - before.StsCalls,
+  });
+  // Not on the picture: the upload stays there.
+  const listed = await use.bucket.list(folder);
+  // A token may be good for writing only.
+  if (listed.ok) {
+    await pictures.show(use.bucket, folder, listed, { open, remove });
   }
 }
 
@@ -75,89 +139,73 @@ const OPERATIONS = {
   ListObjects: (key) => use.bucket.list(key),
 };
 
+/** The form's action, with or without the product's name before it. */
+const action = () => element("action").value.trim().replace(/^oss:/i, "");
+
+async function explain() {
+  const key = element("key").value;
+  judge(element("explained"), await use.explain(question(`oss:${action()}`, key, use.bucket.name)));
+}
+
 async function attempt() {
-  const [operation, key] = [element("operation").value, element("key").value];
-  await judge(operation, key, await OPERATIONS[operation](key));
-}
-
-/** Shows what OSS answered, asks the service why, and lights the statement up. */
-async function judge(operation, key, answer) {
-  const { bucket, explain } = use;
-  const explanation = await explain(question(operation, key, { Name: bucket.name }));
-  const places = policy.light(explanation);
-  const said = element("verdict-said");
-  const [head, why, list] = ["p", "p", "dl"].map((name) => document.createElement(name));
-  head.className = answer.ok ? "mark good" : "mark bad";
-  head.textContent = answer.ok ? `${answer.status}: done.` : `${answer.status} ${answer.code}: ${answer.message}`;
-  const links = places.flatMap((place) => {
-    const link = document.createElement("a");
-    link.href = `#statement-${place}`;
-    link.textContent = `Statement[${place}]`;
-    return [", ", link];
-  }).slice(1);
-  why.append(...reason(explanation, answer, links));
-  list.append(
-    ...term("Asked", `${explanation.Action} on ${explanation.Resource}`),
-    ...(answer.decision?.Verdict === "Denied" ? term("Last word", LAYERS[answer.decision.By]) : []),
-    ...term("OSS’s request id", answer.requestId),
-  );
-  said.replaceChildren(head, why, list);
-  if (answer.blob?.type.startsWith("image/")) {
-    said.append(pictures.picture(answer.blob, `What lies at ${key}`));
+  const [operation, key] = [action(), element("key").value];
+  if (!(operation in OPERATIONS)) {
+    sayExplained({ key: "what-if.no-attempt" });
+    return;
   }
-  element("verdict").className = answer.ok ? "let" : "refused";
-  element("verdict").hidden = false;
+  flow.choose("use");
+  element("explained").hidden = true;
+  await perform(operation, key, () => OPERATIONS[operation](key));
+  element("step").scrollIntoView({ block: "nearest" });
 }
 
-function reason({ Verdict }, { ok }, links) {
-  switch (Verdict) {
-    case "Allowed":
-      return ["Allowed by ", ...links, ok ? " of the token’s policy." : " of the token’s policy; it failed for another reason."];
-    case "ExplicitlyDenied":
-      return ["Denied by ", ...links, ", whatever others allow."];
-    default:
-      return links.length ? ["No statement allows it. Closest: ", ...links, "."] : ["No statement allows it, nor is any about it."];
-  }
+function sayExplained({ key, values }) {
+  element("explained").replaceChildren(write(document.createElement("p"), key, values));
+  element("explained").className = "refused";
+  element("explained").hidden = false;
 }
 
-function question(operation, key, { Name }) {
-  const listing = operation === "ListObjects";
-  return {
-    Action: `oss:${operation}`,
-    Resource: `acs:oss:*:*:${Name}${listing ? "" : `/${key}`}`,
-    ...(listing && { Conditions: { "oss:Prefix": key } }),
-  };
-}
-
-function term(name, value) {
-  const [dt, dd] = [document.createElement("dt"), document.createElement("dd")];
-  dt.textContent = name;
-  dd.textContent = value;
-  dd.className = "mono";
-  return [dt, dd];
-}
-
-/** A form's work: its button waits with it, and what goes wrong is said. */
-function on(form, said, work) {
-  element(form).addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = element(form).querySelector("button");
+/** A button's work: the button waits with it, and what goes wrong is said. */
+function on(target, event, work, say) {
+  const button = target.matches("form") ? target.querySelector("button") : target;
+  target.addEventListener(event, async (happened) => {
+    happened.preventDefault();
     button.disabled = true;
     try {
       await work();
     } catch (error) {
-      pictures.say(said, error.message, "bad");
+      say(adviceOn(error));
     } finally {
       button.disabled = false;
     }
   });
 }
 
-on("look", "look-said", look);
-on("upload", "upload-said", upload);
-on("try", "try-said", attempt);
-const setup = await service.setup();
-endpoint = setup.OssEndpoint;
-buckets = setup.Buckets;
-counters.start();
-await asking.start(setup, hasToken);
+const sayAt = (id) => ({ key, values }) => pictures.say(id, "bad", key, values);
+
+function listen() {
+  on(element("look"), "submit", () => (flow.choose("use"), list()), sayAt("look-said"));
+  on(element("upload"), "submit", upload, sayAt("upload-said"));
+  on(element("forbidden"), "click", () => open(element("forbidden").dataset.key), sayAt("look-said"));
+  on(element("try"), "submit", explain, sayExplained);
+  on(element("attempt"), "click", attempt, sayExplained);
+  element("file").addEventListener("change", ({ target: { files: [file] } }) => {
+    file ? (clear(element("file-said")), (element("file-said").textContent = file.name)) : write(element("file-said"), "phone.file");
+  });
+}
+
+startTexts(element("language"));
+flow.start();
+listen();
+element("actions").append(...ACTIONS.map((name) => new Option("", `oss:${name}`)));
+try {
+  setup = await service.setup();
+  counters.start();
+  await asking.start(setup, {
+    onAsk: () => ["ask", "assume"].forEach(flow.running),
+    onToken: (issued) => (flow.choose("ask"), hasToken(issued)),
+    onRefused: refused,
+  });
+} catch (error) {
+  sayAt("ask-said")(adviceOn(error));
+}

@@ -1,27 +1,25 @@
 // The rendered policy, statement by statement, and the light on the one that decides.
 
+import { inLines } from "./step.js";
+import { made, write } from "./text.js";
+
 const list = () => document.getElementById("statements");
 
 /** Shows a policy without any light. */
 export function show(policy) {
   list().replaceChildren(...policy.Statement.map((statement, place) => {
+    const { Effect: effect, ...rest } = statement;
     const item = document.createElement("li");
     item.id = `statement-${place}`;
     // Links come here.
     item.tabIndex = -1;
-    const [title, text, because] = ["h3", "pre", "p"].map((name) => document.createElement(name));
-    title.textContent = `Statement[${place}]: ${statement.Effect}`;
-    const { Effect, ...rest } = statement;
-    text.textContent = written(rest);
+    const [text, because] = ["pre", "p"].map((name) => document.createElement(name));
+    text.textContent = inLines(JSON.stringify(rest, null, 2));
     because.hidden = true;
-    item.append(title, text, because);
+    item.append(made("h3", "policy.statement", { place, effect }), text, because);
     return item;
   }));
 }
-
-/** JSON in lines, but each list of texts in one, as people write policies. */
-const written = (value) =>
-  JSON.stringify(value, null, 2).replace(/\[\s+([^[\]{}]*?)\s+\]/g, (_, list) => `[${list.replace(/\s*\n\s*/g, " ")}]`);
 
 /** Lights up the statement that decides and says at each what it had to do with it. Answers where to look. */
 export function light({ Statements, DecidedBy, Allowed }) {
@@ -35,13 +33,14 @@ export function light({ Statements, DecidedBy, Allowed }) {
     item.className = decides ? (Allowed ? "allows" : "denies") : nearest ? "nearest" : "";
     const mark = document.createElement("span");
     mark.className = "mark";
-    mark.textContent = decides ? "This one decides: " : nearest ? "Came closest, but: " : "";
-    const because = item.querySelector("p");
-    because.replaceChildren(mark, `${judged.Because}.`);
-    because.hidden = false;
     if (decides || nearest) {
+      write(mark, decides ? "policy.decides" : "policy.nearest");
       places.push(place);
     }
+    const said = Object.assign(document.createElement("span"), { lang: "en", textContent: `${judged.Because}.` });
+    const because = item.querySelector("p");
+    because.replaceChildren(mark, said);
+    because.hidden = false;
   });
   return places;
 }

@@ -1,43 +1,61 @@
 // AppServer's routes, asked as any client asks them; and the few below /dev that tell what no client knows.
 
-/** The service said no. */
+import { send } from "./exchange.js";
+
+/** The service refused or failed. */
 export class Refused extends Error {
-  constructor(status, answer) {
-    super(answer.Message ?? `HTTP ${status}`);
+  constructor(exchange) {
+    const { status, body } = exchange.answer;
+    super(body?.Message ?? `HTTP ${status}`);
     this.status = status;
-    this.code = answer.Code ?? "?";
-    this.requestId = answer.RequestId;
+    this.code = body?.Code ?? "?";
+    this.retryAfter = exchange.answer.headers["retry-after"];
+    this.exchange = exchange;
   }
 }
 
-async function read(response) {
-  const answer = await response.json().catch(() => ({}));
+/** The answer's body, and the exchange. */
+async function exchanged(path, request) {
+  const { response, exchange } = await send(path, request);
+  exchange.answer.body = await response.json().catch(() => undefined);
   if (!response.ok) {
-    throw new Refused(response.status, answer);
+    throw new Refused(exchange);
   }
-  return answer;
+  return { answer: exchange.answer.body, exchange };
 }
 
-// Without what the browser itself would add: at a 401 it would ask for a password in a window of its own.
-const ask = async (path, request = {}) => read(await fetch(path, { credentials: "omit", ...request }));
+const answered = async (path, request) => (await exchanged(path, request)).answer;
 
-export const setup = () => ask("/dev/setup.json");
-export const counters = () => ask("/dev/counters.json");
+export const setup = () => answered("/dev/setup.json");
+export const counters = () => answered("/dev/counters.json");
 
 /** What a client, or a user of it, proves itself with: the value of `Authorization`. */
 export async function credential(client, user) {
   if (!client.ForUsers) {
     return `Basic ${btoa(`${client.Id}:${client.Secret}`)}`;
   }
-  const { Jwt } = await ask(`/dev/jwt?user=${encodeURIComponent(user)}`);
+  const { Jwt } = await answered(`/dev/jwt?user=${encodeURIComponent(user)}`);
   return `Bearer ${Jwt}`;
 }
 
-export const whoami = (authorization) => ask("/v1/whoami", { headers: { authorization } });
+export const whoami = (authorization) => answered("/v1/whoami", { headers: { authorization } });
 export const token = (authorization, asked) => post("/v1/token", authorization, asked);
 export const explain = (authorization, question) => post("/v1/explain", authorization, question);
 
 function post(path, authorization, body) {
   const headers = { authorization, "content-type": "application/json" };
-  return ask(path, { method: "POST", headers, body: JSON.stringify(body) });
+  return exchanged(path, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+/** What the demo recorded about a request. Lines are written a few milliseconds after the answer. */
+export async function record(requestId) {
+  let found;
+  for (const pause of [10, 40, 150, 300]) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    found = await answered(`/dev/requests/${encodeURIComponent(requestId)}`);
+    if (found.Audit.length && found.Log.length) {
+      break;
+    }
+  }
+  return found;
 }

@@ -1,0 +1,57 @@
+// The picture: app, AppServer, STS and OSS, with the hops between them. Each hop lights up with the latest exchange on it.
+
+import * as step from "./step.js";
+import { made } from "./text.js";
+
+const NAMES = ["ask", "assume", "use"];
+const element = (name) => document.getElementById(`hop-${name}`);
+/** The detail of the latest exchange on each hop. */
+const details = {};
+let chosen = "ask";
+
+export function start() {
+  NAMES.forEach((name, at) => {
+    const number = Object.assign(document.createElement("span"), { className: "number", textContent: at + 1 });
+    const wire = Object.assign(document.createElement("span"), { className: "wire" });
+    const state = Object.assign(made("span", "hop.idle"), { className: "state" });
+    // Shown where the picture is one column and the app is not beside the hop.
+    const from = Object.assign(made("span", `hop.${name}-from`), { className: "from" });
+    const what = document.createElement("span");
+    what.append(from, made("span", `hop.${name}`));
+    element(name).append(number, what, wire, state);
+    element(name).addEventListener("click", () => choose(name));
+  });
+  choose(chosen);
+}
+
+/** Shows the detail of a hop. */
+export function choose(name) {
+  chosen = name;
+  NAMES.forEach((other) => element(other).setAttribute("aria-pressed", String(other === name)));
+  step.show(details[name]);
+}
+
+/** A request is on its way. */
+export function running(name) {
+  set(name, "running", { key: "hop.running" });
+  delete details[name];
+}
+
+/**
+ * It was answered: `state` is `good`, `bad` or `cached`, `said` the text at the hop, and `detail` what the step shows.
+ */
+export function ended(name, state, said, detail) {
+  set(name, state, said);
+  details[name] = detail;
+  if (name === chosen) {
+    step.show(detail);
+  }
+}
+
+/** The text at a hop of an exchange with an answer. */
+export const took = ({ answer, ms }) => ({ key: "hop.ms", values: { status: answer.status, ms: Math.max(1, Math.round(ms)) } });
+
+function set(name, state, said) {
+  element(name).dataset.state = state;
+  element(name).lastElementChild.replaceWith(Object.assign(made("span", said.key, said.values), { className: "state" }));
+}
