@@ -59,6 +59,7 @@ fn failed(error: &StsError, key: &SigningCredentials) -> Finding {
             refusal.reason(),
             Reason::KeyUnknown
                 | Reason::KeyDisabled
+                | Reason::KeyRefused
                 | Reason::WrongSecret
                 | Reason::Signature
                 | Reason::SecurityToken

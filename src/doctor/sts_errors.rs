@@ -42,12 +42,19 @@ pub(super) fn fix(error: &StsError) -> &'static str {
                 "copy the AccessKey id from RAM again: this one does not exist or was deleted"
             }
             Reason::KeyDisabled => "enable the AccessKey in RAM, or use another one",
+            Reason::KeyNetwork => {
+                "add the address to the AccessKey's network policy; the one that counts is the one that STS sees, behind a NAT \
+                 or a proxy theirs: `appserver setup check` with `--egress` and this address prints the call"
+            }
+            Reason::KeyRefused => {
+                "look at the AccessKey in RAM: its status, its owner and its network policy"
+            }
             Reason::WrongSecret | Reason::Signature => {
                 "the secret probably belongs to another AccessKey id: create a new AccessKey in RAM, whose secret is shown \
                  once"
             }
             Reason::SecurityToken => {
-                "temporary credentials end: get new ones, or let AppServer renew them by another `sts.identity.source`"
+                "temporary credentials end, and are an id, a secret and a token together: get new ones, or let AppServer renew them by another `sts.identity.source`"
             }
             Reason::OidcTokenExpired => {
                 "check that `sts.identity.oidc.token_file` is replaced before its token expires, and this machine's clock"

@@ -35,6 +35,15 @@ pub(crate) enum Refusal {
     #[error("the administrator's AccessKey is disabled ({0}); enable it or use another")]
     KeyDisabled(ErrorCode),
     #[error(
+        "this machine's address, as {service} sees it (behind a NAT or a proxy, theirs), is outside the network policy of the \
+         administrator's AccessKey ({code}); run the command from an address of it, or add this one to it"
+    )]
+    KeyNetwork { service: &'static str, code: ErrorCode },
+    #[error(
+        "the administrator's AccessKey is not accepted ({0}); look at its status and its network policy in RAM, or use another"
+    )]
+    KeyRefused(ErrorCode),
+    #[error(
         "the secret is not that of the AccessKey (SignatureDoesNotMatch); set ALIBABA_CLOUD_ACCESS_KEY_SECRET to the \
          secret of ALIBABA_CLOUD_ACCESS_KEY_ID"
     )]
@@ -93,7 +102,9 @@ pub(super) fn classify(
         "InvalidAccessKeyId.Inactive" => Refusal::KeyDisabled(code),
         "SignatureDoesNotMatch" | "IncompleteSignature" => Refusal::WrongSecret,
         "MalformedPolicyDocument" => Refusal::MalformedPolicy,
-        _ if starts_with("InvalidAccessKeyId") => Refusal::KeyUnknown(code),
+        "InvalidAccessKeyId.NetworkNotAllowed" => Refusal::KeyNetwork { service, code },
+        "InvalidAccessKeyId" | "InvalidAccessKeyId.NotFound" => Refusal::KeyUnknown(code),
+        _ if starts_with("InvalidAccessKeyId.") => Refusal::KeyRefused(code),
         _ if starts_with("InvalidSecurityToken") || name == "MissingSecurityToken" => {
             Refusal::SecurityToken(code)
         }

@@ -113,6 +113,8 @@ async fn each_refusal_names_its_code_and_the_way_out() {
         (400, "MalformedPolicyDocument", "users and roles that exist"),
         (404, "InvalidAccessKeyId.NotFound", "set ALIBABA_CLOUD_ACCESS_KEY_ID"),
         (400, "InvalidAccessKeyId.Inactive", "is disabled"),
+        (403, "InvalidAccessKeyId.NetworkNotAllowed", "run the command from an address of it"),
+        (403, "InvalidAccessKeyId.Novelty", "is not accepted (InvalidAccessKeyId.Novelty)"),
         (400, "SignatureDoesNotMatch", "set ALIBABA_CLOUD_ACCESS_KEY_SECRET"),
         (403, "InvalidSecurityToken.Expired", "obtain a new one for ALIBABA_CLOUD_SECURITY_TOKEN"),
         (400, "InvalidTimeStamp.Expired", "set this machine's clock"),

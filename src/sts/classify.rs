@@ -39,7 +39,10 @@ pub(super) fn classify(
             return StsError::ClockSkewed { sts_time: sts_clock::date_header(headers), request_id };
         }
         "InvalidAccessKeyId.Inactive" => Reason::KeyDisabled,
-        key if key.starts_with("InvalidAccessKeyId") => Reason::KeyUnknown,
+        "InvalidAccessKeyId.NetworkNotAllowed" => Reason::KeyNetwork,
+        "InvalidAccessKeyId" | "InvalidAccessKeyId.NotFound" => Reason::KeyUnknown,
+        key if key.starts_with("InvalidAccessKeyId.") => Reason::KeyRefused,
+        "MissingSecurityToken" => Reason::SecurityToken,
         token if token.starts_with("InvalidSecurityToken") => Reason::SecurityToken,
         "AuthenticationFail.OIDCToken.Expired" => Reason::OidcTokenExpired,
         "AuthenticationFail.OIDCToken.AudienceNotMatch" => Reason::OidcAudience,
@@ -158,6 +161,11 @@ mod tests {
             ("EntityNotExist.Role", "no_such_role", false),
             ("InvalidAccessKeyId.NotFound", "key_unknown", false),
             ("InvalidAccessKeyId.Inactive", "key_disabled", false),
+            ("InvalidAccessKeyId.NetworkNotAllowed", "key_network", false),
+            ("InvalidAccessKeyId.Novelty", "key_refused", false),
+            ("InvalidSecurityToken.Expired", "bad_security_token", false),
+            ("InvalidSecurityToken.MismatchWithAccessKey", "bad_security_token", false),
+            ("MissingSecurityToken", "bad_security_token", false),
             ("IncompleteSignature", "signing_bug", false),
             ("InvalidTimeStamp.Format", "signing_bug", false),
             ("InvalidTimeStamp.Expired", "clock_skewed", true),

@@ -78,9 +78,15 @@ pub(crate) enum Reason {
     KeyUnknown,
     #[error("the AccessKey is disabled")]
     KeyDisabled,
+    #[error(
+        "this machine's address, as STS sees it (behind a NAT or a proxy, theirs), is outside the AccessKey's network policy"
+    )]
+    KeyNetwork,
+    #[error("STS does not accept the AccessKey")]
+    KeyRefused,
     #[error("the AccessKey's secret is wrong")]
     WrongSecret,
-    #[error("the security token is wrong or has expired")]
+    #[error("the security token is missing, wrong or expired")]
     SecurityToken,
     #[error("the OIDC token has expired: its file is not replaced in time")]
     OidcTokenExpired,
@@ -146,6 +152,8 @@ impl Reason {
             Self::NoPermission | Self::NoSuchRole | Self::Policy | Self::Parameter => true,
             Self::KeyUnknown
             | Self::KeyDisabled
+            | Self::KeyNetwork
+            | Self::KeyRefused
             | Self::WrongSecret
             | Self::SigningBug
             | Self::Signature
@@ -166,6 +174,8 @@ impl Reason {
             Self::Parameter => "bad_parameter",
             Self::KeyUnknown => "key_unknown",
             Self::KeyDisabled => "key_disabled",
+            Self::KeyNetwork => "key_network",
+            Self::KeyRefused => "key_refused",
             Self::WrongSecret => "wrong_secret",
             Self::SigningBug => "signing_bug",
             Self::Signature => "bad_signature",
