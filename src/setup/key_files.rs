@@ -58,7 +58,10 @@ pub(crate) enum KeyFileError {
          overwritten"
     )]
     CounterpartMissing(PathBuf),
-    #[error("{0} is not an AccessKey's id: move it away, or name another directory with --key-dir")]
+    #[error(
+        "{0} does not hold an AccessKey's id: if it holds the secret, exchange the two files; otherwise move both away, or \
+         name another directory with --key-dir"
+    )]
     NotAnId(PathBuf),
     #[error(
         "another `setup apply` is using {0}: wait until it has ended, and run the command again"

@@ -134,7 +134,8 @@ mod tests {
         ]
         .map(|refused| refused.unwrap_err().to_string());
         let expected = [
-            "an AccessKey id is 1 to 128 characters of A-Z, a-z, 0-9, `.`, `_` and `-`",
+            "an AccessKey id is 1 to 24 characters of A-Z, a-z, 0-9, `.`, `_` and `-`, or up to 128 if it begins with `LTAI`, \
+             `STS.` or `TMP.`; a longer text may be a secret: check that id and secret are not exchanged",
             "an AccessKey's secret is not empty",
             "`SecurityToken` is empty",
             "`Expiration` is not in the future",

@@ -56,8 +56,8 @@ const PATH: &str = "sts.identity.access_key";
 pub(crate) enum AccessKeySource {
     /// The variables that Alibaba's own tools read.
     Environment {
-        /// `ALIBABA_CLOUD_ACCESS_KEY_ID`.
-        id: Option<String>,
+        /// `ALIBABA_CLOUD_ACCESS_KEY_ID`; not checked yet, so it may be the secret by mistake.
+        id: Option<SecretString>,
         /// `ALIBABA_CLOUD_ACCESS_KEY_SECRET`.
         secret: Option<SecretString>,
         /// `ALIBABA_CLOUD_SECURITY_TOKEN`, which only temporary credentials have.
@@ -170,7 +170,7 @@ impl AccessKeySource {
                 let secret = |name| environment.get(name).map(|text| text.as_str().into());
                 let is_empty = |token: &SecretString| token.expose_secret().trim().is_empty();
                 Some(Self::Environment {
-                    id: environment.get(ID_VARIABLE).cloned(),
+                    id: secret(ID_VARIABLE),
                     secret: secret(SECRET_VARIABLE),
                     security_token: secret(TOKEN_VARIABLE).filter(|token| !is_empty(token)),
                 })
@@ -192,7 +192,7 @@ impl AccessKeySource {
             Self::Environment { id, secret, security_token } => {
                 let id = id.clone().ok_or_else(|| unset(ID_VARIABLE));
                 let (id, secret) = both(id, secret.clone().ok_or_else(|| unset(SECRET_VARIABLE)))?;
-                (id, secret, security_token.clone())
+                (id.expose_secret().to_owned(), secret, security_token.clone())
             }
             Self::Files(KeyFiles { id, secret, security_token }) => {
                 let key = both(read("id_file", id), read("secret_file", secret));
@@ -271,6 +271,29 @@ sts.identity.access_key.security_token_file: <folder>/two: the file must hold on
 ");
         let long = read("good", "long", "good");
         insta::assert_snapshot!(long, @"sts.identity.access_key.secret_file: <folder>/long: it is longer than 64 KiB");
+    }
+
+    /// Its id would be printed by `check`, `doctor` and the log.
+    #[test]
+    fn an_id_and_a_secret_that_are_exchanged_are_refused_and_not_shown() {
+        let (id, secret) = ("LTAI5tQnS0a1b2c3d4e5f6g7", "c8Hq2vLw0ZxkT5rYb7NdEo3fUaJm9S");
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::write(at("id"), secret).unwrap();
+        std::fs::write(at("secret"), id).unwrap();
+        let files = KeyFiles { id: at("id"), secret: at("secret"), security_token: None };
+        let variables = AccessKeySource::Environment {
+            id: Some(secret.into()),
+            secret: Some(id.into()),
+            security_token: None,
+        };
+        for source in [AccessKeySource::Files(files), variables] {
+            let refused = source.read().unwrap_err().to_string();
+            assert!(refused.contains("exchanged"), "{refused}");
+            for shown in [refused, format!("{source:?}")] {
+                assert!(!shown.contains(secret), "{shown}");
+            }
+        }
     }
 
     #[test]
