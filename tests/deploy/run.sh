@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The files below deploy/: manifests and compose file by their schemas, alerts that fire and are resolved, the dashboard's
+# The files below deploy/: manifests, chart and compose file by their schemas, alerts that fire and are resolved, the dashboard's
 # expressions, the systemd unit's sandbox, nginx's configuration, and the configurations by `appserver check`.
 #
 #   tests/deploy/run.sh
@@ -51,6 +51,8 @@ services=()
 
 "$promtool" check metrics <"$made/metrics"
 "$made/venv/bin/python" tests/deploy/manifests.py "$promtool" "$made"
+
+"$made/venv/bin/python" tests/deploy/chart.py
 
 # nginx in front of the service: its paths moved here, with a certificate of its own.
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=vend.example.com -days 2 \
