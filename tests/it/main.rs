@@ -44,6 +44,7 @@ mod redis_server;
 mod refusals;
 mod reload;
 mod replicas;
+mod sdk_names;
 mod setup;
 mod setup_apply;
 mod signals;

@@ -1,4 +1,4 @@
-"""Runs the example of docs/connect/python.md as printed, with the ports of this run."""
+"""Runs the examples of docs/connect/python.md as printed, with the ports of this run."""
 
 import os
 import pathlib
@@ -6,19 +6,21 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 PAGE = pathlib.Path(__file__).resolve().parents[3] / "docs/connect/python.md"
+EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
 
 
-def block(language):
-    """The only block of a language on the page."""
-    [found] = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
-    return found
+def test_the_page_has_an_example_of_each_sdk():
+    assert [re.search(r"^import (\w*oss\w*)", example, re.MULTILINE)[1] for example in EXAMPLES] == [
+        "alibabacloud_oss_v2", "oss2",
+    ]
 
 
-def test_the_python_of_the_page_puts_a_file_and_gets_it():
-    shown = block("python")
+@pytest.mark.parametrize("shown", EXAMPLES, ids=["alibabacloud-oss-v2", "oss2"])
+def test_the_python_of_the_page_puts_a_file_and_gets_it(shown):
     here = shown.replace("http://127.0.0.1:8080", os.environ["README_URL"])
-    here = here.replace("http://127.0.0.1:8091", os.environ["README_OSS_URL"])
     assert here != shown
 
     done = subprocess.run([sys.executable, "-c", here], capture_output=True, text=True, timeout=60, check=False)
