@@ -7,13 +7,14 @@ use chrono::{DateTime, Utc};
 
 use crate::auth::Caller;
 use crate::oss_bucket::OssBucket;
-use crate::sts::CallerSession;
+use crate::sign::{SignedUrlMethods, SigningLifetime, UploadRules};
+use crate::sts::{CallerSession, GrantSession};
 use appserver_domain::{
-    ClientId, ExternalId, Fingerprint, GrantName, RoleArn, SessionDuration, UpstreamName,
+    ClientId, ExternalId, Fingerprint, GrantName, ObjectKey, RoleArn, SessionDuration, UpstreamName,
 };
 use appserver_policy::{
-    GrantTemplate, PolicyRefusal, RawValues, RenderProblem, RenderedSession, RequestedPolicy,
-    SessionPolicy, ValueProblem,
+    AdmittedCaller, GrantSessionPolicy, GrantTemplate, PolicyRefusal, RawValues, RenderProblem,
+    RenderedSession, Request, RequestedPolicy, SessionPolicy, UploadKeyProblem, ValueProblem,
 };
 
 /// A configured grant. Everything in it was checked when the configuration was loaded.
@@ -28,8 +29,23 @@ pub(crate) struct Entitlement {
     pub(crate) external_id: Option<ExternalId>,
     /// What answers tell clients about the bucket. It changes no token.
     pub(crate) oss: Option<OssBucket>,
-    /// Of the whole configuration of the grant except `oss`, including its role and the text of its policy.
+    /// The rules of upload forms, if the grant signs them. Then `oss` has its bucket and the template its keys.
+    pub(crate) upload: Option<UploadRules>,
+    /// Of the URLs that it signs. If there are any, `oss` has their bucket.
+    pub(crate) signed_urls: SignedUrlMethods,
+    /// If the grant signs anything.
+    pub(crate) signing: Option<Signing>,
+    /// Of the whole configuration of the grant except `oss`, `upload` and `signed_urls`, including its role and the text of
+    /// its policy.
     pub(crate) fingerprint: Fingerprint,
+}
+
+/// What a grant signs with.
+#[derive(Clone, Debug)]
+pub(crate) struct Signing {
+    pub(crate) session: GrantSession,
+    /// The policy of the session.
+    pub(crate) policy: GrantSessionPolicy,
 }
 
 /// The durations of a grant's tokens: the bounds of a requested one, and the default.
@@ -102,12 +118,22 @@ pub(crate) struct Grant<'a> {
     session: RenderedSession,
 }
 
+/// A grant that this caller may use, to have something signed in its place. No token can be made of it.
+#[derive(Debug)]
+pub(crate) struct SigningGrant<'a> {
+    entitlement: &'a Entitlement,
+    caller: AdmittedCaller<'a>,
+}
+
 /// Why a caller gets no grant.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum Refusal {
     /// The grant does not exist or is not one of the client's. Callers do not learn which.
     #[error("the client may not use this grant")]
     NotGranted,
+    /// The grant signs uploads, and a token would not be bound by their rules.
+    #[error("the grant is for uploads: `POST /v1/uploads` answers for it")]
+    UploadsOnly,
     #[error("the client has several grants: name one of {}", names(.0))]
     NameRequired(BTreeSet<GrantName>),
     #[error(
@@ -146,8 +172,22 @@ impl Grants {
             .filter_map(|name| self.entitlements.get(name))
     }
 
-    /// Decides whether the caller may get what it requests.
+    /// Decides whether the caller may get the token that it requests.
     pub(crate) fn decide(
+        &self,
+        caller: &Caller,
+        request: &TokenParams,
+        now: DateTime<Utc>,
+    ) -> Result<Grant<'_>, Refusal> {
+        let grant = self.explained(caller, request, now)?;
+        match &grant.entitlement.upload {
+            Some(rules) if !rules.also_tokens => Err(Refusal::UploadsOnly),
+            Some(_) | None => Ok(grant),
+        }
+    }
+
+    /// The same for a caller that only learns what its policy would be, whether or not the grant vends tokens.
+    pub(crate) fn explained(
         &self,
         caller: &Caller,
         request: &TokenParams,
@@ -159,19 +199,25 @@ impl Grants {
             None => chosen,
             Some(end) => self.within(chosen, end, now).ok_or(Refusal::LoginEndsSoon)?,
         };
-        let raw = RawValues {
-            client: caller.client(),
-            issuer: caller.issuer(),
-            subject: caller.subject(),
-            claims: caller.claims(),
-            params: &request.parameters,
-            now,
-        };
+        let raw = raw_values(caller, &request.parameters, now);
         let session = match &request.policy {
             None => entitlement.template.render(raw)?,
             Some(policy) => entitlement.template.render_within(raw, policy)?,
         };
         Ok(Grant { entitlement, duration, session })
+    }
+
+    /// Decides in whose place the grant may sign, whatever it signs.
+    pub(crate) fn decide_signing(
+        &self,
+        caller: &Caller,
+        named: Option<&str>,
+        parameters: &BTreeMap<String, String>,
+        now: DateTime<Utc>,
+    ) -> Result<SigningGrant<'_>, Refusal> {
+        let entitlement = self.entitlement(caller.client(), named)?;
+        let admitted = entitlement.template.admit(raw_values(caller, parameters, now))?;
+        Ok(SigningGrant { entitlement, caller: admitted })
     }
 
     /// The name of the requested grant, even if the rest of the request is invalid; `None` if the client may not use it.
@@ -220,6 +266,54 @@ impl Grants {
     }
 }
 
+fn raw_values<'a>(
+    caller: &'a Caller,
+    params: &'a BTreeMap<String, String>,
+    now: DateTime<Utc>,
+) -> RawValues<'a> {
+    RawValues {
+        client: caller.client(),
+        issuer: caller.issuer(),
+        subject: caller.subject(),
+        claims: caller.claims(),
+        params,
+        now,
+    }
+}
+
+impl Entitlement {
+    /// How long what the grant signs may live.
+    pub(crate) fn signing_lifetime(&self) -> SigningLifetime {
+        let of_uploads = self.upload.as_ref().map(|rules| rules.lifetime);
+        of_uploads.unwrap_or_else(|| SigningLifetime::of_sessions(self.durations.longest.as_secs()))
+    }
+}
+
+impl<'a> SigningGrant<'a> {
+    pub(crate) fn entitlement(&self) -> &'a Entitlement {
+        self.entitlement
+    }
+
+    /// Whether the action on the object may be signed for the caller: its own policy, too, allows whatever OSS will allow.
+    pub(crate) fn may_sign(&self, action: &str, key: &ObjectKey) -> bool {
+        let (Some(signing), Some(oss)) = (&self.entitlement.signing, &self.entitlement.oss) else {
+            return false;
+        };
+        let resource = format!("acs:oss:*:*:{}/{key}", oss.bucket().as_str());
+        Request::new(action, &resource, BTreeMap::new())
+            .is_ok_and(|request| signing.policy.signs_for(self.caller.policy(), &request))
+    }
+
+    /// The key of an upload with the caller's name for it, if keys have one, and an id of ours.
+    pub(crate) fn object_key(
+        &self,
+        name: Option<&str>,
+        uuid: &str,
+    ) -> Result<ObjectKey, UploadKeyProblem> {
+        self.caller.object_key(name, uuid)
+    }
+}
+
 impl<'a> Grant<'a> {
     pub(crate) fn name(&self) -> &'a GrantName {
         &self.entitlement.name
@@ -263,7 +357,7 @@ mod tests {
     use super::*;
     use crate::sts::RoleSession;
     use appserver_domain::Subject;
-    use appserver_policy::{Breadth, GrantTexts, Shape, ValueRule, ValueRules};
+    use appserver_policy::{Breadth, GrantTexts, ObjectActions, Shape, ValueRule, ValueRules};
 
     const ALBUM: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject",
         "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
@@ -293,6 +387,9 @@ mod tests {
             durations: Durations::new(shortest, default, longest).unwrap(),
             external_id: None,
             oss: None,
+            upload: None,
+            signed_urls: SignedUrlMethods::default(),
+            signing: None,
             fingerprint: Fingerprint::of([policy.as_bytes()]),
         }
     }
@@ -374,6 +471,67 @@ mod tests {
         assert!(policy(request(Some("album"), Some("2015"))).contains("2015/"));
         let refusal = decide("chooser", Some("alice"), &request(Some("other"), None)).unwrap_err();
         assert_eq!(refusal, Refusal::NotGranted);
+    }
+
+    fn upload_grants(also_tokens: bool) -> Grants {
+        let mut grants = grants();
+        let own = grants.entitlements.get_mut(&"own".parse::<GrantName>().unwrap()).unwrap();
+        own.template.set_object_key("users/${subject}/${name}").unwrap();
+        let region = "cn-hangzhou".to_owned().try_into().unwrap();
+        let bucket = "sample-bucket".parse().unwrap();
+        own.oss = Some(OssBucket::new(bucket, region, None, false).unwrap());
+        let policy = own.template.grant_session_policy(ObjectActions::Put).unwrap();
+        let longest = own.durations.longest;
+        let session = GrantSession::new(own.role.clone(), &own.name, policy.clone(), longest, None);
+        own.signing = Some(Signing { session, policy });
+        own.upload = Some(UploadRules { also_tokens, ..UploadRules::for_tests() });
+        grants
+    }
+
+    #[test]
+    fn an_upload_grant_vends_tokens_only_if_it_says_so() {
+        let now = "2015-01-01T00:00:00Z".parse().unwrap();
+        let alice = Some("alice".parse().unwrap());
+        let caller = Caller::simulated("both".parse().unwrap(), alice, BTreeMap::new());
+        let own = request(Some("own"), None);
+        let refusal = upload_grants(false).decide(&caller, &own, now).unwrap_err();
+        assert_eq!(refusal, Refusal::UploadsOnly);
+        assert!(upload_grants(false).explained(&caller, &own, now).is_ok());
+        assert!(upload_grants(true).decide(&caller, &own, now).is_ok());
+        // What else is wrong with the request is said first: callers do not learn of grants that are not theirs.
+        let grants = upload_grants(false);
+        let bad = grants.decide(&caller, &request(Some("own"), Some("2015")), now).unwrap_err();
+        assert!(matches!(bad, Refusal::Value(_)));
+    }
+
+    #[test]
+    fn an_upload_has_the_key_of_its_caller() {
+        let now = "2015-01-01T00:00:00Z".parse().unwrap();
+        let key = |subject: Option<&str>, name| {
+            let subject = subject.map(|subject| subject.parse().unwrap());
+            let caller = Caller::simulated("both".parse().unwrap(), subject, BTreeMap::new());
+            let grants = upload_grants(false);
+            let grant = grants.decide_signing(&caller, Some("own"), &BTreeMap::new(), now)?;
+            for (action, key, expected) in [
+                ("oss:PutObject", "users/alice/dog.jpg", true),
+                ("oss:PutObject", "users/bob/dog.jpg", false),
+                ("oss:PutObject", "users/alice", false),
+                ("oss:GetObject", "users/alice/dog.jpg", false),
+            ] {
+                let key = key.parse().unwrap();
+                assert_eq!(grant.may_sign(action, &key), expected, "{action} {key}");
+            }
+            Ok(grant.object_key(name, "0").map(|key| key.to_string()))
+        };
+        let alice = Some("alice");
+        assert_eq!(key(alice, Some("cat.jpg")), Ok(Ok("users/alice/cat.jpg".to_owned())));
+        assert_eq!(key(alice, None), Ok(Err(UploadKeyProblem::NameMissing)));
+        for name in ["../bob/cat.jpg", "${filename}", "a//b", ".", ""] {
+            let refused = key(alice, Some(name)).unwrap().unwrap_err();
+            assert!(matches!(refused, UploadKeyProblem::Name(_)), "{name}: {refused:?}");
+        }
+        let nobody = key(None, Some("cat.jpg"));
+        assert_eq!(nobody, Err(Refusal::Value(ValueProblem::MissingSubject)));
     }
 
     #[test]

@@ -90,6 +90,10 @@ impl GrantChange {
             let bucket = "the bucket that its answers name, or how clients reach it, changed";
             self.others.push((bucket.to_owned(), Width::NotWider));
         }
+        if old.upload != new.upload || old.signed_urls != new.signed_urls {
+            let signed = "the rules of its uploads, or the URLs that it signs, changed";
+            self.others.push((signed.to_owned(), Width::Undecided));
+        }
         if self.templates[0] == self.templates[1] {
             return;
         }

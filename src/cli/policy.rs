@@ -142,7 +142,7 @@ fn session_policy(args: CallArgs) -> Result<SessionPolicy, Failure> {
     });
     let policy = policy.transpose()?;
     let asked = TokenParams { grant: args.grant, duration_secs: None, parameters, policy };
-    let grant = grants.decide(&caller, &asked, Clock::system().now());
+    let grant = grants.explained(&caller, &asked, Clock::system().now());
     let refused = |refusal| Failure::new(EXIT_CONFIG, with_fix(&refusal, &caller));
     Ok(grant.map_err(refused)?.policy().clone())
 }
@@ -174,6 +174,7 @@ fn with_fix(refusal: &Refusal, caller: &Caller) -> String {
         Refusal::NameRequired(_) => "choose it by --grant NAME".to_owned(),
         Refusal::Value(problem) => value(problem),
         Refusal::NotGranted
+        | Refusal::UploadsOnly
         | Refusal::Duration { .. }
         | Refusal::LoginEndsSoon
         | Refusal::Policy(_) => return refusal.to_string(),

@@ -24,6 +24,7 @@ const TABLES: &[&str] = &[
     "grants.*.oss",
     "grants.*.parameters",
     "grants.*.parameters.*",
+    "grants.*.upload",
     "issuers",
     "issuers.*",
     "issuers.*.audiences",

@@ -14,6 +14,7 @@ use super::Finding;
 use super::sts_errors;
 use crate::auth::Caller;
 use crate::grant::{Durations, Entitlement, Grant, Grants, TokenParams};
+use crate::sign::SignedUrlMethods;
 use crate::sts::{AssumeRole, CallerSession, Reason, StsClient, StsError, retrying};
 use appserver_domain::{ClientId, ExternalId, Fingerprint, RoleArn, SessionDuration, UpstreamName};
 use appserver_policy::{Breadth, GrantTemplate, GrantTexts, ValueRules};
@@ -197,6 +198,9 @@ fn probe_session(probe: Probe<'_>, now: DateTime<Utc>) -> CallerSession {
         durations: Durations::new(only, only, only).expect("they are in order"),
         external_id: probe.external_id.cloned(),
         oss: None,
+        upload: None,
+        signed_urls: SignedUrlMethods::default(),
+        signing: None,
         fingerprint: Fingerprint::of([NOTHING.as_bytes()]),
     };
     let name = entitlement.name.clone();

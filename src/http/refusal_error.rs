@@ -13,6 +13,11 @@ pub(super) fn refused(refusal: &Refusal) -> Public {
             "Forbidden.Grant",
             "The client may not use this grant; `GET /v1/whoami` lists those it may use.",
         ),
+        Refusal::UploadsOnly => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            "The grant vends no token; it signs uploads: `POST /v1/uploads`.",
+        ),
         Refusal::LoginEndsSoon => Public::new(
             StatusCode::FORBIDDEN,
             "Forbidden.Grant",

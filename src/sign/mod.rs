@@ -2,12 +2,20 @@
 //!
 //! What is signed lets its holder do one thing to one object. The secret that it is signed with never leaves the server.
 
-mod object_key;
+mod byte_size;
+mod content_type;
+mod name_pattern;
 mod post_form;
 mod presigned_url;
 mod scope;
+mod upload_rules;
 
-pub(crate) use object_key::ObjectKey;
+pub(crate) use byte_size::ByteSize;
+pub(crate) use content_type::ContentType;
+pub(crate) use name_pattern::NamePattern;
 pub(crate) use post_form::{PostForm, SignedForm};
 pub(crate) use presigned_url::{PresignedUrl, UrlMethod};
 pub(crate) use scope::{Scope, SessionKey};
+pub(crate) use upload_rules::{
+    ContentTypes, SignedUrlMethods, SigningLifetime, SigningProblem, StorageClass, UploadRules,
+};

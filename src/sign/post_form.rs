@@ -10,9 +10,8 @@ use chrono::{DateTime, Utc};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use super::object_key::ObjectKey;
 use super::scope::{SIGNATURE_VERSION, Scope, SessionKey};
-use appserver_domain::Bucket;
+use appserver_domain::{Bucket, ObjectKey};
 
 /// An upload of one object.
 #[derive(Clone, Debug)]

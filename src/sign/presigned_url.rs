@@ -5,10 +5,9 @@
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 
-use super::object_key::ObjectKey;
 use super::scope::{SIGNATURE_VERSION, Scope, SessionKey};
 use crate::sts::percent_encode;
-use appserver_domain::Bucket;
+use appserver_domain::{Bucket, ObjectKey};
 
 /// A request for one object.
 #[derive(Clone, Debug)]

@@ -91,7 +91,6 @@ impl CallerSession {
 impl GrantSession {
     /// The session of this grant, under a name that no caller's session has. It has no source identity: it acts for no
     /// caller in particular.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nothing signs yet"))]
     pub(crate) fn new(
         role: RoleArn,
         grant: &GrantName,

@@ -237,3 +237,48 @@ async fn any_subject_has_a_path_if_the_grant_encodes_or_hashes_it() {
     assert_eq!(path("auth0|5f7c8ec7c33c6c004bbafe82").await.0, format!("{hash}/*"));
     stage.close().await;
 }
+
+/// A ticket that was made before is no way around it either.
+#[tokio::test]
+async fn a_grant_with_upload_rules_vends_no_token_and_no_ticket_unless_it_says_so() {
+    let stage = Stage::demo().await;
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let post = async |path: &str, body: String| {
+        let request = stage.request("POST", path).bearer_auth(&jwt);
+        stage.send(request.header("Content-Type", "application/json").body(body)).await
+    };
+    let ticket = post("/v1/tickets", "{}".to_owned()).await;
+    assert_eq!(ticket.outcome(), "200 Success");
+    let url = ticket.body["Url"].as_str().unwrap();
+    let redeemed = url[url.find("/v1/").unwrap()..].to_owned();
+    let upload = "[grants.my-photos.upload]\nkey = \"users/${subject}/${name}\"\nmax_bytes = \"10MiB\"\n\
+                  content_types = [\"image/jpeg\"]\n";
+    stage.write("over.toml", upload);
+    stage.reload().await.unwrap();
+    let refusal = "The grant vends no token; it signs uploads: `POST /v1/uploads`.";
+    for answer in [
+        get(&stage, "/v1/token", &jwt).await,
+        post("/v1/token", "{}".to_owned()).await,
+        post("/v1/tickets", "{}".to_owned()).await,
+        stage.send(stage.request("GET", &redeemed)).await,
+    ] {
+        assert_eq!(answer.outcome(), "403 Forbidden.Grant");
+        assert_eq!(answer.body["ErrorMessage"], refusal);
+    }
+    assert!(stage.assume_role_calls().is_empty());
+    let question = json!({
+        "Action": "oss:PutObject",
+        "Resource": "acs:oss:*:*:sample-bucket/users/alice/cat.jpg",
+    });
+    let explained = post("/v1/explain", question.to_string()).await;
+    assert_eq!(
+        (explained.outcome(), &explained.body["Allowed"]),
+        ("200 Success".to_owned(), &json!(true))
+    );
+
+    stage.write("over.toml", &format!("{upload}also_tokens = true\n"));
+    stage.reload().await.unwrap();
+    assert_eq!(get(&stage, "/v1/token", &jwt).await.outcome(), "200 Success");
+    assert_eq!(stage.send(stage.request("GET", &redeemed)).await.outcome(), "200 Success");
+    stage.close().await;
+}

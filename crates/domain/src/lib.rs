@@ -27,7 +27,7 @@ pub use fingerprint::Fingerprint;
 pub use identity::{ExternalId, SourceIdentity, Subject};
 pub use loopback::is_loopback;
 pub use names::{ClientId, GrantName, IssuerName, RoleName, ValueName};
-pub use object_key::{KeyPath, PolicyText, Segment};
+pub use object_key::{KeyPath, ObjectKey, PolicyText, Segment};
 pub use ram_names::{PolicyName, ProviderName, UserName};
 pub use session_name::SessionName;
 pub use signing_credentials::{SigningCredentials, UnusableCredentials};

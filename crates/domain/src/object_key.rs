@@ -30,6 +30,26 @@ text_type!(
      `- _ . ~ @ + = , ( ) !` in Unicode NFC, not empty, `.` or `..`"
 );
 
+/// The key of one object, such as `users/alice/cat.jpg`.
+///
+/// OSS expands `${filename}` in the key of a form after it has checked the form's policy, so no key has the characters of a
+/// variable. Empty segments, `.` and `..` are resolved by some clients and not by OSS, which would then see another key than
+/// the signed one.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct ObjectKey(String);
+
+text_type!(
+    ObjectKey,
+    is_object_key,
+    "an object's key is 1 to 1023 bytes, without `$`, `{`, `}` and control characters, does not begin with `/` or `\\`, \
+     and no segment of it is empty, `.` or `..`"
+);
+
+impl ObjectKey {
+    /// The longest key, in bytes of UTF-8.
+    pub const MAX_BYTES: usize = 1023;
+}
+
 /// A value in a policy that a caller wrote: paths, ARNs and the like, in which `*` and `?` are wildcards.
 ///
 /// The characters of [`Segment`]s and `* ? / :`, so that no part of it can be a variable, have a meaning to JSON, or be
@@ -125,6 +145,14 @@ fn is_format_or_private(c: char) -> bool {
     ) || u32::from(c) & 0xfffe == 0xfffe
 }
 
+fn is_object_key(raw: &str) -> bool {
+    let is_admitted = |c: char| !c.is_control() && !matches!(c, '$' | '{' | '}' | '\u{fffd}');
+    raw.len() <= ObjectKey::MAX_BYTES
+        && !raw.starts_with('\\')
+        && raw.split('/').all(|segment| !matches!(segment, "" | "." | ".."))
+        && raw.chars().all(is_admitted)
+}
+
 fn is_segment(raw: &str) -> bool {
     !matches!(raw, "" | "." | "..")
         && raw.chars().all(is_literal)
@@ -195,6 +223,34 @@ mod tests {
         assert!("2015/01/01".parse::<KeyPath>().is_ok());
         for raw in ["", "/a", "a/", "a//b", "a/../b", "a/./b", "a/*/b"] {
             assert!(raw.parse::<KeyPath>().is_err(), "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_no_variable_and_no_segment_that_a_client_resolves() {
+        let long = "k".repeat(ObjectKey::MAX_BYTES);
+        for good in ["a", "users/alice/a b+é.jpg", "a/...", "a\\b", "a*?", "100%", &long] {
+            assert!(good.parse::<ObjectKey>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "/a",
+            "a/",
+            "a//b",
+            "\\a",
+            ".",
+            "a/..",
+            "a/./b",
+            "${filename}",
+            "a$",
+            "a{",
+            "a}",
+            "a\n",
+            "a\u{85}",
+            "\u{fffd}",
+            &format!("{long}k"),
+        ] {
+            assert!(bad.parse::<ObjectKey>().is_err(), "{bad:?}");
         }
     }
 

@@ -30,15 +30,18 @@ pub use evaluate::explanation::{Explanation, RolePolicy, StatementVerdict};
 pub use evaluate::request::{Request, RequestProblem};
 pub use exact::{ComparablePolicy, Inclusion, TooComplex, Witness};
 pub use lint::policy_file::{LintReport, lint_file};
+pub use session::admitted_caller::{AdmittedCaller, UploadKeyProblem};
 pub use session::grant_session_policy::{GrantSessionPolicy, GrantSessionProblem, ObjectActions};
 pub use session::grant_template::{
     GrantTemplate, GrantTemplateProblem, GrantTexts, RenderProblem, RenderedSession,
 };
+pub use session::object_key_template::ObjectKeyFlaw;
 pub use session::policy_refusal::PolicyRefusal;
 pub use session::session_policy::SessionPolicy;
 pub use template::policy_template::Breadth;
 pub use template::value_rule::{Shape, ValueRule, ValueRules};
 pub use template::values::{RawValues, SubjectUse, ValueProblem};
+pub use template::whole_pattern::WholePattern;
 pub use union::{GrantUnion, MAX_ROLE_POLICY_BYTES};
 
 #[cfg(test)]

@@ -9,13 +9,15 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::grant_oss::{RawOss, oss_bucket, unnamed_bucket};
+use super::grant_upload::{RawMethod, RawSigning, RawUpload, SigningGrantRules};
 use super::roles::Role;
 use super::value_rules::{RawValueRule, value_rules};
 use crate::config::bounds::{Bounded, Bytes};
 use crate::config::field::{Field, List};
 use crate::config::file_reads::read_text;
 use crate::config::problems::{Problem, Problems};
-use crate::grant::{Durations, Entitlement, Grants};
+use crate::grant::{Durations, Entitlement, Grants, Signing};
+use crate::sts::GrantSession;
 use appserver_domain::{
     ClientId, ExternalId, Fingerprint, GrantName, MaxSessionDuration, RoleName,
 };
@@ -54,6 +56,10 @@ pub(crate) struct RawGrant {
     subject_max_length_bytes: Field<Bounded<Bytes, 1, 256>>,
     /// Default none. What answers say about the bucket.
     oss: Option<RawOss>,
+    /// Default none. The rules of upload forms.
+    upload: Option<RawUpload>,
+    /// Default none. The methods of the URLs that the grant signs: `GET`, `HEAD`, `PUT`.
+    signed_urls: Field<List<RawMethod>>,
     /// Values that a request must have, by name.
     parameters: BTreeMap<String, RawValueRule>,
     /// Values that the token must have, by claim.
@@ -155,7 +161,7 @@ fn entitlement(
     let at = |key: &str| format!("{path}.{key}");
 
     let role_name = problems.require(raw.role);
-    let mut written = vec![without_oss(&json["grants"][&name]).to_string()];
+    let mut written = vec![of_tokens(&json["grants"][&name]).to_string()];
     let role = role_name.and_then(|name| {
         written.push(json["roles"][name.as_str()].to_string());
         let role = roles.get(&name);
@@ -182,6 +188,7 @@ fn entitlement(
     });
     let breadth = breadth(&path, raw.allow_broad, raw.allow_broad_reason, problems);
     let policy = policy_text(&at("policy"), raw.policy, problems);
+    let signing = RawSigning::new(&path, raw.upload, raw.signed_urls, problems);
     let session_name = problems.take(raw.session_name);
     let source_identity = problems.take(raw.source_identity);
     // An invalid breadth is one problem; the texts have their own.
@@ -209,7 +216,11 @@ fn entitlement(
             }
         };
         let template = GrantTemplate::parse(texts, rules);
-        let template = template.map_err(|found| found.into_iter().for_each(problem)).ok()?;
+        let mut template = template.map_err(|found| found.into_iter().for_each(problem)).ok()?;
+        if let Some(key) = signing.key() {
+            let flaws = template.set_object_key(key).err().into_iter().flatten();
+            flaws.for_each(|flaw| problems.add_absence(at("upload.key"), flaw));
+        }
         // With replaced rules, parsing only finds the problems that do not depend on them.
         if !are_valid {
             return None;
@@ -218,6 +229,7 @@ fn entitlement(
         Some(template)
     });
     let external_id = problems.take(raw.external_id);
+    let names_bucket = raw.oss.is_some();
     let oss_path = at("oss");
     let oss = raw.oss.map(|raw| oss_bucket(&oss_path, raw, problems));
     if let (Some(Some(oss)), Some(template)) = (&oss, &template) {
@@ -230,14 +242,29 @@ fn entitlement(
         let bounds = [raw.min_duration_secs, raw.default_duration_secs, raw.max_duration_secs];
         durations(&path, bounds, longest, problems)
     });
+    let signing = signing.resolve(names_bucket, durations, problems);
+    let signing = signing.map(|rules: SigningGrantRules| {
+        let oss = oss.as_ref().and_then(Option::as_ref);
+        let policy = template.as_ref().and_then(|template| {
+            warnings.extend(rules.warnings(&path, oss, template));
+            rules.session_policy(&path, template, problems)
+        });
+        (rules, policy)
+    });
     let name = problems.name(&path, &name);
 
     let (Some(name), Some(template)) = (name, template) else { return Read::Nothing };
-    let (Some(role), Some(durations), Some(_), Some(oss)) =
-        (role, durations, breadth, oss.map_or(Some(None), |oss| oss.map(Some)))
+    let oss = oss.map_or(Some(None), |oss| oss.map(Some));
+    let (Some(role), Some(durations), Some(_), Some(oss), Some((signed, policy))) =
+        (role, durations, breadth, oss, signing)
     else {
         return Read::Template(name, Box::new(template));
     };
+    let signing = policy.map(|policy| {
+        let (role, longest) = (role.arn.clone(), durations.longest());
+        let session = GrantSession::new(role, &name, policy.clone(), longest, external_id.clone());
+        Signing { session, policy }
+    });
     Read::Valid(Box::new(Entitlement {
         name,
         role: role.arn.clone(),
@@ -246,15 +273,20 @@ fn entitlement(
         durations,
         external_id,
         oss,
+        upload: signed.upload,
+        signed_urls: signed.urls,
+        signing,
         fingerprint: Fingerprint::of(written.iter().map(String::as_bytes)),
     }))
 }
 
 /// The grant as written, without what changes none of its tokens: an edit of it must not cost a call to STS for each.
-fn without_oss(grant: &Value) -> Value {
+fn of_tokens(grant: &Value) -> Value {
     let mut grant = grant.clone();
     if let Some(grant) = grant.as_object_mut() {
-        grant.remove("oss");
+        for key in ["oss", "signed_urls", "upload"] {
+            grant.remove(key);
+        }
     }
     grant
 }

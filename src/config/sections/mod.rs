@@ -8,6 +8,7 @@ pub(super) mod claims;
 pub(super) mod clients;
 pub(super) mod egress;
 pub(super) mod grant_oss;
+pub(super) mod grant_upload;
 pub(super) mod grants;
 pub(super) mod identity;
 pub(super) mod issuer_keys;

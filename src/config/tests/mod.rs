@@ -6,6 +6,7 @@ mod connections;
 mod disjoint_callers;
 mod egress;
 mod grant_oss;
+mod grant_upload;
 mod identity;
 mod issuer_keys;
 mod limits;

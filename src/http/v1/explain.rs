@@ -173,7 +173,7 @@ pub(crate) async fn explain(
         parameters: parameters.unwrap_or_default(),
         policy: policy.map(Policy::into_inner),
     };
-    let grant = context.rules.grants.decide(&caller, &params, api.clock.now())?;
+    let grant = context.rules.grants.explained(&caller, &params, api.clock.now())?;
     context.note_grant(grant.name());
     let explanation = Explanation::of(grant.policy(), vec![], &request);
     Ok(json(&ExplainResponse::new(context.id.as_str(), grant.name(), explanation)))

@@ -14,6 +14,7 @@ use crate::matching::resource::fields;
 use crate::session::name_template::{
     NameFlaw, NameTemplate, SessionNameTemplate, SourceIdentityTemplate,
 };
+use crate::session::object_key_template::ObjectKeyTemplate;
 use crate::session::policy_refusal::PolicyRefusal;
 use crate::session::session_policy::SessionPolicy;
 use crate::template::overlap::{self, CallerGroup};
@@ -27,11 +28,13 @@ use crate::template::values::{RawValues, SubjectUse, Uses, ValueProblem, Values}
 ///
 /// They stay together because rendering relies on it: values admitted by other rules could be missing or too long.
 pub struct GrantTemplate {
-    rules: ValueRules,
-    uses: Uses,
-    policy: PolicyTemplate,
+    pub(super) rules: ValueRules,
+    pub(super) uses: Uses,
+    pub(super) policy: PolicyTemplate,
     session_name: SessionNameTemplate,
     source_identity: Option<SourceIdentityTemplate>,
+    /// Of uploads, if the grant takes them.
+    pub(super) object_key: Option<ObjectKeyTemplate>,
 }
 
 /// The unparsed texts of a grant.
@@ -113,7 +116,7 @@ impl GrantTemplate {
                 let name_uses = source_identity.as_ref().map(NameTemplate::uses);
                 let uses =
                     policy.uses().and(session_name.uses()).and(name_uses.unwrap_or_default());
-                Ok(Self { rules, uses, policy, session_name, source_identity })
+                Ok(Self { rules, uses, policy, session_name, source_identity, object_key: None })
             }
             _ => Err(problems),
         }
@@ -228,7 +231,7 @@ impl GrantTemplate {
         self.source_identity.is_some()
     }
 
-    /// Renders a session from admitted values. This and `render_within` are the only makers of a session policy.
+    /// Renders a session from admitted values. This, `render_within` and `admit` are the only makers of a session policy.
     pub fn render(&self, raw: RawValues<'_>) -> Result<RenderedSession, ValueProblem> {
         let values = Values::admit(&self.rules, &self.uses, raw)?;
         Ok(self.named(&values, SessionPolicy::rendered(self.policy.render(&values))))

@@ -11,3 +11,4 @@ pub(crate) mod text;
 pub(crate) mod time_format;
 pub(crate) mod value_rule;
 pub(crate) mod values;
+pub(crate) mod whole_pattern;

@@ -13,6 +13,7 @@ use crate::document::grammar;
 use crate::document::value::ValueFlaw;
 use crate::document::value::ValuePlace;
 use crate::matching::pattern::Pattern;
+use crate::template::placeholder::Placeholder;
 use crate::template::text::Text;
 
 /// The rules that the text breaks at its place.
@@ -45,12 +46,18 @@ pub(crate) fn flaws(place: ValuePlace<'_>, text: &Text) -> Vec<ValueFlaw> {
             flaws
         }
     };
-    let placeholders: Vec<_> = text.placeholders().collect();
-    if let Some((_, before)) = placeholders.split_last() {
-        let varying = before.iter().filter(|placeholder| placeholder.varies_in_depth);
-        flaws.extend(varying.map(|varying| ValueFlaw::VaryingDepth(varying.to_string())));
-    }
+    flaws.extend(varying_before_others(text.placeholders()));
     flaws
+}
+
+/// The placeholders whose values may differ in their number of segments, and so move another one that follows.
+pub(crate) fn varying_before_others<'a>(
+    placeholders: impl Iterator<Item = &'a Placeholder>,
+) -> Vec<ValueFlaw> {
+    let placeholders: Vec<_> = placeholders.collect();
+    let before = placeholders.split_last().map_or(&[][..], |(_, before)| before);
+    let varying = before.iter().filter(|placeholder| placeholder.varies_in_depth);
+    varying.map(|varying| ValueFlaw::VaryingDepth(varying.to_string())).collect()
 }
 
 /// Whether a resource's outline covers buckets that are not named: its service or its bucket is not literal. Its ARN

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use regex::{Regex, RegexBuilder};
-
 use appserver_domain::{Invalid, KeyPath, Segment, ValueName};
+
+use crate::template::whole_pattern::{PatternProblem, WholePattern};
 
 /// The rules that a grant declares for the values in its texts.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -27,7 +27,7 @@ pub struct ValueRule(Kind);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Kind {
-    Text { shape: Shape, pattern: Option<Pattern>, max_bytes: usize },
+    Text { shape: Shape, pattern: Option<WholePattern>, max_bytes: usize },
     OneOf(Vec<KeyPath>),
 }
 
@@ -40,33 +40,13 @@ pub enum Shape {
     Path,
 }
 
-#[derive(Clone, Debug)]
-struct Pattern {
-    /// As the operator wrote it.
-    written: String,
-    /// The same between `^(?:` and `)$`.
-    anchored: Regex,
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.written == other.written
-    }
-}
-
-impl Eq for Pattern {}
-
-/// The problem of a pattern that is valid alone and not when it is anchored.
-const OPEN_END: &str =
-    "a comment goes on beyond the pattern's end: leave out the `#` comment that `(?x)` allows";
-
 /// Why a rule is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleProblem {
     #[error("the maximum length is 1 to {max} bytes", max = ValueRule::LONGEST)]
     Length,
-    #[error("the pattern is no regular expression, or too large a one")]
-    Pattern(#[source] regex::Error),
+    #[error(transparent)]
+    Pattern(PatternProblem),
     #[error("there must be at least one value to choose from")]
     NoValues,
     #[error("value {position} breaks a rule")]
@@ -92,7 +72,7 @@ impl ValueRule {
         if !(1..=Self::LONGEST).contains(&max_bytes) {
             return Err(RuleProblem::Length);
         }
-        let pattern = pattern.map(Pattern::parse).transpose().map_err(RuleProblem::Pattern)?;
+        let pattern = pattern.map(str::parse).transpose().map_err(RuleProblem::Pattern)?;
         Ok(Self(Kind::Text { shape, pattern, max_bytes }))
     }
 
@@ -125,7 +105,7 @@ impl ValueRule {
                         Shape::Segment => raw.parse::<Segment>().is_ok(),
                         Shape::Path => raw.parse::<KeyPath>().is_ok(),
                     }
-                    && pattern.as_ref().is_none_or(|pattern| pattern.anchored.is_match(raw))
+                    && pattern.as_ref().is_none_or(|pattern| pattern.matches(raw))
             }
             Kind::OneOf(values) => values.iter().any(|value| value.as_str() == raw),
         }
@@ -167,21 +147,6 @@ impl ValueRule {
     }
 }
 
-impl Pattern {
-    /// The pattern is first compiled without anchors: `a)|(?:b` is valid only between them, and would undo them.
-    fn parse(written: &str) -> Result<Self, regex::Error> {
-        // Unicode classes with counts, such as `\w{1,64}`, take some 100 KiB; nothing sane takes 1 MiB.
-        let compile = |text: &str| RegexBuilder::new(text).size_limit(1 << 20).build();
-        compile(written)?;
-        let anchored = compile(&format!("^(?:{written})$")).map_err(|error| match error {
-            // Its message would show a text that the operator did not write.
-            regex::Error::Syntax(_) => regex::Error::Syntax(OPEN_END.to_owned()),
-            other => other,
-        })?;
-        Ok(Self { written: written.to_owned(), anchored })
-    }
-}
-
 impl fmt::Display for ValueRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -196,7 +161,7 @@ impl fmt::Display for ValueRule {
                      `..`, at most {max_bytes} bytes"
                 )?;
                 match pattern {
-                    Some(pattern) => write!(f, ", matching `{}` as a whole", pattern.written),
+                    Some(pattern) => write!(f, ", matching `{pattern}` as a whole"),
                     None => Ok(()),
                 }
             }
@@ -233,7 +198,7 @@ mod tests {
         for (bad, shown) in [("(", "(\n"), ("[z-a]", "[z-a]\n"), ("(?x)a # b", "leave out the `#`")]
         {
             let RuleProblem::Pattern(error) = pattern(bad).unwrap_err() else { panic!("{bad}") };
-            let error = error.to_string();
+            let error = std::error::Error::source(&error).unwrap().to_string();
             assert!(error.contains(shown) && !error.contains("^(?:"), "{error}");
         }
         let multiline = pattern("(?m)a$").unwrap();
