@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 
 use super::callback::{CallbackFailure, CallbackProblem};
+use super::form_problem::FormProblem;
 
 /// Why a request is refused, with the HTTP status, code and message that Alibaba Cloud documents, where it does.
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(crate) enum OssError {
     },
     /// With the problem.
     InvalidArgument(&'static str),
+    /// A V4 signature in a URL, with the problem and its EC.
+    InvalidUrlSignature(&'static str, &'static str),
     /// A callback that nothing is stored for.
     InvalidCallback(Box<CallbackProblem>),
     /// The object is stored, but its callback failed.
@@ -35,10 +38,7 @@ pub(crate) enum OssError {
     InvalidRange,
     /// The body is not the expected XML.
     MalformedXml,
-    /// A form of PostObject, with the problem.
-    MalformedForm(&'static str),
-    /// The policy of a form, with the problem.
-    InvalidPolicyDocument(&'static str),
+    InvalidForm(FormProblem),
     IncompleteBody,
     EntityTooLarge,
     /// Over a limit of the emulator; the real OSS has no such error.
@@ -65,22 +65,21 @@ pub(crate) enum OssError {
 }
 
 /// Why access is denied.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Denied {
     /// A policy denies it, or no policy of a session allows it.
     Policy,
     /// No policy of the user allows it, and the bucket's ACL does not either.
     Acl,
     Anonymous,
+    /// A V1 URL.
     RequestExpired,
+    /// A V4 URL.
+    UrlV4Expired,
     NoDate,
     IncompleteQuery,
     /// A V1 signature of a new account.
     SignatureV1,
-    /// A form's policy has expired.
-    FormExpired,
-    /// A condition of a form's policy does not hold.
-    FormCondition(String),
 }
 
 /// The strings that the server computed.
@@ -91,6 +90,7 @@ pub(crate) struct Mismatch {
     pub(crate) string_to_sign: String,
     /// With V4 only.
     pub(crate) canonical_request: Option<String>,
+    pub(crate) ec: &'static str,
 }
 
 impl OssError {
@@ -108,9 +108,9 @@ impl OssError {
             }
             Self::SignatureDoesNotMatch(_) => (StatusCode::FORBIDDEN, "SignatureDoesNotMatch"),
             Self::TimeTooSkewed { .. } => (StatusCode::FORBIDDEN, "RequestTimeTooSkewed"),
-            Self::InvalidArgument(_) | Self::InvalidCallback(_) => {
-                (StatusCode::BAD_REQUEST, "InvalidArgument")
-            }
+            Self::InvalidArgument(_)
+            | Self::InvalidUrlSignature(_, _)
+            | Self::InvalidCallback(_) => (StatusCode::BAD_REQUEST, "InvalidArgument"),
             Self::CallbackFailed(_) => {
                 (StatusCode::NON_AUTHORITATIVE_INFORMATION, "CallbackFailed")
             }
@@ -121,8 +121,7 @@ impl OssError {
             Self::PartTooSmall => (StatusCode::BAD_REQUEST, "EntityTooSmall"),
             Self::InvalidRange => (StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange"),
             Self::MalformedXml => (StatusCode::BAD_REQUEST, "MalformedXML"),
-            Self::MalformedForm(_) => (StatusCode::BAD_REQUEST, "MalformedPOSTRequest"),
-            Self::InvalidPolicyDocument(_) => (StatusCode::BAD_REQUEST, "InvalidPolicyDocument"),
+            Self::InvalidForm(problem) => problem.status_and_code(),
             Self::IncompleteBody => (StatusCode::BAD_REQUEST, "IncompleteBody"),
             Self::EntityTooLarge => (StatusCode::BAD_REQUEST, "EntityTooLarge"),
             Self::Full(_) => (StatusCode::CONFLICT, "EmulatorIsFull"),
@@ -164,10 +163,10 @@ impl OssError {
             Self::TimeTooSkewed { .. } => {
                 "The difference between the request time and the current time is too large."
             }
-            Self::InvalidArgument(what)
-            | Self::MalformedForm(what)
-            | Self::InvalidPolicyDocument(what)
-            | Self::Full(what) => what,
+            Self::InvalidForm(problem) => return problem.message(),
+            Self::InvalidArgument(what) | Self::InvalidUrlSignature(what, _) | Self::Full(what) => {
+                what
+            }
             Self::InvalidObjectName => "The specified object is not valid.",
             Self::InvalidDigest => "The Content-MD5 you specified was invalid.",
             Self::InvalidPart => {
@@ -223,19 +222,13 @@ impl Denied {
             Self::Policy => "Access denied by authorizer's policy.",
             Self::Acl => "You have no right to access this object.",
             Self::Anonymous => "Anonymous user has no right to access this bucket.",
-            Self::RequestExpired => "Request has expired.",
+            Self::RequestExpired | Self::UrlV4Expired => "Request has expired.",
             Self::NoDate => "OSS authentication requires a valid Date.",
             Self::IncompleteQuery => {
                 "Query-string authentication requires the Signature, Expires and OSSAccessKeyId parameters"
             }
             Self::SignatureV1 => {
                 "Signature version V1 is refused for this account; sign with version V4."
-            }
-            Self::FormExpired => "Invalid according to Policy: Policy expired.",
-            Self::FormCondition(condition) => {
-                return format!(
-                    "Invalid according to Policy: Policy Condition failed: {condition}"
-                );
             }
         };
         message.to_owned()
@@ -245,5 +238,11 @@ impl Denied {
 impl From<CallbackProblem> for OssError {
     fn from(problem: CallbackProblem) -> Self {
         Self::InvalidCallback(Box::new(problem))
+    }
+}
+
+impl From<FormProblem> for OssError {
+    fn from(problem: FormProblem) -> Self {
+        Self::InvalidForm(problem)
     }
 }

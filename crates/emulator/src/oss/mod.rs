@@ -12,6 +12,7 @@ mod cors;
 mod cors_rules;
 mod demo_images;
 mod error;
+mod form_problem;
 mod head;
 mod identity;
 mod listing;

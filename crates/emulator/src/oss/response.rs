@@ -126,7 +126,7 @@ impl Frame<'_> {
             error.server_time = Some(xml_date(*server));
         }
         if let OssError::SignatureDoesNotMatch(mismatch) = refusal {
-            let Mismatch { access_key_id, signature, string_to_sign, canonical_request } =
+            let Mismatch { access_key_id, signature, string_to_sign, canonical_request, .. } =
                 mismatch.as_ref();
             let bytes: Vec<String> = string_to_sign.bytes().map(|b| format!("{b:02X}")).collect();
             error.access_key_id = Some(access_key_id.clone());
@@ -142,7 +142,10 @@ impl Frame<'_> {
 /// The known codes of the documentation's second numbering (EC).
 fn ec(refusal: &OssError) -> Option<&'static str> {
     match refusal {
-        OssError::SignatureDoesNotMatch(_) => Some("0002-00000040"),
+        OssError::SignatureDoesNotMatch(mismatch) => Some(mismatch.ec),
+        OssError::InvalidForm(problem) => problem.ec(),
+        OssError::InvalidUrlSignature(_, ec) => Some(ec),
+        OssError::AccessDenied(Denied::UrlV4Expired) => Some("0002-00000236"),
         OssError::AccessKeyInactive => Some("0002-00000904"),
         OssError::AccessDenied(Denied::SignatureV1) => Some("0002-00000080"),
         OssError::PublicEndpointForbidden => Some("0048-00000401"),

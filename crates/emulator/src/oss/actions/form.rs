@@ -6,26 +6,21 @@ use axum::body::Body;
 use axum::http::{Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http_body_util::BodyDataStream;
-use multer::{Field, Multipart};
-use secrecy::SecretString;
 use serde::Serialize;
 
-use super::form_policy;
-use super::write::{is_stored, meta_from};
+use super::form_fields::Form;
+use super::form_signature::authenticate;
+use super::write::{check_acl, is_stored, meta_from};
 use crate::oss::callback::{CallbackRequest, Uploaded};
-use crate::oss::error::{Denied, Mismatch, OssError};
+use crate::oss::error::OssError;
+use crate::oss::form_problem::FormProblem;
 use crate::oss::head::check_key;
 use crate::oss::operation::Operation;
-use crate::oss::request_context::{RequestContext, Signer};
+use crate::oss::request_context::RequestContext;
 use crate::oss::response::{document, empty, set};
-use crate::oss::signature::{SigningKey, credential_of, is_valid_v1};
 use crate::oss::state::Oss;
-use crate::oss::store::{Bucket, Limits, NewObject, Spool, Spooled};
+use crate::oss::store::{Bucket, Limits, Meta, NewObject};
 use crate::percent::encode;
-
-/// The total length of the fields before the file, with their names.
-const MOST_FIELD_BYTES: usize = 256 << 10;
 
 pub(super) async fn post(
     oss: &Oss,
@@ -33,37 +28,34 @@ pub(super) async fn post(
     bucket: &Bucket,
     body: &mut Body,
 ) -> Result<Response<Body>, OssError> {
-    if context.signer.is_some() {
-        return Err(OssError::InvalidArgument("A form is signed by its fields."));
-    }
     let content_type = context.head.header("content-type").unwrap_or_default();
-    let boundary = multer::parse_boundary(content_type).map_err(|_| {
-        OssError::MalformedForm(
-            "The body of your POST request is not well-formed multipart/form-data.",
-        )
-    })?;
-    let mut multipart = Multipart::new(BodyDataStream::new(body), boundary);
-    let Form { fields, file } = Form::read(&mut multipart, &bucket.name).await?;
+    let form = Form::read(content_type, body, &bucket.name).await?;
+    let fields = form.fields.clone();
+    let key = fields.get("key").filter(|key| !key.is_empty()).ok_or(FormProblem::NoKey)?;
 
-    let limits = authenticate(oss, context, bucket, &fields)?;
-    let key = fields.get("key").map(String::as_str).filter(|key| !key.is_empty());
-    let key =
-        key.ok_or(OssError::InvalidArgument("Bucket POST must contain a field named 'key'."))?;
-    let key = key.replace("${filename}", file.file_name().unwrap_or_default());
+    let policy = authenticate(oss, context, bucket, &fields)?;
+    let limits = match &policy {
+        Some(policy) => {
+            policy.check_expiration(context.now)?;
+            policy.check(&fields)?
+        }
+        None => Limits::default(),
+    };
+    // After the conditions, which see the text as it was sent.
+    let key = key.replace("${filename}", form.file.file_name().unwrap_or_default());
     check_key(&key)?;
     context.require_access(&oss.identities, "oss:PutObject", bucket, Some(&key))?;
-
     let callback = CallbackRequest::of_form(&fields, context.head);
     let callback = oss.callbacks.accept(callback).await?;
+    check_acl(fields.get("x-oss-object-acl").map(String::as_str))?;
+    let of_file = form.file.content_type().map(ToString::to_string);
+    let meta = meta_of_form(&fields, of_file)?;
 
-    let of_file = file.content_type().map(ToString::to_string);
-    let kept = fields.iter().filter(|(name, _)| is_stored(name));
-    let mut pairs: BTreeMap<_, _> = kept.map(|(n, v)| (n.clone(), v.clone())).collect();
-    if let Some(of_file) = of_file {
-        pairs.entry("content-type".to_owned()).or_insert(of_file);
+    let spooled = form.take_file(oss, limits).await?;
+    if let Some(policy) = &policy {
+        // A slow upload can expire on its way.
+        policy.check_expiration(oss.control.now())?;
     }
-    let meta = meta_from(pairs.into_iter())?;
-    let spooled = take(file, oss, limits).await?;
     let md5 = STANDARD.encode(spooled.md5);
     let mut new = NewObject::normal(key.clone(), meta, spooled, context.now);
     new.only_if_absent = fields.get("x-oss-forbid-overwrite").is_some_and(|value| value == "true");
@@ -83,104 +75,20 @@ pub(super) async fn post(
     Ok(response)
 }
 
-/// The fields before the file by lower-case name, and the file.
-struct Form<'m> {
-    fields: BTreeMap<String, String>,
-    file: Field<'m>,
-}
-
-impl<'m> Form<'m> {
-    /// Reads up to the file; fields after it are ignored.
-    async fn read(multipart: &mut Multipart<'m>, bucket: &str) -> Result<Self, OssError> {
-        let mut fields = BTreeMap::new();
-        let mut left = MOST_FIELD_BYTES;
-        let cut = |_| OssError::MalformedForm("The form is not well-formed or ends too soon.");
-        while let Some(mut field) = multipart.next_field().await.map_err(cut)? {
-            let name = field.name().unwrap_or_default().to_lowercase();
-            if name == "file" {
-                // A condition can refer to it, so no field can have this name.
-                fields.insert("bucket".to_owned(), bucket.to_owned());
-                return Ok(Self { fields, file: field });
-            }
-            let mut value = Vec::new();
-            while let Some(chunk) = field.chunk().await.map_err(cut)? {
-                left = left.checked_sub(chunk.len()).ok_or(OssError::EntityTooLarge)?;
-                value.extend_from_slice(&chunk);
-            }
-            left = left.checked_sub(name.len() + 1).ok_or(OssError::EntityTooLarge)?;
-            let value = String::from_utf8(value)
-                .map_err(|_| OssError::MalformedForm("A field of the form is not UTF-8."))?;
-            fields.insert(name, value);
-        }
-        Err(OssError::MalformedForm("POST requires exactly one file upload per request."))
-    }
-}
-
-/// The signer of the form, if it is signed, and the length limits of its file.
-fn authenticate(
-    oss: &Oss,
-    context: &mut RequestContext<'_>,
-    bucket: &Bucket,
+/// The headers to store. The type is that of `x-oss-content-type`, of `Content-Type`, or of the file, in this order.
+fn meta_of_form(
     fields: &BTreeMap<String, String>,
-) -> Result<Limits, OssError> {
-    let field = |name: &str| fields.get(name).map(String::as_str).filter(|value| !value.is_empty());
-    let is_v4 = field("x-oss-signature-version").is_some();
-    let signature = field(if is_v4 { "x-oss-signature" } else { "signature" });
-    let id = if is_v4 { field("x-oss-credential") } else { field("ossaccesskeyid") };
-    let (policy, signature, id) = match (field("policy"), signature, id) {
-        (Some(policy), Some(signature), Some(id)) => (policy, signature, id),
-        (None, None, None) => return Ok(Limits::default()),
-        (_, _, _) => {
-            return Err(OssError::InvalidArgument(
-                "A signed form has the fields policy, OSSAccessKeyId and Signature, or those of version 4.",
-            ));
-        }
-    };
-    let scope = match is_v4 {
-        true if field("x-oss-signature-version") != Some("OSS4-HMAC-SHA256") => {
-            return Err(OssError::InvalidArgument("The signature version is unknown."));
-        }
-        true => {
-            let (id, scope) = credential_of(id)?;
-            scope.check(Some(&bucket.region))?;
-            if !field("x-oss-date").is_some_and(|date| scope.is_of(date)) {
-                return Err(OssError::AccessDenied(Denied::NoDate));
-            }
-            Some((id, scope))
-        }
-        false => None,
-    };
-    if !is_v4 {
-        oss.rules.check_v1(context.head)?;
+    of_file: Option<String>,
+) -> Result<Meta, OssError> {
+    let kept = fields.iter().filter(|(name, value)| is_stored(name) && !value.is_empty());
+    let mut pairs: BTreeMap<_, _> = kept.map(|(n, v)| (n.clone(), v.clone())).collect();
+    let first = fields.get("x-oss-content-type").filter(|value| !value.is_empty());
+    if let Some(content_type) = first.cloned() {
+        pairs.insert("content-type".to_owned(), content_type);
+    } else if let Some(of_file) = of_file {
+        pairs.entry("content-type".to_owned()).or_insert(of_file);
     }
-    let (id, scope) = match scope {
-        Some((id, scope)) => (id, Some(scope)),
-        None => (id.to_owned(), None),
-    };
-    let token = field("x-oss-security-token");
-    let (principal, secret) = oss.identities.find(&id, token, context.now, context.source_ip)?;
-    let is_valid = |secret: &SecretString| match &scope {
-        Some(scope) => SigningKey::derive(secret, scope).is_valid(policy, signature),
-        None => is_valid_v1(secret, policy, signature),
-    };
-    if !is_valid(&secret) {
-        return Err(OssError::SignatureDoesNotMatch(Box::new(Mismatch {
-            access_key_id: id,
-            signature: signature.to_owned(),
-            string_to_sign: policy.to_owned(),
-            canonical_request: None,
-        })));
-    }
-    context.signer = Some(Signer { access_key_id: id, principal });
-    form_policy::check(policy, fields, context.now)
-}
-
-async fn take(mut file: Field<'_>, oss: &Oss, limits: Limits) -> Result<Spooled, OssError> {
-    let mut spool = Spool::new(oss.store.backend(), limits).await?;
-    while let Some(chunk) = file.chunk().await.map_err(|_| OssError::IncompleteBody)? {
-        spool.write(&chunk).await?;
-    }
-    spool.finish().await
+    meta_from(pairs.into_iter())
 }
 
 #[derive(Serialize)]

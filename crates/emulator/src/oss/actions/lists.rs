@@ -84,7 +84,7 @@ struct Listed<'a> {
     #[serde(rename = "Type")]
     kind: String,
     size: u64,
-    storage_class: &'static str,
+    storage_class: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<Owner<'a>>,
 }
@@ -165,7 +165,7 @@ fn find<'a>(
         etag: object.etag.clone(),
         kind: object.kind.clone(),
         size: object.length,
-        storage_class: "Standard",
+        storage_class: object.meta.storage_class().to_owned(),
         owner: has_owner.then(|| Owner::of(bucket)),
     };
     let result = ListBucketResult {

@@ -12,7 +12,7 @@ use crate::oss::head::Head;
 use crate::oss::range;
 use crate::oss::request_context::RequestContext;
 use crate::oss::response::{document, empty, http_date, set};
-use crate::oss::store::{Bucket, Object, Opened};
+use crate::oss::store::{Bucket, Object, Opened, STORAGE_CLASS};
 
 /// Query parameters that override headers of the answer, for signed requests.
 const OVERRIDES: [(&str, &str); 6] = [
@@ -133,7 +133,7 @@ fn described(object: &Object) -> Response<Body> {
     facts(headers, object);
     set(headers, "accept-ranges", "bytes");
     set(headers, "x-oss-object-type", &object.kind);
-    set(headers, "x-oss-storage-class", "Standard");
+    set(headers, STORAGE_CLASS, object.meta.storage_class());
     if let Some(md5) = md5_of(object) {
         set(headers, "content-md5", &md5);
     }

@@ -16,16 +16,19 @@ use crate::oss::query::decode;
 use crate::oss::request_context::RequestContext;
 use crate::oss::response::{document, empty, set, xml_date};
 use crate::oss::state::Oss;
-use crate::oss::store::{Bucket, Limits, Meta, NewObject, Opened, Spool, Spooled};
+use crate::oss::store::{Bucket, Limits, Meta, NewObject, Opened, STORAGE_CLASS, Spool, Spooled};
 
 /// Headers stored with an object and returned with it, besides `x-oss-meta-…`.
-const STORED_HEADERS: [&str; 6] = [
+const STORED_HEADERS: [&str; 9] = [
     "cache-control",
     "content-disposition",
     "content-encoding",
     "content-language",
     "content-type",
     "expires",
+    "x-oss-server-side-encryption",
+    "x-oss-server-side-encryption-key-id",
+    STORAGE_CLASS,
 ];
 /// The total length of all `x-oss-meta-…` headers.
 const MOST_META_BYTES: usize = 8 << 10;
@@ -123,14 +126,23 @@ pub(super) fn open_source(oss: &Oss, context: &mut RequestContext<'_>) -> Result
 
 /// The headers to store. An ACL other than the bucket's is refused.
 pub(super) fn meta_of(head: &Head) -> Result<Meta, OssError> {
-    if head.header("x-oss-object-acl").is_some_and(|acl| acl != "default") {
-        return Err(OssError::NotImplemented);
-    }
+    check_acl(head.header("x-oss-object-acl"))?;
     let names = head.headers.keys().map(axum::http::HeaderName::as_str);
     let stored =
         names.filter(|name| STORED_HEADERS.contains(name) || name.starts_with("x-oss-meta-"));
     let pairs = stored.filter_map(|name| Some((name.to_owned(), head.header(name)?.to_owned())));
     meta_from(pairs)
+}
+
+/// Objects have the ACL of their bucket.
+pub(super) fn check_acl(acl: Option<&str>) -> Result<(), OssError> {
+    match acl {
+        None | Some("" | "default") => Ok(()),
+        Some("private" | "public-read" | "public-read-write") => Err(OssError::NotImplemented),
+        Some(_) => Err(OssError::InvalidArgument(
+            "x-oss-object-acl is default, private, public-read or public-read-write.",
+        )),
+    }
 }
 
 /// The default content type is `application/octet-stream`.
@@ -140,6 +152,18 @@ pub(super) fn meta_from(pairs: impl Iterator<Item = (String, String)>) -> Result
     let bytes: usize = of_users.map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MOST_META_BYTES {
         return Err(OssError::InvalidArgument("The user metadata is longer than 8 KB."));
+    }
+    match meta.0.get(STORAGE_CLASS).map(String::as_str) {
+        None | Some("Standard" | "IA") => {}
+        // Their objects have to be restored before they can be read.
+        Some("Archive" | "ColdArchive" | "DeepColdArchive") => {
+            return Err(OssError::NotImplemented);
+        }
+        Some(_) => {
+            return Err(OssError::InvalidArgument(
+                "x-oss-storage-class is Standard, IA, Archive, ColdArchive or DeepColdArchive.",
+            ));
+        }
     }
     meta.0.entry("content-type".to_owned()).or_insert("application/octet-stream".to_owned());
     Ok(meta)

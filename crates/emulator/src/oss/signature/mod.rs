@@ -13,7 +13,7 @@ use super::error::{Denied, Mismatch, OssError};
 use super::head::Head;
 
 pub(crate) use v1::SIGNED_SUBRESOURCES;
-pub(crate) use v4::{SigningKey, credential_of};
+pub(crate) use v4::{Scope, SigningKey, credential_of};
 
 /// The accepted difference of a request's time from now, either way.
 const WINDOW: TimeDelta = TimeDelta::minutes(15);
@@ -70,15 +70,13 @@ impl Signed {
 
     /// Checks the signature's time. The expiry of a URL is checked first.
     pub(crate) fn check_time(&self, now: DateTime<Utc>) -> Result<(), OssError> {
-        let (signed_at, expires) = match &self.scheme {
-            Scheme::V1(v1::Time::Date { at, .. }) => (Some(*at), None),
-            Scheme::V1(v1::Time::Expires { at, .. }) => (None, Some(*at)),
-            Scheme::V4(terms) => (Some(terms.at), terms.expires),
+        let (signed_at, expires, expired) = match &self.scheme {
+            Scheme::V1(v1::Time::Date { at, .. }) => (Some(*at), None, Denied::RequestExpired),
+            Scheme::V1(v1::Time::Expires { at, .. }) => (None, Some(*at), Denied::RequestExpired),
+            Scheme::V4(terms) => (Some(terms.at), terms.expires, Denied::UrlV4Expired),
         };
         match (signed_at, expires) {
-            (_, Some(expires)) if expires < now => {
-                Err(OssError::AccessDenied(Denied::RequestExpired))
-            }
+            (_, Some(expires)) if expires < now => Err(OssError::AccessDenied(expired)),
             // A URL can be old, but not from the future.
             (Some(at), Some(_)) if at > now + WINDOW => {
                 Err(OssError::TimeTooSkewed { request: at, server: now })
@@ -121,6 +119,7 @@ impl Signed {
             signature: self.signature.clone(),
             string_to_sign: text.string_to_sign,
             canonical_request: text.canonical_request,
+            ec: "0002-00000040",
         })))
     }
 }

@@ -73,7 +73,7 @@ fn published() -> Vec<Vector> {
 #[test]
 fn every_published_vector_verifies() {
     let vectors = published();
-    assert_eq!(vectors.len(), 17);
+    assert_eq!(vectors.len(), 20);
     for vector in vectors {
         assert!(vector.verifies(), "{}", vector.name);
         let head = vector.head();
@@ -180,4 +180,19 @@ fn fields_of_a_v4_header_come_in_any_order_with_or_without_spaces() {
         other.headers.insert("Authorization".to_owned(), turned);
         assert!(other.verifies(), "{:?}", other.headers);
     }
+}
+
+#[test]
+fn the_policy_of_a_form_verifies_by_either_version() {
+    let json = include_str!("../../../../../tests/vectors/sign/post-policy.json").trim_end();
+    let policy = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, json);
+    let secret = SecretString::from("testsecret");
+    let (_, scope) =
+        credential_of("STS.testid/20231203/cn-hangzhou/oss/aliyun_v4_request").unwrap();
+    let key = SigningKey::derive(&secret, &scope);
+    let v4 = "591f92708f6ff98ce8c9bb2601cc8afd009b624944f5ed562367029f0bf4922e";
+    assert!(key.is_valid(&policy, v4));
+    assert!(is_valid_v1(&secret, &policy, "Df0NsW894Q0Erx9ZdpKmmvB1Nw4="));
+    assert!(!key.is_valid(&policy, &v4.replace("591", "592")));
+    assert!(!key.is_valid(&policy, &v4.to_uppercase()));
 }

@@ -73,7 +73,16 @@ pub(crate) fn from_header(head: &Head, rest: &str) -> Result<Signed, OssError> {
 pub(crate) fn from_query(head: &Head) -> Result<Signed, OssError> {
     let part = |name| head.query.get(name);
     if part("x-oss-signature-version") != Some(ALGORITHM) {
-        return Err(OssError::InvalidArgument("The signature version is unknown."));
+        return Err(OssError::InvalidUrlSignature(
+            "The signature version of the URL is unknown; x-oss-signature-version must be OSS4-HMAC-SHA256.",
+            "0002-00000066",
+        ));
+    }
+    if head.query.has("x-oss-credential") && part("x-oss-credential").is_none() {
+        return Err(OssError::InvalidUrlSignature(
+            "x-oss-credential of the URL is empty.",
+            "0002-00000218",
+        ));
     }
     let (Some(credential), Some(date_time), Some(expires), Some(signature)) = (
         part("x-oss-credential"),

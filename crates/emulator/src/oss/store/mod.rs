@@ -20,7 +20,7 @@ use chrono::{DateTime, Utc};
 pub(crate) use backend::Backend;
 pub(crate) use bucket::{Bucket, Opened};
 pub(crate) use new_object::NewObject;
-pub(crate) use object::{Meta, Object};
+pub(crate) use object::{Meta, Object, STORAGE_CLASS};
 pub(crate) use spool::{Limits, Spool, Spooled};
 pub(crate) use upload::{Part, Upload, etag_of};
 

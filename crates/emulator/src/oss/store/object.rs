@@ -49,7 +49,14 @@ impl PartialEq for Location {
 
 impl Eq for Location {}
 
+/// The header with the class, which is stored unless it is the default.
+pub(crate) const STORAGE_CLASS: &str = "x-oss-storage-class";
+
 impl Meta {
+    pub(crate) fn storage_class(&self) -> &str {
+        self.0.get(STORAGE_CLASS).map_or("Standard", String::as_str)
+    }
+
     pub(crate) fn of_type(content_type: &str) -> Self {
         Self([("content-type".to_owned(), content_type.to_owned())].into())
     }

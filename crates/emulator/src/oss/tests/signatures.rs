@@ -319,3 +319,93 @@ async fn requests_are_counted_and_logged_without_secrets() {
     emulated.control.clear_oss_calls();
     assert_eq!((emulated.control.oss_calls().len(), emulated.control.oss_totals().len()), (0, 0));
 }
+
+/// Its outcome, message and EC.
+fn refusal(response: &OssResponse) -> String {
+    let ec = response.headers.get("x-oss-ec").cloned().unwrap_or_default();
+    format!("{} | {} | {ec}", response.outcome(), response.tag("Message")).trim_end().to_owned()
+}
+
+#[tokio::test]
+async fn each_refusal_of_a_v4_url_has_its_code_message_and_ec() {
+    let emulated = Emulated::start().await;
+    let session = emulated.session("oss-readonly", None);
+    let url = |life| OssRequest::get(GRASS).signed(Scheme::V4Url(life), &session);
+    let changed = |name: &str, value: &str| {
+        let mut request = url(60);
+        request.query.iter_mut().filter(|(other, _)| *other == name).for_each(|(_, old)| {
+            value.clone_into(old);
+        });
+        request
+    };
+    let mut outcomes = Vec::new();
+    for request in [
+        url(604_801),
+        url(0),
+        changed("x-oss-credential", ""),
+        changed("x-oss-signature-version", "OSS5-HMAC-SHA256"),
+        changed("x-oss-security-token", ""),
+        changed("x-oss-signature", "00"),
+    ] {
+        outcomes.push(refusal(&emulated.send(&request).await));
+    }
+    let (short, long) = (url(60), url(604_800));
+    assert_eq!(emulated.send(&long).await.status, 200);
+    emulated.control.advance_clock(61);
+    outcomes.push(refusal(&emulated.send(&short).await));
+    // The token ends before the URL does.
+    emulated.control.advance_clock(3600);
+    outcomes.push(refusal(&emulated.send(&long).await));
+    insta::assert_snapshot!(outcomes.join("\n"), @r"
+    400 InvalidArgument | x-oss-expires is between 1 and 604800 seconds. |
+    400 InvalidArgument | x-oss-expires is between 1 and 604800 seconds. |
+    400 InvalidArgument | x-oss-credential of the URL is empty. | 0002-00000218
+    400 InvalidArgument | The signature version of the URL is unknown; x-oss-signature-version must be OSS4-HMAC-SHA256. | 0002-00000066
+    403 InvalidAccessKeyId | The OSS Access Key Id you provided does not exist in our records. |
+    403 SignatureDoesNotMatch | The request signature we calculated does not match the signature you provided. Check your key and signing method. | 0002-00000040
+    403 AccessDenied | Request has expired. | 0002-00000236
+    403 SecurityTokenExpired | The security token you provided has expired. |
+    ");
+}
+
+#[tokio::test]
+async fn each_changed_part_of_a_v4_url_is_refused() {
+    let emulated = Emulated::start().await;
+    let session = emulated.session("oss-readwrite", None);
+    let put = || {
+        OssRequest::put("a.png", "hello")
+            .header("content-type", "image/png")
+            .header("x-oss-meta-user", "alice")
+            .query("callback-var", "e30=")
+            .signed(Scheme::V4Url(60), &session)
+    };
+    assert_eq!(emulated.send(&put()).await.status, 200);
+    let refused = async |request: OssRequest, part: &str| {
+        let status = emulated.send(&request).await.status;
+        assert!([400, 403].contains(&status), "{part}: {status}");
+    };
+    for index in 0..put().query.len() {
+        let (mut changed, mut absent) = (put(), put());
+        changed.query[index].1.push('x');
+        let (name, _) = absent.query.remove(index);
+        refused(changed, name).await;
+        // Without its signature it is an unsigned request.
+        refused(absent, name).await;
+    }
+    for index in 0..put().headers.len() {
+        let (mut changed, mut absent) = (put(), put());
+        changed.headers[index].1.push('x');
+        let (name, _) = absent.headers.remove(index);
+        refused(changed, name).await;
+        refused(absent, name).await;
+    }
+    for name in ["x-oss-object-acl", "x-oss-meta-more", "x-oss-callback", "content-md5"] {
+        refused(put().header(name, "default"), name).await;
+    }
+    refused(put().query("versionId", "1"), "more query").await;
+    let mut other_key = put();
+    other_key.key.push('x');
+    refused(other_key, "key").await;
+    let other_method = OssRequest { method: "GET", ..put() };
+    refused(other_method, "method").await;
+}
