@@ -79,6 +79,21 @@ impl OssBucket {
     pub(crate) fn cname(&self) -> bool {
         self.cname
     }
+
+    /// The URL of the bucket, which the keys of its objects follow: `https://sample-bucket.oss-cn-hangzhou.aliyuncs.com/`.
+    ///
+    /// An emulated OSS at a loopback address has the bucket in its path, as OSS's SDKs write it: no resolver need know a name
+    /// below `localhost`.
+    pub(crate) fn url(&self) -> String {
+        let (bucket, endpoint) = (&self.bucket, self.endpoint.as_str());
+        if self.cname {
+            format!("{endpoint}/")
+        } else if self.endpoint.is_loopback() {
+            format!("{endpoint}/{bucket}/")
+        } else {
+            endpoint.replacen("://", &format!("://{bucket}."), 1) + "/"
+        }
+    }
 }
 
 /// An origin that OSS is reached at, such as `https://oss-cn-hangzhou.aliyuncs.com`.
@@ -102,6 +117,11 @@ impl OssEndpoint {
 
     fn host(&self) -> &str {
         self.authority().split(':').next().unwrap_or_default()
+    }
+
+    fn is_loopback(&self) -> bool {
+        let url = Url::parse(&self.0).ok();
+        url.is_some_and(|url| url.host_str().is_some_and(is_loopback))
     }
 
     fn is_of_oss(&self) -> bool {
@@ -194,6 +214,34 @@ mod tests {
     fn without_an_endpoint_it_is_the_public_one_of_the_region() {
         let default = Ok("https://oss-cn-hangzhou.aliyuncs.com".to_owned());
         assert_eq!(bucket(None, false), default);
+    }
+
+    #[test]
+    fn the_url_of_a_bucket_is_where_its_endpoint_serves_it() {
+        let url = |endpoint: &str, cname| {
+            let endpoint = OssEndpoint::try_from(endpoint.to_owned()).unwrap();
+            let region = Region::try_from("cn-hangzhou".to_owned()).unwrap();
+            let bucket = "sample-bucket".parse().unwrap();
+            OssBucket::new(bucket, region, Some(endpoint), cname).unwrap().url()
+        };
+        let urls = [
+            url("https://oss-cn-hangzhou.aliyuncs.com", false),
+            url("https://oss.example.com:8443", false),
+            url("https://photos.example.com", true),
+            url("http://localhost:8091", true),
+            url("http://localhost:8091", false),
+            url("http://127.0.0.1:8091", false),
+            url("http://[::1]:8091", false),
+        ];
+        insta::assert_snapshot!(urls.join("\n"), @r"
+        https://sample-bucket.oss-cn-hangzhou.aliyuncs.com/
+        https://sample-bucket.oss.example.com:8443/
+        https://photos.example.com/
+        http://localhost:8091/
+        http://localhost:8091/sample-bucket/
+        http://127.0.0.1:8091/sample-bucket/
+        http://[::1]:8091/sample-bucket/
+        ");
     }
 
     #[test]

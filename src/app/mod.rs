@@ -21,6 +21,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::audit::Audit;
+use crate::callback::Callbacks;
 use crate::config::{FileReads, Problem, Problems, Secrets, Settings, UpstreamSettings};
 use crate::http::{self, ActiveConfig, Api, PublicUrl, Readiness};
 use crate::outbound::EgressByTarget;
@@ -91,6 +92,9 @@ pub enum StartError {
     /// The same for the issuers of JWTs.
     #[error("TLS to the issuers cannot be set up")]
     IssuersTls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The same for OSS and the backends of uploads.
+    #[error("TLS for callbacks of uploads cannot be set up")]
+    UploadsTls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The same for the collector of traces.
     #[error("TLS to the trace collector cannot be set up")]
     Tracing(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -119,7 +123,7 @@ impl App {
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
         let certificate = secrets.warning(clock.now());
-        let Secrets { identities, egress, store, tickets, tls, tracing } = secrets;
+        let Secrets { identities, egress, store, tickets, uploads, tls, tracing } = secrets;
         let EgressByTarget { sts: to_sts, issuers: to_issuers, tracing: to_collector } = egress;
         tracing::info!(
             access_key.id = identities.of_sts().access_key_id().map(AccessKeyId::as_str),
@@ -158,14 +162,38 @@ impl App {
         let listener =
             PublicUrl::of_listener(public.local_addr().expect("a bound listener has an address"));
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, listener.clone()));
-        let rules =
-            rules::rules(settings.rules, tickets, None, &to_issuers, &store, &clock, &metrics)
-                .map_err(|problem| StartError::IssuersTls(problem.into()))?;
+        let callbacks = uploads.map(|secrets| {
+            settings.uploads.config(secrets, &settings.rules.grants, &listener, &to_sts, None)
+        });
+        let callback_config = callbacks
+            .transpose()
+            .map_err(|problem| StartError::UploadsTls(problem.into()))?
+            .map(Arc::new);
+        let rules = rules::rules(
+            settings.rules,
+            tickets,
+            callback_config.clone(),
+            None,
+            &to_issuers,
+            &store,
+            &clock,
+            &metrics,
+        )
+        .map_err(|problem| StartError::IssuersTls(problem.into()))?;
         let audit = match settings.audit {
             Some(audit) => Audit::start(audit, metrics.audit.clone()),
             None => Audit::off(),
         };
+        let callbacks = Arc::new(Callbacks::new(
+            callback_config,
+            &store,
+            Arc::clone(&vendors),
+            audit.clone(),
+            clock.clone(),
+            metrics.callbacks.clone(),
+        ));
         let api = Arc::new(Api {
+            callbacks,
             rules: ArcSwap::from_pointee(rules),
             vendors: Arc::clone(&vendors),
             metrics: Arc::clone(&metrics),
@@ -192,6 +220,7 @@ impl App {
                 api: Arc::clone(&api),
                 store,
                 to_issuers,
+                to_oss: to_sts,
                 listener,
                 active_config: Arc::clone(&active_config),
                 tls: tls.clone(),
@@ -339,6 +368,8 @@ impl App {
         let stop_exporter = CancellationToken::new();
         let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(stop_exporter.clone())));
         let reloader = tokio::spawn(reloader.run());
+        let stop_deliveries = CancellationToken::new();
+        let deliveries = tokio::spawn(Arc::clone(&api.callbacks).run(stop_deliveries.clone()));
         let renewers: Vec<_> =
             identity_renewers.into_iter().map(|renewer| tokio::spawn(renewer.run())).collect();
         // Each ends only if its first key must not be used.
@@ -358,6 +389,9 @@ impl App {
         }
         closing.cancel();
         let _ = public_server.await;
+        // Before the audit closes: what is delivered until now is still recorded.
+        stop_deliveries.cancel();
+        let _ = deliveries.await;
         api.audit.close().await;
         // Spans that ended until now are still exported.
         stop_exporter.cancel();

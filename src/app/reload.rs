@@ -43,6 +43,8 @@ pub(super) struct Reloader {
     pub(super) store: Arc<Store>,
     /// How issuers are reached.
     pub(super) to_issuers: Egress,
+    /// For uploads' callbacks: OSS is reached as STS is.
+    pub(super) to_oss: Egress,
     pub(super) listener: PublicUrl,
     pub(super) active_config: Arc<ActiveConfig>,
     /// The certificate for new connections.
@@ -148,11 +150,19 @@ impl Reloader {
         let secrets = secrets.expect("they are read if the settings are")?;
         let certificate = secrets.warning(self.api.clock.now());
         // Those that are left out are read to find their problems; only a restart applies them.
-        let Secrets { identities, tickets, tls, egress: _, store: _, tracing: _ } = secrets;
+        let Secrets { identities, tickets, uploads, tls, egress: _, store: _, tracing: _ } =
+            secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let candidates = self.next_candidates(&settings, identities)?;
-        let Settings { mut warnings, log_filter, hash, restart_only, rules: settings, .. } =
-            settings;
+        let Settings {
+            mut warnings,
+            log_filter,
+            hash,
+            restart_only,
+            rules: settings,
+            uploads: upload_source,
+            ..
+        } = settings;
         warnings.extend(certificate);
         let before = self.api.rules.load_full();
         // Beside the threads that serve: an exact comparison computes for up to some seconds.
@@ -164,7 +174,17 @@ impl Reloader {
         warnings.extend(moved_paths(&before.grants, &settings.grants));
         let metrics = &self.api.metrics;
         let (egress, store, clock) = (&self.to_issuers, &self.store, &self.api.clock);
-        let rules = rules(settings, tickets, Some(&before), egress, store, clock, metrics);
+        let callbacks = uploads.map(|secrets| {
+            let known = before.callbacks.as_deref();
+            let (grants, to_oss) = (&settings.grants, &self.to_oss);
+            upload_source.config(secrets, grants, &self.listener, to_oss, known)
+        });
+        let callbacks = callbacks
+            .transpose()
+            .map_err(|problem| Problems::one("uploads", with_causes(&problem)))?
+            .map(Arc::new);
+        let rules =
+            rules(settings, tickets, callbacks, Some(&before), egress, store, clock, metrics);
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
         Ok(Next {
             rules,
@@ -214,6 +234,7 @@ impl Reloader {
         metrics.needs_restart.set(i64::from(!waiting.is_empty()));
         // Before the rules: in the audit a changed grant comes before the tokens of it.
         self.report(&grant_changes);
+        self.api.callbacks.replace(rules.callbacks.clone());
         self.api.rules.store(Arc::new(rules));
         // After the rules: tokens that requests of the old rules still obtain are not cached.
         self.api.vendors.retain_holders(&holders);

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::auth::{Authenticator, IssuerTlsError, Issuers};
+use crate::callback::CallbackConfig;
 use crate::config::RuleSettings;
 use crate::http::{Rules, TicketRules};
 use crate::limit::{Failures, LimitKind, Limits};
@@ -17,6 +18,7 @@ use appserver_domain::clock::Clock;
 pub(super) fn rules(
     settings: RuleSettings,
     tickets: Option<TicketRules>,
+    callbacks: Option<Arc<CallbackConfig>>,
     before: Option<&Rules>,
     to_issuers: &Egress,
     store: &Arc<Store>,
@@ -41,6 +43,7 @@ pub(super) fn rules(
         failures,
         grants,
         tickets,
+        callbacks,
         proxies,
         cors,
         request_timeout,

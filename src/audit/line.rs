@@ -18,6 +18,8 @@ pub(crate) enum Event {
     Token,
     /// A URL that vends tokens until it expires.
     Ticket,
+    /// A report of OSS that an upload is complete.
+    Uploaded,
 }
 
 impl Event {
@@ -25,6 +27,7 @@ impl Event {
         match self {
             Self::Token => "Token",
             Self::Ticket => "Ticket",
+            Self::Uploaded => "Uploaded",
         }
     }
 }

@@ -18,6 +18,7 @@ mod rotation;
 mod settings;
 mod sink;
 mod trail;
+mod upload_line;
 mod writer;
 
 pub(crate) use grant_line::{GrantRecord, Width};
@@ -27,3 +28,4 @@ pub(crate) use settings::{
     AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,
 };
 pub(crate) use trail::{Audit, AuditUnavailable};
+pub(crate) use upload_line::UploadedRecord;

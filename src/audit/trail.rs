@@ -18,6 +18,7 @@ use super::queue::{Batch, Queue, TokenPolicy};
 use super::refusals::{RefusalOutcome, RefusalSummary};
 use super::settings::{AuditSettings, Durability, OnFailure};
 use super::sink::Sinks;
+use super::upload_line::UploadedRecord;
 use super::writer;
 use crate::telemetry::AuditMetrics;
 use crate::vend::TokenSource;
@@ -209,30 +210,55 @@ impl Trail {
         self.record(&request, &Decision::Issued { expires }, None).await
     }
 
+    /// Records an upload that is about to be forwarded, in the same way.
+    pub(crate) async fn uploaded(
+        &self,
+        record: &UploadedRecord<'_>,
+    ) -> Result<(), AuditUnavailable> {
+        self.check()?;
+        match self.queued(&record.line(&self.shared.tail), None).await? {
+            Some(batch) => self.wait_as_configured(&batch).await,
+            None => Ok(()),
+        }
+    }
+
     /// Fails only where nothing may leave without its line.
     async fn record(
         &self,
         request: &Request<'_>,
         decision: &Decision<'_>,
-        mut policy: Option<TokenPolicy>,
+        policy: Option<TokenPolicy>,
     ) -> Result<(), AuditUnavailable> {
         self.check()?;
         let line = &line::format(request, decision, &self.shared.tail);
-        let batch = match (self.shared.queue.push(line, &mut policy), self.on_failure) {
-            (Some(batch), _) => batch,
+        let Some(batch) = self.queued(line, policy).await? else { return Ok(()) };
+        request.is_granted.store(true, Ordering::Relaxed);
+        self.wait_as_configured(&batch).await
+    }
+
+    /// The batch of the queued line; `None` where it is lost and may be.
+    async fn queued(
+        &self,
+        line: &str,
+        mut policy: Option<TokenPolicy>,
+    ) -> Result<Option<Arc<Batch>>, AuditUnavailable> {
+        Ok(match (self.shared.queue.push(line, &mut policy), self.on_failure) {
+            (Some(batch), _) => Some(batch),
             (None, OnFailure::Continue) => {
                 self.shared.count_lost();
-                return Ok(());
+                None
             }
             // Boxed: keeps the future of requests that find space small.
-            (None, OnFailure::Refuse) => Box::pin(self.push_when_space(line, policy)).await?,
-        };
-        request.is_granted.store(true, Ordering::Relaxed);
+            (None, OnFailure::Refuse) => Some(Box::pin(self.push_when_space(line, policy)).await?),
+        })
+    }
+
+    async fn wait_as_configured(&self, batch: &Batch) -> Result<(), AuditUnavailable> {
         match self.shared.durability {
             Durability::Queue => Ok(()),
             // Boxed for the same reason.
             Durability::Process | Durability::Disk => {
-                Box::pin(self.wait_until_written(&batch)).await
+                Box::pin(self.wait_until_written(batch)).await
             }
         }
     }

@@ -33,6 +33,13 @@ impl UploadId {
     }
 }
 
+#[cfg(test)]
+impl UploadId {
+    pub(super) fn for_tests(text: &str) -> Self {
+        Self(Uuid::parse_str(text).unwrap())
+    }
+}
+
 impl fmt::Display for UploadId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.simple().fmt(f)

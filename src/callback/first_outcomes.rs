@@ -65,7 +65,6 @@ pub(super) enum Claimed {
 /// The right to forward a report. Unless it is completed, all further reports of the upload are refused.
 #[derive(Debug)]
 pub(super) struct FirstReport {
-    id: UploadId,
     outcome: watch::Sender<Option<Outcome>>,
     shared: Option<OnceClaim>,
 }
@@ -88,7 +87,7 @@ impl FirstOutcomes {
                 return ended.map_or(Claimed::InProgress, Claimed::Ended);
             }
         };
-        let first = FirstReport { id: claims.id, outcome: sender, shared: None };
+        let first = FirstReport { outcome: sender, shared: None };
         let id = claims.id.to_string();
         let parts = ["upload report", id.as_str()];
         let life = (until - self.clock.now()).to_std().unwrap_or_default();

@@ -8,6 +8,7 @@ use std::num::NonZeroU8;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::Url;
+use serde::Deserialize;
 
 use appserver_domain::{Invalid, is_loopback};
 
@@ -17,7 +18,8 @@ const HOST: &str = "gosspublic.alicdn.com";
 const PATH: (&str, &str) = ("/callback_pub_key_v", ".pem");
 
 /// Which keys are trusted.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
 pub(crate) enum KeySource {
     /// Those that OSS publishes.
     #[default]
@@ -81,15 +83,11 @@ fn oss_version(url: &[u8]) -> Option<NonZeroU8> {
 impl TryFrom<String> for KeySource {
     type Error = Invalid;
 
-    /// An empty text is OSS's own keys.
     fn try_from(raw: String) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(
             "the key of an emulated OSS is `http://` on `localhost` or a loopback address, with a path; \
              leave it empty for the keys of OSS itself",
         );
-        if raw.is_empty() {
-            return Ok(Self::Oss);
-        }
         let url = Url::parse(&raw).map_err(|_| RULE)?;
         let is_plain = url.as_str() == raw
             && url.scheme() == "http"
@@ -201,8 +199,8 @@ mod tests {
         ] {
             assert_eq!(parse(&source, other), Err(KeyUrlProblem::Untrusted), "{other}");
         }
-        assert_eq!(KeySource::try_from(String::new()), Ok(KeySource::Oss));
         for bad in [
+            "",
             "http://keys.example/v1.pem",
             "https://gosspublic.alicdn.com/callback_pub_key_v1.pem",
             "http://gosspublic.alicdn.com/callback_pub_key_v1.pem",

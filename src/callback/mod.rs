@@ -1,6 +1,12 @@
 //! Upload callbacks: OSS reports an upload, the service checks the report and forwards it to the operator's backend.
 
+mod callback_config;
+mod callback_rules;
+mod callbacks;
 mod claims;
+mod confirm;
+mod deliveries;
+mod error;
 mod first_outcomes;
 mod forward;
 mod key_cache;
@@ -9,3 +15,22 @@ mod outcome;
 mod percent;
 mod report;
 mod signature;
+#[cfg(test)]
+mod tests;
+mod upload;
+
+pub(crate) use callback_config::{
+    CallbackConfig, CallbackTlsError, GrantCallback, ReceivedCallback,
+};
+pub(crate) use callback_rules::{
+    CallbackRules, MAX_VARIABLES, ReportedDetail, VariableName, VariableSource, VariableTemplate,
+};
+pub(crate) use callbacks::Callbacks;
+pub(crate) use claims::ClaimsSeal;
+#[cfg(test)]
+use claims::UploadClaims;
+pub(crate) use confirm::Confirmation;
+pub(crate) use error::CallbackError;
+pub(crate) use forward::BackendUrl;
+pub(crate) use key_url::KeySource;
+pub(crate) use outcome::Obstacle;

@@ -28,6 +28,23 @@ pub(crate) enum Obstacle {
     BackendFailed,
     /// Nobody answered in time.
     TimedOut,
+    /// The audit does not accept its line.
+    Unrecorded,
+    /// Its grant has no callback now.
+    NotConfigured,
+}
+
+impl Obstacle {
+    /// The label in metrics and the log.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Unconfirmed => "callback_unconfirmed",
+            Self::BackendFailed => "callback_backend",
+            Self::TimedOut => "callback_timed_out",
+            Self::Unrecorded => "callback_unrecorded",
+            Self::NotConfigured => "callback_not_configured",
+        }
+    }
 }
 
 impl Outcome {

@@ -48,6 +48,7 @@ impl From<StartError> for Failure {
             | StartError::Tls(_)
             | StartError::IdentityTls(_)
             | StartError::IssuersTls(_)
+            | StartError::UploadsTls(_)
             | StartError::Tracing(_)
             | StartError::Store(_) => Self::new(EXIT_UNAVAILABLE, with_causes(&error)),
         }

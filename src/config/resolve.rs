@@ -17,7 +17,7 @@ use super::sections::tracing::TracingSource;
 use super::sections::upstreams::NamedUpstreams;
 use super::sections::{
     RawSettings, admin, audit, clients, egress, grants, issuers, limits, log, reload, roles,
-    server, store, sts, tickets, tls, tracing, vend,
+    server, store, sts, tickets, tls, tracing, uploads, vend,
 };
 use super::settings::{RuleSettings, Settings};
 use super::shared_subjects::{self, Users};
@@ -87,6 +87,7 @@ pub(super) fn resolve(
     let max_attempts = sts.as_ref().map(|sts| sts.max_attempts);
     let vend = vend::resolve(raw.vend, max_attempts, &mut problems);
     let store = store::resolve(raw.store, mode, &mut problems, &mut secret_reads);
+    let of_callbacks = public_url.clone();
     let tickets = tickets::resolve(raw.tickets, public_url, mode, &mut problems, &mut secret_reads);
     let role_names = raw.roles.keys().cloned().collect();
     let roles = roles::resolve(raw.roles, &mut problems);
@@ -94,6 +95,15 @@ pub(super) fn resolve(
     let accounts = roles::accounts_of(&UpstreamName::default(), &roles);
     let mut entitlements =
         grants::entitlements(raw.grants, (&roles, &role_names), &json, &mut hash, &mut problems);
+    let callbacks = crate::config::sections::grant_callback::CallbackSources::default();
+    let uploads = uploads::resolve(
+        raw.uploads,
+        &of_callbacks,
+        callbacks,
+        mode,
+        &mut problems,
+        &mut secret_reads,
+    );
     let of_policies = std::mem::take(&mut entitlements.warnings);
     let shared = std::mem::take(&mut entitlements.shared);
     let shared_resources = std::mem::take(&mut entitlements.shared_resources);
@@ -155,6 +165,7 @@ pub(super) fn resolve(
             vend,
             store,
             tickets: tickets?,
+            uploads: uploads?,
             tracing,
             warnings,
             placeholders,

@@ -22,6 +22,7 @@ const RELOADED: &[&str] = &[
     "sts.identity.access_key",
     "sts.upstreams.*.identity.access_key",
     "tickets",
+    "uploads",
 ];
 
 /// The keys that only a restart changes, with their values.

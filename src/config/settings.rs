@@ -20,6 +20,7 @@ use super::sections::store::StoreSource;
 use super::sections::tickets::TicketSource;
 use super::sections::tls::{TlsSource, certificate_problem};
 use super::sections::tracing::TracingSource;
+use super::sections::uploads::{UploadSecrets, UploadsSource};
 use super::sections::upstreams::UpstreamSettings;
 use super::source::ConfigSource;
 use super::warnings;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub(crate) vend: VendSettings,
     pub(crate) store: StoreSource,
     pub(crate) tickets: TicketSource,
+    /// The callbacks of OSS.
+    pub(crate) uploads: UploadsSource,
     /// Where traces are exported, if they are.
     pub(crate) tracing: Option<TracingSource>,
     pub(crate) identity: IdentitySource,
@@ -122,6 +125,8 @@ pub(crate) struct Secrets {
     pub(crate) store: StoreSettings,
     /// `None` where there are no tickets.
     pub(crate) tickets: Option<TicketSeal>,
+    /// `None` where no grant has a callback.
+    pub(crate) uploads: Option<UploadSecrets>,
     /// `None` where the listener speaks plain HTTP.
     pub(crate) tls: Option<TlsIdentity>,
     /// `None` where nothing is traced.
@@ -188,14 +193,15 @@ impl Settings {
         let egress = problems.gather(self.egress.read());
         let store = problems.gather(self.store.read());
         let tickets = problems.gather(self.tickets.read());
+        let uploads = problems.gather(self.uploads.read());
         let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
         let tracing = problems.gather(self.tracing.as_ref().map(TracingSource::read).transpose());
         let secrets = (|| {
             let (identity, egress, store) = (identity?, egress?, store?);
-            let (tickets, tls, tracing) = (tickets?, tls?, tracing?);
+            let (tickets, uploads, tls, tracing) = (tickets?, uploads?, tls?, tracing?);
             // One that is missing has a problem.
             let identities = Upstreams::new(identity, named);
-            Some(Secrets { identities, egress, store, tickets, tls, tracing })
+            Some(Secrets { identities, egress, store, tickets, uploads, tls, tracing })
         })();
         problems.into_result(secrets)
     }

@@ -57,6 +57,7 @@ const TABLES: &[&str] = &[
     "sts.upstreams.*.identity.oidc",
     "tickets",
     "tracing",
+    "uploads",
     "vend",
     "vend.breaker",
     "vend.budget",

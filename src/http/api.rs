@@ -9,6 +9,7 @@ use super::middleware::cors::Cors;
 use super::v1::ticket_rules::TicketRules;
 use crate::audit::Audit;
 use crate::auth::Authenticator;
+use crate::callback::{CallbackConfig, Callbacks};
 use crate::grant::Grants;
 use crate::limit::{Failures, Limits};
 use crate::server::TrustedProxies;
@@ -26,6 +27,7 @@ pub(crate) struct Api {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) audit: Audit,
     pub(crate) traces: Traces,
+    pub(crate) callbacks: Arc<Callbacks>,
     pub(crate) clock: Clock,
 }
 
@@ -43,6 +45,8 @@ pub(crate) struct Rules {
     pub(crate) cors: Cors,
     /// None where the service makes no tickets.
     pub(crate) tickets: Option<TicketRules>,
+    /// None where no grant has a callback.
+    pub(crate) callbacks: Option<Arc<CallbackConfig>>,
     /// The longest time that a request may take, its body's arrival and STS included.
     pub(crate) request_timeout: Duration,
 }

@@ -8,10 +8,12 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::callback_error::callback_failed;
 use super::public_error::Public;
 use super::refusal_error::refused;
 use crate::audit::AuditUnavailable;
 use crate::auth::AuthError;
+use crate::callback::CallbackError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::sts::StsError;
@@ -54,6 +56,8 @@ pub(crate) enum ApiError {
     Vend(VendError),
     #[error(transparent)]
     AuditUnavailable(AuditUnavailable),
+    #[error(transparent)]
+    Callback(CallbackError),
     #[error("the request ran into its time-out")]
     TimedOut,
     #[error("a handler panicked")]
@@ -78,6 +82,8 @@ impl ApiError {
             Self::Unauthenticated(AuthError::Missing) | Self::NotFound | Self::MethodNotAllowed => {
                 true
             }
+            // Logged by the callbacks themselves, at a bounded rate.
+            Self::Callback(CallbackError::Refused(_) | CallbackError::NotConfigured) => true,
             Self::Throttled(Throttled { limit, .. }) => match limit {
                 LimitKind::AddressFailures | LimitKind::ClientFailures => true,
                 LimitKind::Client | LimitKind::Subject => false,
@@ -94,6 +100,7 @@ impl ApiError {
             | Self::Refused(_)
             | Self::Vend(_)
             | Self::AuditUnavailable(_)
+            | Self::Callback(_)
             | Self::TimedOut
             | Self::Panicked => false,
         }
@@ -112,6 +119,7 @@ impl ApiError {
     pub(crate) fn reason(&self) -> Option<&'static str> {
         match self {
             Self::Vend(error) => Some(error.reason()),
+            Self::Callback(error) => error.reason(),
             Self::TimedOut => Some("request_timeout"),
             Self::AuditUnavailable(unavailable) => Some(unavailable.reason()),
             Self::Panicked => Some("panic"),
@@ -224,6 +232,7 @@ impl ApiError {
                 "The decision cannot be recorded, and no token is issued without a record; retry later.",
             )
             .retry_after(RETRY_AFTER),
+            Self::Callback(error) => callback_failed(error),
             Self::Panicked => Public::new(
                 Status::INTERNAL_SERVER_ERROR,
                 "Internal",
@@ -327,6 +336,12 @@ impl From<Refusal> for ApiError {
 impl From<VendError> for ApiError {
     fn from(error: VendError) -> Self {
         Self::Vend(error)
+    }
+}
+
+impl From<CallbackError> for ApiError {
+    fn from(error: CallbackError) -> Self {
+        Self::Callback(error)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod api;
+mod callback_error;
 mod contract;
 #[cfg(feature = "emulator")]
 mod dev_pages;
@@ -24,6 +25,7 @@ pub(crate) use dev_pages::WithDevPages;
 pub(crate) use middleware::cors::{Cors, Origin};
 pub(crate) use public_url::PublicUrl;
 pub(crate) use routes::router;
+pub(crate) use v1::oss_callback::PATH as CALLBACK_PATH;
 pub(crate) use v1::ticket_rules::TicketRules;
 #[cfg(feature = "bench")]
 pub(crate) use v1::token_response::token_response;

@@ -32,6 +32,8 @@ pub(crate) enum RouteKind {
     /// The same, and the HTTP status is always 200: the stock Android provider loses the body of a 4xx.
     OssSdkToken,
     Ticket,
+    /// Its sender is OSS, which reports an upload.
+    Callback,
     /// It decides nothing that the audit records.
     Other,
     /// The path of a request is no route.
@@ -44,6 +46,7 @@ impl RouteKind {
         match self {
             Self::Token | Self::OssSdkToken => Some(Event::Token),
             Self::Ticket => Some(Event::Ticket),
+            Self::Callback => Some(Event::Uploaded),
             Self::Other | Self::Unmatched => None,
         }
     }

@@ -12,10 +12,10 @@ use super::contract::{self, docs};
 use super::error::ApiError;
 use super::middleware::observer::RequestObserver;
 use super::route::{Route, RouteKind};
-use super::v1::{explain, tickets, token, whoami};
+use super::v1::{explain, oss_callback, tickets, token, whoami};
 
 /// Every route. The router, the request context, metrics, the audit and the contract read this table.
-pub(super) static ROUTES: [Route; 7] = [
+pub(super) static ROUTES: [Route; 8] = [
     Route {
         path: token::PATH,
         tag: contract::TOKENS,
@@ -41,6 +41,14 @@ pub(super) static ROUTES: [Route; 7] = [
         kind: RouteKind::Ticket,
         handlers: |_| post(tickets::make_ticket),
         operations: || vec![operation::<tickets::__path_make_ticket>()],
+    },
+    Route {
+        path: oss_callback::PATH,
+        tag: contract::UPLOADS,
+        allow: "POST",
+        kind: RouteKind::Callback,
+        handlers: |_| post(oss_callback::report_upload),
+        operations: || vec![operation::<oss_callback::__path_report_upload>()],
     },
     Route {
         path: whoami::PATH,

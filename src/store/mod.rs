@@ -4,6 +4,7 @@
 
 mod budget;
 mod check;
+mod deliveries;
 mod lease;
 mod name;
 mod once;

@@ -51,6 +51,7 @@ pub(super) struct Scripts {
     limit: Script,
     forget: Script,
     pub(super) once: Script,
+    pub(super) deliveries: Script,
 }
 
 /// The result of a call to STS, to be shared.
@@ -105,6 +106,7 @@ impl Redis {
                 limit: with_untrusted!("scripts/limit.lua"),
                 forget: Script::new(include_str!("scripts/forget.lua")),
                 once: with_untrusted!("scripts/once.lua"),
+                deliveries: with_untrusted!("scripts/deliveries.lua"),
             },
             replica: Lease::new_id(),
             lease: settings.lease,

@@ -13,8 +13,8 @@ use super::by_upstream::UpstreamLabel;
 use super::label::Label;
 use super::process_metrics::ProcessMetrics;
 use super::{
-    AuditMetrics, ConfigMetrics, Connections, IdentityMetrics, IssuerMetrics, LogMetrics,
-    StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
+    AuditMetrics, CallbackMetrics, ConfigMetrics, Connections, IdentityMetrics, IssuerMetrics,
+    LogMetrics, StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
 };
 use appserver_domain::{ClientId, GrantName, UpstreamName};
 
@@ -23,7 +23,7 @@ const LATENCY_BOUNDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 /// Every reason of a 5xx. Created at zero: an alert on the first one needs the zero before it.
-const FAILURES: [&str; 21] = [
+const FAILURES: [&str; 29] = [
     "audit_failing",
     "audit_full",
     "audit_stalled",
@@ -31,6 +31,14 @@ const FAILURES: [&str; 21] = [
     "budget",
     "call_lost",
     "call_timeout",
+    "callback_backend",
+    "callback_full",
+    "callback_key",
+    "callback_lost",
+    "callback_not_configured",
+    "callback_timed_out",
+    "callback_unconfirmed",
+    "callback_unrecorded",
     "max_waiting",
     "no_credentials",
     "not_ready",
@@ -71,6 +79,8 @@ pub(crate) struct Metrics {
     pub(crate) throttled: ThrottleMetrics,
     /// Of the audit.
     pub(crate) audit: AuditMetrics,
+    /// Of reports of uploads by OSS.
+    pub(crate) callbacks: CallbackMetrics,
     /// Of the process's log.
     pub(crate) log: LogMetrics,
     /// Of spans exported to a collector.
@@ -151,6 +161,7 @@ impl Metrics {
             issuers: IssuerMetrics::default(),
             throttled: ThrottleMetrics::default(),
             audit: AuditMetrics::default(),
+            callbacks: CallbackMetrics::default(),
             log: LogMetrics::default(),
             trace: TraceMetrics::default(),
             connections: Connections::default(),
@@ -200,6 +211,7 @@ impl Metrics {
         self.issuers.register(registry);
         self.throttled.register(registry);
         self.audit.register(registry);
+        self.callbacks.register(registry);
         self.log.register(registry);
         self.connections.register(registry);
         registry.register("panics", "Handlers that panicked", self.panics.clone());
@@ -343,6 +355,9 @@ mod tests {
         tokens_vended counter
         trace_failed_exports counter
         trace_spans counter
+        upload_callback_kept gauge
+        upload_callback_received counter
+        upload_callback_redeliveries counter
         upstream_identity_expiry_timestamp_seconds gauge
         upstream_identity_renewals counter
         vend_breaker_open gauge

@@ -2,6 +2,7 @@
 
 mod audit_metrics;
 mod by_upstream;
+mod callback_metrics;
 mod causes;
 mod config_metrics;
 mod connection_metrics;
@@ -24,6 +25,7 @@ mod transport_metrics;
 mod vend_metrics;
 
 pub(crate) use audit_metrics::AuditMetrics;
+pub(crate) use callback_metrics::{CallbackMetrics, CallbackOutcome, Redelivery};
 pub(crate) use causes::{causes, with_causes};
 pub(crate) use config_metrics::{ConfigMetrics, Reload};
 pub(crate) use connection_metrics::{ConnectionLimit, Connections};

@@ -31,6 +31,7 @@ pub(crate) enum StoreOperation {
     Limit,
     Forget,
     Once,
+    Deliveries,
     Probe,
 }
 
@@ -46,7 +47,7 @@ struct ReplacedLabels {
 }
 
 impl StoreOperation {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Read,
         Self::Renew,
         Self::Complete,
@@ -54,6 +55,7 @@ impl StoreOperation {
         Self::Limit,
         Self::Forget,
         Self::Once,
+        Self::Deliveries,
         Self::Probe,
     ];
 
@@ -66,6 +68,7 @@ impl StoreOperation {
             Self::Limit => "limit",
             Self::Forget => "forget",
             Self::Once => "once",
+            Self::Deliveries => "deliveries",
             Self::Probe => "probe",
         }
     }

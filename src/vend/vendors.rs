@@ -43,7 +43,6 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendors<S> {
     }
 
     /// Credentials of this upstream to sign with, as [`Vendor::grant_credentials`].
-    #[expect(dead_code, reason = "nothing signs yet")]
     pub(crate) async fn grant_credentials(
         &self,
         upstream: &UpstreamName,

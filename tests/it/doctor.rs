@@ -462,9 +462,9 @@ async fn redis_is_tested_command_by_command() {
     for rights in [
         // The words of docs/operate/replicas.md, without two of them.
         "poor on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
-         +pexpire +expire +hmget +zadd +zremrangebyscore",
+         +pexpire +expire +hmget +hdel +zadd +zrangebyscore +zrem +zremrangebyscore",
         "right on >abc ~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
-         +pexpire +expire +hmget +hset +zadd +zcard +zremrangebyscore",
+         +pexpire +expire +hmget +hset +hdel +zadd +zcard +zrangebyscore +zrem +zremrangebyscore",
     ] {
         let mut command = redis::cmd("ACL");
         command.arg("SETUSER").arg(rights.split_whitespace().collect::<Vec<_>>());

@@ -23,14 +23,14 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("store", &["backoff", "seal", "domain"]),
         ("limit", &["store", "domain"]),
         ("vend", &["sts", "store", "policy", "domain"]),
-        ("callback", &["backoff", "outbound", "oss_bucket", "seal", "sign", "sts", "store", "vend", "domain"]),
+        ("callback", &["audit", "backoff", "outbound", "oss_bucket", "policy", "seal", "sign", "store", "sts", "vend", "domain"]),
         ("auth", &["backoff", "outbound", "seal", "domain"]),
         ("grant", &["auth", "oss_bucket", "sign", "sts", "policy", "domain"]),
         ("sign", &["sts", "policy", "domain"]),
         ("server", &["auth", "limit", "domain"]),
-        ("http", &["server", "audit", "auth", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
-        ("config", &["outbound", "server", "http", "audit", "auth", "limit", "oss_bucket", "grant", "sign", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
-        ("app", &["backoff", "config", "outbound", "limit", "server", "http", "audit", "auth", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
+        ("http", &["server", "audit", "auth", "callback", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
+        ("config", &["outbound", "server", "http", "audit", "auth", "callback", "limit", "oss_bucket", "grant", "sign", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
+        ("app", &["backoff", "config", "outbound", "limit", "server", "http", "audit", "auth", "callback", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
         ("doctor", &["config", "outbound", "auth", "grant", "sign", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // A plan begins with settings, too.

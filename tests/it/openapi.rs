@@ -40,11 +40,12 @@ fn the_public_router_has_no_route_beside_its_table() {
     }
 }
 
-const ROUTES: [&str; 7] = [
+const ROUTES: [&str; 8] = [
     "/docs",
     "/openapi.json",
     "/v1/explain",
     "/v1/oss-sdk/token",
+    "/v1/oss/callback",
     "/v1/tickets",
     "/v1/token",
     "/v1/whoami",

@@ -11,7 +11,7 @@ use crate::stage::TIME_LIMIT;
 
 /// Exactly the permissions that AppServer needs, from docs/operate/replicas.md.
 pub(crate) const RIGHTS: &str = "~appserver:* resetchannels -@all +ping +select +evalsha +script|load +time +get +set +del +pttl \
-                      +pexpire +expire +hmget +hset +zadd +zcard +zremrangebyscore";
+                      +pexpire +expire +hmget +hset +hdel +zadd +zcard +zrangebyscore +zrem +zremrangebyscore";
 
 /// Stopped on drop.
 pub(crate) struct RedisServer {

@@ -4,7 +4,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A row of the table in `http/error.rs`, `http/refusal_error.rs` and `http/public_error.rs`.
+/// A row of the table in `http/error.rs`, the files of its parts and `http/public_error.rs`.
 pub(super) struct Code {
     pub(super) status: u16,
     pub(super) class: &'static str,
@@ -15,7 +15,7 @@ const fn code(status: u16, class: &'static str, when: &'static str) -> Code {
     Code { status, class, when }
 }
 
-pub(super) const CODES: [Code; 19] = [
+pub(super) const CODES: [Code; 22] = [
     code(
         400,
         "InvalidParameter",
@@ -38,6 +38,7 @@ pub(super) const CODES: [Code; 19] = [
         "the caller's own policy is not provably within the grant; the message names the statement",
     ),
     code(403, "Forbidden.ClientDisabled", "the client is disabled"),
+    code(403, "Forbidden.Callback", "not a valid report of an upload by OSS"),
     code(404, "NotFound", "there is no such route, or the service makes no tickets"),
     code(
         405,
@@ -54,6 +55,11 @@ pub(super) const CODES: [Code; 19] = [
     ),
     code(500, "Internal", "a fault of the service; the answer does not name the cause"),
     code(502, "Upstream.Refused", "STS refused for a reason that only the operator can fix"),
+    code(
+        502,
+        "Upstream.Callback",
+        "the report of an upload could not be passed on to the operator's backend",
+    ),
     code(503, "Upstream.Throttled", "STS's quota, or this service's share of it, is spent"),
     code(503, "Upstream.Unavailable", "STS did not answer, or is known to be unreachable"),
     code(
@@ -67,6 +73,11 @@ pub(super) const CODES: [Code; 19] = [
         "the service has no valid credentials of its own to call STS with",
     ),
     code(503, "NotReady", "the service is starting"),
+    code(
+        504,
+        "Upstream.CallbackTimedOut",
+        "the operator's backend did not confirm the report of an upload in time",
+    ),
 ];
 
 /// The rows of a status.
@@ -105,6 +116,7 @@ mod tests {
     fn every_row_of_the_error_table_is_here_and_no_other() {
         let tables = [
             include_str!("../error.rs"),
+            include_str!("../callback_error.rs"),
             include_str!("../refusal_error.rs"),
             include_str!("../public_error.rs"),
         ];

@@ -27,11 +27,13 @@ const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud cred
                      method that a route does not allow 405, both in the shape of every error.";
 
 pub(super) const TOKENS: &str = "Tokens";
+pub(super) const UPLOADS: &str = "Uploads";
 pub(super) const INSPECTION: &str = "Inspection";
 pub(super) const CONTRACT: &str = "Contract";
 
-const TAGS: [(&str, &str); 3] = [
+const TAGS: [(&str, &str); 4] = [
     (TOKENS, "What the service is for."),
+    (UPLOADS, "What is signed in a caller's place, and what OSS reports of it."),
     (
         INSPECTION,
         "The grants, limits and permissions of the caller. No request of these vends a token.",

@@ -84,6 +84,8 @@ failures! {
     StsFailures: [502];
     /// Of operations that a service need not offer.
     NotFoundFailure: [404];
+    /// Of OSS's reports.
+    ReportFailures: [403, 408, 413, 502, 504];
 }
 
 /// The extension by which tools know examples of calls, `x-codeSamples`.

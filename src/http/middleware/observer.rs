@@ -356,6 +356,7 @@ mod tests {
     use super::*;
     use crate::audit::Audit;
     use crate::auth::Issuers;
+    use crate::callback::Callbacks;
     use crate::grant::Grants;
     use crate::grant::Refusal;
     use crate::http::api::Rules;
@@ -396,7 +397,28 @@ mod tests {
             Arc::clone(&metrics),
         )
         .unwrap();
+        let vendors = Arc::new(Vendors::new(
+            Upstreams::new(
+                Arc::new(Vendor::only(
+                    sts,
+                    Arc::new(Store::Memory),
+                    VendSettings::for_tests(),
+                    &metrics.vend,
+                    Clock::system(),
+                )),
+                [],
+            ),
+            metrics.vend.clone(),
+        ));
         Arc::new(Api {
+            callbacks: Arc::new(Callbacks::new(
+                None,
+                &Arc::new(Store::Memory),
+                Arc::clone(&vendors),
+                Audit::off(),
+                Clock::system(),
+                metrics.callbacks.clone(),
+            )),
             rules: ArcSwap::from_pointee(Rules {
                 authenticator: Authenticator::new(Default::default(), Issuers::default()),
                 limits: Limits::new(Default::default(), Arc::new(Store::Memory), None),
@@ -410,21 +432,10 @@ mod tests {
                 proxies: Default::default(),
                 cors: Default::default(),
                 tickets: None,
+                callbacks: None,
                 request_timeout: Duration::from_secs(15),
             }),
-            vendors: Arc::new(Vendors::new(
-                Upstreams::new(
-                    Arc::new(Vendor::only(
-                        sts,
-                        Arc::new(Store::Memory),
-                        VendSettings::for_tests(),
-                        &metrics.vend,
-                        Clock::system(),
-                    )),
-                    [],
-                ),
-                metrics.vend.clone(),
-            )),
+            vendors,
             metrics,
             audit: Audit::off(),
             traces: Traces::default(),

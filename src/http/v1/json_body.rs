@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -27,16 +27,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
             return Err(ApiError::Malformed("it has more than one `Content-Type`".into()));
         }
         let declared_json = is_json(&request);
-        let deadline = RequestContext::within(request.extensions()).deadline;
-        let limited = Limited::new(request.into_body(), MAX_BODY_BYTES);
-        let body = tokio::time::timeout_at(deadline, limited.collect())
-            .await
-            .map_err(|_| ApiError::BodyTimeout)?
-            .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
-                Some(_) => ApiError::PayloadTooLarge,
-                None => ApiError::Malformed(broken(&*error)),
-            })?
-            .to_bytes();
+        let body = read_body(request).await?;
         match &*body {
             [] => fields::from_json(b"{}"),
             _ if !declared_json => Err(ApiError::UnsupportedMediaType),
@@ -44,6 +35,20 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for ApiJson<T> {
         }
         .map(Self)
     }
+}
+
+/// The whole body, at most [`MAX_BODY_BYTES`] of it.
+pub(super) async fn read_body(request: Request) -> Result<Bytes, ApiError> {
+    let deadline = RequestContext::within(request.extensions()).deadline;
+    let limited = Limited::new(request.into_body(), MAX_BODY_BYTES);
+    let body = tokio::time::timeout_at(deadline, limited.collect())
+        .await
+        .map_err(|_| ApiError::BodyTimeout)?
+        .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => ApiError::PayloadTooLarge,
+            None => ApiError::Malformed(broken(&*error)),
+        })?;
+    Ok(body.to_bytes())
 }
 
 /// Why a body cannot be read to its end.

@@ -4,6 +4,7 @@ pub(super) mod explain;
 mod fields;
 mod json_body;
 pub(super) mod no_query;
+pub(super) mod oss_callback;
 mod oss_view;
 pub(super) mod success;
 pub(super) mod ticket_rules;

@@ -1,0 +1,123 @@
+//! Looks at a reported object in its bucket, with a session of the grant that can only read there.
+//!
+//! OSS's signature covers no time and its key is short. What the bucket says about the object is what counts.
+
+use std::sync::Arc;
+
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
+use reqwest::{Client, Response, StatusCode};
+use tokio::time::{Instant, timeout_at};
+
+use super::outcome::Obstacle;
+use super::upload::ReportedUpload;
+use crate::oss_bucket::OssBucket;
+use crate::sign::{ObjectKey, PresignedUrl, Scope, SessionKey, UrlMethod};
+use crate::sts::{GrantSession, StsClient};
+use crate::vend::{GrantHolder, VendError, Vendors};
+use appserver_domain::{Fingerprint, UpstreamName};
+
+/// The life of the signed request.
+const LIFETIME_SECS: u32 = 60;
+
+/// How objects of one grant are looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Confirmation {
+    pub(crate) upstream: UpstreamName,
+    /// Of the grant.
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) session: GrantSession,
+    pub(crate) oss: OssBucket,
+}
+
+/// Why a report is not confirmed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfirmError {
+    #[error("the object is not the reported one: {0}")]
+    Differs(&'static str),
+    #[error("the bucket of the grant is another one now")]
+    OtherBucket,
+    #[error("no credentials could be obtained to look at the object")]
+    NoCredentials(#[source] VendError),
+    #[error("OSS cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    #[error("OSS answered HEAD of the object with HTTP status {0}")]
+    Status(u16),
+    #[error("OSS did not answer in time")]
+    TimedOut,
+}
+
+impl ConfirmError {
+    /// What another attempt may overcome; `None` if the report is false.
+    pub(super) fn obstacle(&self) -> Option<Obstacle> {
+        match self {
+            Self::Differs(_) => None,
+            Self::TimedOut => Some(Obstacle::TimedOut),
+            Self::OtherBucket | Self::NoCredentials(_) | Self::Unreachable(_) | Self::Status(_) => {
+                Some(Obstacle::Unconfirmed)
+            }
+        }
+    }
+}
+
+impl Confirmation {
+    /// Whether the object is in the bucket as it was reported.
+    pub(super) async fn confirm(
+        &self,
+        http: &Client,
+        vendors: &Arc<Vendors<StsClient>>,
+        upload: &ReportedUpload,
+        deadline: Instant,
+    ) -> Result<(), ConfirmError> {
+        if self.oss.bucket() != &upload.claims.bucket {
+            return Err(ConfirmError::OtherBucket);
+        }
+        let client = upload.claims.client.clone();
+        let holder = GrantHolder { client, grant: self.fingerprint };
+        let credentials = vendors
+            .grant_credentials(&self.upstream, &holder, &self.session, deadline)
+            .await
+            .map_err(ConfirmError::NoCredentials)?;
+        let key = ObjectKey::try_from(upload.claims.key.clone())
+            .map_err(|_| ConfirmError::Differs("its key is not one that is signed"))?;
+        let url = PresignedUrl {
+            method: UrlMethod::Head,
+            bucket: self.oss.bucket(),
+            base: &self.oss.url(),
+            key: &key,
+            headers: &[],
+            parameters: &[],
+            lifetime_secs: LIFETIME_SECS,
+        };
+        let session_key = SessionKey {
+            access_key_id: credentials.access_key_id(),
+            secret: credentials.signing_secret(),
+            security_token: credentials.security_token(),
+        };
+        let url = url.sign(session_key, &Scope::new(credentials.now(), self.oss.region()));
+        let sent = timeout_at(deadline, http.head(url).send()).await;
+        let response = sent
+            .map_err(|_| ConfirmError::TimedOut)?
+            // Without the URL: it is signed.
+            .map_err(|error| ConfirmError::Unreachable(error.without_url()))?;
+        match response.status() {
+            StatusCode::OK => agrees(&response, upload),
+            StatusCode::NOT_FOUND => Err(ConfirmError::Differs("there is none")),
+            other => Err(ConfirmError::Status(other.as_u16())),
+        }
+    }
+}
+
+fn agrees(object: &Response, upload: &ReportedUpload) -> Result<(), ConfirmError> {
+    let header = |name: HeaderName| {
+        object.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    };
+    if header(CONTENT_LENGTH) != upload.bytes.to_string() {
+        Err(ConfirmError::Differs("it has another size"))
+    } else if header(ETAG).trim_matches('"') != upload.etag {
+        Err(ConfirmError::Differs("it has another ETag"))
+    } else if header(CONTENT_TYPE) != upload.claims.content_type {
+        Err(ConfirmError::Differs("it has another type"))
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,163 @@
+//! `[grants.NAME.upload.callback]`: where OSS's reports of a grant's uploads go.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use crate::callback::{
+    BackendUrl, CallbackRules, MAX_VARIABLES, ReportedDetail, VariableSource, VariableTemplate,
+};
+use crate::config::bounds::Secs;
+use crate::config::environment::Mode;
+use crate::config::field::{Clearable, Field, List};
+use crate::config::problems::Problems;
+use crate::config::secret_file::read_secret_line;
+use crate::config::secret_reads::SecretReads;
+use appserver_domain::{GrantName, ValueName};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RawCallback {
+    /// Required. The URL of the backend.
+    forward: Field<BackendUrl>,
+    /// Required: holds the secret that signs what is forwarded. White space at its end is trimmed.
+    secret_file: Field<Clearable<PathBuf>>,
+    /// Default: bucket, object, etag, size and mimeType, which are always among them. What OSS reports.
+    body: Field<List<ReportedDetail>>,
+    /// Default none. Further values for the backend, by their names.
+    vars: BTreeMap<String, Field<VariableTemplate>>,
+    /// Default 3. OSS waits for 5 seconds.
+    deadline_secs: Field<Secs<1, 4>>,
+    /// Default true. Whether the object is looked at before its upload is forwarded.
+    confirm: Field<bool>,
+}
+
+/// The shortest secret, in characters: as many as 128 bits in hexadecimal digits.
+const SHORTEST_SECRET: usize = 32;
+/// The secret of `appserver dev`. It is published, so it proves nothing.
+const DEMO_SECRET: &str = "appserver-demo-callback-secret-0001";
+
+/// The callback of a grant, whose secret is not read yet.
+#[derive(Clone, Debug)]
+pub(crate) struct CallbackSource {
+    pub(crate) rules: CallbackRules,
+    secret: SecretSource,
+}
+
+#[derive(Clone, Debug)]
+enum SecretSource {
+    Demo,
+    File { key: String, path: PathBuf },
+}
+
+/// The names that a grant declares for the values of requests and tokens.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct DeclaredNames<'a> {
+    pub(crate) parameters: &'a [ValueName],
+    pub(crate) claims: &'a [ValueName],
+}
+
+/// The callbacks of all grants, while the grants are resolved.
+#[derive(Debug, Default)]
+pub(crate) struct CallbackSources {
+    pub(crate) valid: BTreeMap<GrantName, CallbackSource>,
+    /// Whether any grant has a callback, valid or not.
+    pub(crate) are_any: bool,
+}
+
+/// The callback, or `None` if a key of it is invalid.
+pub(crate) fn resolve(
+    path: &str,
+    raw: RawCallback,
+    declared: DeclaredNames<'_>,
+    mode: Mode,
+    problems: &mut Problems,
+    secret_reads: &mut SecretReads,
+) -> Option<CallbackSource> {
+    let forward = problems.require(raw.forward);
+    let file_is_invalid = raw.secret_file.is_invalid();
+    let key = format!("{path}.secret_file");
+    let secret = match (problems.take_set(raw.secret_file), mode) {
+        (Some(path), _) => Some(SecretSource::File { key, path }),
+        (None, Mode::Demo) => Some(SecretSource::Demo),
+        (None, Mode::Production) if file_is_invalid => None,
+        (None, Mode::Production) => {
+            problems.add_absence(
+                key,
+                "the backend recognises reports by it: name a file that holds a secret; `openssl rand -hex 32` makes one",
+            );
+            None
+        }
+    };
+    if let Some(secret) = secret.clone() {
+        secret_reads.add(move || secret.read());
+    }
+    let details = problems.or(raw.body, List(Vec::new())).map(|List(details)| details);
+    let vars = variables(&format!("{path}.vars"), raw.vars, declared, problems);
+    let deadline = problems.or(raw.deadline_secs, const { Secs::new(3) });
+    let confirm = problems.or(raw.confirm, true);
+    let rules = CallbackRules {
+        details: details?,
+        vars: vars?,
+        forward: forward?,
+        deadline: deadline?.into(),
+        confirm: confirm?,
+    };
+    Some(CallbackSource { rules, secret: secret? })
+}
+
+fn variables(
+    path: &str,
+    raw: BTreeMap<String, Field<VariableTemplate>>,
+    declared: DeclaredNames<'_>,
+    problems: &mut Problems,
+) -> Option<BTreeMap<crate::callback::VariableName, VariableTemplate>> {
+    let count = raw.len();
+    if count > MAX_VARIABLES {
+        problems.add(
+            path,
+            format!("a callback has at most {MAX_VARIABLES} variables, and these are {count}"),
+        );
+    }
+    let mut variables = BTreeMap::new();
+    for (name, template) in raw {
+        let at = format!("{path}.{name}");
+        let name = problems.name(&at, &name);
+        let template = problems.take(template);
+        let Some((name, template)) = name.zip(template) else { continue };
+        let undeclared = template.sources().find_map(|source| match source {
+            VariableSource::Client | VariableSource::Issuer | VariableSource::Subject => None,
+            VariableSource::Claim(claim) => (!declared.claims.contains(claim))
+                .then(|| format!("`${{claims.{claim}}}` needs the claim in the grant's `claims`: declare it there")),
+            VariableSource::Parameter(name) => (!declared.parameters.contains(name))
+                .then(|| format!("`${{params.{name}}}` needs the parameter in the grant's `parameters`: declare it there")),
+        });
+        match undeclared {
+            Some(problem) => problems.add_absence(at, problem),
+            None => drop(variables.insert(name, template)),
+        }
+    }
+    (variables.len() == count && count <= MAX_VARIABLES).then_some(variables)
+}
+
+impl CallbackSource {
+    pub(crate) fn read_secret(&self) -> Result<SecretString, Problems> {
+        self.secret.read()
+    }
+}
+
+impl SecretSource {
+    fn read(&self) -> Result<SecretString, Problems> {
+        let Self::File { key, path } = self else { return Ok(DEMO_SECRET.into()) };
+        let secret = read_secret_line(key, path)?;
+        let problem = if secret.expose_secret() == DEMO_SECRET {
+            "this is the demo's secret, which is published; make your own with `openssl rand -hex 32`"
+        } else if secret.expose_secret().chars().count() < SHORTEST_SECRET {
+            "a secret has at least 32 characters; `openssl rand -hex 32` makes one"
+        } else {
+            return Ok(secret);
+        };
+        Err(Problems::one(key.clone(), problem))
+    }
+}
