@@ -11,10 +11,10 @@ use tokio::time::{Instant, timeout_at};
 use super::outcome::Obstacle;
 use super::upload::ReportedUpload;
 use crate::oss_bucket::OssBucket;
-use crate::sign::{ObjectKey, PresignedUrl, Scope, SessionKey, UrlMethod};
+use crate::sign::{PresignedUrl, Scope, SessionKey, UrlMethod};
 use crate::sts::{GrantSession, StsClient};
 use crate::vend::{GrantHolder, VendError, Vendors};
-use appserver_domain::{Fingerprint, UpstreamName};
+use appserver_domain::{Fingerprint, ObjectKey, UpstreamName};
 
 /// The life of the signed request.
 const LIFETIME_SECS: u32 = 60;

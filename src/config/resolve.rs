@@ -12,6 +12,7 @@ use super::layers::{Merged, NamedFile};
 use super::problems::Problems;
 use super::restart::RestartOnly;
 use super::secret_reads::{SecretReads, SecretsToo};
+use super::sections::grant_callback::CallbackSources;
 use super::sections::identity::IdentitySource;
 use super::sections::tracing::TracingSource;
 use super::sections::upstreams::NamedUpstreams;
@@ -93,17 +94,16 @@ pub(super) fn resolve(
     let roles = roles::resolve(raw.roles, &mut problems);
     upstreams.check_roles(&roles, &mut problems);
     let accounts = roles::accounts_of(&UpstreamName::default(), &roles);
-    let mut entitlements =
-        grants::entitlements(raw.grants, (&roles, &role_names), &json, &mut hash, &mut problems);
-    let callbacks = crate::config::sections::grant_callback::CallbackSources::default();
-    let uploads = uploads::resolve(
-        raw.uploads,
-        &of_callbacks,
-        callbacks,
-        mode,
+    let mut callbacks = CallbackSources::none(mode, &mut secret_reads);
+    let mut entitlements = grants::entitlements(
+        raw.grants,
+        (&roles, &role_names),
+        &json,
+        &mut hash,
+        &mut callbacks,
         &mut problems,
-        &mut secret_reads,
     );
+    let uploads = uploads::resolve(raw.uploads, &of_callbacks, callbacks, &mut problems);
     let of_policies = std::mem::take(&mut entitlements.warnings);
     let shared = std::mem::take(&mut entitlements.shared);
     let shared_resources = std::mem::take(&mut entitlements.shared_resources);

@@ -25,6 +25,8 @@ const TABLES: &[&str] = &[
     "grants.*.parameters",
     "grants.*.parameters.*",
     "grants.*.upload",
+    "grants.*.upload.callback",
+    "grants.*.upload.callback.vars",
     "issuers",
     "issuers.*",
     "issuers.*.audiences",

@@ -15,7 +15,7 @@ use crate::config::field::{Clearable, Field, List};
 use crate::config::problems::Problems;
 use crate::config::secret_file::read_secret_line;
 use crate::config::secret_reads::SecretReads;
-use appserver_domain::{GrantName, ValueName};
+use appserver_domain::GrantName;
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawCallback {
@@ -54,20 +54,41 @@ enum SecretSource {
 /// The names that a grant declares for the values of requests and tokens.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct DeclaredNames<'a> {
-    pub(crate) parameters: &'a [ValueName],
-    pub(crate) claims: &'a [ValueName],
+    pub(crate) parameters: &'a [&'a str],
+    pub(crate) claims: &'a [&'a str],
 }
 
-/// The callbacks of all grants, while the grants are resolved.
-#[derive(Debug, Default)]
-pub(crate) struct CallbackSources {
+/// The callbacks of all grants.
+pub(crate) struct CallbackSources<'a> {
+    pub(crate) mode: Mode,
+    pub(crate) secret_reads: &'a mut SecretReads,
     pub(crate) valid: BTreeMap<GrantName, CallbackSource>,
     /// Whether any grant has a callback, valid or not.
     pub(crate) are_any: bool,
 }
 
+impl<'a> CallbackSources<'a> {
+    pub(crate) fn none(mode: Mode, secret_reads: &'a mut SecretReads) -> Self {
+        Self { mode, secret_reads, valid: BTreeMap::new(), are_any: false }
+    }
+
+    /// Adds the callback of this grant.
+    pub(crate) fn add(
+        &mut self,
+        grant: &str,
+        raw: RawCallback,
+        declared: DeclaredNames<'_>,
+        problems: &mut Problems,
+    ) {
+        self.are_any = true;
+        let path = format!("grants.{grant}.upload.callback");
+        let resolved = resolve(&path, raw, declared, self.mode, problems, self.secret_reads);
+        self.valid.extend(grant.parse().ok().zip(resolved));
+    }
+}
+
 /// The callback, or `None` if a key of it is invalid.
-pub(crate) fn resolve(
+fn resolve(
     path: &str,
     raw: RawCallback,
     declared: DeclaredNames<'_>,
@@ -128,9 +149,9 @@ fn variables(
         let Some((name, template)) = name.zip(template) else { continue };
         let undeclared = template.sources().find_map(|source| match source {
             VariableSource::Client | VariableSource::Issuer | VariableSource::Subject => None,
-            VariableSource::Claim(claim) => (!declared.claims.contains(claim))
+            VariableSource::Claim(claim) => (!declared.claims.contains(&claim.as_str()))
                 .then(|| format!("`${{claims.{claim}}}` needs the claim in the grant's `claims`: declare it there")),
-            VariableSource::Parameter(name) => (!declared.parameters.contains(name))
+            VariableSource::Parameter(name) => (!declared.parameters.contains(&name.as_str()))
                 .then(|| format!("`${{params.{name}}}` needs the parameter in the grant's `parameters`: declare it there")),
         });
         match undeclared {

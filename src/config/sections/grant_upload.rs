@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::claims::EMPTY_PATTERN;
+use super::grant_callback::RawCallback;
 use crate::config::field::{Field, List};
 use crate::config::problems::{Problem, Problems};
 use crate::grant::Durations;
@@ -31,6 +32,8 @@ pub(crate) struct RawUpload {
     max_lifetime_secs: Field<u32>,
     /// Default false. Whether the grant vends tokens, too.
     also_tokens: Field<bool>,
+    /// Default none. Where OSS's reports of the uploads go.
+    pub(super) callback: Option<RawCallback>,
 }
 
 /// A method of signed URLs, as it is written.

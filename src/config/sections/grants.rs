@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::grant_callback::{CallbackSources, DeclaredNames};
 use super::grant_oss::{RawOss, oss_bucket, unnamed_bucket};
 use super::grant_upload::{RawMethod, RawSigning, RawUpload, SigningGrantRules};
 use super::roles::Role;
@@ -94,12 +95,19 @@ pub(crate) fn entitlements(
     roles: (&BTreeMap<RoleName, Role>, &BTreeSet<String>),
     json: &Value,
     hash: &mut Sha256,
+    callbacks: &mut CallbackSources<'_>,
     problems: &mut Problems,
 ) -> Entitlements {
     let names = raw.keys().cloned().collect();
     let (mut warnings, mut shared) = (Vec::new(), BTreeSet::new());
     let mut shared_resources = BTreeMap::new();
     for (name, raw) in &mut raw {
+        if let Some(callback) = raw.upload.as_mut().and_then(|upload| upload.callback.take()) {
+            let parameters: Vec<_> = raw.parameters.keys().map(String::as_str).collect();
+            let claims: Vec<_> = raw.claims.keys().map(String::as_str).collect();
+            let declared = DeclaredNames { parameters: &parameters, claims: &claims };
+            callbacks.add(name, callback, declared, problems);
+        }
         let resources = std::mem::take(&mut raw.allow_shared);
         if let Ok(grant) = name.parse::<GrantName>() {
             let path = format!("grants.{name}.allow_shared");

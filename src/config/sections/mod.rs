@@ -7,7 +7,6 @@ pub(super) mod audit;
 pub(super) mod claims;
 pub(super) mod clients;
 pub(super) mod egress;
-#[expect(dead_code, reason = "no grant has a callback yet")]
 pub(super) mod grant_callback;
 pub(super) mod grant_oss;
 pub(super) mod grant_upload;

@@ -14,7 +14,6 @@ use crate::config::environment::Mode;
 use crate::config::field::{Clearable, Field};
 use crate::config::problems::Problems;
 use crate::config::secret_file::read_secret;
-use crate::config::secret_reads::SecretReads;
 use crate::grant::{Entitlement, Grants};
 use crate::http::{CALLBACK_PATH, PublicUrl};
 use crate::outbound::Egress;
@@ -63,11 +62,10 @@ const PREVIOUS_KEY_FILE: &str = "uploads.previous_encryption_key_file";
 pub(crate) fn resolve(
     raw: RawUploads,
     public_url: &Field<Clearable<PublicUrl>>,
-    callbacks: CallbackSources,
-    mode: Mode,
+    callbacks: CallbackSources<'_>,
     problems: &mut Problems,
-    secret_reads: &mut SecretReads,
 ) -> Option<UploadsSource> {
+    let CallbackSources { mode, secret_reads, valid, are_any } = callbacks;
     let is_invalid = raw.encryption_key_file.is_invalid();
     let key_file = problems.take_set(raw.encryption_key_file).map(|path| (KEY_FILE, path));
     let previous = problems.take_set(raw.previous_encryption_key_file);
@@ -75,17 +73,14 @@ pub(crate) fn resolve(
     let key_source = problems.or(raw.callback_key_url, Clearable(None));
     let base = public_url.given().and_then(|Clearable(url)| url.clone());
     let is_production = mode == Mode::Production;
-    if key_file.is_none()
-        && !is_invalid
-        && (previous.is_some() || callbacks.are_any && is_production)
-    {
+    if key_file.is_none() && !is_invalid && (previous.is_some() || are_any && is_production) {
         problems.add_absence(
             KEY_FILE,
             "forms of grants with `upload.callback` carry what only the service may read: name a file that holds a key; \
              `openssl rand -base64 32` makes one",
         );
     }
-    if callbacks.are_any && base.is_none() && !public_url.is_invalid() && is_production {
+    if are_any && base.is_none() && !public_url.is_invalid() && is_production {
         problems.add_absence(
             "server.public_url",
             "OSS sends its callbacks there: set it to the URL at which OSS reaches this service, such as \
@@ -100,7 +95,7 @@ pub(crate) fn resolve(
     secret_reads.add(move || files.read());
     let Clearable(key_source) = key_source?;
     let key_source = key_source.unwrap_or_default();
-    Some(UploadsSource { keys, base, key_source, callbacks: callbacks.valid })
+    Some(UploadsSource { keys, base, key_source, callbacks: valid })
 }
 
 impl UploadsSource {
@@ -146,15 +141,15 @@ impl UploadsSource {
 
 /// How the objects of a grant's uploads are looked at.
 fn confirmation(grant: &Entitlement) -> Option<Confirmation> {
-    let policy =
-        appserver_policy::GrantSessionPolicy::reading(grant.oss.as_ref()?.bucket(), "*").ok()?;
+    let oss = grant.oss.clone()?;
+    let policy = grant.template.reading_policy(oss.bucket())?.ok()?;
     let duration = grant.durations.longest();
     let (role, external_id) = (grant.role.clone(), grant.external_id.clone());
     Some(Confirmation {
         upstream: grant.upstream.clone(),
         fingerprint: grant.fingerprint,
         session: GrantSession::new(role, &grant.name, policy, duration, external_id),
-        oss: grant.oss.clone()?,
+        oss,
     })
 }
 

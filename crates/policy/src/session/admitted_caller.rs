@@ -6,6 +6,7 @@ use appserver_domain::{Bucket, Invalid, ObjectKey};
 
 use crate::document::tree::Effect;
 use crate::matching::resource::ResourcePattern;
+use crate::session::grant_session_policy::{GrantSessionPolicy, GrantSessionProblem};
 use crate::session::grant_template::GrantTemplate;
 use crate::session::object_key_template::{ObjectKeyFlaw, ObjectKeyTemplate};
 use crate::session::session_policy::SessionPolicy;
@@ -46,6 +47,15 @@ impl GrantTemplate {
     /// Whether the keys of uploads contain a name that the caller chooses.
     pub fn object_key_has_name(&self) -> bool {
         self.object_key.as_ref().is_some_and(ObjectKeyTemplate::has_name)
+    }
+
+    /// The policy of a session that looks at uploaded objects of all callers; none if the grant has no template of keys.
+    pub fn reading_policy(
+        &self,
+        bucket: &Bucket,
+    ) -> Option<Result<GrantSessionPolicy, GrantSessionProblem>> {
+        let key = self.object_key.as_ref()?;
+        Some(GrantSessionPolicy::reading(bucket, &key.pattern()))
     }
 
     /// A caller with its own policy, for what is signed in its place.

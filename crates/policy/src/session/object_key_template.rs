@@ -151,6 +151,11 @@ impl ObjectKeyTemplate {
         self.fill(name, uuid, |placeholder| values.of(placeholder)).try_into()
     }
 
+    /// The pattern of all keys.
+    pub(crate) fn pattern(&self) -> String {
+        self.fill("*", "*", |_| Cow::Borrowed("*"))
+    }
+
     /// The text with a value for each placeholder.
     pub(crate) fn fill<'a>(
         &'a self,
