@@ -34,6 +34,11 @@ fn steps(criterion: &mut Criterion) {
     });
     criterion.bench_function("key", |b| b.iter(|| black_box(&steps).key()));
     criterion.bench_function("hit", |b| b.iter(|| black_box(&steps).hit()));
+    criterion.bench_function("grant session, hit", |b| {
+        b.iter(|| black_box(&steps).grant_session_hit());
+    });
+    // One for the caller's token and one for the grant, however many users had something signed.
+    assert_eq!(steps.sts_calls(), 2);
     criterion.bench_function("signing", |b| b.iter(|| black_box(&steps).signing()));
     criterion.bench_function("response", |b| b.iter(|| black_box(&steps).response()));
     criterion.bench_function("span, not sampled", |b| b.iter(|| steps.span(black_box(false))));

@@ -9,6 +9,7 @@ mod spans;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -24,14 +25,15 @@ use crate::http::token_response;
 use crate::outbound::Egress;
 use crate::store::Store;
 use crate::sts::{
-    self, AssumeRole, CallerIdentity, CallerSession, IdentityKind, RoleSession, StsError,
+    self, AssumeRole, CallerIdentity, CallerSession, GrantSession, IdentityKind, RoleSession,
+    StsError,
 };
 use crate::telemetry::Metrics;
 use crate::upstream::UpstreamIdentity;
 use crate::vend::{GrantHolder, KeyHashing, Vended, Vendor, VerifiedKey};
 use appserver_domain::clock::Clock;
 use appserver_domain::{AssumedRoleUser, Credentials, SigningCredentials};
-use appserver_policy::{ComparablePolicy, Inclusion, RequestedPolicy};
+use appserver_policy::{ComparablePolicy, Inclusion, ObjectActions, RequestedPolicy};
 use spans::Spans;
 
 pub use shared_limits::SharedLimits;
@@ -48,6 +50,7 @@ pub struct Steps {
     proved: (ComparablePolicy, ComparablePolicy),
     now: DateTime<Utc>,
     session: CallerSession,
+    grant_session: GrantSession,
     holder: GrantHolder,
     hashing: KeyHashing,
     vendor: Vendor<Constant>,
@@ -58,9 +61,11 @@ pub struct Steps {
     runtime: Runtime,
 }
 
-/// An STS that answers every call at once with the same token.
-#[derive(Debug)]
-struct Constant;
+/// An STS that answers every call at once with the same token, and counts the calls.
+#[derive(Debug, Default)]
+struct Constant {
+    calls: AtomicUsize,
+}
 
 const CLIENT: &str = "client-003";
 const OWN_POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:GetObject","Resource":["acs:oss:*:*:sample-bucket/albums/2015/first.jpg","acs:oss:*:*:sample-bucket/albums/2015/second.jpg"]}]}"#;
@@ -73,6 +78,7 @@ impl AssumeRole for Constant {
         _: u32,
         _: Instant,
     ) -> Result<Credentials, StsError> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
         let issued_at = DateTime::UNIX_EPOCH;
         let user = AssumedRoleUser {
             arn: "acs:ram::11223344:role/oss-readonly/client-003".into(),
@@ -113,14 +119,28 @@ impl Steps {
         let comparable = |json| ComparablePolicy::parse(json).expect("it is valid");
         let proved = (comparable(OWN_POLICY), comparable(session.role_session().policy.as_str()));
 
-        let grant = grants.of(caller.client()).next().expect("it has one").fingerprint;
+        let entitlement = grants.of(caller.client()).next().expect("it has one");
+        let signs = entitlement.template.grant_session_policy(ObjectActions::Get);
+        let grant_session = GrantSession::new(
+            entitlement.role.clone(),
+            &entitlement.name,
+            signs.expect("its policy has no placeholder but in resources"),
+            entitlement.durations.longest(),
+            entitlement.external_id.clone(),
+        );
+        let grant = entitlement.fingerprint;
         let holder = GrantHolder { client: caller.client().clone(), grant };
         let metrics = Metrics::new();
         let issuers =
             Issuers::new(issuers, None, &Egress::default(), &Clock::system(), &metrics.issuers);
         let issuers = issuers.expect("the demo's issuer needs no TLS");
-        let vendor =
-            Vendor::only(Constant, Arc::new(Store::Memory), vend, &metrics.vend, Clock::system());
+        let vendor = Vendor::only(
+            Constant::default(),
+            Arc::new(Store::Memory),
+            vend,
+            &metrics.vend,
+            Clock::system(),
+        );
         let identity = CallerIdentity {
             kind: IdentityKind::RamUser,
             account: "11223344".parse().expect("it is an account"),
@@ -131,6 +151,8 @@ impl Steps {
         let runtime = runtime.expect("the system gives us a runtime");
         let deadline = Instant::now() + Duration::from_secs(15);
         let vended = runtime.block_on(vendor.vend(&holder, &session, deadline));
+        let signing = runtime.block_on(vendor.grant_credentials(&holder, &grant_session, deadline));
+        signing.expect("the constant answers");
 
         Self {
             authorization: format!("Basic {authorization}"),
@@ -142,6 +164,7 @@ impl Steps {
             proved,
             now,
             session,
+            grant_session,
             holder,
             hashing: KeyHashing::default(),
             vendor,
@@ -191,6 +214,24 @@ impl Steps {
         let deadline = Instant::now() + Duration::from_secs(15);
         let vended = self.vendor.vend(&self.holder, &self.session, deadline).now_or_never();
         vended.expect("a hit waits for nothing").expect("the token is cached").refresh_after
+    }
+
+    /// Finds the cached credentials of the grant's own session, for one more user; returns until when what is signed with
+    /// them is valid at most.
+    ///
+    /// # Panics
+    /// If they are not cached, or a hit waits.
+    pub fn grant_session_hit(&self) -> DateTime<Utc> {
+        let _entered = self.runtime.enter();
+        let deadline = Instant::now() + Duration::from_secs(15);
+        let found = self.vendor.grant_credentials(&self.holder, &self.grant_session, deadline);
+        let found = found.now_or_never().expect("a hit waits for nothing");
+        found.expect("they are cached").expires_at()
+    }
+
+    /// The calls to STS that all steps together have cost.
+    pub fn sts_calls(&self) -> usize {
+        self.vendor.sts().calls.load(Ordering::Relaxed)
     }
 
     /// Signs the call to STS; returns the form's length.
