@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::sts::InlinePolicy;
+use crate::vend::cache::KeyHashing;
 
 /// One hour for all uploads of a grant.
 fn grant_session() -> GrantSession {
@@ -89,6 +90,10 @@ async fn a_caller_and_a_grant_share_no_credentials_even_if_sts_sees_no_differenc
         RoleSession { policy: InlinePolicy::Caller(policy_for("2015/*")), ..ours.clone() },
         *theirs
     );
+    // Nor do they by the names by which replicas share.
+    let (hashing, holder) = (KeyHashing::default(), holder("app-one"));
+    let [ours, theirs] = [ours, theirs].map(|session| hashing.key_of(session, &holder).to_key());
+    assert_ne!(ours.parts(), theirs.parts());
     for _ in 0..2 {
         assert_eq!(harness.sign("app-one").await.unwrap().access_key_id(), "STS.1");
         let vended = harness.vend_within("app-one", &like_it, secs(15)).await.unwrap();
