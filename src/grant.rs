@@ -13,8 +13,9 @@ use appserver_domain::{
     ClientId, ExternalId, Fingerprint, GrantName, ObjectKey, RoleArn, SessionDuration, UpstreamName,
 };
 use appserver_policy::{
-    AdmittedCaller, GrantSessionPolicy, GrantTemplate, PolicyRefusal, RawValues, RenderProblem,
-    RenderedSession, Request, RequestedPolicy, SessionPolicy, UploadKeyProblem, ValueProblem,
+    AdmittedCaller, GrantNeed, GrantSessionPolicy, GrantTemplate, ObjectActions, PolicyRefusal,
+    RawValues, RenderProblem, RenderedSession, Request, RequestedPolicy, SessionPolicy,
+    UploadKeyProblem, ValueProblem,
 };
 
 /// A configured grant. Everything in it was checked when the configuration was loaded.
@@ -46,6 +47,8 @@ pub(crate) struct Signing {
     pub(crate) session: GrantSession,
     /// The policy of the session.
     pub(crate) policy: GrantSessionPolicy,
+    /// What the policy is for.
+    pub(crate) actions: ObjectActions,
 }
 
 /// The durations of a grant's tokens: the bounds of a requested one, and the default.
@@ -180,10 +183,7 @@ impl Grants {
         now: DateTime<Utc>,
     ) -> Result<Grant<'_>, Refusal> {
         let grant = self.explained(caller, request, now)?;
-        match &grant.entitlement.upload {
-            Some(rules) if !rules.also_tokens => Err(Refusal::UploadsOnly),
-            Some(_) | None => Ok(grant),
-        }
+        if grant.entitlement.vends_tokens() { Ok(grant) } else { Err(Refusal::UploadsOnly) }
     }
 
     /// The same for a caller that only learns what its policy would be, whether or not the grant vends tokens.
@@ -282,6 +282,22 @@ fn raw_values<'a>(
 }
 
 impl Entitlement {
+    /// Whether callers get tokens, and not only what is signed in their place.
+    pub(crate) fn vends_tokens(&self) -> bool {
+        self.upload.as_ref().is_none_or(|rules| rules.also_tokens)
+    }
+
+    /// Whether some of its sessions have a source identity. Those that sign have none.
+    pub(crate) fn sets_source_identity(&self) -> bool {
+        self.vends_tokens() && self.template.sets_source_identity()
+    }
+
+    /// What it needs of its role.
+    pub(crate) fn need(&self) -> GrantNeed<'_> {
+        let signs = self.signing.as_ref().map(|signing| signing.actions);
+        GrantNeed::new(&self.template, self.vends_tokens(), signs, None)
+    }
+
     /// How long what the grant signs may live.
     pub(crate) fn signing_lifetime(&self) -> SigningLifetime {
         let of_uploads = self.upload.as_ref().map(|rules| rules.lifetime);
@@ -481,9 +497,10 @@ mod tests {
         let bucket = "sample-bucket".parse().unwrap();
         own.oss = Some(OssBucket::new(bucket, region, None, false).unwrap());
         let policy = own.template.grant_session_policy(ObjectActions::Put).unwrap();
+        let actions = ObjectActions::Put;
         let longest = own.durations.longest;
         let session = GrantSession::new(own.role.clone(), &own.name, policy.clone(), longest, None);
-        own.signing = Some(Signing { session, policy });
+        own.signing = Some(Signing { session, policy, actions });
         own.upload = Some(UploadRules { also_tokens, ..UploadRules::for_tests() });
         grants
     }

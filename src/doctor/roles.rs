@@ -95,8 +95,8 @@ fn group<'a>(GrantsOf(grants, upstream): &GrantsOf<'a>) -> Vec<GrantGroup<'a>> {
     entitlements.sort_by_key(|entitlement| &entitlement.name);
     let mut groups = BTreeMap::new();
     for entitlement in entitlements {
-        let Entitlement { name, role, template, durations, external_id, .. } = entitlement;
-        let sets_source_identity = template.sets_source_identity();
+        let Entitlement { name, role, durations, external_id, .. } = entitlement;
+        let sets_source_identity = entitlement.sets_source_identity();
         let probe = Probe {
             role,
             external_id: external_id.as_ref(),

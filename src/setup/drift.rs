@@ -14,20 +14,21 @@ use super::state::{AccountState, AttachedDocument, RoleState};
 use super::trust_drift;
 use crate::grant::{Entitlement, Grants};
 use appserver_domain::GrantName;
+use appserver_policy::Witness;
 
-/// What each grant needs of its role, as a policy.
+/// What each grant needs of its role, as policies. A denial in one of them takes nothing from the others.
 #[derive(Debug, Default)]
-pub(crate) struct Needs(BTreeMap<GrantName, String>);
+pub(crate) struct Needs(BTreeMap<GrantName, Vec<String>>);
 
 impl Needs {
     pub(crate) fn of(grants: &Grants) -> Self {
-        let needed = |grant: &Entitlement| (grant.name.clone(), grant.template.widest_policy());
+        let needed = |grant: &Entitlement| (grant.name.clone(), grant.need().policies());
         Self(grants.entitlements.values().map(needed).collect())
     }
 
-    fn of_grant(&self, grant: &GrantName) -> Result<PermissionSet, Incomparable> {
-        let documents = self.0.get(grant).into_iter();
-        PermissionSet::of(documents.map(|document| (grant.as_str(), document.as_str())))
+    fn of_grant(&self, grant: &GrantName) -> Result<Vec<PermissionSet>, Incomparable> {
+        let documents = self.0.get(grant).into_iter().flatten();
+        documents.map(|document| PermissionSet::of([(grant.as_str(), document.as_str())])).collect()
     }
 }
 
@@ -173,11 +174,13 @@ fn permissions(
     let mut denial = None;
     for grant in &planned.grants {
         let needed = needs.of_grant(grant)?;
-        if let Some(request) = allowed.lacks_of(&needed)? {
+        if let Some(request) = lack_of(&allowed, &needed)? {
             lacks.push(Lack { grant, request: request.to_string() });
         }
-        if denial.is_none() {
-            denial = self::denial(&has, &planned.policies, &role.attached, &needed)?;
+        for needed in &needed {
+            if denial.is_none() {
+                denial = self::denial(&has, &planned.policies, &role.attached, needed)?;
+            }
         }
     }
     found.extend(denial.map(|denial| denied(subject, denial)));
@@ -194,6 +197,19 @@ fn permissions(
         has.excess_over(&needed)?.into_iter().map(|excess| wider(subject, excess, "grant")),
     );
     Ok(())
+}
+
+/// A request that one of the sets needs, and that is not allowed.
+fn lack_of(
+    allowed: &PermissionSet,
+    needed: &[PermissionSet],
+) -> Result<Option<Witness>, Incomparable> {
+    for needed in needed {
+        if let Some(request) = allowed.lacks_of(needed)? {
+            return Ok(Some(request));
+        }
+    }
+    Ok(None)
 }
 
 /// The statement that denies what is needed and would do so once the planned policies are attached.
@@ -286,7 +302,7 @@ pub(super) fn lacks_policies(
 ) -> bool {
     let Ok(has) = attached(has) else { return false };
     let has = has.without_denials();
-    let lacks = |grant| has.lacks_of(&needs.of_grant(grant)?);
+    let lacks = |grant| lack_of(&has, &needs.of_grant(grant)?);
     planned.grants.iter().any(|grant| matches!(lacks(grant), Ok(Some(_))))
 }
 

@@ -35,8 +35,24 @@ fn oidc() -> (AccountPlan, Needs) {
 }
 
 fn planned(file: &str, egress: &[&str], oidc: Option<TrustedToken>) -> (AccountPlan, Needs) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
-    let settings = config::load(&[file], &BTreeMap::new(), Mode::Demo).unwrap();
+    planned_of(&[Path::new(env!("CARGO_MANIFEST_DIR")).join(file)], egress, oidc)
+}
+
+/// The demo's plan, with this of its grants' configuration changed.
+fn demo_with(grants: &str) -> (AccountPlan, Needs) {
+    let folder = tempfile::tempdir().unwrap();
+    let changed = folder.path().join("changed.toml");
+    std::fs::write(&changed, grants).unwrap();
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/dev.toml");
+    planned_of(&[demo, changed], &[], None)
+}
+
+fn planned_of(
+    files: &[PathBuf],
+    egress: &[&str],
+    oidc: Option<TrustedToken>,
+) -> (AccountPlan, Needs) {
+    let settings = config::load(files, &BTreeMap::new(), Mode::Demo).unwrap();
     let options = PlanOptions {
         account: ACCOUNT.parse().unwrap(),
         user: "appserver".parse().unwrap(),
@@ -382,6 +398,32 @@ async fn a_role_that_lacks_something_is_narrower_than_a_grant_needs() {
     NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:PutObject on acs:oss:*:*:sample-bucket/users/x/object
     WiderThanNeeded role/oss-readwrite: oss-readwrite-appserver allows oss:GetObject on acs:oss:*:*:bucket/object, which no grant needs: {"Action":["oss:GetObject","oss:ListObjects"],"Effect":"Allow","Resource":"*"}
     "#);
+}
+
+#[tokio::test]
+async fn a_grant_for_uploads_needs_only_what_it_signs() {
+    const UPLOADS: &str = r#"
+        [grants.my-photos.upload]
+        key = "users/${subject}/${name}"
+        name_pattern = "[a-z]{1,9}"
+        max_bytes = "1MiB"
+        content_types = ["image/png"]
+        "#;
+    let uploads = |more: &str| demo_with(&format!("{UPLOADS}{more}"));
+    let role = |(plan, _): &(AccountPlan, Needs)| {
+        let role = plan.roles.iter().find(|role| role.arn.name() == "oss-readwrite").unwrap();
+        role.policies.iter().map(|policy| policy.document.clone()).collect::<Vec<_>>().join("\n")
+    };
+    insta::assert_snapshot!(role(&uploads("")), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"albums/*/*"}}},{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/users/*/*"},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/albums/*/*"}]}"#);
+    let reads = uploads("[grants.my-photos]\nsigned_urls = [\"HEAD\"]");
+    insta::assert_snapshot!(role(&reads), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"albums/*/*"}}},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/albums/*/*"},{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/users/*/*"}]}"#);
+    assert_eq!(role(&uploads("also_tokens = true")), role(&demo(&[])));
+
+    let account = ScriptedAccount::start(Contents::default(), None).await;
+    let (_folder, directory) = key_directory();
+    let remaining = apply(&account.client(), &uploads(""), &directory).await.unwrap();
+    assert_eq!(lines(&remaining), "");
+    insta::assert_snapshot!(lines(&check(account.contents(), &reads).await), @r#"NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:GetObject on acs:oss:*:*:sample-bucket/users/x/object"#);
 }
 
 #[tokio::test]

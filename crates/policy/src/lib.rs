@@ -42,6 +42,7 @@ pub use template::policy_template::Breadth;
 pub use template::value_rule::{Shape, ValueRule, ValueRules};
 pub use template::values::{RawValues, SubjectUse, ValueProblem};
 pub use template::whole_pattern::WholePattern;
+pub use union::grant_need::GrantNeed;
 pub use union::{GrantUnion, MAX_ROLE_POLICY_BYTES};
 
 #[cfg(test)]

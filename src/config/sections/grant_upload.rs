@@ -220,7 +220,7 @@ impl SigningGrantRules {
     }
 
     /// What the grant's own session must be able to do; none if it signs nothing.
-    fn actions(&self) -> Option<ObjectActions> {
+    pub(crate) fn actions(&self) -> Option<ObjectActions> {
         let put = self.upload.is_some() || self.signs(UrlMethod::Put);
         let get = self.signs(UrlMethod::Get) || self.signs(UrlMethod::Head);
         ObjectActions::new(put, get)

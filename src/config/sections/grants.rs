@@ -268,10 +268,10 @@ fn entitlement(
     else {
         return Read::Template(name, Box::new(template));
     };
-    let signing = policy.map(|policy| {
+    let signing = policy.zip(signed.actions()).map(|(policy, actions)| {
         let (role, longest) = (role.arn.clone(), durations.longest());
         let session = GrantSession::new(role, &name, policy.clone(), longest, external_id.clone());
-        Signing { session, policy }
+        Signing { session, policy, actions }
     });
     Read::Valid(Box::new(Entitlement {
         name,

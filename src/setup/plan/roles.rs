@@ -60,7 +60,7 @@ fn role(
     warnings: &mut Vec<String>,
 ) -> Result<PlannedRole, PlanError> {
     let names = grants.iter().map(|grant| grant.name.clone()).collect();
-    let union = GrantUnion::of(grants.iter().map(|grant| &grant.template));
+    let union = GrantUnion::of(grants.iter().map(|grant| grant.need()));
     let documents = union.policies();
     if !union.is_complete() {
         warnings.push(incomplete(arn));
@@ -108,7 +108,7 @@ fn external_ids<'a>(
 }
 
 fn source_identity(arn: &RoleArn, grants: &[&Entitlement]) -> Option<String> {
-    let grant = grants.iter().find(|grant| grant.template.sets_source_identity())?;
+    let grant = grants.iter().find(|grant| grant.sets_source_identity())?;
     Some(format!(
         "{arn}: grants.{} sends a SourceIdentity. Whether RAM demands a permission for it is not documented; the plan has none. \
          `appserver doctor` assumes the role with one and says so if it is refused",
@@ -126,7 +126,7 @@ fn incomplete(arn: &RoleArn) -> String {
 
 fn too_many(arn: &RoleArn, count: usize, grants: &[&Entitlement]) -> String {
     let mut sizes: Vec<_> =
-        grants.iter().map(|grant| (grant.template.widest_bytes(), &grant.name)).collect();
+        grants.iter().map(|grant| (grant.need().bytes(), &grant.name)).collect();
     sizes.sort_by(|one, two| two.0.cmp(&one.0).then(one.1.cmp(two.1)));
     let largest =
         sizes.iter().take(3).map(|(bytes, name)| format!("grants.{name} ({bytes} bytes)"));

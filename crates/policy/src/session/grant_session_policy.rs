@@ -101,10 +101,7 @@ impl GrantTemplate {
         &self,
         actions: ObjectActions,
     ) -> Result<GrantSessionPolicy, GrantSessionProblem> {
-        let mut statements = Vec::new();
-        for (i, statement) in self.document().statements.iter().enumerate() {
-            statements.extend(reduced(statement, i, actions)?);
-        }
+        let statements = self.reduced_to(actions, "*")?;
         for action in actions.names() {
             let allows =
                 |one: &Statement<String>| one.effect == Effect::Allow && one.actions.covers(action);
@@ -113,6 +110,19 @@ impl GrantTemplate {
             }
         }
         GrantSessionPolicy::of(statements)
+    }
+
+    /// The statements for all callers and these actions alone, with this pattern for a value that is not listed.
+    pub(crate) fn reduced_to(
+        &self,
+        actions: ObjectActions,
+        any: &str,
+    ) -> Result<Vec<Statement<String>>, GrantSessionProblem> {
+        let mut statements = Vec::new();
+        for (i, statement) in self.document().statements.iter().enumerate() {
+            statements.extend(reduced(statement, i, actions, any)?);
+        }
+        Ok(statements)
     }
 }
 
@@ -123,13 +133,7 @@ impl GrantSessionPolicy {
         if key_pattern.is_empty() || key_pattern.contains(has_meaning) {
             return Err(GrantSessionProblem::KeyPattern(key_pattern.to_owned()));
         }
-        let resource = format!("acs:oss:*:*:{}/{key_pattern}", bucket.as_str());
-        Self::of(vec![Statement {
-            effect: Effect::Allow,
-            actions: named(ObjectActions::Get.names()),
-            resource: Strings::One(resource),
-            condition: BTreeMap::new(),
-        }])
+        Self::of(vec![reading(bucket, key_pattern)])
     }
 
     fn of(statements: Vec<Statement<String>>) -> Result<Self, GrantSessionProblem> {
@@ -151,11 +155,22 @@ impl GrantSessionPolicy {
     }
 }
 
+/// Allows to read the objects of these keys.
+pub(crate) fn reading(bucket: &Bucket, key_pattern: &str) -> Statement<String> {
+    Statement {
+        effect: Effect::Allow,
+        actions: named(ObjectActions::Get.names()),
+        resource: Strings::One(format!("acs:oss:*:*:{}/{key_pattern}", bucket.as_str())),
+        condition: BTreeMap::new(),
+    }
+}
+
 /// The statement for all callers and these actions alone; none if it concerns none of them.
 fn reduced(
     statement: &Statement<Text>,
     index: usize,
     actions: ObjectActions,
+    any: &str,
 ) -> Result<Option<Statement<String>>, GrantSessionProblem> {
     let covered = |action: &&str| statement.actions.covers(action);
     let covered: Vec<&str> = actions.names().iter().copied().filter(covered).collect();
@@ -173,7 +188,7 @@ fn reduced(
     }
     let resource = match statement.effect {
         Effect::Allow => {
-            let patterns = statement.resource.as_slice().iter().flat_map(|text| text.patterns("*"));
+            let patterns = statement.resource.as_slice().iter().flat_map(|text| text.patterns(any));
             Strings::of(patterns.collect())
         }
         Effect::Deny => {

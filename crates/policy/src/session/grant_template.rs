@@ -34,7 +34,7 @@ pub struct GrantTemplate {
     session_name: SessionNameTemplate,
     source_identity: Option<SourceIdentityTemplate>,
     /// Of uploads, if the grant takes them.
-    pub(super) object_key: Option<ObjectKeyTemplate>,
+    pub(crate) object_key: Option<ObjectKeyTemplate>,
 }
 
 /// The unparsed texts of a grant.

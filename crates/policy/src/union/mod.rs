@@ -1,9 +1,10 @@
 //! The permissions that a role needs: everything that its grants can render, and as little else as RAM can express.
 //!
-//! A placeholder becomes its values, if they are listed and few, and else `*`, because RAM knows nothing of them. Whatever a grant renders is included; the union is
+//! A placeholder becomes its values, if they are listed and few, and else `*`, because RAM knows nothing of them. Whatever a grant renders or signs is included; the union is
 //! minimised by the exact comparison of [`crate::exact`], and split into documents that RAM accepts.
 
 mod comparison;
+pub(crate) mod grant_need;
 mod minimise;
 mod split;
 mod widen;
@@ -11,7 +12,7 @@ mod widen;
 use comparison::UnionComparison;
 
 use crate::document::tree::{Document, Effect};
-use crate::session::grant_template::GrantTemplate;
+use grant_need::GrantNeed;
 
 /// The longest document of a custom policy, in bytes. Source: RAM `CreatePolicyVersion`.
 pub const MAX_ROLE_POLICY_BYTES: usize = 6144;
@@ -24,10 +25,9 @@ pub struct GrantUnion {
 }
 
 impl GrantUnion {
-    /// The union of what the grants can render. The result does not depend on their order.
-    pub fn of<'a>(grants: impl IntoIterator<Item = &'a GrantTemplate>) -> Self {
-        let widest: Vec<_> =
-            grants.into_iter().map(|grant| widen::widest(grant.document(), "*")).collect();
+    /// The union of what the grants need. The result does not depend on their order.
+    pub fn of<'a>(needs: impl IntoIterator<Item: Into<GrantNeed<'a>>>) -> Self {
+        let widest: Vec<_> = needs.into_iter().flat_map(|need| need.into().widest("*")).collect();
         let statements = |effect: Effect| {
             let all = widest.iter().flat_map(|document| &document.statements);
             let statements: Vec<_> =
@@ -62,19 +62,6 @@ impl GrantUnion {
     /// The union as RAM policies of at most [`MAX_ROLE_POLICY_BYTES`] each, minified. Together they allow what it allows.
     pub fn policies(&self) -> Vec<String> {
         split::split(&self.document.statements, MAX_ROLE_POLICY_BYTES)
-    }
-}
-
-impl GrantTemplate {
-    /// Everything that it can render, to be compared with the policies of a role. No value is empty, so a role may require
-    /// a character, and the policy may be longer than RAM takes.
-    pub fn widest_policy(&self) -> String {
-        widen::widest(self.document(), "?*").minified()
-    }
-
-    /// The bytes that everything it can render takes of its role's policies, if nothing is shared with other grants.
-    pub fn widest_bytes(&self) -> usize {
-        widen::widest(self.document(), "*").minified().len()
     }
 }
 

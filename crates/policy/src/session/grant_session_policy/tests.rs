@@ -5,9 +5,13 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::evaluate::request::Request;
 use crate::exact::Inclusion;
+use crate::matching::pattern::Pattern;
+use crate::session::session_policy::SessionPolicy;
 use crate::tests::draw::draw;
 use crate::union::GrantUnion;
+use crate::union::grant_need::GrantNeed;
 use crate::union::tests::{grant, policy, read, rendered, statement, together};
 
 const ALL: [ObjectActions; 3] = [ObjectActions::Put, ObjectActions::Get, ObjectActions::PutAndGet];
@@ -124,9 +128,55 @@ fn a_grants_session_may_do_what_some_caller_may_do_to_objects_and_nothing_else()
         let union = with_only(actions, together(&GrantUnion::of([&grant]).policies()));
         assert_eq!(session.inclusion_in(&union), Inclusion::Included, "{statements:?}");
         assert_eq!(union.inclusion_in(&session), Inclusion::Included, "{statements:?}");
+        let need = GrantNeed::new(&grant, false, Some(actions), None);
+        let need = together(&GrantUnion::of([need]).policies());
+        assert_eq!(session.inclusion_in(&need), Inclusion::Included, "{statements:?}");
+        assert_eq!(need.inclusion_in(&session), Inclusion::Included, "{statements:?}");
         let caller = with_only(actions, rendered(&grant, subject, album));
         assert_eq!(caller.inclusion_in(&session), Inclusion::Included, "{statements:?}");
         true
     });
     assert!(checked > 100, "{checked}");
+}
+
+/// OSS decides what is signed by the policy of the grant's session alone, whatever the request's other properties are.
+#[test]
+fn whatever_is_signed_for_a_caller_its_own_policy_allows() {
+    const PATHS: [&str; 8] = [
+        "users/alice/a.jpg",
+        "users/bob/a.jpg",
+        "users/alice",
+        "albums/2015/a.jpg",
+        "albums/x.y/a.jpg",
+        "2016/01/a",
+        "large/v3",
+        "photo-app/a",
+    ];
+    let policies = prop::collection::vec(statement(), 1..4);
+    let values = (select(&["alice", "bob", "a"][..]), select(&["2015", "x.y"][..]));
+    let actions = select(&[ObjectActions::Put, ObjectActions::Get][..]);
+    let cases = (policies, values, actions, select(&PATHS[..]));
+    let mut refused = 0;
+    let signed = draw(3000, &cases, |(statements, (subject, album), actions, path)| {
+        let Some(grant) = grant(&policy(&statements)) else { return false };
+        let Ok(session) = grant.grant_session_policy(actions) else { return false };
+        let caller = rendered(&grant, subject, album);
+        let resource = format!("acs:oss:*:*:bucket/{path}");
+        let request = Request::new(actions.names()[0], &resource, BTreeMap::new()).unwrap();
+        if !session.signs_for(&SessionPolicy::for_tests(&caller.minified()), &request) {
+            refused += 1;
+            return false;
+        }
+        let mut of_object = read(session.as_str());
+        of_object.statements.retain_mut(|statement| {
+            let matches = |pattern: &String| Pattern(pattern).matches(&resource);
+            let concerns = statement.resource.as_slice().iter().any(matches);
+            statement.resource = Strings::One(resource.clone());
+            concerns
+        });
+        let found = with_only(actions, of_object).inclusion_in(&caller);
+        assert_eq!(found, Inclusion::Included, "{path} {subject} {album} {statements:?}");
+        true
+    });
+    assert!(signed > 50 && refused > 50, "{signed} were signed, {refused} refused");
 }
