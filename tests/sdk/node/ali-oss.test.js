@@ -307,5 +307,88 @@ for (const authorizationV4 of [false, true]) {
       assert.deepEqual((await all.get(key)).content, content);
       await refused(DENIED, () => all.put(key, content));
     });
+
+    test('an upload calls the server of the app back', async (t) => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const key = `users/${user}/a b.jpg`;
+      const app = await stage.callbackServer(t);
+      const callback = { url: app.url, body: 'object=${object}&size=${size}&user=${x:user}', customValue: { user } };
+
+      const put = await client.put(key, Buffer.from('hello'), { callback });
+      assert.deepEqual([put.res.status, put.data], [200, { Status: 'OK' }]);
+      const parts = await client.multipartUpload(key, crypto.randomBytes(2 * PART), { partSize: PART, callback });
+      assert.deepEqual([parts.res.status, parts.data], [200, { Status: 'OK' }]);
+
+      const body = (size) => `object=${encodeURIComponent(key)}&size=${size}&user=${user}`;
+      assert.deepEqual(app.received, [body(5), body(2 * PART)].map((text) => ({
+        url: '/a%20b?x=1', body: text, verified: true,
+      })));
+    });
+
+    test('a failed callback is an error, and the object is stored', async (t) => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const key = `users/${user}/a.jpg`;
+      const { url } = await stage.callbackServer(t, 500);
+      const callback = { url, body: 'size=${size}' };
+      const failed = { status: 203, code: 'CallbackFailed', message: 'Error status : 500.' };
+      await refused(failed, () => client.put(key, Buffer.from('hello'), { callback }));
+      assert.deepEqual((await client.get(key)).content, Buffer.from('hello'));
+    });
+
+    test('a callback to a private address is refused, and nothing is stored', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const key = `users/${user}/a.jpg`;
+      const callback = { url: 'http://10.0.0.1/', body: 'size=${size}' };
+      const expected = { status: 400, code: 'InvalidArgument', message: 'Private address is forbidden to callback.' };
+      await refused(expected, () => client.put(key, Buffer.from('hello'), { callback }));
+      await refused({ status: 404, code: 'NoSuchKey', message: 'The specified key does not exist.' }, () => client.get(key));
+    });
   });
 }
+
+test('a form that signPostObjectPolicyV4 signs is taken, with a callback', async (t) => {
+  const user = stage.newUser();
+  const token = await stage.token('my-photos', { user });
+  const key = `users/${user}/a.jpg`;
+  const app = await stage.callbackServer(t);
+  const date = new Date();
+  const time = date.toISOString().replace(/[-:]|\.\d+/g, '');
+  const callback = { callbackUrl: encodeURI(app.url), callbackBody: 'size=${size}&user=${x:user}' };
+  const fields = {
+    key,
+    'Content-Type': 'image/jpeg',
+    'x-oss-security-token': token.SecurityToken,
+    'x-oss-signature-version': 'OSS4-HMAC-SHA256',
+    'x-oss-credential': `${token.AccessKeyId}/${time.slice(0, 8)}/cn-hangzhou/oss/aliyun_v4_request`,
+    'x-oss-date': time,
+    callback: Buffer.from(JSON.stringify(callback)).toString('base64'),
+    'x:user': user,
+  };
+  const bound = Object.entries(fields).map(([name, value]) => ['eq', `$${name}`, value]);
+  const policy = {
+    expiration: new Date(date.getTime() + 60_000).toISOString(),
+    conditions: [{ bucket: stage.BUCKET }, ['content-length-range', 1, 10], ...bound],
+  };
+  const signature = clientWith(token).signPostObjectPolicyV4(policy, date);
+  const post = async (changed) => {
+    const form = new FormData();
+    const sent = {
+      ...fields, policy: Buffer.from(JSON.stringify(policy)).toString('base64'), 'x-oss-signature': signature, ...changed,
+    };
+    for (const [name, value] of Object.entries(sent)) form.append(name, value);
+    form.append('file', new Blob(['hello']), 'a.jpg');
+    return fetch(`${stage.OSS}/${stage.BUCKET}`, { method: 'POST', body: form });
+  };
+
+  const answer = await post({});
+  assert.deepEqual([answer.status, await answer.json()], [200, { Status: 'OK' }]);
+  assert.deepEqual(app.received, [{ url: '/a%20b?x=1', body: `size=5&user=${user}`, verified: true }]);
+  for (const name of [...Object.keys(fields), 'policy', 'x-oss-signature']) {
+    const refusal = await post({ [name]: 'changed' });
+    assert.ok([400, 403].includes(refusal.status), `${name}: ${refusal.status}`);
+  }
+  assert.equal(app.received.length, 1);
+});

@@ -118,6 +118,29 @@ function fetchUrl(url) {
   });
 }
 
+// The server of an app on this machine: keeps what it is called back with, and answers with this status. The signature of each
+// call is verified with the key that its header names, by Node's OpenSSL. The URL has a space, which ali-oss encodes.
+async function callbackServer(t, status = 200) {
+  const received = [];
+  const server = http.createServer(async (request, answer) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = Buffer.concat(chunks).toString();
+    const [path, query] = request.url.split('?');
+    const keyUrl = Buffer.from(request.headers['x-oss-pub-key-url'], 'base64').toString();
+    assert.ok(keyUrl.startsWith(`${OSS}/`), keyUrl);
+    const key = await (await fetch(keyUrl)).text();
+    const signed = `${decodeURIComponent(path)}${query === undefined ? '' : `?${query}`}\n${body}`;
+    const verified = crypto.verify('RSA-MD5', Buffer.from(signed), key, Buffer.from(request.headers.authorization, 'base64'));
+    received.push({ url: request.url, body, verified });
+    const text = '{"Status":"OK"}';
+    answer.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': text.length }).end(text);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  return { url: `http://127.0.0.1:${server.address().port}/a b?x=1`, received };
+}
+
 // Checks that a call is refused with exactly this error.
 async function refused(expected, act) {
   await assert.rejects(act, (error) => {
@@ -130,6 +153,7 @@ async function refused(expected, act) {
 const DENIED = { code: 'AccessDenied', message: "Access denied by authorizer's policy." };
 
 module.exports = {
+  callbackServer,
   BUCKET, DENIED, METADATA, OSS, PART, RAM, REGION, STS, control, fetchUrl, later, newUser, ossCalls, refused,
   shortLivedToken, ticket, token, vended,
 };

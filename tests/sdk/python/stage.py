@@ -4,9 +4,11 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import http.server
 import json
 import os
 import re
+import threading
 import time
 import urllib.parse
 import urllib.request
@@ -120,3 +122,42 @@ def oss_calls(key):
 def owner():
     """The bucket with the account's own key, to prepare and check objects."""
     return oss2.Bucket(oss2.Auth("rootid", "rootsecret"), OSS, BUCKET)
+
+
+class CallbackServer:
+    """The server of an app on this machine: keeps what it is called back with, and answers with a status."""
+
+    def __init__(self, status=200):
+        received = self.received = []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                received.append(dict(urllib.parse.parse_qsl(body)))
+                answer = b'{"Status":"OK"}'
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+
+            def log_message(self, *_):
+                pass
+
+        self._server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+
+    def __enter__(self):
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.shutdown()
+        self._server.server_close()
+
+    def headers(self, variables):
+        """The headers by which an upload asks for a callback to it."""
+        url = f"http://127.0.0.1:{self._server.server_port}/uploads"
+        body = "object=${object}&size=${size}&user=${x:user}"
+        callback = {"callbackUrl": url, "callbackBody": body}
+        encoded = [base64.b64encode(json.dumps(part).encode()).decode() for part in (callback, variables)]
+        return dict(zip(("x-oss-callback", "x-oss-callback-var"), encoded))

@@ -97,6 +97,24 @@ def test_a_multipart_upload_is_complete(bucket, user):
     assert bucket.get_object(key).read() == content
 
 
+def test_an_upload_calls_the_server_of_the_app_back(bucket, user):
+    key = f"users/{user}/a b.jpg"
+    with stage.CallbackServer() as app:
+        put = bucket.put_object(key, b"hello", headers=app.headers({"x:user": user}))
+        assert (put.status, put.resp.read()) == (200, b'{"Status":"OK"}')
+    assert app.received == [{"object": key, "size": "5", "user": user}]
+
+
+def test_a_failed_callback_is_no_error_and_the_object_is_stored(bucket, user):
+    """oss2 reports success: an app has to look for the status 203."""
+    key = f"users/{user}/a.jpg"
+    with stage.CallbackServer(500) as app:
+        put = bucket.put_object(key, b"hello", headers=app.headers({"x:user": user}))
+        assert put.status == 203
+        assert b"<Code>CallbackFailed</Code><Message>Error status : 500.</Message>" in put.resp.read()
+    assert bucket.get_object(key).read() == b"hello"
+
+
 def test_an_aborted_upload_is_removed(bucket, user):
     key = f"users/{user}/film.mp4"
     upload = bucket.init_multipart_upload(key).upload_id

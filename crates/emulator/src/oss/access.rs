@@ -132,7 +132,7 @@ pub(crate) fn decide_access(
 impl AccessDecision {
     /// The reason of a denial.
     pub(crate) fn denied(&self) -> Option<Denied> {
-        self.denied.clone()
+        self.denied
     }
 
     /// Compact JSON in ASCII, for a header.

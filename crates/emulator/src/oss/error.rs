@@ -217,7 +217,7 @@ impl OssError {
 }
 
 impl Denied {
-    fn message(&self) -> String {
+    fn message(self) -> String {
         let message = match self {
             Self::Policy => "Access denied by authorizer's policy.",
             Self::Acl => "You have no right to access this object.",
