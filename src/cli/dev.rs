@@ -82,7 +82,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         }
         let (log, _end) = start_log_with_copy(&settings[0], log_lines.clone())?;
         // The page shows nothing in which the servers differ.
-        let setup = Setup::of(&settings[0], &buckets, oss);
+        let setup = Setup::of(&settings[0], &buckets, oss, sts);
         let mut apps = Vec::new();
         for settings in settings {
             let started = async {

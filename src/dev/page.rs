@@ -26,7 +26,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// The files of the page, by their name below `/dev/`.
-const ASSETS: [(&str, &str, &str); 25] = [
+const ASSETS: [(&str, &str, &str); 27] = [
     ("", HTML, include_str!("assets/index.html")),
     ("advice.js", JS, include_str!("assets/advice.js")),
     ("asking.js", JS, include_str!("assets/asking.js")),
@@ -50,6 +50,8 @@ const ASSETS: [(&str, &str, &str); 25] = [
     ("text.js", JS, include_str!("assets/text.js")),
     ("texts-en.js", JS, include_str!("assets/texts-en.js")),
     ("texts-zh.js", JS, include_str!("assets/texts-zh.js")),
+    ("uploads.js", JS, include_str!("assets/uploads.js")),
+    ("usage.js", JS, include_str!("assets/usage.js")),
     ("vending.js", JS, include_str!("assets/vending.js")),
     ("verdict.js", JS, include_str!("assets/verdict.js")),
 ];
@@ -139,13 +141,14 @@ mod tests {
     use appserver_emulator::{Emulator, EmulatorSettings};
 
     const OSS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8091);
+    const STS: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8090);
 
     /// Status, headers and text of an answer.
     async fn answer(path: &str) -> (u16, axum::http::HeaderMap, String) {
         let files = ["config/dev.toml".into()];
         let settings = config::load(&files, &Environment::new(), Mode::Demo).unwrap();
         let cloud = EmulatorSettings::from_file("config/emulator.toml".as_ref()).unwrap();
-        let setup = Setup::of(&settings, &cloud.buckets, OSS);
+        let setup = Setup::of(&settings, &cloud.buckets, OSS, STS);
         let emulator = Emulator::bind(cloud, (Ipv4Addr::LOCALHOST, 0).into(), Clock::system());
         let records = RecordSources {
             audit: RecentLines::default(),
@@ -178,7 +181,7 @@ mod tests {
     async fn setup_json_lists_the_demo_clients_and_users() {
         let (status, _, body) = answer("/dev/setup.json").await;
         assert_eq!(status, 200);
-        insta::assert_snapshot!(body, @r#"{"Buckets":[{"Name":"sample-bucket","Region":"cn-hangzhou"},{"Name":"sample-public","Region":"cn-hangzhou"}],"Clients":[{"ForUsers":false,"Id":"client-001","Secret":"client-001-demo-secret"},{"ForUsers":false,"Id":"client-002","Secret":"client-002-demo-secret"},{"ForUsers":false,"Id":"client-003","Secret":"client-003-demo-secret"},{"ForUsers":false,"Id":"client-004","Secret":"client-004-demo-secret"},{"ForUsers":true,"Id":"photo-app","Secret":"photo-app-demo-secret"}],"OssEndpoint":"http://127.0.0.1:8091","Users":["alice","bob"]}"#);
+        insta::assert_snapshot!(body, @r#"{"Buckets":[{"Name":"sample-bucket","Region":"cn-hangzhou"},{"Name":"sample-public","Region":"cn-hangzhou"}],"Clients":[{"ForUsers":false,"Id":"client-001","Secret":"client-001-demo-secret"},{"ForUsers":false,"Id":"client-002","Secret":"client-002-demo-secret"},{"ForUsers":false,"Id":"client-003","Secret":"client-003-demo-secret"},{"ForUsers":false,"Id":"client-004","Secret":"client-004-demo-secret"},{"ForUsers":true,"Id":"photo-app","Secret":"photo-app-demo-secret"}],"OssEndpoint":"http://127.0.0.1:8091","StsEndpoint":"http://127.0.0.1:8090","Users":["alice","bob"]}"#);
     }
 
     #[tokio::test]

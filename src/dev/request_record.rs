@@ -35,9 +35,8 @@ impl RequestRecord {
         let mut log = sources.log.containing(&format!("\"{request_id}\""));
         let decision: Value =
             audit.first().and_then(|line| from_str(line).ok()).unwrap_or_default();
-        let sts_call = decision["StsRequestId"].as_str().and_then(|id| {
-            sources.emulator.calls().into_iter().rev().find(|call| call.request_id == id)
-        });
+        let calls = sources.emulator.calls();
+        let sts_call = calls.into_iter().rev().find(|call| is_call_of(call, &decision));
         let issued = decision["StsAccessKeyId"].as_str().and_then(|id| issued(&sources.log, id));
         let sts_took_ms = issued.as_ref().map(|(_, took_ms)| *took_ms);
         if let Some((line, _)) = issued
@@ -47,6 +46,19 @@ impl RequestRecord {
             log.insert(0, line);
         }
         Self { audit: raw(audit), log: raw(log), sts_call, sts_took_ms }
+    }
+}
+
+/// Whether the call issued the credentials of a decision. The audit of what AppServer signs names no request of STS; there it
+/// is the latest call for the session.
+fn is_call_of(call: &Call, decision: &Value) -> bool {
+    match (decision["StsRequestId"].as_str(), decision["SessionName"].as_str()) {
+        (Some(id), _) => call.request_id == id,
+        (None, Some(session)) => {
+            call.outcome == "Success"
+                && call.parameters.get("RoleSessionName").is_some_and(|name| name == session)
+        }
+        (None, None) => false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The data that the page needs: the address of the emulated OSS, and the demo's clients and users.
+//! The data that the page needs: the addresses of the emulated OSS and STS, and the demo's clients and users.
 
 use std::net::SocketAddr;
 
@@ -16,6 +16,7 @@ pub(super) const USERS: [&str; 2] = ["alice", "bob"];
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Setup {
     oss_endpoint: String,
+    sts_endpoint: String,
     buckets: Vec<BucketView>,
     clients: Vec<ClientView>,
     users: [&'static str; 2],
@@ -39,7 +40,12 @@ struct ClientView {
 }
 
 impl Setup {
-    pub(crate) fn of(settings: &Settings, buckets: &[BucketSettings], oss: SocketAddr) -> Self {
+    pub(crate) fn of(
+        settings: &Settings,
+        buckets: &[BucketSettings],
+        oss: SocketAddr,
+        sts: SocketAddr,
+    ) -> Self {
         let buckets = buckets.iter().map(|bucket| BucketView {
             name: bucket.name.to_string(),
             region: bucket.region.clone(),
@@ -49,6 +55,7 @@ impl Setup {
         clients.sort_by(|one, other| one.id.cmp(&other.id));
         Self {
             oss_endpoint: format!("http://{oss}"),
+            sts_endpoint: format!("http://{sts}"),
             buckets: buckets.collect(),
             clients,
             users: USERS,

@@ -98,7 +98,7 @@ async function ask({ onAsk, onToken, onRefused }) {
   onAsk();
   try {
     const { answer: token, exchange } = await service.token(await proof(), asked);
-    const source = await onToken({ token, exchange, explain, asked, client: chosen, user });
+    const source = await onToken({ token, exchange, explain, proof, asked, client: chosen, user });
     const values = { client: chosen.Id, user, source: { key: `source.${source}` } };
     say("good", { key: chosen.ForUsers ? "ask.done-user" : "ask.done", values });
   } catch (error) {

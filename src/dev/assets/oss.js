@@ -47,7 +47,7 @@ export class Bucket {
     const type = blob.type || "application/octet-stream";
     const { url, headers } = await this.#request("PUT", key, {}, { "content-type": type });
     const exchange = await upload(url, { method: "PUT", headers, body: blob, shown: blob }, progress);
-    return exchange.answer.status < 300 ? answer(exchange) : refusal(exchange, exchange.answer.body);
+    return answered(exchange);
   }
 
   async #ask(method, key, query = {}) {
@@ -67,6 +67,10 @@ export class Bucket {
     return { url, headers: await signed({ method, path, query, headers, region, token }) };
   }
 }
+
+/** The answer of an exchange that has its body as text. */
+export const answered = (exchange) =>
+  exchange.answer.status < 300 ? answer(exchange) : refusal(exchange, exchange.answer.body);
 
 function answer(exchange) {
   const { status, headers } = exchange.answer;

@@ -5,7 +5,6 @@ import * as asking from "./asking.js";
 import * as code from "./code.js";
 import * as counters from "./counters.js";
 import * as flow from "./flow.js";
-import * as vending from "./vending.js";
 import * as life from "./life.js";
 import { Bucket } from "./oss.js";
 import { painted } from "./painting.js";
@@ -13,6 +12,9 @@ import * as pictures from "./pictures.js";
 import * as policy from "./policy.js";
 import * as service from "./service.js";
 import { clear, start as startTexts, write } from "./text.js";
+import { WAYS } from "./uploads.js";
+import { perform } from "./usage.js";
+import * as vending from "./vending.js";
 import { judge, question } from "./verdict.js";
 
 const element = (id) => document.getElementById(id);
@@ -20,17 +22,17 @@ const element = (id) => document.getElementById(id);
 const FORBIDDEN = ["users/bob/lake.jpg", "users/alice/portrait.svg"];
 const ACTIONS = ["GetObject", "PutObject", "DeleteObject", "ListObjects", "GetObjectMeta", "PutObjectAcl", "DeleteBucket"];
 let setup;
-/** The token that is in use: `{ bucket, explain }`. */
+/** The token that is in use: `{ bucket, explain, proof, client }`. */
 let use;
 
 async function hasToken(issued) {
-  const { token, exchange, explain, client, user } = issued;
+  const { token, exchange, explain, proof, client, user } = issued;
   const record = await service.record(token.RequestId);
   const source = vending.show(exchange, record, client);
   const { Policy: rendered } = await explain(question("oss:GetObject", "", setup.Buckets[0].Name));
   const bucket = policy.bucket(rendered, setup.Buckets);
   const folder = policy.folder(rendered);
-  use = { bucket: new Bucket(setup.OssEndpoint, bucket, token), explain };
+  use = { bucket: new Bucket(setup.OssEndpoint, bucket, token), explain, proof, client };
   life.show(token);
   facts(token);
   policy.show(rendered);
@@ -42,17 +44,27 @@ async function hasToken(issued) {
   write(element("holder"), "phone.holder", { client: client.Id, user: holder });
   clear(element("upload-said"));
   element("progress").value = 0;
+  showWays(client);
   code.show({ ...issued, setup, bucket, folder });
-  ["token", "afterwards", "code"].forEach((id) => (element(id).hidden = false));
+  ["token", "policy", "afterwards", "code"].forEach((id) => (element(id).hidden = false));
   await counters.refresh();
   await list();
   return source;
 }
 
-async function refused(error, client) {
-  const requestId = error.exchange?.answer?.headers["x-request-id"];
-  vending.refused(error, requestId ? await service.record(requestId) : undefined, client);
+/** A client without a grant for forms or URLs has the token alone. */
+function showWays({ UploadGrant, PutUrlGrant }) {
+  element("ways").hidden = !(UploadGrant || PutUrlGrant);
+  element("way-form").disabled = !UploadGrant;
+  element("way-url").disabled = !PutUrlGrant;
+  if (element("upload").querySelector("[name=way]:checked").disabled) {
+    element("way-token").checked = true;
+    showCost();
+  }
 }
+
+const chosenWay = () => element("upload").querySelector("[name=way]:checked").value;
+const showCost = () => write(element("way-cost"), `ways.cost-${chosenWay()}`);
 
 function facts({ AccessKeyId, AssumedRoleUser, Grant }) {
   const facts = { "token.id": AccessKeyId, "token.session": AssumedRoleUser.Arn, "token.grant": Grant };
@@ -62,39 +74,24 @@ function facts({ AccessKeyId, AssumedRoleUser, Grant }) {
   }));
 }
 
-/** Asks OSS, and shows the answer on the picture with the service's explanation of it. */
-async function perform(operation, key, work) {
-  const title = { key: "step.use", values: { operation: `${operation} ${key}` } };
-  flow.running("use");
-  let answer;
-  try {
-    answer = await work(use.bucket);
-  } catch (error) {
-    flow.ended("use", "bad", { key: "hop.unreachable" }, { title, about: adviceOn(error), exchange: error.exchange });
-    throw error;
-  }
-  const explanation = await use.explain(question(`oss:${operation}`, key, use.bucket.name));
-  const verdict = (element) => judge(element, explanation, answer, key);
-  const detail = { title, about: { key: "step.use-about" }, exchange: answer.exchange, verdict };
-  flow.ended("use", answer.ok ? "good" : "bad", flow.took(answer.exchange), detail);
-  return answer;
-}
+/** Asks OSS with the token. */
+const withToken = (operation, key, work) => perform(use, operation, key, work);
 
 async function list() {
   const folder = element("folder").value;
-  const listed = await perform("ListObjects", folder, (bucket) => bucket.list(folder));
+  const listed = await withToken("ListObjects", folder, () => use.bucket.list(folder));
   await pictures.show(use.bucket, folder, listed, { open, remove });
 }
 
 async function open(key) {
   flow.choose("use");
-  return perform("GetObject", key, (bucket) => bucket.read(key));
+  return withToken("GetObject", key, () => use.bucket.read(key));
 }
 
 async function remove(key) {
   flow.choose("use");
   const name = key.split("/").at(-1);
-  const answer = await perform("DeleteObject", key, (bucket) => bucket.remove(key));
+  const answer = await withToken("DeleteObject", key, () => use.bucket.remove(key));
   if (answer.ok) {
     document.querySelector(`#thumbnails li[data-key="${CSS.escape(key)}"]`)?.remove();
     pictures.say("look-said", "good", "phone.deleted", { name });
@@ -110,16 +107,16 @@ async function upload() {
   flow.choose("use");
   bar.value = 0;
   const progress = (part) => (bar.value = Math.round(part * 100));
-  const key = folder + file.name;
-  const answer = await perform("PutObject", key, (bucket) => bucket.write(key, file, progress));
+  const answer = await WAYS[chosenWay()]({ use, file, folder, progress });
   const after = await counters.refresh();
+  const name = answer.key.split("/").at(-1);
   if (!answer.ok) {
-    pictures.say("upload-said", "bad", "phone.not-uploaded", { name: file.name, advice: adviceOnOss(answer) });
+    pictures.say("upload-said", "bad", "phone.not-uploaded", { name, advice: adviceOnOss(answer) });
     return;
   }
   bar.value = 100;
   pictures.say("upload-said", "good", "phone.uploaded", {
-    name: file.name,
+    name,
     bytes: file.size.toLocaleString("en"),
     ms: Math.round(answer.exchange.ms),
     calls: after.StsCalls - before.StsCalls,
@@ -155,7 +152,7 @@ async function attempt() {
   }
   flow.choose("use");
   element("explained").hidden = true;
-  await perform(operation, key, () => OPERATIONS[operation](key));
+  await withToken(operation, key, () => OPERATIONS[operation](key));
   element("step").scrollIntoView({ block: "nearest" });
 }
 
@@ -189,6 +186,14 @@ function listen() {
   on(element("forbidden"), "click", () => open(element("forbidden").dataset.key), sayAt("look-said"));
   on(element("try"), "submit", explain, sayExplained);
   on(element("attempt"), "click", attempt, sayExplained);
+  element("phone").addEventListener("dragover", (event) => event.preventDefault());
+  element("phone").addEventListener("drop", (event) => {
+    event.preventDefault();
+    element("file").files = event.dataTransfer.files;
+    element("file").dispatchEvent(new Event("change"));
+  });
+  element("ways").addEventListener("change", showCost);
+  showCost();
   element("file").addEventListener("change", ({ target: { files: [file] } }) => {
     file ? (clear(element("file-said")), (element("file-said").textContent = file.name)) : write(element("file-said"), "phone.file");
   });
@@ -200,11 +205,12 @@ listen();
 element("actions").append(...ACTIONS.map((name) => new Option("", `oss:${name}`)));
 try {
   setup = await service.setup();
+  vending.start(setup);
   counters.start();
   await asking.start(setup, {
     onAsk: () => ["ask", "assume"].forEach(flow.running),
     onToken: (issued) => (flow.choose("ask"), hasToken(issued)),
-    onRefused: refused,
+    onRefused: vending.refused,
   });
 } catch (error) {
   sayAt("ask-said")(adviceOn(error));

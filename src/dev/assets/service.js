@@ -42,7 +42,7 @@ export const whoami = (authorization) => answered("/v1/whoami", { headers: { aut
 export const token = (authorization, asked) => post("/v1/token", authorization, asked);
 export const explain = (authorization, question) => post("/v1/explain", authorization, question);
 
-function post(path, authorization, body) {
+export function post(path, authorization, body) {
   const headers = { authorization, "content-type": "application/json" };
   return exchanged(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
@@ -58,4 +58,10 @@ export async function record(requestId) {
     }
   }
   return found;
+}
+
+/** What the demo recorded about a request that was answered, if it was. */
+export async function recordOf(exchange) {
+  const id = exchange?.answer?.headers["x-request-id"];
+  return id ? record(id) : undefined;
 }

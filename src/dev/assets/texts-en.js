@@ -49,6 +49,14 @@ export const EN = {
   "phone.deleted": "{name} is deleted.",
   "phone.not-deleted": "OSS refused to delete {name}. {advice}",
 
+  "ways.title": "Upload by",
+  "ways.token": "token",
+  "ways.form": "form",
+  "ways.url": "URL",
+  "ways.cost-token": "What an SDK does: each user’s token costs one AssumeRole an hour.",
+  "ways.cost-form": "No SDK, as in mini programs: OSS enforces size and type, and one AssumeRole an hour serves all users.",
+  "ways.cost-url": "A plain PUT: one AssumeRole an hour serves all users.",
+
   "hop.ask-from": "",
   "hop.assume-from": "",
   "hop.use-from": "the app ",
@@ -81,6 +89,12 @@ export const EN = {
   "step.assume-elsewhere": "This server writes its audit elsewhere, so that the page does not find the call.",
   "step.use": "3. The app uses OSS directly: {operation}",
   "step.use-about": "Signed in this browser with the token (signature V4). No byte passes through AppServer.",
+
+  "step.use-signed": "Signed by AppServer for this one object; the app has no key at all. No byte passes through AppServer.",
+  "step.form": "1. The app asks AppServer for an upload form",
+  "step.url": "1. The app asks AppServer for a signed URL",
+  "step.signed-about": "AppServer checks name, type and size, and that this user’s own policy allows the key. Then it signs, with a session that never leaves the server.",
+  "step.assume-grant": "One session for all users of the grant: its secret stays in AppServer, and it is kept until it must be renewed. STS took {ms} ms.",
 
   "verdict.done": "{status}: done. {reason}",
   "verdict.refused": "{status} {code}: {message} {reason}",

@@ -49,6 +49,14 @@ export const ZH = {
   "phone.deleted": "{name} 已删除。",
   "phone.not-deleted": "OSS 拒绝删除 {name}。{advice}",
 
+  "ways.title": "上传方式",
+  "ways.token": "令牌",
+  "ways.form": "表单",
+  "ways.url": "URL",
+  "ways.cost-token": "与 SDK 相同：每个用户的令牌每小时调用一次 AssumeRole。",
+  "ways.cost-form": "无需 SDK，适合小程序：由 OSS 检查大小和类型，所有用户每小时共用一次 AssumeRole。",
+  "ways.cost-url": "普通的 PUT：所有用户每小时共用一次 AssumeRole。",
+
   "hop.ask-from": "",
   "hop.assume-from": "",
   "hop.use-from": "应用",
@@ -81,6 +89,12 @@ export const ZH = {
   "step.assume-elsewhere": "此服务把审计写到别处，因此页面找不到这次调用。",
   "step.use": "3. 应用直接使用 OSS：{operation}",
   "step.use-about": "在浏览器中用令牌签名（签名版本 4），没有任何字节经过 AppServer。",
+
+  "step.use-signed": "由 AppServer 只为这一个对象签名，应用里没有任何密钥。没有任何字节经过 AppServer。",
+  "step.form": "1. 应用向 AppServer 请求上传表单",
+  "step.url": "1. 应用向 AppServer 请求签名 URL",
+  "step.signed-about": "AppServer 检查名称、类型和大小，并检查该用户自己的策略是否允许这个键。然后用从不离开服务器的会话签名。",
+  "step.assume-grant": "该授权的所有用户共用一个会话：密钥留在 AppServer 中，并一直使用到需要续期。STS 用时 {ms} 毫秒。",
 
   "verdict.done": "{status}：完成。{reason}",
   "verdict.refused": "{status} {code}：{message} {reason}",

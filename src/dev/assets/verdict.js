@@ -15,9 +15,12 @@ export function question(action, key, bucket) {
   };
 }
 
-/** Fills an element with the verdict and lights the policy's statements. `answer` is OSS's, if it was asked. */
+/**
+ * Fills an element with the verdict and lights the policy's statements. `answer` is OSS's, if it was asked; without an
+ * explanation only the answer is shown.
+ */
 export function judge(element, explanation, answer, key) {
-  const places = policy.light(explanation);
+  const places = explanation ? policy.light(explanation) : [];
   const links = document.createElement("span");
   links.append(...places.flatMap((place) => {
     const link = document.createElement("a");
@@ -26,13 +29,13 @@ export function judge(element, explanation, answer, key) {
     return [", ", link];
   }).slice(1));
   const ok = answer ? answer.ok : explanation.Allowed;
-  const why = made("span", reason(explanation, ok, places), { places: links });
+  const why = explanation ? made("span", reason(explanation, ok, places), { places: links }) : "";
   const head = document.createElement("p");
   head.className = "head";
   head.append(answer ? onOss(answer, why) : made("span", ok ? "verdict.would" : "verdict.would-not", { reason: why }));
   const list = document.createElement("dl");
   list.append(
-    ...term("verdict.asked", `${explanation.Action} → ${explanation.Resource}`),
+    ...(explanation ? term("verdict.asked", `${explanation.Action} → ${explanation.Resource}`) : []),
     ...(answer?.decision?.Verdict === "Denied" ? term("verdict.layer", undefined, `layer.${answer.decision.By}`) : []),
     ...(answer ? term("verdict.request-id", answer.requestId) : []),
   );
