@@ -101,7 +101,7 @@ impl Names {
                 '(' | '[' | '{' => depth += 1,
                 ')' | ']' | '}' => depth = depth.saturating_sub(1),
                 '/' if code.peek() == Some(&'/') => {
-                    code.by_ref().take_while(|&c| c != '\n').for_each(drop)
+                    code.by_ref().take_while(|&c| c != '\n').for_each(drop);
                 }
                 '/' if code.peek() == Some(&'*') => {
                     let mut last = ' ';
