@@ -228,6 +228,7 @@ fn the_configuration_in_the_pages_loads() {
     insta::assert_snapshot!(problems.to_string().replace(&root, "<folder>"), @r"
 clients.photo-app-ios.secret_sha256: a secret's hash is the 64 hex digits of its SHA-256; `appserver client new` prints one
 grants.one-album.policy: <folder>/policies/one-album.json: No such file or directory (os error 2)
+grants.photo-upload.policy: <folder>/policies/photo-upload.json: No such file or directory (os error 2)
 issuers.company.client_ids.com.example.Photos: no audience has the client `photo-app-android`
 ");
 }

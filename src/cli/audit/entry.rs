@@ -56,6 +56,20 @@ pub(super) struct Entry<'a> {
     pub(super) sts_request_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) expiration: Option<Cow<'a, str>>,
+    /// Of a signed form or URL: the object, and what may be done with it.
+    #[serde(borrow)]
+    pub(super) bucket: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) key: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) method: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) content_type: Option<Cow<'a, str>>,
+    pub(super) max_bytes: Option<u64>,
+    #[serde(borrow)]
+    pub(super) upload_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(super) expires_at: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) instance: Option<Cow<'a, str>>,
 }
@@ -66,6 +80,26 @@ impl Entry<'_> {
         let subject = self.subject.as_deref()?;
         let issuer = self.issuer.as_deref().map(|issuer| format!(" of {issuer}"));
         Some(format!("{subject}{}", issuer.unwrap_or_default()))
+    }
+
+    /// The object and what may be done with it: `GET sample-bucket/users/alice/cat.jpg`, or `upload of …` with its limits.
+    pub(super) fn object(&self) -> Option<String> {
+        let key = self.key.as_deref()?;
+        let name = format!("{}/{key}", self.bucket.as_deref().unwrap_or("-"));
+        let mut object = match self.method.as_deref() {
+            Some(method) => format!("{method} {name}"),
+            None => format!("upload of {name}"),
+        };
+        let limits = self.content_type.as_deref().map(str::to_owned).into_iter();
+        let limits = limits.chain(self.max_bytes.map(|bytes| format!("at most {bytes} bytes")));
+        let limits: Vec<_> = limits.collect();
+        if !limits.is_empty() {
+            object.push_str(&format!(" ({})", limits.join(", ")));
+        }
+        if let Some(id) = &self.upload_id {
+            object.push_str(&format!(" {id}"));
+        }
+        Some(object)
     }
 
     /// The caller's address, or else the peer's without its port, which differs for each connection.

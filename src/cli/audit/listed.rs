@@ -26,12 +26,19 @@ impl Listed {
             write!(out, " for {}", escaped(&user))?;
         }
         write!(out, "  grant {}  from {}", text(&entry.grant), escaped(&entry.from()))?;
+        if let Some(object) = entry.object() {
+            write!(out, "  {}", escaped(&object))?;
+        }
         if let Some(id) = &entry.sts_access_key_id {
             writeln!(
                 out,
                 "  {} until {} ({})  session {} of {}",
                 escaped(id),
-                text(&entry.expiration),
+                text(if entry.expires_at.is_some() {
+                    &entry.expires_at
+                } else {
+                    &entry.expiration
+                }),
                 text(&entry.source),
                 text(&entry.session_name),
                 text(&entry.role),

@@ -53,6 +53,9 @@ pub(super) struct FindArgs {
     /// Only this grant
     #[arg(long)]
     grant: Option<GrantName>,
+    /// Only forms and URLs for the object of this key: who may have written it
+    #[arg(long)]
+    key: Option<String>,
     /// Only this caller's address, which a trusted proxy may have reported
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
@@ -163,6 +166,7 @@ impl FindArgs {
             && is(self.issuer.as_ref().map(IssuerName::as_str), entry.issuer.as_deref())
             && is(self.client.as_ref().map(ClientId::as_str), entry.client.as_deref())
             && is(self.grant.as_ref().map(GrantName::as_str), entry.grant.as_deref())
+            && is(self.key.as_deref(), entry.key.as_deref())
             && self.address.is_none_or(|wanted| {
                 entry.address().and_then(|address| address.parse().ok()) == Some(wanted)
             })

@@ -16,6 +16,8 @@ const LISTED: usize = 10;
 pub(super) struct Token {
     pub(super) policies: Policies,
     id: String,
+    /// Whether the service signed with it for its holders, and handed it out to none.
+    signs: bool,
     seen: Option<(DateTime<Utc>, DateTime<Utc>)>,
     times: u64,
     holders: Counts,
@@ -39,6 +41,7 @@ impl Token {
         Self {
             policies: Policies::default(),
             id,
+            signs: false,
             seen: None,
             times: 0,
             holders: Counts::default(),
@@ -53,6 +56,7 @@ impl Token {
 
     pub(super) fn note(&mut self, entry: &Entry<'_>) {
         self.policies.want(entry);
+        self.signs |= entry.key.is_some();
         self.times += 1;
         let (first, last) = self.seen.unwrap_or((entry.time, entry.time));
         self.seen = Some((first.min(entry.time), last.max(entry.time)));
@@ -83,9 +87,10 @@ impl Token {
             let [first, last] = [first, last].map(|time| time.format("%Y-%m-%dT%H:%M:%S%.3fZ"));
             let times =
                 if self.times == 1 { "once".to_owned() } else { format!("{} times", self.times) };
-            row("handed out", &format!("{times}, first {first}, last {last}"))?;
+            let what = if self.signs { "signed" } else { "handed out" };
+            row(what, &format!("{times}, first {first}, last {last}"))?;
         }
-        row("to", &self.holders.named())?;
+        row(if self.signs { "for" } else { "to" }, &self.holders.named())?;
         let many = self.addresses.many("address", "addresses");
         row("from", &format!("{many}: {}", self.addresses.named()))?;
         if !self.replicas.of.is_empty() {

@@ -46,15 +46,15 @@ pub(crate) enum RawMethod {
 }
 
 /// What a grant signs, as it is written, with the texts that the grant's template needs.
-pub(crate) struct RawSigning {
+pub(crate) struct WrittenSigning {
     /// Of the grant.
     path: String,
-    upload: Option<RawForm>,
+    upload: Option<WrittenForm>,
     urls: Option<SignedUrlMethods>,
 }
 
 /// A table `upload` without its texts.
-struct RawForm {
+struct WrittenForm {
     /// `None` if it is invalid or missing.
     key: Option<String>,
     raw: RawUpload,
@@ -66,7 +66,7 @@ pub(crate) struct SigningGrantRules {
     pub(crate) urls: SignedUrlMethods,
 }
 
-impl RawSigning {
+impl WrittenSigning {
     pub(crate) fn new(
         path: &str,
         upload: Option<RawUpload>,
@@ -75,7 +75,7 @@ impl RawSigning {
     ) -> Self {
         let upload = upload.map(|mut raw| {
             let key = problems.require(std::mem::take(&mut raw.key));
-            RawForm { key, raw }
+            WrittenForm { key, raw }
         });
         let urls = problems.or(urls, List(Vec::new())).map(|List(methods)| {
             let method = |raw: RawMethod| match raw {
@@ -91,6 +91,12 @@ impl RawSigning {
     /// The template of the keys of uploads.
     pub(crate) fn key(&self) -> Option<&str> {
         self.upload.as_ref()?.key.as_deref()
+    }
+
+    /// Whether callers get tokens of the grant.
+    pub(crate) fn vends_tokens(&self) -> bool {
+        let given = |form: &WrittenForm| form.raw.also_tokens.given().copied();
+        self.upload.as_ref().is_none_or(|form| given(form).unwrap_or(false))
     }
 
     /// The rules, or `None` if a key is invalid.
@@ -126,7 +132,7 @@ impl RawSigning {
     }
 }
 
-impl RawForm {
+impl WrittenForm {
     fn resolve(
         self,
         path: &str,

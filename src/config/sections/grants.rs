@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::grant_callback::{CallbackSources, DeclaredNames};
 use super::grant_oss::{RawOss, oss_bucket, unnamed_bucket};
-use super::grant_upload::{RawMethod, RawSigning, RawUpload, SigningGrantRules};
+use super::grant_upload::{RawMethod, RawUpload, SigningGrantRules, WrittenSigning};
 use super::roles::Role;
 use super::value_rules::{RawValueRule, value_rules};
 use crate::config::bounds::{Bounded, Bytes};
@@ -196,7 +196,7 @@ fn entitlement(
     });
     let breadth = breadth(&path, raw.allow_broad, raw.allow_broad_reason, problems);
     let policy = policy_text(&at("policy"), raw.policy, problems);
-    let signing = RawSigning::new(&path, raw.upload, raw.signed_urls, problems);
+    let signing = WrittenSigning::new(&path, raw.upload, raw.signed_urls, problems);
     let session_name = problems.take(raw.session_name);
     let source_identity = problems.take(raw.source_identity);
     // An invalid breadth is one problem; the texts have their own.
@@ -233,7 +233,7 @@ fn entitlement(
         if !are_valid {
             return None;
         }
-        warnings.extend(policy_warnings(&path, &file, &template));
+        warnings.extend(policy_warnings(&path, &file, &template, signing.vends_tokens()));
         Some(template)
     });
     let external_id = problems.take(raw.external_id);
@@ -411,8 +411,16 @@ fn durations(
 
 /// Lint warnings of a grant's policy, parameters that callers must send although nothing uses them, and claims that only
 /// seem to be required.
-fn policy_warnings(grant: &str, file: &Path, template: &GrantTemplate) -> Vec<Problem> {
-    let warnings = template.lint_warnings().into_iter().map(|warning| Problem {
+fn policy_warnings(
+    grant: &str,
+    file: &Path,
+    template: &GrantTemplate,
+    vends_tokens: bool,
+) -> Vec<Problem> {
+    let warnings = template.lint_warnings().into_iter();
+    // A form is no upload in parts.
+    let warnings = warnings.filter(|one| vends_tokens || !one.is_about_uploads_in_parts());
+    let warnings = warnings.map(|warning| Problem {
         path: format!("{grant}.policy"),
         message: format!("{}: {warning}", file.display()),
     });

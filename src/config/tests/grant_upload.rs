@@ -191,3 +191,13 @@ fn rules_of_uploads_are_no_part_of_the_grants_fingerprint() {
     let also = format!("{OSS}{UPLOAD}also_tokens = true\n");
     assert_eq!(fingerprint("", ""), fingerprint("signed_urls = [\"GET\"]", &also));
 }
+
+#[test]
+fn only_a_grant_that_vends_tokens_is_warned_of_uploads_in_parts() {
+    let of_policy = |tables: &str| {
+        let settings = with(WRITING, "", tables).unwrap();
+        settings.warnings.iter().filter(|one| one.path == "grants.album.policy").count()
+    };
+    let also = format!("{OSS}{UPLOAD}also_tokens = true\n");
+    assert_eq!([OSS, &format!("{OSS}{UPLOAD}"), &also].map(of_policy), [1, 0, 1]);
+}

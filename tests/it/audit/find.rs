@@ -258,3 +258,32 @@ fn decisions_are_found_by_address_and_counted_refusals_by_time() {
     );
     assert_eq!(find(&["--since", "2026-11-22T04:05:35Z"]).lines().count(), 1);
 }
+
+/// OSS's own log shows the session of the grant for each of them.
+#[test]
+fn an_object_is_joined_to_the_users_of_its_forms_and_urls() {
+    let lines = "tests/vectors/audit/uploads.jsonl";
+    let printed = |arguments: &[&str]| {
+        let output = run(&[&["audit", "find"], arguments, &[lines]].concat(), &[]);
+        assert_eq!(text(&output.stderr), "");
+        text(&output.stdout)
+    };
+    insta::assert_snapshot!(printed(&["--key", "users/alice/cat.jpg"]), @r"
+2026-11-22T04:05:31.125Z  Issued   photo-app for alice of demo  grant photo-upload  from 127.0.0.1:47402  upload of sample-bucket/users/alice/cat.jpg (image/jpeg, at most 10485760 bytes) 5f0c7d1e9a3b4c2d8e6f001122334455  STS.dAjvL9gNDj3GSxphEDqnxSTCa until 2026-11-22T04:20:31Z (Issued)  session grant@photo-upload of acs:ram::11223344:role/oss-readwrite
+2026-11-22T04:07:44.002Z  Issued   photo-app for alice of demo  grant photo-upload  from 127.0.0.1:47430  GET sample-bucket/users/alice/cat.jpg  STS.dAjvL9gNDj3GSxphEDqnxSTCa until 2026-11-22T04:22:44Z (Cached)  session grant@photo-upload of acs:ram::11223344:role/oss-readwrite
+2026-11-22T04:08:10.731Z  Refused  photo-app for bob of demo  grant photo-upload  from 127.0.0.1:47444  GET sample-bucket/users/alice/cat.jpg  Forbidden.Upload: the caller's own policy does not allow `oss:GetObject` on the object
+");
+    insta::assert_snapshot!(printed(&["--access-key-id", "STS.dAjvL9gNDj3GSxphEDqnxSTCa"]), @r"
+STS.dAjvL9gNDj3GSxphEDqnxSTCa
+  signed       3 times, first 2026-11-22T04:05:31.125Z, last 2026-11-22T04:07:44.002Z
+  for          photo-app for alice of demo (Jwt), grant photo-upload (2), photo-app for bob of demo (Jwt), grant photo-upload (1)
+  from         1 address: 127.0.0.1
+  by           replica-1
+  expires      -
+  role         acs:ram::11223344:role/oss-readwrite
+  session      grant@photo-upload
+  STS request  -
+");
+    let none = run(&["audit", "find", "--key", "users/alice/cat", lines], &[]);
+    assert_eq!((none.status.code(), text(&none.stdout)), (Some(1), String::new()));
+}

@@ -200,6 +200,7 @@ async fn a_ticket_carries_the_claims_that_its_grant_uses_and_no_others() {
     std::fs::write(&policy, text.replace("${subject}", "${claims.tenant}")).unwrap();
     let stage = set(&format!(
         "[issuers.demo.claims]\ntenant = \"org\"\nnote = \"note\"\n[clients.photo-app]\ngrants = [\"tenants\"]\n\
+         default_grant = \"tenants\"\n\
          [grants.tenants]\nrole = \"oss-readwrite\"\nclaims.tenant.kind = \"segment\"\nclaims.note.kind = \"segment\"\n\
          policy = \"{}\"\n",
         policy.display()

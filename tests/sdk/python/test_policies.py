@@ -11,6 +11,8 @@ from oss2.credentials import StaticCredentialsProvider
 import stage
 
 POLICIES = {name.removesuffix(".json") for name in os.listdir("config/policies")}
+# Its grant vends no token.
+POLICIES.remove("photo-upload")
 TRIED = set()
 
 

@@ -19,6 +19,13 @@ impl LintWarning {
     }
 }
 
+impl LintWarning {
+    /// Whether it is about uploads in parts, which only the holder of a token makes.
+    pub fn is_about_uploads_in_parts(&self) -> bool {
+        matches!(self.finding, Finding::Multipart { .. })
+    }
+}
+
 impl fmt::Display for LintWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.at, self.finding)?;
