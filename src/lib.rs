@@ -18,7 +18,6 @@ pub mod config;
 #[cfg(feature = "emulator")]
 mod dev;
 mod doctor;
-#[expect(dead_code, reason = "the routes that sign are not served yet")]
 mod grant;
 mod http;
 mod limit;
@@ -28,8 +27,6 @@ mod ram;
 mod seal;
 mod server;
 mod setup;
-#[cfg_attr(not(test), expect(dead_code, reason = "the routes that sign are not served yet"))]
-#[expect(unused_imports, reason = "the routes that sign are not served yet")]
 mod sign;
 mod store;
 mod sts;

@@ -18,6 +18,10 @@ pub(crate) enum Event {
     Token,
     /// A URL that vends tokens until it expires.
     Ticket,
+    /// A form that uploads one object.
+    Upload,
+    /// A URL that reads or writes one object.
+    Url,
     /// A report of OSS that an upload is complete.
     Uploaded,
 }
@@ -27,6 +31,8 @@ impl Event {
         match self {
             Self::Token => "Token",
             Self::Ticket => "Ticket",
+            Self::Upload => "Upload",
+            Self::Url => "Url",
             Self::Uploaded => "Uploaded",
         }
     }
@@ -60,6 +66,8 @@ pub(crate) enum Decision<'a> {
     Vended { source: TokenSource, token: &'a TokenFields },
     /// The caller gets the ticket.
     Issued { expires: DateTime<Utc> },
+    /// The caller gets the form or the URL. The members are those of the object and of its signature.
+    Signed { members: &'a str },
     /// The caller must not have it, or the request is invalid.
     Refused(DenialReason<'a>),
     /// AppServer or STS failed.
@@ -73,7 +81,7 @@ pub(crate) struct DenialReason<'a> {
     pub(crate) code: &'a str,
     /// The error as the log has it.
     pub(crate) reason: &'a str,
-    /// By [`session_fields`], where the session is known.
+    /// By [`session_fields`] or an `ObjectRecord`, where the session or the object is known.
     pub(crate) session: Option<&'a str>,
 }
 
@@ -156,9 +164,10 @@ pub(super) fn format_various(request: &Request<'_>, decision: &Decision<'_>, tai
     };
     let decision = match decision {
         Decision::Failed(_) => Decision::Failed(why),
-        Decision::Vended { .. } | Decision::Issued { .. } | Decision::Refused(_) => {
-            Decision::Refused(why)
-        }
+        Decision::Vended { .. }
+        | Decision::Issued { .. }
+        | Decision::Signed { .. }
+        | Decision::Refused(_) => Decision::Refused(why),
     };
     format(&of_many, &decision, tail)
 }
@@ -176,7 +185,9 @@ pub(super) fn format(request: &Request<'_>, decision: &Decision<'_>, tail: &str)
     unescaped_member(&mut line, r#","Event":""#, request.event.as_str());
     match decision {
         Decision::Vended { .. } => line.push_str(r#","Decision":"Vended","Code":"Success""#),
-        Decision::Issued { .. } => line.push_str(r#","Decision":"Issued","Code":"Success""#),
+        Decision::Issued { .. } | Decision::Signed { .. } => {
+            line.push_str(r#","Decision":"Issued","Code":"Success""#)
+        }
         Decision::Refused(DenialReason { code, .. }) => {
             line.push_str(r#","Decision":"Refused""#);
             member(&mut line, r#","Code":"#, code);
@@ -216,6 +227,7 @@ pub(super) fn format(request: &Request<'_>, decision: &Decision<'_>, tail: &str)
         Decision::Issued { expires } => {
             unescaped_member(&mut line, r#","Expiration":""#, Stamp::of(*expires).as_str());
         }
+        Decision::Signed { members } => line.push_str(members),
         Decision::Refused(why) | Decision::Failed(why) => {
             member(&mut line, r#","Reason":"#, why.reason);
             line.push_str(why.session.unwrap_or_default());
@@ -235,13 +247,13 @@ pub(super) fn tail(instance: &str) -> String {
 }
 
 /// Appends a member with any text. `name` is everything before the text's opening quote.
-fn member(line: &mut String, name: &str, text: &str) {
+pub(super) fn member(line: &mut String, name: &str, text: &str) {
     line.push_str(name);
     line.push_str(&serde_json::to_string(text).expect("a text is plain JSON"));
 }
 
 /// Appends a member whose text needs no escapes. `name` ends with the text's opening quote.
-fn unescaped_member(line: &mut String, name: &str, text: &str) {
+pub(super) fn unescaped_member(line: &mut String, name: &str, text: &str) {
     line.push_str(name);
     line.push_str(text);
     line.push('"');

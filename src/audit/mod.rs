@@ -12,6 +12,7 @@ mod grant_line;
 mod health;
 mod identity_line;
 mod line;
+mod object_record;
 mod queue;
 mod refusals;
 mod rotation;
@@ -24,6 +25,7 @@ mod writer;
 pub(crate) use grant_line::{GrantRecord, Width};
 pub(crate) use identity_line::IdentityRecord;
 pub(crate) use line::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
+pub(crate) use object_record::{ObjectRecord, SignatureRecord};
 pub(crate) use settings::{
     AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,
 };

@@ -105,7 +105,9 @@ impl State {
         let (is_ours, code) = match decision {
             Decision::Refused(DenialReason { code, .. }) => (false, *code),
             Decision::Failed(DenialReason { code, .. }) => (true, *code),
-            Decision::Vended { .. } | Decision::Issued { .. } => (false, ""),
+            Decision::Vended { .. } | Decision::Issued { .. } | Decision::Signed { .. } => {
+                (false, "")
+            }
         };
         // No part contains a space. Writing to a `String` does not fail.
         let _ = write!(kind, "{event:?} {is_ours} ");

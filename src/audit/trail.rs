@@ -222,6 +222,15 @@ impl Trail {
         }
     }
 
+    /// Records that a form or a URL leaves, in the same way.
+    pub(crate) async fn signed(
+        &self,
+        request: Request<'_>,
+        members: &str,
+    ) -> Result<(), AuditUnavailable> {
+        self.record(&request, &Decision::Signed { members }, None).await
+    }
+
     /// Fails only where nothing may leave without its line.
     async fn record(
         &self,

@@ -26,9 +26,9 @@ pub(crate) use callback_rules::{
     CallbackRules, MAX_VARIABLES, ReportedDetail, VariableName, VariableSource, VariableTemplate,
 };
 pub(crate) use callbacks::Callbacks;
-pub(crate) use claims::ClaimsSeal;
 #[cfg(test)]
 use claims::UploadClaims;
+pub(crate) use claims::{ClaimsSeal, UploadId};
 pub(crate) use confirm::Confirmation;
 pub(crate) use error::CallbackError;
 pub(crate) use forward::BackendUrl;

@@ -1,6 +1,7 @@
 //! The one table of errors as callers see them.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::auth::AuthError;
 use crate::callback::CallbackError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
+use crate::sign::UrlMethod;
 use crate::sts::StsError;
 use crate::vend::VendError;
 use appserver_policy::{PolicyRefusal, Witness};
@@ -40,6 +42,12 @@ pub(crate) enum ApiError {
     NoTickets,
     #[error("the ticket would be too long for a URL")]
     TicketTooLong,
+    #[error("the grant signs no {0}")]
+    NotSigned(SignedThing),
+    #[error("the caller's own policy does not allow `{action}` on the object")]
+    ObjectNotAllowed { action: &'static str },
+    #[error("the announced file is larger than {max_bytes} bytes")]
+    FileTooLarge { max_bytes: u64 },
     #[error("no such route")]
     NotFound,
     #[error("the route has no such method")]
@@ -62,6 +70,22 @@ pub(crate) enum ApiError {
     TimedOut,
     #[error("a handler panicked")]
     Panicked,
+}
+
+/// What a grant may sign.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum SignedThing {
+    Uploads,
+    Urls(UrlMethod),
+}
+
+impl fmt::Display for SignedThing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Uploads => f.write_str("uploads"),
+            Self::Urls(method) => write!(f, "URLs for `{}`", method.as_str()),
+        }
+    }
 }
 
 /// The wait before a retry when nothing better is known.
@@ -95,6 +119,9 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::NoTickets
             | Self::TicketTooLong
+            | Self::NotSigned(_)
+            | Self::ObjectNotAllowed { .. }
+            | Self::FileTooLarge { .. }
             | Self::Unauthenticated(_)
             | Self::ClientDisabled
             | Self::Refused(_)
@@ -130,6 +157,9 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::NoTickets
             | Self::TicketTooLong
+            | Self::NotSigned(_)
+            | Self::ObjectNotAllowed { .. }
+            | Self::FileTooLarge { .. }
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::Unauthenticated(_)
@@ -173,6 +203,24 @@ impl ApiError {
                 Status::BAD_REQUEST,
                 "MalformedRequest",
                 "The ticket would be too long for a URL: send a shorter `Policy` or shorter `Parameters`.",
+            ),
+            Self::NotSigned(what) => Public::new(
+                Status::FORBIDDEN,
+                "Forbidden.Grant",
+                format!("The grant signs no {what}; name a grant that does, or ask for a token: `POST /v1/token`."),
+            ),
+            Self::ObjectNotAllowed { action } => Public::new(
+                Status::FORBIDDEN,
+                "Forbidden.Upload",
+                format!(
+                    "The grant does not allow this caller `{action}` on this key; `POST /v1/explain` says which statement \
+                     decides."
+                ),
+            ),
+            Self::FileTooLarge { max_bytes } => Public::new(
+                Status::PAYLOAD_TOO_LARGE,
+                "PayloadTooLarge",
+                format!("Bytes: a file of this grant has at most {max_bytes} bytes."),
             ),
             Self::NotFound => Public::new(Status::NOT_FOUND, "NotFound", "There is no such route."),
             Self::MethodNotAllowed => Public::new(

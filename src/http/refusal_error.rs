@@ -2,9 +2,11 @@
 
 use axum::http::StatusCode;
 
+use super::error::{ApiError, SignedThing};
 use super::public_error::Public;
 use crate::grant::Refusal;
-use appserver_policy::{PolicyRefusal, ValueProblem};
+use crate::sign::SigningProblem;
+use appserver_policy::{PolicyRefusal, UploadKeyProblem, ValueProblem};
 
 pub(super) fn refused(refusal: &Refusal) -> Public {
     match refusal {
@@ -56,5 +58,31 @@ fn value(problem: &ValueProblem) -> Public {
             "Forbidden.Grant",
             format!("This credential does not fit the grant: {problem}."),
         ),
+    }
+}
+
+impl From<SigningProblem> for ApiError {
+    fn from(problem: SigningProblem) -> Self {
+        let field = match &problem {
+            SigningProblem::Name(_) => "Name",
+            SigningProblem::ContentTypeMissing(_) | SigningProblem::ContentType(_) => "ContentType",
+            SigningProblem::Empty => "Bytes",
+            SigningProblem::TooLarge { max_bytes } => {
+                return Self::FileTooLarge { max_bytes: *max_bytes };
+            }
+            SigningProblem::Lifetime { .. } => "ExpiresInSeconds",
+        };
+        Self::invalid(field, problem.to_string())
+    }
+}
+
+impl From<UploadKeyProblem> for ApiError {
+    fn from(problem: UploadKeyProblem) -> Self {
+        match problem {
+            UploadKeyProblem::NoUploads => Self::NotSigned(SignedThing::Uploads),
+            UploadKeyProblem::NameMissing
+            | UploadKeyProblem::NameUnused
+            | UploadKeyProblem::Name(_) => Self::invalid("Name", problem.to_string()),
+        }
     }
 }

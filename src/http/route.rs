@@ -32,6 +32,10 @@ pub(crate) enum RouteKind {
     /// The same, and the HTTP status is always 200: the stock Android provider loses the body of a 4xx.
     OssSdkToken,
     Ticket,
+    /// It signs an upload form.
+    Upload,
+    /// It signs the URL of an object.
+    Url,
     /// Its sender is OSS, which reports an upload.
     Callback,
     /// It decides nothing that the audit records.
@@ -46,6 +50,8 @@ impl RouteKind {
         match self {
             Self::Token | Self::OssSdkToken => Some(Event::Token),
             Self::Ticket => Some(Event::Ticket),
+            Self::Upload => Some(Event::Upload),
+            Self::Url => Some(Event::Url),
             Self::Callback => Some(Event::Uploaded),
             Self::Other | Self::Unmatched => None,
         }

@@ -12,10 +12,10 @@ use super::contract::{self, docs};
 use super::error::ApiError;
 use super::middleware::observer::RequestObserver;
 use super::route::{Route, RouteKind};
-use super::v1::{explain, oss_callback, tickets, token, whoami};
+use super::v1::{explain, oss_callback, tickets, token, uploads, urls, whoami};
 
 /// Every route. The router, the request context, metrics, the audit and the contract read this table.
-pub(super) static ROUTES: [Route; 8] = [
+pub(super) static ROUTES: [Route; 10] = [
     Route {
         path: token::PATH,
         tag: contract::TOKENS,
@@ -41,6 +41,22 @@ pub(super) static ROUTES: [Route; 8] = [
         kind: RouteKind::Ticket,
         handlers: |_| post(tickets::make_ticket),
         operations: || vec![operation::<tickets::__path_make_ticket>()],
+    },
+    Route {
+        path: uploads::PATH,
+        tag: contract::UPLOADS,
+        allow: "POST",
+        kind: RouteKind::Upload,
+        handlers: |_| post(uploads::sign_upload),
+        operations: || vec![operation::<uploads::__path_sign_upload>()],
+    },
+    Route {
+        path: urls::PATH,
+        tag: contract::UPLOADS,
+        allow: "POST",
+        kind: RouteKind::Url,
+        handlers: |_| post(urls::sign_url),
+        operations: || vec![operation::<urls::__path_sign_url>()],
     },
     Route {
         path: oss_callback::PATH,

@@ -32,8 +32,6 @@ pub(crate) enum UrlMethod {
 }
 
 impl UrlMethod {
-    pub(crate) const ALL: [Self; 3] = [Self::Get, Self::Head, Self::Put];
-
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -156,7 +154,10 @@ mod tests {
         let headers = borrowed(&vector.headers);
         let parameters = borrowed(&vector.parameters);
         let url = PresignedUrl {
-            method: UrlMethod::ALL.into_iter().find(|one| one.as_str() == vector.method).unwrap(),
+            method: [UrlMethod::Get, UrlMethod::Put]
+                .into_iter()
+                .find(|one| one.as_str() == vector.method)
+                .unwrap(),
             bucket: &"examplebucket".parse().unwrap(),
             base: "https://examplebucket.oss-cn-hangzhou.aliyuncs.com/",
             key: &vector.key.clone().try_into().unwrap(),

@@ -63,6 +63,8 @@ pub(crate) struct Metrics {
     /// The histogram of nearly all requests, looked up once.
     tokens_answered: Histogram,
     vended: Family<VendedLabels, Counter>,
+    uploads_signed: Family<VendedLabels, Counter>,
+    urls_signed: Family<VendedLabels, Counter>,
     failed: Family<FailedLabel, Counter>,
     sts_calls: Family<StsCall, Histogram, fn() -> Histogram>,
     /// Of the vending engine.
@@ -111,6 +113,12 @@ struct VendedLabels {
     grant: Label<GrantName>,
 }
 
+impl VendedLabels {
+    fn of(client: &ClientId, grant: &GrantName) -> Self {
+        Self { client: Label(client.clone()), grant: Label(grant.clone()) }
+    }
+}
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct FailedLabel {
     reason: &'static str,
@@ -152,6 +160,8 @@ impl Metrics {
             tokens_answered,
             requests,
             vended: Family::default(),
+            uploads_signed: Family::default(),
+            urls_signed: Family::default(),
             failed: Family::default(),
             sts_calls: Family::new_with_constructor(latency),
             vend: VendMetrics::new(),
@@ -191,6 +201,16 @@ impl Metrics {
             "tokens_vended",
             "Tokens vended, by client and grant",
             self.vended.clone(),
+        );
+        registry.register(
+            "uploads_signed",
+            "Upload forms signed, by client and grant",
+            self.uploads_signed.clone(),
+        );
+        registry.register(
+            "urls_signed",
+            "URLs of objects signed, by client and grant",
+            self.urls_signed.clone(),
         );
         registry.register(
             "requests_failed",
@@ -242,8 +262,17 @@ impl Metrics {
 
     /// A token was vended. Client and grant are configured, so their number is bounded.
     pub(crate) fn vended(&self, client: &ClientId, grant: &GrantName) {
-        let labels = VendedLabels { client: Label(client.clone()), grant: Label(grant.clone()) };
-        self.vended.get_or_create(&labels).inc();
+        self.vended.get_or_create(&VendedLabels::of(client, grant)).inc();
+    }
+
+    /// The form of an upload was signed.
+    pub(crate) fn upload_signed(&self, client: &ClientId, grant: &GrantName) {
+        self.uploads_signed.get_or_create(&VendedLabels::of(client, grant)).inc();
+    }
+
+    /// The URL of an object was signed.
+    pub(crate) fn url_signed(&self, client: &ClientId, grant: &GrantName) {
+        self.urls_signed.get_or_create(&VendedLabels::of(client, grant)).inc();
     }
 
     /// A request was answered 5xx, for a reason of a closed set.
@@ -284,6 +313,8 @@ mod tests {
         let metrics = Metrics::new();
         metrics.request("/v1/token", 200, "Success", Duration::from_millis(3));
         metrics.vended(&"client-002".parse().unwrap(), &"daily-photos".parse().unwrap());
+        metrics.upload_signed(&"photo-app".parse().unwrap(), &"photo-upload".parse().unwrap());
+        metrics.url_signed(&"photo-app".parse().unwrap(), &"photo-upload".parse().unwrap());
         metrics.sts_call(
             &StsCall::new("AssumeRole", "success", &UpstreamName::default()),
             Duration::from_millis(40),
@@ -303,6 +334,8 @@ mod tests {
         for line in [
             r#"appserver_http_request_duration_seconds_count{route="/v1/token",status="200",code="Success"} 1"#,
             r#"appserver_tokens_vended_total{client="client-002",grant="daily-photos"} 1"#,
+            r#"appserver_uploads_signed_total{client="photo-app",grant="photo-upload"} 1"#,
+            r#"appserver_urls_signed_total{client="photo-app",grant="photo-upload"} 1"#,
             r#"appserver_sts_call_duration_seconds_count{action="AssumeRole",outcome="success"} 1"#,
             r#"appserver_throttled_total{client="client-002",limit="subject",mode="shadow"} 1"#,
             r#"appserver_throttled_total{client="",limit="address-failures",mode="enforce"} 1"#,
@@ -358,8 +391,10 @@ mod tests {
         upload_callback_kept gauge
         upload_callback_received counter
         upload_callback_redeliveries counter
+        uploads_signed counter
         upstream_identity_expiry_timestamp_seconds gauge
         upstream_identity_renewals counter
+        urls_signed counter
         vend_breaker_open gauge
         vend_budget_rate gauge
         vend_cached_tokens gauge

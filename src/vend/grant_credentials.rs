@@ -19,7 +19,6 @@ pub(crate) struct GrantCredentials {
     now: DateTime<Utc>,
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "nothing signs yet"))]
 impl GrantCredentials {
     pub(super) fn new(token: Arc<Token>, source: TokenSource, now: Moment) -> Self {
         let now = token.credentials().expiration() - token.remaining(now);

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 
 use crate::document::Document;
 use crate::stage::{Answer, Setting, Stage, repository, secret};
+use crate::uploads::{ask, stage_with};
 
 /// Counts the calls that add a route to a router.
 #[derive(Default)]
@@ -40,7 +41,7 @@ fn the_public_router_has_no_route_beside_its_table() {
     }
 }
 
-const ROUTES: [&str; 8] = [
+const ROUTES: [&str; 10] = [
     "/docs",
     "/openapi.json",
     "/v1/explain",
@@ -48,6 +49,8 @@ const ROUTES: [&str; 8] = [
     "/v1/oss/callback",
     "/v1/tickets",
     "/v1/token",
+    "/v1/uploads",
+    "/v1/urls",
     "/v1/whoami",
 ];
 
@@ -99,8 +102,11 @@ async fn every_sample_of_the_document_runs_as_printed() {
             let output =
                 tokio::task::spawn_blocking(move || command.output()).await.unwrap().unwrap();
             let status = String::from_utf8(output.stdout).unwrap();
-            // The demo has no key for tickets here, and a grant with a parameter.
-            assert!(["200", "400", "404"].contains(&status.as_str()), "{path} {status}: {sample}");
+            // The demo has no key for tickets here, and the client a grant with a parameter and none that signs.
+            assert!(
+                ["200", "400", "403", "404"].contains(&status.as_str()),
+                "{path} {status}: {sample}"
+            );
         }
     }
     assert!(count >= 6, "{count} samples were found");
@@ -132,8 +138,7 @@ const EXPLAINED: &str =
 
 #[tokio::test]
 async fn every_success_matches_the_document_exactly() {
-    let limit = "[clients.client-002.limit]\nrequests_per_second = 50\n";
-    let stage = Stage::set(Setting { config: limit, ..Setting::default() }).await;
+    let stage = stage_with("[clients.client-002.limit]\nrequests_per_second = 50\n").await;
     let jwt = demo_jwt("alice", stage.clock.now());
     let user = async |path: &str| stage.send(stage.request("GET", path).bearer_auth(&jwt)).await;
     let denied = EXPLAINED.replace("oss:HeadObject", "oss:PutObject");
@@ -156,6 +161,28 @@ async fn every_success_matches_the_document_exactly() {
         Exchange("GET", "/v1/whoami", user("/v1/whoami").await),
         Exchange("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", EXPLAINED).await),
         Exchange("POST", "/v1/explain", post(&stage, "client-002", "/v1/explain", &denied).await),
+        Exchange(
+            "POST",
+            "/v1/uploads",
+            ask(
+                &stage,
+                "alice",
+                "/v1/uploads",
+                &json!({"Grant": "photo-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"}),
+            )
+            .await,
+        ),
+        Exchange(
+            "POST",
+            "/v1/urls",
+            ask(
+                &stage,
+                "alice",
+                "/v1/urls",
+                &json!({"Grant": "photo-upload", "Method": "PUT", "Key": "users/alice/a", "ContentType": "image/jpeg"}),
+            )
+            .await,
+        ),
     ];
     let outcomes = checked(&stage, exchanges).await;
     assert_eq!(outcomes, ["200 Forbidden.Grant", "200 Success"].map(str::to_owned).into());
@@ -186,7 +213,7 @@ async fn every_failure_matches_the_document_exactly() {
     }
     exchanges.push(Exchange("GET", "/v1/whoami", stage.get("client-002", "/v1/whoami?x=y").await));
     exchanges.push(Exchange("GET", "/docs", stage.get("client-002", "/docs?x=y").await));
-    for path in ["/v1/token", "/v1/explain"] {
+    for path in ["/v1/token", "/v1/explain", "/v1/uploads", "/v1/urls"] {
         for body in ["{", &too_large, wide] {
             exchanges.push(Exchange("POST", path, post(&stage, "client-002", path, body).await));
         }
@@ -213,6 +240,7 @@ async fn every_failure_matches_the_document_exactly() {
 400 InvalidParameter.Action
 400 InvalidParameter.Colour
 400 InvalidParameter.Parameters.album
+400 InvalidParameter.Policy
 400 MalformedRequest
 401 Unauthenticated
 403 Forbidden.ClientDisabled

@@ -176,6 +176,8 @@ async fn a_method_is_answered_405_exactly_where_allow_does_not_list_it() {
         "/v1/token",
         "/v1/oss-sdk/token",
         "/v1/tickets",
+        "/v1/uploads",
+        "/v1/urls",
         "/v1/whoami",
         "/v1/explain",
         "/openapi.json",
@@ -206,9 +208,10 @@ async fn a_method_is_answered_405_exactly_where_allow_does_not_list_it() {
         assert_eq!(allowed, [taken.join(",")], "{url}");
         answered.push(taken.join(","));
     }
-    let expected = ["GET,POST", "GET", "POST", "GET,HEAD", "POST", "GET,HEAD", "GET,HEAD"];
-    assert_eq!(answered[..7], expected);
-    assert!(answered[7..].iter().all(|answered| answered == "GET,HEAD"), "{answered:?}");
+    let expected =
+        ["GET,POST", "GET", "POST", "POST", "POST", "GET,HEAD", "POST", "GET,HEAD", "GET,HEAD"];
+    assert_eq!(answered[..9], expected);
+    assert!(answered[9..].iter().all(|answered| answered == "GET,HEAD"), "{answered:?}");
     stage.close().await;
 }
 

@@ -54,8 +54,8 @@ pub(crate) struct Answer {
 /// The differences of a stage from the demo.
 #[derive(Default)]
 pub(crate) struct Setting<'a> {
-    /// TOML that overrides `config/dev.toml`. `{metadata}` stands for the address of the metadata server, `{folder}` for
-    /// the folder of the files.
+    /// TOML that overrides `config/dev.toml`. `{metadata}` stands for the address of the metadata server, `{oss}` for that
+    /// of the emulated OSS, `{folder}` for the folder of the files.
     pub(crate) config: &'a str,
     /// Environment variables.
     pub(crate) environment: &'a [(&'a str, &'a str)],
@@ -114,6 +114,7 @@ impl Stage {
         let folder = tempfile::tempdir().unwrap();
         let over = folder.path().join("over.toml");
         let config = setting.config.replace("{metadata}", &metadata.to_string());
+        let config = config.replace("{oss}", &oss.to_string());
         let config = config.replace("{folder}", folder.path().to_str().unwrap());
         std::fs::write(&over, config).unwrap();
         for (name, text) in setting.files {
@@ -196,6 +197,11 @@ impl Stage {
         for field in ["AccessKeySecret", "SecurityToken"] {
             handed_out.extend(answer.body[field].as_str().map(str::to_owned));
         }
+        let token = answer.body["Fields"]["x-oss-security-token"].as_str();
+        handed_out.extend(token.map(str::to_owned));
+        let signature =
+            answer.body["Url"].as_str().and_then(|url| url.split_once("x-oss-signature="));
+        handed_out.extend(signature.map(|(_, signature)| signature.to_owned()));
         let ticket = answer.body["Url"].as_str().and_then(|url| url.split_once("?Ticket="));
         handed_out.extend(ticket.map(|(_, ticket)| ticket.to_owned()));
         answer

@@ -15,7 +15,7 @@ const fn code(status: u16, class: &'static str, when: &'static str) -> Code {
     Code { status, class, when }
 }
 
-pub(super) const CODES: [Code; 22] = [
+pub(super) const CODES: [Code; 23] = [
     code(
         400,
         "InvalidParameter",
@@ -30,12 +30,17 @@ pub(super) const CODES: [Code; 22] = [
     code(
         403,
         "Forbidden.Grant",
-        "not a grant of this client, or the credential does not fit the grant",
+        "not a grant of this client, not a grant for this route, or the credential does not fit the grant",
     ),
     code(
         403,
         "Forbidden.Policy",
         "the caller's own policy is not provably within the grant; the message names the statement",
+    ),
+    code(
+        403,
+        "Forbidden.Upload",
+        "the caller's own policy does not allow the object of a form or a URL",
     ),
     code(403, "Forbidden.ClientDisabled", "the client is disabled"),
     code(403, "Forbidden.Callback", "not a valid report of an upload by OSS"),
@@ -46,7 +51,11 @@ pub(super) const CODES: [Code; 22] = [
         "the route does not take this method; `Allow` names those that it takes",
     ),
     code(408, "RequestTimeout", "the body did not arrive in time"),
-    code(413, "PayloadTooLarge", "a body has at most 16 KiB"),
+    code(
+        413,
+        "PayloadTooLarge",
+        "a body has at most 16 KiB, and an announced file at most the grant's `max_bytes`",
+    ),
     code(415, "UnsupportedMediaType", "a body is `application/json`"),
     code(
         429,

@@ -18,6 +18,8 @@ use super::v1::explain::{ExplainRequest, ExplainResponse};
 use super::v1::tickets::{TicketRequest, TicketResponse};
 use super::v1::token_request::TokenRequest;
 use super::v1::token_response::TokenResponse;
+use super::v1::uploads::{UploadRequest, UploadResponse};
+use super::v1::urls::{UrlRequest, UrlResponse};
 use super::v1::whoami::WhoamiResponse;
 
 const ABOUT: &str = "AppServer hands apps temporary, narrowed Alibaba Cloud credentials. Names are PascalCase, as in \
@@ -77,6 +79,10 @@ fn info() -> Info {
     TokenResponse,
     TicketRequest,
     TicketResponse,
+    UploadRequest,
+    UploadResponse,
+    UrlRequest,
+    UrlResponse,
     ExplainRequest,
     ExplainResponse,
     WhoamiResponse,

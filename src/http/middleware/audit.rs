@@ -1,4 +1,5 @@
-//! The audit record of a request: one for each request of a token or a ticket, also for refused and failed ones.
+//! The audit record of a request: one for each request of a token, a ticket, a form or a URL, also for refused and failed
+//! ones.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,7 +7,10 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::context::RequestContext;
-use crate::audit::{Decision, DenialReason, Event, Request, TokenFields, session_fields};
+use crate::audit::{
+    Decision, DenialReason, Event, ObjectRecord, Request, SignatureRecord, TokenFields,
+    session_fields,
+};
 use crate::http::api::Api;
 use crate::http::error::ApiError;
 use crate::http::public_error::Public;
@@ -51,6 +55,29 @@ pub(crate) async fn record_ticket(
     };
     let names = Names::of(context);
     Ok(trail.issued(request(api, context, event, &names), expires).await?)
+}
+
+/// Records a form or a URL that is ready. It, too, may leave only if this succeeds.
+pub(crate) async fn record_signed(
+    api: &Api,
+    context: &RequestContext,
+    object: &ObjectRecord<'_>,
+    signature: &SignatureRecord<'_>,
+) -> Result<(), ApiError> {
+    let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
+        return Ok(());
+    };
+    let mut members = object.members();
+    signature.push_onto(&mut members);
+    let names = Names::of(context);
+    Ok(trail.signed(request(api, context, event, &names), &members).await?)
+}
+
+/// Records the object of a request that may still fail.
+pub(crate) fn note_object(api: &Api, context: &RequestContext, object: &ObjectRecord<'_>) {
+    if api.audit.trail().is_some() {
+        context.note_requested(object.members());
+    }
 }
 
 /// Records the session for which no token was obtained.

@@ -150,7 +150,7 @@ impl RequestContext {
         }
     }
 
-    /// Records the role session that was requested from STS without success, in the audit's form.
+    /// Records the role session or the object that was requested without success, in the audit's form.
     pub(crate) fn note_requested(&self, requested: String) {
         let _ = self.requested.set(requested);
     }
