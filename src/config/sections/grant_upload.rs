@@ -119,13 +119,8 @@ impl WrittenSigning {
                 ),
             );
         }
-        let upload = match upload {
-            None => None,
-            Some(form) => Some(form.resolve(&at("upload"), durations, problems)),
-        };
-        let upload = match upload {
-            Some(None) => return None,
-            Some(Some(rules)) => Some(rules),
+        let upload = match upload.map(|form| form.resolve(&at("upload"), durations, problems)) {
+            Some(rules) => Some(rules?),
             None => None,
         };
         (names_bucket || !is_signing).then_some(SigningGrantRules { upload, urls: urls? })
