@@ -186,7 +186,7 @@ pub(super) fn format(request: &Request<'_>, decision: &Decision<'_>, tail: &str)
     match decision {
         Decision::Vended { .. } => line.push_str(r#","Decision":"Vended","Code":"Success""#),
         Decision::Issued { .. } | Decision::Signed { .. } => {
-            line.push_str(r#","Decision":"Issued","Code":"Success""#)
+            line.push_str(r#","Decision":"Issued","Code":"Success""#);
         }
         Decision::Refused(DenialReason { code, .. }) => {
             line.push_str(r#","Decision":"Refused""#);
