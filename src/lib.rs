@@ -11,7 +11,6 @@ mod auth;
 mod backoff;
 #[cfg(feature = "bench")]
 pub mod bench;
-#[cfg_attr(not(test), expect(dead_code, reason = "no form carries a callback yet"))]
 mod callback;
 pub mod cli;
 pub mod config;

@@ -170,7 +170,7 @@ impl Callbacks {
             }
             if let Err(unavailable) = self.record(upload, grant.rules.confirm).await {
                 log(upload, &unavailable, "the upload is not forwarded without its audit line");
-                return Attempt::Failed(Obstacle::Unrecorded);
+                return Attempt::Failed(Obstacle::AuditUnavailable);
             }
             upload.is_confirmed = true;
         }

@@ -255,7 +255,7 @@ mod tests {
         outcomes.complete(report, long).await;
         let report = first(&outcomes, &other).await;
         outcomes.complete(report, Outcome::Answered("{}".to_owned())).await;
-        // Remembered without its answer.
+        // Known, without its answer.
         assert!(matches!(outcomes.claim(&other, soon()).await, Claimed::InProgress));
         for _ in 2..MAX_UPLOADS {
             let claims = UploadClaims { id: UploadId::fresh(), ..one.clone() };

@@ -23,12 +23,11 @@ pub(crate) use callback_config::{
     CallbackConfig, CallbackTlsError, GrantCallback, ReceivedCallback,
 };
 pub(crate) use callback_rules::{
-    CallbackRules, MAX_VARIABLES, ReportedDetail, VariableName, VariableSource, VariableTemplate,
+    CallbackRules, MAX_VARIABLES, NoVariable, ReportedDetail, VariableName, VariableSource,
+    VariableTemplate,
 };
 pub(crate) use callbacks::Callbacks;
-#[cfg(test)]
-use claims::UploadClaims;
-pub(crate) use claims::{ClaimsSeal, UploadId};
+pub(crate) use claims::{ClaimsSeal, UploadClaims, UploadId};
 pub(crate) use confirm::Confirmation;
 pub(crate) use error::CallbackError;
 pub(crate) use forward::BackendUrl;

@@ -29,7 +29,7 @@ pub(crate) enum Obstacle {
     /// Nobody answered in time.
     TimedOut,
     /// The audit does not accept its line.
-    Unrecorded,
+    AuditUnavailable,
     /// Its grant has no callback now.
     NotConfigured,
 }
@@ -41,7 +41,7 @@ impl Obstacle {
             Self::Unconfirmed => "callback_unconfirmed",
             Self::BackendFailed => "callback_backend",
             Self::TimedOut => "callback_timed_out",
-            Self::Unrecorded => "callback_unrecorded",
+            Self::AuditUnavailable => "callback_audit",
             Self::NotConfigured => "callback_not_configured",
         }
     }

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 
 use super::public_error::Public;
-use crate::callback::{CallbackError, Obstacle};
+use crate::callback::{CallbackError, NoVariable, Obstacle};
 
 pub(super) fn callback_failed(error: &CallbackError) -> Public {
     match error {
@@ -32,4 +32,13 @@ pub(super) fn callback_failed(error: &CallbackError) -> Public {
             "The object is stored. Its report could not be passed on to the app's backend; do not upload again.",
         ),
     }
+}
+
+/// A form cannot be signed for this caller.
+pub(super) fn variable_missing(missing: &NoVariable) -> Public {
+    Public::new(
+        StatusCode::FORBIDDEN,
+        "Forbidden.Grant",
+        format!("This credential does not fit the grant: {missing}."),
+    )
 }

@@ -9,12 +9,12 @@ use axum::body::Body;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
-use super::callback_error::callback_failed;
+use super::callback_error::{callback_failed, variable_missing};
 use super::public_error::Public;
 use super::refusal_error::refused;
 use crate::audit::AuditUnavailable;
 use crate::auth::AuthError;
-use crate::callback::CallbackError;
+use crate::callback::{CallbackError, NoVariable};
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::sign::UrlMethod;
@@ -66,6 +66,8 @@ pub(crate) enum ApiError {
     AuditUnavailable(AuditUnavailable),
     #[error(transparent)]
     Callback(CallbackError),
+    #[error(transparent)]
+    CallbackVariable(NoVariable),
     #[error("the request ran into its time-out")]
     TimedOut,
     #[error("a handler panicked")]
@@ -128,6 +130,7 @@ impl ApiError {
             | Self::Vend(_)
             | Self::AuditUnavailable(_)
             | Self::Callback(_)
+            | Self::CallbackVariable(_)
             | Self::TimedOut
             | Self::Panicked => false,
         }
@@ -164,6 +167,7 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::Unauthenticated(_)
             | Self::ClientDisabled
+            | Self::CallbackVariable(_)
             | Self::Throttled(_)
             | Self::Refused(_) => None,
         }
@@ -281,6 +285,7 @@ impl ApiError {
             )
             .retry_after(RETRY_AFTER),
             Self::Callback(error) => callback_failed(error),
+            Self::CallbackVariable(missing) => variable_missing(missing),
             Self::Panicked => Public::new(
                 Status::INTERNAL_SERVER_ERROR,
                 "Internal",
@@ -384,6 +389,12 @@ impl From<Refusal> for ApiError {
 impl From<VendError> for ApiError {
     fn from(error: VendError) -> Self {
         Self::Vend(error)
+    }
+}
+
+impl From<NoVariable> for ApiError {
+    fn from(missing: NoVariable) -> Self {
+        Self::CallbackVariable(missing)
     }
 }
 

@@ -6,6 +6,7 @@ mod access_key;
 mod audit;
 mod binary;
 mod bucket;
+mod callbacks;
 mod canaries;
 mod certificates;
 mod closed_pipe;

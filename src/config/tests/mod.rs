@@ -5,6 +5,7 @@ mod audit;
 mod connections;
 mod disjoint_callers;
 mod egress;
+mod grant_callback;
 mod grant_oss;
 mod grant_upload;
 mod identity;

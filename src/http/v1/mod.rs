@@ -13,6 +13,7 @@ pub(super) mod tickets;
 pub(super) mod token;
 pub(super) mod token_request;
 pub(super) mod token_response;
+mod upload_callback;
 pub(super) mod uploads;
 pub(super) mod urls;
 pub(super) mod whoami;

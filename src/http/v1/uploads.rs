@@ -13,6 +13,7 @@ use super::json_body::ApiJson;
 use super::no_query::NoQuery;
 use super::object_signature::SignatureRequest;
 use super::success::{Success, json};
+use super::upload_callback::{SignedUpload, UploadCallback};
 use crate::audit::ObjectRecord;
 use crate::auth::Caller;
 use crate::callback::UploadId;
@@ -144,8 +145,11 @@ pub(crate) async fn sign_upload(
     let content_type = rules.content_type(content_type.as_deref())?.as_str();
     let bytes = rules.bytes(bytes)?;
     let life_secs = rules.lifetime.choose(expires_in_seconds)?;
-    let upload_id = UploadId::fresh().to_string();
+    let id = UploadId::fresh();
+    let upload_id = id.to_string();
     let key = &grant.object_key(name.as_deref(), &upload_id)?;
+    let config = context.rules.callbacks.as_deref();
+    let callback = UploadCallback::of(config, entitlement, &caller, &params.parameters)?;
     let request = SignatureRequest {
         grant: &grant,
         session,
@@ -163,6 +167,17 @@ pub(crate) async fn sign_upload(
         },
     };
     let signature = request.admit(&api, &context, &caller).await?;
+    let upload = SignedUpload {
+        id,
+        caller: &caller,
+        grant: entitlement,
+        bucket: oss.bucket(),
+        key,
+        content_type,
+        max_bytes: *bytes.end(),
+        expires_at: signature.expires_at,
+    };
+    let callback = callback.map(|callback| callback.fields(&upload)).transpose()?;
     let form = PostForm {
         bucket: oss.bucket(),
         key,
@@ -171,7 +186,7 @@ pub(crate) async fn sign_upload(
         overwrite: rules.overwrite,
         bytes: bytes.clone(),
         expires_at: signature.expires_at,
-        callback: &[],
+        callback: &callback.unwrap_or_default(),
     };
     let SignedForm { fields } = form.sign(signature.key(), &signature.scope);
     let answer = json(&UploadResponse {

@@ -1,0 +1,76 @@
+//! `[grants.NAME.upload.callback]` and `[uploads]`.
+
+use super::*;
+
+const GRANT: &str = "[grants.album.oss]\nbucket = \"sample-bucket\"\nregion = \"cn-hangzhou\"\n\
+                     [grants.album.upload]\nkey = \"${params.album}/${name}\"\nmax_bytes = \"10MiB\"\n\
+                     content_types = [\"image/jpeg\"]\n";
+const CALLBACK: &str = "[server]\npublic_url = \"https://vend.example.com\"\n\
+                        [uploads]\nencryption_key_file = \"key\"\n\
+                        [grants.album.upload.callback]\nforward = \"http://backend/uploads\"\nsecret_file = \"secret\"\n";
+const WRITING: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject",
+    "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
+
+fn with(text: &str, files: &[(&str, &str)], mode: Mode) -> Result<Settings, String> {
+    let text = format!("{SOUND}\n{GRANT}{text}");
+    let own = [("app.toml", text.as_str()), ("policies/album.json", WRITING)];
+    let folder = folder(&[&own, files].concat());
+    let root = folder.path().display().to_string();
+    let shown = |problems: Problems| problems.to_string().replace(&root, "<folder>");
+    let settings = load(&[folder.path().join("app.toml")], &Environment::new(), mode);
+    let settings = settings.map_err(shown)?;
+    settings.uploads.read().map_err(shown)?;
+    Ok(settings)
+}
+
+fn refused(text: &str, files: &[(&str, &str)]) -> String {
+    with(text, files, Mode::Production).err().unwrap_or_else(|| "(it loads)".to_owned())
+}
+
+#[test]
+fn a_callback_needs_a_backend_a_secret_a_key_and_a_public_url() {
+    let vars = |line: &str| {
+        refused(&format!("{CALLBACK}[grants.album.upload.callback.vars]\n{line}\n"), &[])
+    };
+    let more = |line: &str| refused(&format!("{CALLBACK}{line}\n"), &[]);
+    let found = [
+        refused("[grants.album.upload.callback]\n", &[]),
+        refused(&CALLBACK.replace("http://backend/uploads", "ftp://backend/"), &[]),
+        more("deadline_secs = 5"),
+        more("body = [\"size\", \"colour\"]"),
+        more("vars = { Upload = \"a\" }"),
+        vars("upload = \"a\""),
+        vars("user = \"${password}\""),
+        vars("user = \"${claims.department}\""),
+    ];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    grants.album.upload.callback.forward: is missing
+    grants.album.upload.callback.secret_file: the backend recognises reports by it: name a file that holds a secret; `openssl rand -hex 32` makes one
+    server.public_url: OSS sends its callbacks there: set it to the URL at which OSS reaches this service, such as `https://vend.example.com`
+    uploads.encryption_key_file: forms of grants with `upload.callback` carry what only the service may read: name a file that holds a key; `openssl rand -base64 32` makes one
+    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>` or `http://<host>/<path>`, without user and fragment
+    grants.album.upload.callback.deadline_secs: 5 is not between 1 and 4 seconds
+    grants.album.upload.callback.body: OSS reports bucket, object, etag, size, mimeType (these always), clientIp, contentMd5, crc64, imageInfo.format, imageInfo.height, imageInfo.width, operation, reqId and vpcId
+    grants.album.upload.callback.vars.Upload: a variable's name is 1 to 32 characters of a-z, 0-9 and `_`, begins with a letter and is not `upload`, which the service itself uses
+    grants.album.upload.callback.vars.upload: a variable's name is 1 to 32 characters of a-z, 0-9 and `_`, begins with a letter and is not `upload`, which the service itself uses
+    grants.album.upload.callback.vars.user: a variable's value is text with the placeholders `${client}`, `${issuer}`, `${subject}`, `${claims.<name>}` and `${params.<name>}`, without other `$`, `{`, `}` and control characters
+    grants.album.upload.callback.vars.user: `${claims.department}` needs the claim in the grant's `claims`: declare it there
+    ");
+}
+
+#[test]
+fn the_key_and_the_secret_of_callbacks_are_not_the_demos_and_long_enough() {
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let secret = "0123456789abcdef0123456789abcdef";
+    let of = |key: &str, secret: &str| refused(CALLBACK, &[("key", key), ("secret", secret)]);
+    assert_eq!(of(key, secret), "(it loads)");
+    let found = [of("short", "short"), of(key, "appserver-demo-callback-secret-0001")];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    grants.album.upload.callback.secret_file: a secret has at least 32 characters; `openssl rand -hex 32` makes one
+    uploads.encryption_key_file: a key is 32 random bytes in base64, as `openssl rand -base64 32` prints them
+    grants.album.upload.callback.secret_file: this is the demo's secret, which is published; make your own with `openssl rand -hex 32`
+    ");
+    // The demo has its own, and listens where OSS reports to.
+    let demo = "[grants.album.upload.callback]\nforward = \"http://backend/uploads\"\n";
+    assert!(with(demo, &[], Mode::Demo).is_ok());
+}
