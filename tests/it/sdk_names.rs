@@ -11,7 +11,8 @@ use serde::Deserialize;
 use crate::stage::{Stage, repository};
 
 /// Pages whose code is run by tests/sdk or tests/readme.py, or that have no code of an SDK.
-const RUN: [&str; 5] = ["README", "backend", "credentials-uri", "javascript", "python"];
+const RUN: [&str; 6] =
+    ["README", "backend", "credentials-uri", "javascript", "mini-programs", "python"];
 
 /// The source of the names that are AppServer's own.
 const OURS: &str = "AppServer";
@@ -61,11 +62,8 @@ fn syntax(language: &str) -> Option<(&'static str, Option<(&'static str, char)>)
             "using var new return static class public readonly lock is if throw await string object null true false",
             Some(("{", '}')),
         ),
-        "dart" => ("import final var await async return if throw new void", Some(("${", '}'))),
-        "js" => (
-            "const let await async return if throw new function import export from of in null true false",
-            Some(("${", '}')),
-        ),
+        "dart" => ("import as final await async if throw return", Some(("${", '}'))),
+        "js" => ("function const if return new", Some(("${", '}'))),
         _ => return None,
     })
 }

@@ -11,7 +11,7 @@ const { describe, test } = require('node:test');
 const OSS = require('ali-oss');
 
 const stage = require('./stage');
-const { DENIED, PART, refused } = stage;
+const { DENIED, PART, owner, refused } = stage;
 
 // A client with a token, as in the SDK's documentation.
 function clientWith(token, options) {
@@ -26,11 +26,6 @@ function clientWith(token, options) {
     refreshSTSToken: async () => token,
     ...options,
   });
-}
-
-// The client with the account's own key, to prepare and check objects.
-function owner() {
-  return new OSS({ endpoint: stage.OSS, bucket: stage.BUCKET, accessKeyId: 'rootid', accessKeySecret: 'rootsecret' });
 }
 
 // A file that is deleted after the test.

@@ -5,6 +5,8 @@ const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
 const http = require('node:http');
 
+const AliOss = require('ali-oss');
+
 const APPSERVER = process.env.APPSERVER_URL;
 const ADMIN = process.env.ADMIN_URL;
 const STS = process.env.STS_URL;
@@ -150,10 +152,15 @@ async function refused(expected, act) {
   });
 }
 
+// The bucket with the account's own key, to prepare and check objects.
+function owner() {
+  return new AliOss({ endpoint: OSS, bucket: BUCKET, accessKeyId: 'rootid', accessKeySecret: 'rootsecret' });
+}
+
 const DENIED = { code: 'AccessDenied', message: "Access denied by authorizer's policy." };
 
 module.exports = {
   callbackServer,
-  BUCKET, DENIED, METADATA, OSS, PART, RAM, REGION, STS, control, fetchUrl, later, newUser, ossCalls, refused,
+  BUCKET, DENIED, METADATA, OSS, PART, RAM, REGION, STS, control, fetchUrl, jwt, later, newUser, ossCalls, owner, refused,
   shortLivedToken, ticket, token, vended,
 };

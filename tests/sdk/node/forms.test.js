@@ -1,0 +1,86 @@
+'use strict';
+// Runs the functions of docs/connect/ that upload by a form, with the platforms' APIs as their documentation describes them.
+
+const assert = require('node:assert/strict');
+const crypto = require('node:crypto');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { test } = require('node:test');
+
+const stage = require('./stage');
+
+const GONE = { statusCode: 0, errMsg: 'request:fail' };
+
+// The JavaScript of a page, in the order of its headings.
+function blocks(page) {
+  const text = fs.readFileSync(path.join(__dirname, '../../../docs/connect', page), 'utf8');
+  return [...text.matchAll(/^```js\n(.*?)^```$/gms)].map(([, code]) => code);
+}
+
+// `wx` and `uni`: success whatever the status is, and JSON is parsed. Each function refuses options that it does not have.
+const weChat = {
+  request({ url, method, header, data, success, fail, ...unknown }) {
+    assert.deepEqual(unknown, {});
+    const headers = { 'Content-Type': 'application/json', ...header };
+    fetch(url, { method, headers, body: JSON.stringify(data) }).then(
+      async (answer) => success({ statusCode: answer.status, data: await answer.json() }),
+      () => fail(GONE),
+    );
+  },
+  uploadFile({ url, filePath, name, formData, success, fail, ...unknown }) {
+    assert.deepEqual(unknown, {});
+    send(url, filePath, name, formData).then(success, () => fail(GONE));
+  },
+};
+
+// `my`: the same with names of its own.
+const alipay = {
+  request({ headers, ...options }) {
+    weChat.request({ header: headers, ...options });
+  },
+  uploadFile({ fileName, fileType, ...options }) {
+    assert.ok(['image', 'video', 'audio'].includes(fileType));
+    weChat.uploadFile({ name: fileName, ...options });
+  },
+};
+
+async function send(url, filePath, name, fields) {
+  const form = new FormData();
+  for (const [field, value] of Object.entries(fields)) form.append(field, value);
+  form.append(name, new Blob([fs.readFileSync(filePath)], { type: 'application/octet-stream' }), path.basename(filePath));
+  const answer = await fetch(url, { method: 'POST', body: form });
+  return { statusCode: answer.status, data: await answer.text() };
+}
+
+const [forWeChat, forAlipay] = blocks('mini-programs.md');
+const [forUniApp] = blocks('flutter-uniapp.md');
+const PLATFORMS = { WeChat: ['wx', weChat, forWeChat], Alipay: ['my', alipay, forAlipay], 'uni-app': ['uni', weChat, forUniApp] };
+
+for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
+  test(`the code for ${platform} uploads a file by a form, and reports refusals`, async (t) => {
+    const here = shown.replaceAll('http://127.0.0.1:8080', process.env.APPSERVER_URL);
+    assert.notEqual(here, shown);
+    const upload = new Function(name, `${here}; return upload;`)(api);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'appserver-sdk-'));
+    t.after(() => fs.rmSync(folder, { recursive: true }));
+    const [small, large] = [5000, 1024 * 1024 + 1].map((bytes, index) => {
+      const file = path.join(folder, `${index}.jpg`);
+      fs.writeFileSync(file, crypto.randomBytes(bytes));
+      return file;
+    });
+    const user = stage.newUser();
+    const jwt = stage.jwt(user);
+
+    const key = await upload(small, 'cat.jpg', 'image/jpeg', jwt);
+
+    assert.equal(key, `users/${user}/cat.jpg`);
+    const stored = await stage.owner().get(key);
+    assert.deepEqual(stored.content, fs.readFileSync(small));
+    assert.equal(stored.res.headers['content-type'], 'image/jpeg');
+    await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', jwt), /^Error: OSS 409: .*FileAlreadyExists/s);
+    await assert.rejects(upload(large, 'film.jpg', 'image/jpeg', jwt), /^Error: OSS 400: .*EntityTooLarge/s);
+    await assert.rejects(upload(small, 'cat.exe', 'image/jpeg', jwt), /^Error: InvalidParameter\.Name: /);
+    await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', 'none'), /^Error: Unauthenticated: /);
+  });
+}
