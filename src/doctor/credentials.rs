@@ -2,17 +2,21 @@
 
 use std::borrow::Cow;
 
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Finding, sts_errors};
 use crate::config::IdentitySource;
 use crate::sts::{Reason, StsClient, StsError};
 use crate::telemetry::with_causes;
-use crate::upstream::{FetchError, Fetcher, OidcRole, RenewedIdentity};
+use crate::upstream::{FetchError, Fetcher, OidcRole, RenewedIdentity, oidc_claims};
 use appserver_domain::SigningCredentials;
 use appserver_domain::clock::{Clock, Stamp};
 
 const CHECK: &str = "credentials";
+/// Where the difference is shown.
+const COMPARE: &str = "`appserver setup check`, with `--oidc-issuer`, `--oidc-audience` and `--oidc-subject` as in the \
+                       token, prints what differs in RAM and the call that changes it";
 
 /// Credentials of the source, if it gives some. `sts` calls an endpoint that has answered, if any has.
 pub(super) async fn obtain(
@@ -36,12 +40,16 @@ pub(super) async fn obtain(
             return None;
         }
     };
+    let claims = match &asked {
+        RenewedIdentity::Oidc(role) => claims_of(role, deadline).await,
+        RenewedIdentity::EcsRamRole(_) | RenewedIdentity::CredentialsUri(_) => String::new(),
+    };
     let (finding, credentials) = match timeout_at(deadline, fetcher.fetch(&sts)).await {
         Ok(Ok(credentials)) => {
             let end = credentials.expiration().map(Stamp::of);
             let end =
                 end.as_ref().map_or_else(String::new, |end| format!(", until {}", end.as_str()));
-            let message = format!("`{}`{end}, from: {source}", credentials.id());
+            let message = format!("`{}`{end}, from: {source}{claims}", credentials.id());
             (Finding::ok(CHECK, message), Some(credentials))
         }
         Ok(Err(error)) => {
@@ -49,13 +57,23 @@ pub(super) async fn obtain(
                 FetchError::Sts(error) => sts_errors::message(error),
                 other => with_causes(other),
             };
-            let message = format!("none from {source}: {told}");
+            let message = format!("none from {source}: {told}{claims}");
             (Finding::failed(CHECK, message).fix(fix(&error, &asked)), None)
         }
         Err(_) => (Finding::out_of_time(CHECK), None),
     };
     report(finding);
     credentials
+}
+
+/// What the token says of itself, which RAM compares with the provider and the trust policy.
+async fn claims_of(role: &OidcRole, deadline: Instant) -> String {
+    let file = role.token_file.clone();
+    let read = timeout_at(deadline, spawn_blocking(move || oidc_claims(&file))).await;
+    match read {
+        Ok(Ok(Some(claims))) => format!("; its token has {claims}"),
+        _ => String::new(),
+    }
 }
 
 /// What to do about the error of this source.
@@ -107,7 +125,7 @@ fn fix_of_oidc(error: &StsError, OidcRole { role, provider, .. }: &OidcRole) -> 
         Some(Reason::NoPermission) => format!(
             "in RAM, let the trust policy of {role} name the provider {provider} as its Principal (`Federated`), with \
              conditions on `oidc:iss`, `oidc:aud` and `oidc:sub` that this token meets: its `sub` is the service account, \
-             `system:serviceaccount:<namespace>:<name>`; `appserver setup plan` prints the policy"
+             `system:serviceaccount:<namespace>:<name>`; {COMPARE}"
         )
         .into(),
         Some(Reason::NoSuchRole) => format!(
@@ -116,7 +134,7 @@ fn fix_of_oidc(error: &StsError, OidcRole { role, provider, .. }: &OidcRole) -> 
         .into(),
         Some(Reason::OidcAudience | Reason::OidcToken) => format!(
             "compare the provider {provider} in RAM (issuer, client ids, certificate fingerprints) with the `iss` and `aud` \
-             of the token"
+             of the token; {COMPARE}"
         )
         .into(),
         _ => sts_errors::fix(error).into(),

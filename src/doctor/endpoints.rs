@@ -78,6 +78,9 @@ fn fix(problem: &ProbeError) -> &'static str {
         ProbeError::Certificates(_) => {
             "install the system's certificates (ca-certificates), or name them with SSL_CERT_FILE"
         }
+        ProbeError::NotTls(_) => {
+            "the port is one of plain HTTP: correct the port in `sts.endpoints`; plain HTTP is for loopback only, with `http://`"
+        }
         ProbeError::Tls(_) => {
             "if something on the way terminates TLS, its certificate authority is not trusted: name it in `egress.ca_file`; \
              otherwise check the system's certificates"

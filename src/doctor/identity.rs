@@ -37,7 +37,7 @@ pub(super) async fn check<'a>(
             Ok(identity) => {
                 // One finding for all endpoints; calling the others shows whether they are STS.
                 if known.is_none() {
-                    let (finding, admitted) = rate(&identity, role_accounts);
+                    let (finding, admitted) = rate(&identity, key, role_accounts);
                     report(finding);
                     if !admitted {
                         return None;
@@ -76,10 +76,18 @@ fn failed(error: &StsError, key: &SigningCredentials) -> Finding {
 }
 
 /// The finding, and whether the service would vend with the key.
-fn rate(identity: &CallerIdentity, role_accounts: &[AccountId]) -> (Finding, bool) {
+fn rate(
+    identity: &CallerIdentity,
+    key: &SigningCredentials,
+    role_accounts: &[AccountId],
+) -> (Finding, bool) {
     let arn = &identity.arn;
+    let belongs = match key.security_token() {
+        Some(_) => "the credentials are those of",
+        None => "the AccessKey belongs to",
+    };
     match VerifiedKey::admit(identity.clone(), role_accounts) {
-        Ok(_) => (Finding::ok(CHECK, format!("the AccessKey belongs to {arn}")), true),
+        Ok(_) => (Finding::ok(CHECK, format!("{belongs} {arn}")), true),
         Err(refused) => {
             let fix = match &refused {
                 KeyRefused::RootAccount(_) => {
@@ -90,9 +98,7 @@ fn rate(identity: &CallerIdentity, role_accounts: &[AccountId]) -> (Finding, boo
                     "compare the roles' `arn` with the AccessKey: one of them belongs to another account"
                 }
             };
-            let message = format!(
-                "the AccessKey belongs to {arn}, and the server would exit at once: {refused}"
-            );
+            let message = format!("{belongs} {arn}, and the server would exit at once: {refused}");
             (Finding::failed(CHECK, message).fix(fix), false)
         }
     }

@@ -153,7 +153,8 @@ fn fix(error: &StsError, group: &GrantGroup<'_>) -> String {
             };
             format!(
                 "in RAM, allow this identity sts:AssumeRole on {role}, and name it as the Principal of the role's trust policy: \
-                 `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; \
+                 `appserver setup check` prints what differs and the calls that change it (`setup apply` makes only what does \
+                 not exist, and changes no trust policy); \
                  {external}{source}"
             )
         }

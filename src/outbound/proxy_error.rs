@@ -37,14 +37,17 @@ impl ProxyError {
     pub(crate) fn fix(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => {
-                "check the address in `egress.proxy`, and whether the proxy accepts connections from here; a target that is \
-                 reached without it belongs in `egress.no_proxy`"
+                "check the address in `egress.proxy` (or in the target's own table where it has one, such as \
+                 `egress.sts.proxy`), and whether the proxy accepts connections from here; a target that is reached without \
+                 it belongs in `no_proxy` of that table, such as `egress.no_proxy`"
             }
             Self::Authentication { .. } => {
-                "write the proxy's `user:password` into a mounted file, name it in `egress.proxy_user_file` and restart"
+                "write the proxy's `user:password` into a mounted file, name it in `egress.proxy_user_file` (or in the \
+                 target's own table where that names the proxy, such as `egress.sts.proxy_user_file`) and restart"
             }
             Self::Refused { .. } => {
-                "let the proxy connect to this host and port, or name the host in `egress.no_proxy` if it is reached directly"
+                "let the proxy connect to this host and port (its log has the reason), or name the host in `egress.no_proxy` \
+                 (or in the target's own table where it has `no_proxy`) if it is reached directly"
             }
         }
     }

@@ -9,10 +9,12 @@ use super::key_situation;
 use super::network_drift;
 use super::permission_set::{DenyingStatement, Incomparable, PermissionSet, WiderStatement};
 use super::plan::{AccountPlan, PlannedIdentity, PlannedPolicy, PlannedRole, PlannedUser};
+use super::policy_calls;
 use super::provider_drift;
 use super::state::{AccountState, AttachedDocument, RoleState};
 use super::trust_drift;
 use crate::grant::{Entitlement, Grants};
+use crate::ram::PolicyKind;
 use appserver_domain::GrantName;
 use appserver_policy::Witness;
 
@@ -67,8 +69,9 @@ fn of_user(
     } else if !user.keys.iter().any(|key| key.is_active) {
         found.push(key_situation::inactive(planned, &user.keys));
     }
-    if let Some(planned) = &planned.network {
-        network_drift::of(&subject, planned, user, found);
+    if let Some(network) = &planned.network {
+        let principal = planned.principal(&plan.account);
+        network_drift::of(&subject, (network, &principal), user, found);
     }
 }
 
@@ -101,7 +104,8 @@ fn of_identity_policies(
                 let lack = grant.map(|grant| Lack { grant, request: request.to_string() });
                 missing_policies(subject, planned, has, state, lack, found);
             }
-            found.extend(excess.into_iter().map(|excess| wider(subject, excess, "role")));
+            let wider = |excess| wider(subject, excess, "role", planned, has);
+            found.extend(excess.into_iter().map(wider));
         }
     }
 }
@@ -148,11 +152,7 @@ fn of_role(planned: &PlannedRole, state: &AccountState, needs: &Needs, found: &m
     if has < needed {
         let message =
             format!("its longest session is {has} seconds, and its grants ask for {needed}");
-        let trust = "--NewAssumeRolePolicyDocument with the trust policy that it has";
-        let fix = format!(
-            "`aliyun ram UpdateRole --RoleName {} --NewMaxSessionDuration {needed}`, and {trust}",
-            planned.arn.name(),
-        );
+        let fix = trust_drift::extend_call(planned, role);
         found.push(Drift::new(DriftKind::NarrowerThanNeeded, &subject, message, fix));
     }
     if let Err(problem) = permissions(&subject, planned, role, state, needs, found) {
@@ -187,15 +187,15 @@ fn permissions(
     let not_attached = not_attached(&planned.policies, &role.attached);
     let mut lacks = lacks.into_iter();
     if not_attached.is_empty() {
-        found.extend(lacks.map(|lack| narrower(subject, &lack)));
+        let (planned, has) = (&planned.policies, &role.attached);
+        found.extend(lacks.map(|lack| narrower(subject, &lack, planned, has)));
     } else if let Some(first) = lacks.next() {
         let policies = &planned.policies;
         missing_policies(subject, policies, &role.attached, state, Some(first), found);
     }
     let needed = policies(&planned.policies)?;
-    found.extend(
-        has.excess_over(&needed)?.into_iter().map(|excess| wider(subject, excess, "grant")),
-    );
+    let wider = |excess| wider(subject, excess, "grant", &planned.policies, &role.attached);
+    found.extend(has.excess_over(&needed)?.into_iter().map(wider));
     Ok(())
 }
 
@@ -239,11 +239,20 @@ fn missing(subject: &str, message: String) -> Drift {
     Drift::new(DriftKind::Missing, subject, message, "`appserver setup apply` makes it".to_owned())
 }
 
-fn narrower(subject: &str, lack: &Lack<'_>) -> Drift {
+fn narrower(
+    subject: &str,
+    lack: &Lack<'_>,
+    planned: &[PlannedPolicy],
+    has: &[AttachedDocument],
+) -> Drift {
     let Lack { grant, request } = lack;
     let message = format!("it does not allow what grant {grant} needs, for example {request}");
-    let fix = "compare its policies with those of `appserver setup plan`, and give it the rest"
-        .to_owned();
+    let calls = policy_calls::extend(planned, has);
+    let fix = match calls.as_str() {
+        "" => "compare its policies with those of `appserver setup plan`, and give it the rest",
+        calls => calls,
+    };
+    let fix = fix.to_owned();
     let mut drift = Drift::new(DriftKind::NarrowerThanNeeded, subject, message, fix);
     drift.request = Some(request.clone());
     drift
@@ -260,7 +269,7 @@ fn missing_policies(
 ) {
     let missing_policies = not_attached(planned, has);
     if let (true, Some(lack)) = (missing_policies.is_empty(), &lack) {
-        found.push(narrower(subject, lack));
+        found.push(narrower(subject, lack, planned, has));
     }
     let why = match &lack {
         Some(Lack { grant, request }) => {
@@ -280,7 +289,9 @@ fn missing_policies(
             };
             drift.fix = format!(
                 "a policy of this name exists and allows something else: if another deployment uses it, {other}; if none \
-                 does, change it to what `appserver setup plan` prints, or delete it, and run `appserver setup apply`"
+                 does, {} and {}",
+                policy_calls::replace(policy),
+                policy_calls::attach(subject, name.as_str()),
             );
         }
         drift.request = lack.as_ref().map(|lack| lack.request.clone());
@@ -333,11 +344,29 @@ pub(super) fn is_same(name: &str, one: &str, other: &str) -> bool {
 }
 
 /// A statement that allows more than the plan. `by` is what would have to need it.
-fn wider(subject: &str, excess: WiderStatement, by: &str) -> Drift {
+fn wider(
+    subject: &str,
+    excess: WiderStatement,
+    by: &str,
+    planned: &[PlannedPolicy],
+    has: &[AttachedDocument],
+) -> Drift {
     let WiderStatement { origin, statement, request } = excess;
     let request = request.to_string();
     let message = format!("{origin} allows {request}, which no {by} needs: {statement}");
-    let fix = format!("narrow {origin}, or detach it once the policies of the plan are attached");
+    let is_named = |name: &str| name.eq_ignore_ascii_case(&origin);
+    let kind =
+        has.iter().find(|one| is_named(&one.name)).map_or(PolicyKind::Custom, |one| one.kind);
+    let own = planned.iter().find(|policy| is_named(policy.name.as_str()));
+    let fix = match own {
+        Some(policy) if kind == PolicyKind::Custom => {
+            format!("once nothing relies on it any more: {}", policy_calls::replace(policy))
+        }
+        _ => format!(
+            "once the policies of the plan are attached, and if nothing else relies on it: {}",
+            policy_calls::detach(subject, &origin, kind)
+        ),
+    };
     let mut drift = Drift::new(DriftKind::WiderThanNeeded, subject, message, fix);
     (drift.statement, drift.request) = (Some(statement), Some(request));
     drift

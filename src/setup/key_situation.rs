@@ -28,7 +28,7 @@ impl KeySituation {
         let kept = found.id.as_ref().map(appserver_domain::AccessKeyId::as_str);
         let own = kept.and_then(|kept| keys.iter().find(|key| key.id.as_str() == kept));
         let differences = match (kept, own) {
-            (Some(kept), None) => vec![not_of_the_user(user, kept)],
+            (Some(kept), None) => vec![not_of_the_user(user, kept, keys)],
             // If no key is active, the comparison with the plan says so.
             (Some(_), Some(own)) if !own.is_active && keys.iter().any(|key| key.is_active) => {
                 vec![inactive(user, std::slice::from_ref(own))]
@@ -70,11 +70,21 @@ pub(super) fn inactive(user: &PlannedUser, keys: &[KeyEntry]) -> Drift {
     Drift::new(DriftKind::Missing, &format!("user/{name}"), message, fix)
 }
 
-fn not_of_the_user(user: &PlannedUser, kept: &str) -> Drift {
+fn not_of_the_user(user: &PlannedUser, kept: &str, keys: &[KeyEntry]) -> Drift {
     let message =
         format!("the files of --key-dir hold AccessKey {kept}, which is not one of the user's");
-    let fix = "name the directory of the right key, or move the files away to have a new one made";
-    Drift::new(DriftKind::Missing, &format!("user/{}", user.name), message, fix.to_owned())
+    let fix = if keys.is_empty() {
+        "move the files away, or name another directory, and run `appserver setup apply` again: it makes a key for a user \
+         without one"
+            .to_owned()
+    } else {
+        format!(
+            "name the directory that has the files of {}; if there is none, move the files away and run `appserver setup \
+             apply` again, which says how to replace a key whose secret is lost",
+            listed(keys)
+        )
+    };
+    Drift::new(DriftKind::Missing, &format!("user/{}", user.name), message, fix)
 }
 
 /// Making another would widen what exists, and a user has two at most.

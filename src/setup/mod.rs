@@ -1,6 +1,7 @@
 //! What AppServer needs in an Alibaba Cloud account: the plan, the account's differences from it, and the steps that make
 //! what is missing.
 
+pub(crate) mod aliyun;
 pub(crate) mod apply;
 pub(crate) mod difference;
 pub(crate) mod drift;
@@ -9,6 +10,7 @@ pub(crate) mod key_situation;
 mod network_drift;
 mod permission_set;
 pub(crate) mod plan;
+mod policy_calls;
 mod provider_drift;
 pub(crate) mod state;
 pub(crate) mod steps;

@@ -201,6 +201,28 @@ fn unreadable(origin: &str) -> Incomparable {
     Incomparable::Unreadable { origin: origin.to_owned(), problem }
 }
 
+/// A document with the statements of both, each once; what the first allows stays allowed.
+pub(super) fn joined(one: &str, other: &str) -> Result<String, Incomparable> {
+    const NAME: &str = "the policy";
+    let mut joined = statements(NAME, one)?;
+    for statement in statements(NAME, other)? {
+        if !joined.contains(&statement) {
+            joined.push(statement);
+        }
+    }
+    Ok(json!({"Version": "1", "Statement": joined}).to_string())
+}
+
+/// The document without a statement, which is given as it is written in messages.
+pub(super) fn without(document: &str, statement: &str) -> Result<String, Incomparable> {
+    let mut statements = statements("the policy", document)?;
+    statements.retain(|one| {
+        let written = one.to_string();
+        written != statement
+    });
+    Ok(json!({"Version": "1", "Statement": statements}).to_string())
+}
+
 /// The statements of a document.
 fn statements(origin: &str, document: &str) -> Result<Vec<Value>, Incomparable> {
     let document: Value = serde_json::from_str(document).map_err(|_| unreadable(origin))?;

@@ -37,6 +37,7 @@ pub(super) struct RoleState {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct AttachedDocument {
     pub(super) name: String,
+    pub(super) kind: PolicyKind,
     pub(super) document: String,
 }
 
@@ -105,7 +106,8 @@ impl Reader<'_> {
         for policy in self.ram.attached(holder).await? {
             // One that was deleted in between allows nothing any more.
             if let Some(document) = self.document(policy.kind, &policy.name).await? {
-                attached.push(AttachedDocument { name: policy.name, document });
+                let (name, kind) = (policy.name, policy.kind);
+                attached.push(AttachedDocument { name, kind, document });
             }
         }
         Ok(attached)

@@ -1,6 +1,7 @@
 //! Drift and apply against a scripted account.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use futures_util::future::join_all;
@@ -369,6 +370,8 @@ async fn a_policy_of_a_planned_name_that_allows_something_else_is_not_attached()
     let [one] = remaining.as_slice() else { panic!("{}", lines(&remaining)) };
     assert_eq!((one.kind, one.subject.as_str()), (DriftKind::Missing, "role/oss-readonly"));
     assert!(one.fix.contains("a policy of this name exists and allows something else"), "{one:?}");
+    // It is not attached with what it allows.
+    assert!(one.fix.contains("AttachPolicyToRole") && !one.fix.contains(r#""oss:*""#), "{one:?}");
 }
 
 #[tokio::test]
@@ -398,6 +401,74 @@ async fn a_role_that_lacks_something_is_narrower_than_a_grant_needs() {
     NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:PutObject on acs:oss:*:*:sample-bucket/users/x/object
     WiderThanNeeded role/oss-readwrite: oss-readwrite-appserver allows oss:GetObject on acs:oss:*:*:bucket/object, which no grant needs: {"Action":["oss:GetObject","oss:ListObjects"],"Effect":"Allow","Resource":"*"}
     "#);
+}
+
+/// A deployment that runs may use what is there until it has moved.
+#[tokio::test]
+async fn no_fix_takes_away_what_is_used_before_it_says_when_that_is_safe() {
+    let demo = demo(&["203.0.113.0/24"]);
+    let account = ScriptedAccount::start(Contents::default(), None).await;
+    let (_folder, directory) = key_directory();
+    apply(&account.client(), &demo, &directory).await.unwrap();
+    let mut contents = account.contents();
+    let narrow = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":["oss:GetObject","oss:ListObjects"],"Resource":"*"}]}"#;
+    contents.policies.insert("oss-readwrite-appserver".into(), narrow.into());
+    let trust = contents.roles["oss-readonly"].0.replace("user/appserver", "user/old");
+    contents.roles.insert("oss-readonly".into(), (trust, 900));
+    for policy in contents.networks.values_mut() {
+        *policy = policy.replace("203.0.113.0/24", "192.0.2.1");
+    }
+    let found = check(contents, &demo).await;
+    for Drift { kind, subject, fix, .. } in &found {
+        assert!(fix.contains("`aliyun ") && !fix.contains(" with the "), "{subject}: {fix}");
+        let [kept, added] = match subject.as_str() {
+            "user/appserver" => ["192.0.2.1", "203.0.113.0/24"],
+            "role/oss-readonly" => ["user/old", "user/appserver"],
+            _ => [r#"["oss:GetObject","oss:ListObjects"]"#, "oss:PutObject"],
+        };
+        assert!(fix.contains(added), "{subject}: {fix}");
+        let (call, when) = (&fix[fix.find('`').unwrap()..], fix.contains("once nothing"));
+        if *kind == DriftKind::WiderThanNeeded {
+            assert!(when && !call.contains(&format!("{kept}\"")), "{fix}");
+        } else {
+            assert!(!when && call.contains(kept), "{fix}");
+        }
+    }
+    let wider = |subject: &str| {
+        let is_wider =
+            |one: &&Drift| one.kind == DriftKind::WiderThanNeeded && one.subject == subject;
+        found.iter().find(is_wider).unwrap().fix.clone()
+    };
+    let safe = "after the fix above, and once nothing but the identity of the plan assumes the role by \
+                `acs:ram::11223344:user/old` any more: `aliyun ram UpdateRole";
+    assert!(wider("role/oss-readonly").starts_with(safe), "{}", wider("role/oss-readonly"));
+    assert_eq!(found.len(), 8, "{}", lines(&found));
+}
+
+/// The files of another user's key, or of one that was deleted.
+#[tokio::test]
+async fn files_of_a_foreign_key_are_answered_with_what_makes_a_new_one() {
+    let (_folder, directory) = key_directory();
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::set_permissions(&directory, PermissionsExt::from_mode(0o700)).unwrap();
+    for (name, text) in [("access-key-id", "LTAI0"), ("access-key-secret", "canary")] {
+        std::fs::write(directory.join(name), text).unwrap();
+    }
+    let demo = demo(&[]);
+    let other = ScriptedAccount::start(seeds(), None).await;
+    let remaining = apply(&other.client(), &demo, &directory).await.unwrap();
+    let fix = &remaining.last().unwrap().fix;
+    assert!(fix.contains("testid") && !fix.contains("makes a key"), "{fix}");
+
+    let account = ScriptedAccount::start(Contents::default(), None).await;
+    let remaining = apply(&account.client(), &demo, &directory).await.unwrap();
+    let fix = &remaining.last().unwrap().fix;
+    assert!(fix.contains("move the files away") && fix.contains("makes a key"), "{fix}");
+    for name in ["access-key-id", "access-key-secret"] {
+        std::fs::remove_file(directory.join(name)).unwrap();
+    }
+    assert_eq!(apply(&account.client(), &demo, &directory).await.unwrap(), []);
+    assert_eq!(account.contents().keys.len(), 1);
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 //!
 //! For `appserver doctor`. A call reports less, and fails over from a broken endpoint.
 
+use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -46,6 +47,8 @@ pub(crate) enum ProbeError {
     Proxy(ProxyError),
     #[error(transparent)]
     Certificates(#[from] TlsProblem),
+    #[error("the port speaks no TLS")]
+    NotTls(#[source] reqwest::Error),
     #[error("TLS fails")]
     Tls(#[source] reqwest::Error),
     #[error("it breaks off without an answer")]
@@ -84,11 +87,19 @@ pub(crate) async fn probe(
             Ok(error) => ProbeError::Proxy(error),
             // A connection just succeeded, or the proxy made one, so a failure to connect is one of TLS.
             Err(error) if error.is_connect() && endpoint.is_encrypted() => {
-                ProbeError::Tls(error.without_url())
+                let error = error.without_url();
+                if is_not_tls(&error) { ProbeError::NotTls(error) } else { ProbeError::Tls(error) }
             }
             Err(error) => ProbeError::Http(error.without_url()),
         }
     })
+}
+
+/// Whether the server answered in another protocol. rustls is below several layers, so that the text is read; a test fails if
+/// another version words it differently.
+fn is_not_tls(error: &reqwest::Error) -> bool {
+    let mut causes = std::iter::successors(error.source(), |&cause| cause.source());
+    causes.any(|cause| cause.to_string().contains("received corrupt message"))
 }
 
 /// The first address of the endpoint that accepts a connection.
@@ -111,6 +122,7 @@ async fn connected(endpoint: &Endpoint, limit: Duration) -> Result<SocketAddr, P
 mod tests {
     use std::num::NonZeroU32;
 
+    use tokio::io::AsyncWriteExt;
     use tokio::net::TcpListener;
 
     use super::*;
@@ -142,6 +154,22 @@ mod tests {
             assert_eq!(seen.shows, Some("2016-01-13T14:02:37Z".parse().unwrap()));
             assert_eq!(seen.is_an_api, is_an_api, "{body}");
         }
+    }
+
+    #[tokio::test]
+    async fn tls_to_a_port_without_tls_is_named() {
+        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", plain.local_addr().unwrap());
+        tokio::spawn(async move {
+            // Held open: a reset could overtake the answer.
+            let mut open = Vec::new();
+            while let Ok((mut stream, _)) = plain.accept().await {
+                stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+                open.push(stream);
+            }
+        });
+        let error = probed(&url).await.unwrap_err();
+        assert_eq!(error.to_string(), "the port speaks no TLS");
     }
 
     #[tokio::test]

@@ -14,7 +14,7 @@ mod settings;
 
 pub(crate) use error::FetchError;
 pub(crate) use fetcher::Fetcher;
-pub(crate) use oidc_token::check_oidc_token;
+pub(crate) use oidc_token::{check_oidc_token, oidc_claims};
 pub(crate) use renewal::Renewal;
 pub(crate) use settings::{
     CredentialsUri, EcsRamRole, MetadataEndpoint, OidcRole, RenewedIdentity, UpstreamIdentity,

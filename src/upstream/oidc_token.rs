@@ -5,7 +5,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use secrecy::SecretString;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -48,6 +51,28 @@ pub(crate) fn check_oidc_token(path: &Path) -> Result<(), FetchError> {
     token(&text_of(path).map_err(FetchError::TokenFile)?).map(drop)
 }
 
+/// What the token says about itself, for a person who compares it with RAM: never the token. Nothing is verified.
+pub(crate) fn oidc_claims(path: &Path) -> Option<String> {
+    let token = token(&text_of(path).ok()?).ok()?;
+    let payload = URL_SAFE_NO_PAD.decode(token.expose_secret().split('.').nth(1)?).ok()?;
+    let claims: Value = serde_json::from_slice(&payload).ok()?;
+    let shown = |name: &str| match claims.get(name) {
+        Some(Value::String(text)) => format!("`{name}` {}", plain(text)),
+        Some(Value::Array(texts)) => {
+            let texts: Vec<_> = texts.iter().filter_map(Value::as_str).map(plain).collect();
+            format!("`{name}` {}", texts.join(" and "))
+        }
+        _ => format!("no `{name}`"),
+    };
+    Some(["iss", "aud", "sub"].map(shown).join(", "))
+}
+
+/// A claim for a terminal. What RAM could not compare with is not repeated.
+fn plain(claim: &str) -> &str {
+    let is_plain = (1..=512).contains(&claim.len()) && claim.bytes().all(|b| b.is_ascii_graphic());
+    if is_plain { claim } else { "(not plain text)" }
+}
+
 fn text_of(path: &Path) -> io::Result<Vec<u8>> {
     // A pipe or a device may never end.
     if !std::fs::metadata(path)?.is_file() {
@@ -72,8 +97,6 @@ fn token(text: &[u8]) -> Result<SecretString, FetchError> {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[tokio::test]
@@ -85,6 +108,30 @@ mod tests {
             std::fs::write(&path, format!("{token}\n")).unwrap();
             assert_eq!(file.read().await.unwrap().expose_secret(), token);
         }
+    }
+
+    #[test]
+    fn issuer_audience_and_subject_are_shown_and_never_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let shown = |claims: &str| {
+            let payload = URL_SAFE_NO_PAD.encode(claims);
+            std::fs::write(&path, format!("aGVhZGVy.{payload}.c2lnbmF0dXJl\n")).unwrap();
+            let shown = oidc_claims(&path);
+            assert!(shown.as_ref().is_none_or(|shown| !shown.contains(&payload)), "{shown:?}");
+            shown.unwrap_or_default()
+        };
+        assert_eq!(
+            shown(
+                r#"{"iss":"https://oidc.example.com/c","aud":["a","b"],"sub":"system:serviceaccount:x:y"}"#
+            ),
+            "`iss` https://oidc.example.com/c, `aud` a and b, `sub` system:serviceaccount:x:y"
+        );
+        assert_eq!(
+            shown(r#"{"iss":"\u001b[31m","aud":"","exp":1}"#),
+            "`iss` (not plain text), `aud` (not plain text), no `sub`"
+        );
+        assert_eq!(shown("canary"), "");
     }
 
     #[tokio::test]

@@ -164,12 +164,12 @@ ok       role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): it can
 failed   role acs:ram::11223344:role/oss-readwrite (grant `longer`): STS refused: a parameter is missing or malformed (InvalidParameter.DurationSeconds); STS's RequestId is <id>
          fix: its grants allow 7200 s, more than the role's maximum session duration in RAM: raise that, or lower the role's `max_session_duration_secs` here, or the grants' `max_duration_secs`
 failed   role acs:ram::11223344:role/partner (grant `partner-without`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup check` prints what differs and the calls that change it (`setup apply` makes only what does not exist, and changes no trust policy); if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       role acs:ram::11223344:role/partner (grant `partner-right`): it can be assumed for 3600 s, with the external id
 failed   role acs:ram::11223344:role/partner (grant `partner-wrong`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; check that its condition on sts:ExternalId matches the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/partner, and name it as the Principal of the role's trust policy: `appserver setup check` prints what differs and the calls that change it (`setup apply` makes only what does not exist, and changes no trust policy); check that its condition on sts:ExternalId matches the grant's `external_id`
 failed   role acs:ram::11223344:role/untrusting (grant `untrusting`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/untrusting, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/untrusting, and name it as the Principal of the role's trust policy: `appserver setup check` prints what differs and the calls that change it (`setup apply` makes only what does not exist, and changes no trust policy); if it has a condition on sts:ExternalId, set the grant's `external_id`; try without the grant's `source_identity`
 ok       store: in memory: replicas share nothing
 appserver: 5 checks failed
 "#);
@@ -253,7 +253,7 @@ ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/intern
 failed   role acs:ram::11223344:role/oss-readonly (grant `daily-photos`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup check` prints what differs and the calls that change it (`setup apply` makes only what does not exist, and changes no trust policy); if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 "#);
@@ -308,8 +308,8 @@ async fn a_broken_fallback_is_found_while_the_other_endpoint_works() {
 ok       access key: `testid`, from: environment (ALIBABA_CLOUD_ACCESS_KEY_ID)
 failed   endpoint <deaf>: it takes no connection: Connection refused (os error 111)
          fix: allow outgoing connections to it, usually port 443, or name a proxy in `egress.proxy`; HTTPS_PROXY and similar variables are not read
-failed   endpoint <sts>: TLS fails: error sending request: client error (Connect): received corrupt message of type InvalidContentType
-         fix: if something on the way terminates TLS, its certificate authority is not trusted: name it in `egress.ca_file`; otherwise check the system's certificates
+failed   endpoint <sts>: the port speaks no TLS: error sending request: client error (Connect): received corrupt message of type InvalidContentType
+         fix: the port is one of plain HTTP: correct the port in `sts.endpoints`; plain HTTP is for loopback only, with `http://`
 ok       endpoint <sts>: <sts> answers without TLS
 ok       clock: this machine and STS agree
 ok       identity: the AccessKey belongs to acs:ram::11223344:user/appserver
@@ -555,7 +555,7 @@ ok       endpoint of the upstream `partner` <sts>: <sts> answers without TLS
 ok       clock of the upstream `partner`: this machine and STS agree
 ok       identity of the upstream `partner`: the AccessKey belongs to acs:ram::11223344:user/intern
 failed   role of the upstream `partner` acs:ram::11223344:role/oss-readonly (grant `theirs`): STS refused: the identity may not assume the role, or the role does not trust it (NoPermission); STS's RequestId is <id>
-         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup plan` prints both policies, and `appserver setup apply` makes what is missing; if it has a condition on sts:ExternalId, set the grant's `external_id`
+         fix: in RAM, allow this identity sts:AssumeRole on acs:ram::11223344:role/oss-readonly, and name it as the Principal of the role's trust policy: `appserver setup check` prints what differs and the calls that change it (`setup apply` makes only what does not exist, and changes no trust policy); if it has a condition on sts:ExternalId, set the grant's `external_id`
 ok       store: in memory: replicas share nothing
 appserver: 1 check failed
 ");

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What AppServer needs in account 11223344: printed by `appserver setup plan`, to be run by an administrator of the account.
-# It changes nothing that exists, and ends at the first name that is taken.
+# It is for an account that has none of this: it changes nothing that exists, and ends at the first name that is taken, so it
+# cannot continue a run that was interrupted. `appserver setup apply` makes what is missing, and can be repeated.
 set -euo pipefail
 umask 077
 

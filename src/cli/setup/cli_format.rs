@@ -1,5 +1,8 @@
 //! A plan as a bash script of calls of Alibaba's command line, `aliyun`.
 
+use appserver_domain::AccountId;
+
+use crate::setup::aliyun::call;
 use crate::setup::plan::{
     AccountPlan, OidcAudience, PlannedIdentity, PlannedPolicy, PlannedProvider, PlannedRole,
     PlannedUser,
@@ -8,7 +11,8 @@ use crate::setup::plan::{
 /// What begins the script. A name that is taken ends it, as every failure does.
 const HEAD: &str = r#"#!/usr/bin/env bash
 # What AppServer needs in account ACCOUNT: printed by `appserver setup plan`, to be run by an administrator of the account.
-# It changes nothing that exists, and ends at the first name that is taken.
+# It is for an account that has none of this: it changes nothing that exists, and ends at the first name that is taken, so it
+# cannot continue a run that was interrupted. `appserver setup apply` makes what is missing, and can be repeated.
 set -euo pipefail
 umask 077
 
@@ -54,7 +58,7 @@ pub(super) fn script(plan: &AccountPlan) -> String {
         section(&mut out, &format!("The role {}.", role.arn.name()), role_calls(role));
     }
     match &plan.identity {
-        PlannedIdentity::User(user) => out += &key_calls(user, account),
+        PlannedIdentity::User(user) => out += &key_calls(user, &plan.account),
         PlannedIdentity::InstanceRole(role) => {
             let name = role.arn.name();
             out += &format!(
@@ -146,11 +150,11 @@ fn provider_calls(provider: &PlannedProvider) -> String {
 }
 
 /// The AccessKey, in two files if the script has an argument.
-fn key_calls(user: &PlannedUser, account: &str) -> String {
+fn key_calls(user: &PlannedUser, account: &AccountId) -> String {
     let create = call("ram CreateAccessKey", &[("UserName", user.name.as_str())]);
     let mut restricted = String::new();
     if let Some(network) = &user.network {
-        let principal = format!("{}@{account}.onaliyun.com", user.name);
+        let principal = user.principal(account);
         let document = network.document();
         let parameters =
             [("UserPrincipalName", principal.as_str()), ("AccessKeyPolicy", document.as_str())];
@@ -173,43 +177,4 @@ else
 {restricted}fi
 "#
     )
-}
-
-fn call(action: &str, parameters: &[(&str, &str)]) -> String {
-    let mut call = format!("aliyun {action}");
-    for (name, value) in parameters {
-        call += &format!(" --{name} {}", quoted(value));
-    }
-    call
-}
-
-/// One word of a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_./:@,".contains(&b);
-    if !word.is_empty() && word.bytes().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_word_is_quoted_if_a_shell_could_read_it_otherwise() {
-        for (word, expected) in [
-            ("oss-readonly", "oss-readonly"),
-            ("", "''"),
-            ("a b", "'a b'"),
-            ("$(id)`id`\"\\", "'$(id)`id`\"\\'"),
-            ("it's", r"'it'\''s'"),
-            ("a\nb", "'a\nb'"),
-            ("*", "'*'"),
-            ("~", "'~'"),
-        ] {
-            assert_eq!(quoted(word), expected);
-        }
-    }
 }

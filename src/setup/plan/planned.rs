@@ -26,6 +26,13 @@ pub(crate) struct PlannedUser {
     pub(crate) network: Option<NetworkPolicy>,
 }
 
+impl PlannedUser {
+    /// The user's name in IMS. Every account has the domain of its own number.
+    pub(crate) fn principal(&self, account: &AccountId) -> String {
+        format!("{}@{account}.onaliyun.com", self.name)
+    }
+}
+
 /// A RAM role.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct PlannedRole {
