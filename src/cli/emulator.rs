@@ -80,7 +80,9 @@ pub(super) fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure
     EmulatorSettings::from_file(path).map_err(|problem| {
         let cause = match &problem {
             EmulatorProblem::Unreadable { source, .. } => format!("it cannot be read: {source}"),
-            EmulatorProblem::Shape { .. } | EmulatorProblem::Fields(_) => problem.to_string(),
+            EmulatorProblem::Shape { .. }
+            | EmulatorProblem::OfAppServer
+            | EmulatorProblem::Fields(_) => problem.to_string(),
         };
         Failure::new(EXIT_CONFIG, format!("{}: {cause}", path.display()))
     })

@@ -20,8 +20,10 @@ mod serve;
 mod setup;
 mod signals;
 
+use std::path::Path;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 use crate::telemetry::log_panics;
@@ -104,7 +106,7 @@ pub fn run() -> ExitCode {
     let signals = Signals::catch_for(std::env::args_os().nth(1).as_deref());
     // Before anything is read, which may be secret.
     log_panics();
-    let command = Cli::parse().command;
+    let command = Cli::try_parse().unwrap_or_else(|error| exit_with(error)).command;
     let signals = || signals.unwrap_or_else(Signals::catch);
     let done = match command {
         Command::Serve(config) => serve::serve(&config, signals()),
@@ -127,4 +129,18 @@ pub fn run() -> ExitCode {
             ExitCode::from(exit)
         }
     }
+}
+
+/// Prints the command line's error and ends the process. A file without `--config` is a frequent one.
+fn exit_with(error: clap::Error) -> ! {
+    let unexpected = match (error.kind(), error.get(ContextKind::InvalidArg)) {
+        (ErrorKind::UnknownArgument, Some(ContextValue::String(argument))) => argument.as_str(),
+        _ => "",
+    };
+    if Path::new(unexpected).extension().is_some_and(|extension| extension == "toml") {
+        note(format_args!(
+            "appserver: a configuration is named with --config: `--config {unexpected}`"
+        ));
+    }
+    error.exit()
 }

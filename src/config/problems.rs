@@ -61,6 +61,13 @@ impl Problems {
         problems
     }
 
+    /// The problem of a missing value that another layer could set.
+    pub(super) fn one_absence(path: impl Into<String>, message: impl fmt::Display) -> Self {
+        let mut problems = Self::default();
+        problems.add_absence(path, message);
+        problems
+    }
+
     /// Adds an error together with its causes.
     pub(super) fn add_error(&mut self, path: impl Into<String>, error: &dyn Error) {
         // Some libraries print several lines; a problem is one.

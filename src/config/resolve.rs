@@ -148,7 +148,9 @@ pub(super) fn resolve(
         let named_upstreams = upstreams.settings(&vend, &roles);
         let calls_the_real_sts = sts.endpoints.any_remote()
             || named_upstreams.values().any(|upstream| upstream.sts.endpoints.any_remote());
-        let placeholders = warnings::placeholders(&json, calls_the_real_sts);
+        let mut placeholders = warnings::placeholders(&json, calls_the_real_sts);
+        let entitlements = grants.entitlements.values();
+        placeholders.extend(warnings::example_buckets(entitlements, calls_the_real_sts));
         warnings.extend(server.warning);
         warnings.extend(clients::unused_certificates(&clients, tls.as_ref()));
         Some(Settings {

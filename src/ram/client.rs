@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::call::{Effect, RamCall, Service};
 use super::error::{InvalidAnswer, RamError, RamProblem};
@@ -20,7 +20,11 @@ const LONGEST_ANSWER: usize = 1024 * 1024;
 /// For DNS, connection and TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// For one attempt as a whole.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+/// The same for one that creates something: what it made may have a secret that only its answer has.
+const CREATION_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long a call is repeated; with the last attempt it ends within 20 seconds.
+const REPEATED_WITHIN: Duration = Duration::from_secs(10);
 /// The most attempts of one call, the first included.
 const MOST_ATTEMPTS: u32 = 4;
 /// Waits between attempts. RAM documents no rates; a person waits for the command.
@@ -71,17 +75,33 @@ impl RamClient {
         format!("{user}@{}.onaliyun.com", self.settings.account)
     }
 
+    fn endpoint(&self, service: Service) -> &Endpoint {
+        match service {
+            Service::Ram => &self.settings.ram,
+            Service::Ims => &self.settings.ims,
+            Service::Sts => &self.settings.sts,
+        }
+    }
+
     /// Calls, with retries, and parses the answer.
     pub(super) async fn call<T>(
         &self,
         call: &RamCall<'_>,
         read: impl Fn(&Value) -> Result<T, InvalidAnswer>,
     ) -> Result<T, RamError> {
+        let began = Instant::now();
         let mut number = 1;
+        let limit = match call.effect {
+            Effect::Repeatable => ATTEMPT_TIMEOUT,
+            Effect::Creates => CREATION_TIMEOUT,
+        };
         let problem = loop {
-            let answer = match timeout(ATTEMPT_TIMEOUT, self.attempt(call)).await {
+            let answer = match timeout(limit, self.attempt(call)).await {
                 Ok(answer) => answer,
-                Err(_) => Err(RamProblem::TimedOut(call.service.name())),
+                Err(_) => Err(RamProblem::TimedOut {
+                    service: call.service.name(),
+                    host: self.endpoint(call.service).authority().to_owned(),
+                }),
             };
             let invalid = |problem| RamProblem::invalid(call.service, problem);
             let problem = match answer.and_then(|answer| read(&answer).map_err(invalid)) {
@@ -92,7 +112,7 @@ impl RamClient {
                 Effect::Repeatable => problem.is_transient(),
                 Effect::Creates => problem.is_transient() && !problem.may_be_done(),
             };
-            if !may_repeat || number == MOST_ATTEMPTS {
+            if !may_repeat || number == MOST_ATTEMPTS || began.elapsed() >= REPEATED_WITHIN {
                 break problem;
             }
             sleep(WAITS.wait_after(number)).await;
@@ -107,11 +127,7 @@ impl RamClient {
 
     async fn attempt(&self, call: &RamCall<'_>) -> Result<Value, RamProblem> {
         let service = call.service.name();
-        let endpoint = match call.service {
-            Service::Ram => &self.settings.ram,
-            Service::Ims => &self.settings.ims,
-            Service::Sts => &self.settings.sts,
-        };
+        let endpoint = self.endpoint(call.service);
         let parameters = call.parameters(&self.key, nonce(), self.clock.now());
         let signed = sign_rpc("POST", &parameters, self.key.secret());
         let request = self.http.post(endpoint.url().clone()).body(signed.form);

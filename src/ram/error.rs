@@ -47,8 +47,10 @@ pub(crate) enum RamProblem {
         #[source]
         cause: reqwest::Error,
     },
-    #[error("{0} did not answer in time; run the command again")]
-    TimedOut(&'static str),
+    #[error(
+        "{service} at {host} did not answer in time; check the network and the endpoint, and run the command again"
+    )]
+    TimedOut { service: &'static str, host: String },
     #[error("{service}'s answer cannot be used: {problem}; check the endpoint")]
     InvalidResponse { service: &'static str, problem: InvalidAnswer },
     #[error("{refusal}{}", quoted(request_id.as_deref()))]
@@ -109,7 +111,7 @@ impl RamProblem {
             | Self::NonceUsed(_)
             | Self::Unreachable { .. }
             | Self::Broken { .. }
-            | Self::TimedOut(_) => true,
+            | Self::TimedOut { .. } => true,
             Self::ClockSkewed(_)
             | Self::Proxy { .. }
             | Self::InvalidResponse { .. }
@@ -122,7 +124,7 @@ impl RamProblem {
         match self {
             Self::Unavailable { .. }
             | Self::Broken { .. }
-            | Self::TimedOut(_)
+            | Self::TimedOut { .. }
             | Self::InvalidResponse { .. } => true,
             Self::Throttled(_)
             | Self::NonceUsed(_)

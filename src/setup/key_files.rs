@@ -51,6 +51,11 @@ pub(crate) struct DirectoryLock(#[expect(dead_code, reason = "the open file is t
 pub(crate) enum KeyFileError {
     #[error("{0} is not a directory: name one, or one that does not exist yet, with --key-dir")]
     NotADirectory(PathBuf),
+    #[error(
+        "{0} cannot be made, because the directory above it does not exist: make that one, or name another directory with \
+         --key-dir"
+    )]
+    NoParent(PathBuf),
     #[error("{0} may be read by others: `chmod 700 {0}`, or name another directory with --key-dir")]
     ReadableByOthers(PathBuf),
     #[error(
@@ -81,6 +86,16 @@ impl KeyFiles {
         Self { directory }
     }
 
+    /// The files of id and secret.
+    pub(crate) fn paths(&self) -> [PathBuf; 2] {
+        [self.path(ID), self.path(SECRET)]
+    }
+
+    /// Whether these are the same two files, which need not exist.
+    pub(crate) fn are(&self, others: [&Path; 2]) -> bool {
+        self.paths().iter().zip(others).all(|(own, other)| resolved(own) == resolved(other))
+    }
+
     /// Locks the directory, if it exists.
     pub(crate) fn lock(&self) -> Result<Option<DirectoryLock>, KeyFileError> {
         let directory = &self.directory;
@@ -99,6 +114,9 @@ impl KeyFiles {
     pub(crate) fn make(&self) -> Result<(), KeyFileError> {
         match DirBuilder::new().mode(0o700).create(&self.directory) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(KeyFileError::NoParent(self.directory.clone()))
+            }
             made => made.map_err(failed(&self.directory, "made")),
         }
     }
@@ -271,6 +289,16 @@ impl FoundKey {
     pub(crate) fn is_interrupted(&self) -> bool {
         self.note.is_some()
     }
+}
+
+/// The path without links, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let existing = |ancestor: &Path| {
+        let rest = absolute.strip_prefix(ancestor).ok()?;
+        Some(ancestor.canonicalize().ok()?.join(rest))
+    };
+    absolute.ancestors().find_map(existing).unwrap_or_else(|| absolute.clone())
 }
 
 fn temporary(name: &str) -> String {

@@ -378,8 +378,19 @@ warning: sts.region: this version knows no region of this name; is `cn-hangzhou`
 warning: server.behind_proxy: all callers have the proxy's address, in limits, the log and the audit: list its networks in `server.trusted_proxies`, and set `server.forwarded_header` or `server.proxy_protocol`
 warning: roles.oss-readonly.arn: 11223344 is the account of the example: put the number of yours there
 warning: server.public_url: vend.example.com is the host of the example: put the URL there at which apps reach this service; URLs of tickets begin with it
+warning: grants.one-album.policy: sample-bucket is the bucket of the example: put the name of yours there
 warning: tickets.key_file: every user of this machine can read or change `<key>` (mode 0644), which holds a secret: set mode 0600, or in Kubernetes `defaultMode: 0440` with an `fsGroup`
 ");
     let differ = with_files.lines().filter(|line| !without.contains(line)).count();
     assert_eq!(differ, 1, "the files are not looked at: {without}");
+}
+
+#[test]
+fn a_configuration_without_its_option_is_answered_with_the_option() {
+    for command in ["serve", "doctor"] {
+        let output = run(&[command, "appserver.toml"], &[]);
+        assert_eq!(output.status.code(), Some(2));
+        let error = text(&output.stderr);
+        assert!(error.contains("`--config appserver.toml`"), "{error}");
+    }
 }

@@ -162,6 +162,7 @@ fn the_container_of_the_quickstart_starts_with_its_configuration() {
     warning: clients.photo-backend: it has no way to authenticate, so each of its requests is refused with 401: set `secret_sha256` (`appserver client new` makes a secret), set `certificates`, or list it in `audiences` of an issuer
     warning: roles.photo-app.arn: 11223344 is the account of the example: put the number of yours there
     warning: server.public_url: vend.example.com is the host of the example: put the URL there at which apps reach this service; URLs of tickets begin with it
+    warning: grants.album-guest.policy: sample-bucket is the bucket of the example: put the name of yours there
     ");
     assert!(checked.status.success());
 }

@@ -282,3 +282,12 @@ fn the_script_ends_at_the_first_refusal_and_in_another_account() {
     assert!(is_done && printed.contains("No AccessKey was created"), "{printed}");
     assert!(!calls.contains(&"CreateAccessKey".to_owned()));
 }
+
+#[test]
+fn an_upstream_without_a_grant_has_no_plan() {
+    let upstream = "[sts.upstreams.partner.identity]\nsource = \"ecs-ram-role\"\n";
+    let own = role("r", "acs:ram::11223344:role/r") + &grant("a", "r", "");
+    let tables = [IDENTITY, upstream, &own].concat();
+    let refused = planned(&tables, &["--upstream", "partner"]).unwrap_err();
+    assert!(refused.contains("no grant has a role of the upstream `partner`"), "{refused}");
+}

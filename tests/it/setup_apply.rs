@@ -89,7 +89,7 @@ async fn an_empty_account_becomes_one_whose_apps_read_their_objects_and_no_other
     assert!(!keys.exists());
 
     let (code, printed, errors) = apply(&["--yes"]);
-    insta::assert_snapshot!(printed, @r"
+    insta::assert_snapshot!(printed.replace(&key_directory, "<keys>"), @r"
     To do in account 11223344:
       create policy appserver-assume-roles
       create policy oss-readonly-appserver
@@ -104,10 +104,11 @@ async fn an_empty_account_becomes_one_whose_apps_read_their_objects_and_no_other
     created role oss-readonly
     attached policy appserver-assume-roles to user appserver
     attached policy oss-readonly-appserver to role oss-readonly
-    created an AccessKey of user appserver, in two files
+    created an AccessKey of user appserver, in two files: <keys>/access-key-id and <keys>/access-key-secret
     The account is as planned.
     ");
-    assert_eq!((code, errors.as_str()), (0, ""));
+    let told = "warning: the configuration does not read the files that --key-dir writes";
+    assert!(code == 0 && errors.starts_with(told), "{code} {errors}");
     let [id, secret] = ["access-key-id", "access-key-secret"].map(|name| keys.join(name));
     let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!([mode(&keys), mode(&id), mode(&secret)], [0o700, 0o600, 0o600]);
@@ -208,4 +209,72 @@ async fn what_cannot_be_looked_at_is_an_error_that_names_the_way_out() {
         run(&["setup", "check", "--config", "config/dev.toml", "--account", "11223344"], &[]);
     assert_eq!(none.status.code(), Some(2));
     assert!(text(&none.stderr).contains("ALIBABA_CLOUD_ACCESS_KEY_ID is not set"));
+}
+
+/// `--egress` names another address than this machine's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_outside_its_networks_is_explained_by_the_address_that_sts_sees() {
+    let cloud = Cloud::of("emulator.empty.toml").await;
+    let service = Service::new(cloud.sts, "11223344");
+    let keys = service.folder().join("keys").display().to_string();
+    let more = ["--yes", "--key-dir", &keys, "--egress", "203.0.113.1"];
+    let (code, printed, errors) = cloud.setup("apply", ADMIN, &service.config(), &more);
+    assert_eq!(code, 0, "{printed}{errors}");
+    let [id, secret] = ["access-key-id", "access-key-secret"].map(|name| format!("{keys}/{name}"));
+    let environment = [
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SOURCE", "files"),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__ID_FILE", id.as_str()),
+        ("APPSERVER__STS__IDENTITY__ACCESS_KEY__SECRET_FILE", secret.as_str()),
+    ];
+    let doctor = run(&["doctor", "--config", &service.config()], &environment);
+    let found = text(&doctor.stdout);
+    for told in [
+        "is outside the AccessKey's network policy (InvalidAccessKeyId.NetworkNotAllowed)",
+        "fix: add the address to the AccessKey's network policy; the one that counts is the one that STS sees",
+    ] {
+        assert!(found.contains(told), "{found}");
+    }
+}
+
+/// The configuration reads other files, or no AccessKey at all.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_directory_that_is_not_read_is_warned_of_or_refused() {
+    let cloud = Cloud::of("emulator.empty.toml").await;
+    let service = Service::new(cloud.sts, "11223344");
+    let folder = service.folder().display().to_string();
+    let over = service.folder().join("over.toml");
+    let apply = |more: &str, keys: &str| {
+        std::fs::write(&over, more).unwrap();
+        let over = over.display().to_string();
+        let keys = format!("{folder}/{keys}");
+        let more = ["--config", over.as_str(), "--yes", "--key-dir", keys.as_str()];
+        let (code, printed, errors) = cloud.setup("apply", ADMIN, &service.config(), &more);
+        (code, printed, errors.replace(&folder, "<folder>"))
+    };
+    let (code, printed, error) = apply("sts.identity.source = \"ecs-ram-role\"", "keys");
+    assert_eq!((code, printed.as_str()), (64, ""), "{error}");
+    let told = "with `sts.identity.source = \"ecs-ram-role\"` there is none: leave it out";
+    assert!(error.contains(told), "{error}");
+
+    let (code, _, error) = apply("", "above/keys");
+    assert_eq!(code, 64, "{error}");
+    assert!(error.contains("the directory above it does not exist"), "{error}");
+
+    let files = |folder: &str| {
+        format!(
+            "[sts.identity.access_key]\nsource = \"files\"\nid_file = \"{folder}/access-key-id\"\nsecret_file = \
+             \"{folder}/access-key-secret\"\n"
+        )
+    };
+    let (code, printed, error) = apply(&files("others"), "keys");
+    assert_eq!(code, 0, "{printed}{error}");
+    let told =
+        "warning: the configuration reads the AccessKey from <folder>/others/access-key-id and";
+    assert!(error.starts_with(told), "{error}");
+    let other = Cloud::of("emulator.empty.toml").await;
+    std::fs::write(&over, files("new")).unwrap();
+    let (over, keys) = (over.display().to_string(), format!("{folder}/./new"));
+    let more = ["--config", over.as_str(), "--yes", "--key-dir", keys.as_str()];
+    let (code, printed, error) = other.setup("apply", ADMIN, &service.config(), &more);
+    assert_eq!((code, error.as_str()), (0, ""), "{printed}");
 }

@@ -1,10 +1,14 @@
 //! The options of the `setup` commands that look at an account: its services' endpoints, and an administrator's AccessKey.
 
+use std::time::Duration;
+
 use clap::Args;
+use tokio::time::sleep;
 
 use super::plan_source::PlanSource;
 use crate::cli::failure::{EXIT_NOT_EXAMINED, Failure};
-use crate::config::{Environment, environment};
+use crate::cli::output::note;
+use crate::config::{Environment, IdentitySource, environment};
 use crate::ram::{RamClient, RamError, RamSettings};
 use crate::setup::drift::Needs;
 use crate::setup::plan::AccountPlan;
@@ -12,6 +16,9 @@ use crate::sts::Endpoint;
 use crate::telemetry::with_causes;
 use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKey, Invalid, SigningCredentials};
+
+/// Before the command says what it waits for.
+const QUIET: Duration = Duration::from_secs(5);
 
 const ID: &str = "ALIBABA_CLOUD_ACCESS_KEY_ID";
 const SECRET: &str = "ALIBABA_CLOUD_ACCESS_KEY_SECRET";
@@ -34,6 +41,10 @@ pub(super) struct Account {
     pub(super) plan: AccountPlan,
     pub(super) needs: Needs,
     pub(super) ram: RamClient,
+    /// Where the configuration reads an AccessKey from.
+    pub(super) identity: IdentitySource,
+    /// The services that are called, for a person who waits for them.
+    hosts: String,
 }
 
 impl AccountAccess {
@@ -43,15 +54,28 @@ impl AccountAccess {
         let key = administrator(&environment())?;
         let sts = settings.sts.endpoints.iter().next().cloned().unwrap_or_default();
         let (ram, ims) = (self.ram_endpoint.clone(), self.ims_endpoint.clone());
+        let [of_sts, of_ram, of_ims] = [&sts, &ram, &ims].map(Endpoint::authority);
+        let hosts = format!("STS at {of_sts}, RAM at {of_ram} or IMS at {of_ims}");
         let settings_of_ram = RamSettings { ram, ims, sts, account: plan.account.clone() };
         let egress = settings.egress.read()?.sts;
         let ram = RamClient::new(settings_of_ram, key, egress, Clock::system());
         let ram = ram.map_err(|error| Failure::new(EXIT_NOT_EXAMINED, with_causes(&error)))?;
-        Ok(Account { needs: Needs::of(&settings.rules.grants), plan, ram })
+        let (needs, identity) = (Needs::of(&settings.rules.grants), settings.identity);
+        Ok(Account { plan, needs, ram, identity, hosts })
     }
 }
 
 impl Account {
+    /// What the account answers. If that takes long, the command says what it waits for.
+    pub(super) async fn answer<T>(&self, calls: impl Future<Output = T>) -> T {
+        let mut calls = std::pin::pin!(calls);
+        tokio::select! {
+            answer = &mut calls => return answer,
+            () = sleep(QUIET) => note(format_args!("waiting for {} to answer", self.hosts)),
+        }
+        calls.await
+    }
+
     /// Whether the administrator is one of the account.
     pub(super) async fn check_administrator(&self) -> Result<(), Failure> {
         let identity = self.ram.identity().await.map_err(failed)?;

@@ -11,13 +11,14 @@ use super::account_access::{Account, AccountAccess, failed};
 use super::check::{outcome, print};
 use super::text_format::text;
 use crate::cli::failure::{EXIT_CONFIG, EXIT_DRIFT, EXIT_NOT_EXAMINED, Failure};
-use crate::cli::output::{say, written};
+use crate::cli::output::{note, say, written};
 use crate::cli::runtime::block_on;
 use crate::setup::apply::{Applier, ApplyError};
 use crate::setup::difference::{Drift, DriftKind};
 use crate::setup::drift::drift;
 use crate::setup::key_files::{DirectoryLock, FoundKey, KeyFileError, KeyFiles};
 use crate::setup::key_situation::KeySituation;
+use crate::setup::plan::PlannedIdentity;
 use crate::setup::state::AccountState;
 use crate::setup::steps::{Step, steps};
 use crate::telemetry::with_causes;
@@ -41,6 +42,18 @@ pub(crate) struct ApplyArgs {
 
 pub(super) fn apply(args: &ApplyArgs) -> Result<(), Failure> {
     let account = args.access.open()?;
+    let keyless = match &account.plan.identity {
+        PlannedIdentity::User(_) => None,
+        PlannedIdentity::InstanceRole(_) => Some("ecs-ram-role"),
+        PlannedIdentity::OidcRole { .. } => Some("oidc"),
+    };
+    if let (Some(source), Some(_)) = (keyless, &args.key_dir) {
+        let message = format!(
+            "--key-dir is for the files of an AccessKey, and with `sts.identity.source = \"{source}\"` there is none: leave \
+             it out"
+        );
+        return Err(Failure::new(EXIT_CONFIG, message));
+    }
     let files = args.key_dir.clone().map(KeyFiles::at);
     // Held to the end of the run.
     let lock = files.as_ref().map(KeyFiles::lock).transpose().map_err(unusable)?.flatten();
@@ -87,9 +100,12 @@ async fn run(
     found: &FoundKey,
     mut lock: Option<DirectoryLock>,
 ) -> Result<(), Failure> {
-    account.check_administrator().await?;
-    let Account { plan, needs, ram } = account;
-    let state = AccountState::read(ram, plan).await.map_err(failed)?;
+    let Account { plan, needs, ram, .. } = account;
+    let state = account.answer(async {
+        account.check_administrator().await?;
+        AccountState::read(ram, plan).await.map_err(failed)
+    });
+    let state = state.await?;
     let keys = KeySituation::of(plan, &state, found, files.is_some());
     let steps = steps(plan, &state, needs, keys.steps);
     if steps.is_empty() {
@@ -97,6 +113,9 @@ async fn run(
     } else {
         if keys.steps.creates && files.is_none() {
             return Err(Failure::new(EXIT_CONFIG, ApplyError::NoDirectory));
+        }
+        if let Some(files) = files.filter(|_| keys.steps.creates) {
+            warn_of_unread(files, account);
         }
         confirm(args, account, &steps)?;
         if let Some(files) = files.filter(|_| keys.steps.creates) {
@@ -109,7 +128,13 @@ async fn run(
             let message = format!("cannot {step}: {}", with_causes(&error));
             Failure::new(exit_code(&error), message)
         })?;
-        say(step.done())?;
+        match (step, files) {
+            (Step::CreateAccessKey(_), Some(files)) => {
+                let [id, secret] = files.paths();
+                say(format_args!("{}: {} and {}", step.done(), id.display(), secret.display()))?;
+            }
+            _ => say(step.done())?,
+        }
     }
     if let Some(files) = files
         && found.is_interrupted()
@@ -122,6 +147,26 @@ async fn run(
     drop(lock);
     print(account, &differences)?;
     outcome(&differences)
+}
+
+/// Warns, before a key is made, if the configuration reads other files than those that it is written to.
+fn warn_of_unread(files: &KeyFiles, account: &Account) {
+    let [id, secret] = files.paths();
+    let (id, secret) = (id.display(), secret.display());
+    match account.identity.key_files() {
+        Some(configured) if files.are(configured) => {}
+        Some([its_id, its_secret]) => note(format_args!(
+            "warning: the configuration reads the AccessKey from {} and {}, and --key-dir writes {id} and {secret}: name the \
+             same files in `id_file` and `secret_file`, or another --key-dir",
+            its_id.display(),
+            its_secret.display(),
+        )),
+        None => note(format_args!(
+            "warning: the configuration does not read the files that --key-dir writes: in `[sts.identity.access_key]` set \
+             `source = \"files\"`, `id_file = \"{id}\"` and `secret_file = \"{secret}\"`, or the two variables to what is in \
+             them"
+        )),
+    }
 }
 
 /// A lost answer leaves a difference that a person decides about.
@@ -141,7 +186,7 @@ fn exit_code(error: &ApplyError) -> u8 {
 
 /// What still differs, once what was made is visible.
 async fn remaining(account: &Account, has_made: bool) -> Result<Vec<Drift>, Failure> {
-    let Account { plan, needs, ram } = account;
+    let Account { plan, needs, ram, .. } = account;
     let mut looks = if has_made { LOOKS } else { 1 };
     loop {
         let state = AccountState::read(ram, plan).await.map_err(failed)?;

@@ -29,11 +29,11 @@ struct Report<'a> {
 
 pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     let account = args.access.open()?;
-    let found = block_on(async {
+    let found = block_on(account.answer(async {
         account.check_administrator().await?;
         let state = AccountState::read(&account.ram, &account.plan).await.map_err(failed)?;
         Ok::<_, Failure>(drift(&account.plan, &state, &account.needs))
-    })?;
+    }))?;
     if args.json {
         let report = Report { as_planned: found.is_empty(), differences: &found };
         say(serde_json::to_string(&report).expect("a report is plain JSON"))?;

@@ -8,7 +8,7 @@ use crate::cli::config_files::ConfigFiles;
 use crate::cli::failure::{EXIT_CONFIG, Failure};
 use crate::config::{Mode, Settings};
 use crate::setup::plan::{
-    AccountPlan, OidcAudience, OidcIssuer, OidcSubject, PlanOptions, TrustedToken,
+    AccountPlan, OidcAudience, OidcIssuer, OidcSubject, PlanError, PlanOptions, TrustedToken,
 };
 
 #[derive(Clone, Debug, Args)]
@@ -57,8 +57,19 @@ impl PlanSource {
             oidc: self.token(),
         };
         let plan = AccountPlan::of(&settings, &options);
-        let plan = plan.map_err(|error| Failure::new(EXIT_CONFIG, error))?;
+        let plan = plan.map_err(|error| Failure::new(EXIT_CONFIG, self.without_plan(&error)))?;
         Ok((settings, plan))
+    }
+
+    /// Why there is no plan.
+    fn without_plan(&self, error: &PlanError) -> String {
+        match (error, &self.upstream) {
+            (PlanError::NoGrants, Some(upstream)) => format!(
+                "no grant has a role of the upstream `{upstream}`, so it needs nothing: set `upstream` in the `[roles.NAME]` of \
+                 a grant, or give another --upstream"
+            ),
+            (error, _) => error.to_string(),
+        }
     }
 
     fn token(&self) -> Option<TrustedToken> {

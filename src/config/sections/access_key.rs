@@ -88,6 +88,16 @@ impl fmt::Display for AccessKeySource {
     }
 }
 
+impl AccessKeySource {
+    /// The files of id and secret, if it is files.
+    pub(super) fn key_files(&self) -> Option<[&Path; 2]> {
+        match self {
+            Self::Files(KeyFiles { id, secret, .. }) => Some([id, secret]),
+            Self::Environment { .. } | Self::Demo => None,
+        }
+    }
+}
+
 impl RawAccessKey {
     /// The keys that a layer sets.
     pub(super) fn set_keys(&self) -> Vec<&'static str> {
@@ -195,7 +205,8 @@ impl AccessKeySource {
                 (id.expose_secret().to_owned(), secret, security_token.clone())
             }
             Self::Files(KeyFiles { id, secret, security_token }) => {
-                let key = both(read("id_file", id), read("secret_file", secret));
+                let id = read_key_file("id_file", id, ID_NAME);
+                let key = both(id, read_key_file("secret_file", secret, SECRET_NAME));
                 let token = security_token.as_deref();
                 let token = token.map(|file| read("security_token_file", file)).transpose();
                 let ((id, secret), token) = both(key, token)?;
@@ -224,7 +235,30 @@ fn both<A, B>(one: Result<A, Problems>, other: Result<B, Problems>) -> Result<(A
 }
 
 fn unset(variable: &str) -> Problems {
-    Problems::one(PATH, format!("the variable {variable} is not set"))
+    Problems::one_absence(PATH, format!("the variable {variable} is not set"))
+}
+
+/// The names that `setup apply` gives to the files.
+const ID_NAME: &str = "access-key-id";
+const SECRET_NAME: &str = "access-key-secret";
+
+/// A file that does not exist may not be written yet.
+fn read_key_file(key: &str, path: &Path, name: &str) -> Result<String, Problems> {
+    let problems = match read(key, path) {
+        Err(problems) if matches!(path.try_exists(), Ok(false)) => problems,
+        read => return read,
+    };
+    let writes = match path.parent() {
+        Some(folder) if path.ends_with(name) => {
+            format!("with `--key-dir {}` writes it", folder.display())
+        }
+        _ => format!("writes it as `{name}`"),
+    };
+    let message = problems.iter().map(|problem| problem.message.as_str()).collect::<String>();
+    Err(Problems::one(
+        format!("{PATH}.{key}"),
+        format!("{message}; `appserver setup apply` {writes}"),
+    ))
 }
 
 fn read(key: &str, path: &Path) -> Result<String, Problems> {
@@ -294,6 +328,23 @@ sts.identity.access_key.security_token_file: <folder>/two: the file must hold on
                 assert!(!shown.contains(secret), "{shown}");
             }
         }
+    }
+
+    #[test]
+    fn a_missing_key_file_is_named_with_what_writes_it() {
+        let at = |name: &str| PathBuf::from("/nowhere/keys").join(name);
+        let read = |id, secret| {
+            let files = KeyFiles { id: at(id), secret: at(secret), security_token: None };
+            AccessKeySource::Files(files).read().unwrap_err().to_string()
+        };
+        let own = read("access-key-id", "access-key-secret");
+        insta::assert_snapshot!(own, @r"
+sts.identity.access_key.id_file: /nowhere/keys/access-key-id: No such file or directory (os error 2); `appserver setup apply` with `--key-dir /nowhere/keys` writes it
+sts.identity.access_key.secret_file: /nowhere/keys/access-key-secret: No such file or directory (os error 2); `appserver setup apply` with `--key-dir /nowhere/keys` writes it
+");
+        let other = read("id", "secret");
+        assert!(other.contains("writes it as `access-key-id`"), "{other}");
+        assert!(other.contains("writes it as `access-key-secret`"), "{other}");
     }
 
     #[test]

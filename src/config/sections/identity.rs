@@ -1,7 +1,7 @@
 //! `[sts.identity]`: whose credentials sign the calls to STS. Exactly one source, without a fallback.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -189,6 +189,14 @@ impl IdentitySource {
         }
     }
 
+    /// The files of id and secret that an AccessKey is read from, if any.
+    pub(crate) fn key_files(&self) -> Option<[&Path; 2]> {
+        match self {
+            Self::AccessKey(source) => source.key_files(),
+            Self::EcsRamRole(_) | Self::Oidc(_) | Self::CredentialsUri(_) => None,
+        }
+    }
+
     /// Reads what the source needs from this machine: an AccessKey, or the names in RRSA's variables. An OIDC token is
     /// only checked: each renewal reads it.
     pub(crate) fn read(&self) -> Result<UpstreamIdentity, Problems> {
@@ -266,7 +274,7 @@ impl OidcSource {
     fn read(&self) -> Result<OidcRole, Problems> {
         let mut problems = Problems::default();
         let mut missing = |key: &str, variable: &str| {
-            problems.add(
+            problems.add_absence(
                 format!("{PATH}.oidc.{key}"),
                 format!(
                     "the source `oidc` needs it: set it, or the variable {variable}, as RRSA does"

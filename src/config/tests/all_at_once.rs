@@ -264,3 +264,25 @@ fn an_unreadable_file_hides_no_problem_of_the_others() {
         assert_eq!(paths[1..], ["server.behind_proxy", "vend.colour", "vend.max_cached_tokens"]);
     }
 }
+
+/// The file that cannot be read may name another source of the AccessKey than the default, or any other value.
+#[test]
+fn a_file_that_is_not_toml_leads_to_no_problem_of_the_defaults_that_it_would_replace() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("appserver.toml");
+    for text in ["[sts\n", "[sts]\nregion = \n[sts.identity]\nsource = \"oidc\"\n"] {
+        std::fs::write(&file, text).unwrap();
+        let mode = Mode::Production;
+        let problems =
+            load_for_check(std::slice::from_ref(&file), &Environment::new(), mode, SecretsToo::Yes)
+                .unwrap_err();
+        let paths: Vec<_> = problems.iter().map(|problem| problem.path.clone()).collect();
+        let [only] = paths.as_slice() else { panic!("{problems}") };
+        assert!(only.starts_with(&file.display().to_string()), "{problems}");
+    }
+    let readable = folder.path().join("first.toml");
+    std::fs::write(&readable, "[sts.identity]\nsource = \"oidc\"\n").unwrap();
+    let files = [readable, file];
+    let problems = load_for_check(&files, &Environment::new(), Mode::Production, SecretsToo::Yes);
+    assert_eq!(problems.unwrap_err().iter().count(), 1);
+}

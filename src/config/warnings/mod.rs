@@ -7,7 +7,7 @@ mod short_lived;
 mod unusable;
 
 pub(super) use exposed_files::exposed_files;
-pub(super) use placeholders::{placeholders, unknown_regions};
+pub(super) use placeholders::{example_buckets, placeholders, unknown_regions};
 pub(super) use redundant::{repeated_grants, unread_proxies, unread_variables, unused_roles};
 
 use super::problems::Problem;

@@ -3,11 +3,14 @@
 use serde_json::Value;
 
 use crate::config::problems::Problem;
+use crate::grant::Entitlement;
 use crate::sts::KNOWN_REGIONS;
 
 /// The account and the host of `config/production.example.toml`.
 const ACCOUNT: &str = "acs:ram::11223344:";
 const HOST: &str = "//vend.example.com";
+/// The bucket of the policies in `config/policies`.
+const BUCKET: &str = "sample-bucket";
 
 /// What is left of the example. The account is also the emulator's, where it is no mistake.
 pub(in crate::config) fn placeholders(json: &Value, calls_the_real_sts: bool) -> Vec<Problem> {
@@ -30,6 +33,27 @@ pub(in crate::config) fn placeholders(json: &Value, calls_the_real_sts: bool) ->
                 .to_owned(),
         });
     }
+    found
+}
+
+/// Grants that name the example's bucket. It is the emulator's, too, where it is no mistake.
+pub(in crate::config) fn example_buckets<'a>(
+    grants: impl Iterator<Item = &'a Entitlement>,
+    calls_the_real_sts: bool,
+) -> Vec<Problem> {
+    let names_it = |grant: &&Entitlement| {
+        let policy = grant.template.policy_template();
+        policy.contains(&format!(":{BUCKET}/")) || policy.contains(&format!(":{BUCKET}\""))
+    };
+    let found = grants.filter(|_| calls_the_real_sts).filter(names_it);
+    let mut found: Vec<_> = found
+        .map(|grant| Problem {
+            path: format!("grants.{}.policy", grant.name),
+            message: "sample-bucket is the bucket of the example: put the name of yours there"
+                .to_owned(),
+        })
+        .collect();
+    found.sort_by(|one, other| one.path.cmp(&other.path));
     found
 }
 

@@ -43,6 +43,9 @@ impl EmulatorSettings {
     }
 
     fn from_toml_in(text: &str, folder: &Path) -> Result<Self, EmulatorProblem> {
+        if is_of_appserver(text) {
+            return Err(EmulatorProblem::OfAppServer);
+        }
         let mut problems = Problems::default();
         let raw: RawSettings = toml::Deserializer::parse(text)
             .and_then(|deserializer| {
@@ -82,6 +85,13 @@ impl EmulatorSettings {
     }
 }
 
+/// Whether the text has tables of AppServer's own configuration and none of the emulator's.
+fn is_of_appserver(text: &str) -> bool {
+    let Ok(table) = text.parse::<toml::Table>() else { return false };
+    let has = |names: &[&str]| names.iter().any(|name| table.contains_key(*name));
+    has(&["server", "sts", "roles", "grants", "clients"]) && !has(&["token_key", "accounts"])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +100,15 @@ mod tests {
 
     fn problems(text: &str) -> String {
         EmulatorSettings::from_toml(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_configuration_of_appserver_is_told_from_the_emulators() {
+        for name in ["dev.toml", "production.example.toml", "default.toml"] {
+            let folder = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../config"));
+            let problem = EmulatorSettings::from_file(&folder.join(name)).unwrap_err().to_string();
+            assert!(problem.contains("it is a configuration of AppServer"), "{name}: {problem}");
+        }
     }
 
     #[test]

@@ -28,6 +28,12 @@ pub enum EmulatorProblem {
         /// The problem and its key.
         message: String,
     },
+    /// The other program's file.
+    #[error(
+        "it is a configuration of AppServer, and the emulator has one of its own, with the emulated accounts: leave the option \
+         out for the demo account, or see `config/emulator.toml`"
+    )]
+    OfAppServer,
     /// All other problems at once.
     #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
     Fields(Vec<Field>),
