@@ -20,9 +20,11 @@ pub(super) struct Counters {
     shared: u64,
     /// Callers that waited for a call in flight.
     joined: u64,
+    /// Signed upload forms and URLs.
+    signed: u64,
     /// AssumeRole calls, including retries and refresh-ahead.
     sts_calls: u64,
-    /// Tokens that needed no STS call.
+    /// Tokens, forms and URLs that needed no STS call.
     saved: u64,
 }
 
@@ -47,6 +49,8 @@ impl Counters {
         let lookups =
             |outcome: &str| sum("appserver_vend_lookups_total", &format!("outcome=\"{outcome}\""));
         let tokens = sum("appserver_tokens_vended_total", "");
+        let signed =
+            sum("appserver_uploads_signed_total", "") + sum("appserver_urls_signed_total", "");
         let sts_calls = sum("appserver_sts_call_duration_seconds_count", r#"action="AssumeRole""#);
         Self {
             tokens,
@@ -54,8 +58,9 @@ impl Counters {
             misses: lookups("miss"),
             shared: lookups("shared"),
             joined: sum("appserver_vend_coalesced_total", ""),
+            signed,
             sts_calls,
-            saved: tokens.saturating_sub(sts_calls),
+            saved: (tokens + signed).saturating_sub(sts_calls),
         }
     }
 }
@@ -78,6 +83,7 @@ mod tests {
                 metrics.vended(&client, &grant);
             }
             metrics.vend.coalesced();
+            metrics.upload_signed(&client, &grant);
             for action in ["AssumeRole", "GetCallerIdentity"] {
                 metrics.sts_call(
                     &StsCall::new(action, "success", &UpstreamName::default()),
@@ -92,8 +98,9 @@ mod tests {
             misses: 2,
             shared: 2,
             joined: 2,
+            signed: 2,
             sts_calls: 2,
-            saved: 6,
+            saved: 8,
         };
         assert_eq!(Counters::of(&[server(), server()]), expected);
         assert_eq!(Counters::of(&[Arc::new(Metrics::new())]), Counters::default());

@@ -33,6 +33,8 @@ Refused, because a wildcard would widen the policy:
   curl -u client-003:client-003-demo-secret 'http://{public}/v1/token?Parameters.album=*'
 The photos of a user, whom their identity provider's token proves:
   curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
+A form that uploads a photo of theirs without an SDK, which OSS takes within 15 minutes:
+  curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" -H 'Content-Type: application/json' -d '{{\"Grant\":\"photo-upload\",\"Name\":\"cat.jpg\",\"ContentType\":\"image/jpeg\"}}' http://{public}/v1/uploads
 The token of the identity provider's user `alice`, good for an hour, for your own app to send:
   {jwt}
 A token for an SDK that only supports a URL:

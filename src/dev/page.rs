@@ -26,10 +26,12 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// The files of the page, by their name below `/dev/`.
-const ASSETS: [(&str, &str, &str); 27] = [
+const ASSETS: [(&str, &str, &str); 29] = [
     ("", HTML, include_str!("assets/index.html")),
     ("advice.js", JS, include_str!("assets/advice.js")),
     ("asking.js", JS, include_str!("assets/asking.js")),
+    ("code-signed.js", JS, include_str!("assets/code-signed.js")),
+    ("code-token.js", JS, include_str!("assets/code-token.js")),
     ("code.js", JS, include_str!("assets/code.js")),
     ("counters.js", JS, include_str!("assets/counters.js")),
     ("exchange.js", JS, include_str!("assets/exchange.js")),
@@ -181,7 +183,7 @@ mod tests {
     async fn setup_json_lists_the_demo_clients_and_users() {
         let (status, _, body) = answer("/dev/setup.json").await;
         assert_eq!(status, 200);
-        insta::assert_snapshot!(body, @r#"{"Buckets":[{"Name":"sample-bucket","Region":"cn-hangzhou"},{"Name":"sample-public","Region":"cn-hangzhou"}],"Clients":[{"ForUsers":false,"Id":"client-001","Secret":"client-001-demo-secret"},{"ForUsers":false,"Id":"client-002","Secret":"client-002-demo-secret"},{"ForUsers":false,"Id":"client-003","Secret":"client-003-demo-secret"},{"ForUsers":false,"Id":"client-004","Secret":"client-004-demo-secret"},{"ForUsers":true,"Id":"photo-app","Secret":"photo-app-demo-secret"}],"OssEndpoint":"http://127.0.0.1:8091","StsEndpoint":"http://127.0.0.1:8090","Users":["alice","bob"]}"#);
+        insta::assert_snapshot!(body, @r#"{"Buckets":[{"Name":"sample-bucket","Region":"cn-hangzhou"},{"Name":"sample-public","Region":"cn-hangzhou"}],"Clients":[{"ForUsers":false,"Id":"client-001","Secret":"client-001-demo-secret"},{"ForUsers":false,"Id":"client-002","Secret":"client-002-demo-secret"},{"ForUsers":false,"Id":"client-003","Secret":"client-003-demo-secret"},{"ForUsers":false,"Id":"client-004","Secret":"client-004-demo-secret"},{"ForUsers":true,"Id":"photo-app","PutUrlGrant":"my-photos","Secret":"photo-app-demo-secret","UploadGrant":"photo-upload"}],"OssEndpoint":"http://127.0.0.1:8091","StsEndpoint":"http://127.0.0.1:8090","Users":["alice","bob"]}"#);
     }
 
     #[tokio::test]

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use serde::Serialize;
 
 use crate::config::Settings;
+use crate::grant::Entitlement;
+use crate::sign::UrlMethod;
 use appserver_domain::ClientId;
 use appserver_emulator::BucketSettings;
 
@@ -37,6 +39,12 @@ struct ClientView {
     secret: String,
     /// Whether one of its grants needs a user, which the client's secret does not authenticate.
     for_users: bool,
+    /// A grant that signs upload forms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upload_grant: Option<String>,
+    /// A grant that signs URLs for uploads.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    put_url_grant: Option<String>,
 }
 
 impl Setup {
@@ -69,11 +77,16 @@ impl Setup {
 
 impl ClientView {
     fn of(id: &ClientId, settings: &Settings) -> Self {
-        let mut grants = settings.rules.grants.of(id);
+        let grants = &settings.rules.grants;
+        let first = |signs: &dyn Fn(&Entitlement) -> bool| {
+            grants.of(id).find(|grant| signs(grant)).map(|grant| grant.name.to_string())
+        };
         Self {
             id: id.to_string(),
             secret: format!("{id}-demo-secret"),
-            for_users: grants.any(|grant| grant.template.uses().needs_user()),
+            for_users: grants.of(id).any(|grant| grant.template.uses().needs_user()),
+            upload_grant: first(&|grant| grant.upload.is_some()),
+            put_url_grant: first(&|grant| grant.signed_urls.contains(UrlMethod::Put)),
         }
     }
 }

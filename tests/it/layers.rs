@@ -35,7 +35,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("doctor", &["config", "outbound", "auth", "grant", "sign", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // A plan begins with settings, too.
         ("setup", &["config", "grant", "upstream", "ram", "policy", "domain"]),
-        ("dev", &["config", "emulator", "domain"]),
+        ("dev", &["config", "grant", "sign", "emulator", "domain"]),
         ("cli", &["app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "upstream", "sts", "policy", "domain"]),

@@ -9,7 +9,10 @@ const BY_CODE = ["AccessDenied", "RequestTimeTooSkewed", "NoSuchKey", "FileAlrea
 const BY_STATUS = [400, 401, 403, 429, 502, 503];
 
 /** What to do about an answer of OSS that is no success. */
-export function adviceOnOss({ code }) {
+export function adviceOnOss({ code, message }) {
+  if (/according to Policy/.test(message)) {
+    return { key: "advice.form" };
+  }
   if (EXPIRED.includes(code)) {
     return { key: "advice.expired" };
   }

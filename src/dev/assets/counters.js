@@ -3,7 +3,7 @@
 import * as service from "./service.js";
 import { made } from "./text.js";
 
-const NAMES = ["Tokens", "Hits", "Misses", "Shared", "Joined", "StsCalls", "Saved"];
+const NAMES = ["Tokens", "Hits", "Misses", "Shared", "Joined", "Signed", "StsCalls", "Saved"];
 const EVERY_MS = 2000;
 
 export function start() {

@@ -1,9 +1,10 @@
 // The picture: app, AppServer, STS and OSS, with the hops between them. Each hop lights up with the latest exchange on it.
 
 import * as step from "./step.js";
-import { made } from "./text.js";
+import { made, write } from "./text.js";
 
 const NAMES = ["ask", "assume", "use"];
+const TEXTS = { ask: "hop.ask-token", assume: "hop.assume", use: "hop.use" };
 const element = (name) => document.getElementById(`hop-${name}`);
 /** The detail of the latest exchange on each hop. */
 const details = {};
@@ -14,10 +15,12 @@ export function start() {
     const number = Object.assign(document.createElement("span"), { className: "number", textContent: at + 1 });
     const wire = Object.assign(document.createElement("span"), { className: "wire" });
     const state = Object.assign(made("span", "hop.idle"), { className: "state" });
-    // Shown where the picture is one column and the app is not beside the hop.
-    const from = Object.assign(made("span", `hop.${name}-from`), { className: "from" });
     const what = document.createElement("span");
-    what.append(from, made("span", `hop.${name}`));
+    if (name === "use") {
+      // Shown where the picture is one column and the app is not beside the hop.
+      what.append(Object.assign(made("span", "hop.from"), { className: "from" }));
+    }
+    what.append(Object.assign(made("span", TEXTS[name]), { className: "what" }));
     element(name).append(number, what, wire, state);
     element(name).addEventListener("click", () => choose(name));
   });
@@ -31,8 +34,11 @@ export function choose(name) {
   step.show(details[name]);
 }
 
-/** A request is on its way. */
-export function running(name) {
+/** A request is on its way. `what` is the text of the hop, if it depends on the request. */
+export function running(name, what) {
+  if (what) {
+    write(element(name).querySelector(".what"), what);
+  }
   set(name, "running", { key: "hop.running" });
   delete details[name];
 }

@@ -45,7 +45,7 @@ async function hasToken(issued) {
   clear(element("upload-said"));
   element("progress").value = 0;
   showWays(client);
-  code.show({ ...issued, setup, bucket, folder });
+  code.show({ ...issued, setup, bucket, folder }, chosenWay());
   ["token", "policy", "afterwards", "code"].forEach((id) => (element(id).hidden = false));
   await counters.refresh();
   await list();
@@ -59,12 +59,18 @@ function showWays({ UploadGrant, PutUrlGrant }) {
   element("way-url").disabled = !PutUrlGrant;
   if (element("upload").querySelector("[name=way]:checked").disabled) {
     element("way-token").checked = true;
-    showCost();
+    showWay();
   }
 }
 
 const chosenWay = () => element("upload").querySelector("[name=way]:checked").value;
-const showCost = () => write(element("way-cost"), `ways.cost-${chosenWay()}`);
+
+function showWay() {
+  const way = chosenWay();
+  write(element("way-cost"), `ways.cost-${way}`);
+  element("change-field").hidden = way !== "form";
+  code.change(way);
+}
 
 function facts({ AccessKeyId, AssumedRoleUser, Grant }) {
   const facts = { "token.id": AccessKeyId, "token.session": AssumedRoleUser.Arn, "token.grant": Grant };
@@ -107,7 +113,7 @@ async function upload() {
   flow.choose("use");
   bar.value = 0;
   const progress = (part) => (bar.value = Math.round(part * 100));
-  const answer = await WAYS[chosenWay()]({ use, file, folder, progress });
+  const answer = await WAYS[chosenWay()]({ use, file, folder, progress, changed: element("change").checked });
   const after = await counters.refresh();
   const name = answer.key.split("/").at(-1);
   if (!answer.ok) {
@@ -192,8 +198,8 @@ function listen() {
     element("file").files = event.dataTransfer.files;
     element("file").dispatchEvent(new Event("change"));
   });
-  element("ways").addEventListener("change", showCost);
-  showCost();
+  element("ways").addEventListener("change", showWay);
+  showWay();
   element("file").addEventListener("change", ({ target: { files: [file] } }) => {
     file ? (clear(element("file-said")), (element("file-said").textContent = file.name)) : write(element("file-said"), "phone.file");
   });
@@ -208,7 +214,7 @@ try {
   vending.start(setup);
   counters.start();
   await asking.start(setup, {
-    onAsk: () => ["ask", "assume"].forEach(flow.running),
+    onAsk: () => (flow.running("ask", "hop.ask-token"), flow.running("assume")),
     onToken: (issued) => (flow.choose("ask"), hasToken(issued)),
     onRefused: vending.refused,
   });

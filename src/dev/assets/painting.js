@@ -18,8 +18,7 @@ export async function painted() {
   paint.fill();
   [0, 1, 2].forEach((range) => hills(paint, range, hue));
   const blob = await new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
-  const time = new Date().toTimeString().slice(0, 8).replaceAll(":", "");
-  return new File([blob], `meadow-${time}.png`, { type: "image/png" });
+  return new File([blob], `meadow-${Date.now()}.png`, { type: "image/png" });
 }
 
 function hills(paint, range, hue) {

@@ -21,6 +21,14 @@ export function show(policy) {
   }));
 }
 
+/** Puts the lights out, where another policy decided. */
+export function dim() {
+  [...list().children].forEach((item) => {
+    item.className = "";
+    item.querySelector("p").hidden = true;
+  });
+}
+
 /** Lights up the statement that decides and says at each what it had to do with it. Answers where to look. */
 export function light({ Statements, DecidedBy, Allowed }) {
   const about = ({ Because }) => !/other actions/.test(Because);

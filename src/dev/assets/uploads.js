@@ -19,7 +19,8 @@ async function byForm({ use, file, progress, changed }) {
   const asked = { Grant: use.client.UploadGrant, Name: file.name, ContentType: file.type, Bytes: file.size };
   const form = await signed(use, "/v1/uploads", asked);
   const fields = new FormData();
-  const named = changed ? { ...form.Fields, ...changed(form.Fields) } : form.Fields;
+  // As somebody would who has the form and wants another object.
+  const named = changed ? { ...form.Fields, key: `${form.Key.slice(0, -4)}-2.png` } : form.Fields;
   Object.entries(named).forEach(([name, value]) => fields.append(name, value));
   // Last: OSS ignores what comes after it.
   fields.append(form.FileField, file);
@@ -39,14 +40,15 @@ async function byUrl({ use, file, folder, progress }) {
 
 /** Lets AppServer sign, and shows it as the first two hops. */
 async function signed(use, path, asked) {
-  ["ask", "assume"].forEach(flow.running);
+  flow.running("ask", path.endsWith("/uploads") ? "hop.ask-form" : "hop.ask-url");
+  flow.running("assume");
   try {
     const { answer, exchange } = await service.post(path, await use.proof(), asked);
     vending.showSigned(exchange, await service.record(answer.RequestId), path);
     return answer;
   } catch (error) {
     flow.choose("ask");
-    await vending.refused(error, use.client);
+    await vending.refused(error, use.client, vending.signedTitle(path));
     throw error;
   }
 }

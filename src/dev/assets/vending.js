@@ -18,10 +18,12 @@ export function show(exchange, record, client) {
   return showCall(record, { key: "step.assume-about" });
 }
 
+/** The title of a request for a form or a URL. */
+export const signedTitle = (path) => ({ key: path.endsWith("/uploads") ? "step.form" : "step.url" });
+
 /** Shows a form or a URL that AppServer signed. */
 export function showSigned(exchange, record, path) {
-  const title = { key: path.endsWith("/uploads") ? "step.form" : "step.url" };
-  const detail = { title, about: { key: "step.signed-about" }, exchange, record };
+  const detail = { title: signedTitle(path), about: { key: "step.signed-about" }, exchange, record };
   flow.ended("ask", "good", flow.took(exchange), detail);
   showCall(record, { key: "step.assume-grant" });
 }
@@ -44,13 +46,13 @@ function showCall(record, issued) {
 }
 
 /** Shows that there is no token, form or URL. */
-export async function refused(error, client) {
+export async function refused(error, client, title = { key: "step.ask" }) {
   const { exchange } = error;
   const answered = exchange?.answer;
   const said = answered ? flow.took(exchange) : { key: "hop.unreachable" };
   const why = answered ? about(client) : adviceOn(error);
   const record = await recordOf(exchange);
-  flow.ended("ask", "bad", said, { title: { key: "step.ask" }, about: why, exchange, record });
+  flow.ended("ask", "bad", said, { title, about: why, exchange, record });
   const failed = !answered || answered.status >= 500;
   const noCall = { key: failed ? "step.assume-failed" : "step.assume-refused" };
   flow.ended("assume", "idle", { key: "hop.idle" }, { title: { key: "step.assume" }, about: noCall });

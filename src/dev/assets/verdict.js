@@ -20,7 +20,7 @@ export function question(action, key, bucket) {
  * explanation only the answer is shown.
  */
 export function judge(element, explanation, answer, key) {
-  const places = explanation ? policy.light(explanation) : [];
+  const places = explanation ? policy.light(explanation) : (policy.dim(), []);
   const links = document.createElement("span");
   links.append(...places.flatMap((place) => {
     const link = document.createElement("a");
