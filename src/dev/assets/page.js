@@ -7,7 +7,7 @@ import * as counters from "./counters.js";
 import * as flow from "./flow.js";
 import * as life from "./life.js";
 import { Bucket } from "./oss.js";
-import { painted } from "./painting.js";
+import { painted } from "./landscape.js";
 import * as pictures from "./pictures.js";
 import * as policy from "./policy.js";
 import * as service from "./service.js";
