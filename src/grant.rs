@@ -292,10 +292,11 @@ impl Entitlement {
         self.vends_tokens() && self.template.sets_source_identity()
     }
 
-    /// What it needs of its role.
-    pub(crate) fn need(&self) -> GrantNeed<'_> {
+    /// What it needs of its role, if its uploads are looked at after their callbacks, or are not.
+    pub(crate) fn need(&self, confirms: bool) -> GrantNeed<'_> {
         let signs = self.signing.as_ref().map(|signing| signing.actions);
-        GrantNeed::new(&self.template, self.vends_tokens(), signs, None)
+        let confirms_in = self.oss.as_ref().filter(|_| confirms).map(OssBucket::bucket);
+        GrantNeed::new(&self.template, self.vends_tokens(), signs, confirms_in)
     }
 
     /// How long what the grant signs may live.

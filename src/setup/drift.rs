@@ -13,7 +13,8 @@ use super::policy_calls;
 use super::provider_drift;
 use super::state::{AccountState, AttachedDocument, RoleState};
 use super::trust_drift;
-use crate::grant::{Entitlement, Grants};
+use crate::config::Settings;
+use crate::grant::Entitlement;
 use crate::ram::PolicyKind;
 use appserver_domain::GrantName;
 use appserver_policy::Witness;
@@ -23,9 +24,12 @@ use appserver_policy::Witness;
 pub(crate) struct Needs(BTreeMap<GrantName, Vec<String>>);
 
 impl Needs {
-    pub(crate) fn of(grants: &Grants) -> Self {
-        let needed = |grant: &Entitlement| (grant.name.clone(), grant.need().policies());
-        Self(grants.entitlements.values().map(needed).collect())
+    pub(crate) fn of(settings: &Settings) -> Self {
+        let needed = |grant: &Entitlement| {
+            let confirms = settings.uploads.confirms(&grant.name);
+            (grant.name.clone(), grant.need(confirms).policies())
+        };
+        Self(settings.rules.grants.entitlements.values().map(needed).collect())
     }
 
     fn of_grant(&self, grant: &GrantName) -> Result<Vec<PermissionSet>, Incomparable> {

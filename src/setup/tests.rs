@@ -61,7 +61,7 @@ fn planned_of(
         oidc,
     };
     let plan = AccountPlan::of(&settings, &options).unwrap();
-    (plan, Needs::of(&settings.rules.grants))
+    (plan, Needs::of(&settings))
 }
 
 /// The account of `config/emulator.toml`.
@@ -489,13 +489,20 @@ async fn a_grant_for_uploads_needs_only_what_it_signs() {
     insta::assert_snapshot!(role(&uploads("")), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"albums/*/*"}}},{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/users/*/*"},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/albums/*/*"}]}"#);
     let reads = uploads("[grants.my-photos]\nsigned_urls = [\"HEAD\"]");
     insta::assert_snapshot!(role(&reads), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"albums/*/*"}}},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/albums/*/*"},{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/users/*/*"}]}"#);
+    // An upload is looked at after OSS has reported it.
+    let callback = "[grants.my-photos.upload.callback]\nforward = \"http://127.0.0.1:9000/\"\n";
+    let confirms = uploads(callback);
+    assert_eq!(role(&confirms), role(&reads));
+    assert_eq!(role(&uploads(&format!("{callback}confirm = false"))), role(&uploads("")));
     assert_eq!(role(&uploads("also_tokens = true")), role(&demo(&[])));
 
     let account = ScriptedAccount::start(Contents::default(), None).await;
     let (_folder, directory) = key_directory();
     let remaining = apply(&account.client(), &uploads(""), &directory).await.unwrap();
     assert_eq!(lines(&remaining), "");
-    insta::assert_snapshot!(lines(&check(account.contents(), &reads).await), @r#"NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:GetObject on acs:oss:*:*:sample-bucket/users/x/object"#);
+    let found = check(account.contents(), &reads).await;
+    assert_eq!(lines(&check(account.contents(), &confirms).await), lines(&found));
+    insta::assert_snapshot!(lines(&found), @r#"NarrowerThanNeeded role/oss-readwrite: it does not allow what grant my-photos needs, for example oss:GetObject on acs:oss:*:*:sample-bucket/users/x/object"#);
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ impl AccountAccess {
         let egress = settings.egress.read()?.sts;
         let ram = RamClient::new(settings_of_ram, key, egress, Clock::system());
         let ram = ram.map_err(|error| Failure::new(EXIT_NOT_EXAMINED, with_causes(&error)))?;
-        let (needs, identity) = (Needs::of(&settings.rules.grants), settings.identity);
+        let (needs, identity) = (Needs::of(&settings), settings.identity);
         Ok(Account { plan, needs, ram, identity, hosts })
     }
 }

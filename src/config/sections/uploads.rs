@@ -99,6 +99,11 @@ pub(crate) fn resolve(
 }
 
 impl UploadsSource {
+    /// Whether the uploads of this grant are looked at, so that its role must allow to read them.
+    pub(crate) fn confirms(&self, grant: &GrantName) -> bool {
+        self.callbacks.get(grant).is_some_and(|callback| callback.rules.confirm)
+    }
+
     /// Reads the keys and the secrets of the grants; `None` where no grant has a callback.
     pub(crate) fn read(&self) -> Result<Option<UploadSecrets>, Problems> {
         let mut problems = Problems::default();

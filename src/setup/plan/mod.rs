@@ -47,7 +47,7 @@ impl AccountPlan {
         }
         let identity = identity::of(&settings.identity, options, &arns)?;
         let trusted = identity.principal(&options.account);
-        let roles = roles::of(grants, &arns, &trusted, &mut warnings)?;
+        let roles = roles::of(settings, &arns, &trusted, &mut warnings)?;
         let (roles, foreign_roles) =
             roles.into_iter().partition(|role| *role.arn.account() == options.account);
         let account = options.account.clone();

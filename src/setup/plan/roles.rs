@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use appserver_domain::{MaxSessionDuration, RoleArn};
-use appserver_policy::{GrantUnion, MAX_ROLE_POLICY_BYTES};
+use appserver_policy::{GrantNeed, GrantUnion, MAX_ROLE_POLICY_BYTES};
 
 use super::identity::{is_same, numbered};
 use super::plan_error::PlanError;
 use super::planned::{PlannedPolicy, PlannedRole};
 use super::trust::{Principal, trust};
+use crate::config::Settings;
 use crate::grant::{Entitlement, Grants};
 
 /// RAM's default quota of custom policies for a role.
@@ -26,7 +27,7 @@ pub(super) fn arns(grants: &Grants) -> Result<Vec<RoleArn>, PlanError> {
 
 /// The plan of each role.
 pub(super) fn of(
-    grants: &Grants,
+    settings: &Settings,
     arns: &[RoleArn],
     trusted: &Principal,
     warnings: &mut Vec<String>,
@@ -39,9 +40,11 @@ pub(super) fn of(
         if let Some(other) = named.insert(in_account, arn) {
             return Err(PlanError::SameName(other.clone(), arn.clone()));
         }
-        let mut own = sorted(grants);
+        let mut own = sorted(&settings.rules.grants);
         own.retain(|grant| is_same(&grant.role, arn));
-        roles.push(role(arn, &base, &own, trusted, warnings)?);
+        let needs: Vec<_> =
+            own.iter().map(|grant| grant.need(settings.uploads.confirms(&grant.name))).collect();
+        roles.push(role(arn, &base, &own, &needs, trusted, warnings)?);
     }
     Ok(roles)
 }
@@ -56,17 +59,18 @@ fn role(
     arn: &RoleArn,
     base: &str,
     grants: &[&Entitlement],
+    needs: &[GrantNeed<'_>],
     trusted: &Principal,
     warnings: &mut Vec<String>,
 ) -> Result<PlannedRole, PlanError> {
     let names = grants.iter().map(|grant| grant.name.clone()).collect();
-    let union = GrantUnion::of(grants.iter().map(|grant| grant.need()));
+    let union = GrantUnion::of(needs.iter().copied());
     let documents = union.policies();
     if !union.is_complete() {
         warnings.push(incomplete(arn));
     }
     if documents.len() > USUAL_POLICIES {
-        warnings.push(too_many(arn, documents.len(), grants));
+        warnings.push(too_many(arn, documents.len(), grants, needs));
     }
     let policy = |(i, document)| {
         let description = "AppServer: everything that the grants of the role can render".to_owned();
@@ -124,9 +128,14 @@ fn incomplete(arn: &RoleArn) -> String {
     )
 }
 
-fn too_many(arn: &RoleArn, count: usize, grants: &[&Entitlement]) -> String {
+fn too_many(
+    arn: &RoleArn,
+    count: usize,
+    grants: &[&Entitlement],
+    needs: &[GrantNeed<'_>],
+) -> String {
     let mut sizes: Vec<_> =
-        grants.iter().map(|grant| (grant.need().bytes(), &grant.name)).collect();
+        grants.iter().zip(needs).map(|(grant, need)| (need.bytes(), &grant.name)).collect();
     sizes.sort_by(|one, two| two.0.cmp(&one.0).then(one.1.cmp(two.1)));
     let largest =
         sizes.iter().take(3).map(|(bytes, name)| format!("grants.{name} ({bytes} bytes)"));
