@@ -15,6 +15,10 @@ use appserver_domain::clock::Clock;
 
 /// The rules of a configuration. Counters and fetched keys of the rules `before` are kept where their settings are the
 /// same.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a struct of them would be built twice, and read here"
+)]
 pub(super) fn rules(
     settings: RuleSettings,
     tickets: Option<TicketRules>,

@@ -21,6 +21,7 @@ use crate::sts::StsClient;
 use crate::telemetry::{CallbackMetrics, CallbackOutcome, Redelivery, causes};
 use crate::vend::Vendors;
 use appserver_domain::clock::Clock;
+use appserver_domain::{IssuerName, Subject};
 
 /// The time of one attempt to deliver a kept report: OSS does not wait for it.
 const REDELIVERY_DEADLINE: Duration = Duration::from_secs(10);
@@ -219,8 +220,8 @@ impl Callbacks {
             code: "Success",
             client: claims.client.as_str(),
             grant: claims.grant.as_str(),
-            issuer: claims.issuer.as_ref().map(|issuer| issuer.as_str()),
-            subject: claims.subject.as_ref().map(|subject| subject.as_str()),
+            issuer: claims.issuer.as_ref().map(IssuerName::as_str),
+            subject: claims.subject.as_ref().map(Subject::as_str),
             upload_id: &claims.id.to_string(),
             bucket: claims.bucket.as_str(),
             key: &claims.key,

@@ -99,9 +99,8 @@ pub(super) async fn forward(
         .header(SIGNATURE, signature)
         .body(body);
     let sent = timeout_at(deadline, request.send()).await.map_err(|_| ForwardError::TimedOut)?;
-    let mut response = sent.map_err(|error| match error.is_timeout() {
-        true => ForwardError::TimedOut,
-        false => ForwardError::Unreachable(error),
+    let mut response = sent.map_err(|error| {
+        if error.is_timeout() { ForwardError::TimedOut } else { ForwardError::Unreachable(error) }
     })?;
     if !response.status().is_success() {
         return Err(ForwardError::Status(response.status().as_u16()));

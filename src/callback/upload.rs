@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::claims::UploadClaims;
 use super::report::UploadReport;
 use appserver_domain::clock::Stamp;
+use appserver_domain::{IssuerName, Subject};
 
 /// An upload that OSS reported. Whose it is comes from the claims alone.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,8 +88,8 @@ impl ReportedUpload {
             event: "Uploaded",
             upload_id: claims.id.to_string(),
             client: claims.client.as_str(),
-            issuer: claims.issuer.as_ref().map(|issuer| issuer.as_str()),
-            subject: claims.subject.as_ref().map(|subject| subject.as_str()),
+            issuer: claims.issuer.as_ref().map(IssuerName::as_str),
+            subject: claims.subject.as_ref().map(Subject::as_str),
             grant: claims.grant.as_str(),
             bucket: claims.bucket.as_str(),
             key: &claims.key,
