@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::callback::{CallbackConfig, UploadClaims, UploadId, VariableSource};
 use crate::grant::Entitlement;
 use crate::http::error::ApiError;
-use appserver_domain::{Bucket, ObjectKey};
+use appserver_domain::{Bucket, IssuerName, ObjectKey, Subject};
 
 /// The callback of one form, and the caller's values of its variables.
 pub(super) struct UploadCallback<'a> {
@@ -40,8 +40,8 @@ impl<'a> UploadCallback<'a> {
         let Some((config, rules)) = callback else { return Ok(None) };
         let vars = rules.variables(|source| match source {
             VariableSource::Client => Some(caller.client().as_str()),
-            VariableSource::Issuer => caller.issuer().map(|issuer| issuer.as_str()),
-            VariableSource::Subject => caller.subject().map(|subject| subject.as_str()),
+            VariableSource::Issuer => caller.issuer().map(IssuerName::as_str),
+            VariableSource::Subject => caller.subject().map(Subject::as_str),
             VariableSource::Claim(name) => caller.claims().get(name.as_str()).map(String::as_str),
             VariableSource::Parameter(name) => parameters.get(name.as_str()).map(String::as_str),
         })?;
