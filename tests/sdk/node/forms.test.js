@@ -1,5 +1,5 @@
 'use strict';
-// Runs the functions of docs/connect/ that upload by a form, with the platforms' APIs as their documentation describes them.
+// Runs the functions of docs/ that upload by a form, with the platforms' APIs as their documentation describes them.
 
 const assert = require('node:assert/strict');
 const crypto = require('node:crypto');
@@ -55,6 +55,7 @@ async function send(url, filePath, name, fields) {
 
 const [forWeChat, forAlipay] = blocks('mini-programs.md');
 const [forUniApp] = blocks('flutter-uniapp.md');
+const [forWebPages] = blocks('../uploads.md');
 const PLATFORMS = { WeChat: ['wx', weChat, forWeChat], Alipay: ['my', alipay, forAlipay], 'uni-app': ['uni', weChat, forUniApp] };
 
 for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
@@ -84,3 +85,20 @@ for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
     await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', 'none'), /^Error: Unauthenticated: /);
   });
 }
+
+test('the code for web pages uploads a file by a form, and reports refusals', async () => {
+  const here = forWebPages.replaceAll('http://127.0.0.1:8080', process.env.APPSERVER_URL);
+  assert.notEqual(here, forWebPages);
+  const upload = new Function(`${here}; return upload;`)();
+  const [small, large] = [5000, 1024 * 1024 + 1].map((bytes) => new Blob([crypto.randomBytes(bytes)], { type: 'image/jpeg' }));
+  const user = stage.newUser();
+  const jwt = stage.jwt(user);
+
+  const key = await upload(small, 'cat.jpg', jwt);
+
+  assert.equal(key, `users/${user}/cat.jpg`);
+  const stored = await stage.owner().get(key);
+  assert.deepEqual(stored.content, Buffer.from(await small.arrayBuffer()));
+  await assert.rejects(upload(small, 'cat.jpg', jwt), /^Error: OSS 409: .*FileAlreadyExists/s);
+  await assert.rejects(upload(large, 'film.jpg', jwt), /^Error: PayloadTooLarge: /);
+});
