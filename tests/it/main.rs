@@ -49,6 +49,7 @@ mod sdk_names;
 mod setup;
 mod setup_apply;
 mod signals;
+mod signed_objects;
 mod slow_clients;
 mod sources;
 mod stage;
