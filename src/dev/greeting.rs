@@ -5,6 +5,9 @@ use std::net::SocketAddr;
 use appserver_domain::clock::Clock;
 use appserver_emulator::demo_jwt;
 
+/// Writes the answer of `POST /v1/uploads` as curl's options, the file last, and sends the form.
+const SEND_FORM: &str = r#"jq -r '"url=" + (.Url | @json), (.Fields | to_entries[] | "form-string=" + (.key + "=" + .value | @json)), "form-string=\"file=a photo\""' | curl -s -w '%{http_code}\n' -K -"#;
+
 /// Commands that can be pasted into another terminal.
 pub(crate) fn greeting(
     servers: &[(SocketAddr, SocketAddr)],
@@ -19,6 +22,10 @@ pub(crate) fn greeting(
         emulated.iter().map(|(name, address)| format!("{name} http://{address}")).collect();
     let emulated = emulated.join(", ");
     let jwt = demo_jwt("alice", Clock::system().now());
+    let form = signed(public, "uploads", &upload_of("cat.jpg"));
+    let upload = format!("{} | {SEND_FORM}", signed(public, "uploads", &upload_of("dog.jpg")));
+    let portrait = r#"{"Grant":"photo-upload","Method":"GET","Key":"users/alice/portrait.svg"}"#;
+    let url = format!(r#"curl "$({} | jq -r .Url)""#, signed(public, "urls", portrait));
     format!(
         "
 AppServer vends on http://{public} (admin http://{admin}, emulated {emulated}).
@@ -34,7 +41,11 @@ Refused, because a wildcard would widen the policy:
 The photos of a user, whom their identity provider's token proves:
   curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
 A form that uploads a photo of theirs without an SDK, which OSS takes within 15 minutes:
-  curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" -H 'Content-Type: application/json' -d '{{\"Grant\":\"photo-upload\",\"Name\":\"cat.jpg\",\"ContentType\":\"image/jpeg\"}}' http://{public}/v1/uploads
+  {form}
+Such a form, sent by curl; OSS takes it once, because it may not replace a photo:
+  {upload}
+A URL that shows one of their photos:
+  {url}
 The token of the identity provider's user `alice`, good for an hour, for your own app to send:
   {jwt}
 A token for an SDK that only supports a URL:
@@ -45,5 +56,17 @@ The metrics:
   curl http://{admin}/metrics
 
 Ctrl-C ends it."
+    )
+}
+
+fn upload_of(name: &str) -> String {
+    format!(r#"{{"Grant":"photo-upload","Name":"{name}","ContentType":"image/jpeg"}}"#)
+}
+
+/// A request of Alice's for a form or a URL.
+fn signed(public: SocketAddr, what: &str, body: &str) -> String {
+    let jwt = format!("$(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)");
+    format!(
+        r#"curl -s -H "Authorization: Bearer {jwt}" -H 'Content-Type: application/json' -d '{body}' http://{public}/v1/{what}"#
     )
 }
