@@ -9,19 +9,32 @@ use tokio_util::sync::CancellationToken;
 use super::emulator::{
     EmulatedServicesArgs, bind_emulator, emulator_settings, loopback, require_files,
 };
-use super::failure::Failure;
+use super::failure::{EXIT_UNAVAILABLE, Failure};
 use super::output::{note, say};
 use super::runtime::block_on;
 use super::serve::{read, run, start_log_with_copy};
 use super::signals::Signals;
 use crate::app::App;
 use crate::config::{self, Mode, Settings, read_argument};
-use crate::dev::{RecordSources, Setup, greeting, routes};
+use crate::dev::{RecordSources, Setup, UploadBackend, greeting, routes};
 use crate::telemetry::RecentLines;
 use appserver_domain::clock::Clock;
 
 /// The emulated OSS's address without `--oss-port`, as `config/dev.toml` has it.
 const EMULATED_OSS: &str = "http://127.0.0.1:8091";
+/// What `config/dev.toml` has for the backend inside `dev`, whose port the system chooses.
+const DEMO_BACKEND: &str = "http://127.0.0.1:0/uploads";
+
+/// The addresses that are known once they are bound, so that the configuration cannot have them.
+#[derive(Clone, Debug)]
+struct Addresses {
+    sts: SocketAddr,
+    oss: SocketAddr,
+    /// Of the key that verifies the callbacks of the emulated OSS.
+    callback_key_url: String,
+    /// The URL of the backend that gets the reports of uploads.
+    backend: String,
+}
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct DevArgs {
@@ -68,10 +81,20 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let oss = emulator.oss_addr().expect("`bind_emulator` has bound it");
         let ram = emulator.ram_addr().expect("`bind_emulator` has bound it");
         let metadata = emulator.metadata_addr().expect("`bind_emulator` has bound it");
+        let backend = UploadBackend::bind().await.map_err(|error| {
+            let message = format!("the demo's backend cannot listen on loopback: {error}");
+            Failure::new(EXIT_UNAVAILABLE, message)
+        })?;
+        let addresses = Addresses {
+            sts,
+            oss,
+            callback_key_url: emulator.oss_callback_key_url().expect("it has an OSS"),
+            backend: backend.url(),
+        };
         let asked = args.clone();
         let each = read(move || {
             (0..asked.replicas)
-                .map(|index| settings(&asked, index, sts, oss))
+                .map(|index| settings(&asked, index, &addresses))
                 .collect::<Result<Vec<_>, _>>()
         });
         let Some(mut settings) = signals.unless_stopped(each).await? else { return Ok(()) };
@@ -101,12 +124,14 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         }
         let records =
             RecordSources { audit: audit_lines, log: log_lines, emulator: emulator.control() };
-        let pages = routes(&setup, apps.iter().map(App::metrics).collect(), records);
+        let metrics = apps.iter().map(App::metrics).collect();
+        let pages = routes(&setup, metrics, records, backend.reports());
         let apps = apps.into_iter();
         let apps: Vec<_> =
             apps.map(|app| app.with_pages(pages.clone()).with_log(log.clone())).collect();
         let stop = signals.reload_and_stop(apps.iter().map(App::reloads).collect(), &[]);
         let emulator_stop = CancellationToken::new();
+        let backend = tokio::spawn(backend.serve(emulator_stop.clone()));
         let emulator = tokio::spawn(emulator.serve(emulator_stop.clone()));
         let addresses: Vec<_> =
             apps.iter().map(|app| (app.public_addr(), app.admin_addr())).collect();
@@ -125,27 +150,27 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         let ended = run_all(apps, stop).await;
         greeting.abort();
         emulator_stop.cancel();
-        let _ = emulator.await;
+        let _ = tokio::join!(emulator, backend);
         ended
     })
 }
 
 /// The settings of one server.
-fn settings(
-    args: &DevArgs,
-    index: u16,
-    sts: SocketAddr,
-    oss: SocketAddr,
-) -> Result<Settings, Failure> {
+fn settings(args: &DevArgs, index: u16, addresses: &Addresses) -> Result<Settings, Failure> {
     // Port 0 chooses a free one for each.
     let port = |first: u16| loopback(if first == 0 { 0 } else { first.saturating_add(index) });
     let mut environment = config::environment();
     let mut set = |key: &str, value: String| environment.insert(format!("APPSERVER__{key}"), value);
     set("SERVER__LISTEN", port(args.port).to_string());
     set("ADMIN__LISTEN", port(args.admin_port).to_string());
-    set("STS__ENDPOINTS", format!("http://{sts}"));
-    for grant in grants_on_emulated_oss(&args.config) {
-        set(&format!("GRANTS__{grant}__OSS__ENDPOINT"), format!("http://{oss}"));
+    set("STS__ENDPOINTS", format!("http://{}", addresses.sts));
+    set("UPLOADS__CALLBACK_KEY_URL", addresses.callback_key_url.clone());
+    for grant in grants_with(&args.config, &["oss", "endpoint"], EMULATED_OSS) {
+        set(&format!("GRANTS__{grant}__OSS__ENDPOINT"), format!("http://{}", addresses.oss));
+    }
+    for grant in grants_with(&args.config, &["upload", "callback", "forward"], DEMO_BACKEND) {
+        let key = format!("GRANTS__{grant}__UPLOAD__CALLBACK__FORWARD");
+        set(&key, addresses.backend.clone());
     }
     if let Some(url) = &args.redis {
         set("STORE__KIND", "redis".to_owned());
@@ -155,17 +180,17 @@ fn settings(
     Ok(config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?)
 }
 
-/// The grants whose bucket is at the emulated OSS's default address, which `--oss-port` changes. None of a file that cannot
-/// be read: loading it lists its problems.
-fn grants_on_emulated_oss(config: &Path) -> Vec<String> {
+/// The grants that have this value at a path, which `dev` replaces. None of a file that cannot be read: loading it lists its
+/// problems.
+fn grants_with(config: &Path, path: &[&str], value: &str) -> Vec<String> {
     let table: toml::Table =
         read_argument(config).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
     let grants = table.get("grants").and_then(toml::Value::as_table).into_iter().flatten();
-    let is_on_it = |grant: &toml::Value| {
-        let endpoint = grant.get("oss").and_then(|oss| oss.get("endpoint"));
-        endpoint.and_then(toml::Value::as_str) == Some(EMULATED_OSS)
+    let has_it = |grant: &toml::Value| {
+        let found = path.iter().try_fold(grant, |table, key| table.get(key));
+        found.and_then(toml::Value::as_str) == Some(value)
     };
-    grants.filter(|(_, grant)| is_on_it(grant)).map(|(name, _)| name.clone()).collect()
+    grants.filter(|(_, grant)| has_it(grant)).map(|(name, _)| name.clone()).collect()
 }
 
 /// Runs the servers until `stop`; if one ends early, all end.

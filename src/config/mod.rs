@@ -34,6 +34,8 @@ pub(crate) use files::Files;
 pub use problems::{Problem, Problems};
 pub(crate) use restart::RestartOnly;
 pub(crate) use secret_reads::SecretsToo;
+#[cfg(feature = "emulator")]
+pub(crate) use sections::grant_callback::DEMO_SECRET as DEMO_CALLBACK_SECRET;
 pub(crate) use sections::identity::{IdentitySource, OidcSource};
 pub use sections::log::LogFormat;
 pub(crate) use sections::upstreams::UpstreamSettings;

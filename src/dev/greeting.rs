@@ -6,7 +6,7 @@ use appserver_domain::clock::Clock;
 use appserver_emulator::demo_jwt;
 
 /// Writes the answer of `POST /v1/uploads` as curl's options, the file last, and sends the form.
-const SEND_FORM: &str = r#"jq -r '"url=" + (.Url | @json), (.Fields | to_entries[] | "form-string=" + (.key + "=" + .value | @json)), "form-string=\"file=a photo\""' | curl -s -w '%{http_code}\n' -K -"#;
+const SEND_FORM: &str = r#"jq -r '"url=" + (.Url | @json), (.Fields | to_entries[] | "form-string=" + (.key + "=" + .value | @json)), "form-string=\"file=a photo\""' | curl -s -K -"#;
 
 /// Commands that can be pasted into another terminal.
 pub(crate) fn greeting(
@@ -42,8 +42,10 @@ The photos of a user, whom their identity provider's token proves:
   curl -H \"Authorization: Bearer $(curl -s 'http://{public}/dev/jwt?user=alice' | jq -r .Jwt)\" http://{public}/v1/token
 A form that uploads a photo of theirs without an SDK, which OSS takes within 15 minutes:
   {form}
-Such a form, sent by curl; OSS takes it once, because it may not replace a photo:
+Such a form, sent by curl; OSS takes it once, because it may not replace a photo, and answers what `dev`'s backend says to its report:
   {upload}
+The reports that this backend took:
+  curl http://{public}/dev/uploads
 A URL that shows one of their photos:
   {url}
 The token of the identity provider's user `alice`, good for an hour, for your own app to send:

@@ -5,8 +5,11 @@ mod greeting;
 mod page;
 mod request_record;
 mod setup;
+mod upload_backend;
+mod upload_reports;
 
 pub(crate) use greeting::greeting;
 pub(crate) use page::routes;
 pub(crate) use request_record::RecordSources;
 pub(crate) use setup::Setup;
+pub(crate) use upload_backend::UploadBackend;

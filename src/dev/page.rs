@@ -16,6 +16,7 @@ use serde::Deserialize;
 use super::counters::Counters;
 use super::request_record::{RecordSources, RequestRecord};
 use super::setup::{Setup, USERS};
+use super::upload_reports::UploadReports;
 use crate::telemetry::Metrics;
 use appserver_domain::clock::Clock;
 use appserver_emulator::demo_jwt;
@@ -59,9 +60,15 @@ const ASSETS: [(&str, &str, &str); 29] = [
 ];
 
 /// The routes below `/dev`, and `/`, which leads there. The counters are those of all servers together.
-pub(crate) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>, records: RecordSources) -> Router {
+pub(crate) fn routes(
+    setup: &Setup,
+    servers: Vec<Arc<Metrics>>,
+    records: RecordSources,
+    reports: UploadReports,
+) -> Router {
     let policy = security_policy(setup);
     let setup = serde_json::to_value(setup).expect("names and addresses are plain JSON");
+    let audit = records.audit.clone();
     let record = async move |Path(id): Path<String>| Json(RequestRecord::find(&records, &id));
     let mut routes = Router::new()
         .route("/", get(async || Redirect::temporary("/dev/")))
@@ -69,6 +76,7 @@ pub(crate) fn routes(setup: &Setup, servers: Vec<Arc<Metrics>>, records: RecordS
         .route("/dev/setup.json", get(async || Json(setup)))
         .route("/dev/jwt", get(jwt))
         .route("/dev/requests/{id}", get(record))
+        .route("/dev/uploads", get(async move || Json(reports.shown(&audit))))
         .route("/dev/counters.json", get(async move || Json(Counters::of(&servers))));
     for (name, media_type, text) in ASSETS {
         let answer = async move || ([(header::CONTENT_TYPE, media_type)], text);
@@ -157,7 +165,7 @@ mod tests {
             log: RecentLines::default(),
             emulator: emulator.await.unwrap().control(),
         };
-        let routes = routes(&setup, vec![], records);
+        let routes = routes(&setup, vec![], records, UploadReports::default());
         let request = Request::get(path).body(Body::empty()).unwrap();
         let (parts, body) = routes.oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();

@@ -475,6 +475,12 @@ async fn files_of_a_foreign_key_are_answered_with_what_makes_a_new_one() {
 #[tokio::test]
 async fn a_grant_for_uploads_needs_only_what_it_signs() {
     const UPLOADS: &str = r#"
+        [grants.photo-upload]
+        signed_urls = []
+        [grants.photo-upload.upload.callback]
+        confirm = false
+        [grants.my-photos]
+        signed_urls = []
         [grants.my-photos.upload]
         key = "users/${subject}/${name}"
         name_pattern = "[a-z]{1,9}"
@@ -487,7 +493,9 @@ async fn a_grant_for_uploads_needs_only_what_it_signs() {
         role.policies.iter().map(|policy| policy.document.clone()).collect::<Vec<_>>().join("\n")
     };
     insta::assert_snapshot!(role(&uploads("")), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"albums/*/*"}}},{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:sample-bucket/users/*/*"},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/albums/*/*"}]}"#);
-    let reads = uploads("[grants.my-photos]\nsigned_urls = [\"HEAD\"]");
+    let reads = "[grants.my-photos]\n        signed_urls";
+    let reads = UPLOADS.replace(&format!("{reads} = []"), &format!("{reads} = [\"HEAD\"]"));
+    let reads = demo_with(&reads);
     insta::assert_snapshot!(role(&reads), @r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:ListObjects","Resource":"acs:oss:*:*:sample-bucket","Condition":{"StringLike":{"oss:Prefix":"albums/*/*"}}},{"Effect":"Allow","Action":["oss:AbortMultipartUpload","oss:GetObject","oss:ListParts","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/albums/*/*"},{"Effect":"Allow","Action":["oss:GetObject","oss:PutObject"],"Resource":"acs:oss:*:*:sample-bucket/users/*/*"}]}"#);
     // An upload is looked at after OSS has reported it.
     let callback = "[grants.my-photos.upload.callback]\nforward = \"http://127.0.0.1:9000/\"\n";

@@ -698,24 +698,32 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
     });
     let mut answers: Vec<_> = answers.collect();
     let metrics = answers.pop().unwrap();
-    // OSS's answers are the status of the upload and the picture.
-    let picture = answers.remove(6);
+    let picture = answers.remove(7);
     assert!(picture.starts_with("<svg"), "{picture}");
     let answers: Vec<serde_json::Value> =
         answers.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
-    let codes: Vec<_> =
-        answers.iter().map(|answer| answer.get("Code").unwrap_or(answer).to_string()).collect();
+    let codes: Vec<_> = answers.iter().map(|answer| answer["Code"].to_string()).collect();
     let expected = [
         "\"Success\"",
         "\"Success\"",
         "\"InvalidParameter.Parameters.album\"",
         "\"Success\"",
         "\"Success\"",
-        "200",
+        "null",
+        "null",
         "\"Success\"",
         "\"Success\"",
     ];
     assert_eq!(codes, expected, "{greeting:#?}");
+    // The backend's answer is OSS's, and the backend shows what it took, with the audit of it.
+    let [saved, reports] = &answers[5..7] else { panic!("{answers:#?}") };
+    let taken = &reports["Reports"][0];
+    assert!(saved["Saved"] == true && taken["Answer"] == *saved, "{saved} {reports}");
+    assert_eq!(taken["Report"]["UploadId"], saved["UploadId"]);
+    assert_eq!(taken["Report"]["Vars"], serde_json::json!({"user": "alice"}));
+    let audit = taken["Audit"].as_array().unwrap().iter();
+    let events: Vec<_> = audit.map(|line| line["Event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["Upload", "Uploaded"]);
     assert!(metrics.lines().last().unwrap().starts_with("appserver_"), "{metrics}");
     // A token's bucket is at the port that the emulated OSS listens on.
     let named: Vec<_> =

@@ -112,8 +112,8 @@ impl World {
         let backend = serve(&servers, Router::new().fallback(backend)).await;
         let proxy = serve(&servers, Router::new().fallback(proxy)).await;
         let config = format!(
-            "{CONFIG}\n[grants.photo-upload.upload.callback]\nforward = \"{backend}/uploads\"\n\
-             body = [\"operation\"]\ndeadline_secs = {secs}\n[grants.photo-upload.upload.callback.vars]\nuser = \"${{subject}}\"\n\
+            "{CONFIG}\n[grants.form-upload.upload.callback]\nforward = \"{backend}/uploads\"\n\
+             body = [\"operation\"]\ndeadline_secs = {secs}\n[grants.form-upload.upload.callback.vars]\nuser = \"${{subject}}\"\n\
              [server]\npublic_url = \"{proxy}\"\n\
              [uploads]\ncallback_key_url = \"http://{{oss}}/callback_pub_key_v1.pem\"\n\
              [audit]\nsink = \"file\"\nfile = \"{{folder}}/audit.jsonl\"\n{more}"
@@ -144,7 +144,7 @@ impl World {
 
     async fn form(&self) -> Answer {
         let name = format!("cat-{}.jpg", self.servers.recorded.lock().unwrap().len());
-        let cat = json!({"Grant": "photo-upload", "Name": name, "ContentType": "image/jpeg"});
+        let cat = json!({"Grant": "form-upload", "Name": name, "ContentType": "image/jpeg"});
         let answer = ask(&self.stage, "alice", "/v1/uploads", &cat).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer
@@ -181,7 +181,7 @@ impl World {
 }
 
 async fn start(config: &str) -> Stage {
-    let files = &[("photo-upload.json", POLICY)];
+    let files = &[("form-upload.json", POLICY)];
     Stage::set(Setting { config, files, ..Setting::default() }).await
 }
 
@@ -206,14 +206,14 @@ async fn an_upload_by_a_form_is_confirmed_recorded_and_forwarded_once() {
     let mut body: Value = serde_json::from_str(body).unwrap();
     let upload = body["UploadId"].as_str().unwrap().to_owned();
     body["UploadId"] = "<UploadId>".into();
-    insta::assert_snapshot!(body, @r#"{"Bucket":"sample-bucket","Bytes":9,"Client":"photo-app","Confirmed":true,"ContentType":"image/jpeg","Details":{"operation":"PostObject"},"ETag":"101A0E3E2F58188B3E2FFC1057316C13","Event":"Uploaded","Grant":"photo-upload","Issuer":"demo","Key":"users/alice/cat-0.jpg","ReportedAt":"2016-01-13T14:02:37Z","Subject":"alice","UploadId":"<UploadId>","Vars":{"user":"alice"}}"#);
+    insta::assert_snapshot!(body, @r#"{"Bucket":"sample-bucket","Bytes":9,"Client":"photo-app","Confirmed":true,"ContentType":"image/jpeg","Details":{"operation":"PostObject"},"ETag":"101A0E3E2F58188B3E2FFC1057316C13","Event":"Uploaded","Grant":"form-upload","Issuer":"demo","Key":"users/alice/cat-0.jpg","ReportedAt":"2016-01-13T14:02:37Z","Subject":"alice","UploadId":"<UploadId>","Vars":{"user":"alice"}}"#);
     let lines = world.audit("audit.jsonl");
     let [line] = &lines[..] else { panic!("{lines:?}") };
     let shown = ["Decision", "Client", "Subject", "Grant", "Bucket", "Key", "Bytes", "ContentType"];
     let shown: Vec<_> = shown.iter().map(|name| line[*name].to_string()).collect();
     assert_eq!(
         shown.join(" "),
-        r#""Confirmed" "photo-app" "alice" "photo-upload" "sample-bucket" "users/alice/cat-0.jpg" 9 "image/jpeg""#
+        r#""Confirmed" "photo-app" "alice" "form-upload" "sample-bucket" "users/alice/cat-0.jpg" 9 "image/jpeg""#
     );
     assert_eq!(line["UploadId"], upload);
     // One session signs the forms, and another one reads.
@@ -373,9 +373,9 @@ async fn a_report_of_an_expired_form_or_of_a_grant_without_a_callback_is_refused
     *world.servers.service.lock().unwrap() = None;
     assert_eq!(world.upload().await.0, 203);
     let report = world.recorded();
-    let without = world.config.split("[grants.photo-upload.upload.callback]").next().unwrap();
+    let without = world.config.split("[grants.form-upload.upload.callback]").next().unwrap();
     world.reload(without).await;
-    assert_eq!(world.answer(&report).await, "404 NotFound");
+    assert_eq!(world.answer(&report).await, REFUSED);
     world.reload(&world.config).await;
     world.stage.clock.advance(chrono::TimeDelta::minutes(15) + chrono::TimeDelta::seconds(61));
     assert_eq!(world.answer(&report).await, REFUSED);

@@ -168,7 +168,7 @@ async fn every_success_matches_the_document_exactly() {
                 &stage,
                 "alice",
                 "/v1/uploads",
-                &json!({"Grant": "photo-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"}),
+                &json!({"Grant": "form-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"}),
             )
             .await,
         ),
@@ -179,7 +179,7 @@ async fn every_success_matches_the_document_exactly() {
                 &stage,
                 "alice",
                 "/v1/urls",
-                &json!({"Grant": "photo-upload", "Method": "PUT", "Key": "users/alice/a", "ContentType": "image/jpeg"}),
+                &json!({"Grant": "form-upload", "Method": "PUT", "Key": "users/alice/a", "ContentType": "image/jpeg"}),
             )
             .await,
         ),

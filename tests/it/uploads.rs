@@ -10,17 +10,17 @@ use crate::stage::{Answer, Setting, Stage, repository};
 
 /// The grant of the tests here and of `urls`. Beside it, `my-photos` signs nothing.
 pub(crate) const CONFIG: &str = r#"
-[grants.photo-upload]
+[grants.form-upload]
 role = "oss-readwrite"
-policy = "{folder}/photo-upload.json"
+policy = "{folder}/form-upload.json"
 signed_urls = ["GET", "HEAD", "PUT"]
 
-[grants.photo-upload.oss]
+[grants.form-upload.oss]
 bucket = "sample-bucket"
 region = "cn-hangzhou"
 endpoint = "http://{oss}"
 
-[grants.photo-upload.upload]
+[grants.form-upload.upload]
 key = "users/${subject}/${name}"
 name_pattern = ".{1,64}"
 max_bytes = "1KiB"
@@ -30,7 +30,7 @@ content_types = ["image/jpeg", "image/png"]
 signed_urls = []
 
 [clients.photo-app]
-grants = ["my-photos", "photo-upload"]
+grants = ["my-photos", "form-upload"]
 default_grant = "my-photos"
 "#;
 
@@ -40,7 +40,7 @@ pub(crate) const POLICY: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow"
 
 pub(crate) async fn stage_with(more: &str) -> Stage {
     let config = &format!("{CONFIG}{more}");
-    let files = &[("photo-upload.json", POLICY)];
+    let files = &[("form-upload.json", POLICY)];
     Stage::set(Setting { config, files, ..Setting::default() }).await
 }
 
@@ -53,7 +53,7 @@ pub(crate) async fn ask(stage: &Stage, user: &str, path: &str, body: &Value) -> 
 
 /// A signed form for a user's `cat.jpg`.
 async fn form(stage: &Stage, user: &str) -> Answer {
-    let cat = json!({"Grant": "photo-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"});
+    let cat = json!({"Grant": "form-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"});
     let answer = ask(stage, user, "/v1/uploads", &cat).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer
@@ -96,7 +96,7 @@ async fn send(answer: &Answer, fields: &[(String, String)], file: &[u8]) -> Stri
 
 /// A URL of the user's object, signed for `GET`.
 async fn read(stage: &Stage, user: &str, key: &str) -> reqwest::Response {
-    let request = json!({"Grant": "photo-upload", "Method": "GET", "Key": key});
+    let request = json!({"Grant": "form-upload", "Method": "GET", "Key": key});
     let answer = ask(stage, user, "/v1/urls", &request).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -111,7 +111,7 @@ async fn a_form_uploads_with_curl_as_it_is_printed() {
     for varying in ["RequestId", "UploadId", "Url", "Fields"] {
         assert!(shown.remove(varying).is_some(), "{varying}");
     }
-    insta::assert_snapshot!(Value::Object(shown), @r#"{"Code":"Success","ExpiresAt":"2016-01-13T14:17:37Z","FileField":"file","Grant":"photo-upload","Key":"users/alice/cat.jpg","MaxBytes":1024,"Method":"POST","StatusCode":200}"#);
+    insta::assert_snapshot!(Value::Object(shown), @r#"{"Code":"Success","ExpiresAt":"2016-01-13T14:17:37Z","FileField":"file","Grant":"form-upload","Key":"users/alice/cat.jpg","MaxBytes":1024,"Method":"POST","StatusCode":200}"#);
     let file = stage.folder().join("cat.jpg");
     std::fs::write(&file, "a picture").unwrap();
     let mut command = std::process::Command::new("curl");
@@ -177,7 +177,7 @@ async fn oss_enforces_the_size_the_type_the_single_use_and_the_end_of_a_form() {
 #[tokio::test]
 async fn a_form_for_an_announced_size_takes_no_larger_file() {
     let stage = stage_with("").await;
-    let body = json!({"Grant": "photo-upload", "Name": "a.png", "ContentType": "image/png", "Bytes": 4,
+    let body = json!({"Grant": "form-upload", "Name": "a.png", "ContentType": "image/png", "Bytes": 4,
         "ExpiresInSeconds": 60});
     let answer = ask(&stage, "alice", "/v1/uploads", &body).await;
     assert_eq!(
@@ -214,7 +214,7 @@ const ADDABLE: [(&str, &str, &str, bool); 11] = [
 /// A form for an object of its own with one more field: OSS's answer, and the headers of the object.
 async fn with_field(stage: &Stage, field: &str, value: &str) -> (String, HeaderMap) {
     let name = format!("{}.jpg", field.replace(':', "-"));
-    let body = json!({"Grant": "photo-upload", "Name": name, "ContentType": "image/jpeg"});
+    let body = json!({"Grant": "form-upload", "Name": name, "ContentType": "image/jpeg"});
     let signed = ask(stage, "alice", "/v1/uploads", &body).await;
     assert_eq!(signed.status, 200, "{}", signed.body);
     let mut all = fields(&signed);
@@ -302,12 +302,12 @@ async fn a_request_that_breaks_a_rule_of_the_grant_is_refused_before_sts_is_call
         json!({"Grant": "my-photos"}),
         json!({"Grant": "read-all"}),
     ] {
-        let mut body = json!({"Grant": "photo-upload"});
+        let mut body = json!({"Grant": "form-upload"});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let answer = ask(&stage, "alice", "/v1/uploads", &body).await;
         seen.push(format!("{}: {}", answer.outcome(), answer.body["Message"].as_str().unwrap()));
     }
-    let token = ask(&stage, "alice", "/v1/token", &json!({"Grant": "photo-upload"})).await;
+    let token = ask(&stage, "alice", "/v1/token", &json!({"Grant": "form-upload"})).await;
     seen.push(format!("{}: {}", token.outcome(), token.body["Message"].as_str().unwrap()));
     insta::assert_snapshot!(seen.join("\n"), @r"
     400 InvalidParameter.ContentType: ContentType: it is missing: write one of `image/jpeg`, `image/png`.
@@ -343,7 +343,7 @@ async fn forms_and_urls_of_all_users_cost_one_call_to_sts_and_hold_no_secret() {
                 &stage,
                 user,
                 "/v1/urls",
-                &json!({"Grant": "photo-upload", "Method": "HEAD", "Key": format!("users/{user}/a")}),
+                &json!({"Grant": "form-upload", "Method": "HEAD", "Key": format!("users/{user}/a")}),
             )
             .await,
         ] {
@@ -354,11 +354,11 @@ async fn forms_and_urls_of_all_users_cost_one_call_to_sts_and_hold_no_secret() {
     let calls = stage.assume_role_calls();
     let names: Vec<_> =
         calls.iter().map(|call| call.parameters["RoleSessionName"].as_str()).collect();
-    assert_eq!(names, ["grant@photo-upload"]);
+    assert_eq!(names, ["grant@form-upload"]);
     let (_, metrics) = stage.admin("/metrics").await;
     for counted in ["uploads_signed", "urls_signed"] {
         let line =
-            format!("appserver_{counted}_total{{client=\"photo-app\",grant=\"photo-upload\"}} 3\n");
+            format!("appserver_{counted}_total{{client=\"photo-app\",grant=\"form-upload\"}} 3\n");
         assert!(metrics.contains(&line), "{metrics}");
     }
     stage.close().await;
@@ -370,7 +370,7 @@ async fn a_form_ends_with_the_login_where_credentials_must() {
     let jwt = demo_jwt("alice", stage.clock.now());
     stage.clock.advance(TimeDelta::minutes(55));
     let request = stage.request("POST", "/v1/uploads").bearer_auth(jwt);
-    let body = json!({"Grant": "photo-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"});
+    let body = json!({"Grant": "form-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"});
     let request = request.header("Content-Type", "application/json").body(body.to_string());
     let answer = stage.send(request).await;
     assert_eq!(answer.body["ExpiresAt"], "2016-01-13T15:02:37Z", "{}", answer.body);
@@ -381,7 +381,7 @@ async fn a_form_ends_with_the_login_where_credentials_must() {
 async fn forms_and_urls_count_as_requests_of_their_client() {
     let stage = stage_with("[clients.photo-app.limit]\nrequests_per_second = 1\nburst = 2\n").await;
     form(&stage, "alice").await;
-    let url = json!({"Grant": "photo-upload", "Method": "GET", "Key": "users/alice/cat.jpg"});
+    let url = json!({"Grant": "form-upload", "Method": "GET", "Key": "users/alice/cat.jpg"});
     assert_eq!(ask(&stage, "alice", "/v1/urls", &url).await.outcome(), "200 Success");
     assert_eq!(ask(&stage, "alice", "/v1/urls", &url).await.outcome(), "429 Throttled.Client");
     stage.close().await;
@@ -395,7 +395,7 @@ async fn the_audit_has_the_object_of_each_form_and_url() {
     let stage = stage_with(&format!("[audit]\nsink = \"file\"\nfile = {path:?}\n")).await;
     let signed = form(&stage, "alice").await;
     for key in ["users/alice/cat.jpg", "users/bob/cat.jpg"] {
-        let url = json!({"Grant": "photo-upload", "Method": "GET", "Key": key});
+        let url = json!({"Grant": "form-upload", "Method": "GET", "Key": key});
         ask(&stage, "alice", "/v1/urls", &url).await;
     }
     stage.close().await;
@@ -412,8 +412,8 @@ async fn the_audit_has_the_object_of_each_form_and_url() {
         line.to_string()
     });
     insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
-    {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Success","ContentType":"image/jpeg","Decision":"Issued","Event":"Upload","ExpiresAt":"2016-01-13T14:17:37Z","Grant":"photo-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/alice/cat.jpg","MaxBytes":1024,"Peer":"<Peer>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readwrite","SessionName":"grant@photo-upload","Source":"Issued","StsAccessKeyId":"<StsAccessKeyId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z","UploadId":"<UploadId>"}
-    {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Success","Decision":"Issued","Event":"Url","ExpiresAt":"2016-01-13T14:17:37Z","Grant":"photo-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/alice/cat.jpg","Method":"GET","Peer":"<Peer>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readwrite","SessionName":"grant@photo-upload","Source":"Cached","StsAccessKeyId":"<StsAccessKeyId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z"}
-    {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Forbidden.Upload","Decision":"Refused","Event":"Url","Grant":"photo-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/bob/cat.jpg","Method":"GET","Peer":"<Peer>","Reason":"the caller's own policy does not allow `oss:GetObject` on the object","RequestId":"<RequestId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z"}
+    {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Success","ContentType":"image/jpeg","Decision":"Issued","Event":"Upload","ExpiresAt":"2016-01-13T14:17:37Z","Grant":"form-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/alice/cat.jpg","MaxBytes":1024,"Peer":"<Peer>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readwrite","SessionName":"grant@form-upload","Source":"Issued","StsAccessKeyId":"<StsAccessKeyId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z","UploadId":"<UploadId>"}
+    {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Success","Decision":"Issued","Event":"Url","ExpiresAt":"2016-01-13T14:17:37Z","Grant":"form-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/alice/cat.jpg","Method":"GET","Peer":"<Peer>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readwrite","SessionName":"grant@form-upload","Source":"Cached","StsAccessKeyId":"<StsAccessKeyId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z"}
+    {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Forbidden.Upload","Decision":"Refused","Event":"Url","Grant":"form-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/bob/cat.jpg","Method":"GET","Peer":"<Peer>","Reason":"the caller's own policy does not allow `oss:GetObject` on the object","RequestId":"<RequestId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z"}
     "#);
 }

@@ -8,7 +8,7 @@ use crate::uploads::{ask, outcome, stage_with};
 
 /// A URL that is signed for alice.
 async fn sign(stage: &Stage, more: &Value) -> Value {
-    let mut body = json!({"Grant": "photo-upload", "Key": "users/alice/cat 1.jpg"});
+    let mut body = json!({"Grant": "form-upload", "Key": "users/alice/cat 1.jpg"});
     body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     let answer = ask(stage, "alice", "/v1/urls", &body).await;
     assert_eq!(answer.status, 200, "{}", answer.body);
@@ -117,7 +117,7 @@ async fn a_url_that_the_grant_does_not_sign_for_this_caller_is_refused_before_st
         json!({"Method": "GET", "Key": "users/alice/a", "ExpiresInSeconds": 604_801}),
         json!({"Method": "GET", "Key": "users/alice/a", "Grant": "my-photos"}),
     ] {
-        let mut with_grant = json!({"Grant": "photo-upload"});
+        let mut with_grant = json!({"Grant": "form-upload"});
         with_grant.as_object_mut().unwrap().extend(body.as_object().unwrap().clone());
         let answer = ask(&stage, "alice", "/v1/urls", &with_grant).await;
         seen.push(format!("{}: {}", answer.outcome(), answer.body["Message"].as_str().unwrap()));

@@ -36,7 +36,7 @@ pub(crate) struct RawCallback {
 /// The shortest secret, in characters: as many as 128 bits in hexadecimal digits.
 const SHORTEST_SECRET: usize = 32;
 /// The secret of `appserver dev`. It is published, so it proves nothing.
-const DEMO_SECRET: &str = "appserver-demo-callback-secret-0001";
+pub(crate) const DEMO_SECRET: &str = "appserver-demo-callback-secret-0001";
 
 /// The callback of a grant, whose secret is not read yet.
 #[derive(Clone, Debug)]

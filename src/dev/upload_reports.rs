@@ -1,0 +1,113 @@
+//! The reports that the demo's backend took, as `/dev/uploads` shows them. At most [`MOST_REPORTS`] are kept.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::telemetry::RecentLines;
+
+/// As many as a page shows at once.
+const MOST_REPORTS: usize = 20;
+
+/// The latest reports. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UploadReports {
+    /// The newest first. Held to copy or to add one, never across an await.
+    latest: Arc<Mutex<VecDeque<TakenReport>>>,
+}
+
+/// A report that AppServer signed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct TakenReport {
+    #[serde(skip)]
+    pub(super) upload_id: String,
+    pub(super) received_at: String,
+    /// The header that signed it.
+    pub(super) signature: String,
+    pub(super) report: Box<RawValue>,
+    /// What the app gets.
+    pub(super) answer: Value,
+}
+
+/// `/dev/uploads`.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct ShownReports {
+    /// The newest first.
+    reports: Vec<ShownReport>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct ShownReport {
+    #[serde(flatten)]
+    taken: TakenReport,
+    /// The lines about the upload, from its form on.
+    audit: Vec<Box<RawValue>>,
+}
+
+impl UploadReports {
+    /// Adds a report. AppServer may send one twice; the second is not shown.
+    pub(super) fn add(&self, taken: TakenReport) {
+        let mut latest = self.latest.lock();
+        if latest.iter().any(|known| known.upload_id == taken.upload_id) {
+            return;
+        }
+        latest.truncate(MOST_REPORTS - 1);
+        latest.push_front(taken);
+    }
+
+    pub(super) fn shown(&self, audit: &RecentLines) -> ShownReports {
+        let latest: Vec<_> = self.latest.lock().iter().cloned().collect();
+        let shown = latest.into_iter().map(|taken| {
+            let lines = audit.containing(&format!("\"UploadId\":\"{}\"", taken.upload_id));
+            let audit = lines.into_iter().filter_map(|line| RawValue::from_string(line).ok());
+            ShownReport { audit: audit.collect(), taken }
+        });
+        ShownReports { reports: shown.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn taken(upload: usize) -> TakenReport {
+        TakenReport {
+            received_at: "2016-01-13T14:02:37Z".to_owned(),
+            signature: "t=1452693757,v1=00".to_owned(),
+            upload_id: upload.to_string(),
+            report: RawValue::from_string(format!("{{\"UploadId\":\"{upload}\"}}")).unwrap(),
+            answer: json!({"Saved": true}),
+        }
+    }
+
+    #[test]
+    fn a_report_is_shown_once_with_the_audit_lines_of_its_upload() {
+        let (reports, audit) = (UploadReports::default(), RecentLines::default());
+        for upload in [1, 2, 1] {
+            reports.add(taken(upload));
+        }
+        audit.push(
+            "{\"Event\":\"Upload\",\"UploadId\":\"1\"}\n{\"Event\":\"Uploaded\",\"UploadId\":\"1\"}",
+        );
+        let shown = serde_json::to_string(&reports.shown(&audit)).unwrap();
+        insta::assert_snapshot!(shown, @r#"{"Reports":[{"ReceivedAt":"2016-01-13T14:02:37Z","Signature":"t=1452693757,v1=00","Report":{"UploadId":"2"},"Answer":{"Saved":true},"Audit":[]},{"ReceivedAt":"2016-01-13T14:02:37Z","Signature":"t=1452693757,v1=00","Report":{"UploadId":"1"},"Answer":{"Saved":true},"Audit":[{"Event":"Upload","UploadId":"1"},{"Event":"Uploaded","UploadId":"1"}]}]}"#);
+    }
+
+    #[test]
+    fn only_the_latest_reports_are_kept() {
+        let reports = UploadReports::default();
+        (0..MOST_REPORTS + 3).for_each(|upload| reports.add(taken(upload)));
+        let shown = reports.shown(&RecentLines::default()).reports;
+        assert_eq!(shown.len(), MOST_REPORTS);
+        assert_eq!(shown[0].taken.upload_id, (MOST_REPORTS + 2).to_string());
+    }
+}
