@@ -33,7 +33,8 @@ fn other_keys() -> Value {
 }
 
 /// The demo's app has users of the demo's issuer, too.
-const SHARED: &str = "grants.my-photos.shared_subjects = \"each test asks as one of them only\"\n";
+const SHARED: &str = "grants.my-photos.shared_subjects = \"each test asks as one of them only\"\n\
+                      grants.photo-upload.shared_subjects = \"each test asks as one of them only\"\n";
 
 impl Provider {
     async fn open(keys: Value) -> Self {

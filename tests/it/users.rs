@@ -143,7 +143,8 @@ fn more_issuers() -> String {
 /// Three issuers have an `alice` each.
 #[tokio::test]
 async fn users_of_different_issuers_are_different_users() {
-    let config = "grants.my-photos.policy = \"photos.json\"\n";
+    let config =
+        "clients.photo-app.grants = [\"my-photos\"]\ngrants.my-photos.policy = \"photos.json\"\n";
     let keys = std::fs::read_to_string(repository("config/demo.jwks.json")).unwrap();
     let plain = photos_of("users/${subject}");
     let files = [("photos.json", plain.as_str()), ("keys.json", keys.as_str())];
@@ -198,7 +199,9 @@ async fn users_of_different_issuers_are_different_users() {
     assert_eq!(stage.assume_role_calls().len(), 3);
 
     // Or the operator declares that they are the same users: then they share.
-    let shared = "[grants.my-photos]\npolicy = \"photos.json\"\nshared_subjects = \"one directory feeds all three\"\n";
+    let declared = ["my-photos", "photo-upload"]
+        .map(|name| format!("grants.{name}.shared_subjects = \"one directory feeds all three\"\n"));
+    let shared = format!("{config}{}", declared.concat());
     stage.write("over.toml", &format!("{shared}{}", more_issuers()));
     stage.write("photos.json", &plain);
     stage.reload().await.unwrap();
