@@ -6,7 +6,9 @@ use std::fmt;
 
 use config::{Value, ValueKind};
 use serde::de::value::{MapDeserializer, SeqDeserializer};
-use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use serde::de::{
+    self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+};
 use serde::forward_to_deserialize_any;
 
 /// The name by which a field asks for its path and its value. No type has such a name.
@@ -233,7 +235,8 @@ impl<'de> Deserializer<'de> for Node {
             }
             _ => return Err(must_be("a list, in `[` and `]`")),
         };
-        visitor.visit_seq(SeqDeserializer::new(items.into_iter()))
+        let is_numbered = items.len() > 1;
+        visitor.visit_seq(Items { items: items.into_iter(), read: 0, is_numbered })
     }
 
     fn deserialize_tuple<V: Visitor<'de>>(
@@ -303,6 +306,34 @@ impl<'de> Deserializer<'de> for Node {
                 visitor.visit_map(PathAndValue { path: Some(self.path.clone()), value: Some(self) })
             }
         }
+    }
+}
+
+/// The items of a list. A problem says which of them it is about.
+struct Items {
+    items: std::vec::IntoIter<Node>,
+    read: usize,
+    is_numbered: bool,
+}
+
+impl<'de> SeqAccess<'de> for Items {
+    type Error = InvalidValue;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, InvalidValue> {
+        let Some(item) = self.items.next() else { return Ok(None) };
+        self.read += 1;
+        let of_item = |InvalidValue(rule)| match self.read {
+            number if self.is_numbered => InvalidValue(format!("item {number}: {rule}")),
+            _ => InvalidValue(rule),
+        };
+        seed.deserialize(item).map(Some).map_err(of_item)
+    }
+
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.items.len())
     }
 }
 

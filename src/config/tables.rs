@@ -79,6 +79,20 @@ pub(super) fn tables_in(parent: &str) -> impl Iterator<Item = &'static str> {
     TABLES.iter().filter_map(below)
 }
 
+/// The tables inside this one, unless the operator chooses a name in between: their paths from there, and their paths.
+pub(super) fn tables_below(
+    above: &'static str,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let below = move |table: &'static str| {
+        let relative = match above {
+            "" => table,
+            above => table.strip_prefix(above)?.strip_prefix('.')?,
+        };
+        (!relative.contains('*')).then_some((relative, table))
+    };
+    TABLES.iter().copied().filter_map(below)
+}
+
 /// The entry of [`TABLES`] that this path is one of; `""` for the top.
 pub(super) fn table_of(path: &[&str]) -> Option<&'static str> {
     if path.is_empty() {

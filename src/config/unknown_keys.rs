@@ -1,4 +1,5 @@
-//! The message about a key that does not exist: it suggests the nearest key of the same table.
+//! The message about a key that does not exist: it suggests the nearest key of the same table, or the key of this name in a
+//! table around it or inside it.
 
 use super::layers::DEFAULTS;
 use super::tables;
@@ -6,7 +7,7 @@ use super::tables;
 /// The message about this path.
 pub(super) fn message(path: &str) -> String {
     let all = "`appserver check --defaults` prints all keys";
-    match nearest(path) {
+    match nearest(path).map(str::to_owned).or_else(|| elsewhere(path)) {
         Some(key) => format!("there is no such key; is `{key}` meant? {all}"),
         None => format!("there is no such key; {all}"),
     }
@@ -21,6 +22,23 @@ fn nearest(path: &str) -> Option<&'static str> {
     let distance = |known: &'static str| (strsim::osa_distance(name, known), known);
     let (distance, key) = known.map(distance).min()?;
     (distance <= 3 && distance * 3 <= key.len()).then_some(key)
+}
+
+/// The key of this name, if one table around the path's, or else one inside it, has it.
+fn elsewhere(path: &str) -> Option<String> {
+    let names: Vec<_> = path.split('.').collect();
+    let (name, parent) = names.split_last()?;
+    let has = |table: &'static str| {
+        keys_of(table).chain(tables::tables_in(table)).any(|known| known == *name)
+    };
+    // Whole paths for the tables around it; those at the top have other keys of the same names.
+    let around = (1..parent.len()).rev().map(|depth| &parent[..depth]);
+    let around = around.filter(|above| tables::table_of(above).is_some_and(has));
+    let mut around = around.map(|above| format!("{}.{name}", above.join(".")));
+    let table = tables::table_of(parent)?;
+    let inside = tables::tables_below(table).filter(|(_, below)| has(below));
+    let inside: Vec<_> = inside.map(|(relative, _)| format!("{relative}.{name}")).collect();
+    around.next().or_else(|| <[_; 1]>::try_from(inside).ok().map(|[only]| only))
 }
 
 /// The keys of a table in the documented file, also those that are commented out there.

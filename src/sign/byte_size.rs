@@ -1,10 +1,12 @@
 //! A number of bytes as configurations write it.
 
-use serde::Deserialize;
+use std::fmt;
+
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 
 /// The size of a file, at least one byte and at most [`ByteSize::MAX`].
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
-#[serde(try_from = "String")]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct ByteSize(u64);
 
 /// Why a text is no size.
@@ -35,6 +37,27 @@ impl ByteSize {
         let number = number.trim_end();
         let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
         if is_number { number.parse::<u64>().ok()?.checked_mul(unit) } else { None }
+    }
+}
+
+impl<'de> Deserialize<'de> for ByteSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SizeVisitor;
+
+        impl Visitor<'_> for SizeVisitor {
+            type Value = ByteSize;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text in quotes, such as \"10MiB\"")
+            }
+
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<ByteSize, E> {
+                ByteSize::try_from(text.to_owned()).map_err(E::custom)
+            }
+        }
+
+        // For other values than text, `deserialize_string` would answer without an example.
+        deserializer.deserialize_any(SizeVisitor)
     }
 }
 

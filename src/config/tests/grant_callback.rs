@@ -50,7 +50,7 @@ fn a_callback_needs_a_backend_a_secret_a_key_and_a_public_url() {
     uploads.encryption_key_file: forms of grants with `upload.callback` carry what only the service may read: name a file that holds a key; `openssl rand -base64 32` makes one
     grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>` or `http://<host>/<path>`, without user and fragment
     grants.album.upload.callback.deadline_secs: 5 is not between 1 and 4 seconds
-    grants.album.upload.callback.body: OSS reports bucket, object, etag, size, mimeType (these always), clientIp, contentMd5, crc64, imageInfo.format, imageInfo.height, imageInfo.width, operation, reqId and vpcId
+    grants.album.upload.callback.body: item 2: OSS reports bucket, object, etag, size, mimeType (these always), clientIp, contentMd5, crc64, imageInfo.format, imageInfo.height, imageInfo.width, operation, reqId and vpcId
     grants.album.upload.callback.vars.Upload: a variable's name is 1 to 32 characters of a-z, 0-9 and `_`, begins with a letter and is not `upload`, which the service itself uses
     grants.album.upload.callback.vars.upload: a variable's name is 1 to 32 characters of a-z, 0-9 and `_`, begins with a letter and is not `upload`, which the service itself uses
     grants.album.upload.callback.vars.user: a variable's value is text with the placeholders `${client}`, `${issuer}`, `${subject}`, `${claims.<name>}` and `${params.<name>}`, without other `$`, `{`, `}` and control characters

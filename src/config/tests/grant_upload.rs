@@ -70,8 +70,11 @@ fn each_invalid_rule_of_uploads_is_refused_with_the_way_out() {
         upload("${name}", "*/${filename}"),
         upload("${name}", "${name}/${params.album}"),
         upload("10MiB", "10MB"),
+        upload("\"10MiB\"", "10485760"),
         upload("10MiB", "6GiB"),
         upload("\"image/jpeg\"", "\"image/*\""),
+        upload("\"image/jpeg\"", "\"image/jpeg\", \"image/*\""),
+        upload("\"image/jpeg\"", "\"image/jpeg\", 7"),
         upload("\"image/jpeg\"", ""),
         more("name_pattern = \"(\""),
         more("name_pattern = \"\""),
@@ -99,9 +102,15 @@ grants.album.upload.key: `${name}` is chosen by the caller, so nothing may follo
 
 grants.album.upload.max_bytes: a size is a number with `B`, `KiB`, `MiB` or `GiB`, such as "10MiB"
 
+grants.album.upload.max_bytes: it must be text in quotes, such as "10MiB"
+
 grants.album.upload.max_bytes: 6442450944 bytes is not between 1 byte and 5GiB, the most that OSS takes by a form; larger files are uploaded with a token
 
 grants.album.upload.content_types: a content type reads `image/jpeg`: a type and a subtype, without wildcards and parameters
+
+grants.album.upload.content_types: item 2: a content type reads `image/jpeg`: a type and a subtype, without wildcards and parameters
+
+grants.album.upload.content_types: item 2: it must be text in quotes
 
 grants.album.upload.content_types: it must not be empty: list the types that callers may upload
 

@@ -151,9 +151,9 @@ server.tls.client_ca_file: name the CAs that issue clients' certificates; the sy
 server.tls.client_certificates: it is `off`, so clients are not asked for a certificate: set it to `optional` or `required`, or remove `client_ca_file` and `client_crl_file`
 server.tls.client_certificates: client certificates are presented in TLS handshakes: set `certificate_file` and `key_file`
 server.tls.client_certificates: it must be `off`, `optional` or `required`
-server.trusted_proxies: it would trust every address; list only the networks of your proxies
+server.trusted_proxies: item 2: it would trust every address; list only the networks of your proxies
 server.forwarded_header: it must be `none`, `x-forwarded-for` or `forwarded`
-server.cors_origins: an origin is written as browsers send it: a scheme and a host in lower case, a port only where it is not the scheme's own, and nothing after it, such as `https://app.example.com`; `*` and `null` are not let in
+server.cors_origins: item 2: an origin is written as browsers send it: a scheme and a host in lower case, a port only where it is not the scheme's own, and nothing after it, such as `https://app.example.com`; `*` and `null` are not let in
 clients.app-two.certificates: a certificate's name is `dns:`, `uri:`, `email:` or `subject:` and the whole of what the certificate says, such as `dns:app.example.com` or `subject:CN=app,O=Example`
 "#);
 }

@@ -450,3 +450,33 @@ server.tsl: there is no such key; is `tls` meant? `appserver check --defaults` p
 severs: there is no such key; is `server` meant? `appserver check --defaults` prints all keys
 ");
 }
+
+#[test]
+fn a_key_of_another_table_of_the_same_entry_is_suggested() {
+    let text = r#"
+        [redis]
+        colour = "red"
+        [grants.other]
+        max_bytes = "10MiB"
+        bucket = "sample-bucket"
+        deadline_secs = 3
+        [grants.other.callback]
+        forward = "https://backend.example.com/"
+        [grants.other.upload]
+        signed_urls = ["GET"]
+        callback.key = "a"
+        callback.region = "cn-hangzhou"
+    "#;
+    let reported = problems(text);
+    let suggested = reported.lines().filter(|line| line.contains("no such key"));
+    insta::assert_snapshot!(suggested.collect::<Vec<_>>().join("\n"), @r"
+    grants.other.bucket: there is no such key; is `oss.bucket` meant? `appserver check --defaults` prints all keys
+    grants.other.callback: there is no such key; is `upload.callback` meant? `appserver check --defaults` prints all keys
+    grants.other.deadline_secs: there is no such key; is `upload.callback.deadline_secs` meant? `appserver check --defaults` prints all keys
+    grants.other.max_bytes: there is no such key; is `upload.max_bytes` meant? `appserver check --defaults` prints all keys
+    grants.other.upload.callback.key: there is no such key; is `grants.other.upload.key` meant? `appserver check --defaults` prints all keys
+    grants.other.upload.callback.region: there is no such key; `appserver check --defaults` prints all keys
+    grants.other.upload.signed_urls: there is no such key; is `grants.other.signed_urls` meant? `appserver check --defaults` prints all keys
+    redis: there is no such key; is `store.redis` meant? `appserver check --defaults` prints all keys
+    ");
+}

@@ -291,9 +291,14 @@ impl<'de> Deserializer<'de> for Field<'_> {
         let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !has_leading_zero;
         match plain.then(|| digits.parse().ok()).flatten() {
             Some(number) => visitor.visit_u64(number),
-            None => Err(FieldError::rule(
-                "it must be a whole number of seconds, without a sign or leading zeros",
-            )),
+            None => {
+                // Fields of numbers end with their unit.
+                let unit = if self.name.ends_with("Bytes") { "bytes" } else { "seconds" };
+                let quotes = if digits.starts_with('"') { "quotes, " } else { "" };
+                Err(FieldError::Rule(format!(
+                    "it must be a whole number of {unit}, without {quotes}a sign or leading zeros"
+                )))
+            }
         }
     }
 

@@ -48,10 +48,10 @@ pub(crate) struct UploadRequest {
     /// One of those that the grant admits; may be left out where it admits only one.
     #[schema(nullable = false, example = "image/jpeg")]
     content_type: Option<String>,
-    /// The size of the file. OSS then takes no larger one, and one beyond the grant's limit is refused before it is sent.
-    #[schema(nullable = false, minimum = 1)]
+    /// The exact size of the file. OSS then takes no other, and one that is too large is refused before it is sent.
+    #[schema(nullable = false, minimum = 0)]
     bytes: Option<u64>,
-    /// Of the form; 15 minutes if left out, or the longest time that the grant admits if that is less.
+    /// Of the form; the longest time that the grant admits if left out.
     #[schema(nullable = false, minimum = 60, maximum = 604_800)]
     expires_in_seconds: Option<u64>,
 }
@@ -209,6 +209,22 @@ pub(crate) async fn sign_upload(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::v1::fields::from_json;
+
+    #[test]
+    fn an_error_about_a_number_names_its_unit_and_its_quotes() {
+        let of = |json: &str| {
+            let error = from_json::<UploadRequest>(json.as_bytes()).unwrap_err();
+            error.public().message.into_owned()
+        };
+        let found =
+            [of(r#"{"Bytes":"12"}"#), of(r#"{"Bytes":1.5}"#), of(r#"{"ExpiresInSeconds":"60"}"#)];
+        insta::assert_snapshot!(found.join("\n"), @r"
+        Bytes: it must be a whole number of bytes, without quotes, a sign or leading zeros.
+        Bytes: it must be a whole number of bytes, without a sign or leading zeros.
+        ExpiresInSeconds: it must be a whole number of seconds, without quotes, a sign or leading zeros.
+        ");
+    }
 
     #[test]
     fn fields_are_written_in_their_order() {
