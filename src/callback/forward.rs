@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
+use reqwest::Client;
 use reqwest::header::{CONTENT_TYPE, HeaderName};
-use reqwest::{Client, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -13,7 +13,7 @@ use sha2::Sha256;
 use tokio::time::{Instant, timeout_at};
 
 use super::outcome::{MAX_ANSWER_BYTES, Obstacle};
-use crate::outbound::read_body;
+use crate::outbound::{SecureUrl, read_body};
 use appserver_domain::Invalid;
 
 /// `t=<seconds since 1970>,v1=<HMAC-SHA256 of "t.body" in hexadecimal digits>`.
@@ -26,7 +26,7 @@ const EMPTY: &str = "{}";
 /// Where reports of a grant's uploads go.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
-pub(crate) struct BackendUrl(Url);
+pub(crate) struct BackendUrl(SecureUrl);
 
 /// Why the backend does not have a report.
 #[derive(Debug, thiserror::Error)]
@@ -55,21 +55,16 @@ impl TryFrom<String> for BackendUrl {
 
     fn try_from(raw: String) -> Result<Self, Invalid> {
         const RULE: Invalid = Invalid(
-            "a backend's URL reads `https://<host>/<path>` or `http://<host>/<path>`, without user and fragment",
+            "a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and \
+             loopback addresses only",
         );
-        let url = Url::parse(&raw).map_err(|_| RULE)?;
-        let is_plain = ["http", "https"].contains(&url.scheme())
-            && url.has_host()
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.fragment().is_none();
-        if is_plain { Ok(Self(url)) } else { Err(RULE) }
+        SecureUrl::parse(&raw).map(Self).ok_or(RULE)
     }
 }
 
 impl BackendUrl {
     pub(super) fn is_encrypted(&self) -> bool {
-        self.0.scheme() == "https"
+        self.0.is_encrypted()
     }
 }
 
@@ -94,7 +89,7 @@ pub(super) async fn forward(
 ) -> Result<String, ForwardError> {
     let signature = signature(secret, now, &body);
     let request = http
-        .post(to.0.clone())
+        .post(to.0.url().clone())
         .header(CONTENT_TYPE, "application/json")
         .header(SIGNATURE, signature)
         .body(body);
@@ -128,13 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_is_reached_by_http_or_https_at_a_plain_url() {
-        for good in ["http://backend/uploads", "https://backend.example:8443/a?b=c"] {
+    fn a_backend_is_reached_by_https_or_on_this_machine() {
+        for good in ["https://backend.example:8443/a?b=c", "http://127.0.0.1:9000/uploads"] {
             assert!(BackendUrl::try_from(good.to_owned()).is_ok(), "{good}");
         }
-        for bad in
-            ["", "backend/uploads", "ftp://backend/", "http://a:b@backend/", "http://backend/#a"]
-        {
+        for bad in [
+            "",
+            "backend/uploads",
+            "ftp://backend/",
+            "http://backend/uploads",
+            "http://10.0.0.1/uploads",
+            "https://a:b@backend/",
+            "https://backend/#a",
+        ] {
             assert!(BackendUrl::try_from(bad.to_owned()).is_err(), "{bad}");
         }
     }

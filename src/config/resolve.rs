@@ -12,7 +12,7 @@ use super::layers::{Merged, NamedFile};
 use super::problems::Problems;
 use super::restart::RestartOnly;
 use super::secret_reads::{SecretReads, SecretsToo};
-use super::sections::grant_callback::CallbackSources;
+use super::sections::grant_callback::{self, CallbackSources};
 use super::sections::identity::IdentitySource;
 use super::sections::tracing::TracingSource;
 use super::sections::upstreams::NamedUpstreams;
@@ -48,6 +48,7 @@ pub(super) fn resolve(
         problems.add(path, message);
     }
 
+    grant_callback::check_secret_files(&named, &mut problems);
     let public_url = std::mem::take(&mut raw.server.public_url);
     let mut secret_reads = SecretReads::default();
     let listen = problems.require(std::mem::take(&mut raw.server.listen));
@@ -135,6 +136,7 @@ pub(super) fn resolve(
         let mut warnings = warnings::across_sections(&clients, &grants, &issuers, &vend.freshness);
         warnings.extend(store.warning());
         warnings.extend(egress.warnings());
+        warnings.extend(uploads.iter().flat_map(|uploads| uploads.warnings(mode)));
         warnings.extend(warnings::unread_proxies(&environment));
         warnings.extend(tracing.as_ref().and_then(TracingSource::warning));
         warnings.extend(of_policies);

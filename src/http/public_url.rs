@@ -21,6 +21,11 @@ impl PublicUrl {
     pub(crate) fn of_listener(address: SocketAddr) -> Self {
         Self(format!("http://{address}"))
     }
+
+    /// Whether only this machine reaches it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        Url::parse(&self.0).is_ok_and(|url| url.host_str().is_some_and(is_loopback))
+    }
 }
 
 impl TryFrom<String> for PublicUrl {

@@ -133,6 +133,14 @@ impl StorageClass {
             Self::DeepColdArchive => "DeepColdArchive",
         }
     }
+
+    /// Whether an object must be restored before it is read.
+    pub(crate) fn needs_restoring(self) -> bool {
+        match self {
+            Self::Standard | Self::InfrequentAccess => false,
+            Self::Archive | Self::ColdArchive | Self::DeepColdArchive => true,
+        }
+    }
 }
 
 impl SignedUrlMethods {

@@ -1,6 +1,7 @@
 //! `[grants.NAME.upload.callback]`: where OSS's reports of a grant's uploads go.
 
 use std::collections::BTreeMap;
+use std::fs::canonicalize;
 use std::path::PathBuf;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -12,6 +13,7 @@ use crate::callback::{
 use crate::config::bounds::Secs;
 use crate::config::environment::Mode;
 use crate::config::field::{Clearable, Field, List};
+use crate::config::layers::NamedFile;
 use crate::config::problems::Problems;
 use crate::config::secret_file::read_secret_line;
 use crate::config::secret_reads::SecretReads;
@@ -160,6 +162,28 @@ fn variables(
         }
     }
     (variables.len() == count && count <= MAX_VARIABLES).then_some(variables)
+}
+
+/// Adds a problem for each callback whose secret is in a file of another key: the backend has the secret.
+pub(crate) fn check_secret_files(named: &[NamedFile], problems: &mut Problems) {
+    let is_of_callback =
+        |key: &str| key.starts_with("grants.") && key.ends_with(".upload.callback.secret_file");
+    // A link to the other file is the other file.
+    let real = |file: &NamedFile| canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
+    let (own, others): (Vec<_>, Vec<_>) = named.iter().partition(|file| is_of_callback(&file.key));
+    for file in own {
+        let path = real(file);
+        if let Some(other) = others.iter().find(|other| real(other) == path) {
+            problems.add(
+                &file.key,
+                format!(
+                    "it is the file of `{}`, too, and the backend has the secret in it: name a file of its own; \
+                     `openssl rand -hex 32` makes a secret",
+                    other.key
+                ),
+            );
+        }
+    }
 }
 
 impl CallbackSource {

@@ -269,6 +269,40 @@ impl SigningGrantRules {
                     ),
                 );
             }
+            if template.only_object_keys_differ_by_user()
+                && (rules.also_tokens || !self.urls.is_empty())
+            {
+                let by = if rules.also_tokens { "a token" } else { "a signed URL" };
+                warn(
+                    "upload.key",
+                    format!(
+                        "the key is its user's own and the policy is not, as no `${{subject}}` and no `${{claims.NAME}}` is in it: \
+                         {by} reaches the objects of all users; use the key's placeholders in the policy, too"
+                    ),
+                );
+            }
+            if template.object_key_is_one_per_caller() && !rules.overwrite {
+                warn(
+                    "upload.overwrite",
+                    "the key of a caller is always the same, and no upload may replace its object, so a caller uploads once and \
+                     never again: add `${name}` or `${uuid}` to `key`, or set `overwrite = true`"
+                        .to_owned(),
+                );
+            }
+            if rules.storage_class.needs_restoring() && self.signs(UrlMethod::Get) {
+                let or = match rules.storage_class {
+                    StorageClass::Archive => ", or by real-time access",
+                    _ => "",
+                };
+                warn(
+                    "upload.storage_class",
+                    format!(
+                        "OSS serves an object of the class `{}` only once it is restored{or}, so signed `GET` URLs of new \
+                         uploads fail: choose `Standard` or `IA`, or remove `GET` from `signed_urls`",
+                        rules.storage_class.as_str()
+                    ),
+                );
+            }
             for scripted in rules.content_types.iter().filter(|one| one.runs_scripts()) {
                 warn(
                     "upload.content_types",

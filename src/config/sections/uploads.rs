@@ -12,7 +12,7 @@ use crate::callback::{
 };
 use crate::config::environment::Mode;
 use crate::config::field::{Clearable, Field};
-use crate::config::problems::Problems;
+use crate::config::problems::{Problem, Problems};
 use crate::config::secret_file::read_secret;
 use crate::grant::{Entitlement, Grants};
 use crate::http::{CALLBACK_PATH, PublicUrl};
@@ -102,6 +102,33 @@ impl UploadsSource {
     /// Whether the uploads of this grant are looked at, so that its role must allow to read them.
     pub(crate) fn confirms(&self, grant: &GrantName) -> bool {
         self.callbacks.get(grant).is_some_and(|callback| callback.rules.confirm)
+    }
+
+    /// What loads and belongs on a developer's machine alone.
+    pub(crate) fn warnings(&self, mode: Mode) -> Vec<Problem> {
+        let mut warnings = Vec::new();
+        let mut warn = |path: &str, message: &str| {
+            warnings.push(Problem { path: path.to_owned(), message: message.to_owned() });
+        };
+        if mode == Mode::Demo {
+            return warnings;
+        }
+        let base = self.base.as_ref().filter(|_| !self.callbacks.is_empty());
+        if base.is_some_and(PublicUrl::is_loopback) {
+            warn(
+                "server.public_url",
+                "OSS sends its callbacks there and reaches no loopback address: set it to the URL at which OSS reaches this \
+                 service, such as `https://vend.example.com`",
+            );
+        }
+        if self.key_source != KeySource::Oss {
+            warn(
+                "uploads.callback_key_url",
+                "callbacks of OSS itself are refused, and whatever has this key can report uploads: remove it, unless this is \
+                 a test with an emulated OSS",
+            );
+        }
+        warnings
     }
 
     /// Reads the keys and the secrets of the grants; `None` where no grant has a callback.

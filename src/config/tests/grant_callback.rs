@@ -7,7 +7,7 @@ const GRANT: &str = "[grants.album.oss]\nbucket = \"sample-bucket\"\nregion = \"
                      content_types = [\"image/jpeg\"]\n";
 const CALLBACK: &str = "[server]\npublic_url = \"https://vend.example.com\"\n\
                         [uploads]\nencryption_key_file = \"key\"\n\
-                        [grants.album.upload.callback]\nforward = \"http://backend/uploads\"\nsecret_file = \"secret\"\n";
+                        [grants.album.upload.callback]\nforward = \"https://backend/uploads\"\nsecret_file = \"secret\"\n";
 const WRITING: &str = r#"{"Version":"1","Statement":[{"Effect":"Allow","Action":"oss:PutObject",
     "Resource":"acs:oss:*:*:sample-bucket/${params.album}/*"}]}"#;
 
@@ -35,7 +35,8 @@ fn a_callback_needs_a_backend_a_secret_a_key_and_a_public_url() {
     let more = |line: &str| refused(&format!("{CALLBACK}{line}\n"), &[]);
     let found = [
         refused("[grants.album.upload.callback]\n", &[]),
-        refused(&CALLBACK.replace("http://backend/uploads", "ftp://backend/"), &[]),
+        refused(&CALLBACK.replace("https://backend/uploads", "ftp://backend/"), &[]),
+        refused(&CALLBACK.replace("https://backend/uploads", "http://backend/uploads"), &[]),
         more("deadline_secs = 5"),
         more("body = [\"size\", \"colour\"]"),
         more("vars = { Upload = \"a\" }"),
@@ -48,7 +49,8 @@ fn a_callback_needs_a_backend_a_secret_a_key_and_a_public_url() {
     grants.album.upload.callback.secret_file: the backend recognises reports by it: name a file that holds a secret; `openssl rand -hex 32` makes one
     server.public_url: OSS sends its callbacks there: set it to the URL at which OSS reaches this service, such as `https://vend.example.com`
     uploads.encryption_key_file: forms of grants with `upload.callback` carry what only the service may read: name a file that holds a key; `openssl rand -base64 32` makes one
-    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>` or `http://<host>/<path>`, without user and fragment
+    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only
+    grants.album.upload.callback.forward: a backend's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only
     grants.album.upload.callback.deadline_secs: 5 is not between 1 and 4 seconds
     grants.album.upload.callback.body: item 2: OSS reports bucket, object, etag, size, mimeType (these always), clientIp, contentMd5, crc64, imageInfo.format, imageInfo.height, imageInfo.width, operation, reqId and vpcId
     grants.album.upload.callback.vars.Upload: a variable's name is 1 to 32 characters of a-z, 0-9 and `_`, begins with a letter and is not `upload`, which the service itself uses
@@ -71,6 +73,49 @@ fn the_key_and_the_secret_of_callbacks_are_not_the_demos_and_long_enough() {
     grants.album.upload.callback.secret_file: this is the demo's secret, which is published; make your own with `openssl rand -hex 32`
     ");
     // The demo has its own, and listens where OSS reports to.
-    let demo = "[grants.album.upload.callback]\nforward = \"http://backend/uploads\"\n";
+    let demo = "[grants.album.upload.callback]\nforward = \"https://backend/uploads\"\n";
     assert!(with(demo, &[], Mode::Demo).is_ok());
+}
+
+#[test]
+fn the_secret_of_a_callback_is_in_no_file_of_another_key() {
+    let with_secret = |path: &str| CALLBACK.replace("\"secret\"", &format!("\"{path}\""));
+    let tickets = CALLBACK.replace("\"key\"", "\"other\"").replace("\"secret\"", "\"key\"");
+    let tickets = format!("{tickets}[tickets]\nkey_file = \"key\"\n");
+    let found = [
+        refused(&with_secret("key"), &[]),
+        refused(&with_secret("./key"), &[("key", "a")]),
+        refused(&tickets, &[]),
+    ];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    grants.album.upload.callback.secret_file: it is the file of `uploads.encryption_key_file`, too, and the backend has the secret in it: name a file of its own; `openssl rand -hex 32` makes a secret
+    grants.album.upload.callback.secret_file: it is the file of `uploads.encryption_key_file`, too, and the backend has the secret in it: name a file of its own; `openssl rand -hex 32` makes a secret
+    grants.album.upload.callback.secret_file: it is the file of `tickets.key_file`, too, and the backend has the secret in it: name a file of its own; `openssl rand -hex 32` makes a secret
+    ");
+}
+
+/// `dev` has both.
+#[test]
+fn callbacks_of_an_emulated_oss_and_on_loopback_are_warned_of() {
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let files = [("key", key), ("secret", "0123456789abcdef0123456789abcdef")];
+    let warnings = |text: &str, mode: Mode| {
+        let settings = with(text, &files, mode).unwrap();
+        let own = ["server.public_url", "uploads.callback_key_url"];
+        let own = settings.warnings.iter().filter(|one| own.contains(&&*one.path));
+        own.map(|one| format!("{}: {}", one.path, one.message)).collect::<Vec<_>>().join("\n")
+    };
+    let local = CALLBACK.replace("https://vend.example.com", "http://127.0.0.1:8080");
+    let emulated =
+        "encryption_key_file = \"key\"\ncallback_key_url = \"http://127.0.0.1:8091/key.pem\"";
+    let local = local.replace("encryption_key_file = \"key\"", emulated);
+    assert_eq!(warnings(CALLBACK, Mode::Production), "");
+    assert_eq!(warnings(&local, Mode::Demo), "");
+    // Tickets may be used on the machine alone.
+    let tickets = "[server]\npublic_url = \"http://127.0.0.1:8080\"\n";
+    assert_eq!(warnings(tickets, Mode::Production), "");
+    insta::assert_snapshot!(warnings(&local, Mode::Production), @r"
+    server.public_url: OSS sends its callbacks there and reaches no loopback address: set it to the URL at which OSS reaches this service, such as `https://vend.example.com`
+    uploads.callback_key_url: callbacks of OSS itself are refused, and whatever has this key can report uploads: remove it, unless this is a test with an emulated OSS
+    ");
 }

@@ -190,6 +190,57 @@ grants.album.signed_urls: the policy allows `oss:GetObject` on nothing in `other
 ");
 }
 
+/// A form has its caller's key; what a URL or a token reaches is up to the policy.
+#[test]
+fn keys_of_users_below_a_policy_for_all_of_them_are_warned_of() {
+    let with = |policy: &str, key: &str, lines: &str, also: &str| {
+        let upload = UPLOAD.replace("${params.album}/", key);
+        let settings = with(policy, lines, &format!("{OSS}{upload}{also}")).unwrap();
+        let found = settings.warnings.iter().filter(|one| one.path == "grants.album.upload.key");
+        found.map(|one| one.message.clone()).collect::<Vec<_>>().join("\n")
+    };
+    let shared = WRITING.replace("${params.album}/*", "users/*");
+    let own = WRITING.replace("${params.album}/*", "users/${subject}/*");
+    let key = "users/${subject}/";
+    let get = "signed_urls = [\"GET\"]";
+    let also_tokens = "also_tokens = true\n";
+    assert_eq!(with(&own, key, get, also_tokens), "");
+    assert_eq!(with(&shared, "users/", get, also_tokens), "");
+    assert_eq!(with(&shared, key, "", ""), "");
+    let found = [with(&shared, key, get, ""), with(&shared, key, "", also_tokens)];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    the key is its user's own and the policy is not, as no `${subject}` and no `${claims.NAME}` is in it: a signed URL reaches the objects of all users; use the key's placeholders in the policy, too
+    the key is its user's own and the policy is not, as no `${subject}` and no `${claims.NAME}` is in it: a token reaches the objects of all users; use the key's placeholders in the policy, too
+    ");
+}
+
+#[test]
+fn a_key_that_can_be_written_once_and_an_object_that_cannot_be_read_are_warned_of() {
+    let get = "signed_urls = [\"GET\"]";
+    let once = UPLOAD.replace("${params.album}/${name}", "avatars/${subject}");
+    let policy = WRITING.replace("${params.album}/*", "avatars/${subject}");
+    let tables = format!("{OSS}{once}");
+    assert_eq!(warnings(&policy, "", &format!("{tables}overwrite = true\n")), "");
+    for varies in ["${subject}/${uuid}", "${subject}/${params.album}", "${subject}/${now:%Y/%m/%d}"]
+    {
+        let policy = WRITING.replace("${params.album}/*", "avatars/${subject}/*");
+        assert_eq!(warnings(&policy, "", &tables.replace("${subject}", varies)), "", "{varies}");
+    }
+    let archived = format!("{OSS}{UPLOAD}storage_class = \"Archive\"\n");
+    assert_eq!(warnings(WRITING, "signed_urls = [\"HEAD\"]", &archived), "");
+    assert_eq!(warnings(WRITING, get, &archived.replace("Archive", "IA")), "");
+    let found = [
+        warnings(&policy, "", &tables),
+        warnings(WRITING, get, &archived),
+        warnings(WRITING, get, &archived.replace("Archive", "ColdArchive")),
+    ];
+    insta::assert_snapshot!(found.join("\n"), @r"
+    grants.album.upload.overwrite: the key of a caller is always the same, and no upload may replace its object, so a caller uploads once and never again: add `${name}` or `${uuid}` to `key`, or set `overwrite = true`
+    grants.album.upload.storage_class: OSS serves an object of the class `Archive` only once it is restored, or by real-time access, so signed `GET` URLs of new uploads fail: choose `Standard` or `IA`, or remove `GET` from `signed_urls`
+    grants.album.upload.storage_class: OSS serves an object of the class `ColdArchive` only once it is restored, so signed `GET` URLs of new uploads fail: choose `Standard` or `IA`, or remove `GET` from `signed_urls`
+    ");
+}
+
 /// What is signed changes no token.
 #[test]
 fn rules_of_uploads_are_no_part_of_the_grants_fingerprint() {

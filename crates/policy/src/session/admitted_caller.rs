@@ -10,7 +10,8 @@ use crate::session::grant_session_policy::{GrantSessionPolicy, GrantSessionProbl
 use crate::session::grant_template::GrantTemplate;
 use crate::session::object_key_template::{ObjectKeyFlaw, ObjectKeyTemplate};
 use crate::session::session_policy::SessionPolicy;
-use crate::template::placeholder::Placeholder;
+use crate::template::placeholder::{Placeholder, ValueSource};
+use crate::template::text::Text;
 use crate::template::values::{RawValues, ValueProblem, Values};
 
 /// A caller whose values the rules admit.
@@ -47,6 +48,26 @@ impl GrantTemplate {
     /// Whether the keys of uploads contain a name that the caller chooses.
     pub fn object_key_has_name(&self) -> bool {
         self.object_key.as_ref().is_some_and(ObjectKeyTemplate::has_name)
+    }
+
+    /// Whether uploads of one caller always have the same key, unless a template of keys is missing.
+    pub fn object_key_is_one_per_caller(&self) -> bool {
+        let varies = |placeholder: &Placeholder| {
+            matches!(placeholder.source, ValueSource::Parameter(_) | ValueSource::Now(_))
+        };
+        self.object_key
+            .as_ref()
+            .is_some_and(|key| !key.differs_by_upload() && !key.placeholders().any(varies))
+    }
+
+    /// Whether the keys of uploads differ between users and the policy does not.
+    pub fn only_object_keys_differ_by_user(&self) -> bool {
+        let is_of_user = |placeholder: &Placeholder| {
+            matches!(placeholder.source, ValueSource::Subject(_) | ValueSource::Claim(_))
+        };
+        let in_key = |key: &ObjectKeyTemplate| key.placeholders().any(is_of_user);
+        let mut in_policy = self.document().values().flat_map(Text::placeholders);
+        self.object_key.as_ref().is_some_and(in_key) && !in_policy.any(is_of_user)
     }
 
     /// The policy of a session that looks at uploaded objects of all callers; none if the grant has no template of keys.

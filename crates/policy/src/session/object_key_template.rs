@@ -141,6 +141,11 @@ impl ObjectKeyTemplate {
         self.0.iter().any(|piece| matches!(piece, KeyPiece::Name))
     }
 
+    /// Whether a name or an id distinguishes the uploads of a caller.
+    pub(crate) fn differs_by_upload(&self) -> bool {
+        self.0.iter().any(|piece| matches!(piece, KeyPiece::Name | KeyPiece::Uuid))
+    }
+
     /// The key for admitted values; an error if the name makes it none.
     pub(crate) fn render(
         &self,
