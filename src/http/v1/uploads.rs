@@ -48,10 +48,10 @@ pub(crate) struct UploadRequest {
     /// One of those that the grant admits; may be left out where it admits only one.
     #[schema(nullable = false, example = "image/jpeg")]
     content_type: Option<String>,
-    /// The exact size of the file. OSS then takes no other, and one that is too large is refused before it is sent.
-    #[schema(nullable = false, minimum = 0)]
+    /// The size of the file. OSS then takes no larger one, and one beyond the grant's limit is refused before it is sent.
+    #[schema(nullable = false, minimum = 1)]
     bytes: Option<u64>,
-    /// Of the form; the longest time that the grant admits if left out.
+    /// Of the form; 15 minutes if left out, or the longest time that the grant admits if that is less.
     #[schema(nullable = false, minimum = 60, maximum = 604_800)]
     expires_in_seconds: Option<u64>,
 }

@@ -46,7 +46,7 @@ pub(crate) struct UrlRequest {
     /// Of `PUT` alone: the type that must be sent with the file.
     #[schema(nullable = false, example = "image/jpeg")]
     content_type: Option<String>,
-    /// Of the URL; the longest time that the grant admits if left out.
+    /// Of the URL; 15 minutes if left out, or the longest time that the grant admits if that is less.
     #[schema(nullable = false, minimum = 60, maximum = 604_800)]
     expires_in_seconds: Option<u64>,
     /// Of `GET` alone: the name under which a browser saves the object instead of showing it.
