@@ -13,6 +13,10 @@ const OSS = require('ali-oss');
 const stage = require('./stage');
 const { DENIED, PART, owner, refused } = stage;
 
+// The code of docs/callbacks.md.
+const page = fs.readFileSync(path.join(__dirname, '../../../docs/callbacks.md'), 'utf8');
+const putReported = new Function(`${page.match(/^```js\n(.*?)^```$/ms)[1]}; return putReported;`)();
+
 // A client with a token, as in the SDK's documentation.
 function clientWith(token, options) {
   return new OSS({
@@ -330,6 +334,38 @@ for (const authorizationV4 of [false, true]) {
       const failed = { status: 203, code: 'CallbackFailed', message: 'Error status : 500.' };
       await refused(failed, () => client.put(key, Buffer.from('hello'), { callback }));
       assert.deepEqual((await client.get(key)).content, Buffer.from('hello'));
+    });
+
+    test('an upload with the callback of a form is confirmed by AppServer and forwarded', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const form = await stage.form(user, 'cat.jpg');
+
+      const put = await putReported(client, form, Buffer.from('hello'));
+
+      const key = `users/${user}/cat.jpg`;
+      assert.deepEqual([put.res.status, put.data], [200, { Key: key, Saved: true, UploadId: form.UploadId }]);
+      const [report, ...others] = await stage.reports(form.UploadId);
+      const { Key, Bytes, Subject, Confirmed, Vars } = report;
+      assert.deepEqual({ Key, Bytes, Subject, Confirmed, Vars }, { Key: key, Bytes: 5, Subject: user, Confirmed: true, Vars: { user } });
+      assert.deepEqual(others, []);
+    });
+
+    test('a report that AppServer refuses is an error, and the object is stored', async () => {
+      const user = stage.newUser();
+      const client = await own(user);
+      const form = await stage.form(user, 'cat.jpg');
+      const failed = { status: 203, code: 'CallbackFailed', message: 'Error status : 403.' };
+      const put = (changed, content = 'hello') => () => putReported(client, { ...form, ...changed }, Buffer.from(content));
+      const { 'x:upload': _, ...withoutUpload } = form.Fields;
+
+      await refused(failed, put({ Fields: withoutUpload }));
+      await refused(failed, put({ Key: `users/${user}/dog.jpg` }));
+      await refused(failed, put({ Fields: { ...form.Fields, 'Content-Type': 'text/html' } }));
+      await refused(failed, put({}, 'x'.repeat(1024 * 1024 + 1)));
+
+      assert.equal((await client.get(form.Key)).content.length, 1024 * 1024 + 1);
+      assert.deepEqual(await stage.reports(form.UploadId), []);
     });
 
     test('a callback to a private address is refused, and nothing is stored', async () => {

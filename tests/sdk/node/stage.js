@@ -63,6 +63,23 @@ async function ticket(grant, { duration, user, ...parameters } = {}) {
   return (await answer.json()).Url;
 }
 
+// The answer of `POST /v1/uploads`: a form for a user's file.
+async function form(user, name) {
+  const answer = await fetch(`${APPSERVER}/v1/uploads`, {
+    method: 'POST',
+    headers: { Authorization: authorization(user), 'Content-Type': 'application/json' },
+    body: JSON.stringify({ Grant: 'photo-upload', Name: name, ContentType: 'image/jpeg' }),
+  });
+  assert.equal(answer.status, 200);
+  return answer.json();
+}
+
+// What the backend inside `dev` took of an upload.
+async function reports(uploadId) {
+  const { Reports } = await (await fetch(`${APPSERVER}/dev/uploads`)).json();
+  return Reports.map(({ Report }) => Report).filter(({ UploadId }) => UploadId === uploadId);
+}
+
 // The number of tokens that AppServer has vended to users.
 async function vended() {
   const metrics = await (await fetch(`${ADMIN}/metrics`)).text();
@@ -161,6 +178,6 @@ const DENIED = { code: 'AccessDenied', message: "Access denied by authorizer's p
 
 module.exports = {
   callbackServer,
-  BUCKET, DENIED, METADATA, OSS, PART, RAM, REGION, STS, control, fetchUrl, jwt, later, newUser, ossCalls, owner, refused,
-  shortLivedToken, ticket, token, vended,
+  BUCKET, DENIED, METADATA, OSS, PART, RAM, REGION, STS, control, fetchUrl, form, jwt, later, newUser, ossCalls, owner, refused,
+  reports, shortLivedToken, ticket, token, vended,
 };

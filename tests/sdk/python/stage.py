@@ -75,6 +75,22 @@ def ticket(grant, duration=None, user=None, **parameters):
         return json.load(answer)["Url"]
 
 
+def form(user, name):
+    """The answer of `POST /v1/uploads`: a form for a user's file."""
+    headers = {"Authorization": authorization(user), "Content-Type": "application/json"}
+    body = json.dumps({"Grant": "photo-upload", "Name": name, "ContentType": "image/jpeg"}).encode()
+    request = urllib.request.Request(f"{APPSERVER}/v1/uploads", body, headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.load(answer)
+
+
+def reports(upload_id):
+    """What the backend inside `dev` took of an upload."""
+    with urllib.request.urlopen(f"{APPSERVER}/dev/uploads", timeout=30) as answer:
+        taken = json.load(answer)["Reports"]
+    return [one for one in taken if one["Report"]["UploadId"] == upload_id]
+
+
 def vended():
     """The number of tokens that AppServer has vended to users."""
     with urllib.request.urlopen(f"{ADMIN}/metrics", timeout=30) as answer:

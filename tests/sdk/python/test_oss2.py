@@ -2,6 +2,8 @@
 
 import json
 import os
+import pathlib
+import re
 
 import oss2
 import pytest
@@ -32,6 +34,16 @@ def bucket_with(request):
 def bucket(bucket_with, user):
     """The bucket with a token for the user's own prefix."""
     return bucket_with(stage.token("my-photos", user=user))
+
+
+def shown(function):
+    """A function of docs/callbacks.md."""
+    page = (pathlib.Path(__file__).resolve().parents[3] / "docs/callbacks.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    [code] = [block for block in blocks if f"def {function}(" in block]
+    names = {}
+    exec(code, names)
+    return names[function]
 
 
 def refused(status, code, message, act):
@@ -113,6 +125,37 @@ def test_a_failed_callback_is_no_error_and_the_object_is_stored(bucket, user):
         assert put.status == 203
         assert b"<Code>CallbackFailed</Code><Message>Error status : 500.</Message>" in put.resp.read()
     assert bucket.get_object(key).read() == b"hello"
+
+
+def test_an_upload_with_the_callback_of_a_form_is_confirmed_by_appserver_and_forwarded(bucket, user):
+    form = stage.form(user, "cat.jpg")
+
+    put = shown("put_reported")(bucket, form, b"hello")
+
+    key = f"users/{user}/cat.jpg"
+    answer = {"Key": key, "Saved": True, "UploadId": form["UploadId"]}
+    assert (put.status, json.loads(put.resp.read())) == (200, answer)
+    [taken] = stage.reports(form["UploadId"])
+    report = taken["Report"]
+    assert (report["Key"], report["Bytes"], report["Confirmed"], report["Vars"]) == (key, 5, True, {"user": user})
+    # The page's other code recognises it.
+    body = json.dumps(report, separators=(",", ":"), ensure_ascii=False).encode()
+    is_from_appserver = shown("is_from_appserver")
+    assert is_from_appserver(b"appserver-demo-callback-secret-0001", taken["Signature"], body)
+    assert not is_from_appserver(b"another-secret", taken["Signature"], body)
+    assert not is_from_appserver(b"appserver-demo-callback-secret-0001", taken["Signature"], body + b" ")
+
+
+def test_a_report_that_appserver_refuses_is_no_error_and_the_object_is_stored(bucket, user):
+    form = stage.form(user, "cat.jpg")
+    del form["Fields"]["x:upload"]
+
+    put = shown("put_reported")(bucket, form, b"hello")
+
+    assert put.status == 203
+    assert b"<Code>CallbackFailed</Code><Message>Error status : 403.</Message>" in put.resp.read()
+    assert bucket.get_object(form["Key"]).read() == b"hello"
+    assert stage.reports(form["UploadId"]) == []
 
 
 def test_an_aborted_upload_is_removed(bucket, user):
