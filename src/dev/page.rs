@@ -27,7 +27,7 @@ const JS: &str = "text/javascript; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
 /// The files of the page, by their name below `/dev/`.
-const ASSETS: [(&str, &str, &str); 29] = [
+const ASSETS: [(&str, &str, &str); 30] = [
     ("", HTML, include_str!("assets/index.html")),
     ("advice.js", JS, include_str!("assets/advice.js")),
     ("asking.js", JS, include_str!("assets/asking.js")),
@@ -47,6 +47,7 @@ const ASSETS: [(&str, &str, &str); 29] = [
     ("phone.css", CSS, include_str!("assets/phone.css")),
     ("pictures.js", JS, include_str!("assets/pictures.js")),
     ("policy.js", JS, include_str!("assets/policy.js")),
+    ("reporting.js", JS, include_str!("assets/reporting.js")),
     ("service.js", JS, include_str!("assets/service.js")),
     ("signature.js", JS, include_str!("assets/signature.js")),
     ("step.js", JS, include_str!("assets/step.js")),
@@ -76,7 +77,7 @@ pub(crate) fn routes(
         .route("/dev/setup.json", get(async || Json(setup)))
         .route("/dev/jwt", get(jwt))
         .route("/dev/requests/{id}", get(record))
-        .route("/dev/uploads", get(async move || Json(reports.shown(&audit))))
+        .route("/dev/uploads", get(async move || Json(reports.shown(&audit).await)))
         .route("/dev/counters.json", get(async move || Json(Counters::of(&servers))));
     for (name, media_type, text) in ASSETS {
         let answer = async move || ([(header::CONTENT_TYPE, media_type)], text);

@@ -156,7 +156,7 @@ mod tests {
         let request = Request::post("/uploads").body(Body::from(r#"{"UploadId":"1"}"#)).unwrap();
         let answer = routes(reports.clone()).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 401);
-        let shown = serde_json::to_string(&reports.shown(&RecentLines::default())).unwrap();
+        let shown = serde_json::to_string(&reports.shown(&RecentLines::default()).await).unwrap();
         assert_eq!(shown, r#"{"Reports":[]}"#);
     }
 }

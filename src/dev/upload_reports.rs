@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -12,6 +13,10 @@ use crate::telemetry::RecentLines;
 
 /// As many as a page shows at once.
 const MOST_REPORTS: usize = 20;
+
+/// How often the audit is looked at again, and after which time.
+const MOST_PAUSES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// The latest reports. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +67,20 @@ impl UploadReports {
         latest.push_front(taken);
     }
 
-    pub(super) fn shown(&self, audit: &RecentLines) -> ShownReports {
+    /// The reports with the audit of their uploads. Lines are written a few milliseconds after the answer: those of the newest
+    /// report are waited for.
+    pub(super) async fn shown(&self, audit: &RecentLines) -> ShownReports {
+        for _ in 0..MOST_PAUSES {
+            let shown = self.shown_now(audit);
+            if shown.reports.first().is_none_or(ShownReport::is_audited) {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        self.shown_now(audit)
+    }
+
+    fn shown_now(&self, audit: &RecentLines) -> ShownReports {
         let latest: Vec<_> = self.latest.lock().iter().cloned().collect();
         let shown = latest.into_iter().map(|taken| {
             let lines = audit.containing(&format!("\"UploadId\":\"{}\"", taken.upload_id));
@@ -70,6 +88,12 @@ impl UploadReports {
             ShownReport { audit: audit.collect(), taken }
         });
         ShownReports { reports: shown.collect() }
+    }
+}
+
+impl ShownReport {
+    fn is_audited(&self) -> bool {
+        self.audit.iter().any(|line| line.get().contains("\"Event\":\"Uploaded\""))
     }
 }
 
@@ -89,8 +113,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_report_is_shown_once_with_the_audit_lines_of_its_upload() {
+    #[tokio::test(start_paused = true)]
+    async fn a_report_is_shown_once_with_the_audit_lines_of_its_upload() {
         let (reports, audit) = (UploadReports::default(), RecentLines::default());
         for upload in [1, 2, 1] {
             reports.add(taken(upload));
@@ -98,15 +122,27 @@ mod tests {
         audit.push(
             "{\"Event\":\"Upload\",\"UploadId\":\"1\"}\n{\"Event\":\"Uploaded\",\"UploadId\":\"1\"}",
         );
-        let shown = serde_json::to_string(&reports.shown(&audit)).unwrap();
+        let shown = serde_json::to_string(&reports.shown(&audit).await).unwrap();
         insta::assert_snapshot!(shown, @r#"{"Reports":[{"ReceivedAt":"2016-01-13T14:02:37Z","Signature":"t=1452693757,v1=00","Report":{"UploadId":"2"},"Answer":{"Saved":true},"Audit":[]},{"ReceivedAt":"2016-01-13T14:02:37Z","Signature":"t=1452693757,v1=00","Report":{"UploadId":"1"},"Answer":{"Saved":true},"Audit":[{"Event":"Upload","UploadId":"1"},{"Event":"Uploaded","UploadId":"1"}]}]}"#);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_audit_of_the_newest_report_is_waited_for() {
+        let (reports, audit) = (UploadReports::default(), RecentLines::default());
+        reports.add(taken(1));
+        let writer = async {
+            tokio::time::sleep(3 * PAUSE).await;
+            audit.clone().push("{\"Event\":\"Uploaded\",\"UploadId\":\"1\"}");
+        };
+        let (shown, ()) = tokio::join!(reports.shown(&audit), writer);
+        assert!(shown.reports[0].is_audited());
     }
 
     #[test]
     fn only_the_latest_reports_are_kept() {
         let reports = UploadReports::default();
         (0..MOST_REPORTS + 3).for_each(|upload| reports.add(taken(upload)));
-        let shown = reports.shown(&RecentLines::default()).reports;
+        let shown = reports.shown_now(&RecentLines::default()).reports;
         assert_eq!(shown.len(), MOST_REPORTS);
         assert_eq!(shown[0].taken.upload_id, (MOST_REPORTS + 2).to_string());
     }

@@ -146,6 +146,14 @@ test("a picture is uploaded by a form and by a URL, each with a session that all
     await reads(page, "#step-title", /PostObject users\/alice\/meadow/);
     await reads(page, "#step-request", /"x-oss-signature-version": "OSS4-HMAC-SHA256"/);
     await reads(page, "#hop-ask", /asks for a form\s+200/);
+    // The callback arrived: what the backend took, and what it answered to the upload.
+    await reads(page, "#hop-report", /calls AppServer back[^]*verified, confirmed, forwarded/);
+    await reads(page, "#step-answer", /^200[^]*"Saved": true/);
+    await page.click("#hop-report");
+    await reads(page, "#step-title", /OSS reports the upload/);
+    await reads(page, "#step-request", /x-appserver-signature: t=\d+,v1=[^]*"Event": "Uploaded"[^]*"Subject": "alice"[^]*"user": "alice"/);
+    await reads(page, "#step-answer", /^200[^]*"Saved": true/);
+    await reads(page, "#step-audit", /"Event":"Uploaded","Decision":"Confirmed"/);
     await page.click("#hop-ask");
     await reads(page, "#step-request", /\/v1\/uploads[^]*"Grant": "photo-upload"/);
     await reads(page, "#step-audit", /"Event":"Upload"[^]*"Subject":"alice"[^]*"Key":"users\/alice\/meadow/);
@@ -161,6 +169,7 @@ test("a picture is uploaded by a form and by a URL, each with a session that all
     await page.click("#way-url");
     await page.click("#upload button");
     await reads(page, "#step-title", /PutObject users\/bob\/meadow/);
+    assert.ok(await page.$eval("#hop-report", ({ hidden }) => hidden), "nobody reports it");
     await reads(page, "#step-request", /^PUT [^]*x-oss-signature=/);
     await reads(page, "#hop-ask", /asks for a URL\s+200/);
     await reads(page, "#upload-said", /is in the bucket/);

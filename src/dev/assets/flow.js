@@ -3,8 +3,8 @@
 import * as step from "./step.js";
 import { made, write } from "./text.js";
 
-const NAMES = ["ask", "assume", "use"];
-const TEXTS = { ask: "hop.ask-token", assume: "hop.assume", use: "hop.use" };
+const NAMES = ["ask", "assume", "use", "report"];
+const TEXTS = { ask: "hop.ask-token", assume: "hop.assume", use: "hop.use", report: "hop.report" };
 const element = (name) => document.getElementById(`hop-${name}`);
 /** The detail of the latest exchange on each hop. */
 const details = {};
@@ -32,6 +32,12 @@ export function choose(name) {
   chosen = name;
   NAMES.forEach((other) => element(other).setAttribute("aria-pressed", String(other === name)));
   step.show(details[name]);
+}
+
+/** Shows a hop that only some requests have, or hides it. */
+export function reveal(name, shown) {
+  element(name).hidden = !shown;
+  document.getElementById(`node-${name}`).hidden = !shown;
 }
 
 /** A request is on its way. `what` is the text of the hop, if it depends on the request. */

@@ -10,6 +10,7 @@ import { Bucket } from "./oss.js";
 import { painted } from "./landscape.js";
 import * as pictures from "./pictures.js";
 import * as policy from "./policy.js";
+import * as reporting from "./reporting.js";
 import * as service from "./service.js";
 import { clear, start as startTexts, write } from "./text.js";
 import { WAYS } from "./uploads.js";
@@ -111,6 +112,7 @@ async function upload() {
   const [folder, bar] = [element("folder").value, element("progress")];
   const before = await counters.refresh();
   flow.choose("use");
+  reporting.hide();
   bar.value = 0;
   const progress = (part) => (bar.value = Math.round(part * 100));
   const answer = await WAYS[chosenWay()]({ use, file, folder, progress, changed: element("change").checked });

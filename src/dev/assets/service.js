@@ -60,6 +60,12 @@ export async function record(requestId) {
   return found;
 }
 
+/** What the backend inside `dev` took of an upload, if it took the report. */
+export async function report(uploadId) {
+  const { Reports } = await answered("/dev/uploads");
+  return Reports.find(({ Report }) => Report.UploadId === uploadId);
+}
+
 /** What the demo recorded about a request that was answered, if it was. */
 export async function recordOf(exchange) {
   const id = exchange?.answer?.headers["x-request-id"];

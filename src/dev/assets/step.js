@@ -29,7 +29,7 @@ const cutJson = (value, indent) =>
   JSON.stringify(value, (name, inner) => (typeof inner === "string" && name !== "Policy" ? cut(inner) : inner), indent);
 
 /** Headers that say something about the service or OSS. */
-const TELLING = /^(authorization|content-type|etag|location|ratelimit.*|retry-after|www-authenticate|x-(emulator|oss|request)-.*)$/;
+const TELLING = /^(authorization|content-type|etag|location|ratelimit.*|retry-after|www-authenticate|x-(appserver|emulator|oss|request)-.*)$/;
 
 const lines = (headers) =>
   Object.entries(headers)

@@ -28,6 +28,8 @@ export const EN = {
   "node.server": "authenticates, narrows, caches",
   "node.sts": "issues credentials",
   "node.oss": "stores objects",
+  "node.backend-name": "Backend",
+  "node.backend": "learns of the upload",
 
   "phone.title": "The app",
   "phone.holder": "{client} · {user}",
@@ -64,6 +66,9 @@ export const EN = {
   "hop.ask-url": "asks for a URL",
   "hop.assume": "AssumeRole",
   "hop.use": "reads and writes directly",
+  "hop.report": "OSS calls AppServer back, which forwards the report",
+  "hop.reported": "verified, confirmed, forwarded",
+  "hop.unreported": "not forwarded",
   "hop.ms": "{status} · {ms} ms",
   "hop.cached": "from cache: no call",
   "hop.running": "…",
@@ -92,6 +97,9 @@ export const EN = {
   "step.use-about": "Signed in this browser with the token (signature V4). No byte passes through AppServer.",
 
   "step.use-signed": "Signed by AppServer for this one object; the app has no key at all. No byte passes through AppServer.",
+  "step.report": "4. OSS reports the upload, and AppServer forwards the report to the backend",
+  "step.report-about": "OSS signed the report. AppServer verified that, looked at the object, wrote the audit and signed what it forwarded. The answer of the backend is the answer to the upload in step 3.",
+  "step.unreported": "The object is stored, but the backend has no report of it. The terminal of dev has the reason; AppServer sends a report again that it kept.",
   "step.form": "1. The app asks AppServer for an upload form",
   "step.url": "1. The app asks AppServer for a signed URL",
   "step.signed-about": "AppServer checks name, type and size, and that this user’s own policy allows the key. Then it signs, with a session that never leaves the server.",

@@ -28,6 +28,8 @@ export const ZH = {
   "node.server": "认证、收窄、缓存",
   "node.sts": "签发凭证",
   "node.oss": "存储对象",
+  "node.backend-name": "业务后端",
+  "node.backend": "得知上传结果",
 
   "phone.title": "应用",
   "phone.holder": "{client} · {user}",
@@ -64,6 +66,9 @@ export const ZH = {
   "hop.ask-url": "请求 URL",
   "hop.assume": "AssumeRole",
   "hop.use": "直接读写",
+  "hop.report": "OSS 回调 AppServer，由其转发报告",
+  "hop.reported": "已验签、核对、转发",
+  "hop.unreported": "未转发",
   "hop.ms": "{status} · {ms} 毫秒",
   "hop.cached": "来自缓存，未调用",
   "hop.running": "…",
@@ -92,6 +97,9 @@ export const ZH = {
   "step.use-about": "在浏览器中用令牌签名（签名版本 4），没有任何字节经过 AppServer。",
 
   "step.use-signed": "由 AppServer 只为这一个对象签名，应用里没有任何密钥。没有任何字节经过 AppServer。",
+  "step.report": "4. OSS 报告上传结果，AppServer 将报告转发给业务后端",
+  "step.report-about": "报告由 OSS 签名。AppServer 验证签名、查看对象、写入审计，并为转发的内容签名。业务后端的响应就是第 3 步中上传的响应。",
+  "step.unreported": "对象已存储，但业务后端没有收到报告。原因见 dev 的终端；AppServer 保留的报告会再次发送。",
   "step.form": "1. 应用向 AppServer 请求上传表单",
   "step.url": "1. 应用向 AppServer 请求签名 URL",
   "step.signed-about": "AppServer 检查名称、类型和大小，并检查该用户自己的策略是否允许这个键。然后用从不离开服务器的会话签名。",

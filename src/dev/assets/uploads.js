@@ -3,6 +3,7 @@
 import * as flow from "./flow.js";
 import { upload } from "./exchange.js";
 import { answered } from "./oss.js";
+import * as reporting from "./reporting.js";
 import * as service from "./service.js";
 import { perform } from "./usage.js";
 import * as vending from "./vending.js";
@@ -26,7 +27,10 @@ async function byForm({ use, file, progress, changed }) {
   fields.append(form.FileField, file);
   const request = { method: form.Method, body: fields, shown: { ...named, [form.FileField]: file.name } };
   const answer = await perform(undefined, "PostObject", form.Key, async () => answered(await upload(form.Url, request, progress)));
-  return { ...answer, key: form.Key, uploadId: form.UploadId };
+  if (answer.ok) {
+    await reporting.show(form);
+  }
+  return { ...answer, key: form.Key };
 }
 
 async function byUrl({ use, file, folder, progress }) {
