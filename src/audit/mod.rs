@@ -30,4 +30,4 @@ pub(crate) use settings::{
     AuditSettings, Durability, FileSettings, OnFailure, SinkSettings, refusals_file,
 };
 pub(crate) use trail::{Audit, AuditUnavailable};
-pub(crate) use upload_line::UploadedRecord;
+pub(crate) use upload_line::{UploadDecision, UploadedRecord};

@@ -222,6 +222,13 @@ impl Trail {
         }
     }
 
+    /// Records the next step of that upload. Nothing waits for its line; without space it is counted as lost.
+    pub(crate) fn upload_step(&self, record: &UploadedRecord<'_>) {
+        if self.shared.queue.push(&record.line(&self.shared.tail), &mut None).is_none() {
+            self.shared.count_lost();
+        }
+    }
+
     /// Records that a form or a URL leaves, in the same way.
     pub(crate) async fn signed(
         &self,

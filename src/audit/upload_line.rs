@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::grant_line::millis;
 
-/// An upload that is about to be forwarded: whose it was, and what it made.
+/// A step of a reported upload: whose it was, what it made, and how far its report came.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct UploadedRecord<'a> {
@@ -14,9 +14,10 @@ pub(crate) struct UploadedRecord<'a> {
     /// Of the callback.
     pub(crate) request_id: &'a str,
     pub(crate) event: &'static str,
-    /// `Confirmed`, or `Reported` where the grant's objects are not looked at.
-    pub(crate) decision: &'static str,
+    pub(crate) decision: UploadDecision,
     pub(crate) code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<&'a str>,
     pub(crate) client: &'a str,
     pub(crate) grant: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -30,6 +31,21 @@ pub(crate) struct UploadedRecord<'a> {
     pub(crate) bytes: u64,
     #[serde(rename = "ETag")]
     pub(crate) etag: &'a str,
+}
+
+/// How far the report of an upload came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub(crate) enum UploadDecision {
+    /// The object was looked at, and the report is about to be forwarded.
+    Confirmed,
+    /// The same, where the grant's objects are not looked at.
+    Reported,
+    /// The first attempt to forward it failed. It is kept and sent again.
+    Kept,
+    /// The backend has it.
+    Delivered,
+    /// The backend does not have it and will not get it.
+    Dropped,
 }
 
 impl UploadedRecord<'_> {

@@ -9,22 +9,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::callback_config::{CallbackConfig, ReceivedCallback};
+use super::claims::UploadClaims;
 use super::deliveries::{Deliveries, Delivery};
 use super::error::{CallbackError, CallbackRefusal};
 use super::first_outcomes::{Claimed, FirstOutcomes};
 use super::forward::forward;
 use super::outcome::{Obstacle, Outcome};
 use super::upload::ReportedUpload;
-use crate::audit::{Audit, AuditUnavailable, UploadedRecord};
+use super::upload_trail::{DropReason, UploadTrail};
+use crate::audit::Audit;
 use crate::store::Store;
 use crate::sts::StsClient;
 use crate::telemetry::{CallbackMetrics, CallbackOutcome, Redelivery, causes};
 use crate::vend::Vendors;
 use appserver_domain::clock::Clock;
-use appserver_domain::{IssuerName, Subject};
 
 /// The time of one attempt to deliver a kept report: OSS does not wait for it.
 const REDELIVERY_DEADLINE: Duration = Duration::from_secs(10);
+/// The most ids of lost reports that one log line has.
+const LOGGED_IDS: usize = 100;
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Receives callbacks and delivers what was kept.
@@ -34,7 +37,7 @@ pub(crate) struct Callbacks {
     first: FirstOutcomes,
     deliveries: Deliveries,
     vendors: Arc<Vendors<StsClient>>,
-    audit: Audit,
+    trail: UploadTrail,
     clock: Clock,
     metrics: CallbackMetrics,
     /// Held to decide whether a refusal is logged, never across an await.
@@ -69,7 +72,7 @@ impl Callbacks {
             first: FirstOutcomes::new(Arc::clone(store), clock.clone()),
             deliveries: Deliveries::new(Arc::clone(store), metrics.clone()),
             vendors,
-            audit,
+            trail: UploadTrail::new(audit, clock.clone()),
             clock,
             metrics,
             refusal_log: Mutex::default(),
@@ -81,14 +84,15 @@ impl Callbacks {
         self.active.store(config);
     }
 
-    /// The backend's JSON for OSS.
+    /// The backend's JSON for OSS. `on_verified` gets the claims of a proven upload, however its report ends.
     pub(crate) async fn receive(
         self: &Arc<Self>,
         config: &Arc<CallbackConfig>,
         received: ReceivedCallback<'_>,
+        on_verified: impl FnOnce(&UploadClaims),
     ) -> Result<String, CallbackError> {
         let request_id = received.request_id;
-        let ended = self.answer(config, received).await;
+        let ended = self.answer(config, received, on_verified).await;
         if let Err(CallbackError::Refused(refusal)) = &ended {
             self.metrics.received(CallbackOutcome::Refused);
             self.log_refusal(request_id, refusal);
@@ -100,8 +104,10 @@ impl Callbacks {
         self: &Arc<Self>,
         config: &Arc<CallbackConfig>,
         received: ReceivedCallback<'_>,
+        on_verified: impl FnOnce(&UploadClaims),
     ) -> Result<String, CallbackError> {
         let upload = config.verify(&received, self.clock.now()).await?;
+        on_verified(&upload.claims);
         let Some(grant) = config.grants.get(&upload.claims.grant) else {
             let grant = upload.claims.grant.to_string();
             return Err(CallbackError::Refused(CallbackRefusal::NoCallback(grant)));
@@ -135,12 +141,18 @@ impl Callbacks {
         deadline: Instant,
     ) -> Outcome {
         let (outcome, counted) = match self.attempt(config, &mut upload, deadline).await {
-            Attempt::Answered(json) => (Outcome::Answered(json), CallbackOutcome::Forwarded),
+            Attempt::Answered(json) => {
+                self.trail.delivered(&upload);
+                (Outcome::Answered(json), CallbackOutcome::Forwarded)
+            }
             Attempt::Contradicted => (Outcome::Contradicted, CallbackOutcome::Contradicted),
             Attempt::Failed(obstacle) => {
-                if self.deliveries.keep(Delivery::new(upload)).await {
+                // Before it is kept: another replica may deliver it at once.
+                self.trail.kept(&upload, obstacle);
+                if self.deliveries.keep(Delivery::new(upload.clone())).await {
                     (Outcome::Kept(obstacle), CallbackOutcome::Kept)
                 } else {
+                    self.trail.dropped(&upload, DropReason::Full);
                     (Outcome::Dropped(obstacle), CallbackOutcome::Dropped)
                 }
             }
@@ -169,7 +181,7 @@ impl Callbacks {
                     return error.obstacle().map_or(Attempt::Contradicted, Attempt::Failed);
                 }
             }
-            if let Err(unavailable) = self.record(upload, grant.rules.confirm).await {
+            if let Err(unavailable) = self.trail.forwarding(upload, grant.rules.confirm).await {
                 log(upload, &unavailable, "the upload is not forwarded without its audit line");
                 return Attempt::Failed(Obstacle::AuditUnavailable);
             }
@@ -205,33 +217,6 @@ impl Callbacks {
         );
     }
 
-    async fn record(
-        &self,
-        upload: &ReportedUpload,
-        confirms: bool,
-    ) -> Result<(), AuditUnavailable> {
-        let Some(trail) = self.audit.trail() else { return Ok(()) };
-        let ReportedUpload { claims, bytes, etag, request_id, .. } = upload;
-        let record = UploadedRecord {
-            time: self.clock.now(),
-            request_id,
-            event: "Uploaded",
-            decision: if confirms { "Confirmed" } else { "Reported" },
-            code: "Success",
-            client: claims.client.as_str(),
-            grant: claims.grant.as_str(),
-            issuer: claims.issuer.as_ref().map(IssuerName::as_str),
-            subject: claims.subject.as_ref().map(Subject::as_str),
-            upload_id: &claims.id.to_string(),
-            bucket: claims.bucket.as_str(),
-            key: &claims.key,
-            content_type: &claims.content_type,
-            bytes: *bytes,
-            etag,
-        };
-        trail.uploaded(&record).await
-    }
-
     /// Delivers kept reports until `stop`.
     pub(crate) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let is_active = || self.active.load().is_some();
@@ -240,10 +225,12 @@ impl Callbacks {
             // An attempt in progress at a stop is not broken off: it ends within its deadline.
             futures_util::future::join_all(attempts).await;
         }
-        let lost = self.deliveries.in_memory();
-        if lost > 0 {
+        let lost = self.deliveries.close_memory();
+        lost.iter().for_each(|delivery| self.trail.dropped(&delivery.upload, DropReason::Stopped));
+        if !lost.is_empty() {
             tracing::error!(
-                uploads.count = lost,
+                uploads.count = lost.len(),
+                uploads.ids = ids(&lost),
                 "reports of uploads that wait to be delivered again are lost with this process; the objects are in their buckets"
             );
         }
@@ -258,23 +245,32 @@ impl Callbacks {
         let outcome = match attempt {
             Attempt::Answered(_) => {
                 self.deliveries.remove(&delivery.upload).await;
+                self.trail.delivered(&delivery.upload);
+                tracing::info!(
+                    upload.id = %delivery.upload.claims.id,
+                    client.id = %delivery.upload.claims.client,
+                    grant.name = %delivery.upload.claims.grant,
+                    "delivered the kept report of an upload"
+                );
                 Redelivery::Delivered
             }
             Attempt::Contradicted => {
                 self.deliveries.remove(&delivery.upload).await;
+                self.trail.dropped(&delivery.upload, DropReason::OtherObject);
                 Redelivery::Dropped
             }
             Attempt::Failed(_) => {
                 let upload = delivery.upload.clone();
                 let again = delivery.failed_again(self.clock.now());
-                let is_kept = match again {
-                    Some(again) => self.deliveries.keep(again).await,
-                    None => false,
+                let (is_kept, reason) = match again {
+                    Some(again) => (self.deliveries.keep(again).await, DropReason::Full),
+                    None => (false, DropReason::Old),
                 };
                 if is_kept {
                     Redelivery::Failed
                 } else {
                     self.deliveries.remove(&upload).await;
+                    self.trail.dropped(&upload, reason);
                     tracing::error!(
                         upload.id = %upload.claims.id,
                         client.id = %upload.claims.client,
@@ -297,6 +293,12 @@ fn answered(outcome: Outcome) -> Result<String, CallbackError> {
         Outcome::Kept(obstacle) => Err(CallbackError::NotForwarded(obstacle, true)),
         Outcome::Dropped(obstacle) => Err(CallbackError::NotForwarded(obstacle, false)),
     }
+}
+
+/// The first ids of these reports.
+fn ids(deliveries: &[Delivery]) -> String {
+    let ids = deliveries.iter().take(LOGGED_IDS);
+    ids.map(|delivery| delivery.upload.claims.id.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 fn log(upload: &ReportedUpload, error: &dyn std::error::Error, what: &str) {

@@ -146,9 +146,9 @@ impl Deliveries {
         }
     }
 
-    /// How many a stop of this replica loses.
-    pub(super) fn in_memory(&self) -> usize {
-        self.in_memory.lock().waiting.len()
+    /// Takes what a stop of this replica loses.
+    pub(super) fn close_memory(&self) -> Vec<Delivery> {
+        std::mem::take(&mut self.in_memory.lock().waiting).into_values().collect()
     }
 
     fn take_due_in_memory(&self) -> (Vec<Delivery>, Option<Instant>) {
@@ -219,7 +219,7 @@ mod tests {
         assert!(!deliveries.keep(Delivery::new(upload())).await);
         sleep(Duration::from_secs(2)).await;
         assert_eq!(deliveries.due(|| true).await.len(), MAX_IN_MEMORY);
-        assert_eq!(deliveries.in_memory(), 0);
+        assert_eq!(deliveries.close_memory(), []);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod upload_trail;
 
 pub(crate) use callback_config::{
     CallbackConfig, CallbackTlsError, GrantCallback, ReceivedCallback,

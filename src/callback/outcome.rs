@@ -20,17 +20,17 @@ pub(crate) enum Outcome {
 }
 
 /// What kept a report from the backend.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize, thiserror::Error)]
 pub(crate) enum Obstacle {
-    /// The object could not be looked at: OSS or STS failed.
+    #[error("the object cannot be looked at: OSS or STS fails")]
     Unconfirmed,
-    /// The backend is not reachable, or answered with another status than 2xx.
+    #[error("the backend is not reachable, or answered with another status than 2xx")]
     BackendFailed,
-    /// Nobody answered in time.
+    #[error("no answer came in time")]
     TimedOut,
-    /// The audit does not accept its line.
+    #[error("the audit does not accept its line")]
     AuditUnavailable,
-    /// Its grant has no callback now.
+    #[error("its grant has no callback now")]
     NotConfigured,
 }
 

@@ -190,7 +190,7 @@ impl Stage {
             body: body.to_owned().into(),
             received_at: Instant::now(),
         };
-        self.callbacks.receive(&self.config, received).await
+        self.callbacks.receive(&self.config, received, |_| ()).await
     }
 
     fn forwarded(&self) -> usize {
@@ -340,7 +340,7 @@ async fn another_key_url_is_never_requested_and_a_redirect_is_not_followed() {
             body: body.clone().into(),
             received_at: Instant::now(),
         };
-        let ended = stage.callbacks.receive(&stage.config, received).await;
+        let ended = stage.callbacks.receive(&stage.config, received, |_| ()).await;
         let refused = refusal(ended);
         assert!(refused.contains("it is not the URL of a key of OSS"), "{refused}");
     }

@@ -208,7 +208,7 @@ async fn an_upload_by_a_form_is_confirmed_recorded_and_forwarded_once() {
     body["UploadId"] = "<UploadId>".into();
     insta::assert_snapshot!(body, @r#"{"Bucket":"sample-bucket","Bytes":9,"Client":"photo-app","Confirmed":true,"ContentType":"image/jpeg","Details":{"operation":"PostObject"},"ETag":"101A0E3E2F58188B3E2FFC1057316C13","Event":"Uploaded","Grant":"form-upload","Issuer":"demo","Key":"users/alice/cat-0.jpg","ReportedAt":"2016-01-13T14:02:37Z","Subject":"alice","UploadId":"<UploadId>","Vars":{"user":"alice"}}"#);
     let lines = world.audit("audit.jsonl");
-    let [line] = &lines[..] else { panic!("{lines:?}") };
+    let [line, ..] = &lines[..] else { panic!("{lines:?}") };
     let shown = ["Decision", "Client", "Subject", "Grant", "Bucket", "Key", "Bytes", "ContentType"];
     let shown: Vec<_> = shown.iter().map(|name| line[*name].to_string()).collect();
     assert_eq!(
@@ -216,6 +216,12 @@ async fn an_upload_by_a_form_is_confirmed_recorded_and_forwarded_once() {
         r#""Confirmed" "photo-app" "alice" "form-upload" "sample-bucket" "users/alice/cat-0.jpg" 9 "image/jpeg""#
     );
     assert_eq!(line["UploadId"], upload);
+    until("the delivery is recorded", async || world.audit("audit.jsonl").len() == 2).await;
+    let delivered = &world.audit("audit.jsonl")[1];
+    assert_eq!(
+        (&delivered["Decision"], &delivered["UploadId"]),
+        (&"Delivered".into(), &line["UploadId"])
+    );
     // One session signs the forms, and another one reads.
     assert_eq!(world.stage.assume_role_calls().len(), 2);
     let (_, metrics) = world.stage.admin("/metrics").await;
@@ -363,8 +369,47 @@ async fn a_failing_or_slow_backend_is_answered_203_by_oss_and_gets_the_report_la
     until("the report is delivered again", async || world.forwarded() == 3).await;
     let forwarded = world.servers.forwarded.lock().unwrap().clone();
     assert!(forwarded[0].1 == forwarded[1].1 && forwarded[1].1 != forwarded[2].1);
-    assert_eq!(world.audit("audit.jsonl").len(), 2);
+    until("both deliveries are recorded", async || world.audit("audit.jsonl").len() == 6).await;
+    let lines = world.audit("audit.jsonl");
+    let (first, second): (Vec<_>, Vec<_>) =
+        lines.iter().partition(|line| line["Key"] == "users/alice/cat-0.jpg");
+    for steps in [first, second] {
+        let decisions: Vec<_> = steps.iter().map(|line| line["Decision"].as_str()).collect();
+        assert_eq!(decisions, ["Confirmed", "Kept", "Delivered"].map(Some), "{steps:?}");
+        assert!(steps.iter().all(|line| line["UploadId"] == steps[0]["UploadId"]), "{steps:?}");
+    }
+    // The answer that OSS got names the upload, too.
+    let failed = &world.audit("audit.jsonl.refused")[0];
+    for name in ["Client", "Grant", "Issuer", "Subject", "Bucket", "Key", "UploadId"] {
+        assert_eq!(failed[name], lines[0][name], "{name} {failed}");
+    }
+    assert_eq!(
+        (&failed["Decision"], &failed["Code"]),
+        (&"Failed".into(), &"Upstream.Callback".into())
+    );
     world.stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_that_a_stop_loses_is_in_the_audit() {
+    let world = World::new("").await;
+    *world.servers.statuses.lock().unwrap() = vec![500; 100];
+    assert_eq!(world.upload().await.0, 203);
+    until("the report is kept", async || world.audit("audit.jsonl").len() == 2).await;
+    let file = world.stage.folder().join("audit.jsonl");
+    let kept = std::fs::File::open(file).unwrap();
+    world.stage.close().await;
+    let text = std::io::read_to_string(kept).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["Decision"], &last["Code"], &last["Reason"]),
+        (
+            &"Dropped".into(),
+            &"NotForwarded".into(),
+            &"the process stops, and nothing outside of it keeps the report".into()
+        )
+    );
+    assert_eq!(last["Key"], "users/alice/cat-0.jpg");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,6 +13,8 @@ pub(super) struct Entry<'a> {
     #[serde(borrow)]
     pub(super) request_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
+    pub(super) event: Option<Cow<'a, str>>,
+    #[serde(borrow)]
     pub(super) decision: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) code: Cow<'a, str>,
@@ -56,7 +58,7 @@ pub(super) struct Entry<'a> {
     pub(super) sts_request_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) expiration: Option<Cow<'a, str>>,
-    /// Of a signed form or URL: the object, and what may be done with it.
+    /// Of a signed form or URL, or of a reported upload: the object, and what may be done with it.
     #[serde(borrow)]
     pub(super) bucket: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -66,6 +68,10 @@ pub(super) struct Entry<'a> {
     #[serde(borrow)]
     pub(super) content_type: Option<Cow<'a, str>>,
     pub(super) max_bytes: Option<u64>,
+    /// Of a reported upload.
+    pub(super) bytes: Option<u64>,
+    #[serde(borrow, rename = "ETag")]
+    pub(super) etag: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) upload_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -92,6 +98,8 @@ impl Entry<'_> {
         };
         let limits = self.content_type.as_deref().map(str::to_owned).into_iter();
         let limits = limits.chain(self.max_bytes.map(|bytes| format!("at most {bytes} bytes")));
+        let limits = limits.chain(self.bytes.map(|bytes| format!("{bytes} bytes")));
+        let limits = limits.chain(self.etag.as_deref().map(|etag| format!("ETag {etag}")));
         let limits: Vec<_> = limits.collect();
         if !limits.is_empty() {
             object.push_str(&format!(" ({})", limits.join(", ")));
@@ -108,13 +116,21 @@ impl Entry<'_> {
     }
 
     /// The caller's address, and the proxy that reported it if it is not the peer's own.
-    pub(super) fn from(&self) -> Cow<'_, str> {
-        match (&self.address, self.peer.as_deref()) {
-            (Some(address), Some(peer)) if self.peer_address() != Some(address) => {
+    pub(super) fn from(&self) -> Option<Cow<'_, str>> {
+        let peer = self.peer.as_deref()?;
+        Some(match &self.address {
+            Some(address) if self.peer_address() != Some(address) => {
                 format!("{address} (by {peer})").into()
             }
-            (_, Some(peer)) => peer.into(),
-            (_, None) => "-".into(),
+            _ => peer.into(),
+        })
+    }
+
+    /// Why the decision is what it is: `Code: Reason`. A success without a reason needs none.
+    pub(super) fn why(&self) -> Option<String> {
+        match (&*self.code, self.reason.as_deref()) {
+            ("Success", None) => None,
+            (code, reason) => Some(format!("{code}: {}", reason.unwrap_or("-"))),
         }
     }
 

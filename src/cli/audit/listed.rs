@@ -25,7 +25,10 @@ impl Listed {
         if let Some(user) = entry.user() {
             write!(out, " for {}", escaped(&user))?;
         }
-        write!(out, "  grant {}  from {}", text(&entry.grant), escaped(&entry.from()))?;
+        write!(out, "  grant {}", text(&entry.grant))?;
+        if let Some(from) = entry.from() {
+            write!(out, "  from {}", escaped(&from))?;
+        }
         if let Some(object) = entry.object() {
             write!(out, "  {}", escaped(&object))?;
         }
@@ -44,7 +47,12 @@ impl Listed {
                 text(&entry.role),
             )
         } else {
-            write!(out, "  {}: {}", escaped(&entry.code), text(&entry.reason))?;
+            if let Some(end) = &entry.expiration {
+                write!(out, "  until {}", escaped(end))?;
+            }
+            if let Some(why) = entry.why() {
+                write!(out, "  {}", escaped(&why))?;
+            }
             for (verb, request) in
                 [("also allows", &entry.also_allows), ("no longer allows", &entry.no_longer_allows)]
             {

@@ -6,6 +6,7 @@ mod listed;
 mod policies;
 mod time_bound;
 mod token;
+mod undelivered;
 
 use std::io::{self, Write};
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use lines::{LineKind, Lines};
 use listed::Listed;
 use time_bound::TimeBound;
 use token::Token;
+use undelivered::Undelivered;
 
 /// Nothing was found, as with grep.
 const EXIT_NOTHING: u8 = 1;
@@ -53,9 +55,15 @@ pub(super) struct FindArgs {
     /// Only this grant
     #[arg(long)]
     grant: Option<GrantName>,
-    /// Only forms and URLs for the object of this key: who may have written it
+    /// Only forms, URLs and reported uploads of the object of this key: who may have written it
     #[arg(long)]
     key: Option<String>,
+    /// Only the form of this upload, and what became of it
+    #[arg(long, value_name = "ID")]
+    upload_id: Option<String>,
+    /// Only uploads that OSS reported and that the app's backend does not have, each by its last line
+    #[arg(long, conflicts_with = "access_key_id")]
+    undelivered: bool,
     /// Only this caller's address, which a trusted proxy may have reported
     #[arg(long, value_name = "IP")]
     address: Option<IpAddr>,
@@ -76,6 +84,7 @@ pub(super) struct FindArgs {
 /// The output format.
 enum Report {
     Raw,
+    Undelivered(Undelivered),
     Token(Box<Token>),
     Listed(Box<Listed>),
 }
@@ -104,6 +113,7 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
     let [since, until] =
         [&args.since, &args.until].map(|bound| bound.as_ref().map(|bound| bound.resolve(now)));
     let mut report = match &args.access_key_id {
+        _ if args.undelivered => Report::Undelivered(Undelivered::default()),
         _ if args.json => Report::Raw,
         Some(id) => Report::Token(Box::new(Token::new(id.clone()))),
         None => Report::Listed(Box::default()),
@@ -119,23 +129,34 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
             let LineKind::Audit(entry, text) = read else { continue };
             // A line that does not match may have the policy of a token that does.
             match &mut report {
-                Report::Raw => {}
+                Report::Raw | Report::Undelivered(_) => {}
                 Report::Token(token) => token.policies.remember(&entry),
                 Report::Listed(listed) => listed.policies.remember(&entry),
             }
             let is_in_time = since.is_none_or(|since| entry.last.unwrap_or(entry.time) >= since)
                 && until.is_none_or(|until| entry.time <= until);
-            if !is_in_time || !args.wants(&entry) {
+            let matches = is_in_time && args.wants(&entry);
+            if let Report::Undelivered(uploads) = &mut report {
+                uploads.note(&entry, matches, args.json.then_some(text))?;
+                continue;
+            }
+            if !matches {
                 continue;
             }
             found = true;
             match &mut report {
+                // Noted above.
+                Report::Undelivered(_) => {}
                 Report::Raw => writeln!(out, "{text}")?,
                 Report::Token(token) => token.note(&entry),
                 Report::Listed(listed) => listed.write(&mut out, &entry)?,
             }
         }
         match &report {
+            Report::Undelivered(uploads) => {
+                found = !uploads.is_empty();
+                uploads.write(&mut out)?;
+            }
             Report::Token(token) if found => token.write(&mut out)?,
             Report::Listed(listed) if found => listed.policies.write(&mut out)?,
             Report::Raw | Report::Token(_) | Report::Listed(_) => {}
@@ -167,6 +188,7 @@ impl FindArgs {
             && is(self.client.as_ref().map(ClientId::as_str), entry.client.as_deref())
             && is(self.grant.as_ref().map(GrantName::as_str), entry.grant.as_deref())
             && is(self.key.as_deref(), entry.key.as_deref())
+            && is(self.upload_id.as_deref(), entry.upload_id.as_deref())
             && self.address.is_none_or(|wanted| {
                 entry.address().and_then(|address| address.parse().ok()) == Some(wanted)
             })

@@ -11,6 +11,7 @@ use crate::audit::{
     Decision, DenialReason, Event, ObjectRecord, Request, SignatureRecord, TokenFields,
     session_fields,
 };
+use crate::callback::UploadClaims;
 use crate::http::api::Api;
 use crate::http::error::ApiError;
 use crate::http::public_error::Public;
@@ -78,6 +79,20 @@ pub(crate) fn note_object(api: &Api, context: &RequestContext, object: &ObjectRe
     if api.audit.trail().is_some() {
         context.note_requested(object.members());
     }
+}
+
+/// Records the upload that a request reports, and whose it is.
+pub(crate) fn note_upload(api: &Api, context: &RequestContext, upload: &UploadClaims) {
+    context.note_uploader(upload);
+    let object = ObjectRecord {
+        method: None,
+        bucket: &upload.bucket,
+        key: &upload.key,
+        content_type: Some(&upload.content_type),
+        max_bytes: None,
+        upload_id: Some(&upload.id.to_string()),
+    };
+    note_object(api, context, &object);
 }
 
 /// Records the session for which no token was obtained.

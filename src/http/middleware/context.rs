@@ -12,6 +12,7 @@ use tracing::field::DisplayValue;
 use uuid::fmt::Hyphenated;
 
 use crate::auth::{Caller, TicketId};
+use crate::callback::UploadClaims;
 use crate::grant::TokenParams;
 use crate::http::api::Rules;
 use crate::http::route::Route;
@@ -134,6 +135,14 @@ impl RequestContext {
         let method = Some(caller.method().as_str());
         let (issuer, subject) = (caller.issuer().cloned(), caller.subject().cloned());
         let _ = self.identity.set(Identity { client, method, issuer, subject });
+    }
+
+    /// Records the user and the grant of a reported upload: its sender, OSS, is no client.
+    pub(crate) fn note_uploader(&self, upload: &UploadClaims) {
+        let (issuer, subject) = (upload.issuer.clone(), upload.subject.clone());
+        let client = upload.client.clone();
+        let _ = self.identity.set(Identity { client, method: None, issuer, subject });
+        self.note_grant(&upload.grant);
     }
 
     /// Records the grant, once it is known to be the client's: also of a request that is refused later.

@@ -10,10 +10,11 @@ use axum::response::Response;
 
 use super::json_body::read_body;
 use super::success::json_text;
-use crate::callback::{CallbackError, ReceivedCallback};
+use crate::callback::{CallbackError, ReceivedCallback, UploadClaims};
 use crate::http::api::Api;
 use crate::http::contract::responses::{AnyFailures, NotFoundFailure, ReportFailures};
 use crate::http::error::ApiError;
+use crate::http::middleware::audit::note_upload;
 use crate::http::middleware::context::RequestContext;
 
 pub(crate) const PATH: &str = "/v1/oss/callback";
@@ -62,7 +63,8 @@ pub(crate) async fn report_upload(
         body,
         received_at: context.started,
     };
-    let answer = api.callbacks.receive(config, received).await?;
+    let note = |upload: &UploadClaims| note_upload(&api, &context, upload);
+    let answer = api.callbacks.receive(config, received, note).await?;
     Ok(json_text(answer.into_bytes()))
 }
 

@@ -270,9 +270,23 @@ fn an_object_is_joined_to_the_users_of_its_forms_and_urls() {
     };
     insta::assert_snapshot!(printed(&["--key", "users/alice/cat.jpg"]), @r"
 2026-11-22T04:05:31.125Z  Issued   photo-app for alice of demo  grant photo-upload  from 127.0.0.1:47402  upload of sample-bucket/users/alice/cat.jpg (image/jpeg, at most 10485760 bytes) 5f0c7d1e9a3b4c2d8e6f001122334455  STS.dAjvL9gNDj3GSxphEDqnxSTCa until 2026-11-22T04:20:31Z (Issued)  session grant@photo-upload of acs:ram::11223344:role/oss-readwrite
+2026-11-22T04:05:40.318Z  Confirmed  photo-app for alice of demo  grant photo-upload  upload of sample-bucket/users/alice/cat.jpg (image/jpeg, 1024 bytes, ETag 101A0E3E2F58188B3E2FFC1057316C13) 5f0c7d1e9a3b4c2d8e6f001122334455
+2026-11-22T04:05:40.377Z  Delivered  photo-app for alice of demo  grant photo-upload  upload of sample-bucket/users/alice/cat.jpg (image/jpeg, 1024 bytes, ETag 101A0E3E2F58188B3E2FFC1057316C13) 5f0c7d1e9a3b4c2d8e6f001122334455
 2026-11-22T04:07:44.002Z  Issued   photo-app for alice of demo  grant photo-upload  from 127.0.0.1:47430  GET sample-bucket/users/alice/cat.jpg  STS.dAjvL9gNDj3GSxphEDqnxSTCa until 2026-11-22T04:22:44Z (Cached)  session grant@photo-upload of acs:ram::11223344:role/oss-readwrite
 2026-11-22T04:08:10.731Z  Refused  photo-app for bob of demo  grant photo-upload  from 127.0.0.1:47444  GET sample-bucket/users/alice/cat.jpg  Forbidden.Upload: the caller's own policy does not allow `oss:GetObject` on the object
 ");
+    insta::assert_snapshot!(printed(&["--upload-id", "77aa9c0b1d2e4f30a1b2c3d4e5f60718"]), @r"
+2026-11-22T04:06:02.418Z  Issued   photo-app for bob of demo  grant photo-upload  from 127.0.0.1:47418  upload of sample-bucket/users/bob/dog.png (image/png, at most 20480 bytes) 77aa9c0b1d2e4f30a1b2c3d4e5f60718  STS.dAjvL9gNDj3GSxphEDqnxSTCa until 2026-11-22T04:21:02Z (Cached)  session grant@photo-upload of acs:ram::11223344:role/oss-readwrite
+2026-11-22T04:06:09.102Z  Confirmed  photo-app for bob of demo  grant photo-upload  upload of sample-bucket/users/bob/dog.png (image/png, 2048 bytes, ETag 101A0E3E2F58188B3E2FFC1057316C13) 77aa9c0b1d2e4f30a1b2c3d4e5f60718
+2026-11-22T04:06:09.140Z  Kept     photo-app for bob of demo  grant photo-upload  upload of sample-bucket/users/bob/dog.png (image/png, 2048 bytes, ETag 101A0E3E2F58188B3E2FFC1057316C13) 77aa9c0b1d2e4f30a1b2c3d4e5f60718  NotForwarded: the backend is not reachable, or answered with another status than 2xx
+2026-11-22T04:06:09.141Z  Failed   photo-app for bob of demo  grant photo-upload  from 203.0.113.7:47460  upload of sample-bucket/users/bob/dog.png (image/png) 77aa9c0b1d2e4f30a1b2c3d4e5f60718  Upstream.Callback: the upload is not forwarded yet (callback_backend), and kept
+");
+    insta::assert_snapshot!(printed(&["--undelivered"]), @r"
+2026-11-22T04:06:09.141Z  Failed   photo-app for bob of demo  grant photo-upload  from 203.0.113.7:47460  upload of sample-bucket/users/bob/dog.png (image/png) 77aa9c0b1d2e4f30a1b2c3d4e5f60718  Upstream.Callback: the upload is not forwarded yet (callback_backend), and kept
+");
+    let since = ["--undelivered", "--since", "2026-11-22T04:06:09.141Z", "--json"];
+    insta::assert_snapshot!(printed(&since), @r#"{"Time":"2026-11-22T04:06:09.141Z","RequestId":"7C0D9E8F-1A2B-4D3C-8E4F-5A6B7C8D9E0F","Event":"Uploaded","Decision":"Failed","Code":"Upstream.Callback","Client":"photo-app","Grant":"photo-upload","Issuer":"demo","Subject":"bob","Peer":"203.0.113.7:47460","Address":"203.0.113.7","Reason":"the upload is not forwarded yet (callback_backend), and kept","Bucket":"sample-bucket","Key":"users/bob/dog.png","ContentType":"image/png","UploadId":"77aa9c0b1d2e4f30a1b2c3d4e5f60718","Instance":"replica-1"}
+"#);
     insta::assert_snapshot!(printed(&["--access-key-id", "STS.dAjvL9gNDj3GSxphEDqnxSTCa"]), @r"
 STS.dAjvL9gNDj3GSxphEDqnxSTCa
   signed       3 times, first 2026-11-22T04:05:31.125Z, last 2026-11-22T04:07:44.002Z
@@ -284,6 +298,8 @@ STS.dAjvL9gNDj3GSxphEDqnxSTCa
   session      grant@photo-upload
   STS request  -
 ");
-    let none = run(&["audit", "find", "--key", "users/alice/cat", lines], &[]);
-    assert_eq!((none.status.code(), text(&none.stdout)), (Some(1), String::new()));
+    for nothing in [["--key", "users/alice/cat"], ["--undelivered", "--subject=alice"]] {
+        let none = run(&[&["audit", "find"], &nothing[..], &[lines]].concat(), &[]);
+        assert_eq!((none.status.code(), text(&none.stdout)), (Some(1), String::new()));
+    }
 }
