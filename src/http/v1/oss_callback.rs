@@ -26,18 +26,15 @@ const KEY_URL: &str = "x-oss-pub-key-url";
     path = PATH,
     operation_id = "reportUpload",
     summary = "For OSS: a report of an upload",
-    description = "OSS calls it when an upload is complete whose form came from this service. The report must be signed by OSS \
-                   and be about that upload; the object is looked at, and the report is forwarded to the operator's backend, \
+    description = "OSS calls it when an upload is complete whose form came from this service. The report must be signed by OSS, with \
+                   its RSA signature in base64 as `Authorization`, and be about that upload; the object is looked at, and the report is forwarded to the operator's backend, \
                    whose JSON is the answer.",
     request_body(
         content = String,
         content_type = "application/x-www-form-urlencoded",
         description = "What the upload's form requests of OSS.",
     ),
-    params(
-        ("Authorization" = String, Header, description = "OSS's RSA signature in base64."),
-        ("x-oss-pub-key-url" = String, Header, description = "The URL of OSS's public key in base64."),
-    ),
+    params(("x-oss-pub-key-url" = String, Header, description = "The URL of OSS's public key in base64.")),
     responses(
         (status = 200, description = "The backend's JSON.", body = serde_json::Value),
         AnyFailures,
