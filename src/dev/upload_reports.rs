@@ -93,7 +93,7 @@ impl UploadReports {
 
 impl ShownReport {
     fn is_audited(&self) -> bool {
-        self.audit.iter().any(|line| line.get().contains("\"Event\":\"Uploaded\""))
+        self.audit.iter().any(|line| line.get().contains("\"Decision\":\"Delivered\""))
     }
 }
 
@@ -132,7 +132,7 @@ mod tests {
         reports.add(taken(1));
         let writer = async {
             tokio::time::sleep(3 * PAUSE).await;
-            audit.clone().push("{\"Event\":\"Uploaded\",\"UploadId\":\"1\"}");
+            audit.clone().push("{\"Decision\":\"Delivered\",\"UploadId\":\"1\"}");
         };
         let (shown, ()) = tokio::join!(reports.shown(&audit), writer);
         assert!(shown.reports[0].is_audited());

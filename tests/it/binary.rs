@@ -722,8 +722,8 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
     assert_eq!(taken["Report"]["UploadId"], saved["UploadId"]);
     assert_eq!(taken["Report"]["Vars"], serde_json::json!({"user": "alice"}));
     let audit = taken["Audit"].as_array().unwrap().iter();
-    let events: Vec<_> = audit.map(|line| line["Event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["Upload", "Uploaded"]);
+    let decisions: Vec<_> = audit.map(|line| line["Decision"].as_str().unwrap()).collect();
+    assert_eq!(decisions, ["Issued", "Confirmed", "Delivered"]);
     assert!(metrics.lines().last().unwrap().starts_with("appserver_"), "{metrics}");
     // A token's bucket is at the port that the emulated OSS listens on.
     let named: Vec<_> =
