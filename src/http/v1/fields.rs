@@ -289,17 +289,15 @@ impl<'de> Deserializer<'de> for Field<'_> {
         // `parse` would take `+1800` and `01800` as well. 0 is a number, and out of the grant's range.
         let has_leading_zero = digits.starts_with('0') && digits != "0";
         let plain = digits.bytes().all(|b| b.is_ascii_digit()) && !has_leading_zero;
-        match plain.then(|| digits.parse().ok()).flatten() {
-            Some(number) => visitor.visit_u64(number),
-            None => {
-                // Fields of numbers end with their unit.
-                let unit = if self.name.ends_with("Bytes") { "bytes" } else { "seconds" };
-                let quotes = if digits.starts_with('"') { "quotes, " } else { "" };
-                Err(FieldError::Rule(format!(
-                    "it must be a whole number of {unit}, without {quotes}a sign or leading zeros"
-                )))
-            }
+        if let Some(number) = plain.then(|| digits.parse().ok()).flatten() {
+            return visitor.visit_u64(number);
         }
+        // Fields of numbers end with their unit.
+        let unit = if self.name.ends_with("Bytes") { "bytes" } else { "seconds" };
+        let quotes = if digits.starts_with('"') { "quotes, " } else { "" };
+        Err(FieldError::Rule(format!(
+            "it must be a whole number of {unit}, without {quotes}a sign or leading zeros"
+        )))
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, FieldError> {
