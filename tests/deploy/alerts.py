@@ -27,6 +27,10 @@ ROWS = {
     "AppServerRefusedBySts": [
         ("appserver_requests_failed_total{reason='sts_no_permission'}", "0+2x20", "40x40")
     ],
+    "AppServerUploadReportsKept": [("appserver_upload_callback_kept", "3x20", "0x40")],
+    "AppServerUploadsNotForwarded": [
+        ("appserver_requests_failed_total{reason='callback_backend'}", "0+2x20", "40x40")
+    ],
     "AppServerPanicked": [("appserver_panics_total", "0 1x5", "1x40")],
     "AppServerProofsDisagree": [("appserver_policy_disagreements_total", "0 1x5", "1x40")],
     "AppServerLogLinesDropped": [("appserver_log_lines_dropped_total", "0 9x5", "9x40")],
