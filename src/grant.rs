@@ -175,6 +175,16 @@ impl Grants {
             .filter_map(|name| self.entitlements.get(name))
     }
 
+    /// The names of a client's grants of some kind.
+    pub(crate) fn names_of(
+        &self,
+        client: &ClientId,
+        is_of_kind: impl Fn(&Entitlement) -> bool,
+    ) -> Vec<GrantName> {
+        let grants = self.of(client).filter(|entitlement| is_of_kind(entitlement));
+        grants.map(|entitlement| entitlement.name.clone()).collect()
+    }
+
     /// Decides whether the caller may get the token that it requests.
     pub(crate) fn decide(
         &self,

@@ -20,6 +20,7 @@ use crate::limit::{LimitKind, Throttled};
 use crate::sign::UrlMethod;
 use crate::sts::StsError;
 use crate::vend::VendError;
+use appserver_domain::GrantName;
 use appserver_policy::{PolicyRefusal, Witness};
 
 /// The longest body of a request: a policy of 2 KiB and parameters fit several times.
@@ -42,8 +43,9 @@ pub(crate) enum ApiError {
     NoTickets,
     #[error("the ticket would be too long for a URL")]
     TicketTooLong,
+    /// The grants of the client that sign it.
     #[error("the grant signs no {0}")]
-    NotSigned(SignedThing),
+    NotSigned(SignedThing, Vec<GrantName>),
     #[error("the caller's own policy does not allow `{action}` on the object")]
     ObjectNotAllowed { action: &'static str },
     #[error("the announced file is larger than {max_bytes} bytes")]
@@ -90,6 +92,22 @@ impl fmt::Display for SignedThing {
     }
 }
 
+/// The most grants that a message names.
+const NAMED_GRANTS: usize = 10;
+
+fn not_signed(what: SignedThing, grants: &[GrantName]) -> String {
+    if grants.is_empty() {
+        return format!("No grant of this client signs {what}; ask for a token: `POST /v1/token`.");
+    }
+    let named: Vec<_> =
+        grants.iter().take(NAMED_GRANTS).map(|grant| format!("`{grant}`")).collect();
+    let more = if grants.len() > NAMED_GRANTS { ", …" } else { "" };
+    format!(
+        "The grant signs no {what}; name one that does ({}{more}), or ask for a token: `POST /v1/token`.",
+        named.join(", ")
+    )
+}
+
 /// The wait before a retry when nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 
@@ -121,7 +139,7 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::NoTickets
             | Self::TicketTooLong
-            | Self::NotSigned(_)
+            | Self::NotSigned(..)
             | Self::ObjectNotAllowed { .. }
             | Self::FileTooLarge { .. }
             | Self::Unauthenticated(_)
@@ -160,7 +178,7 @@ impl ApiError {
             | Self::BodyTimeout
             | Self::NoTickets
             | Self::TicketTooLong
-            | Self::NotSigned(_)
+            | Self::NotSigned(..)
             | Self::ObjectNotAllowed { .. }
             | Self::FileTooLarge { .. }
             | Self::NotFound
@@ -208,11 +226,9 @@ impl ApiError {
                 "MalformedRequest",
                 "The ticket would be too long for a URL: send a shorter `Policy` or shorter `Parameters`.",
             ),
-            Self::NotSigned(what) => Public::new(
-                Status::FORBIDDEN,
-                "Forbidden.Grant",
-                format!("The grant signs no {what}; name a grant that does, or ask for a token: `POST /v1/token`."),
-            ),
+            Self::NotSigned(what, grants) => {
+                Public::new(Status::FORBIDDEN, "Forbidden.Grant", not_signed(*what, grants))
+            }
             Self::ObjectNotAllowed { action } => Public::new(
                 Status::FORBIDDEN,
                 "Forbidden.Upload",

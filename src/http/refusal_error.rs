@@ -79,7 +79,7 @@ impl From<SigningProblem> for ApiError {
 impl From<UploadKeyProblem> for ApiError {
     fn from(problem: UploadKeyProblem) -> Self {
         match problem {
-            UploadKeyProblem::NoUploads => Self::NotSigned(SignedThing::Uploads),
+            UploadKeyProblem::NoUploads => Self::NotSigned(SignedThing::Uploads, Vec::new()),
             UploadKeyProblem::NameMissing
             | UploadKeyProblem::NameUnused
             | UploadKeyProblem::Name(_) => Self::invalid("Name", problem.to_string()),

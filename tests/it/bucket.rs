@@ -93,7 +93,7 @@ async fn without_the_table_answers_are_the_same_bytes_as_before() {
     assert_eq!(
         whoami,
         format!(
-            r#"{{"StatusCode":200,"Code":"Success","RequestId":{},"Client":"client-002","AuthenticatedBy":"ClientSecret","Grants":[{{"Name":"daily-photos","MinDurationSeconds":900,"DefaultDurationSeconds":3600,"MaxDurationSeconds":3600,"NeedsSubject":false,"Parameters":[]}}]}}"#,
+            r#"{{"StatusCode":200,"Code":"Success","RequestId":{},"Client":"client-002","AuthenticatedBy":"ClientSecret","Grants":[{{"Name":"daily-photos","MinDurationSeconds":900,"DefaultDurationSeconds":3600,"MaxDurationSeconds":3600,"NeedsSubject":false,"Parameters":[],"VendsTokens":true}}]}}"#,
             of["RequestId"],
         )
     );

@@ -150,7 +150,8 @@ async fn whoami_shows_the_authenticated_caller() {
           "Name": "album",
           "Rule": "one path segment of letters, digits and `- _ . ~ @ + = , ( ) !` in Unicode NFC, not `.` or `..`, at most 64 bytes"
         }
-      ]
+      ],
+      "VendsTokens": true
     }
   ],
   "RequestId": "<RequestId>",

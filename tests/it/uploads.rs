@@ -325,7 +325,7 @@ async fn a_request_that_breaks_a_rule_of_the_grant_is_refused_before_sts_is_call
     400 InvalidParameter.ExpiresInSeconds: ExpiresInSeconds: it is 60 to 900 seconds for this grant.
     400 InvalidParameter.Parameters: Parameters: the grant does not declare the parameter `album`: it declares none.
     400 InvalidParameter.Name: Name: it must be a string, and never `null`: leave the member out.
-    403 Forbidden.Grant: The grant signs no uploads; name a grant that does, or ask for a token: `POST /v1/token`.
+    403 Forbidden.Grant: The grant signs no uploads; name one that does (`form-upload`), or ask for a token: `POST /v1/token`.
     403 Forbidden.Grant: The client may not use this grant; `GET /v1/whoami` lists those it may use.
     403 Forbidden.Grant: The grant vends no token; it signs uploads: `POST /v1/uploads`.
     ");
@@ -416,4 +416,23 @@ async fn the_audit_has_the_object_of_each_form_and_url() {
     {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Success","Decision":"Issued","Event":"Url","ExpiresAt":"2016-01-13T14:17:37Z","Grant":"form-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/alice/cat.jpg","Method":"GET","Peer":"<Peer>","RequestId":"<RequestId>","Role":"acs:ram::11223344:role/oss-readwrite","SessionName":"grant@form-upload","Source":"Cached","StsAccessKeyId":"<StsAccessKeyId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z"}
     {"Address":"127.0.0.1","AuthenticatedBy":"Jwt","Bucket":"sample-bucket","Client":"photo-app","Code":"Forbidden.Upload","Decision":"Refused","Event":"Url","Grant":"form-upload","Instance":"<Instance>","Issuer":"demo","Key":"users/bob/cat.jpg","Method":"GET","Peer":"<Peer>","Reason":"the caller's own policy does not allow `oss:GetObject` on the object","RequestId":"<RequestId>","Subject":"alice","Time":"2016-01-13T14:02:37.000Z"}
     "#);
+}
+
+#[tokio::test]
+async fn whoami_has_the_rules_of_forms_and_the_methods_of_urls() {
+    let stage = stage_with("").await;
+    let request = stage.request("GET", "/v1/whoami");
+    let request = request.bearer_auth(demo_jwt("alice", stage.clock.now()));
+    let answer = stage.send(request).await;
+    let shown = answer.body["Grants"].as_array().unwrap().iter().map(|grant| {
+        format!(
+            "{} {} {} {}",
+            grant["Name"], grant["VendsTokens"], grant["Upload"], grant["SignedUrls"]
+        )
+    });
+    insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
+    "my-photos" true null null
+    "form-upload" false {"ContentTypes":["image/jpeg","image/png"],"MaxBytes":1024,"MaxLifetimeSeconds":900,"NamePattern":"a text that `.{1,64}` matches as a whole","Overwrite":false} ["GET","HEAD","PUT"]
+    "#);
+    stage.close().await;
 }

@@ -138,7 +138,7 @@ async fn a_url_that_the_grant_does_not_sign_for_this_caller_is_refused_before_st
     400 InvalidParameter.Download: Download: only a `GET` downloads: leave it out.
     400 InvalidParameter.Download: Download: a file's name is 1 to 255 bytes without `/`, `\` and control characters.
     400 InvalidParameter.ExpiresInSeconds: ExpiresInSeconds: it is 60 to 900 seconds for this grant.
-    403 Forbidden.Grant: The grant signs no URLs for `GET`; name a grant that does, or ask for a token: `POST /v1/token`.
+    403 Forbidden.Grant: The grant signs no URLs for `GET`; name one that does (`form-upload`), or ask for a token: `POST /v1/token`.
     ");
     assert_eq!(stage.sts.calls(), [], "a refused request reached STS");
     stage.close().await;

@@ -14,6 +14,7 @@ pub(super) mod token;
 pub(super) mod token_request;
 pub(super) mod token_response;
 mod upload_callback;
+mod upload_view;
 pub(super) mod uploads;
 pub(super) mod urls;
 pub(super) mod whoami;

@@ -139,7 +139,9 @@ pub(crate) async fn sign_upload(
     let (Some(rules), Some(oss), Some(Signing { session, .. })) =
         (&entitlement.upload, &entitlement.oss, &entitlement.signing)
     else {
-        return Err(ApiError::NotSigned(SignedThing::Uploads));
+        let grants = &context.rules.grants;
+        let signing = grants.names_of(caller.client(), |grant| grant.upload.is_some());
+        return Err(ApiError::NotSigned(SignedThing::Uploads, signing));
     };
     name.as_deref().map(|name| rules.check_name(name)).transpose()?;
     let content_type = rules.content_type(content_type.as_deref())?.as_str();

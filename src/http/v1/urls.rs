@@ -152,7 +152,9 @@ pub(crate) async fn sign_url(
     let (true, Some(oss), Some(Signing { session, .. })) =
         (entitlement.signed_urls.contains(method), &entitlement.oss, &entitlement.signing)
     else {
-        return Err(ApiError::NotSigned(SignedThing::Urls(method)));
+        let grants = &context.rules.grants;
+        let signing = grants.names_of(caller.client(), |grant| grant.signed_urls.contains(method));
+        return Err(ApiError::NotSigned(SignedThing::Urls(method), signing));
     };
     let key =
         &ObjectKey::try_from(key).map_err(|rule| ApiError::invalid("Key", rule.to_string()))?;

@@ -10,11 +10,13 @@ use utoipa::ToSchema;
 use super::no_query::NoQuery;
 use super::oss_view::OssView;
 use super::success::{Success, json};
+use super::upload_view::UploadView;
 use crate::auth::Caller;
 use crate::grant::Entitlement;
 use crate::http::contract::responses::{CallFailures, curl};
 use crate::http::middleware::context::RequestContext;
 use crate::limit::{ClientLimits, Limit, Per};
+use crate::sign::UrlMethod;
 use appserver_domain::{GrantName, ValueName};
 use appserver_policy::ValueRule;
 
@@ -80,6 +82,15 @@ struct GrantView<'a> {
     /// Whether the credential must prove a user.
     needs_subject: bool,
     parameters: Vec<ParameterView<'a>>,
+    /// Whether it answers requests of tokens and tickets; a grant for uploads may not.
+    vends_tokens: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    upload: Option<UploadView<'a>>,
+    /// The methods of the URLs that it signs; absent where it signs none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(min_items = 1)]
+    signed_urls: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     oss: Option<OssView<'a>>,
@@ -155,6 +166,9 @@ impl<'a> From<&'a Entitlement> for GrantView<'a> {
             max_duration_seconds: durations.longest().as_secs(),
             needs_subject: entitlement.template.uses().needs_user(),
             parameters: parameters.map(view).collect(),
+            vends_tokens: entitlement.vends_tokens(),
+            upload: UploadView::of(entitlement),
+            signed_urls: entitlement.signed_urls.iter().map(UrlMethod::as_str).collect(),
             oss: entitlement.oss.as_ref().map(OssView::from),
         }
     }
