@@ -431,8 +431,8 @@ async fn whoami_has_the_rules_of_forms_and_the_methods_of_urls() {
         )
     });
     insta::assert_snapshot!(shown.collect::<Vec<_>>().join("\n"), @r#"
-    "my-photos" true null null
     "form-upload" false {"ContentTypes":["image/jpeg","image/png"],"MaxBytes":1024,"MaxLifetimeSeconds":900,"NamePattern":"a text that `.{1,64}` matches as a whole","Overwrite":false} ["GET","HEAD","PUT"]
+    "my-photos" true null null
     "#);
     stage.close().await;
 }
