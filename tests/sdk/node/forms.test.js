@@ -56,6 +56,11 @@ async function send(url, filePath, name, fields) {
 const [forWeChat, forAlipay] = blocks('mini-programs.md');
 const [forUniApp] = blocks('flutter-uniapp.md');
 const [forWebPages] = blocks('../uploads.md');
+// What OSS answers to an upload that it stored, with what the backend answered and with none.
+const ANSWERS_WITH_CALLBACK = [
+  [200, '{"Saved":true}'],
+  [203, '<Error><Code>CallbackFailed</Code></Error>'],
+];
 const PLATFORMS = { WeChat: ['wx', weChat, forWeChat], Alipay: ['my', alipay, forAlipay], 'uni-app': ['uni', weChat, forUniApp] };
 
 for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
@@ -73,9 +78,9 @@ for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
     const user = stage.newUser();
     const jwt = stage.jwt(user);
 
-    const key = await upload(small, 'cat.jpg', 'image/jpeg', jwt);
+    const { key, statusCode, data } = await upload(small, 'cat.jpg', 'image/jpeg', jwt);
 
-    assert.equal(key, `users/${user}/cat.jpg`);
+    assert.deepEqual([key, statusCode, data], [`users/${user}/cat.jpg`, 200, '']);
     const stored = await stage.owner().get(key);
     assert.deepEqual(stored.content, fs.readFileSync(small));
     assert.equal(stored.res.headers['content-type'], 'image/jpeg');
@@ -84,6 +89,19 @@ for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
     await assert.rejects(upload(small, 'cat.exe', 'image/jpeg', jwt), /^Error: InvalidParameter\.Name: /);
     await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', 'none'), /^Error: Unauthenticated: /);
   });
+
+  for (const [statusCode, data] of ANSWERS_WITH_CALLBACK) {
+    test(`the code for ${platform} takes ${statusCode} for a stored object, with the answer`, async () => {
+      const here = shown.replaceAll('http://127.0.0.1:8080', process.env.APPSERVER_URL);
+      const answering = { ...api, uploadFile: ({ success }) => success({ statusCode, data }) };
+      const upload = new Function(name, `${here}; return upload;`)(answering);
+      const user = stage.newUser();
+
+      const uploaded = await upload('cat.jpg', 'cat.jpg', 'image/jpeg', stage.jwt(user));
+
+      assert.deepEqual(uploaded, { key: `users/${user}/cat.jpg`, statusCode, data });
+    });
+  }
 }
 
 test('the code for web pages uploads a file by a form, and reports refusals', async () => {
@@ -94,9 +112,9 @@ test('the code for web pages uploads a file by a form, and reports refusals', as
   const user = stage.newUser();
   const jwt = stage.jwt(user);
 
-  const key = await upload(small, 'cat.jpg', jwt);
+  const { key, status, body } = await upload(small, 'cat.jpg', jwt);
 
-  assert.equal(key, `users/${user}/cat.jpg`);
+  assert.deepEqual([key, status, body], [`users/${user}/cat.jpg`, 200, '']);
   const stored = await stage.owner().get(key);
   assert.deepEqual(stored.content, Buffer.from(await small.arrayBuffer()));
   await assert.rejects(upload(small, 'cat.jpg', jwt), /^Error: OSS 409: .*FileAlreadyExists/s);
