@@ -16,7 +16,7 @@ use super::serve::{read, run, start_log_with_copy};
 use super::signals::Signals;
 use crate::app::App;
 use crate::config::{self, Mode, Settings, read_argument};
-use crate::dev::{RecordSources, Setup, UploadBackend, greeting, routes};
+use crate::dev::{AuditLines, RecordSources, Setup, UploadBackend, greeting, routes};
 use crate::telemetry::RecentLines;
 use appserver_domain::clock::Clock;
 
@@ -103,6 +103,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         for settings in &mut settings {
             settings.audit_in_memory(&audit_lines);
         }
+        let audit_lines = AuditLines::of(&settings[0], audit_lines);
         let (log, _end) = start_log_with_copy(&settings[0], log_lines.clone())?;
         // The page shows nothing in which the servers differ.
         let setup = Setup::of(&settings[0], &buckets, oss, sts);

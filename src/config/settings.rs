@@ -214,6 +214,17 @@ impl Settings {
         Some(audit::unwritable(path).map_or(Ok(path), Err))
     }
 
+    /// The files that the audit writes, for the page of `appserver dev`.
+    #[cfg(feature = "emulator")]
+    pub(crate) fn audit_files(&self) -> Vec<std::path::PathBuf> {
+        match self.audit.as_ref().map(|audit| &audit.sink) {
+            Some(SinkSettings::File(FileSettings { path, .. })) => {
+                vec![path.clone(), crate::audit::refusals_file(path)]
+            }
+            _ => Vec::new(),
+        }
+    }
+
     /// Keeps the audit in memory where the configuration has none, for the page of `appserver dev`.
     #[cfg(feature = "emulator")]
     pub(crate) fn audit_in_memory(&mut self, lines: &RecentLines) {

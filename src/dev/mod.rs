@@ -1,5 +1,6 @@
 //! The page of `appserver dev` and what the command prints: a demo in which the service and the emulated cloud are seen at work.
 
+mod audit_lines;
 mod counters;
 mod greeting;
 mod page;
@@ -8,6 +9,7 @@ mod setup;
 mod upload_backend;
 mod upload_reports;
 
+pub(crate) use audit_lines::AuditLines;
 pub(crate) use greeting::greeting;
 pub(crate) use page::routes;
 pub(crate) use request_record::RecordSources;

@@ -70,7 +70,9 @@ pub(crate) fn routes(
     let policy = security_policy(setup);
     let setup = serde_json::to_value(setup).expect("names and addresses are plain JSON");
     let audit = records.audit.clone();
-    let record = async move |Path(id): Path<String>| Json(RequestRecord::find(&records, &id));
+    let record = async move |Path(id): Path<String>| {
+        Json(reading(move || RequestRecord::find(&records, &id)).await)
+    };
     let mut routes = Router::new()
         .route("/", get(async || Redirect::temporary("/dev/")))
         .route("/dev", get(async || Redirect::permanent("/dev/")))
@@ -88,6 +90,11 @@ pub(crate) fn routes(
         async move { add_headers(answer, policy) }
     };
     routes.fallback(not_found).layer(axum::middleware::map_response(with_headers))
+}
+
+/// Reads what may be in files, which no other request waits for.
+async fn reading<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("reading lines does not panic")
 }
 
 /// A demo user's token, as an identity provider gives it to the app.
@@ -148,6 +155,7 @@ mod tests {
 
     use super::*;
     use crate::config::{self, Environment, Mode};
+    use crate::dev::AuditLines;
     use crate::telemetry::RecentLines;
     use appserver_emulator::{Emulator, EmulatorSettings};
 
@@ -162,7 +170,7 @@ mod tests {
         let setup = Setup::of(&settings, &cloud.buckets, OSS, STS);
         let emulator = Emulator::bind(cloud, (Ipv4Addr::LOCALHOST, 0).into(), Clock::system());
         let records = RecordSources {
-            audit: RecentLines::default(),
+            audit: AuditLines::default(),
             log: RecentLines::default(),
             emulator: emulator.await.unwrap().control(),
         };

@@ -4,13 +4,14 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, from_str};
 
+use super::audit_lines::AuditLines;
 use crate::telemetry::RecentLines;
 use appserver_emulator::{Call, EmulatorControl};
 
 /// The places in which requests leave records.
 #[derive(Clone)]
 pub(crate) struct RecordSources {
-    pub(crate) audit: RecentLines,
+    pub(crate) audit: AuditLines,
     /// Lines of JSON from DEBUG on.
     pub(crate) log: RecentLines,
     pub(crate) emulator: EmulatorControl,
@@ -98,7 +99,7 @@ mod tests {
             "{\"message\":\"issued a token\",\"token.access_key_id\":\"STS.1\",\"sts.took_ms\":7}\n\
              {\"message\":\"vended\",\"request.id\":\"R1\"}\n{\"message\":\"vended\",\"request.id\":\"R2\"}",
         );
-        let sources = RecordSources { audit, log, emulator: emulator.control() };
+        let sources = RecordSources { audit: audit.into(), log, emulator: emulator.control() };
         let find = |id: &str| serde_json::to_string(&RequestRecord::find(&sources, id)).unwrap();
         insta::assert_snapshot!(find("R1"), @r#"{"Audit":[{"RequestId":"R1","Source":"Issued","StsAccessKeyId":"STS.1","StsRequestId":"S1"}],"Log":[{"message":"issued a token","token.access_key_id":"STS.1","sts.took_ms":7},{"message":"vended","request.id":"R1"}],"StsCall":null,"StsTookMs":7}"#);
         insta::assert_snapshot!(find("R2"), @r#"{"Audit":[{"RequestId":"R2","Source":"Cached","StsAccessKeyId":"STS.1","StsRequestId":"S1"}],"Log":[{"message":"vended","request.id":"R2"}],"StsCall":null,"StsTookMs":7}"#);

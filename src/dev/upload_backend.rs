@@ -122,7 +122,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
-    use crate::telemetry::RecentLines;
+    use crate::dev::AuditLines;
 
     // printf '1452693757.{"a":1}' | openssl dgst -sha256 -hmac canary-secret
     const SIGNATURE: &str =
@@ -156,7 +156,7 @@ mod tests {
         let request = Request::post("/uploads").body(Body::from(r#"{"UploadId":"1"}"#)).unwrap();
         let answer = routes(reports.clone()).oneshot(request).await.unwrap();
         assert_eq!(answer.status(), 401);
-        let shown = serde_json::to_string(&reports.shown(&RecentLines::default()).await).unwrap();
+        let shown = serde_json::to_string(&reports.shown(&AuditLines::default()).await).unwrap();
         assert_eq!(shown, r#"{"Reports":[]}"#);
     }
 }

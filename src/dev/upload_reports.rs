@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::telemetry::RecentLines;
+use super::audit_lines::AuditLines;
 
 /// As many as a page shows at once.
 const MOST_REPORTS: usize = 20;
@@ -69,18 +69,21 @@ impl UploadReports {
 
     /// The reports with the audit of their uploads. Lines are written a few milliseconds after the answer: those of the newest
     /// report are waited for.
-    pub(super) async fn shown(&self, audit: &RecentLines) -> ShownReports {
-        for _ in 0..MOST_PAUSES {
-            let shown = self.shown_now(audit);
-            if shown.reports.first().is_none_or(ShownReport::is_audited) {
-                break;
+    pub(super) async fn shown(&self, audit: &AuditLines) -> ShownReports {
+        let mut pauses = 0;
+        loop {
+            let (reports, audit) = (self.clone(), audit.clone());
+            let shown = tokio::task::spawn_blocking(move || reports.shown_now(&audit)).await;
+            let shown = shown.expect("reading lines does not panic");
+            if pauses == MOST_PAUSES || shown.reports.first().is_none_or(ShownReport::is_audited) {
+                return shown;
             }
+            pauses += 1;
             tokio::time::sleep(PAUSE).await;
         }
-        self.shown_now(audit)
     }
 
-    fn shown_now(&self, audit: &RecentLines) -> ShownReports {
+    fn shown_now(&self, audit: &AuditLines) -> ShownReports {
         let latest: Vec<_> = self.latest.lock().iter().cloned().collect();
         let shown = latest.into_iter().map(|taken| {
             let lines = audit.containing(&format!("\"UploadId\":\"{}\"", taken.upload_id));
@@ -102,6 +105,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::telemetry::RecentLines;
 
     fn taken(upload: usize) -> TakenReport {
         TakenReport {
@@ -122,7 +126,7 @@ mod tests {
         audit.push(
             "{\"Event\":\"Upload\",\"UploadId\":\"1\"}\n{\"Event\":\"Uploaded\",\"UploadId\":\"1\"}",
         );
-        let shown = serde_json::to_string(&reports.shown(&audit).await).unwrap();
+        let shown = serde_json::to_string(&reports.shown(&audit.into()).await).unwrap();
         insta::assert_snapshot!(shown, @r#"{"Reports":[{"ReceivedAt":"2016-01-13T14:02:37Z","Signature":"t=1452693757,v1=00","Report":{"UploadId":"2"},"Answer":{"Saved":true},"Audit":[]},{"ReceivedAt":"2016-01-13T14:02:37Z","Signature":"t=1452693757,v1=00","Report":{"UploadId":"1"},"Answer":{"Saved":true},"Audit":[{"Event":"Upload","UploadId":"1"},{"Event":"Uploaded","UploadId":"1"}]}]}"#);
     }
 
@@ -134,7 +138,7 @@ mod tests {
             tokio::time::sleep(3 * PAUSE).await;
             audit.clone().push("{\"Decision\":\"Delivered\",\"UploadId\":\"1\"}");
         };
-        let (shown, ()) = tokio::join!(reports.shown(&audit), writer);
+        let (shown, ()) = tokio::join!(reports.shown(&audit.into()), writer);
         assert!(shown.reports[0].is_audited());
     }
 
@@ -142,7 +146,7 @@ mod tests {
     fn only_the_latest_reports_are_kept() {
         let reports = UploadReports::default();
         (0..MOST_REPORTS + 3).for_each(|upload| reports.add(taken(upload)));
-        let shown = reports.shown_now(&RecentLines::default()).reports;
+        let shown = reports.shown_now(&AuditLines::default()).reports;
         assert_eq!(shown.len(), MOST_REPORTS);
         assert_eq!(shown[0].taken.upload_id, (MOST_REPORTS + 2).to_string());
     }

@@ -1,8 +1,11 @@
 // The page of `appserver dev` as people use it, in Chromium, against the running command.
 
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -159,6 +162,10 @@ test("a picture is uploaded by a form and by a URL, each with a session that all
     await reads(page, "#step-audit", /"Event":"Upload"[^]*"Subject":"alice"[^]*"Key":"users\/alice\/meadow/);
     await page.click("#hop-assume");
     await reads(page, "#step-request", /RoleSessionName=grant@photo-upload[^]*sample-bucket\/users\/\*\/\*/);
+    // The policy that counts is that of the grant that signs; the token has no part in it.
+    await reads(page, "#policy-title", /The policy of the grant photo-upload/);
+    assert.deepEqual(await lit(page), ["statement-0 allows"]);
+    assert.equal(await page.$eval("#token", ({ hidden }) => hidden), true);
     // The second user needs no call: 10,000 would not either.
     await page.select("#user", "bob");
     await page.waitForSelector("#ask button:enabled");
@@ -176,12 +183,75 @@ test("a picture is uploaded by a form and by a URL, each with a session that all
     assert.equal(seen.refused, 0);
   }));
 
+test("an upload that the backend did not confirm is shown as stored, and not as done", () =>
+  visit(browser, {}, async (page) => {
+    await page.click("#way-form");
+    await page.setRequestInterception(true);
+    page.on("request", (request) => {
+      const isForm = request.url().startsWith(OSS) && request.method() === "POST";
+      const body = "<Error><Code>CallbackFailed</Code><Message>The callback was answered with 502.</Message></Error>";
+      isForm ? request.respond({ status: 203, headers: { "access-control-allow-origin": "*" }, body }) : request.continue();
+    });
+    await page.click("#upload button");
+    await reads(page, "#upload-said", /is in the bucket, but the app’s backend did not confirm it\. Do not upload it again\./);
+    await reads(page, "#verdict", /203 CallbackFailed: stored, but[^]*answered with 502/);
+    assert.equal(await page.$eval("#verdict", ({ className }) => className), "unconfirmed");
+    await reads(page, "#hop-report", /not forwarded/);
+    await page.click("#hop-report");
+    await reads(page, "#step-about", /The object is stored, but the backend has no report of it/);
+  }));
+
+test("a grant that gives no token says where its forms are, and the picture shows nothing of the token before", () =>
+  visit(browser, {}, async (page, seen) => {
+    await page.click("#upload button");
+    await reads(page, "#verdict", /200: done/);
+    await choose(page, "photo-app", "photo-upload");
+    await page.click("#ask button");
+    await reads(page, "#ask-said", /403 Forbidden\.Grant: [^]*This grant signs forms[^]*“form” below at “Upload by”/);
+    await reads(page, "#step-title", /1\. The app asks AppServer for a token/);
+    await reads(page, "#hop-use", /not yet/);
+    assert.equal(await page.$eval("#verdict", ({ hidden }) => hidden), true);
+    assert.equal(await page.$eval("#upload-said", ({ innerText }) => innerText), "");
+    assert.deepEqual(await lit(page), []);
+    assert.equal(seen.refused, 1);
+  }));
+
+test("the curl of a form and of a URL works in any shell", () =>
+  visit(browser, {}, async (page) => {
+    const cwd = mkdtempSync(join(tmpdir(), "appserver-page-"));
+    writeFileSync(join(cwd, "cat.jpg"), "a picture");
+    for (const way of ["form", "url"]) {
+      await page.click(`#way-${way}`);
+      await page.click("#code-curl");
+      const code = await reads(page, "#code-text", way === "form" ? /v1\/uploads/ : /v1\/urls/);
+      const answer = execFileSync("/bin/sh", ["-c", code], { cwd, encoding: "utf8" });
+      assert.match(answer, /^HTTP\/1\.1 200 /m);
+    }
+    // Not for the pictures of other tests.
+    await page.click("#look button");
+    await page.waitForSelector('#thumbnails li[data-key="users/alice/cat.jpg"] .remove');
+    await page.click('#thumbnails li[data-key="users/alice/cat.jpg"] .remove');
+    await reads(page, "#look-said", /cat\.jpg is deleted/);
+  }));
+
+test("the result is in view on a phone, and Copy is not on the code", () =>
+  visit(browser, { width: 390, height: 740, motion: "reduce" }, async (page, seen) => {
+    await page.click("#forbidden");
+    await reads(page, "#verdict", /403 AccessDenied/);
+    const top = await page.$eval("#verdict", (verdict) => verdict.getBoundingClientRect().top);
+    assert.ok(top > 0 && top < 740, `the verdict begins at ${top}`);
+    const [copy, code] = await Promise.all(["#copy", "#code-text"].map((id) => page.$eval(id, (part) => part.getBoundingClientRect().toJSON())));
+    assert.ok(copy.bottom <= code.top, `Copy ends at ${copy.bottom}, the code begins at ${code.top}`);
+    assert.equal(seen.refused, 1);
+  }));
+
 test("a form with a changed field, and a file that breaks a rule, are refused with what to do", () =>
   visit(browser, {}, async (page, seen) => {
     await page.click("#way-form");
     await page.click("#change");
     await page.click("#upload button");
     await reads(page, "#verdict", /403 AccessDenied: Invalid according to Policy[^]*Send every field exactly as AppServer answered it/);
+    assert.equal(await page.$eval("#progress", ({ value }) => value), 0);
     await page.click("#change");
     await (await page.$("#file")).uploadFile(await painting(page, "Not Allowed.png", 20));
     await page.click("#upload button");
@@ -357,7 +427,7 @@ test("the code of the chosen case is shown in five languages and copied", () =>
     await page.keyboard.press("ArrowRight");
     assert.equal(await page.evaluate(() => document.activeElement.id), "code-curl");
     await page.click("#way-form");
-    assert.match(await reads(page, "#code-text", /v1\/uploads/), /--form-string[^]*-F "file=@cat\.jpg"/);
+    assert.match(await reads(page, "#code-text", /v1\/uploads/), /form-string=[^]*-K - -F 'file=@cat\.jpg'/);
     await page.click("#code-mini");
     await reads(page, "#code-text", /wx\.uploadFile/);
     await page.click("#way-url");

@@ -30,7 +30,9 @@ export function adviceOn(error) {
   if (error instanceof Refused) {
     const { status, code, message, retryAfter } = error;
     const seconds = retryAfter ?? 1;
-    const advice = BY_STATUS.includes(status) ? { key: `advice.${status}`, values: { seconds } } : undefined;
+    const signsOnly = code === "Forbidden.Grant" && /vends no token/.test(message);
+    const key = signsOnly ? "advice.signs-only" : `advice.${status}`;
+    const advice = BY_STATUS.includes(status) ? { key, values: { seconds } } : undefined;
     return { key: "error.service", values: { status, code, message, advice } };
   }
   console.error(error);

@@ -94,11 +94,12 @@ async function ask({ onAsk, onToken, onRefused }) {
   // Anew each time: a user's does not live for long.
   const proof = () => service.credential(chosen, user);
   const explain = async (question) => (await service.explain(await proof(), { ...asked, ...question })).answer;
+  const explainGrant = (Grant) => async (question) => (await service.explain(await proof(), { Grant, ...question })).answer;
   submit().disabled = true;
   onAsk();
   try {
     const { answer: token, exchange } = await service.token(await proof(), asked);
-    const source = await onToken({ token, exchange, explain, proof, asked, client: chosen, user });
+    const source = await onToken({ token, exchange, explain, explainGrant, proof, asked, client: chosen, user });
     const values = { client: chosen.Id, user, source: { key: `source.${source}` } };
     say("good", { key: chosen.ForUsers ? "ask.done-user" : "ask.done", values });
   } catch (error) {

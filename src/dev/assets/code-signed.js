@@ -10,8 +10,8 @@ export const form = (facts) => ({
 form=$(curl -s -H "Authorization: Bearer $jwt" -H 'Content-Type: application/json' \\
   -d '${JSON.stringify(facts.form)}' '${facts.origin}/v1/uploads')
 # Each field as it is, and the file last.
-readarray -t fields < <(echo "$form" | jq -r '.Fields | to_entries[] | "--form-string", "\\(.key)=\\(.value)"')
-curl -i "\${fields[@]}" -F "file=@${facts.form.Name}" "$(echo "$form" | jq -r .Url)"
+options='"url=" + (.Url | @json), (.Fields | to_entries[] | "form-string=" + (.key + "=" + .value | @json))'
+printf '%s\\n' "$form" | jq -r "$options" | curl -i -K - -F 'file=@${facts.form.Name}'
 `,
   js: `const { Jwt } = await (await fetch("${facts.origin}/dev/jwt?user=${facts.user}")).json();
 const answer = await fetch("${facts.origin}/v1/uploads", {
@@ -24,7 +24,7 @@ const fields = new FormData();
 for (const [name, value] of Object.entries(form.Fields)) fields.append(name, value);
 fields.append(form.FileField, file);                                   // last: OSS ignores what comes after it
 const stored = await fetch(form.Url, { method: form.Method, body: fields });
-if (!stored.ok) throw new Error(await stored.text());
+if (!stored.ok) throw new Error(await stored.text());                  // 203 is ok, too: stored, but the backend did not confirm it
 `,
   mini: `// A WeChat mini program; jwt is the login of your user. Add the hosts to the request and uploadFile domains of the program.
 wx.request({
@@ -34,7 +34,8 @@ wx.request({
     if (statusCode !== 200) return wx.showToast({ title: form.Message, icon: "none" });
     wx.uploadFile({
       url: form.Url, filePath, name: form.FileField, formData: form.Fields,
-      success: ({ statusCode }) => console.log(statusCode === 200 ? form.Key : "OSS refused the form"),
+      // 203: stored, but the backend did not confirm it. Do not send it again.
+      success: ({ statusCode, data }) => console.log([200, 203].includes(statusCode) ? form.Key : "OSS refused the form", data),
     });
   },
 });
@@ -54,7 +55,7 @@ export const url = (facts) => ({
   curl: `${login(facts)}
 signed=$(curl -s -H "Authorization: Bearer $jwt" -H 'Content-Type: application/json' \\
   -d '${JSON.stringify(facts.put)}' '${facts.origin}/v1/urls')
-curl -i -T ${facts.form.Name} -H 'Content-Type: ${facts.put.ContentType}' "$(echo "$signed" | jq -r .Url)"
+curl -i -T ${facts.form.Name} -H 'Content-Type: ${facts.put.ContentType}' "$(printf '%s\\n' "$signed" | jq -r .Url)"
 `,
   js: `const { Jwt } = await (await fetch("${facts.origin}/dev/jwt?user=${facts.user}")).json();
 const answer = await fetch("${facts.origin}/v1/urls", {

@@ -1,4 +1,4 @@
-// The picture: app, AppServer, STS and OSS, with the hops between them. Each hop lights up with the latest exchange on it.
+// The picture: app, AppServer, STS, OSS and the app's backend, with the hops between them. Each hop lights up with the latest exchange on it.
 
 import * as step from "./step.js";
 import { made, write } from "./text.js";
@@ -22,9 +22,22 @@ export function start() {
     }
     what.append(Object.assign(made("span", TEXTS[name]), { className: "what" }));
     element(name).append(number, what, wire, state);
-    element(name).addEventListener("click", () => choose(name));
+    element(name).addEventListener("click", () => {
+      choose(name);
+      step.reveal();
+    });
   });
   choose(chosen);
+}
+
+/** Begins a picture: what the hops showed belongs to an earlier one. */
+export function reset() {
+  NAMES.forEach((name) => {
+    set(name, "idle", { key: "hop.idle" });
+    delete details[name];
+  });
+  reveal("report", false);
+  step.show(details[chosen]);
 }
 
 /** Shows the detail of a hop. */
@@ -38,6 +51,9 @@ export function choose(name) {
 export function reveal(name, shown) {
   element(name).hidden = !shown;
   document.getElementById(`node-${name}`).hidden = !shown;
+  if (!shown && chosen === name) {
+    choose("use");
+  }
 }
 
 /** A request is on its way. `what` is the text of the hop, if it depends on the request. */

@@ -69,8 +69,11 @@ export class Bucket {
 }
 
 /** The answer of an exchange that has its body as text. */
-export const answered = (exchange) =>
-  exchange.answer.status < 300 ? answer(exchange) : refusal(exchange, exchange.answer.body);
+export function answered(exchange) {
+  const { status, body } = exchange.answer;
+  // 203: the object is stored, and the body is the error of its callback.
+  return status < 300 && status !== 203 ? answer(exchange) : refusal(exchange, body);
+}
 
 function answer(exchange) {
   const { status, headers } = exchange.answer;

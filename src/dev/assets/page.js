@@ -12,6 +12,7 @@ import * as pictures from "./pictures.js";
 import * as policy from "./policy.js";
 import * as reporting from "./reporting.js";
 import * as service from "./service.js";
+import * as step from "./step.js";
 import { clear, start as startTexts, write } from "./text.js";
 import { WAYS } from "./uploads.js";
 import { perform } from "./usage.js";
@@ -23,20 +24,20 @@ const element = (id) => document.getElementById(id);
 const FORBIDDEN = ["users/bob/lake.jpg", "users/alice/portrait.svg"];
 const ACTIONS = ["GetObject", "PutObject", "DeleteObject", "ListObjects", "GetObjectMeta", "PutObjectAcl", "DeleteBucket"];
 let setup;
-/** The token that is in use: `{ bucket, explain, proof, client }`. */
+/** The token that is in use: `{ bucket, explain, explainGrant, proof, client, grant, policy }`. */
 let use;
 
 async function hasToken(issued) {
-  const { token, exchange, explain, proof, client, user } = issued;
+  const { token, exchange, explain, explainGrant, proof, client, user } = issued;
   const record = await service.record(token.RequestId);
   const source = vending.show(exchange, record, client);
   const { Policy: rendered } = await explain(question("oss:GetObject", "", setup.Buckets[0].Name));
   const bucket = policy.bucket(rendered, setup.Buckets);
   const folder = policy.folder(rendered);
-  use = { bucket: new Bucket(setup.OssEndpoint, bucket, token), explain, proof, client };
+  use = { bucket: new Bucket(setup.OssEndpoint, bucket, token), explain, explainGrant, proof, client, grant: token.Grant, policy: rendered };
   life.show(token);
   facts(token);
-  policy.show(rendered);
+  policy.show(token.Grant, rendered);
   const forbidden = FORBIDDEN.find((key) => !folder || !key.startsWith(folder));
   element("folder").value = folder;
   element("key").value = forbidden;
@@ -47,9 +48,12 @@ async function hasToken(issued) {
   element("progress").value = 0;
   showWays(client);
   code.show({ ...issued, setup, bucket, folder }, chosenWay());
-  ["token", "policy", "afterwards", "code"].forEach((id) => (element(id).hidden = false));
+  ["policy", "afterwards", "code"].forEach((id) => (element(id).hidden = false));
   await counters.refresh();
   await list();
+  if (chosenWay() !== "token") {
+    await showPolicy();
+  }
   return source;
 }
 
@@ -60,7 +64,19 @@ function showWays({ UploadGrant, PutUrlGrant }) {
   element("way-url").disabled = !PutUrlGrant;
   if (element("upload").querySelector("[name=way]:checked").disabled) {
     element("way-token").checked = true;
-    showWay();
+  }
+  showWay();
+}
+
+/** The policy that counts for the chosen way: the token's, or that of the grant that signs. */
+async function showPolicy() {
+  const { client, grant, policy: rendered, explainGrant, bucket } = use;
+  const signing = { form: client.UploadGrant, url: client.PutUrlGrant }[chosenWay()];
+  if (signing && signing !== grant) {
+    const explained = await explainGrant(signing)(question("oss:PutObject", "", bucket.name));
+    policy.show(explained.Grant, explained.Policy);
+  } else {
+    policy.show(grant, rendered);
   }
 }
 
@@ -70,6 +86,8 @@ function showWay() {
   const way = chosenWay();
   write(element("way-cost"), `ways.cost-${way}`);
   element("change-field").hidden = way !== "form";
+  // A form and a URL need none in the app.
+  element("token").hidden = !use || way !== "token";
   code.change(way);
 }
 
@@ -92,6 +110,7 @@ async function list() {
 
 async function open(key) {
   flow.choose("use");
+  step.reveal();
   return withToken("GetObject", key, () => use.bucket.read(key));
 }
 
@@ -114,16 +133,23 @@ async function upload() {
   flow.choose("use");
   reporting.hide();
   bar.value = 0;
+  clear(element("upload-said"));
   const progress = (part) => (bar.value = Math.round(part * 100));
-  const answer = await WAYS[chosenWay()]({ use, file, folder, progress, changed: element("change").checked });
+  let answer;
+  try {
+    answer = await WAYS[chosenWay()]({ use, file, folder, progress, changed: element("change").checked });
+  } finally {
+    // What was sent is not what was stored.
+    bar.value = answer?.ok ? 100 : 0;
+  }
   const after = await counters.refresh();
   const name = answer.key.split("/").at(-1);
   if (!answer.ok) {
     pictures.say("upload-said", "bad", "phone.not-uploaded", { name, advice: adviceOnOss(answer) });
     return;
   }
-  bar.value = 100;
-  pictures.say("upload-said", "good", "phone.uploaded", {
+  const [kind, said] = answer.status === 203 ? ["near", "phone.unconfirmed"] : ["good", "phone.uploaded"];
+  pictures.say("upload-said", kind, said, {
     name,
     bytes: file.size.toLocaleString("en"),
     ms: Math.round(answer.exchange.ms),
@@ -200,7 +226,12 @@ function listen() {
     element("file").files = event.dataTransfer.files;
     element("file").dispatchEvent(new Event("change"));
   });
-  element("ways").addEventListener("change", showWay);
+  element("ways").addEventListener("change", ({ target }) => {
+    showWay();
+    if (target.name === "way") {
+      showPolicy().catch((error) => sayAt("upload-said")(adviceOn(error)));
+    }
+  });
   showWay();
   element("file").addEventListener("change", ({ target: { files: [file] } }) => {
     file ? (clear(element("file-said")), (element("file-said").textContent = file.name)) : write(element("file-said"), "phone.file");
@@ -216,7 +247,16 @@ try {
   vending.start(setup);
   counters.start();
   await asking.start(setup, {
-    onAsk: () => (flow.running("ask", "hop.ask-token"), flow.running("assume")),
+    onAsk: () => {
+      flow.reset();
+      flow.choose("ask");
+      policy.dim();
+      element("explained").hidden = true;
+      clear(element("upload-said"));
+      clear(element("look-said"));
+      flow.running("ask", "hop.ask-token");
+      flow.running("assume");
+    },
     onToken: (issued) => (flow.choose("ask"), hasToken(issued)),
     onRefused: vending.refused,
   });

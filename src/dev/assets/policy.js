@@ -5,8 +5,13 @@ import { made, write } from "./text.js";
 
 const list = () => document.getElementById("statements");
 
-/** Shows a policy without any light. */
-export function show(policy) {
+/** The policy that is shown, as JSON. */
+let shown;
+
+/** Shows the policy of a grant without any light. */
+export function show(grant, policy) {
+  shown = JSON.stringify([grant, policy]);
+  write(document.getElementById("policy-title"), "policy.title", { grant });
   list().replaceChildren(...policy.Statement.map((statement, place) => {
     const { Effect: effect, ...rest } = statement;
     const item = document.createElement("li");
@@ -29,8 +34,14 @@ export function dim() {
   });
 }
 
-/** Lights up the statement that decides and says at each what it had to do with it. Answers where to look. */
-export function light({ Statements, DecidedBy, Allowed }) {
+/**
+ * Lights up the statement that decides and says at each what it had to do with it. Answers where to look. What is explained may
+ * be the policy of another grant than the token's.
+ */
+export function light({ Grant, Policy, Statements, DecidedBy, Allowed }) {
+  if (shown !== JSON.stringify([Grant, Policy])) {
+    show(Grant, Policy);
+  }
   const about = ({ Because }) => !/other actions/.test(Because);
   const places = [];
   [...list().children].forEach((item, place) => {

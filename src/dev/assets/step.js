@@ -22,6 +22,13 @@ export function show(detail) {
   }
 }
 
+/** Brings the step into view where the picture is one column and the step is far below what was pressed. */
+export function reveal() {
+  if (matchMedia("(max-width: 47.99rem)").matches) {
+    element("step").scrollIntoView({ block: "start" });
+  }
+}
+
 const cut = (value) =>
   value.length > LONGEST ? `${value.slice(0, LONGEST / 2)}…(${value.length})` : value;
 

@@ -26,7 +26,8 @@ async function byForm({ use, file, progress, changed }) {
   // Last: OSS ignores what comes after it.
   fields.append(form.FileField, file);
   const request = { method: form.Method, body: fields, shown: { ...named, [form.FileField]: file.name } };
-  const answer = await perform(undefined, "PostObject", form.Key, async () => answered(await upload(form.Url, request, progress)));
+  const send = async () => answered(await upload(form.Url, request, progress));
+  const answer = await perform(signing(use, asked.Grant), "PostObject", form.Key, send);
   if (answer.ok) {
     await reporting.show(form);
   }
@@ -38,12 +39,17 @@ async function byUrl({ use, file, folder, progress }) {
   const asked = { Grant: use.client.PutUrlGrant, Method: "PUT", Key: key, ContentType: file.type };
   const { Url, Method, Headers } = await signed(use, "/v1/urls", asked);
   const request = { method: Method, headers: Headers, body: file, shown: file };
-  const answer = await perform(undefined, "PutObject", key, async () => answered(await upload(Url, request, progress)));
+  const send = async () => answered(await upload(Url, request, progress));
+  const answer = await perform(signing(use, asked.Grant), "PutObject", key, send);
   return { ...answer, key };
 }
 
+/** The policy that counts for what a grant signs is the caller's own of that grant, and not the token's. */
+const signing = (use, grant) => ({ explain: use.explainGrant(grant), bucket: use.bucket, about: "step.use-signed" });
+
 /** Lets AppServer sign, and shows it as the first two hops. */
 async function signed(use, path, asked) {
+  flow.reset();
   flow.running("ask", path.endsWith("/uploads") ? "hop.ask-form" : "hop.ask-url");
   flow.running("assume");
   try {

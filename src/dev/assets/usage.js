@@ -5,10 +5,10 @@ import * as flow from "./flow.js";
 import { judge, question } from "./verdict.js";
 
 /**
- * Sends a request with `work`, which answers as `Bucket` does. `use` is the token in use; without it nothing explains the
- * answer, as for a form or a URL: it is not this token that signed them. Errors are shown and thrown.
+ * Sends a request with `work`, which answers as `Bucket` does. `explain` answers why the policy that counts allows or denies it:
+ * the token's, or that of the grant whose session signed a form or a URL. Errors are shown and thrown.
  */
-export async function perform(use, operation, key, work) {
+export async function perform({ explain, bucket, about = "step.use-about" }, operation, key, work) {
   const title = { key: "step.use", values: { operation: `${operation} ${key}` } };
   flow.running("use");
   let answer;
@@ -18,10 +18,11 @@ export async function perform(use, operation, key, work) {
     flow.ended("use", "bad", { key: "hop.unreachable" }, { title, about: adviceOn(error), exchange: error.exchange });
     throw error;
   }
-  const explanation = use && (await use.explain(question(`oss:${operation}`, key, use.bucket.name)));
+  // A form is a PutObject to policies.
+  const action = `oss:${operation === "PostObject" ? "PutObject" : operation}`;
+  const explanation = await explain(question(action, key, bucket.name));
   const verdict = (element) => judge(element, explanation, answer, key);
-  const about = { key: use ? "step.use-about" : "step.use-signed" };
   const state = answer.ok ? (answer.status === 203 ? "cached" : "good") : "bad";
-  flow.ended("use", state, flow.took(answer.exchange), { title, about, exchange: answer.exchange, verdict });
+  flow.ended("use", state, flow.took(answer.exchange), { title, about: { key: about }, exchange: answer.exchange, verdict });
   return answer;
 }

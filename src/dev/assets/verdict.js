@@ -15,12 +15,9 @@ export function question(action, key, bucket) {
   };
 }
 
-/**
- * Fills an element with the verdict and lights the policy's statements. `answer` is OSS's, if it was asked; without an
- * explanation only the answer is shown.
- */
+/** Fills an element with the verdict and lights the policy's statements. `answer` is OSS's, if it was asked. */
 export function judge(element, explanation, answer, key) {
-  const places = explanation ? policy.light(explanation) : (policy.dim(), []);
+  const places = policy.light(explanation);
   const links = document.createElement("span");
   links.append(...places.flatMap((place) => {
     const link = document.createElement("a");
@@ -29,17 +26,17 @@ export function judge(element, explanation, answer, key) {
     return [", ", link];
   }).slice(1));
   const ok = answer ? answer.ok : explanation.Allowed;
-  const why = explanation ? made("span", reason(explanation, ok, places), { places: links }) : "";
+  const why = made("span", reason(explanation, ok, places), { places: links });
   const head = document.createElement("p");
   head.className = "head";
   head.append(answer ? onOss(answer, why) : made("span", ok ? "verdict.would" : "verdict.would-not", { reason: why }));
   const list = document.createElement("dl");
   list.append(
-    ...(explanation ? term("verdict.asked", `${explanation.Action} → ${explanation.Resource}`) : []),
+    ...term("verdict.asked", `${explanation.Action} → ${explanation.Resource}`),
     ...(answer?.decision?.Verdict === "Denied" ? term("verdict.layer", undefined, `layer.${answer.decision.By}`) : []),
     ...(answer ? term("verdict.request-id", answer.requestId) : []),
   );
-  element.className = ok ? "let" : "refused";
+  element.className = answer?.status === 203 ? "unconfirmed" : ok ? "let" : "refused";
   element.hidden = false;
   const advice = answer && !ok ? adviceOnOss(answer) : undefined;
   element.replaceChildren(head, ...(advice ? [made("p", advice.key)] : []), list);
@@ -50,6 +47,9 @@ export function judge(element, explanation, answer, key) {
 
 function onOss(answer, why) {
   const { status, code, message } = answer;
+  if (status === 203) {
+    return made("span", "verdict.unconfirmed", { status, code, message });
+  }
   return answer.ok
     ? made("span", "verdict.done", { status, reason: why })
     : made("span", "verdict.refused", { status, code, message, reason: why });
