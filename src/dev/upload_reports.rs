@@ -138,7 +138,8 @@ mod tests {
             tokio::time::sleep(3 * PAUSE).await;
             audit.clone().push("{\"Decision\":\"Delivered\",\"UploadId\":\"1\"}");
         };
-        let (shown, ()) = tokio::join!(reports.shown(&audit.into()), writer);
+        let lines = AuditLines::from(audit.clone());
+        let (shown, ()) = tokio::join!(reports.shown(&lines), writer);
         assert!(shown.reports[0].is_audited());
     }
 

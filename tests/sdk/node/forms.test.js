@@ -80,7 +80,7 @@ for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
 
     const { key, statusCode, data } = await upload(small, 'cat.jpg', 'image/jpeg', jwt);
 
-    assert.deepEqual([key, statusCode, data], [`users/${user}/cat.jpg`, 200, '']);
+    assert.deepEqual([key, statusCode, JSON.parse(data).Saved], [`users/${user}/cat.jpg`, 200, true]);
     const stored = await stage.owner().get(key);
     assert.deepEqual(stored.content, fs.readFileSync(small));
     assert.equal(stored.res.headers['content-type'], 'image/jpeg');
@@ -114,7 +114,7 @@ test('the code for web pages uploads a file by a form, and reports refusals', as
 
   const { key, status, body } = await upload(small, 'cat.jpg', jwt);
 
-  assert.deepEqual([key, status, body], [`users/${user}/cat.jpg`, 200, '']);
+  assert.deepEqual([key, status, JSON.parse(body).Saved], [`users/${user}/cat.jpg`, 200, true]);
   const stored = await stage.owner().get(key);
   assert.deepEqual(stored.content, Buffer.from(await small.arrayBuffer()));
   await assert.rejects(upload(small, 'cat.jpg', jwt), /^Error: OSS 409: .*FileAlreadyExists/s);
