@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Client;
 use secrecy::SecretString;
 use tokio::time::Instant;
@@ -45,6 +45,8 @@ pub(crate) struct GrantCallback {
     /// Signs what is forwarded.
     pub(crate) secret: SecretString,
     pub(crate) confirmation: Confirmation,
+    /// The longest life of its forms.
+    pub(crate) longest_form: TimeDelta,
 }
 
 /// The system's certificates cannot be used.
@@ -94,6 +96,11 @@ impl CallbackConfig {
         let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
         let path = format!("/{}", path.map_or("", |(_, path)| path));
         Ok(Self { seal, url, path, keys, to_oss, to_backends, grants })
+    }
+
+    /// The longest life of any form with a callback.
+    pub(super) fn longest_form(&self) -> TimeDelta {
+        self.grants.values().map(|grant| grant.longest_form).max().unwrap_or_default()
     }
 
     /// The callback of a grant, if it has one.

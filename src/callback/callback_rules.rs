@@ -1,6 +1,6 @@
 //! What a grant's configuration says about callbacks of its uploads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use base64::Engine;
@@ -180,6 +180,12 @@ impl CallbackRules {
             Ok((name.to_string(), text))
         };
         self.vars.iter().map(variable).collect()
+    }
+
+    /// The names of what OSS reports beside what the agreement is decided by.
+    pub(crate) fn requested_details(&self) -> BTreeSet<String> {
+        let names = self.details.iter().map(|detail| detail.0);
+        names.filter(|name| !REPORTED.contains(name)).map(str::to_owned).collect()
     }
 
     /// The field `callback`, which tells OSS where to report what.

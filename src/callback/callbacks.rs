@@ -1,4 +1,4 @@
-//! What happens to a callback: verified, unsealed, claimed, confirmed, recorded, forwarded; or kept and delivered later.
+//! What happens to a callback: verified, unsealed, confirmed, claimed, recorded, forwarded; or kept and delivered later.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::callback_config::{CallbackConfig, ReceivedCallback};
 use super::claims::UploadClaims;
+use super::confirmed_objects::ConfirmedObjects;
 use super::deliveries::{Deliveries, Delivery};
 use super::error::{CallbackError, CallbackRefusal};
 use super::first_outcomes::{Claimed, FirstOutcomes};
@@ -35,7 +36,8 @@ const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Callbacks {
     active: ArcSwapOption<CallbackConfig>,
     first: FirstOutcomes,
-    deliveries: Deliveries,
+    confirmed: ConfirmedObjects,
+    pub(super) deliveries: Deliveries,
     vendors: Arc<Vendors<StsClient>>,
     trail: UploadTrail,
     clock: Clock,
@@ -51,10 +53,11 @@ struct RefusalLog {
     unlogged: u64,
 }
 
-/// How far an attempt to forward an upload came.
-enum Attempt {
-    Answered(String),
-    Contradicted,
+/// Why a report is not confirmed.
+enum Unconfirmed {
+    /// It is false.
+    Refused(CallbackRefusal),
+    /// Another attempt may confirm it.
     Failed(Obstacle),
 }
 
@@ -70,6 +73,7 @@ impl Callbacks {
         Self {
             active: ArcSwapOption::new(config),
             first: FirstOutcomes::new(Arc::clone(store), clock.clone()),
+            confirmed: ConfirmedObjects::new(Arc::clone(store), clock.clone()),
             deliveries: Deliveries::new(Arc::clone(store), metrics.clone()),
             vendors,
             trail: UploadTrail::new(audit, clock.clone()),
@@ -94,7 +98,12 @@ impl Callbacks {
         let request_id = received.request_id;
         let ended = self.answer(config, received, on_verified).await;
         if let Err(CallbackError::Refused(refusal)) = &ended {
-            self.metrics.received(CallbackOutcome::Refused);
+            self.metrics.received(match refusal {
+                CallbackRefusal::OtherObject | CallbackRefusal::OtherUpload => {
+                    CallbackOutcome::Contradicted
+                }
+                _ => CallbackOutcome::Refused,
+            });
             self.log_refusal(request_id, refusal);
         }
         ended
@@ -113,89 +122,124 @@ impl Callbacks {
             return Err(CallbackError::Refused(CallbackRefusal::NoCallback(grant)));
         };
         let deadline = received.received_at + grant.rules.deadline;
-        match self.first.claim(&upload.claims, deadline).await {
-            Claimed::First(first) => {
-                // A task of its own: it goes on if OSS hangs up, and only it knows whether the backend has the upload.
-                let (callbacks, config) = (Arc::clone(self), Arc::clone(config));
-                let task = tokio::spawn(async move {
-                    let outcome = callbacks.first_outcome(&config, upload, deadline).await;
-                    callbacks.first.complete(first, outcome.clone()).await;
-                    outcome
-                });
-                answered(task.await.map_err(|_| CallbackError::Lost)?)
-            }
-            Claimed::Ended(outcome) => {
-                self.metrics.received(CallbackOutcome::Replayed);
-                answered(outcome)
-            }
-            Claimed::InProgress => Err(CallbackError::Refused(CallbackRefusal::InProgress)),
-            Claimed::Full => Err(CallbackError::Full),
+        if let Some(known) = self.first.known(upload.claims.id, deadline).await {
+            return self.not_first(known);
         }
+        // A task of its own: it goes on if OSS hangs up, and only it knows whether the backend has the upload.
+        let (callbacks, config) = (Arc::clone(self), Arc::clone(config));
+        let task = tokio::spawn(async move { callbacks.attempt(&config, upload, deadline).await });
+        task.await.map_err(|_| CallbackError::Lost)?
     }
 
-    /// How the first report of an upload ends.
-    async fn first_outcome(
+    /// Confirms the report, and forwards it if it is the first one of its upload.
+    ///
+    /// Nothing is claimed before the object is confirmed: whoever has the form can have OSS sign a false report, which must
+    /// not take the place of the true one.
+    async fn attempt(
         &self,
         config: &CallbackConfig,
         mut upload: ReportedUpload,
         deadline: Instant,
-    ) -> Outcome {
-        let (outcome, counted) = match self.attempt(config, &mut upload, deadline).await {
-            Attempt::Answered(json) => {
-                self.trail.delivered(&upload);
-                (Outcome::Answered(json), CallbackOutcome::Forwarded)
+    ) -> Result<String, CallbackError> {
+        match self.confirm(config, &mut upload, deadline).await {
+            Ok(()) => {}
+            Err(Unconfirmed::Refused(refusal)) => return Err(CallbackError::Refused(refusal)),
+            Err(Unconfirmed::Failed(obstacle)) => {
+                return answered(self.keep(upload, obstacle).await);
             }
-            Attempt::Contradicted => (Outcome::Contradicted, CallbackOutcome::Contradicted),
-            Attempt::Failed(obstacle) => {
-                // Before it is kept: another replica may deliver it at once.
-                self.trail.kept(&upload, obstacle);
-                if self.deliveries.keep(Delivery::new(upload.clone())).await {
-                    (Outcome::Kept(obstacle), CallbackOutcome::Kept)
-                } else {
-                    self.trail.dropped(&upload, DropReason::Full);
-                    (Outcome::Dropped(obstacle), CallbackOutcome::Dropped)
-                }
+        }
+        match self.first.claim(&upload.claims, deadline).await {
+            Claimed::First(first) => {
+                upload.is_first = true;
+                let outcome = match self.deliver(config, &mut upload, deadline).await {
+                    Ok(json) => {
+                        self.trail.delivered(&upload);
+                        self.metrics.received(CallbackOutcome::Forwarded);
+                        Outcome::Answered(json)
+                    }
+                    Err(obstacle) => self.keep(upload, obstacle).await,
+                };
+                self.first.complete(first, outcome.clone()).await;
+                answered(outcome)
             }
-        };
-        self.metrics.received(counted);
-        outcome
+            not_first => self.not_first(not_first),
+        }
     }
 
-    /// Confirms the upload if that was not done before, and forwards it.
-    async fn attempt(
+    fn not_first(&self, claimed: Claimed) -> Result<String, CallbackError> {
+        match claimed {
+            Claimed::Ended(outcome) => {
+                self.metrics.received(CallbackOutcome::Replayed);
+                answered(outcome)
+            }
+            Claimed::First(_) | Claimed::InProgress => {
+                Err(CallbackError::Refused(CallbackRefusal::InProgress))
+            }
+            Claimed::Full => Err(CallbackError::Full),
+        }
+    }
+
+    async fn keep(&self, upload: ReportedUpload, obstacle: Obstacle) -> Outcome {
+        // Before it is kept: another replica may deliver it at once.
+        self.trail.kept(&upload, obstacle);
+        if self.deliveries.keep(Delivery::new(upload.clone())).await {
+            self.metrics.received(CallbackOutcome::Kept);
+            Outcome::Kept(obstacle)
+        } else {
+            self.trail.dropped(&upload, DropReason::Full);
+            self.metrics.received(CallbackOutcome::Dropped);
+            Outcome::Dropped(obstacle)
+        }
+    }
+
+    /// Looks at the object, where the grant says so.
+    async fn confirm(
         &self,
         config: &CallbackConfig,
         upload: &mut ReportedUpload,
         deadline: Instant,
-    ) -> Attempt {
+    ) -> Result<(), Unconfirmed> {
         let Some(grant) = config.grants.get(&upload.claims.grant) else {
-            return Attempt::Failed(Obstacle::NotConfigured);
+            return Err(Unconfirmed::Failed(Obstacle::NotConfigured));
         };
-        if !upload.is_confirmed {
-            if grant.rules.confirm {
-                let to_oss = &config.to_oss;
-                let confirmed =
-                    grant.confirmation.confirm(to_oss, &self.vendors, upload, deadline).await;
-                if let Err(error) = confirmed {
-                    log(upload, &error, "the reported object is not confirmed");
-                    return error.obstacle().map_or(Attempt::Contradicted, Attempt::Failed);
-                }
-            }
-            if let Err(unavailable) = self.trail.forwarding(upload, grant.rules.confirm).await {
+        if !grant.rules.confirm {
+            return Ok(());
+        }
+        let (to_oss, vendors) = (&config.to_oss, &self.vendors);
+        let confirmed = grant.confirmation.confirm(to_oss, vendors, upload, deadline).await;
+        let object = confirmed.map_err(|error| {
+            log(upload, &error, "the reported object is not confirmed");
+            let refused = Unconfirmed::Refused(CallbackRefusal::OtherObject);
+            error.obstacle().map_or(refused, Unconfirmed::Failed)
+        })?;
+        if !self.confirmed.claim(upload, object, config.longest_form()).await {
+            return Err(Unconfirmed::Refused(CallbackRefusal::OtherUpload));
+        }
+        upload.is_confirmed = true;
+        Ok(())
+    }
+
+    /// Records the first report of an upload if that was not done before, and forwards it.
+    async fn deliver(
+        &self,
+        config: &CallbackConfig,
+        upload: &mut ReportedUpload,
+        deadline: Instant,
+    ) -> Result<String, Obstacle> {
+        let grant = config.grants.get(&upload.claims.grant).ok_or(Obstacle::NotConfigured)?;
+        if !upload.is_recorded {
+            self.trail.forwarding(upload, upload.is_confirmed).await.map_err(|unavailable| {
                 log(upload, &unavailable, "the upload is not forwarded without its audit line");
-                return Attempt::Failed(Obstacle::AuditUnavailable);
-            }
-            upload.is_confirmed = true;
+                Obstacle::AuditUnavailable
+            })?;
+            upload.is_recorded = true;
         }
-        let body = upload.to_body(grant.rules.confirm);
         let (to, secret, now) = (&grant.rules.forward, &grant.secret, self.clock.now());
-        match forward(&config.to_backends, to, secret, body, now, deadline).await {
-            Ok(json) => Attempt::Answered(json),
-            Err(error) => {
-                log(upload, &error, "the upload is not forwarded yet");
-                Attempt::Failed(error.obstacle())
-            }
-        }
+        let sent = forward(&config.to_backends, to, secret, upload.to_body(), now, deadline).await;
+        sent.map_err(|error| {
+            log(upload, &error, "the upload is not forwarded yet");
+            error.obstacle()
+        })
     }
 
     /// Anyone can cause refusals, at any rate: one line a second is logged.
@@ -238,43 +282,39 @@ impl Callbacks {
 
     async fn redeliver(&self, mut delivery: Delivery) {
         let deadline = Instant::now() + REDELIVERY_DEADLINE;
-        let attempt = match self.active.load_full() {
-            Some(config) => self.attempt(&config, &mut delivery.upload, deadline).await,
-            None => Attempt::Failed(Obstacle::NotConfigured),
-        };
-        let outcome = match attempt {
-            Attempt::Answered(_) => {
-                self.deliveries.remove(&delivery.upload).await;
-                self.trail.delivered(&delivery.upload);
-                tracing::info!(
-                    upload.id = %delivery.upload.claims.id,
-                    client.id = %delivery.upload.claims.client,
-                    grant.name = %delivery.upload.claims.grant,
-                    "delivered the kept report of an upload"
-                );
-                Redelivery::Delivered
+        let kept = delivery.upload.clone();
+        let ended = self.attempt_again(&mut delivery.upload, deadline).await;
+        let outcome = match ended {
+            Ok(outcome) => {
+                self.deliveries.remove(&kept).await;
+                if outcome == Redelivery::Delivered {
+                    self.trail.delivered(&delivery.upload);
+                    tracing::info!(
+                        upload.id = %kept.claims.id,
+                        client.id = %kept.claims.client,
+                        grant.name = %kept.claims.grant,
+                        "delivered the kept report of an upload"
+                    );
+                }
+                outcome
             }
-            Attempt::Contradicted => {
-                self.deliveries.remove(&delivery.upload).await;
-                self.trail.dropped(&delivery.upload, DropReason::OtherObject);
-                Redelivery::Dropped
-            }
-            Attempt::Failed(_) => {
-                let upload = delivery.upload.clone();
-                let again = delivery.failed_again(self.clock.now());
-                let (is_kept, reason) = match again {
+            Err(_) => {
+                let is_first = delivery.upload.is_first;
+                let (is_kept, reason) = match delivery.failed_again(self.clock.now()) {
                     Some(again) => (self.deliveries.keep(again).await, DropReason::Full),
                     None => (false, DropReason::Old),
                 };
+                if !is_kept || kept.is_first != is_first {
+                    self.deliveries.remove(&kept).await;
+                }
                 if is_kept {
                     Redelivery::Failed
                 } else {
-                    self.deliveries.remove(&upload).await;
-                    self.trail.dropped(&upload, reason);
+                    self.trail.dropped(&kept, reason);
                     tracing::error!(
-                        upload.id = %upload.claims.id,
-                        client.id = %upload.claims.client,
-                        grant.name = %upload.claims.grant,
+                        upload.id = %kept.claims.id,
+                        client.id = %kept.claims.client,
+                        grant.name = %kept.claims.grant,
                         "gave up delivering the report of an upload; the object is in its bucket"
                     );
                     Redelivery::Dropped
@@ -283,13 +323,50 @@ impl Callbacks {
         };
         self.metrics.redelivered(outcome);
     }
+
+    async fn attempt_again(
+        &self,
+        upload: &mut ReportedUpload,
+        deadline: Instant,
+    ) -> Result<Redelivery, Obstacle> {
+        let config = self.active.load_full().ok_or(Obstacle::NotConfigured)?;
+        if upload.is_first {
+            return self.deliver(&config, upload, deadline).await.map(|_| Redelivery::Delivered);
+        }
+        if self.first.known(upload.claims.id, deadline).await.is_some() {
+            return Ok(Redelivery::Dropped);
+        }
+        match self.confirm(&config, upload, deadline).await {
+            Ok(()) => {}
+            Err(Unconfirmed::Refused(_)) => {
+                self.trail.dropped(upload, DropReason::OtherObject);
+                return Ok(Redelivery::Dropped);
+            }
+            Err(Unconfirmed::Failed(obstacle)) => return Err(obstacle),
+        }
+        match self.first.claim(&upload.claims, deadline).await {
+            Claimed::First(first) => {
+                upload.is_first = true;
+                let delivered = self.deliver(&config, upload, deadline).await;
+                let outcome = match &delivered {
+                    Ok(json) => Outcome::Answered(json.clone()),
+                    Err(obstacle) => Outcome::Kept(*obstacle),
+                };
+                self.first.complete(first, outcome).await;
+                delivered.map(|_| Redelivery::Delivered)
+            }
+            // Another report of the upload came first.
+            Claimed::Ended(_) => Ok(Redelivery::Dropped),
+            // If that one is lost with its replica, its claim ends, and this one is still there.
+            Claimed::InProgress | Claimed::Full => Err(Obstacle::Unconfirmed),
+        }
+    }
 }
 
 /// What OSS gets for an outcome, at the first report and at each replay.
 fn answered(outcome: Outcome) -> Result<String, CallbackError> {
     match outcome {
         Outcome::Answered(json) => Ok(json),
-        Outcome::Contradicted => Err(CallbackError::Refused(CallbackRefusal::OtherObject)),
         Outcome::Kept(obstacle) => Err(CallbackError::NotForwarded(obstacle, true)),
         Outcome::Dropped(obstacle) => Err(CallbackError::NotForwarded(obstacle, false)),
     }

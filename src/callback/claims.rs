@@ -3,7 +3,7 @@
 //! OSS signs the callbacks of all its customers with one key, and the customer writes the body. So nothing about the
 //! upload is taken from the body: these claims alone say whose it is, where the object is and what it may be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use base64::Engine;
@@ -60,6 +60,10 @@ pub(crate) struct UploadClaims {
     pub(crate) content_type: String,
     /// The variables of the callback, without `x:`.
     pub(crate) vars: BTreeMap<String, String>,
+    /// What the form has OSS report beside them.
+    pub(crate) details: BTreeSet<String>,
+    /// When the form was signed, by STS's clock, in whole seconds.
+    pub(crate) signed_at: DateTime<Utc>,
     /// When the form ends, in whole seconds.
     pub(crate) expires_at: DateTime<Utc>,
 }
@@ -91,6 +95,10 @@ struct Record {
     max_bytes: u64,
     content_type: String,
     vars: BTreeMap<String, String>,
+    #[serde(default)]
+    details: BTreeSet<String>,
+    #[serde(default)]
+    signed_at: i64,
     expires_at: i64,
 }
 
@@ -149,6 +157,8 @@ impl UploadClaims {
             max_bytes: self.max_bytes,
             content_type: self.content_type.clone(),
             vars: self.vars.clone(),
+            details: self.details.clone(),
+            signed_at: self.signed_at.timestamp(),
             expires_at: self.expires_at.timestamp(),
         };
         serde_json::to_vec(&record).expect("text and numbers can be written").into()
@@ -167,6 +177,8 @@ impl UploadClaims {
             max_bytes: record.max_bytes,
             content_type: record.content_type,
             vars: record.vars,
+            details: record.details,
+            signed_at: DateTime::from_timestamp(record.signed_at, 0)?,
             expires_at: DateTime::from_timestamp(record.expires_at, 0)?,
         })
     }
@@ -192,6 +204,8 @@ pub(super) mod tests {
             max_bytes: 10 << 20,
             content_type: "image/jpeg".to_owned(),
             vars: [("user".to_owned(), "alice".to_owned())].into(),
+            details: ["imageInfo.height".to_owned()].into(),
+            signed_at: now(),
             expires_at: now() + TimeDelta::minutes(15),
         }
     }

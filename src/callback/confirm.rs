@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderName};
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG, HeaderName, LAST_MODIFIED};
 use reqwest::{Client, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
@@ -19,6 +20,11 @@ use appserver_domain::{Fingerprint, ObjectKey, UpstreamName};
 /// The life of the signed request.
 const LIFETIME_SECS: u32 = 60;
 
+/// Both times are whole seconds, and STS's clock is known to a second.
+const PRECISION: TimeDelta = TimeDelta::seconds(2);
+/// The largest difference of clocks with which OSS takes a signed request.
+const MAX_DIFFERENCE: TimeDelta = TimeDelta::minutes(15);
+
 /// How objects of one grant are looked at.
 #[derive(Clone, Debug)]
 pub(crate) struct Confirmation {
@@ -27,6 +33,12 @@ pub(crate) struct Confirmation {
     pub(crate) fingerprint: Fingerprint,
     pub(crate) session: GrantSession,
     pub(crate) oss: OssBucket,
+}
+
+/// The state of an object that a report is confirmed by: when it was written, by OSS's clock.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct ConfirmedObject {
+    pub(super) modified_at: DateTime<Utc>,
 }
 
 /// Why a report is not confirmed.
@@ -67,7 +79,7 @@ impl Confirmation {
         vendors: &Arc<Vendors<StsClient>>,
         upload: &ReportedUpload,
         deadline: Instant,
-    ) -> Result<(), ConfirmError> {
+    ) -> Result<ConfirmedObject, ConfirmError> {
         if self.oss.bucket() != &upload.claims.bucket {
             return Err(ConfirmError::OtherBucket);
         }
@@ -100,14 +112,19 @@ impl Confirmation {
             // Without the URL: it is signed.
             .map_err(|error| ConfirmError::Unreachable(error.without_url()))?;
         match response.status() {
-            StatusCode::OK => agrees(&response, upload),
+            StatusCode::OK => agrees(&response, upload, credentials.now()),
             StatusCode::NOT_FOUND => Err(ConfirmError::Differs("there is none")),
             other => Err(ConfirmError::Status(other.as_u16())),
         }
     }
 }
 
-fn agrees(object: &Response, upload: &ReportedUpload) -> Result<(), ConfirmError> {
+/// `now` is the time of the request by STS's clock, which the form was signed by.
+fn agrees(
+    object: &Response,
+    upload: &ReportedUpload,
+    now: DateTime<Utc>,
+) -> Result<ConfirmedObject, ConfirmError> {
     let header = |name: HeaderName| {
         object.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     };
@@ -118,6 +135,54 @@ fn agrees(object: &Response, upload: &ReportedUpload) -> Result<(), ConfirmError
     } else if header(CONTENT_TYPE) != upload.claims.content_type {
         Err(ConfirmError::Differs("it has another type"))
     } else {
-        Ok(())
+        let time = |name| DateTime::parse_from_rfc2822(header(name)).ok().map(|time| time.to_utc());
+        let modified_at = time(LAST_MODIFIED)
+            .ok_or(ConfirmError::Differs("OSS does not say when it was written"))?;
+        if is_older(modified_at, upload.claims.signed_at, now, time(DATE)) {
+            return Err(ConfirmError::Differs("it is older than the upload's form"));
+        }
+        Ok(ConfirmedObject { modified_at })
+    }
+}
+
+/// Whether an object was written before its form was signed. The object's time is OSS's, `signed_at` and `now` are STS's;
+/// OSS's `Date` tells how much the two clocks differ.
+fn is_older(
+    modified_at: DateTime<Utc>,
+    signed_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+    date: Option<DateTime<Utc>>,
+) -> bool {
+    let difference = date.map(|date| date - now).filter(|other| other.abs() <= MAX_DIFFERENCE);
+    modified_at + PRECISION < signed_at + difference.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::callback::claims::tests::now;
+
+    #[test]
+    fn an_object_is_older_than_a_form_by_the_clock_of_oss() {
+        let secs = TimeDelta::seconds;
+        let signed_at = now();
+        let later = signed_at + secs(60);
+        for (modified, date, is) in [
+            (0, None, false),
+            (-2, None, false),
+            (-3, None, true),
+            // OSS's clock is 30 seconds slow: it says 30 seconds when STS says 60.
+            (-30, Some(30), false),
+            (-33, Some(30), true),
+            // It is 30 seconds fast.
+            (27, Some(90), true),
+            (30, Some(90), false),
+            // No clock of OSS's.
+            (0, Some(60 + 16 * 60), false),
+        ] {
+            let (modified, date) =
+                (signed_at + secs(modified), date.map(|date| signed_at + secs(date)));
+            assert_eq!(is_older(modified, signed_at, later, date), is, "{modified} {date:?}");
+        }
     }
 }

@@ -26,7 +26,7 @@ const RETRY: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_mins(
 /// How often Redis is asked for reports that are due.
 const POLL: Duration = Duration::from_secs(2);
 /// How long a report is kept.
-const MAX_AGE: TimeDelta = TimeDelta::hours(24);
+pub(super) const MAX_AGE: TimeDelta = TimeDelta::hours(24);
 
 /// The reports that wait.
 #[derive(Debug)]
@@ -73,10 +73,6 @@ impl Delivery {
         is_kept.then_some(Self { failures: self.failures.saturating_add(1), ..self })
     }
 
-    fn id(&self) -> String {
-        self.upload.claims.id.to_string()
-    }
-
     fn to_json(&self) -> SecretSlice<u8> {
         let upload = self.upload.to_json();
         let upload = std::str::from_utf8(upload.expose_secret()).expect("JSON is UTF-8").to_owned();
@@ -100,11 +96,13 @@ impl Deliveries {
     pub(super) async fn keep(&self, delivery: Delivery) -> bool {
         let wait = RETRY.wait_after(delivery.failures);
         if let Some(redis) = self.store.shared()
-            && let Some(kept) = redis.keep_delivery(&delivery.id(), &delivery.to_json(), wait).await
+            && let Some(kept) =
+                redis.keep_delivery(&delivery.upload.delivery_id(), &delivery.to_json(), wait).await
         {
             return kept;
         }
         let mut in_memory = self.in_memory.lock();
+        in_memory.waiting.retain(|_, kept| !kept.upload.is_same_report(&delivery.upload));
         if in_memory.waiting.len() >= MAX_IN_MEMORY {
             return false;
         }
@@ -120,7 +118,7 @@ impl Deliveries {
     /// The report is delivered or given up.
     pub(super) async fn remove(&self, upload: &ReportedUpload) {
         if let Some(redis) = self.store.shared() {
-            redis.remove_delivery(&upload.claims.id.to_string()).await;
+            redis.remove_delivery(&upload.delivery_id()).await;
         }
     }
 
@@ -149,6 +147,11 @@ impl Deliveries {
     /// Takes what a stop of this replica loses.
     pub(super) fn close_memory(&self) -> Vec<Delivery> {
         std::mem::take(&mut self.in_memory.lock().waiting).into_values().collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn kept_in_memory(&self) -> usize {
+        self.in_memory.lock().waiting.len()
     }
 
     fn take_due_in_memory(&self) -> (Vec<Delivery>, Option<Instant>) {
@@ -213,7 +216,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn kept_reports_are_bounded() {
         let deliveries = deliveries();
-        for _ in 0..MAX_IN_MEMORY {
+        let again = upload();
+        for _ in 0..3 {
+            assert!(deliveries.keep(Delivery::new(again.clone())).await);
+        }
+        assert_eq!(deliveries.kept_in_memory(), 1);
+        for _ in 1..MAX_IN_MEMORY {
             assert!(deliveries.keep(Delivery::new(upload())).await);
         }
         assert!(!deliveries.keep(Delivery::new(upload())).await);

@@ -29,6 +29,8 @@ pub(crate) enum CallbackRefusal {
     InProgress,
     #[error("the bucket has another object than the reported one")]
     OtherObject,
+    #[error("the object is confirmed as that of another upload")]
+    OtherUpload,
 }
 
 /// Why a callback is not answered by the backend.

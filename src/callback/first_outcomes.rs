@@ -74,18 +74,20 @@ impl FirstOutcomes {
         Self { store, clock, local: Mutex::default() }
     }
 
+    /// How the first report ended, if one of this replica's has begun. Waits for it until the deadline.
+    pub(super) async fn known(&self, id: UploadId, deadline: Instant) -> Option<Claimed> {
+        let known = self.local.lock().uploads.get(&id).map(|upload| upload.outcome.clone());
+        Some(ended(known?, deadline).await)
+    }
+
     /// Claims the upload for this report, or waits until the deadline for the outcome of the first report.
     pub(super) async fn claim(&self, claims: &UploadClaims, deadline: Instant) -> Claimed {
-        let until = claims.report_until() + MARGIN;
+        // A kept report may be delivered after that.
+        let until = claims.report_until().max(self.clock.now()) + MARGIN;
         let sender = match self.claim_locally(claims.id, until) {
             Ok(Some(sender)) => sender,
             Ok(None) => return Claimed::Full,
-            Err(mut outcome) => {
-                // An error means that the first report ended without an outcome.
-                let ended = timeout_at(deadline, outcome.wait_for(Option::is_some)).await;
-                let ended = ended.ok().and_then(Result::ok).and_then(|outcome| outcome.clone());
-                return ended.map_or(Claimed::InProgress, Claimed::Ended);
-            }
+            Err(outcome) => return ended(outcome, deadline).await,
         };
         let first = FirstReport { outcome: sender, shared: None };
         let id = claims.id.to_string();
@@ -162,6 +164,14 @@ impl FirstOutcomes {
     }
 }
 
+/// How a first report of this replica ends.
+async fn ended(mut outcome: watch::Receiver<Option<Outcome>>, deadline: Instant) -> Claimed {
+    // An error means that it ended without an outcome.
+    let ended = timeout_at(deadline, outcome.wait_for(Option::is_some)).await;
+    let ended = ended.ok().and_then(Result::ok).and_then(|outcome| outcome.clone());
+    ended.map_or(Claimed::InProgress, Claimed::Ended)
+}
+
 impl Local {
     fn purge(&mut self, now: DateTime<Utc>) {
         self.purged_at = now;
@@ -180,6 +190,7 @@ impl Local {
 mod tests {
     use super::*;
     use crate::callback::claims::tests::{claims, now};
+    use crate::callback::outcome::Obstacle;
 
     fn outcomes() -> (FirstOutcomes, Clock) {
         let clock = Clock::manual(now());
@@ -225,10 +236,10 @@ mod tests {
             })
             .collect();
         tokio::time::sleep(Duration::from_secs(1)).await;
-        outcomes.complete(first, Outcome::Contradicted).await;
+        outcomes.complete(first, Outcome::Dropped(Obstacle::TimedOut)).await;
         for replay in replays {
             let claimed = replay.await.unwrap();
-            assert!(matches!(claimed, Claimed::Ended(Outcome::Contradicted)), "{claimed:?}");
+            assert!(matches!(claimed, Claimed::Ended(Outcome::Dropped(_))), "{claimed:?}");
         }
     }
 

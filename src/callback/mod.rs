@@ -5,6 +5,7 @@ mod callback_rules;
 mod callbacks;
 mod claims;
 mod confirm;
+mod confirmed_objects;
 mod deliveries;
 mod error;
 mod first_outcomes;

@@ -11,8 +11,6 @@ pub(super) const MAX_ANSWER_BYTES: usize = 16 << 10;
 pub(crate) enum Outcome {
     /// The backend has it. OSS gets this JSON.
     Answered(String),
-    /// The object in the bucket is not the reported one. Nothing was forwarded.
-    Contradicted,
     /// It is kept and delivered again; OSS gets an error.
     Kept(Obstacle),
     /// There is no space to keep it; OSS gets an error.
@@ -60,7 +58,7 @@ impl Outcome {
     pub(super) fn bytes(&self) -> usize {
         match self {
             Self::Answered(json) => json.len(),
-            Self::Contradicted | Self::Kept(_) | Self::Dropped(_) => 0,
+            Self::Kept(_) | Self::Dropped(_) => 0,
         }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct UploadReport {
 pub(crate) enum ReportProblem {
     #[error("it is not a form in percent-encoded UTF-8")]
     NotForm,
+    #[error("a name in it is empty, or a name or value has control characters")]
+    NotPlain,
     #[error("it repeats a member or has too many")]
     Repeated,
     #[error("it has no `{0}`")]
@@ -52,6 +54,8 @@ pub(crate) enum Contradiction {
     ContentType,
     #[error("a variable is not the form's")]
     Variable,
+    #[error("it has a member that the form does not request")]
+    Unrequested,
 }
 
 impl UploadReport {
@@ -62,6 +66,10 @@ impl UploadReport {
             let (name, value) = pair.split_once('=').ok_or(ReportProblem::NotForm)?;
             let [name, value] = [name, value].map(decoded);
             let (name, value) = name.zip(value).ok_or(ReportProblem::NotForm)?;
+            if name.is_empty() || [&name, &value].iter().any(|text| text.contains(char::is_control))
+            {
+                return Err(ReportProblem::NotPlain);
+            }
             if members.len() == MAX_MEMBERS || members.insert(name, value).is_some() {
                 return Err(ReportProblem::Repeated);
             }
@@ -91,6 +99,8 @@ impl UploadReport {
             Err(Contradiction::ContentType)
         } else if self.vars != claims.vars {
             Err(Contradiction::Variable)
+        } else if self.details.keys().any(|name| !claims.details.contains(name)) {
+            Err(Contradiction::Unrequested)
         } else {
             Ok(())
         }
@@ -157,6 +167,11 @@ mod tests {
             (BODY.replace("%2F", "%2"), ReportProblem::NotForm),
             (BODY.replace("alice", "%ff"), ReportProblem::NotForm),
             (BODY.to_owned() + "&", ReportProblem::NotForm),
+            (BODY.to_owned() + "&=", ReportProblem::NotPlain),
+            (BODY.to_owned() + "&%0a=", ReportProblem::NotPlain),
+            (BODY.replace("9A0364B9", "9A%1b"), ReportProblem::NotPlain),
+            (BODY.replace("cat.jpg", "cat.jpg%00"), ReportProblem::NotPlain),
+            (BODY.replace("=480", "=4%C2%85"), ReportProblem::NotPlain),
             (String::new(), ReportProblem::NotForm),
             (r#"{"bucket":"sample-bucket"}"#.to_owned(), ReportProblem::NotForm),
         ] {
@@ -169,13 +184,14 @@ mod tests {
         for (from, to, contradiction) in [
             ("sample-bucket", "other-bucket", Contradiction::Bucket),
             ("alice%2Fcat", "bob%2Fcat", Contradiction::Key),
-            ("alice%2Fcat.jpg", "alice%2Fcat.jpg%00", Contradiction::Key),
             ("1024", "10485761", Contradiction::Size),
             ("image%2Fjpeg", "text%2Fhtml", Contradiction::ContentType),
             ("image%2Fjpeg", "image%2Fjpeg;a", Contradiction::ContentType),
             ("x:user=alice", "x:user=bob", Contradiction::Variable),
             ("&x:user=alice", "", Contradiction::Variable),
             ("x:user=alice", "x:user=alice&x:role=admin", Contradiction::Variable),
+            ("x:user=alice", "x:user=alice&imageInfo.width=9", Contradiction::Unrequested),
+            ("x:user=alice", "x:user=alice&Admin=true", Contradiction::Unrequested),
         ] {
             let report = parse(&BODY.replace(from, to)).unwrap();
             assert_eq!(report.agree(&claims()), Err(contradiction), "{from} {to}");

@@ -77,6 +77,8 @@ struct Stage {
     world: Arc<World>,
     callbacks: Arc<Callbacks>,
     config: Arc<CallbackConfig>,
+    /// The same, except that objects are looked at; no credentials can be obtained for it.
+    confirming: Arc<CallbackConfig>,
     key_url: String,
     clock: Clock,
     stop: CancellationToken,
@@ -139,17 +141,25 @@ impl Stage {
             ),
             oss: oss.unwrap(),
         };
-        let callback = GrantCallback { rules, secret: "canary-secret".into(), confirmation };
-        let config = CallbackConfig::new(
-            ClaimsSeal::new(&[SealKey::for_tests(1)]),
-            "http://127.0.0.1:8080/prefix",
-            ROUTE,
-            KeySource::try_from(key_url.clone()).unwrap(),
-            [(grant, callback)].into(),
-            &Egress::default(),
-            None,
-        );
-        let config = Arc::new(config.unwrap());
+        let config = |confirm| {
+            let callback = GrantCallback {
+                rules: CallbackRules { confirm, ..rules.clone() },
+                secret: "canary-secret".into(),
+                confirmation: confirmation.clone(),
+                longest_form: TimeDelta::minutes(15),
+            };
+            let config = CallbackConfig::new(
+                ClaimsSeal::new(&[SealKey::for_tests(1)]),
+                "http://127.0.0.1:8080/prefix",
+                ROUTE,
+                KeySource::try_from(key_url.clone()).unwrap(),
+                [(grant.clone(), callback)].into(),
+                &Egress::default(),
+                None,
+            );
+            Arc::new(config.unwrap())
+        };
+        let (config, confirming) = (config(false), config(true));
         let callbacks = Callbacks::new(
             Some(Arc::clone(&config)),
             &Arc::new(Store::Memory),
@@ -160,7 +170,7 @@ impl Stage {
         );
         let (callbacks, stop) = (Arc::new(callbacks), CancellationToken::new());
         tokio::spawn(Arc::clone(&callbacks).run(stop.clone()));
-        Self { world, callbacks, config, key_url, clock, stop }
+        Self { world, callbacks, config, confirming, key_url, clock, stop }
     }
 
     /// The body that OSS sends for the form of these claims.
@@ -181,6 +191,15 @@ impl Stage {
     }
 
     async fn send_signed(&self, body: &str, signature: &str) -> Result<String, CallbackError> {
+        self.send_to(&self.config, body, signature).await
+    }
+
+    async fn send_to(
+        &self,
+        config: &Arc<CallbackConfig>,
+        body: &str,
+        signature: &str,
+    ) -> Result<String, CallbackError> {
         let key_url = STANDARD.encode(&self.key_url);
         let received = ReceivedCallback {
             request_id: "6894B13B-6D71-4EF5-88FA-F32781734A7F",
@@ -190,7 +209,7 @@ impl Stage {
             body: body.to_owned().into(),
             received_at: Instant::now(),
         };
-        self.callbacks.receive(&self.config, received, |_| ()).await
+        self.callbacks.receive(config, received, |_| ()).await
     }
 
     fn forwarded(&self) -> usize {
@@ -299,6 +318,8 @@ async fn what_is_not_signed_by_oss_or_not_about_this_upload_is_refused_and_nothi
         ("size=1024", "size=99999999"),
         ("image%2Fjpeg", "text%2Fhtml"),
         ("x:user=alice", "x:user=bob"),
+        ("imageInfo.height", "imageInfo.format"),
+        ("height=480", "height=%00"),
     ] {
         seen.push(refusal(stage.send(&body.replace(from, to)).await));
     }
@@ -314,6 +335,8 @@ async fn what_is_not_signed_by_oss_or_not_about_this_upload_is_refused_and_nothi
     it contradicts its `x:upload`: the object is larger than the form allows
     it contradicts its `x:upload`: the object's type is not the form's
     it contradicts its `x:upload`: a variable is not the form's
+    it contradicts its `x:upload`: it has a member that the form does not request
+    its body is not what the service requested: a name in it is empty, or a name or value has control characters
     ");
     assert_eq!(stage.forwarded(), 0);
     // None of them has used the upload up.
@@ -393,4 +416,28 @@ async fn a_slow_backend_is_waited_for_until_the_deadline_although_oss_hangs_up()
     assert_eq!(obstacle, Obstacle::TimedOut);
     let took = began.elapsed();
     assert!((3.0..4.5).contains(&took.as_secs_f64()), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_report_that_cannot_be_confirmed_now_is_kept_and_leaves_room_for_others() {
+    let stage = Stage::new().await;
+    stage.callbacks.replace(Some(Arc::clone(&stage.confirming)));
+    let body = stage.body(&fresh_claims());
+    let forged = body.replace("etag=9A0364B9", "etag=OTHER");
+    for body in [&forged, &forged, &body] {
+        let signed = signature(&format!("/prefix{ROUTE}\n{body}"));
+        let ended = stage.send_to(&stage.confirming, body, &signed).await;
+        let Err(CallbackError::NotForwarded(Obstacle::Unconfirmed, true)) = ended else {
+            panic!("{ended:?}")
+        };
+    }
+    assert_eq!(stage.callbacks.deliveries.kept_in_memory(), 2);
+    assert_eq!(stage.send(&body).await.unwrap(), r#"{"Saved":true}"#);
+    // What was kept is not forwarded, too.
+    stage.callbacks.replace(Some(Arc::clone(&stage.config)));
+    let limit = Instant::now() + Duration::from_secs(30);
+    while stage.callbacks.deliveries.kept_in_memory() > 0 && Instant::now() < limit {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(stage.forwarded(), 1);
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, SubsecRound, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::claims::UploadClaims;
 use super::report::UploadReport;
@@ -23,8 +24,12 @@ pub(crate) struct ReportedUpload {
     pub(crate) reported_at: DateTime<Utc>,
     /// The id of the request that reported it.
     pub(crate) request_id: String,
-    /// Whether the object was looked at and the audit has its line: neither is done again.
+    /// Whether the object was looked at.
     pub(crate) is_confirmed: bool,
+    /// Whether this is the one report of its upload that is forwarded: that is not decided again.
+    pub(crate) is_first: bool,
+    /// Whether the audit has its line.
+    pub(crate) is_recorded: bool,
 }
 
 /// The upload as it is kept: the claims, and what the report adds.
@@ -37,6 +42,8 @@ struct Record {
     reported_at: DateTime<Utc>,
     request_id: String,
     is_confirmed: bool,
+    is_first: bool,
+    is_recorded: bool,
 }
 
 /// The body that the backend gets.
@@ -78,11 +85,31 @@ impl ReportedUpload {
             reported_at: now.trunc_subsecs(0),
             request_id: request_id.to_owned(),
             is_confirmed: false,
+            is_first: false,
+            is_recorded: false,
         }
     }
 
-    /// The body that is forwarded. `confirms` is whether the grant has its objects looked at.
-    pub(super) fn to_body(&self, confirms: bool) -> Vec<u8> {
+    /// Identifies the report where it is kept. Of those that nothing confirms yet an upload has any number; each is kept, so
+    /// that a false one does not replace a true one.
+    pub(super) fn delivery_id(&self) -> String {
+        let id = self.claims.id;
+        if self.is_first {
+            return id.to_string();
+        }
+        let said = Sha256::digest(format!("{} {}", self.bytes, self.etag));
+        format!("{id}-{}", hex::encode(&said[..16]))
+    }
+
+    /// Whether both are kept as one.
+    pub(super) fn is_same_report(&self, other: &Self) -> bool {
+        self.claims.id == other.claims.id
+            && self.is_first == other.is_first
+            && (self.is_first || (self.bytes == other.bytes && self.etag == other.etag))
+    }
+
+    /// The body that is forwarded.
+    pub(super) fn to_body(&self) -> Vec<u8> {
         let Self { claims, bytes, etag, details, reported_at, .. } = self;
         let body = ForwardedUpload {
             event: "Uploaded",
@@ -97,7 +124,7 @@ impl ReportedUpload {
             etag,
             content_type: &claims.content_type,
             reported_at: Stamp::of(*reported_at).as_str().to_owned(),
-            confirmed: confirms,
+            confirmed: self.is_confirmed,
             vars: &claims.vars,
             details,
         };
@@ -115,6 +142,8 @@ impl ReportedUpload {
             reported_at: self.reported_at,
             request_id: self.request_id.clone(),
             is_confirmed: self.is_confirmed,
+            is_first: self.is_first,
+            is_recorded: self.is_recorded,
         };
         serde_json::to_vec(&record).expect("texts are plain JSON").into()
     }
@@ -129,6 +158,8 @@ impl ReportedUpload {
             reported_at: record.reported_at,
             request_id: record.request_id,
             is_confirmed: record.is_confirmed,
+            is_first: record.is_first,
+            is_recorded: record.is_recorded,
         })
     }
 }
@@ -156,7 +187,8 @@ pub(super) mod tests {
 
     #[test]
     fn a_kept_upload_is_read_as_it_was_written() {
-        let upload = ReportedUpload { is_confirmed: true, ..upload() };
+        let upload =
+            ReportedUpload { is_confirmed: true, is_first: true, is_recorded: true, ..upload() };
         assert_eq!(ReportedUpload::from_json(&upload.to_json()), Some(upload));
         assert_eq!(ReportedUpload::from_json(&b"{}".to_vec().into()), None);
     }
@@ -165,9 +197,12 @@ pub(super) mod tests {
     fn the_backend_gets_the_claims_and_what_was_confirmed() {
         let id = UploadId::for_tests("0123456789abcdef0123456789abcdef");
         let upload = upload();
-        let upload =
-            ReportedUpload { claims: UploadClaims { id, ..upload.claims.clone() }, ..upload };
-        let body = String::from_utf8(upload.to_body(true)).unwrap();
+        let upload = ReportedUpload {
+            claims: UploadClaims { id, ..upload.claims.clone() },
+            is_confirmed: true,
+            ..upload
+        };
+        let body = String::from_utf8(upload.to_body()).unwrap();
         insta::assert_snapshot!(body, @r#"{"Event":"Uploaded","UploadId":"0123456789abcdef0123456789abcdef","Client":"photo-app","Issuer":"company","Subject":"alice","Grant":"photo-upload","Bucket":"sample-bucket","Key":"users/alice/cat.jpg","Bytes":1024,"ETag":"9A0364B9","ContentType":"image/jpeg","ReportedAt":"2016-01-13T14:02:37Z","Confirmed":true,"Vars":{"user":"alice"},"Details":{"imageInfo.height":"480"}}"#);
     }
 }

@@ -51,6 +51,22 @@ impl Redis {
         })
     }
 
+    /// Whether what these parts identify is the owner's: nobody else has claimed it, for this time.
+    pub(crate) async fn claim_for(
+        &self,
+        parts: &[&str],
+        owner: &str,
+        life: Duration,
+    ) -> Option<bool> {
+        let mut script = self.scripts.once.key(self.names.of(parts).once);
+        script.arg("claim").arg(owner).arg(millis(life.min(MAX_LIFETIME)).max(1));
+        script.arg(millis(MAX_LIFETIME)).arg("");
+        let raw: (String, Option<Vec<u8>>, i64) =
+            self.connection.run(StoreOperation::Once, &script).await?;
+        self.report_replaced(StoreOperation::Once, raw.2);
+        Some(raw.0 == "first")
+    }
+
     /// Shares the result with all replicas, for what is left of the claim's time.
     pub(crate) async fn complete_once(&self, claim: OnceClaim, result: &SecretSlice<u8>) {
         let OnceClaim { key, id } = claim;

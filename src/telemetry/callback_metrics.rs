@@ -36,7 +36,7 @@ pub(crate) enum CallbackOutcome {
 pub(crate) enum Redelivery {
     Delivered,
     Failed,
-    /// The report is too old, or the object is not the reported one.
+    /// The report is too old, the object is not the reported one, or another report of the upload came first.
     Dropped,
 }
 

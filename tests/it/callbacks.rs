@@ -125,7 +125,10 @@ impl World {
 
     /// Alice's form, sent with a picture: OSS's status and body.
     async fn upload(&self) -> (u16, String) {
-        let form = self.form().await;
+        self.send(&self.form().await).await
+    }
+
+    async fn send(&self, form: &Answer) -> (u16, String) {
         let fields = form.body["Fields"].as_object().unwrap();
         let mut body = String::new();
         for (name, value) in fields {
@@ -143,11 +146,28 @@ impl World {
     }
 
     async fn form(&self) -> Answer {
-        let name = format!("cat-{}.jpg", self.servers.recorded.lock().unwrap().len());
+        self.form_for(&format!("cat-{}.jpg", self.servers.recorded.lock().unwrap().len())).await
+    }
+
+    async fn form_for(&self, name: &str) -> Answer {
         let cat = json!({"Grant": "form-upload", "Name": name, "ContentType": "image/jpeg"});
         let answer = ask(&self.stage, "alice", "/v1/uploads", &cat).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer
+    }
+
+    /// Has OSS sign a report of Bob's own object that names the upload of this form, and nothing the service refuses
+    /// without a look at the form's object. Returns OSS's status.
+    async fn forge(&self, form: &Answer, etag: &str) -> u16 {
+        let token = self.stage.request("GET", "/v1/token");
+        let token = token.bearer_auth(demo_jwt("bob", self.stage.clock.now()));
+        let token = self.stage.send(token).await;
+        let key = form.body["Key"].as_str().unwrap().replace('/', "%2F");
+        let sealed = form.body["Fields"]["x:upload"].as_str().unwrap();
+        let body = format!(
+            "bucket=sample-bucket&object={key}&etag={etag}&size=9&mimeType=image%2Fjpeg&x:upload={sealed}&x:user=alice"
+        );
+        put_with_callback(self, &token, &body).await
     }
 
     fn recorded(&self) -> Recorded {
@@ -325,6 +345,73 @@ async fn a_callback_that_oss_signs_for_somebody_else_reports_no_upload() {
     }
     assert_eq!(world.forwarded(), 0);
     world.stage.close().await;
+}
+
+/// The picture's.
+const ETAG: &str = "101A0E3E2F58188B3E2FFC1057316C13";
+
+/// Whoever has a form can have OSS sign a report of it, before and after the true one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_false_report_does_not_take_the_place_of_the_true_one() {
+    let redis = RedisServer::start().await;
+    let store = format!(
+        "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{}\"\ntimeout_ms = 5000\n",
+        redis.url()
+    );
+    for store in ["", &store] {
+        let world = World::new(store).await;
+        let form = world.form_for("new.jpg").await;
+        // There is no such object yet.
+        assert_eq!(world.forge(&form, ETAG).await, 203);
+        assert_eq!(world.send(&form).await, (200, SAVED.to_owned()));
+        // The object is another one.
+        *world.servers.service.lock().unwrap() = None;
+        let form = world.form_for("other.jpg").await;
+        assert_eq!(world.send(&form).await.0, 203);
+        let report = world.recorded();
+        assert_eq!(world.forge(&form, "A").await, 203);
+        let forged = world.recorded();
+        let both = [&forged, &forged, &report, &forged, &report];
+        let answers = futures_util::future::join_all(both.map(|one| world.answer(one))).await;
+        assert_eq!(answers[2], format!("200 {SAVED}"), "{answers:?}");
+        assert_eq!(answers[4], format!("200 {SAVED}"), "{answers:?}");
+        assert_eq!(world.forwarded(), 2);
+        world.stage.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_confirms_one_upload_whose_form_was_signed_before() {
+    let redis = RedisServer::start().await;
+    let store = format!(
+        "[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{}\"\ntimeout_ms = 5000\n",
+        redis.url()
+    );
+    for store in ["", &store] {
+        let world = World::new(store).await;
+        let mut unsent = Vec::new();
+        for _ in 0..2 {
+            unsent.push(world.form_for("cat.jpg").await);
+        }
+        let form = world.form_for("cat.jpg").await;
+        assert_eq!(world.send(&form).await, (200, SAVED.to_owned()));
+        for form in &unsent {
+            assert_eq!(world.forge(form, ETAG).await, 203);
+            assert_eq!(world.answer(&world.recorded()).await, REFUSED);
+        }
+        assert_eq!(world.forwarded(), 1);
+        // An object that nobody reported yet, and a later form.
+        *world.servers.service.lock().unwrap() = None;
+        assert_eq!(world.send(&world.form_for("dog.jpg").await).await.0, 203);
+        let report = world.recorded();
+        world.stage.clock.advance(chrono::TimeDelta::seconds(10));
+        let later = world.form_for("dog.jpg").await;
+        assert_eq!(world.forge(&later, ETAG).await, 203);
+        assert_eq!(world.answer(&world.recorded()).await, REFUSED);
+        assert_eq!(world.answer(&report).await, format!("200 {SAVED}"));
+        assert_eq!(world.forwarded(), 2);
+        world.stage.close().await;
+    }
 }
 
 /// `PutObject` of Bob's own object, signed with V1, with a callback to the service.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -160,10 +161,13 @@ impl UploadsSource {
         let base = self.base.as_ref().unwrap_or(listener).to_string();
         let UploadSecrets { seal, mut of_grants } = secrets;
         let callbacks = self.callbacks.iter().filter_map(|(name, callback)| {
-            let confirmation = confirmation(grants.entitlements.get(name)?)?;
+            let entitlement = grants.entitlements.get(name)?;
+            let confirmation = confirmation(entitlement)?;
+            let longest_secs = entitlement.upload.as_ref()?.lifetime.longest_secs();
+            let longest_form = TimeDelta::seconds(longest_secs.into());
             let rules = callback.rules.clone();
             let secret = of_grants.remove(name)?;
-            Some((name.clone(), GrantCallback { rules, secret, confirmation }))
+            Some((name.clone(), GrantCallback { rules, secret, confirmation, longest_form }))
         });
         let callbacks: HashMap<_, _> = callbacks.collect();
         let source = self.key_source.clone();

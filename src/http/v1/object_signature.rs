@@ -83,6 +83,11 @@ impl SignatureRequest<'_> {
 }
 
 impl ObjectSignature {
+    /// The time of signing by STS's clock, in whole seconds.
+    pub(super) fn starts_at(&self) -> DateTime<Utc> {
+        self.expires_at - TimeDelta::seconds(self.lifetime_secs.into())
+    }
+
     pub(super) fn key(&self) -> SessionKey<'_> {
         SessionKey {
             access_key_id: self.credentials.access_key_id(),

@@ -1,6 +1,6 @@
 //! What a form carries if its grant has a callback: where OSS reports the upload, and by what it is recognised then.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 
@@ -13,6 +13,7 @@ use appserver_domain::{Bucket, IssuerName, ObjectKey, Subject};
 /// The callback of one form, and the caller's values of its variables.
 pub(super) struct UploadCallback<'a> {
     config: &'a CallbackConfig,
+    details: BTreeSet<String>,
     vars: BTreeMap<String, String>,
 }
 
@@ -25,6 +26,7 @@ pub(super) struct SignedUpload<'a> {
     pub(super) key: &'a ObjectKey,
     pub(super) content_type: &'a str,
     pub(super) max_bytes: u64,
+    pub(super) signed_at: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
 }
 
@@ -45,7 +47,7 @@ impl<'a> UploadCallback<'a> {
             VariableSource::Claim(name) => caller.claims().get(name.as_str()).map(String::as_str),
             VariableSource::Parameter(name) => parameters.get(name.as_str()).map(String::as_str),
         })?;
-        Ok(Some(Self { config, vars }))
+        Ok(Some(Self { config, details: rules.requested_details(), vars }))
     }
 
     /// The fields of the form.
@@ -64,6 +66,8 @@ impl<'a> UploadCallback<'a> {
             max_bytes: upload.max_bytes,
             content_type: upload.content_type.to_owned(),
             vars: self.vars,
+            details: self.details,
+            signed_at: upload.signed_at,
             expires_at: upload.expires_at,
         };
         let fields = self.config.form_fields(&claims);

@@ -177,6 +177,7 @@ pub(crate) async fn sign_upload(
         key,
         content_type,
         max_bytes: *bytes.end(),
+        signed_at: signature.starts_at(),
         expires_at: signature.expires_at,
     };
     let callback = callback.map(|callback| callback.fields(&upload)).transpose()?;

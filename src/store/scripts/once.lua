@@ -11,6 +11,10 @@ if ARGV[1] == 'complete' then
   end
   return {'claimed', false, foreign}
 end
+-- With the id again, the claim is the same one.
+if record == claim then
+  return {'first', false, foreign}
+end
 if not record then
   redis.call('SET', KEYS[1], claim, 'PX', ARGV[3])
   return {'first', false, foreign}
