@@ -145,6 +145,8 @@ pub(crate) enum Refusal {
     Duration { shortest: SessionDuration, longest: SessionDuration },
     #[error("the login ends too soon for credentials that must end with it")]
     LoginEndsSoon,
+    #[error("the login ends, and what is signed would end with it")]
+    LoginEnds,
     #[error(transparent)]
     Value(#[from] ValueProblem),
     /// The caller's own policy is not within the grant's.

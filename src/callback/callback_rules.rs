@@ -94,6 +94,12 @@ pub(crate) enum NoVariable {
         "the variable `{0}` of the callback would be longer than {MAX_VARIABLE_BYTES} bytes or have control characters"
     )]
     Invalid(VariableName),
+    /// The same, and another value of a parameter may do.
+    #[error(
+        "with these the variable `{0}` of the callback would be longer than {MAX_VARIABLE_BYTES} bytes or have control \
+         characters"
+    )]
+    OfParameters(VariableName),
 }
 
 impl TryFrom<String> for ReportedDetail {
@@ -175,7 +181,14 @@ impl CallbackRules {
             let text = template.0.iter().map(piece).collect::<Option<String>>();
             let text = text.ok_or_else(|| NoVariable::Missing(name.clone()))?;
             if text.len() > MAX_VARIABLE_BYTES || text.contains(char::is_control) {
-                return Err(NoVariable::Invalid(name.clone()));
+                let is_requested =
+                    |source: &VariableSource| matches!(source, VariableSource::Parameter(_));
+                let problem = if template.sources().any(is_requested) {
+                    NoVariable::OfParameters
+                } else {
+                    NoVariable::Invalid
+                };
+                return Err(problem(name.clone()));
             }
             Ok((name.to_string(), text))
         };
@@ -257,7 +270,11 @@ pub(super) mod tests {
         let long = "a".repeat(MAX_VARIABLE_BYTES + 1);
         for bad in [long.as_str(), "a\nb"] {
             let invalid = rules().variables(|_| Some(bad)).unwrap_err();
-            assert_eq!(invalid, NoVariable::Invalid("from".parse().unwrap()));
+            assert_eq!(invalid, NoVariable::OfParameters("from".parse().unwrap()));
+            let mut rules = rules();
+            rules.vars.remove(&"from".parse().unwrap());
+            let invalid = rules.variables(|_| Some(bad)).unwrap_err();
+            assert_eq!(invalid, NoVariable::Invalid("user".parse().unwrap()));
         }
     }
 

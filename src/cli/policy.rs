@@ -177,6 +177,7 @@ fn with_fix(refusal: &Refusal, caller: &Caller) -> String {
         | Refusal::UploadsOnly
         | Refusal::Duration { .. }
         | Refusal::LoginEndsSoon
+        | Refusal::LoginEnds
         | Refusal::Policy(_) => return refusal.to_string(),
     };
     format!("{refusal}; {fix}")

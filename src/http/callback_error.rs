@@ -36,9 +36,12 @@ pub(super) fn callback_failed(error: &CallbackError) -> Public {
 
 /// A form cannot be signed for this caller.
 pub(super) fn variable_missing(missing: &NoVariable) -> Public {
-    Public::new(
-        StatusCode::FORBIDDEN,
-        "Forbidden.Grant",
-        format!("This credential does not fit the grant: {missing}."),
-    )
+    match missing {
+        NoVariable::OfParameters(_) => Public::parameter("Parameters", missing.to_string()),
+        NoVariable::Missing(_) | NoVariable::Invalid(_) => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            format!("This credential does not fit the grant: {missing}."),
+        ),
+    }
 }

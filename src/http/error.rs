@@ -292,7 +292,12 @@ impl ApiError {
             Self::Vend(VendError::CircuitOpen { retry_after }) => {
                 unavailable().retry_after(*retry_after)
             }
-            Self::Vend(VendError::TimedOut | VendError::CallTimedOut | VendError::CallLost)
+            Self::Vend(
+                VendError::TimedOut
+                | VendError::CallTimedOut
+                | VendError::CallLost
+                | VendError::ShortSession,
+            )
             | Self::TimedOut => unavailable().retry_after(RETRY_AFTER),
             Self::AuditUnavailable(_) => Public::new(
                 Status::SERVICE_UNAVAILABLE,
@@ -453,6 +458,7 @@ mod tests {
             (VendError::TimedOut, "Upstream.Unavailable", secs(5)),
             (VendError::CallTimedOut, "Upstream.Unavailable", secs(5)),
             (VendError::CallLost, "Upstream.Unavailable", secs(5)),
+            (VendError::ShortSession, "Upstream.Unavailable", secs(5)),
             (VendError::Sts(Arc::new(StsError::TimedOut)), "Upstream.Unavailable", secs(5)),
         ];
         for (error, code, retry_after) in table {

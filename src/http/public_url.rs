@@ -1,7 +1,7 @@
 //! Where callers reach the public listener, as they see it.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use reqwest::Url;
 
@@ -22,9 +22,19 @@ impl PublicUrl {
         Self(format!("http://{address}"))
     }
 
-    /// Whether only this machine reaches it.
-    pub(crate) fn is_loopback(&self) -> bool {
-        Url::parse(&self.0).is_ok_and(|url| url.host_str().is_some_and(is_loopback))
+    /// Whether its host can be on the Internet, as far as its text says. OSS calls back no other one.
+    pub(crate) fn is_public(&self) -> bool {
+        let Ok(url) = Url::parse(&self.0) else { return false };
+        let host = url.host_str().unwrap_or_default();
+        if let Ok(ip) = host.parse::<Ipv4Addr>() {
+            return !(ip.is_loopback()
+                || ip.is_private()
+                || ip.is_link_local()
+                || ip.is_unspecified());
+        }
+        // An IPv6 address is in brackets, and may have dots.
+        let name = host.strip_suffix('.').unwrap_or(host);
+        !host.starts_with('[') && name.contains('.') && !name.ends_with(".localhost")
     }
 }
 
@@ -71,6 +81,31 @@ impl fmt::Display for PublicUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_on_the_internet_is_a_name_with_a_dot_or_a_public_ipv4_address() {
+        let is_public = |url: &str| PublicUrl::try_from(url.to_owned()).unwrap().is_public();
+        for good in ["https://vend.example.com/a", "https://8.8.8.8", "https://172.32.0.1:8443"] {
+            assert!(is_public(good), "{good}");
+        }
+        for bad in [
+            "http://127.0.0.1:8080",
+            "http://localhost",
+            "https://appserver",
+            "https://appserver.",
+            "https://vend.localhost",
+            "https://10.0.0.1",
+            "https://172.16.0.1",
+            "https://192.168.0.1",
+            "https://169.254.0.1",
+            "https://0.0.0.0",
+            "https://2130706433",
+            "https://[2001:db8::1]",
+            "http://[::1]",
+        ] {
+            assert!(!is_public(bad), "{bad}");
+        }
+    }
 
     #[test]
     fn a_public_url_is_https_and_begins_a_path() {

@@ -25,6 +25,11 @@ pub(super) fn refused(refusal: &Refusal) -> Public {
             "Forbidden.Grant",
             "The login ends too soon: credentials end with it and last 900 seconds at least. Renew the login first.",
         ),
+        Refusal::LoginEnds => Public::new(
+            StatusCode::FORBIDDEN,
+            "Forbidden.Grant",
+            "The login ends, and what is signed ends with it. Renew the login first.",
+        ),
         Refusal::NameRequired(_) => Public::parameter("Grant", refusal.to_string()),
         Refusal::Duration { .. } => Public::parameter("DurationSeconds", refusal.to_string()),
         Refusal::Value(problem) => value(problem),

@@ -39,6 +39,9 @@ pub(crate) enum VendError {
     /// The call ended without an outcome: it panicked, or the process stops.
     #[error("the call to STS ended without an outcome")]
     CallLost,
+    /// Nothing can be signed with it.
+    #[error("STS gave a session that ends within a minute")]
+    ShortSession,
 }
 
 impl VendError {
@@ -52,7 +55,8 @@ impl VendError {
             | Self::CircuitOpen { .. }
             | Self::TimedOut
             | Self::CallTimedOut
-            | Self::CallLost => true,
+            | Self::CallLost
+            | Self::ShortSession => true,
             Self::NotReady => false,
         }
     }
@@ -80,6 +84,7 @@ impl VendError {
             Self::TimedOut => "request_timeout",
             Self::CallTimedOut => "call_timeout",
             Self::CallLost => "call_lost",
+            Self::ShortSession => "short_session",
         }
     }
 }

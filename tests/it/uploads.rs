@@ -1,6 +1,6 @@
 //! Signed upload forms, sent to an OSS that decides like the real one.
 
-use appserver_emulator::demo_jwt;
+use appserver_emulator::{Fault, demo_jwt};
 use chrono::TimeDelta;
 use reqwest::header::HeaderMap;
 use reqwest::redirect::Policy;
@@ -434,5 +434,15 @@ async fn whoami_has_the_rules_of_forms_and_the_methods_of_urls() {
     "form-upload" false {"ContentTypes":["image/jpeg","image/png"],"MaxBytes":1024,"MaxLifetimeSeconds":900,"NamePattern":"a text that `.{1,64}` matches as a whole","Overwrite":false} ["GET","HEAD","PUT"]
     "my-photos" true null null
     "#);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_too_short_to_sign_is_a_failure_of_sts() {
+    let stage = stage_with("[issuers.demo]\nexpire_with_token = true\n").await;
+    let cat = json!({"Grant": "form-upload", "Name": "cat.jpg", "ContentType": "image/jpeg"});
+    stage.sts.script(Fault::ShortLived { seconds: 50 }.always().only("AssumeRole"));
+    let answer = ask(&stage, "alice", "/v1/uploads", &cat).await;
+    assert_eq!(answer.outcome(), "503 Upstream.Unavailable", "{}", answer.body);
     stage.close().await;
 }

@@ -96,6 +96,14 @@ pub(crate) fn resolve(
     secret_reads.add(move || files.read());
     let Clearable(key_source) = key_source?;
     let key_source = key_source.unwrap_or_default();
+    let is_reachable = base.as_ref().is_none_or(PublicUrl::is_public);
+    if are_any && is_production && key_source == KeySource::Oss && !is_reachable {
+        problems.add(
+            "server.public_url",
+            "OSS sends its callbacks there, and refuses `localhost`, loopback and private addresses, IPv6 and what does not \
+             resolve: set it to an https URL with a public host name",
+        );
+    }
     Some(UploadsSource { keys, base, key_source, callbacks: valid })
 }
 
@@ -113,14 +121,6 @@ impl UploadsSource {
         };
         if mode == Mode::Demo {
             return warnings;
-        }
-        let base = self.base.as_ref().filter(|_| !self.callbacks.is_empty());
-        if base.is_some_and(PublicUrl::is_loopback) {
-            warn(
-                "server.public_url",
-                "OSS sends its callbacks there and reaches no loopback address: set it to the URL at which OSS reaches this \
-                 service, such as `https://vend.example.com`",
-            );
         }
         if self.key_source != KeySource::Oss {
             warn(

@@ -96,7 +96,7 @@ fn the_secret_of_a_callback_is_in_no_file_of_another_key() {
 
 /// `dev` has both.
 #[test]
-fn callbacks_of_an_emulated_oss_and_on_loopback_are_warned_of() {
+fn callbacks_of_an_emulated_oss_are_warned_of() {
     let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
     let files = [("key", key), ("secret", "0123456789abcdef0123456789abcdef")];
     let warnings = |text: &str, mode: Mode| {
@@ -115,7 +115,29 @@ fn callbacks_of_an_emulated_oss_and_on_loopback_are_warned_of() {
     let tickets = "[server]\npublic_url = \"http://127.0.0.1:8080\"\n";
     assert_eq!(warnings(tickets, Mode::Production), "");
     insta::assert_snapshot!(warnings(&local, Mode::Production), @r"
-    server.public_url: OSS sends its callbacks there and reaches no loopback address: set it to the URL at which OSS reaches this service, such as `https://vend.example.com`
     uploads.callback_key_url: callbacks of OSS itself are refused, and whatever has this key can report uploads: remove it, unless this is a test with an emulated OSS
     ");
+}
+
+#[test]
+fn the_public_url_of_a_callback_is_one_that_oss_calls() {
+    let key = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+    let files = [("key", key), ("secret", "0123456789abcdef0123456789abcdef")];
+    let of = |url: &str, more: &str| {
+        let text = CALLBACK.replace("https://vend.example.com", url);
+        refused(&text.replace("[uploads]", &format!("[uploads]\n{more}")), &files)
+    };
+    for url in
+        ["http://127.0.0.1:8080", "https://10.1.2.3", "https://[2001:db8::1]", "https://vend"]
+    {
+        assert_eq!(
+            of(url, ""),
+            "server.public_url: OSS sends its callbacks there, and refuses `localhost`, loopback and private addresses, IPv6 and \
+             what does not resolve: set it to an https URL with a public host name",
+            "{url}"
+        );
+        // An emulated OSS is not so particular.
+        let emulated = "callback_key_url = \"http://127.0.0.1:8091/callback_pub_key_v1.pem\"";
+        assert_eq!(of(url, emulated), "(it loads)");
+    }
 }

@@ -12,7 +12,7 @@ use crate::http::middleware::audit;
 use crate::http::middleware::context::RequestContext;
 use crate::sign::{Scope, SessionKey};
 use crate::sts::{GrantSession, Region};
-use crate::vend::{GrantCredentials, GrantHolder};
+use crate::vend::{GrantCredentials, GrantHolder, VendError};
 use appserver_domain::ObjectKey;
 
 /// How long before the end of a session everything ends that it signed, because OSS checks both by its own clock.
@@ -70,7 +70,11 @@ impl SignatureRequest<'_> {
             .trunc_subsecs(0);
         let lifetime_secs = u32::try_from((end - starts_at).num_seconds()).unwrap_or_default();
         if lifetime_secs == 0 {
-            return Err(Refusal::LoginEndsSoon.into());
+            return Err(if login.is_some_and(|left| left < TimeDelta::seconds(1)) {
+                Refusal::LoginEnds.into()
+            } else {
+                VendError::ShortSession.into()
+            });
         }
         Ok(ObjectSignature {
             session: self.session.clone(),
