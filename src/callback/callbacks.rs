@@ -270,7 +270,9 @@ impl Callbacks {
             futures_util::future::join_all(attempts).await;
         }
         let lost = self.deliveries.close_memory();
-        lost.iter().for_each(|delivery| self.trail.dropped(&delivery.upload, DropReason::Stopped));
+        for delivery in &lost {
+            self.trail.dropped(&delivery.upload, DropReason::Stopped);
+        }
         if !lost.is_empty() {
             tracing::error!(
                 uploads.count = lost.len(),
@@ -284,41 +286,38 @@ impl Callbacks {
         let deadline = Instant::now() + REDELIVERY_DEADLINE;
         let kept = delivery.upload.clone();
         let ended = self.attempt_again(&mut delivery.upload, deadline).await;
-        let outcome = match ended {
-            Ok(outcome) => {
-                self.deliveries.remove(&kept).await;
-                if outcome == Redelivery::Delivered {
-                    self.trail.delivered(&delivery.upload);
-                    tracing::info!(
-                        upload.id = %kept.claims.id,
-                        client.id = %kept.claims.client,
-                        grant.name = %kept.claims.grant,
-                        "delivered the kept report of an upload"
-                    );
-                }
-                outcome
+        let outcome = if let Ok(outcome) = ended {
+            self.deliveries.remove(&kept).await;
+            if outcome == Redelivery::Delivered {
+                self.trail.delivered(&delivery.upload);
+                tracing::info!(
+                    upload.id = %kept.claims.id,
+                    client.id = %kept.claims.client,
+                    grant.name = %kept.claims.grant,
+                    "delivered the kept report of an upload"
+                );
             }
-            Err(_) => {
-                let is_first = delivery.upload.is_first;
-                let (is_kept, reason) = match delivery.failed_again(self.clock.now()) {
-                    Some(again) => (self.deliveries.keep(again).await, DropReason::Full),
-                    None => (false, DropReason::Old),
-                };
-                if !is_kept || kept.is_first != is_first {
-                    self.deliveries.remove(&kept).await;
-                }
-                if is_kept {
-                    Redelivery::Failed
-                } else {
-                    self.trail.dropped(&kept, reason);
-                    tracing::error!(
-                        upload.id = %kept.claims.id,
-                        client.id = %kept.claims.client,
-                        grant.name = %kept.claims.grant,
-                        "gave up delivering the report of an upload; the object is in its bucket"
-                    );
-                    Redelivery::Dropped
-                }
+            outcome
+        } else {
+            let is_first = delivery.upload.is_first;
+            let (is_kept, reason) = match delivery.failed_again(self.clock.now()) {
+                Some(again) => (self.deliveries.keep(again).await, DropReason::Full),
+                None => (false, DropReason::Old),
+            };
+            if !is_kept || kept.is_first != is_first {
+                self.deliveries.remove(&kept).await;
+            }
+            if is_kept {
+                Redelivery::Failed
+            } else {
+                self.trail.dropped(&kept, reason);
+                tracing::error!(
+                    upload.id = %kept.claims.id,
+                    client.id = %kept.claims.client,
+                    grant.name = %kept.claims.grant,
+                    "gave up delivering the report of an upload; the object is in its bucket"
+                );
+                Redelivery::Dropped
             }
         };
         self.metrics.redelivered(outcome);
