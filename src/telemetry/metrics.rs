@@ -23,7 +23,7 @@ const LATENCY_BOUNDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 /// Every reason of a 5xx. Created at zero: an alert on the first one needs the zero before it.
-const FAILURES: [&str; 29] = [
+const FAILURES: [&str; 30] = [
     "audit_failing",
     "audit_full",
     "audit_stalled",
@@ -44,6 +44,7 @@ const FAILURES: [&str; 29] = [
     "not_ready",
     "panic",
     "request_timeout",
+    "short_session",
     "sts_clock_skewed",
     "sts_invalid_response",
     "sts_nonce_used",

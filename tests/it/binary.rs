@@ -484,14 +484,17 @@ fn check_prints_every_problem_and_exits_64() {
     let output = run(&["check", "--config", "config/dev.toml"], &[]);
     assert_eq!(output.status.code(), Some(64));
     insta::assert_snapshot!(text(&output.stdout), @r"
-the configuration has 7 problems:
+the configuration has 10 problems:
 clients.client-001.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-002.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-003.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.client-004.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
 clients.photo-app.secret_sha256: the demo secret is public and works in `appserver dev` only; make one with `appserver client new`
+grants.photo-upload.upload.callback.secret_file: the backend recognises reports by it: name a file that holds a secret; `openssl rand -hex 32` makes one
 issuers.demo.jwks_file: the demo issuer's key is published and works in `appserver dev` only
+server.public_url: OSS sends its callbacks there: set it to the URL at which OSS reaches this service, such as `https://vend.example.com`
 sts.identity.access_key: the source `demo` works in `appserver dev` only; use `environment` or `files`
+uploads.encryption_key_file: forms of grants with `upload.callback` carry what only the service may read: name a file that holds a key; `openssl rand -base64 32` makes one
 ");
 }
 

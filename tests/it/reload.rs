@@ -237,13 +237,10 @@ async fn added_removed_and_incomparable_grants_are_logged_and_audited() {
     };
     assert_eq!(
         found("extra"),
-        [
-            "Added    -  grant extra  from -  Wider: -",
-            "Removed  -  grant extra  from -  NotWider: -",
-        ]
+        ["Added    -  grant extra  Wider: -", "Removed  -  grant extra  NotWider: -",]
     );
     let incomparable = found("daily-photos").concat();
-    let expected = "Changed  -  grant daily-photos  from -  Undecided: its templates cannot be compared: a condition key";
+    let expected = "Changed  -  grant daily-photos  Undecided: its templates cannot be compared: a condition key";
     assert!(incomparable.starts_with(expected), "{incomparable}");
 }
 
