@@ -11,7 +11,7 @@ use appserver_domain::clock::Moment;
 /// What the server signs upload forms and URLs with, for all callers of a grant.
 ///
 /// The credentials reach what any of these callers reaches, so their secret never leaves the server. Answers and tickets
-/// are made of a [`Token`](super::Token), and there is no way from here to one.
+/// are made of a [`Token`], and there is no way from here to one.
 #[derive(Clone, Debug)]
 pub(crate) struct GrantCredentials {
     token: Arc<Token>,
