@@ -133,7 +133,7 @@ impl Callbacks {
 
     /// Confirms the report, and forwards it if it is the first one of its upload.
     ///
-    /// Nothing is claimed before the object is confirmed: whoever has the form can have OSS sign a false report, which must
+    /// Nothing is claimed before the object is confirmed: the holder of the form can have OSS sign a false report, which must
     /// not take the place of the true one.
     async fn attempt(
         &self,
