@@ -11,6 +11,7 @@ mod auth;
 mod backoff;
 #[cfg(feature = "bench")]
 pub mod bench;
+mod breaker;
 mod callback;
 pub mod cli;
 pub mod config;
@@ -27,6 +28,7 @@ mod seal;
 mod server;
 mod setup;
 mod sign;
+mod single_flight;
 mod store;
 mod sts;
 mod telemetry;

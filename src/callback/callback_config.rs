@@ -89,9 +89,8 @@ impl CallbackConfig {
             None => Arc::new(KeyCache::new(source, to_oss.clone())),
         };
         // Backends are the operator's own: no proxy stands before them.
-        let own = Egress { proxy: None, authorities: egress.authorities.clone() };
         let verifies_tls = grants.values().any(|grant| grant.rules.forward.is_encrypted());
-        let to_backends = built(own.client(verifies_tls))?;
+        let to_backends = built(egress.direct().client(verifies_tls))?;
         let url = format!("{base}{route}");
         let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/'));
         let path = format!("/{}", path.map_or("", |(_, path)| path));

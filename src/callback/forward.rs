@@ -3,21 +3,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::Client;
-use reqwest::header::{CONTENT_TYPE, HeaderName};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::CONTENT_TYPE;
+use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use sha2::Sha256;
 use tokio::time::{Instant, timeout_at};
 
 use super::outcome::{MAX_ANSWER_BYTES, Obstacle};
-use crate::outbound::{SecureUrl, read_body};
+use crate::outbound::{BODY_SIGNATURE, SecureUrl, body_signature, read_body};
 use appserver_domain::Invalid;
 
-/// `t=<seconds since 1970>,v1=<HMAC-SHA256 of "t.body" in hexadecimal digits>`.
-const SIGNATURE: HeaderName = HeaderName::from_static("x-appserver-signature");
 /// For DNS, connection and TLS.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// What OSS gets if the backend accepted the report and said nothing that OSS takes.
@@ -68,16 +64,6 @@ impl BackendUrl {
     }
 }
 
-/// The value of the header that signs a body.
-fn signature(secret: &SecretString, now: DateTime<Utc>, body: &[u8]) -> String {
-    let time = now.timestamp();
-    let mut hash = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
-        .expect("HMAC takes a key of any length");
-    hash.update(format!("{time}.").as_bytes());
-    hash.update(body);
-    format!("t={time},v1={}", hex::encode(hash.finalize().into_bytes()))
-}
-
 /// Sends the body once. The answer is the backend's JSON, for OSS.
 pub(super) async fn forward(
     http: &Client,
@@ -87,11 +73,11 @@ pub(super) async fn forward(
     now: DateTime<Utc>,
     deadline: Instant,
 ) -> Result<String, ForwardError> {
-    let signature = signature(secret, now, &body);
+    let signature = body_signature(secret, now, &body);
     let request = http
         .post(to.0.url().clone())
         .header(CONTENT_TYPE, "application/json")
-        .header(SIGNATURE, signature)
+        .header(BODY_SIGNATURE, signature)
         .body(body);
     let sent = timeout_at(deadline, request.send()).await.map_err(|_| ForwardError::TimedOut)?;
     let mut response = sent.map_err(|error| {
@@ -110,17 +96,6 @@ pub(super) async fn forward(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_body_is_signed_with_its_time() {
-        let now = DateTime::from_timestamp(1_452_693_757, 0).unwrap();
-        // printf '1452693757.{"a":1}' | openssl dgst -sha256 -hmac canary-secret
-        let signed = signature(&"canary-secret".into(), now, br#"{"a":1}"#);
-        assert_eq!(
-            signed,
-            "t=1452693757,v1=02df17f8371b35966caedcf8360be09add4b6fd01c4c1819a4bedffb8fae2b1f"
-        );
-    }
 
     #[test]
     fn a_backend_is_reached_by_https_or_on_this_machine() {

@@ -38,6 +38,11 @@ impl Egress {
         }
     }
 
+    /// The same without the proxy, for the operator's own servers.
+    pub(crate) fn direct(&self) -> Self {
+        Self { proxy: None, authorities: self.authorities.clone() }
+    }
+
     /// The proxy that requests to this URL go through.
     pub(crate) fn proxy_for(&self, url: &Url) -> Option<&ProxyAddress> {
         self.proxy.as_ref().filter(|proxy| proxy.serves(url)).map(|proxy| &proxy.address)

@@ -1,5 +1,6 @@
-//! Outgoing HTTP: the only place that builds clients. Also reads response bodies up to a limit.
+//! Outgoing HTTP: the only place that builds clients. Also reads response bodies up to a limit, and signs bodies.
 
+mod body_signature;
 mod egress;
 mod no_proxy;
 mod proxy;
@@ -8,6 +9,7 @@ mod secure_url;
 
 use reqwest::{Client, ClientBuilder, Response};
 
+pub(crate) use body_signature::{BODY_SIGNATURE, body_signature};
 pub(crate) use egress::{Egress, EgressByTarget, certificates};
 pub(crate) use no_proxy::NoProxyEntry;
 pub(crate) use proxy::{Proxy, ProxyAddress, authorization};

@@ -18,7 +18,6 @@ mod grant_credentials;
 mod refresh;
 mod replicas;
 mod settings;
-mod single_flight;
 mod sts_calls;
 mod turn_signal;
 mod vendors;
@@ -47,7 +46,7 @@ pub(crate) use cache::KeyHashing;
 pub(crate) use cache::{GrantHolder, GrantHolders, Token, TokenSource};
 pub(crate) use error::VendError;
 pub(crate) use grant_credentials::GrantCredentials;
-pub(crate) use settings::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
+pub(crate) use settings::{BudgetSettings, Freshness, VendSettings};
 pub(crate) use vendors::Vendors;
 pub(crate) use verified_key::{KeyRefused, VerifiedKey};
 

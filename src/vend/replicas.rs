@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use super::cache::{Key, Prehashed, Token, TokenCache};
 use super::error::{Outcome, VendError};
-use super::single_flight::{Entry, InFlightCalls};
+use crate::single_flight::{Entry, InFlightCalls};
 use crate::store::{CallResult, Lease, LeaseState, Name, Redis, Shared, SharedState, Store};
 use crate::sts::StsError;
 use crate::telemetry::Refresh;

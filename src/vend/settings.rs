@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use crate::breaker::BreakerSettings;
+
 /// All settings of vending.
 #[derive(Clone, Debug)]
 pub(crate) struct VendSettings {
@@ -59,15 +61,6 @@ impl BudgetSettings {
             refresh_share: self.refresh_share.min(other.refresh_share),
         }
     }
-}
-
-/// When STS counts as unreachable.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct BreakerSettings {
-    /// Consecutive attempts that did not reach STS.
-    pub(crate) failures: u32,
-    /// How long no call is sent then, until one probes STS.
-    pub(crate) open_for: Duration,
 }
 
 #[cfg(test)]

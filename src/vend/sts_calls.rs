@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::time::{Instant, timeout_at};
 
-use super::breaker::Breaker;
+use super::breaker::StsBreaker;
 use super::budget::{Budget, Turn};
 use super::error::VendError;
 use super::settings::VendSettings;
@@ -22,7 +22,7 @@ pub(super) struct StsCalls<S> {
     sts: S,
     /// Of the account that the credentials belong to; replaced when they are verified.
     budget: ArcSwap<Budget>,
-    breaker: Breaker,
+    breaker: StsBreaker,
     max_attempts: NonZeroU32,
     clock: Clock,
 }
@@ -54,7 +54,7 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         Self {
             sts,
             budget: ArcSwap::new(budget),
-            breaker: Breaker::new(settings.breaker, upstream),
+            breaker: StsBreaker::new(settings.breaker, upstream),
             max_attempts: settings.max_attempts,
             clock,
         }
@@ -73,7 +73,7 @@ impl<S: AssumeRole + Sync> StsCalls<S> {
         self.budget.store(budget);
     }
 
-    pub(super) fn breaker(&self) -> &Breaker {
+    pub(super) fn breaker(&self) -> &StsBreaker {
         &self.breaker
     }
 

@@ -12,6 +12,8 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
     #[rustfmt::skip]
     let table: &[(&str, &[&str])] = &[
         ("backoff", &[]),
+        ("breaker", &[]),
+        ("single_flight", &[]),
         ("outbound", &["domain"]),
         ("telemetry", &["outbound", "domain"]),
         ("audit", &["vend", "domain"]),
@@ -22,14 +24,14 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("seal", &["domain"]),
         ("store", &["backoff", "seal", "domain"]),
         ("limit", &["store", "domain"]),
-        ("vend", &["sts", "store", "policy", "domain"]),
+        ("vend", &["breaker", "single_flight", "sts", "store", "policy", "domain"]),
         ("callback", &["audit", "backoff", "outbound", "oss_bucket", "policy", "seal", "sign", "store", "sts", "vend", "domain"]),
         ("auth", &["backoff", "outbound", "seal", "domain"]),
         ("grant", &["auth", "oss_bucket", "sign", "sts", "policy", "domain"]),
         ("sign", &["sts", "policy", "domain"]),
         ("server", &["auth", "limit", "domain"]),
         ("http", &["server", "audit", "auth", "callback", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
-        ("config", &["outbound", "server", "http", "audit", "auth", "callback", "limit", "oss_bucket", "grant", "sign", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
+        ("config", &["breaker", "outbound", "server", "http", "audit", "auth", "callback", "limit", "oss_bucket", "grant", "sign", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
         ("app", &["backoff", "config", "outbound", "limit", "server", "http", "audit", "auth", "callback", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
         ("doctor", &["config", "outbound", "auth", "grant", "sign", "vend", "upstream", "sts", "store", "policy", "domain"]),

@@ -8,13 +8,14 @@ use super::identity::{IdentitySource, RawIdentity};
 use super::roles::Role;
 use super::sts::{self, RawCalls, RawSts};
 use super::vend::{self, RawBreaker, RawBudget, RawVend};
+use crate::breaker::BreakerSettings;
 use crate::config::bounds::{Attempts, Bounded, Millis};
 use crate::config::environment::{Environment, Mode};
 use crate::config::field::{Clearable, Field, List};
 use crate::config::problems::{Problem, Problems};
 use crate::config::secret_reads::SecretReads;
 use crate::sts::{Endpoint, Region, StsSettings};
-use crate::vend::{BreakerSettings, BudgetSettings, VendSettings};
+use crate::vend::{BudgetSettings, VendSettings};
 use appserver_domain::{AccountId, RoleName, UpstreamName};
 
 /// The keys of `[sts]`, with a budget and a breaker as in `[vend]`. What is absent is as in those, except for the identity and the

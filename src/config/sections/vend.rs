@@ -4,10 +4,11 @@ use std::num::NonZeroU32;
 
 use serde::Deserialize;
 
+use crate::breaker::BreakerSettings;
 use crate::config::bounds::{Attempts, Bounded, Callers, Calls, Millis, Percent, Secs, Tokens};
 use crate::config::field::Field;
 use crate::config::problems::Problems;
-use crate::vend::{BreakerSettings, BudgetSettings, Freshness, VendSettings};
+use crate::vend::{BudgetSettings, Freshness, VendSettings};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct RawVend {

@@ -19,14 +19,14 @@ struct Registered<T, C> {
 
 /// The calls in flight, by key. `C` is what a call shares with the callers that join it.
 #[derive(Debug)]
-pub(super) struct InFlightCalls<K, T, C, S> {
+pub(crate) struct InFlightCalls<K, T, C, S> {
     /// Held for a lookup, and while `prepare` checks what must not change while a call starts; never across an await.
     calls: Mutex<ByKey<K, T, C, S>>,
 }
 
 /// The running end of a call. Dropping it frees the key.
 #[derive(Debug)]
-pub(super) struct InFlightCall<K: Eq + Hash, T, C, S: BuildHasher> {
+pub(crate) struct InFlightCall<K: Eq + Hash, T, C, S: BuildHasher> {
     calls: Arc<InFlightCalls<K, T, C, S>>,
     key: K,
     context: Arc<C>,
@@ -35,10 +35,10 @@ pub(super) struct InFlightCall<K: Eq + Hash, T, C, S: BuildHasher> {
 
 /// A caller that waits for a call. Dropping it affects no other waiter.
 #[derive(Debug)]
-pub(super) struct Waiter<T>(watch::Receiver<Option<T>>);
+pub(crate) struct Waiter<T>(watch::Receiver<Option<T>>);
 
 /// How a caller came to wait.
-pub(super) enum Entry<K: Eq + Hash, T, C, S: BuildHasher, P> {
+pub(crate) enum Entry<K: Eq + Hash, T, C, S: BuildHasher, P> {
     Joined(Waiter<T>, Arc<C>),
     /// No call was in flight, and now one is: the caller must run it, with what it prepared.
     Started(Waiter<T>, InFlightCall<K, T, C, S>, P),
@@ -54,7 +54,7 @@ impl<K: Clone + Eq + Hash, T, C, S: BuildHasher> InFlightCalls<K, T, C, S> {
     /// Joins the key's call, or starts one unless `prepare` objects.
     ///
     /// No call starts or ends while `prepare` runs, so what it checks stays true until the call is registered.
-    pub(super) fn join_or_start<P, E>(
+    pub(crate) fn join_or_start<P, E>(
         self: &Arc<Self>,
         key: &K,
         prepare: impl FnOnce() -> Result<(C, P), E>,
@@ -72,7 +72,7 @@ impl<K: Clone + Eq + Hash, T, C, S: BuildHasher> InFlightCalls<K, T, C, S> {
         Ok(Entry::Started(Waiter(waiter), call, prepared))
     }
 
-    pub(super) fn contains(&self, key: &K) -> bool {
+    pub(crate) fn contains(&self, key: &K) -> bool {
         self.calls().contains_key(key)
     }
 }
@@ -84,16 +84,16 @@ impl<K, T, C, S> InFlightCalls<K, T, C, S> {
 }
 
 impl<K: Eq + Hash, T, C, S: BuildHasher> InFlightCall<K, T, C, S> {
-    pub(super) fn key(&self) -> &K {
+    pub(crate) fn key(&self) -> &K {
         &self.key
     }
 
-    pub(super) fn context(&self) -> &C {
+    pub(crate) fn context(&self) -> &C {
         &self.context
     }
 
     /// Resolves when no caller waits any more and none can join: only then may the call end without a result.
-    pub(super) async fn abandoned(&self) {
+    pub(crate) async fn abandoned(&self) {
         loop {
             self.result.closed().await;
             let mut calls = self.calls.calls();
@@ -105,13 +105,13 @@ impl<K: Eq + Hash, T, C, S: BuildHasher> InFlightCall<K, T, C, S> {
         }
     }
 
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         self.result.is_closed()
     }
 
     /// Ends the call for all waiters. The result must be stored where the next caller looks first, because a new call
     /// may start from here on.
-    pub(super) fn complete(self, result: T) {
+    pub(crate) fn complete(self, result: T) {
         self.calls.calls().remove(&self.key);
         self.result.send_replace(Some(result));
     }
@@ -129,7 +129,7 @@ impl<K: Eq + Hash, T, C, S: BuildHasher> Drop for InFlightCall<K, T, C, S> {
 
 impl<T: Clone> Waiter<T> {
     /// The result; `None` if the call ended without one because its task panicked or the process stops.
-    pub(super) async fn result(mut self) -> Option<T> {
+    pub(crate) async fn result(mut self) -> Option<T> {
         self.0.wait_for(Option::is_some).await.ok().and_then(|result| result.clone())
     }
 }
