@@ -122,6 +122,7 @@ export const EN = {
   "verdict.picture": "The picture at {key}",
   "layer.SessionPolicy": "the token’s own policy",
   "layer.IdentityPolicy": "the role’s policies",
+  "layer.BucketPolicy": "the bucket’s policy",
   "layer.BucketAcl": "the bucket’s ACL",
 
   "token.title": "The token",

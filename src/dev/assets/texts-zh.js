@@ -122,6 +122,7 @@ export const ZH = {
   "verdict.picture": "位于 {key} 的图片",
   "layer.SessionPolicy": "令牌自己的策略",
   "layer.IdentityPolicy": "角色的策略",
+  "layer.BucketPolicy": "存储空间的策略",
   "layer.BucketAcl": "存储空间的 ACL",
 
   "token.title": "令牌",

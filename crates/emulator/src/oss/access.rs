@@ -1,9 +1,13 @@
-//! Access decisions by session policy, identity policy and bucket ACL, in OSS's order.
+//! Access decisions by session policy, identity policy, bucket policy and bucket ACL, in OSS's order.
 
 use serde::{Deserialize, Serialize};
 
 use super::error::Denied;
-use crate::ram::{Decision, Policy, Principal, Ram, Request};
+use crate::ram::{BucketPolicy, Decision, Policy, Principal, Ram, Request};
+
+/// The actions on a bucket's policy itself.
+const POLICY_ACTIONS: [&str; 3] =
+    ["oss:PutBucketPolicy", "oss:GetBucketPolicy", "oss:DeleteBucketPolicy"];
 
 /// The ACL of a bucket: the access of everyone.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -14,11 +18,12 @@ pub(crate) enum Acl {
     PublicReadWrite,
 }
 
-/// The owner and ACL of a bucket.
+/// The owner, policy and ACL of a bucket.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BucketAccess<'a> {
     /// The account that owns the bucket.
     pub(crate) owner: &'a str,
+    pub(crate) policy: Option<&'a BucketPolicy>,
     pub(crate) acl: Acl,
 }
 
@@ -40,6 +45,8 @@ pub(crate) struct AccessDecision {
     #[serde(skip_serializing_if = "Option::is_none")]
     identity_policy: Option<LayerDecision>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    bucket_policy: Option<LayerDecision>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     bucket_acl: Option<Acl>,
     #[serde(skip)]
     denied: Option<Denied>,
@@ -56,6 +63,7 @@ enum Layer {
     SessionPolicy,
     /// The policies of the role or user.
     IdentityPolicy,
+    BucketPolicy,
     BucketAcl,
     /// The account itself, which needs no policy.
     Owner,
@@ -100,6 +108,13 @@ pub(crate) fn decide_access(
     };
     // A policy grants access in its own account only.
     let is_own_account = bucket.is_none_or(|bucket| account == Some(bucket.owner));
+    let by_bucket = bucket.and_then(|bucket| bucket.policy);
+    let by_bucket = by_bucket.map(|policy| policy.decide(principal, request));
+    // Or else nobody could take back a policy that denies everything to everyone.
+    let is_owner = matches!(principal, Some(Principal::Root(_))) && is_own_account;
+    let can_repair = is_owner && POLICY_ACTIONS.contains(&request.action);
+    // A bucket policy does not bring back the sessions of a deleted role.
+    let is_valid = principal.is_none() || account.is_some();
     let is_public = bucket.is_some_and(|bucket| bucket.acl.is_public_for(request.action));
 
     let (by, denied) = match (session, identity) {
@@ -107,8 +122,13 @@ pub(crate) fn decide_access(
             (Layer::SessionPolicy, Some(Denied::Policy))
         }
         (_, Some(Decision::ExplicitlyDenied(_))) => (Layer::IdentityPolicy, Some(Denied::Policy)),
+        // A Deny of the bucket applies to its owner, too.
+        _ if !can_repair && by_bucket.is_some_and(Decision::is_explicitly_denied) => {
+            (Layer::BucketPolicy, Some(Denied::BucketPolicy))
+        }
         (_, Some(Decision::Allowed(_))) if is_own_account => (Layer::IdentityPolicy, None),
         (_, None) if account.is_some() && is_own_account => (Layer::Owner, None),
+        _ if is_valid && by_bucket.is_some_and(Decision::is_allowed) => (Layer::BucketPolicy, None),
         _ if is_public => (Layer::BucketAcl, None),
         _ => match principal {
             None => (Layer::BucketAcl, Some(Denied::Anonymous)),
@@ -124,6 +144,7 @@ pub(crate) fn decide_access(
         resource: request.resource.to_owned(),
         session_policy: session.map(LayerDecision::from),
         identity_policy: identity.map(LayerDecision::from),
+        bucket_policy: by_bucket.map(LayerDecision::from),
         bucket_acl: bucket.map(|bucket| bucket.acl),
         denied,
     }

@@ -39,12 +39,15 @@ pub(crate) enum OssError {
     /// The body is not the expected XML.
     MalformedXml,
     InvalidForm(FormProblem),
+    /// With the problem.
+    InvalidBucketPolicy(String),
     IncompleteBody,
     EntityTooLarge,
     /// Over a limit of the emulator; the real OSS has no such error.
     Full(&'static str),
     NoSuchBucket,
     NoSuchCors,
+    NoSuchBucketPolicy,
     /// A preflight to a bucket without CORS rules.
     CorsNotEnabled,
     /// A preflight that no CORS rule of the bucket fits.
@@ -72,6 +75,8 @@ pub(crate) enum Denied {
     /// No policy of the user allows it, and the bucket's ACL does not either.
     Acl,
     Anonymous,
+    /// The policy of the bucket denies it.
+    BucketPolicy,
     /// A V1 URL.
     RequestExpired,
     /// A V4 URL.
@@ -122,10 +127,12 @@ impl OssError {
             Self::InvalidRange => (StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange"),
             Self::MalformedXml => (StatusCode::BAD_REQUEST, "MalformedXML"),
             Self::InvalidForm(problem) => problem.status_and_code(),
+            Self::InvalidBucketPolicy(_) => (StatusCode::BAD_REQUEST, "InvalidPolicyDocument"),
             Self::IncompleteBody => (StatusCode::BAD_REQUEST, "IncompleteBody"),
             Self::EntityTooLarge => (StatusCode::BAD_REQUEST, "EntityTooLarge"),
             Self::Full(_) => (StatusCode::CONFLICT, "EmulatorIsFull"),
             Self::NoSuchBucket => (StatusCode::NOT_FOUND, "NoSuchBucket"),
+            Self::NoSuchBucketPolicy => (StatusCode::NOT_FOUND, "NoSuchBucketPolicy"),
             Self::NoSuchCors => (StatusCode::NOT_FOUND, "NoSuchCORSConfiguration"),
             Self::CorsNotEnabled | Self::CorsNotAllowed => {
                 (StatusCode::FORBIDDEN, "AccessForbidden")
@@ -163,6 +170,9 @@ impl OssError {
             Self::TimeTooSkewed { .. } => {
                 "The difference between the request time and the current time is too large."
             }
+            Self::InvalidBucketPolicy(problem) => {
+                return format!("The bucket policy is invalid: {problem}.");
+            }
             Self::InvalidForm(problem) => return problem.message(),
             Self::InvalidArgument(what) | Self::InvalidUrlSignature(what, _) | Self::Full(what) => {
                 what
@@ -186,6 +196,7 @@ impl OssError {
             }
             Self::EntityTooLarge => "Your proposed upload exceeds the maximum allowed object size.",
             Self::NoSuchBucket => "The specified bucket does not exist.",
+            Self::NoSuchBucketPolicy => "The bucket policy does not exist.",
             Self::NoSuchCors => "The CORS Configuration does not exist.",
             Self::CorsNotEnabled => "CORSResponse: CORS is not enabled for this bucket.",
             Self::CorsNotAllowed => {
@@ -221,6 +232,7 @@ impl Denied {
         let message = match self {
             Self::Policy => "Access denied by authorizer's policy.",
             Self::Acl => "You have no right to access this object.",
+            Self::BucketPolicy => "Access denied by bucket policy.",
             Self::Anonymous => "Anonymous user has no right to access this bucket.",
             Self::RequestExpired | Self::UrlV4Expired => "Request has expired.",
             Self::NoDate => "OSS authentication requires a valid Date.",

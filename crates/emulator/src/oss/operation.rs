@@ -18,6 +18,9 @@ pub(crate) enum Operation {
     PutBucketCors,
     GetBucketCors,
     DeleteBucketCors,
+    PutBucketPolicy,
+    GetBucketPolicy,
+    DeleteBucketPolicy,
     ListMultipartUploads,
     DeleteMultipleObjects,
     PostObject,
@@ -86,6 +89,9 @@ impl Operation {
                 ("PUT", ["cors"]) => Ok(Self::PutBucketCors),
                 ("GET", ["cors"]) => Ok(Self::GetBucketCors),
                 ("DELETE", ["cors"]) => Ok(Self::DeleteBucketCors),
+                ("PUT", ["policy"]) => Ok(Self::PutBucketPolicy),
+                ("GET", ["policy"]) => Ok(Self::GetBucketPolicy),
+                ("DELETE", ["policy"]) => Ok(Self::DeleteBucketPolicy),
                 ("GET", ["uploads"]) => Ok(Self::ListMultipartUploads),
                 ("POST", ["delete"]) => Ok(Self::DeleteMultipleObjects),
                 ("POST", []) => Ok(Self::PostObject),
@@ -123,6 +129,9 @@ impl Operation {
             Self::PutBucketCors => "PutBucketCors",
             Self::GetBucketCors => "GetBucketCors",
             Self::DeleteBucketCors => "DeleteBucketCors",
+            Self::PutBucketPolicy => "PutBucketPolicy",
+            Self::GetBucketPolicy => "GetBucketPolicy",
+            Self::DeleteBucketPolicy => "DeleteBucketPolicy",
             Self::ListMultipartUploads => "ListMultipartUploads",
             Self::DeleteMultipleObjects => "DeleteMultipleObjects",
             Self::PostObject => "PostObject",
@@ -153,6 +162,9 @@ impl Operation {
                 | Self::PutBucketCors
                 | Self::GetBucketCors
                 | Self::DeleteBucketCors
+                | Self::PutBucketPolicy
+                | Self::GetBucketPolicy
+                | Self::DeleteBucketPolicy
         )
     }
 
@@ -167,6 +179,9 @@ impl Operation {
             Self::PutBucketCors => "oss:PutBucketCors",
             Self::GetBucketCors => "oss:GetBucketCors",
             Self::DeleteBucketCors => "oss:DeleteBucketCors",
+            Self::PutBucketPolicy => "oss:PutBucketPolicy",
+            Self::GetBucketPolicy => "oss:GetBucketPolicy",
+            Self::DeleteBucketPolicy => "oss:DeleteBucketPolicy",
             Self::ListMultipartUploads => "oss:ListMultipartUploads",
             Self::GetObject | Self::HeadObject | Self::GetObjectMeta => "oss:GetObject",
             Self::GetObjectAcl => "oss:GetObjectAcl",

@@ -51,8 +51,9 @@ impl RequestContext<'_> {
             }
         }
         let principal = self.signer.as_ref().map(|signer| &signer.principal);
-        let decision =
-            decide_access(&identities.ram.load(), principal, &request, Some(bucket.access()));
+        let policy = bucket.policy();
+        let access = bucket.access(policy.as_deref());
+        let decision = decide_access(&identities.ram.load(), principal, &request, Some(access));
         self.enforce(decision)
     }
 

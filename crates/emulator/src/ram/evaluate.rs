@@ -59,6 +59,14 @@ impl Decision {
             Self::ExplicitlyDenied(_) | Self::ImplicitlyDenied => false,
         }
     }
+
+    /// Whether a statement denies the request, whatever others allow.
+    pub(crate) fn is_explicitly_denied(self) -> bool {
+        match self {
+            Self::ExplicitlyDenied(_) => true,
+            Self::Allowed(_) | Self::ImplicitlyDenied => false,
+        }
+    }
 }
 
 /// Evaluates all policies of one identity.

@@ -3,6 +3,7 @@
 //! It shares no code with the service's policy crate, so that tests which compare the two find errors in either.
 
 mod access_key;
+mod bucket_policy;
 mod condition;
 mod custom_policy;
 mod document;
@@ -25,6 +26,7 @@ mod trust;
 mod user;
 
 pub(crate) use access_key::AccessKey;
+pub(crate) use bucket_policy::BucketPolicy;
 pub use condition::ConditionProblem;
 pub(crate) use custom_policy::{CustomPolicy, PolicyVersion};
 pub(crate) use document::{Document, Parsed};

@@ -1,6 +1,7 @@
 //! Identity and session policies.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::evaluate::{Decision, Request, decide};
 use super::pattern::ResourcePattern;
@@ -38,7 +39,7 @@ pub enum PolicyProblem {
 impl Policy {
     /// Parses RAM's JSON.
     pub fn parse(json: &str) -> Result<Self, PolicyProblem> {
-        let statements = statements(json, |mut raw| {
+        let statements = statements(json, |mut raw: RawStatement| {
             if raw.principal.is_some() {
                 return Err(StatementProblem::Principal);
             }
@@ -77,7 +78,7 @@ impl Policy {
 }
 
 /// `acs:<service>:<region>:<account>:<relative id>`, a prefix of it that ends in `*`, or `*`.
-fn is_resource(name: &str) -> bool {
+pub(crate) fn is_resource(name: &str) -> bool {
     let parts: Vec<&str> = name.splitn(5, ':').collect();
     let plain = |part: &&str| part.chars().all(|c| c.is_ascii_alphanumeric() || "-*?".contains(c));
     if name.contains(|c: char| c.is_control()) || (parts[0] != "acs" && name != "*") {
@@ -92,18 +93,18 @@ fn is_resource(name: &str) -> bool {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-struct RawPolicy {
+#[serde(deny_unknown_fields, rename_all = "PascalCase", bound(deserialize = "P: Deserialize<'de>"))]
+struct RawPolicy<P> {
     version: String,
-    statement: Vec<RawStatement>,
+    statement: Vec<RawStatement<P>>,
 }
 
-/// Parses the members that identity and trust policies share.
-pub(crate) fn statements<T>(
+/// Parses the members that all kinds of policies share.
+pub(crate) fn statements<P: DeserializeOwned, S>(
     json: &str,
-    read: impl Fn(RawStatement) -> Result<Statement<T>, StatementProblem>,
-) -> Result<Vec<Statement<T>>, PolicyProblem> {
-    let raw: RawPolicy = serde_json::from_str(json).map_err(PolicyProblem::Json)?;
+    read: impl Fn(RawStatement<P>) -> Result<S, StatementProblem>,
+) -> Result<Vec<S>, PolicyProblem> {
+    let raw: RawPolicy<P> = serde_json::from_str(json).map_err(PolicyProblem::Json)?;
     if raw.version != "1" {
         return Err(PolicyProblem::Version);
     }

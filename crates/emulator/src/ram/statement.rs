@@ -32,10 +32,10 @@ pub(crate) enum Actions {
     AllBut(Vec<Pattern>),
 }
 
-/// The JSON form. An element that is `null` differs from one that is absent.
+/// The JSON form, with principals as trust policies have them or as `P`. An element that is `null` differs from one that is absent.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "PascalCase")]
-pub(crate) struct RawStatement {
+#[serde(deny_unknown_fields, rename_all = "PascalCase", bound(deserialize = "P: Deserialize<'de>"))]
+pub(crate) struct RawStatement<P = Entries<OneOrMore>> {
     effect: Effect,
     #[serde(default, deserialize_with = "given")]
     action: Option<OneOrMore>,
@@ -44,7 +44,7 @@ pub(crate) struct RawStatement {
     #[serde(default, deserialize_with = "given")]
     pub(crate) resource: Option<OneOrMore>,
     #[serde(default, deserialize_with = "given")]
-    pub(crate) principal: Option<Entries<OneOrMore>>,
+    pub(crate) principal: Option<P>,
     #[serde(default = "Entries::none")]
     condition: Entries<Entries<OneOrMore>>,
 }
@@ -112,6 +112,12 @@ pub enum StatementProblem {
     /// A principal in an identity or session policy.
     #[error("`Principal` belongs in trust policies only")]
     Principal,
+    /// A missing or unknown principal in a bucket policy.
+    #[error(
+        "`Principal` of a bucket policy is a list of `*`, UIDs and `arn:sts::<account>:assumed-role/<role>/<session>`, \
+         whose only wildcard is the session `*`"
+    )]
+    BucketPrincipal,
     /// A missing or unknown principal in a trust policy.
     #[error(
         "`Principal` of a trust policy names `acs:ram::<account>:root`, `:user/<name>` or `:role/<name>` under `RAM`"
@@ -134,7 +140,7 @@ impl OneOrMore {
     }
 }
 
-impl RawStatement {
+impl<P> RawStatement<P> {
     /// Builds the statement about the parsed resources or principals.
     pub(crate) fn about<T>(self, about: Vec<T>) -> Result<Statement<T>, StatementProblem> {
         let actions = match (self.action, self.not_action) {

@@ -2,7 +2,7 @@
 
 use super::evaluate::{Deciding, Decision, Request, conclude};
 use super::policy::{PolicyProblem, statements};
-use super::statement::{Statement, StatementProblem};
+use super::statement::{RawStatement, Statement, StatementProblem};
 
 /// A role's `AssumeRolePolicyDocument`.
 #[derive(Clone, Debug)]
@@ -36,7 +36,7 @@ pub(crate) enum Trustee<'a> {
 
 impl TrustPolicy {
     pub(crate) fn parse(json: &str) -> Result<Self, PolicyProblem> {
-        let statements = statements(json, |mut raw| {
+        let statements = statements(json, |mut raw: RawStatement| {
             if raw.resource.is_some() {
                 return Err(StatementProblem::ResourceOfTrust);
             }

@@ -1,5 +1,6 @@
 //! The operations, each with the access that it requires.
 
+mod bucket_policy;
 mod buckets;
 mod cors;
 mod delete;
@@ -57,6 +58,9 @@ pub(crate) async fn act(
         Operation::PutBucketCors => cors::put(bucket, body).await,
         Operation::GetBucketCors => cors::get(bucket),
         Operation::DeleteBucketCors => Ok(cors::delete(bucket)),
+        Operation::PutBucketPolicy => bucket_policy::put(bucket, body).await,
+        Operation::GetBucketPolicy => bucket_policy::get(bucket),
+        Operation::DeleteBucketPolicy => Ok(bucket_policy::delete(bucket)),
         Operation::GetObject => read::get(context, bucket, key).await,
         Operation::HeadObject => read::head(context, bucket, key),
         Operation::GetObjectMeta => read::meta(bucket, key),

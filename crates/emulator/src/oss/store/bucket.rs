@@ -16,6 +16,7 @@ use crate::oss::access::{Acl, BucketAccess};
 use crate::oss::bucket_settings::BucketSettings;
 use crate::oss::cors_rules::CorsRules;
 use crate::oss::error::OssError;
+use crate::ram::BucketPolicy;
 
 /// Each usually has a few hundred bytes of metadata.
 const MOST_OBJECTS: usize = 100_000;
@@ -30,6 +31,8 @@ pub(crate) struct Bucket {
     pub(crate) domains: Vec<String>,
     /// Replaced as a whole; `None` after their deletion. A plain mutex, held briefly and never across an await.
     cors: Mutex<Option<Arc<CorsRules>>>,
+    /// Replaced as a whole; `None` until one is put. A plain mutex, held briefly and never across an await.
+    policy: Mutex<Option<Arc<BucketPolicy>>>,
     /// A plain mutex, held briefly and never across an await. Files are renamed and opened under it, so that an object and its bytes
     /// always match.
     contents: Mutex<Contents>,
@@ -66,12 +69,14 @@ impl Bucket {
             created: now.trunc_subsecs(0),
             domains: settings.domains.clone(),
             cors: Mutex::new(Some(Arc::new(CorsRules::of_development()))),
+            policy: Mutex::default(),
             contents: Mutex::new(contents),
         }
     }
 
-    pub(crate) fn access(&self) -> BucketAccess<'_> {
-        BucketAccess { owner: &self.account, acl: self.acl }
+    /// The access that its owner, ACL and policy give.
+    pub(crate) fn access<'a>(&'a self, policy: Option<&'a BucketPolicy>) -> BucketAccess<'a> {
+        BucketAccess { owner: &self.account, policy, acl: self.acl }
     }
 
     /// `oss-cn-hangzhou`
@@ -89,6 +94,14 @@ impl Bucket {
 
     pub(crate) fn set_cors(&self, rules: Option<CorsRules>) {
         *self.cors.lock().expect("nothing panics while it is held") = rules.map(Arc::new);
+    }
+
+    pub(crate) fn policy(&self) -> Option<Arc<BucketPolicy>> {
+        self.policy.lock().expect("nothing panics while it is held").clone()
+    }
+
+    pub(crate) fn set_policy(&self, policy: Option<BucketPolicy>) {
+        *self.policy.lock().expect("nothing panics while it is held") = policy.map(Arc::new);
     }
 
     pub(crate) fn find(&self, key: &str) -> Result<Arc<Object>, OssError> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod browser;
+mod bucket_policies;
 mod callbacks;
 mod folder;
 mod forms;
@@ -144,6 +145,11 @@ impl Emulated {
 
     /// A session of a role for an hour.
     fn session(&self, role: &str, policy: Option<&str>) -> SigningKeys {
+        self.session_of("alice", role, policy)
+    }
+
+    /// A session of this name.
+    fn session_of(&self, name: &str, role: &str, policy: Option<&str>) -> SigningKeys {
         let role_arn = format!("acs:ram::11223344:role/{role}");
         let (access_key_id, access_key_secret) = Session::new_access_key();
         let session = Session {
@@ -156,7 +162,7 @@ impl Emulated {
                 .get(&role_arn)
                 .map_or_else(String::new, |r| r.id.clone()),
             role_arn,
-            session_name: "alice".to_owned(),
+            session_name: name.to_owned(),
             policy: policy.map(str::to_owned),
             source_identity: None,
             expiration: start() + TimeDelta::hours(1),
