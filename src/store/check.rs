@@ -35,7 +35,7 @@ impl RedisSettings {
 
     /// Every command of the scripts, and those that run scripts. The last one deletes what the others wrote.
     fn commands(&self) -> Vec<(&'static str, Cmd)> {
-        let name = |kind: &str| format!("{}:{{common}}:doctor-{kind}", self.key_prefix);
+        let name = |kind: &str| self.key_prefix.common(&format!("doctor-{kind}"));
         let (text, hash, set) = (name("text"), name("hash"), name("set"));
         let with = |command: &str, arguments: &[&str]| {
             let mut cmd = cmd(command);
@@ -59,7 +59,8 @@ impl RedisSettings {
             ("zrem", with("ZREM", &[&set, "nobody"])),
             ("zremrangebyscore", with("ZREMRANGEBYSCORE", &[&set, "-inf", "+inf"])),
             ("script|load", with("SCRIPT", &["LOAD", SCRIPT])),
-            ("evalsha", with("EVALSHA", &[SCRIPT_SHA1, "0"])),
+            // With a key: the proxies of Alibaba's clusters refuse a script without one.
+            ("evalsha", with("EVALSHA", &[SCRIPT_SHA1, "1", &text])),
             ("del", with("DEL", &[&text, &hash, &set])),
         ]
     }

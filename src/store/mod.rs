@@ -11,6 +11,7 @@ mod once;
 mod record;
 mod redis;
 mod redis_connection;
+mod scripts;
 mod settings;
 mod shared_state;
 

@@ -9,6 +9,10 @@ use sha2::Sha256;
 use crate::seal::SealKey;
 use appserver_domain::{AccountId, text_type};
 
+/// The layout of what is stored under these keys. A change after which replicas of both versions would misread each other's
+/// values takes the next number: then they share nothing, and neither sees the other's values as foreign.
+const LAYOUT: u32 = 2;
+
 /// The start of every key in Redis. Replicas with the same prefix share tokens and the budget.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
@@ -20,6 +24,17 @@ text_type!(
         && s.bytes().all(|b| b.is_ascii_alphanumeric() || b"._:-".contains(&b)),
     "a key prefix is 1 to 64 characters of A-Z, a-z, 0-9, `.`, `_`, `:` and `-`"
 );
+
+impl KeyPrefix {
+    fn name(&self, tag: &str, kind: &str) -> String {
+        format!("{self}:{LAYOUT}:{{{tag}}}:{kind}")
+    }
+
+    /// The Redis key of something that belongs to no session, client or user.
+    pub(super) fn common(&self, kind: &str) -> String {
+        self.name("common", kind)
+    }
+}
 
 /// The Redis keys of one session, one client, one user or one upload.
 ///
@@ -59,7 +74,7 @@ impl Names {
     /// The Redis keys of the session, client or user that these parts identify.
     pub(super) fn of(&self, parts: &[impl AsRef<str>]) -> Name {
         let tag = self.tag(parts);
-        let name = |kind| format!("{}:{{{tag}}}:{kind}", self.prefix);
+        let name = |kind| self.prefix.name(&tag, kind);
         Name {
             token: name("token"),
             refusal: name("refusal"),
@@ -86,7 +101,7 @@ impl Names {
             None => self.common(kind),
             Some(account) => {
                 let tag = self.tag(&["budget", account.as_str()]);
-                format!("{}:{{{tag}}}:{kind}", self.prefix)
+                self.prefix.name(&tag, kind)
             }
         };
         BudgetName { level: name("budget"), waiting: name("waiting") }
@@ -94,7 +109,7 @@ impl Names {
 
     /// The Redis key of something that belongs to no session, client or user.
     pub(super) fn common(&self, kind: &str) -> String {
-        format!("{}:{{common}}:{kind}", self.prefix)
+        self.prefix.common(kind)
     }
 }
 
@@ -121,7 +136,7 @@ mod tests {
             (start.to_owned(), tag.len(), tag.to_owned(), end.to_owned())
         });
         for (kind, (start, length, tag, end)) in ["token", "refusal", "lease"].iter().zip(&shown) {
-            assert_eq!((start.as_str(), *length, end), ("app:", 32, &format!(":{kind}")));
+            assert_eq!((start.as_str(), *length, end), ("app:2:", 32, &format!(":{kind}")));
             assert_eq!(tag, &shown[0].2);
         }
     }
@@ -149,6 +164,6 @@ mod tests {
         assert!(!one.level.contains("11223344"), "{one:?}");
         let slot = |name: &str| name.rsplit_once(':').unwrap().0.to_owned();
         assert_eq!(slot(&one.level), slot(&one.waiting));
-        assert_eq!(names(1).budget(None).level, "app:{common}:budget");
+        assert_eq!(names(1).budget(None).level, "app:2:{common}:budget");
     }
 }

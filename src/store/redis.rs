@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::redis::{Client, ProtocolVersion, RedisConnectionInfo, RedisError, Script};
+use ::redis::{Client, ProtocolVersion, RedisConnectionInfo, RedisError};
 use chrono::{DateTime, Utc};
 use secrecy::{ExposeSecret, SecretSlice};
 use tokio::time::sleep;
@@ -20,6 +20,7 @@ use super::lease::Lease;
 use super::name::{Name, Names};
 use super::record;
 use super::redis_connection::{Probe, RedisConnection};
+use super::scripts::Scripts;
 use super::settings::RedisSettings;
 use super::shared_state::{LeaseState, Shared, SharedState};
 use crate::seal::Seal;
@@ -42,18 +43,6 @@ pub(crate) struct Redis {
     metrics: StoreMetrics,
 }
 
-#[derive(Debug)]
-pub(super) struct Scripts {
-    read: Script,
-    renew: Script,
-    complete: Script,
-    budget: Script,
-    limit: Script,
-    forget: Script,
-    pub(super) once: Script,
-    pub(super) deliveries: Script,
-}
-
 /// The result of a call to STS, to be shared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum CallResult<'a> {
@@ -72,13 +61,6 @@ const MAX_TOKEN_LIFETIME: Duration = Duration::from_hours(12);
 /// The longest time for which refusals can be configured to be cached.
 const MAX_REFUSAL_LIFETIME: Duration = Duration::from_mins(1);
 
-/// A script that reads values with the functions of `untrusted.lua`.
-macro_rules! with_untrusted {
-    ($file:literal) => {
-        Script::new(concat!(include_str!("scripts/untrusted.lua"), include_str!($file)))
-    };
-}
-
 impl Redis {
     pub(super) async fn open(
         settings: RedisSettings,
@@ -89,25 +71,17 @@ impl Redis {
         // The oldest key: while a new one is rolled out in front of it, all replicas still have this one last.
         let oldest = settings.seal_keys.last().expect("settings hold a key");
         let names = Names::new(settings.key_prefix, oldest);
+        let scripts = Scripts::new();
         let probe = Probe {
-            script: Script::new(include_str!("scripts/probe.lua")),
-            key: names.common("probe"),
+            script: scripts.probe.clone(),
+            keys: [names.common("probe"), names.common("probe-2")],
         };
         Ok(Self {
             connection: RedisConnection::open(client, settings.timeout, probe, metrics.clone())
                 .await,
             names,
             seal: Seal::new("appserver store seal 1", &settings.seal_keys),
-            scripts: Scripts {
-                read: with_untrusted!("scripts/read.lua"),
-                renew: with_untrusted!("scripts/renew.lua"),
-                complete: with_untrusted!("scripts/complete.lua"),
-                budget: with_untrusted!("scripts/budget.lua"),
-                limit: with_untrusted!("scripts/limit.lua"),
-                forget: Script::new(include_str!("scripts/forget.lua")),
-                once: with_untrusted!("scripts/once.lua"),
-                deliveries: with_untrusted!("scripts/deliveries.lua"),
-            },
+            scripts,
             replica: Lease::new_id(),
             lease: settings.lease,
             expected_replicas: settings.expected_replicas,

@@ -37,7 +37,7 @@ pub(super) struct RedisConnection {
 /// A script that shows that Redis can be used, and not only reached.
 pub(super) struct Probe {
     pub(super) script: Script,
-    pub(super) key: String,
+    pub(super) keys: [String; 2],
 }
 
 #[derive(Default)]
@@ -170,7 +170,7 @@ impl RedisConnection {
 
 impl Probe {
     fn invocation(&self) -> ScriptInvocation<'_> {
-        self.script.key(&self.key)
+        self.script.key(&self.keys)
     }
 }
 

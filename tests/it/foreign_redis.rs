@@ -18,8 +18,8 @@ const CONFIG: &str = "store.redis.timeout_ms = 5000\nstore.redis.lease_ms = 2000
 /// The time limit on a busy machine; a wait caused by a foreign value would take longer.
 const SOON: Duration = Duration::from_secs(5);
 
-const BUDGET: &str = "appserver:{common}:budget";
-const WAITING: &str = "appserver:{common}:waiting";
+const BUDGET: &str = "appserver:2:{common}:budget";
+const WAITING: &str = "appserver:2:{common}:waiting";
 
 /// Invalid values of fields, and extreme ones.
 const NUMBERS: [&str; 18] = [

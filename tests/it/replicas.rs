@@ -86,7 +86,7 @@ async fn redis_holds_no_secret_role_policy_or_caller_in_plain_text() {
     }
     for name in &names {
         assert!(known.iter().any(|end| name.ends_with(end)), "{name}");
-        assert!(name.starts_with("appserver:{"), "{name}");
+        assert!(name.starts_with("appserver:2:{"), "{name}");
     }
     let dump: Vec<Vec<u8>> = {
         let mut dumps = Vec::new();
@@ -542,7 +542,7 @@ async fn a_token_is_not_refreshed_ahead_without_spare_budget() {
         let mut connection = fleet.redis.connection().await;
         let mut state = redis::cmd("HSET");
         state
-            .arg("appserver:{common}:budget")
+            .arg("appserver:2:{common}:budget")
             .arg(level)
             .arg(calls)
             .arg(refresh)

@@ -14,7 +14,11 @@ local cut_factor, floor, recovery, cut_pause = tonumber(ARGV[8]), tonumber(ARGV[
 local max_replicas, max_reserved = tonumber(ARGV[12]), tonumber(ARGV[13])
 
 -- No configuration reaches these bounds; what exceeds only the present configuration is reduced to it below.
-local stored = typed(KEYS[1], redis.pcall('HMGET', KEYS[1], 'level', 'rate', 'refresh', 'at', 'cut')) or {}
+local stored = redis.pcall('HMGET', KEYS[1], 'level', 'rate', 'refresh', 'at', 'cut')
+if is_foreign(stored) then
+  redis.call('DEL', KEYS[1])
+  stored = {}
+end
 local level, rate = number(stored[1], -max_reserved, 1e9) or burst, number(stored[2], 1e-9, 1e9) or full
 local refresh, at, cut = number(stored[3], 0, 1e9) or refresh_burst, number(stored[4], 0, 1e12) or now, number(stored[5], 0, 1e12) or 0
 -- Foreign values say nothing about the calls so far: begin with an empty bucket at the configured rate.
@@ -29,7 +33,9 @@ refresh = math.min(refresh_burst, refresh + refresh_full * (rate / full) * secs)
 rate = math.min(full, rate + full * recovery * secs)
 
 -- A waiting replica has called within the last second; a time in the future is foreign.
-typed(KEYS[2], redis.pcall('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 1))
+if is_foreign(redis.pcall('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 1)) then
+  redis.call('DEL', KEYS[2])
+end
 redis.call('ZREMRANGEBYSCORE', KEYS[2], now + 1, '+inf')
 
 local done, wait = 1, 0

@@ -8,7 +8,8 @@ if ARGV[2] == 'token' then
 elseif ARGV[2] == 'refusal' then
   redis.call('SET', KEYS[2], ARGV[3], 'PX', ARGV[4])
 end
-if typed(KEYS[3], redis.pcall('GET', KEYS[3])) == ARGV[1] then
+local lease = redis.pcall('GET', KEYS[3])
+if is_foreign(lease) or lease == ARGV[1] then
   redis.call('DEL', KEYS[3])
 end
 return foreign

@@ -7,8 +7,14 @@ local clock = redis.call('TIME')
 local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 local action = ARGV[1]
 -- Keys of other types are deleted here; ids without a value are found below.
-typed(KEYS[1], redis.pcall('HMGET', KEYS[1], ''))
-local kept = typed(KEYS[2], redis.pcall('ZCARD', KEYS[2])) or 0
+if is_foreign(redis.pcall('HMGET', KEYS[1], '')) then
+  redis.call('DEL', KEYS[1])
+end
+local kept = redis.pcall('ZCARD', KEYS[2])
+if is_foreign(kept) then
+  redis.call('DEL', KEYS[2])
+  kept = 0
+end
 
 local done, taken = 1, {}
 if action == 'keep' then

@@ -4,7 +4,11 @@
 local clock = redis.call('TIME')
 local now = tonumber(clock[1]) + tonumber(clock[2]) / 1e6
 local rate, burst, requested = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local stored = typed(KEYS[1], redis.pcall('HMGET', KEYS[1], 'level', 'at')) or {}
+local stored = redis.pcall('HMGET', KEYS[1], 'level', 'at')
+if is_foreign(stored) then
+  redis.call('DEL', KEYS[1])
+  stored = {}
+end
 -- A level is not negative, except for the rounding to microseconds.
 local level, at = number(stored[1], -0.01, 1e9), number(stored[2], 0, 1e12)
 -- Foreign values say nothing about the requests so far: begin as if there were no key.

@@ -2,7 +2,11 @@
 -- KEYS: the record, which is `claim:` and the id of a claim, or `result:` and the result.
 -- ARGV: `claim` or `complete`, the id of the claim, its lifetime in milliseconds, the longest lifetime, the result.
 -- Returns: `first`, `claimed` or `result`; the result; the number of foreign values.
-local record = text(KEYS[1], tonumber(ARGV[4]))
+local record = redis.pcall('GET', KEYS[1])
+if is_foreign_text(record, redis.call('PTTL', KEYS[1]), tonumber(ARGV[4])) then
+  redis.call('DEL', KEYS[1])
+  record = false
+end
 local claim = 'claim:' .. ARGV[2]
 if ARGV[1] == 'complete' then
   -- A claim that is gone is not restored: its lifetime is over, or somebody else has removed it.

@@ -4,10 +4,22 @@
 -- token and of a refusal in milliseconds.
 -- Returns: token, its milliseconds left, refusal, its milliseconds left, the lease's holder (`none`, `ours` or `other`),
 -- its milliseconds left, the number of foreign values.
-local token, token_left = text(KEYS[1], tonumber(ARGV[4]))
-local refusal, refusal_left = text(KEYS[2], tonumber(ARGV[5]))
+local token, token_left = redis.pcall('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+if is_foreign_text(token, token_left, tonumber(ARGV[4])) then
+  redis.call('DEL', KEYS[1])
+  token, token_left = false, 0
+end
+local refusal, refusal_left = redis.pcall('GET', KEYS[2]), redis.call('PTTL', KEYS[2])
+if is_foreign_text(refusal, refusal_left, tonumber(ARGV[5])) then
+  redis.call('DEL', KEYS[2])
+  refusal, refusal_left = false, 0
+end
 -- A lease without an expiry, or with a longer lifetime than a script gives, is foreign: no replica waits for it.
-local lease, lease_left = text(KEYS[3], tonumber(ARGV[3]))
+local lease, lease_left = redis.pcall('GET', KEYS[3]), redis.call('PTTL', KEYS[3])
+if is_foreign_text(lease, lease_left, tonumber(ARGV[3])) then
+  redis.call('DEL', KEYS[3])
+  lease, lease_left = false, 0
+end
 local holder = 'none'
 if lease then
   holder = 'other'
