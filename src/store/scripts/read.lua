@@ -21,7 +21,10 @@ if is_foreign_text(lease, lease_left, tonumber(ARGV[3])) then
   lease, lease_left = false, 0
 end
 local holder = 'none'
-if lease then
+if lease and ARGV[1] == 'take' and lease == ARGV[2] then
+  -- The same call again: the connection was lost before its answer, and a cluster's client has sent it once more.
+  holder = 'ours'
+elseif lease then
   holder = 'other'
 elseif ARGV[1] == 'take' then
   redis.call('SET', KEYS[3], ARGV[2], 'PX', ARGV[3])
