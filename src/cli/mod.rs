@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
+use crate::config;
 use crate::telemetry::log_panics;
 use appserver_domain::ClientId;
 use config_files::ConfigFiles;
@@ -84,6 +85,9 @@ enum Command {
     /// Search the audit
     #[command(subcommand)]
     Audit(Box<audit::AuditCommand>),
+    /// Describe the configuration to other programs
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Register clients
     #[command(subcommand)]
     Client(ClientCommand),
@@ -98,6 +102,12 @@ enum ClientCommand {
         /// 2 to 32 characters of a-z, 0-9 and `-`
         id: ClientId,
     },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print the JSON Schema (2020-12) of a configuration file, for editors and pipelines
+    Schema,
 }
 
 /// Runs the command that the process was started with.
@@ -119,6 +129,7 @@ pub fn run() -> ExitCode {
         Command::Setup(command) => setup::run(&command),
         Command::Policy(command) => policy::run(*command),
         Command::Audit(command) => audit::run(*command),
+        Command::Config(ConfigCommand::Schema) => output::say(config::schema()),
         Command::Client(ClientCommand::New { id }) => client::new(&id),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),
     };

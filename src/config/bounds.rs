@@ -69,12 +69,21 @@ impl<'de, U: Unit, const MIN: u64, const MAX: u64> Deserialize<'de> for Bounded<
         let number = i64::deserialize(deserializer)?;
         match u64::try_from(number) {
             Ok(within) if (MIN..=MAX).contains(&within) => Ok(Self(within, PhantomData)),
-            Ok(_) | Err(_) => {
-                let unit = U::NAME;
-                Err(de::Error::custom(format!("{number} is not between {MIN} and {MAX} {unit}")))
-            }
+            Ok(_) | Err(_) => Err(de::Error::custom(message(number, (MIN, MAX), U::NAME))),
         }
     }
+}
+
+fn message(number: i64, (min, max): (u64, u64), unit: &str) -> String {
+    format!("{number} is not between {min} and {max} {unit}")
+}
+
+/// The bounds that [`message`] names: an error has no other way to tell them to the schema.
+pub(super) fn in_message(message: &str) -> Option<(u64, u64)> {
+    let (_, bounds) = message.split_once(" is not between ")?;
+    let (min, rest) = bounds.split_once(" and ")?;
+    let (max, _) = rest.split_once(' ')?;
+    Some((min.parse().ok()?, max.parse().ok()?))
 }
 
 impl<const MIN: u64, const MAX: u64> From<Millis<MIN, MAX>> for Duration {

@@ -6,10 +6,12 @@
 
 mod bounds;
 mod disjoint_callers;
+mod documented_keys;
 mod environment;
 mod field;
 mod file_reads;
 mod files;
+mod json_schema;
 mod layers;
 mod node;
 mod problems;
@@ -66,6 +68,11 @@ pub(crate) fn load_for_check(
 /// The built-in defaults, with every key and its documentation.
 pub(crate) fn defaults() -> &'static str {
     layers::DEFAULTS
+}
+
+/// The JSON Schema of a configuration file.
+pub(crate) fn schema() -> String {
+    json_schema::text()
 }
 
 /// The admin listener's address, whatever else is wrong with the configuration.

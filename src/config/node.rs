@@ -82,8 +82,9 @@ impl Node {
     }
 }
 
-fn below(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+/// The path of a key in a table; `""` is the top.
+pub(super) fn below(table: &str, key: &str) -> String {
+    if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") }
 }
 
 /// Why a value is not what its key takes, without the value: that may be a secret in the wrong place.

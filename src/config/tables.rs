@@ -65,6 +65,12 @@ const TABLES: &[&str] = &[
     "vend.budget",
 ];
 
+/// All tables, for the test of the schema.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().copied()
+}
+
 /// The tables at the top.
 pub(super) fn sections() -> impl Iterator<Item = &'static str> {
     TABLES.iter().copied().filter(|table| !table.contains('.'))

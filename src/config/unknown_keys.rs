@@ -1,7 +1,7 @@
 //! The message about a key that does not exist: it suggests the nearest key of the same table, or the key of this name in a
 //! table around it or inside it.
 
-use super::layers::DEFAULTS;
+use super::documented_keys::keys_of;
 use super::tables;
 
 /// The message about this path.
@@ -39,20 +39,4 @@ fn elsewhere(path: &str) -> Option<String> {
     let inside = tables::tables_below(table).filter(|(_, below)| has(below));
     let inside: Vec<_> = inside.map(|(relative, _)| format!("{relative}.{name}")).collect();
     around.next().or_else(|| <[_; 1]>::try_from(inside).ok().map(|[only]| only))
-}
-
-/// The keys of a table in the documented file, also those that are commented out there.
-fn keys_of(table: &'static str) -> impl Iterator<Item = &'static str> {
-    let mut current = Some("");
-    let lines = DEFAULTS.lines().map(|line| line.strip_prefix("# ").unwrap_or(line));
-    lines.filter_map(move |line| {
-        if let Some(header) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
-            let path: Vec<_> = header.split('.').collect();
-            current = tables::table_of(&path);
-            return None;
-        }
-        let (key, _) = line.split_once(" = ")?;
-        let is_key = key.bytes().all(|c| c == b'_' || c.is_ascii_lowercase() || c.is_ascii_digit());
-        (current == Some(table) && is_key).then_some(key)
-    })
 }

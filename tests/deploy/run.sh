@@ -15,6 +15,7 @@ cargo build --locked --quiet
 appserver=${CARGO_TARGET_DIR:-target}/debug/appserver
 promtool=$(command -v promtool || echo target/tools/usr/bin/promtool)
 
+"$made/venv/bin/python" tests/deploy/configuration.py "$appserver"
 "$made/venv/bin/python" tests/deploy/alerts.py "$promtool" "$made"
 
 # The configurations as they are mounted; only the secrets are elsewhere.

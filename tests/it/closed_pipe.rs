@@ -79,6 +79,7 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
         ],
         vec!["policy", "compare", "config/dev.toml", "config/dev.toml"],
         vec!["client", "new", "photo-app-ios"],
+        vec!["config", "schema"],
         vec!["audit", "find", vector],
         vec!["audit", "find", "--json", vector],
         vec!["audit", "find", "--subject", "nobody", vector],
@@ -90,7 +91,7 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
     ];
     // Every command is tested here, or below as a server.
     let servers = ["serve", "dev", "emulator"];
-    for of in [&[][..], &["policy"], &["client"], &["audit"], &["setup"]] {
+    for of in [&[][..], &["policy"], &["client"], &["config"], &["audit"], &["setup"]] {
         for command in commands(of) {
             let is_tried = table.iter().any(|row| row.starts_with(&[of, &[&command[..]]].concat()));
             let is_server = of.is_empty() && servers.contains(&command.as_str());

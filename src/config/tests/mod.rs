@@ -13,6 +13,7 @@ mod issuer_keys;
 mod limits;
 mod listener;
 mod providers;
+mod schema;
 mod shared_subjects;
 mod shipped_policies;
 mod store_and_issuers;
