@@ -38,12 +38,12 @@ struct Addresses {
 
 #[derive(Clone, Debug, Args)]
 pub(super) struct DevArgs {
-    /// The service's configuration
-    #[arg(long, value_name = "FILE", default_value = "config/dev.toml")]
-    config: PathBuf,
-    /// The emulator's configuration
-    #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
-    emulator_config: PathBuf,
+    /// The service's configuration; by default `config/dev.toml` where that exists, and otherwise a built-in demo
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The emulator's configuration; by default `config/emulator.toml` where that exists, and otherwise a built-in one
+    #[arg(long, value_name = "FILE")]
+    emulator_config: Option<PathBuf>,
     /// The service's port; 0 chooses a free one
     #[arg(long, default_value_t = 8080)]
     port: u16,
@@ -67,9 +67,9 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
     block_on(async {
         let named = args.clone();
         let emulator_settings = read(move || {
-            let (config, emulator_config) = (&named.config, &named.emulator_config);
-            require_files("dev", &[("--config", config), ("--emulator-config", emulator_config)])?;
-            emulator_settings(emulator_config)
+            let files = (named.config.as_deref(), named.emulator_config.as_deref());
+            require_files(&[("--config", files.0), ("--emulator-config", files.1)])?;
+            emulator_settings(files.1)
         });
         let Some(emulator_settings) = signals.unless_stopped(emulator_settings).await? else {
             return Ok(());
@@ -105,6 +105,9 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
         }
         let audit_lines = AuditLines::of(&settings[0], audit_lines);
         let (log, _end) = start_log_with_copy(&settings[0], log_lines.clone())?;
+        if args.config.is_none() && config::built_in(&config::demo_file("dev.toml")).is_some() {
+            tracing::info!("using the built-in demo; `--config` names another configuration");
+        }
         // The page shows nothing in which the servers differ.
         let setup = Setup::of(&settings[0], &buckets, oss, sts);
         let mut apps = Vec::new();
@@ -158,6 +161,7 @@ pub(super) fn dev(args: &DevArgs, signals: Signals) -> Result<(), Failure> {
 
 /// The settings of one server.
 fn settings(args: &DevArgs, index: u16, addresses: &Addresses) -> Result<Settings, Failure> {
+    let file = args.config.clone().unwrap_or_else(|| config::demo_file("dev.toml"));
     // Port 0 chooses a free one for each.
     let port = |first: u16| loopback(if first == 0 { 0 } else { first.saturating_add(index) });
     let mut environment = config::environment();
@@ -166,10 +170,10 @@ fn settings(args: &DevArgs, index: u16, addresses: &Addresses) -> Result<Setting
     set("ADMIN__LISTEN", port(args.admin_port).to_string());
     set("STS__ENDPOINTS", format!("http://{}", addresses.sts));
     set("UPLOADS__CALLBACK_KEY_URL", addresses.callback_key_url.clone());
-    for grant in grants_with(&args.config, &["oss", "endpoint"], EMULATED_OSS) {
+    for grant in grants_with(&file, &["oss", "endpoint"], EMULATED_OSS) {
         set(&format!("GRANTS__{grant}__OSS__ENDPOINT"), format!("http://{}", addresses.oss));
     }
-    for grant in grants_with(&args.config, &["upload", "callback", "forward"], DEMO_BACKEND) {
+    for grant in grants_with(&file, &["upload", "callback", "forward"], DEMO_BACKEND) {
         let key = format!("GRANTS__{grant}__UPLOAD__CALLBACK__FORWARD");
         set(&key, addresses.backend.clone());
     }
@@ -178,14 +182,15 @@ fn settings(args: &DevArgs, index: u16, addresses: &Addresses) -> Result<Setting
         set("STORE__REDIS__URL", url.clone());
         set("STORE__REDIS__EXPECTED_REPLICAS", args.replicas.to_string());
     }
-    Ok(config::load(std::slice::from_ref(&args.config), &environment, Mode::Demo)?)
+    Ok(config::load(&[file], &environment, Mode::Demo)?)
 }
 
 /// The grants that have this value at a path, which `dev` replaces. None of a file that cannot be read: loading it lists its
 /// problems.
 fn grants_with(config: &Path, path: &[&str], value: &str) -> Vec<String> {
-    let table: toml::Table =
-        read_argument(config).ok().and_then(|text| text.parse().ok()).unwrap_or_default();
+    let built_in = config::built_in(config).map(str::to_owned);
+    let text = built_in.or_else(|| read_argument(config).ok());
+    let table: toml::Table = text.and_then(|text| text.parse().ok()).unwrap_or_default();
     let grants = table.get("grants").and_then(toml::Value::as_table).into_iter().flatten();
     let has_it = |grant: &toml::Value| {
         let found = path.iter().try_fold(grant, |table, key| table.get(key));

@@ -10,6 +10,7 @@ use super::output::say;
 use super::runtime::block_on;
 use super::serve::read;
 use super::signals::Signals;
+use crate::config::{built_in, demo_file};
 use crate::telemetry;
 use appserver_domain::clock::Clock;
 use appserver_emulator::{
@@ -18,9 +19,9 @@ use appserver_emulator::{
 
 #[derive(Debug, Args)]
 pub(super) struct EmulatorArgs {
-    /// The emulator's configuration
-    #[arg(long, value_name = "FILE", default_value = "config/emulator.toml")]
-    config: PathBuf,
+    /// The emulator's configuration; by default `config/emulator.toml` where that exists, and otherwise a built-in one
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// The emulated STS's port on loopback; 0 chooses a free one
     #[arg(long, default_value_t = 8090)]
     sts_port: u16,
@@ -56,8 +57,8 @@ pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Fail
     block_on(async {
         let path = args.config.clone();
         let settings = read(move || {
-            require_files("emulator", &[("--config", &path)])?;
-            emulator_settings(&path)
+            require_files(&[("--config", path.as_deref())])?;
+            emulator_settings(path.as_deref())
         });
         let Some(settings) = signals.unless_stopped(settings).await? else { return Ok(()) };
         let emulator = bind_emulator(settings, args.sts_port, &args.services).await?;
@@ -76,8 +77,14 @@ pub(super) fn emulator(args: &EmulatorArgs, signals: Signals) -> Result<(), Fail
     })
 }
 
-pub(super) fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure> {
-    EmulatorSettings::from_file(path).map_err(|problem| {
+/// The settings of this file, or of the demo without one.
+pub(super) fn emulator_settings(named: Option<&Path>) -> Result<EmulatorSettings, Failure> {
+    let path = named.map_or_else(|| demo_file("emulator.toml"), Path::to_owned);
+    let settings = match built_in(&path) {
+        Some(text) => EmulatorSettings::from_toml(text),
+        None => EmulatorSettings::from_file(&path),
+    };
+    settings.map_err(|problem| {
         let cause = match &problem {
             EmulatorProblem::Unreadable { source, .. } => format!("it cannot be read: {source}"),
             EmulatorProblem::Shape { .. }
@@ -88,9 +95,10 @@ pub(super) fn emulator_settings(path: &Path) -> Result<EmulatorSettings, Failure
     })
 }
 
-/// The default files are in the repository; elsewhere the operator must name others.
-pub(super) fn require_files(command: &str, files: &[(&str, &Path)]) -> Result<(), Failure> {
-    let missing = files.iter().filter(|(_, path)| matches!(path.try_exists(), Ok(false)));
+/// Names all files that do not exist at once.
+pub(super) fn require_files(named: &[(&str, Option<&Path>)]) -> Result<(), Failure> {
+    let named = named.iter().filter_map(|(option, path)| Some((option, (*path)?)));
+    let missing = named.filter(|(_, path)| matches!(path.try_exists(), Ok(false)));
     let (options, paths): (Vec<_>, Vec<_>) = missing
         .map(|(option, path)| (format!("{option} FILE"), format!("`{}`", path.display())))
         .unzip();
@@ -98,7 +106,7 @@ pub(super) fn require_files(command: &str, files: &[(&str, &Path)]) -> Result<()
         return Ok(());
     }
     let message = format!(
-        "there is no file {}: run `appserver {command}` in AppServer's repository, or name other files by {}",
+        "there is no file {}: name an existing one by {}, or none for the demo",
         paths.join(" and no file "),
         options.join(" and ")
     );

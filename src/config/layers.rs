@@ -182,6 +182,15 @@ fn has_chosen_keys(table: &str) -> bool {
     matches!(path[..], ["issuers", _, "audiences" | "claims" | "client_ids"])
 }
 
+/// The file of an origin; a built-in one is on no disk.
+fn real_path(origin: &str) -> Option<PathBuf> {
+    #[cfg(feature = "emulator")]
+    if super::built_in(Path::new(origin)).is_some() {
+        return Some(origin.into());
+    }
+    std::fs::canonicalize(origin).ok()
+}
+
 /// Makes the paths in the tree independent of the working directory, and lists them.
 fn anchor(value: &mut Value, at: &str, named: &mut Vec<NamedFile>) {
     let ValueKind::Table(table) = &mut value.kind else { return };
@@ -196,7 +205,7 @@ fn anchor(value: &mut Value, at: &str, named: &mut Vec<NamedFile>) {
             continue;
         }
         // A value's origin is its file, or a word such as "the environment".
-        let origin = value.origin().and_then(|origin| std::fs::canonicalize(origin).ok());
+        let origin = value.origin().and_then(real_path);
         let folder = origin.as_deref().and_then(Path::parent);
         if let ValueKind::String(path) = &mut value.kind
             && !path.is_empty()

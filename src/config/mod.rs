@@ -5,6 +5,8 @@
 //! collide with variables that Kubernetes injects for a Service of that name).
 
 mod bounds;
+#[cfg(feature = "emulator")]
+mod demo_files;
 mod disjoint_callers;
 mod documented_keys;
 mod environment;
@@ -30,6 +32,8 @@ mod warnings;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+#[cfg(feature = "emulator")]
+pub(crate) use demo_files::{path as demo_file, text as built_in};
 pub use environment::{Environment, Mode, environment};
 pub(crate) use file_reads::{FileReads, read_argument};
 pub(crate) use files::Files;

@@ -676,16 +676,18 @@ fn client_new_prints_a_secret_and_its_hash() {
 }
 
 /// Every curl line that `dev` prints is run, with `-sg` inserted: without a progress meter, and with brackets in a URL
-/// standing for themselves. Otherwise it is as it is printed.
+/// standing for themselves. Otherwise it is as it is printed. The folder is empty: the binary is all that `dev` needs.
 #[test]
-fn dev_prints_curl_lines_that_work_when_pasted() {
+fn dev_in_an_empty_folder_prints_curl_lines_that_work_when_pasted() {
+    let folder = tempfile::tempdir().unwrap();
     let services = ["--sts-port", "--oss-port", "--ram-port", "--metadata-port"];
     let ports = [["--port", "--admin-port"].as_slice(), &services].concat();
     let any: Vec<_> = ports.iter().flat_map(|flag| [*flag, "0"]).collect();
     let arguments = [["dev"].as_slice(), &any].concat();
     // Its shutdown has no lame duck period, even if one is configured.
     let environment = [("APPSERVER__SERVER__LAME_DUCK_MS", "600000")];
-    let mut running = Running::start(&mut appserver(&arguments, &environment));
+    let mut dev = appserver(&arguments, &environment);
+    let mut running = Running::start(dev.current_dir(folder.path()));
     let mut printed = BufReader::new(running.child().stdout.take().unwrap());
     let (greeting, _printed) = in_time(move || {
         let lines = printed.by_ref().lines().map(Result::unwrap);
@@ -735,5 +737,9 @@ fn dev_prints_curl_lines_that_work_when_pasted() {
     let is_greeted = |line: &String| line.contains(&format!(" OSS {endpoint},"));
     assert!(greeting.iter().any(is_greeted), "{endpoint}: {greeting:#?}");
     running.terminate();
-    assert!(running.ended().status.success());
+    let ended = running.ended();
+    assert!(ended.status.success());
+    let log = text(&ended.stderr);
+    assert!(log.contains("using the built-in demo; `--config` names another"), "{log}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "it leaves no file");
 }

@@ -1,10 +1,11 @@
 //! Messages of the commands: each names the argument, the rule and the way out.
 
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::binary::{Service, appserver, emulated_sts, run, text};
+use crate::binary::{Running, Service, appserver, emulated_sts, in_time, run, text};
 use crate::stage::repository;
 
 const KEY: [(&str, &str); 2] =
@@ -138,21 +139,38 @@ async fn healthcheck_prints_why_the_service_is_not_ready() {
 }
 
 #[test]
-fn dev_outside_the_repository_names_the_files_once_and_the_way_out() {
-    let folder = tempfile::tempdir().unwrap();
+fn dev_names_all_missing_files_at_once_and_the_way_out() {
     let printed = |arguments: &[&str]| {
-        let mut command = appserver(arguments, &[]);
-        let output = command.current_dir(folder.path()).output().unwrap();
+        let output = run(arguments, &[]);
         assert_eq!((output.status.code(), text(&output.stdout)), (Some(64), String::new()));
         text(&output.stderr)
     };
-    let config = crate::stage::repository("config/dev.toml").display().to_string();
-    let lines = [printed(&["dev"]), printed(&["dev", "--config", &config]), printed(&["emulator"])];
+    let both = ["dev", "--config", "a.toml", "--emulator-config", "b.toml"];
+    let lines = [printed(&both), printed(&both[..3]), printed(&["emulator", "--config", "b.toml"])];
     insta::assert_snapshot!(lines.concat(), @r"
-appserver: there is no file `config/dev.toml` and no file `config/emulator.toml`: run `appserver dev` in AppServer's repository, or name other files by --config FILE and --emulator-config FILE
-appserver: there is no file `config/emulator.toml`: run `appserver dev` in AppServer's repository, or name other files by --emulator-config FILE
-appserver: there is no file `config/emulator.toml`: run `appserver emulator` in AppServer's repository, or name other files by --config FILE
+appserver: there is no file `a.toml` and no file `b.toml`: name an existing one by --config FILE and --emulator-config FILE, or none for the demo
+appserver: there is no file `a.toml`: name an existing one by --config FILE, or none for the demo
+appserver: there is no file `b.toml`: name an existing one by --config FILE, or none for the demo
 ");
+}
+
+/// The binary is all that it needs.
+#[test]
+fn the_emulator_starts_in_an_empty_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let ports = ["--sts-port", "--oss-port", "--ram-port", "--metadata-port"];
+    let any: Vec<_> = ports.iter().flat_map(|flag| [*flag, "0"]).collect();
+    let mut emulator = appserver(&[&["emulator"], &any[..]].concat(), &[]);
+    let mut running = Running::start(emulator.current_dir(folder.path()));
+    let mut printed = BufReader::new(running.child().stdout.take().unwrap());
+    let line = in_time(move || {
+        let mut line = String::new();
+        printed.read_line(&mut line).map(|_| (line, printed)).unwrap()
+    });
+    let (line, _printed) = line.expect("it prints its addresses");
+    assert!(line.starts_with("Emulated STS on http://127.0.0.1:"), "{line}");
+    running.terminate();
+    assert!(running.ended().status.success());
 }
 
 /// `check` on the machine of the service; in a pipeline its directories are missing.
