@@ -1,0 +1,226 @@
+"""What was answered, what STS was asked, what the audit has: the promises, and the table."""
+
+import collections
+import dataclasses
+import datetime
+import json
+import time
+
+# Two calls for one session are a repetition if no more time than this is between them. After half a token's life, even
+# by a clock that is 20 minutes ahead, a new one is due.
+REPETITION_SECS = 600
+# No answer may take longer: `server.request_timeout_ms`, and a second for the way.
+LONGEST_SECS = 16
+# A soak: from its first round to its last one.
+MORE_FDS, MORE_THREADS, MORE_RSS_SHARE, MORE_RSS_BYTES = 32, 4, 0.2, 16 << 20
+
+
+class Report:
+    """The promises of one run, and the rows of its table."""
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.load = None
+        self.began = time.time()
+        self.promises = []
+        self.rows = []
+        self.calls = {}
+        self.allowed = {}
+        self.spans = []
+        self.usage = []
+
+    def check(self, is_kept, promise, figure=""):
+        self.promises.append((is_kept, promise, figure))
+        if not is_kept:
+            print(f"  BROKEN: {promise} ({figure})", flush=True)
+
+    async def during(self, name, what):
+        began = time.time()
+        await what
+        await self.quiet_ended(name, began)
+
+    async def phase_ended(self, phase, began, recovery):
+        self.allowed[phase.name] = phase
+        self.spans.append((phase.name, began, time.time(), phase.again, recovery))
+        await self.read_calls()
+
+    async def quiet_ended(self, name, began):
+        again = self.allowed[name.removeprefix("after ")].again if name.startswith("after ") else 0
+        self.spans.append((name, began, time.time(), again, None))
+        await self.read_calls()
+
+    async def read_calls(self):
+        """The emulator keeps the latest 10,000."""
+        for call in (await self.cluster.control("GET", "/_emulator/calls"))["Calls"]:
+            if call["Action"] == "AssumeRole":
+                self.calls[call["RequestId"]] = call
+
+    def sample_usage(self):
+        self.usage.append([replica.usage() for replica in self.cluster.replicas])
+        for replica, (rss, fds, threads) in zip(self.cluster.replicas, self.usage[-1], strict=True):
+            print(f"  {replica.name}: {rss / 2**20:.0f} MiB, {fds} descriptors, {threads} threads", flush=True)
+
+    async def finish(self):
+        """What can be asked only while everything runs."""
+        await self.read_calls()
+        self.sample_usage()
+        for name, what in (("appserver_panics_total", "no handler panicked"),
+                           ("appserver_policy_disagreements_total", "the two proofs never disagreed")):
+            values = [await replica.metric(name) for replica in self.cluster.replicas]
+            self.check(not any(values), what, str(values))
+        panics = sum(b"panicked" in replica.log.read_bytes() for replica in self.cluster.replicas)
+        self.check(panics == 0, "no log has a panic")
+
+    def conclude(self):
+        """Prints everything; returns the exit code."""
+        with (self.cluster.folder / "results.jsonl").open("w") as file:
+            file.writelines(json.dumps(dataclasses.asdict(result)) + "\n" for result in self.load.results)
+        self.judge_answers()
+        self.judge_sts()
+        self.judge_audit()
+        self.judge_usage()
+        self.print_table()
+        print()
+        for is_kept, promise, figure in self.promises:
+            print(f"{'kept  ' if is_kept else 'BROKEN'} {promise}{f': {figure}' if figure else ''}")
+        broken = sum(not is_kept for is_kept, _, _ in self.promises)
+        print(f"\n{len(self.promises) - broken} promises kept, {broken} broken, in {time.time() - self.began:.0f} s; "
+              f"logs and audit: {self.cluster.folder}")
+        return 1 if broken else 0
+
+    def is_allowed(self, result):
+        """A request that a fault meets on its way, or that it leaves behind, belongs to the fault's phase, too."""
+        if result.code == ("Unauthenticated" if result.kind == "wrong" else "Success"):
+            return True
+        phases = [self.allowed[name] for name in {result.phase, result.ended_in} if name in self.allowed]
+        return any(result.code in self.explained_by(phase, result) for phase in phases)
+
+    @staticmethod
+    def explained_by(phase, result):
+        """What the fault does to all sessions, it does at some replicas only."""
+        known = phase.known if not phase.replicas or result.replica in phase.replicas else ()
+        new = () if result.is_known else tuple(code for code in phase.new if code not in phase.known)
+        return (*known, *new, *phase.by_kind.get(result.kind, ()))
+
+    def judge_answers(self):
+        results = self.load.results
+        unexpected = [result for result in results if not self.is_allowed(result)]
+        self.check(not unexpected, "no request fails but as the fault of its phase explains",
+                   f"{len(results)} requests, {len(unexpected)} unexpected")
+        seen = collections.Counter((r.phase, r.kind, r.replica, r.code) for r in unexpected)
+        for (phase, kind, replica, code), count in seen.most_common(40):
+            print(f"  unexpected: {count} x {code} for {kind} at {replica} in {phase}")
+        wrong = [result for result in results if result.kind == "wrong"]
+        self.check(all(result.code != "Success" for result in wrong), "a wrong secret never gets a token", f"{len(wrong)} tries")
+        longest = max(results, key=lambda result: result.seconds)
+        self.check(longest.seconds <= LONGEST_SECS, f"every answer comes within {LONGEST_SECS} s",
+                   f"the longest took {longest.seconds:.1f} s, in {longest.phase}")
+        self.check(not self.load.broken, "no token is given to two callers or has less than 300 s left",
+                   "; ".join(self.load.broken[:3]) or f"{len(self.load.holders)} tokens")
+        self.check(not self.load.signers & set(self.load.holders), "no session that signs forms and URLs is handed out",
+                   f"{len(self.load.signers)} sessions")
+
+    @staticmethod
+    def session_of(call):
+        names = ("RoleArn", "RoleSessionName", "Policy", "DurationSeconds")
+        return tuple(call["Parameters"].get(name, "") for name in names)
+
+    def span_at(self, at):
+        return next((span for span in self.spans if at <= span[2]), self.spans[-1])
+
+    def judge_sts(self):
+        """`issued` and `first` count by phase: the calls that succeeded, and those for a session without a token."""
+        self.issued, self.first, self.attempts = collections.Counter(), collections.Counter(), collections.Counter()
+        latest, repeated, throttled = {}, collections.Counter(), []
+        for call in sorted(self.calls.values(), key=lambda call: call["At"]):
+            at = time_of(call["At"])
+            name, _, _, _, _ = self.span_at(at)
+            self.attempts[name] += 1
+            if name not in ("sts-throttle", "after sts-throttle") and "Throttl" in call["Outcome"]:
+                throttled.append(name)
+            if call["Outcome"] != "Success":
+                continue
+            self.issued[name] += 1
+            session = self.session_of(call)
+            if session in latest and at - latest[session] < REPETITION_SECS:
+                repeated[name, session] += 1
+            else:
+                self.first[name] += 1
+            latest[session] = at
+        again = {name: allowed for name, _, _, allowed, _ in self.spans}
+        too_many = [(name, session[1], count) for (name, session), count in repeated.items() if count > again.get(name, 0)]
+        self.check(not too_many, "STS is not asked twice for a session but as the phase explains",
+                   f"{sum(self.issued.values())} tokens of {sum(self.first.values())} needed" +
+                   (f"; {len(too_many)} too often, such as {too_many[:3]}" if too_many else ""))
+        self.check(not throttled, "the replicas never exceed the quota together",
+                   f"{sum(self.attempts.values())} calls, throttled {dict(collections.Counter(throttled))}")
+
+    def judge_audit(self):
+        """Each answer with something to use is in the audit of its replica, and no later line takes it back."""
+        handed_out, failed = collections.defaultdict(set), collections.defaultdict(set)
+        unreadable = 0
+        for replica in self.cluster.replicas:
+            for file in self.cluster.folder.glob(f"{replica.name}.jsonl*"):
+                for line in file.read_bytes().splitlines():
+                    try:
+                        fields = json.loads(line)
+                    except ValueError:
+                        unreadable += 1
+                        continue
+                    if fields.get("Decision") in ("Vended", "Issued"):
+                        handed_out[replica.name].add(fields["RequestId"])
+                    elif fields.get("Decision") == "Failed":
+                        failed[replica.name].add(fields["RequestId"])
+        audited = [result for result in self.load.results
+                   if result.code == "Success" and result.request_id and result.kind != "whoami"]
+        missing = [result for result in audited if result.request_id not in handed_out[result.replica]
+                   or result.request_id in failed[result.replica]]
+        self.check(not missing, "every token, ticket, form and URL that a caller got is in the audit",
+                   f"{len(audited)} answers, {len(missing)} without a line" +
+                   (f", such as {missing[0].request_id} at {missing[0].replica} in {missing[0].phase}" if missing else ""))
+        self.check(unreadable == 0, "every line of the audit is whole", f"{unreadable} are not")
+
+    def judge_usage(self):
+        if len(self.usage) < 3:
+            return
+        for number, replica in enumerate(self.cluster.replicas):
+            (rss, fds, threads), (rss_last, fds_last, threads_last) = self.usage[0][number], self.usage[-2][number]
+            is_kept = (rss_last <= rss * (1 + MORE_RSS_SHARE) + MORE_RSS_BYTES and fds_last <= fds + MORE_FDS
+                       and threads_last <= threads + MORE_THREADS)
+            self.check(is_kept, f"{replica.name} needs no more from round to round",
+                       f"{rss / 2**20:.0f} to {rss_last / 2**20:.0f} MiB, {fds} to {fds_last} descriptors, "
+                       f"{threads} to {threads_last} threads in {len(self.usage) - 1} rounds")
+
+    def print_table(self):
+        print(f"\n{'phase':<16}{'requests':>9}{'failed':>8}{'known p99':>11}{'new p99':>9}{'STS':>6}{'tokens':>8}{'needed':>8}"
+              f"{'recovery':>10}  failures")
+        names = list(dict.fromkeys(name.removeprefix("after ") for name, *_ in self.spans))
+        total = collections.Counter()
+        for name in names:
+            spans = [span for span in self.spans if span[0] == name]
+            both = (name, f"after {name}")
+            results = [result for result in self.load.results if result.phase in both]
+            failures = collections.Counter(result.code for result in results if result.code != "Success" and result.kind != "wrong")
+            recovery = max((span[4] for span in spans if span[4] is not None), default=None)
+            row = {"requests": len(results), "failed": failures.total(), "sts": sum(self.attempts[one] for one in both),
+                   "tokens": sum(self.issued[one] for one in both), "needed": sum(self.first[one] for one in both)}
+            total.update(row)
+            codes = ", ".join(f"{code} {count}" for code, count in failures.most_common())
+            print(f"{name:<16}{row['requests']:>9}{row['failed']:>8}{p99(results, True):>11}{p99(results, False):>9}"
+                  f"{row['sts']:>6}{row['tokens']:>8}{row['needed']:>8}"
+                  f"{f'{recovery:.1f} s' if recovery is not None else '':>10}  {codes}")
+        print(f"{'all':<16}{total['requests']:>9}{total['failed']:>8}{'':>11}{'':>9}{total['sts']:>6}{total['tokens']:>8}{total['needed']:>8}")
+        reconnected = sum(result.reconnected for result in self.load.results)
+        print(f"\n{reconnected} requests were sent again because the server had closed their idle connection.")
+
+
+def p99(results, is_known):
+    seconds = sorted(result.seconds for result in results if result.is_known == is_known and result.code == "Success")
+    return f"{seconds[int(len(seconds) * 0.99)] * 1000:.0f} ms" if seconds else "-"
+
+
+def time_of(text):
+    """Seconds since the epoch of a time with nanoseconds."""
+    whole, _, fraction = text.rstrip("Z").partition(".")
+    moment = datetime.datetime.fromisoformat(whole).replace(tzinfo=datetime.timezone.utc)
+    return moment.timestamp() + float(f"0.{fraction or 0}")
