@@ -12,7 +12,10 @@ pub(crate) struct ByteSize(u64);
 /// Why a text is no size.
 #[derive(Debug, Eq, PartialEq, thiserror::Error)]
 pub(crate) enum InvalidSize {
-    #[error("a size is a number with `B`, `KiB`, `MiB` or `GiB`, such as \"10MiB\"")]
+    #[error(
+        "a size is a number with `B`, `KiB`, `MiB` or `GiB`, such as \"10MiB\", and at most 5GiB, the most that OSS takes by a \
+         form"
+    )]
     Malformed,
     #[error(
         "{0} bytes is not between 1 byte and 5GiB, the most that OSS takes by a form; larger files are uploaded with a token"
@@ -99,7 +102,7 @@ mod tests {
         }
         for bad in ["", "MiB", "10MB", "10mib", "1.5MiB", "-1", "+1KiB", "10MiBs", "99999999999GiB"]
         {
-            assert!(text(bad).is_err(), "{bad}");
+            assert!(text(bad).unwrap_err().contains("at most 5GiB"), "{bad}");
         }
         for bad in ["0", "0MiB", "5368709121", "6GiB"] {
             assert!(text(bad).unwrap_err().contains("between 1 byte and 5GiB"), "{bad}");

@@ -21,6 +21,14 @@ impl NamePattern {
             Self::Pattern(pattern) => !name.is_empty() && pattern.matches(name),
         }
     }
+
+    /// The operator's.
+    pub(crate) fn pattern(&self) -> Option<&WholePattern> {
+        match self {
+            Self::Segment => None,
+            Self::Pattern(pattern) => Some(pattern),
+        }
+    }
 }
 
 impl fmt::Display for NamePattern {

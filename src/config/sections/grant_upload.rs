@@ -12,6 +12,7 @@ use crate::sign::{
     ByteSize, ContentType, ContentTypes, NamePattern, SignedUrlMethods, SigningLifetime,
     StorageClass, UploadRules, UrlMethod,
 };
+use appserver_domain::Bucket;
 use appserver_policy::{GrantSessionPolicy, GrantTemplate, ObjectActions};
 
 #[derive(Debug, Deserialize)]
@@ -314,15 +315,10 @@ impl SigningGrantRules {
             }
         }
         let Some(bucket) = oss.map(OssBucket::bucket) else { return warnings };
-        if self.upload.is_some() && !template.may_allow_uploads(bucket) {
-            warn(
-                "upload.key",
-                format!(
-                    "the policy allows callers to write no such key in `{}`, so each upload is refused: allow `oss:PutObject` \
-                     on it, or change the key",
-                    bucket.as_str()
-                ),
-            );
+        if let Some(rules) = &self.upload
+            && !template.may_allow_uploads(bucket, rules.name.pattern())
+        {
+            warn("upload.key", never_allowed(template, rules, bucket));
         }
         for method in self.urls.iter().filter(|one| !template.may_allow(one.action(), bucket)) {
             warn(
@@ -337,4 +333,19 @@ impl SigningGrantRules {
         }
         warnings
     }
+}
+
+/// That no upload has a key that the policy allows.
+fn never_allowed(template: &GrantTemplate, rules: &UploadRules, bucket: &Bucket) -> String {
+    let missing = template.placeholders_beyond_object_key(bucket);
+    let missing: Vec<_> = missing.iter().map(|one| format!("`{one}`")).collect();
+    let key = match &missing[..] {
+        [] if rules.name.pattern().is_some() => "or change the key or `name_pattern`".to_owned(),
+        [] => "or change the key".to_owned(),
+        missing => format!("or add {} to the key, as it is in the policy", missing.join(" and ")),
+    };
+    format!(
+        "the policy allows callers to write no such key in `{}`, so each upload is refused: allow `oss:PutObject` on it, {key}",
+        bucket.as_str()
+    )
 }

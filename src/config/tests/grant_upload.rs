@@ -100,7 +100,7 @@ grants.album.upload.key: `${filename}` is no placeholder of a key: there are `${
 
 grants.album.upload.key: `${name}` is chosen by the caller, so nothing may follow its path segment: move it to the end
 
-grants.album.upload.max_bytes: a size is a number with `B`, `KiB`, `MiB` or `GiB`, such as "10MiB"
+grants.album.upload.max_bytes: a size is a number with `B`, `KiB`, `MiB` or `GiB`, such as "10MiB", and at most 5GiB, the most that OSS takes by a form
 
 grants.album.upload.max_bytes: it must be text in quotes, such as "10MiB"
 
@@ -164,12 +164,29 @@ fn what_is_not_enforced_and_what_is_never_allowed_is_warned_of() {
     assert_eq!(warnings(WRITING, "signed_urls = [\"GET\"]", &all), "");
     // A URL that writes is not bound by the rules of a form that the grant does not have.
     assert_eq!(warnings(WRITING, "signed_urls = [\"PUT\"]", OSS), "");
+    // A caller may write its album in the name.
+    let in_name = "${name}\"\nname_pattern = '[a-z/]+\\.jpg'";
+    assert_eq!(warnings(WRITING, "", &all.replace("${params.album}/${name}\"", in_name)), "");
     let elsewhere = WRITING.replace("${params.album}/*", "albums/${params.album}/*");
     let found = [
         warnings(WRITING, "", &format!("{all}also_tokens = true\n")),
         warnings(WRITING, "signed_urls = [\"PUT\"]", &all),
         warnings(WRITING, "", &all.replace("image/jpeg", "image/svg+xml")),
         warnings(&elsewhere, "", &all),
+        warnings(WRITING, "", &all.replace("${params.album}/", "")),
+        warnings(
+            WRITING,
+            "",
+            &all.replace(
+                "${params.album}/${name}\"",
+                "${name}\"\nname_pattern = '[a-z0-9-]+\\.jpg'",
+            ),
+        ),
+        warnings(
+            &WRITING.replace("${params.album}/*", "${params.album}/*.jpg"),
+            "",
+            &format!("{all}name_pattern = '[a-z]+\\.png'\n"),
+        ),
         warnings(
             WRITING,
             "signed_urls = [\"HEAD\"]",
@@ -184,6 +201,12 @@ grants.album.signed_urls: size, type and overwrite are then not enforced, as OSS
 grants.album.upload.content_types: browsers run the scripts in files of the type `image/svg+xml` that they open from the bucket's domain: leave it out unless you trust your callers with that domain
 
 grants.album.upload.key: the policy allows callers to write no such key in `sample-bucket`, so each upload is refused: allow `oss:PutObject` on it, or change the key
+
+grants.album.upload.key: the policy allows callers to write no such key in `sample-bucket`, so each upload is refused: allow `oss:PutObject` on it, or add `${params.album}` to the key, as it is in the policy
+
+grants.album.upload.key: the policy allows callers to write no such key in `sample-bucket`, so each upload is refused: allow `oss:PutObject` on it, or add `${params.album}` to the key, as it is in the policy
+
+grants.album.upload.key: the policy allows callers to write no such key in `sample-bucket`, so each upload is refused: allow `oss:PutObject` on it, or change the key or `name_pattern`
 
 grants.album.upload.key: the policy allows callers to write no such key in `other-bucket`, so each upload is refused: allow `oss:PutObject` on it, or change the key
 grants.album.signed_urls: the policy allows `oss:GetObject` on nothing in `other-bucket`, so each `HEAD` is refused: allow it, or leave the method out

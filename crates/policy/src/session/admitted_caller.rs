@@ -1,18 +1,21 @@
 //! One caller of a grant that signs: its own policy, and the keys of its uploads.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use appserver_domain::{Bucket, Invalid, ObjectKey};
 
-use crate::document::tree::Effect;
+use crate::document::tree::{Effect, Statement};
 use crate::matching::resource::ResourcePattern;
 use crate::session::grant_session_policy::{GrantSessionPolicy, GrantSessionProblem};
 use crate::session::grant_template::GrantTemplate;
 use crate::session::object_key_template::{ObjectKeyFlaw, ObjectKeyTemplate};
+use crate::session::possible_keys::PossibleKeys;
 use crate::session::session_policy::SessionPolicy;
 use crate::template::placeholder::{Placeholder, ValueSource};
 use crate::template::text::Text;
 use crate::template::values::{RawValues, ValueProblem, Values};
+use crate::template::whole_pattern::WholePattern;
 
 /// A caller whose values the rules admit.
 pub struct AdmittedCaller<'a> {
@@ -88,28 +91,57 @@ impl GrantTemplate {
 
     /// Whether the policy may allow a caller the action on some object of the bucket.
     pub fn may_allow(&self, action: &str, bucket: &Bucket) -> bool {
-        self.may_allow_keys(action, bucket, "*")
+        self.allowed_resources(action, bucket).next().is_some()
     }
 
-    /// Whether the policy may allow a caller to write some key of its uploads.
+    /// Whether the policy may allow a caller to write some key of its uploads, with some name that the pattern matches;
+    /// without a pattern, a name is one path segment.
     ///
-    /// Each placeholder stands for a value of its own, or for any value where its values are listed, so that the answer is
-    /// wrong only for a policy that has a value of a caller in its fixed text.
-    pub fn may_allow_uploads(&self, bucket: &Bucket) -> bool {
-        let key = self.object_key.as_ref();
-        key.is_some_and(|key| {
-            self.may_allow_keys("oss:PutObject", bucket, &key.fill("*", "*", sample))
-        })
+    /// A placeholder stands for a value that no fixed text contains, or for each value where its values are listed, so that
+    /// a denial is wrong only for a policy that has a value of a caller in its fixed text.
+    pub fn may_allow_uploads(&self, bucket: &Bucket, names: Option<&WholePattern>) -> bool {
+        const ACTION: &str = "oss:PutObject";
+        let Some(key) = &self.object_key else { return false };
+        let Some(keys) = PossibleKeys::new(key, bucket, names) else { return true };
+        let all = format!("acs:oss:*:*:{}/{}", bucket.as_str(), key.pattern());
+        self.allowed_resources(ACTION, bucket).any(|text| keys.meet(text))
+            && !self.denied_resources(ACTION).any(|text| {
+                text.placeholders().next().is_none()
+                    && ResourcePattern::contains(&text.written(), &all)
+            })
     }
 
-    fn may_allow_keys(&self, action: &str, bucket: &Bucket, keys: &str) -> bool {
-        let resource = format!("acs:oss:*:*:{}/{keys}", bucket.as_str());
-        self.document().statements.iter().any(|statement| {
-            let mut resources = statement.resource.as_slice().iter();
-            statement.effect == Effect::Allow
-                && statement.actions.covers(action)
-                && resources.any(|text| ResourcePattern::intersects(&text.fill(sample), &resource))
-        })
+    /// The placeholders of what the policy allows callers to write in the bucket that are not in the keys of uploads.
+    pub fn placeholders_beyond_object_key(&self, bucket: &Bucket) -> Vec<String> {
+        let allowed = self.allowed_resources("oss:PutObject", bucket);
+        let in_key = |one: &Placeholder| {
+            self.object_key.as_ref().is_some_and(|key| key.placeholders().any(|own| own == one))
+        };
+        let beyond = allowed.flat_map(Text::placeholders).filter(|one| !in_key(one));
+        beyond.map(ToString::to_string).collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// The resources in the bucket that the policy allows the action on.
+    fn allowed_resources(&self, action: &str, bucket: &Bucket) -> impl Iterator<Item = &Text> {
+        let in_bucket = format!("acs:oss:*:*:{}/*", bucket.as_str());
+        self.statements_of(Effect::Allow, action)
+            .flat_map(|one| one.resource.as_slice())
+            .filter(move |text| ResourcePattern::intersects(&text.fill(sample), &in_bucket))
+    }
+
+    /// The resources that the policy denies the action on without a condition.
+    fn denied_resources(&self, action: &str) -> impl Iterator<Item = &Text> {
+        let denials = self.statements_of(Effect::Deny, action);
+        denials.filter(|one| one.condition.is_empty()).flat_map(|one| one.resource.as_slice())
+    }
+
+    fn statements_of(
+        &self,
+        effect: Effect,
+        action: &str,
+    ) -> impl Iterator<Item = &Statement<Text>> {
+        let statements = self.document().statements.iter();
+        statements.filter(move |one| one.effect == effect && one.actions.covers(action))
     }
 }
 
@@ -229,14 +261,78 @@ mod tests {
             ("users/${subject}/*.jpg", "users/${subject}/${name}.png", false),
             ("users/${subject}/raw/*", "users/${subject}/${claims.kind}/${name}", true),
             ("uploads/*", "uploads/${subject}/${name}", true),
+            // The subject's segment is missing, and a name is one segment.
+            (OWN, "users/${name}", false),
+            (OWN, "users/${uuid}.jpg", false),
+            (OWN, "${name}", false),
+            ("users/${subject}/?*.jpg", "users/${subject}/${uuid}.jpg", true),
+            ("users/${subject}/raw-*", "users/${subject}/${uuid}.jpg", false),
+            ("users/${claims.kind}/*", "users/${claims.kind}/${name}", true),
+            ("users/${subject}/raw/*", "users/${subject}/${claims.kind}.d/${name}", false),
         ] {
             let grant = grant(resource, key);
-            assert_eq!(grant.may_allow_uploads(&bucket), expected, "{resource} {key}");
-            assert!(!grant.may_allow_uploads(&"other".parse().unwrap()));
+            assert_eq!(grant.may_allow_uploads(&bucket, None), expected, "{resource} {key}");
+            assert!(!grant.may_allow_uploads(&"other".parse().unwrap(), None));
         }
         let grant = grant(OWN, "users/${subject}/${name}");
         assert!(grant.may_allow("oss:PutObject", &bucket));
         assert!(!grant.may_allow("oss:GetObject", &bucket));
+    }
+
+    #[test]
+    fn names_that_never_make_an_allowed_key_are_found_when_they_are_loaded() {
+        let bucket = "bucket".parse().unwrap();
+        let own_key = "users/${subject}/${name}";
+        for (resource, key, names, expected) in [
+            (OWN, own_key, "[a-z0-9-]{1,64}\\.(jpg|png)", true),
+            (OWN, "users/${name}", "[a-z0-9-]{1,64}\\.(jpg|png)", false),
+            // A caller whose name for its file begins with its subject.
+            (OWN, "users/${name}", "[a-z0-9-/]{1,64}\\.(jpg|png)", true),
+            (OWN, "users/${name}", "(?s).+", true),
+            ("users/${subject}/*.jpg", own_key, "[a-z]+\\.(jpg|png)", true),
+            ("users/${subject}/*.jpg", own_key, "[a-z]+\\.png", false),
+            ("users/${subject}/*.jpg", own_key, "\\w{1,8}", false),
+            ("users/${subject}/猫?", own_key, "\\p{Han}{2}", true),
+            ("users/${subject}/猫?", own_key, "\\p{Han}{4}", false),
+            ("users/${subject}/?.jpg", own_key, "\\w\\w\\.jpg", false),
+            (OWN, own_key, "[a-z&&[0-9]]", false),
+        ] {
+            let grant = grant(resource, key);
+            let names = names.parse().unwrap();
+            let found = grant.may_allow_uploads(&bucket, Some(&names));
+            assert_eq!(found, expected, "{resource} {key} {names}");
+        }
+    }
+
+    #[test]
+    fn a_denial_of_all_keys_is_found_when_it_is_loaded() {
+        let may_allow = |denial: &str| {
+            let policy = format!(
+                r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:PutObject","Resource":"acs:oss:*:*:bucket/a/*"}},
+                {{"Effect":"Deny",{denial}}}]}}"#
+            );
+            let texts = GrantTexts {
+                policy: &policy,
+                breadth: Breadth::Narrow,
+                session_name: None,
+                source_identity: None,
+            };
+            let rules = ValueRules {
+                params: BTreeMap::new(),
+                claims: BTreeMap::new(),
+                subject_max_bytes: 64,
+            };
+            let mut template = GrantTemplate::parse(texts, rules).unwrap();
+            template.set_object_key("a/${uuid}").unwrap();
+            template.may_allow_uploads(&"bucket".parse().unwrap(), None)
+        };
+        let all = r#""Resource":"acs:oss:*:*:bucket/a/*""#;
+        assert!(!may_allow(&format!(r#""Action":"oss:Put*",{all}"#)));
+        assert!(!may_allow(&format!(r#""NotAction":"oss:GetObject",{all}"#)));
+        assert!(may_allow(&format!(r#""Action":"oss:DeleteObject",{all}"#)));
+        assert!(may_allow(r#""Action":"oss:Put*","Resource":"acs:oss:*:*:bucket/a/b/*""#));
+        let tls = r#""Condition":{"Bool":{"acs:SecureTransport":"false"}}"#;
+        assert!(may_allow(&format!(r#""Action":"oss:Put*",{all},{tls}"#)));
     }
 
     #[test]
@@ -251,6 +347,33 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(512))]
+
+        /// What is signed for some name was not reported as never allowed.
+        #[test]
+        fn a_grant_that_signs_a_key_may_allow_uploads(
+            key in prop_oneof![
+                Just("users/${subject}/${name}"),
+                Just("users/${name}"),
+                Just("${name}"),
+                Just("users/${uuid}-${name}"),
+                Just("${params.dir}/${name}"),
+            ],
+            pattern in prop_oneof![Just(None), "[abc/]{0,3}(\\[a-c/]\\*|\\.\\*|a\\+)?".prop_map(Some)],
+            dir in "(users|alice|[a.~]{1,3})(/(alice|[a.~]{1,3})){0,2}",
+            name in "((users|alice|[abc]{1,3})/){0,2}[abc]{1,3}",
+        ) {
+            let grant = grant(OWN, key);
+            let names: Option<WholePattern> = pattern.map(|written| written.parse().unwrap());
+            let admits = match &names {
+                Some(names) => names.matches(&name),
+                None => name.parse::<appserver_domain::Segment>().is_ok(),
+            };
+            let is_signed = upload(&grant, "alice", &dir, &name).is_some_and(|(_, signed)| signed);
+            // A value of a caller in the place of fixed text is left out.
+            if admits && is_signed && !key.contains("params") {
+                prop_assert!(grant.may_allow_uploads(&"bucket".parse().unwrap(), names.as_ref()));
+            }
+        }
 
         /// Whatever the template of the keys is, and whatever a caller chooses: nothing is signed outside of what the policy
         /// of the caller allows, and so no two callers get one key.

@@ -7,4 +7,5 @@ pub(crate) mod grant_template;
 pub(crate) mod name_template;
 pub(crate) mod object_key_template;
 pub(crate) mod policy_refusal;
+pub(crate) mod possible_keys;
 pub(crate) mod session_policy;

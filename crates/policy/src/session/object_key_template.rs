@@ -20,7 +20,7 @@ use crate::template::values::{Uses, Values};
 pub(crate) struct ObjectKeyTemplate(Vec<KeyPiece>);
 
 #[derive(Clone, Debug)]
-enum KeyPiece {
+pub(crate) enum KeyPiece {
     Fixed(String),
     Value(Placeholder),
     /// `${name}`: the name that the caller chooses for its file.
@@ -122,6 +122,10 @@ impl ObjectKeyTemplate {
             flaws.push(ObjectKeyFlaw::TooLong { longest: longest.len() });
         }
         flaws
+    }
+
+    pub(crate) fn pieces(&self) -> &[KeyPiece] {
+        &self.0
     }
 
     pub(crate) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {

@@ -27,6 +27,11 @@ impl WholePattern {
     pub fn matches(&self, text: &str) -> bool {
         self.anchored.is_match(text)
     }
+
+    /// The expression that only matches from the beginning of a text to its end.
+    pub(crate) fn anchored(&self) -> &str {
+        self.anchored.as_str()
+    }
 }
 
 impl std::str::FromStr for WholePattern {
