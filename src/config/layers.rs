@@ -172,6 +172,10 @@ fn one_line(text: &str, error: &toml::de::Error) -> String {
         Some(key) if message == "duplicate key" => {
             format!("duplicate key `{key}`: a table has each key once; remove one of them")
         }
+        // As in a regular expression or a path of Windows.
+        _ if message.contains("escape") => format!(
+            "{message}; for a backslash write `\\\\`, or put the text in single quotes, in which it stands for itself"
+        ),
         _ => message,
     }
 }

@@ -96,7 +96,8 @@ pub(crate) fn resolve(
     secret_reads.add(move || files.read());
     let Clearable(key_source) = key_source?;
     let key_source = key_source.unwrap_or_default();
-    let is_reachable = base.as_ref().is_none_or(PublicUrl::is_public);
+    // The rule of all public URLs alone would lead to one that this rule refuses.
+    let is_reachable = base.as_ref().map_or(!public_url.is_invalid(), PublicUrl::is_public);
     if are_any && is_production && key_source == KeySource::Oss && !is_reachable {
         problems.add(
             "server.public_url",

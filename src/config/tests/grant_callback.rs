@@ -140,4 +140,9 @@ fn the_public_url_of_a_callback_is_one_that_oss_calls() {
         let emulated = "callback_key_url = \"http://127.0.0.1:8091/callback_pub_key_v1.pem\"";
         assert_eq!(of(url, emulated), "(it loads)");
     }
+    // With what is wrong as a public URL, so that the next one is right.
+    insta::assert_snapshot!(of("http://192.168.1.5:8080", ""), @r"
+server.public_url: a public URL reads `https://<host>`, with a port and the beginning of a path if need be, without user, query or fragment, at most 256 characters; `http` is admitted on `localhost` and loopback addresses only
+server.public_url: OSS sends its callbacks there, and refuses `localhost`, loopback and private addresses, IPv6 and what does not resolve: set it to an https URL with a public host name
+");
 }

@@ -142,12 +142,14 @@ fn each_file_that_is_not_valid_toml_is_reported_with_line_and_column() {
         ("two.toml", "# é\n[sts]\nregion = canary-secret\n"),
         ("three.toml", "[log]\nfilter = \"info\"\nfilter = \"canary-secret\"\n"),
         ("four.toml", "[log\n"),
+        ("five.toml", "[log]\nfilter = \"canary[a-z]+\\.secret\"\n"),
     ]);
-    let files = ["one.toml", "two.toml", "three.toml", "lost.toml", "four.toml"];
+    let files = ["one.toml", "two.toml", "three.toml", "lost.toml", "four.toml", "five.toml"];
     let files = files.map(|name| folder.path().join(name));
     let problems = load(&files, &Environment::new(), Mode::Production).unwrap_err().to_string();
     let root = folder.path().display().to_string();
     insta::assert_snapshot!(problems.replace(&root, "<folder>"), @r#"
+<folder>/five.toml:2:24: missing escaped value, expected `b`, `e`, `f`, `n`, `r`, `\`, `"`, `x`, `u`, `U`; for a backslash write `\\`, or put the text in single quotes, in which it stands for itself
 <folder>/four.toml:1:5: unclosed table, expected `]`
 <folder>/lost.toml: No such file or directory (os error 2)
 <folder>/one.toml:2:23: invalid basic string, expected `"`
