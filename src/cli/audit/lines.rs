@@ -1,6 +1,5 @@
-//! Reads the lines of all files one at a time: files can be larger than memory.
+//! Reads the lines of all files one at a time, merged by their times: files can be larger than memory.
 
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -18,8 +17,9 @@ const LONGEST: u64 = 64 * 1024;
 const REPORTED_LINES: usize = 10;
 
 pub(super) struct Lines {
-    /// The oldest first.
-    files: VecDeque<OpenFile>,
+    files: Vec<OpenFile>,
+    /// The file of the last line.
+    current: usize,
     /// Files without any audit line, and with unreadable lines.
     wrong: Vec<String>,
 }
@@ -27,6 +27,10 @@ pub(super) struct Lines {
 struct OpenFile {
     name: String,
     reader: Box<dyn BufRead>,
+    /// The next line, if it had to be read to compare its time with those of other files.
+    ahead: Option<Line>,
+    /// Of the next line, or of the last one with a time before it.
+    time: Option<DateTime<Utc>>,
     number: u64,
     /// Whether it has an audit line.
     is_audit: bool,
@@ -60,38 +64,32 @@ struct When {
 }
 
 impl Lines {
-    /// Opens all files before reading any. They are read in the order of their first times, whatever the order of the arguments: a
-    /// shell lists `audit.jsonl` before `audit.jsonl.1`, which is older.
+    /// Opens all files before reading any. Of their next lines the one with the earliest time is read first, whatever the
+    /// order of the arguments: a shell lists `audit.jsonl` before `audit.jsonl.1`, which is older, and refused requests
+    /// have a file of their own.
     pub(super) fn of(paths: &[PathBuf]) -> io::Result<Self> {
         let mut files = Vec::new();
         for path in paths {
             let name = path.display().to_string();
-            let (reader, begins): (Box<dyn BufRead>, _) = if path == Path::new("-") {
-                // Standard input cannot be read twice, and is usually the newest.
-                (Box::new(BufReader::new(io::stdin())), None)
+            let reader: Box<dyn BufRead> = if path == Path::new("-") {
+                Box::new(BufReader::new(io::stdin()))
             } else {
-                let named =
-                    |error: io::Error| io::Error::new(error.kind(), format!("{name}: {error}"));
-                let file = File::open(path).map_err(named)?;
-                // A pipe, such as the shell's `<(…)`, cannot be read twice either.
-                let begins = if file.metadata().map_err(named)?.is_file() {
-                    first_time(File::open(path).map_err(named)?).map_err(named)?
-                } else {
-                    None
-                };
-                (Box::new(BufReader::new(file)), begins)
+                let file = File::open(path).map_err(|error| of_file(&name, &error))?;
+                Box::new(BufReader::new(file))
             };
-            files.push((begins, OpenFile::new(name, reader)));
+            files.push(OpenFile::new(name, reader));
         }
-        // A file without a time is read last.
-        files.sort_by_key(|(begins, _)| (begins.is_none(), *begins));
-        let files = files.into_iter().map(|(_, file)| file).collect();
-        Ok(Self { files, wrong: Vec::new() })
+        // Of lines with equal times those of the older file come first.
+        if files.len() > 1 {
+            files.iter_mut().try_for_each(OpenFile::read_ahead)?;
+            files.sort_by_key(|file| (file.time.is_none(), file.time));
+        }
+        Ok(Self { files, current: 0, wrong: Vec::new() })
     }
 
     /// Records the kind of the last line. Unreadable lines are reported, unless the file has no audit line at all.
     pub(super) fn note(&mut self, read: &LineKind<'_>) {
-        let Some(file) = self.files.front_mut() else { return };
+        let Some(file) = self.files.get_mut(self.current) else { return };
         match read {
             LineKind::Other => {}
             LineKind::Audit(..) => file.is_audit = true,
@@ -115,10 +113,26 @@ impl Lines {
         &self.wrong
     }
 
-    fn end(&mut self) {
-        let Some(OpenFile { name, is_audit, unreadable, .. }) = self.files.pop_front() else {
-            return;
-        };
+    /// Reads ahead in each file and chooses the one with the earliest line. The last file is read as it grows.
+    fn choose(&mut self) -> io::Result<()> {
+        if self.files.len() > 1 {
+            let mut at = 0;
+            while let Some(file) = self.files.get_mut(at) {
+                file.read_ahead()?;
+                if file.ahead.is_some() {
+                    at += 1;
+                } else {
+                    self.end(at);
+                }
+            }
+        }
+        let earliest = self.files.iter().enumerate().min_by_key(|(_, file)| file.time);
+        self.current = earliest.map_or(0, |(at, _)| at);
+        Ok(())
+    }
+
+    fn end(&mut self, at: usize) {
+        let OpenFile { name, is_audit, unreadable, .. } = self.files.remove(at);
         if unreadable > 0 && !is_audit {
             self.wrong.push(format!(
                 "{name}: this is not an audit file: no line can be read as an audit line"
@@ -129,53 +143,70 @@ impl Lines {
     }
 }
 
-/// The time of the first line that has one.
-fn first_time(file: File) -> io::Result<Option<DateTime<Utc>>> {
-    let mut file = OpenFile::new(String::new(), Box::new(BufReader::new(file)));
-    while let Some(Line(text)) = file.next()? {
-        let when = text.and_then(|text| serde_json::from_str::<When>(&text).ok());
-        if let Some(When { time }) = when {
-            return Ok(Some(time));
-        }
-    }
-    Ok(None)
+fn of_file(name: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{name}: {error}"))
 }
 
 impl Iterator for Lines {
     type Item = io::Result<Line>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while let Some(file) = self.files.front_mut() {
-            match file.next() {
-                Ok(None) => self.end(),
-                Ok(Some(line)) => return Some(Ok(line)),
-                Err(error) => {
-                    let error = io::Error::new(error.kind(), format!("{}: {error}", file.name));
-                    self.files.clear();
-                    return Some(Err(error));
+        let line = self.choose().and_then(|()| match self.files.get_mut(self.current) {
+            Some(file) => file.next(),
+            None => Ok(None),
+        });
+        match line {
+            Ok(Some(line)) => Some(Ok(line)),
+            Ok(None) => {
+                if !self.files.is_empty() {
+                    self.end(self.current);
                 }
+                None
+            }
+            Err(error) => {
+                self.files.clear();
+                Some(Err(error))
             }
         }
-        None
     }
 }
 
 impl OpenFile {
     fn new(name: String, reader: Box<dyn BufRead>) -> Self {
-        let (is_audit, unnamed) = (false, Vec::new());
-        Self { name, reader, number: 0, is_audit, unnamed, unreadable: 0 }
+        let (ahead, time, is_audit, unnamed) = (None, None, false, Vec::new());
+        Self { name, reader, ahead, time, number: 0, is_audit, unnamed, unreadable: 0 }
+    }
+
+    /// Reads the next line's time, unless it is known.
+    fn read_ahead(&mut self) -> io::Result<()> {
+        if self.ahead.is_none() {
+            self.ahead = self.read()?;
+            let text = self.ahead.as_ref().and_then(|Line(text)| text.as_deref());
+            let when = text.and_then(|text| serde_json::from_str::<When>(text).ok());
+            self.time = when.map(|When { time }| time).or(self.time);
+        }
+        Ok(())
     }
 
     fn next(&mut self) -> io::Result<Option<Line>> {
+        let line = match self.ahead.take() {
+            Some(line) => Some(line),
+            None => self.read()?,
+        };
+        self.number += u64::from(line.is_some());
+        Ok(line)
+    }
+
+    fn read(&mut self) -> io::Result<Option<Line>> {
         let mut bytes = Vec::new();
-        let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut bytes)?;
+        let read = (&mut self.reader).take(LONGEST).read_until(b'\n', &mut bytes);
+        let read = read.map_err(|error| of_file(&self.name, &error))?;
         if read == 0 {
             return Ok(None);
         }
-        self.number += 1;
         let whole = bytes.pop_if(|last| *last == b'\n').is_some() || (read as u64) < LONGEST;
         if !whole {
-            self.reader.skip_until(b'\n')?;
+            self.reader.skip_until(b'\n').map_err(|error| of_file(&self.name, &error))?;
         }
         Ok(Some(Line(String::from_utf8(bytes).ok().filter(|_| whole))))
     }

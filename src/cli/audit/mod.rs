@@ -171,8 +171,13 @@ fn find(args: &FindArgs) -> Result<(), Failure> {
         }
         Ok(()) => {
             wrong.iter().for_each(note);
-            let nothing = || Failure::new(EXIT_NOTHING, "there is no such decision in these files");
-            found.then_some(()).ok_or_else(nothing)
+            let nothing = match &report {
+                Report::Undelivered(uploads) => uploads.nothing(),
+                Report::Raw | Report::Token(_) | Report::Listed(_) => {
+                    "there is no such decision in these files"
+                }
+            };
+            found.then_some(()).ok_or_else(|| Failure::new(EXIT_NOTHING, nothing))
         }
         Err(IoFailure::Writing(error)) => written(Err(error)),
         Err(IoFailure::Reading(error)) => Err(Failure::new(EXIT_CONFIG, error)),

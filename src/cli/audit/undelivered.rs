@@ -13,10 +13,12 @@ pub(super) struct Undelivered {
     /// The last line of each upload that was not delivered so far.
     last: BTreeMap<String, (DateTime<Utc>, Vec<u8>)>,
     delivered: HashSet<String>,
+    /// Whether a line matched, whatever became of its upload.
+    any_matched: bool,
 }
 
 impl Undelivered {
-    /// Files are read one after the other, so the line of a delivery may come before that of an earlier failure.
+    /// Clocks of replicas differ, so the line of a delivery may come before that of an earlier failure.
     pub(super) fn note(
         &mut self,
         entry: &Entry<'_>,
@@ -27,6 +29,7 @@ impl Undelivered {
         else {
             return Ok(());
         };
+        self.any_matched |= matches;
         if entry.decision == "Delivered" {
             self.last.remove(id);
             self.delivered.insert(id.to_owned());
@@ -46,6 +49,15 @@ impl Undelivered {
 
     pub(super) fn is_empty(&self) -> bool {
         self.last.is_empty()
+    }
+
+    /// What there is to say if it is empty.
+    pub(super) fn nothing(&self) -> &'static str {
+        if self.any_matched {
+            "no upload is missing: the backend has all that OSS reported"
+        } else {
+            "OSS reported no such upload in these files"
+        }
     }
 
     /// The lines by their times.

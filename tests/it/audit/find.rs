@@ -181,6 +181,43 @@ async fn standard_input_is_read_as_a_file() {
     assert_eq!(found, given);
 }
 
+/// Refused requests have a file of their own, and replicas have one each.
+#[test]
+fn lines_of_several_files_are_in_the_order_of_their_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, seconds: &[u8]| {
+        let line = |second: &u8| match second {
+            // A line of another log has no time of ours.
+            0 => r#"{"timestamp":"2016-01-13T14:02:37Z","message":"serving"}"#.to_owned() + "\n",
+            second => {
+                format!(
+                    r#"{{"Time":"2026-11-22T04:05:{second:02}Z","RequestId":"{second}","Decision":"Refused","Code":"Forbidden"}}"#
+                ) + "\n"
+            }
+        };
+        let path = folder.path().join(name);
+        std::fs::write(&path, seconds.iter().map(line).collect::<String>()).unwrap();
+        path.display().to_string()
+    };
+    let files = [
+        file("audit.jsonl", &[11, 0, 14, 17]),
+        file("audit.jsonl.1", &[1, 5, 0, 9]),
+        file("audit.jsonl.refused", &[0, 4, 12, 13, 20]),
+        file("empty", &[]),
+    ];
+    let seconds = |files: &[&str]| {
+        let output = run(&[&["audit", "find", "--json"], files].concat(), &[]);
+        assert_eq!(text(&output.stderr), "");
+        let lines = text(&output.stdout);
+        let second = |line: &str| line.split('"').nth(7).unwrap().parse::<u8>().unwrap();
+        lines.lines().map(second).collect::<Vec<_>>()
+    };
+    let [newer, older, refused, empty] = files.each_ref().map(String::as_str);
+    let expected = [1, 4, 5, 9, 11, 12, 13, 14, 17, 20];
+    assert_eq!(seconds(&[newer, older, refused, empty]), expected);
+    assert_eq!(seconds(&[refused, empty, older, newer]), expected);
+}
+
 /// As if the log, the configuration or an image is named.
 #[test]
 fn a_file_that_is_no_audit_is_reported_in_one_line() {
@@ -298,8 +335,19 @@ STS.dAjvL9gNDj3GSxphEDqnxSTCa
   session      grant@photo-upload
   STS request  -
 ");
-    for nothing in [["--key", "users/alice/cat"], ["--undelivered", "--subject=alice"]] {
-        let none = run(&[&["audit", "find"], &nothing[..], &[lines]].concat(), &[]);
+    let nothing = |arguments: [&str; 2]| {
+        let none = run(&[&["audit", "find"], &arguments[..], &[lines]].concat(), &[]);
         assert_eq!((none.status.code(), text(&none.stdout)), (Some(1), String::new()));
-    }
+        text(&none.stderr)
+    };
+    let found = [
+        nothing(["--key", "users/alice/cat"]),
+        nothing(["--undelivered", "--subject=alice"]),
+        nothing(["--undelivered", "--subject=carol"]),
+    ];
+    insta::assert_snapshot!(found.concat(), @r"
+appserver: there is no such decision in these files
+appserver: no upload is missing: the backend has all that OSS reported
+appserver: OSS reported no such upload in these files
+");
 }
