@@ -250,7 +250,8 @@ test("a form with a changed field, and a file that breaks a rule, are refused wi
     await page.click("#way-form");
     await page.click("#change");
     await page.click("#upload button");
-    await reads(page, "#verdict", /403 AccessDenied: Invalid according to Policy[^]*Send every field exactly as AppServer answered it/);
+    await reads(page, "#ask-way", /An upload by form uses no token: AppServer signs it with the grant photo-upload\./);
+    await reads(page, "#verdict", /403 AccessDenied: Invalid according to Policy[^]*the policy inside the form[^]*Send every field exactly as AppServer answered it/);
     assert.equal(await page.$eval("#progress", ({ value }) => value), 0);
     await page.click("#change");
     await (await page.$("#file")).uploadFile(await painting(page, "Not Allowed.png", 20));
@@ -421,7 +422,7 @@ test("the code of the chosen case is shown in five languages and copied", () =>
     assert.match(samples.curl, /dev\/jwt\?user=alice/);
     assert.match(samples.js, /authorizationV4: true[^]*client\.put\("users\/alice\/hello\.txt"/);
     assert.match(samples.python, /auth_version="v4"/);
-    assert.match(samples.android, /10\.0\.2\.2[^]*SignVersion\.V4/);
+    assert.match(samples.android, /adb reverse tcp:(\d+) tcp:\1 && adb reverse[^]*SignVersion\.V4/);
     assert.match(samples.ios, /OSSSignVersion\.V4/);
     await page.focus("#code-ios");
     await page.keyboard.press("ArrowRight");
@@ -451,6 +452,7 @@ test("the page is written in Chinese or English, and the switch changes all of i
     assert.deepEqual(keys[0], keys[1]);
     await page.click("#forbidden");
     await reads(page, "#verdict", /没有语句允许它/);
+    await reads(page, "#statement-0", /最接近，但：它针对其他资源。/);
     await shot(page, "chinese.png");
     const chinese = () =>
       page.evaluate(() => {
@@ -503,6 +505,22 @@ for (const scheme of ["light", "dark"]) {
       await page.click("#language");
       assert.equal(await overflow(page), 0);
       await shot(page, `phone-${scheme}-chinese.png`);
+    }));
+}
+
+for (const width of [360, 390, 414]) {
+  test(`the page fits ${width} px after an upload by each of the three ways, in both languages`, () =>
+    visit(browser, { width, height: 740, motion: "reduce" }, async (page) => {
+      for (const way of ["token", "form", "url"]) {
+        await page.click(`#way-${way}`);
+        await page.click("#upload button");
+        await reads(page, "#upload-said", /is in the bucket/);
+        await page.waitForSelector("#upload button:enabled");
+        assert.equal(await overflow(page), 0, way);
+        await page.click("#language");
+        assert.equal(await overflow(page), 0, `${way}, in Chinese`);
+        await page.click("#language");
+      }
     }));
 }
 

@@ -48,14 +48,15 @@ bucket.put_object("${key}", "hello")
 print(bucket.get_object("${key}").read().decode())
 `;
 
-/** From the Android emulator this machine is 10.0.2.2. */
-const onAndroid = (url) => url.replace("127.0.0.1", "10.0.2.2");
+/** What makes these addresses valid in the Android emulator and on a connected device. */
+const reverse = (...urls) => urls.map((url) => new URL(url).port).map((port) => `adb reverse tcp:${port} tcp:${port}`).join(" && ");
 
-const android = ({ url, oss, bucket, region, key, user }) => `// ${user ? "jwt: the login of your user" : "A secret has no place in an app: use a grant of a client whose users log in."}
+const android = ({ origin, url, oss, bucket, region, key, user }) => `// ${user ? "jwt: the login of your user" : "A secret has no place in an app: use a grant of a client whose users log in."}
+// On this machine: ${reverse(origin, oss)}
 OSSCredentialProvider provider = new OSSFederationCredentialProvider() {
     @Override
     public OSSFederationToken getFederationToken() throws ClientException {
-        Request request = new Request.Builder().url("${onAndroid(url)}")
+        Request request = new Request.Builder().url("${url}")
             .header("Authorization", "Bearer " + jwt).build();
         try (Response answer = http.newCall(request).execute()) {      // an OkHttpClient
             JSONObject token = new JSONObject(answer.body().string());
@@ -69,7 +70,7 @@ OSSCredentialProvider provider = new OSSFederationCredentialProvider() {
 };
 ClientConfiguration configuration = new ClientConfiguration();
 configuration.setSignVersion(SignVersion.V4);                          // the default is V1, which OSS refuses for new accounts
-OSS oss = new OSSClient.Builder().context(context).endpoint("${onAndroid(oss)}").credentialsProvider(provider)
+OSS oss = new OSSClient.Builder().context(context).endpoint("${oss}").credentialsProvider(provider)
     .clientConfiguration(configuration).region("${region}").build();
 oss.putObject(new PutObjectRequest("${bucket}", "${key}", "hello".getBytes()));
 `;

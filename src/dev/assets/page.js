@@ -70,8 +70,8 @@ function showWays({ UploadGrant, PutUrlGrant }) {
 
 /** The policy that counts for the chosen way: the token's, or that of the grant that signs. */
 async function showPolicy() {
-  const { client, grant, policy: rendered, explainGrant, bucket } = use;
-  const signing = { form: client.UploadGrant, url: client.PutUrlGrant }[chosenWay()];
+  const { grant, policy: rendered, explainGrant, bucket } = use;
+  const signing = signingGrant(chosenWay());
   if (signing && signing !== grant) {
     const explained = await explainGrant(signing)(question("oss:PutObject", "", bucket.name));
     policy.show(explained.Grant, explained.Policy);
@@ -79,6 +79,9 @@ async function showPolicy() {
     policy.show(grant, rendered);
   }
 }
+
+/** The grant that signs, where no token is used. */
+const signingGrant = (way) => ({ form: use.client.UploadGrant, url: use.client.PutUrlGrant })[way];
 
 const chosenWay = () => element("upload").querySelector("[name=way]:checked").value;
 
@@ -88,6 +91,11 @@ function showWay() {
   element("change-field").hidden = way !== "form";
   // A form and a URL need none in the app.
   element("token").hidden = !use || way !== "token";
+  const signing = use && signingGrant(way);
+  element("ask-way").hidden = !signing;
+  if (signing) {
+    write(element("ask-way"), `ask.way-${way}`, { grant: signing });
+  }
   code.change(way);
 }
 

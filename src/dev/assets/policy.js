@@ -5,6 +5,15 @@ import { made, write } from "./text.js";
 
 const list = () => document.getElementById("statements");
 
+/** What the service says of a statement, with the text for it. */
+const REASONS = [
+  [/^it is about this request$/, "because.this"],
+  [/^it is about other actions$/, "because.actions"],
+  [/^it is about other resources$/, "because.resources"],
+  [/^its condition (?<operator>\S+) on `(?<name>[^`]+)` does not hold$/, "because.unmet"],
+  [/^its condition (?<operator>\S+) is on `(?<name>[^`]+)`, which the request lacks$/, "because.lacks"],
+];
+
 /** The policy that is shown, as JSON. */
 let shown;
 
@@ -56,12 +65,23 @@ export function light({ Grant, Policy, Statements, DecidedBy, Allowed }) {
       write(mark, decides ? "policy.decides" : "policy.nearest");
       places.push(place);
     }
-    const said = Object.assign(document.createElement("span"), { lang: "en", textContent: `${judged.Because}.` });
+    const said = reason(judged.Because);
     const because = item.querySelector("p");
     because.replaceChildren(mark, said);
     because.hidden = false;
   });
   return places;
+}
+
+/** A reason in the page's language, or in the service's own words if it has others. */
+function reason(because) {
+  for (const [form, key] of REASONS) {
+    const found = because.match(form);
+    if (found) {
+      return made("span", key, found.groups);
+    }
+  }
+  return Object.assign(document.createElement("span"), { lang: "en", textContent: `${because}.` });
 }
 
 /** The folder that the first Allow with a key is about: up to the slash before its first wildcard. */

@@ -19,6 +19,9 @@ export const EN = {
   "ask.done-user": "A token for {client}, used by {user}, {source}.",
   "ask.no-users": "{client} is not available: it serves users, and this server has no identity provider for them.",
 
+  "ask.way-form": "An upload by form uses no token: AppServer signs it with the grant {grant}.",
+  "ask.way-url": "An upload by URL uses no token: AppServer signs it with the grant {grant}.",
+
   "source.Issued": "issued by STS for this request",
   "source.Cached": "from the cache",
   "source.Shared": "from another replica",
@@ -113,6 +116,7 @@ export const EN = {
   "verdict.would-not": "Denied. {reason}",
   "reason.allowed": "Allowed by {places}.",
   "reason.allowed-failed": "The policy allows it ({places}); it failed for another reason.",
+  "reason.form-policy": "The grant’s policy allows it ({places}). What refused it is the policy inside the form, which binds each field.",
   "reason.denied": "Denied by {places}, whatever others allow.",
   "reason.closest": "No statement allows it. Closest: {places}.",
   "reason.none": "No statement allows it, and none is about it.",
@@ -139,6 +143,11 @@ export const EN = {
   "policy.statement": "Statement[{place}]: {effect}",
   "policy.decides": "This one decides: ",
   "policy.nearest": "Came closest, but: ",
+  "because.this": "it is about this request.",
+  "because.actions": "it is about other actions.",
+  "because.resources": "it is about other resources.",
+  "because.unmet": "its condition {operator} on {name} does not hold.",
+  "because.lacks": "its condition {operator} is on {name}, which the request lacks.",
 
   "what-if.title": "What if?",
   "what-if.about": "Any action on any key: AppServer explains (POST /v1/explain) what this token would allow, and why. No token is used.",

@@ -26,7 +26,7 @@ export function judge(element, explanation, answer, key) {
     return [", ", link];
   }).slice(1));
   const ok = answer ? answer.ok : explanation.Allowed;
-  const why = made("span", reason(explanation, ok, places), { places: links });
+  const why = made("span", reason(explanation, answer, ok, places), { places: links });
   const head = document.createElement("p");
   head.className = "head";
   head.append(answer ? onOss(answer, why) : made("span", ok ? "verdict.would" : "verdict.would-not", { reason: why }));
@@ -55,9 +55,12 @@ function onOss(answer, why) {
     : made("span", "verdict.refused", { status, code, message, reason: why });
 }
 
-function reason({ Verdict }, ok, places) {
+function reason({ Verdict }, answer, ok, places) {
   switch (Verdict) {
     case "Allowed":
+      if (answer?.message?.startsWith("Invalid according to Policy")) {
+        return "reason.form-policy";
+      }
       return ok ? "reason.allowed" : "reason.allowed-failed";
     case "ExplicitlyDenied":
       return "reason.denied";
