@@ -230,6 +230,7 @@ clients.photo-app-ios.secret_sha256: a secret's hash is the 64 hex digits of its
 grants.one-album.policy: <folder>/policies/one-album.json: No such file or directory (os error 2)
 grants.photo-upload.policy: <folder>/policies/photo-upload.json: No such file or directory (os error 2)
 issuers.company.client_ids.com.example.Photos: no audience has the client `photo-app-android`
+issuers.mini-program.jwks_file: <folder>/mini-program.jwks.json: No such file or directory (os error 2)
 ");
 }
 

@@ -53,7 +53,7 @@ fn syntax(language: &str) -> Option<(&'static str, Option<(&'static str, char)>)
             Some(("${", '}')),
         ),
         "go" => (
-            "package import type struct func return const var if else for range defer nil true false map string bool \
+            "package import type struct func return const var if else for range defer nil true false map string bool int \
              error",
             None,
         ),
@@ -62,7 +62,9 @@ fn syntax(language: &str) -> Option<(&'static str, Option<(&'static str, char)>)
             "using var new return static class public readonly lock is if throw await string object null true false",
             Some(("{", '}')),
         ),
-        "dart" => ("import as final await async if throw return", Some(("${", '}'))),
+        "dart" => {
+            ("import as class implements final await async if this throw return", Some(("${", '}')))
+        }
         "js" => ("function const if return new", Some(("${", '}'))),
         _ => return None,
     })

@@ -24,7 +24,7 @@ const weChat = {
     assert.deepEqual(unknown, {});
     const headers = { 'Content-Type': 'application/json', ...header };
     fetch(url, { method, headers, body: JSON.stringify(data) }).then(
-      async (answer) => success({ statusCode: answer.status, data: await answer.json() }),
+      async (answer) => success({ statusCode: answer.status, header: Object.fromEntries(answer.headers), data: await answer.json() }),
       () => fail(GONE),
     );
   },
@@ -36,8 +36,8 @@ const weChat = {
 
 // `my`: the same with names of its own.
 const alipay = {
-  request({ headers, ...options }) {
-    weChat.request({ header: headers, ...options });
+  request({ headers, success, ...options }) {
+    weChat.request({ header: headers, success: ({ header, data }) => success({ headers: header, data }), ...options });
   },
   uploadFile({ fileName, fileType, ...options }) {
     assert.ok(['image', 'video', 'audio'].includes(fileType));
@@ -84,11 +84,26 @@ for (const [platform, [name, api, shown]] of Object.entries(PLATFORMS)) {
     const stored = await stage.owner().get(key);
     assert.deepEqual(stored.content, fs.readFileSync(small));
     assert.equal(stored.res.headers['content-type'], 'image/jpeg');
-    await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', jwt), /^Error: OSS 409: .*FileAlreadyExists/s);
-    await assert.rejects(upload(large, 'film.jpg', 'image/jpeg', jwt), /^Error: OSS 400: .*EntityTooLarge/s);
-    await assert.rejects(upload(small, 'cat.exe', 'image/jpeg', jwt), /^Error: InvalidParameter\.Name: /);
-    await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', 'none'), /^Error: Unauthenticated: /);
+    const refused = (status, code, message) => ({ status, code, message, retryAfter: undefined });
+    await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', jwt), refused(409, 'FileAlreadyExists', /^OSS 409: /));
+    await assert.rejects(upload(large, 'film.jpg', 'image/jpeg', jwt), refused(400, 'EntityTooLarge', /^OSS 400: /));
+    for (const name of ['IMG_1.JPG', '猫.jpg']) {
+      await assert.rejects(upload(small, name, 'image/jpeg', jwt), refused(400, 'InvalidParameter.Name', /^InvalidParameter\.Name: .*\[a-z/));
+    }
+    await assert.rejects(upload(small, 'cat.jpg', 'image/jpeg', 'none'), refused(401, 'Unauthenticated', /^Unauthenticated: /));
   });
+
+  for (const header of ['Retry-After', 'retry-after']) {
+    test(`the code for ${platform} says how long to wait, with the header ${header}`, async () => {
+      const headers = { 'Content-Type': 'application/json', [header]: '7' };
+      const data = { StatusCode: 429, Code: 'Throttled.Client', Message: 'Slowly.' };
+      const answering = { request: ({ success }) => success({ statusCode: 429, header: headers, headers, data }) };
+      const upload = new Function(name, `${shown}; return upload;`)(answering);
+
+      const refused = { status: 429, code: 'Throttled.Client', retryAfter: 7, message: 'Throttled.Client: Slowly.' };
+      await assert.rejects(upload('cat.jpg', 'cat.jpg', 'image/jpeg', 'jwt'), refused);
+    });
+  }
 
   for (const [statusCode, data] of ANSWERS_WITH_CALLBACK) {
     test(`the code for ${platform} takes ${statusCode} for a stored object, with the answer`, async () => {
@@ -117,6 +132,6 @@ test('the code for web pages uploads a file by a form, and reports refusals', as
   assert.deepEqual([key, status, JSON.parse(body).Saved], [`users/${user}/cat.jpg`, 200, true]);
   const stored = await stage.owner().get(key);
   assert.deepEqual(stored.content, Buffer.from(await small.arrayBuffer()));
-  await assert.rejects(upload(small, 'cat.jpg', jwt), /^Error: OSS 409: .*FileAlreadyExists/s);
-  await assert.rejects(upload(large, 'film.jpg', jwt), /^Error: PayloadTooLarge: /);
+  await assert.rejects(upload(small, 'cat.jpg', jwt), { status: 409, message: /^OSS 409: .*FileAlreadyExists/s });
+  await assert.rejects(upload(large, 'film.jpg', jwt), { status: 413, retryAfter: null, message: /^PayloadTooLarge: / });
 });
