@@ -109,9 +109,14 @@ pub(crate) struct Grants {
     pub(crate) issued_within: Duration,
 }
 
-/// Durations that a login shortens are multiples of this. The duration is part of the cache key, so durations in seconds
-/// would make each call a miss.
+/// Durations that a login or the decision hook shortens are multiples of this. The duration is part of the cache key, so
+/// durations in seconds would make each call a miss.
 const STEP_SECS: u64 = 300;
+
+/// A duration shortened to so many seconds, or somewhat less; `None` if they are below the minimum of STS.
+pub(crate) fn shortened(duration: SessionDuration, secs: u64) -> Option<SessionDuration> {
+    duration.at_most(secs / STEP_SECS * STEP_SECS)
+}
 
 /// A grant that this caller may use, with its policy rendered for the caller and the request.
 #[derive(Debug)]
@@ -252,7 +257,7 @@ impl Grants {
         now: DateTime<Utc>,
     ) -> Option<SessionDuration> {
         let left = (end - now).to_std().ok()?.checked_sub(self.issued_within)?;
-        chosen.at_most(left.as_secs() / STEP_SECS * STEP_SECS)
+        shortened(chosen, left.as_secs())
     }
 
     /// The grant of this name, if it is one of the client's.

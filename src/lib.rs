@@ -15,6 +15,7 @@ mod breaker;
 mod callback;
 pub mod cli;
 pub mod config;
+mod decision;
 #[cfg(feature = "emulator")]
 mod dev;
 mod doctor;

@@ -95,6 +95,9 @@ pub enum StartError {
     /// The same for OSS and the backends of uploads.
     #[error("TLS for callbacks of uploads cannot be set up")]
     UploadsTls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The same for the decision hook.
+    #[error("TLS to the decision hook cannot be set up")]
+    DecisionTls(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The same for the collector of traces.
     #[error("TLS to the trace collector cannot be set up")]
     Tracing(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -123,7 +126,8 @@ impl App {
         let (secrets, settings) = read.await.expect("reading secrets does not panic");
         let secrets = secrets?;
         let certificate = secrets.warning(clock.now());
-        let Secrets { identities, egress, store, tickets, uploads, tls, tracing } = secrets;
+        let Secrets { identities, egress, store, tickets, uploads, decision, tls, tracing } =
+            secrets;
         let EgressByTarget { sts: to_sts, issuers: to_issuers, tracing: to_collector } = egress;
         tracing::info!(
             access_key.id = identities.of_sts().access_key_id().map(AccessKeyId::as_str),
@@ -169,10 +173,13 @@ impl App {
             .transpose()
             .map_err(|problem| StartError::UploadsTls(problem.into()))?
             .map(Arc::new);
+        let decision = rules::decision(settings.decision, decision, &to_sts, &clock, &metrics)
+            .map_err(|problem| StartError::DecisionTls(problem.into()))?;
         let rules = rules::rules(
             settings.rules,
             tickets,
             callback_config.clone(),
+            decision,
             None,
             &to_issuers,
             &store,

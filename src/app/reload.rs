@@ -43,7 +43,7 @@ pub(super) struct Reloader {
     pub(super) store: Arc<Store>,
     /// How issuers are reached.
     pub(super) to_issuers: Egress,
-    /// For uploads' callbacks: OSS is reached as STS is.
+    /// For uploads' callbacks and the decision hook: OSS is reached as STS is, and the hook without its proxy.
     pub(super) to_oss: Egress,
     pub(super) listener: PublicUrl,
     pub(super) active_config: Arc<ActiveConfig>,
@@ -150,8 +150,16 @@ impl Reloader {
         let secrets = secrets.expect("they are read if the settings are")?;
         let certificate = secrets.warning(self.api.clock.now());
         // Those that are left out are read to find their problems; only a restart applies them.
-        let Secrets { identities, tickets, uploads, tls, egress: _, store: _, tracing: _ } =
-            secrets;
+        let Secrets {
+            identities,
+            tickets,
+            uploads,
+            decision,
+            tls,
+            egress: _,
+            store: _,
+            tracing: _,
+        } = secrets;
         let tickets = tickets.map(|seal| settings.tickets.rules(seal, self.listener.clone()));
         let candidates = self.next_candidates(&settings, identities)?;
         let Settings {
@@ -161,6 +169,7 @@ impl Reloader {
             restart_only,
             rules: settings,
             uploads: upload_source,
+            decision: decision_source,
             ..
         } = settings;
         warnings.extend(certificate);
@@ -183,8 +192,20 @@ impl Reloader {
             .transpose()
             .map_err(|problem| Problems::one("uploads", with_causes(&problem)))?
             .map(Arc::new);
-        let rules =
-            rules(settings, tickets, callbacks, Some(&before), egress, store, clock, metrics);
+        let decision =
+            super::rules::decision(decision_source, decision, &self.to_oss, clock, metrics)
+                .map_err(|problem| Problems::one("decision", with_causes(&problem)))?;
+        let rules = rules(
+            settings,
+            tickets,
+            callbacks,
+            decision,
+            Some(&before),
+            egress,
+            store,
+            clock,
+            metrics,
+        );
         let rules = rules.map_err(|problem| Problems::one("issuers", with_causes(&problem)))?;
         Ok(Next {
             rules,

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use secrecy::SecretString;
+
 use crate::auth::{Authenticator, IssuerTlsError, Issuers};
 use crate::callback::CallbackConfig;
-use crate::config::RuleSettings;
+use crate::config::{DecisionSource, RuleSettings};
+use crate::decision::{DecisionHook, HookTlsError};
 use crate::http::{Rules, TicketRules};
 use crate::limit::{Failures, LimitKind, Limits};
 use crate::outbound::Egress;
@@ -23,6 +26,7 @@ pub(super) fn rules(
     settings: RuleSettings,
     tickets: Option<TicketRules>,
     callbacks: Option<Arc<CallbackConfig>>,
+    decision: Option<Arc<DecisionHook>>,
     before: Option<&Rules>,
     to_issuers: &Egress,
     store: &Arc<Store>,
@@ -48,10 +52,26 @@ pub(super) fn rules(
         grants,
         tickets,
         callbacks,
+        decision,
         proxies,
         cors,
         request_timeout,
     })
+}
+
+/// The hook of a configuration, if it has one. It begins without a decision.
+pub(super) fn decision(
+    source: Option<DecisionSource>,
+    secret: Option<SecretString>,
+    egress: &Egress,
+    clock: &Clock,
+    metrics: &Metrics,
+) -> Result<Option<Arc<DecisionHook>>, HookTlsError> {
+    metrics.decision.breaker_open(false);
+    let Some((source, secret)) = source.zip(secret) else { return Ok(None) };
+    let (clock, metrics) = (clock.clone(), metrics.decision.clone());
+    let hook = DecisionHook::new(source.settings, secret, egress, clock, metrics)?;
+    Ok(Some(Arc::new(hook)))
 }
 
 /// The holders whose tokens stay cached: enabled clients with their current grants.

@@ -49,6 +49,7 @@ impl From<StartError> for Failure {
             | StartError::IdentityTls(_)
             | StartError::IssuersTls(_)
             | StartError::UploadsTls(_)
+            | StartError::DecisionTls(_)
             | StartError::Tracing(_)
             | StartError::Store(_) => Self::new(EXIT_UNAVAILABLE, with_causes(&error)),
         }

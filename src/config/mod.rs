@@ -41,7 +41,8 @@ pub use problems::{Problem, Problems};
 pub(crate) use restart::RestartOnly;
 pub(crate) use secret_reads::SecretsToo;
 #[cfg(feature = "emulator")]
-pub(crate) use sections::grant_callback::DEMO_SECRET as DEMO_CALLBACK_SECRET;
+pub(crate) use sections::body_secret::DEMO_SECRET as DEMO_CALLBACK_SECRET;
+pub(crate) use sections::decision::DecisionSource;
 pub(crate) use sections::identity::{IdentitySource, OidcSource};
 pub use sections::log::LogFormat;
 pub(crate) use sections::upstreams::UpstreamSettings;

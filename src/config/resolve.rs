@@ -17,8 +17,8 @@ use super::sections::identity::IdentitySource;
 use super::sections::tracing::TracingSource;
 use super::sections::upstreams::NamedUpstreams;
 use super::sections::{
-    RawSettings, admin, audit, clients, egress, grants, issuers, limits, log, reload, roles,
-    server, store, sts, tickets, tls, tracing, uploads, vend,
+    RawSettings, admin, audit, clients, decision, egress, grants, issuers, limits, log, reload,
+    roles, server, store, sts, tickets, tls, tracing, uploads, vend,
 };
 use super::settings::{RuleSettings, Settings};
 use super::shared_subjects::{self, Users};
@@ -105,6 +105,13 @@ pub(super) fn resolve(
         &mut problems,
     );
     let uploads = uploads::resolve(raw.uploads, &of_callbacks, callbacks, &mut problems);
+    let decision = decision::resolve(
+        raw.decision,
+        &entitlements.names,
+        mode,
+        &mut problems,
+        &mut secret_reads,
+    );
     let of_policies = std::mem::take(&mut entitlements.warnings);
     let shared = std::mem::take(&mut entitlements.shared);
     let shared_resources = std::mem::take(&mut entitlements.shared_resources);
@@ -170,6 +177,7 @@ pub(super) fn resolve(
             store,
             tickets: tickets?,
             uploads: uploads?,
+            decision: decision?,
             tracing,
             warnings,
             placeholders,

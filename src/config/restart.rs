@@ -8,6 +8,7 @@ use serde_json::Value;
 const RELOADED: &[&str] = &[
     "clients",
     "auth_failure_limit",
+    "decision",
     "grants",
     "issuers",
     "log.filter",

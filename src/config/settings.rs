@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use secrecy::SecretString;
 
 use super::files::Files;
 use super::layers::NamedFile;
@@ -13,6 +14,7 @@ use super::problems::{Problem, Problems};
 use super::restart::RestartOnly;
 use super::secret_reads::SecretsToo;
 use super::sections::audit;
+use super::sections::decision::DecisionSource;
 use super::sections::egress::EgressSource;
 use super::sections::identity::IdentitySource;
 use super::sections::log::LogFormat;
@@ -70,6 +72,8 @@ pub struct Settings {
     pub(crate) tickets: TicketSource,
     /// The callbacks of OSS.
     pub(crate) uploads: UploadsSource,
+    /// The hook that decides about requests, if there is one.
+    pub(crate) decision: Option<DecisionSource>,
     /// Where traces are exported, if they are.
     pub(crate) tracing: Option<TracingSource>,
     pub(crate) identity: IdentitySource,
@@ -127,6 +131,8 @@ pub(crate) struct Secrets {
     pub(crate) tickets: Option<TicketSeal>,
     /// `None` where no grant has a callback.
     pub(crate) uploads: Option<UploadSecrets>,
+    /// `None` where no hook decides.
+    pub(crate) decision: Option<SecretString>,
     /// `None` where the listener speaks plain HTTP.
     pub(crate) tls: Option<TlsIdentity>,
     /// `None` where nothing is traced.
@@ -194,14 +200,17 @@ impl Settings {
         let store = problems.gather(self.store.read());
         let tickets = problems.gather(self.tickets.read());
         let uploads = problems.gather(self.uploads.read());
+        let decision = self.decision.as_ref().map(DecisionSource::read);
+        let decision = problems.gather(decision.transpose());
         let tls = problems.gather(self.tls.as_ref().map(TlsSource::read).transpose());
         let tracing = problems.gather(self.tracing.as_ref().map(TracingSource::read).transpose());
         let secrets = (|| {
             let (identity, egress, store) = (identity?, egress?, store?);
-            let (tickets, uploads, tls, tracing) = (tickets?, uploads?, tls?, tracing?);
+            let (tickets, uploads, decision) = (tickets?, uploads?, decision?);
+            let (tls, tracing) = (tls?, tracing?);
             // One that is missing has a problem.
             let identities = Upstreams::new(identity, named);
-            Some(Secrets { identities, egress, store, tickets, uploads, tls, tracing })
+            Some(Secrets { identities, egress, store, tickets, uploads, decision, tls, tracing })
         })();
         problems.into_result(secrets)
     }

@@ -13,6 +13,7 @@ const TABLES: &[&str] = &[
     "clients.*.limit",
     "clients.*.subject_limit",
     "auth_failure_limit",
+    "decision",
     "egress",
     "egress.issuers",
     "egress.sts",

@@ -10,6 +10,7 @@ use super::v1::ticket_rules::TicketRules;
 use crate::audit::Audit;
 use crate::auth::Authenticator;
 use crate::callback::{CallbackConfig, Callbacks};
+use crate::decision::DecisionHook;
 use crate::grant::Grants;
 use crate::limit::{Failures, Limits};
 use crate::server::TrustedProxies;
@@ -47,6 +48,8 @@ pub(crate) struct Rules {
     pub(crate) tickets: Option<TicketRules>,
     /// None where no grant has a callback.
     pub(crate) callbacks: Option<Arc<CallbackConfig>>,
+    /// None where no hook decides.
+    pub(crate) decision: Option<Arc<DecisionHook>>,
     /// The longest time that a request may take, its body's arrival and STS included.
     pub(crate) request_timeout: Duration,
 }

@@ -10,11 +10,13 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
 use super::callback_error::{callback_failed, variable_missing};
+use super::decision_error::{decision_refused, undecided};
 use super::public_error::Public;
 use super::refusal_error::refused;
 use crate::audit::AuditUnavailable;
 use crate::auth::AuthError;
 use crate::callback::{CallbackError, NoVariable};
+use crate::decision::DecisionError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
 use crate::sign::UrlMethod;
@@ -70,6 +72,11 @@ pub(crate) enum ApiError {
     Callback(CallbackError),
     #[error(transparent)]
     CallbackVariable(NoVariable),
+    /// With the hook's reason.
+    #[error("the decision hook refused: {}", .0.as_deref().unwrap_or("it gave no reason"))]
+    DecisionRefused(Option<Arc<str>>),
+    #[error(transparent)]
+    Decision(DecisionError),
     #[error("the request ran into its time-out")]
     TimedOut,
     #[error("a handler panicked")]
@@ -109,7 +116,7 @@ fn not_signed(what: SignedThing, grants: &[GrantName]) -> String {
 }
 
 /// The wait before a retry when nothing better is known.
-const RETRY_AFTER: Duration = Duration::from_secs(5);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 impl ApiError {
     pub(crate) fn invalid(
@@ -149,6 +156,8 @@ impl ApiError {
             | Self::AuditUnavailable(_)
             | Self::Callback(_)
             | Self::CallbackVariable(_)
+            | Self::DecisionRefused(_)
+            | Self::Decision(_)
             | Self::TimedOut
             | Self::Panicked => false,
         }
@@ -168,6 +177,7 @@ impl ApiError {
         match self {
             Self::Vend(error) => Some(error.reason()),
             Self::Callback(error) => error.reason(),
+            Self::Decision(error) => Some(error.reason()),
             Self::TimedOut => Some("request_timeout"),
             Self::AuditUnavailable(unavailable) => Some(unavailable.reason()),
             Self::Panicked => Some("panic"),
@@ -186,6 +196,7 @@ impl ApiError {
             | Self::Unauthenticated(_)
             | Self::ClientDisabled
             | Self::CallbackVariable(_)
+            | Self::DecisionRefused(_)
             | Self::Throttled(_)
             | Self::Refused(_) => None,
         }
@@ -307,6 +318,8 @@ impl ApiError {
             .retry_after(RETRY_AFTER),
             Self::Callback(error) => callback_failed(error),
             Self::CallbackVariable(missing) => variable_missing(missing),
+            Self::DecisionRefused(_) => decision_refused(),
+            Self::Decision(error) => undecided(error),
             Self::Panicked => Public::new(
                 Status::INTERNAL_SERVER_ERROR,
                 "Internal",

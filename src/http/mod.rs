@@ -4,6 +4,7 @@ mod admin;
 mod api;
 mod callback_error;
 mod contract;
+mod decision_error;
 #[cfg(feature = "emulator")]
 mod dev_pages;
 mod error;

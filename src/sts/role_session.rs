@@ -77,6 +77,11 @@ impl CallerSession {
         &self.0
     }
 
+    /// Shortens the session to this duration if it is longer.
+    pub(crate) fn shorten(&mut self, duration: SessionDuration) {
+        self.0.duration = self.0.duration.min(duration);
+    }
+
     /// The JSON of its policy, without a copy.
     pub(crate) fn into_policy_json(self) -> String {
         self.0.policy.into_json()

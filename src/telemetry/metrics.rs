@@ -13,8 +13,8 @@ use super::by_upstream::UpstreamLabel;
 use super::label::Label;
 use super::process_metrics::ProcessMetrics;
 use super::{
-    AuditMetrics, CallbackMetrics, ConfigMetrics, Connections, IdentityMetrics, IssuerMetrics,
-    LogMetrics, StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
+    AuditMetrics, CallbackMetrics, ConfigMetrics, Connections, DecisionMetrics, IdentityMetrics,
+    IssuerMetrics, LogMetrics, StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
 };
 use appserver_domain::{ClientId, GrantName, UpstreamName};
 
@@ -23,7 +23,7 @@ const LATENCY_BOUNDS: [f64; 12] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0];
 
 /// Every reason of a 5xx. Created at zero: an alert on the first one needs the zero before it.
-const FAILURES: [&str; 30] = [
+const FAILURES: [&str; 37] = [
     "audit_failing",
     "audit_full",
     "audit_stalled",
@@ -39,6 +39,13 @@ const FAILURES: [&str; 30] = [
     "callback_not_configured",
     "callback_timed_out",
     "callback_unconfirmed",
+    "decision_breaker",
+    "decision_busy",
+    "decision_failed",
+    "decision_lost",
+    "decision_timed_out",
+    "decision_unreachable",
+    "decision_wrong_answer",
     "max_waiting",
     "no_credentials",
     "not_ready",
@@ -84,6 +91,8 @@ pub(crate) struct Metrics {
     pub(crate) audit: AuditMetrics,
     /// Of reports of uploads by OSS.
     pub(crate) callbacks: CallbackMetrics,
+    /// Of the decision hook.
+    pub(crate) decision: DecisionMetrics,
     /// Of the process's log.
     pub(crate) log: LogMetrics,
     /// Of spans exported to a collector.
@@ -173,6 +182,7 @@ impl Metrics {
             throttled: ThrottleMetrics::default(),
             audit: AuditMetrics::default(),
             callbacks: CallbackMetrics::default(),
+            decision: DecisionMetrics::new(),
             log: LogMetrics::default(),
             trace: TraceMetrics::default(),
             connections: Connections::default(),
@@ -233,6 +243,7 @@ impl Metrics {
         self.throttled.register(registry);
         self.audit.register(registry);
         self.callbacks.register(registry);
+        self.decision.register(registry);
         self.log.register(registry);
         self.connections.register(registry);
         registry.register("panics", "Handlers that panicked", self.panics.clone());
@@ -368,6 +379,9 @@ mod tests {
         connections_evicted counter
         connections_malformed counter
         connections_refused counter
+        decision_breaker_open gauge
+        decision_call_duration_seconds histogram
+        decision_requests counter
         http_request_duration_seconds histogram
         jwks_age_seconds gauge
         jwks_fetches counter

@@ -16,6 +16,7 @@ mod container;
 mod contract;
 mod cors;
 mod crowd;
+mod decision;
 mod doctor;
 mod document;
 mod documentation;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::canonicalize;
 use std::path::PathBuf;
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
 
+use super::body_secret::BodySecretSource;
 use crate::callback::{
     BackendUrl, CallbackRules, MAX_VARIABLES, ReportedDetail, VariableSource, VariableTemplate,
 };
@@ -15,7 +16,6 @@ use crate::config::environment::Mode;
 use crate::config::field::{Clearable, Field, List};
 use crate::config::layers::NamedFile;
 use crate::config::problems::Problems;
-use crate::config::secret_file::read_secret_line;
 use crate::config::secret_reads::SecretReads;
 use appserver_domain::GrantName;
 
@@ -35,22 +35,11 @@ pub(crate) struct RawCallback {
     confirm: Field<bool>,
 }
 
-/// The shortest secret, in characters: as many as 128 bits in hexadecimal digits.
-const SHORTEST_SECRET: usize = 32;
-/// The secret of `appserver dev`. It is published, so it proves nothing.
-pub(crate) const DEMO_SECRET: &str = "appserver-demo-callback-secret-0001";
-
 /// The callback of a grant, whose secret is not read yet.
 #[derive(Clone, Debug)]
 pub(crate) struct CallbackSource {
     pub(crate) rules: CallbackRules,
-    secret: SecretSource,
-}
-
-#[derive(Clone, Debug)]
-enum SecretSource {
-    Demo,
-    File { key: String, path: PathBuf },
+    secret: BodySecretSource,
 }
 
 /// The names that a grant declares for the values of requests and tokens.
@@ -99,23 +88,14 @@ fn resolve(
     secret_reads: &mut SecretReads,
 ) -> Option<CallbackSource> {
     let forward = problems.require(raw.forward);
-    let file_is_invalid = raw.secret_file.is_invalid();
-    let key = format!("{path}.secret_file");
-    let secret = match (problems.take_set(raw.secret_file), mode) {
-        (Some(path), _) => Some(SecretSource::File { key, path }),
-        (None, Mode::Demo) => Some(SecretSource::Demo),
-        (None, Mode::Production) if file_is_invalid => None,
-        (None, Mode::Production) => {
-            problems.add_absence(
-                key,
-                "the backend recognises reports by it: name a file that holds a secret; `openssl rand -hex 32` makes one",
-            );
-            None
-        }
-    };
-    if let Some(secret) = secret.clone() {
-        secret_reads.add(move || secret.read());
-    }
+    let secret = BodySecretSource::resolve(
+        format!("{path}.secret_file"),
+        raw.secret_file,
+        "the backend recognises reports",
+        mode,
+        problems,
+        secret_reads,
+    );
     let details = problems.or(raw.body, List(Vec::new())).map(|List(details)| details);
     let vars = variables(&format!("{path}.vars"), raw.vars, declared, problems);
     let deadline = problems.or(raw.deadline_secs, const { Secs::new(3) });
@@ -164,22 +144,26 @@ fn variables(
     (variables.len() == count && count <= MAX_VARIABLES).then_some(variables)
 }
 
-/// Adds a problem for each callback whose secret is in a file of another key: the backend has the secret.
+/// Adds a problem for each secret of a callback or of the decision hook that is in a file of another key: its receiver has the
+/// secret.
 pub(crate) fn check_secret_files(named: &[NamedFile], problems: &mut Problems) {
-    let is_of_callback =
-        |key: &str| key.starts_with("grants.") && key.ends_with(".upload.callback.secret_file");
+    let is_given_away = |key: &str| {
+        key == "decision.secret_file"
+            || (key.starts_with("grants.") && key.ends_with(".upload.callback.secret_file"))
+    };
     // A link to the other file is the other file.
     let real = |file: &NamedFile| canonicalize(&file.path).unwrap_or_else(|_| file.path.clone());
-    let (own, others): (Vec<_>, Vec<_>) = named.iter().partition(|file| is_of_callback(&file.key));
+    let (own, others): (Vec<_>, Vec<_>) = named.iter().partition(|file| is_given_away(&file.key));
     for file in own {
         let path = real(file);
         if let Some(other) = others.iter().find(|other| real(other) == path) {
             problems.add(
                 &file.key,
                 format!(
-                    "it is the file of `{}`, too, and the backend has the secret in it: name a file of its own; \
+                    "it is the file of `{}`, too, and the {} has the secret in it: name a file of its own; \
                      `openssl rand -hex 32` makes a secret",
-                    other.key
+                    other.key,
+                    if file.key == "decision.secret_file" { "hook" } else { "backend" }
                 ),
             );
         }
@@ -189,20 +173,5 @@ pub(crate) fn check_secret_files(named: &[NamedFile], problems: &mut Problems) {
 impl CallbackSource {
     pub(crate) fn read_secret(&self) -> Result<SecretString, Problems> {
         self.secret.read()
-    }
-}
-
-impl SecretSource {
-    fn read(&self) -> Result<SecretString, Problems> {
-        let Self::File { key, path } = self else { return Ok(DEMO_SECRET.into()) };
-        let secret = read_secret_line(key, path)?;
-        let problem = if secret.expose_secret() == DEMO_SECRET {
-            "this is the demo's secret, which is published; make your own with `openssl rand -hex 32`"
-        } else if secret.expose_secret().chars().count() < SHORTEST_SECRET {
-            "a secret has at least 32 characters; `openssl rand -hex 32` makes one"
-        } else {
-            return Ok(secret);
-        };
-        Err(Problems::one(key.clone(), problem))
     }
 }

@@ -4,8 +4,10 @@
 pub(super) mod access_key;
 pub(super) mod admin;
 pub(super) mod audit;
+pub(super) mod body_secret;
 pub(super) mod claims;
 pub(super) mod clients;
+pub(super) mod decision;
 pub(super) mod egress;
 pub(super) mod grant_callback;
 pub(super) mod grant_oss;
@@ -35,6 +37,7 @@ use std::collections::BTreeMap;
 use admin::RawAdmin;
 use audit::RawAudit;
 use clients::RawClient;
+use decision::RawDecision;
 use egress::RawEgress;
 use grants::RawGrant;
 use issuers::RawIssuer;
@@ -66,6 +69,7 @@ pub(super) struct RawSettings {
     pub(super) store: RawStore,
     pub(super) tickets: RawTickets,
     pub(super) uploads: RawUploads,
+    pub(super) decision: RawDecision,
     pub(super) auth_failure_limit: RawFailures,
     /// By names that the operator chooses.
     pub(super) roles: BTreeMap<String, RawRole>,

@@ -3,6 +3,7 @@
 mod all_at_once;
 mod audit;
 mod connections;
+mod decision;
 mod disjoint_callers;
 mod egress;
 mod grant_callback;

@@ -15,7 +15,7 @@ const fn code(status: u16, class: &'static str, when: &'static str) -> Code {
     Code { status, class, when }
 }
 
-pub(super) const CODES: [Code; 23] = [
+pub(super) const CODES: [Code; 25] = [
     code(
         400,
         "InvalidParameter",
@@ -43,6 +43,7 @@ pub(super) const CODES: [Code; 23] = [
         "the caller's own policy does not allow the object of a form or a URL",
     ),
     code(403, "Forbidden.ClientDisabled", "the client is disabled"),
+    code(403, "Forbidden.Decision", "the operator's decision hook refuses the request"),
     code(403, "Forbidden.Callback", "not a valid report of an upload by OSS"),
     code(404, "NotFound", "there is no such route, or the service makes no tickets"),
     code(
@@ -75,6 +76,11 @@ pub(super) const CODES: [Code; 23] = [
         503,
         "AuditUnavailable",
         "the decision cannot be recorded, and no token is issued without a record",
+    ),
+    code(
+        503,
+        "DecisionUnavailable",
+        "the operator's decision hook did not decide about the request",
     ),
     code(
         503,
@@ -126,6 +132,7 @@ mod tests {
         let tables = [
             include_str!("../error.rs"),
             include_str!("../callback_error.rs"),
+            include_str!("../decision_error.rs"),
             include_str!("../refusal_error.rs"),
             include_str!("../public_error.rs"),
         ];

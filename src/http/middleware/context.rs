@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::Request;
-use axum::http::{Extensions, HeaderValue};
+use axum::http::{Extensions, HeaderName, HeaderValue};
 use tokio::time::Instant;
 use tracing::field::DisplayValue;
 use uuid::fmt::Hyphenated;
@@ -37,6 +37,8 @@ pub(crate) struct RequestContext {
     pub(crate) started: Instant,
     /// When it must be answered.
     pub(crate) deadline: Instant,
+    /// Those that the decision hook gets.
+    pub(crate) decision_headers: Vec<(HeaderName, HeaderValue)>,
     identity: OnceLock<Identity>,
     grant: OnceLock<GrantName>,
     requested: OnceLock<String>,
@@ -82,6 +84,8 @@ impl RequestContext {
         rules: Arc<Rules>,
     ) -> Arc<Self> {
         let started = Instant::now();
+        let hook = rules.decision.as_ref();
+        let decision_headers = hook.map(|hook| hook.listed(request.headers()));
         Arc::new(Self {
             id: RequestId::fresh(),
             method: method_of(request),
@@ -91,6 +95,7 @@ impl RequestContext {
             started,
             deadline: started + rules.request_timeout,
             rules,
+            decision_headers: decision_headers.unwrap_or_default(),
             identity: OnceLock::new(),
             grant: OnceLock::new(),
             requested: OnceLock::new(),

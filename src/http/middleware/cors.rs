@@ -78,7 +78,9 @@ impl Cors {
 
 impl Sharing {
     /// The answer to a listed origin's preflight. That of another origin is answered as if it were none.
-    pub(crate) fn preflight(&self, request: &Request) -> Option<Response> {
+    ///
+    /// `more_headers` are those that pages may send beside the service's own, separated by commas.
+    pub(crate) fn preflight(&self, request: &Request, more_headers: &str) -> Option<Response> {
         let is_preflight = request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         if !matches!(self, Self::With(_)) || request.method() != Method::OPTIONS || !is_preflight {
             return None;
@@ -86,12 +88,15 @@ impl Sharing {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NO_CONTENT;
         let headers = response.headers_mut();
+        let own = "Authorization, Content-Type, Traceparent, Tracestate";
+        let allowed = match more_headers {
+            "" => HeaderValue::from_static(own),
+            more => HeaderValue::try_from(format!("{own}, {more}"))
+                .expect("names of headers and commas are a header value"),
+        };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, allowed);
         for (name, value) in [
             (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"),
-            (
-                header::ACCESS_CONTROL_ALLOW_HEADERS,
-                "Authorization, Content-Type, Traceparent, Tracestate",
-            ),
             // Ten minutes: soon enough for a change of the list, and pages need no preflight for each request.
             (header::ACCESS_CONTROL_MAX_AGE, "600"),
         ] {

@@ -18,6 +18,7 @@ use super::context::RequestContext;
 use super::cors::Sharing;
 use super::{audit, auth_failures, trace};
 use crate::auth::{AuthError, Authenticator, PresentedCredential};
+use crate::decision::DecisionHook;
 use crate::http::api::Api;
 use crate::http::error::ApiError;
 use crate::http::error_response::ErrorResponse;
@@ -145,7 +146,9 @@ impl RequestObserver {
             let answer = token::handle_get(&self.api, context, request).await;
             return answer.unwrap_or_else(IntoResponse::into_response);
         }
-        if let Some(answer) = sharing.preflight(&request) {
+        let hook = context.rules.decision.as_deref();
+        let hook_headers = hook.map_or("", DecisionHook::header_list);
+        if let Some(answer) = sharing.preflight(&request, hook_headers) {
             return answer;
         }
         request.extensions_mut().insert(Arc::clone(context));
@@ -433,6 +436,7 @@ mod tests {
                 cors: Default::default(),
                 tickets: None,
                 callbacks: None,
+                decision: None,
                 request_timeout: Duration::from_secs(15),
             }),
             vendors,

@@ -2,6 +2,7 @@
 
 pub(super) mod explain;
 mod fields;
+mod hook_decision;
 mod json_body;
 pub(super) mod no_query;
 mod object_signature;

@@ -1,10 +1,14 @@
 //! What upload forms and URLs have in common: the check of the object, the grant's own session, and the end of what it
 //! signs.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
+use super::hook_decision::{self, AllowedRequest};
 use crate::audit::{ObjectRecord, SignatureRecord};
 use crate::auth::Caller;
+use crate::decision::{HookKind, HookObject};
 use crate::grant::{Refusal, SigningGrant};
 use crate::http::api::Api;
 use crate::http::error::ApiError;
@@ -28,6 +32,7 @@ pub(super) struct SignatureRequest<'a> {
     pub(super) action: &'static str,
     pub(super) key: &'a ObjectKey,
     pub(super) life_secs: u32,
+    pub(super) parameters: &'a BTreeMap<String, String>,
     pub(super) object: ObjectRecord<'a>,
 }
 
@@ -56,6 +61,7 @@ impl SignatureRequest<'_> {
         }
         audit::check(api)?;
         let entitlement = self.grant.entitlement();
+        let life_secs = hook_decision::decide(context, caller, self.allowed()).await?;
         let holder =
             GrantHolder { client: caller.client().clone(), grant: entitlement.fingerprint };
         let credentials = api
@@ -64,7 +70,7 @@ impl SignatureRequest<'_> {
             .await?;
         let login = caller.until().map(|end| end - api.clock.now());
         let starts_at = credentials.now().trunc_subsecs(0);
-        let life = TimeDelta::seconds(self.life_secs.into());
+        let life = TimeDelta::seconds(life_secs.into());
         let end = (starts_at + login.map_or(life, |left| left.min(life)))
             .min(credentials.expires_at() - MARGIN)
             .trunc_subsecs(0);
@@ -83,6 +89,20 @@ impl SignatureRequest<'_> {
             expires_at: end,
             lifetime_secs,
         })
+    }
+}
+
+impl SignatureRequest<'_> {
+    fn allowed(&self) -> AllowedRequest<'_> {
+        let ObjectRecord { method, content_type, max_bytes, .. } = self.object;
+        let (key, bytes) = (self.key.as_str(), max_bytes);
+        AllowedRequest {
+            kind: if method.is_some() { HookKind::Url } else { HookKind::Upload },
+            grant: &self.grant.entitlement().name,
+            parameters: self.parameters,
+            duration_secs: self.life_secs,
+            object: Some(HookObject { key, method, bytes, content_type }),
+        }
     }
 }
 

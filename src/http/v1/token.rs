@@ -13,21 +13,23 @@ use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::fields;
+use super::hook_decision::{self, AllowedRequest};
 use super::json_body::ApiJson;
 use super::no_query::NoQuery;
 use super::success::json_text;
 use super::token_request::{TokenQuery, TokenRequest};
 use super::token_response::{TokenResponse, token_response};
 use crate::auth::{AuthError, Caller, PresentedCredential};
-use crate::grant::TokenParams;
+use crate::decision::HookKind;
+use crate::grant::{TokenParams, shortened};
 use crate::http::api::Api;
 use crate::http::contract::responses::{BodyFailures, CallFailures, StsFailures, curl};
 use crate::http::error::ApiError;
 use crate::http::middleware::context::RequestContext;
 use crate::http::middleware::{audit, auth_failures, authenticate, ticket_auth};
 use crate::sts::CallerSession;
-use crate::vend::{GrantHolder, Vended};
-use appserver_domain::UpstreamName;
+use crate::vend::GrantHolder;
+use appserver_domain::GrantName;
 
 pub(crate) const PATH: &str = "/v1/token";
 pub(crate) const OSS_SDK_PATH: &str = "/v1/oss-sdk/token";
@@ -170,10 +172,14 @@ async fn vend(
     let grant = context.rules.grants.decide(caller, params, api.clock.now())?;
     let (name, upstream, oss) = (grant.name(), grant.upstream(), grant.oss());
     let holder = GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
-    let session = grant.into_caller_session();
-    let vended = vended(api, context, upstream, &holder, &session)
-        .await
-        .inspect_err(|_| audit::note_failed_session(api, context, &session))?;
+    let mut session = grant.into_caller_session();
+    let vended = async {
+        audit::check(api)?;
+        decide(context, caller, name, params, &mut session).await?;
+        Ok::<_, ApiError>(api.vendors.vend(upstream, &holder, &session, context.deadline).await?)
+    };
+    let vended =
+        vended.await.inspect_err(|_| audit::note_failed_session(api, context, &session))?;
     let body = token_response(context.id.as_str(), name, oss, &vended);
     // The last step that can fail: a caller with an audit record of a token, and none of a failure after it, has the token.
     audit::record_token(api, context, session, &vended).await?;
@@ -186,15 +192,28 @@ async fn vend(
     Ok(json_text(body))
 }
 
-async fn vended(
-    api: &Api,
+/// Lets the decision hook refuse or shorten the session.
+async fn decide(
     context: &RequestContext,
-    upstream: &UpstreamName,
-    holder: &GrantHolder,
-    session: &CallerSession,
-) -> Result<Vended, ApiError> {
-    audit::check(api)?;
-    Ok(api.vendors.vend(upstream, holder, session, context.deadline).await?)
+    caller: &Caller,
+    grant: &GrantName,
+    params: &TokenParams,
+    session: &mut CallerSession,
+) -> Result<(), ApiError> {
+    let duration = session.role_session().duration;
+    let allowed = AllowedRequest {
+        kind: HookKind::Token,
+        grant,
+        parameters: &params.parameters,
+        duration_secs: duration.as_secs(),
+        object: None,
+    };
+    let secs = hook_decision::decide(context, caller, allowed).await?;
+    if secs < duration.as_secs() {
+        let shortened = shortened(duration, secs.into());
+        session.shorten(shortened.ok_or(ApiError::DecisionRefused(None))?);
+    }
+    Ok(())
 }
 
 /// The answer of the route that is always 200.

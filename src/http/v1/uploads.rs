@@ -159,6 +159,7 @@ pub(crate) async fn sign_upload(
         action: UrlMethod::Put.action(),
         key,
         life_secs,
+        parameters: &params.parameters,
         object: ObjectRecord {
             method: None,
             bucket: oss.bucket(),

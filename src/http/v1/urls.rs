@@ -168,6 +168,7 @@ pub(crate) async fn sign_url(
         action: method.action(),
         key,
         life_secs,
+        parameters: &params.parameters,
         object: ObjectRecord {
             method: Some(method.as_str()),
             bucket: oss.bucket(),
