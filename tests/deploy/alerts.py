@@ -31,6 +31,9 @@ ROWS = {
     "AppServerUploadsNotForwarded": [
         ("appserver_requests_failed_total{reason='callback_backend'}", "0+2x20", "40x40")
     ],
+    "AppServerDecisionHookFails": [
+        ("appserver_decision_requests_total{mode='enforce',outcome='failed'}", "0+2x20", "40x40")
+    ],
     "AppServerPanicked": [("appserver_panics_total", "0 1x5", "1x40")],
     "AppServerProofsDisagree": [("appserver_policy_disagreements_total", "0 1x5", "1x40")],
     "AppServerLogLinesDropped": [("appserver_log_lines_dropped_total", "0 9x5", "9x40")],

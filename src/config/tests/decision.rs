@@ -8,7 +8,7 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 fn with(text: &str, files: &[(&str, &str)]) -> String {
     let text = format!("{SOUND}\n{text}");
-    let own = [("app.toml", text.as_str())];
+    let own = [("app.toml", text.as_str()), ("policies/album.json", POLICY)];
     let folder = folder(&[&own, files].concat());
     let root = folder.path().display().to_string();
     let settings = load(&[folder.path().join("app.toml")], &Environment::new(), Mode::Production);
@@ -43,7 +43,25 @@ fn each_invalid_setting_of_the_hook_is_refused_with_the_way_out() {
         more("grants = [\"no-such\"]"),
         more("retries = 3"),
     ];
-    insta::assert_snapshot!(found.join("\n"), @r"");
+    insta::assert_snapshot!(found.join("\n"), @r"
+    decision.secret_file: the hook recognises requests of this service by it: name a file that holds a secret; `openssl rand -hex 32` makes one
+    decision.secret_file: the hook recognises requests of this service by it: name a file that holds a secret; `openssl rand -hex 32` makes one
+    decision.url: a hook's URL reads `https://<host>/<path>`, without user and fragment; `http` is admitted on `localhost` and loopback addresses only
+    decision.secret_file: a secret has at least 32 characters; `openssl rand -hex 32` makes one
+    decision.secret_file: this is the demo's secret, which is published; make your own with `openssl rand -hex 32`
+    decision.secret_file: it is the file of `tickets.key_file`, too, and the hook has the secret in it: name a file of its own; `openssl rand -hex 32` makes a secret
+    server.public_url: a ticket is a URL, and a request's Host is not trusted for it: set it to the URL at which callers reach this service, such as `https://vend.example.com`
+    decision.timeout_ms: 9 is not between 10 and 10000 milliseconds
+    decision.on_error: it is `deny` or `allow`
+    decision.mode: it is `enforce` or `shadow`
+    decision.cache_secs: 301 is not between 0 and 300 seconds
+    decision.headers: item 2: `Authorization`, `Proxy-Authorization` and `Cookie` are credentials, which no hook gets: remove it; the hook gets the client and the user that they prove
+    decision.headers: `Authorization`, `Proxy-Authorization` and `Cookie` are credentials, which no hook gets: remove it; the hook gets the client and the user that they prove
+    decision.headers: it is the name of a header, such as `X-App-Attest`
+    decision.headers: a hook gets at most 16 headers; list fewer
+    decision.grants: there is no grant `no-such`; each is a key of `grants`
+    decision.retries: there is no such key; `appserver check --defaults` prints all keys
+    ");
     // Without a URL nothing is asked, and nothing else is needed.
     for sound in ["[decision]\nheaders = [\"X-App-Attest\"]\n", "[decision]\nurl = \"\"\n"] {
         assert_eq!(with(sound, &[]), "(it loads)");
