@@ -10,11 +10,12 @@ use crate::oss_bucket::OssBucket;
 use crate::sign::{SignedUrlMethods, SigningLifetime, UploadRules};
 use crate::sts::{CallerSession, GrantSession};
 use appserver_domain::{
-    ClientId, ExternalId, Fingerprint, GrantName, ObjectKey, RoleArn, SessionDuration, UpstreamName,
+    ClientId, ExternalId, Fingerprint, GrantName, IssuerName, ObjectKey, RoleArn, SessionDuration,
+    Subject, UpstreamName,
 };
 use appserver_policy::{
     AdmittedCaller, GrantNeed, GrantSessionPolicy, GrantTemplate, ObjectActions, PolicyRefusal,
-    RawValues, RenderProblem, RenderedSession, Request, RequestedPolicy, SessionPolicy,
+    RawValues, RenderProblem, RenderedSession, Request, RequestedPolicy, SessionPolicy, SubjectUse,
     UploadKeyProblem, ValueProblem,
 };
 
@@ -356,6 +357,14 @@ impl<'a> Grant<'a> {
     /// Changes when the configuration of the grant does.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.entitlement.fingerprint
+    }
+
+    /// The user whose own session it is; none if other users may have the same one.
+    pub(crate) fn user_of(&self, caller: &Caller) -> Option<(IssuerName, Subject)> {
+        if self.entitlement.template.uses().subject == SubjectUse::Unused {
+            return None;
+        }
+        caller.issuer().cloned().zip(caller.subject().cloned())
     }
 
     /// Whose credentials assume the role.

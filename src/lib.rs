@@ -25,6 +25,7 @@ mod limit;
 mod oss_bucket;
 mod outbound;
 mod ram;
+mod revocation;
 mod seal;
 mod server;
 mod setup;

@@ -4,6 +4,7 @@ mod access_key;
 mod grant_changes;
 mod identity_renewal;
 mod reload;
+mod revocations;
 mod rules;
 mod upstream;
 mod watch;
@@ -25,6 +26,7 @@ use crate::callback::Callbacks;
 use crate::config::{FileReads, Problem, Problems, Secrets, Settings, UpstreamSettings};
 use crate::http::{self, ActiveConfig, Api, PublicUrl, Readiness};
 use crate::outbound::EgressByTarget;
+use crate::revocation::Revocations;
 use crate::server::{self, ServerSettings, Tls};
 use crate::store::Store;
 use crate::telemetry::{Connections, Exporter, LogFilter, Metrics, Traces};
@@ -34,6 +36,7 @@ use appserver_domain::clock::Clock;
 use appserver_domain::{AccessKeyId, Upstreams};
 use identity_renewal::IdentityRenewer;
 use reload::Reloader;
+use revocations::{Enforcement, FileWatch, SharedWatch};
 use upstream::Upstream;
 use watch::Watch;
 
@@ -58,6 +61,11 @@ pub struct App {
     key_verifiers: Vec<KeyVerifier>,
     /// For upstreams with temporary credentials.
     identity_renewers: Vec<IdentityRenewer>,
+    enforcement: Enforcement,
+    /// Of `revoked.file`, if there is one.
+    revoked_file: Option<FileWatch>,
+    /// Of the list that replicas share, if they share anything.
+    shared_revocations: Option<SharedWatch>,
     exporter: Option<Exporter>,
     ready: CancellationToken,
     #[cfg(feature = "emulator")]
@@ -122,9 +130,13 @@ impl App {
     /// Binds the addresses and builds the server.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         // On another thread: a file that hangs must not delay a stop.
-        let read = spawn_blocking(move || (settings.read_secrets(), settings));
-        let (secrets, settings) = read.await.expect("reading secrets does not panic");
-        let secrets = secrets?;
+        let at = clock.clone();
+        let read = spawn_blocking(move || {
+            let revoked = settings.revoked.clone().map(|file| FileWatch::start(file, &at));
+            (settings.read_secrets(), revoked.transpose(), settings)
+        });
+        let (secrets, revoked, settings) = read.await.expect("reading files does not panic");
+        let (secrets, revoked) = (secrets?, revoked?);
         let certificate = secrets.warning(clock.now());
         let Secrets { identities, egress, store, tickets, uploads, decision, tls, tracing } =
             secrets;
@@ -162,6 +174,21 @@ impl App {
         })?;
         let vendors = upstreams.map_ref(Upstream::vendor);
         let vendors = Arc::new(Vendors::new(vendors, metrics.vend.clone()));
+        let enforcement = Enforcement {
+            revocations: Arc::new(Revocations::default()),
+            vendors: Arc::clone(&vendors),
+            metrics: metrics.revocations.clone(),
+            clock: clock.clone(),
+        };
+        let revoked_file = revoked.map(|(watch, list)| {
+            enforcement.start(list);
+            watch
+        });
+        let mut shared_revocations = SharedWatch::new(&store);
+        if let Some(watch) = &mut shared_revocations {
+            // Before the first request, so that a replica that starts serves nobody who is revoked.
+            watch.look(&enforcement).await;
+        }
         let public = bind("server.listen", settings.listen, settings.listen_backlog)?;
         let listener =
             PublicUrl::of_listener(public.local_addr().expect("a bound listener has an address"));
@@ -200,6 +227,7 @@ impl App {
             metrics.callbacks.clone(),
         ));
         let api = Arc::new(Api {
+            revocations: Arc::clone(&enforcement.revocations),
             callbacks,
             rules: ArcSwap::from_pointee(rules),
             vendors: Arc::clone(&vendors),
@@ -242,6 +270,9 @@ impl App {
             reloads,
             key_verifiers,
             identity_renewers,
+            enforcement,
+            revoked_file,
+            shared_revocations,
             api,
             exporter,
             readiness: Arc::new(Readiness::new(vendors, audit)),
@@ -330,6 +361,9 @@ impl App {
             reloader,
             key_verifiers,
             identity_renewers,
+            enforcement,
+            revoked_file,
+            shared_revocations,
             exporter,
             ready,
             ..
@@ -375,6 +409,8 @@ impl App {
         let stop_exporter = CancellationToken::new();
         let exporter = exporter.map(|exporter| tokio::spawn(exporter.run(stop_exporter.clone())));
         let reloader = tokio::spawn(reloader.run());
+        let file_watch = revoked_file.map(|watch| tokio::spawn(watch.run(enforcement.clone())));
+        let shared_watch = shared_revocations.map(|watch| tokio::spawn(watch.run(enforcement)));
         let stop_deliveries = CancellationToken::new();
         let deliveries = tokio::spawn(Arc::clone(&api.callbacks).run(stop_deliveries.clone()));
         let renewers: Vec<_> =
@@ -396,6 +432,8 @@ impl App {
         }
         closing.cancel();
         let _ = public_server.await;
+        // Requests in progress were checked until now.
+        file_watch.iter().chain(&shared_watch).for_each(tokio::task::JoinHandle::abort);
         // Before the audit closes: what is delivered until now is still recorded.
         stop_deliveries.cancel();
         let _ = deliveries.await;

@@ -79,7 +79,11 @@ pub(super) fn holders(settings: &RuleSettings) -> GrantHolders {
     let enabled = settings.clients.iter().filter(|(_, client)| client.enabled);
     let holders = enabled.flat_map(|(client, _)| {
         let grants = settings.grants.of(client);
-        grants.map(|grant| GrantHolder { client: client.clone(), grant: grant.fingerprint })
+        grants.map(|grant| GrantHolder {
+            client: client.clone(),
+            grant: grant.fingerprint,
+            user: None,
+        })
     });
     GrantHolders::Only(holders.collect())
 }

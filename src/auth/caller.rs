@@ -17,7 +17,12 @@ pub(crate) struct Caller {
     method: Method,
     until: Option<DateTime<Utc>>,
     parent: Fingerprint,
+    jwt: Option<JwtId>,
 }
+
+/// Identifies one token of a user: a hash of its `jti`, which may be of any length.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct JwtId(Fingerprint);
 
 /// How a caller proved itself.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -43,6 +48,22 @@ impl Method {
             Self::Ticket => "Ticket",
             Self::Operator => "Operator",
         }
+    }
+}
+
+impl JwtId {
+    pub(crate) fn of(jti: &str) -> Self {
+        Self(Fingerprint::of([b"jti".as_slice(), jti.as_bytes()]))
+    }
+
+    /// The bytes, for a ticket.
+    pub(super) fn to_bytes(self) -> [u8; 16] {
+        self.0.to_bytes()
+    }
+
+    /// The id that has these bytes.
+    pub(super) fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes.into())
     }
 }
 
@@ -102,9 +123,14 @@ impl Caller {
         Self { issuer, ..self }
     }
 
+    /// The same caller with the id of the token that authenticated it, or that its ticket was made with.
+    pub(super) fn with_jwt(self, jwt: Option<JwtId>) -> Self {
+        Self { jwt, ..self }
+    }
+
     fn of_client(client: ClientId, method: Method, parent: Fingerprint) -> Self {
         let claims = BTreeMap::new();
-        Self { client, issuer: None, subject: None, claims, method, until: None, parent }
+        Self { client, issuer: None, subject: None, claims, method, until: None, parent, jwt: None }
     }
 
     /// The same caller with only the claims that `keep` selects.
@@ -145,6 +171,11 @@ impl Caller {
     /// credential is.
     pub(super) fn parent(&self) -> Fingerprint {
         self.parent
+    }
+
+    /// The id of the user's token, if it has one; also that of the token that a ticket was made with.
+    pub(crate) fn jwt(&self) -> Option<JwtId> {
+        self.jwt
     }
 
     pub(crate) fn method(&self) -> Method {

@@ -10,7 +10,7 @@ mod ticket;
 
 use std::collections::HashMap;
 
-pub(crate) use caller::Caller;
+pub(crate) use caller::{Caller, JwtId};
 pub(crate) use certificate::{CertificateName, CertificateNames};
 pub(crate) use jwt::{
     ClaimKind, ClaimPath, ClaimRule, ConfiguredKeys, FetchProblem, Issuer, IssuerTlsError, Issuers,

@@ -129,7 +129,7 @@ impl Steps {
             entitlement.external_id.clone(),
         );
         let grant = entitlement.fingerprint;
-        let holder = GrantHolder { client: caller.client().clone(), grant };
+        let holder = GrantHolder { client: caller.client().clone(), grant, user: None };
         let metrics = Metrics::new();
         let issuers =
             Issuers::new(issuers, None, &Egress::default(), &Clock::system(), &metrics.issuers);

@@ -84,7 +84,7 @@ impl Confirmation {
             return Err(ConfirmError::OtherBucket);
         }
         let client = upload.claims.client.clone();
-        let holder = GrantHolder { client, grant: self.fingerprint };
+        let holder = GrantHolder { client, grant: self.fingerprint, user: None };
         let credentials = vendors
             .grant_credentials(&self.upstream, &holder, &self.session, deadline)
             .await

@@ -35,10 +35,12 @@ pub(super) fn check(args: &CheckArgs) -> Result<(), Failure> {
     config.files.extend_from_slice(&args.arguments);
     let settings = config.load_for_check(secrets);
     let checked = settings.and_then(|settings| {
+        let now = Clock::system().now();
         if args.without_access_key {
+            settings.read_revoked(now)?;
             Ok((settings.rollout_warnings(secrets), settings.warnings))
         } else {
-            let certificate = settings.check_machine()?.warning(Clock::system().now());
+            let certificate = settings.check_machine(now)?.warning(now);
             let mut of_rollout = settings.rollout_warnings(secrets);
             of_rollout.extend(certificate);
             Ok((of_rollout, settings.warnings))

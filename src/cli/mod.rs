@@ -15,6 +15,7 @@ mod healthcheck;
 mod output;
 mod policy;
 mod policy_compare;
+mod revoke;
 mod runtime;
 mod serve;
 mod setup;
@@ -88,6 +89,8 @@ enum Command {
     /// Describe the configuration to other programs
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Refuse a user, a client, a ticket, a token or an issuer until a time, on all replicas
+    Revoke(Box<revoke::RevokeArgs>),
     /// Register clients
     #[command(subcommand)]
     Client(ClientCommand),
@@ -130,6 +133,7 @@ pub fn run() -> ExitCode {
         Command::Policy(command) => policy::run(*command),
         Command::Audit(command) => audit::run(*command),
         Command::Config(ConfigCommand::Schema) => output::say(config::schema()),
+        Command::Revoke(args) => revoke::revoke(&args),
         Command::Client(ClientCommand::New { id }) => client::new(&id),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args),
     };

@@ -18,7 +18,7 @@ use super::sections::tracing::TracingSource;
 use super::sections::upstreams::NamedUpstreams;
 use super::sections::{
     RawSettings, admin, audit, clients, decision, egress, grants, issuers, limits, log, reload,
-    roles, server, store, sts, tickets, tls, tracing, uploads, vend,
+    revoked, roles, server, store, sts, tickets, tls, tracing, uploads, vend,
 };
 use super::settings::{RuleSettings, Settings};
 use super::shared_subjects::{self, Users};
@@ -59,6 +59,7 @@ pub(super) fn resolve(
     let failures = limits::of_failures(raw.auth_failure_limit, knows_addresses, &mut problems);
     let admin_listen = admin::resolve(raw.admin, listen, &mut problems);
     let watch_interval = reload::resolve(raw.reload, &mut problems);
+    let revoked = revoked::resolve(raw.revoked, &mut problems);
     let egress = egress::resolve(raw.egress, &mut problems, &mut secret_reads);
     let tracing = tracing::resolve(raw.tracing, &mut problems, &mut secret_reads);
     let log = log::resolve(raw.log, &mut problems);
@@ -69,7 +70,12 @@ pub(super) fn resolve(
             path: path.clone(),
             is_secret: false,
         });
-        let named: Vec<_> = named.iter().cloned().chain(config_files).collect();
+        let revoked = revoked.iter().flatten().map(|file| NamedFile {
+            key: "revoked.file".to_owned(),
+            path: file.path().to_owned(),
+            is_secret: false,
+        });
+        let named: Vec<_> = named.iter().cloned().chain(config_files).chain(revoked).collect();
         if let Some(problem) = audit::collision(audit, &named) {
             problems.add("audit.file", problem);
         }
@@ -175,6 +181,7 @@ pub(super) fn resolve(
             sts,
             vend,
             store,
+            revoked: revoked?,
             tickets: tickets?,
             uploads: uploads?,
             decision: decision?,

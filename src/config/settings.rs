@@ -18,6 +18,7 @@ use super::sections::decision::DecisionSource;
 use super::sections::egress::EgressSource;
 use super::sections::identity::IdentitySource;
 use super::sections::log::LogFormat;
+use super::sections::revoked::RevokedFile;
 use super::sections::store::StoreSource;
 use super::sections::tickets::TicketSource;
 use super::sections::tls::{TlsSource, certificate_problem};
@@ -32,6 +33,7 @@ use crate::grant::Grants;
 use crate::http::Cors;
 use crate::limit::{ClientLimits, FailureSettings};
 use crate::outbound::EgressByTarget;
+use crate::revocation::RevocationList;
 use crate::server::{ServerSettings, TlsIdentity, TrustedProxies};
 use crate::store::StoreSettings;
 use crate::sts::StsSettings;
@@ -69,6 +71,8 @@ pub struct Settings {
     pub(crate) sts: StsSettings,
     pub(crate) vend: VendSettings,
     pub(crate) store: StoreSource,
+    /// The file of revocations, if there is one.
+    pub(crate) revoked: Option<RevokedFile>,
     pub(crate) tickets: TicketSource,
     /// The callbacks of OSS.
     pub(crate) uploads: UploadsSource,
@@ -250,10 +254,17 @@ impl Settings {
         found
     }
 
-    /// Reads the secrets, and checks whether the audit's file can be written. Lists all problems.
-    pub(crate) fn check_machine(&self) -> Result<Secrets, Problems> {
+    /// Reads the file of revocations, or lists all of its problems. Without a file the list is empty.
+    pub(crate) fn read_revoked(&self, now: DateTime<Utc>) -> Result<RevocationList, Problems> {
+        let read = |file: &RevokedFile| file.parse(&file.read()?, now);
+        self.revoked.as_ref().map(read).transpose().map(Option::unwrap_or_default)
+    }
+
+    /// Reads the secrets and the file of revocations, and checks whether the audit's file can be written. Lists all problems.
+    pub(crate) fn check_machine(&self, now: DateTime<Utc>) -> Result<Secrets, Problems> {
         let mut problems = Problems::default();
         let secrets = problems.gather(self.read_secrets());
+        problems.gather(self.read_revoked(now));
         if let Some(Err(problem)) = self.audit_file() {
             problems.add("audit.file", problem);
         }

@@ -13,6 +13,7 @@ use crate::callback::{CallbackConfig, Callbacks};
 use crate::decision::DecisionHook;
 use crate::grant::Grants;
 use crate::limit::{Failures, Limits};
+use crate::revocation::Revocations;
 use crate::server::TrustedProxies;
 use crate::sts::StsClient;
 use crate::telemetry::{Metrics, Traces};
@@ -29,6 +30,8 @@ pub(crate) struct Api {
     pub(crate) audit: Audit,
     pub(crate) traces: Traces,
     pub(crate) callbacks: Arc<Callbacks>,
+    /// Checked for each request, whatever rules it began with.
+    pub(crate) revocations: Arc<Revocations>,
     pub(crate) clock: Clock,
 }
 

@@ -19,6 +19,7 @@ use crate::callback::{CallbackError, NoVariable};
 use crate::decision::DecisionError;
 use crate::grant::Refusal;
 use crate::limit::{LimitKind, Throttled};
+use crate::revocation::Revocation;
 use crate::sign::UrlMethod;
 use crate::sts::StsError;
 use crate::vend::VendError;
@@ -60,6 +61,8 @@ pub(crate) enum ApiError {
     Unauthenticated(AuthError),
     #[error("the client is disabled")]
     ClientDisabled,
+    #[error("{0}")]
+    Revoked(Arc<Revocation>),
     #[error(transparent)]
     Throttled(Throttled),
     #[error(transparent)]
@@ -151,6 +154,7 @@ impl ApiError {
             | Self::FileTooLarge { .. }
             | Self::Unauthenticated(_)
             | Self::ClientDisabled
+            | Self::Revoked(_)
             | Self::Refused(_)
             | Self::Vend(_)
             | Self::AuditUnavailable(_)
@@ -195,6 +199,7 @@ impl ApiError {
             | Self::MethodNotAllowed
             | Self::Unauthenticated(_)
             | Self::ClientDisabled
+            | Self::Revoked(_)
             | Self::CallbackVariable(_)
             | Self::DecisionRefused(_)
             | Self::Throttled(_)
@@ -280,6 +285,11 @@ impl ApiError {
                 Status::FORBIDDEN,
                 "Forbidden.ClientDisabled",
                 "The client is disabled; only the operator of the service can enable it again.",
+            ),
+            Self::Revoked(_) => Public::new(
+                Status::FORBIDDEN,
+                "Forbidden.Revoked",
+                "The access of this caller is revoked; only the operator of the service can restore it.",
             ),
             Self::Throttled(throttled) => Public {
                 limit: Some(*throttled),

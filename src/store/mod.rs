@@ -11,6 +11,7 @@ mod once;
 mod record;
 mod redis;
 mod redis_connection;
+mod revocations;
 mod scripts;
 mod settings;
 mod shared_state;
@@ -26,6 +27,7 @@ pub(crate) use check::RedisCheck;
 pub(crate) use lease::Lease;
 pub(crate) use name::{KeyPrefix, Name};
 pub(crate) use once::{Once, OnceClaim};
+pub(crate) use revocations::RevocationPage;
 pub(crate) use settings::{RedisAddress, RedisSettings, StoreSettings};
 pub(crate) use shared_state::{LeaseState, Shared, SharedState};
 

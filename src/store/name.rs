@@ -84,6 +84,11 @@ impl Names {
         }
     }
 
+    /// Identifies these parts within a list, and reveals none of them.
+    pub(super) fn id(&self, parts: &[impl AsRef<str>]) -> String {
+        self.tag(parts)
+    }
+
     fn tag(&self, parts: &[impl AsRef<str>]) -> String {
         let mut hash = self.hash.clone();
         for part in parts.iter().map(AsRef::as_ref) {

@@ -15,6 +15,7 @@ pub(super) struct Scripts {
     pub(super) forget: Script,
     pub(super) once: Script,
     pub(super) deliveries: Script,
+    pub(super) revocations: Script,
     pub(super) probe: Script,
 }
 
@@ -36,6 +37,7 @@ impl Scripts {
             forget: Script::new(include_str!("scripts/forget.lua")),
             once: with_untrusted!("scripts/once.lua"),
             deliveries: with_untrusted!("scripts/deliveries.lua"),
+            revocations: with_untrusted!("scripts/revocations.lua"),
             probe: Script::new(include_str!("scripts/probe.lua")),
         }
     }

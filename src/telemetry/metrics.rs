@@ -14,7 +14,8 @@ use super::label::Label;
 use super::process_metrics::ProcessMetrics;
 use super::{
     AuditMetrics, CallbackMetrics, ConfigMetrics, Connections, DecisionMetrics, IdentityMetrics,
-    IssuerMetrics, LogMetrics, StoreMetrics, ThrottleMetrics, TraceMetrics, VendMetrics,
+    IssuerMetrics, LogMetrics, RevocationMetrics, StoreMetrics, ThrottleMetrics, TraceMetrics,
+    VendMetrics,
 };
 use appserver_domain::{ClientId, GrantName, UpstreamName};
 
@@ -93,6 +94,8 @@ pub(crate) struct Metrics {
     pub(crate) callbacks: CallbackMetrics,
     /// Of the decision hook.
     pub(crate) decision: DecisionMetrics,
+    /// Of the lists of revocations.
+    pub(crate) revocations: RevocationMetrics,
     /// Of the process's log.
     pub(crate) log: LogMetrics,
     /// Of spans exported to a collector.
@@ -183,6 +186,7 @@ impl Metrics {
             audit: AuditMetrics::default(),
             callbacks: CallbackMetrics::default(),
             decision: DecisionMetrics::new(),
+            revocations: RevocationMetrics::default(),
             log: LogMetrics::default(),
             trace: TraceMetrics::default(),
             connections: Connections::default(),
@@ -244,6 +248,7 @@ impl Metrics {
         self.audit.register(registry);
         self.callbacks.register(registry);
         self.decision.register(registry);
+        self.revocations.register(registry);
         self.log.register(registry);
         self.connections.register(registry);
         registry.register("panics", "Handlers that panicked", self.panics.clone());
@@ -338,6 +343,8 @@ mod tests {
         metrics.store.called(StoreOperation::Read, true, Duration::from_millis(1));
         metrics.config.active_config("abc", "2016-01-13T14:02:37Z".parse().unwrap());
         metrics.identity.signs("oidc", "2016-01-13T14:02:37Z".parse().unwrap());
+        metrics.revocations.active("file", 3);
+        metrics.revocations.up("file", true);
         metrics.trace.create_series();
         metrics.connections.transport.certificate_expires(1);
         let keys = metrics.issuers.issuer("company");
@@ -392,6 +399,8 @@ mod tests {
         proxy_protocol_errors counter
         ready gauge
         requests_failed counter
+        revocations gauge
+        revocations_up gauge
         store_call_duration_seconds histogram
         store_decrypt_failures counter
         store_degraded gauge

@@ -18,6 +18,7 @@ mod metrics;
 mod process_metrics;
 #[cfg(feature = "emulator")]
 mod recent_lines;
+mod revocation_metrics;
 mod store_metrics;
 mod throttle_metrics;
 mod trace;
@@ -42,6 +43,7 @@ pub(crate) use log_writer::LogEnd;
 pub(crate) use metrics::{Metrics, StsCall};
 #[cfg(feature = "emulator")]
 pub(crate) use recent_lines::RecentLines;
+pub(crate) use revocation_metrics::RevocationMetrics;
 pub(crate) use store_metrics::{StoreMetrics, StoreOperation};
 pub(crate) use throttle_metrics::ThrottleMetrics;
 pub(crate) use trace::{

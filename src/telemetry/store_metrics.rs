@@ -32,6 +32,7 @@ pub(crate) enum StoreOperation {
     Forget,
     Once,
     Deliveries,
+    Revocations,
     Probe,
 }
 
@@ -47,7 +48,7 @@ struct ReplacedLabels {
 }
 
 impl StoreOperation {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Read,
         Self::Renew,
         Self::Complete,
@@ -56,6 +57,7 @@ impl StoreOperation {
         Self::Forget,
         Self::Once,
         Self::Deliveries,
+        Self::Revocations,
         Self::Probe,
     ];
 
@@ -69,6 +71,7 @@ impl StoreOperation {
             Self::Forget => "forget",
             Self::Once => "once",
             Self::Deliveries => "deliveries",
+            Self::Revocations => "revocations",
             Self::Probe => "probe",
         }
     }

@@ -274,6 +274,24 @@ impl<S: AssumeRole + Send + Sync + 'static> Engine<S> {
             cache.tokens = removed.len(),
             "removed cached tokens: their clients or grants were removed or changed"
         );
+        self.forget(removed);
+    }
+
+    /// Removes the tokens of these grant holders, here and where replicas share them. Returns how many.
+    pub(super) fn remove_holders(
+        self: &Arc<Self>,
+        is_removed: impl Fn(&GrantHolder) -> bool,
+    ) -> usize {
+        let removed = self.cache.remove_holders(is_removed);
+        let count = removed.len();
+        if count > 0 {
+            self.forget(removed);
+        }
+        count
+    }
+
+    /// Removes what replicas share of these keys, without waiting for it.
+    fn forget(&self, removed: Vec<Arc<Key>>) {
         let replicas = Arc::clone(&self.replicas);
         tokio::spawn(async move {
             for key in removed {

@@ -190,6 +190,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendor<S> {
         self.engine.retain_holders(holders);
     }
 
+    /// Removes the tokens of these grant holders, here and where replicas share them. Returns how many.
+    pub(crate) fn remove_holders(&self, is_removed: impl Fn(&GrantHolder) -> bool) -> usize {
+        self.engine.remove_holders(is_removed)
+    }
+
     /// Updates the gauges of the upstream before the metrics are read. Returns the cached tokens and the waiting callers.
     fn measure(&self) -> (usize, usize) {
         self.engine.measure()

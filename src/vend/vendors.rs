@@ -71,6 +71,11 @@ impl<S: AssumeRole + Send + Sync + 'static> Vendors<S> {
         self.upstreams.values().for_each(|vendor| vendor.retain_holders(holders.clone()));
     }
 
+    /// As [`Vendor::remove_holders`], for all of them.
+    pub(crate) fn remove_holders(&self, is_removed: impl Fn(&GrantHolder) -> bool) -> usize {
+        self.upstreams.values().map(|vendor| vendor.remove_holders(&is_removed)).sum()
+    }
+
     /// Updates the gauges before the metrics are read.
     pub(crate) fn measure(&self) {
         let (mut cached_tokens, mut waiting) = (0, 0);

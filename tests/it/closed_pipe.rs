@@ -84,6 +84,8 @@ async fn every_command_ends_with_a_closed_pipe_as_it_would_with_a_reader() {
         vec!["audit", "find", "--json", vector],
         vec!["audit", "find", "--subject", "nobody", vector],
         vec!["audit", "find", "config/dev.toml"],
+        vec!["revoke", "--list", "--config", &config],
+        vec!["revoke", "client", "client-002", "--for", "1h", "--config", &config],
         vec!["healthcheck", "--config", &config],
         [&["setup", "plan"], &account[..]].concat(),
         [&["setup", "check"], &account[..], &nowhere].concat(),

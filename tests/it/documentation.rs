@@ -114,8 +114,11 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
     starts.map(name).filter(|name| !name.ends_with('_')).collect()
 }
 
-/// Present for issuers whose keys are fetched, for credentials that expire, and with tracing; the demo has none of these.
-const OF_FETCHED: [&str; 4] = [
+/// Present for issuers whose keys are fetched, for credentials that expire, with tracing, and with a list of revocations; the
+/// demo has none of these.
+const OF_FETCHED: [&str; 6] = [
+    "appserver_revocations",
+    "appserver_revocations_up",
     "appserver_trace_failed_exports_total",
     "appserver_jwks_keys",
     "appserver_jwks_age_seconds",

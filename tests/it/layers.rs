@@ -24,6 +24,7 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("seal", &["domain"]),
         ("store", &["backoff", "seal", "domain"]),
         ("limit", &["store", "domain"]),
+        ("revocation", &["auth", "store", "domain"]),
         ("decision", &["breaker", "outbound", "single_flight", "domain"]),
         ("vend", &["breaker", "single_flight", "sts", "store", "policy", "domain"]),
         ("callback", &["audit", "backoff", "outbound", "oss_bucket", "policy", "seal", "sign", "store", "sts", "vend", "domain"]),
@@ -31,15 +32,15 @@ fn allowed() -> BTreeMap<&'static str, BTreeSet<&'static str>> {
         ("grant", &["auth", "oss_bucket", "sign", "sts", "policy", "domain"]),
         ("sign", &["sts", "policy", "domain"]),
         ("server", &["auth", "limit", "domain"]),
-        ("http", &["server", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
-        ("config", &["breaker", "outbound", "server", "http", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
-        ("app", &["backoff", "config", "outbound", "limit", "server", "http", "audit", "auth", "callback", "decision", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
+        ("http", &["revocation", "server", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "store", "sts", "policy", "domain"]),
+        ("config", &["revocation", "breaker", "outbound", "server", "http", "audit", "auth", "callback", "decision", "limit", "oss_bucket", "grant", "sign", "vend", "upstream", "sts", "store", "seal", "policy", "domain"]),
+        ("app", &["revocation", "backoff", "config", "outbound", "limit", "server", "http", "audit", "auth", "callback", "decision", "grant", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // Like `app` it begins with settings and builds parts from them, to test them and not to serve.
         ("doctor", &["config", "outbound", "auth", "grant", "sign", "vend", "upstream", "sts", "store", "policy", "domain"]),
         // A plan begins with settings, too.
         ("setup", &["config", "grant", "upstream", "ram", "policy", "domain"]),
         ("dev", &["config", "grant", "sign", "emulator", "domain"]),
-        ("cli", &["app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
+        ("cli", &["revocation", "store", "app", "outbound", "config", "doctor", "setup", "dev", "auth", "grant", "policy", "upstream", "ram", "sts", "emulator", "domain"]),
         // Benchmarks of all layers; no layer may import it.
         ("bench", &["config", "outbound", "http", "auth", "grant", "limit", "vend", "store", "seal", "upstream", "sts", "policy", "domain"]),
         ("main", &["cli"]),

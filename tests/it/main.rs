@@ -46,6 +46,7 @@ mod redis_server;
 mod refusals;
 mod reload;
 mod replicas;
+mod revocations;
 mod sdk_names;
 mod setup;
 mod setup_apply;

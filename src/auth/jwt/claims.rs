@@ -124,7 +124,7 @@ impl NamedClaim {
 
 /// A claim as text: integers and booleans as JSON writes them. Other numbers have none: `1.0` and `1e0` are one
 /// number and two texts.
-fn text(value: &Json) -> Option<&str> {
+pub(super) fn text(value: &Json) -> Option<&str> {
     match value {
         Json::String(text) => Some(text),
         Json::Number(_) => value.as_integer(),

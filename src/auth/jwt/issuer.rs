@@ -15,7 +15,7 @@ use super::problem::{quoted_claim, shown};
 use super::signature_algorithm::SignatureAlgorithm;
 use super::token_kind::TokenKind;
 use super::{JwtProblem, JwtRefusal};
-use crate::auth::Caller;
+use crate::auth::{Caller, JwtId};
 use appserver_domain::{ClientId, Fingerprint, Invalid, IssuerName, Subject, ValueName};
 
 /// A trusted issuer, and which of its tokens are accepted. An equal value after a reload is the same issuer.
@@ -128,7 +128,8 @@ impl Issuer {
         let bound = self.expire_with_token.then_some(expires);
         let user = (self.id.clone(), subject);
         let caller = Caller::by_jwt(client.clone(), user, named.collect(), bound, self.parent());
-        Ok((caller, until))
+        let jwt = claims.get("jti").and_then(claims::text).map(JwtId::of);
+        Ok((caller.with_jwt(jwt), until))
     }
 
     /// `exp` without and with leeway, if the token is valid now.

@@ -9,15 +9,19 @@ use chrono::{DateTime, Utc};
 use secrecy::SecretSlice;
 
 use super::{Ticket, TicketId};
-use crate::auth::Caller;
+use crate::auth::{Caller, JwtId};
 use appserver_domain::Fingerprint;
 
 /// The version of the encoding, the first byte. Unknown versions are refused.
 const VERSION: u8 = 2;
+/// With the id of the token that the ticket was made with, at the end.
+const VERSION_WITH_JWT: u8 = 3;
 
 pub(super) fn write(ticket: &Ticket) -> SecretSlice<u8> {
     let caller = &ticket.caller;
-    let mut plain = Writer(vec![VERSION]);
+    // Without an id it is a ticket that earlier versions read, too.
+    let version = if caller.jwt().is_some() { VERSION_WITH_JWT } else { VERSION };
+    let mut plain = Writer(vec![version]);
     plain.0.extend(ticket.id.0);
     plain.0.extend(ticket.fingerprint.to_bytes());
     plain.0.extend(caller.parent().to_bytes());
@@ -33,13 +37,17 @@ pub(super) fn write(ticket: &Ticket) -> SecretSlice<u8> {
     plain.text(ticket.grant.as_str());
     plain.texts(&ticket.parameters);
     plain.text(ticket.policy.as_deref().unwrap_or(""));
+    if let Some(jwt) = caller.jwt() {
+        plain.0.extend(jwt.to_bytes());
+    }
     plain.0.into()
 }
 
-/// Decodes a ticket; `None` unless the input is exactly one ticket of this version.
+/// Decodes a ticket; `None` unless the input is exactly one ticket of these versions.
 pub(super) fn read(plain: &[u8]) -> Option<Ticket> {
     let mut plain = Reader(plain);
-    if plain.bytes()? != [VERSION] {
+    let [version] = plain.bytes()?;
+    if ![VERSION, VERSION_WITH_JWT].contains(&version) {
         return None;
     }
     let id = TicketId(plain.bytes()?);
@@ -58,7 +66,9 @@ pub(super) fn read(plain: &[u8]) -> Option<Ticket> {
     let grant = plain.text()?.parse().ok()?;
     let parameters = plain.texts()?;
     let policy = Some(plain.text()?).filter(|policy| !policy.is_empty()).map(str::to_owned);
-    let caller = Caller::by_ticket(client, user, claims, until, parent);
+    let jwt =
+        if version == VERSION_WITH_JWT { Some(JwtId::from_bytes(plain.bytes()?)) } else { None };
+    let caller = Caller::by_ticket(client, user, claims, until, parent).with_jwt(jwt);
     plain.0.is_empty().then_some(Ticket {
         id,
         caller,

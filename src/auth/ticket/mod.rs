@@ -10,11 +10,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
 
 use super::Caller;
-use appserver_domain::{ClientId, Fingerprint, GrantName};
+use appserver_domain::{ClientId, Fingerprint, GrantName, Invalid};
 
 pub(crate) use seal::TicketSeal;
 
@@ -39,7 +40,7 @@ pub(crate) struct Ticket {
 }
 
 /// Identifies a ticket in the log, which must not contain the ticket.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct TicketId([u8; 8]);
 
 impl TicketId {
@@ -51,6 +52,18 @@ impl TicketId {
 impl fmt::Display for TicketId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:016x}", u64::from_be_bytes(self.0))
+    }
+}
+
+/// As the log and the answer that has the ticket show it.
+impl FromStr for TicketId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let id = u64::from_str_radix(text, 16).map(|id| Self(id.to_be_bytes())).ok();
+        // One text for one ticket: 16 digits, in lower case, without a sign.
+        id.filter(|id| id.to_string() == text)
+            .ok_or(Invalid("a ticket is named by its `TicketId`: 16 digits of 0-9 and a-f"))
     }
 }
 

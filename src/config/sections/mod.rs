@@ -20,6 +20,7 @@ pub(super) mod limits;
 pub(super) mod log;
 pub(super) mod providers;
 pub(super) mod reload;
+pub(super) mod revoked;
 pub(super) mod roles;
 pub(super) mod server;
 pub(super) mod store;
@@ -44,6 +45,7 @@ use issuers::RawIssuer;
 use limits::RawFailures;
 use log::RawLog;
 use reload::RawReload;
+use revoked::RawRevoked;
 use roles::RawRole;
 use serde::Deserialize;
 use server::RawServer;
@@ -67,6 +69,7 @@ pub(super) struct RawSettings {
     pub(super) sts: RawSts,
     pub(super) vend: RawVend,
     pub(super) store: RawStore,
+    pub(super) revoked: RawRevoked,
     pub(super) tickets: RawTickets,
     pub(super) uploads: RawUploads,
     pub(super) decision: RawDecision,

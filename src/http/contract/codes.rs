@@ -15,7 +15,7 @@ const fn code(status: u16, class: &'static str, when: &'static str) -> Code {
     Code { status, class, when }
 }
 
-pub(super) const CODES: [Code; 25] = [
+pub(super) const CODES: [Code; 26] = [
     code(
         400,
         "InvalidParameter",
@@ -44,6 +44,7 @@ pub(super) const CODES: [Code; 25] = [
     ),
     code(403, "Forbidden.ClientDisabled", "the client is disabled"),
     code(403, "Forbidden.Decision", "the operator's decision hook refuses the request"),
+    code(403, "Forbidden.Revoked", "the user, the client, the ticket or the token is revoked"),
     code(403, "Forbidden.Callback", "not a valid report of an upload by OSS"),
     code(404, "NotFound", "there is no such route, or the service makes no tickets"),
     code(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::context::RequestContext;
+use super::revocation;
 use crate::audit::{
     Decision, DenialReason, Event, ObjectRecord, Request, SignatureRecord, TokenFields,
     session_fields,
@@ -27,13 +28,15 @@ pub(crate) fn check(api: &Api) -> Result<(), ApiError> {
     }
 }
 
-/// Records a token that is ready. It may leave only if this succeeds; nothing that waits or fails may come between.
+/// Records a token that is ready. It may leave only if this succeeds; nothing that waits or fails may come between. Fails,
+/// as its siblings do, if the caller was revoked while it waited.
 pub(crate) async fn record_token(
     api: &Api,
     context: &RequestContext,
     session: CallerSession,
     vended: &Vended,
 ) -> Result<(), ApiError> {
+    revocation::check(api, context)?;
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
         return Ok(());
     };
@@ -51,6 +54,7 @@ pub(crate) async fn record_ticket(
     context: &RequestContext,
     expires: DateTime<Utc>,
 ) -> Result<(), ApiError> {
+    revocation::check(api, context)?;
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
         return Ok(());
     };
@@ -65,6 +69,7 @@ pub(crate) async fn record_signed(
     object: &ObjectRecord<'_>,
     signature: &SignatureRecord<'_>,
 ) -> Result<(), ApiError> {
+    revocation::check(api, context)?;
     let (Some(trail), Some(event)) = (api.audit.trail(), context.route.kind.event()) else {
         return Ok(());
     };

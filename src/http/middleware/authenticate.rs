@@ -7,8 +7,8 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 
-use super::auth_failures;
 use super::context::RequestContext;
+use super::{auth_failures, revocation};
 use crate::auth::{Caller, PresentedCredential};
 use crate::http::api::Api;
 use crate::http::error::ApiError;
@@ -41,6 +41,8 @@ pub(crate) async fn caller(
     }
     let caller =
         authenticated.map_err(|error| auth_failures::record(api, context, &presented, error))?;
+    // Before the limits: a revoked caller takes nothing from the others of its client.
+    revocation::check(api, context)?;
     let (limits, counts) = (&context.rules.limits, &api.metrics.throttled);
     limits.admit(caller.client(), caller.issuer().zip(caller.subject()), counts).await?;
     Ok(caller)

@@ -11,11 +11,12 @@ use tokio::time::Instant;
 use tracing::field::DisplayValue;
 use uuid::fmt::Hyphenated;
 
-use crate::auth::{Caller, TicketId};
+use crate::auth::{Caller, JwtId, TicketId};
 use crate::callback::UploadClaims;
 use crate::grant::TokenParams;
 use crate::http::api::Rules;
 use crate::http::route::Route;
+use crate::revocation::PresentedIdentity;
 use crate::server::Peer;
 use appserver_domain::{ClientId, GrantName, IssuerName, Subject};
 
@@ -55,6 +56,7 @@ struct Identity {
     method: Option<&'static str>,
     issuer: Option<IssuerName>,
     subject: Option<Subject>,
+    jwt: Option<JwtId>,
 }
 
 impl RequestId {
@@ -130,6 +132,7 @@ impl RequestContext {
             method: None,
             issuer: None,
             subject: None,
+            jwt: None,
         });
     }
 
@@ -139,14 +142,16 @@ impl RequestContext {
         let client = caller.client().clone();
         let method = Some(caller.method().as_str());
         let (issuer, subject) = (caller.issuer().cloned(), caller.subject().cloned());
-        let _ = self.identity.set(Identity { client, method, issuer, subject });
+        let jwt = caller.jwt();
+        let _ = self.identity.set(Identity { client, method, issuer, subject, jwt });
     }
 
     /// Records the user and the grant of a reported upload: its sender, OSS, is no client.
     pub(crate) fn note_uploader(&self, upload: &UploadClaims) {
         let (issuer, subject) = (upload.issuer.clone(), upload.subject.clone());
         let client = upload.client.clone();
-        let _ = self.identity.set(Identity { client, method: None, issuer, subject });
+        let (method, jwt) = (None, None);
+        let _ = self.identity.set(Identity { client, method, issuer, subject, jwt });
         self.note_grant(&upload.grant);
     }
 
@@ -172,6 +177,17 @@ impl RequestContext {
     /// Records the ticket that the request makes or presents.
     pub(crate) fn note_ticket(&self, ticket: TicketId) {
         let _ = self.ticket.set(ticket);
+    }
+
+    /// What the authenticated caller presents; `None` before a credential is accepted.
+    pub(crate) fn presented(&self) -> Option<PresentedIdentity<'_>> {
+        let Identity { client, method, issuer, subject, jwt } = self.identity.get()?;
+        method.is_some().then(|| PresentedIdentity {
+            client,
+            user: issuer.as_ref().zip(subject.as_ref()),
+            ticket: self.ticket.get().copied(),
+            jwt: *jwt,
+        })
     }
 
     pub(crate) fn client(&self) -> Option<&str> {

@@ -7,5 +7,6 @@ pub(super) mod authenticate;
 pub(super) mod context;
 pub(super) mod cors;
 pub(super) mod observer;
+pub(super) mod revocation;
 pub(super) mod ticket_auth;
 mod trace;

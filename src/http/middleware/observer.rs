@@ -365,6 +365,7 @@ mod tests {
     use crate::http::api::Rules;
     use crate::http::routes::find;
     use crate::limit::{FailureSettings, Failures, LimitMode, LimitTerms, Limits, Per};
+    use crate::revocation::Revocations;
     use crate::store::Store;
     use crate::sts::{Endpoint, StsClient, StsSettings};
     use crate::telemetry::{Metrics, Traces};
@@ -414,6 +415,7 @@ mod tests {
             metrics.vend.clone(),
         ));
         Arc::new(Api {
+            revocations: Arc::new(Revocations::default()),
             callbacks: Arc::new(Callbacks::new(
                 None,
                 &Arc::new(Store::Memory),

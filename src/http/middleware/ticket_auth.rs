@@ -5,8 +5,8 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, Uri};
 use secrecy::SecretString;
 
-use super::auth_failures;
 use super::context::RequestContext;
+use super::{auth_failures, revocation};
 use crate::auth::{AuthError, Caller, PresentedCredential, Ticket, TicketProblem};
 use crate::grant::{Entitlement, TokenParams};
 use crate::http::api::Api;
@@ -78,6 +78,7 @@ pub(crate) async fn authenticate(
         return Err(failed(TicketProblem::GrantChanged(client).into()));
     }
     context.note_grant(&grant);
+    revocation::check(api, context)?;
     let user = caller.issuer().zip(caller.subject());
     rules.limits.admit(caller.client(), user, &api.metrics.throttled).await?;
     if presented.accompanied {

@@ -62,8 +62,11 @@ impl SignatureRequest<'_> {
         audit::check(api)?;
         let entitlement = self.grant.entitlement();
         let life_secs = hook_decision::decide(context, caller, self.allowed()).await?;
-        let holder =
-            GrantHolder { client: caller.client().clone(), grant: entitlement.fingerprint };
+        let holder = GrantHolder {
+            client: caller.client().clone(),
+            grant: entitlement.fingerprint,
+            user: None,
+        };
         let credentials = api
             .vendors
             .grant_credentials(&entitlement.upstream, &holder, self.session, context.deadline)

@@ -171,7 +171,8 @@ async fn vend(
     context.note_requested_grant(caller, params);
     let grant = context.rules.grants.decide(caller, params, api.clock.now())?;
     let (name, upstream, oss) = (grant.name(), grant.upstream(), grant.oss());
-    let holder = GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
+    let (client, user) = (caller.client().clone(), grant.user_of(caller));
+    let holder = GrantHolder { client, grant: grant.fingerprint(), user };
     let mut session = grant.into_caller_session();
     let vended = async {
         audit::check(api)?;

@@ -124,6 +124,16 @@ impl TokenCache {
         self.tokens.remove_unless(|key| holders.contains(key.holder()))
     }
 
+    /// Removes the tokens of these holders and returns their keys. None of them is refreshed.
+    ///
+    /// A token that is on its way meanwhile is kept afterwards, which the caller must allow for.
+    pub(super) fn remove_holders(
+        &self,
+        is_removed: impl Fn(&GrantHolder) -> bool,
+    ) -> Vec<Arc<Key>> {
+        self.tokens.remove_unless(|key| !is_removed(key.holder()))
+    }
+
     /// Schedules the refresh of the key's token.
     pub(super) fn schedule_refresh(&self, token: &Token, at: tokio::time::Instant) {
         self.tokens.schedule_refresh(token.key(), at);

@@ -239,7 +239,8 @@ pub(super) mod tests {
     }
 
     fn token_for(hashing: &KeyHashing, name: &str, life_secs: i64) -> Token {
-        let holder = GrantHolder { client: "app-one".parse().unwrap(), grant: Fingerprint::of([]) };
+        let client = "app-one".parse().unwrap();
+        let holder = GrantHolder { client, grant: Fingerprint::of([]), user: None };
         let key = hashing.key_of(session(name).role_session(), &holder).to_key();
         let issued_at: DateTime<Utc> = "2016-01-13T14:02:37Z".parse().unwrap();
         let credentials = Credentials::new(

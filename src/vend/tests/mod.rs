@@ -170,7 +170,7 @@ impl AssumeRole for FakeSts {
 
 /// A client with a grant.
 pub(super) fn holder(client: &str) -> GrantHolder {
-    GrantHolder { client: client.parse().unwrap(), grant: Fingerprint::of([]) }
+    GrantHolder { client: client.parse().unwrap(), grant: Fingerprint::of([]), user: None }
 }
 
 /// A vendor with a verified key, its STS and its metrics.

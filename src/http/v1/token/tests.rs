@@ -102,8 +102,11 @@ async fn shared_tokens_do_not_outlive_the_login_of_anyone_who_gets_them() {
                     continue;
                 }
             };
-            let holder =
-                GrantHolder { client: caller.client().clone(), grant: grant.fingerprint() };
+            let holder = GrantHolder {
+                client: caller.client().clone(),
+                grant: grant.fingerprint(),
+                user: None,
+            };
             let session = grant.into_caller_session();
             // A token that arrives too late for its request is cached for the next one.
             if let Ok(vended) = vendor.vend(&holder, &session, deadline).await {

@@ -1,0 +1,279 @@
+//! Keeps the lists of revocations current: that of the file, and that which replicas share through Redis.
+//!
+//! What cannot be read leaves the last list active. Each loop is short enough that a change is active within a second.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::time::sleep;
+
+use crate::config::{FileReads, Problem, Problems, RevokedFile};
+use crate::revocation::{
+    Polled, PresentedIdentity, RevocationList, RevocationSource, Revocations, SharedRevocations,
+};
+use crate::store::Store;
+use crate::sts::StsClient;
+use crate::telemetry::RevocationMetrics;
+use crate::vend::Vendors;
+use appserver_domain::clock::Clock;
+
+/// Between two looks at the file. A change is active after two looks that agree.
+const FILE_INTERVAL: Duration = Duration::from_millis(250);
+/// Between two looks at Redis.
+const REDIS_INTERVAL: Duration = Duration::from_millis(500);
+/// A file that was written within the last looks may be written again without another time or size.
+const LOOKS_UNTIL_SETTLED: u32 = 12;
+/// Looks between two counts of the revocations that are still active.
+const LOOKS_BETWEEN_COUNTS: u32 = 20;
+
+/// What a new list changes.
+#[derive(Clone, Debug)]
+pub(super) struct Enforcement {
+    pub(super) revocations: Arc<Revocations>,
+    pub(super) vendors: Arc<Vendors<StsClient>>,
+    pub(super) metrics: RevocationMetrics,
+    pub(super) clock: Clock,
+}
+
+impl Enforcement {
+    /// Activates the list of a source, and removes the cached tokens of callers that are newly revoked.
+    ///
+    /// A token that is on its way to such a caller is cached afterwards and not handed out: the caller is refused first.
+    fn replace(&self, source: RevocationSource, list: RevocationList) {
+        let now = self.clock.now();
+        let (all, count) = (list.iter().count(), list.count(now));
+        let new = self.revocations.replace(source, list);
+        let new_count = new.count(now);
+        let mut tokens = 0;
+        if new_count > 0 {
+            tokens = self.vendors.remove_holders(|holder| {
+                let user = holder.user.as_ref().map(|(issuer, subject)| (issuer, subject));
+                let client = &holder.client;
+                new.find(&PresentedIdentity { client, user, ticket: None, jwt: None }, now)
+                    .is_some()
+            });
+        }
+        self.metrics.active(source.as_str(), count);
+        tracing::info!(
+            revocation.source = source.as_str(),
+            revocation.count = count,
+            revocation.new = new_count,
+            revocation.ended = all - count,
+            cache.tokens = tokens,
+            "list of revocations read; removed the cached tokens of newly revoked callers"
+        );
+    }
+
+    /// Activates the list that a server starts with.
+    pub(super) fn start(&self, list: RevocationList) {
+        self.up(RevocationSource::File, true);
+        self.replace(RevocationSource::File, list);
+    }
+
+    fn count(&self, source: RevocationSource) {
+        let count = self.revocations.of_source(source).count(self.clock.now());
+        self.metrics.active(source.as_str(), count);
+    }
+
+    fn up(&self, source: RevocationSource, is_up: bool) {
+        self.metrics.up(source.as_str(), is_up);
+    }
+}
+
+/// Follows the file.
+#[derive(Debug)]
+pub(super) struct FileWatch {
+    file: RevokedFile,
+    /// What is active, or was refused.
+    applied: Content,
+    /// What was read last, if it differs from that.
+    pending: Option<Content>,
+    stamp: Option<FileStamp>,
+    /// Looks since the stamp changed.
+    looks: u32,
+    reads: FileReads,
+}
+
+/// What was read.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Content {
+    /// SHA-256 of the text.
+    Text([u8; 32]),
+    Unreadable(String),
+}
+
+/// What changes when a file is replaced or written, or when a symbolic link before it is swapped, as Kubernetes does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct FileStamp([i128; 5]);
+
+impl FileStamp {
+    fn of(path: &Path) -> Option<Self> {
+        let found = std::fs::metadata(path).ok()?;
+        let nanos = |secs: i64, nanos: i64| i128::from(secs) * 1_000_000_000 + i128::from(nanos);
+        Some(Self([
+            found.dev().into(),
+            found.ino().into(),
+            found.size().into(),
+            nanos(found.mtime(), found.mtime_nsec()),
+            nanos(found.ctime(), found.ctime_nsec()),
+        ]))
+    }
+}
+
+impl Content {
+    fn of(text: &str) -> Self {
+        Self::Text(Sha256::digest(text).into())
+    }
+}
+
+impl FileWatch {
+    /// Reads the file for the start of a server, which its problems prevent.
+    pub(super) fn start(
+        file: RevokedFile,
+        clock: &Clock,
+    ) -> Result<(Self, RevocationList), Problems> {
+        let text = file.read()?;
+        let list = file.parse(&text, clock.now())?;
+        let applied = Content::of(&text);
+        let reads = FileReads::default();
+        Ok((Self { file, applied, pending: None, stamp: None, looks: 0, reads }, list))
+    }
+
+    /// Follows the file until it is aborted.
+    pub(super) async fn run(mut self, enforcement: Enforcement) {
+        let mut until_count = LOOKS_BETWEEN_COUNTS;
+        loop {
+            sleep(FILE_INTERVAL).await;
+            self.look(&enforcement).await;
+            until_count -= 1;
+            if until_count == 0 {
+                enforcement.count(RevocationSource::File);
+                until_count = LOOKS_BETWEEN_COUNTS;
+            }
+        }
+    }
+
+    async fn look(&mut self, enforcement: &Enforcement) {
+        let file = self.file.clone();
+        let known = self.stamp.filter(|_| self.looks >= LOOKS_UNTIL_SETTLED);
+        let read = self.reads.read(move || {
+            let stamp = FileStamp::of(file.path());
+            let is_settled = stamp.is_some() && stamp == known;
+            (stamp, (!is_settled).then(|| file.text()))
+        });
+        let (stamp, read) = match read.await {
+            Ok(read) => read,
+            Err(hang) => {
+                if hang.is_new {
+                    tracing::error!(
+                        "file of revocations not read; the last list stays active: {hang}"
+                    );
+                    enforcement.up(RevocationSource::File, false);
+                }
+                return;
+            }
+        };
+        self.looks = if stamp == self.stamp { self.looks.saturating_add(1) } else { 0 };
+        self.stamp = stamp;
+        let Some(read) = read else { return };
+        let content = match &read {
+            Ok(text) => Content::of(text),
+            Err(error) => Content::Unreadable(error.to_string()),
+        };
+        if content == self.applied {
+            self.pending = None;
+        } else if self.pending.as_ref() == Some(&content) {
+            (self.pending, self.applied) = (None, content);
+            self.apply(read, enforcement).await;
+        } else {
+            // An editor may be at it: what two looks in a row see is what is meant.
+            self.pending = Some(content);
+        }
+    }
+
+    async fn apply(&mut self, read: std::io::Result<String>, enforcement: &Enforcement) {
+        let (file, now) = (self.file.clone(), enforcement.clock.now());
+        let parsed = self.reads.read(move || {
+            let text = read.map_err(|error| file.unreadable(&error))?;
+            file.parse(&text, now)
+        });
+        // What hangs was read a moment ago, so that nothing hangs.
+        let Ok(parsed) = parsed.await else { return };
+        enforcement.up(RevocationSource::File, parsed.is_ok());
+        match parsed {
+            Ok(list) => enforcement.replace(RevocationSource::File, list),
+            Err(problems) => {
+                for Problem { path, message } in problems.iter() {
+                    tracing::error!(config.key = path, "{message}");
+                }
+                tracing::error!("file of revocations refused; the last list stays active");
+            }
+        }
+    }
+}
+
+/// Follows the list in Redis.
+#[derive(Debug)]
+pub(super) struct SharedWatch {
+    store: Arc<Store>,
+    shared: SharedRevocations,
+    /// Whether the last look found the list; `None` before the first.
+    is_up: Option<bool>,
+}
+
+impl SharedWatch {
+    /// The watch; none where replicas share nothing.
+    pub(super) fn new(store: &Arc<Store>) -> Option<Self> {
+        match **store {
+            Store::Memory => None,
+            Store::Redis(_) => {
+                let (store, shared) = (Arc::clone(store), SharedRevocations::default());
+                Some(Self { store, shared, is_up: None })
+            }
+        }
+    }
+
+    /// Follows the list until it is aborted.
+    pub(super) async fn run(mut self, enforcement: Enforcement) {
+        let mut until_count = LOOKS_BETWEEN_COUNTS;
+        loop {
+            sleep(REDIS_INTERVAL).await;
+            self.look(&enforcement).await;
+            until_count -= 1;
+            if until_count == 0 {
+                enforcement.count(RevocationSource::Redis);
+                until_count = LOOKS_BETWEEN_COUNTS;
+            }
+        }
+    }
+
+    /// Reads the list if it has changed.
+    pub(super) async fn look(&mut self, enforcement: &Enforcement) {
+        let polled = match self.store.shared() {
+            None => Polled::Unreachable,
+            Some(redis) => {
+                let own = enforcement.revocations.of_source(RevocationSource::Redis);
+                self.shared.poll(redis, &own, enforcement.clock.now()).await
+            }
+        };
+        let is_up = !matches!(polled, Polled::Unreachable);
+        match (is_up, self.is_up) {
+            (false, Some(true)) => tracing::error!(
+                "revocations are not read from Redis, which does not answer; the last list stays active"
+            ),
+            (false, None) => tracing::error!(
+                "revocations are not read from Redis, which does not answer; only those of `revoked.file` are active"
+            ),
+            (true, Some(false)) => tracing::info!("revocations are read from Redis again"),
+            (true, Some(true) | None) | (false, Some(false)) => {}
+        }
+        self.is_up = Some(is_up);
+        enforcement.up(RevocationSource::Redis, is_up);
+        if let Polled::Changed(list) = polled {
+            enforcement.replace(RevocationSource::Redis, list);
+        }
+    }
+}

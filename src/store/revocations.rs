@@ -1,0 +1,109 @@
+//! The revocations that replicas share. They are opaque here: encrypted values that end by themselves.
+
+use std::time::Duration;
+
+use secrecy::SecretSlice;
+
+use super::lease::Lease;
+use super::redis::{Redis, millis};
+use crate::telemetry::StoreOperation;
+
+/// The most revocations that replicas share.
+const MAX_VALUES: u32 = 100_000;
+/// The most values that one call reads, of a few hundred bytes each.
+const READ_AT_ONCE: usize = 1_000;
+
+/// A part of the list.
+#[derive(Debug)]
+pub(crate) struct RevocationPage {
+    /// Changes with the list. Empty if Redis has none, or may have lost some of it.
+    pub(crate) version: String,
+    /// Whether the caller knows this version already. Then nothing else is read.
+    pub(crate) is_known: bool,
+    /// How many entries were read. None are left after it if it is 0.
+    pub(crate) taken: usize,
+    /// Those that could be decrypted.
+    pub(crate) values: Vec<SecretSlice<u8>>,
+}
+
+/// The result of `revocations.lua`.
+type RawRevocations = (String, bool, usize, Vec<Vec<u8>>, i64);
+
+impl Redis {
+    /// Reads a part of the list, unless its version is the known one.
+    pub(crate) async fn read_revocations(
+        &self,
+        known: &str,
+        offset: usize,
+    ) -> Option<RevocationPage> {
+        let (offset, most) = (offset.to_string(), READ_AT_ONCE.to_string());
+        let version = Lease::new_id();
+        let arguments = [
+            b"read".as_slice(),
+            known.as_bytes(),
+            offset.as_bytes(),
+            most.as_bytes(),
+            version.as_bytes(),
+        ];
+        let (version, is_known, taken, pairs, _) = self.revocations(&arguments).await?;
+        let values = pairs.chunks_exact(2).filter_map(|pair| {
+            let id = std::str::from_utf8(&pair[0]).ok()?;
+            self.decrypt(&sealed_name(id), Some(pair[1].clone()), |plain| Some(plain.clone()))
+        });
+        let values = values.collect();
+        Some(RevocationPage { version, is_known, taken: taken.min(READ_AT_ONCE), values })
+    }
+
+    /// Adds the value that these parts identify. Returns whether there was space.
+    pub(crate) async fn put_revocation(
+        &self,
+        parts: &[impl AsRef<str>],
+        value: &SecretSlice<u8>,
+        life: Duration,
+        replace: bool,
+    ) -> Option<bool> {
+        let id = self.names.id(parts);
+        let sealed = self.seal.seal(&sealed_name(&id), value);
+        let (life, most) = (millis(life).to_string(), MAX_VALUES.to_string());
+        let version = Lease::new_id();
+        let arguments = [
+            b"put".as_slice(),
+            id.as_bytes(),
+            &sealed,
+            life.as_bytes(),
+            if replace { b"1" } else { b"0" },
+            most.as_bytes(),
+            version.as_bytes(),
+        ];
+        self.revocations(&arguments).await.map(|(_, done, ..)| done)
+    }
+
+    /// Removes the value that these parts identify. Returns whether there was one.
+    pub(crate) async fn remove_revocation(&self, parts: &[impl AsRef<str>]) -> Option<bool> {
+        let (id, version) = (self.names.id(parts), Lease::new_id());
+        let arguments = [b"remove".as_slice(), id.as_bytes(), version.as_bytes()];
+        self.revocations(&arguments).await.map(|(_, done, ..)| done)
+    }
+
+    /// Declares the list complete.
+    pub(crate) async fn settle_revocations(&self) -> Option<()> {
+        let version = Lease::new_id();
+        self.revocations(&[b"settle", version.as_bytes()]).await.map(drop)
+    }
+
+    async fn revocations(&self, arguments: &[&[u8]]) -> Option<RawRevocations> {
+        let mut script = self.scripts.revocations.key(self.names.common("revocations"));
+        script.key(self.names.common("revocations-until"));
+        for argument in arguments {
+            script.arg(*argument);
+        }
+        let raw: RawRevocations = self.connection.run(StoreOperation::Revocations, &script).await?;
+        self.report_replaced(StoreOperation::Revocations, raw.4);
+        Some(raw)
+    }
+}
+
+/// A value decrypts only under its own id.
+fn sealed_name(id: &str) -> String {
+    format!("revocation {id}")
+}

@@ -1,0 +1,94 @@
+-- The revocations that replicas share: values by their ids, each with the time at which it ends.
+-- KEYS: a hash of the values and of the list's `version`, a sorted set of the times. The set has a member `version`, too, so
+-- that a set that is lost is noticed. A list without a version is not complete: replicas put back what they know.
+-- ARGV: `read`, `put`, `remove` or `settle`; then for `read`: the known version, the number of values to skip, the most to
+-- return, a new version; for `put`: id, value, its lifetime in milliseconds, whether it replaces another, the most values, a new version;
+-- for `remove`: id, a new version; for `settle`: a new version.
+-- Returns: the version, whether it was done or the version is the known one, the number of ids that were read, ids and
+-- values in turn, the number of foreign values.
+local clock = redis.call('TIME')
+local now = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+local action = ARGV[1]
+local stored = redis.pcall('HMGET', KEYS[1], 'version')
+if is_foreign(stored) then
+  redis.call('DEL', KEYS[1])
+  stored = {}
+end
+local kept = redis.pcall('ZCARD', KEYS[2])
+if is_foreign(kept) then
+  redis.call('DEL', KEYS[2])
+  kept = 0
+end
+local version = stored[1] or ''
+if version ~= '' and (kept == 0 or foreign > 0) then
+  redis.call('HDEL', KEYS[1], 'version')
+  version = ''
+end
+-- No revocation lives longer than 366 days.
+local longest = 31708800000
+
+local function change(to)
+  redis.call('HSET', KEYS[1], 'version', to)
+  redis.call('ZADD', KEYS[2], 9e15, 'version')
+  version = to
+end
+
+-- Removes what has ended, up to a thousand. The list is read in parts, so nothing is removed without a change of its version.
+local ended = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1000)
+if action == 'put' or action == 'remove' or #ended == 1000 then
+  for _, id in ipairs(ended) do
+    redis.call('ZREM', KEYS[2], id)
+    redis.call('HDEL', KEYS[1], id)
+  end
+  kept = kept - #ended
+  if version ~= '' and #ended > 0 then
+    change(ARGV[#ARGV])
+  end
+end
+
+local done, read, values = 0, 0, {}
+if action == 'read' then
+  if version ~= '' and version == ARGV[2] then
+    return {version, 1, 0, {}, foreign}
+  end
+  local ids = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', 9e14, 'LIMIT', tonumber(ARGV[3]), tonumber(ARGV[4]))
+  read = #ids
+  for _, id in ipairs(ids) do
+    local value = redis.call('HMGET', KEYS[1], id)[1]
+    if value and #value <= 4096 then
+      values[#values + 1] = id
+      values[#values + 1] = value
+    end
+  end
+elseif action == 'put' then
+  local old = redis.call('HMGET', KEYS[1], ARGV[2])[1]
+  if old and ARGV[5] == '0' then
+    done = 1
+  elseif old or kept <= tonumber(ARGV[6]) then
+    done = 1
+    redis.call('HSET', KEYS[1], ARGV[2], ARGV[3])
+    redis.call('ZADD', KEYS[2], now + math.min(tonumber(ARGV[4]), longest), ARGV[2])
+    if version ~= '' then
+      change(ARGV[#ARGV])
+    end
+  end
+elseif action == 'remove' then
+  if redis.call('HMGET', KEYS[1], ARGV[2])[1] then
+    done = 1
+    redis.call('ZREM', KEYS[2], ARGV[2])
+    redis.call('HDEL', KEYS[1], ARGV[2])
+    if version ~= '' then
+      change(ARGV[#ARGV])
+    end
+  end
+elseif action == 'settle' then
+  if version == '' then
+    change(ARGV[#ARGV])
+  end
+  done = 1
+end
+if action ~= 'read' then
+  redis.call('PEXPIRE', KEYS[1], longest)
+  redis.call('PEXPIRE', KEYS[2], longest)
+end
+return {version, done, read, values, foreign}

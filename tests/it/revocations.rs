@@ -1,0 +1,495 @@
+//! Revoked users, clients, tickets and tokens: refused by every replica and every method, until their time or until they are
+//! taken back.
+
+use std::time::Duration;
+
+use appserver_emulator::{DEMO_AUDIENCE, DEMO_ISSUER, Fault, demo_jwt, sign};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::binary::{run, text};
+use crate::fleet::Fleet;
+use crate::stage::{Answer, START, Setting, Stage, secret, until};
+
+/// A revocation's end on the clock of a stage.
+const END: &str = "2016-01-14T00:00:00Z";
+
+fn row(kind: &str, name: &str) -> String {
+    format!("[[revoked]]\n{kind} = \"{name}\"\nuntil = {END}\nreason = \"a canary reason\"\n")
+}
+
+async fn stage_with(file: &str) -> Stage {
+    let config = "revoked.file = \"{folder}/revoked.toml\"\naudit.sink = \"file\"\naudit.file = \"{folder}/audit.jsonl\"\n";
+    let files = &[("revoked.toml", file)];
+    Stage::set(Setting { config, files, ..Setting::default() }).await
+}
+
+async fn with_jwt(stage: &Stage, method: &str, path: &str, jwt: &str, body: &str) -> Answer {
+    let request = stage.request(method, path).bearer_auth(jwt);
+    let request = request.header("Content-Type", "application/json").body(body.to_owned());
+    stage.send(request).await
+}
+
+/// A token of a user with this `jti`.
+fn jwt_of(user: &str, jti: &str) -> String {
+    let exp = START.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp() + 3600;
+    sign(&json!({"iss": DEMO_ISSUER, "aud": DEMO_AUDIENCE, "sub": user, "exp": exp, "jti": jti}))
+}
+
+/// The outcomes of a user's requests by every route.
+async fn by_every_route(stage: &Stage, user: &str) -> Vec<String> {
+    let jwt = demo_jwt(user, stage.clock.now());
+    let mut outcomes = Vec::new();
+    for (method, path, body) in [
+        ("GET", "/v1/token", ""),
+        ("POST", "/v1/token", "{}"),
+        ("POST", "/v1/tickets", "{}"),
+        (
+            "POST",
+            "/v1/explain",
+            r#"{"Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/a"}"#,
+        ),
+        (
+            "POST",
+            "/v1/uploads",
+            r#"{"Grant":"photo-upload","Name":"a.jpg","ContentType":"image/jpeg"}"#,
+        ),
+        ("POST", "/v1/urls", r#"{"Method":"GET","Key":"users/alice/a.jpg"}"#),
+        ("GET", "/v1/whoami", ""),
+        ("GET", "/v1/oss-sdk/token", ""),
+    ] {
+        outcomes.push(with_jwt(stage, method, path, &jwt, body).await.body["Code"].to_string());
+    }
+    outcomes
+}
+
+#[tokio::test]
+async fn a_revoked_user_is_refused_by_every_route_and_the_reason_is_in_the_audit_alone() {
+    let stage = stage_with(&row("user", "demo/alice")).await;
+    let refused = by_every_route(&stage, "alice").await;
+    assert_eq!(refused, vec!["\"Forbidden.Revoked\""; 8]);
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let answer = with_jwt(&stage, "GET", "/v1/token", &jwt, "").await;
+    assert_eq!(answer.outcome(), "403 Forbidden.Revoked");
+    assert!(!answer.body.to_string().contains("canary"), "{}", answer.body);
+    assert_eq!(answer.headers.get("www-authenticate"), None);
+    // Nobody else is.
+    let bob = demo_jwt("bob", stage.clock.now());
+    assert_eq!(with_jwt(&stage, "GET", "/v1/token", &bob, "").await.outcome(), "200 Success");
+    assert_eq!(stage.get("photo-app", "/v1/whoami").await.outcome(), "200 Success");
+    // It is no failed attempt, and an expired revocation ends by itself.
+    let (_, metrics) = stage.admin("/metrics").await;
+    assert!(metrics.contains("appserver_revocations{source=\"file\"} 1"), "{metrics}");
+    assert!(metrics.contains("appserver_revocations_up{source=\"file\"} 1"), "{metrics}");
+    stage.clock.advance(chrono::TimeDelta::hours(10));
+    let jwt = demo_jwt("alice", stage.clock.now());
+    assert_eq!(with_jwt(&stage, "GET", "/v1/token", &jwt, "").await.outcome(), "200 Success");
+    let mut files = String::new();
+    for file in std::fs::read_dir(stage.folder()).unwrap().map(|file| file.unwrap().path()) {
+        files += &std::fs::read_to_string(file).unwrap();
+    }
+    assert!(files.contains("Forbidden.Revoked"), "{files}");
+    assert!(
+        files.contains("the caller's user is revoked until 2016-01-14T00:00:00Z: a canary reason")
+    );
+}
+
+#[tokio::test]
+async fn each_kind_of_revocation_refuses_exactly_its_own() {
+    let stage = stage_with("").await;
+    let one = jwt_of("alice", "one");
+    let two = jwt_of("alice", "two");
+    let ticket = async |jwt: &str| {
+        let made = with_jwt(&stage, "POST", "/v1/tickets", jwt, "{}").await;
+        let url = made.body["Url"].as_str().unwrap().to_owned();
+        let query = url.split_once("/v1/").unwrap().1.to_owned();
+        (made.body["TicketId"].as_str().unwrap().to_owned(), format!("/v1/{query}"))
+    };
+    let (of_one, ticket_of_one) = ticket(&one).await;
+    let (_, ticket_of_two) = ticket(&two).await;
+    let outcomes = async || {
+        let mut refused = Vec::new();
+        for (name, jwt, path) in [
+            ("one", Some(&one), "/v1/token"),
+            ("two", Some(&two), "/v1/token"),
+            ("ticket of one", None, ticket_of_one.as_str()),
+            ("ticket of two", None, ticket_of_two.as_str()),
+        ] {
+            let request = stage.request("GET", path);
+            let request = jwt.iter().fold(request, |request, jwt| request.bearer_auth(jwt));
+            match stage.send(request).await.outcome().as_str() {
+                "200 Success" => {}
+                "403 Forbidden.Revoked" => refused.push(name),
+                other => panic!("{name}: {other}"),
+            }
+        }
+        if stage.get("photo-app", "/v1/whoami").await.status != 200 {
+            refused.push("the backend");
+        }
+        refused
+    };
+    assert_eq!(outcomes().await, Vec::<&str>::new());
+    for (kind, name, expected) in [
+        ("ticket", of_one.as_str(), &["ticket of one"][..]),
+        ("jti", "one", &["one", "ticket of one"]),
+        ("user", "demo/bob", &[]),
+        ("user", "demo/alice", &["one", "two", "ticket of one", "ticket of two"]),
+        ("issuer", "demo", &["one", "two", "ticket of one", "ticket of two"]),
+        ("client", "photo-app", &["one", "two", "ticket of one", "ticket of two", "the backend"]),
+    ] {
+        stage.write("revoked.toml", &row(kind, name));
+        until("the file is active", async || outcomes().await == expected).await;
+    }
+    // Verified tokens and the ticket's seal are remembered from before.
+    stage.write("revoked.toml", "");
+    until("all are served again", async || outcomes().await.is_empty()).await;
+    stage.close().await;
+}
+
+/// A caller that waits for STS while it is revoked gets nothing of it.
+#[tokio::test]
+async fn a_caller_that_is_revoked_while_it_waits_for_sts_gets_no_token() {
+    let stage = stage_with("").await;
+    stage.sts.script(Fault::Slow { delay_ms: 2_500 }.times(1).only("AssumeRole"));
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let waits = with_jwt(&stage, "GET", "/v1/token", &jwt, "");
+    let revoked = async {
+        until("it waits", async || {
+            stage.admin("/metrics").await.1.contains("appserver_vend_waiting 1")
+        })
+        .await;
+        stage.write("revoked.toml", &row("user", "demo/alice"));
+    };
+    let (answer, ()) = tokio::join!(waits, revoked);
+    assert_eq!(answer.outcome(), "403 Forbidden.Revoked");
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_revoked_users_cached_token_is_dropped_and_a_neighbours_is_kept() {
+    let stage = stage_with("").await;
+    let get = async |user: &str| {
+        let jwt = demo_jwt(user, stage.clock.now());
+        with_jwt(&stage, "GET", "/v1/token", &jwt, "").await.body["AccessKeyId"].clone()
+    };
+    let (alices, bobs) = (get("alice").await, get("bob").await);
+    let cached = async || {
+        let (_, metrics) = stage.admin("/metrics").await;
+        let line = metrics.lines().find(|line| line.starts_with("appserver_vend_cached_tokens "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(cached().await, "appserver_vend_cached_tokens 2");
+    stage.write("revoked.toml", &row("user", "demo/alice"));
+    until("alice's token is dropped", async || cached().await.ends_with(" 1")).await;
+    stage.write("revoked.toml", "");
+    until("alice is served", async || get("alice").await.is_string()).await;
+    assert_ne!(get("alice").await, alices);
+    assert_eq!(get("bob").await, bobs);
+    stage.close().await;
+}
+
+#[tokio::test]
+async fn a_file_that_becomes_wrong_leaves_the_last_list_active_loudly() {
+    let stage = stage_with(&row("user", "demo/alice")).await;
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let up = async |expected: &str| {
+        let line = format!("appserver_revocations_up{{source=\"file\"}} {expected}");
+        until(&line, async || stage.admin("/metrics").await.1.contains(&line)).await;
+    };
+    for wrong in ["[[revoked]]\nuser = \"alice\"\n", "[[revoked"] {
+        stage.write("revoked.toml", wrong);
+        up("0").await;
+        let answer = with_jwt(&stage, "GET", "/v1/token", &jwt, "").await;
+        assert_eq!(answer.outcome(), "403 Forbidden.Revoked");
+        assert_eq!(stage.admin("/readyz").await.0, 200);
+        // A reload is about the configuration, which is valid.
+        stage.reload().await.unwrap();
+        stage.write("revoked.toml", &row("user", "demo/alice"));
+        up("1").await;
+    }
+    std::fs::remove_file(stage.folder().join("revoked.toml")).unwrap();
+    up("0").await;
+    let answer = with_jwt(&stage, "GET", "/v1/token", &jwt, "").await;
+    assert_eq!(answer.outcome(), "403 Forbidden.Revoked");
+    stage.close().await;
+}
+
+/// As Kubernetes changes a mounted ConfigMap.
+#[tokio::test]
+async fn a_swapped_link_before_the_file_is_noticed() {
+    let config = "revoked.file = \"{folder}/..data/revoked.toml\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    for (version, text) in [("v1", String::new()), ("v2", row("user", "demo/alice"))] {
+        std::fs::create_dir(folder.path().join(version)).unwrap();
+        std::fs::write(folder.path().join(version).join("revoked.toml"), text).unwrap();
+    }
+    let swap = |version: &str| {
+        std::os::unix::fs::symlink(version, folder.path().join("..next")).unwrap();
+        std::fs::rename(folder.path().join("..next"), folder.path().join("..data")).unwrap();
+    };
+    swap("v1");
+    let config = config.replace("{folder}", folder.path().to_str().unwrap());
+    let stage = Stage::set(Setting { config: &config, ..Setting::default() }).await;
+    let jwt = demo_jwt("alice", stage.clock.now());
+    let outcome = async || with_jwt(&stage, "GET", "/v1/whoami", &jwt, "").await.status;
+    assert_eq!(outcome().await, 200);
+    swap("v2");
+    until("it is refused", async || outcome().await == 403).await;
+    swap("v1");
+    until("it is served", async || outcome().await == 200).await;
+    stage.close().await;
+}
+
+/// A configuration for the command, of a Redis that the replicas share.
+fn command_config(folder: &std::path::Path, redis: Option<&str>) -> String {
+    std::fs::write(folder.join("key"), KEY).unwrap();
+    let store = redis.map_or(String::new(), |url| {
+        format!("[store]\nkind = \"redis\"\n[store.redis]\nurl = \"{url}\"\nencryption_key_file = \"key\"\n")
+    });
+    let hash = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    let policy = crate::stage::repository("config/policies/my-photos.json");
+    let config = format!(
+        r#"
+        {store}
+        [roles.oss]
+        arn = "acs:ram::11223344:role/oss"
+        [grants.my-photos]
+        role = "oss"
+        policy = "{}"
+        [clients.photo-app]
+        grants = ["my-photos"]
+        secret_sha256 = ["{hash}"]
+        [issuers.demo]
+        issuer = "https://login.example.com/"
+        algorithms = ["ES256"]
+        jwks_url = "http://127.0.0.1:9/jwks"
+        audiences.photo-app = ["photo-app"]
+        "#,
+        policy.display()
+    );
+    let path = folder.join("command.toml");
+    std::fs::write(&path, config).unwrap();
+    path.display().to_string()
+}
+
+const KEY: &str = "b2xkIGtleSBvbGQga2V5IG9sZCBrZXkgb2xkIGtleSE=\n";
+
+/// What a command printed, and its exit code.
+fn revoke(config: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    let ended = run(&[&["revoke", "--config", config], arguments].concat(), &[]);
+    (ended.status.code(), text(&ended.stdout) + &text(&ended.stderr))
+}
+
+struct Phone<'a> {
+    fleet: &'a Fleet,
+    http: Client,
+    user: &'static str,
+}
+
+impl Phone<'_> {
+    fn url(&self, replica: usize, path: &str) -> String {
+        format!("http://{}{path}", self.fleet.replicas[replica].public_addr())
+    }
+
+    async fn code(request: RequestBuilder) -> String {
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let body: Value = serde_json::from_str(&text).unwrap();
+        body["Code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// The codes of a token, a ticket's token, a form and a URL of each replica.
+    async fn codes(&self, ticket: &str) -> Vec<String> {
+        let jwt = demo_jwt(self.user, self.fleet.clock.now());
+        let mut codes = Vec::new();
+        let form = r#"{"Grant":"photo-upload","Name":"a.jpg","ContentType":"image/jpeg"}"#;
+        let url = format!(r#"{{"Method":"GET","Key":"users/{}/a.jpg"}}"#, self.user);
+        for replica in 0..self.fleet.replicas.len() {
+            let at = |path: &str| self.url(replica, path);
+            let post = |path: &str, body: &str| {
+                let request = self.http.post(at(path)).bearer_auth(&jwt);
+                request.header("Content-Type", "application/json").body(body.to_owned())
+            };
+            codes.push(Self::code(self.http.get(at("/v1/token")).bearer_auth(&jwt)).await);
+            codes.push(Self::code(self.http.get(at(ticket))).await);
+            codes.push(Self::code(post("/v1/uploads", form)).await);
+            codes.push(Self::code(post("/v1/urls", &url)).await);
+        }
+        codes
+    }
+
+    async fn ticket(&self) -> String {
+        let jwt = demo_jwt(self.user, self.fleet.clock.now());
+        let request = self.http.post(self.url(0, "/v1/tickets")).bearer_auth(jwt);
+        let request = request.header("Content-Type", "application/json").body("{}");
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let body: Value = serde_json::from_str(&text).unwrap();
+        let url = body["Url"].as_str().unwrap();
+        format!("/v1/{}", url.split_once("/v1/").unwrap().1)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_command_stops_alice_on_three_replicas_and_another_brings_her_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("store-key");
+    std::fs::write(&key, KEY).unwrap();
+    let config = format!(
+        "store.redis.encryption_key_file = \"{}\"\nstore.redis.timeout_ms = 5000\n",
+        key.display()
+    );
+    let mut fleet = Fleet::of(3, &config).await;
+    let command = command_config(folder.path(), Some(&fleet.redis.url()));
+    let http = Client::builder().no_proxy().build().unwrap();
+    let phone = |user| Phone { fleet: &fleet, http: http.clone(), user };
+    let (alice, bob) = (phone("alice"), phone("bob"));
+    let tickets = (alice.ticket().await, bob.ticket().await);
+    let (served, refused) = (vec!["Success"; 12], vec!["Forbidden.Revoked"; 12]);
+    assert_eq!(alice.codes(&tickets.0).await, served);
+    assert_eq!(bob.codes(&tickets.1).await, served);
+
+    let revoked = revoke(&command, &["user", "demo/alice", "--for", "12h", "--reason", "stolen"]);
+    let began = Instant::now();
+    assert!(
+        revoked.0 == Some(0) && revoked.1.starts_with("user `demo/alice` is revoked until "),
+        "{revoked:?}"
+    );
+    until("alice is refused", async || alice.codes(&tickets.0).await == refused).await;
+    // The promise is a second; a busy machine takes some of the rest.
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(bob.codes(&tickets.1).await, served);
+    let (code, listed) = revoke(&command, &["--list"]);
+    assert!(code == Some(0) && listed.starts_with("user `demo/alice` until "), "{listed}");
+    assert!(listed.ends_with("(redis): stolen\n"), "{listed}");
+
+    // Without Redis the last list stays active.
+    fleet.redis.kill();
+    fleet.until_degraded(true).await;
+    let phone = |user| Phone { fleet: &fleet, http: http.clone(), user };
+    assert_eq!(phone("alice").codes(&tickets.0).await, refused);
+    let up = fleet.admin(0, "/metrics").await;
+    assert!(up.contains("appserver_revocations_up{source=\"redis\"} 0"), "{up}");
+    let failed = revoke(&command, &["--list"]);
+    assert!(failed.0 == Some(69) && failed.1.contains("Redis does not answer"), "{failed:?}");
+
+    // It comes back empty, and gets back what the replicas know.
+    fleet.redis.start_again().await;
+    fleet.until_degraded(false).await;
+    let known = async || revoke(&command, &["--list"]).1.starts_with("user `demo/alice` until ");
+    until("the list is restored", known).await;
+    fleet.add(&config).await;
+    let phone = |user| Phone { fleet: &fleet, http: http.clone(), user };
+    let (alice, bob) = (phone("alice"), phone("bob"));
+    assert_eq!(alice.codes(&tickets.0).await, vec!["Forbidden.Revoked"; 16]);
+    assert_eq!(bob.codes(&tickets.1).await, vec!["Success"; 16]);
+
+    let undone = revoke(&command, &["--undo", "user", "demo/alice"]);
+    assert_eq!(undone, (Some(0), "user `demo/alice` is no longer revoked in Redis.\n".to_owned()));
+    let is_served = async || alice.codes(&tickets.0).await == vec!["Success"; 16];
+    until("alice is served again", is_served).await;
+    let again = revoke(&command, &["--undo", "user", "demo/alice"]);
+    assert_eq!(again, (Some(1), "appserver: user `demo/alice` is not revoked\n".to_owned()));
+    assert_eq!(revoke(&command, &["--list"]), (Some(0), "Nothing is revoked.\n".to_owned()));
+    fleet.close();
+}
+
+#[test]
+fn without_redis_the_command_prints_the_lines_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = command_config(folder.path(), None);
+    let until = format!(
+        "{}-01-02T03:04:05Z",
+        chrono::Datelike::year(&appserver_domain::clock::Clock::system().now()) + 1
+    );
+    let (code, printed) =
+        revoke(&command, &["user", "demo/alice", "--until", &until, "--reason", "stolen"]);
+    assert_eq!(code, Some(64));
+    let expected =
+        format!("[[revoked]]\nuser = \"demo/alice\"\nuntil = {until}\nreason = \"stolen\"\n");
+    assert!(printed.starts_with(&expected), "{printed}");
+    insta::assert_snapshot!(printed[expected.len()..], @r#"appserver: nothing is revoked yet: without Redis (`store.kind`) each replica reads a file. Add the lines above to a file, and name it in the configuration: `[revoked] file = "revoked.toml"`"#);
+}
+
+#[test]
+fn a_name_that_the_configuration_does_not_have_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = command_config(folder.path(), None);
+    let mut shown = String::new();
+    for arguments in [
+        &["user", "demos/alice", "--for", "1h"][..],
+        &["user", "alice", "--for", "1h"],
+        &["client", "photos", "--for", "1h"],
+        &["ticket", "1", "--for", "1h"],
+        &["user", "demo/alice", "--for", "400days"],
+        &["user", "demo/alice", "--until", "2016-01-13T14:02:37Z"],
+        &["--undo", "user", "demo/alice"],
+        &["--list"],
+    ] {
+        let (code, printed) = revoke(&command, arguments);
+        shown += &format!("{} {printed}", code.unwrap());
+    }
+    insta::assert_snapshot!(shown, @"
+    64 appserver: the configuration has no issuer `demos`: it has demo
+    64 appserver: a user is `ISSUER/SUBJECT`: the key of `issuers`, a slash, and the user's subject
+    64 appserver: the configuration has no client `photos`: it has photo-app
+    64 appserver: a ticket is named by its `TicketId`: 16 digits of 0-9 and a-f
+    64 appserver: a revocation ends within 366 days: write an earlier time; what is to end for good is removed from the configuration or at the issuer
+    64 appserver: the revocation would have ended already: write a time in the future
+    1 appserver: user `demo/alice` is not revoked
+    0 Nothing is revoked.
+    ");
+}
+
+/// A start refuses what is wrong, with every problem.
+#[test]
+fn check_lists_every_problem_of_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let command = command_config(folder.path(), None);
+    let more = folder.path().join("more.toml");
+    std::fs::write(&more, "revoked.file = \"revoked.toml\"\n").unwrap();
+    let more = more.display().to_string();
+    let check = || {
+        let ended =
+            run(&["check", "--without-access-key", "--config", &command, "--config", &more], &[]);
+        let folder = folder.path().display().to_string();
+        (ended.status.code().unwrap(), text(&ended.stdout).replace(&folder, "<folder>"))
+    };
+    let (code, printed) = check();
+    assert_eq!(code, 64, "{printed}");
+    insta::assert_snapshot!(printed, @"
+    the configuration has 1 problem:
+    revoked.file: <folder>/revoked.toml: No such file or directory (os error 2)
+    ");
+    std::fs::write(folder.path().join("revoked.toml"), "[[revoked]]\nclient = 1\n[[revoked]]\n")
+        .unwrap();
+    let (code, printed) = check();
+    assert_eq!(code, 64, "{printed}");
+    insta::assert_snapshot!(printed, @"
+    the configuration has 4 problems:
+    revoked.file: <folder>/revoked.toml:1: `client`: write a text in quotes
+    revoked.file: <folder>/revoked.toml:1: `until` is missing: write when the revocation ends, as 2016-01-13T14:02:37Z
+    revoked.file: <folder>/revoked.toml:3: write exactly one of `user`, `client`, `ticket`, `jti` and `issuer`
+    revoked.file: <folder>/revoked.toml:3: `until` is missing: write when the revocation ends, as 2016-01-13T14:02:37Z
+    ");
+    std::fs::write(folder.path().join("revoked.toml"), row("client", "photo-app")).unwrap();
+    let (code, printed) = check();
+    assert_eq!(code, 0, "{printed}");
+}
+
+#[tokio::test]
+async fn a_revoked_client_is_refused_by_its_secret_too() {
+    let stage = stage_with(&row("client", "client-002")).await;
+    assert_eq!(stage.get("client-002", "/v1/token").await.outcome(), "403 Forbidden.Revoked");
+    assert_eq!(
+        stage.get("client-003", "/v1/token?Parameters.album=a").await.outcome(),
+        "200 Success"
+    );
+    let wrong = stage.request("GET", "/v1/token").basic_auth("client-002", Some("wrong"));
+    assert_eq!(
+        stage.send(wrong).await.outcome(),
+        "401 Unauthenticated",
+        "{}",
+        secret("client-002")
+    );
+    stage.close().await;
+}
