@@ -55,7 +55,7 @@ impl ConfigSource {
 
     /// The `--config` files as they are now.
     pub(crate) fn look(&self) -> Files {
-        Files::look(self.files.iter().map(PathBuf::as_path))
+        Files::look_at_layers(self.files.iter().map(PathBuf::as_path))
     }
 
     /// The same with the files that they name, as far as they can be read.

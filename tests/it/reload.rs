@@ -290,31 +290,54 @@ async fn keys_that_need_a_restart_are_named() {
     stage.close().await;
 }
 
-/// Kubernetes swaps a link without a signal.
+/// Kubernetes swaps a link some folders above the files, without a signal and without writing to any of them.
 #[tokio::test]
-async fn a_swapped_config_map_is_detected() {
-    let stage =
-        Stage::set(Setting { config: "reload.watch_interval_ms = 20", ..Setting::default() }).await;
+async fn a_config_maps_symlink_swap_reloads_configuration_and_policies() {
+    let policy = |day: &str| {
+        format!(
+            r#"{{"Version":"1","Statement":[{{"Effect":"Allow","Action":"oss:GetObject","Resource":"acs:oss:*:*:sample-bucket/{day}/*"}}]}}"#
+        )
+    };
+    let watching = "reload.watch_interval_ms = 20\ngrants.daily-photos.policy = \"daily.json\"\n";
+    let first = policy("2015/01/01");
+    let files = [("daily.json", first.as_str())];
+    let stage = Stage::set(Setting { config: watching, files: &files, ..Setting::default() }).await;
     let at = |name: &str| stage.folder().join(name);
-    let swap = |version: &str, text: &str| {
+    // The files are the same ones in each version; only the folder behind `..data` is another.
+    let swap = |version: &str, config: &str, day: &str| {
         std::fs::create_dir(at(version)).unwrap();
-        std::fs::write(at(version).join("over.toml"), text).unwrap();
+        std::fs::write(at(version).join("over.toml"), config).unwrap();
+        std::fs::write(at(version).join("daily.json"), policy(day)).unwrap();
         symlink(version, at("..data_tmp")).unwrap();
         std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
     };
-    let watching = "reload.watch_interval_ms = 20\n";
-    swap("v1", watching);
-    std::fs::remove_file(at("over.toml")).unwrap();
-    symlink("..data/over.toml", at("over.toml")).unwrap();
+    swap("v1", watching, "2015/01/01");
+    for name in ["over.toml", "daily.json"] {
+        std::fs::remove_file(at(name)).unwrap();
+        symlink(format!("..data/{name}"), at(name)).unwrap();
+    }
 
-    swap("v2", &format!("{watching}{DISABLED}"));
     let disabled = async || stage.get("client-002", "/v1/token").await.status == 403;
-    until("disabled by the swap", disabled).await;
-    swap("v3", "not toml");
+    let vended = async || stage.get("client-002", "/v1/token").await.status == 200;
+    assert!(vended().await);
+    swap("v2", &format!("{watching}{DISABLED}"), "2015/01/01");
+    until("disabled by a swap", disabled).await;
+    swap("v3", "not toml", "2015/01/02");
     until("refused", async || details(&stage).await == "config_last_reload_failed").await;
-    swap("v4", watching);
-    until("enabled by the swap", async || stage.get("client-002", "/v1/token").await.status == 200)
-        .await;
+    assert!(disabled().await, "the last good configuration is in force");
+    swap("v4", watching, "2015/01/02");
+    until("enabled by a swap", vended).await;
+    // A swap that changes a policy alone.
+    swap("v5", watching, "2015/01/03");
+    let newest = async || {
+        stage.get("client-002", "/v1/token").await;
+        let calls = stage.assume_role_calls();
+        calls.last().is_some_and(|call| call.parameters["Policy"] == policy("2015/01/03"))
+    };
+    until("the policy of a swap", newest).await;
+    let asked: Vec<_> =
+        stage.assume_role_calls().iter().map(|call| call.parameters["Policy"].clone()).collect();
+    assert_eq!(asked, ["2015/01/01", "2015/01/02", "2015/01/03"].map(policy));
     stage.close().await;
 }
 
