@@ -1,10 +1,11 @@
-//! Reads the lines of all files one at a time, merged by their times: files can be larger than memory.
+//! Reads the lines of all files, compressed or not, one at a time and merged by their times: files can be larger than memory.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
 use super::entry::Entry;
@@ -12,6 +13,9 @@ use crate::cli::output::note;
 
 /// The longest audit line; a longer line is skipped without buffering it.
 const LONGEST: u64 = 64 * 1024;
+
+/// How a file that gzip has written begins.
+const GZIP: [u8; 2] = [0x1f, 0x8b];
 
 /// The unreadable lines of a file that are reported by number; the rest are counted.
 const REPORTED_LINES: usize = 10;
@@ -71,12 +75,12 @@ impl Lines {
         let mut files = Vec::new();
         for path in paths {
             let name = path.display().to_string();
-            let reader: Box<dyn BufRead> = if path == Path::new("-") {
-                Box::new(BufReader::new(io::stdin()))
+            let reader = if path == Path::new("-") {
+                decompressed(io::stdin())
             } else {
-                let file = File::open(path).map_err(|error| of_file(&name, &error))?;
-                Box::new(BufReader::new(file))
+                File::open(path).and_then(decompressed)
             };
+            let reader = reader.map_err(|error| of_file(&name, &error))?;
             files.push(OpenFile::new(name, reader));
         }
         // Of lines with equal times those of the older file come first.
@@ -143,8 +147,24 @@ impl Lines {
     }
 }
 
+/// What gzip has written is recognized by its first bytes: standard input has no name.
+fn decompressed(file: impl Read + 'static) -> io::Result<Box<dyn BufRead>> {
+    let mut reader = BufReader::new(file);
+    if reader.fill_buf()?.starts_with(&GZIP) {
+        return Ok(Box::new(BufReader::new(MultiGzDecoder::new(reader))));
+    }
+    Ok(Box::new(reader))
+}
+
 fn of_file(name: &str, error: &io::Error) -> io::Error {
-    io::Error::new(error.kind(), format!("{name}: {error}"))
+    let why = match error.kind() {
+        // The decoder says no more than that the end is missing.
+        io::ErrorKind::UnexpectedEof => {
+            "this compressed file is incomplete; everything up to here was read".to_owned()
+        }
+        _ => error.to_string(),
+    };
+    io::Error::new(error.kind(), format!("{name}: {why}"))
 }
 
 impl Iterator for Lines {

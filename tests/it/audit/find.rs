@@ -218,6 +218,32 @@ fn lines_of_several_files_are_in_the_order_of_their_times() {
     assert_eq!(seconds(&[refused, empty, older, newer]), expected);
 }
 
+/// As the service compresses rotated files, and as `zcat` of another program would read them.
+#[tokio::test]
+async fn compressed_files_are_read_by_name_and_from_standard_input() {
+    let day = day().await;
+    let plain = text(&day.find(&["--json"]).stdout);
+    let [_, older] = day.files();
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(&std::fs::read(&older).unwrap()).unwrap();
+    let compressed = encoder.finish().unwrap();
+    // Without the name of a compressed file, too.
+    std::fs::write(&older, &compressed).unwrap();
+    assert_eq!(text(&day.find(&["--json"]).stdout), plain);
+
+    let mut command = appserver(&["audit", "find", "--json", "-"], &[]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(&compressed).unwrap();
+    let found = text(&child.wait_with_output().unwrap().stdout);
+    assert!(!found.is_empty() && plain.starts_with(&found), "{found}");
+
+    std::fs::write(&older, &compressed[..compressed.len() - 9]).unwrap();
+    let output = day.find(&["--json"]);
+    let why = "this compressed file is incomplete; everything up to here was read";
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(text(&output.stderr), format!("appserver: {}: {why}\n", older.display()));
+}
+
 /// As if the log, the configuration or an image is named.
 #[test]
 fn a_file_that_is_no_audit_is_reported_in_one_line() {
